@@ -1,0 +1,71 @@
+"""What the rest of guardian knows of a message bus: records with positions, in order per partition."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import NamedTuple, Protocol
+
+
+class Place(NamedTuple):
+    """One partition of one topic. A file is a topic with the single partition 0, its offset a line number."""
+
+    topic: str
+    partition: int
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One message as it came, untouched. `timestamp` is the broker's, aware UTC, None where there is none."""
+
+    topic: str
+    partition: int
+    offset: int
+    value: bytes
+    key: bytes | None = None
+    headers: tuple[tuple[str, bytes], ...] = ()
+    timestamp: datetime | None = None
+
+    @property
+    def place(self) -> Place:
+        return Place(self.topic, self.partition)
+
+
+class Consumer(Protocol):
+    """Reads records; remembers no offsets of its own: the store's are the truth.
+
+    `start` is given a function that maps newly assigned places to the next offset to read (absent: from the
+    beginning). `member` names the group membership that fetched the last batch ("" for a file); it changes
+    when this consumer is evicted. `lost()` is the set of places taken away since the last call.
+    """
+
+    def start(self, positions: Callable[[Sequence[Place]], Mapping[Place, int]]) -> None: ...
+
+    def poll(self, *, timeout_s: float, max_records: int) -> list[Record]: ...
+
+    def assignment(self) -> frozenset[Place]: ...
+
+    def member(self) -> str: ...
+
+    def commit(self, positions: Mapping[Place, int]) -> None:
+        """Tell the broker, for lag tools only; failure is logged, not raised."""
+        ...
+
+    def pause(self) -> None: ...
+
+    def resume(self) -> None: ...
+
+    def exhausted(self) -> bool:
+        """True when a bounded source has been read to its end; always False for a topic."""
+        ...
+
+    def close(self) -> None: ...
+
+
+class Producer(Protocol):
+    """Writes records; `send` returns only when the record is acknowledged, else raises BusError."""
+
+    def send(
+        self, topic: str, value: bytes, *, key: bytes | None = None, headers: Sequence[tuple[str, bytes]] = ()
+    ) -> None: ...
+
+    def close(self) -> None: ...

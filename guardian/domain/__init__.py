@@ -1,0 +1,1 @@
+"""Frozen values that check themselves; no I/O, no clock, no randomness."""

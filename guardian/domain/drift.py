@@ -1,0 +1,34 @@
+"""The verdict on one action in the light of its session."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from guardian.domain.signal import Breach, Signal
+
+
+@dataclass(frozen=True, slots=True)
+class Drift:
+    """How far one action is from its purpose, and how much evidence the session has gathered.
+
+    score             fused signals, in [0, 1]
+    p_value           conformal: share of honest calibration actions at least this far out, in (0, 1]
+    e_value           bet against honesty made from p_value; its mean over honest actions is at most 1
+    session_evidence  log10 of the session's e-SR statistic after this action
+    one_in            "at most one in N honest sessions gathers this much": N ≥ 1
+    promised          True while N is covered by calibration sessions, False where it is extrapolated
+    shares            each signal's share of the score; they sum to 1 unless the score is 0
+    """
+
+    score: float
+    p_value: float
+    e_value: float
+    session_evidence: float
+    one_in: float
+    promised: bool
+    shares: Mapping[str, float]
+    signals: tuple[Signal, ...]
+    features_missing: tuple[str, ...] = ()
+
+    @property
+    def breaches(self) -> tuple[Breach, ...]:
+        return tuple(breach for signal in self.signals for breach in signal.breaches)

@@ -1,0 +1,137 @@
+"""What a gateway says it decided: `guardian.decision/v1`, the canonical event.
+
+The models are the format: `guardian schema` prints the JSON Schema they generate. Unknown extra fields
+are kept; a missing optional field is named by `DecisionEvent.features_missing` and never counts as benign.
+"""
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, NamedTuple
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, JsonValue, StringConstraints
+
+SCHEMA = "guardian.decision/v1"
+
+Identifier = Annotated[str, StringConstraints(min_length=1, max_length=512, pattern=r"^[^\x00-\x1f\x7f]+$")]
+"""A name that other systems chose: bounded, and free of control characters."""
+
+Purpose = Annotated[str, StringConstraints(max_length=8192)]
+"""A slug (`review_customer_contract`) or a sentence; the empty string means that none was declared."""
+
+
+class SessionKey(NamedTuple):
+    """Everything is keyed by tenant and session together: two tenants may use the same session id."""
+
+    tenant_id: str
+    session_id: str
+
+
+class _Value(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="allow", strict=True, ser_json_inf_nan="null")
+
+
+class Envelope(_Value):
+    """The delegated identity: who may do what, for whom, for which purpose, until when. Never a credential."""
+
+    delegator_id: Identifier
+    tenant_id: Identifier
+    session_id: Identifier
+    task_id: Identifier | None = None
+    purpose: Purpose = ""
+    allowed_tools: tuple[Annotated[str, StringConstraints(max_length=512)], ...] = ()
+    resource_constraints: Mapping[str, JsonValue] = Field(default_factory=dict)
+    expires_at: AwareDatetime | None = None
+    agent_id: Identifier | None = None
+    parent_session_id: Identifier | None = None
+
+    @property
+    def key(self) -> SessionKey:
+        return SessionKey(self.tenant_id, self.session_id)
+
+
+class Resource(_Value):
+    """What the action touches."""
+
+    type: Annotated[str, StringConstraints(max_length=512)] | None = None
+    id: Annotated[str, StringConstraints(max_length=2048)] | None = None
+
+
+class Action(_Value):
+    """One tool call as the agent asked for it."""
+
+    tool: Identifier
+    arguments: Mapping[str, JsonValue] | None = None
+    resource: Resource | None = None
+    data_classes: tuple[str, ...] | None = None
+    records: Annotated[int, Field(ge=0)] | None = None
+    credential_id: Identifier | None = None
+
+
+class Decision(_Value):
+    """What the gateway's policy said."""
+
+    effect: Literal["allow", "deny"]
+    policy_ids: tuple[str, ...] = ()
+    reason: Annotated[str, StringConstraints(max_length=8192)] = ""
+
+
+class Result(_Value):
+    """What came back, when the gateway logs it."""
+
+    status: Annotated[str, StringConstraints(max_length=128)] = ""
+    records: Annotated[int, Field(ge=0)] | None = None
+    data_classes: tuple[str, ...] | None = None
+
+
+class DecisionEvent(_Value):
+    """One gateway decision. Source: `guardian.decision/v1`; other log formats are adapted to it."""
+
+    schema_: Literal["guardian.decision/v1"] = Field(alias="schema")
+    id: Identifier
+    time: AwareDatetime
+    gateway: Identifier
+    envelope: Envelope
+    action: Action
+    decision: Decision
+    result: Result | None = None
+    trace_id: Annotated[str, StringConstraints(max_length=512)] | None = None
+    envelope_jws: Annotated[str, StringConstraints(max_length=65536)] | None = None
+    agent_version: Annotated[str, StringConstraints(max_length=512)] | None = None
+
+    @property
+    def key(self) -> SessionKey:
+        return self.envelope.key
+
+    @property
+    def features_missing(self) -> tuple[str, ...]:
+        """Names of the facts this record does not carry; a score made without them says so."""
+        envelope, action = self.envelope, self.action
+        absent = {
+            "purpose": not envelope.purpose.strip(),
+            "agent_id": envelope.agent_id is None,
+            "arguments": action.arguments is None,
+            "resource": action.resource is None,
+            "data_classes": action.data_classes is None
+            and (self.result is None or self.result.data_classes is None),
+            "records": action.records is None and (self.result is None or self.result.records is None),
+            "result": self.result is None,
+            "trace_id": self.trace_id is None,
+        }
+        return tuple(name for name, missing in absent.items() if missing)
+
+    @property
+    def records(self) -> int:
+        """Records touched: the larger of what was asked for and what came back; 0 when neither is known."""
+        returned = self.result.records if self.result is not None else None
+        return max(self.action.records or 0, returned or 0)
+
+    @property
+    def data_classes(self) -> frozenset[str]:
+        """Data classes asked for or returned."""
+        returned = self.result.data_classes if self.result is not None else None
+        return frozenset(self.action.data_classes or ()) | frozenset(returned or ())
+
+
+def json_schema() -> dict[str, Any]:
+    """The JSON Schema (2020-12) of one log line."""
+    schema = DecisionEvent.model_json_schema(by_alias=True)
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": SCHEMA, **schema}

@@ -1,0 +1,121 @@
+"""Findings: what guardian tells people and asks of policy. OCSF calls it a Detection Finding (2004)."""
+
+import hashlib
+from enum import StrEnum
+from typing import Annotated, Literal
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
+
+from guardian.domain.event import Identifier
+
+
+class Effect(StrEnum):
+    """What a finding asks for. Effects are data; policy authorises them one by one."""
+
+    NONE = "none"
+    FLAG = "flag"
+    REVOKE = "revoke"
+
+
+class Kind(StrEnum):
+    """What a finding is about."""
+
+    DRIFT = "drift"  # the session left its purpose, or its envelope or delegation is broken
+    GATEWAY = "gateway"  # the gateway allowed what the envelope forbids
+    HYGIENE = "hygiene"  # a careless grant; once per envelope shape
+    UNSCORABLE = "unscorable"  # a record of a known session could not be read
+    IDENTITY = "identity"  # the same decision id came twice with different content
+    ENTITLEMENT = "entitlement"  # a gateway spoke for a tenant that it does not serve
+    BUS = "bus"  # the fuse blew: most records of one gateway are unreadable
+
+
+Severity = Literal["info", "low", "medium", "high", "critical"]
+Text = Annotated[str, StringConstraints(max_length=2000)]
+
+
+class _Value(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Reason(_Value):
+    """One signal's part in it: its share of the score in [0, 1], its value in [0, 1], and a sentence."""
+
+    signal: str
+    share: float
+    value: float
+    text: Text = ""
+
+
+class NamedBreach(_Value):
+    name: str
+    detail: Text
+    hard: bool
+
+
+class Evidence(_Value):
+    """The numbers behind a finding; units as in `Drift`."""
+
+    score: float = 0.0
+    p_value: float = 1.0
+    session_evidence: float = 0.0
+    one_in: float = 1.0
+    promised: bool = True
+    independent_signals: int = 0
+    actions_seen: int = 0
+
+
+class Subject(_Value):
+    """Who acted, on whose behalf, for what."""
+
+    delegator_id: Identifier
+    agent_id: str | None = None
+    task_id: str | None = None
+    purpose: Annotated[str, StringConstraints(max_length=8192)] = ""
+    expires_at: AwareDatetime | None = None
+    parent_session_id: str | None = None
+
+
+class Act(_Value):
+    """The action that broke it, redacted and bounded for display."""
+
+    decision_id: str
+    gateway: str
+    tool: str
+    arguments: Text = ""
+    argument: str | None = None  # the argument whose removal lowers the score most
+    effect: str = "allow"
+    time: AwareDatetime
+
+
+class Finding(_Value):
+    """One state change of one session (or gateway), with its evidence and the effect that is wanted."""
+
+    id: Identifier
+    kind: Kind
+    tenant_id: Identifier
+    session_id: Identifier
+    epoch: int = 0
+    transition: int = 0
+    wanted: Effect
+    severity: Severity
+    title: Annotated[str, StringConstraints(max_length=300)]
+    subject: Subject | None = None
+    act: Act | None = None
+    reasons: tuple[Reason, ...] = ()
+    breaches: tuple[NamedBreach, ...] = ()
+    evidence: Evidence = Field(default_factory=Evidence)
+    features_missing: tuple[str, ...] = ()
+    versions: dict[str, str] = Field(default_factory=dict)
+    correlation_id: str = ""
+    time: AwareDatetime
+
+    @property
+    def digest(self) -> str:
+        """sha256 of the canonical content: the same id with another digest is a conflict."""
+        return hashlib.sha256(self.model_dump_json().encode()).hexdigest()
+
+
+def finding_id(kind: Kind, tenant_id: str, session_id: str, *parts: object) -> str:
+    """Deterministic: the same state change of the same session always gets the same id."""
+    text = "\x1f".join([kind.value, tenant_id, session_id, *map(str, parts)])
+    return "fnd_" + hashlib.sha256(text.encode()).hexdigest()[:32]

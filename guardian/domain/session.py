@@ -1,0 +1,45 @@
+"""What guardian remembers of a session between two of its actions: plain, bounded, JSON-able."""
+
+from enum import StrEnum
+from typing import Any
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+
+from guardian.domain.event import Envelope
+
+
+class Stage(StrEnum):
+    """Where a session stands on the ladder."""
+
+    CLEAR = "clear"
+    FLAGGED = "flagged"
+    REVOKED = "revoked"  # revocation was asked for; whether it was granted is control's to know
+
+
+class HumanWord(StrEnum):
+    """What people (or policy on their behalf) did to a session; tailed from control."""
+
+    REVOKED = "revoked"
+    REINSTATED = "reinstated"
+    FALSE_POSITIVE = "false_positive"
+    CONFIRMED = "confirmed"
+
+
+class SessionState(BaseModel):
+    """The fold's memory. `epoch` counts fresh starts after a human decision, `transition` the findings."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    epoch: int = 0
+    transition: int = 0
+    stage: Stage = Stage.CLEAR
+    actions: int = 0
+    revoked: bool = False  # control says so
+    envelope: Envelope | None = None  # the first one seen: re-issues are compared with it
+    first_seen: AwareDatetime | None = None
+    last_seen: AwareDatetime | None = None
+    tools: tuple[str, ...] = ()  # the last tools used, oldest first
+    value_prints: tuple[str, ...] = ()  # keyed fingerprints of earlier argument values; bounded
+    signals: dict[str, Any] = Field(default_factory=dict)  # each signal's own state, by its name
+    evidence: dict[str, float] = Field(default_factory=dict)  # the accumulator's state
+    reported: tuple[str, ...] = ()  # side findings already made, by name

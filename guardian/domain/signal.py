@@ -1,0 +1,106 @@
+"""One action as the signals see it, and what each of them says about it.
+
+Polarity, everywhere: in [0, 1], higher means further from the declared purpose.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Literal
+
+from guardian.domain.event import DecisionEvent, Envelope
+
+
+class ParentStatus(StrEnum):
+    """What was known of the parent session when the child acted; recorded, so that a replay sees the same."""
+
+    NONE = "none"  # a root session
+    PENDING = "pending"  # not seen yet, and it may still come
+    UNKNOWN = "unknown"  # not seen within the bounded time
+    ACTIVE = "active"
+    REVOKED = "revoked"
+
+
+@dataclass(frozen=True, slots=True)
+class ParentFact:
+    """The parent's envelope as recorded, the chain above it (session ids, nearest first) and its status."""
+
+    status: ParentStatus = ParentStatus.NONE
+    envelope: Envelope | None = None
+    chain: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class BaselineFact:
+    """How one (tenant, purpose) behaved before: a frozen snapshot, named by its version.
+
+    Counts are of past honest sessions; `sessions` is how many of them the snapshot has seen.
+    """
+
+    version: str
+    sessions: int
+    tools: Mapping[str, int]
+    transitions: Mapping[str, Mapping[str, int]]  # previous tool -> tool -> count; "" starts a session
+    record_sizes: tuple[int, ...]  # ascending reservoir of records per call
+    hours: tuple[int, ...]  # 24 counts, UTC
+
+
+@dataclass(frozen=True, slots=True)
+class CredentialHit:
+    """Something that looks like a real credential. The value itself is already gone."""
+
+    kind: str
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """One decision with everything that may be known about it, all of it recorded facts.
+
+    `event` is redacted already. `now` is event time where the clock can be trusted, else arrival time.
+    `fit` is the drift model's reading of (purpose, history, action), None when there is no purpose.
+    """
+
+    event: DecisionEvent
+    now: datetime
+    fit: float | None = None
+    fit_argument: tuple[str, float] | None = None
+    parent: ParentFact = field(default_factory=ParentFact)
+    baseline: BaselineFact | None = None
+    credentials: tuple[CredentialHit, ...] = ()
+    signature: Literal["absent", "unchecked", "valid", "invalid"] = "absent"
+    other_purposes: int = 0  # distinct other purposes this agent identity served recently, in this tenant
+    clock_suspect: bool = False
+    features_missing: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Breach:
+    """A named rule that the action breaks.
+
+    `hard` breaches are facts (an expired envelope is expired), outside the statistical promise.
+    `detail` is one line for people, already bounded; text from agents in it stays hostile.
+    """
+
+    name: str
+    detail: str
+    hard: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Signal:
+    """What one signal says about one action: a value in [0, 1], a sentence, and the rules it saw broken.
+
+    `silent` means that the signal had nothing to go by: it neither accuses nor vouches.
+    """
+
+    name: str
+    value: float
+    reason: str = ""
+    breaches: tuple[Breach, ...] = ()
+    silent: bool = False
+
+    def __post_init__(self) -> None:
+        if not 0.0 <= self.value <= 1.0:  # also refuses NaN
+            raise ValueError(f"signal {self.name} must lie in [0, 1], got {self.value}")

@@ -1,0 +1,101 @@
+"""Which of an act's values the purpose names, an earlier call carried, or nobody mentioned. Pure.
+
+A purpose that says "invite lily@example.org" grounds the invitation's address; an address that neither the purpose
+nor an earlier call mentions came from somewhere else: a tool's answer, or an injection. Grounding alone separates
+poorly (honest work reads addresses out of documents), so it only supports the encoders.
+"""
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+
+from guardian.embedding.text import leaves, words
+
+_WORD = re.compile(r"[a-z0-9]+")
+_STOP = frozenset(
+    ["the", "a", "an", "of", "to", "for", "and", "in", "on", "my", "me", "i", "please", "can", "you", "with", "from", "is", "are", "it", "that", "this", "could", "would", "at", "by", "or", "be", "as", "we", "your", "our", "all", "any", "do", "if", "then", "than", "was", "were", "will", "have", "has", "had", "not", "so", "no", "into", "about", "its", "their", "them"]
+)
+_DESTINATION = frozenset(
+    ["to", "recipient", "recipients", "cc", "bcc", "email", "address", "url", "uri", "link", "website", "host", "account", "iban", "payee", "beneficiary", "channel", "user", "username", "guest", "guests", "participants", "attendees", "phone", "destination", "target", "member", "members", "bucket", "webhook", "endpoint", "receiver", "domain", "repo", "wallet", "number", "contact"]
+)
+_OPEN = re.compile(
+    r"\b(whatever|everything|anything|all (?:the )?(?:tasks|actions|steps|instructions|items)|to-?do list|instructions? (?:in|from|at|given)"
+    r"|do (?:what|as)|follow (?:the|his|her|their)|actions? (?:in|from|specified|described)|tasks? (?:in|from|on|at|described)|as (?:described|instructed|listed))\b"
+)
+
+
+@lru_cache(maxsize=8_192)
+def content_words(text: str) -> frozenset[str]:
+    """The words of `text` that carry meaning, lower case, a plural's `s` dropped."""
+    found = _WORD.findall(text.lower())
+    return frozenset(
+        w[:-1] if len(w) > 3 and w.endswith("s") and not w.endswith("ss") else w for w in found if w not in _STOP
+    )
+
+
+def argument_values(arguments: Mapping[str, object] | None) -> frozenset[str]:
+    """The normalised values that a later call may carry on; give their union over earlier calls as `earlier_values`."""
+    return frozenset(value.lower() for _, value in leaves(arguments) if _telling(value))
+
+
+def _telling(value: str) -> bool:
+    return len(value) >= 3 and value.lower() not in {"true", "false", "none", "null", "nested"}
+
+
+@dataclass(frozen=True, slots=True)
+class Grounding:
+    """Shares in [0, 1] of an act's telling values; an act without any has named = carried = fresh = 0."""
+
+    named: float
+    carried: float
+    fresh: float
+    fresh_destination: float
+    count: int
+
+
+def grounding(purpose: str, arguments: Mapping[str, object] | None, earlier: Iterable[str]) -> Grounding:
+    """How far the purpose and earlier calls account for the values of an act.
+
+    >>> grounding("invite lily@x.org", {"email": "lily@x.org"}, ()).named
+    1.0
+    """
+    said, lowered = content_words(purpose), purpose.lower()
+    seen = earlier if isinstance(earlier, frozenset) else frozenset(earlier)
+    named = carried = fresh = 0.0
+    destinations: list[float] = []
+    count = 0
+    for path, value in leaves(arguments):
+        if not _telling(value):
+            continue
+        count += 1
+        low = value.lower()
+        parts = content_words(low)
+        share = 1.0 if low in lowered else len(parts & said) / len(parts) if parts else 0.0
+        told = share if share >= 0.5 else 0.5 * share
+        before = 1.0 if low in seen or any(low in old for old in seen if len(low) >= 4) else 0.0
+        named += told
+        carried += max(0.0, before - told)
+        unknown = 1.0 - max(told, before)
+        fresh += unknown
+        if not _DESTINATION.isdisjoint(words(path).split()):
+            destinations.append(unknown)
+    n = max(count, 1)
+    return Grounding(named / n, carried / n, fresh / n, max(destinations, default=0.0), count)
+
+
+@lru_cache(maxsize=8_192)
+def openness(purpose: str) -> float:
+    """How little a purpose constrains, in [0, 1]: 1 for "do whatever is on the list", near 0 for a detailed one.
+
+    >>> openness("do everything on my list") > openness("pay invoice 1881 of Acme, 300 EUR, from the joint account")
+    True
+    """
+    told = len(content_words(purpose))
+    return min(1.0, 0.6 * bool(_OPEN.search(purpose.lower())) + 0.5 / (1.0 + 0.35 * told))
+
+
+def tool_overlap(purpose: str, tool: str) -> float:
+    """The share of the tool's words that the purpose uses, in [0, 1]."""
+    parts = content_words(words(tool))
+    return len(parts & content_words(purpose)) / len(parts) if parts else 0.0

@@ -1,0 +1,142 @@
+"""What the encoders read: a purpose and an action as short, clean text. Pure and bounded.
+
+Arguments come from agents that may be hostile, so nothing here trusts their size, depth or characters:
+text is NFKC-folded, control and zero-width characters are dropped, and every length has a limit.
+"""
+
+import math
+import re
+import unicodedata
+from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
+from itertools import islice
+
+PURPOSE_CHARS = 600
+ACTION_CHARS = 280
+VALUE_CHARS = 96
+TOOL_CHARS = 80
+HISTORY_TOOLS = 4
+MAX_LEAVES = 48
+MAX_DEPTH = 6
+MAX_ITEMS = 64
+
+_CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
+_JOINTS = re.compile(r"[_./:\-\\]+")
+_SPACE = re.compile(r"\s+")
+
+
+def clean(text: str, limit: int) -> str:
+    """`text` folded to NFKC on one line, without control, format or lone-surrogate characters, at most `limit` characters."""
+    cut = text[: 4 * limit]
+    if not cut.isascii():
+        cut = unicodedata.normalize("NFKC", cut)
+        cut = "".join(c for c in cut if unicodedata.category(c) not in ("Cf", "Cs", "Co", "Cn"))
+    cut = _SPACE.sub(" ", cut)
+    if not cut.isprintable():
+        cut = "".join(c if c.isprintable() else " " for c in cut)
+    return _SPACE.sub(" ", cut).strip()[:limit]
+
+
+@lru_cache(maxsize=16_384)
+def words(name: str) -> str:
+    """A tool or argument name as lower-case words.
+
+    >>> words("GmailSendEmail"), words("contracts.read_v2")
+    ('gmail send email', 'contracts read v2')
+    """
+    return _SPACE.sub(" ", _JOINTS.sub(" ", _CAMEL.sub(" ", clean(name, TOOL_CHARS)))).strip().lower()
+
+
+@lru_cache(maxsize=16_384)
+def render_purpose(purpose: str) -> str:
+    """The declared purpose as the encoders read it; a slug becomes words, prose stays prose.
+
+    >>> render_purpose("review_customer_contract_for_renewal_risk")
+    'review customer contract for renewal risk'
+    """
+    text = clean(purpose, PURPOSE_CHARS)
+    if " " in text:
+        return text
+    return _SPACE.sub(" ", _JOINTS.sub(" ", _CAMEL.sub(" ", text))).strip().lower()
+
+
+def scalar(value: object) -> str:
+    """One leaf value as text; a float is written shortest, bytes by their length, anything else by its type."""
+    match value:
+        case str():
+            return clean(value, 4 * VALUE_CHARS)
+        case bool() | None:
+            return str(value).lower()
+        case int():
+            return str(value) if value.bit_length() < 256 else "huge number"
+        case float():
+            return format(value, ".6g") if math.isfinite(value) else "not a number"
+        case bytes() | bytearray():
+            return f"{len(value)} bytes"
+        case _:
+            return type(value).__name__
+
+
+def leaves(arguments: Mapping[str, object] | None) -> list[tuple[str, str]]:
+    """(path, value) of each leaf, depth first, at most MAX_LEAVES; a list of scalars is one leaf.
+
+    >>> leaves({"to": ["a@x.org", "b@x.org"], "body": {"text": "hi"}})
+    [('to', 'a@x.org, b@x.org'), ('body.text', 'hi')]
+    """
+    return list(islice(_walk(arguments or {}, "", 0), MAX_LEAVES))
+
+
+def _walk(value: object, path: str, depth: int) -> Iterator[tuple[str, str]]:
+    match value:
+        case Mapping() if depth < MAX_DEPTH:
+            for key, item in islice(value.items(), MAX_ITEMS):
+                name = clean(str(key) if isinstance(key, (str, int, float)) else type(key).__name__, TOOL_CHARS)
+                yield from _walk(item, f"{path}.{name}" if path else name, depth + 1)
+        case list() | tuple() | set() | frozenset() if depth < MAX_DEPTH:
+            items = list(islice(value, MAX_ITEMS))
+            if isinstance(value, (set, frozenset)):
+                items.sort(key=scalar)
+            if any(isinstance(item, (Mapping, list, tuple)) for item in items):
+                for index, item in enumerate(items):
+                    yield from _walk(item, f"{path}.{index}" if path else str(index), depth + 1)
+            else:
+                yield path, clean(", ".join(map(scalar, items)), 4 * VALUE_CHARS)
+        case Mapping() | list() | tuple() | set() | frozenset():
+            yield path, "nested"
+        case _:
+            yield path, scalar(value)
+
+
+def without(arguments: Mapping[str, object] | None, path: str) -> dict[str, object]:
+    """`arguments` as flat leaves with the leaf at `path` left out (renders like the nested form)."""
+    return {name: value for name, value in leaves(arguments) if name != path}
+
+
+def render_action(tool: str, arguments: Mapping[str, object] | None) -> str:
+    """The present action as one line; short values come first, so that a long body cannot push a recipient out.
+
+    >>> render_action("email.send", {"body": "x" * 60, "to": "a@x.org"})[:36]
+    'email send | to: a@x.org ; body: xxx'
+    """
+    parts: list[str] = []
+    room = ACTION_CHARS - len(words(tool)) - 3
+    for path, value in sorted(leaves(arguments), key=lambda leaf: len(leaf[1]) > 40):
+        part = f"{words(path)}: {value[:VALUE_CHARS]}"[: max(room, 0)]
+        if len(part) < 3:
+            break
+        parts.append(part)
+        room -= len(part) + 3
+    return f"{words(tool)} | {' ; '.join(parts)}".rstrip()
+
+
+def render_history(before: Sequence[str]) -> str:
+    """The last few tools of the session, oldest first, or nothing."""
+    recent = [words(tool) for tool in before[-HISTORY_TOOLS:]]
+    return f"after {' > '.join(recent)} then " if recent else ""
+
+
+def render_pair(
+    purpose: str, before: Sequence[str], tool: str, arguments: Mapping[str, object] | None
+) -> tuple[str, str]:
+    """The two segments of the pair encoder: purpose, and history with the present action."""
+    return render_purpose(purpose), render_history(before) + render_action(tool, arguments)

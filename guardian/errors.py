@@ -1,0 +1,80 @@
+"""The error tree. Every error a person can meet names the thing, the value and the way out.
+
+GuardianError
+├── ConfigurationError   a setting is missing, unknown or impossible; raised at start, never later
+├── DecodeError          one record could not be read; it goes to the dead-letter queue with `reason`
+├── ModelError           the drift model is absent, altered or of another format
+├── PolicyError          policies do not parse, do not validate, or the decision point failed
+├── StoreError           the database is absent, locked or of another schema version
+│   └── StaleMember      a consumer evicted from its group tried to commit
+├── BusError             the broker cannot be reached or refused
+│   └── FuseBlown        most records of one gateway are unreadable: the consumer stops on purpose
+├── ControlError         the control API cannot be reached or refused; carries `status`
+├── AlertError           an alert channel refused for good (bad token, unknown channel)
+└── TokenError           a bearer token is malformed, expired, revoked or for somebody else
+"""
+
+
+class GuardianError(Exception):
+    """Root of everything guardian raises on purpose."""
+
+
+class ConfigurationError(GuardianError):
+    """A setting is missing, unknown or impossible."""
+
+
+class DecodeError(GuardianError):
+    """One record could not be read.
+
+    `code` is a stable word for metrics and filters, `reason` one line for people. `tenant_id` and
+    `session_id` are what could still be read of it, so that silence is never a hiding place.
+    """
+
+    def __init__(
+        self, code: str, reason: str, *, tenant_id: str | None = None, session_id: str | None = None
+    ) -> None:
+        super().__init__(f"{code}: {reason}")
+        self.code = code
+        self.reason = reason
+        self.tenant_id = tenant_id
+        self.session_id = session_id
+
+
+class ModelError(GuardianError):
+    """The drift model is absent, altered or of another format."""
+
+
+class PolicyError(GuardianError):
+    """Policies do not parse or validate, or the decision point failed."""
+
+
+class StoreError(GuardianError):
+    """The database is absent, locked or of another schema version."""
+
+
+class StaleMember(StoreError):
+    """A consumer that was evicted from its group tried to commit; its batch is discarded and re-read."""
+
+
+class BusError(GuardianError):
+    """The broker cannot be reached or refused."""
+
+
+class FuseBlown(BusError):
+    """Most recent records of one gateway are unreadable; stopping beats draining the topic."""
+
+
+class ControlError(GuardianError):
+    """The control API cannot be reached (`status` 0) or refused (its HTTP status)."""
+
+    def __init__(self, message: str, *, status: int = 0) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+class AlertError(GuardianError):
+    """An alert channel refused for good."""
+
+
+class TokenError(GuardianError):
+    """A bearer token is malformed, expired, revoked or for somebody else."""

@@ -1,0 +1,88 @@
+"""Labelled sessions: one JSON object a line, gzip or plain.
+
+`{"dataset", "session_id", "purpose", "domain", "tools": [{"name", "description"}], "actions": [{"tool", "args",
+"label": "benign" | "drift", "conf", "index"}], "meta"}`. Labels are for judging; nothing that scores may read them.
+"""
+
+import gzip
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, cast
+
+from guardian.errors import GuardianError
+
+Label = Literal["benign", "drift"]
+
+
+class SessionFileError(GuardianError):
+    """A line of a labelled file is not a session; names the file and the line."""
+
+
+@dataclass(frozen=True, slots=True)
+class LabelledAction:
+    """One call with its label; `counted` is false where the labeller was unsure (`conf: low`)."""
+
+    tool: str
+    arguments: Mapping[str, object]
+    label: Label
+    counted: bool = True
+
+    @property
+    def drift(self) -> bool:
+        return self.label == "drift"
+
+
+@dataclass(frozen=True, slots=True)
+class LabelledSession:
+    """One session with the purpose it was delegated for and its calls in order."""
+
+    dataset: str
+    session_id: str
+    domain: str
+    purpose: str
+    actions: tuple[LabelledAction, ...]
+    descriptions: Mapping[str, str]
+
+    @property
+    def drift(self) -> bool:
+        """Whether any counted action left the purpose."""
+        return any(action.drift and action.counted for action in self.actions)
+
+
+def read_sessions(paths: Iterable[Path]) -> list[LabelledSession]:
+    """Every session of every file, in order. Raises SessionFileError on a line that is not one."""
+    return [session for path in paths for session in _read(path)]
+
+
+def _read(path: Path) -> Iterator[LabelledSession]:
+    if not path.is_file():
+        raise SessionFileError(f"{path}: no such file of labelled sessions")
+    with gzip.open(path, "rt", encoding="utf-8") if path.suffix == ".gz" else path.open(encoding="utf-8") as lines:
+        for number, line in enumerate(lines, 1):
+            if line.strip():
+                try:
+                    yield session_of(json.loads(line))
+                except (ValueError, KeyError, TypeError, AttributeError) as error:
+                    raise SessionFileError(f"{path}:{number}: not a labelled session ({error!r})") from error
+
+
+def session_of(record: Mapping[str, Any]) -> LabelledSession:
+    """A session from its JSON object; an unknown label is a ValueError."""
+    actions = []
+    for action in record["actions"]:
+        if action["label"] not in ("benign", "drift"):
+            raise ValueError(f"label {action['label']!r} is neither benign nor drift")
+        counted = action.get("conf") != "low"
+        actions.append(
+            LabelledAction(action["tool"], action.get("args") or {}, cast(Label, action["label"]), counted)
+        )
+    return LabelledSession(
+        dataset=record["dataset"],
+        session_id=str(record["session_id"]),
+        domain=record.get("domain") or record["dataset"],
+        purpose=record["purpose"],
+        actions=tuple(actions),
+        descriptions={tool["name"]: tool.get("description") or "" for tool in record.get("tools") or ()},
+    )

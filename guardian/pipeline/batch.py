@@ -1,0 +1,118 @@
+"""What goes into the pipeline for one batch, and what comes out: values only.
+
+`stream/` loads a Memory, calls the pipeline, and stores the Judgement in one transaction.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Literal, NamedTuple
+
+from guardian.bus.port import Record
+from guardian.domain.drift import Drift
+from guardian.domain.event import DecisionEvent, Purpose, SessionKey
+from guardian.domain.finding import Finding
+from guardian.domain.session import HumanWord, SessionState
+from guardian.domain.signal import BaselineFact, CredentialHit
+
+
+class DecisionKey(NamedTuple):
+    """A decision is the same if its tenant, gateway, id and digest are."""
+
+    tenant_id: str
+    gateway: str
+    decision_id: str
+
+
+class PurposeKey(NamedTuple):
+    tenant_id: str
+    purpose: Purpose
+
+
+class AgentKey(NamedTuple):
+    tenant_id: str
+    agent_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Decoded:
+    """A record that could be read. `event` is already redacted; `digest` is of the untouched bytes."""
+
+    record: Record
+    event: DecisionEvent
+    digest: str
+    now: datetime
+    clock_suspect: bool
+    credentials: tuple[CredentialHit, ...] = ()
+    signature: Literal["absent", "unchecked", "valid", "invalid"] = "absent"
+
+    @property
+    def decision(self) -> DecisionKey:
+        return DecisionKey(self.event.envelope.tenant_id, self.event.gateway, self.event.id)
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """A record that could not be read or may not be believed, with its untouched bytes.
+
+    `gateway` is who sent it as far as can be told ("" where not), for the fuse.
+    """
+
+    record: Record
+    code: str
+    reason: str
+    tenant_id: str | None = None
+    session_id: str | None = None
+    gateway: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One entry of control's session-changes feed: what people said, in order."""
+
+    seq: int
+    key: SessionKey
+    word: HumanWord
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """A frozen snapshot of everything a batch may look at. Keys that are absent were never seen."""
+
+    sessions: Mapping[SessionKey, SessionState] = field(default_factory=dict)
+    seen: Mapping[DecisionKey, str] = field(default_factory=dict)  # decision -> digest
+    baselines: Mapping[PurposeKey, BaselineFact] = field(default_factory=dict)
+    agent_purposes: Mapping[AgentKey, tuple[str, ...]] = field(default_factory=dict)  # newest last, bounded
+    reported: frozenset[str] = frozenset()  # ids of side findings that exist already
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What `stream/` has to load into the Memory for a decoded batch."""
+
+    sessions: frozenset[SessionKey]
+    decisions: frozenset[DecisionKey]
+    purposes: frozenset[PurposeKey]
+    agents: frozenset[AgentKey]
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """One judged decision."""
+
+    decoded: Decoded
+    drift: Drift
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """Everything a batch changes. Stored in one transaction with the offsets, or not at all."""
+
+    verdicts: tuple[Verdict, ...] = ()
+    findings: tuple[Finding, ...] = ()
+    sessions: Mapping[SessionKey, SessionState] = field(default_factory=dict)
+    seen: Mapping[DecisionKey, str] = field(default_factory=dict)
+    agent_purposes: Mapping[AgentKey, tuple[str, ...]] = field(default_factory=dict)
+    dead_letters: tuple[DeadLetter, ...] = ()
+    duplicates: int = 0

@@ -1,0 +1,163 @@
+"""Metrics, each with what to do when it moves, and structured logs.
+
+Names are a Literal type, so that a misspelt metric does not type-check. No label carries a session, agent
+or argument: cardinality stays bounded, and what agents write never reaches a metrics page.
+"""
+
+import logging
+import sys
+from collections.abc import Mapping
+from typing import Any, Literal, NamedTuple, TextIO, get_args
+
+import structlog
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+
+Metric = Literal[
+    "guardian_events_total",
+    "guardian_verdicts_total",
+    "guardian_dead_letters_total",
+    "guardian_time_lag_seconds",
+    "guardian_scoring_seconds",
+    "guardian_outbox_depth",
+    "guardian_outbox_failures_total",
+    "guardian_embedding_cache_total",
+    "guardian_findings_total",
+    "guardian_policy_decisions_total",
+    "guardian_revocations_total",
+    "guardian_ledger_revision",
+    "guardian_ledger_epoch",
+    "guardian_alerts_total",
+    "guardian_alert_queue_depth",
+    "guardian_auth_failures_total",
+    "guardian_request_seconds",
+    "guardian_gateway_revision",
+]
+
+
+class _Spec(NamedTuple):
+    kind: Literal["counter", "gauge", "histogram"]
+    help: str
+    labels: tuple[str, ...] = ()
+
+
+_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
+
+METRICS: Mapping[Metric, _Spec] = {
+    "guardian_events_total": _Spec(
+        "counter", "Records read, by outcome. Flat while gateways are busy: check the topic.", ("outcome",)
+    ),
+    "guardian_verdicts_total": _Spec(
+        "counter", "Verdicts by stage reached. A jump in flagged: look at the findings first.", ("stage",)
+    ),
+    "guardian_dead_letters_total": _Spec(
+        "counter", "Unreadable records by reason code. Any growth: `guardian dlq list`.", ("code",)
+    ),
+    "guardian_time_lag_seconds": _Spec(
+        "gauge", "Age of the newest record handled. Above your revocation objective: add a monitor."
+    ),
+    "guardian_scoring_seconds": _Spec(
+        "histogram", "Time to judge one batch. Rising with a flat cache hit rate: purposes got more varied."
+    ),
+    "guardian_outbox_depth": _Spec("gauge", "Findings not yet delivered to control. Growing: control is away."),
+    "guardian_outbox_failures_total": _Spec(
+        "counter", "Deliveries that failed, by reason. See the log line with the same correlation id.", ("reason",)
+    ),
+    "guardian_embedding_cache_total": _Spec(
+        "counter", "Drift-model cache look-ups by result. Many misses: raise embedding.cache_size.", ("result",)
+    ),
+    "guardian_findings_total": _Spec(
+        "counter", "Findings received by control, by kind and what policy made of them.", ("kind", "effect")
+    ),
+    "guardian_policy_decisions_total": _Spec(
+        "counter",
+        "Policy answers by action and decision. Denied revokes: read the findings' notes.",
+        ("action", "decision"),
+    ),
+    "guardian_revocations_total": _Spec(
+        "counter", "Ledger entries by status and reason. A spike: switch to shadow and look.", ("status", "reason")
+    ),
+    "guardian_ledger_revision": _Spec("gauge", "Newest revision of the revocation ledger."),
+    "guardian_ledger_epoch": _Spec("gauge", "Epoch of the ledger; it changes only when a backup was restored."),
+    "guardian_alerts_total": _Spec("counter", "Alerts by channel and outcome.", ("channel", "outcome")),
+    "guardian_alert_queue_depth": _Spec("gauge", "Alerts waiting. Growing: the channel is down or rate-limits."),
+    "guardian_auth_failures_total": _Spec(
+        "counter", "Refused credentials by reason. Growth from one place: somebody is trying.", ("reason",)
+    ),
+    "guardian_request_seconds": _Spec("histogram", "Control API latency by route.", ("route",)),
+    "guardian_gateway_revision": _Spec(
+        "gauge",
+        "Newest revision each gateway principal fetched. Behind the ledger: it enforces old news.",
+        ("gateway",),
+    ),
+}
+assert set(METRICS) == set(get_args(Metric))  # noqa: S101 - the Literal and the table are one list
+
+
+class Metrics:
+    """One registry per process; nothing global, so tests and `run` can hold two."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self._counters: dict[str, Counter] = {}
+        self._gauges: dict[str, Gauge] = {}
+        self._histograms: dict[str, Histogram] = {}
+        for name, spec in METRICS.items():
+            match spec.kind:
+                case "counter":
+                    self._counters[name] = Counter(name, spec.help, spec.labels, registry=self.registry)
+                case "gauge":
+                    self._gauges[name] = Gauge(name, spec.help, spec.labels, registry=self.registry)
+                case "histogram":
+                    self._histograms[name] = Histogram(
+                        name, spec.help, spec.labels, registry=self.registry, buckets=_SECONDS
+                    )
+
+    def add(self, name: Metric, amount: float = 1, **labels: str) -> None:
+        """Count up a counter."""
+        counter = self._counters[name]
+        (counter.labels(**labels) if labels else counter).inc(amount)
+
+    def set(self, name: Metric, value: float, **labels: str) -> None:
+        """Set a gauge."""
+        gauge = self._gauges[name]
+        (gauge.labels(**labels) if labels else gauge).set(value)
+
+    def observe(self, name: Metric, seconds: float, **labels: str) -> None:
+        """Record one duration in seconds."""
+        histogram = self._histograms[name]
+        (histogram.labels(**labels) if labels else histogram).observe(seconds)
+
+    def value(self, name: Metric, **labels: str) -> float:
+        """The current value of a counter or gauge, 0 when it was never touched."""
+        sample = name
+        return self.registry.get_sample_value(sample, labels) or 0.0
+
+    def render(self) -> bytes:
+        """The Prometheus text exposition."""
+        return generate_latest(self.registry)
+
+
+def configure_logging(*, level: str = "INFO", json: bool = True, stream: TextIO | None = None) -> None:
+    """Structured logs on stderr: one JSON object a line, or a console rendering for people.
+
+    Control characters in values are escaped by the renderers, so an agent cannot forge a log line.
+    """
+    renderer: Any = structlog.processors.JSONRenderer() if json else structlog.dev.ConsoleRenderer(colors=False)
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
+            renderer,
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, level.upper())),
+        logger_factory=structlog.PrintLoggerFactory(stream or sys.stderr),
+        cache_logger_on_first_use=False,
+    )
+    logging.basicConfig(level="WARNING", stream=stream or sys.stderr, format="%(name)s %(levelname)s %(message)s")
+
+
+def logger(room: str) -> Any:
+    """A structured logger that names its room. Bind `correlation_id` on it along the way of a finding."""
+    return structlog.get_logger().bind(room=room)
