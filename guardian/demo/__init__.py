@@ -1,0 +1,1 @@
+"""The built-in scenario: several teams' agents at work, most of them honest, and a gateway."""

@@ -34,12 +34,15 @@ class SessionState(BaseModel):
     transition: int = 0
     stage: Stage = Stage.CLEAR
     actions: int = 0
-    revoked: bool = False  # control says so
+    revoked_at: AwareDatetime | None = None  # control says so
     envelope: Envelope | None = None  # the first one seen: re-issues are compared with it
     first_seen: AwareDatetime | None = None
     last_seen: AwareDatetime | None = None
+    ancestors: tuple[str, ...] = ()  # session ids up the delegation chain, nearest first
     tools: tuple[str, ...] = ()  # the last tools used, oldest first
     value_prints: tuple[str, ...] = ()  # keyed fingerprints of earlier argument values; bounded
     signals: dict[str, Any] = Field(default_factory=dict)  # each signal's own state, by its name
     evidence: dict[str, float] = Field(default_factory=dict)  # the accumulator's state
+    breaches: tuple[str, ...] = ()  # names of the rules that this epoch's findings spoke of
+    pardoned: tuple[str, ...] = ()  # names that people have waved through for this session
     reported: tuple[str, ...] = ()  # side findings already made, by name

@@ -34,8 +34,15 @@ _WRITE = frozenset(
 _ACT = frozenset(
     ["send", "pay", "transfer", "share", "delete", "remove", "execute", "run", "grant", "invite", "publish", "post", "submit", "withdraw", "buy", "purchase", "sell", "trade", "export", "forward", "reply", "dispatch", "deploy", "merge", "push", "revoke", "disable", "unlock", "wire", "refund", "charge", "checkout", "place", "terminate", "kill", "drop", "purge", "wipe", "erase", "reset", "exec", "eval", "sudo", "rm", "curl", "shell", "bash", "terminal", "broadcast", "notify", "tweet", "retweet", "unsubscribe", "leave", "ban", "suspend", "deactivate", "approve", "sign", "donate", "transmit", "give", "install", "uninstall", "overwrite", "truncate", "destroy", "exchange", "return", "lend", "mint", "stake", "swap", "rotate", "impersonate", "escalate", "download", "dump", "exfiltrate"]
 )
-_LATE = frozenset(["open", "track", "current", "return", "exchange", "place", "start", "check", "status", "history", "order"])
+_LATE = frozenset(
+    "open track current return exchange place start check status history order lock log store sort like rate play charge"
+    " trade alarm file".split()
+)
 _NOUN_ACT = frozenset(["order", "email", "mail", "message", "sms", "payment", "payout", "call", "webhook"])
+_WEIGHTY = frozenset(
+    "payment payments payout payouts transfer transfers refund refunds webhook token key keys credential credentials"
+    " beneficiary collaborator forwarding".split()
+)
 _HINTS = frozenset(["method", "action", "operation", "verb", "op", "command_type"])
 _UNSAFE_METHODS = frozenset(["post", "put", "patch", "delete"])
 _STATEMENTS = frozenset(["sql", "query", "statement"])
@@ -55,7 +62,8 @@ def of_tool(tool: str) -> Consequence:
                 continue
             for kind, verbs in ((Consequence.ACT, _ACT), (Consequence.WRITE, _WRITE), (Consequence.READ, _READ)):
                 if name in verbs:
-                    return kind
+                    raised = kind is Consequence.WRITE and not _WEIGHTY.isdisjoint(names)
+                    return Consequence.ACT if raised else kind
     return Consequence.ACT if names and names[-1] in _NOUN_ACT else Consequence.UNKNOWN
 
 

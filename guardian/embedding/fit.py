@@ -1,14 +1,119 @@
-"""stub"""
+"""Does this action fit the purpose? The room's one question, asked in batches and answered from a cache when it can be."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+import hashlib
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from guardian.embedding.ports import DIMENSIONS, Encoder
+from guardian.embedding.text import HISTORY_TOOLS, leaves, render_action, render_pair, render_purpose, without
+
+if TYPE_CHECKING:
+    from guardian.embedding.fusion import Fusion
+
+EXPLAINED_LEAVES = 24
 
 
 @dataclass(frozen=True, slots=True)
 class FitRequest:
+    """One action to judge. `before` are the session's earlier tools, oldest first; `earlier_values` the normalised
+    values of their arguments (`grounding.argument_values`). `arguments` None means the log did not carry them."""
+
     purpose: str
     tool: str
     arguments: Mapping[str, object] | None = None
     before: tuple[str, ...] = ()
     earlier_values: frozenset[str] = frozenset()
     tool_description: str | None = None
+
+
+class PurposeFit:
+    """Scores in [0, 1]; higher is further from purpose. One per process; not for use from several threads at once.
+
+    `cache_hits` and `cache_misses` count requests answered from the bounded cache and requests computed (a request
+    repeated within one call counts as a hit after the first).
+    """
+
+    def __init__(self, encoder: Encoder, fusion: "Fusion", version: str, *, cache_size: int = 65_536) -> None:
+        self.version = version
+        self.cache_hits = 0
+        self.cache_misses = 0
+        self._encoder, self._fusion = encoder, fusion
+        self._scores: OrderedDict[bytes, float] = OrderedDict()
+        self._vectors: OrderedDict[str, NDArray[np.float32]] = OrderedDict()
+        self._size = max(1, cache_size)
+
+    def score(self, requests: Sequence[FitRequest]) -> list[float]:
+        """One score per request, in order."""
+        keys = [_key(request) for request in requests]
+        fresh: dict[bytes, FitRequest] = {}
+        found: dict[bytes, float] = {}
+        for key, request in zip(keys, requests, strict=True):
+            if key in found or key in fresh:
+                self.cache_hits += 1
+            elif (known := self._scores.get(key)) is not None:
+                self.cache_hits += 1
+                self._scores.move_to_end(key)
+                found[key] = known
+            else:
+                self.cache_misses += 1
+                fresh[key] = request
+        if fresh:
+            for key, value in zip(fresh, self._compute(list(fresh.values())), strict=True):
+                found[key] = self._scores[key] = value
+            while len(self._scores) > self._size:
+                self._scores.popitem(last=False)
+        return [found[key] for key in keys]
+
+    def explain(self, request: FitRequest) -> list[tuple[str, float]]:
+        """(argument path, how much the score falls without it), largest fall first; empty without arguments."""
+        paths = [path for path, _ in leaves(request.arguments)][:EXPLAINED_LEAVES]
+        if not paths:
+            return []
+        variants = [replace(request, arguments=without(request.arguments, path)) for path in paths]
+        whole, *rest = self.score([request, *variants])
+        falls = [(path, whole - value) for path, value in zip(paths, rest, strict=True)]
+        return sorted(falls, key=lambda fall: (-fall[1], fall[0]))
+
+    def features(self, requests: Sequence[FitRequest]) -> list[tuple[float, ...]]:
+        """What the fusion weighs, per request, in `fusion.FEATURES` order; uncached."""
+        from guardian.embedding.fusion import static_features
+
+        logits = self._encoder.logits([render_pair(r.purpose, r.before, r.tool, r.arguments) for r in requests])
+        purposes = self.embed([render_purpose(r.purpose) for r in requests])
+        actions = self.embed([render_action(r.tool, r.arguments) for r in requests])
+        distances = 1.0 - np.einsum("ij,ij->i", purposes, actions)
+        rows = zip(logits, distances, requests, strict=True)
+        return [(float(logit), float(distance), *static_features(r)) for logit, distance, r in rows]
+
+    def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """Unit vectors of shape (n, 384), cached by text."""
+        missing = [text for text in dict.fromkeys(texts) if text not in self._vectors]
+        fresh = dict(zip(missing, self._encoder.embed(missing), strict=True)) if missing else {}
+        out = np.zeros((len(texts), DIMENSIONS), dtype=np.float32)
+        for row, text in enumerate(texts):
+            out[row] = fresh[text] if text in fresh else self._vectors[text]
+        self._vectors.update(fresh)
+        while len(self._vectors) > self._size // 4:
+            self._vectors.popitem(last=False)
+        return out
+
+    def _compute(self, requests: Sequence[FitRequest]) -> list[float]:
+        return [self._fusion.score(row) for row in self.features(requests)]
+
+
+def _key(request: FitRequest) -> bytes:
+    """What a score depends on, in 16 bytes; arguments count by their leaves, so `repr` of strange objects is never called."""
+    parts = (
+        request.purpose,
+        request.tool,
+        None if request.arguments is None else leaves(request.arguments),
+        request.before[-HISTORY_TOOLS:],
+    )
+    digest = hashlib.blake2b(repr(parts).encode("utf-8", "surrogatepass"), digest_size=16)
+    digest.update(hash(request.earlier_values).to_bytes(8, "little", signed=True))
+    return digest.digest()

@@ -1,0 +1,1 @@
+"""Signing keys, bearer tokens and the seal for what is kept at rest."""

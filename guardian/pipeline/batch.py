@@ -64,6 +64,7 @@ class DeadLetter:
     tenant_id: str | None = None
     session_id: str | None = None
     gateway: str = ""
+    at: datetime | None = None  # when it was given up, where the broker did not stamp it
 
 
 @dataclass(frozen=True, slots=True)

@@ -125,7 +125,7 @@ def _of_action(session: LabelledSession, index: int, source: Pools, rnd: random.
     if action.drift:
         return [Example(base, ATTACK, session.dataset, "attack")]
     out = [Example(base, HONEST, session.dataset, "honest")]
-    swapped = _swap(session, action, source, rnd)
+    swapped = next(filter(None, (_swap(session, action, source, rnd) for _ in range(3))), None)
     if swapped is not None:
         kind, other_action = swapped
         target = SWAPPED[consequence(other_action.tool, other_action.arguments)]

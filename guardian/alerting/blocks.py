@@ -1,0 +1,230 @@
+"""A finding as a Slack message: Block Kit, pure, within Slack's limits whatever the finding holds.
+
+Severity is told by a word and by the shape of its sign, never by colour alone; sections stack, so that a
+phone shows them in reading order. Slack: 50 blocks, header 150 characters, section text 3,000, 10 fields of
+2,000, 10 context elements; https://docs.slack.dev/reference/block-kit/blocks. Our own bounds lie well below.
+"""
+
+import math
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from guardian.alerting.neutralise import code, plain, prose
+from guardian.alerting.port import Alert, AlertOutcome
+from guardian.domain.finding import Effect, Evidence, Finding, Kind, NamedBreach, Reason
+
+Block = dict[str, Any]
+
+SIGNS = {"critical": "⛔", "high": "🔺", "medium": "🔶", "low": "🔹", "info": "▫"}  # five shapes
+ABOUT = {
+    Kind.DRIFT: "the session left its purpose",
+    Kind.GATEWAY: "the gateway allowed what the envelope forbids",
+    Kind.HYGIENE: "a careless grant",
+    Kind.UNSCORABLE: "a record of this session could not be read",
+    Kind.IDENTITY: "one decision id came with two contents",
+    Kind.ENTITLEMENT: "a gateway spoke for a tenant that it does not serve",
+    Kind.BUS: "most records of a gateway are unreadable",
+}
+SIGNALS = {
+    "purpose_fit": "does not fit the declared purpose",
+    "envelope_breach": "breaks the envelope",
+    "delegation_widening": "holds more than it was delegated",
+    "envelope_hygiene": "carries a careless grant",
+    "credential_exposure": "carries what looks like a credential",
+    "denial_pressure": "keeps asking for what it is denied",
+    "purpose_baseline": "is unusual for this purpose",
+}
+_NO_BRACKETS = str.maketrans("<>", "‹›")  # plain_text is not parsed, and this does not have to be trusted
+_BAR = 10
+_REASONS = 3
+_BREACHES = 5
+
+
+def message(alert: Alert) -> list[Block]:
+    """The blocks of one alert."""
+    finding = alert.finding
+    parts = [
+        _header(finding),
+        _section(_verdict(finding, alert.outcome)),
+        _who(finding),
+        _purpose(finding),
+        _act(finding),
+        _reasons(finding.reasons),
+        _breaches(finding.breaches),
+        _section(_evidence(finding)),
+        _section(_policy(alert.outcome)),
+        _missing(finding.features_missing),
+        _section(f"<{_url(alert.link)}|Open the evidence>") if alert.link else None,
+        _ids(alert),
+    ]
+    return [part for part in parts if part is not None]
+
+
+def fallback(alert: Alert) -> str:
+    """One line for notifications, screen readers and clients without blocks."""
+    finding, subject = alert.finding, alert.finding.subject
+    who = prose(subject.agent_id or "an unnamed agent", 80) if subject else "an unknown agent"
+    whom = prose(subject.delegator_id, 80) if subject else "somebody unknown"
+    return (
+        f"{SIGNS[finding.severity]} {finding.severity.upper()}: {prose(finding.title, 200)} · {who} for {whom} "
+        f"in {prose(finding.tenant_id, 80)} · {_done(finding, alert.outcome)}"
+    )
+
+
+def _header(finding: Finding) -> Block:
+    title = plain(finding.title, 120).translate(_NO_BRACKETS) or ABOUT[finding.kind]
+    text = f"{SIGNS[finding.severity]} {finding.severity.upper()} · {title}"
+    return {"type": "header", "text": {"type": "plain_text", "text": text, "emoji": False}}
+
+
+def _done(finding: Finding, outcome: AlertOutcome) -> str:
+    match outcome.effect, finding.wanted:
+        case Effect.REVOKE, _:
+            return "session revoked"
+        case Effect.FLAG, Effect.REVOKE:
+            return "flagged only: policy did not let guardian revoke"
+        case Effect.FLAG, _:
+            return "flagged"
+        case _:
+            return "nothing was done: policy did not allow it" if not outcome.allowed else "noted"
+
+
+def _verdict(finding: Finding, outcome: AlertOutcome) -> str:
+    return f"*{_done(finding, outcome)[0].upper()}{_done(finding, outcome)[1:]}* · {ABOUT[finding.kind]}"
+
+
+def _who(finding: Finding) -> Block:
+    subject = finding.subject
+    pairs = [
+        ("Agent", (subject.agent_id if subject else None) or ""),
+        ("On behalf of", subject.delegator_id if subject else ""),
+        ("Tenant", finding.tenant_id),
+        ("Session", finding.session_id),
+    ]
+    if subject and subject.task_id:
+        pairs.append(("Task", subject.task_id))
+    if subject and subject.parent_session_id:
+        pairs.append(("Delegated by session", subject.parent_session_id))
+    fields = [_mrkdwn(f"*{name}*\n{code(value, 200) if value else 'not in the log'}") for name, value in pairs]
+    return {"type": "section", "fields": fields}
+
+
+def _purpose(finding: Finding) -> Block | None:
+    if finding.subject is None:
+        return None
+    purpose = finding.subject.purpose
+    shown = code(purpose, 600) if purpose.strip() else "none was declared"
+    until = f" · envelope until {_time(finding.subject.expires_at)}" if finding.subject.expires_at else ""
+    return _section(f"*Declared purpose*{until}\n{shown}")
+
+
+def _act(finding: Finding) -> Block | None:
+    act = finding.act
+    if act is None:
+        return None
+    said = {"allow": "allowed", "deny": "denied"}.get(act.effect, "decided")
+    lines = [
+        f"*What it did* · {_time(act.time)}",
+        f"{code(act.tool, 200)} · {said} by gateway {code(act.gateway, 120)}",
+        code(act.arguments, 1200) if act.arguments.strip() else "arguments not in the log",
+    ]
+    if act.argument:
+        lines.append(f"The argument that mattered most: {code(act.argument, 200)}")
+    return _section("\n".join(lines))
+
+
+def _reasons(reasons: Sequence[Reason]) -> Block | None:
+    strongest = sorted(reasons, key=lambda reason: -_unit(reason.share))[:_REASONS]
+    if not strongest:
+        return None
+    lines = ["*Why it does not fit*"]
+    for reason in strongest:
+        plainly = SIGNALS.get(reason.signal) or prose(reason.signal.replace("_", " "), 80)
+        text = f": {prose(reason.text, 320)}" if reason.text.strip() else ""
+        lines.append(f"{_bar(reason.share)} {_unit(reason.share):.0%} {plainly}{text}")
+    return _section("\n".join(lines))
+
+
+def _breaches(breaches: Sequence[NamedBreach]) -> Block | None:
+    if not breaches:
+        return None
+    worst = sorted(breaches, key=lambda breach: not breach.hard)
+    lines = ["*Rules broken*"]
+    for breach in worst[:_BREACHES]:
+        lines.append(f"{'✖' if breach.hard else '△'} {code(breach.name, 80)} {prose(breach.detail, 320)}")
+    if len(worst) > _BREACHES:
+        lines.append(f"and {len(worst) - _BREACHES} more")
+    return _section("\n".join(lines))
+
+
+def _evidence(finding: Finding) -> str:
+    stated = any(breach.hard for breach in finding.breaches)
+    seen = finding.evidence.actions_seen
+    after = f" · after {seen:,} action{'s' if seen != 1 else ''}" if seen > 0 else ""
+    fact = " · the broken rules (✖) are facts, outside this figure" if stated else ""
+    return f"*Evidence* {rarity(finding.evidence)}{after}{fact}"
+
+
+def rarity(evidence: Evidence) -> str:
+    """The promise in words: how few honest sessions gather this much."""
+    n = evidence.one_in
+    if not n > 1:  # NaN too
+        return "no statistical claim"
+    figure = f"{math.floor(n):,}" if n < 1e9 else "1,000,000,000 or more"
+    basis = (
+        "promised: covered by calibration" if evidence.promised else "estimated: beyond what calibration covers"
+    )
+    return f"at most 1 in {figure} honest sessions ({basis})"
+
+
+def _policy(outcome: AlertOutcome) -> str:
+    verb = {Effect.REVOKE: "revoke", Effect.FLAG: "flag", Effect.NONE: "do nothing"}[outcome.effect]
+    shown = ", ".join(code(policy, 80) for policy in outcome.policy_ids[:5]) or "no policy (default deny)"
+    more = f" and {len(outcome.policy_ids) - 5} more" if len(outcome.policy_ids) > 5 else ""
+    note = f"\n{prose(outcome.note, 500)}" if outcome.note.strip() else ""
+    return f"*Policy let guardian* {verb} · said {shown}{more} · mode {code(outcome.mode, 40)}{note}"
+
+
+def _missing(features: Sequence[str]) -> Block | None:
+    if not features:
+        return None
+    names = ", ".join(prose(name, 40) for name in features[:12])
+    more = f" and {len(features) - 12} more" if len(features) > 12 else ""
+    return {"type": "context", "elements": [_mrkdwn(f"Judged without: {names}{more} (missing is not benign)")]}
+
+
+def _ids(alert: Alert) -> Block:
+    finding = alert.finding
+    texts = [f"finding {code(finding.id, 120)}", f"case {code(alert.case, 120)}"]
+    if finding.correlation_id:
+        texts.append(f"correlation {code(finding.correlation_id, 120)}")
+    if finding.versions:
+        some = list(finding.versions.items())[:6]
+        texts.append(" · ".join(f"{prose(name, 30)} {code(version, 60)}" for name, version in some))
+    return {"type": "context", "elements": [_mrkdwn(text) for text in texts]}
+
+
+def _bar(share: float) -> str:
+    filled = round(_unit(share) * _BAR)
+    return "▰" * filled + "▱" * (_BAR - filled)
+
+
+def _unit(value: float) -> float:
+    return min(1.0, max(0.0, value)) if math.isfinite(value) else 0.0
+
+
+def _time(at: datetime) -> str:
+    return at.strftime("%Y-%m-%d %H:%M:%S %Z")
+
+
+def _url(link: str) -> str:
+    return link.replace("&", "&amp;")
+
+
+def _mrkdwn(text: str) -> Block:
+    return {"type": "mrkdwn", "text": text, "verbatim": True}
+
+
+def _section(text: str) -> Block:
+    return {"type": "section", "text": _mrkdwn(text)}

@@ -1,0 +1,39 @@
+"""Several channels as one: each gets the alert at most once, and none waits for another that is down."""
+
+from collections.abc import Sequence
+
+from guardian.alerting.port import Alert, AlertChannel, RetryLater
+from guardian.errors import AlertError
+
+
+class Broadcast:
+    """Delivers to every channel. While one of them is down the others are asked with `find`, not sent to again."""
+
+    name = "broadcast"
+
+    def __init__(self, channels: Sequence[AlertChannel]) -> None:
+        self._channels = tuple(channels)
+
+    def deliver(self, alert: Alert) -> str:
+        references: list[str] = []
+        later: list[RetryLater] = []
+        refused: list[str] = []
+        for channel in self._channels:
+            try:
+                known = channel.find(alert) if alert.attempt else None
+                references.append(known or channel.deliver(alert))
+            except RetryLater as trouble:
+                later.append(trouble)
+            except AlertError as trouble:
+                refused.append(f"{channel.name}: {trouble}")
+        if later:
+            waits = [trouble.after_s for trouble in later if trouble.after_s is not None]
+            raise RetryLater("; ".join(map(str, later)), after_s=max(waits, default=None))
+        if refused:
+            raise AlertError("; ".join(refused))
+        return " ".join(references)
+
+    def find(self, alert: Alert) -> str | None:
+        """Only where every channel has it; otherwise `deliver` sorts out which of them still need it."""
+        references = [channel.find(alert) for channel in self._channels]
+        return None if None in references else " ".join(reference for reference in references if reference)

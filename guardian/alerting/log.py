@@ -1,0 +1,67 @@
+"""Alerts as structured log lines: where they go until somebody configures Slack."""
+
+from collections import OrderedDict
+from dataclasses import dataclass
+
+from guardian.alerting import neutralise
+from guardian.alerting.port import Alert, Clock, Sleep
+from guardian.telemetry import logger
+
+_REMEMBERED = 10_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogOptions:
+    """`because` names what is missing when the log stands in for another channel; it is said once, at `open`."""
+
+    because: str = ""
+
+    def open(self, *, clock: Clock, sleep: Sleep) -> "LogChannel":  # noqa: ARG002 - a log line waits for nothing
+        return LogChannel(because=self.because)
+
+
+class LogChannel:
+    """Writes one line per alert. Remembers what it wrote until the process ends: a line is cheap to repeat."""
+
+    name = "log"
+
+    def __init__(self, *, because: str = "") -> None:
+        self._log = logger("alerting")
+        self._written: OrderedDict[str, None] = OrderedDict()
+        if because:
+            self._log.warning("alerts_go_to_the_log", because=because)
+
+    def deliver(self, alert: Alert) -> str:
+        finding, subject, act = alert.finding, alert.finding.subject, alert.finding.act
+        self._log.warning(
+            "alert",
+            finding=finding.id,
+            case=neutralise.plain(alert.case, 200),
+            kind=finding.kind.value,
+            severity=finding.severity,
+            title=neutralise.plain(finding.title, 300),
+            tenant=neutralise.plain(finding.tenant_id, 200),
+            session=neutralise.plain(finding.session_id, 200),
+            agent=neutralise.plain(subject.agent_id or "", 200) if subject else "",
+            on_behalf_of=neutralise.plain(subject.delegator_id, 200) if subject else "",
+            purpose=neutralise.plain(subject.purpose, 400) if subject else "",
+            tool=neutralise.plain(act.tool, 200) if act else "",
+            wanted=finding.wanted.value,
+            granted=alert.outcome.effect.value,
+            note=neutralise.plain(alert.outcome.note, 400),
+            policies=[neutralise.plain(policy, 100) for policy in alert.outcome.policy_ids[:10]],
+            mode=alert.outcome.mode,
+            breaches=[neutralise.plain(breach.name, 100) for breach in finding.breaches[:10]],
+            link=alert.link,
+            correlation_id=neutralise.plain(finding.correlation_id, 200),
+        )
+        self._written[finding.id] = None
+        if len(self._written) > _REMEMBERED:
+            self._written.popitem(last=False)
+        return f"log:{finding.id}"
+
+    def find(self, alert: Alert) -> str | None:
+        return f"log:{alert.finding.id}" if alert.finding.id in self._written else None
+
+
+plugin = LogOptions

@@ -1,0 +1,161 @@
+"""A finding as an OCSF 1.8.0 Detection Finding (class 2004), for SIEMs; https://schema.ocsf.io/1.8.0. Pure.
+
+MITRE ATLAS 5.6 techniques and OWASP Top 10 for Agentic Applications (2026) ids tell other tools what kind of
+thing it is. The agent itself goes to `unmapped.ai_agent`, shaped like the object that OCSF 1.9 introduces.
+"""
+
+import math
+from datetime import datetime
+from importlib.metadata import version
+from typing import Any
+
+from guardian.alerting.neutralise import plain
+from guardian.alerting.port import Alert
+from guardian.domain.finding import Effect, Finding, Kind
+
+OCSF = "1.8.0"
+ATLAS = "5.6.0"
+SEVERITY = {"info": 1, "low": 2, "medium": 3, "high": 4, "critical": 5}
+_SEVERITY_NAME = {
+    "info": "Informational",
+    "low": "Low",
+    "medium": "Medium",
+    "high": "High",
+    "critical": "Critical",
+}
+
+_TOOL_USE = ("AML.T0053", "AI Agent Tool Invocation")
+_EXFILTRATION = ("AML.T0086", "Exfiltration via AI Agent Tool Invocation")
+_CREDENTIALS = ("AML.T0098", "AI Agent Tool Credential Harvesting")
+TECHNIQUES = {Kind.DRIFT: _TOOL_USE, Kind.GATEWAY: _TOOL_USE}
+BY_SIGNAL = {"credential_exposure": _CREDENTIALS}
+BY_BREACH = {"data_class_not_allowed": _EXFILTRATION, "too_many_records": _EXFILTRATION}
+OWASP = {
+    Kind.DRIFT: ("ASI01 Agent Goal Hijack", "ASI02 Tool Misuse & Exploitation"),
+    Kind.GATEWAY: ("ASI03 Identity & Privilege Abuse",),
+    Kind.HYGIENE: ("ASI03 Identity & Privilege Abuse",),
+    Kind.IDENTITY: ("ASI07 Insecure Inter-Agent Communication",),
+    Kind.ENTITLEMENT: ("ASI03 Identity & Privilege Abuse",),
+}
+OWASP_BY_SIGNAL = {"delegation_widening": "ASI03 Identity & Privilege Abuse"}
+_MOST = 32  # of any list
+
+
+def to_ocsf(alert: Alert) -> dict[str, Any]:
+    """The event, plain JSON-able data; what agents wrote in it is one visible line per value, bounded."""
+    finding, outcome = alert.finding, alert.outcome
+    event: dict[str, Any] = {
+        "activity_id": 1,
+        "activity_name": "Create",
+        "category_uid": 2,
+        "category_name": "Findings",
+        "class_uid": 2004,
+        "class_name": "Detection Finding",
+        "type_uid": 200401,
+        "type_name": "Detection Finding: Create",
+        "severity_id": SEVERITY[finding.severity],
+        "severity": _SEVERITY_NAME[finding.severity],
+        "status_id": 1,
+        "status": "New",
+        "time": _millis(finding.time),
+        "is_alert": finding.wanted is not Effect.NONE,
+        "message": plain(finding.title, 300) or finding.kind.value,
+        "risk_score": _percent(finding.evidence.score),
+        "metadata": {
+            "version": OCSF,
+            "uid": plain(finding.id, 512),
+            "tenant_uid": plain(finding.tenant_id, 512),
+            "product": {
+                "name": "guardian",
+                "vendor_name": "intent-guardian",
+                "version": version("intent-guardian"),
+            },
+        },
+        "finding_info": _info(finding, alert.link),
+        "evidences": _evidences(finding),
+        "resources": [{"uid": plain(finding.session_id, 512), "type": "agent_session"}],
+        "unmapped": {
+            "case": plain(alert.case, 512),
+            "wanted": finding.wanted.value,
+            "granted": outcome.effect.value,
+            "allowed": outcome.allowed,
+            "mode": plain(outcome.mode, 64),
+            "note": plain(outcome.note, 500),
+            "policy_ids": [plain(policy, 128) for policy in outcome.policy_ids[:_MOST]],
+            "breaches": [
+                {"name": plain(breach.name, 128), "detail": plain(breach.detail, 500), "hard": breach.hard}
+                for breach in finding.breaches[:_MOST]
+            ],
+            "features_missing": [plain(name, 64) for name in finding.features_missing[:_MOST]],
+            "versions": {plain(k, 64): plain(v, 128) for k, v in list(finding.versions.items())[:_MOST]},
+        },
+    }
+    if finding.correlation_id:
+        event["metadata"]["correlation_uid"] = plain(finding.correlation_id, 512)
+    if finding.subject is not None:
+        subject = finding.subject
+        event["unmapped"]["ai_agent"] = {
+            "uid": plain(subject.agent_id or "unknown", 512),
+            "instance_uid": plain(finding.session_id, 512),
+            "charter": plain(subject.purpose, 1000),
+        }
+        event["unmapped"]["delegator"] = {"uid": plain(subject.delegator_id, 512)}
+    return event
+
+
+def _info(finding: Finding, link: str | None) -> dict[str, Any]:
+    signals = [reason.signal for reason in finding.reasons[:_MOST]]
+    types = [*OWASP.get(finding.kind, ()), *(OWASP_BY_SIGNAL[s] for s in signals if s in OWASP_BY_SIGNAL)]
+    found = [TECHNIQUES.get(finding.kind), *map(BY_SIGNAL.get, signals)]
+    found += [BY_BREACH.get(breach.name) for breach in finding.breaches]
+    techniques = dict.fromkeys(technique for technique in found if technique is not None)
+    info: dict[str, Any] = {
+        "uid": plain(finding.id, 512),
+        "title": plain(finding.title, 300) or finding.kind.value,
+        "created_time": _millis(finding.time),
+        "types": list(dict.fromkeys(types)),
+        "analytic": {"uid": f"guardian.{finding.kind.value}", "name": finding.kind.value, "type": "Behavioral",
+                     "type_id": 2},
+        "attacks": [{"version": ATLAS, "technique": {"uid": uid, "name": name}} for uid, name in techniques],
+        "desc": "; ".join(plain(reason.text, 300) for reason in finding.reasons[:3] if reason.text.strip()),
+    }  # fmt: skip
+    if link:
+        info["src_url"] = link
+    return info
+
+
+def _evidences(finding: Finding) -> list[dict[str, Any]]:
+    evidence = finding.evidence
+    data: dict[str, Any] = {
+        "score": _number(evidence.score),
+        "p_value": _number(evidence.p_value),
+        "session_evidence_log10": _number(evidence.session_evidence),
+        "one_in_honest_sessions": _number(evidence.one_in),
+        "promised": evidence.promised,
+        "actions_seen": evidence.actions_seen,
+        "shares": {plain(reason.signal, 64): _number(reason.share) for reason in finding.reasons[:_MOST]},
+    }
+    if finding.act is not None:
+        act = finding.act
+        data["act"] = {
+            "decision_id": plain(act.decision_id, 512),
+            "gateway": plain(act.gateway, 512),
+            "tool": plain(act.tool, 512),
+            "arguments": plain(act.arguments, 2000),
+            "effect": plain(act.effect, 16),
+            "time": _millis(act.time),
+        }
+    return [{"data": data}]
+
+
+def _millis(at: datetime) -> int:
+    return int(at.timestamp() * 1000)
+
+
+def _percent(score: float) -> int:
+    return round(100 * min(1.0, max(0.0, score))) if math.isfinite(score) else 0
+
+
+def _number(value: float) -> float | None:
+    """JSON has no NaN and no infinity."""
+    return value if math.isfinite(value) else None

@@ -1,0 +1,169 @@
+"""The thread that takes alerts from the outbox to a channel: none lost, none shown twice.
+
+What makes it at most once to a person: a row is marked `sending` before it is sent, and a row that was sent
+before, in this process or in one that crashed, is looked up in the channel before it is sent again.
+"""
+
+import random
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Protocol
+
+from pydantic import ValidationError
+
+from guardian.alerting.port import Alert, AlertChannel, RetryLater
+from guardian.errors import AlertError
+from guardian.telemetry import Metrics, logger
+
+_ERROR_LENGTH = 500
+
+
+@dataclass(frozen=True, slots=True)
+class AlertRow:
+    """One waiting alert. `payload` is the Alert as JSON, `attempts` how often a claim of it was made before."""
+
+    id: str
+    payload: str
+    attempts: int
+
+
+class AlertOutbox(Protocol):
+    """Where alerts wait, in the order they came, surviving the process.
+
+    `claim(now)` marks the oldest row that is due as `sending`, counts the attempt and returns the row as it was
+    before; None when nothing is due. A row in `sending` is not claimed again until `recover()` returns it to the
+    queue, attempts kept; it is called by the one worker, while that holds no row: at its start, and after the
+    store failed under it.
+    `sent`, `postponed` and `parked` end a claim; a parked row is kept for people and counts no longer in
+    `depth()`, the number of rows waiting or being sent. Each call is its own transaction.
+    """
+
+    def recover(self) -> int: ...
+
+    def claim(self, now: datetime) -> AlertRow | None: ...
+
+    def sent(self, id: str, reference: str) -> None: ...
+
+    def postponed(self, id: str, until: datetime, error: str) -> None: ...
+
+    def parked(self, id: str, error: str) -> None: ...
+
+    def depth(self) -> int: ...
+
+
+class AlertWorker:
+    """Sends what is due until it is stopped. `fallback` gets what `channel` refuses for good.
+
+    Waits between tries grow from `first_wait_s` to `longest_wait_s`, with jitter; a channel that names a wait
+    is given at least that. `now` is aware UTC.
+    """
+
+    def __init__(
+        self,
+        outbox: AlertOutbox,
+        channel: AlertChannel,
+        *,
+        metrics: Metrics,
+        now: Callable[[], datetime],
+        fallback: AlertChannel | None = None,
+        idle_s: float = 0.5,
+        first_wait_s: float = 5.0,
+        longest_wait_s: float = 600.0,
+        jitter: Callable[[], float] = random.random,
+    ) -> None:
+        self._outbox, self._channel, self._fallback = outbox, channel, fallback
+        self._metrics, self._now, self._jitter = metrics, now, jitter
+        self._idle, self._first, self._longest = idle_s, first_wait_s, longest_wait_s
+        self._log = logger("alerting")
+        self._stop, self._wake = threading.Event(), threading.Event()
+        self._thread: threading.Thread | None = None
+
+    def start(self) -> None:
+        self._thread = threading.Thread(target=self._run, name="guardian-alerts", daemon=True)
+        self._thread.start()
+
+    def stop(self, timeout: float = 10.0) -> bool:
+        """Finish the alert in hand; False if that took longer than `timeout` seconds."""
+        self._stop.set()
+        self._wake.set()
+        if self._thread is not None:
+            self._thread.join(timeout)
+        return self._thread is None or not self._thread.is_alive()
+
+    def wake(self) -> None:
+        """Something was put into the outbox: look now."""
+        self._wake.set()
+
+    def recover(self) -> int:
+        """Return what a crash left in `sending` to the queue."""
+        found = self._outbox.recover()
+        if found:
+            self._log.info("alerts_recovered", count=found)
+        return found
+
+    def step(self) -> bool:
+        """Handle one due alert; False when there was none."""
+        row = self._outbox.claim(self._now())
+        if row is None:
+            self._metrics.set("guardian_alert_queue_depth", self._outbox.depth())
+            return False
+        try:
+            alert = Alert.model_validate_json(row.payload).model_copy(update={"attempt": row.attempts})
+        except ValidationError as error:
+            self._outbox.parked(
+                row.id, f"the stored alert cannot be read: {error.error_count()} errors"[:_ERROR_LENGTH]
+            )
+            self._count("unreadable")
+            self._log.error("alert_parked", row=row.id, error="the stored alert cannot be read")
+            return True
+        self._handle(row, alert)
+        self._metrics.set("guardian_alert_queue_depth", self._outbox.depth())
+        return True
+
+    def _handle(self, row: AlertRow, alert: Alert) -> None:
+        log = self._log.bind(finding=alert.finding.id, correlation_id=alert.finding.correlation_id)
+        try:
+            known = self._channel.find(alert) if row.attempts else None
+            reference = known or self._channel.deliver(alert)
+        except RetryLater as trouble:
+            self._postpone(row, log, str(trouble), at_least_s=trouble.after_s or 0.0)
+        except AlertError as trouble:
+            self._outbox.parked(row.id, str(trouble)[:_ERROR_LENGTH])
+            self._count("parked")
+            log.error("alert_parked", error=str(trouble)[:_ERROR_LENGTH])
+            if self._fallback is not None:
+                self._fallback.deliver(alert)
+        except Exception as error:  # a bug in a channel: the alert waits, and the others get their turn
+            self._postpone(row, log, f"unexpected {type(error).__name__}", at_least_s=0.0)
+        else:
+            self._outbox.sent(row.id, reference)
+            self._count("found" if known else "sent")
+            log.info("alert_sent", channel=self._channel.name, reference=reference, found=known is not None)
+
+    def _postpone(self, row: AlertRow, log: Any, error: str, *, at_least_s: float) -> None:
+        wait = max(self._backoff(row.attempts), at_least_s)
+        self._outbox.postponed(row.id, self._now() + timedelta(seconds=wait), error[:_ERROR_LENGTH])
+        self._count("postponed")
+        log.warning("alert_postponed", wait_s=round(wait, 1), error=error[:_ERROR_LENGTH])
+
+    def _backoff(self, attempts: int) -> float:
+        return min(self._longest, self._first * 2.0 ** min(attempts, 32)) * (0.75 + self._jitter() / 2)
+
+    def _count(self, outcome: str) -> None:
+        self._metrics.add("guardian_alerts_total", channel=self._channel.name, outcome=outcome)
+
+    def _run(self) -> None:
+        recovered = False
+        while not self._stop.is_set():
+            try:
+                recovered = recovered or self.recover() >= 0
+                busy = self.step()
+            except Exception as error:  # a bug or a locked database must delay alerts, never end them
+                self._log.exception("alert_worker_failed", error=type(error).__name__)
+                self._count("failed")
+                busy = recovered = False
+            if not busy:
+                self._wake.wait(self._idle)
+                self._wake.clear()

@@ -1,0 +1,79 @@
+"""The port every alert channel implements, and what passes through it."""
+
+from collections.abc import Callable
+from typing import Annotated, Protocol
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+from guardian.domain.event import Identifier
+from guardian.domain.finding import Effect, Finding, Text
+
+Clock = Callable[[], float]
+"""Monotonic seconds."""
+
+Sleep = Callable[[float], object]
+"""Wait that many seconds; an event's `wait` will do, so that a stop need not be waited for."""
+
+
+class RetryLater(Exception):
+    """The channel cannot take the alert now; ask again in `after_s` seconds (None: as the worker sees fit)."""
+
+    def __init__(self, reason: str, *, after_s: float | None = None) -> None:
+        super().__init__(reason)
+        self.after_s = after_s
+
+
+class _Value(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class AlertOutcome(_Value):
+    """What policy made of the finding: the effect it granted, whether that is what was wanted, and why."""
+
+    effect: Effect
+    allowed: bool
+    note: Text = ""
+    policy_ids: tuple[str, ...] = ()
+    mode: Annotated[str, StringConstraints(max_length=64)] = "shadow"
+
+
+class Alert(_Value):
+    """One finding and its outcome, on the way to people. `attempt` counts earlier tries; 0 is the first."""
+
+    finding: Finding
+    outcome: AlertOutcome
+    link: Annotated[str, StringConstraints(max_length=2000, pattern=r"^https?://[^\s<>|\"`]+$")] | None = None
+    case: Identifier
+    attempt: Annotated[int, Field(ge=0)] = 0
+
+
+class AlertChannel(Protocol):
+    """Brings alerts to people or to their systems.
+
+    - `deliver(alert)` returns only when the channel has it, with a reference that people can look up there.
+      It raises AlertError when trying again is pointless (bad token, unknown channel) and RetryLater when it
+      is not: an overload, a time-out, a lost answer. After RetryLater the alert may have arrived all the same.
+    - `find(alert)` says whether an earlier try arrived: its reference, or None. It is asked before every try
+      but the first, so that a crash or a lost answer between sending and noting shows a person nothing twice.
+      A channel that cannot tell right now raises RetryLater, one that never can raises AlertError.
+    - Everything in a finding that an agent wrote is hostile: what is shown goes through `neutralise`.
+
+    A channel is used by one thread at a time.
+    """
+
+    @property
+    def name(self) -> str: ...
+
+    def deliver(self, alert: Alert) -> str: ...
+
+    def find(self, alert: Alert) -> str | None: ...
+
+
+class ChannelPlugin(Protocol):
+    """A module of this folder is one channel: it exports `plugin`, a frozen dataclass of its options.
+
+    The constructor refuses impossible options with ConfigurationError; `open` makes the channel. Neither
+    speaks to the network, so that a channel that is down delays alerts and not the start.
+    """
+
+    def open(self, *, clock: Clock, sleep: Sleep) -> AlertChannel: ...

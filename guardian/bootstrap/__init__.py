@@ -1,0 +1,1 @@
+"""The composition root: names in the configuration become objects, and nowhere else."""

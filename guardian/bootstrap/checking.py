@@ -1,0 +1,20 @@
+"""Does every name in the configuration exist, with options that it takes?"""
+
+from guardian.bootstrap import plugins
+from guardian.config import Settings
+from guardian.errors import ConfigurationError
+
+
+def check_plugins(settings: Settings) -> None:
+    """Construct everything that needs no world around it. Raises ConfigurationError on the first wrong name."""
+    plugins.make("sources", settings.source.format, {})
+    plugins.make("embedding", settings.model.engine, settings.model.options)
+    for name, options in settings.signals.items():
+        plugins.make("signals", name, options)
+    known = plugins.names("alerting")
+    for name in settings.alerts:
+        if name not in known:
+            raise ConfigurationError(f"unknown alerts channel {name!r}; known ones: {', '.join(known)}")
+    if settings.policy.language not in plugins.names("policy"):
+        listed = ", ".join(plugins.names("policy"))
+        raise ConfigurationError(f"unknown policy.language {settings.policy.language!r}; known ones: {listed}")

@@ -1,0 +1,133 @@
+"""The pipeline from settings: source, redaction, drift model, signals, scorer, ladder."""
+
+import hashlib
+import hmac
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from guardian import __version__
+from guardian.bootstrap import plugins
+from guardian.bootstrap.resources import resource
+from guardian.config import Settings
+from guardian.domain.event import DecisionEvent
+from guardian.domain.finding import Effect
+from guardian.embedding.artefact import open_artefact
+from guardian.embedding.fit import PurposeFit
+from guardian.embedding.fusion import load_fusion
+from guardian.errors import ConfigurationError, ModelError
+from guardian.pipeline.decoding import ClockBounds, Decoder, Signature
+from guardian.pipeline.judging import Judge
+from guardian.pipeline.pipeline import Pipeline
+from guardian.response.ladder import Ladder
+from guardian.scoring.calibration import Calibration
+from guardian.scoring.fusion import DEFAULT_WEIGHTS, Fusion
+from guardian.scoring.scorer import Scorer
+from guardian.signals.credential_exposure import CredentialScanner
+
+CALIBRATION = "calibration.json"
+
+
+def model_directory(settings: Settings) -> Path:
+    return settings.resolve(settings.model.path) if settings.model.path is not None else resource("models")
+
+
+def open_fit(settings: Settings) -> PurposeFit:
+    """The drift model: verified against its manifest, its engine the configured one."""
+    directory = model_directory(settings)
+    artefact = open_artefact(directory)
+    engine = plugins.make("embedding", settings.model.engine, settings.model.options)
+    return PurposeFit(
+        engine.open(directory),
+        load_fusion(artefact.path("fusion.json")),
+        artefact.version,
+        cache_size=settings.model.cache_size,
+    )
+
+
+def open_calibration(settings: Settings) -> Calibration:
+    """The configured calibration, else the one that the model was shipped with."""
+    configured = settings.model.calibration
+    path = settings.resolve(configured) if configured is not None else model_directory(settings) / CALIBRATION
+    try:
+        return Calibration.from_json(path.read_bytes())
+    except OSError as error:
+        raise ModelError(f"{path}: no calibration ({error.strerror}); run `guardian calibrate`") from error
+
+
+def open_judge(
+    settings: Settings,
+    *,
+    fingerprint_key: bytes,
+    fit: PurposeFit | None = None,
+    calibration: Calibration | None = None,
+) -> Judge:
+    """Everything after decoding. `fingerprint_key` keys the hashes that follow argument values."""
+    fit = fit or open_fit(settings)
+    calibration = calibration or open_calibration(settings)
+    signals = [plugins.make("signals", name, options) for name, options in settings.signals.items()]
+    unknown = sorted(set(settings.weights) - set(settings.signals))
+    if unknown:
+        raise ConfigurationError(
+            f"weights.{unknown[0]}: no such signal is switched on; known: {sorted(settings.signals)}"
+        )
+    return Judge(
+        fit=fit,
+        signals=signals,
+        scorer=Scorer(Fusion({**DEFAULT_WEIGHTS, **settings.weights}), calibration),
+        ladder=Ladder(
+            flag_one_in=settings.response.flag_one_in,
+            revoke_one_in=settings.response.revoke_one_in,
+            breach_effects={name: Effect(effect) for name, effect in settings.response.breaches.items()},
+        ),
+        fingerprint=fingerprinter(fingerprint_key),
+        versions={
+            "guardian": __version__,
+            "model": fit.version,
+            "calibration": hashlib.sha256(calibration.to_json().encode()).hexdigest()[:12],
+        },
+        parent_grace=settings.parent_grace,
+    )
+
+
+def open_pipeline(
+    settings: Settings,
+    judge: Judge,
+    *,
+    verify: Callable[[DecisionEvent], Signature],
+    clock: Callable[[], datetime],
+    check_entitlements: bool = True,
+) -> Pipeline:
+    """Decoding and judging as one. Without `check_entitlements` any gateway may speak for any tenant (files)."""
+    return Pipeline(
+        Decoder(
+            source=plugins.make("sources", settings.source.format, {}),
+            redactor=CredentialScanner(),
+            verify=verify,
+            clock=clock,
+            entitlements=_entitlements(settings.gateways) if check_entitlements else None,
+            bounds=ClockBounds(
+                ahead=timedelta(seconds=settings.monitor.clock_ahead_s),
+                behind=timedelta(seconds=settings.monitor.clock_behind_s),
+            ),
+        ),
+        judge,
+    )
+
+
+def fingerprinter(key: bytes) -> Callable[[str], str]:
+    """A keyed 64-bit hash: equal values stay equal, and nothing can be read back."""
+    return lambda value: hmac.new(key, value.encode("utf-8", "surrogatepass"), hashlib.sha256).hexdigest()[:16]
+
+
+def utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+def unchecked(event: DecisionEvent) -> Signature:
+    """No envelope keys are configured: a signature is noted and not believed."""
+    return "absent" if event.envelope_jws is None else "unchecked"
+
+
+def _entitlements(gateways: Mapping[str, list[str]]) -> dict[str, frozenset[str]]:
+    return {gateway: frozenset(tenants) for gateway, tenants in gateways.items()}

@@ -1,0 +1,142 @@
+"""Files through the pipeline: scoring without side effects."""
+
+import json
+import os
+import secrets
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+from guardian.bootstrap.judgement import open_judge, open_pipeline, unchecked, utc_now
+from guardian.bus.file import FileConsumer
+from guardian.bus.port import Record
+from guardian.config import Settings
+from guardian.errors import ConfigurationError, DecodeError
+from guardian.pipeline.pipeline import Pipeline
+from guardian.pipeline.scoring_run import LogScorer, Scored, SessionScorer
+from guardian.signals.credential_exposure import CredentialScanner
+from guardian.sources.session_lines import LineError, SessionLine, is_session_line, read_session_lines
+
+_BATCH = 256
+
+Update = Callable[[int, int | None], None]
+
+
+@dataclass(frozen=True, slots=True)
+class ScoreOutcome:
+    """How many actions were scored and how many lines refused."""
+
+    scored: int
+    refused: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Refused:
+    line: int
+    error: str
+
+
+def score_file(settings: Settings, file: Path, output: Path, update: Update) -> ScoreOutcome:
+    """Score a file of decisions or of session lines; the output is complete or absent, never half a file."""
+    judge = open_judge(settings, fingerprint_key=secrets.token_bytes(32))
+    pipeline = open_pipeline(settings, judge, verify=unchecked, clock=utc_now, check_entitlements=False)
+    sessions, log = SessionScorer(judge, CredentialScanner()), LogScorer(judge)
+    scored = refused = lines = 0
+    with _writer(output) as write:
+        for batch in _batches(file):
+            for result in _score(batch, sessions, log, pipeline):
+                if isinstance(result, Scored):
+                    scored += 1
+                    write(json.dumps(result.as_json()))
+                else:
+                    refused += 1
+                    write(json.dumps({"line": result.line, "error": result.error}))
+            lines += len(batch)
+            update(lines, None)
+    return ScoreOutcome(scored, refused)
+
+
+def _score(
+    batch: list[Record], sessions: SessionScorer, log: LogScorer, pipeline: Pipeline
+) -> Iterator[Scored | _Refused]:
+    """Runs of lines of one kind together, so that the output keeps the input's order."""
+    start = 0
+    while start < len(batch):
+        kind = is_session_line(batch[start].value)
+        end = start + 1
+        while end < len(batch) and is_session_line(batch[end].value) == kind:
+            end += 1
+        run = batch[start:end]
+        yield from _score_sessions(run, sessions) if kind else _score_decisions(run, log, pipeline)
+        start = end
+
+
+def _score_sessions(run: list[Record], scorer: SessionScorer) -> Iterator[Scored | _Refused]:
+    results: list[tuple[SessionLine, int] | _Refused] = []
+    decoded = []
+    for line in read_session_lines(run):
+        if isinstance(line, LineError):
+            results.append(_Refused(line.line, line.error))
+            continue
+        try:
+            decisions = scorer.session(line)
+        except DecodeError as error:
+            results.append(_Refused(line.line, str(error)))
+            continue
+        decoded.append((line.session_id, decisions))
+        results.append((line, len(decisions)))
+    scored = iter(scorer.score_sessions(decoded))
+    for result in results:
+        if isinstance(result, _Refused):
+            yield result
+        else:
+            for _ in range(result[1]):
+                yield next(scored)
+
+
+def _score_decisions(run: list[Record], scorer: LogScorer, pipeline: Pipeline) -> Iterator[Scored | _Refused]:
+    run = [record for record in run if record.value.strip()]
+    decoded, letters = pipeline.decode(run)
+    scored = iter(scorer.score(decoded))
+    refused = {letter.record.offset: letter for letter in letters}
+    for record in run:
+        letter = refused.get(record.offset)
+        if letter is None:
+            yield next(scored)
+        else:
+            yield _Refused(record.offset + 1, f"{letter.code}: {letter.reason}")
+
+
+def _batches(file: Path) -> Iterator[list[Record]]:
+    consumer = FileConsumer(file)
+    consumer.start(lambda _: {})
+    try:
+        while not consumer.exhausted():
+            if batch := consumer.poll(timeout_s=0, max_records=_BATCH):
+                yield batch
+    finally:
+        consumer.close()
+
+
+@contextmanager
+def _writer(output: Path) -> Iterator[Callable[[str], None]]:
+    if str(output) == "-":
+        yield lambda line: print(line, file=sys.stdout)
+        return
+    try:
+        descriptor, name = tempfile.mkstemp(dir=output.parent, prefix=f".{output.name}.")
+    except OSError as error:
+        raise ConfigurationError(f"cannot write {output}: {error.strerror}") from error
+    try:
+        stream: IO[str]
+        with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
+            yield lambda line: print(line, file=stream)
+        Path(name).chmod(0o644)
+        Path(name).replace(output)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise

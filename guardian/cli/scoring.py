@@ -1,0 +1,65 @@
+"""score, replay."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from guardian.cli.common import ConfigOption, JsonOption, existing_file, progress, settings_from
+
+UNREADABLE = 3
+
+
+def register(app: typer.Typer) -> None:
+    app.command()(score)
+    app.command()(replay)
+
+
+def score(
+    file: Annotated[
+        Path, typer.Argument(help="guardian.decision/v1 lines or session lines; .gz too; - is stdin.")
+    ],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Where the verdicts go; - is stdout.")] = Path(
+        "-"
+    ),
+    config: ConfigOption = None,
+) -> None:
+    """Score every action of a file without side effects, one JSON line each, in input order.
+
+    A line that cannot be read becomes {"line", "error"} and the exit code is 3; all others are scored.
+
+    Example: guardian score sessions.jsonl.gz -o verdicts.jsonl
+    """
+    from guardian.bootstrap.offline import score_file
+
+    settings = settings_from(config, required=False)
+    with progress("scoring") as update:
+        outcome = score_file(settings, existing_file(file), output, update)
+    typer.echo(f"{outcome.scored} actions scored, {outcome.refused} lines refused", err=True)
+    if outcome.refused:
+        raise typer.Exit(UNREADABLE)
+
+
+def replay(
+    file: Annotated[Path, typer.Argument(help="A log of guardian.decision/v1 lines; .gz too; - is stdin.")],
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Run a log through the whole monitor against a scratch store and print the findings.
+
+    Nothing is sent anywhere. Example: guardian replay decisions.jsonl --json
+    """
+    from guardian.bootstrap.offline import replay_file
+    from guardian.cli.tables import show_findings, show_replay
+
+    settings = settings_from(config, required=False)
+    with progress("replaying") as update:
+        outcome = replay_file(settings, existing_file(file), update)
+    if as_json:
+        for finding in outcome.findings:
+            typer.echo(finding.model_dump_json())
+    else:
+        show_findings(outcome.findings)
+    show_replay(outcome)
+    if outcome.dead_letters:
+        raise typer.Exit(UNREADABLE)

@@ -1,0 +1,256 @@
+"""Settings: read once, at start, completely; unknown keys are errors; no default secret.
+
+Order: defaults < the YAML file < `GUARDIAN_*` variables (nested with `__`, such as
+`GUARDIAN_KAFKA__BOOTSTRAP_SERVERS`). Paths are relative to the file that names them.
+"""
+
+import os
+from collections.abc import Mapping
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from guardian.errors import ConfigurationError
+
+Options = dict[str, JsonValue]
+Plugins = dict[str, Options]
+_ONE_IN = Annotated[float, Field(ge=1)]
+
+
+def _no_nonsense(seconds: float) -> float:
+    if seconds != seconds or seconds <= 0:
+        raise ValueError("a duration in seconds must be positive")
+    return seconds
+
+
+Seconds = Annotated[float, AfterValidator(_no_nonsense)]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class SourceSection(_Section):
+    format: str = "guardian"
+
+
+class KafkaSection(_Section):
+    bootstrap_servers: str = "127.0.0.1:9092"
+    topic: str = "guardian.decisions"
+    group: str = "guardian"
+    options: Options = Field(default_factory=dict)  # passed through to kafka-python: TLS, SASL, timeouts
+
+
+class StoreSection(_Section):
+    monitor: str = "sqlite:///guardian-data/monitor.db"
+    control: str = "sqlite:///guardian-data/control.db"
+    keep_days: Annotated[int, Field(ge=1)] = 90
+    dead_letter_days: Annotated[int, Field(ge=1)] = 14
+
+
+class ModelSection(_Section):
+    path: Path | None = None  # None: the model that travels with the package
+    engine: str = "onnx"
+    cache_size: Annotated[int, Field(ge=1)] = 65_536
+    options: Options = Field(default_factory=dict)
+    calibration: Path | None = None  # None: the one beside the model
+
+
+class ResponseSection(_Section):
+    flag_one_in: _ONE_IN = 1_000
+    revoke_one_in: _ONE_IN = 20_000
+    breaches: dict[str, Literal["none", "flag", "revoke"]] = Field(default_factory=dict)
+
+
+class BaselineSection(_Section):
+    idle_s: Seconds = 1800.0
+    publish_every_s: Seconds = 300.0
+
+
+class MonitorSection(_Section):
+    token_file: Path | None = None
+    token: SecretStr | None = None
+    batch: Annotated[int, Field(ge=1, le=10_000)] = 500
+    poll_timeout_s: Seconds = 0.5
+    outbox_limit: Annotated[int, Field(ge=1)] = 5_000
+    changes_every_s: Seconds = 1.0
+    parent_grace_s: Seconds = 60.0
+    clock_ahead_s: Seconds = 300.0
+    clock_behind_s: Seconds = 86_400.0
+    fuse_ratio: Annotated[float, Field(gt=0, le=1)] = 0.5
+    fuse_records: Annotated[int, Field(ge=1)] = 200
+    metrics_host: str = "127.0.0.1"
+    metrics_port: Annotated[int, Field(ge=0, le=65_535)] = 0  # 0: none
+    baseline: BaselineSection = BaselineSection()
+
+
+class BudgetSection(_Section):
+    window_s: Seconds = 3600.0
+    revocations: Annotated[int, Field(ge=0)] = 20
+    reserved_for_breaches: Annotated[int, Field(ge=0)] = 5
+
+
+class ControlSection(_Section):
+    host: str = "127.0.0.1"
+    port: Annotated[int, Field(ge=0, le=65_535)] = 8731
+    url: str = "http://127.0.0.1:8731"  # where the monitor and the command line find it
+    public_url: str | None = None  # what links in alerts start with
+    issuer: str = "guardian"
+    audience: str = "guardian-control"
+    budget: BudgetSection = BudgetSection()
+    revocation_grace_s: Seconds = 3600.0
+    revocation_max_days: Annotated[int, Field(ge=1)] = 30
+    protected: dict[str, list[str]] = Field(default_factory=dict)  # tenant -> protected agents or sessions
+
+
+class PolicySection(_Section):
+    language: str = "cedar"
+    path: Path | None = None  # None: the shipped policies
+    options: Options = Field(default_factory=dict)
+
+
+class KeysSection(_Section):
+    directory: Path = Path("keys")
+    envelope_jwks: Path | None = None  # public keys that sign envelopes; None: signatures are not checked
+
+
+class LoggingSection(_Section):
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    format: Literal["json", "text"] = "json"
+
+
+class SlackSecret(_Section):
+    token: SecretStr | None = None
+
+
+_SIGNALS = (
+    "purpose_fit",
+    "envelope_breach",
+    "delegation_widening",
+    "envelope_hygiene",
+    "credential_exposure",
+    "denial_pressure",
+    "purpose_baseline",
+)
+
+
+def _plugins(*names: str) -> Plugins:
+    return {name: {} for name in names}
+
+
+class Settings(BaseSettings):
+    """Everything that an operator can set. `guardian check-config` prints it with secrets masked."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="GUARDIAN_", env_nested_delimiter="__", extra="forbid", frozen=True
+    )
+
+    source: SourceSection = SourceSection()
+    kafka: KafkaSection = KafkaSection()
+    store: StoreSection = StoreSection()
+    gateways: dict[str, list[str]] = Field(default_factory=dict)
+    model: ModelSection = ModelSection()
+    signals: Plugins = Field(default_factory=lambda: _plugins(*_SIGNALS))
+    weights: dict[str, Annotated[float, Field(ge=0, lt=1)]] = Field(default_factory=dict)
+    response: ResponseSection = ResponseSection()
+    monitor: MonitorSection = MonitorSection()
+    control: ControlSection = ControlSection()
+    policy: PolicySection = PolicySection()
+    keys: KeysSection = KeysSection()
+    alerts: Plugins = Field(default_factory=lambda: _plugins("log"))
+    slack: SlackSecret = SlackSecret()
+    logging: LoggingSection = LoggingSection()
+    base: Path = Path(".")  # the folder that relative paths start from
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],  # noqa: ARG003 - the signature is the library's
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return env_settings, init_settings  # variables win over the file, which arrives as arguments
+
+    def resolve(self, path: Path) -> Path:
+        """A configured path, relative to the configuration file."""
+        return path if path.is_absolute() else self.base / path
+
+    def store_url(self, url: str) -> str:
+        """A database URL; a relative SQLite path starts at the configuration file's folder."""
+        prefix = "sqlite:///"
+        if not url.startswith(prefix) or url.startswith(prefix + "/") or url == "sqlite://":
+            return url
+        return f"{prefix}{self.base.resolve() / url.removeprefix(prefix)}"
+
+    @property
+    def parent_grace(self) -> timedelta:
+        return timedelta(seconds=self.monitor.parent_grace_s)
+
+
+def load(path: Path | None = None, *, overrides: Mapping[str, Any] | None = None) -> Settings:
+    """Read settings. Raises ConfigurationError naming every wrong key, its value's place and what is expected."""
+    body: dict[str, Any] = {}
+    if path is not None:
+        body = _read_yaml(path)
+        body.setdefault("base", str(path.resolve().parent))
+    body.update(overrides or {})
+    unknown = sorted(
+        name
+        for name in os.environ
+        if name.startswith("GUARDIAN_")
+        and name.removeprefix("GUARDIAN_").split("__")[0].lower() not in Settings.model_fields
+        and name not in _OTHER_VARIABLES
+    )
+    if unknown:
+        known = ", ".join(f"GUARDIAN_{name.upper()}" for name in Settings.model_fields)
+        raise ConfigurationError(f"unknown variable {unknown[0]}; known ones start with: {known}")
+    try:
+        return Settings(**body)
+    except ValidationError as error:
+        raise ConfigurationError(_explain(error, path)) from error
+
+
+_OTHER_VARIABLES = frozenset({"GUARDIAN_CONFIG", "GUARDIAN_TOKEN", "GUARDIAN_CRASH_AT"})
+
+
+def _read_yaml(path: Path) -> dict[str, Any]:
+    try:
+        body = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigurationError(
+            f"cannot read {path}: {error.strerror}; `guardian init FOLDER` writes a configuration"
+        ) from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ConfigurationError(f"{path} is not YAML: {str(error).splitlines()[0]}") from error
+    if body is None:
+        return {}
+    if not isinstance(body, dict):
+        raise ConfigurationError(f"{path} must hold settings by name, got {type(body).__name__}")
+    return body
+
+
+def _explain(error: ValidationError, path: Path | None) -> str:
+    where = str(path) if path is not None else "the settings"
+    lines = []
+    for problem in error.errors(include_url=False, include_input=False):
+        name = ".".join(map(str, problem["loc"]))
+        if problem["type"] == "extra_forbidden":
+            lines.append(f"{name}: unknown setting{_known_beside(problem['loc'])}")
+        else:
+            lines.append(f"{name}: {problem['msg']}")
+    return f"{where}: " + "; ".join(lines)
+
+
+def _known_beside(loc: tuple[int | str, ...]) -> str:
+    model: Any = Settings
+    for part in loc[:-1]:
+        field = getattr(model, "model_fields", {}).get(part)
+        model = getattr(field, "annotation", None)
+    known = getattr(model, "model_fields", None)
+    return f" (known here: {', '.join(sorted(known))})" if known else ""

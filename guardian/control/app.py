@@ -1,0 +1,94 @@
+"""The control API, put together."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+from starlette.concurrency import run_in_threadpool
+
+from guardian import __version__
+from guardian.control import (
+    routes_findings,
+    routes_revocations,
+    routes_sessions,
+    routes_system,
+    routes_tenants,
+)
+from guardian.control.bell import Bell
+from guardian.control.deps import ControlDeps
+from guardian.control.gate import PUBLIC, Gate
+from guardian.control.lapse import sweep
+from guardian.control.listing import RevocationListings
+from guardian.control.problems import install_problems
+from guardian.telemetry import logger
+from guardian.wire.base import Problem
+
+_log = logger("control")
+
+
+def create_app(deps: ControlDeps) -> FastAPI:
+    """The ASGI application. It opens nothing and closes nothing that it was given."""
+    bell = Bell()
+
+    @contextlib.asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        silence = deps.store.subscribe(bell.ring)
+        sweeping = asyncio.create_task(_sweep_for_ever(deps))
+        try:
+            yield
+        finally:
+            silence()
+            sweeping.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await sweeping
+
+    app = FastAPI(
+        title="guardian control API",
+        version=__version__,
+        lifespan=lifespan,
+        docs_url=None,  # the documentation pages load scripts from elsewhere
+        redoc_url=None,
+        redirect_slashes=False,
+    )
+    app.state.deps = deps
+    app.state.bell = bell
+    app.state.listings = RevocationListings(deps)
+    app.add_middleware(Gate, deps=deps)
+    install_problems(app)
+    for routes in (routes_findings, routes_sessions, routes_revocations, routes_tenants, routes_system):
+        app.include_router(routes.router)
+    app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]
+    return app
+
+
+async def _sweep_for_ever(deps: ControlDeps) -> None:
+    while True:
+        try:
+            await run_in_threadpool(sweep, deps)
+        except Exception as error:
+            _log.error("sweep_failed", error=type(error).__name__, detail=str(error)[:300])
+        await asyncio.sleep(deps.settings.sweep_every_s)
+
+
+def _openapi(app: FastAPI) -> dict[str, Any]:
+    if app.openapi_schema is None:
+        document = get_openapi(
+            title=app.title,
+            version=app.version,
+            routes=app.routes,
+            description="Every refusal is problem details (RFC 9457). Tokens are Ed25519-signed JWTs (RFC 9068).",
+        )
+        schemas = document.setdefault("components", {}).setdefault("schemas", {})
+        schemas["Problem"] = Problem.model_json_schema()
+        for unused in ("HTTPValidationError", "ValidationError"):
+            schemas.pop(unused, None)
+        for path, operations in document["paths"].items():
+            for operation in operations.values():
+                if path in PUBLIC:
+                    operation.pop("security", None)
+                    operation.get("responses", {}).pop("422", None)
+        app.openapi_schema = document
+    return app.openapi_schema

@@ -1,0 +1,53 @@
+"""What every route takes: who calls, and what stands behind the routes."""
+
+from typing import Annotated, Any, Final
+
+from fastapi import Depends, Path, Query, Request
+from fastapi.security import HTTPBearer
+
+from guardian.control.deps import ControlDeps
+from guardian.control.gate import principal_of
+from guardian.control.problems import Refusal, absent
+from guardian.domain.event import Identifier
+from guardian.wire.principal import Principal
+
+# Only for the OpenAPI document: the gate has checked the token long before.
+_bearer: Final = HTTPBearer(auto_error=False, bearerFormat="JWT", scheme_name="token")
+
+
+def _deps(request: Request) -> ControlDeps:
+    deps = request.app.state.deps
+    assert isinstance(deps, ControlDeps)  # noqa: S101 - create_app put it there
+    return deps
+
+
+def _caller(request: Request, _token: Annotated[Any, Depends(_bearer)]) -> Principal:
+    return principal_of(request)
+
+
+Deps = Annotated[ControlDeps, Depends(_deps)]
+Caller = Annotated[Principal, Depends(_caller)]
+TenantId = Annotated[Identifier, Path(description="The tenant.")]
+SessionId = Annotated[Identifier, Path(description="The session, within its tenant.")]
+FindingId = Annotated[Identifier, Path(description="The finding.")]
+TenantFilter = Annotated[Identifier | None, Query(description="Only this tenant, within the token's reach.")]
+Limit = Annotated[int, Query(ge=1, le=500)]
+CursorParam = Annotated[str | None, Query(max_length=19, pattern=r"^[0-9]+$", description="From `next`.")]
+
+
+def reach(principal: Principal, tenant_id: str | None) -> frozenset[str] | None:
+    """The tenants to look at: the one asked for, or all in reach (None: no filter). Foreign ones are absent."""
+    if tenant_id is None:
+        return principal.scope
+    if not principal.reaches(tenant_id):
+        raise absent("tenant")
+    return frozenset({tenant_id})
+
+
+def position(cursor: str | None) -> int | None:
+    if cursor is None:
+        return None
+    place = int(cursor)
+    if place > 2**53:
+        raise Refusal(422, "cursor: take it from `next` of the previous page")
+    return place

@@ -1,0 +1,53 @@
+"""What the control API is given; it makes nothing of this by itself."""
+
+import secrets
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from guardian.keys.tokens import Tokens
+from guardian.policy.port import PolicyDecisionPoint
+from guardian.revocation.expiry import ExpiryRule
+from guardian.revocation.port import Face
+from guardian.revocation.snapshot import SnapshotFace
+from guardian.store.control import ControlStore
+from guardian.telemetry import Metrics
+from guardian.wire.base import Mode
+
+
+@dataclass(frozen=True, slots=True)
+class ControlSettings:
+    """Plain values. The budget counts automatic revocations per tenant within a sliding window."""
+
+    default_mode: Mode = "shadow"
+    budget_total: int = 20
+    budget_reserved: int = 5
+    budget_window: timedelta = timedelta(hours=1)
+    expiry: ExpiryRule = field(default_factory=ExpiryRule)
+    max_body_bytes: int = 1024 * 1024
+    long_poll_max_s: int = 30
+    sweep_every_s: float = 30.0
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.budget_reserved <= self.budget_total:
+            raise ValueError(
+                f"budget: reserved {self.budget_reserved} must lie between 0 and the total {self.budget_total}"
+            )
+        if self.budget_window <= timedelta(0):
+            raise ValueError(f"budget: the window must be longer than {self.budget_window}")
+
+
+@dataclass(frozen=True, slots=True)
+class ControlDeps:
+    """Everything behind the routes. `stopwatch` counts seconds for metrics only; `new_id` names requests."""
+
+    store: ControlStore
+    pdp: PolicyDecisionPoint
+    tokens: Tokens
+    clock: Callable[[], datetime]
+    metrics: Metrics
+    settings: ControlSettings = field(default_factory=ControlSettings)
+    face: Face = field(default_factory=SnapshotFace)
+    stopwatch: Callable[[], float] = time.perf_counter
+    new_id: Callable[[], str] = field(default=lambda: secrets.token_hex(8))

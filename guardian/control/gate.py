@@ -1,0 +1,130 @@
+"""What every request passes before a route sees it: a size limit, a name, and a token.
+
+The token is checked before the body is read and before the path is looked up: without one, a caller cannot
+tell which routes exist, nor make the server parse anything.
+"""
+
+from starlette.concurrency import run_in_threadpool
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import Request
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from guardian.control.deps import ControlDeps
+from guardian.control.problems import Refusal, problem_response
+from guardian.errors import GuardianError
+from guardian.keys.tokens import RefusedToken
+from guardian.telemetry import logger
+from guardian.wire.principal import Principal
+
+PUBLIC = frozenset({"/healthz", "/readyz", "/.well-known/jwks.json", "/openapi.json"})
+
+_CHALLENGE = 'Bearer realm="guardian"'
+_HEADERS = {
+    "x-content-type-options": "nosniff",
+    "referrer-policy": "no-referrer",
+    "content-security-policy": "default-src 'none'; frame-ancestors 'none'",
+    "cross-origin-resource-policy": "same-origin",
+}
+_log = logger("control")
+
+
+class Gate:
+    """Pure ASGI. Leaves the Principal in `request.state.principal`."""
+
+    def __init__(self, app: ASGIApp, deps: ControlDeps) -> None:
+        self._app = app
+        self._deps = deps
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        deps = self._deps
+        request_id = deps.new_id()
+        state = scope.setdefault("state", {})
+        state["request_id"] = request_id
+        started = deps.stopwatch()
+
+        async def dressed(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                headers["x-request-id"] = request_id
+                for name, value in _HEADERS.items():
+                    headers[name] = value
+                headers.setdefault("cache-control", "no-store")
+            await send(message)
+
+        try:
+            headers = Headers(scope=scope)
+            self._check_length(headers)
+            if scope["path"] not in PUBLIC:
+                state["principal"] = await run_in_threadpool(self._authenticate, headers)
+        except Refusal as refusal:
+            response = problem_response(
+                refusal.status_code,
+                detail=str(refusal.detail),
+                code=refusal.code,
+                headers=dict(refusal.headers or {}),
+                request_id=request_id,
+            )
+            await response(scope, receive, dressed)
+            return
+        except GuardianError as error:
+            _log.error("gate_failed", correlation_id=request_id, error=type(error).__name__)
+            await problem_response(503, request_id=request_id)(scope, receive, dressed)
+            return
+        await self._app(scope, self._counted(receive), dressed)
+        route = scope.get("route")
+        path = str(getattr(route, "path_format", "unmatched"))
+        deps.metrics.observe("guardian_request_seconds", deps.stopwatch() - started, route=path)
+
+    def _authenticate(self, headers: Headers) -> Principal:
+        deps = self._deps
+        offered = headers.getlist("authorization")
+        scheme, _, text = offered[0].partition(" ") if len(offered) == 1 else ("", "", "")
+        if scheme.lower() != "bearer" or not text.strip():
+            deps.metrics.add("guardian_auth_failures_total", reason="missing")
+            raise Refusal(401, "send a token as Authorization: Bearer …", headers=_challenge())
+        try:
+            return deps.tokens.verify(text.strip(), now=deps.clock())
+        except RefusedToken as refused:
+            deps.metrics.add("guardian_auth_failures_total", reason=refused.code)
+            _log.warning("token_refused", code=refused.code)
+            raise Refusal(401, "this token is not valid here", headers=_challenge("invalid_token")) from refused
+
+    def _check_length(self, headers: Headers) -> None:
+        length = headers.get("content-length", "0")
+        if not (length.isascii() and length.isdigit()):
+            raise Refusal(400, "Content-Length must be a number")
+        if len(length) > 15 or int(length) > self._deps.settings.max_body_bytes:
+            raise self._too_large()
+
+    def _counted(self, receive: Receive) -> Receive:
+        """A body that lies about its length, or names none, is cut off all the same."""
+        seen = 0
+
+        async def counted() -> Message:
+            nonlocal seen
+            message = await receive()
+            if message["type"] == "http.request":
+                seen += len(message.get("body", b""))
+                if seen > self._deps.settings.max_body_bytes:
+                    raise self._too_large()
+            return message
+
+        return counted
+
+    def _too_large(self) -> Refusal:
+        return Refusal(413, f"a request body may have {self._deps.settings.max_body_bytes} bytes")
+
+
+def principal_of(request: Request) -> Principal:
+    """The caller. A route outside PUBLIC always has one; anything else is a refusal, never a default."""
+    principal = getattr(request.state, "principal", None)
+    if not isinstance(principal, Principal):
+        raise Refusal(401, "send a token as Authorization: Bearer …", headers=_challenge())
+    return principal
+
+
+def _challenge(error: str = "") -> dict[str, str]:
+    return {"WWW-Authenticate": f'{_CHALLENGE}, error="{error}"' if error else _CHALLENGE}

@@ -1,0 +1,82 @@
+"""The revocation list for one reach: rendered once per change, then answered from memory."""
+
+from datetime import datetime
+from threading import Lock
+from typing import NamedTuple
+
+from guardian.control.deps import ControlDeps
+from guardian.domain.revocation import Revision
+from guardian.revocation.ledger import order
+from guardian.revocation.port import Rendered
+from guardian.store.control import ControlRows
+from guardian.store.control_head import Head
+
+Reach = frozenset[str] | None
+
+_REMEMBERED = 256
+_LONGEST_DELTA = 5000
+
+
+class Listing(NamedTuple):
+    """`moved` is False when a delta has nothing to say."""
+
+    rendered: Rendered
+    revision: Revision
+    moved: bool
+
+
+class RevocationListings:
+    """Snapshots are remembered per reach; a changed head makes them stale."""
+
+    def __init__(self, deps: ControlDeps) -> None:
+        self._deps = deps
+        self._lock = Lock()
+        self._known: dict[Reach, tuple[Revision, Listing]] = {}
+
+    def full(self, reach: Reach) -> Listing:
+        """Every live revocation."""
+        with self._deps.store.read() as rows:
+            return self._full(rows, reach, rows.head())
+
+    def since(self, reach: Reach, held: Revision) -> Listing:
+        """What changed after `held`; the full list where no delta can be trusted to lead there.
+
+        That is: another epoch, a revision that this ledger has not reached, or more changes than are worth it.
+        """
+        with self._deps.store.read() as rows:
+            head = rows.head()
+            revision, _ = _stand(rows, reach, head)
+            if held.epoch != head.revision.epoch or held.n > revision.n:
+                return self._full(rows, reach, head)
+            entries = rows.ledger.since(held, reach, _LONGEST_DELTA + 1)
+            if len(entries) > _LONGEST_DELTA:
+                return self._full(rows, reach, head)
+            revision, changed_at = _stand(rows, reach, head)
+        rendered = self._deps.face.delta(entries, revision=revision, changed_at=changed_at)
+        return Listing(rendered, revision, moved=bool(entries))
+
+    def _full(self, rows: ControlRows, reach: Reach, head: Head) -> Listing:
+        with self._lock:
+            remembered = self._known.get(reach)
+        if remembered is not None and remembered[0] == head.revision:
+            return remembered[1]
+        revision, changed_at = _stand(rows, reach, head)
+        rendered = self._deps.face.snapshot(rows.ledger.live(reach), revision=revision, changed_at=changed_at)
+        listing = Listing(rendered, revision, moved=True)
+        with self._lock:
+            while len(self._known) >= _REMEMBERED:
+                self._known.pop(next(iter(self._known)))
+            self._known[reach] = (head.revision, listing)
+        return listing
+
+
+def _stand(rows: ControlRows, reach: Reach, head: Head) -> tuple[Revision, datetime]:
+    """The newest revision within reach, lifted into the present epoch, and when the list changed last.
+
+    Of this reach only: another tenant's revocations must neither show nor make this one's list change.
+    """
+    newest = rows.ledger.newest(reach)
+    start = Revision(epoch=head.revision.epoch, n=0)
+    if newest is None or order(newest[0]) < order(start):
+        return start, head.epoch_at
+    return newest

@@ -1,0 +1,118 @@
+"""Refusals as problem details (RFC 9457). Titles are fixed words: nothing a caller sent appears in them."""
+
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+
+from guardian.errors import GuardianError
+from guardian.telemetry import logger
+from guardian.wire.base import Problem
+
+MEDIA_TYPE = "application/problem+json"
+_log = logger("control")
+
+_TITLES = {
+    400: "The request could not be read",
+    401: "A valid bearer token is needed",
+    403: "Policy does not permit this",
+    404: "Not found",
+    405: "This method is not offered here",
+    409: "In conflict with what is stored",
+    413: "The request is too large",
+    415: "The content type is not supported",
+    422: "The request is not valid",
+    500: "Something went wrong inside guardian",
+    503: "Guardian cannot do this at the moment",
+}
+_CODES = {
+    400: "unreadable",
+    401: "unauthenticated",
+    403: "denied",
+    404: "not_found",
+    405: "method_not_allowed",
+    409: "conflict",
+    413: "too_large",
+    415: "unsupported_media_type",
+    422: "invalid",
+    500: "internal",
+    503: "unavailable",
+}
+
+
+class Refusal(HTTPException):
+    """An answer other than the one asked for. `code` is stable, `detail` one line that this house wrote."""
+
+    def __init__(
+        self, status: int, detail: str = "", *, code: str = "", headers: dict[str, str] | None = None
+    ) -> None:
+        super().__init__(status, detail=detail, headers=headers)
+        self.code = code or _CODES.get(status, "refused")
+
+
+def absent(what: str) -> Refusal:
+    """The same answer whether it does not exist or belongs to somebody else."""
+    return Refusal(404, f"there is no such {what} within reach of this token")
+
+
+def problem_response(
+    status: int, *, detail: str = "", code: str = "", headers: dict[str, str] | None = None, request_id: str = ""
+) -> Response:
+    stable = code or _CODES.get(status, "refused")
+    problem = Problem(
+        type=f"urn:guardian:problem:{stable}",
+        title=_TITLES.get(status, "The request was refused"),
+        status=status,
+        code=stable,
+        detail=detail,
+        correlation_id=request_id,
+    )
+    return Response(problem.model_dump_json(), status_code=status, media_type=MEDIA_TYPE, headers=headers)
+
+
+def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """`responses=` for a route, so that the OpenAPI document names every refusal it can give."""
+    content = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
+    return {status: {"description": _TITLES[status], "content": content} for status in statuses}
+
+
+def install_problems(app: FastAPI) -> None:
+    """Every way out of the application that is not an answer leaves as a problem."""
+
+    async def refused(request: Request, error: Exception) -> Response:
+        assert isinstance(error, HTTPException)  # noqa: S101 - registered for this class only
+        ours = isinstance(error, Refusal)
+        return problem_response(
+            error.status_code,
+            detail=str(error.detail) if ours else "",
+            code=error.code if isinstance(error, Refusal) else "",
+            headers=dict(error.headers or {}),
+            request_id=_request_id(request),
+        )
+
+    async def invalid(request: Request, error: Exception) -> Response:
+        assert isinstance(error, RequestValidationError)  # noqa: S101 - registered for this class only
+        mistakes = [f"{_place(each['loc'])}: {str(each['msg'])[:200]}" for each in error.errors()[:10]]
+        return problem_response(422, detail="; ".join(mistakes), request_id=_request_id(request))
+
+    async def broken(request: Request, error: Exception) -> Response:
+        _log.error("request_failed", correlation_id=_request_id(request), error=type(error).__name__)
+        status = 503 if isinstance(error, GuardianError) else 500
+        detail = "the log has more under this correlation id"
+        return problem_response(status, detail=detail, request_id=_request_id(request))
+
+    app.add_exception_handler(HTTPException, refused)
+    app.add_exception_handler(RequestValidationError, invalid)
+    app.add_exception_handler(GuardianError, broken)
+    app.add_exception_handler(Exception, broken)
+
+
+def _place(location: tuple[int | str, ...]) -> str:
+    """Where in the request, bounded: names in a body are the caller's."""
+    return ".".join(str(part)[:60] for part in location[:6])
+
+
+def _request_id(request: Request) -> str:
+    return str(getattr(request.state, "request_id", ""))

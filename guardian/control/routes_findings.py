@@ -1,0 +1,72 @@
+"""`/v1/findings`: the monitor reports, people read and judge."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Response
+
+from guardian.control import acts
+from guardian.control.authority import may_read
+from guardian.control.caller import Caller, CursorParam, Deps, FindingId, Limit, TenantFilter, position, reach
+from guardian.control.intake import receive
+from guardian.control.problems import absent, documented
+from guardian.domain.event import Identifier
+from guardian.domain.finding import Effect, Finding, Kind
+from guardian.wire.findings import FindingOutcome, FindingPage, FindingView, VerdictRequest
+
+router = APIRouter(prefix="/v1/findings", tags=["findings"])
+
+
+@router.post("", responses=documented(400, 401, 403, 404, 409, 413, 422, 503))
+def submit_finding(deps: Deps, caller: Caller, finding: Finding, response: Response) -> FindingOutcome:
+    """Report a finding. The same finding again gets the same answer; its id with other content is a conflict."""
+    received = receive(deps, caller, finding)
+    response.headers["Idempotency-Replayed"] = str(received.replayed).lower()
+    return received.outcome
+
+
+@router.get("", responses=documented(401, 403, 404, 422, 503))
+def list_findings(
+    deps: Deps,
+    caller: Caller,
+    tenant_id: TenantFilter = None,
+    session_id: Annotated[Identifier | None, Query()] = None,
+    kind: Annotated[Kind | None, Query()] = None,
+    effect: Annotated[Effect | None, Query()] = None,
+    limit: Limit = 50,
+    cursor: CursorParam = None,
+) -> FindingPage:
+    """Findings within reach, the newest first."""
+    scope = reach(caller, tenant_id)
+    may_read(deps, caller, "read", tenant_id)
+    before = position(cursor)
+    with deps.store.read() as rows:
+        found = rows.findings.page(
+            scope,
+            limit=limit + 1,
+            before=before,
+            session_id=session_id,
+            kind=None if kind is None else kind.value,
+            effect=None if effect is None else effect.value,
+        )
+    more = len(found) > limit
+    shown = found[:limit]
+    return FindingPage(
+        items=tuple(each.view for each in shown), next=str(shown[-1].seq) if more and shown else None
+    )
+
+
+@router.get("/{finding_id:path}", responses=documented(401, 403, 404, 422, 503))
+def show_finding(deps: Deps, caller: Caller, finding_id: FindingId) -> FindingView:
+    """One finding with its outcome and people's verdict."""
+    may_read(deps, caller, "read")
+    with deps.store.read() as rows:
+        found = rows.findings.get(finding_id, caller.scope)
+    if found is None:
+        raise absent("finding")
+    return found.view
+
+
+@router.post("/{finding_id:path}/verdict", responses=documented(400, 401, 403, 404, 413, 422, 503))
+def judge_finding(deps: Deps, caller: Caller, finding_id: FindingId, verdict: VerdictRequest) -> FindingView:
+    """Say what a finding was. A false positive makes the session's evidence start afresh."""
+    return acts.judge(deps, caller, finding_id, verdict)

@@ -1,0 +1,95 @@
+"""`/v1/revocations`: the list that gateways obey. The only routes that wait, hence async."""
+
+import asyncio
+from typing import Annotated
+
+from fastapi import APIRouter, Header, Query, Request, Response
+from starlette.concurrency import run_in_threadpool
+
+from guardian.control.authority import may_read
+from guardian.control.bell import Bell, heard
+from guardian.control.caller import Caller, Deps, TenantFilter, reach
+from guardian.control.listing import Listing, Reach, RevocationListings
+from guardian.control.problems import Refusal, documented
+from guardian.domain.revocation import Revision
+from guardian.revocation.ledger import parse_revision
+from guardian.revocation.snapshot import matches, presented_revision
+from guardian.wire.revocations import RevocationList
+
+router = APIRouter(prefix="/v1/revocations", tags=["revocations"])
+
+_LOOK_AGAIN_S = 1.0  # another process may have written: its bell is not ours
+
+_RESPONSES = documented(401, 403, 404, 422, 503) | {
+    200: {"model": RevocationList, "description": "The list, or with `since` what changed"},
+    304: {"description": "Nothing changed since the entity tag that was sent"},
+}
+
+
+@router.get("", responses=_RESPONSES, response_class=Response)
+async def list_revocations(
+    request: Request,
+    deps: Deps,
+    caller: Caller,
+    tenant_id: TenantFilter = None,
+    since: Annotated[str | None, Query(max_length=38, pattern=r"^[0-9]+\.[0-9]+$")] = None,
+    wait: Annotated[int, Query(ge=0, description="Hold the answer this many seconds until it changes.")] = 0,
+    if_none_match: Annotated[str | None, Header(max_length=4096)] = None,
+) -> Response:
+    """Every live revocation within reach, with a strong entity tag; with `since=EPOCH.N` only the changes.
+
+    `since` is for a client whose reach is what it was when it got that revision; after a change of token or of
+    `tenant_id`, fetch the full list.
+    """
+    scope = reach(caller, tenant_id)
+    await run_in_threadpool(may_read, deps, caller, "readRevocations", tenant_id)
+    held = _parse(since)
+    presented = held or (presented_revision(if_none_match) if if_none_match else None)
+    if presented is not None and caller.role == "gateway":
+        deps.metrics.set("guardian_gateway_revision", presented.n, gateway=caller.id)
+    bell: Bell = request.app.state.bell
+    listings: RevocationListings = request.app.state.listings
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + min(wait, deps.settings.long_poll_max_s)
+    while True:
+        event = bell.hang()
+        try:
+            listing = await run_in_threadpool(_look, listings, scope, held)
+            unchanged = _unchanged(listing, held, if_none_match)
+            left = deadline - loop.time()
+            if not unchanged or left <= 0:
+                return _answer(listing, matched=unchanged and held is None)
+            await heard(event, min(left, _LOOK_AGAIN_S))
+        finally:
+            bell.drop(event)
+
+
+def _look(listings: RevocationListings, scope: Reach, held: Revision | None) -> Listing:
+    return listings.full(scope) if held is None else listings.since(scope, held)
+
+
+def _unchanged(listing: Listing, held: Revision | None, tags: str | None) -> bool:
+    if held is not None:
+        return not listing.moved
+    return tags is not None and matches(tags, listing.rendered.etag)
+
+
+def _answer(listing: Listing, *, matched: bool) -> Response:
+    headers = {
+        "ETag": f'"{listing.rendered.etag}"',
+        "Cache-Control": "private, no-cache",
+        "Vary": "Authorization",
+        "Guardian-Revision": str(listing.revision),
+    }
+    if matched:
+        return Response(status_code=304, headers=headers)
+    return Response(listing.rendered.body, media_type=listing.rendered.media_type, headers=headers)
+
+
+def _parse(since: str | None) -> Revision | None:
+    if since is None:
+        return None
+    try:
+        return parse_revision(since)
+    except ValueError as error:
+        raise Refusal(422, "since: a revision is written EPOCH.N") from error

@@ -1,0 +1,105 @@
+"""`/v1/sessions`: what control knows of them, and what people do to them."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Header, Query
+
+from guardian.control import acts
+from guardian.control.authority import may_read
+from guardian.control.caller import (
+    Caller,
+    CursorParam,
+    Deps,
+    Limit,
+    SessionId,
+    TenantFilter,
+    TenantId,
+    position,
+    reach,
+)
+from guardian.control.problems import absent, documented
+from guardian.wire.base import SessionStatus
+from guardian.wire.sessions import ActRequest, ActResult, ProtectionRequest, SessionDetail, SessionPage
+
+router = APIRouter(prefix="/v1/sessions", tags=["sessions"])
+
+IdempotencyKey = Annotated[
+    str | None,
+    Header(
+        alias="Idempotency-Key",
+        min_length=1,
+        max_length=200,
+        pattern=r"^[\x21-\x7e]+$",
+        description="A repeated request with the same key gets the first answer for a day.",
+    ),
+]
+_ACTS = documented(400, 401, 403, 404, 413, 422, 503)
+
+
+@router.get("", responses=documented(401, 403, 404, 422, 503))
+def list_sessions(
+    deps: Deps,
+    caller: Caller,
+    tenant_id: TenantFilter = None,
+    status: Annotated[SessionStatus | None, Query()] = None,
+    limit: Limit = 50,
+    cursor: CursorParam = None,
+) -> SessionPage:
+    """Sessions that control has met: those with a finding or a person's word. The latest met come first."""
+    scope = reach(caller, tenant_id)
+    may_read(deps, caller, "read", tenant_id)
+    before = position(cursor)
+    with deps.store.read() as rows:
+        found = rows.sessions.page(scope, limit=limit + 1, before=before, status=status)
+    more = len(found) > limit
+    shown = found[:limit]
+    return SessionPage(
+        items=tuple(each.view for each in shown), next=str(shown[-1].seq) if more and shown else None
+    )
+
+
+@router.get("/{tenant_id}/{session_id:path}", responses=documented(401, 403, 404, 422, 503))
+def show_session(deps: Deps, caller: Caller, tenant_id: TenantId, session_id: SessionId) -> SessionDetail:
+    """A session with its evidence: its newest findings and everything the ledger says about it."""
+    may_read(deps, caller, "read", tenant_id)
+    with deps.store.read() as rows:
+        known = rows.sessions.get(tenant_id, session_id)
+        if known is None:
+            raise absent("session")
+        findings = rows.findings.page({tenant_id}, limit=100, session_id=session_id)
+        ledger = rows.ledger.of_session(tenant_id, session_id)
+    return SessionDetail(session=known.view, findings=tuple(each.view for each in findings), ledger=tuple(ledger))
+
+
+@router.post("/{tenant_id}/{session_id:path}/revoke", responses=_ACTS)
+def revoke_session(
+    deps: Deps,
+    caller: Caller,
+    tenant_id: TenantId,
+    session_id: SessionId,
+    act: ActRequest,
+    idempotency_key: IdempotencyKey = None,
+) -> ActResult:
+    """Refuse this session from now on, at every gateway."""
+    return acts.revoke(deps, caller, tenant_id, session_id, act.reason, idempotency_key)
+
+
+@router.post("/{tenant_id}/{session_id:path}/reinstate", responses=_ACTS)
+def reinstate_session(
+    deps: Deps,
+    caller: Caller,
+    tenant_id: TenantId,
+    session_id: SessionId,
+    act: ActRequest,
+    idempotency_key: IdempotencyKey = None,
+) -> ActResult:
+    """Give a revoked session back; its evidence starts afresh."""
+    return acts.reinstate(deps, caller, tenant_id, session_id, act.reason, idempotency_key)
+
+
+@router.put("/{tenant_id}/{session_id:path}/protection", responses=_ACTS)
+def protect_session(
+    deps: Deps, caller: Caller, tenant_id: TenantId, session_id: SessionId, ask: ProtectionRequest
+) -> ActResult:
+    """Say whether guardian may revoke this session by itself."""
+    return acts.protect(deps, caller, tenant_id, session_id, ask.reason, protected=ask.protected)

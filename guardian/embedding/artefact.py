@@ -1,0 +1,81 @@
+"""The shipped drift model on disk: a directory whose manifest names every file with its sha256.
+
+Anything that does not match refuses to load: a swapped encoder or a touched weight is an attack on the monitor.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from guardian.errors import ModelError
+
+FORMAT = 1
+MANIFEST = "manifest.json"
+PAIR_MODEL, TEXT_MODEL, TOKENIZER, FUSION = "pair.onnx", "text.onnx", "tokenizer.json", "fusion.json"
+REQUIRED = (PAIR_MODEL, TEXT_MODEL, TOKENIZER, FUSION)
+_UNLISTED = frozenset({MANIFEST})
+
+
+@dataclass(frozen=True, slots=True)
+class Artefact:
+    """A verified model directory; `version` is the short hash of its manifest, `about` the manifest itself."""
+
+    directory: Path
+    version: str
+    about: Mapping[str, Any]
+
+    def path(self, name: str) -> Path:
+        """The path of a listed file. Raises ModelError for one that the manifest does not list."""
+        if name not in self.about["files"]:
+            raise ModelError(f"{self.directory / name}: not listed in {MANIFEST}; re-run `guardian train` or reinstall")
+        return self.directory / name
+
+
+def digest(path: Path) -> str:
+    """Hex sha256 of a file."""
+    with path.open("rb") as handle:
+        return hashlib.file_digest(handle, "sha256").hexdigest()
+
+
+def write_manifest(directory: Path, **about: Any) -> str:
+    """Re-hash everything in `directory` and write its manifest; returns the new version.
+
+    Keeps what an earlier manifest said (data sets, seed, metrics) unless `about` says it anew; so a file that is
+    added later (calibration.json) only needs this call. Sub-directories and dotfiles are not part of an artefact.
+    """
+    path = directory / MANIFEST
+    kept: dict[str, Any] = json.loads(path.read_text("utf-8")) if path.is_file() else {}
+    names = sorted(p.name for p in directory.iterdir() if p.is_file() and p.name[0] != "." and p.name not in _UNLISTED)
+    files = {name: {"sha256": digest(directory / name), "bytes": (directory / name).stat().st_size} for name in names}
+    path.write_text(json.dumps({**kept, **about, "format": FORMAT, "files": files}, indent=2, sort_keys=True) + "\n", "utf-8")
+    return digest(path)[:12]
+
+
+def open_artefact(directory: Path, required: tuple[str, ...] = REQUIRED) -> Artefact:
+    """Verify `directory` against its manifest. Raises ModelError naming the file and what is wrong with it."""
+    path = directory / MANIFEST
+    if not path.is_file():
+        raise ModelError(f"{path}: no drift model here; set `model.directory` or run `guardian train`")
+    try:
+        about = json.loads(path.read_text("utf-8"))
+        listed = {str(name): str(entry["sha256"]) for name, entry in about["files"].items()}
+        form = about["format"]
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ModelError(f"{path}: not a manifest ({error!r})") from error
+    if form != FORMAT:
+        raise ModelError(f"{path}: format {form!r}, this guardian reads format {FORMAT}; train again or change versions")
+    for name in required:
+        if name not in listed:
+            raise ModelError(f"{path}: does not list {name}, which the model needs")
+    for name, expected in listed.items():
+        if Path(name).name != name:
+            raise ModelError(f"{path}: lists {name!r}, which is not a plain file name")
+        if not (directory / name).is_file():
+            raise ModelError(f"{directory / name}: listed in the manifest and missing")
+        found = digest(directory / name)
+        if found != expected:
+            raise ModelError(f"{directory / name}: sha256 {found[:12]}… instead of {expected[:12]}…; it was altered: reinstall")
+    return Artefact(directory, digest(path)[:12], about)

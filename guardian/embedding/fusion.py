@@ -1,0 +1,76 @@
+"""One score from the pair encoder's logit and a few readable features: a monotone logistic of plain numbers.
+
+Every feature is turned so that higher means further from purpose, and every weight is at least zero, so no feature
+can argue against its own meaning. Fitted by `guardian train` on data sets that the encoder had not seen.
+"""
+
+import json
+import math
+from dataclasses import dataclass
+from pathlib import Path
+
+from guardian.embedding.consequence import consequence
+from guardian.embedding.fit import FitRequest
+from guardian.embedding.grounding import grounding, openness, tool_overlap
+from guardian.errors import ModelError
+
+FEATURES = ("logit", "distance", "unnamed", "fresh", "fresh_destination", "consequence", "acts_unnamed", "closed", "tool_unnamed")
+
+
+@dataclass(frozen=True, slots=True)
+class Fusion:
+    """sigmoid(intercept + Σ weight · min(max(feature, low), high)); weights and bounds are in FEATURES' order."""
+
+    intercept: float
+    weights: tuple[float, ...]
+    low: tuple[float, ...]
+    high: tuple[float, ...]
+
+    def __post_init__(self) -> None:
+        if not len(self.weights) == len(self.low) == len(self.high) == len(FEATURES):
+            raise ModelError(f"fusion has {len(self.weights)} weights, {len(FEATURES)} are needed: {', '.join(FEATURES)}")
+        if min(self.weights) < 0 or not all(map(math.isfinite, (self.intercept, *self.weights, *self.low, *self.high))):
+            raise ModelError("fusion weights must be finite and not negative; fit them again with `guardian train`")
+
+    def score(self, features: tuple[float, ...]) -> float:
+        """In [0, 1]; higher is further from purpose."""
+        return 1.0 / (1.0 + math.exp(-max(-40.0, min(40.0, self.margin(features)))))
+
+    def margin(self, features: tuple[float, ...]) -> float:
+        """The score before the sigmoid."""
+        rows = zip(self.weights, features, self.low, self.high, strict=True)
+        return self.intercept + sum(w * min(max(x, low), high) for w, x, low, high in rows)
+
+
+def static_features(request: FitRequest) -> tuple[float, ...]:
+    """All features but the encoders' two, in FEATURES' order from the third on."""
+    found = grounding(request.purpose, request.arguments, request.earlier_values)
+    weight = consequence(request.tool, request.arguments).weight
+    unnamed = 1.0 - found.named if found.count else 0.5
+    return (
+        unnamed,
+        found.fresh,
+        found.fresh_destination,
+        weight,
+        weight * unnamed,
+        1.0 - openness(request.purpose),
+        1.0 - tool_overlap(request.purpose, request.tool),
+    )
+
+
+def load_fusion(path: Path) -> Fusion:
+    """Read fusion.json. Raises ModelError if it is not a fusion of these features."""
+    try:
+        stored = json.loads(path.read_text("utf-8"))
+        rows = {row["feature"]: row for row in stored["features"]}
+        columns = [tuple(float(rows[name][key]) for name in FEATURES) for key in ("weight", "low", "high")]
+        return Fusion(float(stored["intercept"]), *columns)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ModelError(f"{path}: not a fusion of {', '.join(FEATURES)} ({error!r})") from error
+
+
+def save_fusion(fusion: Fusion, path: Path) -> None:
+    """Write fusion.json: plain numbers a person can read."""
+    columns = zip(FEATURES, fusion.weights, fusion.low, fusion.high, strict=True)
+    rows = [{"feature": name, "weight": w, "low": low, "high": high} for name, w, low, high in columns]
+    path.write_text(json.dumps({"intercept": fusion.intercept, "features": rows}, indent=2) + "\n", "utf-8")

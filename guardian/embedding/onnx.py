@@ -1,0 +1,73 @@
+"""The default engine: onnxruntime on the CPU, no torch. The text encoder is loaded on first use."""
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+from numpy.typing import NDArray
+
+from guardian.embedding.artefact import PAIR_MODEL, TEXT_MODEL, TOKENIZER
+from guardian.embedding.batching import Feeds, load_tokenizer, run_batched
+from guardian.embedding.ports import DIMENSIONS, PAIR_TOKENS, TEXT_TOKENS
+from guardian.errors import ModelError
+
+
+class Session:
+    """One ONNX graph; weights stored as int8 are unpacked once at load, so scores are those of the stored weights."""
+
+    def __init__(self, path: Path, threads: int) -> None:
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = threads or len(os.sched_getaffinity(0))
+        options.inter_op_num_threads = 1
+        options.add_session_config_entry("session.disable_quant_qdq", "1")
+        options.log_severity_level = 3
+        try:
+            self._session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        except Exception as error:
+            raise ModelError(f"{path}: onnxruntime cannot load it ({error})") from error
+        self._inputs = [item.name for item in self._session.get_inputs()]
+
+    def __call__(self, feeds: Feeds) -> NDArray[np.float32]:
+        (out,) = self._session.run(None, {name: feeds[name] for name in self._inputs})
+        return np.asarray(out, dtype=np.float32)
+
+
+class OnnxEncoder:
+    """Both ports over onnxruntime."""
+
+    def __init__(self, directory: Path, threads: int, batch: int) -> None:
+        self._directory, self._threads, self._batch = directory, threads, batch
+        self._pair_tokens = load_tokenizer(directory / TOKENIZER, PAIR_TOKENS)
+        self._pair = Session(directory / PAIR_MODEL, threads)
+
+    def logits(self, pairs: Sequence[tuple[str, str]]) -> NDArray[np.float32]:
+        return run_batched(self._pair_tokens, pairs, self._pair, batch=self._batch, width=1)[:, 0]
+
+    @cached_property
+    def _text(self) -> Session:
+        return Session(self._directory / TEXT_MODEL, self._threads)
+
+    @cached_property
+    def _text_tokens(self):  # type: ignore[no-untyped-def]
+        return load_tokenizer(self._directory / TOKENIZER, TEXT_TOKENS)
+
+    def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        return run_batched(self._text_tokens, texts, self._text, batch=self._batch, width=DIMENSIONS)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Onnx:
+    """Options: `threads` 0 means every core this process may use; `batch` is rows per run."""
+
+    threads: int = 0
+    batch: int = 16
+
+    def open(self, directory: Path) -> OnnxEncoder:
+        return OnnxEncoder(directory, self.threads, self.batch)
+
+
+plugin = Onnx

@@ -1,0 +1,103 @@
+"""The reference path: torch in fp32 through sentence-transformers, and the model class that training uses.
+
+Slow to import, so nothing loads it unless it is configured. It reads a directory written by training
+(`reference/`), and any sentence-transformers bi-encoder by path ("bring your own model").
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from sentence_transformers import SentenceTransformer
+from sentence_transformers.sentence_transformer.modules import Dense, Pooling, Transformer
+
+from guardian.embedding.ports import DIMENSIONS, PAIR_TOKENS, TEXT_TOKENS
+from guardian.errors import ModelError
+
+
+def new_pair_model(base: str, *, device: str = "cpu") -> SentenceTransformer:
+    """A fresh pair model over a BERT-like `base`: first token and mean, joined, then one logit.
+
+    Its "sentence embedding" of a pair has shape (1,): the logit. The head starts at zero mean and small scale.
+    """
+    body = Transformer(base, max_seq_length=PAIR_TOKENS)
+    width = body.get_embedding_dimension()
+    pooling = Pooling(width, pooling_mode=("cls", "mean"))
+    head = Dense(2 * width, 1, activation_function=torch.nn.Identity())
+    return SentenceTransformer(modules=[body, pooling, head], device=device)
+
+
+def load_model(path: Path, *, tokens: int, device: str = "cpu") -> SentenceTransformer:
+    """A sentence-transformers model from a directory, offline. Raises ModelError when there is none."""
+    if not (path / "modules.json").is_file():
+        raise ModelError(f"{path}: no sentence-transformers model here (modules.json is missing)")
+    model = SentenceTransformer(str(path), device=device, local_files_only=True)
+    model.max_seq_length = tokens
+    return model
+
+
+def pair_logits(model: SentenceTransformer, pairs: Sequence[tuple[str, str]], *, batch: int = 32) -> NDArray[np.float32]:
+    """Logits of pairs, shape (n,), batched by length, without gradients."""
+    out = np.zeros(len(pairs), dtype=np.float32)
+    order = np.argsort([len(a) + len(b) for a, b in pairs], kind="stable")
+    model.eval()
+    with torch.inference_mode():
+        for start in range(0, len(order), batch):
+            rows = order[start : start + batch]
+            out[rows] = forward(model, [pairs[row] for row in rows]).float().cpu().numpy()
+    return out
+
+
+def forward(model: SentenceTransformer, pairs: Sequence[tuple[str, str]]) -> torch.Tensor:
+    """The logits of one batch as a tensor of shape (n,), with gradients where they are on."""
+    features: dict[str, Any] = model.preprocess(list(pairs))
+    moved = {name: value.to(model.device) if isinstance(value, torch.Tensor) else value for name, value in features.items()}
+    return cast(torch.Tensor, model(moved)["sentence_embedding"]).squeeze(-1)
+
+
+@dataclass(frozen=True)
+class SentenceTransformersEncoder:
+    """Both ports over torch; a missing half raises ModelError when it is asked."""
+
+    pair: SentenceTransformer | None
+    text: SentenceTransformer | None
+    batch: int = 32
+
+    def logits(self, pairs: Sequence[tuple[str, str]]) -> NDArray[np.float32]:
+        if self.pair is None:
+            raise ModelError("no pair model was given to the sentence_transformers engine; set its `pair` path")
+        return pair_logits(self.pair, pairs, batch=self.batch)
+
+    def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        if self.text is None:
+            raise ModelError("no text model was given to the sentence_transformers engine; set its `text` path")
+        if not texts:
+            return np.zeros((0, DIMENSIONS), dtype=np.float32)
+        rows = self.text.encode(list(texts), batch_size=self.batch, normalize_embeddings=True, show_progress_bar=False)
+        return np.asarray(rows, dtype=np.float32)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SentenceTransformers:
+    """Options: `pair` and `text` are directories; by default `reference/pair` and `reference/text` of the artefact."""
+
+    pair: str = ""
+    text: str = ""
+    device: str = "cpu"
+    batch: int = 32
+
+    def open(self, directory: Path) -> SentenceTransformersEncoder:
+        pair = Path(self.pair) if self.pair else directory / "reference" / "pair"
+        text = Path(self.text) if self.text else directory / "reference" / "text"
+        return SentenceTransformersEncoder(
+            load_model(pair, tokens=PAIR_TOKENS, device=self.device) if self.pair or pair.is_dir() else None,
+            load_model(text, tokens=TEXT_TOKENS, device=self.device) if self.text or text.is_dir() else None,
+            self.batch,
+        )
+
+
+plugin = SentenceTransformers

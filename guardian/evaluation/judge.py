@@ -1,0 +1,108 @@
+"""Judge a scorer on labelled sessions, at action and at session level, beside the baselines.
+
+Action level counts each distinct (domain, purpose, action, label) once, where it first occurs; session level takes the
+highest score of a session's counted actions. Labels are read after scoring, never before.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from guardian.embedding.fit import FitRequest
+from guardian.embedding.grounding import argument_values
+from guardian.embedding.text import render_action
+from guardian.evaluation.metrics import separation
+from guardian.evaluation.report import Report, Row
+from guardian.evaluation.sessions import LabelledSession
+
+ScoreFn = Callable[[Sequence[FitRequest]], Sequence[float]]
+Progress = Callable[[int, int, str], None]
+CHUNK = 512
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """One counted action: what is asked of the scorer, and what the label says."""
+
+    request: FitRequest
+    domain: str
+    session: int
+    drift: bool
+
+
+def requests_of(session: LabelledSession) -> list[FitRequest]:
+    """What a scorer sees of a session, action by action; never a label."""
+    out: list[FitRequest] = []
+    before: list[str] = []
+    values: frozenset[str] = frozenset()
+    for action in session.actions:
+        description = session.descriptions.get(action.tool)
+        out.append(FitRequest(session.purpose, action.tool, action.arguments, tuple(before), values, description))
+        before.append(action.tool)
+        values |= argument_values(action.arguments)
+    return out
+
+
+def judged(sessions: Iterable[LabelledSession]) -> list[Judged]:
+    """Every counted action of every session, in order."""
+    return [
+        Judged(request, session.domain, number, action.drift)
+        for number, session in enumerate(sessions)
+        for request, action in zip(requests_of(session), session.actions, strict=True)
+        if action.counted
+    ]
+
+
+def evaluate(
+    score_fn: ScoreFn,
+    sessions: Sequence[LabelledSession],
+    *,
+    name: str = "guardian",
+    baselines: Mapping[str, ScoreFn] | None = None,
+    seed: int = 7,
+    resamples: int = 400,
+    progress: Progress = lambda done, total, note: None,
+) -> Report:
+    """Separation of every scorer at both levels, over all domains and by domain (where a domain has both labels)."""
+    actions = judged(sessions)
+    rows: list[Row] = []
+    scorers = {name: score_fn, **(baselines or {})}
+    for scorer, function in scorers.items():
+        scores: list[float] = []
+        for start in range(0, len(actions), CHUNK):
+            scores.extend(function([action.request for action in actions[start : start + CHUNK]]))
+            progress(len(scores), len(actions), scorer)
+        rows.extend(_rows(scorer, "action", _distinct(actions, scores), seed, resamples))
+        rows.extend(_rows(scorer, "session", _by_session(actions, scores), seed, resamples))
+    excluded = sum(not action.counted for session in sessions for action in session.actions)
+    return Report(tuple(rows), len(sessions), excluded, seed)
+
+
+_Point = tuple[float, bool, str, str]
+
+
+def _distinct(actions: Sequence[Judged], scores: Sequence[float]) -> list[_Point]:
+    seen: dict[tuple[str, str, str, bool], _Point] = {}
+    for action, score in zip(actions, scores, strict=True):
+        request = action.request
+        key = (action.domain, request.purpose, render_action(request.tool, request.arguments), action.drift)
+        seen.setdefault(key, (score, action.drift, request.purpose, action.domain))
+    return list(seen.values())
+
+
+def _by_session(actions: Sequence[Judged], scores: Sequence[float]) -> list[_Point]:
+    found: dict[int, _Point] = {}
+    for action, score in zip(actions, scores, strict=True):
+        old = found.get(action.session, (0.0, False, "", ""))
+        found[action.session] = (max(score, old[0]), action.drift or old[1], action.request.purpose, action.domain)
+    return list(found.values())
+
+
+def _rows(scorer: str, level: str, points: Sequence[_Point], seed: int, resamples: int) -> list[Row]:
+    domains = ["all", *sorted({point[3] for point in points})]
+    out = []
+    for domain in domains:
+        chosen = [point for point in points if domain in ("all", point[3])]
+        if domain == "all" or len({point[1] for point in chosen}) == 2:
+            scores, drift, purposes, _ = zip(*chosen, strict=True) if chosen else ((), (), (), ())
+            out.append(Row(scorer, level, domain, separation(scores, drift, purposes, seed=seed, resamples=resamples)))
+    return out

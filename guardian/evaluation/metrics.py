@@ -1,0 +1,77 @@
+"""Area under the ROC and recall at a false-alarm rate, with intervals that respect repetition.
+
+Rows of one purpose are not independent, so intervals resample whole purposes (the cluster bootstrap, Davison and
+Hinkley 1997, 3.8). Higher scores mean drift.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+RATES = (0.01, 0.025, 0.04, 0.074, 0.097)
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """A value with the 2.5th and 97.5th percentile of its bootstrap; nan where it is not defined."""
+
+    value: float
+    low: float
+    high: float
+
+    def __str__(self) -> str:
+        return f"{self.value:.3f} [{self.low:.3f}, {self.high:.3f}]"
+
+
+@dataclass(frozen=True, slots=True)
+class Separation:
+    """How well scores part drift from honest rows; `recall` has one interval per rate of RATES."""
+
+    benign: int
+    drift: int
+    auc: Interval
+    recall: tuple[Interval, ...]
+
+
+def separation(
+    scores: Sequence[float],
+    drift: Sequence[bool],
+    clusters: Sequence[str],
+    *,
+    seed: int,
+    resamples: int = 400,
+) -> Separation:
+    """AUC and recalls of `scores` against `drift`, with intervals over `clusters`."""
+    x, y = np.asarray(scores, dtype=np.float64), np.asarray(drift, dtype=bool)
+    if not len(x) == len(y) == len(clusters):
+        raise ValueError(f"{len(x)} scores, {len(y)} labels and {len(clusters)} clusters: need one of each per row")
+    _, level = np.unique(x, return_inverse=True)
+    _, cluster = np.unique(np.asarray(clusters, dtype=object).astype(str), return_inverse=True)
+    point = _measure(level, y, np.ones(len(x)))
+    rng = np.random.default_rng(seed)
+    groups = int(cluster.max()) + 1 if len(x) else 0
+    drawn = [
+        _measure(level, y, np.bincount(rng.integers(0, groups, groups), minlength=groups)[cluster].astype(np.float64))
+        for _ in range(resamples if groups else 0)
+    ]
+    table = np.array([*drawn, point]) if drawn else np.array([point])
+    usable = ~np.isnan(table[:, 0])
+    low, high = np.percentile(table[usable], [2.5, 97.5], axis=0) if usable.any() else (np.array(point), np.array(point))
+    auc, *recall = (Interval(float(p), float(a), float(b)) for p, a, b in zip(point, low, high, strict=True))
+    return Separation(int((~y).sum()), int(y.sum()), auc, tuple(recall))
+
+
+def _measure(level: NDArray[np.intp], drift: NDArray[np.bool_], weight: NDArray[np.float64]) -> tuple[float, ...]:
+    """AUC and recalls of weighted rows; nan where one class is absent."""
+    if not len(level):
+        return (float("nan"),) * (1 + len(RATES))
+    size = int(level.max()) + 1
+    hits = np.bincount(level, weight * drift, size)[::-1]
+    alarms = np.bincount(level, weight * ~drift, size)[::-1]
+    if hits.sum() == 0 or alarms.sum() == 0:
+        return (float("nan"),) * (1 + len(RATES))
+    tpr = np.concatenate([[0.0], np.cumsum(hits) / hits.sum()])
+    fpr = np.concatenate([[0.0], np.cumsum(alarms) / alarms.sum()])
+    return (float(np.trapezoid(tpr, fpr)), *(float(tpr[fpr <= rate + 1e-12].max()) for rate in RATES))

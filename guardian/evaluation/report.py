@@ -1,0 +1,75 @@
+"""What an evaluation found, as values that print as JSON or as a table."""
+
+import math
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from guardian.evaluation.metrics import RATES, Separation
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One scorer at one level (`action` or `session`) in one domain (`all` for every one)."""
+
+    scorer: str
+    level: str
+    domain: str
+    found: Separation
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """Rows in the order they were measured. `excluded` counts the actions with labels of low confidence."""
+
+    rows: tuple[Row, ...]
+    sessions: int
+    excluded: int
+    seed: int
+
+    def row(self, scorer: str, level: str = "action", domain: str = "all") -> Row:
+        """The one row that is asked for; KeyError names what there is."""
+        for row in self.rows:
+            if (row.scorer, row.level, row.domain) == (scorer, level, domain):
+                return row
+        raise KeyError(f"no row {scorer}/{level}/{domain}; there are {sorted({(r.scorer, r.level, r.domain) for r in self.rows})}")
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain data; a value that is not defined is null."""
+        rows = [
+            {
+                "scorer": row.scorer,
+                "level": row.level,
+                "domain": row.domain,
+                "benign": row.found.benign,
+                "drift": row.found.drift,
+                "auc": asdict(row.found.auc),
+                "recall": {f"{rate:g}": asdict(value) for rate, value in zip(RATES, row.found.recall, strict=True)},
+            }
+            for row in self.rows
+        ]
+        plain: dict[str, Any] = _without_nan(
+            {"rows": rows, "sessions": self.sessions, "excluded": self.excluded, "seed": self.seed}
+        )
+        return plain
+
+    def lines(self) -> Iterator[str]:
+        """A Markdown table."""
+        yield "| scorer | level | domain | honest / drift | AUC | " + " | ".join(f"recall @ {100 * r:g} %" for r in RATES) + " |"
+        yield "|---" * (5 + len(RATES)) + "|"
+        for row in self.rows:
+            cells = [row.scorer, row.level, row.domain, f"{row.found.benign} / {row.found.drift}"]
+            cells += [f"{v.value:.3f} [{v.low:.2f}, {v.high:.2f}]" for v in (row.found.auc, *row.found.recall)]
+            yield f"| {' | '.join(cells)} |"
+
+
+def _without_nan(value: Any) -> Any:
+    match value:
+        case dict():
+            return {key: _without_nan(item) for key, item in value.items()}
+        case list():
+            return [_without_nan(item) for item in value]
+        case float() if math.isnan(value):
+            return None
+        case _:
+            return value

@@ -1,0 +1,40 @@
+"""Secrets on disk: readable by their owner only, replaced in one step."""
+
+import os
+import stat
+import tempfile
+from pathlib import Path
+
+from guardian.errors import ConfigurationError
+
+
+def write_secret(path: Path, content: bytes, *, replace: bool) -> None:
+    """Write `content` with mode 0600, all of it or nothing. Refuses to overwrite unless `replace`."""
+    if path.exists() and not replace:
+        raise ConfigurationError(f"{path} exists already; keys are never overwritten, choose another file")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            os.fchmod(file.fileno(), 0o600)
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(name).replace(path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
+
+
+def read_secret(path: Path) -> bytes:
+    """Read a secret; refuse one that other users of this machine could have read or written."""
+    try:
+        mode = stat.S_IMODE(path.stat().st_mode)
+        content = path.read_bytes()
+    except FileNotFoundError as error:
+        raise ConfigurationError(f"{path} does not exist; `guardian init` makes fresh keys") from error
+    except OSError as error:
+        raise ConfigurationError(f"{path} cannot be read: {error.strerror}") from error
+    if mode & 0o077:
+        raise ConfigurationError(f"{path} has mode {mode:04o}: others can read this key; run chmod 600 {path}")
+    return content

@@ -1,0 +1,56 @@
+"""Sealing what must not lie about in the clear: Fernet (AES-CBC with HMAC), rotated, with a time to live."""
+
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from cryptography.fernet import Fernet, InvalidToken, MultiFernet
+
+from guardian.errors import ConfigurationError, StoreError
+from guardian.keys.files import read_secret, write_secret
+
+
+@dataclass(frozen=True, slots=True)
+class Seal:
+    """The first key seals, all of them unseal. Time is an argument, so expiry can be tested and replayed."""
+
+    keys: tuple[bytes, ...] = field(repr=False)
+    ttl: timedelta
+
+    def __post_init__(self) -> None:
+        if not self.keys:
+            raise ConfigurationError("a seal needs at least one key; `guardian init` makes one")
+        try:
+            self._fernets()
+        except ValueError as error:
+            raise ConfigurationError("a sealing key must be 32 bytes in URL-safe base64") from error
+
+    def seal(self, content: bytes, *, now: datetime) -> bytes:
+        return self._fernets().encrypt_at_time(content, int(now.timestamp()))
+
+    def unseal(self, sealed: bytes, *, now: datetime) -> bytes:
+        """Raises StoreError when it was altered, sealed with an unknown key, or is past its time to live."""
+        try:
+            return self._fernets().decrypt_at_time(sealed, int(self.ttl.total_seconds()), int(now.timestamp()))
+        except InvalidToken as error:
+            raise StoreError(
+                f"a sealed record cannot be opened: it is older than {self.ttl}, was altered, or its key is gone"
+            ) from error
+
+    def _fernets(self) -> MultiFernet:
+        return MultiFernet([Fernet(key) for key in self.keys])
+
+
+def create_seal_file(path: Path) -> None:
+    """A file with one fresh key. Refuses to overwrite: what is sealed with a lost key is lost."""
+    write_secret(path, Fernet.generate_key() + b"\n", replace=False)
+
+
+def rotate_seal_file(path: Path) -> None:
+    """A fresh key seals from now on; older ones still unseal."""
+    write_secret(path, Fernet.generate_key() + b"\n" + read_secret(path), replace=True)
+
+
+def load_seal(path: Path, *, ttl: timedelta) -> Seal:
+    """One key a line, the newest first."""
+    return Seal(tuple(read_secret(path).split()), ttl)

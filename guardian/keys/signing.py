@@ -1,0 +1,117 @@
+"""Signing keys in a JWK-set file: one that signs, and older ones that only verify.
+
+Ed25519 (RFC 8037), named by the fully-specified algorithm identifier of RFC 9864. Rotation drops the old
+private key at once and keeps its public half, so tokens in the field stay valid until they expire or the
+key is retired. A running server notices a rotated file by itself.
+"""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Lock
+from typing import Any
+
+from joserfc.errors import JoseError
+from joserfc.jwk import OKPKey
+
+from guardian.errors import ConfigurationError
+from guardian.keys.files import read_secret, write_secret
+
+ALGORITHM = "Ed25519"
+
+
+@dataclass(frozen=True, slots=True)
+class KeySet:
+    """The keys as they were at one moment. `signing` is in `verifying` too."""
+
+    signing: OKPKey
+    verifying: tuple[OKPKey, ...]
+
+    def find(self, kid: str) -> OKPKey | None:
+        return next((key for key in self.verifying if key.kid == kid), None)
+
+    def jwks(self) -> dict[str, Any]:
+        """The public halves (RFC 7517), newest first; safe to publish."""
+        return {"keys": [_public(key) for key in self.verifying]}
+
+
+class SigningKeys:
+    """The key file, read again whenever it changes on disk."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._lock = Lock()
+        self._stamp = self._stat()
+        self._current = _load(path)
+
+    @classmethod
+    def create(cls, path: Path) -> "SigningKeys":
+        """Make a file with one fresh key. Refuses to overwrite."""
+        key = _fresh()
+        _save(path, KeySet(key, (key,)), replace=False)
+        return cls(path)
+
+    def current(self) -> KeySet:
+        with self._lock:
+            stamp = self._stat()
+            if stamp != self._stamp:
+                self._current, self._stamp = _load(self.path), stamp
+            return self._current
+
+    def rotate(self) -> str:
+        """A fresh key signs from now on; the old ones verify until they are retired. Returns its kid."""
+        before = self.current()
+        key = _fresh()
+        _save(self.path, KeySet(key, (key, *before.verifying)), replace=True)
+        return str(key.kid)
+
+    def retire(self, kid: str) -> None:
+        """Stop believing a key: every token that it signed is refused from now on."""
+        before = self.current()
+        if before.signing.kid == kid:
+            raise ConfigurationError(f"key {kid!r} is the one that signs; rotate first, then retire it")
+        if before.find(kid) is None:
+            known = ", ".join(str(key.kid) for key in before.verifying)
+            raise ConfigurationError(f"no key {kid!r} in {self.path}; it holds {known}")
+        kept = tuple(key for key in before.verifying if key.kid != kid)
+        _save(self.path, KeySet(before.signing, kept), replace=True)
+
+    def _stat(self) -> tuple[int, int, int]:
+        try:
+            status = self.path.stat()
+        except FileNotFoundError as error:
+            raise ConfigurationError(f"{self.path} does not exist; `guardian init` makes fresh keys") from error
+        return status.st_ino, status.st_mtime_ns, status.st_size
+
+
+def _fresh() -> OKPKey:
+    key = OKPKey.generate_key("Ed25519", auto_kid=True)
+    key.ensure_kid()
+    return key
+
+
+def _public(key: OKPKey) -> dict[str, Any]:
+    return {**key.as_dict(private=False), "kid": key.kid, "use": "sig", "alg": ALGORITHM}
+
+
+def _save(path: Path, keys: KeySet, *, replace: bool) -> None:
+    entries = [_public(key) for key in keys.verifying]
+    for entry, key in zip(entries, keys.verifying, strict=True):
+        if key is keys.signing:
+            entry["d"] = key.as_dict(private=True)["d"]
+    write_secret(path, json.dumps({"keys": entries}, indent=2).encode() + b"\n", replace=replace)
+
+
+def _load(path: Path) -> KeySet:
+    content = read_secret(path)
+    try:
+        entries = json.loads(content)["keys"]
+        keys = tuple(OKPKey.import_key(entry) for entry in entries)
+    except (ValueError, KeyError, TypeError, JoseError) as error:
+        raise ConfigurationError(f"{path} is not a JWK set of Ed25519 keys ({type(error).__name__})") from error
+    if any(key.curve_name != "Ed25519" or not key.kid for key in keys):
+        raise ConfigurationError(f"{path} holds a key that is not Ed25519 or has no kid; only those are used")
+    private = [key for key in keys if key.is_private]
+    if len(private) != 1:
+        raise ConfigurationError(f"{path} must hold exactly one private key, it holds {len(private)}")
+    return KeySet(private[0], keys)

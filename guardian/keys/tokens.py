@@ -1,0 +1,157 @@
+"""Bearer tokens: JWT access tokens (RFC 9068 profile) that name a principal, its role and its tenants."""
+
+import json
+import secrets
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from joserfc import jws, jwt
+from joserfc.errors import ExpiredTokenError, JoseError
+from pydantic import TypeAdapter, ValidationError
+
+from guardian.domain.event import Identifier
+from guardian.errors import TokenError
+from guardian.keys.signing import ALGORITHM, SigningKeys
+from guardian.wire.principal import ROLES, Principal, Role
+
+_TYPE = "at+jwt"
+_MAX_CHARACTERS = 16384
+_IDENTIFIER: TypeAdapter[str] = TypeAdapter(Identifier)
+
+
+class RefusedToken(TokenError):
+    """A token that is not believed. `code` is for metrics; the caller is told nothing more than "invalid"."""
+
+    def __init__(self, code: str) -> None:
+        super().__init__(f"token refused: {code}")
+        self.code = code
+
+
+@dataclass(frozen=True, slots=True)
+class IssuedToken:
+    """A fresh token and what it says. `text` is the secret: shown once, stored nowhere."""
+
+    principal: Principal
+    kid: str
+    issued_at: datetime
+    text: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Tokens:
+    """Issues and verifies. `revoked` answers whether a token id was withdrawn before its time."""
+
+    keys: SigningKeys
+    issuer: str
+    audience: str
+    revoked: Callable[[str], bool] = field(default=lambda _jti: False)
+    leeway_s: int = 30
+    new_id: Callable[[], str] = field(default=lambda: secrets.token_hex(16))
+
+    def issue(
+        self,
+        principal_id: str,
+        *,
+        role: Role,
+        tenants: Collection[str],
+        ttl: timedelta,
+        now: datetime,
+        audience: str | None = None,
+    ) -> IssuedToken:
+        """Sign a token. Raises TokenError when the principal could never be accepted."""
+        if role not in ROLES:
+            raise TokenError(f"role {role!r} does not exist; choose one of {', '.join(ROLES)}")
+        if not tenants:
+            raise TokenError(f"a token for {principal_id!r} needs at least one tenant, or '*' for every tenant")
+        if ttl <= timedelta(0):
+            raise TokenError(f"a token must live longer than {ttl}")
+        try:
+            for name in (principal_id, *tenants):
+                _IDENTIFIER.validate_python(name)
+        except ValidationError as error:
+            raise TokenError(f"{name!r} is no identifier: 1 to 512 characters, no control characters") from error
+        key = self.keys.current().signing
+        issued = int(now.timestamp())
+        expires = issued + int(ttl.total_seconds())
+        jti = self.new_id()
+        claims = {
+            "iss": self.issuer,
+            "aud": audience or self.audience,
+            "sub": principal_id,
+            "client_id": principal_id,
+            "jti": jti,
+            "iat": issued,
+            "nbf": issued,
+            "exp": expires,
+            "role": role,
+            "tenants": sorted(set(tenants)),
+        }
+        header = {"alg": ALGORITHM, "typ": _TYPE, "kid": str(key.kid)}
+        text = jwt.encode(header, claims, key, algorithms=[ALGORITHM])
+        principal = Principal(principal_id, role, frozenset(tenants), jti, datetime.fromtimestamp(expires, UTC))
+        return IssuedToken(principal, str(key.kid), datetime.fromtimestamp(issued, UTC), text)
+
+    def verify(self, text: str, *, now: datetime) -> Principal:
+        """Whose token this is. Raises RefusedToken for anything but a sound, live token for this audience.
+
+        The order matters: nothing in a token is believed, and no store is asked, before its signature holds.
+        """
+        if len(text) > _MAX_CHARACTERS:
+            raise RefusedToken("malformed")
+        claims = self._signed_claims(text)
+        registry = jwt.JWTClaimsRegistry(
+            now=int(now.timestamp()),
+            leeway=self.leeway_s,
+            iss={"essential": True, "value": self.issuer},
+            aud={"essential": True, "value": self.audience},
+            sub={"essential": True},
+            jti={"essential": True},
+            exp={"essential": True},
+            iat={"essential": True},
+        )
+        try:
+            registry.validate(claims)
+            principal = _principal(claims)
+        except ExpiredTokenError as error:
+            raise RefusedToken("expired") from error
+        except JoseError as error:
+            claim = getattr(error, "claim", None)
+            raise RefusedToken(f"claim_{claim}" if claim in ("aud", "iss", "nbf") else "claims") from error
+        except (ValidationError, ValueError, OverflowError, OSError) as error:
+            raise RefusedToken("claims") from error
+        if self.revoked(principal.jti):
+            raise RefusedToken("revoked")
+        return principal
+
+    def _signed_claims(self, text: str) -> dict[str, Any]:
+        try:
+            header = jws.extract_compact(text.encode("ascii")).headers()
+        except (JoseError, ValueError, TypeError) as error:
+            raise RefusedToken("malformed") from error
+        if header.get("alg") != ALGORITHM:
+            raise RefusedToken("algorithm")
+        if str(header.get("typ", "")).lower().removeprefix("application/") != _TYPE:
+            raise RefusedToken("type")
+        kid = header.get("kid")
+        key = self.keys.current().find(kid) if isinstance(kid, str) else None
+        if key is None:
+            raise RefusedToken("unknown_key")
+        try:
+            return jwt.decode(text, key, algorithms=[ALGORITHM]).claims
+        except (JoseError, ValueError, TypeError, json.JSONDecodeError) as error:
+            raise RefusedToken("signature") from error
+
+
+def _principal(claims: dict[str, Any]) -> Principal:
+    role, tenants = claims.get("role"), claims.get("tenants")
+    if role not in ROLES or not isinstance(tenants, list) or not tenants:
+        raise ValueError("role or tenants")
+    return Principal(
+        id=_IDENTIFIER.validate_python(claims["sub"], strict=True),
+        role=role,
+        tenants=frozenset(_IDENTIFIER.validate_python(tenant, strict=True) for tenant in tenants),
+        jti=_IDENTIFIER.validate_python(claims["jti"], strict=True),
+        expires_at=datetime.fromtimestamp(claims["exp"], UTC),
+    )

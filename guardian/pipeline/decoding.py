@@ -1,0 +1,113 @@
+"""Bytes → decisions that may be believed, redacted; everything else → dead letters with a reason."""
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Literal, Protocol
+
+from guardian.bus.port import Record
+from guardian.domain.event import DecisionEvent
+from guardian.domain.signal import CredentialHit
+from guardian.errors import DecodeError
+from guardian.pipeline.batch import DeadLetter, Decoded
+
+EVERY_TENANT = "*"
+_EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
+
+Signature = Literal["absent", "unchecked", "valid", "invalid"]
+
+
+class Source(Protocol):
+    """One log format. Raises DecodeError; never anything else for hostile bytes."""
+
+    def decode(self, record: Record) -> DecisionEvent: ...
+
+
+class Redactor(Protocol):
+    """Takes credentials out of an event before anything stores, embeds or shows it."""
+
+    def redact(self, event: DecisionEvent) -> tuple[DecisionEvent, tuple[CredentialHit, ...]]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class ClockBounds:
+    """How far event time may lie from the broker's before it is not believed."""
+
+    ahead: timedelta = timedelta(minutes=5)
+    behind: timedelta = timedelta(hours=24)
+
+
+@dataclass(frozen=True)
+class Decoder:
+    """`entitlements` maps a gateway to the tenants it may speak for; None checks nothing (scoring a file).
+
+    `verify` answers whether `envelope_jws` is a valid signature over the envelope of the event.
+    `clock` is asked only where a record has no broker time.
+    """
+
+    source: Source
+    redactor: Redactor
+    verify: Callable[[DecisionEvent], Signature]
+    clock: Callable[[], datetime]
+    entitlements: Mapping[str, frozenset[str]] | None = None
+    bounds: ClockBounds = ClockBounds()
+
+    def decode(self, records: Sequence[Record]) -> tuple[list[Decoded], list[DeadLetter]]:
+        """Every record comes back exactly once, in one of the two lists, each in arrival order."""
+        good: list[Decoded] = []
+        bad: list[DeadLetter] = []
+        for record in records:
+            try:
+                event = self.source.decode(record)
+                self._check_entitlement(event)
+            except DecodeError as error:
+                bad.append(
+                    DeadLetter(
+                        record=record,
+                        code=error.code,
+                        reason=error.reason,
+                        tenant_id=error.tenant_id,
+                        session_id=error.session_id,
+                        gateway=_gateway_of(record),
+                        at=record.timestamp or self.clock(),
+                    )
+                )
+                continue
+            now, suspect = self._believable_time(event, record)
+            signature = self.verify(event)
+            clean, hits = self.redactor.redact(event)
+            digest = hashlib.sha256(record.value).hexdigest()
+            good.append(Decoded(record, clean, digest, now, suspect, hits, signature))
+        return good, bad
+
+    def _check_entitlement(self, event: DecisionEvent) -> None:
+        if self.entitlements is None:
+            return
+        tenants = self.entitlements.get(event.gateway, frozenset())
+        if event.envelope.tenant_id not in tenants and EVERY_TENANT not in tenants:
+            raise DecodeError(
+                "gateway_not_entitled",
+                f"gateway {event.gateway!r} is not granted tenant {event.envelope.tenant_id!r}"
+                " (grant it under `gateways` in the configuration)",
+                tenant_id=event.envelope.tenant_id,
+                session_id=event.envelope.session_id,
+            )
+
+    def _believable_time(self, event: DecisionEvent, record: Record) -> tuple[datetime, bool]:
+        arrived = record.timestamp
+        earliest = arrived - self.bounds.behind if arrived is not None else _EARLIEST
+        reference = arrived if arrived is not None else self.clock()
+        try:
+            said = event.time.astimezone(UTC)
+        except OverflowError:  # the year 1 or 9999 in a zone that leads out of the calendar
+            return reference, True
+        if earliest <= said <= reference + self.bounds.ahead:
+            return said, False
+        return reference, True
+
+
+def _gateway_of(record: Record) -> str:
+    """The gateway as the broker's record tells it, for the fuse: a header, else its topic and partition."""
+    named = dict(record.headers).get("gateway")
+    return named.decode("utf-8", "replace")[:512] if named else f"{record.topic}[{record.partition}]"

@@ -1,0 +1,274 @@
+"""Decisions → verdicts, session states and findings. One pure pass over a batch."""
+
+import dataclasses
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Protocol
+
+from guardian.domain.drift import Drift
+from guardian.domain.event import SessionKey
+from guardian.domain.finding import Effect, Finding
+from guardian.domain.session import SessionState
+from guardian.domain.signal import Observation, ParentFact, ParentStatus, Signal
+from guardian.embedding.fit import FitRequest
+from guardian.embedding.grounding import argument_values
+from guardian.pipeline.batch import (
+    AgentKey,
+    DeadLetter,
+    DecisionKey,
+    Decoded,
+    Judgement,
+    Memory,
+    PurposeKey,
+    Verdict,
+)
+from guardian.pipeline.side_findings import dead_letter_finding, decision_findings, identity_finding
+from guardian.response.findings import drift_finding
+from guardian.response.ladder import Ladder
+from guardian.scoring.scorer import Scorer
+from guardian.signals.port import SignalFold
+
+TOOLS_KEPT = 8
+PRINTS_KEPT = 256
+PURPOSES_KEPT = 16
+HYGIENE = "envelope_hygiene"
+
+
+class Fit(Protocol):
+    """The drift model: scores in [0, 1], batched and cached."""
+
+    @property
+    def version(self) -> str: ...
+
+    def score(self, requests: Sequence[FitRequest]) -> list[float]: ...
+
+    def explain(self, request: FitRequest) -> list[tuple[str, float]]: ...
+
+
+@dataclass(frozen=True)
+class Judge:
+    """The rooms after decoding, in their order.
+
+    `fingerprint` turns an argument value into a short keyed hash: values are followed, never stored.
+    """
+
+    fit: Fit
+    signals: Sequence[SignalFold]
+    scorer: Scorer
+    ladder: Ladder
+    fingerprint: Callable[[str], str]
+    versions: Mapping[str, str] = field(default_factory=dict)
+    parent_grace: timedelta = timedelta(seconds=60)
+
+    def judge(self, decoded: Sequence[Decoded], dead_letters: Sequence[DeadLetter], memory: Memory) -> Judgement:
+        """Fold every decision of the batch, in order, on top of the memory."""
+        work = _Work(memory)
+        fresh = [d for d in decoded if work.is_fresh(d)]
+        states, requests = self._prepare(fresh, work)
+        fits = self.fit.score(requests)
+        for d, before, request, fit in zip(fresh, states, requests, fits, strict=True):
+            self._judge_one(d, before, request, fit, work)
+        for letter in dead_letters:
+            work.tell(dead_letter_finding(letter, self.versions))
+        return work.judgement(dead_letters)
+
+    def _prepare(self, fresh: Sequence[Decoded], work: "_Work") -> tuple[list["_History"], list[FitRequest]]:
+        """What the drift model reads depends on the calls before, not on verdicts: it is asked once a batch."""
+        histories: dict[SessionKey, _History] = {}
+        before: list[_History] = []
+        requests: list[FitRequest] = []
+        for d in fresh:
+            key, action = d.event.key, d.event.action
+            history = histories.get(key) or _History.of(work.sessions.get(key))
+            values = {value: self.fingerprint(value) for value in argument_values(action.arguments)}
+            described = (action.model_extra or {}).get("tool_description")
+            before.append(history)
+            requests.append(
+                FitRequest(
+                    purpose=d.event.envelope.purpose,
+                    tool=action.tool,
+                    arguments=action.arguments,
+                    before=history.tools,
+                    earlier_values=frozenset(v for v, print_ in values.items() if print_ in history.prints),
+                    tool_description=described if isinstance(described, str) else None,
+                )
+            )
+            histories[key] = history.after(action.tool, sorted(values.values()))
+        return before, requests
+
+    def _judge_one(self, d: Decoded, history: "_History", request: FitRequest, fit: float, work: "_Work") -> None:
+        event, key = d.event, d.event.key
+        state = work.sessions.get(key) or SessionState()
+        parent = self._parent(d, state, work)
+        seen = Observation(
+            event=event,
+            now=d.now,
+            fit=fit if event.envelope.purpose.strip() else None,
+            parent=parent,
+            baseline=work.memory.baselines.get(PurposeKey(key.tenant_id, event.envelope.purpose)),
+            credentials=d.credentials,
+            signature=d.signature,
+            other_purposes=work.other_purposes(d),
+            clock_suspect=d.clock_suspect,
+            features_missing=event.features_missing,
+        )
+        folded, signals = self._fold(state, seen)
+        evidence, drift = self.scorer.step(state.evidence, signals, event.features_missing)
+        after = history.after(
+            event.action.tool, [self.fingerprint(v) for v in argument_values(event.action.arguments)]
+        )
+        cut_off = state.revoked_at is not None and event.decision.effect == "deny"
+        after_state = state.model_copy(
+            update={
+                "actions": state.actions + 1,
+                "envelope": state.envelope or event.envelope,
+                "first_seen": state.first_seen or d.now,
+                "last_seen": d.now,
+                "ancestors": parent.chain,
+                "tools": after.tools,
+                "value_prints": after.prints,
+                "signals": state.signals if cut_off else folded,
+                "evidence": state.evidence if cut_off else evidence,
+            }
+        )
+        if not cut_off:  # a revoked session's further denials add nothing
+            after_state = self._climb(d, request, drift, after_state, work)
+        for finding in decision_findings(d, drift, after_state, self.versions):
+            work.tell(finding)
+        work.sessions[key] = work.changed[key] = after_state
+        work.verdicts.append(Verdict(d, drift))
+
+    def _fold(self, state: SessionState, seen: Observation) -> tuple[dict[str, object], list[Signal]]:
+        states: dict[str, object] = dict(state.signals)
+        signals: list[Signal] = []
+        for fold in self.signals:
+            states[fold.name], signal = fold.fold(state.signals.get(fold.name) or fold.start(), seen)
+            signals.append(signal)
+        return states, signals
+
+    def _climb(
+        self, d: Decoded, request: FitRequest, drift: Drift, state: SessionState, work: "_Work"
+    ) -> SessionState:
+        """One step up the ladder makes one finding."""
+        breaches = [
+            b
+            for s in drift.signals
+            if s.name != HYGIENE
+            for b in s.breaches
+            if b.hard or d.event.decision.effect == "allow"  # a denied attempt only counts as pressure
+        ]
+        wanted = self.ladder.wanted(
+            one_in=drift.one_in, promised=drift.promised, breaches=breaches, pardoned=state.pardoned
+        )
+        stage = self.ladder.climb(state.stage, wanted)
+        if stage is state.stage or wanted is Effect.NONE:
+            return state
+        names = dict.fromkeys((*state.breaches, *(b.name for b in breaches)))
+        risen = state.model_copy(
+            update={"stage": stage, "transition": state.transition + 1, "breaches": tuple(names)[-64:]}
+        )
+        versions = {**self.versions}
+        baseline = work.memory.baselines.get(PurposeKey(d.event.key.tenant_id, d.event.envelope.purpose))
+        if baseline is not None:
+            versions["baseline"] = baseline.version
+        argument = next((path for path, fall in self.fit.explain(request) if fall > 0.0), None)
+        work.tell(
+            drift_finding(
+                d.event,
+                drift_without(drift, HYGIENE),
+                risen,
+                wanted=wanted,
+                now=d.now,
+                argument=argument,
+                versions=versions,
+            )
+        )
+        return risen
+
+    def _parent(self, d: Decoded, state: SessionState, work: "_Work") -> ParentFact:
+        envelope = d.event.envelope
+        if envelope.parent_session_id is None:
+            return ParentFact()
+        key = SessionKey(envelope.tenant_id, envelope.parent_session_id)
+        known = work.sessions.get(key)
+        if known is None or known.envelope is None:
+            waited = d.now - (state.first_seen or d.now)
+            status = ParentStatus.PENDING if waited < self.parent_grace else ParentStatus.UNKNOWN
+            return ParentFact(status, None, (envelope.parent_session_id,))
+        status = ParentStatus.REVOKED if known.revoked_at is not None else ParentStatus.ACTIVE
+        return ParentFact(status, known.envelope, (envelope.parent_session_id, *known.ancestors)[:32])
+
+
+def drift_without(drift: Drift, name: str) -> Drift:
+    """The same verdict without one signal's breaches, which are told elsewhere."""
+    signals = tuple(dataclasses.replace(s, breaches=()) if s.name == name else s for s in drift.signals)
+    return dataclasses.replace(drift, signals=signals)
+
+
+@dataclass(frozen=True, slots=True)
+class _History:
+    """The last tools of a session and the fingerprints of the values it has used; both bounded, oldest first."""
+
+    tools: tuple[str, ...] = ()
+    prints: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, state: SessionState | None) -> "_History":
+        return cls(state.tools, state.value_prints) if state is not None else cls()
+
+    def after(self, tool: str, prints: Iterable[str]) -> "_History":
+        fresh = [p for p in sorted(prints) if p not in self.prints]
+        return _History((*self.tools, tool)[-TOOLS_KEPT:], (*self.prints, *fresh)[-PRINTS_KEPT:])
+
+
+class _Work:
+    """A batch in progress: the memory, and everything that it changes."""
+
+    def __init__(self, memory: Memory) -> None:
+        self.memory = memory
+        self.sessions: dict[SessionKey, SessionState] = dict(memory.sessions)
+        self.changed: dict[SessionKey, SessionState] = {}
+        self.agents: dict[AgentKey, tuple[str, ...]] = {}
+        self.seen: dict[DecisionKey, str] = {}
+        self.verdicts: list[Verdict] = []
+        self.duplicates = 0
+        self._findings: dict[str, Finding] = {}
+
+    def is_fresh(self, d: Decoded) -> bool:
+        """False for a decision that was handled before; one that comes back changed is told."""
+        known = self.seen.get(d.decision) or self.memory.seen.get(d.decision)
+        if known is None:
+            self.seen[d.decision] = d.digest
+            return True
+        self.duplicates += 1
+        if known != d.digest:
+            self.tell(identity_finding(d))
+        return False
+
+    def other_purposes(self, d: Decoded) -> int:
+        envelope = d.event.envelope
+        if envelope.agent_id is None or not envelope.purpose:
+            return 0
+        key = AgentKey(envelope.tenant_id, envelope.agent_id)
+        known = self.agents.get(key) or self.memory.agent_purposes.get(key, ())
+        if envelope.purpose not in known:
+            known = (*known, envelope.purpose)[-PURPOSES_KEPT:]
+            self.agents[key] = known
+        return len(known) - 1
+
+    def tell(self, finding: Finding | None) -> None:
+        """Keep a finding, once per id."""
+        if finding is not None and finding.id not in self.memory.reported:
+            self._findings.setdefault(finding.id, finding)
+
+    def judgement(self, dead_letters: Sequence[DeadLetter]) -> Judgement:
+        return Judgement(
+            verdicts=tuple(self.verdicts),
+            findings=tuple(self._findings.values()),
+            sessions=self.changed,
+            seen=self.seen,
+            agent_purposes=self.agents,
+            dead_letters=tuple(dead_letters),
+            duplicates=self.duplicates,
+        )

@@ -1,0 +1,39 @@
+"""The three steps that a worker takes with a batch."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from guardian.bus.port import Record
+from guardian.domain.event import SessionKey
+from guardian.pipeline.batch import AgentKey, DeadLetter, Decoded, Judgement, Memory, PurposeKey, Wanted
+from guardian.pipeline.decoding import Decoder
+from guardian.pipeline.judging import Judge
+
+
+@dataclass(frozen=True)
+class Pipeline:
+    """decode → (the caller loads what is `wanted`) → judge."""
+
+    decoder: Decoder
+    judging: Judge
+
+    def decode(self, records: Sequence[Record]) -> tuple[list[Decoded], list[DeadLetter]]:
+        return self.decoder.decode(records)
+
+    def wanted(self, decoded: Sequence[Decoded]) -> Wanted:
+        """Every key that judging these decisions may look at."""
+        sessions = {d.event.key for d in decoded}
+        for d in decoded:
+            parent = d.event.envelope.parent_session_id
+            if parent is not None:
+                sessions.add(SessionKey(d.event.envelope.tenant_id, parent))
+        envelopes = [d.event.envelope for d in decoded]
+        return Wanted(
+            sessions=frozenset(sessions),
+            decisions=frozenset(d.decision for d in decoded),
+            purposes=frozenset(PurposeKey(e.tenant_id, e.purpose) for e in envelopes),
+            agents=frozenset(AgentKey(e.tenant_id, e.agent_id) for e in envelopes if e.agent_id is not None),
+        )
+
+    def judge(self, decoded: Sequence[Decoded], dead_letters: Sequence[DeadLetter], memory: Memory) -> Judgement:
+        return self.judging.judge(decoded, dead_letters, memory)

@@ -1,0 +1,151 @@
+"""Score sessions without a store and without side effects: what `guardian score`, calibration and evaluation use.
+
+Baselines are frozen (there are none), labels are never read, and action i is scored from the actions up to i
+of its own session, so the order of sessions does not matter.
+"""
+
+import dataclasses
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from pydantic import ValidationError
+
+from guardian.bus.port import Record
+from guardian.domain.drift import Drift
+from guardian.domain.event import SCHEMA, DecisionEvent, SessionKey
+from guardian.domain.session import SessionState
+from guardian.errors import DecodeError
+from guardian.pipeline.batch import Decoded, Memory
+from guardian.pipeline.decoding import Redactor
+from guardian.pipeline.judging import Judge
+from guardian.sources.session_lines import SessionLine
+
+_EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
+_ABSENT_IN_SESSION_LINES = ("envelope",)
+_PURPOSE_READ = 8192
+LOCAL = "-"
+"""Tenant, gateway and delegator of sessions that come without an envelope."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """One action's verdict under the names the input used."""
+
+    session_id: str
+    index: int
+    drift: Drift
+
+    def as_json(self) -> dict[str, Any]:
+        """The output contract of `guardian score`."""
+        drift = self.drift
+        return {
+            "session_id": self.session_id,
+            "index": self.index,
+            "drift": drift.score,
+            "p_value": drift.p_value,
+            "session_evidence": drift.session_evidence,
+            "signals": {s.name: s.value for s in drift.signals if not s.silent},
+            "features_missing": list(drift.features_missing),
+        }
+
+
+class SessionScorer:
+    """Scores whole sessions in batches, each session on its own."""
+
+    def __init__(self, judge: Judge, redactor: Redactor) -> None:
+        self._judge = judge
+        self._redactor = redactor
+
+    def session(self, line: SessionLine) -> list[Decoded]:
+        """A session line as decisions. Raises DecodeError when a name in it is no valid name."""
+        return [self._decoded(event, line.line, i) for i, event in enumerate(_events(line))]
+
+    def score_sessions(self, sessions: Sequence[tuple[str, Sequence[Decoded]]]) -> list[Scored]:
+        """Whole sessions, (id as the input spelt it, its decisions): one result per action, in order."""
+        judgement = self._judge.judge([d for _, decisions in sessions for d in decisions], [], Memory())
+        names = [(session_id, i) for session_id, decisions in sessions for i in range(len(decisions))]
+        return [
+            Scored(session_id, i, _named_missing(verdict.drift))
+            for (session_id, i), verdict in zip(names, judgement.verdicts, strict=True)
+        ]
+
+    def _decoded(self, event: DecisionEvent, line: int, index: int) -> Decoded:
+        clean, hits = self._redactor.redact(event)
+        record = Record("sessions", 0, line, b"")
+        return Decoded(record, clean, f"{line}:{index}", event.time, False, hits)
+
+
+class LogScorer:
+    """Scores decisions of a log in its order; remembers each session, and nothing else."""
+
+    def __init__(self, judge: Judge) -> None:
+        self._judge = judge
+        self._sessions: dict[SessionKey, SessionState] = {}
+
+    def score(self, decoded: Sequence[Decoded]) -> list[Scored]:
+        """One result per decision, duplicates included: nothing in a file is skipped."""
+        distinct = [_distinct(d) for d in decoded]
+        judgement = self._judge.judge(distinct, [], Memory(sessions=self._sessions))
+        counts = {key: state.actions for key, state in self._sessions.items()}
+        self._sessions.update(judgement.sessions)
+        scored = []
+        for verdict in judgement.verdicts:
+            key = verdict.decoded.event.key
+            index = counts.get(key, 0)
+            counts[key] = index + 1
+            scored.append(Scored(key.session_id, index, verdict.drift))
+        return scored
+
+
+def session_maxima(
+    judge: Judge, scorer: SessionScorer, lines: Iterable[SessionLine]
+) -> Iterator[Mapping[str, float]]:
+    """Each session's final evidence state after a replay through the same frozen fold."""
+    for line in lines:
+        decisions = scorer.session(line)
+        if decisions:
+            judgement = judge.judge(decisions, [], Memory())
+            yield next(iter(judgement.sessions.values())).evidence
+
+
+def _events(line: SessionLine) -> Iterator[DecisionEvent]:
+    session_id = f"{line.session_id[:400]}#{line.line}"
+    for index, action in enumerate(line.actions):
+        body: dict[str, Any] = {"tool": action.tool}
+        if action.arguments is not None:
+            body["arguments"] = action.arguments
+        if line.tools.get(action.tool):
+            body["tool_description"] = line.tools[action.tool]
+        try:
+            yield DecisionEvent.model_validate(
+                {
+                    "schema": SCHEMA,
+                    "id": f"{line.line}:{index}",
+                    "time": _EPOCH,
+                    "gateway": LOCAL,
+                    "envelope": {
+                        "delegator_id": LOCAL,
+                        "tenant_id": LOCAL,
+                        "session_id": session_id,
+                        "purpose": line.purpose[:_PURPOSE_READ],
+                    },
+                    "action": body,
+                    "decision": {"effect": "allow"},
+                }
+            )
+        except ValidationError as error:
+            first = error.errors(include_url=False, include_input=False)[0]
+            where = ".".join(map(str, first["loc"]))
+            raise DecodeError("invalid", f"actions.{index}: {where}: {first['msg']}") from error
+
+
+def _named_missing(drift: Drift) -> Drift:
+    return dataclasses.replace(drift, features_missing=(*_ABSENT_IN_SESSION_LINES, *drift.features_missing))
+
+
+def _distinct(d: Decoded) -> Decoded:
+    record = d.record
+    event = d.event.model_copy(update={"id": f"{record.topic}:{record.partition}:{record.offset}"})
+    return dataclasses.replace(d, event=event)

@@ -1,0 +1,107 @@
+"""Findings that are not a step of a session's ladder: about the gateway, the grant, the record itself."""
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime, timedelta
+
+from guardian.domain.drift import Drift
+from guardian.domain.finding import Finding, Kind
+from guardian.domain.session import SessionState
+from guardian.domain.signal import Breach
+from guardian.pipeline.batch import DeadLetter, Decoded
+from guardian.response.findings import side_finding
+
+IN_FLIGHT = timedelta(seconds=30)
+"""Calls decided this soon after a revocation may have been on their way already."""
+
+
+def decision_findings(
+    d: Decoded, drift: Drift, state: SessionState, versions: Mapping[str, str]
+) -> Iterator[Finding]:
+    """What one decision says about its gateway and about its grant."""
+    event, now = d.event, d.now
+    tenant, session = event.key
+    allowed = event.decision.effect == "allow"
+    for signal in drift.signals:
+        if signal.name == "envelope_breach" and allowed:
+            for breach in signal.breaches:
+                yield side_finding(
+                    Kind.GATEWAY,
+                    tenant_id=tenant,
+                    session_id=session,
+                    identity=(event.gateway, breach.name, event.action.tool),
+                    title=f"Gateway {event.gateway} allowed what the envelope forbids: {breach.name}",
+                    severity="medium",
+                    now=now,
+                    event=event,
+                    breaches=[breach],
+                    versions=versions,
+                )
+        if signal.name == "envelope_hygiene" and signal.breaches:
+            shape = _shape(d, signal.breaches)
+            yield side_finding(
+                Kind.HYGIENE,
+                tenant_id=tenant,
+                session_id=session,
+                identity=(shape,),
+                title="Careless grant: " + ", ".join(b.name for b in signal.breaches),
+                severity="low",
+                now=now,
+                event=event,
+                breaches=signal.breaches,
+                versions=versions,
+            )
+    if allowed and state.revoked_at is not None and now > state.revoked_at + IN_FLIGHT:
+        yield side_finding(
+            Kind.GATEWAY,
+            tenant_id=tenant,
+            session_id=session,
+            identity=(event.gateway, "allowed_after_revocation", session),
+            title=f"Gateway {event.gateway} let a revoked session act",
+            severity="critical",
+            now=now,
+            event=event,
+            versions=versions,
+        )
+
+
+def identity_finding(d: Decoded) -> Finding:
+    """The same decision id came again with other content: somebody's log is being rewritten."""
+    return side_finding(
+        Kind.IDENTITY,
+        tenant_id=d.event.key.tenant_id,
+        session_id=d.event.key.session_id,
+        identity=(d.event.gateway, d.event.id),
+        title="One decision id, two different contents",
+        severity="high",
+        now=d.now,
+        event=d.event,
+    )
+
+
+def dead_letter_finding(letter: DeadLetter, versions: Mapping[str, str]) -> Finding | None:
+    """A record of a known session that cannot be judged is told; silence is never a hiding place."""
+    if letter.tenant_id is None or letter.session_id is None:
+        return None
+    foreign = letter.code == "gateway_not_entitled"
+    try:
+        return side_finding(
+            Kind.ENTITLEMENT if foreign else Kind.UNSCORABLE,
+            tenant_id=letter.tenant_id,
+            session_id=letter.session_id,
+            identity=(letter.gateway,) if foreign else (letter.code,),
+            title="A gateway spoke for a tenant it does not serve" if foreign else "A record could not be judged",
+            severity="high",
+            now=letter.record.timestamp or letter.at or datetime.fromtimestamp(0, UTC),
+            breaches=[Breach(letter.code, letter.reason[:2000], hard=False)],
+            versions=versions,
+        )
+    except ValueError:  # what could be read of the names is itself no valid name
+        return None
+
+
+def _shape(d: Decoded, breaches: tuple[Breach, ...]) -> str:
+    envelope = d.event.envelope
+    parts = [envelope.agent_id or "", envelope.purpose, *sorted(envelope.allowed_tools), "|"]
+    parts += sorted(b.name for b in breaches)
+    return hashlib.sha256("\x1f".join(parts).encode("utf-8", "surrogatepass")).hexdigest()[:24]

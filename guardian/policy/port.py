@@ -1,0 +1,125 @@
+"""The policy decision point, as the control API sees it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal, Protocol
+
+from guardian.wire.base import Mode
+from guardian.wire.principal import Role
+
+PolicyAction = Literal[
+    "flag",
+    "revoke",
+    "reinstate",
+    "dismiss",
+    "confirm",
+    "protect",
+    "setMode",
+    "read",
+    "readRevocations",
+    "readChanges",
+    "readMetrics",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Asker:
+    """Who asks, as the verified token says. `tenants` may hold "*" for every tenant."""
+
+    id: str
+    role: Role
+    tenants: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class SessionFacts:
+    """What control itself knows of the session; nothing in here was said by the monitor."""
+
+    session_id: str
+    protected: bool = False
+    revoked: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class EvidenceFacts:
+    """What the monitor says, in integers: Cedar has no floats.
+
+    one_in                    honest sessions per one that gathers this much evidence
+    session_evidence_milli    log10 of the session's evidence statistic, in thousandths
+    score_permille            fused drift score
+    independent_signals       signals that speak for themselves
+    hard_breach, breaches     named rules broken; hard ones are facts, not statistics
+    promised                  whether `one_in` is covered by calibration sessions
+    """
+
+    one_in: int = 1
+    session_evidence_milli: int = 0
+    score_permille: int = 0
+    independent_signals: int = 0
+    hard_breach: bool = False
+    breaches: frozenset[str] = frozenset()
+    promised: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class BudgetFacts:
+    """Automatic revocations of this tenant in the present window.
+
+    `used` counts all of them, `used_general` those without a hard breach. `reserved` of the `total` is kept
+    for hard breaches, so that decoys cannot spend it.
+    """
+
+    total: int = 0
+    reserved: int = 0
+    used: int = 0
+    used_general: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyRequest:
+    """May `asker` do `action` to this session (or, without one, to this tenant), now?
+
+    `tenant_id` None asks about the deployment as a whole: lists that control filters by the asker's reach.
+    """
+
+    asker: Asker
+    action: PolicyAction
+    tenant_id: str | None = None
+    session: SessionFacts | None = None
+    mode: Mode = "shadow"
+    evidence: EvidenceFacts = field(default_factory=EvidenceFacts)
+    budget: BudgetFacts = field(default_factory=BudgetFacts)
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyDecision:
+    """The answer. `allowed` is False whenever `errors` is not empty.
+
+    `policy_ids` are those that decided, sorted; empty with a denial means that nothing permits it.
+    `reasons` maps each of them to its own sentence.
+    """
+
+    allowed: bool
+    policy_ids: tuple[str, ...] = ()
+    reasons: Mapping[str, str] = field(default_factory=dict)
+    errors: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.allowed and self.errors:
+            raise ValueError("a decision with errors is a denial")
+
+
+class PolicyDecisionPoint(Protocol):
+    """Answers one request at a time; a module of this folder is one decision point and exports `plugin`.
+
+    - Anything but a clean permit is a denial: no policy, an error in any policy, a request that does not fit
+      the schema. A decision point that cannot answer raises PolicyError or answers with `errors`; the caller
+      treats both as a denial and says so.
+    - It knows only what is in the request. It keeps no state and reads no clock.
+    - `version` names the policy set in force, so that a finding can say which one judged it.
+    """
+
+    @property
+    def version(self) -> str: ...
+
+    def decide(self, request: PolicyRequest) -> PolicyDecision: ...

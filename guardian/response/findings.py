@@ -1,0 +1,167 @@
+"""Turn a verdict that climbed the ladder into a Finding: bounded, redacted, explained."""
+
+import json
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+
+from guardian.domain.drift import Drift
+from guardian.domain.event import DecisionEvent
+from guardian.domain.finding import (
+    Act,
+    Effect,
+    Evidence,
+    Finding,
+    Kind,
+    NamedBreach,
+    Reason,
+    Severity,
+    Subject,
+    finding_id,
+)
+from guardian.domain.session import SessionState
+from guardian.domain.signal import Breach
+
+_INDEPENDENT_FROM = 0.5
+"""A signal of at least this value counts as a voice of its own."""
+
+_NOT_OF_A_SESSION = frozenset({Kind.HYGIENE, Kind.GATEWAY, Kind.ENTITLEMENT, Kind.BUS})
+"""Told once, however many sessions show the same thing."""
+
+BREACH_TITLES: Mapping[str, str] = {
+    "envelope_expired": "Acts on an expired envelope",
+    "copied_authority": "Child session kept its parent's full authority",
+    "wider_tools": "Child session holds tools that its parent did not",
+    "records_over_limit": "Takes more records than the envelope allows",
+    "records_over_limit_session": "Takes more records in total than the envelope allows",
+    "tool_not_allowed": "Calls a tool outside its envelope",
+    "resource_outside_constraints": "Touches a resource outside its envelope",
+    "data_class_outside": "Touches a data class outside its envelope",
+}
+
+
+def drift_finding(
+    event: DecisionEvent,
+    drift: Drift,
+    state: SessionState,
+    *,
+    wanted: Effect,
+    now: datetime,
+    argument: str | None,
+    versions: Mapping[str, str],
+) -> Finding:
+    """The finding for one step up the ladder. `state` is the session after the step."""
+    breaches = drift.breaches
+    return Finding(
+        id=finding_id(Kind.DRIFT, *event.key, state.epoch, state.transition),
+        kind=Kind.DRIFT,
+        tenant_id=event.envelope.tenant_id,
+        session_id=event.envelope.session_id,
+        epoch=state.epoch,
+        transition=state.transition,
+        wanted=wanted,
+        severity=_severity(wanted, breaches),
+        title=_title(breaches),
+        subject=subject_of(event),
+        act=act_of(event, argument=argument),
+        reasons=_reasons(drift),
+        breaches=named(breaches),
+        evidence=Evidence(
+            score=drift.score,
+            p_value=drift.p_value,
+            session_evidence=drift.session_evidence,
+            one_in=drift.one_in,
+            promised=drift.promised,
+            independent_signals=sum(
+                not s.silent and s.value >= _INDEPENDENT_FROM and drift.shares.get(s.name, 0.0) > 0.0
+                for s in drift.signals
+            ),
+            actions_seen=state.actions,
+        ),
+        features_missing=drift.features_missing,
+        versions=dict(versions),
+        correlation_id=event.trace_id or event.id,
+        time=now,
+    )
+
+
+def side_finding(
+    kind: Kind,
+    *,
+    tenant_id: str,
+    session_id: str,
+    identity: Sequence[object],
+    title: str,
+    severity: Severity,
+    now: datetime,
+    event: DecisionEvent | None = None,
+    breaches: Sequence[Breach] = (),
+    versions: Mapping[str, str] | None = None,
+) -> Finding:
+    """A finding that is not a step of the ladder; it only ever flags. `identity` makes its id."""
+    return Finding(
+        id=finding_id(kind, tenant_id, "" if kind in _NOT_OF_A_SESSION else session_id, *identity),
+        kind=kind,
+        tenant_id=tenant_id,
+        session_id=session_id,
+        wanted=Effect.FLAG,
+        severity=severity,
+        title=title[:300],
+        subject=subject_of(event) if event is not None else None,
+        act=act_of(event) if event is not None else None,
+        breaches=named(breaches),
+        features_missing=event.features_missing if event is not None else (),
+        versions=dict(versions or {}),
+        correlation_id=(event.trace_id or event.id) if event is not None else "",
+        time=now,
+    )
+
+
+def subject_of(event: DecisionEvent) -> Subject:
+    envelope = event.envelope
+    return Subject(
+        delegator_id=envelope.delegator_id,
+        agent_id=envelope.agent_id,
+        task_id=envelope.task_id,
+        purpose=envelope.purpose,
+        expires_at=envelope.expires_at,
+        parent_session_id=envelope.parent_session_id,
+    )
+
+
+def act_of(event: DecisionEvent, *, argument: str | None = None) -> Act:
+    arguments = json.dumps(event.action.arguments, ensure_ascii=False) if event.action.arguments else ""
+    return Act(
+        decision_id=event.id,
+        gateway=event.gateway,
+        tool=event.action.tool,
+        arguments=arguments if len(arguments) <= 2000 else arguments[:1999] + "…",
+        argument=argument,
+        effect=event.decision.effect,
+        time=event.time,
+    )
+
+
+def named(breaches: Sequence[Breach]) -> tuple[NamedBreach, ...]:
+    return tuple(NamedBreach(name=b.name, detail=b.detail[:2000], hard=b.hard) for b in breaches)
+
+
+def _reasons(drift: Drift) -> tuple[Reason, ...]:
+    told = [
+        Reason(signal=s.name, share=drift.shares.get(s.name, 0.0), value=s.value, text=s.reason[:2000])
+        for s in drift.signals
+        if not s.silent and (s.value > 0.0 or s.breaches)
+    ]
+    return tuple(sorted(told, key=lambda reason: (-reason.share, reason.signal)))
+
+
+def _severity(wanted: Effect, breaches: Sequence[Breach]) -> Severity:
+    if wanted is Effect.REVOKE:
+        return "critical" if any(b.hard for b in breaches) else "high"
+    return "high" if any(b.hard for b in breaches) else "medium"
+
+
+def _title(breaches: Sequence[Breach]) -> str:
+    first = min(breaches, key=lambda b: not b.hard, default=None)
+    if first is None:
+        return "Actions no longer fit the declared purpose"
+    return BREACH_TITLES.get(first.name, first.name.replace("_", " ").capitalize())

@@ -1,0 +1,37 @@
+"""People's word comes back: what a human decision does to a session's memory."""
+
+from datetime import datetime
+from typing import assert_never
+
+from guardian.domain.session import HumanWord, SessionState, Stage
+
+_KEPT_SIGNALS = ("purpose_baseline", "delegation_widening")
+"""Signal states that are a record of what happened rather than evidence against the session."""
+
+
+def hear(state: SessionState, word: HumanWord, at: datetime) -> SessionState:
+    """Revoked: the session is known to be cut off. Reinstated or called a false positive: a new epoch.
+
+    In a new epoch evidence starts afresh, and the rules that the old findings named are pardoned for this
+    session, so that a standing condition that people accepted does not accuse again on the next call.
+    """
+    match word:
+        case HumanWord.REVOKED:
+            return state.model_copy(update={"revoked_at": at, "stage": Stage.REVOKED})
+        case HumanWord.REINSTATED | HumanWord.FALSE_POSITIVE:
+            return state.model_copy(
+                update={
+                    "revoked_at": None if word is HumanWord.REINSTATED else state.revoked_at,
+                    "epoch": state.epoch + 1,
+                    "transition": 0,
+                    "stage": Stage.CLEAR,
+                    "evidence": {},
+                    "signals": {k: v for k, v in state.signals.items() if k in _KEPT_SIGNALS},
+                    "breaches": (),
+                    "pardoned": tuple(dict.fromkeys((*state.pardoned, *state.breaches))),
+                }
+            )
+        case HumanWord.CONFIRMED:
+            return state
+        case _:
+            assert_never(word)

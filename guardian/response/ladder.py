@@ -1,0 +1,76 @@
+"""The ladder clear → flagged → revoked: one step up per state change, never one finding per call.
+
+Hysteresis: the evidence is a running maximum, so a session does not flap between two calls; it comes down
+only when people speak (`hear`), and then evidence starts afresh and the named rules that they waved through
+stay waved through.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from guardian.domain.finding import Effect
+from guardian.domain.session import Stage
+from guardian.domain.signal import Breach
+
+REVOKE_BREACHES = frozenset(
+    {
+        "envelope_expired",
+        "tenant_mismatch",
+        "session_mismatch",
+        "signature_invalid",
+        "parent_revoked",
+        "changed_tenant",
+        "changed_delegator",
+        "delegation_cycle",
+    }
+)
+"""Breaches that ask for revocation out of the box: facts that no honest session produces."""
+
+_RANK = {Stage.CLEAR: 0, Stage.FLAGGED: 1, Stage.REVOKED: 2}
+
+
+@dataclass(frozen=True, slots=True)
+class Ladder:
+    """flag_one_in, revoke_one_in: "flag what at most one in N honest sessions reaches"; N ≥ 1.
+
+    breach_effects: per breach name; names not listed flag when they are hard or reported by a signal that
+    is not mere hygiene, except those of REVOKE_BREACHES.
+    revoke_on_estimate: whether an N past the calibration's reach may ask for revocation; policy decides anyway.
+    """
+
+    flag_one_in: float = 1_000.0
+    revoke_one_in: float = 20_000.0
+    breach_effects: Mapping[str, Effect] = field(default_factory=dict)
+    revoke_on_estimate: bool = True
+
+    def __post_init__(self) -> None:
+        if not 1.0 <= self.flag_one_in <= self.revoke_one_in:
+            raise ValueError(
+                f"thresholds need 1 ≤ flag ≤ revoke, got flag {self.flag_one_in}, revoke {self.revoke_one_in}"
+            )
+
+    def breach_effect(self, breach: Breach) -> Effect:
+        """What one broken rule asks for."""
+        if breach.name in self.breach_effects:
+            return self.breach_effects[breach.name]
+        return Effect.REVOKE if breach.hard and breach.name in REVOKE_BREACHES else Effect.FLAG
+
+    def wanted(
+        self, *, one_in: float, promised: bool, breaches: Iterable[Breach], pardoned: Iterable[str] = ()
+    ) -> Effect:
+        """The strongest effect that evidence or a named rule asks for."""
+        waved = frozenset(pardoned)
+        effects = {self.breach_effect(b) for b in breaches if b.name not in waved}
+        if one_in >= self.revoke_one_in and (promised or self.revoke_on_estimate):
+            effects.add(Effect.REVOKE)
+        if one_in >= self.flag_one_in:
+            effects.add(Effect.FLAG)
+        if Effect.REVOKE in effects:
+            return Effect.REVOKE
+        return Effect.FLAG if Effect.FLAG in effects else Effect.NONE
+
+    @staticmethod
+    def climb(stage: Stage, wanted: Effect) -> Stage:
+        """The stage after this action: never lower than before."""
+        target = {Effect.NONE: Stage.CLEAR, Effect.FLAG: Stage.FLAGGED, Effect.REVOKE: Stage.REVOKED}[wanted]
+        return max(stage, target, key=_RANK.__getitem__)

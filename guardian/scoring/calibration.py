@@ -1,0 +1,98 @@
+"""What honest traffic looks like, frozen: the yardstick behind every p-value and every promise.
+
+Two disjoint samples. *Actions* turn a score into a p-value. *Sessions*, replayed whole through the same
+frozen fold, turn the running maximum of the session's evidence, and of its largest single act, into
+"at most one in N honest sessions": split-conformal over sessions (Vovk et al. 2005; Angelopoulos & Bates
+2023, §1), valid under any dependence within a session as long as sessions are exchangeable with the
+calibration's.
+"""
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from guardian.errors import ModelError
+from guardian.scoring.conformal import Reference
+
+FORMAT = 1
+_STATISTICS = 2  # evidence and largest act: each gets half of the error (Bonferroni)
+
+
+def logit(score: float) -> float:
+    """log-odds of a score in [0, 1], clipped at ±13.8, so that tails are comparable."""
+    clipped = min(max(score, 1e-6), 1 - 1e-6)
+    return math.log(clipped / (1 - clipped))
+
+
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """`actions` is in log-odds of the score, `evidence` in log10 units, `acts` in -log10 p."""
+
+    actions: Reference
+    evidence: Reference
+    acts: Reference
+    source: str
+
+    @classmethod
+    def fit(
+        cls,
+        action_scores: Sequence[float],
+        session_evidence: Sequence[float],
+        session_acts: Sequence[float],
+        *,
+        source: str,
+    ) -> "Calibration":
+        """From scores of honest actions, and per honest session its two maxima (see `replay_maxima`)."""
+        return cls(
+            actions=Reference.fit([logit(s) for s in action_scores]),
+            evidence=Reference.fit(session_evidence),
+            acts=Reference.fit(session_acts),
+            source=source,
+        )
+
+    def p_value(self, score: float) -> float:
+        """Share of honest actions at least this far out, in (0, 1]; past the sample an estimate."""
+        return self.actions.estimate(logit(score))[0]
+
+    def one_in(self, evidence_max: float, act_max: float) -> tuple[float, bool]:
+        """N such that at most one in N honest sessions gets here, and whether N is promised or estimated."""
+        by_evidence, evidence_sure = self.evidence.estimate(evidence_max)
+        by_act, act_sure = self.acts.estimate(act_max)
+        p, sure = min((by_evidence, evidence_sure), (by_act, act_sure))
+        return max(1.0, 1 / (_STATISTICS * p)), sure
+
+    def to_json(self) -> str:
+        """Plain numbers, rounded to 5 decimals."""
+        body: dict[str, Any] = {"format": FORMAT, "source": self.source}
+        for name in ("actions", "evidence", "acts"):
+            reference: Reference = getattr(self, name)
+            body[name] = {
+                "threshold": round(reference.threshold, 5),
+                "scale": round(reference.scale, 5),
+                "values": [round(v, 5) for v in reference.values],
+            }
+        return json.dumps(body, separators=(",", ":"))
+
+    @classmethod
+    def from_json(cls, text: str | bytes) -> "Calibration":
+        """Raises ModelError on another format or impossible numbers."""
+        try:
+            body = json.loads(text)
+            if body["format"] != FORMAT:
+                raise ModelError(
+                    f"calibration format {body['format']!r} is not {FORMAT}: run `guardian calibrate`"
+                )
+            return cls(
+                actions=_reference(body["actions"]),
+                evidence=_reference(body["evidence"]),
+                acts=_reference(body["acts"]),
+                source=str(body["source"]),
+            )
+        except (KeyError, TypeError, ValueError) as error:
+            raise ModelError(f"the calibration cannot be read ({error}): run `guardian calibrate`") from error
+
+
+def _reference(body: Mapping[str, Any]) -> Reference:
+    return Reference(tuple(map(float, body["values"])), float(body["threshold"]), float(body["scale"]))

@@ -1,0 +1,52 @@
+"""One action's signals, in the light of its session: a pure step of the evidence fold."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from guardian.domain.drift import Drift
+from guardian.domain.signal import Signal
+from guardian.scoring.calibration import Calibration
+from guardian.scoring.evidence import accumulate, e_value, session_evidence
+from guardian.scoring.fusion import Fusion
+
+Evidence = Mapping[str, float]
+"""The accumulator's state: `m` = log10 of e-SR, `n` actions, `top` and `act` the two running maxima."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scorer:
+    """Fuse, take a p-value, bet, accumulate, and say how rare this is among honest sessions."""
+
+    fusion: Fusion
+    calibration: Calibration
+
+    def step(
+        self, before: Evidence, signals: Sequence[Signal], missing: tuple[str, ...] = ()
+    ) -> tuple[dict[str, float], Drift]:
+        """The evidence after this action, and the verdict on it.
+
+        An action about which every signal is silent neither accuses nor vouches: its e-value is 1.
+        """
+        score, shares = self.fusion.fuse(signals)
+        known = any(not signal.silent for signal in signals)
+        p = self.calibration.p_value(score) if known else 1.0
+        e = e_value(p) if known else 1.0
+        actions = int(before.get("n", 0)) + 1
+        log10_m = accumulate(before.get("m", -math.inf), e)
+        evidence = session_evidence(log10_m, actions)
+        top = max(before.get("top", -math.inf), evidence)
+        act = max(before.get("act", 0.0), -math.log10(p))
+        one_in, promised = self.calibration.one_in(top, act)
+        after = {"m": log10_m, "n": float(actions), "top": top, "act": act}
+        return after, Drift(
+            score=score,
+            p_value=p,
+            e_value=e,
+            session_evidence=evidence,
+            one_in=one_in,
+            promised=promised,
+            shares=shares,
+            signals=tuple(signals),
+            features_missing=missing,
+        )

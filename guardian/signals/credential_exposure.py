@@ -1,0 +1,63 @@
+"""A real credential where none belongs: in the envelope, the arguments or the resource.
+
+Names: credential_in_envelope, credential_in_arguments, credential_in_resource, credential_in_record. The
+scanner has already taken the value out; what is left is its kind and its place. A field that is merely called
+a secret (`named_secret`) and text beyond what is scanned are soft: the one is how honest agents log in, the
+other proves nothing.
+"""
+
+from dataclasses import dataclass
+
+from guardian.domain.signal import Breach, CredentialHit, Observation, Signal
+from guardian.signals.credential_scanner import CredentialScanner
+from guardian.signals.options import names, within
+from guardian.signals.port import State
+from guardian.signals.wording import shown
+
+__all__ = ["CredentialExposure", "CredentialScanner", "plugin"]
+
+_AREAS = ("envelope", "arguments", "resource")
+
+
+@dataclass(frozen=True)
+class CredentialExposure:
+    """Options: `soft_kinds` are kinds of hit that prove nothing, `soft_value` in [0, 1] what they count."""
+
+    soft_kinds: tuple[str, ...] = ("named_secret", "unscanned")
+    soft_value: float = 0.2
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "soft_kinds", names(self.name, "soft_kinds", self.soft_kinds))
+        within(self.name, "soft_value", self.soft_value, 0, 1)
+
+    @property
+    def name(self) -> str:
+        return "credential_exposure"
+
+    def start(self) -> State:
+        return {}
+
+    def fold(self, state: State, seen: Observation) -> tuple[State, Signal]:
+        """One breach for each place; hard if any credential there was known by its own shape."""
+        places: dict[str, list[CredentialHit]] = {}
+        for hit in seen.credentials:
+            area = hit.path.partition(".")[0]
+            places.setdefault(area if area in _AREAS else "record", []).append(hit)
+        breaches = tuple(self._breach(area, hits) for area, hits in places.items())
+        if not breaches:
+            unseen = seen.event.action.arguments is None
+            reason = "none in what was logged; arguments are missing" if unseen else "no credential in sight"
+            return state, Signal(self.name, 0.0, reason)
+        value = 1.0 if any(breach.hard for breach in breaches) else self.soft_value
+        said = shown("; ".join(breach.detail for breach in breaches), 600)
+        return state, Signal(self.name, value, said, breaches)
+
+    def _breach(self, area: str, hits: list[CredentialHit]) -> Breach:
+        first = next((hit for hit in hits if hit.kind not in self.soft_kinds), hits[0])
+        more = f", and {len(hits) - 1} more there" if len(hits) > 1 else ""
+        kind = shown(first.kind.replace("_", " "), 40)
+        detail = f"{shown(first.path, 120)} carries what looks like a credential ({kind}){more}"
+        return Breach(f"credential_in_{area}", detail, first.kind not in self.soft_kinds)
+
+
+plugin = CredentialExposure

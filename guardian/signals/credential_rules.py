@@ -1,0 +1,129 @@
+"""What a real credential looks like: detect-secrets' structured rules, anchored so that hostile text stays cheap.
+
+Only the rules are used: no entropy guesses, no settings, no verification over the network. Each rule is tried
+at the places where its literal beginning stands, within a bounded reach, so the work is linear in the text.
+The few formats that the library does not know yet are added below it.
+"""
+
+import re
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+
+from detect_secrets.plugins.aws import AWSKeyDetector
+from detect_secrets.plugins.azure_storage_key import AzureStorageKeyDetector
+from detect_secrets.plugins.basic_auth import BasicAuthDetector
+from detect_secrets.plugins.github_token import GitHubTokenDetector
+from detect_secrets.plugins.gitlab_token import GitLabTokenDetector
+from detect_secrets.plugins.jwt import JwtTokenDetector
+from detect_secrets.plugins.openai import OpenAIDetector
+from detect_secrets.plugins.private_key import PrivateKeyDetector
+from detect_secrets.plugins.pypi_token import PypiTokenDetector
+from detect_secrets.plugins.sendgrid import SendGridDetector
+from detect_secrets.plugins.slack import SlackDetector
+from detect_secrets.plugins.square_oauth import SquareOAuthDetector
+from detect_secrets.plugins.stripe import StripeDetector
+
+
+class Span(NamedTuple):
+    """Where a credential stands in a text, and of what kind it is."""
+
+    start: int
+    end: int
+    kind: str
+
+
+class _Rule(NamedTuple):
+    kind: str
+    patterns: tuple[re.Pattern[str], ...]
+    reach: int = 2_048
+    tail: re.Pattern[str] = re.compile(r"[A-Za-z0-9_+/=-]*")
+    confirmed: Callable[[str], bool] | None = None
+
+
+def _of(detector: Any, kind: str, *more: str, **options: Any) -> _Rule:
+    return _Rule(kind, (*detector.denylist, *map(re.compile, more)), **options)
+
+
+_NO_TAIL = re.compile("")
+_PEM_TAIL = re.compile(r"(?:(?!-----END).)*(?:-----END [A-Z0-9 ]+-----)?", re.DOTALL)
+_TO_THE_END = re.compile(r".*", re.DOTALL)
+
+_RULES: dict[_Rule, tuple[str, ...]] = {
+    _of(AWSKeyDetector, "aws_key"): ("AKIA", "ASIA", "ABIA", "ACCA", "A3T", "aws", "AWS", "Aws"),
+    _of(GitHubTokenDetector, "github_token", r"github_pat_\w{22,255}"): (
+        *("ghp_", "gho_", "ghu_", "ghs_", "ghr_", "github_pat_"),
+    ),
+    _of(GitLabTokenDetector, "gitlab_token"): (
+        *("glpat-", "gldt-", "glft-", "glsoat-", "glrt-", "GR1348941", "glcbt-", "glimt-", "glptt-"),
+        *("glagent-", "gloas-"),
+    ),
+    _of(SlackDetector, "slack_token", r"xapp-\d-[A-Z0-9]+-\d+-[a-z0-9]+"): (
+        *("xox", "XOX", "xapp-", "https://hooks.slack.com/services/"),
+    ),
+    _of(StripeDetector, "stripe_key"): ("sk_live_", "rk_live_"),
+    _of(OpenAIDetector, "openai_token", r"sk-ant-[a-z0-9]+-[\w-]{40,}"): ("sk-",),
+    _of(SendGridDetector, "sendgrid_key"): ("SG.",),
+    _of(PypiTokenDetector, "pypi_token"): ("pypi-AgE",),
+    _of(SquareOAuthDetector, "square_secret"): ("sq0csp-",),
+    _of(AzureStorageKeyDetector, "azure_storage_key"): ("AccountKey=",),
+    _of(
+        JwtTokenDetector,
+        "json_web_token",
+        reach=16_384,
+        tail=re.compile(r"[A-Za-z0-9_.+/=-]*"),
+        confirmed=JwtTokenDetector.is_formally_valid,
+    ): ("eyJ",),
+    _of(PrivateKeyDetector, "private_key", r"BEGIN ENCRYPTED PRIVATE KEY", tail=_PEM_TAIL): ("BEGIN ",),
+    _Rule("private_key", (re.compile(r"PuTTY-User-Key-File-[23]"),), tail=_TO_THE_END): ("PuTTY-User-Key-File-",),
+    _of(BasicAuthDetector, "basic_auth_url", tail=_NO_TAIL): ("://",),
+    _Rule("google_api_key", (re.compile(r"AIza[0-9A-Za-z_-]{35}"),)): ("AIza",),
+    _Rule("npm_token", (re.compile(r"npm_[A-Za-z0-9]{36}"),)): ("npm_",),
+    _Rule(
+        "bearer_token",
+        (re.compile(r"[Bb]earer\s{1,4}((?=[^\s]{0,200}\d)[A-Za-z0-9._~+/-]{20,}=*)"),),
+        tail=_NO_TAIL,
+    ): ("Bearer ", "bearer "),
+    _Rule(
+        "url_secret",
+        (re.compile(r"[?&](?:password|passwd|pwd|api_?key|access_token|client_secret)=([^&\s#]{6,512})"),),
+        tail=_NO_TAIL,
+    ): tuple(
+        f"{mark}{name}="
+        for mark in "?&"
+        for name in ("password", "passwd", "pwd", "api_key", "apikey", "access_token", "client_secret")
+    ),
+}
+_BY_ANCHOR = {anchor: rule for rule, anchors in _RULES.items() for anchor in anchors}
+ANCHOR = re.compile("|".join(sorted(map(re.escape, _BY_ANCHOR), key=len, reverse=True)))
+"""Matches wherever a credential may begin; text without a match carries none."""
+
+MAX_CANDIDATES = 256
+"""Beginnings tried in one text; a text with more is not trusted to be clean."""
+
+
+def spans(text: str) -> Iterator[Span]:
+    """The credentials in a text, left to right, not overlapping; the rest of an absurd text is `unscanned`."""
+    at = 0
+    for _ in range(MAX_CANDIDATES):
+        anchor = ANCHOR.search(text, at)
+        if anchor is None:
+            return
+        found = _try(_BY_ANCHOR[anchor.group()], text, anchor.start())
+        at = anchor.start() + 1
+        if found is not None:
+            yield found
+            at = found.end
+    if ANCHOR.search(text, at):
+        yield Span(at, len(text), "unscanned")
+
+
+def _try(rule: _Rule, text: str, start: int) -> Span | None:
+    for pattern in rule.patterns:
+        match = pattern.match(text, start, start + rule.reach)
+        if match is None or (rule.confirmed is not None and not rule.confirmed(match.group())):
+            continue
+        grouped = rule.tail is _NO_TAIL and pattern.groups == 1
+        first, last = match.span(1) if grouped else match.span()
+        tail = rule.tail.match(text, last)
+        return Span(first, tail.end() if tail is not None else last, rule.kind)
+    return None

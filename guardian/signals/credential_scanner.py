@@ -1,0 +1,176 @@
+"""Takes credentials out of an event before anything stores, embeds or shows it.
+
+The value itself is replaced inside its string by `[redacted:<kind>]` and appears nowhere else: not in hits,
+not in paths, and in the cache only behind a digest. What lies deeper or beyond what is scanned is dropped
+rather than kept unseen. Fields by which others know the record (its id and gateway, `envelope_jws`) are left
+alone. A credential that serves as an identifier gets a keyed fingerprint, so that two sessions stay two.
+"""
+
+import hashlib
+from collections import OrderedDict
+from collections.abc import Mapping
+from typing import TypeVar
+
+from pydantic import BaseModel
+
+from guardian.domain.event import DecisionEvent
+from guardian.domain.signal import CredentialHit
+from guardian.signals.credential_rules import ANCHOR, Span, spans
+from guardian.signals.named_secrets import names_secret, placeholder
+from guardian.signals.wording import shown
+
+_LEFT_ALONE = frozenset({"schema_", "id", "time", "gateway", "envelope_jws"})
+_IDENTIFIERS = frozenset(
+    {"delegator_id", "tenant_id", "session_id", "task_id", "agent_id", "parent_session_id", "credential_id"}
+)
+_MAX_DEPTH = 24
+_PATH_CHARS = 160
+_MAX_HITS = 64
+_AREAS = frozenset({("action", "arguments"), ("action", "resource")})
+_CACHED_FROM = 64  # shorter texts are scanned faster than digested
+
+_Model = TypeVar("_Model", bound=BaseModel)
+
+
+class CredentialScanner:
+    """Finds and removes credentials. Not for use by two threads at once; holds no value of what it found.
+
+    `key` makes the fingerprints of credentials used as identifiers; `cache_size` bounds how many texts'
+    results are remembered.
+    """
+
+    def __init__(self, *, key: bytes = b"", cache_size: int = 8_192) -> None:
+        self._key = hashlib.sha256(key).digest()
+        self._cache: OrderedDict[bytes, tuple[Span, ...]] = OrderedDict()
+        self._cache_size = cache_size
+
+    def redact(self, event: DecisionEvent) -> tuple[DecisionEvent, tuple[CredentialHit, ...]]:
+        """The event without credentials, and where which kind was found; the same event if there is none."""
+        texts: list[str] = []
+        if not _gather(event, texts) and ANCHOR.search("\n".join(texts)) is None:
+            return event, ()
+        work = _Redaction(self)
+        clean = work.event(event)
+        hits = tuple(dict.fromkeys(work.hits))[:_MAX_HITS]
+        return (clean if hits else event), hits
+
+    def find(self, text: str) -> tuple[Span, ...]:
+        """The credentials in one text; remembered by digest for long texts."""
+        if ANCHOR.search(text) is None:
+            return ()
+        if len(text) < _CACHED_FROM:
+            return tuple(spans(text))
+        digest = hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest()
+        known = self._cache.get(digest)
+        if known is None:
+            known = tuple(spans(text))
+            self._cache[digest] = known
+            if len(self._cache) > self._cache_size:
+                self._cache.popitem(last=False)
+        else:
+            self._cache.move_to_end(digest)
+        return known
+
+    def fingerprint(self, value: str) -> str:
+        """Tells credentials apart without telling them."""
+        return hashlib.blake2b(value.encode("utf-8", "surrogatepass"), key=self._key, digest_size=6).hexdigest()
+
+
+def _gather(event: DecisionEvent, texts: list[str]) -> bool:
+    """Collect every text of the event; True when it needs the slow way whatever the texts say."""
+    nodes: list[tuple[object, int]] = [
+        (value, 1) for name, value in event.__dict__.items() if name not in _LEFT_ALONE
+    ]
+    nodes.append((event.model_extra, 0))
+    for value, depth in nodes:  # grows while it is walked
+        if isinstance(value, str):
+            texts.append(value)
+        elif isinstance(value, BaseModel):
+            nodes.extend((item, depth + 1) for item in value.__dict__.values())
+            nodes.append((value.model_extra, depth))
+        elif isinstance(value, Mapping):
+            if depth > _MAX_DEPTH:
+                return True
+            for key, item in value.items():
+                if isinstance(item, (str, list, tuple)) and names_secret(key):
+                    return True
+                texts.append(key)
+                nodes.append((item, depth + 1))
+        elif isinstance(value, (list, tuple)):
+            if depth > _MAX_DEPTH:
+                return True
+            nodes.extend((item, depth + 1) for item in value)
+    return False
+
+
+class _Redaction:
+    """One pass over one event."""
+
+    def __init__(self, scanner: CredentialScanner) -> None:
+        self._scanner = scanner
+        self.hits: list[CredentialHit] = []
+
+    def event(self, event: DecisionEvent) -> DecisionEvent:
+        """The event, redacted."""
+        return self._model(event, "", 0, _LEFT_ALONE)
+
+    def _model(self, model: _Model, path: str, depth: int, left_alone: frozenset[str] = frozenset()) -> _Model:
+        fields = {
+            name: self._field(name, value, path, depth)
+            for name, value in model.__dict__.items()
+            if name not in left_alone
+        }
+        clean = model.model_copy(update=fields)
+        if clean.model_extra:
+            extra = {name: value for name, value in clean.model_extra.items() if name not in left_alone}
+            for name in extra:
+                del clean.model_extra[name]
+            clean.model_extra.update(self._mapping(extra, path, depth))
+        return clean
+
+    def _field(self, name: str, value: object, path: str, depth: int) -> object:
+        below = f"{path}.{name}" if path and (path, name) not in _AREAS else name
+        if isinstance(value, str) and name in _IDENTIFIERS:
+            found = self._scanner.find(value)
+            if found:
+                self.hits.append(CredentialHit(found[0].kind, below))
+                return f"[redacted:{found[0].kind}:{self._scanner.fingerprint(value)}]"
+            return value
+        return self._value(value, below, depth + 1, named=False)
+
+    def _value(self, value: object, path: str, depth: int, *, named: bool) -> object:
+        if isinstance(value, str):
+            return self._text(value, path, named=named)
+        if isinstance(value, BaseModel):
+            return self._model(value, path, depth)
+        if isinstance(value, (Mapping, list, tuple)) and depth > _MAX_DEPTH:
+            self.hits.append(CredentialHit("unscanned", path))
+            return "[unscanned:too deep]"
+        if isinstance(value, Mapping):
+            return self._mapping(value, path, depth)
+        if isinstance(value, (list, tuple)):
+            return type(value)(self._value(item, path, depth + 1, named=named) for item in value)
+        return value
+
+    def _mapping(self, mapping: Mapping[str, object], path: str, depth: int) -> dict[str, object]:
+        clean: dict[str, object] = {}
+        for key, value in mapping.items():
+            name = plain = self._text(key, path or "record", named=False)
+            while name in clean:  # two keys may redact to one
+                name = f"{plain}#{len(clean)}"
+            below = f"{path}.{shown(plain, 40)}" if path else shown(plain, 40)
+            clean[name] = self._value(value, below[:_PATH_CHARS], depth + 1, named=names_secret(key))
+        return clean
+
+    def _text(self, text: str, path: str, *, named: bool) -> str:
+        found = self._scanner.find(text)
+        if named and not placeholder(text):
+            found = (Span(0, len(text), found[0].kind if found else "named_secret"),)
+        if not found:
+            return text
+        pieces, at = [], 0
+        for span in found:
+            self.hits.append(CredentialHit(span.kind, path))
+            pieces += [text[at : span.start], f"[redacted:{span.kind}]"]
+            at = span.end
+        return "".join([*pieces, text[at:]])

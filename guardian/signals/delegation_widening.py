@@ -1,0 +1,142 @@
+"""A child session must narrow its parent, and a session must not grow while it runs.
+
+Names: wider_tools, wider_resources, wider_data_classes, wider_limits, later_expiry, wider_purpose,
+changed_tenant, changed_delegator, copied_authority, kept_tools, chain_too_deep, parent_unknown,
+parent_revoked, parent_expired, delegation_cycle, reissued_tools, reissued_purpose, reissued_expiry.
+
+The parent is a recorded fact of the Observation. While it is pending the signal says so and accuses nobody.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+
+from guardian.domain.signal import Breach, Observation, ParentStatus, Signal
+from guardian.signals import reissue
+from guardian.signals.narrowing import Delegation, Widening
+from guardian.signals.options import known, within
+from guardian.signals.port import State
+from guardian.signals.wording import shown
+
+WEIGHTS = {
+    "wider_tools": 1.0,
+    "wider_resources": 1.0,
+    "wider_data_classes": 1.0,
+    "wider_limits": 0.9,
+    "later_expiry": 0.8,
+    "wider_purpose": 0.6,
+    "changed_tenant": 1.0,
+    "changed_delegator": 1.0,
+    "copied_authority": 0.7,
+    "kept_tools": 0.6,
+    "chain_too_deep": 0.9,
+    "parent_unknown": 0.4,
+    "parent_revoked": 1.0,
+    "parent_expired": 1.0,
+    "delegation_cycle": 1.0,
+    "reissued_tools": 1.0,
+    "reissued_purpose": 0.9,
+    "reissued_expiry": 0.5,
+}
+"""Each breach and the value it gives the signal."""
+
+_DENIED_FORCE = 0.6
+
+
+@dataclass(frozen=True)
+class DelegationWidening:
+    """Options.
+
+    max_depth       how many ancestors a session may have
+    soft            breaches that are worth telling but prove nothing by themselves
+    kept_share      share of its parent's tools from which a child of another purpose keeps too much
+    leeway_seconds  how long after its parent's expiry a child may still act, for clocks that differ
+    """
+
+    max_depth: int = 5
+    soft: tuple[str, ...] = (
+        "copied_authority",
+        "kept_tools",
+        "parent_unknown",
+        "wider_purpose",
+        "reissued_expiry",
+    )
+    kept_share: float = 0.75
+    leeway_seconds: float = 30.0
+
+    def __post_init__(self) -> None:
+        within(self.name, "max_depth", self.max_depth, 1, 100)
+        within(self.name, "kept_share", self.kept_share, 0, 1)
+        within(self.name, "leeway_seconds", self.leeway_seconds, 0, 3600)
+        object.__setattr__(self, "soft", known(self.name, "soft", self.soft, WEIGHTS))
+
+    @property
+    def name(self) -> str:
+        return "delegation_widening"
+
+    def start(self) -> State:
+        return {"first": None}
+
+    def fold(self, state: State, seen: Observation) -> tuple[State, Signal]:
+        """Compare the envelope with its parent's, and with the first one that this session showed."""
+        envelope = seen.event.envelope
+        first = state["first"]
+        found = [*self._chain(seen), *self._parent(seen)]
+        if first is None:
+            first = reissue.essence(envelope)
+        else:
+            found += reissue.growth(first, envelope)
+        signal = self._widened(seen, found) if found else self._narrow(seen)
+        return {"first": first}, signal
+
+    def _chain(self, seen: Observation) -> Iterator[Widening]:
+        envelope, parent_id = seen.event.envelope, seen.event.envelope.parent_session_id
+        if parent_id is None:
+            return
+        above = seen.parent.chain if seen.parent.chain[:1] == (parent_id,) else (parent_id, *seen.parent.chain)
+        if envelope.session_id in above:
+            yield Widening("delegation_cycle", "the session is its own ancestor")
+        elif len(set(above)) < len(above):
+            yield Widening("delegation_cycle", "an ancestor appears twice in the chain")
+        elif len(above) > self.max_depth:
+            yield Widening("chain_too_deep", f"{len(above)} ancestors, {self.max_depth} are allowed")
+
+    def _parent(self, seen: Observation) -> Iterator[Widening]:
+        envelope, parent = seen.event.envelope, seen.parent.envelope
+        if envelope.parent_session_id is None:
+            return
+        status = seen.parent.status
+        if status is ParentStatus.UNKNOWN:
+            yield Widening("parent_unknown", f"nobody knows its parent {shown(envelope.parent_session_id)}")
+        elif status is ParentStatus.REVOKED:
+            yield Widening("parent_revoked", f"its parent {shown(envelope.parent_session_id)} is revoked")
+        if parent is not None and status in (ParentStatus.ACTIVE, ParentStatus.REVOKED):
+            yield from Delegation(envelope, parent, self.kept_share).widenings()
+            expires = parent.expires_at
+            if expires is not None and seen.now - expires > timedelta(seconds=self.leeway_seconds):
+                yield Widening("parent_expired", f"its parent expired at {expires.isoformat()}")
+
+    def _widened(self, seen: Observation, found: list[Widening]) -> Signal:
+        denied = seen.event.decision.effect == "deny"
+        named: dict[str, Breach] = {}
+        for name, detail in found:
+            named.setdefault(name, Breach(name, detail, name not in self.soft and not denied))
+        value = max(WEIGHTS[name] for name in named) * (_DENIED_FORCE if denied else 1.0)
+        said = "; ".join(breach.detail for breach in named.values())
+        return Signal(self.name, value, shown(said, 600), tuple(named.values()))
+
+    def _narrow(self, seen: Observation) -> Signal:
+        if seen.event.envelope.parent_session_id is None:
+            return Signal(self.name, 0.0, "a root session: no parent to narrow", silent=True)
+        match seen.parent.status:
+            case ParentStatus.NONE:
+                return Signal(self.name, 0.0, "missing: its parent was not looked up", silent=True)
+            case ParentStatus.PENDING:
+                return Signal(self.name, 0.0, "pending: its parent has not been seen yet", silent=True)
+            case _ if seen.parent.envelope is None:
+                return Signal(self.name, 0.0, "missing: its parent's envelope", silent=True)
+            case _:
+                return Signal(self.name, 0.0, "narrower than its parent")
+
+
+plugin = DelegationWidening

@@ -1,0 +1,109 @@
+"""Does the action stay inside its envelope? Every rule it breaks is a named breach.
+
+Names: tool_not_allowed, envelope_expired, resource_outside_constraints, records_over_limit,
+records_over_limit_session, limit_exceeded, limit_exceeded_session, below_minimum, data_class_outside,
+tenant_mismatch, session_mismatch, signature_invalid, arguments_unchecked. An empty `allowed_tools` lists
+nothing and so breaches nothing here; `envelope_hygiene` reports it as tools_unlisted.
+
+A denied call that would have broken a rule is a breach of lower force (`hard` is False): the gateway did
+its job, the agent still tried. Session sums count allowed calls only, by what came back where that is known.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from guardian.domain.signal import Breach, Observation, Signal
+from guardian.errors import ConfigurationError
+from guardian.signals import envelope_rules as rules
+from guardian.signals.constraints import Constraints, read, touched
+from guardian.signals.limits import Limits
+from guardian.signals.options import names, within
+from guardian.signals.port import State
+from guardian.signals.wording import canonical, shown
+
+_BROKEN, _ATTEMPTED, _DOUBTFUL = 1.0, 0.6, 0.4
+_SUMMED = ("max_records", "max_rows", "max_amount", "max_bytes", "max_recipients")
+
+
+@dataclass(frozen=True)
+class EnvelopeBreach:
+    """Options.
+
+    leeway_seconds  how long after its expiry an envelope is still taken, for clocks that differ
+    mapping         constraint key -> argument or resource names it bounds, beyond the obvious ones
+    summed          limits that also bound the sum over the session's allowed calls
+    """
+
+    leeway_seconds: float = 30.0
+    mapping: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    summed: tuple[str, ...] = _SUMMED
+
+    def __post_init__(self) -> None:
+        within(self.name, "leeway_seconds", self.leeway_seconds, 0, 3600)
+        if not isinstance(self.mapping, Mapping):
+            raise ConfigurationError(f"signals.{self.name}.mapping is {self.mapping!r}; give names per constraint")
+        pairs = {key: names(self.name, f"mapping.{key}", value) for key, value in self.mapping.items()}
+        object.__setattr__(self, "mapping", pairs)
+        object.__setattr__(self, "summed", names(self.name, "summed", self.summed))
+
+    @property
+    def name(self) -> str:
+        return "envelope_breach"
+
+    def start(self) -> State:
+        return {"sums": {}}
+
+    def fold(self, state: State, seen: Observation) -> tuple[State, Signal]:
+        """Check one action against its envelope and the session's running sums."""
+        event, envelope = seen.event, seen.event.envelope
+        constraints, action = read(envelope.resource_constraints), touched(event)
+        limits = Limits(constraints, event, action, self._aliases)
+        sums = limits.added(state["sums"], self.summed)
+        found = [
+            *rules.identity(seen, self.leeway_seconds),
+            *rules.tools(envelope, event.action.tool),
+            *rules.ownership(envelope, action),
+            *rules.resources(constraints, action, self._aliases),
+            *rules.data_classes(constraints, event, action, self._aliases),
+            *limits.per_call(),
+            *limits.per_session(sums, self.summed),
+        ]
+        if action.cut and constraints.spelt:
+            found.append(Breach("arguments_unchecked", "the arguments hold more than can be checked", False))
+        signal = self._broken(seen, found) if found else self._kept(seen, constraints)
+        return {"sums": sums}, signal
+
+    def _aliases(self, key: str) -> tuple[str, ...]:
+        wanted = canonical(key)
+        return tuple(
+            canonical(name) for k, found in self.mapping.items() if canonical(k) == wanted for name in found
+        )
+
+    def _broken(self, seen: Observation, found: list[Breach]) -> Signal:
+        denied = seen.event.decision.effect == "deny"
+        named: dict[str, Breach] = {}
+        for breach in sorted(found, key=lambda breach: not breach.hard):  # the hardest of each name speaks
+            named.setdefault(breach.name, Breach(breach.name, breach.detail, breach.hard and not denied))
+        proven = any(breach.hard for breach in found)
+        value = _DOUBTFUL if not proven else _ATTEMPTED if denied else _BROKEN
+        said = "; ".join(breach.detail for breach in named.values())
+        reason = shown(f"denied, but tried: {said}" if denied else said, 600)
+        return Signal(self.name, value, reason, tuple(named.values()))
+
+    def _kept(self, seen: Observation, constraints: Constraints) -> Signal:
+        envelope, lacking = seen.event.envelope, seen.event.features_missing
+        missing = [] if envelope.allowed_tools else ["allowed_tools (tools_unlisted)"]
+        if envelope.expires_at is None:
+            missing.append("expires_at")
+        if constraints.allowed and {"arguments", "resource"} <= set(lacking):
+            missing.append("arguments and resource, so constraints were not checked")
+        if constraints.data_classes is not None and "data_classes" in lacking:
+            missing.append("data_classes")
+        if "record" in constraints.maxima and "records" in lacking:
+            missing.append("records")
+        nothing = not (envelope.allowed_tools or constraints.spelt or envelope.expires_at)
+        reason = f"missing: {', '.join(missing)}" if missing else "inside its envelope"
+        return Signal(self.name, 0.0, reason, silent=nothing)
+
+
+plugin = EnvelopeBreach

@@ -1,0 +1,91 @@
+"""The rules of an envelope that need no memory, one function each. Pure."""
+
+import re
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+
+from guardian.domain.event import DecisionEvent, Envelope
+from guardian.domain.signal import Breach, Observation
+from guardian.signals.constraints import Constraints, Leaf, Touched, admits, text
+from guardian.signals.wording import covers, shown
+
+_UUID = re.compile(r"[0-9a-f]{8}-?(?:[0-9a-f]{4}-?){3}[0-9a-f]{12}", re.IGNORECASE)
+_LETTERS = re.compile(r"[A-Za-z]*")
+_LISTED = 5
+
+
+def identity(seen: Observation, leeway_seconds: float) -> Iterator[Breach]:
+    """The envelope itself: its signature and its expiry."""
+    expires = seen.event.envelope.expires_at
+    if seen.signature == "invalid":
+        yield Breach("signature_invalid", "the envelope's signature does not hold")
+    if expires is not None and seen.now - expires > timedelta(seconds=leeway_seconds):
+        yield Breach("envelope_expired", f"the envelope expired at {expires.isoformat()}")
+
+
+def ownership(envelope: Envelope, action: Touched) -> Iterator[Breach]:
+    """A tenant or session that the action names must be the envelope's own."""
+    for leaf, value in _values(action, "tenant_id"):
+        if text(value) != envelope.tenant_id:
+            detail = f"{shown(leaf.path)} names tenant {shown(text(value))}, not {shown(envelope.tenant_id)}"
+            yield Breach("tenant_mismatch", detail)
+    for leaf, value in _values(action, "session_id"):
+        if text(value) != envelope.session_id:
+            detail = f"{shown(leaf.path)} names session {shown(text(value))}, not {shown(envelope.session_id)}"
+            # the session of a browser or a checkout has another shape: worth telling, no proof
+            yield Breach("session_mismatch", detail, _shape(text(value)) == _shape(envelope.session_id))
+
+
+def tools(envelope: Envelope, tool: str) -> Iterator[Breach]:
+    """The tool must be listed, where tools are listed at all."""
+    listed = envelope.allowed_tools
+    if listed and not any(covers(entry, tool) for entry in listed):
+        names = ", ".join(shown(entry, 40) for entry in listed[:_LISTED])
+        more = f" and {len(listed) - _LISTED} more" if len(listed) > _LISTED else ""
+        yield Breach("tool_not_allowed", f"{shown(tool)} is not among the allowed tools: {names}{more}")
+
+
+def resources(
+    constraints: Constraints, action: Touched, aliases: Callable[[str], tuple[str, ...]]
+) -> Iterator[Breach]:
+    """Each value that a constraint bounds must be one of those it allows."""
+    for name, allowed in constraints.allowed.items():
+        for leaf, value in _values(action, name, *aliases(name)):
+            if not admits(allowed, value):
+                kept = shown(", ".join(sorted(allowed)[:_LISTED]) or "nothing", 120)
+                key = shown(constraints.spelt[name], 60)
+                yield Breach(
+                    "resource_outside_constraints",
+                    f"{shown(leaf.path)} is {shown(text(value))}; {key} allows {kept}",
+                )
+
+
+def data_classes(
+    constraints: Constraints, event: DecisionEvent, action: Touched, aliases: Callable[[str], tuple[str, ...]]
+) -> Iterator[Breach]:
+    """Every data class asked for or returned must be listed, where classes are listed."""
+    allowed = constraints.data_classes
+    if allowed is None:
+        return
+    named = {
+        text(value) for _, value in _values(action, "data_class", *aliases("data_class"))
+    } | event.data_classes
+    outside = sorted(name for name in named if not admits(allowed, name))
+    if outside:
+        said = ", ".join(shown(name, 40) for name in outside[:_LISTED])
+        kept = shown(", ".join(sorted(allowed)[:_LISTED]) or "none", 120)
+        yield Breach("data_class_outside", f"data class {said} is outside the envelope's: {kept}")
+
+
+def _values(action: Touched, *names: str) -> Iterator[tuple[Leaf, object]]:
+    for leaf in action.named(*names):
+        for value in leaf.values:
+            if isinstance(value, (str, int, float)):
+                yield leaf, value
+
+
+def _shape(identifier: str) -> str:
+    if _UUID.fullmatch(identifier):
+        return "uuid"
+    letters = _LETTERS.match(identifier)
+    return letters.group() if letters else ""

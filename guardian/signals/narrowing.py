@@ -1,0 +1,136 @@
+"""Where a child's envelope is not narrower than its parent's: one function per dimension. Pure.
+
+A child that drops what its parent had (a constraint, an expiry, a list of tools) is wider by it; what a child
+adds on top narrows it. Purposes are compared by their words alone, and only the plain cases are named.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from guardian.domain.event import Envelope
+from guardian.signals.constraints import Constraints, admits, read
+from guardian.signals.wording import content, covers, joins_more, only_reads, open_ended, shown
+
+_LISTED = 5
+
+
+class Widening(NamedTuple):
+    """One way in which a child exceeds (or merely repeats) its parent."""
+
+    name: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Delegation:
+    """A child's envelope beside its parent's. `kept_share` in [0, 1] is how much kept authority is too much."""
+
+    child: Envelope
+    parent: Envelope
+    kept_share: float
+
+    def widenings(self) -> Iterator[Widening]:
+        """Everything in which the child is not narrower."""
+        child, parent = read(self.child.resource_constraints), read(self.parent.resource_constraints)
+        yield from self._identity()
+        yield from self._tools()
+        yield from _resources(child, parent)
+        yield from _data_classes(child, parent)
+        yield from _limits(child, parent)
+        yield from self._expiry()
+        yield from self._purpose()
+        yield from self._kept(child, parent)
+
+    def _identity(self) -> Iterator[Widening]:
+        for name, mine, theirs in (
+            ("tenant", self.child.tenant_id, self.parent.tenant_id),
+            ("delegator", self.child.delegator_id, self.parent.delegator_id),
+        ):
+            if mine != theirs:
+                yield Widening(f"changed_{name}", f"the {name} is {shown(mine)}, its parent's {shown(theirs)}")
+
+    def _tools(self) -> Iterator[Widening]:
+        mine, theirs = self.child.allowed_tools, self.parent.allowed_tools
+        if theirs and not mine:
+            yield Widening("wider_tools", "the child lists no tools, its parent does")
+        wider = tuple(tool for tool in mine if theirs and not any(covers(entry, tool) for entry in theirs))
+        if wider:
+            yield Widening("wider_tools", f"tools that its parent has not: {_some(wider)}")
+
+    def _expiry(self) -> Iterator[Widening]:
+        mine, theirs = self.child.expires_at, self.parent.expires_at
+        if theirs is None:
+            return
+        if mine is None:
+            yield Widening("later_expiry", f"the child never expires, its parent at {theirs.isoformat()}")
+        elif mine > theirs:
+            yield Widening(
+                "later_expiry", f"the child expires at {mine.isoformat()}, its parent at {theirs.isoformat()}"
+            )
+
+    def _purpose(self) -> Iterator[Widening]:
+        mine, theirs = self.child.purpose, self.parent.purpose
+        if not theirs.strip() or open_ended(theirs):
+            return
+        if not mine.strip():
+            yield Widening("wider_purpose", "the child declares no purpose, its parent does")
+        elif open_ended(mine):
+            yield Widening("wider_purpose", f'the child\'s purpose "{shown(mine)}" constrains nothing')
+        elif added := joins_more(mine, theirs):
+            said = _some(tuple(sorted(added)))
+            yield Widening("wider_purpose", f"the child's purpose adds to its parent's: {said}")
+
+    def _kept(self, child: Constraints, parent: Constraints) -> Iterator[Widening]:
+        mine, theirs = frozenset(self.child.allowed_tools), frozenset(self.parent.allowed_tools)
+        if mine == theirs and _authority(child) == _authority(parent) and (mine or child.spelt):
+            yield Widening(
+                "copied_authority", f"an exact copy of its parent's authority: {_some(tuple(sorted(mine)))}"
+            )
+            return
+        purpose = content(self.child.purpose)
+        kept = mine & theirs
+        alien = {tool for tool in kept if not content(tool) & purpose}
+        acting = any(not only_reads(tool) for tool in alien)
+        enough = len(kept) >= self.kept_share * len(theirs) and len(alien) >= 2 and len(kept) > len(alien)
+        if enough and acting and content(self.parent.purpose) != purpose:
+            said = _some(tuple(sorted(alien)))
+            yield Widening("kept_tools", f"kept of its parent's tools, though its own purpose names none: {said}")
+
+
+def _authority(constraints: Constraints) -> tuple[object, ...]:
+    return constraints.allowed, constraints.maxima, constraints.minima, constraints.data_classes
+
+
+def _resources(child: Constraints, parent: Constraints) -> Iterator[Widening]:
+    for name, theirs in parent.allowed.items():
+        key, mine = shown(parent.spelt[name], 60), child.allowed.get(name)
+        if mine is None:
+            yield Widening("wider_resources", f"the child drops its parent's {key}")
+        elif wider := tuple(sorted(value for value in mine if not admits(theirs, value))):
+            yield Widening("wider_resources", f"{key} allows more than its parent's: {_some(wider)}")
+
+
+def _data_classes(child: Constraints, parent: Constraints) -> Iterator[Widening]:
+    theirs, mine = parent.data_classes, child.data_classes
+    if theirs is None:
+        return
+    if mine is None:
+        yield Widening("wider_data_classes", "the child drops its parent's list of data classes")
+    elif wider := tuple(sorted(value for value in mine if not admits(theirs, value))):
+        yield Widening("wider_data_classes", f"data classes that its parent has not: {_some(wider)}")
+
+
+def _limits(child: Constraints, parent: Constraints) -> Iterator[Widening]:
+    for prefix, mine, theirs in (("max_", child.maxima, parent.maxima), ("min_", child.minima, parent.minima)):
+        for name, bound in theirs.items():
+            key, own = shown(parent.spelt[prefix + name], 60), mine.get(name)
+            if own is None:
+                yield Widening("wider_limits", f"the child drops its parent's {key}")
+            elif own > bound if prefix == "max_" else own < bound:
+                yield Widening("wider_limits", f"{key} is {shown(own, 40)}, its parent's {shown(bound, 40)}")
+
+
+def _some(found: tuple[str, ...]) -> str:
+    more = f" and {len(found) - _LISTED} more" if len(found) > _LISTED else ""
+    return ", ".join(shown(item, 60) for item in found[:_LISTED]) + more

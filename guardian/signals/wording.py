@@ -1,0 +1,160 @@
+"""Words: names and purposes as agents write them, made comparable, and made safe to show.
+
+What agents write is hostile: everything shown is bounded, on one line and free of control, format and
+markup characters. Comparisons are lexical and deterministic; nothing here guesses meaning.
+"""
+
+import re
+import unicodedata
+from functools import lru_cache
+
+_CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
+_WORD = re.compile(r"[^\W_]+")
+_SPACE = re.compile(r"\s+")
+_MARKUP = str.maketrans({"<": "‹", ">": "›", "`": "'", '"': "'", "&": "+", "|": "/"})
+_NAME_CHARS = 512
+_PURPOSE_CHARS = 8192
+
+
+def _set(listed: str) -> frozenset[str]:
+    return frozenset(listed.split())
+
+
+_STOP = _set(
+    "a an and any are as at be by can for from has have i in into is it its may me my of on or our please so "
+    "such than that the their them then this to was we were will with you your"
+)
+_READING = _set(
+    "browse check count describe download fetch find get history inspect list lookup preview query read retrieve "
+    "search show status view"
+)
+_CHANGING = _set(
+    "add approve assign buy cancel change charge close copy create delete deploy disable drop edit enable exec "
+    "execute export forward grant insert invite merge modify move pay place post publish purge push put refund "
+    "remove rename reply reset revoke run send set share sign start stop submit transfer update upload wipe "
+    "write"
+)
+_OPEN_ENDED = re.compile(
+    r"\b(?:whatever|anything|everything|miscellaneous|misc"
+    r"|general(?: purpose| use| assistance| help| tasks?| work)?$"
+    r"|any (?:task|thing|work|request|action|job|purpose)s?|all (?:the )?(?:tasks|actions|work|requests|purposes)"
+    r"|various (?:tasks|things|work)|as (?:needed|required|instructed|requested|appropriate)"
+    r"|(?:on|for) (?:my|their|his|her|the users?) to ?do list|do (?:what|as) )"
+)
+_EMPTY_PURPOSES = _set(
+    "agent all any assist assistance assistant automation default general help none other task tasks test todo "
+    "unknown various work"
+)
+_JOINING = re.compile(r"\b(?:and|also|plus|then|additionally|furthermore|moreover|as well as)\b|[&;,+]")
+
+
+def shown(text: object, limit: int = 80) -> str:
+    """`text` fit for a sentence: one line, no control, format or markup characters, at most `limit` characters.
+
+    >>> shown("pay <!channel>\\n now")
+    'pay ‹!channel› now'
+    """
+    cut = str(text)[: 4 * limit]
+    if not (cut.isascii() and cut.isprintable()):
+        cut = "".join(" " if unicodedata.category(char)[0] in "CZ" else char for char in cut)
+    line = _SPACE.sub(" ", cut).strip().translate(_MARKUP)
+    return line if len(line) <= limit else line[: limit - 1] + "…"
+
+
+def canonical(name: str) -> str:
+    """A field name in one spelling: snake case, its last word in the singular.
+
+    >>> canonical("contractIds"), canonical("max_records"), canonical("data-classes"), canonical("address")
+    ('contract_id', 'max_record', 'data_class', 'address')
+    """
+    return _canonical(name[:_NAME_CHARS])
+
+
+@lru_cache(maxsize=8_192)
+def _canonical(name: str) -> str:
+    parts = words(name)
+    return "_".join([*parts[:-1], singular(parts[-1])]) if parts else ""
+
+
+@lru_cache(maxsize=8_192)
+def words(name: str) -> tuple[str, ...]:
+    """The words of a name or sentence, lower case, in order.
+
+    >>> words("crm.readAll"), words("Send the e-mail")
+    (('crm', 'read', 'all'), ('send', 'the', 'e', 'mail'))
+    """
+    return tuple(_WORD.findall(_CAMEL.sub(" ", name[:_PURPOSE_CHARS]).lower()))
+
+
+def singular(word: str) -> str:
+    """The obvious singular of an English plural; other words as they are.
+
+    >>> [singular(word) for word in ("ids", "classes", "categories", "status", "access", "boxes", "us")]
+    ['id', 'class', 'category', 'status', 'access', 'box', 'us']
+    """
+    if len(word) < 3 or not word.endswith("s") or word.endswith(("ss", "us", "is")):
+        return word
+    if word.endswith("ies") and len(word) > 4:
+        return word[:-3] + "y"
+    if word.endswith(("sses", "xes", "ches", "shes", "zes")):
+        return word[:-2]
+    return word[:-1]
+
+
+def covers(pattern: str, name: str) -> bool:
+    """Whether an entry of a list, `*` standing for any characters, covers a name (or a narrower pattern).
+
+    >>> covers("crm.*", "crm.read"), covers("crm.*", "*"), covers("*", "crm.*")
+    (True, False, True)
+    """
+    if "*" not in pattern:
+        return pattern == name
+    head, *middle, tail = pattern.split("*")
+    if len(name) < len(head) + len(tail) or not (name.startswith(head) and name.endswith(tail)):
+        return False
+    at, end = len(head), len(name) - len(tail)
+    for piece in middle:  # leftmost is enough: linear, whatever a hostile pattern holds
+        found = name.find(piece, at, end)
+        if found < 0:
+            return False
+        at = found + len(piece)
+    return True
+
+
+@lru_cache(maxsize=4_096)
+def content(purpose: str) -> frozenset[str]:
+    """The words of a purpose that carry meaning, in the singular."""
+    return frozenset(singular(word) for word in words(purpose) if word not in _STOP)
+
+
+@lru_cache(maxsize=4_096)
+def open_ended(purpose: str) -> bool:
+    """Whether a purpose constrains nothing: a wildcard, "whatever is needed", or no more than "help".
+
+    >>> open_ended("do everything on my list"), open_ended("*"), open_ended("review_customer_contract")
+    (True, True, False)
+    """
+    if "*" in purpose:
+        return True
+    telling = content(purpose)
+    return bool(_OPEN_ENDED.search(" ".join(words(purpose)))) or (
+        bool(purpose.strip()) and telling <= _EMPTY_PURPOSES
+    )
+
+
+def joins_more(wide: str, narrow: str) -> frozenset[str]:
+    """The meaning words that `wide` joins to all those of `narrow`; empty unless it plainly adds a task.
+
+    >>> sorted(joins_more("review contract and send refund", "review_contract"))
+    ['refund', 'send']
+    """
+    said, more = content(narrow), content(wide)
+    slug = " ".join(words(wide)) if " " not in wide.strip() else wide.lower()
+    return more - said if said and said <= more and _JOINING.search(slug) else frozenset()
+
+
+@lru_cache(maxsize=8_192)
+def only_reads(tool: str) -> bool:
+    """Whether a tool's name says that it looks up and changes nothing; unknown names count as changing."""
+    named = words(tool[:_NAME_CHARS])
+    return any(word in _READING for word in named) and not any(word in _CHANGING for word in named)

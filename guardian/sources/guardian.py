@@ -1,0 +1,200 @@
+"""`guardian.decision/v1` as JSON bytes: guardian's own log format, read from gateways that may be hostile.
+
+The bytes are parsed twice on purpose: once by the standard library, which lets duplicate keys, NaN and
+depth be refused, then by the model in strict JSON mode. A parser that merely picks one of two duplicate keys
+may pick another one than the gateway's policy did.
+"""
+
+import json
+import math
+import re
+from dataclasses import dataclass
+from typing import Any, NoReturn
+
+from pydantic import ValidationError
+
+from guardian.bus.port import Record
+from guardian.domain.event import SCHEMA, DecisionEvent
+from guardian.errors import DecodeError
+
+_INT64 = 2**63
+_SHOWN_ERRORS = 3
+_SALVAGE_BYTES = 65536
+_NAME = re.compile(r'"(tenant_id|session_id)"\s{0,64}:\s{0,64}"([^"\\\x00-\x1f\x7f]{1,512})"')
+_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
+
+
+@dataclass(frozen=True, slots=True)
+class GuardianDecisions:
+    """Options: `max_bytes` of one record, `max_depth` of its nesting."""
+
+    max_bytes: int = 1_048_576
+    max_depth: int = 64
+
+    def decode(self, record: Record) -> DecisionEvent:
+        value = record.value
+        parsed = self.parse(value)
+        if not isinstance(parsed, dict):
+            _refuse("invalid", f"expected a JSON object, got {_kind(parsed)}", value)
+        if parsed.get("schema") != SCHEMA:
+            _refuse("unknown_schema", f"expected schema {SCHEMA!r}, got {_schema(parsed)}", value, parsed)
+        try:
+            return DecisionEvent.model_validate_json(value)
+        except ValidationError as error:
+            _refuse("invalid", _explain(error), value, parsed)
+
+    def parse(self, value: bytes) -> Any:
+        """The JSON value of hostile bytes: bounded, without duplicate keys, every number finite."""
+        if len(value) > self.max_bytes:
+            _refuse("too_large", f"{len(value)} bytes, at most {self.max_bytes} are read", value)
+        try:
+            text = value.decode("utf-8")
+        except UnicodeDecodeError as error:
+            _refuse("not_utf8", f"byte 0x{value[error.start]:02x} at position {error.start} is not UTF-8", value)
+        if text.count("{") + text.count("[") > self.max_depth and _depth(text) > self.max_depth:
+            _refuse("too_deep", f"nested more than {self.max_depth} levels deep", value)
+        try:
+            parsed = _DECODER.decode(text)
+        except _Ambiguous as error:
+            _refuse("ambiguous", f"the key {shown(error.key, 64)!r} occurs twice in one object", value)
+        except _BadNumber as error:
+            _refuse("not_json", f"the number {shown(error.text, 32)!r} is not one that JSON can carry", value)
+        except json.JSONDecodeError as error:
+            _refuse("not_json", f"{error.msg} at position {error.pos}", value)
+        except (ValueError, RecursionError):
+            _refuse("not_json", "the JSON cannot be parsed", value)
+        if _SURROGATE.search(text):
+            try:
+                json.dumps(parsed, ensure_ascii=False).encode("utf-8")
+            except UnicodeEncodeError:
+                _refuse("not_utf8", "a \\u escape is half of a surrogate pair", value)
+        return parsed
+
+
+plugin = GuardianDecisions
+
+
+def shown(text: str, limit: int) -> str:
+    """`text` on one bounded line: control, format and bidirectional characters become U+FFFD."""
+    cut = text if len(text) <= limit else text[: limit - 1] + "…"
+    return "".join(c if c.isprintable() else "\ufffd" for c in cut)
+
+
+class _Ambiguous(ValueError):
+    def __init__(self, key: str) -> None:
+        super().__init__(key)
+        self.key = key
+
+
+class _BadNumber(ValueError):
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+        self.text = text
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    made = dict(pairs)
+    if len(made) != len(pairs):
+        names = [name for name, _ in pairs]
+        raise _Ambiguous(next(name for name in made if names.count(name) > 1))
+    return made
+
+
+def _bad_constant(text: str) -> NoReturn:
+    raise _BadNumber(text)
+
+
+def _float(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise _BadNumber(text)
+    return number
+
+
+def _int(text: str) -> int:
+    if len(text) > 20 or not -_INT64 <= (number := int(text)) < _INT64:
+        raise _BadNumber(text)
+    return number
+
+
+_DECODER = json.JSONDecoder(
+    object_pairs_hook=_object, parse_constant=_bad_constant, parse_float=_float, parse_int=_int
+)
+
+
+_STRING = re.compile(r'"(?:[^"\\]|\\.)*+"?', re.DOTALL)
+
+
+def _depth(text: str) -> int:
+    """How deep the brackets nest, strings left out; linear, and it needs no stack."""
+    deepest = depth = 0
+    for bracket in re.findall(r"[\[\]{}]", _STRING.sub("", text)):
+        if bracket in "[{":
+            depth += 1
+            deepest = max(deepest, depth)
+        else:
+            depth -= 1
+    return deepest
+
+
+def _refuse(code: str, reason: str, value: bytes, parsed: dict[str, Any] | None = None) -> NoReturn:
+    tenant, session = _salvage_parsed(parsed) if parsed is not None else _salvage_bytes(value)
+    raise DecodeError(code, reason, tenant_id=tenant, session_id=session) from None
+
+
+def _salvage_parsed(parsed: dict[str, Any]) -> tuple[str | None, str | None]:
+    envelope = parsed.get("envelope")
+    found = envelope if isinstance(envelope, dict) else parsed
+    return _name(found.get("tenant_id")), _name(found.get("session_id"))
+
+
+def _salvage_bytes(value: bytes) -> tuple[str | None, str | None]:
+    """What can still be told of broken bytes: the first tenant and session that stand there in full."""
+    names: dict[str, str] = {}
+    for match in _NAME.finditer(value[:_SALVAGE_BYTES].decode("utf-8", "replace")):
+        names.setdefault(match.group(1), match.group(2))
+    return _name(names.get("tenant_id")), _name(names.get("session_id"))
+
+
+def _name(value: object) -> str | None:
+    if not isinstance(value, str) or not 1 <= len(value) <= 512 or not value.isprintable():
+        return None
+    if "\ufffd" in value:  # bytes that were not UTF-8: this is nobody's real name
+        return None
+    return value
+
+
+def _schema(parsed: dict[str, Any]) -> str:
+    if "schema" not in parsed:
+        return "none"
+    schema = parsed["schema"]
+    return repr(shown(schema, 64)) if isinstance(schema, str) else _kind(schema)
+
+
+def _explain(error: ValidationError) -> str:
+    """Path, what was expected, and the type that came: never the value, which is the agent's."""
+    found = error.errors(include_url=False, include_context=False)
+    lines = []
+    for item in found[:_SHOWN_ERRORS]:
+        path = shown(".".join(str(part) for part in item["loc"]), 120) or "(record)"
+        lines.append(f"{path}: {shown(item['msg'], 120)}, got {_kind(item['input'])}")
+    more = f"; and {len(found) - _SHOWN_ERRORS} more" if len(found) > _SHOWN_ERRORS else ""
+    return "; ".join(lines) + more
+
+
+def _kind(value: object) -> str:
+    match value:
+        case None:
+            return "null"
+        case bool():
+            return "a boolean"
+        case str():
+            return f"a string of {len(value)} characters"
+        case int() | float():
+            return "a number"
+        case list() | tuple():
+            return f"an array of {len(value)}"
+        case dict():
+            return "an object"
+        case _:
+            return type(value).__name__

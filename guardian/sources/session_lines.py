@@ -1,0 +1,122 @@
+"""Session lines: whole sessions as `guardian score` reads them, one JSON object a line.
+
+`{"session_id", "purpose", "domain", "tools": [{"name", "description"}], "actions": [{"tool", "args", …}]}`.
+Only the fields below are read. Labels, if a line has any, are never looked at: they are for whoever judges us.
+"""
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from guardian.bus.port import Record
+from guardian.errors import DecodeError
+from guardian.sources.guardian import GuardianDecisions
+
+_MAX_BYTES = 8 * 1024 * 1024
+_PARSER = GuardianDecisions(max_bytes=_MAX_BYTES)
+
+
+@dataclass(frozen=True, slots=True)
+class ActionLine:
+    """One call of a session. `arguments` is None where the line has none, which is not the same as empty."""
+
+    tool: str
+    arguments: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SessionLine:
+    """One session. `line` counts from 1; `tools` is the catalogue on offer, name → description."""
+
+    line: int
+    session_id: str
+    purpose: str
+    domain: str
+    actions: tuple[ActionLine, ...]
+    tools: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class LineError:
+    """A line that could not be read: its number from 1, and why."""
+
+    line: int
+    error: str
+
+
+def read_session_lines(records: Iterable[Record]) -> Iterator[SessionLine | LineError]:
+    """Every line in order, read or refused; blank lines are skipped. The line number is the offset + 1."""
+    for record in records:
+        if not record.value.strip():
+            continue
+        number = record.offset + 1
+        try:
+            yield _session(number, _PARSER.parse(record.value))
+        except DecodeError as error:
+            yield LineError(number, f"{error.code}: {error.reason}")
+
+
+def is_session_line(value: bytes) -> bool:
+    """Whether a line looks like a session rather than like a single decision."""
+    try:
+        parsed = json.loads(value)
+    except (ValueError, RecursionError):
+        return False
+    return isinstance(parsed, dict) and "actions" in parsed and "schema" not in parsed
+
+
+def _session(number: int, parsed: Any) -> SessionLine:
+    if not isinstance(parsed, dict):
+        raise DecodeError("invalid", "expected a JSON object")
+    actions = parsed.get("actions")
+    if not isinstance(actions, list):
+        raise DecodeError("invalid", "actions: expected an array of {tool, args}")
+    session_id = parsed.get("session_id")
+    if isinstance(session_id, int) and not isinstance(session_id, bool):
+        session_id = str(session_id)
+    if not isinstance(session_id, str) or not session_id:
+        raise DecodeError("invalid", "session_id: expected a string")
+    return SessionLine(
+        line=number,
+        session_id=session_id,
+        purpose=_text(parsed, "purpose"),
+        domain=_text(parsed, "domain"),
+        actions=tuple(_action(index, action) for index, action in enumerate(actions)),
+        tools=_tools(parsed.get("tools")),
+    )
+
+
+def _text(parsed: Mapping[str, Any], name: str) -> str:
+    value = parsed.get(name)
+    if value is None:
+        return ""
+    if not isinstance(value, str):
+        raise DecodeError("invalid", f"{name}: expected a string")
+    return value
+
+
+def _action(index: int, action: Any) -> ActionLine:
+    if not isinstance(action, dict) or not isinstance(action.get("tool"), str) or not action["tool"]:
+        raise DecodeError("invalid", f"actions.{index}: expected an object with a tool")
+    arguments = action.get("args")
+    if arguments is not None and not isinstance(arguments, dict):
+        raise DecodeError("invalid", f"actions.{index}.args: expected an object")
+    return ActionLine(tool=action["tool"], arguments=arguments)
+
+
+def _tools(catalogue: Any) -> dict[str, str]:
+    if catalogue is None:
+        return {}
+    if not isinstance(catalogue, list):
+        raise DecodeError("invalid", "tools: expected an array of {name, description}")
+    found: dict[str, str] = {}
+    for index, tool in enumerate(catalogue):
+        if isinstance(tool, str):
+            found[tool] = ""
+        elif isinstance(tool, dict) and isinstance(tool.get("name"), str):
+            description = tool.get("description")
+            found[tool["name"]] = description if isinstance(description, str) else ""
+        else:
+            raise DecodeError("invalid", f"tools.{index}: expected an object with a name")
+    return found

@@ -1,0 +1,167 @@
+"""The control database: who was flagged, revoked and reinstated, by whom, and why.
+
+The monitor has no way in here: it speaks to the control API, with a database of its own.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from threading import Lock
+from typing import Self
+
+from sqlalchemy import Connection, Engine, select
+from sqlalchemy.engine import make_url
+
+from guardian.store.control_alerts import AlertRows
+from guardian.store.control_audit import AuditRows
+from guardian.store.control_epoch import EpochFile, Mark, restored_mark
+from guardian.store.control_findings import FindingRows
+from guardian.store.control_head import Head, begin_epoch, create_head, queue_for_writing, read_head
+from guardian.store.control_ledger import LedgerRows
+from guardian.store.control_sessions import SessionRows
+from guardian.store.control_tables import head
+from guardian.store.control_tokens import IdempotencyRows, ModeRows, TokenRows
+from guardian.store.engine import migrate, open_engine, reading, writing
+from guardian.telemetry import logger
+
+_log = logger("store")
+
+
+@dataclass(frozen=True, slots=True)
+class ControlRows:
+    """Everything within one transaction, by noun."""
+
+    connection: Connection
+
+    @property
+    def findings(self) -> FindingRows:
+        return FindingRows(self.connection)
+
+    @property
+    def sessions(self) -> SessionRows:
+        return SessionRows(self.connection)
+
+    @property
+    def ledger(self) -> LedgerRows:
+        return LedgerRows(self.connection)
+
+    @property
+    def audit(self) -> AuditRows:
+        return AuditRows(self.connection)
+
+    @property
+    def alerts(self) -> AlertRows:
+        return AlertRows(self.connection)
+
+    @property
+    def modes(self) -> ModeRows:
+        return ModeRows(self.connection)
+
+    @property
+    def tokens(self) -> TokenRows:
+        return TokenRows(self.connection)
+
+    @property
+    def idempotency(self) -> IdempotencyRows:
+        return IdempotencyRows(self.connection)
+
+    def head(self) -> Head:
+        return read_head(self.connection)
+
+
+class ControlStore:
+    """Opens transactions. Writers queue for one row, so ledger, budget and audit chain have one order."""
+
+    def __init__(self, engine: Engine, epoch_file: EpochFile | None) -> None:
+        self._engine = engine
+        self._epoch_file = epoch_file
+        self._listeners: list[Callable[[], None]] = []
+        self._turn = Lock()  # threads of one process wait here in turn, not in the database's busy loop
+
+    @classmethod
+    def open(cls, url: str, *, now: datetime, epoch_file: Path | None = None) -> Self:
+        """Open, migrate, and begin a new epoch if the database turns out to be a restored backup.
+
+        `epoch_file` defaults to `<database>.epoch` for SQLite; for a server, name one on durable disk.
+        """
+        engine = open_engine(url)
+        migrate(engine, "guardian.store.migrations_control")
+        path = epoch_file or _beside(url)
+        store = cls(engine, EpochFile(path) if path is not None else None)
+        store._settle_epoch(now)
+        return store
+
+    @contextmanager
+    def write(self) -> Iterator[ControlRows]:
+        """One write transaction: all of it, or nothing of it when the block raises."""
+        with self._turn, writing(self._engine) as connection:
+            queue_for_writing(connection)
+            before = read_head(connection)
+            yield ControlRows(connection)
+            after = read_head(connection)
+        if (before.revision, before.change_seq) != (after.revision, after.change_seq):
+            self._remember(after)
+            for listener in tuple(self._listeners):
+                listener()
+
+    @contextmanager
+    def read(self) -> Iterator[ControlRows]:
+        """One consistent view; it never waits for a writer."""
+        with reading(self._engine) as connection:
+            yield ControlRows(connection)
+
+    def head(self) -> Head:
+        with self.read() as rows:
+            return rows.head()
+
+    def subscribe(self, listener: Callable[[], None]) -> Callable[[], None]:
+        """Call `listener` after every commit that moved the ledger or the feed. Returns how to stop that."""
+        self._listeners.append(listener)
+        return lambda: self._listeners.remove(listener)
+
+    def close(self) -> None:
+        self._engine.dispose()
+
+    def _settle_epoch(self, now: datetime) -> None:
+        remembered = self._epoch_file.read() if self._epoch_file is not None else None
+        with writing(self._engine) as connection:
+            if connection.execute(select(head.c.id)).one_or_none() is None:
+                create_head(connection, now)
+            stands = _mark(read_head(connection))
+            onward = restored_mark(stands, remembered)
+            if onward is not None:
+                begin_epoch(connection, onward.epoch, onward.change_seq, now)
+                AuditRows(connection).append(
+                    {
+                        "at": now.isoformat(),
+                        "actor": "guardian",
+                        "action": "beginEpoch",
+                        "epoch": onward.epoch,
+                        "found": f"{stands.epoch}.{stands.n}",
+                        "expected": f"{remembered.epoch}.{remembered.n}" if remembered else "",
+                    }
+                )
+                _log.warning("restored_backup", epoch=onward.epoch, found=f"{stands.epoch}.{stands.n}")
+        self._remember(self.head())
+
+    def _remember(self, stands: Head) -> None:
+        if self._epoch_file is None:
+            return
+        try:
+            self._epoch_file.advance(_mark(stands))
+        except OSError as error:
+            # The transaction is committed; without the file only a later restore goes unnoticed.
+            _log.error("epoch_file_not_written", path=str(self._epoch_file.path), error=str(error))
+
+
+def _mark(stands: Head) -> Mark:
+    return Mark(stands.revision.epoch, stands.revision.n, stands.change_seq)
+
+
+def _beside(url: str) -> Path | None:
+    target = make_url(url)
+    if target.get_backend_name() != "sqlite" or target.database in (None, "", ":memory:"):
+        return None
+    return Path(f"{target.database}.epoch")

@@ -1,0 +1,81 @@
+"""Noticing a restored backup: a small file beside the database remembers how far it had come.
+
+A database that is behind its own file was taken back in time. Gateways hold revisions that it no longer
+knows, so it starts a new epoch: they replace what they hold instead of rejecting or rolling back.
+"""
+
+import json
+import os
+import tempfile
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from threading import Lock
+
+from guardian.errors import StoreError
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """How far a database has come."""
+
+    epoch: int
+    n: int
+    change_seq: int
+
+    @property
+    def ledger(self) -> tuple[int, int]:
+        return self.epoch, self.n
+
+
+class EpochFile:
+    """Written after every commit that moves the mark; it may trail the database, never lead it."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._lock = Lock()
+        self._last: Mark | None = None
+
+    def read(self) -> Mark | None:
+        """None when there is no file yet. Raises StoreError for one that is not ours."""
+        try:
+            raw = json.loads(self.path.read_bytes())
+            mark = Mark(int(raw["epoch"]), int(raw["n"]), int(raw["change_seq"]))
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise StoreError(
+                f"{self.path} is not readable as an epoch file ({type(error).__name__}); restore it with the "
+                "database, or delete it if gateways may fetch the list afresh"
+            ) from error
+        return mark
+
+    def advance(self, mark: Mark) -> None:
+        """Write `mark` unless this process already wrote a later one."""
+        with self._lock:
+            last = self._last
+            if last is not None and (last.ledger, last.change_seq) >= (mark.ledger, mark.change_seq):
+                return
+            descriptor, name = tempfile.mkstemp(dir=self.path.parent, prefix=f".{self.path.name}.")
+            try:
+                with os.fdopen(descriptor, "w") as file:
+                    json.dump(asdict(mark), file)
+                    file.flush()
+                    os.fsync(file.fileno())
+                Path(name).replace(self.path)
+            except BaseException:
+                Path(name).unlink(missing_ok=True)
+                raise
+            self._last = mark
+
+
+def restored_mark(stored: Mark, remembered: Mark | None) -> Mark | None:
+    """The mark to go on from when `stored` is older than `remembered`; None when all is well."""
+    if remembered is None:
+        return None
+    if stored.ledger >= remembered.ledger and stored.change_seq >= remembered.change_seq:
+        return None
+    return Mark(
+        epoch=max(stored.epoch, remembered.epoch) + 1,
+        n=0,
+        change_seq=max(stored.change_seq, remembered.change_seq) + 1,
+    )

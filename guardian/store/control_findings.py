@@ -1,0 +1,86 @@
+"""Findings as received, each with the outcome that was answered for it."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from sqlalchemy import Connection, Row, insert, select, update
+
+from guardian.domain.finding import Finding
+from guardian.store.control_ledger import Scope, within
+from guardian.store.control_tables import finding
+from guardian.wire.findings import FindingOutcome, FindingView, Verdict
+
+
+class StoredFinding(NamedTuple):
+    """A finding with its place in the order of arrival."""
+
+    seq: int
+    digest: str
+    view: FindingView
+
+
+@dataclass(frozen=True, slots=True)
+class FindingRows:
+    connection: Connection
+
+    def add(self, received: Finding, outcome: FindingOutcome, now: datetime) -> None:
+        self.connection.execute(
+            insert(finding).values(
+                tenant_id=received.tenant_id,
+                id=received.id,
+                session_id=received.session_id,
+                kind=received.kind.value,
+                effect=outcome.effect.value,
+                digest=received.digest,
+                finding=received.model_dump_json(),
+                outcome=outcome.model_dump_json(),
+                received_at=now,
+            )
+        )
+
+    def get(self, finding_id: str, scope: Scope) -> StoredFinding | None:
+        """Within `scope`: a finding of another tenant is as if absent."""
+        wanted = select(finding).where(finding.c.id == finding_id, within(finding.c.tenant_id, scope))
+        row = self.connection.execute(wanted.order_by(finding.c.seq).limit(1)).one_or_none()
+        return None if row is None else _stored(row)
+
+    def set_verdict(self, tenant_id: str, finding_id: str, verdict: Verdict) -> None:
+        self.connection.execute(
+            update(finding)
+            .where(finding.c.tenant_id == tenant_id, finding.c.id == finding_id)
+            .values(verdict=verdict.model_dump_json())
+        )
+
+    def page(
+        self,
+        scope: Scope,
+        *,
+        limit: int,
+        before: int | None = None,
+        session_id: str | None = None,
+        kind: str | None = None,
+        effect: str | None = None,
+    ) -> list[StoredFinding]:
+        """Newest first, `before` a place in the order of arrival."""
+        wanted = select(finding).where(within(finding.c.tenant_id, scope))
+        for column, value in (
+            (finding.c.session_id, session_id),
+            (finding.c.kind, kind),
+            (finding.c.effect, effect),
+        ):
+            if value is not None:
+                wanted = wanted.where(column == value)
+        if before is not None:
+            wanted = wanted.where(finding.c.seq < before)
+        rows = self.connection.execute(wanted.order_by(finding.c.seq.desc()).limit(limit))
+        return [_stored(row) for row in rows]
+
+
+def _stored(row: Row[Any]) -> StoredFinding:
+    view = FindingView(
+        finding=Finding.model_validate_json(row.finding),
+        outcome=FindingOutcome.model_validate_json(row.outcome),
+        verdict=None if row.verdict is None else Verdict.model_validate_json(row.verdict),
+    )
+    return StoredFinding(row.seq, row.digest, view)

@@ -1,0 +1,153 @@
+"""The append-only ledger, and the live set that replaying it gives."""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, Row, Select, and_, delete, func, insert, select, true, tuple_
+
+from guardian.domain.revocation import LedgerEntry, Revision
+from guardian.store.control_head import next_revision
+from guardian.store.control_tables import ledger, live
+
+Scope = Collection[str] | None
+"""Tenants to look at; None means every tenant."""
+
+
+@dataclass(frozen=True, slots=True)
+class Spent:
+    """Automatic revocations in a window: all of them, and those without a hard breach."""
+
+    used: int
+    general: int
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerRows:
+    """Entries are only ever appended; there is no way here to change or remove one."""
+
+    connection: Connection
+
+    def append(
+        self,
+        *,
+        tenant_id: str,
+        session_id: str,
+        status: str,
+        reason_code: str,
+        reason: str,
+        actor: str,
+        now: datetime,
+        expires_at: datetime,
+        finding_id: str | None = None,
+        automatic: bool = False,
+        hard: bool = False,
+    ) -> LedgerEntry:
+        """Append one entry at the next revision and keep the live set in step, in this transaction."""
+        revision = next_revision(self.connection)
+        entry = LedgerEntry.model_validate(
+            {
+                "revision": revision,
+                "tenant_id": tenant_id,
+                "subject_id": session_id,
+                "status": status,
+                "reason_code": reason_code,
+                "reason": reason,
+                "actor": actor,
+                "finding_id": finding_id,
+                "at": now,
+                "expires_at": expires_at,
+            }
+        )
+        values = entry.model_dump(exclude={"revision"})
+        place = {"epoch": revision.epoch, "n": revision.n}
+        self.connection.execute(insert(ledger).values(**values, **place, automatic=automatic, hard=hard))
+        key = {"tenant_id": tenant_id, "subject_type": entry.subject_type, "subject_id": session_id}
+        self.connection.execute(delete(live).where(*(live.c[name] == value for name, value in key.items())))
+        if status == "revoked":
+            self.connection.execute(insert(live).values(**key, **place, expires_at=expires_at))
+        return entry
+
+    def live_entry(self, tenant_id: str, session_id: str) -> LedgerEntry | None:
+        """The entry that revokes this session now, if any."""
+        found = self._live().where(
+            live.c.tenant_id == tenant_id, live.c.subject_type == "session", live.c.subject_id == session_id
+        )
+        row = self.connection.execute(found).one_or_none()
+        return None if row is None else _entry(row)
+
+    def live(self, scope: Scope) -> list[LedgerEntry]:
+        """Every live revocation within `scope`, in ledger order."""
+        rows = self.connection.execute(self._live().where(within(live.c.tenant_id, scope)))
+        return sorted((_entry(row) for row in rows), key=_order)
+
+    def since(self, revision: Revision, scope: Scope, limit: int) -> list[LedgerEntry]:
+        """The entries of that revision's epoch after it, in order."""
+        wanted = select(ledger).where(
+            ledger.c.epoch == revision.epoch, ledger.c.n > revision.n, within(ledger.c.tenant_id, scope)
+        )
+        rows = self.connection.execute(wanted.order_by(ledger.c.n).limit(limit))
+        return [_entry(row) for row in rows]
+
+    def newest(self, scope: Scope) -> tuple[Revision, datetime] | None:
+        """Revision and time of the newest entry within `scope`."""
+        wanted = select(ledger.c.epoch, ledger.c.n, ledger.c.at).where(within(ledger.c.tenant_id, scope))
+        row = self.connection.execute(
+            wanted.order_by(ledger.c.epoch.desc(), ledger.c.n.desc()).limit(1)
+        ).one_or_none()
+        return None if row is None else (Revision(epoch=row.epoch, n=row.n), row.at)
+
+    def of_session(self, tenant_id: str, session_id: str) -> list[LedgerEntry]:
+        wanted = select(ledger).where(
+            ledger.c.tenant_id == tenant_id,
+            ledger.c.subject_type == "session",
+            ledger.c.subject_id == session_id,
+        )
+        return [_entry(row) for row in self.connection.execute(wanted.order_by(ledger.c.epoch, ledger.c.n))]
+
+    def entries(self) -> list[LedgerEntry]:
+        """The whole ledger in order, for replay and for checks."""
+        return [
+            _entry(row) for row in self.connection.execute(select(ledger).order_by(ledger.c.epoch, ledger.c.n))
+        ]
+
+    def overdue(self, now: datetime, limit: int) -> list[LedgerEntry]:
+        """Live revocations whose time is over, the oldest first."""
+        wanted = self._live().where(live.c.expires_at <= now).order_by(live.c.expires_at).limit(limit)
+        return [_entry(row) for row in self.connection.execute(wanted)]
+
+    def spent(self, tenant_id: str, since: datetime) -> Spent:
+        """Automatic revocations of a tenant after `since`, whatever became of them afterwards."""
+        window = and_(ledger.c.tenant_id == tenant_id, ledger.c.automatic, ledger.c.at > since)
+        hard = select(ledger.c.hard, func.count()).where(window).group_by(ledger.c.hard)
+        counts = {bool(kind): int(count) for kind, count in self.connection.execute(hard)}
+        return Spent(used=sum(counts.values()), general=counts.get(False, 0))
+
+    def _live(self) -> Select[Any]:
+        same = tuple_(ledger.c.epoch, ledger.c.n) == tuple_(live.c.epoch, live.c.n)
+        return select(ledger).join(live, same)
+
+
+def within(column: ColumnElement[str], scope: Scope) -> ColumnElement[bool]:
+    return true() if scope is None else column.in_(sorted(scope))
+
+
+def _entry(row: Row[Any]) -> LedgerEntry:
+    return LedgerEntry(
+        revision=Revision(epoch=row.epoch, n=row.n),
+        tenant_id=row.tenant_id,
+        subject_type=row.subject_type,
+        subject_id=row.subject_id,
+        status=row.status,
+        reason_code=row.reason_code,
+        reason=row.reason,
+        actor=row.actor,
+        finding_id=row.finding_id,
+        at=row.at,
+        expires_at=row.expires_at,
+    )
+
+
+def _order(entry: LedgerEntry) -> tuple[int, int]:
+    return entry.revision.epoch, entry.revision.n

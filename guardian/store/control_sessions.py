@@ -1,0 +1,164 @@
+"""Sessions as control knows them, and the feed of what people said about them."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from sqlalchemy import Connection, Row, Select, and_, insert, select, update
+
+from guardian.domain.finding import Effect, Finding
+from guardian.domain.session import HumanWord
+from guardian.store.control_head import next_change
+from guardian.store.control_ledger import Scope, within
+from guardian.store.control_tables import change, live, session
+from guardian.wire.base import SessionStatus
+from guardian.wire.sessions import SessionChange, SessionView
+
+_RESTARTS = frozenset({HumanWord.REINSTATED, HumanWord.FALSE_POSITIVE})
+
+
+class StoredSession(NamedTuple):
+    """`restarted_at` is when people last made the evidence start afresh."""
+
+    seq: int
+    restarted_at: datetime | None
+    view: SessionView
+
+
+@dataclass(frozen=True, slots=True)
+class SessionRows:
+    connection: Connection
+
+    def get(self, tenant_id: str, session_id: str) -> StoredSession | None:
+        wanted = _all().where(session.c.tenant_id == tenant_id, session.c.session_id == session_id)
+        row = self.connection.execute(wanted).one_or_none()
+        return None if row is None else _stored(row)
+
+    def page(
+        self, scope: Scope, *, limit: int, before: int | None = None, status: SessionStatus | None = None
+    ) -> list[StoredSession]:
+        """The most recently met first."""
+        wanted = _all().where(within(session.c.tenant_id, scope))
+        match status:
+            case "revoked":
+                wanted = wanted.where(live.c.n.is_not(None))
+            case "flagged":
+                wanted = wanted.where(live.c.n.is_(None), session.c.flagged)
+            case "active":
+                wanted = wanted.where(live.c.n.is_(None), ~session.c.flagged)
+            case None:
+                pass
+        if before is not None:
+            wanted = wanted.where(session.c.seq < before)
+        rows = self.connection.execute(wanted.order_by(session.c.seq.desc()).limit(limit))
+        return [_stored(row) for row in rows]
+
+    def meet(self, tenant_id: str, session_id: str, now: datetime) -> StoredSession:
+        """The session, created empty when it was never heard of."""
+        known = self.get(tenant_id, session_id)
+        if known is not None:
+            return known
+        self.connection.execute(
+            insert(session).values(
+                tenant_id=tenant_id,
+                session_id=session_id,
+                purpose="",
+                protected=False,
+                flagged=False,
+                findings=0,
+                first_seen=now,
+                last_seen=now,
+            )
+        )
+        met = self.get(tenant_id, session_id)
+        assert met is not None  # noqa: S101 - it was inserted two lines up
+        return met
+
+    def note_finding(self, finding: Finding, effect: Effect, now: datetime) -> None:
+        """Take over what the finding says of its subject. A later expiry counts, an earlier one does not."""
+        known = self.meet(finding.tenant_id, finding.session_id, now).view
+        values: dict[str, Any] = {"findings": known.findings + 1, "last_seen": now}
+        if effect is not Effect.NONE:
+            values["flagged"] = True
+        if finding.subject is not None:
+            told = finding.subject
+            values |= {
+                "delegator_id": told.delegator_id,
+                "agent_id": _storable(told.agent_id),
+                "task_id": _storable(told.task_id),
+                "purpose": _storable(told.purpose),
+            }
+            ends = [at for at in (known.expires_at, told.expires_at) if at is not None]
+            values["expires_at"] = max(ends, default=None)
+        self._update(finding.tenant_id, finding.session_id, values)
+
+    def protect(self, tenant_id: str, session_id: str, now: datetime, *, protected: bool) -> None:
+        self.meet(tenant_id, session_id, now)
+        self._update(tenant_id, session_id, {"protected": protected})
+
+    def say(self, tenant_id: str, session_id: str, word: HumanWord, now: datetime, *, human: bool) -> int:
+        """Put a word on the feed. A person's word is remembered; some make the evidence start afresh."""
+        seq = next_change(self.connection)
+        self.connection.execute(
+            insert(change).values(seq=seq, tenant_id=tenant_id, session_id=session_id, word=word.value, at=now)
+        )
+        if human:
+            self.meet(tenant_id, session_id, now)
+            values: dict[str, Any] = {"last_word": word.value, "last_word_at": now}
+            if word in _RESTARTS:
+                values |= {"restarted_at": now, "flagged": False}
+            self._update(tenant_id, session_id, values)
+        return seq
+
+    def changes(self, since: int, scope: Scope, limit: int) -> list[SessionChange]:
+        wanted = select(change).where(change.c.seq > since, within(change.c.tenant_id, scope))
+        rows = self.connection.execute(wanted.order_by(change.c.seq).limit(limit))
+        return [
+            SessionChange(
+                seq=row.seq, tenant_id=row.tenant_id, session_id=row.session_id, word=row.word, at=row.at
+            )
+            for row in rows
+        ]
+
+    def _update(self, tenant_id: str, session_id: str, values: dict[str, Any]) -> None:
+        this = and_(session.c.tenant_id == tenant_id, session.c.session_id == session_id)
+        self.connection.execute(update(session).where(this).values(**values))
+
+
+def _storable(text: str | None) -> str | None:
+    """PostgreSQL text cannot hold NUL."""
+    return None if text is None else text.replace("\x00", "\ufffd")
+
+
+def _all() -> Select[Any]:
+    revoked = and_(
+        live.c.tenant_id == session.c.tenant_id,
+        live.c.subject_type == "session",
+        live.c.subject_id == session.c.session_id,
+    )
+    return select(session, live.c.n.label("live_n")).outerjoin(live, revoked)
+
+
+def _stored(row: Row[Any]) -> StoredSession:
+    status: SessionStatus = "active"
+    if row.live_n is not None:
+        status = "revoked"
+    elif row.flagged:
+        status = "flagged"
+    view = SessionView(
+        tenant_id=row.tenant_id,
+        session_id=row.session_id,
+        status=status,
+        protected=row.protected,
+        delegator_id=row.delegator_id,
+        agent_id=row.agent_id,
+        task_id=row.task_id,
+        purpose=row.purpose,
+        expires_at=row.expires_at,
+        findings=row.findings,
+        last_word=row.last_word,
+        last_word_at=row.last_word_at,
+        first_seen=row.first_seen,
+        last_seen=row.last_seen,
+    )
+    return StoredSession(row.seq, row.restarted_at, view)

@@ -1,0 +1,181 @@
+"""The control database's tables. The revisions in `migrations_control/` build exactly these."""
+
+from sqlalchemy import (
+    Boolean,
+    Column,
+    Index,
+    Integer,
+    MetaData,
+    PrimaryKeyConstraint,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+)
+
+from guardian.store.engine import NAMING, UtcDateTime
+
+metadata = MetaData(naming_convention=NAMING)
+
+# One row. Every write transaction updates it first, so writers queue and every number below is gap-free.
+head = Table(
+    "control_head",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("writes", Integer, nullable=False),
+    Column("epoch", Integer, nullable=False),
+    Column("n", Integer, nullable=False),
+    Column("epoch_at", UtcDateTime, nullable=False),
+    Column("change_seq", Integer, nullable=False),
+    Column("audit_seq", Integer, nullable=False),
+    Column("audit_hash", String(64), nullable=False),
+)
+
+session = Table(
+    "control_session",
+    metadata,
+    Column("seq", Integer, primary_key=True),
+    Column("tenant_id", String(512), nullable=False),
+    Column("session_id", String(512), nullable=False),
+    Column("delegator_id", Text),
+    Column("agent_id", Text),
+    Column("task_id", Text),
+    Column("purpose", Text, nullable=False),
+    Column("expires_at", UtcDateTime),
+    Column("protected", Boolean, nullable=False),
+    Column("flagged", Boolean, nullable=False),
+    Column("findings", Integer, nullable=False),
+    Column("last_word", String(32)),
+    Column("last_word_at", UtcDateTime),
+    Column("restarted_at", UtcDateTime),
+    Column("first_seen", UtcDateTime, nullable=False),
+    Column("last_seen", UtcDateTime, nullable=False),
+    UniqueConstraint("tenant_id", "session_id"),
+)
+
+finding = Table(
+    "control_finding",
+    metadata,
+    Column("seq", Integer, primary_key=True),
+    Column("tenant_id", String(512), nullable=False),
+    Column("id", String(512), nullable=False),
+    Column("session_id", String(512), nullable=False),
+    Column("kind", String(32), nullable=False),
+    Column("effect", String(16), nullable=False),
+    Column("digest", String(64), nullable=False),
+    Column("finding", Text, nullable=False),
+    Column("outcome", Text, nullable=False),
+    Column("verdict", Text),
+    Column("received_at", UtcDateTime, nullable=False),
+    UniqueConstraint("tenant_id", "id"),
+    Index(None, "tenant_id", "session_id"),
+)
+
+ledger = Table(
+    "control_ledger",
+    metadata,
+    Column("epoch", Integer, nullable=False),
+    Column("n", Integer, nullable=False),
+    Column("tenant_id", String(512), nullable=False),
+    Column("subject_type", String(32), nullable=False),
+    Column("subject_id", String(512), nullable=False),
+    Column("status", String(16), nullable=False),
+    Column("reason_code", String(128), nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("actor", Text, nullable=False),
+    Column("finding_id", Text),
+    Column("at", UtcDateTime, nullable=False),
+    Column("expires_at", UtcDateTime, nullable=False),
+    Column("automatic", Boolean, nullable=False),
+    Column("hard", Boolean, nullable=False),
+    PrimaryKeyConstraint("epoch", "n"),
+    Index(None, "tenant_id", "automatic", "at"),
+    Index(None, "tenant_id", "subject_type", "subject_id"),
+)
+
+# The latest revoking entry of every subject that is revoked: what replaying the ledger gives, kept ready.
+live = Table(
+    "control_live",
+    metadata,
+    Column("tenant_id", String(512), nullable=False),
+    Column("subject_type", String(32), nullable=False),
+    Column("subject_id", String(512), nullable=False),
+    Column("epoch", Integer, nullable=False),
+    Column("n", Integer, nullable=False),
+    Column("expires_at", UtcDateTime, nullable=False),
+    PrimaryKeyConstraint("tenant_id", "subject_type", "subject_id"),
+    Index(None, "expires_at"),
+)
+
+mode = Table(
+    "control_mode",
+    metadata,
+    Column("tenant_id", String(512), primary_key=True),
+    Column("mode", String(16), nullable=False),
+    Column("set_by", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("at", UtcDateTime, nullable=False),
+)
+
+change = Table(
+    "control_change",
+    metadata,
+    Column("seq", Integer, primary_key=True, autoincrement=False),
+    Column("tenant_id", String(512), nullable=False),
+    Column("session_id", String(512), nullable=False),
+    Column("word", String(32), nullable=False),
+    Column("at", UtcDateTime, nullable=False),
+)
+
+audit = Table(
+    "control_audit",
+    metadata,
+    Column("seq", Integer, primary_key=True, autoincrement=False),
+    Column("record", Text, nullable=False),
+    Column("hash", String(64), nullable=False),
+)
+
+alert = Table(
+    "control_alert",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("kind", String(32), nullable=False),
+    Column("case_key", Text, nullable=False),
+    Column("idempotency_key", String(64), nullable=False, unique=True),
+    Column("payload", Text, nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("next_at", UtcDateTime, nullable=False),
+    Column("claimed_at", UtcDateTime),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("remote", Text),
+    Column("last_error", Text, nullable=False),
+    Index(None, "state", "next_at"),
+    Index(None, "case_key"),
+)
+
+token = Table(
+    "control_token",
+    metadata,
+    Column("jti", String(512), primary_key=True),
+    Column("principal_id", Text, nullable=False),
+    Column("role", String(32), nullable=False),
+    Column("tenants", Text, nullable=False),
+    Column("kid", Text, nullable=False),
+    Column("issued_at", UtcDateTime),
+    Column("expires_at", UtcDateTime),
+    Column("revoked_at", UtcDateTime),
+    Column("revoked_by", Text),
+)
+
+idempotency = Table(
+    "control_idempotency",
+    metadata,
+    Column("principal_id", String(512), nullable=False),
+    Column("key", String(256), nullable=False),
+    Column("request_digest", String(64), nullable=False),
+    Column("answer", Text, nullable=False),
+    Column("at", UtcDateTime, nullable=False),
+    PrimaryKeyConstraint("principal_id", "key"),
+    Index(None, "at"),
+)

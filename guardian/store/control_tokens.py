@@ -1,0 +1,123 @@
+"""Tokens that were issued and revoked (never their text), modes, and answers kept for repeated requests."""
+
+import json
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, NamedTuple, cast
+
+from sqlalchemy import Connection, delete, insert, select, update
+
+from guardian.store.control_tables import idempotency, mode, token
+from guardian.wire.base import Mode
+from guardian.wire.sessions import ModeView
+
+
+class TokenRow(NamedTuple):
+    """What is known of a token; its text is stored nowhere."""
+
+    jti: str
+    principal_id: str
+    role: str
+    tenants: tuple[str, ...]
+    kid: str
+    issued_at: datetime | None
+    expires_at: datetime | None
+    revoked_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class TokenRows:
+    connection: Connection
+
+    def add(
+        self,
+        *,
+        jti: str,
+        principal_id: str,
+        role: str,
+        tenants: Collection[str],
+        kid: str,
+        issued_at: datetime,
+        expires_at: datetime,
+    ) -> None:
+        names = json.dumps(sorted(tenants))
+        values = {"jti": jti, "principal_id": principal_id, "role": role, "tenants": names, "kid": kid}
+        self.connection.execute(insert(token).values(**values, issued_at=issued_at, expires_at=expires_at))
+
+    def revoke(self, jti: str, *, by: str, now: datetime) -> bool:
+        """Withdraw a token; also one that was never recorded here. False when it was withdrawn before."""
+        known = self.connection.execute(select(token.c.revoked_at).where(token.c.jti == jti)).one_or_none()
+        if known is None:
+            unknown = {"principal_id": "", "role": "", "tenants": "[]", "kid": ""}
+            self.connection.execute(insert(token).values(jti=jti, **unknown, revoked_at=now, revoked_by=by))
+            return True
+        if known.revoked_at is not None:
+            return False
+        self.connection.execute(update(token).where(token.c.jti == jti).values(revoked_at=now, revoked_by=by))
+        return True
+
+    def is_revoked(self, jti: str) -> bool:
+        row = self.connection.execute(select(token.c.revoked_at).where(token.c.jti == jti)).one_or_none()
+        return row is not None and row.revoked_at is not None
+
+    def all(self) -> list[TokenRow]:
+        rows = self.connection.execute(select(token).order_by(token.c.issued_at, token.c.jti))
+        return [
+            TokenRow(
+                row.jti,
+                row.principal_id,
+                row.role,
+                tuple(json.loads(row.tenants)),
+                row.kid,
+                row.issued_at,
+                row.expires_at,
+                row.revoked_at,
+            )
+            for row in rows
+        ]
+
+
+@dataclass(frozen=True, slots=True)
+class ModeRows:
+    connection: Connection
+
+    def get(self, tenant_id: str) -> ModeView | None:
+        """None while nobody decided: then the configured default holds."""
+        row = self.connection.execute(select(mode).where(mode.c.tenant_id == tenant_id)).one_or_none()
+        if row is None:
+            return None
+        return ModeView(
+            tenant_id=row.tenant_id,
+            mode=cast(Mode, row.mode),
+            set_by=row.set_by,
+            reason=row.reason,
+            at=row.at,
+        )
+
+    def put(self, view: ModeView) -> None:
+        self.connection.execute(delete(mode).where(mode.c.tenant_id == view.tenant_id))
+        self.connection.execute(insert(mode).values(**view.model_dump()))
+
+
+class KeptAnswer(NamedTuple):
+    request_digest: str
+    answer: str
+
+
+@dataclass(frozen=True, slots=True)
+class IdempotencyRows:
+    connection: Connection
+
+    def get(self, principal_id: str, key: str) -> KeptAnswer | None:
+        wanted = select(idempotency).where(idempotency.c.principal_id == principal_id, idempotency.c.key == key)
+        row: Any = self.connection.execute(wanted).one_or_none()
+        return None if row is None else KeptAnswer(row.request_digest, row.answer)
+
+    def put(self, principal_id: str, key: str, request_digest: str, answer: str, now: datetime) -> None:
+        values = {"principal_id": principal_id, "key": key, "request_digest": request_digest}
+        self.connection.execute(insert(idempotency).values(**values, answer=answer, at=now))
+
+    def forget(self, before: datetime) -> None:
+        """Drop answers that nobody will ask for again."""
+        self.connection.execute(delete(idempotency).where(idempotency.c.at < before))

@@ -1,0 +1,208 @@
+"""Opening a database and bringing its schema up to date; the dialects differ here and nowhere else.
+
+SQLite runs in WAL with `synchronous=FULL`: a commit is on the disk before the offset it carries is believed,
+so a power cut cannot take back a finding that was already delivered (NORMAL may lose the last commits).
+WAL needs a local disk, not NFS. PostgreSQL is a URL away: `postgresql+psycopg://…`.
+"""
+
+import importlib.resources
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from alembic import command, context
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, DateTime, Dialect, Engine, create_engine, event, text
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError, NoSuchModuleError, OperationalError, SQLAlchemyError
+from sqlalchemy.pool import StaticPool
+from sqlalchemy.types import TypeDecorator
+
+from guardian.errors import StoreError
+
+NAMING = {
+    "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+    "ck": "ck_%(table_name)s_%(constraint_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_N_name)s_%(referred_table_name)s",
+    "pk": "pk_%(table_name)s",
+}
+"""For `MetaData(naming_convention=NAMING)`: alembic can only alter what has a predictable name."""
+
+_BUSY_MS = 5000
+_ADVISORY_LOCK = 0x67756172  # "guar": two processes that start together migrate one after the other
+
+
+class UtcDateTime(TypeDecorator[datetime]):
+    """Aware UTC in, aware UTC out, on every database. A naive value is a bug and is refused."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError(f"a stored time must be aware, got the naive {value.isoformat()}")
+        at = value.astimezone(UTC)
+        return at.replace(tzinfo=None) if dialect.name == "sqlite" else at
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+def open_engine(url: str) -> Engine:
+    """Open (and for SQLite create) the database at `url` and prove that it answers.
+
+    A SQLite file's folder is created, and the file is readable by its owner only. Raises StoreError when the
+    URL is not understood, its driver is not installed, the path cannot be written or the server is away.
+    """
+    try:
+        target = make_url(url)
+    except ArgumentError as error:
+        raise StoreError(
+            f"store: {url!r} is not a database URL; write sqlite:///path/to/file.db or "
+            "postgresql+psycopg://user@host/name"
+        ) from error
+    try:
+        engine = _sqlite(target) if target.get_backend_name() == "sqlite" else _server(target)
+        with engine.connect() as connection:
+            connection.execute(text("SELECT 1"))
+    except (NoSuchModuleError, ImportError) as error:
+        raise StoreError(
+            f"store: no driver for {target.drivername!r} is installed ({error}); for PostgreSQL install "
+            "'intent-guardian[postgres]' and write postgresql+psycopg://…"
+        ) from error
+    except (SQLAlchemyError, OSError) as error:
+        raise _cannot_open(target, error) from error
+    return engine
+
+
+@contextmanager
+def writing(engine: Engine) -> Iterator[Connection]:
+    """One write transaction: committed at the end, rolled back on any exception.
+
+    On SQLite it is BEGIN IMMEDIATE: it queues for the one write lock up front instead of failing half-way.
+    Database trouble that escapes the block arrives as StoreError.
+    """
+    try:
+        with engine.begin() as connection:
+            yield connection
+    except SQLAlchemyError as error:
+        raise _refused(engine, error) from error
+
+
+@contextmanager
+def reading(engine: Engine) -> Iterator[Connection]:
+    """One read transaction: a consistent snapshot that never waits for writers (on SQLite a plain BEGIN)."""
+    try:
+        with engine.execution_options(guardian_reads=True).begin() as connection:
+            yield connection
+    except SQLAlchemyError as error:
+        raise _refused(engine, error) from error
+
+
+def migrate(engine: Engine, scripts: str) -> None:
+    """Bring the schema up to date in one transaction; doing it again changes nothing.
+
+    `scripts` is the package with the alembic revisions, for instance "guardian.store.migrations_monitor": its
+    `env.py` holds only `run_migrations()`, its `versions/` the revisions. Raises StoreError when the schema
+    is newer than this version of guardian.
+    """
+    folder = str(importlib.resources.files(scripts))
+    config = Config()
+    config.set_main_option("script_location", folder.replace("%", "%%"))
+    config.set_main_option("path_separator", "os")
+    table = f"{scripts.rpartition('.')[2]}_version"
+    with writing(engine) as connection:
+        if connection.dialect.name == "postgresql":
+            connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _ADVISORY_LOCK})
+        current = MigrationContext.configure(connection, opts={"version_table": table}).get_current_heads()
+        known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
+        if unknown := sorted(set(current) - known):
+            raise StoreError(
+                f"store: the schema of {engine.url.render_as_string()} is at revision {unknown[0]!r}, which "
+                "this version of guardian does not know; upgrade intent-guardian, or point it at another store"
+            )
+        config.attributes.update(connection=connection, version_table=table)
+        command.upgrade(config, "head")
+
+
+def run_migrations() -> None:
+    """What an `env.py` calls. Runs the revisions on the connection that `migrate` holds open."""
+    attributes: dict[Any, Any] = context.config.attributes
+    context.configure(
+        connection=attributes["connection"], version_table=attributes["version_table"], render_as_batch=True
+    )
+    with context.begin_transaction():
+        context.run_migrations()
+
+
+def _sqlite(target: URL) -> Engine:
+    path = target.database
+    connect_args = {"timeout": _BUSY_MS / 1000, "check_same_thread": False}
+    if path in (None, "", ":memory:"):
+        # One shared connection: fine for a single thread, which is all that an in-memory store is for.
+        engine = create_engine(target, poolclass=StaticPool, connect_args=connect_args)
+    else:
+        file = Path(str(path))
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.touch(mode=0o600)
+        engine = create_engine(target, connect_args=connect_args)
+
+    @event.listens_for(engine, "connect")
+    def set_up(connection: Any, _record: object) -> None:
+        connection.isolation_level = None  # SQLAlchemy begins transactions, not the driver
+        cursor = connection.cursor()
+        for pragma in (
+            f"busy_timeout={_BUSY_MS}",
+            "journal_mode=WAL",
+            "synchronous=FULL",
+            "foreign_keys=ON",
+            "temp_store=MEMORY",
+        ):
+            cursor.execute(f"PRAGMA {pragma}")
+        cursor.close()
+
+    @event.listens_for(engine, "begin")
+    def begin(connection: Connection) -> None:
+        reads = connection.get_execution_options().get("guardian_reads", False)
+        connection.exec_driver_sql("BEGIN" if reads else "BEGIN IMMEDIATE")
+
+    return engine
+
+
+def _server(target: URL) -> Engine:
+    return create_engine(target, pool_pre_ping=True)
+
+
+def _cannot_open(target: URL, error: Exception) -> StoreError:
+    shown = target.render_as_string(hide_password=True)
+    if target.get_backend_name() == "sqlite":
+        return StoreError(
+            f"store: cannot open {shown}: {_cause(error)}; its folder must exist or be creatable, on a local "
+            "disk, and be writable by this user"
+        )
+    return StoreError(
+        f"store: cannot reach {shown}: {_cause(error)}; check that the server is up and the role exists"
+    )
+
+
+def _refused(engine: Engine, error: SQLAlchemyError) -> StoreError:
+    shown, cause = engine.url.render_as_string(hide_password=True), _cause(error)
+    if isinstance(error, OperationalError) and "locked" in cause:
+        return StoreError(f"store: {shown} stayed locked for {_BUSY_MS} ms; is another process holding it open?")
+    if isinstance(error, OperationalError) and "no such table" in cause:
+        return StoreError(f"store: {shown} has no schema yet ({cause}); it must be migrated before use")
+    return StoreError(f"store: {shown}: {cause}")
+
+
+def _cause(error: Exception) -> str:
+    original = getattr(error, "orig", None) or error
+    return " ".join(str(original).split())[:300]

@@ -1,0 +1,135 @@
+"""What the monitor remembers: one transaction holds session states, findings, outbox, seen keys and offsets.
+
+The offsets here are the truth, the broker's copy is for lag tools. A partition belongs to the member that
+claimed it last; anyone else's commit is refused whole.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime, timedelta
+
+from sqlalchemy import Engine
+
+from guardian.domain.event import SessionKey
+from guardian.store.engine import migrate, reading, writing
+from guardian.store.monitor_baselines import Baselines, load_baselines
+from guardian.store.monitor_dead_letters import DeadLetters, insert_dead_letters
+from guardian.store.monitor_outbox import Outbox, enqueue
+from guardian.store.monitor_places import (
+    Owned,
+    P,
+    add_attempt,
+    advance,
+    check_owner,
+    claim,
+    count_attempts,
+    place_rows,
+)
+from guardian.store.monitor_retention import Retention, prune
+from guardian.store.monitor_seen import load_agents, load_reported, load_seen, save_agents, save_seen
+from guardian.store.monitor_sessions import load_sessions, save_sessions
+from guardian.store.monitor_tables import findings, insert_new
+from guardian.store.monitor_values import Judged, Place, Recall, Wants
+from guardian.store.monitor_words import Hear, Words
+
+SCRIPTS = "guardian.store.migrations_monitor"
+
+
+class MonitorStore:
+    """The monitor's database. Its schema is brought up to date when it is opened."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        *,
+        seal: Callable[[bytes], bytes],
+        hear: Hear,
+        dead_letter_ttl: timedelta = timedelta(days=14),
+        max_agent_purposes: int = 16,
+    ) -> None:
+        migrate(engine, SCRIPTS)
+        self._engine = engine
+        self._seal = seal
+        self._ttl = dead_letter_ttl
+        self._max_agent_purposes = max_agent_purposes
+        self.outbox = Outbox(engine)
+        self.words = Words(engine, hear)
+        self.baselines = Baselines(engine)
+        self.dead_letters = DeadLetters(engine)
+
+    def close(self) -> None:
+        self._engine.dispose()
+
+    def prune(self, now: datetime, keep: Retention) -> dict[str, int]:
+        """Forget what is older than it may be; returns how many rows went, by table."""
+        return prune(self._engine, now, keep)
+
+    def positions(self, wanted: Iterable[Place]) -> dict[Place, int]:
+        """The next offset to read of each place; absent where nothing was committed yet."""
+        with reading(self._engine) as connection:
+            rows = place_rows(connection, wanted)
+        return {place: row["next_offset"] for place, row in rows.items() if row["next_offset"] >= 0}
+
+    def claim(self, wanted: Iterable[Place], member: str, *, now: datetime) -> Owned:
+        """Take the places for `member`: from now on, whoever held them before cannot commit."""
+        with writing(self._engine) as connection:
+            return claim(connection, wanted, member, now)
+
+    def load(self, wanted: Wants) -> Recall:
+        """Everything a batch may look at, as one snapshot."""
+        with reading(self._engine) as connection:
+            states, versions = load_sessions(connection, wanted.sessions)
+            return Recall(
+                sessions=states,
+                versions=versions,
+                seen=load_seen(connection, wanted.decisions),
+                baselines=load_baselines(connection, wanted.purposes),
+                agent_purposes=load_agents(connection, wanted.agents),
+                reported=load_reported(connection, {key.tenant_id for key in wanted.sessions}),
+            )
+
+    def commit(
+        self,
+        judged: Judged,
+        *,
+        positions: Mapping[P, int],
+        base: Mapping[P, int],
+        versions: Mapping[SessionKey, int],
+        member: str,
+        now: datetime,
+    ) -> None:
+        """Write all of it, or nothing.
+
+        `positions` is the next offset of each place after this batch, `base` what `positions()` said before
+        it, `versions` what `load` returned. Raises StaleMember when another member owns one of the places,
+        and Conflict when a session or an offset moved meanwhile: load and judge the batch again.
+        """
+        with writing(self._engine) as connection:
+            check_owner(connection, positions, base, member)
+            save_sessions(connection, judged.sessions, versions, now)
+            save_seen(connection, judged.seen, now)
+            save_agents(connection, judged.agent_purposes, self._max_agent_purposes, now)
+            insert_new(
+                connection,
+                findings,
+                [
+                    {"id": finding.id, "tenant_id": finding.tenant_id, "session_id": finding.session_id}
+                    | {"kind": finding.kind.value, "body": finding.model_dump_json(), "at": now}
+                    for finding in judged.findings
+                ],
+            )
+            letters = insert_dead_letters(
+                connection, judged.dead_letters, self._seal, now=now, expires_at=now + self._ttl
+            )
+            enqueue(connection, "finding", [finding.id for finding in judged.findings], now)
+            enqueue(connection, "dead_letter", letters, now)
+            advance(connection, positions, now)
+
+    def attempts(self, place: Place, offset: int) -> int:
+        """How often judging this record was begun without success, over all restarts."""
+        with reading(self._engine) as connection:
+            return count_attempts(connection, place, offset)
+
+    def mark_attempt(self, place: Place, offset: int) -> int:
+        """Count one more, durably, before trying; returns the new count. A commit past it clears it."""
+        with writing(self._engine) as connection:
+            return add_attempt(connection, place, offset)

@@ -1,0 +1,138 @@
+"""Purpose baselines: finished sessions become immutable, versioned snapshots per (tenant, purpose)."""
+
+import dataclasses
+import hashlib
+import json
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Connection, Engine, and_, bindparam, func, insert, select, update
+
+from guardian.domain.session import HumanWord, SessionState, Stage
+from guardian.domain.signal import BaselineFact
+from guardian.store.engine import writing
+from guardian.store.monitor_tables import Row, baselines, chunks, sessions
+from guardian.store.monitor_values import Tally
+
+Learn = Callable[[BaselineFact | None, Sequence[Tally]], BaselineFact]
+"""Pure: the next snapshot from the last one and what finished sessions add. Its version is set here."""
+
+SIGNAL = "purpose_baseline"
+_FLAGGED_WEIGHT = 0.1  # a flagged session may be honest, but it must not teach its own habits quickly
+
+
+def load_baselines(
+    connection: Connection, wanted: Iterable[tuple[str, str]]
+) -> dict[tuple[str, str], BaselineFact]:
+    """The newest snapshot of each (tenant, purpose) that has one."""
+    return {key: fact for key, (_, fact) in _newest(connection, wanted).items()}
+
+
+class Baselines:
+    """Publishes snapshots. A session teaches once, when it was idle long enough to be finished."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def publish(self, now: datetime, *, idle: timedelta, learn: Learn, limit: int = 2000) -> dict[str, int]:
+        """Fold up to `limit` finished sessions, in one transaction.
+
+        Returns {"sessions": learned, "snapshots": published}. Sessions that are flagged or revoked count
+        a tenth, unless people called that a false positive; one that people confirmed always does.
+        """
+        with writing(self._engine) as connection:
+            query = (
+                select(sessions.c.tenant_id, sessions.c.session_id, sessions.c.state, sessions.c.word)
+                .where(sessions.c.learned == 0, sessions.c.touched_at <= now - idle)
+                .order_by(sessions.c.touched_at, sessions.c.tenant_id, sessions.c.session_id)
+                .limit(limit)
+            )
+            rows = connection.execute(query.with_for_update()).all()
+            tallies: dict[tuple[str, str], list[Tally]] = defaultdict(list)
+            for tenant, _, body, word in rows:
+                state = SessionState.model_validate_json(body)
+                counts = state.signals.get(SIGNAL)
+                if counts and state.envelope is not None:
+                    tallies[tenant, state.envelope.purpose].append(Tally(counts, _weight(state, word)))
+            known = _newest(connection, tallies)
+            published = [_next(key, known.get(key), learn, found, now) for key, found in sorted(tallies.items())]
+            if published:
+                connection.execute(insert(baselines), published)
+            if rows:
+                mark = update(sessions).where(
+                    sessions.c.tenant_id == bindparam("k_tenant"), sessions.c.session_id == bindparam("k_session")
+                )
+                connection.execute(
+                    mark.values(learned=1), [{"k_tenant": row[0], "k_session": row[1]} for row in rows]
+                )
+        return {"sessions": len(rows), "snapshots": len(published)}
+
+
+def _next(
+    key: tuple[str, str],
+    last: tuple[int, BaselineFact] | None,
+    learn: Learn,
+    found: Sequence[Tally],
+    now: datetime,
+) -> Row:
+    n = 1 if last is None else last[0] + 1
+    fact = learn(None if last is None else last[1], found)
+    content = json.dumps(dataclasses.asdict(dataclasses.replace(fact, version="")), sort_keys=True)
+    version = f"{n}-{hashlib.sha256(content.encode()).hexdigest()[:12]}"
+    body = json.dumps(dataclasses.asdict(dataclasses.replace(fact, version=version)), sort_keys=True)
+    return {
+        "tenant_id": key[0],
+        "purpose_digest": _digest(key[1]),
+        "n": n,
+        "purpose": key[1].replace("\x00", "\ufffd"),
+        "version": version,
+        "body": body,
+        "published_at": now,
+    }
+
+
+def _newest(
+    connection: Connection, wanted: Iterable[tuple[str, str]]
+) -> dict[tuple[str, str], tuple[int, BaselineFact]]:
+    groups: dict[str, dict[str, str]] = defaultdict(dict)
+    for tenant, purpose in wanted:
+        groups[tenant][_digest(purpose)] = purpose
+    found: dict[tuple[str, str], tuple[int, BaselineFact]] = {}
+    for tenant, digests in groups.items():
+        for part in chunks(sorted(digests)):
+            here = and_(baselines.c.tenant_id == tenant, baselines.c.purpose_digest.in_(part))
+            newest = (
+                select(baselines.c.purpose_digest, func.max(baselines.c.n).label("n"))
+                .where(here)
+                .group_by(baselines.c.purpose_digest)
+                .subquery()
+            )
+            query = select(baselines.c.purpose_digest, baselines.c.n, baselines.c.body).join(
+                newest,
+                and_(
+                    baselines.c.tenant_id == tenant,
+                    baselines.c.purpose_digest == newest.c.purpose_digest,
+                    baselines.c.n == newest.c.n,
+                ),
+            )
+            for digest, n, body in connection.execute(query):
+                found[tenant, digests[digest]] = (n, _fact(json.loads(body)))
+    return found
+
+
+def _fact(body: dict[str, Any]) -> BaselineFact:
+    return BaselineFact(**(body | {"record_sizes": tuple(body["record_sizes"]), "hours": tuple(body["hours"])}))
+
+
+def _weight(state: SessionState, word: str | None) -> float:
+    if word == HumanWord.CONFIRMED.value:
+        return _FLAGGED_WEIGHT
+    if word == HumanWord.FALSE_POSITIVE.value:
+        return 1.0
+    return 1.0 if state.stage is Stage.CLEAR and state.revoked_at is None else _FLAGGED_WEIGHT
+
+
+def _digest(purpose: str) -> str:
+    return hashlib.sha256(purpose.encode("utf-8", "surrogatepass")).hexdigest()

@@ -1,0 +1,112 @@
+"""Dead letters: records that could not be read, sealed at rest and forgotten after their time to live."""
+
+import base64
+import json
+from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime
+
+from sqlalchemy import Connection, Engine, RowMapping, func, select, update
+
+from guardian.store.engine import reading, writing
+from guardian.store.monitor_tables import chunks, dead_letters, insert_new
+from guardian.store.monitor_values import Refused, StoredDeadLetter
+
+
+def insert_dead_letters(
+    connection: Connection,
+    letters: Sequence[Refused],
+    seal: Callable[[bytes], bytes],
+    *,
+    now: datetime,
+    expires_at: datetime,
+) -> list[str]:
+    """Keep them; a letter that is kept already stays as it is. Returns their ids."""
+    rows = []
+    for letter in letters:
+        record = letter.record
+        pairs = [[name, base64.b64encode(value or b"").decode()] for name, value in record.headers]
+        rows.append(
+            {
+                "id": f"{record.topic}/{record.partition}/{record.offset}",
+                "topic": record.topic,
+                "partition": record.partition,
+                "offset": record.offset,
+                "code": letter.code,
+                "reason": letter.reason,
+                "tenant_id": letter.tenant_id,
+                "session_id": letter.session_id,
+                "gateway": letter.gateway,
+                "record_key": record.key,
+                "headers": json.dumps(pairs),
+                "sealed": seal(record.value),
+                "at": now,
+                "expires_at": expires_at,
+            }
+        )
+    insert_new(connection, dead_letters, rows)
+    return [str(row["id"]) for row in rows]
+
+
+def dead_letters_by_id(connection: Connection, ids: Iterable[str]) -> dict[str, StoredDeadLetter]:
+    """The letters with these ids that are still kept."""
+    found: dict[str, StoredDeadLetter] = {}
+    for part in chunks(ids):
+        for row in connection.execute(select(dead_letters).where(dead_letters.c.id.in_(part))).mappings():
+            found[row["id"]] = _letter(row)
+    return found
+
+
+class DeadLetters:
+    """What `guardian dlq` shows and sends back."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def list(
+        self, *, code: str | None = None, session_id: str | None = None, limit: int = 100
+    ) -> Sequence[StoredDeadLetter]:
+        """The newest first."""
+        query = select(dead_letters).order_by(dead_letters.c.at.desc(), dead_letters.c.id).limit(limit)
+        if code is not None:
+            query = query.where(dead_letters.c.code == code)
+        if session_id is not None:
+            query = query.where(dead_letters.c.session_id == session_id)
+        with reading(self._engine) as connection:
+            return [_letter(row) for row in connection.execute(query).mappings()]
+
+    def get(self, ids: Iterable[str]) -> dict[str, StoredDeadLetter]:
+        """Those of `ids` that are still kept."""
+        with reading(self._engine) as connection:
+            return dead_letters_by_id(connection, ids)
+
+    def counts(self) -> dict[str, int]:
+        """How many are kept, by code."""
+        query = select(dead_letters.c.code, func.count().label("letters")).group_by(dead_letters.c.code)
+        with reading(self._engine) as connection:
+            return {row.code: row.letters for row in connection.execute(query)}
+
+    def redriven(self, letter_id: str, *, now: datetime) -> None:
+        """Note that it was sent back to its topic."""
+        with writing(self._engine) as connection:
+            connection.execute(update(dead_letters).where(dead_letters.c.id == letter_id).values(redriven_at=now))
+
+
+def _letter(row: RowMapping) -> StoredDeadLetter:
+    headers = tuple((name, base64.b64decode(value)) for name, value in json.loads(row["headers"]))
+    return StoredDeadLetter(
+        id=row["id"],
+        topic=row["topic"],
+        partition=row["partition"],
+        offset=row["offset"],
+        code=row["code"],
+        reason=row["reason"],
+        tenant_id=row["tenant_id"],
+        session_id=row["session_id"],
+        gateway=row["gateway"],
+        key=None if row["record_key"] is None else bytes(row["record_key"]),
+        headers=headers,
+        sealed=bytes(row["sealed"]),
+        at=row["at"],
+        expires_at=row["expires_at"],
+        redriven_at=row["redriven_at"],
+    )

@@ -1,0 +1,106 @@
+"""The outbox: what must leave the process, at least once, each with an idempotency key."""
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from typing import Literal
+
+from sqlalchemy import Connection, Engine, func, select, update
+
+from guardian.domain.finding import Finding
+from guardian.store.engine import reading, writing
+from guardian.store.monitor_dead_letters import dead_letters_by_id
+from guardian.store.monitor_tables import chunks, findings, insert_new, outbox
+from guardian.store.monitor_values import OutboxItem
+
+_MAX_NOTE = 500
+
+
+def enqueue(
+    connection: Connection, kind: Literal["finding", "dead_letter"], refs: Iterable[str], now: datetime
+) -> None:
+    """Queue what is not queued yet: the same finding again adds nothing."""
+    insert_new(
+        connection,
+        outbox,
+        [{"kind": kind, "ref": ref, "state": "due", "attempts": 0, "next_at": now, "note": ""} for ref in refs],
+    )
+
+
+class Outbox:
+    """Rows are leased while they are being sent, so that two members rarely send the same one twice."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def due(self, now: datetime, limit: int, *, lease: timedelta = timedelta(seconds=10)) -> list[OutboxItem]:
+        """Up to `limit` things to send now, oldest first; if nothing is said of them they come back."""
+        where = (outbox.c.state == "due", outbox.c.next_at <= now)
+        with reading(self._engine) as connection:  # most looks find nothing: they should not take a lock
+            if connection.execute(select(outbox.c.id).where(*where).limit(1)).first() is None:
+                return []
+        with writing(self._engine) as connection:
+            query = select(outbox).where(*where).order_by(outbox.c.id).limit(limit)
+            rows = connection.execute(query.with_for_update(skip_locked=True)).mappings().all()
+            ids = [row["id"] for row in rows]
+            for part in chunks(ids):
+                connection.execute(update(outbox).where(outbox.c.id.in_(part)).values(next_at=now + lease))
+            bodies: dict[str, str] = {}
+            for part_of in chunks([row["ref"] for row in rows if row["kind"] == "finding"]):
+                found = connection.execute(
+                    select(findings.c.id, findings.c.body).where(findings.c.id.in_(part_of))
+                )
+                bodies.update((key, body) for key, body in found)
+            letters = dead_letters_by_id(connection, [row["ref"] for row in rows if row["kind"] == "dead_letter"])
+        items = []
+        for row in rows:
+            if row["kind"] == "finding":
+                finding = Finding.model_validate_json(bodies[row["ref"]])
+                items.append(OutboxItem(row["id"], "finding", row["attempts"], finding=finding))
+            else:
+                letter = letters.get(row["ref"])  # None: it expired unsent
+                items.append(OutboxItem(row["id"], "dead_letter", row["attempts"], dead_letter=letter))
+        return items
+
+    def delivered(self, item_id: int, outcome: str, *, now: datetime) -> None:
+        """It arrived; `outcome` is what the other side made of it."""
+        self._end(item_id, "delivered", outcome, now)
+
+    def parked(self, item_id: int, error: str, *, now: datetime) -> None:
+        """It was refused for good; it stays for people to look at."""
+        self._end(item_id, "parked", error, now)
+
+    def postponed(self, item_id: int, until: datetime, error: str) -> None:
+        """It did not arrive; try again at `until`."""
+        with writing(self._engine) as connection:
+            connection.execute(
+                update(outbox)
+                .where(outbox.c.id == item_id)
+                .values(next_at=until, attempts=outbox.c.attempts + 1, note=error[:_MAX_NOTE])
+            )
+
+    def depth(self) -> int:
+        """How many things wait to be delivered."""
+        return self._count("due")
+
+    def parked_count(self) -> int:
+        """How many things were refused for good."""
+        return self._count("parked")
+
+    def release(self) -> int:
+        """Put everything that is parked back in the queue, once its cause is mended; returns how many."""
+        with writing(self._engine) as connection:
+            change = update(outbox).where(outbox.c.state == "parked").values(state="due", attempts=0)
+            return connection.execute(change).rowcount
+
+    def _count(self, state: str) -> int:
+        query = select(func.count()).select_from(outbox).where(outbox.c.state == state)
+        with reading(self._engine) as connection:
+            return int(connection.execute(query).scalar_one())
+
+    def _end(self, item_id: int, state: str, note: str, now: datetime) -> None:
+        with writing(self._engine) as connection:
+            connection.execute(
+                update(outbox)
+                .where(outbox.c.id == item_id)
+                .values(state=state, note=note[:_MAX_NOTE], done_at=now, attempts=outbox.c.attempts + 1)
+            )

@@ -1,0 +1,101 @@
+"""Offsets per partition: who owns it, where to read on, and which record keeps crashing."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, TypeVar
+
+from sqlalchemy import Connection, and_, delete, select, tuple_, update
+
+from guardian.errors import StaleMember
+from guardian.store.monitor_tables import Row, attempts, chunks, insert_new, places
+from guardian.store.monitor_values import Conflict, Place
+
+P = TypeVar("P", bound=tuple[str, int])
+
+
+@dataclass(frozen=True, slots=True)
+class Owned:
+    """What a claim returns: the next offset to read (absent: from the start), and how often the place was
+    claimed since anything was committed there. Many claims and no commit: something kills the process."""
+
+    positions: Mapping[Place, int]
+    claims: Mapping[Place, int]
+
+
+def claim(connection: Connection, wanted: Iterable[Place], member: str, now: datetime) -> Owned:
+    """Make `member` the owner of the places and say where to read on."""
+    wanted = sorted(set(wanted))
+    fresh: Row = {"next_offset": -1, "member": "", "claims": 0, "touched_at": now}
+    insert_new(connection, places, [fresh | {"topic": topic, "partition": number} for topic, number in wanted])
+    rows = place_rows(connection, wanted, lock=True)
+    for place, row in rows.items():
+        change = update(places).where(_is_place(place))
+        connection.execute(change.values(member=member, claims=row["claims"] + 1, touched_at=now))
+    return Owned(
+        positions={place: row["next_offset"] for place, row in rows.items() if row["next_offset"] >= 0},
+        claims={place: row["claims"] + 1 for place, row in rows.items()},
+    )
+
+
+def count_attempts(connection: Connection, place: Place, offset: int) -> int:
+    """How often judging this record was begun without success."""
+    return connection.execute(select(attempts.c.count).where(_is_attempt(place, offset))).scalar() or 0
+
+
+def add_attempt(connection: Connection, place: Place, offset: int) -> int:
+    """Count one more and return the new count."""
+    insert_new(connection, attempts, [{"topic": place[0], "partition": place[1], "offset": offset, "count": 0}])
+    where = _is_attempt(place, offset)
+    connection.execute(update(attempts).where(where).values(count=attempts.c.count + 1))
+    return int(connection.execute(select(attempts.c.count).where(where)).scalar_one())
+
+
+def _is_place(place: Place) -> Any:
+    return and_(places.c.topic == place[0], places.c.partition == place[1])
+
+
+def _is_attempt(place: Place, offset: int) -> Any:
+    return and_(attempts.c.topic == place[0], attempts.c.partition == place[1], attempts.c.offset == offset)
+
+
+def place_rows(connection: Connection, wanted: Iterable[Place], *, lock: bool = False) -> dict[Place, Row]:
+    """The rows of those places that were ever claimed."""
+    found: dict[Place, Row] = {}
+    for part in chunks(sorted(set(wanted))):
+        query = select(places).where(tuple_(places.c.topic, places.c.partition).in_(part))
+        for row in connection.execute(query.with_for_update() if lock else query).mappings():
+            found[(row["topic"], row["partition"])] = dict(row)
+    return found
+
+
+def check_owner(connection: Connection, positions: Mapping[P, int], base: Mapping[P, int], member: str) -> None:
+    """Raises StaleMember when somebody else owns a place, Conflict when it moved since `base` was read."""
+    rows = place_rows(connection, positions, lock=True)
+    for place in positions:
+        row = rows.get(place)
+        if row is None or row["member"] != member:
+            owner = "nobody" if row is None else repr(row["member"])
+            raise StaleMember(
+                f"store: {place[0]}[{place[1]}] belongs to {owner}, not to {member!r}; the batch is discarded "
+                "and whoever owns the partition reads it again"
+            )
+        stored = row["next_offset"]
+        if max(stored, 0) != base.get(place, 0):
+            raise Conflict(
+                f"store: {place[0]}[{place[1]}] is at offset {stored}, the batch was read from "
+                f"{base.get(place, 0)}; load it again"
+            )
+
+
+def advance(connection: Connection, positions: Mapping[P, int], now: datetime) -> None:
+    """Move the offsets on, and forget the attempts at what lies behind them."""
+    for place, offset in positions.items():
+        connection.execute(
+            update(places).where(_is_place(place)).values(next_offset=offset, claims=0, touched_at=now)
+        )
+        connection.execute(
+            delete(attempts).where(
+                attempts.c.topic == place[0], attempts.c.partition == place[1], attempts.c.offset < offset
+            )
+        )

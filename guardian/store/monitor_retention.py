@@ -1,0 +1,53 @@
+"""Forgetting: what is older than its time goes, in small transactions."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Engine, delete, select
+
+from guardian.store.engine import writing
+from guardian.store.monitor_tables import agents, dead_letters, findings, outbox, seen, sessions
+
+
+@dataclass(frozen=True, slots=True)
+class Retention:
+    """How long things are kept after they were last touched; dead letters carry their own expiry.
+
+    `seen` bounds how late a redelivered decision is still recognised: keep it longer than the topic.
+    """
+
+    seen: timedelta = timedelta(days=8)
+    sessions: timedelta = timedelta(days=30)
+    agents: timedelta = timedelta(days=30)
+    findings: timedelta = timedelta(days=90)
+    delivered: timedelta = timedelta(days=7)
+
+
+def prune(engine: Engine, now: datetime, keep: Retention, *, limit: int = 5000) -> dict[str, int]:
+    """Delete up to `limit` rows per table and return how many went, by table. Parked deliveries stay."""
+    rules: dict[str, tuple[Any, tuple[Any, ...]]] = {
+        "seen": (seen, (seen.c.at < now - keep.seen,)),
+        "sessions": (sessions, (sessions.c.touched_at < now - keep.sessions,)),
+        "agents": (agents, (agents.c.touched_at < now - keep.agents,)),
+        "outbox": (outbox, (outbox.c.state == "delivered", outbox.c.done_at < now - keep.delivered)),
+        "findings": (
+            findings,
+            (
+                findings.c.at < now - keep.findings,
+                findings.c.id.not_in(select(outbox.c.ref).where(outbox.c.kind == "finding")),
+            ),
+        ),
+        "dead_letters": (dead_letters, (dead_letters.c.expires_at < now,)),
+    }
+    gone: dict[str, int] = {}
+    for name, (table, where) in rules.items():
+        keys = list(table.primary_key.columns)
+        with writing(engine) as connection:
+            rows = connection.execute(select(*keys).where(*where).limit(limit)).all()
+            for row in rows:
+                connection.execute(
+                    delete(table).where(*(key == value for key, value in zip(keys, row, strict=True)))
+                )
+        gone[name] = len(rows)
+    return gone

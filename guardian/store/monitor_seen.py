@@ -1,0 +1,97 @@
+"""Decisions seen, purposes per agent identity, and side findings made: loaded by key, in few queries."""
+
+import json
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from collections.abc import Set as AbstractSet
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, bindparam, select, update
+
+from guardian.domain.finding import Kind
+from guardian.store.monitor_tables import Row, agents, chunks, findings, insert_new, seen
+
+_MAX_REPORTED = 5000  # ids of side findings loaded at a time; a duplicate beyond them is dropped at commit
+
+
+def load_seen(
+    connection: Connection, wanted: AbstractSet[tuple[str, str, str]]
+) -> dict[tuple[str, str, str], str]:
+    """The digests of those decisions that were judged before."""
+    # Grouped by the leading key columns: SQLite cannot use an index for row-value IN lists.
+    groups: dict[tuple[str, str], list[str]] = defaultdict(list)
+    for tenant, gateway, decision in wanted:
+        groups[tenant, gateway].append(decision)
+    found: dict[tuple[str, str, str], str] = {}
+    for (tenant, gateway), ids in groups.items():
+        for part in chunks(ids):
+            query = select(seen.c.decision_id, seen.c.digest).where(
+                seen.c.tenant_id == tenant, seen.c.gateway == gateway, seen.c.decision_id.in_(part)
+            )
+            for decision, digest in connection.execute(query):
+                found[tenant, gateway, decision] = digest
+    return found
+
+
+def save_seen(connection: Connection, digests: Mapping[Any, str], now: datetime) -> None:
+    """Remember the decisions; the first digest of a decision stays."""
+    rows: list[Row] = [
+        {"tenant_id": key[0], "gateway": key[1], "decision_id": key[2], "digest": digest, "at": now}
+        for key, digest in digests.items()
+    ]
+    insert_new(connection, seen, rows)
+
+
+def load_agents(
+    connection: Connection, wanted: Iterable[tuple[str, str]], *, lock: bool = False
+) -> dict[tuple[str, str], tuple[str, ...]]:
+    """The purposes that each agent identity served, newest last."""
+    groups: dict[str, list[str]] = defaultdict(list)
+    for tenant, agent in sorted(wanted):
+        groups[tenant].append(agent)
+    found: dict[tuple[str, str], tuple[str, ...]] = {}
+    for tenant, ids in groups.items():
+        for part in chunks(ids):
+            query = select(agents.c.agent_id, agents.c.purposes).where(
+                agents.c.tenant_id == tenant, agents.c.agent_id.in_(part)
+            )
+            for agent, purposes in connection.execute(query.with_for_update() if lock else query):
+                found[tenant, agent] = tuple(json.loads(purposes))
+    return found
+
+
+def save_agents(connection: Connection, wanted: Mapping[Any, tuple[str, ...]], limit: int, now: datetime) -> None:
+    """Merge rather than overwrite: another partition's member may have seen other purposes meanwhile."""
+    if not wanted:
+        return
+    current = load_agents(connection, wanted, lock=True)
+    new: list[Row] = []
+    changed: list[Row] = []
+    for (tenant, agent), purposes in wanted.items():
+        known = current.get((tenant, agent))
+        merged = (tuple(p for p in known or () if p not in purposes) + tuple(purposes))[-limit:]
+        if known is None:
+            new.append({"tenant_id": tenant, "agent_id": agent, "purposes": json.dumps(merged), "touched_at": now})
+        elif merged != known:
+            changed.append({"k_tenant": tenant, "k_agent": agent, "v": json.dumps(merged), "at": now})
+    insert_new(connection, agents, new)
+    if changed:
+        statement = update(agents).where(
+            agents.c.tenant_id == bindparam("k_tenant"), agents.c.agent_id == bindparam("k_agent")
+        )
+        connection.execute(statement.values(purposes=bindparam("v"), touched_at=bindparam("at")), changed)
+
+
+def load_reported(connection: Connection, tenants: AbstractSet[str]) -> frozenset[str]:
+    """Ids of the newest findings that are not about drift: they are made once."""
+    found: set[str] = set()
+    for part in chunks(sorted(tenants)):
+        query = (
+            select(findings.c.id)
+            .where(findings.c.tenant_id.in_(part), findings.c.kind != Kind.DRIFT.value)
+            .order_by(findings.c.at.desc())
+            .limit(_MAX_REPORTED)
+        )
+        found.update(connection.execute(query).scalars())
+    return frozenset(found)

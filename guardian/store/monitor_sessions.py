@@ -1,0 +1,107 @@
+"""Session states: loaded by key, written only over the version that was read."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+
+from sqlalchemy import Connection, bindparam, insert, select, update
+from sqlalchemy.exc import IntegrityError
+
+from guardian.domain.event import SessionKey
+from guardian.domain.session import SessionState
+from guardian.store.monitor_tables import Row, chunks, sessions
+from guardian.store.monitor_values import Conflict
+
+
+def load_sessions(
+    connection: Connection, wanted: Iterable[SessionKey]
+) -> tuple[dict[SessionKey, SessionState], dict[SessionKey, int]]:
+    """The states and versions of the wanted sessions that exist."""
+    states: dict[SessionKey, SessionState] = {}
+    versions: dict[SessionKey, int] = {}
+    for tenant, ids in _by_tenant(wanted).items():
+        for part in chunks(ids):
+            query = select(sessions.c.session_id, sessions.c.version, sessions.c.state).where(
+                sessions.c.tenant_id == tenant, sessions.c.session_id.in_(part)
+            )
+            for session_id, version, state in connection.execute(query):
+                key = SessionKey(tenant, session_id)
+                states[key] = SessionState.model_validate_json(state)
+                versions[key] = version
+    return states, versions
+
+
+def save_sessions(
+    connection: Connection,
+    states: Mapping[SessionKey, SessionState],
+    versions: Mapping[SessionKey, int],
+    now: datetime,
+    *,
+    words: Mapping[SessionKey, str] | None = None,
+) -> None:
+    """Insert new sessions and update known ones. Raises Conflict when a version is not what was loaded."""
+    current = _versions(connection, states)
+    moved = [key for key in states if current.get(key) != versions.get(key)]
+    if moved:
+        tenant, session = moved[0]
+        raise Conflict(
+            f"store: session {session!r} of {tenant!r} is at version {current.get(moved[0])}, the batch was "
+            f"judged on {versions.get(moved[0])}; load it again"
+        )
+    new: list[Row] = []
+    changed: list[Row] = []
+    for key, state in states.items():
+        row: Row = {"v_state": state.model_dump_json(), "v_stage": state.stage.value, "v_at": now}
+        row |= {"k_tenant": key.tenant_id, "k_session": key.session_id}
+        if words is not None:
+            row["v_word"] = words[key]
+        (changed if key in current else new).append(row)
+    if new:
+        word: Row = {"word": bindparam("v_word")} if words is not None else {}
+        statement = insert(sessions).values(
+            tenant_id=bindparam("k_tenant"),
+            session_id=bindparam("k_session"),
+            version=1,
+            learned=0,
+            state=bindparam("v_state"),
+            stage=bindparam("v_stage"),
+            touched_at=bindparam("v_at"),
+            **word,
+        )
+        try:
+            connection.execute(statement, new)
+        except IntegrityError as error:
+            raise Conflict("store: another member created one of the sessions meanwhile; load again") from error
+    if changed:
+        change = (
+            update(sessions)
+            .where(sessions.c.tenant_id == bindparam("k_tenant"), sessions.c.session_id == bindparam("k_session"))
+            .values(
+                version=sessions.c.version + 1,
+                state=bindparam("v_state"),
+                stage=bindparam("v_stage"),
+                touched_at=bindparam("v_at"),
+            )
+        )
+        if words is not None:
+            change = change.values(word=bindparam("v_word"))
+        connection.execute(change, changed)
+
+
+def _versions(connection: Connection, wanted: Iterable[SessionKey]) -> dict[SessionKey, int]:
+    found: dict[SessionKey, int] = {}
+    for tenant, ids in _by_tenant(wanted).items():
+        for part in chunks(ids):
+            query = select(sessions.c.session_id, sessions.c.version).where(
+                sessions.c.tenant_id == tenant, sessions.c.session_id.in_(part)
+            )
+            for session_id, version in connection.execute(query.with_for_update()):
+                found[SessionKey(tenant, session_id)] = version
+    return found
+
+
+def _by_tenant(wanted: Iterable[SessionKey]) -> dict[str, list[str]]:
+    groups: dict[str, list[str]] = defaultdict(list)
+    for tenant, session in sorted(wanted):
+        groups[tenant].append(session)
+    return groups

@@ -1,0 +1,157 @@
+"""The monitor's tables. `migrations_monitor/` creates them; a test holds the two against each other."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
+from typing import Any, TypeVar
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Connection,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    SmallInteger,
+    String,
+    Table,
+    Text,
+)
+from sqlalchemy.dialects import postgresql, sqlite
+
+from guardian.store.engine import NAMING, UtcDateTime
+
+metadata = MetaData(naming_convention=NAMING)
+Count = BigInteger().with_variant(Integer(), "sqlite")
+
+sessions = Table(
+    "sessions",
+    metadata,
+    Column("tenant_id", String(512), primary_key=True),
+    Column("session_id", String(512), primary_key=True),
+    Column("version", Integer, nullable=False),  # optimistic: a writer names the version that it read
+    Column("state", Text, nullable=False),
+    Column("stage", String(16), nullable=False),
+    Column("word", String(32)),  # the last thing people said
+    Column("learned", SmallInteger, nullable=False),  # 1: its tallies are in a baseline
+    Column("touched_at", UtcDateTime, nullable=False),
+    Index("ix_sessions_learned_touched_at", "learned", "touched_at"),
+)
+seen = Table(
+    "seen",
+    metadata,
+    Column("tenant_id", String(512), primary_key=True),
+    Column("gateway", String(512), primary_key=True),
+    Column("decision_id", String(512), primary_key=True),
+    Column("digest", String(128), nullable=False),
+    Column("at", UtcDateTime, nullable=False, index=True),
+    sqlite_with_rowid=False,
+)
+agents = Table(
+    "agents",
+    metadata,
+    Column("tenant_id", String(512), primary_key=True),
+    Column("agent_id", String(512), primary_key=True),
+    Column("purposes", Text, nullable=False),
+    Column("touched_at", UtcDateTime, nullable=False),
+)
+findings = Table(
+    "findings",
+    metadata,
+    Column("id", String(512), primary_key=True),
+    Column("tenant_id", String(512), nullable=False),
+    Column("session_id", String(512), nullable=False),
+    Column("kind", String(32), nullable=False),
+    Column("body", Text, nullable=False),
+    Column("at", UtcDateTime, nullable=False),
+    Index("ix_findings_tenant_id_kind_at", "tenant_id", "kind", "at"),
+)
+outbox = Table(
+    "outbox",
+    metadata,
+    Column("id", Count, primary_key=True, autoincrement=True),
+    Column("kind", String(32), nullable=False),
+    Column("ref", String(1024), nullable=False),  # the finding's id, or the dead letter's
+    Column("state", String(16), nullable=False),  # due, delivered, parked
+    Column("attempts", Integer, nullable=False),
+    Column("next_at", UtcDateTime, nullable=False),
+    Column("done_at", UtcDateTime),
+    Column("note", Text, nullable=False),  # the last error, or what control answered
+    Index("uq_outbox_kind_ref", "kind", "ref", unique=True),
+    Index("ix_outbox_state_next_at", "state", "next_at"),
+)
+dead_letters = Table(
+    "dead_letters",
+    metadata,
+    Column("id", String(1024), primary_key=True),
+    Column("topic", Text, nullable=False),
+    Column("partition", Integer, nullable=False),
+    Column("offset", Count, nullable=False),
+    Column("code", String(64), nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("tenant_id", String(512)),
+    Column("session_id", String(512)),
+    Column("gateway", String(512), nullable=False),
+    Column("record_key", LargeBinary),
+    Column("headers", Text, nullable=False),  # JSON pairs [name, base64]
+    Column("sealed", LargeBinary, nullable=False),
+    Column("at", UtcDateTime, nullable=False, index=True),
+    Column("expires_at", UtcDateTime, nullable=False, index=True),
+    Column("redriven_at", UtcDateTime),
+)
+places = Table(
+    "places",
+    metadata,
+    Column("topic", String(1024), primary_key=True),
+    Column("partition", Integer, primary_key=True),
+    Column("next_offset", Count, nullable=False),
+    Column("member", String(512), nullable=False),  # who claimed it last; only that member may commit
+    Column("claims", Integer, nullable=False),  # claims since the last commit: a crash loop shows here
+    Column("touched_at", UtcDateTime, nullable=False),
+)
+attempts = Table(
+    "attempts",
+    metadata,
+    Column("topic", String(1024), primary_key=True),
+    Column("partition", Integer, primary_key=True),
+    Column("offset", Count, primary_key=True),
+    Column("count", Integer, nullable=False),
+)
+words = Table(
+    "words",
+    metadata,
+    Column("seq", Count, primary_key=True, autoincrement=False),
+    Column("tenant_id", String(512), nullable=False),
+    Column("session_id", String(512), nullable=False),
+    Column("word", String(32), nullable=False),
+    Column("at", UtcDateTime, nullable=False),
+)
+baselines = Table(
+    "baselines",
+    metadata,
+    Column("tenant_id", String(512), primary_key=True),
+    Column("purpose_digest", String(64), primary_key=True),  # a purpose may be longer than an index key
+    Column("n", Integer, primary_key=True),
+    Column("purpose", Text, nullable=False),
+    Column("version", String(64), nullable=False),
+    Column("body", Text, nullable=False),
+    Column("published_at", UtcDateTime, nullable=False),
+)
+
+Row = dict[str, Any]
+_T = TypeVar("_T")
+_CHUNK = 500
+
+
+def chunks(items: Iterable[_T], size: int = _CHUNK) -> Iterator[list[_T]]:
+    """Lists of at most `size`: databases bound the number of parameters of one statement."""
+    iterator = iter(items)
+    while part := list(islice(iterator, size)):
+        yield part
+
+
+def insert_new(connection: Connection, table: Table, rows: Sequence[Row]) -> None:
+    """Insert the rows whose key is not there yet; the others stay as they are."""
+    if rows:
+        make = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
+        connection.execute(make(table).on_conflict_do_nothing(), list(rows))

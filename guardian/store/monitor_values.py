@@ -1,0 +1,150 @@
+"""What goes in and out of the monitor's store. Structural: the pipeline's values fit without being imported."""
+
+from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Literal, Protocol
+
+from guardian.domain.event import SessionKey
+from guardian.domain.finding import Finding
+from guardian.domain.session import HumanWord, SessionState
+from guardian.domain.signal import BaselineFact
+from guardian.errors import StoreError
+
+Place = tuple[str, int]  # topic, partition
+
+
+class Conflict(StoreError):
+    """Somebody else wrote a session or moved an offset since it was loaded. Load again and judge again."""
+
+
+class Wants(Protocol):
+    """The keys to load; `pipeline.batch.Wanted` is one."""
+
+    @property
+    def sessions(self) -> AbstractSet[SessionKey]: ...
+    @property
+    def decisions(self) -> AbstractSet[tuple[str, str, str]]: ...
+    @property
+    def purposes(self) -> AbstractSet[tuple[str, str]]: ...
+    @property
+    def agents(self) -> AbstractSet[tuple[str, str]]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Recall:
+    """What was found, in one consistent snapshot. `versions` goes back into `commit` untouched."""
+
+    sessions: Mapping[SessionKey, SessionState] = field(default_factory=dict)
+    seen: Mapping[tuple[str, str, str], str] = field(default_factory=dict)
+    baselines: Mapping[tuple[str, str], BaselineFact] = field(default_factory=dict)
+    agent_purposes: Mapping[tuple[str, str], tuple[str, ...]] = field(default_factory=dict)
+    reported: frozenset[str] = frozenset()
+    versions: Mapping[SessionKey, int] = field(default_factory=dict)
+
+
+class BusRecord(Protocol):
+    """A record as it came from the bus."""
+
+    @property
+    def topic(self) -> str: ...
+    @property
+    def partition(self) -> int: ...
+    @property
+    def offset(self) -> int: ...
+    @property
+    def value(self) -> bytes: ...
+    @property
+    def key(self) -> bytes | None: ...
+    @property
+    def headers(self) -> Sequence[tuple[str, bytes]]: ...
+
+
+class Refused(Protocol):
+    """A record for the dead-letter queue; `pipeline.batch.DeadLetter` is one."""
+
+    @property
+    def record(self) -> BusRecord: ...
+    @property
+    def code(self) -> str: ...
+    @property
+    def reason(self) -> str: ...
+    @property
+    def tenant_id(self) -> str | None: ...
+    @property
+    def session_id(self) -> str | None: ...
+    @property
+    def gateway(self) -> str: ...
+
+
+class Judged(Protocol):
+    """Everything that one batch changes; `pipeline.batch.Judgement` is one.
+
+    The `Any` keys are named tuples of strings, (tenant, gateway, decision) and (tenant, agent): a Mapping
+    is invariant in its key, so that a subclass of tuple cannot be said here.
+    """
+
+    @property
+    def findings(self) -> Sequence[Finding]: ...
+    @property
+    def sessions(self) -> Mapping[SessionKey, SessionState]: ...
+    @property
+    def seen(self) -> Mapping[Any, str]: ...
+    @property
+    def agent_purposes(self) -> Mapping[Any, tuple[str, ...]]: ...
+    @property
+    def dead_letters(self) -> Sequence[Refused]: ...
+
+
+class Word(Protocol):
+    """One thing people said; `pipeline.batch.Change` is one."""
+
+    @property
+    def seq(self) -> int: ...
+    @property
+    def key(self) -> SessionKey: ...
+    @property
+    def word(self) -> HumanWord: ...
+    @property
+    def at(self) -> datetime: ...
+
+
+@dataclass(frozen=True, slots=True)
+class StoredDeadLetter:
+    """A dead letter as kept. `id` is topic/partition/offset; the value is sealed, key and headers are not."""
+
+    id: str
+    topic: str
+    partition: int
+    offset: int
+    code: str
+    reason: str
+    tenant_id: str | None
+    session_id: str | None
+    gateway: str
+    key: bytes | None
+    headers: tuple[tuple[str, bytes], ...]
+    sealed: bytes
+    at: datetime
+    expires_at: datetime
+    redriven_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class OutboxItem:
+    """One thing to deliver: a finding to control (idempotency key: its id), or a dead letter to its topic."""
+
+    id: int
+    kind: Literal["finding", "dead_letter"]
+    attempts: int
+    finding: Finding | None = None
+    dead_letter: StoredDeadLetter | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """What one finished session adds to its purpose's baseline, and how much it counts, in (0, 1]."""
+
+    counts: Mapping[str, Any]
+    weight: float

@@ -1,0 +1,53 @@
+"""People's word comes back: tails control's session-changes feed into the store."""
+
+import threading
+
+from guardian.errors import ControlError, StoreError
+from guardian.store.monitor_words import Words
+from guardian.stream.port import Clock, ControlClient
+from guardian.telemetry import logger
+
+_log = logger("changes")
+
+
+class ChangeTail:
+    """Asks every `idle_s` for what is newer than the store's cursor; a page that is full is followed at once."""
+
+    def __init__(
+        self,
+        *,
+        words: Words,
+        client: ControlClient,
+        clock: Clock,
+        idle_s: float = 1.0,
+        max_backoff_s: float = 30.0,
+    ) -> None:
+        self._words = words
+        self._client = client
+        self._clock = clock
+        self._idle_s = idle_s
+        self._max_backoff_s = max_backoff_s
+
+    def run(self, stop: threading.Event) -> None:
+        """Until `stop` is set; control and store may be away."""
+        failures = 0
+        while not stop.is_set():
+            try:
+                while self.follow() and not stop.is_set():
+                    pass
+                failures = 0
+                pause = self._idle_s
+            except (ControlError, StoreError) as error:
+                failures += 1
+                pause = min(self._max_backoff_s, self._idle_s * 2 ** min(failures, 10))
+                level = _log.warning if failures in (1, 5) or failures % 20 == 0 else _log.debug
+                level("session changes not read", error=str(error), retry_in_s=pause)
+            stop.wait(pause)
+
+    def follow(self) -> int:
+        """Read one page and apply it; returns how many words were new."""
+        changes = self._client.changes(self._words.cursor())
+        applied = self._words.apply(changes, now=self._clock()) if changes else 0
+        if applied:
+            _log.info("session changes applied", count=applied)
+        return applied

@@ -1,0 +1,50 @@
+"""What happens now and then: finished sessions teach the baselines, and what is old enough is forgotten."""
+
+import threading
+from datetime import timedelta
+
+from guardian.errors import StoreError
+from guardian.store.monitor import MonitorStore
+from guardian.store.monitor_baselines import Learn
+from guardian.store.monitor_retention import Retention
+from guardian.stream.port import Clock
+from guardian.telemetry import logger
+
+_log = logger("housekeeping")
+
+
+class Housekeeping:
+    """`idle` is how long a session is silent before it counts as finished."""
+
+    def __init__(
+        self,
+        *,
+        store: MonitorStore,
+        learn: Learn,
+        clock: Clock,
+        idle: timedelta = timedelta(minutes=30),
+        retention: Retention | None = None,
+        interval_s: float = 60,
+    ) -> None:
+        self._store = store
+        self._learn = learn
+        self._clock = clock
+        self._idle = idle
+        self._retention = retention or Retention()
+        self._interval_s = interval_s
+
+    def run(self, stop: threading.Event) -> None:
+        """Until `stop` is set."""
+        while not stop.wait(self._interval_s):
+            try:
+                self.tidy()
+            except StoreError as error:
+                _log.warning("housekeeping put off", error=str(error))
+
+    def tidy(self) -> None:
+        """One round."""
+        now = self._clock()
+        learned = self._store.baselines.publish(now, idle=self._idle, learn=self._learn)
+        gone = self._store.prune(now, self._retention)
+        if any(learned.values()) or any(gone.values()):
+            _log.info("tidied", learned=learned, forgotten={name: n for name, n in gone.items() if n})

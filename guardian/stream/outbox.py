@@ -1,0 +1,167 @@
+"""Delivery from the outbox: findings to control, dead letters to their topic. At least once, in order of age."""
+
+import json
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from guardian.bus.port import Producer
+from guardian.domain.finding import Finding
+from guardian.errors import BusError, ControlError, StoreError
+from guardian.store.monitor_outbox import Outbox
+from guardian.store.monitor_values import OutboxItem, StoredDeadLetter
+from guardian.stream.port import Clock, ControlClient, CrashPoints, no_crash
+from guardian.telemetry import Metrics, logger
+
+_log = logger("outbox")
+_RETRIED = frozenset({0, 401, 408, 425, 429})
+"""Not the finding's fault: no answer, a token to be renewed, or too much at once. 5xx is retried as well."""
+
+
+@dataclass(frozen=True, slots=True)
+class Backoff:
+    """Exponential with jitter: `base_s * 2**attempts`, at most `cap_s`, times a factor in [0.5, 1)."""
+
+    base_s: float = 0.5
+    cap_s: float = 30
+
+    def after(self, attempts: int, jitter: float) -> timedelta:
+        """How long to wait after this many failures; `jitter` is a random number in [0, 1)."""
+        return timedelta(seconds=min(self.cap_s, self.base_s * 2 ** min(attempts, 20)) * (0.5 + jitter / 2))
+
+
+class Delivery:
+    """The thread that empties the outbox. `producer` None leaves dead letters in the store only."""
+
+    def __init__(
+        self,
+        *,
+        outbox: Outbox,
+        client: ControlClient,
+        producer: Producer | None,
+        clock: Clock,
+        jitter: Callable[[], float],
+        metrics: Metrics,
+        backoff: Backoff | None = None,
+        batch: int = 50,
+        idle_s: float = 0.25,
+        max_value_bytes: int = 900_000,
+        crash_points: CrashPoints = no_crash,
+    ) -> None:
+        self._outbox = outbox
+        self._client = client
+        self._producer = producer
+        self._clock = clock
+        self._jitter = jitter
+        self._metrics = metrics
+        self._backoff = backoff or Backoff()
+        self._batch = batch
+        self._idle_s = idle_s
+        self._max_value_bytes = max_value_bytes
+        self._crash = crash_points
+        self._awake = threading.Event()
+
+    def wake(self) -> None:
+        """There is something new: do not wait for the next look."""
+        self._awake.set()
+
+    def run(self, stop: threading.Event) -> None:
+        """Until `stop` is set; survives everything that the other side and the store can do."""
+        while not stop.is_set():
+            self._awake.clear()
+            try:
+                sent = self.deliver_due()
+            except StoreError as error:
+                _log.warning("store away", error=str(error))
+                sent = 0
+                stop.wait(self._backoff.base_s)
+            if not sent and not stop.is_set():
+                self._awake.wait(self._idle_s)
+
+    def deliver_due(self) -> int:
+        """Send what is due; returns how many things arrived."""
+        arrived = 0
+        items = self._outbox.due(self._clock(), self._batch)
+        for index, item in enumerate(items):
+            if item.finding is not None:
+                status = self._send_finding(item, item.finding)
+                if status == 0:  # nobody answers: the others need not each find that out
+                    for waiting in items[index + 1 :]:
+                        if waiting.finding is not None:
+                            self._postpone(waiting, "control does not answer")
+                        else:
+                            arrived += self._publish(waiting)
+                    break
+                arrived += status == 200
+            else:
+                arrived += self._publish(item)
+        return arrived
+
+    def _send_finding(self, item: OutboxItem, finding: Finding) -> int:
+        log = _log.bind(correlation_id=finding.correlation_id, finding_id=finding.id)
+        try:
+            self._crash("before_send")
+            outcome = self._client.submit(finding)
+            self._crash("after_send")
+        except ControlError as error:
+            self._metrics.add("guardian_outbox_failures_total", reason=str(error.status))
+            if error.status in _RETRIED or error.status >= 500:
+                retry = self._postpone(item, str(error))
+                log.warning(
+                    "finding not delivered", status=error.status, error=str(error), retry_at=retry.isoformat()
+                )
+            else:
+                self._outbox.parked(item.id, f"{error.status}: {error}", now=self._clock())
+                log.error("control refused a finding; it is parked", status=error.status, error=str(error))
+            return error.status
+        self._outbox.delivered(item.id, json.dumps(dict(outcome), default=str), now=self._clock())
+        log.info("finding delivered", kind=finding.kind.value)
+        return 200
+
+    def _publish(self, item: OutboxItem) -> int:
+        letter = item.dead_letter
+        if letter is None:
+            self._outbox.parked(item.id, "its time to live ended before it was sent", now=self._clock())
+            return 0
+        if self._producer is None:
+            self._outbox.delivered(item.id, "kept in the store", now=self._clock())
+            return 1
+        fits = len(letter.sealed) <= self._max_value_bytes
+        try:
+            self._crash("before_produce")
+            self._producer.send(
+                f"dlq.{letter.topic}",
+                letter.sealed if fits else b"",
+                key=letter.key,
+                headers=dead_letter_headers(letter, value="sealed" if fits else "in-store"),
+            )
+            self._crash("after_produce")
+        except BusError as error:
+            self._metrics.add("guardian_outbox_failures_total", reason="bus")
+            self._postpone(item, str(error))
+            _log.warning("dead letter not published", id=letter.id, error=str(error))
+            return 0
+        self._outbox.delivered(item.id, "published", now=self._clock())
+        return 1
+
+    def _postpone(self, item: OutboxItem, why: str) -> datetime:
+        until = self._clock() + self._backoff.after(item.attempts, self._jitter())
+        self._outbox.postponed(item.id, until, why)
+        return until
+
+
+def dead_letter_headers(letter: StoredDeadLetter, *, value: str) -> tuple[tuple[str, bytes], ...]:
+    """The record's own headers untouched, then KIP-1191's `__dlq.errors.*` and ours.
+
+    `guardian-value` says where the bytes are: "sealed" in the value, or "in-store" where they were too large.
+    """
+    return (
+        *letter.headers,
+        ("__dlq.errors.topic", letter.topic.encode()),
+        ("__dlq.errors.partition", str(letter.partition).encode()),
+        ("__dlq.errors.offset", str(letter.offset).encode()),
+        ("__dlq.errors.message", letter.reason[:500].encode()),
+        ("guardian-error-code", letter.code.encode()),
+        ("guardian-value", value.encode()),
+    )

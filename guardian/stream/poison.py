@@ -1,0 +1,74 @@
+"""Records that crash a room: counted across restarts, then dead-lettered. Never lost, never retried for ever."""
+
+from collections.abc import Mapping
+from datetime import datetime
+
+from guardian.bus.port import Place, Record
+from guardian.domain.finding import Effect, Finding, Kind, finding_id
+from guardian.pipeline.batch import DeadLetter, Decoded
+from guardian.stream.fuse import Blown, Outcome
+
+MAX_ATTEMPTS = 3
+
+
+def halves(records: list[Record]) -> tuple[list[Record], list[Record]]:
+    """First and second half, in order; the first is the smaller of an odd number."""
+    middle = len(records) // 2
+    return records[:middle], records[middle:]
+
+
+def poisoned(record: Record, why: str, decoded: Decoded | None, now: datetime) -> DeadLetter:
+    """The dead letter of a record that was given up. `why` names no content: that is the agent's."""
+    return DeadLetter(
+        record=record,
+        code="poison",
+        reason=f"judging it failed {MAX_ATTEMPTS} times: {why}",
+        tenant_id=None if decoded is None else decoded.event.envelope.tenant_id,
+        session_id=None if decoded is None else decoded.event.envelope.session_id,
+        gateway=gateway_of(record) if decoded is None else decoded.event.gateway,
+        at=now,
+    )
+
+
+def gateway_of(record: Record) -> str:
+    """Who sent a record as far as the bus can tell: its `gateway` header, else its topic and partition."""
+    named = dict(record.headers).get("gateway")
+    return named.decode("utf-8", "replace")[:512] if named else f"{record.topic}[{record.partition}]"
+
+
+def advanced(records: list[Record], base: Mapping[Place, int]) -> dict[Place, int]:
+    """The next offset of each place after these records."""
+    positions = {record.place: base.get(record.place, 0) for record in records}
+    for record in records:
+        positions[record.place] = max(positions[record.place], record.offset + 1)
+    return positions
+
+
+def fuse_finding(blown: Blown, at: Record, tenant_id: str, now: datetime) -> Finding:
+    """A page for the operators. It goes to their own tenant: what bad records say of tenants proves nothing."""
+    shown = "".join(c if c.isprintable() else "\ufffd" for c in blown.gateway)[:200] or "unknown"
+    return Finding(
+        id=finding_id(Kind.BUS, tenant_id, shown, at.topic, at.partition, at.offset),
+        kind=Kind.BUS,
+        tenant_id=tenant_id,
+        session_id=shown,
+        wanted=Effect.FLAG,
+        severity="critical",
+        title=f"The monitor stopped: {blown.bad} of the last {blown.of} records of gateway {shown} are unreadable",
+        time=now,
+    )
+
+
+def outcomes(records: list[Record], decoded: list[Decoded], letters: list[DeadLetter]) -> list[Outcome]:
+    """In arrival order. A readable record vouches for the gateway that it names and for where it came from:
+    an unreadable one may be known by no more than that."""
+    names = {id(d.record): d.event.gateway for d in decoded}
+    bad = {id(letter.record): letter.gateway or gateway_of(letter.record) for letter in letters}
+    outcomes: list[Outcome] = []
+    for record in records:
+        if id(record) in bad:
+            outcomes.append(Outcome(bad[id(record)], readable=False))
+        elif id(record) in names:
+            known_by = dict.fromkeys((names[id(record)], gateway_of(record)))
+            outcomes.extend(Outcome(name, readable=True) for name in known_by)
+    return outcomes

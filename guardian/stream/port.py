@@ -1,0 +1,46 @@
+"""What the loops are given: the pipeline, the control API and the points where a test may end the process."""
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from typing import Protocol
+
+from guardian.bus.port import Record
+from guardian.domain.finding import Finding
+from guardian.pipeline.batch import DeadLetter, Decoded, Judgement, Memory, Wanted
+from guardian.store.monitor_values import Word
+
+Clock = Callable[[], datetime]
+"""Aware UTC now."""
+
+CrashPoints = Callable[[str], None]
+"""Called with a name before and after everything that leaves the process or the transaction:
+`before_commit`, `after_commit`, `before_produce`, `after_produce`, `before_send`, `after_send`.
+Does nothing in production; a kill test ends the process in it."""
+
+
+def no_crash(_point: str) -> None:
+    """The crash points of production."""
+
+
+class Pipeline(Protocol):
+    """One batch through the rooms, pure: the same records and memory always give the same judgement."""
+
+    def decode(self, records: Sequence[Record]) -> tuple[list[Decoded], list[DeadLetter]]: ...
+
+    def wanted(self, decoded: Sequence[Decoded]) -> Wanted: ...
+
+    def judge(
+        self, decoded: Sequence[Decoded], dead_letters: Sequence[DeadLetter], memory: Memory
+    ) -> Judgement: ...
+
+
+class ControlClient(Protocol):
+    """The control API as the monitor may use it. Both raise ControlError with the HTTP status, 0 for no answer."""
+
+    def submit(self, finding: Finding) -> Mapping[str, object]:
+        """Post a finding; idempotent by its id. Returns what policy made of it."""
+        ...
+
+    def changes(self, since: int) -> Sequence[Word]:
+        """What people said after sequence number `since`, in order; empty when there is nothing new."""
+        ...

@@ -1,0 +1,33 @@
+"""`guardian dlq redrive`: dead letters go back to the topic they came from, as they came."""
+
+from collections.abc import Callable, Iterable, Sequence
+
+from guardian.bus.port import Producer
+from guardian.store.monitor_dead_letters import DeadLetters
+from guardian.stream.port import Clock
+
+
+def redrive(
+    letters: DeadLetters,
+    ids: Iterable[str],
+    producer: Producer,
+    *,
+    unseal: Callable[[bytes], bytes],
+    clock: Clock,
+) -> tuple[Sequence[str], Sequence[str]]:
+    """Send them again, at least once; returns the ids that were sent and those that are not kept (any more).
+
+    Key, headers and value are byte-identical to what came. Raises BusError or, where the seal cannot be
+    opened, StoreError; what was sent until then stays marked as sent.
+    """
+    wanted = list(dict.fromkeys(ids))
+    kept = letters.get(wanted)
+    sent: list[str] = []
+    for letter_id in wanted:
+        letter = kept.get(letter_id)
+        if letter is None:
+            continue
+        producer.send(letter.topic, unseal(letter.sealed), key=letter.key, headers=letter.headers)
+        letters.redriven(letter_id, now=clock())
+        sent.append(letter_id)
+    return sent, [letter_id for letter_id in wanted if letter_id not in kept]

@@ -1,0 +1,117 @@
+"""Getting a batch through although a record in it crashes a room, or kills the process."""
+
+import threading
+from collections.abc import Mapping
+
+from guardian.bus.port import Consumer, Place, Record
+from guardian.errors import BusError, StoreError
+from guardian.pipeline.batch import Judgement
+from guardian.store.monitor import MonitorStore
+from guardian.stream.commit import Committer
+from guardian.stream.poison import MAX_ATTEMPTS, halves, poisoned
+from guardian.stream.port import Clock
+from guardian.telemetry import logger
+
+_log = logger("stream")
+
+
+class Settler:
+    """Bisects a batch that crashes down to the record, whose attempts are counted in the store: three over all
+    restarts, then it is dead-lettered.
+
+    A crash that ends the process leaves no exception behind. But it leaves a partition that is claimed again
+    and again with nothing committed in between; such a one is judged record by record, each attempt noted
+    before it is made, for the next `cautious_for` records.
+    """
+
+    def __init__(
+        self, *, committer: Committer, store: MonitorStore, clock: Clock, retry_s: float, cautious_for: int
+    ) -> None:
+        self._committer = committer
+        self._store = store
+        self._clock = clock
+        self._retry_s = retry_s
+        self._cautious_for = cautious_for
+        self._cautious: dict[Place, int] = {}
+
+    def assigned(self, claims: Mapping[tuple[str, int], int]) -> None:
+        """Places were claimed; the numbers say how often since something was committed there."""
+        for place, count in claims.items():
+            self._cautious.pop(Place(*place), None)
+            if count >= MAX_ATTEMPTS:
+                _log.warning("claimed repeatedly without progress", topic=place[0], partition=place[1])
+                self._cautious[Place(*place)] = self._cautious_for
+
+    def settle(self, records: list[Record], consumer: Consumer, stop: threading.Event) -> None:
+        """Every record ends up judged, dead-lettered or, when `stop` was set, uncommitted.
+
+        Raises StoreError (also StaleMember) and FuseBlown as they come: they are not the records' fault.
+        """
+        if any(record.place in self._cautious for record in records):
+            for record in records:
+                self._settle_cautiously(record, consumer, stop)
+            return
+        try:
+            self._committer.judge(records, consumer)
+        except (StoreError, BusError):
+            raise
+        except Exception as error:  # a room crashed: find the record, and let the others through
+            if len(records) > 1:
+                for half in halves(records):
+                    self.settle(half, consumer, stop)
+            else:
+                self._poison(records[0], error, consumer, stop)
+
+    def _settle_cautiously(self, record: Record, consumer: Consumer, stop: threading.Event) -> None:
+        left = self._cautious.get(record.place, 0)
+        if left <= 0:
+            self._cautious.pop(record.place, None)
+            return self.settle([record], consumer, stop)
+        self._cautious[record.place] = left - 1
+        attempt = self._store.mark_attempt(record.place, record.offset)
+        if attempt > MAX_ATTEMPTS:
+            return self._give_up(record, "the process ended each time", consumer)
+        try:
+            return self._committer.judge([record], consumer)
+        except (StoreError, BusError):
+            raise
+        except Exception as error:
+            return self._poison(record, error, consumer, stop, attempt=attempt)
+
+    def _poison(
+        self,
+        record: Record,
+        error: Exception,
+        consumer: Consumer,
+        stop: threading.Event,
+        *,
+        attempt: int | None = None,
+    ) -> None:
+        """Try again until the count is full, then dead-letter it. A stop keeps the count for the next start."""
+        while True:
+            if attempt is None:
+                attempt = self._store.mark_attempt(record.place, record.offset)
+            where = {"topic": record.topic, "partition": record.partition, "offset": record.offset}
+            _log.error("a record crashes the pipeline", **where, attempt=attempt, exc_info=error)
+            if attempt >= MAX_ATTEMPTS:
+                return self._give_up(record, type(error).__name__, consumer)
+            if stop.wait(self._retry_s):
+                raise StoreError(
+                    "stopped before a crashing record was settled; the next start reads it again"
+                )
+            try:
+                return self._committer.judge([record], consumer)
+            except (StoreError, BusError):
+                raise
+            except Exception as again:
+                error, attempt = again, None
+
+    def _give_up(self, record: Record, why: str, consumer: Consumer) -> None:
+        letter = poisoned(record, why, self._committer.decoded(record), self._clock())
+        try:
+            self._committer.commit([record], [], [letter], consumer)
+        except (StoreError, BusError):
+            raise
+        except Exception:  # even the finding about it cannot be made: the letter must not be lost
+            _log.exception("no finding could be made of a poisoned record")
+            self._committer.commit([record], [], [letter], consumer, judgement=Judgement(dead_letters=(letter,)))

@@ -1,0 +1,138 @@
+"""The loop: poll → decode → load → judge → one transaction → tell the broker."""
+
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from guardian.bus.port import Consumer, Place, Record
+from guardian.errors import BusError, StaleMember, StoreError
+from guardian.store.monitor import MonitorStore
+from guardian.stream.commit import Committer
+from guardian.stream.port import Clock
+from guardian.stream.settle import Settler
+from guardian.telemetry import Metrics, logger
+
+_log = logger("stream")
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerOptions:
+    """How much at a time, how patient. `max_outbox_depth` None never pauses."""
+
+    max_records: int = 500
+    poll_timeout_s: float = 0.25
+    backoff_s: float = 0.5
+    max_backoff_s: float = 10
+    max_outbox_depth: int | None = 10_000
+
+
+class Worker:
+    """One consumer and its store. `committer` judges and stores; the loop decides when, and what to do about
+    trouble: a store or broker that is away is waited for, an eviction discards the batch."""
+
+    def __init__(
+        self,
+        *,
+        consumer: Consumer,
+        store: MonitorStore,
+        committer: Committer,
+        clock: Clock,
+        metrics: Metrics,
+        options: WorkerOptions | None = None,
+    ) -> None:
+        self._consumer = consumer
+        self._store = store
+        self._clock = clock
+        self._metrics = metrics
+        self._options = options or WorkerOptions()
+        self._settler = Settler(
+            committer=committer,
+            store=store,
+            clock=clock,
+            retry_s=self._options.backoff_s,
+            cautious_for=self._options.max_records,
+        )
+        self._paused = False
+
+    def run(self, stop: threading.Event) -> None:
+        """Until `stop` is set or a bounded source ends. The batch at hand is finished first.
+
+        Broker and store may be away: the loop waits for them. Raises FuseBlown, after committing what is
+        safe, and whatever is wrong with a bounded source. The consumer is closed on the way out.
+        """
+        failures = 0
+        try:
+            started = False
+            while not stop.is_set():
+                try:
+                    if not started:
+                        self._consumer.start(self._claim)
+                        started = True
+                    records = self._poll(stop)
+                    failures = 0
+                except (BusError, StoreError) as error:
+                    if self._consumer.exhausted():
+                        raise
+                    failures += 1
+                    started = started and not isinstance(error, BusError)
+                    self._wait(stop, failures, "source or store away", error)
+                    continue
+                if records:
+                    started = self._handle(records, stop)
+                elif self._consumer.exhausted():
+                    return
+        finally:
+            self._consumer.close()
+
+    def _poll(self, stop: threading.Event) -> list[Record]:
+        self._relieve()
+        records = self._consumer.poll(
+            timeout_s=self._options.poll_timeout_s, max_records=self._options.max_records
+        )
+        if self._paused and not records:
+            stop.wait(min(0.05, self._options.poll_timeout_s))
+        return records
+
+    def _relieve(self) -> None:
+        """Pause while the outbox is deeper than it may be; go on when half of that has left."""
+        depth = self._store.outbox.depth()
+        self._metrics.set("guardian_outbox_depth", depth)
+        limit = self._options.max_outbox_depth
+        if limit is None:
+            return
+        if not self._paused and depth > limit:
+            _log.warning("paused: control does not take findings", depth=depth, limit=limit)
+            self._consumer.pause()
+            self._paused = True
+        elif self._paused and depth <= limit // 2:
+            _log.info("resumed", depth=depth)
+            self._consumer.resume()
+            self._paused = False
+
+    def _claim(self, places: Sequence[Place]) -> Mapping[Place, int]:
+        owned = self._store.claim(places, self._consumer.member(), now=self._clock())
+        self._settler.assigned(owned.claims)
+        _log.info("assigned", places=[f"{place[0]}[{place[1]}]" for place in places])
+        return {Place(*place): offset for place, offset in owned.positions.items()}
+
+    def _handle(self, records: list[Record], stop: threading.Event) -> bool:
+        """Settle a batch, waiting for a store that is away. False: the consumer has to be started anew."""
+        failures = 0
+        while True:
+            try:
+                self._settler.settle(records, self._consumer, stop)
+                return True
+            except StaleMember as error:
+                _log.warning("evicted; the batch is discarded", error=str(error))
+                self._consumer.close()
+                return False
+            except StoreError as error:
+                failures += 1
+                self._wait(stop, failures, "store away", error)
+                if stop.is_set():
+                    return True  # not committed, so it is read again after the restart
+
+    def _wait(self, stop: threading.Event, failures: int, what: str, error: Exception) -> None:
+        pause = min(self._options.max_backoff_s, self._options.backoff_s * 2 ** min(failures - 1, 10))
+        _log.warning(what, error=str(error), retry_in_s=pause)
+        stop.wait(pause)

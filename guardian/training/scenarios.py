@@ -1,0 +1,166 @@
+"""Hand-written work in the shape of production: purposes (prose or slug), honest calls, and calls that leave them.
+
+Public sets hold consumer assistants with every value named in the request; operators declare slugs and their agents
+look things up on the way. One line of notation is one kind of work:
+
+    domain: purpose / purpose :: honest call | honest call :: drifting call | drifting call
+
+`{slots}` are filled alike over a session, and tools are named in a style drawn per session (contracts.read,
+read_contract, ContractRead), so that neither values nor names can be learnt by heart. Nothing here was taken from, or
+written against, an evaluation set.
+"""
+
+import random
+import re
+import string
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from guardian.evaluation.sessions import LabelledAction, LabelledSession
+from guardian.training import scenario_field, scenario_office
+
+_FIRST = "Amara Bjorn Chen Dalia Emeka Farah Goran Hana Ivo Jun Kavya Lars Mina Noor Oskar Priya Quinn Rosa Sven Tara Uma Viktor Wen Yara Zoe Marta Pavel Ines".split()
+_LAST = "Okafor Lindqvist Wei Haddad Novak Silva Tanaka Moreau Iyer Kowalski Brandt Osei Petrov Reyes Sato Dubois Khan Larsen Mensah Rossi Weber Nakamura Costa".split()
+_STEMS = "Nor Vel Quanta Blue Halo Terra Lumen Orbit Cedar Apex Delta Miro Sol Kite Fjord Argo Pine Nova Zen Kelvin".split()
+_TAILS = "works tech ware Labs Foods Logistics Systems Partners Energy Health Industries & Sons GmbH Retail".split()
+_CITIES = "Lagos Oslo Porto Leeds Austin Osaka Lyon Gdansk Quito Pune Tampere Malmo Cork Graz Perth Busan".split()
+_PRODUCTS = "toner laptops sensors valves jackets coffee chairs batteries routers cement vaccines bicycles pumps headsets".split()
+_JOBS = ["data engineer", "nurse", "site manager", "accountant", "welder", "product designer", "paralegal", "driver"]
+_MONTHS = "January February March April May June July August September October November December".split()
+_SYNONYMS: Mapping[str, tuple[str, ...]] = {
+    "get": ("get", "read", "fetch", "retrieve", "view"),
+    "read": ("read", "get", "open", "fetch"),
+    "list": ("list", "get_all", "query", "list"),
+    "search": ("search", "find", "query", "lookup"),
+    "find": ("find", "search", "lookup"),
+    "create": ("create", "add", "new", "create"),
+    "update": ("update", "edit", "modify", "set"),
+    "delete": ("delete", "remove", "delete", "purge"),
+    "send": ("send", "send", "dispatch"),
+    "export": ("export", "bulk_export", "download_all", "dump"),
+}
+_CALL = re.compile(r"^(\w+)\.(\w+)\((.*)\)$", re.S)
+_SLOT = re.compile(r"\{(\w+)\}")
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """One line of notation."""
+
+    domain: str
+    purposes: tuple[str, ...]
+    honest: tuple[str, ...]
+    drift: tuple[str, ...]
+
+
+def parse(text: str) -> list[Work]:
+    """The kinds of work in `text`; a line that is not notation is a ValueError that quotes it."""
+    out = []
+    for line in text.strip().splitlines():
+        fields = line.split(" :: ")
+        if len(fields) != 3 or ": " not in fields[0]:
+            raise ValueError(f"not a line of scenario notation: {line[:80]!r}")
+        domain, purposes = fields[0].split(": ", 1)
+        calls = [tuple(re.split(r"(?<=\)) \| (?=\w+\.\w+\()", field)) for field in fields[1:]]
+        out.append(Work(domain, tuple(purposes.split(" / ")), calls[0], calls[1]))
+    return out
+
+
+def all_work() -> list[Work]:
+    """Every kind of work that is shipped with the recipe."""
+    return parse(scenario_office.WORK) + parse(scenario_field.WORK)
+
+
+def scenario_sessions(*, seed: int, repeats: int = 8) -> list[LabelledSession]:
+    """`repeats` sessions of each kind of work, with zero to three drifting calls spliced in anywhere."""
+    rnd = random.Random(seed)
+    anywhere = tuple(re.split(r"(?<=\)) \| (?=\w+\.\w+\()", scenario_field.ANYWHERE.strip()))
+    works = all_work()
+    return [_session(work, anywhere, f"{index}/{turn}", rnd) for index, work in enumerate(works) for turn in range(repeats)]
+
+
+def _session(work: Work, anywhere: tuple[str, ...], name: str, rnd: random.Random) -> LabelledSession:
+    slots, style = _slots(rnd), _style(rnd)
+    template = rnd.choice(work.purposes)
+    purpose = _fill(template, slots)
+    if rnd.random() < 0.4:
+        source = purpose if rnd.random() < 0.4 else _SLOT.sub("", template)
+        kept = [w for w in re.findall(r"[a-z0-9]+", source.lower()) if w not in {"the", "a", "an", "and", "that", "they"}]
+        purpose = rnd.choice("__-").join(kept[:10])
+    count = rnd.randint(max(1, len(work.honest) - 3), len(work.honest))
+    chosen = sorted(rnd.sample(range(len(work.honest)), count))
+    actions = [_action(work.honest[i], slots, style, drift=False) for i in chosen]
+    for _ in range(rnd.choice((0, 1, 1, 2, 3))):
+        call = rnd.choice(work.drift) if rnd.random() < 0.72 else rnd.choice(anywhere)
+        actions.insert(rnd.randint(0, len(actions)), _action(call, slots, style, drift=True))
+    return LabelledSession("scenarios", f"{work.domain}/{name}", work.domain, purpose, tuple(actions), {})
+
+
+def _action(call: str, slots: Mapping[str, str], style: Callable[[str, str], str], *, drift: bool) -> LabelledAction:
+    match = _CALL.match(call.strip())
+    if match is None:
+        raise ValueError(f"not a call: {call!r}")
+    noun, verb, body = match.groups()
+    parts = [part.split("=", 1) for part in re.split(r", (?=\w+=)", body)] if body else []
+    arguments: dict[str, object] = {key: _fill(value, slots) for key, value in parts}
+    return LabelledAction(style(noun, verb), arguments, "drift" if drift else "benign")
+
+
+def _fill(template: str, slots: Mapping[str, str]) -> str:
+    return _SLOT.sub(lambda match: slots[match.group(1)], template)
+
+
+def _slots(rnd: random.Random) -> dict[str, str]:
+    def person() -> str:
+        return f"{rnd.choice(_FIRST)} {rnd.choice(_LAST)}"
+
+    def mail(name: str) -> str:
+        host = f"{rnd.choice(_STEMS)}{rnd.choice(_TAILS[:3])}".lower()
+        return f"{name.lower().replace(' ', rnd.choice('._'))}@{host}.{rnd.choice(('com', 'org', 'io', 'net', 'example'))}"
+
+    def code() -> str:
+        return rnd.choice(("{}{}", "{}-{}", "#{}{}")).format(rnd.choice(string.ascii_uppercase), rnd.randint(100, 99999))
+
+    out: dict[str, str] = {}
+    for suffix in ("", "2"):
+        out[f"company{suffix}"] = f"{rnd.choice(_STEMS)}{rnd.choice(('', ' ', '-'))}{rnd.choice(_TAILS)}"
+        out[f"person{suffix}"] = person()
+        out[f"city{suffix}"] = rnd.choice(_CITIES)
+        out[f"product{suffix}"] = rnd.choice(_PRODUCTS)
+        out[f"project{suffix}"] = f"{rnd.choice(_STEMS).lower()}{rnd.choice(('', '-api', '-web', '_etl'))}"
+        out[f"file{suffix}"] = f"{rnd.choice(_STEMS).lower()}_{rnd.choice(('terms', 'notes', 'q3', 'list', 'letter'))}.{rnd.choice(('pdf', 'txt', 'docx'))}"
+        out[f"host{suffix}"] = f"{rnd.choice(('api', 'web', 'db', 'queue'))}-{rnd.choice(_STEMS).lower()}-{rnd.randint(1, 9)}"
+        out[f"channel{suffix}"] = rnd.choice(("ops", "sales", "random", "legal", "design", "releases", "support"))
+        out[f"amount{suffix}"] = str(rnd.choice((rnd.randint(10, 900), rnd.randint(1, 90) * 100)))
+        out[f"street{suffix}"] = f"{rnd.randint(1, 240)} {rnd.choice(_LAST)} Street"
+        out[f"id{suffix}"] = code()
+    out["repo"], out["repo2"] = f"{out['project']}/core", f"{out['project2']}/infra"
+    out["mail"], out["outmail"] = mail(out["person"]), mail(person())
+    out["job"], out["month"] = rnd.choice(_JOBS), rnd.choice(_MONTHS)
+    out["date"] = f"2026-{rnd.randint(1, 12):02d}-{rnd.randint(1, 28):02d}"
+    out["count"], out["phone"] = str(rnd.randint(2, 60)), f"+{rnd.randint(10**9, 10**10)}"
+    out["iban"] = f"{rnd.choice(('DE', 'FR', 'GB', 'NL'))}{rnd.randint(10**17, 10**18)}"
+    out["url"] = f"https://{rnd.choice(_STEMS).lower()}{rnd.randint(1, 99)}.{rnd.choice(('io', 'com', 'net'))}/{rnd.choice(('in', 'u', 'drop', 'x'))}"
+    return out
+
+
+def _style(rnd: random.Random) -> Callable[[str, str], str]:
+    kind, plural, salt = rnd.randint(0, 4), rnd.random() < 0.5, rnd.random()
+
+    def name(noun: str, verb: str) -> str:
+        options = _SYNONYMS.get(verb, (verb,))
+        verb = options[int(salt * len(options))]
+        if plural and kind < 2 and not noun.endswith("s") and noun not in {"crm", "hr", "mail", "http"}:
+            noun += "s"
+        camel = [part.title().replace("_", "") for part in (verb, noun)]
+        match kind:
+            case 0 | 1:
+                return f"{noun}.{verb}"
+            case 2:
+                return f"{verb}_{noun}"
+            case 3:
+                return f"{camel[1]}{camel[0]}"
+            case _:
+                return f"{noun}_{verb}" if salt < 0.5 else f"{camel[0]}{camel[1]}"
+
+    return name

@@ -1,0 +1,38 @@
+"""What every body of the control API has in common."""
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+Mode = Literal["shadow", "enforce"]
+SessionStatus = Literal["active", "flagged", "revoked"]
+
+Why = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=1000, pattern=r"^[^\x00]*$")]
+"""A person's reason: required, because a decision without one cannot be reviewed."""
+
+Cursor = Annotated[str, StringConstraints(max_length=64)]
+
+
+class Body(BaseModel):
+    """Answers: frozen; a client may meet fields it does not know yet."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class Ask(BaseModel):
+    """Requests: an unknown field is a mistake, and is refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Problem(BaseModel):
+    """Problem details (RFC 9457), `application/problem+json`. `code` is stable, for programs."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    type: str = "about:blank"
+    title: str
+    status: int
+    code: str
+    detail: str = ""
+    correlation_id: str = Field(default="")

@@ -1,0 +1,211 @@
+"""The control API's client: what the monitor and the command line speak through. Synchronous."""
+
+from collections.abc import Callable, Mapping
+from typing import Any, Literal, Self, TypeVar
+from urllib.parse import quote
+
+import httpx
+from pydantic import BaseModel, ValidationError
+
+from guardian.domain.finding import Finding
+from guardian.errors import ControlError
+from guardian.wire.base import Mode, Problem, SessionStatus
+from guardian.wire.findings import FindingOutcome, FindingPage, FindingView, VerdictRequest
+from guardian.wire.revocations import RevocationList
+from guardian.wire.sessions import (
+    ActRequest,
+    ActResult,
+    ChangeList,
+    ModeRequest,
+    ModeView,
+    ProtectionRequest,
+    SessionDetail,
+    SessionPage,
+    WhoAmI,
+)
+
+Answer = TypeVar("Answer", bound=BaseModel)
+
+
+class ControlClient:
+    """One method per route. Raises ControlError with the HTTP status, or 0 when control cannot be reached.
+
+    `token` is called before every request, so a renewed token is picked up. `transport` replaces the network.
+    """
+
+    def __init__(
+        self,
+        base_url: str,
+        token: Callable[[], str],
+        *,
+        timeout_s: float = 10.0,
+        connect_timeout_s: float = 3.0,
+        verify: bool | str = True,
+        transport: httpx.BaseTransport | None = None,
+    ) -> None:
+        self._token = token
+        self._timeout_s = timeout_s
+        self._http = httpx.Client(
+            base_url=base_url,
+            timeout=httpx.Timeout(timeout_s, connect=connect_timeout_s),
+            verify=verify,
+            transport=transport,
+            follow_redirects=False,  # a token must not follow somebody else's redirect
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self._http.close()
+
+    def submit(self, finding: Finding) -> FindingOutcome:
+        """Idempotent: the same finding gets the same answer, however often it is sent."""
+        return self._ask(FindingOutcome, "POST", "/v1/findings", content=finding.model_dump_json())
+
+    def findings(
+        self,
+        *,
+        tenant_id: str | None = None,
+        session_id: str | None = None,
+        kind: str | None = None,
+        effect: str | None = None,
+        limit: int = 50,
+        cursor: str | None = None,
+    ) -> FindingPage:
+        query = {"tenant_id": tenant_id, "session_id": session_id, "kind": kind, "effect": effect}
+        return self._ask(FindingPage, "GET", "/v1/findings", query={**query, "limit": limit, "cursor": cursor})
+
+    def finding(self, finding_id: str) -> FindingView:
+        return self._ask(FindingView, "GET", f"/v1/findings/{_segment(finding_id)}")
+
+    def judge(
+        self, finding_id: str, verdict: Literal["false_positive", "confirmed"], *, reason: str
+    ) -> FindingView:
+        body = VerdictRequest(verdict=verdict, reason=reason)
+        path = f"/v1/findings/{_segment(finding_id)}/verdict"
+        return self._ask(FindingView, "POST", path, content=body.model_dump_json())
+
+    def dismiss(self, finding_id: str, *, reason: str) -> FindingView:
+        """Call a finding a false positive: the session's evidence starts afresh."""
+        return self.judge(finding_id, "false_positive", reason=reason)
+
+    def sessions(
+        self,
+        *,
+        tenant_id: str | None = None,
+        status: SessionStatus | None = None,
+        limit: int = 50,
+        cursor: str | None = None,
+    ) -> SessionPage:
+        query = {"tenant_id": tenant_id, "status": status, "limit": limit, "cursor": cursor}
+        return self._ask(SessionPage, "GET", "/v1/sessions", query=query)
+
+    def session(self, tenant_id: str, session_id: str) -> SessionDetail:
+        return self._ask(SessionDetail, "GET", _session(tenant_id, session_id))
+
+    def revoke(
+        self, tenant_id: str, session_id: str, *, reason: str, idempotency_key: str | None = None
+    ) -> ActResult:
+        return self._act("revoke", tenant_id, session_id, reason, idempotency_key)
+
+    def reinstate(
+        self, tenant_id: str, session_id: str, *, reason: str, idempotency_key: str | None = None
+    ) -> ActResult:
+        return self._act("reinstate", tenant_id, session_id, reason, idempotency_key)
+
+    def protect(self, tenant_id: str, session_id: str, *, protected: bool, reason: str) -> ActResult:
+        body = ProtectionRequest(protected=protected, reason=reason)
+        path = f"{_session(tenant_id, session_id)}/protection"
+        return self._ask(ActResult, "PUT", path, content=body.model_dump_json())
+
+    def revocations(
+        self, *, tenant_id: str | None = None, since: str | None = None, wait_s: int = 0
+    ) -> RevocationList:
+        """The list, or with `since` what changed; `wait_s` lets control hold the answer until something does."""
+        query = {"tenant_id": tenant_id, "since": since, "wait": wait_s or None}
+        return self._ask(RevocationList, "GET", "/v1/revocations", query=query, extra_s=wait_s)
+
+    def changes(self, since: int, *, limit: int = 500) -> ChangeList:
+        """What people said after entry `since` of the feed."""
+        return self._ask(ChangeList, "GET", "/v1/session-changes", query={"since": since, "limit": limit})
+
+    def mode(self, tenant_id: str) -> ModeView:
+        return self._ask(ModeView, "GET", f"/v1/modes/{_segment(tenant_id)}")
+
+    def set_mode(self, tenant_id: str, mode: Mode, *, reason: str) -> ModeView:
+        body = ModeRequest(mode=mode, reason=reason)
+        return self._ask(ModeView, "PUT", f"/v1/modes/{_segment(tenant_id)}", content=body.model_dump_json())
+
+    def whoami(self) -> WhoAmI:
+        return self._ask(WhoAmI, "GET", "/v1/whoami")
+
+    def ready(self) -> bool:
+        """Whether control answers and can do its work; never raises."""
+        try:
+            return self._http.get("/readyz").status_code == httpx.codes.OK
+        except httpx.HTTPError:
+            return False
+
+    def _act(self, verb: str, tenant_id: str, session_id: str, reason: str, key: str | None) -> ActResult:
+        return self._ask(
+            ActResult,
+            "POST",
+            f"{_session(tenant_id, session_id)}/{verb}",
+            content=ActRequest(reason=reason).model_dump_json(),
+            headers={"Idempotency-Key": key} if key else {},
+        )
+
+    def _ask(
+        self,
+        answer: type[Answer],
+        method: str,
+        path: str,
+        *,
+        query: Mapping[str, Any] | None = None,
+        content: str | None = None,
+        headers: Mapping[str, str] | None = None,
+        extra_s: float = 0,
+    ) -> Answer:
+        sent = {"Authorization": f"Bearer {self._token()}", "Accept": "application/json", **(headers or {})}
+        if content is not None:
+            sent["Content-Type"] = "application/json"
+        params = {name: value for name, value in (query or {}).items() if value is not None}
+        timeout = httpx.Timeout(self._timeout_s + extra_s, connect=self._http.timeout.connect)
+        try:
+            got = self._http.request(method, path, params=params, content=content, headers=sent, timeout=timeout)
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            raise ControlError(
+                f"control at {self._http.base_url} cannot be reached ({type(error).__name__}: {error}); "
+                "is `guardian serve` running there?"
+            ) from error
+        if got.status_code != httpx.codes.OK:
+            raise ControlError(_refusal(got), status=got.status_code)
+        try:
+            return answer.model_validate_json(got.content)
+        except ValidationError as error:
+            raise ControlError(
+                f"control answered {method} {path} with something else than {answer.__name__}; "
+                "do both ends run the same version?",
+                status=got.status_code,
+            ) from error
+
+
+def _refusal(got: httpx.Response) -> str:
+    try:
+        problem = Problem.model_validate_json(got.content)
+    except ValidationError:
+        return f"control answered {got.status_code} without problem details; is it a proxy that answers?"
+    return f"{problem.title}: {problem.detail}" if problem.detail else problem.title
+
+
+def _segment(name: str) -> str:
+    """One path segment; dots are spelt out where they would mean a parent folder."""
+    return name.replace(".", "%2E") if name in (".", "..") else quote(name, safe="")
+
+
+def _session(tenant_id: str, session_id: str) -> str:
+    return f"/v1/sessions/{_segment(tenant_id)}/{_segment(session_id)}"

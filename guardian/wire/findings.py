@@ -1,0 +1,68 @@
+"""Findings on the wire. The request body of `POST /v1/findings` is the domain's Finding itself."""
+
+from typing import Literal
+
+from pydantic import AwareDatetime
+
+from guardian.domain.event import Identifier
+from guardian.domain.finding import Effect, Finding
+from guardian.domain.revocation import Revision
+from guardian.wire.base import Ask, Body, Cursor, Mode, Why
+
+
+class FindingOutcome(Body):
+    """What policy made of a finding.
+
+    `effect` is what was applied, `wanted` what was asked for. `would_revoke` says that only the mode stood in
+    the way. `policy_ids` decided, `note` says so in a sentence; `revision` is the ledger entry, if one was made.
+    """
+
+    finding_id: Identifier
+    tenant_id: Identifier
+    session_id: Identifier
+    wanted: Effect
+    effect: Effect
+    would_revoke: bool = False
+    note: str = ""
+    policy_ids: tuple[str, ...] = ()
+    policy_errors: tuple[str, ...] = ()
+    policy_version: str = ""
+    mode: Mode
+    revision: Revision | None = None
+    at: AwareDatetime
+
+
+class Verdict(Body):
+    """What a person made of a finding."""
+
+    verdict: Literal["false_positive", "confirmed"]
+    reason: str
+    actor: str
+    at: AwareDatetime
+
+
+class VerdictRequest(Ask):
+    verdict: Literal["false_positive", "confirmed"]
+    reason: Why
+
+
+class FindingView(Body):
+    """A finding, what policy made of it, and what people made of that."""
+
+    finding: Finding
+    outcome: FindingOutcome
+    verdict: Verdict | None = None
+
+
+class FindingPage(Body):
+    """Newest first. `next` continues the list; absent at its end."""
+
+    items: tuple[FindingView, ...]
+    next: Cursor | None = None
+
+
+class AlertPayload(Body):
+    """What waits in the alert outbox: a finding, and what guardian was allowed to do about it."""
+
+    finding: Finding
+    outcome: FindingOutcome

@@ -1,0 +1,35 @@
+"""Who is asking, as a verified token says."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal, get_args
+
+Role = Literal["monitor", "gateway", "analyst", "responder", "approver", "admin", "auditor", "metrics"]
+ROLES: tuple[Role, ...] = get_args(Role)
+
+EVERY_TENANT = "*"
+"""In a token's list of tenants: all of them, also those to come. No tenant can be called this."""
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """One authenticated caller. `tenants` is its whole reach; policy can only narrow it further."""
+
+    id: str
+    role: Role
+    tenants: frozenset[str]
+    jti: str
+    expires_at: datetime
+
+    @property
+    def every_tenant(self) -> bool:
+        return EVERY_TENANT in self.tenants
+
+    @property
+    def scope(self) -> frozenset[str] | None:
+        """The tenants to filter by; None means no filter."""
+        return None if self.every_tenant else self.tenants
+
+    def reaches(self, tenant_id: str) -> bool:
+        """Whether anything of this tenant exists for this caller."""
+        return self.every_tenant or tenant_id in self.tenants

@@ -1,0 +1,36 @@
+"""The revocation list on the wire: what gateways poll."""
+
+from typing import Literal
+
+from pydantic import AwareDatetime
+
+from guardian.domain.event import Identifier
+from guardian.wire.base import Body
+
+
+class RevocationEntry(Body):
+    """One subject. `revision` is "EPOCH.N". Gateways get the reason's code, not its words."""
+
+    revision: str
+    tenant_id: Identifier
+    subject_type: str
+    subject_id: Identifier
+    status: Literal["revoked", "reinstated", "lapsed"]
+    reason_code: str
+    at: AwareDatetime
+    expires_at: AwareDatetime
+
+
+class RevocationList(Body):
+    """The list as one caller may see it.
+
+    `full` True: `entries` is every live revocation, and replaces what the client holds. `full` False: `entries`
+    are the changes after `since`, in order, to be applied to it. `revision` is "EPOCH.N" of the newest entry in
+    the caller's reach; a higher epoch replaces a lower one whatever the N. `issued_at` is when the list last
+    changed, so that equal content has equal bytes; how fresh an answer is says the `Date` header.
+    """
+
+    revision: str
+    issued_at: AwareDatetime
+    full: bool
+    entries: tuple[RevocationEntry, ...]

@@ -1,0 +1,100 @@
+"""Sessions as control knows them, and what people may do to one."""
+
+from pydantic import AwareDatetime
+
+from guardian.domain.event import Identifier
+from guardian.domain.revocation import LedgerEntry, Revision
+from guardian.domain.session import HumanWord
+from guardian.wire.base import Ask, Body, Cursor, Mode, SessionStatus, Why
+from guardian.wire.findings import FindingView
+
+
+class SessionView(Body):
+    """One session. `protected` sessions are never revoked automatically."""
+
+    tenant_id: Identifier
+    session_id: Identifier
+    status: SessionStatus
+    protected: bool = False
+    delegator_id: str | None = None
+    agent_id: str | None = None
+    task_id: str | None = None
+    purpose: str = ""
+    expires_at: AwareDatetime | None = None
+    findings: int = 0
+    last_word: HumanWord | None = None
+    last_word_at: AwareDatetime | None = None
+    first_seen: AwareDatetime
+    last_seen: AwareDatetime
+
+
+class SessionPage(Body):
+    items: tuple[SessionView, ...]
+    next: Cursor | None = None
+
+
+class SessionDetail(Body):
+    """A session with its evidence: the newest findings first, the ledger entries in their order."""
+
+    session: SessionView
+    findings: tuple[FindingView, ...] = ()
+    ledger: tuple[LedgerEntry, ...] = ()
+
+
+class ActRequest(Ask):
+    """The body of revoke and reinstate."""
+
+    reason: Why
+
+
+class ProtectionRequest(Ask):
+    protected: bool
+    reason: Why
+
+
+class ActResult(Body):
+    """What the act did. `changed` False: it was so already, and `revision` is the entry that made it so."""
+
+    session: SessionView
+    changed: bool
+    revision: Revision | None = None
+
+
+class SessionChange(Body):
+    """One entry of the feed that the monitor tails."""
+
+    seq: int
+    tenant_id: Identifier
+    session_id: Identifier
+    word: HumanWord
+    at: AwareDatetime
+
+
+class ChangeList(Body):
+    """Changes after `since`, in order. Ask again from `next`; `more` says that there is more already."""
+
+    items: tuple[SessionChange, ...]
+    next: int
+    more: bool = False
+
+
+class ModeView(Body):
+    """A tenant's mode; `set_by` is empty while the configured default holds."""
+
+    tenant_id: Identifier
+    mode: Mode
+    set_by: str = ""
+    reason: str = ""
+    at: AwareDatetime | None = None
+
+
+class ModeRequest(Ask):
+    mode: Mode
+    reason: Why
+
+
+class WhoAmI(Body):
+    id: str
+    role: str
+    tenants: tuple[str, ...]
+    expires_at: AwareDatetime

@@ -1,0 +1,284 @@
+"""From the outbox to people: none lost, none shown twice."""
+
+import threading
+from datetime import timedelta
+
+import pytest
+
+from guardian.alerting.broadcast import Broadcast
+from guardian.alerting.log import LogOptions
+from guardian.alerting.memory import MemoryAlertOutbox
+from guardian.alerting.outbox import AlertWorker
+from guardian.alerting.port import RetryLater
+from guardian.errors import AlertError
+from guardian.telemetry import Metrics
+
+
+@pytest.fixture
+def outbox() -> MemoryAlertOutbox:
+    return MemoryAlertOutbox()
+
+
+@pytest.fixture
+def metrics() -> Metrics:
+    return Metrics()
+
+
+@pytest.fixture
+def worker(outbox, channel, metrics, time) -> AlertWorker:
+    return AlertWorker(outbox, channel, metrics=metrics, now=time.now, jitter=lambda: 0.5, first_wait_s=5)
+
+
+def put(outbox, alert, time) -> str:
+    outbox.put(alert.finding.id, alert.model_dump_json(), time.now())
+    return alert.finding.id
+
+
+def test_a_waiting_alert_is_sent_once_and_its_reference_kept(outbox, worker, slack, make_alert, time) -> None:
+    row = put(outbox, make_alert(), time)
+    assert worker.step() is True
+    assert worker.step() is False
+    assert outbox.kept(row).status == "sent"
+    assert outbox.kept(row).reference == f"C0SECURITY:{slack.messages[0]['ts']}"
+
+
+def test_the_first_try_asks_slack_for_no_history(outbox, worker, slack, make_alert, time) -> None:
+    put(outbox, make_alert(), time)
+    worker.step()
+    assert slack.calls == ["chat.postMessage"]
+
+
+@pytest.mark.parametrize("trouble", ["drop_after", "garbage_after", "slow_after"])
+def test_a_lost_answer_leads_to_no_second_post(outbox, worker, slack, make_alert, time, trouble: str) -> None:
+    slack.troubles.append(trouble)
+    row = put(outbox, make_alert(), time)
+    worker.step()
+    time.seconds += 60
+    worker.step()
+    assert outbox.kept(row).status == "sent"
+    assert len(slack.messages) == 1
+
+
+@pytest.mark.parametrize("trouble", ["500", "drop", "429:600"])
+def test_a_post_that_did_not_arrive_is_made_good(outbox, worker, slack, make_alert, time, trouble: str) -> None:
+    slack.troubles.append(trouble)
+    row = put(outbox, make_alert(), time)
+    worker.step()
+    assert outbox.kept(row).status == "waiting"
+    time.seconds += 601
+    worker.step()
+    assert outbox.kept(row).status == "sent"
+    assert len(slack.messages) == 1
+
+
+def test_a_crash_between_sending_and_noting_shows_nobody_the_alert_twice(
+    outbox, channel, metrics, slack, make_alert, time
+) -> None:
+    alert = make_alert()
+    row = put(outbox, alert, time)
+    outbox.claim(time.now())
+    channel.deliver(alert)  # and here the process dies
+    second = AlertWorker(outbox, channel, metrics=metrics, now=time.now)
+    assert second.recover() == 1
+    second.step()
+    assert outbox.kept(row).status == "sent"
+    assert len(slack.messages) == 1
+    assert metrics.value("guardian_alerts_total", channel="slack", outcome="found") == 1
+
+
+def test_a_crash_before_sending_loses_nothing(outbox, channel, metrics, slack, make_alert, time) -> None:
+    row = put(outbox, make_alert(), time)
+    outbox.claim(time.now())  # and here the process dies
+    second = AlertWorker(outbox, channel, metrics=metrics, now=time.now)
+    second.recover()
+    second.step()
+    assert outbox.kept(row).status == "sent"
+    assert len(slack.messages) == 1
+
+
+def test_while_slack_cannot_say_whether_it_arrived_nothing_is_posted(
+    outbox, worker, slack, make_alert, time
+) -> None:
+    slack.troubles.append("drop_after")
+    slack.read_troubles.extend(["drop"] * 3)
+    row = put(outbox, make_alert(), time)
+    for _ in range(5):
+        worker.step()
+        time.seconds += 700
+    assert outbox.kept(row).status == "sent"
+    assert len(slack.messages) == 1
+
+
+def test_waits_between_tries_double_up_to_a_ceiling(outbox, worker, slack, make_alert, time) -> None:
+    slack.troubles.extend(["drop"] * 12)
+    row = put(outbox, make_alert(), time)
+    waits = []
+    for _ in range(10):
+        worker.step()
+        due = outbox.kept(row).due
+        waits.append((due - time.now()).total_seconds())
+        time.seconds = (due - (time.now() - timedelta(seconds=time.seconds))).total_seconds()
+    assert waits[:4] == pytest.approx([5, 10, 20, 40])
+    assert waits[-1] == pytest.approx(600)
+
+
+def test_slack_down_for_hours_delays_alerts_and_loses_none(outbox, worker, slack, make_alert, time) -> None:
+    rows = [put(outbox, make_alert(n), time) for n in range(6)]
+    slack.troubles.extend(["drop"] * 20)
+    slack.read_troubles.extend(["drop"] * 40)
+    for _ in range(400):
+        if not worker.step():
+            if outbox.depth() == 0:
+                break
+            time.seconds += 60
+    assert {outbox.kept(row).status for row in rows} == {"sent"}
+    assert len(slack.messages) == 6
+
+
+def test_a_refused_alert_is_parked_for_people_and_goes_to_the_fallback(
+    outbox, channel, metrics, slack, make_alert, time
+) -> None:
+    slack.troubles.append("refuse:channel_not_found")
+    fallback = LogOptions().open(clock=time.clock, sleep=time.sleep)
+    worker = AlertWorker(outbox, channel, metrics=metrics, now=time.now, fallback=fallback)
+    alert = make_alert()
+    row = put(outbox, alert, time)
+    worker.step()
+    assert outbox.kept(row).status == "parked"
+    assert "channel_not_found" in outbox.kept(row).error
+    assert fallback.find(alert) is not None
+    assert outbox.depth() == 0
+
+
+def test_a_refused_alert_does_not_hold_up_the_next(outbox, worker, slack, make_alert, time) -> None:
+    slack.troubles.append("refuse:restricted_action")
+    put(outbox, make_alert(1), time)
+    second = put(outbox, make_alert(2), time)
+    while worker.step():
+        pass
+    assert outbox.kept(second).status == "sent"
+
+
+def test_a_row_that_cannot_be_read_is_parked_with_its_reason(outbox, worker, metrics, time) -> None:
+    outbox.put("row", '{"finding": 1}', time.now())
+    worker.step()
+    assert outbox.kept("row").status == "parked"
+    assert "cannot be read" in outbox.kept("row").error
+
+
+class Broken:
+    """A channel with a bug in it."""
+
+    name = "broken"
+
+    def deliver(self, alert: object) -> str:
+        raise ZeroDivisionError
+
+    def find(self, alert: object) -> str | None:
+        return None
+
+
+def test_a_bug_in_a_channel_delays_the_alert_and_ends_nothing(outbox, metrics, make_alert, time) -> None:
+    worker = AlertWorker(outbox, Broken(), metrics=metrics, now=time.now)
+    row = put(outbox, make_alert(), time)
+    worker.step()
+    assert outbox.kept(row).status == "waiting"
+    assert "ZeroDivisionError" in outbox.kept(row).error
+
+
+def test_the_depth_is_a_metric(outbox, worker, metrics, make_alert, time) -> None:
+    for n in range(3):
+        put(outbox, make_alert(n), time)
+    worker.step()
+    assert metrics.value("guardian_alert_queue_depth") == 2
+
+
+class Failing(MemoryAlertOutbox):
+    """A store that is locked just when the first alert has gone out."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.failures = 1
+        self.done = threading.Event()
+
+    def sent(self, id: str, reference: str) -> None:
+        if self.failures:
+            self.failures -= 1
+            raise OSError("database is locked")
+        super().sent(id, reference)
+        self.done.set()
+
+
+def test_a_store_that_fails_after_the_post_leads_to_no_second_post(
+    channel, metrics, slack, make_alert, time
+) -> None:
+    outbox = Failing()
+    worker = AlertWorker(outbox, channel, metrics=metrics, now=time.now, idle_s=0.01)
+    row = put(outbox, make_alert(), time)
+    worker.start()
+    assert outbox.done.wait(10)
+    assert worker.stop()
+    assert outbox.kept(row).status == "sent"
+    assert len(slack.messages) == 1
+
+
+def test_the_thread_sends_what_comes_in_and_stops_when_told(channel, metrics, slack, make_alert, time) -> None:
+    outbox = Failing()
+    outbox.failures = 0
+    worker = AlertWorker(outbox, channel, metrics=metrics, now=time.now, idle_s=30)
+    worker.start()
+    put(outbox, make_alert(), time)
+    worker.wake()
+    assert outbox.done.wait(10)
+    assert worker.stop()
+    assert len(slack.messages) == 1
+
+
+def test_the_same_id_is_put_only_once(outbox, make_alert, time) -> None:
+    alert = make_alert()
+    assert outbox.put("a", alert.model_dump_json(), time.now()) is True
+    assert outbox.put("a", "{}", time.now()) is False
+    assert outbox.depth() == 1
+
+
+class Choosy:
+    """A channel that raises what it is told to, and remembers what it took."""
+
+    def __init__(self, name: str, *troubles: Exception) -> None:
+        self.name = name
+        self.troubles = list(troubles)
+        self.taken: list[str] = []
+
+    def deliver(self, alert) -> str:
+        if self.troubles:
+            raise self.troubles.pop(0)
+        self.taken.append(alert.finding.id)
+        return f"{self.name}:{alert.finding.id}"
+
+    def find(self, alert) -> str | None:
+        return f"{self.name}:{alert.finding.id}" if alert.finding.id in self.taken else None
+
+
+def test_a_channel_that_is_down_neither_holds_up_nor_doubles_the_others(outbox, metrics, make_alert, time) -> None:
+    up, down = Choosy("up"), Choosy("down", RetryLater("away"), RetryLater("away"))
+    worker = AlertWorker(outbox, Broadcast([down, up]), metrics=metrics, now=time.now)
+    row = put(outbox, make_alert(), time)
+    for _ in range(3):
+        worker.step()
+        time.seconds += 700
+    assert len(up.taken) == len(down.taken) == 1
+    assert outbox.kept(row).status == "sent"
+
+
+def test_a_broadcast_asks_for_the_longest_wait_that_a_channel_named(make_alert) -> None:
+    both = Broadcast([Choosy("a", RetryLater("x", after_s=3)), Choosy("b", RetryLater("y", after_s=9))])
+    with pytest.raises(RetryLater) as later:
+        both.deliver(make_alert())
+    assert later.value.after_s == 9
+
+
+def test_a_broadcast_names_the_channel_that_refused(make_alert) -> None:
+    other = Choosy("other")
+    with pytest.raises(AlertError, match="strict: no"):
+        Broadcast([Choosy("strict", AlertError("no")), other]).deliver(make_alert())
+    assert len(other.taken) == 1

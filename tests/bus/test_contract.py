@@ -1,0 +1,132 @@
+"""What guardian relies on, of every bus."""
+
+import pytest
+
+from guardian.bus.port import Place
+
+
+def _until(bus, condition, *readers):
+    for _ in range(bus.patience):
+        for reader in readers:
+            reader.poll()
+        if condition():
+            return
+    raise AssertionError("it did not happen")
+
+
+def _fill(bus, topic, count, keys=12):
+    producer = bus.producer()
+    for n in range(count):
+        producer.send(topic, f"v{n}".encode(), key=f"k{n % keys}".encode(), headers=[("h", b"\xff\x00")])
+
+
+def test_records_arrive_byte_identical_and_in_order_per_partition(bus):
+    topic = bus.topic(3)
+    _fill(bus, topic, 30)
+    reader = bus.reader(topic, "g-order").start()
+    _until(bus, lambda: len(reader.got) == 30, reader)
+    assert {r.value for r in reader.got} == {f"v{n}".encode() for n in range(30)}
+    assert all(r.headers == (("h", b"\xff\x00"),) for r in reader.got)
+    for partition in range(3):
+        mine = [r for r in reader.got if r.partition == partition]
+        assert [r.offset for r in mine] == list(range(len(mine)))
+        assert [int(r.value[1:]) for r in mine] == sorted(int(r.value[1:]) for r in mine)
+
+
+def test_a_key_always_lands_on_the_same_partition(bus):
+    topic = bus.topic(3)
+    _fill(bus, topic, 24, keys=4)
+    reader = bus.reader(topic, "g-key").start()
+    _until(bus, lambda: len(reader.got) == 24, reader)
+    assert len({(r.key, r.partition) for r in reader.got}) == 4
+
+
+def test_reading_starts_at_the_stored_offset_and_at_the_beginning_where_nothing_is_stored(bus):
+    topic = bus.topic(2)
+    _fill(bus, topic, 40)
+    stored = {Place(topic, 0): 4}
+    reader = bus.reader(topic, "g-seek", stored).start()
+    _until(bus, lambda: set(reader.asked) == {Place(topic, 0), Place(topic, 1)} and len(reader.got) >= 30, reader)
+    _until(bus, lambda: not reader.poll(), reader)
+    first = {p: min(r.offset for r in reader.got if r.partition == p) for p in (0, 1)}
+    assert first == {0: 4, 1: 0}
+    assert len({(r.partition, r.offset) for r in reader.got}) == len(reader.got) == 36
+
+
+def test_the_stored_offset_wins_over_the_one_committed_to_the_broker(bus):
+    topic = bus.topic(1)
+    _fill(bus, topic, 10)
+    first = bus.reader(topic, "g-truth").start()
+    _until(bus, lambda: len(first.got) == 10, first)
+    first.consumer.commit({Place(topic, 0): 10})
+    first.consumer.close()
+    second = bus.reader(topic, "g-truth", {Place(topic, 0): 7}).start()
+    _until(bus, lambda: len(second.got) == 3, second)
+    assert [r.offset for r in second.got] == [7, 8, 9]
+
+
+def test_a_store_that_is_away_at_assignment_is_asked_again_and_nothing_is_lost(bus):
+    topic = bus.topic(2)
+    _fill(bus, topic, 20)
+    reader = bus.reader(topic, "g-away")
+    reader.failing = 2
+    reader.start()
+    failures = 0
+    for _ in range(bus.patience):
+        try:
+            reader.poll()
+        except RuntimeError:
+            failures += 1
+        if len(reader.got) == 20:
+            break
+    assert failures == 2
+    assert len({(r.partition, r.offset) for r in reader.got}) == 20
+
+
+def test_a_paused_consumer_is_given_nothing_until_it_resumes(bus):
+    topic = bus.topic(1)
+    reader = bus.reader(topic, "g-pause").start()
+    _until(bus, lambda: reader.consumer.assignment() == {Place(topic, 0)}, reader)
+    reader.consumer.pause()
+    _fill(bus, topic, 5)
+    assert [reader.poll() for _ in range(5)] == [[]] * 5
+    reader.consumer.resume()
+    _until(bus, lambda: len(reader.got) == 5, reader)
+
+
+def test_two_members_share_the_partitions_and_one_that_leaves_hands_its_over(bus):
+    topic = bus.topic(4)
+    stored: dict[Place, int] = {}
+    one = bus.reader(topic, "g-two", stored).start()
+    _until(bus, lambda: len(one.consumer.assignment()) == 4, one)
+    two = bus.reader(topic, "g-two", stored).start()
+    _until(bus, lambda: len(one.consumer.assignment()) == len(two.consumer.assignment()) == 2, one, two)
+    assert one.consumer.member() != two.consumer.member()
+    assert one.consumer.assignment().isdisjoint(two.consumer.assignment())
+    assert len(one.consumer.lost()) >= 2
+    _fill(bus, topic, 40)
+    _until(bus, lambda: len(one.got) + len(two.got) == 40, one, two)
+    two.consumer.close()
+    _fill(bus, topic, 20)
+    _until(bus, lambda: len(one.got) + len(two.got) == 60, one)
+    seen = [(r.partition, r.offset) for r in (*one.got, *two.got)]
+    assert len(set(seen)) == len(seen) == 60
+
+
+def test_lag_is_what_was_not_read_yet(bus):
+    topic = bus.topic(1)
+    _fill(bus, topic, 10)
+    reader = bus.reader(topic, "g-lag").start()
+    _until(bus, lambda: len(reader.got) == 10, reader)
+    assert reader.consumer.lag() == {Place(topic, 0): 0}
+    assert not reader.consumer.exhausted()
+
+
+@pytest.mark.parametrize("size", [1, 500_000])
+def test_a_value_of_any_size_survives(bus, size):
+    topic = bus.topic(1)
+    bus.producer().send(topic, b"\x00" * size)
+    reader = bus.reader(topic, "g-size").start()
+    _until(bus, lambda: len(reader.got) == 1, reader)
+    assert reader.got[0].value == b"\x00" * size
+    assert reader.got[0].key is None

@@ -1,0 +1,83 @@
+import base64
+import gzip
+import io
+import json
+import sys
+
+import pytest
+
+from guardian.bus.file import MAX_LINE, FileConsumer, FileProducer
+from guardian.bus.port import Place
+from guardian.errors import BusError, ConfigurationError
+
+
+def _read(consumer, start=0):
+    consumer.start(lambda places: {place: start for place in places})
+    got = []
+    while not consumer.exhausted():
+        got.extend(consumer.poll(timeout_s=0, max_records=3))
+    consumer.close()
+    return got
+
+
+def test_every_line_is_a_record_and_its_offset_the_line_number(tmp_path):
+    path = tmp_path / "a.jsonl"
+    path.write_bytes(b"one\ntwo\r\n\n\xff\xfe\x00\nlast without an end")
+    got = _read(FileConsumer(path))
+    assert [(r.offset, r.value) for r in got] == [
+        (0, b"one"), (1, b"two"), (2, b""), (3, b"\xff\xfe\x00"), (4, b"last without an end"),
+    ]  # fmt: skip
+
+
+def test_reading_goes_on_at_the_stored_line(tmp_path):
+    path = tmp_path / "a.jsonl"
+    path.write_bytes(b"".join(b"%d\n" % n for n in range(10)))
+    assert [r.value for r in _read(FileConsumer(path), start=7)] == [b"7", b"8", b"9"]
+    assert _read(FileConsumer(path), start=99) == []
+
+
+def test_a_compressed_file_reads_like_a_plain_one(tmp_path):
+    path = tmp_path / "a.jsonl.gz"
+    path.write_bytes(gzip.compress(b"one\ntwo\n"))
+    assert [r.value for r in _read(FileConsumer(path, topic="log"))] == [b"one", b"two"]
+    assert FileConsumer(path, topic="log").assignment() == {Place("log", 0)}
+
+
+def test_standard_input_is_a_source(monkeypatch):
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"x\ny")))
+    assert [r.value for r in _read(FileConsumer("-"))] == [b"x", b"y"]
+
+
+def test_a_line_of_many_megabytes_is_cut_and_the_next_one_is_whole(tmp_path):
+    path = tmp_path / "a.jsonl"
+    path.write_bytes(b"a" * (MAX_LINE + 3_000_000) + b"\nnext\n" + b"b" * 5_000_000 + b"\nlast")
+    got = _read(FileConsumer(path))
+    assert [len(r.value) for r in got] == [MAX_LINE, 4, 5_000_000, 4]
+    assert got[1].value == b"next"
+
+
+def test_a_file_that_is_not_there_is_named(tmp_path):
+    with pytest.raises(ConfigurationError, match=r"nope\.jsonl"):
+        _read(FileConsumer(tmp_path / "nope.jsonl"))
+
+
+def test_a_damaged_archive_ends_with_an_error_after_its_good_lines(tmp_path):
+    path = tmp_path / "a.gz"
+    path.write_bytes(gzip.compress(b"one\n" * 100_000)[:-20])
+    consumer = FileConsumer(path)
+    consumer.start(lambda places: {})
+    with pytest.raises(BusError, match=r"a\.gz broke off"):
+        while consumer.poll(timeout_s=0, max_records=1000):
+            pass
+    assert consumer.exhausted()
+
+
+def test_a_dead_letter_file_keeps_the_bytes(tmp_path):
+    producer = FileProducer(tmp_path / "dlq")
+    producer.send("dlq./var/log/../x", b"\xff", key=None, headers=[("h", b"\x00")])
+    producer.send("dlq./var/log/../x", b"2", key=b"k")
+    (path,) = (tmp_path / "dlq").iterdir()
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    assert [base64.b64decode(line["value"]) for line in lines] == [b"\xff", b"2"]
+    assert lines[0]["key"] is None
+    assert path.stat().st_mode & 0o077 == 0

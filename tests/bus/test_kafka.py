@@ -1,0 +1,80 @@
+import socket
+
+import pytest
+
+from guardian.bus.admin import topic_partitions
+from guardian.bus.kafka import KafkaConsumer
+from guardian.bus.kafka_producer import KafkaProducer
+from guardian.bus.kafka_settings import KafkaSettings
+from guardian.bus.local_broker import LocalBroker
+from guardian.errors import BusError, ConfigurationError
+
+
+@pytest.fixture
+def nobody():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return f"127.0.0.1:{probe.getsockname()[1]}"
+
+
+@pytest.mark.parametrize("option", ["enable_auto_commit", "isolation_level", "group_id", "acks"])
+def test_an_option_that_would_break_the_guarantees_is_refused_by_name(option):
+    with pytest.raises(ConfigurationError, match=option):
+        KafkaSettings("b:9092", client_options={option: "x"})
+
+
+def test_passwords_do_not_show_in_the_settings():
+    settings = KafkaSettings("b:9092", client_options={"sasl_plain_password": "hunter2"})
+    assert "hunter2" not in repr(settings)
+    assert settings.connection["sasl_plain_password"] == "hunter2"
+
+
+def test_a_broker_that_is_not_there_is_a_bus_error_that_names_it(nobody):
+    settings = KafkaSettings(nobody, bootstrap_timeout_ms=300)
+    with pytest.raises(BusError, match=nobody):
+        KafkaConsumer(settings, ["t"]).start(lambda places: {})
+
+
+def test_an_option_that_the_client_does_not_know_is_a_bus_error():
+    settings = KafkaSettings("127.0.0.1:1", client_options={"no_such_option": 1})
+    with pytest.raises(BusError, match="no_such_option"):
+        KafkaConsumer(settings, ["t"]).start(lambda places: {})
+
+
+@pytest.mark.slow
+def test_a_producer_recovers_when_its_broker_lost_everything():
+    broker = LocalBroker()
+    broker.start()
+    producer = KafkaProducer(broker.settings, timeout_s=3)
+    try:
+        producer.send("t", b"1")
+        broker.kill()
+        with pytest.raises(BusError, match="'t'"):
+            producer.send("t", b"2")
+        broker.start()
+        for _ in range(5):
+            try:
+                producer.send("t", b"3")
+                break
+            except BusError:
+                continue
+        else:
+            pytest.fail("the producer stayed broken")
+    finally:
+        producer.close()
+        broker.stop()
+
+
+@pytest.mark.slow
+def test_a_topic_that_does_not_exist_has_no_partitions(local_broker):
+    assert topic_partitions(local_broker.settings, "nope") is None
+
+
+@pytest.mark.slow
+def test_the_local_broker_listens_on_this_machine_only_and_is_gone_after_stop():
+    with LocalBroker() as broker:
+        host, port = broker.address.split(":")
+        assert host == "127.0.0.1"
+        socket.create_connection((host, int(port)), timeout=1).close()
+    with pytest.raises(OSError):  # noqa: PT011 - which error depends on the system
+        socket.create_connection((host, int(port)), timeout=1)

@@ -1,0 +1,183 @@
+"""What becomes of a finding."""
+
+import json
+from datetime import timedelta
+
+from guardian.domain.finding import Effect
+
+
+def test_strong_evidence_revokes_in_enforce_and_everything_is_written_at_once(stage, a_finding):
+    stage.enforce()
+    got = stage.submit(a_finding())
+    assert got.status_code == 200, got.text
+    outcome = got.json()
+    assert outcome["effect"] == "revoke"
+    assert outcome["policy_ids"] == ["monitor-may-revoke-on-strong-evidence"]
+    assert outcome["revision"] == {"epoch": 1, "n": 1}
+    listed = stage.revocations().json()
+    assert [(entry["session_id"] if "session_id" in entry else entry["subject_id"]) for entry in listed["entries"]]
+    assert listed["entries"][0]["subject_id"] == "sess_1"
+    with stage.deps.store.read() as rows:
+        assert rows.alerts.depth() == 1
+        assert rows.audit.first_bad() is None
+    changes = stage.call("GET", "/v1/session-changes", "monitor").json()
+    assert [each["word"] for each in changes["items"]] == ["revoked"]
+    detail = stage.call("GET", "/v1/sessions/acme/sess_1", "analyst").json()
+    assert detail["session"]["status"] == "revoked"
+    assert detail["ledger"][0]["finding_id"] == outcome["finding_id"]
+    assert detail["findings"][0]["finding"]["title"] == "left its purpose"
+
+
+def test_shadow_flags_and_says_that_it_would_have_revoked(stage, a_finding):
+    outcome = stage.submit(a_finding()).json()
+    assert outcome["effect"] == "flag"
+    assert outcome["would_revoke"] is True
+    assert "auto-revoke-only-in-enforce" in outcome["note"]
+    assert stage.revocations().json()["entries"] == []
+
+
+def test_weak_evidence_in_shadow_would_not_have_revoked(stage, a_finding, weak):
+    outcome = stage.submit(a_finding(evidence=weak)).json()
+    assert (outcome["effect"], outcome["would_revoke"]) == ("flag", False)
+
+
+def test_weak_evidence_becomes_a_flag_that_says_why(stage, a_finding, weak):
+    stage.enforce()
+    outcome = stage.submit(a_finding(evidence=weak)).json()
+    assert outcome["effect"] == "flag"
+    assert "no policy permits it" in outcome["note"]
+
+
+def test_a_protected_session_is_only_flagged(stage, a_finding, hard):
+    stage.enforce()
+    body = {"protected": True, "reason": "payroll"}
+    assert stage.call("PUT", "/v1/sessions/acme/sess_1/protection", "approver", json=body).json()["changed"]
+    outcome = stage.submit(a_finding(breaches=hard)).json()
+    assert outcome["effect"] == "flag"
+    assert outcome["policy_ids"] == ["auto-revoke-never-protected"]
+
+
+def test_the_same_finding_gets_the_stored_answer_and_changes_nothing(stage, a_finding):
+    stage.enforce()
+    first = stage.submit(a_finding())
+    stage.clock.pass_(minutes=5)
+    again = stage.submit(a_finding())
+    assert again.content == first.content
+    assert (first.headers["idempotency-replayed"], again.headers["idempotency-replayed"]) == ("false", "true")
+    with stage.deps.store.read() as rows:
+        assert len(rows.ledger.entries()) == 1
+        assert rows.alerts.depth() == 1
+
+
+def test_the_same_id_with_other_content_is_a_conflict(stage, a_finding):
+    stage.submit(a_finding())
+    got = stage.submit(a_finding(title="something else"))
+    assert got.status_code == 409
+    assert got.json()["code"] == "finding_conflict"
+
+
+def test_a_finding_older_than_peoples_word_is_refused(stage, a_finding):
+    stage.enforce()
+    stage.submit(a_finding())
+    stage.clock.pass_(minutes=1)
+    stage.call("POST", "/v1/sessions/acme/sess_1/reinstate", "responder", json={"reason": "it was us"})
+    late = stage.submit(a_finding(n=1, time=stage.clock() - timedelta(seconds=1)))
+    assert late.status_code == 409
+    assert late.json()["code"] == "superseded"
+    assert stage.submit(a_finding(n=2, time=stage.clock() + timedelta(seconds=1))).json()["effect"] == "revoke"
+
+
+def test_a_false_positive_reaches_the_monitor_and_supersedes_older_findings(stage, a_finding):
+    found = stage.submit(a_finding()).json()["finding_id"]
+    stage.clock.pass_(minutes=1)
+    body = {"verdict": "false_positive", "reason": "a known export"}
+    got = stage.call("POST", f"/v1/findings/{found}/verdict", "analyst", json=body)
+    assert got.json()["verdict"]["actor"] == "analyst-1"
+    again = stage.call("POST", f"/v1/findings/{found}/verdict", "analyst", json=body)
+    assert again.json() == got.json()
+    words = stage.call("GET", "/v1/session-changes", "monitor").json()["items"]
+    assert [each["word"] for each in words] == ["false_positive"]
+    assert stage.submit(a_finding(n=1)).status_code == 409
+
+
+def test_a_finding_about_a_revoked_session_adds_no_ledger_entry(stage, a_finding):
+    stage.enforce()
+    stage.submit(a_finding())
+    outcome = stage.submit(a_finding(n=1)).json()
+    assert outcome["effect"] == "revoke"
+    assert "already revoked" in outcome["note"]
+    with stage.deps.store.read() as rows:
+        assert len(rows.ledger.entries()) == 1
+
+
+def test_a_renewed_session_stays_revoked_for_longer(stage, a_finding):
+    stage.enforce()
+    stage.submit(a_finding())
+    stage.submit(a_finding(n=1, wanted=Effect.FLAG, expires_at=stage.clock() + timedelta(days=3)))
+    entries = stage.revocations().json()["entries"]
+    assert len(entries) == 1
+    assert entries[0]["reason_code"] == "renewed"
+    assert entries[0]["expires_at"] == "2026-05-15T13:00:00Z"
+
+
+def test_decoys_cannot_spend_what_is_reserved_for_hard_breaches(make_stage, a_finding, hard):
+    stage = make_stage(budget_total=4, budget_reserved=2)
+    stage.enforce()
+    decoys = [stage.submit(a_finding(f"decoy_{n}")).json() for n in range(4)]
+    assert [each["effect"] for each in decoys] == ["revoke", "revoke", "flag", "flag"]
+    assert decoys[2]["policy_ids"] == ["auto-revoke-keeps-reserve"]
+    real = [stage.submit(a_finding(f"real_{n}", breaches=hard)).json() for n in range(3)]
+    assert [each["effect"] for each in real] == ["revoke", "revoke", "flag"]
+    assert real[2]["policy_ids"] == ["auto-revoke-within-budget"]
+    stage.clock.pass_(hours=1, seconds=1)
+    assert stage.submit(a_finding("later")).json()["effect"] == "revoke"
+
+
+def test_a_finding_that_wants_nothing_is_stored_without_an_alert(stage, a_finding):
+    assert stage.submit(a_finding(wanted=Effect.NONE)).json()["effect"] == "none"
+    with stage.deps.store.read() as rows:
+        assert rows.alerts.depth() == 0
+
+
+def test_a_decision_point_that_breaks_means_flag(make_stage, policies, a_finding, hard):
+    class Broken:
+        version = "broken"
+
+        def decide(self, request):
+            if request.action == "revoke":
+                raise TimeoutError("too slow")
+            return policies.decide(request)
+
+    stage = make_stage(pdp=Broken(), default_mode="enforce")
+    outcome = stage.submit(a_finding(breaches=hard)).json()
+    assert outcome["effect"] == "flag"
+    assert outcome["policy_errors"]
+    assert "could not decide" in outcome["note"]
+    counted = stage.deps.metrics.value("guardian_policy_decisions_total", action="revoke", decision="error")
+    assert counted == 1
+
+
+def test_numbers_that_are_not_finite_are_refused(stage, a_finding):
+    body = json.loads(a_finding().model_dump_json())
+    for hostile in ("NaN", "1e999", "-Infinity"):
+        text = json.dumps(body).replace("50000.0", hostile)
+        assert hostile in text
+        got = stage.call(
+            "POST", "/v1/findings", "monitor", content=text, headers={"Content-Type": "application/json"}
+        )
+        assert got.status_code == 422, got.text
+
+
+def test_findings_are_listed_newest_first_and_paged_without_loss(stage, a_finding):
+    sent = [stage.submit(a_finding(f"s{n}")).json()["finding_id"] for n in range(7)]
+    seen, cursor = [], None
+    while True:
+        query = {"limit": 3, **({"cursor": cursor} if cursor else {})}
+        page = stage.call("GET", "/v1/findings", "analyst", params=query).json()
+        seen += [item["finding"]["id"] for item in page["items"]]
+        cursor = page["next"]
+        if cursor is None:
+            break
+    assert seen == sent[::-1]
+    only = stage.call("GET", "/v1/findings", "analyst", params={"session_id": "s3"}).json()["items"]
+    assert [item["finding"]["session_id"] for item in only] == ["s3"]

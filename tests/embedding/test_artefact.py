@@ -1,0 +1,98 @@
+"""A model directory is what its manifest says, or it does not load."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from guardian.embedding.artefact import MANIFEST, open_artefact, write_manifest
+from guardian.embedding.fusion import FEATURES, Fusion, load_fusion, save_fusion
+from guardian.errors import ModelError
+
+
+@pytest.fixture
+def directory(tmp_path: Path) -> Path:
+    (tmp_path / "a.bin").write_bytes(b"weights")
+    (tmp_path / "card.md").write_text("words")
+    write_manifest(tmp_path, seed=7)
+    return tmp_path
+
+
+def edit(directory: Path, **changes: object) -> None:
+    about = json.loads((directory / MANIFEST).read_text())
+    (directory / MANIFEST).write_text(json.dumps(about | changes))
+
+
+def test_an_untouched_directory_opens_with_a_version_and_its_facts(directory: Path) -> None:
+    artefact = open_artefact(directory, required=("a.bin",))
+    assert len(artefact.version) == 12
+    assert artefact.about["seed"] == 7
+    assert artefact.path("a.bin").read_bytes() == b"weights"
+
+
+def test_a_touched_file_refuses_to_load(directory: Path) -> None:
+    (directory / "a.bin").write_bytes(b"weightz")
+    with pytest.raises(ModelError, match=r"a\.bin.*altered"):
+        open_artefact(directory, required=("a.bin",))
+
+
+def test_a_missing_file_refuses_to_load(directory: Path) -> None:
+    (directory / "a.bin").unlink()
+    with pytest.raises(ModelError, match=r"a\.bin.*missing"):
+        open_artefact(directory, required=())
+
+
+def test_a_file_that_the_model_needs_must_be_listed(directory: Path) -> None:
+    with pytest.raises(ModelError, match=r"pair\.onnx"):
+        open_artefact(directory)
+
+
+def test_another_format_is_refused(directory: Path) -> None:
+    edit(directory, format=99)
+    with pytest.raises(ModelError, match="format 99"):
+        open_artefact(directory, required=())
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"files": [1], "format": 1}'])
+def test_what_is_not_a_manifest_is_refused(directory: Path, text: str) -> None:
+    (directory / MANIFEST).write_text(text)
+    with pytest.raises(ModelError, match="not a manifest"):
+        open_artefact(directory, required=())
+
+
+def test_a_manifest_cannot_point_out_of_its_directory(directory: Path) -> None:
+    edit(directory, files={"../a.bin": {"sha256": "0" * 64, "bytes": 1}})
+    with pytest.raises(ModelError, match="plain file name"):
+        open_artefact(directory, required=())
+
+
+def test_an_empty_directory_says_how_to_get_a_model(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="guardian train"):
+        open_artefact(tmp_path)
+
+
+def test_a_file_added_later_is_listed_by_writing_the_manifest_again(directory: Path) -> None:
+    before = open_artefact(directory, required=()).version
+    (directory / "calibration.json").write_text("{}")
+    assert write_manifest(directory) != before
+    artefact = open_artefact(directory, required=("calibration.json",))
+    assert artefact.about["seed"] == 7
+
+
+def test_an_unlisted_file_is_not_handed_out(directory: Path) -> None:
+    (directory / "stray.txt").write_text("x")
+    with pytest.raises(ModelError, match="not listed"):
+        open_artefact(directory, required=()).path("stray.txt")
+
+
+def test_a_fusion_comes_back_from_its_file_as_it_was(tmp_path: Path) -> None:
+    size = len(FEATURES)
+    fusion = Fusion(-1.5, tuple(0.1 * n for n in range(size)), (-2.0,) * size, (3.0,) * size)
+    save_fusion(fusion, tmp_path / "fusion.json")
+    assert load_fusion(tmp_path / "fusion.json") == fusion
+
+
+def test_a_fusion_of_other_features_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "fusion.json").write_text('{"intercept": 0, "features": []}')
+    with pytest.raises(ModelError, match="not a fusion"):
+        load_fusion(tmp_path / "fusion.json")

@@ -1,0 +1,138 @@
+"""The scorer answers in order, from its cache when it can, and explains itself; held on the twin without weights."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from guardian.embedding import FitRequest, PurposeFit, load
+from guardian.embedding.fusion import FEATURES, Fusion
+from guardian.embedding.lexical import LexicalEncoder
+from guardian.errors import ModelError
+
+
+class CountingEncoder(LexicalEncoder):
+    """The twin, and how many pairs it was asked."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+
+    def logits(self, pairs: Sequence[tuple[str, str]]) -> NDArray[np.float32]:
+        self.asked += len(pairs)
+        return super().logits(pairs)
+
+
+def fusion_of(**weights: float) -> Fusion:
+    size = len(FEATURES)
+    return Fusion(0.0, tuple(weights.get(name, 0.0) for name in FEATURES), (-8.0,) * size, (8.0,) * size)
+
+
+def fit_with(encoder: LexicalEncoder, size: int = 100) -> PurposeFit:
+    return PurposeFit(encoder, fusion_of(logit=1.0, consequence=1.0), "test", cache_size=size)
+
+
+HONEST = FitRequest("review the contract of Acme", "contracts.read", {"customer": "Acme"})
+STRAY = FitRequest("review the contract of Acme", "payments.send", {"to": "mallory", "sum": "900"})
+
+
+def test_scores_come_in_the_order_asked_and_stay_in_bounds() -> None:
+    fit = load(Path("unused"), "lexical")
+    there, back = fit.score([HONEST, STRAY]), fit.score([STRAY, HONEST])
+    assert there == back[::-1]
+    assert 0.0 <= there[0] < there[1] <= 1.0
+
+
+def test_a_repeated_request_is_computed_once() -> None:
+    encoder = CountingEncoder()
+    fit = fit_with(encoder)
+    fit.score([HONEST, HONEST, STRAY])
+    fit.score([STRAY])
+    assert encoder.asked == 2
+    assert (fit.cache_hits, fit.cache_misses) == (2, 2)
+
+
+def test_the_cache_forgets_the_oldest_when_it_is_full() -> None:
+    encoder = CountingEncoder()
+    fit = fit_with(encoder, size=2)
+    fit.score([replace(HONEST, arguments={"customer": str(n)}) for n in range(3)])
+    fit.score([replace(HONEST, arguments={"customer": "2"})])
+    assert encoder.asked == 3
+    fit.score([replace(HONEST, arguments={"customer": "0"})])
+    assert encoder.asked == 4
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        replace(HONEST, purpose="pay the bill"),
+        replace(HONEST, arguments={"customer": "Bolt"}),
+        replace(HONEST, arguments=None),
+        replace(HONEST, before=("crm.read",)),
+        replace(HONEST, earlier_values=frozenset({"acme"})),
+    ],
+)
+def test_whatever_a_score_depends_on_is_part_of_the_key(other: FitRequest) -> None:
+    fit = fit_with(CountingEncoder())
+    fit.score([HONEST, other])
+    assert fit.cache_misses == 2
+
+
+def test_a_tool_description_changes_nothing_yet() -> None:
+    fit = fit_with(CountingEncoder())
+    assert len(set(fit.score([HONEST, replace(HONEST, tool_description="reads")]))) == 1
+
+
+def test_the_argument_that_lowers_the_score_most_comes_first() -> None:
+    fit = PurposeFit(LexicalEncoder(), fusion_of(fresh_destination=3.0, consequence=1.0), "test")
+    request = FitRequest("send the contract to anna@acme.com", "email.send", {"subject": "contract", "to": "m@evil.io"})
+    explained = fit.explain(request)
+    assert explained[0][0] == "to"
+    assert explained[0][1] > 0
+    assert [fall for _, fall in explained] == sorted((fall for _, fall in explained), reverse=True)
+
+
+def test_an_act_without_arguments_has_no_explanation() -> None:
+    assert load(Path("unused"), "lexical").explain(replace(HONEST, arguments=None)) == []
+
+
+def test_vectors_have_unit_length_and_the_order_asked() -> None:
+    fit = load(Path("unused"), "lexical")
+    both = fit.embed(["read contract", "send money", "read contract"])
+    assert both.shape == (3, 384)
+    assert both.dtype == np.float32
+    assert np.allclose(np.linalg.norm(both, axis=1), 1.0)
+    assert np.array_equal(both[0], both[2])
+    assert not np.array_equal(both[0], both[1])
+    assert fit.embed([]).shape == (0, 384)
+
+
+def test_hostile_arguments_are_scored_like_any_other() -> None:
+    class Hostile:
+        def __repr__(self) -> str:
+            raise RuntimeError("never call me")
+
+    loop: dict[str, object] = {"x": Hostile()}
+    loop["self"] = loop
+    assert len(load(Path("unused"), "lexical").score([replace(HONEST, arguments=loop), STRAY])) == 2
+
+
+@pytest.mark.parametrize("name", FEATURES)
+def test_the_fused_score_never_falls_when_a_feature_rises(name: str) -> None:
+    fusion = fusion_of(**dict.fromkeys(FEATURES, 0.4))
+    low = [0.1] * len(FEATURES)
+    high = list(low)
+    high[FEATURES.index(name)] = 0.9
+    assert fusion.score(tuple(high)) > fusion.score(tuple(low))
+
+
+def test_a_fusion_with_a_negative_weight_is_refused() -> None:
+    with pytest.raises(ModelError, match="not negative"):
+        fusion_of(logit=-1.0)
+
+
+def test_an_unknown_engine_is_refused_with_the_known_ones() -> None:
+    with pytest.raises(ModelError, match=r"known: .*lexical.*onnx"):
+        load(Path("unused"), "abacus")

@@ -1,0 +1,101 @@
+"""What the encoders read is short, clean and the same every time, whatever an agent puts into its arguments."""
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from guardian.embedding.text import (
+    ACTION_CHARS,
+    MAX_LEAVES,
+    PURPOSE_CHARS,
+    clean,
+    leaves,
+    render_action,
+    render_pair,
+    render_purpose,
+    without,
+    words,
+)
+
+json_like = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.binary(max_size=20),
+    lambda inner: st.lists(inner, max_size=5) | st.dictionaries(st.text(max_size=12), inner, max_size=5),
+    max_leaves=30,
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(tool=st.text(max_size=200), arguments=st.dictionaries(st.text(max_size=20), json_like, max_size=8))
+def test_any_action_becomes_one_bounded_line(tool: str, arguments: dict[str, object]) -> None:
+    line = render_action(tool, arguments)
+    assert len(line) <= ACTION_CHARS + 3
+    assert "\n" not in line
+    assert line.isprintable()
+    assert line == render_action(tool, arguments)
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.text(max_size=3_000))
+def test_any_purpose_becomes_one_bounded_line(purpose: str) -> None:
+    assert len(render_purpose(purpose)) <= PURPOSE_CHARS + 100
+    assert render_purpose(purpose).isprintable()
+
+
+def test_a_slug_reads_as_words_and_prose_stays_prose() -> None:
+    assert render_purpose("review_customer_contract_for_renewal_risk") == "review customer contract for renewal risk"
+    assert render_purpose("reviewCustomerContract") == "review customer contract"
+    assert render_purpose("Pay invoice_17 of ACME.") == "Pay invoice_17 of ACME."
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("contracts.read", "contracts read"),
+        ("GmailSendEmail", "gmail send email"),
+        ("mcp__crm__bulk-export", "mcp crm bulk export"),
+        ("HTTPServerStop", "http server stop"),
+    ],
+)
+def test_tool_names_of_every_style_read_as_words(name: str, expected: str) -> None:
+    assert words(name) == expected
+
+
+def test_a_long_body_cannot_push_the_recipient_out() -> None:
+    line = render_action("email.send", {"body": "harmless " * 500, "to": "mallory@evil.example"})
+    assert "mallory@evil.example" in line
+
+
+def test_zero_width_and_control_characters_are_dropped() -> None:
+    assert clean("pay\u200bment\x00 \ud800to\u2028Bob", 80) == "payment to Bob"
+
+
+def test_full_width_letters_fold_to_plain_ones() -> None:
+    assert clean("ｄｅｌｅｔｅ", 80) == "delete"
+
+
+def test_nested_arguments_are_leaves_with_paths() -> None:
+    found = leaves({"event": {"guests": ["a", "b"], "slots": [{"day": 1}, {"day": 2}]}})
+    assert found == [("event.guests", "a, b"), ("event.slots.0.day", "1"), ("event.slots.1.day", "2")]
+
+
+def test_endless_nesting_and_endless_items_end() -> None:
+    loop: dict[str, object] = {}
+    loop["self"] = loop
+    assert leaves(loop)[0][1] == "nested"
+    assert len(leaves({str(i): i for i in range(100_000)})) == MAX_LEAVES
+    assert render_action("x", {"n": 10**5_000, "o": object()}) == "x | n: huge number ; o: object"
+
+
+def test_the_order_of_a_set_does_not_change_the_text() -> None:
+    assert leaves({"ids": {"b", "a", "c"}}) == [("ids", "a, b, c")]
+
+
+def test_leaving_out_a_path_leaves_the_rest() -> None:
+    arguments = {"to": "a@x.org", "body": {"text": "hi", "sign": "me"}}
+    assert without(arguments, "body.text") == {"to": "a@x.org", "body.sign": "me"}
+
+
+def test_history_shows_only_the_last_tools_in_order() -> None:
+    _, action = render_pair("p q", ["a1", "b2", "c3", "d4", "e5"], "send", {})
+    assert action == "after b2 > c3 > d4 > e5 then send |"
+    assert render_pair("p q", [], "send", None)[1] == "send |"

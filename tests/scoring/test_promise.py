@@ -1,0 +1,122 @@
+"""At most one in N honest sessions is flagged, also when the actions of a session are strongly correlated."""
+
+import math
+import random
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from guardian.domain.signal import Signal
+from guardian.errors import ModelError
+from guardian.scoring.calibration import Calibration, logit
+from guardian.scoring.fusion import Fusion
+from guardian.scoring.scorer import Scorer
+
+
+def honest_session(rnd: random.Random, correlation: float) -> list[float]:
+    mood = rnd.gauss(0, 1)
+    length = rnd.choice([1, 2, 4, 8, 16])
+    latent = (
+        math.sqrt(correlation) * mood + math.sqrt(1 - correlation) * rnd.gauss(0, 1) - 2 for _ in range(length)
+    )
+    return [1 / (1 + math.exp(-z)) for z in latent]
+
+
+def signal(value: float) -> list[Signal]:
+    return [Signal("purpose_fit", value)]
+
+
+def maxima(scorer: Scorer, session: list[float]) -> dict[str, float]:
+    state: dict[str, float] = {}
+    for value in session:
+        state, _ = scorer.step(state, signal(value))
+    return state
+
+
+def calibrated(rnd: random.Random, correlation: float, sessions: int) -> Scorer:
+    fusion = Fusion({"purpose_fit": 0.999})
+    scores = [fusion.fuse(signal(v))[0] for _ in range(sessions) for v in honest_session(rnd, correlation)]
+    flat = Calibration.fit(scores, [0.0], [0.0], source="first pass")
+    replayed = [maxima(Scorer(fusion, flat), honest_session(rnd, correlation)) for _ in range(sessions)]
+    return Scorer(
+        fusion,
+        Calibration.fit(scores, [r["top"] for r in replayed], [r["act"] for r in replayed], source="simulation"),
+    )
+
+
+@pytest.mark.parametrize("correlation", [0.0, 0.3, 0.9])
+@pytest.mark.parametrize("one_in", [20, 100])
+def test_the_session_promise_holds_under_correlation(correlation: float, one_in: int) -> None:
+    rnd = random.Random(int(correlation * 10) + one_in)
+    scorer = calibrated(rnd, correlation, 1_500)
+    trials, flagged = 4_000, 0
+    for _ in range(trials):
+        state: dict[str, float] = {}
+        hit = False
+        for value in honest_session(rnd, correlation):
+            state, drift = scorer.step(state, signal(value))
+            hit = hit or drift.one_in >= one_in
+        flagged += hit
+    expected = 1 / one_in
+    spread = math.sqrt(expected * (1 - expected) * (1 / trials + 1 / 1_500))
+    assert flagged / trials <= expected + 3 * spread
+
+
+def test_past_the_calibration_a_number_is_called_an_estimate() -> None:
+    scorer = calibrated(random.Random(3), 0.3, 300)
+    _, mild = scorer.step({}, signal(0.3))
+    _, wild = scorer.step({}, signal(1.0))
+    assert mild.promised
+    assert not wild.promised
+    assert wild.one_in > 150  # half of the sessions: past what 300 sessions could promise
+
+
+def test_one_decisive_act_flags_alone_whatever_the_size_of_the_calibration() -> None:
+    for sessions in (200, 2_000):
+        scorer = calibrated(random.Random(4), 0.3, sessions)
+        assert scorer.step({}, signal(1.0))[1].one_in >= 1_000
+
+
+def test_when_every_signal_is_silent_nothing_is_said_either_way() -> None:
+    scorer = calibrated(random.Random(5), 0.0, 100)
+    before, _ = scorer.step({}, signal(0.9))
+    after, drift = scorer.step(before, [Signal("purpose_fit", 0.0, silent=True)], ("purpose",))
+    assert (drift.p_value, drift.e_value, drift.score) == (1.0, 1.0, 0.0)
+    assert after["m"] > before["m"]  # M + 1: silence never lowers the evidence
+    assert drift.features_missing == ("purpose",)
+
+
+@given(st.lists(st.tuples(st.floats(0, 1), st.floats(0, 0.99)), min_size=1, max_size=7), st.data())
+def test_the_fused_score_is_monotone_in_every_signal(
+    parts: list[tuple[float, float]], data: st.DataObject
+) -> None:
+    fusion = Fusion({f"s{i}": weight for i, (_, weight) in enumerate(parts)})
+    signals = [Signal(f"s{i}", value) for i, (value, _) in enumerate(parts)]
+    score, shares = fusion.fuse(signals)
+    assert 0 <= score <= 1
+    assert sum(shares.values()) == pytest.approx(1.0) or score == 0
+    which = data.draw(st.integers(0, len(parts) - 1))
+    raised = list(signals)
+    raised[which] = Signal(f"s{which}", data.draw(st.floats(signals[which].value, 1)))
+    assert fusion.fuse(raised)[0] >= score - 1e-12
+
+
+def test_an_impossible_weight_is_refused() -> None:
+    with pytest.raises(ValueError, match="weight of signal x"):
+        Fusion({"x": 1.0})
+
+
+@settings(max_examples=25)
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=30), st.lists(st.floats(-3, 9), min_size=1, max_size=30))
+def test_a_calibration_survives_its_file(scores: list[float], evidence: list[float]) -> None:
+    made = Calibration.fit(scores, evidence, [abs(e) for e in evidence], source="here")
+    read = Calibration.from_json(made.to_json())
+    assert read.source == "here"
+    assert read.actions.values == pytest.approx([round(v, 5) for v in sorted(map(logit, scores))])
+
+
+@pytest.mark.parametrize("text", ["", "{}", '{"format": 99}', "[1]", '{"format":1,"source":"x","actions":{}}'])
+def test_a_broken_calibration_is_refused_with_the_way_out(text: str) -> None:
+    with pytest.raises(ModelError, match="guardian calibrate"):
+        Calibration.from_json(text)
