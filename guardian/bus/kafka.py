@@ -13,6 +13,7 @@ from kafka import ConsumerRebalanceListener as _RebalanceListener
 from kafka import KafkaConsumer as _Client
 from kafka import OffsetAndMetadata, TopicPartition
 from kafka.coordinator.assignors.cooperative_sticky import CooperativeStickyAssignor
+from kafka.coordinator.assignors.range import RangePartitionAssignor
 from kafka.errors import KafkaError
 
 from guardian.bus.kafka_settings import KafkaSettings, bus_error
@@ -21,6 +22,7 @@ from guardian.errors import BusError
 from guardian.telemetry import logger
 
 _log = logger("bus")
+_ASSIGNORS = {"cooperative-sticky": CooperativeStickyAssignor, "range": RangePartitionAssignor}
 
 
 class KafkaConsumer:
@@ -55,7 +57,7 @@ class KafkaConsumer:
             "auto_offset_reset": "earliest",
             "isolation_level": "read_committed",
             "allow_auto_create_topics": False,
-            "partition_assignment_strategy": [CooperativeStickyAssignor()],
+            "partition_assignment_strategy": [_ASSIGNORS[settings.assignor]()],
         }
         try:
             self._client = _Client(**options)

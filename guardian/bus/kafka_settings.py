@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Literal
 
 from guardian.errors import BusError, ConfigurationError
 
@@ -18,6 +19,8 @@ _OURS = frozenset(
 class KafkaSettings:
     """Where the broker is and how to talk to it.
 
+    `assignor` "cooperative-sticky" moves only the partitions that must move; "range" stops all of them for the
+    hand-over and is for brokers whose groups cannot do the former. All members of a group need the same.
     `client_options` goes to the client as it is, for TLS and SASL: `security_protocol`, `ssl_cafile`,
     `sasl_mechanism`, `sasl_plain_username`, … What guardian's guarantees rest on cannot be set there.
     """
@@ -30,6 +33,7 @@ class KafkaSettings:
     fetch_max_wait_ms: int = 20
     max_partition_fetch_bytes: int = 2 * 1024 * 1024
     bootstrap_timeout_ms: int = 5_000
+    assignor: Literal["cooperative-sticky", "range"] = "cooperative-sticky"
     group_instance_id: str | None = None
     client_options: Mapping[str, object] = field(default_factory=dict, repr=False)
 

@@ -83,13 +83,17 @@ def situation(
     now: datetime,
     *,
     evidence: EvidenceFacts | None = None,
+    agent_id: str | None = None,
 ) -> PolicyRequest:
     """The request with every fact as it stands inside this transaction."""
     session = None
     if session_id is not None:
         known = rows.sessions.get(tenant_id, session_id)
         revoked = rows.ledger.live_entry(tenant_id, session_id) is not None
-        session = SessionFacts(session_id, known is not None and known.view.protected, revoked)
+        names = {session_id, agent_id, None if known is None else known.view.agent_id}
+        protected = bool(names & deps.settings.protected.get(tenant_id, frozenset()))
+        protected = protected or (known is not None and known.view.protected)
+        session = SessionFacts(session_id, protected, revoked)
     spent = rows.ledger.spent(tenant_id, now - deps.settings.budget_window)
     return PolicyRequest(
         asker=asker(principal),

@@ -2,7 +2,7 @@
 
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -18,7 +18,11 @@ from guardian.wire.base import Mode
 
 @dataclass(frozen=True, slots=True)
 class ControlSettings:
-    """Plain values. The budget counts automatic revocations per tenant within a sliding window."""
+    """Plain values. The budget counts automatic revocations per tenant within a sliding window.
+
+    `protected` names agents and sessions by tenant, besides those that people protect one by one.
+    `public_url` is where links in alerts lead; without it they have none.
+    """
 
     default_mode: Mode = "shadow"
     budget_total: int = 20
@@ -28,6 +32,8 @@ class ControlSettings:
     max_body_bytes: int = 1024 * 1024
     long_poll_max_s: int = 30
     sweep_every_s: float = 30.0
+    protected: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    public_url: str | None = None
 
     def __post_init__(self) -> None:
         if not 0 <= self.budget_reserved <= self.budget_total:

@@ -3,6 +3,7 @@
 import hashlib
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from urllib.parse import quote
 
 from guardian.control.authority import ask, denied, evidence_of, explain, record, situation
 from guardian.control.deps import ControlDeps
@@ -15,7 +16,7 @@ from guardian.policy.port import EvidenceFacts, PolicyDecision, PolicyRequest
 from guardian.store.control import ControlRows
 from guardian.telemetry import logger
 from guardian.wire.base import Mode
-from guardian.wire.findings import AlertPayload, FindingOutcome
+from guardian.wire.findings import AlertOutcome, AlertPayload, FindingOutcome
 from guardian.wire.principal import Principal
 
 _log = logger("control")
@@ -55,7 +56,17 @@ def _decide(
 ) -> Received | Refusal:
     version = deps.pdp.version
     lapse_overdue(rows, now)
-    asked = situation(deps, rows, principal, "flag", finding.tenant_id, finding.session_id, now, evidence=evidence)
+    asked = situation(
+        deps,
+        rows,
+        principal,
+        "flag",
+        finding.tenant_id,
+        finding.session_id,
+        now,
+        evidence=evidence,
+        agent_id=None if finding.subject is None else finding.subject.agent_id,
+    )
     permitted = ask(deps, asked)
     if not permitted.allowed:
         record(rows, asked, permitted, now, version, finding_id=finding.id, result="refused")
@@ -86,7 +97,7 @@ def _decide(
             kind="finding",
             case_key=_key(finding.tenant_id, finding.session_id),
             idempotency_key=_key(finding.tenant_id, finding.id),
-            payload=AlertPayload(finding=finding, outcome=outcome).model_dump_json(),
+            payload=_alert(deps, finding, outcome),
             now=now,
         )
     return Received(outcome)
@@ -166,6 +177,26 @@ def _revoke(
     why = "; ".join(filter(None, decision.reasons.values()))
     update = {**decided, "effect": Effect.REVOKE, "revision": entry.revision, "note": f"revoked: {why}"}
     return flagged.model_copy(update=update), entry
+
+
+def _alert(deps: ControlDeps, finding: Finding, outcome: FindingOutcome) -> str:
+    """The alert as it will be delivered, with everything in it, so that delivery needs no other look-up."""
+    base = deps.settings.public_url
+    path = f"/v1/sessions/{quote(finding.tenant_id, safe='')}/{quote(finding.session_id, safe='')}"
+    link = None if base is None or len(base) + len(path) > 2000 else base.rstrip("/") + path
+    payload = AlertPayload(
+        finding=finding,
+        outcome=AlertOutcome(
+            effect=outcome.effect,
+            allowed=outcome.effect is finding.wanted,
+            note=outcome.note[:2000],
+            policy_ids=outcome.policy_ids,
+            mode=outcome.mode,
+        ),
+        link=link,
+        case=_key(finding.tenant_id, finding.session_id),
+    )
+    return payload.model_dump_json()
 
 
 def _clean(deps: ControlDeps, request: PolicyRequest) -> bool:

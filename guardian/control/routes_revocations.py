@@ -33,7 +33,9 @@ async def list_revocations(
     caller: Caller,
     tenant_id: TenantFilter = None,
     since: Annotated[str | None, Query(max_length=38, pattern=r"^[0-9]+\.[0-9]+$")] = None,
-    wait: Annotated[int, Query(ge=0, description="Hold the answer this many seconds until it changes.")] = 0,
+    wait: Annotated[
+        float, Query(ge=0, allow_inf_nan=False, description="Hold the answer this many seconds until it changes.")
+    ] = 0,
     if_none_match: Annotated[str | None, Header(max_length=4096)] = None,
 ) -> Response:
     """Every live revocation within reach, with a strong entity tag; with `since=EPOCH.N` only the changes.
@@ -58,7 +60,7 @@ async def list_revocations(
             unchanged = _unchanged(listing, held, if_none_match)
             left = deadline - loop.time()
             if not unchanged or left <= 0:
-                return _answer(listing, matched=unchanged and held is None)
+                return _answer(listing, matched=unchanged and _same(held, if_none_match))
             await heard(event, min(left, _LOOK_AGAIN_S))
         finally:
             bell.drop(event)
@@ -72,6 +74,11 @@ def _unchanged(listing: Listing, held: Revision | None, tags: str | None) -> boo
     if held is not None:
         return not listing.moved
     return tags is not None and matches(tags, listing.rendered.etag)
+
+
+def _same(held: Revision | None, tags: str | None) -> bool:
+    """Whether 304 may be said: for a delta, only to who shows a tag of the very revision it asks from."""
+    return tags is not None and (held is None or presented_revision(tags) == held)
 
 
 def _answer(listing: Listing, *, matched: bool) -> Response:

@@ -29,4 +29,6 @@ def load(directory: Path, engine: str = "onnx", *, cache_size: int = 65_536, **o
         return plugin(**options).purpose_fit(cache_size=cache_size)  # type: ignore[no-any-return]
     artefact = open_artefact(directory)
     opened: EnginePlugin = plugin(**options)
-    return PurposeFit(opened.open(directory), load_fusion(artefact.path(FUSION)), artefact.version, cache_size=cache_size)
+    return PurposeFit(
+        opened.open(directory), load_fusion(artefact.path(FUSION)), artefact.version, cache_size=cache_size
+    )

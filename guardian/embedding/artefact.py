@@ -30,7 +30,9 @@ class Artefact:
     def path(self, name: str) -> Path:
         """The path of a listed file. Raises ModelError for one that the manifest does not list."""
         if name not in self.about["files"]:
-            raise ModelError(f"{self.directory / name}: not listed in {MANIFEST}; re-run `guardian train` or reinstall")
+            raise ModelError(
+                f"{self.directory / name}: not listed in {MANIFEST}; re-run `guardian train` or reinstall"
+            )
         return self.directory / name
 
 
@@ -48,9 +50,15 @@ def write_manifest(directory: Path, **about: Any) -> str:
     """
     path = directory / MANIFEST
     kept: dict[str, Any] = json.loads(path.read_text("utf-8")) if path.is_file() else {}
-    names = sorted(p.name for p in directory.iterdir() if p.is_file() and p.name[0] != "." and p.name not in _UNLISTED)
-    files = {name: {"sha256": digest(directory / name), "bytes": (directory / name).stat().st_size} for name in names}
-    path.write_text(json.dumps({**kept, **about, "format": FORMAT, "files": files}, indent=2, sort_keys=True) + "\n", "utf-8")
+    names = sorted(
+        p.name for p in directory.iterdir() if p.is_file() and p.name[0] != "." and p.name not in _UNLISTED
+    )
+    files = {
+        name: {"sha256": digest(directory / name), "bytes": (directory / name).stat().st_size} for name in names
+    }
+    path.write_text(
+        json.dumps({**kept, **about, "format": FORMAT, "files": files}, indent=2, sort_keys=True) + "\n", "utf-8"
+    )
     return digest(path)[:12]
 
 
@@ -66,7 +74,9 @@ def open_artefact(directory: Path, required: tuple[str, ...] = REQUIRED) -> Arte
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ModelError(f"{path}: not a manifest ({error!r})") from error
     if form != FORMAT:
-        raise ModelError(f"{path}: format {form!r}, this guardian reads format {FORMAT}; train again or change versions")
+        raise ModelError(
+            f"{path}: format {form!r}, this guardian reads format {FORMAT}; train again or change versions"
+        )
     for name in required:
         if name not in listed:
             raise ModelError(f"{path}: does not list {name}, which the model needs")
@@ -77,5 +87,7 @@ def open_artefact(directory: Path, required: tuple[str, ...] = REQUIRED) -> Arte
             raise ModelError(f"{directory / name}: listed in the manifest and missing")
         found = digest(directory / name)
         if found != expected:
-            raise ModelError(f"{directory / name}: sha256 {found[:12]}… instead of {expected[:12]}…; it was altered: reinstall")
+            raise ModelError(
+                f"{directory / name}: sha256 {found[:12]}… instead of {expected[:12]}…; it was altered: reinstall"
+            )
     return Artefact(directory, digest(path)[:12], about)

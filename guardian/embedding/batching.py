@@ -1,4 +1,4 @@
-"""Tokenising for the torch-free engines: batches of like length, padded to their longest, and the results put back."""
+"""Tokenising for the torch-free engines: batches of like length, and the results put back in order."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -13,7 +13,7 @@ Feeds = dict[str, NDArray[np.int64]]
 
 
 def load_tokenizer(path: Path, tokens: int) -> Tokenizer:
-    """A tokenizer that truncates the longer segment first to `tokens`. Raises ModelError if the file is not one."""
+    """A tokenizer that cuts the longer segment first, to `tokens`. Raises ModelError if it is not one."""
     try:
         tokenizer = Tokenizer.from_file(str(path))
     except Exception as error:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from enum import IntEnum
 from functools import lru_cache
 
-from guardian.embedding.text import leaves, words
+from guardian.embedding.text import leaves, vocabulary, words
 
 
 class Consequence(IntEnum):
@@ -26,24 +26,47 @@ class Consequence(IntEnum):
 
 
 _READ = frozenset(
-    ["get", "read", "list", "search", "find", "view", "fetch", "lookup", "look", "query", "show", "describe", "check", "history", "count", "browse", "retrieve", "head", "status", "inspect", "preview", "summarize", "summarise", "compare", "analyze", "analyse", "calculate", "compute", "estimate", "validate", "verify", "think", "current", "recent", "latest", "details", "info", "stat", "ls", "cat", "grep", "pwd", "tail", "diff", "scan", "monitor", "track", "see", "open", "navigate", "forecast", "translate", "convert", "login", "authenticate", "authorize", "identify", "current", "is", "has", "peek", "select"]
+    vocabulary(
+        "get read list search find view fetch lookup look query show describe check history count browse"
+        " retrieve head status inspect preview summarize summarise compare analyze analyse calculate compute"
+        " estimate validate verify think current recent latest details info stat ls cat grep pwd tail diff"
+        " scan monitor track see open navigate forecast translate convert login authenticate authorize"
+        " identify current is has peek select sum grade test balance metadata stats"
+    )
 )
 _WRITE = frozenset(
-    ["create", "add", "update", "write", "set", "edit", "append", "insert", "rename", "move", "copy", "schedule", "reschedule", "modify", "change", "mark", "label", "tag", "save", "store", "upload", "draft", "comment", "reserve", "book", "register", "enable", "start", "stop", "turn", "adjust", "assign", "close", "reopen", "mkdir", "touch", "mv", "cp", "put", "patch", "generate", "play", "pause", "fill", "sort", "attach", "import", "sync", "configure", "cancel", "snooze", "log", "open", "press", "lock", "activate", "apply", "upsert", "track", "rate", "like", "follow"]
+    vocabulary(
+        "create add update write set edit append insert rename move copy schedule reschedule modify change"
+        " mark label tag save store upload draft comment reserve book register enable start stop turn adjust"
+        " assign close reopen mkdir touch mv cp put patch generate play pause fill sort attach import sync"
+        " configure cancel snooze log open press lock activate apply upsert track rate like follow"
+        " restart scale clone provision trim resize cut archive transition"
+    )
 )
 _ACT = frozenset(
-    ["send", "pay", "transfer", "share", "delete", "remove", "execute", "run", "grant", "invite", "publish", "post", "submit", "withdraw", "buy", "purchase", "sell", "trade", "export", "forward", "reply", "dispatch", "deploy", "merge", "push", "revoke", "disable", "unlock", "wire", "refund", "charge", "checkout", "place", "terminate", "kill", "drop", "purge", "wipe", "erase", "reset", "exec", "eval", "sudo", "rm", "curl", "shell", "bash", "terminal", "broadcast", "notify", "tweet", "retweet", "unsubscribe", "leave", "ban", "suspend", "deactivate", "approve", "sign", "donate", "transmit", "give", "install", "uninstall", "overwrite", "truncate", "destroy", "exchange", "return", "lend", "mint", "stake", "swap", "rotate", "impersonate", "escalate", "download", "dump", "exfiltrate"]
+    vocabulary(
+        "send pay transfer share delete remove execute run grant invite publish post submit withdraw buy"
+        " purchase sell trade export forward reply dispatch deploy merge push revoke disable unlock wire"
+        " refund charge checkout place terminate kill drop purge wipe erase reset exec eval sudo rm curl shell"
+        " bash terminal broadcast notify tweet retweet unsubscribe leave ban suspend deactivate approve sign"
+        " donate transmit give install uninstall overwrite truncate destroy exchange return lend mint stake"
+        " swap rotate impersonate escalate download dump exfiltrate"
+    )
 )
 _LATE = frozenset(
-    "open track current return exchange place start check status history order lock log store sort like rate play charge"
-    " trade alarm file".split()
+    vocabulary(
+        "open track current return exchange place start check status history order lock log store sort like"
+        " rate play charge trade alarm file"
+    )
 )
-_NOUN_ACT = frozenset(["order", "email", "mail", "message", "sms", "payment", "payout", "call", "webhook"])
+_NOUN_ACT = frozenset(vocabulary("order email mail message sms payment payout call webhook"))
 _WEIGHTY = frozenset(
-    "payment payments payout payouts transfer transfers refund refunds webhook token key keys credential credentials"
-    " beneficiary collaborator forwarding".split()
+    vocabulary(
+        "payment payments payout payouts transfer transfers refund refunds webhook token key keys credential"
+        " credentials beneficiary collaborator forwarding"
+    )
 )
-_HINTS = frozenset(["method", "action", "operation", "verb", "op", "command_type"])
+_HINTS = frozenset(vocabulary("method action operation verb op command_type"))
 _UNSAFE_METHODS = frozenset(["post", "put", "patch", "delete"])
 _STATEMENTS = frozenset(["sql", "query", "statement"])
 
@@ -68,7 +91,7 @@ def of_tool(tool: str) -> Consequence:
 
 
 def consequence(tool: str, arguments: Mapping[str, object] | None) -> Consequence:
-    """The class of a call: the tool's, raised by what its arguments say (an HTTP method, an operation, an SQL verb).
+    """The class of a call: the tool's, raised by what its arguments say (HTTP method, operation, SQL verb).
 
     >>> consequence("db.query", {"sql": "DROP TABLE users"}).name
     'ACT'

@@ -1,4 +1,4 @@
-"""Does this action fit the purpose? The room's one question, asked in batches and answered from a cache when it can be."""
+"""Does this action fit the purpose? The room's one question, asked in batches, answered from a cache."""
 
 import hashlib
 from collections import OrderedDict
@@ -107,7 +107,7 @@ class PurposeFit:
 
 
 def _key(request: FitRequest) -> bytes:
-    """What a score depends on, in 16 bytes; arguments count by their leaves, so `repr` of strange objects is never called."""
+    """What a score depends on, in 16 bytes; arguments by their leaves, so no strange object's `repr` is called."""
     parts = (
         request.purpose,
         request.tool,

@@ -14,7 +14,17 @@ from guardian.embedding.fit import FitRequest
 from guardian.embedding.grounding import grounding, openness, tool_overlap
 from guardian.errors import ModelError
 
-FEATURES = ("logit", "distance", "unnamed", "fresh", "fresh_destination", "consequence", "acts_unnamed", "closed", "tool_unnamed")
+FEATURES = (
+    "logit",
+    "distance",
+    "unnamed",
+    "fresh",
+    "fresh_destination",
+    "consequence",
+    "acts_unnamed",
+    "closed",
+    "tool_unnamed",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,9 +38,15 @@ class Fusion:
 
     def __post_init__(self) -> None:
         if not len(self.weights) == len(self.low) == len(self.high) == len(FEATURES):
-            raise ModelError(f"fusion has {len(self.weights)} weights, {len(FEATURES)} are needed: {', '.join(FEATURES)}")
-        if min(self.weights) < 0 or not all(map(math.isfinite, (self.intercept, *self.weights, *self.low, *self.high))):
-            raise ModelError("fusion weights must be finite and not negative; fit them again with `guardian train`")
+            raise ModelError(
+                f"fusion has {len(self.weights)} weights, {len(FEATURES)} are needed: {', '.join(FEATURES)}"
+            )
+        if min(self.weights) < 0 or not all(
+            map(math.isfinite, (self.intercept, *self.weights, *self.low, *self.high))
+        ):
+            raise ModelError(
+                "fusion weights must be finite and not negative; fit them again with `guardian train`"
+            )
 
     def score(self, features: tuple[float, ...]) -> float:
         """In [0, 1]; higher is further from purpose."""

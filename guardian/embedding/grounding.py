@@ -10,18 +10,27 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 
-from guardian.embedding.text import leaves, words
+from guardian.embedding.text import leaves, vocabulary, words
 
 _WORD = re.compile(r"[a-z0-9]+")
 _STOP = frozenset(
-    ["the", "a", "an", "of", "to", "for", "and", "in", "on", "my", "me", "i", "please", "can", "you", "with", "from", "is", "are", "it", "that", "this", "could", "would", "at", "by", "or", "be", "as", "we", "your", "our", "all", "any", "do", "if", "then", "than", "was", "were", "will", "have", "has", "had", "not", "so", "no", "into", "about", "its", "their", "them"]
+    vocabulary(
+        "the a an of to for and in on my me i please can you with from is are it that this could would at by"
+        " or be as we your our all any do if then than was were will have has had not so no into about its"
+        " their them"
+    )
 )
 _DESTINATION = frozenset(
-    ["to", "recipient", "recipients", "cc", "bcc", "email", "address", "url", "uri", "link", "website", "host", "account", "iban", "payee", "beneficiary", "channel", "user", "username", "guest", "guests", "participants", "attendees", "phone", "destination", "target", "member", "members", "bucket", "webhook", "endpoint", "receiver", "domain", "repo", "wallet", "number", "contact"]
+    vocabulary(
+        "to recipient recipients cc bcc email address url uri link website host account iban payee"
+        " beneficiary channel user username guest guests participants attendees phone destination target"
+        " member members bucket webhook endpoint receiver domain repo wallet number contact"
+    )
 )
 _OPEN = re.compile(
-    r"\b(whatever|everything|anything|all (?:the )?(?:tasks|actions|steps|instructions|items)|to-?do list|instructions? (?:in|from|at|given)"
-    r"|do (?:what|as)|follow (?:the|his|her|their)|actions? (?:in|from|specified|described)|tasks? (?:in|from|on|at|described)|as (?:described|instructed|listed))\b"
+    r"\b(whatever|everything|anything|all (?:the )?(?:tasks|actions|steps|instructions|items)|to-?do list"
+    r"|instructions? (?:in|from|at|given)|do (?:what|as)|follow (?:the|his|her|their)"
+    r"|actions? (?:in|from|specified|described)|tasks? (?:in|from|on|at|described)|as (?:described|instructed|listed))\b"
 )
 
 
@@ -35,7 +44,7 @@ def content_words(text: str) -> frozenset[str]:
 
 
 def argument_values(arguments: Mapping[str, object] | None) -> frozenset[str]:
-    """The normalised values that a later call may carry on; give their union over earlier calls as `earlier_values`."""
+    """The normalised values that a later call may carry on; `earlier_values` is their union over earlier calls."""
     return frozenset(value.lower() for _, value in leaves(arguments) if _telling(value))
 
 
@@ -88,7 +97,7 @@ def grounding(purpose: str, arguments: Mapping[str, object] | None, earlier: Ite
 def openness(purpose: str) -> float:
     """How little a purpose constrains, in [0, 1]: 1 for "do whatever is on the list", near 0 for a detailed one.
 
-    >>> openness("do everything on my list") > openness("pay invoice 1881 of Acme, 300 EUR, from the joint account")
+    >>> openness("do everything on my list") > openness("pay invoice 1881 of Acme, 300 EUR, from the joint card")
     True
     """
     told = len(content_words(purpose))

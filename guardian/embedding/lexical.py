@@ -43,7 +43,7 @@ def overlap(purpose: str, action: str) -> float:
 class Lexical:
     """No options."""
 
-    def open(self, directory: Path) -> LexicalEncoder:
+    def open(self, directory: Path) -> LexicalEncoder:  # noqa: ARG002 (the port has it)
         return LexicalEncoder()
 
     def purpose_fit(self, *, cache_size: int = 65_536) -> PurposeFit:

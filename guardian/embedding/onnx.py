@@ -17,7 +17,7 @@ from guardian.errors import ModelError
 
 
 class Session:
-    """One ONNX graph; weights stored as int8 are unpacked once at load, so scores are those of the stored weights."""
+    """One ONNX graph; weights stored as int8 are unpacked once, at load."""
 
     def __init__(self, path: Path, threads: int) -> None:
         options = onnxruntime.SessionOptions()

@@ -1,4 +1,4 @@
-"""OpenVINO on the CPU: bf16 where the processor has AMX (about three times faster there), fp32 elsewhere. No torch."""
+"""OpenVINO on the CPU: bf16 where the processor has AMX (about three times faster), else fp32. No torch."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -37,7 +37,7 @@ class Encoder(PairEncoder, TextEncoder, Protocol):
 
 
 class EnginePlugin(Protocol):
-    """What a module of this room exports as `plugin`: options as dataclass fields, and a way to open an artefact."""
+    """What an engine's module exports as `plugin`: options as dataclass fields, and a way to open an artefact."""
 
     def open(self, directory: Path) -> Encoder:
         """Load the encoders that lie in `directory`. Raises ModelError if they are absent or of another format."""

@@ -12,7 +12,7 @@ from typing import Any, cast
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from sentence_transformers import SentenceTransformer
+from sentence_transformers import SentenceTransformer as SentenceTransformer
 from sentence_transformers.sentence_transformer.modules import Dense, Pooling, Transformer
 
 from guardian.embedding.ports import DIMENSIONS, PAIR_TOKENS, TEXT_TOKENS
@@ -22,12 +22,15 @@ from guardian.errors import ModelError
 def new_pair_model(base: str, *, device: str = "cpu") -> SentenceTransformer:
     """A fresh pair model over a BERT-like `base`: first token and mean, joined, then one logit.
 
-    Its "sentence embedding" of a pair has shape (1,): the logit. The head starts at zero mean and small scale.
+    Its "sentence embedding" of a pair has shape (1,): the logit. The head always starts from the same small
+    numbers, so that models trained with other seeds stay close enough to average.
     """
     body = Transformer(base, max_seq_length=PAIR_TOKENS)
     width = body.get_embedding_dimension()
     pooling = Pooling(width, pooling_mode=("cls", "mean"))
     head = Dense(2 * width, 1, activation_function=torch.nn.Identity())
+    torch.nn.init.normal_(head.linear.weight, std=0.02, generator=torch.Generator().manual_seed(0))
+    torch.nn.init.zeros_(head.linear.bias)
     return SentenceTransformer(modules=[body, pooling, head], device=device)
 
 
@@ -40,7 +43,9 @@ def load_model(path: Path, *, tokens: int, device: str = "cpu") -> SentenceTrans
     return model
 
 
-def pair_logits(model: SentenceTransformer, pairs: Sequence[tuple[str, str]], *, batch: int = 32) -> NDArray[np.float32]:
+def pair_logits(
+    model: SentenceTransformer, pairs: Sequence[tuple[str, str]], *, batch: int = 32
+) -> NDArray[np.float32]:
     """Logits of pairs, shape (n,), batched by length, without gradients."""
     out = np.zeros(len(pairs), dtype=np.float32)
     order = np.argsort([len(a) + len(b) for a, b in pairs], kind="stable")
@@ -55,7 +60,10 @@ def pair_logits(model: SentenceTransformer, pairs: Sequence[tuple[str, str]], *,
 def forward(model: SentenceTransformer, pairs: Sequence[tuple[str, str]]) -> torch.Tensor:
     """The logits of one batch as a tensor of shape (n,), with gradients where they are on."""
     features: dict[str, Any] = model.preprocess(list(pairs))
-    moved = {name: value.to(model.device) if isinstance(value, torch.Tensor) else value for name, value in features.items()}
+    moved = {
+        name: value.to(model.device) if isinstance(value, torch.Tensor) else value
+        for name, value in features.items()
+    }
     return cast(torch.Tensor, model(moved)["sentence_embedding"]).squeeze(-1)
 
 
@@ -77,13 +85,15 @@ class SentenceTransformersEncoder:
             raise ModelError("no text model was given to the sentence_transformers engine; set its `text` path")
         if not texts:
             return np.zeros((0, DIMENSIONS), dtype=np.float32)
-        rows = self.text.encode(list(texts), batch_size=self.batch, normalize_embeddings=True, show_progress_bar=False)
+        rows = self.text.encode(
+            list(texts), batch_size=self.batch, normalize_embeddings=True, show_progress_bar=False
+        )
         return np.asarray(rows, dtype=np.float32)
 
 
 @dataclass(frozen=True, kw_only=True)
 class SentenceTransformers:
-    """Options: `pair` and `text` are directories; by default `reference/pair` and `reference/text` of the artefact."""
+    """Options: `pair` and `text` are directories; by default `reference/pair` and `/text` by the model."""
 
     pair: str = ""
     text: str = ""

@@ -25,8 +25,13 @@ _JOINTS = re.compile(r"[_./:\-\\]+")
 _SPACE = re.compile(r"\s+")
 
 
+def vocabulary(text: str) -> tuple[str, ...]:
+    """The words of a list written as one text."""
+    return tuple(text.split())
+
+
 def clean(text: str, limit: int) -> str:
-    """`text` folded to NFKC on one line, without control, format or lone-surrogate characters, at most `limit` characters."""
+    """`text` on one line, folded to NFKC, without control and format characters, at most `limit` long."""
     cut = text[: 4 * limit]
     if not cut.isascii():
         cut = unicodedata.normalize("NFKC", cut)

@@ -1,7 +1,7 @@
 """Judge a scorer on labelled sessions, at action and at session level, beside the baselines.
 
-Action level counts each distinct (domain, purpose, action, label) once, where it first occurs; session level takes the
-highest score of a session's counted actions. Labels are read after scoring, never before.
+Action level counts each distinct (domain, purpose, action, label) once, where it first occurs; session level takes
+the highest score of a session's counted actions. Labels are read after scoring, never before.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -60,9 +60,9 @@ def evaluate(
     baselines: Mapping[str, ScoreFn] | None = None,
     seed: int = 7,
     resamples: int = 400,
-    progress: Progress = lambda done, total, note: None,
+    progress: Progress = lambda *_: None,
 ) -> Report:
-    """Separation of every scorer at both levels, over all domains and by domain (where a domain has both labels)."""
+    """Separation of every scorer at both levels, over all domains and by domain (where it has both labels)."""
     actions = judged(sessions)
     rows: list[Row] = []
     scorers = {name: score_fn, **(baselines or {})}
@@ -104,5 +104,7 @@ def _rows(scorer: str, level: str, points: Sequence[_Point], seed: int, resample
         chosen = [point for point in points if domain in ("all", point[3])]
         if domain == "all" or len({point[1] for point in chosen}) == 2:
             scores, drift, purposes, _ = zip(*chosen, strict=True) if chosen else ((), (), (), ())
-            out.append(Row(scorer, level, domain, separation(scores, drift, purposes, seed=seed, resamples=resamples)))
+            out.append(
+                Row(scorer, level, domain, separation(scores, drift, purposes, seed=seed, resamples=resamples))
+            )
     return out

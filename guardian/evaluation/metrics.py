@@ -46,19 +46,25 @@ def separation(
     """AUC and recalls of `scores` against `drift`, with intervals over `clusters`."""
     x, y = np.asarray(scores, dtype=np.float64), np.asarray(drift, dtype=bool)
     if not len(x) == len(y) == len(clusters):
-        raise ValueError(f"{len(x)} scores, {len(y)} labels and {len(clusters)} clusters: need one of each per row")
+        raise ValueError(
+            f"{len(x)} scores, {len(y)} labels and {len(clusters)} clusters: need one of each per row"
+        )
     _, level = np.unique(x, return_inverse=True)
     _, cluster = np.unique(np.asarray(clusters, dtype=object).astype(str), return_inverse=True)
     point = _measure(level, y, np.ones(len(x)))
     rng = np.random.default_rng(seed)
     groups = int(cluster.max()) + 1 if len(x) else 0
     drawn = [
-        _measure(level, y, np.bincount(rng.integers(0, groups, groups), minlength=groups)[cluster].astype(np.float64))
+        _measure(
+            level, y, np.bincount(rng.integers(0, groups, groups), minlength=groups)[cluster].astype(np.float64)
+        )
         for _ in range(resamples if groups else 0)
     ]
     table = np.array([*drawn, point]) if drawn else np.array([point])
     usable = ~np.isnan(table[:, 0])
-    low, high = np.percentile(table[usable], [2.5, 97.5], axis=0) if usable.any() else (np.array(point), np.array(point))
+    low, high = (
+        np.percentile(table[usable], [2.5, 97.5], axis=0) if usable.any() else (np.array(point), np.array(point))
+    )
     auc, *recall = (Interval(float(p), float(a), float(b)) for p, a, b in zip(point, low, high, strict=True))
     return Separation(int((~y).sum()), int(y.sum()), auc, tuple(recall))
 

@@ -32,7 +32,10 @@ class Report:
         for row in self.rows:
             if (row.scorer, row.level, row.domain) == (scorer, level, domain):
                 return row
-        raise KeyError(f"no row {scorer}/{level}/{domain}; there are {sorted({(r.scorer, r.level, r.domain) for r in self.rows})}")
+        raise KeyError(
+            f"no row {scorer}/{level}/{domain}; there are "
+            + ", ".join(sorted({f"{r.scorer}/{r.level}/{r.domain}" for r in self.rows}))
+        )
 
     def to_json(self) -> dict[str, Any]:
         """Plain data; a value that is not defined is null."""
@@ -44,7 +47,9 @@ class Report:
                 "benign": row.found.benign,
                 "drift": row.found.drift,
                 "auc": asdict(row.found.auc),
-                "recall": {f"{rate:g}": asdict(value) for rate, value in zip(RATES, row.found.recall, strict=True)},
+                "recall": {
+                    f"{rate:g}": asdict(value) for rate, value in zip(RATES, row.found.recall, strict=True)
+                },
             }
             for row in self.rows
         ]
@@ -55,7 +60,11 @@ class Report:
 
     def lines(self) -> Iterator[str]:
         """A Markdown table."""
-        yield "| scorer | level | domain | honest / drift | AUC | " + " | ".join(f"recall @ {100 * r:g} %" for r in RATES) + " |"
+        yield (
+            "| scorer | level | domain | honest / drift | AUC | "
+            + " | ".join(f"recall @ {100 * r:g} %" for r in RATES)
+            + " |"
+        )
         yield "|---" * (5 + len(RATES)) + "|"
         for row in self.rows:
             cells = [row.scorer, row.level, row.domain, f"{row.found.benign} / {row.found.drift}"]

@@ -1,7 +1,7 @@
 """Labelled sessions: one JSON object a line, gzip or plain.
 
 `{"dataset", "session_id", "purpose", "domain", "tools": [{"name", "description"}], "actions": [{"tool", "args",
-"label": "benign" | "drift", "conf", "index"}], "meta"}`. Labels are for judging; nothing that scores may read them.
+"label": "benign" | "drift", "conf", "index"}], "meta"}`. Labels are for judging; no scorer may read them.
 """
 
 import gzip

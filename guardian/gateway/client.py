@@ -214,8 +214,9 @@ class RevocationList:
         base = view if self._synced else None  # a cache may hold what another token saw: begin with a whole list
         if base is not None:
             known = {**headers, "If-None-Match": base.etag} if base.etag else headers
-            query = {"since": str(base.revision), "wait": f"{self._wait:g}"}
-            answer = self._server.get(query, known, self._timeout + self._wait)
+            wait = 0.0 if self._error else self._wait  # after trouble, be fresh first and patient later
+            query = {"since": str(base.revision), "wait": f"{wait:g}"}
+            answer = self._server.get(query, known, self._timeout + wait)
         if base is None or answer[0] in (400, 404, 409, 410, 416):  # it does not know our revision: take it all
             base, answer = None, self._server.get({}, headers, self._timeout)
         status, etag, body = answer
@@ -347,6 +348,7 @@ class _Server:
         self._context = context or (ssl.create_default_context() if self._secure else None)
         self._max_bytes = max_bytes
         self._connection: http.client.HTTPConnection | None = None
+        self._aborted = False
 
     def get(self, query: Mapping[str, str], headers: Mapping[str, str], timeout: float) -> tuple[int, str, bytes]:
         """(status, ETag, body). A kept connection that the server has closed meanwhile is opened anew once."""
@@ -355,7 +357,7 @@ class _Server:
             return self._exchange(query, headers, timeout)
         except (http.client.RemoteDisconnected, BrokenPipeError, ConnectionResetError):
             self.drop()
-            if not kept:
+            if not kept or self._aborted:
                 raise
             return self._exchange(query, headers, timeout)
 
@@ -382,10 +384,12 @@ class _Server:
                 raise Refused("too_long", f"more than {self._max_bytes} bytes or {timeout:g} s")
         if answer.length:  # read1 ends quietly where the connection does
             raise Refused("cut_short", f"{answer.length} bytes are missing")
+        answer.close()  # read1 leaves it open, and an open answer blocks the kept connection
         return answer.status, answer.getheader("ETag", "") or "", bytes(body)
 
     def abort(self) -> None:
-        """Wake a thread that waits for an answer."""
+        """Wake a thread that waits for an answer, for good."""
+        self._aborted = True
         connection = self._connection
         if connection is not None and connection.sock is not None:
             with suppress(OSError, AttributeError):

@@ -118,7 +118,7 @@ class Tokens:
             raise RefusedToken("expired") from error
         except JoseError as error:
             claim = getattr(error, "claim", None)
-            raise RefusedToken(f"claim_{claim}" if claim in ("aud", "iss", "nbf") else "claims") from error
+            raise RefusedToken(f"claim_{claim}" if claim in ("aud", "iss", "nbf", "iat") else "claims") from error
         except (ValidationError, ValueError, OverflowError, OSError) as error:
             raise RefusedToken("claims") from error
         if self.revoked(principal.jti):

@@ -17,10 +17,10 @@ class SnapshotFace:
 
     def snapshot(self, live: Sequence[LedgerEntry], *, revision: Revision, changed_at: datetime) -> Rendered:
         entries = sorted(live, key=lambda entry: order(entry.revision))
-        return _render(entries, revision, changed_at, full=True)
+        return _render(entries, revision, changed_at, complete=True)
 
     def delta(self, entries: Sequence[LedgerEntry], *, revision: Revision, changed_at: datetime) -> Rendered:
-        return _render(entries, revision, changed_at, full=False)
+        return _render(entries, revision, changed_at, complete=False)
 
 
 plugin = SnapshotFace
@@ -41,14 +41,16 @@ def matches(tags: str, etag: str) -> bool:
     return "*" in offered or f'"{etag}"' in offered
 
 
-def _render(entries: Sequence[LedgerEntry], revision: Revision, changed_at: datetime, *, full: bool) -> Rendered:
+def _render(
+    entries: Sequence[LedgerEntry], revision: Revision, changed_at: datetime, *, complete: bool
+) -> Rendered:
     shown = RevocationList(
-        revision=str(revision),
+        revision=revision,
         issued_at=changed_at,
-        full=full,
+        complete=complete,
         entries=tuple(
             RevocationEntry(
-                revision=str(entry.revision),
+                revision=entry.revision,
                 tenant_id=entry.tenant_id,
                 subject_type=entry.subject_type,
                 subject_id=entry.subject_id,

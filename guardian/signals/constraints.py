@@ -13,7 +13,6 @@ from guardian.signals.wording import canonical, covers
 
 Number = int | float
 
-_MAX_CONSTRAINTS = 256
 _MAX_VALUES = 1024
 _MAX_LEAVES = 2_000
 _MAX_DEPTH = 12
@@ -107,7 +106,7 @@ def read(constraints: Mapping[str, object]) -> Constraints:
     minima: dict[str, Number] = {}
     spelt: dict[str, str] = {}
     classes: frozenset[str] | None = None
-    for key, value in islice(_entries(constraints, ""), _MAX_CONSTRAINTS):
+    for key, value in _entries(constraints, ""):
         name, quantity = canonical(key), number(value) if not isinstance(value, (list, tuple)) else None
         for prefix in _LIST_PREFIXES:
             name = name.removeprefix(prefix)
@@ -154,7 +153,7 @@ def _entries(value: Mapping[str, object], above: str, depth: int = 0) -> Iterato
 
 def _scalars(value: object) -> tuple[object, ...]:
     items = value if isinstance(value, (list, tuple)) else (value,)
-    return tuple(item for item in islice(items, _MAX_VALUES) if isinstance(item, (str, int, float)))
+    return tuple(item for item in items if isinstance(item, (str, int, float)))
 
 
 def _action_leaves(event: DecisionEvent) -> Iterator[Leaf | None]:

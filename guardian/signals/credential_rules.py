@@ -44,6 +44,13 @@ def _of(detector: Any, kind: str, *more: str, **options: Any) -> _Rule:
     return _Rule(kind, (*detector.denylist, *map(re.compile, more)), **options)
 
 
+def _is_token(text: str) -> bool:
+    try:
+        return bool(JwtTokenDetector.is_formally_valid(text))
+    except RecursionError:  # claims nested without end: hostile, and no token that anybody accepts
+        return False
+
+
 _NO_TAIL = re.compile("")
 _PEM_TAIL = re.compile(r"(?:(?!-----END).)*(?:-----END [A-Z0-9 ]+-----)?", re.DOTALL)
 _TO_THE_END = re.compile(r".*", re.DOTALL)
@@ -71,7 +78,7 @@ _RULES: dict[_Rule, tuple[str, ...]] = {
         "json_web_token",
         reach=16_384,
         tail=re.compile(r"[A-Za-z0-9_.+/=-]*"),
-        confirmed=JwtTokenDetector.is_formally_valid,
+        confirmed=_is_token,
     ): ("eyJ",),
     _of(PrivateKeyDetector, "private_key", r"BEGIN ENCRYPTED PRIVATE KEY", tail=_PEM_TAIL): ("BEGIN ",),
     _Rule("private_key", (re.compile(r"PuTTY-User-Key-File-[23]"),), tail=_TO_THE_END): ("PuTTY-User-Key-File-",),
@@ -97,7 +104,7 @@ _BY_ANCHOR = {anchor: rule for rule, anchors in _RULES.items() for anchor in anc
 ANCHOR = re.compile("|".join(sorted(map(re.escape, _BY_ANCHOR), key=len, reverse=True)))
 """Matches wherever a credential may begin; text without a match carries none."""
 
-MAX_CANDIDATES = 256
+MAX_CANDIDATES = 2_048
 """Beginnings tried in one text; a text with more is not trusted to be clean."""
 
 

@@ -115,12 +115,12 @@ class _Redaction:
         return self._model(event, "", 0, _LEFT_ALONE)
 
     def _model(self, model: _Model, path: str, depth: int, left_alone: frozenset[str] = frozenset()) -> _Model:
-        fields = {
-            name: self._field(name, value, path, depth)
+        found = {
+            name: (value, self._field(name, value, path, depth))
             for name, value in model.__dict__.items()
             if name not in left_alone
         }
-        clean = model.model_copy(update=fields)
+        clean = model.model_copy(update={name: new for name, (old, new) in found.items() if new != old})
         if clean.model_extra:
             extra = {name: value for name, value in clean.model_extra.items() if name not in left_alone}
             for name in extra:

@@ -58,7 +58,6 @@ class EnvelopeBreach:
         event, envelope = seen.event, seen.event.envelope
         constraints, action = read(envelope.resource_constraints), touched(event)
         limits = Limits(constraints, event, action, self._aliases)
-        sums = limits.added(state["sums"], self.summed)
         found = [
             *rules.identity(seen, self.leeway_seconds),
             *rules.tools(envelope, event.action.tool),
@@ -66,12 +65,12 @@ class EnvelopeBreach:
             *rules.resources(constraints, action, self._aliases),
             *rules.data_classes(constraints, event, action, self._aliases),
             *limits.per_call(),
-            *limits.per_session(sums, self.summed),
+            *limits.per_session(state["sums"], self.summed),
         ]
         if action.cut and constraints.spelt:
             found.append(Breach("arguments_unchecked", "the arguments hold more than can be checked", False))
         signal = self._broken(seen, found) if found else self._kept(seen, constraints)
-        return {"sums": sums}, signal
+        return {"sums": limits.added(state["sums"], self.summed)}, signal
 
     def _aliases(self, key: str) -> tuple[str, ...]:
         wanted = canonical(key)

@@ -44,21 +44,21 @@ class Limits:
         """The sums after this action; a denied call moved nothing and adds nothing."""
         if self.event.decision.effect == "deny":
             return dict(sums)
-        after = dict(sums)
-        for name in _bare(summed):
-            if name in self.constraints.maxima:
-                after[name] = min(after.get(name, 0) + max(self._moved(name), 0), _CAP)
-        return after
+        return {**sums, **self._totals(sums, summed)}
 
     def per_session(self, sums: Sums, summed: tuple[str, ...]) -> Iterator[Breach]:
-        """Limits that the session's allowed calls break together."""
-        for name in _bare(summed):
-            most, total = self.constraints.maxima.get(name), sums.get(name, 0)
-            if most is not None and total > most:
+        """Limits that this call breaks together with the allowed calls before it, whose sums are given."""
+        for name, total in self._totals(sums, summed).items():
+            most = self.constraints.maxima[name]
+            if total > most and total > sums.get(name, 0):
                 yield Breach(
                     "records_over_limit_session" if name == _RECORD else "limit_exceeded_session",
                     f"{_shown(total)} in this session so far, {self._spelt('max_', name)} is {_shown(most)}",
                 )
+
+    def _totals(self, sums: Sums, summed: tuple[str, ...]) -> Sums:
+        bounded = [name for name in _bare(summed) if name in self.constraints.maxima]
+        return {name: min(sums.get(name, 0) + min(max(self._moved(name), 0), _CAP), _CAP) for name in bounded}
 
     def _asked(self, name: str, prefix: str) -> list[Number]:
         wanted = {name, prefix + name, *self.aliases(prefix + name)}
@@ -84,4 +84,4 @@ def _bare(summed: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def _shown(quantity: Number) -> str:
-    return format(quantity, ".15g") if isinstance(quantity, float) or quantity < _CAP else "a huge number"
+    return format(quantity, ".15g") if isinstance(quantity, float) else shown(quantity)

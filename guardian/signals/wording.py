@@ -13,6 +13,7 @@ _WORD = re.compile(r"[^\W_]+")
 _SPACE = re.compile(r"\s+")
 _MARKUP = str.maketrans({"<": "‹", ">": "›", "`": "'", '"': "'", "&": "+", "|": "/"})
 _NAME_CHARS = 512
+_NUMBER_BITS = 256
 _PURPOSE_CHARS = 8192
 
 
@@ -54,6 +55,8 @@ def shown(text: object, limit: int = 80) -> str:
     >>> shown("pay <!channel>\\n now")
     'pay ‹!channel› now'
     """
+    if isinstance(text, int) and text.bit_length() > _NUMBER_BITS:
+        text = "a huge number"  # decimal conversion of such integers is slow, and refused by Python at last
     cut = str(text)[: 4 * limit]
     if not (cut.isascii() and cut.isprintable()):
         cut = "".join(" " if unicodedata.category(char)[0] in "CZ" else char for char in cut)

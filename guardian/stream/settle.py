@@ -1,7 +1,9 @@
 """Getting a batch through although a record in it crashes a room, or kills the process."""
 
 import threading
+import traceback
 from collections.abc import Mapping
+from pathlib import PurePath
 
 from guardian.bus.port import Consumer, Place, Record
 from guardian.errors import BusError, StoreError
@@ -92,13 +94,11 @@ class Settler:
             if attempt is None:
                 attempt = self._store.mark_attempt(record.place, record.offset)
             where = {"topic": record.topic, "partition": record.partition, "offset": record.offset}
-            _log.error("a record crashes the pipeline", **where, attempt=attempt, exc_info=error)
+            _log.error("a record crashes the pipeline", **where, attempt=attempt, **_sketch(error))
             if attempt >= MAX_ATTEMPTS:
                 return self._give_up(record, type(error).__name__, consumer)
             if stop.wait(self._retry_s):
-                raise StoreError(
-                    "stopped before a crashing record was settled; the next start reads it again"
-                )
+                raise StoreError("stopped before a crashing record was settled; the next start reads it again")
             try:
                 return self._committer.judge([record], consumer)
             except (StoreError, BusError):
@@ -112,6 +112,15 @@ class Settler:
             self._committer.commit([record], [], [letter], consumer)
         except (StoreError, BusError):
             raise
-        except Exception:  # even the finding about it cannot be made: the letter must not be lost
-            _log.exception("no finding could be made of a poisoned record")
+        except Exception as error:  # even the finding about it cannot be made: the letter must not be lost
+            _log.error("no finding could be made of a poisoned record", offset=record.offset, **_sketch(error))
             self._committer.commit([record], [], [letter], consumer, judgement=Judgement(dead_letters=(letter,)))
+
+
+def _sketch(error: Exception) -> dict[str, str]:
+    """What crashed and where. Not the message and no local values: those carry what agents wrote."""
+    frames = traceback.extract_tb(error.__traceback__)[-3:]
+    return {
+        "error": type(error).__name__,
+        "at": " > ".join(f"{PurePath(frame.filename).name}:{frame.lineno} {frame.name}" for frame in frames),
+    }

@@ -1,7 +1,7 @@
-"""From the trained torch model to the shipped graph: ONNX, with weights stored as int8 and one scale per row or column.
+"""From the trained torch model to the shipped graph: ONNX, its weights stored as int8 with a scale per row or column.
 
-Only storage is int8: engines unpack the weights at load and compute in float (fp32, or bf16 where the processor has
-it), so every engine gives the same score and no calibration data is needed. 90 MB become 23 MB.
+Only storage is int8: engines unpack the weights at load and compute in float (fp32, or bf16 where the processor
+has it), so every engine gives the same score and no calibration data is needed. 90 MB become 23 MB.
 """
 
 import io
@@ -18,28 +18,32 @@ INPUTS = ("input_ids", "attention_mask", "token_type_ids")
 SMALLEST = 4_096
 
 
-class PairGraph(torch.nn.Module):
+class PairGraph(torch.nn.Module):  # type: ignore[misc]
     """(ids, mask, types), each (batch, tokens), to logits (batch, 1)."""
 
     def __init__(self, model: SentenceTransformer) -> None:
         super().__init__()
         self.body, self.head = model[0].auto_model, model[-1].linear
 
-    def forward(self, input_ids: torch.Tensor, attention_mask: torch.Tensor, token_type_ids: torch.Tensor) -> torch.Tensor:
+    def forward(
+        self, input_ids: torch.Tensor, attention_mask: torch.Tensor, token_type_ids: torch.Tensor
+    ) -> torch.Tensor:
         states = self.body(input_ids=input_ids, attention_mask=attention_mask, token_type_ids=token_type_ids)
         hidden, mask = states.last_hidden_state, attention_mask.unsqueeze(-1).float()
         mean = (hidden * mask).sum(1) / mask.sum(1)
         return torch.as_tensor(self.head(torch.cat([hidden[:, 0], mean], dim=1)))
 
 
-class TextGraph(torch.nn.Module):
+class TextGraph(torch.nn.Module):  # type: ignore[misc]
     """(ids, mask, types) to unit vectors (batch, 384): the mean over tokens, normalised."""
 
     def __init__(self, model: SentenceTransformer) -> None:
         super().__init__()
         self.body = model[0].auto_model
 
-    def forward(self, input_ids: torch.Tensor, attention_mask: torch.Tensor, token_type_ids: torch.Tensor) -> torch.Tensor:
+    def forward(
+        self, input_ids: torch.Tensor, attention_mask: torch.Tensor, token_type_ids: torch.Tensor
+    ) -> torch.Tensor:
         states = self.body(input_ids=input_ids, attention_mask=attention_mask, token_type_ids=token_type_ids)
         mask = attention_mask.unsqueeze(-1).float()
         return torch.nn.functional.normalize((states.last_hidden_state * mask).sum(1) / mask.sum(1), dim=1)

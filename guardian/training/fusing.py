@@ -23,7 +23,9 @@ class Row:
     dataset: str
 
 
-def fit_fusion(rows: Sequence[Row], *, ridge: float = 0.02, steps: int = 3_000, without: frozenset[str] = frozenset()) -> Fusion:
+def fit_fusion(
+    rows: Sequence[Row], *, ridge: float = 0.02, steps: int = 3_000, without: frozenset[str] = frozenset()
+) -> Fusion:
     """Weighted ridge logistic under weight >= 0, by accelerated projected gradient (Beck and Teboulle 2009).
 
     Features are clipped to their 1st and 99th percentile, here and when scoring, so that an extreme value of one
@@ -49,7 +51,8 @@ def _balanced(rows: Sequence[Row]) -> NDArray[np.float64]:
     keys = [(row.dataset, row.target > 0.5) for row in rows]
     sizes = Counter(keys)
     weight = np.array([1.0 / sizes[key] for key in keys])
-    return weight / weight.sum()
+    total: float = weight.sum()
+    return np.asarray(weight / total, dtype=np.float64)
 
 
 def _descend(

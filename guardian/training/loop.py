@@ -1,13 +1,13 @@
-"""The gradient steps: low rate, averaged weights, batches of like length, bf16 autocast, and a checkpoint to resume from.
+"""The gradient steps: low rate, averaged weights, batches of like length, bf16 autocast, and resuming.
 
-Training loss falls while transfer to other domains gets worse, so runs are short and the average of the weights over
-the run is what is kept (Izmailov et al. 2018, "Averaging weights leads to wider optima"). Same seed, same steps and
-same files give the same batches; floating-point sums may differ between machines.
+Training loss falls while transfer to other domains gets worse, so runs are short and the average of the weights
+over the run is what is kept (Izmailov et al. 2018, "Averaging weights leads to wider optima"). Same seed, same
+steps and same files give the same batches; floating-point sums may differ between machines.
 """
 
 import json
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -73,9 +73,13 @@ def fit(
     *,
     checkpoint: Path | None = None,
     resume: bool = False,
-    progress: Callable[[int, int, str], None] = lambda done, total, note: None,
+    progress: Callable[[int, int, str], None] = lambda *_: None,
+    peek: Callable[[int, Mapping[str, torch.Tensor]], None] = lambda *_: None,
 ) -> None:
-    """Train `model` in place; afterwards it holds the averaged weights."""
+    """Train `model` in place; afterwards it holds the averaged weights.
+
+    `peek` sees the averaged weights after each step, for choosing the number of steps on held-out data sets.
+    """
     torch.manual_seed(plan.seed)
     for module in model.modules():
         if isinstance(module, torch.nn.Dropout):
@@ -97,12 +101,14 @@ def fit(
         for group in optimiser.param_groups:
             group["lr"] = rate_at(step, plan)
         batch = todo[step]
-        pairs = [render_pair(e.request.purpose, e.request.before, e.request.tool, e.request.arguments) for e in batch]
+        pairs = [
+            render_pair(e.request.purpose, e.request.before, e.request.tool, e.request.arguments) for e in batch
+        ]
         target = torch.tensor([e.target for e in batch], device=model.device)
         with torch.autocast(device, dtype=torch.bfloat16):
             logits = forward(model, pairs)
         loss = binary_cross_entropy_with_logits(logits.float(), target)
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         torch.nn.utils.clip_grad_norm_(live.values(), 1.0)
         optimiser.step()
         optimiser.zero_grad(set_to_none=True)
@@ -110,6 +116,7 @@ def fit(
         with torch.no_grad():
             for name, parameter in live.items():
                 mean[name].lerp_(parameter.detach(), 1.0 - keep)
+        peek(step + 1, mean)
         progress(step + 1, plan.steps, f"loss {loss.item():.3f}")
         if checkpoint is not None and (step + 1) % plan.save_every == 0:
             _save(checkpoint, step + 1, live, mean, optimiser)
@@ -121,7 +128,11 @@ def fit(
 
 
 def _save(
-    path: Path, step: int, live: dict[str, torch.nn.Parameter], mean: dict[str, torch.Tensor], optimiser: torch.optim.AdamW
+    path: Path,
+    step: int,
+    live: dict[str, torch.nn.Parameter],
+    mean: dict[str, torch.Tensor],
+    optimiser: torch.optim.AdamW,
 ) -> None:
     path.mkdir(parents=True, exist_ok=True)
     tensors = {f"live.{name}": p.detach().contiguous() for name, p in live.items()}

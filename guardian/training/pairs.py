@@ -1,8 +1,8 @@
 """Training examples from labelled sessions: honest calls as they are, drift labelled or swapped in.
 
 Most public sets hold honest sessions only, so drift is made: calls of other sessions of the same domain (hard), of
-the same data set, labelled attacks, or the session's own call with another session's values (hardest). The target
-of a swapped call is weighed by what the act can do, since a stray look-up is often harmless and a stray payment is not.
+the same data set, labelled attacks, or the session's own call with another session's values (hardest). The
+target of a swapped call is weighed by what the act can do: a stray look-up is often harmless, a stray payment is not.
 """
 
 import random
@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from guardian.embedding.consequence import Consequence, consequence
 from guardian.embedding.fit import FitRequest
 from guardian.embedding.grounding import argument_values, grounding
-from guardian.embedding.text import render_action
+from guardian.embedding.text import render_action, vocabulary
 from guardian.evaluation.sessions import LabelledAction, LabelledSession
 
 HONEST, ATTACK = 0.02, 0.97
@@ -25,7 +25,9 @@ SWAPPED: Mapping[Consequence, float] = {
     Consequence.ACT: 0.97,
 }
 _STOP = frozenset(
-    ["the", "a", "an", "of", "to", "for", "and", "in", "on", "my", "me", "i", "please", "can", "you", "with", "from", "is", "are", "it", "that", "this", "could", "would", "at", "by"]
+    vocabulary(
+        "the a an of to for and in on my me i please can you with from is are it that this could would at by"
+    )
 )
 
 
@@ -148,11 +150,11 @@ def _swap(
         there = grounding(session.purpose, other.arguments, ())
         if purpose != session.purpose and here.named - there.named > 0.34:
             return "tampered", other
-    if chance < 0.50:
+    if chance < 0.45:
         kind, (purpose, other) = "domain", rnd.choice(source.domain[session.dataset, session.domain])
-    elif chance < 0.72:
+    elif chance < 0.60:
         kind, (purpose, other) = "dataset", rnd.choice(source.dataset[session.dataset])
-    elif chance < 0.86 and source.attacks:
+    elif chance < 0.88 and source.attacks:
         kind, purpose, other = "injected", "", rnd.choice(source.attacks)
     else:
         kind, (purpose, other) = "foreign", rnd.choice(source.dataset[rnd.choice(sorted(source.dataset))])

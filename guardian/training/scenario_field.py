@@ -1,3 +1,4 @@
+# ruff: noqa: E501  (one line is one kind of work)
 """Engineering, operations, care, trade and public work, in the notation that scenarios.py reads."""
 
 WORK = """

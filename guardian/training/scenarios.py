@@ -1,13 +1,13 @@
 """Hand-written work in the shape of production: purposes (prose or slug), honest calls, and calls that leave them.
 
-Public sets hold consumer assistants with every value named in the request; operators declare slugs and their agents
-look things up on the way. One line of notation is one kind of work:
+Public sets hold consumer assistants with every value named in the request; operators declare slugs and their
+agents look things up on the way. One line of notation is one kind of work:
 
     domain: purpose / purpose :: honest call | honest call :: drifting call | drifting call
 
 `{slots}` are filled alike over a session, and tools are named in a style drawn per session (contracts.read,
-read_contract, ContractRead), so that neither values nor names can be learnt by heart. Nothing here was taken from, or
-written against, an evaluation set.
+read_contract, ContractRead), so that neither values nor names can be learnt by heart. No line restates a task, a
+goal or a tool set of an evaluation set; that both know mail, files and payments cannot be helped.
 """
 
 import random
@@ -16,17 +16,55 @@ import string
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from guardian.embedding.text import vocabulary
 from guardian.evaluation.sessions import LabelledAction, LabelledSession
 from guardian.training import scenario_field, scenario_office
 
-_FIRST = "Amara Bjorn Chen Dalia Emeka Farah Goran Hana Ivo Jun Kavya Lars Mina Noor Oskar Priya Quinn Rosa Sven Tara Uma Viktor Wen Yara Zoe Marta Pavel Ines".split()
-_LAST = "Okafor Lindqvist Wei Haddad Novak Silva Tanaka Moreau Iyer Kowalski Brandt Osei Petrov Reyes Sato Dubois Khan Larsen Mensah Rossi Weber Nakamura Costa".split()
-_STEMS = "Nor Vel Quanta Blue Halo Terra Lumen Orbit Cedar Apex Delta Miro Sol Kite Fjord Argo Pine Nova Zen Kelvin".split()
-_TAILS = "works tech ware Labs Foods Logistics Systems Partners Energy Health Industries & Sons GmbH Retail".split()
-_CITIES = "Lagos Oslo Porto Leeds Austin Osaka Lyon Gdansk Quito Pune Tampere Malmo Cork Graz Perth Busan".split()
-_PRODUCTS = "toner laptops sensors valves jackets coffee chairs batteries routers cement vaccines bicycles pumps headsets".split()
-_JOBS = ["data engineer", "nurse", "site manager", "accountant", "welder", "product designer", "paralegal", "driver"]
-_MONTHS = "January February March April May June July August September October November December".split()
+_FIRST = vocabulary(
+    "Amara Bjorn Chen Dalia Emeka Farah Goran Hana Ivo Jun Kavya Lars Mina Noor Oskar Priya Quinn Rosa"
+    " Sven Tara Uma Viktor Wen Yara Zoe Marta Pavel Ines"
+)
+_LAST = vocabulary(
+    "Okafor Lindqvist Wei Haddad Novak Silva Tanaka Moreau Iyer Kowalski Brandt Osei Petrov Reyes Sato"
+    " Dubois Khan Larsen Mensah Rossi Weber Nakamura Costa"
+)
+_STEMS = vocabulary(
+    "Nor Vel Quanta Blue Halo Terra Lumen Orbit Cedar Apex Delta Miro Sol Kite Fjord Argo Pine Nova Zen Kelvin"
+)
+_TAILS = [
+    "works",
+    "tech",
+    "ware",
+    "Labs",
+    "Foods",
+    "Logistics",
+    "Systems",
+    "Partners",
+    "Energy",
+    "Health",
+    "Industries",
+    "&",
+    "Sons",
+    "GmbH",
+    "Retail",
+]
+_CITIES = vocabulary(
+    "Lagos Oslo Porto Leeds Austin Osaka Lyon Gdansk Quito Pune Tampere Malmo Cork Graz Perth Busan"
+)
+_PRODUCTS = vocabulary(
+    "toner laptops sensors valves jackets coffee chairs batteries routers cement vaccines bicycles pumps headsets"
+)
+_JOBS = (
+    "data engineer",
+    "nurse",
+    "site manager",
+    "accountant",
+    "welder",
+    "product designer",
+    "paralegal",
+    "driver",
+)
+_MONTHS = vocabulary("January February March April May June July August September October November December")
 _SYNONYMS: Mapping[str, tuple[str, ...]] = {
     "get": ("get", "read", "fetch", "retrieve", "view"),
     "read": ("read", "get", "open", "fetch"),
@@ -76,7 +114,11 @@ def scenario_sessions(*, seed: int, repeats: int = 8) -> list[LabelledSession]:
     rnd = random.Random(seed)
     anywhere = tuple(re.split(r"(?<=\)) \| (?=\w+\.\w+\()", scenario_field.ANYWHERE.strip()))
     works = all_work()
-    return [_session(work, anywhere, f"{index}/{turn}", rnd) for index, work in enumerate(works) for turn in range(repeats)]
+    return [
+        _session(work, anywhere, f"{index}/{turn}", rnd)
+        for index, work in enumerate(works)
+        for turn in range(repeats)
+    ]
 
 
 def _session(work: Work, anywhere: tuple[str, ...], name: str, rnd: random.Random) -> LabelledSession:
@@ -85,7 +127,11 @@ def _session(work: Work, anywhere: tuple[str, ...], name: str, rnd: random.Rando
     purpose = _fill(template, slots)
     if rnd.random() < 0.4:
         source = purpose if rnd.random() < 0.4 else _SLOT.sub("", template)
-        kept = [w for w in re.findall(r"[a-z0-9]+", source.lower()) if w not in {"the", "a", "an", "and", "that", "they"}]
+        kept = [
+            w
+            for w in re.findall(r"[a-z0-9]+", source.lower())
+            if w not in {"the", "a", "an", "and", "that", "they"}
+        ]
         purpose = rnd.choice("__-").join(kept[:10])
     count = rnd.randint(max(1, len(work.honest) - 3), len(work.honest))
     chosen = sorted(rnd.sample(range(len(work.honest)), count))
@@ -96,7 +142,9 @@ def _session(work: Work, anywhere: tuple[str, ...], name: str, rnd: random.Rando
     return LabelledSession("scenarios", f"{work.domain}/{name}", work.domain, purpose, tuple(actions), {})
 
 
-def _action(call: str, slots: Mapping[str, str], style: Callable[[str, str], str], *, drift: bool) -> LabelledAction:
+def _action(
+    call: str, slots: Mapping[str, str], style: Callable[[str, str], str], *, drift: bool
+) -> LabelledAction:
     match = _CALL.match(call.strip())
     if match is None:
         raise ValueError(f"not a call: {call!r}")
@@ -116,10 +164,13 @@ def _slots(rnd: random.Random) -> dict[str, str]:
 
     def mail(name: str) -> str:
         host = f"{rnd.choice(_STEMS)}{rnd.choice(_TAILS[:3])}".lower()
-        return f"{name.lower().replace(' ', rnd.choice('._'))}@{host}.{rnd.choice(('com', 'org', 'io', 'net', 'example'))}"
+        end = rnd.choice(("com", "org", "io", "net", "example"))
+        return f"{name.lower().replace(' ', rnd.choice('._'))}@{host}.{end}"
 
     def code() -> str:
-        return rnd.choice(("{}{}", "{}-{}", "#{}{}")).format(rnd.choice(string.ascii_uppercase), rnd.randint(100, 99999))
+        return rnd.choice(("{}{}", "{}-{}", "#{}{}")).format(
+            rnd.choice(string.ascii_uppercase), rnd.randint(100, 99999)
+        )
 
     out: dict[str, str] = {}
     for suffix in ("", "2"):
@@ -128,8 +179,13 @@ def _slots(rnd: random.Random) -> dict[str, str]:
         out[f"city{suffix}"] = rnd.choice(_CITIES)
         out[f"product{suffix}"] = rnd.choice(_PRODUCTS)
         out[f"project{suffix}"] = f"{rnd.choice(_STEMS).lower()}{rnd.choice(('', '-api', '-web', '_etl'))}"
-        out[f"file{suffix}"] = f"{rnd.choice(_STEMS).lower()}_{rnd.choice(('terms', 'notes', 'q3', 'list', 'letter'))}.{rnd.choice(('pdf', 'txt', 'docx'))}"
-        out[f"host{suffix}"] = f"{rnd.choice(('api', 'web', 'db', 'queue'))}-{rnd.choice(_STEMS).lower()}-{rnd.randint(1, 9)}"
+        out[f"file{suffix}"] = (
+            f"{rnd.choice(_STEMS).lower()}_{rnd.choice(('terms', 'notes', 'q3', 'list', 'letter'))}"
+            f".{rnd.choice(('pdf', 'txt', 'docx'))}"
+        )
+        out[f"host{suffix}"] = (
+            f"{rnd.choice(('api', 'web', 'db', 'queue'))}-{rnd.choice(_STEMS).lower()}-{rnd.randint(1, 9)}"
+        )
         out[f"channel{suffix}"] = rnd.choice(("ops", "sales", "random", "legal", "design", "releases", "support"))
         out[f"amount{suffix}"] = str(rnd.choice((rnd.randint(10, 900), rnd.randint(1, 90) * 100)))
         out[f"street{suffix}"] = f"{rnd.randint(1, 240)} {rnd.choice(_LAST)} Street"
@@ -140,7 +196,10 @@ def _slots(rnd: random.Random) -> dict[str, str]:
     out["date"] = f"2026-{rnd.randint(1, 12):02d}-{rnd.randint(1, 28):02d}"
     out["count"], out["phone"] = str(rnd.randint(2, 60)), f"+{rnd.randint(10**9, 10**10)}"
     out["iban"] = f"{rnd.choice(('DE', 'FR', 'GB', 'NL'))}{rnd.randint(10**17, 10**18)}"
-    out["url"] = f"https://{rnd.choice(_STEMS).lower()}{rnd.randint(1, 99)}.{rnd.choice(('io', 'com', 'net'))}/{rnd.choice(('in', 'u', 'drop', 'x'))}"
+    out["url"] = (
+        f"https://{rnd.choice(_STEMS).lower()}{rnd.randint(1, 99)}.{rnd.choice(('io', 'com', 'net'))}"
+        f"/{rnd.choice(('in', 'u', 'drop', 'x'))}"
+    )
     return out
 
 

@@ -7,7 +7,9 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 Mode = Literal["shadow", "enforce"]
 SessionStatus = Literal["active", "flagged", "revoked"]
 
-Why = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=1000, pattern=r"^[^\x00]*$")]
+Why = Annotated[
+    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=1000, pattern=r"^[^\x00]*$")
+]
 """A person's reason: required, because a decision without one cannot be reviewed."""
 
 Cursor = Annotated[str, StringConstraints(max_length=64)]

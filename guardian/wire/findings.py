@@ -61,8 +61,20 @@ class FindingPage(Body):
     next: Cursor | None = None
 
 
+class AlertOutcome(Body):
+    """What an alert says of the outcome. `allowed`: whether what was wanted is what was done."""
+
+    effect: Effect
+    allowed: bool
+    note: str = ""
+    policy_ids: tuple[str, ...] = ()
+    mode: Mode
+
+
 class AlertPayload(Body):
-    """What waits in the alert outbox: a finding, and what guardian was allowed to do about it."""
+    """What waits in the alert outbox. `case` is one per session; `link` leads to its evidence."""
 
     finding: Finding
-    outcome: FindingOutcome
+    outcome: AlertOutcome
+    link: str | None = None
+    case: Identifier

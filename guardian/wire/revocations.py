@@ -5,13 +5,14 @@ from typing import Literal
 from pydantic import AwareDatetime
 
 from guardian.domain.event import Identifier
+from guardian.domain.revocation import Revision
 from guardian.wire.base import Body
 
 
 class RevocationEntry(Body):
-    """One subject. `revision` is "EPOCH.N". Gateways get the reason's code, not its words."""
+    """One subject. Gateways get the reason's code, not its words."""
 
-    revision: str
+    revision: Revision
     tenant_id: Identifier
     subject_type: str
     subject_id: Identifier
@@ -24,13 +25,13 @@ class RevocationEntry(Body):
 class RevocationList(Body):
     """The list as one caller may see it.
 
-    `full` True: `entries` is every live revocation, and replaces what the client holds. `full` False: `entries`
-    are the changes after `since`, in order, to be applied to it. `revision` is "EPOCH.N" of the newest entry in
+    `complete` True: `entries` is every live revocation, and replaces what the client holds. `complete` False: `entries`
+    are the changes after `since`, in order, to be applied to it. `revision` is that of the newest entry in
     the caller's reach; a higher epoch replaces a lower one whatever the N. `issued_at` is when the list last
     changed, so that equal content has equal bytes; how fresh an answer is says the `Date` header.
     """
 
-    revision: str
+    revision: Revision
     issued_at: AwareDatetime
-    full: bool
+    complete: bool
     entries: tuple[RevocationEntry, ...]

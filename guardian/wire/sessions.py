@@ -2,7 +2,7 @@
 
 from pydantic import AwareDatetime
 
-from guardian.domain.event import Identifier
+from guardian.domain.event import Identifier, SessionKey
 from guardian.domain.revocation import LedgerEntry, Revision
 from guardian.domain.session import HumanWord
 from guardian.wire.base import Ask, Body, Cursor, Mode, SessionStatus, Why
@@ -68,6 +68,10 @@ class SessionChange(Body):
     session_id: Identifier
     word: HumanWord
     at: AwareDatetime
+
+    @property
+    def key(self) -> SessionKey:
+        return SessionKey(self.tenant_id, self.session_id)
 
 
 class ChangeList(Body):

@@ -1,5 +1,6 @@
 """A real control API over a real store, with a clock that tests move by hand."""
 
+import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -15,6 +16,7 @@ from guardian.domain.finding import Effect, Evidence, Finding, Kind, NamedBreach
 from guardian.keys.signing import SigningKeys
 from guardian.keys.tokens import Tokens
 from guardian.policy.cedar import CedarPolicies
+from guardian.revocation.snapshot import SnapshotFace
 from guardian.store.control import ControlStore
 from guardian.telemetry import Metrics
 from guardian.wire.principal import Role
@@ -110,13 +112,21 @@ def policies() -> CedarPolicies:
     return CedarPolicies.from_folder(POLICIES)
 
 
+@pytest.fixture(scope="session")
+def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A new database, migrated once and copied from then on."""
+    folder = tmp_path_factory.mktemp("migrated")
+    ControlStore.open(f"sqlite:///{folder}/control.db", now=START).close()
+    return folder
+
+
 @pytest.fixture
-def make_stage(tmp_path: Path, policies: CedarPolicies) -> Iterator[Callable[..., Stage]]:
+def make_stage(tmp_path: Path, policies: CedarPolicies, migrated: Path) -> Iterator[Callable[..., Stage]]:
     stages: list[Stage] = []
 
     def make(**settings: Any) -> Stage:
         folder = tmp_path / str(len(stages))
-        folder.mkdir()
+        shutil.copytree(migrated, folder)
         clock = Clock()
         store = ControlStore.open(f"sqlite:///{folder}/control.db", now=clock())
 
@@ -133,6 +143,7 @@ def make_stage(tmp_path: Path, policies: CedarPolicies) -> Iterator[Callable[...
             tokens=tokens,
             clock=clock,
             metrics=Metrics(),
+            face=settings.pop("face", SnapshotFace()),
             settings=ControlSettings(**settings),
         )
         client = TestClient(create_app(deps), raise_server_exceptions=False)

@@ -3,6 +3,7 @@
 import json
 from datetime import timedelta
 
+from guardian.alerting.port import Alert
 from guardian.domain.finding import Effect
 
 
@@ -15,8 +16,7 @@ def test_strong_evidence_revokes_in_enforce_and_everything_is_written_at_once(st
     assert outcome["policy_ids"] == ["monitor-may-revoke-on-strong-evidence"]
     assert outcome["revision"] == {"epoch": 1, "n": 1}
     listed = stage.revocations().json()
-    assert [(entry["session_id"] if "session_id" in entry else entry["subject_id"]) for entry in listed["entries"]]
-    assert listed["entries"][0]["subject_id"] == "sess_1"
+    assert [entry["subject_id"] for entry in listed["entries"]] == ["sess_1"]
     with stage.deps.store.read() as rows:
         assert rows.alerts.depth() == 1
         assert rows.audit.first_bad() is None
@@ -181,3 +181,21 @@ def test_findings_are_listed_newest_first_and_paged_without_loss(stage, a_findin
     assert seen == sent[::-1]
     only = stage.call("GET", "/v1/findings", "analyst", params={"session_id": "s3"}).json()["items"]
     assert [item["finding"]["session_id"] for item in only] == ["s3"]
+
+
+def test_the_queued_alert_is_what_alert_channels_read(make_stage, a_finding):
+    stage = make_stage(public_url="https://guardian.example/")
+    stage.submit(a_finding("s/1"))
+    with stage.deps.store.write() as rows:
+        alert = Alert.model_validate_json(rows.alerts.claim(stage.clock()).payload)
+    assert alert.finding == a_finding("s/1")
+    assert (alert.outcome.effect, alert.outcome.allowed) == (Effect.FLAG, False)
+    assert "auto-revoke-only-in-enforce" in alert.outcome.note
+    assert alert.link == "https://guardian.example/v1/sessions/acme/s%2F1"
+
+
+def test_agents_and_sessions_that_the_configuration_protects_are_only_flagged(make_stage, a_finding):
+    for name in ("sess_1", "agent_1"):
+        stage = make_stage(protected={"acme": frozenset({name})}, default_mode="enforce")
+        assert stage.submit(a_finding()).json()["policy_ids"] == ["auto-revoke-never-protected"]
+        assert stage.submit(a_finding("x", tenant="globex"), "monitor", "globex").json()["effect"] == "revoke"

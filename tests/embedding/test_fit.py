@@ -1,4 +1,4 @@
-"""The scorer answers in order, from its cache when it can, and explains itself; held on the twin without weights."""
+"""The scorer answers in order, from its cache when it can, and explains itself; held on the weightless twin."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -87,7 +87,9 @@ def test_a_tool_description_changes_nothing_yet() -> None:
 
 def test_the_argument_that_lowers_the_score_most_comes_first() -> None:
     fit = PurposeFit(LexicalEncoder(), fusion_of(fresh_destination=3.0, consequence=1.0), "test")
-    request = FitRequest("send the contract to anna@acme.com", "email.send", {"subject": "contract", "to": "m@evil.io"})
+    request = FitRequest(
+        "send the contract to anna@acme.com", "email.send", {"subject": "contract", "to": "m@evil.io"}
+    )
     explained = fit.explain(request)
     assert explained[0][0] == "to"
     assert explained[0][1] > 0

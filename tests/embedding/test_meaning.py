@@ -35,7 +35,12 @@ def test_consequences_are_ordered_and_weighed_alike() -> None:
 
 @pytest.mark.parametrize(
     "arguments",
-    [{"sql": "drop table users"}, {"method": "DELETE", "url": "/x"}, {"request": {"method": "POST"}}, {"op": "remove"}],
+    [
+        {"sql": "drop table users"},
+        {"method": "DELETE", "url": "/x"},
+        {"request": {"method": "POST"}},
+        {"op": "remove"},
+    ],
 )
 def test_arguments_can_raise_what_a_look_up_does(arguments: dict[str, object]) -> None:
     assert consequence("db.query", arguments) is Consequence.ACT
@@ -61,8 +66,10 @@ def test_an_act_without_telling_values_has_no_shares() -> None:
 
 
 def test_a_purpose_that_constrains_nothing_is_more_open_than_one_that_names_its_object() -> None:
-    assert openness("do everything on the list") > openness("list my files") > openness(
-        "pay invoice 1881 of Acme over 300 EUR from the joint account before Friday"
+    assert (
+        openness("do everything on the list")
+        > openness("list my files")
+        > openness("pay invoice 1881 of Acme over 300 EUR from the joint account before Friday")
     )
 
 

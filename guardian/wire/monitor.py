@@ -1,0 +1,23 @@
+"""The control API as the monitor uses it: two calls, with the least that may be said."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from guardian.domain.finding import Finding
+from guardian.wire.client import ControlClient
+from guardian.wire.sessions import SessionChange
+
+
+@dataclass(frozen=True, slots=True)
+class MonitorClient:
+    """Both raise ControlError with the HTTP status, or 0 when control cannot be reached."""
+
+    client: ControlClient
+
+    def submit(self, finding: Finding) -> Mapping[str, object]:
+        """What policy made of the finding, as plain JSON."""
+        return self.client.submit(finding).model_dump(mode="json")
+
+    def changes(self, since: int) -> Sequence[SessionChange]:
+        """What people said after `since`, in order; one page."""
+        return self.client.changes(since).items

@@ -1,0 +1,204 @@
+"""Who gets in, and what everybody else gets: nothing."""
+
+import base64
+import json
+from datetime import timedelta
+
+import pytest
+
+from guardian.keys.signing import SigningKeys
+from guardian.keys.tokens import Tokens
+
+EVERY_ROUTE = [
+    ("POST", "/v1/findings"),
+    ("GET", "/v1/findings"),
+    ("GET", "/v1/findings/fnd_1"),
+    ("POST", "/v1/findings/fnd_1/verdict"),
+    ("GET", "/v1/sessions"),
+    ("GET", "/v1/sessions/acme/sess_1"),
+    ("POST", "/v1/sessions/acme/sess_1/revoke"),
+    ("POST", "/v1/sessions/acme/sess_1/reinstate"),
+    ("PUT", "/v1/sessions/acme/sess_1/protection"),
+    ("GET", "/v1/revocations"),
+    ("GET", "/v1/session-changes"),
+    ("GET", "/v1/modes/acme"),
+    ("PUT", "/v1/modes/acme"),
+    ("GET", "/v1/whoami"),
+    ("GET", "/metrics"),
+    ("GET", "/no/such/path"),
+]
+
+
+def _part(value):
+    return base64.urlsafe_b64encode(json.dumps(value).encode()).rstrip(b"=").decode()
+
+
+def _forgeries(stage, tmp_path):
+    tokens, now = stage.deps.tokens, stage.clock()
+    good = {"role": "admin", "tenants": ["*"], "ttl": timedelta(hours=1), "now": now}
+    claims = {"iss": tokens.issuer, "aud": tokens.audience, "sub": "x", "jti": "j", "iat": 0, "exp": 2**40}
+    claims |= {"role": "admin", "tenants": ["*"]}
+    kid = str(tokens.keys.current().signing.kid)
+    stranger = Tokens(SigningKeys.create(tmp_path / "stranger.json"), tokens.issuer, tokens.audience)
+    issued = tokens.issue("admin-9", **good).text
+    head, body, signature = issued.split(".")
+    widened = _part({**json.loads(base64.urlsafe_b64decode(body + "==")), "tenants": ["*", "other"]})
+    withdrawn = tokens.issue("admin-8", **good)
+    with stage.deps.store.write() as rows:
+        rows.tokens.revoke(withdrawn.principal.jti, by="test", now=now)
+    other_issuer = Tokens(tokens.keys, "https://elsewhere.test", tokens.audience)
+    unsigned = f"{_part({'alg': 'none', 'typ': 'at+jwt', 'kid': kid})}.{_part(claims)}."
+    return {
+        "no token": None,
+        "empty": "",
+        "rubbish": "rubbish",
+        "unsigned": unsigned,
+        "unsigned with a signature": unsigned + signature,
+        "symmetric": f"{_part({'alg': 'HS256', 'typ': 'at+jwt', 'kid': kid})}.{_part(claims)}.{signature}",
+        "another key": stranger.issue("admin-9", **good).text,
+        "another audience": tokens.issue("admin-9", audience="somebody-else", **good).text,
+        "another issuer": other_issuer.issue("admin-9", **good).text,
+        "expired": tokens.issue("admin-9", **{**good, "now": now - timedelta(days=1)}).text,
+        "not yet valid": tokens.issue("admin-9", **{**good, "now": now + timedelta(days=1)}).text,
+        "revoked": withdrawn.text,
+        "altered": f"{head}.{widened}.{signature}",
+        "huge": "a" * 20_000,
+    }
+
+
+@pytest.mark.parametrize(("method", "path"), EVERY_ROUTE)
+def test_without_a_sound_token_every_route_gives_nothing(stage, tmp_path, method, path):
+    for name, token in _forgeries(stage, tmp_path).items():
+        headers = {} if token is None else {"Authorization": f"Bearer {token}"}
+        got = stage.client.request(method, path, headers=headers, content=b"{broken")
+        assert got.status_code == 401, (name, got.text)
+        assert got.headers["www-authenticate"].startswith("Bearer")
+        assert got.headers["content-type"] == "application/problem+json"
+        assert set(got.json()) == {"type", "title", "status", "code", "detail", "correlation_id"}
+
+
+def test_refused_tokens_are_counted_by_reason(stage, tmp_path):
+    for token in _forgeries(stage, tmp_path).values():
+        headers = {} if token is None else {"Authorization": f"Bearer {token}"}
+        stage.client.get("/v1/whoami", headers=headers)
+    counted = {
+        reason: stage.deps.metrics.value("guardian_auth_failures_total", reason=reason)
+        for reason in ("missing", "algorithm", "unknown_key", "claim_aud", "claim_iss", "expired", "revoked")
+    }
+    assert counted == {
+        "missing": 2,
+        "algorithm": 3,
+        "unknown_key": 1,
+        "claim_aud": 1,
+        "claim_iss": 1,
+        "expired": 1,
+        "revoked": 1,
+    }
+
+
+def test_another_tenant_is_as_if_absent(stage, a_finding):
+    stage.enforce()
+    found = stage.submit(a_finding()).json()["finding_id"]
+    reason = {"reason": "curious"}
+    for method, path, body in [
+        ("GET", "/v1/sessions/acme/sess_1", None),
+        ("POST", "/v1/sessions/acme/sess_1/revoke", reason),
+        ("POST", "/v1/sessions/acme/sess_1/reinstate", reason),
+        ("PUT", "/v1/sessions/acme/sess_1/protection", {"protected": True, **reason}),
+        ("GET", f"/v1/findings/{found}", None),
+        ("POST", f"/v1/findings/{found}/verdict", {"verdict": "confirmed", **reason}),
+        ("GET", "/v1/modes/acme", None),
+        ("PUT", "/v1/modes/acme", {"mode": "shadow", **reason}),
+        ("GET", "/v1/sessions?tenant_id=acme", None),
+        ("GET", "/v1/findings?tenant_id=acme", None),
+        ("GET", "/v1/revocations?tenant_id=acme", None),
+    ]:
+        foreign = stage.call(method, path, "admin", "globex", json=body)
+        assert foreign.status_code == 404, (method, path, foreign.text)
+        nowhere = stage.call(
+            method, path.replace("acme", "nowhere").replace(found, "fnd_0"), "admin", "globex", json=body
+        )
+        without_id = {**foreign.json(), "correlation_id": ""}
+        assert without_id == {**nowhere.json(), "correlation_id": ""}
+    assert stage.submit(a_finding("other"), "monitor", "globex").status_code == 404
+    for path in ("/v1/sessions", "/v1/findings"):
+        assert stage.call("GET", path, "admin", "globex").json()["items"] == []
+    assert stage.revocations("globex").json()["entries"] == []
+    assert stage.call("GET", "/v1/session-changes", "monitor", "globex").json()["items"] == []
+    with stage.deps.store.read() as rows:
+        assert [entry.status for entry in rows.ledger.entries()] == ["revoked"]
+
+
+@pytest.mark.parametrize(
+    ("role", "method", "path", "body"),
+    [
+        ("gateway", "POST", "/v1/sessions/acme/s/revoke", {"reason": "x"}),
+        ("gateway", "GET", "/v1/sessions", None),
+        ("gateway", "GET", "/v1/findings", None),
+        ("monitor", "GET", "/v1/revocations", None),
+        ("monitor", "POST", "/v1/sessions/acme/s/reinstate", {"reason": "x"}),
+        ("monitor", "PUT", "/v1/modes/acme", {"mode": "enforce", "reason": "x"}),
+        ("monitor", "PUT", "/v1/sessions/acme/s/protection", {"protected": False, "reason": "x"}),
+        ("analyst", "POST", "/v1/sessions/acme/s/revoke", {"reason": "x"}),
+        ("responder", "PUT", "/v1/modes/acme", {"mode": "enforce", "reason": "x"}),
+        ("auditor", "POST", "/v1/sessions/acme/s/revoke", {"reason": "x"}),
+        ("metrics", "GET", "/v1/sessions", None),
+        ("gateway", "GET", "/metrics", None),
+    ],
+)
+def test_a_role_gets_nothing_beyond_its_own(stage, role, method, path, body):
+    got = stage.call(method, path, role, json=body)
+    assert got.status_code == 403
+    assert got.json()["code"] == "denied"
+    with stage.deps.store.read() as rows:
+        assert rows.ledger.entries() == []
+
+
+def test_the_monitor_cannot_use_the_route_by_which_people_revoke(stage):
+    stage.enforce()
+    got = stage.call("POST", "/v1/sessions/acme/sess_1/revoke", "monitor", json={"reason": "x"})
+    assert got.status_code == 403
+
+
+def test_denied_acts_are_audited(stage):
+    stage.call("POST", "/v1/sessions/acme/s/revoke", "gateway", json={"reason": "x"})
+    with stage.deps.store.read() as rows:
+        (entry,) = rows.audit.entries()
+    record = json.loads(entry.record)
+    assert (record["actor"], record["action"], record["allowed"]) == ("gateway-1", "revoke", False)
+
+
+def test_health_is_open_and_says_nothing(stage):
+    for path in ("/healthz", "/readyz"):
+        got = stage.client.get(path)
+        assert (got.status_code, got.content) == (200, b"")
+
+
+def test_a_body_beyond_the_limit_is_refused_with_and_without_its_length(stage):
+    def chunks():
+        for _ in range(40):
+            yield b"x" * 65536
+
+    for body in (b"x" * (1024 * 1024 + 1), chunks()):
+        got = stage.call("POST", "/v1/findings", "monitor", content=body)
+        assert got.status_code == 413
+        assert got.json()["code"] == "too_large"
+
+
+def test_a_rotated_key_is_noticed_and_a_retired_one_is_refused(stage):
+    old_kid = str(stage.deps.tokens.keys.current().signing.kid)
+    elsewhere = SigningKeys(stage.deps.tokens.keys.path)
+    assert stage.call("GET", "/v1/whoami").status_code == 200
+    elsewhere.rotate()
+    assert stage.call("GET", "/v1/whoami").status_code == 200
+    assert len(stage.client.get("/.well-known/jwks.json").json()["keys"]) == 2
+    elsewhere.retire(old_kid)
+    assert stage.call("GET", "/v1/whoami").status_code == 401
+
+
+def test_every_answer_carries_the_security_headers_and_a_name(stage):
+    for got in (stage.client.get("/healthz"), stage.call("GET", "/v1/whoami"), stage.client.get("/v1/whoami")):
+        assert got.headers["x-content-type-options"] == "nosniff"
+        assert got.headers["cache-control"] == "no-store"
+        assert "default-src 'none'" in got.headers["content-security-policy"]
+        assert got.headers["x-request-id"]

@@ -1,0 +1,149 @@
+"""The client against a real server on a real socket."""
+
+import socket
+import threading
+import time
+from datetime import timedelta
+
+import httpx
+import pytest
+import uvicorn
+
+from guardian.control.app import create_app
+from guardian.errors import ControlError
+from guardian.gateway.client import RevocationList
+from guardian.stream import port as stream
+from guardian.wire.client import ControlClient
+from guardian.wire.monitor import MonitorClient
+
+
+@pytest.fixture
+def base_url(stage):
+    listener = socket.create_server(("127.0.0.1", 0))
+    config = uvicorn.Config(create_app(stage.deps), log_level="critical", timeout_graceful_shutdown=1)
+    server = uvicorn.Server(config)
+    running = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
+    running.start()
+    yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+    server.should_exit = True
+    running.join(timeout=10)
+    listener.close()
+
+
+def _client(stage, base_url, role, *tenants):
+    return ControlClient(base_url, lambda: stage.token(role, *tenants))
+
+
+def test_the_whole_way_from_finding_to_refusal_and_back(stage, base_url, a_finding):
+    with (
+        _client(stage, base_url, "monitor") as monitor,
+        _client(stage, base_url, "responder") as responder,
+        _client(stage, base_url, "admin") as admin,
+        _client(stage, base_url, "gateway") as gateway,
+    ):
+        assert monitor.ready()
+        assert admin.whoami().role == "admin"
+        assert admin.set_mode("acme", "enforce", reason="trusted").mode == "enforce"
+        assert admin.mode("acme").set_by == "admin-1"
+        outcome = monitor.submit(a_finding())
+        assert monitor.submit(a_finding()) == outcome
+        assert [entry.subject_id for entry in gateway.revocations().entries] == ["sess_1"]
+        assert responder.session("acme", "sess_1").session.status == "revoked"
+        assert [each.session_id for each in responder.sessions(status="revoked").items] == ["sess_1"]
+        assert responder.finding(outcome.finding_id).outcome == outcome
+        assert len(responder.findings(tenant_id="acme", effect="revoke").items) == 1
+        stage.clock.pass_(minutes=1)
+        assert responder.reinstate("acme", "sess_1", reason="ours", idempotency_key="k").changed
+        assert responder.dismiss(outcome.finding_id, reason="ours").verdict.verdict == "false_positive"
+        assert gateway.revocations(since="1.1").entries[0].status == "reinstated"
+        assert [change.word.value for change in monitor.changes(0).items] == [
+            "revoked",
+            "reinstated",
+            "false_positive",
+        ]
+        assert admin.protect("acme", "sess_1", protected=True, reason="vip").session.protected
+        with pytest.raises(ControlError, match="Policy does not permit") as refused:
+            gateway.revoke("acme", "sess_1", reason="x")
+        assert refused.value.status == 403
+
+
+@pytest.mark.parametrize("name", ["%2F", "a/b", "..", ".", "a/revoke", "ünï"])
+def test_odd_session_ids_survive_the_wire(stage, base_url, name):
+    with _client(stage, base_url, "admin") as admin:
+        assert admin.revoke("acme", name, reason="x").session.session_id == name
+        assert admin.session("acme", name).session.session_id == name
+
+
+def test_bad_tokens_get_nothing_over_the_wire(stage, base_url):
+    expired = stage.deps.tokens.issue(
+        "admin-1", role="admin", tenants=["*"], ttl=timedelta(hours=1), now=stage.clock() - timedelta(days=2)
+    ).text
+    for token in (expired, "", "x.y.z"):
+        with (
+            ControlClient(base_url, lambda token=token: token) as client,
+            pytest.raises(ControlError) as refused,
+        ):
+            client.sessions()
+        assert refused.value.status in (0, 401)
+    got = httpx.post(f"{base_url}/v1/findings", content=b"x" * 100)
+    assert (got.status_code, got.headers["content-type"]) == (401, "application/problem+json")
+
+
+def test_a_server_that_is_away_is_status_zero(stage):
+    with (
+        ControlClient("http://127.0.0.1:9", lambda: "x") as client,
+        pytest.raises(ControlError, match="cannot be reached") as away,
+    ):
+        client.whoami()
+    assert away.value.status == 0
+    with ControlClient("http://127.0.0.1:9", lambda: "x") as client:
+        assert client.ready() is False
+
+
+def test_an_answer_that_is_not_controls_is_said_to_be_so():
+    def proxy(request):
+        return httpx.Response(502, text="<html>bad gateway</html>")
+
+    def stranger(request):
+        return httpx.Response(200, json={"hello": "world"})
+
+    with (
+        ControlClient("http://c", lambda: "x", transport=httpx.MockTransport(proxy)) as client,
+        pytest.raises(ControlError, match="proxy") as refused,
+    ):
+        client.whoami()
+    assert refused.value.status == 502
+    with (
+        ControlClient("http://c", lambda: "x", transport=httpx.MockTransport(stranger)) as client,
+        pytest.raises(ControlError, match="same version"),
+    ):
+        client.whoami()
+
+
+def test_the_monitors_two_calls_say_what_the_stream_expects(stage, base_url, a_finding):
+    with _client(stage, base_url, "monitor") as client, _client(stage, base_url, "admin") as admin:
+        monitor: stream.ControlClient = MonitorClient(client)
+        assert monitor.submit(a_finding())["effect"] == "flag"
+        admin.revoke("acme", "sess_1", reason="x")
+        (word,) = monitor.changes(0)
+        assert (word.seq, word.key, word.word) == (1, ("acme", "sess_1"), "revoked")
+
+
+def test_the_embedded_gateway_client_follows_the_list(stage, base_url):
+    token = stage.token("gateway")
+    with _client(stage, base_url, "admin") as admin, RevocationList(base_url, token, wait_s=5) as revoked:
+        assert revoked.wait_ready(10)
+        assert not revoked.is_revoked("acme", "s1")
+        admin.revoke("acme", "s1", reason="x")
+        _until(lambda: revoked.is_revoked("acme", "s1"))
+        admin.reinstate("acme", "s1", reason="x")
+        _until(lambda: not revoked.is_revoked("acme", "s1"))
+        assert revoked.state().last_error == ""
+
+
+def _until(holds):
+    for _ in range(500):
+        if holds():
+            return
+        time.sleep(0.02)
+    raise AssertionError("it never came to hold")

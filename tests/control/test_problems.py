@@ -1,0 +1,107 @@
+"""Whatever goes wrong leaves as problem details, and the OpenAPI document says so."""
+
+import json
+
+import pytest
+
+from guardian.errors import StoreError
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        ("GET", "/v1/nothing", 404),
+        ("DELETE", "/v1/findings", 405),
+        ("GET", "/v1/findings?limit=many", 422),
+        ("GET", "/v1/findings?cursor=../../etc", 422),
+        ("GET", "/v1/findings?cursor=9999999999999999999", 422),
+        ("GET", "/v1/sessions?status=<script>", 422),
+        ("GET", "/v1/session-changes?since=99999999999999999999999", 422),
+        ("GET", "/v1/sessions/acme/" + "x" * 600, 422),
+    ],
+)
+def test_refusals_are_problems_that_repeat_nothing_of_the_request(stage, method, path, status):
+    got = stage.call(method, path)
+    assert got.status_code == status
+    assert got.headers["content-type"] == "application/problem+json"
+    problem = got.json()
+    assert problem["status"] == status
+    assert problem["type"].startswith("urn:guardian:problem:")
+    for hostile in ("script", "etc", "many", "nothing"):
+        assert hostile not in problem["title"] + problem["detail"]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"{",
+        b"null",
+        b"[]",
+        b'"x"',
+        b"\xff\xfe",
+        b"[" * 100_000,
+        b'{"id": "\\ud800"}',
+        b'{"id": ' + b"9" * 5000 + b"}",
+        b'{"id": "a\\u0000b"}',
+    ],
+)
+def test_a_hostile_body_is_refused_and_never_breaks_the_server(stage, body):
+    got = stage.call("POST", "/v1/findings", "monitor", content=body, headers={"Content-Type": "application/json"})
+    assert got.status_code in (400, 422)
+    assert got.headers["content-type"] == "application/problem+json"
+
+
+def test_times_outside_the_calendar_are_refused(stage, a_finding):
+    body = json.loads(a_finding().model_dump_json())
+    body["subject"]["expires_at"] = "9999-12-31T23:59:59-12:00"
+    assert stage.call("POST", "/v1/findings", "monitor", json=body).status_code == 422
+    body["subject"]["expires_at"] = "9999-12-31T23:59:59Z"
+    assert stage.call("POST", "/v1/findings", "monitor", json=body).status_code == 200
+
+
+class Broken:
+    """A face that cannot be drawn."""
+
+    def __init__(self, error):
+        self._error = error
+
+    def snapshot(self, live, *, revision, changed_at):
+        raise self._error
+
+    delta = snapshot
+
+
+def test_a_crash_inside_says_nothing_of_itself(make_stage):
+    got = make_stage(face=Broken(RuntimeError("secret detail"))).revocations()
+    assert got.status_code == 500
+    assert "secret" not in got.text
+    assert got.headers["content-type"] == "application/problem+json"
+
+
+def test_a_store_that_is_away_is_503(make_stage):
+    got = make_stage(face=Broken(StoreError("store: /secret/path stayed locked"))).revocations()
+    assert got.status_code == 503
+    assert "secret" not in got.text
+
+
+def test_the_openapi_document_names_every_refusal_as_a_problem(stage):
+    document = stage.client.get("/openapi.json").json()
+    assert document["openapi"].startswith("3.1")
+    assert "Problem" in document["components"]["schemas"]
+    for path, operations in document["paths"].items():
+        for method, operation in operations.items():
+            for status, response in operation["responses"].items():
+                if status.startswith(("4", "5")) and path != "/readyz":
+                    assert list(response["content"]) == ["application/problem+json"], (method, path, status)
+            if path.startswith("/v1"):
+                assert operation["security"] == [{"token": []}]
+                assert "401" in operation["responses"]
+    text = json.dumps(document)
+    for name in {part.split('"')[0] for part in text.split("#/components/schemas/")[1:]}:
+        assert name in document["components"]["schemas"]
+
+
+def test_documentation_pages_that_load_foreign_scripts_are_off(stage):
+    for path in ("/docs", "/redoc"):
+        assert stage.call("GET", path).status_code == 404

@@ -1,0 +1,122 @@
+"""What people do to sessions."""
+
+from datetime import timedelta
+from urllib.parse import quote
+
+import pytest
+
+
+def _revoke(stage, session="sess_1", reason="stop", **headers):
+    path = f"/v1/sessions/acme/{session}/revoke"
+    return stage.call("POST", path, "responder", json={"reason": reason}, headers=headers)
+
+
+def test_a_person_revokes_and_reinstates_a_session_in_shadow(stage):
+    got = _revoke(stage).json()
+    assert got["changed"] is True
+    assert got["session"]["status"] == "revoked"
+    again = _revoke(stage).json()
+    assert (again["changed"], again["revision"]) == (False, got["revision"])
+    back = stage.call("POST", "/v1/sessions/acme/sess_1/reinstate", "responder", json={"reason": "ok"}).json()
+    assert (back["changed"], back["session"]["status"]) == (True, "active")
+    words = stage.call("GET", "/v1/session-changes", "monitor").json()["items"]
+    assert [each["word"] for each in words] == ["revoked", "reinstated"]
+
+
+def test_a_protected_session_can_still_be_revoked_by_a_person(stage):
+    body = {"protected": True, "reason": "payroll"}
+    stage.call("PUT", "/v1/sessions/acme/sess_1/protection", "admin", json=body)
+    assert _revoke(stage).json()["changed"] is True
+
+
+def test_reinstating_a_session_that_nobody_knows_is_not_found(stage):
+    got = stage.call("POST", "/v1/sessions/acme/ghost/reinstate", "responder", json={"reason": "x"})
+    assert got.status_code == 404
+
+
+def test_an_idempotency_key_gives_the_first_answer_again(stage):
+    key = {"Idempotency-Key": "k-1"}
+    first = _revoke(stage, **key)
+    stage.call("POST", "/v1/sessions/acme/sess_1/reinstate", "responder", json={"reason": "ok"})
+    again = _revoke(stage, **key)
+    assert again.content == first.content
+    assert stage.call("GET", "/v1/sessions/acme/sess_1").json()["session"]["status"] == "active"
+    other = _revoke(stage, session="sess_2", **key)
+    assert (other.status_code, other.json()["code"]) == (422, "key_reused")
+
+
+def test_a_reason_is_required(stage):
+    assert _revoke(stage, reason="  ").status_code == 422
+    assert _revoke(stage, reason="nul \x00").status_code == 422
+
+
+@pytest.mark.parametrize("name", ["a/b", "a/revoke", "..", "ünï côdé", "a?b#c", "'; DROP TABLE x;--"])
+def test_any_session_id_can_be_reached(stage, name):
+    path = "%2E%2E" if name == ".." else quote(name, safe="")
+    assert _revoke(stage, session=path).status_code == 200
+    got = stage.call("GET", f"/v1/sessions/acme/{path}")
+    assert got.json()["session"]["session_id"] == name
+    assert stage.revocations().json()["entries"][0]["subject_id"] == name
+
+
+def test_sessions_are_filtered_by_status_and_paged(stage, a_finding):
+    stage.enforce()
+    for n in range(3):
+        stage.submit(a_finding(f"bad_{n}"))
+    for n in range(2):
+        stage.submit(a_finding(f"odd_{n}", wanted="flag"))
+    body = {"protected": True, "reason": "vip"}
+    stage.call("PUT", "/v1/sessions/acme/calm/protection", "admin", json=body)
+
+    def listed(**query):
+        return stage.call("GET", "/v1/sessions", "analyst", params=query).json()
+
+    assert [each["session_id"] for each in listed(status="revoked")["items"]] == ["bad_2", "bad_1", "bad_0"]
+    assert [each["session_id"] for each in listed(status="flagged")["items"]] == ["odd_1", "odd_0"]
+    assert [each["session_id"] for each in listed(status="active")["items"]] == ["calm"]
+    page = listed(limit=4)
+    rest = listed(limit=4, cursor=page["next"])
+    assert len(page["items"]) + len(rest["items"]) == 6
+    assert rest["next"] is None
+
+
+def test_a_mode_is_shadow_until_somebody_decides(stage):
+    assert stage.call("GET", "/v1/modes/acme").json()["mode"] == "shadow"
+    stage.enforce()
+    got = stage.call("GET", "/v1/modes/acme", "auditor").json()
+    assert (got["mode"], got["set_by"], got["reason"]) == ("enforce", "admin-1", "trusted")
+    assert stage.call("PUT", "/v1/modes/acme", json={"mode": "canary", "reason": "x"}).status_code == 422
+
+
+def test_changes_are_tailed_in_order_without_loss(stage):
+    for n in range(5):
+        _revoke(stage, session=f"s{n}")
+    seen, since = [], 0
+    while True:
+        got = stage.call("GET", "/v1/session-changes", "monitor", params={"since": since, "limit": 2}).json()
+        seen += [each["seq"] for each in got["items"]]
+        since = got["next"]
+        if not got["more"]:
+            break
+    assert seen == [1, 2, 3, 4, 5]
+    rest = stage.call("GET", "/v1/session-changes", "monitor", params={"since": since}).json()
+    assert (rest["items"], rest["next"]) == ([], 5)
+
+
+def test_a_revocation_lapses_by_an_entry_and_the_session_is_free_again(stage):
+    from guardian.control.lapse import sweep
+
+    _revoke(stage)
+    stage.clock.pass_(days=30)
+    assert sweep(stage.deps) == 1
+    assert sweep(stage.deps) == 0
+    assert stage.revocations().json()["entries"] == []
+    detail = stage.call("GET", "/v1/sessions/acme/sess_1").json()
+    assert [entry["status"] for entry in detail["ledger"]] == ["revoked", "lapsed"]
+    assert detail["session"]["status"] == "active"
+
+
+def test_a_revocation_outlives_the_sessions_own_expiry(stage, a_finding):
+    stage.enforce()
+    stage.submit(a_finding(expires_at=stage.clock() + timedelta(days=2)))
+    assert stage.revocations().json()["entries"][0]["expires_at"] == "2026-05-14T13:00:00Z"

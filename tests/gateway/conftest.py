@@ -1,0 +1,249 @@
+"""A control API of our own, scripted, and a list whose clocks stand still until they are moved."""
+
+import json
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+
+from guardian.gateway.client import RevocationList
+
+TOKEN = "token-of-the-gateway"
+NOON = datetime(2026, 5, 12, 12, 0, tzinfo=UTC)
+
+
+@dataclass
+class Ledger:
+    """An honest server of `GET /v1/revocations`, until `script` says otherwise.
+
+    `script` maps a request's number to (status, headers, body bytes), None to hang up, or a function that is
+    given the honest answer. `long_poll` is off for a server that does not know `wait`.
+    """
+
+    url: str = ""
+    epoch: int = 1
+    n: int = 0
+    issued: datetime = NOON
+    entries: list[dict[str, Any]] = field(default_factory=list)
+    requests: list[dict[str, str]] = field(default_factory=list)
+    always: Callable[["Ledger", dict[str, str]], tuple[int, dict[str, str], bytes] | None] | None = None
+    long_poll: bool = True
+    changed: threading.Condition = field(default_factory=threading.Condition)
+    closing: bool = False
+
+    def append(
+        self,
+        session: str,
+        *,
+        status: str = "revoked",
+        tenant: str = "acme",
+        expires: datetime | None = NOON + timedelta(hours=24),
+        kind: str = "session",
+    ) -> None:
+        with self.changed:
+            self.n += 1
+            self.entries.append(
+                {
+                    "revision": {"epoch": self.epoch, "n": self.n},
+                    "tenant_id": tenant,
+                    "subject_type": kind,
+                    "subject_id": session,
+                    "status": status,
+                    "reason_code": "drift",
+                    "actor": "guardian",
+                    "at": self.issued.isoformat(),
+                    "expires_at": expires.isoformat().replace("+00:00", "Z") if expires else None,
+                }
+            )
+            self.changed.notify_all()
+
+    def break_everything(self, how: Callable[..., tuple[int, dict[str, str], bytes] | None] | None) -> None:
+        with self.changed:
+            self.always = how
+            self.changed.notify_all()
+
+    def etag(self) -> str:
+        return f'"{self.epoch}.{self.n}"'
+
+    def body(self, since: int = 0, *, complete: bool = True) -> bytes:
+        answer = {
+            "revision": {"epoch": self.epoch, "n": self.n},
+            "issued_at": self.issued.isoformat(),
+            "entries": [entry for entry in self.entries if entry["revision"]["n"] > since],
+            "complete": complete,
+        }
+        return json.dumps(answer).encode()
+
+    def answer(self, seen: dict[str, str]) -> tuple[int, dict[str, str], bytes] | None:
+        if self.closing:
+            return None
+        if seen["Authorization"] != f"Bearer {TOKEN}":
+            return 401, {}, b'{"title": "who are you?"}'
+        since = seen.get("since")
+        with self.changed:
+            if self.always is not None:
+                return self.always(self, seen)
+            if since and self.long_poll:
+                self.changed.wait_for(
+                    lambda: since != f"{self.epoch}.{self.n}" or self.closing or self.always is not None,
+                    timeout=float(seen.get("wait", 0)),
+                )
+            if seen.get("If-None-Match") == self.etag():
+                return 304, {"ETag": self.etag()}, b""
+            if since and since.startswith(f"{self.epoch}."):
+                return 200, {"ETag": self.etag()}, self.body(int(since.split(".")[1]), complete=False)
+            return 200, {"ETag": self.etag()}, self.body()
+
+    def wait_requests(self, count: int) -> None:
+        """Until that many requests have come; a test that waits in vain fails."""
+        assert eventually(lambda: len(self.requests) >= count), f"only {len(self.requests)} requests came"
+
+
+class _Front(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    ledger: Ledger
+    connections: set[Any]
+
+    def setup(self) -> None:
+        super().setup()
+        self.connections.add(self.connection)
+
+    def do_GET(self) -> None:
+        url = urlsplit(self.path)
+        seen = {"path": url.path, **{k: v[0] for k, v in parse_qs(url.query).items()}, **dict(self.headers)}
+        self.ledger.requests.append(seen)
+        answer = self.ledger.answer(seen)
+        try:
+            if answer is None:
+                self.close_connection = True
+                return
+            status, headers, body = answer
+            self.send_response(status)
+            for name, value in {"Content-Length": str(len(body)), **headers}.items():
+                self.send_header(name, value)
+            self.end_headers()
+            self.wfile.write(body)
+            if int(headers.get("Content-Length", len(body))) != len(body):
+                self.close_connection = True
+        except OSError:
+            self.close_connection = True
+
+    def log_message(self, *_: Any) -> None:
+        """Be quiet."""
+
+
+class _Quiet(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, *_: Any) -> None:
+        """Clients hang up; that is what some of the tests are about."""
+
+
+class Served:
+    """The ledger behind a real port, which can be stopped and started again."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self.ledger = ledger
+        self.port = 0
+        self.start()
+
+    def start(self) -> None:
+        self.ledger.closing = False
+        self.connections: set[Any] = set()
+        front = type("Front", (_Front,), {"ledger": self.ledger, "connections": self.connections})
+        self.server = _Quiet(("127.0.0.1", self.port), front)
+        self.port = self.server.server_address[1]
+        self.ledger.url = f"http://127.0.0.1:{self.port}"
+        self.thread = threading.Thread(target=self.server.serve_forever, kwargs={"poll_interval": 0.01})
+        self.thread.start()
+
+    def stop(self) -> None:
+        with self.ledger.changed:
+            self.ledger.closing = True
+            self.ledger.changed.notify_all()
+        self.server.shutdown()
+        self.thread.join()
+        self.server.server_close()
+        for connection in list(self.connections):
+            with suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
+
+
+@dataclass
+class Clocks:
+    """Ours and the wall's, moved by hand."""
+
+    steady: float = 1000.0
+    wall_at: float = NOON.timestamp()
+
+    def clock(self) -> float:
+        return self.steady
+
+    def wall(self) -> float:
+        return self.wall_at
+
+    def pass_by(self, seconds: float) -> None:
+        self.steady += seconds
+        self.wall_at += seconds
+
+
+def eventually(true: Callable[[], bool]) -> bool:
+    """True as soon as it is; a deadline only so that a failing test ends."""
+    end = time.monotonic() + 10
+    while time.monotonic() < end:
+        if true():
+            return True
+        time.sleep(0.002)
+    return False
+
+
+@pytest.fixture
+def soon() -> Callable[[Callable[[], bool]], bool]:
+    return eventually
+
+
+@pytest.fixture
+def ledger() -> Ledger:
+    return Ledger()
+
+
+@pytest.fixture
+def served(ledger: Ledger) -> Iterator[Served]:
+    served = Served(ledger)
+    yield served
+    served.stop()
+
+
+@pytest.fixture
+def clocks() -> Clocks:
+    return Clocks()
+
+
+@pytest.fixture
+def follow(ledger: Ledger, served: Served, clocks: Clocks) -> Iterator[Callable[..., RevocationList]]:
+    """Make a list that follows the ledger; it is stopped when the test ends."""
+    made: list[RevocationList] = []
+
+    def make(*, start: bool = True, token: Any = TOKEN, **options: Any) -> RevocationList:
+        defaults = {"interval_s": 0.02, "clock": clocks.clock, "wall": clocks.wall, "jitter": lambda: 0.0}
+        revoked = RevocationList(ledger.url, token, **{**defaults, **options})
+        made.append(revoked)
+        return revoked.start() if start else revoked
+
+    yield make
+    for revoked in made:
+        revoked.stop()
+
+
+@pytest.fixture
+def cache(tmp_path: Path) -> Path:
+    return tmp_path / "revoked.json"

@@ -1,0 +1,107 @@
+"""What a gateway remembers over its own restart."""
+
+import json
+import stat
+
+import pytest
+
+
+@pytest.fixture
+def remembered(ledger, follow, cache, served, soon):
+    """A cache with s1 and t1 revoked, and the server gone."""
+    ledger.append("s1")
+    ledger.append("t1", tenant="globex")
+    first = follow(cache_path=cache)
+    assert soon(cache.exists)
+    first.stop()
+    served.stop()
+    yield cache
+    served.start()
+
+
+def test_a_restarted_gateway_knows_its_list_while_the_server_is_away(remembered, follow, clocks) -> None:
+    clocks.pass_by(20)
+    revoked = follow(cache_path=remembered)
+    assert revoked.wait_ready(0)
+    assert revoked.state().age_s == pytest.approx(20)
+    assert revoked.is_revoked("acme", "s1")
+    assert not revoked.is_revoked("acme", "s2")
+
+
+def test_a_cache_older_than_the_bound_is_stale_from_the_start(remembered, follow, clocks) -> None:
+    clocks.pass_by(31)
+    closed = follow(cache_path=remembered)
+    opened = follow(cache_path=remembered, on_stale="open")
+    assert not closed.wait_ready(0)
+    assert closed.state().status == "stale"
+    assert closed.is_revoked("acme", "s2")
+    assert opened.is_revoked("acme", "s1")
+    assert not opened.is_revoked("acme", "s2")
+
+
+def test_only_its_owner_can_read_it_and_no_draft_is_left(remembered) -> None:
+    assert stat.S_IMODE(remembered.stat().st_mode) == 0o600
+    assert list(remembered.parent.iterdir()) == [remembered]
+
+
+def test_the_token_is_not_in_it(remembered) -> None:
+    assert "token-of-the-gateway" not in remembered.read_text()
+
+
+def test_a_cache_that_others_can_write_is_ignored(remembered, follow) -> None:
+    remembered.chmod(0o666)
+    assert follow(cache_path=remembered).state().status == "never_loaded"
+
+
+def test_a_cache_from_the_future_is_ignored(remembered, follow, clocks) -> None:
+    clocks.wall_at -= 3600
+    assert follow(cache_path=remembered).state().status == "never_loaded"
+
+
+def test_a_cache_of_other_tenants_is_ignored(remembered, follow) -> None:
+    assert follow(cache_path=remembered, tenants={"acme"}).state().status == "never_loaded"
+
+
+@pytest.mark.parametrize("garbage", [b"", b"{}", b"\xff", b"[" * 100_000, b'{"confirmed_at": "x"}'])
+def test_a_damaged_cache_is_ignored(remembered, follow, garbage: bytes) -> None:
+    remembered.write_bytes(garbage)
+    assert follow(cache_path=remembered).state().status == "never_loaded"
+
+
+@pytest.mark.parametrize("field", ["of", "revision", "issued_at", "confirmed_at", "until"])
+def test_a_cache_that_lacks_a_field_is_ignored(remembered, follow, field: str) -> None:
+    saved = json.loads(remembered.read_text())
+    del saved[field]
+    remembered.write_text(json.dumps(saved))
+    assert follow(cache_path=remembered).state().status == "never_loaded"
+
+
+def test_after_a_restart_the_whole_list_is_asked_for_and_an_older_one_is_refused(
+    remembered, follow, ledger, served, soon
+) -> None:
+    before = len(ledger.requests)
+    ledger.n, ledger.entries = 1, ledger.entries[:1]
+    served.start()
+    revoked = follow(cache_path=remembered)
+    assert soon(lambda: "went_back" in revoked.state().last_error)
+    assert "since" not in ledger.requests[before]
+    assert revoked.is_revoked("globex", "t1")
+    served.stop()
+
+
+def test_a_folder_that_cannot_be_written_costs_the_cache_and_not_the_list(
+    ledger, follow, tmp_path, caplog
+) -> None:
+    ledger.append("s1")
+    revoked = follow(cache_path=tmp_path / "missing" / "revoked.json")
+    assert revoked.wait_ready(10)
+    assert revoked.is_revoked("acme", "s1")
+
+
+def test_a_list_that_only_stays_confirmed_is_saved_now_and_then(ledger, follow, cache, clocks, soon) -> None:
+    ledger.long_poll = False
+    revoked = follow(cache_path=cache)
+    assert revoked.wait_ready(10)
+    assert soon(cache.exists)
+    clocks.pass_by(16)
+    assert soon(lambda: json.loads(cache.read_text())["confirmed_at"] == clocks.wall())

@@ -1,0 +1,289 @@
+"""Credentials are found, taken out, and never told. Every secret here is made up or from public documentation."""
+
+import base64
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from guardian.domain.event import DecisionEvent
+from guardian.domain.signal import CredentialHit
+from guardian.errors import ConfigurationError
+from guardian.signals.credential_exposure import CredentialExposure, CredentialScanner
+from guardian.signals.credential_rules import MAX_CANDIDATES
+from guardian.signals.named_secrets import names_secret, placeholder
+
+
+def part(claims: dict[str, str]) -> str:
+    return base64.urlsafe_b64encode(json.dumps(claims).encode()).decode().rstrip("=")
+
+
+JWT = f"{part({'alg': 'HS256'})}.{part({'sub': 'user_7f3a91'})}.{'s' * 43}"
+PEM = "-----BEGIN RSA PRIVATE KEY-----\nMIIEpAIBAAKCAQ\n-----END RSA PRIVATE KEY-----"
+
+SECRETS = {
+    "aws_key": "AKIAIOSFODNN7EXAMPLE",
+    "github_token": "ghp_" + "a1B2c3D4e5F6" * 3,
+    "gitlab_token": "glpat-" + "a1B2c3D4e5" * 2,
+    "slack_token": "-".join(["xoxb", "123456789012", "123456789012", "abcdefABCDEF"]),
+    "stripe_key": "sk_" + "live_" + "a1" * 12,
+    "openai_token": "sk-proj-" + "a" * 20 + "T3BlbkFJ" + "b" * 20,
+    "sendgrid_key": "SG." + "a" * 22 + "." + "b" * 43,
+    "pypi_token": "pypi-AgEIcHlwaS5vcmc" + "a" * 80,
+    "square_secret": "sq0csp-" + "a" * 43,
+    "azure_storage_key": "AccountKey=" + "a" * 88,
+    "json_web_token": JWT,
+    "private_key": PEM,
+    "google_api_key": "AIza" + "b" * 35,
+    "npm_token": "npm_" + "c" * 36,
+}
+
+
+@pytest.fixture
+def scanner() -> CredentialScanner:
+    return CredentialScanner(key=b"test")
+
+
+@pytest.mark.parametrize("kind", SECRETS)
+@pytest.mark.parametrize("text", ["{}", "use {} for it", "a\n{}\nb", "key={}&x=1"])
+def test_a_credential_is_cut_out_of_its_text(scanner: CredentialScanner, event: Any, kind: str, text: str) -> None:
+    seen = event(action__arguments={"body": text.format(SECRETS[kind])})
+    clean, hits = scanner.redact(seen)
+    assert hits == (CredentialHit(kind, "arguments.body"),)
+    body = clean.action.arguments["body"]
+    assert f"[redacted:{kind}]" in body
+    assert SECRETS[kind] not in clean.model_dump_json()
+    assert body.endswith(text[text.index("{}") + 2 :]), "what follows the credential stays"
+
+
+@pytest.mark.parametrize(
+    ("text", "left"),
+    [
+        ("postgres://admin:hunter2pw@db/crm", "postgres://admin:[redacted:basic_auth_url]@db/crm"),
+        ("Authorization: Bearer abc123" + "d" * 20, "Authorization: Bearer [redacted:bearer_token]"),
+        ("https://x.example/?api_key=a1b2c3d4&z=1", "https://x.example/?api_key=[redacted:url_secret]&z=1"),
+        (f"{SECRETS['aws_key']} and {SECRETS['npm_token']}", "[redacted:aws_key] and [redacted:npm_token]"),
+        ("x -----BEGIN PRIVATE KEY-----\ncut off", "x -----[redacted:private_key]"),
+        ("PuTTY-User-Key-File-2: ssh-rsa\nPrivate-Lines: 1\nAAAA", "[redacted:private_key]"),
+    ],
+)
+def test_only_the_secret_part_is_replaced(scanner: CredentialScanner, event: Any, text: str, left: str) -> None:
+    clean, _ = scanner.redact(event(action__arguments={"body": text}))
+    assert clean.action.arguments["body"] == left
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "https://crm.acme.example/cases?id=1042&sort=risk-desc",
+        "task-12 risk-based desk-research, awsome key figures",
+        "eyJust a word. And another",
+        "bearer of good news from the renewal team",
+        "a3f2c1d0-0000-4000-8000-000000000001",
+        "BEGIN the review",
+        "cust_acme_1042",
+    ],
+)
+def test_ordinary_text_is_left_alone(scanner: CredentialScanner, event: Any, text: str) -> None:
+    seen = event(action__arguments={"body": text})
+    clean, hits = scanner.redact(seen)
+    assert hits == ()
+    assert clean is seen
+
+
+def test_keys_values_lists_and_extra_fields_are_walked(scanner: CredentialScanner, event: Any) -> None:
+    token = SECRETS["github_token"]
+    seen = event(
+        envelope__note={"deep": [{"er": token}]},
+        envelope__resource_constraints={"customer_id": token},
+        action__tool=f"call {token}",
+        action__arguments={token: 1, f"{token}": 1, "n": [1, None, [token]], "clean": "x"},
+        action__resource={"type": "contract", "id": token, "extra": token},
+        decision__reason=f"denied {token}",
+        gateway_note=token,
+    )
+    clean, hits = scanner.redact(seen)
+    assert token not in clean.model_dump_json() + repr(hits)
+    assert {hit.path for hit in hits} == {
+        "envelope.note.deep.er",
+        "envelope.resource_constraints.customer_id",
+        "action.tool",
+        "arguments",
+        "arguments.n",
+        "resource.id",
+        "resource.extra",
+        "decision.reason",
+        "gateway_note",
+    }
+    assert clean.action.arguments["clean"] == "x"
+    assert DecisionEvent.model_validate_json(clean.model_dump_json(by_alias=True)) == clean
+
+
+def test_two_keys_that_redact_to_one_both_stay(scanner: CredentialScanner, event: Any) -> None:
+    one, other = SECRETS["github_token"], "ghp_" + "z" * 36
+    clean, _ = scanner.redact(event(action__arguments={one: 1, other: 2, "ghp_" + "y" * 36: 3}))
+    assert sorted(clean.action.arguments.values()) == [1, 2, 3]
+
+
+def test_a_credential_used_as_an_identifier_keeps_sessions_apart(scanner: CredentialScanner, event: Any) -> None:
+    one, _ = scanner.redact(event(envelope__session_id=SECRETS["github_token"]))
+    other, hits = scanner.redact(event(envelope__session_id="ghp_" + "z" * 36))
+    assert one.key != other.key
+    assert one.key == scanner.redact(event(envelope__session_id=SECRETS["github_token"]))[0].key
+    assert hits == (CredentialHit("github_token", "envelope.session_id"),)
+    assert other.envelope.session_id.startswith("[redacted:github_token:")
+    elsewhere = CredentialScanner(key=b"other").redact(event(envelope__session_id=SECRETS["github_token"]))[0]
+    assert elsewhere.key != one.key, "fingerprints are keyed"
+
+
+def test_the_id_of_a_vaulted_credential_is_allowed_unless_it_is_one(
+    scanner: CredentialScanner, event: Any
+) -> None:
+    assert scanner.redact(event(action__credential_id="vault-crm-reader-7"))[1] == ()
+    _, hits = scanner.redact(event(action__credential_id=SECRETS["aws_key"]))
+    assert hits == (CredentialHit("aws_key", "action.credential_id"),)
+
+
+def test_the_envelopes_signature_is_no_exposure(scanner: CredentialScanner, event: Any) -> None:
+    seen = event(envelope_jws=JWT, action__arguments={"body": SECRETS["npm_token"]})
+    clean, hits = scanner.redact(seen)
+    assert clean.envelope_jws == JWT
+    assert {hit.kind for hit in hits} == {"npm_token"}
+
+
+def test_a_field_named_like_a_secret_is_redacted_whole(scanner: CredentialScanner, event: Any) -> None:
+    arguments = {
+        "dbPassword": "hunter2!",
+        "api_keys": ["k-123456"],
+        "secret": f"see {SECRETS['npm_token']}",
+        "pin": 1,
+    }
+    clean, hits = scanner.redact(event(action__arguments=arguments))
+    assert clean.action.arguments == {
+        "dbPassword": "[redacted:named_secret]",
+        "api_keys": ["[redacted:named_secret]"],
+        "secret": "[redacted:npm_token]",
+        "pin": 1,
+    }
+    assert [hit.kind for hit in hits] == ["named_secret", "named_secret", "npm_token"]
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "",
+        "***",
+        "xxxxxxxx",
+        "${DB_PASSWORD}",
+        "$DB_PASSWORD",
+        "<password>",
+        "{{ secret }}",
+        "vault:kv/crm",
+        "changeme",
+        "[redacted:named_secret]",
+        "arn:aws:secretsmanager:eu:1:secret:x",
+        "projects/p/secrets/s",
+        "None",
+        "your-key",
+    ],
+)
+def test_placeholders_and_references_are_no_secrets(scanner: CredentialScanner, event: Any, value: str) -> None:
+    assert placeholder(value)
+    assert scanner.redact(event(action__arguments={"password": value}))[1] == ()
+
+
+@pytest.mark.parametrize(
+    "name", ["password_hint", "max_tokens", "page_token", "secretary", "keys", "x" * 200 + "_secret"]
+)
+def test_other_names_hold_no_secrets(name: str) -> None:
+    assert not names_secret(name)
+
+
+def test_redacting_twice_changes_nothing_more(scanner: CredentialScanner, event: Any) -> None:
+    once, _ = scanner.redact(event(action__arguments={**SECRETS, "password": "hunter2!"}))
+    twice, hits = scanner.redact(once)
+    assert twice == once
+    assert hits == ()
+
+
+def test_what_lies_too_deep_to_scan_is_dropped_and_told(scanner: CredentialScanner, event: Any) -> None:
+    for inner in ({"x": SECRETS["aws_key"]}, [SECRETS["aws_key"]]):
+        deep: Any = inner
+        for _ in range(60):
+            deep = {"a": deep} if isinstance(inner, dict) else [deep]
+        clean, hits = scanner.redact(event(action__arguments={"a": deep}))
+        assert "AKIA" not in clean.model_dump_json()
+        assert [hit.kind for hit in hits] == ["unscanned"]
+
+
+def test_claims_nested_without_end_are_no_token_and_no_crash(scanner: CredentialScanner, event: Any) -> None:
+    nested = base64.urlsafe_b64encode(b"[" * 9_000).decode().rstrip("=")
+    seen = event(action__arguments={"body": f"{part({'alg': 'none'})}.{nested}.x"})
+    assert scanner.redact(seen) == (seen, ())
+
+
+def test_text_with_absurdly_many_beginnings_is_cut_and_told(scanner: CredentialScanner, event: Any) -> None:
+    text = "eyJ" * (MAX_CANDIDATES + 5) + SECRETS["aws_key"]
+    clean, hits = scanner.redact(event(action__arguments={"body": text}))
+    assert "AKIA" not in clean.model_dump_json()
+    assert hits == (CredentialHit("unscanned", "arguments.body"),)
+    exact = "://" * MAX_CANDIDATES
+    assert scanner.redact(event(action__arguments={"body": exact}))[1] == ()
+
+
+def test_the_memory_of_texts_is_bounded_and_holds_no_text(event: Any) -> None:
+    scanner = CredentialScanner(cache_size=2)
+    texts = [f"number {n} " + "x" * 80 + SECRETS["aws_key"] for n in range(4)]
+    for text in [*texts, texts[-1]]:
+        _, hits = scanner.redact(event(action__arguments={"body": text}))
+        assert hits == (CredentialHit("aws_key", "arguments.body"),)
+    assert len(scanner._cache) == 2
+    assert "AKIA" not in repr(vars(scanner))
+
+
+@settings(max_examples=60, deadline=None)
+@given(before=st.text(max_size=30), after=st.text(max_size=30), kind=st.sampled_from(sorted(SECRETS)))
+def test_a_credential_is_found_whatever_surrounds_it(before: str, after: str, kind: str) -> None:
+    scanner = CredentialScanner()
+    found = scanner.find(f"{before} {SECRETS[kind]} {after}")
+    assert kind in {span.kind for span in found}
+
+
+def test_hits_become_one_hard_breach_for_each_place(observe: Any, folded: Any) -> None:
+    hits = (
+        CredentialHit("named_secret", "arguments.password"),
+        CredentialHit("github_token", "arguments.body"),
+        CredentialHit("aws_key", "envelope.note"),
+        CredentialHit("aws_key", "resource.id"),
+        CredentialHit("aws_key", "decision.reason"),
+    )
+    _, (signal,) = folded(CredentialExposure(), [observe(facts={"credentials": hits})])
+    assert {breach.name: breach.hard for breach in signal.breaches} == {
+        "credential_in_arguments": True,
+        "credential_in_envelope": True,
+        "credential_in_resource": True,
+        "credential_in_record": True,
+    }
+    assert signal.value == 1.0
+    assert "github token" in signal.reason
+
+
+def test_a_field_that_is_only_named_like_a_secret_is_soft(observe: Any, folded: Any) -> None:
+    seen = observe(facts={"credentials": (CredentialHit("named_secret", "arguments.password"),)})
+    _, (signal,) = folded(CredentialExposure(), [seen])
+    assert [(breach.name, breach.hard) for breach in signal.breaches] == [("credential_in_arguments", False)]
+    assert signal.value == 0.2
+    assert folded(CredentialExposure(soft_kinds=()), [seen])[1][0].value == 1.0
+
+
+def test_missing_arguments_are_told(observe: Any, folded: Any) -> None:
+    _, signals = folded(CredentialExposure(), [observe(), observe(action__arguments=None)])
+    assert [signal.value for signal in signals] == [0.0, 0.0]
+    assert "missing" in signals[1].reason
+
+
+def test_impossible_options_are_refused_by_name() -> None:
+    with pytest.raises(ConfigurationError, match=r"credential_exposure\.soft_value"):
+        CredentialExposure(soft_value=2)

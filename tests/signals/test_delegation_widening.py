@@ -1,0 +1,286 @@
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from guardian.domain.event import Envelope
+from guardian.domain.signal import Observation, ParentFact, ParentStatus
+from guardian.errors import ConfigurationError
+from guardian.signals.delegation_widening import WEIGHTS, DelegationWidening
+
+Observe = Callable[..., Observation]
+Breaches = Callable[..., dict[str, bool]]
+
+PARENT: dict[str, Any] = {
+    "delegator_id": "user_7f3a91",
+    "tenant_id": "tenant_acme",
+    "session_id": "sess_parent",
+    "purpose": "review_customer_contract_for_renewal_risk",
+    "allowed_tools": ["contracts.read", "crm.read", "tickets.create"],
+    "resource_constraints": {
+        "customer_id": "cust_acme_1042",
+        "contract_ids": ["contract_7781", "contract_7782"],
+        "max_records": 25,
+        "min_age": 18,
+        "data_classes": ["contract_metadata", "renewal_terms"],
+    },
+    "expires_at": "2026-05-12T18:30:00Z",
+}
+NARROW: dict[str, Any] = {
+    "parent_session_id": "sess_parent",
+    "session_id": "sess_child",
+    "purpose": "classify_contract_clauses",
+    "allowed_tools": ["contracts.read"],
+    "resource_constraints": {
+        "customer_id": "cust_acme_1042",
+        "contract_ids": ["contract_7781"],
+        "max_records": 5,
+        "min_age": 21,
+        "data_classes": ["renewal_terms"],
+    },
+    "expires_at": "2026-05-12T18:00:00Z",
+}
+
+
+@pytest.fixture
+def child(observe: Observe) -> Callable[..., Observation]:
+    """A child's observation: the narrow envelope with fields replaced, and what is known of its parent."""
+
+    def build(
+        status: ParentStatus = ParentStatus.ACTIVE,
+        *,
+        parent: dict[str, Any] | None = None,
+        chain: tuple[str, ...] = ("sess_parent",),
+        known: bool = True,
+        effect: str = "allow",
+        time: str = "2026-05-12T17:04:11Z",
+        **envelope: Any,
+    ) -> Observation:
+        found = Envelope.model_validate_json(json.dumps({**PARENT, **(parent or {})})) if known else None
+        fields = {f"envelope__{name}": value for name, value in {**NARROW, **envelope}.items()}
+        fact = ParentFact(status, found, chain)
+        return observe(facts={"parent": fact}, decision__effect=effect, time=time, **fields)
+
+    return build
+
+
+def constraints(**changes: Any) -> dict[str, Any]:
+    merged = {**NARROW["resource_constraints"], **changes}
+    return {key: value for key, value in merged.items() if value is not ...}
+
+
+def test_a_child_that_narrows_its_parent_is_no_breach(child: Any, folded: Any) -> None:
+    _, (signal,) = folded(DelegationWidening(), [child()])
+    assert (signal.value, signal.breaches, signal.silent) == (0.0, (), False)
+
+
+@pytest.mark.parametrize(
+    ("name", "changes"),
+    [
+        ("wider_tools", {"allowed_tools": ["contracts.read", "email.send"]}),
+        ("wider_tools", {"allowed_tools": ["contracts.*"]}),
+        ("wider_tools", {"allowed_tools": ["*"]}),
+        ("wider_tools", {"allowed_tools": []}),
+        ("wider_resources", {"resource_constraints": constraints(customer_id="cust_other")}),
+        ("wider_resources", {"resource_constraints": constraints(contract_ids=["contract_7781", "c9"])}),
+        ("wider_resources", {"resource_constraints": constraints(customer_id=...)}),
+        ("wider_data_classes", {"resource_constraints": constraints(data_classes=["payment_history"])}),
+        ("wider_data_classes", {"resource_constraints": constraints(data_classes=...)}),
+        ("wider_limits", {"resource_constraints": constraints(max_records=26)}),
+        ("wider_limits", {"resource_constraints": constraints(max_records=...)}),
+        ("wider_limits", {"resource_constraints": constraints(min_age=16)}),
+        ("later_expiry", {"expires_at": "2026-05-12T18:30:01Z"}),
+        ("later_expiry", {"expires_at": None}),
+        ("changed_tenant", {"tenant_id": "tenant_globex"}),
+        ("changed_delegator", {"delegator_id": "user_other"}),
+    ],
+)
+def test_each_way_to_be_wider_is_named_and_hard(
+    child: Any, breaches: Breaches, name: str, changes: dict[str, Any]
+) -> None:
+    assert breaches(DelegationWidening(), child(**changes)) == {name: True}
+
+
+@pytest.mark.parametrize(
+    "purpose",
+    ["", "do anything the user wants", "*", "review customer contract for renewal risk and send a refund"],
+)
+def test_a_wider_purpose_is_named_but_soft(child: Any, breaches: Breaches, purpose: str) -> None:
+    assert breaches(DelegationWidening(), child(purpose=purpose)) == {"wider_purpose": False}
+
+
+@pytest.mark.parametrize(
+    "purpose",
+    ["review contract risk", "summarise renewal terms and risks", "review_customer_contract_for_renewal_risk"],
+)
+def test_a_purpose_that_only_differs_is_not_called_wider(child: Any, breaches: Breaches, purpose: str) -> None:
+    assert breaches(DelegationWidening(), child(purpose=purpose)) == {}
+
+
+def test_a_parent_without_a_purpose_or_bounds_cannot_be_exceeded(child: Any, breaches: Breaches) -> None:
+    parent = {"purpose": "", "allowed_tools": [], "resource_constraints": {}, "expires_at": None}
+    assert breaches(DelegationWidening(), child(parent=parent, purpose="")) == {}
+
+
+def test_wildcards_of_a_parent_cover_its_child(child: Any, breaches: Breaches) -> None:
+    parent = {"allowed_tools": ["contracts.*"], "resource_constraints": {"contract_ids": ["contract_*"]}}
+    assert breaches(DelegationWidening(), child(parent=parent)) == {}
+
+
+def test_an_exact_copy_of_the_parents_authority_is_named(child: Any, folded: Any) -> None:
+    copied = {name: PARENT[name] for name in ("allowed_tools", "resource_constraints")}
+    _, (signal,) = folded(DelegationWidening(), [child(**copied)])
+    assert [(breach.name, breach.hard) for breach in signal.breaches] == [("copied_authority", False)]
+    assert signal.value >= 0.5
+
+
+def test_a_copy_in_another_spelling_and_order_is_still_a_copy(child: Any, breaches: Breaches) -> None:
+    tools = list(reversed(PARENT["allowed_tools"]))
+    spelt = {"customerId": "cust_acme_1042", **PARENT["resource_constraints"]}
+    del spelt["customer_id"]
+    seen = child(allowed_tools=tools, resource_constraints=spelt)
+    assert breaches(DelegationWidening(), seen) == {"copied_authority": False}
+    hard = DelegationWidening(soft=("parent_unknown",))
+    assert breaches(hard, seen) == {"copied_authority": True}
+
+
+def test_tools_kept_for_a_purpose_that_names_none_of_them_are_named(child: Any, folded: Any) -> None:
+    _, (signal,) = folded(DelegationWidening(), [child(allowed_tools=PARENT["allowed_tools"])])
+    assert [(breach.name, breach.hard) for breach in signal.breaches] == [("kept_tools", False)]
+    assert "crm.read, tickets.create" in signal.reason
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"allowed_tools": ["contracts.read", "crm.read"]},
+        {"allowed_tools": PARENT["allowed_tools"], "purpose": PARENT["purpose"]},
+        {"allowed_tools": PARENT["allowed_tools"], "purpose": "create tickets from the crm for a contract"},
+    ],
+)
+def test_tools_that_a_child_may_well_need_are_not_called_kept(
+    child: Any, breaches: Breaches, changes: dict[str, Any]
+) -> None:
+    assert breaches(DelegationWidening(), child(**changes)) == {}
+
+
+def test_only_lookups_kept_are_not_named(child: Any, breaches: Breaches) -> None:
+    tools = ["contracts.read", "crm.read", "wiki.search"]
+    assert breaches(DelegationWidening(), child(parent={"allowed_tools": tools}, allowed_tools=tools)) == {}
+
+
+def test_a_revoked_parent_is_hard_even_when_its_envelope_is_not_known(child: Any, breaches: Breaches) -> None:
+    assert breaches(DelegationWidening(), child(ParentStatus.REVOKED, known=False)) == {"parent_revoked": True}
+    assert breaches(DelegationWidening(), child(ParentStatus.REVOKED)) == {"parent_revoked": True}
+
+
+def test_an_unknown_parent_is_soft(child: Any, breaches: Breaches) -> None:
+    seen = child(ParentStatus.UNKNOWN, known=False, chain=())
+    assert breaches(DelegationWidening(), seen) == {"parent_unknown": False}
+
+
+def test_an_expired_parent_is_named(child: Any, breaches: Breaches) -> None:
+    late = child(time="2026-05-12T18:31:00Z")
+    assert breaches(DelegationWidening(), late) == {"parent_expired": True}
+    assert breaches(DelegationWidening(leeway_seconds=90), late) == {}
+
+
+@pytest.mark.parametrize(
+    ("status", "known", "word"),
+    [
+        (ParentStatus.PENDING, False, "pending"),
+        (ParentStatus.NONE, False, "not looked up"),
+        (ParentStatus.ACTIVE, False, "envelope"),
+    ],
+)
+def test_a_parent_that_cannot_be_compared_yet_leaves_it_silent_and_saying_so(
+    child: Any, folded: Any, status: ParentStatus, known: bool, word: str
+) -> None:
+    _, (signal,) = folded(DelegationWidening(), [child(status, known=known)])
+    assert signal.silent
+    assert word in signal.reason
+
+
+def test_a_root_session_has_nothing_to_narrow(observe: Observe, folded: Any) -> None:
+    _, (signal,) = folded(DelegationWidening(), [observe()])
+    assert signal.silent
+    assert "root" in signal.reason
+
+
+@pytest.mark.parametrize(
+    "chain", [("sess_parent", "sess_child"), ("sess_parent", "a", "a"), ("a", "sess_parent"), ("sess_child",)]
+)
+def test_a_cycle_is_named_while_the_parent_is_still_pending(
+    child: Any, breaches: Breaches, chain: tuple[str, ...]
+) -> None:
+    seen = child(ParentStatus.PENDING, known=False, chain=chain)
+    assert breaches(DelegationWidening(), seen) == {"delegation_cycle": True}
+
+
+def test_a_session_that_names_itself_as_parent_is_a_cycle(child: Any, breaches: Breaches) -> None:
+    seen = child(ParentStatus.PENDING, known=False, chain=(), parent_session_id="sess_child")
+    assert breaches(DelegationWidening(), seen) == {"delegation_cycle": True}
+
+
+def test_a_chain_beyond_the_allowed_depth_is_named(child: Any, breaches: Breaches) -> None:
+    assert breaches(DelegationWidening(), child(chain=("sess_parent", "a", "b", "c", "d"))) == {}
+    deep = child(chain=("sess_parent", "a", "b", "c", "d", "e"))
+    assert breaches(DelegationWidening(), deep) == {"chain_too_deep": True}
+    assert breaches(DelegationWidening(max_depth=9), deep) == {}
+
+
+@pytest.mark.parametrize(
+    ("name", "hard", "changes"),
+    [
+        ("reissued_tools", True, {"envelope__allowed_tools": ["contracts.read", "email.send"]}),
+        ("reissued_tools", True, {"envelope__allowed_tools": []}),
+        ("reissued_purpose", True, {"envelope__purpose": "pay invoices"}),
+        ("reissued_expiry", False, {"envelope__expires_at": "2026-05-12T20:30:00Z"}),
+        ("reissued_expiry", False, {"envelope__expires_at": None}),
+    ],
+)
+def test_a_session_that_grows_while_it_runs_is_named(
+    observe: Observe, breaches: Breaches, name: str, hard: bool, changes: dict[str, Any]
+) -> None:
+    assert breaches(DelegationWidening(), observe(), observe(**changes)) == {name: hard}
+    assert breaches(DelegationWidening(), observe(), observe(**changes), observe()) == {}
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"envelope__allowed_tools": ["crm.read"]},
+        {"envelope__purpose": "Review customer contract, for renewal risk"},
+        {"envelope__expires_at": "2026-05-12T17:30:00Z"},
+    ],
+)
+def test_a_session_that_narrows_or_is_reworded_is_not(
+    observe: Observe, breaches: Breaches, changes: dict[str, Any]
+) -> None:
+    assert breaches(DelegationWidening(), observe(), observe(**changes)) == {}
+
+
+def test_a_first_envelope_without_bounds_cannot_be_outgrown(observe: Observe, breaches: Breaches) -> None:
+    first = observe(envelope__allowed_tools=[], envelope__expires_at=None)
+    assert breaches(DelegationWidening(), first, observe()) == {}
+
+
+def test_growth_is_seen_in_lists_of_tools_too_long_to_keep(observe: Observe, breaches: Breaches) -> None:
+    many = [f"t{n:04d}" for n in range(200)]
+    first = observe(envelope__allowed_tools=many)
+    assert breaches(DelegationWidening(), first, first) == {}
+    more = observe(envelope__allowed_tools=[*many, "email.send", "x" * 400])
+    assert breaches(DelegationWidening(), first, more) == {"reissued_tools": True}
+
+
+def test_a_denied_call_lowers_the_force_of_what_is_named(child: Any, folded: Any) -> None:
+    _, (denied,) = folded(DelegationWidening(), [child(allowed_tools=["*"], effect="deny")])
+    assert [breach.hard for breach in denied.breaches] == [False]
+    assert denied.value < WEIGHTS["wider_tools"]
+
+
+@pytest.mark.parametrize("options", [{"max_depth": 0}, {"soft": ("nonsense",)}, {"kept_share": 2}, {"soft": "x"}])
+def test_impossible_options_are_refused_by_name(options: dict[str, Any]) -> None:
+    with pytest.raises(ConfigurationError, match=f"delegation_widening.{next(iter(options))}"):
+        DelegationWidening(**options)

@@ -1,0 +1,298 @@
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from guardian.domain.signal import Observation
+from guardian.errors import ConfigurationError
+from guardian.signals.envelope_breach import EnvelopeBreach
+
+Observe = Callable[..., Observation]
+Breaches = Callable[..., dict[str, bool]]
+CONSTRAINTS = {"customer_id": "cust_acme_1042", "contract_ids": ["contract_7781"], "max_records": 25}
+
+
+def test_an_honest_call_is_inside_its_envelope(observe: Observe, folded: Any) -> None:
+    _, (signal,) = folded(EnvelopeBreach(), [observe()])
+    assert (signal.value, signal.breaches, signal.silent) == (0.0, (), False)
+    assert signal.reason == "inside its envelope"
+
+
+@pytest.mark.parametrize(
+    ("name", "changes"),
+    [
+        ("tool_not_allowed", {"action__tool": "payments.export"}),
+        ("envelope_expired", {"time": "2026-05-12T18:31:00Z"}),
+        ("resource_outside_constraints", {"action__arguments": {"contract_id": "contract_9"}}),
+        ("resource_outside_constraints", {"action__arguments": {"contractIds": ["contract_7781", "contract_9"]}}),
+        ("resource_outside_constraints", {"action__arguments": {"filter": {"customer": {"id": "cust_other"}}}}),
+        ("resource_outside_constraints", {"action__arguments": {"steps": [{"customer_id": "cust_other"}]}}),
+        ("resource_outside_constraints", {"action__arguments": {"customer_id": "*"}}),
+        ("resource_outside_constraints", {"action__resource": {"type": "contract", "id": "contract_9"}}),
+        ("resource_outside_constraints", {"action__resource": {"type": "crm/customer", "id": "cust_other"}}),
+        ("resource_outside_constraints", {"action__resource": {"type": "note", "customer_id": "cust_other"}}),
+        ("records_over_limit", {"action__records": 26, "result": None}),
+        ("records_over_limit", {"result__records": 400}),
+        ("records_over_limit", {"action__arguments": {"max_records": 400}}),
+        ("records_over_limit", {"action__arguments": {"records": "400"}}),
+        ("data_class_outside", {"action__data_classes": ["payment_history"]}),
+        ("data_class_outside", {"result__data_classes": ["renewal_terms", "payment_history"]}),
+        ("data_class_outside", {"action__arguments": {"data_class": "payment_history"}}),
+        ("tenant_mismatch", {"action__arguments": {"tenant_id": "tenant_globex"}}),
+        ("tenant_mismatch", {"action__resource": {"type": "tenant", "id": "tenant_globex"}}),
+        ("session_mismatch", {"action__arguments": {"session_id": "sess_2026_05_12_999"}}),
+    ],
+)
+def test_a_broken_rule_is_named_and_hard(
+    observe: Observe, breaches: Breaches, name: str, changes: dict[str, Any]
+) -> None:
+    found = breaches(EnvelopeBreach(summed=()), observe(**changes))
+    assert found == {name: True}
+
+
+def test_a_signature_that_does_not_hold_is_named(observe: Observe, breaches: Breaches) -> None:
+    assert breaches(EnvelopeBreach(), observe(facts={"signature": "invalid"})) == {"signature_invalid": True}
+    assert breaches(EnvelopeBreach(), observe(facts={"signature": "valid"})) == {}
+
+
+def test_a_denied_attempt_is_a_breach_of_lower_force(observe: Observe, folded: Any) -> None:
+    tried = {"action__tool": "payments.export"}
+    _, (allowed,) = folded(EnvelopeBreach(), [observe(**tried)])
+    _, (denied,) = folded(EnvelopeBreach(), [observe(**tried, decision__effect="deny")])
+    assert [breach.hard for breach in denied.breaches] == [False]
+    assert 0.0 < denied.value < allowed.value == 1.0
+    assert denied.reason.startswith("denied, but tried: ")
+
+
+@pytest.mark.parametrize("entry", ["*", "contracts.*", "*.read", "contracts.read", "c*t*.read"])
+def test_a_wildcard_in_the_list_of_tools_matches(observe: Observe, breaches: Breaches, entry: str) -> None:
+    assert breaches(EnvelopeBreach(), observe(envelope__allowed_tools=["email.send", entry])) == {}
+
+
+@pytest.mark.parametrize("entry", ["crm.*", "contracts.read.*", "contracts", "c*x*.read", "contracts.r*.read"])
+def test_a_wildcard_that_does_not_reach_the_tool_does_not_cover_it(
+    observe: Observe, breaches: Breaches, entry: str
+) -> None:
+    assert breaches(EnvelopeBreach(), observe(envelope__allowed_tools=[entry])) == {"tool_not_allowed": True}
+
+
+def test_an_empty_list_of_tools_is_no_breach_but_is_told(observe: Observe, folded: Any) -> None:
+    _, (signal,) = folded(EnvelopeBreach(), [observe(envelope__allowed_tools=[])])
+    assert signal.breaches == ()
+    assert "tools_unlisted" in signal.reason
+
+
+def test_a_long_list_of_tools_is_told_in_brief(observe: Observe, folded: Any) -> None:
+    _, (signal,) = folded(EnvelopeBreach(), [observe(envelope__allowed_tools=[f"crm.t{n}" for n in range(9)])])
+    assert "and 4 more" in signal.reason
+
+
+def test_expiry_has_a_leeway_for_clocks_that_differ(observe: Observe, breaches: Breaches) -> None:
+    at = observe().event.envelope.expires_at
+    assert at is not None
+    late = observe(facts={"now": at + timedelta(seconds=20)})
+    assert breaches(EnvelopeBreach(), late) == {}
+    assert breaches(EnvelopeBreach(leeway_seconds=10), late) == {"envelope_expired": True}
+
+
+def test_a_resource_without_a_type_answers_to_resource_ids(observe: Observe, breaches: Breaches) -> None:
+    bounded = {"envelope__resource_constraints": {"resource_ids": ["doc_1"]}}
+    assert breaches(EnvelopeBreach(), observe(**bounded, action__resource={"id": "doc_1"})) == {}
+    outside = observe(**bounded, action__resource={"id": "doc_2"})
+    assert breaches(EnvelopeBreach(), outside) == {"resource_outside_constraints": True}
+
+
+def test_a_long_list_of_allowed_resources_is_read_to_its_end(observe: Observe, breaches: Breaches) -> None:
+    many = {"envelope__resource_constraints": {"contract_ids": [f"contract_{n}" for n in range(3_000)]}}
+    last = {"action__arguments": {"contract_id": "contract_2999"}, "action__resource": None}
+    assert breaches(EnvelopeBreach(), observe(**many, **last)) == {}
+
+
+@pytest.mark.parametrize("amount", [10**400, -(10**400), 1e308, -1e308])
+def test_absurd_quantities_are_summed_and_told_without_harm(observe: Observe, folded: Any, amount: float) -> None:
+    bounds = {"envelope__resource_constraints": {"max_amount": 0.5, "min_amount": 0.1}}
+    seen = observe(**bounds, action__arguments={"amount": amount})
+    small = observe(**bounds, action__arguments={"amount": 0.25})
+    state, signals = folded(EnvelopeBreach(), [small, seen, seen])
+    assert signals[1].breaches
+    assert len(signals[1].reason) < 200
+    assert 0 < state["sums"]["amount"] <= 2**53
+
+
+def test_many_small_reads_break_the_limit_together(observe: Observe, folded: Any) -> None:
+    _, signals = folded(EnvelopeBreach(), [observe()] * 26)
+    assert [bool(signal.breaches) for signal in signals] == [False] * 25 + [True]
+    assert [breach.name for breach in signals[-1].breaches] == ["records_over_limit_session"]
+
+
+def test_a_denied_read_moved_nothing_and_is_not_summed(observe: Observe, folded: Any) -> None:
+    denied = observe(decision__effect="deny", action__records=20, result=None)
+    state, _ = folded(EnvelopeBreach(), [denied] * 3)
+    assert state["sums"] == {}
+
+
+def test_a_spent_limit_is_held_against_calls_that_move_records_only(observe: Observe, breaches: Breaches) -> None:
+    spent = [observe()] * 25
+    note = observe(action__tool="tickets.create", action__records=0, result__records=0)
+    tried = observe(decision__effect="deny", result=None)
+    assert breaches(EnvelopeBreach(), *spent, observe()) == {"records_over_limit_session": True}
+    assert breaches(EnvelopeBreach(), *spent, observe(), note) == {}
+    assert breaches(EnvelopeBreach(), *spent, tried) == {"records_over_limit_session": False}
+
+
+def test_what_came_back_is_summed_not_what_was_asked_for(observe: Observe, folded: Any) -> None:
+    state, _ = folded(EnvelopeBreach(), [observe(action__records=25, result__records=2)] * 3)
+    assert state["sums"] == {"record": 6}
+
+
+def test_without_a_result_what_was_asked_for_is_summed(observe: Observe, folded: Any) -> None:
+    state, _ = folded(EnvelopeBreach(), [observe(action__records=4, result=None)])
+    assert state["sums"] == {"record": 4}
+    asked = observe(action__records=None, result=None, action__arguments={"records": 7})
+    assert folded(EnvelopeBreach(), [asked])[0]["sums"] == {"record": 7}
+    unknown = observe(action__records=None, result=None)
+    assert folded(EnvelopeBreach(), [unknown])[0]["sums"] == {"record": 0}
+
+
+@pytest.mark.parametrize(
+    ("constraint", "arguments", "name"),
+    [
+        ({"max_amount": 500}, {"amount": 501}, "limit_exceeded"),
+        ({"max_amount": "500"}, {"amount": "500.01"}, "limit_exceeded"),
+        ({"max_attachments": 2}, {"attachments": ["a", "b", "c"]}, "limit_exceeded"),
+        ({"min_age": 18}, {"age": 16}, "below_minimum"),
+        ({"max_amount": 500}, {"amount": float(10**300)}, "limit_exceeded"),
+    ],
+)
+def test_other_limits_match_their_arguments(
+    observe: Observe, breaches: Breaches, constraint: dict[str, Any], arguments: dict[str, Any], name: str
+) -> None:
+    seen = observe(envelope__resource_constraints=constraint, action__arguments=arguments)
+    assert name in breaches(EnvelopeBreach(), seen)
+
+
+@pytest.mark.parametrize("amount", [True, None, "many", "nan", "9" * 60, {"value": 900}])
+def test_what_is_no_quantity_breaks_no_limit(observe: Observe, breaches: Breaches, amount: object) -> None:
+    seen = observe(envelope__resource_constraints={"max_amount": 500}, action__arguments={"amount": amount})
+    assert breaches(EnvelopeBreach(), seen) == {}
+
+
+def test_payments_split_below_the_limit_break_it_together(observe: Observe, breaches: Breaches) -> None:
+    seen = observe(envelope__resource_constraints={"max_amount": 500}, action__arguments={"amount": 300})
+    assert breaches(EnvelopeBreach(), seen) == {}
+    assert breaches(EnvelopeBreach(), seen, seen) == {"limit_exceeded_session": True}
+    assert breaches(EnvelopeBreach(summed=()), seen, seen) == {}
+
+
+def test_a_mapping_covers_names_that_are_not_obvious(observe: Observe, breaches: Breaches) -> None:
+    signal = EnvelopeBreach(
+        mapping={"max_records": ("limit",), "customerId": ("account",), "data_classes": ("f",)}
+    )
+    seen = observe(action__arguments={"limit": 400, "account": "cust_other", "f": "payroll"})
+    assert breaches(EnvelopeBreach(), seen) == {}
+    assert set(breaches(signal, seen)) == {
+        "records_over_limit",
+        "resource_outside_constraints",
+        "data_class_outside",
+    }
+
+
+@pytest.mark.parametrize(
+    ("constraint", "arguments", "broken"),
+    [
+        ({"allowed_regions": ["eu"]}, {"region": "us"}, True),
+        ({"allowed_regions": ["eu"]}, {"region": "eu"}, False),
+        ({"account_ids": ["acc_*"]}, {"account_id": "acc_7"}, False),
+        ({"account_ids": ["acc_*"]}, {"account_id": "other_7"}, True),
+        ({"account_ids": []}, {"account_id": "acc_7"}, True),
+        ({"account_id": None}, {"account_id": "acc_7"}, False),
+        ({"account_id": 5}, {"account_id": "5"}, False),
+        ({"account_id": 5}, {"account_id": 5.0}, False),
+        ({"account_id": 5}, {"account_id": 10**400}, True),
+        ({"dry_run": True}, {"dry_run": False}, True),
+        ({"crm": {"customer_id": "cust_1"}}, {"crm": {"customer_id": "cust_2"}}, True),
+        ({"max_depth": "deep"}, {"max_depth": "deeper"}, True),
+        ({"...": "x"}, {"...": "y"}, False),
+        ({"customer_id": "cust_1"}, {"customer_id": [None, "cust_1"]}, False),
+    ],
+)
+def test_constraints_match_by_name_and_value(
+    observe: Observe, breaches: Breaches, constraint: dict[str, Any], arguments: dict[str, Any], broken: bool
+) -> None:
+    seen = observe(envelope__resource_constraints=constraint, action__arguments=arguments)
+    assert ("resource_outside_constraints" in breaches(EnvelopeBreach(), seen)) is broken
+
+
+def test_the_session_of_another_system_is_told_but_proves_nothing(observe: Observe, folded: Any) -> None:
+    seen = observe(action__arguments={"session_id": "cs_live_a1b2"})
+    _, (signal,) = folded(EnvelopeBreach(), [seen])
+    assert [(breach.name, breach.hard) for breach in signal.breaches] == [("session_mismatch", False)]
+    assert 0.0 < signal.value < 0.5
+
+
+def test_two_uuid_sessions_have_the_same_shape(observe: Observe, breaches: Breaches) -> None:
+    one, other = "a3f2c1d0-0000-4000-8000-000000000001", "03f2c1d0-0000-4000-8000-000000000002"
+    seen = observe(envelope__session_id=one, action__arguments={"session_id": other})
+    assert breaches(EnvelopeBreach(), seen) == {"session_mismatch": True}
+
+
+def test_the_envelopes_own_tenant_and_session_may_be_named(observe: Observe, breaches: Breaches) -> None:
+    own = {"tenant_id": "tenant_acme", "session_id": "sess_2026_05_12_001"}
+    assert breaches(EnvelopeBreach(), observe(action__arguments=own)) == {}
+
+
+def test_arguments_beyond_what_is_checked_are_no_hiding_place(observe: Observe, breaches: Breaches) -> None:
+    deep: dict[str, Any] = {"customer_id": "cust_other"}
+    for _ in range(20):
+        deep = {"a": deep}
+    wide = {f"k{n}": n for n in range(3_000)}
+    long = {"ids": ["x"] * 2_000}
+    for arguments in (deep, wide, long):
+        assert breaches(EnvelopeBreach(), observe(action__arguments=arguments)) == {"arguments_unchecked": False}
+    free = observe(action__arguments=deep, envelope__resource_constraints={})
+    assert breaches(EnvelopeBreach(), free) == {}
+
+
+def test_what_was_missing_is_named(observe: Observe, folded: Any) -> None:
+    bare = observe(
+        envelope__expires_at=None,
+        action__arguments=None,
+        action__resource=None,
+        action__data_classes=None,
+        action__records=None,
+        result=None,
+    )
+    _, (signal,) = folded(EnvelopeBreach(), [bare])
+    for word in ("expires_at", "arguments and resource", "data_classes", "records"):
+        assert word in signal.reason
+    assert not signal.silent
+
+
+def test_an_envelope_that_says_nothing_leaves_the_signal_silent(observe: Observe, folded: Any) -> None:
+    empty = observe(envelope__allowed_tools=[], envelope__resource_constraints={}, envelope__expires_at=None)
+    _, (signal,) = folded(EnvelopeBreach(), [empty])
+    assert signal.silent
+
+
+def test_hostile_names_are_neutralised_in_what_is_told(observe: Observe, folded: Any) -> None:
+    _, (signal,) = folded(EnvelopeBreach(), [observe(action__tool="pay <!channel>`\u202e" + "x" * 300)])
+    assert "<" not in signal.reason
+    assert "\u202e" not in signal.reason
+    assert len(signal.breaches[0].detail) < 250
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"leeway_seconds": -1},
+        {"leeway_seconds": "long"},
+        {"mapping": ["x"]},
+        {"mapping": {"max_records": "limit"}},
+        {"summed": "max_records"},
+        {"summed": [1]},
+    ],
+)
+def test_impossible_options_are_refused_by_name(options: dict[str, Any]) -> None:
+    with pytest.raises(ConfigurationError, match=f"envelope_breach.{next(iter(options))}"):
+        EnvelopeBreach(**options)

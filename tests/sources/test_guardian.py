@@ -1,0 +1,166 @@
+"""The decision log is read from gateways that an attacker may have reached."""
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from guardian.bus.port import Record
+from guardian.domain.event import DecisionEvent
+from guardian.errors import DecodeError
+from guardian.sources.guardian import plugin, shown
+
+SOURCE = plugin()
+
+
+def event(**changes):
+    envelope = {
+        "delegator_id": "user_1", "tenant_id": "acme", "session_id": "s1", "purpose": "review_contract",
+        "allowed_tools": ["contracts.read"], "resource_constraints": {"max_records": 25},
+        "expires_at": "2026-05-12T18:30:00Z",
+    }  # fmt: skip
+    base = {
+        "schema": "guardian.decision/v1", "id": "dec_1", "time": "2026-05-12T17:04:11.231Z", "gateway": "gw",
+        "envelope": envelope | changes.pop("envelope", {}),
+        "action": {"tool": "contracts.read", "arguments": {"contract_id": "c1"}, "records": 1},
+        "decision": {"effect": "allow"},
+    }  # fmt: skip
+    return base | changes
+
+
+def raw(**changes):
+    return json.dumps(event(**changes)).encode()
+
+
+def decode(value):
+    return SOURCE.decode(Record("t", 0, 0, value))
+
+
+def refusal(value):
+    with pytest.raises(DecodeError) as caught:
+        decode(value)
+    return caught.value
+
+
+def test_a_good_record_is_read_and_its_extra_fields_are_kept():
+    got = decode(raw(novelty={"a": 1}))
+    assert got.key == ("acme", "s1")
+    assert got.model_extra == {"novelty": {"a": 1}}
+
+
+GOOD = raw()
+HOSTILE = {
+    "truncated": (GOOD[:-7], "not_json"),
+    "empty": (b"", "not_json"),
+    "nul bytes": (b"\x00" * 64, "not_json"),
+    "nul in a string": (GOOD.replace(b"review", b"re\x00view"), "not_json"),
+    "nul escaped in an identifier": (GOOD.replace(b'"s1"', b'"s\\u00001"'), "invalid"),
+    "invalid utf-8": (GOOD.replace(b"review", b"\xc3\x28"), "not_utf8"),
+    "utf-16": (GOOD.decode().encode("utf-16"), "not_utf8"),
+    "byte order mark": (b"\xef\xbb\xbf" + GOOD, "not_json"),
+    "half a surrogate pair": (GOOD.replace(b"review", b"\\ud800"), "not_utf8"),
+    "five megabytes": (b'{"a": "' + b"x" * 5_000_000 + b'"}', "too_large"),
+    "ten thousand arrays": (b"[" * 10_000 + b"]" * 10_000, "too_deep"),
+    "ten thousand objects": (b'{"a":' * 10_000 + b"1" + b"}" * 10_000, "too_deep"),
+    "open arrays only": (b"[" * 1_000_000, "too_deep"),
+    "nested 65 deep": (GOOD.replace(b'"c1"', b"[" * 64 + b"]" * 64), "too_deep"),
+    "NaN": (GOOD.replace(b'"records": 1', b'"records": NaN'), "not_json"),
+    "Infinity": (GOOD.replace(b'"records": 1', b'"records": -Infinity'), "not_json"),
+    "a float beyond all floats": (GOOD.replace(b'"records": 1', b'"records": 1e999'), "not_json"),
+    "a number of 5,000 digits": (GOOD.replace(b'"records": 1', b'"records": ' + b"9" * 5000), "not_json"),
+    "an integer beyond 64 bits": (GOOD.replace(b'"records": 1', b'"records": 9223372036854775808'), "not_json"),
+    "two values": (GOOD + GOOD, "not_json"),
+    "an array": (b"[]", "invalid"),
+    "null": (b"null", "invalid"),
+    "schema of tomorrow": (raw(schema="guardian.decision/v2"), "unknown_schema"),
+    "schema of another type": (raw(schema=1), "unknown_schema"),
+    "no schema": (b"{}", "unknown_schema"),
+    "duplicate key": (GOOD.replace(b'"tool":', b'"tool": "email.send", "tool":'), "ambiguous"),
+    "duplicate tenant": (GOOD.replace(b'"tenant_id":', b'"tenant_id": "other", "tenant_id":'), "ambiguous"),
+    "wrong types": (raw(id=7, time=True, decision=[]), "invalid"),
+    "a string where a number belongs": (raw(action={"tool": "x", "records": "1"}), "invalid"),
+    "a time without a zone": (raw(time="2026-05-12T17:04:11"), "invalid"),
+    "a time that is a number": (raw(time=1_760_000_000), "invalid"),
+    "a purpose of 100 kB": (raw(envelope={"purpose": "x" * 100_000}), "invalid"),
+    "an effect that is none": (raw(decision={"effect": "maybe"}), "invalid"),
+    "negative records": (raw(action={"tool": "x", "records": -1}), "invalid"),
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_hostile_bytes_are_refused_with_their_reason(name):
+    value, code = HOSTILE[name]
+    error = refusal(value)
+    assert error.code == code
+    assert error.reason
+    assert len(error.reason) < 1000
+    assert error.reason.isprintable()
+
+
+@pytest.mark.parametrize("time", ["0001-01-01T00:00:00Z", "9999-12-31T23:59:59Z", "1969-12-31T23:59:59-23:00"])
+def test_future_and_ancient_times_are_read_because_the_clock_is_judged_later(time):
+    assert isinstance(decode(raw(time=time)), DecisionEvent)
+
+
+def test_nesting_up_to_the_limit_is_read():
+    assert decode(GOOD.replace(b'"c1"', b"[" * 61 + b"]" * 61)).key == ("acme", "s1")
+
+
+def test_brackets_inside_strings_are_not_nesting():
+    assert decode(raw(envelope={"purpose": '[{"' * 500 + "\\" * 3})).key == ("acme", "s1")
+
+
+@pytest.mark.parametrize("name", ["truncated", "invalid utf-8", "NaN", "wrong types", "schema of tomorrow"])
+def test_the_session_is_told_even_when_the_record_cannot_be_read(name):
+    error = refusal(HOSTILE[name][0])
+    assert (error.tenant_id, error.session_id) == ("acme", "s1")
+
+
+def test_a_name_that_is_not_whole_is_not_taken_for_a_session():
+    error = refusal(GOOD.replace(b'"s1"', b'"s\xff1"'))
+    assert (error.tenant_id, error.session_id) == ("acme", None)
+
+
+def test_a_refusal_names_the_path_and_the_types_but_never_the_value():
+    error = refusal(raw(action={"tool": "x", "records": "AKIAIOSFODNN7EXAMPLE"}))
+    assert "action.records" in error.reason
+    assert "valid integer" in error.reason
+    assert "a string of 20 characters" in error.reason
+    assert "AKIA" not in error.reason
+
+
+def test_an_unknown_schema_is_quoted_harmlessly():
+    error = refusal(raw(schema="v9\x1b[31m\u202e" + "x" * 500))
+    assert "v9\ufffd[31m\ufffd" in error.reason
+    assert len(error.reason) < 200
+
+
+def test_many_mistakes_are_counted_and_only_the_first_are_spelt_out():
+    error = refusal(b'{"schema": "guardian.decision/v1"}')
+    assert error.reason.endswith("; and 3 more")
+
+
+@given(st.binary(max_size=200))
+def test_no_bytes_make_it_raise_anything_but_a_decode_error(value):
+    with pytest.raises(DecodeError):
+        decode(value)
+
+
+@given(st.data())
+def test_a_damaged_good_record_is_read_or_refused_but_never_crashes(data):
+    position = data.draw(st.integers(0, len(GOOD) - 1))
+    junk = data.draw(st.binary(max_size=8))
+    cut = data.draw(st.integers(0, 20))
+    reason = ""
+    try:
+        decode(GOOD[:position] + junk + GOOD[position + cut :])
+    except DecodeError as error:
+        reason = error.reason
+    assert reason.isprintable()
+
+
+@given(st.text(max_size=80))
+def test_shown_text_is_printable_and_bounded(text):
+    assert shown(text, 20).isprintable()
+    assert len(shown(text, 20)) <= 20

@@ -1,0 +1,73 @@
+import json
+
+import pytest
+
+from guardian.bus.port import Record
+from guardian.sources.session_lines import ActionLine, LineError, is_session_line, read_session_lines
+
+
+def _read(*lines):
+    values = [line if isinstance(line, bytes) else json.dumps(line).encode() for line in lines]
+    return list(read_session_lines(Record("f", 0, n, value) for n, value in enumerate(values)))
+
+
+def test_a_session_is_read_with_its_catalogue_and_calls():
+    (got,) = _read(
+        {
+            "session_id": "a/1", "purpose": "book a flight", "domain": "travel",
+            "tools": [{"name": "book", "description": "Books."}, {"name": "find"}],
+            "actions": [{"tool": "find", "args": {"to": "FRA"}}, {"tool": "book"}],
+        }
+    )  # fmt: skip
+    assert got.actions == (ActionLine("find", {"to": "FRA"}), ActionLine("book", None))
+    assert got.tools == {"book": "Books.", "find": ""}
+    assert (got.line, got.session_id, got.purpose, got.domain) == (1, "a/1", "book a flight", "travel")
+
+
+def test_labels_change_nothing():
+    plain = {"session_id": "s", "purpose": "p", "actions": [{"tool": "t", "args": {}}]}
+    labelled = {
+        "session_id": "s", "purpose": "p", "meta": {"attacked": True},
+        "actions": [{"tool": "t", "args": {}, "label": "drift", "conf": "high", "index": 0}],
+    }  # fmt: skip
+    assert _read(plain) == _read(labelled)
+
+
+def test_a_catalogue_may_be_missing():
+    (got,) = _read({"session_id": "s", "purpose": "p", "actions": []})
+    assert (got.tools, got.domain, got.actions) == ({}, "", ())
+
+
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        (b"{", "not_json"),
+        (b"\xff", "not_utf8"),
+        (b"[" * 10_000, "too_deep"),
+        ([], "expected a JSON object"),
+        ({"session_id": "s", "purpose": "p"}, "actions"),
+        ({"purpose": "p", "actions": []}, "session_id"),
+        ({"session_id": "s", "purpose": 3, "actions": []}, "purpose"),
+        ({"session_id": "s", "actions": [{"args": {}}]}, "actions.0"),
+        ({"session_id": "s", "actions": [{"tool": "t", "args": []}]}, "actions.0.args"),
+        ({"session_id": "s", "actions": [], "tools": {"a": 1}}, "tools"),
+    ],
+)
+def test_a_bad_line_is_named_by_its_number_and_the_others_are_read(line, reason):
+    good = {"session_id": "s", "purpose": "p", "actions": []}
+    first, bad, last = _read(good, line, good)
+    assert isinstance(bad, LineError)
+    assert bad.line == 2
+    assert reason in bad.error
+    assert (first.line, last.line) == (1, 3)
+
+
+def test_blank_lines_are_skipped_but_counted():
+    (got,) = _read(b"", b"  ", {"session_id": "s", "purpose": "p", "actions": []})
+    assert got.line == 3
+
+
+def test_sessions_and_decisions_are_told_apart():
+    assert is_session_line(b'{"session_id": "s", "actions": []}')
+    assert not is_session_line(b'{"schema": "guardian.decision/v1", "actions": []}')
+    assert not is_session_line(b"nonsense")

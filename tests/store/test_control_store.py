@@ -1,0 +1,316 @@
+"""The control database: one order for everything, and nothing taken back quietly."""
+
+import json
+import os
+import shutil
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from hypothesis import given
+from hypothesis import strategies as st
+from sqlalchemy import text
+
+from guardian.errors import StoreError
+from guardian.store.control import ControlStore
+from guardian.store.control_audit import canonical, chain
+from guardian.store.control_epoch import Mark, restored_mark
+from guardian.store.control_outbox import ControlAlertOutbox
+from guardian.store.control_tables import metadata
+from guardian.store.engine import open_engine, writing
+
+NOW = datetime(2026, 5, 12, 12, 0, tzinfo=UTC)
+DAY = timedelta(days=1)
+
+
+def _open(folder: Path) -> ControlStore:
+    return ControlStore.open(f"sqlite:///{folder}/control.db", now=NOW)
+
+
+@pytest.fixture
+def store(tmp_path):
+    opened = _open(tmp_path)
+    yield opened
+    opened.close()
+
+
+def _revoke(store, session, *, at=NOW, tenant="acme", **more):
+    with store.write() as rows:
+        return rows.ledger.append(
+            tenant_id=tenant,
+            session_id=session,
+            status=more.pop("status", "revoked"),
+            reason_code="drift",
+            reason="",
+            actor="m",
+            now=at,
+            expires_at=at + DAY,
+            **more,
+        )
+
+
+def test_the_migrations_build_exactly_the_tables(store, tmp_path):
+    engine = open_engine(f"sqlite:///{tmp_path}/control.db")
+    with writing(engine) as connection:
+        known = MigrationContext.configure(
+            connection, opts={"include_name": lambda name, kind, _: kind != "table" or "version" not in name}
+        )
+        assert compare_metadata(known, metadata) == []
+    engine.dispose()
+
+
+def test_opening_again_changes_nothing(store, tmp_path):
+    _revoke(store, "s1")
+    again = _open(tmp_path)
+    assert again.head() == store.head()
+    again.close()
+
+
+def test_writers_in_many_threads_leave_no_gap_and_no_double(store):
+    with ThreadPoolExecutor(8) as pool:
+        entries = list(pool.map(lambda n: _revoke(store, f"s{n}"), range(40)))
+    assert sorted(entry.revision.n for entry in entries) == list(range(1, 41))
+
+
+def test_two_processes_worth_of_stores_share_one_order(store, tmp_path):
+    other = _open(tmp_path)
+    with ThreadPoolExecutor(4) as pool:
+        entries = list(pool.map(lambda n: _revoke((store, other)[n % 2], f"s{n}"), range(20)))
+    assert sorted(entry.revision.n for entry in entries) == list(range(1, 21))
+    other.close()
+
+
+def _half_done(rows):
+    entry = {"tenant_id": "acme", "session_id": "s", "reason_code": "x", "reason": "", "actor": "m"}
+    rows.ledger.append(**entry, status="revoked", now=NOW, expires_at=NOW + DAY)
+    rows.audit.append({"x": 1})
+    rows.ledger.append(**entry, status="no such status", now=NOW, expires_at=NOW + DAY)
+
+
+def test_a_transaction_that_fails_takes_its_revision_back(store):
+    with pytest.raises(ValueError, match="status"), store.write() as rows:
+        _half_done(rows)
+    assert store.head().revision.n == 0
+    assert _revoke(store, "s1").revision.n == 1
+    with store.read() as rows:
+        assert rows.audit.first_bad() is None
+
+
+def test_listeners_hear_of_what_moved_and_of_nothing_else(store):
+    heard = []
+    stop = store.subscribe(lambda: heard.append(1))
+    with store.write() as rows:
+        rows.audit.append({"x": 1})
+    assert heard == []
+    _revoke(store, "s1")
+    stop()
+    _revoke(store, "s2")
+    assert heard == [1]
+
+
+def test_a_restored_backup_begins_a_new_epoch(tmp_path):
+    store = _open(tmp_path)
+    _revoke(store, "s1")
+    store.close()
+    shutil.copy(tmp_path / "control.db", tmp_path / "backup.db")
+    store = _open(tmp_path)
+    _revoke(store, "s2")
+    store.close()
+    for leftover in ("control.db-wal", "control.db-shm"):
+        (tmp_path / leftover).unlink(missing_ok=True)
+    os.replace(tmp_path / "backup.db", tmp_path / "control.db")
+    restored = _open(tmp_path)
+    assert str(restored.head().revision) == "2.0"
+    assert str(_revoke(restored, "s3").revision) == "2.1"
+    with restored.read() as rows:
+        assert {entry.subject_id for entry in rows.ledger.live(None)} == {"s1", "s3"}
+        assert rows.audit.first_bad() is None
+    restored.close()
+    again = _open(tmp_path)
+    assert str(again.head().revision) == "2.1"
+    again.close()
+
+
+def test_a_deleted_database_does_not_start_at_the_old_revisions(tmp_path):
+    store = _open(tmp_path)
+    _revoke(store, "s1")
+    store.close()
+    for file in tmp_path.glob("control.db*"):
+        if file.suffix != ".epoch":
+            file.unlink()
+    fresh = _open(tmp_path)
+    assert str(fresh.head().revision) == "2.0"
+    fresh.close()
+
+
+def test_an_epoch_file_that_is_not_ours_is_refused(tmp_path):
+    (tmp_path / "control.db.epoch").write_text("nonsense")
+    with pytest.raises(StoreError, match="epoch file"):
+        _open(tmp_path)
+
+
+MARKS = st.builds(Mark, st.integers(1, 5), st.integers(0, 9), st.integers(0, 9))
+
+
+@given(MARKS, MARKS)
+def test_after_a_restore_nothing_runs_backwards(stored, remembered):
+    onward = restored_mark(stored, remembered)
+    if onward is None:
+        assert stored.ledger >= remembered.ledger
+        assert stored.change_seq >= remembered.change_seq
+    else:
+        assert onward.ledger > max(stored.ledger, remembered.ledger)
+        assert onward.change_seq > max(stored.change_seq, remembered.change_seq)
+
+
+def test_budget_counts_automatic_entries_of_the_window_only(store):
+    _revoke(store, "old", at=NOW - timedelta(hours=2), automatic=True)
+    _revoke(store, "soft", automatic=True)
+    _revoke(store, "hard", automatic=True, hard=True)
+    _revoke(store, "manual")
+    _revoke(store, "foreign", tenant="globex", automatic=True)
+    with store.read() as rows:
+        spent = rows.ledger.spent("acme", NOW - timedelta(hours=1))
+    assert (spent.used, spent.general) == (2, 1)
+
+
+# --- audit --------------------------------------------------------------------------------------------------
+
+
+def _trail(store, count=6):
+    with store.write() as rows:
+        for n in range(count):
+            rows.audit.append({"actor": "ann", "n": n})
+
+
+@pytest.mark.parametrize(
+    ("damage", "first_bad"),
+    [
+        ("UPDATE control_audit SET record = replace(record, 'ann', 'bob') WHERE seq = 3", 3),
+        ("UPDATE control_audit SET hash = replace(hash, substr(hash, 1, 1), 'z') WHERE seq = 4", 4),
+        ("DELETE FROM control_audit WHERE seq = 2", 2),
+        ("DELETE FROM control_audit WHERE seq = 6", 6),
+        ("DELETE FROM control_audit", 1),
+        ("UPDATE control_audit SET seq = 7 - seq + 100; UPDATE control_audit SET seq = seq - 100", 1),
+    ],
+)
+def test_any_damage_to_the_trail_is_found_where_it_begins(store, tmp_path, damage, first_bad):
+    _trail(store)
+    engine = open_engine(f"sqlite:///{tmp_path}/control.db")
+    with writing(engine) as connection:
+        for statement in damage.split(";"):
+            connection.execute(text(statement))
+    engine.dispose()
+    with store.read() as rows:
+        assert rows.audit.first_bad() == first_bad
+
+
+def test_the_chain_is_what_its_description_says(store):
+    _trail(store, 2)
+    with store.read() as rows:
+        one, two = rows.audit.entries()
+    assert one.record == '{"actor":"ann","n":0,"seq":1}'
+    assert two.hash == chain(one.hash, two.record)
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**53) + 1, 2**53 - 1) | st.text(),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
+    max_leaves=20,
+)
+
+
+@given(JSON)
+def test_canonical_text_reads_back_and_does_not_depend_on_order(value):
+    written = canonical(value)
+    assert json.loads(written) == value
+    assert canonical(json.loads(written)) == written
+    if isinstance(value, dict):
+        assert canonical(dict(reversed(value.items()))) == written
+
+
+def test_canonical_text_follows_the_standards_example():
+    assert canonical({"\u20ac": 1, "\r": 2, "1": 3, "\U0001f600": 4, "\ufb33": 5}) == (
+        '{"\\r":2,"1":3,"€":1,"\U0001f600":4,"\ufb33":5}'
+    )
+
+
+@pytest.mark.parametrize("value", [1.5, 2**53, "\ud800", b"x", {1, 2}])
+def test_what_has_no_canonical_form_is_refused(value):
+    with pytest.raises((TypeError, ValueError)):
+        canonical([value])
+
+
+# --- alerts, tokens, modes ----------------------------------------------------------------------------------
+
+
+def _queue(store, key, case="c1"):
+    with store.write() as rows:
+        rows.alerts.add(kind="finding", case_key=case, idempotency_key=key, payload="{}", now=NOW)
+
+
+@dataclass(frozen=True)
+class Row:
+    id: str
+    payload: str
+    attempts: int
+
+
+def test_an_alert_is_claimed_once_and_waits_as_long_as_it_is_told(store):
+    outbox = ControlAlertOutbox(store, Row)
+    assert outbox.claim(NOW) is None
+    _queue(store, "k1")
+    _queue(store, "k2")
+    first = outbox.claim(NOW)
+    assert first == Row("1", "{}", 0)
+    outbox.sent(first.id, "1700.1")
+    second = outbox.claim(NOW)
+    assert outbox.claim(NOW) is None
+    outbox.postponed(second.id, NOW + timedelta(minutes=1), "rate limited")
+    assert outbox.claim(NOW) is None
+    again = outbox.claim(NOW + timedelta(minutes=1))
+    assert again.attempts == 1
+    outbox.parked(again.id, "channel is gone")
+    assert outbox.depth() == 0
+    with store.read() as rows:
+        assert rows.alerts.states() == {"sent": 1, "parked": 1}
+    with pytest.raises(KeyError, match="not being sent"):
+        outbox.sent(again.id, "x")
+
+
+def test_an_alert_that_was_being_sent_at_a_crash_comes_back_with_its_attempts(store):
+    outbox = ControlAlertOutbox(store, Row)
+    _queue(store, "k1")
+    outbox.claim(NOW)
+    assert outbox.recover() == 1
+    assert outbox.recover() == 0
+    assert outbox.claim(NOW).attempts == 1
+
+
+def test_the_same_alert_cannot_be_queued_twice(store):
+    _queue(store, "k1")
+    with pytest.raises(StoreError):
+        _queue(store, "k1")
+
+
+def test_tokens_are_recorded_and_revoked_once(store):
+    with store.write() as rows:
+        rows.tokens.add(
+            jti="j1",
+            principal_id="ann",
+            role="admin",
+            tenants=["b", "a"],
+            kid="k",
+            issued_at=NOW,
+            expires_at=NOW + DAY,
+        )
+        assert not rows.tokens.is_revoked("j1")
+        assert rows.tokens.revoke("j1", by="bob", now=NOW)
+        assert not rows.tokens.revoke("j1", by="bob", now=NOW)
+        assert rows.tokens.revoke("never-recorded", by="bob", now=NOW)
+        assert rows.tokens.is_revoked("never-recorded")
+        assert [each.tenants for each in rows.tokens.all() if each.jti == "j1"] == [("a", "b")]

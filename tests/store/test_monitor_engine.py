@@ -1,0 +1,106 @@
+from datetime import UTC, datetime, timedelta, timezone
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.runtime.migration import MigrationContext
+from sqlalchemy import Column, Integer, MetaData, Table, insert, select
+
+from guardian.errors import StoreError
+from guardian.store.engine import UtcDateTime, migrate, open_engine, reading, writing
+from guardian.store.monitor import SCRIPTS
+from guardian.store.monitor_tables import metadata, places
+
+
+@pytest.fixture
+def engine(tmp_path):
+    made = open_engine(f"sqlite:///{tmp_path}/deep/er/monitor.db")
+    yield made
+    made.dispose()
+
+
+def test_a_file_is_created_in_wal_mode_for_its_owner_only(engine, tmp_path):
+    with reading(engine) as connection:
+        assert connection.exec_driver_sql("PRAGMA journal_mode").scalar() == "wal"
+        assert connection.exec_driver_sql("PRAGMA synchronous").scalar() == 2
+        assert connection.exec_driver_sql("PRAGMA foreign_keys").scalar() == 1
+        assert connection.exec_driver_sql("PRAGMA busy_timeout").scalar() == 5000
+    assert (tmp_path / "deep/er/monitor.db").stat().st_mode & 0o077 == 0
+
+
+@pytest.mark.parametrize(
+    ("url", "says"),
+    [
+        ("nonsense", "not a database URL"),
+        ("sqlite:////proc/nowhere/a.db", "cannot open"),
+        ("sqlite:////etc", "cannot open"),
+        ("nosuchdb://host/x", "no driver"),
+    ],
+)
+def test_a_database_that_cannot_be_opened_is_named_with_the_way_out(url, says):
+    with pytest.raises(StoreError, match=says):
+        open_engine(url)
+
+
+def test_migrating_twice_changes_nothing_and_gives_the_tables_of_the_code(engine):
+    migrate(engine, SCRIPTS)
+    migrate(engine, SCRIPTS)
+    with writing(engine) as connection:
+        context = MigrationContext.configure(connection, opts={"version_table": "migrations_monitor_version"})
+        found = [
+            change
+            for change in compare_metadata(context, metadata)
+            if not (change[0] == "remove_table" and change[1].name == "migrations_monitor_version")
+        ]
+    assert found == []
+
+
+def test_a_schema_newer_than_the_code_is_refused(engine):
+    migrate(engine, SCRIPTS)
+    with writing(engine) as connection:
+        connection.exec_driver_sql("UPDATE migrations_monitor_version SET version_num = 'm9999'")
+    with pytest.raises(StoreError, match=r"m9999.*upgrade intent-guardian"):
+        migrate(engine, SCRIPTS)
+
+
+def test_a_store_without_a_schema_says_so(engine):
+    with pytest.raises(StoreError, match="no schema yet"), reading(engine) as connection:
+        connection.execute(select(places))
+
+
+def test_what_fails_inside_a_transaction_is_not_written(engine):
+    table = Table("t", MetaData(), Column("n", Integer))
+    with writing(engine) as connection:
+        table.create(connection)
+
+    def half_done():
+        with writing(engine) as connection:
+            connection.execute(insert(table).values(n=1))
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        half_done()
+    with reading(engine) as connection:
+        assert connection.execute(select(table)).all() == []
+
+
+def test_a_reader_is_not_held_up_by_a_writer(engine):
+    table = Table("t", MetaData(), Column("n", Integer))
+    with writing(engine) as connection:
+        table.create(connection)
+    with writing(engine) as writer:
+        writer.execute(insert(table).values(n=1))
+        with reading(engine) as reader:
+            assert reader.execute(select(table)).all() == []
+
+
+def test_times_come_back_aware_and_in_utc_and_naive_ones_are_refused(engine):
+    table = Table("t", MetaData(), Column("at", UtcDateTime))
+    at = datetime(2026, 5, 1, 12, 0, 0, 123456, tzinfo=timezone(timedelta(hours=2)))
+    with writing(engine) as connection:
+        table.create(connection)
+        connection.execute(insert(table).values(at=at))
+        got = connection.execute(select(table.c.at)).scalar_one()
+        assert got == at
+        assert got.tzinfo is UTC
+    with pytest.raises(StoreError, match="must be aware"), writing(engine) as connection:
+        connection.execute(insert(table).values(at=datetime(2026, 5, 1)))

@@ -1,0 +1,419 @@
+"""The monitor's store: one transaction per batch, one owner per partition."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sqlalchemy import select
+
+from guardian.bus.port import Place, Record
+from guardian.domain.event import Envelope, SessionKey
+from guardian.domain.finding import Effect, Finding, Kind
+from guardian.domain.session import HumanWord, SessionState, Stage
+from guardian.domain.signal import BaselineFact
+from guardian.errors import StaleMember
+from guardian.pipeline.batch import AgentKey, Change, DeadLetter, DecisionKey, Judgement, PurposeKey, Wanted
+from guardian.store.engine import open_engine, reading
+from guardian.store.monitor import MonitorStore
+from guardian.store.monitor_retention import Retention
+from guardian.store.monitor_tables import metadata
+from guardian.store.monitor_values import Conflict
+
+NOW = datetime(2026, 5, 12, 17, tzinfo=UTC)
+P0, P1 = Place("t", 0), Place("t", 1)
+S1, S2 = SessionKey("acme", "s1"), SessionKey("other", "s1")
+
+
+def seal(content: bytes) -> bytes:
+    return b"sealed:" + content[::-1]
+
+
+def hear(state: SessionState, change: Change) -> SessionState:
+    return state.model_copy(update={"epoch": state.epoch + 1, "reported": (*state.reported, change.word.value)})
+
+
+def finding(name: str = "f1", key: SessionKey = S1, kind: Kind = Kind.DRIFT) -> Finding:
+    return Finding(
+        id=name, kind=kind, tenant_id=key.tenant_id, session_id=key.session_id, wanted=Effect.FLAG,
+        severity="high", title="t", time=NOW,
+    )  # fmt: skip
+
+
+def letter(offset: int = 0, value: bytes = b"\x00secret") -> DeadLetter:
+    record = Record("t", 0, offset, value, key=b"\xffk", headers=(("h", b"\xfe"),), timestamp=NOW)
+    return DeadLetter(record, "not_json", "why", "acme", "s1", "gw")
+
+
+def wanted(*sessions: SessionKey, **more: Any) -> Wanted:
+    empty: frozenset[Any] = frozenset()
+    return Wanted(
+        **({"sessions": frozenset(sessions), "decisions": empty, "purposes": empty, "agents": empty} | more)
+    )
+
+
+@dataclass
+class Member:
+    """A consumer as the store sees it."""
+
+    store: MonitorStore
+    name: str
+    base: dict[Place, int] = field(default_factory=dict)
+
+    def claim(self, *places: Place) -> "Member":
+        owned = self.store.claim(places, self.name, now=NOW)
+        self.base = {Place(*place): offset for place, offset in owned.positions.items()}
+        return self
+
+    def commit(
+        self,
+        judgement: Judgement,
+        offset: int,
+        *,
+        place: Place = P0,
+        versions: Mapping[SessionKey, int] | None = None,
+    ) -> None:
+        if versions is None:
+            versions = self.store.load(wanted(*judgement.sessions)).versions
+        self.store.commit(
+            judgement, positions={place: offset}, base=self.base, versions=versions, member=self.name, now=NOW
+        )
+        self.base[place] = offset
+
+
+def rows(engine) -> dict[str, list[tuple[Any, ...]]]:
+    """Everything in the database, without the columns that only say when and how often."""
+    found = {}
+    with reading(engine) as connection:
+        for table in metadata.sorted_tables:
+            if table.name in ("places", "attempts"):
+                continue
+            columns = [c for c in table.columns if not (table.name == "outbox" and c.name == "id")]
+            found[table.name] = sorted((tuple(row) for row in connection.execute(select(*columns))), key=repr)
+    return found
+
+
+@pytest.fixture
+def engine(tmp_path):
+    made = open_engine(f"sqlite:///{tmp_path}/monitor.db")
+    yield made
+    made.dispose()
+
+
+@pytest.fixture
+def store(engine):
+    return MonitorStore(engine, seal=seal, hear=hear)
+
+
+def test_a_batch_comes_back_as_it_was_judged(store):
+    agent, decision = AgentKey("acme", "a"), DecisionKey("acme", "gw", "d1")
+    state = SessionState(
+        stage=Stage.FLAGGED, tools=("a", "b"), evidence={"x": 1e300},
+        signals={"s": {"n": [1, 0.1, None, "\x00é"]}},
+        envelope=Envelope.model_validate_json(
+            '{"delegator_id": "u", "tenant_id": "acme", "session_id": "s1", "allowed_tools": ["x"], "novel": [1]}'
+        ),
+        first_seen=NOW,
+    )  # fmt: skip
+    Member(store, "m").claim(P0).commit(
+        Judgement(
+            findings=(finding(kind=Kind.HYGIENE),), sessions={S1: state, S2: SessionState()},
+            seen={decision: "digest"}, agent_purposes={agent: ("p", "q")},
+        ),
+        7,
+    )  # fmt: skip
+    got = store.load(wanted(S1, S2, decisions=frozenset({decision}), agents=frozenset({agent})))
+    assert got.sessions == {S1: state, S2: SessionState()}
+    assert got.seen == {decision: "digest"}
+    assert got.agent_purposes == {agent: ("p", "q")}
+    assert got.reported == {"f1"}
+    assert store.positions([P0, P1]) == {P0: 7}
+
+
+def test_keys_that_were_never_seen_are_absent(store):
+    got = store.load(wanted(S1, purposes=frozenset({PurposeKey("acme", "p")})))
+    assert (got.sessions, got.baselines, got.reported) == ({}, {}, frozenset())
+
+
+def test_the_same_session_id_of_two_tenants_is_two_sessions(store):
+    Member(store, "m").claim(P0).commit(Judgement(sessions={S1: SessionState(actions=1)}), 1)
+    assert store.load(wanted(S2)).sessions == {}
+
+
+def test_more_keys_than_a_statement_may_carry_are_loaded(store):
+    many = {SessionKey("acme", f"s{n}"): SessionState(actions=n) for n in range(1300)}
+    Member(store, "m").claim(P0).commit(Judgement(sessions=many), 1)
+    assert store.load(wanted(*many)).sessions == many
+
+
+def test_a_member_that_lost_its_partition_cannot_commit_and_writes_nothing(store, engine):
+    old = Member(store, "old").claim(P0)
+    old.commit(Judgement(sessions={S1: SessionState()}), 5)
+    Member(store, "new").claim(P0)
+    before = rows(engine)
+    with pytest.raises(StaleMember, match=r"'new'.*'old'"):
+        old.commit(Judgement(findings=(finding(),), sessions={S2: SessionState()}, dead_letters=(letter(),)), 9)
+    assert rows(engine) == before
+    assert store.positions([P0]) == {P0: 5}
+
+
+def test_losing_one_of_two_partitions_refuses_a_batch_of_both(store):
+    old = Member(store, "old").claim(P0, P1)
+    Member(store, "new").claim(P1)
+    with pytest.raises(StaleMember):
+        store.commit(Judgement(), positions={P0: 1, P1: 1}, base=old.base, versions={}, member="old", now=NOW)
+    assert store.positions([P0, P1]) == {}
+
+
+def test_a_partition_that_nobody_claimed_takes_no_commit(store):
+    with pytest.raises(StaleMember, match="nobody"):
+        Member(store, "m").commit(Judgement(), 1)
+
+
+def test_a_batch_read_from_an_offset_that_moved_is_a_conflict(store):
+    member = Member(store, "m").claim(P0)
+    stale = dict(member.base)
+    member.commit(Judgement(), 5)
+    with pytest.raises(Conflict, match="offset 5"):
+        store.commit(Judgement(), positions={P0: 5}, base=stale, versions={}, member="m", now=NOW)
+
+
+def test_a_session_that_people_spoke_of_meanwhile_is_a_conflict_and_their_word_stays(store):
+    member = Member(store, "m").claim(P0)
+    member.commit(Judgement(sessions={S1: SessionState(actions=1)}), 1)
+    loaded = store.load(wanted(S1))
+    store.words.apply([Change(1, S1, HumanWord.REINSTATED, NOW)], now=NOW)
+    judged = Judgement(sessions={S1: SessionState(actions=2)})
+    with pytest.raises(Conflict, match="version"):
+        member.commit(judged, 2, versions=loaded.versions)
+    assert store.load(wanted(S1)).sessions[S1].epoch == 1
+
+
+def test_a_session_created_meanwhile_is_a_conflict(store):
+    member = Member(store, "m").claim(P0)
+    store.words.apply([Change(1, S1, HumanWord.REVOKED, NOW)], now=NOW)
+    with pytest.raises(Conflict):
+        member.commit(Judgement(sessions={S1: SessionState()}), 1, versions={})
+
+
+def test_purposes_of_an_agent_merge_with_what_another_member_saw(store):
+    agent = AgentKey("acme", "a")
+    one, two = Member(store, "one").claim(P0), Member(store, "two").claim(P1)
+    one.commit(Judgement(agent_purposes={agent: ("p",)}), 1)
+    two.commit(Judgement(agent_purposes={agent: ("q",)}), 1, place=P1)
+    assert store.load(wanted(agents=frozenset({agent}))).agent_purposes == {agent: ("p", "q")}
+    one.commit(Judgement(agent_purposes={agent: tuple(f"p{n}" for n in range(40))}), 2)
+    assert len(store.load(wanted(agents=frozenset({agent}))).agent_purposes[agent]) == 16
+
+
+def test_words_are_applied_once_in_order_and_reach_a_session_that_has_not_acted_yet(store):
+    feed = [Change(2, S1, HumanWord.REINSTATED, NOW), Change(1, S1, HumanWord.REVOKED, NOW)]
+    assert store.words.apply(feed, now=NOW) == 2
+    assert store.words.apply(feed, now=NOW) == 0
+    assert store.words.cursor() == 2
+    assert store.load(wanted(S1)).sessions[S1].reported == ("revoked", "reinstated")
+
+
+def test_attempts_are_counted_over_restarts_and_forgotten_once_the_record_is_past(store, engine):
+    assert [store.mark_attempt(P0, 3) for _ in range(2)] == [1, 2]
+    again = MonitorStore(engine, seal=seal, hear=hear)
+    assert again.mark_attempt(P0, 3) == 3
+    assert again.attempts(P0, 4) == 0
+    Member(again, "m").claim(P0).commit(Judgement(), 4)
+    assert again.attempts(P0, 3) == 0
+
+
+def test_claims_without_a_commit_are_counted(store):
+    claims = [store.claim([P0], f"m{n}", now=NOW).claims[P0] for n in range(3)]
+    assert claims == [1, 2, 3]
+    Member(store, "m").claim(P0).commit(Judgement(), 1)
+    assert store.claim([P0], "m", now=NOW).claims == {P0: 1}
+
+
+def test_a_dead_letter_is_sealed_and_its_key_and_headers_are_untouched(store, engine):
+    Member(store, "m").claim(P0).commit(Judgement(dead_letters=(letter(),)), 1)
+    (kept,) = store.dead_letters.list()
+    assert (kept.id, kept.key, kept.headers) == ("t/0/0", b"\xffk", (("h", b"\xfe"),))
+    assert kept.sealed == seal(b"\x00secret")
+    assert kept.expires_at == NOW + timedelta(days=14)
+    assert store.dead_letters.counts() == {"not_json": 1}
+    assert store.dead_letters.list(code="other") == []
+    assert b"secret" not in repr(rows(engine)).encode()
+
+
+def test_what_is_due_is_leased_and_comes_back_if_nothing_is_said_of_it(store):
+    Member(store, "m").claim(P0).commit(Judgement(findings=(finding(),), dead_letters=(letter(),)), 1)
+    first = store.outbox.due(NOW, 10)
+    assert [(item.kind, item.attempts) for item in first] == [("finding", 0), ("dead_letter", 0)]
+    assert first[0].finding == finding()
+    assert store.outbox.due(NOW, 10) == []
+    assert len(store.outbox.due(NOW + timedelta(seconds=10), 10)) == 2
+    assert store.outbox.depth() == 2
+
+
+def test_deliveries_end_as_delivered_parked_or_postponed(store):
+    batch = Judgement(findings=(finding("f1"), finding("f2"), finding("f3")))
+    Member(store, "m").claim(P0).commit(batch, 1)
+    one, two, three = store.outbox.due(NOW, 10)
+    store.outbox.delivered(one.id, "{}", now=NOW)
+    store.outbox.parked(two.id, "409", now=NOW)
+    store.outbox.postponed(three.id, NOW + timedelta(hours=1), "503")
+    assert (store.outbox.depth(), store.outbox.parked_count()) == (1, 1)
+    assert store.outbox.due(NOW + timedelta(minutes=59), 10) == []
+    (again,) = store.outbox.due(NOW + timedelta(hours=1), 10)
+    assert (again.finding.id, again.attempts) == ("f3", 1)
+    assert store.outbox.release() == 1
+    assert [item.finding.id for item in store.outbox.due(NOW + timedelta(hours=1), 10)] == ["f2"]
+
+
+def _learn(last: BaselineFact | None, tallies) -> BaselineFact:
+    total = sum(tally.counts["n"] * tally.weight for tally in tallies)
+    sessions = (0 if last is None else last.sessions) + len(tallies)
+    return BaselineFact("", sessions, {"x": round(total * 10)}, {}, (1, 2), (0,) * 24)
+
+
+def _finished(key: SessionKey, purpose: str, **changes: Any) -> SessionState:
+    envelope = Envelope(delegator_id="u", tenant_id=key.tenant_id, session_id=key.session_id, purpose=purpose)
+    return SessionState(envelope=envelope, signals={"purpose_baseline": {"n": 1}}, **changes)
+
+
+def test_finished_sessions_teach_once_and_snapshots_are_numbered(store):
+    member = Member(store, "m").claim(P0)
+    key = PurposeKey("acme", "p" * 8192)
+    member.commit(Judgement(sessions={S1: _finished(S1, key.purpose)}), 1)
+    idle = timedelta(minutes=30)
+    assert store.baselines.publish(NOW, idle=idle, learn=_learn) == {"sessions": 0, "snapshots": 0}
+    later = NOW + idle
+    assert store.baselines.publish(later, idle=idle, learn=_learn) == {"sessions": 1, "snapshots": 1}
+    assert store.baselines.publish(later, idle=idle, learn=_learn) == {"sessions": 0, "snapshots": 0}
+    first = store.load(wanted(purposes=frozenset({key}))).baselines[key]
+    assert (first.sessions, first.tools, first.record_sizes) == (1, {"x": 10}, (1, 2))
+    assert first.version.startswith("1-")
+    member.commit(Judgement(sessions={SessionKey("acme", "s9"): _finished(S1, key.purpose)}), 2)
+    store.baselines.publish(later, idle=idle, learn=_learn)
+    second = store.load(wanted(purposes=frozenset({key}))).baselines[key]
+    assert (second.sessions, second.version[:2]) == (2, "2-")
+
+
+@pytest.mark.parametrize(
+    ("changes", "word", "weight"),
+    [
+        ({}, None, 10),
+        ({"stage": Stage.FLAGGED}, None, 1),
+        ({"stage": Stage.REVOKED}, None, 1),
+        ({"revoked_at": NOW}, None, 1),
+        ({"stage": Stage.FLAGGED}, HumanWord.FALSE_POSITIVE, 10),
+        ({}, HumanWord.CONFIRMED, 1),
+    ],
+)
+def test_a_flagged_session_teaches_a_tenth_unless_people_called_it_a_false_alarm(store, changes, word, weight):
+    Member(store, "m").claim(P0).commit(Judgement(sessions={S1: _finished(S1, "p", **changes)}), 1)
+    if word is not None:
+        store.words.apply([Change(1, S1, word, NOW)], now=NOW)
+    store.baselines.publish(NOW, idle=timedelta(0), learn=_learn)
+    key = PurposeKey("acme", "p")
+    assert store.load(wanted(purposes=frozenset({key}))).baselines[key].tools == {"x": weight}
+
+
+def test_what_is_old_is_forgotten_and_what_is_undelivered_stays(store, engine):
+    Member(store, "m").claim(P0).commit(
+        Judgement(
+            findings=(finding("sent"), finding("waiting")), sessions={S1: SessionState()},
+            seen={DecisionKey("acme", "g", "d"): "x"}, agent_purposes={AgentKey("acme", "a"): ("p",)},
+            dead_letters=(letter(),),
+        ),
+        1,
+    )  # fmt: skip
+    for item in store.outbox.due(NOW, 10):
+        if item.finding is None or item.finding.id == "sent":
+            store.outbox.delivered(item.id, "", now=NOW)
+    gone = store.prune(NOW + timedelta(days=400), Retention())
+    assert gone == {"seen": 1, "sessions": 1, "agents": 1, "outbox": 2, "findings": 1, "dead_letters": 1}
+    left = rows(engine)
+    assert [row[0] for row in left["findings"]] == ["waiting"]
+    assert len(left["outbox"]) == 1
+
+
+RECORDS = [(n, S1 if n % 3 else S2) for n in range(8)]
+
+
+def _judge(store: MonitorStore, batch: list[tuple[int, SessionKey]]) -> tuple[Judgement, Mapping[SessionKey, int]]:
+    """A stand-in for the pipeline: counts actions, flags every second one, skips what was seen."""
+    keys = {DecisionKey(key.tenant_id, "gw", f"d{n}") for n, key in batch}
+    recall = store.load(wanted(*(key for _, key in batch), decisions=frozenset(keys)))
+    states, found, seen = dict(recall.sessions), [], {}
+    for n, key in batch:
+        decision = DecisionKey(key.tenant_id, "gw", f"d{n}")
+        if decision in recall.seen or decision in seen:
+            continue
+        seen[decision] = "x"
+        states[key] = SessionState(actions=states.get(key, SessionState()).actions + 1)
+        if states[key].actions % 2 == 0:
+            found.append(finding(f"f-{key.tenant_id}-{states[key].actions}", key))
+    changed = {key: state for key, state in states.items() if state != recall.sessions.get(key)}
+    return Judgement(findings=tuple(found), sessions=changed, seen=seen), recall.versions
+
+
+STEPS = st.lists(
+    st.tuples(st.sampled_from(["read", "reread", "crash", "evict", "late"]), st.integers(1, 4)), max_size=12
+)
+
+
+@settings(max_examples=40, deadline=None)
+@given(steps=STEPS)
+def test_any_interleaving_of_redelivery_crash_and_eviction_ends_in_the_same_rows(steps):
+    def fresh() -> tuple[Any, MonitorStore]:
+        made = open_engine("sqlite://")
+        return made, MonitorStore(made, seal=seal, hear=hear)
+
+    calm_engine, calm = fresh()
+    member = Member(calm, "m").claim(P0)
+    for n, key in RECORDS:
+        judgement, versions = _judge(calm, [(n, key)])
+        member.commit(judgement, n + 1, versions=versions)
+
+    engine, store = fresh()
+    member, names = Member(store, "m0").claim(P0), 0
+
+    def read(count: int, start: int) -> None:
+        batch = RECORDS[start : start + count]
+        judgement, versions = _judge(store, batch)
+        member.commit(judgement, max(member.base.get(P0, 0), start + len(batch)), versions=versions)
+
+    for step, count in [*steps, ("read", len(RECORDS))]:
+        position = member.base.get(P0, 0)
+        match step:
+            case "read":
+                read(count, position)
+            case "reread":  # the broker hands out what was handled already
+                read(count, max(0, position - count))
+            case "crash":  # judged, never committed, started again
+                _judge(store, RECORDS[position : position + count])
+                member = Member(store, member.name).claim(P0)
+            case "evict":
+                names += 1
+                member = Member(store, f"m{names}").claim(P0)
+            case "late":  # the member before it comes back with its batch
+                judgement, versions = _judge(store, RECORDS[position : position + count])
+                with pytest.raises(StaleMember):
+                    store.commit(
+                        judgement, positions={P0: position + count}, base=member.base, versions=versions,
+                        member="gone", now=NOW,
+                    )  # fmt: skip
+
+    def what(found: Any) -> Any:
+        tables = rows(found)
+        return {
+            "states": sorted((row[0], row[1], row[3]) for row in tables["sessions"]),
+            "findings": [row[0] for row in tables["findings"]],
+            "outbox": [row[:3] for row in tables["outbox"]],
+            "seen": tables["seen"],
+        }
+
+    assert what(engine) == what(calm_engine)
+    assert store.positions([P0]) == {P0: len(RECORDS)}
+    engine.dispose()
+    calm_engine.dispose()

@@ -1,0 +1,54 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from guardian.stream.fuse import Blown, Fuse, FuseState, Outcome
+
+OUTCOMES = st.lists(st.builds(Outcome, st.sampled_from("ab"), st.booleans()), max_size=80)
+
+
+def _blow(fuse, *outcomes):
+    return fuse.fold(FuseState(), outcomes)[1]
+
+
+def test_it_blows_when_most_of_enough_records_are_bad():
+    fuse = Fuse(window=10, minimum=4, ratio=0.5)
+    bad, good = Outcome("g", False), Outcome("g", True)
+    assert _blow(fuse, *[bad] * 3) is None
+    assert _blow(fuse, *[bad] * 4) == Blown("g", 4, 4)
+    assert _blow(fuse, *[good] * 5, *[bad] * 4) is None
+    assert _blow(fuse, *[good] * 5, *[bad] * 5) == Blown("g", 5, 10)
+
+
+def test_one_bad_gateway_does_not_speak_for_another():
+    fuse = Fuse(window=10, minimum=4)
+    mixed = [Outcome("good", True), Outcome("bad", False)] * 4
+    assert _blow(fuse, *mixed) == Blown("bad", 4, 4)
+
+
+def test_bad_records_among_many_good_ones_never_blow_it():
+    fuse = Fuse(window=100, minimum=10)
+    stream = [Outcome("g", n % 5 != 0) for n in range(5000)]
+    assert _blow(fuse, *stream) is None
+
+
+@given(OUTCOMES, st.integers(0, 80))
+def test_how_a_stream_is_cut_into_batches_changes_nothing(outcomes, cut):
+    fuse = Fuse(window=12, minimum=5)
+    whole, _ = fuse.fold(FuseState(), outcomes)
+    first, _ = fuse.fold(FuseState(), outcomes[:cut])
+    second, _ = fuse.fold(first, outcomes[cut:])
+    assert second == whole
+
+
+@given(st.lists(st.builds(Outcome, st.text(max_size=3), st.booleans()), max_size=100))
+def test_its_memory_is_bounded(outcomes):
+    state, _ = Fuse(window=5, minimum=5, gateways=3).fold(FuseState(), outcomes)
+    assert len(state.windows) <= 3
+    assert all(len(window) <= 5 for window in state.windows.values())
+
+
+@pytest.mark.parametrize("options", [{"minimum": 0}, {"minimum": 9, "window": 8}, {"ratio": 0}, {"ratio": 1.1}])
+def test_an_impossible_fuse_is_refused(options):
+    with pytest.raises(ValueError, match="a fuse needs"):
+        Fuse(**options)

@@ -1,0 +1,153 @@
+import threading
+from datetime import timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from guardian.bus.memory import MemoryProducer
+from guardian.errors import ControlError
+from guardian.stream.outbox import Backoff, Delivery
+from guardian.stream.redrive import redrive
+
+
+@pytest.fixture
+def filled(rig, make_event):
+    """Two findings and one dead letter wait."""
+    for n in range(6):
+        rig.broker.append("log", make_event(n))
+    rig.broker.append("log", b"\x00rubbish", key=b"\xffk", headers=[("h", b"\xfe")])
+    rig.read(rig.worker(), rig.drained)
+    return rig
+
+
+def delivery(rig, control, **more):
+    return Delivery(
+        outbox=rig.store.outbox, client=control, producer=MemoryProducer(rig.broker), clock=rig.clock,
+        jitter=lambda: 0.0, metrics=rig.metrics, backoff=Backoff(base_s=2, cap_s=60), **more,
+    )  # fmt: skip
+
+
+def test_everything_is_delivered_once_when_nothing_fails(filled, control):
+    sender = delivery(filled, control)
+    assert sender.deliver_due() == 3
+    assert sender.deliver_due() == 0
+    assert control.calls == ["s1-3", "s1-6"]
+    assert filled.store.outbox.depth() == 0
+
+
+def test_a_dead_letter_goes_to_its_topic_sealed_with_its_own_key_and_headers(filled, control):
+    delivery(filled, control).deliver_due()
+    (letter,) = filled.broker.records("dlq.log")
+    assert (letter.key, letter.value) == (b"\xffk", b"sealed:\x00rubbish")
+    assert letter.headers[0] == ("h", b"\xfe")
+    assert dict(letter.headers[1:]) == {
+        "__dlq.errors.topic": b"log", "__dlq.errors.partition": b"0", "__dlq.errors.offset": b"6",
+        "__dlq.errors.message": b"Expecting value at position 0", "guardian-error-code": b"not_json",
+        "guardian-value": b"sealed",
+    }  # fmt: skip
+
+
+def test_a_dead_letter_too_large_for_a_topic_is_announced_and_stays_in_the_store(filled, control):
+    delivery(filled, control, max_value_bytes=3).deliver_due()
+    (letter,) = filled.broker.records("dlq.log")
+    assert letter.value == b""
+    assert dict(letter.headers)["guardian-value"] == b"in-store"
+
+
+def test_an_absent_control_is_asked_once_per_round_and_the_backoff_grows(filled, control):
+    control.answers = [ControlError("no route")] * 3
+    sender = delivery(filled, control)
+    assert sender.deliver_due() == 1  # the dead letter does not wait for control
+    assert control.calls == ["s1-3"]
+    waits = []
+    while control.answers:
+        filled.clock.forward(0.5)
+        waits.append(len(control.calls))
+        sender.deliver_due()
+    assert waits == [1, 1, 2, 2, 2, 2]  # after 1 s, then after 2 s more
+    filled.clock.forward(60)
+    assert sender.deliver_due() == 2
+    assert sorted(control.got) == ["s1-3", "s1-6"]
+
+
+@pytest.mark.parametrize("status", [400, 403, 404, 409, 422])
+def test_a_refused_finding_is_parked_and_the_next_one_goes_on(filled, control, status):
+    control.refuse = {"s1-3": status}
+    delivery(filled, control).deliver_due()
+    assert sorted(control.got) == ["s1-6"]
+    assert (filled.store.outbox.depth(), filled.store.outbox.parked_count()) == (0, 1)
+    assert filled.metrics.value("guardian_outbox_failures_total", reason=str(status)) == 1
+
+
+@pytest.mark.parametrize("status", [401, 408, 429, 500, 503])
+def test_a_failure_that_may_pass_is_tried_again(filled, control, status):
+    control.answers = [ControlError("later", status=status)]
+    sender = delivery(filled, control)
+    sender.deliver_due()
+    assert sorted(control.got) == ["s1-6"]
+    filled.clock.forward(60)
+    sender.deliver_due()
+    assert sorted(control.got) == ["s1-3", "s1-6"]
+
+
+def test_a_broker_that_is_away_delays_dead_letters_only(filled, control):
+    filled.broker.stop()
+    sender = delivery(filled, control)
+    assert sender.deliver_due() == 2
+    filled.broker.restart()
+    filled.clock.forward(60)
+    assert sender.deliver_due() == 1
+
+
+@pytest.mark.parametrize("point", ["before_send", "after_send", "before_produce", "after_produce"])
+def test_what_was_being_sent_when_the_process_ended_is_sent_again(filled, control, point):
+    class Killed(BaseException):
+        pass
+
+    def crash(at):
+        if at == point:
+            raise Killed
+
+    with pytest.raises(Killed):
+        delivery(filled, control, crash_points=crash).deliver_due()
+    filled.clock.forward(60)
+    delivery(filled, control).deliver_due()
+    assert sorted(control.got) == ["s1-3", "s1-6"]
+    assert {r.headers[3] for r in filled.broker.records("dlq.log")} == {("__dlq.errors.offset", b"6")}
+    assert filled.store.outbox.depth() == 0
+
+
+def test_the_loop_sends_what_it_is_woken_for_and_stops_when_told(filled, control):
+    sender, stop = delivery(filled, control, idle_s=0.01), threading.Event()
+    thread = threading.Thread(target=sender.run, args=(stop,))
+    thread.start()
+    sender.wake()
+    pause = threading.Event()
+    for _ in range(1000):
+        if filled.store.outbox.depth() == 0:
+            break
+        pause.wait(0.005)
+    stop.set()
+    thread.join(5)
+    assert not thread.is_alive()
+    assert filled.store.outbox.depth() == 0
+
+
+def test_a_dead_letter_sent_back_is_byte_identical_and_unknown_ids_are_named(filled):
+    producer = MemoryProducer(filled.broker)
+    sent, unknown = redrive(
+        filled.store.dead_letters, ["log/0/6", "log/0/99"], producer,
+        unseal=lambda sealed: sealed.removeprefix(b"sealed:"), clock=filled.clock,
+    )  # fmt: skip
+    assert (list(sent), list(unknown)) == (["log/0/6"], ["log/0/99"])
+    original, again = [r for r in filled.broker.records("log") if b"rubbish" in r.value]
+    assert (original.value, original.key, original.headers) == (again.value, again.key, again.headers)
+    assert filled.store.dead_letters.list()[0].redriven_at == filled.clock()
+
+
+@given(st.integers(0, 10_000), st.floats(0, 1, exclude_max=True))
+def test_the_backoff_grows_to_its_cap_and_is_never_nothing(attempts, jitter):
+    backoff = Backoff(base_s=0.5, cap_s=30)
+    assert timedelta(seconds=0.25) <= backoff.after(attempts, jitter) <= timedelta(seconds=30)
+    assert backoff.after(attempts, jitter) <= backoff.after(attempts + 1, jitter)

@@ -1,0 +1,247 @@
+import threading
+
+import pytest
+
+from guardian.bus.file import FileConsumer
+from guardian.bus.memory import MemoryConsumer
+from guardian.bus.port import Place
+from guardian.domain.finding import Kind
+from guardian.errors import ConfigurationError, FuseBlown, StoreError
+from guardian.stream.fuse import Fuse
+
+HOSTILE = [
+    b"{", b"\x00", b"\xff\xfe", b"[" * 10_000 + b"]" * 10_000, b"", b'{"schema": "guardian.decision/v9"}',
+    b'{"schema": NaN}', b'{"a": "' + b"x" * 2_000_000 + b'"}',
+]  # fmt: skip
+
+
+def test_every_good_record_is_judged_and_every_bad_one_is_dead_lettered(rig, make_event, counting):
+    for n in range(20):
+        rig.broker.append("log", make_event(n))
+        for bad in HOSTILE if n == 10 else []:
+            rig.broker.append("log", bad)
+    pipeline = counting()
+    rig.read(rig.worker(pipeline), rig.drained)
+    assert pipeline.judged == [f"d{n}" for n in range(20)]
+    assert sum(rig.store.dead_letters.counts().values()) == len(HOSTILE)
+    assert set(rig.store.dead_letters.counts()) == {
+        "not_json", "not_utf8", "too_deep", "unknown_schema", "too_large",
+    }  # fmt: skip
+    assert rig.findings() == ["s1-12", "s1-15", "s1-18", "s1-3", "s1-6", "s1-9"]
+    assert rig.metrics.value("guardian_events_total", outcome="judged") == 20
+    assert rig.broker.committed("guardian") == {Place("log", 0): 20 + len(HOSTILE)}
+
+
+def test_a_record_delivered_again_writes_nothing(rig, make_event, counting):
+    for n in (0, 1, 2, 0, 1, 2, 2):
+        rig.broker.append("log", make_event(n))
+    rig.read(rig.worker(), rig.drained)
+    assert rig.findings() == ["s1-3"]
+    assert rig.metrics.value("guardian_events_total", outcome="duplicate") == 4
+
+
+def test_a_file_is_read_to_its_end_and_going_on_reads_only_what_is_new(rig, make_event, counting, tmp_path):
+    path = tmp_path / "log.jsonl"
+    path.write_bytes(b"\n".join(make_event(n) for n in range(7)) + b"\n" + HOSTILE[0])
+    pipeline = counting()
+    rig.worker(pipeline, consumer=FileConsumer(path)).run(threading.Event())
+    with path.open("ab") as file:
+        file.write(b"\n" + make_event(99))
+    rig.worker(pipeline, consumer=FileConsumer(path)).run(threading.Event())
+    assert pipeline.judged == [f"d{n}" for n in (*range(7), 99)]
+
+
+def test_a_file_that_is_not_there_ends_the_run(rig, tmp_path):
+    with pytest.raises(ConfigurationError, match="nowhere"):
+        rig.worker(consumer=FileConsumer(tmp_path / "nowhere")).run(threading.Event())
+
+
+def test_a_broker_that_is_away_is_waited_for(rig, make_event):
+    rig.broker.append("log", make_event(0))
+    rig.broker.stop()
+    worker, looked = rig.worker(), []
+
+    def back_later() -> bool:
+        looked.append(1)
+        if len(looked) == 10:
+            rig.broker.restart()
+        return len(looked) > 10 and rig.drained()
+
+    rig.read(worker, back_later)
+
+
+def test_a_member_evicted_in_the_middle_of_a_batch_discards_it_and_nothing_is_doubled(rig, make_event, counting):
+    for n in range(9):
+        rig.broker.append("log", make_event(n))
+    other = MemoryConsumer(rig.broker, ["log"])
+
+    def steal(point: str) -> None:
+        if point == "before_commit" and not stolen:
+            stolen.append(1)
+            rig.store.claim([Place("log", 0)], "somebody else", now=rig.clock())
+
+    stolen: list[int] = []
+    rig.read(rig.worker(crash_points=steal), rig.drained)
+    assert rig.findings() == ["s1-3", "s1-6", "s1-9"]
+    assert stolen
+    other.close()
+
+
+def test_two_workers_share_a_topic_and_count_every_action_once(rig, make_event, counting):
+    rig.broker.create_topic("log", 4)
+    for n in range(60):
+        rig.broker.append("log", make_event(n, session=f"s{n % 6}"), key=f"s{n % 6}".encode())
+    one, two = counting(), counting()
+    stop = threading.Event()
+    second = threading.Thread(target=rig.worker(two, store=rig.open(), max_records=5).run, args=(stop,))
+    second.start()
+    rig.read(rig.worker(one, max_records=5), rig.drained)
+    stop.set()
+    second.join(10)
+    assert len(rig.findings()) == 18
+    assert set(one.judged) | set(two.judged) == {f"d{n}" for n in range(60)}
+
+
+def test_the_worker_pauses_while_the_outbox_is_too_deep(rig, make_event, counting):
+    for n in range(60):
+        rig.broker.append("log", make_event(n))
+    pipeline = counting()
+    worker = rig.worker(pipeline, max_records=6, max_outbox_depth=5)
+    looked = []
+
+    def relieved() -> bool:
+        if rig.store.outbox.depth() > 5:
+            looked.append(len(pipeline.judged))
+            if len(looked) > 5:
+                for item in rig.store.outbox.due(rig.clock(), 100):
+                    rig.store.outbox.delivered(item.id, "", now=rig.clock())
+        return rig.drained()
+
+    rig.read(worker, relieved)
+    assert looked[:5] == [18] * 5
+
+
+def test_the_fuse_stops_the_worker_after_its_bad_records_are_safe(rig, make_event):
+    for _ in range(30):
+        rig.broker.append("log", b"{", headers=[("gateway", b"mad\x1b-gw")])
+    with pytest.raises(FuseBlown, match="10 of the last"):
+        rig.read(rig.worker(fuse=Fuse(window=20, minimum=10), max_records=10), lambda: False)
+    assert rig.store.positions([Place("log", 0)]) == {Place("log", 0): 10}
+    assert rig.store.dead_letters.counts() == {"not_json": 10}
+    (item,) = [i for i in rig.store.outbox.due(rig.clock(), 99) if i.finding is not None]
+    assert item.finding.kind is Kind.BUS
+    assert item.finding.tenant_id == "guardian"
+    assert "mad\ufffd-gw" in item.finding.title
+
+
+def test_a_record_that_crashes_the_pipeline_is_dead_lettered_after_three_attempts_and_the_others_pass(
+    rig, make_event, counting
+):
+    tries = []
+
+    def explode(tool: str) -> None:
+        if tool == "boom":
+            tries.append(1)
+            raise RecursionError("agent's secret text")
+
+    for n in range(40):
+        rig.broker.append("log", make_event(n, tool="boom" if n == 17 else "read"))
+    pipeline = counting(explode)
+    rig.read(rig.worker(pipeline), rig.drained)
+    assert pipeline.judged[-1] == "d39"
+    assert set(pipeline.judged) == {f"d{n}" for n in range(40)} - {"d17"}
+    (letter,) = rig.store.dead_letters.list()
+    assert (letter.code, letter.offset, letter.session_id) == ("poison", 17, "s1")
+    assert "RecursionError" in letter.reason
+    assert "secret" not in letter.reason
+    assert "unscorable-0-17" in rig.findings()
+    assert rig.store.attempts(Place("log", 0), 17) == 0
+
+
+def test_attempts_at_a_crashing_record_are_counted_over_restarts(rig, make_event, counting):
+    rig.broker.append("log", make_event(0, tool="boom"))
+    stop = threading.Event()
+
+    def explode(tool: str) -> None:
+        stop.set()
+        raise ValueError
+
+    for expected in (1, 2):
+        stop.clear()
+        rig.worker(counting(explode)).run(stop)
+        assert rig.store.attempts(Place("log", 0), 0) == expected
+    stop.clear()
+    rig.worker(counting(explode)).run(stop)
+    assert rig.store.dead_letters.counts() == {"poison": 1}
+
+
+class Killed(BaseException):
+    """Stands for the end of the process: nothing catches it."""
+
+
+def test_a_record_that_kills_the_process_is_found_and_given_up_after_three_restarts_more(
+    rig, make_event, counting
+):
+    for n in range(12):
+        rig.broker.append("log", make_event(n, tool="kill" if n == 5 else "read"))
+
+    def explode(tool: str) -> None:
+        if tool == "kill":
+            raise Killed
+
+    kills = 0
+    for _ in range(10):
+        try:
+            rig.read(rig.worker(counting(explode), store=rig.open()), rig.drained)
+            break
+        except Killed:
+            kills += 1
+    (letter,) = rig.store.dead_letters.list()
+    assert (letter.code, letter.offset) == ("poison", 5)
+    assert kills <= 8
+    assert rig.findings() == ["s1-3", "s1-6", "s1-9", "unscorable-0-5"]
+
+
+def test_a_crash_at_any_point_ends_with_the_findings_of_an_undisturbed_run(rig, make_event, counting):
+    for n in range(30):
+        rig.broker.append("log", make_event(n, session=f"s{n % 4}"))
+    crashes = 0
+    for crash_at in range(1, 40):
+        points = 0
+
+        def crash(point: str, at: int = crash_at) -> None:
+            nonlocal points
+            points += 1
+            if points == at % 3 + 1:
+                raise Killed
+
+        try:
+            rig.read(rig.worker(store=rig.open(), crash_points=crash, max_records=4), rig.drained)
+            break
+        except Killed:
+            crashes += 1
+    assert crashes > 5
+    assert rig.findings() == [
+        "s0-3", "s0-6", "s1-3", "s1-6", "s2-3", "s2-6", "s3-3", "s3-6",
+    ]  # fmt: skip
+
+
+def test_a_store_that_is_away_holds_the_batch_until_it_is_back(rig, make_event, counting):
+    for n in range(6):
+        rig.broker.append("log", make_event(n))
+    failures = [StoreError("locked")] * 3
+
+    def away(point: str) -> None:
+        if point == "before_commit" and failures:
+            raise failures.pop()
+
+    rig.read(rig.worker(crash_points=away), rig.drained)
+    assert rig.findings() == ["s1-3", "s1-6"]
+    assert rig.store.dead_letters.list() == []
+
+
+def test_the_time_lag_is_the_age_of_the_newest_record(rig, make_event):
+    rig.broker.append("log", make_event(0))
+    rig.clock.forward(42)
+    rig.read(rig.worker(), rig.drained)
+    assert rig.metrics.value("guardian_time_lag_seconds") == 42

@@ -1,0 +1,104 @@
+"""A whole training run on made-up sessions and a one-layer base: artefact, resume, determinism."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+pytest.importorskip("sentence_transformers")
+pytest.importorskip("onnx")
+
+from guardian.embedding import FitRequest, load  # noqa: E402
+from guardian.errors import ModelError  # noqa: E402
+from guardian.training import Recipe, train  # noqa: E402
+from guardian.training.scenarios import scenario_sessions  # noqa: E402
+
+pytestmark = pytest.mark.filterwarnings("ignore")
+SMALL = Recipe(seeds=1, repeats=1, batch=8)
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A sentence-transformers model of one layer with a vocabulary of letters, made on the spot."""
+    from sentence_transformers import SentenceTransformer
+    from sentence_transformers.sentence_transformer.modules import Pooling, Transformer
+    from transformers import BertConfig, BertModel, BertTokenizerFast
+
+    raw = tmp_path_factory.mktemp("raw")
+    letters = "abcdefghijklmnopqrstuvwxyz0123456789.,:;|>@#-/'$&()%*=_"
+    vocabulary = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *letters, *(f"##{letter}" for letter in letters)]
+    (raw / "vocab.txt").write_text("\n".join(vocabulary))
+    BertTokenizerFast(str(raw / "vocab.txt")).save_pretrained(raw)
+    torch.manual_seed(0)
+    shape = {"hidden_size": 384, "num_hidden_layers": 1, "num_attention_heads": 4, "intermediate_size": 64}
+    BertModel(BertConfig(vocab_size=len(vocabulary), **shape)).save_pretrained(raw)
+    body = Transformer(str(raw))
+    out = tmp_path_factory.mktemp("base")
+    SentenceTransformer(modules=[body, Pooling(384)], device="cpu").save(str(out))
+    return out
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """Two made-up data sets of honest and drifting sessions."""
+    directory = tmp_path_factory.mktemp("data")
+    sessions = scenario_sessions(seed=11, repeats=1)
+    for number in range(2):
+        lines = [
+            {
+                "dataset": f"made_{number}", "session_id": s.session_id, "purpose": s.purpose, "domain": s.domain,
+                "actions": [{"tool": a.tool, "args": dict(a.arguments), "label": a.label} for a in s.actions],
+            }
+            for s in sessions[number::2]
+        ]  # fmt: skip
+        (directory / f"made_{number}.jsonl").write_text("\n".join(map(json.dumps, lines)))
+    return sorted(directory.iterdir())
+
+
+def test_a_run_leaves_a_loadable_artefact_and_a_resumed_one_ends_the_same(
+    base: Path, files: list[Path], tmp_path: Path
+) -> None:
+    steps: list[tuple[int, int, str]] = []
+    options = {"seed": 5, "steps": 6, "base": base, "recipe": SMALL}
+    train(files, tmp_path / "a", resume=False, progress=lambda *told: steps.append(told), **options)
+    assert steps[-1][:2] == (18, 18)
+    fit = load(tmp_path / "a")
+    assert fit.version == load(tmp_path / "a").version
+
+    def stop(done: int, total: int, note: str) -> None:
+        if done == 14:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train(files, tmp_path / "b", resume=False, progress=stop, **options)
+    told: list[int] = []
+    train(files, tmp_path / "b", resume=True, progress=lambda done, *_: told.append(done), **options)
+    assert told[0] > 12
+    requests = [
+        FitRequest("review the contract", "contract.read", {"customer": "Acme"}),
+        FitRequest("pay", "mail.send"),
+    ]
+    assert load(tmp_path / "b").score(requests) == pytest.approx(fit.score(requests), abs=1e-4)
+
+
+def test_engines_agree_with_the_reference_that_was_trained(base: Path, files: list[Path], tmp_path: Path) -> None:
+    out = tmp_path / "m"
+    train(files, out, seed=5, steps=2, resume=False, progress=lambda *_: None, base=base, recipe=SMALL)
+    rows = json.loads((out / "parity.json").read_text())
+    pairs = [tuple(row["pair"]) for row in rows]
+    stored = np.array([row["logit"] for row in rows])
+    reference = load(out, "sentence_transformers", pair=str(out / ".work" / "reference"), text=str(base))
+    assert np.allclose(reference._encoder.logits(pairs), stored, atol=1e-4)
+    assert np.allclose(load(out)._encoder.logits(pairs), stored, atol=0.05)
+    texts = ["read the contract", "send money to Bob"]
+    assert np.allclose(reference.embed(texts), load(out).embed(texts), atol=0.02)
+
+
+def test_one_data_set_without_scenarios_cannot_be_held_out(base: Path, files: list[Path], tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="at least two data sets"):
+        train(
+            files[:1], tmp_path, seed=1, steps=1, resume=False, progress=lambda *_: None, base=base,
+            recipe=Recipe(seeds=1, repeats=0, batch=8),
+        )  # fmt: skip
