@@ -8,22 +8,33 @@ import os
 from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 import yaml
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, SecretStr, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    JsonValue,
+    SecretStr,
+    ValidationError,
+    model_validator,
+)
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic_settings.exceptions import SettingsError
 
 from guardian.errors import ConfigurationError
 
 Options = dict[str, JsonValue]
 Plugins = dict[str, Options]
 _ONE_IN = Annotated[float, Field(ge=1)]
+_TEN_YEARS = 10 * 366 * 86_400
 
 
 def _no_nonsense(seconds: float) -> float:
-    if seconds != seconds or seconds <= 0:
-        raise ValueError("a duration in seconds must be positive")
+    if not 0 < seconds <= _TEN_YEARS:  # also refuses NaN
+        raise ValueError("a duration in seconds must be positive and at most ten years")
     return seconds
 
 
@@ -42,6 +53,10 @@ class KafkaSection(_Section):
     bootstrap_servers: str = "127.0.0.1:9092"
     topic: str = "guardian.decisions"
     group: str = "guardian"
+    session_timeout_ms: Annotated[int, Field(ge=1000)] = 45_000
+    heartbeat_interval_ms: Annotated[int, Field(ge=100)] = 3_000
+    assignor: Literal["cooperative-sticky", "range"] = "cooperative-sticky"
+    group_instance_id: str | None = None
     options: Options = Field(default_factory=dict)  # passed through to kafka-python: TLS, SASL, timeouts
 
 
@@ -65,15 +80,21 @@ class ResponseSection(_Section):
     revoke_one_in: _ONE_IN = 20_000
     breaches: dict[str, Literal["none", "flag", "revoke"]] = Field(default_factory=dict)
 
+    @model_validator(mode="after")
+    def _flag_comes_first(self) -> Self:
+        if self.flag_one_in > self.revoke_one_in:
+            raise ValueError(
+                f"flag_one_in {self.flag_one_in:g} must not exceed revoke_one_in {self.revoke_one_in:g}"
+            )
+        return self
+
 
 class BaselineSection(_Section):
-    idle_s: Seconds = 1800.0
-    publish_every_s: Seconds = 300.0
+    idle_s: Seconds = 1800.0  # a session that was silent this long is finished and teaches its baseline
 
 
 class MonitorSection(_Section):
-    token_file: Path | None = None
-    token: SecretStr | None = None
+    token_file: Path = Path("keys/monitor.token")
     batch: Annotated[int, Field(ge=1, le=10_000)] = 500
     poll_timeout_s: Seconds = 0.5
     outbox_limit: Annotated[int, Field(ge=1)] = 5_000
@@ -82,9 +103,10 @@ class MonitorSection(_Section):
     clock_ahead_s: Seconds = 300.0
     clock_behind_s: Seconds = 86_400.0
     fuse_ratio: Annotated[float, Field(gt=0, le=1)] = 0.5
-    fuse_records: Annotated[int, Field(ge=1)] = 200
-    metrics_host: str = "127.0.0.1"
-    metrics_port: Annotated[int, Field(ge=0, le=65_535)] = 0  # 0: none
+    fuse_records: Annotated[int, Field(ge=1)] = 200  # the window; a quarter of it is the least that can blow
+    housekeeping_every_s: Seconds = 60.0
+    health_host: str = "127.0.0.1"
+    health_port: Annotated[int, Field(ge=0, le=65_535)] = 0  # /healthz, /readyz, /metrics; 0: none
     baseline: BaselineSection = BaselineSection()
 
 
@@ -104,7 +126,8 @@ class ControlSection(_Section):
     budget: BudgetSection = BudgetSection()
     revocation_grace_s: Seconds = 3600.0
     revocation_max_days: Annotated[int, Field(ge=1)] = 30
-    protected: dict[str, list[str]] = Field(default_factory=dict)  # tenant -> protected agents or sessions
+    default_mode: Literal["shadow", "enforce"] = "shadow"  # until a tenant's mode is set
+    protected: dict[str, list[str]] = Field(default_factory=dict)  # tenant -> agents or sessions people decide on
 
 
 class PolicySection(_Section):
@@ -123,8 +146,8 @@ class LoggingSection(_Section):
     format: Literal["json", "text"] = "json"
 
 
-class SlackSecret(_Section):
-    token: SecretStr | None = None
+class SlackSection(_Section):
+    token: SecretStr | None = None  # best given as GUARDIAN_SLACK__TOKEN
 
 
 _SIGNALS = (
@@ -162,7 +185,7 @@ class Settings(BaseSettings):
     policy: PolicySection = PolicySection()
     keys: KeysSection = KeysSection()
     alerts: Plugins = Field(default_factory=lambda: _plugins("log"))
-    slack: SlackSecret = SlackSecret()
+    slack: SlackSection = SlackSection()
     logging: LoggingSection = LoggingSection()
     base: Path = Path(".")  # the folder that relative paths start from
 
@@ -198,7 +221,8 @@ def load(path: Path | None = None, *, overrides: Mapping[str, Any] | None = None
     body: dict[str, Any] = {}
     if path is not None:
         body = _read_yaml(path)
-        body.setdefault("base", str(path.resolve().parent))
+        if isinstance(base := body.get("base", "."), str):
+            body["base"] = str(path.resolve().parent / base)
     body.update(overrides or {})
     unknown = sorted(
         name
@@ -214,6 +238,11 @@ def load(path: Path | None = None, *, overrides: Mapping[str, Any] | None = None
         return Settings(**body)
     except ValidationError as error:
         raise ConfigurationError(_explain(error, path)) from error
+    except SettingsError as error:
+        raise ConfigurationError(
+            f"{error}: a GUARDIAN_* variable for a whole section holds JSON; single settings are spelt"
+            " GUARDIAN_SECTION__SETTING"
+        ) from error
 
 
 _OTHER_VARIABLES = frozenset({"GUARDIAN_CONFIG", "GUARDIAN_TOKEN", "GUARDIAN_CRASH_AT"})
@@ -226,12 +255,18 @@ def _read_yaml(path: Path) -> dict[str, Any]:
         raise ConfigurationError(
             f"cannot read {path}: {error.strerror}; `guardian init FOLDER` writes a configuration"
         ) from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except yaml.MarkedYAMLError as error:
+        at = f" in line {error.problem_mark.line + 1}" if error.problem_mark is not None else ""
+        raise ConfigurationError(f"{path} is not YAML{at}: {error.problem}") from error
+    except (yaml.YAMLError, ValueError, RecursionError) as error:  # ValueError: no UTF-8, or no such date
         raise ConfigurationError(f"{path} is not YAML: {str(error).splitlines()[0]}") from error
     if body is None:
         return {}
     if not isinstance(body, dict):
         raise ConfigurationError(f"{path} must hold settings by name, got {type(body).__name__}")
+    for name in body:
+        if not isinstance(name, str):
+            raise ConfigurationError(f"{path}: {name!r} is no name of a setting; names are words")
     return body
 
 

@@ -142,7 +142,11 @@ def configure_logging(*, level: str = "INFO", json: bool = True, stream: TextIO 
 
     Control characters in values are escaped by the renderers, so an agent cannot forge a log line.
     """
-    renderer: Any = structlog.processors.JSONRenderer() if json else structlog.dev.ConsoleRenderer(colors=False)
+    renderer: Any = (
+        structlog.processors.JSONRenderer()
+        if json
+        else structlog.dev.ConsoleRenderer(colors=False, repr_native_str=True)  # else ESC reaches the terminal
+    )
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
@@ -160,4 +164,4 @@ def configure_logging(*, level: str = "INFO", json: bool = True, stream: TextIO 
 
 def logger(room: str) -> Any:
     """A structured logger that names its room. Bind `correlation_id` on it along the way of a finding."""
-    return structlog.get_logger().bind(room=room)
+    return structlog.get_logger(room=room)  # lazy: configured later than modules are imported

@@ -66,8 +66,9 @@ def fallback(alert: Alert) -> str:
     finding, subject = alert.finding, alert.finding.subject
     who = prose(subject.agent_id or "an unnamed agent", 80) if subject else "an unknown agent"
     whom = prose(subject.delegator_id, 80) if subject else "somebody unknown"
+    what = prose(finding.title, 200) or ABOUT[finding.kind]
     return (
-        f"{SIGNS[finding.severity]} {finding.severity.upper()}: {prose(finding.title, 200)} · {who} for {whom} "
+        f"{SIGNS[finding.severity]} {finding.severity.upper()}: {what} · {who} for {whom} "
         f"in {prose(finding.tenant_id, 80)} · {_done(finding, alert.outcome)}"
     )
 
@@ -180,10 +181,11 @@ def rarity(evidence: Evidence) -> str:
 
 def _policy(outcome: AlertOutcome) -> str:
     verb = {Effect.REVOKE: "revoke", Effect.FLAG: "flag", Effect.NONE: "do nothing"}[outcome.effect]
-    shown = ", ".join(code(policy, 80) for policy in outcome.policy_ids[:5]) or "no policy (default deny)"
     more = f" and {len(outcome.policy_ids) - 5} more" if len(outcome.policy_ids) > 5 else ""
+    shown = ", ".join(code(policy, 80) for policy in outcome.policy_ids[:5])
+    said = f" · said {shown}{more}" if shown else "" if outcome.allowed else " · no policy permitted more"
     note = f"\n{prose(outcome.note, 500)}" if outcome.note.strip() else ""
-    return f"*Policy let guardian* {verb} · said {shown}{more} · mode {code(outcome.mode, 40)}{note}"
+    return f"*Policy let guardian* {verb}{said} · mode {code(outcome.mode, 40)}{note}"
 
 
 def _missing(features: Sequence[str]) -> Block | None:

@@ -13,6 +13,7 @@ from guardian.alerting.port import Alert, Clock, RetryLater, Sleep
 from guardian.errors import ConfigurationError
 
 _BLOCK = 1 << 16
+_SEARCHED = 64 << 20
 _FREE_TEXT = frozenset({"message", "title", "desc", "note", "detail", "arguments", "charter", "tool"})
 
 
@@ -58,7 +59,7 @@ class JsonlChannel:
         return f"jsonl:{alert.finding.id}"
 
     def find(self, alert: Alert) -> str | None:
-        """Read the file from its end, down to events an hour older than the finding."""
+        """Look through the last 64 MiB of the file; a SIEM drops what is older or rotated by `metadata.uid`."""
         uid = to_ocsf(alert)["metadata"]["uid"]
         needle = json.dumps(uid).encode("ascii")
         try:
@@ -91,9 +92,9 @@ def _cells(value: Any, name: str = "") -> Any:
 def _backwards(path: Path) -> Iterator[bytes]:
     """Lines, last first, reading the file in blocks from its end."""
     with path.open("rb") as file:
-        at = file.seek(0, os.SEEK_END)
+        at = end = file.seek(0, os.SEEK_END)
         rest = b""
-        while at > 0:
+        while at > 0 and end - at < _SEARCHED:
             size = min(_BLOCK, at)
             at -= size
             file.seek(at)

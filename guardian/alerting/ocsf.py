@@ -29,7 +29,9 @@ _EXFILTRATION = ("AML.T0086", "Exfiltration via AI Agent Tool Invocation")
 _CREDENTIALS = ("AML.T0098", "AI Agent Tool Credential Harvesting")
 TECHNIQUES = {Kind.DRIFT: _TOOL_USE, Kind.GATEWAY: _TOOL_USE}
 BY_SIGNAL = {"credential_exposure": _CREDENTIALS}
-BY_BREACH = {"data_class_not_allowed": _EXFILTRATION, "too_many_records": _EXFILTRATION}
+BY_BREACH = dict.fromkeys(
+    ("data_class_outside", "records_over_limit", "records_over_limit_session"), _EXFILTRATION
+)
 OWASP = {
     Kind.DRIFT: ("ASI01 Agent Goal Hijack", "ASI02 Tool Misuse & Exploitation"),
     Kind.GATEWAY: ("ASI03 Identity & Privilege Abuse",),

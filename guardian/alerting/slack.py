@@ -135,6 +135,11 @@ class SlackChannel:
                 return None
         raise AlertError(f"Slack channel {self._channel} has too many messages to tell whether this one arrived")
 
+    def check(self) -> str:
+        """Ask Slack who this token is. Raises AlertError or RetryLater; for `guardian doctor`."""
+        answer = self._called(self._read, "auth.test", {})
+        return f"Slack knows this app as {answer.get('user', '?')} in {answer.get('team', '?')}"
+
     def _posted(self, alert: Alert, shown: list[blocks.Block] | None) -> str:
         body = {
             "channel": self._channel,

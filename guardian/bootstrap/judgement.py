@@ -96,13 +96,18 @@ def open_pipeline(
     *,
     verify: Callable[[DecisionEvent], Signature],
     clock: Callable[[], datetime],
+    redaction_key: bytes = b"",
     check_entitlements: bool = True,
 ) -> Pipeline:
-    """Decoding and judging as one. Without `check_entitlements` any gateway may speak for any tenant (files)."""
+    """Decoding and judging as one. Without `check_entitlements` any gateway may speak for any tenant (files).
+
+    `redaction_key` keys the fingerprint that stands for a credential used as an identifier; the same on every
+    monitor, so that such sessions stay distinct and stay themselves.
+    """
     return Pipeline(
         Decoder(
             source=plugins.make("sources", settings.source.format, {}),
-            redactor=CredentialScanner(),
+            redactor=CredentialScanner(key=redaction_key),
             verify=verify,
             clock=clock,
             entitlements=_entitlements(settings.gateways) if check_entitlements else None,

@@ -1,10 +1,12 @@
-"""Files through the pipeline: scoring without side effects."""
+"""Files through the pipeline: scoring and replay, without side effects."""
 
 import json
 import os
 import secrets
 import sys
 import tempfile
+import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,11 +17,20 @@ from guardian.bootstrap.judgement import open_judge, open_pipeline, unchecked, u
 from guardian.bus.file import FileConsumer
 from guardian.bus.port import Record
 from guardian.config import Settings
+from guardian.domain.event import SessionKey
+from guardian.domain.finding import Finding
 from guardian.errors import ConfigurationError, DecodeError
+from guardian.pipeline.batch import Judgement
+from guardian.pipeline.judging import Judge
 from guardian.pipeline.pipeline import Pipeline
 from guardian.pipeline.scoring_run import LogScorer, Scored, SessionScorer
 from guardian.signals.credential_exposure import CredentialScanner
 from guardian.sources.session_lines import LineError, SessionLine, is_session_line, read_session_lines
+from guardian.store.engine import open_engine
+from guardian.store.monitor import MonitorStore
+from guardian.stream.commit import Committer
+from guardian.stream.worker import Worker, WorkerOptions
+from guardian.telemetry import Metrics
 
 _BATCH = 256
 
@@ -140,3 +151,64 @@ def _writer(output: Path) -> Iterator[Callable[[str], None]]:
     except BaseException:
         Path(name).unlink(missing_ok=True)
         raise
+
+
+@dataclass(frozen=True, slots=True)
+class ReplayOutcome:
+    """What the whole monitor made of a log."""
+
+    findings: tuple[Finding, ...]
+    decisions: int
+    sessions: int
+    dead_letters: tuple[tuple[int, str, str], ...]  # line from 1, code, reason
+    duplicates: int
+    seconds: float
+
+
+def replay_file(settings: Settings, file: Path, update: Update, *, judge: Judge | None = None) -> ReplayOutcome:
+    """Run a log through decoding, judging and the transaction against a scratch store that is then thrown away."""
+    key = secrets.token_bytes(32)
+    judge = judge or open_judge(settings, fingerprint_key=key)
+    pipeline = open_pipeline(settings, judge, verify=unchecked, clock=utc_now, check_entitlements=False)
+    findings: dict[str, Finding] = {}
+    letters: list[tuple[int, str, str]] = []
+    seen: set[SessionKey] = set()
+    counts = {"decisions": 0, "duplicates": 0}
+
+    def committed(judgement: Judgement) -> None:
+        for finding in judgement.findings:
+            findings.setdefault(finding.id, finding)
+        letters.extend((d.record.offset + 1, d.code, d.reason) for d in judgement.dead_letters)
+        seen.update(judgement.sessions)
+        counts["decisions"] += len(judgement.verdicts)
+        counts["duplicates"] += judgement.duplicates
+        update(counts["decisions"], None)
+
+    with tempfile.TemporaryDirectory(prefix="guardian-replay-") as scratch:
+        store = MonitorStore(
+            open_engine(f"sqlite:///{scratch}/replay.db"),
+            seal=lambda _: b"",  # thrown away with the store; the file itself still has the bytes
+            hear=lambda state, _: state,
+        )
+        metrics = Metrics()
+        began = time.perf_counter()
+        Worker(
+            consumer=FileConsumer(file),
+            store=store,
+            committer=Committer(
+                pipeline=pipeline,
+                store=store,
+                clock=utc_now,
+                timer=time.perf_counter,
+                metrics=metrics,
+                on_commit=committed,
+            ),
+            clock=utc_now,
+            metrics=metrics,
+            options=WorkerOptions(max_records=settings.monitor.batch, max_outbox_depth=None),
+        ).run(threading.Event())
+        seconds = time.perf_counter() - began
+        store.close()
+    return ReplayOutcome(
+        tuple(findings.values()), counts["decisions"], len(seen), tuple(letters), counts["duplicates"], seconds
+    )

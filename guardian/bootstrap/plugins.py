@@ -23,15 +23,20 @@ def names(room: str) -> tuple[str, ...]:
     return tuple(sorted(found))
 
 
+def find(room: str, name: str) -> Any:
+    """What a module exports as `plugin`. Raises ConfigurationError with the known names."""
+    known = names(room)
+    if name not in known:
+        raise ConfigurationError(f"unknown {room} {name!r}; known ones: {', '.join(known)}")
+    return importlib.import_module(f"guardian.{room}.{name}").plugin
+
+
 def make(room: str, name: str, options: Mapping[str, Any], **given: Any) -> Any:
     """Construct one plugin from its options. Raises ConfigurationError naming the way out.
 
     `given` are things the composition root hands over (a secret, a clock); they are not options.
     """
-    known = names(room)
-    if name not in known:
-        raise ConfigurationError(f"unknown {room} {name!r}; known ones: {', '.join(known)}")
-    plugin = importlib.import_module(f"guardian.{room}.{name}").plugin
+    plugin = find(room, name)
     allowed = {field for field in getattr(plugin, "__dataclass_fields__", {}) if not field.startswith("_")}
     for option in options:
         if option not in allowed - set(given):

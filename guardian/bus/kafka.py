@@ -5,6 +5,7 @@ notes, because it runs on the thread that also sends the heartbeats; the seeking
 """
 
 import threading
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -15,6 +16,7 @@ from kafka import OffsetAndMetadata, TopicPartition
 from kafka.coordinator.assignors.cooperative_sticky import CooperativeStickyAssignor
 from kafka.coordinator.assignors.range import RangePartitionAssignor
 from kafka.errors import KafkaError
+from kafka.structs import MemberState
 
 from guardian.bus.kafka_settings import KafkaSettings, bus_error
 from guardian.bus.port import Place, Record
@@ -28,8 +30,17 @@ _ASSIGNORS = {"cooperative-sticky": CooperativeStickyAssignor, "range": RangePar
 class KafkaConsumer:
     """One member of a consumer group."""
 
-    def __init__(self, settings: KafkaSettings, topics: Sequence[str], *, group: str = "guardian") -> None:
+    def __init__(
+        self,
+        settings: KafkaSettings,
+        topics: Sequence[str],
+        *,
+        group: str = "guardian",
+        timer: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._settings = settings
+        self._timer = timer
+        self._outside_since: float | None = None
         self._topics = list(topics)
         self._group = group
         self._client: Any = None
@@ -66,8 +77,9 @@ class KafkaConsumer:
             raise bus_error(f"cannot reach {settings.bootstrap_servers}", error) from error
 
     def poll(self, *, timeout_s: float, max_records: int) -> list[Record]:
-        client = self._started()
         try:
+            self._knock_again()
+            client = self._started()
             self._seek_new()
             batch = client.poll(timeout_ms=int(timeout_s * 1000), max_records=max_records)
         except KafkaError as error:
@@ -132,6 +144,20 @@ class KafkaConsumer:
                 client.close(autocommit=False, timeout_ms=2000)
             except KafkaError as error:
                 _log.warning("consumer closed uncleanly", error=str(error))
+
+    def _knock_again(self) -> None:
+        """Leave and join anew where the group did not admit this member for too long."""
+        limit = self._settings.rejoin_after_s
+        if limit is None or self._positions is None:
+            return
+        if self._started().group_metadata().state is MemberState.STABLE:
+            self._outside_since = None
+        elif self._outside_since is None:
+            self._outside_since = self._timer()
+        elif self._timer() - self._outside_since > limit:
+            _log.warning("the group does not admit this member; joining anew", waited_s=limit)
+            self._outside_since = None
+            self.start(self._positions)
 
     def _seek_new(self) -> None:
         """Forget what was taken away; put what is newly assigned at the store's offset."""

@@ -19,9 +19,10 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
-    help="guardian watches AI agents' tool calls for intent drift and revokes sessions, within a policy of its own.\n\n"
+    help="guardian watches AI agents' tool calls for intent drift and revokes sessions, within a policy.\n\n"
     "Start with `guardian demo`, or score a file: `guardian score sessions.jsonl -o verdicts.jsonl`.",
-    epilog="Exit codes: 0 done, 1 a fault, 2 wrong usage or configuration, 3 some lines could not be read, 130 interrupted.",
+    epilog="Exit codes: 0 done; 1 a fault; 2 wrong usage or configuration; 3 some lines could not be read; "
+    "130 interrupted.",
 )
 
 for _noun in ("showing", "scoring", "running", "setup", "people", "letters", "measuring"):

@@ -1,4 +1,54 @@
-"""To be filled."""
+"""dlq list, dlq redrive."""
+
+from typing import Annotated
+
 import typer
+
+from guardian.cli.common import ConfigOption, JsonOption, escape, print_json, settings_from
+from guardian.errors import ConfigurationError
+
+dlq_app = typer.Typer(no_args_is_help=True, help="Records that could not be read: list them, send them again.")
+
+
 def register(app: typer.Typer) -> None:
-    del app
+    app.add_typer(dlq_app, name="dlq")
+
+
+@dlq_app.command("list")
+def list_(
+    limit: Annotated[int, typer.Option(min=1, max=10_000)] = 100,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """List dead letters with reason, topic, partition and offset. Their bytes stay sealed.
+
+    Example: guardian dlq list --json
+    """
+    from guardian.bootstrap.letters import dead_letters
+
+    letters = dead_letters(settings_from(config), limit)
+    if as_json:
+        print_json(letters)
+        return
+    for letter in letters:
+        again = " (redriven)" if letter["redriven_at"] else ""
+        typer.echo(escape(f"{letter['id']}  {letter['at']}  {letter['code']}: {letter['reason']}{again}"))
+    typer.echo(f"{len(letters)} dead letters", err=True)
+
+
+@dlq_app.command()
+def redrive(
+    ids: Annotated[list[str] | None, typer.Argument(help="Ids from `dlq list`.")] = None,
+    every: Annotated[bool, typer.Option("--all", help="Every one that was not sent again yet.")] = False,
+    config: ConfigOption = None,
+) -> None:
+    """Send dead letters to the topic they came from, byte for byte, at least once.
+
+    Example: guardian dlq redrive decisions/0/4711
+    """
+    from guardian.bootstrap.letters import redrive_letters
+
+    if bool(ids) == every:
+        raise ConfigurationError("name the dead letters to send again, or say --all")
+    sent, missing = redrive_letters(settings_from(config), ids)
+    typer.echo(f"{len(sent)} sent again" + (f"; not kept (any more): {', '.join(missing)}" if missing else ""))

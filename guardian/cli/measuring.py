@@ -41,7 +41,7 @@ def calibrate(
         print_json(summary)
     else:
         typer.echo(
-            f"{output}: {summary['actions']} honest actions, {summary['sessions']} honest sessions; promises reach "
-            f"1 in {summary['promised_up_to_one_in']:,}, beyond that figures are estimated. Sessions must be "
-            "exchangeable with these for the promise to hold."
+            f"{output}: {summary['actions']} honest actions, {summary['sessions']} honest sessions.\n"
+            f"Promises reach 1 in {summary['promised_up_to_one_in']:,}; beyond that figures are estimated.\n"
+            "Both assume that sessions are exchangeable with these."
         )

@@ -1,4 +1,157 @@
-"""To be filled."""
+"""sessions, findings, revoke, reinstate, dismiss, confirm, protect, mode: what people ask of the control API."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Literal
+
 import typer
+
+from guardian.cli.common import ConfigOption, JsonOption, print_json, settings_from
+from guardian.config import Settings
+from guardian.errors import ConfigurationError
+from guardian.wire.client import ControlClient
+
+TOKEN = "GUARDIAN_TOKEN"  # noqa: S105 - the name of a variable
+
+Tenant = Annotated[str, typer.Argument(help="The tenant.")]
+Session = Annotated[str, typer.Argument(help="The session's id.")]
+Finding = Annotated[str, typer.Argument(help="The finding's id, fnd_...")]
+Why = Annotated[str, typer.Option("--reason", help="Why; it is audited and shown to others.")]
+
+
 def register(app: typer.Typer) -> None:
-    del app
+    for command in (sessions, findings, revoke, reinstate, dismiss, confirm, protect, mode):
+        app.command()(command)
+
+
+def sessions(
+    tenant: Annotated[str | None, typer.Option(help="Only this tenant.")] = None,
+    status: Annotated[str | None, typer.Option(help="clear, flagged or revoked.")] = None,
+    limit: Annotated[int, typer.Option(min=1, max=200)] = 50,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """List sessions that have findings, the newest first.
+
+    Uses the token in $GUARDIAN_TOKEN, else keys/admin.token beside the configuration.
+    """
+    from guardian.cli.tables import show_sessions
+
+    with client(config) as control:
+        page = control.sessions(tenant_id=tenant, status=status, limit=limit)  # type: ignore[arg-type]
+    if as_json:
+        print_json(page.model_dump(mode="json"))
+    else:
+        show_sessions(page.items)
+
+
+def findings(
+    tenant: Annotated[str | None, typer.Option(help="Only this tenant.")] = None,
+    session: Annotated[str | None, typer.Option(help="Only this session.")] = None,
+    kind: Annotated[str | None, typer.Option(help="drift, gateway, hygiene, unscorable, ...")] = None,
+    limit: Annotated[int, typer.Option(min=1, max=200)] = 50,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """List findings and what policy made of them, the newest first."""
+    from guardian.cli.tables import show_views
+
+    with client(config) as control:
+        page = control.findings(tenant_id=tenant, session_id=session, kind=kind, limit=limit)
+    if as_json:
+        print_json(page.model_dump(mode="json"))
+    else:
+        show_views(page.items)
+
+
+def revoke(tenant: Tenant, session: Session, reason: Why, config: ConfigOption = None) -> None:
+    """Revoke a session: every gateway refuses its next call.
+
+    Example: guardian revoke tenant_acme sess_42 --reason "exports the customer list"
+    """
+    with client(config) as control:
+        result = control.revoke(tenant, session, reason=reason)
+    typer.echo(f"{session} is {result.session.status}, revision {result.revision}")
+
+
+def reinstate(tenant: Tenant, session: Session, reason: Why, config: ConfigOption = None) -> None:
+    """Let a revoked session act again; its evidence starts afresh."""
+    with client(config) as control:
+        result = control.reinstate(tenant, session, reason=reason)
+    typer.echo(f"{session} is {result.session.status}, revision {result.revision}")
+
+
+def dismiss(finding: Finding, reason: Why, config: ConfigOption = None) -> None:
+    """Call a finding a false positive; the session's evidence starts afresh."""
+    _judge(finding, "false_positive", reason, config)
+
+
+def confirm(finding: Finding, reason: Why, config: ConfigOption = None) -> None:
+    """Confirm a finding as drift; it is kept as a label."""
+    _judge(finding, "confirmed", reason, config)
+
+
+def protect(
+    tenant: Tenant,
+    session: Session,
+    reason: Why,
+    off: Annotated[bool, typer.Option("--off", help="Take the protection away.")] = False,
+    config: ConfigOption = None,
+) -> None:
+    """Protect a session: guardian may flag it, only people may revoke it."""
+    with client(config) as control:
+        result = control.protect(tenant, session, protected=not off, reason=reason)
+    typer.echo(f"{session} is {'protected' if result.session.protected else 'not protected'}")
+
+
+def mode(
+    tenant: Tenant,
+    wanted: Annotated[str | None, typer.Argument(help="shadow or enforce; absent: show the present one.")] = None,
+    reason: Annotated[str | None, typer.Option("--reason", help="Why; it is audited.")] = None,
+    config: ConfigOption = None,
+) -> None:
+    """Show or set a tenant's mode: in shadow everything is computed and nothing revoked.
+
+    Example: guardian mode tenant_acme enforce --reason "two weeks of shadow without a false alarm"
+    """
+    with client(config) as control:
+        if wanted is None:
+            view = control.mode(tenant)
+        elif wanted not in ("shadow", "enforce"):
+            raise ConfigurationError(f"mode {wanted!r} does not exist; choose shadow or enforce")
+        elif not reason:
+            raise ConfigurationError('say why: --reason "..." (it is audited)')
+        else:
+            view = control.set_mode(tenant, wanted, reason=reason)  # type: ignore[arg-type]
+    typer.echo(
+        f"{tenant}: {view.mode}" + (f", set by {view.set_by}: {view.reason}" if view.set_by else " (default)")
+    )
+
+
+def _judge(
+    finding: str, verdict: Literal["false_positive", "confirmed"], reason: str, config: Path | None
+) -> None:
+    with client(config) as control:
+        view = control.judge(finding, verdict, reason=reason)
+    typer.echo(f"{finding}: {view.verdict.verdict if view.verdict else verdict}")
+
+
+@contextmanager
+def client(config: Path | None) -> Iterator[ControlClient]:
+    """A control client with the caller's token."""
+    settings = settings_from(config)
+    with ControlClient(settings.control.url, lambda: _token(settings)) as control:
+        yield control
+
+
+def _token(settings: Settings) -> str:
+    from guardian.keys.files import read_secret
+
+    if given := os.environ.get(TOKEN):
+        return given.strip()
+    path = settings.resolve(settings.keys.directory) / "admin.token"
+    if not path.is_file():
+        raise ConfigurationError(f"no token: set {TOKEN}, or put one into {path} (`guardian token issue`)")
+    return read_secret(path).decode().strip()

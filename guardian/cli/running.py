@@ -1,4 +1,68 @@
-"""To be filled."""
+"""run, watch, serve, demo."""
+
+from typing import Annotated
+
 import typer
+
+from guardian.cli.common import ConfigOption, JsonOption, settings_from
+
+
 def register(app: typer.Typer) -> None:
-    del app
+    app.command()(demo)
+    app.command()(run)
+    app.command()(watch)
+    app.command()(serve)
+
+
+def demo(
+    seed: Annotated[int, typer.Option(help="Varies names, wording, order and arguments.")] = 7,
+    sessions: Annotated[int, typer.Option(min=6, max=5000, help="Honest sessions among the planted ones.")] = 36,
+    keep: Annotated[
+        bool, typer.Option("--keep", help="Leave everything running at the end, until Ctrl-C.")
+    ] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Watch guardian catch drifting agents: a local broker, a gateway, the control API and the monitor.
+
+    Ends by itself within about a minute; exit code 1 if a planted drift was missed or an honest session flagged.
+
+    Example: guardian demo --seed 3
+    """
+    from guardian.demo.run import run_demo
+
+    if not run_demo(seed=seed, sessions=sessions, keep=keep, as_json=as_json):
+        raise typer.Exit(1)
+
+
+def run(config: ConfigOption = None) -> None:
+    """Run monitor and control API in one process. Ctrl-C or SIGTERM stops both in order.
+
+    Example: guardian run -c guardian-home/guardian.yaml
+    """
+    from guardian.bootstrap.running import run as start
+
+    start(settings_from(config), _announce)
+
+
+def watch(config: ConfigOption = None) -> None:
+    """Run the monitor alone: read decisions, judge them, send findings to the control API.
+
+    Example: guardian watch -c /etc/guardian/guardian.yaml
+    """
+    from guardian.bootstrap.running import watch as start
+
+    start(settings_from(config))
+
+
+def serve(config: ConfigOption = None) -> None:
+    """Run the control API alone: policy, revocation list, audit, alerts.
+
+    Example: guardian serve -c /etc/guardian/guardian.yaml
+    """
+    from guardian.bootstrap.running import serve as start
+
+    start(settings_from(config), _announce)
+
+
+def _announce(url: str) -> None:
+    typer.echo(f"control API on {url}", err=True)

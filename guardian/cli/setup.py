@@ -1,4 +1,115 @@
-"""To be filled."""
+"""init, doctor, token."""
+
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated
+
 import typer
+
+from guardian.cli.common import ConfigOption, JsonOption, print_json, settings_from
+
+_FAULT = 1
+
+token_app = typer.Typer(no_args_is_help=True, help="Issue, list and withdraw tokens; rotate the signing key.")
+
+
 def register(app: typer.Typer) -> None:
-    del app
+    app.command()(init)
+    app.command()(doctor)
+    app.add_typer(token_app, name="token")
+
+
+def init(
+    folder: Annotated[Path, typer.Argument(help="Where the configuration, keys and databases will lie.")],
+) -> None:
+    """Write a commented configuration with fresh keys and the first tokens; shadow mode is on.
+
+    Example: guardian init guardian-home && guardian doctor -c guardian-home/guardian.yaml
+    """
+    from guardian.bootstrap.initialise import initialise
+
+    target = initialise(folder)
+    typer.echo(
+        f"{target} written, with fresh keys and 90-day tokens in {target.parent / 'keys'} (yours only):\n"
+        "  admin.token for people, gateway.token for gateways, monitor.token for the monitor\n"
+        "Next: name your broker and your gateways in the file, then\n"
+        f"  guardian doctor -c {target}\n"
+        f"  guardian run -c {target}\n"
+        "Shadow mode is on: nothing is revoked until you say `guardian mode TENANT enforce --reason ...`."
+    )
+
+
+def doctor(config: ConfigOption = None, as_json: JsonOption = False) -> None:
+    """Check the configuration against the world: broker, topic, databases, policy, model, Slack, clock.
+
+    Exit code 1 if anything must be mended. Example: guardian doctor -c guardian.yaml
+    """
+    from guardian.bootstrap.doctor import examine
+
+    checks = list(examine(settings_from(config)))
+    if as_json:
+        print_json([{"name": c.name, "ok": c.ok, "found": c.found, "mend": c.mend} for c in checks])
+    else:
+        for check in checks:
+            typer.echo(f"{'ok  ' if check.ok else 'MEND'}  {check.name:<10} {check.found}")
+            if not check.ok:
+                typer.echo(f"      {'':<10} → {check.mend}")
+    if not all(check.ok for check in checks):
+        raise typer.Exit(_FAULT)
+
+
+@token_app.command()
+def issue(
+    principal: Annotated[str, typer.Argument(help="Who it is for, such as maya or mcp-gw-eu-1.")],
+    role: Annotated[
+        str, typer.Option(help="monitor, gateway, analyst, responder, approver, auditor, admin or metrics.")
+    ],
+    tenant: Annotated[list[str], typer.Option(help="A tenant it reaches; may be repeated; '*' is every tenant.")],
+    days: Annotated[float, typer.Option(min=0.001, help="How long it lives.")] = 90.0,
+    config: ConfigOption = None,
+) -> None:
+    """Issue a bearer token and print it once; it is stored nowhere.
+
+    Example: guardian token issue maya --role responder --tenant tenant_acme --days 7
+    """
+    from guardian.bootstrap import tokens
+
+    token = tokens.issue(
+        settings_from(config),
+        principal,
+        role=role,  # type: ignore[arg-type]  # checked by `issue`, which names the known roles
+        tenants=tenant,
+        ttl=timedelta(days=days),
+    )
+    typer.echo(token.text)
+    typer.echo(f"id {token.principal.jti}, expires {token.principal.expires_at.isoformat()}", err=True)
+
+
+@token_app.command("list")
+def list_(config: ConfigOption = None, as_json: JsonOption = False) -> None:
+    """List issued tokens; the tokens themselves are not kept."""
+    from guardian.bootstrap import tokens
+
+    rows = tokens.issued(settings_from(config))
+    if as_json:
+        print_json(rows)
+    for row in rows if not as_json else []:
+        state = "revoked" if row["revoked"] else "live"
+        typer.echo(f"{row['jti']}  {state:<8} {row['role']:<10} {row['principal']}  until {row['expires_at']}")
+
+
+@token_app.command()
+def revoke(jti: Annotated[str, typer.Argument(help="The token's id.")], config: ConfigOption = None) -> None:
+    """Withdraw a token before its time; control refuses it from the next request on."""
+    from guardian.bootstrap import tokens
+
+    tokens.revoke(settings_from(config), jti)
+    typer.echo(f"{jti} is revoked")
+
+
+@token_app.command()
+def rotate(config: ConfigOption = None) -> None:
+    """Sign with a fresh key from now on; tokens in the field stay valid until they expire."""
+    from guardian.bootstrap import tokens
+
+    typer.echo(f"signing with key {tokens.rotate(settings_from(config))}")

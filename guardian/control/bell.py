@@ -10,6 +10,12 @@ class Bell:
     def __init__(self) -> None:
         self._lock = Lock()
         self._waiting: dict[asyncio.Event, asyncio.AbstractEventLoop] = {}
+        self.closing = False
+
+    def close(self) -> None:
+        """The server is about to stop: whoever waits is answered now, and nobody waits any more."""
+        self.closing = True
+        self.ring()
 
     def ring(self) -> None:
         with self._lock:

@@ -4,6 +4,8 @@ The token is checked before the body is read and before the path is looked up: w
 tell which routes exist, nor make the server parse anything.
 """
 
+import traceback
+
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import Request
@@ -44,9 +46,12 @@ class Gate:
         state = scope.setdefault("state", {})
         state["request_id"] = request_id
         started = deps.stopwatch()
+        answered = False
 
         async def dressed(message: Message) -> None:
+            nonlocal answered
             if message["type"] == "http.response.start":
+                answered = True
                 headers = MutableHeaders(scope=message)
                 headers["x-request-id"] = request_id
                 for name, value in _HEADERS.items():
@@ -73,7 +78,15 @@ class Gate:
             _log.error("gate_failed", correlation_id=request_id, error=type(error).__name__)
             await problem_response(503, request_id=request_id)(scope, receive, dressed)
             return
-        await self._app(scope, self._counted(receive), dressed)
+        try:
+            await self._app(scope, self._counted(receive), dressed)
+        except Exception:
+            if answered:
+                raise
+            _log.error("request_failed", correlation_id=request_id, trace=traceback.format_exc())
+            detail = "the log has more under this correlation id"
+            response = problem_response(500, detail=detail, request_id=request_id)
+            await response(scope, receive, dressed)
         route = scope.get("route")
         path = str(getattr(route, "path_format", "unmatched"))
         deps.metrics.observe("guardian_request_seconds", deps.stopwatch() - started, route=path)

@@ -14,7 +14,6 @@ from guardian.store.control_head import Head
 Reach = frozenset[str] | None
 
 _REMEMBERED = 256
-_LONGEST_DELTA = 5000
 
 
 class Listing(NamedTuple):
@@ -28,8 +27,9 @@ class Listing(NamedTuple):
 class RevocationListings:
     """Snapshots are remembered per reach; a changed head makes them stale."""
 
-    def __init__(self, deps: ControlDeps) -> None:
+    def __init__(self, deps: ControlDeps, *, longest_delta: int = 5000) -> None:
         self._deps = deps
+        self._longest_delta = longest_delta
         self._lock = Lock()
         self._known: dict[Reach, tuple[Revision, Listing]] = {}
 
@@ -45,13 +45,12 @@ class RevocationListings:
         """
         with self._deps.store.read() as rows:
             head = rows.head()
-            revision, _ = _stand(rows, reach, head)
+            revision, changed_at = _stand(rows, reach, head)
             if held.epoch != head.revision.epoch or held.n > revision.n:
                 return self._full(rows, reach, head)
-            entries = rows.ledger.since(held, reach, _LONGEST_DELTA + 1)
-            if len(entries) > _LONGEST_DELTA:
+            entries = rows.ledger.since(held, reach, self._longest_delta + 1)
+            if len(entries) > self._longest_delta:
                 return self._full(rows, reach, head)
-            revision, changed_at = _stand(rows, reach, head)
         rendered = self._deps.face.delta(entries, revision=revision, changed_at=changed_at)
         return Listing(rendered, revision, moved=bool(entries))
 

@@ -97,16 +97,14 @@ def install_problems(app: FastAPI) -> None:
         mistakes = [f"{_place(each['loc'])}: {str(each['msg'])[:200]}" for each in error.errors()[:10]]
         return problem_response(422, detail="; ".join(mistakes), request_id=_request_id(request))
 
-    async def broken(request: Request, error: Exception) -> Response:
-        _log.error("request_failed", correlation_id=_request_id(request), error=type(error).__name__)
-        status = 503 if isinstance(error, GuardianError) else 500
+    async def unavailable(request: Request, error: Exception) -> Response:
+        _log.error("request_failed", correlation_id=_request_id(request), error=str(error)[:500])
         detail = "the log has more under this correlation id"
-        return problem_response(status, detail=detail, request_id=_request_id(request))
+        return problem_response(503, detail=detail, request_id=_request_id(request))
 
     app.add_exception_handler(HTTPException, refused)
     app.add_exception_handler(RequestValidationError, invalid)
-    app.add_exception_handler(GuardianError, broken)
-    app.add_exception_handler(Exception, broken)
+    app.add_exception_handler(GuardianError, unavailable)  # anything else: the gate answers 500
 
 
 def _place(location: tuple[int | str, ...]) -> str:

@@ -59,7 +59,7 @@ async def list_revocations(
             listing = await run_in_threadpool(_look, listings, scope, held)
             unchanged = _unchanged(listing, held, if_none_match)
             left = deadline - loop.time()
-            if not unchanged or left <= 0:
+            if not unchanged or left <= 0 or bell.closing:
                 return _answer(listing, matched=unchanged and _same(held, if_none_match))
             await heard(event, min(left, _LOOK_AGAIN_S))
         finally:

@@ -66,7 +66,7 @@ def static_features(request: FitRequest) -> tuple[float, ...]:
     return (
         unnamed,
         found.fresh,
-        found.fresh_destination,
+        weight * found.fresh_destination,
         weight,
         weight * unnamed,
         1.0 - openness(request.purpose),

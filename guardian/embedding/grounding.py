@@ -30,7 +30,8 @@ _DESTINATION = frozenset(
 _OPEN = re.compile(
     r"\b(whatever|everything|anything|all (?:the )?(?:tasks|actions|steps|instructions|items)|to-?do list"
     r"|instructions? (?:in|from|at|given)|do (?:what|as)|follow (?:the|his|her|their)"
-    r"|actions? (?:in|from|specified|described)|tasks? (?:in|from|on|at|described)|as (?:described|instructed|listed))\b"
+    r"|actions? (?:in|from|specified|described)|tasks? (?:in|from|on|at|described)"
+    r"|as (?:described|instructed|listed))\b"
 )
 
 

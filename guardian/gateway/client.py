@@ -87,7 +87,8 @@ class RevocationList:
     `url` is the control API; https, or http to this machine (elsewhere only with `allow_http`). `token` is the
     bearer token or a function that returns the current one. `tenants` keeps only those; asked for another
     tenant the list answers as if it were stale. `on_stale` is "closed" (refuse) or "open" (let pass).
-    `cache_path` keeps the last list over restarts. `clock` is monotonic, `wall` Unix time.
+    `cache_path` keeps the last list over restarts. `clock` is monotonic, `wall` Unix time. A gateway that forks
+    workers makes one list in each of them, after the fork.
     """
 
     def __init__(
@@ -373,8 +374,11 @@ class _Server:
                 connection = http.client.HTTPConnection(self._host, self._port)
             self._connection = connection
         connection.timeout = timeout
-        if connection.sock is not None:
-            connection.sock.settimeout(timeout)
+        if connection.sock is None:
+            connection.connect()
+        connection.sock.settimeout(timeout)
+        if self._aborted:
+            raise Refused("stopped")
         connection.request("GET", self._path + ("?" + urlencode(query) if query else ""), headers=dict(headers))
         answer = connection.getresponse()
         body = bytearray()

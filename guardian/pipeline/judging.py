@@ -12,7 +12,8 @@ from guardian.domain.finding import Effect, Finding
 from guardian.domain.session import SessionState
 from guardian.domain.signal import Observation, ParentFact, ParentStatus, Signal
 from guardian.embedding.fit import FitRequest
-from guardian.embedding.grounding import argument_values
+from guardian.embedding.grounding import argument_values, content_words
+from guardian.embedding.text import words
 from guardian.pipeline.batch import (
     AgentKey,
     DeadLetter,
@@ -206,6 +207,14 @@ def drift_without(drift: Drift, name: str) -> Drift:
     return dataclasses.replace(drift, signals=signals)
 
 
+def related(one: str, other: str) -> bool:
+    """Whether two purposes say much the same: a third of the shorter one's content words stand in the other."""
+    if one == other:
+        return True
+    a, b = content_words(words(one)), content_words(words(other))
+    return len(a & b) >= max(1, -(-min(len(a), len(b)) // 3))
+
+
 @dataclass(frozen=True, slots=True)
 class _History:
     """The last tools of a session and the fingerprints of the values it has used; both bounded, oldest first."""
@@ -252,7 +261,7 @@ class _Work:
             return 0
         key = AgentKey(envelope.tenant_id, envelope.agent_id)
         known = self.agents.get(key) or self.memory.agent_purposes.get(key, ())
-        if envelope.purpose not in known:
+        if not any(related(envelope.purpose, other) for other in known):
             known = (*known, envelope.purpose)[-PURPOSES_KEPT:]
             self.agents[key] = known
         return len(known) - 1

@@ -71,14 +71,9 @@ class CedarPolicies:
 
     def decide(self, request: PolicyRequest) -> PolicyDecision:
         question, entities = _question(request)
-        try:
-            answer = cedarpy.is_authorized(question, self._set, json.dumps(entities), schema=self._schema)
-        except ValueError as error:
-            raise PolicyError(f"Cedar could not answer: {error}") from error
+        answer = cedarpy.is_authorized(question, self._set, json.dumps(entities), schema=self._schema)
         ids = tuple(sorted(self._ids.get(position, position) for position in answer.diagnostics.reasons))
         errors = tuple(str(error) for error in answer.diagnostics.errors)
-        if answer.decision is cedarpy.Decision.NoDecision and not errors:
-            errors = ("Cedar gave no decision",)
         return PolicyDecision(
             allowed=answer.allowed and not errors,
             policy_ids=ids,

@@ -1,4 +1,4 @@
-"""From the trained torch model to the shipped graph: ONNX, its weights stored as int8 with a scale per row or column.
+"""From the trained torch model to the shipped graph: ONNX, its weights stored as int8.
 
 Only storage is int8: engines unpack the weights at load and compute in float (fp32, or bf16 where the processor
 has it), so every engine gives the same score and no calibration data is needed. 90 MB become 23 MB.

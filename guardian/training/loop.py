@@ -85,10 +85,9 @@ def fit(
         if isinstance(module, torch.nn.Dropout):
             module.p = plan.dropout
     reads, model.max_seq_length = model.max_seq_length, plan.tokens
-    if plan.freeze:
-        for name, parameter in model.named_parameters():
-            if "word_embeddings" in name:
-                parameter.requires_grad_(False)
+    for name, parameter in model.named_parameters():
+        if "pooler" in name or (plan.freeze and "word_embeddings" in name):
+            parameter.requires_grad_(False)
     live = {name: p for name, p in model.named_parameters() if p.requires_grad}
     mean = {name: p.detach().clone() for name, p in live.items()}
     optimiser = torch.optim.AdamW(live.values(), lr=plan.rate, weight_decay=plan.decay)

@@ -2,7 +2,7 @@
 
 Most public sets hold honest sessions only, so drift is made: calls of other sessions of the same domain (hard), of
 the same data set, labelled attacks, or the session's own call with another session's values (hardest). The
-target of a swapped call is weighed by what the act can do: a stray look-up is often harmless, a stray payment is not.
+target of a swapped call is weighed by what the act can do: a stray look-up is often harmless.
 """
 
 import random

@@ -202,3 +202,12 @@ def test_every_answer_carries_the_security_headers_and_a_name(stage):
         assert got.headers["cache-control"] == "no-store"
         assert "default-src 'none'" in got.headers["content-security-policy"]
         assert got.headers["x-request-id"]
+
+
+def test_health_says_nothing_even_when_the_store_is_away(make_stage, tmp_path):
+    stage = make_stage()
+    (tmp_path / "0" / "control.db").write_bytes(b"this is no database" * 500)
+    assert stage.client.get("/healthz").status_code == 200
+    got = stage.client.get("/readyz")
+    assert (got.status_code, got.content) == (503, b"")
+    assert stage.call("GET", "/v1/whoami").status_code == 503

@@ -76,6 +76,8 @@ def test_a_crash_inside_says_nothing_of_itself(make_stage):
     got = make_stage(face=Broken(RuntimeError("secret detail"))).revocations()
     assert got.status_code == 500
     assert "secret" not in got.text
+    assert got.headers["x-request-id"] == got.json()["correlation_id"]
+    assert got.headers["x-content-type-options"] == "nosniff"
     assert got.headers["content-type"] == "application/problem+json"
 
 

@@ -3,6 +3,9 @@
 import threading
 import time
 
+from guardian.control.listing import RevocationListings
+from guardian.revocation.ledger import parse_revision
+
 
 def _revoke(stage, session, tenant="acme"):
     return stage.call("POST", f"/v1/sessions/{tenant}/{session}/revoke", "responder", tenant, json={"reason": "x"})
@@ -128,3 +131,11 @@ def test_a_delta_with_nothing_to_say_is_304_for_who_shows_the_tag_of_that_revisi
     assert stage.revocations(params={"since": "1.1"}).status_code == 200
     _revoke(stage, "s2")
     assert stage.revocations(headers={"If-None-Match": etag}, params={"since": "1.1"}).status_code == 200
+
+
+def test_too_long_a_delta_becomes_the_full_list(stage):
+    for n in range(4):
+        _revoke(stage, f"s{n}")
+    listings = RevocationListings(stage.deps, longest_delta=2)
+    assert listings.since(None, parse_revision("1.2")).rendered.body.count(b'"subject_id"') == 2
+    assert b'"complete":true' in listings.since(None, parse_revision("1.1")).rendered.body

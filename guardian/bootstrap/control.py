@@ -1,0 +1,190 @@
+"""`guardian serve` put together: the control API, its policy, its alerts."""
+
+import socket
+import threading
+import time
+from datetime import timedelta
+from pathlib import Path
+
+import uvicorn
+
+from guardian.alerting.broadcast import Broadcast
+from guardian.alerting.outbox import AlertRow, AlertWorker
+from guardian.alerting.port import AlertChannel
+from guardian.bootstrap import plugins
+from guardian.bootstrap.judgement import utc_now
+from guardian.bootstrap.resources import resource
+from guardian.bootstrap.secrets import SecretFiles
+from guardian.config import Settings
+from guardian.control.app import create_app
+from guardian.control.deps import ControlDeps, ControlSettings
+from guardian.errors import ConfigurationError
+from guardian.keys.signing import SigningKeys
+from guardian.keys.tokens import Tokens
+from guardian.policy.port import PolicyDecisionPoint
+from guardian.revocation.expiry import ExpiryRule
+from guardian.store.control import ControlStore
+from guardian.store.control_outbox import ControlAlertOutbox
+from guardian.telemetry import Metrics, logger
+
+_log = logger("control")
+
+
+class Control:
+    """The control API on a socket of its own thread, and the worker that delivers its alerts."""
+
+    def __init__(self, settings: Settings, *, metrics: Metrics, port: int | None = None) -> None:
+        section = settings.control
+        self.store = open_control_store(settings)
+        self.tokens = open_tokens(settings, self.store)
+        self._stop_channels = threading.Event()
+        self._alerts = AlertWorker(
+            ControlAlertOutbox(self.store, AlertRow),
+            open_channels(settings, self._stop_channels),
+            metrics=metrics,
+            now=utc_now,
+            fallback=plugins.make("alerting", "log", {}).open(clock=time.monotonic, sleep=time.sleep),
+        )
+        app = create_app(
+            ControlDeps(
+                store=self.store,
+                pdp=open_policy(settings),
+                tokens=self.tokens,
+                clock=utc_now,
+                metrics=metrics,
+                settings=control_settings(settings),
+            )
+        )
+        self._bell = app.state.bell
+        self._socket = _listen(section.host, section.port if port is None else port)
+        self._server = uvicorn.Server(
+            uvicorn.Config(
+                app, log_config=None, access_log=False, server_header=False, timeout_graceful_shutdown=2
+            )
+        )
+        self._thread = threading.Thread(
+            target=self._server.run, args=([self._socket],), name="guardian-control", daemon=True
+        )
+        self._silence = self.store.subscribe(self._alerts.wake)
+
+    @property
+    def port(self) -> int:
+        return int(self._socket.getsockname()[1])
+
+    @property
+    def url(self) -> str:
+        host = self._socket.getsockname()[0]
+        return f"http://{'127.0.0.1' if host in ('0.0.0.0', '::') else host}:{self.port}"  # noqa: S104
+
+    def start(self) -> None:
+        """Returns when requests are answered. Raises ConfigurationError when the server ends at once."""
+        self._alerts.start()
+        self._thread.start()
+        while not self._server.started:
+            if not self._thread.is_alive():
+                raise ConfigurationError("the control API did not start; see the log above")
+            time.sleep(0.01)
+        _log.info("listening", url=self.url)
+
+    def alive(self) -> bool:
+        return self._thread.is_alive()
+
+    def stop(self) -> None:
+        """Finish what is in hand, then close everything. Twice is the same as once."""
+        self._bell.close()
+        self._server.should_exit = True
+        if self._thread.ident is not None:
+            self._thread.join(timeout=15)
+        self._stop_channels.set()
+        self._alerts.stop()
+        self._silence()
+        self._socket.close()
+        self.store.close()
+
+
+def open_control_store(settings: Settings) -> ControlStore:
+    return ControlStore.open(settings.store_url(settings.store.control), now=utc_now())
+
+
+def open_tokens(settings: Settings, store: ControlStore) -> Tokens:
+    """Issue and verify; a token id that the store lists as revoked is refused."""
+
+    def revoked(jti: str) -> bool:
+        with store.read() as rows:
+            return rows.tokens.is_revoked(jti)
+
+    return Tokens(
+        SigningKeys(SecretFiles.of(settings).signing),
+        issuer=settings.control.issuer,
+        audience=settings.control.audience,
+        revoked=revoked,
+    )
+
+
+def policy_folder(settings: Settings) -> Path:
+    configured = settings.policy.path
+    return settings.resolve(configured) if configured is not None else resource("config") / "policies"
+
+
+def open_policy(settings: Settings) -> PolicyDecisionPoint:
+    """The configured decision point, its policies parsed and validated. Raises PolicyError."""
+    language = settings.policy.language
+    plugin = plugins.find("policy", language)
+    pdp: PolicyDecisionPoint = plugin.from_folder(policy_folder(settings))
+    return pdp
+
+
+def open_channels(settings: Settings, stop: threading.Event) -> AlertChannel:
+    """Every configured channel as one. Without a Slack token Slack's alerts go to the log, which says so once."""
+    channels: list[AlertChannel] = []
+    for name, options in settings.alerts.items():
+        given: dict[str, object] = {}
+        if name == "slack":
+            token = settings.slack.token
+            if token is None or not token.get_secret_value():
+                options, name = (
+                    {"because": "alerts.slack is configured and GUARDIAN_SLACK__TOKEN is not set"},
+                    "log",
+                )
+            else:
+                given["token"] = token.get_secret_value()
+        opened = plugins.make("alerting", name, options, **given)
+        channels.append(opened.open(clock=time.monotonic, sleep=stop.wait))
+    if not channels:
+        because = {"because": "no alert channel is configured"}
+        channels = [plugins.make("alerting", "log", because).open(clock=time.monotonic, sleep=stop.wait)]
+    return channels[0] if len(channels) == 1 else Broadcast(channels)
+
+
+def control_settings(settings: Settings) -> ControlSettings:
+    section = settings.control
+    try:
+        return ControlSettings(
+            default_mode=section.default_mode,
+            budget_total=section.budget.revocations,
+            budget_reserved=section.budget.reserved_for_breaches,
+            budget_window=timedelta(seconds=section.budget.window_s),
+            expiry=ExpiryRule(
+                grace=timedelta(seconds=section.revocation_grace_s),
+                maximum=timedelta(days=section.revocation_max_days),
+            ),
+            protected={tenant: frozenset(names) for tenant, names in section.protected.items()},
+            public_url=section.public_url,
+        )
+    except ValueError as error:
+        raise ConfigurationError(f"control: {error}") from error
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+    except OSError as error:
+        listener.close()
+        raise ConfigurationError(
+            f"control.port: cannot listen on {host}:{port}: {error.strerror}; choose another port"
+        ) from error
+    listener.listen(256)
+    return listener

@@ -1,0 +1,152 @@
+"""Does the world look as the configuration says? One check per part, each with what to mend."""
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
+
+import httpx
+
+from guardian.bootstrap import plugins
+from guardian.bootstrap.checking import check_plugins
+from guardian.bootstrap.control import open_control_store, open_policy, policy_folder
+from guardian.bootstrap.judgement import open_calibration, open_fit, utc_now
+from guardian.bootstrap.monitor import kafka_settings, open_monitor_store
+from guardian.bootstrap.secrets import SecretFiles
+from guardian.bus.admin import topic_partitions
+from guardian.config import Settings
+from guardian.errors import GuardianError
+from guardian.keys.files import read_secret
+from guardian.policy.cases import load_cases, run_cases
+
+_CASES = "cases.yaml"
+_SKEW_S = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One line of the doctor's report; `mend` is empty when all is well."""
+
+    name: str
+    ok: bool
+    found: str
+    mend: str = ""
+
+
+class _Unwell(Exception):
+    def __init__(self, found: str, mend: str) -> None:
+        super().__init__(found)
+        self.found, self.mend = found, mend
+
+
+def examine(settings: Settings) -> Iterator[Check]:
+    """Every check, in the order in which things are needed; a failing one does not stop the others."""
+    checks: dict[str, Callable[[Settings], str]] = {
+        "names": _names,
+        "keys": _keys,
+        "database": _database,
+        "model": _model,
+        "policy": _policy,
+        "gateways": _gateways,
+        "broker": _broker,
+        "control": _control,
+        "alerts": _alerts,
+    }
+    for name, check in checks.items():
+        try:
+            yield Check(name, True, check(settings))
+        except _Unwell as trouble:
+            yield Check(name, False, trouble.found, trouble.mend)
+        except GuardianError as error:
+            found, _, mend = str(error).partition("; ")
+            yield Check(
+                name, False, found, mend or "see the message; `guardian init FOLDER` shows a working set-up"
+            )
+
+
+def _names(settings: Settings) -> str:
+    check_plugins(settings)
+    return "every name in the configuration is known"
+
+
+def _keys(settings: Settings) -> str:
+    files = SecretFiles.of(settings)
+    for path in (files.signing, files.seal, files.fingerprint, settings.resolve(settings.monitor.token_file)):
+        read_secret(path)
+    return f"{files.directory}: present, readable by their owner only"
+
+
+def _database(settings: Settings) -> str:
+    open_monitor_store(settings).close()
+    open_control_store(settings).close()
+    return "monitor and control databases answer, their schemas are up to date"
+
+
+def _model(settings: Settings) -> str:
+    began = time.perf_counter()
+    fit, calibration = open_fit(settings), open_calibration(settings)
+    sessions = len(calibration.evidence.values)
+    took = time.perf_counter() - began
+    return f"model {fit.version} loaded in {took:.1f} s; calibrated on {sessions} honest sessions"
+
+
+def _policy(settings: Settings) -> str:
+    pdp = open_policy(settings)
+    cases = policy_folder(settings) / _CASES
+    if not cases.is_file():
+        return f"policies {pdp.version} are valid; no {_CASES} beside them"
+    results = list(run_cases(pdp, load_cases(cases)))
+    failed = [result for result in results if not result.passed]
+    if failed:
+        raise _Unwell(f"{len(failed)} of {len(results)} policy cases fail", f"first: {failed[0]}")
+    return f"policies {pdp.version} are valid; {len(results)} must-allow and must-deny cases hold"
+
+
+def _gateways(settings: Settings) -> str:
+    if not settings.gateways:
+        raise _Unwell(
+            "no gateway is entitled to any tenant", "list them under `gateways`, or all is dead-lettered"
+        )
+    return f"{len(settings.gateways)} gateways are entitled"
+
+
+def _broker(settings: Settings) -> str:
+    topic = settings.kafka.topic
+    partitions = topic_partitions(kafka_settings(settings), topic)
+    if partitions is None:
+        raise _Unwell(
+            f"{settings.kafka.bootstrap_servers} answers, topic {topic!r} is missing",
+            f"create it, and dlq.{topic}; key its records by session id",
+        )
+    return f"{settings.kafka.bootstrap_servers}: topic {topic!r} with {partitions} partitions"
+
+
+def _control(settings: Settings) -> str:
+    url = settings.control.url
+    try:
+        sent = time.time()
+        answer = httpx.get(f"{url}/healthz", timeout=3)
+        waited = time.time() - sent
+    except httpx.HTTPError as error:
+        raise _Unwell(
+            f"{url} does not answer ({type(error).__name__})",
+            "start `guardian serve` (or `run`), or mend control.url",
+        ) from error
+    stamp = answer.headers.get("date")
+    if stamp:
+        skew = abs((parsedate_to_datetime(stamp) - utc_now()).total_seconds())
+        if skew > _SKEW_S + waited:
+            raise _Unwell(
+                f"clocks differ by {skew:.0f} s", "synchronise both machines (NTP): expiry depends on it"
+            )
+    return f"{url} answers, clocks agree"
+
+
+def _alerts(settings: Settings) -> str:
+    if "slack" not in settings.alerts:
+        return f"go to: {', '.join(settings.alerts) or 'the log'}"
+    if settings.slack.token is None:
+        raise _Unwell("alerts.slack has no token", "set GUARDIAN_SLACK__TOKEN to the app's bot token (xoxb-…)")
+    token = settings.slack.token.get_secret_value()
+    channel = plugins.make("alerting", "slack", settings.alerts["slack"], token=token)
+    return str(channel.open(clock=time.monotonic, sleep=time.sleep).check())

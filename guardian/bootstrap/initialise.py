@@ -1,0 +1,41 @@
+"""`guardian init`: a folder with a commented configuration, fresh keys and the first tokens; shadow mode on."""
+
+from datetime import timedelta
+from pathlib import Path
+
+from guardian.bootstrap import tokens
+from guardian.bootstrap.resources import resource
+from guardian.bootstrap.secrets import SecretFiles
+from guardian.config import load
+from guardian.errors import ConfigurationError
+from guardian.keys.files import write_secret
+from guardian.wire.principal import EVERY_TENANT
+
+ADMIN_TOKEN = "admin.token"  # noqa: S105 - a file name
+GATEWAY_TOKEN = "gateway.token"  # noqa: S105
+MONITOR_TOKEN = "monitor.token"  # noqa: S105
+TOKEN_LIFE = timedelta(days=90)
+
+
+def initialise(folder: Path) -> Path:
+    """Returns the configuration's path. Raises ConfigurationError when one is there already."""
+    target = folder / "guardian.yaml"
+    if target.exists():
+        raise ConfigurationError(f"{target} exists already; choose another folder")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        target.write_text((resource("config") / "guardian.yaml").read_text(encoding="utf-8"), encoding="utf-8")
+    except OSError as error:
+        raise ConfigurationError(f"cannot write {target}: {error.strerror}") from error
+    settings = load(target)
+    files = SecretFiles.of(settings)
+    files.create()
+    everyone = {EVERY_TENANT}
+    for name, principal, role in (
+        (ADMIN_TOKEN, "admin", "admin"),
+        (MONITOR_TOKEN, "monitor", "monitor"),
+        (GATEWAY_TOKEN, "gateway", "gateway"),
+    ):
+        token = tokens.issue(settings, principal, role=role, tenants=everyone, ttl=TOKEN_LIFE)  # type: ignore[arg-type]
+        write_secret(files.directory / name, token.text.encode() + b"\n", replace=False)
+    return target

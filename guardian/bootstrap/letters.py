@@ -1,0 +1,55 @@
+"""The dead-letter queue as operators see it."""
+
+from collections.abc import Sequence
+
+from guardian.bootstrap.judgement import utc_now
+from guardian.bootstrap.monitor import kafka_settings, open_monitor_store
+from guardian.bootstrap.secrets import SecretFiles
+from guardian.bus.kafka_producer import KafkaProducer
+from guardian.config import Settings
+from guardian.stream.redrive import redrive
+
+
+def dead_letters(settings: Settings, limit: int) -> list[dict[str, object]]:
+    """What is kept of them in the clear, newest first."""
+    store = open_monitor_store(settings)
+    try:
+        return [
+            {
+                "id": letter.id,
+                "at": letter.at.isoformat(),
+                "code": letter.code,
+                "reason": letter.reason,
+                "topic": letter.topic,
+                "partition": letter.partition,
+                "offset": letter.offset,
+                "gateway": letter.gateway,
+                "tenant_id": letter.tenant_id,
+                "session_id": letter.session_id,
+                "expires_at": letter.expires_at.isoformat(),
+                "redriven_at": letter.redriven_at.isoformat() if letter.redriven_at else None,
+            }
+            for letter in store.dead_letters.list(limit=limit)
+        ]
+    finally:
+        store.close()
+
+
+def redrive_letters(settings: Settings, ids: Sequence[str] | None) -> tuple[Sequence[str], Sequence[str]]:
+    """Send the named ones again (None: every one not sent again yet); returns (sent, no longer kept)."""
+    seal = SecretFiles.of(settings).load_seal(settings)
+    store = open_monitor_store(settings)
+    producer = KafkaProducer(kafka_settings(settings))
+    try:
+        if ids is None:
+            ids = [letter.id for letter in store.dead_letters.list(limit=100_000) if letter.redriven_at is None]
+        return redrive(
+            store.dead_letters,
+            ids,
+            producer,
+            unseal=lambda value: seal.unseal(value, now=utc_now()),
+            clock=utc_now,
+        )
+    finally:
+        producer.close()
+        store.close()

@@ -1,0 +1,232 @@
+"""`guardian watch` put together: the consumer, its store, its outbox and its ears."""
+
+import os
+import random
+import signal
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from datetime import timedelta
+from typing import Any
+
+from guardian.bootstrap.judgement import open_judge, open_pipeline, unchecked, utc_now
+from guardian.bootstrap.secrets import SecretFiles, envelope_verifier
+from guardian.bus.kafka import KafkaConsumer
+from guardian.bus.kafka_producer import KafkaProducer
+from guardian.bus.kafka_settings import KafkaSettings
+from guardian.bus.port import Consumer, Producer
+from guardian.config import Settings
+from guardian.domain.session import SessionState
+from guardian.domain.signal import BaselineFact
+from guardian.keys.files import read_secret
+from guardian.pipeline.batch import Change, Judgement
+from guardian.pipeline.judging import Judge
+from guardian.response.hearing import hear
+from guardian.signals.baseline_learning import learn
+from guardian.store.engine import open_engine
+from guardian.store.monitor import MonitorStore
+from guardian.store.monitor_retention import Retention
+from guardian.store.monitor_values import Tally
+from guardian.stream.changes import ChangeTail
+from guardian.stream.commit import Committer
+from guardian.stream.fuse import Fuse
+from guardian.stream.health import HealthServer
+from guardian.stream.housekeeping import Housekeeping
+from guardian.stream.outbox import Delivery
+from guardian.stream.port import CrashPoints, no_crash
+from guardian.stream.worker import Worker, WorkerOptions
+from guardian.telemetry import Metrics
+from guardian.wire.client import ControlClient
+from guardian.wire.monitor import MonitorClient
+
+CRASH_AT = "GUARDIAN_CRASH_AT"
+
+
+class Monitor:
+    """Everything that `watch` runs, from one stop event."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        metrics: Metrics,
+        consumer: Consumer | None = None,
+        producer: Producer | None = None,
+        judge: Judge | None = None,
+        on_commit: Callable[[Judgement], None] = lambda _: None,
+        crash_points: CrashPoints = no_crash,
+    ) -> None:
+        files = SecretFiles.of(settings)
+        self._settings, self._metrics, self._files = settings, metrics, files
+        token_file = settings.resolve(settings.monitor.token_file)
+        read_secret(token_file)  # a missing token is said at start
+        self._client = ControlClient(settings.control.url, lambda: read_secret(token_file).decode().strip())
+        self.store = open_monitor_store(settings)
+        self._judge = judge or open_judge(settings, fingerprint_key=files.load_fingerprint_key())
+        pipeline = open_pipeline(
+            settings,
+            self._judge,
+            verify=envelope_verifier(settings) or unchecked,
+            clock=utc_now,
+            redaction_key=files.load_fingerprint_key(),
+        )
+        self._producer = producer or KafkaProducer(kafka_settings(settings))
+        port = MonitorClient(self._client)
+        self._delivery = Delivery(
+            outbox=self.store.outbox,
+            client=port,
+            producer=self._producer,
+            clock=utc_now,
+            jitter=random.random,
+            metrics=metrics,
+            crash_points=crash_points,
+        )
+
+        def committed(judgement: Judgement) -> None:
+            if judgement.findings or judgement.dead_letters:
+                self._delivery.wake()
+            self._count_cache()
+            on_commit(judgement)
+
+        self._worker = Worker(
+            consumer=consumer
+            or KafkaConsumer(kafka_settings(settings), [settings.kafka.topic], group=settings.kafka.group),
+            store=self.store,
+            committer=Committer(
+                pipeline=pipeline,
+                store=self.store,
+                clock=utc_now,
+                timer=time.perf_counter,
+                metrics=metrics,
+                fuse=fuse_of(settings),
+                on_commit=committed,
+                crash_points=crash_points,
+            ),
+            clock=utc_now,
+            metrics=metrics,
+            options=WorkerOptions(
+                max_records=settings.monitor.batch,
+                poll_timeout_s=settings.monitor.poll_timeout_s,
+                max_outbox_depth=settings.monitor.outbox_limit,
+            ),
+        )
+        self._tail = ChangeTail(
+            words=self.store.words, client=port, clock=utc_now, idle_s=settings.monitor.changes_every_s
+        )
+        self.housekeeping = Housekeeping(
+            store=self.store,
+            learn=learn_all,
+            clock=utc_now,
+            idle=timedelta(seconds=settings.monitor.baseline.idle_s),
+            retention=retention_of(settings),
+            interval_s=settings.monitor.housekeeping_every_s,
+        )
+        self._cache_seen = (0, 0)
+
+    def run(self, stop: threading.Event) -> None:
+        """Until `stop` is set, or a bounded source ends. Raises FuseBlown. Everything is closed on the way out."""
+        health = self._open_health()
+        done = threading.Event()
+        threads = [
+            threading.Thread(target=loop, args=(done,), name=f"guardian-{name}", daemon=True)
+            for name, loop in (
+                ("outbox", self._delivery.run),
+                ("changes", self._tail.run),
+                ("housekeeping", self.housekeeping.run),
+            )
+        ]
+        for thread in threads:
+            thread.start()
+        try:
+            self._worker.run(stop)
+        finally:
+            done.set()
+            self._delivery.wake()
+            for thread in threads:
+                thread.join(timeout=15)
+            if health is not None:
+                health.close()
+            self._producer.close()
+            self._client.close()
+            self.store.close()
+
+    def _open_health(self) -> HealthServer | None:
+        section = self._settings.monitor
+        if section.health_port == 0:
+            return None
+        return HealthServer(
+            section.health_host,
+            section.health_port,
+            metrics=self._metrics,
+            ready=self._client.ready,
+            token=self._files.load_health_token(),
+        )
+
+    def _count_cache(self) -> None:
+        fit: Any = self._judge.fit
+        hits, misses = int(getattr(fit, "cache_hits", 0)), int(getattr(fit, "cache_misses", 0))
+        self._metrics.add("guardian_embedding_cache_total", hits - self._cache_seen[0], result="hit")
+        self._metrics.add("guardian_embedding_cache_total", misses - self._cache_seen[1], result="miss")
+        self._cache_seen = (hits, misses)
+
+
+def kafka_settings(settings: Settings) -> KafkaSettings:
+    section = settings.kafka
+    return KafkaSettings(
+        section.bootstrap_servers,
+        session_timeout_ms=section.session_timeout_ms,
+        heartbeat_interval_ms=section.heartbeat_interval_ms,
+        assignor=section.assignor,
+        group_instance_id=section.group_instance_id,
+        client_options=dict(section.options),
+    )
+
+
+def open_monitor_store(settings: Settings) -> MonitorStore:
+    """The monitor's database, migrated; what is dead-lettered into it is sealed."""
+    seal = SecretFiles.of(settings).load_seal(settings)
+    return MonitorStore(
+        open_engine(settings.store_url(settings.store.monitor)),
+        seal=lambda value: seal.seal(value, now=utc_now()),
+        hear=hear_change,
+        dead_letter_ttl=timedelta(days=settings.store.dead_letter_days),
+    )
+
+
+def fuse_of(settings: Settings) -> Fuse:
+    window = settings.monitor.fuse_records
+    return Fuse(window=window, minimum=max(1, window // 4), ratio=settings.monitor.fuse_ratio)
+
+
+def retention_of(settings: Settings) -> Retention:
+    keep = timedelta(days=settings.store.keep_days)
+    return Retention(seen=keep, sessions=keep, agents=keep, findings=keep)
+
+
+def hear_change(state: SessionState, change: Change) -> SessionState:
+    return hear(state, change.word, change.at)
+
+
+def learn_all(previous: BaselineFact | None, tallies: Sequence[Tally]) -> BaselineFact:
+    """Fold finished sessions into the next snapshot; the store names its version."""
+    fact = previous or BaselineFact("", 0, {}, {}, (), (0,) * 24)
+    for tally in tallies:
+        fact = learn(fact, tally.counts, weight=tally.weight, version="")
+    return fact
+
+
+def crash_points(environ: Mapping[str, str] = os.environ) -> CrashPoints:
+    """For kill tests: `GUARDIAN_CRASH_AT=before_commit:3` ends the process, uncleanly, at the third such point."""
+    wanted = environ.get(CRASH_AT)
+    if not wanted:
+        return no_crash
+    point, _, count = wanted.partition(":")
+    left = [int(count or 1)]
+
+    def crash(reached: str) -> None:
+        if reached == point:
+            left[0] -= 1
+            if left[0] <= 0:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+    return crash

@@ -1,0 +1,86 @@
+"""The three ways to run: watch, serve, and both in one process."""
+
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from guardian.bootstrap.control import Control
+from guardian.bootstrap.monitor import Monitor, crash_points
+from guardian.config import Settings
+from guardian.errors import ConfigurationError
+from guardian.telemetry import Metrics, configure_logging, logger
+
+
+@contextmanager
+def stopping() -> Iterator[threading.Event]:
+    """An event that SIGTERM and Ctrl-C set; a second Ctrl-C ends the process at once."""
+    stop = threading.Event()
+
+    def ask(number: int, _frame: object) -> None:
+        if stop.is_set() and number == signal.SIGINT:
+            raise KeyboardInterrupt
+        stop.set()
+
+    before = {number: signal.signal(number, ask) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def watch(settings: Settings) -> None:
+    """The monitor alone. Raises FuseBlown when most records of a gateway are unreadable."""
+    _log_as_configured(settings)
+    with stopping() as stop:
+        Monitor(settings, metrics=Metrics(), crash_points=crash_points()).run(stop)
+
+
+def serve(settings: Settings, ready: Callable[[str], None] = lambda _: None) -> None:
+    """The control API alone."""
+    _log_as_configured(settings)
+    with stopping() as stop:
+        control = Control(settings, metrics=Metrics())
+        try:
+            control.start()
+            ready(control.url)
+            _until(stop, control)
+        finally:
+            control.stop()
+
+
+def run(settings: Settings, ready: Callable[[str], None] = lambda _: None) -> None:
+    """Both in one process: the same routes and the same policy, over the loopback interface.
+
+    The databases stay two; that the roles share a process is said once in the log.
+    """
+    _log_as_configured(settings)
+    log = logger("run")
+    with stopping() as stop:
+        control = Control(settings, metrics=Metrics())
+        try:
+            control.start()
+            ready(control.url)
+            log.warning(
+                "one_process", note="monitor and control are separated logically only; watch + serve do more"
+            )
+            local = settings.model_copy(
+                update={"control": settings.control.model_copy(update={"url": control.url})}
+            )
+            monitor = Monitor(local, metrics=Metrics(), crash_points=crash_points())
+            threading.Thread(target=_until, args=(stop, control), daemon=True).start()
+            monitor.run(stop)
+        finally:
+            control.stop()
+
+
+def _until(stop: threading.Event, control: Control) -> None:
+    while not stop.wait(0.5):
+        if not control.alive():
+            stop.set()
+            raise ConfigurationError("the control API ended by itself; see the log above")
+
+
+def _log_as_configured(settings: Settings) -> None:
+    configure_logging(level=settings.logging.level, json=settings.logging.format == "json")

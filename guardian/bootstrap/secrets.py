@@ -1,0 +1,62 @@
+"""Where the secrets of a deployment lie, and how they are made. Nothing here has a default value."""
+
+import secrets
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+
+from guardian.config import Settings
+from guardian.keys.envelope import EnvelopeVerifier
+from guardian.keys.files import read_secret, write_secret
+from guardian.keys.seal import Seal, create_seal_file, load_seal
+from guardian.keys.signing import SigningKeys
+
+
+@dataclass(frozen=True, slots=True)
+class SecretFiles:
+    """The key folder. Control needs `signing`; the monitor `seal`, `fingerprint` and its token."""
+
+    directory: Path
+
+    @property
+    def signing(self) -> Path:
+        return self.directory / "signing.jwks.json"
+
+    @property
+    def seal(self) -> Path:
+        return self.directory / "seal.key"
+
+    @property
+    def fingerprint(self) -> Path:
+        return self.directory / "fingerprint.key"
+
+    @property
+    def health(self) -> Path:
+        return self.directory / "health.token"
+
+    @classmethod
+    def of(cls, settings: Settings) -> "SecretFiles":
+        return cls(settings.resolve(settings.keys.directory))
+
+    def create(self) -> None:
+        """Fresh keys, readable by their owner only. Refuses to overwrite any."""
+        self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        SigningKeys.create(self.signing)
+        create_seal_file(self.seal)
+        write_secret(self.fingerprint, secrets.token_bytes(32), replace=False)
+        write_secret(self.health, secrets.token_urlsafe(32).encode() + b"\n", replace=False)
+
+    def load_seal(self, settings: Settings) -> Seal:
+        return load_seal(self.seal, ttl=timedelta(days=settings.store.dead_letter_days))
+
+    def load_fingerprint_key(self) -> bytes:
+        return read_secret(self.fingerprint)
+
+    def load_health_token(self) -> str:
+        return read_secret(self.health).decode().strip()
+
+
+def envelope_verifier(settings: Settings) -> EnvelopeVerifier | None:
+    """The configured check of envelope signatures; None where no keys are configured."""
+    path = settings.keys.envelope_jwks
+    return EnvelopeVerifier(settings.resolve(path)) if path is not None else None

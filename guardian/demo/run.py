@@ -1,0 +1,139 @@
+"""`guardian demo`: a day at the gateway in under a minute."""
+
+import json
+import sys
+import time
+from collections.abc import Callable, Sequence
+from datetime import timedelta
+
+from rich.console import Console
+
+from guardian.bootstrap import tokens
+from guardian.bootstrap.judgement import utc_now
+from guardian.bootstrap.running import stopping
+from guardian.demo.gateway import DemoGateway
+from guardian.demo.log import interleave
+from guardian.demo.outcome import Outcome, outcome_of
+from guardian.demo.scenario import PlannedSession, Plant, Scenario
+from guardian.demo.screen import Screen
+from guardian.demo.world import World, open_world
+from guardian.gateway.client import RevocationList
+from guardian.keys.files import write_secret
+from guardian.telemetry import configure_logging
+from guardian.wire.findings import FindingView
+
+_PACE_S = 0.06
+_SETTLE_S = 30.0
+_BEFORE = timedelta(hours=3)
+
+
+def run_demo(*, seed: int, sessions: int, keep: bool, as_json: bool) -> bool:
+    """True when everything planted was caught and nobody honest was accused."""
+    configure_logging(level="error", json=False)
+    console = Console(stderr=as_json, highlight=False)
+    plan = Scenario(seed=seed, sessions=sessions).plan()
+    with stopping() as stop:
+        console.print("Starting a local Kafka-compatible broker, the control API and the monitor …")
+        with open_world(seed) as world:
+            for tenant in sorted({s.tenant_id for s in plan}):
+                world.admin.set_mode(tenant, "enforce", reason="the demo wants to see revocations")
+            console.print(f"Control API on {world.control.url}; the monitor learnt from last week's log.")
+            outcome = _play(world, plan, seed, console, stop_asked=stop.is_set)
+            if stop.is_set():
+                raise KeyboardInterrupt
+            if keep:
+                _explain_running(world, console)
+                stop.wait()
+    if as_json:
+        json.dump(outcome.as_json(), sys.stdout)
+        sys.stdout.write("\n")
+    elif not keep:
+        console.print(
+            "\nTry next: [bold]guardian demo --seed 8[/] for another day, [bold]guardian init my-guardian[/] for"
+        )
+        console.print(
+            "your own gateway, [bold]guardian score FILE[/] for sessions you have, [bold]guardian --help[/]."
+        )
+    return outcome.clean
+
+
+def _play(
+    world: World, plan: Sequence[PlannedSession], seed: int, console: Console, *, stop_asked: Callable[[], bool]
+) -> Outcome:
+    total = sum(len(s.calls) for s in plan)
+    topic = world.settings.kafka.topic
+    with (
+        RevocationList(world.control.url, world.gateway_token, interval_s=0.5) as revocations,
+        Screen(console, total) as screen,
+    ):
+        gateway = DemoGateway(
+            world.producer,
+            topic,
+            revocations,
+            begin=utc_now() - _BEFORE,
+            seed=seed,
+            on_call=lambda session, index, allowed: screen.call(session, index, allowed=allowed),
+        )
+        try:
+            revocations.wait_ready(10)
+            looked = 0.0
+            for session, index in interleave(plan, width=10):
+                if stop_asked():
+                    break
+                gateway.call(session, index)
+                time.sleep(_PACE_S)
+                if time.monotonic() - looked > 0.4:
+                    looked = time.monotonic()
+                    _tell(world, screen)
+            _settle(world, gateway, stop_asked)
+            _try_again(plan, gateway, revocations)
+            _settle(world, gateway, stop_asked)
+            views = _tell(world, screen)
+        finally:
+            gateway.close()
+    outcome = outcome_of(plan, views, gateway.traces)
+    screen.show(outcome)
+    return outcome
+
+
+def _try_again(plan: Sequence[PlannedSession], gateway: DemoGateway, revocations: RevocationList) -> None:
+    """Agents do not know that they are revoked: each tries its last call once more."""
+    for session in plan:
+        if session.plant is not Plant.NONE and revocations.is_revoked(session.tenant_id, session.session_id):
+            gateway.call(session, len(session.calls) - 1, attempt=1)
+
+
+def _settle(world: World, gateway: DemoGateway, stop_asked: Callable[[], bool]) -> None:
+    """Wait until every decision is judged and every finding delivered."""
+    until = time.monotonic() + _SETTLE_S
+    while time.monotonic() < until and not stop_asked():
+        judged = world.metrics.value("guardian_events_total", outcome="judged")
+        if judged >= gateway.sent and world.monitor.store.outbox.depth() == 0:
+            time.sleep(0.3)  # the gateway's list follows
+            return
+        time.sleep(0.05)
+
+
+def _tell(world: World, screen: Screen) -> list[FindingView]:
+    views: list[FindingView] = []
+    cursor: str | None = None
+    while True:
+        page = world.admin.findings(limit=200, cursor=cursor)
+        views.extend(page.items)
+        cursor = page.next
+        if cursor is None:
+            break
+    for view in reversed(views):
+        screen.finding(view)
+    return views
+
+
+def _explain_running(world: World, console: Console) -> None:
+    token = world.folder / "keys" / "admin.token"
+    issued = tokens.issue(world.settings, "visitor", role="admin", tenants={"*"}, ttl=timedelta(hours=8))
+    write_secret(token, issued.text.encode(), replace=True)
+    console.print(
+        f"\nEverything is still running; Ctrl-C ends it.\n"
+        f"Control API {world.control.url}, broker {world.broker.address}"
+    )
+    console.print(f'  curl -H "Authorization: Bearer $(cat {token})" {world.control.url}/v1/findings')

@@ -1,0 +1,61 @@
+"""The monitor's own small HTTP face: /healthz and /readyz for everyone, /metrics for who knows the token."""
+
+import hmac
+import threading
+from collections.abc import Callable
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+from guardian.errors import ConfigurationError
+from guardian.telemetry import Metrics
+
+
+class HealthServer:
+    """Listens from construction; `ready` answers whether the monitor is doing its work right now."""
+
+    def __init__(self, host: str, port: int, *, metrics: Metrics, ready: Callable[[], bool], token: str) -> None:
+        wanted = f"Bearer {token}".encode()
+
+        class Face(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                match self.path:
+                    case "/healthz":
+                        self._answer(200, b"ok\n")
+                    case "/readyz":
+                        self._answer(200, b"ready\n") if ready() else self._answer(503, b"not ready\n")
+                    case "/metrics":
+                        given = self.headers.get("Authorization", "").encode("utf-8", "replace")
+                        if hmac.compare_digest(given, wanted):
+                            self._answer(200, metrics.render())
+                        else:
+                            self._answer(401, b"unauthorized\n")
+                    case _:
+                        self._answer(404, b"not found\n")
+
+            def _answer(self, status: int, body: bytes) -> None:
+                self.send_response(status)
+                if status == 401:
+                    self.send_header("WWW-Authenticate", "Bearer")
+                self.send_header("Content-Type", "text/plain; version=0.0.4; charset=utf-8")
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, format: str, *args: object) -> None:
+                """Health checks are not news."""
+
+        try:
+            self._server = ThreadingHTTPServer((host, port), Face)
+        except OSError as error:
+            raise ConfigurationError(
+                f"monitor.health_port: cannot listen on {host}:{port}: {error.strerror}"
+            ) from error
+        self._server.daemon_threads = True
+        threading.Thread(target=self._server.serve_forever, name="guardian-health", daemon=True).start()
+
+    @property
+    def port(self) -> int:
+        return int(self._server.server_address[1])
+
+    def close(self) -> None:
+        self._server.shutdown()
+        self._server.server_close()

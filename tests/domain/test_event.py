@@ -1,0 +1,157 @@
+"""The canonical event: what it refuses, what it keeps, and what it says is missing."""
+
+import json
+from typing import Any
+
+import jsonschema
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from guardian.domain.event import DecisionEvent, SessionKey, json_schema
+
+FULL: dict[str, Any] = {
+    "schema": "guardian.decision/v1",
+    "id": "dec_1",
+    "time": "2026-05-12T17:04:11.231Z",
+    "gateway": "mcp-gw-eu-1",
+    "envelope": {
+        "delegator_id": "user_7f3a91",
+        "tenant_id": "tenant_acme",
+        "session_id": "sess_1",
+        "purpose": "review_customer_contract_for_renewal_risk",
+        "agent_id": "agent_renewal_review",
+    },
+    "action": {
+        "tool": "contracts.read",
+        "arguments": {"contract_id": "contract_7781"},
+        "resource": {"type": "contract", "id": "contract_7781"},
+        "data_classes": ["renewal_terms"],
+        "records": 1,
+    },
+    "decision": {"effect": "allow"},
+    "result": {"status": "ok", "records": 3, "data_classes": ["support_summary"]},
+    "trace_id": "4bf92f",
+}
+
+
+def parsed(body: dict[str, Any]) -> DecisionEvent:
+    return DecisionEvent.model_validate_json(json.dumps(body))
+
+
+def changed(**changes: Any) -> dict[str, Any]:
+    """The full record with `a__b` replaced; None removes the field."""
+    body = json.loads(json.dumps(FULL))
+    for path, value in changes.items():
+        at = body
+        *above, last = path.split("__")
+        for step in above:
+            at = at[step]
+        if value is None:
+            at.pop(last, None)
+        else:
+            at[last] = value
+    return body
+
+
+def test_a_full_record_misses_nothing_and_knows_its_session() -> None:
+    event = parsed(FULL)
+    assert event.features_missing == ()
+    assert event.key == SessionKey("tenant_acme", "sess_1")
+
+
+@pytest.mark.parametrize(
+    ("changes", "missing"),
+    [
+        ({"envelope__purpose": None}, ("purpose",)),
+        ({"envelope__purpose": "  \n "}, ("purpose",)),
+        ({"envelope__agent_id": None}, ("agent_id",)),
+        ({"action__arguments": None}, ("arguments",)),
+        ({"action__resource": None}, ("resource",)),
+        ({"action__data_classes": None}, ()),  # the result still names them
+        ({"result__data_classes": None}, ()),
+        ({"action__data_classes": None, "result__data_classes": None}, ("data_classes",)),
+        ({"action__records": None}, ()),
+        ({"action__records": None, "result__records": None}, ("records",)),
+        ({"result": None}, ("result",)),
+        ({"result": None, "action__records": None}, ("records", "result")),
+        ({"trace_id": None}, ("trace_id",)),
+    ],
+)
+def test_what_a_record_does_not_carry_is_named(changes: dict[str, Any], missing: tuple[str, ...]) -> None:
+    assert parsed(changed(**changes)).features_missing == missing
+
+
+def test_empty_arguments_are_not_missing_arguments() -> None:
+    assert parsed(changed(action__arguments={})).features_missing == ()
+
+
+@given(st.none() | st.integers(0, 10**6), st.none() | st.integers(0, 10**6), st.booleans())
+def test_records_are_the_larger_of_asked_and_returned(asked: int | None, came: int | None, logged: bool) -> None:
+    body = changed(action__records=asked, result__records=came)
+    if not logged:
+        del body["result"]
+        came = None
+    assert parsed(body).records == max(asked or 0, came or 0)
+
+
+def test_data_classes_are_those_asked_for_and_those_returned() -> None:
+    assert parsed(FULL).data_classes == {"renewal_terms", "support_summary"}
+    assert parsed(changed(result=None)).data_classes == {"renewal_terms"}
+    assert parsed(changed(result=None, action__data_classes=None)).data_classes == frozenset()
+
+
+def test_unknown_extra_fields_are_kept_wherever_they_stand() -> None:
+    event = parsed(changed(region="eu", envelope__ticket=7, action__tool_description="Reads."))
+    dumped = json.loads(event.model_dump_json(by_alias=True))
+    assert (dumped["region"], dumped["envelope"]["ticket"]) == ("eu", 7)
+    assert dumped["action"]["tool_description"] == "Reads."
+
+
+@pytest.mark.parametrize("name", ["id", "gateway", "envelope__tenant_id", "envelope__session_id", "action__tool"])
+@pytest.mark.parametrize("value", ["", "x" * 513, "two\nlines", "nul\x00", "esc\x1b[2J", "del\x7f", 7, True, ["x"]])
+def test_a_name_is_a_short_string_without_control_characters(name: str, value: object) -> None:
+    with pytest.raises(ValidationError):
+        parsed(changed(**{name: value}))
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"schema": "guardian.decision/v2"},
+        {"time": "2026-05-12T17:04:11"},
+        {"time": 1778605451},
+        {"decision__effect": "maybe"},
+        {"action__records": -1},
+        {"action__records": "1"},
+        {"action__records": 1.5},
+        {"action__arguments": ["a"]},
+        {"envelope__purpose": "p" * 8193},
+        {"envelope__allowed_tools": "contracts.read"},
+        {"envelope__expires_at": "tomorrow"},
+    ],
+)
+def test_another_type_or_size_is_refused_rather_than_bent(changes: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError):
+        parsed(changed(**changes))
+
+
+def test_events_are_frozen() -> None:
+    with pytest.raises(ValidationError):
+        parsed(FULL).envelope.purpose = "another"  # type: ignore[misc]
+
+
+def test_an_event_survives_its_own_json() -> None:
+    event = parsed(FULL)
+    assert DecisionEvent.model_validate_json(event.model_dump_json(by_alias=True)) == event
+
+
+def test_the_published_schema_is_valid_and_agrees_with_the_model() -> None:
+    schema = json_schema()
+    jsonschema.Draft202012Validator.check_schema(schema)
+    validator = jsonschema.Draft202012Validator(schema)
+    assert validator.is_valid(FULL)
+    assert schema["title"] == "guardian.decision/v1"
+    for wrong in (changed(id=None), changed(action__records=-1), changed(decision__effect="maybe")):
+        assert not validator.is_valid(wrong)
