@@ -58,15 +58,15 @@ def score_file(settings: Settings, file: Path, output: Path, update: Update) -> 
     sessions, log = SessionScorer(judge, CredentialScanner()), LogScorer(judge)
     scored = refused = lines = 0
     with _writer(output) as write:
-        for batch in _batches(file):
-            for result in _score(batch, sessions, log, pipeline):
+        for records in batches(file):
+            for result in _score(records, sessions, log, pipeline):
                 if isinstance(result, Scored):
                     scored += 1
                     write(json.dumps(result.as_json()))
                 else:
                     refused += 1
                     write(json.dumps({"line": result.line, "error": result.error}))
-            lines += len(batch)
+            lines += len(records)
             update(lines, None)
     return ScoreOutcome(scored, refused)
 
@@ -122,7 +122,7 @@ def _score_decisions(run: list[Record], scorer: LogScorer, pipeline: Pipeline) -
             yield _Refused(record.offset + 1, f"{letter.code}: {letter.reason}")
 
 
-def _batches(file: Path) -> Iterator[list[Record]]:
+def batches(file: Path) -> Iterator[list[Record]]:
     consumer = FileConsumer(file)
     consumer.start(lambda _: {})
     try:

@@ -5,7 +5,6 @@ notes, because it runs on the thread that also sends the heartbeats; the seeking
 """
 
 import threading
-import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -24,23 +23,15 @@ from guardian.errors import BusError
 from guardian.telemetry import logger
 
 _log = logger("bus")
+_JOINING_S = 1.0
 _ASSIGNORS = {"cooperative-sticky": CooperativeStickyAssignor, "range": RangePartitionAssignor}
 
 
 class KafkaConsumer:
     """One member of a consumer group."""
 
-    def __init__(
-        self,
-        settings: KafkaSettings,
-        topics: Sequence[str],
-        *,
-        group: str = "guardian",
-        timer: Callable[[], float] = time.monotonic,
-    ) -> None:
+    def __init__(self, settings: KafkaSettings, topics: Sequence[str], *, group: str = "guardian") -> None:
         self._settings = settings
-        self._timer = timer
-        self._outside_since: float | None = None
         self._topics = list(topics)
         self._group = group
         self._client: Any = None
@@ -51,9 +42,10 @@ class KafkaConsumer:
         self._paused = False
 
     def start(self, positions: Callable[[Sequence[Place]], Mapping[Place, int]]) -> None:
+        lost = self._sought | self._notes.take_lost()
         self.close()
         self._positions = positions
-        self._notes = _Notes()
+        self._notes = _Notes(lost)
         settings = self._settings
         options = {
             "session_timeout_ms": settings.session_timeout_ms,
@@ -78,10 +70,9 @@ class KafkaConsumer:
 
     def poll(self, *, timeout_s: float, max_records: int) -> list[Record]:
         try:
-            self._knock_again()
             client = self._started()
             self._seek_new()
-            batch = client.poll(timeout_ms=int(timeout_s * 1000), max_records=max_records)
+            batch = client.poll(timeout_ms=self._patience_ms(timeout_s), max_records=max_records)
         except KafkaError as error:
             raise bus_error("poll failed", error) from error
         # What came of a place that was assigned meanwhile is thrown away: the seek fetches it again.
@@ -145,19 +136,11 @@ class KafkaConsumer:
             except KafkaError as error:
                 _log.warning("consumer closed uncleanly", error=str(error))
 
-    def _knock_again(self) -> None:
-        """Leave and join anew where the group did not admit this member for too long."""
-        limit = self._settings.rejoin_after_s
-        if limit is None or self._positions is None:
-            return
-        if self._started().group_metadata().state is MemberState.STABLE:
-            self._outside_since = None
-        elif self._outside_since is None:
-            self._outside_since = self._timer()
-        elif self._timer() - self._outside_since > limit:
-            _log.warning("the group does not admit this member; joining anew", waited_s=limit)
-            self._outside_since = None
-            self.start(self._positions)
+    def _patience_ms(self, timeout_s: float) -> int:
+        """How long to poll. The client throws away a join that completes while nobody polls, and starts it
+        again: until the group has admitted this member, stay in the call."""
+        joined = self._started().group_metadata().state is MemberState.STABLE
+        return int(1000 * (timeout_s if joined else max(timeout_s, _JOINING_S)))
 
     def _seek_new(self) -> None:
         """Forget what was taken away; put what is newly assigned at the store's offset."""
@@ -197,11 +180,11 @@ class KafkaConsumer:
 class _Notes:
     """What the rebalance listener saw, for the thread that polls."""
 
-    def __init__(self) -> None:
+    def __init__(self, lost: Iterable[Place] = ()) -> None:
         self._lock = threading.Lock()
         self._gained: set[Place] = set()
         self._gone: set[Place] = set()
-        self._lost: set[Place] = set()
+        self._lost: set[Place] = set(lost)
         self._losses = 0
 
     def assigned(self, places: set[Place]) -> None:

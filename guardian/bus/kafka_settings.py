@@ -21,8 +21,6 @@ class KafkaSettings:
 
     `assignor` "cooperative-sticky" moves only the partitions that must move; "range" stops all of them for the
     hand-over and is for brokers whose groups cannot do the former. All members of a group need the same.
-    `rejoin_after_s` makes a member that was not admitted for so long leave and knock again; None waits, as is
-    right with Apache Kafka, where a slow member may hold up the others for `max_poll_interval_ms`.
     `client_options` goes to the client as it is, for TLS and SASL: `security_protocol`, `ssl_cafile`,
     `sasl_mechanism`, `sasl_plain_username`, … What guardian's guarantees rest on cannot be set there.
     """
@@ -37,7 +35,6 @@ class KafkaSettings:
     bootstrap_timeout_ms: int = 5_000
     assignor: Literal["cooperative-sticky", "range"] = "cooperative-sticky"
     group_instance_id: str | None = None
-    rejoin_after_s: float | None = None
     client_options: Mapping[str, object] = field(default_factory=dict, repr=False)
 
     def __post_init__(self) -> None:

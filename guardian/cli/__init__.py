@@ -7,11 +7,9 @@ Exit codes: 0 done; 1 a fault (control away, model altered, ...); 2 wrong usage 
 import sys
 from importlib import import_module
 
-import click
 import typer
-from rich.console import Console
 
-from guardian.cli.common import escape, set_debug
+from guardian.cli.common import escape
 from guardian.errors import ConfigurationError, GuardianError
 
 app = typer.Typer(
@@ -31,10 +29,9 @@ for _noun in ("showing", "scoring", "running", "setup", "people", "letters", "me
 
 @app.callback()
 def _root(
-    debug: bool = typer.Option(False, "--debug", help="Show tracebacks instead of one-line errors."),
+    debug: bool = typer.Option(False, "--debug", help="Show tracebacks instead of one-line errors."),  # noqa: ARG001
     version: bool = typer.Option(False, "--version", help="Print the version and exit."),
 ) -> None:
-    set_debug(debug)
     if version:
         from guardian import __version__
 
@@ -44,23 +41,12 @@ def _root(
 
 def main() -> None:
     """Entry point of the `guardian` command."""
-    debug = "--debug" in sys.argv
     try:
-        code = app(standalone_mode=False)
-    except click.exceptions.UsageError as error:
-        error.show()
-        sys.exit(2)
-    except (KeyboardInterrupt, click.exceptions.Abort):
-        typer.echo("guardian: interrupted", err=True)
-        sys.exit(130)
+        app()
     except GuardianError as error:
-        if debug:
+        if "--debug" in sys.argv:
             raise
-        Console(stderr=True, highlight=False, soft_wrap=True).print(
-            f"guardian: {escape(str(error))}", markup=False
-        )
+        typer.echo(f"guardian: {escape(str(error))}", err=True)
         sys.exit(2 if isinstance(error, ConfigurationError) else 1)
-    except BrokenPipeError:  # `guardian ... | head`
-        sys.stderr.close()
-        sys.exit(0)
-    sys.exit(code if isinstance(code, int) else 0)
+    except KeyboardInterrupt:
+        sys.exit(130)

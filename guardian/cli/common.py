@@ -27,13 +27,6 @@ ConfigOption = Annotated[
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for programs instead of a table.")]
 
-_debug = False
-
-
-def set_debug(on: bool) -> None:
-    global _debug
-    _debug = on
-
 
 def settings_from(config: Path | None, *, required: bool = True) -> Settings:
     """Load settings; where none are required, defaults do. Raises ConfigurationError with the way out."""

@@ -3,10 +3,12 @@
 import json
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from datetime import timedelta
 
 from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from guardian.bootstrap import tokens
 from guardian.bootstrap.judgement import utc_now
@@ -33,11 +35,12 @@ def run_demo(*, seed: int, sessions: int, keep: bool, as_json: bool) -> bool:
     console = Console(stderr=as_json, highlight=False)
     plan = Scenario(seed=seed, sessions=sessions).plan()
     with stopping() as stop:
-        console.print("Starting a local Kafka-compatible broker, the control API and the monitor …")
-        with open_world(seed) as world:
+        console.print("Starting a local Kafka-compatible broker, the control API and the monitor,")
+        console.print("which first learns from last week's honest log, as in shadow mode.")
+        with _opened(seed, console) as world:
             for tenant in sorted({s.tenant_id for s in plan}):
                 world.admin.set_mode(tenant, "enforce", reason="the demo wants to see revocations")
-            console.print(f"Control API on {world.control.url}; the monitor learnt from last week's log.")
+            console.print(f"Control API on {world.control.url}. Now a day at the gateway:")
             outcome = _play(world, plan, seed, console, stop_asked=stop.is_set)
             if stop.is_set():
                 raise KeyboardInterrupt
@@ -55,6 +58,19 @@ def run_demo(*, seed: int, sessions: int, keep: bool, as_json: bool) -> bool:
             "your own gateway, [bold]guardian score FILE[/] for sessions you have, [bold]guardian --help[/]."
         )
     return outcome.clean
+
+
+@contextmanager
+def _opened(seed: int, console: Console) -> Iterator[World]:
+    with ExitStack() as stack:
+        with Progress(
+            TextColumn("calibrating"), BarColumn(), TimeRemainingColumn(), console=console, transient=True
+        ) as bar:
+            task = bar.add_task("calibrating", total=None)
+            world = stack.enter_context(
+                open_world(seed, lambda done, total: bar.update(task, completed=done, total=total))
+            )
+        yield world
 
 
 def _play(

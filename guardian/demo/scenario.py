@@ -183,22 +183,26 @@ class Scenario:
         customer = rnd.choice(CUSTOMERS)
         return {
             "customer": customer,
-            "customer_id": f"cust_{customer.lower()}_{rnd.randint(1000, 9999)}",
-            "contract": f"contract_{rnd.randint(1000, 9999)}",
+            "customer_id": f"cust_{customer.lower()}",
+            "contract": self._numbered("contract", 7000),
             "contact": f"{rnd.choice(PEOPLE)}@{customer.lower()}.example",
             "person": rnd.choice(PEOPLE),
-            "ticket": f"ticket_{rnd.randint(100, 999)}",
+            "ticket": self._numbered("ticket", 400),
             "queue": rnd.choice(QUEUES),
             "month": rnd.choice(MONTHS),
-            "invoice": f"inv_{rnd.randint(1000, 9999)}",
-            "order": f"po_{rnd.randint(1000, 9999)}",
-            "incident": f"inc_{rnd.randint(100, 999)}",
+            "invoice": self._numbered("inv", 3000),
+            "order": self._numbered("po", 8000),
+            "incident": self._numbered("inc", 50),
             "service": rnd.choice(SERVICES),
             "position": rnd.choice(POSITIONS),
-            "application": f"app_{rnd.randint(1000, 9999)}",
+            "application": self._numbered("app", 2000),
             "region": rnd.choice(REGIONS),
-            "opportunity": f"opp_{rnd.randint(1000, 9999)}",
+            "opportunity": self._numbered("opp", 6000),
         }
+
+    def _numbered(self, kind: str, base: int) -> str:
+        """One of the dozen items of this kind that are in work: real teams come back to the same ones."""
+        return f"{kind}_{base + self._rnd.randint(1, 12)}"
 
     def _recast(self, cast: dict[str, str]) -> dict[str, str]:
         """Another item of the same kind: the next ticket, the next invoice."""

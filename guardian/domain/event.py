@@ -134,4 +134,4 @@ class DecisionEvent(_Value):
 def json_schema() -> dict[str, Any]:
     """The JSON Schema (2020-12) of one log line."""
     schema = DecisionEvent.model_json_schema(by_alias=True)
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": SCHEMA, **schema}
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema, "title": SCHEMA}

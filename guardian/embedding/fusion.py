@@ -14,17 +14,7 @@ from guardian.embedding.fit import FitRequest
 from guardian.embedding.grounding import grounding, openness, tool_overlap
 from guardian.errors import ModelError
 
-FEATURES = (
-    "logit",
-    "distance",
-    "unnamed",
-    "fresh",
-    "fresh_destination",
-    "consequence",
-    "acts_unnamed",
-    "closed",
-    "tool_unnamed",
-)
+FEATURES = ("logit", "distance", "fresh", "fresh_destination", "consequence", "closed", "tool_unnamed")
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,13 +52,10 @@ def static_features(request: FitRequest) -> tuple[float, ...]:
     """All features but the encoders' two, in FEATURES' order from the third on."""
     found = grounding(request.purpose, request.arguments, request.earlier_values)
     weight = consequence(request.tool, request.arguments).weight
-    unnamed = 1.0 - found.named if found.count else 0.5
     return (
-        unnamed,
         found.fresh,
         weight * found.fresh_destination,
         weight,
-        weight * unnamed,
         1.0 - openness(request.purpose),
         1.0 - tool_overlap(request.purpose, request.tool),
     )

@@ -1,61 +1,84 @@
 """Fit the yardstick: honest sessions → a Calibration, by replay through the pipeline that will use it.
 
 Sessions are split by purpose, so that the half that turns scores into p-values and the half that turns session
-maxima into promises share none. How much one purpose may contribute is bounded: repetition is not evidence.
+maxima into promises share none (where there are too few purposes, by session). How much one purpose may
+contribute is bounded: repetition is not evidence, and nobody can buy the yardstick by repeating themselves.
 """
 
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 
 from guardian.evaluation.sessions import LabelledSession
+from guardian.pipeline.batch import Decoded, Memory
 from guardian.pipeline.judging import Judge
-from guardian.pipeline.scoring_run import SessionScorer, session_maxima
 from guardian.scoring.calibration import Calibration
 from guardian.sources.session_lines import ActionLine, SessionLine
 
 FLAT = Calibration.fit([0.5], [0.0], [0.0], source="none")
 """Where fitting starts: says nothing about anything."""
 
+LEAST_SESSIONS = 40
+_LEAST_PURPOSES = 40
+_CHUNK = 32
+
 Progress = Callable[[int, int], None]
+JudgeWith = Callable[[Calibration], Judge]
+"""The fold that will use a calibration; the same in everything else."""
+
+
+@dataclass(frozen=True, slots=True)
+class HonestSession:
+    """One session without a confirmed drift, as decisions in order."""
+
+    purpose: str
+    decisions: tuple[Decoded, ...]
 
 
 def fit_calibration(
-    sessions: Sequence[LabelledSession],
+    sessions: Iterable[HonestSession],
     *,
-    judge_with: Callable[[Calibration], tuple[Judge, SessionScorer]],
+    judge_with: JudgeWith,
     source: str,
+    memory: Memory | None = None,
     max_per_purpose: int = 20,
     seed: int = 0,
     progress: Progress = lambda _done, _total: None,
 ) -> Calibration:
-    """Two passes over honest sessions; sessions with a confirmed drift are left out.
+    """Two passes; the second runs the fold that the first one fitted. `memory` holds baselines, frozen.
 
-    `judge_with` builds the fold for a calibration: the second pass must run the one that the first pass fitted.
-    Raises ValueError when fewer than 40 honest sessions are left.
+    Sessions that break a hard rule are left out: rules are named, they are no part of the promise.
+    Raises ValueError when fewer than 40 sessions are left.
     """
-    honest = _bounded([s for s in sessions if not s.drift and s.actions], max_per_purpose)
-    if len(honest) < 40:
-        raise ValueError(f"a calibration needs at least 40 honest sessions, got {len(honest)}")
-    for_actions = [line for line in honest if _half(line.purpose, seed)]
-    for_sessions = [line for line in honest if not _half(line.purpose, seed)]
-    if not for_actions or not for_sessions:
-        raise ValueError("all honest sessions share one purpose; a calibration needs several")
-    _, scorer = judge_with(FLAT)
+    kept = _bounded(sessions, max_per_purpose)
+    if len(kept) < LEAST_SESSIONS:
+        raise ValueError(f"a calibration needs at least {LEAST_SESSIONS} honest sessions, got {len(kept)}")
+    by_purpose = len({s.purpose for s in kept}) >= _LEAST_PURPOSES
+    halves: tuple[list[HonestSession], list[HonestSession]] = ([], [])
+    for number, session in enumerate(kept):
+        name = session.purpose if by_purpose else f"{number}"
+        halves[hashlib.sha256(f"{seed}/{name}".encode("utf-8", "surrogatepass")).digest()[0] & 1].append(session)
+    frozen = Memory(baselines=memory.baselines) if memory is not None else Memory()
+    total = len(kept)
     scores: list[float] = []
-    total = len(honest)
-    for done, start in enumerate(range(0, len(for_actions), 64)):
-        chunk = for_actions[start : start + 64]
-        scored = scorer.score_sessions([(line.session_id, scorer.session(line)) for line in chunk])
-        scores.extend(s.drift.score for s in scored)
-        progress(min(len(for_actions), (done + 1) * 64), total)
-    first = Calibration.fit(scores, [0.0], [0.0], source=source)
-    judge, scorer = judge_with(first)
-    maxima = []
-    for done, evidence in enumerate(session_maxima(judge, scorer, for_sessions)):
-        maxima.append(evidence)
-        progress(len(for_actions) + done + 1, total)
-    return Calibration.fit(scores, [m["top"] for m in maxima], [m["act"] for m in maxima], source=source)
+    first_pass = judge_with(FLAT)
+    for start in range(0, len(halves[0]), _CHUNK):
+        batch = [d for session in halves[0][start : start + _CHUNK] for d in session.decisions]
+        verdicts = first_pass.judge(batch, [], frozen).verdicts
+        scores.extend(v.drift.score for v in verdicts if not any(b.hard for b in v.drift.breaches))
+        progress(min(len(halves[0]), start + _CHUNK), total)
+    second_pass = judge_with(Calibration.fit(scores, [0.0], [0.0], source=source))
+    maxima: list[tuple[float, float]] = []
+    for start in range(0, len(halves[1]), _CHUNK):
+        batch = [d for session in halves[1][start : start + _CHUNK] for d in session.decisions]
+        judged = second_pass.judge(batch, [], frozen)
+        broken = {v.decoded.event.key for v in judged.verdicts if any(b.hard for b in v.drift.breaches)}
+        maxima.extend(
+            (s.evidence["top"], s.evidence["act"]) for k, s in judged.sessions.items() if k not in broken
+        )
+        progress(len(halves[0]) + min(len(halves[1]), start + _CHUNK), total)
+    return Calibration.fit(scores, [top for top, _ in maxima], [act for _, act in maxima], source=source)
 
 
 def session_line(session: LabelledSession, line: int) -> SessionLine:
@@ -70,15 +93,11 @@ def session_line(session: LabelledSession, line: int) -> SessionLine:
     )
 
 
-def _bounded(sessions: Sequence[LabelledSession], limit: int) -> list[SessionLine]:
+def _bounded(sessions: Iterable[HonestSession], limit: int) -> list[HonestSession]:
     taken: Counter[str] = Counter()
     kept = []
-    for number, session in enumerate(sessions, 1):
-        if taken[session.purpose] < limit:
+    for session in sessions:
+        if session.decisions and taken[session.purpose] < limit:
             taken[session.purpose] += 1
-            kept.append(session_line(session, number))
+            kept.append(session)
     return kept
-
-
-def _half(purpose: str, seed: int) -> bool:
-    return hashlib.sha256(f"{seed}/{purpose}".encode("utf-8", "surrogatepass")).digest()[0] < 128

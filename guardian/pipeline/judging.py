@@ -115,7 +115,7 @@ class Judge:
             features_missing=event.features_missing,
         )
         folded, signals = self._fold(state, seen)
-        evidence, drift = self.scorer.step(state.evidence, signals, event.features_missing)
+        evidence, drift = self.scorer.step(state.evidence, signals, event.features_missing, kind=event.action.tool)
         after = history.after(
             event.action.tool, [self.fingerprint(v) for v in argument_values(event.action.arguments)]
         )

@@ -5,7 +5,7 @@ of its own session, so the order of sessions does not matter.
 """
 
 import dataclasses
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -97,17 +97,6 @@ class LogScorer:
             counts[key] = index + 1
             scored.append(Scored(key.session_id, index, verdict.drift))
         return scored
-
-
-def session_maxima(
-    judge: Judge, scorer: SessionScorer, lines: Iterable[SessionLine]
-) -> Iterator[Mapping[str, float]]:
-    """Each session's final evidence state after a replay through the same frozen fold."""
-    for line in lines:
-        decisions = scorer.session(line)
-        if decisions:
-            judgement = judge.judge(decisions, [], Memory())
-            yield next(iter(judgement.sessions.values())).evidence
 
 
 def _events(line: SessionLine) -> Iterator[DecisionEvent]:

@@ -16,8 +16,12 @@ from typing import Any
 from guardian.errors import ModelError
 from guardian.scoring.conformal import Reference
 
-FORMAT = 1
+FORMAT = 2
 _STATISTICS = 2  # evidence and largest act: each gets half of the error (Bonferroni)
+_TEN_FOLD_A_UNIT = 1 / math.log(10)
+"""The least scale, in log10 units, of both session statistics: a bet of mean 1 exceeds x at most once in x
+(Markov), a p-value falls below 1/x once in x. Past the sample nothing is called rarer than that allows."""
+_LEAST_LOGIT_SCALE = 0.5
 
 
 def logit(score: float) -> float:
@@ -44,11 +48,11 @@ class Calibration:
         *,
         source: str,
     ) -> "Calibration":
-        """From scores of honest actions, and per honest session its two maxima (see `replay_maxima`)."""
+        """From scores of honest actions, and per honest session its two running maxima after the last action."""
         return cls(
-            actions=Reference.fit([logit(s) for s in action_scores]),
-            evidence=Reference.fit(session_evidence),
-            acts=Reference.fit(session_acts),
+            actions=Reference.fit([logit(s) for s in action_scores], least_scale=_LEAST_LOGIT_SCALE),
+            evidence=Reference.fit(session_evidence, least_scale=_TEN_FOLD_A_UNIT),
+            acts=Reference.fit(session_acts, least_scale=_TEN_FOLD_A_UNIT),
             source=source,
         )
 
@@ -69,7 +73,6 @@ class Calibration:
         for name in ("actions", "evidence", "acts"):
             reference: Reference = getattr(self, name)
             body[name] = {
-                "threshold": round(reference.threshold, 5),
                 "scale": round(reference.scale, 5),
                 "values": [round(v, 5) for v in reference.values],
             }
@@ -95,4 +98,4 @@ class Calibration:
 
 
 def _reference(body: Mapping[str, Any]) -> Reference:
-    return Reference(tuple(map(float, body["values"])), float(body["threshold"]), float(body["scale"]))
+    return Reference(tuple(map(float, body["values"])), float(body["scale"]))

@@ -11,7 +11,11 @@ from guardian.scoring.evidence import accumulate, e_value, session_evidence
 from guardian.scoring.fusion import Fusion
 
 Evidence = Mapping[str, float]
-"""The accumulator's state: `m` = log10 of e-SR, `n` actions, `top` and `act` the two running maxima."""
+"""The accumulator's state: `m` = log10 of e-SR, `n` actions, `top` and `act` the two running maxima, and
+`best:KIND`, the largest bet won on each kind of act, for the newest kinds."""
+
+KINDS_KEPT = 64
+_BEST = "best:"
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,23 +26,32 @@ class Scorer:
     calibration: Calibration
 
     def step(
-        self, before: Evidence, signals: Sequence[Signal], missing: tuple[str, ...] = ()
+        self, before: Evidence, signals: Sequence[Signal], missing: tuple[str, ...] = (), *, kind: str = ""
     ) -> tuple[dict[str, float], Drift]:
         """The evidence after this action, and the verdict on it.
 
-        An action about which every signal is silent neither accuses nor vouches: its e-value is 1.
+        An action about which every signal is silent neither accuses nor vouches: its e-value is 1. Acts of one
+        `kind` (tool) in one session are near copies of each other, so a repeated one only bets with its surplus
+        over the best bet on that kind: reading ten tickets is one oddity, not ten. The surplus is never more than
+        the bet itself, so its mean on honest actions stays at most 1.
         """
         score, shares = self.fusion.fuse(signals)
         known = any(not signal.silent for signal in signals)
         p = self.calibration.p_value(score) if known else 1.0
         e = e_value(p) if known else 1.0
+        best = before.get(_BEST + kind, 1.0)
+        bet = e / best if e > best else min(e, 1.0)
         actions = int(before.get("n", 0)) + 1
-        log10_m = accumulate(before.get("m", -math.inf), e)
+        log10_m = accumulate(before.get("m", -math.inf), bet)
         evidence = session_evidence(log10_m, actions)
         top = max(before.get("top", -math.inf), evidence)
         act = max(before.get("act", 0.0), -math.log10(p))
         one_in, promised = self.calibration.one_in(top, act)
-        after = {"m": log10_m, "n": float(actions), "top": top, "act": act}
+        kinds = {name: won for name, won in before.items() if name.startswith(_BEST) and name != _BEST + kind}
+        kinds = dict(list(kinds.items())[-(KINDS_KEPT - 1) :])
+        if e > 1.0 or best > 1.0:
+            kinds[_BEST + kind] = max(best, e)
+        after = {"m": log10_m, "n": float(actions), "top": top, "act": act, **kinds}
         return after, Drift(
             score=score,
             p_value=p,

@@ -1,0 +1,42 @@
+"""What every bench prints: rows with a unit, a count and a baseline of the same run."""
+
+import os
+import platform
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from guardian import __version__
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One figure. `n` is how many observations it rests on, `baseline` the other figure of the same run."""
+
+    name: str
+    unit: str
+    value: float | None
+    n: int
+    baseline: float | None = None
+
+
+def report(bench: str, rows: Sequence[Row]) -> dict[str, Any]:
+    """The JSON object of `--json`."""
+    return {"bench": bench, "version": __version__, "machine": machine(), "rows": [asdict(row) for row in rows]}
+
+
+def machine() -> dict[str, Any]:
+    """What the figures were measured on."""
+    return {
+        "cpus": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        "architecture": platform.machine(),
+        "python": platform.python_version(),
+        "system": platform.system(),
+    }
+
+
+def resident_mb() -> float:
+    """Peak resident memory of this process, in MB."""
+    import resource
+
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024

@@ -1,0 +1,78 @@
+"""`guardian bench scoring`: the drift model alone, cold and cached.
+
+Baseline: the sentence-transformers path (torch fp32) on the same pairs, where torch is installed.
+"""
+
+import time
+from collections.abc import Callable, Sequence
+
+from guardian.bench.report import Row, resident_mb
+from guardian.bootstrap.judgement import open_fit
+from guardian.config import ModelSection, load
+from guardian.demo.outcome import percentile
+from guardian.demo.scenario import Scenario
+from guardian.embedding.fit import FitRequest, PurposeFit
+from guardian.embedding.grounding import argument_values
+from guardian.errors import GuardianError
+
+_BATCH = 64
+
+
+def run(*, pairs: int, seed: int, progress: Callable[[int, int], None]) -> list[Row]:
+    """`pairs` distinct (purpose, history, action)."""
+    settings = load(None)
+    requests = distinct_requests(pairs, seed)
+    reference, why = None, ""
+    try:
+        section = ModelSection(engine="sentence_transformers")
+        torch_fit = open_fit(settings.model_copy(update={"model": section}))
+        reference = _timed(torch_fit, requests, lambda done: progress(done, 2 * len(requests)))
+    except (GuardianError, ImportError) as error:
+        why = f" (no torch baseline: {error})"
+    fit = open_fit(settings)
+    cold = _timed(fit, requests, lambda done: progress(len(requests) + done, 2 * len(requests)))
+    began = time.perf_counter()
+    for _ in range(5):
+        fit.score(requests)
+    cached = 5 * len(requests) / (time.perf_counter() - began)
+    n = len(requests)
+    base = n / sum(reference) if reference else None
+    return [
+        Row(f"cold{why}", "pairs/s", n / sum(cold), n, baseline=base),
+        Row("cached", "pairs/s", cached, 5 * n, baseline=base),
+        Row(f"batch of {_BATCH}, p50", "ms", _ms(cold, 50), len(cold), baseline=_ms(reference, 50)),
+        Row(f"batch of {_BATCH}, p99", "ms", _ms(cold, 99), len(cold), baseline=_ms(reference, 99)),
+        Row("resident memory, peak (with torch, where it was measured)", "MB", resident_mb(), 1),
+    ]
+
+
+def distinct_requests(count: int, seed: int) -> list[FitRequest]:
+    """Different pairs from as many days of the demo as it takes."""
+    found: dict[tuple[object, ...], FitRequest] = {}
+    while len(found) < count:
+        for session in Scenario(seed=seed, sessions=60, each=3).plan():
+            before: tuple[str, ...] = ()
+            values: frozenset[str] = frozenset()
+            for call in session.calls:
+                request = FitRequest(session.envelope["purpose"], call.tool, call.arguments, before, values)
+                found.setdefault((request.purpose, call.tool, str(call.arguments), before), request)
+                before = (*before, call.tool)[-8:]
+                values |= argument_values(call.arguments)
+        seed += 1
+    return list(found.values())[:count]
+
+
+def _timed(fit: PurposeFit, requests: Sequence[FitRequest], done: Callable[[int], None]) -> list[float]:
+    fit.score(requests[:1])
+    took = []
+    for start in range(0, len(requests), _BATCH):
+        began = time.perf_counter()
+        fit.score(requests[start : start + _BATCH])
+        took.append(time.perf_counter() - began)
+        done(start + _BATCH)
+    return took
+
+
+def _ms(seconds: Sequence[float] | None, q: float) -> float | None:
+    value = percentile(seconds, q) if seconds else None
+    return None if value is None else 1000 * value

@@ -1,0 +1,84 @@
+"""Last week's honest log: what a deployment learns in shadow mode before anybody lets it revoke.
+
+600 sessions teach the purpose baselines (that needs no model), 300 others calibrate the false-alarm figures with
+those baselines frozen. Other people, customers and tickets than on the day that follows.
+"""
+
+import secrets
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from guardian.bootstrap.judgement import open_fit, open_judge, open_pipeline, unchecked, utc_now
+from guardian.bootstrap.modelling import decision_sessions, judges
+from guardian.bus.port import Record
+from guardian.config import Settings
+from guardian.demo.log import log_lines
+from guardian.demo.scenario import Scenario
+from guardian.domain.signal import BaselineFact, Observation
+from guardian.embedding.fit import PurposeFit
+from guardian.evaluation.calibration import FLAT, fit_calibration
+from guardian.pipeline.batch import Decoded, Memory, PurposeKey
+from guardian.pipeline.judging import Judge
+from guardian.signals.baseline_learning import learn
+from guardian.signals.purpose_baseline import PurposeBaseline
+
+TEACHING_SESSIONS = 600
+CALIBRATION_SESSIONS = 300
+_WEEK = timedelta(days=7)
+
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class Taught:
+    """A judge calibrated on the history, and the baselines that were frozen when it was."""
+
+    judge: Judge
+    baselines: Mapping[PurposeKey, BaselineFact]
+
+    @property
+    def memory(self) -> Memory:
+        return Memory(baselines=self.baselines)
+
+
+def teach(settings: Settings, seed: int, progress: Progress = lambda _done, _total: None) -> Taught:
+    """Learn from an honest week that ended a moment ago."""
+    fit = open_fit(settings)
+    begin = utc_now() - _WEEK
+    baselines = _baselines(_decode(settings, fit, seed, TEACHING_SESSIONS, "h", begin))
+    calibrating = _decode(settings, fit, seed, CALIBRATION_SESSIONS, "c", begin)
+    judge_with = judges(settings, fit)
+    calibration = fit_calibration(
+        decision_sessions(iter(calibrating)),
+        judge_with=judge_with,
+        source="the demo's honest week",
+        memory=Memory(baselines=baselines),
+        max_per_purpose=60,
+        progress=progress,
+    )
+    return Taught(judge_with(calibration), baselines)
+
+
+def _decode(
+    settings: Settings, fit: PurposeFit, seed: int, sessions: int, label: str, begin: datetime
+) -> Sequence[Decoded]:
+    plan = Scenario(seed=2 * seed + 1_000_003 + (label == "c"), sessions=sessions, each=0, label=label).plan()
+    lines = log_lines(plan, begin=begin, seed=seed)
+    records = [Record("history", 0, n, line) for n, line in enumerate(lines)]
+    judge = open_judge(settings, fingerprint_key=secrets.token_bytes(32), fit=fit, calibration=FLAT)
+    pipeline = open_pipeline(settings, judge, verify=unchecked, clock=utc_now, check_entitlements=False)
+    return pipeline.decode(records)[0]
+
+
+def _baselines(decoded: Sequence[Decoded]) -> dict[PurposeKey, BaselineFact]:
+    """Each finished session's tally, folded into its purpose's snapshot, as the store does it for the monitor."""
+    fold = PurposeBaseline()
+    baselines: dict[PurposeKey, BaselineFact] = {}
+    for session in decision_sessions(iter(decoded)):
+        tally = fold.start()
+        for d in session.decisions:
+            tally, _ = fold.fold(tally, Observation(event=d.event, now=d.now))
+        key = PurposeKey(session.decisions[0].event.key.tenant_id, session.purpose)
+        baselines[key] = learn(baselines.get(key), tally, weight=1.0, version="history")
+    return baselines

@@ -1,0 +1,181 @@
+"""Real processes around a real broker: a control API that stays up, and a monitor that may be killed anywhere."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+import yaml
+
+from guardian.bootstrap.initialise import initialise
+from guardian.bus.admin import ensure_topics
+from guardian.bus.kafka_producer import KafkaProducer
+from guardian.bus.local_broker import LocalBroker
+from guardian.demo.log import log_lines
+from guardian.demo.scenario import Scenario
+from guardian.wire.client import ControlClient
+from guardian.wire.findings import FindingView
+
+TOPIC = "guardian.decisions"
+_PATIENCE_S = 90
+
+
+@dataclass
+class Estate:
+    """One deployment in a folder. `watch` starts monitors; nothing here is simulated but the gateway."""
+
+    folder: Path
+    broker: LocalBroker
+    control: subprocess.Popen[bytes]
+    client: ControlClient
+    monitors: list[subprocess.Popen[bytes]] = field(default_factory=list)
+
+    def watch(self, *, crash_at: str | None = None, name: str = "monitor") -> subprocess.Popen[bytes]:
+        environment = {k: v for k, v in os.environ.items() if not k.startswith("GUARDIAN_")}
+        if crash_at is not None:
+            environment["GUARDIAN_CRASH_AT"] = crash_at
+        with (self.folder / f"{name}.log").open("ab") as log:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "guardian", "watch", "-c", str(self.folder / "guardian.yaml")],
+                env=environment,
+                stdout=log,
+                stderr=log,
+            )
+        self.monitors.append(process)
+        return process
+
+    def produce(self, lines: list[bytes]) -> None:
+        producer = KafkaProducer(self.broker.settings)
+        try:
+            for line in lines:
+                producer.send(TOPIC, line, key=_session(line))
+        finally:
+            producer.close()
+
+    def findings(self) -> list[FindingView]:
+        found: list[FindingView] = []
+        cursor = None
+        while True:
+            page = self.client.findings(limit=200, cursor=cursor)
+            found.extend(page.items)
+            cursor = page.next
+            if cursor is None:
+                return found
+
+    def settled(self, expected: set[tuple[str, str]] | None = None) -> set[tuple[str, str]]:
+        """(finding id, effect) once they stop changing, or once the expected ones are there."""
+        until = time.monotonic() + _PATIENCE_S
+        last: set[tuple[str, str]] = set()
+        since = time.monotonic()
+        while time.monotonic() < until:
+            now = {(view.finding.id, view.outcome.effect.value) for view in self.findings()}
+            if now != last:
+                last, since = now, time.monotonic()
+            if (expected is not None and now >= expected) or (now and time.monotonic() - since > 8):
+                return now
+            time.sleep(0.2)
+        return last
+
+    def dead_letters(self) -> int:
+        """How many are kept in the monitor's store, without their bytes."""
+        done = subprocess.run(
+            [sys.executable, "-m", "guardian", "dlq", "list", "--json", "-c", str(self.folder / "guardian.yaml")],
+            capture_output=True,
+            check=True,
+        )
+        return len(json.loads(done.stdout))
+
+    def revocations(self) -> list[tuple[str, str, str]]:
+        """The whole ledger as (tenant, session, status), in order."""
+        changed = self.client.revocations(since="1.0")
+        return [(e.tenant_id, e.subject_id, e.status) for e in changed.entries]
+
+
+@pytest.fixture(name="open_estate")
+def open_estate_fixture() -> object:
+    return open_estate
+
+
+@pytest.fixture(name="close")
+def close_fixture() -> object:
+    return close
+
+
+@pytest.fixture
+def estate(tmp_path: Path) -> Iterator[Estate]:
+    with LocalBroker() as broker:
+        made = open_estate(tmp_path / "estate", broker)
+        try:
+            yield made
+        finally:
+            close(made)
+
+
+def open_estate(folder: Path, broker: LocalBroker) -> Estate:
+    initialise(folder)
+    path = folder / "guardian.yaml"
+    settings = yaml.safe_load(path.read_text(encoding="utf-8"))
+    port = _free_port()
+    settings["kafka"] |= {
+        "bootstrap_servers": broker.address,
+        "session_timeout_ms": 6000,
+        "heartbeat_interval_ms": 2000,
+    }
+    settings["model"] = {"engine": "lexical"}
+    settings["control"] |= {"port": port, "url": f"http://127.0.0.1:{port}", "default_mode": "enforce"}
+    settings["monitor"] |= {"batch": 40, "poll_timeout_s": 0.05}
+    path.write_text(yaml.safe_dump(settings), encoding="utf-8")
+    ensure_topics(broker.settings, {TOPIC: 2, f"dlq.{TOPIC}": 1})
+    with (folder / "control.log").open("ab") as log:
+        control = subprocess.Popen(
+            [sys.executable, "-m", "guardian", "serve", "-c", str(path)], stdout=log, stderr=log
+        )
+    token = (folder / "keys" / "admin.token").read_text(encoding="utf-8").strip()
+    client = ControlClient(f"http://127.0.0.1:{port}", lambda: token)
+    until = time.monotonic() + 30
+    while not client.ready():
+        assert control.poll() is None, (folder / "control.log").read_text(encoding="utf-8")
+        assert time.monotonic() < until, "the control API did not come up"
+        time.sleep(0.1)
+    return Estate(folder, broker, control, client)
+
+
+def close(estate: Estate) -> None:
+    for process in [*estate.monitors, estate.control]:
+        if process.poll() is None:
+            process.send_signal(signal.SIGTERM)
+    for process in [*estate.monitors, estate.control]:
+        try:
+            process.wait(timeout=20)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+    estate.client.close()
+
+
+@pytest.fixture(scope="session")
+def day() -> list[bytes]:
+    """A log with every planted kind of drift and a few honest sessions."""
+    plan = Scenario(seed=4, sessions=10, each=2).plan()
+    return list(log_lines(plan, begin=datetime.now(UTC) - timedelta(hours=3), seed=4))
+
+
+def _session(line: bytes) -> bytes | None:
+    try:
+        return str(json.loads(line)["envelope"]["session_id"]).encode()
+    except (ValueError, KeyError, TypeError):
+        return None
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])

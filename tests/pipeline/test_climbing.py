@@ -1,0 +1,208 @@
+"""A session climbs the ladder: one finding per step, and people's word starts it afresh."""
+
+from datetime import timedelta
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from guardian.domain.finding import Effect, Kind
+from guardian.domain.session import HumanWord, Stage
+from guardian.domain.signal import BaselineFact
+from guardian.pipeline.batch import Memory, PurposeKey
+from guardian.response.ladder import Ladder
+
+WIDE = Ladder(flag_one_in=100, revoke_one_in=5_000)
+EXPIRED = {"envelope__expires_at": "2026-05-12T16:00:00Z"}
+
+
+def test_a_session_that_keeps_to_its_purpose_is_never_told(world, body) -> None:
+    world.feed(*[body(n) for n in range(20)])
+    assert world.findings == {}
+    assert (world.state().stage, world.state().transition, world.state().actions) == (Stage.CLEAR, 0, 20)
+
+
+def test_slow_drift_is_flagged_once_and_then_revoked_once(new_world, drifting) -> None:
+    world = new_world(ladder=WIDE)
+    stages = []
+    for n in range(25):
+        world.feed(drifting(n))
+        stages.append(world.state().stage)
+    told = world.told(Kind.DRIFT)
+    assert [(f.wanted, f.transition, f.epoch) for f in told] == [(Effect.FLAG, 1, 0), (Effect.REVOKE, 2, 0)]
+    assert stages[0] is Stage.CLEAR
+    assert stages == sorted(stages, key=list(Stage).index)
+    assert [f.evidence.actions_seen for f in told] == [stages.index(Stage.FLAGGED) + 1, stages.index(Stage.REVOKED) + 1]
+
+
+def test_a_drift_finding_says_who_did_what_and_why(new_world, drifting) -> None:
+    world = new_world(ladder=WIDE)
+    world.feed(*[drifting(n) for n in range(12)])
+    flag = world.told(Kind.DRIFT)[0]
+    assert (flag.subject.delegator_id, flag.subject.purpose) == (
+        "user_7f3a91",
+        "review_customer_contract_for_renewal_risk",
+    )
+    assert (flag.act.effect, flag.correlation_id) == ("allow", "4bf92f")
+    assert flag.act.tool.startswith("pay")
+    assert flag.reasons[0].signal == "purpose_fit"
+    assert flag.reasons[0].share > 0.9
+    assert flag.evidence.one_in >= 100
+    assert flag.versions == {"model": "lexical-1"}
+    assert flag.breaches == ()
+
+
+def test_the_argument_that_mattered_most_is_named(new_world, body) -> None:
+    world = new_world(ladder=Ladder(flag_one_in=1, revoke_one_in=1e9))
+    arguments = {"contract": "renewal", "to": "mallory"}
+    world.feed(body(1, action__arguments=arguments, envelope__resource_constraints={}))
+    assert world.told(Kind.DRIFT)[0].act.argument == "to"
+
+
+def test_a_broken_rule_asks_for_what_the_ladder_says(new_world, body) -> None:
+    world = new_world()
+    world.feed(body(1, **EXPIRED))
+    (finding,) = world.told(Kind.DRIFT)
+    assert (finding.wanted, finding.severity, finding.title) == (
+        Effect.REVOKE,
+        "critical",
+        "Acts on an expired envelope",
+    )
+    assert world.state().breaches == ("envelope_expired",)
+
+
+def test_a_flagged_session_is_not_flagged_again_for_another_rule(world, body) -> None:
+    world.feed(body(1, action__records=26, result=...), body(2, action__tool="crm.write"), body(3))
+    assert [f.title for f in world.told(Kind.DRIFT)] == ["Takes more records than the envelope allows"]
+
+
+def test_a_rule_that_asks_for_nothing_leaves_the_session_clear(new_world, body) -> None:
+    quiet = Ladder(flag_one_in=1e12, revoke_one_in=1e12, breach_effects={"envelope_expired": Effect.NONE})
+    world = new_world(ladder=quiet)
+    world.feed(body(1, **EXPIRED))
+    assert (world.told(Kind.DRIFT), world.state().stage) == ([], Stage.CLEAR)
+
+
+@given(st.lists(st.sampled_from(["fits", "drifts", "breaks", "denied"]), min_size=1, max_size=14))
+@settings(max_examples=60, deadline=None)
+def test_there_is_one_finding_per_state_change(new_world, body, drifting, calls: list[str]) -> None:
+    world = new_world(ladder=WIDE)
+    made = {
+        "fits": lambda n: drifting(n, action=body()["action"]),
+        "drifts": drifting,
+        "breaks": lambda n: drifting(n, **EXPIRED),
+        "denied": lambda n: drifting(n, decision__effect="deny"),
+    }
+    changes = 0
+    for n, kind in enumerate(calls):
+        before = world.memory.sessions and world.state().stage
+        told = [f for f in world.feed(made[kind](n)).findings if f.kind is Kind.DRIFT]
+        changed = world.state().stage is not (before or Stage.CLEAR)
+        assert len(told) == changed
+        changes += changed
+    assert world.state().transition == changes == len(world.told(Kind.DRIFT))
+
+
+def test_denied_attempts_press_but_are_no_hard_breach(world, body) -> None:
+    world.feed(body(1, action__tool="crm.write", decision__effect="deny"))
+    assert world.told(Kind.DRIFT) == []
+    assert world.told(Kind.GATEWAY) == []
+    (breach,) = world.verdicts[0].drift.breaches
+    assert (breach.name, breach.hard) == ("tool_not_allowed", False)
+    assert world.verdicts[0].drift.score > 0.6
+
+
+def test_the_baseline_that_was_used_is_named_in_the_finding(new_world, body) -> None:
+    world = new_world()
+    purpose = body()["envelope"]["purpose"]
+    fact = BaselineFact("base-7", 500, {"contracts.read": 500}, {"": {"contracts.read": 500}}, (1,), (50,) * 24)
+    world.memory = Memory(baselines={PurposeKey("acme", purpose): fact})
+    world.feed(body(1, **EXPIRED))
+    assert world.told(Kind.DRIFT)[0].versions == {"model": "lexical-1", "baseline": "base-7"}
+    assert not next(s for s in world.verdicts[0].drift.signals if s.name == "purpose_baseline").silent
+
+
+def test_further_denials_of_a_revoked_session_add_no_evidence(world, drifting, now) -> None:
+    world.feed(*[drifting(n) for n in range(3)])
+    world.hear(HumanWord.REVOKED, at=now)
+    before, told = world.state(), dict(world.findings)
+    world.feed(*[drifting(n, decision__effect="deny") for n in range(3, 30)])
+    after = world.state()
+    assert (after.evidence, after.signals, after.stage) == (before.evidence, before.signals, Stage.REVOKED)
+    assert (after.actions, world.findings) == (30, told)
+
+
+def test_allowed_calls_of_a_revoked_session_do_add_evidence(world, drifting, now) -> None:
+    world.feed(drifting(1))
+    world.hear(HumanWord.REVOKED, at=now)
+    before = world.state().evidence
+    world.feed(drifting(2))
+    assert world.state().evidence["m"] > before["m"]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "effect", "told"), [(10, "allow", 0), (30, "allow", 0), (31, "allow", 1), (3600, "deny", 0)]
+)
+def test_a_call_allowed_after_revocation_is_the_gateways_fault(
+    world, body, now, later, seconds: int, effect: str, told: int
+) -> None:
+    world.feed(body(0))
+    world.hear(HumanWord.REVOKED, at=now)
+    calls = [body(n, time=later(seconds), decision__effect=effect) for n in (1, 2)]
+    judgement = [world.pipeline.decode([_at(call, now + timedelta(seconds=seconds), n)]) for n, call in enumerate(calls)]
+    for decoded, letters in judgement:
+        world._keep(world.pipeline.judge(decoded, letters, world.memory))
+    found = world.told(Kind.GATEWAY)
+    assert len(found) == told
+    assert all((f.severity, f.session_id, f.wanted) == ("critical", "s1", Effect.FLAG) for f in found)
+    assert all(f.title == "Gateway gw let a revoked session act" for f in found)
+
+
+@pytest.mark.parametrize("word", [HumanWord.REINSTATED, HumanWord.FALSE_POSITIVE])
+def test_a_human_no_restarts_evidence_in_a_new_epoch(new_world, drifting, word: HumanWord) -> None:
+    world = new_world(ladder=WIDE)
+    world.feed(*[drifting(n) for n in range(25)])
+    world.hear(word)
+    assert (world.state().epoch, world.state().evidence, world.state().stage) == (1, {}, Stage.CLEAR)
+    world.feed(drifting(30))
+    assert world.state().stage is Stage.CLEAR
+    world.feed(*[drifting(n) for n in range(31, 50)])
+    told = [(f.epoch, f.transition, f.wanted) for f in world.told(Kind.DRIFT)]
+    assert told == [(0, 1, Effect.FLAG), (0, 2, Effect.REVOKE), (1, 1, Effect.FLAG), (1, 2, Effect.REVOKE)]
+
+
+def test_a_pardoned_rule_no_longer_accuses_but_another_still_does(new_world, body) -> None:
+    world = new_world(ladder=Ladder(flag_one_in=1e12, revoke_one_in=1e12))
+    world.feed(body(1, **EXPIRED))
+    world.hear(HumanWord.FALSE_POSITIVE)
+    world.feed(body(2, **EXPIRED))
+    assert (world.state().stage, world.state().pardoned) == (Stage.CLEAR, ("envelope_expired",))
+    world.feed(body(3, **EXPIRED, action__tool="crm.write"))
+    assert [(f.epoch, f.wanted) for f in world.told(Kind.DRIFT)] == [(0, Effect.REVOKE), (1, Effect.FLAG)]
+
+
+@pytest.mark.xfail(strict=True, reason="a pardoned rule still feeds its signal's full value into the evidence")
+def test_a_condition_that_people_accepted_bears_no_evidence(world, body) -> None:
+    world.feed(body(0), body(1, **EXPIRED))
+    world.hear(HumanWord.FALSE_POSITIVE)
+    world.feed(body(2, **EXPIRED))
+    first, _, after = world.verdicts
+    assert after.drift.e_value == pytest.approx(first.drift.e_value)
+
+
+def test_a_second_revocation_that_a_gateway_ignores_is_told_with_the_first(world, body, now) -> None:
+    """Once per gateway and session, whatever people said in between."""
+    for round_ in range(2):
+        world.feed(body(10 * round_))
+        world.hear(HumanWord.REVOKED, at=now - timedelta(minutes=5))
+        world.feed(body(10 * round_ + 1))
+        world.hear(HumanWord.REINSTATED)
+    assert len(world.told(Kind.GATEWAY)) == 1
+
+
+def _at(value, when, offset):
+    import json
+
+    from guardian.bus.port import Record
+
+    return Record("t", 0, offset, json.dumps(value).encode(), timestamp=when)

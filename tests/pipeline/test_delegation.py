@@ -1,0 +1,94 @@
+"""Parents as recorded facts, and sessions that come back with more than they had."""
+
+import json
+from datetime import timedelta
+
+from guardian.bus.port import Record
+from guardian.domain.finding import Kind
+from guardian.domain.session import HumanWord
+
+CHILD = {"envelope__session_id": "child", "envelope__parent_session_id": "s1"}
+NARROW = {**CHILD, "envelope__allowed_tools": ["contracts.read"], "envelope__expires_at": "2026-05-12T18:00:00Z"}
+
+
+def names(world) -> set[str]:
+    return {breach.name for breach in world.verdicts[-1].drift.breaches}
+
+
+def at(body, now, seconds: float) -> Record:
+    when = now + timedelta(seconds=seconds)
+    return Record("t", 0, 0, json.dumps({**body, "time": when.isoformat()}).encode(), timestamp=when)
+
+
+def test_a_parent_not_seen_yet_is_waited_for_and_then_unknown(world, body, now) -> None:
+    for n, seconds in enumerate((0, 30, 59)):
+        world.feed(at(body(n, **NARROW), now, seconds))
+        assert "parent_unknown" not in names(world)
+    world.feed(at(body(9, **NARROW), now, 60))
+    assert "parent_unknown" in names(world)
+
+
+def test_the_wait_for_a_parent_is_a_setting(new_world, body, now) -> None:
+    world = new_world(parent_grace=timedelta(seconds=5))
+    world.feed(at(body(1, **NARROW), now, 0))
+    world.feed(at(body(2, **NARROW), now, 5))
+    assert "parent_unknown" in names(world)
+
+
+def test_a_parent_that_comes_in_time_is_compared_with(world, body, now) -> None:
+    world.feed(at(body(1, **CHILD), now, 0))
+    assert names(world) == set()
+    world.feed(at(body(2), now, 10), at(body(3, **CHILD), now, 20))
+    assert names(world) == {"copied_authority"}
+    world.feed(at(body(4, **NARROW), now, 90))
+    assert "parent_unknown" not in names(world)
+
+
+def test_a_child_that_widens_its_parent_is_a_breach_in_the_same_batch(world, body) -> None:
+    world.feed(body(1), body(2, **CHILD, envelope__allowed_tools=["contracts.read", "crm.write"]))
+    assert "wider_tools" in names(world)
+    assert [f.session_id for f in world.told(Kind.DRIFT)] == ["child"]
+
+
+def test_a_parent_of_another_tenant_is_nobodys_parent(world, body, now) -> None:
+    world.feed(at(body(1), now, 0))
+    child = {**NARROW, "envelope__tenant_id": "globex"}
+    world.feed(at(body(2, **child), now, 0), at(body(3, **child), now, 61))
+    assert "parent_unknown" in names(world)
+
+
+def test_a_child_of_a_revoked_parent_is_a_breach(world, body, now) -> None:
+    world.feed(body(1))
+    world.hear(HumanWord.REVOKED, at=now)
+    world.feed(body(2, **NARROW))
+    assert "parent_revoked" in names(world)
+
+
+def test_the_chain_above_a_session_is_remembered_nearest_first(world, body) -> None:
+    world.feed(body(1))
+    for n in range(2, 9):
+        parent = "s1" if n == 2 else f"c{n - 1}"
+        world.feed(body(n, envelope__session_id=f"c{n}", envelope__parent_session_id=parent))
+    assert world.state("c4").ancestors == ("c3", "c2", "s1")
+    assert "chain_too_deep" in names(world)
+
+
+def test_a_session_that_is_its_own_ancestor_is_a_cycle(world, body) -> None:
+    world.feed(body(1, envelope__parent_session_id="child"), body(2, **CHILD), body(3, envelope__parent_session_id="child"))
+    assert "delegation_cycle" in names(world)
+
+
+def test_a_session_reissued_with_more_is_named(world, body) -> None:
+    world.feed(body(1))
+    world.feed(body(2, envelope__allowed_tools=["contracts.read", "crm.read", "mail.send"]))
+    assert "reissued_tools" in names(world)
+    world.feed(body(3, envelope__purpose="send newsletters"))
+    assert "reissued_purpose" in names(world)
+    world.feed(body(4, envelope__expires_at="2026-05-13T18:30:00Z"))
+    assert "reissued_expiry" in names(world)
+    assert world.state().envelope.purpose == body()["envelope"]["purpose"]  # the first one stays the yardstick
+
+
+def test_a_session_reissued_with_less_is_no_breach(world, body) -> None:
+    world.feed(body(1), body(2, envelope__allowed_tools=["contracts.read"], envelope__expires_at="2026-05-12T18:00:00Z"))
+    assert names(world) == set()

@@ -1,0 +1,81 @@
+"""What one decision says about its gateway and about its grant."""
+
+import pytest
+
+from guardian.domain.finding import Effect, Kind
+
+
+def test_an_allowed_breach_is_a_finding_against_the_gateways_policy(world, body) -> None:
+    world.feed(body(1, action__tool="crm.write"))
+    (finding,) = world.told(Kind.GATEWAY)
+    assert finding.title == "Gateway gw allowed what the envelope forbids: tool_not_allowed"
+    assert (finding.wanted, finding.severity, finding.act.tool) == (Effect.FLAG, "medium", "crm.write")
+
+
+def test_a_denied_breach_is_no_finding_against_the_gateway(world, body) -> None:
+    world.feed(body(1, action__tool="crm.write", decision__effect="deny"))
+    assert world.told(Kind.GATEWAY) == []
+
+
+def test_the_same_gap_in_a_gateways_policy_is_told_once_for_all_sessions(world, body) -> None:
+    for n in range(4):
+        world.feed(body(n, action__tool="crm.write", envelope__session_id=f"s{n}"))
+    assert len(world.told(Kind.GATEWAY)) == 1
+    assert len(world.told(Kind.DRIFT)) == 4
+    world.feed(body(8, action__tool="crm.delete"), body(9, action__tool="crm.write", gateway="gw2"))
+    assert len(world.told(Kind.GATEWAY)) == 3
+
+
+def test_each_breach_of_one_call_is_a_gap_of_its_own(world, body) -> None:
+    world.feed(body(1, action__tool="crm.write", envelope__expires_at="2026-05-12T16:00:00Z"))
+    names = {f.breaches[0].name for f in world.told(Kind.GATEWAY)}
+    assert names == {"tool_not_allowed", "envelope_expired"}
+
+
+@pytest.mark.parametrize(
+    ("change", "name"),
+    [
+        ({"envelope__expires_at": ...}, "no_expiry"),
+        ({"envelope__expires_at": "2036-05-12T18:30:00Z"}, "expiry_far"),
+        ({"envelope__allowed_tools": ["*"]}, "wildcard_tools"),
+        ({"envelope__delegator_id": "svc-account"}, "service_account_delegator"),
+    ],
+)
+def test_a_careless_grant_is_told_once_per_shape_and_never_asks_for_more_than_a_flag(
+    world, body, change, name: str
+) -> None:
+    for n in range(12):
+        world.feed(body(n, envelope__session_id=f"s{n % 3}", **change))
+    (finding,) = world.told(Kind.HYGIENE)
+    assert (finding.wanted, finding.severity, finding.title) == (Effect.FLAG, "low", f"Careless grant: {name}")
+    assert world.told(Kind.DRIFT) == []
+
+
+def test_another_shape_of_the_same_grant_is_told_again(world, body) -> None:
+    for n, tools in enumerate((["contracts.*"], ["contracts.*", "crm.*"], ["crm.*", "contracts.*"])):
+        world.feed(body(n, envelope__session_id=f"s{n}", envelope__allowed_tools=tools))
+    assert len(world.told(Kind.HYGIENE)) == 2
+    world.feed(body(9, envelope__allowed_tools=["contracts.*"], envelope__tenant_id="globex"))
+    assert len(world.told(Kind.HYGIENE)) == 3
+
+
+def test_hygiene_is_told_apart_and_not_as_a_reason_of_drift(world, body) -> None:
+    world.feed(body(1, action__tool="crm.write", envelope__expires_at=...))
+    (drift,) = world.told(Kind.DRIFT)
+    assert {breach.name for breach in drift.breaches} == {"tool_not_allowed"}
+
+
+def test_an_agent_that_serves_many_unrelated_purposes_is_blurred(world, body) -> None:
+    purposes = ["renew contracts", "water plants", "translate poems", "audit payroll", "book flights", "train models"]
+    for n, purpose in enumerate(purposes):
+        world.feed(body(n, envelope__session_id=f"s{n}", envelope__purpose=purpose))
+    blurred = [f for f in world.told(Kind.HYGIENE) if any(b.name == "blurred_agent" for b in f.breaches)]
+    assert [f.subject.purpose for f in blurred] == ["train models"]
+
+
+def test_findings_carry_the_versions_that_made_them(new_world, body) -> None:
+    world = new_world(versions={"model": "m1", "calibration": "c1"})
+    world.feed(body(1, action__tool="crm.write"), body(2, action__records=-1), b"{")
+    kinds = {f.kind: f.versions for f in world.findings.values()}
+    assert set(kinds) == {Kind.DRIFT, Kind.GATEWAY, Kind.UNSCORABLE}
+    assert all(versions == {"model": "m1", "calibration": "c1"} for versions in kinds.values())
