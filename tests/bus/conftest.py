@@ -68,7 +68,7 @@ class Memory:
 
 class Kafka(Memory):
     name = "kafka"
-    patience = 600
+    patience = 200
 
     def __init__(self, broker: LocalBroker) -> None:
         super().__init__()

