@@ -7,7 +7,7 @@ or argument: cardinality stays bounded, and what agents write never reaches a me
 import logging
 import sys
 from collections.abc import Mapping
-from typing import Any, Literal, NamedTuple, TextIO, get_args
+from typing import Any, Literal, NamedTuple, TextIO, assert_never, get_args
 
 import structlog
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
@@ -111,6 +111,8 @@ class Metrics:
                     self._histograms[name] = Histogram(
                         name, spec.help, spec.labels, registry=self.registry, buckets=_SECONDS
                     )
+                case _:
+                    assert_never(spec.kind)
 
     def add(self, name: Metric, amount: float = 1, **labels: str) -> None:
         """Count up a counter."""

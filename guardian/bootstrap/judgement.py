@@ -17,7 +17,7 @@ from guardian.embedding.fit import PurposeFit
 from guardian.embedding.fusion import load_fusion
 from guardian.errors import ConfigurationError, ModelError
 from guardian.pipeline.decoding import ClockBounds, Decoder, Signature
-from guardian.pipeline.judging import Judge
+from guardian.pipeline.judging import Fit, Judge
 from guardian.pipeline.pipeline import Pipeline
 from guardian.response.ladder import Ladder
 from guardian.scoring.calibration import Calibration
@@ -59,7 +59,7 @@ def open_judge(
     settings: Settings,
     *,
     fingerprint_key: bytes,
-    fit: PurposeFit | None = None,
+    fit: Fit | None = None,
     calibration: Calibration | None = None,
 ) -> Judge:
     """Everything after decoding. `fingerprint_key` keys the hashes that follow argument values."""

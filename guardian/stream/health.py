@@ -13,6 +13,8 @@ class HealthServer:
     """Listens from construction; `ready` answers whether the monitor is doing its work right now."""
 
     def __init__(self, host: str, port: int, *, metrics: Metrics, ready: Callable[[], bool], token: str) -> None:
+        if not token:
+            raise ConfigurationError("the health page's token is empty; an empty token would open /metrics to all")
         wanted = f"Bearer {token}".encode()
 
         class Face(BaseHTTPRequestHandler):

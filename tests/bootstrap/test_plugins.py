@@ -69,3 +69,8 @@ def test_a_plugin_without_options_says_so() -> None:
 def test_an_impossible_option_names_its_plugin(options: dict[str, object]) -> None:
     with pytest.raises(ConfigurationError, match="denial_pressure"):
         plugins.make("signals", "denial_pressure", options)
+
+
+def test_what_a_plugin_needs_and_was_not_given_names_the_plugin() -> None:
+    with pytest.raises(ConfigurationError, match=r"options of alerting 'jsonl': .*path"):
+        plugins.make("alerting", "jsonl", {})

@@ -1,4 +1,7 @@
 import socket
+import subprocess
+import sys
+import threading
 
 import pytest
 
@@ -78,3 +81,34 @@ def test_the_local_broker_listens_on_this_machine_only_and_is_gone_after_stop():
         socket.create_connection((host, int(port)), timeout=1).close()
     with pytest.raises(OSError):  # noqa: PT011 - which error depends on the system
         socket.create_connection((host, int(port)), timeout=1)
+
+
+@pytest.mark.slow
+def test_the_local_broker_does_not_outlive_a_process_that_is_killed(tmp_path):
+    script = (
+        "import sys, time\nfrom guardian.bus.local_broker import LocalBroker\n"
+        "broker = LocalBroker(); broker.start(); print(broker.address, flush=True); time.sleep(60)"
+    )
+    owner = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True)
+    host, port = owner.stdout.readline().strip().split(":")
+    socket.create_connection((host, int(port)), timeout=1).close()
+    owner.kill()
+    owner.wait()
+    owner.stdout.close()
+    pause = threading.Event()
+    for _ in range(100):
+        try:
+            socket.create_connection((host, int(port)), timeout=1).close()
+        except OSError:
+            return
+        pause.wait(0.05)
+    pytest.fail("the broker is still there")
+
+
+def test_a_port_that_is_taken_is_named():
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = other.getsockname()[1]
+        with pytest.raises(BusError, match=str(port)):
+            LocalBroker(port=port).start()

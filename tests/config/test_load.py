@@ -140,13 +140,17 @@ def test_variables_win_over_the_file_setting_by_setting(write, monkeypatch: pyte
 @pytest.mark.parametrize(
     ("name", "value", "said"),
     [
-        ("GUARDIAN_KAFFKA__TOPIC", "x", "unknown variable GUARDIAN_KAFFKA__TOPIC; known ones start with: GUARDIAN_SOURCE"),
+        (
+            "GUARDIAN_KAFFKA__TOPIC",
+            "x",
+            "unknown variable GUARDIAN_KAFFKA__TOPIC; known ones start with: GUARDIAN_SOURCE",
+        ),
         ("GUARDIAN_KAFKA__TOPIK", "x", "kafka.topik: unknown setting"),
         ("GUARDIAN_MONITOR__BATCH", "many", "monitor.batch"),
         ("GUARDIAN_SIGNALS", "not json", 'field "signals"'),
         ("GUARDIAN_KAFKA", "x", "holds JSON"),
     ],
-)  # fmt: skip
+)
 def test_a_wrong_variable_is_named(monkeypatch: pytest.MonkeyPatch, name: str, value: str, said: str) -> None:
     monkeypatch.setenv(name, value)
     assert said in refusal(None)

@@ -110,7 +110,9 @@ def test_unknown_extra_fields_are_kept_wherever_they_stand() -> None:
 
 
 @pytest.mark.parametrize("name", ["id", "gateway", "envelope__tenant_id", "envelope__session_id", "action__tool"])
-@pytest.mark.parametrize("value", ["", "x" * 513, "two\nlines", "nul\x00", "esc\x1b[2J", "del\x7f", 7, True, ["x"]])
+@pytest.mark.parametrize(
+    "value", ["", "x" * 513, "two\nlines", "nul\x00", "esc\x1b[2J", "del\x7f", 7, True, ["x"]]
+)
 def test_a_name_is_a_short_string_without_control_characters(name: str, value: object) -> None:
     with pytest.raises(ValidationError):
         parsed(changed(**{name: value}))

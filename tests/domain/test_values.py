@@ -60,8 +60,14 @@ def test_a_digest_survives_the_wire() -> None:
 
 @pytest.mark.parametrize(
     "change",
-    [{"title": "t" * 301}, {"session_id": "a\nb"}, {"surprise": 1}, {"severity": "dire"}, {"time": datetime(2026, 1, 1)}],
-)  # fmt: skip
+    [
+        {"title": "t" * 301},
+        {"session_id": "a\nb"},
+        {"surprise": 1},
+        {"severity": "dire"},
+        {"time": datetime(2026, 1, 1)},
+    ],
+)
 def test_a_finding_is_bounded_and_closed(change: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):
         finding(**change)

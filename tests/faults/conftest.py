@@ -127,8 +127,9 @@ def open_estate(folder: Path, broker: LocalBroker) -> Estate:
     port = _free_port()
     settings["kafka"] |= {
         "bootstrap_servers": broker.address,
-        "session_timeout_ms": 6000,
-        "heartbeat_interval_ms": 2000,
+        "session_timeout_ms": broker.settings.session_timeout_ms,
+        "heartbeat_interval_ms": broker.settings.heartbeat_interval_ms,
+        "assignor": broker.settings.assignor,
     }
     settings["model"] = {"engine": "lexical"}
     settings["control"] |= {"port": port, "url": f"http://127.0.0.1:{port}", "default_mode": "enforce"}

@@ -65,8 +65,8 @@ BODY: dict[str, Any] = {
     "result": {"status": "ok", "records": 1},
     "trace_id": "4bf92f",
 }
-WAYS_TO_PAY = tuple(f"payments.{way}" for way in "send wire refund forward advance tip".split())
-WAYS_TO_PAY += tuple(f"payouts.{way}" for way in "send wire refund forward advance tip".split())
+WAYS_TO_PAY = tuple(f"payments.{way}" for way in ["send", "wire", "refund", "forward", "advance", "tip"])
+WAYS_TO_PAY += tuple(f"payouts.{way}" for way in ["send", "wire", "refund", "forward", "advance", "tip"])
 
 
 def body_of(number: int = 0, **changes: Any) -> dict[str, Any]:
@@ -217,7 +217,9 @@ def drifting() -> Callable[..., dict[str, Any]]:
             "tool": WAYS_TO_PAY[number % len(WAYS_TO_PAY)],
             "arguments": {"to": "mallory", "amount": 900},
         }
-        return body_of(number, **{"envelope__allowed_tools": ["contracts.read", *WAYS_TO_PAY], "action": pays, **changes})
+        return body_of(
+            number, **{"envelope__allowed_tools": ["contracts.read", *WAYS_TO_PAY], "action": pays, **changes}
+        )
 
     return build
 

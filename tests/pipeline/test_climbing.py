@@ -32,7 +32,10 @@ def test_slow_drift_is_flagged_once_and_then_revoked_once(new_world, drifting) -
     assert [(f.wanted, f.transition, f.epoch) for f in told] == [(Effect.FLAG, 1, 0), (Effect.REVOKE, 2, 0)]
     assert stages[0] is Stage.CLEAR
     assert stages == sorted(stages, key=list(Stage).index)
-    assert [f.evidence.actions_seen for f in told] == [stages.index(Stage.FLAGGED) + 1, stages.index(Stage.REVOKED) + 1]
+    assert [f.evidence.actions_seen for f in told] == [
+        stages.index(Stage.FLAGGED) + 1,
+        stages.index(Stage.REVOKED) + 1,
+    ]
 
 
 def test_a_drift_finding_says_who_did_what_and_why(new_world, drifting) -> None:
@@ -149,7 +152,9 @@ def test_a_call_allowed_after_revocation_is_the_gateways_fault(
     world.feed(body(0))
     world.hear(HumanWord.REVOKED, at=now)
     calls = [body(n, time=later(seconds), decision__effect=effect) for n in (1, 2)]
-    judgement = [world.pipeline.decode([_at(call, now + timedelta(seconds=seconds), n)]) for n, call in enumerate(calls)]
+    judgement = [
+        world.pipeline.decode([_at(call, now + timedelta(seconds=seconds), n)]) for n, call in enumerate(calls)
+    ]
     for decoded, letters in judgement:
         world._keep(world.pipeline.judge(decoded, letters, world.memory))
     found = world.told(Kind.GATEWAY)

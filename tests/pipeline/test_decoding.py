@@ -8,6 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from guardian.domain.finding import Effect, Kind
+from guardian.pipeline.batch import DeadLetter
+from guardian.pipeline.side_findings import dead_letter_finding
 
 LONG_AGO = datetime(2001, 2, 3, tzinfo=UTC)
 
@@ -20,8 +22,17 @@ def told_time(decoder, body, record, said: str, **more):
 
 @pytest.mark.parametrize(
     ("seconds", "suspect"),
-    [(0, False), (-60, False), (300, False), (301, True), (-86_400, False), (-86_401, True), (10**8, True), (-(10**8), True)],
-)  # fmt: skip
+    [
+        (0, False),
+        (-60, False),
+        (300, False),
+        (301, True),
+        (-86_400, False),
+        (-86_401, True),
+        (10**8, True),
+        (-(10**8), True),
+    ],
+)
 def test_event_time_is_believed_within_bounds_of_the_brokers(
     make_decoder, body, record, now, seconds: int, suspect: bool
 ) -> None:
@@ -30,7 +41,9 @@ def test_event_time_is_believed_within_bounds_of_the_brokers(
     assert told_time(make_decoder(), body, record, said.isoformat()) == expected
 
 
-@pytest.mark.parametrize("said", ["9999-12-31T23:59:59-12:00", "0001-01-01T00:00:00+12:00", "9999-12-31T23:59:59Z"])
+@pytest.mark.parametrize(
+    "said", ["9999-12-31T23:59:59-12:00", "0001-01-01T00:00:00+12:00", "9999-12-31T23:59:59Z"]
+)
 def test_a_time_at_the_end_of_the_calendar_is_not_believed(make_decoder, body, record, now, said: str) -> None:
     assert told_time(make_decoder(), body, record, said) == (now, True)
     assert told_time(make_decoder(), body, record, said, timestamp=None) == (now, True)
@@ -48,7 +61,11 @@ def test_without_broker_time_only_the_future_and_the_impossible_are_suspect(
     make_decoder, body, record, now
 ) -> None:
     decoder = make_decoder()
-    for said, believed in ((LONG_AGO, True), (now + timedelta(minutes=6), False), (datetime(1970, 1, 1, tzinfo=UTC), False)):
+    for said, believed in (
+        (LONG_AGO, True),
+        (now + timedelta(minutes=6), False),
+        (datetime(1970, 1, 1, tzinfo=UTC), False),
+    ):
         expected = (said, False) if believed else (now, True)
         assert told_time(decoder, body, record, said.isoformat(), timestamp=None) == expected
 
@@ -83,8 +100,14 @@ def test_a_digest_is_of_the_untouched_bytes(make_decoder, record, body) -> None:
 
 @pytest.mark.parametrize(
     ("gateway", "tenant", "believed"),
-    [("gw", "acme", True), ("gw", "globex", False), ("hub", "globex", True), ("nobody", "acme", False), ("gw", "*", False)],
-)  # fmt: skip
+    [
+        ("gw", "acme", True),
+        ("gw", "globex", False),
+        ("hub", "globex", True),
+        ("nobody", "acme", False),
+        ("gw", "*", False),
+    ],
+)
 def test_a_gateway_speaks_only_for_its_tenants(
     make_decoder, body, record, gateway: str, tenant: str, believed: bool
 ) -> None:
@@ -112,8 +135,13 @@ def test_two_foreign_gateways_are_two_findings(new_world, make_decoder, body) ->
 
 @pytest.mark.parametrize(
     ("headers", "gateway"),
-    [((), "t[0]"), ((("gateway", b"gw-7"),), "gw-7"), ((("gateway", b""),), "t[0]"), ((("gateway", b"\xff" * 999),), "\ufffd" * 512)],
-)  # fmt: skip
+    [
+        ((), "t[0]"),
+        ((("gateway", b"gw-7"),), "gw-7"),
+        ((("gateway", b""),), "t[0]"),
+        ((("gateway", b"\xff" * 999),), "\ufffd" * 512),
+    ],
+)
 def test_a_dead_letter_knows_its_gateway_by_header_or_place(make_decoder, record, headers, gateway: str) -> None:
     _, letters = make_decoder().decode([record(b"{", headers=headers)])
     assert letters[0].gateway == gateway
@@ -130,6 +158,28 @@ def test_an_unreadable_record_of_a_known_session_is_unscorable_once_per_reason(w
     ]
     assert {f.wanted for f in told} == {Effect.FLAG}
     assert not any(breach.hard for f in told for breach in f.breaches)
+
+
+@pytest.mark.parametrize(
+    ("tenant", "session"), [("a\nb", "s1"), ("acme", "x" * 513), (None, "s1"), ("acme", None)]
+)
+def test_a_letter_whose_names_are_no_names_is_told_of_nobody(
+    record, tenant: str | None, session: str | None
+) -> None:
+    letter = DeadLetter(record(b"{"), "invalid", "no", tenant_id=tenant, session_id=session)
+    assert dead_letter_finding(letter, {}) is None
+
+
+def test_a_letter_is_told_with_the_time_it_came_or_was_given_up(record, now) -> None:
+    times = []
+    for stamp, at in ((now, LONG_AGO), (None, LONG_AGO), (None, None)):
+        letter = DeadLetter(
+            record(b"{", timestamp=stamp), "invalid", "no", tenant_id="acme", session_id="s1", at=at
+        )
+        found = dead_letter_finding(letter, {"model": "m"})
+        assert found is not None
+        times.append(found.time)
+    assert times == [now, LONG_AGO, datetime(1970, 1, 1, tzinfo=UTC)]
 
 
 def test_bytes_that_name_nobody_are_dead_and_told_of_nobody(world) -> None:

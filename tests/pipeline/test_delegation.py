@@ -74,7 +74,11 @@ def test_the_chain_above_a_session_is_remembered_nearest_first(world, body) -> N
 
 
 def test_a_session_that_is_its_own_ancestor_is_a_cycle(world, body) -> None:
-    world.feed(body(1, envelope__parent_session_id="child"), body(2, **CHILD), body(3, envelope__parent_session_id="child"))
+    world.feed(
+        body(1, envelope__parent_session_id="child"),
+        body(2, **CHILD),
+        body(3, envelope__parent_session_id="child"),
+    )
     assert "delegation_cycle" in names(world)
 
 
@@ -90,5 +94,7 @@ def test_a_session_reissued_with_more_is_named(world, body) -> None:
 
 
 def test_a_session_reissued_with_less_is_no_breach(world, body) -> None:
-    world.feed(body(1), body(2, envelope__allowed_tools=["contracts.read"], envelope__expires_at="2026-05-12T18:00:00Z"))
+    world.feed(
+        body(1), body(2, envelope__allowed_tools=["contracts.read"], envelope__expires_at="2026-05-12T18:00:00Z")
+    )
     assert names(world) == set()

@@ -1,6 +1,7 @@
 """Laws of one batch: pure, deterministic, and indifferent to where a log is cut."""
 
 import copy
+import itertools
 import json
 from collections.abc import Callable
 from datetime import datetime, timedelta
@@ -42,7 +43,9 @@ calls = st.tuples(
 logs = st.lists(calls | st.sampled_from(JUNK), min_size=1, max_size=14)
 
 
-def written(log: list[Any], body: Callable[..., Any], record: Callable[..., Record], now: datetime) -> list[Record]:
+def written(
+    log: list[Any], body: Callable[..., Any], record: Callable[..., Record], now: datetime
+) -> list[Record]:
     """A log as the bus hands it over."""
     records = []
     for offset, entry in enumerate(log):
@@ -65,7 +68,7 @@ def test_where_a_log_is_cut_into_batches_changes_nothing(
     whole, parts = (new_world(decoder=make_decoder(entitlements=GATEWAYS)) for _ in range(2))
     whole.feed(*records)
     edges = [0, *sorted(c for c in cuts if c < len(records)), len(records)]
-    for start, end in zip(edges, edges[1:], strict=False):
+    for start, end in itertools.pairwise(edges):
         parts.feed(*records[start:end])
     assert parts.memory == whole.memory
     assert parts.findings == whole.findings
@@ -96,7 +99,13 @@ def test_a_redelivered_log_writes_nothing(new_world, make_decoder, body, record,
     world.feed(*records)
     memory, told = world.memory, dict(world.findings)
     again = world.feed(*records)
-    assert (again.verdicts, again.findings, again.sessions, again.seen, again.agent_purposes) == ((), (), {}, {}, {})
+    assert (again.verdicts, again.findings, again.sessions, again.seen, again.agent_purposes) == (
+        (),
+        (),
+        {},
+        {},
+        {},
+    )
     assert again.duplicates == len(records) - len(again.dead_letters)
     assert (world.memory, world.findings) == (memory, told)
 

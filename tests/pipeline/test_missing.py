@@ -83,4 +83,3 @@ def test_an_action_that_no_signal_can_judge_neither_accuses_nor_vouches(new_worl
 def test_a_record_that_tells_nothing_does_not_vouch(world, body) -> None:
     world.feed(body(1, **BARE))
     assert world.verdicts[0].drift.e_value >= 1.0
-

@@ -20,9 +20,13 @@ TOOLS = ["contracts.read", "payments.send", "mail.send", "crm.read"]
 VALUES = ["contract_7781", "mallory@evil.example", "Acme", "AKIAIOSFODNN7EXAMPLE"]
 PURPOSES = ["review the contract of Acme", "pay Bolt", "", "do everything on my list"]
 actions = st.builds(
-    ActionLine, st.sampled_from(TOOLS), st.none() | st.dictionaries(st.sampled_from("abc"), st.sampled_from(VALUES), max_size=2)
-)  # fmt: skip
-sessions = st.lists(st.tuples(st.sampled_from(PURPOSES), st.lists(actions, min_size=1, max_size=5)), min_size=1, max_size=5)
+    ActionLine,
+    st.sampled_from(TOOLS),
+    st.none() | st.dictionaries(st.sampled_from("abc"), st.sampled_from(VALUES), max_size=2),
+)
+sessions = st.lists(
+    st.tuples(st.sampled_from(PURPOSES), st.lists(actions, min_size=1, max_size=5)), min_size=1, max_size=5
+)
 
 
 @pytest.fixture(scope="module")
@@ -83,7 +87,12 @@ def test_labels_in_the_input_are_never_read(scorer) -> None:
     def read(label: str | None) -> list[Scored]:
         calls = [{"tool": "payments.send", "args": {"to": "x"}}, {"tool": "contracts.read", "args": {}}]
         marks: dict[str, Any] = {"label": label, "conf": "high", "drift": True} if label else {}
-        body = {"session_id": "s", "purpose": "review", "actions": [{**c, **marks} for c in calls], **({"meta": marks})}
+        body = {
+            "session_id": "s",
+            "purpose": "review",
+            "actions": [{**c, **marks} for c in calls],
+            "meta": marks,
+        }
         lines = list(read_session_lines([Record("f", 0, 0, json.dumps(body).encode())]))
         return scored(scorer, [one for one in lines if isinstance(one, SessionLine)])
 
@@ -95,7 +104,15 @@ def test_a_result_has_the_fields_that_others_measure(scorer) -> None:
     (result,) = scored(scorer, [line(1, "pay Bolt", [ActionLine("payments.send")])])
     body = result.as_json()
     assert json.loads(json.dumps(body)) == body
-    assert list(body) == ["session_id", "index", "drift", "p_value", "session_evidence", "signals", "features_missing"]
+    assert list(body) == [
+        "session_id",
+        "index",
+        "drift",
+        "p_value",
+        "session_evidence",
+        "signals",
+        "features_missing",
+    ]
     assert all(0 <= value <= 1 for value in (body["drift"], body["p_value"], *body["signals"].values()))
     assert "delegation_widening" not in body["signals"]  # silent: it neither accuses nor vouches
     assert {"envelope", "arguments"} <= set(body["features_missing"])
@@ -165,7 +182,14 @@ def test_a_log_may_be_scored_in_pieces_and_its_sessions_in_any_order(
 
 @pytest.mark.xfail(strict=True, reason="other purposes of an agent are counted over the sessions of one batch")
 def test_sessions_of_one_agent_do_not_colour_each_others_scores(make_judge, make_decoder, body) -> None:
-    purposes = ["renew contracts", "water plants", "translate poems", "audit payroll", "book flights", "train models"]
+    purposes = [
+        "renew contracts",
+        "water plants",
+        "translate poems",
+        "audit payroll",
+        "book flights",
+        "train models",
+    ]
     bodies = [body(n, envelope__session_id=f"s{n}", envelope__purpose=p) for n, p in enumerate(purposes)]
     forth = LogScorer(make_judge()).score(decoded_log(make_decoder, bodies))
     back = LogScorer(make_judge()).score(decoded_log(make_decoder, bodies[::-1]))

@@ -66,7 +66,14 @@ def test_hygiene_is_told_apart_and_not_as_a_reason_of_drift(world, body) -> None
 
 
 def test_an_agent_that_serves_many_unrelated_purposes_is_blurred(world, body) -> None:
-    purposes = ["renew contracts", "water plants", "translate poems", "audit payroll", "book flights", "train models"]
+    purposes = [
+        "renew contracts",
+        "water plants",
+        "translate poems",
+        "audit payroll",
+        "book flights",
+        "train models",
+    ]
     for n, purpose in enumerate(purposes):
         world.feed(body(n, envelope__session_id=f"s{n}", envelope__purpose=purpose))
     blurred = [f for f in world.told(Kind.HYGIENE) if any(b.name == "blurred_agent" for b in f.breaches)]

@@ -1,0 +1,130 @@
+"""`guardian run` and `guardian watch --file`: one deployment, as an operator starts and stops it."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+import yaml
+
+from guardian.bootstrap.initialise import initialise
+from guardian.bus.admin import ensure_topics
+from guardian.bus.kafka_producer import KafkaProducer
+from guardian.bus.local_broker import LocalBroker
+from guardian.demo.log import log_lines
+from guardian.demo.scenario import Plant, Scenario
+from guardian.gateway.client import RevocationList
+from guardian.wire.client import ControlClient
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Iterator[Path]:
+    initialise(tmp_path / "home")
+    return tmp_path / "home"
+
+
+def configure(home: Path, **changes: dict[str, object]) -> str:
+    path = home / "guardian.yaml"
+    body = yaml.safe_load(path.read_text(encoding="utf-8"))
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    body["control"] |= {"port": port, "url": f"http://127.0.0.1:{port}"}
+    body["model"] = {"engine": "lexical"}
+    for section, values in changes.items():
+        body[section] |= values
+    path.write_text(yaml.safe_dump(body), encoding="utf-8")
+    return f"http://127.0.0.1:{port}"
+
+
+def start(home: Path, *command: str) -> subprocess.Popen[bytes]:
+    kept = {k: v for k, v in os.environ.items() if not k.startswith("GUARDIAN_")}
+    log = (home / f"{command[0]}.log").open("wb")
+    config = str(home / "guardian.yaml")
+    return subprocess.Popen(
+        [sys.executable, "-m", "guardian", *command, "-c", config], env=kept, stdout=log, stderr=log
+    )
+
+
+def client(home: Path, url: str) -> ControlClient:
+    token = (home / "keys" / "admin.token").read_text(encoding="utf-8").strip()
+    made = ControlClient(url, lambda: token)
+    until = time.monotonic() + 30
+    while not made.ready():
+        assert time.monotonic() < until, "control did not come up"
+        time.sleep(0.1)
+    return made
+
+
+def expired_day() -> list[bytes]:
+    plan = [
+        s for s in Scenario(seed=2, sessions=4, each=2).plan() if s.plant in (Plant.NONE, Plant.EXPIRED_ENVELOPE)
+    ]
+    return list(log_lines(plan, begin=datetime.now(UTC) - timedelta(hours=3), seed=2))
+
+
+@pytest.mark.slow
+def test_run_revokes_what_policy_lets_it_and_stops_in_order(home: Path) -> None:
+    with LocalBroker() as broker:
+        kafka = {"bootstrap_servers": broker.address, "session_timeout_ms": 6000, "heartbeat_interval_ms": 500}
+        url = configure(home, kafka=kafka)
+        ensure_topics(broker.settings, {"guardian.decisions": 1, "dlq.guardian.decisions": 1})
+        process = start(home, "run")
+        try:
+            with client(home, url) as control:
+                control.set_mode("tenant_acme", "enforce", reason="a test")
+                producer = KafkaProducer(broker.settings)
+                for line in expired_day():
+                    session = json.loads(line)["envelope"]["session_id"]
+                    producer.send("guardian.decisions", line, key=session.encode())
+                producer.close()
+                until = time.monotonic() + 60
+                while time.monotonic() < until:
+                    drift = list(control.findings(kind="drift").items)
+                    if len({v.finding.session_id for v in drift}) == 2:
+                        break
+                    time.sleep(0.2)
+                for view in drift:
+                    enforced = view.finding.tenant_id == "tenant_acme"
+                    assert view.outcome.effect.value == ("revoke" if enforced else "flag"), view.outcome.note
+                    assert view.outcome.would_revoke is not enforced
+                gateway = (home / "keys" / "gateway.token").read_text(encoding="utf-8").strip()
+                with RevocationList(url, gateway) as revocations:
+                    assert revocations.wait_ready(10)
+                    for view in drift:
+                        assert revocations.is_revoked(view.finding.tenant_id, view.finding.session_id) is (
+                            view.outcome.effect.value == "revoke"
+                        )
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(timeout=30) == 0
+        finally:
+            process.kill()
+            process.wait()
+
+
+@pytest.mark.slow
+def test_a_file_is_judged_once_delivered_and_its_bad_lines_kept(home: Path) -> None:
+    url = configure(home)
+    log = home / "log.jsonl"
+    log.write_bytes(b"\n".join([*expired_day(), b"{broken"]) + b"\n")
+    serve = start(home, "serve")
+    try:
+        with client(home, url) as control:
+            for _ in range(2):  # the second time there is nothing new
+                assert start(home, "watch", "--file", str(log)).wait(timeout=60) == 0
+                found = control.findings(kind="drift").items
+                assert len({view.finding.session_id for view in found}) == 2
+        letters = list((home / "log.jsonl.dlq").iterdir())
+        assert len(letters) == 1
+        assert letters[0].read_bytes().count(b"\n") == 1
+        assert b"{broken" not in letters[0].read_bytes(), "dead letters are sealed"
+    finally:
+        serve.send_signal(signal.SIGTERM)
+        assert serve.wait(timeout=30) == 0

@@ -1,0 +1,168 @@
+"""A yardstick is fitted from honest sessions only, through the fold that will use it."""
+
+import dataclasses
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from guardian.bootstrap.plugins import make
+from guardian.embedding import load
+from guardian.evaluation.calibration import (
+    FLAT,
+    LEAST_SESSIONS,
+    HonestSession,
+    fit_calibration,
+    session_line,
+)
+from guardian.evaluation.sessions import session_of
+from guardian.pipeline.batch import Memory
+from guardian.pipeline.judging import Judge
+from guardian.pipeline.scoring_run import SessionScorer
+from guardian.response.ladder import Ladder
+from guardian.scoring.calibration import Calibration
+from guardian.scoring.fusion import Fusion
+from guardian.scoring.scorer import Scorer
+from guardian.signals.credential_exposure import CredentialScanner
+
+NOUNS = ["contract", "invoice", "ticket", "report", "flight", "order", "lease", "survey", "patent", "recipe"]
+VERBS = ["read", "list", "send", "check", "write"]
+FIT = load(Path(), engine="lexical")
+SIGNALS = [make("signals", name, {}) for name in ("purpose_fit", "denial_pressure", "delegation_widening")]
+
+
+def judge_with(calibration: Calibration) -> Judge:
+    scorer = Scorer(Fusion(), calibration)
+    return Judge(fit=FIT, signals=SIGNALS, scorer=scorer, ladder=Ladder(), fingerprint=lambda value: value[:16])
+
+
+def labelled(number: int, label: str = "benign", *, purpose: str | None = None) -> Any:
+    noun, verb = NOUNS[number % 10], VERBS[number // 10 % 5]
+    calls = [
+        {"tool": f"{noun}s.{verb}", "args": {noun: f"{noun} {number}"}, "label": label},
+        {"tool": f"{noun}s.read", "args": {}, "label": "benign"},
+    ]
+    wanted = purpose or f"{verb} the {noun} of customer {number}"
+    return session_of({"dataset": "d", "session_id": f"s{number}", "purpose": wanted, "actions": calls})
+
+
+@pytest.fixture(scope="module")
+def honest() -> Callable[..., list[HonestSession]]:
+    """n sessions as decisions, each with a purpose of its own unless one is given."""
+    scorer = SessionScorer(judge_with(FLAT), CredentialScanner())
+
+    def build(count: int, *, purpose: str | None = None, start: int = 0) -> list[HonestSession]:
+        made = [labelled(n, purpose=purpose) for n in range(start, start + count)]
+        return [
+            HonestSession(s.purpose, tuple(scorer.session(session_line(s, n + start))))
+            for n, s in enumerate(made, 1)
+        ]
+
+    return build
+
+
+def fitted(sessions: list[HonestSession], **options: Any) -> Calibration:
+    return fit_calibration(sessions, judge_with=judge_with, source="made", **options)
+
+
+def test_every_session_teaches_either_the_p_values_or_the_promise(honest) -> None:
+    calibration = fitted(honest(60))
+    assert calibration.source == "made"
+    assert len(calibration.evidence.values) == len(calibration.acts.values)
+    assert len(calibration.actions.values) / 2 + len(calibration.evidence.values) == 60  # two actions a session
+    assert min(len(calibration.actions.values) / 2, len(calibration.evidence.values)) > 15
+
+
+def test_the_same_sessions_give_the_same_yardstick_and_another_seed_another_split(honest) -> None:
+    sessions = honest(60)
+    assert fitted(sessions) == fitted(sessions)
+    assert fitted(sessions, seed=1) != fitted(sessions)
+
+
+def test_a_yardstick_survives_its_file(honest) -> None:
+    calibration = fitted(honest(60))
+    read = Calibration.from_json(calibration.to_json())
+    assert read.to_json() == calibration.to_json()
+
+
+def test_an_honest_session_is_no_rarity_by_its_own_yardstick(honest) -> None:
+    judge = judge_with(fitted(honest(120)))
+    reached = []
+    for session in honest(60, start=120):
+        verdicts = judge.judge(session.decisions, [], Memory()).verdicts
+        reached.append(verdicts[-1].drift.one_in)
+    assert sum(one_in >= 20 for one_in in reached) <= len(reached) / 10
+
+
+def test_the_second_half_is_replayed_through_what_the_first_one_fitted(honest) -> None:
+    asked: list[Calibration] = []
+
+    def noting(calibration: Calibration) -> Judge:
+        asked.append(calibration)
+        return judge_with(calibration)
+
+    final = fit_calibration(honest(60), judge_with=noting, source="made")
+    assert asked[0] == FLAT
+    assert asked[1].actions == final.actions
+    assert asked[1].evidence != final.evidence
+
+
+def test_repetition_of_one_purpose_is_not_evidence(honest) -> None:
+    several = honest(45)
+    repeated = honest(200, purpose="read the contract", start=200)
+    assert fitted([*several, *repeated]) == fitted([*several, *repeated[:20]])
+    assert fitted([*several, *repeated], max_per_purpose=3) == fitted([*several, *repeated[:3]])
+
+
+def test_with_few_purposes_the_halves_share_them(honest) -> None:
+    sessions = [s for n, noun in enumerate(NOUNS) for s in honest(10, purpose=f"read the {noun}", start=n * 10)]
+    calibration = fitted(sessions)
+    assert len(calibration.actions.values) / 2 + len(calibration.evidence.values) == 100
+
+
+@pytest.mark.parametrize("count", [0, 1, LEAST_SESSIONS - 1])
+def test_too_few_sessions_are_refused_with_their_number(honest, count: int) -> None:
+    with pytest.raises(ValueError, match=f"at least {LEAST_SESSIONS} honest sessions, got {count}"):
+        fitted(honest(count))
+
+
+def test_sessions_without_actions_do_not_count(honest) -> None:
+    empty = [HonestSession(f"p{n}", ()) for n in range(100)]
+    with pytest.raises(ValueError, match="got 39"):
+        fitted([*empty, *honest(39)])
+    assert fitted([*empty, *honest(60)]) == fitted(honest(60))
+
+
+def test_a_session_that_breaks_a_hard_rule_is_no_part_of_the_promise(honest) -> None:
+    sessions = honest(60)
+    broken = [
+        dataclasses.replace(s, decisions=(_widened(s.decisions[0]), *s.decisions[1:]))
+        for s in honest(60, start=60)
+    ]
+    clean, mixed = fitted(sessions), fitted([*sessions, *broken])
+    assert len(mixed.evidence.values) == len(clean.evidence.values)
+
+
+def test_progress_ends_at_the_number_of_sessions(honest) -> None:
+    seen: list[tuple[int, int]] = []
+    fitted(honest(60), progress=lambda done, total: seen.append((done, total)))
+    assert seen == sorted(seen)
+    assert seen[-1] == (60, 60)
+
+
+def test_the_labels_of_a_session_stay_behind() -> None:
+    assert session_line(labelled(1), 7) == session_line(labelled(1, "drift"), 7)
+    line = session_line(labelled(1), 7)
+    assert (line.line, line.session_id, [a.tool for a in line.actions]) == (
+        7,
+        "s1",
+        ["invoices.read", "invoices.read"],
+    )
+
+
+def _widened(decision: Any) -> Any:
+    """The same decision in a session that is its own parent: a cycle, which no honest session shows."""
+    envelope = decision.event.envelope
+    cyclic = envelope.model_copy(update={"parent_session_id": envelope.session_id})
+    return dataclasses.replace(decision, event=decision.event.model_copy(update={"envelope": cyclic}))

@@ -1,0 +1,175 @@
+"""A signed envelope is believed if a known key signed exactly this envelope, and nothing else is."""
+
+import base64
+import hashlib
+import hmac
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from joserfc import jws
+from joserfc.jwk import ECKey, OKPKey, RSAKey
+
+from guardian.domain.event import DecisionEvent
+from guardian.errors import ConfigurationError
+from guardian.keys.envelope import ALGORITHMS, EnvelopeVerifier
+
+ENVELOPE: dict[str, Any] = {
+    "delegator_id": "user_1",
+    "tenant_id": "acme",
+    "session_id": "s1",
+    "purpose": "review",
+    "allowed_tools": ["contracts.read"],
+    "resource_constraints": {"max_records": 25, "share": 1.5, "ids": ["a", {"b": None}]},
+    "expires_at": "2026-05-12T18:30:00Z",
+    "ticket": "T-1",
+}
+KEYS = {
+    "Ed25519": OKPKey.generate_key("Ed25519", auto_kid=True),
+    "ES256": ECKey.generate_key("P-256", auto_kid=True),
+    "RS256": RSAKey.generate_key(2048, auto_kid=True),
+}
+for _key in KEYS.values():
+    _key.ensure_kid()
+
+
+@pytest.fixture(scope="module")
+def verifier(tmp_path_factory: pytest.TempPathFactory) -> EnvelopeVerifier:
+    path = tmp_path_factory.mktemp("keys") / "jwks.json"
+    path.write_text(json.dumps({"keys": [{**k.as_dict(private=False), "kid": k.kid} for k in KEYS.values()]}))
+    return EnvelopeVerifier(path)
+
+
+def event(token: str | None, envelope: dict[str, Any] = ENVELOPE) -> DecisionEvent:
+    body = {
+        "schema": "guardian.decision/v1", "id": "d", "time": "2026-05-12T17:00:00Z", "gateway": "gw",
+        "envelope": envelope, "action": {"tool": "t"}, "decision": {"effect": "allow"}, "envelope_jws": token,
+    }  # fmt: skip
+    return DecisionEvent.model_validate_json(json.dumps(body))
+
+
+def signed(payload: object, algorithm: str = "Ed25519", *, key: Any = None, **header: Any) -> str:
+    key = key or KEYS[algorithm]
+    raw = payload if isinstance(payload, (str, bytes)) else json.dumps(payload)
+    return jws.serialize_compact({"alg": algorithm, "kid": key.kid, **header}, raw, key, algorithms=[algorithm])
+
+
+def test_no_signature_is_absent_not_invalid(verifier) -> None:
+    assert verifier(event(None)) == "absent"
+
+
+@pytest.mark.parametrize("algorithm", KEYS)
+def test_an_envelope_signed_by_a_known_key_is_valid(verifier, algorithm: str) -> None:
+    assert verifier(event(signed(ENVELOPE, algorithm))) == "valid"
+
+
+def test_the_order_of_keys_and_an_explicit_null_say_the_same(verifier) -> None:
+    shuffled = dict(reversed(list(ENVELOPE.items())))
+    assert verifier(event(signed({**shuffled, "parent_session_id": None}))) == "valid"
+    assert verifier(event(signed(ENVELOPE), {**ENVELOPE, "agent_id": None})) == "valid"
+
+
+@pytest.mark.parametrize(
+    "spelt",
+    ["2026-05-12T18:30:00Z", "2026-05-12T18:30:00+00:00", "2026-05-12T18:30:00.000Z", "2026-05-12T20:30:00+02:00"],
+)
+def test_a_time_is_valid_however_the_signer_spelt_it(verifier, spelt: str) -> None:
+    envelope = {**ENVELOPE, "expires_at": spelt}
+    assert verifier(event(signed(envelope), envelope)) == "valid"
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"purpose": "pay"},
+        {"allowed_tools": ["contracts.read", "payments.send"]},
+        {"allowed_tools": []},
+        {"resource_constraints": {**ENVELOPE["resource_constraints"], "max_records": 26}},
+        {"resource_constraints": {}},
+        {"expires_at": "2026-05-12T18:30:01Z"},
+        {"expires_at": None},
+        {"session_id": "s2"},
+        {"tenant_id": "globex"},
+        {"ticket": "T-2"},
+        {"extra": 1},
+    ],
+)
+def test_any_difference_between_envelope_and_signature_is_invalid(verifier, change: dict[str, Any]) -> None:
+    assert verifier(event(signed(ENVELOPE), {**ENVELOPE, **change})) == "invalid"
+
+
+def test_a_strangers_signature_is_invalid_whatever_name_it_uses(verifier) -> None:
+    stranger = OKPKey.generate_key("Ed25519", auto_kid=True)
+    assert verifier(event(signed(ENVELOPE, key=stranger))) == "invalid"
+    assert verifier(event(signed(ENVELOPE, key=stranger, kid=KEYS["Ed25519"].kid))) == "invalid"
+
+
+def test_who_can_verify_cannot_sign(verifier) -> None:
+    """The public key as an HMAC secret (RFC 8725, §2.1) opens nothing."""
+    for secret in (KEYS["RS256"].as_pem(private=False), KEYS["RS256"].as_der(private=False)):
+        said = _b64(json.dumps({"alg": "HS256", "kid": KEYS["RS256"].kid})) + "." + _b64(json.dumps(ENVELOPE))
+        mac = hmac.new(secret, said.encode(), hashlib.sha256).digest()
+        assert verifier(event(f"{said}.{base64.urlsafe_b64encode(mac).rstrip(b'=').decode()}")) == "invalid"
+    assert not {"none", "HS256", "HS384", "HS512"} & set(ALGORITHMS)
+
+
+def _b64(text: str) -> str:
+    return base64.urlsafe_b64encode(text.encode()).rstrip(b"=").decode()
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        '{"alg":"none"}',
+        '{"alg":1}',
+        '{"alg":["Ed25519"]}',
+        '["alg"]',
+        '"alg"',
+        "1",
+        "null",
+        "",
+        "[" * 20_000,
+        '{"alg":"Ed25519","kid":[]}',
+        '{"alg":"Ed25519","kid":"x"}',
+        '{"alg":"Ed25519","crit":["b64"],"b64":false}',
+    ],
+)
+def test_a_hostile_header_is_invalid_and_breaks_nothing(verifier, header: str) -> None:
+    for signature in ("", "AAAA"):
+        assert verifier(event(f"{_b64(header)}.{_b64(json.dumps(ENVELOPE))}.{signature}")) == "invalid"
+
+
+@pytest.mark.parametrize("payload", [b"\xff", "", "[1]", "null", "[" * 20_000, '{"delegator_id": "u"}', "{"])
+def test_a_signed_payload_that_is_no_envelope_is_invalid(verifier, payload: str | bytes) -> None:
+    assert verifier(event(signed(payload))) == "invalid"
+
+
+@given(st.text(max_size=60))
+def test_no_text_is_taken_for_a_signature(verifier, text: str) -> None:
+    assert verifier(event(text)) == "invalid"
+
+
+@given(st.data())
+def test_one_changed_character_breaks_a_signature(verifier, data: st.DataObject) -> None:
+    token = signed(ENVELOPE)
+    at = data.draw(st.integers(0, token.rindex(".") - 1))
+    other = data.draw(st.sampled_from("ABCabc019-_").filter(lambda c: c != token[at]))
+    assert verifier(event(token[:at] + other + token[at + 1 :])) == "invalid"
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"{", b"\xff", b"[]", b"1", b"{}", b'{"keys":[]}', b'{"keys":[5]}', b'{"keys":[{"kty":"?"}]}']
+)
+def test_a_key_file_that_is_none_is_refused_at_start(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "jwks.json"
+    path.write_bytes(content)
+    with pytest.raises(ConfigurationError, match=r"keys\.envelope_jwks: .*jwks\.json is no JWK set"):
+        EnvelopeVerifier(path)
+
+
+def test_a_missing_key_file_is_refused_at_start(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match="absent"):
+        EnvelopeVerifier(tmp_path / "absent.json")

@@ -1,0 +1,159 @@
+"""A finding tells one step in bounded, ordered words, and its id is the step's."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from guardian.domain.drift import Drift
+from guardian.domain.event import DecisionEvent
+from guardian.domain.finding import Effect, Finding, Kind
+from guardian.domain.session import SessionState
+from guardian.domain.signal import Breach, Signal
+from guardian.response.findings import BREACH_TITLES, act_of, drift_finding, side_finding
+
+NOW = datetime(2026, 5, 12, 17, tzinfo=UTC)
+HARD, SOFT = Breach("envelope_expired", "expired an hour ago"), Breach("copied_authority", "a copy", hard=False)
+
+
+def event(**action: Any) -> DecisionEvent:
+    return DecisionEvent.model_validate(
+        {
+            "schema": "guardian.decision/v1", "id": "dec_1", "time": NOW, "gateway": "gw",
+            "envelope": {"delegator_id": "u", "tenant_id": "acme", "session_id": "s1", "purpose": "review"},
+            "action": {"tool": "crm.read", **action}, "decision": {"effect": "deny"},
+        }
+    )  # fmt: skip
+
+
+def drift(*signals: Signal, shares: dict[str, float] | None = None) -> Drift:
+    return Drift(
+        score=0.9, p_value=0.01, e_value=4.0, session_evidence=2.5, one_in=1_500.0, promised=False,
+        shares=shares or {}, signals=signals, features_missing=("result",),
+    )  # fmt: skip
+
+
+def finding(verdict: Drift, *, wanted: Effect = Effect.FLAG, state: SessionState | None = None) -> Finding:
+    state = state or SessionState(epoch=1, transition=2, actions=9)
+    return drift_finding(event(), verdict, state, wanted=wanted, now=NOW, argument="to", versions={"model": "m"})
+
+
+def test_the_numbers_are_those_of_the_verdict() -> None:
+    made = finding(drift(Signal("a", 0.7), shares={"a": 1.0}))
+    evidence = made.evidence
+    assert (evidence.score, evidence.p_value, evidence.session_evidence, evidence.one_in) == (
+        0.9,
+        0.01,
+        2.5,
+        1_500.0,
+    )
+    assert (evidence.promised, evidence.actions_seen) == (False, 9)
+    assert (made.epoch, made.transition, made.features_missing, made.versions) == (
+        1,
+        2,
+        ("result",),
+        {"model": "m"},
+    )
+    assert (made.correlation_id, made.act.argument if made.act else None) == ("dec_1", "to")
+
+
+def test_a_voice_counts_as_independent_if_it_is_loud_spoke_and_weighed() -> None:
+    signals = (
+        Signal("a", 0.5),
+        Signal("b", 0.49),
+        Signal("c", 1.0),
+        Signal("d", 0.9, silent=True),
+        Signal("e", 0.8),
+    )
+    made = finding(drift(*signals, shares={"a": 0.3, "b": 0.2, "d": 0.1, "e": 0.4}))
+    assert made.evidence.independent_signals == 2
+
+
+def test_reasons_come_by_their_share_and_leave_out_who_said_nothing() -> None:
+    signals = (
+        Signal("small", 0.2, "s"),
+        Signal("zero", 0.0, "z"),
+        Signal("big", 0.9, "b"),
+        Signal("mute", 0.0, silent=True),
+        Signal("named", 0.0, "n", breaches=(SOFT,)),
+        Signal("also", 0.2, "a"),
+    )
+    made = finding(drift(*signals, shares={"small": 0.1, "also": 0.1, "big": 0.8}))
+    assert [reason.signal for reason in made.reasons] == ["big", "also", "small", "named"]
+
+
+@pytest.mark.parametrize(
+    ("wanted", "breaches", "severity", "title"),
+    [
+        (Effect.REVOKE, (HARD,), "critical", "Acts on an expired envelope"),
+        (Effect.REVOKE, (), "high", "Actions no longer fit the declared purpose"),
+        (Effect.FLAG, (HARD,), "high", "Acts on an expired envelope"),
+        (Effect.FLAG, (SOFT,), "medium", "Child session kept its parent's full authority"),
+        (Effect.FLAG, (SOFT, HARD), "high", "Acts on an expired envelope"),
+        (Effect.FLAG, (Breach("wider_limits", ""),), "high", "Wider limits"),
+    ],
+)
+def test_severity_and_title_come_from_the_hardest_rule(
+    wanted: Effect, breaches: tuple[Breach, ...], severity: str, title: str
+) -> None:
+    made = finding(drift(Signal("a", 1.0, breaches=breaches)), wanted=wanted)
+    assert (made.severity, made.title) == (severity, title)
+    assert [b.name for b in made.breaches] == [b.name for b in breaches]
+
+
+def test_every_step_of_every_session_has_an_id_of_its_own() -> None:
+    states = [SessionState(epoch=e, transition=t) for e in range(3) for t in range(3)]
+    assert len({finding(drift(), state=state).id for state in states}) == 9
+    again = SessionState(epoch=1, transition=1, actions=99, tools=("x",))
+    assert finding(drift(), state=again).id == finding(drift(), state=states[4]).id
+
+
+@given(st.text(st.characters(blacklist_categories=["Cs"]), max_size=5000), st.text(max_size=40))
+def test_text_of_any_length_is_bounded(text: str, key: str) -> None:
+    verdict = drift(Signal("a", 1.0, text, breaches=(Breach("x", text),)), shares={"a": 1.0})
+    made = finding(verdict)
+    assert len(made.reasons[0].text) <= 2000
+    assert len(made.breaches[0].detail) <= 2000
+    act = act_of(event(arguments={"note": text, "key": key}))
+    assert len(act.arguments) <= 2000
+    assert act.arguments.endswith("…") or act.arguments.endswith("}")
+
+
+@pytest.mark.parametrize("arguments", [None, {}])
+def test_no_arguments_are_shown_as_nothing(arguments: dict[str, Any] | None) -> None:
+    assert act_of(event(arguments=arguments)).arguments == ""
+
+
+def test_arguments_are_shown_in_the_language_they_were_written() -> None:
+    assert act_of(event(arguments={"an": "Müller"})).arguments == '{"an": "Müller"}'
+
+
+def side(kind: Kind, session: str = "s1", tenant: str = "acme", **more: Any) -> Finding:
+    given_: dict[str, Any] = {"identity": ("x",), "title": "t", "severity": "low", "now": NOW}
+    return side_finding(kind, tenant_id=tenant, session_id=session, **{**given_, **more})
+
+
+@pytest.mark.parametrize("kind", [k for k in Kind if k is not Kind.DRIFT])
+def test_a_side_finding_only_flags(kind: Kind) -> None:
+    made = side(kind, event=event(), breaches=[SOFT])
+    assert (made.wanted, made.epoch, made.transition) == (Effect.FLAG, 0, 0)
+    assert made.subject is not None
+    assert made.correlation_id == "dec_1"
+
+
+def test_what_is_no_sessions_fault_is_told_once_for_all_of_them() -> None:
+    shared = {kind for kind in Kind if side(kind).id == side(kind, session="s2").id}
+    assert shared == {Kind.HYGIENE, Kind.GATEWAY, Kind.ENTITLEMENT, Kind.BUS}
+    assert all(side(kind).id != side(kind, tenant="globex").id for kind in Kind)
+
+
+def test_a_side_finding_without_an_event_says_what_it_knows() -> None:
+    made = side(Kind.UNSCORABLE, title="t" * 999)
+    assert (made.subject, made.act, made.features_missing, made.correlation_id) == (None, None, (), "")
+    assert len(made.title) == 300
+
+
+def test_titles_read_as_sentences_for_rules_that_exist() -> None:
+    assert all(title[0].isupper() and not title.endswith(".") for title in BREACH_TITLES.values())

@@ -1,0 +1,103 @@
+"""The monitor's own page: alive, ready, and figures for who knows the token."""
+
+import http.client
+from collections.abc import Iterator
+
+import pytest
+
+from guardian.errors import ConfigurationError
+from guardian.stream.health import HealthServer
+from guardian.telemetry import Metrics
+
+TOKEN = "a-scrape-token"
+
+
+class Face:
+    def __init__(self, token: str = TOKEN) -> None:
+        self.metrics = Metrics()
+        self.ready = False
+        self.server = HealthServer("127.0.0.1", 0, metrics=self.metrics, ready=lambda: self.ready, token=token)
+
+    def get(self, path: str, method: str = "GET", **headers: str) -> tuple[int, str, http.client.HTTPMessage]:
+        connection = http.client.HTTPConnection("127.0.0.1", self.server.port, timeout=5)
+        try:
+            connection.request(method, path, headers=headers)
+            response = connection.getresponse()
+            return response.status, response.read().decode(), response.headers
+        finally:
+            connection.close()
+
+
+@pytest.fixture(scope="module")
+def served() -> Iterator[Face]:
+    made = Face()
+    yield made
+    made.server.close()
+
+
+@pytest.fixture
+def face(served: Face) -> Face:
+    served.ready = False
+    return served
+
+
+def test_a_process_that_listens_is_alive(face: Face) -> None:
+    assert face.get("/healthz")[:2] == (200, "ok\n")
+
+
+def test_readiness_is_what_the_monitor_says_right_now(face: Face) -> None:
+    assert face.get("/readyz")[:2] == (503, "not ready\n")
+    face.ready = True
+    assert face.get("/readyz")[:2] == (200, "ready\n")
+
+
+def test_figures_are_for_who_knows_the_token(face: Face) -> None:
+    face.metrics.set("guardian_outbox_depth", 7)
+    status, page, headers = face.get("/metrics", Authorization=f"Bearer {TOKEN}")
+    assert (status, headers["Content-Type"]) == (200, "text/plain; version=0.0.4; charset=utf-8")
+    assert "guardian_outbox_depth 7.0" in page
+
+
+@pytest.mark.parametrize(
+    "given",
+    [None, "", "Bearer", "Bearer ", "Bearer wrong", TOKEN, f"bearer {TOKEN}", f"Basic {TOKEN}", "Bearer \xe9"],
+)
+def test_anything_but_the_token_gets_no_figure(face: Face, given: str | None) -> None:
+    status, page, headers = face.get("/metrics", **({} if given is None else {"Authorization": given}))
+    assert (status, page, headers["WWW-Authenticate"]) == (401, "unauthorized\n", "Bearer")
+
+
+@pytest.mark.parametrize("path", ["/", "/metrics/", "/healthz/..", "/v1/sessions", "/metrics?x"])
+def test_there_is_nothing_else(face: Face, path: str) -> None:
+    assert face.get(path, Authorization=f"Bearer {TOKEN}")[0] == 404
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE"])
+def test_nothing_can_be_written(face: Face, method: str) -> None:
+    assert face.get("/metrics", method, Authorization=f"Bearer {TOKEN}")[0] == 501
+
+
+def test_a_health_check_writes_no_log_line(face: Face, capfd: pytest.CaptureFixture[str]) -> None:
+    face.get("/healthz")
+    face.get("/nowhere")
+    assert capfd.readouterr() == ("", "")
+
+
+def test_a_port_in_use_is_refused_at_start_by_its_setting(face: Face) -> None:
+    with pytest.raises(
+        ConfigurationError, match=f"monitor.health_port: cannot listen on 127.0.0.1:{face.server.port}"
+    ):
+        HealthServer("127.0.0.1", face.server.port, metrics=face.metrics, ready=lambda: True, token=TOKEN)
+
+
+def test_a_closed_page_answers_no_more(face: Face) -> None:
+    closed = Face()
+    closed.server.close()
+    with pytest.raises(OSError, match="refused"):
+        closed.get("/healthz")
+    assert face.get("/healthz")[0] == 200
+
+
+def test_an_empty_token_opens_nothing() -> None:
+    with pytest.raises(ConfigurationError, match="token"):
+        Face(token="")
