@@ -79,6 +79,6 @@ def _baselines(decoded: Sequence[Decoded]) -> dict[PurposeKey, BaselineFact]:
         tally = fold.start()
         for d in session.decisions:
             tally, _ = fold.fold(tally, Observation(event=d.event, now=d.now))
-        key = PurposeKey(session.decisions[0].event.key.tenant_id, session.purpose)
+        key = PurposeKey.of(session.decisions[0].event.envelope)
         baselines[key] = learn(baselines.get(key), tally, weight=1.0, version="history")
     return baselines

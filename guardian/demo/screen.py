@@ -93,17 +93,12 @@ class Screen:
 
     def show(self, outcome: Outcome) -> None:
         """The result."""
-        table = Table("planted drift", "session", "became", "after", "refused", "why", title="What was planted")
+        table = Table("planted drift", "became", "after", "refused", "why", title="What was planted")
         for catch in outcome.planted:
             table.add_row(
                 PLANT_NAMES[catch.session.plant.value],
-                catch.session.session_id,
                 _effect(catch),
-                f"{catch.after} drifted calls"
-                if catch.after and catch.after > 1
-                else "1st drifted call"
-                if catch.caught
-                else "",
+                "" if catch.after is None else f"{catch.after} drifted call{'s' * (catch.after > 1)}",
                 str(catch.refused) if catch.refused else "",
                 catch.why,
             )

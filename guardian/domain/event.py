@@ -18,6 +18,24 @@ Purpose = Annotated[str, StringConstraints(max_length=8192)]
 """A slug (`review_customer_contract`) or a sentence; the empty string means that none was declared."""
 
 
+def purpose_family(purpose: str) -> str:
+    """What stays the same when a purpose is declared for another customer: names and numbers left out.
+
+    Baselines are kept per family. Numbered words and, in a sentence, capitalised words after the first go.
+
+    >>> purpose_family("Review contract 7781 of Acme for renewal risk")
+    'review contract of for renewal risk'
+    >>> purpose_family("review_contract_for_renewal")
+    'review_contract_for_renewal'
+    """
+    kept = [
+        word.lower()
+        for place, word in enumerate(purpose.split())
+        if not any(c.isdigit() for c in word) and (place == 0 or not word[:1].isupper())
+    ]
+    return " ".join(kept) or purpose
+
+
 class SessionKey(NamedTuple):
     """Everything is keyed by tenant and session together: two tenants may use the same session id."""
 

@@ -10,7 +10,7 @@ from typing import Literal, NamedTuple
 
 from guardian.bus.port import Record
 from guardian.domain.drift import Drift
-from guardian.domain.event import DecisionEvent, Purpose, SessionKey
+from guardian.domain.event import DecisionEvent, Envelope, SessionKey, purpose_family
 from guardian.domain.finding import Finding
 from guardian.domain.session import HumanWord, SessionState
 from guardian.domain.signal import BaselineFact, CredentialHit
@@ -25,8 +25,14 @@ class DecisionKey(NamedTuple):
 
 
 class PurposeKey(NamedTuple):
+    """A purpose family within a tenant: what baselines are kept for."""
+
     tenant_id: str
-    purpose: Purpose
+    purpose: str
+
+    @classmethod
+    def of(cls, envelope: Envelope) -> "PurposeKey":
+        return cls(envelope.tenant_id, purpose_family(envelope.purpose))
 
 
 class AgentKey(NamedTuple):

@@ -29,6 +29,8 @@ class Redactor(Protocol):
 
     def redact(self, event: DecisionEvent) -> tuple[DecisionEvent, tuple[CredentialHit, ...]]: ...
 
+    def name(self, identifier: str) -> str: ...
+
 
 @dataclass(frozen=True, slots=True)
 class ClockBounds:
@@ -58,8 +60,10 @@ class Decoder:
         good: list[Decoded] = []
         bad: list[DeadLetter] = []
         for record in records:
+            gateway = _gateway_of(record)
             try:
                 event = self.source.decode(record)
+                gateway = event.gateway
                 self._check_entitlement(event)
             except DecodeError as error:
                 bad.append(
@@ -67,9 +71,9 @@ class Decoder:
                         record=record,
                         code=error.code,
                         reason=error.reason,
-                        tenant_id=error.tenant_id,
-                        session_id=error.session_id,
-                        gateway=_gateway_of(record),
+                        tenant_id=self._name(error.tenant_id),
+                        session_id=self._name(error.session_id),
+                        gateway=gateway,
                         at=record.timestamp or self.clock(),
                     )
                 )
@@ -80,6 +84,9 @@ class Decoder:
             digest = hashlib.sha256(record.value).hexdigest()
             good.append(Decoded(record, clean, digest, now, suspect, hits, signature))
         return good, bad
+
+    def _name(self, identifier: str | None) -> str | None:
+        return None if identifier is None else self.redactor.name(identifier)
 
     def _check_entitlement(self, event: DecisionEvent) -> None:
         if self.entitlements is None:

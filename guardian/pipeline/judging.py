@@ -52,6 +52,8 @@ class Judge:
     """The rooms after decoding, in their order.
 
     `fingerprint` turns an argument value into a short keyed hash: values are followed, never stored.
+    Without `across_sessions` nothing is learnt of other sessions (parents, an agent's other purposes): for scoring
+    files, where a result must not depend on the order of sessions.
     """
 
     fit: Fit
@@ -61,6 +63,7 @@ class Judge:
     fingerprint: Callable[[str], str]
     versions: Mapping[str, str] = field(default_factory=dict)
     parent_grace: timedelta = timedelta(seconds=60)
+    across_sessions: bool = True
 
     def judge(self, decoded: Sequence[Decoded], dead_letters: Sequence[DeadLetter], memory: Memory) -> Judgement:
         """Fold every decision of the batch, in order, on top of the memory."""
@@ -107,15 +110,20 @@ class Judge:
             now=d.now,
             fit=fit if event.envelope.purpose.strip() else None,
             parent=parent,
-            baseline=work.memory.baselines.get(PurposeKey(key.tenant_id, event.envelope.purpose)),
+            baseline=work.memory.baselines.get(PurposeKey.of(event.envelope)),
             credentials=d.credentials,
             signature=d.signature,
-            other_purposes=work.other_purposes(d),
+            other_purposes=work.other_purposes(d) if self.across_sessions else 0,
             clock_suspect=d.clock_suspect,
             features_missing=event.features_missing,
         )
         folded, signals = self._fold(state, seen)
-        evidence, drift = self.scorer.step(state.evidence, signals, event.features_missing, kind=event.action.tool)
+        evidence, drift = self.scorer.step(
+            state.evidence,
+            _less_pardoned(signals, state.pardoned),
+            event.features_missing,
+            kind=event.action.tool,
+        )
         after = history.after(
             event.action.tool, [self.fingerprint(v) for v in argument_values(event.action.arguments)]
         )
@@ -170,7 +178,7 @@ class Judge:
             update={"stage": stage, "transition": state.transition + 1, "breaches": tuple(names)[-64:]}
         )
         versions = {**self.versions}
-        baseline = work.memory.baselines.get(PurposeKey(d.event.key.tenant_id, d.event.envelope.purpose))
+        baseline = work.memory.baselines.get(PurposeKey.of(d.event.envelope))
         if baseline is not None:
             versions["baseline"] = baseline.version
         argument = next((path for path, fall in self.fit.explain(request) if fall > 0.0), None)
@@ -192,10 +200,11 @@ class Judge:
         if envelope.parent_session_id is None:
             return ParentFact()
         key = SessionKey(envelope.tenant_id, envelope.parent_session_id)
-        known = work.sessions.get(key)
+        known = work.sessions.get(key) if self.across_sessions else None
         if known is None or known.envelope is None:
             waited = d.now - (state.first_seen or d.now)
-            status = ParentStatus.PENDING if waited < self.parent_grace else ParentStatus.UNKNOWN
+            pending = waited < self.parent_grace or not self.across_sessions
+            status = ParentStatus.PENDING if pending else ParentStatus.UNKNOWN
             return ParentFact(status, None, (envelope.parent_session_id,))
         status = ParentStatus.REVOKED if known.revoked_at is not None else ParentStatus.ACTIVE
         return ParentFact(status, known.envelope, (envelope.parent_session_id, *known.ancestors)[:32])
@@ -205,6 +214,15 @@ def drift_without(drift: Drift, name: str) -> Drift:
     """The same verdict without one signal's breaches, which are told elsewhere."""
     signals = tuple(dataclasses.replace(s, breaches=()) if s.name == name else s for s in drift.signals)
     return dataclasses.replace(drift, signals=signals)
+
+
+def _less_pardoned(signals: Sequence[Signal], pardoned: Sequence[str]) -> list[Signal]:
+    """A signal that has nothing to say but what people waved through says nothing."""
+    waved = frozenset(pardoned)
+    return [
+        dataclasses.replace(s, value=0.0) if s.breaches and all(b.name in waved for b in s.breaches) else s
+        for s in signals
+    ]
 
 
 def related(one: str, other: str) -> bool:

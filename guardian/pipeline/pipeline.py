@@ -31,7 +31,7 @@ class Pipeline:
         return Wanted(
             sessions=frozenset(sessions),
             decisions=frozenset(d.decision for d in decoded),
-            purposes=frozenset(PurposeKey(e.tenant_id, e.purpose) for e in envelopes),
+            purposes=frozenset(PurposeKey.of(e) for e in envelopes),
             agents=frozenset(AgentKey(e.tenant_id, e.agent_id) for e in envelopes if e.agent_id is not None),
         )
 

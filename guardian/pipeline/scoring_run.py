@@ -55,7 +55,7 @@ class SessionScorer:
     """Scores whole sessions in batches, each session on its own."""
 
     def __init__(self, judge: Judge, redactor: Redactor) -> None:
-        self._judge = judge
+        self._judge = dataclasses.replace(judge, across_sessions=False)
         self._redactor = redactor
 
     def session(self, line: SessionLine) -> list[Decoded]:
@@ -81,7 +81,7 @@ class LogScorer:
     """Scores decisions of a log in its order; remembers each session, and nothing else."""
 
     def __init__(self, judge: Judge) -> None:
-        self._judge = judge
+        self._judge = dataclasses.replace(judge, across_sessions=False)
         self._sessions: dict[SessionKey, SessionState] = {}
 
     def score(self, decoded: Sequence[Decoded]) -> list[Scored]:

@@ -14,6 +14,9 @@ Evidence = Mapping[str, float]
 """The accumulator's state: `m` = log10 of e-SR, `n` actions, `top` and `act` the two running maxima, and
 `best:KIND`, the largest bet won on each kind of act, for the newest kinds."""
 
+VOUCHING = "purpose_fit"
+"""The only signal whose low value speaks for an action; that no rule was broken speaks for nothing."""
+
 KINDS_KEPT = 64
 _BEST = "best:"
 
@@ -30,8 +33,9 @@ class Scorer:
     ) -> tuple[dict[str, float], Drift]:
         """The evidence after this action, and the verdict on it.
 
-        An action about which every signal is silent neither accuses nor vouches: its e-value is 1. Acts of one
-        `kind` (tool) in one session are near copies of each other, so a repeated one only bets with its surplus
+        An action about which every signal is silent neither accuses nor vouches: its e-value is 1; and where the
+        vouching signal is silent it is at least 1, so that what a log leaves out never lowers the evidence. Acts of
+        one `kind` (tool) in one session are near copies of each other, so a repeated one only bets with its surplus
         over the best bet on that kind: reading ten tickets is one oddity, not ten. The surplus is never more than
         the bet itself, so its mean on honest actions stays at most 1.
         """
@@ -39,6 +43,8 @@ class Scorer:
         known = any(not signal.silent for signal in signals)
         p = self.calibration.p_value(score) if known else 1.0
         e = e_value(p) if known else 1.0
+        if any(signal.name == VOUCHING and signal.silent for signal in signals):
+            e = max(1.0, e)
         best = before.get(_BEST + kind, 1.0)
         bet = e / best if e > best else min(e, 1.0)
         actions = int(before.get("n", 0)) + 1

@@ -32,6 +32,10 @@ _CACHED_FROM = 64  # shorter texts are scanned faster than digested
 _Model = TypeVar("_Model", bound=BaseModel)
 
 
+_MAY_GROW_TO = 400
+"""A mark may be longer than what it hides, but a field never outgrows its bound (512 or more) by it."""
+
+
 class CredentialScanner:
     """Finds and removes credentials. Not for use by two threads at once; holds no value of what it found.
 
@@ -53,6 +57,11 @@ class CredentialScanner:
         clean = work.event(event)
         hits = tuple(dict.fromkeys(work.hits))[:_MAX_HITS]
         return (clean if hits else event), hits
+
+    def name(self, identifier: str) -> str:
+        """An identifier as it may be shown: one that is itself a credential becomes its mark."""
+        found = self.find(identifier)
+        return f"[redacted:{found[0].kind}:{self.fingerprint(identifier)}]" if found else identifier
 
     def find(self, text: str) -> tuple[Span, ...]:
         """The credentials in one text; remembered by digest for long texts."""
@@ -131,11 +140,10 @@ class _Redaction:
     def _field(self, name: str, value: object, path: str, depth: int) -> object:
         below = f"{path}.{name}" if path and (path, name) not in _AREAS else name
         if isinstance(value, str) and name in _IDENTIFIERS:
-            found = self._scanner.find(value)
-            if found:
-                self.hits.append(CredentialHit(found[0].kind, below))
-                return f"[redacted:{found[0].kind}:{self._scanner.fingerprint(value)}]"
-            return value
+            shown = self._scanner.name(value)
+            if shown != value:
+                self.hits.append(CredentialHit(self._scanner.find(value)[0].kind, below))
+            return shown
         return self._value(value, below, depth + 1, named=False)
 
     def _value(self, value: object, path: str, depth: int, *, named: bool) -> object:
@@ -173,4 +181,4 @@ class _Redaction:
             self.hits.append(CredentialHit(span.kind, path))
             pieces += [text[at : span.start], f"[redacted:{span.kind}]"]
             at = span.end
-        return "".join([*pieces, text[at:]])
+        return "".join([*pieces, text[at:]])[: max(len(text), _MAY_GROW_TO)]

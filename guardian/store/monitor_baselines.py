@@ -10,6 +10,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, and_, bindparam, func, insert, select, update
 
+from guardian.domain.event import purpose_family
 from guardian.domain.session import HumanWord, SessionState, Stage
 from guardian.domain.signal import BaselineFact
 from guardian.store.engine import writing
@@ -55,7 +56,9 @@ class Baselines:
                 state = SessionState.model_validate_json(body)
                 counts = state.signals.get(SIGNAL)
                 if counts and state.envelope is not None:
-                    tallies[tenant, state.envelope.purpose].append(Tally(counts, _weight(state, word)))
+                    tallies[tenant, purpose_family(state.envelope.purpose)].append(
+                        Tally(counts, _weight(state, word))
+                    )
             known = _newest(connection, tallies)
             published = [_next(key, known.get(key), learn, found, now) for key, found in sorted(tallies.items())]
             if published:

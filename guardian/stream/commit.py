@@ -1,9 +1,10 @@
 """One batch: decode, load, judge, and one transaction with everything that came of it."""
 
 import dataclasses
+import heapq
 from collections import Counter
-from collections.abc import Callable, Mapping
-from datetime import datetime, timedelta
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
 
 from guardian.bus.port import Consumer, Place, Record
 from guardian.errors import FuseBlown
@@ -18,6 +19,21 @@ from guardian.telemetry import Metrics, logger
 
 _log = logger("stream")
 _MAX_CONFLICTS = 20
+_BEGINNING = datetime.min.replace(tzinfo=UTC)
+
+
+def in_time(records: Sequence[Record]) -> list[Record]:
+    """The batch in the broker's order of time, each partition's own order untouched.
+
+    A poll hands out one partition after the other; a child session must not be judged before a parent that
+    was decided earlier only because its partition came first.
+    """
+    by_place: dict[Place, list[tuple[datetime, Record]]] = {}
+    for record in records:
+        row = by_place.setdefault(record.place, [])
+        before = row[-1][0] if row else _BEGINNING
+        row.append((max(before, record.timestamp or before), record))
+    return [record for _, record in heapq.merge(*by_place.values(), key=lambda stamped: stamped[0])]
 
 
 class Committer:
@@ -51,6 +67,7 @@ class Committer:
 
     def judge(self, records: list[Record], consumer: Consumer) -> None:
         """Take the records through the pipeline and store what comes of them."""
+        records = in_time(records)
         decoded, letters = self._pipeline.decode(records)
         self.commit(records, decoded, letters, consumer)
 

@@ -1,18 +1,19 @@
 """A yardstick is fitted from honest sessions only, through the fold that will use it."""
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from guardian.bootstrap.plugins import make
-from guardian.embedding import load
+from guardian.embedding import FitRequest, load
 from guardian.evaluation.calibration import (
     FLAT,
     LEAST_SESSIONS,
     HonestSession,
+    OutOfFold,
     fit_calibration,
     session_line,
 )
@@ -149,6 +150,43 @@ def test_progress_ends_at_the_number_of_sessions(honest) -> None:
     fitted(honest(60), progress=lambda done, total: seen.append((done, total)))
     assert seen == sorted(seen)
     assert seen[-1] == (60, 60)
+
+
+def test_baselines_in_the_memory_are_part_of_the_yardstick_and_sessions_are_not(honest) -> None:
+    sessions = honest(60)
+    (key, state), *_ = judge_with(FLAT).judge(sessions[0].decisions, [], Memory()).sessions.items()
+    assert fitted(sessions, memory=Memory(sessions={key: state})) == fitted(sessions)
+
+
+def test_out_of_fold_each_purpose_is_read_by_the_model_that_was_trained_without_it() -> None:
+    one, other = _Constant("a", 0.1), _Constant("b", 0.9)
+    routed = OutOfFold({"p": one, "q": other})
+    requests = [FitRequest(purpose, "t") for purpose in "pqqp"]
+    assert routed.score(requests) == [0.1, 0.9, 0.9, 0.1]
+    assert routed.score([]) == []
+    assert routed.explain(requests[1]) == [("b", 0.9)]
+    assert routed.version == "a+b"
+
+
+def test_out_of_fold_a_purpose_that_every_fold_saw_is_refused() -> None:
+    with pytest.raises(KeyError):
+        OutOfFold({"p": _Constant("a", 0.1)}).score([FitRequest("seen", "t")])
+    with pytest.raises(ValueError, match="no held-out purposes"):
+        OutOfFold({})
+
+
+@dataclasses.dataclass(frozen=True)
+class _Constant:
+    """A drift model that says one thing."""
+
+    version: str
+    value: float
+
+    def score(self, requests: Sequence[FitRequest]) -> list[float]:
+        return [self.value for _ in requests]
+
+    def explain(self, request: FitRequest) -> list[tuple[str, float]]:
+        return [(self.version, self.value)]
 
 
 def test_the_labels_of_a_session_stay_behind() -> None:

@@ -186,7 +186,6 @@ def test_a_pardoned_rule_no_longer_accuses_but_another_still_does(new_world, bod
     assert [(f.epoch, f.wanted) for f in world.told(Kind.DRIFT)] == [(0, Effect.REVOKE), (1, Effect.FLAG)]
 
 
-@pytest.mark.xfail(strict=True, reason="a pardoned rule still feeds its signal's full value into the evidence")
 def test_a_condition_that_people_accepted_bears_no_evidence(world, body) -> None:
     world.feed(body(0), body(1, **EXPIRED))
     world.hear(HumanWord.FALSE_POSITIVE)

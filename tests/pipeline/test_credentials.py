@@ -73,7 +73,6 @@ def test_sessions_named_by_different_credentials_stay_two(world, body) -> None:
     assert [state.actions for state in world.memory.sessions.values()] == [1, 1]
 
 
-@pytest.mark.xfail(strict=True, reason="names read from a record that cannot be decoded are not redacted")
 @pytest.mark.parametrize("change", [{"action__records": -1}, {"gateway": "nobody"}])
 def test_a_session_named_by_a_credential_is_not_told_when_its_record_is_dead(
     new_world, make_decoder, body, change
@@ -87,7 +86,6 @@ def test_a_session_named_by_a_credential_is_not_told_when_its_record_is_dead(
 URLS = ("https://a:bb@c.d " * 600)[:8192]  # the mark in its place is longer than the password that it hides
 
 
-@pytest.mark.xfail(strict=True, reason="redaction lengthens a full field past its bound")
 @pytest.mark.parametrize("change", [{"envelope__purpose": URLS}, {"envelope__allowed_tools": [URLS[:512]]}])
 def test_redaction_keeps_a_field_within_its_bounds(world, body, change) -> None:
     judgement = world.pipeline.judge(*world.pipeline.decode([_record(body(1, **change))]), world.memory)

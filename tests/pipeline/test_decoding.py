@@ -126,7 +126,6 @@ def test_a_foreign_gateway_is_reported_and_judged_by_nobody(new_world, make_deco
     assert (world.state().actions, world.dead) == (1, 3)
 
 
-@pytest.mark.xfail(strict=True, reason="known by topic and partition only, two intruders share one finding")
 def test_two_foreign_gateways_are_two_findings(new_world, make_decoder, body) -> None:
     world = new_world(decoder=make_decoder(entitlements={}))
     world.feed(body(1, gateway="intruder"), body(2, gateway="burglar"))

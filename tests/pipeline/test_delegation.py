@@ -88,9 +88,9 @@ def test_a_session_reissued_with_more_is_named(world, body) -> None:
     assert "reissued_tools" in names(world)
     world.feed(body(3, envelope__purpose="send newsletters"))
     assert "reissued_purpose" in names(world)
+    assert world.state().envelope.purpose == body()["envelope"]["purpose"]  # the first one stays the yardstick
     world.feed(body(4, envelope__expires_at="2026-05-13T18:30:00Z"))
     assert "reissued_expiry" in names(world)
-    assert world.state().envelope.purpose == body()["envelope"]["purpose"]  # the first one stays the yardstick
 
 
 def test_a_session_reissued_with_less_is_no_breach(world, body) -> None:

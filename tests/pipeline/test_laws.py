@@ -1,19 +1,23 @@
 """Laws of one batch: pure, deterministic, and indifferent to where a log is cut."""
 
 import copy
+import dataclasses
 import itertools
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from guardian.bus.port import Record
 from guardian.domain.finding import Kind
+from guardian.embedding import FitRequest
 from guardian.pipeline.batch import Memory
 from guardian.pipeline.judging import PRINTS_KEPT, PURPOSES_KEPT, TOOLS_KEPT
+from guardian.pipeline.pipeline import Pipeline
 
 GATEWAYS = {"gw": frozenset({"acme", "globex"}), "gw2": frozenset({"*"})}
 ENVELOPES: list[dict[str, Any]] = [
@@ -166,6 +170,41 @@ def test_memory_stays_bounded_however_long_a_session_runs(world, body) -> None:
     assert {len(purposes) for purposes in world.memory.agent_purposes.values()} == {PURPOSES_KEPT}
     assert "note 299" not in state.model_dump_json()
     assert len(state.model_dump_json()) < 30_000
+
+
+class Listening:
+    """A drift model that keeps what it is asked."""
+
+    version = "listening"
+
+    def __init__(self) -> None:
+        self.asked: list[FitRequest] = []
+
+    def score(self, requests: Sequence[FitRequest]) -> list[float]:
+        self.asked.extend(requests)
+        return [0.0 for _ in requests]
+
+    def explain(self, request: FitRequest) -> list[tuple[str, float]]:
+        return []
+
+
+@pytest.mark.parametrize("size", [1, 2, 4])
+def test_the_drift_model_hears_what_its_session_did_before_and_nothing_of_others(
+    new_world, make_judge, body, size: int
+) -> None:
+    world, model = new_world(), Listening()
+    world.pipeline = Pipeline(world.pipeline.decoder, dataclasses.replace(make_judge(), fit=model))
+    calls = [
+        body(1, action={"tool": "find", "arguments": {"q": "Acme"}}),
+        body(2, action={"tool": "other", "arguments": {"q": "Bolt"}}, envelope__session_id="s2"),
+        body(3, action={"tool": "read", "arguments": {"name": "acme", "by": "Bolt"}}),
+        body(4, action={"tool": "send", "arguments": {"to": "bolt"}, "tool_description": "Sends."}),
+    ]
+    for start in range(0, len(calls), size):
+        world.feed(*calls[start : start + size])
+    assert [request.before for request in model.asked] == [(), (), ("find",), ("find", "read")]
+    assert [sorted(request.earlier_values) for request in model.asked] == [[], [], ["acme"], ["bolt"]]
+    assert [request.tool_description for request in model.asked] == [None, None, None, "Sends."]
 
 
 def test_a_memory_without_anything_is_a_start(world, body) -> None:

@@ -79,7 +79,6 @@ def test_an_action_that_no_signal_can_judge_neither_accuses_nor_vouches(new_worl
     assert (drift.e_value, drift.p_value, drift.score) == (1.0, 1.0, 0.0)
 
 
-@pytest.mark.xfail(strict=True, reason="signals that need no purpose say 0, which counts as a vote of confidence")
 def test_a_record_that_tells_nothing_does_not_vouch(world, body) -> None:
     world.feed(body(1, **BARE))
     assert world.verdicts[0].drift.e_value >= 1.0

@@ -180,7 +180,6 @@ def test_a_log_may_be_scored_in_pieces_and_its_sessions_in_any_order(
     assert by_session(grouped) == by_session(whole)
 
 
-@pytest.mark.xfail(strict=True, reason="other purposes of an agent are counted over the sessions of one batch")
 def test_sessions_of_one_agent_do_not_colour_each_others_scores(make_judge, make_decoder, body) -> None:
     purposes = [
         "renew contracts",
@@ -196,7 +195,6 @@ def test_sessions_of_one_agent_do_not_colour_each_others_scores(make_judge, make
     assert by_session(forth) == by_session(back)
 
 
-@pytest.mark.xfail(strict=True, reason="a child is compared with its parent only if the parent stands before it")
 def test_a_childs_score_does_not_depend_on_where_its_parent_stands(make_judge, make_decoder, body) -> None:
     bodies = [body(1), body(2, envelope__session_id="child", envelope__parent_session_id="s1")]
     forth = LogScorer(make_judge()).score(decoded_log(make_decoder, bodies))
