@@ -95,7 +95,8 @@ class Decoder:
         if event.envelope.tenant_id not in tenants and EVERY_TENANT not in tenants:
             raise DecodeError(
                 "gateway_not_entitled",
-                f"gateway {event.gateway!r} is not granted tenant {event.envelope.tenant_id!r}"
+                f"gateway {self.redactor.name(event.gateway)!r} is not granted tenant"
+                f" {self.redactor.name(event.envelope.tenant_id)!r}"
                 " (grant it under `gateways` in the configuration)",
                 tenant_id=event.envelope.tenant_id,
                 session_id=event.envelope.session_id,

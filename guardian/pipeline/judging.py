@@ -185,7 +185,7 @@ class Judge:
         work.tell(
             drift_finding(
                 d.event,
-                drift_without(drift, HYGIENE),
+                drift_without(drift, HYGIENE, state.pardoned),
                 risen,
                 wanted=wanted,
                 now=d.now,
@@ -210,9 +210,15 @@ class Judge:
         return ParentFact(status, known.envelope, (envelope.parent_session_id, *known.ancestors)[:32])
 
 
-def drift_without(drift: Drift, name: str) -> Drift:
-    """The same verdict without one signal's breaches, which are told elsewhere."""
-    signals = tuple(dataclasses.replace(s, breaches=()) if s.name == name else s for s in drift.signals)
+def drift_without(drift: Drift, name: str, pardoned: Sequence[str] = ()) -> Drift:
+    """The same verdict without one signal's breaches, which are told elsewhere, and without pardoned ones."""
+    waved = frozenset(pardoned)
+    signals = tuple(
+        dataclasses.replace(
+            s, breaches=() if s.name == name else tuple(b for b in s.breaches if b.name not in waved)
+        )
+        for s in drift.signals
+    )
     return dataclasses.replace(drift, signals=signals)
 
 

@@ -56,7 +56,7 @@ def decision_findings(
             Kind.GATEWAY,
             tenant_id=tenant,
             session_id=session,
-            identity=(event.gateway, "allowed_after_revocation", session),
+            identity=(event.gateway, "allowed_after_revocation", session, state.revoked_at.isoformat()),
             title=f"Gateway {event.gateway} let a revoked session act",
             severity="critical",
             now=now,

@@ -33,11 +33,12 @@ class Scorer:
     ) -> tuple[dict[str, float], Drift]:
         """The evidence after this action, and the verdict on it.
 
-        An action about which every signal is silent neither accuses nor vouches: its e-value is 1; and where the
-        vouching signal is silent it is at least 1, so that what a log leaves out never lowers the evidence. Acts of
-        one `kind` (tool) in one session are near copies of each other, so a repeated one only bets with its surplus
-        over the best bet on that kind: reading ten tickets is one oddity, not ten. The surplus is never more than
-        the bet itself, so its mean on honest actions stays at most 1.
+        An action about which every signal is silent neither accuses nor vouches: its e-value is 1. Where the
+        vouching signal is silent it is at least 1, so what a log leaves out never lowers the evidence.
+
+        Acts of one `kind` (tool) in one session are near copies of each other, so a repeated one only bets with
+        its surplus over the best bet on that kind: reading ten tickets is one oddity, not ten. The surplus is
+        never more than the bet itself, so its mean on honest actions stays at most 1.
         """
         score, shares = self.fusion.fuse(signals)
         known = any(not signal.silent for signal in signals)

@@ -46,7 +46,7 @@ def _overlap(left: set[str], right: set[str]) -> float:
 
 def folds(files: Sequence[LabelledSession], scenarios: Sequence[LabelledSession]) -> list[Fold]:
     """Two folds. The largest family of the files is always trained on (when there are three or more); the others
-    are dealt out in turn; hand-written scenarios are split by domain."""
+    are dealt out in turn; authored scenarios are split by domain."""
     groups = families(files)
     dealt = groups[1:] if len(groups) > FOLDS else groups
     snake = [0, 1, 1, 0]

@@ -1,4 +1,4 @@
-"""Hand-written work in the shape of production: purposes (prose or slug), honest calls, and calls that leave them.
+"""Authored work in the shape of production: purposes (prose or slug), honest calls, and calls that leave them.
 
 Public sets hold consumer assistants with every value named in the request; operators declare slugs and their
 agents look things up on the way. One line of notation is one kind of work:

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from guardian.domain.event import DecisionEvent, SessionKey, json_schema
+from guardian.domain.event import DecisionEvent, SessionKey, json_schema, purpose_family
 
 FULL: dict[str, Any] = {
     "schema": "guardian.decision/v1",
@@ -157,3 +157,29 @@ def test_the_published_schema_is_valid_and_agrees_with_the_model() -> None:
     assert schema["title"] == "guardian.decision/v1"
     for wrong in (changed(id=None), changed(action__records=-1), changed(decision__effect="maybe")):
         assert not validator.is_valid(wrong)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("Review contract 7781 of Acme for renewal risk", "Review contract 12 of Bolt for renewal risk"),
+        ("Pay invoice INV-20 of Zenith", "Pay invoice INV-7 of Apex"),
+    ],
+)
+def test_a_purpose_for_another_customer_is_of_the_same_family(one: str, other: str) -> None:
+    assert purpose_family(one) == purpose_family(other)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [("review_contract", "pay_invoice"), ("Pay the invoice", "Read the invoice"), ("7781", "7782"), ("", "x")],
+)
+def test_another_purpose_is_of_another_family(one: str, other: str) -> None:
+    assert purpose_family(one) != purpose_family(other)
+
+
+@given(st.text(max_size=80))
+def test_a_family_is_its_own_family_and_empty_only_for_no_purpose(purpose: str) -> None:
+    family = purpose_family(purpose)
+    assert purpose_family(family).split() == family.split()
+    assert bool(family) is bool(purpose)

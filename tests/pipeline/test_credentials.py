@@ -80,7 +80,18 @@ def test_a_session_named_by_a_credential_is_not_told_when_its_record_is_dead(
     world = new_world(decoder=make_decoder(entitlements={"gw": frozenset({"acme"})}))
     world.feed(body(1, envelope__session_id=KEY, **change))
     assert world.dead == 1
+    assert world.findings
     assert KEY not in "".join(finding.model_dump_json() for finding in world.findings.values())
+
+
+@pytest.mark.parametrize("change", [{"envelope__tenant_id": KEY}, {"gateway": KEY}])
+def test_a_refused_gateway_or_tenant_named_by_a_credential_is_not_told(
+    new_world, make_decoder, body, change
+) -> None:
+    world = new_world(decoder=make_decoder(entitlements={"gw": frozenset({"acme"})}))
+    world.feed(body(1, **change))
+    (finding,) = world.told(Kind.ENTITLEMENT)
+    assert KEY not in finding.model_dump_json()
 
 
 URLS = ("https://a:bb@c.d " * 600)[:8192]  # the mark in its place is longer than the password that it hides
