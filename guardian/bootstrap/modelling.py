@@ -1,5 +1,6 @@
 """Calibrating and evaluating the drift model, from settings."""
 
+import json
 import secrets
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -8,9 +9,17 @@ from guardian.bootstrap.judgement import open_fit, open_judge, open_pipeline, un
 from guardian.bootstrap.offline import batches
 from guardian.config import Settings
 from guardian.domain.event import SessionKey
+from guardian.embedding.artefact import HELD
 from guardian.errors import ConfigurationError
 from guardian.evaluation.baselines import cosine, lexical
-from guardian.evaluation.calibration import FLAT, HonestSession, JudgeWith, fit_calibration, session_line
+from guardian.evaluation.calibration import (
+    FLAT,
+    HonestSession,
+    JudgeWith,
+    OutOfFold,
+    fit_calibration,
+    session_line,
+)
 from guardian.evaluation.judge import evaluate
 from guardian.evaluation.report import Report
 from guardian.evaluation.robustness import VARIANTS
@@ -35,14 +44,26 @@ def judges(settings: Settings, fit: Fit) -> JudgeWith:
 
 
 def calibrate(
-    settings: Settings, files: Sequence[Path], progress: Callable[[int, int], None], *, seed: int = 0
+    settings: Settings,
+    files: Sequence[Path],
+    progress: Callable[[int, int], None],
+    *,
+    seed: int = 0,
+    folds: Path | None = None,
 ) -> Calibration:
-    """Fit a calibration from files of session lines or of decisions."""
-    fit = open_fit(settings)
+    """Fit a calibration from files of session lines or of decisions.
+
+    With `folds` (`.work/folds` of a training) each session is scored by the encoder that was trained without it,
+    and sessions that every encoder has seen are left out: for the yardstick that is shipped with a model.
+    """
+    routes = out_of_fold(settings, folds) if folds is not None else {}
+    fit: Fit = OutOfFold(routes) if folds is not None else open_fit(settings)
     judge_with = judges(settings, fit)
     judge = open_judge(settings, fingerprint_key=b"calibrate", fit=fit, calibration=FLAT)
     pipeline = open_pipeline(settings, judge, verify=unchecked, clock=utc_now, check_entitlements=False)
-    sessions = [s for file in files for s in honest_sessions(file, pipeline)]
+    sessions = [
+        s for file in files for s in honest_sessions(file, pipeline) if folds is None or s.purpose in routes
+    ]
     try:
         return fit_calibration(
             sessions,
@@ -53,6 +74,20 @@ def calibrate(
         )
     except ValueError as error:
         raise ConfigurationError(str(error)) from error
+
+
+def out_of_fold(settings: Settings, folds: Path) -> dict[str, Fit]:
+    """Which encoder has not seen which purpose. Raises ConfigurationError where there are no folds."""
+    routes: dict[str, Fit] = {}
+    for folder in sorted(path for path in folds.iterdir() if (path / HELD).is_file()) if folds.is_dir() else ():
+        model = settings.model.model_copy(update={"path": folder.resolve()})
+        fit = open_fit(settings.model_copy(update={"model": model}))
+        routes |= dict.fromkeys(json.loads((folder / HELD).read_text("utf-8")), fit)
+    if not routes:
+        raise ConfigurationError(
+            f"{folds}: no training folds here; `guardian train -o OUT` leaves them in OUT/.work/folds"
+        )
+    return routes
 
 
 def honest_sessions(file: Path, pipeline: Pipeline) -> Iterator[HonestSession]:

@@ -80,6 +80,10 @@ def calibrate(
     files: Annotated[list[Path], typer.Argument(help="Session lines of honest work; .gz too.")],
     output: Annotated[Path, typer.Option("--output", "-o")] = Path("calibration.json"),
     seed: Annotated[int, typer.Option(help="Splits the purposes into two halves.")] = 0,
+    out_of_fold: Annotated[
+        Path | None,
+        typer.Option("--out-of-fold", help="Folds of a training (OUT/.work/folds): score what each has not seen."),
+    ] = None,
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -93,7 +97,7 @@ def calibrate(
 
     settings = settings_from(config, required=False)
     with progress("calibrating") as update:
-        made = fit(settings, [existing_file(f) for f in files], update, seed=seed)
+        made = fit(settings, [existing_file(f) for f in files], update, seed=seed, folds=out_of_fold)
     output.write_text(made.to_json() + "\n", encoding="utf-8")
     summary = {
         "actions": len(made.actions.values),

@@ -16,6 +16,9 @@ FORMAT = 1
 MANIFEST = "manifest.json"
 PAIR_MODEL, TEXT_MODEL, TOKENIZER, FUSION = "pair.onnx", "text.onnx", "tokenizer.json", "fusion.json"
 REQUIRED = (PAIR_MODEL, TEXT_MODEL, TOKENIZER, FUSION)
+HELD = "held-out.json"
+"""Beside the encoder of a training fold: the purposes it has not seen."""
+
 _UNLISTED = frozenset({MANIFEST})
 
 

@@ -17,7 +17,7 @@ import torch
 from numpy.typing import NDArray
 from safetensors.torch import load_file, save_file
 
-from guardian.embedding.artefact import FUSION, PAIR_MODEL, TEXT_MODEL, TOKENIZER, digest, write_manifest
+from guardian.embedding.artefact import FUSION, HELD, PAIR_MODEL, TEXT_MODEL, TOKENIZER, digest, write_manifest
 from guardian.embedding.fusion import save_fusion, static_features
 from guardian.embedding.ports import TEXT_TOKENS
 from guardian.embedding.sentence_transformers import (
@@ -40,6 +40,7 @@ from guardian.training.scenarios import scenario_sessions
 Progress = Callable[[int, int, str], None]
 PARITY_PAIRS = 48
 JUDGED = 2_400
+FOLDS_FOLDER = "folds"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,15 +89,18 @@ def train(
     work.mkdir(parents=True, exist_ok=True)
     stages = _Stages(base, work, recipe, seed, steps, resume, progress)
     rows: list[Row] = []
+    held: list[tuple[SentenceTransformer, list[str]]] = []
     text = _text_model(base)
     for number, fold in enumerate(folds(sessions, scenarios)):
         if fold.train and fold.held:
             model = stages.run(f"fold-{number}", examples(fold.train, seed=seed), seed)
             rows += out_of_fold(model, text, fold.held, seed=seed, kinds=recipe.fusion_kinds)
+            held.append((model, sorted({session.purpose for session in fold.held})))
     if not {row.target > 0.5 for row in rows} == {True, False}:
         raise ModelError(
             "the held-out data sets hold no drift or no honest calls; give at least two data sets of sessions"
         )
+    fusion = fit_fusion(rows)
     everything = [*sessions, *scenarios]
     models = [
         stages.run(f"seed-{number}", examples(everything, seed=seed + number), seed + number)
@@ -106,11 +110,23 @@ def train(
     export(PairGraph(model.cpu()), out / PAIR_MODEL)
     export(TextGraph(text.cpu()), out / TEXT_MODEL)
     shutil.copyfile(base / TOKENIZER, out / TOKENIZER)
-    save_fusion(fit_fusion(rows), out / FUSION)
+    save_fusion(fusion, out / FUSION)
+    for number, (fold_model, purposes) in enumerate(held):
+        write_fold(work / FOLDS_FOLDER / str(number), fold_model, purposes, out)
     model.save(str(out / ".work" / "reference"))
     write_parity(model, examples(everything, seed=seed + 1_000)[:PARITY_PAIRS], out / "parity.json")
     data = {path.name: {"sha256": digest(path), "sessions": len(read_sessions([path]))} for path in files}
     write_manifest(out, seed=seed, steps=steps, data=data, scenarios=len(scenarios), base=base.parent.name)
+
+
+def write_fold(folder: Path, model: SentenceTransformer, purposes: Sequence[str], out: Path) -> None:
+    """A fold's encoder as an artefact of its own, with the purposes it has not seen, for calibrating."""
+    folder.mkdir(parents=True, exist_ok=True)
+    export(PairGraph(model.cpu()), folder / PAIR_MODEL)
+    for name in (TEXT_MODEL, TOKENIZER, FUSION):
+        shutil.copyfile(out / name, folder / name)
+    (folder / HELD).write_text(json.dumps(purposes, indent=0) + "\n", "utf-8")
+    write_manifest(folder)
 
 
 @dataclass
