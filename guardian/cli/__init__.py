@@ -9,8 +9,10 @@ from importlib import import_module
 
 import typer
 
+from guardian import __version__
 from guardian.cli.common import escape
 from guardian.errors import ConfigurationError, GuardianError
+from guardian.telemetry import configure_logging
 
 app = typer.Typer(
     name="guardian",
@@ -27,16 +29,20 @@ for _noun in ("showing", "scoring", "running", "setup", "people", "letters", "me
     import_module(f"guardian.cli.{_noun}").register(app)
 
 
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"guardian {__version__}")
+        raise typer.Exit
+
+
 @app.callback()
 def _root(
     debug: bool = typer.Option(False, "--debug", help="Show tracebacks instead of one-line errors."),  # noqa: ARG001
-    version: bool = typer.Option(False, "--version", help="Print the version and exit."),
+    version: bool = typer.Option(  # noqa: ARG001
+        False, "--version", callback=_print_version, is_eager=True, help="Print the version and exit."
+    ),
 ) -> None:
-    if version:
-        from guardian import __version__
-
-        typer.echo(f"guardian {__version__}")
-        raise typer.Exit
+    configure_logging(level="warning", json=False)
 
 
 def main() -> None:

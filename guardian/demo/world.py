@@ -95,7 +95,7 @@ def _settings(folder: Path, broker: LocalBroker, budget: int) -> Settings:
                 "assignor": broker.settings.assignor,
             },
             "gateways": {GATEWAY: ["*"]},
-            "control": {"budget": {"revocations": budget}},
+            "control": {"budget": {"revocations": budget, "reserved_for_breaches": 0}},
             "monitor": {"poll_timeout_s": 0.05, "changes_every_s": 0.25, "batch": 64},
             "store": {"monitor": "sqlite:///monitor.db", "control": "sqlite:///control.db"},
         },

@@ -49,6 +49,10 @@ def test_a_wrong_call_is_one_line_that_names_the_way_out(
     assert "Traceback" not in done.stderr
 
 
+def test_the_version_is_printed(guardian) -> None:
+    assert guardian("--version").stdout.startswith("guardian 0.")
+
+
 def test_debug_shows_the_traceback(guardian) -> None:
     assert "Traceback" in guardian("--debug", "score", "absent.jsonl").stderr
 

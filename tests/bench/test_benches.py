@@ -1,0 +1,57 @@
+"""Every bench prints its figures beside a baseline of the same run; no figure is asserted here."""
+
+import json
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+
+
+def bench(*args: str) -> dict[str, Any]:
+    done = subprocess.run(
+        [sys.executable, "-m", "guardian", "bench", *args, "--json"],
+        capture_output=True,
+        text=True,
+        timeout=240,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    printed: dict[str, Any] = json.loads(done.stdout)
+    assert set(printed) == {"bench", "version", "machine", "rows"}
+    for row in printed["rows"]:
+        assert set(row) == {"name", "unit", "value", "n", "baseline"}
+        assert row["n"] > 0
+    return printed
+
+
+@pytest.mark.slow
+def test_the_scenario_bench_counts_every_planted_kind_and_false_alarms() -> None:
+    rows = {r["name"]: r for r in bench("scenario", "--seeds", "1", "--sessions", "12", "--each", "1")["rows"]}
+    assert len(rows) == 6
+    assert all(0 <= row["value"] <= 1 for name, row in rows.items() if name.startswith("caught"))
+    assert rows["caught: copied_authority"]["baseline"] == 1.0  # a named rule needs no model
+
+
+@pytest.mark.slow
+def test_the_replay_bench_runs_cold_warm_and_without_the_model() -> None:
+    rows = bench("replay", "--sessions", "60")["rows"]
+    cold, warm = rows[0], rows[1]
+    assert cold["n"] == warm["n"]
+    assert min(cold["value"], warm["value"], cold["baseline"]) > 0
+
+
+@pytest.mark.slow
+def test_the_scoring_bench_stands_beside_torch_where_it_is_installed() -> None:
+    rows = bench("scoring", "--pairs", "64")["rows"]
+    assert rows[0]["value"] > 0
+    pytest.importorskip("torch")
+    assert rows[0]["baseline"] > 0
+
+
+@pytest.mark.slow
+def test_the_end_to_end_bench_measures_every_revocation() -> None:
+    rows = bench("e2e", "--revocations", "3")["rows"]
+    assert rows[0]["n"] == 3
+    assert rows[0]["value"] > 0
+    assert rows[0]["baseline"] > 0

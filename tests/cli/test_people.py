@@ -1,0 +1,115 @@
+"""What people do with the queue, through the command line and a control API that really runs."""
+
+import json
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+import yaml
+
+from guardian.demo.log import log_lines
+from guardian.demo.scenario import Plant, Scenario
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A deployment with a control API, and a day's findings in it; tenant_acme is in enforce."""
+    from guardian.bootstrap.initialise import initialise
+
+    folder = tmp_path_factory.mktemp("deployment")
+    initialise(folder)
+    path = folder / "guardian.yaml"
+    body = yaml.safe_load(path.read_text(encoding="utf-8"))
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    body["control"] |= {"port": port, "url": f"http://127.0.0.1:{port}", "default_mode": "enforce"}
+    body["model"] = {"engine": "lexical"}
+    path.write_text(yaml.safe_dump(body), encoding="utf-8")
+    with (folder / "serve.log").open("wb") as log:
+        serve = subprocess.Popen(
+            [sys.executable, "-m", "guardian", "serve", "-c", str(path)], stdout=log, stderr=log
+        )
+    try:
+        plan = [
+            s
+            for s in Scenario(seed=5, sessions=2, each=2).plan()
+            if s.plant in (Plant.NONE, Plant.EXPIRED_ENVELOPE)
+        ]
+        lines = list(log_lines(plan, begin=datetime.now(UTC) - timedelta(hours=3), seed=5))
+        (folder / "log.jsonl").write_bytes(b"\n".join([*lines, b"{broken"]) + b"\n")
+        until = time.monotonic() + 30
+        while "listening" not in (folder / "serve.log").read_text(encoding="utf-8"):
+            assert time.monotonic() < until
+            time.sleep(0.1)
+        watch = [sys.executable, "-m", "guardian", "watch", "--file", str(folder / "log.jsonl"), "-c", str(path)]
+        subprocess.run(watch, check=True, capture_output=True, timeout=90)
+        yield folder
+    finally:
+        serve.terminate()
+        serve.wait(timeout=20)
+
+
+def read(guardian, home: Path, *args: str) -> dict:
+    done = guardian(*args, "--json", "-c", str(home / "guardian.yaml"))
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+@pytest.mark.slow
+def test_the_queue_from_finding_to_reinstatement(guardian, home: Path) -> None:
+    config = ("-c", str(home / "guardian.yaml"))
+    drift = read(guardian, home, "findings", "--kind", "drift")["items"]
+    assert len(drift) == 2
+    assert all(view["outcome"]["effect"] == "revoke" for view in drift)
+    tenant, session = drift[0]["finding"]["tenant_id"], drift[0]["finding"]["session_id"]
+    listed = {s["session_id"]: s["status"] for s in read(guardian, home, "sessions")["items"]}
+    assert listed[session] == "revoked"
+
+    why = ("--reason", "looked at it with the delegator")
+    assert guardian("reinstate", tenant, session, *why, *config).returncode == 0
+    assert read(guardian, home, "sessions", "--status", "revoked")["items"][0]["session_id"] != session
+    assert guardian("revoke", tenant, session, *why, *config).returncode == 0
+    assert session in [s["session_id"] for s in read(guardian, home, "sessions", "--status", "revoked")["items"]]
+
+    assert "confirmed" in guardian("confirm", drift[1]["finding"]["id"], *why, *config).stdout
+    assert "false_positive" in guardian("dismiss", drift[0]["finding"]["id"], *why, *config).stdout
+    assert "is protected" in guardian("protect", tenant, session, *why, *config).stdout
+    assert "not protected" in guardian("protect", tenant, session, "--off", *why, *config).stdout
+
+
+@pytest.mark.slow
+def test_modes_are_shown_set_with_a_reason_and_refused_without(guardian, home: Path) -> None:
+    config = ("-c", str(home / "guardian.yaml"))
+    assert "enforce (default)" in guardian("mode", "tenant_new", *config).stdout
+    assert guardian("mode", "tenant_new", "shadow", *config).returncode == 2
+    assert guardian("mode", "tenant_new", "sideways", "--reason", "x", *config).returncode == 2
+    assert "shadow" in guardian("mode", "tenant_new", "shadow", "--reason", "trial", *config).stdout
+    assert "trial" in guardian("mode", "tenant_new", *config).stdout
+
+
+@pytest.mark.slow
+def test_tables_for_people_and_a_token_that_reaches_only_its_tenant(guardian, home: Path) -> None:
+    config = ("-c", str(home / "guardian.yaml"))
+    assert "expired envelope" in guardian("findings", *config).stdout
+    assert "revoked" in guardian("sessions", *config).stdout
+    token = guardian("token", "issue", "zoe", "--role", "analyst", "--tenant", "elsewhere", *config).stdout.strip()
+    assert "No findings" in guardian("findings", *config, env={"GUARDIAN_TOKEN": token}).stdout
+    denied = guardian("mode", "tenant_acme", *config, env={"GUARDIAN_TOKEN": token})
+    assert denied.returncode == 1
+    assert "Traceback" not in denied.stderr
+    assert guardian("findings", *config, env={"GUARDIAN_TOKEN": "nonsense"}).returncode == 1
+
+
+@pytest.mark.slow
+def test_dead_letters_are_listed_without_their_bytes(guardian, home: Path) -> None:
+    letters = json.loads(guardian("dlq", "list", "--json", "-c", str(home / "guardian.yaml")).stdout)
+    assert [letter["code"] for letter in letters] == ["not_json"]
+    shown = guardian("dlq", "list", "-c", str(home / "guardian.yaml")).stdout
+    assert "not_json" in shown
+    assert "{broken" not in shown
