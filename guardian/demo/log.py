@@ -19,8 +19,8 @@ class SessionClock:
     """When a session's calls are made: a minute or so apart, and past the envelope's end where that is planted."""
 
     def __init__(self, session: PlannedSession, begin: datetime, seed: int) -> None:
-        digest = hashlib.sha256(f"{seed}/{session.session_id}".encode()).digest()
-        rnd = random.Random(digest)
+        anchor = session.parent or session.session_id  # a child lives as long as its parent, not longer
+        rnd = random.Random(hashlib.sha256(f"{seed}/{anchor}".encode()).digest())
         self.begin = begin + timedelta(seconds=rnd.randint(0, 900))
         self.expires = self.begin + LIFETIME
         self.times: list[datetime] = []

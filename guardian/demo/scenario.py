@@ -2,7 +2,7 @@
 
 import random
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any
 
@@ -108,7 +108,8 @@ class Scenario:
                 yield self._session(job, number, plant, cast, calls[:start] + late, start)
             case Plant.COPIED_AUTHORITY:
                 calls = self._calls(JOBS[0].calls, cast)
-                parent = self._session(JOBS[0], number, Plant.NONE, cast, calls, len(calls))
+                lending = replace(JOBS[0], also_granted=tuple(call.tool for call in CLAUSE_JOB.calls))
+                parent = self._session(lending, number, Plant.NONE, cast, calls, len(calls))
                 yield parent
                 child_calls = self._calls(CLAUSE_JOB.calls, cast)
                 child = self._session(CLAUSE_JOB, number + 1, plant, cast, child_calls, 0, parent=parent)
