@@ -166,7 +166,7 @@ def close(estate: Estate) -> None:
 @pytest.fixture(scope="session")
 def day() -> list[bytes]:
     """A log with every planted kind of drift and a few honest sessions."""
-    plan = Scenario(seed=4, sessions=10, each=2).plan()
+    plan = Scenario(seed=4, sessions=10 + int(os.environ.get("KILLS", "0")) // 2, each=2).plan()
     return list(log_lines(plan, begin=datetime.now(UTC) - timedelta(hours=3), seed=4))
 
 
