@@ -1,7 +1,7 @@
 """`guardian bench scoring`: the drift model alone, cold and cached.
 
-Baseline: the sentence-transformers path (torch fp32) on the same pairs, where the `train` extra is installed. It runs
-the same architecture over the packaged base encoder: as fast as the trained one in fp32, which is not shipped.
+Baseline: the sentence-transformers path (torch fp32) on the same pairs, where the `train` extra is installed. It
+runs the same architecture over the packaged base encoder: as fast as the trained one, whose fp32 is not shipped.
 """
 
 import tempfile
