@@ -1,38 +1,33 @@
 """Decisions → verdicts, session states and findings. One pure pass over a batch."""
 
 import dataclasses
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Protocol
 
 from guardian.domain.drift import Drift
 from guardian.domain.event import SessionKey
-from guardian.domain.finding import Effect, Finding
+from guardian.domain.finding import Effect
 from guardian.domain.session import SessionState
 from guardian.domain.signal import Observation, ParentFact, ParentStatus, Signal
 from guardian.embedding.fit import FitRequest
-from guardian.embedding.grounding import argument_values, content_words
-from guardian.embedding.text import words
+from guardian.embedding.grounding import argument_values
 from guardian.pipeline.batch import (
-    AgentKey,
     DeadLetter,
-    DecisionKey,
     Decoded,
     Judgement,
     Memory,
     PurposeKey,
     Verdict,
 )
-from guardian.pipeline.side_findings import dead_letter_finding, decision_findings, identity_finding
+from guardian.pipeline.side_findings import dead_letter_finding, decision_findings
+from guardian.pipeline.working import History, Work
 from guardian.response.findings import drift_finding
 from guardian.response.ladder import Ladder
 from guardian.scoring.scorer import Scorer
 from guardian.signals.port import SignalFold
 
-TOOLS_KEPT = 8
-PRINTS_KEPT = 256
-PURPOSES_KEPT = 16
 HYGIENE = "envelope_hygiene"
 
 
@@ -67,7 +62,7 @@ class Judge:
 
     def judge(self, decoded: Sequence[Decoded], dead_letters: Sequence[DeadLetter], memory: Memory) -> Judgement:
         """Fold every decision of the batch, in order, on top of the memory."""
-        work = _Work(memory)
+        work = Work(memory)
         fresh = [d for d in decoded if work.is_fresh(d)]
         states, requests = self._prepare(fresh, work)
         fits = self.fit.score(requests)
@@ -77,14 +72,14 @@ class Judge:
             work.tell(dead_letter_finding(letter, self.versions))
         return work.judgement(dead_letters)
 
-    def _prepare(self, fresh: Sequence[Decoded], work: "_Work") -> tuple[list["_History"], list[FitRequest]]:
+    def _prepare(self, fresh: Sequence[Decoded], work: Work) -> tuple[list[History], list[FitRequest]]:
         """What the drift model reads depends on the calls before, not on verdicts: it is asked once a batch."""
-        histories: dict[SessionKey, _History] = {}
-        before: list[_History] = []
+        histories: dict[SessionKey, History] = {}
+        before: list[History] = []
         requests: list[FitRequest] = []
         for d in fresh:
             key, action = d.event.key, d.event.action
-            history = histories.get(key) or _History.of(work.sessions.get(key))
+            history = histories.get(key) or History.of(work.sessions.get(key))
             values = {value: self.fingerprint(value) for value in argument_values(action.arguments)}
             described = (action.model_extra or {}).get("tool_description")
             before.append(history)
@@ -101,7 +96,7 @@ class Judge:
             histories[key] = history.after(action.tool, sorted(values.values()))
         return before, requests
 
-    def _judge_one(self, d: Decoded, history: "_History", request: FitRequest, fit: float, work: "_Work") -> None:
+    def _judge_one(self, d: Decoded, history: History, request: FitRequest, fit: float, work: Work) -> None:
         event, key = d.event, d.event.key
         state = work.sessions.get(key) or SessionState()
         parent = self._parent(d, state, work)
@@ -157,7 +152,7 @@ class Judge:
         return states, signals
 
     def _climb(
-        self, d: Decoded, request: FitRequest, drift: Drift, state: SessionState, work: "_Work"
+        self, d: Decoded, request: FitRequest, drift: Drift, state: SessionState, work: Work
     ) -> SessionState:
         """One step up the ladder makes one finding."""
         breaches = [
@@ -195,7 +190,7 @@ class Judge:
         )
         return risen
 
-    def _parent(self, d: Decoded, state: SessionState, work: "_Work") -> ParentFact:
+    def _parent(self, d: Decoded, state: SessionState, work: Work) -> ParentFact:
         envelope = d.event.envelope
         if envelope.parent_session_id is None:
             return ParentFact()
@@ -229,79 +224,3 @@ def _less_pardoned(signals: Sequence[Signal], pardoned: Sequence[str]) -> list[S
         dataclasses.replace(s, value=0.0) if s.breaches and all(b.name in waved for b in s.breaches) else s
         for s in signals
     ]
-
-
-def related(one: str, other: str) -> bool:
-    """Whether two purposes say much the same: a third of the shorter one's content words stand in the other."""
-    if one == other:
-        return True
-    a, b = content_words(words(one)), content_words(words(other))
-    return len(a & b) >= max(1, -(-min(len(a), len(b)) // 3))
-
-
-@dataclass(frozen=True, slots=True)
-class _History:
-    """The last tools of a session and the fingerprints of the values it has used; both bounded, oldest first."""
-
-    tools: tuple[str, ...] = ()
-    prints: tuple[str, ...] = ()
-
-    @classmethod
-    def of(cls, state: SessionState | None) -> "_History":
-        return cls(state.tools, state.value_prints) if state is not None else cls()
-
-    def after(self, tool: str, prints: Iterable[str]) -> "_History":
-        fresh = [p for p in sorted(prints) if p not in self.prints]
-        return _History((*self.tools, tool)[-TOOLS_KEPT:], (*self.prints, *fresh)[-PRINTS_KEPT:])
-
-
-class _Work:
-    """A batch in progress: the memory, and everything that it changes."""
-
-    def __init__(self, memory: Memory) -> None:
-        self.memory = memory
-        self.sessions: dict[SessionKey, SessionState] = dict(memory.sessions)
-        self.changed: dict[SessionKey, SessionState] = {}
-        self.agents: dict[AgentKey, tuple[str, ...]] = {}
-        self.seen: dict[DecisionKey, str] = {}
-        self.verdicts: list[Verdict] = []
-        self.duplicates = 0
-        self._findings: dict[str, Finding] = {}
-
-    def is_fresh(self, d: Decoded) -> bool:
-        """False for a decision that was handled before; one that comes back changed is told."""
-        known = self.seen.get(d.decision) or self.memory.seen.get(d.decision)
-        if known is None:
-            self.seen[d.decision] = d.digest
-            return True
-        self.duplicates += 1
-        if known != d.digest:
-            self.tell(identity_finding(d))
-        return False
-
-    def other_purposes(self, d: Decoded) -> int:
-        envelope = d.event.envelope
-        if envelope.agent_id is None or not envelope.purpose:
-            return 0
-        key = AgentKey(envelope.tenant_id, envelope.agent_id)
-        known = self.agents.get(key) or self.memory.agent_purposes.get(key, ())
-        if not any(related(envelope.purpose, other) for other in known):
-            known = (*known, envelope.purpose)[-PURPOSES_KEPT:]
-            self.agents[key] = known
-        return len(known) - 1
-
-    def tell(self, finding: Finding | None) -> None:
-        """Keep a finding, once per id."""
-        if finding is not None and finding.id not in self.memory.reported:
-            self._findings.setdefault(finding.id, finding)
-
-    def judgement(self, dead_letters: Sequence[DeadLetter]) -> Judgement:
-        return Judgement(
-            verdicts=tuple(self.verdicts),
-            findings=tuple(self._findings.values()),
-            sessions=self.changed,
-            seen=self.seen,
-            agent_purposes=self.agents,
-            dead_letters=tuple(dead_letters),
-            duplicates=self.duplicates,
-        )

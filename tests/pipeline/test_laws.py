@@ -16,8 +16,8 @@ from guardian.bus.port import Record
 from guardian.domain.finding import Kind
 from guardian.embedding import FitRequest
 from guardian.pipeline.batch import Memory
-from guardian.pipeline.judging import PRINTS_KEPT, PURPOSES_KEPT, TOOLS_KEPT
 from guardian.pipeline.pipeline import Pipeline
+from guardian.pipeline.working import PRINTS_KEPT, PURPOSES_KEPT, TOOLS_KEPT
 
 GATEWAYS = {"gw": frozenset({"acme", "globex"}), "gw2": frozenset({"*"})}
 ENVELOPES: list[dict[str, Any]] = [
