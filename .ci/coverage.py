@@ -2,14 +2,16 @@
 
 import json
 import sys
+from pathlib import Path
 
 OVERALL = 90.0
 FULL = ("guardian/domain/", "guardian/scoring/", "guardian/response/", "guardian/policy/")
 
-report = json.load(open(sys.argv[1], encoding="utf-8"))
+report = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
 total = report["totals"]["percent_covered"]
 gaps = [
-    f"{name}: {entry['summary']['percent_covered']:.1f} %, missing {entry['missing_lines'] or entry['missing_branches']}"
+    f"{name}: {entry['summary']['percent_covered']:.1f} %, "
+    f"missing {entry['missing_lines'] or entry['missing_branches']}"
     for name, entry in sorted(report["files"].items())
     if name.startswith(FULL) and entry["summary"]["percent_covered"] < 100.0
 ]

@@ -18,6 +18,7 @@ from guardian.bus.port import Consumer, Producer
 from guardian.config import Settings
 from guardian.domain.session import SessionState
 from guardian.domain.signal import BaselineFact
+from guardian.errors import ControlError
 from guardian.keys.files import read_secret
 from guardian.pipeline.batch import Change, Judgement
 from guardian.pipeline.judging import Judge
@@ -40,6 +41,9 @@ from guardian.wire.client import ControlClient
 from guardian.wire.monitor import MonitorClient
 
 CRASH_AT = "GUARDIAN_CRASH_AT"
+
+
+_OUTBOX_PATIENCE_S = 20.0
 
 
 class Monitor:
@@ -152,9 +156,19 @@ class Monitor:
             self.store.close()
 
     def _empty_outbox(self, stop: threading.Event) -> None:
-        """A bounded source ended: what it led to is delivered before the monitor goes."""
-        while self.store.outbox.depth() and not stop.wait(0.1):
+        """A bounded source ended: what it led to is delivered before the monitor goes, while control takes it."""
+        depth, until = self.store.outbox.depth(), time.monotonic() + _OUTBOX_PATIENCE_S
+        while depth and not stop.wait(0.1):
             self._delivery.wake()
+            left = self.store.outbox.depth()
+            if left < depth:
+                depth, until = left, time.monotonic() + _OUTBOX_PATIENCE_S
+            elif time.monotonic() > until:
+                raise ControlError(
+                    f"all is judged, but control at {self._settings.control.url} took nothing for "
+                    f"{_OUTBOX_PATIENCE_S:.0f} s; {depth} findings or dead letters wait in the store and go out "
+                    "with the next `guardian watch`"
+                )
 
     def _open_health(self) -> HealthServer | None:
         section = self._settings.monitor

@@ -10,7 +10,7 @@ from guardian.bootstrap.control import Control
 from guardian.bootstrap.monitor import Monitor, crash_points
 from guardian.bus.file import FileConsumer, FileProducer
 from guardian.config import Settings
-from guardian.errors import ConfigurationError
+from guardian.errors import ConfigurationError, FuseBlown
 from guardian.telemetry import Metrics, configure_logging, logger
 
 
@@ -78,17 +78,32 @@ def run(settings: Settings, ready: Callable[[str], None] = lambda _: None) -> No
                 update={"control": settings.control.model_copy(update={"url": control.url})}
             )
             monitor = Monitor(local, metrics=Metrics(), crash_points=crash_points())
-            threading.Thread(target=_until, args=(stop, control), daemon=True).start()
-            monitor.run(stop)
+            threading.Thread(target=_stop_with, args=(control, stop), daemon=True).start()
+            try:
+                monitor.run(stop)
+            except FuseBlown as error:
+                log.error(
+                    "monitor_stopped", error=str(error), note="the control API goes on: gateways depend on it"
+                )
+                stop.wait()
+                raise
+            if not control.alive():
+                raise ConfigurationError("the control API ended by itself; see the log above")
         finally:
             control.stop()
 
 
 def _until(stop: threading.Event, control: Control) -> None:
+    _stop_with(control, stop)
+    if not control.alive():
+        raise ConfigurationError("the control API ended by itself; see the log above")
+
+
+def _stop_with(control: Control, stop: threading.Event) -> None:
+    """Waits for `stop`, and sets it when the control API ends by itself."""
     while not stop.wait(0.5):
         if not control.alive():
             stop.set()
-            raise ConfigurationError("the control API ended by itself; see the log above")
 
 
 def _letters_of(file: Path) -> Path:

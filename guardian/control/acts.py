@@ -9,6 +9,7 @@ from guardian.control.authority import ask, denied, record, situation
 from guardian.control.deps import ControlDeps
 from guardian.control.lapse import lapse_overdue
 from guardian.control.problems import Refusal, absent
+from guardian.domain.finding import Kind
 from guardian.domain.revocation import Revision
 from guardian.domain.session import HumanWord
 from guardian.policy.port import PolicyAction, PolicyDecision, PolicyRequest
@@ -125,7 +126,8 @@ def judge(deps: ControlDeps, principal: Principal, finding_id: str, ask_for: Ver
         verdict = Verdict(verdict=ask_for.verdict, reason=ask_for.reason, actor=principal.id, at=now)
         rows.findings.set_verdict(finding.tenant_id, finding_id, verdict)
         word = HumanWord.FALSE_POSITIVE if dismissed else HumanWord.CONFIRMED
-        rows.sessions.say(finding.tenant_id, finding.session_id, word, now, human=True)
+        if finding.kind is Kind.DRIFT:  # a verdict on a grant or a gateway says nothing of the session's evidence
+            rows.sessions.say(finding.tenant_id, finding.session_id, word, now, human=True)
         return stored.view.model_copy(update={"verdict": verdict})
 
     action: PolicyAction = "dismiss" if dismissed else "confirm"

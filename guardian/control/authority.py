@@ -174,4 +174,4 @@ def _plain(value: Any) -> Any:
 
 
 def _floor(number: float) -> int:
-    return int(max(-_MOST, min(_MOST, math.floor(number))))
+    return math.floor(max(-_MOST, min(_MOST, number)))

@@ -9,7 +9,7 @@ from guardian.control.authority import ask, denied, evidence_of, explain, record
 from guardian.control.deps import ControlDeps
 from guardian.control.lapse import lapse_overdue
 from guardian.control.problems import Refusal, absent
-from guardian.domain.finding import Effect, Finding
+from guardian.domain.finding import Effect, Finding, Kind
 from guardian.domain.revocation import LedgerEntry
 from guardian.domain.session import HumanWord
 from guardian.policy.port import EvidenceFacts, PolicyDecision, PolicyRequest
@@ -77,7 +77,7 @@ def _decide(
             return Received(known.view.outcome, replayed=True)
         return Refusal(409, "a finding with this id but other content is stored", code="finding_conflict")
     session = rows.sessions.get(finding.tenant_id, finding.session_id)
-    if session is not None and session.restarted_at is not None and finding.time < session.restarted_at:
+    if finding.kind is Kind.DRIFT and session is not None and finding.epoch < session.restarts:
         return Refusal(
             409, "people decided about this session after this finding; their word holds", code="superseded"
         )
@@ -92,7 +92,8 @@ def _decide(
     if entry is not None:
         rows.sessions.say(finding.tenant_id, finding.session_id, HumanWord.REVOKED, now, human=False)
     _extend(deps, rows, finding, now)
-    if outcome.effect is not Effect.NONE:
+    again = outcome.effect is Effect.REVOKE and entry is None  # it was revoked already: no news for people
+    if outcome.effect is not Effect.NONE and not again:
         rows.alerts.add(
             kind="finding",
             case_key=_key(finding.tenant_id, finding.session_id),

@@ -3,6 +3,7 @@
 from datetime import datetime
 
 from guardian.control.deps import ControlDeps
+from guardian.domain.session import HumanWord
 from guardian.store.control import ControlRows
 
 _BATCH = 1000
@@ -23,6 +24,7 @@ def lapse_overdue(rows: ControlRows, now: datetime) -> int:
             expires_at=entry.expires_at,
             finding_id=entry.finding_id,
         )
+        rows.sessions.say(entry.tenant_id, entry.subject_id, HumanWord.LAPSED, now, human=False)
     return len(overdue)
 
 

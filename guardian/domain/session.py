@@ -23,6 +23,7 @@ class HumanWord(StrEnum):
     REINSTATED = "reinstated"
     FALSE_POSITIVE = "false_positive"
     CONFIRMED = "confirmed"
+    LAPSED = "lapsed"  # nobody said anything: a revocation reached its expiry
 
 
 class SessionState(BaseModel):
@@ -35,6 +36,8 @@ class SessionState(BaseModel):
     stage: Stage = Stage.CLEAR
     actions: int = 0
     revoked_at: AwareDatetime | None = None  # control says so
+    asked_at: AwareDatetime | None = None  # when revocation was last asked for, and
+    asked_one_in: float = 1.0  # on how much evidence
     envelope: Envelope | None = None  # the first one seen: re-issues are compared with it
     first_seen: AwareDatetime | None = None
     last_seen: AwareDatetime | None = None

@@ -1,6 +1,7 @@
 """Bytes → decisions that may be believed, redacted; everything else → dead letters with a reason."""
 
 import hashlib
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -13,6 +14,11 @@ from guardian.errors import DecodeError
 from guardian.pipeline.batch import DeadLetter, Decoded
 
 EVERY_TENANT = "*"
+OPERATORS = "guardian"
+"""The tenant of those who run guardian: told what no other tenant may be told on a stranger's word."""
+
+_GATEWAY = re.compile(rb'"gateway"\s{0,8}:\s{0,8}"([^"\\\x00-\x1f]{1,512})"')
+_SALVAGED_BYTES = 65_536
 _EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
 
 Signature = Literal["absent", "unchecked", "valid", "invalid"]
@@ -71,7 +77,7 @@ class Decoder:
                         record=record,
                         code=error.code,
                         reason=error.reason,
-                        tenant_id=self._name(error.tenant_id),
+                        tenant_id=self._tenant_told(error.tenant_id, gateway),
                         session_id=self._name(error.session_id),
                         gateway=gateway,
                         at=record.timestamp or self.clock(),
@@ -85,14 +91,23 @@ class Decoder:
             good.append(Decoded(record, clean, digest, now, suspect, hits, signature))
         return good, bad
 
+    def _tenant_told(self, tenant_id: str | None, gateway: str) -> str | None:
+        """Who hears of a dead letter: the tenant it names, if the gateway may speak for it, else the operators."""
+        if tenant_id is None:
+            return None
+        return self._name(tenant_id if self._speaks_for(gateway, tenant_id) else OPERATORS)
+
+    def _speaks_for(self, gateway: str, tenant_id: str) -> bool:
+        if self.entitlements is None:
+            return True
+        tenants = self.entitlements.get(gateway, frozenset())
+        return tenant_id in tenants or EVERY_TENANT in tenants
+
     def _name(self, identifier: str | None) -> str | None:
         return None if identifier is None else self.redactor.name(identifier)
 
     def _check_entitlement(self, event: DecisionEvent) -> None:
-        if self.entitlements is None:
-            return
-        tenants = self.entitlements.get(event.gateway, frozenset())
-        if event.envelope.tenant_id not in tenants and EVERY_TENANT not in tenants:
+        if not self._speaks_for(event.gateway, event.envelope.tenant_id):
             raise DecodeError(
                 "gateway_not_entitled",
                 f"gateway {self.redactor.name(event.gateway)!r} is not granted tenant"
@@ -116,6 +131,7 @@ class Decoder:
 
 
 def _gateway_of(record: Record) -> str:
-    """The gateway as the broker's record tells it, for the fuse: a header, else its topic and partition."""
-    named = dict(record.headers).get("gateway")
+    """The gateway of a record that may not be readable: as its bytes say, else a header, else its partition."""
+    found = _GATEWAY.search(record.value[:_SALVAGED_BYTES])
+    named = found.group(1) if found else dict(record.headers).get("gateway")
     return named.decode("utf-8", "replace")[:512] if named else f"{record.topic}[{record.partition}]"

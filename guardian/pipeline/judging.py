@@ -9,7 +9,7 @@ from typing import Protocol
 from guardian.domain.drift import Drift
 from guardian.domain.event import SessionKey
 from guardian.domain.finding import Effect
-from guardian.domain.session import SessionState
+from guardian.domain.session import SessionState, Stage
 from guardian.domain.signal import Observation, ParentFact, ParentStatus, Signal
 from guardian.embedding.fit import FitRequest
 from guardian.embedding.grounding import argument_values
@@ -166,11 +166,18 @@ class Judge:
             one_in=drift.one_in, promised=drift.promised, breaches=breaches, pardoned=state.pardoned
         )
         stage = self.ladder.climb(state.stage, wanted)
-        if stage is state.stage or wanted is Effect.NONE:
+        again = (
+            state.stage is Stage.REVOKED
+            and wanted is Effect.REVOKE
+            and d.event.decision.effect == "allow"
+            and self.ladder.asks_again(state, one_in=drift.one_in, breaches=breaches, now=d.now)
+        )
+        if (stage is state.stage and not again) or wanted is Effect.NONE:
             return state
         names = dict.fromkeys((*state.breaches, *(b.name for b in breaches)))
+        asked = {"asked_at": d.now, "asked_one_in": drift.one_in} if wanted is Effect.REVOKE else {}
         risen = state.model_copy(
-            update={"stage": stage, "transition": state.transition + 1, "breaches": tuple(names)[-64:]}
+            update={"stage": stage, "transition": state.transition + 1, "breaches": tuple(names)[-64:], **asked}
         )
         versions = {**self.versions}
         baseline = work.memory.baselines.get(PurposeKey.of(d.event.envelope))

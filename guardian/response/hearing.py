@@ -12,6 +12,8 @@ _KEPT_SIGNALS = ("purpose_baseline", "delegation_widening")
 def hear(state: SessionState, word: HumanWord, at: datetime) -> SessionState:
     """Revoked: the session is known to be cut off. Reinstated or called a false positive: a new epoch.
 
+    A lapsed revocation leaves the session flagged with all its evidence: the next act may ask again.
+
     In a new epoch evidence starts afresh, and the rules that the old findings named are pardoned for this
     session, so that a standing condition that people accepted does not accuse again on the next call.
     """
@@ -26,11 +28,15 @@ def hear(state: SessionState, word: HumanWord, at: datetime) -> SessionState:
                     "transition": 0,
                     "stage": Stage.CLEAR,
                     "evidence": {},
+                    "asked_at": None,
+                    "asked_one_in": 1.0,
                     "signals": {k: v for k, v in state.signals.items() if k in _KEPT_SIGNALS},
                     "breaches": (),
                     "pardoned": tuple(dict.fromkeys((*state.pardoned, *state.breaches))),
                 }
             )
+        case HumanWord.LAPSED:
+            return state.model_copy(update={"revoked_at": None, "stage": Stage.FLAGGED, "asked_at": None})
         case HumanWord.CONFIRMED:
             return state
         case _:

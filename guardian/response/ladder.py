@@ -7,9 +7,10 @@ stay waved through.
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 
 from guardian.domain.finding import Effect
-from guardian.domain.session import Stage
+from guardian.domain.session import SessionState, Stage
 from guardian.domain.signal import Breach
 
 REVOKE_BREACHES = frozenset(
@@ -25,6 +26,9 @@ REVOKE_BREACHES = frozenset(
     }
 )
 """Breaches that ask for revocation out of the box: facts that no honest session produces."""
+
+REASK_AFTER = timedelta(minutes=30)
+REASK_FACTOR = 10.0
 
 _RANK = {Stage.CLEAR: 0, Stage.FLAGGED: 1, Stage.REVOKED: 2}
 
@@ -68,6 +72,20 @@ class Ladder:
         if Effect.REVOKE in effects:
             return Effect.REVOKE
         return Effect.FLAG if Effect.FLAG in effects else Effect.NONE
+
+    @staticmethod
+    def asks_again(state: SessionState, *, one_in: float, breaches: Iterable[Breach], now: datetime) -> bool:
+        """Whether a session whose revocation was asked for, and that was let act since, is worth asking for again.
+
+        Policy may have said no (shadow mode, a spent budget, too little evidence) and may say yes by now: ask on a
+        hard breach that no finding named yet, on ten times the evidence, or half an hour after the last time.
+        """
+        return (
+            any(b.hard and b.name not in state.breaches for b in breaches)
+            or one_in >= REASK_FACTOR * state.asked_one_in
+            or state.asked_at is None
+            or now - state.asked_at >= REASK_AFTER
+        )
 
     @staticmethod
     def climb(stage: Stage, wanted: Effect) -> Stage:

@@ -18,10 +18,10 @@ _RESTARTS = frozenset({HumanWord.REINSTATED, HumanWord.FALSE_POSITIVE})
 
 
 class StoredSession(NamedTuple):
-    """`restarted_at` is when people last made the evidence start afresh."""
+    """`restarts` is how often people made the evidence start afresh: a finding's epoch, as control counts it."""
 
     seq: int
-    restarted_at: datetime | None
+    restarts: int
     view: SessionView
 
 
@@ -106,7 +106,7 @@ class SessionRows:
             self.meet(tenant_id, session_id, now)
             values: dict[str, Any] = {"last_word": word.value, "last_word_at": now}
             if word in _RESTARTS:
-                values |= {"restarted_at": now, "flagged": False}
+                values |= {"restarted_at": now, "restarts": session.c.restarts + 1, "flagged": False}
             self._update(tenant_id, session_id, values)
         return seq
 
@@ -161,4 +161,4 @@ def _stored(row: Row[Any]) -> StoredSession:
         first_seen=row.first_seen,
         last_seen=row.last_seen,
     )
-    return StoredSession(row.seq, row.restarted_at, view)
+    return StoredSession(row.seq, row.restarts, view)

@@ -57,6 +57,10 @@ class TokenRows:
         self.connection.execute(update(token).where(token.c.jti == jti).values(revoked_at=now, revoked_by=by))
         return True
 
+    def is_recorded(self, jti: str) -> bool:
+        """Whether a token of this id was issued here, or withdrawn."""
+        return self.connection.execute(select(token.c.jti).where(token.c.jti == jti)).one_or_none() is not None
+
     def is_revoked(self, jti: str) -> bool:
         row = self.connection.execute(select(token.c.revoked_at).where(token.c.jti == jti)).one_or_none()
         return row is not None and row.revoked_at is not None

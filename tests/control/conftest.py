@@ -81,6 +81,7 @@ def finding(
     *,
     tenant: str = "acme",
     n: int = 0,
+    epoch: int = 0,
     wanted: Effect = Effect.REVOKE,
     evidence: Evidence = STRONG,
     breaches: tuple[NamedBreach, ...] = (),
@@ -89,10 +90,11 @@ def finding(
     title: str = "left its purpose",
 ) -> Finding:
     return Finding(
-        id=finding_id(Kind.DRIFT, tenant, session, 0, n),
+        id=finding_id(Kind.DRIFT, tenant, session, epoch, n),
         kind=Kind.DRIFT,
         tenant_id=tenant,
         session_id=session,
+        epoch=epoch,
         transition=n,
         wanted=wanted,
         severity="high",

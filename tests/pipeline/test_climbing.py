@@ -99,11 +99,37 @@ def test_there_is_one_finding_per_state_change(new_world, body, drifting, calls:
     changes = 0
     for n, kind in enumerate(calls):
         before = world.memory.sessions and world.state().stage
+        asked = world.memory.sessions and world.state().asked_one_in
         told = [f for f in world.feed(made[kind](n)).findings if f.kind is Kind.DRIFT]
         changed = world.state().stage is not (before or Stage.CLEAR)
-        assert len(told) == changed
-        changes += changed
+        again = before is Stage.REVOKED and bool(told)
+        assert len(told) == (changed or again)
+        if again:  # only on new grounds: a rule that no finding named yet, or ten times the evidence
+            named = {b.name for f in world.told(Kind.DRIFT)[:-1] for b in f.breaches}
+            assert {b.name for b in told[0].breaches} - named or told[0].evidence.one_in >= 10 * asked
+        changes += changed or again
     assert world.state().transition == changes == len(world.told(Kind.DRIFT))
+
+
+def test_a_refused_wish_is_made_again_on_new_grounds_and_after_a_while(new_world, body) -> None:
+    world = new_world(ladder=Ladder(flag_one_in=1e12, revoke_one_in=1e12))
+    earlier = {**EXPIRED, "time": "2026-05-12T16:20:00Z"}
+    world.feed(body(1, **earlier))
+    world.feed(body(2, **earlier))  # nothing new: silence
+    assert [f.transition for f in world.told(Kind.DRIFT)] == [1]
+    world.feed(body(3, **earlier, action__tool="crm.write"))  # another rule is broken
+    assert [f.transition for f in world.told(Kind.DRIFT)] == [1, 2]
+    world.feed(body(4, **EXPIRED))  # half an hour later
+    assert [f.transition for f in world.told(Kind.DRIFT)] == [1, 2, 3]
+
+
+def test_after_a_lapse_the_next_act_asks_again(world, body) -> None:
+    world.feed(body(1, **EXPIRED))
+    world.hear(HumanWord.REVOKED)
+    world.hear(HumanWord.LAPSED)
+    assert (world.state().revoked_at, world.state().pardoned) == (None, ())
+    world.feed(body(2, **EXPIRED))
+    assert [(f.transition, f.wanted) for f in world.told(Kind.DRIFT)] == [(1, Effect.REVOKE), (2, Effect.REVOKE)]
 
 
 def test_denied_attempts_press_but_are_no_hard_breach(world, body) -> None:

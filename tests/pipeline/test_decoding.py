@@ -121,7 +121,7 @@ def test_a_foreign_gateway_is_reported_and_judged_by_nobody(new_world, make_deco
     world = new_world(decoder=make_decoder(entitlements={"gw": frozenset({"acme"})}))
     world.feed(*[body(n, gateway="intruder") for n in range(3)], body(9))
     (finding,) = world.told(Kind.ENTITLEMENT)
-    assert (finding.tenant_id, finding.wanted, finding.severity) == ("acme", Effect.FLAG, "high")
+    assert (finding.tenant_id, finding.wanted, finding.severity) == ("guardian", Effect.FLAG, "high")
     assert "'intruder' is not granted tenant 'acme'" in finding.breaches[0].detail
     assert (world.state().actions, world.dead) == (1, 3)
 

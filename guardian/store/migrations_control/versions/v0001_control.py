@@ -40,6 +40,7 @@ def upgrade() -> None:
         sa.Column("last_word", sa.String(32), nullable=True),
         sa.Column("last_word_at", UtcDateTime(), nullable=True),
         sa.Column("restarted_at", UtcDateTime(), nullable=True),
+        sa.Column("restarts", sa.Integer(), nullable=False, server_default="0"),
         sa.Column("first_seen", UtcDateTime(), nullable=False),
         sa.Column("last_seen", UtcDateTime(), nullable=False),
         sa.PrimaryKeyConstraint("seq", name="pk_control_session"),
