@@ -125,6 +125,7 @@ class RevocationList:
         self._view: _View | None = None
         self._saved: tuple[Revision, float] | None = None
         self._synced = False  # has the server itself given us a whole list since we started?
+        self._asked_as = ""  # the credentials that the list in hand was given to
         self._said: set[str] = set()
         self._told: set[str] = set()
         self._error = ""
@@ -212,7 +213,8 @@ class RevocationList:
             "Cache-Control": "no-cache",
             "Authorization": _bearer(self._token()),
         }
-        base = view if self._synced else None  # a cache may hold what another token saw: begin with a whole list
+        same = headers["Authorization"] == self._asked_as
+        base = view if self._synced and same else None  # another token may see more: begin with a whole list
         if base is not None:
             known = {**headers, "If-None-Match": base.etag} if base.etag else headers
             wait = 0.0 if self._error else self._wait  # after trouble, be fresh first and patient later
@@ -228,7 +230,7 @@ class RevocationList:
             fresh = replace(base, issued=base.issued + now - base.confirmed, confirmed=now)
         else:
             raise Refused(f"http_{status}", "the token was refused" if status in (401, 403) else "")
-        self._view, self._synced = fresh, True
+        self._view, self._synced, self._asked_as = fresh, True, headers["Authorization"]
         self._ready.set()
         if self._said:
             _LOG.warning("revocation list is fresh again at revision %s", fresh.revision)

@@ -499,3 +499,51 @@ def test_certificates_are_verified(ledger, served, soon) -> None:
 def test_impossible_options_are_refused(options: dict[str, object]) -> None:
     with pytest.raises(ValueError, match="must be"):
         RevocationList("https://g.example", "t", **options)  # type: ignore[arg-type]
+
+
+def test_another_token_begins_with_a_whole_list(request) -> None:
+    """A token with wider reach must not miss what was revoked before it: a delta would leave that out."""
+    import http.server
+    import json
+    import threading
+
+    asked: list[tuple[str, str]] = []
+
+    class Control(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            asked.append((self.headers["Authorization"], self.path))
+            body = json.dumps(
+                {"revision": {"epoch": 1, "n": 3}, "issued_at": "2026-05-12T17:04:11Z", "entries": [],
+                 "complete": "since" not in self.path}
+            ).encode()  # fmt: skip
+            self.send_response(200)
+            self.send_header("ETag", '"x"')
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: object) -> None:
+            """Quiet."""
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Control)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    request.addfinalizer(server.server_close)
+    request.addfinalizer(server.shutdown)
+    tokens = iter(["narrow", "narrow", "wide", "wide"])
+    last = ["wide"]
+    from guardian.gateway.client import RevocationList
+
+    revocations = RevocationList(
+        f"http://127.0.0.1:{server.server_address[1]}", lambda: next(tokens, last[0]), interval_s=0.05, wait_s=0
+    )
+    with revocations:
+        until = threading.Event()
+        while len(asked) < 4:
+            until.wait(0.02)
+    deltas = [("since" in path, bearer) for bearer, path in asked[:4]]
+    assert deltas == [
+        (False, "Bearer narrow"),
+        (True, "Bearer narrow"),
+        (False, "Bearer wide"),
+        (True, "Bearer wide"),
+    ]
