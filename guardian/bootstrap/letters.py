@@ -1,6 +1,6 @@
 """The dead-letter queue as operators see it."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from guardian.bootstrap.judgement import utc_now
 from guardian.bootstrap.monitor import kafka_settings, open_monitor_store
@@ -10,11 +10,12 @@ from guardian.config import Settings
 from guardian.stream.redrive import redrive
 
 
-def dead_letters(settings: Settings, limit: int) -> list[dict[str, object]]:
-    """What is kept of them in the clear, newest first."""
+def dead_letters(settings: Settings, limit: int) -> tuple[list[dict[str, object]], int]:
+    """What is kept of the newest in the clear, newest first, and how many are kept in all."""
     store = open_monitor_store(settings)
     try:
-        return [
+        total = sum(store.dead_letters.counts().values())
+        letters: list[dict[str, object]] = [
             {
                 "id": letter.id,
                 "at": letter.at.isoformat(),
@@ -31,18 +32,25 @@ def dead_letters(settings: Settings, limit: int) -> list[dict[str, object]]:
             }
             for letter in store.dead_letters.list(limit=limit)
         ]
+        return letters, max(total, len(letters))  # the two are read one after the other
     finally:
         store.close()
 
 
-def redrive_letters(settings: Settings, ids: Sequence[str] | None) -> tuple[Sequence[str], Sequence[str]]:
-    """Send the named ones again (None: every one not sent again yet); returns (sent, no longer kept)."""
+def redrive_letters(
+    settings: Settings, ids: Sequence[str] | None, tell: Callable[[int], None] = lambda _: None
+) -> tuple[Sequence[str], Sequence[str]]:
+    """Send the named ones again (None: every one not sent again yet); returns (sent, no longer kept).
+
+    `tell` hears how many these are before the first is sent.
+    """
     seal = SecretFiles.of(settings).load_seal(settings)
     store = open_monitor_store(settings)
     producer = KafkaProducer(kafka_settings(settings))
     try:
         if ids is None:
             ids = [letter.id for letter in store.dead_letters.list(limit=100_000) if letter.redriven_at is None]
+        tell(len(ids))
         return redrive(
             store.dead_letters,
             ids,

@@ -33,6 +33,7 @@ from guardian.stream.worker import Worker, WorkerOptions
 from guardian.telemetry import Metrics
 
 _BATCH = 256
+_GZIP = b"\x1f\x8b"
 
 Update = Callable[[int, int | None], None]
 
@@ -122,8 +123,28 @@ def _score_decisions(run: list[Record], scorer: LogScorer, pipeline: Pipeline) -
             yield _Refused(record.offset + 1, f"{letter.code}: {letter.reason}")
 
 
+class _PlainLines(FileConsumer):
+    """A file that says so when it is compressed but not called so, instead of refusing every line of it."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path)
+        self._named = path
+
+    def poll(self, *, timeout_s: float, max_records: int) -> list[Record]:
+        records = super().poll(timeout_s=timeout_s, max_records=max_records)
+        if records and records[0].offset == 0 and records[0].value.startswith(_GZIP):
+            where, way_out = (
+                ("standard input", "give the file by name")
+                if str(self._named) == "-"
+                else (str(self._named), "give it a name that ends in .gz")
+            )
+            raise ConfigurationError(f"{where}: this is gzip: decompress it, or {way_out}")
+        return records
+
+
 def batches(file: Path) -> Iterator[list[Record]]:
-    consumer = FileConsumer(file)
+    """The lines of a file, in order. Raises ConfigurationError for one that cannot be read."""
+    consumer = _PlainLines(file)
     consumer.start(lambda _: {})
     try:
         while not consumer.exhausted():
@@ -193,7 +214,7 @@ def replay_file(settings: Settings, file: Path, update: Update, *, judge: Judge 
         metrics = Metrics()
         began = time.perf_counter()
         Worker(
-            consumer=FileConsumer(file),
+            consumer=_PlainLines(file),
             store=store,
             committer=Committer(
                 pipeline=pipeline,

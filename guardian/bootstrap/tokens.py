@@ -47,13 +47,15 @@ def issue(
 
 
 def revoke(settings: Settings, jti: str) -> None:
-    """Withdraw a token before its time. Raises TokenError for one that was never issued."""
+    """Withdraw a token before its time. Raises TokenError for one never issued here, or revoked before."""
     store = open_control_store(settings)
     try:
         now = utc_now()
         with store.write() as rows:
+            if not rows.tokens.is_recorded(jti):
+                raise TokenError(f"no token {jti!r} was ever issued here; `guardian token list` shows them")
             if not rows.tokens.revoke(jti, by="operator", now=now):
-                raise TokenError(f"no live token {jti!r} was issued here; `guardian token list` shows them")
+                raise TokenError(f"token {jti!r} is revoked already; `guardian token list` shows the live ones")
             rows.audit.append({"at": now.isoformat(), "actor": "operator", "action": "revokeToken", "jti": jti})
     finally:
         store.close()

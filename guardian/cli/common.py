@@ -68,6 +68,21 @@ def progress(title: str) -> Iterator[Callable[[int, int | None], None]]:
 
 def existing_file(path: Path) -> Path:
     """`-` (stdin) or a readable file. Raises ConfigurationError."""
+    if str(path) != "-" and path.is_dir():
+        raise ConfigurationError(f"{path} is a folder, not a file")
     if str(path) != "-" and not path.is_file():
         raise ConfigurationError(f"{path}: no such file")
     return path
+
+
+def other_file(output: Path, *inputs: Path) -> Path:
+    """A file to write that is none of the inputs, nor a folder. Raises ConfigurationError."""
+    if str(output) == "-" or not output.exists():
+        return output
+    if output.is_dir():
+        raise ConfigurationError(f"{output} is a folder; name a file to write")
+    there = output.stat()
+    for path in inputs:
+        if os.path.samestat(there, os.fstat(0) if str(path) == "-" else path.stat()):
+            raise ConfigurationError(f"{output} is what is read; name another file to write")
+    return output

@@ -26,14 +26,15 @@ def list_(
     """
     from guardian.bootstrap.letters import dead_letters
 
-    letters = dead_letters(settings_from(config), limit)
+    letters, total = dead_letters(settings_from(config), limit)
     if as_json:
         print_json(letters)
         return
     for letter in letters:
         again = " (redriven)" if letter["redriven_at"] else ""
         typer.echo(escape(f"{letter['id']}  {letter['at']}  {letter['code']}: {letter['reason']}{again}"))
-    typer.echo(f"{len(letters)} dead letters", err=True)
+    of = f"{len(letters)} of {total}" if len(letters) < total else f"{total}"
+    typer.echo(f"{of} dead letters", err=True)
 
 
 @dlq_app.command()
@@ -50,5 +51,16 @@ def redrive(
 
     if bool(ids) == every:
         raise ConfigurationError("name the dead letters to send again, or say --all")
-    sent, missing = redrive_letters(settings_from(config), ids)
-    typer.echo(f"{len(sent)} sent again" + (f"; not kept (any more): {', '.join(missing)}" if missing else ""))
+
+    def tell(letters: int) -> None:
+        if every:
+            typer.echo(
+                f"sending {letters} dead letters again; those that still cannot be read will come back here",
+                err=True,
+            )
+
+    sent, missing = redrive_letters(settings_from(config), ids or None, tell)
+    absent = f"; not kept (any more): {', '.join(missing)}" if missing else ""
+    typer.echo(escape(f"{len(sent)} sent again{absent}"))
+    if missing and not sent:
+        raise typer.Exit(1)

@@ -1,12 +1,24 @@
 """train, calibrate, evaluate, bench: every figure that we quote is one of these commands."""
 
-from collections.abc import Sequence
+import json
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from guardian.cli.common import ConfigOption, JsonOption, existing_file, print_json, progress, settings_from
+from guardian.cli.common import (
+    ConfigOption,
+    JsonOption,
+    existing_file,
+    other_file,
+    print_json,
+    progress,
+    settings_from,
+)
+from guardian.errors import ConfigurationError, GuardianError
 
 if TYPE_CHECKING:
     from guardian.bench.report import Row
@@ -35,7 +47,7 @@ def train(
     from guardian.training import train as fit
 
     output.mkdir(parents=True, exist_ok=True)
-    with progress("training") as update:
+    with progress("training") as update, _labelled_lines():
         fit(
             [existing_file(f) for f in files],
             output,
@@ -62,7 +74,7 @@ def evaluate(
     from guardian.bootstrap.modelling import evaluate_files
 
     settings = settings_from(config, required=False)
-    with progress("evaluating") as update:
+    with progress("evaluating") as update, _labelled_lines():
         report = evaluate_files(
             settings,
             [existing_file(f) for f in files],
@@ -96,8 +108,9 @@ def calibrate(
     from guardian.bootstrap.modelling import calibrate as fit
 
     settings = settings_from(config, required=False)
-    with progress("calibrating") as update:
-        made = fit(settings, [existing_file(f) for f in files], update, seed=seed, folds=out_of_fold)
+    other_file(output, *(existing_file(f) for f in files))
+    with progress("calibrating") as update, _labelled_lines():
+        made = fit(settings, files, update, seed=seed, folds=out_of_fold)
     output.write_text(made.to_json() + "\n", encoding="utf-8")
     summary = {
         "actions": len(made.actions.values),
@@ -173,6 +186,42 @@ def scoring(
     with progress("scoring") as update:
         rows = bench.run(pairs=pairs, seed=seed, progress=update)
     _show("scoring", rows, as_json)
+
+
+@contextmanager
+def _labelled_lines() -> Iterator[None]:
+    """A file that holds something else than labelled sessions is wrong usage, told in words."""
+    try:
+        yield
+    except GuardianError as error:
+        from guardian.evaluation.sessions import SessionFileError
+
+        if not isinstance(error, SessionFileError):
+            raise
+        raise ConfigurationError(_line_in_words(error)) from error
+    except UnicodeDecodeError as error:
+        raise ConfigurationError(
+            "a file is not UTF-8 text; give labelled session lines, or a .gz of them"
+        ) from error
+
+
+def _line_in_words(error: GuardianError) -> str:
+    found = re.match(r"(.+?):(\d+): not a labelled session", str(error), re.DOTALL)
+    if found is None:
+        return str(error)
+    match error.__cause__:
+        case json.JSONDecodeError():
+            why = "it is not JSON"
+        case KeyError() as absent:
+            why = f"it has no {absent.args[0]!r}"
+        case ValueError() as wrong:
+            why = str(wrong)
+        case _:
+            why = "a field is of another type than it must be"
+    return (
+        f"{found[1]}: line {found[2]} is not a labelled session: {why};"
+        " see `guardian score --help` for session lines, here each action has a label too"
+    )
 
 
 def _show(name: str, rows: "Sequence[Row]", as_json: bool) -> None:

@@ -4,14 +4,16 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 import typer
+from pydantic import ValidationError
 
 from guardian.cli.common import ConfigOption, JsonOption, print_json, settings_from
 from guardian.config import Settings
 from guardian.errors import ConfigurationError
-from guardian.wire.client import ControlClient
+from guardian.wire.base import SessionStatus
+from guardian.wire.client import ControlClient, sound_token
 
 TOKEN = "GUARDIAN_TOKEN"  # noqa: S105 - the name of a variable
 
@@ -28,7 +30,7 @@ def register(app: typer.Typer) -> None:
 
 def sessions(
     tenant: Annotated[str | None, typer.Option(help="Only this tenant.")] = None,
-    status: Annotated[str | None, typer.Option(help="clear, flagged or revoked.")] = None,
+    status: Annotated[str | None, typer.Option(help="active, flagged or revoked.")] = None,
     limit: Annotated[int, typer.Option(min=1, max=200)] = 50,
     config: ConfigOption = None,
     as_json: JsonOption = False,
@@ -39,6 +41,8 @@ def sessions(
     """
     from guardian.cli.tables import show_sessions
 
+    if status is not None and status not in (known := get_args(SessionStatus)):
+        raise ConfigurationError(f"status {status!r} does not exist; choose one of {', '.join(known)}")
     with client(config) as control:
         page = control.sessions(tenant_id=tenant, status=status, limit=limit)  # type: ignore[arg-type]
     if as_json:
@@ -143,15 +147,26 @@ def client(config: Path | None) -> Iterator[ControlClient]:
     """A control client with the caller's token."""
     settings = settings_from(config)
     with ControlClient(settings.control.url, lambda: _token(settings)) as control:
-        yield control
+        try:
+            yield control
+        except ValidationError as error:
+            raise ConfigurationError(_in_words(error)) from error
+
+
+def _in_words(error: ValidationError) -> str:
+    problem = error.errors(include_url=False, include_input=False)[0]
+    name = ".".join(map(str, problem["loc"]))
+    if name == "reason":
+        return '--reason "..." takes 1 to 1000 characters, not only spaces; say why'
+    return f"{name}: {problem['msg']}"
 
 
 def _token(settings: Settings) -> str:
     from guardian.keys.files import read_secret
 
     if given := os.environ.get(TOKEN):
-        return given.strip()
+        return sound_token(given.strip())
     path = settings.resolve(settings.keys.directory) / "admin.token"
     if not path.is_file():
         raise ConfigurationError(f"no token: set {TOKEN}, or put one into {path} (`guardian token issue`)")
-    return read_secret(path).decode().strip()
+    return sound_token(read_secret(path).decode(errors="replace").strip())

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from guardian.cli.common import ConfigOption, JsonOption, existing_file, progress, settings_from
+from guardian.cli.common import ConfigOption, JsonOption, existing_file, other_file, progress, settings_from
 
 UNREADABLE = 3
 
@@ -33,8 +33,9 @@ def score(
     from guardian.bootstrap.offline import score_file
 
     settings = settings_from(config, required=False)
+    other_file(output, existing_file(file))
     with progress("scoring") as update:
-        outcome = score_file(settings, existing_file(file), output, update)
+        outcome = score_file(settings, file, output, update)
     typer.echo(f"{outcome.scored} actions scored, {outcome.refused} lines refused", err=True)
     if outcome.refused:
         raise typer.Exit(UNREADABLE)

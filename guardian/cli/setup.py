@@ -1,5 +1,6 @@
 """init, doctor, token."""
 
+import math
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated
@@ -7,6 +8,7 @@ from typing import Annotated
 import typer
 
 from guardian.cli.common import ConfigOption, JsonOption, print_json, settings_from
+from guardian.errors import ConfigurationError
 
 _FAULT = 1
 
@@ -65,7 +67,7 @@ def issue(
         str, typer.Option(help="monitor, gateway, analyst, responder, approver, auditor, admin or metrics.")
     ],
     tenant: Annotated[list[str], typer.Option(help="A tenant it reaches; may be repeated; '*' is every tenant.")],
-    days: Annotated[float, typer.Option(min=0.001, help="How long it lives.")] = 90.0,
+    days: Annotated[float, typer.Option(min=0.001, max=36_500, help="How long it lives.")] = 90.0,
     config: ConfigOption = None,
 ) -> None:
     """Issue a bearer token and print it once; it is stored nowhere.
@@ -73,11 +75,16 @@ def issue(
     Example: guardian token issue maya --role responder --tenant tenant_acme --days 7
     """
     from guardian.bootstrap import tokens
+    from guardian.wire.principal import ROLES
 
+    if role not in ROLES:
+        raise ConfigurationError(f"role {role!r} does not exist; choose one of {', '.join(ROLES)}")
+    if math.isnan(days):
+        raise ConfigurationError("--days nan is no number of days; give one from 0.001 to 36500")
     token = tokens.issue(
         settings_from(config),
         principal,
-        role=role,  # type: ignore[arg-type]  # checked by `issue`, which names the known roles
+        role=role,
         tenants=tenant,
         ttl=timedelta(days=days),
     )

@@ -5,6 +5,7 @@ import json
 import typer
 
 from guardian.cli.common import ConfigOption, JsonOption, settings_from
+from guardian.cli.masking import masked
 
 
 def register(app: typer.Typer) -> None:
@@ -31,7 +32,7 @@ def check_config(config: ConfigOption = None, as_json: JsonOption = False) -> No
     from guardian.bootstrap.checking import check_plugins
 
     check_plugins(settings)
-    shown = settings.model_dump(mode="json")
+    shown = masked(settings.model_dump(mode="json"))
     if as_json:
         typer.echo(json.dumps(shown))
     else:

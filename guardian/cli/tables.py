@@ -1,9 +1,10 @@
 """Tables for people. Everything an agent wrote is escaped: a terminal obeys control characters."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
+from rich.cells import cell_len, set_cell_size
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
 from guardian.bootstrap.offline import ReplayOutcome
@@ -14,17 +15,18 @@ from guardian.wire.sessions import SessionView
 
 SEVERITY_STYLE = {"critical": "bold red", "high": "red", "medium": "yellow", "low": "cyan", "info": "dim"}
 
+Row = tuple[str | Text, ...]
+_LEAST = 10  # characters of a column that may be folded
+
 
 def show_findings(findings: Sequence[Finding]) -> None:
     """One row per finding, in order."""
     if not findings:
         Console().print("No findings.")
         return
-    table = Table(
-        "severity", "kind", "wanted", "tenant / session", "what", "tool", "1 in N honest", show_lines=False
-    )
-    for finding in findings:
-        table.add_row(
+    headings = ("severity", "kind", "wanted", "tenant / session", "what", "tool", "1 in N honest")
+    rows: list[Row] = [
+        (
             Text(finding.severity, style=SEVERITY_STYLE[finding.severity]),
             finding.kind.value,
             finding.wanted.value,
@@ -33,33 +35,39 @@ def show_findings(findings: Sequence[Finding]) -> None:
             plain(finding.act.tool if finding.act else ""),
             rarity(finding),
         )
-    Console().print(table)
+        for finding in findings
+    ]
+    show_rows(headings, rows, whole={"tenant / session"})
 
 
 def show_views(views: Iterable[FindingView]) -> None:
     """Findings with what policy made of them."""
-    table = Table(
-        "finding", "severity", "kind", "tenant / session", "what", "effect", "policy said", "people said"
-    )
+    headings = ("finding", "severity", "kind", "tenant / session", "what", "effect", "policy said", "people said")
+    rows: list[Row] = []
     for view in views:
         finding, outcome = view.finding, view.outcome
-        table.add_row(
-            finding.id,
-            Text(finding.severity, style=SEVERITY_STYLE[finding.severity]),
-            finding.kind.value,
-            plain(f"{finding.tenant_id} / {finding.session_id}"),
-            plain(finding.title),
-            outcome.effect.value + (" (would revoke)" if outcome.would_revoke else ""),
-            plain(outcome.note),
-            view.verdict.verdict.replace("_", " ") if view.verdict else "",
+        rows.append(
+            (
+                plain(finding.id),
+                Text(finding.severity, style=SEVERITY_STYLE[finding.severity]),
+                finding.kind.value,
+                plain(f"{finding.tenant_id} / {finding.session_id}"),
+                plain(finding.title),
+                outcome.effect.value + (" (would revoke)" if outcome.would_revoke else ""),
+                plain(outcome.note),
+                view.verdict.verdict.replace("_", " ") if view.verdict else "",
+            )
         )
-    Console().print(table if table.row_count else "No findings.")
+    if rows:
+        show_rows(headings, rows, whole={"finding", "tenant / session"})
+    else:
+        Console().print("No findings.")
 
 
 def show_sessions(sessions: Iterable[SessionView]) -> None:
-    table = Table("tenant", "session", "status", "agent", "on behalf of", "purpose", "findings", "last seen")
-    for s in sessions:
-        table.add_row(
+    headings = ("tenant", "session", "status", "agent", "on behalf of", "purpose", "findings", "last seen")
+    rows: list[Row] = [
+        (
             plain(s.tenant_id),
             plain(s.session_id),
             s.status + (" (protected)" if s.protected else ""),
@@ -69,7 +77,41 @@ def show_sessions(sessions: Iterable[SessionView]) -> None:
             str(s.findings),
             s.last_seen.isoformat(timespec="seconds"),
         )
-    Console().print(table if table.row_count else "No sessions with findings.")
+        for s in sessions
+    ]
+    if rows:
+        show_rows(headings, rows, whole={"tenant", "session"})
+    else:
+        Console().print("No sessions with findings.")
+
+
+def show_rows(
+    headings: Sequence[str], rows: Sequence[Row], *, whole: Collection[str], console: Console | None = None
+) -> None:
+    """A table in which the columns `whole` are never cut, for they are typed into the next command.
+
+    Where there is no terminal, each row is one plain line; where a terminal is too narrow, each row is a block.
+    """
+    console = console or Console()
+    widths = [max(cell_len(str(row[i])) for row in (headings, *rows)) for i in range(len(headings))]
+    if not console.is_terminal:
+        for row in (headings, *rows):
+            cells = (set_cell_size(str(cell), width) for cell, width in zip(row, widths, strict=True))
+            console.print(Text("  ".join(cells).rstrip()), soft_wrap=True)
+        return
+    least = [width if name in whole else _LEAST for name, width in zip(headings, widths, strict=True)]
+    if sum(least) + 3 * len(headings) + 1 > console.width:
+        for row in rows:
+            block = Table("", Column("", overflow="fold"), box=None, show_header=False, pad_edge=False)
+            for name, cell in zip(headings, row, strict=True):
+                block.add_row(name, cell)
+            console.print(block)
+            console.print()
+        return
+    table = Table(*(Column(name, no_wrap=name in whole, overflow="fold") for name in headings))
+    for row in rows:
+        table.add_row(*row)
+    console.print(table)
 
 
 def show_replay(outcome: ReplayOutcome) -> None:

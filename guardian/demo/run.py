@@ -1,6 +1,7 @@
 """`guardian demo`: a day at the gateway in under a minute."""
 
 import json
+import shlex
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -102,13 +103,15 @@ def _play(
                     looked = time.monotonic()
                     _tell(world, screen)
             _settle(world, gateway, stop_asked)
-            _try_again(plan, gateway, revocations)
+            if not stop_asked():
+                _try_again(plan, gateway, revocations)
             _settle(world, gateway, stop_asked)
             views = _tell(world, screen)
         finally:
             gateway.close()
     outcome = outcome_of(plan, views, gateway.traces)
-    screen.show(outcome)
+    if not stop_asked():  # of half a day nothing can be said
+        screen.show(outcome)
     return outcome
 
 
@@ -152,4 +155,5 @@ def _explain_running(world: World, console: Console) -> None:
         f"\nEverything is still running; Ctrl-C ends it.\n"
         f"Control API {world.control.url}, broker {world.broker.address}"
     )
-    console.print(f'  curl -H "Authorization: Bearer $(cat {token})" {world.control.url}/v1/findings')
+    line = f'  curl -H "Authorization: Bearer $(cat {shlex.quote(str(token))})" {world.control.url}/v1/findings'
+    console.print(line, soft_wrap=True, markup=False)  # it is there to be copied

@@ -10,8 +10,6 @@ from guardian.errors import ConfigurationError
 
 def write_secret(path: Path, content: bytes, *, replace: bool) -> None:
     """Write `content` with mode 0600, all of it or nothing. Refuses to overwrite unless `replace`."""
-    if path.exists() and not replace:
-        raise ConfigurationError(f"{path} exists already; keys are never overwritten, choose another file")
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
@@ -20,10 +18,26 @@ def write_secret(path: Path, content: bytes, *, replace: bool) -> None:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-        Path(name).replace(path)
+        if replace:
+            Path(name).replace(path)
+        else:
+            _put(Path(name), path)
     except BaseException:
         Path(name).unlink(missing_ok=True)
         raise
+
+
+def _put(written: Path, path: Path) -> None:
+    """Give `written` its name unless there is one of that name: the file system decides, so nobody races us."""
+    try:
+        os.link(written, path)
+    except FileExistsError as error:
+        raise ConfigurationError(
+            f"{path} exists already; keys are never overwritten, choose another file"
+        ) from error
+    except OSError as error:
+        raise ConfigurationError(f"{path} cannot be written: {error.strerror}; choose another folder") from error
+    written.unlink()
 
 
 def read_secret(path: Path) -> bytes:
@@ -32,7 +46,10 @@ def read_secret(path: Path) -> bytes:
         mode = stat.S_IMODE(path.stat().st_mode)
         content = path.read_bytes()
     except FileNotFoundError as error:
-        raise ConfigurationError(f"{path} does not exist; `guardian init` makes fresh keys") from error
+        raise ConfigurationError(
+            f"{path} does not exist; restore it from your backup, or make a new deployment with"
+            " `guardian init FOLDER`"
+        ) from error
     except OSError as error:
         raise ConfigurationError(f"{path} cannot be read: {error.strerror}") from error
     if mode & 0o077:

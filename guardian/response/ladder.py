@@ -73,16 +73,17 @@ class Ladder:
             return Effect.REVOKE
         return Effect.FLAG if Effect.FLAG in effects else Effect.NONE
 
-    @staticmethod
-    def asks_again(state: SessionState, *, one_in: float, breaches: Iterable[Breach], now: datetime) -> bool:
+    def asks_again(self, state: SessionState, *, one_in: float, breaches: Iterable[Breach], now: datetime) -> bool:
         """Whether a session whose revocation was asked for, and that was let act since, is worth asking for again.
 
         Policy may have said no (shadow mode, a spent budget, too little evidence) and may say yes by now: ask on a
-        hard breach that no finding named yet, on ten times the evidence, or half an hour after the last time.
+        hard breach that no finding named yet, on ten times the evidence that revocation takes or was last asked
+        on (by an act that breaks no hard rule: a rule is not evidence twice), or half an hour after the last time.
         """
+        hard = [b for b in breaches if b.hard]
         return (
-            any(b.hard and b.name not in state.breaches for b in breaches)
-            or one_in >= REASK_FACTOR * state.asked_one_in
+            any(b.name not in state.breaches for b in hard)
+            or (not hard and one_in >= REASK_FACTOR * max(self.revoke_one_in, state.asked_one_in))
             or state.asked_at is None
             or now - state.asked_at >= REASK_AFTER
         )

@@ -1,5 +1,6 @@
 """The control API's client: what the monitor and the command line speak through. Synchronous."""
 
+import re
 from collections.abc import Callable, Mapping
 from typing import Any, Literal, Self, TypeVar
 from urllib.parse import quote
@@ -25,6 +26,7 @@ from guardian.wire.sessions import (
 )
 
 Answer = TypeVar("Answer", bound=BaseModel)
+_TOKEN = re.compile(r"[\x21-\x7e]+")
 
 
 class ControlClient:
@@ -170,13 +172,22 @@ class ControlClient:
         headers: Mapping[str, str] | None = None,
         extra_s: float = 0,
     ) -> Answer:
-        sent = {"Authorization": f"Bearer {self._token()}", "Accept": "application/json", **(headers or {})}
+        sent = {
+            "Authorization": f"Bearer {sound_token(self._token())}",
+            "Accept": "application/json",
+            **(headers or {}),
+        }
         if content is not None:
             sent["Content-Type"] = "application/json"
         params = {name: value for name, value in (query or {}).items() if value is not None}
         timeout = httpx.Timeout(self._timeout_s + extra_s, connect=self._http.timeout.connect)
         try:
             got = self._http.request(method, path, params=params, content=content, headers=sent, timeout=timeout)
+        except httpx.LocalProtocolError:
+            # its text would quote the header that it refuses
+            raise ControlError(
+                f"the request to {self._http.base_url} is not sound HTTP and was not sent"
+            ) from None
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise ControlError(
                 f"control at {self._http.base_url} cannot be reached ({type(error).__name__}: {error}); "
@@ -192,6 +203,16 @@ class ControlClient:
                 "do both ends run the same version?",
                 status=got.status_code,
             ) from error
+
+
+def sound_token(text: str) -> str:
+    """The token, if it may stand in a header. Raises ControlError, which never quotes it."""
+    if not _TOKEN.fullmatch(text):
+        raise ControlError(
+            "the token holds characters that no token has, or none at all; it is one line of printable ASCII"
+            " without spaces, as `guardian token issue` prints it"
+        )
+    return text
 
 
 def _refusal(got: httpx.Response) -> str:

@@ -121,5 +121,85 @@ def test_a_token_is_issued_listed_and_withdrawn(guardian) -> None:
     assert guardian("token", "revoke", jti, *config).returncode == 0
     assert guardian("token", "revoke", jti, *config).returncode == 1
     wrong = guardian("token", "issue", "maya", "--role", "emperor", "--tenant", "acme", *config)
-    assert wrong.returncode == 1
+    assert wrong.returncode == 2
     assert "responder" in wrong.stderr
+    never = guardian("token", "revoke", "nosuch", *config)
+    assert never.returncode == 1
+    assert "'nosuch' was ever issued here" in never.stderr
+    assert "nosuch" not in guardian("token", "list", *config).stdout
+    for days in ("9999999999", "nan", "inf"):
+        endless = guardian("token", "issue", "maya", "--role", "admin", "--tenant", "*", "--days", days, *config)
+        assert endless.returncode == 2
+        assert "Traceback" not in endless.stderr
+
+
+def test_a_configuration_is_shown_without_its_secrets(guardian, tmp_path: Path) -> None:
+    body = {
+        "kafka": {"options": {"security_protocol": "SASL_SSL", "sasl_plain_password": "hush-1", "odd": "hush-2"}},
+        "store": {
+            "monitor": "postgresql+psycopg://m:hush-3/@x@db/guardian?sslpassword=hush-4&sslmode=require",
+            "control": "sqlite:///data/control.db",
+        },
+        "alerts": {"log": {}, "jsonl": {"path": "a", "headers": {"api_key": ["hush-5"]}}},
+        "policy": {"options": {"token": "hush-6", "depth": 3}},
+        "slack": {"token": "hush-7"},
+    }
+    (tmp_path / "g.yaml").write_text(yaml.safe_dump(body), encoding="utf-8")
+    for args in ((), ("--json",)):
+        done = guardian("check-config", "-c", "g.yaml", *args)
+        assert done.returncode == 0, done.stderr
+        assert "hush" not in done.stdout + done.stderr
+        for kept in ("SASL_SSL", "postgresql+psycopg://m:", "@db/guardian", "sslmode=require", "control.db"):
+            assert kept in done.stdout, kept
+
+
+@pytest.mark.parametrize("token", ["hush\nhush", "hush hush", "hush\x07hush", "hüsh-hush", " "])
+def test_a_token_that_no_token_is_like_is_refused_and_never_shown(guardian, token: str) -> None:
+    guardian("init", "home")
+    done = guardian("findings", "-c", "home/guardian.yaml", env={"GUARDIAN_TOKEN": token})
+    assert done.returncode == 1
+    assert "the token holds characters that no token has" in done.stderr
+    assert "hush" not in done.stderr
+
+
+@pytest.mark.parametrize("reason", ["", "  ", "x" * 1001])
+def test_a_reason_that_is_none_is_one_line(guardian, reason: str) -> None:
+    guardian("init", "home")
+    why = ("--reason", reason, "-c", "home/guardian.yaml")
+    for call in (("revoke", "t", "s"), ("dismiss", "fnd_1"), ("protect", "t", "s"), ("mode", "t", "enforce")):
+        done = guardian(*call, *why)
+        assert done.returncode == 2
+        assert "--reason" in done.stderr
+        assert len(done.stderr.splitlines()) == 1
+
+
+def test_a_status_that_does_not_exist_is_refused_with_those_that_do(guardian) -> None:
+    done = guardian("sessions", "--status", "clear")
+    assert done.returncode == 2
+    assert "active, flagged, revoked" in done.stderr
+
+
+def test_dead_letters_that_are_not_kept_are_a_fault(guardian) -> None:
+    guardian("init", "home")
+    done = guardian("dlq", "redrive", "nosuch", "-c", "home/guardian.yaml")
+    assert done.returncode == 1
+    assert "nosuch" in done.stdout + done.stderr
+    everything = guardian("dlq", "redrive", "--all", "-c", "home/guardian.yaml")
+    assert everything.returncode == 0
+    assert "sending 0 dead letters" in everything.stderr
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("nonsense\n", "line 1 is not a labelled session: it is not JSON"),
+        ('{"session_id": "a", "purpose": "p"}\n', "it has no 'actions'"),
+        ('{"actions": 7}\n', "of another type"),
+    ],
+)
+def test_an_evaluation_of_nonsense_says_which_line(guardian, tmp_path: Path, text: str, said: str) -> None:
+    (tmp_path / "in.jsonl").write_text(text)
+    done = guardian("evaluate", "in.jsonl")
+    assert done.returncode == 2
+    assert said in done.stderr
+    assert "Error(" not in done.stderr

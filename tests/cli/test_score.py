@@ -2,6 +2,8 @@
 
 import gzip
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 SESSIONS = [
@@ -89,9 +91,6 @@ def test_decisions_are_scored_like_sessions(guardian) -> None:
 
 
 def test_scoring_never_imports_torch(guardian, tmp_path: Path) -> None:
-    import subprocess
-    import sys
-
     code = (
         "import sys; sys.argv = ['guardian', 'score', 'in.jsonl', '-o', 'out.jsonl']\n"
         "from guardian.cli import main\n"
@@ -108,3 +107,35 @@ def test_scoring_never_imports_torch(guardian, tmp_path: Path) -> None:
 def test_an_empty_file_is_an_empty_answer(guardian) -> None:
     done = guardian("score", "-", stdin="")
     assert (done.returncode, done.stdout) == (0, "")
+
+
+def test_the_input_is_never_written_over(guardian, tmp_path: Path) -> None:
+    path = tmp_path / "in.jsonl"
+    path.write_text(lines(*SESSIONS))
+    (tmp_path / "link.jsonl").symlink_to(path)
+    for output, said in (("in.jsonl", "is what is read"), ("link.jsonl", "is what is read"), (".", "is a folder")):
+        done = guardian("score", "in.jsonl", "-o", output)
+        assert done.returncode == 2
+        assert said in done.stderr
+    assert path.read_text() == lines(*SESSIONS)
+
+
+def test_a_folder_and_unnamed_gzip_are_told_apart_from_bad_lines(guardian, tmp_path: Path) -> None:
+    folder = guardian("score", ".")
+    assert folder.returncode == 2
+    assert "is a folder, not a file" in folder.stderr
+    (tmp_path / "in.jsonl").write_bytes(gzip.compress(lines(*SESSIONS).encode()))
+    for command in ("score", "replay"):
+        named = guardian(command, "in.jsonl")
+        assert named.returncode == 2
+        assert "give it a name that ends in .gz" in named.stderr
+        done = subprocess.run(
+            [sys.executable, "-m", "guardian", command, "-"],
+            stdin=(tmp_path / "in.jsonl").open("rb"),
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+        assert done.returncode == 2
+        assert "this is gzip: decompress it, or give the file by name" in done.stderr
