@@ -114,6 +114,8 @@ def test_a_revocation_lapses_by_an_entry_and_the_session_is_free_again(stage):
     detail = stage.call("GET", "/v1/sessions/acme/sess_1").json()
     assert [entry["status"] for entry in detail["ledger"]] == ["revoked", "lapsed"]
     assert detail["session"]["status"] == "active"
+    words = stage.call("GET", "/v1/session-changes", "monitor").json()["items"]
+    assert [word["word"] for word in words] == ["revoked", "lapsed"], "the monitor hears of it, and may ask again"
 
 
 def test_a_revocation_outlives_the_sessions_own_expiry(stage, a_finding):
