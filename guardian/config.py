@@ -116,6 +116,39 @@ class BudgetSection(_Section):
     reserved_for_breaches: Annotated[int, Field(ge=0)] = 5
 
 
+class ApprovalSection(_Section):
+    ttl_s: Seconds = 14_400.0  # an act that nobody approved by then is over
+    most_waiting: Annotated[int, Field(ge=1)] = 200  # per tenant
+
+
+class BreakGlassSection(_Section):
+    most_minutes: Annotated[int, Field(ge=1, le=1440)] = 60
+
+
+class BreakerSection(_Section):
+    """Opens when automatic revocations in one window reach max(least, factor x the usual number)."""
+
+    window_s: Seconds = 600.0
+    least: Annotated[int, Field(ge=1)] = 10
+    factor: Annotated[int, Field(ge=1)] = 5
+    usual_s: Seconds = 604_800.0
+    cooldown_s: Seconds = 3_600.0
+
+
+class AuditSection(_Section):
+    checkpoint_every_s: Seconds = 300.0
+    checkpoint_file: Path | None = None  # signed checkpoints are appended here; best on another machine's disk
+    checkpoint_topic: str | None = None  # and sent to this Kafka topic
+
+
+class ClientCertificateSection(_Section):
+    """A proxy that terminates mTLS tells the certificate's SHA-256; off without a header name."""
+
+    header: str | None = None
+    trusted_proxies: list[str] = Field(default_factory=list)  # addresses or networks that may set it
+    required_for: list[str] = Field(default_factory=list)  # roles whose tokens must be bound to a certificate
+
+
 class ControlSection(_Section):
     host: str = "127.0.0.1"
     port: Annotated[int, Field(ge=0, le=65_535)] = 8731
@@ -128,12 +161,21 @@ class ControlSection(_Section):
     revocation_max_days: Annotated[int, Field(ge=1)] = 30
     default_mode: Literal["shadow", "enforce"] = "shadow"  # until a tenant's mode is set
     protected: dict[str, list[str]] = Field(default_factory=dict)  # tenant -> agents or sessions people decide on
+    solo: bool = False  # one person may do what otherwise takes two; audited as such
+    on_call: dict[str, list[str]] = Field(default_factory=dict)  # tenant -> principals on call
+    purpose_owners: dict[str, list[str]] = Field(default_factory=dict)  # purpose -> principals who own it
+    approvals: ApprovalSection = ApprovalSection()
+    break_glass: BreakGlassSection = BreakGlassSection()
+    breaker: BreakerSection = BreakerSection()
+    client_certificates: ClientCertificateSection = ClientCertificateSection()
 
 
 class PolicySection(_Section):
     language: str = "cedar"
     path: Path | None = None  # None: the shipped policies
-    options: Options = Field(default_factory=dict)
+    options: Options = Field(default_factory=dict)  # of an external decision point: its url, time-out, ...
+    floor: bool = True  # beside an external decision point: what the Cedar policies refuse stays refused
+    reload_every_s: Seconds = 2.0  # how often the policy files are looked at; SIGHUP looks at once
 
 
 class KeysSection(_Section):
@@ -183,6 +225,7 @@ class Settings(BaseSettings):
     monitor: MonitorSection = MonitorSection()
     control: ControlSection = ControlSection()
     policy: PolicySection = PolicySection()
+    audit: AuditSection = AuditSection()
     keys: KeysSection = KeysSection()
     alerts: Plugins = Field(default_factory=lambda: _plugins("log"))
     slack: SlackSection = SlackSection()

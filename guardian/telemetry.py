@@ -31,6 +31,13 @@ Metric = Literal[
     "guardian_auth_failures_total",
     "guardian_request_seconds",
     "guardian_gateway_revision",
+    "guardian_approvals_total",
+    "guardian_breaker_open",
+    "guardian_break_glass_total",
+    "guardian_policy_reloads_total",
+    "guardian_policy_seconds",
+    "guardian_audit_checkpoint_size",
+    "guardian_envelopes_total",
 ]
 
 
@@ -88,6 +95,25 @@ METRICS: Mapping[Metric, _Spec] = {
         "gauge",
         "Newest revision each gateway principal fetched. Behind the ledger: it enforces old news.",
         ("gateway",),
+    ),
+    "guardian_approvals_total": _Spec(
+        "counter",
+        "Acts that wait for a second person, by what became of them. Many expired: nobody looks.",
+        ("state",),
+    ),
+    "guardian_breaker_open": _Spec(
+        "gauge", "1 while a tenant's breaker keeps the monitor from revoking: find the cause first.", ("tenant",)
+    ),
+    "guardian_break_glass_total": _Spec("counter", "Break-glass grants taken. Each deserves a review afterwards."),
+    "guardian_policy_reloads_total": _Spec(
+        "counter", "Policy reloads by result. Any refused one: `guardian policy check`.", ("result",)
+    ),
+    "guardian_policy_seconds": _Spec("histogram", "Time for one policy answer. Slow: look at the external PDP."),
+    "guardian_audit_checkpoint_size": _Spec(
+        "gauge", "Audit entries under the newest signed checkpoint. Standing still: exports fail, see the log."
+    ),
+    "guardian_envelopes_total": _Spec(
+        "counter", "Envelopes registered, by result. Many new versions: grants are re-issued often.", ("result",)
     ),
 }
 assert set(METRICS) == set(get_args(Metric))  # noqa: S101 - the Literal and the table are one list

@@ -17,7 +17,8 @@ from guardian.bootstrap.resources import resource
 from guardian.bootstrap.secrets import SecretFiles
 from guardian.config import Settings
 from guardian.control.app import create_app
-from guardian.control.deps import ControlDeps, ControlSettings
+from guardian.control.deps import BreakerRule, ControlDeps, ControlSettings
+from guardian.domain.event import purpose_family
 from guardian.errors import ConfigurationError
 from guardian.keys.signing import SigningKeys
 from guardian.keys.tokens import Tokens
@@ -169,6 +170,21 @@ def control_settings(settings: Settings) -> ControlSettings:
                 maximum=timedelta(days=section.revocation_max_days),
             ),
             protected={tenant: frozenset(names) for tenant, names in section.protected.items()},
+            solo=section.solo,
+            on_call={tenant: frozenset(people) for tenant, people in section.on_call.items()},
+            purpose_owners={
+                purpose_family(purpose): frozenset(people) for purpose, people in section.purpose_owners.items()
+            },
+            approval_life=timedelta(seconds=section.approvals.ttl_s),
+            approvals_waiting=section.approvals.most_waiting,
+            break_glass_most=timedelta(minutes=section.break_glass.most_minutes),
+            breaker=BreakerRule(
+                window=timedelta(seconds=section.breaker.window_s),
+                least=section.breaker.least,
+                factor=section.breaker.factor,
+                usual=timedelta(seconds=section.breaker.usual_s),
+                cooldown=timedelta(seconds=section.breaker.cooldown_s),
+            ),
             public_url=section.public_url,
         )
     except ValueError as error:

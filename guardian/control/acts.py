@@ -5,8 +5,9 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import TypeVar
 
-from guardian.control.authority import ask, denied, record, situation
+from guardian.control.authority import ask, denied, record
 from guardian.control.deps import ControlDeps
+from guardian.control.facts import situation
 from guardian.control.lapse import lapse_overdue
 from guardian.control.problems import Refusal, absent
 from guardian.domain.finding import Kind

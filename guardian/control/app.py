@@ -11,7 +11,12 @@ from starlette.concurrency import run_in_threadpool
 
 from guardian import __version__
 from guardian.control import (
+    routes_approvals,
+    routes_break_glass,
+    routes_breakers,
+    routes_envelopes,
     routes_findings,
+    routes_policy,
     routes_revocations,
     routes_sessions,
     routes_system,
@@ -27,6 +32,18 @@ from guardian.telemetry import logger
 from guardian.wire.base import Problem
 
 _log = logger("control")
+_ROUTES = (
+    routes_findings,
+    routes_sessions,
+    routes_revocations,
+    routes_approvals,
+    routes_envelopes,
+    routes_tenants,
+    routes_break_glass,
+    routes_breakers,
+    routes_policy,
+    routes_system,
+)
 
 
 def create_app(deps: ControlDeps) -> FastAPI:
@@ -58,7 +75,7 @@ def create_app(deps: ControlDeps) -> FastAPI:
     app.state.listings = RevocationListings(deps)
     app.add_middleware(Gate, deps=deps)
     install_problems(app)
-    for routes in (routes_findings, routes_sessions, routes_revocations, routes_tenants, routes_system):
+    for routes in _ROUTES:
         app.include_router(routes.router)
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]
     return app

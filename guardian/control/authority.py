@@ -12,17 +12,14 @@ from guardian.control.problems import Refusal, absent
 from guardian.domain.finding import Finding
 from guardian.policy.port import (
     Asker,
-    BudgetFacts,
     EvidenceFacts,
     PolicyAction,
     PolicyDecision,
     PolicyRequest,
-    SessionFacts,
 )
 from guardian.store.control import ControlRows
 from guardian.store.control_audit import canonical
 from guardian.telemetry import logger
-from guardian.wire.base import Mode
 from guardian.wire.principal import Principal
 
 _log = logger("control")
@@ -66,49 +63,6 @@ def explain(decision: PolicyDecision) -> str:
         return "no policy permits it"
     named = (f"{name} ({decision.reasons.get(name) or 'no reason given'})" for name in decision.policy_ids)
     return "denied by " + ", ".join(named)
-
-
-def mode_of(deps: ControlDeps, rows: ControlRows, tenant_id: str) -> Mode:
-    stored = rows.modes.get(tenant_id)
-    return deps.settings.default_mode if stored is None else stored.mode
-
-
-def situation(
-    deps: ControlDeps,
-    rows: ControlRows,
-    principal: Principal,
-    action: PolicyAction,
-    tenant_id: str,
-    session_id: str | None,
-    now: datetime,
-    *,
-    evidence: EvidenceFacts | None = None,
-    agent_id: str | None = None,
-) -> PolicyRequest:
-    """The request with every fact as it stands inside this transaction."""
-    session = None
-    if session_id is not None:
-        known = rows.sessions.get(tenant_id, session_id)
-        revoked = rows.ledger.live_entry(tenant_id, session_id) is not None
-        names = {session_id, agent_id, None if known is None else known.view.agent_id}
-        protected = bool(names & deps.settings.protected.get(tenant_id, frozenset()))
-        protected = protected or (known is not None and known.view.protected)
-        session = SessionFacts(session_id, protected, revoked)
-    spent = rows.ledger.spent(tenant_id, now - deps.settings.budget_window)
-    return PolicyRequest(
-        asker=asker(principal),
-        action=action,
-        tenant_id=tenant_id,
-        session=session,
-        mode=mode_of(deps, rows, tenant_id),
-        evidence=evidence or EvidenceFacts(),
-        budget=BudgetFacts(
-            total=deps.settings.budget_total,
-            reserved=deps.settings.budget_reserved,
-            used=spent.used,
-            used_general=spent.general,
-        ),
-    )
 
 
 def evidence_of(finding: Finding) -> EvidenceFacts:

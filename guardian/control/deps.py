@@ -17,10 +17,33 @@ from guardian.wire.base import Mode
 
 
 @dataclass(frozen=True, slots=True)
+class BreakerRule:
+    """A tenant's breaker opens when automatic revocations within `window` reach the limit.
+
+    The limit is `least`, or `factor` times the tenant's usual number per window over the `usual` time before,
+    whichever is more. It stays open for `cooldown` unless a person resets it.
+    """
+
+    window: timedelta = timedelta(minutes=10)
+    least: int = 10
+    factor: int = 5
+    usual: timedelta = timedelta(days=7)
+    cooldown: timedelta = timedelta(hours=1)
+
+    def __post_init__(self) -> None:
+        if self.least < 1 or self.factor < 1:
+            raise ValueError(f"breaker: least {self.least} and factor {self.factor} must be at least 1")
+        if not timedelta(0) < self.window <= self.usual or self.cooldown <= timedelta(0):
+            raise ValueError("breaker: window, usual and cooldown must be positive, usual at least one window")
+
+
+@dataclass(frozen=True, slots=True)
 class ControlSettings:
     """Plain values. The budget counts automatic revocations per tenant within a sliding window.
 
-    `protected` names agents and sessions by tenant, besides those that people protect one by one.
+    `protected` names agents and sessions by tenant, besides those that people protect one by one. `on_call`
+    names principals by tenant, `purpose_owners` by purpose family. `solo`: one person runs this deployment,
+    and may do alone what otherwise takes two. `approvals_waiting` is the most per tenant.
     `public_url` is where links in alerts lead; without it they have none.
     """
 
@@ -33,6 +56,13 @@ class ControlSettings:
     long_poll_max_s: int = 30
     sweep_every_s: float = 30.0
     protected: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    solo: bool = False
+    on_call: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    purpose_owners: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    approval_life: timedelta = timedelta(hours=4)
+    approvals_waiting: int = 200
+    break_glass_most: timedelta = timedelta(hours=1)
+    breaker: BreakerRule = field(default_factory=BreakerRule)
     public_url: str | None = None
 
     def __post_init__(self) -> None:

@@ -5,8 +5,9 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from urllib.parse import quote
 
-from guardian.control.authority import ask, denied, evidence_of, explain, record, situation
+from guardian.control.authority import ask, denied, evidence_of, explain, record
 from guardian.control.deps import ControlDeps
+from guardian.control.facts import situation
 from guardian.control.lapse import lapse_overdue
 from guardian.control.problems import Refusal, absent
 from guardian.domain.finding import Effect, Finding, Kind

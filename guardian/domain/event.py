@@ -4,7 +4,10 @@ The models are the format: `guardian schema` prints the JSON Schema they generat
 are kept; a missing optional field is named by `DecisionEvent.features_missing` and never counts as benign.
 """
 
+import hashlib
+import json
 from collections.abc import Mapping
+from datetime import UTC
 from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, JsonValue, StringConstraints
@@ -64,6 +67,18 @@ class Envelope(_Value):
     @property
     def key(self) -> SessionKey:
         return SessionKey(self.tenant_id, self.session_id)
+
+    @property
+    def digest(self) -> str:
+        """sha256 over the named fields, in one order and with times in UTC; extra fields do not count.
+
+        Two systems that describe the same grant agree on it: the order of tools does not matter.
+        """
+        told = {name: getattr(self, name) for name in type(self).model_fields}
+        told["allowed_tools"] = sorted(set(self.allowed_tools))
+        told["expires_at"] = None if self.expires_at is None else self.expires_at.astimezone(UTC).isoformat()
+        told["resource_constraints"] = dict(self.resource_constraints)
+        return hashlib.sha256(json.dumps(told, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
 
 class Resource(_Value):

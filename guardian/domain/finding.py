@@ -27,6 +27,8 @@ class Kind(StrEnum):
     IDENTITY = "identity"  # the same decision id came twice with different content
     ENTITLEMENT = "entitlement"  # a gateway spoke for a tenant that it does not serve
     BUS = "bus"  # the fuse blew: most records of one gateway are unreadable
+    ENVELOPE = "envelope"  # the log's envelope is none of those that were registered for the session
+    CONTROL = "control"  # control's own news: its breaker, break-glass, policies, decision point or keys
 
 
 Severity = Literal["info", "low", "medium", "high", "critical"]
@@ -73,6 +75,7 @@ class Subject(_Value):
     purpose: Annotated[str, StringConstraints(max_length=8192)] = ""
     expires_at: AwareDatetime | None = None
     parent_session_id: str | None = None
+    envelope_digest: str | None = None  # of the envelope as the log carries it; see `envelope_digest`
 
 
 class Act(_Value):

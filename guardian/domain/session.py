@@ -24,6 +24,7 @@ class HumanWord(StrEnum):
     FALSE_POSITIVE = "false_positive"
     CONFIRMED = "confirmed"
     LAPSED = "lapsed"  # nobody said anything: a revocation reached its expiry
+    REGISTERED = "registered"  # an envelope was registered for the session; the change's detail is its digest
 
 
 class SessionState(BaseModel):

@@ -126,10 +126,36 @@ def _question(request: PolicyRequest) -> tuple[dict[str, Any], list[dict[str, An
             session = request.session
             # The tenant is part of the name: two tenants may use the same session id.
             resource = _uid("Session", f"{request.tenant_id}\x1f{session.session_id}")
-            attributes = {"protected": session.protected, "revoked": session.revoked}
+            attributes: dict[str, Any] = {
+                "protected": session.protected,
+                "revoked": session.revoked,
+                "registered": session.registered,
+                "purpose": session.purpose,
+                "dataClasses": sorted(session.data_classes),
+                "purposeOwners": _people(session.purpose_owners),
+            }
+            if session.delegator_id is not None:
+                attributes["delegator"] = {"__entity": _uid("Actor", session.delegator_id)}
             entities.append({"uid": resource, "attrs": attributes, "parents": [tenant]})
-    context = {
+    context: dict[str, Any] = {
         "mode": request.mode,
+        "inCanary": request.in_canary,
+        "onCall": asker.id in request.on_call,
+        "solo": request.solo,
+        "hour": request.hour,
+        "weekday": request.weekday,
+        "act": {
+            "own": request.act.own,
+            "approved": request.act.approved,
+            "widens": request.act.widens,
+            "breakGlass": request.act.break_glass,
+        },
+        "harm": {
+            "activeSessions": _long(request.harm.active_sessions),
+            "revokedPermille": _long(request.harm.revoked_permille),
+            "breakerOpen": request.harm.breaker_open,
+            "minutesSinceModelChange": _long(request.harm.minutes_since_model_change),
+        },
         "evidence": {
             "oneIn": _long(evidence.one_in),
             "sessionEvidenceMilli": _long(evidence.session_evidence_milli),
@@ -146,8 +172,14 @@ def _question(request: PolicyRequest) -> tuple[dict[str, Any], list[dict[str, An
             "usedGeneral": _long(budget.used_general),
         },
     }
+    if request.target is not None:
+        context["target"] = request.target
     action = _uid("Action", request.action)
     return {"principal": actor, "action": action, "resource": resource, "context": context}, entities
+
+
+def _people(ids: frozenset[str]) -> list[dict[str, dict[str, str]]]:
+    return [{"__entity": _uid("Actor", each)} for each in sorted(ids)]
 
 
 def _uid(kind: str, name: str) -> dict[str, str]:

@@ -15,6 +15,11 @@ PolicyAction = Literal[
     "confirm",
     "protect",
     "setMode",
+    "propose",
+    "approve",
+    "breakGlass",
+    "resetBreaker",
+    "registerEnvelope",
     "read",
     "readRevocations",
     "readChanges",
@@ -33,11 +38,20 @@ class Asker:
 
 @dataclass(frozen=True, slots=True)
 class SessionFacts:
-    """What control itself knows of the session; nothing in here was said by the monitor."""
+    """What control itself knows of the session; nothing in here was said by the monitor.
+
+    `delegator_id`, `purpose` and `data_classes` are those of the registered envelope; None and empty without
+    one. `purpose_owners` are principals, by configuration.
+    """
 
     session_id: str
     protected: bool = False
     revoked: bool = False
+    registered: bool = False
+    delegator_id: str | None = None
+    purpose: str = ""
+    data_classes: frozenset[str] = frozenset()
+    purpose_owners: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,10 +90,44 @@ class BudgetFacts:
 
 
 @dataclass(frozen=True, slots=True)
+class HarmFacts:
+    """How much of the tenant is stopped already.
+
+    `active_sessions` are those that control met within the budget's window, `revoked_permille` the share of
+    them that is revoked now. `breaker_open`: automatic revocations rose far above the tenant's usual rate.
+    `minutes_since_model_change` is large while no change was ever seen.
+    """
+
+    active_sessions: int = 0
+    revoked_permille: int = 0
+    breaker_open: bool = False
+    minutes_since_model_change: int = 10**6
+
+
+@dataclass(frozen=True, slots=True)
+class ActFacts:
+    """What is particular about this act by this asker, now.
+
+    own          the asker is the author of what is acted on: proposed this approval, revoked this session
+    approved     another principal than the proposer has approved exactly this act
+    widens       the act gives guardian more power than it has (leaving shadow, a larger canary)
+    break_glass  the asker holds an open break-glass grant for this tenant
+    """
+
+    own: bool = False
+    approved: bool = False
+    widens: bool = False
+    break_glass: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class PolicyRequest:
     """May `asker` do `action` to this session (or, without one, to this tenant), now?
 
     `tenant_id` None asks about the deployment as a whole: lists that control filters by the asker's reach.
+    `in_canary`: a stable hash puts the session within the tenant's canary share. `solo`: the deployment has
+    one person, by configuration. `on_call` are the principals on call for the tenant. `hour` and `weekday`
+    (Monday is 0) are UTC. `target` is the action that a `propose` or `approve` is about.
     """
 
     asker: Asker
@@ -87,8 +135,16 @@ class PolicyRequest:
     tenant_id: str | None = None
     session: SessionFacts | None = None
     mode: Mode = "shadow"
+    in_canary: bool = False
+    solo: bool = False
+    on_call: frozenset[str] = frozenset()
     evidence: EvidenceFacts = field(default_factory=EvidenceFacts)
     budget: BudgetFacts = field(default_factory=BudgetFacts)
+    harm: HarmFacts = field(default_factory=HarmFacts)
+    act: ActFacts = field(default_factory=ActFacts)
+    target: PolicyAction | None = None
+    hour: int = 0
+    weekday: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,7 +37,7 @@ def hear(state: SessionState, word: HumanWord, at: datetime) -> SessionState:
             )
         case HumanWord.LAPSED:
             return state.model_copy(update={"revoked_at": None, "stage": Stage.FLAGGED, "asked_at": None})
-        case HumanWord.CONFIRMED:
+        case HumanWord.CONFIRMED | HumanWord.REGISTERED:
             return state
         case _:
             assert_never(word)

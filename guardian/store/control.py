@@ -15,8 +15,10 @@ from sqlalchemy import Connection, Engine, select
 from sqlalchemy.engine import make_url
 
 from guardian.store.control_alerts import AlertRows
+from guardian.store.control_approvals import ApprovalRows, BreakGlassRows
 from guardian.store.control_audit import AuditRows
 from guardian.store.control_epoch import EpochFile, Mark, restored_mark
+from guardian.store.control_facts import BreakerRows, EnvelopeRows, ModelRows
 from guardian.store.control_findings import FindingRows
 from guardian.store.control_head import Head, begin_epoch, create_head, queue_for_writing, read_head
 from guardian.store.control_ledger import LedgerRows
@@ -66,6 +68,26 @@ class ControlRows:
     @property
     def idempotency(self) -> IdempotencyRows:
         return IdempotencyRows(self.connection)
+
+    @property
+    def approvals(self) -> ApprovalRows:
+        return ApprovalRows(self.connection)
+
+    @property
+    def break_glass(self) -> BreakGlassRows:
+        return BreakGlassRows(self.connection)
+
+    @property
+    def breakers(self) -> BreakerRows:
+        return BreakerRows(self.connection)
+
+    @property
+    def envelopes(self) -> EnvelopeRows:
+        return EnvelopeRows(self.connection)
+
+    @property
+    def models(self) -> ModelRows:
+        return ModelRows(self.connection)
 
     def head(self) -> Head:
         return read_head(self.connection)

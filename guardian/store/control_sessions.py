@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Row, Select, and_, insert, select, update
+from sqlalchemy import Connection, Row, Select, and_, func, insert, select, update
 
 from guardian.domain.finding import Effect, Finding
 from guardian.domain.session import HumanWord
@@ -92,16 +92,31 @@ class SessionRows:
             values["expires_at"] = max(ends, default=None)
         self._update(finding.tenant_id, finding.session_id, values)
 
+    def met_since(self, tenant_id: str, since: datetime) -> tuple[int, int]:
+        """How many sessions control met after `since`, and how many of these are revoked now."""
+        met = _all().where(session.c.tenant_id == tenant_id, session.c.last_seen > since).subquery()
+        counted = select(func.count(), func.count(met.c.live_n))
+        row = self.connection.execute(counted.select_from(met)).one()
+        return int(row[0]), int(row[1])
+
     def protect(self, tenant_id: str, session_id: str, now: datetime, *, protected: bool) -> None:
         self.meet(tenant_id, session_id, now)
         self._update(tenant_id, session_id, {"protected": protected})
 
-    def say(self, tenant_id: str, session_id: str, word: HumanWord, now: datetime, *, human: bool) -> int:
+    def say(
+        self,
+        tenant_id: str,
+        session_id: str,
+        word: HumanWord,
+        now: datetime,
+        *,
+        human: bool,
+        detail: str = "",
+    ) -> int:
         """Put a word on the feed. A person's word is remembered; some make the evidence start afresh."""
         seq = next_change(self.connection)
-        self.connection.execute(
-            insert(change).values(seq=seq, tenant_id=tenant_id, session_id=session_id, word=word.value, at=now)
-        )
+        place = {"seq": seq, "tenant_id": tenant_id, "session_id": session_id}
+        self.connection.execute(insert(change).values(**place, word=word.value, detail=detail, at=now))
         if human:
             self.meet(tenant_id, session_id, now)
             values: dict[str, Any] = {"last_word": word.value, "last_word_at": now}
@@ -115,7 +130,12 @@ class SessionRows:
         rows = self.connection.execute(wanted.order_by(change.c.seq).limit(limit))
         return [
             SessionChange(
-                seq=row.seq, tenant_id=row.tenant_id, session_id=row.session_id, word=row.word, at=row.at
+                seq=row.seq,
+                tenant_id=row.tenant_id,
+                session_id=row.session_id,
+                word=row.word,
+                detail=row.detail,
+                at=row.at,
             )
             for row in rows
         ]

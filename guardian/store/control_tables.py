@@ -52,6 +52,7 @@ session = Table(
     Column("first_seen", UtcDateTime, nullable=False),
     Column("last_seen", UtcDateTime, nullable=False),
     UniqueConstraint("tenant_id", "session_id"),
+    Index(None, "tenant_id", "last_seen"),
 )
 
 finding = Table(
@@ -113,6 +114,7 @@ mode = Table(
     metadata,
     Column("tenant_id", String(512), primary_key=True),
     Column("mode", String(16), nullable=False),
+    Column("canary_percent", Integer, nullable=False, default=0, server_default="0"),
     Column("set_by", Text, nullable=False),
     Column("reason", Text, nullable=False),
     Column("at", UtcDateTime, nullable=False),
@@ -125,6 +127,7 @@ change = Table(
     Column("tenant_id", String(512), nullable=False),
     Column("session_id", String(512), nullable=False),
     Column("word", String(32), nullable=False),
+    Column("detail", Text, nullable=False, default="", server_default=""),
     Column("at", UtcDateTime, nullable=False),
 )
 
@@ -179,4 +182,88 @@ idempotency = Table(
     Column("at", UtcDateTime, nullable=False),
     PrimaryKeyConstraint("principal_id", "key"),
     Index(None, "at"),
+)
+
+# An act that policy permits only with a second person's word, and what came of it.
+approval = Table(
+    "control_approval",
+    metadata,
+    Column("seq", Integer, primary_key=True),
+    Column("id", String(64), nullable=False, unique=True),
+    Column("tenant_id", String(512), nullable=False),
+    Column("session_id", String(512)),
+    Column("action", String(32), nullable=False),
+    Column("act", Text, nullable=False),
+    Column("proposer", Text, nullable=False),
+    Column("proposer_role", String(32), nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("finding_id", Text),
+    Column("policy_ids", Text, nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("expires_at", UtcDateTime, nullable=False),
+    Column("decided_by", Text),
+    Column("decided_at", UtcDateTime),
+    Column("decision_reason", Text, nullable=False),
+    Column("result", Text, nullable=False),
+    Index(None, "tenant_id", "state"),
+    Index(None, "state", "expires_at"),
+)
+
+break_glass = Table(
+    "control_break_glass",
+    metadata,
+    Column("id", String(64), primary_key=True),
+    Column("tenant_id", String(512), nullable=False),
+    Column("principal_id", String(512), nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("at", UtcDateTime, nullable=False),
+    Column("until", UtcDateTime, nullable=False),
+    Column("ended_at", UtcDateTime),
+    Column("ended_by", Text),
+    Index(None, "tenant_id", "principal_id"),
+)
+
+# The latest trip of each tenant's circuit breaker; open until `until`, or until a person resets it.
+breaker = Table(
+    "control_breaker",
+    metadata,
+    Column("tenant_id", String(512), primary_key=True),
+    Column("tripped_at", UtcDateTime, nullable=False),
+    Column("until", UtcDateTime, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("reset_at", UtcDateTime),
+    Column("reset_by", Text),
+)
+
+# Every envelope that the delegation service or a gateway registered; re-issues are further versions.
+envelope = Table(
+    "control_envelope",
+    metadata,
+    Column("tenant_id", String(512), nullable=False),
+    Column("session_id", String(512), nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("digest", String(64), nullable=False),
+    Column("envelope", Text, nullable=False),
+    Column("registered_by", Text, nullable=False),
+    Column("at", UtcDateTime, nullable=False),
+    PrimaryKeyConstraint("tenant_id", "session_id", "version"),
+    UniqueConstraint("tenant_id", "session_id", "digest"),
+)
+
+# Model versions in the order in which findings first named them.
+model = Table(
+    "control_model",
+    metadata,
+    Column("version", String(128), primary_key=True),
+    Column("first_seen", UtcDateTime, nullable=False),
+)
+
+# Signed statements about the audit trail up to an entry; copies are exported.
+checkpoint = Table(
+    "control_checkpoint",
+    metadata,
+    Column("size", Integer, primary_key=True, autoincrement=False),
+    Column("note", Text, nullable=False),
+    Column("at", UtcDateTime, nullable=False),
 )

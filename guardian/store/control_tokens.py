@@ -94,6 +94,7 @@ class ModeRows:
         return ModeView(
             tenant_id=row.tenant_id,
             mode=cast(Mode, row.mode),
+            canary_percent=row.canary_percent,
             set_by=row.set_by,
             reason=row.reason,
             at=row.at,
@@ -101,7 +102,7 @@ class ModeRows:
 
     def put(self, view: ModeView) -> None:
         self.connection.execute(delete(mode).where(mode.c.tenant_id == view.tenant_id))
-        self.connection.execute(insert(mode).values(**view.model_dump()))
+        self.connection.execute(insert(mode).values(**view.model_dump(exclude={"approval"})))
 
 
 class KeptAnswer(NamedTuple):

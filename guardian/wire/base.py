@@ -4,7 +4,9 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-Mode = Literal["shadow", "enforce"]
+Mode = Literal["shadow", "canary", "enforce"]
+"""What guardian may do by itself: nothing, within a stable share of the sessions, or everywhere."""
+
 SessionStatus = Literal["active", "flagged", "revoked"]
 
 Why = Annotated[

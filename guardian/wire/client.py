@@ -138,8 +138,9 @@ class ControlClient:
     def mode(self, tenant_id: str) -> ModeView:
         return self._ask(ModeView, "GET", f"/v1/modes/{_segment(tenant_id)}")
 
-    def set_mode(self, tenant_id: str, mode: Mode, *, reason: str) -> ModeView:
-        body = ModeRequest(mode=mode, reason=reason)
+    def set_mode(self, tenant_id: str, mode: Mode, *, reason: str, canary_percent: int | None = None) -> ModeView:
+        """With `approval` in the answer the change waits for a second person."""
+        body = ModeRequest(mode=mode, canary_percent=canary_percent, reason=reason)
         return self._ask(ModeView, "PUT", f"/v1/modes/{_segment(tenant_id)}", content=body.model_dump_json())
 
     def whoami(self) -> WhoAmI:

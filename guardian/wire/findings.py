@@ -27,6 +27,7 @@ class FindingOutcome(Body):
     policy_ids: tuple[str, ...] = ()
     policy_errors: tuple[str, ...] = ()
     policy_version: str = ""
+    approval_id: str | None = None  # a person is asked; the finding is flagged until somebody answers
     mode: Mode
     revision: Revision | None = None
     at: AwareDatetime

@@ -4,7 +4,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal, get_args
 
-Role = Literal["monitor", "gateway", "analyst", "responder", "approver", "admin", "auditor", "metrics"]
+Role = Literal[
+    "monitor", "gateway", "delegation", "analyst", "responder", "approver", "admin", "auditor", "metrics"
+]
 ROLES: tuple[Role, ...] = get_args(Role)
 
 EVERY_TENANT = "*"

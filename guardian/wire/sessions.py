@@ -1,10 +1,13 @@
 """Sessions as control knows them, and what people may do to one."""
 
-from pydantic import AwareDatetime
+from typing import Annotated, Self
+
+from pydantic import AwareDatetime, Field, model_validator
 
 from guardian.domain.event import Identifier, SessionKey
 from guardian.domain.revocation import LedgerEntry, Revision
 from guardian.domain.session import HumanWord
+from guardian.wire.approvals import ApprovalView
 from guardian.wire.base import Ask, Body, Cursor, Mode, SessionStatus, Why
 from guardian.wire.findings import FindingView
 
@@ -53,11 +56,15 @@ class ProtectionRequest(Ask):
 
 
 class ActResult(Body):
-    """What the act did. `changed` False: it was so already, and `revision` is the entry that made it so."""
+    """What the act did. `changed` False: it was so already, and `revision` is the entry that made it so.
+
+    With `approval` nothing was done yet: policy wants a second person's word, and that is what waits for it.
+    """
 
     session: SessionView
     changed: bool
     revision: Revision | None = None
+    approval: ApprovalView | None = None
 
 
 class SessionChange(Body):
@@ -68,6 +75,7 @@ class SessionChange(Body):
     session_id: Identifier
     word: HumanWord
     at: AwareDatetime
+    detail: str = ""
 
     @property
     def key(self) -> SessionKey:
@@ -83,18 +91,32 @@ class ChangeList(Body):
 
 
 class ModeView(Body):
-    """A tenant's mode; `set_by` is empty while the configured default holds."""
+    """A tenant's mode; `set_by` is empty while the configured default holds.
+
+    `canary_percent` is the share of sessions, by a stable hash, that guardian may act on in mode canary.
+    """
 
     tenant_id: Identifier
     mode: Mode
+    canary_percent: int = 0
     set_by: str = ""
     reason: str = ""
     at: AwareDatetime | None = None
+    approval: ApprovalView | None = None  # the change waits for a second person; the mode is still what it was
 
 
 class ModeRequest(Ask):
+    """`canary_percent` belongs to mode canary, and must be given with it."""
+
     mode: Mode
+    canary_percent: Annotated[int, Field(ge=1, le=99)] | None = None
     reason: Why
+
+    @model_validator(mode="after")
+    def _percent_goes_with_canary(self) -> Self:
+        if (self.mode == "canary") != (self.canary_percent is not None):
+            raise ValueError("canary_percent, from 1 to 99, goes with mode canary and with no other")
+        return self
 
 
 class WhoAmI(Body):

@@ -1,0 +1,131 @@
+"""The facts that policy is shown: all of them control's own records and configuration, as they stand now."""
+
+import hashlib
+from dataclasses import replace
+from datetime import UTC, datetime
+
+from guardian.control.authority import asker
+from guardian.control.deps import ControlDeps
+from guardian.domain.event import Envelope, purpose_family
+from guardian.policy.port import (
+    ActFacts,
+    BudgetFacts,
+    EvidenceFacts,
+    HarmFacts,
+    PolicyAction,
+    PolicyRequest,
+    SessionFacts,
+)
+from guardian.store.control import ControlRows
+from guardian.wire.principal import Principal
+from guardian.wire.sessions import ModeView
+
+
+def mode_of(deps: ControlDeps, rows: ControlRows, tenant_id: str) -> ModeView:
+    """The tenant's mode: the stored one, else the configured default."""
+    return rows.modes.get(tenant_id) or ModeView(tenant_id=tenant_id, mode=deps.settings.default_mode)
+
+
+def situation(
+    deps: ControlDeps,
+    rows: ControlRows,
+    principal: Principal,
+    action: PolicyAction,
+    tenant_id: str,
+    session_id: str | None,
+    now: datetime,
+    *,
+    evidence: EvidenceFacts | None = None,
+    agent_id: str | None = None,
+    act: ActFacts | None = None,
+    target: PolicyAction | None = None,
+) -> PolicyRequest:
+    """The request with every fact as it stands inside this transaction."""
+    settings = deps.settings
+    stored = mode_of(deps, rows, tenant_id)
+    session, author = None, None
+    if session_id is not None:
+        session, author = _session_facts(deps, rows, tenant_id, session_id, agent_id)
+    act = act or ActFacts(own=author == principal.id)
+    spent = rows.ledger.spent(tenant_id, now - settings.budget_window)
+    at = now.astimezone(UTC)
+    return PolicyRequest(
+        asker=asker(principal),
+        action=action,
+        tenant_id=tenant_id,
+        session=session,
+        mode=stored.mode,
+        in_canary=session_id is not None and in_canary(tenant_id, session_id, stored.canary_percent),
+        solo=settings.solo,
+        on_call=settings.on_call.get(tenant_id, frozenset()),
+        evidence=evidence or EvidenceFacts(),
+        budget=BudgetFacts(
+            total=settings.budget_total,
+            reserved=settings.budget_reserved,
+            used=spent.used,
+            used_general=spent.general,
+        ),
+        harm=_harm(deps, rows, tenant_id, now),
+        act=replace(act, break_glass=rows.break_glass.open(tenant_id, principal.id, now) is not None),
+        target=target,
+        hour=at.hour,
+        weekday=at.weekday(),
+    )
+
+
+def in_canary(tenant_id: str, session_id: str, percent: int) -> bool:
+    """Whether a session belongs to the canary's share: the same answer every time, and for every larger share."""
+    place = hashlib.sha256(f"canary\x1f{tenant_id}\x1f{session_id}".encode()).digest()
+    return int.from_bytes(place[:8]) % 100 < percent
+
+
+def _session_facts(
+    deps: ControlDeps, rows: ControlRows, tenant_id: str, session_id: str, agent_id: str | None
+) -> tuple[SessionFacts, str | None]:
+    """What control knows of a session, and who revoked it by hand, if anybody."""
+    settings = deps.settings
+    known = rows.sessions.get(tenant_id, session_id)
+    live = rows.ledger.live_entry(tenant_id, session_id)
+    told = rows.envelopes.newest(tenant_id, session_id)
+    names = {session_id, agent_id, None if known is None else known.view.agent_id}
+    if told is not None:
+        names.add(told.envelope.agent_id)
+    protected = bool(names & settings.protected.get(tenant_id, frozenset()))
+    facts = SessionFacts(
+        session_id,
+        protected=protected or (known is not None and known.view.protected),
+        revoked=live is not None,
+    )
+    if told is not None:
+        purpose = told.envelope.purpose
+        facts = replace(
+            facts,
+            registered=True,
+            delegator_id=told.envelope.delegator_id,
+            purpose=purpose,
+            data_classes=_data_classes(told.envelope),
+            purpose_owners=settings.purpose_owners.get(purpose_family(purpose), frozenset()),
+        )
+    return facts, None if live is None else live.actor
+
+
+def _data_classes(envelope: Envelope) -> frozenset[str]:
+    """What the grant lets the session touch, as far as it says so."""
+    told = envelope.resource_constraints.get("data_classes")
+    return frozenset(each for each in told if isinstance(each, str)) if isinstance(told, list) else frozenset()
+
+
+def _harm(deps: ControlDeps, rows: ControlRows, tenant_id: str, now: datetime) -> HarmFacts:
+    met, revoked = rows.sessions.met_since(tenant_id, now - deps.settings.budget_window)
+    changed = rows.models.changed_at()
+    since = HarmFacts().minutes_since_model_change
+    if changed is not None:
+        since = max(0, int((now - changed).total_seconds() // 60))
+    return HarmFacts(
+        active_sessions=met,
+        revoked_permille=revoked * 1000 // met if met else 0,
+        breaker_open=rows.breakers.get(tenant_id, now).open,
+        minutes_since_model_change=since
+        if changed is None
+        else max(0, int((now - changed).total_seconds() // 60)),
+    )

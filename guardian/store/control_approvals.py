@@ -1,0 +1,133 @@
+"""Acts that wait for a second person, and the grants that let one person do without: break-glass."""
+
+import json
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Row, Select, func, insert, or_, select, update
+
+from guardian.store.control_ledger import Scope, within
+from guardian.store.control_tables import approval, break_glass
+from guardian.wire.approvals import ApprovalState, ApprovalView, BreakGlassView
+
+
+@dataclass(frozen=True, slots=True)
+class StoredApproval:
+    """`act` is what will be done, as plain JSON: it is read only by who wrote it."""
+
+    seq: int
+    act: Mapping[str, Any]
+    proposer_role: str
+    view: ApprovalView
+
+
+@dataclass(frozen=True, slots=True)
+class ApprovalRows:
+    """States: pending → approved, denied, expired or withdrawn; never back."""
+
+    connection: Connection
+
+    def add(
+        self, view: ApprovalView, *, proposer_role: str, act: Mapping[str, Any], policy_ids: Collection[str]
+    ) -> None:
+        told = view.model_dump(exclude={"policy_ids"})
+        self.connection.execute(
+            insert(approval).values(
+                **told,
+                policy_ids=json.dumps(sorted(policy_ids)),
+                proposer_role=proposer_role,
+                act=json.dumps(act, sort_keys=True),
+            )
+        )
+
+    def get(self, approval_id: str, scope: Scope) -> StoredApproval | None:
+        wanted = select(approval).where(approval.c.id == approval_id, within(approval.c.tenant_id, scope))
+        row = self.connection.execute(wanted).one_or_none()
+        return None if row is None else _approval(row)
+
+    def pending(self, tenant_id: str, session_id: str | None, action: str) -> StoredApproval | None:
+        """The one that waits for exactly this act on this session (None: on the tenant)."""
+        wanted = self._waiting(tenant_id).where(approval.c.action == action)
+        same = approval.c.session_id.is_(None) if session_id is None else approval.c.session_id == session_id
+        row = self.connection.execute(wanted.where(same).order_by(approval.c.seq).limit(1)).one_or_none()
+        return None if row is None else _approval(row)
+
+    def waiting(self, tenant_id: str) -> int:
+        counted = select(func.count()).select_from(self._waiting(tenant_id).subquery())
+        return int(self.connection.execute(counted).scalar_one())
+
+    def page(
+        self, scope: Scope, *, limit: int, before: int | None = None, state: ApprovalState | None = None
+    ) -> list[StoredApproval]:
+        """The newest first."""
+        wanted = select(approval).where(within(approval.c.tenant_id, scope))
+        if state is not None:
+            wanted = wanted.where(approval.c.state == state)
+        if before is not None:
+            wanted = wanted.where(approval.c.seq < before)
+        rows = self.connection.execute(wanted.order_by(approval.c.seq.desc()).limit(limit))
+        return [_approval(row) for row in rows]
+
+    def decide(
+        self, approval_id: str, state: ApprovalState, *, by: str, reason: str, result: str, now: datetime
+    ) -> bool:
+        """False when it does not wait any more."""
+        waits = update(approval).where(approval.c.id == approval_id, approval.c.state == "pending")
+        values = {"decided_by": by, "decided_at": now, "decision_reason": reason, "result": result}
+        return self.connection.execute(waits.values(state=state, **values)).rowcount == 1
+
+    def overdue(self, now: datetime, limit: int) -> list[StoredApproval]:
+        wanted = select(approval).where(approval.c.state == "pending", approval.c.expires_at <= now)
+        return [_approval(row) for row in self.connection.execute(wanted.order_by(approval.c.seq).limit(limit))]
+
+    def _waiting(self, tenant_id: str) -> Select[Any]:
+        return select(approval).where(approval.c.tenant_id == tenant_id, approval.c.state == "pending")
+
+
+@dataclass(frozen=True, slots=True)
+class BreakGlassRows:
+    """Grants end by themselves; ending one early is recorded with who did it."""
+
+    connection: Connection
+
+    def add(self, view: BreakGlassView) -> None:
+        self.connection.execute(insert(break_glass).values(**view.model_dump()))
+
+    def open(self, tenant_id: str, principal_id: str, now: datetime) -> BreakGlassView | None:
+        """The principal's grant for this tenant that holds now."""
+        mine = break_glass.c.principal_id == principal_id, break_glass.c.tenant_id == tenant_id
+        wanted = self._holding(now).where(*mine).order_by(break_glass.c.until.desc()).limit(1)
+        row = self.connection.execute(wanted).one_or_none()
+        return None if row is None else _grant(row)
+
+    def get(self, grant_id: str, scope: Scope) -> BreakGlassView | None:
+        wanted = select(break_glass).where(break_glass.c.id == grant_id, within(break_glass.c.tenant_id, scope))
+        row = self.connection.execute(wanted).one_or_none()
+        return None if row is None else _grant(row)
+
+    def recent(self, scope: Scope, limit: int) -> list[BreakGlassView]:
+        wanted = select(break_glass).where(within(break_glass.c.tenant_id, scope))
+        rows = self.connection.execute(wanted.order_by(break_glass.c.at.desc()).limit(limit))
+        return [_grant(row) for row in rows]
+
+    def end(self, grant_id: str, *, by: str, now: datetime) -> bool:
+        """False when it has ended already."""
+        holds = update(break_glass).where(break_glass.c.id == grant_id, break_glass.c.ended_at.is_(None))
+        ended = self.connection.execute(holds.where(break_glass.c.until > now).values(ended_at=now, ended_by=by))
+        return ended.rowcount == 1
+
+    def _holding(self, now: datetime) -> Select[Any]:
+        ended = or_(break_glass.c.ended_at.is_(None), break_glass.c.ended_at > now)
+        return select(break_glass).where(break_glass.c.at <= now, break_glass.c.until > now, ended)
+
+
+def _approval(row: Row[Any]) -> StoredApproval:
+    told = {name: getattr(row, name) for name in ApprovalView.model_fields}
+    view = ApprovalView.model_validate({**told, "policy_ids": tuple(json.loads(row.policy_ids))})
+    return StoredApproval(row.seq, json.loads(row.act), row.proposer_role, view)
+
+
+def _grant(row: Row[Any]) -> BreakGlassView:
+    return BreakGlassView.model_validate({name: getattr(row, name) for name in BreakGlassView.model_fields})

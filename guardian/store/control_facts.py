@@ -1,0 +1,114 @@
+"""Registered envelopes, circuit breakers and model versions: facts that policy reads."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Row, delete, func, insert, select, update
+
+from guardian.domain.event import Envelope
+from guardian.store.control_tables import breaker, envelope, model
+from guardian.wire.approvals import BreakerView
+from guardian.wire.envelopes import RegisteredEnvelope
+
+
+@dataclass(frozen=True, slots=True)
+class EnvelopeRows:
+    """Versions are only ever added: what was in force at any time can be shown."""
+
+    connection: Connection
+
+    def newest(self, tenant_id: str, session_id: str) -> RegisteredEnvelope | None:
+        wanted = select(envelope).where(envelope.c.tenant_id == tenant_id, envelope.c.session_id == session_id)
+        row = self.connection.execute(wanted.order_by(envelope.c.version.desc()).limit(1)).one_or_none()
+        return None if row is None else _registered(row)
+
+    def history(self, tenant_id: str, session_id: str) -> list[RegisteredEnvelope]:
+        wanted = select(envelope).where(envelope.c.tenant_id == tenant_id, envelope.c.session_id == session_id)
+        return [_registered(row) for row in self.connection.execute(wanted.order_by(envelope.c.version))]
+
+    def find(self, tenant_id: str, session_id: str, digest: str) -> RegisteredEnvelope | None:
+        """The version with exactly this content."""
+        wanted = select(envelope).where(
+            envelope.c.tenant_id == tenant_id, envelope.c.session_id == session_id, envelope.c.digest == digest
+        )
+        row = self.connection.execute(wanted).one_or_none()
+        return None if row is None else _registered(row)
+
+    def add(self, told: Envelope, *, by: str, now: datetime) -> RegisteredEnvelope:
+        """Store the next version of this session's envelope."""
+        known = self.newest(told.tenant_id, told.session_id)
+        added = RegisteredEnvelope(
+            tenant_id=told.tenant_id,
+            session_id=told.session_id,
+            version=1 if known is None else known.version + 1,
+            digest=told.digest,
+            envelope=told,
+            registered_by=by,
+            at=now,
+        )
+        values = added.model_dump(exclude={"envelope"})
+        self.connection.execute(insert(envelope).values(**values, envelope=told.model_dump_json()))
+        return added
+
+
+@dataclass(frozen=True, slots=True)
+class BreakerRows:
+    connection: Connection
+
+    def get(self, tenant_id: str, now: datetime) -> BreakerView:
+        row = self.connection.execute(select(breaker).where(breaker.c.tenant_id == tenant_id)).one_or_none()
+        if row is None:
+            return BreakerView(tenant_id=tenant_id, open=False)
+        return BreakerView(
+            tenant_id=tenant_id,
+            open=row.reset_at is None and row.until > now,
+            tripped_at=row.tripped_at,
+            until=row.until,
+            reason=row.reason,
+            reset_at=row.reset_at,
+            reset_by=row.reset_by,
+        )
+
+    def trip(self, tenant_id: str, *, now: datetime, until: datetime, reason: str) -> None:
+        self.connection.execute(delete(breaker).where(breaker.c.tenant_id == tenant_id))
+        values = {"tenant_id": tenant_id, "tripped_at": now, "until": until, "reason": reason}
+        self.connection.execute(insert(breaker).values(**values))
+
+    def reset(self, tenant_id: str, *, by: str, now: datetime) -> bool:
+        """False when it was not open."""
+        holds = update(breaker).where(breaker.c.tenant_id == tenant_id, breaker.c.reset_at.is_(None))
+        closed = self.connection.execute(holds.where(breaker.c.until > now).values(reset_at=now, reset_by=by))
+        return closed.rowcount == 1
+
+
+@dataclass(frozen=True, slots=True)
+class ModelRows:
+    connection: Connection
+
+    def note(self, version: str, now: datetime) -> bool:
+        """Remember when findings first named this model version. True for a change from another one."""
+        known = select(model.c.version).where(model.c.version == version)
+        if self.connection.execute(known).one_or_none() is not None:
+            return False
+        others = self.connection.execute(select(func.count()).select_from(model)).scalar_one()
+        self.connection.execute(insert(model).values(version=version, first_seen=now))
+        return bool(others)
+
+    def changed_at(self) -> datetime | None:
+        """When the newest version appeared; None while there has been only one, or none."""
+        rows = self.connection.execute(select(model.c.first_seen).order_by(model.c.first_seen.desc()).limit(2))
+        seen = [row.first_seen for row in rows]
+        return seen[0] if len(seen) == 2 else None
+
+
+def _registered(row: Row[Any]) -> RegisteredEnvelope:
+    return RegisteredEnvelope(
+        tenant_id=row.tenant_id,
+        session_id=row.session_id,
+        version=row.version,
+        digest=row.digest,
+        envelope=Envelope.model_validate_json(row.envelope),
+        registered_by=row.registered_by,
+        at=row.at,
+    )

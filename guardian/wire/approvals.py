@@ -1,0 +1,98 @@
+"""Acts that wait for a second person, break-glass grants, and circuit breakers, on the wire."""
+
+from typing import Annotated, Literal
+
+from pydantic import AwareDatetime, Field
+
+from guardian.domain.event import Identifier
+from guardian.wire.base import Ask, Body, Cursor, Why
+
+ApprovalState = Literal["pending", "approved", "denied", "expired", "withdrawn"]
+ApprovableAction = Literal["revoke", "reinstate", "setMode"]
+
+
+class ApprovalView(Body):
+    """One act that policy permits only with a second person's word.
+
+    `proposer` asked for it; for a session that the monitor may not revoke by itself that is the monitor.
+    `policy_ids` are those that ask for a person. `result` says in a sentence what came of it.
+    """
+
+    id: Identifier
+    tenant_id: Identifier
+    session_id: Identifier | None = None
+    action: ApprovableAction
+    proposer: str
+    reason: str
+    finding_id: Identifier | None = None
+    policy_ids: tuple[str, ...] = ()
+    state: ApprovalState = "pending"
+    created_at: AwareDatetime
+    expires_at: AwareDatetime
+    decided_by: str | None = None
+    decided_at: AwareDatetime | None = None
+    decision_reason: str = ""
+    result: str = ""
+
+
+class ApprovalPage(Body):
+    """Newest first."""
+
+    items: tuple[ApprovalView, ...]
+    next: Cursor | None = None
+
+
+class ApprovalDecision(Ask):
+    """The body of POST /v1/approvals/{id}/decision. A proposer may withdraw; another principal decides."""
+
+    decision: Literal["approve", "deny", "withdraw"]
+    reason: Why
+
+
+class BreakGlassView(Body):
+    """One person's grant, for one tenant, to act without a second person until `until`."""
+
+    id: Identifier
+    tenant_id: Identifier
+    principal_id: Identifier
+    reason: str
+    at: AwareDatetime
+    until: AwareDatetime
+    ended_at: AwareDatetime | None = None
+    ended_by: str | None = None
+
+
+class BreakGlassRequest(Ask):
+    """`minutes` is capped by configuration; a longer wish is refused, not shortened."""
+
+    tenant_id: Identifier
+    reason: Why
+    minutes: Annotated[int, Field(ge=1, le=1440)] = 30
+
+
+class BreakGlassList(Body):
+    """Newest first."""
+
+    items: tuple[BreakGlassView, ...]
+
+
+class BreakerView(Body):
+    """A tenant's circuit breaker: while it is open, the monitor may only flag.
+
+    It opens when automatic revocations rise far above the tenant's usual rate, and closes at `until`, or when
+    a person resets it.
+    """
+
+    tenant_id: Identifier
+    open: bool
+    recent: int = 0
+    limit: int = 0
+    tripped_at: AwareDatetime | None = None
+    until: AwareDatetime | None = None
+    reason: str = ""
+    reset_at: AwareDatetime | None = None
+    reset_by: str | None = None
+
+
+class BreakerReset(Ask):
+    reason: Why

@@ -1,0 +1,30 @@
+"""Registered envelopes on the wire: control's own record of what was delegated."""
+
+from pydantic import AwareDatetime
+
+from guardian.domain.event import Envelope, Identifier
+from guardian.wire.base import Ask, Body
+
+
+class EnvelopeRegistration(Ask):
+    """The body of POST /v1/envelopes. The same envelope again changes nothing; another one is a new version."""
+
+    envelope: Envelope
+
+
+class RegisteredEnvelope(Body):
+    """One version. `digest` is what an identical envelope in a decision log has too."""
+
+    tenant_id: Identifier
+    session_id: Identifier
+    version: int
+    digest: str
+    envelope: Envelope
+    registered_by: str
+    at: AwareDatetime
+
+
+class EnvelopeHistory(Body):
+    """Every version of one session's envelope, the newest last."""
+
+    items: tuple[RegisteredEnvelope, ...]

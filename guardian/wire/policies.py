@@ -1,0 +1,29 @@
+"""What policy would say, on the wire."""
+
+from typing import Any
+
+from pydantic import Field
+
+from guardian.domain.event import Identifier
+from guardian.wire.base import Body
+
+
+class PolicyExplanation(Body):
+    """The answer to "may ROLE do ACTION to this session now, and which policy decides?".
+
+    `facts` is everything that policy was shown. `needs_approval`: it would be permitted if a second person
+    approved it.
+    """
+
+    actor: str
+    role: str
+    action: str
+    tenant_id: Identifier
+    session_id: Identifier | None = None
+    allowed: bool
+    needs_approval: bool = False
+    policy_ids: tuple[str, ...] = ()
+    reasons: dict[str, str] = Field(default_factory=dict)
+    errors: tuple[str, ...] = ()
+    policy_version: str
+    facts: dict[str, Any]
