@@ -1,4 +1,8 @@
-"""Must-allow and must-deny cases kept beside the policies: what a policy promises, in examples."""
+"""Must-allow and must-deny cases kept beside the policies: what a policy promises, in examples.
+
+A case says only what matters to it. Everything else is neutral: an unspent budget, no evidence, a quiet tenant,
+Monday noon.
+"""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -6,20 +10,26 @@ from pathlib import Path
 from typing import Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from guardian.errors import PolicyError
 from guardian.policy.port import (
+    ActFacts,
     Asker,
     BudgetFacts,
     EvidenceFacts,
+    HarmFacts,
     PolicyAction,
     PolicyDecision,
     PolicyDecisionPoint,
     PolicyRequest,
     SessionFacts,
 )
+from guardian.wire.base import Mode
 from guardian.wire.principal import Role
+
+# libyaml, where the wheel has it, reads ten times as fast, and every reload reads
+_Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 class _Strict(BaseModel):
@@ -43,33 +53,82 @@ class _Budget(_Strict):
     used_general: int = 0
 
 
+class _Harm(_Strict):
+    active_sessions: int = 0
+    revoked_permille: int = 0
+    breaker_open: bool = False
+    minutes_since_model_change: int = 10**6
+
+
+class _Act(_Strict):
+    own: bool = False
+    approved: bool = False
+    widens: bool = False
+    break_glass: bool = False
+
+
 class PolicyCase(_Strict):
-    """One example. `decided_by` are exactly the policies that must have decided; empty: nothing permits it."""
+    """One example. `decided_by` are exactly the policies that must have decided; empty: nothing permits it.
+
+    `actor` is the asker's id, ROLE-1 unless it says otherwise; `on_call` and `purpose_owners` name such ids.
+    """
 
     name: str
     expect: Literal["allow", "deny"]
     decided_by: tuple[str, ...] = ()
     role: Role
+    actor: str | None = None
     tenants: tuple[str, ...] = ("acme",)
     action: PolicyAction
+    target: PolicyAction | None = None
     tenant: str | None = "acme"
     session: str | None = "sess_1"
     protected: bool = False
     revoked: bool = False
-    mode: Literal["shadow", "enforce"] = "enforce"
+    registered: bool = False
+    delegator: str | None = None
+    purpose: str = ""
+    data_classes: frozenset[str] = frozenset()
+    purpose_owners: frozenset[str] = frozenset()
+    mode: Mode = "enforce"
+    in_canary: bool = False
+    solo: bool = False
+    on_call: frozenset[str] = frozenset()
+    hour: int = Field(default=12, ge=0, le=23)
+    weekday: int = Field(default=0, ge=0, le=6)
     evidence: _Evidence = _Evidence()
     budget: _Budget = _Budget()
+    harm: _Harm = _Harm()
+    act: _Act = _Act()
 
     @property
     def request(self) -> PolicyRequest:
+        session = SessionFacts(
+            self.session or "",
+            protected=self.protected,
+            revoked=self.revoked,
+            registered=self.registered,
+            delegator_id=self.delegator,
+            purpose=self.purpose,
+            data_classes=self.data_classes,
+            purpose_owners=self.purpose_owners,
+        )
         return PolicyRequest(
-            asker=Asker(f"{self.role}-1", self.role, frozenset(self.tenants)),
+            asker=Asker(self.actor or f"{self.role}-1", self.role, frozenset(self.tenants)),
             action=self.action,
             tenant_id=self.tenant,
-            session=SessionFacts(self.session, self.protected, self.revoked) if self.session else None,
+            session=session if self.session else None,
             mode=self.mode,
+            in_canary=self.in_canary,
+            solo=self.solo,
+            on_call=self.on_call,
             evidence=EvidenceFacts(**self.evidence.model_dump()),
             budget=BudgetFacts(**self.budget.model_dump()),
+            harm=HarmFacts(**self.harm.model_dump()),
+            act=ActFacts(**self.act.model_dump()),
+            target=self.target,
+            hour=self.hour,
+            weekday=self.weekday,
         )
 
 
@@ -88,12 +147,32 @@ class CaseResult:
             and self.decision.policy_ids == tuple(sorted(self.case.decided_by))
         )
 
+    @property
+    def complaint(self) -> str:
+        """What is wrong with a case that did not pass, in one line; empty for one that did."""
+        if self.passed:
+            return ""
+        answered = "allow" if self.decision.allowed else "deny"
+        by = ", ".join(self.decision.policy_ids) or "no policy"
+        due = ", ".join(sorted(self.case.decided_by)) or "no policy"
+        told = f"expected {self.case.expect} by {due}, got {answered} by {by}"
+        return told if not self.decision.errors else f"{told}, with errors: {'; '.join(self.decision.errors)}"
+
 
 def load_cases(path: Path) -> tuple[PolicyCase, ...]:
     """Read a cases file. Raises PolicyError with the place of the first mistake."""
     try:
-        raw: Any = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, yaml.YAMLError) as error:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise PolicyError(f"{path} cannot be read: {error}") from error
+    return read_cases(text, path)
+
+
+def read_cases(text: str, path: Path) -> tuple[PolicyCase, ...]:
+    """The same from the text of a file called `path`."""
+    try:
+        raw: Any = yaml.load(text, Loader=_Loader)  # noqa: S506 - either is a safe loader
+    except yaml.YAMLError as error:
         raise PolicyError(f"{path} cannot be read: {error}") from error
     if not isinstance(raw, list) or not raw:
         raise PolicyError(f"{path} must be a list of cases")
@@ -105,6 +184,8 @@ def load_cases(path: Path) -> tuple[PolicyCase, ...]:
             first = error.errors()[0]
             where = ".".join(map(str, first["loc"]))
             raise PolicyError(f"{path}, case {number}, {where}: {first['msg']}") from error
+        if any(case.name == cases[-1].name for case in cases[:-1]):
+            raise PolicyError(f"{path}, case {number}: another case is called {cases[-1].name!r} too")
     return tuple(cases)
 
 

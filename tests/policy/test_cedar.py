@@ -61,6 +61,9 @@ def test_a_decision_with_errors_cannot_be_an_allow():
         ("a: [", "cannot be read"),
         ("- {name: x, expect: maybe, role: admin, action: read}", "case 1, expect"),
         ("- {name: x, expect: deny, role: admin, action: read, sesion: y}", "case 1, sesion"),
+        ("- {name: x, expect: deny, role: admin, action: read, act: {aproved: true}}", "case 1, act.aproved"),
+        ("- {name: x, expect: deny, role: admin, action: read, hour: 24}", "case 1, hour"),
+        ("- &x {name: x, expect: deny, role: admin, action: read}\n- *x", "case 2: another case is called 'x'"),
     ],
 )
 def test_a_broken_cases_file_is_refused_with_its_place(tmp_path, text, message):

@@ -1,0 +1,79 @@
+-- Guardian on PostgreSQL (13 or newer): three roles, two databases.
+--
+--   guardian_monitor  is `guardian watch`. It owns its own database and cannot even connect to the other one.
+--   guardian_control  is `guardian serve`. It adds to the ledger and to the audit trail and cannot change or remove
+--                     what stands there.
+--   guardian_owner    owns the control database. It brings the schema up to date and is used for nothing else; keep
+--                     its password away from the machines that run guardian.
+--
+-- Plain SQL for any client. Send the statements one at a time and outside a transaction (CREATE DATABASE wants that),
+-- each section to the database in its heading. Choose three passwords first.
+--
+-- What a role cannot do, a person with superuser rights still can. For that there are the signed checkpoints that
+-- leave the database: `guardian audit verify --checkpoint FILE`.
+
+-- === 1. in database postgres, as a superuser ===
+
+CREATE ROLE guardian_monitor LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE PASSWORD 'CHANGE-ME-monitor';
+CREATE ROLE guardian_control LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE PASSWORD 'CHANGE-ME-control';
+CREATE ROLE guardian_owner LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE PASSWORD 'CHANGE-ME-owner';
+
+CREATE DATABASE guardian_monitor OWNER guardian_monitor;
+CREATE DATABASE guardian_control OWNER guardian_owner;
+
+-- PUBLIC may connect to every database until it is told otherwise.
+REVOKE ALL ON DATABASE guardian_monitor FROM PUBLIC;
+REVOKE ALL ON DATABASE guardian_control FROM PUBLIC;
+GRANT CONNECT ON DATABASE guardian_control TO guardian_control;
+
+-- === 2. in database guardian_monitor, as a superuser ===
+
+REVOKE ALL ON SCHEMA public FROM PUBLIC;
+GRANT USAGE, CREATE ON SCHEMA public TO guardian_monitor;
+
+-- === 3. in database guardian_control, as a superuser ===
+
+REVOKE ALL ON SCHEMA public FROM PUBLIC;
+GRANT USAGE, CREATE ON SCHEMA public TO guardian_owner;
+GRANT USAGE ON SCHEMA public TO guardian_control;
+
+-- Now let the owner make the tables, from anywhere that has guardian and the configuration; any command that opens the
+-- control database does it. Again at every upgrade, before the new version starts; then section 4 again.
+--
+--   GUARDIAN_STORE__CONTROL='postgresql+psycopg://guardian_owner:...@db/guardian_control' guardian token list
+--
+-- `guardian serve` then finds nothing to migrate. It is configured with
+--
+--   store:
+--     monitor: postgresql+psycopg://guardian_monitor:...@db/guardian_monitor
+--     control: postgresql+psycopg://guardian_control:...@db/guardian_control
+
+-- === 4. in database guardian_control, as guardian_owner, after section 3 and after every upgrade ===
+
+GRANT SELECT, INSERT ON ALL TABLES IN SCHEMA public TO guardian_control;
+GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO guardian_control;
+REVOKE INSERT ON migrations_control_version FROM guardian_control;
+
+-- Where things stand: the next revision, sessions as they are now, alerts on their way.
+GRANT UPDATE ON control_head, control_session, control_alert TO guardian_control;
+
+-- What may be said about a record later, and nothing else of it.
+GRANT UPDATE (verdict) ON control_finding TO guardian_control;
+GRANT UPDATE (revoked_at, revoked_by) ON control_token TO guardian_control;
+GRANT UPDATE (state, decided_by, decided_at, decision_reason, result) ON control_approval TO guardian_control;
+GRANT UPDATE (ended_at, ended_by) ON control_break_glass TO guardian_control;
+GRANT UPDATE (reset_at, reset_by) ON control_breaker TO guardian_control;
+GRANT UPDATE (first_seen) ON control_model TO guardian_control;
+
+-- What follows from the ledger, the mode in force, the latest trip, and answers that nobody will ask for again.
+GRANT DELETE ON control_live, control_mode, control_breaker, control_idempotency TO guardian_control;
+
+-- Row 0 is the checkpoint writer's notebook; all others are signed and stay as they are.
+GRANT UPDATE (note, at) ON control_checkpoint TO guardian_control;
+ALTER TABLE control_checkpoint ENABLE ROW LEVEL SECURITY;
+DROP POLICY IF EXISTS all_are_read ON control_checkpoint;
+DROP POLICY IF EXISTS all_are_added ON control_checkpoint;
+DROP POLICY IF EXISTS only_the_notebook_changes ON control_checkpoint;
+CREATE POLICY all_are_read ON control_checkpoint FOR SELECT USING (true);
+CREATE POLICY all_are_added ON control_checkpoint FOR INSERT WITH CHECK (true);
+CREATE POLICY only_the_notebook_changes ON control_checkpoint FOR UPDATE USING (size = 0);

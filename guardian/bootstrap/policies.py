@@ -1,0 +1,128 @@
+"""The decision point that the configuration names, and the thread that keeps its policy files in force."""
+
+import queue
+import secrets
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from guardian.bootstrap import plugins
+from guardian.bootstrap.resources import resource
+from guardian.config import Settings
+from guardian.errors import ConfigurationError
+from guardian.policy.floor import Floor
+from guardian.policy.port import PolicyDecisionPoint
+from guardian.policy.reload import ReloadablePolicies, ReloadOutcome
+from guardian.telemetry import logger
+
+CEDAR = "cedar"
+_log = logger("policy")
+
+
+def policy_folder(settings: Settings) -> Path:
+    configured = settings.policy.path
+    return settings.resolve(configured) if configured is not None else resource("config") / "policies"
+
+
+def open_policy(settings: Settings) -> PolicyDecisionPoint:
+    """The configured decision point. Policy files are parsed, validated, and put to the cases beside them.
+
+    An external decision point has guardian's own policies below it as a floor, unless `policy.floor` is off.
+    Raises PolicyError for unsound policies and ConfigurationError for impossible options.
+    """
+    return _opened(settings)[0]
+
+
+class WatchedPolicies:
+    """The configured decision point, `point`, whose policy files are followed while it runs.
+
+    The folder is looked at every `policy.reload_every_s`, and at once after `poke`. `told` hears what came of
+    every reload: of a swap, of a refusal (once for each broken state of the files), and of every poke. It is
+    called on the watching thread; what it raises is logged and stops nothing. An external decision point without
+    a floor has no files: then a poke is answered in the log only.
+    """
+
+    def __init__(self, settings: Settings, told: Callable[[ReloadOutcome], None] = lambda _: None) -> None:
+        self.point, self._files = _opened(settings)
+        self._every_s = settings.policy.reload_every_s
+        self._told = told
+        # The one queue whose put may interrupt itself, as a signal handler's can.
+        self._wishes: queue.SimpleQueue[bool] = queue.SimpleQueue()
+        self._thread = threading.Thread(target=self._watch, name="guardian-policies", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def poke(self) -> None:
+        """Ask for a reload now, for instance from a signal handler. Returns at once."""
+        self._wishes.put(True)
+
+    def stop(self) -> None:
+        """End the thread and let go of an external decision point. Twice is the same as once."""
+        self._wishes.put(False)
+        if self._thread.ident is not None:
+            self._thread.join(timeout=5)
+        _close(self.point)
+
+    def _watch(self) -> None:
+        while True:
+            try:
+                wanted = self._wishes.get(timeout=self._every_s)
+            except queue.Empty:
+                self._look(poked=False)
+                continue
+            if not wanted:
+                return
+            self._look(poked=True)
+
+    def _look(self, *, poked: bool) -> None:
+        try:
+            if self._files is None:
+                if poked:
+                    _log.info("no_policy_files", note="the decision point is external and has no floor here")
+                return
+            outcome = self._files.reload() if poked else self._files.reload_if_changed()
+            if outcome is not None:
+                refused = outcome.result == "refused"
+                (_log.error if refused else _log.info)(
+                    "policies_reloaded", result=outcome.result, note=str(outcome)
+                )
+                self._told(outcome)
+        except Exception as error:  # whatever happens, the policies in force stay, and are still watched
+            _log.error("policy_watch_failed", error=type(error).__name__, detail=str(error)[:300])
+
+
+def _opened(settings: Settings) -> tuple[PolicyDecisionPoint, ReloadablePolicies | None]:
+    """The decision point, and the policy files in it that can be read again."""
+    section = settings.policy
+    if section.language == CEDAR:
+        if section.options:
+            raise ConfigurationError(
+                f"policy.options: Cedar policies have none, got {', '.join(section.options)}; set policy.path, or"
+                " policy.language to an external decision point"
+            )
+        files = ReloadablePolicies(policy_folder(settings))
+        return files, files
+    options: dict[str, Any] = dict(section.options)
+    if isinstance(ca := options.get("ca"), str):
+        options["ca"] = str(settings.resolve(Path(ca)))
+    external = plugins.make(
+        "policy", section.language, options, clock=time.monotonic, new_id=lambda: secrets.token_hex(8)
+    )
+    if not section.floor:
+        return external, None
+    try:
+        floor = ReloadablePolicies(policy_folder(settings))
+    except Exception:
+        _close(external)
+        raise
+    return Floor(external=external, floor=floor), floor
+
+
+def _close(point: PolicyDecisionPoint) -> None:
+    """An external decision point holds connections."""
+    close = getattr(point.external if isinstance(point, Floor) else point, "close", None)
+    if close is not None:
+        close()

