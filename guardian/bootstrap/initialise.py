@@ -17,14 +17,18 @@ MONITOR_TOKEN = "monitor.token"  # noqa: S105
 TOKEN_LIFE = timedelta(days=90)
 
 
-def initialise(folder: Path) -> Path:
-    """Returns the configuration's path. Raises ConfigurationError when one is there already."""
+def initialise(folder: Path, *, solo: bool = False) -> Path:
+    """Returns the configuration's path. Raises ConfigurationError when one is there already.
+
+    `solo`: one person may do what otherwise takes two; every such act is audited as such.
+    """
     target = folder / "guardian.yaml"
     if target.exists():
         raise ConfigurationError(f"{target} exists already; choose another folder")
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        target.write_text((resource("config") / "guardian.yaml").read_text(encoding="utf-8"), encoding="utf-8")
+        text = (resource("config") / "guardian.yaml").read_text(encoding="utf-8")
+        target.write_text(text.replace("\n  solo: false ", "\n  solo: true  ") if solo else text, encoding="utf-8")
     except OSError as error:
         raise ConfigurationError(f"cannot write {target}: {error.strerror}") from error
     settings = load(target)

@@ -2,23 +2,38 @@
 
 from collections.abc import Collection
 from datetime import timedelta
+from pathlib import Path
 
 from guardian.bootstrap.control import open_control_store, open_tokens
 from guardian.bootstrap.judgement import utc_now
+from guardian.bootstrap.secrets import SecretFiles
 from guardian.config import Settings
-from guardian.errors import TokenError
+from guardian.control.certificates import pem_thumbprint
+from guardian.errors import ConfigurationError, TokenError
+from guardian.keys.signing import SigningKeys
 from guardian.keys.tokens import IssuedToken
 from guardian.wire.principal import Role
 
 
 def issue(
-    settings: Settings, principal: str, *, role: Role, tenants: Collection[str], ttl: timedelta
+    settings: Settings,
+    principal: str,
+    *,
+    role: Role,
+    tenants: Collection[str],
+    ttl: timedelta,
+    certificate: Path | None = None,
 ) -> IssuedToken:
-    """A fresh token. Raises TokenError when the principal could never be accepted."""
+    """A fresh token, bound to a client certificate (a PEM file) if one is given.
+
+    Raises TokenError when the principal could never be accepted, ConfigurationError for a file without one.
+    """
+    bound = None if certificate is None else _thumbprint(certificate)
     store = open_control_store(settings)
     try:
         now = utc_now()
-        token = open_tokens(settings, store).issue(principal, role=role, tenants=tenants, ttl=ttl, now=now)
+        tokens = open_tokens(settings, store)
+        token = tokens.issue(principal, role=role, tenants=tenants, ttl=ttl, now=now, certificate=bound)
         who = token.principal
         with store.write() as rows:
             rows.tokens.add(
@@ -39,6 +54,9 @@ def issue(
                     "principal": who.id,
                     "role": who.role,
                     "tenants": sorted(who.tenants),
+                    "kid": token.kid,
+                    "certificate": bound,
+                    "expires_at": who.expires_at.isoformat(),
                 }
             )
         return token
@@ -59,6 +77,46 @@ def revoke(settings: Settings, jti: str) -> None:
             rows.audit.append({"at": now.isoformat(), "actor": "operator", "action": "revokeToken", "jti": jti})
     finally:
         store.close()
+
+
+def revoke_all(settings: Settings, principal: str) -> int:
+    """Withdraw every live token of a principal. Raises TokenError when none was ever issued to it here."""
+    store = open_control_store(settings)
+    try:
+        now = utc_now()
+        with store.write() as rows:
+            mine = [row for row in rows.tokens.all() if row.principal_id == principal]
+            if not mine:
+                raise TokenError(
+                    f"no token was ever issued to {principal!r} here; `guardian token list` shows them"
+                )
+            withdrawn = [row.jti for row in mine if rows.tokens.revoke(row.jti, by="operator", now=now)]
+            for jti in withdrawn:
+                rows.audit.append(
+                    {"at": now.isoformat(), "actor": "operator", "action": "revokeToken", "jti": jti}
+                )
+        return len(withdrawn)
+    finally:
+        store.close()
+
+
+def retire(settings: Settings, kid: str) -> None:
+    """Stop believing a key: every token and signature it made is refused from now on."""
+    store = open_control_store(settings)
+    try:
+        open_tokens(settings, store).keys.retire(kid)
+        with store.write() as rows:
+            rows.audit.append(
+                {"at": utc_now().isoformat(), "actor": "operator", "action": "retireKey", "kid": kid}
+            )
+    finally:
+        store.close()
+
+
+def keys(settings: Settings) -> list[tuple[str, bool]]:
+    """The key ids that are believed, and whether each is the one that signs."""
+    current = SigningKeys(SecretFiles.of(settings).signing).current()
+    return [(str(key.kid), key is current.signing) for key in current.verifying]
 
 
 def rotate(settings: Settings) -> str:
@@ -83,6 +141,7 @@ def issued(settings: Settings) -> list[dict[str, object]]:
             return [
                 {
                     "jti": row.jti,
+                    "kid": row.kid,
                     "principal": row.principal_id,
                     "role": row.role,
                     "tenants": sorted(row.tenants),
@@ -93,3 +152,12 @@ def issued(settings: Settings) -> list[dict[str, object]]:
             ]
     finally:
         store.close()
+
+
+def _thumbprint(certificate: Path) -> str:
+    try:
+        return pem_thumbprint(certificate.read_bytes())
+    except OSError as error:
+        raise ConfigurationError(f"cannot read {certificate}: {error.strerror}") from error
+    except ValueError as error:
+        raise ConfigurationError(f"{certificate} holds no PEM certificate") from error

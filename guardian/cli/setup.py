@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from guardian.cli.common import ConfigOption, JsonOption, print_json, settings_from
+from guardian.cli.common import ConfigOption, JsonOption, escape, print_json, settings_from
 from guardian.errors import ConfigurationError
 
 _FAULT = 1
@@ -23,6 +23,9 @@ def register(app: typer.Typer) -> None:
 
 def init(
     folder: Annotated[Path, typer.Argument(help="Where the configuration, keys and databases will lie.")],
+    solo: Annotated[
+        bool, typer.Option("--solo", help="For a one-person trial: one may do what otherwise takes two.")
+    ] = False,
 ) -> None:
     """Write a commented configuration with fresh keys and the first tokens; shadow mode is on.
 
@@ -30,14 +33,20 @@ def init(
     """
     from guardian.bootstrap.initialise import initialise
 
-    target = initialise(folder)
+    target = initialise(folder, solo=solo)
+    second = (
+        "\nOne person may leave shadow and reinstate (--solo); every such act is audited as such."
+        if solo
+        else "\nThat and reinstating take two people; the second one needs a token of their own:\n"
+        f"  guardian token issue NAME --role approver --tenant '*' -c {target}"
+    )
     typer.echo(
         f"{target} written, with fresh keys and 90-day tokens in {target.parent / 'keys'} (yours only):\n"
         "  admin.token for people, gateway.token for gateways, monitor.token for the monitor\n"
         "Next: name your broker and your gateways in the file, then\n"
         f"  guardian doctor -c {target}\n"
         f"  guardian run -c {target}\n"
-        "Shadow mode is on: nothing is revoked until you say `guardian mode TENANT enforce --reason ...`."
+        f"Shadow mode is on: nothing is revoked until you say `guardian mode TENANT enforce --reason ...`.{second}"
     )
 
 
@@ -64,10 +73,17 @@ def doctor(config: ConfigOption = None, as_json: JsonOption = False) -> None:
 def issue(
     principal: Annotated[str, typer.Argument(help="Who it is for, such as maya or mcp-gw-eu-1.")],
     role: Annotated[
-        str, typer.Option(help="monitor, gateway, analyst, responder, approver, auditor, admin or metrics.")
+        str,
+        typer.Option(
+            help="monitor, gateway, delegation, analyst, responder, approver, auditor, admin or metrics."
+        ),
     ],
     tenant: Annotated[list[str], typer.Option(help="A tenant it reaches; may be repeated; '*' is every tenant.")],
     days: Annotated[float, typer.Option(min=0.001, max=36_500, help="How long it lives.")] = 90.0,
+    certificate: Annotated[
+        Path | None,
+        typer.Option(help="Bind it to this client certificate (PEM); see control.client_certificates."),
+    ] = None,
     config: ConfigOption = None,
 ) -> None:
     """Issue a bearer token and print it once; it is stored nowhere.
@@ -87,6 +103,7 @@ def issue(
         role=role,
         tenants=tenant,
         ttl=timedelta(days=days),
+        certificate=certificate,
     )
     typer.echo(token.text)
     typer.echo(f"id {token.principal.jti}, expires {token.principal.expires_at.isoformat()}", err=True)
@@ -106,12 +123,49 @@ def list_(config: ConfigOption = None, as_json: JsonOption = False) -> None:
 
 
 @token_app.command()
-def revoke(jti: Annotated[str, typer.Argument(help="The token's id.")], config: ConfigOption = None) -> None:
-    """Withdraw a token before its time; control refuses it from the next request on."""
+def revoke(
+    jti: Annotated[str | None, typer.Argument(help="The token's id.")] = None,
+    principal: Annotated[str | None, typer.Option(help="Every token of this principal, instead.")] = None,
+    config: ConfigOption = None,
+) -> None:
+    """Withdraw a token before its time; control refuses it from the next request on.
+
+    Example: guardian token revoke --principal monitor
+    """
     from guardian.bootstrap import tokens
 
-    tokens.revoke(settings_from(config), jti)
-    typer.echo(f"{jti} is revoked")
+    if (jti is None) == (principal is None):
+        raise ConfigurationError("give either a token's id or --principal NAME")
+    settings = settings_from(config)
+    if principal is not None:
+        typer.echo(f"{tokens.revoke_all(settings, principal)} tokens of {escape(principal)} are revoked")
+    elif jti is not None:
+        tokens.revoke(settings, jti)
+        typer.echo(f"{escape(jti)} is revoked")
+
+
+@token_app.command()
+def keys(config: ConfigOption = None, as_json: JsonOption = False) -> None:
+    """List the signing keys that are believed; the first one signs."""
+    from guardian.bootstrap import tokens
+
+    found = tokens.keys(settings_from(config))
+    if as_json:
+        print_json([{"kid": kid, "signs": signs} for kid, signs in found])
+    for kid, signs in found if not as_json else []:
+        typer.echo(f"{kid}  {'signs' if signs else 'verifies only'}")
+
+
+@token_app.command()
+def retire(
+    kid: Annotated[str, typer.Argument(help="The key's id, as `guardian token keys` shows it.")],
+    config: ConfigOption = None,
+) -> None:
+    """Stop believing a signing key: every token it signed is refused at once. Rotate first."""
+    from guardian.bootstrap import tokens
+
+    tokens.retire(settings_from(config), kid)
+    typer.echo(f"key {escape(kid)} is retired: every token that it signed is refused from now on")
 
 
 @token_app.command()

@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+from guardian.control.certificates import ClientCertificates
+from guardian.control.remembered import DecisionPointWatch, Seldom
 from guardian.keys.tokens import Tokens
 from guardian.policy.port import PolicyDecisionPoint
 from guardian.revocation.expiry import ExpiryRule
@@ -63,6 +65,7 @@ class ControlSettings:
     approvals_waiting: int = 200
     break_glass_most: timedelta = timedelta(hours=1)
     breaker: BreakerRule = field(default_factory=BreakerRule)
+    client_certificates: ClientCertificates | None = None
     public_url: str | None = None
 
     def __post_init__(self) -> None:
@@ -76,7 +79,10 @@ class ControlSettings:
 
 @dataclass(frozen=True, slots=True)
 class ControlDeps:
-    """Everything behind the routes. `stopwatch` counts seconds for metrics only; `new_id` names requests."""
+    """Everything behind the routes. `stopwatch` counts seconds for metrics only; `new_id` names requests.
+
+    `outage` and `refused_reads` are what this process remembers between requests.
+    """
 
     store: ControlStore
     pdp: PolicyDecisionPoint
@@ -87,3 +93,13 @@ class ControlDeps:
     face: Face = field(default_factory=SnapshotFace)
     stopwatch: Callable[[], float] = time.perf_counter
     new_id: Callable[[], str] = field(default=lambda: secrets.token_hex(8))
+    outage: DecisionPointWatch = field(default_factory=DecisionPointWatch)
+    refused_reads: Seldom = field(default_factory=Seldom)
+
+    @property
+    def policy_version(self) -> str:
+        """Of the policies in force; `unknown` while the decision point cannot even say that."""
+        try:
+            return self.pdp.version
+        except Exception:
+            return "unknown"

@@ -11,6 +11,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from guardian.control.certificates import binding_holds
 from guardian.control.deps import ControlDeps
 from guardian.control.problems import Refusal, problem_response
 from guardian.errors import GuardianError
@@ -63,7 +64,8 @@ class Gate:
             headers = Headers(scope=scope)
             self._check_length(headers)
             if scope["path"] not in PUBLIC:
-                state["principal"] = await run_in_threadpool(self._authenticate, headers)
+                peer = scope["client"][0] if scope.get("client") else None
+                state["principal"] = await run_in_threadpool(self._authenticate, headers, peer)
         except Refusal as refusal:
             response = problem_response(
                 refusal.status_code,
@@ -91,7 +93,7 @@ class Gate:
         path = str(getattr(route, "path_format", "unmatched"))
         deps.metrics.observe("guardian_request_seconds", deps.stopwatch() - started, route=path)
 
-    def _authenticate(self, headers: Headers) -> Principal:
+    def _authenticate(self, headers: Headers, peer: str | None) -> Principal:
         deps = self._deps
         offered = headers.getlist("authorization")
         scheme, _, text = offered[0].partition(" ") if len(offered) == 1 else ("", "", "")
@@ -99,11 +101,19 @@ class Gate:
             deps.metrics.add("guardian_auth_failures_total", reason="missing")
             raise Refusal(401, "send a token as Authorization: Bearer …", headers=_challenge())
         try:
-            return deps.tokens.verify(text.strip(), now=deps.clock())
+            principal = deps.tokens.verify(text.strip(), now=deps.clock())
         except RefusedToken as refused:
-            deps.metrics.add("guardian_auth_failures_total", reason=refused.code)
-            _log.warning("token_refused", code=refused.code)
-            raise Refusal(401, "this token is not valid here", headers=_challenge("invalid_token")) from refused
+            raise self._disbelieved(refused.code) from refused
+        checked = deps.settings.client_certificates
+        told = [] if checked is None else headers.getlist(checked.header)
+        if not binding_holds(principal, checked, peer=peer, told=told):
+            raise self._disbelieved("certificate")
+        return principal
+
+    def _disbelieved(self, code: str) -> Refusal:
+        self._deps.metrics.add("guardian_auth_failures_total", reason=code)
+        _log.warning("token_refused", code=code)
+        return Refusal(401, "this token is not valid here", headers=_challenge("invalid_token"))
 
     def _check_length(self, headers: Headers) -> None:
         length = headers.get("content-length", "0")

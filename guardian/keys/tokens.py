@@ -1,6 +1,7 @@
 """Bearer tokens: JWT access tokens (RFC 9068 profile) that name a principal, its role and its tenants."""
 
 import json
+import re
 import secrets
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
@@ -18,6 +19,8 @@ from guardian.wire.principal import ROLES, Principal, Role
 
 _TYPE = "at+jwt"
 _MAX_CHARACTERS = 16384
+_THUMBPRINT = "x5t#S256"
+_SHA256 = re.compile(r"[A-Za-z0-9_-]{43}")
 _IDENTIFIER: TypeAdapter[str] = TypeAdapter(Identifier)
 
 
@@ -59,8 +62,12 @@ class Tokens:
         ttl: timedelta,
         now: datetime,
         audience: str | None = None,
+        certificate: str | None = None,
     ) -> IssuedToken:
-        """Sign a token. Raises TokenError when the principal could never be accepted."""
+        """Sign a token, bound to a client certificate's thumbprint if one is given (RFC 8705).
+
+        Raises TokenError when the principal could never be accepted.
+        """
         if role not in ROLES:
             raise TokenError(f"role {role!r} does not exist; choose one of {', '.join(ROLES)}")
         if not tenants:
@@ -76,7 +83,7 @@ class Tokens:
         issued = int(now.timestamp())
         expires = issued + int(ttl.total_seconds())
         jti = self.new_id()
-        claims = {
+        claims: dict[str, Any] = {
             "iss": self.issuer,
             "aud": audience or self.audience,
             "sub": principal_id,
@@ -88,9 +95,12 @@ class Tokens:
             "role": role,
             "tenants": sorted(set(tenants)),
         }
+        if certificate is not None:
+            claims["cnf"] = {_THUMBPRINT: certificate}
         header = {"alg": ALGORITHM, "typ": _TYPE, "kid": str(key.kid)}
         text = jwt.encode(header, claims, key, algorithms=[ALGORITHM])
-        principal = Principal(principal_id, role, frozenset(tenants), jti, datetime.fromtimestamp(expires, UTC))
+        ends = datetime.fromtimestamp(expires, UTC)
+        principal = Principal(principal_id, role, frozenset(tenants), jti, ends, certificate)
         return IssuedToken(principal, str(key.kid), datetime.fromtimestamp(issued, UTC), text)
 
     def verify(self, text: str, *, now: datetime) -> Principal:
@@ -154,4 +164,17 @@ def _principal(claims: dict[str, Any]) -> Principal:
         tenants=frozenset(_IDENTIFIER.validate_python(tenant, strict=True) for tenant in tenants),
         jti=_IDENTIFIER.validate_python(claims["jti"], strict=True),
         expires_at=datetime.fromtimestamp(claims["exp"], UTC),
+        certificate=_bound_to(claims.get("cnf")),
     )
+
+
+def _bound_to(confirmation: Any) -> str | None:
+    """The thumbprint in `cnf`. Any other confirmation could not be checked here, so it is refused."""
+    if confirmation is None:
+        return None
+    if not isinstance(confirmation, dict) or set(confirmation) != {_THUMBPRINT}:
+        raise ValueError("cnf")
+    thumbprint = confirmation[_THUMBPRINT]
+    if not isinstance(thumbprint, str) or not _SHA256.fullmatch(thumbprint):
+        raise ValueError("cnf")
+    return thumbprint

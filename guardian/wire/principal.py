@@ -15,13 +15,17 @@ EVERY_TENANT = "*"
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """One authenticated caller. `tenants` is its whole reach; policy can only narrow it further."""
+    """One authenticated caller. `tenants` is its whole reach; policy can only narrow it further.
+
+    `certificate` is the SHA-256 thumbprint (`x5t#S256`, RFC 8705) that its token is bound to, if it is.
+    """
 
     id: str
     role: Role
     tenants: frozenset[str]
     jti: str
     expires_at: datetime
+    certificate: str | None = None
 
     @property
     def every_tenant(self) -> bool:

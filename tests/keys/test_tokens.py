@@ -212,3 +212,16 @@ def test_a_file_that_is_no_key_set_is_refused(tmp_path, content):
 def test_a_missing_key_file_says_how_to_make_one(tmp_path):
     with pytest.raises(ConfigurationError, match="guardian init"):
         SigningKeys(tmp_path / "none.json")
+
+
+def test_a_token_can_be_bound_to_a_certificate(tokens):
+    bound = "A" * 43
+    issued = tokens.issue("ann", role="analyst", tenants=["acme"], ttl=HOUR, now=NOW, certificate=bound)
+    assert tokens.verify(issued.text, now=NOW).certificate == bound
+
+
+@pytest.mark.parametrize(
+    "confirmation", [{}, "x", {"jkt": "A" * 43}, {"x5t#S256": "short"}, {"x5t#S256": "A" * 43, "jkt": "B"}, []]
+)
+def test_a_confirmation_that_cannot_be_checked_is_refused(tokens, confirmation):
+    assert _refusal(tokens, _signed(tokens, cnf=confirmation)) == "claims"

@@ -1,0 +1,101 @@
+"""Tokens bound to a client certificate (RFC 8705), where a proxy in front terminates mutual TLS.
+
+The proxy tells which certificate it verified in a header; it is believed only from the proxies that the
+configuration names, and only for comparing it with the certificate that a token is bound to. Off by default.
+"""
+
+import base64
+import binascii
+import hashlib
+import hmac
+import re
+from dataclasses import dataclass
+from ipaddress import IPv4Network, IPv6Network, ip_address
+from urllib.parse import unquote_to_bytes
+
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
+
+from guardian.wire.principal import Principal, Role
+
+_HEX = re.compile(r"(?:[0-9A-Fa-f]{2}:?){31}[0-9A-Fa-f]{2}")
+_XFCC_HASH = re.compile(r"(?:^|;)\s*Hash=([0-9A-Fa-f]{64})(?=;|$)", re.IGNORECASE)
+_LONGEST = 16384
+
+
+@dataclass(frozen=True, slots=True)
+class ClientCertificates:
+    """`header` is what the proxies at `proxies` set; tokens of `required_for` must be bound.
+
+    The proxy must remove that header from what clients send. It may hold the SHA-256 of the certificate in hex,
+    Envoy's X-Forwarded-Client-Cert (its last element counts), RFC 9440's Client-Cert, or URL-encoded PEM.
+    """
+
+    header: str
+    proxies: tuple[IPv4Network | IPv6Network, ...]
+    required_for: frozenset[Role] = frozenset()
+
+    def __post_init__(self) -> None:
+        if not re.fullmatch(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", self.header):
+            raise ValueError(f"client_certificates: {self.header!r} is no name of a header")
+        if not self.proxies:
+            raise ValueError("client_certificates: name the trusted_proxies that may set the header")
+
+    def trusts(self, peer: str | None) -> bool:
+        try:
+            address = ip_address(peer or "")
+        except ValueError:
+            return False
+        return any(address in network for network in self.proxies)
+
+
+def binding_holds(
+    principal: Principal, checked: ClientCertificates | None, *, peer: str | None, told: list[str]
+) -> bool:
+    """Whether this caller may use its token here. `told` are the header's values, one each.
+
+    A bound token where certificates are not checked is refused: nobody could tell that it was stolen.
+    """
+    bound = principal.certificate
+    if checked is None:
+        return bound is None
+    if bound is None:
+        return principal.role not in checked.required_for
+    if len(told) != 1 or not checked.trusts(peer):
+        return False
+    shown = thumbprint(told[0])
+    return shown is not None and hmac.compare_digest(shown.encode(), bound.encode())
+
+
+def thumbprint(told: str) -> str | None:
+    """`x5t#S256` of the certificate that a proxy's header speaks of; None when it speaks of none."""
+    text = told.strip()
+    if not text or len(text) > _LONGEST:
+        return None
+    if _HEX.fullmatch(text):
+        return _encoded(bytes.fromhex(text.replace(":", "")))
+    # A proxy that appends puts its own element last; the ones before it came with the request.
+    if (found := _XFCC_HASH.search(text.rsplit(",", 1)[-1])) is not None:
+        return _encoded(bytes.fromhex(found[1]))
+    try:
+        if text.startswith(":") and text.endswith(":") and len(text) > 2:
+            certificate = x509.load_der_x509_certificate(base64.b64decode(text[1:-1], validate=True))
+        else:
+            certificate = x509.load_pem_x509_certificate(unquote_to_bytes(text))
+    except (ValueError, binascii.Error):
+        return None
+    return certificate_thumbprint(certificate)
+
+
+def pem_thumbprint(pem: bytes) -> str:
+    """The thumbprint of the first certificate in a PEM file. Raises ValueError when it holds none."""
+    return certificate_thumbprint(x509.load_pem_x509_certificate(pem))
+
+
+def certificate_thumbprint(certificate: x509.Certificate) -> str:
+    """RFC 8705 §3.1: the base64url SHA-256 of the DER certificate."""
+    return _encoded(hashlib.sha256(certificate.public_bytes(Encoding.DER)).digest())
+
+
+def _encoded(digest: bytes) -> str:
+    return base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
