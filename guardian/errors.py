@@ -11,7 +11,8 @@ GuardianError
 │   └── FuseBlown        most records of one gateway are unreadable: the consumer stops on purpose
 ├── ControlError         the control API cannot be reached or refused; carries `status`
 ├── AlertError           an alert channel refused for good (bad token, unknown channel)
-└── TokenError           a bearer token is malformed, expired, revoked or for somebody else
+├── TokenError           a bearer token is malformed, expired, revoked or for somebody else
+└── NoteError            a checkpoint is not one, or nobody known signed it; lives in `audit/note.py`
 """
 
 

@@ -25,6 +25,8 @@ ABOUT = {
     Kind.IDENTITY: "one decision id came with two contents",
     Kind.ENTITLEMENT: "a gateway spoke for a tenant that it does not serve",
     Kind.BUS: "most records of a gateway are unreadable",
+    Kind.ENVELOPE: "the log's envelope is not the registered one",
+    Kind.CONTROL: "guardian about itself",
 }
 SIGNALS = {
     "purpose_fit": "does not fit the declared purpose",

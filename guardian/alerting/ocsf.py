@@ -38,6 +38,7 @@ OWASP = {
     Kind.HYGIENE: ("ASI03 Identity & Privilege Abuse",),
     Kind.IDENTITY: ("ASI07 Insecure Inter-Agent Communication",),
     Kind.ENTITLEMENT: ("ASI03 Identity & Privilege Abuse",),
+    Kind.ENVELOPE: ("ASI03 Identity & Privilege Abuse",),
 }
 OWASP_BY_SIGNAL = {"delegation_widening": "ASI03 Identity & Privilege Abuse"}
 _MOST = 32  # of any list

@@ -31,7 +31,7 @@ def run(*, revocations: int, seed: int, progress: Callable[[int, int], None]) ->
     ]
     with open_world(seed, quiet, budget=revocations) as world:
         for tenant in sorted({s.tenant_id for s in plan}):
-            world.admin.set_mode(tenant, "enforce", reason="bench e2e")
+            world.enforce(tenant, "bench e2e")
         url, token = world.control.url, world.gateway_token
         with (
             RevocationList(url, token, interval_s=0.5) as pushed,

@@ -4,29 +4,34 @@ import socket
 import threading
 import time
 from datetime import timedelta
-from pathlib import Path
+from ipaddress import ip_network
 
 import uvicorn
 
+from guardian import __version__
 from guardian.alerting.broadcast import Broadcast
 from guardian.alerting.outbox import AlertRow, AlertWorker
 from guardian.alerting.port import AlertChannel
 from guardian.bootstrap import plugins
+from guardian.bootstrap.auditing import open_checkpoints
 from guardian.bootstrap.judgement import utc_now
-from guardian.bootstrap.resources import resource
+from guardian.bootstrap.policies import WatchedPolicies
 from guardian.bootstrap.secrets import SecretFiles
 from guardian.config import Settings
 from guardian.control.app import create_app
+from guardian.control.certificates import ClientCertificates
 from guardian.control.deps import BreakerRule, ControlDeps, ControlSettings
+from guardian.control.policy_news import policy_reloaded
 from guardian.domain.event import purpose_family
 from guardian.errors import ConfigurationError
 from guardian.keys.signing import SigningKeys
 from guardian.keys.tokens import Tokens
-from guardian.policy.port import PolicyDecisionPoint
+from guardian.policy.reload import ReloadOutcome
 from guardian.revocation.expiry import ExpiryRule
 from guardian.store.control import ControlStore
 from guardian.store.control_outbox import ControlAlertOutbox
 from guardian.telemetry import Metrics, logger
+from guardian.wire.principal import ROLES
 
 _log = logger("control")
 
@@ -46,21 +51,37 @@ class Control:
             now=utc_now,
             fallback=plugins.make("alerting", "log", {}).open(clock=time.monotonic, sleep=time.sleep),
         )
-        app = create_app(
-            ControlDeps(
-                store=self.store,
-                pdp=open_policy(settings),
-                tokens=self.tokens,
-                clock=utc_now,
-                metrics=metrics,
-                settings=control_settings(settings),
-            )
+        self._policies = WatchedPolicies(settings, self._reloaded)
+        self._deps = ControlDeps(
+            store=self.store,
+            pdp=self._policies.point,
+            tokens=self.tokens,
+            clock=utc_now,
+            metrics=metrics,
+            settings=control_settings(settings),
         )
+        self._checkpoints = open_checkpoints(settings, self.store, metrics=metrics)
+        app = create_app(self._deps)
+        with self.store.write() as rows:
+            rows.audit.append(
+                {
+                    "at": utc_now().isoformat(),
+                    "actor": "guardian",
+                    "action": "start",
+                    "version": __version__,
+                    "policy_version": self._policies.point.version,
+                }
+            )
         self._bell = app.state.bell
         self._socket = _listen(section.host, section.port if port is None else port)
         self._server = uvicorn.Server(
             uvicorn.Config(
-                app, log_config=None, access_log=False, server_header=False, timeout_graceful_shutdown=2
+                app,
+                log_config=None,
+                access_log=False,
+                server_header=False,
+                proxy_headers=False,  # else X-Forwarded-For says who the peer is
+                timeout_graceful_shutdown=2,
             )
         )
         self._thread = threading.Thread(
@@ -80,12 +101,21 @@ class Control:
     def start(self) -> None:
         """Returns when requests are answered. Raises ConfigurationError when the server ends at once."""
         self._alerts.start()
+        self._policies.start()
+        self._checkpoints.start()
         self._thread.start()
         while not self._server.started:
             if not self._thread.is_alive():
                 raise ConfigurationError("the control API did not start; see the log above")
             time.sleep(0.01)
         _log.info("listening", url=self.url)
+
+    def reload_policies(self) -> None:
+        """Look at the policy files now; safe in a signal handler."""
+        self._policies.poke()
+
+    def _reloaded(self, outcome: ReloadOutcome) -> None:
+        policy_reloaded(self._deps, outcome)
 
     def alive(self) -> bool:
         return self._thread.is_alive()
@@ -96,8 +126,10 @@ class Control:
         self._server.should_exit = True
         if self._thread.ident is not None:
             self._thread.join(timeout=15)
+        self._policies.stop()
         self._stop_channels.set()
         self._alerts.stop()
+        self._checkpoints.stop()
         self._silence()
         self._socket.close()
         self.store.close()
@@ -120,19 +152,6 @@ def open_tokens(settings: Settings, store: ControlStore) -> Tokens:
         audience=settings.control.audience,
         revoked=revoked,
     )
-
-
-def policy_folder(settings: Settings) -> Path:
-    configured = settings.policy.path
-    return settings.resolve(configured) if configured is not None else resource("config") / "policies"
-
-
-def open_policy(settings: Settings) -> PolicyDecisionPoint:
-    """The configured decision point, its policies parsed and validated. Raises PolicyError."""
-    language = settings.policy.language
-    plugin = plugins.find("policy", language)
-    pdp: PolicyDecisionPoint = plugin.from_folder(policy_folder(settings))
-    return pdp
 
 
 def open_channels(settings: Settings, stop: threading.Event) -> AlertChannel:
@@ -185,10 +204,27 @@ def control_settings(settings: Settings) -> ControlSettings:
                 usual=timedelta(seconds=section.breaker.usual_s),
                 cooldown=timedelta(seconds=section.breaker.cooldown_s),
             ),
+            client_certificates=_client_certificates(settings),
             public_url=section.public_url,
         )
     except ValueError as error:
         raise ConfigurationError(f"control: {error}") from error
+
+
+def _client_certificates(settings: Settings) -> ClientCertificates | None:
+    section = settings.control.client_certificates
+    if section.header is None:
+        if section.trusted_proxies or section.required_for:
+            raise ValueError("client_certificates: give the header that the proxy sets, or nothing at all")
+        return None
+    unknown = sorted(set(section.required_for) - set(ROLES))
+    if unknown:
+        raise ValueError(f"client_certificates.required_for: no role {unknown[0]!r}; roles: {', '.join(ROLES)}")
+    return ClientCertificates(
+        header=section.header,
+        proxies=tuple(ip_network(proxy) for proxy in section.trusted_proxies),
+        required_for=frozenset(role for role in ROLES if role in section.required_for),
+    )
 
 
 def _listen(host: str, port: int) -> socket.socket:

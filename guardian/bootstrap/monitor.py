@@ -224,7 +224,7 @@ def retention_of(settings: Settings) -> Retention:
 
 
 def hear_change(state: SessionState, change: Change) -> SessionState:
-    return hear(state, change.word, change.at)
+    return hear(state, change.word, change.at, change.detail)
 
 
 def learn_all(previous: BaselineFact | None, tallies: Sequence[Tally]) -> BaselineFact:

@@ -32,6 +32,16 @@ def stopping() -> Iterator[threading.Event]:
             signal.signal(number, handler)
 
 
+@contextmanager
+def _hanging_up(reload: Callable[[], None]) -> Iterator[None]:
+    """SIGHUP reads the policies again."""
+    before = signal.signal(signal.SIGHUP, lambda *_: reload())
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
 def watch(settings: Settings, file: Path | None = None) -> None:
     """The monitor alone, on the configured topic or on a file (- is stdin), which it reads from where it stopped.
 
@@ -54,7 +64,8 @@ def serve(settings: Settings, ready: Callable[[str], None] = lambda _: None) -> 
         try:
             control.start()
             ready(control.url)
-            _until(stop, control)
+            with _hanging_up(control.reload_policies):
+                _until(stop, control)
         finally:
             control.stop()
 
@@ -79,14 +90,15 @@ def run(settings: Settings, ready: Callable[[str], None] = lambda _: None) -> No
             )
             monitor = Monitor(local, metrics=Metrics(), crash_points=crash_points())
             threading.Thread(target=_stop_with, args=(control, stop), daemon=True).start()
-            try:
-                monitor.run(stop)
-            except FuseBlown as error:
-                log.error(
-                    "monitor_stopped", error=str(error), note="the control API goes on: gateways depend on it"
-                )
-                stop.wait()
-                raise
+            with _hanging_up(control.reload_policies):
+                try:
+                    monitor.run(stop)
+                except FuseBlown as error:
+                    log.error(
+                        "monitor_stopped", error=str(error), note="the control API goes on: gateways depend on it"
+                    )
+                    stop.wait()
+                    raise
             if not control.alive():
                 raise ConfigurationError("the control API ended by itself; see the log above")
         finally:

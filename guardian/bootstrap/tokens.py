@@ -123,10 +123,18 @@ def rotate(settings: Settings) -> str:
     """A fresh signing key; tokens in the field stay valid until they expire. Returns its id."""
     store = open_control_store(settings)
     try:
-        kid = open_tokens(settings, store).keys.rotate()
+        keys = open_tokens(settings, store).keys
+        kid = keys.rotate()
+        public = {str(key["kid"]): key["x"] for key in keys.current().jwks()["keys"]}
         with store.write() as rows:
             rows.audit.append(
-                {"at": utc_now().isoformat(), "actor": "operator", "action": "rotateKey", "kid": kid}
+                {
+                    "at": utc_now().isoformat(),
+                    "actor": "operator",
+                    "action": "rotateKey",
+                    "kid": kid,
+                    "x": public[kid],
+                }
             )
         return kid
     finally:

@@ -9,11 +9,13 @@ from typing import Annotated, Literal, get_args
 import typer
 from pydantic import ValidationError
 
-from guardian.cli.common import ConfigOption, JsonOption, print_json, settings_from
+from guardian.cli.common import ConfigOption, JsonOption, escape, print_json, settings_from
 from guardian.config import Settings
 from guardian.errors import ConfigurationError
-from guardian.wire.base import SessionStatus
+from guardian.wire.approvals import ApprovalView
+from guardian.wire.base import Mode, SessionStatus
 from guardian.wire.client import ControlClient, sound_token
+from guardian.wire.sessions import ActResult
 
 TOKEN = "GUARDIAN_TOKEN"  # noqa: S105 - the name of a variable
 
@@ -70,31 +72,35 @@ def findings(
         show_views(page.items)
 
 
-def revoke(tenant: Tenant, session: Session, reason: Why, config: ConfigOption = None) -> None:
+def revoke(
+    tenant: Tenant, session: Session, reason: Why, config: ConfigOption = None, as_json: JsonOption = False
+) -> None:
     """Revoke a session: every gateway refuses its next call.
 
     Example: guardian revoke tenant_acme sess_42 --reason "exports the customer list"
     """
     with client(config) as control:
         result = control.revoke(tenant, session, reason=reason)
-    typer.echo(f"{session} is {result.session.status}, revision {result.revision}")
+    _show_act(result, as_json=as_json)
 
 
-def reinstate(tenant: Tenant, session: Session, reason: Why, config: ConfigOption = None) -> None:
-    """Let a revoked session act again; its evidence starts afresh."""
+def reinstate(
+    tenant: Tenant, session: Session, reason: Why, config: ConfigOption = None, as_json: JsonOption = False
+) -> None:
+    """Let a revoked session act again, with a second person's word; its evidence starts afresh."""
     with client(config) as control:
         result = control.reinstate(tenant, session, reason=reason)
-    typer.echo(f"{session} is {result.session.status}, revision {result.revision}")
+    _show_act(result, as_json=as_json)
 
 
-def dismiss(finding: Finding, reason: Why, config: ConfigOption = None) -> None:
+def dismiss(finding: Finding, reason: Why, config: ConfigOption = None, as_json: JsonOption = False) -> None:
     """Call a finding a false positive; the session's evidence starts afresh."""
-    _judge(finding, "false_positive", reason, config)
+    _judge(finding, "false_positive", reason, config, as_json=as_json)
 
 
-def confirm(finding: Finding, reason: Why, config: ConfigOption = None) -> None:
+def confirm(finding: Finding, reason: Why, config: ConfigOption = None, as_json: JsonOption = False) -> None:
     """Confirm a finding as drift; it is kept as a label."""
-    _judge(finding, "confirmed", reason, config)
+    _judge(finding, "confirmed", reason, config, as_json=as_json)
 
 
 def protect(
@@ -103,43 +109,97 @@ def protect(
     reason: Why,
     off: Annotated[bool, typer.Option("--off", help="Take the protection away.")] = False,
     config: ConfigOption = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Protect a session: guardian may flag it, only people may revoke it."""
     with client(config) as control:
         result = control.protect(tenant, session, protected=not off, reason=reason)
-    typer.echo(f"{session} is {'protected' if result.session.protected else 'not protected'}")
+    if as_json:
+        print_json(result.model_dump(mode="json"))
+    else:
+        typer.echo(one_line(f"{session} is {'protected' if result.session.protected else 'not protected'}"))
 
 
 def mode(
     tenant: Tenant,
-    wanted: Annotated[str | None, typer.Argument(help="shadow or enforce; absent: show the present one.")] = None,
+    wanted: Annotated[
+        str | None, typer.Argument(help="shadow, canary or enforce; absent: show the present one.")
+    ] = None,
     reason: Annotated[str | None, typer.Option("--reason", help="Why; it is audited.")] = None,
+    percent: Annotated[
+        int | None, typer.Option("--percent", min=1, max=99, help="canary: the share of sessions to act on.")
+    ] = None,
     config: ConfigOption = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Show or set a tenant's mode: in shadow everything is computed and nothing revoked.
 
-    Example: guardian mode tenant_acme enforce --reason "two weeks of shadow without a false alarm"
+    More than guardian may do now takes a second person; less takes one.
+
+    Example: guardian mode tenant_acme canary --percent 10 --reason "two weeks of shadow without a false alarm"
     """
     with client(config) as control:
         if wanted is None:
             view = control.mode(tenant)
-        elif wanted not in ("shadow", "enforce"):
-            raise ConfigurationError(f"mode {wanted!r} does not exist; choose shadow or enforce")
+        elif wanted not in (known := get_args(Mode)):
+            raise ConfigurationError(f"mode {wanted!r} does not exist; choose one of {', '.join(known)}")
+        elif (wanted == "canary") != (percent is not None):
+            raise ConfigurationError("--percent, from 1 to 99, goes with canary and with no other mode")
         elif not reason:
             raise ConfigurationError('say why: --reason "..." (it is audited)')
         else:
-            view = control.set_mode(tenant, wanted, reason=reason)  # type: ignore[arg-type]
-    typer.echo(
-        f"{tenant}: {view.mode}" + (f", set by {view.set_by}: {view.reason}" if view.set_by else " (default)")
-    )
+            view = control.set_mode(tenant, wanted, reason=reason, canary_percent=percent)  # type: ignore[arg-type]
+    if as_json:
+        print_json(view.model_dump(mode="json"))
+        return
+    share = f" {view.canary_percent} %" if view.mode == "canary" else ""
+    source = f", set by {view.set_by}: {view.reason}" if view.set_by else " (default)"
+    typer.echo(one_line(f"{view.tenant_id}: {view.mode}{share}{source}"))
+    if view.approval is not None:
+        typer.echo(waits(view.approval))
+
+
+def waits(approval: ApprovalView) -> str:
+    """What a second person has to type, and until when."""
+    until = approval.expires_at.isoformat(timespec="seconds")
+    return one_line(f"{_wish(approval)} waits for a second person: guardian approve {approval.id} (until {until})")
+
+
+def one_line(text: str) -> str:
+    return escape(text.replace("\n", " "))
+
+
+def _wish(approval: ApprovalView) -> str:
+    if approval.session_id is None:
+        return f"the change of mode of {approval.tenant_id}"
+    return f"to {approval.action} {approval.session_id}"
+
+
+def _show_act(result: ActResult, *, as_json: bool) -> None:
+    if as_json:
+        print_json(result.model_dump(mode="json"))
+    elif result.approval is not None:
+        typer.echo(waits(result.approval))
+    else:
+        session = result.session
+        how = f"revision {result.revision}" if result.revision else "as it was"
+        typer.echo(one_line(f"{session.session_id} is {session.status}, {how}"))
 
 
 def _judge(
-    finding: str, verdict: Literal["false_positive", "confirmed"], reason: str, config: Path | None
+    finding: str,
+    verdict: Literal["false_positive", "confirmed"],
+    reason: str,
+    config: Path | None,
+    *,
+    as_json: bool,
 ) -> None:
     with client(config) as control:
         view = control.judge(finding, verdict, reason=reason)
-    typer.echo(f"{finding}: {view.verdict.verdict if view.verdict else verdict}")
+    if as_json:
+        print_json(view.model_dump(mode="json"))
+    else:
+        typer.echo(one_line(f"{finding}: {view.verdict.verdict if view.verdict else verdict}"))
 
 
 @contextmanager

@@ -1,13 +1,19 @@
 """Acts that take two: put up by one principal, decided by another, applied when policy then says yes."""
 
 from collections.abc import Mapping
+from dataclasses import asdict, replace
 from datetime import datetime
-from typing import Any
+from typing import Any, get_args
 
+from guardian.control.authority import ask, consider, record
 from guardian.control.deps import ControlDeps
-from guardian.policy.port import PolicyDecision, PolicyRequest
+from guardian.policy.port import EvidenceFacts, PolicyAction, PolicyDecision, PolicyRequest
 from guardian.store.control import ControlRows
-from guardian.wire.approvals import ApprovalView
+from guardian.store.control_approvals import StoredApproval
+from guardian.wire.approvals import ApprovableAction, ApprovalView
+from guardian.wire.sessions import ModeView
+
+_APPROVABLE: Mapping[PolicyAction, ApprovableAction] = {action: action for action in get_args(ApprovableAction)}
 
 
 def put_up(
@@ -27,4 +33,117 @@ def put_up(
     too many of the tenant's acts wait already. The same act that waits already is not put up twice: the one
     that waits is returned.
     """
-    raise NotImplementedError
+    action, tenant_id = _APPROVABLE.get(asked.action), asked.tenant_id
+    if action is None or tenant_id is None or refused.errors:
+        return None
+    if not permits(deps, replace(asked, act=replace(asked.act, approved=True))):
+        return None
+    proposal = replace(asked, action="propose", target=action, act=replace(asked.act, approved=False))
+    permitted = ask(deps, proposal)
+    if not permitted.allowed:
+        return None
+    session_id = None if asked.session is None else asked.session.session_id
+    waiting = rows.approvals.pending(tenant_id, session_id, action)
+    if waiting is not None and waiting.view.expires_at > now:
+        return waiting.view
+    if waiting is not None:
+        expire(deps, rows, waiting, now)
+    if rows.approvals.waiting(tenant_id) >= _room(deps, asked):
+        deps.metrics.add("guardian_approvals_total", state="no_room")
+        return None
+    view = ApprovalView(
+        id=f"apr_{deps.new_id()}",
+        tenant_id=tenant_id,
+        session_id=session_id,
+        action=action,
+        proposer=asked.asker.id,
+        reason=reason.replace("\x00", "\ufffd")[:1000],
+        finding_id=finding_id,
+        policy_ids=refused.policy_ids,
+        created_at=now,
+        expires_at=now + deps.settings.approval_life,
+    )
+    seen = {"act": dict(act), **_seen(rows, asked, tenant_id, session_id)}
+    rows.approvals.add(view, proposer_role=asked.asker.role, act=seen, policy_ids=refused.policy_ids)
+    told = {"approval_id": view.id, "target": action, "reason": view.reason, "result": "waits"}
+    if finding_id is not None:
+        told["finding_id"] = finding_id
+    record(rows, proposal, permitted, now, deps.policy_version, **told, until=view.expires_at.isoformat())
+    deps.metrics.add("guardian_approvals_total", state="pending")
+    return view
+
+
+def permits(deps: ControlDeps, request: PolicyRequest) -> bool:
+    """What policy would say; not a decision, so neither counted nor audited."""
+    return consider(deps, request).allowed
+
+
+def expire(deps: ControlDeps, rows: ControlRows, stored: StoredApproval, now: datetime) -> bool:
+    """End one whose time is over. False when somebody else ended it first."""
+    view = stored.view
+    result = "nobody decided in time"
+    if not rows.approvals.decide(view.id, "expired", by="guardian", reason="", result=result, now=now):
+        return False
+    rows.audit.append(
+        {
+            "at": now.isoformat(),
+            "actor": "guardian",
+            "action": "expireApproval",
+            "tenant_id": view.tenant_id,
+            "session_id": view.session_id,
+            "approval_id": view.id,
+            "target": view.action,
+            "result": "expired",
+        }
+    )
+    deps.metrics.add("guardian_approvals_total", state="expired")
+    return True
+
+
+def evidence_seen(stored: StoredApproval) -> EvidenceFacts:
+    """The evidence that policy was shown when the act was put up."""
+    told = dict(stored.act["evidence"])
+    return EvidenceFacts(**{**told, "breaches": frozenset(told["breaches"])})
+
+
+def overtaken(rows: ControlRows, stored: StoredApproval) -> str | None:
+    """What happened since the act was put up that makes it another act; None when nothing did.
+
+    Who proposed, and who is asked now, spoke of things as they stood then. People's later word on the session,
+    a new revocation of it, or another mode of the tenant is a decision that this one must not undo.
+    """
+    view = stored.view
+    if view.session_id is None:
+        known = rows.modes.get(view.tenant_id)
+        if _mode_seen(known) != stored.act["mode"]:
+            return "the tenant's mode was changed after this was put up; ask again from there"
+        return None
+    session = rows.sessions.get(view.tenant_id, view.session_id)
+    if (0 if session is None else session.restarts) != stored.act["restarts"]:
+        return "people decided about this session after this was put up; their word holds"
+    since = rows.ledger.of_session(view.tenant_id, view.session_id)[stored.act["entries"] :]
+    anew = any(entry.status == "revoked" and entry.reason_code != "renewed" for entry in since)
+    if view.action == "reinstate" and anew:
+        return "the session was revoked anew after this was put up; ask again"
+    return None
+
+
+def _seen(rows: ControlRows, asked: PolicyRequest, tenant_id: str, session_id: str | None) -> dict[str, Any]:
+    """What the proposal rests on, so that it can be told later whether it still does."""
+    evidence = asdict(asked.evidence)
+    seen: dict[str, Any] = {"evidence": {**evidence, "breaches": sorted(evidence["breaches"])}}
+    if session_id is None:
+        return {**seen, "mode": _mode_seen(rows.modes.get(tenant_id))}
+    session = rows.sessions.get(tenant_id, session_id)
+    entries = rows.ledger.of_session(tenant_id, session_id)
+    return {**seen, "restarts": 0 if session is None else session.restarts, "entries": len(entries)}
+
+
+def _mode_seen(stored: ModeView | None) -> dict[str, Any] | None:
+    return None if stored is None else stored.model_dump(mode="json", exclude={"approval"})
+
+
+def _room(deps: ControlDeps, asked: PolicyRequest) -> int:
+    """A monitor gone wrong must not take the places that people need."""
+    most = deps.settings.approvals_waiting
+    return most - most // 10 if asked.asker.role == "monitor" else most

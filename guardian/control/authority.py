@@ -3,10 +3,11 @@
 import hashlib
 import math
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import datetime
 from typing import Any
 
+from guardian.control.bounds import beyond
 from guardian.control.deps import ControlDeps
 from guardian.control.problems import Refusal, absent
 from guardian.domain.finding import Finding
@@ -28,13 +29,29 @@ _MOST = 10**15
 
 def ask(deps: ControlDeps, request: PolicyRequest) -> PolicyDecision:
     """Policy's answer; a decision point that fails in any way has denied."""
+    started = deps.stopwatch()
+    decision = consider(deps, request)
+    deps.metrics.observe("guardian_policy_seconds", deps.stopwatch() - started)
+    outcome = "error" if decision.errors else "allow" if decision.allowed else "deny"
+    deps.metrics.add("guardian_policy_decisions_total", action=request.action, decision=outcome)
+    deps.outage.heard(decision.errors, deps.clock())
+    return decision
+
+
+def consider(deps: ControlDeps, request: PolicyRequest) -> PolicyDecision:
+    """What policy would say: not a decision yet, so neither counted nor audited. Never raises."""
     try:
         decision = deps.pdp.decide(request)
     except Exception as error:
         _log.error("policy_failed", action=request.action, error=type(error).__name__, detail=str(error)[:300])
-        decision = PolicyDecision(False, errors=(f"the decision point failed ({type(error).__name__})",))
-    outcome = "error" if decision.errors else "allow" if decision.allowed else "deny"
-    deps.metrics.add("guardian_policy_decisions_total", action=request.action, decision=outcome)
+        return PolicyDecision(False, errors=(f"the decision point failed ({type(error).__name__})",))
+    if not isinstance(decision, PolicyDecision) or not isinstance(decision.allowed, bool):
+        _log.error("policy_failed", action=request.action, error="not a decision", detail=type(decision).__name__)
+        return PolicyDecision(False, errors=("the decision point's answer is no decision",))
+    if decision.allowed and (bound := beyond(request)):
+        _log.error("policy_out_of_bounds", action=request.action, bound=bound, policies=list(decision.policy_ids))
+        wrong = f"the decision point permits what guardian never does by itself: {bound}"
+        return replace(decision, allowed=False, errors=(wrong,))
     return decision
 
 
@@ -43,16 +60,39 @@ def asker(principal: Principal) -> Asker:
 
 
 def may_read(deps: ControlDeps, principal: Principal, action: PolicyAction, tenant_id: str | None = None) -> None:
-    """Refuses what policy does not permit. `tenant_id` None: the list is filtered by the caller's reach."""
+    """Refuses what policy does not permit. `tenant_id` None: the list is filtered by the caller's reach.
+
+    Reads that are permitted are counted and not audited: there is one every few seconds per gateway. A refused
+    one is audited, once an hour for the same caller, action and tenant.
+    """
+    request = PolicyRequest(asker(principal), action, tenant_id)
     if tenant_id is not None and not principal.reaches(tenant_id):
-        raise absent("tenant")
-    decision = ask(deps, PolicyRequest(asker(principal), action, tenant_id))
+        raise witnessed(deps, request, out_of_reach(), absent("tenant"))
+    decision = ask(deps, request)
     if not decision.allowed:
-        raise denied(decision)
+        raise witnessed(deps, request, decision, denied(decision))
+
+
+def out_of_reach() -> PolicyDecision:
+    """What the code itself says to a token that does not cover the tenant: policy is not even asked."""
+    return PolicyDecision(False, reasons={"token": "the caller's token does not cover this tenant"})
 
 
 def denied(decision: PolicyDecision) -> Refusal:
-    return Refusal(403, explain(decision), code="policy_error" if decision.errors else "denied")
+    """403 for a no; 503 for no answer: what could not be decided may be asked again."""
+    if decision.errors:
+        return Refusal(503, explain(decision), code="policy_unavailable")
+    return Refusal(403, explain(decision), code="denied")
+
+
+def witnessed(deps: ControlDeps, request: PolicyRequest, decision: PolicyDecision, refusal: Refusal) -> Refusal:
+    """The refusal, with its line for the audit trail unless the same was written down within the hour."""
+    now = deps.clock()
+    kind = "undecided" if decision.errors else "refused"
+    if deps.refused_reads.first(request.asker.id, request.action, request.tenant_id or "", kind, now=now):
+        version = deps.policy_version
+        refusal.witness = lambda rows: record(rows, request, decision, now, version, result="refused")
+    return refusal
 
 
 def explain(decision: PolicyDecision) -> str:
@@ -114,13 +154,13 @@ def record(
 
 
 def _digest(facts: Mapping[str, Any]) -> str:
-    return hashlib.sha256(canonical(_plain(facts)).encode()).hexdigest()
+    return hashlib.sha256(canonical(plain(facts)).encode()).hexdigest()
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
     match value:
         case dict():
-            return {name: _plain(item) for name, item in value.items()}
+            return {name: plain(item) for name, item in value.items()}
         case frozenset():
             return sorted(value)
         case _:

@@ -65,7 +65,7 @@ def situation(
             used=spent.used,
             used_general=spent.general,
         ),
-        harm=_harm(deps, rows, tenant_id, now),
+        harm=harm_of(deps, rows, tenant_id, now),
         act=replace(act, break_glass=rows.break_glass.open(tenant_id, principal.id, now) is not None),
         target=target,
         hour=at.hour,
@@ -115,17 +115,15 @@ def _data_classes(envelope: Envelope) -> frozenset[str]:
     return frozenset(each for each in told if isinstance(each, str)) if isinstance(told, list) else frozenset()
 
 
-def _harm(deps: ControlDeps, rows: ControlRows, tenant_id: str, now: datetime) -> HarmFacts:
+def harm_of(deps: ControlDeps, rows: ControlRows, tenant_id: str, now: datetime) -> HarmFacts:
+    """How much of the tenant is stopped already, and what keeps guardian from stopping more."""
     met, revoked = rows.sessions.met_since(tenant_id, now - deps.settings.budget_window)
     changed = rows.models.changed_at()
-    since = HarmFacts().minutes_since_model_change
-    if changed is not None:
-        since = max(0, int((now - changed).total_seconds() // 60))
-    return HarmFacts(
+    facts = HarmFacts(
         active_sessions=met,
         revoked_permille=revoked * 1000 // met if met else 0,
         breaker_open=rows.breakers.get(tenant_id, now).open,
-        minutes_since_model_change=since
-        if changed is None
-        else max(0, int((now - changed).total_seconds() // 60)),
     )
+    if changed is None:
+        return facts
+    return replace(facts, minutes_since_model_change=max(0, int((now - changed).total_seconds() // 60)))

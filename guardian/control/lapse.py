@@ -1,10 +1,13 @@
-"""Revocations whose time is over: they leave the list by a ledger entry, never silently."""
+"""What has its time: revocations, approvals and break-glass grants end by an entry, never silently."""
 
 from datetime import datetime
 
+from guardian.control.approvals import expire
 from guardian.control.deps import ControlDeps
+from guardian.control.news import tell
 from guardian.domain.session import HumanWord
 from guardian.store.control import ControlRows
+from guardian.wire.approvals import BreakGlassView
 
 _BATCH = 1000
 
@@ -28,15 +31,54 @@ def lapse_overdue(rows: ControlRows, now: datetime) -> int:
     return len(overdue)
 
 
+def close_run_out(deps: ControlDeps, rows: ControlRows, now: datetime) -> int:
+    """Record and tell the end of each break-glass grant whose time is over. Returns how many."""
+    ended = rows.break_glass.close_run_out(now, _BATCH)
+    for grant in ended:
+        rows.audit.append(
+            {
+                "at": now.isoformat(),
+                "actor": "guardian",
+                "action": "endBreakGlass",
+                "tenant_id": grant.tenant_id,
+                "break_glass": grant.id,
+                "principal_id": grant.principal_id,
+                "result": "ran out",
+            }
+        )
+        tell_end(deps, rows, grant, now)
+    return len(ended)
+
+
+def tell_end(deps: ControlDeps, rows: ControlRows, grant: BreakGlassView, now: datetime) -> None:
+    """Everybody heard that glass was broken; now they hear that two people decide again."""
+    how = "its time was over" if grant.ended_by == "guardian" else f"{grant.ended_by} ended it"
+    tell(
+        deps,
+        rows,
+        topic="break_glass",
+        tenant_id=grant.tenant_id,
+        title=f"Break-glass of {grant.principal_id} is over",
+        detail=f"{grant.principal_id} acts with a second person again ({grant.id}): {how}. "
+        "Review in the audit trail what was done under it.",
+        severity="medium",
+        once=f"{grant.id} ended",
+        now=now,
+    )
+
+
 def sweep(deps: ControlDeps) -> int:
-    """Lapse what is due; called on a schedule. Returns how many lapsed."""
+    """End what is due; called on a schedule. Returns how many revocations lapsed."""
     now = deps.clock()
     with deps.store.read() as rows:
-        due = rows.ledger.overdue(now, 1)
-    if not due:
+        due = rows.ledger.overdue(now, 1), rows.approvals.overdue(now, 1), rows.break_glass.run_out(now, 1)
+    if not any(due):
         return 0
     with deps.store.write() as rows:
         lapsed = lapse_overdue(rows, now)
+        for waiting in rows.approvals.overdue(now, _BATCH):
+            expire(deps, rows, waiting, now)
+        close_run_out(deps, rows, now)
     if lapsed:
         deps.metrics.add("guardian_revocations_total", lapsed, status="lapsed", reason="expired")
     return lapsed

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from datetime import datetime
 
 from guardian.control.deps import ControlDeps
+from guardian.control.remembered import Turn
 from guardian.domain.finding import Effect, Finding, Kind, Reason, Severity, finding_id
 from guardian.store.control import ControlRows
 from guardian.wire.findings import AlertOutcome, AlertPayload, FindingOutcome
@@ -13,6 +14,8 @@ OPERATORS = "guardian"
 """The tenant of news that concern the deployment as a whole."""
 ABOUT_ITSELF = "guardian"
 """Stands where a session's id would: the news are about guardian."""
+NEWS = "news_"
+"""How the ids of news begin. No finding from outside may: it could take the place of news that are to come."""
 
 
 def tell(
@@ -33,7 +36,7 @@ def tell(
     `topic` is a stable word (`breaker`, `break_glass`, ...). The same `once` within a topic and tenant is told
     once; returns whether it was new. `detail` is a sentence that this house wrote.
     """
-    known = finding_id(Kind.CONTROL, tenant_id, ABOUT_ITSELF, topic, once)
+    known = NEWS + finding_id(Kind.CONTROL, tenant_id, ABOUT_ITSELF, topic, once).removeprefix("fnd_")
     if rows.findings.get(known, {tenant_id}) is not None:
         return False
     finding = Finding(
@@ -45,7 +48,7 @@ def tell(
         severity=severity,
         title=title[:300],
         reasons=(Reason(signal=topic, share=1.0, value=1.0, text=detail[:2000]),),
-        versions={"policy": deps.pdp.version, **(facts or {})},
+        versions={"policy": deps.policy_version, **(facts or {})},
         time=now,
     )
     mode = rows.modes.get(tenant_id) or ModeView(tenant_id=tenant_id, mode=deps.settings.default_mode)
@@ -56,7 +59,7 @@ def tell(
         wanted=Effect.FLAG,
         effect=Effect.FLAG,
         note=detail[:2000],
-        policy_version=deps.pdp.version,
+        policy_version=deps.policy_version,
         mode=mode.mode,
         at=now,
     )
@@ -66,3 +69,40 @@ def tell(
     payload = AlertPayload(finding=finding, outcome=told, case=case)
     rows.alerts.add(kind="news", case_key=case, idempotency_key=known, payload=payload.model_dump_json(), now=now)
     return True
+
+
+def tell_of_decision_point(deps: ControlDeps, rows: ControlRows, now: datetime) -> tuple[Turn, ...]:
+    """Store what was not told yet of the decision point's coming and going, for whoever runs guardian.
+
+    Returns what that was: `deps.outage.told` it after the commit.
+    """
+    turns = deps.outage.untold()
+    for turn in turns:
+        since = turn.since.isoformat(timespec="seconds")
+        if turn.away:
+            title = "Policy decisions fail: the monitor can only flag"
+            detail = f"since {since} the decision point gives no answer or a wrong one: {turn.why}"
+        else:
+            title = "Policy decisions are made again"
+            detail = f"the decision point, which failed from {since} on, answers"
+        tell(
+            deps,
+            rows,
+            topic="decision_point",
+            tenant_id=OPERATORS,
+            title=title,
+            detail=detail,
+            severity="critical" if turn.away else "info",
+            once=f"{'away' if turn.away else 'back'} {turn.since.isoformat()}",
+            now=now,
+        )
+    return turns
+
+
+def spread(deps: ControlDeps) -> None:
+    """The same in a transaction of its own, if there is anything to tell."""
+    if not deps.outage.untold():
+        return
+    with deps.store.write() as rows:
+        turns = tell_of_decision_point(deps, rows, deps.clock())
+    deps.outage.told(turns)

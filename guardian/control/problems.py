@@ -1,13 +1,18 @@
 """Refusals as problem details (RFC 9457). Titles are fixed words: nothing a caller sent appears in them."""
 
+from collections.abc import Callable
 from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
+from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
+from guardian.control.deps import ControlDeps
+from guardian.control.news import spread
 from guardian.errors import GuardianError
+from guardian.store.control import ControlRows
 from guardian.telemetry import logger
 from guardian.wire.base import Problem
 
@@ -43,13 +48,17 @@ _CODES = {
 
 
 class Refusal(HTTPException):
-    """An answer other than the one asked for. `code` is stable, `detail` one line that this house wrote."""
+    """An answer other than the one asked for. `code` is stable, `detail` one line that this house wrote.
+
+    `witness` writes the refusal to the audit trail, where no transaction was open when it was raised.
+    """
 
     def __init__(
         self, status: int, detail: str = "", *, code: str = "", headers: dict[str, str] | None = None
     ) -> None:
         super().__init__(status, detail=detail, headers=headers)
         self.code = code or _CODES.get(status, "refused")
+        self.witness: Callable[[ControlRows], None] | None = None
 
 
 def absent(what: str) -> Refusal:
@@ -84,6 +93,8 @@ def install_problems(app: FastAPI) -> None:
     async def refused(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)  # noqa: S101 - registered for this class only
         ours = isinstance(error, Refusal)
+        if isinstance(error, Refusal):
+            await run_in_threadpool(_witness, request.app.state.deps, error)
         return problem_response(
             error.status_code,
             detail=str(error.detail) if ours else "",
@@ -105,6 +116,17 @@ def install_problems(app: FastAPI) -> None:
     app.add_exception_handler(HTTPException, refused)
     app.add_exception_handler(RequestValidationError, invalid)
     app.add_exception_handler(GuardianError, unavailable)  # anything else: the gate answers 500
+
+
+def _witness(deps: ControlDeps, refusal: Refusal) -> None:
+    """After a refusal: its line in the audit trail, and what people have to hear of the decision point."""
+    try:
+        if refusal.witness is not None:
+            with deps.store.write() as rows:
+                refusal.witness(rows)
+        spread(deps)
+    except GuardianError as error:  # the refusal stands, written down or not
+        _log.error("refusal_not_recorded", code=refusal.code, error=str(error)[:500])
 
 
 def _place(location: tuple[int | str, ...]) -> str:

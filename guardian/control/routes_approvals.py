@@ -1,5 +1,57 @@
 """`/v1/approvals`: acts that wait for a second person."""
 
-from fastapi import APIRouter
+from typing import Annotated
+
+from fastapi import APIRouter, Path, Query
+
+from guardian.control.authority import may_read
+from guardian.control.caller import Caller, CursorParam, Deps, Limit, TenantFilter, position, reach
+from guardian.control.deciding import decide
+from guardian.control.problems import absent, documented
+from guardian.domain.event import Identifier
+from guardian.wire.approvals import ApprovalDecision, ApprovalPage, ApprovalState, ApprovalView
 
 router = APIRouter(prefix="/v1/approvals", tags=["approvals"])
+
+ApprovalId = Annotated[Identifier, Path(description="The approval.")]
+
+
+@router.get("", responses=documented(401, 403, 404, 422, 503))
+def list_approvals(
+    deps: Deps,
+    caller: Caller,
+    tenant_id: TenantFilter = None,
+    state: Annotated[ApprovalState | None, Query()] = None,
+    limit: Limit = 50,
+    cursor: CursorParam = None,
+) -> ApprovalPage:
+    """Acts within reach that wait or waited for a second person, the newest first."""
+    scope = reach(caller, tenant_id)
+    may_read(deps, caller, "read", tenant_id)
+    before = position(cursor)
+    with deps.store.read() as rows:
+        found = rows.approvals.page(scope, limit=limit + 1, before=before, state=state)
+    more = len(found) > limit
+    shown = found[:limit]
+    return ApprovalPage(
+        items=tuple(each.view for each in shown), next=str(shown[-1].seq) if more and shown else None
+    )
+
+
+@router.get("/{approval_id}", responses=documented(401, 403, 404, 422, 503))
+def show_approval(deps: Deps, caller: Caller, approval_id: ApprovalId) -> ApprovalView:
+    """One act, who asked for it, and what came of it."""
+    may_read(deps, caller, "read")
+    with deps.store.read() as rows:
+        found = rows.approvals.get(approval_id, caller.scope)
+    if found is None:
+        raise absent("approval")
+    return found.view
+
+
+@router.post("/{approval_id}/decision", responses=documented(400, 401, 403, 404, 409, 413, 422, 503))
+def decide_approval(
+    deps: Deps, caller: Caller, approval_id: ApprovalId, decision: ApprovalDecision
+) -> ApprovalView:
+    """Approve, deny or withdraw. What is approved is done at once, if policy permits it on the facts of now."""
+    return decide(deps, caller, approval_id, decision)

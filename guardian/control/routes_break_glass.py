@@ -1,5 +1,39 @@
 """`/v1/break-glass`: one person, for a while, loudly."""
 
-from fastapi import APIRouter
+from typing import Annotated
+
+from fastapi import APIRouter, Path
+
+from guardian.control.authority import may_read
+from guardian.control.break_glass import break_glass, end_break_glass
+from guardian.control.caller import Caller, Deps, Limit, TenantFilter, reach
+from guardian.control.problems import documented
+from guardian.domain.event import Identifier
+from guardian.wire.approvals import BreakGlassList, BreakGlassRequest, BreakGlassView
 
 router = APIRouter(prefix="/v1/break-glass", tags=["break-glass"])
+
+GrantId = Annotated[Identifier, Path(description="The grant.")]
+
+
+@router.post("", responses=documented(400, 401, 403, 404, 409, 413, 422, 503))
+def take_break_glass(deps: Deps, caller: Caller, wanted: BreakGlassRequest) -> BreakGlassView:
+    """Act without a second person in one tenant for some minutes. People are told, and every act is marked."""
+    return break_glass(deps, caller, wanted)
+
+
+@router.get("", responses=documented(401, 403, 404, 422, 503))
+def list_break_glass(
+    deps: Deps, caller: Caller, tenant_id: TenantFilter = None, limit: Limit = 50
+) -> BreakGlassList:
+    """Grants within reach, the newest first."""
+    scope = reach(caller, tenant_id)
+    may_read(deps, caller, "read", tenant_id)
+    with deps.store.read() as rows:
+        return BreakGlassList(items=tuple(rows.break_glass.recent(scope, limit)))
+
+
+@router.post("/{grant_id}/end", responses=documented(401, 403, 404, 413, 422, 503))
+def end_grant(deps: Deps, caller: Caller, grant_id: GrantId) -> BreakGlassView:
+    """End a grant before its time."""
+    return end_break_glass(deps, caller, grant_id)

@@ -1,5 +1,85 @@
 """`/v1/envelopes`: control's own record of what was delegated."""
 
-from fastapi import APIRouter
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Request, Response
+from fastapi.exceptions import RequestValidationError
+from pydantic import ValidationError
+
+from guardian.control import registration
+from guardian.control.caller import Caller, CursorParam, Deps, Limit, SessionId, TenantId, position
+from guardian.control.problems import documented
+from guardian.wire.envelopes import EnvelopeHistory, EnvelopeRegistration, RegisteredEnvelope
 
 router = APIRouter(prefix="/v1/envelopes", tags=["envelopes"])
+
+
+async def _registration(request: Request) -> EnvelopeRegistration:
+    """The body, read as JSON by the strict model itself: the framework would offer it parsed values.
+
+    Those are another thing: a strict model takes a time from JSON text, but not from a Python string.
+    """
+    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if media_type != "application/json":
+        message = "Input should be JSON, sent as Content-Type: application/json"
+        raise RequestValidationError([{"loc": ("body",), "msg": message, "type": "media_type"}])
+    try:
+        return EnvelopeRegistration.model_validate_json(await request.body())
+    except ValidationError as error:
+        mistakes = error.errors(include_url=False, include_context=False, include_input=False)
+        raise RequestValidationError([{**each, "loc": ("body", *each["loc"])} for each in mistakes]) from None
+
+
+def _body_schema() -> dict[str, Any]:
+    """The schema of the body for the OpenAPI document, in one piece: the document has no `$defs` to refer to."""
+    schema = EnvelopeRegistration.model_json_schema()
+    content = {"application/json": {"schema": _in_one_piece(schema, schema.pop("$defs"))}}
+    return {"requestBody": {"required": True, "content": content}}
+
+
+def _in_one_piece(node: Any, parts: dict[str, Any]) -> Any:
+    match node:
+        case {"$ref": str(place)}:
+            return _in_one_piece(parts[place.rpartition("/")[2]], parts)
+        case dict():
+            return {name: _in_one_piece(each, parts) for name, each in node.items()}
+        case list():
+            return [_in_one_piece(each, parts) for each in node]
+        case _:
+            return node
+
+
+@router.post(
+    "",
+    status_code=201,
+    responses={
+        200: {"model": RegisteredEnvelope, "description": "It was registered already; nothing changed"},
+        **documented(400, 401, 403, 404, 409, 413, 422, 503),
+    },
+    openapi_extra=_body_schema(),
+)
+def register_envelope(
+    deps: Deps,
+    caller: Caller,
+    told: Annotated[EnvelopeRegistration, Depends(_registration)],
+    response: Response,
+) -> RegisteredEnvelope:
+    """Register what was delegated, at session start and whenever it is re-issued."""
+    done = registration.register(deps, caller, told.envelope)
+    if not done.fresh:
+        response.status_code = 200
+    return done.version
+
+
+@router.get("/{tenant_id}/{session_id:path}", responses=documented(401, 403, 404, 422, 503))
+def show_envelopes(
+    deps: Deps,
+    caller: Caller,
+    tenant_id: TenantId,
+    session_id: SessionId,
+    limit: Limit = 50,
+    cursor: CursorParam = None,
+) -> EnvelopeHistory:
+    """Every version of one session's envelope, the newest last; pages lead back to the first."""
+    before = position(cursor)
+    return registration.history(deps, caller, tenant_id, session_id, limit=limit, before=before)

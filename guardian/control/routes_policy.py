@@ -1,5 +1,38 @@
 """`/v1/policy`: what policy would say, and why."""
 
-from fastapi import APIRouter
+from typing import Annotated
+
+from fastapi import APIRouter, Query
+
+from guardian.control.authority import may_read
+from guardian.control.caller import Caller, Deps
+from guardian.control.explaining import explanation
+from guardian.control.problems import documented
+from guardian.domain.event import Identifier
+from guardian.policy.port import PolicyAction
+from guardian.wire.policies import PolicyExplanation
+from guardian.wire.principal import Role
 
 router = APIRouter(prefix="/v1/policy", tags=["policy"])
+
+
+@router.get("/explain", responses=documented(401, 403, 404, 422, 503))
+def explain_policy(
+    deps: Deps,
+    caller: Caller,
+    tenant_id: Annotated[Identifier, Query(description="The tenant.")],
+    session_id: Annotated[
+        Identifier | None, Query(description="The session; without one the question is about the tenant.")
+    ] = None,
+    action: Annotated[PolicyAction, Query(description="What is to be done.")] = "revoke",
+    role: Annotated[Role, Query(description="The role of whoever would do it.")] = "monitor",
+) -> PolicyExplanation:
+    """May this role do that now, and which policy decides? A question only: nothing is done, counted or audited.
+
+    It is asked for a principal that is called like its role and has a token for this tenant only: who is on call
+    by name, owns a purpose or broke glass is not taken into account. The evidence is that of the session's newest
+    finding. `propose` and `approve` are asked about `revoke` with a session, else about `setMode`; `setMode` is
+    asked for a change that gives guardian more power.
+    """
+    may_read(deps, caller, "read", tenant_id)
+    return explanation(deps, tenant_id, session_id, action, role)

@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Header, Query
+from fastapi import APIRouter, Header, Query, Response
 
 from guardian.control import acts
 from guardian.control.authority import may_read
@@ -34,6 +34,9 @@ IdempotencyKey = Annotated[
     ),
 ]
 _ACTS = documented(400, 401, 403, 404, 413, 422, 503)
+_TWO = _ACTS | {
+    202: {"model": ActResult, "description": "Nothing is done yet: it waits for a second person, see `approval`"}
+}
 
 
 @router.get("", responses=documented(401, 403, 404, 422, 503))
@@ -71,30 +74,32 @@ def show_session(deps: Deps, caller: Caller, tenant_id: TenantId, session_id: Se
     return SessionDetail(session=known.view, findings=tuple(each.view for each in findings), ledger=tuple(ledger))
 
 
-@router.post("/{tenant_id}/{session_id:path}/revoke", responses=_ACTS)
+@router.post("/{tenant_id}/{session_id:path}/revoke", responses=_TWO)
 def revoke_session(
     deps: Deps,
     caller: Caller,
     tenant_id: TenantId,
     session_id: SessionId,
     act: ActRequest,
+    response: Response,
     idempotency_key: IdempotencyKey = None,
 ) -> ActResult:
     """Refuse this session from now on, at every gateway."""
-    return acts.revoke(deps, caller, tenant_id, session_id, act.reason, idempotency_key)
+    return _answer(response, acts.revoke(deps, caller, tenant_id, session_id, act.reason, idempotency_key))
 
 
-@router.post("/{tenant_id}/{session_id:path}/reinstate", responses=_ACTS)
+@router.post("/{tenant_id}/{session_id:path}/reinstate", responses=_TWO)
 def reinstate_session(
     deps: Deps,
     caller: Caller,
     tenant_id: TenantId,
     session_id: SessionId,
     act: ActRequest,
+    response: Response,
     idempotency_key: IdempotencyKey = None,
 ) -> ActResult:
     """Give a revoked session back; its evidence starts afresh."""
-    return acts.reinstate(deps, caller, tenant_id, session_id, act.reason, idempotency_key)
+    return _answer(response, acts.reinstate(deps, caller, tenant_id, session_id, act.reason, idempotency_key))
 
 
 @router.put("/{tenant_id}/{session_id:path}/protection", responses=_ACTS)
@@ -103,3 +108,9 @@ def protect_session(
 ) -> ActResult:
     """Say whether guardian may revoke this session by itself."""
     return acts.protect(deps, caller, tenant_id, session_id, ask.reason, protected=ask.protected)
+
+
+def _answer(response: Response, result: ActResult) -> ActResult:
+    if result.approval is not None:
+        response.status_code = 202
+    return result

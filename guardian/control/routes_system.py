@@ -4,8 +4,10 @@ from typing import Any
 
 from fastapi import APIRouter, Response
 
+from guardian.control import breaker
 from guardian.control.authority import may_read
 from guardian.control.caller import Caller, Deps
+from guardian.control.news import spread
 from guardian.control.problems import documented
 from guardian.errors import GuardianError
 
@@ -48,7 +50,9 @@ def metrics(deps: Deps, caller: Caller) -> Response:
     may_read(deps, caller, "readMetrics")
     with deps.store.read() as rows:
         head, waiting = rows.head(), rows.alerts.depth()
+        breaker.gauge(deps, rows, deps.clock())
     deps.metrics.set("guardian_ledger_revision", head.revision.n)
     deps.metrics.set("guardian_ledger_epoch", head.revision.epoch)
     deps.metrics.set("guardian_alert_queue_depth", waiting)
+    spread(deps)  # scraped every few seconds: a recovery of the decision point does not wait for a finding
     return Response(deps.metrics.render(), media_type="text/plain; version=0.0.4; charset=utf-8")

@@ -2,11 +2,12 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Query, Response
 
-from guardian.control import acts
 from guardian.control.authority import may_read
 from guardian.control.caller import Caller, Deps, TenantId
+from guardian.control.facts import mode_of
+from guardian.control.modes import set_mode
 from guardian.control.problems import documented
 from guardian.wire.sessions import ChangeList, ModeRequest, ModeView, WhoAmI
 
@@ -30,17 +31,30 @@ def list_session_changes(
 
 @router.get("/modes/{tenant_id}", responses=documented(401, 403, 404, 422, 503))
 def show_mode(deps: Deps, caller: Caller, tenant_id: TenantId) -> ModeView:
-    """The tenant's mode."""
+    """The tenant's mode, with the change that waits for a second person, if one does."""
     may_read(deps, caller, "read", tenant_id)
     with deps.store.read() as rows:
-        stored = rows.modes.get(tenant_id)
-    return stored or ModeView(tenant_id=tenant_id, mode=deps.settings.default_mode)
+        known = mode_of(deps, rows, tenant_id)
+        waiting = rows.approvals.pending(tenant_id, None, "setMode")
+    if waiting is None or waiting.view.expires_at <= deps.clock():
+        return known
+    return known.model_copy(update={"approval": waiting.view})
 
 
-@router.put("/modes/{tenant_id}", responses=documented(400, 401, 403, 404, 413, 422, 503))
-def set_mode(deps: Deps, caller: Caller, tenant_id: TenantId, ask: ModeRequest) -> ModeView:
-    """Set what guardian may do by itself: shadow (nothing) or enforce (what policy permits)."""
-    return acts.set_mode(deps, caller, tenant_id, ask.mode, ask.reason)
+@router.put(
+    "/modes/{tenant_id}",
+    responses=documented(400, 401, 403, 404, 409, 413, 422, 503)
+    | {202: {"model": ModeView, "description": "The change waits for a second person: see `approval`"}},
+)
+def put_mode(deps: Deps, caller: Caller, tenant_id: TenantId, ask: ModeRequest, response: Response) -> ModeView:
+    """Set what guardian may do by itself: nothing (shadow), in a share of sessions (canary), or everywhere.
+
+    All within policy. More than it may now takes a second person; less takes one.
+    """
+    view = set_mode(deps, caller, tenant_id, ask)
+    if view.approval is not None:
+        response.status_code = 202
+    return view
 
 
 @router.get("/whoami", responses=documented(401, 503))

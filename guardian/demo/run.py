@@ -40,7 +40,7 @@ def run_demo(*, seed: int, sessions: int, keep: bool, as_json: bool) -> bool:
         console.print("which first learns from last week's honest log, as in shadow mode.")
         with _opened(seed, console) as world:
             for tenant in sorted({s.tenant_id for s in plan}):
-                world.admin.set_mode(tenant, "enforce", reason="the demo wants to see revocations")
+                world.enforce(tenant, "the demo wants to see revocations")
             console.print(f"Control API on {world.control.url}. Now a day at the gateway:")
             outcome = _play(world, plan, seed, console, stop_asked=stop.is_set)
             if stop.is_set():

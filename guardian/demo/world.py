@@ -39,8 +39,15 @@ class World:
     metrics: Metrics
     producer: KafkaProducer
     admin: ControlClient
+    approver: ControlClient
     gateway_token: str
     broker: LocalBroker
+
+    def enforce(self, tenant_id: str, reason: str) -> None:
+        """Leave shadow, which takes two people."""
+        asked = self.admin.set_mode(tenant_id, "enforce", reason=reason)
+        if asked.approval is not None:
+            self.approver.decide_approval(asked.approval.id, "approve", reason=reason)
 
 
 @contextmanager
@@ -63,6 +70,8 @@ def open_world(seed: int, progress: Progress, *, budget: int = 50) -> Iterator[W
         )
         admin_token = _token(settings, "admin")
         admin = stack.enter_context(ControlClient(control.url, lambda: admin_token))
+        approver_token = _token(settings, "approver")
+        approver = stack.enter_context(ControlClient(control.url, lambda: approver_token))
         metrics = Metrics()
         taught = teach(settings, seed, progress)
         monitor = Monitor(settings, metrics=metrics, judge=taught.judge)
@@ -79,7 +88,16 @@ def open_world(seed: int, progress: Progress, *, budget: int = 50) -> Iterator[W
         stack.callback(end)
         thread.start()
         yield World(
-            settings, folder, control, monitor, metrics, producer, admin, _token(settings, "gateway"), broker
+            settings=settings,
+            folder=folder,
+            control=control,
+            monitor=monitor,
+            metrics=metrics,
+            producer=producer,
+            admin=admin,
+            approver=approver,
+            gateway_token=_token(settings, "gateway"),
+            broker=broker,
         )
 
 
@@ -95,7 +113,10 @@ def _settings(folder: Path, broker: LocalBroker, budget: int) -> Settings:
                 "assignor": broker.settings.assignor,
             },
             "gateways": {GATEWAY: ["*"]},
-            "control": {"budget": {"revocations": budget, "reserved_for_breaches": 0}},
+            "control": {
+                "budget": {"revocations": budget, "reserved_for_breaches": 0},
+                "breaker": {"least": budget},
+            },
             "monitor": {"poll_timeout_s": 0.05, "changes_every_s": 0.25, "batch": 64},
             "store": {"monitor": "sqlite:///monitor.db", "control": "sqlite:///control.db"},
         },

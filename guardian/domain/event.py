@@ -7,12 +7,13 @@ are kept; a missing optional field is named by `DecisionEvent.features_missing` 
 import hashlib
 import json
 from collections.abc import Mapping
-from datetime import UTC
+from datetime import UTC, datetime
 from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, JsonValue, StringConstraints
 
 SCHEMA = "guardian.decision/v1"
+_EXACT = 2**53  # up to here every whole number has a double of its own
 
 Identifier = Annotated[str, StringConstraints(min_length=1, max_length=512, pattern=r"^[^\x00-\x1f\x7f]+$")]
 """A name that other systems chose: bounded, and free of control characters."""
@@ -50,6 +51,30 @@ class _Value(BaseModel):
     model_config = ConfigDict(frozen=True, extra="allow", strict=True, ser_json_inf_nan="null")
 
 
+def _canonical(value: Any) -> str:
+    return json.dumps(value, sort_keys=True, separators=(",", ":"))
+
+
+def _moment(at: datetime) -> str:
+    try:
+        return at.astimezone(UTC).isoformat()
+    except OverflowError:  # the first and last hours of the calendar have no UTC form in some zones
+        return at.isoformat()
+
+
+def _plain(value: Any) -> Any:
+    """Whole numbers as integers: JSON does not tell 25 from 25.0."""
+    match value:
+        case float() if value.is_integer() and abs(value) < _EXACT:
+            return int(value)
+        case Mapping():
+            return {name: _plain(item) for name, item in value.items()}
+        case list() | tuple():
+            return [_plain(item) for item in value]
+        case _:
+            return value
+
+
 class Envelope(_Value):
     """The delegated identity: who may do what, for whom, for which purpose, until when. Never a credential."""
 
@@ -72,13 +97,22 @@ class Envelope(_Value):
     def digest(self) -> str:
         """sha256 over the named fields, in one order and with times in UTC; extra fields do not count.
 
-        Two systems that describe the same grant agree on it: the order of tools does not matter.
+        Two systems that describe the same grant agree on it: neither the order of tools matters, nor whether
+        a limit is spelt 25 or 25.0. Raises nothing, whatever the envelope holds.
         """
-        told = {name: getattr(self, name) for name in type(self).model_fields}
+        return hashlib.sha256(_canonical(self._grant()).encode()).hexdigest()
+
+    def differs_from(self, other: "Envelope") -> tuple[str, ...]:
+        """Names of the fields that make the digests differ; empty where these are equal."""
+        mine, theirs = self._grant(), other._grant()
+        return tuple(name for name in mine if _canonical(mine[name]) != _canonical(theirs[name]))
+
+    def _grant(self) -> dict[str, Any]:
+        told = {name: getattr(self, name) for name in Envelope.model_fields}
         told["allowed_tools"] = sorted(set(self.allowed_tools))
-        told["expires_at"] = None if self.expires_at is None else self.expires_at.astimezone(UTC).isoformat()
-        told["resource_constraints"] = dict(self.resource_constraints)
-        return hashlib.sha256(json.dumps(told, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+        told["expires_at"] = None if self.expires_at is None else _moment(self.expires_at)
+        told["resource_constraints"] = _plain(self.resource_constraints)
+        return told
 
 
 class Resource(_Value):

@@ -50,3 +50,4 @@ class SessionState(BaseModel):
     breaches: tuple[str, ...] = ()  # names of the rules that this epoch's findings spoke of
     pardoned: tuple[str, ...] = ()  # names that people have waved through for this session
     reported: tuple[str, ...] = ()  # side findings already made, by name
+    registered: tuple[str, ...] = ()  # digests of envelopes that control knows of, the newest last; bounded

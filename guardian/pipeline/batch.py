@@ -42,7 +42,10 @@ class AgentKey(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Decoded:
-    """A record that could be read. `event` is already redacted; `digest` is of the untouched bytes."""
+    """A record that could be read. `event` is already redacted; `digest` is of the untouched bytes.
+
+    `envelope_digest` is of the envelope before redaction, None where nobody could have registered one.
+    """
 
     record: Record
     event: DecisionEvent
@@ -51,6 +54,7 @@ class Decoded:
     clock_suspect: bool
     credentials: tuple[CredentialHit, ...] = ()
     signature: Literal["absent", "unchecked", "valid", "invalid"] = "absent"
+    envelope_digest: str | None = None
 
     @property
     def decision(self) -> DecisionKey:
@@ -81,6 +85,7 @@ class Change:
     key: SessionKey
     word: HumanWord
     at: datetime
+    detail: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -88,7 +88,8 @@ class Decoder:
             signature = self.verify(event)
             clean, hits = self.redactor.redact(event)
             digest = hashlib.sha256(record.value).hexdigest()
-            good.append(Decoded(record, clean, digest, now, suspect, hits, signature))
+            envelope = event.envelope.digest
+            good.append(Decoded(record, clean, digest, now, suspect, hits, signature, envelope))
         return good, bad
 
     def _tenant_told(self, tenant_id: str | None, gateway: str) -> str | None:

@@ -21,6 +21,7 @@ from guardian.pipeline.batch import (
     PurposeKey,
     Verdict,
 )
+from guardian.pipeline.registered import envelope_finding, unregistered
 from guardian.pipeline.side_findings import dead_letter_finding, decision_findings
 from guardian.pipeline.working import History, Work
 from guardian.response.findings import drift_finding
@@ -138,6 +139,7 @@ class Judge:
         )
         if not cut_off:  # a revoked session's further denials add nothing
             after_state = self._climb(d, request, drift, after_state, work)
+            after_state = self._compare(d, after_state, work)
         for finding in decision_findings(d, drift, after_state, self.versions):
             work.tell(finding)
         work.sessions[key] = work.changed[key] = after_state
@@ -193,9 +195,18 @@ class Judge:
                 now=d.now,
                 argument=argument,
                 versions=versions,
+                envelope_digest=d.envelope_digest,
             )
         )
         return risen
+
+    def _compare(self, d: Decoded, state: SessionState, work: Work) -> SessionState:
+        """An envelope that is none of those registered for the session is told once."""
+        name = unregistered(d, state)
+        if name is None:
+            return state
+        work.tell(envelope_finding(d, state, self.versions))
+        return state.model_copy(update={"reported": (*state.reported, name)})
 
     def _parent(self, d: Decoded, state: SessionState, work: Work) -> ParentFact:
         envelope = d.event.envelope

@@ -36,6 +36,7 @@ def decision_findings(
                     event=event,
                     breaches=[breach],
                     versions=versions,
+                    envelope_digest=d.envelope_digest,
                 )
         if signal.name == "envelope_hygiene" and signal.breaches:
             shape = _shape(d, signal.breaches)
@@ -50,6 +51,7 @@ def decision_findings(
                 event=event,
                 breaches=signal.breaches,
                 versions=versions,
+                envelope_digest=d.envelope_digest,
             )
     if allowed and state.revoked_at is not None and now > state.revoked_at + IN_FLIGHT:
         yield side_finding(
@@ -62,6 +64,7 @@ def decision_findings(
             now=now,
             event=event,
             versions=versions,
+            envelope_digest=d.envelope_digest,
         )
 
 
@@ -76,6 +79,7 @@ def identity_finding(d: Decoded) -> Finding:
         severity="high",
         now=d.now,
         event=d.event,
+        envelope_digest=d.envelope_digest,
     )
 
 

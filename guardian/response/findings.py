@@ -48,6 +48,7 @@ def drift_finding(
     now: datetime,
     argument: str | None,
     versions: Mapping[str, str],
+    envelope_digest: str | None = None,
 ) -> Finding:
     """The finding for one step up the ladder. `state` is the session after the step."""
     breaches = drift.breaches
@@ -61,7 +62,7 @@ def drift_finding(
         wanted=wanted,
         severity=_severity(wanted, breaches),
         title=_title(breaches),
-        subject=subject_of(event),
+        subject=subject_of(event, envelope_digest),
         act=act_of(event, argument=argument),
         reasons=_reasons(drift),
         breaches=named(breaches),
@@ -96,6 +97,7 @@ def side_finding(
     event: DecisionEvent | None = None,
     breaches: Sequence[Breach] = (),
     versions: Mapping[str, str] | None = None,
+    envelope_digest: str | None = None,
 ) -> Finding:
     """A finding that is not a step of the ladder; it only ever flags. `identity` makes its id."""
     return Finding(
@@ -106,7 +108,7 @@ def side_finding(
         wanted=Effect.FLAG,
         severity=severity,
         title=title[:300],
-        subject=subject_of(event) if event is not None else None,
+        subject=subject_of(event, envelope_digest) if event is not None else None,
         act=act_of(event) if event is not None else None,
         breaches=named(breaches),
         features_missing=event.features_missing if event is not None else (),
@@ -116,7 +118,8 @@ def side_finding(
     )
 
 
-def subject_of(event: DecisionEvent) -> Subject:
+def subject_of(event: DecisionEvent, envelope_digest: str | None = None) -> Subject:
+    """`envelope_digest` is of the envelope as the log carried it: the event may have been redacted since."""
     envelope = event.envelope
     return Subject(
         delegator_id=envelope.delegator_id,
@@ -125,6 +128,7 @@ def subject_of(event: DecisionEvent) -> Subject:
         purpose=envelope.purpose,
         expires_at=envelope.expires_at,
         parent_session_id=envelope.parent_session_id,
+        envelope_digest=envelope_digest,
     )
 
 

@@ -9,13 +9,19 @@ _KEPT_SIGNALS = ("purpose_baseline", "delegation_widening")
 """Signal states that are a record of what happened rather than evidence against the session."""
 
 
-def hear(state: SessionState, word: HumanWord, at: datetime) -> SessionState:
+REGISTERED_KEPT = 64
+"""Digests of registered envelopes that a session remembers; control remembers all of them."""
+
+
+def hear(state: SessionState, word: HumanWord, at: datetime, detail: str = "") -> SessionState:
     """Revoked: the session is known to be cut off. Reinstated or called a false positive: a new epoch.
 
     A lapsed revocation leaves the session flagged with all its evidence: the next act may ask again.
 
     In a new epoch evidence starts afresh, and the rules that the old findings named are pardoned for this
     session, so that a standing condition that people accepted does not accuse again on the next call.
+
+    Registered: `detail` is the digest of an envelope that control has on record for the session from now on.
     """
     match word:
         case HumanWord.REVOKED:
@@ -37,7 +43,10 @@ def hear(state: SessionState, word: HumanWord, at: datetime) -> SessionState:
             )
         case HumanWord.LAPSED:
             return state.model_copy(update={"revoked_at": None, "stage": Stage.FLAGGED, "asked_at": None})
-        case HumanWord.CONFIRMED | HumanWord.REGISTERED:
+        case HumanWord.REGISTERED:
+            others = (digest for digest in state.registered if digest != detail)
+            return state.model_copy(update={"registered": (*others, detail)[-REGISTERED_KEPT:]})
+        case HumanWord.CONFIRMED:
             return state
         case _:
             assert_never(word)

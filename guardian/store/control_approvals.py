@@ -118,6 +118,22 @@ class BreakGlassRows:
         ended = self.connection.execute(holds.where(break_glass.c.until > now).values(ended_at=now, ended_by=by))
         return ended.rowcount == 1
 
+    def run_out(self, now: datetime, limit: int) -> list[BreakGlassView]:
+        """Grants whose time is over and whose end nobody has recorded yet."""
+        over = select(break_glass).where(break_glass.c.ended_at.is_(None), break_glass.c.until <= now)
+        return [_grant(row) for row in self.connection.execute(over.order_by(break_glass.c.until).limit(limit))]
+
+    def close_run_out(self, now: datetime, limit: int) -> list[BreakGlassView]:
+        """Record their end, at the time that was set from the start; returns them as they stand then."""
+        ended = [
+            grant.model_copy(update={"ended_at": grant.until, "ended_by": "guardian"})
+            for grant in self.run_out(now, limit)
+        ]
+        for grant in ended:
+            values = {"ended_at": grant.ended_at, "ended_by": grant.ended_by}
+            self.connection.execute(update(break_glass).where(break_glass.c.id == grant.id).values(**values))
+        return ended
+
     def _holding(self, now: datetime) -> Select[Any]:
         ended = or_(break_glass.c.ended_at.is_(None), break_glass.c.ended_at > now)
         return select(break_glass).where(break_glass.c.at <= now, break_glass.c.until > now, ended)

@@ -1,17 +1,23 @@
 """The audit trail: records in canonical JSON (RFC 8785), each hash covering everything before it."""
 
 import hashlib
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
+import rfc8785
 from sqlalchemy import Connection, insert, select
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.functions import FunctionElement
+from sqlalchemy.types import NullType
 
 from guardian.store.control_head import GENESIS, extend_audit, read_head
-from guardian.store.control_tables import audit
+from guardian.store.control_tables import audit, head
 
 _DOMAIN = b"guardian.audit/v1\x00"
+_AT_ONCE = 2000  # rows held in memory while the trail is read
+
+Doubt = Literal["missing", "surplus", "unreadable", "moved", "edited"]
 
 
 class AuditEntry(NamedTuple):
@@ -20,6 +26,22 @@ class AuditEntry(NamedTuple):
     seq: int
     record: str
     hash: str
+
+
+class RawEntry(NamedTuple):
+    """One line as the bytes that are stored, to be doubted; None where a column holds no text."""
+
+    seq: int
+    record: bytes | None
+    hash: bytes | None
+
+
+class RawEnd(NamedTuple):
+    """What the head row says of the trail, to be doubted; `seq` is -1 where it holds no number."""
+
+    epoch: int
+    seq: int
+    hash: bytes | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,24 +60,61 @@ class AuditRows:
 
     def entries(self, after: int = 0) -> Iterator[AuditEntry]:
         wanted = select(audit).where(audit.c.seq > after).order_by(audit.c.seq)
-        for row in self.connection.execute(wanted):
+        for row in self.connection.execute(wanted.execution_options(yield_per=_AT_ONCE)):
             yield AuditEntry(row.seq, row.record, row.hash)
+
+    def freeze(self) -> None:
+        """Let everything read from here on be of one moment; the transaction's first statement."""
+        if self.connection.dialect.name == "postgresql":
+            self.connection.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+
+    def raw(self, after: int | None = None) -> Iterator[RawEntry]:
+        """Every row in the order of its number, a few at a time; None: also impossible numbers below 1."""
+        wanted = select(audit.c.seq, StoredText(audit.c.record), StoredText(audit.c.hash)).order_by(audit.c.seq)
+        if after is not None:
+            wanted = wanted.where(audit.c.seq > after)
+        for row in self.connection.execute(wanted.execution_options(yield_per=_AT_ONCE)):
+            yield RawEntry(*row)
+
+    def end(self) -> RawEnd:
+        wanted = select(head.c.epoch, head.c.audit_seq, StoredText(head.c.audit_hash))
+        epoch, seq, digest = self.connection.execute(wanted).one()
+        return RawEnd(epoch, seq if isinstance(seq, int) else -1, digest)
 
     def first_bad(self) -> int | None:
         """The first entry that was edited, removed, moved or cut off; None when the chain holds."""
-        end = read_head(self.connection)
-        before, seq = GENESIS, 0
-        for entry in self.entries():
+        end = self.end()
+        before, seq = bytes.fromhex(GENESIS), 0
+        for entry in self.raw():
             seq += 1
-            if entry.seq != seq or entry.hash != chain(before, entry.record):
-                return seq
-            before = entry.hash
-        return None if (seq, before) == (end.audit_seq, end.audit_hash) else seq + 1
+            if doubt(entry, seq, before) is not None:
+                return min(seq, max(entry.seq, 1))
+            before = bytes.fromhex((entry.hash or b"").decode())
+        if end.seq != seq:
+            return min(seq, max(end.seq, 0)) + 1
+        return None if end.hash == before.hex().encode() else max(seq, 1)
+
+
+def doubt(entry: RawEntry, seq: int, before: bytes) -> Doubt | None:
+    """What is wrong with the entry that should be number `seq`, after the hash `before` (32 bytes)."""
+    if entry.seq != seq:
+        return "missing" if entry.seq > seq else "surplus"
+    if entry.record is None or entry.hash is None:
+        return "unreadable"
+    number = b'"seq":%d' % seq  # quotes within strings are escaped: only a member can read like this
+    if number + b"," not in entry.record and number + b"}" not in entry.record:
+        return "moved"
+    return None if entry.hash == link(before, entry.record).hex().encode() else "edited"
+
+
+def link(before: bytes, record: bytes) -> bytes:
+    """SHA-256 over a domain, the previous hash and the record: no other hash of ours can collide with it."""
+    return hashlib.sha256(_DOMAIN + before + record).digest()
 
 
 def chain(before: str, record: str) -> str:
-    """SHA-256 over a domain, the previous hash and the record: no other hash of ours can collide with it."""
-    return hashlib.sha256(_DOMAIN + bytes.fromhex(before) + record.encode()).hexdigest()
+    """`link` for the hexadecimal text of the tables."""
+    return link(bytes.fromhex(before), record.encode()).hex()
 
 
 def canonical(value: Any) -> str:
@@ -63,19 +122,36 @@ def canonical(value: Any) -> str:
 
     Floats are refused, so that two languages cannot disagree about a number. Raises TypeError, ValueError.
     """
+    _refuse_floats(value)
+    return rfc8785.dumps(value).decode()
+
+
+def _refuse_floats(value: Any) -> None:
     match value:
-        case None | bool() | str():
-            text = json.dumps(value, ensure_ascii=False)
-            text.encode()  # lone surrogates have no canonical form
-            return text
-        case int():
-            if abs(value) >= 2**53:
-                raise ValueError(f"{value} is beyond the integers that JSON can carry exactly")
-            return str(value)
-        case list() | tuple():
-            return "[" + ",".join(canonical(item) for item in value) + "]"
+        case float():
+            raise TypeError("an audit record cannot hold a float; say it in integers")
         case dict():
-            ordered = sorted(value.items(), key=lambda item: item[0].encode("utf-16-be"))
-            return "{" + ",".join(f"{canonical(name)}:{canonical(item)}" for name, item in ordered) + "}"
-        case _:
-            raise TypeError(f"an audit record cannot hold a {type(value).__name__}")
+            for item in value.values():
+                _refuse_floats(item)
+        case list() | tuple():
+            for item in value:
+                _refuse_floats(item)
+
+
+class StoredText(FunctionElement[Any]):
+    """The bytes of a text column as they lie there: a damaged text must be reported, not fail to decode."""
+
+    name = "stored_text"
+    type = NullType()
+    inherit_cache = True
+
+
+@compiles(StoredText, "sqlite")
+def _sqlite_bytes(element: Any, compiler: Any, **more: Any) -> str:
+    column = compiler.process(element.clauses, **more)
+    return f"CASE typeof({column}) WHEN 'text' THEN CAST({column} AS BLOB) END"
+
+
+@compiles(StoredText, "postgresql")
+def _postgresql_bytes(element: Any, compiler: Any, **more: Any) -> str:
+    return f"convert_to({compiler.process(element.clauses, **more)}, 'UTF8')"

@@ -11,6 +11,9 @@ from guardian.store.control_tables import breaker, envelope, model
 from guardian.wire.approvals import BreakerView
 from guardian.wire.envelopes import RegisteredEnvelope
 
+FURTHER = "(further versions)"
+"""Stands for every model version beyond those that are remembered one by one."""
+
 
 @dataclass(frozen=True, slots=True)
 class EnvelopeRows:
@@ -23,9 +26,15 @@ class EnvelopeRows:
         row = self.connection.execute(wanted.order_by(envelope.c.version.desc()).limit(1)).one_or_none()
         return None if row is None else _registered(row)
 
-    def history(self, tenant_id: str, session_id: str) -> list[RegisteredEnvelope]:
+    def history(
+        self, tenant_id: str, session_id: str, *, limit: int = 1000, before: int | None = None
+    ) -> list[RegisteredEnvelope]:
+        """The newest `limit` versions, or those below `before`; the newest last."""
         wanted = select(envelope).where(envelope.c.tenant_id == tenant_id, envelope.c.session_id == session_id)
-        return [_registered(row) for row in self.connection.execute(wanted.order_by(envelope.c.version))]
+        if before is not None:
+            wanted = wanted.where(envelope.c.version < before)
+        rows = self.connection.execute(wanted.order_by(envelope.c.version.desc()).limit(limit))
+        return [_registered(row) for row in rows][::-1]
 
     def find(self, tenant_id: str, session_id: str, digest: str) -> RegisteredEnvelope | None:
         """The version with exactly this content."""
@@ -47,28 +56,24 @@ class EnvelopeRows:
             registered_by=by,
             at=now,
         )
-        values = added.model_dump(exclude={"envelope"})
+        values = added.model_dump(exclude={"envelope", "superseded"})
         self.connection.execute(insert(envelope).values(**values, envelope=told.model_dump_json()))
         return added
 
 
 @dataclass(frozen=True, slots=True)
 class BreakerRows:
+    """Each tenant's latest trip."""
+
     connection: Connection
 
     def get(self, tenant_id: str, now: datetime) -> BreakerView:
         row = self.connection.execute(select(breaker).where(breaker.c.tenant_id == tenant_id)).one_or_none()
-        if row is None:
-            return BreakerView(tenant_id=tenant_id, open=False)
-        return BreakerView(
-            tenant_id=tenant_id,
-            open=row.reset_at is None and row.until > now,
-            tripped_at=row.tripped_at,
-            until=row.until,
-            reason=row.reason,
-            reset_at=row.reset_at,
-            reset_by=row.reset_by,
-        )
+        return BreakerView(tenant_id=tenant_id, open=False) if row is None else _breaker(row, now)
+
+    def tripped(self, now: datetime) -> list[BreakerView]:
+        """Every tenant's that ever tripped, open or closed by now."""
+        return [_breaker(row, now) for row in self.connection.execute(select(breaker))]
 
     def trip(self, tenant_id: str, *, now: datetime, until: datetime, reason: str) -> None:
         self.connection.execute(delete(breaker).where(breaker.c.tenant_id == tenant_id))
@@ -84,22 +89,55 @@ class BreakerRows:
 
 @dataclass(frozen=True, slots=True)
 class ModelRows:
-    connection: Connection
+    """Versions of the drift model, each with when a finding first named it.
 
-    def note(self, version: str, now: datetime) -> bool:
-        """Remember when findings first named this model version. True for a change from another one."""
+    A version that was seen before is no change, also when it comes back: during a roll-out two monitors take
+    turns. What findings name is bounded: from the `most`-th version on, all new ones share one row, whose time
+    is that of the latest.
+    """
+
+    connection: Connection
+    most: int = 1000
+
+    def note(self, version: str, now: datetime) -> str | None:
+        """Remember this version. Returns the one before it; None when it is known already, or the first."""
         known = select(model.c.version).where(model.c.version == version)
         if self.connection.execute(known).one_or_none() is not None:
-            return False
-        others = self.connection.execute(select(func.count()).select_from(model)).scalar_one()
+            return None
+        before = self._newest()
+        if self._count() >= self.most:
+            version = FURTHER
+            moved = update(model).where(model.c.version == version).values(first_seen=now)
+            if self.connection.execute(moved).rowcount:
+                return before
         self.connection.execute(insert(model).values(version=version, first_seen=now))
-        return bool(others)
+        return before
 
     def changed_at(self) -> datetime | None:
         """When the newest version appeared; None while there has been only one, or none."""
         rows = self.connection.execute(select(model.c.first_seen).order_by(model.c.first_seen.desc()).limit(2))
         seen = [row.first_seen for row in rows]
         return seen[0] if len(seen) == 2 else None
+
+    def _newest(self) -> str | None:
+        newest = select(model.c.version).order_by(model.c.first_seen.desc(), model.c.version).limit(1)
+        return self.connection.execute(newest).scalar_one_or_none()
+
+    def _count(self) -> int:
+        counted = select(func.count()).select_from(model)
+        return int(self.connection.execute(counted).scalar_one())
+
+
+def _breaker(row: Row[Any], now: datetime) -> BreakerView:
+    return BreakerView(
+        tenant_id=row.tenant_id,
+        open=row.reset_at is None and row.until > now,
+        tripped_at=row.tripped_at,
+        until=row.until,
+        reason=row.reason,
+        reset_at=row.reset_at,
+        reset_by=row.reset_by,
+    )
 
 
 def _registered(row: Row[Any]) -> RegisteredEnvelope:

@@ -4,13 +4,16 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 
-from sqlalchemy import Connection, bindparam, insert, select, update
+from sqlalchemy import Connection, Integer, and_, bindparam, case, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from guardian.domain.event import SessionKey
 from guardian.domain.session import SessionState
 from guardian.store.monitor_tables import Row, chunks, sessions
 from guardian.store.monitor_values import Conflict
+
+NOT_ACTED = 2
+"""In `learned`: an envelope was registered, nothing was done yet; it becomes 0 with the first act."""
 
 
 def load_sessions(
@@ -55,14 +58,17 @@ def save_sessions(
         row |= {"k_tenant": key.tenant_id, "k_session": key.session_id}
         if words is not None:
             row["v_word"] = words[key]
-        (changed if key in current else new).append(row)
+        if key in current:
+            changed.append(row | {"v_acted": int(state.actions > 0)})
+        else:
+            new.append(row | {"v_learned": 0 if state.actions else NOT_ACTED})
     if new:
         word: Row = {"word": bindparam("v_word")} if words is not None else {}
         statement = insert(sessions).values(
             tenant_id=bindparam("k_tenant"),
             session_id=bindparam("k_session"),
             version=1,
-            learned=0,
+            learned=bindparam("v_learned"),
             state=bindparam("v_state"),
             stage=bindparam("v_stage"),
             touched_at=bindparam("v_at"),
@@ -81,6 +87,10 @@ def save_sessions(
                 state=bindparam("v_state"),
                 stage=bindparam("v_stage"),
                 touched_at=bindparam("v_at"),
+                learned=case(
+                    (and_(sessions.c.learned == NOT_ACTED, bindparam("v_acted", type_=Integer) == 1), 0),
+                    else_=sessions.c.learned,
+                ),
             )
         )
         if words is not None:

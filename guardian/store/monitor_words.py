@@ -4,10 +4,10 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Engine, func, select
+from sqlalchemy import Engine, delete, func, select
 
 from guardian.domain.event import SessionKey
-from guardian.domain.session import SessionState
+from guardian.domain.session import HumanWord, SessionState
 from guardian.store.engine import reading, writing
 from guardian.store.monitor_sessions import load_sessions, save_sessions
 from guardian.store.monitor_tables import insert_new, words
@@ -15,6 +15,10 @@ from guardian.store.monitor_values import Word
 
 Hear = Callable[[SessionState, Any], SessionState]
 """Pure: what a session becomes when people say this of it. The pipeline's; it is given a Change."""
+
+
+WORDS_KEPT = 100_000
+"""Words are kept for people to look up; beyond so many sequence numbers the oldest go."""
 
 
 class Words:
@@ -43,8 +47,11 @@ class Words:
             last: dict[SessionKey, str] = {}
             for change in news:
                 states[change.key] = self._hear(states.get(change.key, SessionState()), change)
-                last[change.key] = change.word.value
-            save_sessions(connection, states, versions, now, words=last)
+                if change.word is not HumanWord.REGISTERED:  # a grant says nothing of what the session did
+                    last[change.key] = change.word.value
+            quiet = {key: state for key, state in states.items() if key not in last}
+            save_sessions(connection, quiet, versions, now)
+            save_sessions(connection, {key: states[key] for key in last}, versions, now, words=last)
             insert_new(
                 connection,
                 words,
@@ -54,4 +61,5 @@ class Words:
                     for change in news
                 ],
             )
+            connection.execute(delete(words).where(words.c.seq <= news[-1].seq - WORDS_KEPT))
         return len(news)

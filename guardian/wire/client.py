@@ -8,10 +8,24 @@ from urllib.parse import quote
 import httpx
 from pydantic import BaseModel, ValidationError
 
+from guardian.domain.event import Envelope
 from guardian.domain.finding import Finding
 from guardian.errors import ControlError
+from guardian.wire.approvals import (
+    ApprovalDecision,
+    ApprovalPage,
+    ApprovalState,
+    ApprovalView,
+    BreakerReset,
+    BreakerView,
+    BreakGlassList,
+    BreakGlassRequest,
+    BreakGlassView,
+)
 from guardian.wire.base import Mode, Problem, SessionStatus
+from guardian.wire.envelopes import EnvelopeHistory, EnvelopeRegistration, RegisteredEnvelope
 from guardian.wire.findings import FindingOutcome, FindingPage, FindingView, VerdictRequest
+from guardian.wire.policies import PolicyExplanation
 from guardian.wire.revocations import RevocationList
 from guardian.wire.sessions import (
     ActRequest,
@@ -117,6 +131,7 @@ class ControlClient:
     def reinstate(
         self, tenant_id: str, session_id: str, *, reason: str, idempotency_key: str | None = None
     ) -> ActResult:
+        """With `approval` in the answer it waits for a second person."""
         return self._act("reinstate", tenant_id, session_id, reason, idempotency_key)
 
     def protect(self, tenant_id: str, session_id: str, *, protected: bool, reason: str) -> ActResult:
@@ -135,6 +150,18 @@ class ControlClient:
         """What people said after entry `since` of the feed."""
         return self._ask(ChangeList, "GET", "/v1/session-changes", query={"since": since, "limit": limit})
 
+    def register_envelope(self, envelope: Envelope) -> RegisteredEnvelope:
+        """At session start and whenever it is re-issued; the same envelope again changes nothing."""
+        body = EnvelopeRegistration(envelope=envelope)
+        return self._ask(RegisteredEnvelope, "POST", "/v1/envelopes", content=body.model_dump_json())
+
+    def envelopes(
+        self, tenant_id: str, session_id: str, *, limit: int = 50, cursor: str | None = None
+    ) -> EnvelopeHistory:
+        """What was registered for a session, the newest last; `next` leads to older versions."""
+        path = f"/v1/envelopes/{_segment(tenant_id)}/{_segment(session_id)}"
+        return self._ask(EnvelopeHistory, "GET", path, query={"limit": limit, "cursor": cursor})
+
     def mode(self, tenant_id: str) -> ModeView:
         return self._ask(ModeView, "GET", f"/v1/modes/{_segment(tenant_id)}")
 
@@ -142,6 +169,61 @@ class ControlClient:
         """With `approval` in the answer the change waits for a second person."""
         body = ModeRequest(mode=mode, canary_percent=canary_percent, reason=reason)
         return self._ask(ModeView, "PUT", f"/v1/modes/{_segment(tenant_id)}", content=body.model_dump_json())
+
+    def approvals(
+        self,
+        *,
+        tenant_id: str | None = None,
+        state: ApprovalState | None = None,
+        limit: int = 50,
+        cursor: str | None = None,
+    ) -> ApprovalPage:
+        query = {"tenant_id": tenant_id, "state": state, "limit": limit, "cursor": cursor}
+        return self._ask(ApprovalPage, "GET", "/v1/approvals", query=query)
+
+    def approval(self, approval_id: str) -> ApprovalView:
+        return self._ask(ApprovalView, "GET", f"/v1/approvals/{_segment(approval_id)}")
+
+    def decide_approval(
+        self, approval_id: str, decision: Literal["approve", "deny", "withdraw"], *, reason: str
+    ) -> ApprovalView:
+        """What is approved is done at once; `result` says what came of it."""
+        body = ApprovalDecision(decision=decision, reason=reason)
+        path = f"/v1/approvals/{_segment(approval_id)}/decision"
+        return self._ask(ApprovalView, "POST", path, content=body.model_dump_json())
+
+    def break_glass(self, tenant_id: str, *, reason: str, minutes: int = 30) -> BreakGlassView:
+        """Act without a second person in this tenant for some minutes; people are told at once."""
+        body = BreakGlassRequest(tenant_id=tenant_id, reason=reason, minutes=minutes)
+        return self._ask(BreakGlassView, "POST", "/v1/break-glass", content=body.model_dump_json())
+
+    def end_break_glass(self, grant_id: str) -> BreakGlassView:
+        return self._ask(BreakGlassView, "POST", f"/v1/break-glass/{_segment(grant_id)}/end")
+
+    def break_glass_grants(self, *, tenant_id: str | None = None, limit: int = 50) -> BreakGlassList:
+        query = {"tenant_id": tenant_id, "limit": limit}
+        return self._ask(BreakGlassList, "GET", "/v1/break-glass", query=query)
+
+    def breaker(self, tenant_id: str) -> BreakerView:
+        return self._ask(BreakerView, "GET", f"/v1/breakers/{_segment(tenant_id)}")
+
+    def reset_breaker(self, tenant_id: str, *, reason: str) -> BreakerView:
+        """Let the monitor revoke again before the breaker closes by itself."""
+        path = f"/v1/breakers/{_segment(tenant_id)}/reset"
+        content = BreakerReset(reason=reason).model_dump_json()
+        return self._ask(BreakerView, "POST", path, content=content)
+
+    def explain(
+        self,
+        tenant_id: str,
+        session_id: str | None = None,
+        *,
+        action: str = "revoke",
+        role: str = "monitor",
+    ) -> PolicyExplanation:
+        """May this role do that now, and which policy decides? Nothing is done."""
+        query = {"tenant_id": tenant_id, "session_id": session_id, "action": action, "role": role}
+        return self._ask(PolicyExplanation, "GET", "/v1/policy/explain", query=query)
 
     def whoami(self) -> WhoAmI:
         return self._ask(WhoAmI, "GET", "/v1/whoami")
@@ -194,7 +276,7 @@ class ControlClient:
                 f"control at {self._http.base_url} cannot be reached ({type(error).__name__}: {error}); "
                 "is `guardian serve` running there?"
             ) from error
-        if got.status_code != httpx.codes.OK:
+        if got.status_code not in (httpx.codes.OK, httpx.codes.CREATED, httpx.codes.ACCEPTED):
             raise ControlError(_refusal(got), status=got.status_code)
         try:
             return answer.model_validate_json(got.content)

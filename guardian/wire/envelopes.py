@@ -3,7 +3,7 @@
 from pydantic import AwareDatetime
 
 from guardian.domain.event import Envelope, Identifier
-from guardian.wire.base import Ask, Body
+from guardian.wire.base import Ask, Body, Cursor
 
 
 class EnvelopeRegistration(Ask):
@@ -13,7 +13,10 @@ class EnvelopeRegistration(Ask):
 
 
 class RegisteredEnvelope(Body):
-    """One version. `digest` is what an identical envelope in a decision log has too."""
+    """One version. `digest` is what an identical envelope in a decision log has too.
+
+    `superseded`: a later version is in force, and registering this one again does not bring it back.
+    """
 
     tenant_id: Identifier
     session_id: Identifier
@@ -22,9 +25,11 @@ class RegisteredEnvelope(Body):
     envelope: Envelope
     registered_by: str
     at: AwareDatetime
+    superseded: bool = False
 
 
 class EnvelopeHistory(Body):
-    """Every version of one session's envelope, the newest last."""
+    """The versions of one session's envelope, the newest last. `next` leads to older ones; absent at the first."""
 
     items: tuple[RegisteredEnvelope, ...]
+    next: Cursor | None = None

@@ -72,7 +72,13 @@ def test_the_queue_from_finding_to_reinstatement(guardian, home: Path) -> None:
     assert listed[session] == "revoked"
 
     why = ("--reason", "looked at it with the delegator")
-    assert guardian("reinstate", tenant, session, *why, *config).returncode == 0
+    asked = guardian("reinstate", tenant, session, *why, *config)
+    assert "waits for a second person" in asked.stdout
+    (waiting,) = read(guardian, home, "approvals", "--tenant", tenant)["items"]
+    assert guardian("approve", waiting["id"], *why, *config).returncode == 1, "nobody approves their own"
+    ben = guardian("token", "issue", "ben", "--role", "approver", "--tenant", tenant, *config).stdout.strip()
+    done = guardian("approve", waiting["id"], *why, *config, env={"GUARDIAN_TOKEN": ben})
+    assert "reinstated at revision" in done.stdout
     assert read(guardian, home, "sessions", "--status", "revoked")["items"][0]["session_id"] != session
     assert guardian("revoke", tenant, session, *why, *config).returncode == 0
     assert session in [s["session_id"] for s in read(guardian, home, "sessions", "--status", "revoked")["items"]]

@@ -1,5 +1,6 @@
 """A real control API over a real store, with a clock that tests move by hand."""
 
+import json
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -47,19 +48,22 @@ class Stage:
     deps: ControlDeps
     clock: Clock
     client: TestClient
-    _tokens: dict[tuple[str, tuple[str, ...]], str] = field(default_factory=dict)
+    _tokens: dict[tuple[str, str, tuple[str, ...]], str] = field(default_factory=dict)
 
-    def token(self, role: Role, *tenants: str) -> str:
-        reach = tenants or ("acme",)
-        if (role, reach) not in self._tokens:
+    def token(self, role: Role, *tenants: str, who: str | None = None) -> str:
+        """One person per role unless `who` names another."""
+        name, reach = who or f"{role}-1", tenants or ("acme",)
+        if (name, role, reach) not in self._tokens:
             issued = self.deps.tokens.issue(
-                f"{role}-1", role=role, tenants=reach, ttl=timedelta(days=400), now=self.clock()
+                name, role=role, tenants=reach, ttl=timedelta(days=400), now=self.clock()
             )
-            self._tokens[role, reach] = issued.text
-        return self._tokens[role, reach]
+            self._tokens[name, role, reach] = issued.text
+        return self._tokens[name, role, reach]
 
-    def call(self, method: str, path: str, role: Role = "admin", *tenants: str, **more: Any) -> Any:
-        headers = {"Authorization": f"Bearer {self.token(role, *tenants)}", **more.pop("headers", {})}
+    def call(
+        self, method: str, path: str, role: Role = "admin", *tenants: str, who: str | None = None, **more: Any
+    ) -> Any:
+        headers = {"Authorization": f"Bearer {self.token(role, *tenants, who=who)}", **more.pop("headers", {})}
         return self.client.request(method, path, headers=headers, **more)
 
     def submit(self, finding: Finding, role: Role = "monitor", *tenants: str) -> Any:
@@ -69,8 +73,46 @@ class Stage:
         )
 
     def enforce(self, tenant: str = "acme") -> None:
+        """An admin asks, an approver approves."""
         body = {"mode": "enforce", "reason": "trusted"}
-        assert self.call("PUT", f"/v1/modes/{tenant}", "admin", "*", json=body).status_code == 200
+        self.two("PUT", f"/v1/modes/{tenant}", "admin", "*", json=body)
+
+    def revoke(self, session: str = "sess_1", reason: str = "stop") -> Any:
+        """A responder, by hand."""
+        return self.call("POST", f"/v1/sessions/acme/{session}/revoke", "responder", json={"reason": reason})
+
+    def status(self, session: str = "sess_1") -> str:
+        return str(self.call("GET", f"/v1/sessions/acme/{session}").json()["session"]["status"])
+
+    def ledger(self) -> list[tuple[str, str, str]]:
+        """Status, reason code and actor of every entry."""
+        with self.deps.store.read() as rows:
+            return [(entry.status, entry.reason_code, entry.actor) for entry in rows.ledger.entries()]
+
+    def reinstate(self, session: str = "sess_1", tenant: str = "acme", reason: str = "ours") -> Any:
+        """A responder asks, an approver approves."""
+        path = f"/v1/sessions/{tenant}/{session}/reinstate"
+        return self.two("POST", path, "responder", tenant, json={"reason": reason})
+
+    def two(self, method: str, path: str, role: Role, *tenants: str, **more: Any) -> Any:
+        """An act that takes two, and the second person's word; the decided approval."""
+        asked = self.call(method, path, role, *tenants, **more)
+        assert asked.status_code == 202, asked.text
+        decided = self.decide(asked.json()["approval"]["id"], "approve", "approver", *tenants)
+        assert decided.status_code == 200, decided.text
+        return decided.json()
+
+    def decide(
+        self, approval: str, decision: str, role: Role = "approver", *tenants: str, who: str | None = None
+    ) -> Any:
+        body = {"decision": decision, "reason": "looked at it"}
+        return self.call("POST", f"/v1/approvals/{approval}/decision", role, *tenants, who=who, json=body)
+
+    def audit(self, **wanted: Any) -> list[dict[str, Any]]:
+        """The audit records that say all of this, in order."""
+        with self.deps.store.read() as rows:
+            records = [json.loads(entry.record) for entry in rows.audit.entries()]
+        return [each for each in records if wanted.items() <= each.items()]
 
     def revocations(self, *tenants: str, **more: Any) -> Any:
         return self.call("GET", "/v1/revocations", "gateway", *tenants, **more)

@@ -1,10 +1,15 @@
 """What becomes of a finding."""
 
 import json
+from dataclasses import replace
 from datetime import timedelta
 
+from sqlalchemy import insert, text
+
 from guardian.alerting.port import Alert
-from guardian.domain.finding import Effect
+from guardian.control.facts import in_canary
+from guardian.domain.finding import Effect, Kind
+from guardian.store.control_tables import model
 
 
 def test_strong_evidence_revokes_in_enforce_and_everything_is_written_at_once(stage, a_finding):
@@ -80,7 +85,7 @@ def test_a_finding_older_than_peoples_word_is_refused(stage, a_finding):
     stage.enforce()
     stage.submit(a_finding())
     stage.clock.pass_(minutes=1)
-    stage.call("POST", "/v1/sessions/acme/sess_1/reinstate", "responder", json={"reason": "it was us"})
+    stage.reinstate()
     late = stage.submit(a_finding(n=1, time=stage.clock() + timedelta(seconds=1)))
     assert late.status_code == 409
     assert late.json()["code"] == "superseded"
@@ -200,3 +205,113 @@ def test_agents_and_sessions_that_the_configuration_protects_are_only_flagged(ma
         stage = make_stage(protected={"acme": frozenset({name})}, default_mode="enforce")
         assert stage.submit(a_finding()).json()["policy_ids"] == ["auto-revoke-never-protected"]
         assert stage.submit(a_finding("x", tenant="globex"), "monitor", "globex").json()["effect"] == "revoke"
+
+
+def test_a_session_that_only_a_person_may_stop_is_put_before_one(stage, a_finding, hard):
+    stage.enforce()
+    body = {"protected": True, "reason": "payroll"}
+    stage.call("PUT", "/v1/sessions/acme/sess_1/protection", "approver", json=body)
+    outcome = stage.submit(a_finding(breaches=hard)).json()
+    assert (outcome["effect"], outcome["would_revoke"]) == ("flag", False)
+    assert (
+        f"a person is asked, until 2026-05-12T16:00+00:00 (approval {outcome['approval_id']})" in outcome["note"]
+    )
+    asked = stage.call("GET", f"/v1/approvals/{outcome['approval_id']}", "responder").json()
+    assert (asked["action"], asked["state"], asked["proposer"]) == ("revoke", "pending", "monitor-1")
+    assert (asked["session_id"], asked["finding_id"]) == ("sess_1", outcome["finding_id"])
+    again = stage.submit(a_finding(n=1, breaches=hard)).json()
+    assert again["approval_id"] == outcome["approval_id"], "the same wish is put up once"
+    assert stage.decide(outcome["approval_id"], "approve", "responder").status_code == 200
+    assert [entry["subject_id"] for entry in stage.revocations().json()["entries"]] == ["sess_1"]
+
+
+def test_nobody_is_asked_about_what_a_person_could_not_change(make_stage, a_finding, hard, weak):
+    shadow = make_stage()
+    shadow.call("PUT", "/v1/sessions/acme/sess_1/protection", json={"protected": True, "reason": "payroll"})
+    assert shadow.submit(a_finding(breaches=hard)).json()["approval_id"] is None
+    stage = make_stage(default_mode="enforce")
+    assert stage.submit(a_finding(evidence=weak)).json()["approval_id"] is None
+
+
+def test_outside_the_canary_a_session_is_left_alone_and_the_outcome_says_so(stage, a_finding):
+    body = {"mode": "canary", "canary_percent": 30, "reason": "first steps"}
+    stage.two("PUT", "/v1/modes/acme", "admin", "*", json=body)
+    for session in (f"s{n}" for n in range(8)):
+        outcome = stage.submit(a_finding(session)).json()
+        inside = in_canary("acme", session, 30)
+        assert (outcome["effect"], outcome["would_revoke"]) == (("revoke", False) if inside else ("flag", True))
+        assert ("outside the canary" in outcome["note"]) is not inside
+
+
+def test_weak_evidence_outside_the_canary_would_not_have_revoked(stage, a_finding, weak):
+    stage.two("PUT", "/v1/modes/acme", "admin", "*", json={"mode": "canary", "canary_percent": 1, "reason": "x"})
+    outcome = stage.submit(a_finding("s1", evidence=weak)).json()
+    assert (outcome["would_revoke"], "outside the canary" in outcome["note"]) == (False, False)
+
+
+def versioned(finding, name):
+    return finding.model_copy(update={"versions": {"model": name}})
+
+
+def told_of_models(stage):
+    with stage.deps.store.read() as rows:
+        found = [each.view.finding for each in rows.findings.page({"guardian"}, limit=500, kind="control")]
+    return [(each.severity, each.versions["model_before"], each.versions["model"]) for each in found][::-1]
+
+
+def test_a_new_model_is_believed_less_until_it_has_settled(stage, a_finding, hard):
+    stage.enforce()
+    assert stage.submit(versioned(a_finding("s1"), "m1")).json()["effect"] == "revoke"
+    assert told_of_models(stage) == [], "the first model is no change"
+    stage.clock.pass_(minutes=5)
+    first = stage.submit(versioned(a_finding("s2"), "m2")).json()
+    assert first["policy_ids"] == ["auto-revoke-settles-after-model-change"], "already the first one of the new"
+    assert stage.submit(versioned(a_finding("s3", breaches=hard), "m2")).json()["effect"] == "revoke"
+    assert stage.submit(versioned(a_finding("s4"), "m1")).json()["effect"] == "flag", "whichever model it names"
+    assert told_of_models(stage) == [("low", "m1", "m2")]
+    [change] = stage.audit(action="modelChange")
+    assert (change["old"], change["new"], change["actor"]) == ("m1", "m2", "monitor-1")
+    stage.clock.pass_(minutes=61)
+    assert stage.submit(versioned(a_finding("s5"), "m2")).json()["effect"] == "revoke"
+    assert stage.submit(versioned(a_finding("s6"), "m1")).json()["effect"] == "revoke", "known already: no change"
+
+
+def test_invented_model_versions_restrict_their_inventor_and_fill_no_table(stage):
+    now = stage.clock()
+    with stage.deps.store.write() as rows:
+        models = replace(rows.models, most=5)
+        noted = [models.note(f"m{n}", now + timedelta(minutes=n)) for n in range(20)]
+        assert noted[:6] == [None, "m0", "m1", "m2", "m3", "m4"]
+        assert noted[6:] == ["(further versions)"] * 14
+        assert models.changed_at() == now + timedelta(minutes=19), "it counts as changed all the same"
+        assert models.note("m3", now + timedelta(hours=2)) is None
+        stored = rows.connection.execute(text("SELECT count(*) FROM control_model")).scalar_one()
+        assert stored == 6
+
+
+def test_a_flood_of_model_versions_is_audited_and_not_told_one_by_one(stage, a_finding):
+    now = stage.clock()
+    with stage.deps.store.write() as rows:
+        seen = [{"version": f"m{n:04}", "first_seen": now + timedelta(microseconds=n)} for n in range(1000)]
+        rows.connection.execute(insert(model), seen)
+    stage.clock.pass_(minutes=1)
+    for n in range(3):
+        stage.submit(versioned(a_finding(f"s{n}"), f"invented_{n}"))
+    assert told_of_models(stage) == [("low", "m0999", "invented_0")]
+    assert [each["new"] for each in stage.audit(action="modelChange")] == [f"invented_{n}" for n in range(3)]
+
+
+def test_a_model_version_that_is_no_name_is_known_by_its_hash(stage, a_finding):
+    stage.submit(versioned(a_finding("s1"), "m1"))
+    for n, odd in enumerate(("x" * 5000, "nul \x00", "\u202eevil", "\n@channel")):
+        assert stage.submit(versioned(a_finding(f"odd_{n}"), odd)).status_code == 200
+    assert [new.split(":")[0] for _, _, new in told_of_models(stage)] == ["sha256"] * 4
+
+
+def test_no_finding_can_take_the_place_of_controls_own_news(stage, a_finding):
+    own = a_finding("guardian").model_copy(update={"kind": Kind.CONTROL})
+    taken = a_finding("guardian").model_copy(update={"id": "news_" + "0" * 32})
+    for forged in (own, taken):
+        got = stage.submit(forged)
+        assert (got.status_code, got.json()["code"]) == (422, "invalid")
+    assert stage.call("GET", "/v1/findings", "analyst").json()["items"] == []

@@ -23,6 +23,14 @@ EVERY_ROUTE = [
     ("GET", "/v1/session-changes"),
     ("GET", "/v1/modes/acme"),
     ("PUT", "/v1/modes/acme"),
+    ("GET", "/v1/approvals"),
+    ("GET", "/v1/approvals/apr_1"),
+    ("POST", "/v1/approvals/apr_1/decision"),
+    ("GET", "/v1/break-glass"),
+    ("POST", "/v1/break-glass"),
+    ("POST", "/v1/break-glass/bgl_1/end"),
+    ("GET", "/v1/breakers/acme"),
+    ("POST", "/v1/breakers/acme/reset"),
     ("GET", "/v1/whoami"),
     ("GET", "/metrics"),
     ("GET", "/no/such/path"),
@@ -100,6 +108,11 @@ def test_another_tenant_is_as_if_absent(stage, a_finding):
     stage.enforce()
     found = stage.submit(a_finding()).json()["finding_id"]
     reason = {"reason": "curious"}
+    path = "/v1/sessions/acme/sess_1/reinstate"
+    waiting = stage.call("POST", path, "responder", json=reason).json()["approval"]["id"]
+    body = {"tenant_id": "acme", **reason}
+    grant = stage.call("POST", "/v1/break-glass", "approver", json=body).json()["id"]
+    names = {"acme": "nowhere", found: "fnd_0", waiting: "apr_0", grant: "bgl_0"}
     for method, path, body in [
         ("GET", "/v1/sessions/acme/sess_1", None),
         ("POST", "/v1/sessions/acme/sess_1/revoke", reason),
@@ -112,16 +125,25 @@ def test_another_tenant_is_as_if_absent(stage, a_finding):
         ("GET", "/v1/sessions?tenant_id=acme", None),
         ("GET", "/v1/findings?tenant_id=acme", None),
         ("GET", "/v1/revocations?tenant_id=acme", None),
+        ("GET", "/v1/approvals?tenant_id=acme", None),
+        ("GET", f"/v1/approvals/{waiting}", None),
+        ("POST", f"/v1/approvals/{waiting}/decision", {"decision": "approve", **reason}),
+        ("GET", "/v1/break-glass?tenant_id=acme", None),
+        ("POST", "/v1/break-glass", {"tenant_id": "acme", **reason}),
+        ("POST", f"/v1/break-glass/{grant}/end", None),
+        ("GET", "/v1/breakers/acme", None),
+        ("POST", "/v1/breakers/acme/reset", reason),
     ]:
         foreign = stage.call(method, path, "admin", "globex", json=body)
         assert foreign.status_code == 404, (method, path, foreign.text)
-        nowhere = stage.call(
-            method, path.replace("acme", "nowhere").replace(found, "fnd_0"), "admin", "globex", json=body
-        )
+        elsewhere = path
+        for name, other in names.items():
+            elsewhere = elsewhere.replace(name, other)
+        nowhere = stage.call(method, elsewhere, "admin", "globex", json=body)
         without_id = {**foreign.json(), "correlation_id": ""}
         assert without_id == {**nowhere.json(), "correlation_id": ""}
     assert stage.submit(a_finding("other"), "monitor", "globex").status_code == 404
-    for path in ("/v1/sessions", "/v1/findings"):
+    for path in ("/v1/sessions", "/v1/findings", "/v1/approvals", "/v1/break-glass"):
         assert stage.call("GET", path, "admin", "globex").json()["items"] == []
     assert stage.revocations("globex").json()["entries"] == []
     assert stage.call("GET", "/v1/session-changes", "monitor", "globex").json()["items"] == []
@@ -141,6 +163,14 @@ def test_another_tenant_is_as_if_absent(stage, a_finding):
         ("monitor", "PUT", "/v1/sessions/acme/s/protection", {"protected": False, "reason": "x"}),
         ("analyst", "POST", "/v1/sessions/acme/s/revoke", {"reason": "x"}),
         ("responder", "PUT", "/v1/modes/acme", {"mode": "enforce", "reason": "x"}),
+        ("monitor", "POST", "/v1/break-glass", {"tenant_id": "acme", "reason": "x"}),
+        ("monitor", "GET", "/v1/approvals", None),
+        ("monitor", "POST", "/v1/breakers/acme/reset", {"reason": "x"}),
+        ("gateway", "GET", "/v1/break-glass", None),
+        ("analyst", "POST", "/v1/break-glass", {"tenant_id": "acme", "reason": "x"}),
+        ("analyst", "POST", "/v1/sessions/acme/s/reinstate", {"reason": "x"}),
+        ("responder", "POST", "/v1/breakers/acme/reset", {"reason": "x"}),
+        ("auditor", "POST", "/v1/break-glass", {"tenant_id": "acme", "reason": "x"}),
         ("auditor", "POST", "/v1/sessions/acme/s/revoke", {"reason": "x"}),
         ("metrics", "GET", "/v1/sessions", None),
         ("gateway", "GET", "/metrics", None),

@@ -34,16 +34,25 @@ def _client(stage, base_url, role, *tenants):
     return ControlClient(base_url, lambda: stage.token(role, *tenants))
 
 
+def _approved(client, approval):
+    return client.decide_approval(approval.id, "approve", reason="looked at it").result
+
+
 def test_the_whole_way_from_finding_to_refusal_and_back(stage, base_url, a_finding):
     with (
         _client(stage, base_url, "monitor") as monitor,
         _client(stage, base_url, "responder") as responder,
         _client(stage, base_url, "admin") as admin,
+        _client(stage, base_url, "approver") as approver,
         _client(stage, base_url, "gateway") as gateway,
     ):
         assert monitor.ready()
         assert admin.whoami().role == "admin"
-        assert admin.set_mode("acme", "enforce", reason="trusted").mode == "enforce"
+        asked = admin.set_mode("acme", "enforce", reason="trusted")
+        assert asked.mode == "shadow"
+        assert [each.id for each in approver.approvals(state="pending").items] == [asked.approval.id]
+        assert _approved(approver, asked.approval) == "the mode is enforce"
+        assert approver.approval(asked.approval.id).decided_by == "approver-1"
         assert admin.mode("acme").set_by == "admin-1"
         outcome = monitor.submit(a_finding())
         assert monitor.submit(a_finding()) == outcome
@@ -53,7 +62,8 @@ def test_the_whole_way_from_finding_to_refusal_and_back(stage, base_url, a_findi
         assert responder.finding(outcome.finding_id).outcome == outcome
         assert len(responder.findings(tenant_id="acme", effect="revoke").items) == 1
         stage.clock.pass_(minutes=1)
-        assert responder.reinstate("acme", "sess_1", reason="ours", idempotency_key="k").changed
+        asked = responder.reinstate("acme", "sess_1", reason="ours", idempotency_key="k")
+        assert _approved(approver, asked.approval) == "reinstated at revision 1.2"
         assert responder.dismiss(outcome.finding_id, reason="ours").verdict.verdict == "false_positive"
         assert gateway.revocations(since="1.1").entries[0].status == "reinstated"
         assert [change.word.value for change in monitor.changes(0).items] == [
@@ -72,6 +82,20 @@ def test_odd_session_ids_survive_the_wire(stage, base_url, name):
     with _client(stage, base_url, "admin") as admin:
         assert admin.revoke("acme", name, reason="x").session.session_id == name
         assert admin.session("acme", name).session.session_id == name
+
+
+def test_break_glass_and_breakers_over_the_wire(stage, base_url):
+    with _client(stage, base_url, "responder") as responder, _client(stage, base_url, "approver") as approver:
+        grant = responder.break_glass("acme", reason="nobody answers", minutes=15)
+        assert [each.id for each in approver.break_glass_grants(tenant_id="acme").items] == [grant.id]
+        responder.revoke("acme", "sess_1", reason="x")
+        assert responder.reinstate("acme", "sess_1", reason="payroll stands still").changed
+        assert responder.end_break_glass(grant.id).ended_by == "responder-1"
+        assert approver.breaker("acme").open is False
+        assert approver.reset_breaker("acme", reason="to see").open is False
+        asked = approver.set_mode("acme", "canary", canary_percent=5, reason="a start")
+        withdrawn = approver.decide_approval(asked.approval.id, "withdraw", reason="too early")
+        assert (withdrawn.state, approver.mode("acme").approval) == ("withdrawn", None)
 
 
 def test_bad_tokens_get_nothing_over_the_wire(stage, base_url):
@@ -131,12 +155,16 @@ def test_the_monitors_two_calls_say_what_the_stream_expects(stage, base_url, a_f
 
 def test_the_embedded_gateway_client_follows_the_list(stage, base_url):
     token = stage.token("gateway")
-    with _client(stage, base_url, "admin") as admin, RevocationList(base_url, token, wait_s=5) as revoked:
+    with (
+        _client(stage, base_url, "admin") as admin,
+        _client(stage, base_url, "approver") as approver,
+        RevocationList(base_url, token, wait_s=5) as revoked,
+    ):
         assert revoked.wait_ready(10)
         assert not revoked.is_revoked("acme", "s1")
         admin.revoke("acme", "s1", reason="x")
         _until(lambda: revoked.is_revoked("acme", "s1"))
-        admin.reinstate("acme", "s1", reason="x")
+        _approved(approver, admin.reinstate("acme", "s1", reason="x").approval)
         _until(lambda: not revoked.is_revoked("acme", "s1"))
         assert revoked.state().last_error == ""
 

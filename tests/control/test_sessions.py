@@ -17,8 +17,8 @@ def test_a_person_revokes_and_reinstates_a_session_in_shadow(stage):
     assert got["session"]["status"] == "revoked"
     again = _revoke(stage).json()
     assert (again["changed"], again["revision"]) == (False, got["revision"])
-    back = stage.call("POST", "/v1/sessions/acme/sess_1/reinstate", "responder", json={"reason": "ok"}).json()
-    assert (back["changed"], back["session"]["status"]) == (True, "active")
+    assert stage.reinstate()["result"] == "reinstated at revision 1.2"
+    assert stage.call("GET", "/v1/sessions/acme/sess_1").json()["session"]["status"] == "active"
     words = stage.call("GET", "/v1/session-changes", "monitor").json()["items"]
     assert [each["word"] for each in words] == ["revoked", "reinstated"]
 
@@ -37,12 +37,43 @@ def test_reinstating_a_session_that_nobody_knows_is_not_found(stage):
 def test_an_idempotency_key_gives_the_first_answer_again(stage):
     key = {"Idempotency-Key": "k-1"}
     first = _revoke(stage, **key)
-    stage.call("POST", "/v1/sessions/acme/sess_1/reinstate", "responder", json={"reason": "ok"})
+    stage.reinstate()
     again = _revoke(stage, **key)
     assert again.content == first.content
     assert stage.call("GET", "/v1/sessions/acme/sess_1").json()["session"]["status"] == "active"
     other = _revoke(stage, session="sess_2", **key)
     assert (other.status_code, other.json()["code"]) == (422, "key_reused")
+
+
+def test_an_idempotency_key_gives_the_same_waiting_approval_again(stage):
+    _revoke(stage)
+    key = {"Idempotency-Key": "k-1"}
+    path, body = "/v1/sessions/acme/sess_1/reinstate", {"reason": "ours"}
+    first = stage.call("POST", path, "responder", json=body, headers=key)
+    assert (first.status_code, first.json()["changed"]) == (202, False)
+    assert stage.decide(first.json()["approval"]["id"], "approve").status_code == 200
+    again = stage.call("POST", path, "responder", json=body, headers=key)
+    assert (again.status_code, again.content) == (202, first.content)
+    assert len(stage.call("GET", "/v1/approvals").json()["items"]) == 1
+    other = stage.call("POST", path, "responder", json={"reason": "another"}, headers=key)
+    assert (other.status_code, other.json()["code"]) == (422, "key_reused")
+
+
+def test_nobody_is_asked_about_a_session_that_is_not_revoked(stage):
+    _revoke(stage)
+    stage.reinstate()
+    got = stage.call("POST", "/v1/sessions/acme/sess_1/reinstate", "responder", json={"reason": "x"})
+    assert (got.status_code, got.json()["changed"], got.json()["approval"]) == (200, False, None)
+
+
+def test_who_may_not_reinstate_does_not_learn_which_sessions_there_are(stage):
+    _revoke(stage)
+    known, unknown = (
+        stage.call("POST", f"/v1/sessions/acme/{name}/reinstate", "gateway", json={"reason": "x"})
+        for name in ("sess_1", "ghost")
+    )
+    assert known.status_code == unknown.status_code == 403
+    assert known.json()["detail"] == unknown.json()["detail"]
 
 
 def test_a_reason_is_required(stage):

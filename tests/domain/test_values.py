@@ -103,7 +103,8 @@ def test_a_session_survives_its_json_and_knows_no_strangers() -> None:
 
 
 def test_the_words_of_people_are_their_wire_names() -> None:
-    assert {word.value for word in HumanWord} == {"revoked", "reinstated", "false_positive", "confirmed", "lapsed"}
+    said = {"revoked", "reinstated", "false_positive", "confirmed", "lapsed", "registered"}
+    assert {word.value for word in HumanWord} == said
 
 
 def test_a_revision_reads_as_epoch_and_number() -> None:

@@ -63,6 +63,14 @@ def client(home: Path, url: str) -> ControlClient:
     return made
 
 
+def second_person(home: Path, url: str) -> ControlClient:
+    issue = ["token", "issue", "bea", "--role", "approver", "--tenant", "*", "-c", str(home / "guardian.yaml")]
+    token = subprocess.run(
+        [sys.executable, "-m", "guardian", *issue], capture_output=True, text=True, check=True
+    ).stdout.strip()
+    return ControlClient(url, lambda: token)
+
+
 def expired_day() -> list[bytes]:
     plan = [
         s for s in Scenario(seed=2, sessions=4, each=2).plan() if s.plant in (Plant.NONE, Plant.EXPIRED_ENVELOPE)
@@ -79,7 +87,10 @@ def test_run_revokes_what_policy_lets_it_and_stops_in_order(home: Path) -> None:
         process = start(home, "run")
         try:
             with client(home, url) as control:
-                control.set_mode("tenant_acme", "enforce", reason="a test")
+                asked = control.set_mode("tenant_acme", "enforce", reason="a test")
+                assert asked.approval is not None, "one person alone must not leave shadow"
+                with second_person(home, url) as approver:
+                    approver.decide_approval(asked.approval.id, "approve", reason="a test")
                 producer = KafkaProducer(broker.settings)
                 for line in expired_day():
                     session = json.loads(line)["envelope"]["session_id"]

@@ -146,9 +146,17 @@ class World:
         self._keep(judgement)
         return judgement
 
-    def hear(self, word: HumanWord, *, session: str = "s1", tenant: str = "acme", at: datetime = NOW) -> None:
+    def hear(
+        self,
+        word: HumanWord,
+        *,
+        session: str = "s1",
+        tenant: str = "acme",
+        at: datetime = NOW,
+        detail: str = "",
+    ) -> None:
         key = SessionKey(tenant, session)
-        heard = hear(self.memory.sessions[key], word, at)
+        heard = hear(self.memory.sessions.get(key, SessionState()), word, at, detail)
         self.memory = dataclasses.replace(self.memory, sessions={**self.memory.sessions, key: heard})
 
     def state(self, session: str = "s1", tenant: str = "acme") -> SessionState:

@@ -277,7 +277,7 @@ def _learn(last: BaselineFact | None, tallies) -> BaselineFact:
 
 def _finished(key: SessionKey, purpose: str, **changes: Any) -> SessionState:
     envelope = Envelope(delegator_id="u", tenant_id=key.tenant_id, session_id=key.session_id, purpose=purpose)
-    return SessionState(envelope=envelope, signals={"purpose_baseline": {"n": 1}}, **changes)
+    return SessionState(actions=1, envelope=envelope, signals={"purpose_baseline": {"n": 1}}, **changes)
 
 
 def test_finished_sessions_teach_once_and_snapshots_are_numbered(store):
@@ -296,6 +296,16 @@ def test_finished_sessions_teach_once_and_snapshots_are_numbered(store):
     store.baselines.publish(later, idle=idle, learn=_learn)
     second = store.load(wanted(purposes=frozenset({key}))).baselines[key]
     assert (second.sessions, second.version[:2]) == (2, "2-")
+
+
+def test_a_session_registered_long_before_its_first_act_teaches_all_the_same(store):
+    member = Member(store, "m").claim(P0)
+    idle = timedelta(minutes=30)
+    member.commit(Judgement(sessions={S1: SessionState(registered=("d" * 64,))}), 1)
+    assert store.baselines.publish(NOW + idle, idle=idle, learn=_learn) == {"sessions": 0, "snapshots": 0}
+    state = store.load(wanted(S1))
+    member.commit(Judgement(sessions={S1: _finished(S1, "p")}), 2, versions=state.versions)
+    assert store.baselines.publish(NOW + 2 * idle, idle=idle, learn=_learn) == {"sessions": 1, "snapshots": 1}
 
 
 @pytest.mark.parametrize(

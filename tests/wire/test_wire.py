@@ -3,6 +3,7 @@
 import pytest
 from pydantic import ValidationError
 
+from guardian.wire.approvals import ApprovalDecision, BreakerReset, BreakGlassRequest
 from guardian.wire.client import _segment
 from guardian.wire.sessions import ActRequest, ModeRequest, ProtectionRequest
 
@@ -16,7 +17,18 @@ from guardian.wire.sessions import ActRequest, ModeRequest, ProtectionRequest
         (ActRequest, {"reason": "x", "force": True}),
         (ActRequest, {}),
         (ModeRequest, {"mode": "off", "reason": "x"}),
+        (ModeRequest, {"mode": "canary", "reason": "x"}),
+        (ModeRequest, {"mode": "canary", "canary_percent": 0, "reason": "x"}),
+        (ModeRequest, {"mode": "canary", "canary_percent": 100, "reason": "x"}),
+        (ModeRequest, {"mode": "enforce", "canary_percent": 5, "reason": "x"}),
         (ProtectionRequest, {"reason": "x"}),
+        (ApprovalDecision, {"decision": "approve"}),
+        (ApprovalDecision, {"decision": "apply", "reason": "x"}),
+        (ApprovalDecision, {"decision": "deny", "reason": "x", "by": "somebody else"}),
+        (BreakGlassRequest, {"tenant_id": "acme", "reason": " "}),
+        (BreakGlassRequest, {"tenant_id": "acme", "reason": "x", "minutes": 0}),
+        (BreakGlassRequest, {"tenant_id": "a\nb", "reason": "x"}),
+        (BreakerReset, {}),
     ],
 )
 def test_a_request_without_a_reason_or_with_something_unknown_is_refused(model, body):

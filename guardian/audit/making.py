@@ -1,0 +1,83 @@
+"""Making a checkpoint: only what is new since the last one is read, and nothing is signed over a contradiction."""
+
+from datetime import datetime
+
+from guardian.audit.checkpoint import Checkpoint, read, write
+from guardian.audit.note import NoteError, note_keys
+from guardian.audit.tree import MerkleTree, leaf_data, leaf_hash
+from guardian.errors import StoreError
+from guardian.keys.signing import KeySet
+from guardian.store.control import ControlStore
+from guardian.store.control_audit import AuditRows, RawEnd, doubt
+from guardian.store.control_checkpoints import CheckpointRows, Progress, StoredCheckpoint
+from guardian.store.control_head import GENESIS
+from guardian.telemetry import logger
+
+_log = logger("audit")
+
+
+def make_checkpoint(store: ControlStore, keys: KeySet, *, base: str, now: datetime) -> StoredCheckpoint | None:
+    """Sign and keep a checkpoint of the trail as it is; None when there is nothing new since the last one.
+
+    Writers wait only while the finished checkpoint is put down. Raises StoreError when the trail does not hold,
+    or no longer extends the last checkpoint: what was signed is never contradicted.
+    """
+    with store.read() as rows:
+        audit, checkpoints = AuditRows(rows.connection), CheckpointRows(rows.connection)
+        audit.freeze()
+        end, latest = audit.end(), checkpoints.latest()
+        if end.seq == (latest.size if latest is not None else 0):
+            return None
+        tree, last = _resume(checkpoints.progress(), latest, keys, base)
+        chain = _grow(audit, tree, end, last)
+    note = write(keys, base=base, epoch=end.epoch, size=tree.size, root=tree.root(), chain=chain, now=now)
+    with store.write() as rows:
+        checkpoints = CheckpointRows(rows.connection)
+        there = checkpoints.latest()
+        if there is not None and there.size >= tree.size:
+            return None  # another process was faster
+        checkpoints.add(tree.size, note, frontier=[node.hex() for node in tree.frontier], now=now)
+    return StoredCheckpoint(tree.size, note, now)
+
+
+def _resume(
+    progress: Progress, latest: StoredCheckpoint | None, keys: KeySet, base: str
+) -> tuple[MerkleTree, Checkpoint | None]:
+    """The tree to go on with, and the last checkpoint, which it must come to or come from."""
+    if latest is None:
+        return MerkleTree(), None
+    try:
+        last = read(latest.note, base=base, keys=note_keys(keys.jwks()))
+    except NoteError as error:
+        if error.code == "unknown_key":  # its key was retired: nothing it says counts, the trail is read afresh
+            _log.warning("audit_checkpoint_by_retired_key", size=latest.size)
+            return MerkleTree(), None
+        raise _refused(f"its stored checkpoint of {latest.size} entries is false: {error}") from error
+    try:
+        tree = MerkleTree(progress.size, map(bytes.fromhex, progress.frontier))
+    except ValueError:
+        return MerkleTree(), last
+    if (tree.size, tree.root()) != (last.size, last.root) or last.chain is None:
+        return MerkleTree(), last
+    return tree, last
+
+
+def _grow(audit: AuditRows, tree: MerkleTree, end: RawEnd, last: Checkpoint | None) -> bytes:
+    """Add what is new, each entry checked; returns the chain hash at the end."""
+    fresh = tree.size == 0
+    before = bytes.fromhex(GENESIS) if fresh or last is None or last.chain is None else last.chain
+    for entry in audit.raw(None if fresh else tree.size):
+        found = doubt(entry, tree.size + 1, before)
+        if found is not None or entry.record is None or entry.hash is None:
+            raise _refused(f"entry {tree.size + 1} is {found}")
+        before = bytes.fromhex(entry.hash.decode())
+        tree.append(leaf_hash(leaf_data(entry.record, before)))
+        if last is not None and tree.size == last.size and tree.root() != last.root:
+            raise _refused(f"its first {last.size} entries are not those that were signed at {last.time}")
+    if (tree.size, before.hex().encode()) != (end.seq, end.hash) or (last is not None and last.size > tree.size):
+        raise _refused(f"it ends at entry {tree.size} and should not")
+    return before
+
+
+def _refused(why: str) -> StoreError:
+    return StoreError(f"the audit trail is not signed again: {why}; `guardian audit verify` says more")

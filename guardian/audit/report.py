@@ -1,0 +1,117 @@
+"""What verification found, in words for people and for programs."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any, Literal, NamedTuple
+
+FaultKind = Literal[
+    "missing", "surplus", "unreadable", "moved", "edited", "truncated", "head",
+    "rewritten", "ahead", "restored", "fork", "origin", "unknown_key", "signature", "malformed",
+]  # fmt: skip
+
+CHAIN = "the chain"
+STORED = "the database"
+
+
+class Claim(NamedTuple):
+    """One checkpoint to hold against the trail. A note that is not believed has a `trouble`, which says why."""
+
+    size: int
+    root: bytes | None
+    chain: bytes | None
+    epoch: int
+    where: str
+    source: str
+    trouble: "Fault | None" = None
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One thing that is wrong. `entry` is the first bad one, where that can be said; it may be as late as `upto`.
+
+    `source` groups what one cause makes wrong: the chain, the database's checkpoints, a file. `more` counts the
+    further faults of the same kind there.
+    """
+
+    kind: FaultKind
+    entry: int | None
+    says: str
+    source: str
+    upto: int | None = None
+    more: int = 0
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "kind": self.kind,
+            "entry": self.entry,
+            "upto": self.upto,
+            "says": self.says,
+            "source": self.source,
+            "more": self.more,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """`stored` and `given` count the checkpoints, of the database and of files, that hold.
+
+    `superseded` counts those whose key is not known, and after which one of the same place holds that is signed
+    with a known key: what a key signed before it was retired.
+    """
+
+    entries: int
+    epoch: int
+    root: bytes
+    chain: bytes
+    stored: int
+    given: int
+    superseded: int
+    faults: tuple[Fault, ...]
+
+    @property
+    def ok(self) -> bool:
+        return not self.faults
+
+    @property
+    def first_bad(self) -> int | None:
+        """The first entry that is or may be bad; None when none is, or none can be named.
+
+        Where a checkpoint only knows a range and the chain names an entry of it, the chain's word counts.
+        """
+        named = [fault for fault in self.faults if fault.entry is not None]
+        exact = [fault.entry or 0 for fault in named if fault.source == CHAIN]
+        first = [
+            entry
+            for fault in named
+            if (entry := fault.entry or 0) in exact
+            or not any(entry <= bad <= (fault.upto or entry) for bad in exact)
+        ]
+        return min(first, default=None)
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "ok": self.ok,
+            "entries": self.entries,
+            "epoch": self.epoch,
+            "root": self.root.hex(),
+            "chain": self.chain.hex(),
+            "checkpoints": {"stored": self.stored, "given": self.given, "superseded": self.superseded},
+            "first_bad": self.first_bad,
+            "faults": [fault.to_json() for fault in self.faults],
+        }
+
+
+class Faults:
+    """Collects in bounded memory: the first of each kind and source, and how many more."""
+
+    def __init__(self) -> None:
+        self._found: dict[tuple[FaultKind, str], Fault] = {}
+
+    def add(self, fault: Fault) -> None:
+        key = (fault.kind, fault.source)
+        known = self._found.get(key)
+        self._found[key] = fault if known is None else replace(known, more=known.more + 1)
+
+    def __iter__(self) -> Iterator[Fault]:
+        """The chain first, then by the entry that they name."""
+        return iter(sorted(self._found.values(), key=lambda fault: (fault.source != CHAIN, fault.entry or 0)))

@@ -1,0 +1,79 @@
+"""Where checkpoints go, out of reach of whoever holds the database: in order, at least once."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Protocol
+
+from guardian.audit.files import append_note
+from guardian.bus.port import Producer
+from guardian.store.control import ControlStore
+from guardian.store.control_checkpoints import CheckpointRows, StoredCheckpoint
+
+_AT_ONCE = 100
+
+
+class Sink(Protocol):
+    """Takes checkpoints. `put` returns when the note is safe there, else raises OSError or BusError.
+
+    `name` is what the database remembers its progress by: a new file or topic is given all there are.
+    """
+
+    @property
+    def name(self) -> str: ...
+
+    def put(self, note: str) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class FileSink:
+    path: Path
+
+    @property
+    def name(self) -> str:
+        return f"file {self.path.absolute()}"
+
+    def put(self, note: str) -> None:
+        append_note(self.path, note)
+
+
+@dataclass(frozen=True, slots=True)
+class TopicSink:
+    """The record's key is the log's origin without the epoch, so that one partition keeps the order."""
+
+    producer: Producer
+    topic: str
+    key: str
+
+    @property
+    def name(self) -> str:
+        return f"topic {self.topic}"
+
+    def put(self, note: str) -> None:
+        self.producer.send(self.topic, note.encode(), key=self.key.encode())
+
+
+def export(store: ControlStore, sink: Sink, clock: Callable[[], datetime]) -> int:
+    """Give `sink` what it has not seen, the oldest first; returns the size that it now holds.
+
+    The progress is remembered even when `put` raises half-way.
+    """
+    with store.read() as rows:
+        reached = CheckpointRows(rows.connection).progress().exported.get(sink.name, 0)
+    while waiting := _waiting(store, reached):
+        begun = reached
+        try:
+            for checkpoint in waiting:
+                sink.put(checkpoint.note)
+                reached = checkpoint.size
+        finally:
+            if reached > begun:
+                with store.write() as rows:
+                    CheckpointRows(rows.connection).mark_exported(sink.name, reached, clock())
+    return reached
+
+
+def _waiting(store: ControlStore, reached: int) -> list[StoredCheckpoint]:
+    with store.read() as rows:
+        return CheckpointRows(rows.connection).after(reached, _AT_ONCE)

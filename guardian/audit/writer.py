@@ -1,0 +1,103 @@
+"""The thread that makes checkpoints and hands them out: a failure delays one, and loses none."""
+
+import threading
+from collections.abc import Callable, Sequence
+from datetime import datetime
+
+from guardian.audit.making import make_checkpoint
+from guardian.audit.sinks import Sink, export
+from guardian.errors import GuardianError
+from guardian.keys.signing import SigningKeys
+from guardian.store.control import ControlStore
+from guardian.store.control_checkpoints import CheckpointRows
+from guardian.telemetry import Metrics, logger
+
+_AGAIN_S = 30.0
+
+_log = logger("audit")
+
+
+class Checkpoints:
+    """Every `every_s` seconds, when there are new entries: a checkpoint into the database and to every sink.
+
+    After a failure it is tried again within half a minute. `base` is `origin_base(issuer)`.
+    """
+
+    def __init__(
+        self,
+        store: ControlStore,
+        keys: SigningKeys,
+        sinks: Sequence[Sink] = (),
+        *,
+        base: str,
+        every_s: float,
+        metrics: Metrics,
+        clock: Callable[[], datetime],
+        close: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._store, self._keys, self._sinks, self._base = store, keys, tuple(sinks), base
+        self._every, self._metrics, self._clock, self._close = every_s, metrics, clock, close
+        self._stop = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    def start(self) -> None:
+        self._stop.clear()
+        self._thread = threading.Thread(target=self._run, name="guardian-checkpoints", daemon=True)
+        self._thread.start()
+
+    def stop(self, timeout: float = 10.0) -> bool:
+        """Make a last checkpoint if there are new entries; False if that took longer than `timeout` seconds."""
+        self._stop.set()
+        if self._thread is not None:
+            self._thread.join(timeout)
+        return self._thread is None or not self._thread.is_alive()
+
+    def step(self) -> bool:
+        """Make one if there are new entries, and export what waits; False if any of it must be tried again."""
+        done = self._made()
+        reached = [self._exported(sink) for sink in self._sinks]
+        if all(size is not None for size in reached):
+            self._tell([size for size in reached if size is not None])
+        else:
+            done = False
+        return done
+
+    def _made(self) -> bool:
+        try:
+            made = make_checkpoint(self._store, self._keys.current(), base=self._base, now=self._clock())
+        except GuardianError as error:
+            _log.error("audit_checkpoint_failed", error=str(error)[:500])
+            return False
+        if made is not None:
+            _log.info("audit_checkpoint", size=made.size)
+        return True
+
+    def _exported(self, sink: Sink) -> int | None:
+        try:
+            return export(self._store, sink, self._clock)
+        except (GuardianError, OSError) as error:
+            _log.error("audit_checkpoint_not_exported", sink=sink.name, error=str(error)[:500])
+            return None
+
+    def _tell(self, reached: Sequence[int]) -> None:
+        """What every sink holds; without sinks, what the database holds."""
+        if not reached:
+            with self._store.read() as rows:
+                latest = CheckpointRows(rows.connection).latest()
+            reached = [latest.size if latest is not None else 0]
+        self._metrics.set("guardian_audit_checkpoint_size", min(reached))
+
+    def _run(self) -> None:
+        try:
+            while True:
+                stopping = self._stop.is_set()
+                try:
+                    done = self.step()
+                except Exception as error:  # a bug must delay checkpoints, never end them
+                    _log.exception("audit_checkpoint_failed", error=type(error).__name__)
+                    done = False
+                if stopping:
+                    return
+                self._stop.wait(self._every if done else min(self._every, _AGAIN_S))
+        finally:
+            self._close()

@@ -1,0 +1,170 @@
+"""The audit trail: its checkpoint writer put together, and what auditors do with control's own database."""
+
+import base64
+import json
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from guardian.audit.checkpoint import origin_base
+from guardian.audit.claims import given_claims, stored_claims
+from guardian.audit.making import make_checkpoint
+from guardian.audit.note import NoteKey, note_keys, note_keys_from
+from guardian.audit.proofs import consistency_ranges, inclusion_ranges, leaves_of, prove
+from guardian.audit.report import Report
+from guardian.audit.sinks import FileSink, Sink, TopicSink
+from guardian.audit.verify import verify_trail
+from guardian.audit.writer import Checkpoints
+from guardian.bootstrap.judgement import utc_now
+from guardian.bootstrap.secrets import SecretFiles
+from guardian.bus.port import Producer
+from guardian.config import Settings
+from guardian.errors import ConfigurationError
+from guardian.keys.signing import SigningKeys
+from guardian.store.control import ControlStore
+from guardian.store.control_audit import AuditRows, RawEntry
+from guardian.store.control_checkpoints import CheckpointRows
+from guardian.store.engine import open_engine
+from guardian.telemetry import Metrics
+
+
+def open_checkpoints(
+    settings: Settings, store: ControlStore, *, metrics: Metrics, producer: Producer | None = None
+) -> Checkpoints:
+    """The writer that `serve` and `run` start and stop.
+
+    `producer` is the caller's to close; without one the configured broker gets one that ends with the writer.
+    """
+    section = settings.audit
+    base = origin_base(settings.control.issuer)
+    sinks: list[Sink] = []
+    own: Producer | None = None
+    if section.checkpoint_file is not None:
+        sinks.append(FileSink(settings.resolve(section.checkpoint_file)))
+    if section.checkpoint_topic is not None:
+        if producer is None:
+            producer = own = _kafka(settings)
+        sinks.append(TopicSink(producer, section.checkpoint_topic, base))
+    return Checkpoints(
+        store,
+        SigningKeys(SecretFiles.of(settings).signing),
+        sinks,
+        base=base,
+        every_s=section.checkpoint_every_s,
+        metrics=metrics,
+        clock=utc_now,
+        close=own.close if own is not None else lambda: None,
+    )
+
+
+def verify(
+    settings: Settings,
+    checkpoints: Sequence[Path],
+    key_files: Sequence[Path],
+    progress: Callable[[int, int], None] = lambda _done, _total: None,
+) -> Report:
+    """The whole trail, changing nothing. `key_files` are believed instead of the deployment's own keys.
+
+    The configured checkpoint file, where it is there, is compared as well.
+    """
+    keys = _public_keys(settings, key_files)
+    base = origin_base(settings.control.issuer)
+    files = {path.absolute(): path for path in checkpoints}
+    own = settings.audit.checkpoint_file
+    if own is not None and (path := settings.resolve(own)).is_file():
+        files.setdefault(path.absolute(), path)
+    given = given_claims(files.values(), base, keys)
+    with _reading(settings) as (audit, kept):
+        stored = stored_claims(kept.raw(), base, keys)
+        return verify_trail(audit.raw(), audit.end(), stored=stored, given=given, progress=progress)
+
+
+def export(settings: Settings, after: int) -> Iterator[dict[str, object]]:
+    """Every entry after `after`. RFC 8785 over `record` gives back the text that `hash` covers."""
+    with _reading(settings) as (audit, _):
+        for entry in audit.raw(after or None):
+            yield _exported(entry)
+
+
+def newest(settings: Settings, count: int) -> list[dict[str, object]]:
+    """The last `count` entries, the newest last."""
+    with _reading(settings) as (audit, _):
+        return [_exported(entry) for entry in audit.raw(max(0, audit.end().seq - count))]
+
+
+def checkpoint(settings: Settings) -> str | None:
+    """Make a checkpoint now, or where there is nothing new take the last one; None for an empty trail.
+
+    The running control API exports it with its next one.
+    """
+    store = ControlStore.open(settings.store_url(settings.store.control), now=utc_now())
+    try:
+        keys = SigningKeys(SecretFiles.of(settings).signing).current()
+        made = make_checkpoint(store, keys, base=origin_base(settings.control.issuer), now=utc_now())
+        if made is None:
+            with store.read() as rows:
+                made = CheckpointRows(rows.connection).latest()
+        return made.note if made is not None else None
+    finally:
+        store.close()
+
+
+def proof(settings: Settings, seq: int, since: int | None) -> dict[str, object]:
+    """That entry `seq` is under the newest checkpoint, and that this one extends that of `since` entries."""
+    with _reading(settings) as (audit, kept):
+        latest = kept.latest()
+        if latest is None or not 1 <= seq <= latest.size or not 1 <= (since or 1) <= latest.size:
+            size = latest.size if latest is not None else 0
+            raise ConfigurationError(
+                f"the newest checkpoint covers the entries 1 to {size}; name one of them, or make a checkpoint"
+                " first: `guardian audit checkpoint`"
+            )
+        included = prove(leaves_of(audit.raw()), inclusion_ranges(seq - 1, latest.size))
+        made: dict[str, object] = {
+            **_exported(next(audit.raw(seq - 1))),
+            "leaf_index": seq - 1,
+            "inclusion": [node.hex() for node in included],
+            "checkpoint": latest.note,
+        }
+        if since is not None:
+            extended = prove(leaves_of(audit.raw()), consistency_ranges(since, latest.size))
+            made |= {"since": since, "consistency": [node.hex() for node in extended]}
+        return made
+
+
+def _exported(entry: RawEntry) -> dict[str, object]:
+    digest = (entry.hash or b"").decode(errors="replace")
+    try:
+        return {"seq": entry.seq, "hash": digest, "record": json.loads(entry.record or b"")}
+    except ValueError:
+        return {"seq": entry.seq, "hash": digest, "damaged": base64.b64encode(entry.record or b"").decode()}
+
+
+def _public_keys(settings: Settings, files: Sequence[Path]) -> tuple[NoteKey, ...]:
+    if files:
+        return tuple(key for path in files for key in note_keys_from(path))
+    return note_keys(SigningKeys(SecretFiles.of(settings).signing).current().jwks())
+
+
+@contextmanager
+def _reading(settings: Settings) -> Iterator[tuple[AuditRows, CheckpointRows]]:
+    """One unchanging view; nothing is migrated, and no epoch begun, by looking."""
+    url = settings.store_url(settings.store.control)
+    file = Path(url.removeprefix("sqlite:///"))
+    if url.startswith("sqlite:///") and not file.is_file():
+        raise ConfigurationError(f"store.control: there is no database {file}; `guardian serve` makes it")
+    store = ControlStore(open_engine(url), None)
+    try:
+        with store.read() as rows:
+            audit = AuditRows(rows.connection)
+            audit.freeze()
+            yield audit, CheckpointRows(rows.connection)
+    finally:
+        store.close()
+
+
+def _kafka(settings: Settings) -> Producer:
+    from guardian.bootstrap.monitor import kafka_settings  # it brings the whole monitor along
+    from guardian.bus.kafka_producer import KafkaProducer
+
+    return KafkaProducer(kafka_settings(settings), timeout_s=5)

@@ -1,0 +1,174 @@
+"""approvals, approve, deny, withdraw, break-glass, break-glass-end, breaker: acts that take two people."""
+
+from pathlib import Path
+from typing import Annotated, Literal, get_args
+
+import typer
+
+from guardian.cli.common import ConfigOption, JsonOption, print_json
+from guardian.cli.people import Tenant, Why, client, one_line
+from guardian.errors import ConfigurationError
+from guardian.wire.approvals import ApprovalState, ApprovalView, BreakerView, BreakGlassView
+
+Approval = Annotated[str, typer.Argument(help="The approval's id, apr_...")]
+
+
+def register(app: typer.Typer) -> None:
+    for command in (approvals, approve, deny, withdraw, breaker):
+        app.command()(command)
+    app.command("break-glass")(break_glass)
+    app.command("break-glass-end")(break_glass_end)
+
+
+def approvals(
+    tenant: Annotated[str | None, typer.Option(help="Only this tenant.")] = None,
+    state: Annotated[
+        str | None, typer.Option(help="pending, approved, denied, expired, withdrawn or all.")
+    ] = "pending",
+    limit: Annotated[int, typer.Option(min=1, max=200)] = 50,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """List the acts that wait for a second person, the newest first.
+
+    Example: guardian approvals --tenant tenant_acme
+    """
+    wanted = None if state == "all" else state
+    if wanted is not None and wanted not in (known := get_args(ApprovalState)):
+        raise ConfigurationError(f"state {wanted!r} does not exist; choose one of {', '.join(known)}, all")
+    with client(config) as control:
+        page = control.approvals(tenant_id=tenant, state=wanted, limit=limit)  # type: ignore[arg-type]
+    if as_json:
+        print_json(page.model_dump(mode="json"))
+    else:
+        _show(page.items)
+
+
+def approve(approval: Approval, reason: Why, config: ConfigOption = None, as_json: JsonOption = False) -> None:
+    """Give the second person's word: the act is done at once, if policy still permits it.
+
+    Example: guardian approve apr_5f0c --reason "saw the transcript, the export was asked for"
+    """
+    _decide(approval, "approve", reason, config, as_json=as_json)
+
+
+def deny(approval: Approval, reason: Why, config: ConfigOption = None, as_json: JsonOption = False) -> None:
+    """Say no to an act that waits; it is not done."""
+    _decide(approval, "deny", reason, config, as_json=as_json)
+
+
+def withdraw(approval: Approval, reason: Why, config: ConfigOption = None, as_json: JsonOption = False) -> None:
+    """Take back what you put up yourself."""
+    _decide(approval, "withdraw", reason, config, as_json=as_json)
+
+
+def break_glass(
+    tenant: Tenant,
+    reason: Why,
+    minutes: Annotated[int, typer.Option(min=1, max=1440, help="For how long; capped by configuration.")] = 30,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Reinstate without a second person for some minutes: for emergencies, and everybody is told.
+
+    Example: guardian break-glass tenant_acme --minutes 15 --reason "payroll stands still, nobody answers"
+    """
+    with client(config) as control:
+        _show_grant(control.break_glass(tenant, reason=reason, minutes=minutes), as_json=as_json)
+
+
+def break_glass_end(
+    grant: Annotated[str, typer.Argument(help="The grant's id, bgl_...")],
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """End a break-glass grant before its time."""
+    with client(config) as control:
+        _show_grant(control.end_break_glass(grant), as_json=as_json)
+
+
+def breaker(
+    tenant: Tenant,
+    reset: Annotated[bool, typer.Option("--reset", help="Close it before its time.")] = False,
+    reason: Annotated[str | None, typer.Option("--reason", help="Why; it is audited.")] = None,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Show or reset a tenant's circuit breaker: while it is open, guardian only flags.
+
+    Example: guardian breaker tenant_acme --reset --reason "the batch job was ours"
+    """
+    if reset and not reason:
+        raise ConfigurationError('say why: --reason "..." (it is audited)')
+    if reason and not reset:
+        raise ConfigurationError("--reason goes with --reset")
+    with client(config) as control:
+        view = control.reset_breaker(tenant, reason=reason) if reset and reason else control.breaker(tenant)
+    if as_json:
+        print_json(view.model_dump(mode="json"))
+    else:
+        typer.echo(one_line(_breaker(view)))
+
+
+def _decide(
+    approval: str,
+    decision: Literal["approve", "deny", "withdraw"],
+    reason: str,
+    config: Path | None,
+    *,
+    as_json: bool,
+) -> None:
+    with client(config) as control:
+        view = control.decide_approval(approval, decision, reason=reason)
+    if as_json:
+        print_json(view.model_dump(mode="json"))
+    else:
+        typer.echo(one_line(f"{view.id} is {view.state}: {view.result}"))
+
+
+def _show(items: tuple[ApprovalView, ...]) -> None:
+    from rich.console import Console
+
+    from guardian.cli.tables import plain, show_rows
+
+    if not items:
+        Console().print("Nothing waits for a second person.")
+        return
+    headings = ("approval", "state", "act", "tenant / session", "asked by", "why", "until", "result")
+    rows = [
+        (
+            plain(view.id),
+            view.state,
+            view.action,
+            plain(f"{view.tenant_id} / {view.session_id}" if view.session_id else view.tenant_id),
+            plain(view.proposer),
+            plain(view.reason),
+            view.expires_at.isoformat(timespec="seconds"),
+            plain(view.result),
+        )
+        for view in items
+    ]
+    show_rows(headings, rows, whole={"approval", "tenant / session"})
+
+
+def _show_grant(view: BreakGlassView, *, as_json: bool) -> None:
+    if as_json:
+        print_json(view.model_dump(mode="json"))
+    elif view.ended_at is not None:
+        typer.echo(one_line(f"{view.id} of {view.principal_id} ended at {view.ended_at.isoformat()}"))
+    else:
+        until = view.until.isoformat(timespec="seconds")
+        typer.echo(
+            one_line(
+                f"{view.principal_id} acts alone in {view.tenant_id} until {until}; "
+                f"end it with: guardian break-glass-end {view.id}"
+            )
+        )
+
+
+def _breaker(view: BreakerView) -> str:
+    numbers = f"{view.recent} automatic revocations, opens at {view.limit}"
+    if not view.open:
+        return f"{view.tenant_id}: closed ({numbers})"
+    until = "" if view.until is None else f" until {view.until.isoformat(timespec='seconds')}"
+    return f"{view.tenant_id}: open{until}: {view.reason}"

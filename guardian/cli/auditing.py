@@ -1,0 +1,193 @@
+"""audit verify, export, checkpoint, show, prove: the trail of every control decision."""
+
+import json
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Literal, TextIO
+
+import typer
+
+from guardian.cli.common import (
+    ConfigOption,
+    JsonOption,
+    escape,
+    existing_file,
+    other_file,
+    print_json,
+    progress,
+    settings_from,
+)
+from guardian.errors import ConfigurationError
+
+_FAULT = 1
+
+audit_app = typer.Typer(no_args_is_help=True, help="The audit trail: verify, export, sign and show it.")
+
+
+def register(app: typer.Typer) -> None:
+    app.add_typer(audit_app, name="audit")
+
+
+@audit_app.command()
+def verify(
+    checkpoint: Annotated[
+        list[Path] | None,
+        typer.Option("--checkpoint", help="A file of exported checkpoints to hold the trail against; repeatable."),
+    ] = None,
+    keys: Annotated[
+        list[Path] | None,
+        typer.Option("--keys", help="JWK set to believe instead of the deployment's own keys; repeatable."),
+    ] = None,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Find any edit, removal, reorder, truncation or rewrite of the trail, and name the first bad entry.
+
+    Exit code 1 if anything is wrong. The configured audit.checkpoint_file is compared too, where it is there.
+
+    Example: guardian audit verify --checkpoint /mnt/elsewhere/checkpoints.txt
+    """
+    from guardian.bootstrap import auditing
+
+    settings = settings_from(config)
+    files = [existing_file(path) for path in checkpoint or []]
+    began = time.perf_counter()
+    with progress("verifying") as update:
+        report = auditing.verify(settings, files, [existing_file(path) for path in keys or []], update)
+    took = time.perf_counter() - began
+    if as_json:
+        print_json({**report.to_json(), "seconds": round(took, 3)})
+    else:
+        for fault in report.faults:
+            more = f" (and {fault.more} more like it)" if fault.more else ""
+            typer.echo(escape(f"BAD  {fault.kind}: {fault.says}{more}".replace("\n", " ")))
+        if report.ok:
+            typer.echo(f"{report.entries} entries hold, root {report.root.hex()}")
+            typer.echo(f"{report.stored} stored and {report.given} exported checkpoints agree")
+        if report.superseded:
+            typer.echo(f"{report.superseded} more were signed with keys that are not known here (any more)")
+        elif report.first_bad is not None:
+            typer.echo(f"first bad entry: {report.first_bad}")
+    rate = f", {report.entries / took:,.0f} entries/s" if took else ""
+    typer.echo(f"{report.entries} entries in {took:.1f} s{rate}", err=True)
+    if not report.given:
+        typer.echo(
+            "No exported checkpoint agreed: whoever has the database can rewrite all that is in it. Give one with"
+            " --checkpoint FILE",
+            err=True,
+        )
+    if not report.ok:
+        raise typer.Exit(_FAULT)
+
+
+@audit_app.command()
+def export(
+    output: Annotated[Path, typer.Option("--output", "-o", help="File to write; - is stdout.")] = Path("-"),
+    after: Annotated[int, typer.Option(min=0, help="Only entries with a larger number.")] = 0,
+    form: Annotated[Literal["jsonl"], typer.Option("--format", help="One JSON object a line.")] = "jsonl",  # noqa: ARG001
+    config: ConfigOption = None,
+) -> None:
+    """Write the entries as JSON lines: seq, hash, record. All but printable ASCII is escaped.
+
+    Example: guardian audit export -o trail.jsonl --after 1200
+    """
+    from guardian.bootstrap import auditing
+
+    settings = settings_from(config)
+    count = 0
+    with _writing(other_file(output)) as file:
+        for entry in auditing.export(settings, after):
+            file.write(_json(entry) + "\n")
+            count += 1
+    typer.echo(f"{count} entries", err=True)
+
+
+@audit_app.command()
+def checkpoint(config: ConfigOption = None) -> None:
+    """Sign the trail as it is now, keep the checkpoint and print it; the last one where nothing is new.
+
+    Example: guardian audit checkpoint >> /mnt/elsewhere/checkpoints.txt
+    """
+    from guardian.bootstrap import auditing
+
+    note = auditing.checkpoint(settings_from(config))
+    if note is None:
+        raise ConfigurationError("the audit trail is empty: there is nothing to sign yet")
+    typer.echo(note)
+
+
+@audit_app.command()
+def show(
+    last: Annotated[int, typer.Option("--last", min=1, max=10_000, help="How many.")] = 20,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Show the newest entries, the newest last.
+
+    Example: guardian audit show --last 50
+    """
+    from guardian.bootstrap import auditing
+    from guardian.cli.tables import plain, show_rows
+
+    entries = auditing.newest(settings_from(config), last)
+    if as_json:
+        typer.echo(_json(entries))
+        return
+    headings = ("entry", "at", "actor", "action", "tenant / session", "allowed", "policies", "result")
+    rows = [tuple(plain(cell) for cell in _cells(entry)) for entry in entries]
+    if rows:
+        show_rows(headings, rows, whole={"entry", "tenant / session"})
+    else:
+        typer.echo("No entries.")
+
+
+@audit_app.command()
+def prove(
+    entry: Annotated[int, typer.Argument(help="The entry's number.")],
+    since: Annotated[
+        int | None, typer.Option("--since", help="Prove too that the checkpoint of this size was extended.")
+    ] = None,
+    config: ConfigOption = None,
+) -> None:
+    """Print the proof (RFC 9162) that an entry is under the newest checkpoint, as JSON for another's verifier.
+
+    Example: guardian audit prove 1204 --since 1000
+    """
+    from guardian.bootstrap import auditing
+
+    typer.echo(_json(auditing.proof(settings_from(config), entry, since)))
+
+
+def _cells(entry: Mapping[str, object]) -> tuple[str, ...]:
+    record = entry.get("record")
+    said = record if isinstance(record, dict) else {"action": "(damaged)"}
+
+    def text(name: str) -> str:
+        value = said.get(name)
+        return "" if value is None else ", ".join(map(str, value)) if isinstance(value, list) else str(value)[:200]
+
+    place = " / ".join(filter(None, (text("tenant_id"), text("session_id"))))
+    answer = said.get("allowed")
+    allowed = ("yes" if answer else "no") if isinstance(answer, bool) else ""
+    who = (text("at"), text("actor"), text("action"))
+    return (str(entry["seq"]), *who, place, allowed, text("policy_ids"), text("result"))
+
+
+def _json(value: object) -> str:
+    """JSON in printable ASCII: what an agent wrote stays escaped, whoever prints it."""
+    return json.dumps(value, ensure_ascii=True).replace("\x7f", "\\u007f")
+
+
+@contextmanager
+def _writing(output: Path) -> Iterator[TextIO]:
+    if str(output) == "-":
+        yield sys.stdout
+        return
+    try:
+        with output.open("w", encoding="ascii") as file:
+            yield file
+    except OSError as error:
+        raise ConfigurationError(f"{output} cannot be written: {error.strerror}") from error

@@ -1,0 +1,25 @@
+"""What guardian never does by itself, whatever a decision point says.
+
+Policy decides, and the shipped policies forbid all of this with a reason. But a decision point may be anybody's,
+and may be wrong or lie; what the API promises of shadow, protected sessions, budgets and breakers holds even then.
+"""
+
+from guardian.policy.port import PolicyRequest
+
+
+def beyond(request: PolicyRequest) -> str:
+    """The bound that a permit for this request would break; empty when there is none."""
+    if request.action != "revoke" or request.asker.role != "monitor":
+        return ""
+    budget, session = request.budget, request.session
+    if not (request.mode == "enforce" or (request.mode == "canary" and request.in_canary)):
+        return "the tenant's mode leaves this session alone"
+    if session is not None and session.protected and not request.act.approved:
+        return "the session is protected"
+    if request.harm.breaker_open:
+        return "the tenant's breaker is open"
+    if budget.used >= budget.total:
+        return "the tenant's budget is spent"
+    if not request.evidence.hard_breach and budget.used_general >= budget.total - budget.reserved:
+        return "what is left of the budget is reserved for hard breaches"
+    return ""

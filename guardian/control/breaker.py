@@ -1,0 +1,114 @@
+"""The circuit breaker: far more automatic revocations than usual stop themselves, and people are asked.
+
+Such a spike is more likely a wrong model, a stolen token or a flood of forged logs than a tenant full of rogue
+agents. The breaker is a fact of the tenant that policy reads; what follows from it is for policy to say.
+"""
+
+from datetime import datetime
+
+from guardian.control.deps import BreakerRule, ControlDeps
+from guardian.control.granted import Act, permitted
+from guardian.control.news import tell
+from guardian.store.control import ControlRows
+from guardian.wire.approvals import BreakerView
+from guardian.wire.principal import Principal
+
+
+def look(deps: ControlDeps, rows: ControlRows, tenant_id: str, now: datetime) -> BreakerView:
+    """The tenant's breaker with its numbers as they stand now.
+
+    `recent` are the automatic revocations within the window. Those from before it last closed do not count: a
+    person, or the cooldown, has answered for them.
+    """
+    rule = deps.settings.breaker
+    stored = rows.breakers.get(tenant_id, now)
+    begin = now - rule.window
+    closed = None if stored.open else stored.reset_at or stored.until
+    recent = rows.ledger.spent(tenant_id, begin if closed is None else max(begin, closed)).used
+    before = rows.ledger.spent(tenant_id, begin - rule.usual).used - rows.ledger.spent(tenant_id, begin).used
+    return stored.model_copy(update={"recent": recent, "limit": limit_of(rule, before)})
+
+
+def limit_of(rule: BreakerRule, before: int) -> int:
+    """What trips it, given the number of automatic revocations over the `usual` time before the window.
+
+    >>> limit_of(BreakerRule(), 0), limit_of(BreakerRule(), 4032)
+    (10, 20)
+    """
+    usual = -(-rule.factor * before * rule.window // rule.usual)  # rounded up
+    return max(rule.least, usual)
+
+
+def heed(deps: ControlDeps, rows: ControlRows, tenant_id: str, now: datetime) -> BreakerView:
+    """Trip the breaker if the limit is reached: before policy is asked for one revocation more, and after one."""
+    seen = look(deps, rows, tenant_id, now)
+    if seen.open or seen.recent < seen.limit:
+        return seen
+    rule = deps.settings.breaker
+    until = now + rule.cooldown
+    minutes = round(rule.window.total_seconds() / 60, 1)
+    reason = (
+        f"{seen.recent} automatic revocations within {minutes:g} minutes; for this tenant {seen.limit} are far "
+        "above the usual rate"
+    )
+    rows.breakers.trip(tenant_id, now=now, until=until, reason=reason)
+    rows.audit.append(
+        {
+            "at": now.isoformat(),
+            "actor": "guardian",
+            "action": "tripBreaker",
+            "tenant_id": tenant_id,
+            "recent": seen.recent,
+            "limit": seen.limit,
+            "until": until.isoformat(),
+            "result": "open",
+        }
+    )
+    tell(
+        deps,
+        rows,
+        topic="breaker",
+        tenant_id=tenant_id,
+        title="Circuit breaker open: the monitor may only flag",
+        detail=f"{reason}. It closes at {until.isoformat(timespec='seconds')}, or when an approver resets it.",
+        severity="critical",
+        once=f"open {now.isoformat()}",
+        now=now,
+    )
+    deps.metrics.set("guardian_breaker_open", 1, tenant=tenant_id)
+    return look(deps, rows, tenant_id, now)
+
+
+def reset(deps: ControlDeps, principal: Principal, tenant_id: str, reason: str) -> BreakerView:
+    """Close it before its time. One that is closed stays so, and the audit trail says that nothing changed."""
+
+    def do(act: Act) -> BreakerView:
+        changed = act.rows.breakers.reset(tenant_id, by=principal.id, now=act.now)
+        act.audit(result="changed" if changed else "unchanged")
+        if changed:
+            _tell_of_reset(act)
+        return look(deps, act.rows, tenant_id, act.now)
+
+    seen = permitted(deps, principal, "resetBreaker", tenant_id, None, reason, do)
+    deps.metrics.set("guardian_breaker_open", 0, tenant=tenant_id)
+    return seen
+
+
+def gauge(deps: ControlDeps, rows: ControlRows, now: datetime) -> None:
+    """Set the metric of every breaker that ever tripped: one that closes by itself does so unnoticed."""
+    for each in rows.breakers.tripped(now):
+        deps.metrics.set("guardian_breaker_open", int(each.open), tenant=each.tenant_id)
+
+
+def _tell_of_reset(act: Act) -> None:
+    tell(
+        act.deps,
+        act.rows,
+        topic="breaker",
+        tenant_id=act.tenant_id,
+        title="Circuit breaker closed: the monitor may revoke again",
+        detail=f"{act.actor} reset it before its time",
+        severity="info",
+        once=f"reset {act.now.isoformat()}",
+        now=act.now,
+    )

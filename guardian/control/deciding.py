@@ -1,0 +1,185 @@
+"""The second person's word: an approval is decided once, and what was approved is done in the same transaction."""
+
+from dataclasses import replace
+from datetime import datetime
+from typing import Literal, assert_never, cast
+
+from guardian.control.acts import do_reinstate, do_revoke
+from guardian.control.approvals import evidence_seen, expire, overtaken
+from guardian.control.authority import ask, denied
+from guardian.control.case import alert, case_of, key
+from guardian.control.deps import ControlDeps
+from guardian.control.facts import situation
+from guardian.control.granted import Act, Second
+from guardian.control.lapse import lapse_overdue
+from guardian.control.modes import do_set_mode, widening
+from guardian.control.problems import Refusal, absent
+from guardian.domain.finding import Effect, Finding
+from guardian.policy.port import ActFacts
+from guardian.store.control import ControlRows
+from guardian.store.control_approvals import StoredApproval
+from guardian.wire.approvals import ApprovalDecision, ApprovalView
+from guardian.wire.findings import AlertOutcome
+from guardian.wire.principal import Principal, Role
+from guardian.wire.sessions import ModeRequest
+
+_ENDS: dict[str, Literal["approved", "denied", "withdrawn"]] = {
+    "approve": "approved",
+    "deny": "denied",
+    "withdraw": "withdrawn",
+}
+
+
+def decide(deps: ControlDeps, principal: Principal, approval_id: str, word: ApprovalDecision) -> ApprovalView:
+    """Approve, deny or withdraw what waits.
+
+    Raises Refusal: 403 when policy refuses the decider, or by now refuses the act itself; 409 when it was
+    decided or has expired, or when what happened meanwhile made it another act.
+    """
+    now = deps.clock()
+    with deps.store.write() as rows:
+        stored = rows.approvals.get(approval_id, principal.scope)
+        if stored is None:
+            raise absent("approval")
+        lapse_overdue(rows, now)
+        refusal = _decide(deps, rows, principal, stored, word, now)
+        decided = rows.approvals.get(approval_id, principal.scope)
+    if refusal is not None:  # raised only now: its audit record must be committed
+        raise refusal
+    assert decided is not None  # noqa: S101 - approvals are never removed
+    return decided.view
+
+
+def _decide(
+    deps: ControlDeps,
+    rows: ControlRows,
+    principal: Principal,
+    stored: StoredApproval,
+    word: ApprovalDecision,
+    now: datetime,
+) -> Refusal | None:
+    view = stored.view
+    own = principal.id == view.proposer
+    asked = situation(
+        deps,
+        rows,
+        principal,
+        "propose" if word.decision == "withdraw" else "approve",  # who may put up may take back
+        view.tenant_id,
+        view.session_id,
+        now,
+        evidence=evidence_seen(stored),
+        act=ActFacts(own=own),
+        target=view.action,
+    )
+    act = Act(deps, rows, asked, ask(deps, asked), now, word.reason)
+    told = {"approval_id": view.id, "target": view.action}
+    refusal = None
+    if not act.decision.allowed:
+        refusal = denied(act.decision)
+    elif word.decision == "withdraw" and not own:
+        refusal = Refusal(403, "only who put it up may withdraw it; deny it instead", code="not_yours")
+    elif view.state != "pending":
+        refusal = Refusal(409, f"{view.id} is decided already: {view.state} by {view.decided_by}", code="decided")
+    elif view.expires_at <= now:
+        expire(deps, rows, stored, now)
+        refusal = Refusal(409, f"{view.id} expired at {view.expires_at.isoformat()}; ask again", code="expired")
+    if refusal is not None:
+        act.audit(**told, result="refused")
+        return refusal
+    state = _ENDS[word.decision]
+    act.audit(**told, result=state)
+    done = _apply(deps, rows, stored, principal.id, word, now) if state == "approved" else state
+    if isinstance(done, Refusal) and done.status_code == 503:
+        return done  # nobody could say whether it may be done: it still waits
+    result = f"not done: {done.detail}" if isinstance(done, Refusal) else done
+    if not rows.approvals.decide(
+        view.id, state, by=principal.id, reason=word.reason, result=result[:1000], now=now
+    ):
+        raise Refusal(409, f"{view.id} was decided by somebody else", code="decided")  # undoes what was applied
+    deps.metrics.add("guardian_approvals_total", state="refused" if isinstance(done, Refusal) else state)
+    return done if isinstance(done, Refusal) else None
+
+
+def _apply(
+    deps: ControlDeps, rows: ControlRows, stored: StoredApproval, by: str, word: ApprovalDecision, now: datetime
+) -> str | Refusal:
+    """Ask for the original act again, on the facts as they are now, and do it. Returns what came of it."""
+    view = stored.view
+    wish = _mode_wished(stored)
+    finding = _finding(rows, view)
+    proposer = Principal(
+        view.proposer,
+        cast(Role, stored.proposer_role),
+        frozenset({view.tenant_id}),
+        jti=view.id,
+        expires_at=view.expires_at,
+    )
+    asked = situation(
+        deps,
+        rows,
+        proposer,
+        view.action,
+        view.tenant_id,
+        view.session_id,
+        now,
+        evidence=evidence_seen(stored),
+        agent_id=None if finding is None or finding.subject is None else finding.subject.agent_id,
+        act=None if wish is None else widening(deps, rows, view.tenant_id, wish),
+    )
+    asked = replace(asked, act=replace(asked.act, approved=True))
+    second = Second(view, by, machine=stored.proposer_role == "monitor")
+    act = Act(deps, rows, asked, ask(deps, asked), now, view.reason, second)
+    stale = overtaken(rows, stored)
+    if stale is not None or not act.decision.allowed:
+        act.audit(result="refused")
+        return denied(act.decision) if stale is None else Refusal(409, stale, code="overtaken")
+    match view.action:
+        case "revoke":
+            done = do_revoke(act)
+            if done.changed and finding is not None:
+                _tell(act, finding, word.reason)
+            return f"revoked at revision {done.revision}" if done.changed else "it was revoked already"
+        case "reinstate":
+            done = do_reinstate(act)
+            return f"reinstated at revision {done.revision}" if done.changed else "it was not revoked any more"
+        case "setMode":
+            assert wish is not None  # noqa: S101 - written with every such act
+            mode = do_set_mode(act, wish)
+            share = f" for {mode.canary_percent} % of the sessions" if mode.mode == "canary" else ""
+            return f"the mode is {mode.mode}{share}"
+        case _:
+            assert_never(view.action)
+
+
+def _mode_wished(stored: StoredApproval) -> ModeRequest | None:
+    if stored.view.action != "setMode":
+        return None
+    told = stored.act["act"]
+    return ModeRequest(mode=told["mode"], canary_percent=told["canary_percent"] or None, reason=stored.view.reason)
+
+
+def _finding(rows: ControlRows, view: ApprovalView) -> Finding | None:
+    if view.finding_id is None:
+        return None
+    found = rows.findings.get(view.finding_id, {view.tenant_id})
+    return None if found is None else found.view.finding
+
+
+def _tell(act: Act, finding: Finding, reason: str) -> None:
+    """The case in people's channel says that, and by whom, the session was revoked after all."""
+    assert act.second is not None  # noqa: S101 - only approved acts are told
+    outcome = AlertOutcome(
+        effect=Effect.REVOKE,
+        allowed=True,
+        note=f"revoked: approved by {act.second.by}: {reason}"[:2000],
+        policy_ids=act.decision.policy_ids,
+        mode=act.asked.mode,
+    )
+    act.rows.alerts.add(
+        kind="finding",
+        case_key=case_of(finding),
+        idempotency_key=key(act.tenant_id, act.second.approval.id),
+        payload=alert(act.deps, finding, outcome),
+        now=act.now,
+    )

@@ -1,0 +1,108 @@
+"""What follows from control's own record of envelopes: when a session ends, and whether the log tells the same."""
+
+import re
+from datetime import datetime
+
+from guardian.control.deps import ControlDeps
+from guardian.domain.event import Envelope
+from guardian.domain.finding import Effect, Finding, Kind, Subject
+from guardian.store.control import ControlRows
+from guardian.wire.envelopes import RegisteredEnvelope
+from guardian.wire.findings import FindingOutcome
+
+_DIGEST = re.compile(r"[0-9a-f]{64}")
+_VISIBLE = ("delegator_id", "agent_id", "task_id", "purpose", "expires_at", "parent_session_id")
+"""What a finding tells of an envelope; tools and resource constraints are not in it."""
+
+
+def lasts_until(
+    rows: ControlRows, tenant_id: str, session_id: str, told: datetime | None = None
+) -> datetime | None:
+    """When the session ends: as registered; where nothing is, the latest expiry that findings and `told` name.
+
+    A registered envelope without an expiry has none, whatever the log says.
+    """
+    registered = rows.envelopes.newest(tenant_id, session_id)
+    if registered is not None:
+        return registered.envelope.expires_at
+    known = rows.sessions.get(tenant_id, session_id)
+    ends = [at for at in (told, None if known is None else known.view.expires_at) if at is not None]
+    return max(ends, default=None)
+
+
+def extend(
+    deps: ControlDeps,
+    rows: ControlRows,
+    tenant_id: str,
+    session_id: str,
+    now: datetime,
+    *,
+    finding_id: str | None = None,
+    reissued: bool = False,
+) -> None:
+    """A session that was renewed while it is revoked stays revoked for as long as it lives.
+
+    `reissued`: the renewal itself is what is heard of; only then is one without an expiry a reason to extend.
+    """
+    live = rows.ledger.live_entry(tenant_id, session_id)
+    if live is None:
+        return
+    lasts = lasts_until(rows, tenant_id, session_id)
+    if (lasts is None and not reissued) or (lasts is not None and lasts < live.expires_at):
+        return
+    ends = deps.settings.expiry.until(lasts, now)
+    if ends <= live.expires_at:
+        return
+    rows.ledger.append(
+        tenant_id=tenant_id,
+        session_id=session_id,
+        status="revoked",
+        reason_code="renewed",
+        reason="the session was renewed; its revocation lives on",
+        actor="guardian",
+        now=now,
+        expires_at=ends,
+        finding_id=finding_id,
+    )
+
+
+def against_record(rows: ControlRows, finding: Finding, outcome: FindingOutcome) -> FindingOutcome:
+    """The outcome, with what control's record says of the envelope that the finding was made under.
+
+    The log may be heard before the news of a re-issue: what is registered by now is no finding, and nobody is
+    told. Whatever else the finding wants is untouched: a remark is all that another kind gets.
+    """
+    subject = finding.subject
+    digest = None if subject is None else subject.envelope_digest
+    if subject is None or digest is None:
+        return outcome
+    newest = rows.envelopes.newest(finding.tenant_id, finding.session_id)
+    about = finding.kind is Kind.ENVELOPE
+    if newest is None:
+        return _remark(outcome, "no envelope is registered for this session here") if about else outcome
+    found = None
+    if _DIGEST.fullmatch(digest):  # a monitor may send any text, and not every database takes any text
+        found = rows.envelopes.find(finding.tenant_id, finding.session_id, digest)
+    if found is None:
+        return _remark(outcome, _difference(newest, subject))
+    if about and outcome.wanted is not Effect.REVOKE:
+        remark = f"the log's envelope is registered by now, as version {found.version}"
+        return _remark(outcome.model_copy(update={"effect": Effect.NONE}), remark)
+    if found.version < newest.version:
+        remark = f"the log carries version {found.version} of the registered envelope"
+        return _remark(outcome, f"{remark}; version {newest.version} holds")
+    return outcome
+
+
+def _difference(newest: RegisteredEnvelope, subject: Subject) -> str:
+    """Names of fields only: the values are in the finding and in the record, and the log's are hostile text."""
+    told = Envelope.model_construct(
+        **{**dict(newest.envelope), **{name: getattr(subject, name) for name in _VISIBLE}}
+    )
+    fields = [name for name in newest.envelope.differs_from(told) if name in _VISIBLE]
+    where = ", ".join(fields) or "its tools or resource constraints, which a finding does not carry"
+    return f"the log's envelope is not registered; it differs from version {newest.version} in: {where}"
+
+
+def _remark(outcome: FindingOutcome, remark: str) -> FindingOutcome:
+    return outcome.model_copy(update={"note": "; ".join(filter(None, (outcome.note, remark)))})

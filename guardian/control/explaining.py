@@ -1,0 +1,75 @@
+"""May ROLE do ACTION to this session now, and which policy decides?"""
+
+from dataclasses import asdict, replace
+from datetime import timedelta
+
+from guardian.control.authority import consider, evidence_of, plain
+from guardian.control.deps import ControlDeps
+from guardian.control.facts import situation
+from guardian.control.problems import Refusal
+from guardian.domain.finding import Finding, Kind
+from guardian.policy.port import ActFacts, EvidenceFacts, PolicyAction
+from guardian.store.control import ControlRows
+from guardian.wire.policies import PolicyExplanation
+from guardian.wire.principal import Principal, Role
+
+_ON_SESSIONS: frozenset[PolicyAction] = frozenset(
+    {"flag", "revoke", "reinstate", "dismiss", "confirm", "protect", "registerEnvelope"}
+)
+_ON_TENANTS: frozenset[PolicyAction] = frozenset({"setMode", "breakGlass", "resetBreaker"})
+
+
+def explanation(
+    deps: ControlDeps, tenant_id: str, session_id: str | None, action: PolicyAction, role: Role
+) -> PolicyExplanation:
+    """Policy's answer with every fact that it was shown. Raises Refusal for a question that makes no sense."""
+    if action in _ON_SESSIONS and session_id is None:
+        raise Refusal(422, f"session_id: {action} is about a session; name one")
+    if action in _ON_TENANTS and session_id is not None:
+        raise Refusal(422, f"session_id: {action} is about a tenant; leave it out")
+    now = deps.clock()
+    target: PolicyAction | None = None
+    if action in ("propose", "approve"):
+        target = "setMode" if session_id is None else "revoke"
+    somebody = Principal(role, role, frozenset({tenant_id}), jti="", expires_at=now + timedelta(minutes=1))
+    with deps.store.read() as rows:
+        newest = None if session_id is None else _newest(rows, tenant_id, session_id)
+        asked = situation(
+            deps,
+            rows,
+            somebody,
+            action,
+            tenant_id,
+            session_id,
+            now,
+            evidence=EvidenceFacts() if newest is None else evidence_of(newest),
+            agent_id=None if newest is None or newest.subject is None else newest.subject.agent_id,
+            act=ActFacts(widens=True) if action == "setMode" else None,
+            target=target,
+        )
+    decision = consider(deps, asked)
+    seconded = replace(asked, act=replace(asked.act, approved=True))
+    return PolicyExplanation(
+        actor=somebody.id,
+        role=role,
+        action=action,
+        tenant_id=tenant_id,
+        session_id=session_id,
+        allowed=decision.allowed,
+        needs_approval=not decision.allowed and not decision.errors and consider(deps, seconded).allowed,
+        policy_ids=decision.policy_ids,
+        reasons=dict(decision.reasons),
+        errors=decision.errors,
+        policy_version=deps.policy_version,
+        facts={**plain(asdict(asked)), "evidence_from": None if newest is None else newest.id},
+    )
+
+
+def _newest(rows: ControlRows, tenant_id: str, session_id: str) -> Finding | None:
+    """The session's newest finding; control's own news are about no session."""
+    for kind in (Kind.DRIFT, None):
+        named = None if kind is None else kind.value
+        for found in rows.findings.page({tenant_id}, limit=1, session_id=session_id, kind=named):
+            if found.view.finding.kind is not Kind.CONTROL:
+                return found.view.finding
+    return None

@@ -1,0 +1,161 @@
+"""One act of a person: policy asked, done or put up or refused, and audited, all within one transaction."""
+
+import hashlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any, NamedTuple, TypeVar
+
+from guardian.control.approvals import permits, put_up
+from guardian.control.authority import ask, asker, denied, out_of_reach, record, witnessed
+from guardian.control.deps import ControlDeps
+from guardian.control.facts import situation
+from guardian.control.lapse import lapse_overdue
+from guardian.control.problems import Refusal, absent
+from guardian.policy.port import ActFacts, PolicyAction, PolicyDecision, PolicyRequest
+from guardian.store.control import ControlRows
+from guardian.wire.approvals import ApprovalView
+from guardian.wire.principal import Principal
+from guardian.wire.sessions import ActResult
+
+_ANSWERS_KEPT = timedelta(days=1)
+
+
+class Second(NamedTuple):
+    """The second person's word: `by` approved what waited as `approval`."""
+
+    approval: ApprovalView
+    by: str
+    machine: bool  # it was the monitor that asked, so the act is the approver's
+
+
+@dataclass(frozen=True, slots=True)
+class Act:
+    """What is asked, what policy answered, and the transaction in which it is done."""
+
+    deps: ControlDeps
+    rows: ControlRows
+    asked: PolicyRequest
+    decision: PolicyDecision
+    now: datetime
+    reason: str
+    second: Second | None = None
+
+    @property
+    def actor(self) -> str:
+        """Whose act it is: a machine's wish that a person approved is that person's."""
+        if self.second is not None and self.second.machine:
+            return self.second.by
+        return self.asked.asker.id
+
+    @property
+    def tenant_id(self) -> str:
+        assert self.asked.tenant_id is not None  # noqa: S101 - acts concern a tenant
+        return self.asked.tenant_id
+
+    @property
+    def session_id(self) -> str:
+        assert self.asked.session is not None  # noqa: S101 - only acts on sessions ask
+        return self.asked.session.session_id
+
+    @property
+    def two_may(self) -> bool:
+        """Whether policy permits it, or would with a second person's word."""
+        with_another = replace(self.asked, act=replace(self.asked.act, approved=True))
+        return self.decision.allowed or permits(self.deps, with_another)
+
+    def audit(self, **result: Any) -> None:
+        """One record; it says when one person did alone what otherwise takes two."""
+        told = {"reason": self.reason, **self._standing(), **result}
+        record(self.rows, self.asked, self.decision, self.now, self.deps.policy_version, **told)
+
+    def put_up(self, wish: Mapping[str, Any]) -> ApprovalView | None:
+        """Have it wait for a second person, and audit that; None where that would not help."""
+        view = put_up(self.deps, self.rows, self.asked, self.decision, act=wish, reason=self.reason, now=self.now)
+        if view is not None:
+            self.audit(result="waits", approval_id=view.id)
+        return view
+
+    def _standing(self) -> dict[str, Any]:
+        standing: dict[str, Any] = {}
+        asker = self.asked.asker
+        if self.second is not None:
+            standing |= {"approval_id": self.second.approval.id, "approved_by": self.second.by}
+        elif self.asked.solo and self.decision.allowed and not permits(self.deps, replace(self.asked, solo=False)):
+            standing["solo"] = True
+        if self.asked.act.break_glass:
+            grant = self.rows.break_glass.open(self.tenant_id, asker.id, self.now)
+            standing["break_glass"] = None if grant is None else grant.id
+        return standing
+
+
+Result = TypeVar("Result")
+Kept = TypeVar("Kept", ActResult, ActResult | None)
+Do = Callable[[Act], Result | Refusal]
+
+
+def permitted(
+    deps: ControlDeps,
+    principal: Principal,
+    action: PolicyAction,
+    tenant_id: str,
+    session_id: str | None,
+    reason: str,
+    do: Do[Result],
+    *,
+    waits: Callable[[Act], Result | Refusal | None] | None = None,
+    facts: Callable[[ControlRows], ActFacts] | None = None,
+) -> Result:
+    """Ask policy and `do` it within one transaction.
+
+    What policy refuses, `waits` may still put up for a second person. A refusal, policy's or the act's own, is
+    committed with its audit record before it is raised.
+    """
+    now = deps.clock()
+    if not principal.reaches(tenant_id):
+        request = PolicyRequest(asker(principal), action, tenant_id)
+        raise witnessed(deps, request, out_of_reach(), absent("tenant"))
+    with deps.store.write() as rows:
+        if session_id is not None:
+            lapse_overdue(rows, now)
+        told = None if facts is None else facts(rows)
+        asked = situation(deps, rows, principal, action, tenant_id, session_id, now, act=told)
+        act = Act(deps, rows, asked, ask(deps, asked), now, reason)
+        result: Result | Refusal | None
+        if act.decision.allowed:
+            result = do(act)
+        else:
+            result = None if waits is None else waits(act)
+            if result is None:
+                act.audit(result="refused")
+                result = denied(act.decision)
+    if isinstance(result, Refusal):
+        raise result
+    return result
+
+
+def once(key: str | None, do: Callable[[Act], Kept]) -> Callable[[Act], Kept | Refusal]:
+    """With an idempotency key, a repeated request gets the first answer and does nothing.
+
+    The first answer may be that the act waits for a second person; what became of it then is the approval's to
+    say.
+    """
+
+    def guarded(act: Act) -> Kept | Refusal:
+        if key is None:
+            return do(act)
+        parts = (act.asked.action, act.tenant_id, act.session_id, act.reason)
+        digest = hashlib.sha256("\x1f".join(parts).encode()).hexdigest()
+        answers, caller = act.rows.idempotency, act.asked.asker.id
+        answers.forget(act.now - _ANSWERS_KEPT)
+        kept = answers.get(caller, key)
+        if kept is not None:
+            if kept.request_digest != digest:
+                return Refusal(422, "this Idempotency-Key was used for another request", code="key_reused")
+            return ActResult.model_validate_json(kept.answer)
+        result = do(act)
+        if result is not None:
+            answers.put(caller, key, digest, result.model_dump_json(), act.now)
+        return result
+
+    return guarded

@@ -1,0 +1,80 @@
+"""What guardian may do by itself in a tenant: shadow, canary, enforce. Narrowing takes one person."""
+
+from typing import assert_never
+
+from guardian.control.deps import ControlDeps
+from guardian.control.facts import mode_of
+from guardian.control.granted import Act, permitted
+from guardian.control.problems import Refusal
+from guardian.policy.port import ActFacts
+from guardian.store.control import ControlRows
+from guardian.wire.principal import Principal
+from guardian.wire.sessions import ModeRequest, ModeView
+
+
+def set_mode(deps: ControlDeps, principal: Principal, tenant_id: str, ask_for: ModeRequest) -> ModeView:
+    """Set a tenant's mode. With `approval` in the answer the change waits for a second person."""
+    wish = {"mode": ask_for.mode, "canary_percent": ask_for.canary_percent or 0}
+
+    def facts(rows: ControlRows) -> ActFacts:
+        return widening(deps, rows, tenant_id, ask_for)
+
+    def do(act: Act) -> ModeView:
+        return do_set_mode(act, ask_for)
+
+    def waits(act: Act) -> ModeView | Refusal | None:
+        if not act.two_may:
+            return None
+        other = act.rows.approvals.pending(tenant_id, None, "setMode")
+        if other is not None and other.view.expires_at > act.now and other.act["act"] != wish:
+            act.audit(result="refused", approval_id=other.view.id)
+            return Refusal(
+                409, f"another change of the mode waits as {other.view.id}: decide or withdraw it first"
+            )
+        approval = act.put_up(wish)
+        if approval is None:
+            return None
+        return mode_of(deps, act.rows, tenant_id).model_copy(update={"approval": approval})
+
+    return permitted(deps, principal, "setMode", tenant_id, None, ask_for.reason, do, waits=waits, facts=facts)
+
+
+def do_set_mode(act: Act, wanted: ModeRequest) -> ModeView:
+    """Needs a permit."""
+    before = mode_of(act.deps, act.rows, act.tenant_id)
+    view = ModeView(
+        tenant_id=act.tenant_id,
+        mode=wanted.mode,
+        canary_percent=wanted.canary_percent or 0,
+        set_by=act.asked.asker.id,
+        reason=act.reason,
+        at=act.now,
+    )
+    act.rows.modes.put(view)
+    act.audit(
+        result=view.mode,
+        canary_percent=view.canary_percent,
+        before=before.mode,
+        before_canary_percent=before.canary_percent,
+    )
+    return view
+
+
+def widening(deps: ControlDeps, rows: ControlRows, tenant_id: str, wanted: ModeRequest) -> ActFacts:
+    """Whether this gives guardian more than the tenant's mode gives it now."""
+    before = mode_of(deps, rows, tenant_id)
+    after = before.model_copy(update={"mode": wanted.mode, "canary_percent": wanted.canary_percent or 0})
+    return ActFacts(widens=_share(after) > _share(before))
+
+
+def _share(view: ModeView) -> int:
+    """Of a hundred sessions, how many guardian may act on by itself."""
+    match view.mode:
+        case "shadow":
+            return 0
+        case "canary":
+            return view.canary_percent
+        case "enforce":
+            return 100
+        case _:
+            assert_never(view.mode)

@@ -1,0 +1,57 @@
+"""The log's envelope against those that control has on record for the session."""
+
+from collections.abc import Mapping
+
+from guardian.domain.event import Envelope
+from guardian.domain.finding import Finding, Kind
+from guardian.domain.session import SessionState
+from guardian.domain.signal import Breach
+from guardian.pipeline.batch import Decoded
+from guardian.response.findings import side_finding
+
+STRAYS_TOLD = 16
+"""Unregistered envelopes that one session is told for; a log with a new one in each call must not flood people."""
+
+_NAME = "envelope:"
+
+
+def unregistered(d: Decoded, state: SessionState) -> str | None:
+    """The name under which to remember that this envelope was told; None where there is nothing to tell.
+
+    Registration is optional: a session without any says nothing, and neither does an envelope already told.
+    """
+    if not state.registered or d.envelope_digest is None or d.envelope_digest in state.registered:
+        return None
+    name = _NAME + d.envelope_digest
+    told = [each for each in state.reported if each.startswith(_NAME)]
+    return None if name in told or len(told) >= STRAYS_TOLD else name
+
+
+def envelope_finding(d: Decoded, state: SessionState, versions: Mapping[str, str]) -> Finding:
+    """Only ever a flag: control has the last word, for it may know of a re-issue that is not heard of here yet."""
+    tenant, session = d.event.key
+    return side_finding(
+        Kind.ENVELOPE,
+        tenant_id=tenant,
+        session_id=session,
+        identity=(d.envelope_digest,),
+        title="The log's envelope is not one that was registered for this session",
+        severity="high",
+        now=d.now,
+        event=d.event,
+        breaches=[Breach("envelope_not_registered", _sentence(d.event.envelope, state), hard=False)],
+        versions=versions,
+        envelope_digest=d.envelope_digest,
+    )
+
+
+def _sentence(envelope: Envelope, state: SessionState) -> str:
+    """What is known here: digests, and the envelope that the session began with where that is a registered one."""
+    count = len(state.registered)
+    known = "the one registered envelope" if count == 1 else f"any of the {count} registered envelopes known here"
+    text = f"The envelope in the log does not match {known} of this session"
+    began = state.envelope
+    if began is None or began.digest not in state.registered:
+        return f"{text}; which fields differ is for control to say, here only digests are known."
+    fields = ", ".join(envelope.differs_from(began)) or "what was redacted"
+    return f"{text}; compared with the registered one that the session began with it differs in: {fields}."

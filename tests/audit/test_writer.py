@@ -1,0 +1,180 @@
+"""The checkpoint writer: every checkpoint reaches every sink, in order, whatever fails on the way."""
+
+from datetime import UTC, datetime
+
+import pytest
+
+from guardian.audit.checkpoint import origin_base
+from guardian.audit.files import append_note, notes_in
+from guardian.audit.sinks import FileSink, TopicSink, export
+from guardian.audit.writer import Checkpoints
+from guardian.bus.memory import MemoryBroker, MemoryProducer
+from guardian.store.control_checkpoints import CheckpointRows
+from guardian.telemetry import Metrics
+
+NOW = datetime(2026, 5, 12, 12, 0, tzinfo=UTC)
+BASE = origin_base("guardian")
+TOPIC = "guardian.checkpoints"
+
+
+@pytest.fixture
+def broker():
+    return MemoryBroker()
+
+
+@pytest.fixture
+def metrics():
+    return Metrics()
+
+
+@pytest.fixture
+def writer(trail, store, broker, metrics):
+    sinks = [FileSink(trail.exported), TopicSink(MemoryProducer(broker), TOPIC, BASE)]
+    return Checkpoints(store, trail.keys, sinks, base=BASE, every_s=3600, metrics=metrics, clock=lambda: NOW)
+
+
+def append(store, count=1):
+    with store.write() as rows:
+        for n in range(count):
+            rows.audit.append({"action": "revoke", "n": n})
+
+
+def in_file(trail):
+    return [note for _, note in notes_in(trail.exported)]
+
+
+def in_topic(broker):
+    return [record.value.decode() for record in broker.records(TOPIC)]
+
+
+def sizes(notes):
+    return [int(note.split("\n")[1]) for note in notes]
+
+
+def size(metrics):
+    return metrics.value("guardian_audit_checkpoint_size")
+
+
+def test_new_entries_become_a_checkpoint_in_file_topic_and_database(trail, store, broker, metrics, writer):
+    append(store, 3)
+    assert writer.step()
+    assert sizes(in_file(trail)) == [3]
+    assert in_topic(broker) == in_file(trail)
+    assert broker.records(TOPIC)[0].key == b"guardian/audit"
+    assert size(metrics) == 3
+    assert writer.step()
+    assert sizes(in_file(trail)) == [3]
+    assert trail.verify(trail.exported).ok
+
+
+def test_what_a_broker_missed_while_it_was_away_is_sent_later_in_order(trail, store, broker, metrics, writer):
+    append(store)
+    assert writer.step()
+    broker.stop()
+    for _ in range(3):
+        append(store)
+        assert not writer.step()
+    assert sizes(in_file(trail)) == [1, 2, 3, 4]
+    assert size(metrics) == 1  # the metric stands still until every sink has it
+    broker.restart()
+    assert writer.step()
+    assert sizes(in_topic(broker)) == [1, 2, 3, 4]
+    assert size(metrics) == 4
+
+
+def test_a_file_that_cannot_be_written_holds_up_nothing_else(trail, store, broker, writer):
+    trail.exported.mkdir()
+    append(store)
+    assert not writer.step()
+    assert sizes(in_topic(broker)) == [1]
+    trail.exported.rmdir()
+    append(store)
+    assert writer.step()
+    assert sizes(in_file(trail)) == [1, 2]
+    assert sizes(in_topic(broker)) == [1, 2]
+
+
+def test_a_new_process_goes_on_where_the_last_one_stopped(trail, store, broker, metrics, writer):
+    append(store)
+    writer.step()
+    again = Checkpoints(
+        store, trail.keys, [FileSink(trail.exported)], base=BASE, every_s=1, metrics=metrics, clock=lambda: NOW
+    )
+    append(store)
+    assert again.step()
+    assert sizes(in_file(trail)) == [1, 2]
+
+
+def test_a_crash_between_the_export_and_its_note_does_not_double_the_file(trail, store, writer):
+    append(store)
+    writer.step()
+    append(store)
+    trail_only = Checkpoints(store, trail.keys, [], base=BASE, every_s=1, metrics=Metrics(), clock=lambda: NOW)
+    trail_only.step()
+    with store.read() as rows:
+        append_note(trail.exported, CheckpointRows(rows.connection).latest().note)
+    assert writer.step()
+    assert sizes(in_file(trail)) == [1, 2]
+
+
+def test_a_sink_that_is_added_later_is_given_everything(trail, store, writer, tmp_path):
+    for _ in range(3):
+        append(store)
+        writer.step()
+    late = FileSink(tmp_path / "late.txt")
+    assert export(store, late, lambda: NOW) == 3
+    assert late.path.read_text(encoding="utf-8") == trail.exported.read_text(encoding="utf-8")
+
+
+def test_a_sink_that_fails_half_way_is_not_given_the_first_half_again(store, trail, writer):
+    class Frail:
+        name = "frail"
+        taken: list[int] = []  # noqa: RUF012
+
+        def put(self, note):
+            if len(self.taken) == 2:
+                raise OSError("full")
+            self.taken.append(int(note.split("\n")[1]))
+
+    for _ in range(4):
+        append(store)
+        writer.step()
+    with pytest.raises(OSError, match="full"):
+        export(store, Frail(), lambda: NOW)
+    with store.read() as rows:
+        assert CheckpointRows(rows.connection).progress().exported["frail"] == 2
+
+
+def test_a_trail_that_does_not_hold_is_not_signed_and_the_writer_says_it_must_try_again(
+    trail, store, writer, metrics
+):
+    append(store, 2)
+    writer.step()
+    append(store)
+    trail.tamper("UPDATE control_audit SET record = replace(record, 'revoke', 'flag') WHERE seq = 3")
+    assert not writer.step()
+    assert size(metrics) == 2
+
+
+def test_without_sinks_checkpoints_are_kept_in_the_database(trail, store, metrics):
+    alone = Checkpoints(store, trail.keys, base=BASE, every_s=1, metrics=metrics, clock=lambda: NOW)
+    assert alone.step()
+    assert size(metrics) == 0
+    append(store)
+    assert alone.step()
+    assert size(metrics) == 1
+
+
+def test_stopping_makes_a_last_checkpoint_and_closes_what_it_was_given(trail, store):
+    closed = []
+    writer = Checkpoints(
+        store, trail.keys, [FileSink(trail.exported)], base=BASE, every_s=3600, metrics=Metrics(),
+        clock=lambda: NOW, close=lambda: closed.append(True),
+    )  # fmt: skip
+    assert writer.stop()  # never started: nothing to do
+    writer.start()
+    append(store, 2)
+    assert writer.stop()
+    assert sizes(in_file(trail))[-1] == 2
+    assert closed == [True]
+    assert trail.verify(trail.exported).ok

@@ -1,0 +1,168 @@
+"""Two people at two terminals, and a control API that really runs."""
+
+import json
+import re
+import socket
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+
+import pytest
+import typer
+import yaml
+from typer.testing import CliRunner, Result
+
+from guardian.bootstrap import tokens
+from guardian.bootstrap.control import Control
+from guardian.bootstrap.initialise import initialise
+from guardian.cli import approving, people
+from guardian.config import load
+from guardian.errors import ConfigurationError, ControlError
+from guardian.telemetry import Metrics
+
+Terminal = Callable[..., Result]
+WHY = ("--reason", "looked at it with the delegator")
+
+
+@pytest.fixture(scope="module")
+def terminal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Terminal]:
+    """Runs a command as `ann` (a responder), `ben` (an approver) or `cleo` (an admin)."""
+    folder = tmp_path_factory.mktemp("two-people")
+    path = initialise(folder)
+    body = yaml.safe_load(path.read_text(encoding="utf-8"))
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    body["control"] |= {"port": port, "url": f"http://127.0.0.1:{port}"}
+    path.write_text(yaml.safe_dump(body), encoding="utf-8")
+    settings = load(path)
+    roles = {"ann": "responder", "ben": "approver", "cleo": "admin"}
+    held = {
+        name: tokens.issue(settings, name, role=role, tenants=["*"], ttl=timedelta(days=1)).text
+        for name, role in roles.items()
+    }
+    app = typer.Typer()
+    people.register(app)
+    approving.register(app)
+    control = Control(settings, metrics=Metrics())
+    control.start()
+
+    def run(name: str, *args: str) -> Result:
+        env = {"GUARDIAN_TOKEN": held[name], "COLUMNS": "200", "NO_COLOR": "1"}
+        return CliRunner().invoke(app, [*args, "-c", str(path)], env=env)
+
+    yield run
+    control.stop()
+
+
+def _said(result: Result) -> str:
+    assert result.exit_code == 0, (result.output, result.exception)
+    return result.stdout
+
+
+def _id(text: str) -> str:
+    found = re.search(r"guardian approve (apr_\w+) \(until 20", text)
+    assert found is not None, text
+    return found[1]
+
+
+def _waiting(terminal: Terminal, session: str) -> str:
+    _said(terminal("ann", "revoke", "acme", session, *WHY))
+    return _id(_said(terminal("ann", "reinstate", "acme", session, *WHY)))
+
+
+def test_one_asks_and_another_approves(terminal: Terminal) -> None:
+    waiting = _waiting(terminal, "sess_1")
+    assert waiting in _said(terminal("ben", "approvals", "--tenant", "acme"))
+    refused = terminal("ann", "approve", waiting, *WHY)
+    assert isinstance(refused.exception, ControlError)
+    assert "is approved: reinstated at revision" in _said(terminal("ben", "approve", waiting, *WHY))
+    late = terminal("cleo", "approve", waiting, *WHY)
+    assert "decided already: approved by ben" in str(late.exception)
+    assert waiting not in _said(terminal("ben", "approvals"))
+    assert waiting in _said(terminal("ben", "approvals", "--state", "approved"))
+    assert "sess_1 is active, as it was" in _said(terminal("ann", "reinstate", "acme", "sess_1", *WHY))
+
+
+def test_what_waits_can_be_denied_or_withdrawn(terminal: Terminal) -> None:
+    first, second = _waiting(terminal, "sess_2"), _waiting(terminal, "sess_3")
+    assert f"{first} is denied" in _said(terminal("ben", "deny", first, *WHY))
+    assert f"{second} is withdrawn" in _said(terminal("ann", "withdraw", second, *WHY))
+
+
+def test_leaving_shadow_waits_and_going_back_does_not(terminal: Terminal) -> None:
+    asked = _said(terminal("cleo", "mode", "acme", "canary", "--percent", "10", *WHY))
+    assert "acme: shadow (default)" in asked
+    assert "the change of mode of acme waits for a second person" in asked
+    assert _id(_said(terminal("ann", "mode", "acme"))) == _id(asked), "whoever looks sees what waits"
+    assert "the mode is canary for 10 %" in _said(terminal("ben", "approve", _id(asked), *WHY))
+    assert "acme: canary 10 %, set by cleo: looked at it" in _said(terminal("ann", "mode", "acme"))
+    assert "acme: shadow, set by ben" in _said(terminal("ben", "mode", "acme", "shadow", *WHY))
+
+
+@pytest.mark.parametrize(
+    "args",
+    [
+        ("mode", "acme", "canary", *WHY),
+        ("mode", "acme", "enforce", "--percent", "5", *WHY),
+        ("mode", "acme", "sideways", *WHY),
+        ("mode", "acme", "enforce"),
+        ("approvals", "--state", "lost"),
+        ("breaker", "acme", "--reset"),
+        ("breaker", "acme", *WHY),
+    ],
+)
+def test_what_cannot_be_meant_is_refused_before_it_is_sent(terminal: Terminal, args: tuple[str, ...]) -> None:
+    assert isinstance(terminal("cleo", *args).exception, ConfigurationError)
+
+
+def test_in_an_emergency_one_reinstates_alone_and_ends_the_grant(terminal: Terminal) -> None:
+    told = _said(terminal("ann", "break-glass", "globex", "--minutes", "5", *WHY))
+    assert "ann acts alone in globex until 20" in told
+    grant = re.search(r"bgl_\w+", told)
+    assert grant is not None
+    _said(terminal("ann", "revoke", "globex", "sess_1", *WHY))
+    assert "sess_1 is active, revision" in _said(terminal("ann", "reinstate", "globex", "sess_1", *WHY))
+    assert f"{grant[0]} of ann ended at" in _said(terminal("ann", "break-glass-end", grant[0]))
+    assert "waits for a second person" in _said(_again(terminal))
+    too_long = terminal("ann", "break-glass", "globex", "--minutes", "61", *WHY)
+    assert "at most 60" in str(too_long.exception)
+
+
+def _again(terminal: Terminal) -> Result:
+    _said(terminal("ann", "revoke", "globex", "sess_1", *WHY))
+    return terminal("ann", "reinstate", "globex", "sess_1", *WHY)
+
+
+def test_a_breaker_is_shown_and_reset(terminal: Terminal) -> None:
+    assert "acme: closed (" in _said(terminal("ann", "breaker", "acme"))
+    assert "acme: closed (" in _said(terminal("ben", "breaker", "acme", "--reset", *WHY))
+    assert isinstance(terminal("ann", "breaker", "acme", "--reset", *WHY).exception, ControlError)
+
+
+def test_hostile_text_does_not_reach_the_terminal(terminal: Terminal) -> None:
+    evil = "sess_\u202e\u009b31mgood"
+    _said(terminal("ann", "revoke", "acme", evil, *WHY))
+    asked = _said(terminal("ann", "reinstate", "acme", evil, "--reason", "a\x1b[2J\nb"))
+    waiting = _id(asked)
+    for text in (asked, _said(terminal("ben", "approvals")), _said(terminal("ben", "deny", waiting, *WHY))):
+        assert not set(text) & {"\x1b", "\u202e", "\u009b"}
+    (shown,) = [
+        line for line in _said(terminal("ben", "approvals", "--state", "all")).splitlines() if waiting in line
+    ]
+    assert "sess_��31mgood" in shown
+    assert "a�[2J b" in shown
+
+
+def test_programs_get_json_everywhere(terminal: Terminal) -> None:
+    def read(name: str, *args: str) -> dict:
+        return json.loads(_said(terminal(name, *args, "--json")))
+
+    assert read("ann", "revoke", "acme", "sess_9", *WHY)["changed"] is True
+    asked = read("ann", "reinstate", "acme", "sess_9", *WHY)
+    assert read("ben", "approvals", "--state", "pending")["items"][0] == asked["approval"]
+    assert read("ben", "approve", asked["approval"]["id"], *WHY)["state"] == "approved"
+    assert read("ann", "mode", "initech")["mode"] == "shadow"
+    assert read("ben", "protect", "acme", "sess_9", *WHY)["session"]["protected"] is True
+    grant = read("ann", "break-glass", "initech", *WHY)
+    assert read("ann", "break-glass-end", grant["id"])["ended_by"] == "ann"
+    assert read("ann", "breaker", "initech")["open"] is False

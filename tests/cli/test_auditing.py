@@ -1,0 +1,210 @@
+"""`guardian audit`: what an auditor sees, on a deployment that was really initialised."""
+
+import json
+import shutil
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+import typer
+import yaml
+from typer.testing import CliRunner
+
+from guardian.audit.checkpoint import Checkpoint
+from guardian.audit.note import parse
+from guardian.audit.proofs import verify_consistency, verify_inclusion
+from guardian.audit.tree import MerkleTree, leaf_data, leaf_hash
+from guardian.bootstrap.auditing import open_checkpoints
+from guardian.bootstrap.initialise import initialise
+from guardian.bootstrap.judgement import utc_now
+from guardian.bus.memory import MemoryBroker, MemoryProducer
+from guardian.cli import auditing
+from guardian.config import load
+from guardian.errors import ConfigurationError
+from guardian.keys.signing import SigningKeys
+from guardian.store.control import ControlStore
+from guardian.store.control_audit import canonical, chain
+from guardian.telemetry import Metrics
+
+HOSTILE = 'eve\x1b[2J\u202e\x7f\u2028{"seq":1}'
+
+
+@pytest.fixture(scope="module")
+def original(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A fresh deployment: its first tokens are in the trail, and what a hostile agent called itself."""
+    folder = tmp_path_factory.mktemp("deployment") / "home"
+    initialise(folder)
+    body = yaml.safe_load((folder / "guardian.yaml").read_text(encoding="utf-8"))
+    body["audit"] = {"checkpoint_file": "out/checkpoints.txt"}
+    (folder / "guardian.yaml").write_text(yaml.safe_dump(body), encoding="utf-8")
+    settings = load(folder / "guardian.yaml")
+    store = ControlStore.open(settings.store_url(settings.store.control), now=utc_now())
+    with store.write() as rows:
+        rows.audit.append(
+            {
+                "at": "now",
+                "actor": HOSTILE,
+                "action": "revoke",
+                "tenant_id": "t",
+                "session_id": "s",
+                "allowed": False,
+            }
+        )
+    store.close()
+    return folder
+
+
+@pytest.fixture
+def home(original: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(original, tmp_path / "home"))
+
+
+@pytest.fixture
+def guardian(home: Path) -> Iterator:
+    app = typer.Typer()
+    auditing.register(app)
+
+    def run(*args: str):
+        return CliRunner().invoke(app, ["audit", *args, "-c", str(home / "guardian.yaml")], catch_exceptions=True)
+
+    return run
+
+
+def database(home: Path) -> Path:
+    (found,) = home.rglob("control.db")
+    return found
+
+
+def damage(home: Path, statement: str) -> None:
+    with closing(sqlite3.connect(database(home))) as connection:
+        connection.execute(statement)
+        connection.commit()
+
+
+def test_a_sound_trail_verifies_and_says_what_was_not_compared(guardian):
+    done = guardian("verify")
+    assert done.exit_code == 0
+    assert "entries hold, root" in done.stdout
+    assert "entries/s" in done.stderr
+    assert "No exported checkpoint agreed" in done.stderr
+
+
+def test_a_damaged_trail_is_exit_code_1_with_the_first_bad_entry(guardian, home):
+    damage(home, "UPDATE control_audit SET record = replace(record, 'operator', 'nobody') WHERE seq = 2")
+    done = guardian("verify")
+    assert done.exit_code == 1
+    assert "first bad entry: 2" in done.stdout
+    told = json.loads(guardian("verify", "--json").stdout)
+    assert (told["ok"], told["first_bad"], told["faults"][0]["kind"]) == (False, 2, "edited")
+
+
+def test_a_rewritten_database_is_found_from_the_exported_checkpoint(guardian, home, tmp_path):
+    exported = tmp_path / "elsewhere.txt"
+    exported.write_text(guardian("checkpoint").stdout, encoding="utf-8")
+    assert guardian("verify", "--checkpoint", str(exported)).exit_code == 0
+    damage(home, "DELETE FROM control_checkpoint")
+    damage(home, "DELETE FROM control_audit WHERE seq = 4")
+    damage(
+        home,
+        "UPDATE control_head SET audit_seq = 3, audit_hash = (SELECT hash FROM control_audit WHERE seq = 3)",
+    )
+    assert guardian("verify").exit_code == 0
+    done = guardian("verify", "--checkpoint", str(exported))
+    assert done.exit_code == 1
+    assert "cut off" in done.stdout
+
+
+def test_only_the_keys_that_are_given_are_believed(guardian, home, tmp_path):
+    exported = tmp_path / "elsewhere.txt"
+    exported.write_text(guardian("checkpoint").stdout, encoding="utf-8")
+    own = tmp_path / "own.json"
+    own.write_text(json.dumps(SigningKeys(home / "keys" / "signing.jwks.json").current().jwks()), encoding="utf-8")
+    SigningKeys.create(tmp_path / "other.json")
+    assert guardian("verify", "--checkpoint", str(exported), "--keys", str(own)).exit_code == 0
+    done = guardian("verify", "--checkpoint", str(exported), "--keys", str(tmp_path / "other.json"))
+    assert done.exit_code == 1
+    assert "no known key signed it" in done.stdout
+
+
+def test_a_checkpoint_is_printed_and_the_last_one_again_when_nothing_is_new(guardian):
+    first = guardian("checkpoint")
+    assert first.exit_code == 0
+    assert Checkpoint.parse(parse(first.stdout.removesuffix("\n")).text).size == 4
+    assert guardian("checkpoint").stdout == first.stdout
+
+
+def test_the_export_is_ascii_and_gives_back_what_the_hashes_cover(guardian, tmp_path):
+    output = tmp_path / "trail.jsonl"
+    assert guardian("export", "-o", str(output)).exit_code == 0
+    text = output.read_text(encoding="ascii")
+    assert text.replace("\n", "").isprintable()
+    entries = [json.loads(line) for line in text.splitlines()]
+    assert entries[-1]["record"]["actor"] == HOSTILE
+    before = "0" * 64
+    for entry in entries:
+        before = chain(before, canonical(entry["record"]))
+        assert entry["hash"] == before
+    rest = guardian("export", "--after", "3").stdout.splitlines()
+    assert [json.loads(line)["seq"] for line in rest] == [4]
+
+
+def test_a_damaged_record_is_exported_as_bytes(guardian, home):
+    damage(home, "UPDATE control_audit SET record = CAST(x'80' AS TEXT) WHERE seq = 1")
+    first = json.loads(guardian("export").stdout.splitlines()[0])
+    assert first["damaged"] == "gA=="
+    assert "(damaged)" in guardian("show").stdout
+
+
+def test_the_table_shows_the_newest_and_neutralises_what_agents_wrote(guardian):
+    shown = guardian("show", "--last", "2").stdout
+    assert "issueToken" in shown
+    assert "t / s" in shown
+    assert len(shown.splitlines()) == 3
+    assert "\x1b" not in shown
+    assert "\u202e" not in shown
+    assert len(json.loads(guardian("show", "--json").stdout)) == 4
+
+
+def test_a_proof_verifies_without_the_database(guardian):
+    guardian("checkpoint")
+    made = json.loads(guardian("prove", "2", "--since", "3").stdout)
+    signed = Checkpoint.parse(parse(made["checkpoint"]).text)
+    leaf = leaf_hash(leaf_data(canonical(made["record"]).encode(), bytes.fromhex(made["hash"])))
+    path = [bytes.fromhex(node) for node in made["inclusion"]]
+    assert verify_inclusion(index=1, size=signed.size, leaf=leaf, proof=path, root=signed.root)
+    extended = [bytes.fromhex(node) for node in made["consistency"]]
+    earlier = MerkleTree()
+    for entry in map(json.loads, guardian("export").stdout.splitlines()[:3]):
+        data = leaf_data(canonical(entry["record"]).encode(), bytes.fromhex(entry["hash"]))
+        earlier.append(leaf_hash(data))
+    assert verify_consistency(
+        first=3, second=signed.size, first_root=earlier.root(), second_root=signed.root, proof=extended
+    )
+    refused = guardian("prove", "9")
+    assert isinstance(refused.exception, ConfigurationError)
+    assert "1 to 4" in str(refused.exception)
+
+
+def test_looking_at_a_database_that_is_not_there_makes_none(guardian, home):
+    database(home).unlink()
+    done = guardian("verify")
+    assert isinstance(done.exception, ConfigurationError)
+    assert "no database" in str(done.exception)
+    assert not list(home.rglob("control.db"))
+
+
+def test_the_configured_writer_exports_to_file_and_topic_and_verify_compares_the_file(guardian, home, monkeypatch):
+    monkeypatch.setenv("GUARDIAN_AUDIT__CHECKPOINT_TOPIC", "audit")
+    settings = load(home / "guardian.yaml")
+    store = ControlStore.open(settings.store_url(settings.store.control), now=utc_now())
+    broker = MemoryBroker()
+    writer = open_checkpoints(settings, store, metrics=Metrics(), producer=MemoryProducer(broker))
+    writer.start()
+    assert writer.stop()
+    store.close()
+    assert (home / "out" / "checkpoints.txt").is_file()
+    assert len(broker.records("audit")) == 1
+    report = json.loads(guardian("verify", "--json").stdout)
+    assert report["checkpoints"] == {"stored": 1, "given": 1, "superseded": 0}

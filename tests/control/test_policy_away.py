@@ -1,0 +1,246 @@
+"""A decision point that is slow, gone, wrong or lying ends in a flag, and people hear of it."""
+
+import contextlib
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from guardian.control.news import tell_of_decision_point
+from guardian.policy.cedar import CedarPolicies
+from guardian.policy.port import PolicyDecision
+
+
+@dataclass
+class Faulty:
+    """A decision point that can be switched to misbehave; sound otherwise."""
+
+    sound: CedarPolicies
+    fault: Any = None
+    asked: list[str] = field(default_factory=list)
+
+    @property
+    def version(self) -> str:
+        if isinstance(self.fault, BaseException):
+            raise self.fault
+        return self.sound.version
+
+    def decide(self, request):
+        self.asked.append(request.action)
+        match self.fault:
+            case None:
+                return self.sound.decide(request)
+            case BaseException():
+                raise self.fault
+            case "lies":
+                return PolicyDecision(True, ("all-is-well",))
+            case answer:
+                return answer
+
+
+FAULTS = {
+    "slow": TimeoutError("2 s"),
+    "gone": ConnectionRefusedError("nobody there"),
+    "no answer": PolicyDecision(False, errors=("the PDP answered 502",)),
+    "a word": "Allow",
+    "nothing": False,
+    "a mapping": {"allowed": True},
+}
+
+
+@pytest.fixture
+def pdp(policies):
+    return Faulty(policies)
+
+
+@pytest.fixture
+def enforced(make_stage, pdp):
+    return make_stage(pdp=pdp, default_mode="enforce")
+
+
+def told(stage):
+    with stage.deps.store.read() as rows:
+        found = [each.view.finding for each in rows.findings.page({"guardian"}, limit=100, kind="control")]
+    return [each.title for each in found if each.reasons[0].signal == "decision_point"][::-1]
+
+
+AWAY, BACK = "Policy decisions fail: the monitor can only flag", "Policy decisions are made again"
+
+
+@pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS.keys())
+def test_what_the_monitor_sees_is_taken_in_as_a_flag_and_never_as_a_revocation(
+    enforced, pdp, a_finding, hard, fault
+):
+    pdp.fault = fault
+    got = enforced.submit(a_finding(breaches=hard))
+    assert got.status_code == 200, got.text
+    outcome = got.json()
+    assert (outcome["effect"], outcome["revision"], outcome["approval_id"]) == ("flag", None, None)
+    assert outcome["policy_errors"]
+    assert "policy could not decide" in outcome["note"]
+    assert pdp.asked == ["flag"], "a decision point that failed is not asked again for the same finding"
+    [act] = enforced.audit(finding_id=outcome["finding_id"])
+    assert (act["allowed"], act["action"], act["result"]) == (False, "revoke", "flag")
+    assert act["policy_errors"]
+    counted = enforced.deps.metrics.value("guardian_policy_decisions_total", action="flag", decision="error")
+    assert counted == 1
+    with enforced.deps.store.read() as rows:
+        assert rows.ledger.entries() == []
+        assert rows.alerts.depth() == 2, "the finding's own alert, and the news"
+
+
+def test_a_redelivered_finding_gets_the_answer_of_the_outage_again(enforced, pdp, a_finding):
+    pdp.fault = TimeoutError("slow")
+    first = enforced.submit(a_finding())
+    pdp.fault = None
+    assert enforced.submit(a_finding()).content == first.content
+    assert enforced.submit(a_finding(n=1)).json()["effect"] == "revoke"
+
+
+def test_without_a_decision_point_reach_and_role_are_still_checked(enforced, pdp, a_finding):
+    pdp.fault = TimeoutError("slow")
+    assert enforced.submit(a_finding(tenant="globex")).status_code == 404
+    for role in ("gateway", "admin", "analyst", "metrics"):
+        got = enforced.submit(a_finding(), role)
+        assert (got.status_code, got.json()["code"]) == (503, "policy_unavailable"), role
+    with enforced.deps.store.read() as rows:
+        assert rows.findings.page({"acme", "globex"}, limit=10) == []
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "role", "body"),
+    [
+        ("GET", "/v1/findings", "analyst", None),
+        ("GET", "/v1/sessions", "analyst", None),
+        ("GET", "/v1/revocations", "gateway", None),
+        ("GET", "/v1/session-changes", "monitor", None),
+        ("GET", "/v1/breakers/acme", "analyst", None),
+        ("GET", "/v1/policy/explain?tenant_id=acme", "analyst", None),
+        ("GET", "/metrics", "metrics", None),
+        ("POST", "/v1/sessions/acme/s1/revoke", "responder", {"reason": "x"}),
+        ("POST", "/v1/breakers/acme/reset", "approver", {"reason": "x"}),
+        ("PUT", "/v1/modes/acme", "admin", {"mode": "shadow", "reason": "x"}),
+    ],
+)
+def test_everything_else_is_unavailable_and_not_forbidden(enforced, pdp, method, path, role, body):
+    pdp.fault = TimeoutError("slow")
+    got = enforced.call(method, path, role, json=body)
+    assert (got.status_code, got.json()["code"]) == (503, "policy_unavailable")
+    assert [(each["allowed"], each["result"]) for each in enforced.audit(role=role)] == [(False, "refused")]
+    assert told(enforced) == [AWAY], "whoever meets it first, people hear of it"
+
+
+def test_people_are_told_once_per_outage_and_once_when_it_is_over(enforced, pdp, a_finding):
+    pdp.fault = TimeoutError("slow")
+    for n in range(3):
+        enforced.submit(a_finding(f"s{n}"))
+        enforced.call("GET", "/v1/findings", "analyst")
+        enforced.clock.pass_(minutes=10)
+    assert told(enforced) == [AWAY]
+    pdp.fault = None
+    enforced.submit(a_finding("s8"))
+    assert told(enforced) == [AWAY, BACK]
+    pdp.fault = ConnectionResetError("gone")
+    enforced.submit(a_finding("s9"))
+    assert told(enforced) == [AWAY, BACK, AWAY]
+
+
+def test_a_decision_point_that_fails_now_and_then_is_one_outage(enforced, pdp, a_finding):
+    for n in range(6):
+        pdp.fault = TimeoutError("slow") if n % 2 == 0 else None
+        enforced.submit(a_finding(f"s{n}"))
+        enforced.clock.pass_(minutes=1)
+    assert told(enforced) == [AWAY]
+    enforced.clock.pass_(minutes=5)
+    enforced.call("GET", "/metrics", "metrics")
+    assert told(enforced) == [AWAY, BACK]
+
+
+def test_news_that_could_not_be_stored_are_told_later(enforced, pdp, a_finding):
+    pdp.fault = TimeoutError("slow")
+    enforced.deps.outage.heard(("slow",), enforced.clock())
+    with contextlib.suppress(RuntimeError), enforced.deps.store.write() as rows:
+        assert tell_of_decision_point(enforced.deps, rows, enforced.clock())
+        raise RuntimeError("the disk is full")
+    assert told(enforced) == []
+    enforced.submit(a_finding())
+    assert told(enforced) == [AWAY]
+
+
+def test_one_error_in_a_cedar_policy_counts_as_no_decision(make_stage, policies, a_finding, hard):
+    overflows = """
+        @id("counts-badly") @why("")
+        forbid (principal, action == Guardian::Action::"revoke", resource)
+        when { context.evidence.oneIn * 9223372036854775807 < 0 };
+    """
+    careless = CedarPolicies(policies.policies + overflows, policies.schema)
+    stage = make_stage(pdp=careless, default_mode="enforce")
+    outcome = stage.submit(a_finding(breaches=hard)).json()
+    assert outcome["effect"] == "flag"
+    assert any("counts-badly" in error or "overflow" in error for error in outcome["policy_errors"])
+    got = stage.call("POST", "/v1/sessions/acme/s1/revoke", "responder", json={"reason": "x"})
+    assert got.status_code == 200, "one honest session per one: that does not overflow"
+    assert told(stage) == [AWAY]
+
+
+def test_a_lying_decision_point_revokes_nothing_in_shadow(make_stage, pdp, a_finding, hard):
+    stage = make_stage(pdp=pdp)
+    pdp.fault = "lies"
+    outcome = stage.submit(a_finding(breaches=hard)).json()
+    assert outcome["effect"] == "flag"
+    assert "never does by itself: the tenant's mode leaves this session alone" in outcome["note"]
+    assert told(stage) == [AWAY]
+
+
+def test_a_lying_decision_point_revokes_no_protected_session(enforced, pdp, a_finding, hard):
+    body = {"protected": True, "reason": "payroll"}
+    enforced.call("PUT", "/v1/sessions/acme/sess_1/protection", "approver", json=body)
+    pdp.fault = "lies"
+    outcome = enforced.submit(a_finding(breaches=hard)).json()
+    assert (outcome["effect"], outcome["approval_id"]) == ("flag", None)
+    assert "the session is protected" in outcome["note"]
+
+
+def test_a_lying_decision_point_exceeds_neither_budget_nor_reserve(make_stage, pdp, a_finding, hard):
+    stage = make_stage(pdp=pdp, default_mode="enforce", budget_total=5, budget_reserved=2)
+    pdp.fault = "lies"
+    soft = [stage.submit(a_finding(f"s{n}")).json()["effect"] for n in range(5)]
+    assert soft == ["revoke"] * 3 + ["flag"] * 2
+    sure = [stage.submit(a_finding(f"h{n}", breaches=hard)).json()["effect"] for n in range(4)]
+    assert sure == ["revoke"] * 2 + ["flag"] * 2
+
+
+def test_a_lying_decision_point_reaches_no_other_tenant(enforced, pdp, a_finding):
+    pdp.fault = "lies"
+    assert enforced.submit(a_finding(tenant="globex")).status_code == 404
+    assert enforced.call("GET", "/v1/breakers/globex", "analyst").status_code == 404
+
+
+def test_refused_reads_are_audited_once_an_hour_and_counted_each_time(stage):
+    for _ in range(3):
+        assert stage.call("GET", "/v1/findings", "gateway").status_code == 403
+    assert stage.call("GET", "/v1/breakers/globex", "analyst").status_code == 404
+    written = [(each["actor"], each["action"], each["tenant_id"], each["result"]) for each in stage.audit()]
+    assert written == [("gateway-1", "read", None, "refused"), ("analyst-1", "read", "globex", "refused")]
+    counted = stage.deps.metrics.value("guardian_policy_decisions_total", action="read", decision="deny")
+    assert counted == 3
+    stage.clock.pass_(hours=1)
+    stage.call("GET", "/v1/findings", "gateway")
+    assert len(stage.audit(actor="gateway-1")) == 2
+
+
+def test_a_caller_who_asks_for_a_thousand_tenants_cannot_flood_the_trail(stage):
+    stage.deps.refused_reads.most = 5
+    for n in range(20):
+        stage.call("GET", f"/v1/breakers/t{n}", "gateway", "*")
+    assert len(stage.audit(actor="gateway-1")) == 5
+
+
+def test_a_permitted_read_is_not_written_down(stage):
+    stage.call("GET", "/v1/findings", "analyst")
+    assert stage.audit() == []
+
+
+def test_how_long_policy_takes_is_measured(stage, a_finding):
+    stage.submit(a_finding())
+    assert "guardian_policy_seconds_count 3.0" in stage.call("GET", "/metrics", "metrics").text

@@ -1,0 +1,40 @@
+"""What a registration does to a session's memory, and what it leaves alone."""
+
+from datetime import UTC, datetime
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from guardian.domain.session import HumanWord, SessionState, Stage
+from guardian.response.hearing import REGISTERED_KEPT, hear
+
+NOW = datetime(2026, 5, 12, 17, tzinfo=UTC)
+
+
+def registered(*digests: str, state: SessionState | None = None) -> SessionState:
+    state = state or SessionState()
+    for digest in digests:
+        state = hear(state, HumanWord.REGISTERED, NOW, digest)
+    return state
+
+
+def test_a_registered_digest_is_remembered_and_nothing_else_moves() -> None:
+    before = SessionState(stage=Stage.FLAGGED, epoch=2, transition=1, evidence={"m": 1.0}, revoked_at=NOW)
+    after = registered("a", "b", state=before)
+    assert after == before.model_copy(update={"registered": ("a", "b")})
+
+
+def test_a_digest_heard_again_is_kept_once_and_becomes_the_newest() -> None:
+    assert registered("a", "b", "a").registered == ("b", "a")
+
+
+@given(st.lists(st.integers(0, 200).map(str), max_size=300))
+def test_the_newest_digests_are_kept_and_never_more_than_the_bound(digests: list[str]) -> None:
+    newest = list(dict.fromkeys(reversed(digests)))[:REGISTERED_KEPT]
+    assert list(registered(*digests).registered) == newest[::-1]
+
+
+@pytest.mark.parametrize("word", [word for word in HumanWord if word is not HumanWord.REGISTERED])
+def test_no_other_word_takes_a_registration_away(word: HumanWord) -> None:
+    assert hear(registered("a"), word, NOW).registered == ("a",)
