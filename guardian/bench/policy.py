@@ -86,7 +86,7 @@ def mixture(count: int, seed: int) -> list[PolicyRequest]:
                 independent_signals=chance.randrange(1, 4),
             ),
             budget=BudgetFacts(total=20, reserved=5, used=chance.randrange(21)),
-            harm=HarmFacts(active_sessions=chance.randrange(400), revoked_permille=chance.randrange(50)),
+            harm=HarmFacts(registered_sessions=chance.randrange(400), revoked_permille=chance.randrange(50)),
             hour=chance.randrange(24),
             weekday=chance.randrange(7),
         )

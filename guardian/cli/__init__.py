@@ -25,7 +25,18 @@ app = typer.Typer(
     "130 interrupted.",
 )
 
-for _noun in ("showing", "scoring", "running", "setup", "people", "approving", "policy", "auditing", "letters", "measuring"):
+for _noun in (
+    "showing",
+    "scoring",
+    "running",
+    "setup",
+    "people",
+    "approving",
+    "policy",
+    "auditing",
+    "letters",
+    "measuring",
+):
     import_module(f"guardian.cli.{_noun}").register(app)
 
 

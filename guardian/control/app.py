@@ -27,6 +27,7 @@ from guardian.control.deps import ControlDeps
 from guardian.control.gate import PUBLIC, Gate
 from guardian.control.lapse import sweep
 from guardian.control.listing import RevocationListings
+from guardian.control.news import spread
 from guardian.control.problems import install_problems
 from guardian.telemetry import logger
 from guardian.wire.base import Problem
@@ -85,6 +86,7 @@ async def _sweep_for_ever(deps: ControlDeps) -> None:
     while True:
         try:
             await run_in_threadpool(sweep, deps)
+            await run_in_threadpool(spread, deps)
         except Exception as error:
             _log.error("sweep_failed", error=type(error).__name__, detail=str(error)[:300])
         await asyncio.sleep(deps.settings.sweep_every_s)

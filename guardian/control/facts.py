@@ -112,16 +112,17 @@ def _session_facts(
 def _data_classes(envelope: Envelope) -> frozenset[str]:
     """What the grant lets the session touch, as far as it says so."""
     told = envelope.resource_constraints.get("data_classes")
-    return frozenset(each for each in told if isinstance(each, str)) if isinstance(told, list) else frozenset()
+    listed = told if isinstance(told, list) else []
+    return frozenset(each.strip().lower() for each in listed if isinstance(each, str))
 
 
 def harm_of(deps: ControlDeps, rows: ControlRows, tenant_id: str, now: datetime) -> HarmFacts:
     """How much of the tenant is stopped already, and what keeps guardian from stopping more."""
-    met, revoked = rows.sessions.met_since(tenant_id, now - deps.settings.budget_window)
+    registered, revoked = rows.envelopes.registered_since(tenant_id, now - deps.settings.budget_window)
     changed = rows.models.changed_at()
     facts = HarmFacts(
-        active_sessions=met,
-        revoked_permille=revoked * 1000 // met if met else 0,
+        registered_sessions=registered,
+        revoked_permille=revoked * 1000 // registered if registered else 0,
         breaker_open=rows.breakers.get(tenant_id, now).open,
     )
     if changed is None:

@@ -1,31 +1,19 @@
 """A finding comes in: one transaction decides, and writes everything that follows from the decision."""
 
-import hashlib
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import Any
-from urllib.parse import quote
 
 from guardian.control import breaker
-from guardian.control.approvals import put_up
-from guardian.control.authority import (
-    ask,
-    asker,
-    consider,
-    denied,
-    evidence_of,
-    explain,
-    out_of_reach,
-    record,
-    witnessed,
-)
+from guardian.control.authority import ask, asker, denied, evidence_of, explain, out_of_reach, record, witnessed
+from guardian.control.case import alert, case_of, key
 from guardian.control.deps import ControlDeps
-from guardian.control.envelopes import against_record, extend, lasts_until
-from guardian.control.facts import harm_of, situation
+from guardian.control.envelopes import against_record, extend
+from guardian.control.facts import situation
 from guardian.control.lapse import lapse_overdue
 from guardian.control.model_change import note_model
 from guardian.control.news import NEWS, tell_of_decision_point
 from guardian.control.problems import Refusal, absent
+from guardian.control.revoking import revoke_or_flag
 from guardian.domain.finding import Effect, Finding, Kind
 from guardian.domain.revocation import LedgerEntry
 from guardian.domain.session import HumanWord
@@ -33,7 +21,7 @@ from guardian.policy.port import EvidenceFacts, PolicyDecision, PolicyRequest
 from guardian.store.control import ControlRows
 from guardian.telemetry import logger
 from guardian.wire.base import Mode
-from guardian.wire.findings import AlertOutcome, AlertPayload, FindingOutcome
+from guardian.wire.findings import AlertOutcome, FindingOutcome
 from guardian.wire.principal import Principal
 
 _log = logger("control")
@@ -109,7 +97,9 @@ def _decide(
     outcome = _flag(finding, permitted, asked.mode, now, version)
     entry: LedgerEntry | None = None
     if finding.wanted is Effect.REVOKE:
-        outcome, entry = _revoke(deps, rows, replace(asked, action="revoke"), permitted, outcome, finding, now)
+        outcome, entry = revoke_or_flag(
+            deps, rows, replace(asked, action="revoke"), permitted, outcome, finding, now
+        )
         outcome = against_record(rows, finding, outcome)
     else:
         outcome = against_record(rows, finding, outcome)
@@ -124,9 +114,9 @@ def _decide(
     if outcome.effect is not Effect.NONE and not again:
         rows.alerts.add(
             kind="finding",
-            case_key=_key(finding.tenant_id, finding.session_id),
-            idempotency_key=_key(finding.tenant_id, finding.id),
-            payload=_alert(deps, finding, outcome),
+            case_key=case_of(finding),
+            idempotency_key=key(finding.tenant_id, finding.id),
+            payload=alert(deps, finding, _told(finding, outcome)),
             now=now,
         )
     return Received(outcome)
@@ -148,100 +138,14 @@ def _flag(finding: Finding, permitted: PolicyDecision, mode: Mode, now: datetime
     )
 
 
-def _revoke(
-    deps: ControlDeps,
-    rows: ControlRows,
-    asked: PolicyRequest,
-    permitted: PolicyDecision,
-    flagged: FindingOutcome,
-    finding: Finding,
-    now: datetime,
-) -> tuple[FindingOutcome, LedgerEntry | None]:
-    """`permitted` is the answer about the flag: a decision point that failed on it is not asked again."""
-    version = flagged.policy_version
-    live = rows.ledger.live_entry(finding.tenant_id, finding.session_id)
-    if live is not None:
-        note = f"the session was already revoked, at revision {live.revision}"
-        update = {"effect": Effect.REVOKE, "note": note, "revision": live.revision}
-        flag = replace(asked, action="flag")
-        record(rows, flag, permitted, now, version, finding_id=finding.id, result="already_revoked")
-        return flagged.model_copy(update=update), None
-    if permitted.errors:
-        decision = permitted
-    else:
-        breaker.heed(deps, rows, finding.tenant_id, now)
-        asked = replace(asked, harm=harm_of(deps, rows, finding.tenant_id, now))
-        decision = ask(deps, asked)
-    decided = {"policy_ids": decision.policy_ids, "policy_errors": decision.errors}
-    if not decision.allowed:
-        record(rows, asked, decision, now, version, finding_id=finding.id, result="flag")
-        update = _not_revoked(deps, rows, asked, decision, finding, now)
-        return flagged.model_copy(update={**decided, **update}), None
-    told = None if finding.subject is None else finding.subject.expires_at
-    lasts = lasts_until(rows, finding.tenant_id, finding.session_id, told)
-    hard = asked.evidence.hard_breach
-    entry = rows.ledger.append(
-        tenant_id=finding.tenant_id,
-        session_id=finding.session_id,
-        status="revoked",
-        reason_code="hard_breach" if hard else "drift",
-        reason=_storable(finding.title),
-        actor=asked.asker.id,
-        now=now,
-        expires_at=deps.settings.expiry.until(lasts, now),
-        finding_id=finding.id,
-        automatic=True,
-        hard=hard,
+def _told(finding: Finding, outcome: FindingOutcome) -> AlertOutcome:
+    return AlertOutcome(
+        effect=outcome.effect,
+        allowed=outcome.effect is finding.wanted,
+        note=outcome.note[:2000],
+        policy_ids=outcome.policy_ids,
+        mode=outcome.mode,
     )
-    said = {"finding_id": finding.id, "result": "revoke", "revision": str(entry.revision)}
-    record(rows, asked, decision, now, version, **said)
-    why = "; ".join(filter(None, decision.reasons.values()))
-    update = {**decided, "effect": Effect.REVOKE, "revision": entry.revision, "note": f"revoked: {why}"}
-    return flagged.model_copy(update=update), entry
-
-
-def _not_revoked(
-    deps: ControlDeps,
-    rows: ControlRows,
-    asked: PolicyRequest,
-    decision: PolicyDecision,
-    finding: Finding,
-    now: datetime,
-) -> dict[str, Any]:
-    """What the outcome says instead; where only a person is missing, one is asked."""
-    note = f"revoke not permitted, flagged instead: {explain(decision)}"
-    if decision.errors:
-        return {"note": note}
-    would = asked.mode != "enforce" and consider(deps, replace(asked, mode="enforce")).allowed
-    if would and asked.mode == "canary":
-        note += "; it would have been revoked, and is outside the canary"
-    reason = _storable(finding.title) or "the monitor wants this session revoked"
-    approval = put_up(deps, rows, asked, decision, act={}, reason=reason, now=now, finding_id=finding.id)
-    if approval is None:
-        return {"note": note, "would_revoke": would}
-    until = approval.expires_at.isoformat(timespec="minutes")
-    note += f"; a person is asked, until {until} (approval {approval.id})"
-    return {"note": note, "would_revoke": would, "approval_id": approval.id}
-
-
-def _alert(deps: ControlDeps, finding: Finding, outcome: FindingOutcome) -> str:
-    """The alert as it will be delivered, with everything in it, so that delivery needs no other look-up."""
-    base = deps.settings.public_url
-    path = f"/v1/sessions/{quote(finding.tenant_id, safe='')}/{quote(finding.session_id, safe='')}"
-    link = None if base is None or len(base) + len(path) > 2000 else base.rstrip("/") + path
-    payload = AlertPayload(
-        finding=finding,
-        outcome=AlertOutcome(
-            effect=outcome.effect,
-            allowed=outcome.effect is finding.wanted,
-            note=outcome.note[:2000],
-            policy_ids=outcome.policy_ids,
-            mode=outcome.mode,
-        ),
-        link=link,
-        case=_key(finding.tenant_id, finding.session_id),
-    )
-    return payload.model_dump_json()
 
 
 def _in_utc(finding: Finding) -> Finding:
@@ -268,12 +172,3 @@ def _count(deps: ControlDeps, finding: Finding, outcome: FindingOutcome) -> None
         effect=outcome.effect.value,
         policies=list(outcome.policy_ids),
     )
-
-
-def _storable(text: str) -> str:
-    """PostgreSQL text cannot hold NUL."""
-    return text.replace("\x00", "\ufffd")
-
-
-def _key(*parts: str) -> str:
-    return hashlib.sha256("\x1f".join(parts).encode()).hexdigest()

@@ -54,7 +54,7 @@ class _Budget(_Strict):
 
 
 class _Harm(_Strict):
-    active_sessions: int = 0
+    registered_sessions: int = 0
     revoked_permille: int = 0
     breaker_open: bool = False
     minutes_since_model_change: int = 10**6

@@ -60,7 +60,7 @@ def question(request: PolicyRequest) -> tuple[dict[str, Any], list[dict[str, Any
             "breakGlass": request.act.break_glass,
         },
         "harm": {
-            "activeSessions": _long(request.harm.active_sessions),
+            "registeredSessions": _long(request.harm.registered_sessions),
             "revokedPermille": _long(request.harm.revoked_permille),
             "breakerOpen": request.harm.breaker_open,
             "minutesSinceModelChange": _long(request.harm.minutes_since_model_change),

@@ -93,12 +93,12 @@ class BudgetFacts:
 class HarmFacts:
     """How much of the tenant is stopped already.
 
-    `active_sessions` are those that control met within the budget's window, `revoked_permille` the share of
-    them that is revoked now. `breaker_open`: automatic revocations rose far above the tenant's usual rate.
+    `registered_sessions` are those whose envelope was registered within the budget's window, `revoked_permille`
+    the share of them that is revoked now; both are 0 where nobody registers envelopes. `breaker_open`: automatic revocations rose far above the tenant's usual rate.
     `minutes_since_model_change` is large while no change was ever seen.
     """
 
-    active_sessions: int = 0
+    registered_sessions: int = 0
     revoked_permille: int = 0
     breaker_open: bool = False
     minutes_since_model_change: int = 10**6

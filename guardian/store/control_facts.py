@@ -4,10 +4,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, delete, func, insert, select, update
+from sqlalchemy import Connection, Row, and_, delete, func, insert, select, update
 
 from guardian.domain.event import Envelope
-from guardian.store.control_tables import breaker, envelope, model
+from guardian.store.control_tables import breaker, envelope, live, model
 from guardian.wire.approvals import BreakerView
 from guardian.wire.envelopes import RegisteredEnvelope
 
@@ -43,6 +43,17 @@ class EnvelopeRows:
         )
         row = self.connection.execute(wanted).one_or_none()
         return None if row is None else _registered(row)
+
+    def registered_since(self, tenant_id: str, since: datetime) -> tuple[int, int]:
+        """How many sessions had an envelope registered after `since`, and how many of these are revoked now."""
+        fresh = select(envelope.c.session_id).where(envelope.c.tenant_id == tenant_id, envelope.c.at > since)
+        met = fresh.distinct().subquery()
+        revoked = and_(
+            live.c.tenant_id == tenant_id, live.c.subject_type == "session", live.c.subject_id == met.c.session_id
+        )
+        counted = select(func.count(), func.count(live.c.n)).select_from(met.outerjoin(live, revoked))
+        row = self.connection.execute(counted).one()
+        return int(row[0]), int(row[1])
 
     def add(self, told: Envelope, *, by: str, now: datetime) -> RegisteredEnvelope:
         """Store the next version of this session's envelope."""

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Row, Select, and_, func, insert, select, update
+from sqlalchemy import Connection, Row, Select, and_, insert, select, update
 
 from guardian.domain.finding import Effect, Finding
 from guardian.domain.session import HumanWord
@@ -91,13 +91,6 @@ class SessionRows:
             ends = [at for at in (known.expires_at, told.expires_at) if at is not None]
             values["expires_at"] = max(ends, default=None)
         self._update(finding.tenant_id, finding.session_id, values)
-
-    def met_since(self, tenant_id: str, since: datetime) -> tuple[int, int]:
-        """How many sessions control met after `since`, and how many of these are revoked now."""
-        met = _all().where(session.c.tenant_id == tenant_id, session.c.last_seen > since).subquery()
-        counted = select(func.count(), func.count(met.c.live_n))
-        row = self.connection.execute(counted.select_from(met)).one()
-        return int(row[0]), int(row[1])
 
     def protect(self, tenant_id: str, session_id: str, now: datetime, *, protected: bool) -> None:
         self.meet(tenant_id, session_id, now)

@@ -52,7 +52,6 @@ session = Table(
     Column("first_seen", UtcDateTime, nullable=False),
     Column("last_seen", UtcDateTime, nullable=False),
     UniqueConstraint("tenant_id", "session_id"),
-    Index(None, "tenant_id", "last_seen"),
 )
 
 finding = Table(
@@ -249,6 +248,7 @@ envelope = Table(
     Column("at", UtcDateTime, nullable=False),
     PrimaryKeyConstraint("tenant_id", "session_id", "version"),
     UniqueConstraint("tenant_id", "session_id", "digest"),
+    Index(None, "tenant_id", "at"),
 )
 
 # Model versions in the order in which findings first named them.

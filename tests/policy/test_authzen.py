@@ -174,7 +174,7 @@ REQUESTS = st.builds(
         breaches=st.frozensets(NAMES, max_size=2),
     ),
     budget=st.builds(BudgetFacts, total=COUNTS, reserved=COUNTS, used=COUNTS, used_general=COUNTS),
-    harm=st.builds(HarmFacts, active_sessions=COUNTS, revoked_permille=COUNTS, breaker_open=st.booleans()),
+    harm=st.builds(HarmFacts, registered_sessions=COUNTS, revoked_permille=COUNTS, breaker_open=st.booleans()),
     act=st.builds(ActFacts, st.booleans(), st.booleans(), st.booleans(), st.booleans()),
     target=st.none() | st.sampled_from(get_args(PolicyAction)),
     hour=st.integers(0, 23),

@@ -91,7 +91,7 @@ def requests(draw, role=None, action=None) -> PolicyRequest:
             used_general=draw(around(7)),
         ),
         harm=HarmFacts(
-            active_sessions=draw(around(20)),
+            registered_sessions=draw(around(20)),
             revoked_permille=draw(around(333)),
             breaker_open=next(truth),
             minutes_since_model_change=draw(around(60)),
@@ -145,7 +145,7 @@ def promised(asked: PolicyRequest) -> bool:
         and budget.used < budget.total
         and (evidence.hard_breach or budget.used_general < budget.total - budget.reserved)
         and not harm.breaker_open
-        and not (harm.active_sessions >= 20 and harm.revoked_permille >= 333)
+        and not (harm.registered_sessions >= 20 and harm.revoked_permille >= 333)
     )
 
 

@@ -51,7 +51,7 @@ forbids["auto-revoke-breaker"] := "the tenant's circuit breaker is open" if {
 	not input.context.harm.breaker_open == false
 }
 
-forbids["auto-revoke-blast-radius"] := "a third of the tenant's recent sessions is revoked already" if {
+forbids["auto-revoke-blast-radius"] := "a third of the tenant's registered sessions is revoked already" if {
 	auto_revoke
 	not few_sessions
 	not few_revoked
@@ -104,7 +104,7 @@ unrestricted if {
 	not "restricted" in classes
 }
 
-few_sessions if input.context.harm.active_sessions < 20
+few_sessions if input.context.harm.registered_sessions < 20
 
 few_revoked if input.context.harm.revoked_permille < 333
 

@@ -16,7 +16,6 @@ def upgrade() -> None:
         table.add_column(sa.Column("canary_percent", sa.Integer(), nullable=False, server_default="0"))
     with op.batch_alter_table("control_change") as table:
         table.add_column(sa.Column("detail", sa.Text(), nullable=False, server_default=""))
-    op.create_index("ix_control_session_tenant_id_last_seen", "control_session", ["tenant_id", "last_seen"])
     op.create_table(
         "control_approval",
         sa.Column("seq", sa.Integer(), nullable=False),
@@ -81,6 +80,7 @@ def upgrade() -> None:
             "tenant_id", "session_id", "digest", name="uq_control_envelope_tenant_id_session_id_digest"
         ),
     )
+    op.create_index("ix_control_envelope_tenant_id_at", "control_envelope", ["tenant_id", "at"])
     op.create_table(
         "control_model",
         sa.Column("version", sa.String(128), nullable=False),
@@ -103,7 +103,6 @@ def downgrade() -> None:
     op.drop_table("control_breaker")
     op.drop_table("control_break_glass")
     op.drop_table("control_approval")
-    op.drop_index("ix_control_session_tenant_id_last_seen", "control_session")
     with op.batch_alter_table("control_change") as table:
         table.drop_column("detail")
     with op.batch_alter_table("control_mode") as table:

@@ -1,0 +1,101 @@
+"""A finding wants its session revoked: done if policy permits it cleanly, else a flag that says why not."""
+
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+from guardian.control import breaker
+from guardian.control.approvals import put_up
+from guardian.control.authority import ask, consider, explain, record
+from guardian.control.deps import ControlDeps
+from guardian.control.envelopes import lasts_until
+from guardian.control.facts import harm_of
+from guardian.domain.finding import Effect, Finding
+from guardian.domain.revocation import LedgerEntry
+from guardian.policy.port import PolicyDecision, PolicyRequest
+from guardian.store.control import ControlRows
+from guardian.wire.findings import FindingOutcome
+
+
+def revoke_or_flag(
+    deps: ControlDeps,
+    rows: ControlRows,
+    asked: PolicyRequest,
+    permitted: PolicyDecision,
+    flagged: FindingOutcome,
+    finding: Finding,
+    now: datetime,
+) -> tuple[FindingOutcome, LedgerEntry | None]:
+    """What a finding that wants a revocation gets, and the ledger entry if it got it.
+
+    `permitted` is the answer about the flag: a decision point that failed on it is not asked again.
+    """
+    version = flagged.policy_version
+    live = rows.ledger.live_entry(finding.tenant_id, finding.session_id)
+    if live is not None:
+        note = f"the session was already revoked, at revision {live.revision}"
+        update = {"effect": Effect.REVOKE, "note": note, "revision": live.revision}
+        flag = replace(asked, action="flag")
+        record(rows, flag, permitted, now, version, finding_id=finding.id, result="already_revoked")
+        return flagged.model_copy(update=update), None
+    if permitted.errors:
+        decision = permitted
+    else:
+        breaker.heed(deps, rows, finding.tenant_id, now)
+        asked = replace(asked, harm=harm_of(deps, rows, finding.tenant_id, now))
+        decision = ask(deps, asked)
+    decided = {"policy_ids": decision.policy_ids, "policy_errors": decision.errors}
+    if not decision.allowed:
+        record(rows, asked, decision, now, version, finding_id=finding.id, result="flag")
+        update = _not_revoked(deps, rows, asked, decision, finding, now)
+        return flagged.model_copy(update={**decided, **update}), None
+    told = None if finding.subject is None else finding.subject.expires_at
+    lasts = lasts_until(rows, finding.tenant_id, finding.session_id, told)
+    hard = asked.evidence.hard_breach
+    entry = rows.ledger.append(
+        tenant_id=finding.tenant_id,
+        session_id=finding.session_id,
+        status="revoked",
+        reason_code="hard_breach" if hard else "drift",
+        reason=_storable(finding.title),
+        actor=asked.asker.id,
+        now=now,
+        expires_at=deps.settings.expiry.until(lasts, now),
+        finding_id=finding.id,
+        automatic=True,
+        hard=hard,
+    )
+    said = {"finding_id": finding.id, "result": "revoke", "revision": str(entry.revision)}
+    record(rows, asked, decision, now, version, **said)
+    why = "; ".join(filter(None, decision.reasons.values()))
+    update = {**decided, "effect": Effect.REVOKE, "revision": entry.revision, "note": f"revoked: {why}"}
+    return flagged.model_copy(update=update), entry
+
+
+def _not_revoked(
+    deps: ControlDeps,
+    rows: ControlRows,
+    asked: PolicyRequest,
+    decision: PolicyDecision,
+    finding: Finding,
+    now: datetime,
+) -> dict[str, Any]:
+    """What the outcome says instead; where only a person is missing, one is asked."""
+    note = f"revoke not permitted, flagged instead: {explain(decision)}"
+    if decision.errors:
+        return {"note": note}
+    would = asked.mode != "enforce" and consider(deps, replace(asked, mode="enforce")).allowed
+    if would and asked.mode == "canary":
+        note += "; it would have been revoked, and is outside the canary"
+    reason = _storable(finding.title) or "the monitor wants this session revoked"
+    approval = put_up(deps, rows, asked, decision, act={}, reason=reason, now=now, finding_id=finding.id)
+    if approval is None:
+        return {"note": note, "would_revoke": would}
+    until = approval.expires_at.isoformat(timespec="minutes")
+    note += f"; a person is asked, until {until} (approval {approval.id})"
+    return {"note": note, "would_revoke": would, "approval_id": approval.id}
+
+
+def _storable(text: str) -> str:
+    """PostgreSQL text cannot hold NUL."""
+    return text.replace("\x00", "\ufffd")
