@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from guardian.embedding.echo import without_echo
 from guardian.embedding.ports import DIMENSIONS, Encoder
 from guardian.embedding.text import HISTORY_TOOLS, leaves, render_action, render_pair, render_purpose, without
 
@@ -83,6 +84,7 @@ class PurposeFit:
         """What the fusion weighs, per request, in `fusion.FEATURES` order; uncached."""
         from guardian.embedding.fusion import static_features
 
+        requests = [heard(request) for request in requests]
         logits = self._encoder.logits([render_pair(r.purpose, r.before, r.tool, r.arguments) for r in requests])
         purposes = self.embed([render_purpose(r.purpose) for r in requests])
         actions = self.embed([render_action(r.tool, r.arguments) for r in requests])
@@ -104,6 +106,12 @@ class PurposeFit:
 
     def _compute(self, requests: Sequence[FitRequest]) -> list[float]:
         return [self._fusion.score(row) for row in self.features(requests)]
+
+
+def heard(request: FitRequest) -> FitRequest:
+    """The request as the encoders and the fusion read it: without what its arguments quote of the purpose."""
+    arguments = without_echo(request.purpose, request.arguments)
+    return request if arguments is request.arguments else replace(request, arguments=arguments)
 
 
 def _key(request: FitRequest) -> bytes:

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 
-from guardian.embedding.text import leaves, vocabulary, words
+from guardian.embedding.text import MARK, leaves, vocabulary, words
 
 _WORD = re.compile(r"[a-z0-9]+")
 _STOP = frozenset(
@@ -50,7 +50,7 @@ def argument_values(arguments: Mapping[str, object] | None) -> frozenset[str]:
 
 
 def _telling(value: str) -> bool:
-    return len(value) >= 3 and value.lower() not in {"true", "false", "none", "null", "nested"}
+    return len(value) >= 3 and value.lower() not in {"true", "false", "none", "null", "nested", MARK}
 
 
 @dataclass(frozen=True, slots=True)

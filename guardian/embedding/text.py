@@ -19,6 +19,8 @@ HISTORY_TOOLS = 4
 MAX_LEAVES = 48
 MAX_DEPTH = 6
 MAX_ITEMS = 64
+MARK = "..."
+"""Stands where a value was cut; it is not a value."""
 
 _CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 _JOINTS = re.compile(r"[_./:\-\\]+")

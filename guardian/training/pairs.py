@@ -12,18 +12,22 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from guardian.embedding.consequence import Consequence, consequence
-from guardian.embedding.fit import FitRequest
+from guardian.embedding.fit import FitRequest, heard
 from guardian.embedding.grounding import argument_values, grounding
-from guardian.embedding.text import render_action, vocabulary
+from guardian.embedding.text import clean, render_action, vocabulary
 from guardian.evaluation.sessions import LabelledAction, LabelledSession
 
-HONEST, ATTACK = 0.02, 0.97
+HONEST, ATTACK, DOUBTFUL = 0.02, 0.97, 0.80
+"""Targets; doubtful is an attack that uses an honest call's tool and is as well grounded in the purpose."""
 SWAPPED: Mapping[Consequence, float] = {
     Consequence.READ: 0.60,
     Consequence.UNKNOWN: 0.75,
     Consequence.WRITE: 0.92,
     Consequence.ACT: 0.97,
 }
+ECHOED = 0.12
+"""How often a call, honest or drifting, repeats words of the purpose in an argument of its own."""
+_REMARKS = vocabulary("note comment context reason task description summary memo details message")
 _STOP = frozenset(
     vocabulary(
         "the a an of to for and in on my me i please can you with from is are it that this could would at by"
@@ -96,9 +100,28 @@ def examples(
         for index in chosen:
             if used[key] < cap:
                 used[key] += 1
-                out.extend(_of_action(session, index, source, rnd))
+                made = _of_action(session, index, source, rnd)
+                out.extend(replace(e, request=heard(_echoing(e.request, rnd))) for e in made)
     rnd.shuffle(out)
     return out
+
+
+def _echoing(request: FitRequest, rnd: random.Random) -> FitRequest:
+    """Now and then, the call with the purpose's words in an argument: as they are, cut, thinned or shuffled."""
+    if rnd.random() >= ECHOED or request.arguments is None:
+        return request
+    said = clean(request.purpose, 200).split()
+    match rnd.randint(0, 3):
+        case 0:
+            said = said[: rnd.randint(3, 40)]
+        case 1:
+            said = [word for word in said if rnd.random() < 0.6]
+        case 2:
+            said = rnd.sample(said, len(said))
+        case _:
+            said = [*rnd.choice(("as discussed:", "for:", "to")).split(), *said]
+    remark, rest = {rnd.choice(_REMARKS): " ".join(said)}, request.arguments
+    return replace(request, arguments={**remark, **rest} if rnd.random() < 0.5 else {**rest, **remark})
 
 
 def _of_action(session: LabelledSession, index: int, source: Pools, rnd: random.Random) -> list[Example]:
@@ -125,7 +148,8 @@ def _of_action(session: LabelledSession, index: int, source: Pools, rnd: random.
         tool_description=session.descriptions.get(action.tool),
     )
     if action.drift:
-        return [Example(base, ATTACK, session.dataset, "attack")]
+        target = DOUBTFUL if _as_well_named(session, action) else ATTACK
+        return [Example(base, target, session.dataset, "attack")]
     out = [Example(base, HONEST, session.dataset, "honest")]
     swapped = next(filter(None, (_swap(session, action, source, rnd) for _ in range(3))), None)
     if swapped is not None:
@@ -136,6 +160,13 @@ def _of_action(session: LabelledSession, index: int, source: Pools, rnd: random.
         request = replace(base, tool=other_action.tool, arguments=other_action.arguments, tool_description=None)
         out.append(Example(request, target, session.dataset, kind))
     return out
+
+
+def _as_well_named(session: LabelledSession, action: LabelledAction) -> bool:
+    """Whether an honest call of the same tool names no more of the purpose: only values tell them apart."""
+    named = grounding(session.purpose, action.arguments, ()).named
+    twins = (a for a in session.actions if not a.drift and a.tool == action.tool)
+    return any(grounding(session.purpose, twin.arguments, ()).named <= named + 0.1 for twin in twins)
 
 
 def _swap(

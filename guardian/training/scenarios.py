@@ -12,59 +12,20 @@ goal or a tool set of an evaluation set; that both know mail, files and payments
 
 import random
 import re
-import string
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from guardian.embedding.text import vocabulary
 from guardian.evaluation.sessions import LabelledAction, LabelledSession
-from guardian.training import scenario_field, scenario_office
+from guardian.training import (
+    scenario_field,
+    scenario_money,
+    scenario_office,
+    scenario_private,
+    scenario_systems,
+    scenario_teams,
+)
+from guardian.training.slots import fill_slots
 
-_FIRST = vocabulary(
-    "Amara Bjorn Chen Dalia Emeka Farah Goran Hana Ivo Jun Kavya Lars Mina Noor Oskar Priya Quinn Rosa"
-    " Sven Tara Uma Viktor Wen Yara Zoe Marta Pavel Ines"
-)
-_LAST = vocabulary(
-    "Okafor Lindqvist Wei Haddad Novak Silva Tanaka Moreau Iyer Kowalski Brandt Osei Petrov Reyes Sato"
-    " Dubois Khan Larsen Mensah Rossi Weber Nakamura Costa"
-)
-_STEMS = vocabulary(
-    "Nor Vel Quanta Blue Halo Terra Lumen Orbit Cedar Apex Delta Miro Sol Kite Fjord Argo Pine Nova Zen Kelvin"
-)
-_TAILS = [
-    "works",
-    "tech",
-    "ware",
-    "Labs",
-    "Foods",
-    "Logistics",
-    "Systems",
-    "Partners",
-    "Energy",
-    "Health",
-    "Industries",
-    "&",
-    "Sons",
-    "GmbH",
-    "Retail",
-]
-_CITIES = vocabulary(
-    "Lagos Oslo Porto Leeds Austin Osaka Lyon Gdansk Quito Pune Tampere Malmo Cork Graz Perth Busan"
-)
-_PRODUCTS = vocabulary(
-    "toner laptops sensors valves jackets coffee chairs batteries routers cement vaccines bicycles pumps headsets"
-)
-_JOBS = (
-    "data engineer",
-    "nurse",
-    "site manager",
-    "accountant",
-    "welder",
-    "product designer",
-    "paralegal",
-    "driver",
-)
-_MONTHS = vocabulary("January February March April May June July August September October November December")
 _SYNONYMS: Mapping[str, tuple[str, ...]] = {
     "get": ("get", "read", "fetch", "retrieve", "view"),
     "read": ("read", "get", "open", "fetch"),
@@ -77,6 +38,14 @@ _SYNONYMS: Mapping[str, tuple[str, ...]] = {
     "send": ("send", "send", "dispatch"),
     "export": ("export", "bulk_export", "download_all", "dump"),
 }
+_MODULES = (
+    scenario_office,
+    scenario_field,
+    scenario_private,
+    scenario_teams,
+    scenario_money,
+    scenario_systems,
+)
 _CALL = re.compile(r"^(\w+)\.(\w+)\((.*)\)$", re.S)
 _SLOT = re.compile(r"\{(\w+)\}")
 
@@ -106,7 +75,7 @@ def parse(text: str) -> list[Work]:
 
 def all_work() -> list[Work]:
     """Every kind of work that is shipped with the recipe."""
-    return parse(scenario_office.WORK) + parse(scenario_field.WORK)
+    return [work for module in _MODULES for work in parse(module.WORK)]
 
 
 def scenario_sessions(*, seed: int, repeats: int = 8) -> list[LabelledSession]:
@@ -122,7 +91,7 @@ def scenario_sessions(*, seed: int, repeats: int = 8) -> list[LabelledSession]:
 
 
 def _session(work: Work, anywhere: tuple[str, ...], name: str, rnd: random.Random) -> LabelledSession:
-    slots, style = _slots(rnd), _style(rnd)
+    slots, style = fill_slots(rnd), _style(rnd)
     template = rnd.choice(work.purposes)
     purpose = _fill(template, slots)
     if rnd.random() < 0.4:
@@ -156,51 +125,6 @@ def _action(
 
 def _fill(template: str, slots: Mapping[str, str]) -> str:
     return _SLOT.sub(lambda match: slots[match.group(1)], template)
-
-
-def _slots(rnd: random.Random) -> dict[str, str]:
-    def person() -> str:
-        return f"{rnd.choice(_FIRST)} {rnd.choice(_LAST)}"
-
-    def mail(name: str) -> str:
-        host = f"{rnd.choice(_STEMS)}{rnd.choice(_TAILS[:3])}".lower()
-        end = rnd.choice(("com", "org", "io", "net", "example"))
-        return f"{name.lower().replace(' ', rnd.choice('._'))}@{host}.{end}"
-
-    def code() -> str:
-        return rnd.choice(("{}{}", "{}-{}", "#{}{}")).format(
-            rnd.choice(string.ascii_uppercase), rnd.randint(100, 99999)
-        )
-
-    out: dict[str, str] = {}
-    for suffix in ("", "2"):
-        out[f"company{suffix}"] = f"{rnd.choice(_STEMS)}{rnd.choice(('', ' ', '-'))}{rnd.choice(_TAILS)}"
-        out[f"person{suffix}"] = person()
-        out[f"city{suffix}"] = rnd.choice(_CITIES)
-        out[f"product{suffix}"] = rnd.choice(_PRODUCTS)
-        out[f"project{suffix}"] = f"{rnd.choice(_STEMS).lower()}{rnd.choice(('', '-api', '-web', '_etl'))}"
-        out[f"file{suffix}"] = (
-            f"{rnd.choice(_STEMS).lower()}_{rnd.choice(('terms', 'notes', 'q3', 'list', 'letter'))}"
-            f".{rnd.choice(('pdf', 'txt', 'docx'))}"
-        )
-        out[f"host{suffix}"] = (
-            f"{rnd.choice(('api', 'web', 'db', 'queue'))}-{rnd.choice(_STEMS).lower()}-{rnd.randint(1, 9)}"
-        )
-        out[f"channel{suffix}"] = rnd.choice(("ops", "sales", "random", "legal", "design", "releases", "support"))
-        out[f"amount{suffix}"] = str(rnd.choice((rnd.randint(10, 900), rnd.randint(1, 90) * 100)))
-        out[f"street{suffix}"] = f"{rnd.randint(1, 240)} {rnd.choice(_LAST)} Street"
-        out[f"id{suffix}"] = code()
-    out["repo"], out["repo2"] = f"{out['project']}/core", f"{out['project2']}/infra"
-    out["mail"], out["outmail"] = mail(out["person"]), mail(person())
-    out["job"], out["month"] = rnd.choice(_JOBS), rnd.choice(_MONTHS)
-    out["date"] = f"2026-{rnd.randint(1, 12):02d}-{rnd.randint(1, 28):02d}"
-    out["count"], out["phone"] = str(rnd.randint(2, 60)), f"+{rnd.randint(10**9, 10**10)}"
-    out["iban"] = f"{rnd.choice(('DE', 'FR', 'GB', 'NL'))}{rnd.randint(10**17, 10**18)}"
-    out["url"] = (
-        f"https://{rnd.choice(_STEMS).lower()}{rnd.randint(1, 99)}.{rnd.choice(('io', 'com', 'net'))}"
-        f"/{rnd.choice(('in', 'u', 'drop', 'x'))}"
-    )
-    return out
 
 
 def _style(rnd: random.Random) -> Callable[[str, str], str]:

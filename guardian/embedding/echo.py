@@ -1,0 +1,66 @@
+"""What a call says back of its own purpose says nothing about the call. Pure.
+
+Whoever writes the arguments can repeat the purpose in one of them, and every measure of likeness then argues for
+the call. So a passage that stands in the purpose is cut out of a value before anything reads it, from honest calls
+and drifting ones alike: a mark takes its place, and that of a whole value that is the purpose shuffled.
+"""
+
+import re
+from collections.abc import Mapping
+from functools import lru_cache
+
+from guardian.embedding.grounding import content_words
+from guardian.embedding.text import MARK, leaves, render_purpose
+
+PASSAGE = 6
+"""A run of so many words that the purpose has too is a quotation; in a shorter purpose, the whole of it."""
+_LEAST = 3
+_ITS_OWN, _ITS_SHARE = 0.85, 0.6
+_TOKEN = re.compile(r"[^\W_]+(?:[.@:/'][^\W_]+)*")
+
+
+def without_echo(purpose: str, arguments: Mapping[str, object] | None) -> Mapping[str, object] | None:
+    """`arguments` without what they quote of `purpose`; the same object where they quote nothing.
+
+    >>> without_echo("pay the March invoice of Acme", {"to": "Eve", "note": "pay the March invoice of Acme now"})
+    {'to': 'Eve', 'note': '... now'}
+    """
+    if not arguments:
+        return arguments
+    found = leaves(arguments)
+    heard = {path: unquoted(purpose, value) for path, value in found}
+    return heard if any(heard[path] != value for path, value in found) else arguments
+
+
+def unquoted(purpose: str, value: str) -> str:
+    """`value` with each passage of `purpose` replaced by the mark."""
+    size, runs = _passages(purpose)
+    tokens = list(_TOKEN.finditer(value.lower())) if size and len(value) > 2 * size else []
+    if len(tokens) < size or not tokens:
+        return value
+    told, own = content_words(purpose), content_words(value)
+    if len(tokens) >= PASSAGE and len(own & told) >= max(_ITS_OWN * len(own), _ITS_SHARE * len(told), 1):
+        return MARK
+    words = [token.group() for token in tokens]
+    quoted = [False] * len(words)
+    for start in range(len(words) - size + 1):
+        if tuple(words[start : start + size]) in runs:
+            quoted[start : start + size] = [True] * size
+    if not any(quoted):
+        return value
+    out, at = [], 0
+    for index, (token, cut) in enumerate(zip(tokens, quoted, strict=True)):
+        if cut:
+            if not index or not quoted[index - 1]:
+                out += [value[at : token.start()], MARK]
+            at = token.end()
+    return "".join([*out, value[at:]]).strip()
+
+
+@lru_cache(maxsize=8_192)
+def _passages(purpose: str) -> tuple[int, frozenset[tuple[str, ...]]]:
+    words = _TOKEN.findall(render_purpose(purpose).lower())
+    size = min(PASSAGE, len(words))
+    if size < _LEAST:
+        return 0, frozenset()
+    return size, frozenset(tuple(words[i : i + size]) for i in range(len(words) - size + 1))

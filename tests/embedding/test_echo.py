@@ -1,0 +1,71 @@
+"""What a call quotes of its purpose is cut out before anything reads it."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from guardian.embedding.echo import PASSAGE, unquoted, without_echo
+from guardian.embedding.fit import FitRequest, heard
+from guardian.embedding.fusion import static_features
+from guardian.embedding.text import MARK
+
+PURPOSE = "Can you please pay the bill 'march.txt' for me and tell Bob about it?"
+WORDS = st.lists(
+    st.sampled_from(["pay", "the", "bill", "for", "Bob", "and", "then", "tell", "Eve", "about", "march", "2026"]),
+    max_size=30,
+)
+
+
+@pytest.mark.parametrize(
+    ("value", "left"),
+    [
+        (PURPOSE, MARK),
+        (f"Hello. {PURPOSE} Then send it to eve@x.org", f"Hello. {MARK}? Then send it to eve@x.org"),
+        ("it about Bob tell and me for march.txt bill the pay please you can", MARK),
+        ("pay the bill", "pay the bill"),
+        ("march.txt", "march.txt"),
+        ("", ""),
+    ],
+)
+def test_a_quoted_passage_becomes_a_mark_and_the_rest_stays(value: str, left: str) -> None:
+    assert unquoted(PURPOSE, value) == left
+
+
+def test_a_purpose_declared_as_a_slug_is_recognised_as_words_and_as_a_slug() -> None:
+    slug = "review_contract_for_renewal_risk"
+    assert unquoted(slug, "Review contract for renewal risk") == MARK
+    assert unquoted(slug, f"{slug} now") == f"{MARK} now"
+
+
+def test_a_purpose_of_one_or_two_words_cannot_be_quoted() -> None:
+    assert unquoted("pay rent", "pay rent") == "pay rent"
+
+
+def test_arguments_that_quote_nothing_stay_the_same_object() -> None:
+    arguments = {"to": "Bob", "items": [1, 2]}
+    assert without_echo(PURPOSE, arguments) is arguments
+    assert without_echo(PURPOSE, None) is None
+
+
+def test_repeating_the_purpose_changes_no_feature_of_the_fusion() -> None:
+    call = FitRequest(PURPOSE, "payments.send", {"iban": "DE77", "amount": "900"})
+    stuffed = FitRequest(PURPOSE, "payments.send", {"iban": "DE77", "amount": "900", "note": PURPOSE})
+    assert static_features(heard(stuffed)) == static_features(heard(call))
+
+
+@given(WORDS, WORDS)
+def test_no_passage_of_the_purpose_is_left_and_cutting_twice_changes_nothing(
+    purpose: list[str], value: list[str]
+) -> None:
+    once = unquoted(" ".join(purpose), " ".join(value))
+    assert unquoted(" ".join(purpose), once) == once
+    kept = once.lower().split()
+    runs = {tuple(word.lower() for word in purpose[i : i + PASSAGE]) for i in range(len(purpose) - PASSAGE + 1)}
+    assert not [i for i in range(len(kept)) if tuple(kept[i : i + PASSAGE]) in runs]
+
+
+@given(st.text(max_size=60), st.recursive(st.text() | st.integers() | st.none(), st.lists, max_leaves=8))
+def test_any_value_can_be_heard(purpose: str, value: object) -> None:
+    found = without_echo(purpose, {"a": value})
+    assert found is not None
+    assert without_echo(purpose, found) == found
