@@ -37,7 +37,7 @@ def train(
     files: Annotated[list[Path], typer.Argument(help="Labelled session lines, two data sets or more; .gz too.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder of the new model.")],
     seed: Annotated[int, typer.Option()] = 0,
-    steps: Annotated[int, typer.Option(min=1, help="Gradient steps of each encoder.")] = 400,
+    steps: Annotated[int, typer.Option(min=1, help="Gradient steps of each encoder.")] = 600,
     resume: Annotated[bool, typer.Option("--resume", help="Go on where an interrupted run stopped.")] = False,
 ) -> None:
     """Train the drift model; needs the `train` extra (torch, sentence-transformers), uses a GPU when there is one.

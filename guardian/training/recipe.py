@@ -50,7 +50,7 @@ class Recipe:
     seeds: int = 2
     rate: float = 5e-5
     batch: int = 32
-    repeats: int = 12
+    repeats: int = 6
     fusion_kinds: frozenset[str] = frozenset({"honest", "attack", "injected"})
 
 
@@ -101,11 +101,12 @@ def train(
             "the held-out data sets hold no drift or no honest calls; give at least two data sets of sessions"
         )
     fusion = fit_fusion(rows)
-    everything = [*sessions, *scenarios]
-    models = [
-        stages.run(f"seed-{number}", examples(everything, seed=seed + number), seed + number)
-        for number in range(recipe.seeds)
-    ]
+    models = []
+    for number in range(recipe.seeds):
+        drawn = scenario_sessions(seed=seed + number, repeats=recipe.repeats) if recipe.repeats else []
+        models.append(
+            stages.run(f"seed-{number}", examples([*sessions, *drawn], seed=seed + number), seed + number)
+        )
     model = average(models)
     export(PairGraph(model.cpu()), out / PAIR_MODEL)
     export(TextGraph(text.cpu()), out / TEXT_MODEL)
@@ -114,7 +115,7 @@ def train(
     for number, (fold_model, purposes) in enumerate(held):
         write_fold(work / FOLDS_FOLDER / str(number), fold_model, purposes, out)
     model.save(str(out / ".work" / "reference"))
-    write_parity(model, examples(everything, seed=seed + 1_000)[:PARITY_PAIRS], out / "parity.json")
+    write_parity(model, examples([*sessions, *scenarios], seed=seed + 1_000)[:PARITY_PAIRS], out / "parity.json")
     data = {path.name: {"sha256": digest(path), "sessions": len(read_sessions([path]))} for path in files}
     write_manifest(out, seed=seed, steps=steps, data=data, scenarios=len(scenarios), base=base.parent.name)
 
