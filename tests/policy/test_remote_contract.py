@@ -318,7 +318,7 @@ def test_a_certificate_that_nobody_vouches_for_denies(name, serve_tls, auto_revo
 
 
 @pytest.fixture
-def serve_tls(tmp_path):
+def serve_tls(tmp_path, whole_request):
     """A server with a certificate of its own making, and that certificate's file."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "pdp")])
@@ -349,7 +349,7 @@ def serve_tls(tmp_path):
                 connection, _ = listener.accept()
                 try:
                     with context.wrap_socket(connection, server_side=True) as secured:
-                        secured.recv(65536)
+                        whole_request(secured)
                         secured.sendall(_http_answer(body, _length(len(body)), "Connection: close"))
                 except OSError:
                     connection.close()
