@@ -102,7 +102,8 @@ METRICS: Mapping[Metric, _Spec] = {
         ("state",),
     ),
     "guardian_breakers_open": _Spec(
-        "gauge", "Tenants whose breaker keeps the monitor from revoking. Above 0: the alert names tenant and cause."
+        "gauge",
+        "Tenants whose breaker keeps the monitor from revoking. Above 0: the alert names it and why.",
     ),
     "guardian_break_glass_total": _Spec("counter", "Break-glass grants taken. Each deserves a review afterwards."),
     "guardian_policy_reloads_total": _Spec(

@@ -68,7 +68,7 @@ def put_up(
     told = {"approval_id": view.id, "target": action, "reason": view.reason, "result": "waits"}
     if finding_id is not None:
         told["finding_id"] = finding_id
-    record(rows, proposal, permitted, now, deps.policy_version, **told, until=view.expires_at.isoformat())
+    record(rows, proposal, permitted, now, **told, until=view.expires_at.isoformat())
     deps.metrics.add("guardian_approvals_total", state="pending")
     return view
 

@@ -153,13 +153,15 @@ class PolicyDecision:
     """The answer. `allowed` is False whenever `errors` is not empty.
 
     `policy_ids` are those that decided, sorted; empty with a denial means that nothing permits it.
-    `reasons` maps each of them to its own sentence.
+    `reasons` maps each of them to its own sentence. `version` names the policies that gave this very answer, for
+    another set may be in force a moment later; empty where nobody was asked.
     """
 
     allowed: bool
     policy_ids: tuple[str, ...] = ()
     reasons: Mapping[str, str] = field(default_factory=dict)
     errors: tuple[str, ...] = ()
+    version: str = ""
 
     def __post_init__(self) -> None:
         if self.allowed and self.errors:

@@ -233,6 +233,28 @@ def test_a_lying_decision_point_gives_machines_and_auditors_no_say(make_stage, p
     assert stage.call("GET", "/v1/modes/acme", "admin").json()["mode"] == "shadow"
 
 
+def test_a_decision_is_recorded_with_the_policies_that_made_it_though_others_came_meanwhile(
+    make_stage, policies, a_finding
+):
+    """The files are swapped after the flag was decided: flag and revocation name each its own set."""
+    other = CedarPolicies(policies.policies + "\n// another set, which decides the same", policies.schema)
+
+    class Swapped(Faulty):
+        def decide(self, request):
+            said = super().decide(request)
+            self.sound = other
+            return said
+
+    stage = make_stage(pdp=Swapped(policies), default_mode="enforce")
+    told = stage.submit(a_finding(wanted="flag")).json()
+    assert told["policy_version"] == policies.version
+    [line] = stage.audit(action="flag")
+    assert line["policy_version"] == policies.version
+    stage = make_stage(pdp=Swapped(policies), default_mode="enforce")
+    told = stage.submit(a_finding()).json()
+    assert (told["effect"], told["policy_version"]) == ("revoke", other.version)
+
+
 def test_refused_reads_are_audited_once_an_hour_and_counted_each_time(stage):
     for _ in range(3):
         assert stage.call("GET", "/v1/findings", "gateway").status_code == 403
