@@ -4,7 +4,7 @@ import json
 import os
 import shutil
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -22,6 +22,7 @@ from guardian.store.control_epoch import Mark, restored_mark
 from guardian.store.control_outbox import ControlAlertOutbox
 from guardian.store.control_tables import metadata
 from guardian.store.engine import open_engine, writing
+from guardian.wire.principal import Principal
 
 NOW = datetime(2026, 5, 12, 12, 0, tzinfo=UTC)
 DAY = timedelta(days=1)
@@ -308,9 +309,11 @@ def test_tokens_are_recorded_and_revoked_once(store):
             issued_at=NOW,
             expires_at=NOW + DAY,
         )
-        assert not rows.tokens.is_revoked("j1")
+        ann = Principal("ann", "admin", frozenset({"a", "b"}), "j1", NOW + DAY)
+        assert rows.tokens.vouches_for(ann)
         assert rows.tokens.revoke("j1", by="bob", now=NOW)
         assert not rows.tokens.revoke("j1", by="bob", now=NOW)
         assert rows.tokens.revoke("never-recorded", by="bob", now=NOW)
-        assert rows.tokens.is_revoked("never-recorded")
+        assert not rows.tokens.vouches_for(ann)
+        assert not rows.tokens.vouches_for(replace(ann, jti="never-recorded"))
         assert [each.tenants for each in rows.tokens.all() if each.jti == "j1"] == [("a", "b")]
