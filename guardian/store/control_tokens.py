@@ -70,6 +70,11 @@ class TokenRows:
         issued = row.principal_id, row.role, frozenset(json.loads(row.tenants)), row.expires_at
         return bool(issued == (principal.id, principal.role, principal.tenants, principal.expires_at))
 
+    def withdrawn_since(self, principal_id: str, at: datetime) -> bool:
+        """Whether any token of this principal was withdrawn at that time or later."""
+        mine = token.c.principal_id == principal_id, token.c.revoked_at >= at
+        return self.connection.execute(select(token.c.jti).where(*mine).limit(1)).one_or_none() is not None
+
     def all(self) -> list[TokenRow]:
         rows = self.connection.execute(select(token).order_by(token.c.issued_at, token.c.jti))
         return [
