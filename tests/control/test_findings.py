@@ -207,6 +207,15 @@ def test_agents_and_sessions_that_the_configuration_protects_are_only_flagged(ma
         assert stage.submit(a_finding("x", tenant="globex"), "monitor", "globex").json()["effect"] == "revoke"
 
 
+def test_a_protected_agent_stays_protected_when_the_monitor_calls_it_something_else(make_stage, a_finding):
+    stage = make_stage(protected={"acme": frozenset({"agent_1"})}, default_mode="enforce")
+    stage.submit(a_finding(wanted="flag"))
+    for n in (1, 2):
+        sent = a_finding(n=n)
+        renamed = sent.model_copy(update={"subject": sent.subject.model_copy(update={"agent_id": "agent_2"})})
+        assert stage.submit(renamed).json()["policy_ids"] == ["auto-revoke-never-protected"]
+
+
 def test_a_session_that_only_a_person_may_stop_is_put_before_one(stage, a_finding, hard):
     stage.enforce()
     body = {"protected": True, "reason": "payroll"}
