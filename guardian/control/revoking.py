@@ -88,8 +88,10 @@ def _not_revoked(
     if decision.errors:
         return {"note": note}
     would = asked.mode != "enforce" and consider(deps, replace(asked, mode="enforce")).allowed
-    if would and asked.mode == "canary":
-        note += "; it would have been revoked, and is outside the canary"
+    if would:
+        note += "; it would have been revoked, " + (
+            "and is outside the canary" if asked.mode == "canary" else "were the mode enforce"
+        )
     reason = _storable(finding.title) or "the monitor wants this session revoked"
     approval = put_up(deps, rows, asked, decision, act={}, reason=reason, now=now, finding_id=finding.id)
     if approval is None:

@@ -37,6 +37,7 @@ def test_shadow_flags_and_says_that_it_would_have_revoked(stage, a_finding):
     outcome = stage.submit(a_finding()).json()
     assert outcome["effect"] == "flag"
     assert outcome["would_revoke"] is True
+    assert "it would have been revoked, were the mode enforce" in outcome["note"], "people read it in the alert"
     assert "auto-revoke-only-in-enforce" in outcome["note"]
     assert stage.revocations().json()["entries"] == []
 
@@ -44,6 +45,7 @@ def test_shadow_flags_and_says_that_it_would_have_revoked(stage, a_finding):
 def test_weak_evidence_in_shadow_would_not_have_revoked(stage, a_finding, weak):
     outcome = stage.submit(a_finding(evidence=weak)).json()
     assert (outcome["effect"], outcome["would_revoke"]) == ("flag", False)
+    assert "would have been" not in outcome["note"]
 
 
 def test_weak_evidence_becomes_a_flag_that_says_why(stage, a_finding, weak):
