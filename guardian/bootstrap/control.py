@@ -136,7 +136,12 @@ class Control:
 
 
 def open_control_store(settings: Settings) -> ControlStore:
-    return ControlStore.open(settings.store_url(settings.store.control), now=utc_now())
+    beside = settings.store.epoch_file
+    return ControlStore.open(
+        settings.store_url(settings.store.control),
+        now=utc_now(),
+        epoch_file=settings.resolve(beside) if beside is not None else None,
+    )
 
 
 def open_tokens(settings: Settings, store: ControlStore) -> Tokens:

@@ -20,7 +20,6 @@ from guardian.store.control import ControlRows
 from guardian.wire.principal import Principal
 from guardian.wire.sessions import ModeView
 
-
 _ALL_DAY: frozenset[PolicyAction] = frozenset({"flag", "registerEnvelope"})
 """What machines ask all day: a tenant's sessions are not counted for it each time."""
 

@@ -136,6 +136,34 @@ def test_a_restored_backup_begins_a_new_epoch(tmp_path):
     again.close()
 
 
+def test_a_backup_that_is_behind_only_in_what_was_signed_begins_a_new_epoch_too(tmp_path):
+    store = _open(tmp_path)
+    _revoke(store, "s1")
+    store.close()
+    shutil.copy(tmp_path / "control.db", tmp_path / "backup.db")
+    store = _open(tmp_path)
+    with store.write() as rows:
+        rows.audit.append({"action": "revokeToken"})
+    store.remember()  # as whoever signs the trail does
+    store.close()
+    for leftover in ("control.db-wal", "control.db-shm"):
+        (tmp_path / leftover).unlink(missing_ok=True)
+    os.replace(tmp_path / "backup.db", tmp_path / "control.db")
+    restored = _open(tmp_path)
+    assert str(restored.head().revision) == "2.0"
+    restored.close()
+    again = _open(tmp_path)
+    assert str(again.head().revision) == "2.0"
+    again.close()
+
+
+def test_an_epoch_file_of_an_older_version_is_read(tmp_path):
+    (tmp_path / "control.db.epoch").write_text('{"epoch": 1, "n": 0, "change_seq": 0}')
+    store = _open(tmp_path)
+    assert str(store.head().revision) == "1.0"
+    store.close()
+
+
 def test_a_deleted_database_does_not_start_at_the_old_revisions(tmp_path):
     store = _open(tmp_path)
     _revoke(store, "s1")
@@ -154,7 +182,7 @@ def test_an_epoch_file_that_is_not_ours_is_refused(tmp_path):
         _open(tmp_path)
 
 
-MARKS = st.builds(Mark, st.integers(1, 5), st.integers(0, 9), st.integers(0, 9))
+MARKS = st.builds(Mark, st.integers(1, 5), st.integers(0, 9), st.integers(0, 9), st.integers(0, 9))
 
 
 @given(MARKS, MARKS)
@@ -163,6 +191,7 @@ def test_after_a_restore_nothing_runs_backwards(stored, remembered):
     if onward is None:
         assert stored.ledger >= remembered.ledger
         assert stored.change_seq >= remembered.change_seq
+        assert stored.audit_seq >= remembered.audit_seq
     else:
         assert onward.ledger > max(stored.ledger, remembered.ledger)
         assert onward.change_seq > max(stored.change_seq, remembered.change_seq)
