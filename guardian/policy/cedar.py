@@ -51,10 +51,7 @@ class CedarPolicies:
         places = self.places or tuple(f"line {each.line}" for each in statements(self.policies))
         for place, each in zip(places, statements(self.policies), strict=True):
             _parse(each.text, place)
-        try:
-            parsed = cedarpy.PolicySet.from_str(self.policies)
-        except ValueError as error:
-            raise PolicyError(f"Cedar cannot parse the policies: {error}") from error
+        parsed = _parse(self.policies, "all policies together")
         try:
             schema = cedarpy.Schema.from_str(self.schema)
         except ValueError as error:
@@ -119,9 +116,9 @@ class CedarPolicies:
 plugin = CedarPolicies
 
 
-def _parse(text: str, place: str) -> None:
+def _parse(text: str, place: str) -> Any:
     try:
-        cedarpy.PolicySet.from_str(text)
+        return cedarpy.PolicySet.from_str(text)
     except ValueError as error:
         raise PolicyError(f"{place}: Cedar cannot parse this policy: {error}") from error
 

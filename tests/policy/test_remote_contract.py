@@ -411,6 +411,12 @@ def test_the_facts_are_plain_json_without_floats_and_lose_nothing(auto_revoke, r
         assert rebuilt(told) == dataclasses.replace(case.request, on_call=on_call)
 
 
+def test_a_fact_that_json_would_tell_in_another_way_is_a_bug_and_not_sent(auto_revoke):
+    rounded = dataclasses.replace(auto_revoke, budget=BudgetFacts(total=1.5))
+    with pytest.raises(TypeError, match="no fact is a float"):
+        facts(rounded)
+
+
 def test_two_tenants_with_the_same_session_id_are_two_resources(auto_revoke):
     def resource(tenant, session):
         named = dataclasses.replace(auto_revoke.session, session_id=session)
