@@ -63,6 +63,7 @@ class KafkaSection(_Section):
 class StoreSection(_Section):
     monitor: str = "sqlite:///guardian-data/monitor.db"
     control: str = "sqlite:///guardian-data/control.db"
+    epoch_file: Path | None = None  # None: beside the file of SQLite, and nowhere for a server
     keep_days: Annotated[int, Field(ge=1)] = 90
     dead_letter_days: Annotated[int, Field(ge=1)] = 14
 

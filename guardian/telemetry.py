@@ -32,7 +32,7 @@ Metric = Literal[
     "guardian_request_seconds",
     "guardian_gateway_revision",
     "guardian_approvals_total",
-    "guardian_breaker_open",
+    "guardian_breakers_open",
     "guardian_break_glass_total",
     "guardian_policy_reloads_total",
     "guardian_policy_seconds",
@@ -101,8 +101,9 @@ METRICS: Mapping[Metric, _Spec] = {
         "Acts that wait for a second person, by what became of them. Many expired: nobody looks.",
         ("state",),
     ),
-    "guardian_breaker_open": _Spec(
-        "gauge", "1 while a tenant's breaker keeps the monitor from revoking: find the cause first.", ("tenant",)
+    "guardian_breakers_open": _Spec(
+        "gauge",
+        "Tenants whose breaker keeps the monitor from revoking. Above 0: the alert names it and why.",
     ),
     "guardian_break_glass_total": _Spec("counter", "Break-glass grants taken. Each deserves a review afterwards."),
     "guardian_policy_reloads_total": _Spec(

@@ -37,6 +37,7 @@ def make_checkpoint(store: ControlStore, keys: KeySet, *, base: str, now: dateti
         if there is not None and there.size >= tree.size:
             return None  # another process was faster
         checkpoints.add(tree.size, note, frontier=[node.hex() for node in tree.frontier], now=now)
+    store.remember()  # before it goes out: a restored backup must not sign another trail as the same log
     return StoredCheckpoint(tree.size, note, now)
 
 

@@ -97,7 +97,9 @@ def checkpoint(settings: Settings) -> str | None:
 
     The running control API exports it with its next one.
     """
-    store = ControlStore.open(settings.store_url(settings.store.control), now=utc_now())
+    from guardian.bootstrap.control import open_control_store  # it imports this module
+
+    store = open_control_store(settings)
     try:
         keys = SigningKeys(SecretFiles.of(settings).signing).current()
         made = make_checkpoint(store, keys, base=origin_base(settings.control.issuer), now=utc_now())

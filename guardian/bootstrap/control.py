@@ -31,7 +31,7 @@ from guardian.revocation.expiry import ExpiryRule
 from guardian.store.control import ControlStore
 from guardian.store.control_outbox import ControlAlertOutbox
 from guardian.telemetry import Metrics, logger
-from guardian.wire.principal import ROLES
+from guardian.wire.principal import ROLES, Principal
 
 _log = logger("control")
 
@@ -136,15 +136,20 @@ class Control:
 
 
 def open_control_store(settings: Settings) -> ControlStore:
-    return ControlStore.open(settings.store_url(settings.store.control), now=utc_now())
+    beside = settings.store.epoch_file
+    return ControlStore.open(
+        settings.store_url(settings.store.control),
+        now=utc_now(),
+        epoch_file=settings.resolve(beside) if beside is not None else None,
+    )
 
 
 def open_tokens(settings: Settings, store: ControlStore) -> Tokens:
-    """Issue and verify; a token id that the store lists as revoked is refused."""
+    """Issue and verify; what the store does not vouch for is refused: a stolen key alone makes no token."""
 
-    def revoked(jti: str) -> bool:
+    def revoked(principal: Principal) -> bool:
         with store.read() as rows:
-            return rows.tokens.is_revoked(jti)
+            return not rows.tokens.vouches_for(principal)
 
     return Tokens(
         SigningKeys(SecretFiles.of(settings).signing),

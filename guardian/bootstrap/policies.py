@@ -40,14 +40,15 @@ class WatchedPolicies:
 
     The folder is looked at every `policy.reload_every_s`, and at once after `poke`. `told` hears what came of
     every reload: of a swap, of a refusal (once for each broken state of the files), and of every poke. It is
-    called on the watching thread; what it raises is logged and stops nothing. An external decision point without
-    a floor has no files: then a poke is answered in the log only.
+    called on the watching thread; what it raises is logged, and told again at the next look. An external decision
+    point without a floor has no files: then a poke is answered in the log only.
     """
 
     def __init__(self, settings: Settings, told: Callable[[ReloadOutcome], None] = lambda _: None) -> None:
         self.point, self._files = _opened(settings)
         self._every_s = settings.policy.reload_every_s
         self._told = told
+        self._untold: list[ReloadOutcome] = []
         # The one queue whose put may interrupt itself, as a signal handler's can.
         self._wishes: queue.SimpleQueue[bool] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._watch, name="guardian-policies", daemon=True)
@@ -89,7 +90,10 @@ class WatchedPolicies:
                 (_log.error if refused else _log.info)(
                     "policies_reloaded", result=outcome.result, note=str(outcome)
                 )
-                self._told(outcome)
+                self._untold.append(outcome)
+            while self._untold:
+                self._told(self._untold[0])
+                self._untold.pop(0)
         except Exception as error:  # whatever happens, the policies in force stay, and are still watched
             _log.error("policy_watch_failed", error=type(error).__name__, detail=str(error)[:300])
 

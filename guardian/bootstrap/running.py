@@ -62,9 +62,9 @@ def serve(settings: Settings, ready: Callable[[str], None] = lambda _: None) -> 
     with stopping() as stop:
         control = Control(settings, metrics=Metrics())
         try:
-            control.start()
-            ready(control.url)
             with _hanging_up(control.reload_policies):
+                control.start()
+                ready(control.url)
                 _until(stop, control)
         finally:
             control.stop()

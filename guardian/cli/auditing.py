@@ -69,7 +69,7 @@ def verify(
             typer.echo(f"{report.stored} stored and {report.given} exported checkpoints agree")
         if report.superseded:
             typer.echo(f"{report.superseded} more were signed with keys that are not known here (any more)")
-        elif report.first_bad is not None:
+        if report.first_bad is not None:
             typer.echo(f"first bad entry: {report.first_bad}")
     rate = f", {report.entries / took:,.0f} entries/s" if took else ""
     typer.echo(f"{report.entries} entries in {took:.1f} s{rate}", err=True)

@@ -188,6 +188,34 @@ def scoring(
     _show("scoring", rows, as_json)
 
 
+@bench_app.command()
+def policy(
+    requests: Annotated[int, typer.Option(min=20, help="Questions to ask.")] = 5000,
+    seed: Annotated[int, typer.Option()] = 1,
+    as_json: JsonOption = False,
+) -> None:
+    """Decisions a second and their p99 with the shipped policies, in process, and what a reload costs."""
+    from guardian.bench import policy as bench
+
+    with progress("policy") as update:
+        rows = bench.run(requests=requests, seed=seed, progress=update)
+    _show("policy", rows, as_json)
+
+
+@bench_app.command()
+def audit(
+    entries: Annotated[int, typer.Option(min=1, help="Length of the trail.")] = 1_000_000,
+    seed: Annotated[int, typer.Option()] = 1,
+    as_json: JsonOption = False,
+) -> None:
+    """Entries of the audit trail verified a second, and what a checkpoint costs."""
+    from guardian.bench import audit as bench
+
+    with progress("audit") as update:
+        rows = bench.run(entries=entries, seed=seed, progress=update)
+    _show("audit", rows, as_json)
+
+
 @contextmanager
 def _labelled_lines() -> Iterator[None]:
     """A file that holds something else than labelled sessions is wrong usage, told in words."""

@@ -44,10 +44,11 @@ def put_up(
         return None
     session_id = None if asked.session is None else asked.session.session_id
     waiting = rows.approvals.pending(tenant_id, session_id, action)
-    if waiting is not None and waiting.view.expires_at > now:
-        return waiting.view
     if waiting is not None:
-        expire(deps, rows, waiting, now)
+        stale = overtaken(rows, waiting)
+        if stale is None and waiting.view.expires_at > now:
+            return waiting.view
+        expire(deps, rows, waiting, now, why=stale)
     if rows.approvals.waiting(tenant_id) >= _room(deps, asked):
         deps.metrics.add("guardian_approvals_total", state="no_room")
         return None
@@ -68,7 +69,7 @@ def put_up(
     told = {"approval_id": view.id, "target": action, "reason": view.reason, "result": "waits"}
     if finding_id is not None:
         told["finding_id"] = finding_id
-    record(rows, proposal, permitted, now, deps.policy_version, **told, until=view.expires_at.isoformat())
+    record(rows, proposal, permitted, now, **told, until=view.expires_at.isoformat())
     deps.metrics.add("guardian_approvals_total", state="pending")
     return view
 
@@ -78,10 +79,12 @@ def permits(deps: ControlDeps, request: PolicyRequest) -> bool:
     return consider(deps, request).allowed
 
 
-def expire(deps: ControlDeps, rows: ControlRows, stored: StoredApproval, now: datetime) -> bool:
-    """End one whose time is over. False when somebody else ended it first."""
+def expire(
+    deps: ControlDeps, rows: ControlRows, stored: StoredApproval, now: datetime, *, why: str | None = None
+) -> bool:
+    """End one whose time is over, or that was overtaken. False when somebody else ended it first."""
     view = stored.view
-    result = "nobody decided in time"
+    result = why or "nobody decided in time"
     if not rows.approvals.decide(view.id, "expired", by="guardian", reason="", result=result, now=now):
         return False
     rows.audit.append(
@@ -93,6 +96,7 @@ def expire(deps: ControlDeps, rows: ControlRows, stored: StoredApproval, now: da
             "session_id": view.session_id,
             "approval_id": view.id,
             "target": view.action,
+            "reason": result,
             "result": "expired",
         }
     )
@@ -110,9 +114,12 @@ def overtaken(rows: ControlRows, stored: StoredApproval) -> str | None:
     """What happened since the act was put up that makes it another act; None when nothing did.
 
     Who proposed, and who is asked now, spoke of things as they stood then. People's later word on the session,
-    a new revocation of it, or another mode of the tenant is a decision that this one must not undo.
+    a new revocation of it, or another mode of the tenant is a decision that this one must not undo. And what was
+    put up with a token that was then withdrawn may have been somebody else's wish all along.
     """
     view = stored.view
+    if rows.tokens.withdrawn_since(view.proposer, view.created_at):
+        return f"a token of {view.proposer} was withdrawn after this was put up; if it is still wanted, ask again"
     if view.session_id is None:
         known = rows.modes.get(view.tenant_id)
         if _mode_seen(known) != stored.act["mode"]:

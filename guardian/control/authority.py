@@ -44,10 +44,14 @@ def consider(deps: ControlDeps, request: PolicyRequest) -> PolicyDecision:
         decision = deps.pdp.decide(request)
     except Exception as error:
         _log.error("policy_failed", action=request.action, error=type(error).__name__, detail=str(error)[:300])
-        return PolicyDecision(False, errors=(f"the decision point failed ({type(error).__name__})",))
+        wrong = f"the decision point failed ({type(error).__name__})"
+        return PolicyDecision(False, errors=(wrong,), version=deps.policy_version)
     if not isinstance(decision, PolicyDecision) or not isinstance(decision.allowed, bool):
         _log.error("policy_failed", action=request.action, error="not a decision", detail=type(decision).__name__)
-        return PolicyDecision(False, errors=("the decision point's answer is no decision",))
+        wrong = "the decision point's answer is no decision"
+        return PolicyDecision(False, errors=(wrong,), version=deps.policy_version)
+    if not decision.version:
+        decision = replace(decision, version=deps.policy_version)
     if decision.allowed and (bound := beyond(request)):
         _log.error("policy_out_of_bounds", action=request.action, bound=bound, policies=list(decision.policy_ids))
         wrong = f"the decision point permits what guardian never does by itself: {bound}"
@@ -90,8 +94,7 @@ def witnessed(deps: ControlDeps, request: PolicyRequest, decision: PolicyDecisio
     now = deps.clock()
     kind = "undecided" if decision.errors else "refused"
     if deps.refused_reads.first(request.asker.id, request.action, request.tenant_id or "", kind, now=now):
-        version = deps.policy_version
-        refusal.witness = lambda rows: record(rows, request, decision, now, version, result="refused")
+        refusal.witness = lambda rows: record(rows, request, decision, now, result="refused")
     return refusal
 
 
@@ -131,7 +134,6 @@ def record(
     request: PolicyRequest,
     decision: PolicyDecision,
     now: datetime,
-    policy_version: str,
     **result: Any,
 ) -> None:
     """Write one decision to the audit trail: who, what, on what, by which policies, and what came of it."""
@@ -146,7 +148,7 @@ def record(
             "allowed": decision.allowed,
             "policy_ids": list(decision.policy_ids),
             "policy_errors": [error[:300] for error in decision.errors],
-            "policy_version": policy_version,
+            "policy_version": decision.version,
             "context_sha256": _digest(asdict(request)),
             **result,
         }

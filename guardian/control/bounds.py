@@ -4,11 +4,27 @@ Policy decides, and the shipped policies forbid all of this with a reason. But a
 and may be wrong or lie; what the API promises of shadow, protected sessions, budgets and breakers holds even then.
 """
 
-from guardian.policy.port import PolicyRequest
+from collections.abc import Mapping
+
+from guardian.policy.port import PolicyAction, PolicyRequest
+from guardian.wire.principal import Role
+
+_WORK: Mapping[Role, frozenset[PolicyAction]] = {
+    "monitor": frozenset({"flag", "revoke", "propose"}),
+    "gateway": frozenset({"registerEnvelope"}),
+    "delegation": frozenset({"registerEnvelope"}),
+    "metrics": frozenset(),
+    "auditor": frozenset(),
+}
+"""What those may do who decide nothing about guardian or about people's words, besides reading."""
+_READING = frozenset[PolicyAction]({"read", "readRevocations", "readChanges", "readMetrics"})
 
 
 def beyond(request: PolicyRequest) -> str:
     """The bound that a permit for this request would break; empty when there is none."""
+    work = _WORK.get(request.asker.role)
+    if work is not None and request.action not in work | _READING:
+        return f"{request.action} is not for the {request.asker.role}"
     if request.action != "revoke" or request.asker.role != "monitor":
         return ""
     budget, session = request.budget, request.session

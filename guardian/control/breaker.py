@@ -75,7 +75,6 @@ def heed(deps: ControlDeps, rows: ControlRows, tenant_id: str, now: datetime) ->
         once=f"open {now.isoformat()}",
         now=now,
     )
-    deps.metrics.set("guardian_breaker_open", 1, tenant=tenant_id)
     return look(deps, rows, tenant_id, now)
 
 
@@ -89,15 +88,12 @@ def reset(deps: ControlDeps, principal: Principal, tenant_id: str, reason: str) 
             _tell_of_reset(act)
         return look(deps, act.rows, tenant_id, act.now)
 
-    seen = permitted(deps, principal, "resetBreaker", tenant_id, None, reason, do)
-    deps.metrics.set("guardian_breaker_open", 0, tenant=tenant_id)
-    return seen
+    return permitted(deps, principal, "resetBreaker", tenant_id, None, reason, do)
 
 
 def gauge(deps: ControlDeps, rows: ControlRows, now: datetime) -> None:
-    """Set the metric of every breaker that ever tripped: one that closes by itself does so unnoticed."""
-    for each in rows.breakers.tripped(now):
-        deps.metrics.set("guardian_breaker_open", int(each.open), tenant=each.tenant_id)
+    """Count the open ones; whenever the metrics are read, for one that closes by itself does so unnoticed."""
+    deps.metrics.set("guardian_breakers_open", sum(each.open for each in rows.breakers.tripped(now)))
 
 
 def _tell_of_reset(act: Act) -> None:

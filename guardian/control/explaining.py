@@ -60,7 +60,7 @@ def explanation(
         policy_ids=decision.policy_ids,
         reasons=dict(decision.reasons),
         errors=decision.errors,
-        policy_version=deps.policy_version,
+        policy_version=decision.version,
         facts={**plain(asdict(asked)), "evidence_from": None if newest is None else newest.id},
     )
 

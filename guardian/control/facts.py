@@ -20,6 +20,9 @@ from guardian.store.control import ControlRows
 from guardian.wire.principal import Principal
 from guardian.wire.sessions import ModeView
 
+_ALL_DAY: frozenset[PolicyAction] = frozenset({"flag", "registerEnvelope"})
+"""What machines ask all day: a tenant's sessions are not counted for it each time."""
+
 
 def mode_of(deps: ControlDeps, rows: ControlRows, tenant_id: str) -> ModeView:
     """The tenant's mode: the stored one, else the configured default."""
@@ -65,7 +68,7 @@ def situation(
             used=spent.used,
             used_general=spent.general,
         ),
-        harm=harm_of(deps, rows, tenant_id, now),
+        harm=harm_of(deps, rows, tenant_id, now, counted=action not in _ALL_DAY),
         act=replace(act, break_glass=rows.break_glass.open(tenant_id, principal.id, now) is not None),
         target=target,
         hour=at.hour,
@@ -116,9 +119,13 @@ def _data_classes(envelope: Envelope) -> frozenset[str]:
     return frozenset(each.strip().lower() for each in listed if isinstance(each, str))
 
 
-def harm_of(deps: ControlDeps, rows: ControlRows, tenant_id: str, now: datetime) -> HarmFacts:
+def harm_of(
+    deps: ControlDeps, rows: ControlRows, tenant_id: str, now: datetime, *, counted: bool = True
+) -> HarmFacts:
     """How much of the tenant is stopped already, and what keeps guardian from stopping more."""
-    registered, revoked = rows.envelopes.registered_since(tenant_id, now - deps.settings.budget_window)
+    registered, revoked = 0, 0
+    if counted:
+        registered, revoked = rows.envelopes.registered_since(tenant_id, now - deps.settings.budget_window)
     changed = rows.models.changed_at()
     facts = HarmFacts(
         registered_sessions=registered,

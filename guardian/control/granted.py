@@ -67,7 +67,7 @@ class Act:
     def audit(self, **result: Any) -> None:
         """One record; it says when one person did alone what otherwise takes two."""
         told = {"reason": self.reason, **self._standing(), **result}
-        record(self.rows, self.asked, self.decision, self.now, self.deps.policy_version, **told)
+        record(self.rows, self.asked, self.decision, self.now, **told)
 
     def put_up(self, wish: Mapping[str, Any]) -> ApprovalView | None:
         """Have it wait for a second person, and audit that; None where that would not help."""

@@ -64,7 +64,6 @@ def _decide(
     evidence: EvidenceFacts,
     now: datetime,
 ) -> Received | Refusal:
-    version = deps.policy_version
     lapse_overdue(rows, now)
     asked = situation(
         deps,
@@ -81,7 +80,7 @@ def _decide(
     # Telling people must not depend on a decision point that fails: what a monitor sees is taken in even then.
     undecided = bool(permitted.errors) and principal.role == "monitor"
     if not permitted.allowed and not undecided:
-        record(rows, asked, permitted, now, version, finding_id=finding.id, result="refused")
+        record(rows, asked, permitted, now, finding_id=finding.id, result="refused")
         return denied(permitted)
     known = rows.findings.get(finding.id, {finding.tenant_id})
     if known is not None:
@@ -94,7 +93,7 @@ def _decide(
             409, "people decided about this session after this finding; their word holds", code="superseded"
         )
     note_model(deps, rows, finding, principal.id, now)
-    outcome = _flag(finding, permitted, asked.mode, now, version)
+    outcome = _flag(finding, permitted, asked.mode, now)
     entry: LedgerEntry | None = None
     if finding.wanted is Effect.REVOKE:
         outcome, entry = revoke_or_flag(
@@ -103,7 +102,7 @@ def _decide(
         outcome = against_record(rows, finding, outcome)
     else:
         outcome = against_record(rows, finding, outcome)
-        record(rows, asked, permitted, now, version, finding_id=finding.id, result=outcome.effect.value)
+        record(rows, asked, permitted, now, finding_id=finding.id, result=outcome.effect.value)
     rows.findings.add(finding, outcome, now)
     rows.sessions.note_finding(finding, outcome.effect, now)
     if entry is not None:
@@ -122,7 +121,7 @@ def _decide(
     return Received(outcome)
 
 
-def _flag(finding: Finding, permitted: PolicyDecision, mode: Mode, now: datetime, version: str) -> FindingOutcome:
+def _flag(finding: Finding, permitted: PolicyDecision, mode: Mode, now: datetime) -> FindingOutcome:
     return FindingOutcome(
         finding_id=finding.id,
         tenant_id=finding.tenant_id,
@@ -132,7 +131,7 @@ def _flag(finding: Finding, permitted: PolicyDecision, mode: Mode, now: datetime
         note=explain(permitted) if permitted.errors else "",
         policy_ids=permitted.policy_ids,
         policy_errors=permitted.errors,
-        policy_version=version,
+        policy_version=permitted.version,
         mode=mode,
         at=now,
     )

@@ -2,6 +2,7 @@
 
 from typing import assert_never
 
+from guardian.control.approvals import overtaken
 from guardian.control.deps import ControlDeps
 from guardian.control.facts import mode_of
 from guardian.control.granted import Act, permitted
@@ -26,7 +27,8 @@ def set_mode(deps: ControlDeps, principal: Principal, tenant_id: str, ask_for: M
         if not act.two_may:
             return None
         other = act.rows.approvals.pending(tenant_id, None, "setMode")
-        if other is not None and other.view.expires_at > act.now and other.act["act"] != wish:
+        lives = other is not None and other.view.expires_at > act.now and overtaken(act.rows, other) is None
+        if other is not None and lives and other.act["act"] != wish:
             act.audit(result="refused", approval_id=other.view.id)
             return Refusal(
                 409, f"another change of the mode waits as {other.view.id}: decide or withdraw it first"

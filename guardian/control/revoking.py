@@ -30,13 +30,12 @@ def revoke_or_flag(
 
     `permitted` is the answer about the flag: a decision point that failed on it is not asked again.
     """
-    version = flagged.policy_version
     live = rows.ledger.live_entry(finding.tenant_id, finding.session_id)
     if live is not None:
         note = f"the session was already revoked, at revision {live.revision}"
         update = {"effect": Effect.REVOKE, "note": note, "revision": live.revision}
         flag = replace(asked, action="flag")
-        record(rows, flag, permitted, now, version, finding_id=finding.id, result="already_revoked")
+        record(rows, flag, permitted, now, finding_id=finding.id, result="already_revoked")
         return flagged.model_copy(update=update), None
     if permitted.errors:
         decision = permitted
@@ -44,9 +43,13 @@ def revoke_or_flag(
         breaker.heed(deps, rows, finding.tenant_id, now)
         asked = replace(asked, harm=harm_of(deps, rows, finding.tenant_id, now))
         decision = ask(deps, asked)
-    decided = {"policy_ids": decision.policy_ids, "policy_errors": decision.errors}
+    decided = {
+        "policy_ids": decision.policy_ids,
+        "policy_errors": decision.errors,
+        "policy_version": decision.version,
+    }
     if not decision.allowed:
-        record(rows, asked, decision, now, version, finding_id=finding.id, result="flag")
+        record(rows, asked, decision, now, finding_id=finding.id, result="flag")
         update = _not_revoked(deps, rows, asked, decision, finding, now)
         return flagged.model_copy(update={**decided, **update}), None
     told = None if finding.subject is None else finding.subject.expires_at
@@ -66,7 +69,7 @@ def revoke_or_flag(
         hard=hard,
     )
     said = {"finding_id": finding.id, "result": "revoke", "revision": str(entry.revision)}
-    record(rows, asked, decision, now, version, **said)
+    record(rows, asked, decision, now, **said)
     why = "; ".join(filter(None, decision.reasons.values()))
     update = {**decided, "effect": Effect.REVOKE, "revision": entry.revision, "note": f"revoked: {why}"}
     return flagged.model_copy(update=update), entry
@@ -85,8 +88,10 @@ def _not_revoked(
     if decision.errors:
         return {"note": note}
     would = asked.mode != "enforce" and consider(deps, replace(asked, mode="enforce")).allowed
-    if would and asked.mode == "canary":
-        note += "; it would have been revoked, and is outside the canary"
+    if would:
+        note += "; it would have been revoked, " + (
+            "and is outside the canary" if asked.mode == "canary" else "were the mode enforce"
+        )
     reason = _storable(finding.title) or "the monitor wants this session revoked"
     approval = put_up(deps, rows, asked, decision, act={}, reason=reason, now=now, finding_id=finding.id)
     if approval is None:

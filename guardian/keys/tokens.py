@@ -20,6 +20,8 @@ from guardian.wire.principal import ROLES, Principal, Role
 _TYPE = "at+jwt"
 _MAX_CHARACTERS = 16384
 _THUMBPRINT = "x5t#S256"
+_NOT_PEOPLE = frozenset({"guardian", "operator"})
+"""What the audit trail calls guardian itself, and whoever has its machine."""
 _SHA256 = re.compile(r"[A-Za-z0-9_-]{43}")
 _IDENTIFIER: TypeAdapter[str] = TypeAdapter(Identifier)
 
@@ -44,12 +46,12 @@ class IssuedToken:
 
 @dataclass(frozen=True, slots=True)
 class Tokens:
-    """Issues and verifies. `revoked` answers whether a token id was withdrawn before its time."""
+    """Issues and verifies. `revoked` answers whether a token was withdrawn, or is none that was issued here."""
 
     keys: SigningKeys
     issuer: str
     audience: str
-    revoked: Callable[[str], bool] = field(default=lambda _jti: False)
+    revoked: Callable[[Principal], bool] = field(default=lambda _principal: False)
     leeway_s: int = 30
     new_id: Callable[[], str] = field(default=lambda: secrets.token_hex(16))
 
@@ -79,6 +81,8 @@ class Tokens:
                 _IDENTIFIER.validate_python(name)
         except ValidationError as error:
             raise TokenError(f"{name!r} is no identifier: 1 to 512 characters, no control characters") from error
+        if principal_id in _NOT_PEOPLE:
+            raise TokenError(f"{principal_id!r} stands for guardian's own acts in the audit trail; choose another")
         key = self.keys.current().signing
         issued = int(now.timestamp())
         expires = issued + int(ttl.total_seconds())
@@ -131,7 +135,7 @@ class Tokens:
             raise RefusedToken(f"claim_{claim}" if claim in ("aud", "iss", "nbf", "iat") else "claims") from error
         except (ValidationError, ValueError, OverflowError, OSError) as error:
             raise RefusedToken("claims") from error
-        if self.revoked(principal.jti):
+        if self.revoked(principal):
             raise RefusedToken("revoked")
         return principal
 

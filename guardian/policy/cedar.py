@@ -45,15 +45,13 @@ class CedarPolicies:
     _set: Any = field(init=False, repr=False, compare=False)
     _schema: Any = field(init=False, repr=False, compare=False)
     _clauses: Mapping[str, Clause] = field(init=False, repr=False, compare=False)
+    _version: str = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         places = self.places or tuple(f"line {each.line}" for each in statements(self.policies))
         for place, each in zip(places, statements(self.policies), strict=True):
             _parse(each.text, place)
-        try:
-            parsed = cedarpy.PolicySet.from_str(self.policies)
-        except ValueError as error:
-            raise PolicyError(f"Cedar cannot parse the policies: {error}") from error
+        parsed = _parse(self.policies, "all policies together")
         try:
             schema = cedarpy.Schema.from_str(self.schema)
         except ValueError as error:
@@ -65,6 +63,8 @@ class CedarPolicies:
         object.__setattr__(self, "_set", parsed)
         object.__setattr__(self, "_schema", schema)
         object.__setattr__(self, "_clauses", clauses)
+        whole = f"{self.policies}\x00{self.schema}".encode()
+        object.__setattr__(self, "_version", hashlib.sha256(whole).hexdigest()[:16])
 
     @classmethod
     def from_folder(cls, folder: Path) -> "CedarPolicies":
@@ -85,7 +85,7 @@ class CedarPolicies:
 
     @property
     def version(self) -> str:
-        return hashlib.sha256(f"{self.policies}\x00{self.schema}".encode()).hexdigest()[:16]
+        return self._version
 
     @property
     def policy_ids(self) -> frozenset[str]:
@@ -101,7 +101,7 @@ class CedarPolicies:
         try:
             answer = cedarpy.is_authorized(asked, self._set, json.dumps(entities), schema=self._schema)
         except ValueError as error:  # a name that is not text, such as half of a surrogate pair
-            return PolicyDecision(False, errors=(f"the request cannot be asked: {error}",))
+            return PolicyDecision(False, errors=(f"the request cannot be asked: {error}",), version=self._version)
         decided = [self._clauses[position] for position in answer.diagnostics.reasons]
         errors = tuple(str(error) for error in answer.diagnostics.errors)
         return PolicyDecision(
@@ -109,15 +109,16 @@ class CedarPolicies:
             policy_ids=tuple(sorted(each.id for each in decided)),
             reasons={each.id: each.why for each in sorted(decided, key=lambda each: each.id)},
             errors=errors,
+            version=self._version,
         )
 
 
 plugin = CedarPolicies
 
 
-def _parse(text: str, place: str) -> None:
+def _parse(text: str, place: str) -> Any:
     try:
-        cedarpy.PolicySet.from_str(text)
+        return cedarpy.PolicySet.from_str(text)
     except ValueError as error:
         raise PolicyError(f"{place}: Cedar cannot parse this policy: {error}") from error
 

@@ -1,6 +1,6 @@
 """Two decision points where both must permit: an organisation's own, and guardian's policies below it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from guardian.errors import PolicyError
 from guardian.policy.port import PolicyDecision, PolicyDecisionPoint, PolicyRequest
@@ -33,11 +33,18 @@ class Floor:
             if not (said.allowed or said.policy_ids or said.errors):
                 reasons[f"{side}:{SILENT}"] = "no policy permits it"
         errors = tuple(f"{side}: {error}" for side, said in sides.items() for error in said.errors)
-        return PolicyDecision(allowed, policy_ids=tuple(sorted(reasons)), reasons=reasons, errors=errors)
+        return PolicyDecision(
+            allowed,
+            policy_ids=tuple(sorted(reasons)),
+            reasons=reasons,
+            errors=errors,
+            version=f"{sides['external'].version} over {sides['floor'].version}",
+        )
 
 
 def _asked(point: PolicyDecisionPoint, request: PolicyRequest) -> PolicyDecision:
     try:
-        return point.decide(request)
+        said = point.decide(request)
     except PolicyError as error:
-        return PolicyDecision(False, errors=(str(error),))
+        said = PolicyDecision(False, errors=(str(error),))
+    return said if said.version else replace(said, version=point.version)

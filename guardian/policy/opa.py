@@ -11,7 +11,7 @@ undefined for this request is a denial, as in OPA itself.
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from guardian.errors import ConfigurationError
@@ -47,8 +47,8 @@ class OpaPoint(RemotePoint):
     def decide(self, request: PolicyRequest) -> PolicyDecision:
         try:
             answer = self._line.ask(f"{self._rule}?provenance=true", {"input": facts(request)})
-            self._latest.bundles = _bundles(answer.get("provenance"))
-            return _decision(answer)
+            bundles = self._latest.bundles = _bundles(answer.get("provenance"))
+            return replace(_decision(answer), version=f"opa {self._rule}{bundles}")
         except NoAnswer as trouble:
             return no_decision(f"OPA at {self.url}", trouble)
 

@@ -94,9 +94,9 @@ class HarmFacts:
     """How much of the tenant is stopped already.
 
     `registered_sessions` are those whose envelope was registered within the budget's window, `revoked_permille`
-    the share of them that is revoked now; both are 0 where nobody registers envelopes. `breaker_open`: automatic
-    revocations rose far above the tenant's usual rate. `minutes_since_model_change` is large while no change was
-    ever seen.
+    the share of them that is revoked now; both are 0 where nobody registers envelopes, and for `flag` and
+    `registerEnvelope`, which are asked too often to count each time. `breaker_open`: automatic revocations rose
+    far above the tenant's usual rate. `minutes_since_model_change` is large while no change was ever seen.
     """
 
     registered_sessions: int = 0
@@ -153,13 +153,15 @@ class PolicyDecision:
     """The answer. `allowed` is False whenever `errors` is not empty.
 
     `policy_ids` are those that decided, sorted; empty with a denial means that nothing permits it.
-    `reasons` maps each of them to its own sentence.
+    `reasons` maps each of them to its own sentence. `version` names the policies that gave this very answer, for
+    another set may be in force a moment later; empty where nobody was asked.
     """
 
     allowed: bool
     policy_ids: tuple[str, ...] = ()
     reasons: Mapping[str, str] = field(default_factory=dict)
     errors: tuple[str, ...] = ()
+    version: str = ""
 
     def __post_init__(self) -> None:
         if self.allowed and self.errors:

@@ -8,7 +8,7 @@ neither open nor close anything.
 import threading
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, assert_never
 
 from guardian.errors import PolicyError
 from guardian.policy.cases import read_cases, run_cases
@@ -46,6 +46,8 @@ class ReloadOutcome:
                 return f"policies {self.before} gave way to {self.after}" + (
                     f" ({', '.join(names)})" if names else ""
                 )
+            case _:
+                assert_never(self.result)
 
 
 @dataclass(frozen=True, slots=True)

@@ -138,6 +138,10 @@ class ControlStore:
         with self.read() as rows:
             return rows.head()
 
+    def remember(self) -> None:
+        """Note beside the database how far it has come, now that somebody will be told: a restore is noticed."""
+        self._remember(self.head())
+
     def subscribe(self, listener: Callable[[], None]) -> Callable[[], None]:
         """Call `listener` after every commit that moved the ledger or the feed. Returns how to stop that."""
         self._listeners.append(listener)
@@ -179,7 +183,7 @@ class ControlStore:
 
 
 def _mark(stands: Head) -> Mark:
-    return Mark(stands.revision.epoch, stands.revision.n, stands.change_seq)
+    return Mark(stands.revision.epoch, stands.revision.n, stands.change_seq, stands.audit_seq)
 
 
 def _beside(url: str) -> Path | None:

@@ -1,13 +1,14 @@
 """Noticing a restored backup: a small file beside the database remembers how far it had come.
 
 A database that is behind its own file was taken back in time. Gateways hold revisions that it no longer
-knows, so it starts a new epoch: they replace what they hold instead of rejecting or rolling back.
+knows, so it starts a new epoch: they replace what they hold instead of rejecting or rolling back. And checkpoints
+were signed that its audit trail no longer fulfils, so those to come are another log's.
 """
 
 import json
 import os
 import tempfile
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, astuple, dataclass
 from pathlib import Path
 from threading import Lock
 
@@ -21,6 +22,7 @@ class Mark:
     epoch: int
     n: int
     change_seq: int
+    audit_seq: int = 0
 
     @property
     def ledger(self) -> tuple[int, int]:
@@ -28,7 +30,10 @@ class Mark:
 
 
 class EpochFile:
-    """Written after every commit that moves the mark; it may trail the database, never lead it."""
+    """Written when ledger or feed have moved, and when the audit trail was signed, each time after the commit.
+
+    It may trail the database, never lead it.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -39,10 +44,10 @@ class EpochFile:
         """None when there is no file yet. Raises StoreError for one that is not ours."""
         try:
             raw = json.loads(self.path.read_bytes())
-            mark = Mark(int(raw["epoch"]), int(raw["n"]), int(raw["change_seq"]))
+            mark = Mark(int(raw["epoch"]), int(raw["n"]), int(raw["change_seq"]), int(raw.get("audit_seq", 0)))
         except FileNotFoundError:
             return None
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise StoreError(
                 f"{self.path} is not readable as an epoch file ({type(error).__name__}); restore it with the "
                 "database, or delete it if gateways may fetch the list afresh"
@@ -53,7 +58,7 @@ class EpochFile:
         """Write `mark` unless this process already wrote a later one."""
         with self._lock:
             last = self._last
-            if last is not None and (last.ledger, last.change_seq) >= (mark.ledger, mark.change_seq):
+            if last is not None and astuple(last) >= astuple(mark):
                 return
             descriptor, name = tempfile.mkstemp(dir=self.path.parent, prefix=f".{self.path.name}.")
             try:
@@ -72,10 +77,12 @@ def restored_mark(stored: Mark, remembered: Mark | None) -> Mark | None:
     """The mark to go on from when `stored` is older than `remembered`; None when all is well."""
     if remembered is None:
         return None
-    if stored.ledger >= remembered.ledger and stored.change_seq >= remembered.change_seq:
+    told = stored.ledger >= remembered.ledger and stored.change_seq >= remembered.change_seq
+    if told and stored.audit_seq >= remembered.audit_seq:
         return None
     return Mark(
         epoch=max(stored.epoch, remembered.epoch) + 1,
         n=0,
         change_seq=max(stored.change_seq, remembered.change_seq) + 1,
+        audit_seq=stored.audit_seq,
     )

@@ -75,7 +75,10 @@ class SessionRows:
         return met
 
     def note_finding(self, finding: Finding, effect: Effect, now: datetime) -> None:
-        """Take over what the finding says of its subject. A later expiry counts, an earlier one does not."""
+        """Take over what the finding says of its subject. A later expiry counts, an earlier one does not.
+
+        The agent is the one that was named first: protection may go by it, so a later word must not change it.
+        """
         known = self.meet(finding.tenant_id, finding.session_id, now).view
         values: dict[str, Any] = {"findings": known.findings + 1, "last_seen": now}
         if effect is not Effect.NONE:
@@ -84,7 +87,7 @@ class SessionRows:
             told = finding.subject
             values |= {
                 "delegator_id": told.delegator_id,
-                "agent_id": _storable(told.agent_id),
+                "agent_id": known.agent_id or _storable(told.agent_id),
                 "task_id": _storable(told.task_id),
                 "purpose": _storable(told.purpose),
             }

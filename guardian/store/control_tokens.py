@@ -10,6 +10,7 @@ from sqlalchemy import Connection, delete, insert, select, update
 
 from guardian.store.control_tables import idempotency, mode, token
 from guardian.wire.base import Mode
+from guardian.wire.principal import Principal
 from guardian.wire.sessions import ModeView
 
 
@@ -61,9 +62,18 @@ class TokenRows:
         """Whether a token of this id was issued here, or withdrawn."""
         return self.connection.execute(select(token.c.jti).where(token.c.jti == jti)).one_or_none() is not None
 
-    def is_revoked(self, jti: str) -> bool:
-        row = self.connection.execute(select(token.c.revoked_at).where(token.c.jti == jti)).one_or_none()
-        return row is not None and row.revoked_at is not None
+    def vouches_for(self, principal: Principal) -> bool:
+        """Whether exactly this token was issued here, and not withdrawn since."""
+        row = self.connection.execute(select(token).where(token.c.jti == principal.jti)).one_or_none()
+        if row is None or row.revoked_at is not None:
+            return False
+        issued = row.principal_id, row.role, frozenset(json.loads(row.tenants)), row.expires_at
+        return bool(issued == (principal.id, principal.role, principal.tenants, principal.expires_at))
+
+    def withdrawn_since(self, principal_id: str, at: datetime) -> bool:
+        """Whether any token of this principal was withdrawn at that time or later."""
+        mine = token.c.principal_id == principal_id, token.c.revoked_at >= at
+        return self.connection.execute(select(token.c.jti).where(*mine).limit(1)).one_or_none() is not None
 
     def all(self) -> list[TokenRow]:
         rows = self.connection.execute(select(token).order_by(token.c.issued_at, token.c.jti))

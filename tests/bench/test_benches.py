@@ -1,11 +1,15 @@
 """Every bench prints its figures beside a baseline of the same run; no figure is asserted here."""
 
 import json
+import pkgutil
 import subprocess
 import sys
 from typing import Any
 
 import pytest
+
+import guardian.bench
+from guardian.cli.measuring import bench_app
 
 
 def bench(*args: str) -> dict[str, Any]:
@@ -23,6 +27,17 @@ def bench(*args: str) -> dict[str, Any]:
         assert set(row) == {"name", "unit", "value", "n", "baseline"}
         assert row["n"] > 0
     return printed
+
+
+def test_every_bench_is_a_command() -> None:
+    modules = {each.name for each in pkgutil.iter_modules(guardian.bench.__path__)} - {"report"}
+    assert {command.callback.__name__ for command in bench_app.registered_commands if command.callback} == modules
+
+
+@pytest.mark.slow
+def test_the_policy_bench_is_printed_like_the_others() -> None:
+    rows = bench("policy", "--requests", "20")["rows"]
+    assert rows[0]["value"] > rows[0]["baseline"] > 0
 
 
 @pytest.mark.slow

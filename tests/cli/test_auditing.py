@@ -16,6 +16,7 @@ from guardian.audit.checkpoint import Checkpoint
 from guardian.audit.note import parse
 from guardian.audit.proofs import verify_consistency, verify_inclusion
 from guardian.audit.tree import MerkleTree, leaf_data, leaf_hash
+from guardian.bootstrap import tokens
 from guardian.bootstrap.auditing import open_checkpoints
 from guardian.bootstrap.initialise import initialise
 from guardian.bootstrap.judgement import utc_now
@@ -98,6 +99,22 @@ def test_a_damaged_trail_is_exit_code_1_with_the_first_bad_entry(guardian, home)
     assert "first bad entry: 2" in done.stdout
     told = json.loads(guardian("verify", "--json").stdout)
     assert (told["ok"], told["first_bad"], told["faults"][0]["kind"]) == (False, 2, "edited")
+
+
+def test_the_first_bad_entry_is_named_also_where_older_keys_were_retired(guardian, home):
+    assert guardian("checkpoint").exit_code == 0
+    settings = load(home / "guardian.yaml")
+    old = SigningKeys(home / "keys" / "signing.jwks.json").current().signing.kid
+    tokens.rotate(settings)
+    tokens.retire(settings, str(old))
+    assert guardian("checkpoint").exit_code == 0
+    done = guardian("verify")
+    assert (done.exit_code, "1 more were signed with keys" in done.stdout) == (0, True)
+    tokens.rotate(settings)
+    damage(home, "UPDATE control_audit SET record = replace(record, 'rotateKey', 'rotateFoo') WHERE seq = 7")
+    done = guardian("verify")
+    assert done.exit_code == 1
+    assert "first bad entry: 7" in done.stdout
 
 
 def test_a_rewritten_database_is_found_from_the_exported_checkpoint(guardian, home, tmp_path):

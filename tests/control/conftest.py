@@ -20,7 +20,7 @@ from guardian.policy.cedar import CedarPolicies
 from guardian.revocation.snapshot import SnapshotFace
 from guardian.store.control import ControlStore
 from guardian.telemetry import Metrics
-from guardian.wire.principal import Role
+from guardian.wire.principal import Principal, Role
 
 START = datetime(2026, 5, 12, 12, 0, tzinfo=UTC)
 POLICIES = Path(__file__).parents[2] / "config" / "policies"
@@ -174,9 +174,9 @@ def make_stage(tmp_path: Path, policies: CedarPolicies, migrated: Path) -> Itera
         clock = Clock()
         store = ControlStore.open(f"sqlite:///{folder}/control.db", now=clock())
 
-        def revoked(jti: str) -> bool:
+        def revoked(principal: Principal) -> bool:
             with store.read() as rows:
-                return rows.tokens.is_revoked(jti)
+                return any(row.jti == principal.jti and row.revoked_at for row in rows.tokens.all())
 
         tokens = Tokens(
             SigningKeys.create(folder / "keys.json"), "https://guardian.test", "guardian-control", revoked

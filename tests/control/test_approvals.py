@@ -157,6 +157,67 @@ def test_a_revocation_that_lapsed_and_came_anew_is_another_one(make_stage):
     assert stage.status() == "revoked"
 
 
+def _withdraw(stage, principal):
+    with stage.deps.store.write() as rows:
+        rows.tokens.add(
+            jti=f"{principal}'s",
+            principal_id=principal,
+            role="responder",
+            tenants=["acme"],
+            kid="k",
+            issued_at=stage.clock(),
+            expires_at=stage.clock() + timedelta(days=1),
+        )
+        rows.tokens.revoke(f"{principal}'s", by="operator", now=stage.clock())
+
+
+def test_what_was_put_up_with_a_token_that_leaked_is_not_done(stage):
+    stale = _waiting(stage)
+    stage.clock.pass_(minutes=1)
+    _withdraw(stage, "responder-1")
+    got = stage.decide(stale, "approve")
+    assert (got.status_code, got.json()["code"]) == (409, "overtaken")
+    assert "a token of responder-1 was withdrawn" in got.json()["detail"]
+    assert stage.status() == "revoked"
+
+
+def test_a_leaked_monitor_token_leaves_no_wish_that_people_might_approve(make_stage, a_finding, hard):
+    stage = make_stage(default_mode="enforce")
+    body = {"protected": True, "reason": "payroll"}
+    stage.call("PUT", "/v1/sessions/acme/sess_1/protection", "approver", json=body)
+    wish = stage.submit(a_finding(breaches=hard)).json()["approval_id"]
+    stage.clock.pass_(minutes=1)
+    _withdraw(stage, "monitor-1")
+    assert stage.decide(wish, "approve").json()["code"] == "overtaken"
+    stage.clock.pass_(minutes=1)
+    again = stage.submit(a_finding(n=2, breaches=hard)).json()["approval_id"]
+    assert stage.decide(again, "approve").json()["state"] == "approved"
+
+
+def test_what_was_overtaken_does_not_stand_in_the_way_of_asking_again(stage):
+    stale = _waiting(stage)
+    stage.clock.pass_(minutes=1)
+    _withdraw(stage, "responder-1")
+    stage.clock.pass_(minutes=1)
+    fresh = _ask(stage, who="responder-2").json()["approval"]["id"]
+    assert fresh != stale
+    ended = stage.call("GET", f"/v1/approvals/{stale}").json()
+    assert (ended["state"], ended["decided_by"]) == ("expired", "guardian")
+    assert "withdrawn" in ended["result"]
+    assert stage.decide(fresh, "approve").json()["state"] == "approved"
+
+
+def test_a_change_of_mode_that_was_overtaken_does_not_stand_in_the_way_of_another(stage):
+    wide, narrow = ({"mode": "canary", "canary_percent": n, "reason": "x"} for n in (50, 5))
+    stale = stage.call("PUT", "/v1/modes/acme", "approver", json=wide).json()["approval"]["id"]
+    assert stage.call("PUT", "/v1/modes/acme", "admin", json=narrow).status_code == 409
+    stage.clock.pass_(minutes=1)
+    _withdraw(stage, "approver-1")
+    asked = stage.call("PUT", "/v1/modes/acme", "admin", json=narrow)
+    assert asked.status_code == 202, asked.text
+    assert asked.json()["approval"]["id"] != stale
+
+
 def test_what_has_happened_already_is_not_done_twice(make_stage):
     stage = make_stage(approval_life=timedelta(days=90))
     waiting = _waiting(stage)

@@ -37,6 +37,7 @@ def test_shadow_flags_and_says_that_it_would_have_revoked(stage, a_finding):
     outcome = stage.submit(a_finding()).json()
     assert outcome["effect"] == "flag"
     assert outcome["would_revoke"] is True
+    assert "it would have been revoked, were the mode enforce" in outcome["note"], "people read it in the alert"
     assert "auto-revoke-only-in-enforce" in outcome["note"]
     assert stage.revocations().json()["entries"] == []
 
@@ -44,6 +45,7 @@ def test_shadow_flags_and_says_that_it_would_have_revoked(stage, a_finding):
 def test_weak_evidence_in_shadow_would_not_have_revoked(stage, a_finding, weak):
     outcome = stage.submit(a_finding(evidence=weak)).json()
     assert (outcome["effect"], outcome["would_revoke"]) == ("flag", False)
+    assert "would have been" not in outcome["note"]
 
 
 def test_weak_evidence_becomes_a_flag_that_says_why(stage, a_finding, weak):
@@ -205,6 +207,15 @@ def test_agents_and_sessions_that_the_configuration_protects_are_only_flagged(ma
         stage = make_stage(protected={"acme": frozenset({name})}, default_mode="enforce")
         assert stage.submit(a_finding()).json()["policy_ids"] == ["auto-revoke-never-protected"]
         assert stage.submit(a_finding("x", tenant="globex"), "monitor", "globex").json()["effect"] == "revoke"
+
+
+def test_a_protected_agent_stays_protected_when_the_monitor_calls_it_something_else(make_stage, a_finding):
+    stage = make_stage(protected={"acme": frozenset({"agent_1"})}, default_mode="enforce")
+    stage.submit(a_finding(wanted="flag"))
+    for n in (1, 2):
+        sent = a_finding(n=n)
+        renamed = sent.model_copy(update={"subject": sent.subject.model_copy(update={"agent_id": "agent_2"})})
+        assert stage.submit(renamed).json()["policy_ids"] == ["auto-revoke-never-protected"]
 
 
 def test_a_session_that_only_a_person_may_stop_is_put_before_one(stage, a_finding, hard):

@@ -58,3 +58,37 @@ def test_the_audit_names_who_did_what_by_which_policy(stage, a_finding, weak):
     for each in stage.audit():
         assert each["policy_version"] == stage.deps.pdp.version
         assert len(each["context_sha256"]) == 64
+
+
+def test_while_a_third_of_the_registered_sessions_is_revoked_the_monitor_only_flags(make_stage, a_finding, hard):
+    stage = make_stage(default_mode="enforce")
+    for n in range(21):
+        told = {"delegator_id": "ann", "tenant_id": "acme", "session_id": f"s{n}", "purpose": "review"}
+        assert stage.call("POST", "/v1/envelopes", "delegation", json={"envelope": told}).status_code == 201
+    for n in range(6):
+        stage.revoke(f"s{n}")
+    assert stage.submit(a_finding("s6", breaches=hard)).json()["effect"] == "revoke"
+    outcome = stage.submit(a_finding("s7", breaches=hard)).json()
+    assert (outcome["effect"], outcome["policy_ids"]) == ("flag", ["auto-revoke-blast-radius"])
+    stage.reinstate("s0")
+    assert stage.submit(a_finding("s8", breaches=hard)).json()["effect"] == "revoke"
+
+
+def test_a_tenants_sessions_are_counted_for_what_is_rare_and_not_for_every_flag_and_envelope(
+    make_stage, policies, a_finding
+):
+    seen = {}
+
+    class Noting:
+        version = policies.version
+
+        def decide(self, request):
+            seen[request.action] = request.harm.registered_sessions
+            return policies.decide(request)
+
+    stage = make_stage(pdp=Noting(), default_mode="enforce")
+    told = {"delegator_id": "ann", "tenant_id": "acme", "session_id": "s1", "purpose": "review"}
+    for version in ("one", "two"):
+        stage.call("POST", "/v1/envelopes", "delegation", json={"envelope": {**told, "task_id": version}})
+    stage.submit(a_finding("s1"))
+    assert seen == {"registerEnvelope": 0, "flag": 0, "revoke": 1}

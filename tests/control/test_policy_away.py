@@ -216,6 +216,45 @@ def test_a_lying_decision_point_reaches_no_other_tenant(enforced, pdp, a_finding
     assert enforced.call("GET", "/v1/breakers/globex", "analyst").status_code == 404
 
 
+@pytest.mark.parametrize("role", ["monitor", "gateway", "delegation", "metrics", "auditor"])
+def test_a_lying_decision_point_gives_machines_and_auditors_no_say(make_stage, pdp, role):
+    stage = make_stage(pdp=pdp)
+    pdp.fault = "lies"
+    for method, path, body in (
+        ("PUT", "/v1/modes/acme", {"mode": "enforce", "reason": "x"}),
+        ("PUT", "/v1/sessions/acme/s1/protection", {"protected": False, "reason": "x"}),
+        ("POST", "/v1/sessions/acme/s1/reinstate", {"reason": "x"}),
+        ("POST", "/v1/breakers/acme/reset", {"reason": "x"}),
+        ("POST", "/v1/break-glass", {"tenant_id": "acme", "minutes": 5, "reason": "x"}),
+    ):
+        got = stage.call(method, path, role, json=body)
+        assert (got.status_code, got.json()["code"]) == (503, "policy_unavailable"), path
+        assert f"is not for the {role}" in got.json()["detail"]
+    assert stage.call("GET", "/v1/modes/acme", "admin").json()["mode"] == "shadow"
+
+
+def test_a_decision_is_recorded_with_the_policies_that_made_it_though_others_came_meanwhile(
+    make_stage, policies, a_finding
+):
+    """The files are swapped after the flag was decided: flag and revocation name each its own set."""
+    other = CedarPolicies(policies.policies + "\n// another set, which decides the same", policies.schema)
+
+    class Swapped(Faulty):
+        def decide(self, request):
+            said = super().decide(request)
+            self.sound = other
+            return said
+
+    stage = make_stage(pdp=Swapped(policies), default_mode="enforce")
+    told = stage.submit(a_finding(wanted="flag")).json()
+    assert told["policy_version"] == policies.version
+    [line] = stage.audit(action="flag")
+    assert line["policy_version"] == policies.version
+    stage = make_stage(pdp=Swapped(policies), default_mode="enforce")
+    told = stage.submit(a_finding()).json()
+    assert (told["effect"], told["policy_version"]) == ("revoke", other.version)
+
+
 def test_refused_reads_are_audited_once_an_hour_and_counted_each_time(stage):
     for _ in range(3):
         assert stage.call("GET", "/v1/findings", "gateway").status_code == 403

@@ -21,7 +21,7 @@ HOUR = timedelta(hours=1)
 @pytest.fixture(scope="module")
 def tokens(tmp_path_factory):
     path = tmp_path_factory.mktemp("keys") / "keys.json"
-    return Tokens(SigningKeys.create(path), "https://guardian.test", "control", {"gone"}.__contains__)
+    return Tokens(SigningKeys.create(path), "https://guardian.test", "control", lambda who: who.jti == "gone")
 
 
 def _signed(tokens, *, header=None, key=None, **changed):
@@ -158,6 +158,12 @@ def test_no_flipped_character_survives(tokens, data):
 def test_a_token_that_could_never_be_accepted_is_not_issued(tokens, changed, message):
     with pytest.raises(TokenError, match=message):
         tokens.issue("ann", **{"role": "admin", "tenants": ["acme"], "ttl": HOUR, "now": NOW, **changed})
+
+
+@pytest.mark.parametrize("name", ["guardian", "operator"])
+def test_nobody_is_called_as_the_audit_trail_calls_guardian_itself(tokens, name):
+    with pytest.raises(TokenError, match="guardian's own acts"):
+        tokens.issue(name, role="approver", tenants=["acme"], ttl=HOUR, now=NOW)
 
 
 def test_rotation_keeps_old_tokens_and_drops_the_old_private_key(tmp_path):

@@ -1,6 +1,7 @@
 """Real servers on this machine: a decision point that answers, and sockets that misbehave."""
 
 import json
+import re
 import socket
 import threading
 from collections.abc import Callable, Iterator
@@ -121,6 +122,23 @@ def _http(answer: Callable[[Asked], Reply]) -> Iterator[Pdp]:
         thread.join()
 
 
+def request_from(connection: socket.socket) -> bytes:
+    """One whole HTTP request, or the first bytes of whatever else is said.
+
+    To close a socket with bytes unread resets it, and the answer is lost on its way.
+    """
+    request = connection.recv(65536)
+    while request.startswith(b"POST ") and (more := connection.recv(65536) if _lacks(request) else b""):
+        request += more
+    return request
+
+
+def _lacks(request: bytes) -> bool:
+    head, ends, body = request.partition(b"\r\n\r\n")
+    length = re.search(rb"(?i)\r\ncontent-length: *(\d+)", head)
+    return not ends or (length is not None and len(body) < int(length[1]))
+
+
 @contextmanager
 def _raw(behave: Callable[[socket.socket, threading.Event], None]) -> Iterator[Pdp]:
     """A socket that reads one request and then does what it likes until `over` is set."""
@@ -133,8 +151,7 @@ def _raw(behave: Callable[[socket.socket, threading.Event], None]) -> Iterator[P
                 connection, _ = listener.accept()
                 with connection, suppress(OSError):
                     connection.settimeout(5)
-                    first = connection.recv(65536)
-                    pdp.asked.append(Asked("", {}, first))
+                    pdp.asked.append(Asked("", {}, request_from(connection)))
                     behave(connection, over)
 
     thread = threading.Thread(target=serve, daemon=True)
@@ -159,6 +176,11 @@ def serve() -> Iterator[Callable[[Callable[[Asked], Reply]], Pdp]]:
 def serve_raw() -> Iterator[Callable[[Callable[[socket.socket, threading.Event], None]], Pdp]]:
     with ExitStack() as servers:
         yield lambda behave: servers.enter_context(_raw(behave))
+
+
+@pytest.fixture
+def whole_request() -> Callable[[socket.socket], bytes]:
+    return request_from
 
 
 @pytest.fixture

@@ -318,7 +318,7 @@ def test_a_certificate_that_nobody_vouches_for_denies(name, serve_tls, auto_revo
 
 
 @pytest.fixture
-def serve_tls(tmp_path):
+def serve_tls(tmp_path, whole_request):
     """A server with a certificate of its own making, and that certificate's file."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "pdp")])
@@ -349,7 +349,7 @@ def serve_tls(tmp_path):
                 connection, _ = listener.accept()
                 try:
                     with context.wrap_socket(connection, server_side=True) as secured:
-                        secured.recv(65536)
+                        whole_request(secured)
                         secured.sendall(_http_answer(body, _length(len(body)), "Connection: close"))
                 except OSError:
                     connection.close()
@@ -409,6 +409,12 @@ def test_the_facts_are_plain_json_without_floats_and_lose_nothing(auto_revoke, r
         told = json.loads(json.dumps(facts(case.request)), parse_float=pytest.fail)
         on_call = case.request.on_call & {case.request.asker.id}
         assert rebuilt(told) == dataclasses.replace(case.request, on_call=on_call)
+
+
+def test_a_fact_that_json_would_tell_in_another_way_is_a_bug_and_not_sent(auto_revoke):
+    rounded = dataclasses.replace(auto_revoke, budget=BudgetFacts(total=1.5))
+    with pytest.raises(TypeError, match="no fact is a float"):
+        facts(rounded)
 
 
 def test_two_tenants_with_the_same_session_id_are_two_resources(auto_revoke):

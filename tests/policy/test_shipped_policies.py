@@ -80,7 +80,7 @@ def test_the_examples_are_sound_beside_the_shipped_policies_and_keep_their_promi
         (tmp_path / file.name).write_bytes(file.read_bytes())
     both = CedarPolicies.from_folder(tmp_path)
     cases = load_cases(tmp_path / "cases.yaml")
-    assert [each.complaint for each in run_cases(both, cases) if not each.passed] == []
+    assert {each.complaint for each in run_cases(both, cases)} == {""}
     assert both.policy_ids - SHIPPED.policy_ids == {
         name for case in cases if case.expect == "deny" for name in case.decided_by
     }
