@@ -60,31 +60,67 @@ def train(
 
 
 def evaluate(
-    files: Annotated[list[Path], typer.Argument(help="Labelled session lines; .gz too.")],
-    variants: Annotated[
-        bool, typer.Option("--variants", help="Also under stuffing, mimicry, padding, ...")
-    ] = False,
+    files: Annotated[list[Path] | None, typer.Argument(help="Labelled session lines; .gz too.")] = None,
+    benchmark: Annotated[
+        str | None, typer.Option("--benchmark", help="Build a public set instead: agentdojo (an extra).")
+    ] = None,
+    without: Annotated[
+        list[str] | None, typer.Option("--without", metavar="SIGNAL", help="Also without a signal; repeatable.")
+    ] = None,
+    robustness: Annotated[bool, typer.Option("--robustness", help="Also stuffed, split, reworded ...")] = False,
+    explanations: Annotated[bool, typer.Option("--explanations", help="Do named arguments matter?")] = False,
+    left_out: Annotated[bool, typer.Option("--left-out", help="Also calibrated without each set.")] = False,
+    out_of_fold: Annotated[
+        Path | None,
+        typer.Option("--out-of-fold", help="With --left-out: folds of a training (OUT/.work/folds)."),
+    ] = None,
+    one_in: Annotated[
+        list[float] | None, typer.Option("--one-in", min=1, help="Count flags at 1 in N; repeatable.")
+    ] = None,
+    plots: Annotated[
+        Path | None, typer.Option("--plots", metavar="FOLDER", help="Draw ROC, calibration and delay as PNG.")
+    ] = None,
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Judge the drift model on labelled sessions, beside cosine and lexical overlap, with bootstrap intervals.
+    """Judge the monitor on labelled sessions, beside cosine and lexical overlap, with bootstrap intervals.
 
-    Example: guardian evaluate labelled.jsonl.gz --json
+    Prints separation, false alarms promised and measured, the delay of detection and what a single act shows.
+
+    Example: guardian evaluate labelled.jsonl.gz --without chain_exposure --robustness --plots figures
     """
-    from guardian.bootstrap.modelling import evaluate_files
+    from guardian.bootstrap.modelling import Wanted, evaluate_files
 
     settings = settings_from(config, required=False)
+    if plots is not None and plots.exists() and not plots.is_dir():
+        raise ConfigurationError(f"{plots} is a file; name a folder for the plots")
+    if out_of_fold is not None and not left_out:
+        raise ConfigurationError("--out-of-fold goes with --left-out")
+    wanted = Wanted(
+        benchmark=benchmark,
+        without=tuple(without or ()),
+        robustness=robustness,
+        explanations=explanations,
+        left_out=left_out,
+        folds=out_of_fold,
+        one_in=tuple(one_in or ()),
+    )
     with progress("evaluating") as update, _labelled_lines():
-        report = evaluate_files(
+        found = evaluate_files(
             settings,
-            [existing_file(f) for f in files],
+            [existing_file(f) for f in files or ()],
             lambda done, total, _name: update(done, total),
-            variants=variants,
+            wanted,
         )
+    if plots is not None:
+        from guardian.evaluation.plots import draw
+
+        for path in draw(found, plots):
+            typer.echo(f"{path}: drawn", err=True)
     if as_json:
-        print_json(report.to_json())
+        print_json(found.to_json())
     else:
-        for line in report.lines():
+        for line in found.lines():
             typer.echo(line)
 
 
@@ -96,12 +132,24 @@ def calibrate(
         Path | None,
         typer.Option("--out-of-fold", help="Folds of a training (OUT/.work/folds): score what each has not seen."),
     ] = None,
+    confirmed: Annotated[
+        Path | None,
+        typer.Option("--confirmed", help="Sessions that people confirmed as drift, one TENANT/SESSION a line."),
+    ] = None,
+    max_per_purpose: Annotated[
+        int, typer.Option("--max-per-purpose", min=1, help="Sessions that one purpose may contribute.")
+    ] = 20,
+    max_share: Annotated[
+        float,
+        typer.Option("--max-share", min=0.01, max=1.0, help="Share that one agent or one tenant may contribute."),
+    ] = 0.5,
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Re-fit the false-alarm promise from your own traffic.
 
-    Sessions with a confirmed drift are left out; flagged ones are not, or the honest tail would be cut.
+    Sessions with a confirmed drift are left out; flagged ones are not, or the honest tail would be cut. No
+    purpose, agent or tenant can fill the yardstick by flooding it.
 
     Example: guardian calibrate march.jsonl.gz -o calibration.json   (then: model.calibration: calibration.json)
     """
@@ -110,7 +158,16 @@ def calibrate(
     settings = settings_from(config, required=False)
     other_file(output, *(existing_file(f) for f in files))
     with progress("calibrating") as update, _labelled_lines():
-        made = fit(settings, files, update, seed=seed, folds=out_of_fold)
+        made = fit(
+            settings,
+            files,
+            update,
+            seed=seed,
+            folds=out_of_fold,
+            confirmed=existing_file(confirmed) if confirmed is not None else None,
+            max_per_purpose=max_per_purpose,
+            max_share=max_share,
+        )
     output.write_text(made.to_json() + "\n", encoding="utf-8")
     summary = {
         "actions": len(made.actions.values),
