@@ -200,6 +200,7 @@ _SIGNALS = (
     "credential_exposure",
     "denial_pressure",
     "purpose_baseline",
+    "chain_exposure",
 )
 
 

@@ -15,6 +15,7 @@ from guardian.domain.finding import Effect
 from guardian.embedding.artefact import open_artefact
 from guardian.embedding.fit import PurposeFit
 from guardian.embedding.fusion import load_fusion
+from guardian.embedding.meaning import Meanings
 from guardian.errors import ConfigurationError, ModelError
 from guardian.pipeline.decoding import ClockBounds, Decoder, Signature
 from guardian.pipeline.judging import Fit, Judge
@@ -87,6 +88,7 @@ def open_judge(
             "calibration": hashlib.sha256(calibration.to_json().encode()).hexdigest()[:12],
         },
         parent_grace=settings.parent_grace,
+        meanings=Meanings(fit, fit.version) if isinstance(fit, PurposeFit) else None,
     )
 
 

@@ -3,7 +3,8 @@
 Each call of such a chain looks defensible; the chain is where the risk lies. The fold remembers which kinds of
 sensitive data the session has read, how much it has read at all, and keyed fingerprints of the identifying values
 of sensitive reads (never a value). An act that sends, shares, publishes or exports is then weighed: how sensitive
-is what could go out, who gets it, and does the purpose ask for it?
+is what could go out, who gets it, and does the purpose ask for it? What the other sessions of the same task have
+read counts nearly as much: work that is split among siblings is one chain.
 
 What it cannot tell apart it does not accuse: a purpose that asks for a send vouches for sends, unless it spells
 out an address and the act goes to another one; a recipient whom the purpose names is no leak. So an attacker who
@@ -15,7 +16,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from guardian.domain.signal import Observation, Signal
+from guardian.domain.signal import Observation, SharedReads, Signal
 from guardian.signals import reach
 from guardian.signals.options import names, within
 from guardian.signals.port import State
@@ -35,6 +36,9 @@ _FLOWS = 0.5
 """How much of the remaining doubt goes when a value of a sensitive read is seen in what goes out."""
 _HOARD = 0.75
 """What many reads before one export count for, at most."""
+_BY_SIBLING = 0.85
+"""What another session of the task has read; it may never have reached this one."""
+_PRINTS_SHARED = 64
 
 
 @dataclass(frozen=True)
@@ -70,13 +74,22 @@ class ChainExposure:
         carried = self._carried(state, seen, way)
         return self._after(state, seen) if way is Way.EXPORT else state, carried
 
+    def shared(self, state: State) -> SharedReads | None:
+        """What other sessions of the task may know: nothing while this one has read nothing."""
+        if not state["reads"]:
+            return None
+        kinds = {kind: (str(read[0]), bool(read[1])) for kind, read in state["kinds"].items()}
+        weight = max((_weight(kind, (*read, False)) for kind, read in kinds.items()), default=0.0)
+        return SharedReads(kinds, state["reads"], tuple(list(state["prints"])[-_PRINTS_SHARED:]), weight)
+
     def _carried(self, state: State, seen: Observation, way: Way) -> Signal:
         tool = shown(seen.event.action.tool, 60)
-        kinds: dict[str, Any] = dict(state["kinds"])
+        kinds = _readable(state, seen)
         if way is Way.EXPORT:
-            kinds |= {kind: [tool, declared] for kind, declared in self._kinds(seen).items() if kind not in kinds}
+            own = {kind: (tool, declared, False) for kind, declared in self._kinds(seen).items()}
+            kinds |= {kind: read for kind, read in own.items() if kind not in kinds or kinds[kind][2]}
         kind = max(kinds, key=lambda k: _weight(k, kinds[k]), default="")
-        hoard = _hoard(state, self.hoard_from) if way is not Way.MESSAGE else 0.0
+        hoard = _hoard(state, seen, self.hoard_from) if way is not Way.MESSAGE else 0.0
         if not kind and not hoard:
             if state["unclassed"]:
                 missing = (
@@ -88,7 +101,12 @@ class ChainExposure:
         flows = factor > 0.0 and self._flows(state, seen)
         doubt = _weight(kind, kinds[kind]) * _REACH[way] if kind else 0.0
         value = factor * (1.0 - (1.0 - doubt) * (1.0 - hoard) * (1.0 - _FLOWS * flows))
-        what = f"{kind} ({shown(kinds[kind][0], 60)})" if kind else f"{state['reads']} reads"
+        if kind:
+            by = " of another session of the task" if kinds[kind][2] else ""
+            what = f"{kind} ({shown(kinds[kind][0], 60)}{by})"
+        else:
+            siblings = f" and {_reads_of_siblings(seen)} of other sessions of the task" if seen.siblings else ""
+            what = f"{state['reads']} reads{siblings}"
         said = f"{tool} can carry out {what}; {why}"
         if kind and not kinds[kind][1]:
             said += "; the kind is read off a name, data classes are missing"
@@ -125,14 +143,15 @@ class ChainExposure:
 
     def _is_subject(self, state: State, seen: Observation, recipient: Recipient) -> bool:
         """Whether every sensitive read named whom this goes to; looking the recipient up does not make it so."""
-        prints = _prints(seen).get(recipient.path, ())
+        if seen.siblings is not None and any(reads.kinds for reads in seen.siblings.reads):
+            return False
+        prints = seen.value_prints.get(recipient.path, ())
         return bool(prints) and all(state["prints"].get(p[:64]) == state["sensitive"] for p in prints)
 
     def _flows(self, state: State, seen: Observation) -> bool:
         to = {r.path for r in reach.recipients_of(seen.event)}
-        return any(
-            p[:64] in state["prints"] for path, prints in _prints(seen).items() if path not in to for p in prints
-        )
+        known = {*state["prints"], *(p for reads in _of_siblings(seen) for p in reads.prints)}
+        return any(p[:64] in known for path, prints in seen.value_prints.items() if path not in to for p in prints)
 
     def _kinds(self, seen: Observation) -> dict[str, bool]:
         """The kinds of data that an act touches, each with whether a data class declares it."""
@@ -156,7 +175,7 @@ class ChainExposure:
             if kind not in kinds or (declared and not kinds[kind][1]):
                 kinds[kind] = [shown(event.action.tool, 60), declared]
         prints: dict[str, int] = dict(state["prints"])
-        for print_ in {p[:64]: None for ps in _prints(seen).values() for p in ps} if found else ():
+        for print_ in {p[:64]: None for ps in seen.value_prints.values() for p in ps} if found else ():
             prints[print_] = min(prints.get(print_, 0) + 1, _MAX_COUNT)
         return {
             "kinds": kinds,
@@ -172,18 +191,39 @@ class ChainExposure:
         return shown(f"carries nothing out; read so far: {', '.join(sorted(state['kinds']))}", 400)
 
 
-def _weight(kind: str, read: list[Any]) -> float:
-    return WEIGHTS[kind] * (1.0 if read[1] else _BY_NAME_ONLY)
+_Read = tuple[str, bool, bool]
+"""The tool that read a kind first, whether a data class declares it, and whether a sibling did it."""
 
 
-def _hoard(state: State, begins: int) -> float:
-    beyond = state["reads"] - begins + 1
-    return _HOARD * -math.expm1(-beyond / 4) if beyond > 0 else 0.0
+def _readable(state: State, seen: Observation) -> dict[str, _Read]:
+    """Every kind that this session or another one of its task has read; of several readings the surest."""
+    found: dict[str, _Read] = {kind: (read[0], read[1], False) for kind, read in state["kinds"].items()}
+    for reads in _of_siblings(seen):
+        for kind, (tool, declared) in reads.kinds.items():
+            read = (tool, declared, True)
+            if kind in WEIGHTS and (kind not in found or _weight(kind, read) > _weight(kind, found[kind])):
+                found[kind] = read
+    return found
 
 
-def _prints(seen: Observation) -> Mapping[str, tuple[str, ...]]:
-    prints: Mapping[str, tuple[str, ...]] = getattr(seen, "value_prints", {})
-    return prints
+def _weight(kind: str, read: _Read) -> float:
+    return WEIGHTS[kind] * (1.0 if read[1] else _BY_NAME_ONLY) * (_BY_SIBLING if read[2] else 1.0)
+
+
+def _of_siblings(seen: Observation) -> tuple[SharedReads, ...]:
+    return seen.siblings.reads if seen.siblings is not None else ()
+
+
+def _reads_of_siblings(seen: Observation) -> int:
+    return min(sum(reads.reads for reads in _of_siblings(seen)), _MAX_COUNT)
+
+
+def _hoard(state: State, seen: Observation, begins: int) -> float:
+    siblings = _reads_of_siblings(seen)
+    alone, together = state["reads"] - begins + 1, state["reads"] + siblings - begins + 1
+    by_itself = _HOARD * -math.expm1(-alone / 4) if alone > 0 else 0.0
+    with_others = _BY_SIBLING * _HOARD * -math.expm1(-together / 4) if siblings and together > 0 else 0.0
+    return max(by_itself, with_others)
 
 
 def _mentioned(purpose: str, recipient: Recipient) -> bool:

@@ -8,7 +8,7 @@ from functools import lru_cache
 
 from guardian.domain.event import DecisionEvent
 from guardian.signals.constraints import Leaf, text, touched
-from guardian.signals.wording import content, words
+from guardian.signals.wording import content, singular, words
 
 _MAX_RECIPIENTS = 16
 _RECIPIENT_CHARS = 200
@@ -48,7 +48,7 @@ _NOUNS: Mapping[str, Way] = {
 """Names of things that are also acts: they only count where the tool's name has no reading verb."""
 _HTTP = _set("http request curl webhook fetch")
 _UNSAFE_METHODS = _set("post put patch")
-_NO_DATA = _set("money payment fund friend connection calendar reminder certificate")
+_NO_DATA = _set("money payment payout transfer remittance fund friend connection calendar reminder certificate")
 """What some tools send or request that is no data of the session."""
 _DESTINATION = _set(
     "to recipient cc bcc email address email_address url uri link webhook endpoint host channel user username "
@@ -80,7 +80,7 @@ class Recipient:
 def _way_of_name(tool: str) -> Way | None:
     named = words(tool)
     reading = not _READING.isdisjoint(named)
-    if not _NO_DATA.isdisjoint(named):
+    if not _NO_DATA.isdisjoint(map(singular, named)):
         return None
     for place, word in enumerate(named):
         if word in _READING:

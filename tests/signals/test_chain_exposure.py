@@ -3,13 +3,12 @@
 import dataclasses
 import hashlib
 import json
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from guardian.domain.signal import Observation, Signal
+from guardian.domain.signal import Observation, SharedReads, SiblingFact, Signal
 from guardian.errors import ConfigurationError
 from guardian.signals import reach
 from guardian.signals.chain_exposure import ChainExposure
@@ -23,13 +22,6 @@ STRANGER = "broker@elsewhere.example"
 
 def fingerprint(value: str) -> str:
     return hashlib.sha256(b"key" + value.encode()).hexdigest()[:16]
-
-
-@dataclass(frozen=True, slots=True)
-class Printed(Observation):
-    """An observation that carries the fingerprints of its action's values."""
-
-    value_prints: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 @pytest.fixture
@@ -55,9 +47,7 @@ def act(observe: Callable[..., Observation]) -> Callable[..., Observation]:
             envelope__purpose=purpose,
             **changes,
         )
-        facts = {f.name: getattr(seen, f.name) for f in dataclasses.fields(seen)}
-        prints = prints_of(seen.event, fingerprint) if printed else {}
-        return Printed(**{**facts, "value_prints": prints})
+        return dataclasses.replace(seen, value_prints=prints_of(seen.event, fingerprint) if printed else {})
 
     return build
 
@@ -224,6 +214,65 @@ def test_an_export_of_a_sensitive_class_needs_no_read_before_it(act: Any, last: 
     assert last(act("crm.export", {"format": "csv"}, ("customer_record",), purpose=asked)).value == 0.0
 
 
+def siblings(*reads: SharedReads) -> dict[str, Any]:
+    return {"siblings": SiblingFact("v1", reads)}
+
+
+PAYROLL = SharedReads({"payroll and staff data": ("payroll.read", True)}, 1, (fingerprint("cust_acme_1042"),), 0.9)
+
+
+def test_what_a_sibling_read_counts_nearly_as_much_as_if_this_session_had(act: Any, last: Any) -> None:
+    send = {"to": STRANGER, "body": "hello"}
+    found = last(act("email.send", send, facts=siblings(PAYROLL)))
+    own = last(act("payroll.read", {}, ("payroll",)), act("email.send", send))
+    assert 0.6 < found.value < own.value
+    assert found.reason.startswith(
+        "email.send can carry out payroll and staff data (payroll.read of another session of the task)"
+    )
+    assert last(act("email.send", send, facts=siblings(PAYROLL), purpose="email the payroll")).value == 0.0
+
+
+def test_a_value_that_a_sibling_read_is_followed_into_what_goes_out(act: Any, last: Any) -> None:
+    said = {"to": STRANGER, "body": "cust_acme_1042 is late"}
+    found = last(act("email.send", said, facts=siblings(PAYROLL)))
+    assert found.reason.endswith("a value of that read is in it")
+
+
+def test_small_reads_of_many_siblings_and_one_export_are_a_hoard(act: Any, last: Any) -> None:
+    few = SharedReads({}, 2, (), 0.0)
+    export = {"format": "csv"}
+    assert last(act("orders.export", export, ("purchase_order",), facts=siblings(few, few))).value == 0.0
+    found = last(act("orders.export", export, ("purchase_order",), facts=siblings(*[few] * 12)))
+    assert found.value > 0.5
+    assert "0 reads and 24 of other sessions of the task" in found.reason
+
+
+def test_a_sibling_that_read_something_sensitive_about_others_makes_nobody_the_subject(
+    act: Any, last: Any
+) -> None:
+    read = act("users.read_profile", {"user_id": "user_88213"}, ("customer_profile",))
+    assert last(read, act("notices.send", {"user_id": "user_88213"})).value < 0.25
+    assert last(read, act("notices.send", {"user_id": "user_88213"}, facts=siblings(PAYROLL))).value > 0.5
+
+
+def test_what_siblings_may_know_holds_kinds_and_fingerprints_and_no_value(
+    act: Any, payments: Any, folded: Any
+) -> None:
+    signal = ChainExposure()
+    assert signal.shared(signal.start()) is None
+    state, _ = folded(signal, [payments(), act("contracts.read", {"contract_id": "c1"}, ("renewal_terms",))])
+    found = signal.shared(state)
+    assert found == SharedReads(
+        {"financial data": ("payments.history", True)}, 2, (fingerprint("cust_acme_1042"),), 0.85
+    )
+    assert json.loads(json.dumps(dataclasses.asdict(found)))["prints"] == [fingerprint("cust_acme_1042")]
+
+
+def test_a_kind_that_this_version_does_not_know_is_left_out(act: Any, last: Any) -> None:
+    later = SharedReads({"lunar data": ("moon.read", True)}, 1, (), 1.0)
+    assert last(act("email.send", {"to": STRANGER}, facts=siblings(later))).value == 0.0
+
+
 def test_what_was_denied_was_not_read(act: Any, payments: Any, last: Any) -> None:
     assert last(payments(decision__effect="deny"), act("email.send", {"to": STRANGER})).value == 0.0
 
@@ -278,6 +327,7 @@ def test_an_operator_can_call_classes_sensitive_and_ordinary(act: Any, payments:
         ("crm.export", Way.EXPORT),
         ("list_exports", None),
         ("send_money", None),
+        ("payments.send", None),
         ("send_friend_request", None),
         ("contracts.read", None),
         ("tickets.create", None),
