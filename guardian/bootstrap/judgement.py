@@ -2,6 +2,7 @@
 
 import hashlib
 import hmac
+import json
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -56,6 +57,17 @@ def open_calibration(settings: Settings) -> Calibration:
         raise ModelError(f"{path}: no calibration ({error.strerror}); run `guardian calibrate`") from error
 
 
+def calibration_version(calibration: Calibration) -> str:
+    return hashlib.sha256(calibration.to_json().encode()).hexdigest()[:12]
+
+
+def fold_version(settings: Settings, model: str) -> str:
+    """Names the model, the signals with their options, and the weights: a calibration speaks for these only."""
+    weights = {name: {**DEFAULT_WEIGHTS, **settings.weights}.get(name) for name in settings.signals}
+    told = json.dumps({"signals": settings.signals, "weights": weights}, sort_keys=True)
+    return f"{model}/{hashlib.sha256(told.encode()).hexdigest()[:12]}"
+
+
 def open_judge(
     settings: Settings,
     *,
@@ -85,7 +97,7 @@ def open_judge(
         versions={
             "guardian": __version__,
             "model": fit.version,
-            "calibration": hashlib.sha256(calibration.to_json().encode()).hexdigest()[:12],
+            "calibration": calibration_version(calibration),
         },
         parent_grace=settings.parent_grace,
         meanings=Meanings(fit, fit.version) if isinstance(fit, PurposeFit) else None,

@@ -6,11 +6,20 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from guardian.bootstrap.judgement import open_calibration, open_fit, open_judge, open_pipeline, unchecked, utc_now
+from guardian.bootstrap.judgement import (
+    fold_version,
+    model_directory,
+    open_calibration,
+    open_fit,
+    open_judge,
+    open_pipeline,
+    unchecked,
+    utc_now,
+)
 from guardian.bootstrap.offline import batches
 from guardian.config import Settings
 from guardian.domain.event import SessionKey
-from guardian.embedding.artefact import HELD
+from guardian.embedding.artefact import HELD, open_artefact
 from guardian.errors import ConfigurationError
 from guardian.evaluation.agentdojo import agentdojo_sessions
 from guardian.evaluation.alarms import RATES_ONE_IN
@@ -84,6 +93,7 @@ def calibrate(
             sessions,
             judge_with=judge_with,
             source=", ".join(path.name for path in files),
+            fold=fold_version(settings, open_artefact(model_directory(settings)).version),
             seed=seed,
             max_per_purpose=max_per_purpose,
             max_share=max_share,

@@ -154,6 +154,7 @@ def calibrate(
     Example: guardian calibrate march.jsonl.gz -o calibration.json   (then: model.calibration: calibration.json)
     """
     from guardian.bootstrap.modelling import calibrate as fit
+    from guardian.scoring.calibration import ASSUMPTIONS
 
     settings = settings_from(config, required=False)
     other_file(output, *(existing_file(f) for f in files))
@@ -172,7 +173,8 @@ def calibrate(
     summary = {
         "actions": len(made.actions.values),
         "sessions": len(made.evidence.values),
-        "promised_up_to_one_in": (len(made.evidence.values) + 1) // 2,
+        "promised_up_to_one_in": made.reach,
+        "assumptions": ASSUMPTIONS,
         "file": str(output),
     }
     if as_json:
@@ -181,7 +183,7 @@ def calibrate(
         typer.echo(
             f"{output}: {summary['actions']} honest actions, {summary['sessions']} honest sessions.\n"
             f"Promises reach 1 in {summary['promised_up_to_one_in']:,}; beyond that figures are estimated.\n"
-            "Both assume that sessions are exchangeable with these."
+            f"{ASSUMPTIONS}"
         )
 
 

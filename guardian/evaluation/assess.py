@@ -16,6 +16,7 @@ from guardian.evaluation.robustness import VARIANTS
 from guardian.evaluation.sessions import LabelledSession
 from guardian.pipeline.decoding import Redactor
 from guardian.pipeline.scoring_run import SessionScorer
+from guardian.scoring.calibration import ASSUMPTIONS
 
 Note = Callable[[str], None]
 """Told what is measured next."""
@@ -90,6 +91,7 @@ def assess(
         ),
         robustness=robust_rows(report, variants) if variants else (),
         curves=curves,
+        notes=(f"What a promise assumes. {ASSUMPTIONS}",) if rows else (),
     )
     if not separable:
         return found.with_notes(["No separation: these sessions have counted labels of one kind only."])

@@ -46,6 +46,7 @@ def fit_calibration(
     *,
     judge_with: JudgeWith,
     source: str,
+    fold: str = "",
     memory: Memory | None = None,
     max_per_purpose: int = 20,
     max_share: float = MAX_SHARE,
@@ -91,7 +92,9 @@ def fit_calibration(
             (s.evidence["top"], s.evidence["act"]) for k, s in judged.sessions.items() if k not in broken
         )
         progress(len(halves[0]) + min(len(halves[1]), start + _CHUNK), total)
-    return Calibration.fit(scores, [top for top, _ in maxima], [act for _, act in maxima], source=source)
+    return Calibration.fit(
+        scores, [top for top, _ in maxima], [act for _, act in maxima], source=source, fold=fold
+    )
 
 
 class OutOfFold:
