@@ -113,24 +113,36 @@ def open_pipeline(
     redaction_key: bytes = b"",
     check_entitlements: bool = True,
 ) -> Pipeline:
-    """Decoding and judging as one. Without `check_entitlements` any gateway may speak for any tenant (files).
+    """Decoding and judging as one; the options are `open_decoder`'s."""
+    decoder = open_decoder(
+        settings, verify=verify, clock=clock, redaction_key=redaction_key, check_entitlements=check_entitlements
+    )
+    return Pipeline(decoder, judge)
+
+
+def open_decoder(
+    settings: Settings,
+    *,
+    verify: Callable[[DecisionEvent], Signature],
+    clock: Callable[[], datetime],
+    redaction_key: bytes = b"",
+    check_entitlements: bool = True,
+) -> Decoder:
+    """Everything before judging. Without `check_entitlements` any gateway may speak for any tenant (files).
 
     `redaction_key` keys the fingerprint that stands for a credential used as an identifier; the same on every
     monitor, so that such sessions stay distinct and stay themselves.
     """
-    return Pipeline(
-        Decoder(
-            source=plugins.make("sources", settings.source.format, {}),
-            redactor=CredentialScanner(key=redaction_key),
-            verify=verify,
-            clock=clock,
-            entitlements=_entitlements(settings.gateways) if check_entitlements else None,
-            bounds=ClockBounds(
-                ahead=timedelta(seconds=settings.monitor.clock_ahead_s),
-                behind=timedelta(seconds=settings.monitor.clock_behind_s),
-            ),
+    return Decoder(
+        source=plugins.make("sources", settings.source.format, {}),
+        redactor=CredentialScanner(key=redaction_key),
+        verify=verify,
+        clock=clock,
+        entitlements=_entitlements(settings.gateways) if check_entitlements else None,
+        bounds=ClockBounds(
+            ahead=timedelta(seconds=settings.monitor.clock_ahead_s),
+            behind=timedelta(seconds=settings.monitor.clock_behind_s),
         ),
-        judge,
     )
 
 

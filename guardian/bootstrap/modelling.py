@@ -10,15 +10,14 @@ from guardian.bootstrap.judgement import (
     fold_version,
     model_directory,
     open_calibration,
+    open_decoder,
     open_fit,
     open_judge,
-    open_pipeline,
     unchecked,
     utc_now,
 )
-from guardian.bootstrap.offline import batches
+from guardian.bootstrap.labelling import is_log, labelled_sessions, log_sessions
 from guardian.config import Settings
-from guardian.domain.event import SessionKey
 from guardian.embedding.artefact import HELD, open_artefact
 from guardian.errors import ConfigurationError
 from guardian.evaluation.agentdojo import agentdojo_sessions
@@ -36,14 +35,13 @@ from guardian.evaluation.calibration import (
     session_line,
 )
 from guardian.evaluation.folding import FoldFn, folding
+from guardian.evaluation.labels import read_labels
 from guardian.evaluation.sessions import LabelledSession, read_sessions
-from guardian.pipeline.batch import Decoded
+from guardian.pipeline.decoding import Decoder
 from guardian.pipeline.judging import Fit, Judge
-from guardian.pipeline.pipeline import Pipeline
 from guardian.pipeline.scoring_run import SessionScorer
 from guardian.scoring.calibration import Calibration
 from guardian.signals.credential_exposure import CredentialScanner
-from guardian.sources.session_lines import is_session_line
 
 BENCHMARKS: Mapping[str, Callable[[], list[LabelledSession]]] = {"agentdojo": agentdojo_sessions}
 
@@ -65,13 +63,13 @@ def calibrate(
     *,
     seed: int = 0,
     folds: Path | None = None,
-    confirmed: Path | None = None,
+    labels: Path | None = None,
     max_per_purpose: int = 20,
     max_share: float = MAX_SHARE,
 ) -> Calibration:
     """Fit a calibration from files of session lines or of decisions.
 
-    `confirmed` lists the sessions that people confirmed as drift, one TENANT/SESSION a line: they are left out.
+    `labels` says what people confirmed as drift (see `evaluation.labels`): those sessions are left out, no others.
 
     With `folds` (`.work/folds` of a training) each session is scored by the encoder that was trained without it,
     and sessions that every encoder has seen are left out: for the yardstick that is shipped with a model.
@@ -79,14 +77,14 @@ def calibrate(
     routes = out_of_fold(settings, folds) if folds is not None else {}
     fit: Fit = OutOfFold(routes) if folds is not None else open_fit(settings)
     judge_with = judges(settings, fit)
-    judge = open_judge(settings, fingerprint_key=b"calibrate", fit=fit, calibration=FLAT)
-    pipeline = open_pipeline(settings, judge, verify=unchecked, clock=utc_now, check_entitlements=False)
-    drifted = confirmed_sessions(confirmed)
+    said = read_labels(labels)
+    decoder = open_decoder(settings, verify=unchecked, clock=utc_now, check_entitlements=False)
+    scorer = SessionScorer(judge_with(FLAT), CredentialScanner())
     sessions = [
         s
         for file in files
-        for s in honest_sessions(file, pipeline)
-        if (folds is None or s.purpose in routes) and not (s.decisions and s.decisions[0].event.key in drifted)
+        for s in honest_sessions(file, decoder, scorer)
+        if (folds is None or s.purpose in routes) and not (s.key and said.confirmed(s.key, len(s.decisions)))
     ]
     try:
         return fit_calibration(
@@ -103,20 +101,6 @@ def calibrate(
         raise ConfigurationError(str(error)) from error
 
 
-def confirmed_sessions(path: Path | None) -> frozenset[SessionKey]:
-    """TENANT/SESSION per line. Raises ConfigurationError for a line that is neither that nor blank."""
-    if path is None:
-        return frozenset()
-    keys = set()
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
-        tenant, slash, session = line.strip().partition("/")
-        if line.strip() and not (tenant and slash and session):
-            raise ConfigurationError(f"{path}: line {number} is no TENANT/SESSION: {line.strip()[:80]!r}")
-        if session:
-            keys.add(SessionKey(tenant, session))
-    return frozenset(keys)
-
-
 def out_of_fold(settings: Settings, folds: Path) -> dict[str, Fit]:
     """Which encoder has not seen which purpose. Raises ConfigurationError where there are no folds."""
     routes: dict[str, Fit] = {}
@@ -131,25 +115,14 @@ def out_of_fold(settings: Settings, folds: Path) -> dict[str, Fit]:
     return routes
 
 
-def honest_sessions(file: Path, pipeline: Pipeline) -> Iterator[HonestSession]:
+def honest_sessions(file: Path, decoder: Decoder, scorer: SessionScorer) -> Iterator[HonestSession]:
     """Every session of a file; labelled ones with a drift are left out, unreadable records are skipped."""
-    first = next(iter(batches(file)), [])
-    if first and is_session_line(first[0].value):
-        scorer = SessionScorer(pipeline.judging, CredentialScanner())
-        for number, session in enumerate(read_sessions([file]), 1):
-            if not session.drift:
-                yield HonestSession(session.purpose, tuple(scorer.session(session_line(session, number))))
+    if is_log(file):
+        yield from log_sessions(file, decoder)
         return
-    yield from decision_sessions(d for batch in batches(file) for d in pipeline.decode(batch)[0])
-
-
-def decision_sessions(decoded: Iterator[Decoded]) -> Iterator[HonestSession]:
-    """Decisions of a log grouped into their sessions, in order of first appearance."""
-    grouped: dict[SessionKey, list[Decoded]] = {}
-    for d in decoded:
-        grouped.setdefault(d.event.key, []).append(d)
-    for decisions in grouped.values():
-        yield HonestSession(decisions[0].event.envelope.purpose, tuple(decisions))
+    for number, session in enumerate(read_sessions([file]), 1):
+        if not session.drift:
+            yield HonestSession(session.purpose, tuple(scorer.session(session_line(session, number))))
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,6 +135,7 @@ class Wanted:
     explanations: bool = False
     left_out: bool = False
     folds: Path | None = None
+    labels: Path | None = None
     one_in: tuple[float, ...] = ()
     resamples: int = 400
 
@@ -173,7 +147,8 @@ def evaluate_files(
 
     Raises ConfigurationError for nothing to read, an unknown benchmark or signal, and too little to leave out.
     """
-    sessions = [*read_sessions(files), *_benchmark(wanted.benchmark)]
+    told = labelled_sessions(settings, files, read_labels(wanted.labels))
+    sessions = [*told, *_benchmark(wanted.benchmark)]
     if not sessions:
         raise ConfigurationError("nothing to evaluate: give files of labelled sessions, or --benchmark agentdojo")
     ablated = {f"guardian without {name}": _without(settings, name) for name in wanted.without}

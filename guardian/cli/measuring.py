@@ -23,6 +23,10 @@ from guardian.errors import ConfigurationError, GuardianError
 if TYPE_CHECKING:
     from guardian.bench.report import Row
 
+LabelsOption = Annotated[
+    Path | None,
+    typer.Option("--labels", help="What people said: lines of TENANT/SESSION[/INDEX] drift|benign."),
+]
 bench_app = typer.Typer(no_args_is_help=True, help="Measure: each bench prints its figures beside a baseline.")
 
 
@@ -34,22 +38,37 @@ def register(app: typer.Typer) -> None:
 
 
 def train(
-    files: Annotated[list[Path], typer.Argument(help="Labelled session lines, two data sets or more; .gz too.")],
+    files: Annotated[
+        list[Path],
+        typer.Argument(help="Labelled session lines, or logs; two data sets or more; .gz too."),
+    ],
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder of the new model.")],
+    labels: LabelsOption = None,
     seed: Annotated[int, typer.Option()] = 0,
     steps: Annotated[int, typer.Option(min=1, help="Gradient steps of each encoder.")] = 400,
     resume: Annotated[bool, typer.Option("--resume", help="Go on where an interrupted run stopped.")] = False,
+    config: ConfigOption = None,
 ) -> None:
     """Train the drift model; needs the `train` extra (torch, sentence-transformers), uses a GPU when there is one.
 
-    Example: guardian train sets/*.jsonl.gz -o my-model   (then calibrate, and set model.path: my-model)
+    Of a log, what nobody labelled is taken for honest; each tenant is a data set of its own.
+
+    Example: guardian train sets/*.jsonl.gz log.jsonl.gz --labels labels.txt -o my-model   (then calibrate it)
     """
+    from guardian.bootstrap.labelling import training_files
+    from guardian.evaluation.labels import read_labels
     from guardian.training import train as fit
 
+    settings = settings_from(config, required=False)
+    said = read_labels(existing_file(labels) if labels is not None else None)
     output.mkdir(parents=True, exist_ok=True)
     with progress("training") as update, _labelled_lines():
+        known = [existing_file(f) for f in files]
+        given, learnt = training_files(settings, known, said, output / ".work" / "logs")
+        if learnt:
+            typer.echo(f"{learnt:,} sessions of logs among what is learnt from", err=True)
         fit(
-            [existing_file(f) for f in files],
+            given,
             output,
             seed=seed,
             steps=steps,
@@ -60,7 +79,9 @@ def train(
 
 
 def evaluate(
-    files: Annotated[list[Path] | None, typer.Argument(help="Labelled session lines; .gz too.")] = None,
+    files: Annotated[
+        list[Path] | None, typer.Argument(help="Labelled session lines, or logs with --labels; .gz too.")
+    ] = None,
     benchmark: Annotated[
         str | None, typer.Option("--benchmark", help="Build a public set instead: agentdojo (an extra).")
     ] = None,
@@ -74,6 +95,7 @@ def evaluate(
         Path | None,
         typer.Option("--out-of-fold", help="With --left-out: folds of a training (OUT/.work/folds)."),
     ] = None,
+    labels: LabelsOption = None,
     one_in: Annotated[
         list[float] | None, typer.Option("--one-in", min=1, help="Count flags at 1 in N; repeatable.")
     ] = None,
@@ -103,6 +125,7 @@ def evaluate(
         explanations=explanations,
         left_out=left_out,
         folds=out_of_fold,
+        labels=existing_file(labels) if labels is not None else None,
         one_in=tuple(one_in or ()),
     )
     with progress("evaluating") as update, _labelled_lines():
@@ -125,17 +148,16 @@ def evaluate(
 
 
 def calibrate(
-    files: Annotated[list[Path], typer.Argument(help="Session lines of honest work; .gz too.")],
+    files: Annotated[
+        list[Path], typer.Argument(help="Your log (guardian.decision/v1 lines), or session lines; .gz too.")
+    ],
     output: Annotated[Path, typer.Option("--output", "-o")] = Path("calibration.json"),
     seed: Annotated[int, typer.Option(help="Splits the purposes into two halves.")] = 0,
     out_of_fold: Annotated[
         Path | None,
         typer.Option("--out-of-fold", help="Folds of a training (OUT/.work/folds): score what each has not seen."),
     ] = None,
-    confirmed: Annotated[
-        Path | None,
-        typer.Option("--confirmed", help="Sessions that people confirmed as drift, one TENANT/SESSION a line."),
-    ] = None,
+    labels: LabelsOption = None,
     max_per_purpose: Annotated[
         int, typer.Option("--max-per-purpose", min=1, help="Sessions that one purpose may contribute.")
     ] = 20,
@@ -151,7 +173,7 @@ def calibrate(
     Sessions with a confirmed drift are left out; flagged ones are not, or the honest tail would be cut. No
     purpose, agent or tenant can fill the yardstick by flooding it.
 
-    Example: guardian calibrate march.jsonl.gz -o calibration.json   (then: model.calibration: calibration.json)
+    Example: guardian calibrate march.jsonl.gz --labels labels.txt   (then: model.calibration: calibration.json)
     """
     from guardian.bootstrap.modelling import calibrate as fit
     from guardian.scoring.calibration import ASSUMPTIONS
@@ -165,7 +187,7 @@ def calibrate(
             update,
             seed=seed,
             folds=out_of_fold,
-            confirmed=existing_file(confirmed) if confirmed is not None else None,
+            labels=existing_file(labels) if labels is not None else None,
             max_per_purpose=max_per_purpose,
             max_share=max_share,
         )

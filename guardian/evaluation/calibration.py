@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from guardian.domain.event import SessionKey
 from guardian.embedding.fit import FitRequest
 from guardian.evaluation.sessions import LabelledSession
 from guardian.pipeline.batch import Decoded, Memory
@@ -39,6 +40,11 @@ class HonestSession:
 
     purpose: str
     decisions: tuple[Decoded, ...]
+
+    @property
+    def key(self) -> SessionKey | None:
+        """None for a session without an action."""
+        return self.decisions[0].event.key if self.decisions else None
 
 
 def fit_calibration(

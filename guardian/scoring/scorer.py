@@ -12,8 +12,8 @@ from guardian.scoring.fusion import Fusion
 
 Evidence = Mapping[str, float]
 """The accumulator's state: `m` = log10 of e-SR, `n` actions, `top` and `act` the two running maxima, `broke` where
-a hard rule was broken (such sessions are no part of the promise), and `best:KIND`, the largest bet won on each kind
-of act, for the newest kinds."""
+a hard rule was broken (such sessions are no part of the promise), and `best:KIND`, the largest bet won on each
+kind of act, for the newest kinds."""
 
 VOUCHING = "purpose_fit"
 """The only signal whose low value speaks for an action; that no rule was broken speaks for nothing."""

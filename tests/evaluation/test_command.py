@@ -10,9 +10,8 @@ from typing import Any
 
 import pytest
 
-from guardian.bootstrap.modelling import Wanted, confirmed_sessions, evaluate_files
+from guardian.bootstrap.modelling import Wanted, evaluate_files
 from guardian.config import load
-from guardian.domain.event import SessionKey
 from guardian.errors import ConfigurationError
 
 
@@ -97,13 +96,3 @@ def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
         timeout=120,
         check=False,
     )
-
-
-def test_sessions_that_people_confirmed_as_drift_are_read_from_a_file_of_names(tmp_path: Path) -> None:
-    listed = tmp_path / "confirmed.txt"
-    listed.write_text("acme/s1\n\n globex/a/b \n")
-    assert confirmed_sessions(listed) == {SessionKey("acme", "s1"), SessionKey("globex", "a/b")}
-    assert confirmed_sessions(None) == frozenset()
-    listed.write_text("acme/s1\nnonsense\n")
-    with pytest.raises(ConfigurationError, match=r"line 2 is no TENANT/SESSION: 'nonsense'"):
-        confirmed_sessions(listed)
