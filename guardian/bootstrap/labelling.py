@@ -56,10 +56,10 @@ def is_log(file: Path) -> bool:
 
 
 def _sessions(file: Path, decoder: Decoder, labels: Labels) -> Iterator[LabelledSession]:
-    if not is_log(file):
-        yield from read_sessions([file])
-        return
-    for told in log_sessions(file, decoder):
+    log = log_sessions(file, decoder) if is_log(file) else []
+    if not log:
+        yield from read_sessions([file])  # or says what is wrong with its first line
+    for told in log:
         calls = [(d.event.action.tool, d.event.action.arguments or {}) for d in told.decisions]
         key = told.decisions[0].event.key
         session = label_session(key, told.purpose, calls, labels, dataset=file.name.split(".")[0])

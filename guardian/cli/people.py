@@ -77,7 +77,9 @@ def labels(
     tenant: Annotated[str | None, typer.Option(help="Only this tenant.")] = None,
     config: ConfigOption = None,
 ) -> None:
-    """Print what people said of findings, for calibrate, train and evaluate: TENANT/SESSION[/INDEX] drift|benign.
+    """Print what people said of findings, one line each, for calibrate, train and evaluate.
+
+    TENANT/SESSION/INDEX drift names the act that was confirmed; TENANT/SESSION benign a false alarm.
 
     Example: guardian labels > labels.txt
     """
