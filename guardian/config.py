@@ -105,6 +105,7 @@ class MonitorSection(_Section):
     clock_behind_s: Seconds = 86_400.0
     fuse_ratio: Annotated[float, Field(gt=0, le=1)] = 0.5
     fuse_records: Annotated[int, Field(ge=1)] = 200  # the window; a quarter of it is the least that can blow
+    departure_one_in: _ONE_IN = 1_000  # "traffic has left the calibration" is false at most this rarely
     housekeeping_every_s: Seconds = 60.0
     health_host: str = "127.0.0.1"
     health_port: Annotated[int, Field(ge=0, le=65_535)] = 0  # /healthz, /readyz, /metrics; 0: none
@@ -201,6 +202,7 @@ _SIGNALS = (
     "credential_exposure",
     "denial_pressure",
     "purpose_baseline",
+    "chain_exposure",
 )
 
 

@@ -21,6 +21,7 @@ Metric = Literal[
     "guardian_outbox_depth",
     "guardian_outbox_failures_total",
     "guardian_embedding_cache_total",
+    "guardian_departure_evidence",
     "guardian_findings_total",
     "guardian_policy_decisions_total",
     "guardian_revocations_total",
@@ -70,7 +71,12 @@ METRICS: Mapping[Metric, _Spec] = {
         "counter", "Deliveries that failed, by reason. See the log line with the same correlation id.", ("reason",)
     ),
     "guardian_embedding_cache_total": _Spec(
-        "counter", "Drift-model cache look-ups by result. Many misses: raise embedding.cache_size.", ("result",)
+        "counter", "Drift-model cache look-ups by result. Many misses: raise model.cache_size.", ("result",)
+    ),
+    "guardian_departure_evidence": _Spec(
+        "gauge",
+        "Evidence that traffic has left the calibration, 1 at first. From 1,000 on promises do not hold:"
+        " `guardian calibrate` on recent traffic.",
     ),
     "guardian_findings_total": _Spec(
         "counter", "Findings received by control, by kind and what policy made of them.", ("kind", "effect")

@@ -26,6 +26,7 @@ ABOUT = {
     Kind.ENTITLEMENT: "a gateway spoke for a tenant that it does not serve",
     Kind.BUS: "most records of a gateway are unreadable",
     Kind.ENVELOPE: "the log's envelope is not the registered one",
+    Kind.CALIBRATION: "traffic has left the calibration",
     Kind.CONTROL: "guardian about itself",
 }
 SIGNALS = {
@@ -36,6 +37,7 @@ SIGNALS = {
     "credential_exposure": "carries what looks like a credential",
     "denial_pressure": "keeps asking for what it is denied",
     "purpose_baseline": "is unusual for this purpose",
+    "chain_exposure": "could carry out what was read before",
 }
 _NO_BRACKETS = str.maketrans("<>", "‹›")  # plain_text is not parsed, and this does not have to be trusted
 _BAR = 10

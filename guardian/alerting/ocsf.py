@@ -28,7 +28,7 @@ _TOOL_USE = ("AML.T0053", "AI Agent Tool Invocation")
 _EXFILTRATION = ("AML.T0086", "Exfiltration via AI Agent Tool Invocation")
 _CREDENTIALS = ("AML.T0098", "AI Agent Tool Credential Harvesting")
 TECHNIQUES = {Kind.DRIFT: _TOOL_USE, Kind.GATEWAY: _TOOL_USE}
-BY_SIGNAL = {"credential_exposure": _CREDENTIALS}
+BY_SIGNAL = {"credential_exposure": _CREDENTIALS, "chain_exposure": _EXFILTRATION}
 BY_BREACH = dict.fromkeys(
     ("data_class_outside", "records_over_limit", "records_over_limit_session"), _EXFILTRATION
 )

@@ -10,15 +10,18 @@ import httpx
 from guardian.bootstrap import plugins
 from guardian.bootstrap.checking import check_plugins
 from guardian.bootstrap.control import open_control_store
-from guardian.bootstrap.judgement import open_calibration, open_fit, utc_now
+from guardian.bootstrap.departing import departure_of
+from guardian.bootstrap.judgement import fold_version, model_directory, open_calibration, open_fit, utc_now
 from guardian.bootstrap.monitor import kafka_settings, open_monitor_store
 from guardian.bootstrap.policies import open_policy, policy_folder
 from guardian.bootstrap.secrets import SecretFiles
 from guardian.bus.admin import topic_partitions
 from guardian.config import Settings
+from guardian.embedding.artefact import open_artefact
 from guardian.errors import GuardianError
 from guardian.keys.files import read_secret
 from guardian.policy.cases import load_cases, run_cases
+from guardian.scoring.calibration import ASSUMPTIONS
 
 _CASES = "cases.yaml"
 _SKEW_S = 5.0
@@ -47,6 +50,7 @@ def examine(settings: Settings) -> Iterator[Check]:
         "keys": _keys,
         "database": _database,
         "model": _model,
+        "calibration": _calibration,
         "policy": _policy,
         "gateways": _gateways,
         "broker": _broker,
@@ -85,10 +89,40 @@ def _database(settings: Settings) -> str:
 
 def _model(settings: Settings) -> str:
     began = time.perf_counter()
-    fit, calibration = open_fit(settings), open_calibration(settings)
-    sessions = len(calibration.evidence.values)
-    took = time.perf_counter() - began
-    return f"model {fit.version} loaded in {took:.1f} s; calibrated on {sessions} honest sessions"
+    fit = open_fit(settings)
+    return f"model {fit.version} loaded in {time.perf_counter() - began:.1f} s"
+
+
+def _calibration(settings: Settings) -> str:
+    calibration = open_calibration(settings)
+    flag = settings.response.flag_one_in
+    kept = "promised" if flag <= calibration.reach else "estimated"
+    said = (
+        f"{len(calibration.evidence.values)} honest sessions: promises reach 1 in {calibration.reach:,}, flags at"
+        f" 1 in {flag:,g} are {kept}. {ASSUMPTIONS}"
+    )
+    fold = fold_version(settings, open_artefact(model_directory(settings)).version)
+    if calibration.fold not in ("", fold):
+        raise _Unwell(
+            "the calibration was fitted with another model, other signals or other weights than are configured:"
+            " its promises do not hold",
+            "`guardian calibrate` on your own traffic, then set model.calibration",
+        )
+    store = open_monitor_store(settings)
+    try:
+        seen = departure_of(store, calibration)
+    finally:
+        store.close()
+    if seen is None:
+        return f"{said} No session has ended under it yet"
+    one_in = settings.monitor.departure_one_in
+    if seen.left(one_in) and seen.direction == "further out":
+        raise _Unwell(
+            f"traffic has left the calibration: {seen.seen:,} finished sessions lie {seen.direction} than its own",
+            "`guardian calibrate` on recent traffic, then set model.calibration",
+        )
+    tamer = ": they are tamer than its own, a new one would be sharper" if seen.left(one_in) else ""
+    return f"{said} {seen.seen:,} sessions since, evidence of a change {seen.capital:,.3g} of {one_in:,g}{tamer}"
 
 
 def _policy(settings: Settings) -> str:

@@ -2,6 +2,7 @@
 
 import hashlib
 import hmac
+import json
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -15,6 +16,7 @@ from guardian.domain.finding import Effect
 from guardian.embedding.artefact import open_artefact
 from guardian.embedding.fit import PurposeFit
 from guardian.embedding.fusion import load_fusion
+from guardian.embedding.meaning import Meanings
 from guardian.errors import ConfigurationError, ModelError
 from guardian.pipeline.decoding import ClockBounds, Decoder, Signature
 from guardian.pipeline.judging import Fit, Judge
@@ -55,6 +57,17 @@ def open_calibration(settings: Settings) -> Calibration:
         raise ModelError(f"{path}: no calibration ({error.strerror}); run `guardian calibrate`") from error
 
 
+def calibration_version(calibration: Calibration) -> str:
+    return hashlib.sha256(calibration.to_json().encode()).hexdigest()[:12]
+
+
+def fold_version(settings: Settings, model: str) -> str:
+    """Names the model, the signals with their options, and the weights: a calibration speaks for these only."""
+    weights = {name: {**DEFAULT_WEIGHTS, **settings.weights}.get(name) for name in settings.signals}
+    told = json.dumps({"signals": settings.signals, "weights": weights}, sort_keys=True)
+    return f"{model}/{hashlib.sha256(told.encode()).hexdigest()[:12]}"
+
+
 def open_judge(
     settings: Settings,
     *,
@@ -84,9 +97,10 @@ def open_judge(
         versions={
             "guardian": __version__,
             "model": fit.version,
-            "calibration": hashlib.sha256(calibration.to_json().encode()).hexdigest()[:12],
+            "calibration": calibration_version(calibration),
         },
         parent_grace=settings.parent_grace,
+        meanings=Meanings(fit, fit.version) if isinstance(fit, PurposeFit) else None,
     )
 
 
@@ -99,24 +113,36 @@ def open_pipeline(
     redaction_key: bytes = b"",
     check_entitlements: bool = True,
 ) -> Pipeline:
-    """Decoding and judging as one. Without `check_entitlements` any gateway may speak for any tenant (files).
+    """Decoding and judging as one; the options are `open_decoder`'s."""
+    decoder = open_decoder(
+        settings, verify=verify, clock=clock, redaction_key=redaction_key, check_entitlements=check_entitlements
+    )
+    return Pipeline(decoder, judge)
+
+
+def open_decoder(
+    settings: Settings,
+    *,
+    verify: Callable[[DecisionEvent], Signature],
+    clock: Callable[[], datetime],
+    redaction_key: bytes = b"",
+    check_entitlements: bool = True,
+) -> Decoder:
+    """Everything before judging. Without `check_entitlements` any gateway may speak for any tenant (files).
 
     `redaction_key` keys the fingerprint that stands for a credential used as an identifier; the same on every
     monitor, so that such sessions stay distinct and stay themselves.
     """
-    return Pipeline(
-        Decoder(
-            source=plugins.make("sources", settings.source.format, {}),
-            redactor=CredentialScanner(key=redaction_key),
-            verify=verify,
-            clock=clock,
-            entitlements=_entitlements(settings.gateways) if check_entitlements else None,
-            bounds=ClockBounds(
-                ahead=timedelta(seconds=settings.monitor.clock_ahead_s),
-                behind=timedelta(seconds=settings.monitor.clock_behind_s),
-            ),
+    return Decoder(
+        source=plugins.make("sources", settings.source.format, {}),
+        redactor=CredentialScanner(key=redaction_key),
+        verify=verify,
+        clock=clock,
+        entitlements=_entitlements(settings.gateways) if check_entitlements else None,
+        bounds=ClockBounds(
+            ahead=timedelta(seconds=settings.monitor.clock_ahead_s),
+            behind=timedelta(seconds=settings.monitor.clock_behind_s),
         ),
-        judge,
     )
 
 

@@ -2,35 +2,48 @@
 
 import json
 import secrets
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from guardian.bootstrap.judgement import open_fit, open_judge, open_pipeline, unchecked, utc_now
-from guardian.bootstrap.offline import batches
+from guardian.bootstrap.judgement import (
+    fold_version,
+    model_directory,
+    open_calibration,
+    open_decoder,
+    open_fit,
+    open_judge,
+    unchecked,
+    utc_now,
+)
+from guardian.bootstrap.labelling import is_log, labelled_sessions, log_sessions
 from guardian.config import Settings
-from guardian.domain.event import SessionKey
-from guardian.embedding.artefact import HELD
+from guardian.embedding.artefact import HELD, open_artefact
 from guardian.errors import ConfigurationError
+from guardian.evaluation.agentdojo import agentdojo_sessions
+from guardian.evaluation.alarms import RATES_ONE_IN
+from guardian.evaluation.assess import Asked, assess, left_out
+from guardian.evaluation.assessment import Assessment
 from guardian.evaluation.baselines import cosine, lexical
 from guardian.evaluation.calibration import (
     FLAT,
+    MAX_SHARE,
     HonestSession,
     JudgeWith,
     OutOfFold,
     fit_calibration,
     session_line,
 )
-from guardian.evaluation.judge import evaluate
-from guardian.evaluation.report import Report
-from guardian.evaluation.robustness import VARIANTS
-from guardian.evaluation.sessions import read_sessions
-from guardian.pipeline.batch import Decoded
+from guardian.evaluation.folding import FoldFn, folding
+from guardian.evaluation.labels import read_labels
+from guardian.evaluation.sessions import LabelledSession, read_sessions
+from guardian.pipeline.decoding import Decoder
 from guardian.pipeline.judging import Fit, Judge
-from guardian.pipeline.pipeline import Pipeline
 from guardian.pipeline.scoring_run import SessionScorer
 from guardian.scoring.calibration import Calibration
 from guardian.signals.credential_exposure import CredentialScanner
-from guardian.sources.session_lines import is_session_line
+
+BENCHMARKS: Mapping[str, Callable[[], list[LabelledSession]]] = {"agentdojo": agentdojo_sessions}
 
 
 def judges(settings: Settings, fit: Fit) -> JudgeWith:
@@ -50,8 +63,13 @@ def calibrate(
     *,
     seed: int = 0,
     folds: Path | None = None,
+    labels: Path | None = None,
+    max_per_purpose: int = 20,
+    max_share: float = MAX_SHARE,
 ) -> Calibration:
     """Fit a calibration from files of session lines or of decisions.
+
+    `labels` says what people confirmed as drift (see `evaluation.labels`): those sessions are left out, no others.
 
     With `folds` (`.work/folds` of a training) each session is scored by the encoder that was trained without it,
     and sessions that every encoder has seen are left out: for the yardstick that is shipped with a model.
@@ -59,17 +77,24 @@ def calibrate(
     routes = out_of_fold(settings, folds) if folds is not None else {}
     fit: Fit = OutOfFold(routes) if folds is not None else open_fit(settings)
     judge_with = judges(settings, fit)
-    judge = open_judge(settings, fingerprint_key=b"calibrate", fit=fit, calibration=FLAT)
-    pipeline = open_pipeline(settings, judge, verify=unchecked, clock=utc_now, check_entitlements=False)
+    said = read_labels(labels)
+    decoder = open_decoder(settings, verify=unchecked, clock=utc_now, check_entitlements=False)
+    scorer = SessionScorer(judge_with(FLAT), CredentialScanner())
     sessions = [
-        s for file in files for s in honest_sessions(file, pipeline) if folds is None or s.purpose in routes
+        s
+        for file in files
+        for s in honest_sessions(file, decoder, scorer)
+        if (folds is None or s.purpose in routes) and not (s.key and said.confirmed(s.key, len(s.decisions)))
     ]
     try:
         return fit_calibration(
             sessions,
             judge_with=judge_with,
             source=", ".join(path.name for path in files),
+            fold=fold_version(settings, open_artefact(model_directory(settings)).version),
             seed=seed,
+            max_per_purpose=max_per_purpose,
+            max_share=max_share,
             progress=progress,
         )
     except ValueError as error:
@@ -90,57 +115,114 @@ def out_of_fold(settings: Settings, folds: Path) -> dict[str, Fit]:
     return routes
 
 
-def honest_sessions(file: Path, pipeline: Pipeline) -> Iterator[HonestSession]:
+def honest_sessions(file: Path, decoder: Decoder, scorer: SessionScorer) -> Iterator[HonestSession]:
     """Every session of a file; labelled ones with a drift are left out, unreadable records are skipped."""
-    first = next(iter(batches(file)), [])
-    if first and is_session_line(first[0].value):
-        scorer = SessionScorer(pipeline.judging, CredentialScanner())
-        for number, session in enumerate(read_sessions([file]), 1):
-            if not session.drift:
-                yield HonestSession(session.purpose, tuple(scorer.session(session_line(session, number))))
+    if is_log(file):
+        yield from log_sessions(file, decoder)
         return
-    yield from decision_sessions(d for batch in batches(file) for d in pipeline.decode(batch)[0])
+    for number, session in enumerate(read_sessions([file]), 1):
+        if not session.drift:
+            yield HonestSession(session.purpose, tuple(scorer.session(session_line(session, number))))
 
 
-def decision_sessions(decoded: Iterator[Decoded]) -> Iterator[HonestSession]:
-    """Decisions of a log grouped into their sessions, in order of first appearance."""
-    grouped: dict[SessionKey, list[Decoded]] = {}
-    for d in decoded:
-        grouped.setdefault(d.event.key, []).append(d)
-    for decisions in grouped.values():
-        yield HonestSession(decisions[0].event.envelope.purpose, tuple(decisions))
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What `guardian evaluate` was asked for, beside its files."""
+
+    benchmark: str | None = None
+    without: tuple[str, ...] = ()
+    robustness: bool = False
+    explanations: bool = False
+    left_out: bool = False
+    folds: Path | None = None
+    labels: Path | None = None
+    one_in: tuple[float, ...] = ()
+    resamples: int = 400
 
 
 def evaluate_files(
-    settings: Settings,
-    files: Sequence[Path],
-    progress: Callable[[int, int, str], None],
-    *,
-    variants: bool = False,
-    resamples: int = 400,
-) -> Report:
-    """The configured drift model on labelled sessions, beside cosine and lexical overlap in the same run."""
-    sessions = read_sessions(files)
-    if not any(s.drift for s in sessions) or all(s.drift for s in sessions):
-        raise ConfigurationError(
-            "an evaluation needs sessions with drift and sessions without; these have one kind"
-        )
-    fit = open_fit(settings)
-    report = evaluate(
-        fit.score,
-        sessions,
-        baselines={"cosine": cosine(fit), "lexical": lexical},
-        resamples=resamples,
-        progress=progress,
+    settings: Settings, files: Sequence[Path], progress: Callable[[int, int, str], None], wanted: Wanted
+) -> Assessment:
+    """The configured monitor on labelled sessions, beside cosine and lexical overlap in the same run.
+
+    Raises ConfigurationError for nothing to read, an unknown benchmark or signal, and too little to leave out.
+    """
+    told = labelled_sessions(settings, files, read_labels(wanted.labels))
+    sessions = [*told, *_benchmark(wanted.benchmark)]
+    if not sessions:
+        raise ConfigurationError("nothing to evaluate: give files of labelled sessions, or --benchmark agentdojo")
+    ablated = {f"guardian without {name}": _without(settings, name) for name in wanted.without}
+    fit, stage = open_fit(settings), [""]
+    calibration = open_calibration(settings)
+    redactor = CredentialScanner()
+
+    def note(doing: str) -> None:
+        stage[0] = doing
+        progress(0, len(sessions), doing)
+
+    def fold(of: Settings) -> FoldFn:
+        judge = judges(of, fit)(calibration)
+        return folding(judge, redactor, progress=lambda done, total: progress(done, total, stage[0]))
+
+    asked = Asked(
+        one_in=tuple(sorted({*(wanted.one_in or RATES_ONE_IN), settings.response.flag_one_in})),
+        flag_one_in=settings.response.flag_one_in,
+        robustness=wanted.robustness,
+        explanations=wanted.explanations,
+        resamples=wanted.resamples,
     )
-    rows = list(report.rows)
-    for name, variant in VARIANTS.items() if variants else ():
-        found = evaluate(
-            fit.score,
-            [variant(s) for s in sessions],
-            name=f"guardian, {name}",
-            resamples=resamples,
-            progress=progress,
+    found = assess(
+        sessions,
+        fold=fold(settings),
+        explain=fit.explain,
+        baselines={"cosine": cosine(fit), "lexical": lexical},
+        ablations={name: fold(of) for name, of in ablated.items()},
+        calibrated_on=calibration.source,
+        asked=asked,
+        note=note,
+    )
+    if not wanted.left_out:
+        return found
+    routes = out_of_fold(settings, wanted.folds) if wanted.folds is not None else {}
+    held = [s for s in sessions if wanted.folds is None or s.purpose in routes]
+    try:
+        rows = left_out(
+            held,
+            judge_with=judges(settings, OutOfFold(routes) if wanted.folds is not None else fit),
+            redactor=redactor,
+            asked=asked,
+            note=note,
         )
-        rows += [row for row in found.rows if row.domain == "all"]
-    return Report(tuple(rows), report.sessions, report.excluded, report.seed)
+    except ValueError as error:
+        raise ConfigurationError(f"--left-out: {error}") from error
+    return replace(found, promises=(*found.promises, *rows)).with_notes([_exchangeable(wanted.folds)])
+
+
+def _benchmark(name: str | None) -> list[LabelledSession]:
+    if name is None:
+        return []
+    if name not in BENCHMARKS:
+        raise ConfigurationError(f"unknown benchmark {name!r}; known ones: {', '.join(BENCHMARKS)}")
+    return BENCHMARKS[name]()
+
+
+def _without(settings: Settings, name: str) -> Settings:
+    """The same settings with one signal off. Raises ConfigurationError with the names of those that are on."""
+    if name not in settings.signals:
+        raise ConfigurationError(f"--without {name}: not switched on; signals are {', '.join(settings.signals)}")
+    signals = {kept: options for kept, options in settings.signals.items() if kept != name}
+    weights = {kept: weight for kept, weight in settings.weights.items() if kept != name}
+    return settings.model_copy(update={"signals": signals, "weights": weights})
+
+
+def _exchangeable(folds: Path | None) -> str:
+    seen = (
+        "scored by encoders that were trained without it"
+        if folds
+        else "which the encoder may have been trained on"
+    )
+    return (
+        f"Left out: each data set is judged by a calibration fitted on the others, {seen}. Promises assume that "
+        "sessions are exchangeable with the calibration's; another data set is not, which is what these rows "
+        "show."
+    )

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
+from guardian.bootstrap.departing import departure_of, watch_departure
 from guardian.bootstrap.judgement import open_judge, open_pipeline, unchecked, utc_now
 from guardian.bootstrap.secrets import SecretFiles, envelope_verifier
 from guardian.bus.kafka import KafkaConsumer
@@ -124,12 +125,20 @@ class Monitor:
             idle=timedelta(seconds=settings.monitor.baseline.idle_s),
             retention=retention_of(settings),
             interval_s=settings.monitor.housekeeping_every_s,
+            watch=watch_departure(
+                self._judge.scorer.calibration,
+                one_in=settings.monitor.departure_one_in,
+                tie=random.random,
+                clock=utc_now,
+            ),
+            on_tidied=self._show_departure,
         )
         self._cache_seen = (0, 0)
 
     def run(self, stop: threading.Event) -> None:
         """Until `stop` is set, or a bounded source ends. Raises FuseBlown. Everything is closed on the way out."""
         health = self._open_health()
+        self._show_departure()
         done = threading.Event()
         threads = [
             threading.Thread(target=loop, args=(done,), name=f"guardian-{name}", daemon=True)
@@ -181,6 +190,11 @@ class Monitor:
             ready=self._client.ready,
             token=self._files.load_health_token(),
         )
+
+    def _show_departure(self) -> None:
+        seen = departure_of(self.store, self._judge.scorer.calibration)
+        if seen is not None:
+            self._metrics.set("guardian_departure_evidence", seen.capital)
 
     def _count_cache(self) -> None:
         fit: Any = self._judge.fit

@@ -23,6 +23,12 @@ from guardian.errors import ConfigurationError, GuardianError
 if TYPE_CHECKING:
     from guardian.bench.report import Row
 
+LabelsOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--labels", help="What people said, as `guardian labels` prints it: TENANT/SESSION drift, or benign."
+    ),
+]
 bench_app = typer.Typer(no_args_is_help=True, help="Measure: each bench prints its figures beside a baseline.")
 
 
@@ -34,22 +40,37 @@ def register(app: typer.Typer) -> None:
 
 
 def train(
-    files: Annotated[list[Path], typer.Argument(help="Labelled session lines, two data sets or more; .gz too.")],
+    files: Annotated[
+        list[Path],
+        typer.Argument(help="Labelled session lines, or logs; two data sets or more; .gz too."),
+    ],
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder of the new model.")],
+    labels: LabelsOption = None,
     seed: Annotated[int, typer.Option()] = 0,
     steps: Annotated[int, typer.Option(min=1, help="Gradient steps of each encoder.")] = 600,
     resume: Annotated[bool, typer.Option("--resume", help="Go on where an interrupted run stopped.")] = False,
+    config: ConfigOption = None,
 ) -> None:
     """Train the drift model; needs the `train` extra (torch, sentence-transformers), uses a GPU when there is one.
 
-    Example: guardian train sets/*.jsonl.gz -o my-model   (then calibrate, and set model.path: my-model)
+    Of a log, what nobody labelled is taken for honest; each tenant is a data set of its own.
+
+    Example: guardian train sets/*.jsonl.gz log.jsonl.gz --labels labels.txt -o my-model   (then calibrate it)
     """
+    from guardian.bootstrap.labelling import training_files
+    from guardian.evaluation.labels import read_labels
     from guardian.training import train as fit
 
+    settings = settings_from(config, required=False)
+    said = read_labels(existing_file(labels) if labels is not None else None)
     output.mkdir(parents=True, exist_ok=True)
     with progress("training") as update, _labelled_lines():
+        known = [existing_file(f) for f in files]
+        given, learnt = training_files(settings, known, said, output / ".work" / "logs")
+        if learnt:
+            typer.echo(f"{learnt:,} sessions of logs among what is learnt from", err=True)
         fit(
-            [existing_file(f) for f in files],
+            given,
             output,
             seed=seed,
             steps=steps,
@@ -60,62 +81,124 @@ def train(
 
 
 def evaluate(
-    files: Annotated[list[Path], typer.Argument(help="Labelled session lines; .gz too.")],
-    variants: Annotated[
-        bool, typer.Option("--variants", help="Also under stuffing, mimicry, padding, ...")
-    ] = False,
+    files: Annotated[
+        list[Path] | None, typer.Argument(help="Labelled session lines, or logs with --labels; .gz too.")
+    ] = None,
+    benchmark: Annotated[
+        str | None, typer.Option("--benchmark", help="Build a public set instead: agentdojo (an extra).")
+    ] = None,
+    without: Annotated[
+        list[str] | None, typer.Option("--without", metavar="SIGNAL", help="Also without a signal; repeatable.")
+    ] = None,
+    robustness: Annotated[bool, typer.Option("--robustness", help="Also stuffed, split, reworded ...")] = False,
+    explanations: Annotated[bool, typer.Option("--explanations", help="Do named arguments matter?")] = False,
+    left_out: Annotated[bool, typer.Option("--left-out", help="Also calibrated without each set.")] = False,
+    out_of_fold: Annotated[
+        Path | None,
+        typer.Option("--out-of-fold", help="With --left-out: folds of a training (OUT/.work/folds)."),
+    ] = None,
+    labels: LabelsOption = None,
+    one_in: Annotated[
+        list[float] | None, typer.Option("--one-in", min=1, help="Count flags at 1 in N; repeatable.")
+    ] = None,
+    plots: Annotated[
+        Path | None, typer.Option("--plots", metavar="FOLDER", help="Draw ROC, calibration and delay as PNG.")
+    ] = None,
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Judge the drift model on labelled sessions, beside cosine and lexical overlap, with bootstrap intervals.
+    """Judge the monitor on labelled sessions, beside cosine and lexical overlap, with bootstrap intervals.
 
-    Example: guardian evaluate labelled.jsonl.gz --json
+    Prints separation, false alarms promised and measured, the delay of detection and what a single act shows.
+
+    Example: guardian evaluate labelled.jsonl.gz --without chain_exposure --robustness --plots figures
     """
-    from guardian.bootstrap.modelling import evaluate_files
+    from guardian.bootstrap.modelling import Wanted, evaluate_files
 
     settings = settings_from(config, required=False)
+    if plots is not None and plots.exists() and not plots.is_dir():
+        raise ConfigurationError(f"{plots} is a file; name a folder for the plots")
+    if out_of_fold is not None and not left_out:
+        raise ConfigurationError("--out-of-fold goes with --left-out")
+    wanted = Wanted(
+        benchmark=benchmark,
+        without=tuple(without or ()),
+        robustness=robustness,
+        explanations=explanations,
+        left_out=left_out,
+        folds=out_of_fold,
+        labels=existing_file(labels) if labels is not None else None,
+        one_in=tuple(one_in or ()),
+    )
     with progress("evaluating") as update, _labelled_lines():
-        report = evaluate_files(
+        found = evaluate_files(
             settings,
-            [existing_file(f) for f in files],
+            [existing_file(f) for f in files or ()],
             lambda done, total, _name: update(done, total),
-            variants=variants,
+            wanted,
         )
+    if plots is not None:
+        from guardian.evaluation.plots import draw
+
+        for path in draw(found, plots):
+            typer.echo(f"{path}: drawn", err=True)
     if as_json:
-        print_json(report.to_json())
+        print_json(found.to_json())
     else:
-        for line in report.lines():
+        for line in found.lines():
             typer.echo(line)
 
 
 def calibrate(
-    files: Annotated[list[Path], typer.Argument(help="Session lines of honest work; .gz too.")],
+    files: Annotated[
+        list[Path], typer.Argument(help="Your log (guardian.decision/v1 lines), or session lines; .gz too.")
+    ],
     output: Annotated[Path, typer.Option("--output", "-o")] = Path("calibration.json"),
     seed: Annotated[int, typer.Option(help="Splits the purposes into two halves.")] = 0,
     out_of_fold: Annotated[
         Path | None,
         typer.Option("--out-of-fold", help="Folds of a training (OUT/.work/folds): score what each has not seen."),
     ] = None,
+    labels: LabelsOption = None,
+    max_per_purpose: Annotated[
+        int, typer.Option("--max-per-purpose", min=1, help="Sessions that one purpose may contribute.")
+    ] = 20,
+    max_share: Annotated[
+        float,
+        typer.Option("--max-share", min=0.01, max=1.0, help="Share that one agent or one tenant may contribute."),
+    ] = 0.5,
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Re-fit the false-alarm promise from your own traffic.
 
-    Sessions with a confirmed drift are left out; flagged ones are not, or the honest tail would be cut.
+    Sessions with a confirmed drift are left out; flagged ones are not, or the honest tail would be cut. No
+    purpose, agent or tenant can fill the yardstick by flooding it.
 
-    Example: guardian calibrate march.jsonl.gz -o calibration.json   (then: model.calibration: calibration.json)
+    Example: guardian calibrate march.jsonl.gz --labels labels.txt   (then: model.calibration: calibration.json)
     """
     from guardian.bootstrap.modelling import calibrate as fit
+    from guardian.scoring.calibration import ASSUMPTIONS
 
     settings = settings_from(config, required=False)
     other_file(output, *(existing_file(f) for f in files))
     with progress("calibrating") as update, _labelled_lines():
-        made = fit(settings, files, update, seed=seed, folds=out_of_fold)
+        made = fit(
+            settings,
+            files,
+            update,
+            seed=seed,
+            folds=out_of_fold,
+            labels=existing_file(labels) if labels is not None else None,
+            max_per_purpose=max_per_purpose,
+            max_share=max_share,
+        )
     output.write_text(made.to_json() + "\n", encoding="utf-8")
     summary = {
         "actions": len(made.actions.values),
         "sessions": len(made.evidence.values),
-        "promised_up_to_one_in": (len(made.evidence.values) + 1) // 2,
+        "promised_up_to_one_in": made.reach,
+        "assumptions": ASSUMPTIONS,
         "file": str(output),
     }
     if as_json:
@@ -124,7 +207,7 @@ def calibrate(
         typer.echo(
             f"{output}: {summary['actions']} honest actions, {summary['sessions']} honest sessions.\n"
             f"Promises reach 1 in {summary['promised_up_to_one_in']:,}; beyond that figures are estimated.\n"
-            "Both assume that sessions are exchangeable with these."
+            f"{ASSUMPTIONS}"
         )
 
 

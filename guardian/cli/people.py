@@ -15,6 +15,7 @@ from guardian.errors import ConfigurationError
 from guardian.wire.approvals import ApprovalView
 from guardian.wire.base import Mode, SessionStatus
 from guardian.wire.client import ControlClient, sound_token
+from guardian.wire.findings import FindingView
 from guardian.wire.sessions import ActResult
 
 TOKEN = "GUARDIAN_TOKEN"  # noqa: S105 - the name of a variable
@@ -26,7 +27,7 @@ Why = Annotated[str, typer.Option("--reason", help="Why; it is audited and shown
 
 
 def register(app: typer.Typer) -> None:
-    for command in (sessions, findings, revoke, reinstate, dismiss, confirm, protect, mode):
+    for command in (sessions, findings, labels, revoke, reinstate, dismiss, confirm, protect, mode):
         app.command()(command)
 
 
@@ -70,6 +71,36 @@ def findings(
         print_json(page.model_dump(mode="json"))
     else:
         show_views(page.items)
+
+
+def labels(
+    tenant: Annotated[str | None, typer.Option(help="Only this tenant.")] = None,
+    config: ConfigOption = None,
+) -> None:
+    """Print what people said of findings, one line each, for calibrate, train and evaluate.
+
+    TENANT/SESSION/INDEX drift names the act that was confirmed; TENANT/SESSION benign a false alarm.
+
+    Example: guardian labels > labels.txt
+    """
+    cursor = None
+    with client(config) as control:
+        while True:
+            page = control.findings(tenant_id=tenant, kind="drift", limit=200, cursor=cursor)
+            for view in page.items:
+                if view.verdict is not None:
+                    typer.echo(one_line(_label(view)))
+            if page.next is None:
+                return
+            cursor = page.next
+
+
+def _label(view: FindingView) -> str:
+    finding = view.finding
+    name = f"{finding.tenant_id}/{finding.session_id}"
+    if view.verdict is not None and view.verdict.verdict == "confirmed":
+        return f"{name}/{finding.evidence.actions_seen - 1} drift" if finding.evidence.actions_seen else name
+    return f"{name} benign"
 
 
 def revoke(

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from guardian.bootstrap.judgement import open_fit, open_judge, open_pipeline, unchecked, utc_now
-from guardian.bootstrap.modelling import decision_sessions, judges
+from guardian.bootstrap.labelling import decision_sessions
+from guardian.bootstrap.modelling import judges
 from guardian.bus.port import Record
 from guardian.config import Settings
 from guardian.demo.log import log_lines
@@ -50,7 +51,7 @@ def teach(settings: Settings, seed: int, progress: Progress = lambda _done, _tot
     calibrating = _decode(settings, fit, seed, CALIBRATION_SESSIONS, "c", begin)
     judge_with = judges(settings, fit)
     calibration = fit_calibration(
-        decision_sessions(iter(calibrating)),
+        decision_sessions(calibrating),
         judge_with=judge_with,
         source="the demo's honest week",
         memory=Memory(baselines=baselines),
@@ -75,7 +76,7 @@ def _baselines(decoded: Sequence[Decoded]) -> dict[PurposeKey, BaselineFact]:
     """Each finished session's tally, folded into its purpose's snapshot, as the store does it for the monitor."""
     fold = PurposeBaseline()
     baselines: dict[PurposeKey, BaselineFact] = {}
-    for session in decision_sessions(iter(decoded)):
+    for session in decision_sessions(decoded):
         tally = fold.start()
         for d in session.decisions:
             tally, _ = fold.fold(tally, Observation(event=d.event, now=d.now))

@@ -47,6 +47,7 @@ class SessionState(BaseModel):
     value_prints: tuple[str, ...] = ()  # keyed fingerprints of earlier argument values; bounded
     signals: dict[str, Any] = Field(default_factory=dict)  # each signal's own state, by its name
     evidence: dict[str, float] = Field(default_factory=dict)  # the accumulator's state
+    peak: float | None = None  # the most evidence of any epoch before this one, in log10 units
     breaches: tuple[str, ...] = ()  # names of the rules that this epoch's findings spoke of
     pardoned: tuple[str, ...] = ()  # names that people have waved through for this session
     reported: tuple[str, ...] = ()  # side findings already made, by name

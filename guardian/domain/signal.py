@@ -44,6 +44,45 @@ class BaselineFact:
     transitions: Mapping[str, Mapping[str, int]]  # previous tool -> tool -> count; "" starts a session
     record_sizes: tuple[int, ...]  # ascending reservoir of records per call
     hours: tuple[int, ...]  # 24 counts, UTC
+    sketches: Mapping[str, int] = field(default_factory=dict)  # sketch of an act's meaning -> count
+    sketched_by: str = ""  # the encoder whose sketches these are
+
+
+@dataclass(frozen=True, slots=True)
+class Sketch:
+    """What an act means, in 256 bits (hex): acts that say the same differ in few of them.
+
+    `encoder` made it; sketches of different encoders cannot be compared.
+    """
+
+    encoder: str
+    bits: str
+
+
+@dataclass(frozen=True, slots=True)
+class SharedReads:
+    """What one session has read, as far as other sessions of its task may know: kinds and counts, never a value.
+
+    kinds   kind of sensitive data -> (the tool that read it first, whether a data class declares it)
+    prints  keyed fingerprints of the identifying values of sensitive reads, the newest last; bounded
+    weight  how much harm the most sensitive of the kinds can do, in [0, 1]: which sessions matter most
+    """
+
+    kinds: Mapping[str, tuple[str, bool]]
+    reads: int
+    prints: tuple[str, ...]
+    weight: float
+
+
+@dataclass(frozen=True, slots=True)
+class SiblingFact:
+    """What the other sessions of the same task have read before: a frozen snapshot, named by its version.
+
+    `reads` has one entry per session, the most sensitive first; bounded.
+    """
+
+    version: str
+    reads: tuple[SharedReads, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +110,9 @@ class Observation:
     credentials: tuple[CredentialHit, ...] = ()
     signature: Literal["absent", "unchecked", "valid", "invalid"] = "absent"
     other_purposes: int = 0  # distinct other purposes this agent identity served recently, in this tenant
+    value_prints: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # keyed, by the argument's path
+    siblings: SiblingFact | None = None  # None where the task has no other session that read anything
+    sketch: Sketch | None = None
     clock_suspect: bool = False
     features_missing: tuple[str, ...] = ()
 

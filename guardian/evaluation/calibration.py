@@ -1,19 +1,22 @@
 """Fit the yardstick: honest sessions → a Calibration, by replay through the pipeline that will use it.
 
 Sessions are split by purpose, so that the half that turns scores into p-values and the half that turns session
-maxima into promises share none (where there are too few purposes, by session). How much one purpose may
-contribute is bounded: repetition is not evidence, and nobody can buy the yardstick by repeating themselves.
+maxima into promises share none (where there are too few purposes, by session). How much one purpose, one agent and
+one tenant may contribute is bounded: repetition is not evidence, and nobody can buy the yardstick by flooding it.
 """
 
 import hashlib
+import random
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from guardian.domain.event import SessionKey
 from guardian.embedding.fit import FitRequest
 from guardian.evaluation.sessions import LabelledSession
 from guardian.pipeline.batch import Decoded, Memory
 from guardian.pipeline.judging import Fit, Judge
+from guardian.pipeline.scoring_run import LOCAL
 from guardian.scoring.calibration import Calibration
 from guardian.sources.session_lines import ActionLine, SessionLine
 
@@ -21,7 +24,9 @@ FLAT = Calibration.fit([0.5], [0.0], [0.0], source="none")
 """Where fitting starts: says nothing about anything."""
 
 LEAST_SESSIONS = 40
+MAX_SHARE = 0.5
 _LEAST_PURPOSES = 40
+_LEAST_SOURCES = 3
 _CHUNK = 32
 
 Progress = Callable[[int, int], None]
@@ -36,25 +41,39 @@ class HonestSession:
     purpose: str
     decisions: tuple[Decoded, ...]
 
+    @property
+    def key(self) -> SessionKey | None:
+        """None for a session without an action."""
+        return self.decisions[0].event.key if self.decisions else None
+
 
 def fit_calibration(
     sessions: Iterable[HonestSession],
     *,
     judge_with: JudgeWith,
     source: str,
+    fold: str = "",
     memory: Memory | None = None,
     max_per_purpose: int = 20,
+    max_share: float = MAX_SHARE,
     seed: int = 0,
     progress: Progress = lambda _done, _total: None,
 ) -> Calibration:
     """Two passes; the second runs the fold that the first one fitted. `memory` holds baselines, frozen.
 
-    Sessions that break a hard rule are left out: rules are named, they are no part of the promise.
+    Sessions that break a hard rule are left out: rules are named, they are no part of the promise. At most
+    `max_per_purpose` sessions of a purpose count, the first ones; of an agent, and of a tenant, as many as make up
+    `max_share` of the whole, chosen by `seed` (where a log names three or more of them: of two, one has half).
     Raises ValueError when fewer than 40 sessions are left.
     """
     kept = _bounded(sessions, max_per_purpose)
+    for known_as in (_agent, _tenant):
+        kept = _shared(kept, known_as, max_share, seed)
     if len(kept) < LEAST_SESSIONS:
-        raise ValueError(f"a calibration needs at least {LEAST_SESSIONS} honest sessions, got {len(kept)}")
+        raise ValueError(
+            f"a calibration needs at least {LEAST_SESSIONS} honest sessions, got {len(kept)} after no purpose gave"
+            f" more than {max_per_purpose} and no agent or tenant more than {max_share:.0%}"
+        )
     by_purpose = len({s.purpose for s in kept}) >= _LEAST_PURPOSES
     halves: tuple[list[HonestSession], list[HonestSession]] = ([], [])
     for number, session in enumerate(kept):
@@ -79,7 +98,9 @@ def fit_calibration(
             (s.evidence["top"], s.evidence["act"]) for k, s in judged.sessions.items() if k not in broken
         )
         progress(len(halves[0]) + min(len(halves[1]), start + _CHUNK), total)
-    return Calibration.fit(scores, [top for top, _ in maxima], [act for _, act in maxima], source=source)
+    return Calibration.fit(
+        scores, [top for top, _ in maxima], [act for _, act in maxima], source=source, fold=fold
+    )
 
 
 class OutOfFold:
@@ -131,3 +152,34 @@ def _bounded(sessions: Iterable[HonestSession], limit: int) -> list[HonestSessio
             taken[session.purpose] += 1
             kept.append(session)
     return kept
+
+
+def _agent(session: HonestSession) -> str | None:
+    envelope = session.decisions[0].event.envelope
+    return f"{envelope.tenant_id}/{envelope.agent_id}" if envelope.agent_id is not None else None
+
+
+def _tenant(session: HonestSession) -> str | None:
+    tenant = session.decisions[0].event.envelope.tenant_id
+    return tenant if tenant != LOCAL else None
+
+
+def _shared(
+    sessions: list[HonestSession], known_as: Callable[[HonestSession], str | None], share: float, seed: int
+) -> list[HonestSession]:
+    """At most `share` of what is left from any one source; in the same order. Sources without a name are not
+    cut."""
+    counts = Counter(name for s in sessions if (name := known_as(s)) is not None)
+    if len(counts) < _LEAST_SOURCES:
+        return sessions
+    unnamed = len(sessions) - counts.total()
+    most = max(counts.values())
+    while most > 1 and most > (whole := share * (unnamed + sum(min(n, most) for n in counts.values()))):
+        most = max(1, min(most - 1, int(whole)))
+    drawn: dict[str, list[int]] = {}
+    for place, session in enumerate(sessions):
+        if (name := known_as(session)) is not None:
+            drawn.setdefault(name, []).append(place)
+    rnd = random.Random(seed)
+    cut = {place for places in drawn.values() for place in rnd.sample(places, max(0, len(places) - most))}
+    return [session for place, session in enumerate(sessions) if place not in cut]

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from guardian.embedding.fit import FitRequest
 from guardian.embedding.grounding import argument_values
 from guardian.embedding.text import render_action
+from guardian.evaluation.folding import FoldedSession
 from guardian.evaluation.metrics import separation
 from guardian.evaluation.report import Report, Row
 from guardian.evaluation.sessions import LabelledSession
@@ -71,17 +72,38 @@ def evaluate(
         for start in range(0, len(actions), CHUNK):
             scores.extend(function([action.request for action in actions[start : start + CHUNK]]))
             progress(len(scores), len(actions), scorer)
-        rows.extend(_rows(scorer, "action", _distinct(actions, scores), seed, resamples))
-        rows.extend(_rows(scorer, "session", _by_session(actions, scores), seed, resamples))
+        rows.extend(rows_of(scorer, "action", distinct(actions, scores), seed=seed, resamples=resamples))
+        rows.extend(rows_of(scorer, "session", _by_session(actions, scores), seed=seed, resamples=resamples))
     excluded = sum(not action.counted for session in sessions for action in session.actions)
     return Report(tuple(rows), len(sessions), excluded, seed)
 
 
-_Point = tuple[float, bool, str, str]
+def evaluate_fold(
+    folded: Sequence[FoldedSession], *, name: str = "guardian", seed: int = 7, resamples: int = 400
+) -> Report:
+    """Separation of the whole fold: each action by its fused score, each session by its evidence after its last
+    action and, in the row called "largest act", by its highest fused score, as other scorers are judged."""
+    actions = judged(f.session for f in folded)
+    scores = counted_scores(folded)
+    by_act = _by_session(actions, scores)
+    counted = [f for f in folded if any(action.counted for action in f.session.actions)]
+    by_evidence = [(f.evidence, *point[1:]) for f, point in zip(counted, by_act, strict=True)]
+    rows = [
+        *rows_of(name, "action", distinct(actions, scores), seed=seed, resamples=resamples),
+        *rows_of(name, "session", by_evidence, seed=seed, resamples=resamples),
+        *rows_of(f"{name}, largest act", "session", by_act, seed=seed, resamples=resamples),
+    ]
+    excluded = sum(not action.counted for f in folded for action in f.session.actions)
+    return Report(tuple(rows), len(folded), excluded, seed)
 
 
-def _distinct(actions: Sequence[Judged], scores: Sequence[float]) -> list[_Point]:
-    seen: dict[tuple[str, str, str, bool], _Point] = {}
+Point = tuple[float, bool, str, str]
+"""Score, whether it is drift, purpose, domain."""
+
+
+def distinct(actions: Sequence[Judged], scores: Sequence[float]) -> list[Point]:
+    """Each distinct (domain, purpose, action, label) once, with the score of its first occurrence."""
+    seen: dict[tuple[str, str, str, bool], Point] = {}
     for action, score in zip(actions, scores, strict=True):
         request = action.request
         key = (action.domain, request.purpose, render_action(request.tool, request.arguments), action.drift)
@@ -89,18 +111,29 @@ def _distinct(actions: Sequence[Judged], scores: Sequence[float]) -> list[_Point
     return list(seen.values())
 
 
-def _by_session(actions: Sequence[Judged], scores: Sequence[float]) -> list[_Point]:
-    found: dict[int, _Point] = {}
+def counted_scores(folded: Iterable[FoldedSession]) -> list[float]:
+    """The fused score of every counted action, in the order of `judged`."""
+    return [
+        drift.score
+        for f in folded
+        for drift, action in zip(f.drifts, f.session.actions, strict=True)
+        if action.counted
+    ]
+
+
+def _by_session(actions: Sequence[Judged], scores: Sequence[float]) -> list[Point]:
+    found: dict[int, Point] = {}
     for action, score in zip(actions, scores, strict=True):
         old = found.get(action.session, (0.0, False, "", ""))
         found[action.session] = (max(score, old[0]), action.drift or old[1], action.request.purpose, action.domain)
     return list(found.values())
 
 
-def _rows(scorer: str, level: str, points: Sequence[_Point], seed: int, resamples: int) -> list[Row]:
+def rows_of(scorer: str, level: str, points: Sequence[Point], *, seed: int, resamples: int) -> list[Row]:
+    """One row over everything, and one per domain that has both labels (where there are several)."""
     domains = ["all", *sorted({point[3] for point in points})]
     out = []
-    for domain in domains:
+    for domain in domains if len(domains) > 2 else domains[:1]:
         chosen = [point for point in points if domain in ("all", point[3])]
         if domain == "all" or len({point[1] for point in chosen}) == 2:
             scores, drift, purposes, _ = zip(*chosen, strict=True) if chosen else ((), (), (), ())

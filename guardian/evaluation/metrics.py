@@ -4,6 +4,7 @@ Rows of one purpose are not independent, so intervals resample whole purposes (t
 Hinkley 1997, 3.8). Higher scores mean drift.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -81,3 +82,38 @@ def _measure(level: NDArray[np.intp], drift: NDArray[np.bool_], weight: NDArray[
     tpr = np.concatenate([[0.0], np.cumsum(hits) / hits.sum()])
     fpr = np.concatenate([[0.0], np.cumsum(alarms) / alarms.sum()])
     return (float(np.trapezoid(tpr, fpr)), *(float(tpr[fpr <= rate + 1e-12].max()) for rate in RATES))
+
+
+def roc(scores: Sequence[float], drift: Sequence[bool]) -> tuple[tuple[float, float], ...]:
+    """The (false-alarm rate, recall) corners of the ROC, from (0, 0) to (1, 1); empty where one class is
+    absent."""
+    x, y = np.asarray(scores, dtype=np.float64), np.asarray(drift, dtype=bool)
+    if not y.any() or y.all():
+        return ()
+    _, level = np.unique(x, return_inverse=True)
+    hits, alarms = np.bincount(level, y)[::-1], np.bincount(level, ~y)[::-1]
+    tpr, fpr = np.cumsum(hits) / hits.sum(), np.cumsum(alarms) / alarms.sum()
+    return ((0.0, 0.0), *((float(a), float(b)) for a, b in zip(fpr, tpr, strict=True)))
+
+
+def share(flags: Sequence[bool], clusters: Sequence[str], *, seed: int, resamples: int = 400) -> Interval:
+    """How many of `flags` are set, with an interval that resamples whole clusters; nan where there are none.
+
+    A bootstrap of nothing but zeros (or ones) knows no doubt, so then the far bound is what as many independent
+    clusters would leave open (1 - .025^(1/k) from the end).
+    """
+    y = np.asarray(flags, dtype=np.float64)
+    if not len(y):
+        return Interval(math.nan, math.nan, math.nan)
+    _, cluster = np.unique(np.asarray(clusters, dtype=object).astype(str), return_inverse=True)
+    groups = int(cluster.max()) + 1
+    hits, sizes = np.bincount(cluster, y, groups), np.bincount(cluster, minlength=groups).astype(np.float64)
+    value, rng = float(y.mean()), np.random.default_rng(seed)
+    drawn = np.array([rng.integers(0, groups, groups) for _ in range(resamples)])
+    low, high = np.percentile(hits[drawn].sum(1) / sizes[drawn].sum(1), [2.5, 97.5])
+    open_ = 1.0 - 0.025 ** (1.0 / groups)
+    return Interval(
+        value,
+        min(value, float(low)) if value < 1.0 else 1.0 - open_,
+        max(value, float(high)) if value > 0.0 else open_,
+    )

@@ -53,7 +53,7 @@ class Report:
             }
             for row in self.rows
         ]
-        plain: dict[str, Any] = _without_nan(
+        plain: dict[str, Any] = without_nan(
             {"rows": rows, "sessions": self.sessions, "excluded": self.excluded, "seed": self.seed}
         )
         return plain
@@ -72,12 +72,13 @@ class Report:
             yield f"| {' | '.join(cells)} |"
 
 
-def _without_nan(value: Any) -> Any:
+def without_nan(value: Any) -> Any:
+    """Plain data for JSON: what is not defined is null."""
     match value:
         case dict():
-            return {key: _without_nan(item) for key, item in value.items()}
+            return {key: without_nan(item) for key, item in value.items()}
         case list():
-            return [_without_nan(item) for item in value]
+            return [without_nan(item) for item in value]
         case float() if math.isnan(value):
             return None
         case _:

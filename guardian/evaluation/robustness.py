@@ -1,16 +1,20 @@
-"""What an attacker, or a poor log, can do to a session; each variant is judged like the original.
+"""What an attacker, a person or a poor log can do to a session; each variant is judged like the original.
 
-Variants rewrite sessions, never labels. Stuffing and mimicry are the attacker's; the rest is what logs are like.
+Variants rewrite sessions, never labels, by fixed rules. Stuffing, mimicry, padding and splitting are the
+attacker's and touch drifting calls alone; paraphrase and another language are people's; missing arguments and
+unknown tools are what logs are like.
 """
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from guardian.embedding.text import clean, leaves
+from guardian.evaluation import rewording
 from guardian.evaluation.sessions import LabelledAction, LabelledSession
 
 Variant = Callable[[LabelledSession], LabelledSession]
 LEAD = 12
+_PROSE_SPACES = 3
 
 
 def stuffed(session: LabelledSession) -> LabelledSession:
@@ -47,16 +51,73 @@ def padded(session: LabelledSession) -> LabelledSession:
     """Drifting calls bury their arguments in a long harmless text."""
 
     def pad(action: LabelledAction) -> LabelledAction:
-        filled = {"body": "Please find the details below. " * 200, **dict(leaves(action.arguments))}
+        name = "preamble" if "body" in action.arguments else "body"
+        filled = {name: "Please find the details below. " * 200, **dict(leaves(action.arguments))}
         return replace(action, arguments=filled) if action.drift else action
 
     return replace(session, actions=tuple(map(pad, session.actions)))
 
 
+def split(session: LabelledSession) -> LabelledSession:
+    """Each drifting call is made in pieces: one argument a call, a list item by item, a lone text in halves."""
+    actions: list[LabelledAction] = []
+    for action in session.actions:
+        pieces = _pieces(action.arguments) if action.drift else []
+        actions += [replace(action, arguments=piece) for piece in pieces] or [action]
+    return replace(session, actions=tuple(actions))
+
+
+def paraphrased(session: LabelledSession) -> LabelledSession:
+    """The purpose and the longer texts of arguments in other words; names, numbers and tools stay."""
+    return _worded(session, rewording.paraphrased)
+
+
+def german(session: LabelledSession) -> LabelledSession:
+    """The known words of purpose, tool names, argument names and longer texts in German."""
+    said = _worded(session, rewording.in_german)
+    return replace(
+        said,
+        actions=tuple(
+            replace(
+                action,
+                tool=rewording.in_german(action.tool).replace(" ", "_"),
+                arguments={rewording.in_german(name): value for name, value in action.arguments.items()},
+            )
+            for action in said.actions
+        ),
+    )
+
+
+def _worded(session: LabelledSession, other: Callable[[str], str]) -> LabelledSession:
+    def argument(value: object) -> object:
+        return other(value) if isinstance(value, str) and value.count(" ") >= _PROSE_SPACES else value
+
+    actions = (
+        replace(action, arguments={name: argument(value) for name, value in action.arguments.items()})
+        for action in session.actions
+    )
+    return replace(session, purpose=other(session.purpose), actions=tuple(actions))
+
+
+def _pieces(arguments: Mapping[str, object]) -> list[dict[str, object]]:
+    if len(arguments) > 1:
+        return [{name: value} for name, value in arguments.items()]
+    for name, value in arguments.items():
+        if isinstance(value, (list, tuple)) and len(value) > 1:
+            return [{name: [item]} for item in value]
+        if isinstance(value, str) and len(said := value.split()) > 1:
+            half = len(said) // 2
+            return [{name: " ".join(said[:half])}, {name: " ".join(said[half:])}]
+    return []
+
+
 VARIANTS: Mapping[str, Variant] = {
     "stuffed": stuffed,
     "mimicked": mimicked,
+    "split": split,
     "padded": padded,
+    "paraphrased": paraphrased,
+    "german": german,
     "without_arguments": without_arguments,
     "renamed": renamed,
 }

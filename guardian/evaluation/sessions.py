@@ -68,6 +68,21 @@ def _read(path: Path) -> Iterator[LabelledSession]:
                     raise SessionFileError(f"{path}:{number}: not a labelled session ({error!r})") from error
 
 
+def session_json(session: LabelledSession) -> dict[str, Any]:
+    """The JSON object that `session_of` reads back."""
+    return {
+        "dataset": session.dataset,
+        "session_id": session.session_id,
+        "domain": session.domain,
+        "purpose": session.purpose,
+        "tools": [{"name": name, "description": said} for name, said in session.descriptions.items()],
+        "actions": [
+            {"tool": a.tool, "args": dict(a.arguments), "label": a.label, "conf": "high" if a.counted else "low"}
+            for a in session.actions
+        ],
+    }
+
+
 def session_of(record: Mapping[str, Any]) -> LabelledSession:
     """A session from its JSON object; an unknown label is a ValueError."""
     actions = []

@@ -12,8 +12,9 @@ from guardian.bus.port import Record
 from guardian.domain.drift import Drift
 from guardian.domain.event import DecisionEvent, Envelope, SessionKey, purpose_family
 from guardian.domain.finding import Finding
+from guardian.domain.past import Vectors
 from guardian.domain.session import HumanWord, SessionState
-from guardian.domain.signal import BaselineFact, CredentialHit
+from guardian.domain.signal import BaselineFact, CredentialHit, SharedReads
 
 
 class DecisionKey(NamedTuple):
@@ -38,6 +39,21 @@ class PurposeKey(NamedTuple):
 class AgentKey(NamedTuple):
     tenant_id: str
     agent_id: str
+
+
+class TaskKey(NamedTuple):
+    """A task within a tenant: its sessions share the work."""
+
+    tenant_id: str
+    task_id: str
+
+
+class SiblingKey(NamedTuple):
+    """One session of a task."""
+
+    tenant_id: str
+    task_id: str
+    session_id: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +113,7 @@ class Memory:
     baselines: Mapping[PurposeKey, BaselineFact] = field(default_factory=dict)
     agent_purposes: Mapping[AgentKey, tuple[str, ...]] = field(default_factory=dict)  # newest last, bounded
     reported: frozenset[str] = frozenset()  # ids of side findings that exist already
+    task_reads: Mapping[TaskKey, Mapping[str, SharedReads]] = field(default_factory=dict)  # by session id; bounded
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +124,7 @@ class Wanted:
     decisions: frozenset[DecisionKey]
     purposes: frozenset[PurposeKey]
     agents: frozenset[AgentKey]
+    tasks: frozenset[TaskKey] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +133,7 @@ class Verdict:
 
     decoded: Decoded
     drift: Drift
+    vectors: Vectors | None = None  # what the score was made from, for the archive
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,3 +147,4 @@ class Judgement:
     agent_purposes: Mapping[AgentKey, tuple[str, ...]] = field(default_factory=dict)
     dead_letters: tuple[DeadLetter, ...] = ()
     duplicates: int = 0
+    task_reads: Mapping[SiblingKey, SharedReads] = field(default_factory=dict)

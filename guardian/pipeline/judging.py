@@ -4,30 +4,25 @@ import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Protocol
+from typing import Any, Protocol
 
 from guardian.domain.drift import Drift
 from guardian.domain.event import SessionKey
 from guardian.domain.finding import Effect
 from guardian.domain.session import SessionState, Stage
-from guardian.domain.signal import Observation, ParentFact, ParentStatus, Signal
+from guardian.domain.signal import Observation, SharedReads, Signal
 from guardian.embedding.fit import FitRequest
 from guardian.embedding.grounding import argument_values
-from guardian.pipeline.batch import (
-    DeadLetter,
-    Decoded,
-    Judgement,
-    Memory,
-    PurposeKey,
-    Verdict,
-)
+from guardian.embedding.meaning import Meaning
+from guardian.pipeline.batch import DeadLetter, Decoded, Judgement, Memory, Verdict
+from guardian.pipeline.facts import observe, versions_of
 from guardian.pipeline.registered import envelope_finding, unregistered
 from guardian.pipeline.side_findings import dead_letter_finding, decision_findings
 from guardian.pipeline.working import History, Work
 from guardian.response.findings import drift_finding
 from guardian.response.ladder import Ladder
 from guardian.scoring.scorer import Scorer
-from guardian.signals.port import SignalFold
+from guardian.signals.port import Sharing, SignalFold
 
 HYGIENE = "envelope_hygiene"
 
@@ -43,11 +38,18 @@ class Fit(Protocol):
     def explain(self, request: FitRequest) -> list[tuple[str, float]]: ...
 
 
+class Reader(Protocol):
+    """What purposes and actions mean to the bi-encoder, batched and cached."""
+
+    def read(self, requests: Sequence[FitRequest]) -> list[Meaning]: ...
+
+
 @dataclass(frozen=True)
 class Judge:
     """The rooms after decoding, in their order.
 
     `fingerprint` turns an argument value into a short keyed hash: values are followed, never stored.
+    `meanings` gives each verdict the vectors of its purpose and action, and baselines a sketch; None: neither.
     Without `across_sessions` nothing is learnt of other sessions (parents, an agent's other purposes): for scoring
     files, where a result must not depend on the order of sessions.
     """
@@ -60,6 +62,7 @@ class Judge:
     versions: Mapping[str, str] = field(default_factory=dict)
     parent_grace: timedelta = timedelta(seconds=60)
     across_sessions: bool = True
+    meanings: Reader | None = None
 
     def judge(self, decoded: Sequence[Decoded], dead_letters: Sequence[DeadLetter], memory: Memory) -> Judgement:
         """Fold every decision of the batch, in order, on top of the memory."""
@@ -67,8 +70,10 @@ class Judge:
         fresh = [d for d in decoded if work.is_fresh(d)]
         states, requests = self._prepare(fresh, work)
         fits = self.fit.score(requests)
-        for d, before, request, fit in zip(fresh, states, requests, fits, strict=True):
-            self._judge_one(d, before, request, fit, work)
+        reader = self.meanings if self.across_sessions else None
+        read = reader.read(requests) if reader is not None else [None] * len(requests)
+        for d, before, request, fit, meaning in zip(fresh, states, requests, fits, read, strict=True):
+            self._judge_one(d, before, request, fit, meaning, work)
         for letter in dead_letters:
             work.tell(dead_letter_finding(letter, self.versions))
         return work.judgement(dead_letters)
@@ -97,21 +102,20 @@ class Judge:
             histories[key] = history.after(action.tool, sorted(values.values()))
         return before, requests
 
-    def _judge_one(self, d: Decoded, history: History, request: FitRequest, fit: float, work: Work) -> None:
+    def _judge_one(
+        self, d: Decoded, history: History, request: FitRequest, fit: float, meaning: Meaning | None, work: Work
+    ) -> None:
         event, key = d.event, d.event.key
         state = work.sessions.get(key) or SessionState()
-        parent = self._parent(d, state, work)
-        seen = Observation(
-            event=event,
-            now=d.now,
-            fit=fit if event.envelope.purpose.strip() else None,
-            parent=parent,
-            baseline=work.memory.baselines.get(PurposeKey.of(event.envelope)),
-            credentials=d.credentials,
-            signature=d.signature,
-            other_purposes=work.other_purposes(d) if self.across_sessions else 0,
-            clock_suspect=d.clock_suspect,
-            features_missing=event.features_missing,
+        seen = observe(
+            d,
+            state,
+            work,
+            fit=fit,
+            sketch=None if meaning is None else meaning.sketch,
+            fingerprint=self.fingerprint,
+            parent_grace=self.parent_grace,
+            across_sessions=self.across_sessions,
         )
         folded, signals = self._fold(state, seen)
         evidence, drift = self.scorer.step(
@@ -130,7 +134,7 @@ class Judge:
                 "envelope": state.envelope or event.envelope,
                 "first_seen": state.first_seen or d.now,
                 "last_seen": d.now,
-                "ancestors": parent.chain,
+                "ancestors": seen.parent.chain,
                 "tools": after.tools,
                 "value_prints": after.prints,
                 "signals": state.signals if cut_off else folded,
@@ -138,23 +142,28 @@ class Judge:
             }
         )
         if not cut_off:  # a revoked session's further denials add nothing
-            after_state = self._climb(d, request, drift, after_state, work)
+            after_state = self._climb(d, seen, request, drift, after_state, work)
             after_state = self._compare(d, after_state, work)
+            work.share(d, self._shared(folded))
         for finding in decision_findings(d, drift, after_state, self.versions):
             work.tell(finding)
         work.sessions[key] = work.changed[key] = after_state
-        work.verdicts.append(Verdict(d, drift))
+        work.verdicts.append(Verdict(d, drift, None if meaning is None else meaning.vectors))
 
-    def _fold(self, state: SessionState, seen: Observation) -> tuple[dict[str, object], list[Signal]]:
-        states: dict[str, object] = dict(state.signals)
+    def _fold(self, state: SessionState, seen: Observation) -> tuple[dict[str, Any], list[Signal]]:
+        states: dict[str, Any] = dict(state.signals)
         signals: list[Signal] = []
         for fold in self.signals:
             states[fold.name], signal = fold.fold(state.signals.get(fold.name) or fold.start(), seen)
             signals.append(signal)
         return states, signals
 
+    def _shared(self, states: Mapping[str, Any]) -> SharedReads | None:
+        told = (fold.shared(states[fold.name]) for fold in self.signals if isinstance(fold, Sharing))
+        return next((reads for reads in told if reads is not None), None)
+
     def _climb(
-        self, d: Decoded, request: FitRequest, drift: Drift, state: SessionState, work: Work
+        self, d: Decoded, seen: Observation, request: FitRequest, drift: Drift, state: SessionState, work: Work
     ) -> SessionState:
         """One step up the ladder makes one finding."""
         breaches = [
@@ -181,10 +190,6 @@ class Judge:
         risen = state.model_copy(
             update={"stage": stage, "transition": state.transition + 1, "breaches": tuple(names)[-64:], **asked}
         )
-        versions = {**self.versions}
-        baseline = work.memory.baselines.get(PurposeKey.of(d.event.envelope))
-        if baseline is not None:
-            versions["baseline"] = baseline.version
         argument = next((path for path, fall in self.fit.explain(request) if fall > 0.0), None)
         work.tell(
             drift_finding(
@@ -194,7 +199,7 @@ class Judge:
                 wanted=wanted,
                 now=d.now,
                 argument=argument,
-                versions=versions,
+                versions={**self.versions, **versions_of(seen)},
                 envelope_digest=d.envelope_digest,
             )
         )
@@ -207,20 +212,6 @@ class Judge:
             return state
         work.tell(envelope_finding(d, state, self.versions))
         return state.model_copy(update={"reported": (*state.reported, name)})
-
-    def _parent(self, d: Decoded, state: SessionState, work: Work) -> ParentFact:
-        envelope = d.event.envelope
-        if envelope.parent_session_id is None:
-            return ParentFact()
-        key = SessionKey(envelope.tenant_id, envelope.parent_session_id)
-        known = work.sessions.get(key) if self.across_sessions else None
-        if known is None or known.envelope is None:
-            waited = d.now - (state.first_seen or d.now)
-            pending = waited < self.parent_grace or not self.across_sessions
-            status = ParentStatus.PENDING if pending else ParentStatus.UNKNOWN
-            return ParentFact(status, None, (envelope.parent_session_id,))
-        status = ParentStatus.REVOKED if known.revoked_at is not None else ParentStatus.ACTIVE
-        return ParentFact(status, known.envelope, (envelope.parent_session_id, *known.ancestors)[:32])
 
 
 def drift_without(drift: Drift, name: str, pardoned: Sequence[str] = ()) -> Drift:

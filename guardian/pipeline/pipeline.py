@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from guardian.bus.port import Record
 from guardian.domain.event import SessionKey
-from guardian.pipeline.batch import AgentKey, DeadLetter, Decoded, Judgement, Memory, PurposeKey, Wanted
+from guardian.pipeline.batch import AgentKey, DeadLetter, Decoded, Judgement, Memory, PurposeKey, TaskKey, Wanted
 from guardian.pipeline.decoding import Decoder
 from guardian.pipeline.judging import Judge
 
@@ -33,6 +33,7 @@ class Pipeline:
             decisions=frozenset(d.decision for d in decoded),
             purposes=frozenset(PurposeKey.of(e) for e in envelopes),
             agents=frozenset(AgentKey(e.tenant_id, e.agent_id) for e in envelopes if e.agent_id is not None),
+            tasks=frozenset(TaskKey(e.tenant_id, e.task_id) for e in envelopes if e.task_id is not None),
         )
 
     def judge(self, decoded: Sequence[Decoded], dead_letters: Sequence[DeadLetter], memory: Memory) -> Judgement:

@@ -1,19 +1,32 @@
 """A batch in progress: the memory it began with, and everything that it changes."""
 
-from collections.abc import Iterable, Sequence
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from guardian.domain.event import SessionKey
 from guardian.domain.finding import Finding
 from guardian.domain.session import SessionState
+from guardian.domain.signal import SharedReads, SiblingFact
 from guardian.embedding.grounding import content_words
 from guardian.embedding.text import words
-from guardian.pipeline.batch import AgentKey, DeadLetter, DecisionKey, Decoded, Judgement, Memory, Verdict
+from guardian.pipeline.batch import (
+    AgentKey,
+    DeadLetter,
+    DecisionKey,
+    Decoded,
+    Judgement,
+    Memory,
+    SiblingKey,
+    TaskKey,
+    Verdict,
+)
 from guardian.pipeline.side_findings import identity_finding
 
 TOOLS_KEPT = 8
 PRINTS_KEPT = 256
 PURPOSES_KEPT = 16
+SIBLINGS_KEPT = 32
 
 
 def related(one: str, other: str) -> bool:
@@ -48,6 +61,8 @@ class Work:
         self.sessions: dict[SessionKey, SessionState] = dict(memory.sessions)
         self.changed: dict[SessionKey, SessionState] = {}
         self.agents: dict[AgentKey, tuple[str, ...]] = {}
+        self.tasks: dict[TaskKey, dict[str, SharedReads]] = {}
+        self.shared: dict[SiblingKey, SharedReads] = {}
         self.seen: dict[DecisionKey, str] = {}
         self.verdicts: list[Verdict] = []
         self.duplicates = 0
@@ -75,6 +90,31 @@ class Work:
             self.agents[key] = known
         return len(known) - 1
 
+    def siblings(self, d: Decoded) -> SiblingFact | None:
+        """What the other sessions of the task have read so far, the most sensitive first."""
+        task = _task(d)
+        if task is None:
+            return None
+        known = sorted(
+            (item for item in self._reads(task).items() if item[0] != d.event.key.session_id),
+            key=lambda item: (-item[1].weight, item[0]),
+        )[:SIBLINGS_KEPT]
+        if not known:
+            return None
+        version = hashlib.sha256(repr(known).encode("utf-8", "surrogatepass")).hexdigest()[:12]
+        return SiblingFact(version, tuple(reads for _, reads in known))
+
+    def share(self, d: Decoded, reads: SharedReads | None) -> None:
+        """From now on the other sessions of the task know of this one's reads."""
+        task = _task(d)
+        session = d.event.key.session_id
+        if task is not None and reads is not None and self._reads(task).get(session) != reads:
+            self.tasks[task] = {**self._reads(task), session: reads}
+            self.shared[SiblingKey(*task, session)] = reads
+
+    def _reads(self, task: TaskKey) -> Mapping[str, SharedReads]:
+        return self.tasks.get(task) or self.memory.task_reads.get(task, {})
+
     def tell(self, finding: Finding | None) -> None:
         """Keep a finding, once per id."""
         if finding is not None and finding.id not in self.memory.reported:
@@ -87,6 +127,12 @@ class Work:
             sessions=self.changed,
             seen=self.seen,
             agent_purposes=self.agents,
+            task_reads=self.shared,
             dead_letters=tuple(dead_letters),
             duplicates=self.duplicates,
         )
+
+
+def _task(d: Decoded) -> TaskKey | None:
+    envelope = d.event.envelope
+    return TaskKey(envelope.tenant_id, envelope.task_id) if envelope.task_id is not None else None

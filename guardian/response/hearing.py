@@ -9,6 +9,9 @@ _KEPT_SIGNALS = ("purpose_baseline", "delegation_widening")
 """Signal states that are a record of what happened rather than evidence against the session."""
 
 
+BROKE = "broke"
+"""In a session's evidence: a hard rule was broken at some time, so that its evidence is no promise's business."""
+
 REGISTERED_KEPT = 64
 """Digests of registered envelopes that a session remembers; control remembers all of them."""
 
@@ -33,7 +36,8 @@ def hear(state: SessionState, word: HumanWord, at: datetime, detail: str = "") -
                     "epoch": state.epoch + 1,
                     "transition": 0,
                     "stage": Stage.CLEAR,
-                    "evidence": {},
+                    "evidence": {name: 1.0 for name in (BROKE,) if name in state.evidence},
+                    "peak": _peak(state),
                     "asked_at": None,
                     "asked_one_in": 1.0,
                     "signals": {k: v for k, v in state.signals.items() if k in _KEPT_SIGNALS},
@@ -50,3 +54,8 @@ def hear(state: SessionState, word: HumanWord, at: datetime, detail: str = "") -
             return state
         case _:
             assert_never(word)
+
+
+def _peak(state: SessionState) -> float | None:
+    known = [value for value in (state.peak, state.evidence.get("top")) if value is not None]
+    return max(known, default=None)

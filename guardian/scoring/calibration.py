@@ -17,6 +17,14 @@ from guardian.errors import ModelError
 from guardian.scoring.conformal import Reference
 
 FORMAT = 2
+
+ASSUMPTIONS = (
+    "It holds while live sessions are exchangeable with those of the calibration: the same kinds of work, model, "
+    "signals and weights. It counts whole sessions, so acts within one may depend on each other. Broken rules are "
+    "named and lie outside it. Past its reach a figure is an estimate."
+)
+"""What is printed beside every promise."""
+
 _STATISTICS = 2  # evidence and largest act: each gets half of the error (Bonferroni)
 _TEN_FOLD_A_UNIT = 1 / math.log(10)
 """The least scale, in log10 units, of both session statistics: a bet of mean 1 exceeds x at most once in x
@@ -32,12 +40,16 @@ def logit(score: float) -> float:
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """`actions` is in log-odds of the score, `evidence` in log10 units, `acts` in -log10 p."""
+    """`actions` is in log-odds of the score, `evidence` in log10 units, `acts` in -log10 p.
+
+    `fold` names the model, signals and weights that it was fitted with ("": not said): it speaks for no other.
+    """
 
     actions: Reference
     evidence: Reference
     acts: Reference
     source: str
+    fold: str = ""
 
     @classmethod
     def fit(
@@ -47,6 +59,7 @@ class Calibration:
         session_acts: Sequence[float],
         *,
         source: str,
+        fold: str = "",
     ) -> "Calibration":
         """From scores of honest actions, and per honest session its two running maxima after the last action."""
         return cls(
@@ -54,6 +67,7 @@ class Calibration:
             evidence=Reference.fit(session_evidence, least_scale=_TEN_FOLD_A_UNIT),
             acts=Reference.fit(session_acts, least_scale=_TEN_FOLD_A_UNIT),
             source=source,
+            fold=fold,
         )
 
     def p_value(self, score: float) -> float:
@@ -67,9 +81,14 @@ class Calibration:
         p, sure = min((by_evidence, evidence_sure), (by_act, act_sure))
         return max(1.0, 1 / (_STATISTICS * p)), sure
 
+    @property
+    def reach(self) -> int:
+        """The largest N that the calibration's sessions cover; what lies beyond is an estimate."""
+        return (len(self.evidence.values) + 1) // _STATISTICS
+
     def to_json(self) -> str:
         """Plain numbers, rounded to 5 decimals."""
-        body: dict[str, Any] = {"format": FORMAT, "source": self.source}
+        body: dict[str, Any] = {"format": FORMAT, "source": self.source, "fold": self.fold}
         for name in ("actions", "evidence", "acts"):
             reference: Reference = getattr(self, name)
             body[name] = {
@@ -92,6 +111,7 @@ class Calibration:
                 evidence=_reference(body["evidence"]),
                 acts=_reference(body["acts"]),
                 source=str(body["source"]),
+                fold=str(body.get("fold", "")),
             )
         except (KeyError, TypeError, ValueError) as error:
             raise ModelError(f"the calibration cannot be read ({error}): run `guardian calibrate`") from error

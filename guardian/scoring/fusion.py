@@ -16,6 +16,7 @@ DEFAULT_WEIGHTS: Mapping[str, float] = {
     "purpose_fit": 0.999,
     "purpose_baseline": 0.5,
     "denial_pressure": 0.5,
+    "chain_exposure": 0.6,
     "envelope_breach": 0.9,
     "delegation_widening": 0.9,
     "credential_exposure": 0.9,

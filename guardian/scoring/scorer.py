@@ -11,8 +11,9 @@ from guardian.scoring.evidence import accumulate, e_value, session_evidence
 from guardian.scoring.fusion import Fusion
 
 Evidence = Mapping[str, float]
-"""The accumulator's state: `m` = log10 of e-SR, `n` actions, `top` and `act` the two running maxima, and
-`best:KIND`, the largest bet won on each kind of act, for the newest kinds."""
+"""The accumulator's state: `m` = log10 of e-SR, `n` actions, `top` and `act` the two running maxima, `broke` where
+a hard rule was broken (such sessions are no part of the promise), and `best:KIND`, the largest bet won on each
+kind of act, for the newest kinds."""
 
 VOUCHING = "purpose_fit"
 """The only signal whose low value speaks for an action; that no rule was broken speaks for nothing."""
@@ -58,6 +59,8 @@ class Scorer:
         kinds = dict(list(kinds.items())[-(KINDS_KEPT - 1) :])
         if e > 1.0 or best > 1.0:
             kinds[_BEST + kind] = max(best, e)
+        if "broke" in before or any(breach.hard for signal in signals for breach in signal.breaches):
+            kinds["broke"] = 1.0
         after = {"m": log10_m, "n": float(actions), "top": top, "act": act, **kinds}
         return after, Drift(
             score=score,

@@ -1,9 +1,9 @@
 """The port every signal implements."""
 
 from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
-from guardian.domain.signal import Observation, Signal
+from guardian.domain.signal import Observation, SharedReads, Signal
 
 State = Mapping[str, Any]
 
@@ -29,3 +29,12 @@ class SignalFold(Protocol):
     def start(self) -> State: ...
 
     def fold(self, state: State, seen: Observation) -> tuple[State, Signal]: ...
+
+
+@runtime_checkable
+class Sharing(Protocol):
+    """A signal whose state tells what other sessions of the same task may know of this one."""
+
+    def shared(self, state: State) -> SharedReads | None:
+        """None while there is nothing to know."""
+        ...

@@ -13,6 +13,8 @@ from guardian.domain.event import SessionKey
 from guardian.store.engine import migrate, reading, writing
 from guardian.store.monitor_baselines import Baselines, load_baselines
 from guardian.store.monitor_dead_letters import DeadLetters, insert_dead_letters
+from guardian.store.monitor_departures import Departures
+from guardian.store.monitor_findings import insert_findings
 from guardian.store.monitor_outbox import Outbox, enqueue
 from guardian.store.monitor_places import (
     Owned,
@@ -27,7 +29,7 @@ from guardian.store.monitor_places import (
 from guardian.store.monitor_retention import Retention, prune
 from guardian.store.monitor_seen import load_agents, load_reported, load_seen, save_agents, save_seen
 from guardian.store.monitor_sessions import load_sessions, save_sessions
-from guardian.store.monitor_tables import findings, insert_new
+from guardian.store.monitor_tasks import load_task_reads, save_task_reads
 from guardian.store.monitor_values import Judged, Place, Recall, Wants
 from guardian.store.monitor_words import Hear, Words
 
@@ -54,6 +56,7 @@ class MonitorStore:
         self.outbox = Outbox(engine)
         self.words = Words(engine, hear)
         self.baselines = Baselines(engine)
+        self.departures = Departures(engine)
         self.dead_letters = DeadLetters(engine)
 
     def close(self) -> None:
@@ -84,6 +87,7 @@ class MonitorStore:
                 seen=load_seen(connection, wanted.decisions),
                 baselines=load_baselines(connection, wanted.purposes),
                 agent_purposes=load_agents(connection, wanted.agents),
+                task_reads=load_task_reads(connection, wanted.tasks),
                 reported=load_reported(connection, {key.tenant_id for key in wanted.sessions}),
             )
 
@@ -108,19 +112,11 @@ class MonitorStore:
             save_sessions(connection, judged.sessions, versions, now)
             save_seen(connection, judged.seen, now)
             save_agents(connection, judged.agent_purposes, self._max_agent_purposes, now)
-            insert_new(
-                connection,
-                findings,
-                [
-                    {"id": finding.id, "tenant_id": finding.tenant_id, "session_id": finding.session_id}
-                    | {"kind": finding.kind.value, "body": finding.model_dump_json(), "at": now}
-                    for finding in judged.findings
-                ],
-            )
+            save_task_reads(connection, judged.task_reads, now)
+            insert_findings(connection, judged.findings, now)
             letters = insert_dead_letters(
                 connection, judged.dead_letters, self._seal, now=now, expires_at=now + self._ttl
             )
-            enqueue(connection, "finding", [finding.id for finding in judged.findings], now)
             enqueue(connection, "dead_letter", letters, now)
             advance(connection, positions, now)
 

@@ -10,10 +10,11 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, and_, bindparam, func, insert, select, update
 
-from guardian.domain.event import purpose_family
+from guardian.domain.event import SessionKey, purpose_family
 from guardian.domain.session import HumanWord, SessionState, Stage
 from guardian.domain.signal import BaselineFact
 from guardian.store.engine import writing
+from guardian.store.monitor_departures import Ended, Watch, watch_ended
 from guardian.store.monitor_tables import Row, baselines, chunks, sessions
 from guardian.store.monitor_values import Tally
 
@@ -37,8 +38,10 @@ class Baselines:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
 
-    def publish(self, now: datetime, *, idle: timedelta, learn: Learn, limit: int = 2000) -> dict[str, int]:
-        """Fold up to `limit` finished sessions, in one transaction.
+    def publish(
+        self, now: datetime, *, idle: timedelta, learn: Learn, watch: Watch | None = None, limit: int = 2000
+    ) -> dict[str, int]:
+        """Fold up to `limit` finished sessions, in one transaction; `watch` is shown them too, once each.
 
         Returns {"sessions": learned, "snapshots": published}. Sessions that are flagged or revoked count
         a tenth, unless people called that a false positive; one that people confirmed always does.
@@ -52,8 +55,10 @@ class Baselines:
             )
             rows = connection.execute(query.with_for_update()).all()
             tallies: dict[tuple[str, str], list[Tally]] = defaultdict(list)
-            for tenant, _, body, word in rows:
+            ended: list[Ended] = []
+            for tenant, session, body, word in rows:
                 state = SessionState.model_validate_json(body)
+                ended.append(Ended(SessionKey(tenant, session), state, word))
                 counts = state.signals.get(SIGNAL)
                 if counts and state.envelope is not None:
                     tallies[tenant, purpose_family(state.envelope.purpose)].append(
@@ -61,6 +66,8 @@ class Baselines:
                     )
             known = _newest(connection, tallies)
             published = [_next(key, known.get(key), learn, found, now) for key, found in sorted(tallies.items())]
+            if watch is not None:
+                watch_ended(connection, watch, ended, now)
             if published:
                 connection.execute(insert(baselines), published)
             if rows:

@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import Engine, delete, select
 
 from guardian.store.engine import writing
-from guardian.store.monitor_tables import agents, dead_letters, findings, outbox, seen, sessions
+from guardian.store.monitor_tables import agents, dead_letters, findings, outbox, seen, sessions, task_reads
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +29,7 @@ def prune(engine: Engine, now: datetime, keep: Retention, *, limit: int = 5000) 
     rules: dict[str, tuple[Any, tuple[Any, ...]]] = {
         "seen": (seen, (seen.c.at < now - keep.seen,)),
         "sessions": (sessions, (sessions.c.touched_at < now - keep.sessions,)),
+        "task_reads": (task_reads, (task_reads.c.touched_at < now - keep.sessions,)),
         "agents": (agents, (agents.c.touched_at < now - keep.agents,)),
         "outbox": (outbox, (outbox.c.state == "delivered", outbox.c.done_at < now - keep.delivered)),
         "findings": (

@@ -8,6 +8,7 @@ from sqlalchemy import (
     BigInteger,
     Column,
     Connection,
+    Float,
     Index,
     Integer,
     LargeBinary,
@@ -137,6 +138,23 @@ baselines = Table(
     Column("body", Text, nullable=False),
     Column("published_at", UtcDateTime, nullable=False),
 )
+task_reads = Table(
+    "task_reads",
+    metadata,
+    Column("tenant_id", String(512), primary_key=True),
+    Column("task_id", String(512), primary_key=True),
+    Column("session_id", String(512), primary_key=True),
+    Column("weight", Float, nullable=False),  # of the most sensitive kind: which sessions matter most
+    Column("body", Text, nullable=False),
+    Column("touched_at", UtcDateTime, nullable=False, index=True),
+)
+departures = Table(
+    "departures",
+    metadata,
+    Column("calibration", String(64), primary_key=True),  # its version
+    Column("body", Text, nullable=False),
+    Column("touched_at", UtcDateTime, nullable=False),
+)
 
 Row = dict[str, Any]
 _T = TypeVar("_T")
@@ -155,3 +173,13 @@ def insert_new(connection: Connection, table: Table, rows: Sequence[Row]) -> Non
     if rows:
         make = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
         connection.execute(make(table).on_conflict_do_nothing(), list(rows))
+
+
+def upsert(connection: Connection, table: Table, rows: Sequence[Row]) -> None:
+    """Insert the rows, each over the one with its key where there is one."""
+    if rows:
+        make = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
+        statement = make(table)
+        keys = [column.name for column in table.primary_key.columns]
+        newer = {c.name: statement.excluded[c.name] for c in table.columns if not c.primary_key}
+        connection.execute(statement.on_conflict_do_update(index_elements=keys, set_=newer), list(rows))

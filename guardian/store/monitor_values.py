@@ -9,7 +9,7 @@ from typing import Any, Literal, Protocol
 from guardian.domain.event import SessionKey
 from guardian.domain.finding import Finding
 from guardian.domain.session import HumanWord, SessionState
-from guardian.domain.signal import BaselineFact
+from guardian.domain.signal import BaselineFact, SharedReads
 from guardian.errors import StoreError
 
 Place = tuple[str, int]  # topic, partition
@@ -30,6 +30,8 @@ class Wants(Protocol):
     def purposes(self) -> AbstractSet[tuple[str, str]]: ...
     @property
     def agents(self) -> AbstractSet[tuple[str, str]]: ...
+    @property
+    def tasks(self) -> AbstractSet[tuple[str, str]]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +42,7 @@ class Recall:
     seen: Mapping[tuple[str, str, str], str] = field(default_factory=dict)
     baselines: Mapping[tuple[str, str], BaselineFact] = field(default_factory=dict)
     agent_purposes: Mapping[tuple[str, str], tuple[str, ...]] = field(default_factory=dict)
+    task_reads: Mapping[tuple[str, str], Mapping[str, SharedReads]] = field(default_factory=dict)
     reported: frozenset[str] = frozenset()
     versions: Mapping[SessionKey, int] = field(default_factory=dict)
 
@@ -81,7 +84,7 @@ class Refused(Protocol):
 class Judged(Protocol):
     """Everything that one batch changes; `pipeline.batch.Judgement` is one.
 
-    The `Any` keys are named tuples of strings, (tenant, gateway, decision) and (tenant, agent): a Mapping
+    The `Any` keys are named tuples of strings, (tenant, gateway, decision) and the like: a Mapping
     is invariant in its key, so that a subclass of tuple cannot be said here.
     """
 
@@ -93,6 +96,8 @@ class Judged(Protocol):
     def seen(self) -> Mapping[Any, str]: ...
     @property
     def agent_purposes(self) -> Mapping[Any, tuple[str, ...]]: ...
+    @property
+    def task_reads(self) -> Mapping[Any, SharedReads]: ...
     @property
     def dead_letters(self) -> Sequence[Refused]: ...
 

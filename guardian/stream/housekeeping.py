@@ -1,11 +1,13 @@
 """What happens now and then: finished sessions teach the baselines, and what is old enough is forgotten."""
 
 import threading
+from collections.abc import Callable
 from datetime import timedelta
 
 from guardian.errors import StoreError
 from guardian.store.monitor import MonitorStore
 from guardian.store.monitor_baselines import Learn
+from guardian.store.monitor_departures import Watch
 from guardian.store.monitor_retention import Retention
 from guardian.stream.port import Clock
 from guardian.telemetry import logger
@@ -14,7 +16,8 @@ _log = logger("housekeeping")
 
 
 class Housekeeping:
-    """`idle` is how long a session is silent before it counts as finished."""
+    """`idle` is how long a session is silent before it counts as finished. `watch` is shown each finished session
+    once; `on_tidied` is called after each round."""
 
     def __init__(
         self,
@@ -25,6 +28,8 @@ class Housekeeping:
         idle: timedelta = timedelta(minutes=30),
         retention: Retention | None = None,
         interval_s: float = 60,
+        watch: Watch | None = None,
+        on_tidied: Callable[[], None] = lambda: None,
     ) -> None:
         self._store = store
         self._learn = learn
@@ -32,6 +37,8 @@ class Housekeeping:
         self._idle = idle
         self._retention = retention or Retention()
         self._interval_s = interval_s
+        self._watch = watch
+        self._on_tidied = on_tidied
 
     def run(self, stop: threading.Event) -> None:
         """Until `stop` is set."""
@@ -44,7 +51,8 @@ class Housekeeping:
     def tidy(self) -> None:
         """One round."""
         now = self._clock()
-        learned = self._store.baselines.publish(now, idle=self._idle, learn=self._learn)
+        learned = self._store.baselines.publish(now, idle=self._idle, learn=self._learn, watch=self._watch)
         gone = self._store.prune(now, self._retention)
         if any(learned.values()) or any(gone.values()):
             _log.info("tidied", learned=learned, forgotten={name: n for name, n in gone.items() if n})
+        self._on_tidied()

@@ -1,6 +1,6 @@
 """Between the store's rows and the pipeline's values."""
 
-from guardian.pipeline.batch import AgentKey, DecisionKey, Memory, PurposeKey
+from guardian.pipeline.batch import AgentKey, DecisionKey, Memory, PurposeKey, TaskKey
 from guardian.store.monitor_values import Recall
 
 
@@ -11,5 +11,6 @@ def memory_of(recall: Recall) -> Memory:
         seen={DecisionKey(*key): digest for key, digest in recall.seen.items()},
         baselines={PurposeKey(*key): fact for key, fact in recall.baselines.items()},
         agent_purposes={AgentKey(*key): purposes for key, purposes in recall.agent_purposes.items()},
+        task_reads={TaskKey(*key): reads for key, reads in recall.task_reads.items()},
         reported=recall.reported,
     )

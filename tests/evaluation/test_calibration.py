@@ -204,3 +204,33 @@ def _widened(decision: Any) -> Any:
     envelope = decision.event.envelope
     cyclic = envelope.model_copy(update={"parent_session_id": envelope.session_id})
     return dataclasses.replace(decision, event=decision.event.model_copy(update={"envelope": cyclic}))
+
+
+def test_no_agent_and_no_tenant_fills_the_yardstick_by_flooding_it(honest) -> None:
+    quiet = [_known_as(s, tenant=f"t{n % 2}", agent=f"a{n % 4}") for n, s in enumerate(honest(80))]
+    flood = [_known_as(s, tenant="loud", agent="loud") for s in honest(600, start=1_000)]
+    alone, flooded = fitted(quiet), fitted([*quiet, *flood])
+    assert len(flooded.evidence.values) < 2.6 * len(alone.evidence.values)
+    assert len(fitted([*quiet, *flood], max_share=1.0).evidence.values) > 6 * len(alone.evidence.values)
+    assert fitted([*quiet, *flood]) == flooded
+
+
+def test_a_yardstick_that_one_source_would_fill_says_what_bounded_it(honest) -> None:
+    few = [_known_as(s, tenant=f"t{n}", agent="a") for n, s in enumerate(honest(4))]
+    flood = [_known_as(s, tenant="loud", agent="loud") for s in honest(100, start=1_000)]
+    with pytest.raises(ValueError, match=r"no agent or tenant more than 50%"):
+        fitted([*few, *flood])
+
+
+def test_sessions_of_one_or_two_named_sources_are_all_kept(honest) -> None:
+    sessions = [_known_as(s, tenant=f"t{n % 10 == 0}", agent="a") for n, s in enumerate(honest(60))]
+    assert len(fitted(sessions).evidence.values) == len(fitted(honest(60)).evidence.values)
+
+
+def _known_as(session: HonestSession, *, tenant: str, agent: str) -> HonestSession:
+    """The same session, delegated in another tenant to a named agent."""
+    decisions = []
+    for d in session.decisions:
+        envelope = d.event.envelope.model_copy(update={"tenant_id": tenant, "agent_id": agent})
+        decisions.append(dataclasses.replace(d, event=d.event.model_copy(update={"envelope": envelope})))
+    return HonestSession(session.purpose, tuple(decisions))

@@ -17,8 +17,9 @@ from guardian.bus.port import Record
 from guardian.domain.event import DecisionEvent, SessionKey
 from guardian.domain.finding import Finding, Kind
 from guardian.domain.session import HumanWord, SessionState
+from guardian.domain.signal import SharedReads
 from guardian.embedding import load
-from guardian.pipeline.batch import Judgement, Memory, Verdict
+from guardian.pipeline.batch import Judgement, Memory, TaskKey, Verdict
 from guardian.pipeline.decoding import ClockBounds, Decoder, Signature
 from guardian.pipeline.judging import Judge
 from guardian.pipeline.pipeline import Pipeline
@@ -140,6 +141,7 @@ class World:
             seen={k: v for k, v in memory.seen.items() if k in wanted.decisions},
             baselines={k: v for k, v in memory.baselines.items() if k in wanted.purposes},
             agent_purposes={k: v for k, v in memory.agent_purposes.items() if k in wanted.agents},
+            task_reads={k: v for k, v in memory.task_reads.items() if k in wanted.tasks},
             reported=memory.reported,
         )
         judgement = self.pipeline.judge(decoded, letters, loaded)
@@ -172,6 +174,7 @@ class World:
             sessions={**self.memory.sessions, **reread},
             seen={**self.memory.seen, **judgement.seen},
             agent_purposes={**self.memory.agent_purposes, **judgement.agent_purposes},
+            task_reads=self._task_reads(judgement),
             reported=self.memory.reported | {f.id for f in judgement.findings if f.kind is not Kind.DRIFT},
         )
         for finding in judgement.findings:
@@ -179,6 +182,12 @@ class World:
         self.verdicts.extend(judgement.verdicts)
         self.duplicates += judgement.duplicates
         self.dead += len(judgement.dead_letters)
+
+    def _task_reads(self, judgement: Judgement) -> dict[TaskKey, dict[str, SharedReads]]:
+        kept = {task: dict(sessions) for task, sessions in self.memory.task_reads.items()}
+        for (tenant, task, session), reads in judgement.task_reads.items():
+            kept.setdefault(TaskKey(tenant, task), {})[session] = reads
+        return kept
 
 
 @pytest.fixture(scope="session")

@@ -14,9 +14,19 @@ from guardian.bus.port import Place, Record
 from guardian.domain.event import Envelope, SessionKey
 from guardian.domain.finding import Effect, Finding, Kind
 from guardian.domain.session import HumanWord, SessionState, Stage
-from guardian.domain.signal import BaselineFact
+from guardian.domain.signal import BaselineFact, SharedReads
 from guardian.errors import StaleMember
-from guardian.pipeline.batch import AgentKey, Change, DeadLetter, DecisionKey, Judgement, PurposeKey, Wanted
+from guardian.pipeline.batch import (
+    AgentKey,
+    Change,
+    DeadLetter,
+    DecisionKey,
+    Judgement,
+    PurposeKey,
+    SiblingKey,
+    TaskKey,
+    Wanted,
+)
 from guardian.store.engine import open_engine, reading
 from guardian.store.monitor import MonitorStore
 from guardian.store.monitor_retention import Retention
@@ -328,12 +338,31 @@ def test_a_flagged_session_teaches_a_tenth_unless_people_called_it_a_false_alarm
     assert store.load(wanted(purposes=frozenset({key}))).baselines[key].tools == {"x": weight}
 
 
+def test_each_session_of_a_task_keeps_its_own_row_and_the_most_sensitive_are_loaded(store):
+    def reads(weight: float, count: int = 1) -> SharedReads:
+        return SharedReads({"secrets": ("vault.read", True)}, count, ("p1", "p2"), weight)
+
+    one, two = Member(store, "a").claim(P0), Member(store, "b").claim(P1)
+    task, other = TaskKey("acme", "t1"), TaskKey("other", "t1")
+    one.commit(Judgement(task_reads={SiblingKey(*task, "s1"): reads(0.5)}), 1)
+    second = {SiblingKey(*task, "s2"): reads(0.9), SiblingKey(*other, "s1"): reads(1)}
+    two.commit(Judgement(task_reads=second), 1, place=P1)
+    one.commit(Judgement(task_reads={SiblingKey(*task, "s1"): reads(0.5, 2)}), 2)
+    got = store.load(wanted(tasks=frozenset({task, TaskKey("acme", "t2")}))).task_reads
+    assert got == {task: {"s1": reads(0.5, 2), "s2": reads(0.9)}}
+    crowd = {SiblingKey(*task, f"z{n:03}"): reads(0.1) for n in range(200)}
+    one.commit(Judgement(task_reads=crowd), 3)
+    kept = store.load(wanted(tasks=frozenset({task}))).task_reads[task]
+    assert len(kept) == 33
+    assert {"s1", "s2"} < set(kept)  # a crowd of harmless sessions does not push them out
+
+
 def test_what_is_old_is_forgotten_and_what_is_undelivered_stays(store, engine):
     Member(store, "m").claim(P0).commit(
         Judgement(
             findings=(finding("sent"), finding("waiting")), sessions={S1: SessionState()},
             seen={DecisionKey("acme", "g", "d"): "x"}, agent_purposes={AgentKey("acme", "a"): ("p",)},
-            dead_letters=(letter(),),
+            dead_letters=(letter(),), task_reads={SiblingKey("acme", "t1", "s1"): SharedReads({}, 1, (), 0.0)},
         ),
         1,
     )  # fmt: skip
@@ -341,7 +370,9 @@ def test_what_is_old_is_forgotten_and_what_is_undelivered_stays(store, engine):
         if item.finding is None or item.finding.id == "sent":
             store.outbox.delivered(item.id, "", now=NOW)
     gone = store.prune(NOW + timedelta(days=400), Retention())
-    assert gone == {"seen": 1, "sessions": 1, "agents": 1, "outbox": 2, "findings": 1, "dead_letters": 1}
+    assert gone == {
+        "seen": 1, "sessions": 1, "agents": 1, "outbox": 2, "findings": 1, "dead_letters": 1, "task_reads": 1,
+    }  # fmt: skip
     left = rows(engine)
     assert [row[0] for row in left["findings"]] == ["waiting"]
     assert len(left["outbox"]) == 1

@@ -1,0 +1,83 @@
+"""Watching whether traffic has left the calibration: the bet, what it is shown, and what is told."""
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from guardian.bootstrap.judgement import calibration_version
+from guardian.domain.finding import Effect, Finding, Kind, finding_id
+from guardian.domain.session import HumanWord
+from guardian.pipeline.decoding import OPERATORS
+from guardian.response.hearing import BROKE
+from guardian.scoring.calibration import Calibration
+from guardian.scoring.departure import Departure
+from guardian.store.monitor import MonitorStore
+from guardian.store.monitor_departures import Ended, Watch, Watched
+
+ABOUT = "calibration"
+"""Where a session's id would stand: the finding is about no session."""
+
+
+def watch_departure(
+    calibration: Calibration, *, one_in: float, tie: Callable[[], float], clock: Callable[[], datetime]
+) -> Watch:
+    """Bets on each finished session, once; `tie` gives uniform numbers in [0, 1). Findings go to the operators."""
+    version = calibration_version(calibration)
+
+    def fold(body: Mapping[str, Any] | None, ended: Sequence[Ended]) -> Watched:
+        before = _state(body, calibration)
+        after = before
+        for session in ended:
+            if (value := height(session)) is not None:
+                after = after.step(value, tie())
+        told = before.left(one_in) and before.direction == after.direction
+        news = after.left(one_in) and not told
+        return Watched(after.to_state(), (departure_finding(after, version, clock()),) if news else ())
+
+    return Watch(version, fold)
+
+
+def departure_of(store: MonitorStore, calibration: Calibration) -> Departure | None:
+    """How the bet stands; None before the first session ended under this calibration."""
+    body = store.departures.state(calibration_version(calibration))
+    return None if body is None else _state(body, calibration)
+
+
+def height(session: Ended) -> float | None:
+    """The largest evidence that a session reached, as calibrations count it; None for one that they leave out:
+    confirmed as drift, or in breach of a hard rule, or without an action."""
+    evidence = session.state.evidence
+    if session.word == HumanWord.CONFIRMED.value or BROKE in evidence:
+        return None
+    known = [value for value in (session.state.peak, evidence.get("top")) if value is not None]
+    return max(known, default=None)
+
+
+def departure_finding(seen: Departure, version: str, now: datetime) -> Finding:
+    """Further out: promises are too kind, mend it. Tamer: they hold with room to spare, and could be sharper."""
+    further = seen.direction == "further out"
+    what = "are broken more often than they say" if further else "hold with room to spare and could be sharper"
+    return Finding(
+        id=finding_id(Kind.CALIBRATION, OPERATORS, ABOUT, version, seen.direction),
+        kind=Kind.CALIBRATION,
+        tenant_id=OPERATORS,
+        session_id=ABOUT,
+        wanted=Effect.FLAG,
+        severity="high" if further else "info",
+        title=(
+            f"Traffic has left the calibration: sessions are {seen.direction} than its own, so promises {what}."
+            " Run `guardian calibrate` on recent traffic"
+        ),
+        versions={"calibration": version},
+        time=now,
+    )
+
+
+def _state(body: Mapping[str, Any] | None, calibration: Calibration) -> Departure:
+    start = Departure.start(calibration.evidence.values)
+    if body is None:
+        return start
+    try:
+        return Departure.from_state(body)
+    except ValueError:  # another version's bins
+        return start

@@ -1,0 +1,80 @@
+"""Labelled sessions from files: session lines that carry labels, or logs with what people said beside them."""
+
+import gzip
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+
+from guardian.bootstrap.judgement import open_decoder, unchecked, utc_now
+from guardian.bootstrap.offline import batches
+from guardian.config import Settings
+from guardian.domain.event import SessionKey
+from guardian.evaluation.calibration import HonestSession
+from guardian.evaluation.labels import Labels, label_session, split_by_tenant
+from guardian.evaluation.sessions import LabelledSession, read_sessions, session_json
+from guardian.pipeline.batch import Decoded
+from guardian.pipeline.decoding import Decoder
+from guardian.sources.session_lines import is_session_line
+
+
+def labelled_sessions(settings: Settings, files: Sequence[Path], labels: Labels) -> list[LabelledSession]:
+    """Every session of every file, in order. Unreadable records of a log are skipped, secrets redacted.
+
+    Raises SessionFileError on a line that is neither a labelled session nor a decision.
+    """
+    decoder = open_decoder(settings, verify=unchecked, clock=utc_now, check_entitlements=False)
+    return [session for file in files for session in _sessions(file, decoder, labels)]
+
+
+def training_files(
+    settings: Settings, files: Sequence[Path], labels: Labels, folder: Path
+) -> tuple[list[Path], int]:
+    """The same files as labelled session lines, logs rewritten into `folder`; and how many sessions of logs.
+
+    Each tenant of a log is a data set of its own, so that fold encoders are judged on tenants they have not seen.
+    """
+    decoder = open_decoder(settings, verify=unchecked, clock=utc_now, check_entitlements=False)
+    out, count = [], 0
+    for number, file in enumerate(files):
+        if not is_log(file):
+            out.append(file)
+            continue
+        sessions = split_by_tenant(_sessions(file, decoder, labels))
+        path = folder / f"log_{number}.jsonl.gz"
+        folder.mkdir(parents=True, exist_ok=True)
+        with gzip.open(path, "wt", encoding="utf-8") as lines:
+            lines.writelines(json.dumps(session_json(session)) + "\n" for session in sessions)
+        out.append(path)
+        count += len(sessions)
+    return out, count
+
+
+def is_log(file: Path) -> bool:
+    """Whether a file holds decisions rather than session lines, by its first line."""
+    first = next(iter(batches(file)), [])
+    return bool(first) and not is_session_line(first[0].value)
+
+
+def _sessions(file: Path, decoder: Decoder, labels: Labels) -> Iterator[LabelledSession]:
+    log = log_sessions(file, decoder) if is_log(file) else []
+    if not log:
+        yield from read_sessions([file])  # or says what is wrong with its first line
+    for told in log:
+        calls = [(d.event.action.tool, d.event.action.arguments or {}) for d in told.decisions]
+        key = told.decisions[0].event.key
+        session = label_session(key, told.purpose, calls, labels, dataset=file.name.split(".")[0])
+        if session is not None and told.purpose.strip():
+            yield session
+
+
+def decision_sessions(decoded: Iterable[Decoded]) -> list[HonestSession]:
+    """Decisions of a log grouped into their sessions, in order of first appearance."""
+    found: dict[SessionKey, list[Decoded]] = {}
+    for d in decoded:
+        found.setdefault(d.event.key, []).append(d)
+    return [HonestSession(ds[0].event.envelope.purpose, tuple(ds)) for ds in found.values()]
+
+
+def log_sessions(file: Path, decoder: Decoder) -> list[HonestSession]:
+    """The sessions of a log; records that cannot be read are skipped."""
+    return decision_sessions(d for batch in batches(file) for d in decoder.decode(batch)[0])

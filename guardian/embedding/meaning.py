@@ -1,0 +1,100 @@
+"""What purpose and action mean to the bi-encoder: vectors for the archive, and a sketch for baselines.
+
+A sketch is 256 bits, one per random plane: the side on which the action's vector lies. The share of bits in which
+two sketches differ estimates the angle between their vectors (Charikar, *Similarity estimation techniques from
+rounding algorithms*, 2002), so a session's memory can hold what its acts meant in 32 bytes each, and no vector.
+The planes are fixed: they depend on nothing but the number of dimensions.
+"""
+
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from guardian.domain.past import Vectors
+from guardian.domain.signal import Sketch
+from guardian.embedding.fit import FitRequest
+from guardian.embedding.text import render_action, render_purpose
+
+BITS = 256
+_PLANES_SEED = 20_261
+
+
+class Embeds(Protocol):
+    """A bi-encoder: unit vectors of shape (n, dimensions), one per text."""
+
+    def embed(self, texts: Sequence[str]) -> NDArray[np.float32]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Meaning:
+    """One action's: both vectors, and the action's sketch."""
+
+    vectors: Vectors
+    sketch: Sketch
+
+
+class Meanings:
+    """Reads requests in batches; a bounded cache by text. Not for use from several threads at once.
+
+    `cache_hits` and `cache_misses` count texts (a text repeated within one call is a hit after the first).
+    """
+
+    def __init__(self, encoder: Embeds, version: str, *, cache_size: int = 16_384) -> None:
+        self.version = version
+        self.cache_hits = 0
+        self.cache_misses = 0
+        self._encoder = encoder
+        self._size = max(1, cache_size)
+        self._known: OrderedDict[str, tuple[bytes, str]] = OrderedDict()
+
+    def read(self, requests: Sequence[FitRequest]) -> list[Meaning]:
+        """One meaning per request, in order."""
+        purposes = [render_purpose(request.purpose) for request in requests]
+        actions = [render_action(request.tool, request.arguments) for request in requests]
+        found = self._look_up([*purposes, *actions])
+        return [
+            Meaning(
+                Vectors(self.version, found[purpose][0], found[action][0]),
+                Sketch(self.version, found[action][1]),
+            )
+            for purpose, action in zip(purposes, actions, strict=True)
+        ]
+
+    def _look_up(self, texts: Sequence[str]) -> dict[str, tuple[bytes, str]]:
+        found: dict[str, tuple[bytes, str]] = {}
+        missing: dict[str, None] = {}
+        for text in texts:
+            if text in found or text in missing:
+                self.cache_hits += 1
+            elif (known := self._known.get(text)) is not None:
+                self.cache_hits += 1
+                self._known.move_to_end(text)
+                found[text] = known
+            else:
+                self.cache_misses += 1
+                missing[text] = None
+        if missing:
+            vectors = self._encoder.embed(list(missing))
+            fresh = zip(missing, vectors.astype("<f2"), sketches(vectors), strict=True)
+            found |= {text: (vector.tobytes(), bits) for text, vector, bits in fresh}
+            self._known |= {text: found[text] for text in missing}
+            while len(self._known) > self._size:
+                self._known.popitem(last=False)
+        return found
+
+
+def sketches(vectors: NDArray[np.float32]) -> list[str]:
+    """The sketch of each row as 64 hex digits."""
+    sides = vectors @ _planes(vectors.shape[1]) > 0.0
+    return [row.tobytes().hex() for row in np.packbits(sides, axis=1)]
+
+
+@lru_cache(maxsize=4)
+def _planes(dimensions: int) -> NDArray[np.float32]:
+    drawn = np.random.default_rng(_PLANES_SEED).standard_normal((dimensions, BITS))
+    return drawn.astype(np.float32)

@@ -1,0 +1,170 @@
+"""One run of an evaluation: the fold, its baselines and ablations, its promise, its delay, its variants."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from guardian.embedding.fit import FitRequest
+from guardian.evaluation.alarms import RATES_ONE_IN, PromiseRow, delays, promises, single_acts
+from guardian.evaluation.assessment import Assessment, Curve, robust_rows
+from guardian.evaluation.calibration import FLAT, HonestSession, JudgeWith, fit_calibration, session_line
+from guardian.evaluation.explanations import ExplainFn, explanations
+from guardian.evaluation.folding import FoldedSession, FoldFn, folding
+from guardian.evaluation.judge import ScoreFn, counted_scores, distinct, evaluate, evaluate_fold, judged
+from guardian.evaluation.metrics import roc
+from guardian.evaluation.report import Report
+from guardian.evaluation.robustness import VARIANTS
+from guardian.evaluation.sessions import LabelledSession
+from guardian.pipeline.decoding import Redactor
+from guardian.pipeline.scoring_run import SessionScorer
+from guardian.scoring.calibration import ASSUMPTIONS
+
+Note = Callable[[str], None]
+"""Told what is measured next."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What an evaluation is to measure beyond separation, promise, delay and single acts.
+
+    one_in is the N at which flags are counted; findings are those of `flag_one_in`."""
+
+    one_in: tuple[float, ...] = RATES_ONE_IN
+    flag_one_in: float = 1_000.0
+    robustness: bool = False
+    explanations: bool = False
+    seed: int = 7
+    resamples: int = 400
+
+
+def assess(
+    sessions: Sequence[LabelledSession],
+    *,
+    fold: FoldFn,
+    explain: ExplainFn,
+    baselines: Mapping[str, ScoreFn],
+    ablations: Mapping[str, FoldFn],
+    calibrated_on: str,
+    asked: Asked,
+    note: Note = lambda _: None,
+) -> Assessment:
+    """Everything that the sessions allow: without drift (or without honest sessions) there is no separation.
+
+    `ablations` are folds with a signal left out, by the row's name; they keep the yardstick of the whole fold.
+    `calibrated_on` is the calibration's own list of what it was fitted on, so that rows can say which sessions it
+    saw.
+    """
+    seed, resamples = asked.seed, asked.resamples
+    note("folding")
+    folded = fold(sessions)
+    separable = any(a.drift for a in judged(sessions)) and any(not a.drift for a in judged(sessions))
+    excluded = sum(not action.counted for s in sessions for action in s.actions)
+    report = Report((), len(sessions), excluded, asked.seed)
+    curves: dict[str, Curve] = {}
+    variants: dict[str, Report] = {}
+    if separable:
+        report = evaluate_fold(folded, seed=seed, resamples=resamples)
+        curves["guardian"] = _curve(sessions, counted_scores(folded))
+        for name, score_fn in baselines.items():
+            note(name)
+            kept: list[float] = []
+            report = _joined(
+                report, evaluate(_kept(score_fn, kept), sessions, name=name, seed=seed, resamples=resamples)
+            )
+            curves[name] = _curve(sessions, kept)
+        for name, other in ablations.items():
+            note(name)
+            report = _joined(
+                report, _everywhere(evaluate_fold(other(sessions), name=name, seed=seed, resamples=resamples))
+            )
+        for name, variant in VARIANTS.items() if asked.robustness else ():
+            note(name)
+            variants[name] = evaluate_fold(fold([variant(s) for s in sessions]), seed=seed, resamples=resamples)
+    rows = [replace(row, calibration=_saw(row, calibrated_on)) for row in _promised(folded, asked)]
+    found = Assessment(
+        report,
+        promises=tuple(rows),
+        delays=tuple(delays(folded, one_in=asked.one_in, seed=seed, resamples=resamples))
+        if any(s.drift for s in sessions)
+        else (),
+        single_acts=tuple(
+            r for r in single_acts(folded, one_in=asked.one_in, seed=seed, resamples=resamples) if r.sessions
+        ),
+        robustness=robust_rows(report, variants) if variants else (),
+        curves=curves,
+        notes=(f"What a promise assumes. {ASSUMPTIONS}",) if rows else (),
+    )
+    if not separable:
+        return found.with_notes(["No separation: these sessions have counted labels of one kind only."])
+    if asked.explanations:
+        note("explanations")
+        tried = explanations(
+            folded, fold=fold, explain=explain, one_in=asked.flag_one_in, seed=seed, resamples=resamples
+        )
+        found = replace(found, explanation=tried)
+    return found
+
+
+def left_out(
+    sessions: Sequence[LabelledSession],
+    *,
+    judge_with: JudgeWith,
+    redactor: Redactor,
+    asked: Asked,
+    note: Note = lambda _: None,
+) -> list[PromiseRow]:
+    """For each data set: calibrate on the honest sessions of all others, and count its flags at 1 in N.
+
+    Raises ValueError where fewer than two data sets have honest sessions, or too few to calibrate on.
+    """
+    scorer = SessionScorer(judge_with(FLAT), redactor)
+    honest: dict[str, list[LabelledSession]] = {}
+    for session in sessions:
+        if session.actions and not any(action.drift for action in session.actions):
+            honest.setdefault(session.dataset, []).append(session)
+    if len(honest) < 2:
+        raise ValueError(f"leaving a data set out takes two with honest sessions, got {sorted(honest)}")
+    decided = {
+        name: [HonestSession(s.purpose, tuple(scorer.session(session_line(s, n)))) for n, s in enumerate(group, 1)]
+        for name, group in honest.items()
+    }
+    rows: list[PromiseRow] = []
+    for name, group in honest.items():
+        note(f"without {name}")
+        others = [s for other, kept in decided.items() if other != name for s in kept]
+        calibration = fit_calibration(others, judge_with=judge_with, source="the other sets", seed=asked.seed)
+        folded = folding(judge_with(calibration), redactor)(group)
+        rows += _promised(folded, asked, calibration=f"the others ({len(calibration.evidence.values)} sessions)")
+    return rows
+
+
+def _promised(folded: Sequence[FoldedSession], asked: Asked, calibration: str = "") -> list[PromiseRow]:
+    return promises(
+        folded, calibration=calibration, one_in=asked.one_in, seed=asked.seed, resamples=asked.resamples
+    )
+
+
+def _saw(row: PromiseRow, calibrated_on: str) -> str:
+    saw = {name.strip().partition(".")[0] for name in calibrated_on.split(",")}
+    return "the configured one, fitted on this set too" if row.source in saw else "the configured one"
+
+
+def _joined(one: Report, other: Report) -> Report:
+    return replace(one, rows=(*one.rows, *other.rows))
+
+
+def _everywhere(report: Report) -> Report:
+    return replace(report, rows=tuple(row for row in report.rows if row.domain == "all"))
+
+
+def _kept(score_fn: ScoreFn, kept: list[float]) -> ScoreFn:
+    def score(requests: Sequence[FitRequest]) -> Sequence[float]:
+        scores = score_fn(requests)
+        kept.extend(scores)
+        return scores
+
+    return score
+
+
+def _curve(sessions: Sequence[LabelledSession], scores: Sequence[float]) -> Curve:
+    points = distinct(judged(sessions), scores)
+    return roc([point[0] for point in points], [point[1] for point in points])

@@ -1,0 +1,149 @@
+"""Everything that one evaluation measured, as values that print as JSON or as Markdown tables."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
+
+from guardian.evaluation.alarms import DelayRow, PromiseRow, SingleActRow
+from guardian.evaluation.explanations import ExplanationTest
+from guardian.evaluation.metrics import RATES, Interval
+from guardian.evaluation.report import Report, without_nan
+
+Curve = tuple[tuple[float, float], ...]
+AS_IS = "as is"
+_AT_4 = RATES.index(0.04)
+
+
+@dataclass(frozen=True, slots=True)
+class RobustRow:
+    """One variant of the sessions: action level, and how recall @ 4 % moved from the sessions as they are."""
+
+    variant: str
+    honest: int
+    drift: int
+    auc: Interval
+    recall_1: Interval
+    recall_4: Interval
+    moved_4: float
+
+
+def robust_rows(
+    as_is: Report, variants: Mapping[str, Report], *, scorer: str = "guardian"
+) -> tuple[RobustRow, ...]:
+    """One row per variant, the sessions as they are first."""
+    base = as_is.row(scorer).found
+    rows = []
+    for name, report in {AS_IS: as_is, **variants}.items():
+        found = report.row(scorer).found
+        at_4 = found.recall[_AT_4]
+        moved = at_4.value - base.recall[_AT_4].value
+        rows.append(RobustRow(name, found.benign, found.drift, found.auc, found.recall[0], at_4, moved))
+    return tuple(rows)
+
+
+@dataclass(frozen=True, slots=True)
+class Assessment:
+    """`curves` are the ROC corners of each scorer at action level; `notes` are what a reader must know."""
+
+    separation: Report
+    promises: tuple[PromiseRow, ...] = ()
+    delays: tuple[DelayRow, ...] = ()
+    single_acts: tuple[SingleActRow, ...] = ()
+    explanation: ExplanationTest | None = None
+    robustness: tuple[RobustRow, ...] = ()
+    curves: Mapping[str, Curve] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+    def with_notes(self, notes: Iterable[str]) -> "Assessment":
+        return replace(self, notes=(*self.notes, *notes))
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain data; a value that is not defined is null."""
+        plain: dict[str, Any] = without_nan(
+            {
+                **self.separation.to_json(),
+                "promises": [asdict(row) for row in self.promises],
+                "delays": [
+                    {**asdict(row), "delays": list(row.delays), "median": row.median} for row in self.delays
+                ],
+                "single_acts": [asdict(row) for row in self.single_acts],
+                "explanation": asdict(self.explanation) if self.explanation is not None else None,
+                "robustness": [asdict(row) for row in self.robustness],
+                "notes": list(self.notes),
+            }
+        )
+        return plain
+
+    def lines(self) -> Iterator[str]:
+        """Markdown: a table for each question that was asked."""
+        if self.separation.rows:
+            yield from self.separation.lines()
+        if self.promises:
+            yield from ("", "Honest sessions flagged, promised and measured (95 % intervals over purposes):", "")
+            yield from _table(
+                ("sessions of", "calibration", "1 in N", "promised", "measured", "flagged", "past its reach"),
+                (
+                    (r.source, r.calibration, f"{r.one_in:,g}", _percent(1 / r.one_in), _shares(r.measured),
+                     f"{r.flagged} / {r.sessions}", f"{r.estimated}")
+                    for r in self.promises
+                ),
+            )  # fmt: skip
+        if self.delays:
+            yield from (
+                "",
+                "Drifting sessions, and the wait in actions from the first act that left the purpose:",
+                "",
+            )
+            yield from _table(
+                ("1 in N", "sessions", "caught", "on the act itself", "flagged before it", "median wait"),
+                (
+                    (f"{r.one_in:,g}", f"{r.sessions}", _shares(r.caught), _shares(r.at_once), _shares(r.early),
+                     "-" if r.median is None else f"{r.median:g}")
+                    for r in self.delays
+                ),
+            )  # fmt: skip
+        if self.single_acts:
+            yield from ("", "Sessions whose only drift is one single act that changes something:", "")
+            yield from _table(
+                ("act", "1 in N", "sessions", "caught"),
+                ((r.act, f"{r.one_in:,g}", f"{r.sessions}", _shares(r.caught)) for r in self.single_acts),
+            )
+        if self.robustness:
+            yield from ("", "Robustness, action level:", "")
+            yield from _table(
+                ("variant", "honest / drift", "AUC", "recall @ 1 %", "recall @ 4 %", "moved @ 4 %"),
+                (
+                    (r.variant, f"{r.honest} / {r.drift}", f"{r.auc}", f"{r.recall_1}", f"{r.recall_4}",
+                     "" if r.variant == AS_IS else f"{r.moved_4:+.3f}")
+                    for r in self.robustness
+                ),
+            )  # fmt: skip
+        if self.explanation is not None:
+            yield from ("", _explained(self.explanation))
+        yield from (line for note in self.notes for line in ("", note))
+
+
+def _explained(found: ExplanationTest) -> str:
+    return (
+        f"Explanations, findings at 1 in {found.one_in:,g}: {found.findings}, of which {found.with_choice} with"
+        f" two arguments or more; an argument was named in {found.named}. Removing it lowers the score more than"
+        f" removing a random other one in {_shares(found.mattered)} of those"
+        f" (mean fall {found.mean_fall:.3f}, the other {found.mean_other_fall:.3f})."
+    )
+
+
+def _table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> Iterator[str]:
+    yield f"| {' | '.join(head)} |"
+    yield "|---" * len(head) + "|"
+    for row in rows:
+        yield f"| {' | '.join(row)} |"
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.3g} %"
+
+
+def _shares(found: Interval) -> str:
+    if found.value != found.value:
+        return "-"
+    return f"{100 * found.value:.1f} % [{100 * found.low:.1f}, {100 * found.high:.1f}]"

@@ -1,0 +1,91 @@
+"""What people said of sessions, as lines of a file: `TENANT/SESSION[/INDEX] [LABEL]`, as `guardian labels` prints.
+
+The label is `drift` (or `confirmed`, or nothing) or `benign` (or `false_positive`). With an index, from 0, it
+speaks of one action. A session's own name may hold slashes and end in a number: which of the two is meant is
+settled by the sessions that there are. Blank lines and lines that begin with # are passed over.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from guardian.domain.event import SessionKey
+from guardian.errors import ConfigurationError
+from guardian.evaluation.sessions import Label, LabelledAction, LabelledSession
+
+_WORDS: Mapping[str, Label] = {
+    "drift": "drift",
+    "confirmed": "drift",
+    "benign": "benign",
+    "false_positive": "benign",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Labels:
+    """By the name as it was written, TENANT/SESSION or TENANT/SESSION/INDEX; the last word of a name counts."""
+
+    words: Mapping[str, Label]
+
+    def of_session(self, key: SessionKey) -> Label | None:
+        """What was said of the whole session, None where nothing was."""
+        return self.words.get(f"{key.tenant_id}/{key.session_id}")
+
+    def of_action(self, key: SessionKey, index: int) -> Label | None:
+        """What was said of one action."""
+        return self.words.get(f"{key.tenant_id}/{key.session_id}/{index}")
+
+    def confirmed(self, key: SessionKey, actions: int) -> bool:
+        """Whether people confirmed a drift of the session or of one of its actions."""
+        return self.of_session(key) == "drift" or any(
+            self.of_action(key, index) == "drift" for index in range(actions)
+        )
+
+
+def read_labels(path: Path | None) -> Labels:
+    """Raises ConfigurationError naming the line that is none."""
+    words: dict[str, Label] = {}
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines() if path else (), 1):
+        if not line.strip() or line.lstrip().startswith("#"):
+            continue
+        name, _, said = line.strip().partition(" ")
+        tenant, _, session = name.partition("/")
+        label = _WORDS.get(said.strip() or "drift")
+        if not tenant or not session or label is None:
+            raise ConfigurationError(
+                f"{path}: line {number} is no TENANT/SESSION[/INDEX] {'|'.join(_WORDS)}: {line.strip()[:80]!r}"
+            )
+        words[name] = label
+    return Labels(words)
+
+
+def label_session(
+    key: SessionKey,
+    purpose: str,
+    calls: Sequence[tuple[str, Mapping[str, object]]],
+    labels: Labels,
+    *,
+    dataset: str,
+) -> LabelledSession | None:
+    """A session of a log with what people said of it; unlabelled traffic is taken for honest.
+
+    Where an action was called drift, what came before it is honest and what came after is not known: it is left
+    away. A session that was called drift without saying which act is None: nothing can be learnt of its acts.
+    """
+    said = [labels.of_action(key, index) for index in range(len(calls))]
+    if "drift" in said:
+        last = max(index for index, label in enumerate(said) if label == "drift")
+        first = said.index("drift")
+        kept = [index for index in range(last + 1) if index < first or said[index] is not None]
+    elif labels.of_session(key) == "drift":
+        return None
+    else:
+        kept = list(range(len(calls)))
+    actions = tuple(LabelledAction(*calls[index], said[index] or "benign") for index in kept)
+    name = f"{key.tenant_id}/{key.session_id}"
+    return LabelledSession(dataset, name, key.tenant_id, purpose, actions, {})
+
+
+def split_by_tenant(sessions: Iterable[LabelledSession]) -> list[LabelledSession]:
+    """The same sessions, each tenant a data set of its own: a fold is judged on tenants it has not seen."""
+    return [replace(session, dataset=f"{session.dataset}/{session.domain}") for session in sessions]

@@ -1,0 +1,66 @@
+"""What is known beside a decision when it is judged: recorded facts about its session, parent, task and past."""
+
+from collections.abc import Callable, Mapping
+from datetime import timedelta
+
+from guardian.domain.event import SessionKey
+from guardian.domain.session import SessionState
+from guardian.domain.signal import Observation, ParentFact, ParentStatus, Sketch
+from guardian.pipeline.batch import Decoded, PurposeKey
+from guardian.pipeline.working import Work
+from guardian.signals.value_prints import prints_of
+
+
+def observe(
+    d: Decoded,
+    state: SessionState,
+    work: Work,
+    *,
+    fit: float,
+    sketch: Sketch | None,
+    fingerprint: Callable[[str], str],
+    parent_grace: timedelta,
+    across_sessions: bool,
+) -> Observation:
+    """The decision as the signals see it. Without `across_sessions` nothing is known of other sessions."""
+    event = d.event
+    return Observation(
+        event=event,
+        now=d.now,
+        fit=fit if event.envelope.purpose.strip() else None,
+        parent=_parent(d, state, work, grace=parent_grace, across_sessions=across_sessions),
+        baseline=work.memory.baselines.get(PurposeKey.of(event.envelope)),
+        credentials=d.credentials,
+        signature=d.signature,
+        other_purposes=work.other_purposes(d) if across_sessions else 0,
+        clock_suspect=d.clock_suspect,
+        features_missing=event.features_missing,
+        value_prints=prints_of(event, fingerprint),
+        siblings=work.siblings(d) if across_sessions else None,
+        sketch=sketch,
+    )
+
+
+def versions_of(seen: Observation) -> Mapping[str, str]:
+    """The versions of the snapshots that an observation was made from."""
+    found = {}
+    if seen.baseline is not None:
+        found["baseline"] = seen.baseline.version
+    if seen.siblings is not None:
+        found["siblings"] = seen.siblings.version
+    return found
+
+
+def _parent(d: Decoded, state: SessionState, work: Work, *, grace: timedelta, across_sessions: bool) -> ParentFact:
+    envelope = d.event.envelope
+    if envelope.parent_session_id is None:
+        return ParentFact()
+    key = SessionKey(envelope.tenant_id, envelope.parent_session_id)
+    known = work.sessions.get(key) if across_sessions else None
+    if known is None or known.envelope is None:
+        waited = d.now - (state.first_seen or d.now)
+        pending = waited < grace or not across_sessions
+        status = ParentStatus.PENDING if pending else ParentStatus.UNKNOWN
+        return ParentFact(status, None, (envelope.parent_session_id,))
+    status = ParentStatus.REVOKED if known.revoked_at is not None else ParentStatus.ACTIVE
+    return ParentFact(status, known.envelope, (envelope.parent_session_id, *known.ancestors)[:32])

@@ -1,0 +1,244 @@
+"""What a chain of calls can do: sensitive data read earlier, and an act that can carry it out now.
+
+Each call of such a chain looks defensible; the chain is where the risk lies. The fold remembers which kinds of
+sensitive data the session has read, how much it has read at all, and keyed fingerprints of the identifying values
+of sensitive reads (never a value). An act that sends, shares, publishes or exports is then weighed: how sensitive
+is what could go out, who gets it, and does the purpose ask for it? What the other sessions of the same task have
+read counts nearly as much: work that is split among siblings is one chain.
+
+What it cannot tell apart it does not accuse: a purpose that asks for a send vouches for sends, unless it spells
+out an address and the act goes to another one; a recipient whom the purpose names is no leak. So an attacker who
+was given a sending purpose that names nobody passes here; that is the drift model's to see.
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from guardian.domain.signal import Observation, SharedReads, Signal
+from guardian.signals import reach
+from guardian.signals.options import names, within
+from guardian.signals.port import State
+from guardian.signals.reach import Recipient, Way
+from guardian.signals.sensitivity import WEIGHTS, kinds_of
+from guardian.signals.wording import only_reads, open_ended, shown, words
+
+_MAX_COUNT = 2**53
+_MAX_PRINTS = 128
+_REACH: Mapping[Way, float] = {Way.MESSAGE: 0.95, Way.SHARE: 0.95, Way.EXPORT: 1.0, Way.PUBLISH: 1.0}
+_BY_NAME_ONLY = 0.75
+"""A kind that no data class declares, read off the tool's name."""
+_ELSEWHERE = 0.7
+"""The purpose asks for a send and spells out an address; this is another one."""
+_NAMED_IN_PART, _IN_HOUSE, _SUBJECT, _OPEN = 0.6, 0.35, 0.25, 0.5
+_FLOWS = 0.5
+"""How much of the remaining doubt goes when a value of a sensitive read is seen in what goes out."""
+_HOARD = 0.75
+"""What many reads before one export count for, at most."""
+_BY_SIBLING = 0.85
+"""What another session of the task has read; it may never have reached this one."""
+_PRINTS_SHARED = 64
+
+
+@dataclass(frozen=True)
+class ChainExposure:
+    """Options.
+
+    sensitive_classes  data classes (`*` allowed) that count as most sensitive, whatever they are called
+    ordinary_classes   data classes and tools (`*` allowed) that are not sensitive, whatever they are called
+    hoard_from         reads in one session from which an export of it all is a doubt of its own
+    """
+
+    sensitive_classes: tuple[str, ...] = ()
+    ordinary_classes: tuple[str, ...] = ()
+    hoard_from: int = 6
+
+    def __post_init__(self) -> None:
+        for option in ("sensitive_classes", "ordinary_classes"):
+            object.__setattr__(self, option, names(self.name, option, getattr(self, option)))
+        within(self.name, "hoard_from", self.hoard_from, 2, 10_000)
+
+    @property
+    def name(self) -> str:
+        return "chain_exposure"
+
+    def start(self) -> State:
+        return {"kinds": {}, "reads": 0, "sensitive": 0, "unclassed": 0, "prints": {}}
+
+    def fold(self, state: State, seen: Observation) -> tuple[State, Signal]:
+        """Weigh an act that can carry data out by what the session has read; then remember what this one reads."""
+        way = reach.way_of(seen.event)
+        if way is None:
+            return self._after(state, seen), Signal(self.name, 0.0, self._told(state))
+        carried = self._carried(state, seen, way)
+        return self._after(state, seen) if way is Way.EXPORT else state, carried
+
+    def shared(self, state: State) -> SharedReads | None:
+        """What other sessions of the task may know: nothing while this one has read nothing."""
+        if not state["reads"]:
+            return None
+        kinds = {kind: (str(read[0]), bool(read[1])) for kind, read in state["kinds"].items()}
+        weight = max((_weight(kind, (*read, False)) for kind, read in kinds.items()), default=0.0)
+        return SharedReads(kinds, state["reads"], tuple(list(state["prints"])[-_PRINTS_SHARED:]), weight)
+
+    def _carried(self, state: State, seen: Observation, way: Way) -> Signal:
+        tool = shown(seen.event.action.tool, 60)
+        kinds = _readable(state, seen)
+        if way is Way.EXPORT:
+            own = {kind: (tool, declared, False) for kind, declared in self._kinds(seen).items()}
+            kinds |= {kind: read for kind, read in own.items() if kind not in kinds or kinds[kind][2]}
+        kind = max(kinds, key=lambda k: _weight(k, kinds[k]), default="")
+        hoard = _hoard(state, seen, self.hoard_from) if way is not Way.MESSAGE else 0.0
+        if not kind and not hoard:
+            if state["unclassed"]:
+                missing = (
+                    f"missing: data classes of {state['unclassed']} earlier reads, which {tool} could carry out"
+                )
+                return Signal(self.name, 0.0, missing, silent=True)
+            return Signal(self.name, 0.0, f"{tool} follows no read that it could carry out")
+        factor, why = self._vouched(state, seen, way)
+        flows = factor > 0.0 and self._flows(state, seen)
+        doubt = _weight(kind, kinds[kind]) * _REACH[way] if kind else 0.0
+        value = factor * (1.0 - (1.0 - doubt) * (1.0 - hoard) * (1.0 - _FLOWS * flows))
+        if kind:
+            by = " of another session of the task" if kinds[kind][2] else ""
+            what = f"{kind} ({shown(kinds[kind][0], 60)}{by})"
+        else:
+            siblings = f" and {_reads_of_siblings(seen)} of other sessions of the task" if seen.siblings else ""
+            what = f"{state['reads']} reads{siblings}"
+        said = f"{tool} can carry out {what}; {why}"
+        if kind and not kinds[kind][1]:
+            said += "; the kind is read off a name, data classes are missing"
+        if flows:
+            said += "; a value of that read is in it"
+        return Signal(self.name, min(value, 1.0), shown(said, 500))
+
+    def _vouched(self, state: State, seen: Observation, way: Way) -> tuple[float, str]:
+        """How much of the doubt stays, in [0, 1], in the light of purpose and recipients, and why."""
+        purpose = seen.event.envelope.purpose
+        to = reach.recipients_of(seen.event)
+        if not purpose.strip():
+            return 1.0, "no purpose is declared that could ask for it"
+        if to and all(reach.spelt_out(purpose, r.value) for r in to):
+            return 0.0, "the purpose names the recipient"
+        named = bool(to) and all(_mentioned(purpose, r) for r in to)
+        if reach.asked_for(purpose, way):
+            addresses = reach.addresses_in(purpose)
+            strange = [r for r in to if _is_address(r) and not _mentioned(purpose, r)]
+            if addresses and strange:
+                return _ELSEWHERE, f"the purpose spells out another address than {shown(strange[0].value, 60)}"
+            return 0.0, "the purpose asks for it"
+        unseen = "the recipient is missing" if seen.event.action.arguments is None else "it names no recipient"
+        whom = f"to {shown(to[0].value, 60)}" if to else unseen
+        if open_ended(purpose):
+            return _OPEN, f"{whom}; the purpose constrains nothing"
+        if to and all(self._is_subject(state, seen, r) for r in to):
+            return _SUBJECT, f"{whom}, whom the data is about"
+        if to and all(_in_house(seen, r) for r in to):
+            return _IN_HOUSE, f"{whom}, in the delegator's own house; the purpose does not ask for it"
+        if named:
+            return _NAMED_IN_PART, f"{whom}, whom the purpose mentions without asking for it"
+        return 1.0, f"{whom}; the purpose does not ask for it"
+
+    def _is_subject(self, state: State, seen: Observation, recipient: Recipient) -> bool:
+        """Whether every sensitive read named whom this goes to; looking the recipient up does not make it so."""
+        if seen.siblings is not None and any(reads.kinds for reads in seen.siblings.reads):
+            return False
+        prints = seen.value_prints.get(recipient.path, ())
+        return bool(prints) and all(state["prints"].get(p[:64]) == state["sensitive"] for p in prints)
+
+    def _flows(self, state: State, seen: Observation) -> bool:
+        to = {r.path for r in reach.recipients_of(seen.event)}
+        known = {*state["prints"], *(p for reads in _of_siblings(seen) for p in reads.prints)}
+        return any(p[:64] in known for path, prints in seen.value_prints.items() if path not in to for p in prints)
+
+    def _kinds(self, seen: Observation) -> dict[str, bool]:
+        """The kinds of data that an act touches, each with whether a data class declares it."""
+        event = seen.event
+        chosen = {"sensitive": self.sensitive_classes, "ordinary": self.ordinary_classes}
+        declared = kinds_of(sorted(event.data_classes)[:64], **chosen)
+        if event.data_classes:
+            return dict.fromkeys(sorted(declared), True)
+        kind = event.action.resource.type if event.action.resource is not None else None
+        return dict.fromkeys(sorted(kinds_of([event.action.tool, kind or ""], **chosen)), False)
+
+    def _after(self, state: State, seen: Observation) -> State:
+        """What the session has read after this act: nothing, if it was denied or does not read."""
+        event = seen.event
+        returned = event.result is not None and bool(event.result.records or event.result.data_classes)
+        if event.decision.effect == "deny" or not (only_reads(event.action.tool) or returned):
+            return state
+        kinds: dict[str, Any] = dict(state["kinds"])
+        found = self._kinds(seen)
+        for kind, declared in found.items():
+            if kind not in kinds or (declared and not kinds[kind][1]):
+                kinds[kind] = [shown(event.action.tool, 60), declared]
+        prints: dict[str, int] = dict(state["prints"])
+        for print_ in {p[:64]: None for ps in seen.value_prints.values() for p in ps} if found else ():
+            prints[print_] = min(prints.get(print_, 0) + 1, _MAX_COUNT)
+        return {
+            "kinds": kinds,
+            "reads": min(state["reads"] + 1, _MAX_COUNT),
+            "sensitive": min(state["sensitive"] + bool(found), _MAX_COUNT),
+            "unclassed": min(state["unclassed"] + (not found and not event.data_classes), _MAX_COUNT),
+            "prints": dict(list(prints.items())[-_MAX_PRINTS:]),
+        }
+
+    def _told(self, state: State) -> str:
+        if not state["kinds"]:
+            return "carries nothing out; nothing sensitive was read so far"
+        return shown(f"carries nothing out; read so far: {', '.join(sorted(state['kinds']))}", 400)
+
+
+_Read = tuple[str, bool, bool]
+"""The tool that read a kind first, whether a data class declares it, and whether a sibling did it."""
+
+
+def _readable(state: State, seen: Observation) -> dict[str, _Read]:
+    """Every kind that this session or another one of its task has read; of several readings the surest."""
+    found: dict[str, _Read] = {kind: (read[0], read[1], False) for kind, read in state["kinds"].items()}
+    for reads in _of_siblings(seen):
+        for kind, (tool, declared) in reads.kinds.items():
+            read = (tool, declared, True)
+            if kind in WEIGHTS and (kind not in found or _weight(kind, read) > _weight(kind, found[kind])):
+                found[kind] = read
+    return found
+
+
+def _weight(kind: str, read: _Read) -> float:
+    return WEIGHTS[kind] * (1.0 if read[1] else _BY_NAME_ONLY) * (_BY_SIBLING if read[2] else 1.0)
+
+
+def _of_siblings(seen: Observation) -> tuple[SharedReads, ...]:
+    return seen.siblings.reads if seen.siblings is not None else ()
+
+
+def _reads_of_siblings(seen: Observation) -> int:
+    return min(sum(reads.reads for reads in _of_siblings(seen)), _MAX_COUNT)
+
+
+def _hoard(state: State, seen: Observation, begins: int) -> float:
+    siblings = _reads_of_siblings(seen)
+    alone, together = state["reads"] - begins + 1, state["reads"] + siblings - begins + 1
+    by_itself = _HOARD * -math.expm1(-alone / 4) if alone > 0 else 0.0
+    with_others = _BY_SIBLING * _HOARD * -math.expm1(-together / 4) if siblings and together > 0 else 0.0
+    return max(by_itself, with_others)
+
+
+def _mentioned(purpose: str, recipient: Recipient) -> bool:
+    return reach.spelt_out(purpose, recipient.value) or reach.named_in_part(purpose, recipient.value)
+
+
+def _is_address(recipient: Recipient) -> bool:
+    return "@" in recipient.value or "." in recipient.value.strip(".")
+
+
+def _in_house(seen: Observation, recipient: Recipient) -> bool:
+    envelope = seen.event.envelope
+    _, at, house = envelope.delegator_id.lower().rpartition("@")
+    domain = recipient.value.lower().rpartition("@")[2]
+    return bool(at) and "." in house and len(words(house)) > 1 and domain == house
+
+
+plugin = ChainExposure

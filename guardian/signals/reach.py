@@ -1,0 +1,152 @@
+"""Where an act can carry data, to whom, and whether the purpose asks for that. Pure, lexical, deterministic."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import lru_cache
+
+from guardian.domain.event import DecisionEvent
+from guardian.signals.constraints import Leaf, text, touched
+from guardian.signals.wording import content, singular, words
+
+_MAX_RECIPIENTS = 16
+_RECIPIENT_CHARS = 200
+_LEAST_NAME = 3
+
+
+class Way(StrEnum):
+    """How data leaves: to somebody, to somebody's account, to everybody, or as a whole."""
+
+    MESSAGE = "message"
+    SHARE = "share"
+    PUBLISH = "publish"
+    EXPORT = "export"
+
+
+def _set(listed: str) -> frozenset[str]:
+    return frozenset(listed.split())
+
+
+_READING = _set(
+    "get list search find view fetch lookup look query show describe check history count browse read retrieve "
+    "status preview inspect load filter draft"
+)
+_VERBS: Mapping[Way, frozenset[str]] = {
+    Way.MESSAGE: _set("send forward reply notify sms"),
+    Way.SHARE: _set("share grant"),
+    Way.PUBLISH: _set("publish broadcast tweet announce"),
+    Way.EXPORT: _set("export dump upload exfiltrate replicate"),
+}
+_NOUNS: Mapping[str, Way] = {
+    "email": Way.MESSAGE,
+    "mail": Way.MESSAGE,
+    "message": Way.MESSAGE,
+    "post": Way.PUBLISH,
+    "webhook": Way.EXPORT,
+}
+"""Names of things that are also acts: they only count where the tool's name has no reading verb."""
+_HTTP = _set("http request curl webhook fetch")
+_UNSAFE_METHODS = _set("post put patch")
+_NO_DATA = _set("money payment payout transfer remittance fund friend connection calendar reminder certificate")
+"""What some tools send or request that is no data of the session."""
+_DESTINATION = _set(
+    "to recipient cc bcc email address email_address url uri link webhook endpoint host channel user username "
+    "member participant attendee phone phone_number destination target receiver receiver_id recipient_id user_id "
+    "chat_id domain bucket repo shared_with invitee contact"
+)
+_ASKS: Mapping[Way, frozenset[str]] = {
+    Way.MESSAGE: _set(
+        "send email mail message text sms tell inform notify notification reply respond response answer contact "
+        "forward invite remind reminder write ask report share post let communicate reach confirm newsletter "
+        "outreach"
+    ),
+    Way.SHARE: _set("share give grant access invite collaborate send forward provide"),
+    Way.PUBLISH: _set("post publish tweet announce share broadcast comment write blog put release message send"),
+    Way.EXPORT: _set("export download dump backup archive upload migrate migration copy extract sync save"),
+}
+_ADDRESS = re.compile(r"[\w.+-]+@[\w-]+\.[\w.-]+|https?://\S+|\bwww\.\S+", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class Recipient:
+    """One destination of an act: the argument that names it, and its value."""
+
+    path: str
+    value: str
+
+
+@lru_cache(maxsize=8_192)
+def _way_of_name(tool: str) -> Way | None:
+    named = words(tool)
+    reading = not _READING.isdisjoint(named)
+    if not _NO_DATA.isdisjoint(map(singular, named)):
+        return None
+    for place, word in enumerate(named):
+        if word in _READING:
+            return None if place == 0 else next((w for w, v in _VERBS.items() if not v.isdisjoint(named)), None)
+        for way, verbs in _VERBS.items():
+            if word in verbs:
+                return way
+    return next((_NOUNS[word] for word in named if word in _NOUNS), None) if not reading else None
+
+
+def way_of(event: DecisionEvent) -> Way | None:
+    """How an act could carry data out, by its tool's name (and HTTP method); None for one that cannot."""
+    tool = event.action.tool
+    method = text((event.action.arguments or {}).get("method", "")).lower()
+    if not _HTTP.isdisjoint(words(tool)) and method:
+        return Way.EXPORT if method in _UNSAFE_METHODS else None
+    return _way_of_name(tool)
+
+
+def recipients_of(event: DecisionEvent) -> tuple[Recipient, ...]:
+    """The destinations that an act's arguments name, at most 16, each cut at 200 characters."""
+    found: list[Recipient] = []
+    for leaf in touched(event).leaves:
+        if leaf.path.startswith("arguments.") and leaf.names & _DESTINATION:
+            found.extend(_recipients(leaf))
+        if len(found) >= _MAX_RECIPIENTS:
+            break
+    return tuple(found[:_MAX_RECIPIENTS])
+
+
+def _recipients(leaf: Leaf) -> list[Recipient]:
+    values = (text(value)[:_RECIPIENT_CHARS].strip() for value in leaf.values[:_MAX_RECIPIENTS])
+    return [Recipient(leaf.path, value) for value in values if value]
+
+
+def asked_for(purpose: str, way: Way) -> bool:
+    """Whether the purpose's words ask for this way of carrying data.
+
+    >>> asked_for("email the minutes to Ann", Way.MESSAGE), asked_for("review_contract", Way.MESSAGE)
+    (True, False)
+    """
+    return not _ASKS[way].isdisjoint(content(purpose)) or not _ASKS[way].isdisjoint(words(purpose))
+
+
+def addresses_in(purpose: str) -> frozenset[str]:
+    """The e-mail addresses and URLs that a purpose spells out, in lower case."""
+    return frozenset(found.rstrip(".,;:!?)'\"").lower() for found in _ADDRESS.findall(purpose[:8_192]))
+
+
+def spelt_out(purpose: str, recipient: str) -> bool:
+    """Whether the purpose names this very recipient."""
+    low = recipient.lower()
+    return (
+        len(low) >= _LEAST_NAME
+        and re.search(rf"(?<![\w@.-]){re.escape(low)}(?![\w@-]|\.\w)", purpose.lower()) is not None
+    )
+
+
+def named_in_part(purpose: str, recipient: str) -> bool:
+    """Whether a telling word of the recipient (a name, a company's domain) stands in the purpose."""
+    parts = {word for word in words(recipient) if len(word) >= _LEAST_NAME and word not in _COMMON_PARTS}
+    return not parts.isdisjoint(words(purpose))
+
+
+_COMMON_PARTS = _set(
+    "com org net example www http https mail email gmail gmx outlook hotmail yahoo proton protonmail info admin "
+    "team user support contact office the and for"
+)
+"""Parts of addresses that name nobody."""

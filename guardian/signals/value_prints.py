@@ -1,0 +1,49 @@
+"""Which argument values identify something, so that a keyed fingerprint can follow them from one act to the next.
+
+Only values that are unlikely to recur by chance: an address, a path, a number of seven digits, an identifier that
+mixes letters and digits. Words, dates and small numbers are left out. Pure; the key stays with whoever calls.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+
+from guardian.domain.event import DecisionEvent
+from guardian.signals.constraints import text, touched
+
+MAX_PATHS = 32
+MAX_VALUES = 16
+_CHARS = 4_096
+_TOKEN = re.compile(r"[\w@./:+#-]{5,200}")
+_DATE = re.compile(r"\d{1,4}[-./:]\d{1,2}(?:[-./:]\d{1,4})?(?:[t ]?\d{0,2}(?::\d{2})*z?)?")
+_NUMBER = re.compile(r"[\d.,:+/-]+")
+
+
+def identifying(value: str) -> frozenset[str]:
+    """The tokens of a text that identify something, in lower case.
+
+    >>> sorted(identifying("Pay inv_3007 of Ann (ann@acme.example) by 2026-05-12, 300 EUR"))
+    ['ann@acme.example', 'inv_3007']
+    """
+    found = (token.strip("./:#+-").lower() for token in _TOKEN.findall(value[:_CHARS]))
+    return frozenset(token for token in found if _identifies(token))
+
+
+def prints_of(event: DecisionEvent, fingerprint: Callable[[str], str]) -> Mapping[str, tuple[str, ...]]:
+    """Fingerprints of the identifying values of an act, by the path of the argument that carries them; bounded."""
+    found: dict[str, tuple[str, ...]] = {}
+    for leaf in touched(event).leaves:
+        values = {token for value in leaf.values[:MAX_VALUES] for token in identifying(text(value))}
+        if values:
+            known = found.get(leaf.path, ())
+            found[leaf.path] = tuple(dict.fromkeys([*known, *map(fingerprint, sorted(values))]))[:MAX_VALUES]
+        if len(found) == MAX_PATHS:
+            break
+    return found
+
+
+def _identifies(token: str) -> bool:
+    if len(token) < 5 or _DATE.fullmatch(token):
+        return False
+    if _NUMBER.fullmatch(token):
+        return sum(char.isdigit() for char in token) >= 7
+    return "@" in token or any(char.isdigit() for char in token) or "/" in token or "." in token[1:-1]

@@ -1,0 +1,24 @@
+"""Findings on their way out: stored once, and queued for delivery in the same transaction."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from sqlalchemy import Connection
+
+from guardian.domain.finding import Finding
+from guardian.store.monitor_outbox import enqueue
+from guardian.store.monitor_tables import findings, insert_new
+
+
+def insert_findings(connection: Connection, found: Sequence[Finding], now: datetime) -> None:
+    """A finding that is there already stays as it was."""
+    insert_new(
+        connection,
+        findings,
+        [
+            {"id": finding.id, "tenant_id": finding.tenant_id, "session_id": finding.session_id}
+            | {"kind": finding.kind.value, "body": finding.model_dump_json(), "at": now}
+            for finding in found
+        ],
+    )
+    enqueue(connection, "finding", [finding.id for finding in found], now)

@@ -1,0 +1,58 @@
+"""What each session of a task has read: a row per session, so that partitions never overwrite each other."""
+
+import json
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, func, select
+
+from guardian.domain.signal import SharedReads
+from guardian.store.monitor_tables import chunks, task_reads, upsert
+
+SIBLINGS_LOADED = 33
+"""Of a task with more sessions than this only the most sensitive ones are looked at: one's own and 32 others."""
+
+
+def load_task_reads(
+    connection: Connection, wanted: Iterable[tuple[str, str]]
+) -> dict[tuple[str, str], dict[str, SharedReads]]:
+    """By (tenant, task), then by session id; absent where no session of the task has read anything."""
+    groups: dict[str, list[str]] = defaultdict(list)
+    for tenant, task in sorted(wanted):
+        groups[tenant].append(task)
+    found: dict[tuple[str, str], dict[str, SharedReads]] = defaultdict(dict)
+    order = (task_reads.c.weight.desc(), task_reads.c.session_id)
+    for tenant, tasks in groups.items():
+        for part in chunks(tasks):
+            ranked = (
+                select(
+                    task_reads.c.task_id,
+                    task_reads.c.session_id,
+                    task_reads.c.body,
+                    func.row_number().over(partition_by=task_reads.c.task_id, order_by=order).label("place"),
+                )
+                .where(task_reads.c.tenant_id == tenant, task_reads.c.task_id.in_(part))
+                .subquery()
+            )
+            query = select(ranked.c.task_id, ranked.c.session_id, ranked.c.body)
+            for task, session, body in connection.execute(query.where(ranked.c.place <= SIBLINGS_LOADED)):
+                found[tenant, task][session] = _reads(json.loads(body))
+    return dict(found)
+
+
+def save_task_reads(connection: Connection, reads: Mapping[Any, SharedReads], now: datetime) -> None:
+    """Each session's latest, by (tenant, task, session)."""
+    rows = [
+        {"tenant_id": key[0], "task_id": key[1], "session_id": key[2], "weight": told.weight}
+        | {"body": json.dumps(asdict(told), separators=(",", ":")), "touched_at": now}
+        for key, told in reads.items()
+    ]
+    upsert(connection, task_reads, rows)
+
+
+def _reads(body: dict[str, Any]) -> SharedReads:
+    kinds = {kind: (str(read[0]), bool(read[1])) for kind, read in body["kinds"].items()}
+    return SharedReads(kinds, int(body["reads"]), tuple(body["prints"]), float(body["weight"]))

@@ -1,0 +1,168 @@
+"""Traffic that left the calibration is told to the operators once, and shown by the doctor."""
+
+import json
+import random
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from guardian.bootstrap.departing import departure_of, height, watch_departure
+from guardian.bootstrap.doctor import examine
+from guardian.bootstrap.initialise import initialise
+from guardian.bootstrap.judgement import calibration_version, fold_version, open_calibration
+from guardian.bootstrap.monitor import hear_change
+from guardian.bus.port import Place
+from guardian.config import Settings, load
+from guardian.domain.event import SessionKey
+from guardian.domain.finding import Kind
+from guardian.domain.session import HumanWord, SessionState
+from guardian.pipeline.batch import Change, Judgement
+from guardian.scoring.calibration import Calibration
+from guardian.store.engine import open_engine
+from guardian.store.monitor import MonitorStore
+from guardian.store.monitor_departures import Ended, Watch
+from guardian.stream.housekeeping import Housekeeping
+
+NOW = datetime(2026, 5, 12, tzinfo=UTC)
+GAUSS = random.Random(1)
+CALIBRATION = Calibration.fit([0.1] * 50, [GAUSS.gauss(0, 0.5) for _ in range(300)], [0.5] * 300, source="test")
+P0 = Place("t", 0)
+
+
+def state(top: float, **more: Any) -> SessionState:
+    return SessionState(actions=1, evidence={"top": top}, **more)
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Any:
+    made = MonitorStore(
+        open_engine(f"sqlite:///{tmp_path}/monitor.db"), seal=lambda value: value, hear=hear_change
+    )
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def watch() -> Watch:
+    tie = random.Random(3).random
+    return watch_departure(CALIBRATION, one_in=1_000, tie=tie, clock=lambda: NOW)
+
+
+def end(store: MonitorStore, watch: Watch, tops: Sequence[float], *, begin: int = 0) -> None:
+    """That many sessions are judged, fall silent and are tidied up."""
+    owned = store.claim([P0], "m", now=NOW)
+    base = {Place(*place): offset for place, offset in owned.positions.items()}
+    sessions = {SessionKey("acme", f"s{begin + n}"): state(top) for n, top in enumerate(tops)}
+    judged = Judgement(sessions=sessions)
+    at = {P0: base.get(P0, 0) + 1}
+    store.commit(judged, positions=at, base=base, versions={}, member="m", now=NOW)
+    later = NOW + timedelta(hours=2)
+    Housekeeping(store=store, learn=lambda *_: None, clock=lambda: later, watch=watch).tidy()  # type: ignore[arg-type, return-value]
+
+
+def told(store: MonitorStore) -> list[Any]:
+    return [item.finding for item in store.outbox.due(NOW + timedelta(days=1), 100)]
+
+
+def test_usual_traffic_is_counted_and_nothing_is_told(store: MonitorStore, watch: Watch) -> None:
+    rnd = random.Random(5)
+    end(store, watch, [rnd.gauss(0, 0.5) for _ in range(200)])
+    seen = departure_of(store, CALIBRATION)
+    assert seen is not None
+    assert seen.seen == 200
+    assert told(store) == []
+
+
+@pytest.mark.parametrize(("shift", "severity", "said"), [(0.8, "high", "further out"), (-0.8, "info", "tamer")])
+def test_a_change_is_told_to_the_operators_once(
+    store: MonitorStore, watch: Watch, shift: float, severity: str, said: str
+) -> None:
+    rnd = random.Random(5)
+    for part in range(4):
+        end(store, watch, [rnd.gauss(shift, 0.5) for _ in range(50)], begin=50 * part)
+    (finding,) = told(store)
+    assert (finding.kind, finding.tenant_id, finding.severity) == (Kind.CALIBRATION, "guardian", severity)
+    assert said in finding.title
+    assert "guardian calibrate" in finding.title
+    assert finding.versions == {"calibration": calibration_version(CALIBRATION)}
+
+
+def test_a_new_calibration_starts_afresh(store: MonitorStore, watch: Watch) -> None:
+    end(store, watch, [2.0] * 100)
+    assert departure_of(store, CALIBRATION).left()  # type: ignore[union-attr]
+    other = Calibration.fit([0.1] * 50, [2.0] * 100, [0.5] * 100, source="other")
+    assert departure_of(store, other) is None
+
+
+def test_bins_of_another_version_start_afresh(watch: Watch) -> None:
+    watched = watch.fold({"counts": [1, 2]}, [Ended(SessionKey("a", "s"), state(0.0), None)])
+    assert watched.state["seen"] == 1
+
+
+@pytest.mark.parametrize(
+    ("session", "word", "found"),
+    [
+        (state(0.5), None, 0.5),
+        (state(0.5), "false_positive", 0.5),
+        (state(0.5), "confirmed", None),
+        (state(0.5, peak=2.0), "reinstated", 2.0),
+        (SessionState(actions=1, evidence={"top": 0.5, "broke": 1.0}), None, None),
+        (SessionState(), None, None),
+    ],
+)
+def test_which_sessions_count_is_as_in_a_calibration(session: SessionState, word: str, found: float) -> None:
+    assert height(Ended(SessionKey("a", "s"), session, word)) == found
+
+
+def test_what_people_waved_through_still_counts_with_the_evidence_it_had() -> None:
+    key = SessionKey("a", "s")
+    for word in (HumanWord.FALSE_POSITIVE, HumanWord.REINSTATED):
+        heard = hear_change(state(3.0), Change(1, key, word, NOW))
+        assert heard.evidence == {}
+        assert height(Ended(key, heard, word.value)) == 3.0
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    initialise(tmp_path / "home")
+    return load(tmp_path / "home" / "guardian.yaml")
+
+
+def doctor(settings: Settings) -> Any:
+    return next(check for check in examine(settings) if check.name == "calibration")
+
+
+def test_the_doctor_says_what_is_promised_and_what_that_assumes(settings: Settings) -> None:
+    found = doctor(settings)
+    assert found.ok
+    assert "promises reach 1 in" in found.found
+    assert "exchangeable" in found.found
+    assert "No session has ended under it yet" in found.found
+
+
+def test_the_doctor_refuses_a_calibration_of_another_fold(settings: Settings, tmp_path: Path) -> None:
+    body = json.loads(open_calibration(settings).to_json())
+    for fold, ok in (("another/model", False), (fold_version(settings, _model(settings)), True), ("", True)):
+        (tmp_path / "c.json").write_text(json.dumps({**body, "fold": fold}))
+        section = settings.model.model_copy(update={"calibration": tmp_path / "c.json"})
+        found = doctor(settings.model_copy(update={"model": section}))
+        assert found.ok is ok, found
+        assert ok or "guardian calibrate" in found.mend
+
+
+def test_the_name_of_a_fold_follows_signals_options_and_weights(settings: Settings) -> None:
+    plain = fold_version(settings, "m")
+    assert fold_version(settings.model_copy(update={"weights": {"chain_exposure": 0.1}}), "m") != plain
+    fewer = {k: v for k, v in settings.signals.items() if k != "chain_exposure"}
+    assert fold_version(settings.model_copy(update={"signals": fewer}), "m") != plain
+    assert fold_version(settings, "n") != plain
+
+
+def _model(settings: Settings) -> str:
+    from guardian.bootstrap.judgement import model_directory
+    from guardian.embedding.artefact import open_artefact
+
+    return open_artefact(model_directory(settings)).version

@@ -1,0 +1,184 @@
+"""One run measures everything that was asked for, and says what it could not measure."""
+
+import importlib.util
+import json
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from guardian.embedding import PurposeFit
+from guardian.errors import ConfigurationError
+from guardian.evaluation import cosine, lexical
+from guardian.evaluation.assess import Asked, assess, left_out
+from guardian.evaluation.assessment import Assessment
+from guardian.evaluation.calibration import HonestSession, JudgeWith, fit_calibration, session_line
+from guardian.evaluation.folding import folding
+from guardian.evaluation.plots import draw
+from guardian.evaluation.robustness import VARIANTS
+from guardian.evaluation.sessions import LabelledSession
+from guardian.pipeline.scoring_run import SessionScorer
+from guardian.scoring.calibration import Calibration
+from guardian.signals.credential_exposure import CredentialScanner
+
+Made = Callable[..., list[LabelledSession]]
+ASKED = Asked(one_in=(20.0, 100.0), flag_one_in=20.0, robustness=True, explanations=True, resamples=20)
+
+
+@pytest.fixture(scope="module")
+def yardstick(made: Made, word_judges: Callable[..., JudgeWith]) -> Calibration:
+    flat = Calibration.fit([0.5], [0.0], [0.0], source="none")
+    scorer = SessionScorer(word_judges()(flat), CredentialScanner())
+    honest = [
+        HonestSession(s.purpose, tuple(scorer.session(session_line(s, n))))
+        for n, s in enumerate(made(200, dataset="calibrated", start=1_000), 1)
+    ]
+    return fit_calibration(honest, judge_with=word_judges(), source="calibrated.jsonl, one.jsonl")
+
+
+@pytest.fixture(scope="module")
+def measure(yardstick: Calibration, word_judges: Any, words: PurposeFit) -> Callable[..., Assessment]:
+    def run(sessions: list[LabelledSession], asked: Asked = ASKED, without: str | None = None) -> Assessment:
+        judge = word_judges()(yardstick)
+        rest = [name for name in ("purpose_fit", "chain_exposure") if name != without]
+        ablations = {f"guardian without {without}": folding(word_judges(*rest)(yardstick), CredentialScanner())}
+        return assess(
+            sessions,
+            fold=folding(judge, CredentialScanner()),
+            explain=words.explain,
+            baselines={"cosine": cosine(words), "lexical": lexical},
+            ablations=ablations if without else {},
+            calibrated_on=yardstick.source,
+            asked=asked,
+        )
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def whole(measure: Callable[..., Assessment], made: Made) -> Assessment:
+    sessions = [*made(40, dataset="one", drifts=4), *made(20, dataset="two", start=500)]
+    return measure(sessions, without="purpose_fit")
+
+
+def test_the_fold_stands_beside_its_baselines_and_its_ablation(whole: Assessment) -> None:
+    scorers = {row.scorer for row in whole.separation.rows}
+    assert scorers == {
+        "guardian",
+        "guardian, largest act",
+        "cosine",
+        "lexical",
+        "guardian without purpose_fit",
+        "guardian without purpose_fit, largest act",
+    }
+    assert whole.separation.row("guardian").found.auc.value > 0.95
+    assert whole.separation.row("guardian", "session").found.drift == 10
+    assert whole.separation.row("guardian without purpose_fit").found.auc.value < 0.95
+
+
+def test_a_promise_is_measured_per_data_set_and_says_whether_the_calibration_saw_it(whole: Assessment) -> None:
+    rows = {(row.source, row.one_in): row for row in whole.promises}
+    assert set(rows) == {("one", 20.0), ("one", 100.0), ("two", 20.0), ("two", 100.0)}
+    assert rows["one", 20.0].sessions == 30
+    assert "fitted on this set too" in rows["one", 20.0].calibration
+    assert "too" not in rows["two", 20.0].calibration
+
+
+def test_drift_is_waited_for_single_acts_are_counted_and_explanations_tried(whole: Assessment) -> None:
+    assert [row.sessions for row in whole.delays] == [10, 10]
+    assert {row.act for row in whole.single_acts} == {"any", "send, pay, share, delete"}
+    found = whole.explanation
+    assert found is not None
+    assert 0 < found.named <= found.with_choice <= found.findings
+    assert found.mattered.value >= 0.5
+    assert found.mean_fall > found.mean_other_fall
+
+
+def test_every_variant_is_a_row_beside_the_sessions_as_they_are(whole: Assessment) -> None:
+    assert [row.variant for row in whole.robustness] == ["as is", *VARIANTS]
+    assert whole.robustness[0].moved_4 == 0.0
+
+
+def test_an_assessment_prints_as_json_and_as_tables(whole: Assessment) -> None:
+    plain = json.loads(json.dumps(whole.to_json(), allow_nan=False))
+    assert {"rows", "promises", "delays", "single_acts", "explanation", "robustness", "notes"} <= set(plain)
+    assert plain["delays"][0]["median"] is not None
+    text = "\n".join(whole.lines())
+    for said in ("recall @ 4 %", "promised", "median wait", "single act", "moved @ 4 %", "Removing it lowers"):
+        assert said in text
+
+
+def test_what_was_not_asked_for_is_not_measured(measure: Callable[..., Assessment], made: Made) -> None:
+    found = measure(made(24, drifts=4), Asked(one_in=(20.0,), resamples=5))
+    assert found.explanation is None
+    assert found.robustness == ()
+    assert {row.one_in for row in found.promises} == {20.0}
+
+
+def test_honest_sessions_alone_still_show_their_false_alarms(
+    measure: Callable[..., Assessment], made: Made
+) -> None:
+    found = measure(made(20))
+    assert found.separation.rows == ()
+    assert found.delays == found.single_acts == ()
+    assert found.promises
+    assert "one kind only" in "\n".join(found.lines())
+
+
+def test_labels_do_not_reach_the_fold(made: Made, word_judges: Any, yardstick: Calibration) -> None:
+    fold = folding(word_judges()(yardstick), CredentialScanner())
+    sessions = made(24, drifts=4)
+    flipped = [
+        replace(s, actions=tuple(replace(a, label="benign" if a.drift else "drift") for a in s.actions))
+        for s in sessions
+    ]
+    assert [f.drifts for f in fold(flipped)] == [f.drifts for f in fold(sessions)]
+
+
+def test_each_data_set_is_judged_by_a_calibration_that_never_saw_it(made: Made, word_judges: Any) -> None:
+    asked_of: list[Calibration] = []
+
+    def noting(calibration: Calibration) -> Any:
+        asked_of.append(calibration)
+        return word_judges()(calibration)
+
+    sessions = [*made(80, dataset="one"), *made(50, dataset="two", start=500, drifts=10)]
+    rows = left_out(sessions, judge_with=noting, redactor=CredentialScanner(), asked=ASKED)
+    assert [(row.source, row.sessions, row.one_in) for row in rows] == [
+        ("one", 80, 20.0),
+        ("one", 80, 100.0),
+        ("two", 45, 20.0),
+        ("two", 45, 100.0),
+    ]
+    assert all(row.calibration.startswith("the others (") for row in rows)
+    assert {c.source for c in asked_of} == {"none", "the other sets"}
+
+
+def test_one_data_set_cannot_be_left_out(made: Made, word_judges: Any) -> None:
+    with pytest.raises(ValueError, match=r"takes two .*got \['one'\]"):
+        left_out(made(60), judge_with=word_judges(), redactor=CredentialScanner(), asked=ASKED)
+
+
+@pytest.mark.skipif(importlib.util.find_spec("matplotlib") is None, reason="the plots extra is not installed")
+def test_figures_are_drawn_as_png(whole: Assessment, tmp_path: Path) -> None:
+    written = draw(whole, tmp_path / "new" / "figures")
+    assert [path.name for path in written] == ["roc.png", "calibration.png", "delay.png"]
+    assert all(path.read_bytes().startswith(b"\x89PNG") for path in written)
+
+
+@pytest.mark.skipif(importlib.util.find_spec("matplotlib") is None, reason="the plots extra is not installed")
+def test_what_was_not_measured_is_not_drawn(
+    measure: Callable[..., Assessment], made: Made, tmp_path: Path
+) -> None:
+    assert [path.name for path in draw(measure(made(20)), tmp_path)] == ["calibration.png"]
+
+
+def test_without_matplotlib_the_extra_is_named(
+    whole: Assessment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
+    with pytest.raises(ConfigurationError, match=r"intent-guardian\[plots\]"):
+        draw(whole, tmp_path)

@@ -1,0 +1,122 @@
+"""What people said of sessions, and what a log becomes with it."""
+
+import gzip
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from guardian.bootstrap.labelling import labelled_sessions, training_files
+from guardian.config import load
+from guardian.domain.event import SessionKey
+from guardian.errors import ConfigurationError
+from guardian.evaluation.labels import Labels, label_session, read_labels
+from guardian.evaluation.sessions import read_sessions, session_json, session_of
+
+KEY = SessionKey("acme", "s1")
+CALLS = [("a.read", {"id": n}) for n in range(5)]
+
+
+def labels(tmp_path: Path, text: str) -> Labels:
+    path = tmp_path / "labels.txt"
+    path.write_text(text)
+    return read_labels(path)
+
+
+def test_lines_name_sessions_or_actions_and_the_label_may_be_left_out(tmp_path: Path) -> None:
+    said = labels(tmp_path, "# may\nacme/s1\n\n globex/a/b  confirmed \nacme/s2/3 drift\nacme/s3 false_positive\n")
+    assert said.of_session(KEY) == "drift"
+    assert said.of_session(SessionKey("globex", "a/b")) == "drift"
+    assert said.of_action(SessionKey("acme", "s2"), 3) == "drift"
+    assert said.of_session(SessionKey("acme", "s3")) == "benign"
+    assert said.of_session(SessionKey("acme", "s2")) is None
+    assert read_labels(None) == Labels({})
+
+
+def test_a_session_counts_as_confirmed_by_itself_or_by_one_of_its_acts(tmp_path: Path) -> None:
+    said = labels(tmp_path, "acme/s1/2 drift\nacme/s2 benign\nacme/s3\n")
+    assert said.confirmed(KEY, 3)
+    assert not said.confirmed(KEY, 2)
+    assert not said.confirmed(SessionKey("acme", "s2"), 9)
+    assert said.confirmed(SessionKey("acme", "s3"), 1)
+
+
+@pytest.mark.parametrize("line", ["nonsense", "acme/", "/s1", "acme/s1 maybe"])
+def test_a_line_that_is_none_is_refused_by_its_number(tmp_path: Path, line: str) -> None:
+    with pytest.raises(ConfigurationError, match=r"labels\.txt: line 2 is no TENANT/SESSION"):
+        labels(tmp_path, f"acme/s1\n{line}\n")
+
+
+def test_unlabelled_traffic_is_taken_for_honest() -> None:
+    found = label_session(KEY, "p", CALLS, Labels({}), dataset="log")
+    assert found is not None
+    assert [a.label for a in found.actions] == ["benign"] * 5
+    assert (found.dataset, found.session_id, found.domain) == ("log", "acme/s1", "acme")
+
+
+def test_before_the_act_that_people_named_all_is_honest_and_after_it_nothing_is_known() -> None:
+    found = label_session(KEY, "p", CALLS, Labels({"acme/s1/2": "drift"}), dataset="log")
+    assert found is not None
+    assert [(a.arguments["id"], a.label) for a in found.actions] == [(0, "benign"), (1, "benign"), (2, "drift")]
+    two = Labels({"acme/s1/1": "drift", "acme/s1/4": "drift", "acme/s1/3": "benign"})
+    found = label_session(KEY, "p", CALLS, two, dataset="log")
+    assert found is not None
+    assert [(a.arguments["id"], a.label) for a in found.actions] == [
+        (0, "benign"), (1, "drift"), (3, "benign"), (4, "drift"),
+    ]  # fmt: skip
+
+
+def test_of_a_session_that_is_only_known_to_have_drifted_somewhere_nothing_is_learnt() -> None:
+    assert label_session(KEY, "p", CALLS, Labels({"acme/s1": "drift"}), dataset="log") is None
+
+
+def decision(number: int, session: str, tool: str, tenant: str = "acme", **arguments: Any) -> str:
+    return json.dumps(
+        {
+            "schema": "guardian.decision/v1", "id": f"d{number}", "time": "2026-05-12T17:00:00Z", "gateway": "gw",
+            "envelope": {"delegator_id": "u", "tenant_id": tenant, "session_id": session, "purpose": "leases"},
+            "action": {"tool": tool, "arguments": arguments}, "decision": {"effect": "allow"},
+        }
+    )  # fmt: skip
+
+
+@pytest.fixture
+def log(tmp_path: Path) -> Path:
+    path = tmp_path / "may.jsonl.gz"
+    rows = [
+        decision(1, "s1", "leases.read", id="l1"),
+        decision(2, "s2", "leases.read", id="l2"),
+        "{broken",
+        decision(3, "s1", "mail.send", to="mallory", body="AKIAIOSFODNN7EXAMPLE"),
+        decision(4, "s1", "leases.read", tenant="globex", id="l3"),
+    ]
+    with gzip.open(path, "wt") as out:
+        out.write("\n".join(rows))
+    return path
+
+
+def test_a_log_with_labels_is_a_labelled_file_without_its_secrets(log: Path) -> None:
+    found = labelled_sessions(load(None), [log], Labels({"acme/s1/1": "drift"}))
+    assert [(s.session_id, [a.label for a in s.actions]) for s in found] == [
+        ("acme/s1", ["benign", "drift"]),
+        ("acme/s2", ["benign"]),
+        ("globex/s1", ["benign"]),
+    ]
+    assert found[0].dataset == "may"
+    assert "AKIA" not in repr(found)
+
+
+def test_training_is_given_logs_as_session_lines_and_other_files_as_they_are(log: Path, tmp_path: Path) -> None:
+    lines = tmp_path / "lines.jsonl"
+    session = label_session(KEY, "p", CALLS, Labels({"acme/s1/4": "drift"}), dataset="made")
+    assert session is not None
+    assert session_of(session_json(session)) == session
+    lines.write_text(json.dumps(session_json(session)) + "\n")
+    files, count = training_files(load(None), [lines, log], Labels({"acme/s2": "drift"}), tmp_path / "work")
+    assert files[0] == lines
+    assert count == 2
+    assert [(s.dataset, s.session_id) for s in read_sessions(files[1:])] == [
+        ("may/acme", "acme/s1"),
+        ("may/globex", "globex/s1"),
+    ]

