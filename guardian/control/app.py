@@ -19,6 +19,7 @@ from guardian.control import (
     routes_policy,
     routes_revocations,
     routes_sessions,
+    routes_subjects,
     routes_system,
     routes_tenants,
 )
@@ -37,6 +38,7 @@ _ROUTES = (
     routes_findings,
     routes_sessions,
     routes_revocations,
+    routes_subjects,
     routes_approvals,
     routes_envelopes,
     routes_tenants,

@@ -9,11 +9,13 @@ from guardian.policy.port import PolicyRequest
 
 def beyond(request: PolicyRequest) -> str:
     """The bound that a permit for this request would break; empty when there is none."""
-    if request.action != "revoke" or request.asker.role != "monitor":
+    if request.action not in ("revoke", "revokeSubject") or request.asker.role != "monitor":
         return ""
     budget, session = request.budget, request.session
     if not (request.mode == "enforce" or (request.mode == "canary" and request.in_canary)):
         return "the tenant's mode leaves this session alone"
+    if request.action == "revokeSubject":
+        return "the tenant's breaker is open" if request.harm.breaker_open else ""
     if session is not None and session.protected and not request.act.approved:
         return "the session is protected"
     if request.harm.breaker_open:

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 
 from guardian.control.certificates import ClientCertificates
 from guardian.control.remembered import DecisionPointWatch, Seldom
+from guardian.control.switch import SwitchRule
 from guardian.keys.tokens import Tokens
 from guardian.policy.port import PolicyDecisionPoint
 from guardian.revocation.expiry import ExpiryRule
@@ -67,6 +68,7 @@ class ControlSettings:
     breaker: BreakerRule = field(default_factory=BreakerRule)
     client_certificates: ClientCertificates | None = None
     public_url: str | None = None
+    switch: SwitchRule = field(default_factory=SwitchRule)
 
     def __post_init__(self) -> None:
         if not 0 <= self.budget_reserved <= self.budget_total:

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ValidationError
 
 from guardian.domain.event import Envelope
 from guardian.domain.finding import Finding
+from guardian.domain.revocation import SubjectType
 from guardian.errors import ControlError
 from guardian.wire.approvals import (
     ApprovalDecision,
@@ -26,7 +27,7 @@ from guardian.wire.base import Mode, Problem, SessionStatus
 from guardian.wire.envelopes import EnvelopeHistory, EnvelopeRegistration, RegisteredEnvelope
 from guardian.wire.findings import FindingOutcome, FindingPage, FindingView, VerdictRequest
 from guardian.wire.policies import PolicyExplanation
-from guardian.wire.revocations import RevocationList
+from guardian.wire.revocations import RevocationList, SubjectAct, SubjectResult
 from guardian.wire.sessions import (
     ActRequest,
     ActResult,
@@ -133,6 +134,25 @@ class ControlClient:
     ) -> ActResult:
         """With `approval` in the answer it waits for a second person."""
         return self._act("reinstate", tenant_id, session_id, reason, idempotency_key)
+
+    def revoke_subject(
+        self, tenant_id: str, kind: SubjectType, subject_id: str, *, reason: str, seconds: int | None = None
+    ) -> SubjectResult:
+        """Everything that acts under this agent, delegator, task or token id, for a while."""
+        body = SubjectAct(reason=reason, seconds=seconds)
+        return self._ask(
+            SubjectResult,
+            "POST",
+            f"{_subject(tenant_id, kind, subject_id)}/revoke",
+            content=body.model_dump_json(),
+        )
+
+    def reinstate_subject(
+        self, tenant_id: str, kind: SubjectType, subject_id: str, *, reason: str
+    ) -> SubjectResult:
+        body = ActRequest(reason=reason)
+        path = f"{_subject(tenant_id, kind, subject_id)}/reinstate"
+        return self._ask(SubjectResult, "POST", path, content=body.model_dump_json())
 
     def protect(self, tenant_id: str, session_id: str, *, protected: bool, reason: str) -> ActResult:
         body = ProtectionRequest(protected=protected, reason=reason)
@@ -313,3 +333,7 @@ def _segment(name: str) -> str:
 
 def _session(tenant_id: str, session_id: str) -> str:
     return f"/v1/sessions/{_segment(tenant_id)}/{_segment(session_id)}"
+
+
+def _subject(tenant_id: str, kind: SubjectType, subject_id: str) -> str:
+    return f"/v1/subjects/{_segment(tenant_id)}/{kind}/{_segment(subject_id)}"
