@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+from collections import Counter
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -14,11 +15,14 @@ from guardian.control import (
     routes_approvals,
     routes_break_glass,
     routes_breakers,
+    routes_bundle,
+    routes_check,
     routes_envelopes,
     routes_findings,
     routes_policy,
     routes_revocations,
     routes_sessions,
+    routes_stream,
     routes_subjects,
     routes_system,
     routes_tenants,
@@ -28,8 +32,10 @@ from guardian.control.deps import ControlDeps
 from guardian.control.gate import PUBLIC, Gate
 from guardian.control.lapse import sweep
 from guardian.control.listing import RevocationListings
+from guardian.control.looking import SharedLooks
 from guardian.control.news import spread
 from guardian.control.problems import install_problems
+from guardian.revocation.opa_bundle import BundleFace
 from guardian.telemetry import logger
 from guardian.wire.base import Problem
 
@@ -38,6 +44,9 @@ _ROUTES = (
     routes_findings,
     routes_sessions,
     routes_revocations,
+    routes_stream,
+    routes_bundle,
+    routes_check,
     routes_subjects,
     routes_approvals,
     routes_envelopes,
@@ -75,7 +84,10 @@ def create_app(deps: ControlDeps) -> FastAPI:
     )
     app.state.deps = deps
     app.state.bell = bell
-    app.state.listings = RevocationListings(deps)
+    app.state.looks = SharedLooks(deps, RevocationListings(deps), bell)
+    bundles = BundleFace(None if deps.bundle_key is None else deps.bundle_key.sign)
+    app.state.bundles = RevocationListings(deps, face=bundles)
+    app.state.streams = Counter[str]()
     app.add_middleware(Gate, deps=deps)
     install_problems(app)
     for routes in _ROUTES:

@@ -7,12 +7,15 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from guardian.control.certificates import ClientCertificates
+from guardian.control.peers import PeersHeard
 from guardian.control.remembered import DecisionPointWatch, Seldom
 from guardian.control.switch import SwitchRule
+from guardian.keys.bundle import BundleKey
 from guardian.keys.tokens import Tokens
 from guardian.policy.port import PolicyDecisionPoint
 from guardian.revocation.expiry import ExpiryRule
 from guardian.revocation.port import Face
+from guardian.revocation.signing import ListSigner
 from guardian.revocation.snapshot import SnapshotFace
 from guardian.store.control import ControlStore
 from guardian.telemetry import Metrics
@@ -97,6 +100,9 @@ class ControlDeps:
     new_id: Callable[[], str] = field(default=lambda: secrets.token_hex(8))
     outage: DecisionPointWatch = field(default_factory=DecisionPointWatch)
     refused_reads: Seldom = field(default_factory=Seldom)
+    signer: ListSigner | None = None
+    bundle_key: BundleKey | None = None
+    peers: PeersHeard = field(default_factory=PeersHeard)
 
     @property
     def policy_version(self) -> str:
