@@ -26,6 +26,7 @@ from guardian.control import (
     routes_subjects,
     routes_system,
     routes_tenants,
+    routes_watch,
 )
 from guardian.control.bell import Bell
 from guardian.control.deps import ControlDeps
@@ -35,6 +36,8 @@ from guardian.control.listing import RevocationListings
 from guardian.control.looking import SharedLooks
 from guardian.control.news import spread
 from guardian.control.problems import install_problems
+from guardian.control.self_testing import test_the_switch
+from guardian.control.watching import watch
 from guardian.revocation.opa_bundle import BundleFace
 from guardian.telemetry import logger
 from guardian.wire.base import Problem
@@ -48,6 +51,7 @@ _ROUTES = (
     routes_bundle,
     routes_check,
     routes_subjects,
+    routes_watch,
     routes_approvals,
     routes_envelopes,
     routes_tenants,
@@ -66,13 +70,15 @@ def create_app(deps: ControlDeps) -> FastAPI:
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         silence = deps.store.subscribe(bell.ring)
         sweeping = asyncio.create_task(_sweep_for_ever(deps))
+        watching = asyncio.create_task(_watch_for_ever(deps))
         try:
             yield
         finally:
             silence()
-            sweeping.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await sweeping
+            for task in (sweeping, watching):
+                task.cancel()
+                with contextlib.suppress(asyncio.CancelledError):
+                    await task
 
     app = FastAPI(
         title="guardian control API",
@@ -104,6 +110,16 @@ async def _sweep_for_ever(deps: ControlDeps) -> None:
         except Exception as error:
             _log.error("sweep_failed", error=type(error).__name__, detail=str(error)[:300])
         await asyncio.sleep(deps.settings.sweep_every_s)
+
+
+async def _watch_for_ever(deps: ControlDeps) -> None:
+    while True:
+        await asyncio.sleep(deps.settings.switch.watch_every_s)
+        try:
+            await run_in_threadpool(watch, deps)
+            await run_in_threadpool(test_the_switch, deps)
+        except Exception as error:
+            _log.error("watch_failed", error=type(error).__name__, detail=str(error)[:300])
 
 
 def _openapi(app: FastAPI) -> dict[str, Any]:

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from guardian.control.certificates import ClientCertificates
-from guardian.control.peers import PeersHeard
+from guardian.control.peers import PeersHeard, Watched
+from guardian.control.planter import Planter
 from guardian.control.remembered import DecisionPointWatch, Seldom
 from guardian.control.switch import SwitchRule
 from guardian.keys.bundle import BundleKey
@@ -103,6 +104,8 @@ class ControlDeps:
     signer: ListSigner | None = None
     bundle_key: BundleKey | None = None
     peers: PeersHeard = field(default_factory=PeersHeard)
+    watched: Watched = field(default_factory=Watched)
+    planter: Planter | None = None
 
     @property
     def policy_version(self) -> str:

@@ -4,6 +4,7 @@ A gateway that polls or streams says with every request what it holds; one that 
 Writing that down at once would make every revocation wait for a hundred gateways' word on the one before.
 """
 
+from dataclasses import dataclass, field
 from datetime import datetime
 from threading import Lock
 
@@ -14,6 +15,17 @@ from guardian.wire.principal import Principal
 
 UNNAMED = "-"
 _MOST = 10_000
+
+
+@dataclass
+class Watched:
+    """What people were told of and is not over yet, by what it is about.
+
+    Of this process: after a restart it is told again under the same id, which the store then knows.
+    """
+
+    open: dict[str, str] = field(default_factory=dict)
+    gap_since: datetime | None = None
 
 
 class PeersHeard:

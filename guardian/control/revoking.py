@@ -27,10 +27,13 @@ def revoke_or_flag(
     flagged: FindingOutcome,
     finding: Finding,
     now: datetime,
+    *,
+    planted: bool = False,
 ) -> tuple[FindingOutcome, LedgerEntry | None]:
     """What a finding that wants a revocation gets, and the ledger entry if it got it.
 
-    `permitted` is the answer about the flag: a decision point that failed on it is not asked again.
+    `permitted` is the answer about the flag: a decision point that failed on it is not asked again. What was
+    `planted` by control itself spends no budget and takes nothing else along.
     """
     version = flagged.policy_version
     live = rows.ledger.live_entry(finding.tenant_id, finding.session_id)
@@ -64,13 +67,14 @@ def revoke_or_flag(
         now=now,
         expires_at=deps.settings.expiry.until(lasts, now),
         finding_id=finding.id,
-        automatic=True,
+        automatic=not planted,
         hard=hard,
     )
     said = {"finding_id": finding.id, "result": "revoke", "revision": str(entry.revision)}
     record(rows, asked, decision, now, version, **said)
-    follow_down(deps, rows, asked, entry, now)
-    keep_from_coming_back(deps, rows, asked, finding, entry, now)
+    if not planted:
+        follow_down(deps, rows, asked, entry, now)
+        keep_from_coming_back(deps, rows, asked, finding, entry, now)
     why = "; ".join(filter(None, decision.reasons.values()))
     update = {**decided, "effect": Effect.REVOKE, "revision": entry.revision, "note": f"revoked: {why}"}
     return flagged.model_copy(update=update), entry
