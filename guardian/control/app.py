@@ -12,6 +12,7 @@ from starlette.concurrency import run_in_threadpool
 
 from guardian import __version__
 from guardian.control import (
+    routes_advise,
     routes_approvals,
     routes_break_glass,
     routes_breakers,
@@ -22,6 +23,7 @@ from guardian.control import (
     routes_policy,
     routes_revocations,
     routes_sessions,
+    routes_ssf,
     routes_stream,
     routes_subjects,
     routes_system,
@@ -52,6 +54,8 @@ _ROUTES = (
     routes_check,
     routes_subjects,
     routes_watch,
+    routes_ssf,
+    routes_advise,
     routes_approvals,
     routes_envelopes,
     routes_tenants,

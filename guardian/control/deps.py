@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+from guardian.control.adviser import AdviceRule, Adviser
 from guardian.control.certificates import ClientCertificates
 from guardian.control.peers import PeersHeard, Watched
 from guardian.control.planter import Planter
@@ -71,6 +72,7 @@ class ControlSettings:
     break_glass_most: timedelta = timedelta(hours=1)
     breaker: BreakerRule = field(default_factory=BreakerRule)
     client_certificates: ClientCertificates | None = None
+    advice: AdviceRule = field(default_factory=AdviceRule)
     public_url: str | None = None
     switch: SwitchRule = field(default_factory=SwitchRule)
 
@@ -106,6 +108,7 @@ class ControlDeps:
     peers: PeersHeard = field(default_factory=PeersHeard)
     watched: Watched = field(default_factory=Watched)
     planter: Planter | None = None
+    adviser: Adviser | None = None
 
     @property
     def policy_version(self) -> str:

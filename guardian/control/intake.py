@@ -106,6 +106,9 @@ def _decide(
     else:
         outcome = against_record(rows, finding, outcome)
         record(rows, asked, permitted, now, version, finding_id=finding.id, result=outcome.effect.value)
+    if finding.late_s:
+        late = f"judged {max(1, finding.late_s // 60)} minutes after the call; until then nobody was watching"
+        outcome = outcome.model_copy(update={"note": "; ".join(filter(None, (outcome.note, late)))})
     rows.findings.add(finding, outcome, now)
     rows.sessions.note_finding(finding, outcome.effect, now)
     if entry is not None:
