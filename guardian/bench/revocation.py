@@ -1,4 +1,4 @@
-"""`guardian bench revocation`: from a finding to the gateways' refusal, by face, with many of them and a long list.
+"""`guardian bench revocation`: from a finding to the gateways' refusal, by face, with many and a long list.
 
 A real control API on a socket, shipped clients in threads, and in the same run one that polls every 30 seconds.
 All clients share this process, so what one gateway would see is faster than what is printed here.

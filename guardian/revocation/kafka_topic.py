@@ -50,14 +50,17 @@ class TopicReceiver:
 
     def begin(self, live: Sequence[LedgerEntry], revision: Revision) -> None:
         for entry in live:
-            self.deliver(entry)
+            self._send(entry, revision.epoch)
         told = json.dumps({"revision": revision.model_dump()}).encode()
         for topic in {topic_of(self._topic, entry.tenant_id) for entry in live} or {topic_of(self._topic, "")}:
             self._producer.send(topic, told, key=EPOCH)
 
     def deliver(self, entry: LedgerEntry) -> None:
+        self._send(entry, entry.revision.epoch)
+
+    def _send(self, entry: LedgerEntry, epoch: int) -> None:
         topic = topic_of(self._topic, entry.tenant_id)
-        value = _value(entry) if entry.status == "revoked" else None
+        value = _value(entry, epoch) if entry.status == "revoked" else None
         revision = ("guardian-revision", str(entry.revision).encode())
         self._producer.send(topic, value, key=key_of(entry), headers=[revision])
 
@@ -88,7 +91,7 @@ def live_of(records: Iterable[tuple[bytes | None, bytes | None]]) -> dict[tuple[
             continue
         if key == EPOCH:
             epoch = json.loads(value or b"{}").get("revision", {}).get("epoch", 0)
-            held = {subject: told for subject, told in held.items() if told["revision"]["epoch"] >= epoch}
+            held = {subject: told for subject, told in held.items() if told["told_in"] >= epoch}
             continue
         tenant, kind, name = json.loads(key)
         if value:
@@ -98,6 +101,7 @@ def live_of(records: Iterable[tuple[bytes | None, bytes | None]]) -> dict[tuple[
     return held
 
 
-def _value(entry: LedgerEntry) -> bytes:
-    told = entry.model_dump(mode="json", exclude={"reason", "actor", "finding_id", "cause"})
+def _value(entry: LedgerEntry, epoch: int) -> bytes:
+    """`told_in` is the epoch in which the record was written, which may be later than the entry's own."""
+    told = entry.model_dump(mode="json", exclude={"reason", "actor", "finding_id", "cause"}) | {"told_in": epoch}
     return json.dumps(told, separators=(",", ":")).encode()

@@ -34,7 +34,7 @@ default refused := false
 refused if count(reasons) > 0
 
 named := {
-	"session": {input.session_id, object.get(input, "parent_session_id", "")},
+	"session": {object.get(input, "session_id", ""), object.get(input, "parent_session_id", "")},
 	"agent": {object.get(input, "agent_id", "")},
 	"delegator": {object.get(input, "delegator_id", "")},
 	"task": {object.get(input, "task_id", "")},

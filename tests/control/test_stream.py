@@ -105,8 +105,9 @@ def test_a_stream_ends_when_its_token_is_revoked(base_url):
 def test_one_token_cannot_hold_any_number_of_streams(base_url):
     stage, url = base_url
     with open_stream(stage, url) as one, open_stream(stage, url) as two:
-        next(events(one))
-        next(events(two))
+        first, second = events(one), events(two)
+        next(first)
+        next(second)
         with open_stream(stage, url) as third:
             assert third.status_code == 503
 
