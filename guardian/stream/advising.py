@@ -9,15 +9,18 @@ from datetime import datetime
 from guardian.bus.port import Record
 from guardian.domain.finding import Effect
 from guardian.domain.session import SessionState
+from guardian.domain.signal import BaselineFact
 from guardian.embedding.fit import FitRequest
 from guardian.errors import AdviserError, StoreError
-from guardian.pipeline.batch import Verdict
+from guardian.pipeline.batch import Memory, PurposeKey, Verdict, Wanted
 from guardian.pipeline.judging import HYGIENE, Fit, drift_without
 from guardian.pipeline.pipeline import Pipeline
 from guardian.response.findings import drift_finding
 from guardian.store.monitor import MonitorStore
 from guardian.stream.recall import memory_of
 from guardian.wire.advice import Weighing
+
+_BASELINES_LIVE_S = 30.0
 
 
 class Unexplained:
@@ -47,6 +50,8 @@ class LocalAdviser:
         )
         self._store, self._clock = store, clock
         self._turn = threading.Lock()
+        self._baselines: dict[PurposeKey, BaselineFact | None] = {}
+        self._learned_at = time.monotonic()
 
     def weigh(self, line: bytes, timeout_s: float) -> Weighing:
         """Raises AdviserError when the call cannot be read, or the others in front take too long."""
@@ -58,8 +63,7 @@ class LocalAdviser:
             decoded, letters = self._pipeline.decode([record])
             if not decoded:
                 raise AdviserError(f"the proposed call cannot be read ({letters[0].code})")
-            recall = self._store.load(self._pipeline.wanted(decoded))
-            memory = memory_of(recall)
+            memory = self._memory(self._pipeline.wanted(decoded))
             judgement = self._pipeline.judge(decoded, [], memory)
         except StoreError as error:
             raise AdviserError("the adviser's store is away") from error
@@ -72,6 +76,19 @@ class LocalAdviser:
         return _weighing(
             verdict, memory.sessions.get(key) or SessionState(), judgement.sessions[key], self._versions
         )
+
+    def _memory(self, wanted: Wanted) -> Memory:
+        """Sessions as they stand; baselines, which move once a minute, from memory. The decision itself is new."""
+        now = time.monotonic()
+        if now - self._learned_at > _BASELINES_LIVE_S:
+            self._baselines.clear()
+            self._learned_at = now
+        unknown = frozenset(key for key in wanted.purposes if key not in self._baselines)
+        recall = self._store.load(dataclasses.replace(wanted, decisions=frozenset(), purposes=unknown))
+        memory = memory_of(recall)
+        self._baselines.update({key: memory.baselines.get(key) for key in unknown})
+        known = {key: fact for key in wanted.purposes if (fact := self._baselines.get(key)) is not None}
+        return dataclasses.replace(memory, baselines=known)
 
     @property
     def _versions(self) -> dict[str, str]:

@@ -13,8 +13,9 @@ from guardian.wire.peers import Watch
 
 NOW = datetime(2026, 5, 12, 12, tzinfo=UTC)
 GATEWAY = {
-    "principal_id": "gw\x1b[31m", "instance": "gw-a", "tenants": ["acme"], "state": "lagging",
-    "revision": {"epoch": 1, "n": 4}, "behind": 2, "lag_s": 17.0, "transport": "push", "last_seen": NOW.isoformat(),
+    "principal_id": "gw", "instance": "gw-a\x1b[31m", "tenants": ["acme"], "state": "lagging",
+    "revision": {"epoch": 1, "n": 4}, "behind": 2, "lag_s": 17.0, "transport": "push",
+    "last_seen": NOW.isoformat(),
 }  # fmt: skip
 TEST = {
     "id": "tst_1", "kind": "planted_drift", "tenant_id": "acme", "place": "3", "started_at": NOW.isoformat(),

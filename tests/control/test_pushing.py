@@ -4,10 +4,14 @@ import json
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+import kafka
 import pytest
 from joserfc import jws
 from joserfc.jwk import OKPKey
 
+from guardian.bus.admin import ensure_topics
+from guardian.bus.kafka_producer import KafkaProducer
+from guardian.bus.local_broker import LocalBroker
 from guardian.bus.memory import MemoryBroker, MemoryProducer
 from guardian.control.pushing import Pusher
 from guardian.errors import BusError
@@ -261,3 +265,30 @@ def test_each_tenant_may_have_a_topic_of_its_own():
     assert topic_of("rev.{tenant}", "a/b") != topic_of("rev.{tenant}", "a_b")
     with pytest.raises(ValueError, match="no name of a topic"):
         KafkaTopicFace(topic="a b")
+
+
+@pytest.mark.slow
+def test_kafka_python_reads_the_list_from_a_real_broker(stage, given):
+    made, _ = given
+    with LocalBroker() as broker:
+        ensure_topics(broker.settings, {"guardian.revocations": 3})
+        producer = KafkaProducer(broker.settings)
+        object.__setattr__(made, "producer", lambda: producer)
+        (face,) = KafkaTopicFace().open(made)
+        pusher = Pusher(stage.deps, face)
+        stage.revoke("s1")
+        drain(pusher)
+        stage.revoke("s2")
+        stage.reinstate("s1")
+        drain(pusher)
+        consumer = kafka.KafkaConsumer(
+            "guardian.revocations",
+            bootstrap_servers=broker.address,
+            auto_offset_reset="earliest",
+            consumer_timeout_ms=3000,
+        )
+        read = [(each.key, each.value) for each in consumer]
+        consumer.close()
+        producer.close()
+    assert (b'["acme","session","s1"]', None) in read  # a tombstone, as compaction wants it
+    assert set(live_of(read)) == {("acme", "session", "s2")}
