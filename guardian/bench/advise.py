@@ -40,7 +40,7 @@ def run(*, calls: int, progress: Callable[[int, int], None]) -> list[Row]:
                 "control": {"default_mode": "enforce"},
                 "revocation": {"self_test": {"canary_every_s": None}},
                 "advice": {"budget_ms": 5000},
-                "logging": {"level": "error"},
+                "alerts": {"jsonl": {"path": str(folder / "alerts.jsonl")}},
             },
         )
         SecretFiles.of(settings).create()

@@ -125,7 +125,7 @@ def _place(live: int) -> Iterator[_Place]:
                     "breaker": {"least": 10**6},
                 },
                 "revocation": {"self_test": {"canary_every_s": None}},
-                "logging": {"level": "error"},
+                "alerts": {"jsonl": {"path": str(folder / "alerts.jsonl")}},
             },
         )
         SecretFiles.of(settings).create()

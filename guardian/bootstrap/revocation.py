@@ -17,6 +17,7 @@ from guardian.control.adviser import AdviceRule, Adviser
 from guardian.control.deps import ControlDeps
 from guardian.control.pushing import Pusher
 from guardian.control.switch import SelfTestRule, SwitchRule
+from guardian.embedding.fit import FitRequest
 from guardian.errors import ConfigurationError
 from guardian.keys.files import read_secret
 from guardian.keys.tokens import Tokens
@@ -75,6 +76,7 @@ def local_adviser(settings: Settings) -> LocalAdviser:
     """An adviser with a drift model of its own, reading the monitor's store."""
     files = SecretFiles.of(settings)
     judge = open_judge(settings, fingerprint_key=files.load_fingerprint_key())
+    judge.fit.score([FitRequest("warm up", "warm.up")])  # the first score is slow, and nobody should wait for it
     pipeline = open_pipeline(
         settings,
         judge,
