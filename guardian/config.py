@@ -277,6 +277,16 @@ class Settings(BaseSettings):
     logging: LoggingSection = LoggingSection()
     base: Path = Path(".")  # the folder that relative paths start from
 
+    @model_validator(mode="after")
+    def _planted_decisions_are_believed(self) -> Self:
+        test = self.revocation.self_test
+        if test.plant_every_s is not None and test.gateway not in self.gateways:
+            raise ValueError(
+                f"revocation.self_test.gateway {test.gateway!r} is not listed under gateways, so what it plants "
+                "would be dead-lettered"
+            )
+        return self
+
     @classmethod
     def settings_customise_sources(
         cls,

@@ -110,7 +110,8 @@ def _decide(
         late = f"judged {max(1, finding.late_s // 60)} minutes after the call; until then nobody was watching"
         outcome = outcome.model_copy(update={"note": "; ".join(filter(None, (outcome.note, late)))})
     rows.findings.add(finding, outcome, now)
-    rows.sessions.note_finding(finding, outcome.effect, now)
+    if not planted:
+        rows.sessions.note_finding(finding, outcome.effect, now)
     if entry is not None:
         rows.sessions.say(finding.tenant_id, finding.session_id, HumanWord.REVOKED, now, human=False)
         breaker.heed(deps, rows, finding.tenant_id, now)
