@@ -94,6 +94,46 @@ class BaselineSection(_Section):
     idle_s: Seconds = 1800.0  # a session that was silent this long is finished and teaches its baseline
 
 
+class SelfTestSection(_Section):
+    """A canary revocation that every gateway must enforce; and planted drift that must become a refusal."""
+
+    canary_every_s: Seconds | None = 900.0  # None: no canary
+    enforced_within_s: Seconds = 15.0
+    plant_every_s: Seconds | None = None  # None: nothing is planted on the live topic
+    noticed_within_s: Seconds = 120.0
+    tenant: str = ""  # whose sessions the planted ones seem to be
+    gateway: str = ""  # a gateway name of its own, listed under `gateways`
+
+    @model_validator(mode="after")
+    def _planting_needs_names(self) -> Self:
+        if self.plant_every_s is not None and not (self.tenant and self.gateway):
+            raise ValueError("plant_every_s needs a tenant and a gateway name of its own to plant under")
+        return self
+
+
+class RevocationSection(_Section):
+    descendants: bool = True  # a revoked session's delegated sessions are revoked with it
+    comes_back: dict[Literal["task", "agent", "delegator"], Seconds] = Field(default_factory=dict)
+    subject_life_s: Seconds = 86_400.0  # how long an agent, task, ... is revoked where nobody says
+    subject_most_s: Seconds = 2_592_000.0
+    heartbeat_s: Seconds = 10.0  # of the stream
+    gateway_silent_s: Seconds = 60.0
+    unprotected_after_s: Seconds = 60.0
+    faces: Plugins = Field(default_factory=dict)  # those that leave the process: kafka_topic, caep
+    self_test: SelfTestSection = SelfTestSection()
+
+
+class AdviceSection(_Section):
+    """Advice before the act. `run` has its own adviser; `serve` needs the `url` of a monitor's."""
+
+    enabled: bool = False  # in `run`: open an adviser beside the monitor
+    url: str | None = None
+    budget_ms: Annotated[float, Field(gt=0, le=60_000)] = 250.0
+    default_risk: str = "high"
+    risks: dict[str, str] = Field(default_factory=dict)  # pattern of a tool's name -> risk
+    fallback: dict[str, Literal["permit", "deny"]] = Field(default_factory=dict)  # by risk; else deny
+
+
 class MonitorSection(_Section):
     token_file: Path = Path("keys/monitor.token")
     batch: Annotated[int, Field(ge=1, le=10_000)] = 500
@@ -109,6 +149,9 @@ class MonitorSection(_Section):
     housekeeping_every_s: Seconds = 60.0
     health_host: str = "127.0.0.1"
     health_port: Annotated[int, Field(ge=0, le=65_535)] = 0  # /healthz, /readyz, /metrics; 0: none
+    late_after_s: Seconds = 60.0  # a verdict on a call that is older says that it is late
+    advise_host: str = "127.0.0.1"
+    advise_port: Annotated[int, Field(ge=0, le=65_535)] = 0  # where control asks for advice; 0: none
     baseline: BaselineSection = BaselineSection()
 
 
@@ -227,6 +270,8 @@ class Settings(BaseSettings):
     response: ResponseSection = ResponseSection()
     monitor: MonitorSection = MonitorSection()
     control: ControlSection = ControlSection()
+    revocation: RevocationSection = RevocationSection()
+    advice: AdviceSection = AdviceSection()
     policy: PolicySection = PolicySection()
     audit: AuditSection = AuditSection()
     keys: KeysSection = KeysSection()
@@ -234,6 +279,16 @@ class Settings(BaseSettings):
     slack: SlackSection = SlackSection()
     logging: LoggingSection = LoggingSection()
     base: Path = Path(".")  # the folder that relative paths start from
+
+    @model_validator(mode="after")
+    def _planted_decisions_are_believed(self) -> Self:
+        test = self.revocation.self_test
+        if test.plant_every_s is not None and test.gateway not in self.gateways:
+            raise ValueError(
+                f"revocation.self_test.gateway {test.gateway!r} is not listed under gateways, so what it plants "
+                "would be dead-lettered"
+            )
+        return self
 
     @classmethod
     def settings_customise_sources(

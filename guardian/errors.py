@@ -11,6 +11,7 @@ GuardianError
 │   └── FuseBlown        most records of one gateway are unreadable: the consumer stops on purpose
 ├── ControlError         the control API cannot be reached or refused; carries `status`
 ├── AlertError           an alert channel refused for good (bad token, unknown channel)
+├── AdviserError         nobody could weigh a proposed call in time; the configured fall-back answers
 ├── TokenError           a bearer token is malformed, expired, revoked or for somebody else
 └── NoteError            a checkpoint is not one, or nobody known signed it; lives in `audit/note.py`
 """
@@ -79,3 +80,7 @@ class AlertError(GuardianError):
 
 class TokenError(GuardianError):
     """A bearer token is malformed, expired, revoked or for somebody else."""
+
+
+class AdviserError(GuardianError):
+    """Nobody could weigh a proposed call in time, or the answer made no sense."""

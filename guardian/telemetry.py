@@ -39,6 +39,14 @@ Metric = Literal[
     "guardian_policy_seconds",
     "guardian_audit_checkpoint_size",
     "guardian_envelopes_total",
+    "guardian_gateways",
+    "guardian_gateway_lag_seconds",
+    "guardian_unprotected_seconds",
+    "guardian_self_tests_total",
+    "guardian_pushes_total",
+    "guardian_push_lag_seconds",
+    "guardian_advice_total",
+    "guardian_advice_seconds",
 ]
 
 
@@ -119,6 +127,28 @@ METRICS: Mapping[Metric, _Spec] = {
     "guardian_audit_checkpoint_size": _Spec(
         "gauge", "Audit entries under the newest signed checkpoint. Standing still: exports fail, see the log."
     ),
+    "guardian_gateways": _Spec(
+        "gauge", "Gateway processes by state. Any silent or lagging: `guardian gateways`.", ("state",)
+    ),
+    "guardian_gateway_lag_seconds": _Spec(
+        "gauge", "How long a gateway has held old news. Above seconds: it lets revoked sessions act.", ("gateway",)
+    ),
+    "guardian_unprotected_seconds": _Spec(
+        "gauge", "How long calls have not been watched. Above a minute: look at the monitor and its topic."
+    ),
+    "guardian_self_tests_total": _Spec(
+        "counter", "Tests of the switch by kind and result. Any failed: people were paged.", ("kind", "result")
+    ),
+    "guardian_pushes_total": _Spec(
+        "counter", "Entries brought to receivers, by face and outcome. Failed: see the log.", ("face", "outcome")
+    ),
+    "guardian_push_lag_seconds": _Spec(
+        "gauge", "Age of the oldest entry that a face has not brought to its receiver.", ("face",)
+    ),
+    "guardian_advice_total": _Spec(
+        "counter", "Advice by answer. Many fallbacks: the adviser is slow or away.", ("answer",)
+    ),
+    "guardian_advice_seconds": _Spec("histogram", "Time for one advice, as the gateway waits for it."),
     "guardian_envelopes_total": _Spec(
         "counter", "Envelopes registered, by result. Many new versions: grants are re-issued often.", ("result",)
     ),

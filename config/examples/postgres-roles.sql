@@ -54,8 +54,8 @@ GRANT SELECT, INSERT ON ALL TABLES IN SCHEMA public TO guardian_control;
 GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO guardian_control;
 REVOKE INSERT ON migrations_control_version FROM guardian_control;
 
--- Where things stand: the next revision, sessions as they are now, alerts on their way.
-GRANT UPDATE ON control_head, control_session, control_alert TO guardian_control;
+-- Where things stand: the next revision, sessions as they are now, alerts on their way, who follows the list, self-tests.
+GRANT UPDATE ON control_head, control_session, control_alert, control_peer, control_self_test, control_cursor TO guardian_control;
 
 -- What may be said about a record later, and nothing else of it.
 GRANT UPDATE (verdict) ON control_finding TO guardian_control;
@@ -66,7 +66,7 @@ GRANT UPDATE (reset_at, reset_by) ON control_breaker TO guardian_control;
 GRANT UPDATE (first_seen) ON control_model TO guardian_control;
 
 -- What follows from the ledger, the mode in force, the latest trip, and answers that nobody will ask for again.
-GRANT DELETE ON control_live, control_mode, control_breaker, control_idempotency TO guardian_control;
+GRANT DELETE ON control_live, control_mode, control_breaker, control_idempotency, control_peer, control_self_test TO guardian_control;
 
 -- Row 0 is the checkpoint writer's notebook; all others are signed and stay as they are.
 GRANT UPDATE (note, at) ON control_checkpoint TO guardian_control;

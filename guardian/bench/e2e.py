@@ -35,7 +35,7 @@ def run(*, revocations: int, seed: int, progress: Callable[[int, int], None]) ->
         url, token = world.control.url, world.gateway_token
         with (
             RevocationList(url, token, interval_s=0.5) as pushed,
-            RevocationList(url, token, interval_s=_POLL_S, wait_s=0) as polled,
+            RevocationList(url, token, interval_s=_POLL_S, wait_s=0, push=False) as polled,
         ):
             pushed.wait_ready(10)
             polled.wait_ready(10)

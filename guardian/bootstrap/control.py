@@ -16,18 +16,28 @@ from guardian.bootstrap import plugins
 from guardian.bootstrap.auditing import open_checkpoints
 from guardian.bootstrap.judgement import utc_now
 from guardian.bootstrap.policies import WatchedPolicies
+from guardian.bootstrap.revocation import (
+    Pushing,
+    advice_rule,
+    open_planter,
+    remote_adviser,
+    switch_rule,
+)
 from guardian.bootstrap.secrets import SecretFiles
 from guardian.config import Settings
+from guardian.control.adviser import Adviser
 from guardian.control.app import create_app
 from guardian.control.certificates import ClientCertificates
 from guardian.control.deps import BreakerRule, ControlDeps, ControlSettings
 from guardian.control.policy_news import policy_reloaded
 from guardian.domain.event import purpose_family
 from guardian.errors import ConfigurationError
+from guardian.keys.bundle import BundleKey
 from guardian.keys.signing import SigningKeys
 from guardian.keys.tokens import Tokens
 from guardian.policy.reload import ReloadOutcome
 from guardian.revocation.expiry import ExpiryRule
+from guardian.revocation.signing import ListSigner
 from guardian.store.control import ControlStore
 from guardian.store.control_outbox import ControlAlertOutbox
 from guardian.telemetry import Metrics, logger
@@ -39,7 +49,9 @@ _log = logger("control")
 class Control:
     """The control API on a socket of its own thread, and the worker that delivers its alerts."""
 
-    def __init__(self, settings: Settings, *, metrics: Metrics, port: int | None = None) -> None:
+    def __init__(
+        self, settings: Settings, *, metrics: Metrics, port: int | None = None, adviser: Adviser | None = None
+    ) -> None:
         section = settings.control
         self.store = open_control_store(settings)
         self.tokens = open_tokens(settings, self.store)
@@ -59,7 +71,12 @@ class Control:
             clock=utc_now,
             metrics=metrics,
             settings=control_settings(settings),
+            signer=ListSigner(self.tokens.keys, self.tokens.issuer),
+            bundle_key=BundleKey(SecretFiles.of(settings).opa),
+            planter=open_planter(settings),
+            adviser=adviser or remote_adviser(settings),
         )
+        self._pushing = Pushing(settings, self._deps, self.tokens)
         self._checkpoints = open_checkpoints(settings, self.store, metrics=metrics)
         app = create_app(self._deps)
         with self.store.write() as rows:
@@ -103,6 +120,7 @@ class Control:
         self._alerts.start()
         self._policies.start()
         self._checkpoints.start()
+        self._pushing.start()
         self._thread.start()
         while not self._server.started:
             if not self._thread.is_alive():
@@ -130,6 +148,7 @@ class Control:
         self._stop_channels.set()
         self._alerts.stop()
         self._checkpoints.stop()
+        self._pushing.stop()
         self._silence()
         self._socket.close()
         self.store.close()
@@ -211,6 +230,8 @@ def control_settings(settings: Settings) -> ControlSettings:
             ),
             client_certificates=_client_certificates(settings),
             public_url=section.public_url,
+            switch=switch_rule(settings),
+            advice=advice_rule(settings),
         )
     except ValueError as error:
         raise ConfigurationError(f"control: {error}") from error

@@ -36,6 +36,7 @@ from guardian.stream.health import HealthServer
 from guardian.stream.housekeeping import Housekeeping
 from guardian.stream.outbox import Delivery
 from guardian.stream.port import CrashPoints, no_crash
+from guardian.stream.vitals import Lateness, Vitals, instance_name
 from guardian.stream.worker import Worker, WorkerOptions
 from guardian.telemetry import Metrics
 from guardian.wire.client import ControlClient
@@ -106,6 +107,7 @@ class Monitor:
                 fuse=fuse_of(settings),
                 on_commit=committed,
                 crash_points=crash_points,
+                late_after=timedelta(seconds=settings.monitor.late_after_s),
             ),
             clock=utc_now,
             metrics=metrics,
@@ -114,7 +116,9 @@ class Monitor:
                 poll_timeout_s=settings.monitor.poll_timeout_s,
                 max_outbox_depth=settings.monitor.outbox_limit,
             ),
+            lateness=(lateness := Lateness(utc_now)),
         )
+        self._vitals = Vitals(lateness, self._client.vitals, instance=instance_name())
         self._tail = ChangeTail(
             words=self.store.words, client=port, clock=utc_now, idle_s=settings.monitor.changes_every_s
         )
@@ -146,6 +150,7 @@ class Monitor:
                 ("outbox", self._delivery.run),
                 ("changes", self._tail.run),
                 ("housekeeping", self.housekeeping.run),
+                ("vitals", self._vitals.run),
             )
         ]
         for thread in threads:

@@ -8,9 +8,12 @@ from pathlib import Path
 
 from guardian.bootstrap.control import Control
 from guardian.bootstrap.monitor import Monitor, crash_points
+from guardian.bootstrap.revocation import local_adviser
+from guardian.bootstrap.secrets import SecretFiles
 from guardian.bus.file import FileConsumer, FileProducer
 from guardian.config import Settings
 from guardian.errors import ConfigurationError, FuseBlown
+from guardian.stream.advice_server import AdviceServer
 from guardian.telemetry import Metrics, configure_logging, logger
 
 
@@ -49,11 +52,16 @@ def watch(settings: Settings, file: Path | None = None) -> None:
     Raises FuseBlown when most records of a gateway are unreadable.
     """
     _log_as_configured(settings)
+    advising = _advise_over_http(settings) if file is None else None
     consumer, producer = (None, None) if file is None else (FileConsumer(file), FileProducer(_letters_of(file)))
     with stopping() as stop:
-        Monitor(
-            settings, metrics=Metrics(), consumer=consumer, producer=producer, crash_points=crash_points()
-        ).run(stop)
+        try:
+            Monitor(
+                settings, metrics=Metrics(), consumer=consumer, producer=producer, crash_points=crash_points()
+            ).run(stop)
+        finally:
+            if advising is not None:
+                advising.close()
 
 
 def serve(settings: Settings, ready: Callable[[str], None] = lambda _: None) -> None:
@@ -78,7 +86,8 @@ def run(settings: Settings, ready: Callable[[str], None] = lambda _: None) -> No
     _log_as_configured(settings)
     log = logger("run")
     with stopping() as stop:
-        control = Control(settings, metrics=Metrics())
+        adviser = local_adviser(settings) if settings.advice.enabled else None
+        control = Control(settings, metrics=Metrics(), adviser=adviser)
         try:
             control.start()
             ready(control.url)
@@ -103,6 +112,20 @@ def run(settings: Settings, ready: Callable[[str], None] = lambda _: None) -> No
                 raise ConfigurationError("the control API ended by itself; see the log above")
         finally:
             control.stop()
+
+
+def _advise_over_http(settings: Settings) -> AdviceServer | None:
+    """The adviser's port of a monitor on its own, where one is configured."""
+    section = settings.monitor
+    if section.advise_port == 0:
+        return None
+    return AdviceServer(
+        section.advise_host,
+        section.advise_port,
+        weigh=local_adviser(settings).weigh,
+        token=SecretFiles.of(settings).load_advice_token(),
+        budget_s=settings.advice.budget_ms / 1000,
+    )
 
 
 def _until(stop: threading.Event, control: Control) -> None:

@@ -34,6 +34,14 @@ class SecretFiles:
     def health(self) -> Path:
         return self.directory / "health.token"
 
+    @property
+    def opa(self) -> Path:
+        return self.directory / "opa.jwk.json"
+
+    @property
+    def advice(self) -> Path:
+        return self.directory / "advice.token"
+
     @classmethod
     def of(cls, settings: Settings) -> "SecretFiles":
         return cls(settings.resolve(settings.keys.directory))
@@ -51,6 +59,12 @@ class SecretFiles:
 
     def load_fingerprint_key(self) -> bytes:
         return read_secret(self.fingerprint)
+
+    def load_advice_token(self) -> str:
+        """What control shows to the monitor's adviser; made on first use, so both must see this folder."""
+        if not self.advice.exists():
+            write_secret(self.advice, secrets.token_urlsafe(32).encode() + b"\n", replace=False)
+        return read_secret(self.advice).decode().strip()
 
     def load_health_token(self) -> str:
         return read_secret(self.health).decode().strip()

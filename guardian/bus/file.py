@@ -122,13 +122,19 @@ class FileProducer:
         self._folder = Path(folder)
 
     def send(
-        self, topic: str, value: bytes, *, key: bytes | None = None, headers: Sequence[tuple[str, bytes]] = ()
+        self,
+        topic: str,
+        value: bytes | None,
+        *,
+        key: bytes | None = None,
+        headers: Sequence[tuple[str, bytes]] = (),
+        partition: int | None = None,  # noqa: ARG002 - a file has one
     ) -> None:
         line = json.dumps(
             {
                 "key": None if key is None else base64.b64encode(key).decode(),
                 "headers": [[name, base64.b64encode(content).decode()] for name, content in headers],
-                "value": base64.b64encode(value).decode(),
+                "value": None if value is None else base64.b64encode(value).decode(),
             }
         )
         name = "".join(c if c.isalnum() or c in "._-" else "_" for c in topic)[-200:]

@@ -27,7 +27,13 @@ class KafkaProducer:
         self._lock = threading.Lock()
 
     def send(
-        self, topic: str, value: bytes, *, key: bytes | None = None, headers: Sequence[tuple[str, bytes]] = ()
+        self,
+        topic: str,
+        value: bytes | None,
+        *,
+        key: bytes | None = None,
+        headers: Sequence[tuple[str, bytes]] = (),
+        partition: int | None = None,
     ) -> None:
         with self._lock:
             try:
@@ -39,7 +45,7 @@ class KafkaProducer:
                         delivery_timeout_ms=int(self._timeout_s * 2000),
                         **self._settings.connection,
                     )
-                sent = self._client.send(topic, value=value, key=key, headers=list(headers))
+                sent = self._client.send(topic, value=value, key=key, headers=list(headers), partition=partition)
                 sent.get(timeout=self._timeout_s * 2)
             except (KafkaError, OSError, AssertionError, ValueError, TypeError) as error:
                 self._drop()

@@ -224,9 +224,15 @@ class MemoryProducer:
         self._broker = broker
 
     def send(
-        self, topic: str, value: bytes, *, key: bytes | None = None, headers: Sequence[tuple[str, bytes]] = ()
+        self,
+        topic: str,
+        value: bytes | None,
+        *,
+        key: bytes | None = None,
+        headers: Sequence[tuple[str, bytes]] = (),
+        partition: int | None = None,
     ) -> None:
-        self._broker.append(topic, value, key=key, headers=headers)
+        self._broker.append(topic, value or b"", key=key, headers=headers, partition=partition)
 
     def close(self) -> None:
         """Every send is complete on return."""

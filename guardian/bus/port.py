@@ -62,10 +62,20 @@ class Consumer(Protocol):
 
 
 class Producer(Protocol):
-    """Writes records; `send` returns only when the record is acknowledged, else raises BusError."""
+    """Writes records; `send` returns only when the record is acknowledged, else raises BusError.
+
+    A `value` of None is a tombstone: in a compacted topic it takes its key away. The key chooses the partition,
+    unless one is given.
+    """
 
     def send(
-        self, topic: str, value: bytes, *, key: bytes | None = None, headers: Sequence[tuple[str, bytes]] = ()
+        self,
+        topic: str,
+        value: bytes | None,
+        *,
+        key: bytes | None = None,
+        headers: Sequence[tuple[str, bytes]] = (),
+        partition: int | None = None,
     ) -> None: ...
 
     def close(self) -> None: ...

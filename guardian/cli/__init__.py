@@ -35,6 +35,7 @@ for _noun in (
     "policy",
     "auditing",
     "letters",
+    "watching",
     "measuring",
 ):
     import_module(f"guardian.cli.{_noun}").register(app)

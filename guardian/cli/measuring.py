@@ -299,6 +299,38 @@ def audit(
     _show("audit", rows, as_json)
 
 
+@bench_app.command()
+def revocation(
+    live: Annotated[int, typer.Option(min=0, help="Revocations on the list beforehand.")] = 100_000,
+    gateways: Annotated[str, typer.Option(help="Numbers of gateways, with commas.")] = "1,10,100",
+    revocations: Annotated[int, typer.Option(min=1, help="For each number of gateways.")] = 20,
+    as_json: JsonOption = False,
+) -> None:
+    """Milliseconds from a finding to the gateways' refusal by face, beside 30-second polling; look-ups, memory."""
+    from guardian.bench import revocation as bench
+
+    try:
+        counts = tuple(int(each) for each in gateways.split(","))
+    except ValueError as error:
+        raise ConfigurationError("--gateways takes numbers with commas, such as 1,10,100") from error
+    with progress("revocation") as update:
+        rows = bench.run(live=live, gateways=counts, revocations=revocations, progress=update)
+    _show("revocation", rows, as_json)
+
+
+@bench_app.command()
+def advise(
+    calls: Annotated[int, typer.Option(min=1, max=10_000)] = 200,
+    as_json: JsonOption = False,
+) -> None:
+    """Milliseconds that a gateway waits for advice before the act, cold and warm."""
+    from guardian.bench import advise as bench
+
+    with progress("advise") as update:
+        rows = bench.run(calls=calls, progress=update)
+    _show("advise", rows, as_json)
+
+
 @contextmanager
 def _labelled_lines() -> Iterator[None]:
     """A file that holds something else than labelled sessions is wrong usage, told in words."""

@@ -4,18 +4,20 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Literal, get_args
+from typing import Annotated, Literal, cast, get_args
 
 import typer
 from pydantic import ValidationError
 
 from guardian.cli.common import ConfigOption, JsonOption, escape, print_json, settings_from
 from guardian.config import Settings
+from guardian.domain.revocation import SubjectType
 from guardian.errors import ConfigurationError
 from guardian.wire.approvals import ApprovalView
 from guardian.wire.base import Mode, SessionStatus
 from guardian.wire.client import ControlClient, sound_token
 from guardian.wire.findings import FindingView
+from guardian.wire.revocations import SubjectResult
 from guardian.wire.sessions import ActResult
 
 TOKEN = "GUARDIAN_TOKEN"  # noqa: S105 - the name of a variable
@@ -23,6 +25,7 @@ TOKEN = "GUARDIAN_TOKEN"  # noqa: S105 - the name of a variable
 Tenant = Annotated[str, typer.Argument(help="The tenant.")]
 Session = Annotated[str, typer.Argument(help="The session's id.")]
 Finding = Annotated[str, typer.Argument(help="The finding's id, fnd_...")]
+Subject = Annotated[str, typer.Option("--subject", help="session, agent, delegator, task or jti.")]
 Why = Annotated[str, typer.Option("--reason", help="Why; it is audited and shown to others.")]
 
 
@@ -104,24 +107,51 @@ def _label(view: FindingView) -> str:
 
 
 def revoke(
-    tenant: Tenant, session: Session, reason: Why, config: ConfigOption = None, as_json: JsonOption = False
+    tenant: Tenant,
+    session: Annotated[str, typer.Argument(help="The session's id, or with --subject that of another subject.")],
+    reason: Why,
+    subject: Subject = "session",
+    minutes: Annotated[
+        int | None, typer.Option(min=1, help="For how long, with --subject; default: as configured.")
+    ] = None,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
 ) -> None:
-    """Revoke a session: every gateway refuses its next call.
+    """Revoke a session, and what it delegated: every gateway refuses its next call.
 
     Example: guardian revoke tenant_acme sess_42 --reason "exports the customer list"
+
+    Example: guardian revoke tenant_acme agent_7 --subject agent --minutes 60 --reason "its image was altered"
     """
+    kind = _kind(subject)
     with client(config) as control:
-        result = control.revoke(tenant, session, reason=reason)
-    _show_act(result, as_json=as_json)
+        if kind == "session":
+            _show_act(control.revoke(tenant, session, reason=reason), as_json=as_json)
+        else:
+            seconds = None if minutes is None else minutes * 60
+            done = control.revoke_subject(tenant, kind, session, reason=reason, seconds=seconds)
+            _show_subject(done, as_json=as_json)
 
 
 def reinstate(
-    tenant: Tenant, session: Session, reason: Why, config: ConfigOption = None, as_json: JsonOption = False
+    tenant: Tenant,
+    session: Annotated[str, typer.Argument(help="The session's id, or with --subject that of another subject.")],
+    reason: Why,
+    subject: Subject = "session",
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
 ) -> None:
-    """Let a revoked session act again, with a second person's word; its evidence starts afresh."""
+    """Let a revoked session act again, with a second person's word; its evidence starts afresh.
+
+    With --subject: an agent, delegator, task or token, by another person than the one who revoked it.
+    """
+    kind = _kind(subject)
     with client(config) as control:
-        result = control.reinstate(tenant, session, reason=reason)
-    _show_act(result, as_json=as_json)
+        if kind == "session":
+            _show_act(control.reinstate(tenant, session, reason=reason), as_json=as_json)
+        else:
+            done = control.reinstate_subject(tenant, kind, session, reason=reason)
+            _show_subject(done, as_json=as_json)
 
 
 def dismiss(finding: Finding, reason: Why, config: ConfigOption = None, as_json: JsonOption = False) -> None:
@@ -215,6 +245,22 @@ def _show_act(result: ActResult, *, as_json: bool) -> None:
         session = result.session
         how = f"revision {result.revision}" if result.revision else "as it was"
         typer.echo(one_line(f"{session.session_id} is {session.status}, {how}"))
+
+
+def _kind(subject: str) -> SubjectType:
+    if subject not in (known := get_args(SubjectType)):
+        raise ConfigurationError(f"subject {subject!r} does not exist; choose one of {', '.join(known)}")
+    return cast(SubjectType, subject)
+
+
+def _show_subject(done: SubjectResult, *, as_json: bool) -> None:
+    if as_json:
+        print_json(done.model_dump(mode="json"))
+        return
+    until = f" until {done.expires_at.isoformat(timespec='seconds')}" if done.expires_at else ""
+    state = "is revoked" if done.revoked else "is not revoked"
+    how = f"revision {done.revision}" if done.changed else "as it was"
+    typer.echo(one_line(f"{done.subject_type} {done.subject_id} {state}{until}, {how}"))
 
 
 def _judge(

@@ -11,6 +11,7 @@ from guardian.bootstrap.offline import ReplayOutcome
 from guardian.cli.common import escape
 from guardian.domain.finding import Finding
 from guardian.wire.findings import FindingView
+from guardian.wire.peers import Watch
 from guardian.wire.sessions import SessionView
 
 SEVERITY_STYLE = {"critical": "bold red", "high": "red", "medium": "yellow", "low": "cyan", "info": "dim"}
@@ -140,3 +141,38 @@ def rarity(finding: Finding) -> str:
 def plain(text: str) -> Text:
     """No markup, no control characters."""
     return Text(escape(text.replace("\n", " ")))
+
+
+_STATE_STYLE = {"current": "green", "lagging": "bold red", "silent": "red", "behind": "red", "passed": "green"}
+
+
+def show_watch(watch: Watch) -> None:
+    """Gateways, monitors and the latest self-tests, each under its own heading."""
+    console = Console()
+    if not watch.gateways:
+        console.print("No gateway has asked for the list yet.")
+    else:
+        headings = ("gateway", "process", "tenants", "state", "enforces", "behind", "by", "last heard of")
+        rows: list[Row] = [
+            (
+                plain(each.principal_id),
+                plain(each.instance),
+                plain(", ".join(each.tenants)),
+                Text(each.state, style=_STATE_STYLE.get(each.state, "")),
+                f"{each.revision} of {watch.revision}",
+                f"{each.behind} ({each.lag_s:.0f} s)" if each.behind else "",
+                each.transport,
+                each.last_seen.isoformat(timespec="seconds"),
+            )
+            for each in watch.gateways
+        ]
+        show_rows(headings, rows, whole={"gateway"})
+    for monitor in watch.monitors:
+        seen = monitor.last_seen.isoformat(timespec="seconds")
+        told = f"monitor {monitor.principal_id} {monitor.instance}: {monitor.state}, {monitor.lag_s:.0f} s behind"
+        console.print(plain(f"{told}, last heard of {seen}"))
+    for test in watch.self_tests[:10]:
+        at = test.started_at.isoformat(timespec="seconds")
+        where = f" on partition {test.place}" if test.place else ""
+        why = f": {test.missing}" if test.missing else ""
+        console.print(plain(f"self-test {test.kind}{where} of {at}: {test.result}{why}"))

@@ -3,11 +3,12 @@
 from collections.abc import Callable
 
 from guardian.control.deps import ControlDeps
+from guardian.control.descendants import follow_back, follow_down
 from guardian.control.envelopes import lasts_until
 from guardian.control.granted import Act, once, permitted
 from guardian.control.problems import Refusal, absent
 from guardian.domain.finding import Kind
-from guardian.domain.revocation import Revision
+from guardian.domain.revocation import ReasonCode, Revision
 from guardian.domain.session import HumanWord
 from guardian.policy.port import PolicyAction
 from guardian.wire.findings import FindingView, Verdict, VerdictRequest
@@ -36,8 +37,8 @@ def do_revoke(act: Act) -> ActResult:
     """A person's revocation, by hand or by approving it: no budget is spent. Needs a permit."""
     act.rows.sessions.meet(act.tenant_id, act.session_id, act.now)
     live = act.rows.ledger.live_entry(act.tenant_id, act.session_id)
-    changed = live is None
-    if live is None:
+    changed = live is None or live.cause is not None  # one that only follows from another gets a word of its own
+    if live is None or changed:
         ends = lasts_until(act.rows, act.tenant_id, act.session_id)
         live = act.rows.ledger.append(
             tenant_id=act.tenant_id,
@@ -51,6 +52,7 @@ def do_revoke(act: Act) -> ActResult:
             finding_id=None if act.second is None else act.second.approval.finding_id,
         )
         act.rows.sessions.say(act.tenant_id, act.session_id, HumanWord.REVOKED, act.now, human=True)
+        follow_down(act.deps, act.rows, act.asked, live, act.now)
         act.deps.metrics.add("guardian_revocations_total", status="revoked", reason=_code(act))
     return _acted(act, changed=changed, revision=live.revision)
 
@@ -74,6 +76,7 @@ def do_reinstate(act: Act) -> ActResult:
         finding_id=live.finding_id,
     )
     act.rows.sessions.say(act.tenant_id, act.session_id, HumanWord.REINSTATED, act.now, human=True)
+    follow_back(act.rows, entry, act.now)
     act.deps.metrics.add("guardian_revocations_total", status="reinstated", reason=_code(act))
     return _acted(act, changed=True, revision=entry.revision)
 
@@ -154,7 +157,7 @@ def _wait(act: Act) -> ActResult | None:
     return ActResult(session=view, changed=False, approval=approval)
 
 
-def _code(act: Act) -> str:
+def _code(act: Act) -> ReasonCode:
     return "manual" if act.second is None else "approved"
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+from collections import Counter
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -11,24 +12,35 @@ from starlette.concurrency import run_in_threadpool
 
 from guardian import __version__
 from guardian.control import (
+    routes_advise,
     routes_approvals,
     routes_break_glass,
     routes_breakers,
+    routes_bundle,
+    routes_check,
     routes_envelopes,
     routes_findings,
     routes_policy,
     routes_revocations,
     routes_sessions,
+    routes_ssf,
+    routes_stream,
+    routes_subjects,
     routes_system,
     routes_tenants,
+    routes_watch,
 )
 from guardian.control.bell import Bell
 from guardian.control.deps import ControlDeps
 from guardian.control.gate import PUBLIC, Gate
 from guardian.control.lapse import sweep
 from guardian.control.listing import RevocationListings
+from guardian.control.looking import SharedLooks
 from guardian.control.news import spread
 from guardian.control.problems import install_problems
+from guardian.control.self_testing import test_the_switch
+from guardian.control.watching import watch
+from guardian.revocation.opa_bundle import BundleFace
 from guardian.telemetry import logger
 from guardian.wire.base import Problem
 
@@ -37,6 +49,13 @@ _ROUTES = (
     routes_findings,
     routes_sessions,
     routes_revocations,
+    routes_stream,
+    routes_bundle,
+    routes_check,
+    routes_subjects,
+    routes_watch,
+    routes_ssf,
+    routes_advise,
     routes_approvals,
     routes_envelopes,
     routes_tenants,
@@ -55,13 +74,15 @@ def create_app(deps: ControlDeps) -> FastAPI:
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         silence = deps.store.subscribe(bell.ring)
         sweeping = asyncio.create_task(_sweep_for_ever(deps))
+        watching = asyncio.create_task(_watch_for_ever(deps))
         try:
             yield
         finally:
             silence()
-            sweeping.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await sweeping
+            for task in (sweeping, watching):
+                task.cancel()
+                with contextlib.suppress(asyncio.CancelledError):
+                    await task
 
     app = FastAPI(
         title="guardian control API",
@@ -73,7 +94,10 @@ def create_app(deps: ControlDeps) -> FastAPI:
     )
     app.state.deps = deps
     app.state.bell = bell
-    app.state.listings = RevocationListings(deps)
+    app.state.looks = SharedLooks(deps, RevocationListings(deps), bell)
+    bundles = BundleFace(None if deps.bundle_key is None else deps.bundle_key.sign)
+    app.state.bundles = RevocationListings(deps, face=bundles)
+    app.state.streams = Counter[str]()
     app.add_middleware(Gate, deps=deps)
     install_problems(app)
     for routes in _ROUTES:
@@ -90,6 +114,16 @@ async def _sweep_for_ever(deps: ControlDeps) -> None:
         except Exception as error:
             _log.error("sweep_failed", error=type(error).__name__, detail=str(error)[:300])
         await asyncio.sleep(deps.settings.sweep_every_s)
+
+
+async def _watch_for_ever(deps: ControlDeps) -> None:
+    while True:
+        await asyncio.sleep(deps.settings.switch.watch_every_s)
+        try:
+            await run_in_threadpool(watch, deps)
+            await run_in_threadpool(test_the_switch, deps)
+        except Exception as error:
+            _log.error("watch_failed", error=type(error).__name__, detail=str(error)[:300])
 
 
 def _openapi(app: FastAPI) -> dict[str, Any]:

@@ -43,7 +43,8 @@ def put_up(
     if not permitted.allowed:
         return None
     session_id = None if asked.session is None else asked.session.session_id
-    waiting = rows.approvals.pending(tenant_id, session_id, action)
+    particulars = dict(act) if action == "permitCall" else None  # two calls of one session are two acts
+    waiting = rows.approvals.pending(tenant_id, session_id, action, particulars)
     if waiting is not None:
         stale = overtaken(rows, waiting)
         if stale is None and waiting.view.expires_at > now:

@@ -11,6 +11,7 @@ class Bell:
         self._lock = Lock()
         self._waiting: dict[asyncio.Event, asyncio.AbstractEventLoop] = {}
         self.closing = False
+        self.rings = 0  # looks that began at the same count may share one answer
 
     def close(self) -> None:
         """The server is about to stop: whoever waits is answered now, and nobody waits any more."""
@@ -19,6 +20,7 @@ class Bell:
 
     def ring(self) -> None:
         with self._lock:
+            self.rings += 1
             waiting = list(self._waiting.items())
         for event, loop in waiting:
             if not loop.is_closed():

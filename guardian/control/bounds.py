@@ -10,8 +10,8 @@ from guardian.policy.port import PolicyAction, PolicyRequest
 from guardian.wire.principal import Role
 
 _WORK: Mapping[Role, frozenset[PolicyAction]] = {
-    "monitor": frozenset({"flag", "revoke", "propose"}),
-    "gateway": frozenset({"registerEnvelope"}),
+    "monitor": frozenset({"flag", "revoke", "revokeSubject", "propose"}),
+    "gateway": frozenset({"registerEnvelope", "permitCall"}),
     "delegation": frozenset({"registerEnvelope"}),
     "metrics": frozenset(),
     "auditor": frozenset(),
@@ -25,11 +25,13 @@ def beyond(request: PolicyRequest) -> str:
     work = _WORK.get(request.asker.role)
     if work is not None and request.action not in work | _READING:
         return f"{request.action} is not for the {request.asker.role}"
-    if request.action != "revoke" or request.asker.role != "monitor":
+    if request.action not in ("revoke", "revokeSubject") or request.asker.role != "monitor":
         return ""
     budget, session = request.budget, request.session
     if not (request.mode == "enforce" or (request.mode == "canary" and request.in_canary)):
         return "the tenant's mode leaves this session alone"
+    if request.action == "revokeSubject":
+        return "the tenant's breaker is open" if request.harm.breaker_open else ""
     if session is not None and session.protected and not request.act.approved:
         return "the session is protected"
     if request.harm.breaker_open:

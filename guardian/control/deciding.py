@@ -148,6 +148,8 @@ def _apply(
             mode = do_set_mode(act, wish)
             share = f" for {mode.canary_percent} % of the sessions" if mode.mode == "canary" else ""
             return f"the mode is {mode.mode}{share}"
+        case "permitCall":
+            return "the call may go through"
         case _:
             assert_never(view.action)
 

@@ -6,12 +6,18 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+from guardian.control.adviser import AdviceRule, Adviser
 from guardian.control.certificates import ClientCertificates
+from guardian.control.peers import PeersHeard, Watched
+from guardian.control.planter import Planter
 from guardian.control.remembered import DecisionPointWatch, Seldom
+from guardian.control.switch import SwitchRule
+from guardian.keys.bundle import BundleKey
 from guardian.keys.tokens import Tokens
 from guardian.policy.port import PolicyDecisionPoint
 from guardian.revocation.expiry import ExpiryRule
 from guardian.revocation.port import Face
+from guardian.revocation.signing import ListSigner
 from guardian.revocation.snapshot import SnapshotFace
 from guardian.store.control import ControlStore
 from guardian.telemetry import Metrics
@@ -66,7 +72,9 @@ class ControlSettings:
     break_glass_most: timedelta = timedelta(hours=1)
     breaker: BreakerRule = field(default_factory=BreakerRule)
     client_certificates: ClientCertificates | None = None
+    advice: AdviceRule = field(default_factory=AdviceRule)
     public_url: str | None = None
+    switch: SwitchRule = field(default_factory=SwitchRule)
 
     def __post_init__(self) -> None:
         if not 0 <= self.budget_reserved <= self.budget_total:
@@ -95,6 +103,12 @@ class ControlDeps:
     new_id: Callable[[], str] = field(default=lambda: secrets.token_hex(8))
     outage: DecisionPointWatch = field(default_factory=DecisionPointWatch)
     refused_reads: Seldom = field(default_factory=Seldom)
+    signer: ListSigner | None = None
+    bundle_key: BundleKey | None = None
+    peers: PeersHeard = field(default_factory=PeersHeard)
+    watched: Watched = field(default_factory=Watched)
+    planter: Planter | None = None
+    adviser: Adviser | None = None
 
     @property
     def policy_version(self) -> str:

@@ -63,6 +63,7 @@ def extend(
         now=now,
         expires_at=ends,
         finding_id=finding_id,
+        cause=live.cause,
     )
 
 

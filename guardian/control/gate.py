@@ -19,7 +19,9 @@ from guardian.keys.tokens import RefusedToken
 from guardian.telemetry import logger
 from guardian.wire.principal import Principal
 
-PUBLIC = frozenset({"/healthz", "/readyz", "/.well-known/jwks.json", "/openapi.json"})
+PUBLIC = frozenset(
+    {"/healthz", "/readyz", "/.well-known/jwks.json", "/.well-known/ssf-configuration", "/openapi.json"}
+)
 
 _CHALLENGE = 'Bearer realm="guardian"'
 _HEADERS = {

@@ -14,6 +14,7 @@ from guardian.control.model_change import note_model
 from guardian.control.news import NEWS, tell_of_decision_point
 from guardian.control.problems import Refusal, absent
 from guardian.control.revoking import revoke_or_flag
+from guardian.control.self_testing import noticed
 from guardian.domain.finding import Effect, Finding, Kind
 from guardian.domain.revocation import LedgerEntry
 from guardian.domain.session import HumanWord
@@ -95,22 +96,29 @@ def _decide(
     note_model(deps, rows, finding, principal.id, now)
     outcome = _flag(finding, permitted, asked.mode, now)
     entry: LedgerEntry | None = None
+    planted = rows.self_tests.of_session(finding.tenant_id, finding.session_id) is not None
     if finding.wanted is Effect.REVOKE:
         outcome, entry = revoke_or_flag(
-            deps, rows, replace(asked, action="revoke"), permitted, outcome, finding, now
+            deps, rows, replace(asked, action="revoke"), permitted, outcome, finding, now, planted=planted
         )
         outcome = against_record(rows, finding, outcome)
     else:
         outcome = against_record(rows, finding, outcome)
         record(rows, asked, permitted, now, finding_id=finding.id, result=outcome.effect.value)
+    if finding.late_s:
+        late = f"judged {max(1, finding.late_s // 60)} minutes after the call; until then nobody was watching"
+        outcome = outcome.model_copy(update={"note": "; ".join(filter(None, (outcome.note, late)))})
     rows.findings.add(finding, outcome, now)
-    rows.sessions.note_finding(finding, outcome.effect, now)
+    if not planted:
+        rows.sessions.note_finding(finding, outcome.effect, now)
     if entry is not None:
         rows.sessions.say(finding.tenant_id, finding.session_id, HumanWord.REVOKED, now, human=False)
         breaker.heed(deps, rows, finding.tenant_id, now)
     extend(deps, rows, finding.tenant_id, finding.session_id, now, finding_id=finding.id)
     again = outcome.effect is Effect.REVOKE and entry is None  # it was revoked already: no news for people
-    if outcome.effect is not Effect.NONE and not again:
+    if planted:
+        noticed(rows, finding, outcome, now)  # control's own test: no news for people
+    elif outcome.effect is not Effect.NONE and not again:
         rows.alerts.add(
             kind="finding",
             case_key=case_of(finding),

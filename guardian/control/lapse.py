@@ -19,6 +19,7 @@ def lapse_overdue(rows: ControlRows, now: datetime) -> int:
         rows.ledger.append(
             tenant_id=entry.tenant_id,
             session_id=entry.subject_id,
+            subject_type=entry.subject_type,
             status="lapsed",
             reason_code="expired",
             reason="the revocation reached its expiry",
@@ -27,7 +28,8 @@ def lapse_overdue(rows: ControlRows, now: datetime) -> int:
             expires_at=entry.expires_at,
             finding_id=entry.finding_id,
         )
-        rows.sessions.say(entry.tenant_id, entry.subject_id, HumanWord.LAPSED, now, human=False)
+        if entry.subject_type == "session" and entry.reason_code != "self_test":
+            rows.sessions.say(entry.tenant_id, entry.subject_id, HumanWord.LAPSED, now, human=False)
     return len(overdue)
 
 

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from guardian.control.deps import ControlDeps
 from guardian.domain.revocation import Revision
 from guardian.revocation.ledger import order
-from guardian.revocation.port import Rendered
+from guardian.revocation.port import Rendered, Whole
 from guardian.store.control import ControlRows
 from guardian.store.control_head import Head
 
@@ -17,18 +17,20 @@ _REMEMBERED = 256
 
 
 class Listing(NamedTuple):
-    """`moved` is False when a delta has nothing to say."""
+    """`moved` is False when a delta has nothing to say; `delta` False: it is the whole list."""
 
     rendered: Rendered
     revision: Revision
     moved: bool
+    delta: bool = False
 
 
 class RevocationListings:
     """Snapshots are remembered per reach; a changed head makes them stale."""
 
-    def __init__(self, deps: ControlDeps, *, longest_delta: int = 5000) -> None:
+    def __init__(self, deps: ControlDeps, *, face: Whole | None = None, longest_delta: int = 5000) -> None:
         self._deps = deps
+        self._face = face or deps.face
         self._longest_delta = longest_delta
         self._lock = Lock()
         self._known: dict[Reach, tuple[Revision, Listing]] = {}
@@ -52,7 +54,7 @@ class RevocationListings:
             if len(entries) > self._longest_delta:
                 return self._full(rows, reach, head)
         rendered = self._deps.face.delta(entries, revision=revision, changed_at=changed_at)
-        return Listing(rendered, revision, moved=bool(entries))
+        return Listing(rendered, revision, moved=bool(entries), delta=True)
 
     def _full(self, rows: ControlRows, reach: Reach, head: Head) -> Listing:
         with self._lock:
@@ -60,7 +62,7 @@ class RevocationListings:
         if remembered is not None and remembered[0] == head.revision:
             return remembered[1]
         revision, changed_at = _stand(rows, reach, head)
-        rendered = self._deps.face.snapshot(rows.ledger.live(reach), revision=revision, changed_at=changed_at)
+        rendered = self._face.snapshot(rows.ledger.live(reach), revision=revision, changed_at=changed_at)
         listing = Listing(rendered, revision, moved=True)
         with self._lock:
             while len(self._known) >= _REMEMBERED:

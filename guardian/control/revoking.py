@@ -8,8 +8,10 @@ from guardian.control import breaker
 from guardian.control.approvals import put_up
 from guardian.control.authority import ask, consider, explain, record
 from guardian.control.deps import ControlDeps
+from guardian.control.descendants import follow_down
 from guardian.control.envelopes import lasts_until
 from guardian.control.facts import harm_of
+from guardian.control.subjects import keep_from_coming_back
 from guardian.domain.finding import Effect, Finding
 from guardian.domain.revocation import LedgerEntry
 from guardian.policy.port import PolicyDecision, PolicyRequest
@@ -25,13 +27,16 @@ def revoke_or_flag(
     flagged: FindingOutcome,
     finding: Finding,
     now: datetime,
+    *,
+    planted: bool = False,
 ) -> tuple[FindingOutcome, LedgerEntry | None]:
     """What a finding that wants a revocation gets, and the ledger entry if it got it.
 
-    `permitted` is the answer about the flag: a decision point that failed on it is not asked again.
+    `permitted` is the answer about the flag: a decision point that failed on it is not asked again. What was
+    `planted` by control itself spends no budget and takes nothing else along.
     """
     live = rows.ledger.live_entry(finding.tenant_id, finding.session_id)
-    if live is not None:
+    if live is not None and live.cause is None:
         note = f"the session was already revoked, at revision {live.revision}"
         update = {"effect": Effect.REVOKE, "note": note, "revision": live.revision}
         flag = replace(asked, action="flag")
@@ -65,11 +70,14 @@ def revoke_or_flag(
         now=now,
         expires_at=deps.settings.expiry.until(lasts, now),
         finding_id=finding.id,
-        automatic=True,
+        automatic=not planted,
         hard=hard,
     )
     said = {"finding_id": finding.id, "result": "revoke", "revision": str(entry.revision)}
     record(rows, asked, decision, now, **said)
+    if not planted:
+        follow_down(deps, rows, asked, entry, now)
+        keep_from_coming_back(deps, rows, asked, finding, entry, now)
     why = "; ".join(filter(None, decision.reasons.values()))
     update = {**decided, "effect": Effect.REVOKE, "revision": entry.revision, "note": f"revoked: {why}"}
     return flagged.model_copy(update=update), entry

@@ -111,6 +111,7 @@ class Finding(_Value):
     features_missing: tuple[str, ...] = ()
     versions: dict[str, str] = Field(default_factory=dict)
     correlation_id: str = ""
+    late_s: int = 0  # how long after the call reached the topic it was judged, where that is long
     time: AwareDatetime
 
     @property

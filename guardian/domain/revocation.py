@@ -6,6 +6,22 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict
 
 from guardian.domain.event import Identifier
 
+SubjectType = Literal["session", "agent", "delegator", "task", "jti"]
+"""What can be revoked. Not every gateway knows sessions: some know the agent, the task or the token's id."""
+
+ReasonCode = Literal[
+    "drift",  # evidence that the session left its purpose
+    "hard_breach",  # a rule of its envelope or delegation is broken
+    "manual",  # a person, by hand
+    "approved",  # a person approved it
+    "renewed",  # a revoked session was renewed; its revocation lives on
+    "expired",  # a revocation reached its expiry
+    "parent_revoked",  # delegated, directly or not, by a session that is revoked
+    "parent_reinstated",  # the revocation that it followed from was taken back
+    "comes_back",  # the task or agent of a revoked session, so that it does not come back under a new id
+    "self_test",  # the switch tests itself
+]
+
 
 class Revision(BaseModel):
     """A point in the ledger's order: restoring a backup starts a new epoch, so it never runs backwards."""
@@ -22,19 +38,25 @@ class Revision(BaseModel):
 class LedgerEntry(BaseModel):
     """One line of the ledger.
 
-    `lapse` says that a revocation reached its expiry: nothing disappears from the list silently.
+    `lapsed` says that a revocation reached its expiry: nothing disappears from the list silently. `cause` is the
+    session that this entry follows from, for one that was revoked because an ancestor was.
+
+    The order of revisions is the order of what holds: the latest entry about a subject decides. A call that a
+    gateway let through before it held the entry is not undone; the next one, on the same connection or not, is
+    refused. Revoke and reinstate of the same subject never share a revision, so no client sees both at once.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     revision: Revision
     tenant_id: Identifier
-    subject_type: Literal["session"] = "session"
+    subject_type: SubjectType = "session"
     subject_id: Identifier
     status: Literal["revoked", "reinstated", "lapsed"]
     reason_code: str
     reason: str = ""
     actor: str
     finding_id: str | None = None
+    cause: Identifier | None = None
     at: AwareDatetime
     expires_at: AwareDatetime

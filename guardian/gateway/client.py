@@ -1,20 +1,19 @@
-"""Which sessions may no longer act: guardian's revocation list, kept fresh inside a gateway.
+"""Who may no longer act: guardian's revocation list, kept fresh inside a gateway.
 
-One file, standard library only: copy it into a gateway of any kind.
+Standard library only: copy this folder into a gateway of any kind, under any name.
 
     with RevocationList("https://guardian.example", token, cache_path="/var/lib/gw/revoked.json") as revoked:
         revoked.wait_ready(10)
         if revoked.is_revoked(tenant_id, session_id):
             refuse()
 
-A background thread long-polls `GET /v1/revocations`; `is_revoked` answers from memory and takes no lock. What
-it stands on: a revision (epoch, n) never runs backwards; a list that could not be confirmed for `max_stale_s`
-is stale; a stale list still refuses every session that it names, and answers for all others as `on_stale`
-says. An answer that does not parse completely changes nothing and confirms nothing.
+A background thread follows `GET /v1/revocations/stream` and polls where that cannot be had; `is_revoked` answers
+from memory and takes no lock. What it stands on: a revision (epoch, n) never runs backwards; a list that could not
+be confirmed for `max_stale_s` is stale; a stale list still refuses everybody that it names, and answers for all
+others as `on_stale` says. An answer that does not parse completely, or whose signature does not hold, changes
+nothing and confirms nothing.
 """
 
-import http.client
-import ipaddress
 import json
 import logging
 import math
@@ -25,33 +24,33 @@ import socket
 import ssl
 import threading
 import time
+import zlib
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from datetime import datetime
-from typing import Any, Literal, NamedTuple
-from urllib.parse import urlencode, urlsplit
+from typing import Literal
+
+from .cache import Cache, Part, Proof
+from .connection import Event, Server, bearer, header
+from .reading import Refused, Revision, View, apply, parse
+from .signature import HEADER, Keys, Verifier
+
+__all__ = ["Refused", "Revision", "RevocationList", "State"]
 
 _LOG = logging.getLogger("guardian.gateway")
-_FUTURE_S = 5.0  # a cache dated further ahead than this was written by a clock that we cannot trust
+_SKEW_S = 60.0  # clocks of gateway and server may differ by this much before a signature counts as replayed
+_PARTS = 200  # a cache of more signed deltas than this is made anew from a whole list
+_NO_STREAM_S = 300.0  # how long a server that does not stream is only polled
 
-
-class Revision(NamedTuple):
-    """A point in the ledger's order. A restored backup starts a new epoch, so it never runs backwards."""
-
-    epoch: int
-    n: int
-
-    def __str__(self) -> str:
-        return f"{self.epoch}.{self.n}"
-
-
-class Refused(Exception):
-    """An answer that must not be believed or was no answer; `code` is the stable word for it."""
-
-    def __init__(self, code: str, detail: str = "") -> None:
-        super().__init__(f"{code}: {detail}" if detail else code)
-        self.code = code
+_NAMED = (
+    ("session", "session"),
+    ("parent", "session"),
+    ("agent", "agent"),
+    ("delegator", "delegator"),
+    ("task", "task"),
+    ("jti", "jti"),
+)
+OnStale = Literal["closed", "open"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,17 +62,8 @@ class State:
     age_s: float | None
     entries: int
     last_error: str
-
-
-@dataclass(frozen=True, slots=True)
-class _View:
-    """One immutable reading of the list; the reader takes it in a single step."""
-
-    revision: Revision
-    etag: str
-    until: Mapping[tuple[str, str], float]  # (tenant, session) -> expiry in Unix seconds, inf for none
-    issued: float  # the server's clock when this was confirmed
-    confirmed: float  # ours, at the same moment
+    transport: Literal["push", "poll", "none"] = "none"
+    verified: bool = False
 
 
 def _steady() -> float:
@@ -82,13 +72,16 @@ def _steady() -> float:
 
 
 class RevocationList:
-    """The revoked sessions of the tenants that `token` may see.
+    """The revoked subjects of the tenants that `token` may see.
 
     `url` is the control API; https, or http to this machine (elsewhere only with `allow_http`). `token` is the
     bearer token or a function that returns the current one. `tenants` keeps only those; asked for another
-    tenant the list answers as if it were stale. `on_stale` is "closed" (refuse) or "open" (let pass).
-    `cache_path` keeps the last list over restarts. `clock` is monotonic, `wall` Unix time. A gateway that forks
-    workers makes one list in each of them, after the fork.
+    tenant the list answers as if it were stale. `on_stale` is "closed" (refuse) or "open" (let pass), or a mapping
+    from the risk of a tool, as you name it in `is_revoked`, to one of them; a risk that is not in it is closed.
+    `verify_with` holds guardian's public keys (a JWK set or its file); then nothing unsigned is believed.
+    `cache_path` keeps the last list over restarts. `push` False only polls. `acknowledge` tells guardian which
+    revision is enforced here, as `instance`. `clock` is monotonic, `wall` Unix time. A gateway that forks workers
+    makes one list in each of them, after the fork.
     """
 
     def __init__(
@@ -99,8 +92,12 @@ class RevocationList:
         tenants: frozenset[str] | set[str] | None = None,
         interval_s: float = 2.0,
         max_stale_s: float = 30.0,
-        on_stale: Literal["closed", "open"] = "closed",
+        on_stale: OnStale | Mapping[str, OnStale] = "closed",
         cache_path: str | os.PathLike[str] | None = None,
+        verify_with: Keys | None = None,
+        push: bool = True,
+        acknowledge: bool = True,
+        instance: str = "",
         timeout_s: float = 5.0,
         wait_s: float = 20.0,
         allow_http: bool = False,
@@ -110,69 +107,115 @@ class RevocationList:
         wall: Callable[[], float] = time.time,
         jitter: Callable[[], float] = random.random,
     ) -> None:
-        if on_stale not in ("closed", "open"):
-            raise ValueError(f'on_stale must be "closed" or "open", got {on_stale!r}')
+        modes = [on_stale] if isinstance(on_stale, str) else list(on_stale.values())
+        if any(mode not in ("closed", "open") for mode in modes):
+            raise ValueError(f'on_stale must be "closed" or "open", or map risks to these; got {on_stale!r}')
         if not (interval_s > 0 and timeout_s > 0 and max_stale_s > 0 and wait_s >= 0):
             raise ValueError("interval_s, timeout_s and max_stale_s must be positive, wait_s not negative")
-        self._server = _Server(url, allow_http=allow_http, context=ssl_context, max_bytes=max_bytes)
+        self._server = Server(url, allow_http=allow_http, context=ssl_context, max_bytes=max_bytes)
+        self._teller = Server(url, allow_http=allow_http, context=ssl_context, max_bytes=65536)
         self._token = token if callable(token) else lambda: token
         self._tenants = None if tenants is None else frozenset(tenants)
         self._interval, self._max_stale, self._timeout = interval_s, max_stale_s, timeout_s
         self._wait = min(wait_s, max_stale_s / 3)  # the list must not go stale while an idle answer is awaited
-        self._closed = on_stale == "closed"
-        self._cache = os.fspath(cache_path) if cache_path is not None else None
+        self._silence = max(1.0, max_stale_s / 2)  # a stream that says nothing for so long is dead
+        self._open = on_stale == "open"
+        self._open_risks = (
+            frozenset() if isinstance(on_stale, str) else {r for r in on_stale if on_stale[r] == "open"}
+        )
+        self._verifier = None if verify_with is None else Verifier(verify_with)
+        self._instance = instance or f"{socket.gethostname()[:80]}-{os.getpid()}-{secrets.token_hex(3)}"
+        self._push, self._acknowledge = push, acknowledge
+        of = [2, self._server.name, None if self._tenants is None else sorted(self._tenants)]
+        path = None if cache_path is None else os.fspath(cache_path)
+        self._cache = None if path is None else Cache(path, of, self._tenants, self._verifier)
         self._clock, self._wall, self._jitter = clock, wall, jitter
-        self._view: _View | None = None
+        self._view: View | None = None
+        self._parts: tuple[Part, ...] = ()
+        self._proof: Proof | None = None
         self._saved: tuple[Revision, float] | None = None
         self._synced = False  # has the server itself given us a whole list since we started?
         self._asked_as = ""  # the credentials that the list in hand was given to
+        self._push_after = -math.inf
+        self._transport: Literal["push", "poll", "none"] = "none"
         self._said: set[str] = set()
         self._told: set[str] = set()
         self._error = ""
-        self._ready, self._stop = threading.Event(), threading.Event()
-        self._thread: threading.Thread | None = None
+        self._ready, self._stop, self._moved = threading.Event(), threading.Event(), threading.Event()
+        self._threads: list[threading.Thread] = []
 
-    def is_revoked(self, tenant_id: str, session_id: str) -> bool:
+    def is_revoked(self, tenant_id: str, session_id: str, risk: str = "") -> bool:
         """True if the session must be refused. From memory: no lock, no I/O, never raises."""
         view = self._view
         if view is None:
-            return self._closed
-        until = view.until.get((tenant_id, session_id))
+            return not (self._open or risk in self._open_risks)
+        until = view.until.get((tenant_id, "session", session_id))
         if until is not None and (until == math.inf or self._now(view) < until):
             return True
-        if not self._closed:
+        if self._open or risk in self._open_risks:
             return False
         foreign = self._tenants is not None and tenant_id not in self._tenants
         return foreign or not 0 <= self._clock() - view.confirmed <= self._max_stale
 
+    def refusal(
+        self,
+        tenant_id: str,
+        *,
+        session: str | None = None,
+        parent: str | None = None,
+        agent: str | None = None,
+        delegator: str | None = None,
+        task: str | None = None,
+        jti: str | None = None,
+        risk: str = "",
+    ) -> str | None:
+        """Why a call must be refused: "session_revoked", "parent_revoked", "agent_revoked", "delegator_revoked",
+        "task_revoked", "jti_revoked" or "list_stale"; None when it may pass. Name all that you know."""
+        view = self._view
+        if view is not None:
+            given = (session, parent, agent, delegator, task, jti)
+            for (name, kind), value in zip(_NAMED, given, strict=True):
+                if value is None:
+                    continue
+                until = view.until.get((tenant_id, kind, value))
+                if until is not None and (until == math.inf or self._now(view) < until):
+                    return f"{name}_revoked"
+        return "list_stale" if self.is_revoked(tenant_id, "", risk) else None
+
     def state(self) -> State:
         """Fresh, stale or never loaded; the revision that is enforced; its age."""
-        view = self._view
+        view, verified = self._view, self._verifier is not None
         if view is None:
-            return State("never_loaded", None, None, 0, self._error)
+            return State("never_loaded", None, None, 0, self._error, self._transport, verified)
         age = self._clock() - view.confirmed
-        fresh = 0 <= age <= self._max_stale
-        return State("fresh" if fresh else "stale", view.revision, age, len(view.until), self._error)
+        fresh: Literal["fresh", "stale"] = "fresh" if 0 <= age <= self._max_stale else "stale"
+        return State(fresh, view.revision, age, len(view.until), self._error, self._transport, verified)
 
     def wait_ready(self, timeout: float | None = None) -> bool:
         """Wait until a fresh list is in memory; False if `timeout` seconds were not enough."""
         return self._ready.wait(timeout)
 
     def start(self) -> "RevocationList":
-        """Load the cache and begin to poll."""
-        if self._thread is not None:
+        """Load the cache and begin to follow."""
+        if self._threads:
             raise RuntimeError("the revocation list was started already; make a new one")
         self._load_cache()
-        self._thread = threading.Thread(target=self._run, name="guardian-revocations", daemon=True)
-        self._thread.start()
+        loops = [("guardian-revocations", self._run)]
+        if self._acknowledge:
+            loops.append(("guardian-acknowledge", self._tell_what_is_enforced))
+        self._threads = [threading.Thread(target=loop, name=name, daemon=True) for name, loop in loops]
+        for thread in self._threads:
+            thread.start()
         return self
 
     def stop(self) -> None:
-        """End the polling; what is in memory keeps answering and grows stale."""
+        """End the following; what is in memory keeps answering and grows stale."""
         self._stop.set()
+        self._moved.set()
         self._server.abort()
-        if self._thread is not None and self._thread is not threading.current_thread():
-            self._thread.join(self._timeout)
+        for thread in self._threads:
+            if thread is not threading.current_thread():
+                thread.join(self._timeout)
 
     def __enter__(self) -> "RevocationList":
         return self.start()
@@ -180,7 +223,7 @@ class RevocationList:
     def __exit__(self, *_: object) -> None:
         self.stop()
 
-    def _now(self, view: _View) -> float:
+    def _now(self, view: View) -> float:
         # The earlier of two clocks: a jump of either one must not end a revocation before its time.
         return min(view.issued + self._clock() - view.confirmed, self._wall())
 
@@ -189,6 +232,9 @@ class RevocationList:
         while not self._stop.is_set():
             began, before = self._clock(), self._view
             try:
+                if self._push and self._synced and began >= self._push_after:
+                    self._follow()
+                    continue
                 self._poll()
             except Exception as error:  # whatever the network brings, the thread lives and the list ages
                 failures += 1
@@ -198,23 +244,65 @@ class RevocationList:
                 pause = min(ceiling, 0.25 * 2 ** min(failures, 16)) * (0.5 + self._jitter() / 2)
             else:
                 failures = 0
+                self._transport = "poll"
                 took = self._clock() - began
                 changed = before is None or self._view is None or before.revision != self._view.revision
                 held = self._wait > 0 and took >= self._wait / 2  # it does long-poll: ask again at once
                 pause = min(0.05, self._interval) if changed or held else max(0.05, self._interval - took)
+                if self._push and self._clock() >= self._push_after:
+                    pause = 0.0
             self._stop.wait(pause)
         self._server.drop()
 
+    def _follow(self) -> None:
+        """Listen to the stream until it ends; after any trouble with it there is a while of polling."""
+        view = self._view
+        assert view is not None  # noqa: S101 - only a synced list is followed
+        sent = {**self._headers(), "Accept": "text/event-stream", "Last-Event-ID": str(view.revision)}
+        asked_as = sent["Authorization"]
+        lived = self._clock()
+        pause = 1.0
+        try:
+            if asked_as != self._asked_as:  # another token may see more: begin with a whole list
+                self._synced = False
+                return
+            for event in self._server.events(sent, self._timeout, self._silence):
+                self._hear(event)
+                self._transport = "push"
+                if self._stop.is_set():
+                    return
+                if bearer(self._token()) != asked_as:
+                    self._synced = False
+                    return
+        except Refused as error:
+            pause = _NO_STREAM_S if error.code in ("http_404", "http_405", "no_stream") else 5.0
+            if not self._stop.is_set() and pause != _NO_STREAM_S:
+                self._note(error)
+        except Exception as error:
+            self._note(error)
+        self._transport = "poll"
+        short = self._clock() - lived < self._silence  # one that breaks at once is not tried in a hot loop
+        self._push_after = self._clock() + (pause if short or pause > 1 else 0.0) * (0.5 + self._jitter() / 2)
+
+    def _hear(self, event: Event) -> None:
+        name, _, data = event
+        if name not in ("revocations", "fresh") or self._view is None:
+            return
+        body = data[0]
+        signature = data[1].decode("ascii", "replace") if len(data) > 1 else ""
+        base = self._view
+        if name == "revocations":
+            self._take(body, signature, "", base)
+            return
+        if body.decode("ascii", "replace") != str(base.revision):
+            raise Refused("gap", "the server confirms another revision than the one that is held")
+        self._confirm(base, body, signature)
+
     def _poll(self) -> None:
         """One round: confirm, apply or refuse. Raises and changes nothing when the answer is no good."""
-        view = self._view
-        headers = {
-            "Accept": "application/json",
-            "Cache-Control": "no-cache",
-            "Authorization": _bearer(self._token()),
-        }
+        view, headers = self._view, self._headers()
         same = headers["Authorization"] == self._asked_as
-        base = view if self._synced and same else None  # another token may see more: begin with a whole list
+        base = view if self._synced and same and len(self._parts) <= _PARTS else None
         if base is not None:
             known = {**headers, "If-None-Match": base.etag} if base.etag else headers
             wait = 0.0 if self._error else self._wait  # after trouble, be fresh first and patient later
@@ -222,41 +310,76 @@ class RevocationList:
             answer = self._server.get(query, known, self._timeout + wait)
         if base is None or answer[0] in (400, 404, 409, 410, 416):  # it does not know our revision: take it all
             base, answer = None, self._server.get({}, headers, self._timeout)
-        status, etag, body = answer
-        now = self._clock()
+        status, got, body = answer
         if status == 200:
-            fresh = self._read(view, base, etag, body)
+            self._take(body, header(got, HEADER), header(got, "ETag"), base)
         elif status == 304 and base is not None and base.etag:
-            fresh = replace(base, issued=base.issued + now - base.confirmed, confirmed=now)
+            self._confirm(base, base.etag.encode(), header(got, HEADER))
         else:
             raise Refused(f"http_{status}", "the token was refused" if status in (401, 403) else "")
-        self._view, self._synced, self._asked_as = fresh, True, headers["Authorization"]
+        self._synced, self._asked_as = True, headers["Authorization"]
+
+    def _take(self, body: bytes, signature: str, etag: str, base: View | None) -> None:
+        """Believe an answer and apply it; Refused if any part of it is not as the contract says."""
+        answer = parse(body)
+        since = None if answer.complete or base is None else base.revision
+        self._check(body, signature, since)
+        facts = {"seen": self._view, "base": base, "tenants": self._tenants, "confirmed": self._clock()}
+        fresh, strange = apply(answer, etag, **facts)  # type: ignore[arg-type]
+        for kind in sorted(strange):
+            self._tell(f"list entries for subjects of type {kind[:64]!r} are not enforced by this client")
+        if self._verifier is not None:
+            part = Part(since, zlib.compress(body), signature)
+            self._parts = (part,) if answer.complete else (*self._parts, part) if answer.entries else self._parts
+            self._proof = None
+        self._settle(fresh)
+
+    def _confirm(self, base: View, payload: bytes, signature: str) -> None:
+        self._check(payload, signature, None)
+        self._proof = Proof(payload, signature)
+        now = self._clock()
+        self._settle(replace(base, issued=base.issued + now - base.confirmed, confirmed=now))
+
+    def _check(self, payload: bytes, signature: str, since: Revision | None) -> None:
+        if self._verifier is not None:
+            window = max(self._max_stale, _SKEW_S)
+            facts = {"tenants": self._tenants, "since": since, "now": self._wall(), "window_s": window}
+            self._verifier.check(payload, signature, **facts)  # type: ignore[arg-type]
+
+    def _settle(self, fresh: View) -> None:
+        moved = self._view is None or self._view.revision != fresh.revision
+        self._view = fresh
         self._ready.set()
+        if moved:
+            self._moved.set()
         if self._said:
             _LOG.warning("revocation list is fresh again at revision %s", fresh.revision)
         self._said, self._error = set(), ""
         self._save_cache(fresh)
 
-    def _read(self, view: _View | None, base: _View | None, etag: str, body: bytes) -> _View:
-        """The view after a 200 answer; Refused if any part of it is not as the contract says."""
-        revision, issued, complete, entries = _parse(body)
-        if view is not None and revision < view.revision:
-            raise Refused("went_back", f"{view.revision} -> {revision}: a restored ledger must start a new epoch")
-        if not complete and (base is None or revision.epoch != base.revision.epoch):
-            raise Refused("no_base", f"a delta to {revision} has nothing to build on")
-        until = dict(base.until) if base is not None and not complete else {}
-        for entry in sorted(entries, key=lambda entry: entry.revision):
-            if entry.kind != "session":
-                self._tell(
-                    f"list entries for subjects of type {entry.kind[:64]!r} are not enforced by this client"
-                )
-            elif self._tenants is not None and entry.key[0] not in self._tenants:
+    def _headers(self) -> dict[str, str]:
+        return {
+            "Accept": "application/json",
+            "Cache-Control": "no-cache",
+            "Authorization": bearer(self._token()),
+            "Guardian-Instance": self._instance,
+        }
+
+    def _tell_what_is_enforced(self) -> None:
+        """Acknowledge every revision soon after it holds here, and now and then that it still does."""
+        while not self._stop.is_set():
+            self._moved.wait(min(20.0, self._max_stale / 2))
+            self._stop.wait(0.25 * self._jitter())  # not all gateways at once, and one word for many changes
+            self._moved.clear()
+            view = self._view
+            leaving = self._stop.is_set()
+            if view is None or self.state().status != "fresh":
                 continue
-            elif entry.lifted:
-                until.pop(entry.key, None)
-            else:
-                until[entry.key] = entry.until
-        return _View(revision, etag, until, issued, self._clock())
+            told = {"revision": str(view.revision), "transport": self._transport, "leaving": leaving}
+            with suppress(Exception):  # the list is what counts; the next round says it again
+                timeout = 1.0 if leaving else self._timeout
+                self._teller.acknowledge(json.dumps(told).encode(), self._headers(), timeout)
+        self._teller.drop()
 
     def _note(self, error: Exception) -> None:
         """Say each kind of trouble once until the list is fresh again. Never the token, never a body."""
@@ -264,7 +387,7 @@ class RevocationList:
         self._error = str(error) if isinstance(error, Refused) else code
         if code not in self._said and not self._stop.is_set():
             self._said.add(code)
-            then = "every session is refused" if self._closed else "unlisted sessions pass"
+            then = "unlisted subjects pass" if self._open else "everybody is refused, save where a risk is open"
             _LOG.warning("revocation list not refreshed (%s); once older than %g s %s", self._error,
                          self._max_stale, then)  # fmt: skip
 
@@ -273,193 +396,29 @@ class RevocationList:
             self._told.add(message)
             _LOG.warning("%s", message)
 
-    def _identity(self) -> list[Any]:
-        return [1, self._server.name, None if self._tenants is None else sorted(self._tenants)]
-
     def _load_cache(self) -> None:
         if self._cache is None:
             return
         try:
-            with open(self._cache, "rb") as file:
-                facts = os.fstat(file.fileno())
-                saved = json.loads(file.read())
-            if os.name == "posix" and (facts.st_mode & 0o022 or facts.st_uid not in (0, os.geteuid())):
-                raise Refused("unsafe", "others can write it")
-            age = self._wall() - float(saved["confirmed_at"])
-            if saved["of"] != self._identity() or not -_FUTURE_S <= age < math.inf:
-                raise Refused("foreign", "it belongs to another server, other tenants or the future")
-            until = {(str(t), str(s)): math.inf if at is None else float(at) for t, s, at in saved["until"]}
-            revision, confirmed = Revision(*map(int, saved["revision"])), self._clock() - max(age, 0.0)
-            self._view = _View(revision, "", until, float(saved["issued_at"]), confirmed)
-        except FileNotFoundError:
+            found = self._cache.load(wall=self._wall(), clock=self._clock())
+        except (OSError, ValueError, TypeError, KeyError, RecursionError, zlib.error, Refused) as error:
+            code = str(error) if isinstance(error, Refused) else type(error).__name__
+            self._tell(f"revocation cache ignored ({code})")
             return
-        except (OSError, ValueError, TypeError, KeyError, RecursionError, Refused) as error:
-            self._tell(
-                f"revocation cache ignored ({error if isinstance(error, Refused) else type(error).__name__})"
-            )
-            return
-        if self.state().status == "fresh":
-            self._ready.set()
+        if found is not None:
+            self._view, self._parts = found
+            if self.state().status == "fresh":
+                self._ready.set()
 
-    def _save_cache(self, view: _View) -> None:
-        """Whole or not at all, readable by us alone; when the revision moved, else now and then."""
+    def _save_cache(self, view: View) -> None:
+        """When the revision moved, else now and then."""
         if self._cache is None:
             return
         revision, at = self._saved or (None, 0.0)
         if revision == view.revision and view.confirmed - at < self._max_stale / 2:
             return
-        rows = [[t, s, None if at == math.inf else at] for (t, s), at in view.until.items()]
-        saved = {"of": self._identity(), "revision": view.revision, "issued_at": view.issued,
-                 "confirmed_at": self._wall(), "until": rows}  # fmt: skip
-        draft = f"{self._cache}.{secrets.token_hex(8)}"
         try:
-            with open(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
-                json.dump(saved, file)
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(draft, self._cache)
+            self._cache.save(view, self._parts, self._proof, wall=self._wall())
         except OSError as error:
-            with suppress(OSError):
-                os.unlink(draft)
             self._tell(f"revocation cache not written ({type(error).__name__})")
         self._saved = (view.revision, view.confirmed)
-
-
-class _Server:
-    """One kept-alive connection; follows no redirect, so the token goes nowhere else."""
-
-    def __init__(self, url: str, *, allow_http: bool, context: ssl.SSLContext | None, max_bytes: int) -> None:
-        parts = urlsplit(url)
-        host = parts.hostname or ""
-        if (
-            parts.scheme not in ("https", "http")
-            or not host
-            or "@" in parts.netloc
-            or parts.query
-            or parts.fragment
-        ):
-            raise ValueError(
-                f"url must be https://host[:port][/path], without user or query; its host is {host!r}"
-            )
-        if parts.scheme == "http" and not allow_http and not _loopback(host):
-            raise ValueError(
-                f"http to {host!r} would show the token to the network: use https, or allow_http=True"
-            )
-        self.name = f"{parts.scheme}://{parts.netloc}{parts.path.rstrip('/')}"
-        self._path = parts.path.rstrip("/").removesuffix("/v1/revocations") + "/v1/revocations"
-        self._secure, self._host, self._port = parts.scheme == "https", host, parts.port
-        self._context = context or (ssl.create_default_context() if self._secure else None)
-        self._max_bytes = max_bytes
-        self._connection: http.client.HTTPConnection | None = None
-        self._aborted = False
-
-    def get(self, query: Mapping[str, str], headers: Mapping[str, str], timeout: float) -> tuple[int, str, bytes]:
-        """(status, ETag, body). A kept connection that the server has closed meanwhile is opened anew once."""
-        kept = self._connection is not None
-        try:
-            return self._exchange(query, headers, timeout)
-        except (http.client.RemoteDisconnected, BrokenPipeError, ConnectionResetError):
-            self.drop()
-            if not kept or self._aborted:
-                raise
-            return self._exchange(query, headers, timeout)
-
-    def _exchange(
-        self, query: Mapping[str, str], headers: Mapping[str, str], timeout: float
-    ) -> tuple[int, str, bytes]:
-        deadline = time.monotonic() + timeout  # a socket's own time-out starts again with every byte
-        connection = self._connection
-        if connection is None:
-            if self._secure:
-                connection = http.client.HTTPSConnection(self._host, self._port, context=self._context)
-            else:
-                connection = http.client.HTTPConnection(self._host, self._port)
-            self._connection = connection
-        connection.timeout = timeout
-        if connection.sock is None:
-            connection.connect()
-        connection.sock.settimeout(timeout)
-        if self._aborted:
-            raise Refused("stopped")
-        connection.request("GET", self._path + ("?" + urlencode(query) if query else ""), headers=dict(headers))
-        answer = connection.getresponse()
-        body = bytearray()
-        while chunk := answer.read1(65536):
-            body += chunk
-            if len(body) > self._max_bytes or time.monotonic() > deadline:
-                raise Refused("too_long", f"more than {self._max_bytes} bytes or {timeout:g} s")
-        if answer.length:  # read1 ends quietly where the connection does
-            raise Refused("cut_short", f"{answer.length} bytes are missing")
-        answer.close()  # read1 leaves it open, and an open answer blocks the kept connection
-        return answer.status, answer.getheader("ETag", "") or "", bytes(body)
-
-    def abort(self) -> None:
-        """Wake a thread that waits for an answer, for good."""
-        self._aborted = True
-        connection = self._connection
-        if connection is not None and connection.sock is not None:
-            with suppress(OSError, AttributeError):
-                connection.sock.shutdown(socket.SHUT_RDWR)
-
-    def drop(self) -> None:
-        connection, self._connection = self._connection, None
-        if connection is not None:
-            connection.close()
-
-
-class _Entry(NamedTuple):
-    revision: Revision
-    kind: str
-    key: tuple[str, str]
-    lifted: bool
-    until: float
-
-
-def _parse(body: bytes) -> tuple[Revision, float, bool, list[_Entry]]:
-    try:
-        answer = json.loads(body)
-        revision, complete = _revision(answer["revision"]), answer["complete"]
-        entries = [_entry(entry) for entry in answer["entries"]]
-        issued = _unix(answer["issued_at"])
-    except (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError) as error:
-        raise Refused("malformed", type(error).__name__) from None
-    if not isinstance(complete, bool) or any(entry.revision > revision for entry in entries):
-        raise Refused("malformed", "complete is not a boolean, or an entry is newer than the list")
-    return revision, issued, complete, entries
-
-
-def _entry(entry: Mapping[str, Any]) -> _Entry:
-    texts = [entry[name] for name in ("subject_type", "tenant_id", "subject_id", "status")]
-    if not all(isinstance(text, str) and text for text in texts):
-        raise ValueError("not a text")
-    kind, tenant, subject, status = texts
-    until = math.inf if entry.get("expires_at") is None else _unix(entry["expires_at"])
-    # A status that this client does not know keeps the session out: the safe reading of a newer server.
-    return _Entry(_revision(entry["revision"]), kind, (tenant, subject), status in ("reinstated", "lapsed"), until)
-
-
-def _revision(value: Mapping[str, Any]) -> Revision:
-    epoch, n = value["epoch"], value["n"]
-    if type(epoch) is not int or type(n) is not int or epoch < 0 or n < 0:
-        raise ValueError("not a revision")
-    return Revision(epoch, n)
-
-
-def _unix(text: str) -> float:
-    at = datetime.fromisoformat(text)
-    if at.tzinfo is None:
-        raise ValueError("a time without an offset")
-    return at.timestamp()
-
-
-def _bearer(token: str) -> str:
-    if not token or not all("!" <= char <= "~" for char in token):
-        raise Refused("token_unusable", "it is empty or has characters that no bearer token has")
-    return "Bearer " + token
-
-
-def _loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"

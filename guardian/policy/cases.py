@@ -24,6 +24,7 @@ from guardian.policy.port import (
     PolicyDecisionPoint,
     PolicyRequest,
     SessionFacts,
+    WhomFacts,
 )
 from guardian.wire.base import Mode
 from guardian.wire.principal import Role
@@ -67,6 +68,11 @@ class _Act(_Strict):
     break_glass: bool = False
 
 
+class _Whom(_Strict):
+    kind: str
+    registered: bool = False
+
+
 class PolicyCase(_Strict):
     """One example. `decided_by` are exactly the policies that must have decided; empty: nothing permits it.
 
@@ -100,6 +106,7 @@ class PolicyCase(_Strict):
     budget: _Budget = _Budget()
     harm: _Harm = _Harm()
     act: _Act = _Act()
+    whom: _Whom | None = None
 
     @property
     def request(self) -> PolicyRequest:
@@ -127,6 +134,7 @@ class PolicyCase(_Strict):
             harm=HarmFacts(**self.harm.model_dump()),
             act=ActFacts(**self.act.model_dump()),
             target=self.target,
+            whom=None if self.whom is None else WhomFacts(**self.whom.model_dump()),
             hour=self.hour,
             weekday=self.weekday,
         )

@@ -83,6 +83,8 @@ def question(request: PolicyRequest) -> tuple[dict[str, Any], list[dict[str, Any
     }
     if request.target is not None:
         context["target"] = request.target
+    if request.whom is not None:
+        context["whom"] = {"kind": request.whom.kind, "registered": request.whom.registered}
     action = _uid("Action", request.action)
     return {"principal": actor, "action": action, "resource": resource, "context": context}, entities
 

@@ -14,7 +14,8 @@ def facts(request: PolicyRequest) -> dict[str, Any]:
     """The request as AuthZEN 1.0 shapes it, in plain JSON: strings, booleans, lists, and integers, never floats.
 
     subject   type "principal", id; properties: role, tenants (sorted), every_tenant
-    action    name; properties: target, the action that a propose or approve is about, only with those
+    action    name; properties: target, the action that a propose or approve is about, only with those;
+              whom and whom_registered, the kind of subject that revokeSubject and reinstateSubject are about
     resource  type "session", "tenant" or "deployment" (id "guardian")
               The id of a session is its tenant, percent-encoded, a slash and its session id, because two tenants
               may use the same one. properties of sessions and tenants: tenant; of sessions also: session_id,
@@ -28,6 +29,9 @@ def facts(request: PolicyRequest) -> dict[str, Any]:
     action: dict[str, Any] = {"name": request.action}
     if request.target is not None:
         action["properties"] = {"target": request.target}
+    if request.whom is not None:
+        whom = {"whom": request.whom.kind, "whom_registered": request.whom.registered}
+        action["properties"] = {**action.get("properties", {}), **whom}
     return {
         "subject": {
             "type": "principal",

@@ -20,6 +20,9 @@ PolicyAction = Literal[
     "breakGlass",
     "resetBreaker",
     "registerEnvelope",
+    "revokeSubject",
+    "reinstateSubject",
+    "permitCall",
     "read",
     "readRevocations",
     "readChanges",
@@ -122,6 +125,15 @@ class ActFacts:
 
 
 @dataclass(frozen=True, slots=True)
+class WhomFacts:
+    """What a `revokeSubject` or `reinstateSubject` is about: its kind (agent, delegator, task, jti), and whether
+    an envelope that was registered with control names it."""
+
+    kind: str
+    registered: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class PolicyRequest:
     """May `asker` do `action` to this session (or, without one, to this tenant), now?
 
@@ -144,6 +156,7 @@ class PolicyRequest:
     harm: HarmFacts = field(default_factory=HarmFacts)
     act: ActFacts = field(default_factory=ActFacts)
     target: PolicyAction | None = None
+    whom: WhomFacts | None = None
     hour: int = 0
     weekday: int = 0
 

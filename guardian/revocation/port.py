@@ -1,11 +1,25 @@
 """The port of the ledger's faces."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
+from guardian.bus.port import Producer
+from guardian.domain.finding import Finding
 from guardian.domain.revocation import LedgerEntry, Revision
+from guardian.keys.signing import SigningKeys
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """What faces that leave the process need and cannot make: the bus, keys, clock and files of the deployment."""
+
+    producer: Callable[[], Producer]
+    keys: SigningKeys
+    issuer: str
+    clock: Callable[[], datetime]
+    secret: Callable[[str], str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,8 +31,14 @@ class Rendered:
     etag: str
 
 
-class Face(Protocol):
-    """One way of showing the ledger to gateways. A module of this folder is one face and exports `plugin`.
+class Whole(Protocol):
+    """A face that is always shown as a whole."""
+
+    def snapshot(self, live: Sequence[LedgerEntry], *, revision: Revision, changed_at: datetime) -> Rendered: ...
+
+
+class Face(Whole, Protocol):
+    """One way of showing the ledger to gateways that ask for it.
 
     - `snapshot` gets every live revocation of one reach; it replaces what a client holds.
     - `delta` gets the entries after a client's revision, in order; it is applied to what a client holds.
@@ -26,6 +46,42 @@ class Face(Protocol):
       bytes, and the tag is equal exactly when the bytes are: no clock, no randomness.
     """
 
-    def snapshot(self, live: Sequence[LedgerEntry], *, revision: Revision, changed_at: datetime) -> Rendered: ...
-
     def delta(self, entries: Sequence[LedgerEntry], *, revision: Revision, changed_at: datetime) -> Rendered: ...
+
+
+class Refused(Exception):
+    """The receiver says that it will never take this message; `code` is its stable word."""
+
+    def __init__(self, code: str, detail: str = "") -> None:
+        super().__init__(f"{code}: {detail}" if detail else code)
+        self.code = code
+
+
+class Receiver(Protocol):
+    """Where a face brings entries by itself, in ledger order, at least once.
+
+    - `deliver` returns only when the receiver has the entry. It raises Refused when sending the same again is
+      pointless, and any other exception when it is not; then nothing after this entry is sent before it.
+    - `flagged` tells of a finding that flagged a session; a receiver that has no word for that does nothing.
+    - `begin` is called before the first entry and whenever a new epoch began, with the whole live set: what an
+      earlier epoch told is void from then on.
+    - `name` keeps its place in the ledger over restarts.
+    """
+
+    @property
+    def name(self) -> str: ...
+
+    def begin(self, live: Sequence[LedgerEntry], revision: Revision) -> None: ...
+
+    def deliver(self, entry: LedgerEntry) -> None: ...
+
+    def flagged(self, finding: Finding) -> None: ...
+
+    def close(self) -> None: ...
+
+
+class PushPlugin(Protocol):
+    """A module of this folder that exports `plugin` is a face that leaves the process: a frozen dataclass of its
+    options. `open` is given what only the composition root has; it speaks to nobody yet."""
+
+    def open(self, given: Given) -> Sequence[Receiver]: ...

@@ -23,9 +23,6 @@ class SnapshotFace:
         return _render(entries, revision, changed_at, complete=False)
 
 
-plugin = SnapshotFace
-
-
 def presented_revision(tags: str) -> Revision | None:
     """The revision inside the entity tag that a client presents: what it holds, hence what it enforces."""
     tag = tags.split(",")[0].strip().removeprefix("W/").strip('"')

@@ -17,11 +17,13 @@ from sqlalchemy.engine import make_url
 from guardian.store.control_alerts import AlertRows
 from guardian.store.control_approvals import ApprovalRows, BreakGlassRows
 from guardian.store.control_audit import AuditRows
+from guardian.store.control_delegation import DelegationRows
 from guardian.store.control_epoch import EpochFile, Mark, restored_mark
 from guardian.store.control_facts import BreakerRows, EnvelopeRows, ModelRows
 from guardian.store.control_findings import FindingRows
 from guardian.store.control_head import Head, begin_epoch, create_head, queue_for_writing, read_head
 from guardian.store.control_ledger import LedgerRows
+from guardian.store.control_peers import CursorRows, PeerRows, SelfTestRows
 from guardian.store.control_sessions import SessionRows
 from guardian.store.control_tables import head
 from guardian.store.control_tokens import IdempotencyRows, ModeRows, TokenRows
@@ -88,6 +90,22 @@ class ControlRows:
     @property
     def models(self) -> ModelRows:
         return ModelRows(self.connection)
+
+    @property
+    def delegations(self) -> DelegationRows:
+        return DelegationRows(self.connection)
+
+    @property
+    def peers(self) -> PeerRows:
+        return PeerRows(self.connection)
+
+    @property
+    def self_tests(self) -> SelfTestRows:
+        return SelfTestRows(self.connection)
+
+    @property
+    def cursors(self) -> CursorRows:
+        return CursorRows(self.connection)
 
     def head(self) -> Head:
         return read_head(self.connection)

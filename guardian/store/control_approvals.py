@@ -47,12 +47,27 @@ class ApprovalRows:
         row = self.connection.execute(wanted).one_or_none()
         return None if row is None else _approval(row)
 
-    def pending(self, tenant_id: str, session_id: str | None, action: str) -> StoredApproval | None:
-        """The one that waits for exactly this act on this session (None: on the tenant)."""
+    def pending(
+        self, tenant_id: str, session_id: str | None, action: str, act: Mapping[str, Any] | None = None
+    ) -> StoredApproval | None:
+        """The one that waits for exactly this act on this session (None: on the tenant).
+
+        With `act`, one that was put up with these particulars.
+        """
         wanted = self._waiting(tenant_id).where(approval.c.action == action)
         same = approval.c.session_id.is_(None) if session_id is None else approval.c.session_id == session_id
-        row = self.connection.execute(wanted.where(same).order_by(approval.c.seq).limit(1)).one_or_none()
-        return None if row is None else _approval(row)
+        found = map(_approval, self.connection.execute(wanted.where(same).order_by(approval.c.seq)))
+        return next((each for each in found if act is None or each.act["act"] == act), None)
+
+    def decided(
+        self, tenant_id: str, session_id: str, action: str, act: Mapping[str, Any]
+    ) -> StoredApproval | None:
+        """The latest that was decided about this session and put up with these particulars."""
+        wanted = select(approval).where(
+            approval.c.tenant_id == tenant_id, approval.c.session_id == session_id, approval.c.action == action
+        )
+        rows = self.connection.execute(wanted.where(approval.c.state != "pending").order_by(approval.c.seq.desc()))
+        return next((each for each in map(_approval, rows) if each.act["act"] == act), None)
 
     def waiting(self, tenant_id: str) -> int:
         counted = select(func.count()).select_from(self._waiting(tenant_id).subquery())

@@ -7,6 +7,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, and_, delete, func, insert, select, update
 
 from guardian.domain.event import Envelope
+from guardian.store.control_delegation import DelegationRows
 from guardian.store.control_tables import breaker, envelope, live, model
 from guardian.wire.approvals import BreakerView
 from guardian.wire.envelopes import RegisteredEnvelope
@@ -69,6 +70,7 @@ class EnvelopeRows:
         )
         values = added.model_dump(exclude={"envelope", "superseded"})
         self.connection.execute(insert(envelope).values(**values, envelope=told.model_dump_json()))
+        DelegationRows(self.connection).note(told)
         return added
 
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Row, insert, select, update
+from sqlalchemy import Connection, Row, func, insert, select, update
 
 from guardian.domain.finding import Finding
 from guardian.store.control_ledger import Scope, within
@@ -51,6 +51,14 @@ class FindingRows:
             .where(finding.c.tenant_id == tenant_id, finding.c.id == finding_id)
             .values(verdict=verdict.model_dump_json())
         )
+
+    def newest_seq(self) -> int:
+        return int(self.connection.execute(select(func.max(finding.c.seq))).scalar_one() or 0)
+
+    def after(self, seq: int, limit: int) -> list[StoredFinding]:
+        """Those that arrived after this place, in order."""
+        wanted = select(finding).where(finding.c.seq > seq).order_by(finding.c.seq).limit(limit)
+        return [_stored(row) for row in self.connection.execute(wanted)]
 
     def page(
         self,

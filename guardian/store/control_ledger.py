@@ -1,13 +1,26 @@
 """The append-only ledger, and the live set that replaying it gives."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, Select, and_, delete, func, insert, select, true, tuple_
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Row,
+    Select,
+    and_,
+    delete,
+    func,
+    insert,
+    or_,
+    select,
+    true,
+    tuple_,
+)
 
-from guardian.domain.revocation import LedgerEntry, Revision
+from guardian.domain.revocation import LedgerEntry, ReasonCode, Revision, SubjectType
 from guardian.store.control_head import next_revision
 from guardian.store.control_tables import ledger, live
 
@@ -35,7 +48,7 @@ class LedgerRows:
         tenant_id: str,
         session_id: str,
         status: str,
-        reason_code: str,
+        reason_code: ReasonCode,
         reason: str,
         actor: str,
         now: datetime,
@@ -43,19 +56,26 @@ class LedgerRows:
         finding_id: str | None = None,
         automatic: bool = False,
         hard: bool = False,
+        subject_type: SubjectType = "session",
+        cause: str | None = None,
     ) -> LedgerEntry:
-        """Append one entry at the next revision and keep the live set in step, in this transaction."""
+        """Append one entry at the next revision and keep the live set in step, in this transaction.
+
+        `session_id` is the subject's id, also where `subject_type` says that it is no session.
+        """
         revision = next_revision(self.connection)
         entry = LedgerEntry.model_validate(
             {
                 "revision": revision,
                 "tenant_id": tenant_id,
+                "subject_type": subject_type,
                 "subject_id": session_id,
                 "status": status,
                 "reason_code": reason_code,
                 "reason": reason,
                 "actor": actor,
                 "finding_id": finding_id,
+                "cause": cause,
                 "at": now,
                 "expires_at": expires_at,
             }
@@ -69,13 +89,28 @@ class LedgerRows:
             self.connection.execute(insert(live).values(**key, **place, expires_at=expires_at))
         return entry
 
-    def live_entry(self, tenant_id: str, session_id: str) -> LedgerEntry | None:
-        """The entry that revokes this session now, if any."""
+    def live_entry(
+        self, tenant_id: str, session_id: str, subject_type: SubjectType = "session"
+    ) -> LedgerEntry | None:
+        """The entry that revokes this session (or other subject) now, if any."""
         found = self._live().where(
-            live.c.tenant_id == tenant_id, live.c.subject_type == "session", live.c.subject_id == session_id
+            live.c.tenant_id == tenant_id, live.c.subject_type == subject_type, live.c.subject_id == session_id
         )
         row = self.connection.execute(found).one_or_none()
         return None if row is None else _entry(row)
+
+    def live_among(self, tenant_id: str, subjects: Iterable[tuple[str, str]], now: datetime) -> list[LedgerEntry]:
+        """The entries that revoke any of these (type, id) now, in ledger order."""
+        named = [and_(live.c.subject_type == kind, live.c.subject_id == name) for kind, name in subjects]
+        if not named:
+            return []
+        found = self._live().where(live.c.tenant_id == tenant_id, or_(*named), live.c.expires_at > now)
+        return sorted((_entry(row) for row in self.connection.execute(found)), key=_order)
+
+    def following(self, tenant_id: str, session_id: str) -> list[LedgerEntry]:
+        """Live entries that follow from this session's revocation."""
+        found = self._live().where(live.c.tenant_id == tenant_id, ledger.c.cause == session_id)
+        return sorted((_entry(row) for row in self.connection.execute(found)), key=_order)
 
     def live(self, scope: Scope) -> list[LedgerEntry]:
         """Every live revocation within `scope`, in ledger order."""
@@ -144,6 +179,7 @@ def _entry(row: Row[Any]) -> LedgerEntry:
         reason=row.reason,
         actor=row.actor,
         finding_id=row.finding_id,
+        cause=row.cause,
         at=row.at,
         expires_at=row.expires_at,
     )

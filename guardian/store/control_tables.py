@@ -89,6 +89,7 @@ ledger = Table(
     Column("expires_at", UtcDateTime, nullable=False),
     Column("automatic", Boolean, nullable=False),
     Column("hard", Boolean, nullable=False),
+    Column("cause", String(512)),
     PrimaryKeyConstraint("epoch", "n"),
     Index(None, "tenant_id", "automatic", "at"),
     Index(None, "tenant_id", "subject_type", "subject_id"),
@@ -265,5 +266,67 @@ checkpoint = Table(
     metadata,
     Column("size", Integer, primary_key=True, autoincrement=False),
     Column("note", Text, nullable=False),
+    Column("at", UtcDateTime, nullable=False),
+)
+
+# Who delegated to whom, as registered envelopes say it; a revocation follows these lines downwards.
+delegation = Table(
+    "control_delegation",
+    metadata,
+    Column("tenant_id", String(512), nullable=False),
+    Column("parent_session_id", String(512), nullable=False),
+    Column("session_id", String(512), nullable=False),
+    PrimaryKeyConstraint("tenant_id", "parent_session_id", "session_id"),
+    Index(None, "tenant_id", "session_id"),
+)
+
+# Gateways and monitors as they were last heard of: the revision that one enforces, the lag that the other reports.
+peer = Table(
+    "control_peer",
+    metadata,
+    Column("role", String(32), nullable=False),
+    Column("principal_id", String(512), nullable=False),
+    Column("instance", String(128), nullable=False),
+    Column("tenants", Text, nullable=False),
+    Column("epoch", Integer, nullable=False),
+    Column("n", Integer, nullable=False),
+    Column("transport", String(16), nullable=False),
+    Column("lag_s", Integer, nullable=False),
+    Column("first_seen", UtcDateTime, nullable=False),
+    Column("last_seen", UtcDateTime, nullable=False),
+    PrimaryKeyConstraint("role", "principal_id", "instance"),
+)
+
+# Self-tests: what was planted or revoked for the sake of seeing it noticed, and how far it came.
+self_test = Table(
+    "control_self_test",
+    metadata,
+    Column("id", String(64), primary_key=True),
+    Column("kind", String(32), nullable=False),
+    Column("tenant_id", String(512), nullable=False),
+    Column("session_id", String(512), nullable=False),
+    Column("place", Text, nullable=False),
+    Column("started_at", UtcDateTime, nullable=False),
+    Column("deadline_at", UtcDateTime, nullable=False),
+    Column("found_at", UtcDateTime),
+    Column("decided", String(16)),
+    Column("epoch", Integer),
+    Column("n", Integer),
+    Column("refused_at", UtcDateTime),
+    Column("result", String(16), nullable=False),
+    Column("missing", Text, nullable=False),
+    Index(None, "tenant_id", "session_id"),
+    Index(None, "result"),
+)
+
+# How far each face that leaves this process has brought the ledger (and the findings) to its receiver.
+cursor = Table(
+    "control_cursor",
+    metadata,
+    Column("name", String(256), primary_key=True),
+    Column("epoch", Integer, nullable=False),
+    Column("n", Integer, nullable=False),
+    Column("failures", Integer, nullable=False),
+    Column("last_error", Text, nullable=False),
     Column("at", UtcDateTime, nullable=False),
 )

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
 from guardian.bus.port import Consumer, Place, Record
+from guardian.domain.finding import Finding
 from guardian.errors import FuseBlown
 from guardian.pipeline.batch import DeadLetter, Decoded, Judgement
 from guardian.store.monitor import MonitorStore
@@ -36,6 +37,22 @@ def in_time(records: Sequence[Record]) -> list[Record]:
     return [record for _, record in heapq.merge(*by_place.values(), key=lambda stamped: stamped[0])]
 
 
+def marked_late(judgement: Judgement, now: datetime, late_after: timedelta) -> Judgement:
+    """The same with `late_s` on findings about calls that reached the topic long before they were judged."""
+    stamps = {
+        (v.decoded.event.envelope.tenant_id, v.decoded.event.id): v.decoded.record.timestamp
+        for v in judgement.verdicts
+    }
+
+    def marked(finding: Finding) -> Finding:
+        stamp = None if finding.act is None else stamps.get((finding.tenant_id, finding.act.decision_id))
+        if stamp is None or now - stamp <= late_after:
+            return finding
+        return finding.model_copy(update={"late_s": int((now - stamp).total_seconds())})
+
+    return dataclasses.replace(judgement, findings=tuple(map(marked, judgement.findings)))
+
+
 class Committer:
     """`timer` is a monotonic clock in seconds, for latency figures only; `on_commit` is called after each
     transaction with what it held (it wakes the outbox, or prints). `tenant_id` is the operators' own: it
@@ -53,7 +70,9 @@ class Committer:
         tenant_id: str = "guardian",
         on_commit: Callable[[Judgement], None] | None = None,
         crash_points: CrashPoints = no_crash,
+        late_after: timedelta = timedelta(seconds=60),
     ) -> None:
+        self._late_after = late_after
         self._pipeline = pipeline
         self._store = store
         self._clock = clock
@@ -123,6 +142,7 @@ class Committer:
         judgement = ready or self._pipeline.judge(decoded, letters, memory_of(recall))
         self._metrics.observe("guardian_scoring_seconds", self._timer() - began)
         now = self._clock()
+        judgement = marked_late(judgement, now, self._late_after)
         fuse_state, blown = self._fuse_state, None
         if self._fuse is not None:
             fuse_state, blown = self._fuse.fold(self._fuse_state, outcomes(records, decoded, letters))

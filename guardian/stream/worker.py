@@ -10,6 +10,7 @@ from guardian.store.monitor import MonitorStore
 from guardian.stream.commit import Committer
 from guardian.stream.port import Clock
 from guardian.stream.settle import Settler
+from guardian.stream.vitals import Lateness
 from guardian.telemetry import Metrics, logger
 
 _log = logger("stream")
@@ -39,6 +40,7 @@ class Worker:
         clock: Clock,
         metrics: Metrics,
         options: WorkerOptions | None = None,
+        lateness: Lateness | None = None,
     ) -> None:
         self._consumer = consumer
         self._store = store
@@ -53,6 +55,7 @@ class Worker:
             cautious_for=self._options.max_records,
         )
         self._paused = False
+        self._lateness = lateness or Lateness(clock)
 
     def run(self, stop: threading.Event) -> None:
         """Until `stop` is set or a bounded source ends. The batch at hand is finished first.
@@ -91,6 +94,8 @@ class Worker:
         )
         if self._paused and not records:
             stop.wait(min(0.05, self._options.poll_timeout_s))
+        elif not records and self._consumer.assignment():
+            self._lateness.caught_up()
         return records
 
     def _relieve(self) -> None:
@@ -121,6 +126,7 @@ class Worker:
         while True:
             try:
                 self._settler.settle(records, self._consumer, stop)
+                self._lateness.handled(records)
                 return True
             except StaleMember as error:
                 _log.warning("evicted; the batch is discarded", error=str(error))

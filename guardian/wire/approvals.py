@@ -8,7 +8,7 @@ from guardian.domain.event import Identifier
 from guardian.wire.base import Ask, Body, Cursor, Why
 
 ApprovalState = Literal["pending", "approved", "denied", "expired", "withdrawn"]
-ApprovableAction = Literal["revoke", "reinstate", "setMode"]
+ApprovableAction = Literal["revoke", "reinstate", "setMode", "permitCall"]
 
 
 class ApprovalView(Body):

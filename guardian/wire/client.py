@@ -10,7 +10,9 @@ from pydantic import BaseModel, ValidationError
 
 from guardian.domain.event import Envelope
 from guardian.domain.finding import Finding
+from guardian.domain.revocation import SubjectType
 from guardian.errors import ControlError
+from guardian.wire.advice import Advice, Proposal
 from guardian.wire.approvals import (
     ApprovalDecision,
     ApprovalPage,
@@ -25,8 +27,9 @@ from guardian.wire.approvals import (
 from guardian.wire.base import Mode, Problem, SessionStatus
 from guardian.wire.envelopes import EnvelopeHistory, EnvelopeRegistration, RegisteredEnvelope
 from guardian.wire.findings import FindingOutcome, FindingPage, FindingView, VerdictRequest
+from guardian.wire.peers import Vitals, Watch
 from guardian.wire.policies import PolicyExplanation
-from guardian.wire.revocations import RevocationList
+from guardian.wire.revocations import RevocationList, SubjectAct, SubjectResult
 from guardian.wire.sessions import (
     ActRequest,
     ActResult,
@@ -40,6 +43,7 @@ from guardian.wire.sessions import (
 )
 
 Answer = TypeVar("Answer", bound=BaseModel)
+_DONE = (httpx.codes.OK, httpx.codes.CREATED, httpx.codes.ACCEPTED, httpx.codes.NO_CONTENT)
 _TOKEN = re.compile(r"[\x21-\x7e]+")
 
 
@@ -134,6 +138,25 @@ class ControlClient:
         """With `approval` in the answer it waits for a second person."""
         return self._act("reinstate", tenant_id, session_id, reason, idempotency_key)
 
+    def revoke_subject(
+        self, tenant_id: str, kind: SubjectType, subject_id: str, *, reason: str, seconds: int | None = None
+    ) -> SubjectResult:
+        """Everything that acts under this agent, delegator, task or token id, for a while."""
+        body = SubjectAct(reason=reason, seconds=seconds)
+        return self._ask(
+            SubjectResult,
+            "POST",
+            f"{_subject(tenant_id, kind, subject_id)}/revoke",
+            content=body.model_dump_json(),
+        )
+
+    def reinstate_subject(
+        self, tenant_id: str, kind: SubjectType, subject_id: str, *, reason: str
+    ) -> SubjectResult:
+        body = ActRequest(reason=reason)
+        path = f"{_subject(tenant_id, kind, subject_id)}/reinstate"
+        return self._ask(SubjectResult, "POST", path, content=body.model_dump_json())
+
     def protect(self, tenant_id: str, session_id: str, *, protected: bool, reason: str) -> ActResult:
         body = ProtectionRequest(protected=protected, reason=reason)
         path = f"{_session(tenant_id, session_id)}/protection"
@@ -213,6 +236,24 @@ class ControlClient:
         content = BreakerReset(reason=reason).model_dump_json()
         return self._ask(BreakerView, "POST", path, content=content)
 
+    def watch(self, *, tenant_id: str | None = None) -> Watch:
+        """Gateways with the revision that they enforce, monitors with their lag, and the latest self-tests."""
+        return self._ask(Watch, "GET", "/v1/watch", query={"tenant_id": tenant_id})
+
+    def advise(self, proposal: Proposal) -> Advice:
+        """May this proposed call go through?"""
+        return self._ask(Advice, "POST", "/v1/advise", content=proposal.model_dump_json())
+
+    def await_advice(self, approval_id: str, *, wait_s: float = 0) -> Advice:
+        """What became of a call that is held."""
+        path = f"/v1/advise/{_segment(approval_id)}"
+        return self._ask(Advice, "GET", path, query={"wait": wait_s or None}, extra_s=wait_s)
+
+    def vitals(self, instance: str, lag_s: float, leaving: bool) -> None:
+        """How far behind the topic a monitor is."""
+        body = Vitals(instance=instance, lag_s=lag_s, leaving=leaving)
+        self._send("POST", "/v1/monitors", query=None, content=body.model_dump_json())
+
     def explain(
         self,
         tenant_id: str,
@@ -255,6 +296,26 @@ class ControlClient:
         headers: Mapping[str, str] | None = None,
         extra_s: float = 0,
     ) -> Answer:
+        got = self._send(method, path, query=query, content=content, headers=headers, extra_s=extra_s)
+        try:
+            return answer.model_validate_json(got.content)
+        except ValidationError as error:
+            raise ControlError(
+                f"control answered {method} {path} with something else than {answer.__name__}; "
+                "do both ends run the same version?",
+                status=got.status_code,
+            ) from error
+
+    def _send(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Mapping[str, Any] | None = None,
+        content: str | None = None,
+        headers: Mapping[str, str] | None = None,
+        extra_s: float = 0,
+    ) -> httpx.Response:
         sent = {
             "Authorization": f"Bearer {sound_token(self._token())}",
             "Accept": "application/json",
@@ -276,16 +337,9 @@ class ControlClient:
                 f"control at {self._http.base_url} cannot be reached ({type(error).__name__}: {error}); "
                 "is `guardian serve` running there?"
             ) from error
-        if got.status_code not in (httpx.codes.OK, httpx.codes.CREATED, httpx.codes.ACCEPTED):
+        if got.status_code not in _DONE:
             raise ControlError(_refusal(got), status=got.status_code)
-        try:
-            return answer.model_validate_json(got.content)
-        except ValidationError as error:
-            raise ControlError(
-                f"control answered {method} {path} with something else than {answer.__name__}; "
-                "do both ends run the same version?",
-                status=got.status_code,
-            ) from error
+        return got
 
 
 def sound_token(text: str) -> str:
@@ -313,3 +367,7 @@ def _segment(name: str) -> str:
 
 def _session(tenant_id: str, session_id: str) -> str:
     return f"/v1/sessions/{_segment(tenant_id)}/{_segment(session_id)}"
+
+
+def _subject(tenant_id: str, kind: SubjectType, subject_id: str) -> str:
+    return f"/v1/subjects/{_segment(tenant_id)}/{kind}/{_segment(subject_id)}"

@@ -1,12 +1,12 @@
 """The revocation list on the wire: what gateways poll."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import AwareDatetime
+from pydantic import AwareDatetime, Field
 
 from guardian.domain.event import Identifier
-from guardian.domain.revocation import Revision
-from guardian.wire.base import Body
+from guardian.domain.revocation import Revision, SubjectType
+from guardian.wire.base import Ask, Body, Why
 
 
 class RevocationEntry(Body):
@@ -35,3 +35,22 @@ class RevocationList(Body):
     issued_at: AwareDatetime
     complete: bool
     entries: tuple[RevocationEntry, ...]
+
+
+class SubjectAct(Ask):
+    """The body of revoking an agent, delegator, task or token id; `seconds` absent: as long as configured."""
+
+    reason: Why
+    seconds: Annotated[int, Field(ge=1, le=366 * 86_400)] | None = None
+
+
+class SubjectResult(Body):
+    """`changed` False: it was so already."""
+
+    tenant_id: Identifier
+    subject_type: SubjectType
+    subject_id: Identifier
+    revoked: bool
+    changed: bool
+    revision: Revision | None = None
+    expires_at: AwareDatetime | None = None

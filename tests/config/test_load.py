@@ -215,3 +215,17 @@ def test_overrides_stand_in_the_place_of_the_file(write) -> None:
 def test_settings_are_frozen(change: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):
         setattr(load(), *next(iter(change.items())))
+
+
+def test_planting_needs_a_tenant_and_a_gateway_that_the_monitor_believes():
+    def planting(**test):
+        return load(
+            None,
+            overrides={"gateways": {"gw-9": ["*"]}, "revocation": {"self_test": {"plant_every_s": 60, **test}}},
+        )
+
+    with pytest.raises(ConfigurationError, match="needs a tenant and a gateway"):
+        planting()
+    with pytest.raises(ConfigurationError, match="dead-lettered"):
+        planting(tenant="acme", gateway="gw-8")
+    assert planting(tenant="acme", gateway="gw-9").revocation.self_test.gateway == "gw-9"

@@ -14,9 +14,11 @@ from starlette.testclient import TestClient
 from guardian.control.app import create_app
 from guardian.control.deps import ControlDeps, ControlSettings
 from guardian.domain.finding import Effect, Evidence, Finding, Kind, NamedBreach, Subject, finding_id
+from guardian.keys.bundle import BundleKey
 from guardian.keys.signing import SigningKeys
 from guardian.keys.tokens import Tokens
 from guardian.policy.cedar import CedarPolicies
+from guardian.revocation.signing import ListSigner
 from guardian.revocation.snapshot import SnapshotFace
 from guardian.store.control import ControlStore
 from guardian.telemetry import Metrics
@@ -188,6 +190,10 @@ def make_stage(tmp_path: Path, policies: CedarPolicies, migrated: Path) -> Itera
             clock=clock,
             metrics=Metrics(),
             face=settings.pop("face", SnapshotFace()),
+            signer=ListSigner(tokens.keys, tokens.issuer),
+            bundle_key=BundleKey(folder / "opa.jwk.json"),
+            planter=settings.pop("planter", None),
+            adviser=settings.pop("adviser", None),
             settings=ControlSettings(**settings),
         )
         client = TestClient(create_app(deps), raise_server_exceptions=False)

@@ -326,3 +326,9 @@ def test_no_finding_can_take_the_place_of_controls_own_news(stage, a_finding):
         got = stage.submit(forged)
         assert (got.status_code, got.json()["code"]) == (422, "invalid")
     assert stage.call("GET", "/v1/findings", "analyst").json()["items"] == []
+
+
+def test_a_verdict_that_came_late_says_so_to_people(stage, a_finding):
+    late = a_finding().model_copy(update={"late_s": 840})
+    note = stage.submit(late).json()["note"]
+    assert note.endswith("judged 14 minutes after the call; until then nobody was watching")

@@ -50,6 +50,8 @@ def existing(lived_in: Any, a_finding: Any, hard: Any) -> dict[str, str]:
     return {
         "tenant_id": "acme",
         "session_id": "s1",
+        "subject_type": "agent",
+        "subject_id": "agent_9",
         "finding_id": wish["finding_id"],
         "approval_id": wish["approval_id"],
         "grant_id": lived_in.call("POST", "/v1/break-glass", "responder", json=glass).json()["id"],

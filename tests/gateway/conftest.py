@@ -234,7 +234,14 @@ def follow(ledger: Ledger, served: Served, clocks: Clocks) -> Iterator[Callable[
     made: list[RevocationList] = []
 
     def make(*, start: bool = True, token: Any = TOKEN, **options: Any) -> RevocationList:
-        defaults = {"interval_s": 0.02, "clock": clocks.clock, "wall": clocks.wall, "jitter": lambda: 0.0}
+        defaults = {
+            "push": False,
+            "acknowledge": False,
+            "interval_s": 0.02,
+            "clock": clocks.clock,
+            "wall": clocks.wall,
+            "jitter": lambda: 0.0,
+        }
         revoked = RevocationList(ledger.url, token, **{**defaults, **options})
         made.append(revoked)
         return revoked.start() if start else revoked

@@ -1,4 +1,4 @@
-"""One file that stands alone."""
+"""A folder that stands alone, under any name."""
 
 import ast
 import subprocess
@@ -7,22 +7,31 @@ from pathlib import Path
 
 import guardian.gateway.client as client
 
-FILE = Path(client.__file__)
+FOLDER = Path(client.__file__).parent
+OPTIONAL = {"cryptography"}  # where signatures are checked
 
 
-def test_it_imports_nothing_outside_the_standard_library() -> None:
-    tree = ast.parse(FILE.read_text("utf-8"))
-    names = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
-    names |= {node.module or "." for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
-    assert {name.split(".")[0] for name in names} <= sys.stdlib_module_names
+def test_it_imports_nothing_but_itself_and_the_standard_library() -> None:
+    for file in FOLDER.glob("*.py"):
+        tree = ast.parse(file.read_text("utf-8"))
+        names = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
+        froms = [node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
+        names |= {node.module or "" for node in froms if node.level == 0}
+        assert {name.split(".")[0] for name in names} <= sys.stdlib_module_names | OPTIONAL, file
+        assert all((FOLDER / f"{node.module}.py").is_file() for node in froms if node.level == 1), file
 
 
 def test_it_runs_alone_in_an_isolated_interpreter_without_site_packages(tmp_path: Path) -> None:
-    copy = tmp_path / "revocations.py"
-    copy.write_bytes(FILE.read_bytes())
+    copy = tmp_path / "mine"
+    copy.mkdir()
+    for file in FOLDER.glob("*.py"):
+        (copy / file.name).write_bytes(file.read_bytes())
     program = (
-        f"import sys; sys.path.insert(0, {str(tmp_path)!r}); import revocations; "
-        "print(revocations.RevocationList('https://g.example', 't').is_revoked('a', 'b'))"
+        f"import sys; sys.path.insert(0, {str(tmp_path)!r}); from mine import client, aio, asgi; "
+        "print(client.RevocationList('https://g.example', 't').is_revoked('a', 'b'))"
     )
     done = subprocess.run([sys.executable, "-S", "-I", "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout == "True\n"
+    refused = program.replace("'t')", "'t', verify_with={'keys': []})")
+    done = subprocess.run([sys.executable, "-S", "-I", "-c", refused], capture_output=True, text=True, check=False)
+    assert "needs the package `cryptography`" in done.stderr

@@ -23,12 +23,12 @@ from guardian.policy.port import (
 from guardian.wire.principal import ROLES
 
 SHIPPED = CedarPolicies.from_folder(Path(__file__).parents[2] / "config" / "policies")
-ON_TENANTS = {"setMode", "breakGlass", "resetBreaker"}
+ON_TENANTS = {"setMode", "breakGlass", "resetBreaker", "revokeSubject", "reinstateSubject"}
 EITHER = {"propose", "approve", "read", "readRevocations", "readChanges", "readMetrics"}
 ACTIONS = get_args(PolicyAction)
 READS = {"read", "readRevocations", "readChanges", "readMetrics"}
 BY_MACHINES = {
-    "monitor": {"flag", "revoke", "propose", "readChanges", "readMetrics"},
+    "monitor": {"flag", "revoke", "propose", "revokeSubject", "permitCall", "readChanges", "readMetrics"},
     "gateway": {"readRevocations", "registerEnvelope"},
     "delegation": {"registerEnvelope"},
     "metrics": {"readMetrics"},

@@ -4,6 +4,7 @@ import re
 import shutil
 import tempfile
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -13,12 +14,14 @@ import pytest
 from guardian.bus.port import Record
 from guardian.domain.event import Envelope, SessionKey
 from guardian.domain.finding import Effect, Finding, Kind
+from guardian.domain.revocation import Revision
 from guardian.domain.session import HumanWord, SessionState
 from guardian.errors import StoreError
 from guardian.pipeline.batch import AgentKey, Change, DeadLetter, DecisionKey, Judgement, Wanted
 from guardian.store import control_tables
 from guardian.store.control import ControlStore
 from guardian.store.control_checkpoints import CheckpointRows
+from guardian.store.control_peers import Cursor, Peer, SelfTest
 from guardian.store.engine import migrate, open_engine
 from guardian.store.monitor import MonitorStore
 from guardian.store.monitor_retention import Retention
@@ -249,6 +252,16 @@ def test_the_control_store_works_fully_with_its_role(control: ControlStore) -> N
         CheckpointRows(rows.connection).add(2, "signed", frontier=["00"], now=NOW)
         CheckpointRows(rows.connection).mark_exported("file", 2, NOW)
         rows.sessions.protect("acme", "s3", NOW, protected=True)
+        for n in (1, 2):
+            at = Revision(epoch=1, n=n)
+            peer = Peer("gateway", "gw", "a", None, at, "push", NOW, NOW)
+            rows.peers.put(peer)
+            rows.cursors.put(Cursor("kafka_topic/t", at, 0, "", NOW))
+        rows.peers.forget([peer])
+        test = SelfTest("t1", "canary", "acme", "s9", "", NOW, NOW, revision=at)
+        rows.self_tests.add(test)
+        rows.self_tests.put(replace(test, result="passed"))
+        rows.self_tests.forget_before(NOW + DAY)
     with control.write() as rows:
         entry(rows, "s1", "reinstated")
         rows.sessions.say("acme", "s1", HumanWord.REINSTATED, NOW, human=True)

@@ -1,0 +1,159 @@
+"""What the switch needs put together: its rules, its keys, its receivers, and what plants its tests."""
+
+import threading
+from collections.abc import Sequence
+from contextlib import ExitStack
+from datetime import timedelta
+
+from guardian.bootstrap import plugins
+from guardian.bootstrap.judgement import open_judge, open_pipeline, unchecked, utc_now
+from guardian.bootstrap.monitor import kafka_settings, open_monitor_store
+from guardian.bootstrap.secrets import SecretFiles, envelope_verifier
+from guardian.bus.admin import topic_partitions
+from guardian.bus.kafka_producer import KafkaProducer
+from guardian.bus.port import Producer
+from guardian.config import Settings
+from guardian.control.adviser import AdviceRule, Adviser
+from guardian.control.deps import ControlDeps
+from guardian.control.pushing import Pusher
+from guardian.control.switch import SelfTestRule, SwitchRule
+from guardian.embedding.fit import FitRequest
+from guardian.errors import ConfigurationError
+from guardian.keys.files import read_secret
+from guardian.keys.tokens import Tokens
+from guardian.revocation.port import Given, Receiver
+from guardian.stream.advising import LocalAdviser
+from guardian.wire.adviser import RemoteAdviser
+
+LONGEST_STOP_S = 15.0
+
+
+def switch_rule(settings: Settings) -> SwitchRule:
+    section, test = settings.revocation, settings.revocation.self_test
+    return SwitchRule(
+        descendants=section.descendants,
+        comes_back={kind: timedelta(seconds=life) for kind, life in section.comes_back.items()},
+        subject_life=timedelta(seconds=section.subject_life_s),
+        subject_most=timedelta(seconds=section.subject_most_s),
+        heartbeat_s=section.heartbeat_s,
+        gateway_silent=timedelta(seconds=section.gateway_silent_s),
+        unprotected_after=timedelta(seconds=section.unprotected_after_s),
+        self_test=SelfTestRule(
+            canary_every=_maybe(test.canary_every_s),
+            enforced_within=timedelta(seconds=test.enforced_within_s),
+            plant_every=_maybe(test.plant_every_s),
+            noticed_within=timedelta(seconds=test.noticed_within_s),
+            tenant_id=test.tenant,
+            gateway=test.gateway,
+        ),
+    )
+
+
+def advice_rule(settings: Settings) -> AdviceRule:
+    section = settings.advice
+    return AdviceRule(
+        budget_s=section.budget_ms / 1000,
+        risks=dict(section.risks),
+        default_risk=section.default_risk,
+        fallback=dict(section.fallback),
+    )
+
+
+def open_planter(settings: Settings) -> "BusPlanter | None":
+    """None unless self-tests on the live topic are configured."""
+    test = settings.revocation.self_test
+    return None if test.plant_every_s is None else BusPlanter(settings)
+
+
+def remote_adviser(settings: Settings) -> Adviser | None:
+    """The monitor's adviser over HTTP, if control knows where it is."""
+    url = settings.advice.url
+    files = SecretFiles.of(settings)
+    return None if url is None else RemoteAdviser(url, files.load_advice_token)
+
+
+def local_adviser(settings: Settings) -> LocalAdviser:
+    """An adviser with a drift model of its own, reading the monitor's store."""
+    files = SecretFiles.of(settings)
+    judge = open_judge(settings, fingerprint_key=files.load_fingerprint_key())
+    judge.fit.score([FitRequest("warm up", "warm.up")])  # the first score is slow, and nobody should wait for it
+    pipeline = open_pipeline(
+        settings,
+        judge,
+        verify=envelope_verifier(settings) or unchecked,
+        clock=utc_now,
+        redaction_key=files.load_fingerprint_key(),
+        check_entitlements=False,  # control has checked the gateway's token
+    )
+    return LocalAdviser(pipeline, open_monitor_store(settings), clock=utc_now)
+
+
+class BusPlanter:
+    """Puts planted decisions on the live topic, like any gateway."""
+
+    def __init__(self, settings: Settings, producer: Producer | None = None) -> None:
+        self._settings, self._producer = settings, producer
+
+    def places(self) -> Sequence[int]:
+        return range(topic_partitions(kafka_settings(self._settings), self._settings.kafka.topic) or 0)
+
+    def plant(self, place: int, session_id: str, line: bytes) -> None:
+        if self._producer is None:
+            self._producer = KafkaProducer(kafka_settings(self._settings))
+        self._producer.send(self._settings.kafka.topic, line, key=session_id.encode(), partition=place)
+
+    def close(self) -> None:
+        if self._producer is not None:
+            self._producer.close()
+
+
+class Pushing:
+    """One thread for each receiver of the configured faces; woken by the ledger."""
+
+    def __init__(self, settings: Settings, deps: ControlDeps, tokens: Tokens) -> None:
+        given = Given(
+            producer=lambda: KafkaProducer(kafka_settings(settings)),
+            keys=tokens.keys,
+            issuer=tokens.issuer,
+            clock=utc_now,
+            secret=lambda path: read_secret(settings.base / path).decode().strip(),
+        )
+        receivers = list(_receivers(settings, given))
+        names = [each.name for each in receivers]
+        if len(set(names)) != len(names):
+            raise ConfigurationError("revocation.faces: two receivers are the same")
+        self._pushers = [Pusher(deps, each) for each in receivers]
+        self._stop = threading.Event()
+        self._threads = [
+            threading.Thread(target=each.run, args=(self._stop,), name="guardian-push", daemon=True)
+            for each in self._pushers
+        ]
+        self._silence = deps.store.subscribe(self._wake)
+
+    def start(self) -> None:
+        for thread in self._threads:
+            thread.start()
+
+    def stop(self) -> None:
+        self._stop.set()
+        self._wake()
+        with ExitStack() as stack:
+            stack.callback(self._silence)
+            for thread in self._threads:
+                if thread.ident is not None:
+                    thread.join(timeout=LONGEST_STOP_S)
+
+    def _wake(self) -> None:
+        for each in self._pushers:
+            each.wake()
+
+
+def _receivers(settings: Settings, given: Given) -> Sequence[Receiver]:
+    found: list[Receiver] = []
+    for name, options in settings.revocation.faces.items():
+        found.extend(plugins.make("revocation", name, options).open(given))
+    return found
+
+
+def _maybe(seconds: float | None) -> timedelta | None:
+    return None if seconds is None else timedelta(seconds=seconds)

@@ -1,0 +1,37 @@
+"""gateways: who follows the revocation list, who watches the topic, and whether the switch works."""
+
+from typing import Annotated
+
+import typer
+
+from guardian.cli.common import ConfigOption, JsonOption, print_json
+from guardian.cli.people import client, one_line
+
+
+def register(app: typer.Typer) -> None:
+    app.command()(gateways)
+
+
+def gateways(
+    tenant: Annotated[str | None, typer.Option(help="Only gateways that serve this tenant.")] = None,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Every gateway with the revision it enforces, every monitor with its lag, and the latest self-tests.
+
+    A gateway is lagging when it holds old news for longer than it may, silent when it was not heard of.
+
+    Example: guardian gateways --tenant tenant_acme
+    """
+    from guardian.cli.tables import show_watch
+
+    with client(config) as control:
+        watch = control.watch(tenant_id=tenant)
+    if as_json:
+        print_json(watch.model_dump(mode="json"))
+        return
+    show_watch(watch)
+    if watch.unprotected_s is not None:
+        typer.echo(
+            one_line(f"UNPROTECTED for {int(watch.unprotected_s // 60)} minutes: the monitor is behind or gone")
+        )

@@ -1,0 +1,41 @@
+"""Advice before the act: the port to whoever weighs a proposed call, and what holds when that takes too long."""
+
+import fnmatch
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal, Protocol
+
+from guardian.wire.advice import Weighing
+
+Answer = Literal["permit", "deny"]
+
+
+class Adviser(Protocol):
+    """Weighs a call that has not happened, as the monitor would have judged it. Nothing is remembered of it.
+
+    `weigh` gets a `guardian.decision/v1` line. It raises AdviserError when there is no answer within `timeout_s`,
+    or none that makes sense.
+    """
+
+    def weigh(self, line: bytes, timeout_s: float) -> Weighing: ...
+
+
+@dataclass(frozen=True, slots=True)
+class AdviceRule:
+    """`risks` maps patterns of tool names to a risk, the first that fits counts; others are of `default_risk`.
+
+    `fallback` answers by risk when the adviser does not within `budget_s`, or policy has no answer; a risk that is
+    not in it is denied.
+    """
+
+    budget_s: float = 0.25
+    risks: Mapping[str, str] = field(default_factory=dict)
+    default_risk: str = "high"
+    fallback: Mapping[str, Answer] = field(default_factory=dict)
+
+    def risk_of(self, tool: str) -> str:
+        return next((risk for pattern, risk in self.risks.items() if fnmatch.fnmatchcase(tool, pattern)),
+                    self.default_risk)  # fmt: skip
+
+    def without_answer(self, tool: str) -> Answer:
+        return self.fallback.get(self.risk_of(tool), "deny")

@@ -1,0 +1,249 @@
+"""Advice before the act: may this proposed call go through? Same signals, model and policy; nothing is kept.
+
+The adviser weighs the call on the session's present state and forgets it: the call counts once the decision log
+confirms it. Only a call that is held leaves a trace, the approval that somebody is asked for.
+"""
+
+import hashlib
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+from pydantic import ValidationError
+
+from guardian.control.approvals import permits, put_up
+from guardian.control.authority import ask, asker, explain, may_read, out_of_reach, record, witnessed
+from guardian.control.deps import ControlDeps
+from guardian.control.facts import situation
+from guardian.control.news import tell
+from guardian.control.problems import Refusal, absent
+from guardian.domain.event import SCHEMA, Envelope
+from guardian.errors import AdviserError
+from guardian.policy.port import ActFacts, EvidenceFacts, PolicyDecision, PolicyRequest
+from guardian.store.control import ControlRows
+from guardian.wire.advice import Advice, AdviceContext, HeldFor, Proposal, Weighing, proposal_tool, resource_of
+from guardian.wire.approvals import ApprovalView
+from guardian.wire.principal import Principal
+
+ADVISER = "guardian-adviser"
+_MOST = 10**15
+_TOLD = ("arguments", "records", "data_classes", "credential_id")
+
+
+@dataclass(frozen=True, slots=True)
+class _Call:
+    """A proposed call as the decision log would tell it. `digest` names exactly this call of this session."""
+
+    envelope: Envelope
+    tool: str
+    line: bytes
+    digest: str
+
+
+def advise(deps: ControlDeps, principal: Principal, proposal: Proposal) -> Advice:
+    """Permit, deny or hold. Raises Refusal for a question that makes no sense or is not this caller's to ask."""
+    started = deps.stopwatch()
+    context = _advise(deps, principal, proposal)
+    took = deps.stopwatch() - started
+    deps.metrics.observe("guardian_advice_seconds", took)
+    answer = "fallback" if context.fallback else context.advice
+    deps.metrics.add("guardian_advice_total", answer=answer)
+    context = context.model_copy(update={"elapsed_ms": round(took * 1000, 3)})
+    return Advice(decision=context.advice == "permit", context=context)
+
+
+def _advise(deps: ControlDeps, principal: Principal, proposal: Proposal) -> AdviceContext:
+    rule, now = deps.settings.advice, deps.clock()
+    with deps.store.read() as rows:
+        envelope = _envelope(rows, principal, proposal)
+        if not principal.reaches(envelope.tenant_id):
+            raise witnessed(
+                deps,
+                PolicyRequest(asker(principal), "permitCall", envelope.tenant_id),
+                out_of_reach(),
+                absent("tenant"),
+            )
+        revoked = rows.ledger.live_among(envelope.tenant_id, _subjects(envelope, proposal), now)
+    may_read(deps, principal, "readRevocations", envelope.tenant_id)
+    call = _call(principal, proposal, envelope, now)
+    told = AdviceContext(advice="deny", reason="", risk=rule.risk_of(call.tool))
+    if revoked:
+        entry = revoked[0]
+        reason = f"the {entry.subject_type} is revoked ({entry.reason_code}), at revision {entry.revision}"
+        return told.model_copy(update={"reason": reason})
+    if deps.adviser is None:
+        return _fallback(deps, told, call.tool, "no adviser is configured")
+    try:
+        weighed = deps.adviser.weigh(call.line, rule.budget_s)
+    except AdviserError as error:
+        return _fallback(deps, told, call.tool, str(error))
+    told = told.model_copy(
+        update={
+            "breaches": tuple(sorted({*weighed.breaches, *weighed.hard_breaches})),
+            "one_in": weighed.one_in,
+            "score": weighed.score,
+        }
+    )
+    return _decide(deps, call, told, evidence_of(weighed), now)
+
+
+def _decide(
+    deps: ControlDeps, call: _Call, told: AdviceContext, evidence: EvidenceFacts, now: datetime
+) -> AdviceContext:
+    machine = Principal(ADVISER, "monitor", frozenset({call.envelope.tenant_id}), jti="", expires_at=now)
+    with deps.store.read() as rows:
+        approved = _approved(rows, call, now)
+        asked = situation(
+            deps,
+            rows,
+            machine,
+            "permitCall",
+            *call.envelope.key,
+            now,
+            evidence=evidence,
+            agent_id=call.envelope.agent_id,
+            act=ActFacts(approved=approved),
+        )
+    decision = ask(deps, asked)
+    told = told.model_copy(update={"policy_ids": decision.policy_ids})
+    if decision.errors:
+        return _fallback(deps, told, call.tool, explain(decision))
+    if decision.allowed:
+        would = asked.mode == "enforce" or approved or permits(deps, replace(asked, mode="enforce"))
+        reason = "a person let this call through" if approved else "nothing speaks against it"
+        reason = reason if would else f"the tenant is in mode {asked.mode}; in enforce it would not have passed"
+        return told.model_copy(update={"advice": "permit", "reason": reason})
+    return _refuse_or_hold(deps, call, told, asked, decision, now)
+
+
+def _refuse_or_hold(
+    deps: ControlDeps,
+    call: _Call,
+    told: AdviceContext,
+    asked: PolicyRequest,
+    decision: PolicyDecision,
+    now: datetime,
+) -> AdviceContext:
+    why = explain(decision)
+    with deps.store.write() as rows:
+        act = {"call": call.digest, "tool": call.tool}
+        reason = f"one call of {call.tool}"[:200]
+        held = put_up(deps, rows, asked, decision, act=act, reason=reason, now=now)
+        advice = "deny" if held is None else "hold"
+        version, name = deps.policy_version, None if held is None else held.id
+        record(
+            rows, asked, decision, now, version, result=advice, call=call.digest, tool=call.tool, approval_id=name
+        )
+        if held is not None:
+            tell(
+                deps,
+                rows,
+                topic="held_call",
+                tenant_id=call.envelope.tenant_id,
+                title=f"A call waits for a person: guardian approve {held.id}",
+                detail="with this call the session would have left its purpose; the gateway holds it until "
+                f"{held.expires_at.isoformat(timespec='minutes')}. Session and tool are in the audit trail under "
+                "this approval.",
+                severity="high",
+                once=held.id,
+                now=now,
+            )
+    update = {"advice": advice, "reason": why, "approval": None if held is None else held_for(held)}
+    return told.model_copy(update=update)
+
+
+def held_for(approval: ApprovalView) -> HeldFor:
+    return HeldFor(id=approval.id, wait_at=f"/v1/advise/{approval.id}", expires_at=approval.expires_at)
+
+
+def evidence_of(weighed: Weighing) -> EvidenceFacts:
+    """As with findings, numbers are rounded down; one that is not finite is no answer."""
+    numbers = (weighed.one_in, weighed.session_evidence, weighed.score)
+    if not all(math.isfinite(number) for number in numbers):
+        return EvidenceFacts()
+    return EvidenceFacts(
+        one_in=_floor(weighed.one_in),
+        session_evidence_milli=_floor(weighed.session_evidence * 1000),
+        score_permille=_floor(weighed.score * 1000),
+        independent_signals=weighed.independent_signals,
+        hard_breach=bool(weighed.hard_breaches),
+        breaches=frozenset(name[:128] for name in (*weighed.breaches, *weighed.hard_breaches)[:64]),
+        promised=weighed.promised,
+    )
+
+
+def _fallback(deps: ControlDeps, told: AdviceContext, tool: str, why: str) -> AdviceContext:
+    """Nobody could say in time: what the operator configured for tools of this risk."""
+    answer = deps.settings.advice.without_answer(tool)
+    return told.model_copy(update={"advice": answer, "reason": why[:300], "fallback": True})
+
+
+def _envelope(rows: ControlRows, principal: Principal, proposal: Proposal) -> Envelope:
+    """The one that was sent; for a session alone the one that was registered."""
+    subject, sent = proposal.subject, proposal.context.get("envelope")
+    if sent is not None:
+        try:
+            envelope = Envelope.model_validate_json(json.dumps(sent))
+        except (ValidationError, ValueError) as error:
+            first = error.errors()[0]["msg"] if isinstance(error, ValidationError) else "not JSON"
+            raise Refusal(422, f"context.envelope: {first[:200]}") from None
+        if subject.type == "session" and subject.id != envelope.session_id:
+            raise Refusal(422, "subject.id: it is another session than the envelope's")
+        return envelope
+    tenant = subject.properties.get("tenant_id")
+    if tenant is None and len(principal.tenants) == 1 and not principal.every_tenant:
+        tenant = next(iter(principal.tenants))
+    if subject.type != "session" or not isinstance(tenant, str):
+        raise Refusal(
+            422, "context.envelope: send it, or a session with its tenant_id whose envelope is registered"
+        )
+    known = rows.envelopes.newest(tenant, subject.id) if principal.reaches(tenant) else None
+    if known is None:
+        raise Refusal(422, "context.envelope: none is registered for this session within reach; send it")
+    return known.envelope
+
+
+def _subjects(envelope: Envelope, proposal: Proposal) -> list[tuple[str, str]]:
+    token = proposal.subject.properties.get("jti")
+    named = (
+        ("session", envelope.session_id),
+        ("session", envelope.parent_session_id),
+        ("agent", envelope.agent_id),
+        ("delegator", envelope.delegator_id),
+        ("task", envelope.task_id),
+        ("jti", token if isinstance(token, str) else None),
+    )
+    return [(kind, name) for kind, name in named if name is not None]
+
+
+def _call(principal: Principal, proposal: Proposal, envelope: Envelope, now: datetime) -> _Call:
+    tool = proposal_tool(proposal)
+    properties = proposal.action.properties
+    action: dict[str, Any] = {name: properties[name] for name in _TOLD if properties.get(name) is not None}
+    action |= {"tool": tool, "resource": resource_of(proposal)}
+    what = json.dumps([*envelope.key, action], sort_keys=True)
+    digest = hashlib.sha256(what.encode("utf-8", "surrogatepass")).hexdigest()
+    told: Mapping[str, Any] = {
+        "schema": SCHEMA,
+        "id": f"proposed_{digest[:40]}_{now.timestamp():.6f}",
+        "time": now.isoformat(),
+        "gateway": principal.id,
+        "envelope": json.loads(envelope.model_dump_json()),
+        "action": action,
+        "decision": {"effect": "allow"},
+    }
+    return _Call(envelope, tool, json.dumps(told).encode("utf-8", "surrogatepass"), digest)
+
+
+def _approved(rows: ControlRows, call: _Call, now: datetime) -> bool:
+    """Whether a person let exactly this call through, not too long ago."""
+    act = {"call": call.digest, "tool": call.tool}
+    found = rows.approvals.decided(*call.envelope.key, "permitCall", act)
+    return found is not None and found.view.state == "approved" and found.view.expires_at > now
+
+
+def _floor(number: float) -> int:
+    return math.floor(max(-_MOST, min(_MOST, number)))

@@ -1,0 +1,127 @@
+"""A revocation follows the lines of delegation downwards, and is taken back along them."""
+
+from datetime import datetime
+
+from guardian.control.authority import ask, record
+from guardian.control.deps import ControlDeps
+from guardian.control.envelopes import lasts_until
+from guardian.control.facts import situation
+from guardian.control.news import tell
+from guardian.domain.revocation import LedgerEntry
+from guardian.domain.session import HumanWord
+from guardian.policy.port import PolicyRequest
+from guardian.store.control import ControlRows
+from guardian.wire.principal import Principal
+
+MOST = 2000
+"""Descendants that one revocation takes along; beyond it people are told."""
+
+
+def follow_down(
+    deps: ControlDeps, rows: ControlRows, asked: PolicyRequest, entry: LedgerEntry, now: datetime
+) -> int:
+    """Revoke what the session delegated, one by one, each if policy permits that. Returns how many.
+
+    `asked` is the request that was permitted for the session itself.
+    """
+    if not deps.settings.switch.descendants:
+        return 0
+    tenant_id, root = entry.tenant_id, entry.subject_id
+    below = rows.delegations.descendants(tenant_id, root, MOST + 1)
+    who = Principal(asked.asker.id, asked.asker.role, asked.asker.tenants, jti="", expires_at=now)
+    taken, spared = 0, len(below[MOST:])
+    for child in below[:MOST]:
+        if rows.ledger.live_entry(tenant_id, child) is not None:
+            continue
+        request = situation(
+            deps, rows, who, "revoke", tenant_id, child, now, evidence=asked.evidence, act=asked.act
+        )
+        decision = ask(deps, request)
+        told = {"follows": root, "revision": None, "result": "spared"}
+        if decision.allowed:
+            hard = asked.evidence.hard_breach
+            made = _revoke(deps, rows, child, entry, now, automatic=who.role == "monitor", hard=hard)
+            told |= {"revision": str(made.revision), "result": "revoke"}
+            taken += 1
+        else:
+            spared += 1
+        record(rows, request, decision, now, **told)
+    if spared:
+        tell(
+            deps,
+            rows,
+            topic="descendants",
+            tenant_id=tenant_id,
+            title=f"{spared} delegated sessions of a revoked one go on",
+            detail="policy did not permit to revoke them with the session that delegated them, or they are too "
+            "many; see the audit trail under action revoke, result spared",
+            severity="high",
+            once=str(entry.revision),
+            now=now,
+        )
+    return taken
+
+
+def born_revoked(deps: ControlDeps, rows: ControlRows, tenant_id: str, session_id: str, now: datetime) -> None:
+    """A session that is registered below a revoked one is revoked as well, unless only people may decide."""
+    if not deps.settings.switch.descendants or rows.ledger.live_entry(tenant_id, session_id) is not None:
+        return
+    for ancestor in rows.delegations.ancestors(tenant_id, session_id):
+        live = rows.ledger.live_entry(tenant_id, ancestor)
+        if live is None:
+            continue
+        nobody = Principal("guardian", "monitor", frozenset({tenant_id}), jti="", expires_at=now)
+        session = situation(deps, rows, nobody, "revoke", tenant_id, session_id, now).session
+        if session is not None and not session.protected:
+            root = live if live.cause is None else rows.ledger.live_entry(tenant_id, live.cause) or live
+            _revoke(deps, rows, session_id, root, now, automatic=False, hard=False)
+        return
+
+
+def follow_back(rows: ControlRows, entry: LedgerEntry, now: datetime) -> None:
+    """Lift what followed from the revocation that `entry` takes back, and only that."""
+    for live in rows.ledger.following(entry.tenant_id, entry.subject_id):
+        rows.ledger.append(
+            tenant_id=live.tenant_id,
+            session_id=live.subject_id,
+            status="reinstated",
+            reason_code="parent_reinstated",
+            reason="the revocation that this one followed from was taken back",
+            actor=entry.actor,
+            now=now,
+            expires_at=live.expires_at,
+            cause=entry.subject_id,
+        )
+        rows.sessions.say(live.tenant_id, live.subject_id, HumanWord.LAPSED, now, human=False)
+
+
+def _revoke(
+    deps: ControlDeps,
+    rows: ControlRows,
+    child: str,
+    root: LedgerEntry,
+    now: datetime,
+    *,
+    automatic: bool,
+    hard: bool,
+) -> LedgerEntry:
+    tenant_id = root.tenant_id
+    rows.sessions.meet(tenant_id, child, now)
+    ends = deps.settings.expiry.until(lasts_until(rows, tenant_id, child), now)
+    made = rows.ledger.append(
+        tenant_id=tenant_id,
+        session_id=child,
+        status="revoked",
+        reason_code="parent_revoked",
+        reason="a session that it was delegated by is revoked",
+        actor=root.actor,
+        now=now,
+        expires_at=max(ends, root.expires_at),
+        finding_id=root.finding_id,
+        automatic=automatic,
+        hard=hard,
+        cause=root.subject_id,
+    )
+    rows.sessions.say(tenant_id, child, HumanWord.REVOKED, now, human=False)
+    deps.metrics.add("guardian_revocations_total", status="revoked", reason="parent_revoked")
+    return made

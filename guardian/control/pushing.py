@@ -1,0 +1,191 @@
+"""Faces that leave the process: each receiver follows the ledger in order, at least once, from where it stopped.
+
+The ledger is append-only, so it is the outbox: all that is kept per receiver is how far it came. A receiver that
+is away is tried again with growing pauses, and people hear of it; nothing after an entry is sent before it.
+"""
+
+import random
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from functools import partial
+
+from guardian.control.deps import ControlDeps
+from guardian.control.news import OPERATORS, tell
+from guardian.domain.finding import Effect, Finding, Kind
+from guardian.domain.revocation import LedgerEntry, Revision
+from guardian.errors import GuardianError
+from guardian.revocation.port import Receiver, Refused
+from guardian.store.control import ControlRows
+from guardian.store.control_peers import Cursor
+from guardian.telemetry import logger
+from guardian.wire.findings import FindingView
+
+_BATCH = 200
+_LATE = timedelta(minutes=5)
+_log = logger("control")
+
+
+@dataclass(frozen=True, slots=True)
+class _Work:
+    """What is next: the whole live set (`begin`), entries, flags; and where that leads."""
+
+    begin: bool
+    entries: tuple[LedgerEntry, ...]
+    flags: tuple[tuple[int, Finding], ...]
+    ledger: Cursor
+    findings: Cursor
+
+
+class Pusher:
+    """One receiver and its place in the ledger. `run` is the loop of one thread."""
+
+    def __init__(
+        self,
+        deps: ControlDeps,
+        receiver: Receiver,
+        *,
+        longest_pause_s: float = 60.0,
+        jitter: Callable[[], float] = random.random,
+    ) -> None:
+        self._deps, self._receiver = deps, receiver
+        self._longest, self._jitter = longest_pause_s, jitter
+        self._face = receiver.name.partition("/")[0]
+        self._bell = threading.Event()
+
+    def wake(self) -> None:
+        """The ledger moved, or it is time to stop."""
+        self._bell.set()
+
+    def run(self, stop: threading.Event) -> None:
+        failures = 0
+        while not stop.is_set():
+            self._bell.clear()
+            try:
+                while self.step() and not stop.is_set():
+                    pass
+                failures, pause = 0, 1.0
+            except Exception as error:  # a receiver may fail in any way; the place in the ledger stays
+                failures += 1
+                pause = min(self._longest, 0.5 * 2 ** min(failures, 16)) * (0.5 + self._jitter() / 2)
+                self._failed(error, failures)
+                stop.wait(pause)
+                continue
+            self._bell.wait(pause)
+        self._receiver.close()
+
+    def step(self) -> bool:
+        """Bring over one batch; False when there was none. Raises what the receiver raises, its place kept."""
+        work = self._next()
+        if not (work.begin or work.entries or work.flags):
+            return False
+        at, flags_at = work.ledger, work.findings
+        try:
+            if work.begin:
+                with self._deps.store.read() as rows:
+                    live, head = rows.ledger.live(None), rows.head().revision
+                self._receiver.begin(live, head)
+                at = replace(at, revision=head)
+                self._count("sent", len(live))
+            for entry in work.entries:
+                self._bring(partial(self._receiver.deliver, entry), str(entry.revision))
+                at = replace(at, revision=entry.revision)
+            for seq, finding in work.flags:
+                self._bring(partial(self._receiver.flagged, finding), finding.id)
+                flags_at = replace(flags_at, revision=Revision(epoch=0, n=seq))
+        finally:
+            self._keep(work, at, flags_at)
+        self._deps.metrics.set("guardian_push_lag_seconds", 0.0, face=self._face)
+        return True
+
+    def _bring(self, deliver: Callable[[], None], what: str) -> None:
+        try:
+            deliver()
+        except Refused as refused:  # said once, and the rest goes on
+            self._count("refused", 1)
+            _log.error("push_refused", face=self._receiver.name, entry=what, code=refused.code)
+            self._tell("refused", f"{self._face}: a receiver refused {what} for good ({refused.code})", what)
+        else:
+            self._count("sent", 1)
+
+    def _next(self) -> _Work:
+        now, name = self._deps.clock(), self._receiver.name
+        with self._deps.store.read() as rows:
+            head = rows.head().revision
+            known, seen = rows.cursors.get(name), rows.cursors.get(f"{name}#findings")
+            begin = known is None or known.revision.epoch != head.epoch
+            entries = () if begin or known is None else tuple(rows.ledger.since(known.revision, None, _BATCH))
+            start = rows.findings.newest_seq() if seen is None else seen.revision.n  # flags are news, not history
+            arrived = rows.findings.after(start, _BATCH)
+            flags = tuple((each.seq, each.view.finding) for each in arrived if _is_flag(rows, each.view))
+        at = known or Cursor(name, Revision(epoch=0, n=0), 0, "", now)
+        place = seen or Cursor(f"{name}#findings", Revision(epoch=0, n=start), 0, "", now)
+        if seen is None or (arrived and not flags):
+            last = arrived[-1].seq if arrived and not flags else start
+            place = replace(place, revision=Revision(epoch=0, n=last))
+            self._store(place)
+        return _Work(begin, entries, flags, at, place)
+
+    def _keep(self, work: _Work, at: Cursor, flags_at: Cursor) -> None:
+        now = self._deps.clock()
+        if at.revision != work.ledger.revision:
+            self._store(replace(at, failures=0, last_error="", at=now))
+        if flags_at.revision != work.findings.revision:
+            self._store(replace(flags_at, failures=0, last_error="", at=now))
+
+    def _store(self, cursor: Cursor) -> None:
+        with self._deps.store.write() as rows:
+            rows.cursors.put(cursor)
+
+    def _failed(self, error: Exception, failures: int) -> None:
+        self._count("failed", 1)
+        reason = f"{type(error).__name__}: {error}"[:300]
+        level = _log.warning if failures in (1, 5) or failures % 20 == 0 else _log.debug
+        level("push_failed", face=self._receiver.name, failures=failures, error=reason)
+        try:
+            waits = self._waits_since()
+            lag = 0.0 if waits is None else (self._deps.clock() - waits).total_seconds()
+            self._deps.metrics.set("guardian_push_lag_seconds", lag, face=self._face)
+            if waits is not None and lag > _LATE.total_seconds():
+                detail = f"{self._face}: a receiver has taken nothing since {waits.isoformat(timespec='seconds')}"
+                self._tell("away", f"{detail} ({type(error).__name__})", waits.isoformat())
+        except GuardianError as trouble:
+            _log.error("push_failed", face=self._receiver.name, error=str(trouble)[:300])
+
+    def _waits_since(self) -> datetime | None:
+        """When the first entry was made that this receiver does not have."""
+        with self._deps.store.read() as rows:
+            known, head = rows.cursors.get(self._receiver.name), rows.head().revision
+            held = (
+                known.revision if known and known.revision.epoch == head.epoch else Revision(epoch=head.epoch, n=0)
+            )
+            missing = rows.ledger.since(held, None, 1)
+        return missing[0].at if missing else None
+
+    def _tell(self, what: str, detail: str, once: str) -> None:
+        with self._deps.store.write() as rows:
+            tell(
+                self._deps,
+                rows,
+                topic="push",
+                tenant_id=OPERATORS,
+                title=f"Revocations do not reach a receiver ({self._face})",
+                detail=detail,
+                severity="high",
+                once=f"{self._receiver.name} {what} {once}",
+                now=self._deps.clock(),
+            )
+
+    def _count(self, outcome: str, amount: int) -> None:
+        self._deps.metrics.add("guardian_pushes_total", amount, face=self._face, outcome=outcome)
+
+
+def _is_flag(rows: ControlRows, view: FindingView) -> bool:
+    """A flag of a session, and no test of our own."""
+    finding = view.finding
+    return (
+        finding.kind is Kind.DRIFT
+        and view.outcome.effect is Effect.FLAG
+        and rows.self_tests.of_session(finding.tenant_id, finding.session_id) is None
+    )

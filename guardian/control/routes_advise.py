@@ -1,0 +1,67 @@
+"""`/v1/advise`: a gateway asks before it lets a call through (AuthZEN evaluation)."""
+
+import asyncio
+from typing import Annotated
+
+from fastapi import APIRouter, Path, Query
+from starlette.concurrency import run_in_threadpool
+
+from guardian.control.advising import advise, held_for
+from guardian.control.authority import may_read
+from guardian.control.caller import Caller, Deps
+from guardian.control.deps import ControlDeps
+from guardian.control.problems import absent, documented
+from guardian.domain.event import Identifier
+from guardian.wire.advice import Advice, AdviceContext, Proposal
+from guardian.wire.approvals import ApprovalView
+from guardian.wire.principal import Principal
+
+router = APIRouter(prefix="/v1/advise", tags=["advice"])
+
+_LOOK_AGAIN_S = 0.25
+
+
+@router.post("", responses=documented(400, 401, 403, 404, 413, 422, 503))
+def ask_for_advice(deps: Deps, caller: Caller, proposal: Proposal) -> Advice:
+    """May this call go through? `decision` is true for permit alone; `context.advice` tells deny from hold."""
+    return advise(deps, caller, proposal)
+
+
+@router.get("/{approval_id}", responses=documented(401, 403, 404, 422, 503))
+async def await_advice(
+    deps: Deps,
+    caller: Caller,
+    approval_id: Annotated[Identifier, Path(description="From `context.approval`.")],
+    wait: Annotated[float, Query(ge=0, allow_inf_nan=False, description="Seconds to wait for a person.")] = 0,
+) -> Advice:
+    """What became of a call that is held. After a permit, ask again for the very same call: that one passes."""
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + min(wait, deps.settings.long_poll_max_s)
+    await run_in_threadpool(may_read, deps, caller, "readRevocations")
+    while True:
+        view = await run_in_threadpool(_look, deps, caller, approval_id)
+        left = deadline - loop.time()
+        if view.state != "pending" or left <= 0:
+            return _answer(view, deps)
+        await asyncio.sleep(min(left, _LOOK_AGAIN_S))
+
+
+def _look(deps: ControlDeps, caller: Principal, approval_id: str) -> ApprovalView:
+    with deps.store.read() as rows:
+        found = rows.approvals.get(approval_id, caller.scope)
+    if found is None or found.view.action != "permitCall":
+        raise absent("call")
+    return found.view
+
+
+def _answer(view: ApprovalView, deps: ControlDeps) -> Advice:
+    live = view.expires_at > deps.clock()
+    match view.state:
+        case "pending" if live:
+            told = AdviceContext(advice="hold", reason="a person is asked", approval=held_for(view))
+        case "approved" if live:
+            told = AdviceContext(advice="permit", reason="a person let this call through")
+        case _:
+            over = "expired" if view.state in ("pending", "approved") else view.state
+            told = AdviceContext(advice="deny", reason=f"the approval is {over}")
+    return Advice(decision=told.advice == "permit", context=told)

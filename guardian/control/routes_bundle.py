@@ -1,0 +1,81 @@
+"""`/v1/opa`: the list as an OPA bundle, and the key that OPA verifies it with."""
+
+import asyncio
+import re
+from typing import Annotated
+
+from fastapi import APIRouter, Header, Request, Response
+from starlette.concurrency import run_in_threadpool
+
+from guardian.control.authority import may_read
+from guardian.control.bell import Bell, heard
+from guardian.control.caller import Caller, Deps, TenantFilter, reach
+from guardian.control.listing import RevocationListings
+from guardian.control.problems import absent, documented
+from guardian.revocation.opa_bundle import LONG_POLLED, MEDIA_TYPE
+from guardian.revocation.snapshot import matches, presented_revision
+
+router = APIRouter(prefix="/v1/opa", tags=["revocations"])
+
+_WAIT = re.compile(r"(?:^|[;,\s])wait=(\d{1,6})")
+_LOOK_AGAIN_S = 1.0
+_RESPONSES = documented(401, 403, 404, 422, 503) | {
+    200: {"content": {MEDIA_TYPE: {}, LONG_POLLED: {}}, "description": "The bundle"},
+    304: {"description": "Nothing changed since the entity tag that was sent"},
+}
+
+
+@router.get("/bundle.tar.gz", responses=_RESPONSES, response_class=Response)
+async def opa_bundle(
+    request: Request,
+    deps: Deps,
+    caller: Caller,
+    tenant_id: TenantFilter = None,
+    if_none_match: Annotated[str | None, Header(max_length=4096)] = None,
+    prefer: Annotated[str | None, Header(max_length=256)] = None,
+) -> Response:
+    """A bundle with the root `guardian/revocations`; `Prefer: wait=SECONDS` holds the answer until it changes."""
+    scope = reach(caller, tenant_id)
+    await run_in_threadpool(may_read, deps, caller, "readRevocations", tenant_id)
+    held = presented_revision(if_none_match) if if_none_match else None
+    if held is not None and caller.role == "gateway":
+        deps.peers.note("gateway", caller, "opa", revision=held, transport="opa", now=deps.clock())
+    bell: Bell = request.app.state.bell
+    listings: RevocationListings = request.app.state.bundles
+    found = _WAIT.search(prefer or "")
+    wait = min(int(found[1]), deps.settings.long_poll_max_s) if found else 0
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + wait
+    while True:
+        event = bell.hang()
+        try:
+            listing = await run_in_threadpool(listings.full, scope)
+            unchanged = if_none_match is not None and matches(if_none_match, listing.rendered.etag)
+            left = deadline - loop.time()
+            if not unchanged or left <= 0 or bell.closing:
+                break
+            await heard(event, min(left, _LOOK_AGAIN_S))
+        finally:
+            bell.drop(event)
+    headers = {
+        "ETag": f'"{listing.rendered.etag}"',
+        "Cache-Control": "private, no-cache",
+        "Vary": "Authorization, Prefer",
+        "Content-Type": LONG_POLLED if found else MEDIA_TYPE,
+    }
+    if unchanged:
+        return Response(status_code=304, headers=headers)
+    return Response(listing.rendered.body, headers=headers)
+
+
+@router.get(
+    "/key.pem",
+    responses=documented(401, 403, 404, 503) | {200: {"content": {"application/x-pem-file": {}}}},
+    response_class=Response,
+)
+def opa_key(deps: Deps, caller: Caller) -> Response:
+    """The public key for OPA's `keys:`, algorithm ES256."""
+    may_read(deps, caller, "readRevocations")
+    if deps.bundle_key is None:
+        raise absent("key")
+    return Response(deps.bundle_key.public_pem(), media_type="application/x-pem-file")

@@ -1,0 +1,79 @@
+"""`/v1/check`: may this subject act? For gateways that only speak HTTP: nginx `auth_request`, Envoy ext_authz."""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Header, Query, Response
+
+from guardian.control.authority import may_read
+from guardian.control.caller import Caller, Deps
+from guardian.control.problems import Refusal, documented
+from guardian.domain.event import Identifier
+from guardian.domain.revocation import SubjectType
+from guardian.wire.principal import EVERY_TENANT
+
+router = APIRouter(tags=["revocations"])
+
+_NAMES: tuple[tuple[str, SubjectType], ...] = (
+    ("session", "session"),
+    ("parent", "session"),
+    ("agent", "agent"),
+    ("delegator", "delegator"),
+    ("task", "task"),
+    ("token", "jti"),
+)
+_VARY = "Authorization, X-Guardian-Tenant, " + ", ".join(f"X-Guardian-{name.title()}" for name, _ in _NAMES)
+_RESPONSES: dict[int | str, dict[str, Any]] = documented(401, 403, 422, 503) | {
+    200: {"description": "It may; the body is empty"}
+}
+
+
+def _header(name: str) -> Any:
+    return Header(alias=f"X-Guardian-{name}", description="Or as a query parameter.")
+
+
+@router.get("/v1/check", responses=_RESPONSES, response_class=Response)
+@router.get("/v1/check/{path:path}", include_in_schema=False, response_class=Response)
+@router.head("/v1/check/{path:path}", include_in_schema=False, response_class=Response)
+@router.post("/v1/check/{path:path}", include_in_schema=False, response_class=Response)
+@router.put("/v1/check/{path:path}", include_in_schema=False, response_class=Response)
+@router.patch("/v1/check/{path:path}", include_in_schema=False, response_class=Response)
+@router.delete("/v1/check/{path:path}", include_in_schema=False, response_class=Response)
+def check(
+    deps: Deps,
+    caller: Caller,
+    tenant: Annotated[Identifier | None, _header("Tenant")] = None,
+    session: Annotated[Identifier | None, _header("Session")] = None,
+    parent: Annotated[Identifier | None, _header("Parent")] = None,
+    agent: Annotated[Identifier | None, _header("Agent")] = None,
+    delegator: Annotated[Identifier | None, _header("Delegator")] = None,
+    task: Annotated[Identifier | None, _header("Task")] = None,
+    token: Annotated[Identifier | None, _header("Token")] = None,
+    tenant_id: Annotated[Identifier | None, Query()] = None,
+    session_id: Annotated[Identifier | None, Query()] = None,
+) -> Response:
+    """200 when none of the named subjects is revoked, 403 when one is, or when nothing was named.
+
+    The answer may be kept for a moment, per subject: see `Cache-Control`. What follows `/v1/check/` is ignored, so
+    that a proxy can append the original path.
+    """
+    tenant = tenant or tenant_id or _only(caller.tenants)
+    given = (session or session_id, parent, agent, delegator, task, token)
+    named = [(kind, value) for (_, kind), value in zip(_NAMES, given, strict=True) if value is not None]
+    if tenant is None or not named:
+        raise Refusal(403, "name the tenant and a session, agent, delegator, task or token", code="unnamed")
+    if not caller.reaches(tenant):
+        raise Refusal(403, "this token does not cover the tenant", code="out_of_reach")
+    may_read(deps, caller, "readRevocations", tenant)
+    with deps.store.read() as rows:
+        found = rows.ledger.live_among(tenant, named, deps.clock())
+    headers = {"Cache-Control": f"private, max-age={deps.settings.switch.check_max_age_s}", "Vary": _VARY}
+    if found:
+        entry = found[0]
+        detail = f"the {entry.subject_type} is revoked ({entry.reason_code}), at revision {entry.revision}"
+        raise Refusal(403, detail, code="revoked", headers=headers)
+    return Response(status_code=200, headers=headers)
+
+
+def _only(tenants: frozenset[str]) -> str | None:
+    """The one tenant of a token that has only one."""
+    return next(iter(tenants)) if len(tenants) == 1 and EVERY_TENANT not in tenants else None

@@ -1,0 +1,28 @@
+"""`/.well-known/ssf-configuration`: what guardian transmits, for receivers of security events (OpenID SSF 1.0)."""
+
+from typing import Any
+
+from fastapi import APIRouter, Response
+
+from guardian.control.caller import Deps
+from guardian.control.problems import Refusal, documented
+from guardian.revocation.caep import PUSH
+
+router = APIRouter(tags=["system"])
+
+
+@router.get("/.well-known/ssf-configuration", responses=documented(404))
+def ssf_configuration(deps: Deps, response: Response) -> dict[str, Any]:
+    """Static streams: receivers are named in guardian's configuration, so there are no stream endpoints."""
+    base = deps.settings.public_url
+    if base is None:
+        raise Refusal(404, "no public_url is configured, so there is nothing to point to")
+    response.headers["Cache-Control"] = "public, max-age=300"
+    return {
+        "spec_version": "1_0",
+        "issuer": deps.tokens.issuer,
+        "jwks_uri": f"{base.rstrip('/')}/.well-known/jwks.json",
+        "delivery_methods_supported": [PUSH],
+        "critical_subject_members": ["session", "tenant"],
+        "default_subjects": "ALL",
+    }

@@ -1,0 +1,105 @@
+"""`/v1/revocations/stream`: the list pushed, as server-sent events."""
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator
+from typing import Annotated
+
+from fastapi import APIRouter, Header, Query, Request, Response
+from starlette.concurrency import run_in_threadpool
+from starlette.responses import StreamingResponse
+
+from guardian.control.authority import may_read
+from guardian.control.bell import Bell, heard
+from guardian.control.caller import Caller, Deps, TenantFilter, reach
+from guardian.control.deps import ControlDeps
+from guardian.control.listing import Reach
+from guardian.control.looking import SharedLooks
+from guardian.control.peers import UNNAMED
+from guardian.control.problems import Refusal, documented
+from guardian.control.routes_revocations import Instance
+from guardian.domain.revocation import Revision
+from guardian.revocation import sse
+from guardian.revocation.ledger import parse_revision
+from guardian.wire.principal import Principal
+
+router = APIRouter(prefix="/v1/revocations", tags=["revocations"])
+
+_LOOK_AGAIN_S = 1.0
+_REVISION = r"^[0-9]+\.[0-9]+$"
+_RESPONSES = documented(401, 403, 404, 422, 503) | {
+    200: {"content": {sse.MEDIA_TYPE: {}}, "description": "Events until either side ends it"}
+}
+
+
+@router.get("/stream", responses=_RESPONSES, response_class=Response)
+async def stream_revocations(
+    request: Request,
+    deps: Deps,
+    caller: Caller,
+    tenant_id: TenantFilter = None,
+    since: Annotated[str | None, Query(max_length=38, pattern=_REVISION)] = None,
+    last_event_id: Annotated[str | None, Header(max_length=38, pattern=_REVISION)] = None,
+    instance: Instance = UNNAMED,
+) -> Response:
+    """The whole list, then every change at once; after `Last-Event-ID` (or `since`) only what is newer.
+
+    Without a change an event `fresh` comes every few seconds. The stream ends when the token does.
+    """
+    scope = reach(caller, tenant_id)
+    await run_in_threadpool(may_read, deps, caller, "readRevocations", tenant_id)
+    told = last_event_id or since
+    try:
+        held = None if told is None else parse_revision(told)
+    except ValueError as error:
+        raise Refusal(422, "Last-Event-ID: a revision is written EPOCH.N") from error
+    streams: Counter[str] = request.app.state.streams
+    if streams[caller.id] >= deps.settings.switch.streams_per_caller:
+        most = deps.settings.switch.streams_per_caller
+        raise Refusal(503, f"this token has {most} streams open already", code="too_many_streams")
+    if held is not None and caller.role == "gateway":
+        deps.peers.note("gateway", caller, instance, revision=held, transport="push", now=deps.clock())
+    events = _events(deps, caller, scope, held, request.app.state.looks, request.app.state.bell, streams)
+    headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no", "Vary": "Authorization"}
+    return StreamingResponse(events, media_type=sse.MEDIA_TYPE, headers=headers)
+
+
+async def _events(
+    deps: ControlDeps,
+    caller: Principal,
+    scope: Reach,
+    held: Revision | None,
+    looks: SharedLooks,
+    bell: Bell,
+    streams: Counter[str],
+) -> AsyncIterator[bytes]:
+    loop, pause = asyncio.get_running_loop(), deps.settings.switch.heartbeat_s
+    streams[caller.id] += 1
+    try:
+        yield sse.GREETING
+        told = loop.time() - pause  # say at once that it is fresh, also when nothing changed
+        while not bell.closing:
+            event = bell.hang()
+            try:
+                signed = await looks.look(scope, held)
+                listing = signed.listing
+                if held is None or listing.moved:
+                    yield sse.revocations(listing.rendered.body, listing.revision, signed.signature)
+                    held, told = listing.revision, loop.time()
+                elif loop.time() - told >= pause:
+                    if not await run_in_threadpool(_still_valid, deps, caller):
+                        return
+                    fresh = looks.sign(str(held).encode(), scope, deps.clock())
+                    yield sse.fresh(held, fresh)
+                    told = loop.time()
+                else:
+                    await heard(event, min(_LOOK_AGAIN_S, told + pause - loop.time()))
+            finally:
+                bell.drop(event)
+    finally:
+        streams[caller.id] -= 1
+
+
+def _still_valid(deps: ControlDeps, caller: Principal) -> bool:
+    """A stream outlives neither its token's expiry nor its revocation by more than a heartbeat."""
+    return caller.expires_at > deps.clock() and not deps.tokens.revoked(caller.jti)

@@ -1,0 +1,39 @@
+"""`/v1/subjects`: agents, delegators, tasks and token ids that may not act for a while."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Path
+
+from guardian.control.caller import Caller, Deps, TenantId
+from guardian.control.problems import documented
+from guardian.control.subjects import act_on_subject
+from guardian.domain.event import Identifier
+from guardian.domain.revocation import SubjectType
+from guardian.wire.revocations import SubjectAct, SubjectResult
+from guardian.wire.sessions import ActRequest
+
+router = APIRouter(prefix="/v1/subjects", tags=["revocations"])
+
+Kind = Annotated[SubjectType, Path(description="agent, delegator, task or jti.")]
+SubjectId = Annotated[Identifier, Path(description="Its id, within its tenant.")]
+_RESPONSES = documented(400, 401, 403, 404, 413, 422, 503)
+
+
+@router.post("/{tenant_id}/{subject_type}/{subject_id:path}/revoke", responses=_RESPONSES)
+def revoke_subject(
+    deps: Deps, caller: Caller, tenant_id: TenantId, subject_type: Kind, subject_id: SubjectId, act: SubjectAct
+) -> SubjectResult:
+    """Revoke everything that acts under this name, for a while."""
+    return act_on_subject(
+        deps, caller, tenant_id, subject_type, subject_id, reason=act.reason, seconds=act.seconds, lift=False
+    )
+
+
+@router.post("/{tenant_id}/{subject_type}/{subject_id:path}/reinstate", responses=_RESPONSES)
+def reinstate_subject(
+    deps: Deps, caller: Caller, tenant_id: TenantId, subject_type: Kind, subject_id: SubjectId, act: ActRequest
+) -> SubjectResult:
+    """Give it back. Whoever revoked it cannot: that takes another person."""
+    return act_on_subject(
+        deps, caller, tenant_id, subject_type, subject_id, reason=act.reason, seconds=None, lift=True
+    )

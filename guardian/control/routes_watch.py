@@ -1,0 +1,107 @@
+"""`/v1/watch`, acknowledgements and vitals: who follows the list, who watches the topic, does the switch work."""
+
+from fastapi import APIRouter, Response
+
+from guardian.control.authority import may_read
+from guardian.control.caller import Caller, Deps, TenantFilter, reach
+from guardian.control.peers import UNNAMED
+from guardian.control.problems import Refusal, documented
+from guardian.control.routes_revocations import Instance
+from guardian.control.watching import gateways, peers, unprotected
+from guardian.domain.revocation import Revision
+from guardian.revocation.ledger import order, parse_revision
+from guardian.wire.peers import Acknowledgement, GatewayView, MonitorView, SelfTestView, Vitals, Watch
+
+router = APIRouter(tags=["revocations"])
+
+_NOTED = documented(400, 401, 403, 413, 422, 503) | {204: {"description": "Noted; there is no body"}}
+
+
+@router.post("/v1/revocations/ack", status_code=204, responses=_NOTED, response_class=Response)
+def acknowledge(deps: Deps, caller: Caller, told: Acknowledgement, instance: Instance = UNNAMED) -> Response:
+    """What this gateway enforces by now. Revoking is provable only where somebody says so."""
+    may_read(deps, caller, "readRevocations")
+    if caller.role != "gateway":
+        raise Refusal(403, "only a gateway enforces the list", code="denied")
+    revision = parse_revision(told.revision)
+    with deps.store.read() as rows:
+        if order(revision) > order(rows.head().revision):
+            raise Refusal(422, f"revision: this ledger has not reached {revision}")
+    if told.leaving:
+        deps.peers.leave("gateway", caller, instance)
+    else:
+        now = deps.clock()
+        deps.peers.note("gateway", caller, instance, revision=revision, transport=told.transport, now=now)
+        deps.metrics.set("guardian_gateway_revision", revision.n, gateway=caller.id)
+    return Response(status_code=204)
+
+
+@router.post("/v1/monitors", status_code=204, responses=_NOTED, response_class=Response)
+def vitals(deps: Deps, caller: Caller, told: Vitals) -> Response:
+    """How far behind the topic a monitor is. One that leaves while no other is there is missed all the same."""
+    may_read(deps, caller, "readChanges")
+    if caller.role != "monitor":
+        raise Refusal(403, "only a monitor has such vitals", code="denied")
+    others = [each for each in deps.peers.heard("monitor") if each.instance != told.instance]
+    if told.leaving and others:
+        deps.peers.leave("monitor", caller, told.instance)
+    else:
+        nothing, lag = Revision(epoch=0, n=0), int(told.lag_s)
+        deps.peers.note(
+            "monitor", caller, told.instance, revision=nothing, transport="watch", now=deps.clock(), lag_s=lag
+        )
+    return Response(status_code=204)
+
+
+@router.get("/v1/watch", responses=documented(401, 403, 404, 422, 503))
+def watch(deps: Deps, caller: Caller, tenant_id: TenantFilter = None) -> Watch:
+    """Every gateway with the revision that it enforces, every monitor with its lag, and the latest self-tests."""
+    scope = reach(caller, tenant_id)
+    may_read(deps, caller, "read", tenant_id)
+    now = deps.clock()
+    with deps.store.read() as rows:
+        standing = gateways(deps, rows, now)
+        monitors = peers(deps, rows, "monitor")
+        tests = rows.self_tests.recent(scope, 50)
+        revision = rows.head().revision
+    gap = unprotected(monitors, now)
+    late = deps.settings.switch.unprotected_after
+    return Watch(
+        revision=revision,
+        unprotected_s=None if gap is None or gap <= late else gap.total_seconds(),
+        gateways=tuple(
+            GatewayView(
+                principal_id=each.peer.principal_id,
+                instance=each.peer.instance,
+                tenants=_shown(each.peer.tenants, scope),
+                state=each.state,
+                revision=each.peer.revision,
+                behind=each.behind,
+                lag_s=each.lag_s(now),
+                transport=each.peer.transport,
+                last_seen=each.peer.last_seen,
+            )
+            for each in standing
+            if scope is None or any(each.peer.reaches(tenant) for tenant in scope)
+        ),
+        monitors=tuple(
+            MonitorView(
+                principal_id=each.principal_id,
+                instance=each.instance,
+                state="silent" if now - each.last_seen > late else "behind" if each.lag_s > 60 else "current",
+                lag_s=each.lag_s,
+                last_seen=each.last_seen,
+            )
+            for each in monitors
+        ),
+        self_tests=tuple(
+            SelfTestView(**{name: getattr(each, name) for name in SelfTestView.model_fields}) for each in tests
+        ),
+    )
+
+
+def _shown(tenants: frozenset[str] | None, scope: frozenset[str] | None) -> tuple[str, ...]:
+    """The tenants that a gateway serves, as far as this caller may know them."""
+    if tenants is None:
+        return ("*",) if scope is None else tuple(sorted(scope))
+    return tuple(sorted(tenants if scope is None else tenants & scope))

@@ -1,0 +1,187 @@
+"""Watching the watchers: gateways that hold old news or fell silent, and monitors that are behind or gone.
+
+Each is told once when it begins and once when it is over. What is known is the store's, brought up to date with
+what this process heard since: with several control processes each hears only some.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Literal
+
+from guardian.control.deps import ControlDeps
+from guardian.control.news import OPERATORS, tell
+from guardian.domain.finding import Severity
+from guardian.domain.revocation import Revision
+from guardian.store.control import ControlRows
+from guardian.store.control_peers import Peer, PeerRole, heard_again
+
+_STEPS = (1, 5, 15, 60, 240, 1440)
+"""Minutes without protection at which people hear of it again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """A gateway, how many entries within its reach it has not acknowledged, and since when the first waits."""
+
+    peer: Peer
+    state: Literal["current", "lagging", "silent"]
+    behind: int
+    waits_since: datetime | None
+
+    def lag_s(self, now: datetime) -> float:
+        return 0.0 if self.waits_since is None else max(0.0, (now - self.waits_since).total_seconds())
+
+
+def peers(deps: ControlDeps, rows: ControlRows, role: PeerRole) -> list[Peer]:
+    known = {each.key: each for each in rows.peers.all(role)}
+    for heard in deps.peers.heard(role):
+        stored = known.get(heard.key)
+        if stored is None or stored.last_seen <= heard.last_seen:
+            known[heard.key] = heard_again(stored, heard)
+    return [known[key] for key in sorted(known)]
+
+
+def gateways(deps: ControlDeps, rows: ControlRows, now: datetime) -> list[Standing]:
+    rule = deps.settings.switch
+    epoch = rows.head().revision.epoch
+    standing = []
+    for peer in peers(deps, rows, "gateway"):
+        held = peer.revision if peer.revision.epoch == epoch else Revision(epoch=epoch, n=0)
+        missing = rows.ledger.since(held, peer.tenants, 1000)
+        first = missing[0].at if missing else None
+        state: Literal["current", "lagging", "silent"] = "current"
+        if now - peer.last_seen > rule.gateway_silent:
+            state = "silent"
+        elif first is not None and now - first > rule.self_test.enforced_within:
+            state = "lagging"
+        standing.append(Standing(peer, state, len(missing), first))
+    return standing
+
+
+def unprotected(known: Iterable[Peer], now: datetime) -> timedelta | None:
+    """How long calls have gone unwatched: the worst lag of the monitors that are alive; if none is, since when."""
+    alive = timedelta(seconds=30)
+    all_known = list(known)
+    if not all_known:
+        return None
+    ages = [(now - each.last_seen, timedelta(seconds=each.lag_s)) for each in all_known]
+    living = [age + lag for age, lag in ages if age <= alive]
+    return max(living) if living else min(age + lag for age, lag in ages)
+
+
+def watch(deps: ControlDeps) -> None:
+    """Write down who was heard of, and tell what changed; called on a schedule."""
+    now = deps.clock()
+    with deps.store.read() as rows:
+        standing = gateways(deps, rows, now)
+        monitors = peers(deps, rows, "monitor")
+    _gauge(deps, standing, now)
+    gap = unprotected(monitors, now)
+    deps.metrics.set("guardian_unprotected_seconds", 0.0 if gap is None else gap.total_seconds())
+    trouble = [each for each in standing if each.state != "current"]
+    open_gap = gap is not None and gap > deps.settings.switch.unprotected_after
+    if not (deps.peers.unsettled or trouble or open_gap or deps.watched.open):
+        return
+    with deps.store.write() as rows:
+        deps.peers.settle(rows)
+        _forget(deps, rows, [*(each.peer for each in standing), *monitors], now)
+        for each in standing:
+            _tell_of_gateway(deps, rows, each, now)
+        if gap is not None:
+            _tell_of_gap(deps, rows, gap, now)
+
+
+def _tell_of_gateway(deps: ControlDeps, rows: ControlRows, standing: Standing, now: datetime) -> None:
+    peer, key = standing.peer, "/".join(standing.peer.key)
+    before = deps.watched.open.get(key)
+    if standing.state == "current":
+        if before is not None:
+            title = f"Gateway {peer.principal_id} enforces the list again"
+            detail = f"its process {peer.instance} is at the newest revision"
+            _say(deps, rows, "gateway", f"{key} back {before}", title, detail, "info", now)
+            deps.watched.open.pop(key, None)
+        return
+    since = (standing.waits_since if standing.state == "lagging" else None) or peer.last_seen
+    held = f"it last held revision {peer.revision}; {standing.behind} entries within its reach are newer"
+    if standing.state == "silent":
+        title = f"Gateway {peer.principal_id} is silent"
+        detail = f"process {peer.instance} was last heard of at {since.isoformat(timespec='seconds')}; {held}"
+    else:
+        title = f"Gateway {peer.principal_id} does not enforce the newest revocations"
+        detail = f"process {peer.instance} asks and does not move; {held}"
+    told = f"{key} {standing.state} {since.isoformat()}"
+    if before != told:
+        _say(deps, rows, "gateway", told, title, detail, "critical" if standing.behind else "high", now)
+        deps.watched.open[key] = told
+
+
+def _tell_of_gap(deps: ControlDeps, rows: ControlRows, gap: timedelta, now: datetime) -> None:
+    minutes = int(gap.total_seconds() // 60)
+    passed = [step for step in _STEPS if step <= max(1, minutes)]
+    before = deps.watched.open.get("gap")
+    if gap <= deps.settings.switch.unprotected_after:
+        if before is not None:
+            since = deps.watched.gap_since or now
+            lasted = max(1, int((now - since).total_seconds() // 60))
+            title = "Calls are watched again"
+            detail = f"for about {lasted} minutes they were not; verdicts on that time say that they are late"
+            _say(deps, rows, "unprotected", f"over {since.isoformat()}", title, detail, "info", now)
+            deps.watched.open.pop("gap", None)
+            deps.watched.gap_since = None
+        return
+    since = deps.watched.gap_since = deps.watched.gap_since or now - gap
+    told = f"{since.isoformat()} {passed[-1]}"
+    if before != told:
+        detail = (
+            f"since {since.isoformat(timespec='seconds')} no monitor has kept up with the decisions: what agents "
+            "did since then is not judged yet, and nothing of it is revoked"
+        )
+        title = f"Unprotected for {minutes} minutes: the monitor is behind or gone"
+        _say(deps, rows, "unprotected", told, title, detail, "critical", now)
+        deps.watched.open["gap"] = told
+
+
+def _say(
+    deps: ControlDeps,
+    rows: ControlRows,
+    topic: str,
+    once: str,
+    title: str,
+    detail: str,
+    severity: Severity,
+    now: datetime,
+) -> None:
+    tell(
+        deps,
+        rows,
+        topic=topic,
+        tenant_id=OPERATORS,
+        title=title,
+        detail=detail,
+        severity=severity,
+        once=once,
+        now=now,
+    )
+
+
+def _forget(deps: ControlDeps, rows: ControlRows, known: Iterable[Peer], now: datetime) -> None:
+    gone = [each for each in known if now - each.last_seen > deps.settings.switch.forget_after]
+    rows.peers.forget(gone)
+    for each in gone:
+        deps.peers.forget(each)
+        deps.watched.open.pop("/".join(each.key), None)
+
+
+def _gauge(deps: ControlDeps, standing: Iterable[Standing], now: datetime) -> None:
+    worst: dict[str, float] = {}
+    states = dict.fromkeys(("current", "lagging", "silent"), 0)
+    for each in standing:
+        states[each.state] += 1
+        silent = (now - each.peer.last_seen).total_seconds() if each.state == "silent" else 0.0
+        name = each.peer.principal_id
+        worst[name] = max(worst.get(name, 0.0), each.lag_s(now), silent)
+    for state, count in states.items():
+        deps.metrics.set("guardian_gateways", count, state=state)
+    for name, lag in worst.items():
+        deps.metrics.set("guardian_gateway_lag_seconds", lag, gateway=name)

@@ -1,0 +1,47 @@
+"""The same list for asyncio: asking it is plain memory, so only starting, waiting and stopping are awaited.
+
+async with AsyncRevocationList("https://guardian.example", token) as revoked:
+    await revoked.wait_ready(10)
+    if revoked.is_revoked(tenant_id, session_id):
+        refuse()
+"""
+
+import asyncio
+from typing import Any
+
+from .client import RevocationList, State
+
+
+class AsyncRevocationList:
+    """Takes what `RevocationList` takes. Its thread does the following, so no event loop is held up."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        self._list = RevocationList(*args, **options)
+        self.is_revoked = self._list.is_revoked
+        self.refusal = self._list.refusal
+
+    def state(self) -> State:
+        return self._list.state()
+
+    async def start(self) -> "AsyncRevocationList":
+        await asyncio.to_thread(self._list.start)
+        return self
+
+    async def stop(self) -> None:
+        await asyncio.to_thread(self._list.stop)
+
+    async def wait_ready(self, timeout: float | None = None) -> bool:
+        """Wait until a fresh list is in memory; False if `timeout` seconds were not enough."""
+        loop = asyncio.get_running_loop()
+        until = None if timeout is None else loop.time() + timeout
+        while not self._list.wait_ready(0):
+            if until is not None and loop.time() >= until:
+                return False
+            await asyncio.sleep(0.01)
+        return True
+
+    async def __aenter__(self) -> "AsyncRevocationList":
+        return await self.start()
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.stop()

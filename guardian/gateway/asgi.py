@@ -1,0 +1,97 @@
+"""ASGI middleware that refuses the next request of whoever is revoked, before the application sees it.
+
+    app.add_middleware(RefuseRevoked, revocations=revoked, identify=from_headers("tenant_acme"))
+
+`identify` is yours: it names who calls, from what your gateway has verified. Its answer None lets the request pass
+(a health check); a request that it cannot name is refused.
+"""
+
+import json
+from collections.abc import Awaitable, Callable, MutableMapping
+from dataclasses import dataclass
+from typing import Any
+
+from .aio import AsyncRevocationList
+from .client import RevocationList
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+App = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Everything that the gateway knows of who calls; `risk` is that of the tool that is called."""
+
+    tenant_id: str
+    session: str | None = None
+    parent: str | None = None
+    agent: str | None = None
+    delegator: str | None = None
+    task: str | None = None
+    jti: str | None = None
+    risk: str = ""
+
+
+Identify = Callable[[Scope], "Caller | None"]
+
+
+class Unnamed(Exception):
+    """Raised by `identify` for a request that names nobody."""
+
+
+class RefuseRevoked:
+    """Answers 403 with problem details for a revoked caller, 503 while the list is stale and the risk closed."""
+
+    def __init__(self, app: App, revocations: RevocationList | AsyncRevocationList, identify: Identify) -> None:
+        self._app, self._list, self._identify = app, revocations, identify
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] not in ("http", "websocket"):
+            await self._app(scope, receive, send)
+            return
+        try:
+            caller = self._identify(scope)
+        except Unnamed:
+            await _refuse(scope, send, 403, "unnamed")
+            return
+        why = None if caller is None else self._why(caller)
+        if why is None:
+            await self._app(scope, receive, send)
+        else:
+            await _refuse(scope, send, 503 if why == "list_stale" else 403, why)
+
+    def _why(self, caller: Caller) -> str | None:
+        return self._list.refusal(
+            caller.tenant_id,
+            session=caller.session,
+            parent=caller.parent,
+            agent=caller.agent,
+            delegator=caller.delegator,
+            task=caller.task,
+            jti=caller.jti,
+            risk=caller.risk,
+        )
+
+
+def from_headers(tenant_id: str, *, session: str = "x-session-id", agent: str = "x-agent-id") -> Identify:
+    """For gateways that put verified names into headers, after removing what clients sent there."""
+
+    def identify(scope: Scope) -> Caller:
+        found = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+        if session not in found:
+            raise Unnamed
+        return Caller(tenant_id, session=found[session], agent=found.get(agent))
+
+    return identify
+
+
+async def _refuse(scope: Scope, send: Send, status: int, code: str) -> None:
+    if scope["type"] == "websocket":
+        await send({"type": "websocket.close", "code": 1008, "reason": code})
+        return
+    body = json.dumps({"type": f"urn:guardian:problem:{code}", "title": "Refused", "status": status, "code": code})
+    headers = [(b"content-type", b"application/problem+json"), (b"cache-control", b"no-store")]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body.encode()})

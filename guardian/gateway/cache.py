@@ -1,0 +1,126 @@
+"""The last list, kept over a restart of the gateway: whole or not at all, readable by its owner alone.
+
+Where signatures are checked the cache holds the signed answers themselves and is verified again when it is read,
+and its age is what the newest signature says: who can write the file can bring back an older list, but not as a
+fresh one.
+"""
+
+import base64
+import json
+import math
+import os
+import secrets
+import zlib
+from contextlib import suppress
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+from .reading import Refused, Revision, View, apply, parse
+from .signature import Verifier
+
+_FUTURE_S = 5.0  # a cache dated further ahead than this was written by a clock that we cannot trust
+
+
+class Proof(NamedTuple):
+    """The latest signed word that nothing changed: a revision or an entity tag, and its signature."""
+
+    payload: bytes
+    signature: str
+
+
+class Part(NamedTuple):
+    """One signed answer: a whole list (`since` None) or a delta, its body packed."""
+
+    since: Revision | None
+    packed: bytes
+    signature: str
+
+
+class Cache:
+    """`of` is what the list belongs to: another server's or other tenants' list is not read."""
+
+    def __init__(
+        self, path: str, of: list[Any], tenants: frozenset[str] | None, verifier: Verifier | None
+    ) -> None:
+        self.path = path
+        self._of, self._tenants, self._verifier = of, tenants, verifier
+
+    def load(self, *, wall: float, clock: float) -> tuple[View, tuple[Part, ...]] | None:
+        """The list as it was saved, with its age; None where there is none.
+
+        Raises Refused, or what reading and parsing raise, for one that must not be used.
+        """
+        try:
+            with open(self.path, "rb") as file:
+                facts = os.fstat(file.fileno())
+                saved = json.loads(file.read())
+        except FileNotFoundError:
+            return None
+        if os.name == "posix" and (facts.st_mode & 0o022 or facts.st_uid not in (0, os.geteuid())):
+            raise Refused("unsafe", "others can write it")
+        age = wall - float(saved["confirmed_at"])
+        if saved["of"] != self._of or not -_FUTURE_S <= age < math.inf:
+            raise Refused("foreign", "it belongs to another server, other tenants or the future")
+        revision, issued = Revision(*map(int, saved["revision"])), float(saved["issued_at"])
+        if self._verifier is None:
+            rows = saved["until"]
+            until = {(str(t), str(k), str(s)): math.inf if at is None else float(at) for t, k, s, at in rows}
+            return View(revision, "", until, issued, clock - max(age, 0.0)), ()
+        parts = tuple(
+            Part(None if since is None else Revision(*map(int, since)), base64.b64decode(packed), str(signature))
+            for since, packed, signature in saved["parts"]
+        )
+        view, signed = self._replayed(parts)
+        if saved.get("proof") is not None:
+            proof = Proof(str(saved["proof"][0]).encode(), str(saved["proof"][1]))
+            if proof.payload.strip(b'"').split(b"-")[0].decode() != str(view.revision):
+                raise Refused("altered", "its proof of freshness is about another revision")
+            signed = max(signed, self._when(proof.payload, proof.signature, None))
+        if view.revision != revision:
+            raise Refused("altered", "its signed answers do not lead to its revision")
+        return replace(view, issued=issued, confirmed=clock - max(age, wall - signed, 0.0)), parts
+
+    def save(self, view: View, parts: tuple[Part, ...], proof: Proof | None, *, wall: float) -> None:
+        """Raises OSError; what was there stays then."""
+        saved: dict[str, Any] = {
+            "of": self._of,
+            "revision": view.revision,
+            "issued_at": view.issued,
+            "confirmed_at": wall,
+        }
+        if self._verifier is None:
+            rows = view.until.copy().items()
+            saved["until"] = [[t, k, s, None if at == math.inf else at] for (t, k, s), at in rows]
+        else:
+            saved["parts"] = [[p.since, base64.b64encode(p.packed).decode(), p.signature] for p in parts]
+            saved["proof"] = None if proof is None else [proof.payload.decode(), proof.signature]
+        draft = f"{self.path}.{secrets.token_hex(8)}"
+        try:
+            with open(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
+                json.dump(saved, file)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(draft, self.path)
+        except OSError:
+            with suppress(OSError):
+                os.unlink(draft)
+            raise
+
+    def _replayed(self, parts: tuple[Part, ...]) -> tuple[View, int]:
+        """The list that the signed answers lead to, and when the last of them was signed."""
+        view: View | None = None
+        signed = 0
+        for part in parts:
+            body = zlib.decompress(part.packed)
+            signed = self._when(body, part.signature, part.since)
+            if part.since is not None and (view is None or view.revision != part.since):
+                raise Refused("altered", "a signed answer is missing")
+            view, _ = apply(parse(body), "", seen=view, base=view, tenants=self._tenants, confirmed=0.0)
+        if view is None:
+            raise Refused("altered", "it holds no signed list")
+        return view, signed
+
+    def _when(self, payload: bytes, signature: str, since: Revision | None) -> int:
+        assert self._verifier is not None  # noqa: S101 - only then there are signatures
+        facts = {"tenants": self._tenants, "since": since, "now": None, "window_s": math.inf}
+        return self._verifier.check(payload, signature, **facts)  # type: ignore[arg-type]

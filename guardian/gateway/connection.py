@@ -1,0 +1,171 @@
+"""The way to the control API: kept-alive connections that follow no redirect, so the token goes nowhere else."""
+
+import http.client
+import ipaddress
+import socket
+import ssl
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from urllib.parse import urlencode, urlsplit
+
+from .reading import Refused
+
+Event = tuple[str, str, list[bytes]]
+"""(name, id, data lines) of a server-sent event."""
+_GONE = (http.client.RemoteDisconnected, BrokenPipeError, ConnectionResetError)
+
+
+class Server:
+    """One connection for questions; another one may be held open for a stream. `abort` ends all for good."""
+
+    def __init__(self, url: str, *, allow_http: bool, context: ssl.SSLContext | None, max_bytes: int) -> None:
+        parts = urlsplit(url)
+        host = parts.hostname or ""
+        strange = "@" in parts.netloc or parts.query or parts.fragment
+        if parts.scheme not in ("https", "http") or not host or strange:
+            raise ValueError(
+                f"url must be https://host[:port][/path], without user or query; its host is {host!r}"
+            )
+        if parts.scheme == "http" and not allow_http and not _loopback(host):
+            raise ValueError(
+                f"http to {host!r} would show the token to the network: use https, or allow_http=True"
+            )
+        self.name = f"{parts.scheme}://{parts.netloc}{parts.path.rstrip('/')}"
+        self._path = parts.path.rstrip("/").removesuffix("/v1/revocations") + "/v1/revocations"
+        self._secure, self._host, self._port = parts.scheme == "https", host, parts.port
+        self._context = context or (ssl.create_default_context() if self._secure else None)
+        self._max_bytes = max_bytes
+        self._connection: http.client.HTTPConnection | None = None
+        self._streaming: http.client.HTTPConnection | None = None
+        self._aborted = False
+
+    def get(
+        self, query: Mapping[str, str], headers: Mapping[str, str], timeout: float
+    ) -> "tuple[int, Got, bytes]":
+        """(status, headers, body) of the list."""
+        return self._ask("GET", "?" + urlencode(query) if query else "", headers, timeout, None)
+
+    def acknowledge(self, body: bytes, headers: Mapping[str, str], timeout: float) -> int:
+        """The status of the answer to an acknowledgement."""
+        sent = {**headers, "Content-Type": "application/json"}
+        return self._ask("POST", "/ack", sent, timeout, body)[0]
+
+    def events(self, headers: Mapping[str, str], connect_s: float, silence_s: float) -> Iterator[Event]:
+        """Server-sent events until the stream ends. Raises Refused unless it is one, OSError when it is cut or
+        nothing comes for `silence_s`."""
+        connection = self._open(connect_s)
+        self._streaming = connection
+        try:
+            connection.request("GET", self._path + "/stream", headers=dict(headers))
+            answer = connection.getresponse()
+            if answer.status != 200:
+                answer.read(65536)
+                raise Refused(f"http_{answer.status}", "the server does not stream to us")
+            if not (answer.getheader("Content-Type") or "").startswith("text/event-stream"):
+                raise Refused("no_stream", "something between us and the server does not stream")
+            if connection.sock is not None:
+                connection.sock.settimeout(silence_s)
+            yield from self._parsed(answer)
+        finally:
+            self._streaming = None
+            connection.close()
+
+    def _parsed(self, answer: http.client.HTTPResponse) -> Iterator[Event]:
+        name, ident, data, size = "message", "", list[bytes](), 0
+        while line := answer.readline(self._max_bytes + 1):
+            size += len(line)
+            if size > self._max_bytes:
+                raise Refused("too_long", f"an event of more than {self._max_bytes} bytes")
+            field, _, value = line.rstrip(b"\r\n").partition(b":")
+            value = value.removeprefix(b" ")
+            match field:
+                case b"event":
+                    name = value.decode("utf-8", "replace")
+                case b"id":
+                    ident = value.decode("utf-8", "replace")
+                case b"data":
+                    data.append(value)
+                case b"" if not line.strip() and data:
+                    yield name, ident, data
+                    name, data, size = "message", [], 0
+        if self._aborted:
+            raise Refused("stopped")
+
+    def _ask(
+        self, method: str, tail: str, headers: Mapping[str, str], timeout: float, body: bytes | None
+    ) -> "tuple[int, Got, bytes]":
+        """A kept connection that the server has closed meanwhile is opened anew once."""
+        kept = self._connection is not None
+        try:
+            return self._exchange(method, tail, headers, timeout, body)
+        except _GONE:
+            self.drop()
+            if not kept or self._aborted:
+                raise
+            return self._exchange(method, tail, headers, timeout, body)
+
+    def _exchange(
+        self, method: str, tail: str, headers: Mapping[str, str], timeout: float, body: bytes | None
+    ) -> "tuple[int, Got, bytes]":
+        deadline = time.monotonic() + timeout  # a socket's own time-out starts again with every byte
+        connection = self._connection
+        if connection is None:
+            connection = self._connection = self._open(timeout)
+        if connection.sock is None:
+            connection.timeout = timeout
+            connection.connect()
+        connection.sock.settimeout(timeout)
+        if self._aborted:
+            raise Refused("stopped")
+        connection.request(method, self._path + tail, body=body, headers=dict(headers))
+        answer = connection.getresponse()
+        content = bytearray()
+        while chunk := answer.read1(65536):
+            content += chunk
+            if len(content) > self._max_bytes or time.monotonic() > deadline:
+                raise Refused("too_long", f"more than {self._max_bytes} bytes or {timeout:g} s")
+        if answer.length:  # read1 ends quietly where the connection does
+            raise Refused("cut_short", f"{answer.length} bytes are missing")
+        answer.close()  # read1 leaves it open, and an open answer blocks the kept connection
+        return answer.status, dict(answer.getheaders()), bytes(content)
+
+    def _open(self, timeout: float) -> http.client.HTTPConnection:
+        if self._secure:
+            return http.client.HTTPSConnection(self._host, self._port, context=self._context, timeout=timeout)
+        return http.client.HTTPConnection(self._host, self._port, timeout=timeout)
+
+    def abort(self) -> None:
+        """Wake a thread that waits for an answer or an event, for good."""
+        self._aborted = True
+        for connection in (self._connection, self._streaming):
+            if connection is not None and connection.sock is not None:
+                with suppress(OSError, AttributeError):
+                    connection.sock.shutdown(socket.SHUT_RDWR)
+
+    def drop(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.close()
+
+
+Got = dict[str, str]
+
+
+def header(got: Got, name: str) -> str:
+    """A header of an answer, whatever its capitals; empty when absent."""
+    return next((value for key, value in got.items() if key.lower() == name.lower()), "")
+
+
+def bearer(token: str) -> str:
+    """Raises Refused for a token that no header could carry; it is never quoted."""
+    if not token or not all("!" <= char <= "~" for char in token):
+        raise Refused("token_unusable", "it is empty or has characters that no bearer token has")
+    return "Bearer " + token
+
+
+def _loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

@@ -1,0 +1,144 @@
+"""What an answer of the control API means to a gateway: pure, and strict.
+
+An answer that does not parse completely changes nothing. A revision (epoch, n) never runs backwards; a delta is
+applied only to the list that it leads on from.
+"""
+
+import json
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, NamedTuple
+
+KINDS = frozenset({"session", "agent", "delegator", "task", "jti"})
+
+Key = tuple[str, str, str]
+"""(tenant, kind, id) of a subject."""
+
+
+class Revision(NamedTuple):
+    """A point in the ledger's order. A restored backup starts a new epoch, so it never runs backwards."""
+
+    epoch: int
+    n: int
+
+    def __str__(self) -> str:
+        return f"{self.epoch}.{self.n}"
+
+
+class Refused(Exception):
+    """An answer that must not be believed or was no answer; `code` is the stable word for it."""
+
+    def __init__(self, code: str, detail: str = "") -> None:
+        super().__init__(f"{code}: {detail}" if detail else code)
+        self.code = code
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """One reading of the list. `until` maps a subject to its expiry in Unix seconds, inf for none.
+
+    A delta changes `until` in place, entry by entry in the ledger's order, so a reader in between sees the list as
+    it stood at some revision. Everything else of a view is replaced as a whole.
+    """
+
+    revision: Revision
+    etag: str
+    until: dict[Key, float]
+    issued: float  # the server's clock when this was confirmed
+    confirmed: float  # ours, at the same moment
+
+
+class Entry(NamedTuple):
+    revision: Revision
+    kind: str
+    key: Key
+    lifted: bool
+    until: float
+
+
+class Answer(NamedTuple):
+    """A whole list (`complete`) or the changes after a revision."""
+
+    revision: Revision
+    issued: float
+    complete: bool
+    entries: list[Entry]
+
+
+def parse(body: bytes) -> Answer:
+    """Raises Refused for anything but a complete answer of the contract's shape."""
+    try:
+        told = json.loads(body)
+        answer = Answer(
+            parse_revision(told["revision"]),
+            _unix(told["issued_at"]),
+            told["complete"],
+            [_entry(each) for each in told["entries"]],
+        )
+    except (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError) as error:
+        raise Refused("malformed", type(error).__name__) from None
+    if not isinstance(answer.complete, bool) or any(each.revision > answer.revision for each in answer.entries):
+        raise Refused("malformed", "complete is not a boolean, or an entry is newer than the list")
+    return answer
+
+
+def apply(
+    answer: Answer,
+    etag: str,
+    *,
+    seen: View | None,
+    base: View | None,
+    tenants: frozenset[str] | None,
+    confirmed: float,
+) -> tuple[View, frozenset[str]]:
+    """The view after an answer, and kinds of subject in it that this client does not know.
+
+    `seen` is what is in memory, `base` what was told to the server (None: a whole list was asked for).
+    """
+    if seen is not None and answer.revision < seen.revision:
+        detail = f"{seen.revision} -> {answer.revision}: a restored ledger must start a new epoch"
+        raise Refused("went_back", detail)
+    if not answer.complete and (base is None or answer.revision.epoch != base.revision.epoch):
+        raise Refused("no_base", f"a delta to {answer.revision} has nothing to build on")
+    until = base.until if base is not None and not answer.complete else {}
+    strange = {each.kind for each in answer.entries} - KINDS
+    _settle(until, answer.entries, tenants)
+    return View(answer.revision, etag, until, answer.issued, confirmed), frozenset(strange)
+
+
+def _settle(until: dict[Key, float], entries: Iterable[Entry], tenants: frozenset[str] | None) -> None:
+    for entry in sorted(entries, key=lambda each: each.revision):
+        if entry.kind not in KINDS or (tenants is not None and entry.key[0] not in tenants):
+            continue
+        if entry.lifted:
+            until.pop(entry.key, None)
+        else:
+            until[entry.key] = entry.until
+
+
+def _entry(entry: Mapping[str, Any]) -> Entry:
+    texts = [entry[name] for name in ("subject_type", "tenant_id", "subject_id", "status")]
+    if not all(isinstance(text, str) and text for text in texts):
+        raise ValueError("not a text")
+    kind, tenant, subject, status = texts
+    until = math.inf if entry.get("expires_at") is None else _unix(entry["expires_at"])
+    # A status that this client does not know keeps the subject out: the safe reading of a newer server.
+    lifted = status in ("reinstated", "lapsed")
+    return Entry(parse_revision(entry["revision"]), kind, (tenant, kind, subject), lifted, until)
+
+
+def parse_revision(value: Mapping[str, Any]) -> Revision:
+    """{"epoch", "n"}. Raises ValueError, KeyError or TypeError for anything else."""
+    epoch, n = value["epoch"], value["n"]
+    if type(epoch) is not int or type(n) is not int or epoch < 0 or n < 0:
+        raise ValueError("not a revision")
+    return Revision(epoch, n)
+
+
+def _unix(text: str) -> float:
+    at = datetime.fromisoformat(text)
+    if at.tzinfo is None:
+        raise ValueError("a time without an offset")
+    return at.timestamp()

@@ -1,0 +1,115 @@
+"""Whether an answer is guardian's: a detached JWS (RFC 7515, appendix F) with Ed25519, checked by `cryptography`.
+
+That library is asked for only here, and only when keys are given: without it no verifying list can be made.
+"""
+
+import base64
+import binascii
+import json
+import os
+from collections.abc import Mapping
+from typing import Any
+
+from .reading import Refused, Revision
+
+TYPE = "guardian-revocations+jws"
+HEADER = "Guardian-Signature"
+
+Keys = Mapping[str, Any] | str | os.PathLike[str]
+"""A JWK set (RFC 7517), or the file that holds one; a file is read again when a key is not in it yet."""
+
+
+class Verifier:
+    """Believes Ed25519 keys of a JWK set and nothing else."""
+
+    def __init__(self, keys: Keys) -> None:
+        try:
+            from cryptography.exceptions import InvalidSignature
+            from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+        except ImportError as error:
+            raise ValueError("verify_with needs the package `cryptography` to check signatures") from error
+        self._invalid, self._public = InvalidSignature, Ed25519PublicKey
+        self._path = None if isinstance(keys, Mapping) else os.fspath(keys)
+        self._known = self._load(keys if isinstance(keys, Mapping) else self._read())
+        if not self._known:
+            raise ValueError("verify_with holds no Ed25519 key with a kid")
+
+    def check(
+        self,
+        payload: bytes,
+        signature: str,
+        *,
+        tenants: frozenset[str] | None,
+        since: Revision | None,
+        now: float | None,
+        window_s: float,
+    ) -> int:
+        """When it was signed. Raises Refused unless that was for these tenants, and for a delta from `since`.
+
+        `now` is Unix time; a signature older than `window_s`, or as far in the future, is a replay or says that
+        one of the clocks is wrong. None: any age will do.
+        """
+        header = self._header(payload, signature)
+        audience = header.get("aud")
+        if not isinstance(audience, list):
+            raise Refused("signature_audience")
+        if tenants is not None and "*" not in audience and not tenants <= set(map(str, audience)):
+            raise Refused("signature_audience", "it was made for other tenants")
+        if header.get("since") != (None if since is None else str(since)):
+            raise Refused("signature_gap", f"it leads on from {header.get('since')!s:.40}, not from {since}")
+        issued = header.get("iat")
+        if type(issued) is not int:
+            raise Refused("signature_malformed", "no iat")
+        if now is not None and not -window_s <= now - issued <= window_s:
+            raise Refused("signature_replayed", f"made {now - issued:.0f} s ago")
+        return issued
+
+    def _header(self, payload: bytes, signature: str) -> dict[str, Any]:
+        try:
+            protected, empty, mac = signature.split(".")
+            header = json.loads(_decoded(protected))
+            signed = _decoded(mac)
+        except (ValueError, binascii.Error, RecursionError):
+            raise Refused("signature_malformed" if signature else "signature_missing") from None
+        if empty or not isinstance(header, dict) or header.get("alg") not in ("Ed25519", "EdDSA"):
+            raise Refused("signature_malformed", "not a detached Ed25519 signature")
+        if header.get("typ") != TYPE or "crit" in header:
+            raise Refused("signature_type")
+        key = self._key(header.get("kid"))
+        try:
+            key.verify(signed, protected.encode() + b"." + base64.urlsafe_b64encode(payload).rstrip(b"="))
+        except self._invalid:
+            raise Refused("signature_wrong") from None
+        return header
+
+    def _key(self, kid: object) -> Any:
+        if kid not in self._known and self._path is not None:
+            try:
+                self._known = self._load(self._read())  # rotated meanwhile
+            except (OSError, ValueError):
+                raise Refused("signature_unknown_key", "the key file cannot be read") from None
+        if not isinstance(kid, str) or kid not in self._known:
+            raise Refused("signature_unknown_key")
+        return self._known[kid]
+
+    def _read(self) -> Mapping[str, Any]:
+        assert self._path is not None  # noqa: S101 - only called with one
+        with open(self._path, "rb") as file:
+            told = json.load(file)
+        if not isinstance(told, dict):
+            raise ValueError(f"{self._path} is not a JWK set")
+        return told
+
+    def _load(self, told: Mapping[str, Any]) -> dict[str, Any]:
+        listed = told.get("keys")
+        if not isinstance(listed, list):
+            raise ValueError("verify_with is not a JWK set: it has no keys")
+        return {
+            key["kid"]: self._public.from_public_bytes(_decoded(key["x"]))
+            for key in listed
+            if isinstance(key, dict) and key.get("crv") == "Ed25519" and isinstance(key.get("kid"), str)
+        }
+
+
+def _decoded(text: str) -> bytes:
+    return base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)

@@ -1,0 +1,40 @@
+"""The key that signs OPA bundles: P-256, because OPA verifies no Ed25519."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from joserfc import jws
+from joserfc.errors import JoseError
+from joserfc.jwk import ECKey
+
+from guardian.errors import ConfigurationError
+from guardian.keys.files import read_secret, write_secret
+
+_ALGORITHM = "ES256"
+
+
+class BundleKey:
+    """One key in a JWK file of its own; made on first use."""
+
+    def __init__(self, path: Path) -> None:
+        if not path.exists():
+            fresh = ECKey.generate_key("P-256", auto_kid=True)
+            fresh.ensure_kid()
+            write_secret(path, json.dumps(fresh.as_dict(private=True)).encode() + b"\n", replace=False)
+        try:
+            self._key = ECKey.import_key(json.loads(read_secret(path)))
+        except (ValueError, TypeError, KeyError, JoseError) as error:
+            raise ConfigurationError(f"{path} is not a P-256 key as JWK ({type(error).__name__})") from error
+        if self._key.curve_name != "P-256" or not self._key.is_private:
+            raise ConfigurationError(f"{path} must hold a private P-256 key")
+
+    def sign(self, claims: Mapping[str, Any]) -> str:
+        """A JWT over the claims, as `.signatures.json` holds it."""
+        header = {"alg": _ALGORITHM, "typ": "JWT"}
+        return jws.serialize_compact(header, json.dumps(claims), self._key, algorithms=[_ALGORITHM])
+
+    def public_pem(self) -> bytes:
+        """What OPA's configuration holds under `keys:`."""
+        return self._key.as_pem(private=False)

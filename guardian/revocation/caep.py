@@ -1,0 +1,185 @@
+"""The CAEP face: Security Event Tokens (RFC 8417) pushed to receivers (RFC 8935), OpenID SSF and CAEP 1.0.
+
+A revocation is `session-revoked`; a flag, and a session that may act again, is `risk-level-change`. A lapse is not
+told of: the session it was about is over. A token's `jti` is the same however often it is sent.
+"""
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx
+from joserfc import jws
+
+from guardian.domain.finding import Finding
+from guardian.domain.revocation import LedgerEntry, Revision
+from guardian.keys.signing import ALGORITHM, SigningKeys
+from guardian.revocation.port import Given, Receiver, Refused
+
+REVOKED = "https://schemas.openid.net/secevent/caep/event-type/session-revoked"
+RISK = "https://schemas.openid.net/secevent/caep/event-type/risk-level-change"
+MEDIA_TYPE = "application/secevent+jwt"
+PUSH = "urn:ietf:rfc:8935"
+_LOOPBACK = ("127.0.0.1", "::1", "localhost")
+_LEVELS = {"info": "LOW", "low": "LOW", "medium": "MEDIUM", "high": "HIGH", "critical": "HIGH"}
+_MEMBERS = {"session": "session", "agent": "application", "delegator": "user", "task": "task", "jti": "token"}
+
+
+@dataclass(frozen=True, slots=True)
+class CaepFace:
+    """`receivers` are mappings of `url`, `audience`, and if wanted `token_file` (a bearer token that the receiver
+    gave us) and `tenants` (only theirs)."""
+
+    receivers: Sequence[Mapping[str, Any]] = ()
+    timeout_s: float = 10.0
+
+    def __post_init__(self) -> None:
+        if not self.receivers:
+            raise ValueError("name at least one receiver")
+        for each in self.receivers:
+            unknown = sorted(set(each) - {"url", "audience", "token_file", "tenants"})
+            if unknown or not each.get("url") or not each.get("audience"):
+                raise ValueError(f"a receiver has url, audience, token_file and tenants; got {sorted(each)}")
+            parts = urlsplit(str(each["url"]))
+            if parts.scheme != "https" and not (parts.scheme == "http" and parts.hostname in _LOOPBACK):
+                raise ValueError(f"receiver {each['url']}: https, or http to this machine")
+
+    def open(self, given: Given) -> Sequence[Receiver]:
+        return [self._receiver(each, given) for each in self.receivers]
+
+    def _receiver(self, told: Mapping[str, Any], given: Given) -> "CaepReceiver":
+        path = told.get("token_file")
+        return CaepReceiver(
+            str(told["url"]),
+            Tokens(given.keys, given.issuer, str(told["audience"]), given.clock),
+            token=(lambda: given.secret(str(path))) if path else None,
+            tenants=frozenset(map(str, told["tenants"])) if told.get("tenants") else None,
+            timeout_s=self.timeout_s,
+        )
+
+
+plugin = CaepFace
+
+
+@dataclass(frozen=True, slots=True)
+class Tokens:
+    """Makes the tokens for one audience."""
+
+    keys: SigningKeys
+    issuer: str
+    audience: str
+    clock: Callable[[], datetime]
+
+    def revocation(self, entry: LedgerEntry) -> str | None:
+        """None for what CAEP has no word for."""
+        at = int(entry.at.timestamp())
+        by = "policy" if entry.reason_code in ("drift", "hard_breach", "comes_back") else "admin"
+        subject = {
+            "format": "complex",
+            _MEMBERS[entry.subject_type]: {"format": "opaque", "id": entry.subject_id},
+            "tenant": {"format": "opaque", "id": entry.tenant_id},
+        }
+        common: dict[str, Any] = {"event_timestamp": at, "initiating_entity": by}
+        told = {"reason_admin": {"en": f"guardian: {entry.reason_code}"}}
+        match entry.status:
+            case "revoked":
+                events = {REVOKED: {**common, **told}}
+            case "reinstated":
+                change = {"principal": "SESSION", "current_level": "LOW", "previous_level": "HIGH"}
+                events = {RISK: {**common, **change, **told}}
+            case "lapsed":
+                return None
+        return self._signed(str(entry.revision), subject, events, txn=entry.finding_id)
+
+    def risk(self, finding: Finding) -> str:
+        """A flag: somebody should look, and nothing is refused."""
+        subject = {
+            "format": "complex",
+            "session": {"format": "opaque", "id": finding.session_id},
+            "tenant": {"format": "opaque", "id": finding.tenant_id},
+        }
+        change = {
+            "event_timestamp": int(finding.time.timestamp()),
+            "initiating_entity": "policy",
+            "principal": "SESSION",
+            "current_level": _LEVELS[finding.severity],
+            "risk_reason": "guardian: flagged",
+        }
+        return self._signed(finding.id, subject, {RISK: change}, txn=finding.id)
+
+    def _signed(self, what: str, subject: Mapping[str, Any], events: Mapping[str, Any], txn: str | None) -> str:
+        key = self.keys.current().signing
+        claims = {
+            "iss": self.issuer,
+            "jti": hashlib.sha256(f"{self.issuer}|{self.audience}|{what}".encode()).hexdigest()[:32],
+            "iat": int(self.clock().timestamp()),
+            "aud": self.audience,
+            "sub_id": subject,
+            "events": events,
+        }
+        if txn is not None:
+            claims["txn"] = txn
+        header = {"alg": ALGORITHM, "kid": str(key.kid), "typ": "secevent+jwt"}
+        return jws.serialize_compact(header, json.dumps(claims), key, algorithms=[ALGORITHM])
+
+
+@dataclass(slots=True)
+class CaepReceiver:
+    """One push endpoint. What it says is wrong with one token for good is Refused; all else is tried again."""
+
+    url: str
+    tokens: Tokens
+    token: Callable[[], str] | None = None
+    tenants: frozenset[str] | None = None
+    timeout_s: float = 10.0
+    _http: httpx.Client = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        self._http = httpx.Client(timeout=self.timeout_s, follow_redirects=False)
+
+    @property
+    def name(self) -> str:
+        return f"caep/{hashlib.sha256(f'{self.url}|{self.tokens.audience}'.encode()).hexdigest()[:16]}"
+
+    def begin(self, live: Sequence[LedgerEntry], revision: Revision) -> None:  # noqa: ARG002 - the port's
+        for entry in live:
+            self.deliver(entry)
+
+    def deliver(self, entry: LedgerEntry) -> None:
+        if self._wants(entry.tenant_id) and (token := self.tokens.revocation(entry)) is not None:
+            self._push(token)
+
+    def flagged(self, finding: Finding) -> None:
+        if self._wants(finding.tenant_id):
+            self._push(self.tokens.risk(finding))
+
+    def close(self) -> None:
+        self._http.close()
+
+    def _wants(self, tenant_id: str) -> bool:
+        return self.tenants is None or tenant_id in self.tenants
+
+    def _push(self, token: str) -> None:
+        headers = {"Content-Type": MEDIA_TYPE, "Accept": "application/json"}
+        if self.token is not None:
+            headers["Authorization"] = f"Bearer {self.token()}"
+        got = self._http.post(self.url, content=token.encode(), headers=headers)
+        if got.status_code in (200, 202):
+            return
+        code = _error_of(got)
+        if got.status_code == 400 and code == "invalid_request":
+            raise Refused(code, "the receiver cannot read this token")
+        raise ConnectionError(f"the receiver answered {got.status_code} {code}".strip())
+
+
+def _error_of(got: httpx.Response) -> str:
+    """RFC 8935, 2.3: `{"err": …}`; bounded, for it is the receiver's text."""
+    try:
+        told = got.json()
+    except ValueError:
+        return ""
+    return str(told.get("err", ""))[:60] if isinstance(told, dict) else ""

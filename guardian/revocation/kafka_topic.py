@@ -1,0 +1,107 @@
+"""The Kafka face: a compacted topic, keyed by subject; whoever reads it from the beginning holds the list.
+
+A revocation is a record, its end a tombstone. Without compaction (not every broker does it) the same reading gives
+the same list: the latest record of a key counts. A new epoch is announced under the key of `EPOCH` after the whole
+list was written again; what carries a lower epoch is void from there on.
+"""
+
+import hashlib
+import json
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from guardian.bus.port import Producer
+from guardian.domain.finding import Finding
+from guardian.domain.revocation import LedgerEntry, Revision
+from guardian.revocation.port import Given, Receiver
+
+EPOCH = b'["","epoch",""]'
+_PLAIN = re.compile(r"[A-Za-z0-9._-]+")
+
+
+@dataclass(frozen=True, slots=True)
+class KafkaTopicFace:
+    """Create the topic with `cleanup.policy=compact`. `{tenant}` in its name gives each tenant one of its own."""
+
+    topic: str = "guardian.revocations"
+
+    def __post_init__(self) -> None:
+        if not _PLAIN.fullmatch(self.topic.replace("{tenant}", "t")):
+            raise ValueError(f"topic {self.topic!r} is no name of a topic")
+
+    def open(self, given: Given) -> Sequence[Receiver]:
+        return (TopicReceiver(given.producer(), self.topic),)
+
+
+plugin = KafkaTopicFace
+
+
+class TopicReceiver:
+    """Every send is acknowledged by the broker before the next one."""
+
+    def __init__(self, producer: Producer, topic: str) -> None:
+        self._producer, self._topic = producer, topic
+
+    @property
+    def name(self) -> str:
+        return f"kafka_topic/{self._topic}"
+
+    def begin(self, live: Sequence[LedgerEntry], revision: Revision) -> None:
+        for entry in live:
+            self._send(entry, revision.epoch)
+        told = json.dumps({"revision": revision.model_dump()}).encode()
+        for topic in {topic_of(self._topic, entry.tenant_id) for entry in live} or {topic_of(self._topic, "")}:
+            self._producer.send(topic, told, key=EPOCH)
+
+    def deliver(self, entry: LedgerEntry) -> None:
+        self._send(entry, entry.revision.epoch)
+
+    def _send(self, entry: LedgerEntry, epoch: int) -> None:
+        topic = topic_of(self._topic, entry.tenant_id)
+        value = _value(entry, epoch) if entry.status == "revoked" else None
+        revision = ("guardian-revision", str(entry.revision).encode())
+        self._producer.send(topic, value, key=key_of(entry), headers=[revision])
+
+    def flagged(self, finding: Finding) -> None:
+        """The list knows no flags."""
+
+    def close(self) -> None:
+        self._producer.close()
+
+
+def key_of(entry: LedgerEntry) -> bytes:
+    """`["tenant","type","id"]`."""
+    key = [entry.tenant_id, entry.subject_type, entry.subject_id]
+    return json.dumps(key, separators=(",", ":"), ensure_ascii=False).encode("utf-8", "surrogatepass")
+
+
+def topic_of(pattern: str, tenant_id: str) -> str:
+    """A tenant whose name no topic could bear gets a hash of it in its place."""
+    plain = tenant_id if _PLAIN.fullmatch(tenant_id) else hashlib.sha256(tenant_id.encode()).hexdigest()[:16]
+    return pattern.replace("{tenant}", plain)
+
+
+def live_of(records: Iterable[tuple[bytes | None, bytes | None]]) -> dict[tuple[str, str, str], Mapping[str, Any]]:
+    """What a topic read from its beginning says: (tenant, type, id) → the revocation. Expiry is the reader's."""
+    held: dict[tuple[str, str, str], Mapping[str, Any]] = {}
+    for key, value in records:
+        if key is None:
+            continue
+        if key == EPOCH:
+            epoch = json.loads(value or b"{}").get("revision", {}).get("epoch", 0)
+            held = {subject: told for subject, told in held.items() if told["told_in"] >= epoch}
+            continue
+        tenant, kind, name = json.loads(key)
+        if value:
+            held[tenant, kind, name] = json.loads(value)
+        else:
+            held.pop((tenant, kind, name), None)
+    return held
+
+
+def _value(entry: LedgerEntry, epoch: int) -> bytes:
+    """`told_in` is the epoch in which the record was written, which may be later than the entry's own."""
+    told = entry.model_dump(mode="json", exclude={"reason", "actor", "finding_id", "cause"}) | {"told_in": epoch}
+    return json.dumps(told, separators=(",", ":")).encode()

@@ -1,0 +1,105 @@
+"""The OPA face: a bundle that an OPA-based gateway or decision point polls, verifies and consults natively.
+
+`data.guardian.revocations.live[tenant][kind][id]` are the live revocations; `data.guardian.revocations.refused` is
+true for an input that names a revoked subject. The bundle owns the root `guardian/revocations` and nothing else.
+Signed as OPA wants it (`.signatures.json`, ES256); two renderings of the same list differ in that signature only.
+"""
+
+import gzip
+import hashlib
+import io
+import json
+import tarfile
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from guardian.domain.revocation import LedgerEntry, Revision
+from guardian.revocation.port import Rendered
+
+ROOT = "guardian/revocations"
+MEDIA_TYPE = "application/gzip"
+LONG_POLLED = "application/vnd.openpolicyagent.bundles"
+"""The media type by which OPA knows that the server holds its polls."""
+
+_POLICY = """\
+package guardian.revocations
+
+import rego.v1
+
+# input.tenant_id with any of session_id, parent_session_id, agent_id, delegator_id, task_id, token_id
+default refused := false
+
+refused if count(reasons) > 0
+
+named := {
+	"session": {object.get(input, "session_id", ""), object.get(input, "parent_session_id", "")},
+	"agent": {object.get(input, "agent_id", "")},
+	"delegator": {object.get(input, "delegator_id", "")},
+	"task": {object.get(input, "task_id", "")},
+	"jti": {object.get(input, "token_id", "")},
+}
+
+reasons contains {"subject_type": kind, "subject_id": id, "reason_code": entry.reason_code} if {
+	some kind, ids in named
+	some id in ids
+	entry := data.guardian.revocations.live[input.tenant_id][kind][id]
+	entry.until_s * 1000000000 > time.now_ns()
+}
+"""
+
+Sign = Callable[[Mapping[str, Any]], str]
+"""The claims of `.signatures.json` → a JWT."""
+
+
+@dataclass(frozen=True, slots=True)
+class BundleFace:
+    """`sign` None: the bundle goes out unsigned, and OPA must not be told to verify it."""
+
+    sign: Sign | None = None
+
+    def snapshot(self, live: Sequence[LedgerEntry], *, revision: Revision, changed_at: datetime) -> Rendered:
+        named: dict[str, dict[str, dict[str, Any]]] = {}
+        for entry in live:
+            kinds = named.setdefault(entry.tenant_id, {})
+            kinds.setdefault(entry.subject_type, {})[entry.subject_id] = {
+                "reason_code": entry.reason_code,
+                "revision": str(entry.revision),
+                "until_s": int(entry.expires_at.timestamp()),
+            }
+        data = {"live": named, "revision": str(revision), "changed_at": changed_at.isoformat()}
+        content = canonical(data)
+        tag = f"{revision}-{hashlib.sha256(content).hexdigest()[:32]}"
+        manifest = canonical({"revision": tag, "roots": [ROOT], "rego_version": 1})
+        files = {
+            ".manifest": manifest,
+            f"{ROOT}/data.json": content,
+            f"{ROOT}/policy.rego": _POLICY.encode(),
+        }
+        if self.sign is not None:
+            listed = [
+                {"name": name, "hash": hashlib.sha256(body).hexdigest(), "algorithm": "SHA-256"}
+                for name, body in sorted(files.items())
+            ]
+            files[".signatures.json"] = canonical({"signatures": [self.sign({"files": listed})]})
+        return Rendered(_packed(files), MEDIA_TYPE, tag)
+
+
+def canonical(value: Any) -> bytes:
+    """JSON as OPA hashes structured files: sorted keys, no spaces, U+2028 and U+2029 escaped."""
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return text.replace("\u2028", "\\u2028").replace("\u2029", "\\u2029").encode("utf-8", "replace")
+
+
+def _packed(files: Mapping[str, bytes]) -> bytes:
+    packed = io.BytesIO()
+    with (
+        gzip.GzipFile(fileobj=packed, mode="wb", mtime=0, compresslevel=6) as zipped,
+        tarfile.open(fileobj=zipped, mode="w", format=tarfile.USTAR_FORMAT) as archive,
+    ):
+        for name, body in files.items():
+            member = tarfile.TarInfo(name)
+            member.size, member.mode = len(body), 0o644
+            archive.addfile(member, io.BytesIO(body))
+    return packed.getvalue()

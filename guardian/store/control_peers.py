@@ -1,0 +1,246 @@
+"""Gateways and monitors as they were last heard of, and the self-tests that watch them."""
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any, Literal
+
+from sqlalchemy import Connection, Row, delete, insert, select, update
+
+from guardian.domain.revocation import Revision
+from guardian.store.control_ledger import Scope, within
+from guardian.store.control_tables import cursor, peer, self_test
+
+PeerRole = Literal["gateway", "monitor"]
+TestKind = Literal["canary", "planted_breach", "planted_drift"]
+
+
+@dataclass(frozen=True, slots=True)
+class Peer:
+    """One instance of a gateway or monitor.
+
+    `revision` is what a gateway enforces; `lag_s` how far behind the topic a monitor was when it last reported.
+    `tenants` None is every tenant.
+    """
+
+    role: PeerRole
+    principal_id: str
+    instance: str
+    tenants: frozenset[str] | None
+    revision: Revision
+    transport: str
+    first_seen: datetime
+    last_seen: datetime
+    lag_s: int = 0
+
+    @property
+    def key(self) -> tuple[str, str, str]:
+        return self.role, self.principal_id, self.instance
+
+    def reaches(self, tenant_id: str) -> bool:
+        return self.tenants is None or tenant_id in self.tenants
+
+
+@dataclass(frozen=True, slots=True)
+class PeerRows:
+    connection: Connection
+
+    def put(self, heard: Peer) -> None:
+        """Note what was heard last; the first time stays."""
+        values = _peer_values(heard)
+        fresh = {name: value for name, value in values.items() if name != "first_seen"}
+        same = (
+            peer.c.role == heard.role,
+            peer.c.principal_id == heard.principal_id,
+            peer.c.instance == heard.instance,
+        )
+        if not self.connection.execute(update(peer).where(*same).values(**fresh)).rowcount:
+            self.connection.execute(insert(peer).values(**values))
+
+    def all(self, role: PeerRole, scope: Scope = None) -> list[Peer]:
+        """By principal and instance; with a scope those that serve a tenant within it."""
+        wanted = select(peer).where(peer.c.role == role).order_by(peer.c.principal_id, peer.c.instance)
+        found = [_peer(row) for row in self.connection.execute(wanted)]
+        return [each for each in found if scope is None or any(each.reaches(tenant) for tenant in scope)]
+
+    def forget(self, gone: Iterable[Peer]) -> None:
+        for each in gone:
+            self.connection.execute(
+                delete(peer).where(
+                    peer.c.role == each.role,
+                    peer.c.principal_id == each.principal_id,
+                    peer.c.instance == each.instance,
+                )
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class SelfTest:
+    """One test of the switch. `result` is open, passed or failed; `missing` says what had not happened in time.
+
+    `place` is the partition for a planted decision. `decided` is what policy made of the finding.
+    """
+
+    id: str
+    kind: TestKind
+    tenant_id: str
+    session_id: str
+    place: str
+    started_at: datetime
+    deadline_at: datetime
+    found_at: datetime | None = None
+    decided: str | None = None
+    revision: Revision | None = None
+    refused_at: datetime | None = None
+    result: Literal["open", "passed", "failed"] = "open"
+    missing: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SelfTestRows:
+    connection: Connection
+
+    def add(self, test: SelfTest) -> None:
+        self.connection.execute(insert(self_test).values(**_test_values(test)))
+
+    def put(self, test: SelfTest) -> None:
+        fresh = {name: value for name, value in _test_values(test).items() if name != "id"}
+        self.connection.execute(update(self_test).where(self_test.c.id == test.id).values(**fresh))
+
+    def open(self) -> list[SelfTest]:
+        wanted = select(self_test).where(self_test.c.result == "open").order_by(self_test.c.started_at)
+        return [_test(row) for row in self.connection.execute(wanted)]
+
+    def of_session(self, tenant_id: str, session_id: str) -> SelfTest | None:
+        """The planted test that this session is, if it is one."""
+        wanted = select(self_test).where(
+            self_test.c.tenant_id == tenant_id, self_test.c.session_id == session_id, self_test.c.kind != "canary"
+        )
+        row = self.connection.execute(wanted.limit(1)).one_or_none()
+        return None if row is None else _test(row)
+
+    def recent(self, scope: Scope, limit: int) -> list[SelfTest]:
+        """The latest first."""
+        wanted = select(self_test).where(within(self_test.c.tenant_id, scope))
+        rows = self.connection.execute(wanted.order_by(self_test.c.started_at.desc()).limit(limit))
+        return [_test(row) for row in rows]
+
+    def latest_start(self, kinds: tuple[TestKind, ...]) -> datetime | None:
+        wanted = select(self_test.c.started_at).where(self_test.c.kind.in_(kinds))
+        newest = self.connection.execute(wanted.order_by(self_test.c.started_at.desc()).limit(1))
+        return newest.scalar_one_or_none()
+
+    def forget_before(self, moment: datetime) -> None:
+        """What ended long ago; also its session is an ordinary one from then on."""
+        ended = self_test.c.result != "open"
+        self.connection.execute(delete(self_test).where(self_test.c.started_at < moment, ended))
+
+
+@dataclass(frozen=True, slots=True)
+class Cursor:
+    """How far a face has come with one receiver, and what keeps it there."""
+
+    name: str
+    revision: Revision
+    failures: int
+    last_error: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class CursorRows:
+    connection: Connection
+
+    def get(self, name: str) -> Cursor | None:
+        row = self.connection.execute(select(cursor).where(cursor.c.name == name)).one_or_none()
+        if row is None:
+            return None
+        return Cursor(row.name, Revision(epoch=row.epoch, n=row.n), row.failures, row.last_error, row.at)
+
+    def put(self, at: Cursor) -> None:
+        values: Mapping[str, Any] = {
+            "epoch": at.revision.epoch,
+            "n": at.revision.n,
+            "failures": at.failures,
+            "last_error": at.last_error[:500],
+            "at": at.at,
+        }
+        if not self.connection.execute(update(cursor).where(cursor.c.name == at.name).values(**values)).rowcount:
+            self.connection.execute(insert(cursor).values(name=at.name, **values))
+
+
+def heard_again(known: Peer | None, now: Peer) -> Peer:
+    """The same peer with the time it was first seen; a revision never runs backwards within one epoch."""
+    if known is None:
+        return now
+    behind = known.revision.epoch == now.revision.epoch and known.revision.n > now.revision.n
+    return replace(now, first_seen=known.first_seen, revision=known.revision if behind else now.revision)
+
+
+def _peer_values(heard: Peer) -> dict[str, Any]:
+    return {
+        "role": heard.role,
+        "principal_id": heard.principal_id,
+        "instance": heard.instance,
+        "tenants": json.dumps(None if heard.tenants is None else sorted(heard.tenants)),
+        "epoch": heard.revision.epoch,
+        "n": heard.revision.n,
+        "transport": heard.transport,
+        "lag_s": heard.lag_s,
+        "first_seen": heard.first_seen,
+        "last_seen": heard.last_seen,
+    }
+
+
+def _peer(row: Row[Any]) -> Peer:
+    tenants = json.loads(row.tenants)
+    return Peer(
+        role=row.role,
+        principal_id=row.principal_id,
+        instance=row.instance,
+        tenants=None if tenants is None else frozenset(tenants),
+        revision=Revision(epoch=row.epoch, n=row.n),
+        transport=row.transport,
+        first_seen=row.first_seen,
+        last_seen=row.last_seen,
+        lag_s=row.lag_s,
+    )
+
+
+def _test_values(test: SelfTest) -> dict[str, Any]:
+    at = test.revision
+    return {
+        "id": test.id,
+        "kind": test.kind,
+        "tenant_id": test.tenant_id,
+        "session_id": test.session_id,
+        "place": test.place,
+        "started_at": test.started_at,
+        "deadline_at": test.deadline_at,
+        "found_at": test.found_at,
+        "decided": test.decided,
+        "epoch": None if at is None else at.epoch,
+        "n": None if at is None else at.n,
+        "refused_at": test.refused_at,
+        "result": test.result,
+        "missing": test.missing,
+    }
+
+
+def _test(row: Row[Any]) -> SelfTest:
+    return SelfTest(
+        id=row.id,
+        kind=row.kind,
+        tenant_id=row.tenant_id,
+        session_id=row.session_id,
+        place=row.place,
+        started_at=row.started_at,
+        deadline_at=row.deadline_at,
+        found_at=row.found_at,
+        decided=row.decided,
+        revision=None if row.epoch is None else Revision(epoch=row.epoch, n=row.n),
+        refused_at=row.refused_at,
+        result=row.result,
+        missing=row.missing,
+    )

@@ -1,0 +1,125 @@
+"""Weighing a call that has not happened: the rooms that judge the log, on the same memory; nothing is stored."""
+
+import dataclasses
+import threading
+import time
+from collections.abc import Callable, Sequence
+from datetime import datetime
+
+from guardian.bus.port import Record
+from guardian.domain.finding import Effect
+from guardian.domain.session import SessionState
+from guardian.domain.signal import BaselineFact
+from guardian.embedding.fit import FitRequest
+from guardian.errors import AdviserError, StoreError
+from guardian.pipeline.batch import Memory, PurposeKey, Verdict, Wanted
+from guardian.pipeline.judging import HYGIENE, Fit, drift_without
+from guardian.pipeline.pipeline import Pipeline
+from guardian.response.findings import drift_finding
+from guardian.store.monitor import MonitorStore
+from guardian.stream.recall import memory_of
+from guardian.wire.advice import Weighing
+
+_BASELINES_LIVE_S = 30.0
+
+
+class Unexplained:
+    """The drift model without explanations: they cost a score per argument, and advice shows none."""
+
+    def __init__(self, fit: Fit) -> None:
+        self._fit = fit
+
+    @property
+    def version(self) -> str:
+        return self._fit.version
+
+    def score(self, requests: Sequence[FitRequest]) -> list[float]:
+        return self._fit.score(requests)
+
+    def explain(self, request: FitRequest) -> list[tuple[str, float]]:  # noqa: ARG002 - the port's
+        return []
+
+
+class LocalAdviser:
+    """`pipeline` is the adviser's own: a drift model answers one thread at a time, and the monitor's is busy."""
+
+    def __init__(self, pipeline: Pipeline, store: MonitorStore, *, clock: Callable[[], datetime]) -> None:
+        judge = pipeline.judging
+        self._pipeline = dataclasses.replace(
+            pipeline, judging=dataclasses.replace(judge, fit=Unexplained(judge.fit))
+        )
+        self._store, self._clock = store, clock
+        self._turn = threading.Lock()
+        self._baselines: dict[PurposeKey, BaselineFact | None] = {}
+        self._learned_at = time.monotonic()
+
+    def weigh(self, line: bytes, timeout_s: float) -> Weighing:
+        """Raises AdviserError when the call cannot be read, or the others in front take too long."""
+        until = time.monotonic() + timeout_s
+        record = Record("proposed", 0, 0, line, timestamp=self._clock())
+        if not self._turn.acquire(timeout=max(0.0, timeout_s)):
+            raise AdviserError("the adviser gave no answer in time (busy)")
+        try:
+            decoded, letters = self._pipeline.decode([record])
+            if not decoded:
+                raise AdviserError(f"the proposed call cannot be read ({letters[0].code})")
+            memory = self._memory(self._pipeline.wanted(decoded))
+            judgement = self._pipeline.judge(decoded, [], memory)
+        except StoreError as error:
+            raise AdviserError("the adviser's store is away") from error
+        finally:
+            self._turn.release()
+        if time.monotonic() > until:
+            raise AdviserError("the adviser gave no answer in time")
+        (verdict,) = judgement.verdicts
+        key = verdict.decoded.event.key
+        return _weighing(
+            verdict, memory.sessions.get(key) or SessionState(), judgement.sessions[key], self._versions
+        )
+
+    def _memory(self, wanted: Wanted) -> Memory:
+        """Sessions as they stand; baselines, which move once a minute, from memory. The decision itself is new."""
+        now = time.monotonic()
+        if now - self._learned_at > _BASELINES_LIVE_S:
+            self._baselines.clear()
+            self._learned_at = now
+        unknown = frozenset(key for key in wanted.purposes if key not in self._baselines)
+        recall = self._store.load(dataclasses.replace(wanted, decisions=frozenset(), purposes=unknown))
+        memory = memory_of(recall)
+        self._baselines.update({key: memory.baselines.get(key) for key in unknown})
+        known = {key: fact for key in wanted.purposes if (fact := self._baselines.get(key)) is not None}
+        return dataclasses.replace(memory, baselines=known)
+
+    @property
+    def _versions(self) -> dict[str, str]:
+        return dict(self._pipeline.judging.versions)
+
+    def close(self) -> None:
+        self._store.close()
+
+
+def _weighing(verdict: Verdict, before: SessionState, after: SessionState, versions: dict[str, str]) -> Weighing:
+    """What a finding about this call would say, whether or not the session would climb the ladder with it."""
+    drift = drift_without(verdict.drift, HYGIENE, before.pardoned)
+    told = drift_finding(
+        verdict.decoded.event,
+        drift,
+        after,
+        wanted=Effect.FLAG,
+        now=verdict.decoded.now,
+        argument=None,
+        versions=versions,
+    )
+    return Weighing(
+        score=told.evidence.score,
+        p_value=told.evidence.p_value,
+        session_evidence=told.evidence.session_evidence,
+        one_in=told.evidence.one_in,
+        promised=told.evidence.promised,
+        independent_signals=told.evidence.independent_signals,
+        breaches=tuple(each.name for each in told.breaches if not each.hard),
+        hard_breaches=tuple(each.name for each in told.breaches if each.hard),
+        actions_seen=before.actions,
+        features_missing=told.features_missing,
+        versions=versions,
+    )

@@ -1,0 +1,74 @@
+"""How far behind the topic the monitor is, and telling control so: a monitor that is late must not look alive.
+
+Calls are watched up to a moment: the time of the newest record that is judged and stored, or now, when there was
+nothing to read. A worker that is stuck, paused or without a broker moves that moment no further.
+"""
+
+import os
+import secrets
+import socket
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from guardian.bus.port import Record
+from guardian.errors import ControlError
+from guardian.stream.port import Clock
+from guardian.telemetry import logger
+
+_log = logger("vitals")
+
+
+def instance_name() -> str:
+    """One running monitor."""
+    return f"{socket.gethostname()[:80]}-{os.getpid()}-{secrets.token_hex(3)}"
+
+
+@dataclass
+class Lateness:
+    """Written by the worker, read by whoever reports."""
+
+    clock: Clock
+    _until: datetime | None = field(default=None)
+
+    def caught_up(self) -> None:
+        """There was nothing to read."""
+        self._until = self.clock()
+
+    def handled(self, records: Sequence[Record]) -> None:
+        """These are judged and stored."""
+        stamps = [record.timestamp for record in records if record.timestamp is not None]
+        self._until = min(self.clock(), max(stamps)) if stamps else self.clock()
+
+    def lag(self) -> timedelta:
+        """Zero before the worker has read anything: nobody knows yet."""
+        if self._until is None:
+            self._until = self.clock()
+        return max(timedelta(0), self.clock() - self._until)
+
+
+class Vitals:
+    """Reports every `every_s`, also that the monitor leaves. `report` is (instance, lag in seconds, leaving)."""
+
+    def __init__(
+        self,
+        lateness: Lateness,
+        report: Callable[[str, float, bool], None],
+        *,
+        instance: str,
+        every_s: float = 5.0,
+    ) -> None:
+        self._lateness, self._report = lateness, report
+        self._instance, self._every_s = instance, every_s
+
+    def run(self, stop: threading.Event) -> None:
+        while True:
+            leaving = stop.is_set()
+            try:
+                self._report(self._instance, self._lateness.lag().total_seconds(), leaving)
+            except ControlError as error:
+                _log.debug("vitals_not_told", error=str(error)[:200])
+            if leaving:
+                return
+            stop.wait(self._every_s)

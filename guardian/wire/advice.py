@@ -1,0 +1,111 @@
+"""Advice before the act, on the wire: an AuthZEN 1.0 evaluation of a proposed call, and its answer.
+
+    POST /v1/advise
+    {"subject": {"type": "session", "id": "sess_1"},
+     "action": {"name": "crm.export", "properties": {"arguments": {"scope": "all"}, "records": 400}},
+     "resource": {"type": "customer", "id": "cust_1"},
+     "context": {"envelope": {…}}}
+
+`context.envelope` may be left out for a session whose envelope is registered. An MCP gateway may say `tools/call`
+for the action's name and the tool for the resource (`{"type": "tool", "id": "crm.export"}`).
+"""
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, JsonValue
+
+from guardian.domain.event import Identifier
+from guardian.wire.base import Body
+
+_Properties = Annotated[Mapping[str, JsonValue], Field(max_length=64)]
+
+
+class _Part(BaseModel):
+    """AuthZEN: receivers ignore what they do not know."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class ProposedSubject(_Part):
+    type: Annotated[str, Field(max_length=64)]
+    id: Identifier
+    properties: _Properties = Field(default_factory=dict)
+
+
+class ProposedAction(_Part):
+    """`properties`: arguments, records, data_classes, credential_id, as in `guardian.decision/v1`."""
+
+    name: Identifier
+    properties: _Properties = Field(default_factory=dict)
+
+
+class ProposedResource(_Part):
+    type: Annotated[str, Field(max_length=512)]
+    id: Annotated[str, Field(max_length=2048)]
+    properties: _Properties = Field(default_factory=dict)
+
+
+class Proposal(_Part):
+    subject: ProposedSubject
+    action: ProposedAction
+    resource: ProposedResource
+    context: _Properties = Field(default_factory=dict)
+
+
+class HeldFor(Body):
+    """The approval that a held call waits for; GET `wait_at` answers when somebody decided."""
+
+    id: Identifier
+    wait_at: str
+    expires_at: AwareDatetime
+
+
+class AdviceContext(Body):
+    """`advice` hold: a person may let exactly this call through. `fallback`: nobody could say in time."""
+
+    advice: Literal["permit", "deny", "hold"]
+    reason: str
+    risk: str = ""
+    policy_ids: tuple[str, ...] = ()
+    breaches: tuple[str, ...] = ()
+    one_in: float | None = None
+    score: float | None = None
+    fallback: bool = False
+    approval: HeldFor | None = None
+    elapsed_ms: float = 0.0
+
+
+class Advice(Body):
+    """AuthZEN's answer: `decision` is true for permit alone."""
+
+    decision: bool
+    context: AdviceContext
+
+
+class Weighing(Body):
+    """What the monitor makes of a proposed call: the evidence that the session would stand at with it."""
+
+    score: float
+    p_value: float = 1.0
+    session_evidence: float
+    one_in: float
+    promised: bool
+    independent_signals: int
+    breaches: tuple[str, ...] = ()
+    hard_breaches: tuple[str, ...] = ()
+    actions_seen: int = 0
+    features_missing: tuple[str, ...] = ()
+    versions: Mapping[str, str] = Field(default_factory=dict)
+
+
+def proposal_tool(proposal: Proposal) -> str:
+    """The tool that is to be called."""
+    return proposal.resource.id if proposal.action.name == "tools/call" else proposal.action.name
+
+
+def resource_of(proposal: Proposal) -> dict[str, Any] | None:
+    """What the call touches; None where the resource names the tool itself."""
+    if proposal.action.name == "tools/call":
+        return None
+    return {"type": proposal.resource.type, "id": proposal.resource.id}

@@ -1,0 +1,79 @@
+"""Who follows the list and who watches the topic, and the tests of the switch, on the wire."""
+
+from typing import Annotated, Literal
+
+from pydantic import AwareDatetime, Field, StringConstraints
+
+from guardian.domain.event import Identifier
+from guardian.domain.revocation import Revision
+from guardian.wire.base import Ask, Body
+
+RevisionText = Annotated[str, StringConstraints(max_length=38, pattern=r"^[0-9]+\.[0-9]+$")]
+InstanceName = Annotated[str, StringConstraints(min_length=1, max_length=128, pattern=r"^[\x21-\x7e]+$")]
+
+
+class Acknowledgement(Ask):
+    """The body of POST /v1/revocations/ack: the revision that this gateway enforces by now.
+
+    `leaving`: it is about to stop, and its silence is no news.
+    """
+
+    revision: RevisionText
+    transport: Literal["push", "poll", "none"] = "none"
+    leaving: bool = False
+
+
+class Vitals(Ask):
+    """The body of POST /v1/monitors: how far behind the topic this monitor is. `leaving` as above."""
+
+    instance: InstanceName
+    lag_s: Annotated[float, Field(ge=0, le=10**9, allow_inf_nan=False)]
+    leaving: bool = False
+
+
+class GatewayView(Body):
+    """One process of a gateway. `lag_s` is how long it has been holding old news; 0 when it holds the newest."""
+
+    principal_id: Identifier
+    instance: str
+    tenants: tuple[str, ...]
+    state: Literal["current", "lagging", "silent"]
+    revision: Revision
+    behind: int
+    lag_s: float
+    transport: str
+    last_seen: AwareDatetime
+
+
+class MonitorView(Body):
+    principal_id: Identifier
+    instance: str
+    state: Literal["current", "behind", "silent"]
+    lag_s: float
+    last_seen: AwareDatetime
+
+
+class SelfTestView(Body):
+    """`missing` says what had not happened in time; empty while it is open or when it passed."""
+
+    id: Identifier
+    kind: Literal["canary", "planted_breach", "planted_drift"]
+    tenant_id: Identifier
+    place: str = ""
+    started_at: AwareDatetime
+    deadline_at: AwareDatetime
+    found_at: AwareDatetime | None = None
+    decided: str | None = None
+    refused_at: AwareDatetime | None = None
+    result: Literal["open", "passed", "failed"]
+    missing: str = ""
+
+
+class Watch(Body):
+    """`unprotected_s` is how long calls have not been watched; None while no monitor was ever heard of."""
+
+    revision: Revision
+    unprotected_s: float | None
+    gateways: tuple[GatewayView, ...]
+    monitors: tuple[MonitorView, ...]
+    self_tests: tuple[SelfTestView, ...]

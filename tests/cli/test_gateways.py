@@ -1,0 +1,97 @@
+"""`guardian gateways` and revoking more than sessions, as people type them."""
+
+import json
+from datetime import UTC, datetime
+
+import httpx
+import pytest
+from typer.testing import CliRunner
+
+from guardian.cli import app
+from guardian.wire.client import ControlClient
+from guardian.wire.peers import Watch
+
+NOW = datetime(2026, 5, 12, 12, tzinfo=UTC)
+GATEWAY = {
+    "principal_id": "gw", "instance": "gw-a\x1b[31m", "tenants": ["acme"], "state": "lagging",
+    "revision": {"epoch": 1, "n": 4}, "behind": 2, "lag_s": 17.0, "transport": "push",
+    "last_seen": NOW.isoformat(),
+}  # fmt: skip
+TEST = {
+    "id": "tst_1", "kind": "planted_drift", "tenant_id": "acme", "place": "3", "started_at": NOW.isoformat(),
+    "deadline_at": NOW.isoformat(), "result": "failed", "missing": "no finding: the monitor did not see it",
+}  # fmt: skip
+MONITOR = {"principal_id": "m", "instance": "m-1", "state": "behind", "lag_s": 130, "last_seen": NOW.isoformat()}
+WATCH = {
+    "revision": {"epoch": 1, "n": 6}, "unprotected_s": 130.0, "gateways": [GATEWAY], "monitors": [MONITOR],
+    "self_tests": [TEST],
+}  # fmt: skip
+
+
+@pytest.fixture
+def control(monkeypatch, tmp_path):
+    """Control answers from a script and remembers what was asked."""
+    asked = []
+    answers = {"/v1/watch": WATCH}
+
+    def answer(request):
+        asked.append((request.method, request.url.path, request.content))
+        return httpx.Response(200, json=answers[request.url.path])
+
+    before = ControlClient.__init__
+
+    def scripted(self, base_url, token, **more):
+        before(self, base_url, token, transport=httpx.MockTransport(answer))
+
+    monkeypatch.setattr(ControlClient, "__init__", scripted)
+    monkeypatch.setenv("GUARDIAN_TOKEN", "t")
+    (tmp_path / "guardian.yaml").write_text("{}")
+    monkeypatch.chdir(tmp_path)
+    return asked, answers
+
+
+def run(*args):
+    done = CliRunner().invoke(app, list(args), env={"COLUMNS": "250"})
+    assert done.exit_code == 0, done.output
+    return done.stdout
+
+
+def test_gateways_are_listed_with_what_they_enforce_and_hostile_names_are_harmless(control):
+    shown = run("gateways")
+    for told in ("gw-a", "lagging", "1.4 of 1.6", "2 (17 s)", "UNPROTECTED for 2 minutes", "130 s behind"):
+        assert told in shown
+    assert "self-test planted_drift on partition 3" in shown
+    assert "\x1b[31m" not in shown
+
+
+def test_for_programs_it_is_the_answer_itself(control):
+    assert Watch.model_validate(json.loads(run("gateways", "--json"))) == Watch.model_validate(WATCH)
+
+
+def test_nobody_following_is_said_so(control):
+    control[1]["/v1/watch"] = {**WATCH, "gateways": [], "monitors": [], "self_tests": [], "unprotected_s": None}
+    assert "No gateway has asked for the list yet." in run("gateways")
+
+
+def test_an_agent_is_revoked_for_some_minutes_and_given_back(control):
+    asked, answers = control
+    done = {"tenant_id": "acme", "subject_type": "agent", "subject_id": "a7", "revoked": True, "changed": True,
+            "revision": {"epoch": 1, "n": 7}, "expires_at": NOW.isoformat()}  # fmt: skip
+    answers["/v1/subjects/acme/agent/a7/revoke"] = done
+    answers["/v1/subjects/acme/agent/a7/reinstate"] = {
+        **done,
+        "revoked": False,
+        "changed": False,
+        "expires_at": None,
+    }
+    shown = run("revoke", "acme", "a7", "--subject", "agent", "--minutes", "5", "--reason", "altered")
+    assert "agent a7 is revoked until 2026-05-12T12:00:00+00:00, revision 1.7" in shown
+    assert json.loads(asked[0][2]) == {"reason": "altered", "seconds": 300}
+    assert "agent a7 is not revoked, as it was" in run(
+        "reinstate", "acme", "a7", "--subject", "agent", "--reason", "x"
+    )
+
+
+def test_a_kind_of_subject_that_does_not_exist_is_wrong_usage(control):
+    done = CliRunner().invoke(app, ["revoke", "acme", "a", "--subject", "robot", "--reason", "x"])
+    assert "choose one of session, agent, delegator, task, jti" in str(done.exception)

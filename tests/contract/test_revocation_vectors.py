@@ -1,0 +1,181 @@
+"""The conformance vectors, run by the shipped client; and the vectors are what the shipped server would send."""
+
+import json
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from joserfc.jwk import OKPKey
+
+from guardian.domain.revocation import LedgerEntry, Revision
+from guardian.gateway.client import Refused, RevocationList
+from guardian.keys.signing import KeySet
+from guardian.revocation.signing import ListSigner
+from guardian.revocation.snapshot import SnapshotFace
+
+FILE = Path(__file__).parent / "revocations" / "vectors.json"
+NOON = datetime(2026, 5, 12, 12, tzinfo=UTC)
+AT = int(NOON.timestamp())
+SEED = {"kty": "OKP", "crv": "Ed25519", "kid": "vectors", "d": "nWGxne_9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A",
+        "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}  # RFC 8037, appendix A: a published key  # fmt: skip
+
+
+class _Keys:
+    def current(self) -> KeySet:
+        key = OKPKey.import_key(SEED)
+        return KeySet(key, (key,))
+
+
+SIGNER = ListSigner(_Keys(), "https://guardian.test")  # type: ignore[arg-type]
+REACH = frozenset({"acme", "globex"})
+
+
+def entry(n: int, subject: str, status: str = "revoked", *, epoch: int = 1, **more: Any) -> LedgerEntry:
+    told = {"tenant_id": "acme", "reason_code": "manual", "actor": "ann", "at": NOON, **more}
+    told.setdefault("expires_at", NOON + timedelta(hours=24))
+    return LedgerEntry(revision=Revision(epoch=epoch, n=n), subject_id=subject, status=status, **told)
+
+
+def answer(
+    entries: list[LedgerEntry], at: str, *, since: str | None = None, signed: int = 0, **more: Any
+) -> dict[str, Any]:
+    """What the server sends, `signed` seconds after noon."""
+    epoch, n = map(int, at.split("."))
+    revision = Revision(epoch=epoch, n=n)
+    face = SnapshotFace()
+    render = face.snapshot if since is None else face.delta
+    rendered = render(entries, revision=revision, changed_at=NOON)
+    base = None if since is None else Revision(epoch=int(since.split(".")[0]), n=int(since.split(".")[1]))
+    when = NOON + timedelta(seconds=signed)
+    signature = SIGNER.sign(rendered.body, reach=more.pop("reach", REACH), now=when, since=base)
+    told = {"asked_since": since, "status": 200, "etag": f'"{rendered.etag}"', "signature": signature}
+    return {**told, "body": rendered.body.decode(), **more}
+
+
+def take(told: dict[str, Any], revision: str | None, expect: str = "taken", at: int = 0) -> dict[str, Any]:
+    return {"answer": told, "at": AT + at, "expect": expect, "revision": revision}
+
+
+def ask(
+    subject: str, revoked: bool, *, kind: str = "session", tenant: str = "acme", at: int = 0
+) -> dict[str, Any]:
+    return {"ask": {"tenant": tenant, "kind": kind, "id": subject}, "at": AT + at, "revoked": revoked}
+
+
+def vector(
+    name: str, *steps: dict[str, Any], tenants: list[str] | None = None, verify: bool = True
+) -> dict[str, Any]:
+    return {"name": name, "tenants": tenants, "verify": verify, "steps": list(steps)}
+
+
+def unchanged(at: str, of: dict[str, Any], signed: int) -> dict[str, Any]:
+    tag = of["etag"]
+    signature = SIGNER.sign(tag.encode(), reach=REACH, now=NOON + timedelta(seconds=signed))
+    return {"asked_since": at, "status": 304, "etag": tag, "signature": signature, "body": ""}
+
+
+def build() -> dict[str, Any]:
+    one = answer([entry(1, "s1")], "1.1")
+    two = answer([entry(2, "s2")], "1.2", since="1.1")
+    lifted = answer([entry(3, "s1", "reinstated")], "1.3", since="1.2")
+    kinds = [entry(n, "x", subject_type=kind) for n, kind in enumerate(("agent", "delegator", "task", "jti"), 1)]
+    forged = {**one, "body": one["body"].replace("s1", "s9")}
+    vectors = [
+        vector("a whole list names who is revoked and nobody else", take(one, "1.1"), ask("s1", True),
+               ask("s2", False), ask("s1", False, tenant="globex"), ask("s1", False, kind="agent")),
+        vector("a delta is applied to what is held", take(one, "1.1"), take(two, "1.2"), ask("s1", True),
+               ask("s2", True)),
+        vector("the latest word on a subject holds", take(one, "1.1"), take(two, "1.2"), take(lifted, "1.3"),
+               ask("s1", False), ask("s2", True)),
+        vector("a lapse ends a revocation", take(one, "1.1"),
+               take(answer([entry(2, "s1", "lapsed")], "1.2", since="1.1"), "1.2"), ask("s1", False)),
+        vector("a revocation ends at its expiry by itself", take(one, "1.1"), ask("s1", True, at=86_399),
+               ask("s1", False, at=86_401)),
+        vector("every kind of subject", take(answer(kinds, "1.4"), "1.4"),
+               *(ask("x", True, kind=kind) for kind in ("agent", "delegator", "task", "jti")), ask("x", False)),
+        vector("a revision never runs backwards", take(answer([entry(2, "s2")], "1.2"), "1.2"),
+               take(one, "1.2", "went_back"), ask("s2", True), ask("s1", False)),
+        vector("a new epoch replaces the list, whatever its n", take(answer([entry(9, "s9")], "1.9"), "1.9"),
+               take(answer([entry(1, "s1", epoch=2)], "2.1"), "2.1"), ask("s1", True), ask("s9", False)),
+        vector("a delta has nothing to build on in another epoch", take(one, "1.1"),
+               take(answer([entry(2, "s2", epoch=2)], "2.2", since="1.1"), "1.1", "no_base"), ask("s1", True)),
+        vector("a 304 confirms what is held", take(one, "1.1"), take(unchanged("1.1", one, 20), "1.1", at=20),
+               ask("s1", True, at=20)),
+        vector("an old signature is a replay", take(one, None, "signature_replayed", at=3600)),
+        vector("a replayed 304 confirms nothing", take(one, "1.1"),
+               take(unchanged("1.1", one, 0), "1.1", "signature_replayed", at=3600)),
+        vector("a forged body is refused", take(forged, None, "signature_wrong")),
+        vector("an unsigned answer is refused", take({**one, "signature": ""}, None, "signature_missing")),
+        vector("a delta with a gap before it is refused", take(one, "1.1"),
+               take({**answer([entry(9, "s9")], "1.9", since="1.8"), "asked_since": "1.1"}, "1.1",
+                    "signature_gap")),
+        vector("another tenant's list is refused",
+               take(answer([], "1.0", reach=frozenset({"globex"})), None, "signature_audience"), tenants=["acme"]),
+        vector("only the tenants that were asked for are kept",
+               take(answer([entry(1, "s1", tenant_id="globex"), entry(2, "s2")], "1.2"), "1.2"), ask("s2", True),
+               tenants=["acme"]),
+        vector("half an answer changes nothing", take(one, "1.1", at=0),
+               take({**two, "body": two["body"][:-9]}, "1.1", "malformed"), ask("s2", False), verify=False),
+        vector("an entry newer than its list is refused",
+               take({**one, "body": one["body"].replace('"n":1', '"n":0', 1)}, None, "malformed"), verify=False),
+        vector("an unknown status keeps the subject out",
+               take({**one, "body": one["body"].replace('"revoked"', '"suspended"')}, "1.1"), ask("s1", True),
+               verify=False),
+    ]  # fmt: skip
+    public = {name: value for name, value in SEED.items() if name != "d"}
+    return {"about": "see README.md beside this file", "keys": {"keys": [public]}, "vectors": vectors}
+
+
+class Scripted:
+    """Stands for the server: gives the next answer."""
+
+    name = "https://guardian.test"
+
+    def __init__(self) -> None:
+        self.next: dict[str, Any] = {}
+
+    def get(self, query: Any, headers: Any, timeout: float) -> tuple[int, dict[str, str], bytes]:
+        told = self.next
+        found = {"ETag": told["etag"], "Guardian-Signature": told["signature"]}
+        return told["status"], found, told["body"].encode()
+
+
+KNOWN = json.loads(FILE.read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize("case", KNOWN["vectors"], ids=lambda case: case["name"])
+def test_the_shipped_client_conforms(case: dict[str, Any]) -> None:
+    now = [float(AT)]
+    revoked = RevocationList(
+        "https://guardian.test",
+        "token",
+        tenants=None if case["tenants"] is None else set(case["tenants"]),
+        verify_with=KNOWN["keys"] if case["verify"] else None,
+        on_stale="open",
+        clock=lambda: now[0],
+        wall=lambda: now[0],
+    )
+    server = Scripted()
+    revoked._server = server  # type: ignore[assignment]
+    for step in case["steps"]:
+        now[0] = float(step["at"])
+        if "ask" in step:
+            asked = step["ask"]
+            named = {asked["kind"]: asked["id"]}
+            assert (revoked.refusal(asked["tenant"], **named) is not None) is step["revoked"], step
+            continue
+        server.next = step["answer"]
+        revoked._synced = step["answer"]["asked_since"] is not None
+        try:
+            revoked._poll()
+            got = "taken"
+        except Refused as refused:
+            got = refused.code
+        state = revoked.state()
+        assert (got, None if state.revision is None else str(state.revision)) == (step["expect"], step["revision"])
+
+
+def test_the_vectors_are_what_the_shipped_server_sends() -> None:
+    """After a change of the format on purpose, write `build()` to the file."""
+    assert build() == KNOWN

@@ -1,0 +1,204 @@
+"""Advice before the act: permit, deny or hold, within a budget, and without a trace."""
+
+import json
+import time
+from dataclasses import dataclass, field
+
+import pytest
+
+from guardian.control.adviser import AdviceRule
+from guardian.errors import AdviserError
+from guardian.wire.advice import Weighing
+
+CALM = Weighing(score=0.1, session_evidence=0.0, one_in=1.0, promised=True, independent_signals=0)
+STRONG = Weighing(score=0.98, session_evidence=5.0, one_in=50_000.0, promised=True, independent_signals=3)
+HARD = CALM.model_copy(update={"hard_breaches": ("tool_not_allowed",)})
+
+
+@dataclass
+class Scripted:
+    """Weighs as it is told; keeps the lines that it was asked about."""
+
+    answer: Weighing | Exception = CALM
+    lines: list[dict] = field(default_factory=list)
+
+    def weigh(self, line, timeout_s):
+        self.lines.append(json.loads(line))
+        if isinstance(self.answer, Exception):
+            raise self.answer
+        return self.answer
+
+
+@pytest.fixture
+def adviser():
+    return Scripted()
+
+
+@pytest.fixture
+def stage(make_stage, adviser):
+    rule = AdviceRule(budget_s=0.2, risks={"*.read": "low"}, fallback={"low": "permit"})
+    made = make_stage(adviser=adviser, advice=rule)
+    made.enforce()
+    return made
+
+
+def envelope(session="s1", **more):
+    told = {"delegator_id": "user_1", "tenant_id": "acme", "session_id": session, "purpose": "review"}
+    return {**told, "allowed_tools": ["crm.read", "crm.export"], "agent_id": "agent_1", **more}
+
+
+def ask(stage, tool="crm.export", session="s1", role="gateway", context=None, **arguments):
+    body = {
+        "subject": {"type": "session", "id": session},
+        "action": {"name": tool, "properties": {"arguments": arguments, "records": 3}},
+        "resource": {"type": "customer", "id": "c1"},
+        "context": {"envelope": envelope(session)} if context is None else context,
+    }
+    return stage.call("POST", "/v1/advise", role, json=body)
+
+
+def advice(stage, *args, **more):
+    got = ask(stage, *args, **more)
+    assert got.status_code == 200, got.text
+    told = got.json()
+    assert told["decision"] is (told["context"]["advice"] == "permit")
+    return told["context"]
+
+
+def test_an_ordinary_call_is_permitted_and_leaves_no_trace(stage, adviser):
+    before = len(stage.audit())
+    told = advice(stage, arguments="x")
+    assert (told["advice"], told["policy_ids"]) == ("permit", ["calls-may-pass"])
+    assert len(stage.audit()) == before
+    (line,) = adviser.lines
+    assert line["action"]["tool"] == "crm.export"
+    assert line["action"]["records"] == 3
+    assert line["gateway"] == "gateway-1"
+
+
+def test_a_call_that_breaks_a_rule_is_denied_and_audited(stage, adviser):
+    adviser.answer = HARD
+    told = advice(stage)
+    assert (told["advice"], told["breaches"]) == ("deny", ["tool_not_allowed"])
+    assert stage.audit(action="permitCall", result="deny", tool="crm.export")
+
+
+def test_a_call_on_strong_evidence_is_held_until_a_person_lets_exactly_this_one_through(stage, adviser):
+    adviser.answer = STRONG
+    held = advice(stage, scope="all")
+    assert held["advice"] == "hold"
+    approval = held["approval"]["id"]
+    assert advice(stage, scope="all")["approval"]["id"] == approval  # asked again, one person is asked
+    assert advice(stage, scope="other")["approval"]["id"] != approval
+    waiting = stage.call("GET", held["approval"]["wait_at"], "gateway").json()
+    assert waiting["context"]["advice"] == "hold"
+    assert stage.decide(approval, "approve", "responder").status_code == 200
+    assert stage.call("GET", held["approval"]["wait_at"], "gateway").json()["decision"] is True
+    assert advice(stage, scope="all")["reason"] == "a person let this call through"
+    assert advice(stage, scope="other")["advice"] == "hold"
+    stage.clock.pass_(hours=5)
+    assert advice(stage, scope="all")["advice"] == "hold"  # an approval does not live for ever
+
+
+def test_a_person_may_say_no(stage, adviser):
+    adviser.answer = STRONG
+    held = advice(stage)
+    stage.decide(held["approval"]["id"], "deny", "approver")
+    told = stage.call("GET", held["approval"]["wait_at"], "gateway").json()["context"]
+    assert (told["advice"], told["reason"]) == ("deny", "the approval is denied")
+
+
+def test_people_hear_of_a_held_call_once(stage, adviser):
+    adviser.answer = STRONG
+    held = advice(stage)
+    advice(stage)
+    news = stage.call("GET", "/v1/findings", params={"kind": "control"}).json()["items"]
+    titles = [each["finding"]["title"] for each in news]
+    assert titles.count(f"A call waits for a person: guardian approve {held['approval']['id']}") == 1
+
+
+def test_in_shadow_everything_passes_and_says_what_enforce_would_do(make_stage, adviser):
+    stage = make_stage(adviser=adviser)
+    adviser.answer = HARD
+    told = advice(stage)
+    assert told["advice"] == "permit"
+    assert "in enforce it would not have passed" in told["reason"]
+
+
+def test_whoever_is_revoked_is_denied_without_asking_the_model(stage, adviser):
+    stage.revoke("s1")
+    assert "revoked" in advice(stage)["reason"]
+    stage.call("POST", "/v1/subjects/acme/agent/agent_1/revoke", "responder", json={"reason": "r"})
+    assert advice(stage, session="s2")["advice"] == "deny"
+    assert adviser.lines == []
+
+
+@pytest.mark.parametrize(("tool", "answer"), [("crm.read", "permit"), ("crm.export", "deny")])
+def test_without_an_answer_in_time_the_tools_risk_decides(stage, adviser, tool, answer):
+    adviser.answer = AdviserError("the adviser gave no answer in time")
+    told = advice(stage, tool)
+    assert (told["advice"], told["fallback"]) == (answer, True)
+    assert stage.deps.metrics.value("guardian_advice_total", answer="fallback") == 1
+
+
+def test_without_an_adviser_it_is_the_same(make_stage):
+    told = advice(make_stage())
+    assert (told["advice"], told["fallback"], told["reason"]) == ("deny", True, "no adviser is configured")
+
+
+def test_a_policy_that_cannot_decide_falls_back_as_well(make_stage, adviser, policies):
+    class Broken:
+        version = "x"
+
+        def decide(self, request):
+            if request.action == "permitCall":
+                raise RuntimeError("away")
+            return policies.decide(request)
+
+    stage = make_stage(
+        adviser=adviser, pdp=Broken(), advice=AdviceRule(risks={"*.read": "low"}, fallback={"low": "permit"})
+    )
+    assert advice(stage, "crm.read")["fallback"] is True
+    assert advice(stage, "crm.export")["advice"] == "deny"
+
+
+def test_numbers_that_are_none_are_no_evidence_to_pass_on(stage, adviser):
+    adviser.answer = STRONG.model_copy(update={"one_in": float("nan")})
+    assert advice(stage)["advice"] == "permit"
+
+
+def test_a_registered_envelope_need_not_be_sent(stage, adviser):
+    assert ask(stage, context={}).status_code == 422
+    stage.call("POST", "/v1/envelopes", "delegation", json={"envelope": envelope(purpose="registered")})
+    assert advice(stage, context={})["advice"] == "permit"
+    assert adviser.lines[0]["envelope"]["purpose"] == "registered"
+
+
+def test_an_mcp_gateway_names_the_tool_as_the_resource(stage, adviser):
+    body = {
+        "subject": {"type": "identity", "id": "user_1"},
+        "action": {"name": "tools/call", "properties": {"arguments": {"x": 1}}},
+        "resource": {"type": "tool", "id": "crm.read"},
+        "context": {"envelope": envelope(), "agent": "ignored"},
+    }
+    assert stage.call("POST", "/v1/advise", "gateway", json=body).json()["decision"] is True
+    assert adviser.lines[0]["action"]["tool"] == "crm.read"
+
+
+def test_questions_that_make_no_sense_or_are_not_ones_own_are_refused(stage):
+    assert ask(stage, session="s1", context={"envelope": envelope("s2")}).status_code == 422
+    assert ask(stage, context={"envelope": {"tenant_id": "acme"}}).status_code == 422
+    assert ask(stage, context={"envelope": envelope(tenant_id="globex")}).status_code == 404
+    assert ask(stage, role="monitor").status_code == 403
+    assert stage.call("GET", "/v1/advise/apr_x", "gateway").status_code == 404
+
+
+def test_waiting_ends_with_the_persons_word(stage, adviser):
+    adviser.answer = STRONG
+    held = advice(stage)
+    began = time.monotonic()
+    assert (
+        stage.call("GET", f"{held['approval']['wait_at']}?wait=0.3", "gateway").json()["context"]["advice"]
+        == "hold"
+    )
+    assert time.monotonic() - began >= 0.3

@@ -1,0 +1,224 @@
+"""`/v1/check`, the OPA bundle, and a real nginx in front of an application."""
+
+import hashlib
+import io
+import json
+import os
+import shutil
+import socket
+import subprocess
+import tarfile
+import threading
+import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import httpx
+import pytest
+import uvicorn
+from joserfc import jws
+from joserfc.jwk import ECKey
+
+from guardian.control.app import create_app
+
+EXAMPLE = Path(__file__).parents[2] / "config" / "examples" / "nginx" / "auth_request.conf"
+
+regopy = pytest.importorskip("regopy", reason="the dev extra brings a Rego evaluator")
+
+
+def check(stage, *tenants, **named):
+    headers = {f"X-Guardian-{name.title()}": value for name, value in named.items()}
+    return stage.call("GET", "/v1/check", "gateway", *tenants, headers=headers)
+
+
+def test_a_revoked_session_is_forbidden_and_others_may_pass_for_a_moment(stage):
+    stage.revoke("s1")
+    bad, good = check(stage, session="s1"), check(stage, session="s2")
+    assert (bad.status_code, bad.json()["code"]) == (403, "revoked")
+    assert (good.status_code, good.content) == (200, b"")
+    for answer in (bad, good):
+        assert answer.headers["cache-control"] == "private, max-age=1"
+        assert "X-Guardian-Session" in answer.headers["vary"]
+
+
+@pytest.mark.parametrize("kind", ["agent", "delegator", "task", "jti"])
+def test_every_subject_that_a_gateway_may_know_is_looked_up(stage, kind):
+    stage.call("POST", f"/v1/subjects/acme/{kind}/x/revoke", "responder", json={"reason": "r"})
+    name = "token" if kind == "jti" else kind
+    assert check(stage, session="s", **{name: "x"}).status_code == 403
+    assert check(stage, session="s", **{name: "y"}).status_code == 200
+
+
+def test_a_revoked_parent_is_enough(stage):
+    stage.revoke("root")
+    assert check(stage, session="child", parent="root").status_code == 403
+
+
+def test_who_names_nobody_or_somebody_elses_tenant_is_forbidden(stage):
+    assert check(stage).json()["code"] == "unnamed"
+    assert check(stage, tenant="globex", session="s").json()["code"] == "out_of_reach"
+    assert check(stage, "acme", "globex", session="s").json()["code"] == "unnamed"
+    assert check(stage, "acme", "globex", tenant="globex", session="s").status_code == 200
+    assert stage.call("GET", "/v1/check?session_id=s", "monitor").status_code == 403
+
+
+def test_a_revocation_that_is_over_forbids_nothing_even_before_the_sweep(stage):
+    stage.call("POST", "/v1/subjects/acme/agent/x/revoke", "responder", json={"reason": "r", "seconds": 5})
+    stage.clock.pass_(seconds=5)
+    assert check(stage, agent="x").status_code == 200
+
+
+@pytest.mark.parametrize("method", ["GET", "POST", "PUT", "DELETE", "PATCH", "HEAD"])
+def test_a_proxy_may_append_the_original_path_and_method(stage, method):
+    stage.revoke("s1")
+    path = "/v1/check/tools/call?x=1"
+    assert stage.call(method, path, "gateway", headers={"X-Guardian-Session": "s1"}).status_code == 403
+    assert stage.call(method, path, "gateway", headers={"X-Guardian-Session": "s2"}).status_code == 200
+
+
+def bundle(stage, **headers):
+    return stage.call("GET", "/v1/opa/bundle.tar.gz", "gateway", headers=headers)
+
+
+def unpacked(got):
+    with tarfile.open(fileobj=io.BytesIO(got.content), mode="r:gz") as archive:
+        return {member.name: archive.extractfile(member).read() for member in archive}
+
+
+def refused(files, **told):
+    rego = regopy.Interpreter()
+    rego.add_module("policy", files["guardian/revocations/policy.rego"].decode())
+    data = json.loads(files["guardian/revocations/data.json"])
+    rego.add_data_json(json.dumps({"guardian": {"revocations": data}}))
+    rego.set_input({"tenant_id": "acme", **told})
+    return rego.query("x := data.guardian.revocations.refused").results[0]["x"]
+
+
+def test_a_rego_evaluator_that_loads_the_bundle_denies_the_revoked(stage):
+    stage.clock.pass_(days=3650)  # the evaluator's clock is the machine's
+    stage.revoke("s1")
+    stage.call("POST", "/v1/subjects/acme/agent/a1/revoke", "responder", json={"reason": "r"})
+    files = unpacked(bundle(stage))
+    assert refused(files, session_id="s1") is True
+    assert refused(files, session_id="child", parent_session_id="s1") is True
+    assert refused(files, session_id="s2", agent_id="a1") is True
+    assert refused(files, agent_id="a1") is True
+    assert refused(files, session_id="s2", agent_id="a2") is False
+    assert refused(files) is False
+    assert refused(files, session_id="s1", tenant_id="globex") is False
+
+
+def test_a_revocation_whose_time_is_over_denies_nothing_there_either(stage):
+    stage.revoke("s1")  # in May, for days: long ago on the evaluator's clock
+    assert refused(unpacked(bundle(stage)), session_id="s1") is False
+
+
+def test_the_bundle_names_its_root_and_every_file_is_signed(stage):
+    stage.revoke("s\u2028<1>")
+    files = unpacked(bundle(stage))
+    manifest = json.loads(files[".manifest"])
+    assert (manifest["roots"], manifest["rego_version"]) == (["guardian/revocations"], 1)
+    key = ECKey.import_key(stage.call("GET", "/v1/opa/key.pem", "gateway").content)
+    (token,) = json.loads(files[".signatures.json"])["signatures"]
+    told = json.loads(jws.deserialize_compact(token, key, algorithms=["ES256"]).payload)["files"]
+    hashes = {each["name"]: each["hash"] for each in told}
+    assert hashes == {
+        name: hashlib.sha256(body).hexdigest() for name, body in files.items() if name != ".signatures.json"
+    }
+    assert b"\\u2028" in files["guardian/revocations/data.json"]  # as OPA's own hashing writes it
+
+
+def test_the_bundle_is_polled_like_any_other(stage):
+    first = bundle(stage)
+    assert first.headers["content-type"] == "application/gzip"
+    again = bundle(stage, **{"If-None-Match": first.headers["etag"], "Prefer": "modes=snapshot;wait=0"})
+    assert again.status_code == 304
+    stage.revoke("s1")
+    changed = bundle(stage, **{"If-None-Match": first.headers["etag"], "Prefer": "wait=5"})
+    assert changed.status_code == 200
+    assert changed.headers["content-type"] == "application/vnd.openpolicyagent.bundles"
+    assert stage.call("GET", "/v1/opa/bundle.tar.gz", "monitor").status_code == 403
+
+
+@pytest.fixture
+def nginx(stage, tmp_path):
+    """Debian's nginx, `auth_request` before an application of ours. Skipped where it is not installed."""
+    program = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin")
+    if program is None:
+        pytest.skip("nginx is not installed (apt-get install nginx-light); CI installs it")
+
+    class App(BaseHTTPRequestHandler):
+        def do_GET(self):
+            self.send_response(200)
+            self.send_header("Content-Length", "6")
+            self.end_headers()
+            self.wfile.write(b"served")
+
+        def log_message(self, *_):
+            """Be quiet."""
+
+    application = ThreadingHTTPServer(("127.0.0.1", 0), App)
+    threading.Thread(target=application.serve_forever, daemon=True).start()
+    listener = socket.create_server(("127.0.0.1", 0))
+    server = uvicorn.Server(uvicorn.Config(create_app(stage.deps), log_level="critical"))
+    running = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
+    running.start()
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = probe.getsockname()[1]
+    text = EXAMPLE.read_text(encoding="utf-8")
+    told = {
+        "GUARDIAN": f"127.0.0.1:{listener.getsockname()[1]}",
+        "APPLICATION": f"127.0.0.1:{application.server_address[1]}",
+        "LISTEN": f"127.0.0.1:{port}",
+        "TOKEN": stage.token("gateway"),
+        "TENANT": "acme",
+    }
+    for name, value in told.items():
+        text = text.replace(f"@{name}@", value)
+    folder = tmp_path / "nginx"
+    folder.mkdir()
+    text = text.replace("/tmp/guardian-check", str(folder / "cache"))
+    (folder / "site.conf").write_text(text)
+    user = "user root root;" if os.geteuid() == 0 else ""  # its workers must reach the test's folder
+    (folder / "nginx.conf").write_text(
+        f"{user} daemon off; worker_processes 1; pid {folder}/pid; error_log {folder}/error.log;\n"
+        "events {}\n"
+        f"http {{ access_log off; client_body_temp_path {folder}/b; proxy_temp_path {folder}/p;\n"
+        f"fastcgi_temp_path {folder}/f; uwsgi_temp_path {folder}/u; scgi_temp_path {folder}/s;\n"
+        f"include {folder}/site.conf; }}\n"
+    )
+    command = [program, "-c", str(folder / "nginx.conf"), "-p", str(folder), "-e", str(folder / "error.log")]
+    process = subprocess.Popen(command)
+    try:
+        for _ in range(200):
+            try:
+                socket.create_connection(("127.0.0.1", port), timeout=1).close()
+                break
+            except OSError:
+                assert process.poll() is None, (folder / "error.log").read_text()
+                time.sleep(0.05)
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        process.terminate()
+        process.wait(10)
+        server.should_exit = True
+        running.join(10)
+        application.shutdown()
+        application.server_close()
+
+
+@pytest.mark.slow
+def test_a_real_nginx_refuses_a_revoked_session(stage, nginx):
+    def call(session):
+        return httpx.get(f"{nginx}/tools/call", headers={"X-Session-Id": session}).status_code
+
+    assert (call("s1"), call("s2")) == (200, 200)
+    stage.revoke("s1")
+    until = time.monotonic() + 5
+    while call("s1") != 403:  # an answer may be kept for a second, which nginx counts in whole ones
+        assert time.monotonic() < until
+        time.sleep(0.1)
+    assert call("s2") == 200
+    assert httpx.get(f"{nginx}/tools/call").status_code == 403  # who names nobody
+    forged = {"X-Session-Id": "s1", "X-Guardian-Session": "s2"}
+    assert httpx.get(f"{nginx}/tools/call", headers=forged).status_code == 403

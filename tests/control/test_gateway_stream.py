@@ -1,0 +1,260 @@
+"""The shipped client on the real stream: push, cuts, restarts, signatures, replays, forgeries."""
+
+import asyncio
+import json
+import socket
+import threading
+import time
+
+import httpx
+import pytest
+import uvicorn
+
+from guardian.gateway.aio import AsyncRevocationList
+from guardian.gateway.asgi import RefuseRevoked, from_headers
+from guardian.gateway.client import RevocationList
+from guardian.gateway.reading import Refused, Revision
+from guardian.gateway.signature import Verifier
+
+
+class Deployment:
+    """A control API on a port that can be cut and opened again."""
+
+    def __init__(self, stage):
+        self.stage, self.port = stage, 0
+        self.start()
+
+    def start(self):
+        from guardian.control.app import create_app
+
+        listener = socket.create_server(("127.0.0.1", self.port))
+        self.port = listener.getsockname()[1]
+        self.app = create_app(self.stage.deps)
+        self.server = uvicorn.Server(uvicorn.Config(self.app, log_level="critical", timeout_graceful_shutdown=1))
+        self.thread = threading.Thread(target=self.server.run, kwargs={"sockets": [listener]})
+        self.thread.start()
+
+    def stop(self):
+        self.app.state.bell.close()
+        self.server.should_exit = True
+        self.thread.join(timeout=10)
+
+    @property
+    def url(self):
+        return f"http://127.0.0.1:{self.port}"
+
+    def jwks(self):
+        return self.stage.deps.tokens.keys.current().jwks()
+
+
+@pytest.fixture
+def deployment(stage):
+    made = Deployment(stage)
+    yield made
+    made.stop()
+
+
+@pytest.fixture
+def follow(deployment):
+    made = []
+
+    def make(**options):
+        token = deployment.stage.token("gateway")
+        options = {"wall": lambda: deployment.stage.clock().timestamp(), "interval_s": 0.1, **options}
+        revoked = RevocationList(deployment.url, token, **options).start()
+        made.append(revoked)
+        return revoked
+
+    yield make
+    for each in made:
+        each.stop()
+
+
+def until(holds):
+    end = time.monotonic() + 20
+    while not holds():
+        assert time.monotonic() < end, "it never came to hold"
+        time.sleep(0.01)
+
+
+def test_a_revocation_is_pushed_verified_and_acknowledged(deployment, follow):
+    revoked = follow(verify_with=deployment.jwks(), instance="gw-a")
+    until(lambda: revoked.state().transport == "push")
+    deployment.stage.revoke("s1")
+    until(lambda: revoked.is_revoked("acme", "s1"))
+    assert not revoked.is_revoked("acme", "s2")
+    assert revoked.state().verified
+    until(lambda: any(p.revision.n == 1 for p in deployment.stage.deps.peers.heard("gateway")))
+    deployment.stage.reinstate("s1")
+    until(lambda: not revoked.is_revoked("acme", "s1"))
+    revoked.stop()
+    assert deployment.stage.deps.peers.heard("gateway") == []  # it said good-bye
+
+
+def test_every_kind_of_subject_is_refused_by_name(deployment, follow):
+    revoked = follow()
+    until(lambda: revoked.state().transport == "push")
+    for kind in ("agent", "delegator", "task", "jti"):
+        path = f"/v1/subjects/acme/{kind}/x/revoke"
+        deployment.stage.call("POST", path, "responder", json={"reason": "r"})
+        until(lambda kind=kind: revoked.refusal("acme", **{kind: "x"}) == f"{kind}_revoked")
+    deployment.stage.revoke("parent")
+    until(lambda: revoked.refusal("acme", session="s", parent="parent") == "parent_revoked")
+    assert revoked.refusal("acme", session="s", agent="y") is None
+
+
+def test_a_cut_is_bridged_by_polling_and_what_was_missed_arrives(deployment, follow):
+    revoked = follow(verify_with=deployment.jwks())
+    until(lambda: revoked.state().transport == "push")
+    deployment.stop()
+    until(lambda: revoked.state().last_error)
+    deployment.stage.revoke("s1")
+    assert not revoked.is_revoked("acme", "s1")
+    deployment.start()
+    until(lambda: revoked.is_revoked("acme", "s1"))
+    until(lambda: revoked.state().transport == "push")
+
+
+def test_a_restored_backup_is_followed_into_its_new_epoch(deployment, follow):
+    deployment.stage.revoke("s1")
+    revoked = follow()
+    until(lambda: revoked.is_revoked("acme", "s1"))
+    store = deployment.stage.deps.store
+    from guardian.store.control_head import begin_epoch
+
+    with store.write() as rows:
+        head = rows.head()
+        begin_epoch(rows.connection, 2, head.change_seq + 1, deployment.stage.clock())
+    until(lambda: revoked.state().revision == Revision(2, 0))
+    assert revoked.is_revoked("acme", "s1")
+    deployment.stage.reinstate("s1")
+    until(lambda: not revoked.is_revoked("acme", "s1"))
+
+
+def test_an_unsigned_list_is_not_believed_by_one_that_verifies(deployment, follow):
+    object.__setattr__(deployment.stage.deps, "signer", None)
+    revoked = follow(verify_with=deployment.jwks())
+    until(lambda: "signature_missing" in revoked.state().last_error)
+    assert revoked.is_revoked("acme", "anybody")
+
+
+def test_another_deployments_signature_is_a_forgery(deployment, follow, make_stage):
+    strangers = make_stage().deps.tokens.keys.current().jwks()
+    revoked = follow(verify_with=strangers)
+    until(lambda: "signature_unknown_key" in revoked.state().last_error)
+    assert revoked.state().status == "never_loaded"
+
+
+def test_the_cache_holds_signed_answers_and_an_edited_one_is_ignored(deployment, follow, tmp_path):
+    path = tmp_path / "cache.json"
+    deployment.stage.revoke("s1")
+    first = follow(verify_with=deployment.jwks(), cache_path=path)
+    until(lambda: first.state().transport == "push")
+    deployment.stage.revoke("s2")
+    until(lambda: first.is_revoked("acme", "s2"))
+    first.stop()
+    deployment.stop()
+    again = follow(verify_with=deployment.jwks(), cache_path=path)
+    assert again.is_revoked("acme", "s2")
+    assert not again.is_revoked("acme", "s3")
+    saved = json.loads(path.read_text())
+    older = {**saved, "parts": saved["parts"][:1], "revision": [1, 1], "proof": None}
+    deployment.stage.clock.pass_(seconds=45)
+    path.write_text(json.dumps({**older, "confirmed_at": deployment.stage.clock().timestamp()}))
+    replayed = follow(verify_with=deployment.jwks(), cache_path=path)
+    assert replayed.state().status == "stale"  # an old list can be brought back, but not as a fresh one
+    assert replayed.is_revoked("acme", "s2")
+    saved["parts"][0][1] = saved["parts"][1][1]
+    path.write_text(json.dumps(saved))
+    assert follow(verify_with=deployment.jwks(), cache_path=path).state().status == "never_loaded"
+    deployment.start()
+
+
+@pytest.fixture
+def answer(deployment):
+    """A signed answer as it came over the wire."""
+
+    def ask(**query):
+        headers = {"Authorization": f"Bearer {deployment.stage.token('gateway')}"}
+        return httpx.get(f"{deployment.url}/v1/revocations", params=query, headers=headers)
+
+    return ask
+
+
+def test_replayed_mixed_up_and_gapped_answers_are_refused(deployment, answer):
+    deployment.stage.revoke("s1")
+    verifier = Verifier(deployment.jwks())
+    now = deployment.stage.clock().timestamp()
+    whole, delta = answer(), answer(since="1.0")
+    facts = {"tenants": frozenset({"acme"}), "since": None, "now": now, "window_s": 60}
+
+    def code(got, body=None, signature=None, **other):
+        told = {**facts, **other}
+        try:
+            verifier.check(body or got.content, signature or got.headers["Guardian-Signature"], **told)
+        except Refused as refused:
+            return refused.code
+        return "believed"
+
+    assert code(whole) == "believed"
+    assert code(delta, since=Revision(1, 0)) == "believed"
+    assert code(whole, now=now + 61) == "signature_replayed"
+    assert code(whole, now=now - 61) == "signature_replayed"
+    assert code(whole, tenants=frozenset({"globex"})) == "signature_audience"
+    assert code(delta, since=Revision(1, 5)) == "signature_gap"
+    assert code(whole, body=delta.content) == "signature_wrong"
+    assert code(whole, body=whole.content.replace(b"s1", b"s9")) == "signature_wrong"
+    head, _, mac = whole.headers["Guardian-Signature"].split(".")
+    assert code(whole, signature=f"{head}..{mac[:-4]}AAAA") == "signature_wrong"
+    for junk in ("", "a.b.c", "..", "e30..AA", "x" * 50):
+        assert code(whole, signature=junk or " ") in ("signature_malformed", "signature_type")
+
+
+def test_what_is_stale_is_open_or_closed_by_the_risk_of_the_tool():
+    lists = RevocationList("http://127.0.0.1:9", "t", on_stale={"low": "open", "high": "closed"})
+    assert not lists.is_revoked("acme", "s", risk="low")
+    assert lists.is_revoked("acme", "s", risk="high")
+    assert lists.is_revoked("acme", "s", risk="unheard of")
+    assert lists.refusal("acme", session="s", risk="high") == "list_stale"
+    assert lists.refusal("acme", session="s", risk="low") is None
+    with pytest.raises(ValueError, match="on_stale"):
+        RevocationList("http://127.0.0.1:9", "t", on_stale={"low": "maybe"})
+
+
+def test_middleware_refuses_the_revoked_before_the_application_sees_them(deployment):
+    deployment.stage.revoke("s1")
+
+    async def app(scope, receive, send):
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b"served"})
+
+    async def scenario():
+        token = deployment.stage.token("gateway")
+        async with AsyncRevocationList(deployment.url, token, wall=lambda: 0.0) as revoked:
+            assert await revoked.wait_ready(10)
+            guarded = RefuseRevoked(app, revoked, from_headers("acme"))
+            transport = httpx.ASGITransport(guarded)
+            async with httpx.AsyncClient(transport=transport, base_url="http://gw") as client:
+                good = await client.get("/", headers={"x-session-id": "s2"})
+                bad = await client.get("/", headers={"x-session-id": "s1"})
+                nameless = await client.get("/")
+        return good, bad, nameless
+
+    good, bad, nameless = asyncio.run(scenario())
+    assert (good.status_code, good.text) == (200, "served")
+    assert (bad.status_code, bad.json()["code"]) == (403, "session_revoked")
+    assert (nameless.status_code, nameless.json()["code"]) == (403, "unnamed")
+
+
+def test_answering_from_memory_is_quick(deployment, follow):
+    revoked = follow()
+    assert revoked.wait_ready(10)
+    took = min(_timed(revoked) for _ in range(5))
+    assert took < 20e-6  # the bench prints the figure; this only catches I/O or a lock
+
+
+def _timed(revoked, n=2000):
+    begin = time.perf_counter()
+    for _ in range(n):
+        revoked.is_revoked("acme", "s1")
+    return (time.perf_counter() - begin) / n

@@ -1,0 +1,294 @@
+"""Faces that leave the process: CAEP receivers and the Kafka topic, in order, at least once."""
+
+import json
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import kafka
+import pytest
+from joserfc import jws
+from joserfc.jwk import OKPKey
+
+from guardian.bus.admin import ensure_topics
+from guardian.bus.kafka_producer import KafkaProducer
+from guardian.bus.local_broker import LocalBroker
+from guardian.bus.memory import MemoryBroker, MemoryProducer
+from guardian.control.pushing import Pusher
+from guardian.errors import BusError
+from guardian.revocation.caep import PUSH, REVOKED, RISK, CaepFace
+from guardian.revocation.kafka_topic import KafkaTopicFace, live_of, topic_of
+from guardian.revocation.port import Given
+
+
+class SetReceiver:
+    """A receiver of security event tokens (RFC 8935) that verifies what it gets. `script` answers instead."""
+
+    def __init__(self, jwks, issuer):
+        self.keys = {key["kid"]: OKPKey.import_key(key) for key in jwks["keys"]}
+        self.issuer, self.script, self.tokens, self.seen = issuer, [], [], []
+        outer = self
+
+        class Face(BaseHTTPRequestHandler):
+            def do_POST(self):
+                body = self.rfile.read(int(self.headers["Content-Length"]))
+                status, answer = outer.take(self.headers, body)
+                self.send_response(status)
+                self.send_header("Content-Length", str(len(answer)))
+                self.end_headers()
+                self.wfile.write(answer)
+
+            def log_message(self, *_):
+                """Be quiet."""
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Face)
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+        self.url = f"http://127.0.0.1:{self.server.server_address[1]}/events"
+
+    def take(self, headers, body):
+        if self.script:
+            return self.script.pop(0)
+        if headers["Authorization"] != "Bearer theirs" or headers["Content-Type"] != "application/secevent+jwt":
+            return 400, b'{"err": "authentication_failed"}'
+        kid = jws.extract_compact(body).headers()["kid"]
+        told = jws.deserialize_compact(body, self.keys[kid], algorithms=["Ed25519"])
+        claims = json.loads(told.payload)
+        assert told.headers()["typ"] == "secevent+jwt"
+        assert (claims["iss"], claims["aud"]) == (self.issuer, "https://idp.test")
+        if claims["jti"] not in self.seen:
+            self.seen.append(claims["jti"])
+            self.tokens.append(claims)
+        return 202, b""
+
+    def close(self):
+        self.server.shutdown()
+        self.server.server_close()
+
+
+@pytest.fixture
+def receiver(stage):
+    made = SetReceiver(stage.deps.tokens.keys.current().jwks(), stage.deps.tokens.issuer)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def given(stage):
+    broker = MemoryBroker()
+    made = Given(
+        producer=lambda: MemoryProducer(broker),
+        keys=stage.deps.tokens.keys,
+        issuer=stage.deps.tokens.issuer,
+        clock=stage.clock,
+        secret=lambda path: "theirs",
+    )
+    object.__setattr__(made, "producer", lambda: MemoryProducer(broker))
+    return made, broker
+
+
+@pytest.fixture
+def caep(stage, receiver, given):
+    options = {"url": receiver.url, "audience": "https://idp.test", "token_file": "idp.token"}
+    (face,) = CaepFace(receivers=(options,)).open(given[0])
+    yield Pusher(stage.deps, face)
+    face.close()
+
+
+def drain(pusher):
+    while pusher.step():
+        pass
+
+
+def test_a_revocation_arrives_as_a_verified_session_revoked_event(stage, receiver, caep):
+    drain(caep)
+    stage.revoke("s1")
+    drain(caep)
+    (claims,) = receiver.tokens
+    assert claims["sub_id"]["session"] == {"format": "opaque", "id": "s1"}
+    assert claims["sub_id"]["tenant"]["id"] == "acme"
+    assert claims["events"][REVOKED]["reason_admin"] == {"en": "guardian: manual"}
+    assert "exp" not in claims
+    assert "sub" not in claims
+
+
+def test_what_is_live_already_is_told_to_a_new_receiver_and_nothing_twice(stage, receiver, caep):
+    stage.revoke("s1")
+    stage.revoke("s2")
+    drain(caep)
+    drain(caep)
+    assert [each["sub_id"]["session"]["id"] for each in receiver.tokens] == ["s1", "s2"]
+
+
+def test_flags_and_reinstatements_are_changes_of_the_risk_level(stage, receiver, caep, a_finding):
+    drain(caep)
+    stage.submit(a_finding())  # in shadow: a flag
+    stage.revoke("s2")
+    stage.reinstate("s2")
+    drain(caep)
+    told = [(next(iter(each["events"])), next(iter(each["events"].values()))) for each in receiver.tokens]
+    assert {event for event, _ in told} == {REVOKED, RISK}
+    assert sorted(body["current_level"] for event, body in told if event == RISK) == ["HIGH", "LOW"]
+
+
+def test_a_receiver_that_is_away_gets_everything_in_order_when_it_is_back(stage, receiver, caep):
+    drain(caep)
+    for name in ("s1", "s2", "s3"):
+        stage.revoke(name)
+    receiver.script = [(202, b""), (503, b""), (429, b"")]
+    for _ in range(2):
+        with pytest.raises(ConnectionError):
+            drain(caep)
+    drain(caep)
+    assert [each["sub_id"]["session"]["id"] for each in receiver.tokens] == ["s2", "s3"]  # s1 was taken before
+
+
+def test_one_token_that_cannot_be_read_holds_up_nothing_and_is_told(stage, receiver, caep):
+    drain(caep)
+    stage.revoke("s1")
+    stage.revoke("s2")
+    receiver.script = [(400, b'{"err": "invalid_request"}')]
+    drain(caep)
+    assert [each["sub_id"]["session"]["id"] for each in receiver.tokens] == ["s2"]
+    news = stage.call("GET", "/v1/findings", "admin", "*", params={"kind": "control"}).json()["items"]
+    assert "Revocations do not reach a receiver (caep)" in [each["finding"]["title"] for each in news]
+
+
+def test_a_wrong_token_of_ours_is_tried_again_and_loses_nothing(stage, receiver, caep):
+    drain(caep)
+    stage.revoke("s1")
+    receiver.script = [(400, b'{"err": "authentication_failed"}')]
+    with pytest.raises(ConnectionError):
+        drain(caep)
+    drain(caep)
+    assert len(receiver.tokens) == 1
+
+
+def test_people_hear_of_a_receiver_that_takes_nothing_for_minutes(stage, receiver, caep):
+    drain(caep)
+    stage.revoke("s1")
+    stage.clock.pass_(minutes=6)
+    caep._failed(ConnectionError("away"), 3)
+    news = stage.call("GET", "/v1/findings", "admin", "*", params={"kind": "control"}).json()["items"]
+    assert "has taken nothing since" in news[0]["finding"]["reasons"][0]["text"]
+    assert stage.deps.metrics.value("guardian_push_lag_seconds", face="caep") == 360
+
+
+def test_it_runs_by_itself_and_stops(stage, receiver, caep):
+    stop = threading.Event()
+    running = threading.Thread(target=caep.run, args=(stop,))
+    silence = stage.deps.store.subscribe(caep.wake)
+    running.start()
+    stage.revoke("s1")
+    for _ in range(500):
+        if receiver.tokens:
+            break
+        threading.Event().wait(0.01)
+    stop.set()
+    caep.wake()
+    running.join(5)
+    silence()
+    assert len(receiver.tokens) == 1
+    assert not running.is_alive()
+
+
+def test_receivers_that_could_not_be_trusted_are_refused_at_start():
+    for url in ("http://idp.example/events", "ftp://x"):
+        with pytest.raises(ValueError, match="https"):
+            CaepFace(receivers=({"url": url, "audience": "a"},))
+    for wrong in ({"url": "https://x"}, {"url": "https://x", "audience": "a", "x": 1}):
+        with pytest.raises(ValueError, match="a receiver has"):
+            CaepFace(receivers=(wrong,))
+    with pytest.raises(ValueError, match="at least one"):
+        CaepFace()
+
+
+def test_the_configuration_document_points_to_the_keys(make_stage):
+    assert make_stage().client.get("/.well-known/ssf-configuration").status_code == 404
+    told = make_stage(public_url="https://g.test/").client.get("/.well-known/ssf-configuration").json()
+    assert told["jwks_uri"] == "https://g.test/.well-known/jwks.json"
+    assert told["delivery_methods_supported"] == [PUSH]
+
+
+def records(broker, topic="guardian.revocations"):
+    return [(each.key, each.value or None) for each in broker.records(topic)]
+
+
+@pytest.fixture
+def topic(stage, given):
+    (face,) = KafkaTopicFace().open(given[0])
+    return Pusher(stage.deps, face), given[1]
+
+
+def test_the_topic_read_from_its_beginning_is_the_list(stage, topic):
+    pusher, broker = topic
+    stage.revoke("s1")
+    drain(pusher)
+    stage.revoke("s2")
+    stage.reinstate("s1")
+    stage.call("POST", "/v1/subjects/acme/agent/a/revoke", "responder", json={"reason": "r"})
+    drain(pusher)
+    assert set(live_of(records(broker))) == {("acme", "session", "s2"), ("acme", "agent", "a")}
+    compacted = dict(records(broker)).items()  # what a compacting broker would have kept
+    assert set(live_of(compacted)) == {("acme", "session", "s2"), ("acme", "agent", "a")}
+
+
+def test_a_new_epoch_voids_what_an_older_one_said(stage, topic):
+    from guardian.store.control_head import begin_epoch
+    from guardian.store.control_tables import live
+
+    pusher, broker = topic
+    stage.revoke("s1")
+    stage.revoke("s2")
+    drain(pusher)
+    with stage.deps.store.write() as rows:  # a backup from before s2
+        rows.connection.execute(live.delete().where(live.c.subject_id == "s2"))
+        begin_epoch(rows.connection, 2, 100, stage.clock())
+    drain(pusher)
+    held = live_of(records(broker))
+    assert set(held) == {("acme", "session", "s1")}
+
+
+def test_a_broker_that_is_away_loses_nothing(stage, topic):
+    pusher, broker = topic
+    drain(pusher)
+    stage.revoke("s1")
+    broker.stop()
+    with pytest.raises(BusError):
+        drain(pusher)
+    broker.restart()
+    drain(pusher)
+    assert set(live_of(records(broker))) == {("acme", "session", "s1")}
+
+
+def test_each_tenant_may_have_a_topic_of_its_own():
+    assert topic_of("rev.{tenant}", "acme") == "rev.acme"
+    assert topic_of("rev.{tenant}", "a/b").startswith("rev.")
+    assert topic_of("rev.{tenant}", "a/b") != topic_of("rev.{tenant}", "a_b")
+    with pytest.raises(ValueError, match="no name of a topic"):
+        KafkaTopicFace(topic="a b")
+
+
+@pytest.mark.slow
+def test_kafka_python_reads_the_list_from_a_real_broker(stage, given):
+    made, _ = given
+    with LocalBroker() as broker:
+        ensure_topics(broker.settings, {"guardian.revocations": 3})
+        producer = KafkaProducer(broker.settings)
+        object.__setattr__(made, "producer", lambda: producer)
+        (face,) = KafkaTopicFace().open(made)
+        pusher = Pusher(stage.deps, face)
+        stage.revoke("s1")
+        drain(pusher)
+        stage.revoke("s2")
+        stage.reinstate("s1")
+        drain(pusher)
+        consumer = kafka.KafkaConsumer(
+            "guardian.revocations",
+            bootstrap_servers=broker.address,
+            auto_offset_reset="earliest",
+            consumer_timeout_ms=3000,
+        )
+        read = [(each.key, each.value) for each in consumer]
+        consumer.close()
+        producer.close()
+    assert (b'["acme","session","s1"]', None) in read  # a tombstone, as compaction wants it
+    assert set(live_of(read)) == {("acme", "session", "s2")}

@@ -1,0 +1,119 @@
+"""The stream as any client of server-sent events reads it."""
+
+import json
+import socket
+import threading
+from datetime import timedelta
+
+import httpx
+import pytest
+import uvicorn
+
+from guardian.control.app import create_app
+from guardian.control.switch import SelfTestRule, SwitchRule
+
+
+@pytest.fixture
+def base_url(make_stage):
+    rule = SwitchRule(heartbeat_s=0.2, streams_per_caller=2, self_test=SelfTestRule(canary_every=None))
+    stage = make_stage(switch=rule)
+    listener = socket.create_server(("127.0.0.1", 0))
+    app = create_app(stage.deps)
+    server = uvicorn.Server(uvicorn.Config(app, log_level="critical", timeout_graceful_shutdown=1))
+    running = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
+    running.start()
+    yield stage, f"http://127.0.0.1:{listener.getsockname()[1]}"
+    app.state.bell.close()
+    server.should_exit = True
+    running.join(timeout=10)
+
+
+def events(stream):
+    """(name, id, data) of each event, as the specification parses them."""
+    told = {}
+    for line in stream.iter_lines():
+        if not line:
+            if "data" in told:
+                yield told.get("event", "message"), told.get("id"), told["data"]
+            told = {}
+            continue
+        field, _, value = line.partition(": ")
+        told[field] = f"{told[field]}\n{value}" if field in told else value
+
+
+def open_stream(stage, url, tenants=("acme",), **headers):
+    sent = {"Authorization": f"Bearer {stage.token('gateway', *tenants)}", **headers}
+    return httpx.stream("GET", f"{url}/v1/revocations/stream", headers=sent, timeout=20)
+
+
+def test_the_whole_list_comes_first_then_every_change_then_signs_of_life(base_url):
+    stage, url = base_url
+    stage.revoke("s1")
+    with open_stream(stage, url) as stream:
+        assert stream.headers["content-type"].startswith("text/event-stream")
+        told = events(stream)
+        name, ident, data = next(told)
+        body = json.loads(data.split("\n")[0])
+        assert (name, ident, body["complete"]) == ("revocations", "1.1", True)
+        stage.revoke("s2")
+        while name != "revocations" or ident != "1.2":
+            name, ident, data = next(told)
+        assert [e["subject_id"] for e in json.loads(data.split("\n")[0])["entries"]] == ["s2"]
+        assert next(told)[:2] == ("fresh", "1.2")
+
+
+def test_last_event_id_resumes_and_an_unknown_one_gets_the_whole_list(base_url):
+    stage, url = base_url
+    stage.revoke("s1")
+    stage.revoke("s2")
+    for held, whole, subjects in (("1.1", False, ["s2"]), ("9.9", True, ["s1", "s2"])):
+        with open_stream(stage, url, **{"Last-Event-ID": held}) as stream:
+            _, ident, data = next(events(stream))
+            body = json.loads(data.split("\n")[0])
+            assert (ident, body["complete"]) == ("1.2", whole)
+            assert [e["subject_id"] for e in body["entries"]] == subjects
+
+
+def test_another_tenants_changes_are_neither_shown_nor_noticed(base_url):
+    stage, url = base_url
+    with open_stream(stage, url, ("globex",)) as stream:
+        told = events(stream)
+        assert next(told)[1] == "1.0"
+        stage.revoke("s1")
+        assert next(told)[:2] == ("fresh", "1.0")
+
+
+def test_a_stream_ends_when_its_token_is_revoked(base_url):
+    stage, url = base_url
+    issued = stage.deps.tokens.issue(
+        "gw-x", role="gateway", tenants=["acme"], ttl=timedelta(days=1), now=stage.clock()
+    )
+    with stage.deps.store.write() as rows:
+        life = {"issued_at": issued.issued_at, "expires_at": issued.principal.expires_at}
+        rows.tokens.add(
+            jti=issued.principal.jti, principal_id="gw-x", role="gateway", tenants=["acme"], kid=issued.kid, **life
+        )
+    sent = {"Authorization": f"Bearer {issued.text}"}
+    with httpx.stream("GET", f"{url}/v1/revocations/stream", headers=sent, timeout=20) as stream:
+        told = events(stream)
+        next(told)
+        with stage.deps.store.write() as rows:
+            rows.tokens.revoke(issued.principal.jti, by="ann", now=stage.clock())
+        assert {name for name, *_ in told} <= {"fresh"}  # and then it is over
+
+
+def test_one_token_cannot_hold_any_number_of_streams(base_url):
+    stage, url = base_url
+    with open_stream(stage, url) as one, open_stream(stage, url) as two:
+        first, second = events(one), events(two)
+        next(first)
+        next(second)
+        with open_stream(stage, url) as third:
+            assert third.status_code == 503
+
+
+def test_who_may_not_read_the_list_gets_no_stream(base_url):
+    stage, url = base_url
+    sent = {"Authorization": f"Bearer {stage.token('monitor')}"}
+    assert httpx.get(f"{url}/v1/revocations/stream", headers=sent).status_code == 403
+    assert httpx.get(f"{url}/v1/revocations/stream").status_code == 401

@@ -1,0 +1,94 @@
+"""Agents, delegators, tasks and token ids that are revoked for a while."""
+
+from datetime import timedelta
+
+import pytest
+
+
+def act(stage, verb, kind="agent", name="agent_7", role="responder", who=None, **body):
+    path = f"/v1/subjects/acme/{kind}/{name}/{verb}"
+    return stage.call("POST", path, role, who=who, json={"reason": "its image was altered", **body})
+
+
+def live(stage):
+    return {(e["subject_type"], e["subject_id"]) for e in stage.revocations().json()["entries"]}
+
+
+@pytest.mark.parametrize("kind", ["agent", "delegator", "task", "jti"])
+def test_a_subject_is_revoked_for_a_while_and_then_lapses(stage, kind):
+    done = act(stage, "revoke", kind, seconds=600).json()
+    assert (done["revoked"], done["changed"]) == (True, True)
+    assert live(stage) == {(kind, "agent_7")}
+    stage.clock.pass_(seconds=601)
+    stage.revoke("another")  # any write lets what is due lapse
+    assert live(stage) == {("session", "another")}
+    assert ("lapsed", "expired", "guardian") in stage.ledger()
+
+
+def test_without_a_time_it_lives_as_configured_and_never_longer_than_the_most(stage):
+    until = act(stage, "revoke").json()["expires_at"]
+    assert until.startswith((stage.clock() + timedelta(days=1)).isoformat()[:16])
+    assert act(stage, "revoke", seconds=31 * 86_400).status_code == 422
+
+
+def test_a_longer_wish_extends_it_and_a_shorter_one_changes_nothing(stage):
+    act(stage, "revoke", seconds=600)
+    assert act(stage, "revoke", seconds=60).json()["changed"] is False
+    assert act(stage, "revoke", seconds=6000).json()["changed"] is True
+
+
+def test_giving_back_takes_another_person_than_the_one_who_took(stage):
+    act(stage, "revoke", role="approver", who="ann")
+    assert act(stage, "reinstate", role="approver", who="ann").status_code == 403
+    assert act(stage, "reinstate", role="responder", who="bob").status_code == 403
+    done = act(stage, "reinstate", role="approver", who="bob").json()
+    assert (done["revoked"], done["changed"]) == (False, True)
+    assert live(stage) == set()
+    assert act(stage, "reinstate", role="approver", who="bob").json()["changed"] is False
+
+
+def test_who_may_not_is_refused_and_that_is_audited(stage):
+    assert act(stage, "revoke", role="analyst").status_code == 403
+    assert stage.audit(action="revokeSubject", result="refused", subject_id="agent_7")
+    assert act(stage, "revoke", "session", "s1").status_code == 422
+
+
+def test_another_tenants_subject_is_absent(stage):
+    path = "/v1/subjects/globex/agent/a/revoke"
+    assert stage.call("POST", path, "responder", json={"reason": "x"}).status_code == 404
+
+
+def registered(stage, session="sess_1", **more):
+    envelope = {"delegator_id": "user_1", "tenant_id": "acme", "session_id": session, "purpose": "review", **more}
+    body = {"envelope": envelope}
+    assert stage.call("POST", "/v1/envelopes", "delegation", json=body).status_code == 201
+
+
+@pytest.fixture
+def keeping(make_stage):
+    from guardian.control.switch import SwitchRule
+
+    rule = SwitchRule(comes_back={"task": timedelta(hours=2), "agent": timedelta(hours=2)})
+    stage = make_stage(switch=rule)
+    stage.enforce()
+    return stage
+
+
+def test_after_a_hard_breach_the_registered_task_does_not_come_back_and_the_agent_does(keeping, a_finding, hard):
+    registered(keeping, task_id="task_9", agent_id="agent_7")
+    assert keeping.submit(a_finding(breaches=hard)).json()["effect"] == "revoke"
+    assert live(keeping) == {("session", "sess_1"), ("task", "task_9")}
+    assert ("revoked", "comes_back", "monitor-1") in keeping.ledger()
+    assert keeping.audit(action="revokeSubject", result="refused", subject_type="agent")
+    keeping.clock.pass_(hours=2)
+    keeping.revoke("another")
+    assert ("task", "task_9") not in live(keeping)
+
+
+def test_not_on_the_word_of_the_monitor_alone_nor_on_statistics(keeping, a_finding, hard):
+    told = a_finding("s2", breaches=hard)
+    subject = told.subject.model_copy(update={"task_id": "task_9"})
+    assert keeping.submit(told.model_copy(update={"subject": subject})).json()["effect"] == "revoke"
+    registered(keeping, "s3", task_id="task_3")
+    assert keeping.submit(a_finding("s3")).json()["effect"] == "revoke"
+    assert {kind for kind, _ in live(keeping)} == {"session"}

@@ -1,0 +1,199 @@
+"""Gateways that lag or fall silent, monitors that are behind or gone, and the canary."""
+
+from datetime import timedelta
+
+import pytest
+
+from guardian.control.self_testing import test_the_switch as check_the_switch
+from guardian.control.switch import SelfTestRule, SwitchRule
+from guardian.control.watching import watch
+
+
+@pytest.fixture
+def quiet(make_stage):
+    """No schedule of its own: the tests call it."""
+    return make_stage(switch=SwitchRule(watch_every_s=3600, self_test=SelfTestRule(canary_every=None)))
+
+
+def ack(stage, revision, instance="gw-a", tenants=("acme",), **more):
+    headers = {"Guardian-Instance": instance}
+    body = {"revision": revision, "transport": "push", **more}
+    return stage.call("POST", "/v1/revocations/ack", "gateway", *tenants, headers=headers, json=body)
+
+
+def beat(stage, lag_s=0.0, instance="m-1", **more):
+    return stage.call("POST", "/v1/monitors", "monitor", json={"instance": instance, "lag_s": lag_s, **more})
+
+
+def news(stage, topic=None):
+    found = stage.call("GET", "/v1/findings", "admin", "*", params={"kind": "control"}).json()["items"]
+    return [
+        each["finding"]["title"]
+        for each in reversed(found)
+        if topic is None or each["finding"]["reasons"][0]["signal"] == topic
+    ]
+
+
+def seen(stage):
+    return stage.call("GET", "/v1/watch", "admin", "*").json()
+
+
+def test_a_gateway_that_acknowledges_is_current_and_one_that_does_not_lags(quiet):
+    assert ack(quiet, "1.0").status_code == 204
+    quiet.revoke("s1")
+    quiet.clock.pass_(seconds=16)
+    ack(quiet, "1.0")
+    (row,) = seen(quiet)["gateways"]
+    assert (row["instance"], row["state"], row["behind"], row["lag_s"]) == ("gw-a", "lagging", 1, 16)
+    watch(quiet.deps)
+    assert quiet.deps.metrics.value("guardian_gateways", state="lagging") == 1
+    assert quiet.deps.metrics.value("guardian_gateway_lag_seconds", gateway="gateway-1") == 16
+    ack(quiet, "1.1")
+    watch(quiet.deps)
+    assert seen(quiet)["gateways"][0]["state"] == "current"
+    assert news(quiet) == [
+        "Gateway gateway-1 does not enforce the newest revocations",
+        "Gateway gateway-1 enforces the list again",
+    ]
+
+
+def test_a_gateway_that_falls_silent_is_told_once_and_forgotten_after_a_day(quiet):
+    ack(quiet, "1.0")
+    watch(quiet.deps)
+    quiet.clock.pass_(seconds=61)
+    watch(quiet.deps)
+    watch(quiet.deps)
+    assert news(quiet, "gateway") == ["Gateway gateway-1 is silent"]
+    quiet.clock.pass_(days=1)
+    watch(quiet.deps)
+    assert seen(quiet)["gateways"] == []
+
+
+def test_one_that_says_good_bye_is_not_missed(quiet):
+    ack(quiet, "1.0")
+    watch(quiet.deps)
+    ack(quiet, "1.0", leaving=True)
+    watch(quiet.deps)
+    quiet.clock.pass_(minutes=5)
+    watch(quiet.deps)
+    assert news(quiet) == []
+
+
+def test_polling_with_an_entity_tag_says_what_is_held(quiet):
+    tag = quiet.revocations().headers["ETag"]
+    quiet.revocations(headers={"If-None-Match": tag, "Guardian-Instance": "old-client"})
+    assert [(row["instance"], row["transport"]) for row in seen(quiet)["gateways"]] == [("old-client", "poll")]
+
+
+def test_nobody_acknowledges_what_does_not_exist_nor_for_somebody_else(quiet):
+    assert ack(quiet, "1.7").status_code == 422
+    assert ack(quiet, "x").status_code == 422
+    body = {"revision": "1.0"}
+    assert quiet.call("POST", "/v1/revocations/ack", "analyst", json=body).status_code == 403
+    assert quiet.call("POST", "/v1/monitors", "admin", json={"instance": "x", "lag_s": 0}).status_code == 403
+
+
+def test_another_tenants_gateways_are_not_shown(quiet):
+    ack(quiet, "1.0", tenants=("globex",))
+    ack(quiet, "1.0", "gw-b", tenants=("acme", "globex"))
+    rows = quiet.call("GET", "/v1/watch", "analyst", "acme").json()["gateways"]
+    assert [(row["instance"], row["tenants"]) for row in rows] == [("gw-b", ["acme"])]
+
+
+def test_a_monitor_that_is_behind_leaves_people_unprotected_and_they_hear_for_how_long(quiet):
+    beat(quiet, 0)
+    watch(quiet.deps)
+    assert seen(quiet)["unprotected_s"] is None
+    for minutes in (2, 6):
+        beat(quiet, minutes * 60)
+        watch(quiet.deps)
+    assert seen(quiet)["unprotected_s"] == 360
+    assert quiet.deps.metrics.value("guardian_unprotected_seconds") == 360
+    beat(quiet, 0)
+    watch(quiet.deps)
+    assert news(quiet, "unprotected") == [
+        "Unprotected for 2 minutes: the monitor is behind or gone",
+        "Unprotected for 6 minutes: the monitor is behind or gone",
+        "Calls are watched again",
+    ]
+
+
+def test_a_monitor_that_stops_is_missed_also_when_it_says_good_bye(quiet):
+    beat(quiet, 0)
+    beat(quiet, 0, leaving=True)
+    quiet.clock.pass_(seconds=90)
+    watch(quiet.deps)
+    assert news(quiet, "unprotected") == ["Unprotected for 1 minutes: the monitor is behind or gone"]
+
+
+def test_a_dead_monitor_beside_a_living_one_is_no_gap(quiet):
+    beat(quiet, 0, "m-1")
+    quiet.clock.pass_(minutes=3)
+    beat(quiet, 2, "m-2")
+    watch(quiet.deps)
+    assert news(quiet) == []
+
+
+def test_what_was_heard_survives_a_restart_of_control(quiet):
+    beat(quiet, 0)
+    ack(quiet, "1.0")
+    watch(quiet.deps)
+    quiet.deps.peers._heard.clear()  # another process knows only what was written down
+    quiet.clock.pass_(minutes=2)
+    watch(quiet.deps)
+    assert news(quiet) == [
+        "Gateway gateway-1 is silent",
+        "Unprotected for 2 minutes: the monitor is behind or gone",
+    ]
+
+
+@pytest.fixture
+def canary(make_stage):
+    rule = SelfTestRule(canary_every=timedelta(minutes=15))
+    return make_stage(switch=SwitchRule(watch_every_s=3600, self_test=rule))
+
+
+def test_the_canary_passes_when_every_gateway_enforces_it_and_leaves_nothing_behind(canary):
+    ack(canary, "1.0")
+    check_the_switch(canary.deps)
+    (entry,) = canary.revocations().json()["entries"]
+    assert (entry["reason_code"], entry["subject_type"]) == ("self_test", "session")
+    check_the_switch(canary.deps)
+    assert seen(canary)["self_tests"][0]["result"] == "open"
+    ack(canary, "1.1")
+    check_the_switch(canary.deps)
+    assert seen(canary)["self_tests"][0]["result"] == "passed"
+    assert canary.revocations().json()["entries"] == []
+    check_the_switch(canary.deps)
+    assert len(seen(canary)["self_tests"]) == 1
+    canary.clock.pass_(minutes=15)
+    check_the_switch(canary.deps)
+    assert len(seen(canary)["self_tests"]) == 2
+    assert news(canary) == []
+
+
+def test_a_gateway_that_stops_polling_fails_the_canary_within_its_deadline_and_pages(canary):
+    ack(canary, "1.0", "gw-a")
+    ack(canary, "1.0", "gw-b")
+    check_the_switch(canary.deps)
+    ack(canary, "1.1", "gw-a")
+    canary.clock.pass_(seconds=15)
+    check_the_switch(canary.deps)
+    test = seen(canary)["self_tests"][0]
+    assert (test["result"], test["missing"]) == ("failed", "not refused by gateway-1 (gw-b)")
+    assert news(canary, "self_test") == ["A canary revocation is not enforced everywhere"]
+    with canary.deps.store.read() as rows:
+        assert rows.alerts.depth() == 1
+    assert canary.deps.metrics.value("guardian_self_tests_total", kind="canary", result="failed") == 1
+
+
+def test_one_canary_per_reach_and_none_without_gateways(canary):
+    check_the_switch(canary.deps)
+    assert canary.ledger() == []
+    ack(canary, "1.0", "a", ("acme",))
+    ack(canary, "1.0", "b", ("globex",))
+    ack(canary, "1.0", "c", ("acme", "initech"))
+    ack(canary, "1.0", "d", ("*",))
+    check_the_switch(canary.deps)
+    with canary.deps.store.read() as rows:
+        assert {each.tenant_id for each in rows.ledger.live(None)} == {"acme", "globex"}

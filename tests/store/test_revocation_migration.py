@@ -1,0 +1,50 @@
+"""Revision 0004 of the control database: up with what was registered before, and down again."""
+
+from datetime import UTC, datetime
+
+from alembic import command
+from alembic.config import Config
+from sqlalchemy import inspect, text
+
+from guardian.domain.event import Envelope
+from guardian.store.control import ControlRows
+from guardian.store.engine import migrate, open_engine, writing
+
+NOW = datetime(2026, 5, 12, 12, tzinfo=UTC)
+SCRIPTS = "guardian.store.migrations_control"
+
+
+def go(engine, revision):
+    """As `migrate` does, to another revision."""
+    import importlib.resources
+
+    config = Config()
+    config.set_main_option("script_location", str(importlib.resources.files(SCRIPTS)))
+    config.set_main_option("path_separator", "os")
+    with writing(engine) as connection:
+        config.attributes.update(connection=connection, version_table="migrations_control_version")
+        step = command.downgrade if revision == "0002" else command.upgrade
+        step(config, revision)
+
+
+def test_down_and_up_again_keeps_the_ledger_and_finds_who_delegated_to_whom(tmp_path):
+    engine = open_engine(f"sqlite:///{tmp_path}/control.db")
+    migrate(engine, SCRIPTS)
+    told = {"delegator_id": "u", "tenant_id": "acme", "purpose": "p"}
+    with writing(engine) as connection:
+        rows = ControlRows(connection)
+        for session, parent in (("root", None), ("child", "root"), ("grandchild", "child")):
+            envelope = Envelope.model_validate({**told, "session_id": session, "parent_session_id": parent})
+            rows.envelopes.add(envelope, by="gw", now=NOW)
+        assert rows.delegations.descendants("acme", "root", 10) == ["child", "grandchild"]
+    go(engine, "0002")
+    tables = set(inspect(engine).get_table_names())
+    assert not tables & {"control_delegation", "control_peer", "control_self_test", "control_cursor"}
+    assert "cause" not in {column["name"] for column in inspect(engine).get_columns("control_ledger")}
+    go(engine, "head")
+    with writing(engine) as connection:
+        rows = ControlRows(connection)
+        assert rows.delegations.descendants("acme", "root", 10) == ["child", "grandchild"]
+        assert rows.delegations.ancestors("acme", "grandchild") == ["child", "root"]
+        assert connection.execute(text("SELECT count(*) FROM control_ledger")).scalar_one() == 0
+    engine.dispose()

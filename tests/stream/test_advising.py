@@ -1,0 +1,168 @@
+"""The adviser weighs as the monitor would judge, and forgets."""
+
+import dataclasses
+import http.client
+import json
+import threading
+from datetime import UTC, datetime, timedelta
+
+import httpx
+import pytest
+
+from guardian.bootstrap.judgement import open_judge, open_pipeline, unchecked
+from guardian.bus.port import Record
+from guardian.config import load
+from guardian.errors import AdviserError
+from guardian.pipeline.batch import Judgement
+from guardian.store.engine import open_engine
+from guardian.store.monitor import MonitorStore
+from guardian.stream.advice_server import AdviceServer
+from guardian.stream.advising import LocalAdviser
+from guardian.stream.recall import memory_of
+from guardian.stream.vitals import Lateness, Vitals
+from guardian.wire.adviser import RemoteAdviser
+
+NOW = datetime(2026, 5, 12, 12, tzinfo=UTC)
+
+
+class Fit:
+    version = "fit-1"
+
+    def score(self, requests):
+        return [0.95 if r.tool in ("email.send", "payments.create") else 0.03 for r in requests]
+
+    def explain(self, request):
+        raise AssertionError("an explanation costs a score per argument")
+
+
+def line(tool="crm.read", n=0, session="s1", allowed=("crm.read", "email.send", "payments.create")):
+    told = {
+        "schema": "guardian.decision/v1",
+        "id": f"proposed_{session}_{tool}_{n}",
+        "time": NOW.isoformat(),
+        "gateway": "gw",
+        "envelope": {
+            "delegator_id": "u", "tenant_id": "acme", "session_id": session, "purpose": "review the contract",
+            "allowed_tools": list(allowed), "expires_at": (NOW + timedelta(hours=1)).isoformat(),
+        },
+        "action": {"tool": tool, "arguments": {"n": n}},
+        "decision": {"effect": "allow"},
+    }  # fmt: skip
+    return json.dumps(told).encode()
+
+
+@pytest.fixture
+def store(tmp_path):
+    made = MonitorStore(open_engine(f"sqlite:///{tmp_path}/m.db"), seal=lambda v: v, hear=lambda state, _: state)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def pipeline():
+    settings = load(None)
+    judge = open_judge(settings, fingerprint_key=b"k" * 32, fit=Fit())
+    return open_pipeline(
+        settings, judge, verify=unchecked, clock=lambda: NOW, redaction_key=b"k" * 32, check_entitlements=False
+    )
+
+
+@pytest.fixture
+def adviser(pipeline, store):
+    return LocalAdviser(pipeline, store, clock=lambda: NOW)
+
+
+def test_a_rule_that_the_call_would_break_is_named_as_hard(adviser):
+    weighed = adviser.weigh(line("payments.create", allowed=["crm.read"]), 5)
+    assert {*weighed.breaches, *weighed.hard_breaches} == {"tool_not_allowed"}
+
+
+def test_evidence_grows_with_what_the_session_really_did_and_not_with_what_was_asked(adviser, pipeline, store):
+    first = adviser.weigh(line("email.send"), 5)
+    assert adviser.weigh(line("email.send"), 5) == first  # asking changes nothing
+    assert first.actions_seen == 0
+    record = Record("t", 0, 0, line("email.send", 1), timestamp=NOW)
+    decoded, _ = pipeline.decode([record])
+    recall = store.load(pipeline.wanted(decoded))
+    quiet = object.__new__(type("Quiet", (Fit,), {"explain": lambda *_: []}))
+    judging = dataclasses.replace(pipeline.judging, fit=quiet)
+    judged: Judgement = judging.judge(decoded, [], memory_of(recall))
+    base = store.claim([("t", 0)], "m", now=NOW).positions
+    store.commit(judged, positions={("t", 0): 1}, base=base, versions=recall.versions, member="m", now=NOW)
+    then = adviser.weigh(line("payments.create", 2), 5)
+    assert then.actions_seen == 1
+    assert then.one_in > first.one_in
+
+
+def test_what_cannot_be_read_is_no_answer(adviser):
+    for junk in (b"", b"{}", b"\xff", line().replace(b'"crm.read"', b"7")):
+        with pytest.raises(AdviserError, match="cannot be read"):
+            adviser.weigh(junk, 5)
+
+
+def test_a_busy_adviser_answers_in_time_that_it_cannot(adviser):
+    adviser._turn.acquire()
+    with pytest.raises(AdviserError, match="busy"):
+        adviser.weigh(line(), 0.01)
+
+
+@pytest.fixture
+def served(adviser):
+    made = AdviceServer("127.0.0.1", 0, weigh=adviser.weigh, token="secret", budget_s=5)
+    yield made
+    made.close()
+
+
+def test_over_http_it_is_the_same_answer(adviser, served):
+    remote = RemoteAdviser(f"http://127.0.0.1:{served.port}", lambda: "secret")
+    assert remote.weigh(line("email.send"), 5) == adviser.weigh(line("email.send"), 5)
+    with pytest.raises(AdviserError, match="503"):
+        remote.weigh(b"{}", 5)
+    remote.close()
+
+
+def test_only_who_knows_the_token_is_answered(served):
+    for token in ("", "secre", "secret2"):
+        remote = RemoteAdviser(f"http://127.0.0.1:{served.port}", lambda token=token: token or "x")
+        with pytest.raises(AdviserError, match="401"):
+            remote.weigh(line(), 5)
+        remote.close()
+    connection = http.client.HTTPConnection("127.0.0.1", served.port)
+    connection.request("POST", "/weigh", body=b"x", headers={"Content-Length": str(2**21)})
+    assert connection.getresponse().status == 413
+    connection.close()
+
+
+def test_an_adviser_that_is_away_slow_or_strange_is_no_answer():
+    def slow(request):
+        raise httpx.ReadTimeout("slow")
+
+    for answer in (slow, lambda _: httpx.Response(200, json={"x": 1}), lambda _: httpx.Response(302)):
+        remote = RemoteAdviser("http://m", lambda: "t", transport=httpx.MockTransport(answer))
+        with pytest.raises(AdviserError):
+            remote.weigh(line(), 0.1)
+
+
+def test_lag_is_the_age_of_what_is_handled_and_grows_while_the_worker_is_stuck():
+    now = [NOW]
+    lateness = Lateness(lambda: now[0])
+    assert lateness.lag() == timedelta(0)
+    lateness.handled([Record("t", 0, n, b"", timestamp=NOW - timedelta(minutes=9 - n)) for n in range(3)])
+    assert lateness.lag() == timedelta(minutes=7)
+    now[0] += timedelta(minutes=1)
+    assert lateness.lag() == timedelta(minutes=8)
+    lateness.caught_up()
+    assert lateness.lag() == timedelta(0)
+    lateness.handled([Record("t", 0, 9, b"", timestamp=NOW + timedelta(days=1))])  # a broker's clock ahead of ours
+    assert lateness.lag() == timedelta(0)
+
+
+def test_vitals_are_told_until_the_end_and_that_it_is_the_end():
+    told, stop = [], threading.Event()
+
+    def report(instance, lag_s, leaving):
+        told.append((instance, leaving))
+        stop.set()
+
+    Vitals(Lateness(lambda: NOW), report, instance="m-1", every_s=60).run(stop)
+    assert told == [("m-1", False), ("m-1", True)]
