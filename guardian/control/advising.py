@@ -133,10 +133,8 @@ def _refuse_or_hold(
         reason = f"one call of {call.tool}"[:200]
         held = put_up(deps, rows, asked, decision, act=act, reason=reason, now=now)
         advice = "deny" if held is None else "hold"
-        version, name = deps.policy_version, None if held is None else held.id
-        record(
-            rows, asked, decision, now, version, result=advice, call=call.digest, tool=call.tool, approval_id=name
-        )
+        name = None if held is None else held.id
+        record(rows, asked, decision, now, result=advice, call=call.digest, tool=call.tool, approval_id=name)
         if held is not None:
             tell(
                 deps,

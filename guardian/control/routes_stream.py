@@ -102,4 +102,4 @@ async def _events(
 
 def _still_valid(deps: ControlDeps, caller: Principal) -> bool:
     """A stream outlives neither its token's expiry nor its revocation by more than a heartbeat."""
-    return caller.expires_at > deps.clock() and not deps.tokens.revoked(caller.jti)
+    return caller.expires_at > deps.clock() and not deps.tokens.revoked(caller)
