@@ -14,9 +14,12 @@ from guardian.wire.policies import PolicyExplanation
 from guardian.wire.principal import Principal, Role
 
 _ON_SESSIONS: frozenset[PolicyAction] = frozenset(
-    {"flag", "revoke", "reinstate", "dismiss", "confirm", "protect", "registerEnvelope"}
+    {
+        "flag", "revoke", "reinstate", "dismiss", "confirm", "protect", "registerEnvelope", "snooze",
+        "makeException",
+    }  # fmt: skip
 )
-_ON_TENANTS: frozenset[PolicyAction] = frozenset({"setMode", "breakGlass", "resetBreaker"})
+_ON_TENANTS: frozenset[PolicyAction] = frozenset({"setMode", "breakGlass", "resetBreaker", "endException"})
 
 
 def explanation(
