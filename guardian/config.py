@@ -166,6 +166,7 @@ class ControlSection(_Section):
     purpose_owners: dict[str, list[str]] = Field(default_factory=dict)  # purpose -> principals who own it
     approvals: ApprovalSection = ApprovalSection()
     break_glass: BreakGlassSection = BreakGlassSection()
+    exception_days: Annotated[int, Field(ge=1, le=365)] = 90  # the longest that an exception may hold
     breaker: BreakerSection = BreakerSection()
     client_certificates: ClientCertificateSection = ClientCertificateSection()
 

@@ -196,6 +196,7 @@ def control_settings(settings: Settings) -> ControlSettings:
             },
             approval_life=timedelta(seconds=section.approvals.ttl_s),
             approvals_waiting=section.approvals.most_waiting,
+            exception_days=section.exception_days,
             break_glass_most=timedelta(minutes=section.break_glass.most_minutes),
             breaker=BreakerRule(
                 window=timedelta(seconds=section.breaker.window_s),

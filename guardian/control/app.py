@@ -14,7 +14,10 @@ from guardian.control import (
     routes_approvals,
     routes_break_glass,
     routes_breakers,
+    routes_cases,
     routes_envelopes,
+    routes_exceptions,
+    routes_feedback,
     routes_findings,
     routes_policy,
     routes_revocations,
@@ -43,6 +46,9 @@ _ROUTES = (
     routes_break_glass,
     routes_breakers,
     routes_policy,
+    routes_cases,
+    routes_exceptions,
+    routes_feedback,
     routes_system,
 )
 

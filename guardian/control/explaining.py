@@ -15,7 +15,14 @@ from guardian.wire.principal import Principal, Role
 
 _ON_SESSIONS: frozenset[PolicyAction] = frozenset(
     {
-        "flag", "revoke", "reinstate", "dismiss", "confirm", "protect", "registerEnvelope", "snooze",
+        "flag",
+        "revoke",
+        "reinstate",
+        "dismiss",
+        "confirm",
+        "protect",
+        "registerEnvelope",
+        "snooze",
         "makeException",
     }  # fmt: skip
 )

@@ -11,6 +11,9 @@ from guardian.store.control_tables import alert, audit, case, case_event, change
 from guardian.wire.cases import CaseEvent
 
 
+_COUNTERS = ("alert_id", "findings", "events", "told", "steps", "attempts")
+
+
 class StoredCase(NamedTuple):
     """One case. `kind` is session, news or digest; `rank` the severity, 0 to 4, the highest it ever had.
 
@@ -94,7 +97,9 @@ class CaseRows:
         """The case, made due; created when it was never heard of."""
         known = self.get(key)
         if known is None:
-            values: dict[str, Any] = dict.fromkeys(("alert_id", "findings", "events", "told", "steps", "attempts"), 0)
+            values: dict[str, Any] = dict.fromkeys(
+                ("alert_id", "findings", "events", "told", "steps", "attempts"), 0
+            )
             values |= dict.fromkeys(("state", "shown", "last_error"), "")
             values |= {"key": key, "kind": kind, "tenant_id": tenant_id, "session_id": session_id}
             values |= {"purpose": purpose, "rank": rank, "channel": channel, "digest": digest}
@@ -172,9 +177,7 @@ class CaseRows:
                     select(change).where(change.c.seq > after).order_by(change.c.seq).limit(limit)
                 )
                 return [
-                    Followed(
-                        row.seq, row.word, tenant_id=row.tenant_id, session_id=row.session_id, at=row.at
-                    )
+                    Followed(row.seq, row.word, tenant_id=row.tenant_id, session_id=row.session_id, at=row.at)
                     for row in rows
                 ]
 

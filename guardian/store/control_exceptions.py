@@ -54,7 +54,9 @@ class ExceptionRows:
     def end(self, exception_id: str, *, by: str, now: datetime) -> bool:
         """False when it is over already."""
         holds = update(exception).where(exception.c.id == exception_id, exception.c.ended_at.is_(None))
-        ended = self.connection.execute(holds.where(exception.c.expires_at > now).values(ended_at=now, ended_by=by))
+        ended = self.connection.execute(
+            holds.where(exception.c.expires_at > now).values(ended_at=now, ended_by=by)
+        )
         return ended.rowcount == 1
 
 

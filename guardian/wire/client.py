@@ -98,15 +98,11 @@ class ControlClient:
     def finding(self, finding_id: str) -> FindingView:
         return self._ask(FindingView, "GET", f"/v1/findings/{_segment(finding_id)}")
 
-    def judge(
-        self, finding_id: str, verdict: Judgement, *, reason: str, seen: str | None = None
-    ) -> FindingView:
+    def judge(self, finding_id: str, verdict: Judgement, *, reason: str, seen: str | None = None) -> FindingView:
         """`seen` is the digest of the case that the verdict is about: refused with 412 when it moved on."""
         body = VerdictRequest(verdict=verdict, reason=reason)
         path = f"/v1/findings/{_segment(finding_id)}/verdict"
-        return self._ask(
-            FindingView, "POST", path, content=body.model_dump_json(), headers=_conditions(seen=seen)
-        )
+        return self._ask(FindingView, "POST", path, content=body.model_dump_json(), headers=_conditions(seen=seen))
 
     def dismiss(self, finding_id: str, *, reason: str) -> FindingView:
         """Call a finding a false positive: the session's evidence starts afresh."""

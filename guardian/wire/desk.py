@@ -13,7 +13,7 @@ class DeskClient(ControlClient):
         return self._ask(CaseView, "GET", _case(tenant_id, session_id))
 
     def case_history(self, tenant_id: str, session_id: str) -> CaseHistory:
-        return self._ask(CaseHistory, "GET", f"{_case(tenant_id, session_id)}/history")
+        return self._ask(CaseHistory, "GET", _case(tenant_id, session_id, "case-history"))
 
     def snooze(
         self, tenant_id: str, session_id: str, *, hours: int, reason: str, seen: str | None = None
@@ -36,9 +36,7 @@ class DeskClient(ControlClient):
     ) -> ExceptionView:
         body = ExceptionRequest(finding_id=finding_id, tool=tool, days=days, reason=reason)
         headers = {} if seen is None else {"If-Match": f'"{seen}"'}
-        return self._ask(
-            ExceptionView, "POST", "/v1/exceptions", content=body.model_dump_json(), headers=headers
-        )
+        return self._ask(ExceptionView, "POST", "/v1/exceptions", content=body.model_dump_json(), headers=headers)
 
     def end_exception(self, exception_id: str, *, reason: str) -> ExceptionView:
         path = f"/v1/exceptions/{_segment(exception_id)}/end"
@@ -52,5 +50,5 @@ class DeskClient(ControlClient):
         return self._ask(FeedbackPage, "GET", "/v1/feedback", query=query)
 
 
-def _case(tenant_id: str, session_id: str) -> str:
-    return f"/v1/cases/{_segment(tenant_id)}/{_segment(session_id)}"
+def _case(tenant_id: str, session_id: str, noun: str = "cases") -> str:
+    return f"/v1/{noun}/{_segment(tenant_id)}/{_segment(session_id)}"

@@ -1,5 +1,7 @@
 """The security team's queue: cases as a channel shows them, their timeline, and exceptions."""
 
+from typing import Any
+
 import sqlalchemy as sa
 from alembic import op
 
@@ -85,7 +87,7 @@ def upgrade() -> None:
         ("audit", "control_audit", "seq"),
         ("changes", "control_change", "seq"),
     ):
-        newest = sa.select(
+        newest: sa.Select[Any] = sa.select(
             sa.literal(feed), sa.func.coalesce(sa.func.max(sa.column(column)), 0)
         ).select_from(sa.table(table))
         op.execute(sa.insert(followed).from_select(["feed", "seq"], newest))
