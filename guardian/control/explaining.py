@@ -24,7 +24,7 @@ _ON_SESSIONS: frozenset[PolicyAction] = frozenset(
         "registerEnvelope",
         "snooze",
         "makeException",
-    }  # fmt: skip
+    }
 )
 _ON_TENANTS: frozenset[PolicyAction] = frozenset({"setMode", "breakGlass", "resetBreaker", "endException"})
 

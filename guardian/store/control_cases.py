@@ -10,7 +10,6 @@ from sqlalchemy import Connection, Row, func, insert, select, update
 from guardian.store.control_tables import alert, audit, case, case_event, change, followed
 from guardian.wire.cases import CaseEvent
 
-
 _COUNTERS = ("alert_id", "findings", "events", "told", "steps", "attempts")
 
 

@@ -1,7 +1,5 @@
 """The security team's queue: cases as a channel shows them, their timeline, and exceptions."""
 
-from typing import Any
-
 import sqlalchemy as sa
 from alembic import op
 
@@ -56,7 +54,7 @@ def upgrade() -> None:
         sa.Column("event", sa.Text(), nullable=False),
         sa.PrimaryKeyConstraint("key", "n", name="pk_control_case_event"),
     )
-    followed = op.create_table(
+    op.create_table(
         "control_followed",
         sa.Column("feed", sa.String(16), nullable=False),
         sa.Column("seq", sa.Integer(), nullable=False),
@@ -82,15 +80,9 @@ def upgrade() -> None:
     )
     op.create_index("ix_control_exception_tenant_id", "control_exception", ["tenant_id"])
     # What people were told before there were cases is not told again.
-    for feed, table, column in (
-        ("alerts", "control_alert", "id"),
-        ("audit", "control_audit", "seq"),
-        ("changes", "control_change", "seq"),
-    ):
-        newest: sa.Select[Any] = sa.select(
-            sa.literal(feed), sa.func.coalesce(sa.func.max(sa.column(column)), 0)
-        ).select_from(sa.table(table))
-        op.execute(sa.insert(followed).from_select(["feed", "seq"], newest))
+    op.execute("INSERT INTO control_followed SELECT 'alerts', COALESCE(MAX(id), 0) FROM control_alert")
+    op.execute("INSERT INTO control_followed SELECT 'audit', COALESCE(MAX(seq), 0) FROM control_audit")
+    op.execute("INSERT INTO control_followed SELECT 'changes', COALESCE(MAX(seq), 0) FROM control_change")
 
 
 def downgrade() -> None:
