@@ -38,6 +38,7 @@ Metric = Literal[
     "guardian_policy_seconds",
     "guardian_audit_checkpoint_size",
     "guardian_envelopes_total",
+    "guardian_slack_clicks_total",
 ]
 
 
@@ -86,7 +87,9 @@ METRICS: Mapping[Metric, _Spec] = {
     "guardian_ledger_revision": _Spec("gauge", "Newest revision of the revocation ledger."),
     "guardian_ledger_epoch": _Spec("gauge", "Epoch of the ledger; it changes only when a backup was restored."),
     "guardian_alerts_total": _Spec("counter", "Alerts by channel and outcome.", ("channel", "outcome")),
-    "guardian_alert_queue_depth": _Spec("gauge", "Alerts waiting. Growing: the channel is down or rate-limits."),
+    "guardian_alert_queue_depth": _Spec(
+        "gauge", "Alerts waiting, by channel. Growing: the channel is down or rate-limits.", ("channel",)
+    ),
     "guardian_auth_failures_total": _Spec(
         "counter", "Refused credentials by reason. Growth from one place: somebody is trying.", ("reason",)
     ),
@@ -111,6 +114,11 @@ METRICS: Mapping[Metric, _Spec] = {
     "guardian_policy_seconds": _Spec("histogram", "Time for one policy answer. Slow: look at the external PDP."),
     "guardian_audit_checkpoint_size": _Spec(
         "gauge", "Audit entries under the newest signed checkpoint. Standing still: exports fail, see the log."
+    ),
+    "guardian_slack_clicks_total": _Spec(
+        "counter",
+        "Clicks and commands in Slack by what became of them. Many unmapped or forged: somebody is trying.",
+        ("outcome",),
     ),
     "guardian_envelopes_total": _Spec(
         "counter", "Envelopes registered, by result. Many new versions: grants are re-issued often.", ("result",)

@@ -17,6 +17,7 @@ from guardian.bootstrap.auditing import open_checkpoints
 from guardian.bootstrap.judgement import utc_now
 from guardian.bootstrap.policies import WatchedPolicies
 from guardian.bootstrap.secrets import SecretFiles
+from guardian.bootstrap.slack import SlackQueue, slack_options
 from guardian.config import Settings
 from guardian.control.app import create_app
 from guardian.control.certificates import ClientCertificates
@@ -61,7 +62,9 @@ class Control:
             settings=control_settings(settings),
         )
         self._checkpoints = open_checkpoints(settings, self.store, metrics=metrics)
-        app = create_app(self._deps)
+        slack = slack_options(settings)
+        self._slack = None if slack is None else SlackQueue(settings, slack, self._deps, url=lambda: self.url)
+        app = create_app(self._deps, slack=None if self._slack is None else self._slack.door)
         with self.store.write() as rows:
             rows.audit.append(
                 {
@@ -87,7 +90,7 @@ class Control:
         self._thread = threading.Thread(
             target=self._server.run, args=([self._socket],), name="guardian-control", daemon=True
         )
-        self._silence = self.store.subscribe(self._alerts.wake)
+        self._silence = self.store.subscribe(self._wake)
 
     @property
     def port(self) -> int:
@@ -101,6 +104,8 @@ class Control:
     def start(self) -> None:
         """Returns when requests are answered. Raises ConfigurationError when the server ends at once."""
         self._alerts.start()
+        if self._slack is not None:
+            self._slack.start()
         self._policies.start()
         self._checkpoints.start()
         self._thread.start()
@@ -109,6 +114,11 @@ class Control:
                 raise ConfigurationError("the control API did not start; see the log above")
             time.sleep(0.01)
         _log.info("listening", url=self.url)
+
+    def _wake(self) -> None:
+        self._alerts.wake()
+        if self._slack is not None:
+            self._slack.wake()
 
     def reload_policies(self) -> None:
         """Look at the policy files now; safe in a signal handler."""
@@ -123,6 +133,8 @@ class Control:
     def stop(self) -> None:
         """Finish what is in hand, then close everything. Twice is the same as once."""
         self._bell.close()
+        if self._slack is not None:  # its clicks are calls of the server
+            self._slack.stop()
         self._server.should_exit = True
         if self._thread.ident is not None:
             self._thread.join(timeout=15)
@@ -155,22 +167,20 @@ def open_tokens(settings: Settings, store: ControlStore) -> Tokens:
 
 
 def open_channels(settings: Settings, stop: threading.Event) -> AlertChannel:
-    """Every configured channel as one. Without a Slack token Slack's alerts go to the log, which says so once."""
+    """Every configured channel but Slack as one; Slack keeps cases and has an outbox of its own.
+
+    Without a Slack token Slack's alerts go to the log, which says so once.
+    """
     channels: list[AlertChannel] = []
     for name, options in settings.alerts.items():
-        given: dict[str, object] = {}
         if name == "slack":
-            token = settings.slack.token
-            if token is None or not token.get_secret_value():
-                options, name = (
-                    {"because": "alerts.slack is configured and GUARDIAN_SLACK__TOKEN is not set"},
-                    "log",
-                )
-            else:
-                given["token"] = token.get_secret_value()
-        opened = plugins.make("alerting", name, options, **given)
+            if slack_options(settings) is not None:
+                continue
+            options = {"because": "alerts.slack is configured and GUARDIAN_SLACK__TOKEN is not set"}
+            name = "log"
+        opened = plugins.make("alerting", name, options)
         channels.append(opened.open(clock=time.monotonic, sleep=stop.wait))
-    if not channels:
+    if not channels and "slack" not in settings.alerts:
         because = {"because": "no alert channel is configured"}
         channels = [plugins.make("alerting", "log", because).open(clock=time.monotonic, sleep=stop.wait)]
     return channels[0] if len(channels) == 1 else Broadcast(channels)

@@ -22,6 +22,7 @@ from guardian.control import (
     routes_policy,
     routes_revocations,
     routes_sessions,
+    routes_slack,
     routes_system,
     routes_tenants,
 )
@@ -32,6 +33,7 @@ from guardian.control.lapse import sweep
 from guardian.control.listing import RevocationListings
 from guardian.control.news import spread
 from guardian.control.problems import install_problems
+from guardian.control.slack_door import SlackDoor
 from guardian.telemetry import logger
 from guardian.wire.base import Problem
 
@@ -49,11 +51,12 @@ _ROUTES = (
     routes_cases,
     routes_exceptions,
     routes_feedback,
+    routes_slack,
     routes_system,
 )
 
 
-def create_app(deps: ControlDeps) -> FastAPI:
+def create_app(deps: ControlDeps, *, slack: SlackDoor | None = None) -> FastAPI:
     """The ASGI application. It opens nothing and closes nothing that it was given."""
     bell = Bell()
 
@@ -79,6 +82,7 @@ def create_app(deps: ControlDeps) -> FastAPI:
     )
     app.state.deps = deps
     app.state.bell = bell
+    app.state.slack = slack
     app.state.listings = RevocationListings(deps)
     app.add_middleware(Gate, deps=deps)
     install_problems(app)

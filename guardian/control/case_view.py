@@ -18,8 +18,13 @@ _TREND, _SEARCHED, _SIMILAR = 20, 200, 3
 _MOST_APPROVALS = 10
 
 
-def case_view(deps: ControlDeps, rows: ControlRows, tenant_id: str, session_id: str) -> CaseView | None:
-    """The case, or None for a session without a finding that people were told of."""
+def case_view(
+    deps: ControlDeps, rows: ControlRows, tenant_id: str, session_id: str, *, similar: bool = True
+) -> CaseView | None:
+    """The case, or None for a session without a finding that people were told of.
+
+    Looking for `similar` cases is what costs most; nothing that is decided depends on them.
+    """
     found = [each.view for each in rows.findings.page({tenant_id}, limit=_TREND, session_id=session_id)]
     told = [view for view in found if view.outcome.effect is not Effect.NONE] or found
     session = rows.sessions.get(tenant_id, session_id)
@@ -45,7 +50,7 @@ def case_view(deps: ControlDeps, rows: ControlRows, tenant_id: str, session_id: 
         revision=None if live is None else live.revision,
         protected=session.view.protected,
         trend=_trend(found),
-        similar=_similar(rows, shown.finding),
+        similar=_similar(rows, shown.finding) if similar else (),
         snoozed_until=None if silent is None else silent.snoozed_until,
         snoozed_by=None if silent is None else silent.snoozed_by,
     )
@@ -76,7 +81,7 @@ def unchanged(deps: ControlDeps, rows: ControlRows, tenant_id: str, session_id: 
     """Raises Refusal (412) when the case is not the one that `seen` names any more; None asks for nothing."""
     if seen is None:
         return
-    view = case_view(deps, rows, tenant_id, session_id)
+    view = case_view(deps, rows, tenant_id, session_id, similar=False)
     if view is None or view.digest != seen:
         now = "gone" if view is None else view.state
         raise Refusal(412, f"the case has changed since it was shown: it is {now}; look again", code="stale")

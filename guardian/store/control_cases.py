@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Row, func, insert, select, update
+from sqlalchemy import Connection, Row, and_, func, insert, or_, select, update
 
 from guardian.store.control_tables import alert, audit, case, case_event, change, followed
 from guardian.wire.cases import CaseEvent
@@ -122,6 +122,34 @@ class CaseRows:
         wanted = select(case).where(case.c.status == "due", case.c.next_at <= now)
         ordered = wanted.order_by(case.c.rank.desc(), case.c.next_at, case.c.opened_at, case.c.key)
         return [_stored(row) for row in self.connection.execute(ordered.limit(limit))]
+
+    def crowd(self, tenant_id: str, least: int, since: datetime) -> int:
+        """Sessions' cases of the tenant, at least this severe, that are newer than that or not shown yet."""
+        waiting = and_(case.c.status == "due", case.c.place.is_(None), case.c.folded_into.is_(None))
+        mine = and_(case.c.tenant_id == tenant_id, case.c.kind == "session", case.c.rank >= least)
+        counted = select(func.count()).select_from(case).where(mine, or_(case.c.opened_at > since, waiting))
+        return int(self.connection.execute(counted).scalar_one())
+
+    def unplaced(self, tenant_id: str, most: int, now: datetime, limit: int) -> list[StoredCase]:
+        """Sessions' cases of the tenant, at most this severe, that are due and have no message of their own."""
+        mine = and_(case.c.tenant_id == tenant_id, case.c.kind == "session", case.c.rank <= most)
+        waiting = and_(
+            case.c.status == "due", case.c.next_at <= now, case.c.place.is_(None), case.c.step.is_(None)
+        )
+        wanted = select(case).where(mine, waiting).order_by(case.c.rank.desc(), case.c.next_at, case.c.key)
+        return [_stored(row) for row in self.connection.execute(wanted.limit(limit))]
+
+    def newest_digest(self, tenant_id: str, channel: str, since: datetime) -> StoredCase | None:
+        """The tenant's latest digest in that channel, if it was opened after that."""
+        mine = and_(case.c.tenant_id == tenant_id, case.c.kind == "digest", case.c.channel == channel)
+        wanted = select(case).where(mine, case.c.opened_at > since).order_by(case.c.opened_at.desc())
+        row = self.connection.execute(wanted.limit(1)).one_or_none()
+        return None if row is None else _stored(row)
+
+    def folded(self, key: str) -> dict[int, int]:
+        """How many cases of each rank a digest lists."""
+        counted = select(case.c.rank, func.count()).where(case.c.folded_into == key).group_by(case.c.rank)
+        return {int(row[0]): int(row[1]) for row in self.connection.execute(counted)}
 
     def recover(self) -> int:
         """Back to due with what was being sent when a process died, its step kept. Returns how many."""
