@@ -199,7 +199,7 @@ class SlackPerson(_Section):
 
 
 class SlackSection(_Section):
-    """Secrets are best given as GUARDIAN_SLACK__TOKEN, GUARDIAN_SLACK__SIGNING_SECRET, GUARDIAN_SLACK__APP_TOKEN."""
+    """Secrets are best given as GUARDIAN_SLACK__TOKEN, GUARDIAN_SLACK__SIGNING_SECRET and so on."""
 
     token: SecretStr | None = None  # xoxb-: posts
     signing_secret: SecretStr | None = None  # clicks over HTTP

@@ -23,6 +23,15 @@ _READS = frozenset({"conversations.history", "conversations.replies", "conversat
 _TRANSIENT = frozenset(
     {"ratelimited", "rate_limited", "internal_error", "fatal_error", "service_unavailable", "request_timeout"}
 )
+_GONE = frozenset(
+    {
+        "message_not_found",
+        "thread_not_found",
+        "cannot_reply_to_message",
+        "cant_update_message",
+        "edit_window_closed",
+    }
+)
 _UNSHOWABLE = frozenset({"invalid_blocks", "invalid_blocks_format", "msg_blocks_too_long", "msg_too_long"})
 
 
@@ -146,7 +155,7 @@ def _sorted_out(method: str, refusal: SlackApiError) -> Exception:
         )
     if error in _UNSHOWABLE:
         return Unshowable(error)
-    if error in ("message_not_found", "thread_not_found", "cant_update_message", "edit_window_closed"):
+    if error in _GONE:
         return Gone(f"Slack refused {method}: {error}")
     needed = f" (needs {data['needed']})" if isinstance(data.get("needed"), str) else ""
     return AlertError(f"Slack refused {method}: {error}{needed}")

@@ -27,7 +27,7 @@ from guardian.control.news import case_of_news
 from guardian.domain.event import purpose_family
 from guardian.domain.finding import Kind
 from guardian.store.control import ControlRows
-from guardian.store.control_cases import StoredCase
+from guardian.store.control_cases import Followed, StoredCase
 from guardian.wire.approvals import ApprovalView
 from guardian.wire.cases import CaseEvent, CaseView
 from guardian.wire.findings import AlertPayload
@@ -136,7 +136,7 @@ class CaseOutbox:
                 for line in news:
                     match feed:
                         case "alerts":
-                            self._heard_alert(rows, line.key, line.seq, line.payload, now)
+                            self._heard_alert(rows, line, now)
                         case "audit":
                             _heard_audit(rows, json.loads(line.payload), now)
                         case _:
@@ -147,8 +147,8 @@ class CaseOutbox:
                 full = full or len(news) == _AT_ONCE
         return full
 
-    def _heard_alert(self, rows: ControlRows, key: str, alert_id: int, payload: str, now: datetime) -> None:
-        told = AlertPayload.model_validate_json(payload)
+    def _heard_alert(self, rows: ControlRows, line: Followed, now: datetime) -> None:
+        key, told = line.key, AlertPayload.model_validate_json(line.payload)
         finding = told.finding
         about_guardian = finding.kind is Kind.CONTROL
         purpose = "" if finding.subject is None else purpose_family(finding.subject.purpose)
@@ -157,13 +157,13 @@ class CaseOutbox:
             kind="news" if about_guardian else "session",
             tenant_id=finding.tenant_id,
             session_id=finding.versions.get("approval", finding.session_id),
-            now=now,
+            now=line.at or now,
             purpose=purpose,
         )
         severe = max(case.rank, rank(finding.severity))
-        values: dict[str, object] = {"alert_id": alert_id, "findings": case.findings + 1, "rank": severe}
+        values: dict[str, object] = {"alert_id": line.seq, "findings": case.findings + 1, "rank": severe}
         if case.state and case.state not in OPEN_STATES:  # it was settled, and begins anew
-            values |= {"acted_at": None, "escalated_at": None, "opened_at": now}
+            values |= {"acted_at": None, "escalated_at": None, "opened_at": line.at or now}
         rows.cases.change(key, **values, purpose=purpose or case.purpose)
         rows.cases.happened(case, [told_by_alert(told)])
 

@@ -192,9 +192,9 @@ class CaseRows:
         after = self.position(feed)
         match feed:
             case "alerts":
-                wanted = select(alert.c.id, alert.c.payload, alert.c.case_key).where(alert.c.id > after)
+                wanted = select(alert).where(alert.c.id > after)
                 rows = self.connection.execute(wanted.order_by(alert.c.id).limit(limit))
-                return [Followed(row.id, row.payload, key=row.case_key) for row in rows]
+                return [Followed(row.id, row.payload, key=row.case_key, at=row.created_at) for row in rows]
             case "audit":
                 wanted = select(audit.c.seq, audit.c.record).where(audit.c.seq > after)
                 rows = self.connection.execute(wanted.order_by(audit.c.seq).limit(limit))
