@@ -7,10 +7,13 @@ from dataclasses import dataclass
 
 from guardian.alerting.port import Clock
 from guardian.alerting.slack_calls import SlackCalls
+from guardian.errors import AlertError
+from guardian.telemetry import logger
 from guardian.wire.principal import Role
 
 _KEPT_S = 600.0
 _MOST = 5000
+_log = logger("alerting")
 _EMAIL = re.compile(r"[^@\s<>]{1,128}@[^@\s<>]{1,190}")
 
 
@@ -40,7 +43,7 @@ class SlackPeople:
         self._lock = threading.Lock()
 
     def of(self, user: str) -> Person | None:
-        """None for somebody unknown. Raises AlertError or RetryLater when Slack has to be asked and cannot be."""
+        """None for somebody unknown. Raises RetryLater when Slack has to be asked and does not answer."""
         if user in self._by_id:
             return self._by_id[user]
         if not self._by_email:
@@ -57,7 +60,11 @@ class SlackPeople:
         return found
 
     def _email(self, user: str) -> str:
-        told = self._calls.read("users.info", {"user": user}).get("user") or {}
+        try:
+            told = self._calls.read("users.info", {"user": user}).get("user") or {}
+        except AlertError as error:  # Slack does not know them, or the app may not ask: nobody, then
+            _log.warning("slack_user_unknown", error=str(error)[:200])
+            return ""
         strange = ("deleted", "is_bot", "is_restricted", "is_ultra_restricted", "is_stranger")
         if any(told.get(name) for name in strange) or told.get("team_id") != self._calls.me().get("team_id"):
             return ""

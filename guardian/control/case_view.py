@@ -36,7 +36,8 @@ def case_view(
     )
     live = rows.ledger.live_entry(tenant_id, session_id)
     kept = rows.cases.of_session(tenant_id, session_id)
-    silent = None if kept is None or kept.snoozed_until is None else kept
+    ends = None if kept is None else kept.snoozed_until
+    silent = kept if ends is not None and ends > deps.clock() else None
     asked = any(view.action == "revoke" for view in waiting)
     state = _state(session.view, shown, revoked=live is not None, asked=asked)
     view = CaseView(

@@ -1,4 +1,4 @@
-"""Every click is a call of the control API as the person who clicked; policy decides, and what is stale is refused."""
+"""Every click is a call of the control API as the person who clicked; policy decides, and stale ones are refused."""
 
 import threading
 import time
@@ -110,7 +110,7 @@ def test_a_button_on_an_old_picture_is_refused_and_the_message_brought_up_to_dat
     flagged.send(old)
     assert "out of date" in flagged.told()
     assert flagged.audit(action="revoke") == []
-    flagged.settle()
+    flagged.after(seconds=5)
     assert "Confirmed" in flagged.text()
     flagged.click("Revoke now", MAYA)
     assert "Done" in flagged.told(2)
@@ -144,11 +144,8 @@ def test_a_reinstatement_asks_for_a_second_person_who_approves_in_slack(flagged,
     flagged.click("Approve", MAYA)
     flagged.form(2)
     flagged.fill_in(MAYA)
-    assert (
-        "approvers give" in flagged.told(3)
-        or "no policy permits it" in flagged.told(3)
-        or "denied" in flagged.told(3)
-    )
+    assert "approvers give" not in flagged.told(3)
+    assert "Nothing was done" in flagged.told(3)
     assert status(flagged) == "revoked"
     flagged.click("Approve", LEE)
     flagged.form(3)
@@ -222,8 +219,8 @@ def test_a_forged_signature_is_refused(flagged, slack) -> None:
         {**good, "X-Slack-Request-Timestamp": "soon"},
         {**good, "X-Slack-Request-Timestamp": str(10**30)},
         signed(body, secret="another secret of the same kind"),
-        signed(body, at=time.time() - 301),
-        signed(body, at=time.time() + 301),
+        signed(body, at=time.time() - 330),
+        signed(body, at=time.time() + 330),
         signed(body + b"&x=1"),
     ):
         sent = {name: value.encode() for name, value in headers.items()}
@@ -336,5 +333,5 @@ def test_socket_mode_brings_the_same_clicks(make_office, slack, a_finding) -> No
     connection.send({"type": "interactive", "envelope_id": "env-2", "payload": {"type": "nonsense"}})
     assert connection.wait_for_ack("env-2")
     assert len(office.audit(action="revoke")) == 1
-    connection.drop()
+    connection.send({"type": "disconnect", "reason": "refresh_requested"})  # every hour or so
     slack.until(lambda: len(slack.connections) == 2, timeout_s=20)

@@ -1,6 +1,7 @@
 """One Socket Mode connection, server side: RFC 6455 as far as slack-sdk needs it."""
 
 import base64
+import contextlib
 import hashlib
 import json
 import socket
@@ -46,7 +47,8 @@ class Connection:
 
     def drop(self) -> None:
         """Break the connection, as networks do."""
-        self._sock.shutdown(socket.SHUT_RDWR)
+        with contextlib.suppress(OSError):
+            self._sock.shutdown(socket.SHUT_RDWR)
 
     def _write(self, opcode: int, body: bytes) -> None:
         size = len(body)
