@@ -5,6 +5,7 @@ import threading
 import time
 from datetime import timedelta
 from ipaddress import ip_network
+from pathlib import Path
 
 import uvicorn
 
@@ -15,10 +16,12 @@ from guardian.alerting.port import AlertChannel
 from guardian.bootstrap import plugins
 from guardian.bootstrap.auditing import open_checkpoints
 from guardian.bootstrap.judgement import utc_now
+from guardian.bootstrap.monitor import kafka_settings
 from guardian.bootstrap.policies import WatchedPolicies
 from guardian.bootstrap.secrets import SecretFiles
 from guardian.bootstrap.slack import SlackQueue, slack_options
-from guardian.config import Settings
+from guardian.bus.kafka_producer import KafkaProducer
+from guardian.config import Options, Settings
 from guardian.control.app import create_app
 from guardian.control.certificates import ClientCertificates
 from guardian.control.deps import BreakerRule, ControlDeps, ControlSettings
@@ -178,12 +181,27 @@ def open_channels(settings: Settings, stop: threading.Event) -> AlertChannel:
                 continue
             options = {"because": "alerts.slack is configured and GUARDIAN_SLACK__TOKEN is not set"}
             name = "log"
-        opened = plugins.make("alerting", name, options)
-        channels.append(opened.open(clock=time.monotonic, sleep=stop.wait))
+        channels.append(open_channel(settings, name, options, stop))
     if not channels and "slack" not in settings.alerts:
         because = {"because": "no alert channel is configured"}
         channels = [plugins.make("alerting", "log", because).open(clock=time.monotonic, sleep=stop.wait)]
     return channels[0] if len(channels) == 1 else Broadcast(channels)
+
+
+def open_channel(settings: Settings, name: str, options: Options, stop: threading.Event) -> AlertChannel:
+    """One channel by its name in the configuration."""
+    given = {"producer": KafkaProducer(kafka_settings(settings))} if name == "ocsf_kafka" else {}
+    opened = plugins.make("alerting", name, _resolved(settings, options), **given)
+    channel: AlertChannel = opened.open(clock=time.monotonic, sleep=stop.wait)
+    return channel
+
+
+def _resolved(settings: Settings, options: Options) -> Options:
+    """Files that hold secrets lie where the configuration lies."""
+    return {
+        name: str(settings.resolve(Path(value))) if name.endswith("_file") and isinstance(value, str) else value
+        for name, value in options.items()
+    }
 
 
 def control_settings(settings: Settings) -> ControlSettings:

@@ -4,7 +4,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Literal, get_args
+from typing import Annotated, get_args
 
 import typer
 from pydantic import ValidationError
@@ -14,7 +14,9 @@ from guardian.config import Settings
 from guardian.errors import ConfigurationError
 from guardian.wire.approvals import ApprovalView
 from guardian.wire.base import Mode, SessionStatus
-from guardian.wire.client import ControlClient, sound_token
+from guardian.wire.client import sound_token
+from guardian.wire.desk import DeskClient
+from guardian.wire.findings import Judgement
 from guardian.wire.sessions import ActResult
 
 TOKEN = "GUARDIAN_TOKEN"  # noqa: S105 - the name of a variable
@@ -93,9 +95,17 @@ def reinstate(
     _show_act(result, as_json=as_json)
 
 
-def dismiss(finding: Finding, reason: Why, config: ConfigOption = None, as_json: JsonOption = False) -> None:
+def dismiss(
+    finding: Finding,
+    reason: Why,
+    benign: Annotated[
+        bool, typer.Option("--benign", help="It was unusual, and all right; kept as another label.")
+    ] = False,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
     """Call a finding a false positive; the session's evidence starts afresh."""
-    _judge(finding, "false_positive", reason, config, as_json=as_json)
+    _judge(finding, "benign" if benign else "false_positive", reason, config, as_json=as_json)
 
 
 def confirm(finding: Finding, reason: Why, config: ConfigOption = None, as_json: JsonOption = False) -> None:
@@ -188,7 +198,7 @@ def _show_act(result: ActResult, *, as_json: bool) -> None:
 
 def _judge(
     finding: str,
-    verdict: Literal["false_positive", "confirmed"],
+    verdict: Judgement,
     reason: str,
     config: Path | None,
     *,
@@ -203,10 +213,10 @@ def _judge(
 
 
 @contextmanager
-def client(config: Path | None) -> Iterator[ControlClient]:
+def client(config: Path | None) -> Iterator[DeskClient]:
     """A control client with the caller's token."""
     settings = settings_from(config)
-    with ControlClient(settings.control.url, lambda: _token(settings)) as control:
+    with DeskClient(settings.control.url, lambda: _token(settings)) as control:
         try:
             yield control
         except ValidationError as error:

@@ -118,7 +118,7 @@ class Desk:
         view = control.case(case.tenant_id, case.session_id)
         if verb == "evidence":
             history = control.case_history(case.tenant_id, case.session_id)
-            return self._opened(click, modals.page(_alert(click.case, view), history.items))
+            return self._opened(click, modals.page(alert_of(click.case, view), history.items))
         if view.digest != click.seen:
             self._refresh(click.case)
             return "stale", _STALE
@@ -183,7 +183,8 @@ def _acted(done: ActResult) -> str:
     return f"Done: the session is {done.session.status}, revision {done.revision}."
 
 
-def _alert(case: str, view: CaseView) -> Alert:
+def alert_of(case: str, view: CaseView) -> Alert:
+    """What is shown of a case that was asked for."""
     told = view.shown.outcome
     outcome = AlertOutcome(
         effect=told.effect,

@@ -1,4 +1,4 @@
-"""Every click is a call of the control API as the person who clicked; policy decides, and stale ones are refused."""
+"""Every click is a call of the control API as the person who clicked; policy decides, stale ones are refused."""
 
 import threading
 import time
