@@ -164,7 +164,7 @@ def _approvals(alert: Alert, waiting: Sequence[ApprovalView], digest: str) -> li
         until = blocks.moment(approval.expires_at)
         shown.append(
             section(
-                f"*Needs a second person* · {prose(approval.proposer, 80)} asks to {ACTS[approval.action]} "
+                f"*Needs a person's word* · {prose(approval.proposer, 80)} asks to {ACTS[approval.action]} "
                 f"(until {until})\n{prose(approval.reason, 400)}"
             )
         )

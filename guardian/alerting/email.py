@@ -1,4 +1,4 @@
-"""Alerts as e-mail over SMTP, with TLS unless it stays on this machine. For people and ticket systems without Slack."""
+"""Alerts as e-mail over SMTP, with TLS unless it stays on this machine: for people and ticket systems."""
 
 import hashlib
 import smtplib

@@ -5,7 +5,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from guardian.alerting.port import RetryLater
+from guardian.alerting.port import AlertChannel, RetryLater
 from guardian.bootstrap.control import open_channel
 from guardian.bootstrap.judgement import utc_now
 from guardian.bootstrap.samples import samples
@@ -37,7 +37,7 @@ def send_samples(settings: Settings, *, only: str | None = None) -> Iterator[Sen
             if slack is None:
                 yield Sent(name, "-", False, "set GUARDIAN_SLACK__TOKEN")
                 continue
-            channel = slack.open(clock=time.monotonic, sleep=stop.wait)
+            channel: AlertChannel = slack.open(clock=time.monotonic, sleep=stop.wait)
         else:
             channel = open_channel(settings, name, options, stop)
         place: str | None = None

@@ -15,7 +15,7 @@ _TENANT, _SESSION, _CASE = "tenant_example", "sess_example", "sample"
 
 
 def samples(now: datetime) -> Mapping[str, Alert]:
-    """By kind: a case flagged, waiting for a person, revoked; a reply, an escalation, a digest, and control's news."""
+    """By kind: a case in three states, a reply, an escalation, a digest, and control's own news."""
     flagged = _case("flagged", now)
     waiting = _case("revoke_requested", now, approvals=(_approval(now),))
     revoked = _case("revoked", now, effect=Effect.REVOKE)

@@ -1,4 +1,4 @@
-"""`guardian slack check`: token, scopes, channels, signing secret, people, and a test case that is seen to arrive."""
+"""`guardian slack check`: token, scopes, channels, ways in, people, and a test case that is seen to arrive."""
 
 import time
 from collections.abc import Callable, Iterator

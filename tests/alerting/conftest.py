@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from receivers import Mailbox, Receiver
 from slack_server import CHANNEL, TOKEN, SlackServer, message_limits
 
 from guardian.alerting.port import Alert, AlertOutcome
@@ -46,6 +47,18 @@ def slack(monkeypatch: pytest.MonkeyPatch) -> Iterator[SlackServer]:
     for name in ("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy", "ALL_PROXY", "all_proxy"):
         monkeypatch.delenv(name, raising=False)
     with SlackServer() as server:
+        yield server
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    with Receiver() as server:
+        yield server
+
+
+@pytest.fixture
+def mailbox() -> Iterator[Mailbox]:
+    with Mailbox() as server:
         yield server
 
 

@@ -35,11 +35,11 @@ def test_the_message_follows_the_case_through_its_states(office, slack, a_findin
     with office.client("maya", "responder") as maya, office.client("lee", "approver") as lee:
         asked = maya.reinstate("acme", "sess_1", reason="was ours")
         office.after(minutes=1)
-        assert "Needs a second person" in office.text()
+        assert "Needs a person's word" in office.text()
         lee.decide_approval(asked.approval.id, "approve", reason="yes")
     office.after(minutes=1)
     assert "▶ Reinstated" in office.text()
-    assert "Needs a second person" not in office.text()
+    assert "Needs a person's word" not in office.text()
     history = " ".join(str(reply["blocks"]) for reply in slack.thread(office.root()["ts"]))
     assert "asked for a second person to give the session back" in history
     assert "was ours" in history
