@@ -157,9 +157,10 @@ class CaseRows:
         return self.connection.execute(stranded.values(status="due")).rowcount
 
     def depth(self, now: datetime) -> int:
-        """How many have something to be written now, or are being written."""
+        """How many have something to be written now, are being written, or are to be tried again."""
         waiting = select(func.count()).select_from(case).where(case.c.status.in_(["due", "sending"]))
-        return int(self.connection.execute(waiting.where(case.c.next_at <= now)).scalar_one())
+        wanted = or_(case.c.next_at <= now, case.c.step.is_not(None))
+        return int(self.connection.execute(waiting.where(wanted)).scalar_one())
 
     def events(self, key: str, after: int = 0, limit: int = 1000) -> list[CaseEvent]:
         """What happened after event number `after`, in order."""

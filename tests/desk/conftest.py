@@ -240,6 +240,7 @@ def make_office(
         shutil.copytree(migrated, folder)
         clock = Clock()
         slack.rates = Rates(clock.seconds)
+        slack.wall = lambda: clock.now.timestamp()
         store = ControlStore.open(f"sqlite:///{folder}/control.db", now=clock())
         tokens = Tokens(SigningKeys.create(folder / "keys.json"), "guardian", "guardian-control", lambda _: False)
         deps = ControlDeps(

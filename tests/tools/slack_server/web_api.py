@@ -44,11 +44,13 @@ class Workspace:
     people: dict[str, dict[str, Any]] = field(default_factory=dict)
     socket_url: str = ""
     clock: Callable[[], float] = time.monotonic
+    wall: Callable[[], float] | None = None  # seconds since 1970, for the names of messages
     _triggers: dict[str, float] = field(default_factory=dict)
     _count: Any = field(default_factory=lambda: itertools.count(1))
 
     def store(self, body: dict[str, Any], *, bot: str = BOT, user: str = USER) -> dict[str, Any]:
-        ts = f"{1764021600 + len(self.messages)}.{next(self._count):06d}"
+        now = 1764021600 + len(self.messages) if self.wall is None else int(self.wall())
+        ts = f"{now}.{next(self._count):06d}"
         message = {"type": "message", "channel": CHANNEL, "ts": ts, "bot_id": bot, "user": user, **body}
         self.messages.append(message)
         return message
