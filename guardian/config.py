@@ -211,6 +211,7 @@ class ControlSection(_Section):
     purpose_owners: dict[str, list[str]] = Field(default_factory=dict)  # purpose -> principals who own it
     approvals: ApprovalSection = ApprovalSection()
     break_glass: BreakGlassSection = BreakGlassSection()
+    exception_days: Annotated[int, Field(ge=1, le=365)] = 90  # the longest that an exception may hold
     breaker: BreakerSection = BreakerSection()
     client_certificates: ClientCertificateSection = ClientCertificateSection()
 
@@ -233,8 +234,22 @@ class LoggingSection(_Section):
     format: Literal["json", "text"] = "json"
 
 
+class SlackPerson(_Section):
+    """Who may click in Slack, as which principal; found by Slack id or by confirmed e-mail address."""
+
+    role: Literal["analyst", "responder", "approver", "admin", "auditor"]
+    tenants: Annotated[list[str], Field(min_length=1)]
+    slack: Annotated[str, Field(pattern=r"^[UW][A-Z0-9]{2,20}$")] | None = None
+    email: Annotated[str, Field(pattern=r"^[^@\s]+@[^@\s]+$")] | None = None
+
+
 class SlackSection(_Section):
-    token: SecretStr | None = None  # best given as GUARDIAN_SLACK__TOKEN
+    """Secrets are best given as GUARDIAN_SLACK__TOKEN, GUARDIAN_SLACK__SIGNING_SECRET and so on."""
+
+    token: SecretStr | None = None  # xoxb-: posts
+    signing_secret: SecretStr | None = None  # clicks over HTTP
+    app_token: SecretStr | None = None  # xapp-: clicks over Socket Mode, without inbound HTTP
+    people: dict[str, SlackPerson] = Field(default_factory=dict)  # principal -> who that is in Slack
 
 
 _SIGNALS = (

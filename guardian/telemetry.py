@@ -47,6 +47,7 @@ Metric = Literal[
     "guardian_push_lag_seconds",
     "guardian_advice_total",
     "guardian_advice_seconds",
+    "guardian_slack_clicks_total",
 ]
 
 
@@ -100,7 +101,9 @@ METRICS: Mapping[Metric, _Spec] = {
     "guardian_ledger_revision": _Spec("gauge", "Newest revision of the revocation ledger."),
     "guardian_ledger_epoch": _Spec("gauge", "Epoch of the ledger; it changes only when a backup was restored."),
     "guardian_alerts_total": _Spec("counter", "Alerts by channel and outcome.", ("channel", "outcome")),
-    "guardian_alert_queue_depth": _Spec("gauge", "Alerts waiting. Growing: the channel is down or rate-limits."),
+    "guardian_alert_queue_depth": _Spec(
+        "gauge", "Alerts waiting, by channel. Growing: the channel is down or rate-limits.", ("channel",)
+    ),
     "guardian_auth_failures_total": _Spec(
         "counter", "Refused credentials by reason. Growth from one place: somebody is trying.", ("reason",)
     ),
@@ -149,6 +152,11 @@ METRICS: Mapping[Metric, _Spec] = {
         "counter", "Advice by answer. Many fallbacks: the adviser is slow or away.", ("answer",)
     ),
     "guardian_advice_seconds": _Spec("histogram", "Time for one advice, as the gateway waits for it."),
+    "guardian_slack_clicks_total": _Spec(
+        "counter",
+        "Clicks and commands in Slack by what became of them. Many unmapped or forged: somebody is trying.",
+        ("outcome",),
+    ),
     "guardian_envelopes_total": _Spec(
         "counter", "Envelopes registered, by result. Many new versions: grants are re-issued often.", ("result",)
     ),

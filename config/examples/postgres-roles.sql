@@ -55,7 +55,7 @@ GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO guardian_control;
 REVOKE INSERT ON migrations_control_version FROM guardian_control;
 
 -- Where things stand: the next revision, sessions as they are now, alerts on their way, who follows the list, self-tests.
-GRANT UPDATE ON control_head, control_session, control_alert, control_peer, control_self_test, control_cursor TO guardian_control;
+GRANT UPDATE ON control_head, control_session, control_alert, control_peer, control_self_test, control_cursor, control_case, control_followed TO guardian_control;
 
 -- What may be said about a record later, and nothing else of it.
 GRANT UPDATE (verdict) ON control_finding TO guardian_control;
@@ -64,6 +64,7 @@ GRANT UPDATE (state, decided_by, decided_at, decision_reason, result) ON control
 GRANT UPDATE (ended_at, ended_by) ON control_break_glass TO guardian_control;
 GRANT UPDATE (reset_at, reset_by) ON control_breaker TO guardian_control;
 GRANT UPDATE (first_seen) ON control_model TO guardian_control;
+GRANT UPDATE (ended_at, ended_by, uses) ON control_exception TO guardian_control;
 
 -- What follows from the ledger, the mode in force, the latest trip, and answers that nobody will ask for again.
 GRANT DELETE ON control_live, control_mode, control_breaker, control_idempotency, control_peer, control_self_test TO guardian_control;

@@ -49,18 +49,18 @@ def message(alert: Alert) -> list[Block]:
     """The blocks of one alert."""
     finding = alert.finding
     parts = [
-        _header(finding),
-        _section(_verdict(finding, alert.outcome)),
-        _who(finding),
-        _purpose(finding),
-        _act(finding),
-        _reasons(finding.reasons),
-        _breaches(finding.breaches),
-        _section(_evidence(finding)),
-        _section(_policy(alert.outcome)),
-        _missing(finding.features_missing),
-        _section(f"<{_url(alert.link)}|Open the evidence>") if alert.link else None,
-        _ids(alert),
+        header(finding),
+        section(verdict(finding, alert.outcome)),
+        who(finding),
+        purpose(finding),
+        act(finding),
+        reasons(finding.reasons),
+        breaches(finding.breaches),
+        section(evidence(finding)),
+        section(policy(alert.outcome)),
+        missing(finding.features_missing),
+        section(f"<{escaped_url(alert.link)}|Open the evidence>") if alert.link else None,
+        ids(alert),
     ]
     return [part for part in parts if part is not None]
 
@@ -73,17 +73,17 @@ def fallback(alert: Alert) -> str:
     what = prose(finding.title, 200) or ABOUT[finding.kind]
     return (
         f"{SIGNS[finding.severity]} {finding.severity.upper()}: {what} · {who} for {whom} "
-        f"in {prose(finding.tenant_id, 80)} · {_done(finding, alert.outcome)}"
+        f"in {prose(finding.tenant_id, 80)} · {done(finding, alert.outcome)}"
     )
 
 
-def _header(finding: Finding) -> Block:
+def header(finding: Finding) -> Block:
     title = plain(finding.title, 120).translate(_NO_BRACKETS) or ABOUT[finding.kind]
     text = f"{SIGNS[finding.severity]} {finding.severity.upper()} · {title}"
     return {"type": "header", "text": {"type": "plain_text", "text": text, "emoji": False}}
 
 
-def _done(finding: Finding, outcome: AlertOutcome) -> str:
+def done(finding: Finding, outcome: AlertOutcome) -> str:
     match outcome.effect, finding.wanted:
         case Effect.REVOKE, _:
             return "session revoked"
@@ -95,11 +95,11 @@ def _done(finding: Finding, outcome: AlertOutcome) -> str:
             return "nothing was done: policy did not allow it" if not outcome.allowed else "noted"
 
 
-def _verdict(finding: Finding, outcome: AlertOutcome) -> str:
-    return f"*{_done(finding, outcome)[0].upper()}{_done(finding, outcome)[1:]}* · {ABOUT[finding.kind]}"
+def verdict(finding: Finding, outcome: AlertOutcome) -> str:
+    return f"*{done(finding, outcome)[0].upper()}{done(finding, outcome)[1:]}* · {ABOUT[finding.kind]}"
 
 
-def _who(finding: Finding) -> Block:
+def who(finding: Finding) -> Block:
     subject = finding.subject
     pairs = [
         ("Agent", (subject.agent_id if subject else None) or ""),
@@ -111,35 +111,35 @@ def _who(finding: Finding) -> Block:
         pairs.append(("Task", subject.task_id))
     if subject and subject.parent_session_id:
         pairs.append(("Delegated by session", subject.parent_session_id))
-    fields = [_mrkdwn(f"*{name}*\n{code(value, 200) if value else 'not in the log'}") for name, value in pairs]
+    fields = [mrkdwn(f"*{name}*\n{code(value, 200) if value else 'not in the log'}") for name, value in pairs]
     return {"type": "section", "fields": fields}
 
 
-def _purpose(finding: Finding) -> Block | None:
+def purpose(finding: Finding) -> Block | None:
     if finding.subject is None:
         return None
     purpose = finding.subject.purpose
     shown = code(purpose, 600) if purpose.strip() else "none was declared"
-    until = f" · envelope until {_time(finding.subject.expires_at)}" if finding.subject.expires_at else ""
-    return _section(f"*Declared purpose*{until}\n{shown}")
+    until = f" · envelope until {moment(finding.subject.expires_at)}" if finding.subject.expires_at else ""
+    return section(f"*Declared purpose*{until}\n{shown}")
 
 
-def _act(finding: Finding) -> Block | None:
+def act(finding: Finding, room: int = 1200) -> Block | None:
     act = finding.act
     if act is None:
         return None
     said = {"allow": "allowed", "deny": "denied"}.get(act.effect, "decided")
     lines = [
-        f"*What it did* · {_time(act.time)}",
+        f"*What it did* · {moment(act.time)}",
         f"{code(act.tool, 200)} · {said} by gateway {code(act.gateway, 120)}",
-        code(act.arguments, 1200) if act.arguments.strip() else "arguments not in the log",
+        code(act.arguments, room) if act.arguments.strip() else "arguments not in the log",
     ]
     if act.argument:
         lines.append(f"The argument that mattered most: {code(act.argument, 200)}")
-    return _section("\n".join(lines))
+    return section("\n".join(lines))
 
 
-def _reasons(reasons: Sequence[Reason]) -> Block | None:
+def reasons(reasons: Sequence[Reason]) -> Block | None:
     strongest = sorted(reasons, key=lambda reason: -_unit(reason.share))[:_REASONS]
     if not strongest:
         return None
@@ -148,22 +148,22 @@ def _reasons(reasons: Sequence[Reason]) -> Block | None:
         plainly = SIGNALS.get(reason.signal) or prose(reason.signal.replace("_", " "), 80)
         text = f": {prose(reason.text, 320)}" if reason.text.strip() else ""
         lines.append(f"{_bar(reason.share)} {_unit(reason.share):.0%} {plainly}{text}")
-    return _section("\n".join(lines))
+    return section("\n".join(lines))
 
 
-def _breaches(breaches: Sequence[NamedBreach]) -> Block | None:
+def breaches(breaches: Sequence[NamedBreach], most: int = _BREACHES) -> Block | None:
     if not breaches:
         return None
     worst = sorted(breaches, key=lambda breach: not breach.hard)
     lines = ["*Rules broken*"]
-    for breach in worst[:_BREACHES]:
+    for breach in worst[:most]:
         lines.append(f"{'✖' if breach.hard else '△'} {code(breach.name, 80)} {prose(breach.detail, 320)}")
-    if len(worst) > _BREACHES:
-        lines.append(f"and {len(worst) - _BREACHES} more")
-    return _section("\n".join(lines))
+    if len(worst) > most:
+        lines.append(f"and {len(worst) - most} more")
+    return section("\n".join(lines))
 
 
-def _evidence(finding: Finding) -> str:
+def evidence(finding: Finding) -> str:
     stated = any(breach.hard for breach in finding.breaches)
     seen = finding.evidence.actions_seen
     after = f" · after {seen:,} action{'s' if seen != 1 else ''}" if seen > 0 else ""
@@ -183,7 +183,7 @@ def rarity(evidence: Evidence) -> str:
     return f"at most 1 in {figure} honest sessions ({basis})"
 
 
-def _policy(outcome: AlertOutcome) -> str:
+def policy(outcome: AlertOutcome) -> str:
     verb = {Effect.REVOKE: "revoke", Effect.FLAG: "flag", Effect.NONE: "do nothing"}[outcome.effect]
     more = f" and {len(outcome.policy_ids) - 5} more" if len(outcome.policy_ids) > 5 else ""
     shown = ", ".join(code(policy, 80) for policy in outcome.policy_ids[:5])
@@ -192,15 +192,15 @@ def _policy(outcome: AlertOutcome) -> str:
     return f"*Policy let guardian* {verb}{said} · mode {code(outcome.mode, 40)}{note}"
 
 
-def _missing(features: Sequence[str]) -> Block | None:
+def missing(features: Sequence[str]) -> Block | None:
     if not features:
         return None
     names = ", ".join(prose(name, 40) for name in features[:12])
     more = f" and {len(features) - 12} more" if len(features) > 12 else ""
-    return {"type": "context", "elements": [_mrkdwn(f"Judged without: {names}{more} (missing is not benign)")]}
+    return {"type": "context", "elements": [mrkdwn(f"Judged without: {names}{more} (missing is not benign)")]}
 
 
-def _ids(alert: Alert) -> Block:
+def ids(alert: Alert) -> Block:
     finding = alert.finding
     texts = [f"finding {code(finding.id, 120)}", f"case {code(alert.case, 120)}"]
     if finding.correlation_id:
@@ -208,7 +208,7 @@ def _ids(alert: Alert) -> Block:
     if finding.versions:
         some = list(finding.versions.items())[:6]
         texts.append(" · ".join(f"{prose(name, 30)} {code(version, 60)}" for name, version in some))
-    return {"type": "context", "elements": [_mrkdwn(text) for text in texts]}
+    return {"type": "context", "elements": [mrkdwn(text) for text in texts]}
 
 
 def _bar(share: float) -> str:
@@ -220,17 +220,17 @@ def _unit(value: float) -> float:
     return min(1.0, max(0.0, value)) if math.isfinite(value) else 0.0
 
 
-def _time(at: datetime) -> str:
+def moment(at: datetime) -> str:
     return at.strftime("%Y-%m-%d %H:%M:%S %Z")
 
 
-def _url(link: str) -> str:
+def escaped_url(link: str) -> str:
     return link.replace("&", "&amp;")
 
 
-def _mrkdwn(text: str) -> Block:
+def mrkdwn(text: str) -> Block:
     return {"type": "mrkdwn", "text": text, "verbatim": True}
 
 
-def _section(text: str) -> Block:
-    return {"type": "section", "text": _mrkdwn(text)}
+def section(text: str) -> Block:
+    return {"type": "section", "text": mrkdwn(text)}

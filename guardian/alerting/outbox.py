@@ -107,7 +107,7 @@ class AlertWorker:
         """Handle one due alert; False when there was none."""
         row = self._outbox.claim(self._now())
         if row is None:
-            self._metrics.set("guardian_alert_queue_depth", self._outbox.depth())
+            self._depth()
             return False
         try:
             alert = Alert.model_validate_json(row.payload).model_copy(update={"attempt": row.attempts})
@@ -119,7 +119,7 @@ class AlertWorker:
             self._log.error("alert_parked", row=row.id, error="the stored alert cannot be read")
             return True
         self._handle(row, alert)
-        self._metrics.set("guardian_alert_queue_depth", self._outbox.depth())
+        self._depth()
         return True
 
     def _handle(self, row: AlertRow, alert: Alert) -> None:
@@ -150,6 +150,9 @@ class AlertWorker:
 
     def _backoff(self, attempts: int) -> float:
         return min(self._longest, self._first * 2.0 ** min(attempts, 32)) * (0.75 + self._jitter() / 2)
+
+    def _depth(self) -> None:
+        self._metrics.set("guardian_alert_queue_depth", self._outbox.depth(), channel=self._channel.name)
 
     def _count(self, outcome: str) -> None:
         self._metrics.add("guardian_alerts_total", channel=self._channel.name, outcome=outcome)

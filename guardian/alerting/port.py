@@ -1,12 +1,14 @@
 """The port every alert channel implements, and what passes through it."""
 
 from collections.abc import Callable
-from typing import Annotated, Protocol
+from typing import Annotated, Literal, Protocol
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
 
 from guardian.domain.event import Identifier
 from guardian.domain.finding import Effect, Finding, Text
+from guardian.wire.approvals import ApprovalView
+from guardian.wire.cases import CaseEvent, CaseView
 
 Clock = Callable[[], float]
 """Monotonic seconds."""
@@ -37,14 +39,54 @@ class AlertOutcome(_Value):
     mode: Annotated[str, StringConstraints(max_length=64)] = "shadow"
 
 
+Verb = Literal["post", "update", "reply", "escalate"]
+
+
+class Step(_Value):
+    """One write in a channel that keeps cases: a case's own message, that message brought up to date, a reply.
+
+    `key` names the write for ever, so that it can be found again; `since` is when it was first tried. `place`
+    is the case's message, as an earlier `deliver` called it. `calls` mentions people, as Slack spells that. A
+    reply tells the events after number `told`, up to `events`.
+    """
+
+    verb: Verb
+    key: Annotated[str, StringConstraints(max_length=160)]
+    since: AwareDatetime
+    channel: str = ""
+    place: str | None = None
+    calls: str = ""
+    told: int = 0
+    events: int = 0
+
+
+class Digest(_Value):
+    """Many cases of one tenant in one message: how many, of which severity, and since when."""
+
+    tenant_id: Identifier
+    since: AwareDatetime
+    total: int
+    severities: dict[str, int]
+
+
 class Alert(_Value):
-    """One finding and its outcome, on the way to people. `attempt` counts earlier tries; 0 is the first."""
+    """One finding and its outcome, on the way to people. `attempt` counts earlier tries; 0 is the first.
+
+    A channel that keeps cases is also told the `step` to make and how the case stands: `view`, the `events` that
+    are new since the last reply, and for control's own news the `approval` that they ask for. With `digest` the
+    case stands for many others, and `events` are those, one each.
+    """
 
     finding: Finding
     outcome: AlertOutcome
     link: Annotated[str, StringConstraints(max_length=2000, pattern=r"^https?://[^\s<>|\"`]+$")] | None = None
     case: Identifier
     attempt: Annotated[int, Field(ge=0)] = 0
+    step: Step | None = None
+    view: CaseView | None = None
+    events: tuple[CaseEvent, ...] = ()
+    approval: ApprovalView | None = None
+    digest: Digest | None = None
 
 
 class AlertChannel(Protocol):

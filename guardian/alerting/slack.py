@@ -1,9 +1,7 @@
-"""Alerts in a Slack channel, through slack-sdk.
+"""Alerts in Slack, through slack-sdk: one message per case, kept up to date, its history in the thread.
 
-Scopes of the app: `chat:write` to post, `channels:history` (or `groups:history` in a private channel) to see,
-after a lost answer, whether the post arrived. Only what Slack surely did not take is repeated inside a call
-(429); anything else goes back to the outbox, which looks before it posts again. slack-sdk's own default of
-repeating a post after a broken connection is switched off, because Slack may have shown it already.
+Scopes of the app: `chat:write` to post, `channels:history` (and `groups:history` in private channels) to see,
+after a lost answer, whether the post arrived. The rest is for people's clicks: see `guardian slack manifest`.
 """
 
 import re
@@ -13,52 +11,47 @@ from datetime import timedelta
 from typing import Any
 from urllib.parse import urlsplit
 
-from slack_sdk import WebClient
-from slack_sdk.errors import SlackApiError
-from slack_sdk.http_retry import HttpRequest, HttpResponse, RetryState
-from slack_sdk.http_retry.builtin_handlers import RateLimitErrorRetryHandler, ServerErrorRetryHandler
-
-from guardian.alerting import blocks
+from guardian.alerting import blocks, case_blocks
 from guardian.alerting.port import Alert, Clock, RetryLater, Sleep
+from guardian.alerting.rules import Rules
+from guardian.alerting.slack_calls import Gone, SlackCalls, Unshowable
+from guardian.alerting.slack_rules import read_rules
 from guardian.errors import AlertError, ConfigurationError
 
 EVENT = "guardian_finding"
+CASE_EVENT = "guardian_case"
 _PACE_S = 1.0  # chat.postMessage: about one message a second and channel
-_PAGES, _PAGE = 100, 200
+_UPDATE_PACE_S = 1.2  # chat.update: 50 and more a minute
 _SKEW = timedelta(hours=1)  # a finding may carry a time slightly ahead of Slack's
-_TRANSIENT = frozenset(
-    {"ratelimited", "rate_limited", "internal_error", "fatal_error", "service_unavailable", "request_timeout"}
-)
-_UNSHOWABLE = frozenset({"invalid_blocks", "invalid_blocks_format", "msg_blocks_too_long", "msg_too_long"})
 _LOCAL = ("127.0.0.1", "localhost", "::1")
-
-
-class _ShortWaits(RateLimitErrorRetryHandler):
-    """Sits out a short Retry-After in place; a long one goes back to the outbox, which blocks no thread."""
-
-    longest_s = 3
-
-    def _can_retry(
-        self,
-        *,
-        state: RetryState,
-        request: HttpRequest,
-        response: HttpResponse | None = None,
-        error: Exception | None = None,
-    ) -> bool:
-        limited = super()._can_retry(state=state, request=request, response=response, error=error)
-        wait = _retry_after(response.headers) if response is not None else None
-        return limited and wait is not None and wait <= self.longest_s
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SlackOptions:
-    """`channel` is the channel's ID, `token` a bot token (xoxb-), `timeout` seconds for one request."""
+    """`channel` is the channel's ID, `token` a bot token (xoxb-), `timeout` seconds for one request.
+
+    The others say what goes where and when; severities are named as in findings.
+
+    routes          channel, and which cases go there: tenant, severity (at least), purpose; the first that fits
+    floor           less severe cases are not shown
+    quiet_hours     from, to (hh:mm), zone, but: from this severity on they do not hold
+    storm           cases of one tenant within ten minutes that become a digest
+    escalate        after_s, from (severity), channel: when nobody acts; after_s 0 for never
+    on_call         whom to call, by tenant or "*": a user group's or a person's ID
+    mention_from    from this severity on the first message mentions who is on call
+    """
 
     channel: str
     token: str = field(repr=False)
     base_url: str = "https://slack.com/api/"
     timeout: int = 10
+    routes: tuple[Mapping[str, Any], ...] = ()
+    floor: str = "info"
+    quiet_hours: Mapping[str, Any] | None = None
+    storm: int = 20
+    escalate: Mapping[str, Any] = field(default_factory=dict)
+    on_call: Mapping[str, str] = field(default_factory=dict)
+    mention_from: str = "high"
 
     def __post_init__(self) -> None:
         if not re.fullmatch(r"[CG][A-Z0-9]{2,20}", self.channel):
@@ -73,154 +66,140 @@ class SlackOptions:
             raise ConfigurationError(f"alerts.slack.base_url must be https, got {self.base_url!r}")
         if self.timeout < 1:
             raise ConfigurationError(f"alerts.slack.timeout must be at least 1 second, got {self.timeout}")
+        self.rules()
+
+    def rules(self) -> Rules:
+        """What goes where and when. Raises ConfigurationError for what cannot be."""
+        return read_rules(self)
+
+    def calls(self) -> SlackCalls:
+        return SlackCalls(token=self.token, base_url=self.base_url, timeout=self.timeout)
+
+    def channels(self) -> tuple[str, ...]:
+        """Every channel that messages may go to."""
+        rules = self.rules()
+        named = (self.channel, *(route.channel for route in rules.routes), rules.escalate_channel)
+        return tuple(dict.fromkeys(channel for channel in named if channel))
 
     def open(self, *, clock: Clock, sleep: Sleep) -> "SlackChannel":
         return SlackChannel(self, clock=clock, sleep=sleep)
 
 
 class SlackChannel:
-    """Posts one message per alert, at the pace Slack allows, marked so that it can be found again."""
+    """Writes at the pace that Slack allows; what it posts is marked so that it can be found again.
+
+    An alert without a step is a message of its own. With one it is what the step says, and nothing more.
+    """
 
     name = "slack"
 
     def __init__(self, options: SlackOptions, *, clock: Clock, sleep: Sleep) -> None:
         self._channel = options.channel
         self._clock, self._sleep = clock, sleep
-        self._next = clock()
-        self._me: tuple[str, str] | None = None
-        base_url = options.base_url if options.base_url.endswith("/") else options.base_url + "/"
-        # Two clients: a read may be repeated after a 500, a post may not.
-        self._post = WebClient(
-            token=options.token,
-            base_url=base_url,
-            timeout=options.timeout,
-            retry_handlers=[_ShortWaits(max_retry_count=2)],
-        )
-        self._read = WebClient(
-            token=options.token,
-            base_url=base_url,
-            timeout=options.timeout,
-            retry_handlers=[_ShortWaits(max_retry_count=2), ServerErrorRetryHandler(max_retry_count=1)],
-        )
+        self._next: dict[str, float] = {}
+        self.calls = options.calls()
 
     def deliver(self, alert: Alert) -> str:
-        wait = self._next - self._clock()
-        if wait > 0:
-            self._sleep(wait)
-        self._next = self._clock() + _PACE_S
-        return self._posted(alert, blocks.message(alert))
+        step = alert.step
+        if step is None:
+            return self._posted(alert, self._channel, blocks.message(alert))
+        channel, ts = _split(step.place) if step.place else (step.channel or self._channel, None)
+        match step.verb:
+            case "post":
+                return self._posted(alert, channel, case_blocks.root(alert))
+            case "update" if ts is not None:
+                return self._updated(alert, channel, ts)
+            case _:
+                return self._posted(alert, channel, case_blocks.reply(alert), thread=ts)
 
     def find(self, alert: Alert) -> str | None:
-        """Look through the channel for a message of this app that carries the finding's id."""
-        me = self._whoami()
-        oldest = f"{(alert.finding.time - _SKEW).timestamp():.6f}"
-        cursor: str | None = None
-        for _ in range(_PAGES):
-            page = self._called(
-                self._read,
-                "conversations.history",
-                {
-                    "channel": self._channel,
-                    "oldest": oldest,
-                    "limit": _PAGE,
-                    "include_all_metadata": True,
-                    "cursor": cursor,
-                },
-            )
-            for seen in page.get("messages", []):
-                if _is_ours(seen, me) and _finding_of(seen) == alert.finding.id:
-                    return f"{self._channel}:{seen['ts']}"
-            cursor = (page.get("response_metadata") or {}).get("next_cursor")
-            if not cursor:
-                return None
-        raise AlertError(f"Slack channel {self._channel} has too many messages to tell whether this one arrived")
+        """Look through the channel, or the case's thread, for a message of this app that is this write."""
+        step = alert.step
+        if step is None:
+            oldest = (alert.finding.time - _SKEW).timestamp()
+            return self._found(self._channel, oldest, EVENT, "finding_id", alert.finding.id)
+        if step.verb == "update":
+            return None  # bringing a message up to date twice does no harm
+        channel, ts = _split(step.place) if step.place else (step.channel or self._channel, None)
+        oldest = (step.since - _SKEW).timestamp()
+        return self._found(channel, oldest, CASE_EVENT, "step", step.key, thread=ts)
 
     def check(self) -> str:
         """Ask Slack who this token is. Raises AlertError or RetryLater; for `guardian doctor`."""
-        answer = self._called(self._read, "auth.test", {})
+        answer = self.calls.me()
         return f"Slack knows this app as {answer.get('user', '?')} in {answer.get('team', '?')}"
 
-    def _posted(self, alert: Alert, shown: list[blocks.Block] | None) -> str:
+    def _found(
+        self, channel: str, oldest: float, event: str, name: str, wanted: str, thread: str | None = None
+    ) -> str | None:
+        for seen in self.calls.ours(channel, oldest=oldest, thread=thread):
+            metadata = seen.get("metadata") or {}
+            if metadata.get("event_type") == event and metadata.get("event_payload", {}).get(name) == wanted:
+                return f"{channel}:{seen['ts']}"
+        return None
+
+    def _posted(
+        self, alert: Alert, channel: str, shown: list[blocks.Block] | None, *, thread: str | None = None
+    ) -> str:
+        escalates = alert.step is not None and alert.step.verb == "escalate"
         body = {
-            "channel": self._channel,
-            "text": blocks.fallback(alert),
+            **_body(alert, channel, shown),
             "parse": "none",
             "link_names": False,
             "unfurl_links": False,
             "unfurl_media": False,
-            "metadata": {
-                "event_type": EVENT,
-                "event_payload": {"finding_id": alert.finding.id, "case": alert.case},
-            },
+            "thread_ts": thread,
+            "reply_broadcast": True if escalates and thread is not None else None,
         }
+        self._pace(channel, _PACE_S)
         try:
-            answer = self._called(
-                self._post, "chat.postMessage", body if shown is None else {**body, "blocks": shown}
-            )
-        except _Unshowable:
+            answer = self.calls.write("chat.postMessage", body)
+        except Unshowable:
             if shown is None:
                 raise AlertError("Slack refuses the message even as plain text") from None
-            return self._posted(alert, None)  # better one plain line than silence
-        return f"{answer.get('channel', self._channel)}:{answer['ts']}"
+            return self._posted(alert, channel, None, thread=thread)  # better one plain line than silence
+        return f"{answer.get('channel', channel)}:{answer['ts']}"
 
-    def _whoami(self) -> tuple[str, str]:
-        """(bot id, user id) of this token: metadata on other people's messages proves nothing."""
-        if self._me is None:
-            answer = self._called(self._read, "auth.test", {})
-            self._me = (str(answer.get("bot_id") or ""), str(answer.get("user_id") or ""))
-        return self._me
-
-    def _called(self, client: WebClient, method: str, body: dict[str, Any]) -> Mapping[str, Any]:
-        """The answer's data. Raises AlertError for a refusal for good, RetryLater for all else."""
-        given = {name: value for name, value in body.items() if value is not None}
-        kind = {"params": given} if method == "conversations.history" else {"json": given}
+    def _updated(self, alert: Alert, channel: str, ts: str) -> str:
+        assert alert.step is not None  # noqa: S101 - only steps bring up to date
+        self._pace(channel, _UPDATE_PACE_S)
+        shown: list[blocks.Block] | None = case_blocks.root(alert)
         try:
-            answer = client.api_call(method, **kind)  # type: ignore[arg-type]
-        except SlackApiError as refusal:
-            raise _sorted_out(method, refusal) from None
-        except Exception as trouble:  # time-outs, broken connections, half an answer: they share no base class
-            raise RetryLater(f"Slack {method}: {type(trouble).__name__}") from None
-        if not isinstance(answer.data, dict):
-            raise RetryLater(f"Slack {method}: an answer that is not JSON")
-        return answer.data
+            try:
+                self.calls.write("chat.update", {**_body(alert, channel, shown), "ts": ts})
+            except Unshowable:
+                # an empty list takes the old blocks away: they must not go on saying what is not so any more
+                self.calls.write("chat.update", {**_body(alert, channel, []), "ts": ts})
+        except Gone:  # somebody deleted it: the case is shown anew, once
+            oldest = (alert.step.since - _SKEW).timestamp()
+            known = self._found(channel, oldest, CASE_EVENT, "step", alert.step.key)
+            return known or self._posted(alert, channel, shown)
+        except Unshowable:
+            raise AlertError("Slack refuses the message even as plain text") from None
+        return f"{channel}:{ts}"
+
+    def _pace(self, channel: str, pace_s: float) -> None:
+        wait = self._next.get(channel, 0.0) - self._clock()
+        if wait > 0 and self._sleep(wait):
+            raise RetryLater("guardian is stopping")
+        self._next[channel] = self._clock() + pace_s
 
 
-class _Unshowable(Exception):
-    """Slack dislikes the form of the message, not the sender."""
+def _body(alert: Alert, channel: str, shown: list[blocks.Block] | None) -> dict[str, Any]:
+    if alert.step is None:
+        payload = {"finding_id": alert.finding.id, "case": alert.case}
+        metadata = {"event_type": EVENT, "event_payload": payload}
+        text = blocks.fallback(alert)
+    else:
+        payload = {"step": alert.step.key, "finding_id": alert.finding.id, "case": alert.case}
+        metadata = {"event_type": CASE_EVENT, "event_payload": payload}
+        text = case_blocks.fallback(alert)
+    return {"channel": channel, "text": text, "metadata": metadata, "blocks": shown}
 
 
-def _sorted_out(method: str, refusal: SlackApiError) -> Exception:
-    response = refusal.response
-    data = response.data if isinstance(response.data, dict) else {}
-    error = str(data.get("error", ""))[:80]
-    if response.status_code == 429 or error in ("ratelimited", "rate_limited"):
-        return RetryLater(f"Slack {method}: rate limited", after_s=_retry_after(response.headers))
-    if response.status_code != 200 or error in _TRANSIENT or not re.fullmatch(r"[a-z0-9_]+", error):
-        return RetryLater(
-            f"Slack {method}: HTTP {response.status_code} {error if error in _TRANSIENT else ''}".strip()
-        )
-    if error in _UNSHOWABLE:
-        return _Unshowable(error)
-    needed = f" (needs {data['needed']})" if isinstance(data.get("needed"), str) else ""
-    return AlertError(f"Slack refused {method}: {error}{needed}")
-
-
-def _retry_after(headers: Mapping[str, Any]) -> float | None:
-    for name, value in headers.items():
-        if name.lower() == "retry-after":
-            first = value[0] if isinstance(value, list) else value
-            return float(first) if str(first).isdigit() else None
-    return None
-
-
-def _is_ours(message: Mapping[str, Any], me: tuple[str, str]) -> bool:
-    bot, user = me
-    return bool((bot and message.get("bot_id") == bot) or (user and message.get("user") == user))
-
-
-def _finding_of(message: Mapping[str, Any]) -> str | None:
-    metadata = message.get("metadata") or {}
-    return metadata.get("event_payload", {}).get("finding_id") if metadata.get("event_type") == EVENT else None
+def _split(place: str) -> tuple[str, str | None]:
+    channel, _, ts = place.partition(":")
+    return channel, ts or None
 
 
 plugin = SlackOptions

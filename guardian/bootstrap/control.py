@@ -5,6 +5,7 @@ import threading
 import time
 from datetime import timedelta
 from ipaddress import ip_network
+from pathlib import Path
 
 import uvicorn
 
@@ -15,6 +16,7 @@ from guardian.alerting.port import AlertChannel
 from guardian.bootstrap import plugins
 from guardian.bootstrap.auditing import open_checkpoints
 from guardian.bootstrap.judgement import utc_now
+from guardian.bootstrap.monitor import kafka_settings
 from guardian.bootstrap.policies import WatchedPolicies
 from guardian.bootstrap.revocation import (
     Pushing,
@@ -24,7 +26,9 @@ from guardian.bootstrap.revocation import (
     switch_rule,
 )
 from guardian.bootstrap.secrets import SecretFiles
-from guardian.config import Settings
+from guardian.bootstrap.slack import SlackQueue, slack_options
+from guardian.bus.kafka_producer import KafkaProducer
+from guardian.config import Options, Settings
 from guardian.control.adviser import Adviser
 from guardian.control.app import create_app
 from guardian.control.certificates import ClientCertificates
@@ -78,7 +82,9 @@ class Control:
         )
         self._pushing = Pushing(settings, self._deps, self.tokens)
         self._checkpoints = open_checkpoints(settings, self.store, metrics=metrics)
-        app = create_app(self._deps)
+        slack = slack_options(settings)
+        self._slack = None if slack is None else SlackQueue(settings, slack, self._deps, url=lambda: self.url)
+        app = create_app(self._deps, slack=None if self._slack is None else self._slack.door)
         with self.store.write() as rows:
             rows.audit.append(
                 {
@@ -104,7 +110,7 @@ class Control:
         self._thread = threading.Thread(
             target=self._server.run, args=([self._socket],), name="guardian-control", daemon=True
         )
-        self._silence = self.store.subscribe(self._alerts.wake)
+        self._silence = self.store.subscribe(self._wake)
 
     @property
     def port(self) -> int:
@@ -118,6 +124,8 @@ class Control:
     def start(self) -> None:
         """Returns when requests are answered. Raises ConfigurationError when the server ends at once."""
         self._alerts.start()
+        if self._slack is not None:
+            self._slack.start()
         self._policies.start()
         self._checkpoints.start()
         self._pushing.start()
@@ -127,6 +135,11 @@ class Control:
                 raise ConfigurationError("the control API did not start; see the log above")
             time.sleep(0.01)
         _log.info("listening", url=self.url)
+
+    def _wake(self) -> None:
+        self._alerts.wake()
+        if self._slack is not None:
+            self._slack.wake()
 
     def reload_policies(self) -> None:
         """Look at the policy files now; safe in a signal handler."""
@@ -141,6 +154,8 @@ class Control:
     def stop(self) -> None:
         """Finish what is in hand, then close everything. Twice is the same as once."""
         self._bell.close()
+        if self._slack is not None:  # its clicks are calls of the server
+            self._slack.stop()
         self._server.should_exit = True
         if self._thread.ident is not None:
             self._thread.join(timeout=15)
@@ -179,25 +194,38 @@ def open_tokens(settings: Settings, store: ControlStore) -> Tokens:
 
 
 def open_channels(settings: Settings, stop: threading.Event) -> AlertChannel:
-    """Every configured channel as one. Without a Slack token Slack's alerts go to the log, which says so once."""
+    """Every configured channel but Slack as one; Slack keeps cases and has an outbox of its own.
+
+    Without a Slack token Slack's alerts go to the log, which says so once.
+    """
     channels: list[AlertChannel] = []
     for name, options in settings.alerts.items():
-        given: dict[str, object] = {}
         if name == "slack":
-            token = settings.slack.token
-            if token is None or not token.get_secret_value():
-                options, name = (
-                    {"because": "alerts.slack is configured and GUARDIAN_SLACK__TOKEN is not set"},
-                    "log",
-                )
-            else:
-                given["token"] = token.get_secret_value()
-        opened = plugins.make("alerting", name, options, **given)
-        channels.append(opened.open(clock=time.monotonic, sleep=stop.wait))
-    if not channels:
+            if slack_options(settings) is not None:
+                continue
+            options = {"because": "alerts.slack is configured and GUARDIAN_SLACK__TOKEN is not set"}
+            name = "log"
+        channels.append(open_channel(settings, name, options, stop))
+    if not channels and "slack" not in settings.alerts:
         because = {"because": "no alert channel is configured"}
         channels = [plugins.make("alerting", "log", because).open(clock=time.monotonic, sleep=stop.wait)]
     return channels[0] if len(channels) == 1 else Broadcast(channels)
+
+
+def open_channel(settings: Settings, name: str, options: Options, stop: threading.Event) -> AlertChannel:
+    """One channel by its name in the configuration."""
+    given = {"producer": KafkaProducer(kafka_settings(settings))} if name == "ocsf_kafka" else {}
+    opened = plugins.make("alerting", name, _resolved(settings, options), **given)
+    channel: AlertChannel = opened.open(clock=time.monotonic, sleep=stop.wait)
+    return channel
+
+
+def _resolved(settings: Settings, options: Options) -> Options:
+    """Files that hold secrets lie where the configuration lies."""
+    return {
+        name: str(settings.resolve(Path(value))) if name.endswith("_file") and isinstance(value, str) else value
+        for name, value in options.items()
+    }
 
 
 def control_settings(settings: Settings) -> ControlSettings:
@@ -220,6 +248,7 @@ def control_settings(settings: Settings) -> ControlSettings:
             },
             approval_life=timedelta(seconds=section.approvals.ttl_s),
             approvals_waiting=section.approvals.most_waiting,
+            exception_days=section.exception_days,
             break_glass_most=timedelta(minutes=section.break_glass.most_minutes),
             breaker=BreakerRule(
                 window=timedelta(seconds=section.breaker.window_s),

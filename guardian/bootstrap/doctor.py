@@ -7,7 +7,6 @@ from email.utils import parsedate_to_datetime
 
 import httpx
 
-from guardian.bootstrap import plugins
 from guardian.bootstrap.checking import check_plugins
 from guardian.bootstrap.control import open_control_store
 from guardian.bootstrap.departing import departure_of
@@ -15,6 +14,7 @@ from guardian.bootstrap.judgement import fold_version, model_directory, open_cal
 from guardian.bootstrap.monitor import kafka_settings, open_monitor_store
 from guardian.bootstrap.policies import open_policy, policy_folder
 from guardian.bootstrap.secrets import SecretFiles
+from guardian.bootstrap.slack import people, slack_options
 from guardian.bus.admin import topic_partitions
 from guardian.config import Settings
 from guardian.embedding.artefact import open_artefact
@@ -181,7 +181,11 @@ def _alerts(settings: Settings) -> str:
     if "slack" not in settings.alerts:
         return f"go to: {', '.join(settings.alerts) or 'the log'}"
     if settings.slack.token is None:
-        raise _Unwell("alerts.slack has no token", "set GUARDIAN_SLACK__TOKEN to the app's bot token (xoxb-…)")
-    token = settings.slack.token.get_secret_value()
-    channel = plugins.make("alerting", "slack", settings.alerts["slack"], token=token)
-    return str(channel.open(clock=time.monotonic, sleep=time.sleep).check())
+        raise _Unwell("alerts.slack has no token", "set GUARDIAN_SLACK__TOKEN (xoxb-…)")
+    options = slack_options(settings)
+    if options is None:
+        raise _Unwell(
+            "alerts.slack has an empty token", "set GUARDIAN_SLACK__TOKEN to the app's bot token (xoxb-…)"
+        )
+    people(settings)
+    return f"{options.open(clock=time.monotonic, sleep=time.sleep).check()}; more: guardian slack check"

@@ -4,7 +4,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Literal, cast, get_args
+from typing import Annotated, cast, get_args
 
 import typer
 from pydantic import ValidationError
@@ -15,8 +15,9 @@ from guardian.domain.revocation import SubjectType
 from guardian.errors import ConfigurationError
 from guardian.wire.approvals import ApprovalView
 from guardian.wire.base import Mode, SessionStatus
-from guardian.wire.client import ControlClient, sound_token
-from guardian.wire.findings import FindingView
+from guardian.wire.client import sound_token
+from guardian.wire.desk import DeskClient
+from guardian.wire.findings import FindingView, Judgement
 from guardian.wire.revocations import SubjectResult
 from guardian.wire.sessions import ActResult
 
@@ -154,9 +155,17 @@ def reinstate(
             _show_subject(done, as_json=as_json)
 
 
-def dismiss(finding: Finding, reason: Why, config: ConfigOption = None, as_json: JsonOption = False) -> None:
+def dismiss(
+    finding: Finding,
+    reason: Why,
+    benign: Annotated[
+        bool, typer.Option("--benign", help="It was unusual, and all right; kept as another label.")
+    ] = False,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
     """Call a finding a false positive; the session's evidence starts afresh."""
-    _judge(finding, "false_positive", reason, config, as_json=as_json)
+    _judge(finding, "benign" if benign else "false_positive", reason, config, as_json=as_json)
 
 
 def confirm(finding: Finding, reason: Why, config: ConfigOption = None, as_json: JsonOption = False) -> None:
@@ -265,7 +274,7 @@ def _show_subject(done: SubjectResult, *, as_json: bool) -> None:
 
 def _judge(
     finding: str,
-    verdict: Literal["false_positive", "confirmed"],
+    verdict: Judgement,
     reason: str,
     config: Path | None,
     *,
@@ -280,10 +289,10 @@ def _judge(
 
 
 @contextmanager
-def client(config: Path | None) -> Iterator[ControlClient]:
+def client(config: Path | None) -> Iterator[DeskClient]:
     """A control client with the caller's token."""
     settings = settings_from(config)
-    with ControlClient(settings.control.url, lambda: _token(settings)) as control:
+    with DeskClient(settings.control.url, lambda: _token(settings)) as control:
         try:
             yield control
         except ValidationError as error:

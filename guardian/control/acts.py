@@ -17,20 +17,34 @@ from guardian.wire.sessions import ActResult
 
 
 def revoke(
-    deps: ControlDeps, principal: Principal, tenant_id: str, session_id: str, reason: str, key: str | None
+    deps: ControlDeps,
+    principal: Principal,
+    tenant_id: str,
+    session_id: str,
+    reason: str,
+    key: str | None,
+    *,
+    seen: str | None = None,
 ) -> ActResult:
     """Revoke by hand. A session that is revoked already stays so, and `changed` says that."""
-    return _one_or_two(deps, principal, "revoke", tenant_id, session_id, reason, key, do_revoke)
+    return _one_or_two(deps, principal, "revoke", tenant_id, session_id, reason, key, do_revoke, seen)
 
 
 def reinstate(
-    deps: ControlDeps, principal: Principal, tenant_id: str, session_id: str, reason: str, key: str | None
+    deps: ControlDeps,
+    principal: Principal,
+    tenant_id: str,
+    session_id: str,
+    reason: str,
+    key: str | None,
+    *,
+    seen: str | None = None,
 ) -> ActResult:
     """Give a session back. Its evidence starts afresh; a session that nobody knows is absent.
 
     With `approval` in the answer it waits for a second person.
     """
-    return _one_or_two(deps, principal, "reinstate", tenant_id, session_id, reason, key, do_reinstate)
+    return _one_or_two(deps, principal, "reinstate", tenant_id, session_id, reason, key, do_reinstate, seen)
 
 
 def do_revoke(act: Act) -> ActResult:
@@ -101,14 +115,16 @@ def protect(
     return permitted(deps, principal, "protect", tenant_id, session_id, reason, do)
 
 
-def judge(deps: ControlDeps, principal: Principal, finding_id: str, ask_for: VerdictRequest) -> FindingView:
+def judge(
+    deps: ControlDeps, principal: Principal, finding_id: str, ask_for: VerdictRequest, *, seen: str | None = None
+) -> FindingView:
     """A person's verdict on a finding goes back to the monitor. The same verdict again changes nothing."""
     with deps.store.read() as rows:
         found = rows.findings.get(finding_id, principal.scope)
     if found is None:
         raise absent("finding")
     finding = found.view.finding
-    dismissed = ask_for.verdict == "false_positive"
+    dismissed = ask_for.verdict != "confirmed"
 
     def do(act: Act) -> FindingView:
         stored = act.rows.findings.get(finding_id, {finding.tenant_id})
@@ -125,7 +141,7 @@ def judge(deps: ControlDeps, principal: Principal, finding_id: str, ask_for: Ver
         return stored.view.model_copy(update={"verdict": verdict})
 
     action: PolicyAction = "dismiss" if dismissed else "confirm"
-    return permitted(deps, principal, action, finding.tenant_id, finding.session_id, ask_for.reason, do)
+    return permitted(deps, principal, action, finding.tenant_id, finding.session_id, ask_for.reason, do, seen=seen)
 
 
 def _one_or_two(
@@ -137,13 +153,14 @@ def _one_or_two(
     reason: str,
     key: str | None,
     do: Callable[[Act], ActResult],
+    seen: str | None,
 ) -> ActResult:
     """Done at once where policy permits that; where only a second person is missing, put up for one."""
 
     def waits(act: Act) -> ActResult | Refusal | None:
         return once(key, _wait)(act) if act.two_may else None
 
-    return permitted(deps, principal, action, tenant_id, session_id, reason, once(key, do), waits=waits)
+    return permitted(deps, principal, action, tenant_id, session_id, reason, once(key, do), waits=waits, seen=seen)
 
 
 def _wait(act: Act) -> ActResult | None:

@@ -17,12 +17,16 @@ from guardian.control import (
     routes_break_glass,
     routes_breakers,
     routes_bundle,
+    routes_cases,
     routes_check,
     routes_envelopes,
+    routes_exceptions,
+    routes_feedback,
     routes_findings,
     routes_policy,
     routes_revocations,
     routes_sessions,
+    routes_slack,
     routes_ssf,
     routes_stream,
     routes_subjects,
@@ -39,6 +43,7 @@ from guardian.control.looking import SharedLooks
 from guardian.control.news import spread
 from guardian.control.problems import install_problems
 from guardian.control.self_testing import test_the_switch
+from guardian.control.slack_door import SlackDoor
 from guardian.control.watching import watch
 from guardian.revocation.opa_bundle import BundleFace
 from guardian.telemetry import logger
@@ -62,11 +67,15 @@ _ROUTES = (
     routes_break_glass,
     routes_breakers,
     routes_policy,
+    routes_cases,
+    routes_exceptions,
+    routes_feedback,
+    routes_slack,
     routes_system,
 )
 
 
-def create_app(deps: ControlDeps) -> FastAPI:
+def create_app(deps: ControlDeps, *, slack: SlackDoor | None = None) -> FastAPI:
     """The ASGI application. It opens nothing and closes nothing that it was given."""
     bell = Bell()
 
@@ -98,6 +107,7 @@ def create_app(deps: ControlDeps) -> FastAPI:
     bundles = BundleFace(None if deps.bundle_key is None else deps.bundle_key.sign)
     app.state.bundles = RevocationListings(deps, face=bundles)
     app.state.streams = Counter[str]()
+    app.state.slack = slack
     app.add_middleware(Gate, deps=deps)
     install_problems(app)
     for routes in _ROUTES:

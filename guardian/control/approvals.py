@@ -7,6 +7,7 @@ from typing import Any, get_args
 
 from guardian.control.authority import ask, consider, record
 from guardian.control.deps import ControlDeps
+from guardian.control.news import tell
 from guardian.policy.port import EvidenceFacts, PolicyAction, PolicyDecision, PolicyRequest
 from guardian.store.control import ControlRows
 from guardian.store.control_approvals import StoredApproval
@@ -72,7 +73,26 @@ def put_up(
         told["finding_id"] = finding_id
     record(rows, proposal, permitted, now, **told, until=view.expires_at.isoformat())
     deps.metrics.add("guardian_approvals_total", state="pending")
+    if session_id is None:  # no case of a session will say that somebody is asked
+        wish = " ".join(str(value) for name, value in act.items() if value and name != "reason")
+        tell(
+            deps,
+            rows,
+            topic=topic_of(view.id),
+            tenant_id=tenant_id,
+            title=f"{view.proposer} asks for a second person: {action} {wish}",
+            detail=f"{view.proposer} wants {action} {wish} for {tenant_id}: {view.reason}",
+            severity="medium",
+            once=view.id,
+            now=now,
+            facts={"approval": view.id},
+        )
     return view
+
+
+def topic_of(approval_id: str) -> str:
+    """Of the news that an act on a tenant waits; each has a case of its own."""
+    return f"approval {approval_id}"
 
 
 def permits(deps: ControlDeps, request: PolicyRequest) -> bool:

@@ -10,8 +10,8 @@ from guardian.policy.port import PolicyAction, PolicyRequest
 from guardian.wire.principal import Role
 
 _WORK: Mapping[Role, frozenset[PolicyAction]] = {
-    "monitor": frozenset({"flag", "revoke", "revokeSubject", "propose"}),
-    "gateway": frozenset({"registerEnvelope", "permitCall"}),
+    "monitor": frozenset({"flag", "revoke", "revokeSubject", "permitCall", "propose"}),
+    "gateway": frozenset({"registerEnvelope"}),
     "delegation": frozenset({"registerEnvelope"}),
     "metrics": frozenset(),
     "auditor": frozenset(),

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Final
 
-from fastapi import Depends, Path, Query, Request
+from fastapi import Depends, Header, Path, Query, Request
 from fastapi.security import HTTPBearer
 
 from guardian.control.deps import ControlDeps
@@ -33,6 +33,24 @@ FindingId = Annotated[Identifier, Path(description="The finding.")]
 TenantFilter = Annotated[Identifier | None, Query(description="Only this tenant, within the token's reach.")]
 Limit = Annotated[int, Query(ge=1, le=500)]
 CursorParam = Annotated[str | None, Query(max_length=19, pattern=r"^[0-9]+$", description="From `next`.")]
+
+
+def _seen(
+    if_match: Annotated[
+        str | None,
+        Header(
+            alias="If-Match",
+            max_length=80,
+            pattern=r'^"[0-9a-f]{32}"$',
+            description="The digest of the case as it was looked at (`GET /v1/cases/...`), in quotes: a case that"
+            " moved on is refused with 412.",
+        ),
+    ] = None,
+) -> str | None:
+    return None if if_match is None else if_match.strip('"')
+
+
+Seen = Annotated[str | None, Depends(_seen)]
 
 
 def reach(principal: Principal, tenant_id: str | None) -> frozenset[str] | None:

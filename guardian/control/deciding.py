@@ -8,6 +8,7 @@ from guardian.control.acts import do_reinstate, do_revoke
 from guardian.control.approvals import evidence_seen, expire, overtaken
 from guardian.control.authority import ask, denied
 from guardian.control.case import alert, case_of, key
+from guardian.control.case_view import unchanged
 from guardian.control.deps import ControlDeps
 from guardian.control.facts import situation
 from guardian.control.granted import Act, Second
@@ -30,11 +31,14 @@ _ENDS: dict[str, Literal["approved", "denied", "withdrawn"]] = {
 }
 
 
-def decide(deps: ControlDeps, principal: Principal, approval_id: str, word: ApprovalDecision) -> ApprovalView:
+def decide(
+    deps: ControlDeps, principal: Principal, approval_id: str, word: ApprovalDecision, *, seen: str | None = None
+) -> ApprovalView:
     """Approve, deny or withdraw what waits.
 
     Raises Refusal: 403 when policy refuses the decider, or by now refuses the act itself; 409 when it was
-    decided or has expired, or when what happened meanwhile made it another act.
+    decided or has expired, or when what happened meanwhile made it another act; 412 when the case is not the
+    one that `seen` names.
     """
     now = deps.clock()
     with deps.store.write() as rows:
@@ -42,6 +46,8 @@ def decide(deps: ControlDeps, principal: Principal, approval_id: str, word: Appr
         if stored is None:
             raise absent("approval")
         lapse_overdue(rows, now)
+        if stored.view.session_id is not None:
+            unchanged(deps, rows, stored.view.tenant_id, stored.view.session_id, seen)
         refusal = _decide(deps, rows, principal, stored, word, now)
         decided = rows.approvals.get(approval_id, principal.scope)
     if refusal is not None:  # raised only now: its audit record must be committed

@@ -70,6 +70,7 @@ class ControlSettings:
     approval_life: timedelta = timedelta(hours=4)
     approvals_waiting: int = 200
     break_glass_most: timedelta = timedelta(hours=1)
+    exception_days: int = 90
     breaker: BreakerRule = field(default_factory=BreakerRule)
     client_certificates: ClientCertificates | None = None
     advice: AdviceRule = field(default_factory=AdviceRule)

@@ -14,10 +14,21 @@ from guardian.wire.policies import PolicyExplanation
 from guardian.wire.principal import Principal, Role
 
 _ON_SESSIONS: frozenset[PolicyAction] = frozenset(
-    {"flag", "revoke", "reinstate", "dismiss", "confirm", "protect", "registerEnvelope", "permitCall"}
+    {
+        "flag",
+        "revoke",
+        "reinstate",
+        "dismiss",
+        "confirm",
+        "protect",
+        "registerEnvelope",
+        "permitCall",
+        "snooze",
+        "makeException",
+    }
 )
 _ON_TENANTS: frozenset[PolicyAction] = frozenset(
-    {"setMode", "breakGlass", "resetBreaker", "revokeSubject", "reinstateSubject"}
+    {"setMode", "breakGlass", "resetBreaker", "revokeSubject", "reinstateSubject", "endException"}
 )
 
 

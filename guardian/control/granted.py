@@ -8,6 +8,7 @@ from typing import Any, NamedTuple, TypeVar
 
 from guardian.control.approvals import permits, put_up
 from guardian.control.authority import ask, asker, denied, out_of_reach, record, witnessed
+from guardian.control.case_view import unchanged
 from guardian.control.deps import ControlDeps
 from guardian.control.facts import situation
 from guardian.control.lapse import lapse_overdue
@@ -105,11 +106,13 @@ def permitted(
     *,
     waits: Callable[[Act], Result | Refusal | None] | None = None,
     facts: Callable[[ControlRows], ActFacts] | None = None,
+    seen: str | None = None,
 ) -> Result:
     """Ask policy and `do` it within one transaction.
 
     What policy refuses, `waits` may still put up for a second person. A refusal, policy's or the act's own, is
-    committed with its audit record before it is raised.
+    committed with its audit record before it is raised. With `seen`, the digest of the session's case as the
+    person saw it, an act on a case that moved on is refused before policy is asked.
     """
     now = deps.clock()
     if not principal.reaches(tenant_id):
@@ -118,6 +121,7 @@ def permitted(
     with deps.store.write() as rows:
         if session_id is not None:
             lapse_overdue(rows, now)
+            unchanged(deps, rows, tenant_id, session_id, seen)
         told = None if facts is None else facts(rows)
         asked = situation(deps, rows, principal, action, tenant_id, session_id, now, act=told)
         act = Act(deps, rows, asked, ask(deps, asked), now, reason)

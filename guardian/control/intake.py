@@ -8,6 +8,7 @@ from guardian.control.authority import ask, asker, denied, evidence_of, explain,
 from guardian.control.case import alert, case_of, key
 from guardian.control.deps import ControlDeps
 from guardian.control.envelopes import against_record, extend
+from guardian.control.exceptions import excused
 from guardian.control.facts import situation
 from guardian.control.lapse import lapse_overdue
 from guardian.control.model_change import note_model
@@ -103,7 +104,7 @@ def _decide(
         )
         outcome = against_record(rows, finding, outcome)
     else:
-        outcome = against_record(rows, finding, outcome)
+        outcome = excused(rows, finding, against_record(rows, finding, outcome), now)
         record(rows, asked, permitted, now, finding_id=finding.id, result=outcome.effect.value)
     if finding.late_s:
         late = f"judged {max(1, finding.late_s // 60)} minutes after the call; until then nobody was watching"

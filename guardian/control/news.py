@@ -18,6 +18,11 @@ NEWS = "news_"
 """How the ids of news begin. No finding from outside may: it could take the place of news that are to come."""
 
 
+def case_of_news(tenant_id: str, topic: str) -> str:
+    """What the case of a topic is called."""
+    return finding_id(Kind.CONTROL, tenant_id, ABOUT_ITSELF, topic)
+
+
 def tell(
     deps: ControlDeps,
     rows: ControlRows,
@@ -65,7 +70,7 @@ def tell(
     )
     rows.findings.add(finding, outcome, now)
     told = AlertOutcome(effect=Effect.FLAG, allowed=True, note=outcome.note, mode=mode.mode)
-    case = finding_id(Kind.CONTROL, tenant_id, ABOUT_ITSELF, topic)
+    case = case_of_news(tenant_id, topic)
     payload = AlertPayload(finding=finding, outcome=told, case=case)
     rows.alerts.add(kind="news", case_key=case, idempotency_key=known, payload=payload.model_dump_json(), now=now)
     return True

@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Path, Query
 
 from guardian.control.authority import may_read
-from guardian.control.caller import Caller, CursorParam, Deps, Limit, TenantFilter, position, reach
+from guardian.control.caller import Caller, CursorParam, Deps, Limit, Seen, TenantFilter, position, reach
 from guardian.control.deciding import decide
 from guardian.control.problems import absent, documented
 from guardian.domain.event import Identifier
@@ -49,9 +49,9 @@ def show_approval(deps: Deps, caller: Caller, approval_id: ApprovalId) -> Approv
     return found.view
 
 
-@router.post("/{approval_id}/decision", responses=documented(400, 401, 403, 404, 409, 413, 422, 503))
+@router.post("/{approval_id}/decision", responses=documented(400, 401, 403, 404, 409, 412, 413, 422, 503))
 def decide_approval(
-    deps: Deps, caller: Caller, approval_id: ApprovalId, decision: ApprovalDecision
+    deps: Deps, caller: Caller, approval_id: ApprovalId, decision: ApprovalDecision, seen: Seen
 ) -> ApprovalView:
     """Approve, deny or withdraw. What is approved is done at once, if policy permits it on the facts of now."""
-    return decide(deps, caller, approval_id, decision)
+    return decide(deps, caller, approval_id, decision, seen=seen)

@@ -6,7 +6,17 @@ from fastapi import APIRouter, Query, Response
 
 from guardian.control import acts
 from guardian.control.authority import may_read
-from guardian.control.caller import Caller, CursorParam, Deps, FindingId, Limit, TenantFilter, position, reach
+from guardian.control.caller import (
+    Caller,
+    CursorParam,
+    Deps,
+    FindingId,
+    Limit,
+    Seen,
+    TenantFilter,
+    position,
+    reach,
+)
 from guardian.control.intake import receive
 from guardian.control.problems import absent, documented
 from guardian.domain.event import Identifier
@@ -66,7 +76,9 @@ def show_finding(deps: Deps, caller: Caller, finding_id: FindingId) -> FindingVi
     return found.view
 
 
-@router.post("/{finding_id:path}/verdict", responses=documented(400, 401, 403, 404, 413, 422, 503))
-def judge_finding(deps: Deps, caller: Caller, finding_id: FindingId, verdict: VerdictRequest) -> FindingView:
-    """Say what a finding was. A false positive makes the session's evidence start afresh."""
-    return acts.judge(deps, caller, finding_id, verdict)
+@router.post("/{finding_id:path}/verdict", responses=documented(400, 401, 403, 404, 412, 413, 422, 503))
+def judge_finding(
+    deps: Deps, caller: Caller, finding_id: FindingId, verdict: VerdictRequest, seen: Seen
+) -> FindingView:
+    """Say what a finding was. A false positive, or benign, makes the session's evidence start afresh."""
+    return acts.judge(deps, caller, finding_id, verdict, seen=seen)

@@ -11,6 +11,7 @@ from guardian.control.caller import (
     CursorParam,
     Deps,
     Limit,
+    Seen,
     SessionId,
     TenantFilter,
     TenantId,
@@ -34,7 +35,7 @@ IdempotencyKey = Annotated[
     ),
 ]
 _ACTS = documented(400, 401, 403, 404, 413, 422, 503)
-_TWO = _ACTS | {
+_TWO = documented(400, 401, 403, 404, 412, 413, 422, 503) | {
     202: {"model": ActResult, "description": "Nothing is done yet: it waits for a second person, see `approval`"}
 }
 
@@ -82,10 +83,12 @@ def revoke_session(
     session_id: SessionId,
     act: ActRequest,
     response: Response,
+    seen: Seen,
     idempotency_key: IdempotencyKey = None,
 ) -> ActResult:
     """Refuse this session from now on, at every gateway."""
-    return _answer(response, acts.revoke(deps, caller, tenant_id, session_id, act.reason, idempotency_key))
+    done = acts.revoke(deps, caller, tenant_id, session_id, act.reason, idempotency_key, seen=seen)
+    return _answer(response, done)
 
 
 @router.post("/{tenant_id}/{session_id:path}/reinstate", responses=_TWO)
@@ -96,10 +99,12 @@ def reinstate_session(
     session_id: SessionId,
     act: ActRequest,
     response: Response,
+    seen: Seen,
     idempotency_key: IdempotencyKey = None,
 ) -> ActResult:
     """Give a revoked session back; its evidence starts afresh."""
-    return _answer(response, acts.reinstate(deps, caller, tenant_id, session_id, act.reason, idempotency_key))
+    done = acts.reinstate(deps, caller, tenant_id, session_id, act.reason, idempotency_key, seen=seen)
+    return _answer(response, done)
 
 
 @router.put("/{tenant_id}/{session_id:path}/protection", responses=_ACTS)

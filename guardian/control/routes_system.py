@@ -49,10 +49,9 @@ def metrics(deps: Deps, caller: Caller) -> Response:
     """Prometheus metrics; no label names a session or an agent."""
     may_read(deps, caller, "readMetrics")
     with deps.store.read() as rows:
-        head, waiting = rows.head(), rows.alerts.depth()
+        head = rows.head()
         breaker.gauge(deps, rows, deps.clock())
     deps.metrics.set("guardian_ledger_revision", head.revision.n)
     deps.metrics.set("guardian_ledger_epoch", head.revision.epoch)
-    deps.metrics.set("guardian_alert_queue_depth", waiting)
     spread(deps)  # scraped every few seconds: a recovery of the decision point does not wait for a finding
     return Response(deps.metrics.render(), media_type="text/plain; version=0.0.4; charset=utf-8")

@@ -17,8 +17,10 @@ from sqlalchemy.engine import make_url
 from guardian.store.control_alerts import AlertRows
 from guardian.store.control_approvals import ApprovalRows, BreakGlassRows
 from guardian.store.control_audit import AuditRows
+from guardian.store.control_cases import CaseRows
 from guardian.store.control_delegation import DelegationRows
 from guardian.store.control_epoch import EpochFile, Mark, restored_mark
+from guardian.store.control_exceptions import ExceptionRows
 from guardian.store.control_facts import BreakerRows, EnvelopeRows, ModelRows
 from guardian.store.control_findings import FindingRows
 from guardian.store.control_head import Head, begin_epoch, create_head, queue_for_writing, read_head
@@ -106,6 +108,14 @@ class ControlRows:
     @property
     def cursors(self) -> CursorRows:
         return CursorRows(self.connection)
+
+    @property
+    def cases(self) -> CaseRows:
+        return CaseRows(self.connection)
+
+    @property
+    def exceptions(self) -> ExceptionRows:
+        return ExceptionRows(self.connection)
 
     def head(self) -> Head:
         return read_head(self.connection)

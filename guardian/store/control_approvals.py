@@ -69,6 +69,11 @@ class ApprovalRows:
         rows = self.connection.execute(wanted.where(approval.c.state != "pending").order_by(approval.c.seq.desc()))
         return next((each for each in map(_approval, rows) if each.act["act"] == act), None)
 
+    def of_session(self, tenant_id: str, session_id: str, now: datetime, limit: int) -> list[StoredApproval]:
+        """Those that wait for somebody's word on this session, the oldest first."""
+        mine = self._waiting(tenant_id).where(approval.c.session_id == session_id, approval.c.expires_at > now)
+        return [_approval(row) for row in self.connection.execute(mine.order_by(approval.c.seq).limit(limit))]
+
     def waiting(self, tenant_id: str) -> int:
         counted = select(func.count()).select_from(self._waiting(tenant_id).subquery())
         return int(self.connection.execute(counted).scalar_one())

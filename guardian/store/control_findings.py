@@ -84,6 +84,22 @@ class FindingRows:
         rows = self.connection.execute(wanted.order_by(finding.c.seq.desc()).limit(limit))
         return [_stored(row) for row in rows]
 
+    def judged(self, scope: Scope, *, limit: int, before: int | None = None) -> list[StoredFinding]:
+        """Those with a person's verdict, the newest first."""
+        wanted = select(finding).where(within(finding.c.tenant_id, scope), finding.c.verdict.is_not(None))
+        if before is not None:
+            wanted = wanted.where(finding.c.seq < before)
+        rows = self.connection.execute(wanted.order_by(finding.c.seq.desc()).limit(limit))
+        return [_stored(row) for row in rows]
+
+    def confirmed(self, tenant_id: str, session_id: str) -> bool:
+        """Whether anything of this session was confirmed by a person."""
+        mine = select(finding.c.verdict).where(
+            finding.c.tenant_id == tenant_id, finding.c.session_id == session_id, finding.c.verdict.is_not(None)
+        )
+        told = (Verdict.model_validate_json(row.verdict) for row in self.connection.execute(mine))
+        return any(verdict.verdict == "confirmed" for verdict in told)
+
 
 def _stored(row: Row[Any]) -> StoredFinding:
     view = FindingView(

@@ -26,7 +26,7 @@ from guardian.wire.approvals import (
 )
 from guardian.wire.base import Mode, Problem, SessionStatus
 from guardian.wire.envelopes import EnvelopeHistory, EnvelopeRegistration, RegisteredEnvelope
-from guardian.wire.findings import FindingOutcome, FindingPage, FindingView, VerdictRequest
+from guardian.wire.findings import FindingOutcome, FindingPage, FindingView, Judgement, VerdictRequest
 from guardian.wire.peers import Vitals, Watch
 from guardian.wire.policies import PolicyExplanation
 from guardian.wire.revocations import RevocationList, SubjectAct, SubjectResult
@@ -102,12 +102,11 @@ class ControlClient:
     def finding(self, finding_id: str) -> FindingView:
         return self._ask(FindingView, "GET", f"/v1/findings/{_segment(finding_id)}")
 
-    def judge(
-        self, finding_id: str, verdict: Literal["false_positive", "confirmed"], *, reason: str
-    ) -> FindingView:
+    def judge(self, finding_id: str, verdict: Judgement, *, reason: str, seen: str | None = None) -> FindingView:
+        """`seen` is the digest of the case that the verdict is about: refused with 412 when it moved on."""
         body = VerdictRequest(verdict=verdict, reason=reason)
         path = f"/v1/findings/{_segment(finding_id)}/verdict"
-        return self._ask(FindingView, "POST", path, content=body.model_dump_json())
+        return self._ask(FindingView, "POST", path, content=body.model_dump_json(), headers=_conditions(seen=seen))
 
     def dismiss(self, finding_id: str, *, reason: str) -> FindingView:
         """Call a finding a false positive: the session's evidence starts afresh."""
@@ -128,15 +127,28 @@ class ControlClient:
         return self._ask(SessionDetail, "GET", _session(tenant_id, session_id))
 
     def revoke(
-        self, tenant_id: str, session_id: str, *, reason: str, idempotency_key: str | None = None
+        self,
+        tenant_id: str,
+        session_id: str,
+        *,
+        reason: str,
+        idempotency_key: str | None = None,
+        seen: str | None = None,
     ) -> ActResult:
-        return self._act("revoke", tenant_id, session_id, reason, idempotency_key)
+        """`seen` is the digest of the case that the act is about: refused with 412 when it moved on."""
+        return self._act("revoke", tenant_id, session_id, reason, _conditions(idempotency_key, seen))
 
     def reinstate(
-        self, tenant_id: str, session_id: str, *, reason: str, idempotency_key: str | None = None
+        self,
+        tenant_id: str,
+        session_id: str,
+        *,
+        reason: str,
+        idempotency_key: str | None = None,
+        seen: str | None = None,
     ) -> ActResult:
-        """With `approval` in the answer it waits for a second person."""
-        return self._act("reinstate", tenant_id, session_id, reason, idempotency_key)
+        """With `approval` in the answer it waits for a second person. `seen` as for `revoke`."""
+        return self._act("reinstate", tenant_id, session_id, reason, _conditions(idempotency_key, seen))
 
     def revoke_subject(
         self, tenant_id: str, kind: SubjectType, subject_id: str, *, reason: str, seconds: int | None = None
@@ -208,12 +220,19 @@ class ControlClient:
         return self._ask(ApprovalView, "GET", f"/v1/approvals/{_segment(approval_id)}")
 
     def decide_approval(
-        self, approval_id: str, decision: Literal["approve", "deny", "withdraw"], *, reason: str
+        self,
+        approval_id: str,
+        decision: Literal["approve", "deny", "withdraw"],
+        *,
+        reason: str,
+        seen: str | None = None,
     ) -> ApprovalView:
-        """What is approved is done at once; `result` says what came of it."""
+        """What is approved is done at once; `result` says what came of it. `seen` as for `revoke`."""
         body = ApprovalDecision(decision=decision, reason=reason)
         path = f"/v1/approvals/{_segment(approval_id)}/decision"
-        return self._ask(ApprovalView, "POST", path, content=body.model_dump_json())
+        return self._ask(
+            ApprovalView, "POST", path, content=body.model_dump_json(), headers=_conditions(seen=seen)
+        )
 
     def break_glass(self, tenant_id: str, *, reason: str, minutes: int = 30) -> BreakGlassView:
         """Act without a second person in this tenant for some minutes; people are told at once."""
@@ -276,13 +295,15 @@ class ControlClient:
         except httpx.HTTPError:
             return False
 
-    def _act(self, verb: str, tenant_id: str, session_id: str, reason: str, key: str | None) -> ActResult:
+    def _act(
+        self, verb: str, tenant_id: str, session_id: str, reason: str, headers: Mapping[str, str]
+    ) -> ActResult:
         return self._ask(
             ActResult,
             "POST",
             f"{_session(tenant_id, session_id)}/{verb}",
             content=ActRequest(reason=reason).model_dump_json(),
-            headers={"Idempotency-Key": key} if key else {},
+            headers=headers,
         )
 
     def _ask(
@@ -363,6 +384,11 @@ def _refusal(got: httpx.Response) -> str:
 def _segment(name: str) -> str:
     """One path segment; dots are spelt out where they would mean a parent folder."""
     return name.replace(".", "%2E") if name in (".", "..") else quote(name, safe="")
+
+
+def _conditions(key: str | None = None, seen: str | None = None) -> dict[str, str]:
+    wanted = {"Idempotency-Key": key, "If-Match": None if seen is None else f'"{seen}"'}
+    return {name: value for name, value in wanted.items() if value}
 
 
 def _session(tenant_id: str, session_id: str) -> str:

@@ -33,17 +33,21 @@ class FindingOutcome(Body):
     at: AwareDatetime
 
 
+Judgement = Literal["false_positive", "benign", "confirmed"]
+"""`benign`: unusual, and all right. It clears the session as a false positive does, and is another label."""
+
+
 class Verdict(Body):
     """What a person made of a finding."""
 
-    verdict: Literal["false_positive", "confirmed"]
+    verdict: Judgement
     reason: str
     actor: str
     at: AwareDatetime
 
 
 class VerdictRequest(Ask):
-    verdict: Literal["false_positive", "confirmed"]
+    verdict: Judgement
     reason: Why
 
 

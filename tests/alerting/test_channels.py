@@ -1,5 +1,6 @@
 """What holds for every channel of the folder, the ones added later too."""
 
+import base64
 import dataclasses
 import importlib
 import pkgutil
@@ -7,6 +8,7 @@ import pkgutil
 import pytest
 
 import guardian.alerting
+from guardian.bus.memory import MemoryBroker, MemoryProducer
 
 MODULES = [
     importlib.import_module(f"guardian.alerting.{m.name}")
@@ -16,8 +18,21 @@ PLUGINS = [module for module in MODULES if hasattr(module, "plugin")]
 
 
 @pytest.fixture
-def options(slack, tmp_path) -> dict[str, dict[str, object]]:
+def options(slack, tmp_path, receiver, mailbox) -> dict[str, dict[str, object]]:
+    broker = MemoryBroker()
+    broker.create_topic("siem")
+    (tmp_path / "secret").write_text("whsec_" + base64.b64encode(b"k" * 32).decode())
     return {
+        "webhook": {"url": receiver.url, "secret_file": str(tmp_path / "secret")},
+        "ocsf_http": {"url": receiver.url},
+        "ocsf_kafka": {"topic": "siem", "producer": MemoryProducer(broker)},
+        "email": {
+            "host": "127.0.0.1",
+            "port": mailbox.port,
+            "tls": "none",
+            "sender": "guardian@acme.example",
+            "recipients": ("soc@acme.example",),
+        },
         "slack": {"channel": "C0SECURITY", "token": "xoxb-test-1", "base_url": slack.url},
         "jsonl": {"path": str(tmp_path / "alerts.jsonl")},
     }

@@ -1,6 +1,7 @@
 """The OpenAPI document is true: no answer that it does not name, and never a failure of the server."""
 
 from collections.abc import Iterator
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -15,6 +16,8 @@ from schemathesis.specs.openapi.checks import (
     response_schema_conformance,
     status_code_conformance,
 )
+
+from guardian.wire.exceptions import ExceptionView
 
 CHECKS = [
     not_a_server_error,
@@ -46,6 +49,8 @@ def existing(lived_in: Any, a_finding: Any, hard: Any) -> dict[str, str]:
     lived_in.call("POST", "/v1/sessions/acme/s2/reinstate", "responder", json={"reason": "ours"})
     lived_in.call("PUT", "/v1/sessions/acme/s3/protection", json={"protected": True, "reason": "payroll"})
     wish = lived_in.submit(a_finding("s3", breaches=hard)).json()
+    with lived_in.deps.store.write() as rows:
+        rows.exceptions.add(fine(lived_in.clock()))
     glass = {"tenant_id": "acme", "reason": "an emergency", "minutes": 5}
     return {
         "tenant_id": "acme",
@@ -54,8 +59,21 @@ def existing(lived_in: Any, a_finding: Any, hard: Any) -> dict[str, str]:
         "subject_id": "agent_9",
         "finding_id": wish["finding_id"],
         "approval_id": wish["approval_id"],
+        "exception_id": "exc_1",
         "grant_id": lived_in.call("POST", "/v1/break-glass", "responder", json=glass).json()["id"],
     }
+
+
+def fine(now: datetime) -> ExceptionView:
+    told = {
+        "id": "exc_1",
+        "tenant_id": "acme",
+        "purpose": "review",
+        "tool": "crm.*",
+        "owner": "ann",
+        "reason": "r",
+    }
+    return ExceptionView(**told, created_at=now, expires_at=now + timedelta(days=1))
 
 
 def operations(stage: Any) -> Iterator[Any]:

@@ -6,17 +6,18 @@ may := {
 	"delegation": {"registerEnvelope"},
 	"metrics": {"readMetrics"},
 	"auditor": {"read", "readRevocations", "readChanges", "readMetrics"},
-	"analyst": {"read", "readRevocations", "dismiss", "confirm"},
+	"analyst": {"read", "readRevocations", "dismiss", "confirm", "snooze", "endException"},
 	"responder": {
-		"read", "readRevocations", "dismiss", "confirm", "revoke", "reinstate", "breakGlass",
+		"read", "readRevocations", "dismiss", "confirm", "snooze", "endException", "revoke", "reinstate",
+		"breakGlass",
 	},
 	"approver": {
-		"read", "readRevocations", "dismiss", "confirm", "revoke", "reinstate", "breakGlass",
-		"setMode", "protect", "resetBreaker",
+		"read", "readRevocations", "dismiss", "confirm", "snooze", "endException", "revoke", "reinstate",
+		"breakGlass", "setMode", "protect", "resetBreaker", "makeException",
 	},
 	"admin": {
-		"read", "readRevocations", "dismiss", "confirm", "revoke", "reinstate", "breakGlass",
-		"setMode", "protect", "resetBreaker", "readChanges", "readMetrics",
+		"read", "readRevocations", "dismiss", "confirm", "snooze", "endException", "revoke", "reinstate",
+		"breakGlass", "setMode", "protect", "resetBreaker", "makeException", "readChanges", "readMetrics",
 	},
 }
 
@@ -47,6 +48,12 @@ permits["related-people-may-revoke"] := "the session acts for this person, or is
 	related
 }
 
+permits["purpose-owners-may-make-exceptions"] := "the owner of the purpose says what belongs to it" if {
+	role in {"analyst", "responder"}
+	action == "makeException"
+	input.subject.id in input.resource.properties.purpose_owners
+}
+
 # Four eyes: two people, not one person twice.
 forbids["nobody-approves-their-own"] := "the second person must be another one" if {
 	action == "approve"
@@ -70,7 +77,7 @@ forbids["leaving-shadow-takes-two"] := "a second person must approve that guardi
 
 # A person may always stop the agent that acts for them, and never clear it.
 forbids["delegators-clear-nothing"] := "the session acts on this person's behalf: somebody else must clear it" if {
-	action in {"dismiss", "reinstate", "protect", "approve"}
+	action in {"dismiss", "reinstate", "protect", "snooze", "makeException", "approve"}
 	input.resource.properties.delegator == input.subject.id
 	not solo
 	not target == "revoke"

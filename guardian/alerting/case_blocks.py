@@ -1,0 +1,299 @@
+"""A case as Slack shows it: one message that is always up to date, replies with its history, digests. Pure.
+
+The message answers, in the order in which somebody on a phone reads: how bad, what state, who, for what, what was
+done, why it does not fit, what policy let guardian do, what can be done now. All that an agent wrote goes through
+`neutralise`; state and severity are words and shapes, never colour alone. A button's value is the case's key and
+the digest of what is shown, so that a click on an old picture is known as such.
+"""
+
+from collections.abc import Sequence
+
+from guardian.alerting import blocks
+from guardian.alerting.blocks import Block, mrkdwn, section
+from guardian.alerting.neutralise import code, prose
+from guardian.alerting.port import Alert
+from guardian.wire.approvals import ApprovalView
+from guardian.wire.cases import CaseEvent, CaseState, CaseView, SimilarCase, TrendPoint
+
+STATES: dict[CaseState, str] = {
+    "flagged": "⚑ Flagged",
+    "revoke_requested": "⏳ Waits for a person: may it be revoked?",
+    "revoked": "■ Revoked",
+    "reinstated": "▶ Reinstated",
+    "dismissed": "○ Dismissed",
+    "confirmed": "● Confirmed as drift",
+    "lapsed": "◌ The revocation has lapsed",
+    "noted": "· Noted",
+}
+ACTS = {
+    "revoke": "revoke the session",
+    "reinstate": "give the session back",
+    "setMode": "change what guardian may do by itself",
+}
+PREFIX = "guardian:"
+_BARS = "▁▂▃▄▅▆▇█"
+_WEIGHTIEST = 6.0  # log10: one in a million fills the bar
+_LINES, _CHUNK = 40, 2900
+Button = dict[str, object]
+
+
+def root(alert: Alert) -> list[Block]:
+    """The case's own message."""
+    if alert.digest is not None:
+        return _digest(alert)
+    if alert.view is None:
+        return _news(alert)
+    finding, view, calls = alert.finding, alert.view, alert.step.calls if alert.step else ""
+    parts = [
+        blocks.header(finding),
+        section("\n".join(_standing(alert, view, calls))),
+        blocks.who(finding),
+        blocks.purpose(finding),
+        blocks.act(finding, 400),
+        blocks.reasons(finding.reasons),
+        blocks.breaches(finding.breaches, 3),
+        section("\n".join([blocks.evidence(finding), *_trend(view.trend)])),
+        section(blocks.policy(alert.outcome)),
+        *_approvals(alert, view.approvals, view.digest),
+        _similar(view.similar),
+        _buttons(alert, view),
+        _foot(alert),
+    ]
+    return [part for part in parts if part is not None]
+
+
+def reply(alert: Alert) -> list[Block]:
+    """A reply in the case's thread: what happened since the last one, with the evidence of a new finding."""
+    if alert.digest is not None:
+        return _chunks([_line(event) for event in alert.events])
+    if alert.step is not None and alert.step.verb == "escalate":
+        return _escalation(alert)
+    shown = alert.events[-_LINES:]
+    lines = [f"{len(alert.events)} events; the newest {len(shown)}:"] if len(shown) < len(alert.events) else []
+    parts: list[Block | None] = [*_chunks(lines + [_event(event) for event in shown])]
+    if any(event.finding_id == alert.finding.id for event in shown):
+        parts += [
+            blocks.act(alert.finding),
+            blocks.breaches(alert.finding.breaches),
+            blocks.missing(alert.finding.features_missing),
+            blocks.ids(alert),
+        ]
+    return [part for part in parts if part is not None]
+
+
+def evidence(alert: Alert, events: Sequence[CaseEvent]) -> list[Block]:
+    """Everything on one page, for the modal behind `Show evidence`; it has no buttons."""
+    view = alert.view
+    parts = [
+        *blocks.message(alert.model_copy(update={"link": None})),
+        section("\n".join(["*Evidence over time*", *_trend(view.trend)])) if view and view.trend else None,
+        _similar(view.similar) if view else None,
+        *(_chunks(["*Timeline*", *(_event(event) for event in events[-_LINES:])]) if events else ()),
+    ]
+    return [part for part in parts if part is not None]
+
+
+def fallback(alert: Alert) -> str:
+    """One line for notifications, screen readers and clients without blocks."""
+    calls = f"{alert.step.calls} " if alert.step is not None and alert.step.calls else ""
+    if alert.digest is not None:
+        return f"Digest: {alert.digest.total} cases in {prose(alert.digest.tenant_id, 80)}"
+    if alert.step is not None and alert.step.verb in ("reply", "escalate"):
+        if alert.step.verb == "escalate":
+            return f"{calls}Nobody has acted yet: {blocks.fallback(alert)}"
+        return prose(alert.events[-1].what, 300) if alert.events else blocks.fallback(alert)
+    state = f" · {STATES[alert.view.state]}" if alert.view is not None else ""
+    return f"{calls}{blocks.fallback(alert)}{state}"
+
+
+def button(verb: str, text: str, value: str, *, style: str = "", confirm: Block | None = None) -> Block:
+    """One button; `confirm` asks before it counts."""
+    made: Block = {
+        "type": "button",
+        "action_id": PREFIX + verb,
+        "text": {"type": "plain_text", "text": text, "emoji": False},
+        "value": value,
+    }
+    if style:
+        made["style"] = style
+    if confirm is not None:
+        made["confirm"] = confirm
+    return made
+
+
+def value_of(alert: Alert, digest: str, approval: str = "") -> str:
+    """What a button carries: which case, as it was shown, and for an approval which one."""
+    return ".".join((alert.case, digest, approval))
+
+
+def _standing(alert: Alert, view: CaseView, calls: str) -> list[str]:
+    count = f" · {view.findings} findings" if view.findings > 1 else ""
+    lines = [f"*{STATES[view.state]}* · {blocks.ABOUT[alert.finding.kind]}{count}"]
+    verdict = view.shown.verdict
+    if verdict is not None:
+        name = {"false_positive": "false positive", "benign": "unusual, and all right"}.get(
+            verdict.verdict, verdict.verdict
+        )
+        lines.append(f"{prose(verdict.actor, 80)} called it {name}: {prose(verdict.reason, 300)}")
+    if view.protected:
+        lines.append("This session is protected: only people revoke it")
+    if view.snoozed_until is not None:
+        until = blocks.moment(view.snoozed_until)
+        lines.append(f"Snoozed by {prose(view.snoozed_by or '', 80)} until {until}")
+    if calls:
+        lines.append(f"On call: {calls}")
+    return lines
+
+
+def _trend(trend: Sequence[TrendPoint]) -> list[str]:
+    """The evidence finding by finding as small bars, and its ends in figures."""
+    if len(trend) < 2:
+        return []
+    bars = "".join(_BARS[min(7, int(max(0.0, point.weight) / _WEIGHTIEST * 8))] for point in trend)
+    first, last = trend[0], trend[-1]
+    return [f"{bars}  from 1 in {_one_in(first)} to 1 in {_one_in(last)} over {len(trend)} findings"]
+
+
+def _one_in(point: TrendPoint) -> str:
+    return f"{int(10 ** min(point.weight, 9.0)):,}"
+
+
+def _approvals(alert: Alert, waiting: Sequence[ApprovalView], digest: str) -> list[Block]:
+    shown: list[Block] = []
+    for approval in waiting[:3]:
+        until = blocks.moment(approval.expires_at)
+        shown.append(
+            section(
+                f"*Needs a person's word* · {prose(approval.proposer, 80)} asks to {ACTS[approval.action]} "
+                f"(until {until})\n{prose(approval.reason, 400)}"
+            )
+        )
+        told = value_of(alert, digest, approval.id)
+        pair = [
+            button("approve", "Approve", told, style="primary"),
+            button("deny", "Deny", told),
+        ]
+        shown.append({"type": "actions", "block_id": f"approval:{approval.id}"[:255], "elements": pair})
+    return shown
+
+
+def _similar(similar: Sequence[SimilarCase]) -> Block | None:
+    if not similar:
+        return None
+    lines = []
+    for case in similar:
+        ended = STATES[case.ended].lower()
+        tool = f" at {code(case.tool, 80)}" if case.tool else ""
+        lines.append(f"{code(case.session_id, 80)}{tool} on {case.at:%Y-%m-%d}: {ended}")
+    return {"type": "context", "elements": [mrkdwn("*Similar past cases*\n" + "\n".join(lines))]}
+
+
+def _buttons(alert: Alert, view: CaseView) -> Block:
+    told = value_of(alert, view.digest)
+    revoke = button("revoke", "Revoke now", told, style="danger", confirm=_sure())
+    reinstate = button("reinstate", "Reinstate", told)
+    verdict = button("verdict", "False positive …", told)
+    snooze = button("snooze", "Snooze …", told)
+    fine = button("except", "This is fine …", told)
+    evidence = button("evidence", "Show evidence", told)
+    match view.state:
+        case "revoked":
+            chosen = [reinstate, verdict, evidence]
+        case "reinstated" | "dismissed":
+            chosen = [revoke, fine, evidence]
+        case _:
+            chosen = [revoke, verdict, snooze, fine, evidence]
+    return {"type": "actions", "block_id": "acts", "elements": chosen}
+
+
+def _sure() -> Block:
+    return {
+        "title": {"type": "plain_text", "text": "Revoke this session?"},
+        "text": {
+            "type": "plain_text",
+            "text": "Every gateway refuses its next call, if policy lets you.",
+        },
+        "confirm": {"type": "plain_text", "text": "Revoke"},
+        "deny": {"type": "plain_text", "text": "Cancel"},
+        "style": "danger",
+    }
+
+
+def _foot(alert: Alert) -> Block:
+    texts = [f"finding {code(alert.finding.id, 120)}"]
+    if alert.link:
+        texts.insert(0, f"<{blocks.escaped_url(alert.link)}|Open the evidence>")
+    return {"type": "context", "elements": [mrkdwn(text) for text in texts]}
+
+
+def _escalation(alert: Alert) -> list[Block]:
+    calls = f"{alert.step.calls} " if alert.step is not None and alert.step.calls else ""
+    state = STATES[alert.view.state] if alert.view is not None else ""
+    who = code(alert.finding.session_id, 120)
+    line = f"{calls}*Nobody has acted yet* · {alert.finding.severity.upper()} · {state}\n"
+    shown = [section(f"{line}{prose(alert.finding.title, 200)} · session {who}")]
+    if alert.link:
+        shown.append(section(f"<{blocks.escaped_url(alert.link)}|Open the evidence>"))
+    return shown
+
+
+def _news(alert: Alert) -> list[Block]:
+    """Control's own news: no session, no state; sometimes something to approve."""
+    finding, calls = alert.finding, alert.step.calls if alert.step else ""
+    told = [prose(reason.text, 1500) for reason in finding.reasons[:3] if reason.text.strip()]
+    shown = [blocks.header(finding), section("\n".join([*told, f"Tenant {code(finding.tenant_id, 120)}"]))]
+    if calls:
+        shown.append(section(f"On call: {calls}"))
+    if alert.approval is not None:
+        if alert.approval.state == "pending":
+            shown += _approvals(alert, [alert.approval], alert.approval.state)
+        else:
+            by = prose(alert.approval.decided_by or "guardian", 80)
+            result = prose(alert.approval.result, 300)
+            shown.append(section(f"*{alert.approval.state.capitalize()}* by {by}: {result}"))
+    return [*shown, _foot(alert)]
+
+
+def _digest(alert: Alert) -> list[Block]:
+    digest = alert.digest
+    assert digest is not None  # noqa: S101 - the caller has looked
+    counts = [
+        f"{blocks.SIGNS[name]} {count:,} {name}"
+        for name, count in digest.severities.items()
+        if name in blocks.SIGNS and count
+    ]
+    since = blocks.moment(digest.since)
+    return [
+        {
+            "type": "header",
+            "text": {"type": "plain_text", "text": f"Digest · {digest.total:,} cases", "emoji": False},
+        },
+        section(
+            f"Tenant {code(digest.tenant_id, 120)} since {since}: too many at once for a message each.\n"
+            + " · ".join(counts)
+        ),
+        section("All of them are listed in the thread. To open one: `/guardian session ID`"),
+    ]
+
+
+def _line(event: CaseEvent) -> str:
+    return f"{code(event.by, 120)} {prose(event.what, 160)}"
+
+
+def _event(event: CaseEvent) -> str:
+    why = f": {prose(event.why, 300)}" if event.why.strip() else ""
+    return f"{event.at:%H:%M:%S} *{prose(event.by, 80)}* {prose(event.what, 300)}{why}"
+
+
+def _chunks(lines: Sequence[str]) -> list[Block]:
+    """Sections of whole lines, each within Slack's limit; what is too much for one is left out with a word."""
+    texts: list[str] = []
+    for place, line in enumerate(lines):
+        if texts and len(texts[-1]) + 1 + len(line) <= _CHUNK:
+            texts[-1] += "\n" + line
+        elif len(texts) == 4:
+            texts.append(f"… and {len(lines) - place} more")
+            break
+        else:
+            texts.append(line)
+    return [section(text) for text in texts]

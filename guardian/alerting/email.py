@@ -1,0 +1,124 @@
+"""Alerts as e-mail over SMTP, with TLS unless it stays on this machine: for people and ticket systems."""
+
+import hashlib
+import smtplib
+import ssl
+from dataclasses import dataclass
+from email.headerregistry import Address
+from email.message import EmailMessage
+from email.utils import format_datetime
+from pathlib import Path
+
+from guardian.alerting import blocks
+from guardian.alerting.delivered import Delivered
+from guardian.alerting.neutralise import plain
+from guardian.alerting.plain_text import as_text
+from guardian.alerting.port import Alert, Clock, RetryLater, Sleep
+from guardian.alerting.webhook import message_id
+from guardian.errors import AlertError, ConfigurationError
+
+_LOCAL = ("127.0.0.1", "localhost", "::1")
+_TLS = ("starttls", "tls", "none")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EmailOptions:
+    """`tls` is starttls, tls, or none, which only this machine may have. `password_file` goes with `username`."""
+
+    host: str
+    sender: str
+    recipients: tuple[str, ...]
+    port: int = 587
+    tls: str = "starttls"
+    username: str | None = None
+    password_file: str | None = None
+    timeout_s: float = 10.0
+
+    def __post_init__(self) -> None:
+        if self.tls not in _TLS or (self.tls == "none" and self.host not in _LOCAL):
+            raise ConfigurationError(
+                f"alerts.email.tls must be starttls or tls (none only to this machine), got {self.tls!r}"
+            )
+        if not self.recipients:
+            raise ConfigurationError("alerts.email.recipients must name somebody")
+        for address in (self.sender, *self.recipients):
+            try:
+                Address(addr_spec=address)
+            except (ValueError, IndexError) as error:
+                raise ConfigurationError(f"alerts.email: {address!r} is no address") from error
+        if (self.username is None) != (self.password_file is None):
+            raise ConfigurationError("alerts.email: username and password_file go together")
+
+    def open(self, *, clock: Clock, sleep: Sleep) -> "EmailChannel":  # noqa: ARG002 - the server sets the pace
+        password = ""
+        if self.password_file is not None:
+            try:
+                password = Path(self.password_file).read_text(encoding="utf-8").strip()
+            except (OSError, ValueError) as error:
+                raise ConfigurationError(f"alerts.email.password_file: {error}") from error
+        return EmailChannel(self, password)
+
+
+class EmailChannel:
+    """One mail per alert; its Message-ID is the same when it is sent again, and a thread holds a case together."""
+
+    name = "email"
+
+    def __init__(self, options: EmailOptions, password: str) -> None:
+        self._options, self._password = options, password
+        self._delivered = Delivered()
+
+    def deliver(self, alert: Alert) -> str:
+        message = mail(alert, self._options.sender, self._options.recipients)
+        try:
+            with self._connected() as server:
+                server.send_message(message)
+        except smtplib.SMTPResponseException as error:
+            if 500 <= error.smtp_code < 600:
+                raise AlertError(f"{self._options.host} refuses the mail: {error.smtp_code}") from None
+            raise RetryLater(f"{self._options.host}: {error.smtp_code}") from None
+        except smtplib.SMTPRecipientsRefused:
+            raise AlertError(f"{self._options.host} refuses every recipient") from None
+        except (smtplib.SMTPException, OSError) as error:
+            raise RetryLater(f"{self._options.host}: {type(error).__name__}") from None
+        return self._delivered.note(message_id(alert), str(message["Message-ID"]))
+
+    def find(self, alert: Alert) -> str | None:
+        return self._delivered.find(message_id(alert))
+
+    def _connected(self) -> smtplib.SMTP:
+        options, context = self._options, ssl.create_default_context()
+        if options.tls == "tls":
+            server: smtplib.SMTP = smtplib.SMTP_SSL(
+                options.host, options.port, timeout=options.timeout_s, context=context
+            )
+        else:
+            server = smtplib.SMTP(options.host, options.port, timeout=options.timeout_s)
+        try:
+            if options.tls == "starttls":
+                server.starttls(context=context)
+            if options.username is not None:
+                server.login(options.username, self._password)
+        except BaseException:
+            server.close()
+            raise
+        return server
+
+
+def mail(alert: Alert, sender: str, recipients: tuple[str, ...]) -> EmailMessage:
+    """The alert as a message in plain text; nothing in it is a link or markup that an agent made."""
+    finding = alert.finding
+    message = EmailMessage()
+    title = plain(finding.title, 120) or blocks.ABOUT[finding.kind]
+    message["Subject"] = f"[guardian] {finding.severity.upper()}: {title}"
+    message["From"], message["To"] = sender, ", ".join(recipients)
+    message["Date"] = format_datetime(finding.time)
+    domain = sender.rpartition("@")[2]
+    message["Message-ID"] = f"<{message_id(alert)}@{domain}>"
+    message["References"] = f"<case-{hashlib.sha256(alert.case.encode()).hexdigest()[:32]}@{domain}>"
+    message["Auto-Submitted"] = "auto-generated"
+    message.set_content(as_text(blocks.message(alert)))
+    return message
+
+
+plugin = EmailOptions

@@ -1,0 +1,43 @@
+"""One POST to somebody's system: what can be tried again, and what cannot."""
+
+from collections.abc import Mapping
+from urllib.parse import urlsplit
+
+import httpx
+
+from guardian.alerting.port import RetryLater
+from guardian.errors import AlertError, ConfigurationError
+
+_LOCAL = ("127.0.0.1", "localhost", "::1")
+_AGAIN = frozenset({408, 409, 423, 425, 429})
+
+
+def checked_url(name: str, url: str) -> str:
+    """An https URL, or http to this machine. Raises ConfigurationError naming the setting."""
+    parts = urlsplit(url)
+    local = parts.scheme == "http" and parts.hostname in _LOCAL
+    if not parts.hostname or not (parts.scheme == "https" or local):
+        raise ConfigurationError(f"{name} must be an https URL, got {url!r}")
+    return url
+
+
+def post(url: str, body: bytes, headers: Mapping[str, str], *, timeout_s: float) -> None:
+    """Returns when the other side has it (2xx). Raises RetryLater or AlertError; redirects are not followed."""
+    try:
+        got = httpx.post(url, content=body, headers=dict(headers), timeout=timeout_s, follow_redirects=False)
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
+        raise RetryLater(f"{_host(url)}: {type(error).__name__}") from None
+    if got.is_success:
+        return
+    if got.status_code in _AGAIN or got.status_code >= 500:
+        after = got.headers.get("retry-after", "")
+        raise RetryLater(
+            f"{_host(url)}: HTTP {got.status_code}", after_s=float(after) if after.isdigit() else None
+        )
+    raise AlertError(f"{_host(url)} refuses the alert: HTTP {got.status_code}")
+
+
+def _host(url: str) -> str:
+    """What may be logged of a URL: its query may hold a secret."""
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.hostname}"

@@ -1,0 +1,113 @@
+"""The forms behind the buttons, and the page of evidence: Slack views. Pure."""
+
+import json
+from collections.abc import Sequence
+
+from guardian.alerting.blocks import Block, section
+from guardian.alerting.case_blocks import PREFIX, evidence
+from guardian.alerting.clicks import Click
+from guardian.alerting.neutralise import plain
+from guardian.alerting.port import Alert
+from guardian.wire.cases import CaseEvent
+
+_BLOCKS = 100  # of a view
+_TITLES = {
+    "reinstate": "Give the session back",
+    "approve": "Approve",
+    "deny": "Say no",
+    "verdict": "What was it?",
+    "snooze": "Snooze the case",
+    "except": "This is fine",
+}
+_INTRO = {
+    "reinstate": "The session may act again, once a second person has approved.",
+    "approve": "What was asked for is done at once, if policy permits it now.",
+    "deny": "What was asked for is not done.",
+    "verdict": "Your verdict goes back to the monitor, and is kept as a label for calibration and training.",
+    "snooze": "No reminders and no replies until then. Guardian goes on judging and revoking.",
+    "except": "An exception for this tenant, this purpose and the tools you name. It has an owner, which is "
+    "you, and an end. It never covers hard breaches, nor what is strong enough to revoke on.",
+}
+VERDICTS = {
+    "false_positive": "False positive: guardian was wrong",
+    "benign": "Unusual, and all right",
+    "confirmed": "Confirmed: it was drift",
+}
+_HOURS = {"1": "1 hour", "4": "4 hours", "8": "8 hours", "24": "24 hours"}
+_DAYS = {"7": "a week", "14": "two weeks", "30": "30 days", "90": "90 days"}
+
+
+def form(click: Click, about: str, *, tool: str = "") -> Block:
+    """The form that a button opens. What it keeps is what stood on the button, and where to answer.
+
+    `about` says in a line of Slack's markup what is acted on; `tool` is the finding's, as a first proposal.
+    """
+    assert click.verb is not None  # noqa: S101 - only verbs open forms
+    inputs: list[Block] = []
+    match click.verb:
+        case "verdict":
+            inputs.append(_choice("verdict", "Your verdict", VERDICTS, "false_positive"))
+        case "snooze":
+            inputs.append(_choice("hours", "For how long", _HOURS, "4"))
+        case "except":
+            inputs.append(_line("tool", "Tools: a name, or its beginning and a star", plain(tool, 200)))
+            inputs.append(_choice("days", "For how long", _DAYS, "14"))
+        case _:
+            pass
+    return {
+        "type": "modal",
+        "callback_id": PREFIX + click.verb,
+        "title": _plain(_TITLES[click.verb]),
+        "submit": _plain("Do it"),
+        "close": _plain("Cancel"),
+        "private_metadata": json.dumps({"value": _value(click), "channel": click.channel}),
+        "blocks": [section(f"{about}\n{_INTRO[click.verb]}"), *inputs, _reason()],
+    }
+
+
+def page(alert: Alert, events: Sequence[CaseEvent]) -> Block:
+    """All the evidence of a case, to read."""
+    return {
+        "type": "modal",
+        "title": _plain("Evidence"),
+        "close": _plain("Close"),
+        "blocks": evidence(alert, events)[:_BLOCKS],
+    }
+
+
+def _value(click: Click) -> str:
+    return ".".join((click.case, click.seen, click.approval))
+
+
+def _reason() -> Block:
+    element = {
+        "type": "plain_text_input",
+        "action_id": "it",
+        "multiline": True,
+        "min_length": 1,
+        "max_length": 900,
+    }
+    return {
+        "type": "input",
+        "block_id": "reason",
+        "label": _plain("Why? It is audited and shown to others"),
+        "element": element,
+    }
+
+
+def _line(name: str, label: str, value: str) -> Block:
+    element: Block = {"type": "plain_text_input", "action_id": "it", "max_length": 200}
+    if value:
+        element["initial_value"] = value
+    return {"type": "input", "block_id": name, "label": _plain(label), "element": element}
+
+
+def _choice(name: str, label: str, options: dict[str, str], initial: str) -> Block:
+    listed = [{"text": _plain(text), "value": value} for value, text in options.items()]
+    chosen = next(option for option in listed if option["value"] == initial)
+    element = {"type": "static_select", "action_id": "it", "options": listed, "initial_option": chosen}
+    return {"type": "input", "block_id": name, "label": _plain(label), "element": element}
+
+
+def _plain(text: str) -> Block:
+    return {"type": "plain_text", "text": text, "emoji": False}

@@ -1,0 +1,167 @@
+"""What is written about a case, where, and when: pure rules over how the case stands.
+
+State transitions speak, and nothing else does: a repeat only changes a counter in the case's message, a flapping
+session gets one reply a minute at most, a storm becomes one digest per tenant, and what is not urgent waits for
+the end of quiet hours. The most severe is never held back by what is less severe: a storm of decoys folds decoys.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, time, timedelta
+from typing import NamedTuple, get_args
+from zoneinfo import ZoneInfo
+
+from guardian.alerting.port import Verb
+from guardian.domain.finding import Severity
+from guardian.store.control_cases import StoredCase
+
+SEVERITIES: tuple[Severity, ...] = get_args(Severity)
+OPEN_STATES = frozenset({"flagged", "revoke_requested", "waits"})
+"""Those in which somebody is expected to do something."""
+
+
+def rank(severity: str) -> int:
+    """0 for info to 4 for critical. Raises ValueError for any other word."""
+    return SEVERITIES.index(severity)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Route:
+    """Cases of this tenant, at least this severe, of this purpose (each if given) go to `channel`."""
+
+    channel: str
+    tenant: str | None = None
+    severity: int = 0
+    purpose: str | None = None
+
+    def fits(self, case: StoredCase) -> bool:
+        return (
+            self.tenant in (None, case.tenant_id)
+            and case.rank >= self.severity
+            and self.purpose in (None, case.purpose)
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QuietHours:
+    """From `start` to `end` in `zone`, over midnight if need be; from severity `but` on they do not hold."""
+
+    start: time
+    end: time
+    zone: ZoneInfo
+    but: int = 4
+
+    def until(self, now: datetime) -> datetime | None:
+        """When they end; None outside them."""
+        local = now.astimezone(self.zone)
+        at = local.time()
+        within = self.start <= at < self.end if self.start < self.end else at >= self.start or at < self.end
+        if not within:
+            return None
+        ends = datetime.combine(local.date(), self.end, self.zone)
+        return ends if ends > local else datetime.combine(local.date() + timedelta(days=1), self.end, self.zone)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rules:
+    """`floor` and `escalate_floor` are ranks. `storm` cases of a tenant within `storm_window` make a storm.
+
+    `on_call` are mentions by tenant (`*` for all others), used from severity `mention_floor` on.
+    """
+
+    channel: str = ""
+    routes: tuple[Route, ...] = ()
+    floor: int = 0
+    quiet: QuietHours | None = None
+    storm: int = 20
+    storm_window: timedelta = timedelta(minutes=10)
+    escalate_after: timedelta | None = timedelta(minutes=15)
+    escalate_floor: int = 3
+    escalate_channel: str | None = None
+    on_call: Mapping[str, str] = field(default_factory=dict)
+    mention_floor: int = 3
+    reply_every: timedelta = timedelta(minutes=1)
+    update_every: timedelta = timedelta(seconds=3)
+
+    def channel_for(self, case: StoredCase) -> str:
+        """The first route that fits, else the channel for everything."""
+        return next((route.channel for route in self.routes if route.fits(case)), self.channel)
+
+    def calls(self, case: StoredCase) -> str:
+        """Whom the case's first message mentions, if anybody."""
+        return self.mention(case.tenant_id) if case.rank >= self.mention_floor and case.kind != "digest" else ""
+
+    def mention(self, tenant_id: str) -> str:
+        return self.on_call.get(tenant_id) or self.on_call.get("*", "")
+
+
+class Write(NamedTuple):
+    """Make this write now."""
+
+    verb: Verb
+
+
+class Fold(NamedTuple):
+    """Have the tenant's digest list it."""
+
+
+class Wait(NamedTuple):
+    """Nothing before then."""
+
+    until: datetime
+
+
+class Done(NamedTuple):
+    """Nothing until something happens."""
+
+
+Move = Write | Fold | Wait | Done
+
+
+def next_move(case: StoredCase, rules: Rules, *, crowd: int, now: datetime) -> Move:
+    """What to do about a case now. `crowd`: the tenant's cases that are as new or wait too, and are as severe."""
+    return _opening(case, rules, crowd, now) if case.place is None else _following(case, rules, now)
+
+
+def _opening(case: StoredCase, rules: Rules, crowd: int, now: datetime) -> Move:
+    if case.rank < rules.floor or (case.folded_into is not None and case.digest == case.shown):
+        return Done()
+    quiet = rules.quiet
+    if quiet is not None and case.rank < quiet.but and (until := quiet.until(now)) is not None:
+        return Wait(until)
+    if crowd > rules.storm and case.kind == "session":
+        return Fold()
+    return Write("post")
+
+
+def _following(case: StoredCase, rules: Rules, now: datetime) -> Move:
+    waits: list[datetime] = []
+    if case.digest != case.shown:
+        ready = now if case.written_at is None else case.written_at + rules.update_every
+        if ready <= now:
+            return Write("update")
+        waits.append(ready)
+    silent = case.snoozed_until if case.snoozed_until is not None and case.snoozed_until > now else None
+    if silent is not None:
+        waits.append(silent)
+    if case.told < case.events and silent is None:
+        # what a digest lists was never told before, so it is not held back
+        every = timedelta(0) if case.kind == "digest" else rules.reply_every
+        ready = now if case.replied_at is None else case.replied_at + every
+        if ready <= now:
+            return Write("reply")
+        waits.append(ready)
+    if silent is None and (due := _escalates(case, rules)) is not None:
+        if due <= now:
+            return Write("escalate")
+        waits.append(due)
+    return Wait(min(waits)) if waits else Done()
+
+
+def _escalates(case: StoredCase, rules: Rules) -> datetime | None:
+    """When the case calls for help, if nobody acts until then."""
+    if rules.escalate_after is None or case.rank < rules.escalate_floor or case.state not in OPEN_STATES:
+        return None
+    if case.kind == "digest" or case.acted_at is not None or case.escalated_at is not None:
+        return None
+    return case.opened_at + rules.escalate_after

@@ -1,0 +1,169 @@
+"""Slack's Web API through slack-sdk: what went wrong, sorted into what may be tried again and what may not.
+
+Only what Slack surely did not take is repeated inside a call (429); anything else goes back to the outbox, which
+looks before it posts again. slack-sdk's own default of repeating a post after a broken connection is switched off,
+because Slack may have shown it already. Reads may be repeated.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from slack_sdk import WebClient
+from slack_sdk.errors import SlackApiError
+from slack_sdk.http_retry import HttpRequest, HttpResponse, RetryState
+from slack_sdk.http_retry.builtin_handlers import RateLimitErrorRetryHandler, ServerErrorRetryHandler
+from slack_sdk.webhook import WebhookClient
+
+from guardian.alerting.port import RetryLater
+from guardian.errors import AlertError
+
+_PAGES, _PAGE = 100, 200
+_READS = frozenset({"conversations.history", "conversations.replies", "conversations.info", "users.info"})
+_TRANSIENT = frozenset(
+    {"ratelimited", "rate_limited", "internal_error", "fatal_error", "service_unavailable", "request_timeout"}
+)
+_GONE = frozenset(
+    {
+        "message_not_found",
+        "thread_not_found",
+        "cannot_reply_to_message",
+        "cant_update_message",
+        "edit_window_closed",
+    }
+)
+_UNSHOWABLE = frozenset({"invalid_blocks", "invalid_blocks_format", "msg_blocks_too_long", "msg_too_long"})
+
+
+class Unshowable(Exception):
+    """Slack dislikes the form of the message, not the sender."""
+
+
+class Gone(AlertError):
+    """The message that was to be changed is not there any more."""
+
+
+class _ShortWaits(RateLimitErrorRetryHandler):
+    """Sits out a short Retry-After in place; a long one goes back to the outbox, which blocks no thread."""
+
+    longest_s = 3
+
+    def _can_retry(
+        self,
+        *,
+        state: RetryState,
+        request: HttpRequest,
+        response: HttpResponse | None = None,
+        error: Exception | None = None,
+    ) -> bool:
+        limited = super()._can_retry(state=state, request=request, response=response, error=error)
+        wait = _retry_after(response.headers) if response is not None else None
+        return limited and wait is not None and wait <= self.longest_s
+
+
+class SlackCalls:
+    """What guardian asks of Slack. Raises AlertError for a refusal for good, RetryLater for all else."""
+
+    def __init__(self, *, token: str, base_url: str, timeout: int) -> None:
+        base = base_url if base_url.endswith("/") else base_url + "/"
+        self._answers = "https://hooks.slack.com/" if base.startswith("https:") else base.removesuffix("api/")
+        short = _ShortWaits(max_retry_count=2)
+        # Two clients: a read may be repeated after a 500, a post may not.
+        self._writer = WebClient(token=token, base_url=base, timeout=timeout, retry_handlers=[short])
+        again = ServerErrorRetryHandler(max_retry_count=1)
+        self._reader = WebClient(token=token, base_url=base, timeout=timeout, retry_handlers=[short, again])
+        self._me: Mapping[str, Any] | None = None
+
+    def me(self) -> Mapping[str, Any]:
+        """Who this token is: bot_id, user_id, team, team_id. Asked once."""
+        if self._me is None:
+            self._me = self._called(self._reader, "auth.test", {})
+        return self._me
+
+    def scopes(self) -> frozenset[str]:
+        """The scopes that the token has, as Slack's answer names them in a header."""
+        answer = self._answered(self._reader, "auth.test", {})
+        named = next((v for k, v in answer.headers.items() if k.lower() == "x-oauth-scopes"), "")
+        text = named[0] if isinstance(named, list) else str(named)
+        return frozenset(scope.strip() for scope in text.split(",") if scope.strip())
+
+    def write(self, method: str, body: dict[str, Any]) -> Mapping[str, Any]:
+        """chat.postMessage, chat.update, chat.postEphemeral, views.open."""
+        return self._called(self._writer, method, body)
+
+    def read(self, method: str, body: dict[str, Any]) -> Mapping[str, Any]:
+        return self._called(self._reader, method, body)
+
+    def answer(self, url: str, text: str) -> None:
+        """Answer a slash command where Slack said; only ever to Slack, whatever the URL says."""
+        if not url.startswith(self._answers):
+            raise AlertError("the answer's URL is none of Slack's")
+        try:
+            got = WebhookClient(url, timeout=10).send(text=text, response_type="ephemeral")
+        except Exception as trouble:
+            raise RetryLater(f"Slack answer: {type(trouble).__name__}") from None
+        if got.status_code != 200:
+            raise AlertError(f"Slack refused an answer: HTTP {got.status_code}")
+
+    def ours(self, channel: str, *, oldest: float, thread: str | None = None) -> Iterator[Mapping[str, Any]]:
+        """This app's messages in a channel, or in one thread of it, since then.
+
+        Metadata on other people's messages proves nothing, so they are left out. Raises AlertError when there
+        are too many to tell.
+        """
+        me = self.me()
+        bot, user = str(me.get("bot_id") or ""), str(me.get("user_id") or "")
+        method = "conversations.history" if thread is None else "conversations.replies"
+        asked = {"channel": channel, "oldest": f"{oldest:.6f}", "limit": _PAGE, "include_all_metadata": True}
+        cursor: str | None = None
+        for _ in range(_PAGES):
+            page = self.read(method, {**asked, "ts": thread, "cursor": cursor})
+            for seen in page.get("messages", []):
+                if (bot and seen.get("bot_id") == bot) or (user and seen.get("user") == user):
+                    yield seen
+            cursor = (page.get("response_metadata") or {}).get("next_cursor")
+            if not cursor:
+                return
+        raise AlertError(f"Slack channel {channel} has too many messages to tell whether this one arrived")
+
+    def _called(self, client: WebClient, method: str, body: dict[str, Any]) -> Mapping[str, Any]:
+        answer = self._answered(client, method, body)
+        if not isinstance(answer.data, dict):
+            raise RetryLater(f"Slack {method}: an answer that is not JSON")
+        return answer.data
+
+    def _answered(self, client: WebClient, method: str, body: dict[str, Any]) -> Any:
+        given = {name: value for name, value in body.items() if value is not None}
+        kind = {"params": given} if method in _READS else {"json": given}
+        try:
+            return client.api_call(method, **kind)  # type: ignore[arg-type]
+        except SlackApiError as refusal:
+            raise _sorted_out(method, refusal) from None
+        except Exception as trouble:  # time-outs, broken connections, half an answer: they share no base class
+            raise RetryLater(f"Slack {method}: {type(trouble).__name__}") from None
+
+
+def _sorted_out(method: str, refusal: SlackApiError) -> Exception:
+    response = refusal.response
+    data = response.data if isinstance(response.data, dict) else {}
+    error = str(data.get("error", ""))[:80]
+    if response.status_code == 429 or error in ("ratelimited", "rate_limited"):
+        return RetryLater(f"Slack {method}: rate limited", after_s=_retry_after(response.headers))
+    if response.status_code != 200 or error in _TRANSIENT or not re.fullmatch(r"[a-z0-9_]+", error):
+        return RetryLater(
+            f"Slack {method}: HTTP {response.status_code} {error if error in _TRANSIENT else ''}".strip()
+        )
+    if error in _UNSHOWABLE:
+        return Unshowable(error)
+    if error in _GONE:
+        return Gone(f"Slack refused {method}: {error}")
+    needed = f" (needs {data['needed']})" if isinstance(data.get("needed"), str) else ""
+    return AlertError(f"Slack refused {method}: {error}{needed}")
+
+
+def _retry_after(headers: Mapping[str, Any]) -> float | None:
+    for name, value in headers.items():
+        if name.lower() == "retry-after":
+            first = value[0] if isinstance(value, list) else value
+            return float(first) if str(first).isdigit() else None
+    return None

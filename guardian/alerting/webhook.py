@@ -1,0 +1,102 @@
+"""Alerts to anybody's web-hook, signed as Standard Webhooks says; https://www.standardwebhooks.com.
+
+`webhook-id` is the same for the same alert, so a receiver that remembers ids takes each once.
+"""
+
+import base64
+import hashlib
+import hmac
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+from guardian.alerting.delivered import Delivered
+from guardian.alerting.http_post import checked_url, post
+from guardian.alerting.port import Alert, Clock, Sleep
+from guardian.errors import ConfigurationError
+
+_PREFIX = "whsec_"
+
+
+def _utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WebhookOptions:
+    """`url` to post to; `secret_file` holds the shared secret, `whsec_` and base64 of 24 bytes or more."""
+
+    url: str
+    secret_file: str
+    timeout_s: float = 10.0
+    _now: Callable[[], datetime] = field(default=_utc_now, repr=False)
+
+    def __post_init__(self) -> None:
+        checked_url("alerts.webhook.url", self.url)
+
+    def open(self, *, clock: Clock, sleep: Sleep) -> "WebhookChannel":  # noqa: ARG002 - the receiver sets the pace
+        return WebhookChannel(self, _secret(Path(self.secret_file)))
+
+
+class WebhookChannel:
+    """Posts the finding and what policy made of it as JSON; type `guardian.finding`."""
+
+    name = "webhook"
+
+    def __init__(self, options: WebhookOptions, secret: bytes) -> None:
+        self._options, self._secret = options, secret
+        self._delivered = Delivered()
+
+    def deliver(self, alert: Alert) -> str:
+        at = self._options._now()
+        body = json.dumps(
+            {
+                "type": "guardian.finding",
+                "timestamp": at.isoformat(),
+                "data": alert.model_dump(mode="json", include={"finding", "outcome", "link", "case"}),
+            },
+            ensure_ascii=True,
+        ).encode()
+        name, stamp = message_id(alert), str(int(at.timestamp()))
+        headers = {
+            "Content-Type": "application/json",
+            "webhook-id": name,
+            "webhook-timestamp": stamp,
+            "webhook-signature": f"v1,{signature(self._secret, name, stamp, body)}",
+        }
+        post(self._options.url, body, headers, timeout_s=self._options.timeout_s)
+        return self._delivered.note(name, f"webhook:{name}")
+
+    def find(self, alert: Alert) -> str | None:
+        return self._delivered.find(message_id(alert))
+
+
+def message_id(alert: Alert) -> str:
+    """The same for the same finding with the same outcome."""
+    told = f"{alert.finding.tenant_id}\x1f{alert.finding.id}\x1f{alert.outcome.model_dump_json()}"
+    return "msg_" + hashlib.sha256(told.encode()).hexdigest()[:40]
+
+
+def signature(secret: bytes, name: str, stamp: str, body: bytes) -> str:
+    """Base64 of HMAC-SHA256 over `id.timestamp.body`."""
+    mac = hmac.new(secret, f"{name}.{stamp}.".encode() + body, hashlib.sha256)
+    return base64.b64encode(mac.digest()).decode()
+
+
+def _secret(path: Path) -> bytes:
+    try:
+        text = path.read_text(encoding="ascii").strip()
+        secret = base64.b64decode(text.removeprefix(_PREFIX), validate=True)
+    except (OSError, ValueError) as error:
+        raise ConfigurationError(f"alerts.webhook.secret_file: {path} cannot be read: {error}") from error
+    if not text.startswith(_PREFIX) or len(secret) < 24:
+        raise ConfigurationError(
+            f"alerts.webhook.secret_file: {path} must hold whsec_ and base64 of at least 24 random bytes; "
+            "make one with: echo whsec_$(openssl rand -base64 32)"
+        )
+    return secret
+
+
+plugin = WebhookOptions

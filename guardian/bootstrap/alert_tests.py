@@ -1,0 +1,57 @@
+"""`guardian alerts test`: a sample of each kind to every configured channel."""
+
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from guardian.alerting.port import AlertChannel, RetryLater
+from guardian.bootstrap.control import open_channel
+from guardian.bootstrap.judgement import utc_now
+from guardian.bootstrap.samples import samples
+from guardian.bootstrap.slack import slack_options
+from guardian.config import Settings
+from guardian.errors import ConfigurationError, GuardianError
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """One sample, and what became of it."""
+
+    channel: str
+    kind: str
+    ok: bool
+    found: str
+
+
+def send_samples(settings: Settings, *, only: str | None = None) -> Iterator[Sent]:
+    """Slack gets every kind; channels without cases get a finding that was flagged and one that was revoked."""
+    if only is not None and only not in settings.alerts:
+        raise ConfigurationError(f"channel {only!r} is not configured; those are: {', '.join(settings.alerts)}")
+    stop = threading.Event()
+    for name, options in settings.alerts.items():
+        if only not in (None, name):
+            continue
+        if name == "slack":
+            slack = slack_options(settings)
+            if slack is None:
+                yield Sent(name, "-", False, "set GUARDIAN_SLACK__TOKEN")
+                continue
+            channel: AlertChannel = slack.open(clock=time.monotonic, sleep=stop.wait)
+        else:
+            channel = open_channel(settings, name, options, stop)
+        place: str | None = None
+        for kind, sample in samples(utc_now()).items():
+            alert = sample
+            if name != "slack":
+                if kind not in ("flagged", "revoked"):
+                    continue
+                alert = sample.model_copy(update={"step": None, "view": None})
+            elif kind in ("reply", "escalation") and alert.step is not None:
+                alert = alert.model_copy(update={"step": alert.step.model_copy(update={"place": place})})
+            try:
+                reference = channel.deliver(alert)
+                place = place or reference
+                yield Sent(name, kind, True, reference)
+            except (GuardianError, RetryLater) as error:
+                yield Sent(name, kind, False, str(error)[:300])

@@ -1,0 +1,119 @@
+"""Slack put together: the cases' outbox and its worker, the desk behind the buttons, and the two ways in."""
+
+import threading
+import time
+from collections.abc import Callable
+from datetime import timedelta
+from typing import cast
+
+from guardian.alerting.log import LogOptions
+from guardian.alerting.outbox import AlertWorker
+from guardian.alerting.slack import SlackOptions
+from guardian.alerting.slack_people import Person, SlackPeople
+from guardian.alerting.slack_signature import SlackSignature
+from guardian.alerting.slack_socket import SlackSocket
+from guardian.bootstrap import plugins
+from guardian.config import Settings
+from guardian.control.case_outbox import CaseOutbox
+from guardian.control.deps import ControlDeps
+from guardian.control.desk import Desk
+from guardian.control.slack_door import SlackDoor
+from guardian.errors import ConfigurationError
+from guardian.wire.desk import DeskClient
+from guardian.wire.principal import Role
+
+_TOKEN_LIFE = timedelta(minutes=1)
+
+
+def slack_options(settings: Settings) -> SlackOptions | None:
+    """The configured channel, or None where Slack is not configured or has no token."""
+    if "slack" not in settings.alerts or settings.slack.token is None:
+        return None
+    token = settings.slack.token.get_secret_value()
+    if not token:
+        return None
+    return cast(SlackOptions, plugins.make("alerting", "slack", settings.alerts["slack"], token=token))
+
+
+class SlackQueue:
+    """One per control. `url` says where the control API listens, once it does."""
+
+    def __init__(
+        self, settings: Settings, options: SlackOptions, deps: ControlDeps, *, url: Callable[[], str]
+    ) -> None:
+        self._deps, self._url = deps, url
+        self._halt = threading.Event()
+        self._outbox = CaseOutbox(deps, options.rules())
+        self._worker = AlertWorker(
+            self._outbox,
+            options.open(clock=time.monotonic, sleep=self._halt.wait),
+            metrics=deps.metrics,
+            now=deps.clock,
+            fallback=LogOptions().open(clock=time.monotonic, sleep=time.sleep),
+        )
+        calls = options.calls()
+        by_id, by_email = people(settings)
+        self.desk = Desk(
+            store=deps.store,
+            calls=calls,
+            people=SlackPeople(calls, by_id=by_id, by_email=by_email, clock=time.monotonic),
+            client=self._client,
+            refresh=self._refresh,
+            metrics=deps.metrics,
+        )
+        secret = settings.slack.signing_secret
+        signature = None if secret is None else SlackSignature(secret.get_secret_value(), now=time.time)
+        self.door = SlackDoor(deps, signature, self.desk.take)
+        app_token = settings.slack.app_token
+        self._socket = (
+            None
+            if app_token is None
+            else SlackSocket(app_token.get_secret_value(), base_url=options.base_url, take=self.door.envelope)
+        )
+
+    def start(self) -> None:
+        self._worker.start()
+        if self._socket is not None:
+            self._socket.start()
+
+    def wake(self) -> None:
+        """Something may have to be written: look now."""
+        self._worker.wake()
+
+    def stop(self) -> None:
+        """Take no more clicks, finish those in hand, then the write in hand."""
+        if self._socket is not None:
+            self._socket.stop()
+        self.desk.stop()
+        self._halt.set()
+        self._worker.stop()
+
+    def _refresh(self, case: str) -> None:
+        self._outbox.refresh(case)
+        self._worker.wake()
+
+    def _client(self, person: Person) -> DeskClient:
+        """The control API as this person, with a token of a minute that is made for the one click."""
+
+        def token() -> str:
+            return self._deps.tokens.issue(
+                person.principal, role=person.role, tenants=person.tenants, ttl=_TOKEN_LIFE, now=self._deps.clock()
+            ).text
+
+        return DeskClient(self._url(), token)
+
+
+def people(settings: Settings) -> tuple[dict[str, Person], dict[str, Person]]:
+    """The configured people by Slack id and by e-mail. Raises ConfigurationError for one who cannot be told."""
+    by_id: dict[str, Person] = {}
+    by_email: dict[str, Person] = {}
+    for name, told in settings.slack.people.items():
+        person = Person(principal=name, role=cast(Role, told.role), tenants=frozenset(told.tenants))
+        if told.slack is None and told.email is None:
+            raise ConfigurationError(f"slack.people.{name} needs a Slack id (slack: U...) or an e-mail address")
+        for key, known in ((told.slack, by_id), (told.email and told.email.casefold(), by_email)):
+            if key is not None and key in known:
+                raise ConfigurationError(f"slack.people.{name}: {key} is {known[key].principal} already")
+            if key is not None:
+                known[key] = person
+    return by_id, by_email

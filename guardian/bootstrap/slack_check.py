@@ -1,0 +1,113 @@
+"""`guardian slack check`: token, scopes, channels, ways in, people, and a test case that is seen to arrive."""
+
+import time
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+
+import httpx
+
+from guardian.alerting.port import RetryLater
+from guardian.alerting.slack import SlackOptions
+from guardian.alerting.slack_calls import Unshowable
+from guardian.alerting.slack_signature import SlackSignature
+from guardian.bootstrap.doctor import Check
+from guardian.bootstrap.judgement import utc_now
+from guardian.bootstrap.samples import samples
+from guardian.bootstrap.slack import people, slack_options
+from guardian.config import Settings
+from guardian.errors import GuardianError
+
+NEEDED = {
+    "chat:write": "to post",
+    "channels:history": "to see whether a post arrived",
+    "channels:read": "to look at its channels",
+    "commands": "for /guardian",
+}
+_BY_EMAIL = {"users:read": "to look people up", "users:read.email": "to know them by e-mail"}
+
+
+def check_slack(settings: Settings, *, send: bool) -> Iterator[Check]:
+    """Each check with what to mend; with `send` a test case goes to the channel and is looked for there."""
+    options = slack_options(settings)
+    if options is None:
+        yield Check(
+            "token", False, "Slack is not set up", "alerts: {slack: {channel: C...}} and GUARDIAN_SLACK__TOKEN"
+        )
+        return
+    checks: dict[str, Callable[[], Check]] = {
+        "token": lambda: Check("token", True, options.open(clock=time.monotonic, sleep=time.sleep).check()),
+        "scopes": lambda: _scopes(settings, options),
+        "channels": lambda: _channels(options),
+        "clicks": lambda: _clicks(settings),
+        "people": lambda: _people(settings),
+    }
+    if send:
+        checks["test case"] = lambda: _send(options)
+    for name, check in checks.items():
+        try:
+            yield check()
+        except (GuardianError, RetryLater, Unshowable) as error:
+            yield Check(name, False, str(error)[:300], "see the message; `guardian slack manifest` sets an app up")
+
+
+def _scopes(settings: Settings, options: SlackOptions) -> Check:
+    needed = NEEDED | (_BY_EMAIL if any(p.email for p in settings.slack.people.values()) else {})
+    missing = sorted(set(needed) - options.calls().scopes())
+    if missing:
+        mend = "add under OAuth & Permissions and install the app again: "
+        return Check("scopes", False, f"missing: {', '.join(missing)}", mend + "; ".join(map(needed.get, missing)))  # type: ignore[arg-type]
+    return Check("scopes", True, "all that is needed")
+
+
+def _channels(options: SlackOptions) -> Check:
+    calls, absent = options.calls(), []
+    for channel in options.channels():
+        told = calls.read("conversations.info", {"channel": channel}).get("channel") or {}
+        if not told.get("is_member"):
+            absent.append(channel)
+    if absent:
+        return Check("channels", False, f"not a member of {', '.join(absent)}", "in each: /invite @guardian")
+    return Check("channels", True, f"a member of {', '.join(options.channels())}")
+
+
+def _clicks(settings: Settings) -> Check:
+    """Signed by ourselves, as Slack would: does the way in answer as it should?"""
+    slack, ways = settings.slack, []
+    if slack.app_token is not None:
+        ways.append("Socket Mode")
+    if slack.signing_secret is not None:
+        SlackSignature(slack.signing_secret.get_secret_value(), now=time.time)
+        url = f"{settings.control.url}/slack/commands"
+        try:
+            status = httpx.post(url, content=b"ssl_check=1", timeout=5).status_code
+        except httpx.HTTPError as error:
+            return Check("clicks", False, f"{url}: {type(error).__name__}", "start `guardian serve` or `run`")
+        if status != httpx.codes.UNAUTHORIZED:
+            mend = "the running control has no signing secret: restart it with the same environment"
+            return Check("clicks", False, f"an unsigned request was answered {status} and not 401", mend)
+        ways.append("HTTP (unsigned requests are refused)")
+    if not ways:
+        mend = "set GUARDIAN_SLACK__APP_TOKEN (Socket Mode) or GUARDIAN_SLACK__SIGNING_SECRET (HTTP)"
+        return Check("clicks", False, "buttons do nothing: there is no way in", mend)
+    return Check("clicks", True, " and ".join(ways))
+
+
+def _people(settings: Settings) -> Check:
+    by_id, by_email = people(settings)
+    if not by_id and not by_email:
+        return Check("people", False, "nobody may click", "list them under slack.people")
+    return Check("people", True, f"{len(by_id)} known by Slack id, {len(by_email)} by e-mail")
+
+
+def _send(options: SlackOptions) -> Check:
+    channel = options.open(clock=time.monotonic, sleep=time.sleep)
+    now = utc_now()
+    alert = samples(now)["flagged"]
+    assert alert.step is not None  # noqa: S101 - samples have one
+    step = alert.step.model_copy(update={"key": f"check:{now.isoformat()}", "since": now - timedelta(minutes=1)})
+    alert = alert.model_copy(update={"step": step})
+    reference = channel.deliver(alert)
+    if channel.find(alert) != reference:
+        mend = "guardian needs channels:history, and groups:history in a private channel"
+        return Check("test case", False, "it was posted and cannot be found again", mend)
+    return Check("test case", True, f"posted as {reference}, and found again by its metadata")

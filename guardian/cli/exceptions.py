@@ -1,0 +1,100 @@
+"""exceptions: what people said is fine, for whom and until when."""
+
+from typing import Annotated
+
+import typer
+
+from guardian.cli.common import ConfigOption, JsonOption, print_json
+from guardian.cli.people import Why, client, one_line
+from guardian.wire.exceptions import ExceptionView
+
+exceptions_app = typer.Typer(
+    no_args_is_help=True, help='"This is fine", for a purpose and a tool, owned and for a while.'
+)
+
+
+def register(app: typer.Typer) -> None:
+    app.add_typer(exceptions_app, name="exceptions")
+
+
+@exceptions_app.command("list")
+def list_(
+    tenant: Annotated[str | None, typer.Option(help="Only this tenant.")] = None,
+    ended: Annotated[bool, typer.Option("--ended", help="Also those that are over.")] = False,
+    limit: Annotated[int, typer.Option(min=1, max=200)] = 50,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """List exceptions, the newest first."""
+    from guardian.cli.tables import plain, show_rows
+
+    with client(config) as control:
+        page = control.exceptions(tenant_id=tenant, ended=ended, limit=limit)
+    if as_json:
+        print_json(page.model_dump(mode="json"))
+        return
+    headings = ("exception", "tenant", "purpose", "tools", "owner", "until", "uses", "why")
+    rows = [
+        (
+            view.id,
+            plain(view.tenant_id),
+            plain(view.purpose),
+            plain(view.tool),
+            plain(view.owner),
+            (view.ended_at or view.expires_at).isoformat(timespec="minutes"),
+            str(view.uses),
+            plain(view.reason),
+        )
+        for view in page.items
+    ]
+    if rows:
+        show_rows(headings, rows, whole={"exception", "tools"})
+    else:
+        typer.echo("There are no exceptions.")
+
+
+@exceptions_app.command()
+def add(
+    finding: Annotated[str, typer.Argument(help="The finding whose like is fine, fnd_...")],
+    reason: Why,
+    days: Annotated[int, typer.Option(min=1, max=365, help="How long it holds.")] = 14,
+    tool: Annotated[
+        str | None, typer.Option(help="A tool, or its beginning and a star; absent: the finding's own.")
+    ] = None,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Say of a finding that its like is fine: for its tenant, its purpose and these tools, for some days.
+
+    It never covers hard breaches, nor what is strong enough to revoke on, nor a session with other flags.
+
+    Example: guardian exceptions add fnd_5f0c --tool 'crm.*' --days 30 --reason "part of the new review"
+    """
+    with client(config) as control:
+        view = control.make_exception(finding, reason=reason, days=days, tool=tool)
+    _show(view, as_json=as_json)
+
+
+@exceptions_app.command()
+def end(
+    exception: Annotated[str, typer.Argument(help="The exception's id, exc_...")],
+    reason: Why,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """End an exception before its time: guardian looks again.
+
+    Example: guardian exceptions end exc_5f0c --reason "the migration is over"
+    """
+    with client(config) as control:
+        view = control.end_exception(exception, reason=reason)
+    _show(view, as_json=as_json)
+
+
+def _show(view: ExceptionView, *, as_json: bool) -> None:
+    if as_json:
+        print_json(view.model_dump(mode="json"))
+        return
+    until = (view.ended_at or view.expires_at).isoformat(timespec="minutes")
+    over = "ended" if view.ended_at else "holds until"
+    typer.echo(one_line(f"{view.id}: {view.tool} under {view.purpose} in {view.tenant_id} {over} {until}"))

@@ -1,0 +1,55 @@
+"""feedback: people's verdicts as data."""
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from guardian.cli.common import ConfigOption, other_file
+from guardian.cli.people import client
+
+feedback_app = typer.Typer(no_args_is_help=True, help="People's verdicts as data.")
+_PAGE = 200
+
+
+def register(app: typer.Typer) -> None:
+    app.add_typer(feedback_app, name="feedback")
+
+
+@feedback_app.callback()
+def _feedback() -> None:
+    """People's verdicts as data."""
+
+
+@feedback_app.command()
+def export(
+    output: Annotated[Path, typer.Option("--output", "-o", help="Where to write; - is standard output.")] = Path(
+        "-"
+    ),
+    tenant: Annotated[str | None, typer.Option(help="Only this tenant.")] = None,
+    config: ConfigOption = None,
+) -> None:
+    """Write one JSON line per judged finding: label, drift (0 or 1), purpose, tool, signals, evidence, versions.
+
+    `session_honest` marks sessions in which nothing was confirmed: those may calibrate (`guardian calibrate`).
+
+    Example: guardian feedback export -o feedback.jsonl
+    """
+    lines: list[str] = []
+    with client(config) as control:
+        cursor: str | None = None
+        while True:
+            page = control.feedback(tenant_id=tenant, limit=_PAGE, cursor=cursor)
+            for row in page.items:
+                told = {"schema": "guardian.feedback/v1", **row.model_dump(mode="json")}
+                lines.append(json.dumps(told, ensure_ascii=True, sort_keys=True))
+            cursor = page.next
+            if cursor is None:
+                break
+    if str(output) == "-":
+        for line in lines:
+            typer.echo(line)
+        return
+    other_file(output).write_text("".join(f"{line}\n" for line in lines), encoding="ascii")
+    typer.echo(f"{len(lines)} labelled findings written to {output}", err=True)

@@ -1,0 +1,94 @@
+"""What is told of a case's history: audit records and people's words as sentences. Pure."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from guardian.domain.finding import Effect
+from guardian.domain.session import HumanWord
+from guardian.wire.cases import CaseEvent
+from guardian.wire.findings import AlertPayload
+
+PEOPLE = frozenset({"analyst", "responder", "approver", "admin"})
+_ACTED = frozenset(
+    {"revoke", "reinstate", "dismiss", "confirm", "approve", "protect", "snooze", "makeException", "propose"}
+)
+_SENTENCES: Mapping[tuple[str, str], str] = {
+    ("revoke", "changed"): "revoked the session",
+    ("revoke", "unchanged"): "wanted to revoke the session, which was revoked already",
+    ("revoke", "waits"): "asked for a second person to revoke the session",
+    ("reinstate", "changed"): "gave the session back",
+    ("reinstate", "unchanged"): "wanted to give the session back, which was not revoked",
+    ("reinstate", "waits"): "asked for a second person to give the session back",
+    ("dismiss", "false_positive"): "called it a false positive",
+    ("dismiss", "benign"): "called it unusual, and all right",
+    ("confirm", "confirmed"): "confirmed it as drift",
+    ("approve", "approved"): "approved",
+    ("approve", "denied"): "said no",
+    ("propose", "withdrawn"): "took the request back",
+    ("protect", "changed"): "changed the session's protection",
+    ("snooze", "snoozed"): "snoozed the case",
+    ("makeException", "made"): "made an exception for its like",
+}
+
+
+def told_by_audit(record: Mapping[str, Any]) -> CaseEvent | None:
+    """One audit record as an event, or None where the case's own findings tell it or nobody has to know."""
+    action, result, role = record.get("action"), record.get("result"), record.get("role")
+    at = datetime.fromisoformat(str(record["at"]))
+    if action == "expireApproval":
+        return CaseEvent(at=at, by="guardian", what="nobody decided in time: the request for approval expired")
+    if action == "useException":
+        return None
+    if role not in PEOPLE:
+        return None
+    why = str(record.get("reason") or "")
+    sentence = _SENTENCES.get((str(action), str(result)))
+    if sentence is None and result == "refused":
+        named = ", ".join(str(policy) for policy in record.get("policy_ids") or ()) or "no policy permits it"
+        return CaseEvent(at=at, by=str(record["actor"]), what=f"wanted to {action}; refused: {named}", why=why)
+    if sentence is None:
+        return None
+    target = record.get("target")
+    if target:
+        sentence += f": {target}"
+    seconded = record.get("approved_by")
+    if seconded:
+        sentence += f", approved by {seconded}"
+    if record.get("break_glass"):
+        sentence += ", with a broken glass"
+    return CaseEvent(at=at, by=str(record["actor"]), what=sentence, why=why)
+
+
+def acted(record: Mapping[str, Any]) -> bool:
+    """Whether a person did something about the case, so that nobody else has to be called."""
+    return (
+        record.get("role") in PEOPLE
+        and record.get("allowed") is True
+        and record.get("action") in _ACTED
+        and record.get("result") != "refused"
+    )
+
+
+def told_by_alert(payload: AlertPayload) -> CaseEvent:
+    """A finding that people are told of."""
+    finding, outcome = payload.finding, payload.outcome
+    after = finding.evidence.actions_seen
+    seen = f" after {after:,} actions" if after else ""
+    match outcome.effect:
+        case Effect.REVOKE:
+            what = f"revoked the session{seen}"
+        case Effect.FLAG if finding.wanted is Effect.REVOKE:
+            what = f"flagged the session{seen}; policy did not let guardian revoke it"
+        case Effect.FLAG:
+            what = f"flagged the session{seen}"
+        case _:
+            what = f"noted something{seen}"
+    return CaseEvent(at=finding.time, by="guardian", what=what, why=outcome.note, finding_id=finding.id)
+
+
+def told_by_word(word: str, at: datetime) -> CaseEvent | None:
+    """Of the words on the feed only the lapse is in no audit record."""
+    if word != HumanWord.LAPSED.value:
+        return None
+    return CaseEvent(at=at, by="guardian", what="the revocation reached its expiry and has lapsed")

@@ -1,0 +1,173 @@
+"""One session's case as it stands inside a transaction, and the digest that an act on it is bound to."""
+
+import hashlib
+import math
+from collections.abc import Sequence
+
+from guardian.control.case import key
+from guardian.control.deps import ControlDeps
+from guardian.control.problems import Refusal
+from guardian.domain.event import purpose_family
+from guardian.domain.finding import Effect, Finding, Kind
+from guardian.store.control import ControlRows
+from guardian.wire.cases import CaseState, CaseView, SimilarCase, TrendPoint
+from guardian.wire.findings import FindingView
+from guardian.wire.sessions import SessionView
+
+_TREND, _SEARCHED, _SIMILAR = 20, 200, 3
+_MOST_APPROVALS = 10
+
+
+def case_view(
+    deps: ControlDeps, rows: ControlRows, tenant_id: str, session_id: str, *, similar: bool = True
+) -> CaseView | None:
+    """The case, or None for a session without a finding that people were told of.
+
+    Looking for `similar` cases is what costs most; nothing that is decided depends on them.
+    """
+    found = [each.view for each in rows.findings.page({tenant_id}, limit=_TREND, session_id=session_id)]
+    told = [view for view in found if view.outcome.effect is not Effect.NONE] or found
+    session = rows.sessions.get(tenant_id, session_id)
+    if not told or session is None:
+        return None
+    shown = told[0]
+    waiting = tuple(
+        each.view for each in rows.approvals.of_session(tenant_id, session_id, deps.clock(), _MOST_APPROVALS)
+    )
+    live = rows.ledger.live_entry(tenant_id, session_id)
+    kept = rows.cases.of_session(tenant_id, session_id)
+    ends = None if kept is None else kept.snoozed_until
+    silent = kept if ends is not None and ends > deps.clock() else None
+    asked = any(view.action == "revoke" for view in waiting)
+    state = _state(session.view, shown, revoked=live is not None, asked=asked)
+    view = CaseView(
+        tenant_id=tenant_id,
+        session_id=session_id,
+        state=state,
+        digest="",
+        shown=shown,
+        findings=session.view.findings,
+        approvals=waiting,
+        revision=None if live is None else live.revision,
+        protected=session.view.protected,
+        trend=_trend(found),
+        similar=_similar(rows, shown.finding) if similar else (),
+        snoozed_until=None if silent is None else silent.snoozed_until,
+        snoozed_by=None if silent is None else silent.snoozed_by,
+    )
+    return view.model_copy(update={"digest": digest_of(view)})
+
+
+def digest_of(view: CaseView) -> str:
+    """Names what a person decides on: the state, the finding shown, the verdict, what waits and the revocation.
+
+    How often the same was seen, and who is quiet for how long, change nothing about a decision.
+    """
+    verdict = view.shown.verdict
+    parts = (
+        view.tenant_id,
+        view.session_id,
+        view.state,
+        view.shown.finding.id,
+        view.shown.finding.digest,
+        view.shown.outcome.effect.value,
+        "" if verdict is None else verdict.verdict,
+        "" if view.revision is None else str(view.revision),
+        *(approval.id for approval in view.approvals),
+    )
+    return hashlib.sha256("\x1f".join(parts).encode("utf-8", "surrogatepass")).hexdigest()[:32]
+
+
+def unchanged(deps: ControlDeps, rows: ControlRows, tenant_id: str, session_id: str, seen: str | None) -> None:
+    """Raises Refusal (412) when the case is not the one that `seen` names any more; None asks for nothing."""
+    if seen is None:
+        return
+    view = case_view(deps, rows, tenant_id, session_id, similar=False)
+    if view is None or view.digest != seen:
+        now = "gone" if view is None else view.state
+        raise Refusal(412, f"the case has changed since it was shown: it is {now}; look again", code="stale")
+
+
+def _state(session: SessionView, shown: FindingView, *, revoked: bool, asked: bool) -> CaseState:
+    verdict = None if shown.verdict is None else shown.verdict.verdict
+    if revoked:
+        return "revoked"
+    if asked:
+        return "revoke_requested"
+    if verdict in ("false_positive", "benign"):
+        return "dismissed"
+    if session.last_word == "reinstated" and not _after(session, shown):
+        return "reinstated"
+    if verdict == "confirmed":
+        return "confirmed"
+    if session.status == "flagged" or shown.outcome.effect is not Effect.NONE:
+        return "lapsed" if shown.outcome.effect is Effect.REVOKE else "flagged"
+    return "noted"
+
+
+def _after(session: SessionView, shown: FindingView) -> bool:
+    """Whether the finding came after people's last word."""
+    return session.last_word_at is not None and shown.outcome.at > session.last_word_at
+
+
+def _trend(found: Sequence[FindingView]) -> tuple[TrendPoint, ...]:
+    told = [view.finding.evidence for view in found if view.finding.kind is Kind.DRIFT]
+    return tuple(
+        TrendPoint(
+            weight=round(math.log10(evidence.one_in), 3) if 1 <= evidence.one_in < math.inf else 0.0,
+            actions=evidence.actions_seen,
+        )
+        for evidence in reversed(told)
+    )
+
+
+def _similar(rows: ControlRows, finding: Finding) -> tuple[SimilarCase, ...]:
+    """Among the tenant's newest findings, other sessions accused of the like; the newest first."""
+    mine = _traits(finding)
+    if not mine:
+        return ()
+    seen = {finding.session_id}
+    alike: list[SimilarCase] = []
+    for stored in rows.findings.page({finding.tenant_id}, limit=_SEARCHED, kind=finding.kind.value):
+        other = stored.view
+        if other.finding.session_id in seen or len(mine & _traits(other.finding)) < 2:
+            continue
+        seen.add(other.finding.session_id)
+        alike.append(_ended(rows, other))
+        if len(alike) == _SIMILAR:
+            break
+    return tuple(alike)
+
+
+def _traits(finding: Finding) -> frozenset[str]:
+    """Purpose, tool, strongest signal and broken rules: two of them in common make two cases alike."""
+    traits = {f"rule {breach.name}" for breach in finding.breaches[:10]}
+    if finding.subject is not None and finding.subject.purpose:
+        traits.add(f"purpose {purpose_family(finding.subject.purpose)}")
+    if finding.act is not None:
+        traits.add(f"tool {finding.act.tool}")
+    if finding.reasons:
+        traits.add(f"signal {max(finding.reasons, key=lambda reason: reason.share).signal}")
+    return frozenset(traits)
+
+
+def _ended(rows: ControlRows, view: FindingView) -> SimilarCase:
+    finding = view.finding
+    session = rows.sessions.get(finding.tenant_id, finding.session_id)
+    live = rows.ledger.live_entry(finding.tenant_id, finding.session_id) is not None
+    state: CaseState = "noted"
+    if session is not None:
+        state = _state(session.view, view, revoked=live, asked=False)
+    return SimilarCase(
+        session_id=finding.session_id,
+        finding_id=finding.id,
+        at=finding.time,
+        tool="" if finding.act is None else finding.act.tool,
+        ended=state,
+        verdict="" if view.verdict is None else view.verdict.verdict,
+    )
+
+
+def case_key(tenant_id: str, session_id: str) -> str:
+    """What a session's case is called; alerts about the session carry it."""
+    return key(tenant_id, session_id)

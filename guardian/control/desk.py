@@ -1,0 +1,196 @@
+"""What a click in Slack leads to: a call of the control API, as the person who clicked, bound to what was shown.
+
+The desk has no rights of its own. For each click it takes a token of a minute for the mapped principal and calls
+the same routes as everybody, so that policy decides and the audit trail names the person. A button on an old
+picture is refused by control (412), and the message is brought up to date.
+"""
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from threading import BoundedSemaphore
+from typing import assert_never, cast
+
+from guardian.alerting import modals
+from guardian.alerting.clicks import ActVerb, Click
+from guardian.alerting.neutralise import code, prose
+from guardian.alerting.port import Alert, AlertOutcome, RetryLater
+from guardian.alerting.slack_calls import SlackCalls, Unshowable
+from guardian.alerting.slack_people import Person, SlackPeople
+from guardian.control.desk_commands import answer_command
+from guardian.errors import AlertError, ControlError
+from guardian.store.control import ControlStore
+from guardian.store.control_cases import StoredCase
+from guardian.telemetry import Metrics, logger
+from guardian.wire.cases import CaseView
+from guardian.wire.desk import DeskClient
+from guardian.wire.findings import Judgement
+from guardian.wire.sessions import ActResult
+
+_AT_ONCE, _WAITING = 4, 200
+_STALE = (
+    "This message was out of date: the case has changed since. It is brought up to date now; please look again."
+)
+_log = logger("control")
+
+
+class Desk:
+    """`client(person)` speaks to the control API as that person; `refresh(case)` has a message written anew."""
+
+    def __init__(
+        self,
+        *,
+        store: ControlStore,
+        calls: SlackCalls,
+        people: SlackPeople,
+        client: Callable[[Person], DeskClient],
+        refresh: Callable[[str], None],
+        metrics: Metrics,
+    ) -> None:
+        self._store, self._calls, self._people = store, calls, people
+        self._client, self._refresh, self._metrics = client, refresh, metrics
+        self._room = BoundedSemaphore(_WAITING)
+        self._pool = ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="guardian-desk")
+
+    def take(self, click: Click) -> bool:
+        """Have it handled; returns at once. False when too many wait."""
+        if not self._room.acquire(blocking=False):
+            return False
+        try:
+            self._pool.submit(self._handle, click)
+        except RuntimeError:  # stopping
+            self._room.release()
+            return False
+        return True
+
+    def stop(self) -> None:
+        self._pool.shutdown(wait=True, cancel_futures=True)
+
+    def _handle(self, click: Click) -> None:
+        try:
+            outcome, text = self._outcome(click)
+            if text:
+                self._answer(click, text)
+            self._metrics.add("guardian_slack_clicks_total", outcome=outcome)
+            _log.info("slack_click", user=click.user, kind=click.kind, verb=click.verb, outcome=outcome)
+        except (AlertError, RetryLater, Unshowable) as trouble:
+            self._metrics.add("guardian_slack_clicks_total", outcome="unanswered")
+            _log.warning("slack_click_unanswered", verb=click.verb, error=str(trouble)[:300])
+        except Exception as error:  # a bug must not end the desk
+            self._metrics.add("guardian_slack_clicks_total", outcome="failed")
+            _log.exception("slack_click_failed", verb=click.verb, error=type(error).__name__)
+        finally:
+            self._room.release()
+
+    def _outcome(self, click: Click) -> tuple[str, str]:
+        """What became of it, and what the person is told."""
+        person = self._people.of(click.user)
+        if person is None:
+            return "unmapped", (
+                f"Guardian does not know you. An operator has to list {code(click.user, 40)} or your e-mail "
+                "address under `slack.people`."
+            )
+        try:
+            with self._client(person) as control:
+                if click.kind == "command":
+                    return "done", answer_command(control, click.text)
+                return self._act(control, click)
+        except ControlError as refusal:
+            if refusal.status == 412:
+                self._refresh(click.case)
+                return "stale", _STALE
+            outcome = {403: "denied", 404: "absent", 409: "late"}.get(refusal.status, "refused")
+            return outcome, f"Nothing was done. {prose(str(refusal), 900)}"
+        except ValueError as mistake:  # a field of a form that the API would not take
+            return "refused", f"Nothing was done: {prose(str(mistake).splitlines()[0], 300)}"
+
+    def _act(self, control: DeskClient, click: Click) -> tuple[str, str]:
+        with self._store.read() as rows:
+            case = rows.cases.get(click.case)
+        if case is None:
+            return "absent", "Guardian does not know this case any more."
+        verb = cast(ActVerb, click.verb)
+        if click.kind == "form":
+            return "done", self._filled_in(control, click, case, verb)
+        if case.kind == "news":
+            approval = control.approval(click.approval)
+            about = f"{prose(approval.proposer, 80)}: {approval.action} in {code(approval.tenant_id, 120)}"
+            return self._opened(click, modals.form(click, about))
+        view = control.case(case.tenant_id, case.session_id)
+        if verb == "evidence":
+            history = control.case_history(case.tenant_id, case.session_id)
+            return self._opened(click, modals.page(alert_of(click.case, view), history.items))
+        if view.digest != click.seen:
+            self._refresh(click.case)
+            return "stale", _STALE
+        if verb == "revoke":
+            reason = f"Revoke now, clicked in Slack on {view.shown.finding.id}"
+            done = control.revoke(case.tenant_id, case.session_id, reason=reason, seen=click.seen)
+            return "done", _acted(done)
+        finding = view.shown.finding
+        about = f"{code(case.session_id, 120)} in {code(case.tenant_id, 120)}"
+        tool = "" if finding.act is None else finding.act.tool
+        return self._opened(click, modals.form(click, about, tool=tool))
+
+    def _opened(self, click: Click, view: dict[str, object]) -> tuple[str, str]:
+        self._calls.write("views.open", {"trigger_id": click.trigger, "view": view})
+        return "asked", ""
+
+    def _filled_in(self, control: DeskClient, click: Click, case: StoredCase, verb: ActVerb) -> str:
+        tenant, session, reason = case.tenant_id, case.session_id, click.fields.get("reason", "")
+        seen = None if case.kind == "news" else click.seen
+        match verb:
+            case "reinstate":
+                return _acted(control.reinstate(tenant, session, reason=reason, seen=seen))
+            case "approve" | "deny":
+                told = control.decide_approval(click.approval, verb, reason=reason, seen=seen)
+                return f"{told.state.capitalize()}. {prose(told.result, 300)}"
+            case "verdict":
+                shown = control.case(tenant, session).shown.finding
+                verdict = cast(Judgement, click.fields.get("verdict", ""))
+                control.judge(shown.id, verdict, reason=reason, seen=seen)
+                return f"Noted as {prose(modals.VERDICTS[verdict], 100)}."
+            case "snooze":
+                hours = int(click.fields.get("hours", "0"))
+                control.snooze(tenant, session, hours=hours, reason=reason, seen=seen)
+                return f"Quiet for {hours} hours. Guardian goes on judging and revoking."
+            case "except":
+                shown = control.case(tenant, session).shown.finding
+                days, tool = int(click.fields.get("days", "0")), click.fields.get("tool", "").strip()
+                made = control.make_exception(shown.id, reason=reason, days=days, tool=tool or None, seen=seen)
+                return (
+                    f"Exception {code(made.id, 60)} for {code(made.tool, 120)} until {made.expires_at:%Y-%m-%d}."
+                )
+            case "revoke":
+                return _acted(control.revoke(tenant, session, reason=reason, seen=seen))
+            case "evidence":
+                return ""
+            case _:
+                assert_never(verb)
+
+    def _answer(self, click: Click, text: str) -> None:
+        """To the person alone, in the channel where the click was made, or where the command's answer goes."""
+        if click.kind == "command" and click.answer_url:
+            self._calls.answer(click.answer_url, text)
+        elif click.channel:
+            self._calls.write("chat.postEphemeral", {"channel": click.channel, "user": click.user, "text": text})
+
+
+def _acted(done: ActResult) -> str:
+    if done.approval is not None:
+        return "A second person has to approve: the message asks for that now."
+    if not done.changed:
+        return f"Nothing to do: the session is {done.session.status}."
+    return f"Done: the session is {done.session.status}, revision {done.revision}."
+
+
+def alert_of(case: str, view: CaseView) -> Alert:
+    """What is shown of a case that was asked for."""
+    told = view.shown.outcome
+    outcome = AlertOutcome(
+        effect=told.effect,
+        allowed=told.effect is told.wanted,
+        note=told.note[:2000],
+        policy_ids=told.policy_ids,
+        mode=told.mode,
+    )
+    return Alert(finding=view.shown.finding, outcome=outcome, case=case, view=view)

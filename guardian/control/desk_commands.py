@@ -1,0 +1,97 @@
+"""The slash command: a few questions and one act, in a line. Same routes, same policy."""
+
+from guardian.alerting.case_blocks import STATES
+from guardian.alerting.neutralise import code, prose
+from guardian.wire.desk import DeskClient
+from guardian.wire.sessions import SessionView
+
+HELP = """*What guardian answers*
+`/guardian status` what is flagged, revoked, and waits for a second person
+`/guardian session ID` one session and why; `TENANT/ID` where you work for several tenants
+`/guardian revoke ID REASON` every gateway refuses its next call, if policy lets you
+`/guardian mode [TENANT]` what guardian may do by itself
+`/guardian help` this"""
+_SHOWN = 10
+
+
+def answer_command(control: DeskClient, text: str) -> str:
+    """Slack's markup for the person alone. Raises ControlError for what is refused."""
+    verb, _, rest = text.strip().partition(" ")
+    match verb.lower():
+        case "status":
+            return _status(control)
+        case "session" if rest.strip():
+            return _session(control, rest.split()[0])
+        case "revoke" if len(rest.split(maxsplit=1)) == 2:
+            name, reason = rest.split(maxsplit=1)
+            tenant, session = _named(control, name)
+            done = control.revoke(tenant, session, reason=reason[:1000])
+            return f"{code(session, 120)} is {done.session.status}" + ("." if done.changed else " already.")
+        case "mode":
+            return _mode(control, rest.strip())
+        case "help" | "":
+            return HELP
+        case _:
+            return f"I do not know {code(text, 80)}, or something is missing.\n{HELP}"
+
+
+def _status(control: DeskClient) -> str:
+    lines = []
+    for status, name in (("flagged", "Flagged"), ("revoked", "Revoked")):
+        page = control.sessions(status=status, limit=_SHOWN)  # type: ignore[arg-type]
+        more = " and more" if page.next else ""
+        lines.append(f"*{name}*: {len(page.items)}{more}")
+        lines += [f"• {_line(view)}" for view in page.items]
+    waiting = control.approvals(state="pending", limit=_SHOWN).items
+    lines.append(f"*Waits for a second person*: {len(waiting)}")
+    lines += [
+        f"• {code(each.id, 60)} {each.action} {code(each.session_id or each.tenant_id, 120)} "
+        f"asked by {prose(each.proposer, 60)}"
+        for each in waiting
+    ]
+    return "\n".join(lines)
+
+
+def _session(control: DeskClient, name: str) -> str:
+    tenant, session = _named(control, name)
+    view = control.case(tenant, session)
+    finding = view.shown.finding
+    reasons = sorted(finding.reasons, key=lambda reason: -reason.share)[:3]
+    lines = [
+        f"*{STATES[view.state]}* · {code(session, 120)} in {code(tenant, 120)} · {view.findings} findings",
+        prose(finding.title, 300),
+        *(f"• {reason.share:.0%} {prose(reason.text or reason.signal, 300)}" for reason in reasons),
+        f"Policy: {prose(view.shown.outcome.note or view.shown.outcome.effect.value, 500)}",
+    ]
+    return "\n".join(lines)
+
+
+def _mode(control: DeskClient, tenant: str) -> str:
+    tenants = [tenant] if tenant else list(control.whoami().tenants)
+    if tenants == ["*"]:
+        return "You work for every tenant; say which: `/guardian mode TENANT`"
+    lines = []
+    for name in tenants[:_SHOWN]:
+        view = control.mode(name)
+        share = f" {view.canary_percent} %" if view.mode == "canary" else ""
+        lines.append(f"{code(name, 120)}: *{view.mode}*{share}")
+    return "\n".join(lines)
+
+
+def _named(control: DeskClient, name: str) -> tuple[str, str]:
+    """TENANT/ID as it is; a bare ID for somebody who works for one tenant, or found among the newest sessions."""
+    tenants = control.whoami().tenants
+    head, slash, tail = name.partition("/")
+    if slash and (head in tenants or "*" in tenants):
+        return head, tail
+    if len(tenants) == 1 and tenants[0] != "*":
+        return tenants[0], name
+    known = [view for view in control.sessions(limit=200).items if view.session_id == name]
+    if len(known) == 1:
+        return known[0].tenant_id, name
+    raise ValueError("say whose session it is: TENANT/ID")
+
+
+def _line(view: SessionView) -> str:
+    agent = prose(view.agent_id or "an unnamed agent", 60)
+    return f"{code(view.session_id, 80)} {agent} in {code(view.tenant_id, 60)}"

@@ -1,0 +1,162 @@
+""" "This is fine", said once for all alike: scoped to purpose and tool, owned, expiring, and audited at every use.
+
+An exception never covers a hard breach, nor evidence that is strong enough to revoke on, nor a session that
+stands accused of anything else: then what it would wave through could be the cover for something worse.
+"""
+
+import re
+from datetime import datetime, timedelta
+
+from guardian.control.deps import ControlDeps
+from guardian.control.granted import Act, permitted
+from guardian.control.news import tell
+from guardian.control.problems import Refusal, absent
+from guardian.domain.event import purpose_family
+from guardian.domain.finding import Effect, Finding, Kind
+from guardian.domain.session import HumanWord
+from guardian.store.control import ControlRows
+from guardian.wire.exceptions import ExceptionRequest, ExceptionView
+from guardian.wire.findings import FindingOutcome
+from guardian.wire.principal import Principal
+
+_EXACT = re.compile(r"[A-Za-z0-9_.:/-]{3,200}")  # an agent may call a tool anything, also a pattern
+_MOST_IN_A_SESSION = 3
+
+
+def make_exception(
+    deps: ControlDeps, principal: Principal, wanted: ExceptionRequest, *, seen: str | None = None
+) -> ExceptionView:
+    """From a finding, for its tenant and purpose. People are told, so that it is nobody's secret."""
+    with deps.store.read() as rows:
+        found = rows.findings.get(wanted.finding_id, principal.scope)
+    if found is None:
+        raise absent("finding")
+    finding, most = found.view.finding, deps.settings.exception_days
+
+    def do(act: Act) -> ExceptionView | Refusal:
+        purpose = _purpose(act.rows, finding)
+        tool = wanted.tool or ("" if finding.act is None else finding.act.tool)
+        trouble = None
+        if wanted.days > most:
+            trouble = f"days: at most {most} at a time; it can be made again"
+        elif not purpose or finding.act is None or finding.kind is not Kind.DRIFT:
+            trouble = "an exception needs a drift finding with a declared purpose and an action"
+        elif wanted.tool is None and not _EXACT.fullmatch(tool):
+            trouble = "tool: the action's tool has an odd name; say which tools are meant"
+        if trouble is not None:
+            act.audit(result="refused", finding_id=finding.id)
+            return Refusal(422, trouble)
+        view = ExceptionView(
+            id=f"exc_{deps.new_id()}",
+            tenant_id=finding.tenant_id,
+            purpose=purpose_family(purpose),
+            tool=tool,
+            owner=principal.id,
+            reason=wanted.reason,
+            finding_id=finding.id,
+            created_at=act.now,
+            expires_at=act.now + timedelta(days=wanted.days),
+        )
+        act.rows.exceptions.add(view)
+        until = view.expires_at.isoformat(timespec="minutes")
+        act.audit(result="made", exception_id=view.id, tool=tool, until=until, finding_id=finding.id)
+        tell(
+            deps,
+            act.rows,
+            topic="exception",
+            tenant_id=view.tenant_id,
+            title=f"{principal.id} made an exception for {tool}"[:300],
+            detail=f"{view.id}: {tool} under {view.purpose} flags nobody until {until}: {view.reason}",
+            severity="low",
+            once=view.id,
+            now=act.now,
+        )
+        return view
+
+    return permitted(
+        deps,
+        principal,
+        "makeException",
+        finding.tenant_id,
+        finding.session_id,
+        wanted.reason,
+        do,
+        seen=seen,
+    )
+
+
+def end_exception(deps: ControlDeps, principal: Principal, exception_id: str, reason: str) -> ExceptionView:
+    """From now on guardian looks again. One that is over stays as it ended."""
+    with deps.store.read() as rows:
+        found = rows.exceptions.get(exception_id, principal.scope)
+    if found is None:
+        raise absent("exception")
+
+    def do(act: Act) -> ExceptionView:
+        changed = act.rows.exceptions.end(exception_id, by=principal.id, now=act.now)
+        act.audit(result="ended" if changed else "unchanged", exception_id=exception_id)
+        ended = act.rows.exceptions.get(exception_id, None)
+        assert ended is not None  # noqa: S101 - exceptions are never removed
+        return ended
+
+    return permitted(deps, principal, "endException", found.tenant_id, None, reason, do)
+
+
+def excused(rows: ControlRows, finding: Finding, outcome: FindingOutcome, now: datetime) -> FindingOutcome:
+    """The outcome, which is nothing where an exception in force covers the finding."""
+    covering = _covering(rows, finding, now)
+    if covering is None:
+        return outcome
+    rows.exceptions.used(covering.id)
+    note = f"covered by exception {covering.id} of {covering.owner}: {covering.reason}"
+    rows.audit.append(
+        {
+            "at": now.isoformat(),
+            "actor": "guardian",
+            "action": "useException",
+            "tenant_id": finding.tenant_id,
+            "session_id": finding.session_id,
+            "exception_id": covering.id,
+            "finding_id": finding.id,
+            "result": "covered",
+        }
+    )
+    # The owner's standing word: the session's evidence starts afresh, as when somebody dismisses the finding.
+    rows.sessions.say(finding.tenant_id, finding.session_id, HumanWord.FALSE_POSITIVE, now, human=False)
+    return outcome.model_copy(update={"effect": Effect.NONE, "note": note[:2000]})
+
+
+def _covering(rows: ControlRows, finding: Finding, now: datetime) -> ExceptionView | None:
+    act, purpose = finding.act, _purpose(rows, finding)
+    if finding.kind is not Kind.DRIFT or finding.wanted is not Effect.FLAG or act is None or not purpose:
+        return None
+    if any(breach.hard for breach in finding.breaches):
+        return None
+    in_force = rows.exceptions.in_force(finding.tenant_id, purpose_family(purpose), now)
+    covering = next((each for each in in_force if _means(each.tool, act.tool)), None)
+    if covering is None:
+        return None
+    session = rows.sessions.get(finding.tenant_id, finding.session_id)
+    accused = session is not None and session.view.status != "active"
+    return None if accused or _often(rows, finding) else covering
+
+
+def _means(pattern: str, tool: str) -> bool:
+    return tool.startswith(pattern[:-1]) if pattern.endswith("*") else tool == pattern
+
+
+def _often(rows: ControlRows, finding: Finding) -> bool:
+    """Whether this session was covered so often already that people should see it."""
+    found = rows.findings.page(
+        {finding.tenant_id}, limit=20, session_id=finding.session_id, effect=Effect.NONE.value
+    )
+    covered = [each for each in found if each.view.finding.wanted is Effect.FLAG]
+    return len(covered) >= _MOST_IN_A_SESSION
+
+
+def _purpose(rows: ControlRows, finding: Finding) -> str:
+    """The registered one, where there is one: that is control's record and not what a log says."""
+    registered = rows.envelopes.newest(finding.tenant_id, finding.session_id)
+    if registered is not None:
+        return registered.envelope.purpose
+    return "" if finding.subject is None else finding.subject.purpose

@@ -1,0 +1,44 @@
+"""`/v1/cases`: one session as people decide on it, with the digest that binds a decision to what was seen."""
+
+from fastapi import APIRouter, Response
+
+from guardian.control.authority import may_read
+from guardian.control.caller import Caller, Deps, Seen, SessionId, TenantId
+from guardian.control.case_view import case_key, case_view
+from guardian.control.problems import absent, documented
+from guardian.control.snoozing import snooze
+from guardian.wire.cases import CaseHistory, CaseView, SnoozeRequest
+
+router = APIRouter(tags=["cases"])
+
+
+@router.get("/v1/cases/{tenant_id}/{session_id:path}", responses=documented(401, 403, 404, 422, 503))
+def show_case(
+    deps: Deps, caller: Caller, tenant_id: TenantId, session_id: SessionId, response: Response
+) -> CaseView:
+    """The case as it stands now; its digest is also the ETag."""
+    may_read(deps, caller, "read", tenant_id)
+    with deps.store.read() as rows:
+        view = case_view(deps, rows, tenant_id, session_id)
+    if view is None:
+        raise absent("case")
+    response.headers["ETag"] = f'"{view.digest}"'
+    return view
+
+
+@router.post(
+    "/v1/cases/{tenant_id}/{session_id:path}/snooze", responses=documented(400, 401, 403, 404, 412, 413, 422, 503)
+)
+def snooze_case(
+    deps: Deps, caller: Caller, tenant_id: TenantId, session_id: SessionId, wanted: SnoozeRequest, seen: Seen
+) -> CaseView:
+    """Be quiet about a case for some hours; what guardian does is not touched by that."""
+    return snooze(deps, caller, tenant_id, session_id, wanted, seen=seen)
+
+
+@router.get("/v1/case-history/{tenant_id}/{session_id:path}", responses=documented(401, 403, 404, 422, 503))
+def show_history(deps: Deps, caller: Caller, tenant_id: TenantId, session_id: SessionId) -> CaseHistory:
+    """What happened in a case since people were first told of it; empty where no channel keeps cases."""
+    may_read(deps, caller, "read", tenant_id)
+    with deps.store.read() as rows:
+        return CaseHistory(items=tuple(rows.cases.events(case_key(tenant_id, session_id))))

@@ -1,0 +1,50 @@
+"""`/v1/exceptions`: what people said is fine, for whom, by whom and until when."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Path, Query
+
+from guardian.control.authority import may_read
+from guardian.control.caller import Caller, CursorParam, Deps, Limit, Seen, TenantFilter, position, reach
+from guardian.control.exceptions import end_exception, make_exception
+from guardian.control.problems import documented
+from guardian.domain.event import Identifier
+from guardian.wire.exceptions import ExceptionEnd, ExceptionPage, ExceptionRequest, ExceptionView
+
+router = APIRouter(prefix="/v1/exceptions", tags=["exceptions"])
+
+ExceptionId = Annotated[Identifier, Path(description="The exception.")]
+
+
+@router.post("", responses=documented(400, 401, 403, 404, 412, 413, 422, 503))
+def add_exception(deps: Deps, caller: Caller, wanted: ExceptionRequest, seen: Seen) -> ExceptionView:
+    """Say of a finding that its like is fine: for its tenant and purpose, a tool pattern, and some days."""
+    return make_exception(deps, caller, wanted, seen=seen)
+
+
+@router.get("", responses=documented(401, 403, 404, 422, 503))
+def list_exceptions(
+    deps: Deps,
+    caller: Caller,
+    tenant_id: TenantFilter = None,
+    ended: Annotated[bool, Query(description="Also those that are over.")] = False,
+    limit: Limit = 50,
+    cursor: CursorParam = None,
+) -> ExceptionPage:
+    """Exceptions within reach, the newest first."""
+    scope = reach(caller, tenant_id)
+    may_read(deps, caller, "read", tenant_id)
+    before = position(cursor)
+    with deps.store.read() as rows:
+        found = rows.exceptions.page(scope, deps.clock(), limit=limit + 1, before=before, ended=ended)
+    more = len(found) > limit
+    shown = found[:limit]
+    return ExceptionPage(
+        items=tuple(each.view for each in shown), next=str(shown[-1].seq) if more and shown else None
+    )
+
+
+@router.post("/{exception_id}/end", responses=documented(400, 401, 403, 404, 413, 422, 503))
+def stop_exception(deps: Deps, caller: Caller, exception_id: ExceptionId, asked: ExceptionEnd) -> ExceptionView:
+    """End an exception before its time."""
+    return end_exception(deps, caller, exception_id, asked.reason)

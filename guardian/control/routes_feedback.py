@@ -1,0 +1,57 @@
+"""`/v1/feedback`: people's verdicts as labelled data."""
+
+from fastapi import APIRouter
+
+from guardian.control.authority import may_read
+from guardian.control.caller import Caller, CursorParam, Deps, Limit, TenantFilter, position, reach
+from guardian.control.problems import documented
+from guardian.store.control import ControlRows
+from guardian.wire.feedback import FeedbackPage, FeedbackRow
+from guardian.wire.findings import FindingView
+
+router = APIRouter(prefix="/v1/feedback", tags=["feedback"])
+
+
+@router.get("", responses=documented(401, 403, 404, 422, 503))
+def list_feedback(
+    deps: Deps, caller: Caller, tenant_id: TenantFilter = None, limit: Limit = 50, cursor: CursorParam = None
+) -> FeedbackPage:
+    """Findings that people judged, within reach, the newest first."""
+    scope = reach(caller, tenant_id)
+    may_read(deps, caller, "read", tenant_id)
+    before = position(cursor)
+    with deps.store.read() as rows:
+        found = rows.findings.judged(scope, limit=limit + 1, before=before)
+        more, shown = len(found) > limit, found[:limit]
+        items = tuple(_row(rows, each.view) for each in shown)
+    return FeedbackPage(items=items, next=str(shown[-1].seq) if more and shown else None)
+
+
+def _row(rows: ControlRows, view: FindingView) -> FeedbackRow:
+    finding, verdict = view.finding, view.verdict
+    assert verdict is not None  # noqa: S101 - only judged ones are asked for
+    subject, act = finding.subject, finding.act
+    return FeedbackRow(
+        finding_id=finding.id,
+        tenant_id=finding.tenant_id,
+        session_id=finding.session_id,
+        kind=finding.kind.value,
+        label=verdict.verdict,
+        drift=1 if verdict.verdict == "confirmed" else 0,
+        session_honest=not rows.findings.confirmed(finding.tenant_id, finding.session_id),
+        reason=verdict.reason,
+        judged_by=verdict.actor,
+        judged_at=verdict.at,
+        found_at=finding.time,
+        effect=view.outcome.effect.value,
+        purpose="" if subject is None else subject.purpose,
+        agent_id=None if subject is None else subject.agent_id,
+        tool="" if act is None else act.tool,
+        arguments="" if act is None else act.arguments,
+        signals={reason.signal: reason.value for reason in finding.reasons},
+        shares={reason.signal: reason.share for reason in finding.reasons},
+        breaches=tuple(breach.name for breach in finding.breaches),
+        one_in=finding.evidence.one_in,
+        score=finding.evidence.score,
+        versions=finding.versions,
+    )

@@ -1,0 +1,79 @@
+"""A case on the wire: everything about one session that people decide on, as it stands now."""
+
+from typing import Annotated, Literal
+
+from pydantic import AwareDatetime, Field
+
+from guardian.domain.event import Identifier
+from guardian.domain.revocation import Revision
+from guardian.wire.approvals import ApprovalView
+from guardian.wire.base import Ask, Body, Why
+from guardian.wire.findings import FindingView
+
+CaseState = Literal[
+    "flagged", "revoke_requested", "revoked", "reinstated", "dismissed", "confirmed", "lapsed", "noted"
+]
+"""Where a case stands. `revoke_requested` waits for a person's approval; `noted` asks for nothing."""
+
+
+class CaseEvent(Body):
+    """One thing that happened: `what` is a sentence of this house, `why` a person's own words, if any."""
+
+    at: AwareDatetime
+    by: str
+    what: str
+    why: str = ""
+    finding_id: str | None = None
+
+
+class TrendPoint(Body):
+    """The session's evidence at one finding: log10 of `one_in`, and after how many actions."""
+
+    weight: float
+    actions: int
+
+
+class SimilarCase(Body):
+    """An earlier session of the tenant that was accused of the like, and how that ended."""
+
+    session_id: Identifier
+    finding_id: Identifier
+    at: AwareDatetime
+    tool: str = ""
+    ended: CaseState
+    verdict: str = ""
+
+
+class CaseView(Body):
+    """One session's case. `digest` names exactly this state: an act with another one in If-Match is refused.
+
+    `shown` is the finding that people look at, the newest one. `approvals` are the acts that wait for a second
+    person. `trend` runs from the oldest finding to the newest.
+    """
+
+    tenant_id: Identifier
+    session_id: Identifier
+    state: CaseState
+    digest: str
+    shown: FindingView
+    findings: int
+    approvals: tuple[ApprovalView, ...] = ()
+    revision: Revision | None = None
+    protected: bool = False
+    trend: tuple[TrendPoint, ...] = ()
+    similar: tuple[SimilarCase, ...] = ()
+    snoozed_until: AwareDatetime | None = None
+    snoozed_by: str | None = None
+
+
+class CaseHistory(Body):
+    """What happened in a case, oldest first, as far as it was told to people."""
+
+    items: tuple[CaseEvent, ...]
+
+
+class SnoozeRequest(Ask):
+    """Quiet in the channel for a while: no reminders and no replies. Guardian goes on judging and revoking."""
+
+    hours: Annotated[int, Field(ge=1, le=24)]
+    reason: Why

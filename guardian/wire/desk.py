@@ -1,0 +1,54 @@
+"""The control API as the security team's queue uses it: cases, exceptions and feedback besides the rest."""
+
+from guardian.wire.cases import CaseHistory, CaseView, SnoozeRequest
+from guardian.wire.client import ControlClient, _segment
+from guardian.wire.exceptions import ExceptionEnd, ExceptionPage, ExceptionRequest, ExceptionView
+from guardian.wire.feedback import FeedbackPage
+
+
+class DeskClient(ControlClient):
+    """One method per route, as its parent has for the others."""
+
+    def case(self, tenant_id: str, session_id: str) -> CaseView:
+        return self._ask(CaseView, "GET", _case(tenant_id, session_id))
+
+    def case_history(self, tenant_id: str, session_id: str) -> CaseHistory:
+        return self._ask(CaseHistory, "GET", _case(tenant_id, session_id, "case-history"))
+
+    def snooze(
+        self, tenant_id: str, session_id: str, *, hours: int, reason: str, seen: str | None = None
+    ) -> CaseView:
+        """Quiet for a while in the channel; `seen` as for `revoke`."""
+        content = SnoozeRequest(hours=hours, reason=reason).model_dump_json()
+        headers = {} if seen is None else {"If-Match": f'"{seen}"'}
+        path = f"{_case(tenant_id, session_id)}/snooze"
+        return self._ask(CaseView, "POST", path, content=content, headers=headers)
+
+    def exceptions(
+        self, *, tenant_id: str | None = None, ended: bool = False, limit: int = 50, cursor: str | None = None
+    ) -> ExceptionPage:
+        """Those in force; with `ended` also those that are over."""
+        query = {"tenant_id": tenant_id, "ended": str(ended).lower(), "limit": limit, "cursor": cursor}
+        return self._ask(ExceptionPage, "GET", "/v1/exceptions", query=query)
+
+    def make_exception(
+        self, finding_id: str, *, reason: str, days: int = 14, tool: str | None = None, seen: str | None = None
+    ) -> ExceptionView:
+        body = ExceptionRequest(finding_id=finding_id, tool=tool, days=days, reason=reason)
+        headers = {} if seen is None else {"If-Match": f'"{seen}"'}
+        return self._ask(ExceptionView, "POST", "/v1/exceptions", content=body.model_dump_json(), headers=headers)
+
+    def end_exception(self, exception_id: str, *, reason: str) -> ExceptionView:
+        path = f"/v1/exceptions/{_segment(exception_id)}/end"
+        content = ExceptionEnd(reason=reason).model_dump_json()
+        return self._ask(ExceptionView, "POST", path, content=content)
+
+    def feedback(
+        self, *, tenant_id: str | None = None, limit: int = 200, cursor: str | None = None
+    ) -> FeedbackPage:
+        query = {"tenant_id": tenant_id, "limit": limit, "cursor": cursor}
+        return self._ask(FeedbackPage, "GET", "/v1/feedback", query=query)
+
+
+def _case(tenant_id: str, session_id: str, noun: str = "cases") -> str:
+    return f"/v1/{noun}/{_segment(tenant_id)}/{_segment(session_id)}"

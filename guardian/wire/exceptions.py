@@ -1,0 +1,52 @@
+"""Exceptions on the wire: "this is fine", scoped, owned and expiring."""
+
+from typing import Annotated
+
+from pydantic import AwareDatetime, Field, StringConstraints
+
+from guardian.domain.event import Identifier
+from guardian.wire.base import Ask, Body, Cursor, Why
+
+ToolPattern = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.:/-]{3,200}\*?$")]
+"""A tool's name, or at least three of its first characters and a star: `crm.*`, never `*`."""
+
+
+class ExceptionView(Body):
+    """Findings of this tenant, purpose and tool that accuse nobody until `expires_at`.
+
+    It covers what would be flagged on statistics in a session without other flags; never a broken rule that is
+    hard, never what is strong enough to revoke on. `uses` counts what it covered.
+    """
+
+    id: Identifier
+    tenant_id: Identifier
+    purpose: str
+    tool: str
+    owner: str
+    reason: str
+    finding_id: Identifier | None = None
+    created_at: AwareDatetime
+    expires_at: AwareDatetime
+    ended_at: AwareDatetime | None = None
+    ended_by: str | None = None
+    uses: int = 0
+
+
+class ExceptionRequest(Ask):
+    """Made from a finding, whose tenant and purpose it takes; `tool` defaults to the tool of its action."""
+
+    finding_id: Identifier
+    tool: ToolPattern | None = None
+    days: Annotated[int, Field(ge=1, le=365)] = 14
+    reason: Why
+
+
+class ExceptionEnd(Ask):
+    reason: Why
+
+
+class ExceptionPage(Body):
+    """Newest first."""
+
+    items: tuple[ExceptionView, ...]
+    next: Cursor | None = None

@@ -1,0 +1,47 @@
+"""People's verdicts as data: labels for calibration, training and notebooks."""
+
+from typing import Literal
+
+from pydantic import AwareDatetime, Field
+
+from guardian.domain.event import Identifier
+from guardian.wire.base import Body, Cursor
+from guardian.wire.findings import Judgement
+
+
+class FeedbackRow(Body):
+    """One judged finding, flat. `drift` is the label for training: 1 for confirmed, else 0.
+
+    `session_honest` says that nothing in its session was confirmed: such sessions may calibrate. `signals` are
+    the values and `shares` the parts of the score that the finding was made of.
+    """
+
+    finding_id: Identifier
+    tenant_id: Identifier
+    session_id: Identifier
+    kind: str
+    label: Judgement
+    drift: Literal[0, 1]
+    session_honest: bool
+    reason: str
+    judged_by: str
+    judged_at: AwareDatetime
+    found_at: AwareDatetime
+    effect: str
+    purpose: str = ""
+    agent_id: str | None = None
+    tool: str = ""
+    arguments: str = ""
+    signals: dict[str, float] = Field(default_factory=dict)
+    shares: dict[str, float] = Field(default_factory=dict)
+    breaches: tuple[str, ...] = ()
+    one_in: float = 1.0
+    score: float = 0.0
+    versions: dict[str, str] = Field(default_factory=dict)
+
+
+class FeedbackPage(Body):
+    """Newest finding first."""
+
+    items: tuple[FeedbackRow, ...]
+    next: Cursor | None = None

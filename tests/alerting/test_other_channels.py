@@ -1,0 +1,161 @@
+"""Web-hook, OCSF over HTTP and Kafka, e-mail: what arrives there, and what is tried again."""
+
+import base64
+import hashlib
+import hmac
+import json
+from email.message import EmailMessage
+
+import jsonschema
+import pytest
+from ocsf_json_schema import get_ocsf_schema
+from ocsf_json_schema.embedded import OcsfJsonSchemaEmbedded
+
+from guardian.alerting.email import EmailOptions
+from guardian.alerting.ocsf import to_ocsf
+from guardian.alerting.ocsf_http import OcsfHttpOptions
+from guardian.alerting.ocsf_kafka import OcsfKafkaOptions
+from guardian.alerting.port import RetryLater
+from guardian.alerting.webhook import WebhookOptions
+from guardian.bus.memory import MemoryBroker, MemoryProducer
+from guardian.domain.finding import Kind
+from guardian.errors import AlertError, BusError, ConfigurationError
+
+
+@pytest.fixture
+def webhook(receiver, tmp_path, time):
+    (tmp_path / "secret").write_text("whsec_" + base64.b64encode(b"k" * 32).decode() + "\n")
+    options = WebhookOptions(url=receiver.url, secret_file=str(tmp_path / "secret"), _now=time.now)
+    return options.open(clock=time.clock, sleep=time.sleep)
+
+
+def test_a_web_hook_is_signed_as_standard_webhooks_says(webhook, receiver, make_alert, time) -> None:
+    webhook.deliver(make_alert())
+    ((headers, body),) = receiver.requests
+    signed = f"{headers['webhook-id']}.{headers['webhook-timestamp']}.".encode() + body
+    mac = base64.b64encode(hmac.new(b"k" * 32, signed, hashlib.sha256).digest()).decode()
+    assert headers["webhook-signature"] == f"v1,{mac}"
+    told = json.loads(body)
+    assert (told["type"], told["data"]["finding"]["session_id"]) == ("guardian.finding", "sess_1")
+
+
+def test_a_repeated_web_hook_has_the_same_id_and_another_outcome_another(webhook, receiver, make_alert) -> None:
+    webhook.deliver(make_alert())
+    webhook.deliver(make_alert())
+    other = make_alert().outcome.model_copy(update={"note": "approved by lee"})
+    webhook.deliver(make_alert(outcome=other))
+    first, second, third = (headers["webhook-id"] for headers, _ in receiver.requests)
+    assert first == second != third
+
+
+@pytest.mark.parametrize(
+    ("status", "raises"), [(500, RetryLater), (429, RetryLater), (404, AlertError), (302, AlertError)]
+)
+def test_what_may_be_tried_again_and_what_may_not(webhook, receiver, make_alert, status, raises) -> None:
+    receiver.statuses.append(status)
+    with pytest.raises(raises) as trouble:
+        webhook.deliver(make_alert())
+    assert webhook.find(make_alert()) is None
+    if status == 429:
+        assert trouble.value.after_s == 7
+
+
+@pytest.mark.parametrize("secret", ["", "whsec_", "whsec_c2hvcnQ=", "c2hvcnQ=", "whsec_not base64"])
+def test_a_weak_or_missing_secret_is_refused_at_the_start(tmp_path, time, secret) -> None:
+    (tmp_path / "secret").write_text(secret)
+    options = WebhookOptions(url="https://hooks.example", secret_file=str(tmp_path / "secret"))
+    with pytest.raises(ConfigurationError, match="secret_file"):
+        options.open(clock=time.clock, sleep=time.sleep)
+
+
+def test_only_https_leaves_this_machine() -> None:
+    for options in (
+        lambda: WebhookOptions(url="http://h.example", secret_file="x"),
+        lambda: OcsfHttpOptions(url="ftp://h"),
+    ):
+        with pytest.raises(ConfigurationError, match="https"):
+            options()
+    with pytest.raises(ConfigurationError, match="tls"):
+        EmailOptions(host="mail.example", sender="a@b.example", recipients=("c@d.example",), tls="none")
+
+
+def test_a_collector_gets_the_event_and_splunk_its_envelope(receiver, tmp_path, make_alert, time) -> None:
+    (tmp_path / "token").write_text("s3cret\n")
+    plain = OcsfHttpOptions(url=receiver.url).open(clock=time.clock, sleep=time.sleep)
+    hec = OcsfHttpOptions(
+        url=receiver.url, shape="splunk_hec", scheme="Splunk", token_file=str(tmp_path / "token")
+    )
+    plain.deliver(make_alert())
+    hec.open(clock=time.clock, sleep=time.sleep).deliver(make_alert())
+    (bare, event), (dressed, envelope) = receiver.requests
+    assert "authorization" not in bare
+    assert dressed["authorization"] == "Splunk s3cret"
+    assert json.loads(envelope)["event"] == json.loads(event) == to_ocsf(make_alert())
+
+
+def test_a_topic_gets_one_record_per_alert_keyed_by_session(make_alert, time) -> None:
+    broker = MemoryBroker()
+    broker.create_topic("siem")
+    producer = MemoryProducer(broker)
+    channel = OcsfKafkaOptions(topic="siem", producer=producer).open(clock=time.clock, sleep=time.sleep)
+    channel.deliver(make_alert())
+    (record,) = broker.records("siem")
+    assert (record.key, json.loads(record.value)["class_uid"]) == (b"sess_1", 2004)
+
+
+class _Away:
+    def send(self, *_: object, **__: object) -> None:
+        raise BusError("the broker is away")
+
+    def close(self) -> None: ...
+
+
+def test_a_broker_that_is_away_is_tried_later(make_alert, time) -> None:
+    channel = OcsfKafkaOptions(topic="siem", producer=_Away()).open(clock=time.clock, sleep=time.sleep)
+    with pytest.raises(RetryLater, match="away"):
+        channel.deliver(make_alert())
+
+
+@pytest.fixture
+def email(mailbox, time):
+    told = {"host": "127.0.0.1", "port": mailbox.port, "tls": "none"}
+    options = EmailOptions(**told, sender="guardian@acme.example", recipients=("soc@acme.example",))
+    return options.open(clock=time.clock, sleep=time.sleep)
+
+
+def test_a_mail_is_plain_text_that_no_agent_can_forge_headers_in(email, mailbox, make_alert) -> None:
+    email.deliver(make_alert(title="x\r\nBcc: all@acme.example", session_id="s<b>"))
+    (mail,) = mailbox.mails
+    assert isinstance(mail, EmailMessage)
+    assert mail["Bcc"] is None
+    assert str(mail["Subject"]).startswith("[guardian] CRITICAL: x")
+    text = mail.get_content()
+    assert "sending e-mail is no part of a review" in text
+    assert "https://evil" not in text
+
+
+def test_a_mail_that_is_sent_again_has_the_same_id(email, mailbox, make_alert) -> None:
+    email.deliver(make_alert())
+    email.deliver(make_alert())
+    first, second = (mail["Message-ID"] for mail in mailbox.mails)
+    assert first == second
+
+
+@pytest.mark.parametrize(("says", "raises"), [("550 no", AlertError), ("451 later", RetryLater)])
+def test_a_mail_server_that_refuses(email, mailbox, make_alert, says, raises) -> None:
+    mailbox.refuse = says
+    with pytest.raises(raises):
+        email.deliver(make_alert())
+
+
+@pytest.fixture(scope="module")
+def published():
+    """The schema that OCSF publishes for class 2004 of version 1.8.0."""
+    schema = OcsfJsonSchemaEmbedded(get_ocsf_schema(version="1.8.0"))
+    return jsonschema.Draft202012Validator(schema.get_class_schema(class_name="detection_finding"))
+
+
+@pytest.mark.parametrize("kind", Kind)
+def test_the_event_validates_against_the_published_ocsf_schema(published, make_alert, kind) -> None:
+    wrong = [error.message for error in published.iter_errors(to_ocsf(make_alert(kind=kind)))]
+    assert wrong == []

@@ -1,0 +1,165 @@
+"""A case in Slack: one message that is kept up to date, its history in the thread, and no flood."""
+
+from guardian.domain.finding import Effect
+
+
+def test_a_case_is_one_message_and_its_evidence_stands_in_the_thread(office, slack, a_finding) -> None:
+    office.submit(a_finding())
+    office.settle()
+    root = office.root()
+    assert "Flagged" in office.text()
+    (reply,) = slack.thread(root["ts"])
+    assert "email.send" in str(reply["blocks"])
+    assert len(slack.messages) == 2
+
+
+def test_repeats_change_a_counter_and_nothing_else_in_the_channel(office, slack, a_finding) -> None:
+    for n in range(6):
+        office.submit(a_finding(n=n, one_in=10.0 ** (n + 1)))
+        office.after(seconds=10)
+    assert len(slack.roots()) == 1
+    assert "6 findings" in office.text()
+    assert "from 1 in 10 to 1 in 1,000,000 over 6 findings" in office.text()
+    assert len(slack.thread(office.root()["ts"])) <= 2, "one reply a minute at most"
+
+
+def test_the_message_follows_the_case_through_its_states(office, slack, a_finding) -> None:
+    office.enforce()
+    office.submit(a_finding())
+    office.settle()
+    assert "Flagged" in office.text()
+    office.clock.pass_(minutes=1)
+    office.submit(a_finding(n=1, wanted=Effect.REVOKE, hard=True))
+    office.after(seconds=5)
+    assert "■ Revoked" in office.text()
+    with office.client("maya", "responder") as maya, office.client("lee", "approver") as lee:
+        asked = maya.reinstate("acme", "sess_1", reason="was ours")
+        office.after(minutes=1)
+        assert "Needs a person's word" in office.text()
+        lee.decide_approval(asked.approval.id, "approve", reason="yes")
+    office.after(minutes=1)
+    assert "▶ Reinstated" in office.text()
+    assert "Needs a person's word" not in office.text()
+    history = " ".join(str(reply["blocks"]) for reply in slack.thread(office.root()["ts"]))
+    assert "asked for a second person to give the session back" in history
+    assert "was ours" in history
+    assert len([m for m in slack.roots() if "sess_1" in str(m)]) == 1
+
+
+def test_what_nobody_acts_on_calls_whoever_is_on_call_once(make_office, slack, a_finding) -> None:
+    office = make_office(on_call={"acme": "S0ONCALL"}, escalate={"after_s": 900})
+    office.submit(a_finding())
+    office.settle()
+    root = office.root()
+    assert "<!subteam^S0ONCALL>" in root["text"]
+    office.after(minutes=14)
+    assert not [m for m in slack.messages if m.get("reply_broadcast")]
+    office.after(minutes=2)
+    (call,) = [m for m in slack.messages if m.get("reply_broadcast")]
+    assert call["thread_ts"] == root["ts"]
+    assert "<!subteam^S0ONCALL>" in call["text"]
+    office.after(hours=1)
+    assert len([m for m in slack.messages if m.get("reply_broadcast")]) == 1
+
+
+def test_an_act_in_time_calls_nobody(make_office, slack, a_finding) -> None:
+    office = make_office(on_call={"*": "U0ONCALL"}, escalate={"after_s": 900})
+    office.submit(a_finding())
+    office.settle()
+    with office.client("ann", "analyst") as ann:
+        ann.judge(a_finding().id, "confirmed", reason="saw it")
+    office.after(minutes=20)
+    assert not [m for m in slack.messages if m.get("reply_broadcast")]
+    assert "Confirmed" in office.text()
+
+
+def test_a_storm_becomes_one_digest_that_lists_every_case(make_office, slack, a_finding) -> None:
+    office = make_office(storm=5)
+    for n in range(60):
+        office.submit(a_finding(f"sess_{n:03}", severity="medium"))
+    office.settle()
+    (digest,) = slack.roots()
+    assert "60 cases" in str(digest["blocks"])
+    listed = " ".join(str(reply["blocks"]) for reply in slack.thread(digest["ts"]))
+    assert all(f"`sess_{n:03}`" in listed for n in range(60))
+
+
+def test_a_storm_of_decoys_does_not_hide_what_is_worse(make_office, slack, a_finding) -> None:
+    office = make_office(storm=5)
+    for n in range(30):
+        office.submit(a_finding(f"decoy_{n:02}", severity="low"))
+    office.submit(a_finding("sess_1", severity="critical"))
+    office.settle()
+    assert "CRITICAL" in office.text("sess_1")
+
+
+def test_a_folded_case_gets_its_own_message_when_its_state_changes(make_office, slack, a_finding) -> None:
+    office = make_office(storm=2)
+    for n in range(6):
+        office.submit(a_finding(f"sess_{n}"))
+    office.settle()
+    assert len(slack.roots()) == 1
+    office.clock.pass_(hours=1)
+    with office.client("maya", "responder") as maya:
+        maya.revoke("acme", "sess_3", reason="stop it")
+    office.settle()
+    assert "■ Revoked" in office.text("sess_3")
+
+
+def test_quiet_hours_hold_back_what_can_wait(make_office, slack, a_finding) -> None:
+    office = make_office(quiet_hours={"from": "11:00", "to": "14:00", "zone": "UTC"})
+    office.submit(a_finding("sess_1"))
+    office.submit(a_finding("sess_2", severity="critical"))
+    office.settle()
+    assert [("sess_2" in str(m["blocks"])) for m in slack.roots()] == [True]
+    office.after(hours=1, minutes=59)
+    assert len(slack.roots()) == 1
+    office.after(minutes=2)
+    assert len(slack.roots()) == 2
+
+
+def test_what_is_below_the_floor_is_not_shown_until_it_is_worse(make_office, slack, a_finding) -> None:
+    office = make_office(floor="high")
+    office.submit(a_finding(severity="medium"))
+    office.settle()
+    assert slack.messages == []
+    office.submit(a_finding(n=1, severity="high"))
+    office.settle()
+    assert "2 findings" in office.text()
+
+
+def test_cases_go_where_the_routes_say(make_office, slack, a_finding) -> None:
+    slack.members |= {"C0ACME", "C0PURPOSE"}
+    routes = [
+        {"channel": "C0PURPOSE", "purpose": "review_contract", "severity": "critical"},
+        {"channel": "C0ACME", "tenant": "acme"},
+    ]
+    office = make_office(routes=tuple(routes))
+    office.submit(a_finding("sess_1", severity="critical"))
+    office.submit(a_finding("sess_2"))
+    office.submit(a_finding("sess_3", tenant="globex"))
+    office.settle()
+    assert [len(slack.roots(name)) for name in ("C0PURPOSE", "C0ACME", "C0SECURITY")] == [1, 1, 1]
+
+
+def test_a_case_that_begins_anew_may_call_again(make_office, slack, a_finding) -> None:
+    office = make_office(escalate={"after_s": 60})
+    office.submit(a_finding())
+    office.settle()
+    with office.client("ann", "analyst") as ann:
+        ann.dismiss(a_finding().id, reason="fine")
+    office.after(minutes=5)
+    assert "○ Dismissed" in office.text()
+    office.submit(a_finding(epoch=1, n=0, time=office.clock()))
+    office.after(minutes=2)
+    assert "Flagged" in office.text()
+    assert len([m for m in slack.messages if m.get("reply_broadcast")]) == 1
+
+
+def test_controls_own_news_are_cases_too_and_a_change_of_mode_can_be_approved(office, slack) -> None:
+    with office.client("root", "admin", "*") as admin:
+        admin.set_mode("acme", "enforce", reason="two quiet weeks")
+    office.settle()
+    (news,) = slack.roots()
+    assert "two quiet weeks" in str(news["blocks"])
+    assert "Approve" in str(news["blocks"])

@@ -1,0 +1,337 @@
+"""Every click is a call of the control API as the person who clicked; policy decides, stale ones are refused."""
+
+import threading
+import time
+
+import httpx
+import pytest
+from slack_server.people import click, interaction, signed, submission
+
+MAYA, LEE, ANN, STRANGER, GLOBEX = "U0MAYA", "U0LEE", "U0ANN", "U0NOBODY", "U0GLOBEX"
+
+
+@pytest.fixture
+def flagged(office, a_finding):
+    office.submit(a_finding())
+    office.settle()
+    return office
+
+
+def status(office, session="sess_1"):
+    with office.client("root", "admin") as admin:
+        return admin.session("acme", session).session.status
+
+
+def test_revoke_now_revokes_as_the_person_who_clicked_and_the_message_says_so(flagged, slack) -> None:
+    got = flagged.click("Revoke now", MAYA)
+    assert (got.status_code, got.content) == (200, b"")
+    assert "Done: the session is revoked" in flagged.told()
+    assert (slack.ephemeral[0]["user"], slack.ephemeral[0]["channel"]) == (MAYA, "C0SECURITY")
+    (record,) = flagged.audit(action="revoke", result="changed")
+    assert (record["actor"], record["role"], record["policy_ids"]) == ("maya", "responder", ["responders-may-act"])
+    flagged.after(minutes=1)
+    assert "■ Revoked" in flagged.text()
+
+
+def test_what_policy_refuses_is_not_done_and_says_which_policy(flagged, slack) -> None:
+    slack.people[ANN] = person(ANN, "ann@acme.example")
+    flagged.click("Revoke now", ANN)
+    assert "no policy permits it" in flagged.told()
+    assert status(flagged) == "flagged"
+    assert [each["actor"] for each in flagged.audit(action="revoke", result="refused")] == ["ann"]
+
+
+def person(user, email, **changes):
+    told = {"id": user, "team_id": "T0ACME", "is_email_confirmed": True, "profile": {"email": email}}
+    return {**told, **changes}
+
+
+def test_somebody_is_known_by_the_confirmed_address_of_the_own_workspace(flagged, slack) -> None:
+    slack.people[ANN] = person(ANN, "Ann@ACME.example")
+    flagged.click("False positive …", ANN)
+    flagged.form()
+    flagged.fill_in(ANN, verdict="benign", reason="a one-off migration")
+    assert "Unusual, and all right" in flagged.told()
+    (record,) = flagged.audit(action="dismiss")
+    assert (record["actor"], record["result"], record["reason"]) == ("ann", "benign", "a one-off migration")
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"team_id": "T0OTHER"},
+        {"is_email_confirmed": False},
+        {"is_restricted": True},
+        {"is_stranger": True},
+        {"deleted": True},
+        {"is_bot": True},
+    ],
+)
+def test_an_address_that_slack_does_not_vouch_for_is_nobodys(flagged, slack, changes) -> None:
+    slack.people[ANN] = person(ANN, "ann@acme.example", **changes)
+    flagged.click("Revoke now", ANN)
+    assert "does not know you" in flagged.told()
+
+
+def test_somebody_unmapped_is_refused(flagged, slack) -> None:
+    flagged.click("Revoke now", STRANGER)
+    assert "Guardian does not know you" in flagged.told()
+    assert status(flagged) == "flagged"
+    assert flagged.audit(action="revoke") == []
+
+
+def test_somebody_of_another_tenant_finds_nothing_here(flagged, slack) -> None:
+    for button in ("Revoke now", "Show evidence", "False positive …"):
+        flagged.click(button, GLOBEX)
+    for count in (1, 2, 3):
+        assert "Not found" in flagged.told(count)
+    assert slack.views == []
+    assert status(flagged) == "flagged"
+
+
+def test_two_who_click_at_once_do_not_both_act(flagged, slack) -> None:
+    message = flagged.root()
+    clicks = [click(slack, message, "Revoke now", user) for user in (MAYA, LEE)]
+    threads = [threading.Thread(target=flagged.send, args=(payload,)) for payload in clicks]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    told = slack.until(lambda: len(slack.ephemeral) == 2 and slack.ephemeral)
+    texts = sorted(each["text"].split(":")[0] for each in told)
+    assert texts == ["Done", "This message was out of date"]
+    assert len(flagged.audit(action="revoke", result="changed")) == 1
+
+
+def test_a_button_on_an_old_picture_is_refused_and_the_message_brought_up_to_date(flagged, slack) -> None:
+    old = click(slack, flagged.root(), "Revoke now", MAYA)
+    with flagged.client("lee", "approver") as lee:
+        lee.judge(flagged_id(flagged), "confirmed", reason="it is")
+    flagged.send(old)
+    assert "out of date" in flagged.told()
+    assert flagged.audit(action="revoke") == []
+    flagged.after(seconds=5)
+    assert "Confirmed" in flagged.text()
+    flagged.click("Revoke now", MAYA)
+    assert "Done" in flagged.told(2)
+
+
+def flagged_id(office):
+    with office.client("root", "admin") as admin:
+        return admin.case("acme", "sess_1").shown.finding.id
+
+
+def test_a_form_that_was_open_while_the_case_moved_on_is_refused(flagged, slack) -> None:
+    flagged.click("Snooze …", MAYA)
+    flagged.form()
+    with flagged.client("lee", "approver") as lee:
+        lee.revoke("acme", "sess_1", reason="no")
+    flagged.fill_in(MAYA, hours="4")
+    assert "out of date" in flagged.told()
+    assert flagged.audit(action="snooze") == []
+
+
+def test_a_reinstatement_asks_for_a_second_person_who_approves_in_slack(flagged, slack) -> None:
+    flagged.click("Revoke now", MAYA)
+    flagged.told()
+    flagged.after(minutes=1)
+    flagged.click("Reinstate", MAYA)
+    flagged.form()
+    flagged.fill_in(MAYA, reason="it was the migration")
+    assert "second person" in flagged.told(2)
+    flagged.after(minutes=1)
+    assert "it was the migration" in flagged.text()
+    flagged.click("Approve", MAYA)
+    flagged.form(2)
+    flagged.fill_in(MAYA)
+    assert "approvers give" not in flagged.told(3)
+    assert "Nothing was done" in flagged.told(3)
+    assert status(flagged) == "revoked"
+    flagged.click("Approve", LEE)
+    flagged.form(3)
+    flagged.fill_in(LEE)
+    assert "Approved" in flagged.told(4)
+    assert status(flagged) == "active"
+
+
+def test_a_snoozed_case_reminds_nobody(make_office, slack, a_finding) -> None:
+    office = make_office(escalate={"after_s": 900})
+    office.submit(a_finding())
+    office.settle()
+    office.click("Snooze …", MAYA)
+    office.form()
+    office.fill_in(MAYA, hours="4")
+    assert "Quiet for 4 hours" in office.told()
+    office.after(hours=3)
+    assert "Snoozed by maya" in office.text()
+    assert not [m for m in slack.messages if m.get("reply_broadcast")]
+    office.after(hours=2)
+    assert "Snoozed" not in office.text()
+
+
+def test_this_is_fine_becomes_an_exception_that_covers_the_like_of_it(flagged, slack, a_finding) -> None:
+    flagged.click("This is fine …", LEE)
+    flagged.form()
+    flagged.fill_in(LEE, tool="email.*", days="7", reason="newsletters go out on Tuesdays")
+    assert "Exception" in flagged.told()
+    outcome = flagged.submit(a_finding("sess_2"))
+    assert outcome.effect.value == "none"
+    assert "newsletters go out on Tuesdays" in outcome.note
+    for other in (a_finding("sess_3", tool="crm.export"), a_finding("sess_4", hard=True)):
+        assert flagged.submit(other).effect.value == "flag"
+    flagged.clock.pass_(days=8)
+    assert flagged.submit(a_finding("sess_5")).effect.value == "flag"
+
+
+def test_the_evidence_is_a_page_within_slacks_limits(flagged, slack) -> None:
+    flagged.click("Show evidence", MAYA)
+    view = flagged.form()
+    assert "Timeline" in str(view["blocks"])
+    assert "x@y.example" in str(view["blocks"])
+
+
+def test_a_change_of_mode_is_approved_from_its_message(office, slack) -> None:
+    with office.client("root", "admin", "*") as admin:
+        admin.set_mode("acme", "enforce", reason="two quiet weeks")
+    office.settle()
+    (news,) = slack.roots()
+    office.click("Approve", LEE, news)
+    office.form()
+    office.fill_in(LEE)
+    assert "the mode is enforce" in office.told()
+    office.after(minutes=1)
+    assert "Approved" in str(slack.roots()[0]["blocks"])
+
+
+# -- the way in ------------------------------------------------------------------------------------------------
+
+
+def test_a_forged_signature_is_refused(flagged, slack) -> None:
+    payload = click(slack, flagged.root(), "Revoke now", MAYA)
+    body = interaction(payload)
+    url = f"{flagged.url}/slack/interactions"
+    good = signed(body)
+    for headers in (
+        {},
+        {**good, "X-Slack-Signature": "v0=" + "0" * 64},
+        {**good, "X-Slack-Signature": good["X-Slack-Signature"][3:]},
+        {**good, "X-Slack-Signature": "v0=é"},
+        {**good, "X-Slack-Request-Timestamp": "soon"},
+        {**good, "X-Slack-Request-Timestamp": str(10**30)},
+        signed(body, secret="another secret of the same kind"),
+        signed(body, at=time.time() - 330),
+        signed(body, at=time.time() + 330),
+        signed(body + b"&x=1"),
+    ):
+        sent = {name: value.encode() for name, value in headers.items()}
+        got = httpx.post(url, content=body, headers=sent)
+        assert got.status_code == 401, headers
+    assert flagged.audit(action="revoke") == []
+    assert flagged.deps.metrics.value("guardian_slack_clicks_total", outcome="forged") == 10
+
+
+def test_a_replayed_click_is_refused_also_after_a_restart(flagged, slack) -> None:
+    payload = click(slack, flagged.root(), "Revoke now", MAYA)
+    body = interaction(payload)
+    url, headers = f"{flagged.url}/slack/interactions", signed(body)
+    assert httpx.post(url, content=body, headers=headers).status_code == 200
+    flagged.told()
+    again = httpx.post(url, content=body, headers=headers)
+    assert (again.status_code, again.json()["code"]) == (409, "replayed")
+    with flagged.deps.store.read() as rows:
+        assert rows.idempotency.get("slack", headers["X-Slack-Signature"]) is not None
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"payload=",
+        b"payload={",
+        b"payload=[]",
+        b"payload=null",
+        b"payload=%5B%5B%5B",
+        b"payload={}&payload={}",
+        b"other=1",
+        b"\xff\xfe",
+        b"payload=" + b"%5B" * 50_000,
+        b"payload=%7B%22type%22%3A%22view_submission%22%7D",
+        b"payload=%7B%22type%22%3A%22block_actions%22%2C%22actions%22%3A%5B1%5D%2C%22user%22%3A7%7D",
+    ],
+)
+def test_bad_input_is_answered_with_a_4xx(office, body) -> None:
+    for path in ("interactions", "commands"):
+        headers = signed(body) if body.isascii() else signed(b"")
+        got = httpx.post(f"{office.url}/slack/{path}", content=body, headers=headers)
+        assert 400 <= got.status_code < 500, got.text
+
+
+def test_a_link_and_other_apps_blocks_are_let_pass(flagged, slack) -> None:
+    payload = click(slack, flagged.root(), "Show evidence", MAYA)
+    payload["actions"][0] |= {"action_id": "somebody:else", "value": None}
+    assert flagged.send(payload).status_code == 200
+    time.sleep(0.1)
+    assert slack.ephemeral == slack.views == []
+
+
+def test_a_button_value_that_never_stood_there_is_refused(flagged, slack) -> None:
+    payload = click(slack, flagged.root(), "Revoke now", MAYA)
+    payload["actions"][0]["value"] = "../../etc.x.y"
+    assert flagged.send(payload).status_code == 422
+    payload["actions"][0]["value"] = "0" * 64 + "." + "f" * 32 + "."
+    assert flagged.send(payload).status_code == 200
+    assert "does not know this case" in flagged.told()
+
+
+def test_a_form_with_nonsense_in_it_does_nothing_and_says_so(flagged, slack) -> None:
+    for fields in ({"hours": "many"}, {"hours": "9999"}, {"reason": "   "}):
+        flagged.click("Snooze …", MAYA)
+        count = len(slack.ephemeral) + 1
+        slack.until(lambda: slack.views)
+        flagged.send(submission(slack.views[-1], MAYA, **{"reason": "x", "hours": "4", **fields}))
+        assert "Nothing was done" in flagged.told(count)
+        slack.views.clear()
+    assert flagged.audit(action="snooze") == []
+
+
+def test_the_slash_command_answers_and_revokes_by_policy(flagged, slack) -> None:
+    assert "/guardian status" in flagged.command("help")
+    assert "`sess_1`" in flagged.command("status")
+    assert "no part of a review" in flagged.command("session sess_1")
+    assert "*shadow*" in flagged.command("mode")
+    assert "is revoked" in flagged.command("revoke sess_1 it exports everything")
+    assert "revoked already" in flagged.command("revoke acme/sess_1 again")
+    assert "Not found" in flagged.command("session sess_1", GLOBEX)
+    assert "does not know you" in flagged.command("status", STRANGER)
+    assert "I do not know" in flagged.command("<!channel> revoke")
+
+
+def test_without_a_signing_secret_there_is_no_way_in(office) -> None:
+    office.queue.door._signature = None
+    assert httpx.post(f"{office.url}/slack/interactions", content=b"payload=1").status_code == 404
+
+
+def test_socket_mode_brings_the_same_clicks(make_office, slack, a_finding) -> None:
+    office = make_office(app_token="xapp-test-1")
+    office.submit(a_finding())
+    office.settle()
+    office.queue._socket.start()
+    (connection,) = slack.until(lambda: slack.connections)
+    payload = click(slack, office.root(), "Revoke now", MAYA)
+    envelope = {
+        "type": "interactive",
+        "envelope_id": "env-1",
+        "payload": payload,
+        "accepts_response_payload": True,
+    }
+    began = time.monotonic()
+    connection.send(envelope)
+    assert connection.wait_for_ack("env-1")
+    assert time.monotonic() - began < 3
+    connection.send(envelope)  # Slack brings again what it thinks was not heard
+    assert "Done" in office.told()
+    connection.send({"type": "interactive", "envelope_id": "env-2", "payload": {"type": "nonsense"}})
+    assert connection.wait_for_ack("env-2")
+    assert len(office.audit(action="revoke")) == 1
+    connection.send({"type": "disconnect", "reason": "refresh_requested"})  # every hour or so
+    slack.until(lambda: len(slack.connections) == 2, timeout_s=20)

@@ -1,0 +1,152 @@
+"""From findings to Slack: none lost, none shown twice, in order, at Slack's pace, whatever breaks on the way."""
+
+import random
+
+import pytest
+
+from guardian.alerting.outbox import AlertWorker
+from guardian.control.case_outbox import CaseOutbox
+from guardian.control.intake import receive
+from guardian.wire.principal import Principal
+
+
+def worker_of(office) -> AlertWorker:
+    """Another process's worker on the same store."""
+    channel = office.options.open(clock=office.clock.seconds, sleep=office.clock.sleep)
+    outbox = CaseOutbox(office.deps, office.options.rules())
+    return AlertWorker(outbox, channel, metrics=office.deps.metrics, now=office.clock, jitter=lambda: 0.5)
+
+
+def until_settled(office, hours: float = 3) -> None:
+    """Let time pass until nothing waits any more."""
+    for _ in range(int(hours * 120)):
+        office.settle()
+        office.clock.pass_(seconds=30)
+        if not office.outbox.depth():
+            return
+
+
+@pytest.mark.parametrize("trouble", ["drop_after", "garbage_after", "slow_after"])
+@pytest.mark.parametrize("place", [0, 1])
+def test_a_lost_answer_leads_to_no_second_message(office, slack, a_finding, trouble, place) -> None:
+    slack.troubles.extend([""] * place + [trouble])  # the case's message, or the reply in its thread
+    office.submit(a_finding())
+    until_settled(office)
+    assert len(slack.roots()) == 1
+    assert len(slack.thread(office.root()["ts"])) == 1
+
+
+@pytest.mark.parametrize("trouble", ["500", "drop", "429:120", "429:1", "refuse:internal_error"])
+@pytest.mark.parametrize("place", [0, 1])
+def test_what_slack_did_not_take_is_made_good(office, slack, a_finding, trouble, place) -> None:
+    slack.troubles.extend([""] * place + [trouble])
+    office.submit(a_finding())
+    until_settled(office)
+    assert len(slack.roots()) == 1
+    assert len(slack.thread(office.root()["ts"])) == 1
+
+
+def test_a_crash_at_any_moment_shows_nobody_anything_twice(office, slack, a_finding) -> None:
+    slack.rates.on = False  # every process has a pace of its own
+    for n in range(4):
+        office.submit(a_finding(f"sess_{n}"))
+    for moment in range(12):
+        row = office.outbox.claim(office.clock())
+        if row is None:
+            break
+        if moment % 2:  # delivered, and the process dies before it has noted that
+            office.worker._channel.deliver(office_alert(row))
+        worker = worker_of(office)
+        assert worker.recover() == 1
+        worker.step()
+    until_settled(office)
+    assert len(slack.roots()) == 4
+    assert [len(slack.thread(root["ts"])) for root in slack.roots()] == [1] * 4
+
+
+def office_alert(row):
+    from guardian.alerting.port import Alert
+
+    return Alert.model_validate_json(row.payload)
+
+
+def test_a_message_that_somebody_deleted_is_shown_again_once(office, slack, a_finding) -> None:
+    office.submit(a_finding())
+    office.settle()
+    slack.messages.clear()
+    with office.client("maya", "responder") as maya:
+        maya.revoke("acme", "sess_1", reason="stop")
+    office.after(minutes=2)
+    office.after(minutes=2)
+    assert "■ Revoked" in office.text()
+
+
+def test_a_channel_that_refuses_is_tried_again_and_meanwhile_the_log_has_it(office, slack, a_finding) -> None:
+    slack.members.clear()
+    office.submit(a_finding())
+    office.settle()
+    assert office.deps.metrics.value("guardian_alerts_total", channel="slack", outcome="parked") == 1
+    slack.members.add("C0SECURITY")
+    office.after(hours=2)
+    assert "Flagged" in office.text()
+
+
+def test_blocks_that_slack_dislikes_become_a_plain_line(office, slack, a_finding) -> None:
+    slack.troubles.append("refuse:invalid_blocks")
+    office.submit(a_finding())
+    office.settle()
+    assert "left its purpose" in slack.roots()[0]["text"]
+
+
+def test_slack_down_for_hours_delays_and_loses_nothing_and_the_backlog_is_a_digest(
+    make_office, slack, a_finding
+) -> None:
+    office = make_office(storm=5)
+    slack.down = True
+    for n in range(15):
+        office.submit(a_finding(f"sess_{n:02}", severity="medium"))
+        office.after(minutes=5)
+    assert slack.messages == []
+    slack.down = False
+    until_settled(office)
+    listed = " ".join(str(message["blocks"]) for message in slack.messages)
+    assert all(f"`sess_{n:02}`" in listed for n in range(15))
+    assert len(slack.roots()) <= 6, "those that were begun before it was a storm, and the digest"
+
+
+def test_a_flapping_session_does_not_flap_the_channel(office, slack, a_finding) -> None:
+    office.submit(a_finding())
+    office.settle()
+    with office.client("maya", "responder") as maya, office.client("lee", "approver") as lee:
+        for _ in range(10):
+            maya.revoke("acme", "sess_1", reason="stop")
+            office.after(seconds=10)
+            asked = maya.reinstate("acme", "sess_1", reason="go")
+            lee.decide_approval(asked.approval.id, "approve", reason="yes")
+            office.after(seconds=10)
+    until_settled(office)
+    assert len(slack.roots()) == 1
+    assert len(slack.thread(office.root()["ts"])) <= 6, "200 seconds, a reply a minute"
+    assert "▶ Reinstated" in office.text()
+
+
+@pytest.mark.slow
+def test_two_thousand_findings_in_a_minute_keep_to_the_limits_and_none_is_lost(
+    make_office, slack, a_finding
+) -> None:
+    office = make_office(serve=False)
+    slack.rates.on = True
+    kinds = random.Random(6)
+    monitor = Principal("monitor", "monitor", frozenset({"*"}), jti="j", expires_at=office.clock())
+    for n in range(2000):
+        severity = kinds.choices(["low", "medium", "high", "critical"], [50, 30, 18, 2])[0]
+        receive(office.deps, monitor, a_finding(f"sess_{n:04}", severity=severity))
+        office.clock.pass_(seconds=0.03)
+        if n % 200 == 0:
+            office.settle()
+    until_settled(office)
+    listed = "".join(str(message["blocks"]) for message in slack.messages)
+    missing = [n for n in range(2000) if f"`sess_{n:04}`" not in listed]
+    assert missing == []
+    assert slack.rates.busiest(10) <= 12, "about one message a second"
+    assert len(slack.roots()) < 60

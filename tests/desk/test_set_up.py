@@ -1,0 +1,126 @@
+"""Setting Slack up: the manifest, the check, samples of each message, previews."""
+
+import json
+import time
+
+import pytest
+import yaml
+from slack_server import CHANNEL, TOKEN, message_limits
+from slack_server.people import SECRET
+
+from guardian.alerting.plain_text import as_text
+from guardian.bootstrap.alert_tests import send_samples
+from guardian.bootstrap.manifest import manifest_text
+from guardian.bootstrap.samples import samples, shown
+from guardian.bootstrap.slack import people
+from guardian.bootstrap.slack_check import NEEDED, check_slack
+from guardian.config import Settings
+from guardian.errors import ConfigurationError
+
+
+@pytest.fixture
+def settings(slack, office):
+    def make(**changes):
+        told = {
+            "alerts": {"slack": {"channel": CHANNEL, "base_url": slack.url}},
+            "slack": {
+                "token": TOKEN,
+                "signing_secret": SECRET,
+                "people": {"maya": {"slack": "U0MAYA", "role": "responder", "tenants": ["acme"]}},
+            },
+            "control": {"url": office.url},
+        }
+        return Settings(**{**told, **changes})
+
+    return make
+
+
+def test_a_good_set_up_passes_every_check_and_a_test_case_arrives(settings, slack, office) -> None:
+    office.slack.wall = time.time
+    checks = {check.name: check for check in check_slack(settings(), send=True)}
+    assert [check.found for check in checks.values() if not check.ok] == []
+    assert set(checks) == {"token", "scopes", "channels", "clicks", "people", "test case"}
+    assert len(slack.roots()) == 1
+
+
+def test_what_is_wrong_is_named_with_what_to_mend(settings, slack) -> None:
+    slack.scopes.discard("channels:history")
+    slack.members.clear()
+    bad = settings(slack={"token": TOKEN}, alerts={"slack": {"channel": "CPUBLIC1", "base_url": slack.url}})
+    found = {check.name: (check.ok, check.found + check.mend) for check in check_slack(bad, send=True)}
+    assert found["token"][0]
+    assert "channels:history" in found["scopes"][1]
+    assert "/invite" in found["channels"][1]
+    assert "no way in" in found["clicks"][1]
+    assert "nobody may click" in found["people"][1]
+    assert not found["test case"][0]
+
+
+def test_a_control_without_the_signing_secret_is_noticed(settings, office) -> None:
+    office.queue.door._signature = None
+    found = {check.name: check for check in check_slack(settings(), send=False)}
+    assert "404" in found["clicks"].found
+
+
+def test_the_manifest_asks_for_what_is_needed_and_leads_where_it_should() -> None:
+    over_http = yaml.safe_load(manifest_text("https://guardian.example.com/"))
+    assert (
+        over_http["settings"]["interactivity"]["request_url"] == "https://guardian.example.com/slack/interactions"
+    )
+    assert over_http["features"]["slash_commands"][0]["url"] == "https://guardian.example.com/slack/commands"
+    assert set(NEEDED) <= set(over_http["oauth_config"]["scopes"]["bot"])
+    socket = yaml.safe_load(manifest_text(None))
+    assert socket["settings"]["socket_mode_enabled"] is True
+    assert "request_url" not in socket["settings"]["interactivity"]
+
+
+def test_a_sample_of_each_kind_is_sent_and_within_slacks_limits(settings, slack, office) -> None:
+    sent = list(send_samples(settings()))
+    assert [each for each in sent if not each.ok] == []
+    assert {each.kind for each in sent} == set(samples(office.clock()))
+    assert all(message_limits(message["blocks"]) == [] for message in slack.messages)
+
+
+def test_every_sample_reads_as_plain_text(office) -> None:
+    for name, alert in samples(office.clock()).items():
+        text = as_text(shown(alert))
+        assert "sample" in text or name == "digest"
+        assert not {"*", "`", "<"} & set(text), text
+
+
+def test_the_samples_are_the_ones_that_were_looked_at(office) -> None:
+    """Change one, and look at it: `guardian alerts preview NAME`."""
+    import os
+    from pathlib import Path
+
+    golden = Path(__file__).parent / "golden" / "samples.json"
+    told = {name: shown(alert) for name, alert in samples(office.clock()).items()}
+    if os.environ.get("WRITE_GOLDEN"):
+        golden.parent.mkdir(exist_ok=True)
+        golden.write_text(json.dumps(told, ensure_ascii=False, indent=1) + "\n", "utf-8")
+    assert told == json.loads(golden.read_text("utf-8"))
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        {"a": {"role": "responder", "tenants": ["acme"]}},
+        {
+            "a": {"slack": "U0A", "role": "responder", "tenants": ["acme"]},
+            "b": {"slack": "U0A", "role": "approver", "tenants": ["acme"]},
+        },
+        {
+            "a": {"email": "x@y.example", "role": "responder", "tenants": ["acme"]},
+            "b": {"email": "X@Y.example", "role": "approver", "tenants": ["acme"]},
+        },
+    ],
+)
+def test_people_who_cannot_be_told_apart_are_refused_at_the_start(told) -> None:
+    with pytest.raises(ConfigurationError, match=r"slack\.people"):
+        people(Settings(slack={"people": told}))
+
+
+@pytest.mark.parametrize("role", ["monitor", "gateway", "delegation", "metrics"])
+def test_nobody_clicks_as_a_machine(role) -> None:
+    with pytest.raises(ValueError, match="role"):
+        Settings(slack={"people": {"a": {"slack": "U0A", "role": role, "tenants": ["acme"]}}})

@@ -1,0 +1,100 @@
+"""Where other channels deliver to, for tests: an HTTP collector and a mail server."""
+
+import socket
+import socketserver
+import threading
+from collections import deque
+from dataclasses import dataclass, field
+from email import message_from_bytes, policy
+from email.message import EmailMessage
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any, Self
+
+
+@dataclass
+class Receiver:
+    """Keeps what is posted; answers with the next of `statuses`, else 200."""
+
+    requests: list[tuple[dict[str, str], bytes]] = field(default_factory=list)
+    statuses: deque[int] = field(default_factory=deque)
+    url: str = ""
+
+    def __enter__(self) -> Self:
+        receiver = self
+
+        class Front(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                body = self.rfile.read(int(self.headers["Content-Length"]))
+                status = receiver.statuses.popleft() if receiver.statuses else 200
+                if status < 400:
+                    receiver.requests.append(({k.lower(): v for k, v in self.headers.items()}, body))
+                self.send_response(status)
+                self.send_header("Content-Length", "0")
+                if status == 429:
+                    self.send_header("Retry-After", "7")
+                self.end_headers()
+
+            def log_message(self, *_: Any) -> None:
+                """Be quiet."""
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Front)
+        self.url = f"http://127.0.0.1:{self._server.server_address[1]}/collect"
+        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.01})
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._server.shutdown()
+        self._thread.join()
+        self._server.server_close()
+
+
+@dataclass
+class Mailbox:
+    """Speaks SMTP without TLS; `refuse` is what it says to MAIL FROM instead of 250."""
+
+    mails: list[EmailMessage] = field(default_factory=list)
+    refuse: str = ""
+    port: int = 0
+
+    def __enter__(self) -> Self:
+        mailbox = self
+
+        class Front(socketserver.StreamRequestHandler):
+            def handle(self) -> None:
+                self._say("220 mailbox")
+                while line := self.rfile.readline():
+                    verb = line[:4].upper().strip()
+                    if verb == b"MAIL" and mailbox.refuse:
+                        self._say(mailbox.refuse)
+                    elif verb == b"DATA":
+                        self._say("354 go on")
+                        lines = []
+                        while (text := self.rfile.readline()) not in (b".\r\n", b""):
+                            lines.append(text.removeprefix(b"."))
+                        mailbox.mails.append(message_from_bytes(b"".join(lines), policy=policy.default))  # type: ignore[arg-type]
+                        self._say("250 kept")
+                    elif verb == b"QUIT":
+                        self._say("221 bye")
+                        return
+                    else:
+                        self._say("250 yes")
+
+            def _say(self, text: str) -> None:
+                self.wfile.write(text.encode() + b"\r\n")
+
+        class Server(socketserver.ThreadingTCPServer):
+            allow_reuse_address = True
+            daemon_threads = True
+
+        self._server = Server(("127.0.0.1", 0), Front)
+        self._server.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.port = self._server.server_address[1]
+        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.01})
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._server.shutdown()
+        self._thread.join()
+        self._server.server_close()
