@@ -9,6 +9,7 @@ from pathlib import Path
 from guardian import __version__
 from guardian.bootstrap import plugins
 from guardian.bootstrap.resources import resource
+from guardian.bootstrap.sources import filling_of, open_source, redactor_of
 from guardian.config import Settings
 from guardian.domain.event import DecisionEvent
 from guardian.domain.finding import Effect
@@ -87,6 +88,7 @@ def open_judge(
             "calibration": hashlib.sha256(calibration.to_json().encode()).hexdigest()[:12],
         },
         parent_grace=settings.parent_grace,
+        idle=timedelta(seconds=settings.source.idle_s),
     )
 
 
@@ -104,10 +106,13 @@ def open_pipeline(
     `redaction_key` keys the fingerprint that stands for a credential used as an identifier; the same on every
     monitor, so that such sessions stay distinct and stay themselves.
     """
+    redactor = redactor_of(settings, CredentialScanner(key=redaction_key), redaction_key)
+    filling = filling_of(settings, redactor)
     return Pipeline(
         Decoder(
-            source=plugins.make("sources", settings.source.format, {}),
-            redactor=CredentialScanner(key=redaction_key),
+            source=open_source(settings),
+            redactor=redactor,
+            begin=filling.begin,
             verify=verify,
             clock=clock,
             entitlements=_entitlements(settings.gateways) if check_entitlements else None,
@@ -117,6 +122,7 @@ def open_pipeline(
             ),
         ),
         judge,
+        filling,
     )
 
 

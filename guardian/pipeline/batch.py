@@ -15,6 +15,8 @@ from guardian.domain.finding import Finding
 from guardian.domain.session import HumanWord, SessionState
 from guardian.domain.signal import BaselineFact, CredentialHit
 
+PurposeFrom = Literal["log", "file", "registry", "static", "unknown"]
+
 
 class DecisionKey(NamedTuple):
     """A decision is the same if its tenant, gateway, id and digest are."""
@@ -44,7 +46,9 @@ class AgentKey(NamedTuple):
 class Decoded:
     """A record that could be read. `event` is already redacted; `digest` is of the untouched bytes.
 
-    `envelope_digest` is of the envelope before redaction, None where nobody could have registered one.
+    `envelope_digest` is of the envelope before redaction, None where nobody could have registered one. A record may
+    hold several decisions: `entry` counts them from 0. `purpose_from` says who told the purpose; `unfilled` is the
+    event as the log has it where the log carries no envelope, for a registered one that comes later.
     """
 
     record: Record
@@ -55,6 +59,9 @@ class Decoded:
     credentials: tuple[CredentialHit, ...] = ()
     signature: Literal["absent", "unchecked", "valid", "invalid"] = "absent"
     envelope_digest: str | None = None
+    entry: int = 0
+    purpose_from: PurposeFrom = "log"
+    unfilled: DecisionEvent | None = None
 
     @property
     def decision(self) -> DecisionKey:
