@@ -38,6 +38,8 @@ Metric = Literal[
     "guardian_policy_seconds",
     "guardian_audit_checkpoint_size",
     "guardian_envelopes_total",
+    "guardian_purposes_total",
+    "guardian_waiting_records",
 ]
 
 
@@ -111,6 +113,14 @@ METRICS: Mapping[Metric, _Spec] = {
     "guardian_policy_seconds": _Spec("histogram", "Time for one policy answer. Slow: look at the external PDP."),
     "guardian_audit_checkpoint_size": _Spec(
         "gauge", "Audit entries under the newest signed checkpoint. Standing still: exports fail, see the log."
+    ),
+    "guardian_purposes_total": _Spec(
+        "counter",
+        "Judged decisions by who told their purpose. Many unknown: register envelopes, or map agents to purposes.",
+        ("source",),
+    ),
+    "guardian_waiting_records": _Spec(
+        "gauge", "Records that wait for their session's envelope. Near the limit: envelopes come late or never."
     ),
     "guardian_envelopes_total": _Spec(
         "counter", "Envelopes registered, by result. Many new versions: grants are re-issued often.", ("result",)

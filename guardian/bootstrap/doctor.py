@@ -11,7 +11,8 @@ from guardian.bootstrap import plugins
 from guardian.bootstrap.checking import check_plugins
 from guardian.bootstrap.control import open_control_store
 from guardian.bootstrap.judgement import open_calibration, open_fit, utc_now
-from guardian.bootstrap.monitor import kafka_settings, open_monitor_store
+from guardian.bootstrap.kafka import kafka_settings
+from guardian.bootstrap.monitor import open_monitor_store
 from guardian.bootstrap.policies import open_policy, policy_folder
 from guardian.bootstrap.secrets import SecretFiles
 from guardian.bus.admin import topic_partitions

@@ -115,7 +115,7 @@ def open_pipeline(
             begin=filling.begin,
             verify=verify,
             clock=clock,
-            entitlements=_entitlements(settings.gateways) if check_entitlements else None,
+            entitlements=entitlements_of(settings.gateways) if check_entitlements else None,
             bounds=ClockBounds(
                 ahead=timedelta(seconds=settings.monitor.clock_ahead_s),
                 behind=timedelta(seconds=settings.monitor.clock_behind_s),
@@ -140,5 +140,5 @@ def unchecked(event: DecisionEvent) -> Signature:
     return "absent" if event.envelope_jws is None else "unchecked"
 
 
-def _entitlements(gateways: Mapping[str, list[str]]) -> dict[str, frozenset[str]]:
+def entitlements_of(gateways: Mapping[str, list[str]]) -> dict[str, frozenset[str]]:
     return {gateway: frozenset(tenants) for gateway, tenants in gateways.items()}

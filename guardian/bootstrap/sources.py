@@ -13,13 +13,14 @@ from guardian.bootstrap import plugins
 from guardian.config import Settings
 from guardian.domain.event import Envelope, Grant, SessionKey
 from guardian.errors import ConfigurationError
-from guardian.pipeline.decoding import EVERY_TENANT, Redactor, Source
+from guardian.pipeline.decoding import EVERY_TENANT, Redactor
 from guardian.pipeline.filling import Filling, StaticEnvelope
 from guardian.pipeline.redaction import FieldRules, redact_envelope
 from guardian.sources.completing import Completion
-from guardian.sources.port import Format
+from guardian.sources.port import Format, Source
 from guardian.sources.reading import Reader
 from guardian.sources.tool_names import ToolNames
+from guardian.sources.unwrapping import Unwrapping
 
 AUTO = "auto"
 """Every format there is, told record by record: by the header `guardian-format`, else by content."""
@@ -40,9 +41,9 @@ def open_source(settings: Settings) -> Source:
         source = Reader(formats_of(name, options), completion_of(settings), wrapped=name == WRAPPER)
     if registry is None:
         return source
-    from guardian.bootstrap.registry import unwrapping
+    from guardian.bus.schema_registry import SchemaRegistry  # its library comes with an extra
 
-    return unwrapping(source, registry)
+    return Unwrapping(source, SchemaRegistry(registry.url, registry.options).plain)
 
 
 def formats_of(name: str, options: Mapping[str, Any]) -> dict[str, Format]:

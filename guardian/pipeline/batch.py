@@ -93,6 +93,7 @@ class Change:
     word: HumanWord
     at: datetime
     detail: str = ""
+    envelope: Envelope | None = None  # with REGISTERED: what was registered
 
 
 @dataclass(frozen=True, slots=True)

@@ -100,7 +100,8 @@ class Filling:
     ) -> tuple[list[Decoded], list[Decoded]]:
         """Those to judge now, and those that wait, each in arrival order.
 
-        A session keeps its order: while records of it wait, its later ones wait behind them.
+        A session keeps its order: while records of it wait, its later ones wait behind them. Where not `patient`,
+        no other session begins to wait.
         """
         ready: list[Decoded] = []
         waiting: list[Decoded] = []
@@ -108,7 +109,7 @@ class Filling:
         for d in decoded:
             key = d.event.key
             grant = known.envelopes.get(key)
-            if patient and key in held:
+            if key in held:
                 waiting.append(d)
             elif d.unfilled is not None and grant is not None:
                 ready.append(self._filled(d, grant, "registry"))

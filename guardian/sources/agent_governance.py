@@ -64,7 +64,7 @@ class AgentGovernance(Format):
     def write(self, event: DecisionEvent) -> bytes:
         envelope, action, decision = event.envelope, event.action, event.decision
         data = {
-            "arguments": action.arguments, "tenant_id": envelope.tenant_id, "purpose": envelope.purpose or None,
+            "arguments": action.arguments, "tenant_id": envelope.tenant_id,
             "user_id": envelope.delegator_id if envelope.delegator_id != UNTOLD else None,
             "reason": decision.reason or None,
         }  # fmt: skip

@@ -96,7 +96,7 @@ class AgentGateway(Format):
             "mcp.target": server if tool else None, "mcp.resource.type": "tool", "gen_ai.tool.name": tool or server,
             "mcp.session.id": envelope.session_id, "trace.id": event.trace_id, "request.id": event.id,
             "jwt.sub": envelope.delegator_id if envelope.delegator_id != UNTOLD else None,
-            "agent": envelope.agent_id, "tenant": envelope.tenant_id, "purpose": envelope.purpose or None,
+            "agent": envelope.agent_id, "tenant": envelope.tenant_id,
             "gen_ai.tool.call.arguments": action.arguments, "reason": None if allowed else "Authorization",
             "error": None if allowed else event.decision.reason or None, "duration": "3ms",
         }  # fmt: skip

@@ -30,7 +30,7 @@ class AuthZen(Format):
     def recognises(self, body: Any) -> bool:
         if not isinstance(body, Mapping) or "decision_id" in body:
             return False
-        request = body.get("request") if isinstance(body.get("request"), Mapping) else body
+        request: Any = body.get("request") if isinstance(body.get("request"), Mapping) else body
         asked = ("subject" in request or "evaluations" in request) and "jsonrpc" not in request
         return bool(
             asked and ("decision" in body or "evaluations" in body or isinstance(body.get("response"), Mapping))

@@ -88,7 +88,7 @@ class Envoy(Format):
             "session": envelope.session_id, "time": event.time.isoformat(), "id": event.id,
             "status": 200 if allowed else 403, "gateway": event.gateway, "tenant": envelope.tenant_id,
             "delegator": envelope.delegator_id if envelope.delegator_id != UNTOLD else None,
-            "agent": envelope.agent_id, "purpose": envelope.purpose or None, "arguments": action.arguments,
+            "agent": envelope.agent_id, "arguments": action.arguments,
             "details": "via_upstream" if allowed else f"rbac_access_denied_matched_policy[{event.decision.reason}]",
             "traceparent": f"00-{trace}-00f067aa0ba902b7-01" if trace is not None and len(trace) == 32 else None,
         }  # fmt: skip

@@ -78,7 +78,7 @@ class McpTraffic(Format):
         answer = {"result": {"isError": False, "content": []}} if allowed else {"error": refusal}
         line = {
             "timestamp": event.time.isoformat(), "request_id": event.id, "gateway": event.gateway,
-            "tenant_id": envelope.tenant_id, "session_id": envelope.session_id, "purpose": envelope.purpose or None,
+            "tenant_id": envelope.tenant_id, "session_id": envelope.session_id,
             "user": envelope.delegator_id if envelope.delegator_id != UNTOLD else None,
             "request": request, "response": {"jsonrpc": "2.0", "id": 7, **answer},
         }  # fmt: skip

@@ -47,7 +47,7 @@ class Opa(Format):
         if found is None:
             return None
         effect, why, policies, masked = _verdict(entry, pointers)
-        rest = {
+        rest: dict[str, Any] = {
             "id": text(entry.get("decision_id")),
             "time": moment(first(entry.get("timestamp"), entry.get("time")), "timestamp"),
             "gateway": first(

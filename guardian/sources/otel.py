@@ -85,7 +85,7 @@ class OtelGenAi(Format):
         said: dict[str, Any] = {
             "gen_ai.operation.name": "execute_tool", "gen_ai.tool.name": action.tool,
             "gen_ai.conversation.id": envelope.session_id, "gen_ai.agent.id": envelope.agent_id,
-            "tenant.id": envelope.tenant_id, "guardian.purpose": envelope.purpose or None,
+            "tenant.id": envelope.tenant_id,
             "enduser.id": envelope.delegator_id if envelope.delegator_id != UNTOLD else None,
             "gen_ai.tool.call.arguments": None if action.arguments is None else json.dumps(action.arguments),
         }  # fmt: skip

@@ -39,7 +39,7 @@ class ToolNames:
                 )
         if "{tool}" not in self.name or self.name.replace("{tool}", "").replace("{server}", "").count("{"):
             raise ConfigurationError(
-                f"source.tools.name: {self.name!r} must hold {{tool}}, may hold {{server}}, and nothing else in braces"
+                f"source.tools.name: {self.name!r} must hold {{tool}}, may hold {{server}}, and no other braces"
             )
 
     def of(self, tool: str, *, server: str | None = None) -> str:

@@ -1,4 +1,4 @@
-"""Cedar, as Amazon Verified Permissions logs it: CloudTrail data events of IsAuthorized, its batch and token forms.
+"""Cedar, as Amazon Verified Permissions logs it: CloudTrail data events of IsAuthorized and its other forms.
 
 Source: Amazon Verified Permissions user guide, logging with CloudTrail. Data events are not logged by default. The
 decision is in `additionalEventData`; there is no session, no arguments and no determining policy. CloudTrail is
@@ -89,7 +89,8 @@ class VerifiedPermissions(Format):
             asked["context"] = {"contextMap": told}
         body = {
             "eventVersion": "1.08", "eventTime": event.time.isoformat(timespec="seconds").replace("+00:00", "Z"),
-            "eventSource": _SOURCE, "eventName": "IsAuthorized", "requestParameters": asked, "responseElements": None,
+            "eventSource": _SOURCE, "eventName": "IsAuthorized", "requestParameters": asked,
+            "responseElements": None,
             "additionalEventData": {"decision": event.decision.effect.upper()}, "eventID": event.id,
             "readOnly": True, "managementEvent": False, "eventCategory": "Data",
         }  # fmt: skip
