@@ -25,8 +25,8 @@ from guardian.keys.files import read_secret
 from guardian.pipeline.batch import Change, Judgement
 from guardian.pipeline.judging import Judge
 from guardian.response.hearing import hear
-from guardian.signals.credential_exposure import CredentialScanner
 from guardian.signals.baseline_learning import learn
+from guardian.signals.credential_exposure import CredentialScanner
 from guardian.store.engine import open_engine
 from guardian.store.monitor import MonitorStore
 from guardian.store.monitor_retention import Retention

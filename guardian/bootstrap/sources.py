@@ -1,4 +1,4 @@
-"""The log's format from settings: the reader, what completes its records, and the envelopes that it does not carry."""
+"""The log's format from settings: its reader, what completes its records, and envelopes that it does not carry."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -130,9 +130,10 @@ def filling_of(settings: Settings, redactor: Redactor) -> Filling:
 
 def read_envelopes(path: Path) -> list[Envelope]:
     """A file with one envelope a line, as POST /v1/envelopes takes them. Raises ConfigurationError."""
-    found = []
+    found, number = [], 0
     try:
-        for number, line in enumerate(path.read_bytes().splitlines(), 1):
+        for line in path.read_bytes().splitlines():
+            number += 1
             if line.strip():
                 body = json.loads(line)
                 inner = body.get("envelope", body) if isinstance(body, dict) else body

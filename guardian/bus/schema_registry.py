@@ -1,7 +1,7 @@
 """Values in a schema registry's wire format (Avro, JSON Schema, Protobuf) → JSON, with Confluent's client.
 
-The format: a zero byte, the schema's id in four bytes, for Protobuf which message of the schema it is, the payload.
-Schemas never change under their id, so the client keeps them. Needs the extra `registry`.
+The format: a zero byte, the schema's id in four bytes, for Protobuf which message of the schema it is, the
+payload. Schemas never change under their id, so the client keeps them. Needs the extra `registry`.
 """
 
 import base64

@@ -46,9 +46,9 @@ class AgentKey(NamedTuple):
 class Decoded:
     """A record that could be read. `event` is already redacted; `digest` is of the untouched bytes.
 
-    `envelope_digest` is of the envelope before redaction, None where nobody could have registered one. A record may
-    hold several decisions: `entry` counts them from 0. `purpose_from` says who told the purpose; `unfilled` is the
-    event as the log has it where the log carries no envelope, for a registered one that comes later.
+    `envelope_digest` is of the envelope before redaction, None where nobody could have registered one. A record
+    may hold several decisions: `entry` counts them from 0. `purpose_from` says who told the purpose; `unfilled` is
+    the event as the log has it where the log carries no envelope, for a registered one that comes later.
     """
 
     record: Record

@@ -1,8 +1,9 @@
 """Envelopes that the log does not carry, filled in from what is registered; and who waits for one that is late.
 
-Pure: what is known of the sessions is a frozen `Known`, so that a replay sees the same. A registered envelope holds as
-a whole: what the log says beside it of user or agent does not change it. Where none is registered, the operator's map
-of agents and routes speaks; where that is silent too, the purpose stays unknown, which is counted and said.
+Pure: what is known of the sessions is a frozen `Known`, so that a replay sees the same. A registered envelope
+holds as a whole: what the log says beside it of user or agent does not change it. Where none is registered, the
+operator's map of agents and routes speaks; where that is silent too, the purpose stays unknown, which is counted
+and said.
 """
 
 import dataclasses

@@ -1,7 +1,7 @@
 """The three steps that a worker takes with a batch."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from guardian.bus.port import Record
 from guardian.domain.event import SessionKey
@@ -17,7 +17,7 @@ class Pipeline:
 
     decoder: Decoder
     judging: Judge
-    filling: Filling = Filling()
+    filling: Filling = field(default_factory=Filling)
 
     def decode(self, records: Sequence[Record]) -> tuple[list[Decoded], list[DeadLetter]]:
         return self.decoder.decode(records)

@@ -25,8 +25,9 @@ _SHAPE_CHARS = 256
 
 @dataclass(frozen=True)
 class FieldRules:
-    """`rules` maps a path to what is done there: `action.arguments.customer.email`, `*` for any one name or number,
-    a path to an object for all in it. `key` keys the hashes: equal values stay equal within a deployment."""
+    """`rules` maps a path to what is done there: `action.arguments.customer.email`, `*` for any one name or
+    number, a path to an object for all in it. `key` keys the hashes: equal values stay equal within a
+    deployment."""
 
     inner: Redactor
     rules: Mapping[str, Way]

@@ -98,4 +98,4 @@ def _decision(entry: Mapping[str, Any]) -> tuple[Effect, str]:
         return "deny", why
     if outcome in ("success", "failure", "error"):
         return "allow", ""
-    expected("outcome", "success, failure, denied or error, or a policy_decision", outcome)
+    raise expected("outcome", "success, failure, denied or error, or a policy_decision", outcome)

@@ -1,8 +1,8 @@
 """agentgateway access logs of MCP tool calls, as JSON lines or as OTLP log records.
 
-Source: agentgateway, telemetry and CEL documentation (1.4): flat dotted keys, a `reason` where a request was not let
-through. Arguments, user and purpose are in the log only where the operator adds them as attributes (README, 'Three
-gateways'): `gen_ai.tool.call.arguments`, `user`, `purpose`, `tenant`, `agent`, `jwt.sid`.
+Source: agentgateway, telemetry and CEL documentation (1.4): flat dotted keys, a `reason` where a request was not
+let through. Arguments, user and purpose are in the log only where the operator adds them as attributes (README,
+'Three gateways'): `gen_ai.tool.call.arguments`, `user`, `purpose`, `tenant`, `agent`, `jwt.sid`.
 """
 
 import json
@@ -57,7 +57,7 @@ class AgentGateway(Format):
         method = entry.get("mcp.method.name")
         if method is None and "gen_ai.tool.name" not in entry:
             if "gateway" not in entry:
-                expected("gateway", "a string, as in every agentgateway access log", entry.get("gateway"))
+                raise expected("gateway", "a string, as in every agentgateway access log", entry.get("gateway"))
             return None
         if method is not None and method != "tools/call":
             return None
@@ -93,7 +93,8 @@ class AgentGateway(Format):
             "time": event.time.isoformat(), "level": "info", "scope": "request", "gateway": event.gateway,
             "listener": "mcp", "route": "default/mcp", "http.method": "POST", "http.path": "/mcp",
             "http.status": 200 if allowed else 403, "protocol": "mcp", "mcp.method.name": "tools/call",
-            "mcp.target": server if tool else None, "mcp.resource.type": "tool", "gen_ai.tool.name": tool or server,
+            "mcp.target": server if tool else None, "mcp.resource.type": "tool",
+            "gen_ai.tool.name": tool or server,
             "mcp.session.id": envelope.session_id, "trace.id": event.trace_id, "request.id": event.id,
             "jwt.sub": envelope.delegator_id if envelope.delegator_id != UNTOLD else None,
             "agent": envelope.agent_id, "tenant": envelope.tenant_id,

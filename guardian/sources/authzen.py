@@ -1,9 +1,9 @@
 """AuthZEN Authorization API 1.0: evaluation requests with their responses, and the profile for MCP tool calls.
 
-Source: OpenID AuthZEN Authorization API 1.0 (2026-01-11) and its COAZ MCP binding. AuthZEN defines the messages and
-no log of them; taken are `{"request": {…}, "response": {…}, "time", "id", "gateway"}` and the same in one piece
-(subject, action, resource, context, decision). Batches (`evaluations`) are taken apart. `context` may say session,
-purpose, tenant, agent and arguments, or hold a whole `envelope`.
+Source: OpenID AuthZEN Authorization API 1.0 (2026-01-11) and its COAZ MCP binding. AuthZEN defines the messages
+and no log of them; taken are `{"request": {…}, "response": {…}, "time", "id", "gateway"}` and the same in one
+piece (subject, action, resource, context, decision). Batches (`evaluations`) are taken apart. `context` may say
+session, purpose, tenant, agent and arguments, or hold a whole `envelope`.
 """
 
 import json
@@ -45,7 +45,7 @@ class AuthZen(Format):
         response = entry.get("response") if isinstance(entry.get("response"), Mapping) else entry
         decision = response.get("decision")
         if not isinstance(decision, bool):
-            expected("response.decision" if response is not entry else "decision", "true or false", decision)
+            raise expected("response.decision" if response is not entry else "decision", "true or false", decision)
         found = sarc(request, "request." if request is not entry else "")
         told = at(response, "context") if response is not entry else None
         return Facts(
@@ -136,7 +136,7 @@ def write_sarc(event: DecisionEvent) -> dict[str, Any]:
 
 
 def _each(body: Mapping[str, Any], batch: list[Any]) -> Iterator[dict[str, Any]]:
-    """One entry per evaluation; what a part does not say holds from the whole. Unanswered parts were not decided."""
+    """One entry per evaluation; what a part does not say, the whole says. Unanswered ones were never decided."""
     answers = at(body, "response", "evaluations")
     whole = {name: value for name, value in body["request"].items() if name not in ("evaluations", "options")}
     for number, part in enumerate(batch):

@@ -77,7 +77,7 @@ class CloudEvents(Format):
 
     def facts(self, entry: Any) -> Facts | None:
         """Only what is no CloudEvent arrives here: the wrapper was taken off before."""
-        expected("specversion", 'a CloudEvent of version "1.0"', entry if not isinstance(entry, Mapping) else None)
+        raise expected("specversion", 'a CloudEvent of version "1.0"', entry.get("specversion"))
 
     def write(self, event: DecisionEvent) -> bytes:
         data = event.model_dump(mode="json", by_alias=True, exclude_none=True, exclude={"origin"})
@@ -94,16 +94,16 @@ plugin = CloudEvents
 
 def _check_version(version: object) -> None:
     if version not in ("1.0", "0.3"):
-        expected("specversion", 'the CloudEvents version "1.0"', version)
+        raise expected("specversion", 'the CloudEvents version "1.0"', version)
 
 
 def _from_base64(value: object) -> Any:
     if not isinstance(value, str):
-        expected("data_base64", "base64", value)
+        raise expected("data_base64", "base64", value)
     try:
         return _json(base64.b64decode(value, validate=True).decode("utf-8"), "data_base64")
     except (binascii.Error, UnicodeDecodeError):
-        expected("data_base64", "base64 of JSON", value)
+        raise expected("data_base64", "base64 of JSON", value) from None
 
 
 def _json(value: str, path: str) -> Any:

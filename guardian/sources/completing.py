@@ -39,7 +39,7 @@ class Completion:
     tenant: str | None = None
     tenants: Mapping[str, str] = field(default_factory=dict)
     session: tuple[SessionName, ...] = SESSION_ORDER
-    tools: ToolNames = ToolNames()
+    tools: ToolNames = field(default_factory=ToolNames)
 
     def __post_init__(self) -> None:
         unknown = [name for name in self.session if name not in _NAMES]
@@ -64,7 +64,7 @@ class Completion:
             if tenant is None:
                 raise DecodeError(
                     "no_tenant",
-                    "the log names no tenant: set source.tenant, or grant the gateway exactly one under `gateways`",
+                    "the log names no tenant: set source.tenant, or grant its gateway exactly one in `gateways`",
                 )
             if session is None:
                 raise DecodeError(

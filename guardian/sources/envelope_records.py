@@ -2,8 +2,8 @@
 
     {"schema": "guardian.envelope/v1", "gateway": "delegation-1", "envelope": {…}, "envelope_jws": "…"}
 
-`gateway` is who says so, and must be entitled to the envelope's tenant; a header `gateway` does as well. An empty value
-is a tombstone of a compacted topic and says nothing.
+`gateway` is who says so, and must be entitled to the envelope's tenant; a header `gateway` does as well. An empty
+value is a tombstone of a compacted topic and says nothing.
 """
 
 import hashlib

@@ -1,7 +1,8 @@
 """Envoy JSON access logs with the MCP fields of Envoy AI Gateway.
 
-Source: Envoy AI Gateway 1.1, access log configuration. Every key is the operator's to choose: `fields` says which key
-of the log holds which fact, the defaults are the project's own names. A call that RBAC or ext_authz refused is a deny.
+Source: Envoy AI Gateway 1.1, access log configuration. Every key is the operator's to choose: `fields` says which
+key of the log holds which fact, the defaults are the project's own names. A call that RBAC or ext_authz refused is
+a deny.
 """
 
 import json
@@ -19,10 +20,11 @@ _CARRIES = (
     "reason", "result", "trace",
 )  # fmt: skip
 FIELDS: Mapping[str, str] = {
-    "tool": "mcp.tool.name", "method": "mcp.method.name", "session": "mcp.session.id", "conversation": "session.id",
+    "tool": "mcp.tool.name", "method": "mcp.method.name", "session": "mcp.session.id",
+    "conversation": "session.id", "arguments": "mcp.tool.arguments",
     "server": "mcp.provider.name", "time": "start_time", "id": "x-request-id", "status": "response_code",
     "details": "response_code_details", "flags": "response_flags", "gateway": "gateway", "route": "route_name",
-    "tenant": "tenant", "delegator": "user", "agent": "agent", "purpose": "purpose", "arguments": "mcp.tool.arguments",
+    "tenant": "tenant", "delegator": "user", "agent": "agent", "purpose": "purpose",
     "traceparent": "traceparent", "token": "jwt.sid",
 }  # fmt: skip
 
@@ -53,7 +55,7 @@ class Envoy(Format):
         said = {fact: _said(entry.get(key)) for fact, key in keys.items()}
         if said["tool"] is None and said["method"] != "tools/call":
             if keys["status"] not in entry:
-                expected(keys["status"], "an HTTP status, as in every access log", None)
+                raise expected(keys["status"], "an HTTP status, as in every access log", None)
             return None
         if said["method"] not in (None, "tools/call"):
             return None
@@ -82,14 +84,14 @@ class Envoy(Format):
     def write(self, event: DecisionEvent) -> bytes:
         envelope, action, allowed = event.envelope, event.action, event.decision.effect == "allow"
         server, _, tool = action.tool.partition(".")
-        trace = event.trace_id
+        trace, why = event.trace_id, event.decision.reason
         said: dict[str, Any] = {
             "tool": tool or server, "server": server if tool else None, "method": "tools/call",
             "session": envelope.session_id, "time": event.time.isoformat(), "id": event.id,
             "status": 200 if allowed else 403, "gateway": event.gateway, "tenant": envelope.tenant_id,
             "delegator": envelope.delegator_id if envelope.delegator_id != UNTOLD else None,
             "agent": envelope.agent_id, "arguments": action.arguments,
-            "details": "via_upstream" if allowed else f"rbac_access_denied_matched_policy[{event.decision.reason}]",
+            "details": "via_upstream" if allowed else f"rbac_access_denied_matched_policy[{why}]",
             "traceparent": f"00-{trace}-00f067aa0ba902b7-01" if trace is not None and len(trace) == 32 else None,
         }  # fmt: skip
         keys: Mapping[str, str] = self._keys  # type: ignore[attr-defined]

@@ -7,7 +7,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any, Literal, NoReturn
+from typing import Any, Literal
 
 from guardian.errors import DecodeError
 from guardian.sources.hostile import kind, shown
@@ -85,7 +85,7 @@ def need(value: object, path: str) -> str:
     """A string that must be there. Raises DecodeError that says what was expected and where."""
     said = text(value)
     if said is None:
-        expected(path, "a string", value)
+        raise expected(path, "a string", value)
     return said
 
 
@@ -103,7 +103,7 @@ def mapping(value: object, path: str) -> Mapping[str, Any] | None:
         return parsed if isinstance(parsed, dict) else {"value": parsed}
     if isinstance(value, list):
         return {"value": value}
-    expected(path, "an object", value)
+    raise expected(path, "an object", value)
 
 
 def names(value: object) -> tuple[str, ...] | None:
@@ -125,23 +125,19 @@ def count(value: object) -> int | None:
 
 
 def moment(value: object, path: str) -> datetime | None:
-    """RFC 3339 (also with nanoseconds, with a space, or with both an offset and a Z), or seconds, milliseconds,
-    microseconds or nanoseconds since 1970 by their size. A time without a zone is UTC. None where there is none."""
+    """RFC 3339 (also with nanoseconds, a space, or both an offset and a Z), or seconds, milliseconds, microseconds
+    or nanoseconds since 1970, told apart by their size. A time without a zone is UTC. None where there is none."""
     if value is None or value == "":
         return None
-    if isinstance(value, str) and not value.lstrip("-").replace(".", "", 1).isdecimal():
-        said = value.strip()
-        if said.endswith(("Z", "z")):
-            said = said[:-1]
-            said = said if said[-6:-5] in ("+", "-") and said[-3:-2] == ":" else said + "+00:00"
-        try:
-            read = datetime.fromisoformat(said)
-        except ValueError:
-            expected(path, "an RFC 3339 time", value)
-        return read if read.tzinfo is not None else read.replace(tzinfo=UTC)
-    if isinstance(value, (int, float, str)) and not isinstance(value, bool):
-        return _since_1970(float(value), path)
-    expected(path, "a time", value)
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        return _since_1970(value, path)
+    if not isinstance(value, str):
+        raise expected(path, "a time", value)
+    try:
+        number = float(value)
+    except ValueError:
+        return _rfc3339(value.strip(), path)
+    return _since_1970(number, path)
 
 
 def effect_of(value: object, path: str) -> Effect:
@@ -154,12 +150,12 @@ def effect_of(value: object, path: str) -> Effect:
             return "allow"
         if word in _DENY:
             return "deny"
-    expected(path, "true, false or a word such as ALLOW or DENY", value)
+    raise expected(path, "true, false or a word such as ALLOW or DENY", value)
 
 
-def expected(path: str, what: str, got: object) -> NoReturn:
-    """Raises DecodeError: what was expected where, and the type that came; never the value."""
-    raise DecodeError("invalid", f"{shown(path, 120)}: expected {what}, got {kind(got)}")
+def expected(path: str, what: str, got: object) -> DecodeError:
+    """What was expected where, and the type that came; never the value."""
+    return DecodeError("invalid", f"{shown(path, 120)}: expected {what}, got {kind(got)}")
 
 
 _ALLOW = frozenset(
@@ -172,6 +168,17 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _SECONDS_UNTIL = 1e11  # later than any date in seconds, earlier than any of this century in milliseconds
 
 
+def _rfc3339(said: str, path: str) -> datetime:
+    if said.endswith(("Z", "z")):
+        said = said[:-1]
+        said = said if said[-6:-5] in ("+", "-") and said[-3:-2] == ":" else said + "+00:00"
+    try:
+        read = datetime.fromisoformat(said)
+    except ValueError:
+        raise expected(path, "an RFC 3339 time", said) from None
+    return read if read.tzinfo is not None else read.replace(tzinfo=UTC)
+
+
 def _since_1970(number: float, path: str) -> datetime:
     for scale in (1, 1e3, 1e6, 1e9):
         if abs(number) / scale < _SECONDS_UNTIL:
@@ -179,4 +186,4 @@ def _since_1970(number: float, path: str) -> datetime:
                 return _EPOCH + timedelta(seconds=number / scale)
             except OverflowError:
                 break
-    expected(path, "a time", number)
+    raise expected(path, "a time", number)

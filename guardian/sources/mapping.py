@@ -45,17 +45,17 @@ _TEXTS = (
 )  # fmt: skip
 FACTS = ("tool", "decision", "time", *_TEXTS, "arguments", "envelope", "records", "result_records", "data_classes",
          "policy_ids")  # fmt: skip
-_DEFAULT = {"tool": "tool", "decision": "decision", "time": "time"}
 
 
 @dataclass(frozen=True)
 class Mapped(Format):
-    """Options: `fields` (fact → expression), `when`, `allow` and `deny` (words), `name` for people."""
+    """Options: `fields` (fact → expression; by default each fact under its own name), `when`, `allow` and `deny`
+    (words), `name` for people."""
 
     title: ClassVar[str] = "any other JSON log, by a mapping of your own (JMESPath)"
     carries: ClassVar[frozenset[str]] = frozenset(CARRIED)
 
-    fields: Mapping[str, str] = field(default_factory=lambda: dict(_DEFAULT))
+    fields: Mapping[str, str] = field(default_factory=lambda: {fact: fact for fact in FACTS})
     when: str | None = None
     allow: tuple[Any, ...] = ()
     deny: tuple[Any, ...] = ()
@@ -124,7 +124,7 @@ class Mapped(Format):
 
     def _effect(self, value: Any) -> Effect:
         if value is None:
-            expected(self._path("decision"), "a decision", value)
+            raise expected(self._path("decision"), "a decision", value)
         if value in self.allow:
             return "allow"
         if value in self.deny:
@@ -153,7 +153,3 @@ class Mapped(Format):
 
 plugin = Mapped
 
-
-def every(names_: Mapping[str, str] | None = None) -> Mapped:
-    """The mapping that reads what `write` writes."""
-    return Mapped(fields=names_ or {name: name for name in FACTS})

@@ -1,10 +1,10 @@
 """MCP traffic: JSON-RPC `tools/call` requests as a proxy logs them, with or without what came back.
 
-Source: Model Context Protocol, revisions 2025-11-25 and 2026-07-28 (which has no protocol sessions; client and trace
-travel in `_meta`). Taken are the bare request, and log lines that hold it as `request` or `message`, beside `response`,
-`timestamp`, `session_id`, `headers`, `user`. Other methods, and responses on their own, are no tool calls.
-A request that is logged was let through unless the line has a `decision`, an HTTP status of 401 or 403, or an error
-code of a refusal.
+Source: Model Context Protocol, revisions 2025-11-25 and 2026-07-28 (which has no protocol sessions; client and
+trace travel in `_meta`). Taken are the bare request, and log lines that hold it as `request` or `message`, beside
+`response`, `timestamp`, `session_id`, `headers`, `user`. Other methods, and responses on their own, are no tool
+calls. A request that is logged was let through unless the line has a `decision`, an HTTP status of 401 or 403, or
+an error code of a refusal.
 """
 
 import json
@@ -35,7 +35,7 @@ class McpTraffic(Format):
     def facts(self, entry: Any) -> Facts | None:
         request = entry if "jsonrpc" in entry else next(iter(_messages(entry)), None)
         if request is None:
-            expected("request", "a JSON-RPC message", entry.get("request"))
+            raise expected("request", "a JSON-RPC message", entry.get("request"))
         call = call_of(request)
         if call is None:
             return None

@@ -88,7 +88,7 @@ def _input(told: Any, pointers: tuple[str, ...]) -> dict[str, Any] | None:
             raise DecodeError(
                 "invalid", "input: it was erased from the log as a whole; keep action and resource in it"
             )
-        expected("input", "an object", told)
+        raise expected("input", "an object", told)
     if isinstance(told.get("action"), (Mapping, str)) and "resource" in told:
         return sarc(told, "input.")
     message = (
@@ -103,7 +103,7 @@ def _input(told: Any, pointers: tuple[str, ...]) -> dict[str, Any] | None:
     if tool is None:
         if "attributes" in told:  # ext_authz about something else than a tool call
             return None
-        expected("input", "AuthZEN's subject, action and resource, an MCP message, or a `tool`", told)
+        raise expected("input", "AuthZEN's subject, action and resource, an MCP message, or a `tool`", told)
     arguments = next((told[name] for name in ("arguments", "args", "params", "parameters") if name in told), None)
     return {"tool": tool, "arguments": mapping(arguments, "input.arguments"), **_names(told)}
 
@@ -112,8 +112,10 @@ def _names(told: Mapping[str, Any]) -> dict[str, Any]:
     headers = at(told, "attributes", "request", "http", "headers") or {}
     context = told.get("context") if isinstance(told.get("context"), Mapping) else {}
     return {
-        "delegator": first(told.get("user"), at(told, "user", "id"), at(told, "subject", "id"), at(told, "token", "sub")),
-        "agent": first(told.get("agent"), at(told, "agent", "id"), told.get("client_id"), at(told, "token", "client_id")),
+        "delegator": first(told.get("user"), at(told, "user", "id"), at(told, "subject", "id"),
+                           at(told, "token", "sub")),
+        "agent": first(told.get("agent"), at(told, "agent", "id"), told.get("client_id"),
+                       at(told, "token", "client_id")),
         "session": first(told.get("session_id"), told.get("session"), at(headers, "mcp-session-id"),
                          at(context, "session_id")),
         "token": first(at(told, "token", "sid"), at(told, "token", "jti")),
@@ -127,7 +129,7 @@ def _names(told: Mapping[str, Any]) -> dict[str, Any]:
 def _verdict(
     entry: Mapping[str, Any], pointers: tuple[str, ...]
 ) -> tuple[Effect, str, tuple[str, ...], tuple[str, ...]]:
-    """Effect, reason, policies, and what was masked of it. An undefined result is a deny, as OPA's users read it."""
+    """Effect, reason, policies, and what was masked of it. An undefined result is a deny, as it is in OPA."""
     if entry.get("error"):
         return "deny", "the policy failed", (), ()
     result = entry.get("mapped_result", entry.get("result"))
@@ -137,7 +139,7 @@ def _verdict(
     if isinstance(result, Mapping):
         name = next((name for name in _VERDICTS if name in result), None)
         if name is None:
-            expected("result", f"one of {', '.join(_VERDICTS)}", result)
+            raise expected("result", f"one of {', '.join(_VERDICTS)}", result)
         verdict = result[name]
         if isinstance(verdict, Mapping):  # {"result": {"allow": …}}
             return _verdict({"result": verdict}, pointers)

@@ -1,4 +1,5 @@
-"""OpenTelemetry GenAI: `execute_tool` spans, and MCP client or server spans of `tools/call`, in OTLP JSON or protobuf.
+"""OpenTelemetry GenAI: `execute_tool` spans, and MCP client or server spans of `tools/call`, in OTLP JSON or
+protobuf.
 
 Source: OpenTelemetry semantic conventions for generative AI (development status): operation, tool name, call id,
 conversation, agent; arguments and result are opt-in and may be JSON within a string. Spans say what was done, not
@@ -49,7 +50,9 @@ class OtelGenAi(Format):
 
     def entries(self, body: Any) -> Iterable[Any]:
         if not isinstance(body, Mapping) or not isinstance(body.get("resourceSpans"), list):
-            expected("resourceSpans", "an array", body.get("resourceSpans") if isinstance(body, Mapping) else body)
+            raise expected(
+                "resourceSpans", "an array", body.get("resourceSpans") if isinstance(body, Mapping) else body
+            )
         return records_of(body, "spans")
 
     def facts(self, entry: Any) -> Facts | None:

@@ -1,8 +1,8 @@
 """Permit.io PDP audit logs, also those of its MCP gateway: one entry for each `permit.check`.
 
-Source: Permit's audit log model and the MCP gateway's documentation: user key `agent|<client id>`, action the tool,
-resource `<server>` or `<server>:<server>`. There are no arguments and no session. Taken are API entries, also a page
-of them (`{"data": […]}`).
+Source: Permit's audit log model and the MCP gateway's documentation: user key `agent|<client id>`, action the
+tool, resource `<server>` or `<server>:<server>`. There are no arguments and no session. Taken are API entries,
+also a page of them (`{"data": […]}`).
 """
 
 import json

@@ -37,7 +37,8 @@ class Format(Protocol):
     """One log format. A module of this folder is one: its name is the configuration's name, it exports `plugin`,
     whose dataclass fields are its options, and implements this protocol. Rules:
 
-    - All of it is pure. The JSON is parsed already, bounded and without duplicate keys; everything in it is hostile.
+    - All of it is pure. The JSON is parsed already, bounded and without duplicate keys; everything in it is
+      hostile.
     - `recognises` is cheap and says yes to no other format's records: a topic may carry several formats.
     - `entries` takes a batch apart; `facts` reads one entry, gives None for one that is no tool call, and raises
       nothing but DecodeError that says what was expected and where.

@@ -30,8 +30,8 @@ _WRAPPED_AT_MOST = 2
 
 @dataclass(frozen=True)
 class Reader:
-    """`formats` by name: with one of them, records are read as that one; with several, the format is told record by
-    record, by header first. `wrapped`: only CloudEvents are taken."""
+    """`formats` by name: with one of them, records are read as that one; with several, the format is told record
+    by record, by header first. `wrapped`: only CloudEvents are taken."""
 
     formats: Mapping[str, Format]
     completion: Completion = field(default_factory=Completion)
@@ -117,6 +117,8 @@ class Reader:
             if name is None:
                 known = ", ".join(self.formats)
                 raise DecodeError("unknown_format", f"expected one of {known}; got {_sketch(body)}")
+            if not isinstance(body, Mapping):
+                raise DecodeError("invalid", f"expected a JSON object, got {kind(body)}")
             entries = self.formats[name].entries(body)
         except DecodeError as error:
             yield self._salvaged(error, body)

@@ -26,7 +26,7 @@ class VerifiedPermissions(Format):
 
     title: ClassVar[str] = "Cedar / Amazon Verified Permissions: CloudTrail data events"
     carries: ClassVar[frozenset[str]] = frozenset(
-        ("id", "time", "gateway", "tenant", "delegator", "agent", "tool", "arguments", "resource", "decision")
+        ("id", "time", "gateway", "delegator", "agent", "tool", "arguments", "resource", "decision")
     )
 
     tenants: Mapping[str, str] | None = None
@@ -43,7 +43,7 @@ class VerifiedPermissions(Format):
     def facts(self, entry: Any) -> Facts | None:
         if entry.get("eventSource") != _SOURCE or entry.get("eventName") not in (*_SINGLE, *_BATCH):
             if "eventSource" not in entry:
-                expected("eventSource", f'a CloudTrail event of "{_SOURCE}"', entry.get("eventSource"))
+                raise expected("eventSource", f'a CloudTrail event of "{_SOURCE}"', entry.get("eventSource"))
             return None
         asked = entry.get("requestParameters")
         where = "requestParameters"

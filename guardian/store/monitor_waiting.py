@@ -1,4 +1,4 @@
-"""Records that wait for the envelope of their session: sealed, in order, and counted when judging them is tried."""
+"""Records that wait for their session's envelope: sealed, in order, counted when judging them is tried."""
 
 import base64
 import json

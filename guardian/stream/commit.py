@@ -163,7 +163,7 @@ class Committer:
             )
 
     def release(self, held: Sequence[Held], letters: Sequence[DeadLetter], consumer: Consumer) -> None:
-        """Judge decisions that waited; with a letter for one it is given up instead. Offsets stay where they are."""
+        """Judge decisions that waited; one with a letter is given up instead. Offsets stay where they are."""
         if self._waiting is None:
             raise ValueError("there is no waiting room")
         letters = list(letters)
