@@ -15,6 +15,7 @@
 """
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
@@ -28,6 +29,7 @@ from guardian.sources.facts import (
     CARRIED,
     Effect,
     Facts,
+    at,
     count,
     effect_of,
     expected,
@@ -43,6 +45,7 @@ _TEXTS = (
     "id", "gateway", "tenant", "session", "token", "conversation", "trace", "delegator", "agent", "agent_version",
     "task", "parent", "purpose", "server", "route", "resource_type", "resource_id", "reason", "status",
 )  # fmt: skip
+_PLAIN_PATH = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*")
 FACTS = ("tool", "decision", "time", *_TEXTS, "arguments", "envelope", "records", "result_records", "data_classes",
          "policy_ids")  # fmt: skip
 
@@ -136,6 +139,8 @@ class Mapped(Format):
             raise ConfigurationError(
                 f"mapping {self.name}: {place}: expected a JMESPath expression, got {expression!r}"
             )
+        if _PLAIN_PATH.fullmatch(expression):
+            return tuple(expression.split("."))  # what JMESPath makes of it too, in a tenth of the time
         try:
             return jmespath.compile(expression)
         except jmespath.exceptions.JMESPathError as error:
@@ -145,6 +150,8 @@ class Mapped(Format):
             ) from error
 
     def _search(self, expression: Any, entry: Any, place: str) -> Any:
+        if isinstance(expression, tuple):
+            return at(entry, *expression)
         try:
             return expression.search(entry)
         except (jmespath.exceptions.JMESPathError, TypeError, ValueError) as error:
@@ -152,4 +159,3 @@ class Mapped(Format):
 
 
 plugin = Mapped
-

@@ -20,7 +20,7 @@ _CARRIES = (
     "id", "time", "gateway", "tenant", "session", "delegator", "agent", "purpose", "tool", "arguments", "decision",
     "reason", "result", "trace",
 )  # fmt: skip
-_REFUSALS = frozenset({-32001, -32003, 401, 403})
+_REFUSALS = (-32001, -32003, 401, 403)
 _META = "io.modelcontextprotocol/"
 
 

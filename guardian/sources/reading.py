@@ -6,6 +6,7 @@ import json
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from pydantic import ValidationError
@@ -36,8 +37,12 @@ class Reader:
     formats: Mapping[str, Format]
     completion: Completion = field(default_factory=Completion)
     wrapped: bool = False
-    max_bytes: int = 1_048_576
+    max_bytes: int = 8_388_608
     max_depth: int = 64
+
+    @cached_property
+    def _parser(self) -> GuardianDecisions:
+        return GuardianDecisions(max_bytes=self.max_bytes, max_depth=self.max_depth)
 
     def read(self, record: Record) -> Sequence[Told | DecodeError]:
         """Every decision of the record, in its order; see the port."""
@@ -74,7 +79,7 @@ class Reader:
 
     def _parsed(self, value: bytes) -> Iterator[Any]:
         """One JSON value, or one in each line."""
-        parser = GuardianDecisions(max_bytes=self.max_bytes, max_depth=self.max_depth)
+        parser = self._parser
         try:
             yield parser.parse(value)
         except DecodeError as error:

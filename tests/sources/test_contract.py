@@ -1,4 +1,4 @@
-"""What holds for every log format, found by listing the folder: a new one is tested before its own test is written."""
+"""What holds for every log format, found by listing the folder: a new one is tested before it has a test."""
 
 import copy
 import gzip
@@ -47,7 +47,9 @@ relaxed = settings(
 def carried(event: DecisionEvent) -> set[str]:
     """The facts that an event holds, by the names of `CARRIED`."""
     envelope, action, result = event.envelope, event.action, event.result
-    named = event.origin is None or event.origin.session_from == "gateway" or "session_id" not in event.origin.absent
+    named = (
+        event.origin is None or event.origin.session_from == "gateway" or "session_id" not in event.origin.absent
+    )
     found = {
         "id": not event.id.startswith("sha256:"), "time": event.time is not None, "gateway": bool(event.gateway),
         "tenant": envelope.tenant_id != "tenant_home", "session": named, "delegator": envelope.delegator_id != "-",
@@ -105,7 +107,9 @@ def test_what_a_format_writes_it_reads_again(name, make_reader, decisions):
 def test_its_records_are_recognised_as_its_own_and_as_no_others(name, samples):
     formats = {each: plugins.make("sources", each, {}) for each in FORMATS}
     formats["mapping"] = plugins.make(
-        "sources", "mapping", {"when": "tool && decision && !labels && !event_type && !schema && !subject && !action"}
+        "sources",
+        "mapping",
+        {"when": "tool && decision && !labels && !event_type && !schema && !subject && !action"},
     )
     for line in [*samples(name), formats[name].write(EVENT)]:
         assert [each for each in FORMATS if formats[each].recognises(json.loads(line))] == [name]
@@ -126,7 +130,18 @@ def test_what_the_log_does_not_carry_is_named_as_missing(name, make_reader, deci
 @pytest.mark.parametrize("name", FORMATS)
 @pytest.mark.parametrize(
     "junk",
-    [b"", b"{", b"\xff\xfe", b"null", b"17", b'"text"', b"\x1f\x8bjunk", b"[" * 5000, b'{"a": 1, "a": 2}', b"\n\x03ab"],
+    [
+        b"",
+        b"{",
+        b"\xff\xfe",
+        b"null",
+        b"17",
+        b'"text"',
+        b"\x1f\x8bjunk",
+        b"[" * 5000,
+        b'{"a": 1, "a": 2}',
+        b"\n\x03ab",
+    ],
 )
 def test_junk_is_refused_with_a_reason(name, junk, make_reader, told):
     (refused,) = told(make_reader(name), junk)
@@ -152,12 +167,8 @@ def test_the_same_content_twice_is_the_same_decision(name, make_reader, told):
 
 @pytest.mark.parametrize("name", FORMATS)
 def test_compressed_batched_and_line_wise_records_hold_the_same_decisions(name, make_reader, decisions):
-    if name == "guardian":
-        name_of_reader = "auto"  # guardian's own reader takes one decision a record, and nothing around it
-    else:
-        name_of_reader = name
     line = plugins.make("sources", name, {}).write(EVENT)
-    reader = make_reader(name_of_reader)
+    reader = make_reader("auto" if name == "guardian" else name)  # its own reader takes one decision a record
     (alone,) = decisions(reader, line)
     assert decisions(reader, gzip.compress(line)) == [alone]
     assert decisions(reader, b"[" + line + b"," + line + b"]") == [alone, alone]
