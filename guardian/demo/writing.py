@@ -38,10 +38,12 @@ class Writing:
         if "session" in self._format.carries:
             return list(plan)
         names: dict[str, str] = {}
+        users: dict[str, str] = {}
         made = []
         for session in plan:
             envelope = dict(session.envelope)
-            envelope["delegator_id"] = f"{envelope['delegator_id']}.{session.session_id.rpartition('_')[2]}"
+            own = f"{envelope['delegator_id']}.{session.session_id.rpartition('_')[2]}"
+            users[session.session_id] = envelope["delegator_id"] = users.get(session.parent or "", own)
             name = f"window:{envelope['agent_id']}|{envelope['delegator_id']}"
             names[session.session_id] = name
             parent = names.get(session.parent) if session.parent is not None else None

@@ -68,7 +68,7 @@ class Reader:
     def _bodies(self, record: Record) -> Iterator[tuple[str | None, Any]]:
         """JSON values; with the format's name where the value is not JSON and only that format opens it."""
         value = self._unpacked(record.value)
-        if value[:1] not in (b"{", b"[", b" ", b"\n", b"\t", b"\r"):
+        if value[:1] not in (b"{", b"["):
             for name, each in self.formats.items():
                 body = each.opens(value)
                 if body is not None:

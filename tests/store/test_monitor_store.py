@@ -341,7 +341,15 @@ def test_what_is_old_is_forgotten_and_what_is_undelivered_stays(store, engine):
         if item.finding is None or item.finding.id == "sent":
             store.outbox.delivered(item.id, "", now=NOW)
     gone = store.prune(NOW + timedelta(days=400), Retention())
-    assert gone == {"seen": 1, "sessions": 1, "agents": 1, "outbox": 2, "findings": 1, "envelopes": 0, "dead_letters": 1}
+    assert gone == {
+        "seen": 1,
+        "sessions": 1,
+        "agents": 1,
+        "outbox": 2,
+        "findings": 1,
+        "envelopes": 0,
+        "dead_letters": 1,
+    }
     left = rows(engine)
     assert [row[0] for row in left["findings"]] == ["waiting"]
     assert len(left["outbox"]) == 1
