@@ -95,6 +95,24 @@ class EnvelopeSection(_Section):
     static: list[StaticEnvelopeSection] = Field(default_factory=list)
 
 
+class OAuthSection(_Section):
+    """SASL OAUTHBEARER: a token endpoint (client credentials), or a file that somebody renews."""
+
+    token_url: str | None = None
+    client_id: str = "guardian"
+    client_secret: SecretStr | None = None  # best given as GUARDIAN_KAFKA__OAUTH__CLIENT_SECRET
+    scope: str | None = None
+    token_file: Path | None = None
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Self:
+        if (self.token_url is None) == (self.token_file is None):
+            raise ValueError("give either token_url, with client_secret, or token_file")
+        if self.token_url is not None and self.client_secret is None:
+            raise ValueError("token_url needs client_secret, best given as GUARDIAN_KAFKA__OAUTH__CLIENT_SECRET")
+        return self
+
+
 class KafkaSection(_Section):
     bootstrap_servers: str = "127.0.0.1:9092"
     topic: str = "guardian.decisions"
@@ -104,6 +122,7 @@ class KafkaSection(_Section):
     assignor: Literal["cooperative-sticky", "range"] = "cooperative-sticky"
     group_instance_id: str | None = None
     options: Options = Field(default_factory=dict)  # passed through to kafka-python: TLS, SASL, timeouts
+    oauth: OAuthSection | None = None  # with options.sasl_mechanism: OAUTHBEARER
 
 
 class StoreSection(_Section):

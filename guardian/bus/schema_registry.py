@@ -6,7 +6,7 @@ payload. Schemas never change under their id, so the client keeps them. Needs th
 
 import base64
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import date, datetime, time
 from decimal import Decimal
 from io import BytesIO
@@ -32,6 +32,8 @@ class SchemaRegistry:
             ) from error
         try:
             self._client: Any = SchemaRegistryClient({"url": url, **(options or {})})
+            # one more, because a client keeps a schema in whatever form it was asked for first
+            self._serialized: Any = SchemaRegistryClient({"url": url, **(options or {})})
         except (TypeError, ValueError) as error:
             raise ConfigurationError(f"source.schema_registry: {error}") from error
         self._readers: dict[int, Any] = {}
@@ -60,10 +62,10 @@ class SchemaRegistry:
             case "JSON":
                 return lambda payload: payload
             case "AVRO":
-                return _avro(schema.schema_str)
+                return _made(_avro, schema.schema_str, number)
             case "PROTOBUF":
-                serialized = self._ask(lambda: self._client.get_schema(number, fmt="serialized"), number)
-                return _protobuf(serialized.schema_str)
+                serialized = self._ask(lambda: self._serialized.get_schema(number, fmt="serialized"), number)
+                return _made(_protobuf, serialized.schema_str, number)
             case other:
                 raise DecodeError(
                     "unknown_schema", f"schema {number} is of type {str(other)[:32]!r}, which is not read"
@@ -84,6 +86,14 @@ class SchemaRegistry:
             raise SchemaAway(
                 f"schema registry: cannot be asked for schema {number}: {type(error).__name__}"
             ) from error
+
+
+def _made(make: Callable[[str], Any], text: str, number: int) -> Any:
+    try:
+        return make(text)
+    except Exception as error:  # whatever the libraries raise for a schema that they cannot work with
+        why = f"schema {number} cannot be used: {type(error).__name__}"
+        raise DecodeError("unknown_schema", why) from None
 
 
 def _avro(text: str) -> Any:
