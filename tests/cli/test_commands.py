@@ -9,7 +9,7 @@ import yaml
 
 COMMANDS = (
     "demo", "init", "doctor", "bench", "dlq", "run", "watch", "serve", "replay", "score", "schema", "check-config",
-    "sessions", "findings", "revoke", "reinstate", "token",
+    "sessions", "findings", "revoke", "reinstate", "token", "sources", "detect",
 )  # fmt: skip
 
 
