@@ -100,7 +100,7 @@ def test_a_foreign_log_is_scored_and_replayed_like_guardians_own(guardian, tmp_p
 
 def test_what_opens_the_registry_and_the_broker_is_not_shown(guardian, tmp_path: Path) -> None:
     (tmp_path / "guardian.yaml").write_text(
-        "source: {schema_registry: {url: 'https://u:s3cret@r', options: {basic.auth.user.info: 'u:s3cret'}}}\n"
+        "source: {schema_registry: {url: 'https://r', options: {basic.auth.user.info: 'u:s3cret'}}}\n"
         "kafka: {oauth: {token_url: 'https://idp/t', client_secret: s3cret}}\n"
     )
     done = guardian("check-config", "-c", "guardian.yaml")
