@@ -47,7 +47,7 @@ class GuardianDecisions(Format):
         if parsed.get("schema") != SCHEMA:
             _refuse("unknown_schema", f"expected schema {SCHEMA!r}, got {_schema(parsed)}", value, parsed)
         try:
-            return DecisionEvent.model_validate_json(value)
+            return own(DecisionEvent.model_validate_json(value))
         except ValidationError as error:
             _refuse("invalid", explain(error), value, parsed)
 
@@ -98,6 +98,11 @@ class GuardianDecisions(Format):
 
 
 plugin = GuardianDecisions
+
+
+def own(event: DecisionEvent) -> DecisionEvent:
+    """The event without an `origin`: that is guardian's note; no gateway may say what its log does not carry."""
+    return event if event.origin is None else event.model_copy(update={"origin": None})
 
 
 class _Ambiguous(ValueError):

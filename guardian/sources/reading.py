@@ -17,7 +17,7 @@ from guardian.errors import DecodeError
 from guardian.sources import cloudevents
 from guardian.sources.cloudevents import Wrapping
 from guardian.sources.completing import Completion
-from guardian.sources.guardian import GuardianDecisions, explain, name_of
+from guardian.sources.guardian import GuardianDecisions, explain, name_of, own
 from guardian.sources.hostile import kind, shown
 from guardian.sources.port import Format, Told
 
@@ -174,7 +174,7 @@ class Reader:
 
 def _canonical(entry: Mapping[str, Any]) -> DecisionEvent:
     try:
-        return DecisionEvent.model_validate_json(json.dumps(entry))
+        return own(DecisionEvent.model_validate_json(json.dumps(entry)))
     except ValidationError as error:
         raise DecodeError("invalid", explain(error)) from None
 
