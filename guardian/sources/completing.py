@@ -160,7 +160,13 @@ def _told_envelope(facts: Facts, name: str) -> str | None:
 def _window(facts: Facts) -> str | None:
     if facts.agent is None and facts.delegator is None:
         return None
-    return f"window:{facts.agent or UNTOLD}|{facts.delegator or UNTOLD}"
+    agent, delegator = (_escaped(name or UNTOLD) for name in (facts.agent, facts.delegator))
+    return f"window:{agent}|{delegator}"
+
+
+def _escaped(name: str) -> str:
+    """Without the separator: two pairs of names must never make one session."""
+    return name.replace("%", "%25").replace("|", "%7C")
 
 
 def _header(record: Record, name: str) -> str | None:

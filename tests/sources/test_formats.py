@@ -300,6 +300,15 @@ def test_a_session_goes_by_the_first_name_of_the_documented_order(make_reader, d
         ways.pop(next(iter(ways)))
 
 
+def test_two_pairs_of_agent_and_user_never_make_one_session(make_reader, decisions):
+    body = {"tool": "x", "decision": True, "time": 1764022036, "gateway": "g"}
+    names = [
+        decisions(make_reader("mapping"), {**body, "agent": agent, "delegator": user})[0].envelope.session_id
+        for agent, user in (("a|b", "c"), ("a", "b|c"), ("a%7Cb", "c"))
+    ]
+    assert len(set(names)) == 3
+
+
 def test_a_mapping_says_which_line_is_wrong_before_anything_is_read(make_reader):
     for options, reason in (
         ({"fields": {"tool": "t", "decision": "d", "colour": "c"}}, "fields.colour: no such fact"),
