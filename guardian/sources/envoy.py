@@ -8,6 +8,7 @@ a deny.
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, ClassVar
 
 from guardian.domain.event import UNTOLD, DecisionEvent
@@ -42,16 +43,19 @@ class Envoy(Format):
         unknown = sorted(set(self.fields) - set(FIELDS))
         if unknown:
             raise ConfigurationError(f"fields.{unknown[0]}: no such fact; known ones: {', '.join(FIELDS)}")
-        object.__setattr__(self, "_keys", {**FIELDS, **self.fields})
+
+    @cached_property
+    def _keys(self) -> Mapping[str, str]:
+        return {**FIELDS, **self.fields}
 
     def recognises(self, body: Any) -> bool:
-        keys: Mapping[str, str] = self._keys  # type: ignore[attr-defined]
+        keys = self._keys
         return (
             isinstance(body, Mapping) and keys["status"] in body and (keys["time"] in body or keys["tool"] in body)
         )
 
     def facts(self, entry: Any) -> Facts | None:
-        keys: Mapping[str, str] = self._keys  # type: ignore[attr-defined]
+        keys = self._keys
         said = {fact: _said(entry.get(key)) for fact, key in keys.items()}
         if said["tool"] is None and said["method"] != "tools/call":
             if keys["status"] not in entry:
@@ -94,7 +98,7 @@ class Envoy(Format):
             "details": "via_upstream" if allowed else f"rbac_access_denied_matched_policy[{why}]",
             "traceparent": f"00-{trace}-00f067aa0ba902b7-01" if trace is not None and len(trace) == 32 else None,
         }  # fmt: skip
-        keys: Mapping[str, str] = self._keys  # type: ignore[attr-defined]
+        keys = self._keys
         body = {keys[fact]: value for fact, value in said.items() if value is not None}
         return json.dumps({**body, "method": "POST", "duration": 3}, separators=(",", ":")).encode()
 

@@ -18,6 +18,7 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, ClassVar
 
 import jmespath
@@ -75,21 +76,26 @@ class Mapped(Format):
             raise ConfigurationError(
                 f"mapping {self.name}: fields.{lacking[0]} is missing; nothing can be read without"
             )
-        made = {fact: self._compiled(f"fields.{fact}", each) for fact, each in self.fields.items()}
-        object.__setattr__(self, "_fields", made)
-        object.__setattr__(self, "_when", None if self.when is None else self._compiled("when", self.when))
+        _ = self._expressions, self._condition  # compiled now: a wrong one is said at start
+
+    @cached_property
+    def _expressions(self) -> Mapping[str, Any]:
+        return {fact: self._compiled(f"fields.{fact}", each) for fact, each in self.fields.items()}
+
+    @cached_property
+    def _condition(self) -> Any:
+        return None if self.when is None else self._compiled("when", self.when)
 
     def recognises(self, body: Any) -> bool:
         """Only what `when` says yes to; a mapping without one is never guessed, it has to be named."""
-        wanted: Any = self._when  # type: ignore[attr-defined]
+        wanted = self._condition
         return wanted is not None and isinstance(body, Mapping) and bool(self._search(wanted, body, "when"))
 
     def facts(self, entry: Any) -> Facts | None:
-        wanted: Any = self._when  # type: ignore[attr-defined]
+        wanted = self._condition
         if wanted is not None and not self._search(wanted, entry, "when"):
             return None
-        made: Mapping[str, Any] = self._fields  # type: ignore[attr-defined]
-        said = {fact: self._search(each, entry, f"fields.{fact}") for fact, each in made.items()}
+        said = {fact: self._search(each, entry, f"fields.{fact}") for fact, each in self._expressions.items()}
         texts = {name: text(said.get(name)) for name in _TEXTS}
         texts["reason"] = texts["reason"] or ""
         return Facts(
