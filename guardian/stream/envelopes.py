@@ -80,10 +80,8 @@ class EnvelopeTail:
         base = {Place(*place): offset for place, offset in self._store.positions(places).items()}
         fresh = [record for record in records if record.offset >= base.get(record.place, 0)]
         decoded, letters = self._decode(fresh)
-        believed = [
-            d for d in decoded if d.signature == "valid" or (not self._signed and d.signature != "invalid")
-        ]
-        letters += [self._unsigned(d) for d in decoded if d not in believed]
+        believed = [d for d in decoded if self._counts(d)]
+        letters += [self._unsigned(d) for d in decoded if not self._counts(d)]
         findings = [finding for each in letters if (finding := dead_letter_finding(each, {})) is not None]
         positions = advanced(fresh, base)
         self._store.commit(
@@ -101,6 +99,9 @@ class EnvelopeTail:
         self._consumer.commit(positions)
         self._metrics.add("guardian_envelopes_total", len(believed), result="heard")
         self._metrics.add("guardian_envelopes_total", len(letters), result="refused")
+
+    def _counts(self, d: Decoded) -> bool:
+        return d.signature == "valid" or (not self._signed and d.signature != "invalid")
 
     def _unsigned(self, d: Decoded) -> DeadLetter:
         tenant, session = d.event.key
