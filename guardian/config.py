@@ -25,6 +25,8 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from pydantic_settings.exceptions import SettingsError
 
 from guardian.errors import ConfigurationError
+from guardian.sources.completing import SESSION_ORDER
+from guardian.sources.tool_names import NAME, PATTERNS
 
 Options = dict[str, JsonValue]
 Plugins = dict[str, Options]
@@ -45,8 +47,70 @@ class _Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
+class ToolNameSection(_Section):
+    """One rule for tool names; see `guardian/sources/tool_names.py`."""
+
+    patterns: list[str] = Field(default_factory=lambda: list(PATTERNS))
+    name: str = NAME
+    aliases: dict[str, str] = Field(default_factory=dict)
+
+
+class SchemaRegistrySection(_Section):
+    """Where records carry a schema registry's wire format; needs the extra `registry`."""
+
+    url: str
+    options: Options = Field(default_factory=dict)  # of confluent-kafka's client: basic.auth.user.info, ssl.…
+
+
 class SourceSection(_Section):
-    format: str = "guardian"
+    format: str = "guardian"  # one file of guardian/sources/, or auto: told record by record
+    options: Options = Field(default_factory=dict)  # of the format; with auto, by format
+    gateway: str | None = None  # who sends this log, where its records do not say
+    tenant: str | None = None  # whose log it is, where its records do not say
+    session: list[Literal["gateway", "token", "conversation", "trace", "window"]] = Field(
+        default_factory=lambda: list(SESSION_ORDER)
+    )
+    idle_s: Seconds = 1800.0  # a session known by agent and user only begins anew after so much silence
+    tools: ToolNameSection = ToolNameSection()
+    redact: dict[str, Literal["drop", "hash", "shape"]] = Field(default_factory=dict)
+    schema_registry: SchemaRegistrySection | None = None
+
+
+class StaticEnvelopeSection(_Section):
+    match: dict[str, str]
+    purpose: str
+    allowed_tools: list[str] = Field(default_factory=list)
+    resource_constraints: dict[str, JsonValue] = Field(default_factory=dict)
+
+
+class EnvelopeSection(_Section):
+    """Envelopes that the log does not carry."""
+
+    wait_s: Annotated[float, Field(ge=0, le=600)] = 5.0  # for the envelope of a session without a purpose
+    max_waiting: Annotated[int, Field(ge=1)] = (
+        10_000  # records; beyond, the longest waiting are judged as they are
+    )
+    topic: str | None = None  # a Kafka topic of guardian.envelope/v1 records
+    file: Path | None = None  # envelopes, one a line; for replay, score and calibrate
+    static: list[StaticEnvelopeSection] = Field(default_factory=list)
+
+
+class OAuthSection(_Section):
+    """SASL OAUTHBEARER: a token endpoint (client credentials), or a file that somebody renews."""
+
+    token_url: str | None = None
+    client_id: str = "guardian"
+    client_secret: SecretStr | None = None  # best given as GUARDIAN_KAFKA__OAUTH__CLIENT_SECRET
+    scope: str | None = None
+    token_file: Path | None = None
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Self:
+        if (self.token_url is None) == (self.token_file is None):
+            raise ValueError("give either token_url, with client_secret, or token_file")
+        if self.token_url is not None and self.client_secret is None:
+            raise ValueError("token_url needs client_secret, best given as GUARDIAN_KAFKA__OAUTH__CLIENT_SECRET")
+        return self
 
 
 class KafkaSection(_Section):
@@ -58,6 +122,7 @@ class KafkaSection(_Section):
     assignor: Literal["cooperative-sticky", "range"] = "cooperative-sticky"
     group_instance_id: str | None = None
     options: Options = Field(default_factory=dict)  # passed through to kafka-python: TLS, SASL, timeouts
+    oauth: OAuthSection | None = None  # with options.sasl_mechanism: OAUTHBEARER
 
 
 class StoreSection(_Section):
@@ -276,6 +341,7 @@ class Settings(BaseSettings):
     )
 
     source: SourceSection = SourceSection()
+    envelopes: EnvelopeSection = EnvelopeSection()
     kafka: KafkaSection = KafkaSection()
     store: StoreSection = StoreSection()
     gateways: dict[str, list[str]] = Field(default_factory=dict)

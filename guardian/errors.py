@@ -6,7 +6,8 @@ GuardianError
 ├── ModelError           the drift model is absent, altered or of another format
 ├── PolicyError          policies do not parse, do not validate, or the decision point failed
 ├── StoreError           the database is absent, locked or of another schema version
-│   └── StaleMember      a consumer evicted from its group tried to commit
+│   ├── StaleMember      a consumer evicted from its group tried to commit
+│   └── SchemaAway       the schema registry cannot be asked now; the batch waits as for a store
 ├── BusError             the broker cannot be reached or refused
 │   └── FuseBlown        most records of one gateway are unreadable: the consumer stops on purpose
 ├── ControlError         the control API cannot be reached or refused; carries `status`
@@ -56,6 +57,10 @@ class StoreError(GuardianError):
 
 class StaleMember(StoreError):
     """A consumer that was evicted from its group tried to commit; its batch is discarded and re-read."""
+
+
+class SchemaAway(StoreError):
+    """The schema registry cannot be asked now. The batch is not decoded, and nothing of it is lost."""
 
 
 class BusError(GuardianError):

@@ -48,6 +48,8 @@ Metric = Literal[
     "guardian_advice_total",
     "guardian_advice_seconds",
     "guardian_slack_clicks_total",
+    "guardian_purposes_total",
+    "guardian_waiting_records",
 ]
 
 
@@ -156,6 +158,14 @@ METRICS: Mapping[Metric, _Spec] = {
         "counter",
         "Clicks and commands in Slack by what became of them. Many unmapped or forged: somebody is trying.",
         ("outcome",),
+    ),
+    "guardian_purposes_total": _Spec(
+        "counter",
+        "Judged decisions by who told their purpose. Many unknown: register envelopes, or map agents to purposes.",
+        ("source",),
+    ),
+    "guardian_waiting_records": _Spec(
+        "gauge", "Records that wait for their session's envelope. Near the limit: envelopes come late or never."
     ),
     "guardian_envelopes_total": _Spec(
         "counter", "Envelopes registered, by result. Many new versions: grants are re-issued often.", ("result",)

@@ -166,7 +166,7 @@ def _reading(settings: Settings) -> Iterator[tuple[AuditRows, CheckpointRows]]:
 
 
 def _kafka(settings: Settings) -> Producer:
-    from guardian.bootstrap.monitor import kafka_settings  # it brings the whole monitor along
+    from guardian.bootstrap.kafka import kafka_settings  # only those who export pay for it
     from guardian.bus.kafka_producer import KafkaProducer
 
     return KafkaProducer(kafka_settings(settings), timeout_s=5)

@@ -11,10 +11,12 @@ from guardian.bootstrap.checking import check_plugins
 from guardian.bootstrap.control import open_control_store
 from guardian.bootstrap.departing import departure_of
 from guardian.bootstrap.judgement import fold_version, model_directory, open_calibration, open_fit, utc_now
-from guardian.bootstrap.monitor import kafka_settings, open_monitor_store
+from guardian.bootstrap.kafka import kafka_settings
+from guardian.bootstrap.monitor import open_monitor_store
 from guardian.bootstrap.policies import open_policy, policy_folder
 from guardian.bootstrap.secrets import SecretFiles
 from guardian.bootstrap.slack import people, slack_options
+from guardian.bootstrap.sources import open_source
 from guardian.bus.admin import topic_partitions
 from guardian.config import Settings
 from guardian.embedding.artefact import open_artefact
@@ -53,7 +55,9 @@ def examine(settings: Settings) -> Iterator[Check]:
         "calibration": _calibration,
         "policy": _policy,
         "gateways": _gateways,
+        "source": _source,
         "broker": _broker,
+        "envelopes": _envelopes,
         "control": _control,
         "alerts": _alerts,
     }
@@ -143,6 +147,25 @@ def _gateways(settings: Settings) -> str:
             "no gateway is entitled to any tenant", "list them under `gateways`, or all is dead-lettered"
         )
     return f"{len(settings.gateways)} gateways are entitled"
+
+
+def _source(settings: Settings) -> str:
+    open_source(settings)
+    section = settings.source
+    known = [
+        f"{name} {value!r}" for name, value in (("gateway", section.gateway), ("tenant", section.tenant)) if value
+    ]
+    return f"reads {section.format}" + (f"; every record is of {', '.join(known)}" if known else "")
+
+
+def _envelopes(settings: Settings) -> str:
+    topic, map_ = settings.envelopes.topic, settings.envelopes.static
+    if topic is not None and topic_partitions(kafka_settings(settings), topic) is None:
+        raise _Unwell(f"envelopes.topic {topic!r} is missing", f"create it, and dlq.{topic}")
+    told = ["in the log, or registered with control"]
+    told += [f"on topic {topic!r}"] if topic is not None else []
+    told += [f"by a map of {len(map_)} lines"] if map_ else []
+    return f"{', '.join(told)}; late ones are waited for {settings.envelopes.wait_s:g} s"
 
 
 def _broker(settings: Settings) -> str:

@@ -3,13 +3,15 @@
 import hashlib
 import hmac
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from guardian import __version__
 from guardian.bootstrap import plugins
 from guardian.bootstrap.resources import resource
+from guardian.bootstrap.sources import filling_of, open_source, redactor_of
+from guardian.bus.port import Record
 from guardian.config import Settings
 from guardian.domain.event import DecisionEvent
 from guardian.domain.finding import Effect
@@ -18,7 +20,9 @@ from guardian.embedding.fit import PurposeFit
 from guardian.embedding.fusion import load_fusion
 from guardian.embedding.meaning import Meanings
 from guardian.errors import ConfigurationError, ModelError
+from guardian.pipeline.batch import Decoded
 from guardian.pipeline.decoding import ClockBounds, Decoder, Signature
+from guardian.pipeline.filling import Known
 from guardian.pipeline.judging import Fit, Judge
 from guardian.pipeline.pipeline import Pipeline
 from guardian.response.ladder import Ladder
@@ -28,6 +32,8 @@ from guardian.scoring.scorer import Scorer
 from guardian.signals.credential_exposure import CredentialScanner
 
 CALIBRATION = "calibration.json"
+
+ReadLog = Callable[[Sequence[Record]], list[Decoded]]
 
 
 def model_directory(settings: Settings) -> Path:
@@ -101,6 +107,7 @@ def open_judge(
         },
         parent_grace=settings.parent_grace,
         meanings=Meanings(fit, fit.version) if isinstance(fit, PurposeFit) else None,
+        idle=timedelta(seconds=settings.source.idle_s),
     )
 
 
@@ -113,37 +120,40 @@ def open_pipeline(
     redaction_key: bytes = b"",
     check_entitlements: bool = True,
 ) -> Pipeline:
-    """Decoding and judging as one; the options are `open_decoder`'s."""
-    decoder = open_decoder(
-        settings, verify=verify, clock=clock, redaction_key=redaction_key, check_entitlements=check_entitlements
-    )
-    return Pipeline(decoder, judge)
-
-
-def open_decoder(
-    settings: Settings,
-    *,
-    verify: Callable[[DecisionEvent], Signature],
-    clock: Callable[[], datetime],
-    redaction_key: bytes = b"",
-    check_entitlements: bool = True,
-) -> Decoder:
-    """Everything before judging. Without `check_entitlements` any gateway may speak for any tenant (files).
+    """Decoding and judging as one. Without `check_entitlements` any gateway may speak for any tenant (files).
 
     `redaction_key` keys the fingerprint that stands for a credential used as an identifier; the same on every
     monitor, so that such sessions stay distinct and stay themselves.
     """
-    return Decoder(
-        source=plugins.make("sources", settings.source.format, {}),
-        redactor=CredentialScanner(key=redaction_key),
+    redactor = redactor_of(settings, CredentialScanner(key=redaction_key), redaction_key)
+    filling = filling_of(settings, redactor)
+    decoder = Decoder(
+        source=open_source(settings),
+        redactor=redactor,
+        begin=filling.begin,
         verify=verify,
         clock=clock,
-        entitlements=_entitlements(settings.gateways) if check_entitlements else None,
+        entitlements=entitlements_of(settings.gateways) if check_entitlements else None,
         bounds=ClockBounds(
             ahead=timedelta(seconds=settings.monitor.clock_ahead_s),
             behind=timedelta(seconds=settings.monitor.clock_behind_s),
         ),
     )
+    return Pipeline(decoder, judge, filling)
+
+
+def open_reading(settings: Settings) -> ReadLog:
+    """Records of a log file to decisions with their envelopes filled in, nothing judged; anybody may speak."""
+    redactor = redactor_of(settings, CredentialScanner(), b"")
+    filling = filling_of(settings, redactor)
+    decoder = Decoder(
+        source=open_source(settings), redactor=redactor, begin=filling.begin, verify=unchecked, clock=utc_now
+    )
+
+    def read(records: Sequence[Record]) -> list[Decoded]:
+        return filling.fill(decoder.decode(records)[0], Known(), patient=False)[0]
+
+    return read
 
 
 def fingerprinter(key: bytes) -> Callable[[str], str]:
@@ -160,5 +170,5 @@ def unchecked(event: DecisionEvent) -> Signature:
     return "absent" if event.envelope_jws is None else "unchecked"
 
 
-def _entitlements(gateways: Mapping[str, list[str]]) -> dict[str, frozenset[str]]:
+def entitlements_of(gateways: Mapping[str, list[str]]) -> dict[str, frozenset[str]]:
     return {gateway: frozenset(tenants) for gateway, tenants in gateways.items()}

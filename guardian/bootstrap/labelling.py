@@ -5,7 +5,7 @@ import json
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-from guardian.bootstrap.judgement import open_decoder, unchecked, utc_now
+from guardian.bootstrap.judgement import ReadLog, open_reading
 from guardian.bootstrap.offline import batches
 from guardian.config import Settings
 from guardian.domain.event import SessionKey
@@ -13,7 +13,6 @@ from guardian.evaluation.calibration import HonestSession
 from guardian.evaluation.labels import Labels, label_session, split_by_tenant
 from guardian.evaluation.sessions import LabelledSession, read_sessions, session_json
 from guardian.pipeline.batch import Decoded
-from guardian.pipeline.decoding import Decoder
 from guardian.sources.session_lines import is_session_line
 
 
@@ -22,8 +21,8 @@ def labelled_sessions(settings: Settings, files: Sequence[Path], labels: Labels)
 
     Raises SessionFileError on a line that is neither a labelled session nor a decision.
     """
-    decoder = open_decoder(settings, verify=unchecked, clock=utc_now, check_entitlements=False)
-    return [session for file in files for session in _sessions(file, decoder, labels)]
+    read = open_reading(settings)
+    return [session for file in files for session in _sessions(file, read, labels)]
 
 
 def training_files(
@@ -33,13 +32,13 @@ def training_files(
 
     Each tenant of a log is a data set of its own, so that fold encoders are judged on tenants they have not seen.
     """
-    decoder = open_decoder(settings, verify=unchecked, clock=utc_now, check_entitlements=False)
+    read = open_reading(settings)
     out, count = [], 0
     for number, file in enumerate(files):
         if not is_log(file):
             out.append(file)
             continue
-        sessions = split_by_tenant(_sessions(file, decoder, labels))
+        sessions = split_by_tenant(_sessions(file, read, labels))
         path = folder / f"log_{number}.jsonl.gz"
         folder.mkdir(parents=True, exist_ok=True)
         with gzip.open(path, "wt", encoding="utf-8") as lines:
@@ -55,8 +54,8 @@ def is_log(file: Path) -> bool:
     return bool(first) and not is_session_line(first[0].value)
 
 
-def _sessions(file: Path, decoder: Decoder, labels: Labels) -> Iterator[LabelledSession]:
-    log = log_sessions(file, decoder) if is_log(file) else []
+def _sessions(file: Path, read: ReadLog, labels: Labels) -> Iterator[LabelledSession]:
+    log = log_sessions(file, read) if is_log(file) else []
     if not log:
         yield from read_sessions([file])  # or says what is wrong with its first line
     for told in log:
@@ -75,6 +74,6 @@ def decision_sessions(decoded: Iterable[Decoded]) -> list[HonestSession]:
     return [HonestSession(ds[0].event.envelope.purpose, tuple(ds)) for ds in found.values()]
 
 
-def log_sessions(file: Path, decoder: Decoder) -> list[HonestSession]:
+def log_sessions(file: Path, read: ReadLog) -> list[HonestSession]:
     """The sessions of a log; records that cannot be read are skipped."""
-    return decision_sessions(d for batch in batches(file) for d in decoder.decode(batch)[0])
+    return decision_sessions(d for batch in batches(file) for d in read(batch))

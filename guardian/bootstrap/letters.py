@@ -3,7 +3,8 @@
 from collections.abc import Callable, Sequence
 
 from guardian.bootstrap.judgement import utc_now
-from guardian.bootstrap.monitor import kafka_settings, open_monitor_store
+from guardian.bootstrap.kafka import kafka_settings
+from guardian.bootstrap.monitor import open_monitor_store
 from guardian.bootstrap.secrets import SecretFiles
 from guardian.bus.kafka_producer import KafkaProducer
 from guardian.config import Settings

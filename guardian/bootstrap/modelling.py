@@ -7,14 +7,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from guardian.bootstrap.judgement import (
+    ReadLog,
     fold_version,
     model_directory,
     open_calibration,
-    open_decoder,
     open_fit,
     open_judge,
-    unchecked,
-    utc_now,
+    open_reading,
 )
 from guardian.bootstrap.labelling import is_log, labelled_sessions, log_sessions
 from guardian.config import Settings
@@ -37,7 +36,6 @@ from guardian.evaluation.calibration import (
 from guardian.evaluation.folding import FoldFn, folding
 from guardian.evaluation.labels import read_labels
 from guardian.evaluation.sessions import LabelledSession, read_sessions
-from guardian.pipeline.decoding import Decoder
 from guardian.pipeline.judging import Fit, Judge
 from guardian.pipeline.scoring_run import SessionScorer
 from guardian.scoring.calibration import Calibration
@@ -78,12 +76,12 @@ def calibrate(
     fit: Fit = OutOfFold(routes) if folds is not None else open_fit(settings)
     judge_with = judges(settings, fit)
     said = read_labels(labels)
-    decoder = open_decoder(settings, verify=unchecked, clock=utc_now, check_entitlements=False)
+    read = open_reading(settings)
     scorer = SessionScorer(judge_with(FLAT), CredentialScanner())
     sessions = [
         s
         for file in files
-        for s in honest_sessions(file, decoder, scorer)
+        for s in honest_sessions(file, read, scorer)
         if (folds is None or s.purpose in routes) and not (s.key and said.confirmed(s.key, len(s.decisions)))
     ]
     try:
@@ -115,10 +113,10 @@ def out_of_fold(settings: Settings, folds: Path) -> dict[str, Fit]:
     return routes
 
 
-def honest_sessions(file: Path, decoder: Decoder, scorer: SessionScorer) -> Iterator[HonestSession]:
+def honest_sessions(file: Path, read: ReadLog, scorer: SessionScorer) -> Iterator[HonestSession]:
     """Every session of a file; labelled ones with a drift are left out, unreadable records are skipped."""
     if is_log(file):
-        yield from log_sessions(file, decoder)
+        yield from log_sessions(file, read)
         return
     for number, session in enumerate(read_sessions([file]), 1):
         if not session.drift:

@@ -11,10 +11,12 @@ from typing import Any
 
 from guardian.bootstrap.departing import departure_of, watch_departure
 from guardian.bootstrap.judgement import open_judge, open_pipeline, unchecked, utc_now
+from guardian.bootstrap.kafka import kafka_settings as kafka_settings
 from guardian.bootstrap.secrets import SecretFiles, envelope_verifier
+from guardian.bootstrap.sources import cleaner, redactor_of
+from guardian.bootstrap.waiting import envelope_tail, waiting_room
 from guardian.bus.kafka import KafkaConsumer
 from guardian.bus.kafka_producer import KafkaProducer
-from guardian.bus.kafka_settings import KafkaSettings
 from guardian.bus.port import Consumer, Producer
 from guardian.config import Settings
 from guardian.domain.session import SessionState
@@ -25,6 +27,7 @@ from guardian.pipeline.batch import Change, Judgement
 from guardian.pipeline.judging import Judge
 from guardian.response.hearing import hear
 from guardian.signals.baseline_learning import learn
+from guardian.signals.credential_exposure import CredentialScanner
 from guardian.store.engine import open_engine
 from guardian.store.monitor import MonitorStore
 from guardian.store.monitor_retention import Retention
@@ -37,6 +40,7 @@ from guardian.stream.housekeeping import Housekeeping
 from guardian.stream.outbox import Delivery
 from guardian.stream.port import CrashPoints, no_crash
 from guardian.stream.vitals import Lateness, Vitals, instance_name
+from guardian.stream.waiting import Release
 from guardian.stream.worker import Worker, WorkerOptions
 from guardian.telemetry import Metrics
 from guardian.wire.client import ControlClient
@@ -94,21 +98,26 @@ class Monitor:
             self._count_cache()
             on_commit(judgement)
 
+        room = waiting_room(settings, self.store, pipeline, metrics)
+        committer = Committer(
+            pipeline=pipeline,
+            store=self.store,
+            clock=utc_now,
+            timer=time.perf_counter,
+            metrics=metrics,
+            fuse=fuse_of(settings),
+            on_commit=committed,
+            crash_points=crash_points,
+            waiting=room,
+            late_after=timedelta(seconds=settings.monitor.late_after_s),
+        )
         self._worker = Worker(
             consumer=consumer
             or KafkaConsumer(kafka_settings(settings), [settings.kafka.topic], group=settings.kafka.group),
             store=self.store,
-            committer=Committer(
-                pipeline=pipeline,
-                store=self.store,
-                clock=utc_now,
-                timer=time.perf_counter,
-                metrics=metrics,
-                fuse=fuse_of(settings),
-                on_commit=committed,
-                crash_points=crash_points,
-                late_after=timedelta(seconds=settings.monitor.late_after_s),
-            ),
+            committer=committer,
+            release=Release(room, committer.release, utc_now),
+            holds=lambda: room.depth,
             clock=utc_now,
             metrics=metrics,
             options=WorkerOptions(
@@ -137,6 +146,7 @@ class Monitor:
             ),
             on_tidied=self._show_departure,
         )
+        self._envelopes = envelope_tail(settings, self.store, metrics)
         self._cache_seen = (0, 0)
 
     def run(self, stop: threading.Event) -> None:
@@ -151,6 +161,7 @@ class Monitor:
                 ("changes", self._tail.run),
                 ("housekeeping", self.housekeeping.run),
                 ("vitals", self._vitals.run),
+                *((("envelopes", self._envelopes.run),) if self._envelopes is not None else ()),
             )
         ]
         for thread in threads:
@@ -209,26 +220,17 @@ class Monitor:
         self._cache_seen = (hits, misses)
 
 
-def kafka_settings(settings: Settings) -> KafkaSettings:
-    section = settings.kafka
-    return KafkaSettings(
-        section.bootstrap_servers,
-        session_timeout_ms=section.session_timeout_ms,
-        heartbeat_interval_ms=section.heartbeat_interval_ms,
-        assignor=section.assignor,
-        group_instance_id=section.group_instance_id,
-        client_options=dict(section.options),
-    )
-
-
 def open_monitor_store(settings: Settings) -> MonitorStore:
     """The monitor's database, migrated; what is dead-lettered into it is sealed."""
-    seal = SecretFiles.of(settings).load_seal(settings)
+    files = SecretFiles.of(settings)
+    seal = files.load_seal(settings)
+    key = files.load_fingerprint_key()
     return MonitorStore(
         open_engine(settings.store_url(settings.store.monitor)),
         seal=lambda value: seal.seal(value, now=utc_now()),
         hear=hear_change,
         dead_letter_ttl=timedelta(days=settings.store.dead_letter_days),
+        clean=cleaner(redactor_of(settings, CredentialScanner(key=key), key)),
     )
 
 

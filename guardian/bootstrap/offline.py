@@ -7,14 +7,16 @@ import sys
 import tempfile
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import IO
 
 from guardian.bootstrap.judgement import open_judge, open_pipeline, unchecked, utc_now
-from guardian.bus.file import FileConsumer
+from guardian.bus.documents import Documents
 from guardian.bus.port import Record
 from guardian.config import Settings
 from guardian.domain.event import SessionKey
@@ -114,16 +116,17 @@ def _score_decisions(run: list[Record], scorer: LogScorer, pipeline: Pipeline) -
     run = [record for record in run if record.value.strip()]
     decoded, letters = pipeline.decode(run)
     scored = iter(scorer.score(decoded))
-    refused = {letter.record.offset: letter for letter in letters}
+    told = Counter(d.record.offset for d in decoded)  # a record may hold several decisions, or none
+    refused: dict[int, list[_Refused]] = {}
+    for letter in letters:
+        line = _Refused(letter.record.offset + 1, f"{letter.code}: {letter.reason}")
+        refused.setdefault(letter.record.offset, []).append(line)
     for record in run:
-        letter = refused.get(record.offset)
-        if letter is None:
-            yield next(scored)
-        else:
-            yield _Refused(record.offset + 1, f"{letter.code}: {letter.reason}")
+        yield from islice(scored, told[record.offset])
+        yield from refused.get(record.offset, ())
 
 
-class _PlainLines(FileConsumer):
+class _PlainLines(Documents):
     """A file that says so when it is compressed but not called so, instead of refusing every line of it."""
 
     def __init__(self, path: Path) -> None:

@@ -27,6 +27,7 @@ app = typer.Typer(
 
 for _noun in (
     "showing",
+    "sources",
     "scoring",
     "running",
     "setup",

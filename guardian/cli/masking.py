@@ -55,6 +55,9 @@ def masked(shown: Mapping[str, Any]) -> dict[str, Any]:
     kafka["options"] = {
         name: value if name in _HARMLESS or value is None else MASK for name, value in kafka["options"].items()
     }
+    registry = body["source"]["schema_registry"]
+    if registry is not None:
+        registry["options"] = dict.fromkeys(registry["options"], MASK)
     body["alerts"] = _options(body["alerts"])
     for section in ("model", "policy"):
         body[section]["options"] = _options(body[section]["options"])

@@ -331,6 +331,20 @@ def advise(
     _show("advise", rows, as_json)
 
 
+@bench_app.command()
+def sources(
+    records: Annotated[int, typer.Option(min=100, help="Records of each format.")] = 100_000,
+    seed: Annotated[int, typer.Option()] = 1,
+    as_json: JsonOption = False,
+) -> None:
+    """Records a second that each log format decodes, beside merely parsing their JSON."""
+    from guardian.bench import sources as bench
+
+    with progress("sources") as update:
+        rows = bench.run(records=records, seed=seed, progress=update)
+    _show("sources", rows, as_json)
+
+
 @contextmanager
 def _labelled_lines() -> Iterator[None]:
     """A file that holds something else than labelled sessions is wrong usage, told in words."""

@@ -21,17 +21,21 @@ def demo(
     keep: Annotated[
         bool, typer.Option("--keep", help="Leave everything running at the end, until Ctrl-C.")
     ] = False,
+    format: Annotated[
+        str,
+        typer.Option("--format", help="The log format that the gateway writes; `guardian sources` lists them."),
+    ] = "guardian",
     as_json: JsonOption = False,
 ) -> None:
     """Watch guardian catch drifting agents: a local broker, a gateway, the control API and the monitor.
 
     Ends by itself within about a minute; exit code 1 if a planted drift was missed or an honest session flagged.
 
-    Example: guardian demo --seed 3
+    Example: guardian demo --seed 3   (or: guardian demo --format opa)
     """
     from guardian.demo.run import run_demo
 
-    if not run_demo(seed=seed, sessions=sessions, keep=keep, as_json=as_json):
+    if not run_demo(seed=seed, sessions=sessions, keep=keep, as_json=as_json, format=format):
         raise typer.Exit(1)
 
 

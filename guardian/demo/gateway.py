@@ -7,8 +7,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from guardian.bus.port import Producer
-from guardian.demo.log import SessionClock, decision_line, encode
+from guardian.demo.log import SessionClock, decision_line
 from guardian.demo.scenario import PlannedSession
+from guardian.demo.writing import Writing, envelope_body
+from guardian.domain.event import Envelope
 from guardian.gateway.client import RevocationList
 
 _LOOK_S = 0.002
@@ -21,11 +23,13 @@ class Trace:
     session: PlannedSession
     decided: dict[str, float] = field(default_factory=dict)  # decision id -> when it was on the topic
     refused: int = 0
+    last: float | None = None  # when it acted last
     revoked_seen: float | None = None  # when the gateway's list first named it
 
 
 class DemoGateway:
-    """`begin` is when the simulated day starts; `on_call` is told of each decision."""
+    """`begin` is when the simulated day starts; `on_call` is told of each decision. `register` is called with the
+    envelope of each session, after its first call, where the log as it is written carries none."""
 
     def __init__(
         self,
@@ -36,7 +40,11 @@ class DemoGateway:
         begin: datetime,
         seed: int,
         on_call: Callable[[PlannedSession, int, bool], None],
+        writing: Writing | None = None,
+        register: Callable[[Envelope], object] | None = None,
     ) -> None:
+        self._writing = writing or Writing()
+        self._register = register
         self._producer, self._topic, self._revocations = producer, topic, revocations
         self._begin, self._seed, self._on_call = begin, seed, on_call
         self._clocks: dict[str, SessionClock] = {}
@@ -60,8 +68,11 @@ class DemoGateway:
             line = decision_line(session, index, clock)
         if attempt:
             line["id"] = f"{line['id']}_again{attempt}"
-        self._producer.send(self._topic, encode(line), key=session.session_id.encode())
-        trace.decided[line["id"]] = time.monotonic()
+        self._producer.send(self._topic, self._writing.of(line), key=session.session_id.encode())
+        if self._register is not None and trace.last is None and not self._writing.tells_envelopes:
+            self._register(Envelope.model_validate_json(envelope_body(line)))
+        trace.last = time.monotonic()
+        trace.decided[line["id"]] = trace.last
         self.sent += 1
         self._on_call(session, index, not revoked)
         return not revoked

@@ -4,6 +4,7 @@
 those baselines frozen. Other people, customers and tickets than on the day that follows.
 """
 
+import json
 import secrets
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,10 +17,13 @@ from guardian.bus.port import Record
 from guardian.config import Settings
 from guardian.demo.log import log_lines
 from guardian.demo.scenario import Scenario
+from guardian.demo.writing import Writing, envelope_body
+from guardian.domain.event import Envelope, Grant
 from guardian.domain.signal import BaselineFact, Observation
 from guardian.embedding.fit import PurposeFit
 from guardian.evaluation.calibration import FLAT, fit_calibration
 from guardian.pipeline.batch import Decoded, Memory, PurposeKey
+from guardian.pipeline.filling import Known
 from guardian.pipeline.judging import Judge
 from guardian.signals.baseline_learning import learn
 from guardian.signals.purpose_baseline import PurposeBaseline
@@ -65,11 +69,17 @@ def _decode(
     settings: Settings, fit: PurposeFit, seed: int, sessions: int, label: str, begin: datetime
 ) -> Sequence[Decoded]:
     plan = Scenario(seed=2 * seed + 1_000_003 + (label == "c"), sessions=sessions, each=0, label=label).plan()
-    lines = log_lines(plan, begin=begin, seed=seed)
-    records = [Record("history", 0, n, line) for n, line in enumerate(lines)]
+    writing = Writing(settings.source.format)
+    lines = [json.loads(line) for line in log_lines(writing.known_as(plan), begin=begin, seed=seed)]
+    records = [Record("history", 0, n, writing.of(line)) for n, line in enumerate(lines)]
     judge = open_judge(settings, fingerprint_key=secrets.token_bytes(32), fit=fit, calibration=FLAT)
     pipeline = open_pipeline(settings, judge, verify=unchecked, clock=utc_now, check_entitlements=False)
-    return pipeline.decode(records)[0]
+    decoded, _ = pipeline.decode(records)
+    if writing.tells_envelopes:
+        return decoded
+    told = [Envelope.model_validate_json(envelope_body(line)) for line in lines]
+    known = Known(envelopes={envelope.key: Grant(envelope, envelope.digest) for envelope in told})
+    return pipeline.fill(decoded, known, patient=False)[0]
 
 
 def _baselines(decoded: Sequence[Decoded]) -> dict[PurposeKey, BaselineFact]:

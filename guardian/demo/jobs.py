@@ -198,6 +198,8 @@ JOBS: tuple[Job, ...] = (
     ),
 )
 
+TENANTS = tuple(dict.fromkeys(job.tenant for job in JOBS))
+
 CLAUSE_JOB = Job(
     "clause_classification",
     "agent_clause_classifier",

@@ -20,6 +20,7 @@ from guardian.demo.outcome import Outcome, outcome_of
 from guardian.demo.scenario import PlannedSession, Plant, Scenario
 from guardian.demo.screen import Screen
 from guardian.demo.world import World, open_world
+from guardian.demo.writing import Writing
 from guardian.gateway.client import RevocationList
 from guardian.keys.files import write_secret
 from guardian.telemetry import configure_logging
@@ -30,19 +31,20 @@ _SETTLE_S = 30.0
 _BEFORE = timedelta(hours=3)
 
 
-def run_demo(*, seed: int, sessions: int, keep: bool, as_json: bool) -> bool:
+def run_demo(*, seed: int, sessions: int, keep: bool, as_json: bool, format: str = "guardian") -> bool:
     """True when everything planted was caught and nobody honest was accused."""
     configure_logging(level="error", json=False)
     console = Console(stderr=as_json, highlight=False)
-    plan = Scenario(seed=seed, sessions=sessions).plan()
+    writing = Writing(format)
+    plan = writing.known_as(Scenario(seed=seed, sessions=sessions).plan())
     with stopping() as stop:
         console.print("Starting a local Kafka-compatible broker, the control API and the monitor,")
         console.print("which first learns from last week's honest log, as in shadow mode.")
-        with _opened(seed, console) as world:
+        with _opened(seed, console, format) as world:
             for tenant in sorted({s.tenant_id for s in plan}):
                 world.enforce(tenant, "the demo wants to see revocations")
             console.print(f"Control API on {world.control.url}. Now a day at the gateway:")
-            outcome = _play(world, plan, seed, console, stop_asked=stop.is_set)
+            outcome = _play(world, plan, seed, console, writing, stop_asked=stop.is_set)
             if stop.is_set():
                 raise KeyboardInterrupt
             if keep:
@@ -62,20 +64,26 @@ def run_demo(*, seed: int, sessions: int, keep: bool, as_json: bool) -> bool:
 
 
 @contextmanager
-def _opened(seed: int, console: Console) -> Iterator[World]:
+def _opened(seed: int, console: Console, format: str) -> Iterator[World]:
     with ExitStack() as stack:
         with Progress(
             TextColumn("calibrating"), BarColumn(), TimeRemainingColumn(), console=console, transient=True
         ) as bar:
             task = bar.add_task("calibrating", total=None)
             world = stack.enter_context(
-                open_world(seed, lambda done, total: bar.update(task, completed=done, total=total))
+                open_world(seed, lambda done, total: bar.update(task, completed=done, total=total), format=format)
             )
         yield world
 
 
 def _play(
-    world: World, plan: Sequence[PlannedSession], seed: int, console: Console, *, stop_asked: Callable[[], bool]
+    world: World,
+    plan: Sequence[PlannedSession],
+    seed: int,
+    console: Console,
+    writing: Writing,
+    *,
+    stop_asked: Callable[[], bool],
 ) -> Outcome:
     total = sum(len(s.calls) for s in plan)
     topic = world.settings.kafka.topic
@@ -90,6 +98,8 @@ def _play(
             begin=utc_now() - _BEFORE,
             seed=seed,
             on_call=lambda session, index, allowed: screen.call(session, index, allowed=allowed),
+            writing=writing,
+            register=world.delegation.register_envelope,
         )
         try:
             revocations.wait_ready(10)

@@ -18,7 +18,9 @@ from guardian.bus.kafka_producer import KafkaProducer
 from guardian.bus.local_broker import LocalBroker
 from guardian.config import Settings, load
 from guardian.demo.history import Progress, teach
+from guardian.demo.jobs import TENANTS
 from guardian.demo.log import GATEWAY
+from guardian.demo.writing import gateway_of
 from guardian.keys.files import write_secret
 from guardian.telemetry import Metrics
 from guardian.wire.client import ControlClient
@@ -40,6 +42,7 @@ class World:
     producer: KafkaProducer
     admin: ControlClient
     approver: ControlClient
+    delegation: ControlClient
     gateway_token: str
     broker: LocalBroker
 
@@ -51,12 +54,12 @@ class World:
 
 
 @contextmanager
-def open_world(seed: int, progress: Progress, *, budget: int = 50) -> Iterator[World]:
+def open_world(seed: int, progress: Progress, *, budget: int = 50, format: str = "guardian") -> Iterator[World]:
     """Start everything; stop and remove everything on the way out, whatever happens."""
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="guardian-demo-")))
         broker = stack.enter_context(LocalBroker())
-        settings = _settings(folder, broker, budget)
+        settings = _settings(folder, broker, budget, format)
         SecretFiles.of(settings).create()
         ensure_topics(broker.settings, {settings.kafka.topic: PARTITIONS, f"dlq.{settings.kafka.topic}": 1})
         control = Control(settings, metrics=Metrics(), port=0)
@@ -72,6 +75,8 @@ def open_world(seed: int, progress: Progress, *, budget: int = 50) -> Iterator[W
         admin = stack.enter_context(ControlClient(control.url, lambda: admin_token))
         approver_token = _token(settings, "approver")
         approver = stack.enter_context(ControlClient(control.url, lambda: approver_token))
+        delegation_token = _token(settings, "delegation")
+        delegation = stack.enter_context(ControlClient(control.url, lambda: delegation_token))
         metrics = Metrics()
         taught = teach(settings, seed, progress)
         monitor = Monitor(settings, metrics=metrics, judge=taught.judge)
@@ -96,12 +101,13 @@ def open_world(seed: int, progress: Progress, *, budget: int = 50) -> Iterator[W
             producer=producer,
             admin=admin,
             approver=approver,
+            delegation=delegation,
             gateway_token=_token(settings, "gateway"),
             broker=broker,
         )
 
 
-def _settings(folder: Path, broker: LocalBroker, budget: int) -> Settings:
+def _settings(folder: Path, broker: LocalBroker, budget: int, format: str) -> Settings:
     return load(
         None,
         overrides={
@@ -112,7 +118,8 @@ def _settings(folder: Path, broker: LocalBroker, budget: int) -> Settings:
                 "heartbeat_interval_ms": broker.settings.heartbeat_interval_ms,
                 "assignor": broker.settings.assignor,
             },
-            "gateways": {GATEWAY: ["*"]},
+            "source": {"format": format},
+            "gateways": {GATEWAY: ["*"], **{gateway_of(tenant): [tenant] for tenant in TENANTS}},
             "control": {
                 "budget": {"revocations": budget, "reserved_for_breaches": 0},
                 "breaker": {"least": budget},

@@ -115,6 +115,13 @@ class Envelope(_Value):
         return told
 
 
+class Grant(NamedTuple):
+    """An envelope that was registered for a session: redacted, with the digest of the one that was registered."""
+
+    envelope: Envelope
+    digest: str
+
+
 class Resource(_Value):
     """What the action touches."""
 
@@ -149,6 +156,23 @@ class Result(_Value):
     data_classes: tuple[str, ...] | None = None
 
 
+UNTOLD = "-"
+"""Stands for the delegator where a log names none; `Origin.absent` says so."""
+
+
+class Origin(_Value):
+    """How a record of another log format was read; guardian's own format has none.
+
+    `session_from` is the kind of name that the session goes by, "window" being an agent's and user's unbroken
+    activity. `absent` names the facts that the log did not carry or that were masked in it.
+    """
+
+    format: Annotated[str, StringConstraints(min_length=1, max_length=64)]
+    session_from: Literal["gateway", "token", "conversation", "trace", "window"] = "gateway"
+    absent: tuple[str, ...] = ()
+    route: Annotated[str, StringConstraints(max_length=2048)] | None = None
+
+
 class DecisionEvent(_Value):
     """One gateway decision. Source: `guardian.decision/v1`; other log formats are adapted to it."""
 
@@ -163,6 +187,7 @@ class DecisionEvent(_Value):
     trace_id: Annotated[str, StringConstraints(max_length=512)] | None = None
     envelope_jws: Annotated[str, StringConstraints(max_length=65536)] | None = None
     agent_version: Annotated[str, StringConstraints(max_length=512)] | None = None
+    origin: Origin | None = None
 
     @property
     def key(self) -> SessionKey:
@@ -183,7 +208,13 @@ class DecisionEvent(_Value):
             "result": self.result is None,
             "trace_id": self.trace_id is None,
         }
-        return tuple(name for name, missing in absent.items() if missing)
+        told = self.origin.absent if self.origin is not None else ()
+        return tuple(dict.fromkeys([*(name for name, missing in absent.items() if missing), *told]))
+
+    @property
+    def has_envelope(self) -> bool:
+        """False where the log carries no envelope and nobody filled it in: then only names are known."""
+        return self.origin is None or "envelope" not in self.origin.absent
 
     @property
     def records(self) -> int:
@@ -201,4 +232,6 @@ class DecisionEvent(_Value):
 def json_schema() -> dict[str, Any]:
     """The JSON Schema (2020-12) of one log line."""
     schema = DecisionEvent.model_json_schema(by_alias=True)
+    schema["properties"].pop("origin")  # guardian's own note; nobody writes it into a log
+    schema["$defs"].pop("Origin")
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema, "title": SCHEMA}

@@ -16,6 +16,8 @@ from guardian.domain.past import Vectors
 from guardian.domain.session import HumanWord, SessionState
 from guardian.domain.signal import BaselineFact, CredentialHit, SharedReads
 
+PurposeFrom = Literal["log", "file", "registry", "static", "unknown"]
+
 
 class DecisionKey(NamedTuple):
     """A decision is the same if its tenant, gateway, id and digest are."""
@@ -60,7 +62,9 @@ class SiblingKey(NamedTuple):
 class Decoded:
     """A record that could be read. `event` is already redacted; `digest` is of the untouched bytes.
 
-    `envelope_digest` is of the envelope before redaction, None where nobody could have registered one.
+    `envelope_digest` is of the envelope before redaction, None where nobody could have registered one. A record
+    may hold several decisions: `entry` counts them from 0. `purpose_from` says who told the purpose; `unfilled` is
+    the event as the log has it where the log carries no envelope, for a registered one that comes later.
     """
 
     record: Record
@@ -71,6 +75,9 @@ class Decoded:
     credentials: tuple[CredentialHit, ...] = ()
     signature: Literal["absent", "unchecked", "valid", "invalid"] = "absent"
     envelope_digest: str | None = None
+    entry: int = 0
+    purpose_from: PurposeFrom = "log"
+    unfilled: DecisionEvent | None = None
 
     @property
     def decision(self) -> DecisionKey:
@@ -102,6 +109,7 @@ class Change:
     word: HumanWord
     at: datetime
     detail: str = ""
+    envelope: Envelope | None = None  # with REGISTERED: what was registered
 
 
 @dataclass(frozen=True, slots=True)

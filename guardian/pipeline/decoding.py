@@ -1,6 +1,5 @@
 """Bytes → decisions that may be believed, redacted; everything else → dead letters with a reason."""
 
-import hashlib
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -24,10 +23,19 @@ _EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
 Signature = Literal["absent", "unchecked", "valid", "invalid"]
 
 
-class Source(Protocol):
-    """One log format. Raises DecodeError; never anything else for hostile bytes."""
+class Told(Protocol):
+    """One decision of a record, and the digest of what the log said of it."""
 
-    def decode(self, record: Record) -> DecisionEvent: ...
+    @property
+    def event(self) -> DecisionEvent: ...
+    @property
+    def digest(self) -> str: ...
+
+
+class Source(Protocol):
+    """Reads records; raises nothing for hostile bytes. A record that holds no decision yields nothing."""
+
+    def read(self, record: Record) -> Sequence[Told | DecodeError]: ...
 
 
 class Redactor(Protocol):
@@ -51,7 +59,7 @@ class Decoder:
     """`entitlements` maps a gateway to the tenants it may speak for; None checks nothing (scoring a file).
 
     `verify` answers whether `envelope_jws` is a valid signature over the envelope of the event.
-    `clock` is asked only where a record has no broker time.
+    `clock` is asked only where a record has no broker time. `begin` fills in what the log does not carry.
     """
 
     source: Source
@@ -60,37 +68,47 @@ class Decoder:
     clock: Callable[[], datetime]
     entitlements: Mapping[str, frozenset[str]] | None = None
     bounds: ClockBounds = ClockBounds()
+    begin: Callable[[Decoded], Decoded] | None = None
 
     def decode(self, records: Sequence[Record]) -> tuple[list[Decoded], list[DeadLetter]]:
-        """Every record comes back exactly once, in one of the two lists, each in arrival order."""
+        """Every decision comes back exactly once, in one of the two lists, each in arrival order.
+
+        A record is in neither where its format says that it holds no tool call.
+        """
         good: list[Decoded] = []
         bad: list[DeadLetter] = []
         for record in records:
-            gateway = _gateway_of(record)
-            try:
-                event = self.source.decode(record)
-                gateway = event.gateway
-                self._check_entitlement(event)
-            except DecodeError as error:
-                bad.append(
-                    DeadLetter(
-                        record=record,
-                        code=error.code,
-                        reason=error.reason,
-                        tenant_id=self._tenant_told(error.tenant_id, gateway),
-                        session_id=self._name(error.session_id),
-                        gateway=gateway,
-                        at=record.timestamp or self.clock(),
-                    )
-                )
-                continue
-            now, suspect = self._believable_time(event, record)
-            signature = self.verify(event)
-            clean, hits = self.redactor.redact(event)
-            digest = hashlib.sha256(record.value).hexdigest()
-            envelope = event.envelope.digest
-            good.append(Decoded(record, clean, digest, now, suspect, hits, signature, envelope))
+            for entry, told in enumerate(self.source.read(record)):
+                if isinstance(told, DecodeError):
+                    bad.append(self._letter(record, told, _gateway_of(record)))
+                    continue
+                try:
+                    self._check_entitlement(told.event)
+                except DecodeError as error:
+                    bad.append(self._letter(record, error, told.event.gateway))
+                    continue
+                good.append(self._believed(record, entry, told))
         return good, bad
+
+    def _believed(self, record: Record, entry: int, told: Told) -> Decoded:
+        event = told.event
+        now, suspect = self._believable_time(event, record)
+        signature = self.verify(event)
+        clean, hits = self.redactor.redact(event)
+        envelope = event.envelope.digest if event.has_envelope else None
+        d = Decoded(record, clean, told.digest, now, suspect, hits, signature, envelope, entry)
+        return d if self.begin is None else self.begin(d)
+
+    def _letter(self, record: Record, error: DecodeError, gateway: str) -> DeadLetter:
+        return DeadLetter(
+            record=record,
+            code=error.code,
+            reason=error.reason,
+            tenant_id=self._tenant_told(error.tenant_id, gateway),
+            session_id=self._name(error.session_id),
+            gateway=gateway,
+            at=record.timestamp or self.clock(),
+        )
 
     def _tenant_told(self, tenant_id: str | None, gateway: str) -> str | None:
         """Who hears of a dead letter: the tenant it names, if the gateway may speak for it, else the operators."""

@@ -3,7 +3,7 @@
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, Protocol
 
 from guardian.domain.drift import Drift
@@ -50,6 +50,7 @@ class Judge:
 
     `fingerprint` turns an argument value into a short keyed hash: values are followed, never stored.
     `meanings` gives each verdict the vectors of its purpose and action, and baselines a sketch; None: neither.
+    A session that is known by agent and user only begins anew after `idle` without a call.
     Without `across_sessions` nothing is learnt of other sessions (parents, an agent's other purposes): for scoring
     files, where a result must not depend on the order of sessions.
     """
@@ -63,6 +64,7 @@ class Judge:
     parent_grace: timedelta = timedelta(seconds=60)
     across_sessions: bool = True
     meanings: Reader | None = None
+    idle: timedelta = timedelta(minutes=30)
 
     def judge(self, decoded: Sequence[Decoded], dead_letters: Sequence[DeadLetter], memory: Memory) -> Judgement:
         """Fold every decision of the batch, in order, on top of the memory."""
@@ -81,11 +83,16 @@ class Judge:
     def _prepare(self, fresh: Sequence[Decoded], work: Work) -> tuple[list[History], list[FitRequest]]:
         """What the drift model reads depends on the calls before, not on verdicts: it is asked once a batch."""
         histories: dict[SessionKey, History] = {}
+        last: dict[SessionKey, datetime | None] = {}
         before: list[History] = []
         requests: list[FitRequest] = []
         for d in fresh:
             key, action = d.event.key, d.event.action
-            history = histories.get(key) or History.of(work.sessions.get(key))
+            state = work.sessions.get(key)
+            history = histories.get(key) or History.of(state)
+            if self._anew(d, last.get(key, state.last_seen if state is not None else None)):
+                history = History()
+            last[key] = d.now
             values = {value: self.fingerprint(value) for value in argument_values(action.arguments)}
             described = (action.model_extra or {}).get("tool_description")
             before.append(history)
@@ -107,6 +114,8 @@ class Judge:
     ) -> None:
         event, key = d.event, d.event.key
         state = work.sessions.get(key) or SessionState()
+        if self._anew(d, state.last_seen):
+            state = afresh(state)
         seen = observe(
             d,
             state,
@@ -131,7 +140,7 @@ class Judge:
         after_state = state.model_copy(
             update={
                 "actions": state.actions + 1,
-                "envelope": state.envelope or event.envelope,
+                "envelope": state.envelope or (event.envelope if event.has_envelope else None),
                 "first_seen": state.first_seen or d.now,
                 "last_seen": d.now,
                 "ancestors": seen.parent.chain,
@@ -149,6 +158,13 @@ class Judge:
             work.tell(finding)
         work.sessions[key] = work.changed[key] = after_state
         work.verdicts.append(Verdict(d, drift, None if meaning is None else meaning.vectors))
+
+    def _anew(self, d: Decoded, last_seen: datetime | None) -> bool:
+        """Whether a session without a name of its own was silent for so long that this is another one."""
+        origin = d.event.origin
+        if origin is None or origin.session_from != "window" or last_seen is None:
+            return False
+        return d.now - last_seen > self.idle
 
     def _fold(self, state: SessionState, seen: Observation) -> tuple[dict[str, Any], list[Signal]]:
         states: dict[str, Any] = dict(state.signals)
@@ -212,6 +228,14 @@ class Judge:
             return state
         work.tell(envelope_finding(d, state, self.versions))
         return state.model_copy(update={"reported": (*state.reported, name)})
+
+
+def afresh(state: SessionState) -> SessionState:
+    """The state of the next session of the same name. What people and control said of the name stays; findings go
+    on counting, so that none is taken for an earlier one."""
+    kept = ("epoch", "transition", "revoked_at", "pardoned", "reported", "registered")
+    stage = state.stage if state.revoked_at is not None else Stage.CLEAR
+    return SessionState(stage=stage, **{name: getattr(state, name) for name in kept})
 
 
 def drift_without(drift: Drift, name: str, pardoned: Sequence[str] = ()) -> Drift:

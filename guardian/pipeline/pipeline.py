@@ -1,24 +1,32 @@
 """The three steps that a worker takes with a batch."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from guardian.bus.port import Record
 from guardian.domain.event import SessionKey
 from guardian.pipeline.batch import AgentKey, DeadLetter, Decoded, Judgement, Memory, PurposeKey, TaskKey, Wanted
 from guardian.pipeline.decoding import Decoder
+from guardian.pipeline.filling import Filling, Known
 from guardian.pipeline.judging import Judge
 
 
 @dataclass(frozen=True)
 class Pipeline:
-    """decode → (the caller loads what is `wanted`) → judge."""
+    """decode → (the caller loads what is registered) → fill → (and what is `wanted`) → judge."""
 
     decoder: Decoder
     judging: Judge
+    filling: Filling = field(default_factory=Filling)
 
     def decode(self, records: Sequence[Record]) -> tuple[list[Decoded], list[DeadLetter]]:
         return self.decoder.decode(records)
+
+    def fill(
+        self, decoded: Sequence[Decoded], known: Known, *, patient: bool
+    ) -> tuple[list[Decoded], list[Decoded]]:
+        """Those to judge now, and those that wait for their envelope; nobody waits where not `patient`."""
+        return self.filling.fill(decoded, known, patient=patient)
 
     def wanted(self, decoded: Sequence[Decoded]) -> Wanted:
         """Every key that judging these decisions may look at."""

@@ -136,5 +136,5 @@ def _named_missing(drift: Drift) -> Drift:
 
 def _distinct(d: Decoded) -> Decoded:
     record = d.record
-    event = d.event.model_copy(update={"id": f"{record.topic}:{record.partition}:{record.offset}"})
+    event = d.event.model_copy(update={"id": f"{record.topic}:{record.partition}:{record.offset}:{d.entry}"})
     return dataclasses.replace(d, event=event)

@@ -81,6 +81,8 @@ class DelegationWidening:
         """Compare the envelope with its parent's, and with the first one that this session showed."""
         envelope = seen.event.envelope
         first = state["first"]
+        if not seen.event.has_envelope:  # the one that comes later is the first, not a re-issue
+            return state, Signal(self.name, 0.0, "missing: no envelope is known for this session", silent=True)
         found = [*self._chain(seen), *self._parent(seen)]
         if first is None:
             first = reissue.essence(envelope)

@@ -65,6 +65,8 @@ class EnvelopeHygiene:
     def fold(self, state: State, seen: Observation) -> tuple[State, Signal]:
         """Judge the envelope's shape; the state keeps when its present expiry was first seen."""
         envelope = seen.event.envelope
+        if not seen.event.has_envelope:
+            return state, Signal(self.name, 0.0, "missing: no envelope is known for this session", silent=True)
         expires = envelope.expires_at.isoformat() if envelope.expires_at is not None else None
         since = (
             state["since"] if expires == state["expires"] and state["since"] is not None else seen.now.timestamp()

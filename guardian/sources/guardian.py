@@ -5,17 +5,22 @@ depth be refused, then by the model in strict JSON mode. A parser that merely pi
 may pick another one than the gateway's policy did.
 """
 
+import hashlib
 import json
 import math
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, NoReturn
+from typing import Any, ClassVar, NoReturn
 
 from pydantic import ValidationError
 
 from guardian.bus.port import Record
 from guardian.domain.event import SCHEMA, DecisionEvent
 from guardian.errors import DecodeError
+from guardian.sources.facts import CARRIED, Facts
+from guardian.sources.hostile import kind, shown
+from guardian.sources.port import Format, Told
 
 _INT64 = 2**63
 _SHOWN_ERRORS = 3
@@ -24,9 +29,12 @@ _NAME = re.compile(r'"(tenant_id|session_id)"\s{0,64}:\s{0,64}"([^"\\\x00-\x1f\x
 _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 
 
-@dataclass(frozen=True, slots=True)
-class GuardianDecisions:
+@dataclass(frozen=True)
+class GuardianDecisions(Format):
     """Options: `max_bytes` of one record, `max_depth` of its nesting."""
+
+    title: ClassVar[str] = "guardian.decision/v1, one JSON object a record (`guardian schema`)"
+    carries: ClassVar[frozenset[str]] = frozenset(CARRIED)
 
     max_bytes: int = 1_048_576
     max_depth: int = 64
@@ -35,13 +43,31 @@ class GuardianDecisions:
         value = record.value
         parsed = self.parse(value)
         if not isinstance(parsed, dict):
-            _refuse("invalid", f"expected a JSON object, got {_kind(parsed)}", value)
+            _refuse("invalid", f"expected a JSON object, got {kind(parsed)}", value)
         if parsed.get("schema") != SCHEMA:
             _refuse("unknown_schema", f"expected schema {SCHEMA!r}, got {_schema(parsed)}", value, parsed)
         try:
-            return DecisionEvent.model_validate_json(value)
+            return own(DecisionEvent.model_validate_json(value))
         except ValidationError as error:
-            _refuse("invalid", _explain(error), value, parsed)
+            _refuse("invalid", explain(error), value, parsed)
+
+    def read(self, record: Record) -> Sequence[Told | DecodeError]:
+        """The one decision of a record, or why it could not be read."""
+        try:
+            return (Told(self.decode(record), hashlib.sha256(record.value).hexdigest()),)
+        except DecodeError as error:
+            return (error,)
+
+    def recognises(self, body: Any) -> bool:
+        return isinstance(body, dict) and isinstance(body.get("schema"), str) and body["schema"] == SCHEMA
+
+    def facts(self, entry: Any) -> Facts | None:
+        """Canonical records need no completing; what arrives here is none."""
+        _refuse("unknown_schema", f"expected schema {SCHEMA!r}, got {_schema(entry)}", b"", entry)
+
+    def write(self, event: DecisionEvent) -> bytes:
+        body = event.model_dump(mode="json", by_alias=True, exclude_none=True, exclude={"origin"})
+        return json.dumps(body, separators=(",", ":")).encode()
 
     def parse(self, value: bytes) -> Any:
         """The JSON value of hostile bytes: bounded, without duplicate keys, every number finite."""
@@ -74,10 +100,9 @@ class GuardianDecisions:
 plugin = GuardianDecisions
 
 
-def shown(text: str, limit: int) -> str:
-    """`text` on one bounded line: control, format and bidirectional characters become U+FFFD."""
-    cut = text if len(text) <= limit else text[: limit - 1] + "…"
-    return "".join(c if c.isprintable() else "\ufffd" for c in cut)
+def own(event: DecisionEvent) -> DecisionEvent:
+    """The event without an `origin`: that is guardian's note; no gateway may say what its log does not carry."""
+    return event if event.origin is None else event.model_copy(update={"origin": None})
 
 
 class _Ambiguous(ValueError):
@@ -145,7 +170,7 @@ def _refuse(code: str, reason: str, value: bytes, parsed: dict[str, Any] | None 
 def _salvage_parsed(parsed: dict[str, Any]) -> tuple[str | None, str | None]:
     envelope = parsed.get("envelope")
     found = envelope if isinstance(envelope, dict) else parsed
-    return _name(found.get("tenant_id")), _name(found.get("session_id"))
+    return name_of(found.get("tenant_id")), name_of(found.get("session_id"))
 
 
 def _salvage_bytes(value: bytes) -> tuple[str | None, str | None]:
@@ -153,10 +178,10 @@ def _salvage_bytes(value: bytes) -> tuple[str | None, str | None]:
     names: dict[str, str] = {}
     for match in _NAME.finditer(value[:_SALVAGE_BYTES].decode("utf-8", "replace")):
         names.setdefault(match.group(1), match.group(2))
-    return _name(names.get("tenant_id")), _name(names.get("session_id"))
+    return name_of(names.get("tenant_id")), name_of(names.get("session_id"))
 
 
-def _name(value: object) -> str | None:
+def name_of(value: object) -> str | None:
     if not isinstance(value, str) or not 1 <= len(value) <= 512 or not value.isprintable():
         return None
     if "\ufffd" in value:  # bytes that were not UTF-8: this is nobody's real name
@@ -168,33 +193,15 @@ def _schema(parsed: dict[str, Any]) -> str:
     if "schema" not in parsed:
         return "none"
     schema = parsed["schema"]
-    return repr(shown(schema, 64)) if isinstance(schema, str) else _kind(schema)
+    return repr(shown(schema, 64)) if isinstance(schema, str) else kind(schema)
 
 
-def _explain(error: ValidationError) -> str:
+def explain(error: ValidationError) -> str:
     """Path, what was expected, and the type that came: never the value, which is the agent's."""
     found = error.errors(include_url=False, include_context=False)
     lines = []
     for item in found[:_SHOWN_ERRORS]:
         path = shown(".".join(str(part) for part in item["loc"]), 120) or "(record)"
-        lines.append(f"{path}: {shown(item['msg'], 120)}, got {_kind(item['input'])}")
+        lines.append(f"{path}: {shown(item['msg'], 120)}, got {kind(item['input'])}")
     more = f"; and {len(found) - _SHOWN_ERRORS} more" if len(found) > _SHOWN_ERRORS else ""
     return "; ".join(lines) + more
-
-
-def _kind(value: object) -> str:
-    match value:
-        case None:
-            return "null"
-        case bool():
-            return "a boolean"
-        case str():
-            return f"a string of {len(value)} characters"
-        case int() | float():
-            return "a number"
-        case list() | tuple():
-            return f"an array of {len(value)}"
-        case dict():
-            return "an object"
-        case _:
-            return type(value).__name__

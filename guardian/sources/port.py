@@ -1,24 +1,65 @@
-"""The port every log format implements."""
+"""The ports of this room: a Source is what the pipeline reads through, a Format is one kind of log."""
 
-from typing import Protocol
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, Protocol
 
 from guardian.bus.port import Record
 from guardian.domain.event import DecisionEvent
+from guardian.errors import DecodeError
+from guardian.sources.facts import Facts
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """One decision of a record. `digest` is the sha256 of what the log said of it, untouched."""
+
+    event: DecisionEvent
+    digest: str
 
 
 class Source(Protocol):
-    """Turns the bytes of one record into a DecisionEvent.
+    """Turns the bytes of one record into decisions.
 
-    A module of this folder is one log format: its name is the configuration's name, it exports `plugin`,
-    whose dataclass fields are its options, and implements this protocol. Rules:
-
-    - `decode(record)` is pure, reads only the record, and raises nothing but DecodeError, whatever the
-      bytes are: they come from gateways that an attacker may have reached. Its time and memory are bounded
-      by the size of the record, and the size by an option.
-    - DecodeError carries a stable `code`, one bounded line of `reason` with agents' text neutralised, and
-      the tenant and session where they can still be told: a session must not vanish by sending rubbish.
-    - A format that knows less than `guardian.decision/v1` leaves the optional fields empty and never
-      invents them: what is missing is named in the verdict.
+    - `read(record)` is pure, reads only the record, and raises nothing, whatever the bytes are: they come from
+      gateways that an attacker may have reached. Its time and memory are bounded by the size of the record, and
+      the size by an option. What the record holds that is no tool call (a health check, another span) yields
+      nothing.
+    - A DecodeError in the result carries a stable `code`, one bounded line of `reason` with agents' text
+      neutralised, and the tenant and session where they can still be told: a session must not vanish by sending
+      rubbish.
     """
 
-    def decode(self, record: Record) -> DecisionEvent: ...
+    def read(self, record: Record) -> Sequence[Told | DecodeError]: ...
+
+
+class Format(Protocol):
+    """One log format. A module of this folder is one: its name is the configuration's name, it exports `plugin`,
+    whose dataclass fields are its options, and implements this protocol. Rules:
+
+    - All of it is pure. The JSON is parsed already, bounded and without duplicate keys; everything in it is
+      hostile.
+    - `recognises` is cheap and says yes to no other format's records: a topic may carry several formats.
+    - `entries` takes a batch apart; `facts` reads one entry, gives None for one that is no tool call, and raises
+      nothing but DecodeError that says what was expected and where.
+    - A format never invents what its log does not say: what is missing is named in the verdict. `carries` lists
+      the facts that the format can carry, and the contract tests hold it to that list.
+    - `write` is the way back: a gateway's record of this decision. For the demo, the benches and the tests.
+    """
+
+    title: ClassVar[str]
+    carries: ClassVar[frozenset[str]]
+
+    def recognises(self, body: Any) -> bool: ...
+
+    def opens(self, value: bytes) -> Any | None:
+        """The body of a value that is not JSON; None where this format knows no such thing."""
+        del value
+        return None
+
+    def entries(self, body: Any) -> Iterable[Any]:
+        return (body,)
+
+    def facts(self, entry: Any) -> Facts | None: ...
+
+    def write(self, event: DecisionEvent) -> bytes: ...

@@ -6,11 +6,12 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Row, Select, and_, insert, select, update
 
+from guardian.domain.event import Envelope
 from guardian.domain.finding import Effect, Finding
 from guardian.domain.session import HumanWord
 from guardian.store.control_head import next_change
 from guardian.store.control_ledger import Scope, within
-from guardian.store.control_tables import change, live, session
+from guardian.store.control_tables import change, envelope, live, session
 from guardian.wire.base import SessionStatus
 from guardian.wire.sessions import SessionChange, SessionView
 
@@ -122,7 +123,14 @@ class SessionRows:
         return seq
 
     def changes(self, since: int, scope: Scope, limit: int) -> list[SessionChange]:
-        wanted = select(change).where(change.c.seq > since, within(change.c.tenant_id, scope))
+        told = and_(
+            envelope.c.tenant_id == change.c.tenant_id,
+            envelope.c.session_id == change.c.session_id,
+            envelope.c.digest == change.c.detail,
+            change.c.word == HumanWord.REGISTERED.value,
+        )
+        wanted = select(change, envelope.c.envelope).outerjoin(envelope, told)
+        wanted = wanted.where(change.c.seq > since, within(change.c.tenant_id, scope))
         rows = self.connection.execute(wanted.order_by(change.c.seq).limit(limit))
         return [
             SessionChange(
@@ -132,6 +140,7 @@ class SessionRows:
                 word=row.word,
                 detail=row.detail,
                 at=row.at,
+                envelope=None if row.envelope is None else Envelope.model_validate_json(row.envelope),
             )
             for row in rows
         ]

@@ -4,16 +4,17 @@ The offsets here are the truth, the broker's copy is for lag tools. A partition 
 claimed it last; anyone else's commit is refused whole.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 
 from sqlalchemy import Engine
 
-from guardian.domain.event import SessionKey
+from guardian.domain.event import Envelope, SessionKey
 from guardian.store.engine import migrate, reading, writing
 from guardian.store.monitor_baselines import Baselines, load_baselines
 from guardian.store.monitor_dead_letters import DeadLetters, insert_dead_letters
 from guardian.store.monitor_departures import Departures
+from guardian.store.monitor_envelopes import Heard, Registry, save_envelopes
 from guardian.store.monitor_findings import insert_findings
 from guardian.store.monitor_outbox import Outbox, enqueue
 from guardian.store.monitor_places import (
@@ -30,7 +31,8 @@ from guardian.store.monitor_retention import Retention, prune
 from guardian.store.monitor_seen import load_agents, load_reported, load_seen, save_agents, save_seen
 from guardian.store.monitor_sessions import load_sessions, save_sessions
 from guardian.store.monitor_tasks import load_task_reads, save_task_reads
-from guardian.store.monitor_values import Judged, Place, Recall, Wants
+from guardian.store.monitor_values import Held, Judged, Place, Recall, Waiter, Wants
+from guardian.store.monitor_waiting import Waiting, delete_waiting, insert_waiting
 from guardian.store.monitor_words import Hear, Words
 
 SCRIPTS = "guardian.store.migrations_monitor"
@@ -47,6 +49,7 @@ class MonitorStore:
         hear: Hear,
         dead_letter_ttl: timedelta = timedelta(days=14),
         max_agent_purposes: int = 16,
+        clean: Callable[[Envelope], Envelope] = lambda envelope: envelope,
     ) -> None:
         migrate(engine, SCRIPTS)
         self._engine = engine
@@ -54,7 +57,9 @@ class MonitorStore:
         self._ttl = dead_letter_ttl
         self._max_agent_purposes = max_agent_purposes
         self.outbox = Outbox(engine)
-        self.words = Words(engine, hear)
+        self.words = Words(engine, hear, clean)
+        self.registry = Registry(engine)
+        self.waiting = Waiting(engine)
         self.baselines = Baselines(engine)
         self.departures = Departures(engine)
         self.dead_letters = DeadLetters(engine)
@@ -100,11 +105,15 @@ class MonitorStore:
         versions: Mapping[SessionKey, int],
         member: str,
         now: datetime,
+        waits: Sequence[Waiter] = (),
+        released: Sequence[Held] = (),
+        heard: Sequence[Heard] = (),
     ) -> None:
         """Write all of it, or nothing.
 
         `positions` is the next offset of each place after this batch, `base` what `positions()` said before
-        it, `versions` what `load` returned. Raises StaleMember when another member owns one of the places,
+        it, `versions` what `load` returned. `waits` are decisions kept for later, `released` such that
+        were judged now, `heard` envelopes to keep. Raises StaleMember when another member owns one of the places,
         and Conflict when a session or an offset moved meanwhile: load and judge the batch again.
         """
         with writing(self._engine) as connection:
@@ -118,6 +127,9 @@ class MonitorStore:
                 connection, judged.dead_letters, self._seal, now=now, expires_at=now + self._ttl
             )
             enqueue(connection, "dead_letter", letters, now)
+            insert_waiting(connection, waits, self._seal, now)
+            delete_waiting(connection, [held.id for held in released])
+            save_envelopes(connection, heard, now)
             advance(connection, positions, now)
 
     def attempts(self, place: Place, offset: int) -> int:

@@ -7,7 +7,16 @@ from typing import Any
 from sqlalchemy import Engine, delete, select
 
 from guardian.store.engine import writing
-from guardian.store.monitor_tables import agents, dead_letters, findings, outbox, seen, sessions, task_reads
+from guardian.store.monitor_tables import (
+    agents,
+    dead_letters,
+    envelopes,
+    findings,
+    outbox,
+    seen,
+    sessions,
+    task_reads,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +48,7 @@ def prune(engine: Engine, now: datetime, keep: Retention, *, limit: int = 5000) 
                 findings.c.id.not_in(select(outbox.c.ref).where(outbox.c.kind == "finding")),
             ),
         ),
+        "envelopes": (envelopes, (envelopes.c.at < now - keep.sessions,)),
         "dead_letters": (dead_letters, (dead_letters.c.expires_at < now,)),
     }
     gone: dict[str, int] = {}

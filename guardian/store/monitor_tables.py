@@ -156,6 +156,35 @@ departures = Table(
     Column("touched_at", UtcDateTime, nullable=False),
 )
 
+envelopes = Table(
+    "envelopes",
+    metadata,
+    Column("tenant_id", String(512), primary_key=True),
+    Column("session_id", String(512), primary_key=True),
+    Column("body", Text, nullable=False),  # redacted
+    Column("digest", String(64), nullable=False),  # of the envelope as it was registered
+    Column("source", String(16), nullable=False),  # control, whose word is final, or topic
+    Column("at", UtcDateTime, nullable=False, index=True),
+)
+waiting = Table(
+    "waiting",
+    metadata,
+    Column("topic", String(1024), primary_key=True),
+    Column("partition", Integer, primary_key=True),
+    Column("offset", Count, primary_key=True),
+    Column("entry", Integer, primary_key=True),  # which decision of the record
+    Column("tenant_id", String(512), nullable=False),
+    Column("session_id", String(512), nullable=False),
+    Column("record_key", LargeBinary),
+    Column("headers", Text, nullable=False),  # JSON pairs [name, base64]
+    Column("sealed", LargeBinary, nullable=False),  # the record's untouched value
+    Column("stamped_at", UtcDateTime),  # the broker's time
+    Column("since", UtcDateTime, nullable=False),
+    Column("attempts", Integer, nullable=False),  # how often judging it was begun
+    Index("ix_waiting_tenant_id_session_id", "tenant_id", "session_id"),
+    Index("ix_waiting_since", "since"),
+)
+
 Row = dict[str, Any]
 _T = TypeVar("_T")
 _CHUNK = 500

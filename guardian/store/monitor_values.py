@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal, Protocol
 
-from guardian.domain.event import SessionKey
+from guardian.domain.event import DecisionEvent, Envelope, Grant, SessionKey
 from guardian.domain.finding import Finding
 from guardian.domain.session import HumanWord, SessionState
 from guardian.domain.signal import BaselineFact, SharedReads
@@ -47,6 +47,31 @@ class Recall:
     versions: Mapping[SessionKey, int] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class Registered:
+    """What is known of sessions before their records are judged: their envelopes, of which records wait, and which
+    of them acted before."""
+
+    envelopes: Mapping[SessionKey, Grant] = field(default_factory=dict)
+    waiting: frozenset[SessionKey] = frozenset()
+    begun: frozenset[SessionKey] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """One decision that waits. `id` is topic, partition, offset and entry; the record's value is sealed."""
+
+    id: tuple[str, int, int, int]
+    key: bytes | None
+    headers: tuple[tuple[str, bytes], ...]
+    sealed: bytes
+    stamped_at: datetime | None
+    since: datetime
+    attempts: int
+    tenant_id: str
+    session_id: str
+
+
 class BusRecord(Protocol):
     """A record as it came from the bus."""
 
@@ -62,6 +87,24 @@ class BusRecord(Protocol):
     def key(self) -> bytes | None: ...
     @property
     def headers(self) -> Sequence[tuple[str, bytes]]: ...
+
+
+class Stamped(BusRecord, Protocol):
+    """A record with the broker's time."""
+
+    @property
+    def timestamp(self) -> datetime | None: ...
+
+
+class Waiter(Protocol):
+    """A decision whose envelope is awaited; `pipeline.batch.Decoded` is one."""
+
+    @property
+    def record(self) -> Stamped: ...
+    @property
+    def entry(self) -> int: ...
+    @property
+    def event(self) -> DecisionEvent: ...
 
 
 class Refused(Protocol):
@@ -113,6 +156,10 @@ class Word(Protocol):
     def word(self) -> HumanWord: ...
     @property
     def at(self) -> datetime: ...
+    @property
+    def detail(self) -> str: ...
+    @property
+    def envelope(self) -> Envelope | None: ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,9 +6,10 @@ from typing import Any
 
 from sqlalchemy import Engine, delete, func, select
 
-from guardian.domain.event import SessionKey
+from guardian.domain.event import Envelope, Grant, SessionKey
 from guardian.domain.session import HumanWord, SessionState
 from guardian.store.engine import reading, writing
+from guardian.store.monitor_envelopes import Heard, save_envelopes
 from guardian.store.monitor_sessions import load_sessions, save_sessions
 from guardian.store.monitor_tables import insert_new, words
 from guardian.store.monitor_values import Word
@@ -24,9 +25,12 @@ WORDS_KEPT = 100_000
 class Words:
     """The session rows move on by `hear`; the versions tell a batch in flight that it judged old news."""
 
-    def __init__(self, engine: Engine, hear: Hear) -> None:
+    def __init__(
+        self, engine: Engine, hear: Hear, clean: Callable[[Envelope], Envelope] = lambda envelope: envelope
+    ) -> None:
         self._engine = engine
         self._hear = hear
+        self._clean = clean
 
     def cursor(self) -> int:
         """The newest sequence number that was applied; 0 before the first."""
@@ -52,6 +56,9 @@ class Words:
             quiet = {key: state for key, state in states.items() if key not in last}
             save_sessions(connection, quiet, versions, now)
             save_sessions(connection, {key: states[key] for key in last}, versions, now, words=last)
+            told = [(change, change.envelope) for change in news if change.envelope is not None]
+            heard = [Heard(Grant(self._clean(each), change.detail), "control") for change, each in told]
+            save_envelopes(connection, heard, now)
             insert_new(
                 connection,
                 words,

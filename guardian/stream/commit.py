@@ -11,11 +11,12 @@ from guardian.domain.finding import Finding
 from guardian.errors import FuseBlown
 from guardian.pipeline.batch import DeadLetter, Decoded, Judgement
 from guardian.store.monitor import MonitorStore
-from guardian.store.monitor_values import Conflict
+from guardian.store.monitor_values import Conflict, Held, Recall
 from guardian.stream.fuse import Fuse, FuseState
 from guardian.stream.poison import advanced, fuse_finding, outcomes
 from guardian.stream.port import Clock, CrashPoints, Pipeline, no_crash
 from guardian.stream.recall import memory_of
+from guardian.stream.waiting import WaitingRoom
 from guardian.telemetry import Metrics, logger
 
 _log = logger("stream")
@@ -56,7 +57,7 @@ def marked_late(judgement: Judgement, now: datetime, late_after: timedelta) -> J
 class Committer:
     """`timer` is a monotonic clock in seconds, for latency figures only; `on_commit` is called after each
     transaction with what it held (it wakes the outbox, or prints). `tenant_id` is the operators' own: it
-    receives the findings about the bus itself."""
+    receives the findings about the bus itself. Without a `waiting` room no record waits for its envelope."""
 
     def __init__(
         self,
@@ -71,8 +72,10 @@ class Committer:
         on_commit: Callable[[Judgement], None] | None = None,
         crash_points: CrashPoints = no_crash,
         late_after: timedelta = timedelta(seconds=60),
+        waiting: WaitingRoom | None = None,
     ) -> None:
         self._late_after = late_after
+        self._waiting = waiting
         self._pipeline = pipeline
         self._store = store
         self._clock = clock
@@ -137,15 +140,15 @@ class Committer:
         base: Mapping[Place, int],
         ready: Judgement | None,
     ) -> None:
-        recall = self._store.load(self._pipeline.wanted(decoded))
-        began = self._timer()
-        judgement = ready or self._pipeline.judge(decoded, letters, memory_of(recall))
-        self._metrics.observe("guardian_scoring_seconds", self._timer() - began)
+        waits: list[Decoded] = []
+        if self._waiting is not None and ready is None:
+            decoded, waits = self._waiting.seat(decoded)
+        recall, judgement = self._judged(decoded, letters, ready)
         now = self._clock()
         judgement = marked_late(judgement, now, self._late_after)
         fuse_state, blown = self._fuse_state, None
         if self._fuse is not None:
-            fuse_state, blown = self._fuse.fold(self._fuse_state, outcomes(records, decoded, letters))
+            fuse_state, blown = self._fuse.fold(self._fuse_state, outcomes(records, [*decoded, *waits], letters))
         if blown is not None:
             page = fuse_finding(blown, records[-1], self._tenant_id, now)
             judgement = dataclasses.replace(judgement, findings=(*judgement.findings, page))
@@ -158,11 +161,20 @@ class Committer:
             versions=recall.versions,
             member=consumer.member(),
             now=now,
+            waits=waits,
         )
         self._crash("after_commit")
         self._fuse_state = fuse_state
         consumer.commit(positions)
-        self._count(records, judgement, now)
+        self._count(judgement)
+        self._metrics.add("guardian_events_total", len(waits), outcome="waits")
+        told = {id(d.record) for d in (*decoded, *waits)} | {
+            id(letter.record) for letter in judgement.dead_letters
+        }
+        self._metrics.add(
+            "guardian_events_total", sum(id(record) not in told for record in records), outcome="skipped"
+        )
+        self._note_lag(records, now)
         self._on_commit(judgement)
         if blown is not None:
             raise FuseBlown(
@@ -170,7 +182,53 @@ class Committer:
                 "are in the dead-letter queue (`guardian dlq list`); mend the gateway, then start the monitor"
             )
 
-    def _count(self, records: list[Record], judgement: Judgement, now: datetime) -> None:
+    def release(self, held: Sequence[Held], letters: Sequence[DeadLetter], consumer: Consumer) -> None:
+        """Judge decisions that waited; one with a letter is given up instead. Offsets stay where they are."""
+        if self._waiting is None:
+            raise ValueError("there is no waiting room")
+        letters = list(letters)
+        entries = {each.id for each in held} if not letters else set()
+        records = {each.id[:3]: self._waiting.record(each) for each in held} if entries else {}
+        decoded, refused = self._pipeline.decode(list(records.values()))
+        mine = [d for d in decoded if (*d.record.place, d.record.offset, d.entry) in entries]
+        read = {id(d.record) for d in mine}
+        letters += [each for each in refused if id(each.record) not in read]  # configured otherwise since, perhaps
+        order = {each.id: number for number, each in enumerate(held)}
+        mine.sort(key=lambda d: order[(*d.record.place, d.record.offset, d.entry)])
+        places = {Place(*each.id[:2]) for each in held}
+        for attempt in range(_MAX_CONFLICTS):
+            base = {Place(*place): offset for place, offset in self._store.positions(places).items()}
+            recall, judgement = self._judged(self._waiting.filled(mine), letters, None)
+            self._crash("before_commit")
+            try:
+                self._store.commit(
+                    judgement,
+                    positions=base,
+                    base=base,
+                    versions=recall.versions,
+                    member=consumer.member(),
+                    now=self._clock(),
+                    released=held,
+                )
+            except Conflict:
+                if attempt == _MAX_CONFLICTS - 1:
+                    raise
+                continue
+            self._crash("after_commit")
+            self._count(judgement)
+            self._on_commit(judgement)
+            return
+
+    def _judged(
+        self, decoded: Sequence[Decoded], letters: Sequence[DeadLetter], ready: Judgement | None
+    ) -> tuple[Recall, Judgement]:
+        recall = self._store.load(self._pipeline.wanted(decoded))
+        began = self._timer()
+        judgement = ready or self._pipeline.judge(decoded, letters, memory_of(recall))
+        self._metrics.observe("guardian_scoring_seconds", self._timer() - began)
+        return recall, judgement
+
+    def _count(self, judgement: Judgement) -> None:
         self._metrics.add("guardian_events_total", len(judgement.verdicts), outcome="judged")
         self._metrics.add("guardian_events_total", judgement.duplicates, outcome="duplicate")
         self._metrics.add("guardian_events_total", len(judgement.dead_letters), outcome="dead_letter")
@@ -179,6 +237,10 @@ class Committer:
             self._metrics.add("guardian_verdicts_total", count, stage=stage)
         for code, count in Counter(letter.code for letter in judgement.dead_letters).items():
             self._metrics.add("guardian_dead_letters_total", count, code=code)
+        for source, count in Counter(verdict.decoded.purpose_from for verdict in judgement.verdicts).items():
+            self._metrics.add("guardian_purposes_total", count, source=source)
+
+    def _note_lag(self, records: Sequence[Record], now: datetime) -> None:
         stamps = [record.timestamp for record in records if record.timestamp is not None]
         if stamps:
             lag = max(timedelta(0), now - max(stamps))

@@ -7,6 +7,7 @@ from typing import Protocol
 from guardian.bus.port import Record
 from guardian.domain.finding import Finding
 from guardian.pipeline.batch import DeadLetter, Decoded, Judgement, Memory, Wanted
+from guardian.pipeline.filling import Known
 from guardian.store.monitor_values import Word
 
 Clock = Callable[[], datetime]
@@ -32,6 +33,14 @@ class Pipeline(Protocol):
     def judge(
         self, decoded: Sequence[Decoded], dead_letters: Sequence[DeadLetter], memory: Memory
     ) -> Judgement: ...
+
+
+class Fill(Protocol):
+    """Envelopes from what is registered: those to judge now, and those that wait. Pure."""
+
+    def __call__(
+        self, decoded: Sequence[Decoded], known: Known, *, patient: bool
+    ) -> tuple[list[Decoded], list[Decoded]]: ...
 
 
 class ControlClient(Protocol):

@@ -1,7 +1,7 @@
 """The loop: poll → decode → load → judge → one transaction → tell the broker."""
 
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from guardian.bus.port import Consumer, Place, Record
@@ -11,6 +11,7 @@ from guardian.stream.commit import Committer
 from guardian.stream.port import Clock
 from guardian.stream.settle import Settler
 from guardian.stream.vitals import Lateness
+from guardian.stream.waiting import Release
 from guardian.telemetry import Metrics, logger
 
 _log = logger("stream")
@@ -29,7 +30,8 @@ class WorkerOptions:
 
 class Worker:
     """One consumer and its store. `committer` judges and stores; the loop decides when, and what to do about
-    trouble: a store or broker that is away is waited for, an eviction discards the batch."""
+    trouble: a store or broker that is away is waited for, an eviction discards the batch. `release` judges what
+    waited for its envelope, `holds` says how much still does."""
 
     def __init__(
         self,
@@ -41,7 +43,11 @@ class Worker:
         metrics: Metrics,
         options: WorkerOptions | None = None,
         lateness: Lateness | None = None,
+        release: Release | None = None,
+        holds: Callable[[], int] = lambda: 0,
     ) -> None:
+        self._release = release
+        self._holds = holds
         self._consumer = consumer
         self._store = store
         self._clock = clock
@@ -83,7 +89,11 @@ class Worker:
                 if records:
                     started = self._handle(records, stop)
                 elif self._consumer.exhausted():
-                    return
+                    if not self._holds():
+                        return
+                    stop.wait(0.05)  # a file ended; some of it still waits for envelopes
+                if started:
+                    started = self._let_go(stop)
         finally:
             self._consumer.close()
 
@@ -137,6 +147,21 @@ class Worker:
                 self._wait(stop, failures, "store away", error)
                 if stop.is_set():
                     return True  # not committed, so it is read again after the restart
+
+    def _let_go(self, stop: threading.Event) -> bool:
+        """Judge what waited long enough, or whose envelope came. False: the consumer has to be started anew."""
+        if self._release is None:
+            return True
+        try:
+            while self._release(self._consumer) and not stop.is_set():
+                pass
+        except StaleMember as error:
+            _log.warning("evicted; what waits is somebody else's now", error=str(error))
+            self._consumer.close()
+            return False
+        except StoreError as error:
+            self._wait(stop, 1, "store away", error)
+        return True
 
     def _wait(self, stop: threading.Event, failures: int, what: str, error: Exception) -> None:
         pause = min(self._options.max_backoff_s, self._options.backoff_s * 2 ** min(failures - 1, 10))

@@ -4,7 +4,7 @@ from typing import Annotated, Self
 
 from pydantic import AwareDatetime, Field, model_validator
 
-from guardian.domain.event import Identifier, SessionKey
+from guardian.domain.event import Envelope, Identifier, SessionKey
 from guardian.domain.revocation import LedgerEntry, Revision
 from guardian.domain.session import HumanWord
 from guardian.wire.approvals import ApprovalView
@@ -76,6 +76,7 @@ class SessionChange(Body):
     word: HumanWord
     at: AwareDatetime
     detail: str = ""
+    envelope: Envelope | None = None  # with REGISTERED: the version that `detail` is the digest of
 
     @property
     def key(self) -> SessionKey:

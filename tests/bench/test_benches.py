@@ -70,3 +70,12 @@ def test_the_end_to_end_bench_measures_every_revocation() -> None:
     assert rows[0]["n"] == 3
     assert rows[0]["value"] > 0
     assert rows[0]["baseline"] > 0
+
+
+@pytest.mark.slow
+def test_the_sources_bench_decodes_records_of_every_format_there_is() -> None:
+    from guardian.bootstrap import plugins
+
+    rows = {row["name"]: row for row in bench("sources", "--records", "200")["rows"]}
+    assert set(rows) == {f"decode, {name}" for name in plugins.names("sources")}
+    assert all(row["value"] > 0 and row["baseline"] > 0 and row["n"] == 200 for row in rows.values())

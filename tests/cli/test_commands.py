@@ -10,6 +10,7 @@ import yaml
 COMMANDS = (
     "demo", "init", "doctor", "bench", "dlq", "run", "watch", "serve", "replay", "score", "schema", "check-config",
     "sessions", "findings", "revoke", "reinstate", "token", "labels", "calibrate", "evaluate", "train",
+    "sources", "detect",
 )  # fmt: skip
 
 

@@ -384,3 +384,11 @@ def test_the_document_tells_the_body_and_every_answer(stage) -> None:
     assert set(document["paths"]["/v1/envelopes/{tenant_id}/{session_id}"]["get"]["responses"]) == {
         "200", "401", "403", "404", "422", "503"
     }  # fmt: skip
+
+
+def test_the_feed_brings_the_monitor_each_version_that_was_registered(stage, register) -> None:
+    register(grant())
+    register(grant(purpose="review_contract_again"))
+    told = [change.envelope for change in changes(stage)]
+    assert [each.purpose for each in told] == ["review_contract", "review_contract_again"]
+    assert [each.digest for each in told] == [change.detail for change in changes(stage)]

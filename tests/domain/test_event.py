@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from guardian.domain.event import DecisionEvent, SessionKey, json_schema, purpose_family
+from guardian.domain.event import DecisionEvent, Origin, SessionKey, json_schema, purpose_family
 
 FULL: dict[str, Any] = {
     "schema": "guardian.decision/v1",
@@ -81,6 +81,19 @@ def test_a_full_record_misses_nothing_and_knows_its_session() -> None:
 )
 def test_what_a_record_does_not_carry_is_named(changes: dict[str, Any], missing: tuple[str, ...]) -> None:
     assert parsed(changed(**changes)).features_missing == missing
+
+
+def test_what_another_formats_record_did_not_carry_is_named_too() -> None:
+    told = Origin(format="opa", session_from="window", absent=("envelope", "session_id", "purpose"))
+    event = parsed(changed(envelope__purpose=None)).model_copy(update={"origin": told})
+    assert event.features_missing == ("purpose", "envelope", "session_id")
+    assert not event.has_envelope
+    assert parsed(FULL).has_envelope
+    assert event.model_copy(update={"origin": Origin(format="opa")}).has_envelope
+
+
+def test_origin_is_no_part_of_the_published_format() -> None:
+    assert "origin" not in json.dumps(json_schema()).lower()
 
 
 def test_empty_arguments_are_not_missing_arguments() -> None:

@@ -164,3 +164,8 @@ def test_a_damaged_good_record_is_read_or_refused_but_never_crashes(data):
 def test_shown_text_is_printable_and_bounded(text):
     assert shown(text, 20).isprintable()
     assert len(shown(text, 20)) <= 20
+
+
+def test_a_gateway_cannot_say_that_its_log_lacks_an_envelope():
+    told = {"format": "opa", "session_from": "gateway", "absent": ["envelope"]}
+    assert decode(raw(origin=told)).origin is None

@@ -372,6 +372,7 @@ def test_what_is_old_is_forgotten_and_what_is_undelivered_stays(store, engine):
     gone = store.prune(NOW + timedelta(days=400), Retention())
     assert gone == {
         "seen": 1, "sessions": 1, "agents": 1, "outbox": 2, "findings": 1, "dead_letters": 1, "task_reads": 1,
+        "envelopes": 0,
     }  # fmt: skip
     left = rows(engine)
     assert [row[0] for row in left["findings"]] == ["waiting"]

@@ -10,12 +10,16 @@ import pytest
 from guardian.bootstrap.judgement import open_judge, open_pipeline, unchecked, utc_now
 from guardian.bootstrap.monitor import learn_all
 from guardian.bus.file import FileConsumer
+from guardian.bus.port import Record
 from guardian.config import load
 from guardian.demo.log import log_lines
 from guardian.demo.scenario import Scenario
+from guardian.domain.event import Envelope, Grant, SessionKey
+from guardian.pipeline.batch import Judgement
 from guardian.store.control import ControlStore
 from guardian.store.engine import open_engine
 from guardian.store.monitor import MonitorStore
+from guardian.store.monitor_envelopes import Heard
 from guardian.stream.commit import Committer
 from guardian.stream.worker import Worker, WorkerOptions
 from guardian.telemetry import Metrics
@@ -111,3 +115,47 @@ def test_concurrent_writers_keep_one_ledger_and_one_audit_chain(postgres: str, t
         assert [entry.seq for entry in rows.audit.entries()] == list(range(1, 41))
         assert rows.head().revision.n == 40
     store.close()
+
+
+def test_records_wait_and_envelopes_are_kept_on_postgresql_as_on_sqlite(postgres: str, tmp_path: Path) -> None:
+    told = Envelope(delegator_id="u", tenant_id="acme", session_id="s1", purpose="p")
+    for url in (postgres, f"sqlite:///{tmp_path}/monitor.db"):
+        store = MonitorStore(open_engine(url), seal=lambda value: value[::-1], hear=lambda state, _: state)
+        places = [("foreign", 0), ("foreign", 1)]
+        store.claim(places, "m", now=NOW)
+        for partition, offset, session in ((0, 0, "s1"), (1, 0, "s2"), (0, 1, "s1")):
+            event = told.model_copy(update={"session_id": session})
+            waits = [_Waiter(Record("foreign", partition, offset, b"value", None, (("h", b"v"),), NOW), event)]
+            base = store.positions([("foreign", partition)])
+            kept = {"base": base, "versions": {}, "member": "m", "waits": waits}
+            now = NOW + timedelta(seconds=offset + partition)
+            store.commit(Judgement(), positions={("foreign", partition): offset + 1}, now=now, **kept)
+        assert store.waiting.depth() == 3
+        assert store.waiting.due(places, before=NOW - timedelta(seconds=1), limit=10) == []
+        keys = {told.key, SessionKey("acme", "s2")}
+        assert store.registry.known(keys).waiting == keys
+        heard = [Heard(Grant(told, told.digest), "topic")]
+        base = store.positions(places)
+        common = {"base": base, "versions": {}, "member": "m", "now": NOW}
+        store.commit(Judgement(), positions=base, heard=heard, **common)
+        due = store.waiting.due(places, before=NOW - timedelta(seconds=1), limit=10)
+        assert [held.id for held in due] == [("foreign", 0, 0, 0), ("foreign", 0, 1, 0)]
+        assert (due[0].sealed, due[0].headers, due[0].stamped_at) == (b"eulav", (("h", b"v"),), NOW)
+        assert store.registry.known(keys).envelopes == {told.key: Grant(told, told.digest)}
+        store.waiting.tried(due)
+        assert store.waiting.due(places, before=NOW + timedelta(days=1), limit=1)[0].attempts == 1
+        assert len(store.waiting.due(places, before=NOW - timedelta(days=1), limit=10, squeeze=True)) == 3
+        assert store.waiting.due([("foreign", 1)], before=NOW + timedelta(days=1), limit=10)[0].session_id == "s2"
+        store.commit(Judgement(), positions=base, released=due, **common)
+        assert store.waiting.depth() == 1
+        store.close()
+
+
+class _Waiter:
+    """A decision that waits, as the store sees it."""
+
+    entry = 0
+
+    def __init__(self, record: Record, envelope: Envelope) -> None:
+        self.record = record
+        self.event = type("Event", (), {"envelope": envelope})()

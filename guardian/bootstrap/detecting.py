@@ -1,0 +1,119 @@
+"""Which format is a log, and what does guardian understand of it? For people about to point it at theirs."""
+
+import dataclasses
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from guardian.bootstrap import plugins
+from guardian.bootstrap.offline import batches
+from guardian.bootstrap.sources import AUTO, completion_of, formats_of, read_mapping
+from guardian.bus.port import Record
+from guardian.config import Settings
+from guardian.domain.event import DecisionEvent
+from guardian.errors import DecodeError
+from guardian.sources.completing import Completion
+from guardian.sources.facts import CARRIED
+from guardian.sources.port import Told
+from guardian.sources.reading import Reader
+
+_REASONS = 5
+
+
+@dataclass(frozen=True, slots=True)
+class FormatFacts:
+    """One line of `guardian sources`."""
+
+    name: str
+    title: str
+    carries: tuple[str, ...]
+    missing: tuple[str, ...]
+
+
+@dataclass
+class Tally:
+    """What became of the records of one format (None: of none that is known)."""
+
+    format: str | None
+    records: int = 0
+    decisions: int = 0
+    skipped: int = 0
+    refused: int = 0
+    reasons: Counter[str] = field(default_factory=Counter)
+    missing: Counter[str] = field(default_factory=Counter)
+
+    @property
+    def readable(self) -> float:
+        """The share of records that hold nothing unreadable, in [0, 1]."""
+        return 1 - self.refused / self.records if self.records else 0.0
+
+    def as_json(self) -> dict[str, Any]:
+        told = {name: getattr(self, name) for name in ("format", "records", "decisions", "skipped", "refused")}
+        return {**told, "readable": round(self.readable, 4), "reasons": dict(self.reasons.most_common(_REASONS)),
+                "missing": dict(self.missing.most_common())}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """What was understood of one record: its line from 1, and events or the reason why not."""
+
+    line: int
+    format: str | None
+    events: tuple[DecisionEvent, ...] = ()
+    refusals: tuple[str, ...] = ()
+
+
+def list_formats() -> Iterator[FormatFacts]:
+    """Every format with what its records can carry."""
+    for name in plugins.names("sources"):
+        format = plugins.find("sources", name)
+        carries = tuple(fact for fact in CARRIED if fact in format.carries)
+        missing = tuple(fact for fact in CARRIED if fact not in format.carries)
+        yield FormatFacts(name, format.title, carries, missing)
+
+
+def detect(settings: Settings, file: Path, update: Callable[[int, int | None], None]) -> list[Tally]:
+    """How much of a file is of which format, the most frequent first; nothing about the deployment is needed."""
+    reader = Reader(formats_of(AUTO, {}), _anybody(settings))
+    tallies: dict[str | None, Tally] = {}
+    for line in _lines(reader, file, update):
+        tally = tallies.setdefault(line.format, Tally(line.format))
+        tally.records += 1
+        tally.decisions += len(line.events)
+        tally.refused += bool(line.refusals)
+        tally.skipped += not line.events and not line.refusals
+        tally.reasons.update(line.refusals)
+        tally.missing.update(name for event in line.events for name in event.features_missing)
+    return sorted(tallies.values(), key=lambda tally: -tally.records)
+
+
+def try_mapping(settings: Settings, mapping: Path, file: Path) -> Iterator[Line]:
+    """What a mapping understands of a file, line by line. Raises ConfigurationError for a mapping that is none."""
+    options = read_mapping(mapping)
+    reader = Reader(formats_of("mapping", options), _anybody(settings))
+    return _lines(reader, file, lambda _done, _total: None)
+
+
+def _anybody(settings: Settings) -> Completion:
+    """The deployment's completion; whose log it is does not matter here, nor who sent it."""
+    known = completion_of(settings)
+    return dataclasses.replace(known, tenant=known.tenant or "-", gateway=known.gateway or "-")
+
+
+def _lines(reader: Reader, file: Path, update: Callable[[int, int | None], None]) -> Iterator[Line]:
+    done = 0
+    for batch in batches(file):
+        for record in batch:
+            if record.value.strip():
+                yield _line(reader, record)
+        done += len(batch)
+        update(done, None)
+
+
+def _line(reader: Reader, record: Record) -> Line:
+    found = reader.read(record)
+    events = tuple(each.event for each in found if isinstance(each, Told))
+    refusals = tuple(f"{each.code}: {each.reason}" for each in found if isinstance(each, DecodeError))
+    return Line(record.offset + 1, reader.format_of(record), events, refusals)

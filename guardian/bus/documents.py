@@ -1,0 +1,87 @@
+"""A file of JSON documents: one a line, or spread over lines (pretty-printed, or one array for the whole file).
+
+The offset of a record is the number of its first line from 0. A document that is cut off (a rotated or truncated
+file) is handed on as far as it goes, to be refused with its line; it does not swallow the whole ones after it.
+"""
+
+import json
+import re
+
+from guardian.bus.file import MAX_LINE, FileConsumer
+from guardian.bus.port import Record
+
+_STRING = re.compile(rb'"(?:[^"\\]|\\.)*+"?')
+_OPENING = (b"{", b"[")
+_WHOLE = {b"{": b"}", b"[": b"]"}
+
+
+class Documents(FileConsumer):
+    """For files that are read once from their beginning; lines that are whole documents cost nothing extra."""
+
+    _ahead: tuple[int, bytes] | None = None
+
+    def poll(self, *, timeout_s: float, max_records: int) -> list[Record]:  # noqa: ARG002 - a file never waits
+        records: list[Record] = []
+        size = 0
+        while not self._paused and len(records) < max_records and size < MAX_LINE:
+            found = self._document()
+            if found is None:
+                break
+            size += len(found[1])
+            records.append(Record(self._place.topic, 0, found[0], found[1]))
+        return records
+
+    def exhausted(self) -> bool:
+        return super().exhausted() and self._ahead is None
+
+    def _numbered(self) -> tuple[int, bytes] | None:
+        """The next physical line with its number."""
+        if self._ahead is not None:
+            ahead, self._ahead = self._ahead, None
+            return ahead
+        number = self._next
+        line = self._line()
+        return None if line is None else (number, line)
+
+    def _document(self) -> tuple[int, bytes] | None:
+        while (found := self._numbered()) is not None:
+            number, line = found
+            text = line.strip()
+            if text in (b"[", b"]", b"],", b","):  # the brackets of an array that is the whole file
+                continue
+            if not text.startswith(_OPENING):
+                return number, line
+            plain = text.removesuffix(b",")
+            if plain.endswith(_WHOLE[plain[:1]]) or _depth(plain) == 0:
+                return number, plain if text.endswith(b",") else line
+            return number, self._joined(line)
+        return None
+
+    def _joined(self, first: bytes) -> bytes:
+        """The document that begins with this line, to the line that closes it."""
+        lines, depth, size = [first], _depth(first), len(first)
+        while depth > 0 and size < MAX_LINE:
+            found = self._numbered()
+            if found is None:
+                break
+            line = found[1]
+            if line.startswith(b"{") and _is_document(line):
+                self._ahead = found  # what came before was cut off
+                break
+            lines.append(line)
+            depth += _depth(line)
+            size += len(line)
+        return b"\n".join(lines).rstrip().removesuffix(b",")
+
+
+def _depth(line: bytes) -> int:
+    """By how much the brackets outside of strings open more than they close."""
+    bare = _STRING.sub(b"", line)
+    return bare.count(b"{") + bare.count(b"[") - bare.count(b"}") - bare.count(b"]")
+
+
+def _is_document(line: bytes) -> bool:
+    try:
+        return isinstance(json.loads(line), dict)
+    except (ValueError, RecursionError):
+        return False

@@ -1,0 +1,79 @@
+"""SASL OAUTHBEARER: the client's access token comes from a token endpoint, or a file that somebody renews."""
+
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import httpx
+from kafka.net.sasl.oauth import AbstractTokenProvider
+
+from guardian.errors import ConfigurationError
+
+_EARLY_S = 60.0
+_SHORTEST_S = 5.0
+_LONGEST_TOKEN = 65_536
+
+
+class ClientCredentials(AbstractTokenProvider):  # type: ignore[misc]
+    """The OAuth 2.0 client-credentials grant (RFC 6749, 4.4); a token is used until a minute before its end.
+
+    `clock` is monotonic, in seconds. Raises ConnectionError, which the Kafka client takes for a failed connection
+    and tries again; neither secret nor answer are in its text.
+    """
+
+    def __init__(
+        self,
+        token_url: str,
+        client_id: str,
+        client_secret: str,
+        *,
+        scope: str | None = None,
+        clock: Callable[[], float] = time.monotonic,
+        timeout_s: float = 5.0,
+    ) -> None:
+        super().__init__()
+        if not token_url.startswith(("https://", "http://127.0.0.1", "http://localhost", "http://[::1]")):
+            raise ConfigurationError(f"kafka.oauth.token_url {token_url!r}: a secret goes there; it must be https")
+        self._url, self._client_id, self._secret, self._scope = token_url, client_id, client_secret, scope
+        self._clock, self._timeout_s = clock, timeout_s
+        self._lock = threading.Lock()
+        self._token, self._until = "", float("-inf")
+
+    def token(self) -> str:
+        """A token that is valid now."""
+        with self._lock:
+            if self._clock() >= self._until:
+                self._renew()
+            return self._token
+
+    def _renew(self) -> None:
+        form = {"grant_type": "client_credentials"} | ({"scope": self._scope} if self._scope else {})
+        try:
+            answer = httpx.post(
+                self._url, data=form, auth=(self._client_id, self._secret), timeout=self._timeout_s
+            )
+            answer.raise_for_status()
+            body = answer.json()
+            token, lasts = str(body["access_token"]), float(body.get("expires_in", 300))
+        except httpx.HTTPStatusError as error:
+            raise ConnectionError(f"kafka.oauth: {self._url} answered {error.response.status_code}") from None
+        except (httpx.HTTPError, ValueError, KeyError, TypeError) as error:
+            raise ConnectionError(f"kafka.oauth: no token from {self._url}: {type(error).__name__}") from None
+        self._token = token
+        self._until = self._clock() + max(_SHORTEST_S, lasts - _EARLY_S)
+
+
+class TokenFile(AbstractTokenProvider):  # type: ignore[misc]
+    """A file with the token (a projected service-account token); read at each connection: a renewed one counts."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self._path = path
+
+    def token(self) -> str:
+        """What the file holds now."""
+        try:
+            return self._path.read_text(encoding="ascii")[:_LONGEST_TOKEN].strip()
+        except (OSError, UnicodeDecodeError) as error:
+            raise ConnectionError(f"kafka.oauth: cannot read {self._path}: {type(error).__name__}") from None

@@ -1,0 +1,170 @@
+"""Values in a schema registry's wire format (Avro, JSON Schema, Protobuf) → JSON, with Confluent's client.
+
+The format: a zero byte, the schema's id in four bytes, for Protobuf which message of the schema it is, the
+payload. Schemas never change under their id, so the client keeps them. Needs the extra `registry`.
+"""
+
+import base64
+import json
+from collections.abc import Callable, Mapping
+from datetime import date, datetime, time
+from decimal import Decimal
+from io import BytesIO
+from typing import Any
+from uuid import UUID
+
+from guardian.errors import ConfigurationError, DecodeError, SchemaAway
+
+_MAGIC = 0
+_HEADER = 5
+_MAX_INDEX = 64
+
+
+class SchemaRegistry:
+    """`options` go to the client as they are: `basic.auth.user.info`, `ssl.ca.location`, …"""
+
+    def __init__(self, url: str, options: Mapping[str, Any] | None = None) -> None:
+        try:
+            from confluent_kafka.schema_registry import SchemaRegistryClient
+        except ImportError as error:
+            raise ConfigurationError(
+                "source.schema_registry needs: pip install 'intent-guardian[registry]'"
+            ) from error
+        try:
+            self._client: Any = SchemaRegistryClient({"url": url, **(options or {})})
+            # one more, because a client keeps a schema in whatever form it was asked for first
+            self._serialized: Any = SchemaRegistryClient({"url": url, **(options or {})})
+        except (TypeError, ValueError) as error:
+            raise ConfigurationError(f"source.schema_registry: {error}") from error
+        self._readers: dict[int, Any] = {}
+
+    def plain(self, value: bytes) -> bytes | None:
+        """The value as JSON; None where it is not in the wire format. Raises DecodeError, or SchemaAway."""
+        if len(value) <= _HEADER or value[0] != _MAGIC:
+            return None
+        number = int.from_bytes(value[1:_HEADER], "big")
+        read = self._readers.get(number)
+        if read is None:
+            read = self._readers[number] = self._reader(number)
+        try:
+            body = read(value[_HEADER:])
+        except DecodeError:
+            raise
+        except Exception as error:  # the libraries raise whatever comes to hand on bad bytes
+            raise DecodeError(
+                "invalid", f"the value does not fit schema {number}: {type(error).__name__}"
+            ) from None
+        return body if isinstance(body, bytes) else json.dumps(body, default=_plain).encode()
+
+    def _reader(self, number: int) -> Any:
+        schema = self._ask(lambda: self._client.get_schema(number), number)
+        match schema.schema_type:
+            case "JSON":
+                return lambda payload: payload
+            case "AVRO":
+                return _made(_avro, schema.schema_str, number)
+            case "PROTOBUF":
+                serialized = self._ask(lambda: self._serialized.get_schema(number, fmt="serialized"), number)
+                return _made(_protobuf, serialized.schema_str, number)
+            case other:
+                raise DecodeError(
+                    "unknown_schema", f"schema {number} is of type {str(other)[:32]!r}, which is not read"
+                )
+
+    def _ask(self, ask: Any, number: int) -> Any:
+        from confluent_kafka.schema_registry.error import SchemaRegistryError
+
+        try:
+            return ask()
+        except SchemaRegistryError as error:
+            if error.http_status_code == 404:
+                raise DecodeError("unknown_schema", f"the registry knows no schema {number}") from None
+            raise SchemaAway(
+                f"schema registry: it answered {error.http_status_code} for schema {number}"
+            ) from error
+        except Exception as error:  # whatever its HTTP library raises when nobody answers
+            raise SchemaAway(
+                f"schema registry: cannot be asked for schema {number}: {type(error).__name__}"
+            ) from error
+
+
+def _made(make: Callable[[str], Any], text: str, number: int) -> Any:
+    try:
+        return make(text)
+    except Exception as error:  # whatever the libraries raise for a schema that they cannot work with
+        why = f"schema {number} cannot be used: {type(error).__name__}"
+        raise DecodeError("unknown_schema", why) from None
+
+
+def _avro(text: str) -> Any:
+    import fastavro
+
+    schema = fastavro.parse_schema(json.loads(text))
+    return lambda payload: fastavro.schemaless_reader(BytesIO(payload), schema, None)
+
+
+def _protobuf(serialized: str) -> Any:
+    """A reader for the messages of one file; imports of Google's well-known types are known, others are not."""
+    from google.protobuf import any_pb2, descriptor_pb2, duration_pb2, struct_pb2, timestamp_pb2, wrappers_pb2
+    from google.protobuf.descriptor_pool import DescriptorPool
+    from google.protobuf.json_format import MessageToDict
+    from google.protobuf.message_factory import GetMessageClass
+
+    pool: Any = DescriptorPool()
+    for known in (any_pb2, duration_pb2, struct_pb2, timestamp_pb2, wrappers_pb2):
+        pool.AddSerializedFile(known.DESCRIPTOR.serialized_pb)
+    file = descriptor_pb2.FileDescriptorProto.FromString(base64.b64decode(serialized))
+    file.name = file.name or "schema.proto"
+    pool.AddSerializedFile(file.SerializeToString())
+    top = pool.FindFileByName(file.name)
+
+    def read(payload: bytes) -> Any:
+        path, start = _index(payload)
+        messages = list(top.message_types_by_name.values())
+        message = messages[path[0]]
+        for step in path[1:]:
+            message = list(message.nested_types)[step]
+        parsed = GetMessageClass(message).FromString(payload[start:])
+        return MessageToDict(parsed, preserving_proto_field_name=True)
+
+    return read
+
+
+def _index(payload: bytes) -> tuple[list[int], int]:
+    """Which message it is, as zigzag numbers after their count; a single zero stands for the first."""
+    count, at = _varint(payload, 0)
+    if count == 0:
+        return [0], at
+    if not 0 < count <= _MAX_INDEX:
+        raise DecodeError("invalid", "the index of the Protobuf message is damaged")
+    path = []
+    for _ in range(count):
+        step, at = _varint(payload, at)
+        if step < 0:
+            raise DecodeError("invalid", "the index of the Protobuf message is damaged")
+        path.append(step)
+    return path, at
+
+
+def _varint(payload: bytes, at: int) -> tuple[int, int]:
+    value = shift = 0
+    while shift < 35:
+        byte = payload[at]
+        value |= (byte & 0x7F) << shift
+        at += 1
+        if byte < 0x80:
+            return (value >> 1) ^ -(value & 1), at
+        shift += 7
+    raise DecodeError("invalid", "the index of the Protobuf message is damaged")
+
+
+def _plain(value: object) -> object:
+    match value:
+        case datetime() | date() | time():
+            return value.isoformat()
+        case Decimal() | UUID():
+            return str(value)
+        case bytes():
+            return base64.b64encode(value).decode()
+        case _:
+            return str(value)

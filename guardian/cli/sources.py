@@ -1,0 +1,140 @@
+"""sources, sources try, detect."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from guardian.cli.common import (
+    ConfigOption,
+    JsonOption,
+    escape,
+    existing_file,
+    print_json,
+    progress,
+    settings_from,
+)
+
+if TYPE_CHECKING:
+    from guardian.bootstrap.detecting import Line, Tally
+
+UNREADABLE = 3
+sources_app = typer.Typer(help="Log formats that guardian reads, and what each of them carries.")
+
+
+def register(app: typer.Typer) -> None:
+    app.add_typer(sources_app, name="sources")
+    app.command()(detect)
+
+
+@sources_app.callback(invoke_without_command=True)
+def sources(context: typer.Context, as_json: JsonOption = False) -> None:
+    """List the log formats, what each of them can carry and what is then missing.
+
+    Example: guardian sources --json
+    """
+    if context.invoked_subcommand is not None:
+        return
+    from guardian.bootstrap.detecting import list_formats
+
+    formats = list(list_formats())
+    if as_json:
+        print_json(
+            [{"name": f.name, "title": f.title, "carries": f.carries, "missing": f.missing} for f in formats]
+        )
+        return
+    for each in formats:
+        typer.echo(f"{each.name}\n    {each.title}")
+        typer.echo(f"    carries: {', '.join(each.carries)}")
+        typer.echo(f"    never carries: {', '.join(each.missing) or 'nothing is missing'}")
+    typer.echo("auto\n    any of these, told record by record: by the header guardian-format, else by content")
+
+
+@sources_app.command("try")
+def try_(
+    mapping: Annotated[Path, typer.Argument(help="A mapping file (YAML); see config/examples/mapping.yaml.")],
+    file: Annotated[Path, typer.Argument(help="A log of JSON records; .gz too; - is stdin.")],
+    lines: Annotated[int, typer.Option("--lines", min=1, help="How many records to look at.")] = 20,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Show line by line what a mapping understands of a log. Exit code 3 if a line could not be read.
+
+    Example: guardian sources try mapping.yaml gateway.log
+    """
+    from guardian.bootstrap.detecting import try_mapping
+
+    settings = settings_from(config, required=False)
+    refused = 0
+    for number, line in enumerate(try_mapping(settings, existing_file(mapping), existing_file(file))):
+        if number >= lines:
+            break
+        refused += bool(line.refusals)
+        if as_json:
+            events = [event.model_dump(mode="json", by_alias=True, exclude_none=True) for event in line.events]
+            print_json({"line": line.line, "events": events, "refused": line.refusals})
+        else:
+            _show_line(line)
+    if refused:
+        raise typer.Exit(UNREADABLE)
+
+
+def detect(
+    file: Annotated[Path, typer.Argument(help="A log file; .gz too; - is stdin.")],
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Say which format a log is, what share of it can be read, and what its records do not carry.
+
+    Exit code 3 if some of it could not be read. Example: guardian detect decisions.log.gz
+    """
+    from guardian.bootstrap.detecting import detect as look
+
+    settings = settings_from(config, required=False)
+    with progress("reading") as update:
+        tallies = look(settings, existing_file(file), update)
+    if as_json:
+        print_json([tally.as_json() for tally in tallies])
+    else:
+        _show_tallies(tallies)
+    if not tallies or any(tally.refused for tally in tallies):
+        raise typer.Exit(UNREADABLE)
+
+
+def _show_tallies(tallies: "list[Tally]") -> None:
+    if not tallies:
+        typer.echo("the file holds no records")
+    for tally in tallies:
+        typer.echo(
+            f"{tally.format or 'unknown'}: {tally.records:,} records, {tally.readable:.1%} readable:"
+            f" {tally.decisions:,} decisions, {tally.skipped:,} that are no tool calls, {tally.refused:,} refused"
+        )
+        for reason, count in tally.reasons.most_common(5):
+            typer.echo(f"    {count:,} x {escape(reason)}")
+        always = [name for name, count in tally.missing.items() if tally.decisions and count == tally.decisions]
+        if always:
+            typer.echo(f"    never there: {', '.join(always)}")
+    known = [tally.format for tally in tallies if tally.format is not None and tally.decisions]
+    if known:
+        typer.echo(f"\nTo read it:\n\nsource:\n  format: {known[0] if len(known) == 1 else 'auto'}")
+
+
+def _show_line(line: "Line") -> None:
+    if not line.events and not line.refusals:
+        typer.echo(f"{line.line}: no tool call")
+    for event in line.events:
+        envelope = event.envelope
+        said = {
+            "tool": event.action.tool,
+            "decision": event.decision.effect,
+            "session": envelope.session_id,
+            "agent": envelope.agent_id,
+            "user": envelope.delegator_id,
+            "purpose": envelope.purpose or None,
+            "arguments": ", ".join(event.action.arguments) if event.action.arguments is not None else None,
+        }
+        told = "  ".join(f"{name}={escape(str(value))[:80]}" for name, value in said.items() if value is not None)
+        typer.echo(f"{line.line}: {told}")
+        typer.echo(f"    missing: {', '.join(event.features_missing) or 'nothing'}")
+    for reason in line.refusals:
+        typer.echo(f"{line.line}: refused: {escape(reason)}")

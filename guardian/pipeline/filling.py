@@ -1,0 +1,155 @@
+"""Envelopes that the log does not carry, filled in from what is registered; and who waits for one that is late.
+
+Pure: what is known of the sessions is a frozen `Known`, so that a replay sees the same. A registered envelope
+holds as a whole: what the log says beside it of user or agent does not change it. Where none is registered, the
+operator's map of agents and routes speaks; where that is silent too, the purpose stays unknown, which is counted
+and said.
+"""
+
+import dataclasses
+import fnmatch
+import string
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+
+from guardian.domain.event import UNTOLD, DecisionEvent, Envelope, Grant, SessionKey
+from guardian.errors import ConfigurationError
+from guardian.pipeline.batch import Decoded, PurposeFrom
+
+_PLACES = ("agent", "delegator", "gateway", "route", "session", "tenant", "tool")
+_SHOWN = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What is known of the sessions of a batch: registered envelopes, sessions of which records wait already, and
+    sessions that were judged before (they waited their turn, and do not wait again)."""
+
+    envelopes: Mapping[SessionKey, Grant] = field(default_factory=dict)
+    waiting: frozenset[SessionKey] = frozenset()
+    begun: frozenset[SessionKey] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class StaticEnvelope:
+    """One line of the operator's map: whose calls it is about (shell wildcards), and what they are delegated.
+
+    `purpose` may name {agent}, {delegator}, {gateway}, {route}, {session}, {tenant} and {tool}.
+    """
+
+    match: Mapping[str, str]
+    purpose: str
+    allowed_tools: tuple[str, ...] = ()
+    resource_constraints: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if unknown := sorted(set(self.match) - set(_PLACES)):
+            raise ConfigurationError(f"envelopes.static: match.{unknown[0]}: known are {', '.join(_PLACES)}")
+        try:
+            wanted = {name for _, name, _, _ in string.Formatter().parse(self.purpose) if name is not None}
+        except ValueError as error:
+            raise ConfigurationError(f"envelopes.static: purpose {self.purpose!r}: {error}") from error
+        if unknown := sorted(wanted - set(_PLACES)):
+            raise ConfigurationError(
+                f"envelopes.static: purpose names {unknown[0]!r}; known are {', '.join(_PLACES)}"
+            )
+
+    def of(self, event: DecisionEvent) -> Envelope | None:
+        """The envelope for this event's session; None where the line is about others."""
+        told = _told(event)
+        if not all(fnmatch.fnmatchcase(told[name], pattern) for name, pattern in self.match.items()):
+            return None
+        purpose = self.purpose.format_map({name: value[:_SHOWN] for name, value in told.items()})
+        return event.envelope.model_copy(
+            update={
+                "purpose": purpose[:8192],
+                "allowed_tools": self.allowed_tools,
+                "resource_constraints": dict(self.resource_constraints),
+            }
+        )
+
+
+@dataclass(frozen=True)
+class Filling:
+    """`known` are envelopes from a file, `static` the operator's map, both asked at decoding; `rename` is the one
+    rule for tool names. `wait` is how long a record without a purpose waits for one, zero for not at all."""
+
+    known: Mapping[SessionKey, Grant] = field(default_factory=dict)
+    static: Sequence[StaticEnvelope] = ()
+    rename: Callable[[str], str] = str
+    wait: timedelta = timedelta(0)
+
+    def begin(self, d: Decoded) -> Decoded:
+        """At decoding: from the file or the map, as far as the log says nothing itself."""
+        event = d.event
+        if event.has_envelope:
+            return d
+        if (grant := self.known.get(event.key)) is not None:
+            return self._filled(dataclasses.replace(d, unfilled=event), grant, "file")
+        made = next((envelope for line in self.static if (envelope := line.of(event)) is not None), None)
+        if made is not None:
+            source: PurposeFrom = "static"
+        else:
+            source = "log" if event.envelope.purpose.strip() else "unknown"
+        shown = event if made is None else _with(event, made)
+        return dataclasses.replace(d, event=shown, unfilled=event, purpose_from=source, envelope_digest=None)
+
+    def fill(
+        self, decoded: Sequence[Decoded], known: Known, *, patient: bool
+    ) -> tuple[list[Decoded], list[Decoded]]:
+        """Those to judge now, and those that wait, each in arrival order.
+
+        A session keeps its order: while records of it wait, its later ones wait behind them. Where not `patient`,
+        no other session begins to wait.
+        """
+        ready: list[Decoded] = []
+        waiting: list[Decoded] = []
+        held = set(known.waiting)
+        for d in decoded:
+            key = d.event.key
+            grant = known.envelopes.get(key)
+            if key in held:
+                waiting.append(d)
+            elif d.unfilled is not None and grant is not None:
+                ready.append(self._filled(d, grant, "registry"))
+            elif patient and self.wait and d.purpose_from == "unknown" and key not in known.begun:
+                held.add(key)
+                waiting.append(d)
+            else:
+                ready.append(d)
+        return ready, waiting
+
+    def _filled(self, d: Decoded, grant: Grant, source: PurposeFrom) -> Decoded:
+        envelope = grant.envelope
+        tools = tuple(self.rename(tool) for tool in envelope.allowed_tools)
+        shown = (
+            envelope if tools == envelope.allowed_tools else envelope.model_copy(update={"allowed_tools": tools})
+        )
+        event = _with(d.unfilled or d.event, shown)
+        return dataclasses.replace(
+            d, event=event, unfilled=None, purpose_from=source, envelope_digest=grant.digest
+        )
+
+
+def _with(event: DecisionEvent, envelope: Envelope) -> DecisionEvent:
+    origin = event.origin
+    if origin is None:  # has_envelope says so only of adapted records
+        return event.model_copy(update={"envelope": envelope})
+    known = {"envelope"} | ({"delegator_id"} if envelope.delegator_id != UNTOLD else set())
+    absent = tuple(name for name in origin.absent if name not in known)
+    return event.model_copy(update={"envelope": envelope, "origin": origin.model_copy(update={"absent": absent})})
+
+
+def _told(event: DecisionEvent) -> dict[str, str]:
+    envelope, origin = event.envelope, event.origin
+    return {
+        "agent": envelope.agent_id or "",
+        "delegator": envelope.delegator_id,
+        "gateway": event.gateway,
+        "route": (origin.route if origin is not None else None) or "",
+        "session": envelope.session_id,
+        "tenant": envelope.tenant_id,
+        "tool": event.action.tool,
+    }

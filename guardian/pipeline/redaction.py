@@ -1,0 +1,149 @@
+"""Redaction rules of a deployment, field by field: drop, keyed hash, or keep only the shape.
+
+They are applied at decoding, before anything is stored, embedded or shown, and after the credential scanner: a
+credential in a dropped field is still a fact.
+"""
+
+import hmac
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Any, Literal
+
+from guardian.domain.event import DecisionEvent, Envelope
+from guardian.domain.signal import CredentialHit
+from guardian.errors import ConfigurationError
+from guardian.pipeline.decoding import Redactor
+
+Way = Literal["drop", "hash", "shape"]
+
+_AREAS = ("action.arguments", "action.resource.id", "envelope.resource_constraints", "decision.reason", "trace_id")
+_ANY_TEXT = ("envelope.purpose",)
+_ONLY_HASH = ("envelope.delegator_id", "envelope.agent_id", "envelope.task_id", "action.credential_id")
+_SHAPE_CHARS = 256
+
+
+@dataclass(frozen=True)
+class FieldRules:
+    """`rules` maps a path to what is done there: `action.arguments.customer.email`, `*` for any one name or
+    number, a path to an object for all in it. `key` keys the hashes: equal values stay equal within a
+    deployment."""
+
+    inner: Redactor
+    rules: Mapping[str, Way]
+    key: bytes
+
+    def __post_init__(self) -> None:
+        for path, way in self.rules.items():
+            _check(path, way)
+
+    def redact(self, event: DecisionEvent) -> tuple[DecisionEvent, tuple[CredentialHit, ...]]:
+        """The event after the scanner and then the rules."""
+        clean, hits = self.inner.redact(event)
+        body = clean.model_dump(by_alias=True)
+        for path, way in self.rules.items():
+            _apply(body, tuple(path.split(".")), _WAYS[way](self.key))
+        return DecisionEvent.model_validate(body), hits
+
+    def name(self, identifier: str) -> str:
+        return self.inner.name(identifier)
+
+
+def redact_envelope(redactor: Redactor, envelope: Envelope) -> Envelope:
+    """An envelope that did not come with an event, redacted as if it had."""
+    event = DecisionEvent.model_validate(
+        {
+            "schema": "guardian.decision/v1",
+            "id": "-",
+            "time": "2000-01-01T00:00:00Z",
+            "gateway": "-",
+            "envelope": envelope,
+            "action": {"tool": "-"},
+            "decision": {"effect": "allow"},
+        },
+        strict=False,
+    )
+    return redactor.redact(event)[0].envelope
+
+
+def _check(path: str, way: str) -> None:
+    if any(path == area or path.startswith(area + ".") for area in (*_AREAS, *_ANY_TEXT)):
+        return
+    if path in _ONLY_HASH:
+        if way != "hash":
+            raise ConfigurationError(
+                f"source.redact.{path}: {way!r}: a name can only be hashed, or sessions would mix"
+            )
+        return
+    listed = ", ".join((*_AREAS, *_ANY_TEXT, *_ONLY_HASH))
+    raise ConfigurationError(f"source.redact.{path}: not a field that can be redacted; those are: {listed}")
+
+
+_DROPPED = object()
+Change = Callable[[Any], Any]
+
+
+def _apply(node: Any, path: tuple[str, ...], change: Change) -> None:
+    """Change what lies at the path, in place; what is not there is left alone."""
+    name, rest = path[0], path[1:]
+    if isinstance(node, dict):
+        keys: list[Any] = list(node) if name == "*" else [name] if name in node else []
+    elif isinstance(node, list):
+        keys = [i for i in range(len(node)) if name == "*" or name == str(i)]
+    else:
+        return
+    for key in reversed(keys):
+        if rest:
+            _apply(node[key], rest, change)
+            continue
+        made = _deep(node[key], change)
+        if made is not _DROPPED:
+            node[key] = made
+        elif isinstance(node, list):
+            del node[key]
+        elif key in _KEPT_EMPTY:
+            node[key] = _KEPT_EMPTY[key]
+        else:
+            node.pop(key)
+
+
+_KEPT_EMPTY: Mapping[str, Any] = {"purpose": "", "reason": "", "trace_id": None, "arguments": None}
+
+
+def _deep(value: Any, change: Change) -> Any:
+    if isinstance(value, dict) and change is not _drop:
+        return {name: _deep(item, change) for name, item in value.items()}
+    if isinstance(value, (list, tuple)) and change is not _drop:
+        return type(value)(_deep(item, change) for item in value)
+    return change(value)
+
+
+def _drop(_value: Any) -> Any:
+    return _DROPPED
+
+
+def _hash(key: bytes) -> Change:
+    def change(value: Any) -> Any:
+        if value is None or isinstance(value, bool):
+            return value
+        told = str(value).encode("utf-8", "surrogatepass")
+        return "hash:" + hmac.new(key, told, sha256).hexdigest()[:16]
+
+    return change
+
+
+def _shape(value: Any) -> Any:
+    """Letters become x or X, digits 9; numbers keep their digits' count, punctuation stays."""
+    if isinstance(value, str):
+        shape = "".join("9" if c.isdigit() else "X" if c.isupper() else "x" if c.isalpha() else c for c in value)
+        return shape[:_SHAPE_CHARS]
+    if isinstance(value, int) and not isinstance(value, bool):
+        return 10 ** (len(str(abs(value))) - 1)
+    return 0.0 if isinstance(value, float) else value
+
+
+_WAYS: Mapping[Way, Callable[[bytes], Change]] = {
+    "drop": lambda _key: _drop,
+    "hash": _hash,
+    "shape": lambda _key: _shape,
+}

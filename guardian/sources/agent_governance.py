@@ -1,0 +1,101 @@
+"""Microsoft agent-governance-toolkit: audit entries of agent_os (JSON lines) and of agentmesh (hash-chained).
+
+Source: agent-governance-toolkit 4.1, `AuditEntry` of both packages. Times may end in `+00:00Z`, which no standard
+knows; they are read. Entries that are no tool call (policy evaluations, agent life cycle) are skipped.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from guardian.domain.event import UNTOLD, DecisionEvent
+from guardian.sources.facts import Effect, Facts, at, effect_of, expected, first, mapping, moment, need, text
+from guardian.sources.port import Format
+
+_CARRIES = (
+    "id", "time", "gateway", "tenant", "session", "delegator", "agent", "purpose", "tool", "arguments", "resource",
+    "decision", "policy_ids", "reason", "trace",
+)  # fmt: skip
+_CALLS = ("tool", "action")
+
+
+@dataclass(frozen=True)
+class AgentGovernance(Format):
+    """Options: `event_types` that are tool calls; by default those with "tool" or "action" in their name."""
+
+    title: ClassVar[str] = "Microsoft agent-governance-toolkit audit entries"
+    carries: ClassVar[frozenset[str]] = frozenset(_CARRIES)
+
+    event_types: tuple[str, ...] = ()
+
+    def recognises(self, body: Any) -> bool:
+        if not isinstance(body, Mapping) or "event_type" not in body or "action" not in body:
+            return False
+        return ("agent_did" in body and "outcome" in body) or ("agent_id" in body and "decision" in body)
+
+    def facts(self, entry: Any) -> Facts | None:
+        kind = need(entry.get("event_type"), "event_type")
+        if kind not in self.event_types if self.event_types else not any(word in kind for word in _CALLS):
+            return None
+        data = entry.get("data") if isinstance(entry.get("data"), Mapping) else entry.get("metadata")
+        effect, why = _decision(entry)
+        rule = text(entry.get("matched_rule"))
+        hidden = entry.get("arguments_hash") is not None and at(data, "arguments") is None
+        return Facts(
+            tool=first(at(data, "tool"), at(data, "tool_name")) or need(entry.get("action"), "action"),
+            effect=effect,
+            reason=why,
+            id=text(entry.get("entry_id")),
+            time=moment(entry.get("timestamp"), "timestamp"),
+            gateway=first(entry.get("environment"), entry.get("compute_driver")),
+            tenant=first(at(data, "tenant_id"), at(data, "tenant")),
+            session=first(entry.get("session_id"), at(data, "session_id")),
+            trace=text(entry.get("trace_id")),
+            delegator=first(at(data, "user_id"), at(data, "user"), at(data, "on_behalf_of")),
+            agent=first(entry.get("agent_did"), entry.get("agent_id")),
+            purpose=first(at(data, "purpose"), at(data, "intent")),
+            arguments=mapping(first_of(data, "arguments", "args", "params"), "data.arguments"),
+            resource_id=text(entry.get("resource")),
+            policy_ids=(rule,) if rule is not None else (),
+            masked=("arguments_hashed",) if hidden else (),
+        )
+
+    def write(self, event: DecisionEvent) -> bytes:
+        envelope, action, decision = event.envelope, event.action, event.decision
+        data = {
+            "arguments": action.arguments, "tenant_id": envelope.tenant_id,
+            "user_id": envelope.delegator_id if envelope.delegator_id != UNTOLD else None,
+            "reason": decision.reason or None,
+        }  # fmt: skip
+        body = {
+            "entry_id": event.id, "timestamp": event.time.isoformat() + "Z", "event_type": "tool_invoked",
+            "agent_did": envelope.agent_id, "action": action.tool, "session_id": envelope.session_id,
+            "resource": action.resource.id if action.resource is not None else None,
+            "data": {name: value for name, value in data.items() if value is not None},
+            "outcome": "success" if decision.effect == "allow" else "denied", "policy_decision": decision.effect,
+            "matched_rule": decision.policy_ids[0] if decision.policy_ids else None, "trace_id": event.trace_id,
+            "environment": event.gateway, "previous_hash": "0" * 64, "entry_hash": "0" * 64,
+        }  # fmt: skip
+        return json.dumps({k: v for k, v in body.items() if v is not None}, separators=(",", ":")).encode()
+
+
+plugin = AgentGovernance
+
+
+def first_of(data: Any, *wanted: str) -> Any:
+    """The first of the named values that is there."""
+    return next((data[name] for name in wanted if isinstance(data, Mapping) and data.get(name) is not None), None)
+
+
+def _decision(entry: Mapping[str, Any]) -> tuple[Effect, str]:
+    why = first(entry.get("reason"), at(entry, "data", "reason")) or ""
+    told = first(entry.get("policy_decision"), entry.get("decision"))
+    if told is not None:
+        return effect_of(told, "policy_decision" if "policy_decision" in entry else "decision"), why
+    outcome = entry.get("outcome")
+    if outcome == "denied":
+        return "deny", why
+    if outcome in ("success", "failure", "error"):
+        return "allow", ""
+    raise expected("outcome", "success, failure, denied or error, or a policy_decision", outcome)

@@ -1,0 +1,114 @@
+"""agentgateway access logs of MCP tool calls, as JSON lines or as OTLP log records.
+
+Source: agentgateway, telemetry and CEL documentation (1.4): flat dotted keys, a `reason` where a request was not
+let through. Arguments, user and purpose are in the log only where the operator adds them as attributes (README,
+'Three gateways'): `gen_ai.tool.call.arguments`, `user`, `purpose`, `tenant`, `agent`, `jwt.sid`.
+"""
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from guardian.domain.event import UNTOLD, DecisionEvent
+from guardian.sources.facts import Effect, Facts, expected, first, mapping, moment, need, text
+from guardian.sources.otlp import from_protobuf, records_of
+from guardian.sources.port import Format
+
+_CARRIES = (
+    "id", "time", "gateway", "tenant", "session", "delegator", "agent", "purpose", "tool", "arguments", "decision",
+    "reason", "result", "trace",
+)  # fmt: skip
+_REFUSALS = frozenset(
+    {"Authorization", "ExtAuth", "Guardrail", "JwtAuth", "Oidc", "BasicAuth", "APIKeyAuth", "RateLimit", "ExtProc"}
+)
+
+
+@dataclass(frozen=True)
+class AgentGateway(Format):
+    title: ClassVar[str] = "agentgateway access logs (JSON lines, OTLP logs)"
+    carries: ClassVar[frozenset[str]] = frozenset(_CARRIES)
+
+    def recognises(self, body: Any) -> bool:
+        if not isinstance(body, Mapping):
+            return False
+        if "resourceLogs" in body:
+            return True
+        return ("gateway" in body and "route" in body) and ("http.status" in body or "mcp.method.name" in body)
+
+    def opens(self, value: bytes) -> Any | None:
+        body = from_protobuf(value)
+        return body if body is not None and "resourceLogs" in body else None
+
+    def entries(self, body: Any) -> Iterable[Any]:
+        if not isinstance(body, Mapping) or "resourceLogs" not in body:
+            return (body,)
+        return [
+            {
+                "time": each.get("timeUnixNano"),
+                "trace.id": each["trace"],
+                "span.id": each["span"],
+                **each["attributes"],
+            }
+            for each in records_of(body, "logs")
+        ]
+
+    def facts(self, entry: Any) -> Facts | None:
+        method = entry.get("mcp.method.name")
+        if method is None and "gen_ai.tool.name" not in entry:
+            if "gateway" not in entry:
+                raise expected("gateway", "a string, as in every agentgateway access log", entry.get("gateway"))
+            return None
+        if method is not None and method != "tools/call":
+            return None
+        effect, why = _decision(entry)
+        trace, span = text(entry.get("trace.id")), text(entry.get("span.id"))
+        failed = entry.get("error") is not None or entry.get("mcp.error.code") is not None
+        return Facts(
+            tool=need(entry.get("gen_ai.tool.name"), "gen_ai.tool.name"),
+            effect=effect,
+            reason=why,
+            id=first(entry.get("request.id"), f"{trace}:{span}" if trace and span else None),
+            time=moment(first(entry.get("time"), entry.get("timestamp"), entry.get("ts")), "time"),
+            gateway=text(entry.get("gateway")),
+            tenant=first(entry.get("tenant"), entry.get("jwt.tenant")),
+            session=text(entry.get("mcp.session.id")),
+            token=first(entry.get("jwt.sid"), entry.get("jwt.jti")),
+            trace=trace,
+            delegator=first(entry.get("user"), entry.get("jwt.sub")),
+            agent=first(entry.get("agent"), entry.get("jwt.client_id"), entry.get("src.identity")),
+            purpose=first(entry.get("purpose"), entry.get("jwt.purpose")),
+            arguments=mapping(entry.get("gen_ai.tool.call.arguments"), "gen_ai.tool.call.arguments"),
+            resource_type=None,
+            server=text(entry.get("mcp.target")),
+            route=text(entry.get("route")),
+            policy_ids=(),
+            status="error" if failed else "ok" if effect == "allow" else None,
+        )
+
+    def write(self, event: DecisionEvent) -> bytes:
+        envelope, action, allowed = event.envelope, event.action, event.decision.effect == "allow"
+        server, _, tool = action.tool.partition(".")
+        body: dict[str, Any] = {
+            "time": event.time.isoformat(), "level": "info", "scope": "request", "gateway": event.gateway,
+            "listener": "mcp", "route": "default/mcp", "http.method": "POST", "http.path": "/mcp",
+            "http.status": 200 if allowed else 403, "protocol": "mcp", "mcp.method.name": "tools/call",
+            "mcp.target": server if tool else None, "mcp.resource.type": "tool",
+            "gen_ai.tool.name": tool or server,
+            "mcp.session.id": envelope.session_id, "trace.id": event.trace_id, "request.id": event.id,
+            "jwt.sub": envelope.delegator_id if envelope.delegator_id != UNTOLD else None,
+            "agent": envelope.agent_id, "tenant": envelope.tenant_id,
+            "gen_ai.tool.call.arguments": action.arguments, "reason": None if allowed else "Authorization",
+            "error": None if allowed else event.decision.reason or None, "duration": "3ms",
+        }  # fmt: skip
+        return json.dumps({k: v for k, v in body.items() if v is not None}, separators=(",", ":")).encode()
+
+
+plugin = AgentGateway
+
+
+def _decision(entry: Mapping[str, Any]) -> tuple[Effect, str]:
+    reason, status = text(entry.get("reason")), text(entry.get("http.status"))
+    if reason in _REFUSALS or (reason is None and status in ("401", "403")):
+        return "deny", first(entry.get("error"), entry.get("mcp.error.message"), reason) or ""
+    return "allow", ""

@@ -1,0 +1,152 @@
+"""AuthZEN Authorization API 1.0: evaluation requests with their responses, and the profile for MCP tool calls.
+
+Source: OpenID AuthZEN Authorization API 1.0 (2026-01-11) and its COAZ MCP binding. AuthZEN defines the messages
+and no log of them; taken are `{"request": {…}, "response": {…}, "time", "id", "gateway"}` and the same in one
+piece (subject, action, resource, context, decision). Batches (`evaluations`) are taken apart. `context` may say
+session, purpose, tenant, agent and arguments, or hold a whole `envelope`.
+"""
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from guardian.domain.event import UNTOLD, DecisionEvent
+from guardian.sources.facts import Facts, at, count, expected, first, mapping, moment, names, need, text
+from guardian.sources.port import Format
+
+_CARRIES = (
+    "id", "time", "gateway", "tenant", "session", "delegator", "agent", "purpose", "envelope", "tool", "arguments",
+    "resource", "decision", "policy_ids", "reason", "records", "data_classes", "trace",
+)  # fmt: skip
+_CALL = "tools/call"
+
+
+@dataclass(frozen=True)
+class AuthZen(Format):
+    title: ClassVar[str] = "AuthZEN 1.0 evaluation request and response, also for MCP tool calls"
+    carries: ClassVar[frozenset[str]] = frozenset(_CARRIES)
+
+    def recognises(self, body: Any) -> bool:
+        if not isinstance(body, Mapping) or "decision_id" in body:
+            return False
+        request: Any = body.get("request") if isinstance(body.get("request"), Mapping) else body
+        asked = ("subject" in request or "evaluations" in request) and "jsonrpc" not in request
+        return bool(
+            asked and ("decision" in body or "evaluations" in body or isinstance(body.get("response"), Mapping))
+        )
+
+    def entries(self, body: Any) -> Iterable[Any]:
+        batch = at(body, "request", "evaluations")
+        return _each(body, batch) if isinstance(batch, list) else (body,)
+
+    def facts(self, entry: Any) -> Facts | None:
+        request = entry.get("request") if isinstance(entry.get("request"), Mapping) else entry
+        response = entry.get("response") if isinstance(entry.get("response"), Mapping) else entry
+        decision = response.get("decision")
+        if not isinstance(decision, bool):
+            raise expected("response.decision" if response is not entry else "decision", "true or false", decision)
+        found = sarc(request, "request." if request is not entry else "")
+        told = at(response, "context") if response is not entry else None
+        return Facts(
+            **found,
+            effect="allow" if decision else "deny",
+            id=first(entry.get("id"), entry.get("request_id"), at(entry, "headers", "x-request-id")),
+            time=moment(first(entry.get("time"), entry.get("timestamp")), "time"),
+            gateway=first(entry.get("gateway"), entry.get("pep")),
+            policy_ids=names(at(told, "policy_ids")) or (),
+            reason=first(at(told, "reason"), at(told, "reason_user", "en"), at(told, "reason_admin", "en")) or "",
+        )
+
+    def write(self, event: DecisionEvent) -> bytes:
+        request = write_sarc(event)
+        request["context"]["envelope"] = event.envelope.model_dump(mode="json", exclude_none=True)
+        told = {"reason": event.decision.reason, "policy_ids": list(event.decision.policy_ids)}
+        body = {
+            "id": event.id, "time": event.time.isoformat(), "gateway": event.gateway, "request": request,
+            "response": {"decision": event.decision.effect == "allow", "context": told},
+        }  # fmt: skip
+        return json.dumps(body, separators=(",", ":")).encode()
+
+
+plugin = AuthZen
+
+
+def sarc(request: Mapping[str, Any], path: str) -> dict[str, Any]:
+    """Subject, action, resource and context as facts; other formats carry the same shape as their input."""
+    subject, action, resource = request.get("subject"), request.get("action"), request.get("resource")
+    context = mapping(request.get("context"), f"{path}context") or {}
+    name = need(at(action, "name") if isinstance(action, Mapping) else action, f"{path}action.name")
+    call = name == _CALL
+    tool = need(at(resource, "id"), f"{path}resource.id") if call else name
+    who = text(at(subject, "id") if isinstance(subject, Mapping) else subject)
+    machine = str(at(subject, "type") or "").lower() in ("agent", "client", "workload", "service")
+    arguments = next(
+        (
+            value
+            for value in (
+                context.get("arguments"),
+                at(context, "params", "arguments"),
+                at(action, "properties", "arguments"),
+            )
+            if value is not None
+        ),
+        None,
+    )
+    touched = context.get("resource") if call else resource
+    return {
+        "tool": tool,
+        "server": first(at(resource, "properties", "server"), context.get("server")) if call else None,
+        "delegator": first(None if machine else who, context.get("user"), at(subject, "properties", "delegator")),
+        "agent": first(who if machine else None, context.get("agent"), at(context, "agent", "id"),
+                       at(subject, "properties", "agent")),
+        "tenant": first(context.get("tenant_id"), context.get("tenant"), at(subject, "properties", "tenant")),
+        "session": first(context.get("session_id"), context.get("session"), at(context, "session", "id")),
+        "token": first(context.get("sid"), context.get("jti")),
+        "conversation": text(context.get("conversation_id")),
+        "trace": first(context.get("trace_id"), context.get("traceId")),
+        "task": text(context.get("task_id")),
+        "purpose": first(context.get("purpose"), at(context, "purpose", "description")),
+        "envelope": mapping(context.get("envelope"), f"{path}context.envelope"),
+        "arguments": mapping(arguments, f"{path}context.arguments"),
+        "resource_type": text(at(touched, "type")),
+        "resource_id": text(at(touched, "id")),
+        "records": count(context.get("records")),
+        "data_classes": names(context.get("data_classes")),
+    }  # fmt: skip
+
+
+def write_sarc(event: DecisionEvent) -> dict[str, Any]:
+    """The request of an MCP tool call, its identity in the context; without the envelope."""
+    envelope, action = event.envelope, event.action
+    context: dict[str, Any] = {
+        "session_id": envelope.session_id, "tenant_id": envelope.tenant_id, "agent": envelope.agent_id,
+        "arguments": action.arguments, "records": action.records, "trace_id": event.trace_id,
+        "data_classes": list(action.data_classes) if action.data_classes is not None else None,
+        "resource": action.resource.model_dump(exclude_none=True) if action.resource is not None else None,
+    }  # fmt: skip
+    request: dict[str, Any] = {
+        "action": {"name": _CALL},
+        "resource": {"type": "tool", "id": action.tool},
+        "context": {name: value for name, value in context.items() if value is not None},
+    }
+    if envelope.delegator_id != UNTOLD:
+        request["subject"] = {"type": "identity", "id": envelope.delegator_id}
+    return request
+
+
+def _each(body: Mapping[str, Any], batch: list[Any]) -> Iterator[dict[str, Any]]:
+    """One entry per evaluation; what a part does not say, the whole says. Unanswered ones were never decided."""
+    answers = at(body, "response", "evaluations")
+    whole = {name: value for name, value in body["request"].items() if name not in ("evaluations", "options")}
+    for number, part in enumerate(batch):
+        if not isinstance(answers, list) or number >= len(answers):
+            continue
+        own = part if isinstance(part, Mapping) else {}
+        request_id = text(body.get("id"))
+        yield {
+            **body,
+            "id": f"{request_id}/{number}" if request_id else None,
+            "request": {**whole, **own},
+            "response": answers[number],
+        }

@@ -1,0 +1,119 @@
+"""CloudEvents 1.0 on Kafka, binary and structured, around a record of any other format.
+
+Source: CloudEvents 1.0.2 and its Kafka protocol binding. Structured: `content-type` begins with
+`application/cloudevents` (or the value says so itself), the value is the whole event. Binary: headers `ce_*`, the
+value is the data. What the wrapped record does not say of id, time, gateway, session and trace, the wrapper may.
+"""
+
+import base64
+import binascii
+import dataclasses
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from guardian.bus.port import Record
+from guardian.domain.event import DecisionEvent
+from guardian.errors import DecodeError
+from guardian.sources.facts import CARRIED, Facts, expected, first, moment, text
+from guardian.sources.port import Format
+
+
+@dataclass(frozen=True, slots=True)
+class Wrapping:
+    """The context attributes of one event."""
+
+    attributes: Mapping[str, Any]
+
+    def onto(self, facts: Facts) -> Facts:
+        """The facts, with what only the wrapper says. Raises DecodeError for a time that is none."""
+        said = self.attributes
+        return dataclasses.replace(
+            facts,
+            id=facts.id or text(said.get("id")),
+            time=facts.time or moment(said.get("time"), "time"),
+            gateway=facts.gateway or text(said.get("source")),
+            session=facts.session or first(said.get("sessionid"), said.get("partitionkey")),
+            trace=facts.trace or first(said.get("traceid"), _trace(said.get("traceparent"))),
+        )
+
+
+def binary(record: Record) -> Wrapping | None:
+    """The attributes that a record has in its headers; None where it is no binary event."""
+    headers = {name.lower(): value for name, value in record.headers}
+    if "ce_specversion" not in headers:
+        return None
+    said = {
+        name.removeprefix("ce_"): value.decode("utf-8", "replace")[:2048]
+        for name, value in headers.items()
+        if name.startswith("ce_")
+    }
+    _check_version(said.get("specversion"))
+    return Wrapping(said)
+
+
+def structured(body: Any) -> tuple[Any, Wrapping] | None:
+    """The data and attributes of a structured event; None where it is none. `data_base64` must hold JSON."""
+    if not isinstance(body, Mapping) or "specversion" not in body or not ("data" in body or "data_base64" in body):
+        return None
+    _check_version(body["specversion"])
+    said = {name: value for name, value in body.items() if name not in ("data", "data_base64")}
+    data = body["data"] if "data" in body else _from_base64(body["data_base64"])
+    if isinstance(data, str):
+        data = _json(data, "data")
+    return data, Wrapping(said)
+
+
+@dataclass(frozen=True)
+class CloudEvents(Format):
+    """With `source.format: cloudevents` every record must be one; the format inside is told by its content."""
+
+    title: ClassVar[str] = "CloudEvents 1.0 around any other format (Kafka binary and structured mode)"
+    carries: ClassVar[frozenset[str]] = frozenset(CARRIED)
+
+    def recognises(self, body: Any) -> bool:
+        return isinstance(body, Mapping) and "specversion" in body and ("data" in body or "data_base64" in body)
+
+    def facts(self, entry: Any) -> Facts | None:
+        """Only what is no CloudEvent arrives here: the wrapper was taken off before."""
+        raise expected("specversion", 'a CloudEvent of version "1.0"', entry.get("specversion"))
+
+    def write(self, event: DecisionEvent) -> bytes:
+        data = event.model_dump(mode="json", by_alias=True, exclude_none=True, exclude={"origin"})
+        attributes = {
+            "specversion": "1.0", "id": event.id, "source": event.gateway, "type": "dev.guardian.decision.v1",
+            "time": event.time.isoformat(), "datacontenttype": "application/json",
+            "partitionkey": event.envelope.session_id,
+        }  # fmt: skip
+        return json.dumps({**attributes, "data": data}, separators=(",", ":")).encode()
+
+
+plugin = CloudEvents
+
+
+def _check_version(version: object) -> None:
+    if version not in ("1.0", "0.3"):
+        raise expected("specversion", 'the CloudEvents version "1.0"', version)
+
+
+def _from_base64(value: object) -> Any:
+    if not isinstance(value, str):
+        raise expected("data_base64", "base64", value)
+    try:
+        return _json(base64.b64decode(value, validate=True).decode("utf-8"), "data_base64")
+    except (binascii.Error, UnicodeDecodeError):
+        raise expected("data_base64", "base64 of JSON", value) from None
+
+
+def _json(value: str, path: str) -> Any:
+    try:
+        return json.loads(value)
+    except (ValueError, RecursionError):
+        raise DecodeError("invalid", f"{path}: expected JSON") from None
+
+
+def _trace(traceparent: object) -> str | None:
+    """The trace id of a W3C traceparent."""
+    parts = traceparent.split("-") if isinstance(traceparent, str) else []
+    return parts[1] if len(parts) == 4 and len(parts[1]) == 32 else None

@@ -1,0 +1,174 @@
+"""Facts of a foreign log → DecisionEvent: who sent it, for which tenant, which session it belongs to."""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from pydantic import ValidationError
+
+from guardian.bus.port import Record
+from guardian.domain.event import SCHEMA, UNTOLD, DecisionEvent, Envelope, Origin
+from guardian.errors import ConfigurationError, DecodeError
+from guardian.sources.facts import Facts
+from guardian.sources.guardian import explain
+from guardian.sources.tool_names import ToolNames
+
+SessionName = Literal["gateway", "token", "conversation", "trace", "window"]
+SESSION_ORDER: tuple[SessionName, ...] = ("gateway", "token", "conversation", "trace", "window")
+
+_NAMES: Mapping[SessionName, Callable[[Facts], str | None]] = {
+    "gateway": lambda facts: facts.session,
+    "token": lambda facts: facts.token,
+    "conversation": lambda facts: facts.conversation,
+    "trace": lambda facts: facts.trace,
+    "window": lambda facts: _window(facts),
+}
+
+
+@dataclass(frozen=True)
+class Completion:
+    """What the deployment knows and the log need not say.
+
+    `gateway` names the sender of every record of this log (None: the record's `gateway` header, else what the log
+    says); `tenant` whose log it is (None: what the log says, else the one tenant that `tenants` grants the
+    gateway). A session goes by the first name of `session` that the log has.
+    """
+
+    gateway: str | None = None
+    tenant: str | None = None
+    tenants: Mapping[str, str] = field(default_factory=dict)
+    session: tuple[SessionName, ...] = SESSION_ORDER
+    tools: ToolNames = field(default_factory=ToolNames)
+
+    def __post_init__(self) -> None:
+        unknown = [name for name in self.session if name not in _NAMES]
+        if unknown or not self.session:
+            raise ConfigurationError(
+                f"source.session: {unknown[0] if unknown else 'it is empty'!r}; list one or more of: "
+                + ", ".join(SESSION_ORDER)
+            )
+
+    def complete(self, facts: Facts, record: Record, *, format: str, digest: str) -> DecisionEvent:
+        """Raises DecodeError naming the fact that is missing and the setting that can supply it."""
+        gateway = self.gateway or _header(record, "gateway") or facts.gateway
+        tenant = (
+            _told_envelope(facts, "tenant_id") or facts.tenant or self.tenant or self.tenants.get(gateway or "")
+        )
+        session, session_from = self._session(facts)
+        try:
+            if gateway is None:
+                raise DecodeError(
+                    "no_gateway", "the log names no gateway: set source.gateway, or a header `gateway`"
+                )
+            if tenant is None:
+                raise DecodeError(
+                    "no_tenant",
+                    "the log names no tenant: set source.tenant, or grant its gateway exactly one in `gateways`",
+                )
+            if session is None:
+                raise DecodeError(
+                    "no_session", f"no name for the session: expected one of {', '.join(self.session)}"
+                )
+            at = facts.time or record.timestamp
+            if at is None:
+                raise DecodeError("no_time", "neither the log nor the broker says when it was")
+            envelope = self._envelope(facts, tenant, session)
+            return DecisionEvent.model_validate(
+                {
+                    "schema": SCHEMA,
+                    "id": facts.id or f"sha256:{digest[:40]}",
+                    "time": at,
+                    "gateway": gateway,
+                    "envelope": envelope,
+                    "action": self._action(facts),
+                    "decision": {
+                        "effect": facts.effect,
+                        "policy_ids": facts.policy_ids[:64],
+                        "reason": facts.reason[:8192],
+                    },
+                    "result": _result(facts),
+                    "trace_id": facts.trace,
+                    "envelope_jws": facts.envelope_jws,
+                    "agent_version": facts.agent_version,
+                    "origin": Origin(
+                        format=format,
+                        session_from=session_from,
+                        absent=_absent(facts, session_from),
+                        route=facts.route,
+                    ),
+                }
+            )
+        except ValidationError as error:
+            raise DecodeError("invalid", explain(error), tenant_id=tenant, session_id=session) from None
+        except DecodeError as error:
+            raise DecodeError(error.code, error.reason, tenant_id=tenant, session_id=session) from None
+
+    def _session(self, facts: Facts) -> tuple[str | None, SessionName]:
+        declared = _told_envelope(facts, "session_id")
+        if declared is not None:
+            return declared, "gateway"
+        return next(((said, name) for name in self.session if (said := _NAMES[name](facts))), (None, "window"))
+
+    def _envelope(self, facts: Facts, tenant: str, session: str) -> Envelope | dict[str, Any]:
+        if facts.envelope is not None:
+            told = {"delegator_id": facts.delegator or UNTOLD, **facts.envelope, "tenant_id": tenant}
+            read = Envelope.model_validate_json(json.dumps({**told, "session_id": session}))
+            tools = tuple(self.tools.of(tool) for tool in read.allowed_tools)
+            return read if tools == read.allowed_tools else read.model_copy(update={"allowed_tools": tools})
+        return {
+            "delegator_id": facts.delegator or UNTOLD,
+            "tenant_id": tenant,
+            "session_id": session,
+            "task_id": facts.task,
+            "purpose": (facts.purpose or "")[:8192],
+            "agent_id": facts.agent,
+            "parent_session_id": facts.parent,
+        }
+
+    def _action(self, facts: Facts) -> dict[str, Any]:
+        resource = {"type": facts.resource_type, "id": facts.resource_id}
+        return {
+            "tool": self.tools.of(facts.tool, server=facts.server),
+            "arguments": facts.arguments,
+            "resource": resource if any(resource.values()) else None,
+            "data_classes": facts.data_classes,
+            "records": facts.records,
+        }
+
+
+def _absent(facts: Facts, session_from: SessionName) -> tuple[str, ...]:
+    missing = {
+        "envelope": facts.envelope is None,
+        "delegator_id": facts.envelope is None and facts.delegator is None,
+        "session_id": session_from in ("trace", "window"),
+    }
+    return (*(name for name, absent in missing.items() if absent), *facts.masked[:16])
+
+
+def _result(facts: Facts) -> dict[str, Any] | None:
+    if facts.status is None and facts.result_records is None:
+        return None
+    return {"status": (facts.status or "")[:128], "records": facts.result_records}
+
+
+def _told_envelope(facts: Facts, name: str) -> str | None:
+    value = facts.envelope.get(name) if facts.envelope is not None else None
+    return value if isinstance(value, str) and value else None
+
+
+def _window(facts: Facts) -> str | None:
+    if facts.agent is None and facts.delegator is None:
+        return None
+    agent, delegator = (_escaped(name or UNTOLD) for name in (facts.agent, facts.delegator))
+    return f"window:{agent}|{delegator}"
+
+
+def _escaped(name: str) -> str:
+    """Without the separator: two pairs of names must never make one session."""
+    return name.replace("%", "%25").replace("|", "%7C")
+
+
+def _header(record: Record, name: str) -> str | None:
+    found = next((value for key, value in record.headers if key.lower() == name), None)
+    return found.decode("utf-8", "replace")[:512] if found else None

@@ -1,0 +1,124 @@
+"""Envoy JSON access logs with the MCP fields of Envoy AI Gateway.
+
+Source: Envoy AI Gateway 1.1, access log configuration. Every key is the operator's to choose: `fields` says which
+key of the log holds which fact, the defaults are the project's own names. A call that RBAC or ext_authz refused is
+a deny.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, ClassVar
+
+from guardian.domain.event import UNTOLD, DecisionEvent
+from guardian.errors import ConfigurationError
+from guardian.sources.facts import Effect, Facts, expected, first, mapping, moment, need, text
+from guardian.sources.port import Format
+
+_CARRIES = (
+    "id", "time", "gateway", "tenant", "session", "delegator", "agent", "purpose", "tool", "arguments", "decision",
+    "reason", "result", "trace",
+)  # fmt: skip
+FIELDS: Mapping[str, str] = {
+    "tool": "mcp.tool.name", "method": "mcp.method.name", "session": "mcp.session.id",
+    "conversation": "session.id", "arguments": "mcp.tool.arguments",
+    "server": "mcp.provider.name", "time": "start_time", "id": "x-request-id", "status": "response_code",
+    "details": "response_code_details", "flags": "response_flags", "gateway": "gateway", "route": "route_name",
+    "tenant": "tenant", "delegator": "user", "agent": "agent", "purpose": "purpose",
+    "traceparent": "traceparent", "token": "jwt.sid",
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Envoy(Format):
+    """Options: `fields`, the log's key for a fact, for those that are not the defaults."""
+
+    title: ClassVar[str] = "Envoy JSON access logs with Envoy AI Gateway's MCP fields"
+    carries: ClassVar[frozenset[str]] = frozenset(_CARRIES)
+
+    fields: Mapping[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        unknown = sorted(set(self.fields) - set(FIELDS))
+        if unknown:
+            raise ConfigurationError(f"fields.{unknown[0]}: no such fact; known ones: {', '.join(FIELDS)}")
+
+    @cached_property
+    def _keys(self) -> Mapping[str, str]:
+        return {**FIELDS, **self.fields}
+
+    def recognises(self, body: Any) -> bool:
+        keys = self._keys
+        return (
+            isinstance(body, Mapping) and keys["status"] in body and (keys["time"] in body or keys["tool"] in body)
+        )
+
+    def facts(self, entry: Any) -> Facts | None:
+        keys = self._keys
+        said = {fact: _said(entry.get(key)) for fact, key in keys.items()}
+        if said["tool"] is None and said["method"] != "tools/call":
+            if keys["status"] not in entry:
+                raise expected(keys["status"], "an HTTP status, as in every access log", None)
+            return None
+        if said["method"] not in (None, "tools/call"):
+            return None
+        effect, why = _decision(said)
+        return Facts(
+            tool=need(said["tool"], keys["tool"]),
+            effect=effect,
+            reason=why,
+            id=text(said["id"]),
+            time=moment(said["time"], keys["time"]),
+            gateway=text(said["gateway"]),
+            tenant=text(said["tenant"]),
+            session=text(said["session"]),
+            token=text(said["token"]),
+            conversation=text(said["conversation"]),
+            trace=_trace(said["traceparent"]),
+            delegator=text(said["delegator"]),
+            agent=text(said["agent"]),
+            purpose=text(said["purpose"]),
+            arguments=mapping(said["arguments"], keys["arguments"]),
+            server=text(said["server"]),
+            route=text(said["route"]),
+            status=first(said["status"]),
+        )
+
+    def write(self, event: DecisionEvent) -> bytes:
+        envelope, action, allowed = event.envelope, event.action, event.decision.effect == "allow"
+        server, _, tool = action.tool.partition(".")
+        trace, why = event.trace_id, event.decision.reason
+        said: dict[str, Any] = {
+            "tool": tool or server, "server": server if tool else None, "method": "tools/call",
+            "session": envelope.session_id, "time": event.time.isoformat(), "id": event.id,
+            "status": 200 if allowed else 403, "gateway": event.gateway, "tenant": envelope.tenant_id,
+            "delegator": envelope.delegator_id if envelope.delegator_id != UNTOLD else None,
+            "agent": envelope.agent_id, "arguments": action.arguments,
+            "details": "via_upstream" if allowed else f"rbac_access_denied_matched_policy[{why}]",
+            "traceparent": f"00-{trace}-00f067aa0ba902b7-01" if trace is not None and len(trace) == 32 else None,
+        }  # fmt: skip
+        keys = self._keys
+        body = {keys[fact]: value for fact, value in said.items() if value is not None}
+        return json.dumps({**body, "method": "POST", "duration": 3}, separators=(",", ":")).encode()
+
+
+plugin = Envoy
+
+
+def _said(value: Any) -> Any:
+    """Envoy writes "-" for what it does not know."""
+    return None if value in ("-", "") else value
+
+
+def _decision(said: Mapping[str, Any]) -> tuple[Effect, str]:
+    details, flags, status = (str(said[name] or "") for name in ("details", "flags", "status"))
+    refused = "rbac_access_denied" in details or "ext_authz_denied" in details or "UAEX" in flags
+    if refused or status in ("401", "403"):
+        return "deny", details
+    return "allow", ""
+
+
+def _trace(traceparent: Any) -> str | None:
+    parts = traceparent.split("-") if isinstance(traceparent, str) else []
+    return parts[1] if len(parts) == 4 and len(parts[1]) == 32 else None

@@ -1,0 +1,189 @@
+"""What one entry of a foreign log says of one decision, in guardian's words, and how to take it out of JSON.
+
+A format fills in what its entries say and leaves the rest empty; `completing` makes a DecisionEvent of it.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any, Literal
+
+from guardian.errors import DecodeError
+from guardian.sources.hostile import kind, shown
+
+Effect = Literal["allow", "deny"]
+
+CARRIED = (
+    "id", "time", "gateway", "tenant", "session", "delegator", "agent", "purpose", "envelope", "tool", "arguments",
+    "resource", "decision", "policy_ids", "reason", "result", "records", "data_classes", "trace",
+)  # fmt: skip
+"""What a format may carry, by the names that `guardian sources` shows."""
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """One decision as a log tells it. `session`, `token`, `conversation` and `trace` are names that a session may
+    go by, best first. `masked` names what the log says it left out; `envelope` is a whole one, as JSON."""
+
+    tool: str
+    effect: Effect
+    time: datetime | None = None
+    id: str | None = None
+    gateway: str | None = None
+    tenant: str | None = None
+    session: str | None = None
+    token: str | None = None
+    conversation: str | None = None
+    trace: str | None = None
+    delegator: str | None = None
+    agent: str | None = None
+    agent_version: str | None = None
+    task: str | None = None
+    parent: str | None = None
+    purpose: str | None = None
+    envelope: Mapping[str, Any] | None = None
+    envelope_jws: str | None = None
+    server: str | None = None
+    route: str | None = None
+    arguments: Mapping[str, Any] | None = None
+    resource_type: str | None = None
+    resource_id: str | None = None
+    data_classes: tuple[str, ...] | None = None
+    records: int | None = None
+    policy_ids: tuple[str, ...] = ()
+    reason: str = ""
+    status: str | None = None
+    result_records: int | None = None
+    masked: tuple[str, ...] = field(default=())
+
+
+def at(body: Any, *path: str) -> Any:
+    """What lies at a path of keys; None where something on the way is absent or no object."""
+    for name in path:
+        if not isinstance(body, dict):  # what JSON calls an object; the abstract Mapping takes ten times as long
+            return None
+        body = body.get(name)
+    return body
+
+
+def text(value: object) -> str | None:
+    """A string that says something, a number as its digits; None for anything else."""
+    if isinstance(value, str):
+        return value if value.strip() else None
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        return str(value)
+    return None
+
+
+def first(*values: object) -> str | None:
+    """The first of the values that says something."""
+    return next((said for value in values if (said := text(value)) is not None), None)
+
+
+def need(value: object, path: str) -> str:
+    """A string that must be there. Raises DecodeError that says what was expected and where."""
+    said = text(value)
+    if said is None:
+        raise expected(path, "a string", value)
+    return said
+
+
+def mapping(value: object, path: str) -> Mapping[str, Any] | None:
+    """An object, also one that is JSON within a string (spans carry arguments so); None where there is none."""
+    if value is None or value == "":
+        return None
+    if isinstance(value, dict):
+        return value
+    if isinstance(value, str):
+        try:
+            parsed = json.loads(value)
+        except (ValueError, RecursionError):
+            return {"text": value}  # arguments that are no object: kept, not dropped
+        return parsed if isinstance(parsed, dict) else {"value": parsed}
+    if isinstance(value, list):
+        return {"value": value}
+    raise expected(path, "an object", value)
+
+
+def names(value: object) -> tuple[str, ...] | None:
+    """A list of strings, or one string; None where there is none."""
+    if isinstance(value, str):
+        return (value,) if value else None
+    if isinstance(value, (list, tuple)):
+        return tuple(item for item in value if isinstance(item, str))
+    return None
+
+
+def count(value: object) -> int | None:
+    """A whole number from 0, also as digits in a string."""
+    if isinstance(value, str) and value.isdecimal() and len(value) < 19:
+        value = int(value)
+    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+        return None
+    return value
+
+
+def moment(value: object, path: str) -> datetime | None:
+    """RFC 3339 (also with nanoseconds, a space, or both an offset and a Z), or seconds, milliseconds, microseconds
+    or nanoseconds since 1970, told apart by their size. A time without a zone is UTC. None where there is none."""
+    if value is None or value == "":
+        return None
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        return _since_1970(value, path)
+    if not isinstance(value, str):
+        raise expected(path, "a time", value)
+    try:
+        number = float(value)
+    except ValueError:
+        return _rfc3339(value.strip(), path)
+    return _since_1970(number, path)
+
+
+def effect_of(value: object, path: str) -> Effect:
+    """allow or deny, from a boolean or one of the usual words. Raises DecodeError for anything else."""
+    if isinstance(value, bool):
+        return "allow" if value else "deny"
+    if isinstance(value, str):
+        word = value.strip().lower()
+        if word in _ALLOW:
+            return "allow"
+        if word in _DENY:
+            return "deny"
+    raise expected(path, "true, false or a word such as ALLOW or DENY", value)
+
+
+def expected(path: str, what: str, got: object) -> DecodeError:
+    """What was expected where, and the type that came; never the value."""
+    return DecodeError("invalid", f"{shown(path, 120)}: expected {what}, got {kind(got)}")
+
+
+_ALLOW = frozenset(
+    {"allow", "allowed", "permit", "permitted", "true", "yes", "grant", "granted", "accept", "success"}
+)
+_DENY = frozenset(
+    {"deny", "denied", "forbid", "forbidden", "false", "no", "block", "blocked", "reject", "rejected", "refused"}
+)  # fmt: skip
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_SECONDS_UNTIL = 1e11  # later than any date in seconds, earlier than any of this century in milliseconds
+
+
+def _rfc3339(said: str, path: str) -> datetime:
+    if said.endswith(("Z", "z")):
+        said = said[:-1]
+        said = said if said[-6:-5] in ("+", "-") and said[-3:-2] == ":" else said + "+00:00"
+    try:
+        read = datetime.fromisoformat(said)
+    except ValueError:
+        raise expected(path, "an RFC 3339 time", said) from None
+    return read if read.tzinfo is not None else read.replace(tzinfo=UTC)
+
+
+def _since_1970(number: float, path: str) -> datetime:
+    for scale in (1, 1e3, 1e6, 1e9):
+        if abs(number) / scale < _SECONDS_UNTIL:
+            try:
+                return _EPOCH + timedelta(seconds=number / scale)
+            except OverflowError:
+                break
+    raise expected(path, "a time", number)

@@ -1,0 +1,167 @@
+"""Any other JSON log, by a declarative mapping: which JMESPath expression of a record gives which fact.
+
+    name: my-gateway
+    when: "event == 'tool_call'"          # records for which this is false are no tool calls
+    fields:
+      time: ts
+      tool: tool.name
+      decision: verdict                   # a boolean, or a word listed below, or a usual one
+      session: session.id
+      arguments: tool.input
+    allow: [passed]                       # words beyond the usual allow, permit, true, ...
+    deny: [stopped]
+
+`guardian sources try MAPPING FILE` shows line by line what it understands. Source: the JMESPath specification.
+"""
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, ClassVar
+
+import jmespath
+import jmespath.exceptions
+
+from guardian.domain.event import DecisionEvent
+from guardian.errors import ConfigurationError, DecodeError
+from guardian.sources.facts import (
+    CARRIED,
+    Effect,
+    Facts,
+    at,
+    count,
+    effect_of,
+    expected,
+    mapping,
+    moment,
+    names,
+    need,
+    text,
+)
+from guardian.sources.port import Format
+
+_TEXTS = (
+    "id", "gateway", "tenant", "session", "token", "conversation", "trace", "delegator", "agent", "agent_version",
+    "task", "parent", "purpose", "server", "route", "resource_type", "resource_id", "reason", "status",
+)  # fmt: skip
+_PLAIN_PATH = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*")
+FACTS = ("tool", "decision", "time", *_TEXTS, "arguments", "envelope", "records", "result_records", "data_classes",
+         "policy_ids")  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Mapped(Format):
+    """Options: `fields` (fact → expression; by default each fact under its own name), `when`, `allow` and `deny`
+    (words), `name` for people."""
+
+    title: ClassVar[str] = "any other JSON log, by a mapping of your own (JMESPath)"
+    carries: ClassVar[frozenset[str]] = frozenset(CARRIED)
+
+    fields: Mapping[str, str] = field(default_factory=lambda: {fact: fact for fact in FACTS})
+    when: str | None = None
+    allow: tuple[Any, ...] = ()
+    deny: tuple[Any, ...] = ()
+    name: str = "mapping"
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.fields, Mapping):
+            raise ConfigurationError(f"mapping {self.name}: fields must be facts with their expressions")
+        if unknown := sorted(set(self.fields) - set(FACTS)):
+            raise ConfigurationError(
+                f"mapping {self.name}: fields.{unknown[0]}: no such fact; known: {', '.join(FACTS)}"
+            )
+        if lacking := sorted({"tool", "decision"} - set(self.fields)):
+            raise ConfigurationError(
+                f"mapping {self.name}: fields.{lacking[0]} is missing; nothing can be read without"
+            )
+        _ = self._expressions, self._condition  # compiled now: a wrong one is said at start
+
+    @cached_property
+    def _expressions(self) -> Mapping[str, Any]:
+        return {fact: self._compiled(f"fields.{fact}", each) for fact, each in self.fields.items()}
+
+    @cached_property
+    def _condition(self) -> Any:
+        return None if self.when is None else self._compiled("when", self.when)
+
+    def recognises(self, body: Any) -> bool:
+        """Only what `when` says yes to; a mapping without one is never guessed, it has to be named."""
+        wanted = self._condition
+        return wanted is not None and isinstance(body, Mapping) and bool(self._search(wanted, body, "when"))
+
+    def facts(self, entry: Any) -> Facts | None:
+        wanted = self._condition
+        if wanted is not None and not self._search(wanted, entry, "when"):
+            return None
+        said = {fact: self._search(each, entry, f"fields.{fact}") for fact, each in self._expressions.items()}
+        texts = {name: text(said.get(name)) for name in _TEXTS}
+        texts["reason"] = texts["reason"] or ""
+        return Facts(
+            tool=need(said.get("tool"), self._path("tool")),
+            effect=self._effect(said.get("decision")),
+            time=moment(said.get("time"), self._path("time")),
+            arguments=mapping(said.get("arguments"), self._path("arguments")),
+            envelope=mapping(said.get("envelope"), self._path("envelope")),
+            records=count(said.get("records")),
+            result_records=count(said.get("result_records")),
+            data_classes=names(said.get("data_classes")),
+            policy_ids=names(said.get("policy_ids")) or (),
+            **texts,  # type: ignore[arg-type]
+        )
+
+    def write(self, event: DecisionEvent) -> bytes:
+        """A flat record with the facts' own names, whatever the mapping's expressions are."""
+        envelope, action = event.envelope, event.action
+        body = {
+            "id": event.id, "time": event.time.isoformat(), "gateway": event.gateway, "tool": action.tool,
+            "decision": event.decision.effect, "reason": event.decision.reason, "arguments": action.arguments,
+            "session": envelope.session_id, "tenant": envelope.tenant_id, "delegator": envelope.delegator_id,
+            "envelope": envelope.model_dump(mode="json", exclude_none=True), "agent": envelope.agent_id,
+            "purpose": envelope.purpose, "records": action.records, "trace": event.trace_id,
+            "data_classes": action.data_classes, "policy_ids": event.decision.policy_ids,
+            "resource_type": action.resource.type if action.resource is not None else None,
+            "resource_id": action.resource.id if action.resource is not None else None,
+            "result_records": event.result.records if event.result is not None else None,
+            "status": event.result.status if event.result is not None else None,
+        }  # fmt: skip
+        return json.dumps({k: v for k, v in body.items() if v is not None}, separators=(",", ":")).encode()
+
+    def _path(self, fact: str) -> str:
+        return f"{fact} ({self.fields.get(fact, '-')})"
+
+    def _effect(self, value: Any) -> Effect:
+        if value is None:
+            raise expected(self._path("decision"), "a decision", value)
+        if value in self.allow:
+            return "allow"
+        if value in self.deny:
+            return "deny"
+        return effect_of(value, self._path("decision"))
+
+    def _compiled(self, place: str, expression: object) -> Any:
+        if not isinstance(expression, str):
+            raise ConfigurationError(
+                f"mapping {self.name}: {place}: expected a JMESPath expression, got {expression!r}"
+            )
+        if _PLAIN_PATH.fullmatch(expression):
+            return tuple(expression.split("."))  # what JMESPath makes of it too, in a tenth of the time
+        try:
+            return jmespath.compile(expression)
+        except jmespath.exceptions.JMESPathError as error:
+            why = " ".join(str(error).split())[:200]
+            raise ConfigurationError(
+                f"mapping {self.name}: {place}: {expression!r} is no JMESPath: {why}"
+            ) from error
+
+    def _search(self, expression: Any, entry: Any, place: str) -> Any:
+        if isinstance(expression, tuple):
+            return at(entry, *expression)
+        try:
+            return expression.search(entry)
+        except (jmespath.exceptions.JMESPathError, TypeError, ValueError) as error:
+            raise DecodeError("invalid", f"{place}: the expression fails here: {type(error).__name__}") from None
+
+
+plugin = Mapped

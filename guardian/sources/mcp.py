@@ -1,0 +1,133 @@
+"""MCP traffic: JSON-RPC `tools/call` requests as a proxy logs them, with or without what came back.
+
+Source: Model Context Protocol, revisions 2025-11-25 and 2026-07-28 (which has no protocol sessions; client and
+trace travel in `_meta`). Taken are the bare request, and log lines that hold it as `request` or `message`, beside
+`response`, `timestamp`, `session_id`, `headers`, `user`. Other methods, and responses on their own, are no tool
+calls. A request that is logged was let through unless the line has a `decision`, an HTTP status of 401 or 403, or
+an error code of a refusal.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from guardian.domain.event import UNTOLD, DecisionEvent
+from guardian.sources.facts import Effect, Facts, at, effect_of, expected, first, mapping, moment, need, text
+from guardian.sources.port import Format
+
+_CARRIES = (
+    "id", "time", "gateway", "tenant", "session", "delegator", "agent", "purpose", "tool", "arguments", "decision",
+    "reason", "result", "trace",
+)  # fmt: skip
+_REFUSALS = (-32001, -32003, 401, 403)
+_META = "io.modelcontextprotocol/"
+
+
+@dataclass(frozen=True)
+class McpTraffic(Format):
+    title: ClassVar[str] = "MCP traffic logs: JSON-RPC tools/call requests, with or without their responses"
+    carries: ClassVar[frozenset[str]] = frozenset(_CARRIES)
+
+    def recognises(self, body: Any) -> bool:
+        return isinstance(body, Mapping) and any("jsonrpc" in each for each in (body, *_messages(body)))
+
+    def facts(self, entry: Any) -> Facts | None:
+        request = entry if "jsonrpc" in entry else next(iter(_messages(entry)), None)
+        if request is None:
+            raise expected("request", "a JSON-RPC message", entry.get("request"))
+        call = call_of(request)
+        if call is None:
+            return None
+        response, headers = entry.get("response"), _lower(entry.get("headers"))
+        effect, reason = _decision(entry, response)
+        session = first(entry.get("session_id"), entry.get("sessionId"), headers.get("mcp-session-id"))
+        trace = first(entry.get("trace_id"), call.pop("trace"), _trace(headers.get("traceparent")))
+        number = text(request.get("id"))
+        moment_ = first(entry.get("timestamp"), entry.get("time"), entry.get("ts"))
+        own = text(entry.get("request_id"))
+        return Facts(
+            **call,
+            effect=effect,
+            reason=reason,
+            id=own or (f"{session}/{number}/{moment_}" if session and number and moment_ else None),
+            time=moment(moment_, "timestamp"),
+            gateway=first(entry.get("gateway"), entry.get("proxy")),
+            tenant=first(entry.get("tenant_id"), entry.get("tenant")),
+            session=session,
+            token=first(entry.get("sid"), entry.get("jti")),
+            delegator=first(entry.get("user"), entry.get("user_id"), entry.get("sub")),
+            purpose=text(entry.get("purpose")),
+            trace=trace,
+            server=text(entry.get("server")),
+            status=_status(response),
+        )
+
+    def write(self, event: DecisionEvent) -> bytes:
+        envelope, allowed = event.envelope, event.decision.effect == "allow"
+        meta: dict[str, Any] = {_META + "protocolVersion": "2026-07-28"}
+        if envelope.agent_id is not None:
+            meta[_META + "clientInfo"] = {"name": envelope.agent_id}
+        if event.trace_id is not None and len(event.trace_id) == 32:
+            meta["traceparent"] = f"00-{event.trace_id}-00f067aa0ba902b7-01"
+        request = {
+            "jsonrpc": "2.0", "id": 7, "method": "tools/call",
+            "params": {"name": event.action.tool, "arguments": event.action.arguments, "_meta": meta},
+        }  # fmt: skip
+        refusal = {"code": -32001, "message": event.decision.reason}
+        answer = {"result": {"isError": False, "content": []}} if allowed else {"error": refusal}
+        line = {
+            "timestamp": event.time.isoformat(), "request_id": event.id, "gateway": event.gateway,
+            "tenant_id": envelope.tenant_id, "session_id": envelope.session_id,
+            "user": envelope.delegator_id if envelope.delegator_id != UNTOLD else None,
+            "request": request, "response": {"jsonrpc": "2.0", "id": 7, **answer},
+        }  # fmt: skip
+        return json.dumps({k: v for k, v in line.items() if v is not None}, separators=(",", ":")).encode()
+
+
+plugin = McpTraffic
+
+
+def call_of(message: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Tool, arguments, client and trace of a `tools/call` request; None for any other message."""
+    if message.get("method") != "tools/call":
+        return None
+    params = message.get("params")
+    meta = at(params, "_meta")
+    client = at(meta, _META + "clientInfo")
+    return {
+        "tool": need(at(params, "name"), "params.name"),
+        "arguments": mapping(at(params, "arguments"), "params.arguments"),
+        "agent": text(at(client, "name")),
+        "agent_version": text(at(client, "version")),
+        "trace": _trace(at(meta, "traceparent")),
+    }
+
+
+def _messages(entry: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    found = (entry.get("request"), entry.get("message"))
+    return [each for each in found if isinstance(each, Mapping) and "jsonrpc" in each]
+
+
+def _decision(entry: Mapping[str, Any], response: Any) -> tuple[Effect, str]:
+    error = at(response, "error")
+    why = first(entry.get("reason"), at(error, "message")) or ""
+    if (told := entry.get("decision")) is not None:
+        return effect_of(told, "decision"), why
+    refused = at(error, "code") in _REFUSALS or entry.get("http_status", entry.get("status")) in (401, 403)
+    return ("deny", why) if refused else ("allow", "")
+
+
+def _status(response: Any) -> str | None:
+    if not isinstance(response, Mapping):
+        return None
+    return "error" if "error" in response or at(response, "result", "isError") is True else "ok"
+
+
+def _lower(headers: Any) -> dict[str, Any]:
+    return {str(name).lower(): value for name, value in headers.items()} if isinstance(headers, Mapping) else {}
+
+
+def _trace(traceparent: object) -> str | None:
+    parts = traceparent.split("-") if isinstance(traceparent, str) else []
+    return parts[1] if len(parts) == 4 and len(parts[1]) == 32 else None

@@ -1,0 +1,160 @@
+"""OPA decision logs: the events that OPA uploads (arrays, gzip) or prints to its console.
+
+Source: Open Policy Agent, plugin `decision_logs` (EventV1). `result` has any shape; `erased` and `masked` are JSON
+pointers to what the log leaves out; times have nanoseconds. `input` is the gateway's: read are AuthZEN's shape, an
+MCP JSON-RPC message, Envoy's ext_authz with such a body, and plain names (`tool`, `user`, `arguments`, …).
+"""
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from guardian.domain.event import DecisionEvent
+from guardian.errors import DecodeError
+from guardian.sources.authzen import sarc, write_sarc
+from guardian.sources.facts import Effect, Facts, at, effect_of, expected, first, mapping, moment, names, text
+from guardian.sources.mcp import call_of
+from guardian.sources.port import Format
+
+_CARRIES = (
+    "id", "time", "gateway", "tenant", "session", "delegator", "agent", "purpose", "envelope", "tool", "arguments",
+    "resource", "decision", "policy_ids", "reason", "records", "data_classes", "trace",
+)  # fmt: skip
+_VERDICTS = ("allow", "allowed", "decision", "effect", "permit", "result")
+
+
+@dataclass(frozen=True)
+class Opa(Format):
+    """Options: `paths`, where given, are the policy paths that decide tool calls; others are skipped."""
+
+    title: ClassVar[str] = "Open Policy Agent decision logs (uploaded batches, console lines)"
+    carries: ClassVar[frozenset[str]] = frozenset(_CARRIES)
+
+    paths: tuple[str, ...] = ()
+
+    def recognises(self, body: Any) -> bool:
+        if not isinstance(body, Mapping) or "decision_id" not in body:
+            return False
+        return "labels" in body or "path" in body or "input" in body or body.get("msg") == "Decision Log"
+
+    def facts(self, entry: Any) -> Facts | None:
+        path = (text(entry.get("path")) or "").strip("/")
+        if self.paths and path not in {each.strip("/") for each in self.paths}:
+            return None
+        pointers = (*(names(entry.get("erased")) or ()), *(names(entry.get("masked")) or ()))
+        found = _input(entry.get("input"), pointers)
+        if found is None:
+            return None
+        effect, why, policies, masked = _verdict(entry, pointers)
+        rest: dict[str, Any] = {
+            "id": text(entry.get("decision_id")),
+            "time": moment(first(entry.get("timestamp"), entry.get("time")), "timestamp"),
+            "gateway": first(
+                at(entry, "labels", "app"), at(entry, "labels", "gateway"), at(entry, "labels", "id")
+            ),
+            "policy_ids": policies or ((path,) if path else ()),
+            "reason": why,
+            "route": path or None,
+            "masked": (*masked, *_masked(pointers)),
+        }
+        found["tenant"] = found.get("tenant") or text(at(entry, "labels", "tenant"))
+        found["trace"] = found.get("trace") or text(entry.get("trace_id"))
+        return Facts(effect=effect, **found, **rest)
+
+    def write(self, event: DecisionEvent) -> bytes:
+        asked = write_sarc(event)
+        asked["context"]["envelope"] = event.envelope.model_dump(mode="json", exclude_none=True)
+        verdict = {
+            "allow": event.decision.effect == "allow",
+            "reason": event.decision.reason,
+            "policy_ids": list(event.decision.policy_ids),
+        }
+        body = {
+            "labels": {"app": event.gateway, "id": "1780d507", "version": "1.10.0"}, "decision_id": event.id,
+            "path": "mcp/authz/decision", "input": asked, "result": verdict,
+            "timestamp": event.time.isoformat(timespec="microseconds").replace("+00:00", "000Z"),
+        }  # fmt: skip
+        return json.dumps(body, separators=(",", ":")).encode()
+
+
+plugin = Opa
+
+
+def _input(told: Any, pointers: tuple[str, ...]) -> dict[str, Any] | None:
+    """Facts from whatever the gateway asked; None where it asked about something else than a tool call."""
+    if not isinstance(told, Mapping):
+        if told is None and any(each.rstrip("/") == "/input" for each in pointers):
+            raise DecodeError(
+                "invalid", "input: it was erased from the log as a whole; keep action and resource in it"
+            )
+        raise expected("input", "an object", told)
+    if isinstance(told.get("action"), (Mapping, str)) and "resource" in told:
+        return sarc(told, "input.")
+    message = (
+        told if "method" in told and "params" in told else at(told, "parsed_body") or at(told, "request", "body")
+    )
+    if isinstance(message, Mapping) and "method" in message:
+        call = call_of(message)
+        if call is None:
+            return None
+        return {**call, **{name: said for name, said in _names(told).items() if said is not None}}
+    tool = first(told.get("tool"), at(told, "tool", "name"), told.get("tool_name"))
+    if tool is None:
+        if "attributes" in told:  # ext_authz about something else than a tool call
+            return None
+        raise expected("input", "AuthZEN's subject, action and resource, an MCP message, or a `tool`", told)
+    arguments = next((told[name] for name in ("arguments", "args", "params", "parameters") if name in told), None)
+    return {"tool": tool, "arguments": mapping(arguments, "input.arguments"), **_names(told)}
+
+
+def _names(told: Mapping[str, Any]) -> dict[str, Any]:
+    headers = at(told, "attributes", "request", "http", "headers") or {}
+    context = told.get("context") if isinstance(told.get("context"), Mapping) else {}
+    return {
+        "delegator": first(told.get("user"), at(told, "user", "id"), at(told, "subject", "id"),
+                           at(told, "token", "sub")),
+        "agent": first(told.get("agent"), at(told, "agent", "id"), told.get("client_id"),
+                       at(told, "token", "client_id")),
+        "session": first(told.get("session_id"), told.get("session"), at(headers, "mcp-session-id"),
+                         at(context, "session_id")),
+        "token": first(at(told, "token", "sid"), at(told, "token", "jti")),
+        "tenant": first(told.get("tenant_id"), told.get("tenant")),
+        "purpose": first(told.get("purpose"), at(context, "purpose")),
+        "envelope": mapping(told.get("envelope"), "input.envelope"),
+        "server": first(told.get("server"), at(told, "tool", "server")),
+    }  # fmt: skip
+
+
+def _verdict(
+    entry: Mapping[str, Any], pointers: tuple[str, ...]
+) -> tuple[Effect, str, tuple[str, ...], tuple[str, ...]]:
+    """Effect, reason, policies, and what was masked of it. An undefined result is a deny, as it is in OPA."""
+    if entry.get("error"):
+        return "deny", "the policy failed", (), ()
+    result = entry.get("mapped_result", entry.get("result"))
+    if result is None:
+        erased = any(each.startswith("/result") for each in pointers)
+        return ("allow", "", (), ("decision",)) if erased else ("deny", "the result is undefined", (), ())
+    if isinstance(result, Mapping):
+        name = next((name for name in _VERDICTS if name in result), None)
+        if name is None:
+            raise expected("result", f"one of {', '.join(_VERDICTS)}", result)
+        verdict = result[name]
+        if isinstance(verdict, Mapping):  # {"result": {"allow": …}}
+            return _verdict({"result": verdict}, pointers)
+        why = first(result.get("reason"), result.get("message"), at(result, "status", "message")) or ""
+        policies = names(result.get("policy_ids")) or names(result.get("policies")) or ()
+        return effect_of(verdict, f"result.{name}"), why, policies, ()
+    return effect_of(result, "result"), "", (), ()
+
+
+def _masked(pointers: tuple[str, ...]) -> Iterator[str]:
+    """Names of the facts of which a part was left out."""
+    for word, fact in (
+        ("argument", "arguments_masked"),
+        ("purpose", "purpose_masked"),
+        ("subject", "subject_masked"),
+    ):
+        if any(each.startswith("/input/") and word in each for each in pointers):
+            yield fact

@@ -1,0 +1,124 @@
+"""OTLP messages, JSON or protobuf, as plain dictionaries: spans and log records with their attributes flattened.
+
+Source: OpenTelemetry protocol. In OTLP/JSON ids are hex and 64-bit numbers are strings; what the protobuf library
+makes of bytes has ids in base64: they become hex here. Protobuf needs the extra `protobuf`.
+"""
+
+import base64
+import binascii
+from collections.abc import Iterator, Mapping
+from typing import Any, Literal
+
+from guardian.errors import DecodeError
+
+_RECORDS: Mapping[Literal["spans", "logs"], tuple[str, str, str]] = {
+    "spans": ("resourceSpans", "scopeSpans", "spans"),
+    "logs": ("resourceLogs", "scopeLogs", "logRecords"),
+}
+
+
+def records_of(body: Any, kind: Literal["spans", "logs"]) -> Iterator[dict[str, Any]]:
+    """Each span or log record of a message; `attributes` and `resource` are flat, `trace` and `span` hex."""
+    resources, scopes, records = _RECORDS[kind]
+    for resource in _list(body, resources):
+        about = attributes(_get(resource, "resource", "attributes"))
+        for scope in _list(resource, scopes):
+            name = _get(scope, "scope", "name")
+            for record in _list(scope, records):
+                if isinstance(record, Mapping):
+                    yield {
+                        **record,
+                        "attributes": attributes(record.get("attributes")),
+                        "resource": about,
+                        "scope": name if isinstance(name, str) else "",
+                        "trace": _hex(record.get("traceId"), 16),
+                        "span": _hex(record.get("spanId"), 8),
+                    }
+
+
+def attributes(pairs: Any) -> dict[str, Any]:
+    """`[{"key", "value": {"stringValue": …}}]` as a flat dictionary of plain values."""
+    if not isinstance(pairs, list):
+        return {}
+    return {
+        pair["key"]: plain(pair.get("value"))
+        for pair in pairs
+        if isinstance(pair, Mapping) and isinstance(pair.get("key"), str)
+    }
+
+
+def plain(value: Any) -> Any:
+    """The value of an AnyValue."""
+    if not isinstance(value, Mapping) or not value:
+        return None
+    name, inner = next(iter(value.items()))
+    match name:
+        case "intValue":
+            return int(inner) if isinstance(inner, str) and inner.lstrip("-").isdecimal() else inner
+        case "arrayValue":
+            return [plain(item) for item in _list(inner, "values")]
+        case "kvlistValue":
+            return attributes(inner.get("values") if isinstance(inner, Mapping) else None)
+        case _:
+            return inner
+
+
+def from_protobuf(value: bytes) -> dict[str, Any] | None:
+    """Bytes of a TracesData or LogsData message (an export request is the same on the wire); None for others.
+
+    Raises DecodeError where the library is absent and the bytes look like such a message.
+    """
+    if not value.startswith(b"\n"):  # field 1, length-delimited: what all of them begin with
+        return None
+    try:
+        from google.protobuf.json_format import MessageToDict
+        from google.protobuf.message import DecodeError as BadMessage
+        from opentelemetry.proto.logs.v1.logs_pb2 import LogsData
+        from opentelemetry.proto.trace.v1.trace_pb2 import TracesData
+    except ImportError:
+        raise DecodeError(
+            "unsupported",
+            "these bytes look like OTLP protobuf; reading it needs: pip install 'intent-guardian[protobuf]'",
+        ) from None
+    for message in (TracesData(), LogsData()):
+        try:
+            message.ParseFromString(value)
+        except BadMessage:
+            continue
+        body: dict[str, Any] = MessageToDict(message)
+        kind: Literal["spans", "logs"] = "spans" if "resourceSpans" in body else "logs"
+        if any(True for _ in records_of(body, kind)) and not _unknown(message):
+            return body
+    return None
+
+
+def _unknown(message: Any) -> bool:
+    """Whether a record has no name or time: the bytes were of the other message."""
+    for resource in getattr(message, "resource_spans", ()):
+        for scope in resource.scope_spans:
+            for span in scope.spans:
+                return not (span.name and span.start_time_unix_nano)
+    return False
+
+
+def _hex(value: Any, size: int) -> str | None:
+    if not isinstance(value, str) or not value:
+        return None
+    if len(value) == size * 2:
+        return value
+    try:
+        raw = base64.b64decode(value, validate=True)
+    except (binascii.Error, ValueError):
+        return value
+    return raw.hex() if len(raw) == size else value
+
+
+def _list(body: Any, name: str) -> list[Any]:
+    found = body.get(name) if isinstance(body, Mapping) else None
+    return found if isinstance(found, list) else []
+
+
+def _get(body: Any, *path: str) -> Any:
+    for name in path:
+        body = body.get(name) if isinstance(body, Mapping) else None
+    return body

@@ -1,0 +1,105 @@
+"""Envelopes that were registered for sessions whose log carries none, as far as the monitor has heard of them."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Literal, NamedTuple
+
+from sqlalchemy import Connection, Engine, delete, select
+
+from guardian.domain.event import Envelope, Grant, SessionKey
+from guardian.store.engine import reading
+from guardian.store.monitor_sessions import NOT_ACTED
+from guardian.store.monitor_tables import Row, chunks, envelopes, insert_new, sessions, waiting
+from guardian.store.monitor_values import Registered
+
+Source = Literal["control", "topic"]
+
+
+class Heard(NamedTuple):
+    """An envelope to keep: redacted, with the digest of the untouched one, and who told of it."""
+
+    grant: Grant
+    source: Source
+
+
+class Registry:
+    """What is known of sessions before their records are judged."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def known(self, wanted: Iterable[SessionKey]) -> Registered:
+        """Registered envelopes, sessions with waiting records, and sessions that acted before; one snapshot."""
+        keys = sorted(set(wanted))
+        with reading(self._engine) as connection:
+            return Registered(
+                envelopes=_envelopes(connection, keys),
+                waiting=frozenset(_among(connection, keys, waiting, None)),
+                begun=frozenset(_among(connection, keys, sessions, sessions.c.learned != NOT_ACTED)),
+            )
+
+
+def save_envelopes(connection: Connection, heard: Sequence[Heard], now: datetime) -> None:
+    """Keep the newest of each session. Control's word is final: a topic does not replace it."""
+    newest: dict[SessionKey, Heard] = {}
+    for each in heard:
+        key = each.grant.envelope.key
+        if key not in newest or each.source == "control" or newest[key].source != "control":
+            newest[key] = each
+    final = _from_control(connection, newest)
+    rows: list[Row] = []
+    for key, each in newest.items():
+        if each.source == "topic" and key in final:
+            continue
+        here = (envelopes.c.tenant_id == key.tenant_id) & (envelopes.c.session_id == key.session_id)
+        connection.execute(delete(envelopes).where(here))
+        rows.append(
+            {
+                "tenant_id": key.tenant_id,
+                "session_id": key.session_id,
+                "body": each.grant.envelope.model_dump_json(),
+                "digest": each.grant.digest,
+                "source": each.source,
+                "at": now,
+            }
+        )
+    insert_new(connection, envelopes, rows)
+
+
+def _envelopes(connection: Connection, keys: Sequence[SessionKey]) -> dict[SessionKey, Grant]:
+    found: dict[SessionKey, Grant] = {}
+    for tenant, ids in _by_tenant(keys).items():
+        for part in chunks(ids):
+            query = select(envelopes.c.session_id, envelopes.c.body, envelopes.c.digest).where(
+                envelopes.c.tenant_id == tenant, envelopes.c.session_id.in_(part)
+            )
+            for session_id, body, digest in connection.execute(query):
+                found[SessionKey(tenant, session_id)] = Grant(Envelope.model_validate_json(body), digest)
+    return found
+
+
+def _from_control(connection: Connection, keys: Iterable[SessionKey]) -> set[SessionKey]:
+    return _among(connection, sorted(keys), envelopes, envelopes.c.source == "control")
+
+
+def _among(
+    connection: Connection, keys: Sequence[SessionKey], table: object, condition: object
+) -> set[SessionKey]:
+    """Those of the keys that the table has a row of."""
+    columns = table.c  # type: ignore[attr-defined]
+    found: set[SessionKey] = set()
+    for tenant, ids in _by_tenant(keys).items():
+        for part in chunks(ids):
+            query = select(columns.session_id).where(columns.tenant_id == tenant, columns.session_id.in_(part))
+            if condition is not None:
+                query = query.where(condition)  # type: ignore[arg-type]
+            found.update(SessionKey(tenant, session_id) for session_id in connection.execute(query).scalars())
+    return found
+
+
+def _by_tenant(keys: Sequence[SessionKey]) -> dict[str, list[str]]:
+    groups: dict[str, list[str]] = defaultdict(list)
+    for tenant, session in keys:
+        groups[tenant].append(session)
+    return groups

@@ -1,0 +1,113 @@
+"""Records that wait for their session's envelope: sealed, in order, counted when judging them is tried."""
+
+import base64
+import json
+from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Engine, RowMapping, and_, delete, exists, func, or_, select, tuple_, update
+
+from guardian.store.engine import reading, writing
+from guardian.store.monitor_tables import envelopes, insert_new, waiting
+from guardian.store.monitor_values import Held, Place, Waiter
+
+_SESSIONS_AT_ONCE = 500
+
+
+class Waiting:
+    """What waits, for the worker that owns the partitions. The oldest come first, each session in its order."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def depth(self) -> int:
+        """How many records wait."""
+        with reading(self._engine) as connection:
+            return int(connection.execute(select(func.count()).select_from(waiting)).scalar_one())
+
+    def due(self, places: Iterable[Place], *, before: datetime, limit: int, squeeze: bool = False) -> list[Held]:
+        """Records of these places whose session has an envelope by now or has waited since `before`.
+
+        With `squeeze` there are too many: the sessions that have waited longest are due whatever they wait for.
+        """
+        mine = tuple_(waiting.c.topic, waiting.c.partition).in_(sorted(set(places)))
+        registered = exists().where(
+            and_(envelopes.c.tenant_id == waiting.c.tenant_id, envelopes.c.session_id == waiting.c.session_id)
+        )
+        chosen = select(waiting.c.tenant_id, waiting.c.session_id).where(mine)
+        if not squeeze:
+            chosen = chosen.where(or_(waiting.c.since <= before, registered))
+        chosen = chosen.group_by(waiting.c.tenant_id, waiting.c.session_id)
+        chosen = chosen.order_by(func.min(waiting.c.since)).limit(_SESSIONS_AT_ONCE)
+        with reading(self._engine) as connection:
+            keys = [(row.tenant_id, row.session_id) for row in connection.execute(chosen)]
+            if not keys:
+                return []
+            order = (waiting.c.since, waiting.c.topic, waiting.c.partition, waiting.c.offset, waiting.c.entry)
+            wanted = select(waiting).where(mine, tuple_(waiting.c.tenant_id, waiting.c.session_id).in_(keys))
+            rows = connection.execute(wanted.order_by(*order).limit(limit)).mappings()
+            return [_held(row) for row in rows]
+
+    def tried(self, held: Sequence[Held]) -> None:
+        """Count one more attempt at each, durably, before it is made."""
+        with writing(self._engine) as connection:
+            for each in held:
+                connection.execute(update(waiting).where(_is(each.id)).values(attempts=waiting.c.attempts + 1))
+
+
+def insert_waiting(
+    connection: Connection, waiters: Sequence[Waiter], seal: Callable[[bytes], bytes], now: datetime
+) -> None:
+    """Keep them; one that waits already stays where it is."""
+    insert_new(
+        connection,
+        waiting,
+        [
+            {
+                "topic": each.record.topic,
+                "partition": each.record.partition,
+                "offset": each.record.offset,
+                "entry": each.entry,
+                "tenant_id": each.event.envelope.tenant_id,
+                "session_id": each.event.envelope.session_id,
+                "record_key": each.record.key,
+                "headers": json.dumps([[n, base64.b64encode(v or b"").decode()] for n, v in each.record.headers]),
+                "sealed": seal(each.record.value),
+                "stamped_at": each.record.timestamp,
+                "since": now,
+                "attempts": 0,
+            }
+            for each in waiters
+        ],
+    )
+
+
+def delete_waiting(connection: Connection, ids: Iterable[tuple[str, int, int, int]]) -> None:
+    """They were judged, or given up."""
+    for each in ids:
+        connection.execute(delete(waiting).where(_is(each)))
+
+
+def _is(id_: tuple[str, int, int, int]) -> Any:
+    topic, partition, offset, entry = id_
+    return and_(
+        waiting.c.topic == topic,
+        waiting.c.partition == partition,
+        waiting.c.offset == offset,
+        waiting.c.entry == entry,
+    )
+
+
+def _held(row: RowMapping) -> Held:
+    return Held(
+        id=(row["topic"], row["partition"], row["offset"], row["entry"]),
+        key=None if row["record_key"] is None else bytes(row["record_key"]),
+        headers=tuple((name, base64.b64decode(value)) for name, value in json.loads(row["headers"])),
+        sealed=bytes(row["sealed"]),
+        stamped_at=row["stamped_at"],
+        since=row["since"],
+        attempts=row["attempts"],
+        tenant_id=row["tenant_id"],
+        session_id=row["session_id"],
+    )

@@ -1,0 +1,111 @@
+"""The envelopes topic: what was delegated, told on its own, kept for the sessions whose log lacks it."""
+
+import threading
+from collections.abc import Callable, Mapping, Sequence
+
+from guardian.bus.port import Consumer, Place, Record
+from guardian.domain.event import Grant
+from guardian.errors import BusError, StaleMember, StoreError
+from guardian.pipeline.batch import DeadLetter, Decoded, Judgement
+from guardian.pipeline.side_findings import dead_letter_finding
+from guardian.store.monitor import MonitorStore
+from guardian.store.monitor_envelopes import Heard
+from guardian.stream.poison import advanced
+from guardian.stream.port import Clock
+from guardian.telemetry import Metrics, logger
+
+_log = logger("envelopes")
+_AT_ONCE = 500
+
+Decode = Callable[[Sequence[Record]], tuple[list[Decoded], list[DeadLetter]]]
+
+
+class EnvelopeTail:
+    """Reads the topic as the log is read: offsets and envelopes in one transaction, what cannot be believed to
+    the dead letters with a finding. `signed`: only envelopes with a valid signature count."""
+
+    def __init__(
+        self,
+        *,
+        consumer: Consumer,
+        store: MonitorStore,
+        decode: Decode,
+        clock: Clock,
+        metrics: Metrics,
+        signed: bool,
+        backoff_s: float = 1.0,
+        max_backoff_s: float = 30.0,
+        poll_timeout_s: float = 0.5,
+    ) -> None:
+        self._consumer = consumer
+        self._store = store
+        self._decode = decode
+        self._clock = clock
+        self._metrics = metrics
+        self._signed = signed
+        self._backoff_s = backoff_s
+        self._max_backoff_s = max_backoff_s
+        self._poll_timeout_s = poll_timeout_s
+
+    def run(self, stop: threading.Event) -> None:
+        """Until `stop` is set; broker and store may be away."""
+        failures, started = 0, False
+        try:
+            while not stop.is_set():
+                try:
+                    if not started:
+                        self._consumer.start(self._claim)
+                        started = True
+                    records = self._consumer.poll(timeout_s=self._poll_timeout_s, max_records=_AT_ONCE)
+                    if records:
+                        self._keep(records)
+                    failures = 0
+                except (BusError, StoreError) as error:
+                    failures += 1
+                    self._consumer.close()  # what was polled and not kept is read again
+                    started = False
+                    pause = min(self._max_backoff_s, self._backoff_s * 2 ** min(failures - 1, 10))
+                    if not isinstance(error, StaleMember):
+                        _log.warning("envelopes not read", error=str(error), retry_in_s=pause)
+                    stop.wait(pause)
+        finally:
+            self._consumer.close()
+
+    def _claim(self, places: Sequence[Place]) -> Mapping[Place, int]:
+        owned = self._store.claim(places, self._consumer.member(), now=self._clock())
+        return {Place(*place): offset for place, offset in owned.positions.items()}
+
+    def _keep(self, records: list[Record]) -> None:
+        places = {record.place for record in records}
+        base = {Place(*place): offset for place, offset in self._store.positions(places).items()}
+        fresh = [record for record in records if record.offset >= base.get(record.place, 0)]
+        decoded, letters = self._decode(fresh)
+        believed = [d for d in decoded if self._counts(d)]
+        letters += [self._unsigned(d) for d in decoded if not self._counts(d)]
+        findings = [finding for each in letters if (finding := dead_letter_finding(each, {})) is not None]
+        positions = advanced(fresh, base)
+        self._store.commit(
+            Judgement(dead_letters=tuple(letters), findings=tuple({f.id: f for f in findings}.values())),
+            positions=positions,
+            base=base,
+            versions={},
+            member=self._consumer.member(),
+            now=self._clock(),
+            heard=[
+                Heard(Grant(d.event.envelope, d.envelope_digest or d.event.envelope.digest), "topic")
+                for d in believed
+            ],
+        )
+        self._consumer.commit(positions)
+        self._metrics.add("guardian_envelopes_total", len(believed), result="heard")
+        self._metrics.add("guardian_envelopes_total", len(letters), result="refused")
+
+    def _counts(self, d: Decoded) -> bool:
+        return d.signature == "valid" or (not self._signed and d.signature != "invalid")
+
+    def _unsigned(self, d: Decoded) -> DeadLetter:
+        tenant, session = d.event.key
+        why = (
+            "the envelope's signature does not hold" if d.signature == "invalid" else "the envelope is not signed"
+        )
+        return DeadLetter(d.record, "signature", why, tenant, session, d.event.gateway, self._clock())

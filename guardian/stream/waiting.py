@@ -1,0 +1,150 @@
+"""The waiting room: records whose session has no envelope yet are kept, in order, until it comes or time is up.
+
+They are kept in the store, in the transaction that moves the offsets on: a restart loses none of them, and whoever
+owns the partition then goes on with them. They are decoded again when it is their turn; decoding is pure.
+"""
+
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
+
+from guardian.bus.port import Consumer, Record
+from guardian.errors import BusError, StoreError
+from guardian.pipeline.batch import DeadLetter, Decoded
+from guardian.pipeline.filling import Known
+from guardian.store.monitor import MonitorStore
+from guardian.store.monitor_values import Held
+from guardian.stream.poison import MAX_ATTEMPTS, poisoned
+from guardian.stream.port import Clock, Fill
+from guardian.telemetry import Metrics, logger
+
+_log = logger("stream")
+_AT_ONCE = 500
+
+Unseal = Callable[[bytes, datetime], bytes]
+"""The value that was sealed at that time. Raises StoreError where it cannot be opened any more."""
+
+
+class WaitingRoom:
+    """`wait` is how long at most, `most` how many; beyond, those that waited longest are judged as they are."""
+
+    def __init__(
+        self,
+        *,
+        store: MonitorStore,
+        fill: Fill,
+        unseal: Unseal,
+        clock: Clock,
+        metrics: Metrics,
+        wait: timedelta,
+        most: int = 10_000,
+    ) -> None:
+        self._store = store
+        self._fill = fill
+        self._unseal = unseal
+        self._clock = clock
+        self._metrics = metrics
+        self._wait = wait
+        self._most = most
+        self._depth = store.waiting.depth()
+
+    @property
+    def depth(self) -> int:
+        """How many records wait, in this store."""
+        return self._depth
+
+    def seat(self, decoded: Sequence[Decoded]) -> tuple[list[Decoded], list[Decoded]]:
+        """Those to judge now, their envelopes filled in, and those that wait."""
+        if not self._depth and all(d.unfilled is None for d in decoded):
+            return list(decoded), []
+        patient = self._depth < self._most
+        ready, waits = self._fill(decoded, self._known(decoded), patient=patient)
+        self._depth += len(waits)
+        return ready, waits
+
+    def filled(self, decoded: Sequence[Decoded]) -> list[Decoded]:
+        """Whose turn it is: with the envelope that came, or without one."""
+        return self._fill(decoded, Known(envelopes=self._known(decoded).envelopes), patient=False)[0]
+
+    def due(self, consumer: Consumer) -> list[Held]:
+        """Whose turn it is in this consumer's partitions, each session in its order."""
+        self._depth = self._store.waiting.depth()
+        self._metrics.set("guardian_waiting_records", self._depth)
+        if not self._depth:
+            return []
+        return self._store.waiting.due(
+            consumer.assignment(),
+            before=self._clock() - self._wait,
+            limit=_AT_ONCE,
+            squeeze=self._depth >= self._most,
+        )
+
+    def record(self, held: Held) -> Record:
+        """The record as it came; without its value where the seal's key is gone, so that it is dead-lettered."""
+        topic, partition, offset, _ = held.id
+        try:
+            value = self._unseal(held.sealed, held.since)
+        except StoreError as error:
+            _log.error("a waiting record cannot be opened", topic=topic, offset=offset, error=str(error))
+            value = b""
+        return Record(topic, partition, offset, value, held.key, held.headers, held.stamped_at)
+
+    def tried(self, held: Sequence[Held]) -> None:
+        self._store.waiting.tried(held)
+
+    def _known(self, decoded: Sequence[Decoded]) -> Known:
+        found = self._store.registry.known({d.event.key for d in decoded})
+        return Known(envelopes=found.envelopes, waiting=found.waiting, begun=found.begun)
+
+
+class Release:
+    """Judges those whose turn it is. One that crashes a room is tried three times over all restarts, then it is
+    dead-lettered: after a crash they are taken one by one, so that the others get through."""
+
+    def __init__(
+        self,
+        room: WaitingRoom,
+        judge: Callable[[Sequence[Held], Sequence[DeadLetter], Consumer], None],
+        clock: Clock,
+    ) -> None:
+        self._room = room
+        self._judge = judge
+        self._clock = clock
+
+    def __call__(self, consumer: Consumer) -> int:
+        """Judge what is due; returns how many that was. Raises StoreError, also StaleMember, as it comes."""
+        due = self._room.due(consumer)
+        if not due:
+            return 0
+        if any(held.attempts for held in due):
+            self._one_by_one(due, consumer)
+            return len(due)
+        self._room.tried(due)
+        try:
+            self._judge(due, (), consumer)
+        except (StoreError, BusError):
+            raise
+        except Exception as error:  # a room crashed on one of them
+            _log.error("a waiting record crashes the pipeline", error=type(error).__name__, among=len(due))
+            return 0  # the next round takes them one by one
+        return len(due)
+
+    def _one_by_one(self, due: Sequence[Held], consumer: Consumer) -> None:
+        for held in due:
+            if held.attempts >= MAX_ATTEMPTS:
+                self._judge([held], [self._letter(held)], consumer)
+                continue
+            self._room.tried([held])
+            try:
+                self._judge([held], (), consumer)
+            except (StoreError, BusError):
+                raise
+            except Exception as error:
+                _log.error("a waiting record crashes the pipeline", error=type(error).__name__, offset=held.id[2])
+                return  # its session keeps its order: nothing overtakes it
+
+    def _letter(self, held: Held) -> DeadLetter:
+        record = self._room.record(held)
+        letter = poisoned(record, "it was waiting for its envelope", None, self._clock())
+        return DeadLetter(
+            record, letter.code, letter.reason, held.tenant_id, held.session_id, letter.gateway, letter.at
+        )

@@ -1,0 +1,69 @@
+"""Files of JSON documents as people have them: pretty-printed, one array, compressed, rotated, cut short."""
+
+import gzip
+import json
+
+import pytest
+
+from guardian.bus.documents import Documents
+
+
+@pytest.fixture
+def read(tmp_path):
+    def documents(content, name="log.json"):
+        path = tmp_path / name
+        path.write_bytes(content)
+        consumer = Documents(path)
+        consumer.start(lambda _: {})
+        found = []
+        while not consumer.exhausted():
+            found += [(r.offset, r.value) for r in consumer.poll(timeout_s=0, max_records=2)]
+        consumer.close()
+        return found
+
+    return documents
+
+
+ONE, TWO = {"a": 1, "b": {"c": ["}", "]"]}}, {"a": 2, "b": "{ \\" + '"'}
+
+
+def values(found):
+    return [json.loads(value) for _, value in found]
+
+
+def test_lines_stay_lines_and_keep_their_numbers(read):
+    found = read(b'{"a": 1}\nnonsense\n\n{"a": 2}\n')
+    assert [number for number, _ in found] == [0, 1, 2, 3]
+    assert found[1][1] == b"nonsense"
+
+
+def test_a_document_may_be_spread_over_lines(read):
+    found = read("\n".join(json.dumps(each, indent=2) for each in (ONE, TWO)).encode())
+    assert values(found) == [ONE, TWO]
+    assert found[1][0] == len(json.dumps(ONE, indent=2).splitlines())
+
+
+@pytest.mark.parametrize("indent", [None, 1, 4])
+def test_an_array_that_is_the_whole_file_holds_documents(indent, read):
+    if indent is None:
+        content = "[\n" + ",\n".join(json.dumps(each) for each in (ONE, TWO, ONE)) + "\n]\n"
+    else:
+        content = json.dumps([ONE, TWO, ONE], indent=indent)
+    assert values(read(content.encode())) == [ONE, TWO, ONE]
+
+
+def test_a_file_that_was_rotated_in_the_middle_loses_only_what_was_cut(read):
+    found = read(b'"end of something"}\n{"a": 1}\n{"a": 2, "b": {\n{"a": 3}\n{"a": 4}\n{"a":')
+    readable = []
+    for _, value in found:
+        try:
+            readable.append(json.loads(value)["a"])
+        except ValueError:
+            continue
+    assert readable == [1, 3, 4]
+    assert len(found) == 6
+
+
+def test_a_compressed_file_reads_the_same(read):
+    plain = json.dumps(ONE, indent=2).encode()
+    assert values(read(gzip.compress(plain) + gzip.compress(b"\n" + plain), "log.json.gz")) == [ONE, ONE]

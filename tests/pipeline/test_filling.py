@@ -1,0 +1,200 @@
+"""Envelopes that the log does not carry: filled in from a file, a map or what is registered, or waited for."""
+
+import json
+from datetime import timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from guardian.domain.event import Envelope, Grant, SessionKey
+from guardian.errors import ConfigurationError
+from guardian.pipeline.decoding import Decoder
+from guardian.pipeline.filling import Filling, Known, StaticEnvelope
+from guardian.signals.credential_exposure import CredentialScanner
+from guardian.sources.completing import Completion
+from guardian.sources.mapping import plugin as mapping
+from guardian.sources.reading import Reader
+from guardian.sources.tool_names import ToolNames
+
+
+def envelope(session="s1", **changes):
+    body = {
+        "delegator_id": "user_7", "tenant_id": "acme", "session_id": session, "purpose": "review the contract",
+        "allowed_tools": ["mcp__contracts__read"], "expires_at": "2026-05-12T18:30:00Z", "agent_id": "agent_x",
+    }  # fmt: skip
+    return Envelope.model_validate_json(json.dumps({**body, **changes}))
+
+
+def grant(session="s1", **changes):
+    told = envelope(session, **changes)
+    return Grant(told, told.digest)
+
+
+def line(n=0, session="s1", **more):
+    return {
+        "id": f"d{n}", "tool": "contracts/read", "decision": "allow", "session": session, "gateway": "gw",
+        "arguments": {"id": "c1"}, "agent": "agent_x", **more,
+    }  # fmt: skip
+
+
+@pytest.fixture(scope="session")
+def decoded(record, now):
+    """Foreign records, decoded with a filling."""
+
+    def decode(filling, *lines):
+        reader = Reader({"mapping": mapping()}, Completion(tenant="acme"))
+        decoder = Decoder(
+            source=reader, redactor=CredentialScanner(key=b"k"), verify=lambda _: "absent", clock=lambda: now,
+            begin=filling.begin,
+        )  # fmt: skip
+        good, bad = decoder.decode([record(each, i) for i, each in enumerate(lines)])
+        assert not bad
+        return good
+
+    return decode
+
+
+def test_a_registered_envelope_holds_as_a_whole_under_the_one_spelling_of_its_tools(decoded):
+    filling = Filling(rename=ToolNames().of)
+    (d,), waits = filling.fill(decoded(filling, line()), Known({SessionKey("acme", "s1"): grant()}), patient=True)
+    assert not waits
+    assert d.event.envelope.allowed_tools == ("contracts.read",)
+    assert d.event.envelope.delegator_id == "user_7"
+    assert d.envelope_digest == envelope().digest  # of the envelope as it was registered
+    assert d.purpose_from == "registry"
+    assert not {"purpose", "envelope", "delegator_id"} & set(d.event.features_missing)
+
+
+def test_without_any_the_purpose_stays_unknown_and_that_is_said(decoded):
+    (d,) = decoded(Filling(), line())
+    assert (d.purpose_from, d.envelope_digest) == ("unknown", None)
+    assert {"purpose", "envelope", "delegator_id"} <= set(d.event.features_missing)
+
+
+def test_the_map_speaks_where_nothing_is_registered_and_yields_to_what_is(decoded):
+    static = StaticEnvelope({"agent": "agent_*", "tool": "contracts.*"}, "Review for {agent}", ("contracts.*",))
+    filling = Filling(static=(static,), wait=timedelta(seconds=5))
+    (d,) = decoded(filling, line())
+    assert (d.event.envelope.purpose, d.purpose_from) == ("Review for agent_x", "static")
+    (again,), waits = filling.fill([d], Known(), patient=True)
+    assert (again.purpose_from, waits) == ("static", [])
+    (better,), _ = filling.fill([d], Known({SessionKey("acme", "s1"): grant()}), patient=True)
+    assert (better.event.envelope.purpose, better.purpose_from) == ("review the contract", "registry")
+    (other,) = decoded(filling, line(tool="crm.read"))
+    assert other.purpose_from == "unknown"
+
+
+def test_text_from_the_log_in_a_purpose_template_is_only_text(decoded):
+    filling = Filling(static=(StaticEnvelope({"tenant": "acme"}, "Work for {delegator}"),))
+    (d,) = decoded(filling, line(delegator="{agent.__class__}" + "x" * 400))
+    assert d.event.envelope.purpose.startswith("Work for {agent.__class__}xxx")
+    assert len(d.event.envelope.purpose) < 220
+
+
+@pytest.mark.parametrize(
+    ("match", "purpose"), [({"colour": "x"}, "p"), ({}, "{agent.name}"), ({}, "{0}"), ({}, "{"), ({}, "{unknown}")]
+)
+def test_a_map_that_cannot_work_is_refused_at_start(match, purpose):
+    with pytest.raises(ConfigurationError, match=r"envelopes\.static"):
+        StaticEnvelope(match, purpose)
+
+
+def test_envelopes_from_a_file_are_there_at_once(decoded):
+    filling = Filling(known={SessionKey("acme", "s1"): grant()})
+    (d,) = decoded(filling, line())
+    assert (d.event.envelope.purpose, d.purpose_from) == ("review the contract", "file")
+
+
+def test_a_session_without_a_purpose_waits_and_its_later_records_wait_behind_it(decoded):
+    filling = Filling(wait=timedelta(seconds=5))
+    first, other, second = decoded(filling, line(0), line(1, "s2", purpose="known"), line(2))
+    ready, waits = filling.fill([first, other, second], Known(), patient=True)
+    assert ([d.event.id for d in ready], [d.event.id for d in waits]) == (["d1"], ["d0", "d2"])
+    behind = Known({SessionKey("acme", "s1"): grant()}, waiting=frozenset({SessionKey("acme", "s1")}))
+    ready, waits = filling.fill([second], behind, patient=True)
+    assert (ready, [d.event.id for d in waits]) == ([], ["d2"])
+
+
+def test_a_session_that_was_judged_without_a_purpose_does_not_wait_again(decoded):
+    filling = Filling(wait=timedelta(seconds=5))
+    ready, waits = filling.fill(
+        decoded(filling, line()), Known(begun=frozenset({SessionKey("acme", "s1")})), patient=True
+    )
+    assert (len(ready), waits) == (1, [])
+
+
+def test_nobody_begins_to_wait_when_the_room_is_full_or_waiting_is_off(decoded):
+    for filling, patient in ((Filling(wait=timedelta(seconds=5)), False), (Filling(), True)):
+        ready, waits = filling.fill(decoded(filling, line()), Known(), patient=patient)
+        assert (len(ready), waits) == (1, [])
+
+
+@given(
+    sessions=st.lists(st.sampled_from(["a", "b", "c"]), max_size=12),
+    granted=st.sets(st.sampled_from(["a", "b", "c"])),
+    waiting=st.sets(st.sampled_from(["a", "b", "c"])),
+    patient=st.booleans(),
+)
+def test_every_record_is_ready_or_waits_once_and_no_session_is_in_both(
+    sessions, granted, waiting, patient, decoded, record
+):
+    filling = Filling(wait=timedelta(seconds=5))
+    arrived = decoded(filling, *(line(n, session) for n, session in enumerate(sessions)))
+    known = Known(
+        {SessionKey("acme", s): grant(s) for s in granted}, frozenset(SessionKey("acme", s) for s in waiting)
+    )
+    ready, waits = filling.fill(arrived, known, patient=patient)
+    assert sorted(d.event.id for d in (*ready, *waits)) == sorted(d.event.id for d in arrived)
+    assert not {d.event.key for d in ready} & {d.event.key for d in waits}
+    for row in (ready, waits):
+        assert [d.record.offset for d in row] == sorted(d.record.offset for d in row)
+    assert {d.event.key.session_id for d in ready} >= granted & set(sessions) - waiting
+
+
+def test_a_session_known_by_agent_and_user_begins_anew_after_silence(new_world, record, later, now):
+    reader = Reader({"mapping": mapping()}, Completion(tenant="acme"))
+    decoder = Decoder(
+        source=reader, redactor=CredentialScanner(key=b"k"), verify=lambda _: "absent", clock=lambda: now
+    )
+    world = new_world(decoder=decoder, idle=timedelta(minutes=30))
+    lines = [line(n, None, delegator="maya", time=later(at - 9000)) for n, at in enumerate((0, 60, 1200))]
+    world.feed(*(record(each, i) for i, each in enumerate(lines)))
+    assert world.state("window:agent_x|maya").actions == 3
+    world.feed(record(line(9, None, delegator="maya", time=later(1200 + 1900 - 9000)), 9))
+    state = world.state("window:agent_x|maya")
+    assert (state.actions, state.tools) == (1, ("contracts.read",))
+
+
+def test_the_silence_counts_within_one_batch_as_between_two(new_world, record, later, now):
+    def run(*batches):
+        reader = Reader({"mapping": mapping()}, Completion(tenant="acme"))
+        decoder = Decoder(
+            source=reader, redactor=CredentialScanner(key=b"k"), verify=lambda _: "absent", clock=lambda: now
+        )
+        world = new_world(decoder=decoder)
+        for batch in batches:
+            world.feed(*batch)
+        return world.state("window:agent_x|maya").model_dump()
+
+    records = [
+        record(line(n, None, delegator="maya", time=later(at - 9000)), n)
+        for n, at in enumerate((0, 30, 4000, 4030))
+    ]
+    assert run(records) == run(*([each] for each in records))
+
+
+def test_an_envelope_that_comes_late_is_no_reissue(new_world, record, decoded):
+    world = new_world()
+    filling = Filling()
+    first, second = decoded(filling, line(0), line(1))
+    for d, known in (
+        (first, Known()),
+        (second, Known({SessionKey("acme", "s1"): grant(allowed_tools=["contracts.read"])})),
+    ):
+        ready, _ = filling.fill([d], known, patient=False)
+        judgement = world.pipeline.judge(ready, [], world.memory)
+        world._keep(judgement)
+    assert not [b for f in world.findings.values() for b in f.breaches if b.name.startswith("reissued")]
+    assert world.state().envelope is not None
+    assert world.state().envelope.purpose == "review the contract"

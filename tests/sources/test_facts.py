@@ -1,0 +1,72 @@
+from datetime import UTC, datetime
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from guardian.errors import DecodeError
+from guardian.sources.facts import count, effect_of, mapping, moment
+
+AT = datetime(2026, 11, 24, 22, 7, 16, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "2026-11-24T22:07:16Z", "2026-11-24T22:07:16.000000999Z", "2026-11-24 22:07:16",
+        "2026-11-24T23:07:16+01:00",
+        "2026-11-24T22:07:16+00:00Z", AT.timestamp(), int(AT.timestamp() * 1000), str(int(AT.timestamp())),
+        str(int(AT.timestamp()) * 10**9), int(AT.timestamp()) * 10**6,
+    ],
+)  # fmt: skip
+def test_times_are_read_as_logs_write_them(said):
+    assert moment(said, "t") == AT
+
+
+@pytest.mark.parametrize("said", ["yesterday", True, [], {}, "--5", "nan", "inf", 1e300, "2026-13-01T00:00:00Z"])
+def test_what_is_no_time_is_refused_by_name(said):
+    with pytest.raises(DecodeError) as caught:
+        moment(said, "when")
+    assert caught.value.reason.startswith("when: expected")
+
+
+@given(st.text(max_size=30) | st.floats() | st.integers())
+def test_a_time_is_aware_or_refused(said):
+    try:
+        read = moment(said, "t")
+    except DecodeError:
+        return
+    assert read is None or read.tzinfo is not None
+
+
+def test_arguments_that_are_json_in_a_string_or_no_object_are_kept():
+    assert mapping('{"a": 1}', "x") == {"a": 1}
+    assert mapping("[1]", "x") == {"value": [1]}
+    assert mapping("plain words", "x") == {"text": "plain words"}
+    assert mapping([1], "x") == {"value": [1]}
+    assert mapping(None, "x") is None
+    with pytest.raises(DecodeError):
+        mapping(3, "x")
+
+
+def test_counts_are_whole_and_not_negative():
+    assert [count(value) for value in (3, "3", -1, True, 3.5, "many", None)] == [
+        3,
+        3,
+        None,
+        None,
+        None,
+        None,
+        None,
+    ]
+
+
+def test_decisions_are_booleans_or_the_usual_words():
+    assert [effect_of(value, "d") for value in (True, "PERMIT", "Denied", False)] == [
+        "allow",
+        "allow",
+        "deny",
+        "deny",
+    ]
+    with pytest.raises(DecodeError):
+        effect_of("maybe", "d")

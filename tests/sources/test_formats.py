@@ -1,0 +1,342 @@
+"""What each format's own records say, sample by sample."""
+
+import base64
+import gzip
+import json
+from datetime import UTC, datetime
+
+import pytest
+
+from guardian.errors import ConfigurationError, DecodeError
+from guardian.sources.completing import Completion
+
+TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
+
+
+@pytest.fixture
+def sample(samples, make_reader, decisions, now):
+    """The decisions of one line (from 0) of a format's samples."""
+
+    def read(name, line, **options):
+        headers = (("gateway", b"home"),)
+        return decisions(make_reader(name, **options), samples(name)[line], headers=headers, timestamp=now)
+
+    return read
+
+
+@pytest.fixture
+def now():
+    return datetime(2026, 11, 24, 22, 8, tzinfo=UTC)
+
+
+def test_opa_says_subject_tool_and_arguments_in_authzens_shape(sample):
+    (event,) = sample("opa", 0)
+    assert (event.id, event.action.tool) == ("4ca636c1-55e4-417a-b1d8-4aceb67960d1", "invoices.read")
+    assert (event.envelope.agent_id, event.envelope.delegator_id) == ("invoice-bot", "maya")
+    assert (event.envelope.tenant_id, event.envelope.session_id) == ("tenant_acme", "s-1")
+    assert event.time.isoformat() == "2026-11-24T22:07:16.939402+00:00"  # nanoseconds are cut
+    assert event.decision.policy_ids == ("mcp/authz/allow",)
+    assert event.envelope.purpose == "match_supplier_invoices"
+
+
+def test_opas_masked_and_erased_pointers_are_named_and_its_string_results_read(sample):
+    (event,) = sample("opa", 1)
+    assert event.decision.effect == "deny"
+    assert event.decision.reason == "recipient outside"
+    assert "arguments_masked" in event.features_missing
+
+
+def test_opa_with_envoys_input_reads_the_json_rpc_body(sample):
+    (event,) = sample("opa", 2)
+    assert (event.action.tool, event.action.arguments) == ("crm.export", {"format": "csv"})
+    assert (event.envelope.session_id, event.decision.effect) == ("s-9", "deny")
+
+
+def test_an_undefined_result_of_opa_is_a_deny_and_an_erased_one_is_allowed_but_missing(
+    sample, make_reader, decisions
+):
+    (event,) = sample("opa", 3)
+    assert (event.decision.effect, event.decision.reason) == ("deny", "the result is undefined")
+    erased = {"decision_id": "d", "labels": {"id": "b"}, "input": {"tool": "x", "session": "s"},
+              "erased": ["/result"],
+              "timestamp": "2026-11-24T22:07:19Z"}  # fmt: skip
+    (event,) = decisions(make_reader("opa"), erased)
+    assert event.decision.effect == "allow"
+    assert "decision" in event.features_missing
+
+
+@pytest.mark.parametrize(
+    ("result", "effect"),
+    [
+        (True, "allow"), (False, "deny"), ("true", "allow"), ("DENY", "deny"), ({"allow": True}, "allow"),
+        ({"decision": {"allow": False}}, "deny"), ({"allowed": "yes"}, "allow"), ({"effect": "permit"}, "allow"),
+    ],
+)  # fmt: skip
+def test_a_result_of_opa_has_any_shape(result, effect, make_reader, decisions):
+    body = {"decision_id": "d", "labels": {"id": "b"}, "input": {"tool": "x", "session": "s"}, "result": result,
+            "timestamp": "2026-11-24T22:07:19Z"}  # fmt: skip
+    (event,) = decisions(make_reader("opa"), body)
+    assert event.decision.effect == effect
+
+
+def test_opa_uploads_arrays_with_gzip_of_which_only_the_chosen_paths_decide_calls(make_reader, decisions):
+    one = {"decision_id": "d", "labels": {"id": "b"}, "path": "/mcp/authz", "result": True,
+           "input": {"tool": "x", "session": "s"}, "timestamp": "2026-11-24T22:07:19Z"}  # fmt: skip
+    upload = gzip.compress(json.dumps([one, {**one, "decision_id": "e", "path": "system/health"}]).encode())
+    assert len(decisions(make_reader("opa"), upload)) == 2
+    assert [event.id for event in decisions(make_reader("opa", paths=("mcp/authz",)), upload)] == ["d"]
+
+
+def test_authzens_batch_gives_one_decision_for_each_answered_part(sample):
+    read, delete = sample("authzen", 2)
+    assert (read.id, read.action.tool, read.decision.effect) == ("batch-1/0", "can_read", "allow")
+    assert (delete.action.tool, delete.decision.effect, delete.decision.reason) == (
+        "can_delete",
+        "deny",
+        "not the owner",
+    )
+    assert delete.action.resource is not None
+    assert delete.action.resource.id == "subject-search.md"
+
+
+def test_authzens_mcp_profile_names_the_tool_as_the_resource(sample):
+    (event,) = sample("authzen", 0)
+    assert event.action.tool == "get_customer"
+    assert event.envelope.agent_id == "http://agentprovider.com/agent-app-id"
+    assert event.decision.policy_ids == ("guardian-revocations",)
+
+
+def test_a_cloudtrail_file_gives_only_the_decisions_of_verified_permissions(sample):
+    (event,) = sample("verified_permissions", 0, tenants={"PSEXAMPLEabcdefg111111": "tenant_photo"})
+    assert (event.action.tool, event.envelope.delegator_id) == ("ViewPhoto", "alice")
+    assert event.envelope.tenant_id == "tenant_photo"
+    assert event.envelope.session_id == "window:-|alice"
+    assert event.origin is not None
+    assert event.origin.session_from == "window"
+
+
+def test_a_batch_of_verified_permissions_is_taken_apart(sample):
+    read, pay = sample("verified_permissions", 1)
+    assert (read.id, read.decision.effect, pay.decision.effect) == ("batch-9/0", "allow", "deny")
+    assert read.envelope.agent_id == "invoice-bot"
+    assert read.action.arguments == {"invoice_id": "INV-7"}
+
+
+def test_permits_server_and_action_are_the_tool(sample):
+    (event,) = sample("permit", 0)
+    assert event.action.tool == "linear.create_issue"
+    assert (event.envelope.agent_id, event.envelope.delegator_id) == ("cursor_abc123", "maya")
+    assert event.action.arguments is None
+    (refused,) = sample("permit", 1)
+    assert refused.decision.effect == "deny"
+
+
+def test_agentgateway_says_who_refused_and_only_tool_calls_count(sample):
+    (echo,) = sample("agentgateway", 0)
+    assert (echo.action.tool, echo.envelope.session_id) == ("everything.echo", "191c48")
+    assert echo.action.arguments == {"message": "hi"}
+    assert echo.id == f"{TRACE}:00f067aa0ba902b7"
+    (refused,) = sample("agentgateway", 1)
+    assert (refused.decision.effect, refused.decision.reason) == ("deny", "authorization failed")
+    assert sample("agentgateway", 2) == []  # tools/list
+
+
+def test_agentgateways_otlp_logs_say_the_same_as_its_lines(sample):
+    (event,) = sample("agentgateway", 3)
+    assert (event.action.tool, event.envelope.session_id) == ("everything.echo", "191c48")
+    assert event.time.isoformat() == "2025-11-24T22:07:16.939402+00:00"
+
+
+def test_envoys_own_keys_can_be_named_and_a_dash_says_nothing(sample, make_reader, decisions):
+    (event,) = sample("envoy", 0)
+    assert (event.action.tool, event.envelope.session_id, event.trace_id) == ("weather.get_weather", "a7f3", TRACE)
+    (refused,) = sample("envoy", 1)
+    assert refused.decision.effect == "deny"
+    assert refused.envelope.delegator_id == "-"
+    assert "delegator_id" in refused.features_missing
+    assert sample("envoy", 2) == []
+    body = {"ts": "2026-11-24T22:07:16Z", "code": 200, "tool": "read", "sid": "s-1", "gateway": "g"}
+    fields = {"time": "ts", "status": "code", "tool": "tool", "session": "sid"}
+    (own,) = decisions(make_reader("envoy", fields=fields), body)
+    assert (own.action.tool, own.envelope.session_id) == ("read", "s-1")
+
+
+def test_otel_spans_of_tools_are_read_and_others_are_not(sample):
+    search, book = sample("otel", 0)
+    assert (search.action.tool, search.action.arguments) == ("search_flights", {"to": "FRA"})
+    assert (search.envelope.session_id, search.envelope.agent_id) == ("conv_5j66", "travel")
+    assert (book.decision.effect, book.decision.reason) == ("deny", "not allowed")
+    assert book.envelope.session_id == "ms-1"
+
+
+def test_otlp_in_protobuf_says_the_same_as_in_json(samples, make_reader, decisions):
+    pb = pytest.importorskip("opentelemetry.proto.trace.v1.trace_pb2")
+    from google.protobuf.json_format import Parse
+
+    body = json.loads(samples("otel")[0])
+    for span in body["resourceSpans"][0]["scopeSpans"][0]["spans"]:
+        for name in ("traceId", "spanId"):  # what protobuf's own JSON wants
+            span[name] = base64.b64encode(bytes.fromhex(span[name])).decode()
+    raw = Parse(json.dumps(body), pb.TracesData()).SerializeToString()
+    as_json = decisions(make_reader("otel"), samples("otel")[0])
+    as_protobuf = decisions(make_reader("otel"), raw)
+    assert [event.model_dump() for event in as_protobuf] == [event.model_dump() for event in as_json]
+
+
+def test_mcp_requests_carry_client_and_trace_in_their_meta(sample):
+    (bare,) = sample("mcp", 0)
+    assert (bare.action.tool, bare.envelope.agent_id, bare.agent_version) == (
+        "get_weather",
+        "ExampleClient",
+        "1.0.0",
+    )
+    assert bare.envelope.session_id == TRACE  # nothing better is there
+    (answered,) = sample("mcp", 1)
+    assert answered.result is not None
+    assert answered.result.status == "ok"
+    (refused,) = sample("mcp", 2)
+    assert (refused.decision.effect, refused.envelope.session_id) == ("deny", "1868a90c")
+    assert sample("mcp", 3) == []
+
+
+def test_the_governance_toolkits_times_and_hashed_arguments_are_understood(sample):
+    (call,) = sample("agent_governance", 0)
+    assert call.time.isoformat() == "2026-11-24T22:07:16.939402+00:00"
+    assert call.decision.policy_ids == ("invoice-readers",)
+    (blocked,) = sample("agent_governance", 1)
+    assert (blocked.decision.effect, "arguments_hashed" in blocked.features_missing) == ("deny", True)
+    (plain,) = sample("agent_governance", 2)
+    assert (plain.envelope.session_id, plain.action.arguments) == ("s-3", {"path": "/tmp/x"})
+    assert sample("agent_governance", 3) == []
+
+
+def test_a_cloudevent_adds_what_the_record_inside_does_not_say(sample):
+    (event,) = sample("cloudevents", 1)
+    assert (event.id, event.envelope.session_id) == ("evt-2", "s-1")
+    assert event.time.isoformat() == "2026-11-24T22:07:17+00:00"
+
+
+def test_a_binary_cloudevent_has_its_attributes_in_the_headers(make_reader, decisions, samples):
+    headers = [("ce_specversion", b"1.0"), ("ce_id", b"evt-9"), ("ce_source", b"//gw/eu-1"), ("ce_type", b"t"),
+               ("ce_time", b"2026-11-24T22:07:16Z"), ("ce_partitionkey", b"s-7"),
+               ("content-type", b"application/json")]  # fmt: skip
+    body = {"subject": {"type": "user", "id": "alice"}, "action": {"name": "can_read"}, "resource": {"id": "x"},
+            "decision": True}  # fmt: skip
+    (event,) = decisions(make_reader("cloudevents"), body, headers=tuple(headers))
+    assert (event.id, event.gateway, event.envelope.session_id) == ("evt-9", "//gw/eu-1", "s-7")
+
+
+def test_with_cloudevents_configured_what_is_none_is_refused(make_reader, told, samples):
+    (refused,) = told(make_reader("cloudevents"), samples("guardian")[0])
+    assert isinstance(refused, DecodeError)
+    assert "expected a CloudEvent" in refused.reason
+
+
+def test_mixed_formats_on_one_topic_are_told_apart_record_by_record(make_reader, samples, told, now):
+    reader = make_reader("auto")
+    for name in ("opa", "authzen", "guardian", "agentgateway", "envoy", "otel", "permit", "agent_governance"):
+        for each in told(reader, samples(name)[0], headers=(("gateway", b"home"),), timestamp=now):
+            assert not isinstance(each, DecodeError)
+            assert each.event.origin is None if name == "guardian" else each.event.origin.format == name
+
+
+def test_the_header_names_the_format_before_the_content_does(make_reader, decisions):
+    body = {
+        "tool": "crm.read",
+        "decision": "allow",
+        "time": "2026-11-24T22:07:16Z",
+        "session": "s",
+        "gateway": "g",
+    }
+    (event,) = decisions(make_reader("auto"), body, headers=(("guardian-format", b"mapping"),))
+    assert event.origin.format == "mapping"
+
+
+def test_a_record_of_no_known_format_is_refused_with_what_it_holds(make_reader, told):
+    (refused,) = told(make_reader("auto"), {"hello": 1, "session_id": "s-4"})
+    assert refused.code == "unknown_format"
+    assert "an object with the keys hello, session_id" in refused.reason
+    assert (refused.tenant_id, refused.session_id) == ("tenant_home", "s-4")
+
+
+def test_one_bad_entry_of_a_batch_leaves_the_others_readable(make_reader, told):
+    good = {"decision_id": "d", "labels": {"id": "b"}, "input": {"tool": "x", "session": "s"}, "result": True,
+            "timestamp": "2026-11-24T22:07:19Z"}  # fmt: skip
+    bad = {**good, "decision_id": "e", "result": 7}
+    first, refused, last = told(make_reader("opa"), [good, bad, {**good, "decision_id": "f"}])
+    assert isinstance(refused, DecodeError)
+    assert refused.reason == "result: expected true, false or a word such as ALLOW or DENY, got a number"
+    assert (first.event.id, last.event.id) == ("d", "f")
+
+
+@pytest.mark.parametrize(
+    ("completion", "code", "hint"),
+    [
+        (Completion(tenant="t"), "no_gateway", "source.gateway"),
+        (Completion(gateway="g"), "no_tenant", "source.tenant"),
+        (Completion(gateway="g", tenant="t", session=("token",)), "no_session", "token"),
+    ],
+)
+def test_what_nobody_says_is_refused_with_the_setting_that_can_say_it(completion, code, hint, make_reader, told):
+    body = {"tool": "x", "decision": True, "time": "2026-11-24T22:07:19Z", "session": "s"}
+    (refused,) = told(make_reader("mapping", completion), body)
+    assert refused.code == code
+    assert hint in refused.reason
+
+
+def test_a_gateway_that_serves_one_tenant_says_whose_log_it_is(make_reader, decisions):
+    body = {"tool": "x", "decision": True, "time": 1764022036, "session": "s"}
+    (event,) = decisions(make_reader("mapping", Completion(gateway="g", tenants={"g": "acme"})), body)
+    assert event.envelope.tenant_id == "acme"
+
+
+def test_a_session_goes_by_the_first_name_of_the_documented_order(make_reader, decisions):
+    body = {"tool": "x", "decision": True, "time": 1764022036, "gateway": "g"}
+    ways = {"session": "s", "token": "jti", "conversation": "c", "trace": "t", "agent": "a"}
+    expected = ["s", "jti", "c", "t", "window:a|-"]
+    for name in expected:
+        (event,) = decisions(make_reader("mapping"), {**body, **ways})
+        assert event.envelope.session_id == name
+        ways.pop(next(iter(ways)))
+
+
+def test_two_pairs_of_agent_and_user_never_make_one_session(make_reader, decisions):
+    body = {"tool": "x", "decision": True, "time": 1764022036, "gateway": "g"}
+    names = [
+        decisions(make_reader("mapping"), {**body, "agent": agent, "delegator": user})[0].envelope.session_id
+        for agent, user in (("a|b", "c"), ("a", "b|c"), ("a%7Cb", "c"))
+    ]
+    assert len(set(names)) == 3
+
+
+def test_a_mapping_says_which_line_is_wrong_before_anything_is_read(make_reader):
+    for options, reason in (
+        ({"fields": {"tool": "t", "decision": "d", "colour": "c"}}, "fields.colour: no such fact"),
+        ({"fields": {"tool": "t"}}, "fields.decision is missing"),
+        ({"fields": {"tool": "t[", "decision": "d"}}, "fields.tool: 't[' is no JMESPath"),
+        ({"when": "a =="}, "when: 'a ==' is no JMESPath"),
+    ):
+        with pytest.raises(ConfigurationError) as caught:
+            make_reader("mapping", **options)
+        assert reason in str(caught.value)
+
+
+def test_a_mapping_takes_its_own_words_for_decisions_and_skips_what_is_no_call(make_reader, decisions, told):
+    options = {
+        "when": "event == 'call'", "allow": ("passed",), "deny": ("stopped",),
+        "fields": {"tool": "what.name", "decision": "verdict", "time": "ts", "session": "who[0]",
+                   "arguments": "what.in"},
+    }  # fmt: skip
+    reader = make_reader("mapping", Completion(gateway="g", tenant="t"), **options)
+    body = {
+        "event": "call",
+        "what": {"name": "a__b", "in": [1]},
+        "verdict": "passed",
+        "ts": 1764022036,
+        "who": ["s"],
+    }
+    (event,) = decisions(reader, body)
+    assert (event.action.tool, event.action.arguments, event.decision.effect) == ("a__b", {"value": [1]}, "allow")
+    assert decisions(reader, {**body, "event": "ping"}) == []
+    (refused,) = told(reader, {**body, "verdict": "hm"})
+    assert refused.reason.startswith("decision (verdict): expected")

@@ -1,0 +1,46 @@
+import pytest
+
+from guardian.errors import ConfigurationError
+from guardian.sources.tool_names import ToolNames
+
+
+@pytest.mark.parametrize(
+    ("tool", "server", "name"),
+    [
+        ("mcp__crm__read", None, "crm.read"),
+        ("mcp__crm__read__all", None, "crm.read__all"),
+        ("crm/read", None, "crm.read"),
+        ("read", "crm", "crm.read"),
+        ("crm.read", "erp", "crm.read"),
+        ("read", None, "read"),
+        ("https://x.example/read", None, "https://x.example/read"),
+        ("mcp__crm__*", None, "crm.*"),
+    ],
+)
+def test_server_prefixes_are_brought_into_one_spelling(tool, server, name):
+    assert ToolNames().of(tool, server=server) == name
+
+
+def test_configuration_overrides_the_rule():
+    bare = ToolNames(name="{tool}", aliases={"get_customer": "crm.read", "wipe": "crm.delete"})
+    assert bare.of("mcp__crm__read") == "read"
+    assert bare.of("get_customer") == "crm.read"
+    assert bare.of("mcp__crm__wipe") == "crm.delete"
+    underscored = ToolNames(patterns=(r"(?P<server>[a-z]+)_(?P<tool>.+)",))
+    assert underscored.of("crm_read_all") == "crm.read_all"
+
+
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        ({"patterns": ("(",)}, "source.tools.patterns"),
+        ({"patterns": ("(?P<server>.+)",)}, "must name both groups"),
+        ({"name": "{server}"}, "must hold {tool}"),
+        ({"name": "{tool.__class__}"}, "must hold {tool}"),
+        ({"name": "{tool}{agent}"}, "no other braces"),
+    ],
+)
+def test_a_rule_that_cannot_work_is_refused_at_start(options, reason):
+    with pytest.raises(ConfigurationError) as caught:
+        ToolNames(**options)
+    assert reason in str(caught.value)

@@ -1,0 +1,291 @@
+"""Late envelopes: records wait for them in the store, in order, bounded in time and number, across restarts."""
+
+import json
+from datetime import timedelta
+
+import pytest
+
+from guardian.bus.memory import MemoryConsumer
+from guardian.domain.event import Envelope, Grant, SessionKey
+from guardian.domain.finding import Kind
+from guardian.domain.session import HumanWord
+from guardian.pipeline.batch import Change
+from guardian.pipeline.decoding import Decoder
+from guardian.pipeline.filling import Filling
+from guardian.signals.credential_exposure import CredentialScanner
+from guardian.sources.completing import Completion
+from guardian.sources.envelope_records import EnvelopeRecords
+from guardian.sources.mapping import plugin as mapping
+from guardian.sources.reading import Reader
+from guardian.store.engine import writing
+from guardian.store.monitor_envelopes import Heard, save_envelopes
+from guardian.stream.commit import Committer
+from guardian.stream.envelopes import EnvelopeTail
+from guardian.stream.waiting import Release, WaitingRoom
+from guardian.stream.worker import Worker, WorkerOptions
+
+WAIT = timedelta(seconds=5)
+
+
+def line(n, session="s1", **more):
+    body = {
+        "id": f"d{n}",
+        "tool": "read",
+        "decision": True,
+        "session": session,
+        "gateway": "gw",
+        "agent": "a",
+        **more,
+    }
+    return json.dumps(body).encode()
+
+
+def envelope(session="s1", purpose="the purpose"):
+    return Envelope(delegator_id="u", tenant_id="acme", session_id=session, purpose=purpose)
+
+
+class Desk:
+    """A worker with a waiting room on the rig's broker and store; `purposes` is what was judged, in order."""
+
+    def __init__(self, rig, counting, **options):
+        self.rig, self.counting, self.options = rig, counting, options
+        self.purposes: list[tuple[str, str]] = []
+        self.exploding: set[str] = set()
+        self.start()
+
+    def start(self):
+        """As a fresh process would."""
+        rig, filling = self.rig, Filling(wait=self.options.get("wait", WAIT))
+        decoder = Decoder(
+            source=Reader({"mapping": mapping()}, Completion(tenant="acme")), redactor=CredentialScanner(key=b"k"),
+            verify=lambda _: "absent", clock=rig.clock, begin=filling.begin,
+        )  # fmt: skip
+        pipeline = self.counting()
+        pipeline.decode = decoder.decode
+        pipeline.fill = filling.fill
+        inner = pipeline.judge
+
+        def judge(decoded, letters, memory):
+            for d in decoded:
+                if d.event.id in self.exploding:
+                    raise RuntimeError("a room crashed")
+            self.purposes += [(d.event.id, d.event.envelope.purpose) for d in decoded]
+            return inner(decoded, letters, memory)
+
+        pipeline.judge = judge
+        self.store = rig.open()
+        self.room = WaitingRoom(
+            store=self.store, fill=filling.fill, unseal=lambda value, at: value.removeprefix(b"sealed:"),
+            clock=rig.clock, metrics=rig.metrics, wait=filling.wait, most=self.options.get("most", 1000),
+        )  # fmt: skip
+        self.committer = Committer(
+            pipeline=pipeline, store=self.store, clock=rig.clock, timer=lambda: 0.0, metrics=rig.metrics,
+            waiting=self.room, crash_points=self.options.get("crash", lambda point: None),
+        )  # fmt: skip
+        self.release = Release(self.room, self.committer.release, rig.clock)
+
+    def worker(self):
+        return Worker(
+            consumer=MemoryConsumer(self.rig.broker, ["log"]), store=self.store, committer=self.committer,
+            clock=self.rig.clock, metrics=self.rig.metrics, release=self.release, holds=lambda: self.room.depth,
+            options=WorkerOptions(max_records=50, poll_timeout_s=0.01, backoff_s=0.001, max_outbox_depth=None),
+        )  # fmt: skip
+
+    def send(self, *lines):
+        for each in lines:
+            self.rig.broker.append("log", each)
+
+    def register(self, told, source="control"):
+        with writing(self.store._engine) as connection:
+            save_envelopes(connection, [Heard(Grant(told, told.digest), source)], self.rig.clock())
+
+    def run(self, until):
+        self.rig.read(self.worker(), until)
+
+    @property
+    def judged(self):
+        return [name for name, _ in self.purposes]
+
+
+@pytest.fixture
+def desk(rig, counting):
+    return Desk(rig, counting)
+
+
+def test_an_envelope_that_comes_seconds_later_is_waited_for_and_the_session_keeps_its_order(desk, rig):
+    desk.send(line(0), line(1, "s2", purpose="declared"), line(2))
+    desk.run(lambda: desk.judged == ["d1"] and rig.drained())
+    assert desk.store.waiting.depth() == 2
+    desk.register(envelope())
+    desk.send(line(3))
+    desk.run(lambda: len(desk.judged) == 4)
+    assert desk.purposes[1:] == [("d0", "the purpose"), ("d2", "the purpose"), ("d3", "the purpose")]
+    assert desk.store.waiting.depth() == 0
+    assert rig.metrics.value("guardian_events_total", outcome="waits") >= 2
+
+
+def test_when_time_is_up_the_session_is_judged_as_it_is_and_never_waits_again(desk, rig):
+    desk.send(line(0), line(1))
+    desk.run(lambda: desk.store.waiting.depth() == 2)
+    rig.clock.forward(6)
+    desk.run(lambda: desk.judged == ["d0", "d1"])
+    desk.send(line(2))
+    desk.run(lambda: desk.judged == ["d0", "d1", "d2"])
+    assert {purpose for _, purpose in desk.purposes} == {""}
+    assert rig.metrics.value("guardian_purposes_total", source="unknown") == 3
+
+
+def test_a_restart_loses_nothing_that_waits(desk, rig):
+    desk.send(line(0), line(1))
+    desk.run(lambda: desk.store.waiting.depth() == 2)
+    desk.start()
+    assert desk.room.depth == 2
+    desk.register(envelope())
+    desk.run(lambda: desk.judged == ["d0", "d1"])
+
+
+@pytest.mark.parametrize("point", ["before_commit", "after_commit"])
+def test_a_process_that_dies_while_letting_go_judges_each_once_all_the_same(rig, counting, point):
+    class Died(BaseException):
+        pass
+
+    armed = []
+
+    def crash(reached):
+        if armed and reached == point:
+            armed.clear()
+            raise Died
+
+    desk = Desk(rig, counting, crash=crash)
+    desk.send(line(0), line(1))
+    desk.run(lambda: desk.store.waiting.depth() == 2)
+    desk.register(envelope())
+    armed.append(point)
+    with pytest.raises(Died):
+        desk.run(lambda: False)
+    desk.start()
+    desk.run(lambda: desk.store.waiting.depth() == 0)
+    session = desk.store.load(_wanted("s1")).sessions[SessionKey("acme", "s1")]
+    assert session.actions == 2
+
+
+def test_too_many_that_wait_are_judged_as_they_are_the_longest_first(rig, counting):
+    desk = Desk(rig, counting, most=3, wait=timedelta(hours=1))
+    desk.send(*(line(n, f"s{n}") for n in range(8)))
+    desk.run(lambda: len(desk.judged) + desk.store.waiting.depth() == 8 and desk.store.waiting.depth() < 3)
+    assert desk.judged == sorted(desk.judged)
+
+
+def test_a_waiting_record_that_crashes_a_room_is_given_up_and_the_others_get_through(desk, rig):
+    desk.exploding = {"d1"}
+    desk.send(line(0, "s1"), line(1, "s2"), line(2, "s3"))
+    desk.run(lambda: desk.store.waiting.depth() == 3)
+    rig.clock.forward(6)
+    desk.run(lambda: desk.store.waiting.depth() == 0)
+    assert sorted(set(desk.judged)) == ["d0", "d2"]
+    (letter,) = desk.store.dead_letters.list()
+    assert (letter.code, letter.session_id, letter.sealed) == ("poison", "s2", b"sealed:" + line(1, "s2"))
+
+
+def test_a_seal_whose_key_is_gone_ends_in_the_dead_letters_rather_than_in_a_loop(desk, rig):
+    from guardian.errors import StoreError
+
+    def gone(value, at):
+        raise StoreError("the key is gone")
+
+    desk.send(line(0))
+    desk.run(lambda: desk.store.waiting.depth() == 1)
+    desk.room._unseal = gone
+    rig.clock.forward(6)
+    desk.run(lambda: desk.store.waiting.depth() == 0)
+    assert [letter.code for letter in desk.store.dead_letters.list()] == ["not_json"]
+
+
+def test_controls_feed_brings_the_envelope_with_the_news(desk, rig, control):
+    from guardian.stream.changes import ChangeTail
+
+    told = envelope()
+    key = SessionKey("acme", "s1")
+    control.feed.append(Change(1, key, HumanWord.REGISTERED, rig.clock(), told.digest, told))
+    ChangeTail(words=desk.store.words, client=control, clock=rig.clock).follow()
+    known = desk.store.registry.known({key})
+    assert known.envelopes[key] == Grant(told, told.digest)
+    assert not known.begun  # it has not acted
+
+
+def test_controls_word_is_final_and_the_topics_newest_counts_otherwise(desk):
+    key = SessionKey("acme", "s1")
+    for purpose, source in (("one", "topic"), ("two", "topic")):
+        desk.register(envelope(purpose=purpose), source)
+    assert desk.store.registry.known({key}).envelopes[key].envelope.purpose == "two"
+    desk.register(envelope(purpose="control's"), "control")
+    desk.register(envelope(purpose="three"), "topic")
+    assert desk.store.registry.known({key}).envelopes[key].envelope.purpose == "control's"
+
+
+def _wanted(session):
+    from guardian.pipeline.batch import Wanted
+
+    return Wanted(frozenset({SessionKey("acme", session)}), frozenset(), frozenset(), frozenset())
+
+
+@pytest.fixture
+def tail(rig, desk):
+    """The reader of the envelopes topic, entitled gateways `gw` for acme; `signed` may be asked for."""
+
+    def read(until, *, signed=False, verify=lambda _: "absent"):
+        decoder = Decoder(
+            source=EnvelopeRecords(), redactor=CredentialScanner(key=b"k"), verify=verify, clock=rig.clock,
+            entitlements={"gw": frozenset({"acme"})},
+        )  # fmt: skip
+        made = EnvelopeTail(
+            consumer=MemoryConsumer(rig.broker, ["envelopes"], group="e"), store=desk.store, decode=decoder.decode,
+            clock=rig.clock, metrics=rig.metrics, signed=signed, poll_timeout_s=0.01,
+        )  # fmt: skip
+        rig.read(made, until)
+
+    return read
+
+
+def told(session="s1", gateway="gw", **more):
+    body = {
+        "schema": "guardian.envelope/v1",
+        "gateway": gateway,
+        "envelope": envelope(session).model_dump(mode="json"),
+    }
+    return json.dumps({**body, **more}).encode()
+
+
+def test_the_envelopes_topic_is_kept_and_read_on_where_it_was_left(tail, rig, desk):
+    rig.broker.append("envelopes", told("s1"))
+    rig.broker.append("envelopes", b"")  # a tombstone
+    rig.broker.append("envelopes", told("s2"))
+    known = lambda: desk.store.registry.known({SessionKey("acme", f"s{n}") for n in (1, 2, 3)}).envelopes  # noqa: E731
+    tail(lambda: len(known()) == 2)
+    rig.broker.append("envelopes", told("s3"))
+    tail(lambda: len(known()) == 3)
+    assert rig.metrics.value("guardian_envelopes_total", result="heard") == 3
+
+
+def test_an_envelope_from_somebody_without_the_right_is_dead_lettered_with_a_finding(tail, rig, desk):
+    rig.broker.append("envelopes", told(gateway="mallory"))
+    rig.broker.append("envelopes", b"{not json")
+    rig.broker.append("envelopes", told(envelope={"tenant_id": "acme", "session_id": "s9"}))
+    tail(lambda: len(desk.store.dead_letters.list()) == 3)
+    codes = {letter.code for letter in desk.store.dead_letters.list()}
+    assert codes == {"gateway_not_entitled", "not_json", "invalid"}
+    kinds = {item.finding.kind for item in desk.store.outbox.due(rig.clock(), 100) if item.finding is not None}
+    assert kinds == {Kind.ENTITLEMENT, Kind.UNSCORABLE}
+    assert not desk.store.registry.known({SessionKey("acme", "s1")}).envelopes
+
+
+@pytest.mark.parametrize(("says", "counts"), [("valid", True), ("invalid", False), ("absent", False)])
+def test_where_envelopes_are_signed_only_a_signature_that_holds_counts(says, counts, tail, rig, desk):
+    rig.broker.append("envelopes", told())
+    key = SessionKey("acme", "s1")
+    tail(
+        lambda: bool(desk.store.registry.known({key}).envelopes) or bool(desk.store.dead_letters.list()),
+        signed=True,
+        verify=lambda _: says,
+    )
+    assert bool(desk.store.registry.known({key}).envelopes) is counts
