@@ -67,6 +67,22 @@ class StoreSection(_Section):
     dead_letter_days: Annotated[int, Field(ge=1)] = 14
 
 
+class ArgumentRuleSection(_Section):
+    """Globs of tool and argument path, and what becomes of the values."""
+
+    tool: str = "*"
+    argument: str = "*"
+    treatment: Literal["keep", "identifiers", "hash", "shape", "drop"]
+
+
+class ArchiveSection(_Section):
+    path: Path | None = None  # None: no archive is kept
+    keep_days: Annotated[int, Field(ge=1)] = 400
+    flush_s: Seconds = 60.0
+    file_rows: Annotated[int, Field(ge=100, le=1_000_000)] = 50_000
+    arguments: list[ArgumentRuleSection] = Field(default_factory=list)  # the first that matches; else identifiers
+
+
 class ModelSection(_Section):
     path: Path | None = None  # None: the model that travels with the package
     engine: str = "onnx"
@@ -217,6 +233,7 @@ class Settings(BaseSettings):
     source: SourceSection = SourceSection()
     kafka: KafkaSection = KafkaSection()
     store: StoreSection = StoreSection()
+    archive: ArchiveSection = ArchiveSection()
     gateways: dict[str, list[str]] = Field(default_factory=dict)
     model: ModelSection = ModelSection()
     signals: Plugins = Field(default_factory=lambda: _plugins(*_SIGNALS))

@@ -7,6 +7,7 @@ GuardianError
 ├── PolicyError          policies do not parse, do not validate, or the decision point failed
 ├── StoreError           the database is absent, locked or of another schema version
 │   └── StaleMember      a consumer evicted from its group tried to commit
+├── ArchiveError         the archive's disk refuses, or a file of it is not what it must be
 ├── BusError             the broker cannot be reached or refused
 │   └── FuseBlown        most records of one gateway are unreadable: the consumer stops on purpose
 ├── ControlError         the control API cannot be reached or refused; carries `status`
@@ -55,6 +56,10 @@ class StoreError(GuardianError):
 
 class StaleMember(StoreError):
     """A consumer that was evicted from its group tried to commit; its batch is discarded and re-read."""
+
+
+class ArchiveError(GuardianError):
+    """The archive's disk refuses, or one of its files is altered."""
 
 
 class BusError(GuardianError):

@@ -38,6 +38,8 @@ Metric = Literal[
     "guardian_policy_seconds",
     "guardian_audit_checkpoint_size",
     "guardian_envelopes_total",
+    "guardian_archive_waiting",
+    "guardian_archive_skipped_total",
 ]
 
 
@@ -114,6 +116,12 @@ METRICS: Mapping[Metric, _Spec] = {
     ),
     "guardian_envelopes_total": _Spec(
         "counter", "Envelopes registered, by result. Many new versions: grants are re-issued often.", ("result",)
+    ),
+    "guardian_archive_waiting": _Spec(
+        "gauge", "Decisions and words not yet in a file. Growing: the archive's disk refuses, see the log."
+    ),
+    "guardian_archive_skipped_total": _Spec(
+        "counter", "Decisions the archive lacks. Any growth: `guardian archive import kafka` back-fills them."
     ),
 }
 assert set(METRICS) == set(get_args(Metric))  # noqa: S101 - the Literal and the table are one list

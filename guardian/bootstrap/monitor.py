@@ -28,6 +28,7 @@ from guardian.store.engine import open_engine
 from guardian.store.monitor import MonitorStore
 from guardian.store.monitor_retention import Retention
 from guardian.store.monitor_values import Tally
+from guardian.stream.archiving import Archiving
 from guardian.stream.changes import ChangeTail
 from guardian.stream.commit import Committer
 from guardian.stream.fuse import Fuse
@@ -74,6 +75,11 @@ class Monitor:
             clock=utc_now,
             redaction_key=files.load_fingerprint_key(),
         )
+        self._archiving = (
+            archiving_of(settings, self.store, self._judge, files.load_fingerprint_key(), metrics, crash_points)
+            if settings.archive.path is not None
+            else None
+        )
         self._producer = producer or KafkaProducer(kafka_settings(settings))
         port = MonitorClient(self._client)
         self._delivery = Delivery(
@@ -104,6 +110,7 @@ class Monitor:
                 metrics=metrics,
                 fuse=fuse_of(settings),
                 on_commit=committed,
+                archived=None if self._archiving is None else self._archiving.packed,
                 crash_points=crash_points,
             ),
             clock=utc_now,
@@ -137,6 +144,7 @@ class Monitor:
                 ("outbox", self._delivery.run),
                 ("changes", self._tail.run),
                 ("housekeeping", self.housekeeping.run),
+                *(() if self._archiving is None else (("archive", self._archiving.run),)),
             )
         ]
         for thread in threads:
@@ -210,7 +218,25 @@ def open_monitor_store(settings: Settings) -> MonitorStore:
         seal=lambda value: seal.seal(value, now=utc_now()),
         hear=hear_change,
         dead_letter_ttl=timedelta(days=settings.store.dead_letter_days),
+        keep_words=_keep_words if settings.archive.path is not None else None,
     )
+
+
+def archiving_of(
+    settings: Settings, store: MonitorStore, judge: Judge, key: bytes, metrics: Metrics, crash: CrashPoints
+) -> Archiving:
+    """The archive's writer. Its library is imported only where an archive is kept."""
+    from guardian.bootstrap.archiving import open_archiving
+
+    return open_archiving(
+        settings, store.spool, judge.versions, fingerprint_key=key, metrics=metrics, crash_points=crash
+    )
+
+
+def _keep_words(words: Any) -> bytes:
+    from guardian.archive.rows import labels
+
+    return labels(words)
 
 
 def fuse_of(settings: Settings) -> Fuse:

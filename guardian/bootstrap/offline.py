@@ -123,7 +123,7 @@ def _score_decisions(run: list[Record], scorer: LogScorer, pipeline: Pipeline) -
             yield _Refused(record.offset + 1, f"{letter.code}: {letter.reason}")
 
 
-class _PlainLines(FileConsumer):
+class PlainLines(FileConsumer):
     """A file that says so when it is compressed but not called so, instead of refusing every line of it."""
 
     def __init__(self, path: Path) -> None:
@@ -144,7 +144,7 @@ class _PlainLines(FileConsumer):
 
 def batches(file: Path) -> Iterator[list[Record]]:
     """The lines of a file, in order. Raises ConfigurationError for one that cannot be read."""
-    consumer = _PlainLines(file)
+    consumer = PlainLines(file)
     consumer.start(lambda _: {})
     try:
         while not consumer.exhausted():
@@ -214,7 +214,7 @@ def replay_file(settings: Settings, file: Path, update: Update, *, judge: Judge 
         metrics = Metrics()
         began = time.perf_counter()
         Worker(
-            consumer=_PlainLines(file),
+            consumer=PlainLines(file),
             store=store,
             committer=Committer(
                 pipeline=pipeline,

@@ -35,6 +35,7 @@ for _noun in (
     "policy",
     "auditing",
     "letters",
+    "archive",
     "measuring",
 ):
     import_module(f"guardian.cli.{_noun}").register(app)

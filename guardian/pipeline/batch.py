@@ -12,6 +12,7 @@ from guardian.bus.port import Record
 from guardian.domain.drift import Drift
 from guardian.domain.event import DecisionEvent, Envelope, SessionKey, purpose_family
 from guardian.domain.finding import Finding
+from guardian.domain.past import Vectors
 from guardian.domain.session import HumanWord, SessionState
 from guardian.domain.signal import BaselineFact, CredentialHit
 
@@ -115,6 +116,7 @@ class Verdict:
 
     decoded: Decoded
     drift: Drift
+    vectors: Vectors | None = None  # what the score was made from, for the archive
 
 
 @dataclass(frozen=True, slots=True)

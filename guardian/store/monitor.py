@@ -27,6 +27,7 @@ from guardian.store.monitor_places import (
 from guardian.store.monitor_retention import Retention, prune
 from guardian.store.monitor_seen import load_agents, load_reported, load_seen, save_agents, save_seen
 from guardian.store.monitor_sessions import load_sessions, save_sessions
+from guardian.store.monitor_spool import Pack, Spool, spool_in
 from guardian.store.monitor_tables import findings, insert_new
 from guardian.store.monitor_values import Judged, Place, Recall, Wants
 from guardian.store.monitor_words import Hear, Words
@@ -45,6 +46,7 @@ class MonitorStore:
         hear: Hear,
         dead_letter_ttl: timedelta = timedelta(days=14),
         max_agent_purposes: int = 16,
+        keep_words: Pack | None = None,
     ) -> None:
         migrate(engine, SCRIPTS)
         self._engine = engine
@@ -52,8 +54,9 @@ class MonitorStore:
         self._ttl = dead_letter_ttl
         self._max_agent_purposes = max_agent_purposes
         self.outbox = Outbox(engine)
-        self.words = Words(engine, hear)
+        self.words = Words(engine, hear, keep=keep_words)
         self.baselines = Baselines(engine)
+        self.spool = Spool(engine)
         self.dead_letters = DeadLetters(engine)
 
     def close(self) -> None:
@@ -96,11 +99,13 @@ class MonitorStore:
         versions: Mapping[SessionKey, int],
         member: str,
         now: datetime,
+        archived: bytes = b"",
     ) -> None:
         """Write all of it, or nothing.
 
         `positions` is the next offset of each place after this batch, `base` what `positions()` said before
-        it, `versions` what `load` returned. Raises StaleMember when another member owns one of the places,
+        it, `versions` what `load` returned, `archived` the
+        decisions as the archive packs them. Raises StaleMember when another member owns one of the places,
         and Conflict when a session or an offset moved meanwhile: load and judge the batch again.
         """
         with writing(self._engine) as connection:
@@ -122,6 +127,7 @@ class MonitorStore:
             )
             enqueue(connection, "finding", [finding.id for finding in judged.findings], now)
             enqueue(connection, "dead_letter", letters, now)
+            spool_in(connection, "events", archived, rows=len(judged.seen), now=now)
             advance(connection, positions, now)
 
     def attempts(self, place: Place, offset: int) -> int:

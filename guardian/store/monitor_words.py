@@ -10,6 +10,7 @@ from guardian.domain.event import SessionKey
 from guardian.domain.session import HumanWord, SessionState
 from guardian.store.engine import reading, writing
 from guardian.store.monitor_sessions import load_sessions, save_sessions
+from guardian.store.monitor_spool import Pack, spool_in
 from guardian.store.monitor_tables import insert_new, words
 from guardian.store.monitor_values import Word
 
@@ -24,9 +25,10 @@ WORDS_KEPT = 100_000
 class Words:
     """The session rows move on by `hear`; the versions tell a batch in flight that it judged old news."""
 
-    def __init__(self, engine: Engine, hear: Hear) -> None:
+    def __init__(self, engine: Engine, hear: Hear, *, keep: Pack | None = None) -> None:
         self._engine = engine
         self._hear = hear
+        self._keep = keep  # what the archive keeps of words, in the same transaction
 
     def cursor(self) -> int:
         """The newest sequence number that was applied; 0 before the first."""
@@ -61,5 +63,7 @@ class Words:
                     for change in news
                 ],
             )
+            if self._keep is not None:
+                spool_in(connection, "labels", self._keep(news), rows=len(news), now=now)
             connection.execute(delete(words).where(words.c.seq <= news[-1].seq - WORDS_KEPT))
         return len(news)

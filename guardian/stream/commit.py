@@ -38,8 +38,8 @@ def in_time(records: Sequence[Record]) -> list[Record]:
 
 class Committer:
     """`timer` is a monotonic clock in seconds, for latency figures only; `on_commit` is called after each
-    transaction with what it held (it wakes the outbox, or prints). `tenant_id` is the operators' own: it
-    receives the findings about the bus itself."""
+    transaction with what it held (it wakes the outbox, or prints). `archived` makes what the archive keeps of a
+    batch, in the same transaction. `tenant_id` is the operators' own: it receives the findings about the bus."""
 
     def __init__(
         self,
@@ -52,6 +52,7 @@ class Committer:
         fuse: Fuse | None = None,
         tenant_id: str = "guardian",
         on_commit: Callable[[Judgement], None] | None = None,
+        archived: Callable[[Judgement], bytes] | None = None,
         crash_points: CrashPoints = no_crash,
     ) -> None:
         self._pipeline = pipeline
@@ -62,6 +63,7 @@ class Committer:
         self._fuse = fuse
         self._fuse_state = FuseState()
         self._tenant_id = tenant_id
+        self._archived = archived or (lambda _judgement: b"")
         self._on_commit = on_commit or (lambda _judgement: None)
         self._crash = crash_points
 
@@ -138,6 +140,7 @@ class Committer:
             versions=recall.versions,
             member=consumer.member(),
             now=now,
+            archived=self._archived(judgement),
         )
         self._crash("after_commit")
         self._fuse_state = fuse_state
