@@ -12,6 +12,7 @@ GuardianError
 │   └── FuseBlown        most records of one gateway are unreadable: the consumer stops on purpose
 ├── ControlError         the control API cannot be reached or refused; carries `status`
 ├── AlertError           an alert channel refused for good (bad token, unknown channel)
+├── ProposalError        a folder or file is not a proposal, or was edited into something else
 ├── TokenError           a bearer token is malformed, expired, revoked or for somebody else
 └── NoteError            a checkpoint is not one, or nobody known signed it; lives in `audit/note.py`
 """
@@ -80,6 +81,10 @@ class ControlError(GuardianError):
 
 class AlertError(GuardianError):
     """An alert channel refused for good."""
+
+
+class ProposalError(GuardianError):
+    """A folder or file is not a proposal of policy, or was edited into something else."""
 
 
 class TokenError(GuardianError):

@@ -73,7 +73,7 @@ class Archive:
     def batches(
         self, columns: Sequence[str], window: Window = Window(), *, batch_rows: int = _BATCH_ROWS
     ) -> Iterator[pa.RecordBatch]:
-        """The named columns of `EVENTS`, each decision once, oldest day first, within a day by session and time.
+        """The named columns of `EVENTS`, each decision once, oldest day first, within a file in time.
 
         Raises ArchiveError for unknown columns and for files that cannot be read.
         """

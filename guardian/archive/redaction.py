@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any, Literal
 
-from guardian.domain.past import argument_leaves
+from guardian.domain.past import argument_leaves, envelope_values
 
 Treatment = Literal["keep", "identifiers", "hash", "shape", "drop"]
 
@@ -104,15 +104,12 @@ def bound(
 ) -> list[str]:
     """The arguments that carry a value of the envelope, as `argument=constraint`, sorted.
 
-    Computed before redaction, so that it can be told of hashed values too. Single numbers in an envelope are
-    limits and truth values are switches: an argument that equals one is a coincidence.
+    Computed before redaction, so that it can be told of hashed values too.
     """
     held: dict[str, set[str]] = {}
-    for name, constraint in constraints.items():
-        members = constraint if isinstance(constraint, list | tuple) else [constraint]
-        for member in members:
-            if (isinstance(member, str) and member) or (members is constraint and isinstance(member, int | float)):
-                held.setdefault(str(member), set()).add(name)
+    for name, values in envelope_values(constraints).items():
+        for value in values:
+            held.setdefault(value, set()).add(name)
     found = {
         f"{path}={name}" for path, value in argument_leaves(arguments or {}) for name in held.get(_text(value), ())
     }

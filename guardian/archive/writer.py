@@ -11,8 +11,8 @@ from guardian.archive.identity import first_of_each
 from guardian.archive.rows import unpack
 from guardian.archive.schema import EVENTS, LABELS
 
-IN_FILE = [("session_id", "ascending"), ("at", "ascending")]
-"""How rows lie in a file: a session's calls together and in time, so that envelopes compress to nothing."""
+IN_FILE = [("at", "ascending"), ("session_id", "ascending")]
+"""How rows lie in a file: in time, so that who replays a day meets parents before their children."""
 
 
 def write_events(root: Path, group: str, packed: Sequence[bytes]) -> int:

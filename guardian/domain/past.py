@@ -24,19 +24,59 @@ def agent_role(agent_id: str | None) -> str:
     return _INSTANCE.sub("", agent_id) or agent_id
 
 
+LIST, OBJECT = "[list]", "[object]"
+"""What stands for an argument that is no scalar, where only scalars are compared."""
+
+
 def argument_leaves(value: Any, path: str = "", depth: int = 0) -> Iterable[tuple[str, Any]]:
-    """Every scalar with its path; members of a list share one, `items[].sku`."""
+    """Every scalar with its dotted path; members of a list share one, `items[].sku`. Dots in names are escaped."""
     match value:
         case Mapping():
             for name, item in value.items():
                 if depth < _DEEPEST:
-                    yield from argument_leaves(item, f"{path}.{name}" if path else name, depth + 1)
+                    step = name.replace(".", "\\.")
+                    yield from argument_leaves(item, f"{path}.{step}" if path else step, depth + 1)
         case list() | tuple():
             for item in value:
                 if depth < _DEEPEST:
                     yield from argument_leaves(item, f"{path}[]", depth + 1)
         case _:
             yield path, value
+
+
+def flat_arguments(value: Mapping[str, Any], path: str = "", depth: int = 0) -> dict[str, Any]:
+    """Arguments as a policy reads them: scalars by dotted path. A list or an object is present and equals nothing,
+    so that a value cannot slip by in another wrapping; null is absent."""
+    flat: dict[str, Any] = {}
+    for name, item in value.items():
+        step = name.replace(".", "\\.")
+        here = f"{path}.{step}" if path else step
+        if isinstance(item, Mapping):
+            flat[here] = OBJECT
+            if depth < _DEEPEST:
+                flat |= flat_arguments(item, here, depth + 1)
+        elif isinstance(item, list | tuple):
+            flat[here] = LIST
+        elif item is not None:
+            flat[here] = item
+    return flat
+
+
+def envelope_values(constraints: Mapping[str, Any]) -> dict[str, list[str]]:
+    """What an argument may be pinned to, by constraint: texts, and numbers that stand in a list.
+
+    A single number is a limit and a truth value a switch: an argument that equals one does so by coincidence.
+    """
+    held: dict[str, list[str]] = {}
+    for name, constraint in constraints.items():
+        several = isinstance(constraint, list | tuple)
+        held[name] = [
+            str(member)
+            for member in (constraint if several else [constraint])
+            if (isinstance(member, str) and member)
+            or (several and isinstance(member, int | float) and not isinstance(member, bool))
+        ]
+    return held
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,7 +38,7 @@ def test_only_what_was_there_before_is_read_and_then_it_ends(topic):
     assert not past.exhausted()
     ticks.at = 5.1
     assert past.exhausted()
-    past.commit({place: 5 for place in past.assignment()})
+    past.commit(dict.fromkeys(past.assignment(), 5))
     assert topic.committed("guardian") == {}
     past.close()
 

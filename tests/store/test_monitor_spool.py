@@ -70,8 +70,8 @@ def test_a_batch_and_what_the_archive_keeps_of_it_are_one_transaction(store):
     place = ("log", 0)
     store.claim([place], "m", now=NOW)
     store.commit(
-        Judgement(seen={("acme", "gw", "d1"): "x"}), positions={place: 1}, base={}, versions={}, member="m", now=NOW,
-        archived=b"packed",
+        Judgement(seen={("acme", "gw", "d1"): "x"}), positions={place: 1}, base={}, versions={}, member="m",
+        now=NOW, archived=b"packed",
     )  # fmt: skip
     assert store.spool.depth() == 1
     with pytest.raises(Exception, match="belongs to"):
