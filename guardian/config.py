@@ -83,6 +83,11 @@ class ArchiveSection(_Section):
     arguments: list[ArgumentRuleSection] = Field(default_factory=list)  # the first that matches; else identifiers
 
 
+class TighteningSection(_Section):
+    backends: Plugins = Field(default_factory=lambda: _plugins("envelope", "cedar", "rego", "polar"))
+    rejections: Path = Path("tightening-rejections.yaml")
+
+
 class ModelSection(_Section):
     path: Path | None = None  # None: the model that travels with the package
     engine: str = "onnx"
@@ -234,6 +239,7 @@ class Settings(BaseSettings):
     kafka: KafkaSection = KafkaSection()
     store: StoreSection = StoreSection()
     archive: ArchiveSection = ArchiveSection()
+    tightening: TighteningSection = TighteningSection()
     gateways: dict[str, list[str]] = Field(default_factory=dict)
     model: ModelSection = ModelSection()
     signals: Plugins = Field(default_factory=lambda: _plugins(*_SIGNALS))

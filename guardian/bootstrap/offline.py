@@ -58,7 +58,7 @@ def score_file(settings: Settings, file: Path, output: Path, update: Update) -> 
     pipeline = open_pipeline(settings, judge, verify=unchecked, clock=utc_now, check_entitlements=False)
     sessions, log = SessionScorer(judge, CredentialScanner()), LogScorer(judge)
     scored = refused = lines = 0
-    with _writer(output) as write:
+    with writer(output) as write:
         for records in batches(file):
             for result in _score(records, sessions, log, pipeline):
                 if isinstance(result, Scored):
@@ -155,7 +155,7 @@ def batches(file: Path) -> Iterator[list[Record]]:
 
 
 @contextmanager
-def _writer(output: Path) -> Iterator[Callable[[str], None]]:
+def writer(output: Path) -> Iterator[Callable[[str], None]]:
     if str(output) == "-":
         yield lambda line: print(line, file=sys.stdout)
         return

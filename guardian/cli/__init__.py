@@ -36,6 +36,7 @@ for _noun in (
     "auditing",
     "letters",
     "archive",
+    "tightening",
     "measuring",
 ):
     import_module(f"guardian.cli.{_noun}").register(app)

@@ -52,7 +52,7 @@ def forbidden_by(policies: str, context: Mapping[str, Any]) -> list[str]:
     }
     answer = cedarpy.is_authorized(asked, _BASE + policies, [])
     parsed = json.loads(cedarpy.policies_to_json_str(_BASE + policies))["staticPolicies"]
-    ids = {position: (policy.get("annotations") or {}).get("id", position) for position, policy in parsed.items()}
+    ids = {at: str((policy.get("annotations") or {}).get("id", at)) for at, policy in parsed.items()}
     if answer.diagnostics.errors:
         told = "; ".join(map(str, answer.diagnostics.errors))
         raise ValueError(re.sub(r"`(policy\d+)`", lambda found: ids.get(found[1], found[1]), told))
