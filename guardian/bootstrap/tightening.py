@@ -23,7 +23,7 @@ from guardian.tightening.authority import Authority, Ledger
 from guardian.tightening.backtest import Backtest, Change, backtest
 from guardian.tightening.caution import Caution
 from guardian.tightening.envelope import patched_tools
-from guardian.tightening.history import History, Trust
+from guardian.tightening.history import UNUSUAL_ONE_IN, History, Trust
 from guardian.tightening.mining import mine
 from guardian.tightening.own import OPERATORS, OwnForbids, audited_calls
 from guardian.tightening.proposal import (
@@ -91,12 +91,16 @@ def backends(settings: Settings) -> dict[str, Backend]:
 def trust_of(archive: Archive, window: Window) -> Trust:
     """Who was flagged in the window and not cleared since, and what people said."""
     flagged: set[SessionKey] = set()
-    for batch in archive.batches(["tenant_id", "session_id", "wanted"], window, batch_rows=131_072):
-        columns = (batch.column(name).to_pylist() for name in ("tenant_id", "session_id", "wanted"))
-        flagged.update(
-            SessionKey(t, s) for t, s, wanted in zip(*columns, strict=True) if wanted not in (None, "none")
-        )
-    return Trust.of(flagged, archive.labels())
+    unusual: set[SessionKey] = set()
+    names = ("tenant_id", "session_id", "wanted", "one_in")
+    for batch in archive.batches(names, window, batch_rows=131_072):
+        columns = [batch.column(name).to_pylist() for name in names]
+        for tenant, session, wanted, one_in in zip(*columns, strict=True):
+            if wanted not in (None, "none"):
+                flagged.add(SessionKey(tenant, session))
+            elif one_in is not None and one_in >= UNUSUAL_ONE_IN:
+                unusual.add(SessionKey(tenant, session))
+    return Trust.of(flagged, archive.labels(), unusual - flagged)
 
 
 def propose(settings: Settings, archive: Archive, asked: Asked, rejections: Path, update: Update) -> Made:

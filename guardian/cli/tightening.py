@@ -263,7 +263,8 @@ def _summary(out: Path, count: int) -> str:
 def _show_backtest(tested: "Backtest") -> None:
     typer.echo(
         f"{tested.replayed:,} decisions replayed: {tested.honest_denied:,} of {tested.honest:,} honest calls "
-        f"newly denied ({tested.cost:.4%}) in {tested.honest_sessions_denied:,} sessions; "
+        f"newly denied ({tested.cost:.4%}) in {tested.honest_sessions_denied:,} sessions, "
+        f"{tested.unusual_denied:,} of them in sessions that guardian found unusual; "
         f"{tested.flagged_stopped:,} of {tested.flagged_sessions:,} flagged sessions stopped; "
         f"{tested.unknown:,} could not be judged; {tested.newly_allowed:,} newly allowed"
     )

@@ -59,6 +59,7 @@ class Backtest:
     honest: int = 0
     honest_denied: int = 0
     honest_sessions_denied: int = 0
+    unusual_denied: int = 0  # of the honest ones: in sessions that guardian found unusual and did not flag
     flagged: int = 0
     flagged_denied: int = 0
     flagged_sessions: int = 0
@@ -146,6 +147,7 @@ def backtest(
         if not refused:
             continue
         counts["honest_denied" if honest else "flagged_denied"] += 1
+        counts["unusual_denied"] += honest and key in trust.unusual
         touched["honest" if honest else "stopped"].add(key)
         (by_restriction if honest else stopped_by).update(restriction.id for restriction in refused)
         on_change(Change(placed, tuple(restriction.id for restriction in refused), honest))

@@ -15,6 +15,7 @@ from guardian.tightening.usage import SessionUse, Use
 
 IDLE = timedelta(hours=12)
 """A session that was silent so long is counted; what it does later counts as another one."""
+UNUSUAL_ONE_IN = 100.0
 MOST_GRANTS = 32
 MOST_PURPOSES = 64
 
@@ -27,13 +28,20 @@ class Trust:
 
     flagged: AbstractSet[SessionKey] = frozenset()
     words: Mapping[SessionKey, HumanWord] = field(default_factory=dict)
-    doubt: float = 100.0
+    doubt: float = UNUSUAL_ONE_IN
+    unusual: AbstractSet[SessionKey] = frozenset()  # not flagged, and at least that unusual; for reports
 
     @classmethod
-    def of(cls, flagged: AbstractSet[SessionKey], labels: Iterable[Label]) -> "Trust":
+    def of(
+        cls,
+        flagged: AbstractSet[SessionKey],
+        labels: Iterable[Label],
+        unusual: AbstractSet[SessionKey] = frozenset(),
+    ) -> "Trust":
         """The last thing that people said of a session counts."""
         judged = (HumanWord.FALSE_POSITIVE, HumanWord.CONFIRMED)
-        return cls(flagged, {label.key: label.word for label in labels if label.word in judged})
+        words = {label.key: label.word for label in labels if label.word in judged}
+        return cls(flagged, words, unusual=unusual)
 
     def honest(self, key: SessionKey) -> bool:
         word = self.words.get(key)

@@ -34,6 +34,7 @@ def report(
         f"(−{area.removed:.0%}) |",
         "| honest calls newly denied in the backtest | "
         f"{test.honest_denied:,} of {test.honest:,} ({test.cost:.3%}), {test.honest_sessions_denied:,} sessions |",
+        f"| of these in sessions that guardian found unusual, but did not flag | {test.unusual_denied:,} |",
         "| flagged sessions that would have been stopped | "
         f"{test.flagged_stopped:,} of {test.flagged_sessions:,} |",
         f"| calls that the log says too little to judge | {test.unknown:,} |",

@@ -110,10 +110,8 @@ def _sure(
 
 
 def _why(scope: Scope, tool: str, whole: Use, unusual: int, flagged: int) -> str:
-    if unusual:
-        return f"only {unusual} session(s) that guardian found unusual, and {flagged} flagged, ever called it"
-    if flagged:
-        return "only sessions that guardian flagged ever called it"
+    if unusual or flagged:
+        return f"called only by {_by(unusual, flagged)}"
     if scope.parent_role != ROOT:
         return f"inherited from {scope.parent_role}, and never used"
     if not reads_only(tool) and all(map(reads_only, whole.tools)):
@@ -122,6 +120,9 @@ def _why(scope: Scope, tool: str, whole: Use, unusual: int, flagged: int) -> str
 
 
 def _untouched(unusual: int, flagged: int) -> str:
-    if unusual or flagged:
-        return f"only {unusual} session(s) that guardian found unusual, and {flagged} flagged, ever touched it"
-    return "granted, and never touched"
+    return f"touched only by {_by(unusual, flagged)}" if unusual or flagged else "granted, and never touched"
+
+
+def _by(unusual: int, flagged: int) -> str:
+    told = [f"{flagged} that guardian flagged"] if flagged else []
+    return "sessions: " + " and ".join(told + ([f"{unusual} that it found unusual"] if unusual else []))
