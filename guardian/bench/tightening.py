@@ -137,9 +137,9 @@ def score(
     told = [restriction for restriction in restrictions if restriction.scope in jobs]
     tally.proposed += len(told)
     tally.right += sum(right(restriction.rule, jobs[restriction.scope]) for restriction in told)
-    costs = backtest((call for call in following if estate.honest(call)), restrictions, Trust())
-    tally.denied += costs.honest_denied
-    tally.honest += costs.honest
+    honest = [call for call in following if estate.honest(call)]
+    tally.denied += backtest(honest, restrictions, Trust()).honest_denied
+    tally.honest += len(honest)
     grants = {scope: history.scopes[scope].current()[0] for scope in jobs if scope in history.scopes}
     tally.area += surface(grants, {}, restrictions)
     tally.needed += sum(len(jobs[scope].needs) * len(jobs[scope].classes) for scope in grants)

@@ -1,7 +1,7 @@
 """Proposals put together: archive, labels and rejections in, a folder for a pull request out."""
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -110,18 +110,19 @@ def propose(settings: Settings, archive: Archive, asked: Asked, rejections: Path
     family = None if asked.purpose is None else {asked.purpose, purpose_family(asked.purpose)}
     rows = archive.rows(window)
 
-    def calls() -> Iterator[PastCall]:
-        for call in archive.past_calls(window):
-            if (family is None or call.purpose in family or call.parent_session_id is not None) and (
-                asked.role is None or call.role == asked.role or call.parent_session_id is not None
-            ):
-                yield call
+    def wanted(restriction: Restriction) -> bool:
+        scope = restriction.scope
+        return (family is None or scope.purpose in family) and asked.role in (None, scope.role)
 
     made = proposed(
-        calls, trust_of(archive, window), window=(until - asked.window, until), tenant_id=asked.tenant_id,
-        rejections=rejections, update=lambda done: update(done, 2 * rows),
-        wanted=lambda r: (family is None or r.scope.purpose in family) and (asked.role in (None, r.scope.role)),
-    )  # fmt: skip
+        lambda: archive.past_calls(window),
+        trust_of(archive, window),
+        window=(until - asked.window, until),
+        tenant_id=asked.tenant_id,
+        rejections=rejections,
+        update=lambda done: update(done, 2 * rows),
+        wanted=wanted,
+    )
     return rendered(made[0], backends(settings), made[1])
 
 

@@ -48,7 +48,8 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Backtest:
-    """Counts over a window. Shares are of honest calls that the gateway allowed.
+    """Counts over a window, but for `replayed` only of calls of the scopes that are narrowed. Shares are of honest
+    calls that the gateway allowed.
 
     `unknown` are calls that some restriction could not judge for want of facts in the log. `newly_allowed` must be
     0: refused calls for a tool that their envelope did not hold and the patched one would. `flagged_stopped` of
@@ -93,13 +94,18 @@ class NewPolicy:
                 self._any_tool.setdefault(place, []).append(restriction)
             else:
                 self._by_tool.setdefault(place, {}).setdefault(tool, []).append(restriction)
-        self._tools_of = {place: tools for place, tools in self._by_tool.items() if tools}
+
+    def covers(self, placed: Placed) -> bool:
+        """Whether any restriction is about calls of this scope."""
+        call = placed.call
+        place = (call.tenant_id, call.purpose, call.role, placed.parent_role)
+        return place in self._any_tool or place in self._by_tool
 
     def judge(self, placed: Placed) -> tuple[tuple[Restriction, ...], bool]:
         """Which restrictions refuse the call, and whether some could not tell."""
         call = placed.call
         place = (call.tenant_id, call.purpose, call.role, placed.parent_role)
-        candidates = [*self._tools_of.get(place, {}).get(call.tool, ()), *self._any_tool.get(place, ())]
+        candidates = [*self._by_tool.get(place, {}).get(call.tool, ()), *self._any_tool.get(place, ())]
         refused: list[Restriction] = []
         unknown = False
         for restriction in candidates:
@@ -132,6 +138,8 @@ def backtest(
         counts["replayed"] += 1
         if counts["replayed"] % _TELL_EVERY == 0:
             progress(counts["replayed"])
+        if not policy.covers(placed):
+            continue
         key = call.key
         honest = trust.honest(key)
         if not honest:

@@ -21,8 +21,10 @@ def make_call(**facts: Any) -> PastCall:
         "tenant_id": SCOPE.tenant_id, "session_id": "s1", "purpose": SCOPE.purpose, "role": SCOPE.role,
         "at": START, "tool": "contracts.read", "allowed": True, "arguments": {}, "resource_type": None,
         "resource_id": None, "data_classes": frozenset(), "records": 1,
-        "allowed_tools": ("contracts.read", "mail.send"), "constraints": {}, "expires_at": None, "agent_id": "agent_review-1", "delegator_id": "u",
-        "parent_session_id": None, "gateway": "gw", "decision_id": "d1", "wanted": "none", "one_in": 1.0,
+        "allowed_tools": ("contracts.read", "mail.send"), "constraints": {},
+        "expires_at": None, "agent_id": "agent_review-1",
+        "delegator_id": "u", "parent_session_id": None, "gateway": "gw", "decision_id": "d1",
+        "wanted": "none", "one_in": 1.0,
     } | facts  # fmt: skip
     told.setdefault("bound", tuple(bound(told["arguments"], told["resource_id"], told["constraints"])))
     return PastCall(**told)

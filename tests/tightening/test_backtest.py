@@ -32,7 +32,7 @@ def test_only_changes_are_reported_and_each_by_the_restriction_that_makes_it(cal
     changes = []
     trust = Trust(frozenset({SessionKey("acme", "b")}), unusual=frozenset({SessionKey("acme", "a")}))
     found = backtest(calls, [tool, most], trust, on_change=changes.append)
-    assert (found.replayed, found.honest, found.honest_denied, found.honest_sessions_denied) == (6, 4, 1, 1)
+    assert (found.replayed, found.honest, found.honest_denied, found.honest_sessions_denied) == (6, 3, 1, 1)
     assert (found.unusual_denied, found.already_denied, found.unknown, found.newly_allowed) == (1, 1, 1, 0)
     assert (found.flagged, found.flagged_denied, found.flagged_sessions, found.flagged_stopped) == (1, 1, 1, 1)
     assert found.by_restriction == {tool.id: 1, most.id: 1}
@@ -41,15 +41,16 @@ def test_only_changes_are_reported_and_each_by_the_restriction_that_makes_it(cal
         ("d2", 2, True), ("d3", 1, False),
     ]  # fmt: skip
     assert changes[0].as_json()["tool"] == "mail.send"
-    assert found.cost == pytest.approx(1 / 4)
+    assert found.cost == pytest.approx(1 / 3)
 
 
-def test_a_patch_that_would_hand_out_more_is_counted_as_newly_allowed(call):
+def test_a_patch_that_would_hand_out_more_is_counted_as_newly_allowed(call, restricted):
+    other = restricted(ForbidTool("mail.send"))
     refused = call(tool="payments.send", allowed=False, allowed_tools=("contracts.read",))
     held = {(SCOPE, ("contracts.read",)): frozenset({"contracts.read", "payments.send"})}
-    assert backtest([refused], [], Trust(), patched=held).newly_allowed == 1
+    assert backtest([refused], [other], Trust(), patched=held).newly_allowed == 1
     ours = patched_tools({SCOPE: (Grant(("contracts.read",), None, None),)}, [])
-    assert backtest([refused], [], Trust(), patched=ours).newly_allowed == 0
+    assert backtest([refused], [other], Trust(), patched=ours).newly_allowed == 0
 
 
 def test_an_empty_archive_costs_nothing():
