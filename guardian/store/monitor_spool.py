@@ -46,17 +46,26 @@ class Spool:
             return int(connection.execute(select(func.coalesce(func.sum(spool.c.rows), 0))).scalar_one())
 
     def take(
-        self, now: datetime, *, rows: int, patience: timedelta, lease: timedelta = timedelta(minutes=5)
+        self,
+        now: datetime,
+        *,
+        rows: int,
+        patience: timedelta,
+        lease: timedelta = timedelta(minutes=5),
+        even_leased: bool = False,
     ) -> Group | None:
         """A group to write now, or None.
 
-        One whose writer did not finish goes first. A new one is made when `rows` wait, or any for `patience`.
+        One whose writer did not finish goes first, with `even_leased` at once: to write a group twice is harmless.
+        A new one is made when `rows` wait, or any for `patience`.
         """
         with reading(self._engine) as connection:  # most looks find nothing: they should not take a lock
             if connection.execute(select(spool.c.id).limit(1)).first() is None:
                 return None
         with writing(self._engine) as connection:
-            name = self._abandoned(connection, now) or self._new(connection, now, rows, patience)
+            name = self._abandoned(connection, now + lease if even_leased else now) or self._new(
+                connection, now, rows, patience
+            )
             if name is None:
                 return None
             mine = spool.c.group == name
@@ -70,7 +79,7 @@ class Spool:
             connection.execute(delete(spool).where(spool.c.group == name))
 
     def _abandoned(self, connection: Connection, now: datetime) -> str | None:
-        late = and_(spool.c.group.is_not(None), or_(spool.c.leased_until.is_(None), spool.c.leased_until < now))
+        late = and_(spool.c.group.is_not(None), or_(spool.c.leased_until.is_(None), spool.c.leased_until <= now))
         return connection.execute(select(spool.c.group).where(late).order_by(spool.c.id).limit(1)).scalar()
 
     def _new(self, connection: Connection, now: datetime, rows: int, patience: timedelta) -> str | None:

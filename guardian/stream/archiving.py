@@ -90,7 +90,9 @@ class Archiving:
         """Write what is due, or all that waits; returns how many rows reached a file."""
         written = 0
         patience = timedelta(0) if everything else self._options.patience
-        while group := self._spool.take(self._clock(), rows=self._options.rows, patience=patience):
+        while group := self._spool.take(
+            self._clock(), rows=self._options.rows, patience=patience, even_leased=everything
+        ):
             self._crash("before_archive")
             written += self._write(group)
             self._crash("after_archive")

@@ -57,6 +57,13 @@ def test_a_group_whose_writer_died_comes_back_the_same_under_the_same_name(store
     assert take(store, rows=20, now=NOW + timedelta(minutes=12)).bodies == (b"c",)
 
 
+def test_who_is_about_to_stop_does_not_wait_for_a_lease(store):
+    put(store, b"a")
+    first = take(store, rows=10)
+    assert take(store, rows=10) is None
+    assert store.spool.take(NOW, rows=10, patience=MINUTE, even_leased=True) == first
+
+
 def test_words_and_decisions_go_into_groups_of_their_own(store):
     put(store, b"a")
     put(store, b"w", kind="labels")
