@@ -15,7 +15,10 @@ _LEAST_LIFETIME_S = 900
 
 
 def records(scope: Scope, history: ScopeHistory, whole: Use, caution: Caution) -> Iterator[Restriction]:
-    """`max_records` far above what was ever needed."""
+    """`max_records` far above what was ever needed.
+
+    An envelope's limit holds for one call and for the session's calls together: what is left fits whole sessions.
+    """
     granted = [grant.max_records for grant in history.current() if grant.max_records is not None]
     if not whole.records or not history.early.records or not granted:
         return
@@ -25,7 +28,7 @@ def records(scope: Scope, history: ScopeHistory, whole: Use, caution: Caution) -
         return
     mined = largest_needed(history.early.records, history.doubted.records, caution)
     broken = above(history.late.records, roomy(mined, caution.headroom))
-    why = f"granted {min(granted):,} records in one call, never needed more than {most:,}"
+    why = f"granted {min(granted):,} records, no session ever needed more than {most:,}"
     yield from fitted(scope, MaxRecords(limit), why, history, whole, broken, caution)
 
 

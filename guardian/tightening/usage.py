@@ -84,7 +84,7 @@ class Use:
     tools: dict[str, ToolUse] = field(default_factory=dict)
     classes: Counter[str] = field(default_factory=Counter)
     classes_unlogged: int = 0  # calls that did not say their data classes
-    records: Counter[int] = field(default_factory=Counter)  # by their largest number of records, rounded up
+    records: Counter[int] = field(default_factory=Counter)  # by the records of all their calls, rounded up
     hours: Counter[int] = field(default_factory=Counter)  # of the day, UTC
     durations: Counter[int] = field(default_factory=Counter)  # in seconds, rounded up
     agents: Counter[str] = field(default_factory=Counter)
@@ -165,8 +165,8 @@ class SessionUse:
             self.classes_unlogged += 1
         else:
             self.classes |= call.data_classes
-        if call.records is not None and call.records > self.records:
-            self.records = call.records
+        if call.records is not None:
+            self.records = max(0, self.records) + call.records
         tool = self.tools.get(call.tool)
         if tool is None:
             tool = self.tools[call.tool] = ToolUse(sessions=1, agents=Counter({self.agent: 1}))

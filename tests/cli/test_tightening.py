@@ -8,7 +8,11 @@ from typer.testing import CliRunner
 
 from guardian.bench.estate import BEGIN, WINDOW, Estate
 from guardian.bench.estate_archive import write_estate
+from guardian.bootstrap.initialise import initialise
+from guardian.bootstrap.judgement import utc_now
 from guardian.cli import app
+from guardian.config import load
+from guardian.store.control import ControlStore
 
 UNTIL = (BEGIN + WINDOW).isoformat()
 
@@ -135,3 +139,28 @@ def test_an_archive_that_is_not_there_says_how_to_get_one(tmp_path, monkeypatch)
     monkeypatch.chdir(tmp_path)
     outcome = CliRunner().invoke(app, ["propose", "--tenant", "t", "--archive", str(tmp_path / "none")])
     assert "guardian archive import" in str(outcome.exception)
+
+
+def test_guardians_own_roles_are_narrowed_by_what_they_asked_of_control(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    settings = load(initialise(tmp_path / "home"))
+    store = ControlStore.open(settings.store_url(settings.store.control), now=utc_now())
+    now = utc_now()
+    with store.write() as rows:
+        for day in range(89, 0, -1):
+            entry = {"at": (now - timedelta(days=day)).isoformat(), "actor": "monitor", "role": "monitor"}
+            rows.audit.append({**entry, "action": "flag" if day % 3 else "revoke", "allowed": True})
+    store.close()
+    words = ["propose", "--own", "-c", str(tmp_path / "home/guardian.yaml"), "--out", str(tmp_path / "own")]
+    outcome = CliRunner().invoke(app, words)
+    assert outcome.exit_code == 0, outcome.output
+    told = json.loads((tmp_path / "own/proposal.json").read_text())
+    forbidden = {each["rule"].get("tool") for each in told["restrictions"]}
+    assert {"reinstate", "approve", "setMode"} <= forbidden
+    assert not {"flag", "revoke"} & forbidden
+    text = (tmp_path / "own/cedar/own_permissions.cedar").read_text()
+    assert (
+        'forbid (principal in Guardian::Role::"monitor", action == Guardian::Action::"reinstate", resource)'
+        in text
+    )
+    assert "What the checks found" not in (tmp_path / "own/REPORT.md").read_text()

@@ -25,7 +25,7 @@ def line(n: int) -> bytes:
             "schema": "guardian.decision/v1", "id": f"d{n}", "time": at.isoformat(), "gateway": "mcp-gw-demo-1",
             "envelope": {
                 "delegator_id": "u", "tenant_id": f"tenant_{n % 2}", "session_id": f"s{n % 9}",
-                "purpose": "read contracts of the spring review", "resource_constraints": {"max_records": 5},
+                "purpose": "read contracts of the spring review", "resource_constraints": {"max_records": 500},
                 "allowed_tools": ["contracts.read"], "agent_id": "a",
                 "expires_at": (BEGIN + timedelta(hours=1)).isoformat(),
             },
