@@ -24,7 +24,8 @@ from guardian.archive.schema import EVENTS
 from guardian.archive.writer import IN_FILE
 
 MOST_ROWS = 500_000
-"""Files of a partition are merged up to so many rows, which must fit into memory."""
+MOST_BYTES = 256 * 1024 * 1024
+"""Files of a partition are merged up to so many rows and bytes, which must fit into memory."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,11 +61,12 @@ def compact(root: Path, partition: Partition) -> int:
         return 0
     try:
         sizes = {path: _rows(path) for path in files}
-        chosen, total = [], 0
+        chosen, rows, size = [], 0, 0
         for path in sorted(files, key=lambda path: sizes[path]):
-            if total + sizes[path] <= MOST_ROWS:
+            length = path.stat().st_size
+            if rows + sizes[path] <= MOST_ROWS and size + length <= MOST_BYTES:
                 chosen.append(path)
-                total += sizes[path]
+                rows, size = rows + sizes[path], size + length
         if len(chosen) < 2:
             return 0
         table = pa.concat_tables([_read(path) for path in sorted(chosen)])

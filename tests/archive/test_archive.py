@@ -232,3 +232,11 @@ def test_any_tenant_id_has_a_folder_of_its_own_inside_the_archive(tenant):
 
 def test_no_rows_make_no_bytes():
     assert pack([], EVENTS) == b""
+
+
+def test_only_as_much_is_merged_as_fits_into_memory(tmp_path, rows, verdict, monkeypatch):
+    for group in "abcd":
+        write_events(tmp_path, group, [rows().events([verdict(ord(group) * 10 + n) for n in range(3)], [])])
+    monkeypatch.setattr("guardian.archive.compaction.MOST_ROWS", 7)
+    assert tidy(tmp_path, now=NOW, keep=timedelta(days=400)).merged == 2
+    assert len(calls(tmp_path)) == 12

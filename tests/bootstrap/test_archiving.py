@@ -36,7 +36,7 @@ def line(n, tool="mail.send"):
         {
             "schema": "guardian.decision/v1", "id": f"d{n}", "time": (NOW - timedelta(hours=1)).isoformat(),
             "gateway": "mcp-gw-demo-1", "decision": {"effect": "allow"},
-            "envelope": {"delegator_id": "u", "tenant_id": "acme", "session_id": "s", "purpose": "write to people"},
+            "envelope": {"delegator_id": "u", "tenant_id": "acme", "session_id": "s", "purpose": "write"},
             "action": {"tool": tool, "arguments": {"to": "ann@acme.com", "body": "Dear Ann, hello"}},
         }
     )  # fmt: skip
