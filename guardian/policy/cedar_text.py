@@ -32,11 +32,8 @@ def forbid_problems(policies: str, schema: str) -> list[Problem]:
         for position, policy in parsed["staticPolicies"].items()
         if policy["effect"] != "forbid"
     ]
-    try:
-        result = cedarpy.validate_policies(policies, schema)
-    except ValueError as error:
-        return [*found, Problem("schema", f"the schema does not parse: {_line(error)}")]
-    return found + [Problem(ids.get(each.policy_id, each.policy_id), _line(each.error)) for each in result.errors]
+    result = cedarpy.validate_policies(policies, schema)  # a schema that does not parse is an error of no policy
+    return found + [Problem(ids.get(each.policy_id, "schema"), _line(each.error)) for each in result.errors]
 
 
 def forbidden_by(policies: str, context: Mapping[str, Any]) -> list[str]:
