@@ -133,6 +133,27 @@ class StoreSection(_Section):
     dead_letter_days: Annotated[int, Field(ge=1)] = 14
 
 
+class ArgumentRuleSection(_Section):
+    """Globs of tool and argument path, and what becomes of the values."""
+
+    tool: str = "*"
+    argument: str = "*"
+    treatment: Literal["keep", "identifiers", "hash", "shape", "drop"]
+
+
+class ArchiveSection(_Section):
+    path: Path | None = None  # None: no archive is kept
+    keep_days: Annotated[int, Field(ge=1)] = 400
+    flush_s: Seconds = 60.0
+    file_rows: Annotated[int, Field(ge=100, le=1_000_000)] = 50_000
+    arguments: list[ArgumentRuleSection] = Field(default_factory=list)  # the first that matches; else identifiers
+
+
+class TighteningSection(_Section):
+    backends: Plugins = Field(default_factory=lambda: _plugins("envelope", "cedar", "rego", "polar"))
+    rejections: Path = Path("tightening-rejections.yaml")
+
+
 class ModelSection(_Section):
     path: Path | None = None  # None: the model that travels with the package
     engine: str = "onnx"
@@ -344,6 +365,8 @@ class Settings(BaseSettings):
     envelopes: EnvelopeSection = EnvelopeSection()
     kafka: KafkaSection = KafkaSection()
     store: StoreSection = StoreSection()
+    archive: ArchiveSection = ArchiveSection()
+    tightening: TighteningSection = TighteningSection()
     gateways: dict[str, list[str]] = Field(default_factory=dict)
     model: ModelSection = ModelSection()
     signals: Plugins = Field(default_factory=lambda: _plugins(*_SIGNALS))

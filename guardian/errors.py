@@ -8,11 +8,13 @@ GuardianError
 ├── StoreError           the database is absent, locked or of another schema version
 │   ├── StaleMember      a consumer evicted from its group tried to commit
 │   └── SchemaAway       the schema registry cannot be asked now; the batch waits as for a store
+├── ArchiveError         the archive's disk refuses, or a file of it is not what it must be
 ├── BusError             the broker cannot be reached or refused
 │   └── FuseBlown        most records of one gateway are unreadable: the consumer stops on purpose
 ├── ControlError         the control API cannot be reached or refused; carries `status`
 ├── AlertError           an alert channel refused for good (bad token, unknown channel)
 ├── AdviserError         nobody could weigh a proposed call in time; the configured fall-back answers
+├── ProposalError        a folder or file is not a proposal, or was edited into something else
 ├── TokenError           a bearer token is malformed, expired, revoked or for somebody else
 └── NoteError            a checkpoint is not one, or nobody known signed it; lives in `audit/note.py`
 """
@@ -63,6 +65,10 @@ class SchemaAway(StoreError):
     """The schema registry cannot be asked now. The batch is not decoded, and nothing of it is lost."""
 
 
+class ArchiveError(GuardianError):
+    """The archive's disk refuses, or one of its files is altered."""
+
+
 class BusError(GuardianError):
     """The broker cannot be reached or refused."""
 
@@ -81,6 +87,10 @@ class ControlError(GuardianError):
 
 class AlertError(GuardianError):
     """An alert channel refused for good."""
+
+
+class ProposalError(GuardianError):
+    """A folder or file is not a proposal of policy, or was edited into something else."""
 
 
 class TokenError(GuardianError):

@@ -50,6 +50,8 @@ Metric = Literal[
     "guardian_slack_clicks_total",
     "guardian_purposes_total",
     "guardian_waiting_records",
+    "guardian_archive_waiting",
+    "guardian_archive_skipped_total",
 ]
 
 
@@ -169,6 +171,12 @@ METRICS: Mapping[Metric, _Spec] = {
     ),
     "guardian_envelopes_total": _Spec(
         "counter", "Envelopes registered, by result. Many new versions: grants are re-issued often.", ("result",)
+    ),
+    "guardian_archive_waiting": _Spec(
+        "gauge", "Decisions and words not yet in a file. Growing: the archive's disk refuses, see the log."
+    ),
+    "guardian_archive_skipped_total": _Spec(
+        "counter", "Decisions the archive lacks. Any growth: `guardian archive import kafka` back-fills them."
     ),
 }
 assert set(METRICS) == set(get_args(Metric))  # noqa: S101 - the Literal and the table are one list

@@ -18,6 +18,10 @@ def check_plugins(settings: Settings) -> None:
     for name in settings.alerts:
         if name not in known:
             raise ConfigurationError(f"unknown alerts channel {name!r}; known ones: {', '.join(known)}")
+    known = plugins.names("tightening")
+    for name in settings.tightening.backends:
+        if name not in known:
+            raise ConfigurationError(f"unknown tightening.backends {name!r}; known ones: {', '.join(known)}")
     if settings.policy.language not in plugins.names("policy"):
         listed = ", ".join(plugins.names("policy"))
         raise ConfigurationError(f"unknown policy.language {settings.policy.language!r}; known ones: {listed}")

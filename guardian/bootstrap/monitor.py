@@ -32,6 +32,7 @@ from guardian.store.engine import open_engine
 from guardian.store.monitor import MonitorStore
 from guardian.store.monitor_retention import Retention
 from guardian.store.monitor_values import Tally
+from guardian.stream.archiving import Archiving
 from guardian.stream.changes import ChangeTail
 from guardian.stream.commit import Committer
 from guardian.stream.fuse import Fuse
@@ -80,6 +81,11 @@ class Monitor:
             clock=utc_now,
             redaction_key=files.load_fingerprint_key(),
         )
+        self._archiving = (
+            archiving_of(settings, self.store, self._judge, files.load_fingerprint_key(), metrics, crash_points)
+            if settings.archive.path is not None
+            else None
+        )
         self._producer = producer or KafkaProducer(kafka_settings(settings))
         port = MonitorClient(self._client)
         self._delivery = Delivery(
@@ -109,6 +115,7 @@ class Monitor:
             on_commit=committed,
             crash_points=crash_points,
             waiting=room,
+            archived=None if self._archiving is None else self._archiving.packed,
             late_after=timedelta(seconds=settings.monitor.late_after_s),
         )
         self._worker = Worker(
@@ -162,6 +169,7 @@ class Monitor:
                 ("housekeeping", self.housekeeping.run),
                 ("vitals", self._vitals.run),
                 *((("envelopes", self._envelopes.run),) if self._envelopes is not None else ()),
+                *(() if self._archiving is None else (("archive", self._archiving.run),)),
             )
         ]
         for thread in threads:
@@ -231,7 +239,25 @@ def open_monitor_store(settings: Settings) -> MonitorStore:
         hear=hear_change,
         dead_letter_ttl=timedelta(days=settings.store.dead_letter_days),
         clean=cleaner(redactor_of(settings, CredentialScanner(key=key), key)),
+        keep_words=_keep_words if settings.archive.path is not None else None,
     )
+
+
+def archiving_of(
+    settings: Settings, store: MonitorStore, judge: Judge, key: bytes, metrics: Metrics, crash: CrashPoints
+) -> Archiving:
+    """The archive's writer. Its library is imported only where an archive is kept."""
+    from guardian.bootstrap.archiving import open_archiving
+
+    return open_archiving(
+        settings, store.spool, judge.versions, fingerprint_key=key, metrics=metrics, crash_points=crash
+    )
+
+
+def _keep_words(words: Any) -> bytes:
+    from guardian.archive.rows import labels
+
+    return labels(words)
 
 
 def fuse_of(settings: Settings) -> Fuse:

@@ -60,7 +60,7 @@ def score_file(settings: Settings, file: Path, output: Path, update: Update) -> 
     pipeline = open_pipeline(settings, judge, verify=unchecked, clock=utc_now, check_entitlements=False)
     sessions, log = SessionScorer(judge, CredentialScanner()), LogScorer(judge)
     scored = refused = lines = 0
-    with _writer(output) as write:
+    with writer(output) as write:
         for records in batches(file):
             for result in _score(records, sessions, log, pipeline):
                 if isinstance(result, Scored):
@@ -126,7 +126,7 @@ def _score_decisions(run: list[Record], scorer: LogScorer, pipeline: Pipeline) -
         yield from refused.get(record.offset, ())
 
 
-class _PlainLines(Documents):
+class PlainLines(Documents):
     """A file that says so when it is compressed but not called so, instead of refusing every line of it."""
 
     def __init__(self, path: Path) -> None:
@@ -147,7 +147,7 @@ class _PlainLines(Documents):
 
 def batches(file: Path) -> Iterator[list[Record]]:
     """The lines of a file, in order. Raises ConfigurationError for one that cannot be read."""
-    consumer = _PlainLines(file)
+    consumer = PlainLines(file)
     consumer.start(lambda _: {})
     try:
         while not consumer.exhausted():
@@ -158,7 +158,7 @@ def batches(file: Path) -> Iterator[list[Record]]:
 
 
 @contextmanager
-def _writer(output: Path) -> Iterator[Callable[[str], None]]:
+def writer(output: Path) -> Iterator[Callable[[str], None]]:
     if str(output) == "-":
         yield lambda line: print(line, file=sys.stdout)
         return
@@ -217,7 +217,7 @@ def replay_file(settings: Settings, file: Path, update: Update, *, judge: Judge 
         metrics = Metrics()
         began = time.perf_counter()
         Worker(
-            consumer=_PlainLines(file),
+            consumer=PlainLines(file),
             store=store,
             committer=Committer(
                 pipeline=pipeline,

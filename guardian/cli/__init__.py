@@ -41,6 +41,8 @@ for _noun in (
     "auditing",
     "letters",
     "watching",
+    "archive",
+    "tightening",
     "measuring",
 ):
     import_module(f"guardian.cli.{_noun}").register(app)

@@ -258,6 +258,21 @@ def e2e(
 
 
 @bench_app.command()
+def tightening(
+    seeds: Annotated[int, typer.Option(min=1, help="Estates to mine.")] = 10,
+    first_seed: Annotated[int, typer.Option()] = 5000,
+    events: Annotated[int, typer.Option(min=0, help="Decisions to replay once; 0: none.")] = 1_000_000,
+    as_json: JsonOption = False,
+) -> None:
+    """Mine estates whose needs are known: what is taken, what it costs in the next month, beside two baselines."""
+    from guardian.bench import tightening as bench
+
+    with progress("tightening") as update:
+        rows = bench.run(seeds=range(first_seed, first_seed + seeds), events=events, progress=update)
+    _show("tightening", rows, as_json)
+
+
+@bench_app.command()
 def scoring(
     pairs: Annotated[int, typer.Option(min=64)] = 640,
     seed: Annotated[int, typer.Option()] = 1,

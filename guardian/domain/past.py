@@ -1,6 +1,82 @@
 """What the archive remembers of one decision, as those see it who learn from the past."""
 
+import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from guardian.domain.event import SessionKey
+from guardian.domain.session import HumanWord
+
+_DEEPEST = 16
+_INSTANCE = re.compile(r"(?:[-_.:/@#]+(?:v?\d+|[0-9a-f]{8,}))+$")
+
+
+def agent_role(agent_id: str | None) -> str:
+    """What stays the same over the instances of one agent: trailing numbers and hashes left out.
+
+    >>> agent_role("agent_renewal_review-07"), agent_role("agent_triage"), agent_role(None)
+    ('agent_renewal_review', 'agent_triage', '')
+    """
+    if agent_id is None:
+        return ""
+    return _INSTANCE.sub("", agent_id) or agent_id
+
+
+LIST, OBJECT = "[list]", "[object]"
+"""What stands for an argument that is no scalar, where only scalars are compared."""
+
+
+def argument_leaves(value: Any, path: str = "", depth: int = 0) -> Iterable[tuple[str, Any]]:
+    """Every scalar with its dotted path; members of a list share one, `items[].sku`. Dots in names are escaped."""
+    match value:
+        case Mapping():
+            for name, item in value.items():
+                if depth < _DEEPEST:
+                    step = name.replace(".", "\\.")
+                    yield from argument_leaves(item, f"{path}.{step}" if path else step, depth + 1)
+        case list() | tuple():
+            for item in value:
+                if depth < _DEEPEST:
+                    yield from argument_leaves(item, f"{path}[]", depth + 1)
+        case _:
+            yield path, value
+
+
+def flat_arguments(value: Mapping[str, Any], path: str = "", depth: int = 0) -> dict[str, Any]:
+    """Arguments as a policy reads them: scalars by dotted path. A list or an object is present and equals nothing,
+    so that a value cannot slip by in another wrapping; null is absent."""
+    flat: dict[str, Any] = {}
+    for name, item in value.items():
+        step = name.replace(".", "\\.")
+        here = f"{path}.{step}" if path else step
+        if isinstance(item, Mapping):
+            flat[here] = OBJECT
+            if depth < _DEEPEST:
+                flat |= flat_arguments(item, here, depth + 1)
+        elif isinstance(item, list | tuple):
+            flat[here] = LIST
+        elif item is not None:
+            flat[here] = item
+    return flat
+
+
+def envelope_values(constraints: Mapping[str, Any]) -> dict[str, list[str]]:
+    """What an argument may be pinned to, by constraint: texts, and numbers that stand in a list.
+
+    A single number is a limit and a truth value a switch: an argument that equals one does so by coincidence.
+    """
+    held: dict[str, list[str]] = {}
+    for name, constraint in constraints.items():
+        several = isinstance(constraint, list | tuple)
+        held[name] = [
+            str(member)
+            for member in (constraint if several else [constraint])
+            if (isinstance(member, str) and member)
+            or (several and isinstance(member, int | float) and not isinstance(member, bool))
+        ]
+    return held
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,3 +93,50 @@ class Vectors:
     def __post_init__(self) -> None:
         if len(self.purpose) % 2 or len(self.action) % 2:
             raise ValueError("a float16 vector has two bytes a dimension")
+
+
+class PastCall(NamedTuple):
+    """One archived decision with its verdict. A tuple, because tens of millions of them are made.
+
+    `purpose` is the family of the declared purpose, `role` the agent without its instance number. `bound` names
+    the arguments that carried a value of the envelope, as `argument=constraint`. `data_classes` and `records` are
+    None where the log did not say; `arguments` is None where it carried none or they were dropped.
+    """
+
+    tenant_id: str
+    session_id: str
+    purpose: str
+    role: str
+    at: datetime
+    tool: str
+    allowed: bool
+    arguments: Mapping[str, Any] | None
+    bound: tuple[str, ...]
+    resource_type: str | None
+    resource_id: str | None
+    data_classes: frozenset[str] | None
+    records: int | None
+    allowed_tools: tuple[str, ...]
+    constraints: Mapping[str, Any]
+    expires_at: datetime | None
+    agent_id: str | None
+    delegator_id: str
+    parent_session_id: str | None
+    gateway: str
+    decision_id: str
+    wanted: str  # the effect that the finding made at this decision asked for; "none" where there was none
+    one_in: float  # how rare the session's evidence was among honest ones after this decision
+
+    @property
+    def key(self) -> SessionKey:
+        return SessionKey(self.tenant_id, self.session_id)
+
+
+@dataclass(frozen=True, slots=True)
+class Label:
+    """What people said of a session, and when; `seq` is control's order."""
+
+    key: SessionKey
+    word: HumanWord
+    at: datetime
+    seq: int

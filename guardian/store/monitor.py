@@ -30,6 +30,7 @@ from guardian.store.monitor_places import (
 from guardian.store.monitor_retention import Retention, prune
 from guardian.store.monitor_seen import load_agents, load_reported, load_seen, save_agents, save_seen
 from guardian.store.monitor_sessions import load_sessions, save_sessions
+from guardian.store.monitor_spool import Pack, Spool, spool_in
 from guardian.store.monitor_tasks import load_task_reads, save_task_reads
 from guardian.store.monitor_values import Held, Judged, Place, Recall, Waiter, Wants
 from guardian.store.monitor_waiting import Waiting, delete_waiting, insert_waiting
@@ -50,6 +51,7 @@ class MonitorStore:
         dead_letter_ttl: timedelta = timedelta(days=14),
         max_agent_purposes: int = 16,
         clean: Callable[[Envelope], Envelope] = lambda envelope: envelope,
+        keep_words: Pack | None = None,
     ) -> None:
         migrate(engine, SCRIPTS)
         self._engine = engine
@@ -57,11 +59,12 @@ class MonitorStore:
         self._ttl = dead_letter_ttl
         self._max_agent_purposes = max_agent_purposes
         self.outbox = Outbox(engine)
-        self.words = Words(engine, hear, clean)
+        self.words = Words(engine, hear, clean, keep=keep_words)
         self.registry = Registry(engine)
         self.waiting = Waiting(engine)
         self.baselines = Baselines(engine)
         self.departures = Departures(engine)
+        self.spool = Spool(engine)
         self.dead_letters = DeadLetters(engine)
 
     def close(self) -> None:
@@ -108,12 +111,14 @@ class MonitorStore:
         waits: Sequence[Waiter] = (),
         released: Sequence[Held] = (),
         heard: Sequence[Heard] = (),
+        archived: bytes = b"",
     ) -> None:
         """Write all of it, or nothing.
 
         `positions` is the next offset of each place after this batch, `base` what `positions()` said before
         it, `versions` what `load` returned. `waits` are decisions kept for later, `released` such that
-        were judged now, `heard` envelopes to keep. Raises StaleMember when another member owns one of the places,
+        were judged now, `heard` envelopes to keep, `archived` the decisions as the archive packs them. Raises
+        StaleMember when another member owns one of the places,
         and Conflict when a session or an offset moved meanwhile: load and judge the batch again.
         """
         with writing(self._engine) as connection:
@@ -130,6 +135,7 @@ class MonitorStore:
             insert_waiting(connection, waits, self._seal, now)
             delete_waiting(connection, [held.id for held in released])
             save_envelopes(connection, heard, now)
+            spool_in(connection, "events", archived, rows=len(judged.seen), now=now)
             advance(connection, positions, now)
 
     def attempts(self, place: Place, offset: int) -> int:

@@ -118,6 +118,17 @@ attempts = Table(
     Column("offset", Count, primary_key=True),
     Column("count", Integer, nullable=False),
 )
+spool = Table(
+    "spool",
+    metadata,
+    Column("id", Count, primary_key=True, autoincrement=True),
+    Column("kind", String(16), nullable=False),  # events, labels
+    Column("rows", Integer, nullable=False),
+    Column("body", LargeBinary, nullable=False),  # as the archive packs them
+    Column("at", UtcDateTime, nullable=False),
+    Column("group", String(64), index=True),  # the files that it goes into; null: not yet decided
+    Column("leased_until", UtcDateTime),
+)
 words = Table(
     "words",
     metadata,

@@ -11,6 +11,7 @@ from guardian.domain.session import HumanWord, SessionState
 from guardian.store.engine import reading, writing
 from guardian.store.monitor_envelopes import Heard, save_envelopes
 from guardian.store.monitor_sessions import load_sessions, save_sessions
+from guardian.store.monitor_spool import Pack, spool_in
 from guardian.store.monitor_tables import insert_new, words
 from guardian.store.monitor_values import Word
 
@@ -26,11 +27,17 @@ class Words:
     """The session rows move on by `hear`; the versions tell a batch in flight that it judged old news."""
 
     def __init__(
-        self, engine: Engine, hear: Hear, clean: Callable[[Envelope], Envelope] = lambda envelope: envelope
+        self,
+        engine: Engine,
+        hear: Hear,
+        clean: Callable[[Envelope], Envelope] = lambda envelope: envelope,
+        *,
+        keep: Pack | None = None,
     ) -> None:
         self._engine = engine
         self._hear = hear
         self._clean = clean
+        self._keep = keep  # what the archive keeps of words, in the same transaction
 
     def cursor(self) -> int:
         """The newest sequence number that was applied; 0 before the first."""
@@ -68,5 +75,7 @@ class Words:
                     for change in news
                 ],
             )
+            if self._keep is not None:
+                spool_in(connection, "labels", self._keep(news), rows=len(news), now=now)
             connection.execute(delete(words).where(words.c.seq <= news[-1].seq - WORDS_KEPT))
         return len(news)

@@ -56,8 +56,9 @@ def marked_late(judgement: Judgement, now: datetime, late_after: timedelta) -> J
 
 class Committer:
     """`timer` is a monotonic clock in seconds, for latency figures only; `on_commit` is called after each
-    transaction with what it held (it wakes the outbox, or prints). `tenant_id` is the operators' own: it
-    receives the findings about the bus itself. Without a `waiting` room no record waits for its envelope."""
+    transaction with what it held (it wakes the outbox, or prints). `archived` makes what the archive keeps of a
+    batch, in the same transaction. `tenant_id` is the operators' own: it receives the findings about the bus
+    itself. Without a `waiting` room no record waits for its envelope."""
 
     def __init__(
         self,
@@ -70,6 +71,7 @@ class Committer:
         fuse: Fuse | None = None,
         tenant_id: str = "guardian",
         on_commit: Callable[[Judgement], None] | None = None,
+        archived: Callable[[Judgement], bytes] | None = None,
         crash_points: CrashPoints = no_crash,
         late_after: timedelta = timedelta(seconds=60),
         waiting: WaitingRoom | None = None,
@@ -84,6 +86,7 @@ class Committer:
         self._fuse = fuse
         self._fuse_state = FuseState()
         self._tenant_id = tenant_id
+        self._archived = archived or (lambda _judgement: b"")
         self._on_commit = on_commit or (lambda _judgement: None)
         self._crash = crash_points
 
@@ -162,6 +165,7 @@ class Committer:
             member=consumer.member(),
             now=now,
             waits=waits,
+            archived=self._archived(judgement),
         )
         self._crash("after_commit")
         self._fuse_state = fuse_state
@@ -199,6 +203,8 @@ class Committer:
         for attempt in range(_MAX_CONFLICTS):
             base = {Place(*place): offset for place, offset in self._store.positions(places).items()}
             recall, judgement = self._judged(self._waiting.filled(mine), letters, None)
+            now = self._clock()
+            judgement = marked_late(judgement, now, self._late_after)
             self._crash("before_commit")
             try:
                 self._store.commit(
@@ -207,8 +213,9 @@ class Committer:
                     base=base,
                     versions=recall.versions,
                     member=consumer.member(),
-                    now=self._clock(),
+                    now=now,
                     released=held,
+                    archived=self._archived(judgement),
                 )
             except Conflict:
                 if attempt == _MAX_CONFLICTS - 1:

@@ -6,7 +6,7 @@ from alembic import op
 from guardian.store.engine import UtcDateTime
 
 revision = "m0005"
-down_revision = "m0002"
+down_revision = "m0004"
 branch_labels = None
 depends_on = None
 

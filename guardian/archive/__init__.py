@@ -1,0 +1,8 @@
+"""Scored events as date- and tenant-partitioned Parquet: years of decisions that any lake engine can read.
+
+    ROOT/events/date=2026-05-12/tenant=tenant_acme/NAME.parquet     one row a decision, with its verdict
+    ROOT/labels/NAME.parquet                                        what people said of sessions
+
+Files appear whole or not at all and are never changed; a crash can leave a decision in two files, never in none,
+and who reads counts it once: (tenant, gateway, decision id, digest) is its identity.
+"""

@@ -1,0 +1,124 @@
+"""Many small files of a day become one; days beyond their time go."""
+
+import hashlib
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from guardian.archive.files import (
+    EVENTS_FOLDER,
+    LABELS_FOLDER,
+    Partition,
+    parquet_files,
+    partitions,
+    reading,
+    remove,
+    write_whole,
+)
+from guardian.archive.identity import first_of_each
+from guardian.archive.rows import conform
+from guardian.archive.schema import EVENTS
+from guardian.archive.writer import IN_FILE
+
+MOST_ROWS = 500_000
+MOST_BYTES = 256 * 1024 * 1024
+"""Files of a partition are merged up to so many rows and bytes, which must fit into memory."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tidied:
+    """How many files were merged into how many, and how many days were forgotten."""
+
+    merged: int = 0
+    into: int = 0
+    forgotten: int = 0
+
+
+def tidy(root: Path, *, now: datetime, keep: timedelta, settle: timedelta = timedelta(hours=1)) -> Tidied:
+    """Merge every finished day, forget every day older than `keep`.
+
+    A day is finished `settle` after its end; late arrivals are merged the next time. Raises ArchiveError for a
+    file that cannot be read, which stays where it is.
+    """
+    finished = (now - settle).date()
+    merged = into = 0
+    for partition in list(partitions(root, last=finished - timedelta(days=1))):
+        count = compact(root, partition)
+        merged, into = merged + count, into + bool(count)
+    return Tidied(merged, into, forget(root, older_than=(now - keep).date()))
+
+
+def compact(root: Path, partition: Partition) -> int:
+    """Merge a partition's files into one without repeated decisions; returns how many, 0: nothing to do.
+
+    The merged file is there before the others go. Who reads in between sees decisions twice and counts them once.
+    """
+    files = parquet_files(partition.folder(root))
+    if len(files) < 2:
+        return 0
+    try:
+        sizes = {path: _rows(path) for path in files}
+        chosen, rows, size = [], 0, 0
+        for path in sorted(files, key=lambda path: sizes[path]):
+            length = path.stat().st_size
+            if rows + sizes[path] <= MOST_ROWS and size + length <= MOST_BYTES:
+                chosen.append(path)
+                rows, size = rows + sizes[path], size + length
+        if len(chosen) < 2:
+            return 0
+        table = pa.concat_tables([_read(path) for path in sorted(chosen)])
+    except FileNotFoundError:  # another process is at it
+        return 0
+    name = hashlib.sha256("\n".join(path.name for path in sorted(chosen)).encode()).hexdigest()[:24]
+    target = partition.folder(root) / f"merged-{name}.parquet"
+    write_whole(target, first_of_each(table).sort_by(IN_FILE))
+    for path in chosen:
+        if path != target:
+            remove(path)
+    return len(chosen)
+
+
+def forget(root: Path, *, older_than: date) -> int:
+    """Remove the days before `older_than` and what people said of them; returns how many partitions went."""
+    gone = 0
+    for partition in list(partitions(root, last=older_than - timedelta(days=1))):
+        folder = partition.folder(root)
+        for path in folder.iterdir():
+            remove(path)
+        folder.rmdir()
+        gone += 1
+        if not any(folder.parent.iterdir()):
+            folder.parent.rmdir()
+    for path in parquet_files(root / LABELS_FOLDER):
+        with reading(path) as file:
+            newest = pc.max(file.read(columns=["at"]).column("at")).as_py()
+        if newest is None or newest.date() < older_than:
+            remove(path)
+    return gone
+
+
+def count_files(root: Path) -> dict[str, int]:
+    """What lies there: files, bytes, days."""
+    files = list((root / EVENTS_FOLDER).glob("date=*/tenant=*/[!.]*.parquet"))
+    said = parquet_files(root / LABELS_FOLDER)
+    return {
+        "files": len(files),
+        "bytes": sum(path.stat().st_size for path in files),
+        "rows": sum(_rows(path) for path in files),
+        "days": len({path.parent.parent.name for path in files}),
+        "tenants": len({path.parent.name for path in files}),
+        "labels": sum(_rows(path) for path in said),
+    }
+
+
+def _rows(path: Path) -> int:
+    with reading(path) as file:
+        return int(file.metadata.num_rows)
+
+
+def _read(path: Path) -> pa.Table:
+    with reading(path) as file:
+        return conform(file.read(), EVENTS)

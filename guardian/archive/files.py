@@ -1,0 +1,118 @@
+"""Where files lie and how they come to be there: whole, durable, or not at all."""
+
+import hashlib
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from urllib.parse import quote
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from guardian.errors import ArchiveError
+
+EVENTS_FOLDER = "events"
+LABELS_FOLDER = "labels"
+_LONGEST_NAME = 180
+_ROW_GROUP = 65_536
+_UNFINISHED = ".unfinished-"
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Partition:
+    """One tenant's decisions of one day (UTC). The folder's name is for pruning; the rows carry the truth."""
+
+    day: date
+    tenant_folder: str
+
+    @classmethod
+    def of(cls, day: date, tenant_id: str) -> "Partition":
+        return cls(day, tenant_folder(tenant_id))
+
+    def folder(self, root: Path) -> Path:
+        return root / EVENTS_FOLDER / f"date={self.day.isoformat()}" / self.tenant_folder
+
+
+def tenant_folder(tenant_id: str) -> str:
+    """A folder name for any tenant id, however hostile: percent-encoded, long ones shortened with their hash."""
+    quoted = quote(tenant_id, safe="")
+    if len(quoted) > _LONGEST_NAME:
+        quoted = f"{quoted[:100]}~{hashlib.sha256(tenant_id.encode()).hexdigest()[:32]}"
+    return f"tenant={quoted}"
+
+
+def partitions(
+    root: Path, *, tenant_id: str | None = None, first: date | None = None, last: date | None = None
+) -> Iterator[Partition]:
+    """What there is, by day and tenant. A folder that is not ours is passed over."""
+    for by_day in sorted((root / EVENTS_FOLDER).glob("date=*")):
+        try:
+            day = date.fromisoformat(by_day.name.removeprefix("date="))
+        except ValueError:
+            continue
+        if (first is not None and day < first) or (last is not None and day > last):
+            continue
+        wanted = "tenant=*" if tenant_id is None else None
+        folders = sorted(by_day.glob(wanted)) if wanted else [by_day / tenant_folder(tenant_id or "")]
+        yield from (Partition(day, folder.name) for folder in folders if folder.is_dir())
+
+
+def parquet_files(folder: Path) -> list[Path]:
+    """Finished files, in order of name; empty where there is no such folder."""
+    return sorted(folder.glob("[!.]*.parquet"))
+
+
+def write_whole(path: Path, table: pa.Table) -> None:
+    """Write beside, flush to the disk, rename: a reader sees the old state or the new one.
+
+    Raises ArchiveError with the way out when the disk refuses.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        unfinished = path.with_name(f"{_UNFINISHED}{os.getpid()}-{path.name}")
+        try:
+            descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+            with os.fdopen(descriptor, "wb") as stream:
+                pq.write_table(table, stream, compression="zstd", row_group_size=_ROW_GROUP)
+                stream.flush()
+                os.fsync(stream.fileno())
+            unfinished.replace(path)
+        finally:
+            unfinished.unlink(missing_ok=True)
+        _sync_folder(path.parent)
+    except OSError as error:
+        raise ArchiveError(
+            f"archive: cannot write {path}: {error.strerror}; free the disk or move `archive.path`"
+        ) from error
+
+
+def remove(path: Path) -> None:
+    """Take a file away; one that is gone already is fine."""
+    path.unlink(missing_ok=True)
+
+
+@contextmanager
+def reading(path: Path) -> Iterator[pq.ParquetFile]:
+    """Open a finished file. Raises ArchiveError where it is none of ours or altered; FileNotFoundError passes:
+    a compaction may have replaced the file since it was listed."""
+    try:
+        with pq.ParquetFile(path) as file:
+            yield file
+    except FileNotFoundError:
+        raise
+    except (OSError, pa.ArrowInvalid) as error:
+        raise ArchiveError(
+            f"archive: {path} cannot be read ({str(error).splitlines()[0][:200]}); restore it from a copy, or "
+            "remove it and back-fill with `guardian archive import`"
+        ) from error
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

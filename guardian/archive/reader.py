@@ -1,0 +1,193 @@
+"""The archive as those read it who learn from it: streamed, each decision once, memory bounded by one row group
+(and, in a day that is not merged yet, 16 bytes a decision)."""
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from guardian.archive.files import LABELS_FOLDER, Partition, parquet_files, partitions, reading
+from guardian.archive.identity import Seen
+from guardian.archive.rows import conform
+from guardian.archive.schema import EVENTS, IDENTITY, LABELS
+from guardian.domain.event import SessionKey
+from guardian.domain.past import Label, PastCall, agent_role
+from guardian.domain.session import HumanWord
+from guardian.errors import ArchiveError
+
+_BATCH_ROWS = 16_384
+_REPEATED = 65_536
+_CALL = (
+    "tenant_id", "session_id", "purpose_family", "agent_id", "at", "tool", "effect", "arguments", "bound",
+    "resource_type", "resource_id", "data_classes", "records", "allowed_tools", "constraints", "expires_at",
+    "delegator_id", "parent_session_id", "gateway", "decision_id", "wanted", "one_in",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """Which part to read: one tenant or all; from `since` (inclusive) to `until` (exclusive), both aware."""
+
+    tenant_id: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+
+    @property
+    def first_day(self) -> date | None:
+        return None if self.since is None else self.since.astimezone(UTC).date()
+
+    @property
+    def last_day(self) -> date | None:
+        return None if self.until is None else self.until.astimezone(UTC).date()
+
+
+@dataclass(frozen=True, slots=True)
+class Archive:
+    """`root` is the folder that holds `events/` and `labels/`."""
+
+    root: Path
+
+    def partitions(self, window: Window = Window()) -> list[Partition]:
+        """Oldest day first."""
+        return list(
+            partitions(self.root, tenant_id=window.tenant_id, first=window.first_day, last=window.last_day)
+        )
+
+    def rows(self, window: Window = Window()) -> int:
+        """How many rows the window's days hold, repeats counted: for progress bars. Reads footers only."""
+        total = 0
+        for partition in self.partitions(window):
+            for path in parquet_files(partition.folder(self.root)):
+                try:
+                    with reading(path) as file:
+                        total += int(file.metadata.num_rows)
+                except FileNotFoundError:
+                    continue
+        return total
+
+    def batches(
+        self, columns: Sequence[str], window: Window = Window(), *, batch_rows: int = _BATCH_ROWS
+    ) -> Iterator[pa.RecordBatch]:
+        """The named columns of `EVENTS`, each decision once, oldest day first, within a file in time.
+
+        Raises ArchiveError for unknown columns and for files that cannot be read.
+        """
+        unknown = sorted(set(columns) - set(EVENTS.names))
+        if unknown:
+            raise ArchiveError(f"archive: no column {unknown[0]!r}; known ones: {', '.join(EVENTS.names)}")
+        for partition in self.partitions(window):
+            yield from self._partition(partition, list(columns), window, batch_rows)
+
+    def _partition(
+        self, partition: Partition, columns: list[str], window: Window, batch_rows: int
+    ) -> Iterator[pa.RecordBatch]:
+        seen = Seen()
+        folder = partition.folder(self.root)
+        done: set[Path] = set()
+        while waiting := [path for path in _merged_first(folder) if path not in done]:
+            several = len(waiting) + len(done) > 1
+            for path in waiting:
+                done.add(path)
+                try:
+                    for batch in _read(path, columns, batch_rows, identified=several):
+                        kept = _within(batch, window)
+                        if several:
+                            kept = kept.filter(seen.fresh(kept))
+                        if kept.num_rows:
+                            yield kept.select(columns)
+                except FileNotFoundError:  # merged since it was listed: look again
+                    break
+
+    def past_calls(self, window: Window = Window()) -> Iterator[PastCall]:
+        """The window's decisions as values, in the order of `batches`."""
+        decode = _Repeated()
+        for batch in self.batches(_CALL, window):
+            columns = [batch.column(name).to_pylist() for name in _CALL]
+            for (
+                tenant, session, family, agent, at, tool, effect, arguments, bound, kind, resource, classes,
+                records, tools, constraints, expires, delegator, parent, gateway, decision, wanted, one_in,
+            ) in zip(*columns, strict=True):  # fmt: skip
+                yield PastCall(
+                    tenant, session, family or "", decode.role(agent), at, tool, effect == "allow",
+                    None if arguments is None else json.loads(arguments), tuple(bound or ()), kind, resource,
+                    None if classes is None else frozenset(classes), records, decode.tools(tools),
+                    decode.constraints(constraints), expires, agent, delegator, parent, gateway, decision,
+                    wanted or "none", one_in or 1.0,
+                )  # fmt: skip
+
+    def labels(self) -> list[Label]:
+        """What people said, oldest first, each word once."""
+        tables = []
+        for path in parquet_files(self.root / LABELS_FOLDER):
+            with reading(path) as file:
+                tables.append(conform(file.read(), LABELS))
+        rows = pa.concat_tables(tables).to_pylist() if tables else []
+        found = {
+            row["seq"]: Label(
+                SessionKey(row["tenant_id"], row["session_id"]), HumanWord(row["word"]), row["at"], row["seq"]
+            )
+            for row in rows
+        }
+        return [found[seq] for seq in sorted(found)]
+
+
+def _merged_first(folder: Path) -> list[Path]:
+    files = parquet_files(folder)
+    return sorted(files, key=lambda path: (not path.name.startswith("merged-"), path.name))
+
+
+def _read(path: Path, columns: list[str], rows: int, *, identified: bool) -> Iterator[pa.RecordBatch]:
+    wanted = dict.fromkeys([*columns, "at", *(IDENTITY if identified else ())])
+    schema = pa.schema([EVENTS.field(name) for name in wanted])
+    with reading(path) as file:
+        there = set(file.schema_arrow.names)
+        for batch in file.iter_batches(batch_size=rows, columns=[name for name in wanted if name in there]):
+            yield from conform(pa.table(batch), schema).to_batches()
+
+
+def _within(batch: pa.RecordBatch, window: Window) -> pa.RecordBatch:
+    at = batch.column("at")
+    if window.since is not None:
+        batch = batch.filter(pc.greater_equal(at, pa.scalar(window.since, at.type)))
+        at = batch.column("at")
+    if window.until is not None:
+        batch = batch.filter(pc.less(at, pa.scalar(window.until, at.type)))
+    return batch
+
+
+class _Repeated:
+    """Envelopes repeat from call to call: each is taken apart once. Bounded."""
+
+    def __init__(self) -> None:
+        self._constraints: dict[str, dict[str, Any]] = {}
+        self._tools: dict[tuple[str, ...], tuple[str, ...]] = {}
+        self._roles: dict[str | None, str] = {}
+
+    def constraints(self, text: str | None) -> dict[str, Any]:
+        if text is None:
+            return {}
+        if (known := self._constraints.get(text)) is None:
+            _bound(self._constraints)
+            known = self._constraints[text] = json.loads(text)
+        return known
+
+    def tools(self, tools: list[str] | None) -> tuple[str, ...]:
+        made = tuple(tools or ())
+        _bound(self._tools)
+        return self._tools.setdefault(made, made)
+
+    def role(self, agent: str | None) -> str:
+        if (known := self._roles.get(agent)) is None:
+            _bound(self._roles)
+            known = self._roles[agent] = agent_role(agent)
+        return known
+
+
+def _bound(cache: dict[Any, Any]) -> None:
+    if len(cache) >= _REPEATED:
+        cache.clear()

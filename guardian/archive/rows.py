@@ -1,0 +1,209 @@
+"""One judged decision → one row; rows → bytes that wait in the monitor's store until a file is written."""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Protocol
+
+import pyarrow as pa
+
+from guardian.archive.redaction import Redaction, bound
+from guardian.archive.schema import EVENTS, LABELS
+from guardian.domain.drift import Drift
+from guardian.domain.event import DecisionEvent, SessionKey, purpose_family
+from guardian.domain.finding import Finding, Kind
+from guardian.domain.past import Vectors
+from guardian.domain.session import HumanWord
+
+Row = dict[str, Any]
+_LONGEST_REASON = 500
+_EARLIEST, _LATEST = datetime(1970, 1, 2, tzinfo=UTC), datetime(2262, 1, 1, tzinfo=UTC)
+
+
+class Decoded(Protocol):
+    """A decision as it was read; `pipeline.batch.Decoded` is one."""
+
+    @property
+    def event(self) -> DecisionEvent: ...
+    @property
+    def digest(self) -> str: ...
+    @property
+    def now(self) -> datetime: ...
+    @property
+    def clock_suspect(self) -> bool: ...
+    @property
+    def signature(self) -> str: ...
+    @property
+    def envelope_digest(self) -> str | None: ...
+
+
+class Verdict(Protocol):
+    """A judged decision; `pipeline.batch.Verdict` is one."""
+
+    @property
+    def decoded(self) -> Decoded: ...
+    @property
+    def drift(self) -> Drift: ...
+    @property
+    def vectors(self) -> Vectors | None: ...
+
+
+class Word(Protocol):
+    """One thing people said of a session."""
+
+    @property
+    def seq(self) -> int: ...
+    @property
+    def key(self) -> SessionKey: ...
+    @property
+    def word(self) -> HumanWord: ...
+    @property
+    def at(self) -> datetime: ...
+
+
+@dataclass(frozen=True)
+class Rows:
+    """`versions` are those of the judge; `origin` is live, or import for history that was back-filled."""
+
+    redaction: Redaction
+    versions: Mapping[str, str]
+    origin: str = "live"
+
+    def events(self, verdicts: Iterable[Verdict], findings: Iterable[Finding]) -> bytes:
+        """Arrow IPC of one batch's decisions; empty for none."""
+        made = {
+            (finding.tenant_id, finding.act.gateway, finding.act.decision_id): finding
+            for finding in findings
+            if finding.kind is Kind.DRIFT and finding.act is not None
+        }
+        rows = [
+            self.row(verdict, made.get((event.envelope.tenant_id, event.gateway, event.id)))
+            for verdict in verdicts
+            for event in (verdict.decoded.event,)
+        ]
+        return pack(rows, EVENTS)
+
+    def row(self, verdict: Verdict, finding: Finding | None) -> Row:
+        """The row of one decision; its columns are `EVENTS`."""
+        d, drift, vectors = verdict.decoded, verdict.drift, verdict.vectors
+        event = d.event
+        envelope, action = event.envelope, event.action
+        resource = action.resource
+        resource_id = None if resource is None else resource.id
+        arguments = self.redaction.arguments(action.tool, action.arguments)
+        missing = event.features_missing
+        return {
+            "tenant_id": envelope.tenant_id,
+            "gateway": event.gateway,
+            "decision_id": event.id,
+            "digest": d.digest,
+            "at": moment(d.now),
+            "event_time": moment(event.time),
+            "clock_suspect": d.clock_suspect,
+            "origin": self.origin,
+            "trace_id": event.trace_id,
+            "session_id": envelope.session_id,
+            "parent_session_id": envelope.parent_session_id,
+            "task_id": envelope.task_id,
+            "delegator_id": envelope.delegator_id,
+            "agent_id": envelope.agent_id,
+            "agent_version": event.agent_version,
+            "purpose": envelope.purpose,
+            "purpose_family": purpose_family(envelope.purpose),
+            "allowed_tools": list(envelope.allowed_tools),
+            "constraints": json.dumps(dict(envelope.resource_constraints), separators=(",", ":")),
+            "expires_at": moment(envelope.expires_at),
+            "envelope_digest": d.envelope_digest,
+            "signature": d.signature,
+            "tool": action.tool,
+            "arguments": None if arguments is None else json.dumps(arguments, separators=(",", ":")),
+            "bound": bound(action.arguments, resource_id, envelope.resource_constraints),
+            "resource_type": None if resource is None else resource.type,
+            "resource_id": self._resource_id(action.tool, resource_id),
+            "data_classes": None if "data_classes" in missing else sorted(event.data_classes),
+            "records": None if "records" in missing else min(event.records, 2**62),
+            "effect": event.decision.effect,
+            "policy_ids": list(event.decision.policy_ids),
+            "reason": event.decision.reason[:_LONGEST_REASON],
+            "score": drift.score,
+            "p_value": drift.p_value,
+            "e_value": drift.e_value,
+            "session_evidence": drift.session_evidence,
+            "one_in": drift.one_in,
+            "promised": drift.promised,
+            "signals": [(signal.name, signal.value) for signal in drift.signals if not signal.silent],
+            "breaches": [breach.name for breach in drift.breaches],
+            "features_missing": list(drift.features_missing),
+            "finding_id": None if finding is None else finding.id,
+            "wanted": "none" if finding is None else finding.wanted.value,
+            "model": self.versions.get("model"),
+            "calibration": self.versions.get("calibration"),
+            "vector_model": None if vectors is None else vectors.model,
+            "purpose_vector": None if vectors is None else vectors.purpose,
+            "action_vector": None if vectors is None else vectors.action,
+        }
+
+    def _resource_id(self, tool: str, resource_id: str | None) -> str | None:
+        if resource_id is None:
+            return None
+        kept = self.redaction.arguments(tool, {"resource": {"id": resource_id}}) or {}
+        found = kept.get("resource", {}).get("id")
+        return found if isinstance(found, str) else None
+
+
+def labels(words: Iterable[Word]) -> bytes:
+    """Arrow IPC of what people said; empty where it was nothing about what a session did."""
+    return pack(
+        [
+            {"tenant_id": word.key.tenant_id, "session_id": word.key.session_id}
+            | {"word": word.word.value, "at": moment(word.at), "seq": word.seq}
+            for word in words
+            if word.word is not HumanWord.REGISTERED
+        ],
+        LABELS,
+    )
+
+
+def pack(rows: Sequence[Row], schema: pa.Schema) -> bytes:
+    """Arrow IPC stream, zstd; empty for no rows."""
+    if not rows:
+        return b""
+    columns = [pa.array([row[field.name] for row in rows], type=field.type) for field in schema]
+    batch = pa.record_batch(columns, schema=schema)
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, schema, options=pa.ipc.IpcWriteOptions(compression="zstd")) as stream:
+        stream.write_batch(batch)
+    return bytes(sink.getvalue())
+
+
+def unpack(packed: Sequence[bytes], schema: pa.Schema) -> pa.Table:
+    """The rows of several packings together. Columns that an older version did not know are null."""
+    tables = []
+    for body in packed:
+        with pa.ipc.open_stream(body) as stream:
+            tables.append(conform(stream.read_all(), schema))
+    return pa.concat_tables(tables) if tables else schema.empty_table()
+
+
+def conform(table: pa.Table, schema: pa.Schema) -> pa.Table:
+    """The table in the present schema: lacking columns null, unknown ones left out."""
+    have = set(table.column_names)
+    columns = [
+        table.column(field.name).cast(field.type)
+        if field.name in have
+        else pa.nulls(table.num_rows, type=field.type)
+        for field in schema
+    ]
+    return pa.table(columns, schema=schema)
+
+
+def moment(at: datetime | None) -> datetime | None:
+    """In UTC, and within what every reader of Parquet can hold; the ends of the calendar are moved in."""
+    if at is None:
+        return None
+    try:
+        told = at.astimezone(UTC)
+    except OverflowError:
+        return _EARLIEST if at.year == 1 else _LATEST
+    return min(max(told, _EARLIEST), _LATEST)

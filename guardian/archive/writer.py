@@ -1,0 +1,44 @@
+"""Waiting rows → files, one per tenant and day; writing the same group again changes nothing."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from guardian.archive.files import LABELS_FOLDER, Partition, write_whole
+from guardian.archive.identity import first_of_each
+from guardian.archive.rows import unpack
+from guardian.archive.schema import EVENTS, LABELS
+
+IN_FILE = [("at", "ascending"), ("session_id", "ascending")]
+"""How rows lie in a file: in time, so that who replays a day meets parents before their children."""
+
+
+def write_events(root: Path, group: str, packed: Sequence[bytes]) -> int:
+    """Write one group of rows and return how many decisions it held.
+
+    `group` names the files, so that a group which is written again after a crash lands on itself. Raises
+    ArchiveError.
+    """
+    table = first_of_each(unpack(packed, EVENTS))
+    for partition, part in _by_partition(table):
+        write_whole(partition.folder(root) / f"{group}.parquet", part.sort_by(IN_FILE))
+    return int(table.num_rows)
+
+
+def write_labels(root: Path, group: str, packed: Sequence[bytes]) -> int:
+    """The same for what people said."""
+    table = unpack(packed, LABELS)
+    if table.num_rows:
+        write_whole(root / LABELS_FOLDER / f"{group}.parquet", table)
+    return int(table.num_rows)
+
+
+def _by_partition(table: pa.Table) -> Iterator[tuple[Partition, pa.Table]]:
+    days = pc.cast(table.column("at"), pa.date32())
+    tenants = table.column("tenant_id")
+    found = pa.table({"day": days, "tenant": tenants}).group_by(["day", "tenant"]).aggregate([])
+    for pair in found.to_pylist():
+        mine = pc.and_(pc.equal(days, pair["day"]), pc.equal(tenants, pair["tenant"]))
+        yield Partition.of(pair["day"], pair["tenant"]), table.filter(mine)

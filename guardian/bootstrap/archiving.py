@@ -1,0 +1,181 @@
+"""The archive put together: its rules and folder from settings, its writer beside a monitor, history into it."""
+
+import secrets
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from guardian.archive.compaction import Tidied, count_files, tidy
+from guardian.archive.reader import Archive
+from guardian.archive.redaction import ArgumentRule, Redaction
+from guardian.archive.rows import Rows
+from guardian.archive.writer import write_events, write_labels
+from guardian.bootstrap.judgement import fingerprinter, open_judge, open_pipeline, unchecked, utc_now
+from guardian.bootstrap.monitor import kafka_settings
+from guardian.bootstrap.offline import PlainLines
+from guardian.bootstrap.secrets import SecretFiles
+from guardian.bus.kafka import KafkaConsumer
+from guardian.bus.past import PastOnly
+from guardian.bus.port import Consumer
+from guardian.config import Settings
+from guardian.errors import ConfigurationError
+from guardian.pipeline.batch import Judgement
+from guardian.store.engine import open_engine
+from guardian.store.monitor import MonitorStore
+from guardian.store.monitor_spool import Group, Spool
+from guardian.stream.archiving import Archiving, ArchivingOptions
+from guardian.stream.commit import Committer
+from guardian.stream.port import CrashPoints, no_crash
+from guardian.stream.worker import Worker, WorkerOptions
+from guardian.telemetry import Metrics
+
+
+def archive_root(settings: Settings) -> Path:
+    """The configured folder. Raises ConfigurationError where no archive is kept."""
+    if settings.archive.path is None:
+        raise ConfigurationError("no archive is kept here: set archive.path in the configuration")
+    return settings.resolve(settings.archive.path)
+
+
+def open_archive(settings: Settings, path: Path | None = None) -> Archive:
+    """For reading: `path`, else the configured one. Raises ConfigurationError where nothing lies there."""
+    root = path or archive_root(settings)
+    if not (root / "events").is_dir():
+        raise ConfigurationError(
+            f"{root}: no archive here yet (events/); the monitor fills it, `guardian archive import` back-fills"
+        )
+    return Archive(root)
+
+
+def redaction_of(settings: Settings, fingerprint_key: bytes) -> Redaction:
+    rules = tuple(ArgumentRule(rule.tool, rule.argument, rule.treatment) for rule in settings.archive.arguments)
+    return Redaction(rules, fingerprinter(fingerprint_key))
+
+
+def open_archiving(
+    settings: Settings,
+    spool: Spool,
+    versions: Mapping[str, str],
+    *,
+    fingerprint_key: bytes,
+    metrics: Metrics,
+    origin: str = "live",
+    crash_points: CrashPoints = no_crash,
+) -> Archiving:
+    """The writer beside a monitor."""
+    root = archive_root(settings)
+    rows = Rows(redaction_of(settings, fingerprint_key), versions, origin)
+
+    def pack(judgement: Judgement) -> bytes:
+        return rows.events(judgement.verdicts, judgement.findings)
+
+    def write(group: Group) -> int:
+        put = write_labels if group.kind == "labels" else write_events
+        return put(root, group.name, group.bodies)
+
+    def tidied(now: datetime) -> Tidied:
+        return tidy(root, now=now, keep=timedelta(days=settings.archive.keep_days))
+
+    return Archiving(
+        spool=spool,
+        pack=pack,
+        write=write,
+        tidy=tidied,
+        clock=utc_now,
+        metrics=metrics,
+        options=ArchivingOptions(
+            rows=settings.archive.file_rows, patience=timedelta(seconds=settings.archive.flush_s)
+        ),
+        crash_points=crash_points,
+    )
+
+
+def archive_counts(archive: Archive) -> dict[str, int]:
+    """Files, bytes, rows, days, tenants and labels."""
+    return count_files(archive.root)
+
+
+def tidy_archive(settings: Settings) -> Tidied:
+    """Merge finished days and forget old ones now."""
+    root = open_archive(settings).root
+    return tidy(root, now=utc_now(), keep=timedelta(days=settings.archive.keep_days))
+
+
+def open_history(settings: Settings, source: str) -> Consumer:
+    """A file by name, or `kafka`: what the configured topic holds now, read in a group of its own."""
+    if source != "kafka":
+        return PlainLines(Path(source))
+    group = f"{settings.kafka.group}.import.{secrets.token_hex(4)}"
+    return PastOnly(
+        KafkaConsumer(kafka_settings(settings), [settings.kafka.topic], group=group),
+        until=utc_now(),
+        timer=time.monotonic,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Imported:
+    """What a back-fill brought."""
+
+    decisions: int
+    refused: int
+    duplicates: int
+
+
+def import_history(settings: Settings, consumer: Consumer, update: Callable[[int, int | None], None]) -> Imported:
+    """Judge a bounded source as the monitor would, against a scratch store, and archive it as `import`.
+
+    Nothing is sent anywhere and no session changes. Doing it again adds nothing that is counted twice.
+    """
+    key = SecretFiles.of(settings).load_fingerprint_key()
+    judge = open_judge(settings, fingerprint_key=key)
+    pipeline = open_pipeline(
+        settings,
+        judge,
+        verify=unchecked,
+        clock=utc_now,
+        redaction_key=key,
+        check_entitlements=bool(settings.gateways),
+    )
+    counts = {"decisions": 0, "refused": 0, "duplicates": 0}
+    metrics = Metrics()
+    with tempfile.TemporaryDirectory(prefix="guardian-import-") as scratch:
+        store = MonitorStore(
+            open_engine(f"sqlite:///{scratch}/import.db"), seal=lambda _: b"", hear=lambda state, _: state
+        )
+        archiving = open_archiving(
+            settings, store.spool, judge.versions, fingerprint_key=key, metrics=metrics, origin="import"
+        )
+
+        def committed(judgement: Judgement) -> None:
+            counts["decisions"] += len(judgement.verdicts)
+            counts["refused"] += len(judgement.dead_letters)
+            counts["duplicates"] += judgement.duplicates
+            archiving.write_due()
+            update(counts["decisions"], None)
+
+        try:
+            Worker(
+                consumer=consumer,
+                store=store,
+                committer=Committer(
+                    pipeline=pipeline,
+                    store=store,
+                    clock=utc_now,
+                    timer=time.perf_counter,
+                    metrics=metrics,
+                    on_commit=committed,
+                    archived=archiving.packed,
+                ),
+                clock=utc_now,
+                metrics=metrics,
+                options=WorkerOptions(max_records=settings.monitor.batch, max_outbox_depth=None),
+            ).run(threading.Event())
+            archiving.write_due(everything=True)
+        finally:
+            store.close()
+    return Imported(**counts)

@@ -1,0 +1,272 @@
+"""Proposals put together: archive, labels and rejections in, a folder for a pull request out."""
+
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any, get_args
+
+from guardian.archive.reader import Archive, Window
+from guardian.bootstrap import plugins
+from guardian.bootstrap.auditing import export
+from guardian.bootstrap.judgement import utc_now
+from guardian.bootstrap.resources import resource
+from guardian.config import Settings
+from guardian.domain.event import SessionKey, purpose_family
+from guardian.domain.past import PastCall
+from guardian.domain.restriction import Restriction
+from guardian.errors import ConfigurationError, ProposalError
+from guardian.policy.cedar_text import forbid_problems
+from guardian.policy.port import PolicyAction
+from guardian.tightening.authority import Authority, Ledger
+from guardian.tightening.backtest import Backtest, Change, backtest
+from guardian.tightening.caution import Caution
+from guardian.tightening.envelope import patched_tools
+from guardian.tightening.history import UNUSUAL_ONE_IN, History, Trust
+from guardian.tightening.mining import mine
+from guardian.tightening.own import OPERATORS, OwnForbids, audited_calls
+from guardian.tightening.proposal import (
+    EXAMPLES,
+    PROPOSAL,
+    REPORT,
+    Backend,
+    Proposal,
+    read_proposal,
+    write_folder,
+)
+from guardian.tightening.rejections import read_rejections, reject, still_rejected
+from guardian.tightening.report import report
+from guardian.tightening.surface import resources_of, surface
+from guardian.tightening.verifying import Verified, verify
+
+Update = Callable[[int, int | None], None]
+Calls = Callable[[], Iterable[PastCall]]
+_MOST_EXAMPLES = 100_000
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """A proposal with its files; `problems` by back-end."""
+
+    proposal: Proposal
+    files: Mapping[str, str]
+    problems: Mapping[str, Sequence[str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What to propose for. `purpose` as declared, or its family; None: all of the tenant's."""
+
+    tenant_id: str
+    window: timedelta
+    purpose: str | None = None
+    role: str | None = None
+    until: datetime | None = None
+
+
+def backends(settings: Settings) -> dict[str, Backend]:
+    """Every policy language of the folder, with its options from `tightening.backends`."""
+    unknown = sorted(set(settings.tightening.backends) - set(plugins.names("tightening")))
+    if unknown:
+        listed = ", ".join(plugins.names("tightening"))
+        raise ConfigurationError(f"unknown tightening.backends {unknown[0]!r}; known ones: {listed}")
+    made: dict[str, Backend] = {}
+    for name, given in settings.tightening.backends.items():
+        options: dict[str, Any] = dict(given)
+        if name != "cedar":
+            made[name] = plugins.make("tightening", name, options)
+            continue
+        if (path := options.pop("schema_file", None)) is not None:
+            try:
+                options["schema"] = settings.resolve(Path(str(path))).read_text(encoding="utf-8")
+            except OSError as error:
+                raise ConfigurationError(
+                    f"tightening.backends.cedar.schema_file: {path}: {error.strerror}"
+                ) from error
+        made[name] = plugins.make("tightening", name, options, check_cedar=forbid_problems)
+    return made
+
+
+def trust_of(archive: Archive, window: Window) -> Trust:
+    """Who was flagged in the window and not cleared since, and what people said."""
+    flagged: set[SessionKey] = set()
+    unusual: set[SessionKey] = set()
+    names = ("tenant_id", "session_id", "wanted", "one_in")
+    for batch in archive.batches(names, window, batch_rows=131_072):
+        columns = [batch.column(name).to_pylist() for name in names]
+        for tenant, session, wanted, one_in in zip(*columns, strict=True):
+            if wanted not in (None, "none"):
+                flagged.add(SessionKey(tenant, session))
+            elif one_in is not None and one_in >= UNUSUAL_ONE_IN:
+                unusual.add(SessionKey(tenant, session))
+    return Trust.of(flagged, archive.labels(), unusual - flagged)
+
+
+def propose(settings: Settings, archive: Archive, asked: Asked, rejections: Path, update: Update) -> Made:
+    """Mine, backtest on the same window, render, check. Applies nothing."""
+    until = asked.until or utc_now()
+    window = Window(asked.tenant_id, until - asked.window, until)
+    family = None if asked.purpose is None else {asked.purpose, purpose_family(asked.purpose)}
+    rows = archive.rows(window)
+
+    def wanted(restriction: Restriction) -> bool:
+        scope = restriction.scope
+        return (family is None or scope.purpose in family) and asked.role in (None, scope.role)
+
+    made = proposed(
+        lambda: archive.past_calls(window),
+        trust_of(archive, window),
+        window=(until - asked.window, until),
+        tenant_id=asked.tenant_id,
+        rejections=rejections,
+        update=lambda done: update(done, 2 * rows),
+        wanted=wanted,
+    )
+    return rendered(made[0], backends(settings), made[1])
+
+
+def propose_own(settings: Settings, window: timedelta, rejections: Path, update: Update) -> Made:
+    """The same for guardian's own roles, from the audit trail."""
+    until = utc_now()
+    actions = [action for action in get_args(PolicyAction) if isinstance(action, str)]
+    entries = [
+        entry
+        for entry in map(_record, export(settings, 0))
+        if str(entry.get("at", "")) >= (until - window).isoformat()
+    ]
+    update(len(entries), len(entries))
+    proposal, examples = proposed(
+        lambda: audited_calls(entries, actions), Trust(), window=(until - window, until), tenant_id=OPERATORS,
+        rejections=rejections, update=lambda _: None, wanted=lambda _: True,
+    )  # fmt: skip
+    folder = settings.resolve(settings.policy.path) if settings.policy.path else resource("config") / "policies"
+    schema = next(iter(sorted(folder.glob("*.cedarschema"))), None)
+    own = OwnForbids(forbid_problems, "" if schema is None else schema.read_text(encoding="utf-8"))
+    return rendered(proposal, {"cedar": own}, examples)
+
+
+def proposed(
+    calls: Calls, trust: Trust, *, window: tuple[datetime, datetime], tenant_id: str, rejections: Path,
+    update: Callable[[int], None], wanted: Callable[[Restriction], bool],
+) -> tuple[Proposal, list[dict[str, Any]]]:  # fmt: skip
+    """The proposal, and every honest call that it would newly deny."""
+    since, until = window
+    caution = Caution()
+    history = History.learn(calls(), trust=trust, split=until - (until - since) * caution.held_out)
+    update(history.calls)
+    mined = mine(history, caution)
+    candidates = [restriction for restriction in mined.restrictions if wanted(restriction)]
+    rejected = still_rejected(candidates, read_rejections(rejections))
+    kept = tuple(restriction for restriction in candidates if restriction.id not in rejected)
+    scopes = {restriction.scope for restriction in kept}
+    grants = {scope: tuple(history.scopes[scope].current()) for scope in scopes}
+    examples: list[dict[str, Any]] = []
+
+    def note(change: Change) -> None:
+        if change.honest and len(examples) < _MOST_EXAMPLES:
+            examples.append(change.as_json())
+
+    tested = backtest(
+        calls(), kept, trust, patched=patched_tools(grants, kept), on_change=note,
+        progress=lambda done: update(history.calls + done),
+    )  # fmt: skip
+    area = surface(
+        {scope: found[0] for scope, found in grants.items() if found},
+        {scope: resources_of(history.scopes[scope]) for scope in scopes}, kept,
+    )  # fmt: skip
+    abstained = tuple(a for a in mined.abstentions if a.scope.tenant_id == tenant_id)
+    proposal = Proposal(
+        tenant_id,
+        since,
+        until,
+        utc_now(),
+        kept,
+        grants,
+        tested,
+        area,
+        abstained,
+        mined.advice,
+        tuple(sorted(rejected)),
+    )
+    return proposal, examples
+
+
+def rendered(proposal: Proposal, languages: Mapping[str, Backend], examples: Sequence[Mapping[str, Any]]) -> Made:
+    """Every file of the folder, and what the checks say."""
+    files: dict[str, str] = {PROPOSAL: json.dumps(proposal.as_json(), indent=2, sort_keys=True) + "\n"}
+    problems: dict[str, list[str]] = {}
+    for name, backend in languages.items():
+        made = backend.files(proposal)
+        problems[name] = backend.check(proposal, made)
+        files |= made
+    files[EXAMPLES] = "".join(json.dumps(example, default=str) + "\n" for example in examples)
+    files[REPORT] = report(proposal, problems, examples)
+    return Made(proposal, files, problems)
+
+
+def save(made: Made, folder: Path) -> None:
+    write_folder(folder, made.files)
+
+
+def backtest_proposal(
+    archive: Archive, folder: Path, update: Update,
+    *, window: timedelta | None = None, on_change: Callable[[Change], None] = lambda _: None,
+) -> tuple[Proposal, Backtest]:  # fmt: skip
+    """Replay the archive under a proposal, as it lies in its folder: over its own window, or the last `window`."""
+    proposal = read_proposal(folder)
+    until = utc_now() if window is not None else proposal.until
+    part = Window(proposal.tenant_id, until - window if window is not None else proposal.since, until)
+    total = archive.rows(part)
+    tested = backtest(
+        archive.past_calls(part), proposal.restrictions, trust_of(archive, part),
+        patched=patched_tools(proposal.grants, proposal.restrictions), on_change=on_change,
+        progress=lambda done: update(done, total),
+    )  # fmt: skip
+    return replace(proposal, backtest=tested), tested
+
+
+def example_writer(write: Callable[[str], None]) -> Callable[[Change], None]:
+    """Changes as JSON lines."""
+    return lambda change: write(json.dumps(change.as_json(), default=str))
+
+
+def verify_proposal(archive: Archive, folder: Path, since: datetime | None) -> tuple[Proposal, Verified]:
+    """What became of a proposal since it was merged (`since`; else since it was made)."""
+    proposal = read_proposal(folder)
+    window = Window(proposal.tenant_id, since or proposal.made_at, None)
+    return proposal, verify(archive.past_calls(window), proposal, trust_of(archive, window))
+
+
+def reject_restriction(
+    folder: Path, rejections: Path, restriction_id: str, *, reason: str, owner: str
+) -> Restriction:
+    """Remember a no. Raises ProposalError for an id that the proposal does not have."""
+    proposal = read_proposal(folder)
+    found = next((each for each in proposal.restrictions if each.id == restriction_id), None)
+    if found is None:
+        known = ", ".join(each.id for each in proposal.restrictions[:5])
+        raise ProposalError(f"{folder} has no restriction {restriction_id!r}; it has {known or 'none'} …")
+    reject(rejections, found, reason=reason, owner=owner)
+    return found
+
+
+def authority_of(archive: Archive, subject: str, *, tenant_id: str, window: timedelta) -> list[list[Authority]]:
+    """The chains of a session, or of the sessions that serve a purpose."""
+    until = utc_now()
+    part = Window(tenant_id, until - window, until)
+    ledger = Ledger.read(archive.past_calls(part), trust_of(archive, part))
+    chain = ledger.chain(SessionKey(tenant_id, subject))
+    if chain:
+        return [chain]
+    return ledger.of_purpose(tenant_id, subject) or ledger.of_purpose(tenant_id, purpose_family(subject))
+
+
+def rejections_file(settings: Settings, given: Path | None) -> Path:
+    return given or settings.resolve(settings.tightening.rejections)
+
+
+def _record(entry: Mapping[str, object]) -> dict[str, Any]:
+    told = entry.get("record", entry)
+    found = json.loads(told) if isinstance(told, str) else told
+    return dict(found) if isinstance(found, Mapping) else {}

@@ -1,0 +1,60 @@
+"""What a topic holds now, as a source that ends: for back-filling beside a monitor that reads on."""
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+
+from guardian.bus.port import Consumer, Place, Record
+
+
+class PastOnly:
+    """Another consumer's records up to `until`; exhausted when none of those came for `quiet_s`.
+
+    Later records are passed over. `patience_s` is how long the first one may take (a group has to form).
+    `timer` is a monotonic clock in seconds.
+    """
+
+    def __init__(
+        self,
+        consumer: Consumer,
+        *,
+        until: datetime,
+        timer: Callable[[], float],
+        quiet_s: float = 5.0,
+        patience_s: float = 60.0,
+    ) -> None:
+        self._consumer = consumer
+        self._until = until
+        self._timer = timer
+        self._quiet_s = quiet_s
+        self._deadline = timer() + patience_s
+
+    def start(self, positions: Callable[[Sequence[Place]], Mapping[Place, int]]) -> None:
+        self._consumer.start(positions)
+
+    def poll(self, *, timeout_s: float, max_records: int) -> list[Record]:
+        records = self._consumer.poll(timeout_s=timeout_s, max_records=max_records)
+        past = [r for r in records if r.timestamp is None or r.timestamp <= self._until]
+        if past:
+            self._deadline = self._timer() + self._quiet_s
+        return past
+
+    def assignment(self) -> frozenset[Place]:
+        return self._consumer.assignment()
+
+    def member(self) -> str:
+        return self._consumer.member()
+
+    def commit(self, positions: Mapping[Place, int]) -> None:
+        """Nobody's lag: nothing is told to the broker."""
+
+    def pause(self) -> None:
+        self._consumer.pause()
+
+    def resume(self) -> None:
+        self._consumer.resume()
+
+    def exhausted(self) -> bool:
+        return self._timer() >= self._deadline
+
+    def close(self) -> None:
+        self._consumer.close()

@@ -1,0 +1,87 @@
+"""archive: history into it, what lies there, and putting it in order."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from guardian.cli.common import ConfigOption, JsonOption, existing_file, print_json, progress, settings_from
+
+UNREADABLE = 3
+
+archive_app = typer.Typer(
+    no_args_is_help=True,
+    help="Every decision with its verdict, as Parquet by day and tenant.\n\n"
+    "Where `archive.path` is set the monitor fills it; DuckDB, Spark or Trino read it as it lies.",
+)
+
+
+def register(app: typer.Typer) -> None:
+    app.add_typer(archive_app, name="archive")
+
+
+@archive_app.command("import")
+def import_(
+    source: Annotated[
+        str, typer.Argument(help="A log of guardian.decision/v1 lines (.gz too; - is stdin), or kafka.")
+    ],
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Back-fill history: judge a log, or all that the topic still has, and archive it.
+
+    Nothing is sent anywhere and no session changes. Doing it again adds nothing that is counted twice.
+
+    Example: guardian archive import decisions-2025.jsonl.gz -c guardian-home/guardian.yaml
+    """
+    from guardian.bootstrap.archiving import import_history, open_history
+
+    settings = settings_from(config)
+    if source != "kafka":
+        existing_file(Path(source))
+    with progress("importing") as update:
+        outcome = import_history(settings, open_history(settings, source), update)
+    if as_json:
+        print_json({"decisions": outcome.decisions, "refused": outcome.refused, "duplicates": outcome.duplicates})
+    else:
+        typer.echo(
+            f"{outcome.decisions:,} decisions archived, {outcome.duplicates:,} came twice, "
+            f"{outcome.refused:,} could not be read"
+        )
+    if outcome.refused:
+        raise typer.Exit(UNREADABLE)
+
+
+@archive_app.command()
+def status(config: ConfigOption = None, as_json: JsonOption = False) -> None:
+    """What lies in the archive, and how to read it.
+
+    Example: guardian archive status --json
+    """
+    from guardian.bootstrap.archiving import archive_counts, open_archive
+
+    archive = open_archive(settings_from(config))
+    counts = archive_counts(archive)
+    if as_json:
+        print_json({"path": str(archive.root), **counts})
+        return
+    typer.echo(
+        f"{archive.root}: {counts['rows']:,} rows in {counts['files']:,} files, {counts['days']:,} days, "
+        f"{counts['tenants']:,} tenants, {counts['bytes'] / 1e6:,.1f} MB; {counts['labels']:,} labels by people"
+    )
+    typer.echo(f"Any lake engine reads it, such as DuckDB: read_parquet('{archive.root}/events/*/*/*.parquet')")
+
+
+@archive_app.command()
+def compact(config: ConfigOption = None, as_json: JsonOption = False) -> None:
+    """Merge the small files of finished days, forget days beyond `archive.keep_days`; the monitor does it hourly.
+
+    Example: guardian archive compact
+    """
+    from guardian.bootstrap.archiving import tidy_archive
+
+    done = tidy_archive(settings_from(config))
+    if as_json:
+        print_json({"merged": done.merged, "into": done.into, "forgotten": done.forgotten})
+    else:
+        typer.echo(f"{done.merged:,} files merged into {done.into:,}; {done.forgotten:,} old ones forgotten")

@@ -1,0 +1,37 @@
+"""A delegation chain as a table: the relay race made visible."""
+
+from collections.abc import Sequence
+
+from rich.text import Text
+
+from guardian.cli.tables import Row, plain, show_rows
+from guardian.tightening.authority import Authority
+
+_NAMED = 6
+
+
+def show_chain(chain: Sequence[Authority]) -> None:
+    """One row a hop, the root first. Tools are counted as held > effective > implied by the purpose."""
+    headings = ("session", "agent", "purpose", "tools", "used", "idle", "faults")
+    rows: list[Row] = []
+    for depth, each in enumerate(chain):
+        hop = each.hop
+        implied = "?" if each.implied is None else str(len(each.effective & each.implied))
+        faults = Text("; ".join(plain(fault).plain for fault in each.faults), style="red")
+        rows.append(
+            (
+                plain(f"{'  ' * depth}{hop.key.session_id}"),
+                plain(hop.agent or "-"),
+                plain(hop.purpose),
+                f"{len(hop.own)} > {len(each.effective)} > {implied}",
+                f"{each.used_share:.0%} in {hop.calls}",
+                plain(_named(sorted(each.idle))),
+                faults if each.faults else Text("narrowed" if depth else "root"),
+            )
+        )
+    show_rows(headings, rows, whole={"tools"})
+
+
+def _named(tools: Sequence[str]) -> str:
+    rest = f" and {len(tools) - _NAMED} more" if len(tools) > _NAMED else ""
+    return ", ".join(tools[:_NAMED]) + rest

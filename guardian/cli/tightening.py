@@ -1,0 +1,288 @@
+"""propose, backtest, reject, authority: narrower policies for people to merge."""
+
+import re
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from guardian.cli.common import ConfigOption, JsonOption, escape, print_json, progress, settings_from
+from guardian.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from guardian.tightening.authority import Authority
+    from guardian.tightening.backtest import Backtest
+    from guardian.tightening.verifying import Verified
+
+_FAULT = 1
+_UNITS = {"d": 1, "w": 7, "m": 30, "y": 365}
+
+WindowOption = Annotated[str, typer.Option("--window", help="How far back: 90d, 13w, 6m, 1y.")]
+ArchiveOption = Annotated[
+    Path | None, typer.Option("--archive", help="The archive's folder; default archive.path of the configuration.")
+]
+RejectionsOption = Annotated[
+    Path | None, typer.Option("--rejections", help="What people said no to; default tightening.rejections.")
+]
+
+
+def register(app: typer.Typer) -> None:
+    for command in (propose, backtest, reject, authority):
+        app.command()(command)
+
+
+def propose(
+    tenant: Annotated[str | None, typer.Option("--tenant", help="For which tenant.")] = None,
+    purpose: Annotated[str | None, typer.Option("--purpose", help="Only this purpose.")] = None,
+    role: Annotated[str | None, typer.Option("--role", help="Only this agent role.")] = None,
+    window: WindowOption = "90d",
+    until: Annotated[str | None, typer.Option("--until", help="The window's end, ISO 8601; default: now.")] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", help="Write a folder for a pull request; without it the report only.")
+    ] = None,
+    fail_over: Annotated[
+        float | None,
+        typer.Option(
+            "--fail-over", min=0, max=1, help="Exit 1 if more than this share of honest calls is denied."
+        ),
+    ] = None,
+    verify: Annotated[
+        Path | None,
+        typer.Option("--verify", help="A merged proposal: which denials followed, and was the work honest?"),
+    ] = None,
+    since: Annotated[
+        str | None,
+        typer.Option("--since", help="With --verify: when it was merged, ISO 8601; default: when made."),
+    ] = None,
+    own: Annotated[
+        bool, typer.Option("--own", help="Guardian's own roles, from the audit trail of its control API.")
+    ] = False,
+    archive: ArchiveOption = None,
+    rejections: RejectionsOption = None,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Propose the least privilege that agents really need, with evidence and cost. Nothing is applied.
+
+    Tools, data classes, arguments, records, hours and lifetimes that honest sessions did without, by agent role
+    and purpose, as envelope patches, Cedar, Rego, Polar and a report; every policy only refuses. Sessions that
+    guardian flagged are no evidence of need, unless people dismissed the finding.
+
+    Example: guardian propose --tenant tenant_acme --window 90d --out proposals/acme --fail-over 0.001
+    """
+    from guardian.bootstrap import tightening
+    from guardian.bootstrap.archiving import open_archive
+
+    settings = settings_from(config, required=archive is None)
+    if verify is not None:
+        _, found = tightening.verify_proposal(open_archive(settings, archive), verify, _moment(since))
+        _show_verified(found, as_json=as_json)
+        return
+    if since is not None:
+        raise ConfigurationError("--since goes with --verify; --window says how far back to mine")
+    no = tightening.rejections_file(settings, rejections)
+    with progress("mining") as update:
+        if own:
+            made = tightening.propose_own(settings, _days(window), no, update)
+        elif tenant is None:
+            raise ConfigurationError(
+                "say for which tenant: --tenant tenant_acme (or --own for guardian's own roles)"
+            )
+        else:
+            asked = tightening.Asked(tenant, _days(window), purpose, role, _moment(until))
+            made = tightening.propose(settings, open_archive(settings, archive), asked, no, update)
+    proposal = made.proposal
+    if out is not None:
+        tightening.save(made, out)
+    problems = {name: list(found) for name, found in made.problems.items() if found}
+    if as_json:
+        folder = None if out is None else str(out)
+        print_json({"proposal": proposal.as_json(), "problems": problems, "folder": folder})
+    else:
+        typer.echo(escape(made.files["REPORT.md"]) if out is None else _summary(out, len(proposal.restrictions)))
+        if out is not None:
+            _show_backtest(proposal.backtest)
+        for line in [f"{name}: {each}" for name, wrong in problems.items() for each in wrong] if out else []:
+            typer.echo(escape(line), err=True)
+    if fail_over is not None and proposal.backtest.cost > fail_over:
+        typer.echo(f"over budget: {proposal.backtest.cost:.4%} of honest calls, {fail_over:.4%} allowed", err=True)
+        raise typer.Exit(_FAULT)
+
+
+def backtest(
+    folder: Annotated[Path, typer.Argument(metavar="PROPOSAL", help="A folder that `guardian propose` wrote.")],
+    window: Annotated[
+        str | None, typer.Option("--window", help="The last 90d, 13w, …; default: the proposal's own window.")
+    ] = None,
+    examples: Annotated[
+        Path | None, typer.Option("--examples", help="Write every newly denied call here, one JSON line each.")
+    ] = None,
+    fail_over: Annotated[
+        float | None,
+        typer.Option(
+            "--fail-over", min=0, max=1, help="Exit 1 if more than this share of honest calls is denied."
+        ),
+    ] = None,
+    archive: ArchiveOption = None,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Replay the archive under a proposal and report what changes, after people edited it or time went by.
+
+    Remove restrictions from its proposal.json at will; an id that does not fit its content is refused.
+
+    Example: guardian backtest proposals/acme --window 30d --fail-over 0.001
+    """
+    from guardian.bootstrap import tightening
+    from guardian.bootstrap.archiving import open_archive
+    from guardian.bootstrap.offline import writer
+
+    settings = settings_from(config, required=archive is None)
+    days = None if window is None else _days(window)
+    opened = open_archive(settings, archive)
+    with progress("replaying") as update:
+        if examples is None:
+            _, tested = tightening.backtest_proposal(opened, folder, update, window=days)
+        else:
+            with writer(examples) as write:
+                _, tested = tightening.backtest_proposal(
+                    opened, folder, update, window=days, on_change=tightening.example_writer(write)
+                )
+    if as_json:
+        print_json(tested.as_json())
+    else:
+        _show_backtest(tested)
+    if tested.newly_allowed or (fail_over is not None and tested.cost > fail_over):
+        raise typer.Exit(_FAULT)
+
+
+def reject(
+    folder: Annotated[Path, typer.Argument(metavar="PROPOSAL", help="A folder that `guardian propose` wrote.")],
+    restriction: Annotated[str, typer.Argument(help="The restriction's id, rst_...")],
+    reason: Annotated[str, typer.Option("--reason", help="Why not; the next reviewer reads it.")],
+    owner: Annotated[str, typer.Option("--owner", help="Who says so.")],
+    rejections: RejectionsOption = None,
+    config: ConfigOption = None,
+) -> None:
+    """Say no to one restriction: it is not proposed again until its evidence changes (twice the sessions).
+
+    Example: guardian reject proposals/acme rst_0123 --reason "auditors need it once a year" --owner maya
+    """
+    from guardian.bootstrap import tightening
+
+    settings = settings_from(config, required=rejections is None)
+    path = tightening.rejections_file(settings, rejections)
+    found = tightening.reject_restriction(folder, path, restriction, reason=reason, owner=owner)
+    typer.echo(escape(f"{found.id} is remembered in {path}; commit it with the reason"))
+
+
+def authority(
+    subject: Annotated[str, typer.Argument(metavar="SESSION|PURPOSE", help="A session's id, or a purpose.")],
+    tenant: Annotated[str, typer.Option("--tenant", help="Whose session or purpose it is.")],
+    window: WindowOption = "90d",
+    limit: Annotated[int, typer.Option(min=1, max=1000, help="How many chains of a purpose to show.")] = 10,
+    archive: ArchiveOption = None,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Show what each hop of a delegation chain could do, where it failed to narrow, and how much of it was used.
+
+    Effective is what the hop and everybody above it held, implied what honest sessions of its purpose use.
+
+    Example: guardian authority sess_42 --tenant tenant_acme
+    """
+    from guardian.bootstrap import tightening
+    from guardian.bootstrap.archiving import open_archive
+    from guardian.cli.chains import show_chain
+
+    opened = open_archive(settings_from(config, required=archive is None), archive)
+    chains = tightening.authority_of(opened, subject, tenant_id=tenant, window=_days(window))
+    if not chains:
+        raise ConfigurationError(f"{subject!r}: no session and no purpose of {tenant} in the last {window}")
+    if as_json:
+        print_json([[_hop(each) for each in chain] for chain in chains[:limit]])
+        return
+    for chain in chains[:limit]:
+        show_chain(chain)
+    if len(chains) > limit:
+        typer.echo(f"{len(chains) - limit:,} more chains; --limit shows more")
+
+
+def _hop(each: "Authority") -> dict[str, object]:
+    hop = each.hop
+    return {
+        "session": hop.key.session_id,
+        "delegator": hop.delegator,
+        "agent": hop.agent,
+        "purpose": hop.purpose,
+        "own": sorted(hop.own),
+        "effective": sorted(each.effective),
+        "implied": None if each.implied is None else sorted(each.implied),
+        "excess": sorted(each.excess),
+        "used": sorted(hop.used),
+        "used_share": each.used_share,
+        "calls": hop.calls,
+        "denied": hop.denied,
+        "faults": list(each.faults),
+    }
+
+
+def _show_verified(found: "Verified", *, as_json: bool) -> None:
+    if as_json:
+        print_json(
+            {
+                "replayed": found.replayed,
+                "denied_honest": found.denied_honest,
+                "honest_sessions": found.broken,
+                "denied_flagged": found.denied_flagged,
+                "not_refused": found.passed,
+                "by_restriction": found.calls,
+                "examples": [change.as_json() for change in found.examples],
+            }
+        )
+    else:
+        typer.echo(
+            f"{found.replayed:,} decisions since: {found.denied_flagged:,} calls of flagged sessions refused, "
+            f"{found.denied_honest:,} of {found.broken:,} honest sessions refused, "
+            f"{found.passed:,} allowed although the proposal refuses them"
+        )
+        for change in found.examples[:20]:
+            call = change.placed.call
+            line = f"  {call.at.isoformat()} {call.session_id} {call.tool} ({', '.join(change.restrictions)})"
+            typer.echo(escape(line.replace("\n", " ")))
+    if found.denied_honest:
+        typer.echo("honest work breaks: take these restrictions back, or dismiss/confirm their sessions", err=True)
+        raise typer.Exit(_FAULT)
+
+
+def _summary(out: Path, count: int) -> str:
+    return f"{out}: {count} restrictions; read {out}/REPORT.md, merge what you agree with"
+
+
+def _show_backtest(tested: "Backtest") -> None:
+    typer.echo(
+        f"{tested.replayed:,} decisions replayed: {tested.honest_denied:,} of {tested.honest:,} honest calls "
+        f"newly denied ({tested.cost:.4%}) in {tested.honest_sessions_denied:,} sessions, "
+        f"{tested.unusual_denied:,} of them in sessions that guardian found unusual; "
+        f"{tested.flagged_stopped:,} of {tested.flagged_sessions:,} flagged sessions stopped; "
+        f"{tested.unknown:,} could not be judged; {tested.newly_allowed:,} newly allowed"
+    )
+
+
+def _days(text: str) -> timedelta:
+    found = re.fullmatch(r"([1-9]\d{0,3})([dwmy])", text)
+    if found is None:
+        raise ConfigurationError(f"--window {text!r}: write a number and d, w, m or y, such as 90d")
+    return timedelta(days=int(found[1]) * _UNITS[found[2]])
+
+
+def _moment(text: str | None) -> datetime | None:
+    """An aware time, UTC where no zone is told."""
+    if text is None:
+        return None
+    try:
+        at = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise ConfigurationError(f"{text!r} is no ISO 8601 time, such as 2026-05-12T17:00:00Z") from error
+    return at if at.tzinfo is not None else at.replace(tzinfo=UTC)

@@ -1,0 +1,126 @@
+"""A narrowing of what agents may do, said once and neutrally; policy languages are renderings of it.
+
+A restriction only ever refuses. What it decides is a function of one call with its place in its session, so
+miner, backtest and every rendered policy can be held to the same sentence.
+"""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from datetime import UTC
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+
+from guardian.domain.past import envelope_values, flat_arguments
+from guardian.domain.rules import ROOT, RULES, Placed, Rule
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """Whom a restriction is about: an agent role that serves a purpose, for a tenant, called by `parent_role`."""
+
+    tenant_id: str
+    purpose: str
+    role: str
+    parent_role: str = ROOT
+
+    @classmethod
+    def of(cls, placed: Placed) -> "Scope":
+        call = placed.call
+        return cls(call.tenant_id, call.purpose, call.role, placed.parent_role)
+
+
+@dataclass(frozen=True, slots=True)
+class Support:
+    """What a restriction rests on: honest sessions and calls of its scope in the window, over so many days.
+
+    `last_use` is when honest work last did what is now refused, None for never. `denied_at_most` is the upper
+    confidence bound (95 %) on the share of future honest sessions that it would touch; `held_out` are the
+    sessions of the window's last part that a rule mined on the first part was tested on, `held_out_broken` those
+    of them that it would have touched.
+    """
+
+    sessions: int
+    actions: int
+    days: int
+    last_use: str | None
+    denied_at_most: float
+    held_out: int
+    held_out_broken: int
+    flagged_use: int = 0  # flagged sessions that did what is refused
+
+
+@dataclass(frozen=True, slots=True)
+class Restriction:
+    """One narrowing with its reason and its evidence."""
+
+    scope: Scope
+    rule: Rule
+    why: str
+    support: Support
+
+    @property
+    def id(self) -> str:
+        """Stable while scope, kind and subject are: numbers may move with the evidence."""
+        scope = self.scope
+        text = "\x1f".join(
+            (scope.tenant_id, scope.purpose, scope.role, scope.parent_role, self.rule.kind, self.rule.subject)
+        )
+        return "rst_" + hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:20]
+
+    def denies(self, placed: Placed) -> bool | None:
+        """Whether it refuses the call; None: the log does not say enough."""
+        return self.rule.broken_by(placed) if Scope.of(placed) == self.scope else False
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain JSON; `from_json` reads it back."""
+        return {
+            "id": self.id,
+            "scope": asdict(self.scope),
+            "rule": {"kind": self.rule.kind, **asdict(self.rule)},
+            "why": self.why,
+            "support": asdict(self.support),
+        }
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> "Restriction":
+        """Raises KeyError or ValueError for what is no restriction, or names itself wrongly."""
+        told = dict(value["rule"])
+        rule_type: Any = RULES[told.pop("kind")]
+        try:
+            rule = TypeAdapter(rule_type).validate_python(told)
+            scope = TypeAdapter(Scope).validate_python(value["scope"])
+            support = TypeAdapter(Support).validate_python(value["support"])
+        except ValidationError as error:
+            problem = error.errors(include_url=False, include_input=False)[0]
+            raise ValueError(f"{'.'.join(map(str, problem['loc']))}: {problem['msg']}") from error
+        made = cls(scope, rule, str(value["why"]), support)
+        if value.get("id", made.id) != made.id:
+            raise ValueError(f"restriction {value['id']} was edited: by its content it is {made.id}")
+        return made
+
+
+def facts(placed: Placed) -> dict[str, Any]:
+    """The call as a policy decision point is asked about it: the request context of every rendered policy.
+
+    Arguments are flat, by dotted path, and only scalars are compared. What is not known is absent.
+    """
+    call = placed.call
+    told: dict[str, Any] = {
+        "tenant": call.tenant_id,
+        "purpose": call.purpose,
+        "role": call.role,
+        "parent_role": placed.parent_role,
+        "agent_id": call.agent_id or "",
+        "tool": call.tool,
+        "hour": call.at.astimezone(UTC).hour,
+        "session_age_s": placed.age_s,
+        "arguments": flat_arguments(call.arguments or {}),
+        "envelope": envelope_values(call.constraints),
+    }
+    if call.data_classes is not None:
+        told["data_classes"] = sorted(call.data_classes)
+    if call.records is not None:
+        told["records"] = call.records
+    return told

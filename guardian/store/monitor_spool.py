@@ -1,0 +1,109 @@
+"""Decisions and words on their way into the archive: written with the batch, gone when they are in a file.
+
+A group is decided once and keeps its name, so that a crash between the file and the end of this row writes the
+same file again instead of another one with the same content.
+"""
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Connection, Engine, and_, delete, func, insert, or_, select, update
+
+from guardian.store.engine import reading, writing
+from guardian.store.monitor_tables import chunks, spool
+
+Pack = Callable[[Any], bytes]
+"""What the archive makes of values; this room does not know what is in it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """What goes into the archive together. `name` is a hash of the content."""
+
+    name: str
+    kind: str
+    bodies: tuple[bytes, ...]
+
+
+def spool_in(connection: Connection, kind: str, body: bytes, *, rows: int, now: datetime) -> None:
+    """Add one packing to the queue; an empty one adds nothing."""
+    if body:
+        connection.execute(insert(spool).values(kind=kind, rows=rows, body=body, at=now))
+
+
+class Spool:
+    """Groups are leased while they are written, so that two monitors rarely write the same one."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def depth(self) -> int:
+        """How many decisions and words wait."""
+        with reading(self._engine) as connection:
+            return int(connection.execute(select(func.coalesce(func.sum(spool.c.rows), 0))).scalar_one())
+
+    def take(
+        self,
+        now: datetime,
+        *,
+        rows: int,
+        patience: timedelta,
+        lease: timedelta = timedelta(minutes=5),
+        even_leased: bool = False,
+    ) -> Group | None:
+        """A group to write now, or None.
+
+        One whose writer did not finish goes first, with `even_leased` at once: to write a group twice is harmless.
+        A new one is made when `rows` wait, or any for `patience`.
+        """
+        with reading(self._engine) as connection:  # most looks find nothing: they should not take a lock
+            if connection.execute(select(spool.c.id).limit(1)).first() is None:
+                return None
+        with writing(self._engine) as connection:
+            name = self._abandoned(connection, now + lease if even_leased else now) or self._new(
+                connection, now, rows, patience
+            )
+            if name is None:
+                return None
+            mine = spool.c.group == name
+            connection.execute(update(spool).where(mine).values(leased_until=now + lease))
+            found = connection.execute(select(spool.c.kind, spool.c.body).where(mine).order_by(spool.c.id)).all()
+            return Group(name, found[0].kind, tuple(row.body for row in found))
+
+    def done(self, name: str) -> None:
+        """The group's files are on the disk."""
+        with writing(self._engine) as connection:
+            connection.execute(delete(spool).where(spool.c.group == name))
+
+    def _abandoned(self, connection: Connection, now: datetime) -> str | None:
+        late = and_(spool.c.group.is_not(None), or_(spool.c.leased_until.is_(None), spool.c.leased_until <= now))
+        return connection.execute(select(spool.c.group).where(late).order_by(spool.c.id).limit(1)).scalar()
+
+    def _new(self, connection: Connection, now: datetime, rows: int, patience: timedelta) -> str | None:
+        free = spool.c.group.is_(None)
+        first = connection.execute(
+            select(spool.c.kind, spool.c.at).where(free).order_by(spool.c.id).limit(1)
+        ).first()
+        if first is None:
+            return None
+        query = select(spool.c.id, spool.c.rows).where(free, spool.c.kind == first.kind).order_by(spool.c.id)
+        chosen: list[int] = []
+        total = 0
+        for row in connection.execute(query.limit(2000)):
+            if chosen and total + row.rows > rows:
+                break
+            chosen.append(row.id)
+            total += row.rows
+        if total < rows and first.at > now - patience and len(chosen) < 2000:
+            return None
+        digest = hashlib.sha256()
+        for part in chunks(chosen):
+            for body in connection.execute(select(spool.c.body).where(spool.c.id.in_(part)).order_by(spool.c.id)):
+                digest.update(body.body)
+        name = digest.hexdigest()[:32]
+        for part in chunks(chosen):
+            connection.execute(update(spool).where(spool.c.id.in_(part)).values(group=name))
+        return name

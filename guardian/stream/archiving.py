@@ -1,0 +1,113 @@
+"""From the store's spool into the archive's files, beside the loop that judges."""
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from guardian.errors import ArchiveError, StoreError
+from guardian.pipeline.batch import Judgement
+from guardian.store.monitor_spool import Group, Spool
+from guardian.stream.port import Clock, CrashPoints, no_crash
+from guardian.telemetry import Metrics, logger
+
+_log = logger("archive")
+
+
+@dataclass(frozen=True, slots=True)
+class ArchivingOptions:
+    """A file is written when `rows` decisions wait, or any for `patience`. Beyond `most_waiting` nothing more is
+    kept for the archive: the topic still has it, and `guardian archive import kafka` back-fills."""
+
+    rows: int = 50_000
+    patience: timedelta = timedelta(minutes=1)
+    most_waiting: int = 5_000_000
+    tidy_every: timedelta = timedelta(hours=1)
+    idle_s: float = 1.0
+    max_backoff_s: float = 60.0
+
+
+class Archiving:
+    """`pack` makes the bytes that are committed with a batch, `write` puts a group of them into files, `tidy`
+    merges and forgets. Detection goes first: no full disk and no record that cannot be packed holds it up."""
+
+    def __init__(
+        self,
+        *,
+        spool: Spool,
+        pack: Callable[[Judgement], bytes],
+        write: Callable[[Group], int],
+        tidy: Callable[[datetime], object],
+        clock: Clock,
+        metrics: Metrics,
+        options: ArchivingOptions | None = None,
+        crash_points: CrashPoints = no_crash,
+    ) -> None:
+        self._spool = spool
+        self._pack = pack
+        self._write = write
+        self._tidy = tidy
+        self._clock = clock
+        self._metrics = metrics
+        self._options = options or ArchivingOptions()
+        self._crash = crash_points
+        self._waiting = spool.depth()
+        self._next_tidy: datetime | None = None
+
+    def packed(self, judgement: Judgement) -> bytes:
+        """What goes into the spool with a batch; empty where the archive has to do without it."""
+        if not judgement.verdicts:
+            return b""
+        if self._waiting > self._options.most_waiting:
+            return self._skip(judgement, "too much waits already")
+        try:
+            body = self._pack(judgement)
+        except Exception as error:  # ours to mend, and no reason to let a session go unjudged
+            return self._skip(judgement, type(error).__name__)
+        self._waiting += len(judgement.verdicts)
+        return body
+
+    def run(self, stop: threading.Event) -> None:
+        """Until `stop` is set, and then once more for what came last."""
+        failures = 0
+        while not stop.is_set():
+            try:
+                self.write_due()
+                self._tidy_now_and_then()
+                failures = 0
+                pause = self._options.idle_s
+            except (ArchiveError, StoreError) as error:
+                failures += 1
+                pause = min(self._options.max_backoff_s, self._options.idle_s * 2 ** min(failures, 10))
+                _log.error("archive not written", error=str(error), retry_in_s=pause)
+            stop.wait(pause)
+        try:
+            self.write_due(everything=True)
+        except (ArchiveError, StoreError) as error:
+            _log.error("archive not written; the rest waits in the store", error=str(error))
+
+    def write_due(self, *, everything: bool = False) -> int:
+        """Write what is due, or all that waits; returns how many rows reached a file."""
+        written = 0
+        patience = timedelta(0) if everything else self._options.patience
+        while group := self._spool.take(
+            self._clock(), rows=self._options.rows, patience=patience, even_leased=everything
+        ):
+            self._crash("before_archive")
+            written += self._write(group)
+            self._crash("after_archive")
+            self._spool.done(group.name)
+        self._waiting = self._spool.depth()
+        self._metrics.set("guardian_archive_waiting", self._waiting)
+        return written
+
+    def _tidy_now_and_then(self) -> None:
+        now = self._clock()
+        if self._next_tidy is None or now >= self._next_tidy:
+            self._next_tidy = now + self._options.tidy_every
+            _log.info("archive tidied", result=str(self._tidy(now)))
+
+    def _skip(self, judgement: Judgement, why: str) -> bytes:
+        self._metrics.add("guardian_archive_skipped_total", len(judgement.verdicts))
+        _log.error("decisions left out of the archive", count=len(judgement.verdicts), why=why)
+        return b""

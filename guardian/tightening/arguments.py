@@ -1,0 +1,111 @@
+"""Arguments that never were anything else: a value of the envelope, one of a few, under a number, of one form."""
+
+from collections.abc import Iterator
+
+from guardian.domain.restriction import Restriction, Scope
+from guardian.domain.rules import ArgumentAtMost, ArgumentIn, ArgumentLike, PinArgument, Rule
+from guardian.tightening.caution import Caution, roomy
+from guardian.tightening.history import ScopeHistory
+from guardian.tightening.limits import above, fitted
+from guardian.tightening.usage import ArgumentUse, ToolUse, Use
+
+_SEPARATORS = "_-:/.@#|"
+_LEAST_PREFIX, _LEAST_SUFFIX = 3, 4
+
+
+def arguments(scope: Scope, history: ScopeHistory, whole: Use, caution: Caution) -> Iterator[Restriction]:
+    """At most one restriction an argument, the most telling that holds."""
+    for tool, use in sorted(whole.tools.items()):
+        early = history.early.tools.get(tool, ToolUse())
+        late = history.late.tools.get(tool, ToolUse())
+        if use.unlogged:
+            continue  # some calls hid what they carried: nothing can be said of all of them
+        for path, argument in sorted(use.arguments.items()):
+            if argument.sessions < caution.sessions:
+                continue
+            before, after = early.arguments.get(path), late.arguments.get(path)
+            if before is None or after is None:
+                continue
+            required = argument.calls >= use.calls
+            found = _rule(tool, path, required, argument, before, after, caution)
+            if found is None:
+                continue
+            rule, why, broken = found
+            yield from fitted(
+                scope, rule, why, history, whole, broken, caution, sessions=(late.sessions, use.sessions)
+            )
+
+
+def _rule(
+    tool: str,
+    path: str,
+    required: bool,
+    whole: ArgumentUse,
+    early: ArgumentUse,
+    late: ArgumentUse,
+    caution: Caution,
+) -> tuple[Rule, str, int] | None:
+    if whole.bound and early.bound and late.bound is not None and whole.kinds <= {"str", "hidden"}:
+        constraint = min(whole.bound)
+        return PinArgument(tool, path, required, constraint), f"always a value of the envelope's {constraint}", 0
+    if "hidden" in whole.kinds or len(whole.kinds) != 1:
+        return None
+    if (few := _few(tool, path, required, whole, early, late, caution)) is not None:
+        return few
+    if whole.kinds == {"int"} and whole.largest and early.largest:
+        limit = roomy(max(whole.largest), caution.headroom)
+        broken = above(late.largest, roomy(max(early.largest), caution.headroom))
+        return ArgumentAtMost(tool, path, required, limit), f"never more than {max(whole.largest):,}", broken
+    if whole.kinds == {"str"} and whole.values is None:
+        return _form(tool, path, required, whole, early, late)
+    return None
+
+
+def _few(
+    tool: str,
+    path: str,
+    required: bool,
+    whole: ArgumentUse,
+    early: ArgumentUse,
+    late: ArgumentUse,
+    caution: Caution,
+) -> tuple[Rule, str, int] | None:
+    """A set is closed only if nothing in it is rare: what was seen once foretells what never was (Good, 1953)."""
+    values = whole.values
+    if values is None or early.values is None or late.values is None or len(values) > caution.values:
+        return None
+    if whole.kinds == {"int"} or min(values.values()) < caution.each_value:
+        return None
+    ordered = tuple(sorted(values, key=str))
+    unseen = sum(count for value, count in late.values.items() if value not in early.values)
+    why = f"always {ordered[0]}" if len(ordered) == 1 else f"always one of {len(ordered)} values"
+    return ArgumentIn(tool, path, required, ordered), why, unseen
+
+
+def _form(
+    tool: str, path: str, required: bool, whole: ArgumentUse, early: ArgumentUse, late: ArgumentUse
+) -> tuple[Rule, str, int] | None:
+    prefix, suffix = to_separator(whole.prefix or ""), from_separator(whole.suffix or "")
+    if len(prefix) < _LEAST_PREFIX:
+        prefix = ""
+    if len(suffix) < _LEAST_SUFFIX:
+        suffix = ""
+    if not prefix and not suffix:
+        return None
+    held = (late.prefix or "").startswith(to_separator(early.prefix or "")) and (late.suffix or "").endswith(
+        from_separator(early.suffix or "")
+    )
+    broken = 0 if held else late.sessions
+    return ArgumentLike(tool, path, required, prefix, suffix), f"always of the form {prefix}*{suffix}", broken
+
+
+def to_separator(text: str) -> str:
+    """The beginning up to its last separator: what lies behind is a name or a number that varies."""
+    end = max((text.rfind(sign) for sign in _SEPARATORS), default=-1)
+    return text[: end + 1]
+
+
+def from_separator(text: str) -> str:
+    """The end from its first separator on."""
+    starts = [at for sign in _SEPARATORS if (at := text.find(sign)) >= 0]
+    return text[min(starts) :] if starts else ""

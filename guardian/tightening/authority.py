@@ -1,0 +1,146 @@
+"""The authority ledger: what each hop of a delegation chain could do, where it failed to narrow, what it used."""
+
+from collections import OrderedDict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from guardian.domain.event import SessionKey
+from guardian.domain.past import PastCall
+from guardian.tightening.history import Grant, Trust
+
+MOST_SESSIONS = 200_000
+
+
+@dataclass(slots=True)
+class Hop:
+    """One session of a chain. `own` is its envelope's tools, `used` what it called and was allowed."""
+
+    key: SessionKey
+    parent: str | None
+    delegator: str
+    agent: str | None
+    purpose: str
+    own: frozenset[str]
+    classes: frozenset[str] | None
+    records: int | None
+    used: set[str] = field(default_factory=set)
+    touched: set[str] = field(default_factory=set)
+    calls: int = 0
+    denied: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Authority:
+    """A hop with what follows for it. `effective` is what every hop above it held too; `implied` what honest
+    sessions of its purpose use, None where none are known; `faults` say where the chain failed to narrow."""
+
+    hop: Hop
+    effective: frozenset[str]
+    implied: frozenset[str] | None
+    faults: tuple[str, ...]
+
+    @property
+    def idle(self) -> frozenset[str]:
+        """Held and effective, and never used by this session."""
+        return self.effective - self.hop.used
+
+    @property
+    def used_share(self) -> float:
+        """How much of the effective authority was used; 1 where there was none."""
+        return len(self.effective & self.hop.used) / len(self.effective) if self.effective else 1.0
+
+    @property
+    def excess(self) -> frozenset[str]:
+        """Effective, and nothing that the purpose implies."""
+        return frozenset() if self.implied is None else self.effective - self.implied
+
+
+@dataclass(frozen=True)
+class Ledger:
+    """Every session of the window by its key, and what the honest ones of each (tenant, purpose) used."""
+
+    hops: Mapping[SessionKey, Hop]
+    implied: Mapping[tuple[str, str], frozenset[str]]
+
+    @classmethod
+    def read(cls, calls: Iterable[PastCall], trust: Trust) -> "Ledger":
+        """One pass; beyond 200,000 sessions the oldest are let go."""
+        hops: OrderedDict[SessionKey, Hop] = OrderedDict()
+        implied: dict[tuple[str, str], set[str]] = {}
+        for call in calls:
+            hop = hops.get(call.key)
+            if hop is None:
+                hop = hops[call.key] = _begin(call)
+                if len(hops) > MOST_SESSIONS:
+                    hops.popitem(last=False)
+            hop.calls += 1
+            if not call.allowed:
+                hop.denied += 1
+                continue
+            hop.used.add(call.tool)
+            hop.touched |= call.data_classes or frozenset()
+            if trust.honest(call.key):
+                implied.setdefault((call.tenant_id, call.purpose), set()).add(call.tool)
+        return cls(hops, {purpose: frozenset(tools) for purpose, tools in implied.items()})
+
+    def chain(self, key: SessionKey) -> list[Authority]:
+        """From the root to the session. Empty where the session is not known; a loop ends where it closes."""
+        up: list[Hop] = []
+        seen: set[SessionKey] = set()
+        at: SessionKey | None = key
+        while at is not None and at not in seen and (hop := self.hops.get(at)) is not None:
+            seen.add(at)
+            up.append(hop)
+            at = None if hop.parent is None else SessionKey(hop.key.tenant_id, hop.parent)
+        return self._judged(up[::-1])
+
+    def of_purpose(self, tenant_id: str, purpose: str) -> list[list[Authority]]:
+        """The chains that end in a session of this purpose and go on to no other, the widest first."""
+        parents = {SessionKey(h.key.tenant_id, h.parent) for h in self.hops.values() if h.parent is not None}
+        ends = [h.key for h in self.hops.values() if h.purpose == purpose and h.key.tenant_id == tenant_id]
+        chains = [self.chain(key) for key in ends if key not in parents]
+        return sorted(
+            chains, key=lambda chain: (-len(chain), -sum(len(a.faults) for a in chain), chain[-1].hop.key)
+        )
+
+    def _judged(self, chain: Sequence[Hop]) -> list[Authority]:
+        found: list[Authority] = []
+        for hop in chain:
+            above = found[-1] if found else None
+            effective = hop.own if above is None else hop.own & above.effective
+            faults = [] if above is None else _faults(hop, above)
+            if above is None and hop.parent is not None:
+                faults = [f"its parent {hop.parent} is not in the window"]
+            implied = self.implied.get((hop.key.tenant_id, hop.purpose))
+            found.append(Authority(hop, effective, implied, tuple(faults)))
+        return found
+
+
+def _begin(call: PastCall) -> Hop:
+    grant = Grant.of(call)
+    return Hop(
+        key=call.key,
+        parent=call.parent_session_id,
+        delegator=call.delegator_id,
+        agent=call.agent_id,
+        purpose=call.purpose,
+        own=frozenset(grant.tools),
+        classes=None if grant.data_classes is None else frozenset(grant.data_classes),
+        records=grant.max_records,
+    )
+
+
+def _faults(hop: Hop, above: Authority) -> list[str]:
+    parent = above.hop
+    faults = []
+    if wider := hop.own - above.effective:
+        faults.append(f"holds {len(wider)} tools that nobody above it could give: {', '.join(sorted(wider)[:5])}")
+    elif len(hop.own) > 1 and hop.own == above.effective:
+        faults.append("holds all that its parent holds: nothing was narrowed")
+    if parent.classes is not None and (hop.classes is None or hop.classes - parent.classes):
+        faults.append("may touch data classes that its parent may not")
+    if parent.records is not None and (hop.records is None or hop.records > parent.records):
+        faults.append("may take more records in one call than its parent")
+    if hop.delegator != parent.delegator:
+        faults.append(f"acts for {hop.delegator}, its parent for {parent.delegator}")
+    return faults

@@ -1,0 +1,205 @@
+"""Cedar: one `forbid … unless` a restriction, with its id, validated against the schema of who uses it.
+
+Adding a forbid never allows anything: in Cedar a forbid overrides every permit.
+"""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple, assert_never
+
+from guardian.domain.restriction import Restriction
+from guardian.domain.rules import (
+    ROOT,
+    ArgumentAtMost,
+    ArgumentIn,
+    ArgumentLike,
+    ForbidDataClass,
+    ForbidTool,
+    MaxLifetime,
+    MaxRecords,
+    OnlyHours,
+    PinArgument,
+    Rule,
+    Scalar,
+)
+from guardian.tightening.proposal import Proposal
+from guardian.tightening.wording import said, whom
+
+POLICIES, SCHEMA = "cedar/guardian_tightening.cedar", "cedar/guardian_tightening.cedarschema"
+_INT64 = 2**63
+
+
+class CedarProblem(NamedTuple):
+    """What a validator says of one policy."""
+
+    policy_id: str
+    text: str
+
+
+CedarCheck = Callable[[str, str], Sequence[CedarProblem]]
+"""(policies, schema) -> problems; also for a policy that is no forbid. Given by the policy room."""
+
+
+@dataclass(frozen=True)
+class CedarForbids:
+    """Options: `schema`, the text of your own Cedar schema; `action`, the action of a tool call there; `facts`,
+    where a fact lies in your requests if not in `context` (`tool: resource.name`).
+
+    Without a schema one is generated that says what the policies expect of a request's context.
+    """
+
+    check_cedar: CedarCheck
+    schema: str = ""
+    action: str = 'Action::"call"'
+    facts: Mapping[str, str] | None = None
+
+    def files(self, proposal: Proposal) -> dict[str, str]:
+        if not proposal.restrictions:
+            return {}
+        text = "\n".join(self.policy(restriction) for restriction in proposal.restrictions)
+        return {POLICIES: text, SCHEMA: self.schema or generated_schema(proposal.restrictions)}
+
+    def check(self, proposal: Proposal, files: Mapping[str, str]) -> list[str]:
+        """Each policy against the schema; those that do not fit are named, and are best left out of the merge."""
+        if POLICIES not in files:
+            return []
+        mine = {restriction.id for restriction in proposal.restrictions}
+        absent = sorted(each for each in mine if quoted(each) not in files[POLICIES])
+        return [f"{each}: has no policy" for each in absent] + [
+            f"{found.policy_id}: {found.text}" for found in self.check_cedar(files[POLICIES], files[SCHEMA])
+        ]
+
+    def policy(self, restriction: Restriction) -> str:
+        scope, rule = restriction.scope, restriction.rule
+        when = [
+            f"{self._at('tenant')} == {quoted(scope.tenant_id)}",
+            f"{self._at('purpose')} == {quoted(scope.purpose)}",
+            f"{self._at('role')} == {quoted(scope.role)}",
+            f"{self._at('parent_role')} == {quoted(scope.parent_role)}",
+        ]
+        tool = getattr(rule, "tool", None)
+        if tool is not None:
+            when.append(f"{self._at('tool')} == {quoted(tool)}")
+        more, unless = self._conditions(rule)
+        lines = [
+            f"@id({quoted(restriction.id)})",
+            f"@why({quoted(f'{whom(scope)} {said(rule)}: {restriction.why}')})",
+            f"forbid (principal, action == {self.action}, resource)",
+            "when { " + " && ".join([*when, *more]) + " }" + ("" if unless else ";"),
+        ]
+        if unless:
+            lines.append("unless { " + " && ".join(unless) + " };")
+        return "\n".join(lines) + "\n"
+
+    def _conditions(self, rule: Rule) -> tuple[list[str], list[str]]:
+        """What else must hold for the policy to speak, and what is still permitted then."""
+        match rule:
+            case ForbidTool(_, exempt):
+                return [], [f"{_set(exempt)}.contains({self._at('agent_id')})"] if exempt else []
+            case ForbidDataClass(name):
+                at = self._at("data_classes")
+                return [_has(at)], [f"!({at}.contains({quoted(name)}))"]
+            case MaxRecords(limit):
+                at = self._at("records")
+                return [_has(at)], [f"{at} <= {limit}"]
+            case OnlyHours(hours):
+                return [], [f"{_set(hours)}.contains({self._at('hour')})"]
+            case MaxLifetime(seconds):
+                return [], [f"{self._at('session_age_s')} <= {seconds}"]
+            case PinArgument(_, name, required, constraint):
+                held = f"{self._at('envelope')} has {quoted(constraint)}"
+                holds = f"{self._at('envelope')}[{quoted(constraint)}].contains({self._argument(name)})"
+                return self._given(name, required, held, holds)
+            case ArgumentIn(_, name, required, values):
+                return self._given(name, required, f"{_set(values)}.contains({self._argument(name)})")
+            case ArgumentAtMost(_, name, required, limit):
+                return self._given(name, required, f"{self._argument(name)} <= {limit}")
+            case ArgumentLike(_, name, required, prefix, suffix):
+                pattern = f"{_escaped(prefix, like=True)}*{_escaped(suffix, like=True)}"
+                return self._given(name, required, f'{self._argument(name)} like "{pattern}"')
+            case _:  # pragma: no cover
+                assert_never(rule)
+
+    def _given(self, name: str, required: bool, *permitted: str) -> tuple[list[str], list[str]]:
+        there = f"{self._at('arguments')} has {quoted(name)}"
+        return ([], [there, *permitted]) if required else ([there], list(permitted))
+
+    def _argument(self, name: str) -> str:
+        return f"{self._at('arguments')}[{quoted(name)}]"
+
+    def _at(self, fact: str) -> str:
+        return (self.facts or {}).get(fact, f"context.{fact}")
+
+
+plugin = CedarForbids
+
+
+def generated_schema(restrictions: Sequence[Restriction]) -> str:
+    """What the policies read: a schema to start from. Everything that a gateway may not know is optional."""
+    arguments: dict[str, str] = {}
+    constraints: set[str] = set()
+    for restriction in restrictions:
+        match restriction.rule:
+            case PinArgument(_, name, _, constraint):
+                constraints.add(constraint)
+                arguments.setdefault(name, "String")
+            case ArgumentLike(_, name, _, _, _):
+                arguments.setdefault(name, "String")
+            case ArgumentAtMost(_, name, _, _):
+                arguments.setdefault(name, "Long")
+            case ArgumentIn(_, name, _, values):
+                arguments.setdefault(name, _type(values[0]))
+            case _:
+                pass
+    held = "".join(f"      {quoted(name)}?: Set<String>,\n" for name in sorted(constraints))
+    carried = "".join(f"      {quoted(name)}?: {kind},\n" for name, kind in sorted(arguments.items()))
+    return (
+        "// What the policies beside this file expect of a request: see `guardian propose --help`.\n"
+        "entity Agent;\nentity Tool;\n\n"
+        "action call appliesTo {\n  principal: [Agent],\n  resource: [Tool],\n  context: {\n"
+        "    tenant: String,\n    purpose: String,        // the family: names and numbers left out\n"
+        "    role: String,           // the agent without its instance number\n"
+        f'    parent_role: String,    // "{ROOT}" for a root session\n'
+        "    agent_id: String,\n    tool: String,\n    hour: Long,             // UTC\n    session_age_s: Long,\n"
+        "    records?: Long,\n    data_classes?: Set<String>,\n"
+        f"    arguments: {{\n{carried}    }},\n    envelope: {{\n{held}    }},\n  }},\n}};\n"
+    )
+
+
+def quoted(text: str) -> str:
+    """A Cedar string literal of any text."""
+    return f'"{_escaped(text)}"'
+
+
+def _escaped(text: str, *, like: bool = False) -> str:
+    made = []
+    for sign in text:
+        if sign in '"\\':
+            made.append(f"\\{sign}")
+        elif sign == "*" and like:
+            made.append("\\*")
+        elif sign.isprintable():
+            made.append(sign)
+        else:
+            made.append(f"\\u{{{ord(sign):x}}}")
+    return "".join(made)
+
+
+def _has(at: str) -> str:
+    record, _, name = at.rpartition(".")
+    return f"{record} has {name}"
+
+
+def _set(values: Sequence[Scalar]) -> str:
+    return "[" + ", ".join(quoted(v) if isinstance(v, str) else json.dumps(v) for v in values) + "]"
+
+
+def _type(value: Scalar) -> str:
+    match value:
+        case bool():
+            return "Bool"
+        case int():
+            return "Long"
+        case _:
+            return "String"

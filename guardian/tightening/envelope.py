@@ -1,0 +1,121 @@
+"""Patches of envelope templates (JSON merge patch, RFC 7396): for the service that hands out the delegation."""
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from guardian.domain.restriction import Restriction, Scope
+from guardian.domain.rules import ForbidDataClass, ForbidTool, MaxLifetime, MaxRecords
+from guardian.tightening.backtest import Patched
+from guardian.tightening.history import Grant
+from guardian.tightening.proposal import Proposal
+from guardian.tightening.wording import slug
+
+Json = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class EnvelopePatches:
+    """`lifetime_field` is where the template says for how many seconds an envelope lives."""
+
+    lifetime_field: str = "lifetime_s"
+
+    def files(self, proposal: Proposal) -> dict[str, str]:
+        """One patch for each template in force; `.1`, `.2` … where a scope has several, the most used first."""
+        found: dict[str, str] = {}
+        for scope in proposal.scopes:
+            for number, grant in enumerate(proposal.grants.get(scope, ())):
+                patch = self.patch(grant, proposal.of(scope))
+                if patch:
+                    name = f"envelope/{slug(scope)}{f'.{number}' if number else ''}.merge-patch.json"
+                    found[name] = json.dumps(patch, indent=2, sort_keys=True) + "\n"
+        return found
+
+    def patch(self, grant: Grant, restrictions: Iterable[Restriction]) -> Json:
+        """What of the restrictions a template can say; the rest is for the policy engine."""
+        tools, classes, records, seconds = list(grant.tools), grant.data_classes, grant.max_records, None
+        for restriction in restrictions:
+            match restriction.rule:
+                case ForbidTool(tool, except_agents=()):
+                    tools = [each for each in tools if each != tool]
+                case ForbidDataClass(name) if classes is not None:
+                    classes = tuple(each for each in classes if each != name)
+                case MaxRecords(limit):
+                    records = limit if records is None else min(limit, records)
+                case MaxLifetime(limit):
+                    seconds = limit
+                case _:
+                    pass
+        patch: Json = {}
+        if tools != list(grant.tools):
+            patch["allowed_tools"] = tools
+        constraints: Json = {}
+        if classes != grant.data_classes:
+            constraints["data_classes"] = list(classes or ())
+        if records != grant.max_records:
+            constraints["max_records"] = records
+        if constraints:
+            patch["resource_constraints"] = constraints
+        if seconds is not None:
+            patch[self.lifetime_field] = seconds
+        return patch
+
+    def check(self, proposal: Proposal, files: Mapping[str, str]) -> list[str]:
+        """That every patch, applied to its template, only takes away."""
+        problems = []
+        for name, text in self.files(proposal).items():
+            if files.get(name) != text:
+                problems.append(f"{name}: is not what the restrictions say")
+        for scope in proposal.scopes:
+            for grant in proposal.grants.get(scope, ()):
+                if widens(grant, self.patch(grant, proposal.of(scope))):
+                    problems.append(f"{slug(scope)}: the patch would widen its template")
+        return problems
+
+
+plugin = EnvelopePatches
+
+
+def patched_tools(
+    proposal_grants: Mapping[Scope, tuple[Grant, ...]], restrictions: Iterable[Restriction]
+) -> Patched:
+    """The tools of every template after its patch: what the backtest holds refused calls against."""
+    of: dict[Scope, list[Restriction]] = {}
+    for restriction in restrictions:
+        of.setdefault(restriction.scope, []).append(restriction)
+    patches = EnvelopePatches()
+    return {
+        (scope, grant.tools): frozenset(patches.patch(grant, of.get(scope, ())).get("allowed_tools", grant.tools))
+        for scope, grants in proposal_grants.items()
+        for grant in grants
+    }
+
+
+def merged(target: Any, patch: Any) -> Any:
+    """RFC 7396: the target with the patch applied; null removes."""
+    if not isinstance(patch, dict):
+        return patch
+    made = dict(target) if isinstance(target, dict) else {}
+    for name, value in patch.items():
+        if value is None:
+            made.pop(name, None)
+        else:
+            made[name] = merged(made.get(name), value)
+    return made
+
+
+def widens(grant: Grant, patch: Json) -> bool:
+    """Whether the patched template holds anything that the template did not."""
+    before: Json = {"allowed_tools": list(grant.tools), "resource_constraints": {}}
+    if grant.data_classes is not None:
+        before["resource_constraints"]["data_classes"] = list(grant.data_classes)
+    if grant.max_records is not None:
+        before["resource_constraints"]["max_records"] = grant.max_records
+    after = merged(before, patch)
+    had, has = before["resource_constraints"], after["resource_constraints"]
+    more_classes = grant.data_classes is not None and not set(has.get("data_classes", ["*"])) <= set(
+        had["data_classes"]
+    )
+    more_records = grant.max_records is not None and has.get("max_records", float("inf")) > grant.max_records
+    return not set(after["allowed_tools"]) <= set(grant.tools) or more_classes or more_records

@@ -1,0 +1,187 @@
+"""The fold over the archive: per scope, what honest sessions used, early and late, and what they were granted."""
+
+from collections import Counter, OrderedDict
+from collections.abc import Iterable, Mapping
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from guardian.domain.event import SessionKey
+from guardian.domain.past import Label, PastCall
+from guardian.domain.restriction import Scope
+from guardian.domain.session import HumanWord
+from guardian.tightening.sessions import Places
+from guardian.tightening.usage import SessionUse, Use
+
+IDLE = timedelta(hours=12)
+"""A session that was silent so long is counted; what it does later counts as another one."""
+UNUSUAL_ONE_IN = 100.0
+MOST_GRANTS = 32
+MOST_PURPOSES = 64
+
+
+@dataclass(frozen=True)
+class Trust:
+    """Which sessions are honest: flagged ones are not, unless people called the finding a false positive; what
+    people confirmed is not. `doubt` is how unusual ("one in N honest sessions") an unflagged session may be
+    before it takes more than one or two like it to show that something is needed."""
+
+    flagged: AbstractSet[SessionKey] = frozenset()
+    words: Mapping[SessionKey, HumanWord] = field(default_factory=dict)
+    doubt: float = UNUSUAL_ONE_IN
+    unusual: AbstractSet[SessionKey] = frozenset()  # not flagged, and at least that unusual; for reports
+
+    @classmethod
+    def of(
+        cls,
+        flagged: AbstractSet[SessionKey],
+        labels: Iterable[Label],
+        unusual: AbstractSet[SessionKey] = frozenset(),
+    ) -> "Trust":
+        """The last thing that people said of a session counts."""
+        judged = (HumanWord.FALSE_POSITIVE, HumanWord.CONFIRMED)
+        words = {label.key: label.word for label in labels if label.word in judged}
+        return cls(flagged, words, unusual=unusual)
+
+    def honest(self, key: SessionKey) -> bool:
+        word = self.words.get(key)
+        return word is HumanWord.FALSE_POSITIVE if word is not None else key not in self.flagged
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """What an envelope gave, as far as the miner narrows it. None: it set no limit."""
+
+    tools: tuple[str, ...]
+    data_classes: tuple[str, ...] | None
+    max_records: int | None
+
+    @classmethod
+    def of(cls, call: PastCall) -> "Grant":
+        classes, most = call.constraints.get("data_classes"), call.constraints.get("max_records")
+        return cls(
+            tuple(sorted(set(call.allowed_tools))),
+            tuple(sorted(str(name) for name in classes)) if isinstance(classes, list | tuple) else None,
+            most if isinstance(most, int) and not isinstance(most, bool) else None,
+        )
+
+
+@dataclass(slots=True)
+class Granted:
+    """How often and until when one thing was granted."""
+
+    sessions: int = 0
+    first: datetime | None = None
+    last: datetime | None = None
+
+    def note(self, at: datetime) -> None:
+        self.sessions += 1
+        self.first = at if self.first is None else min(at, self.first)
+        self.last = at if self.last is None else max(at, self.last)
+
+
+@dataclass(slots=True)
+class ScopeHistory:
+    """Early and late are the window's first and last part, by a session's beginning."""
+
+    early: Use = field(default_factory=Use)
+    late: Use = field(default_factory=Use)
+    flagged: Use = field(default_factory=Use)
+    doubted: Use = field(default_factory=Use)  # of the honest ones, those that guardian found unusual
+    grants: OrderedDict[Grant, Granted] = field(default_factory=OrderedDict)
+    tools: dict[str, Granted] = field(default_factory=dict)
+    classes: dict[str, Granted] = field(default_factory=dict)
+    lifetimes: Counter[int] = field(
+        default_factory=Counter
+    )  # sessions by what was left of their envelope, in minutes
+
+    def whole(self) -> Use:
+        both = Use()
+        both.merge(self.early)
+        both.merge(self.late)
+        return both
+
+    def current(self, *, recent: timedelta = timedelta(days=14)) -> list[Grant]:
+        """The grants in force at the scope's end, the most frequent first."""
+        lasts = [granted.last for granted in self.grants.values() if granted.last is not None]
+        if not lasts:
+            return []
+        end = max(lasts)
+        found = [(g.sessions, grant) for grant, g in self.grants.items() if g.last and g.last >= end - recent]
+        return [grant for _, grant in sorted(found, key=lambda pair: (-pair[0], pair[1].tools))]
+
+    def note_grant(self, call: PastCall) -> None:
+        grant = Grant.of(call)
+        self.grants.setdefault(grant, Granted()).note(call.at)
+        self.grants.move_to_end(grant)
+        while len(self.grants) > MOST_GRANTS:
+            self.grants.popitem(last=False)
+        for known, names in ((self.tools, grant.tools), (self.classes, grant.data_classes or ())):
+            for name in names:
+                if (granted := known.get(name)) is None:
+                    granted = known[name] = Granted()
+                granted.note(call.at)
+        if call.expires_at is not None:
+            self.lifetimes[max(0, int((call.expires_at - call.at).total_seconds()) // 60)] += 1
+
+
+@dataclass
+class History:
+    """`split` divides the window: what began before is mined, the rest is held out to test on."""
+
+    trust: Trust
+    split: datetime
+    scopes: dict[Scope, ScopeHistory] = field(default_factory=dict)
+    purposes: dict[tuple[str, str], Counter[str]] = field(default_factory=dict)  # (tenant, agent) -> sessions
+    calls: int = 0
+    first: datetime | None = None
+    last: datetime | None = None
+    _open: OrderedDict[tuple[SessionKey, Scope], SessionUse] = field(default_factory=OrderedDict)
+
+    @classmethod
+    def learn(cls, calls: Iterable[PastCall], *, trust: Trust, split: datetime) -> "History":
+        """One pass, about in time. Memory: the scopes, and the sessions of half a day."""
+        history = cls(trust, split)
+        for placed in Places().place(calls):
+            call = placed.call
+            history.calls += 1
+            history.first = call.at if history.first is None else min(call.at, history.first)
+            history.last = call.at if history.last is None else max(call.at, history.last)
+            name = (call.key, Scope.of(placed))
+            session = history._open.get(name)
+            if session is None:
+                session = history._open[name] = SessionUse.begin(call)
+                if (scope := history.scopes.get(name[1])) is None:
+                    scope = history.scopes[name[1]] = ScopeHistory()
+                scope.note_grant(call)
+                history._note_purpose(call)
+                history._close(call.at)
+            history._open.move_to_end(name)
+            if call.allowed:
+                session.note(placed)
+        history._close(None)
+        return history
+
+    def _close(self, now: datetime | None) -> None:
+        while self._open:
+            name, session = next(iter(self._open.items()))
+            if now is not None and now - session.last <= IDLE:
+                return
+            del self._open[name]
+            key, scope = name
+            if not session.actions:
+                continue
+            history = self.scopes[scope]
+            if not self.trust.honest(key):
+                history.flagged.add(session)
+                continue
+            (history.early if session.first < self.split else history.late).add(session)
+            if session.one_in >= self.trust.doubt and key not in self.trust.words:
+                history.doubted.add(session)
+
+    def _note_purpose(self, call: PastCall) -> None:
+        if call.agent_id is not None:
+            if (served := self.purposes.get((call.tenant_id, call.agent_id))) is None:
+                served = self.purposes[(call.tenant_id, call.agent_id)] = Counter()
+            if call.purpose in served or len(served) < MOST_PURPOSES:
+                served[call.purpose] += 1

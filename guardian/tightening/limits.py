@@ -1,0 +1,97 @@
+"""Numbers and hours that were never needed: records in one call, hours of the day, how long a session lives."""
+
+from collections import Counter
+from collections.abc import Iterator
+
+from guardian.domain.restriction import Restriction, Scope, Support
+from guardian.domain.rules import MaxLifetime, MaxRecords, OnlyHours, Rule
+from guardian.tightening.caution import Caution, roomy
+from guardian.tightening.confidence import upper_bound
+from guardian.tightening.history import ScopeHistory
+from guardian.tightening.usage import Use
+
+_HOURS = 24
+_LEAST_LIFETIME_S = 900
+
+
+def records(scope: Scope, history: ScopeHistory, whole: Use, caution: Caution) -> Iterator[Restriction]:
+    """`max_records` far above what was ever needed.
+
+    An envelope's limit holds for one call and for the session's calls together: what is left fits whole sessions.
+    """
+    granted = [grant.max_records for grant in history.current() if grant.max_records is not None]
+    if not whole.records or not history.early.records or not granted:
+        return
+    most = largest_needed(whole.records, history.doubted.records, caution)
+    limit = roomy(most, caution.headroom)
+    if min(granted) < caution.excess * limit:
+        return
+    mined = largest_needed(history.early.records, history.doubted.records, caution)
+    broken = above(history.late.records, roomy(mined, caution.headroom))
+    why = f"granted {min(granted):,} records, no session ever needed more than {most:,}"
+    yield from fitted(scope, MaxRecords(limit), why, history, whole, broken, caution)
+
+
+def hours(scope: Scope, history: ScopeHistory, whole: Use, caution: Caution) -> Iterator[Restriction]:
+    """Hours never used, an hour's room on both sides (clocks change)."""
+    if whole.sessions < caution.hours_sessions:
+        return
+    kept = with_neighbours(whole.hours)
+    if _HOURS - len(kept) < caution.hours_unused:
+        return
+    mined = with_neighbours(history.early.hours)
+    broken = sum(n for hour, n in history.late.hours.items() if hour not in mined)
+    why = f"{_HOURS - len(kept)} hours of the day were never used"
+    yield from fitted(scope, OnlyHours(tuple(sorted(kept))), why, history, whole, broken, caution)
+
+
+def lifetime(scope: Scope, history: ScopeHistory, whole: Use, caution: Caution) -> Iterator[Restriction]:
+    """Envelopes that live far longer than their sessions."""
+    if not history.lifetimes or not whole.durations or not history.early.durations:
+        return
+    typical_s = 60 * sorted(history.lifetimes.elements())[history.lifetimes.total() // 2]
+    limit = roomy_seconds(max(whole.durations), caution)
+    if typical_s < 2 * caution.excess * limit:
+        return
+    broken = above(history.late.durations, roomy_seconds(max(history.early.durations), caution))
+    longest = -(-max(whole.durations) // 60)
+    why = f"envelopes live {typical_s // 60:,} minutes, no session lasted longer than {longest:,}"
+    yield from fitted(scope, MaxLifetime(limit), why, history, whole, broken, caution)
+
+
+def fitted(
+    scope: Scope, rule: Rule, why: str, history: ScopeHistory, whole: Use, broken: int, caution: Caution,
+    *, last_use: str | None = None, flagged: int = 0, sessions: tuple[int, int] | None = None,
+) -> Iterator[Restriction]:  # fmt: skip
+    """The restriction, if the same rule mined on the early part held on the late one.
+
+    `broken` late sessions would have been touched; `sessions` are the late and all sessions that could have been,
+    where those are fewer than the scope's.
+    """
+    late, all_ = sessions or (history.late.sessions, whole.sessions)
+    bound = upper_bound(min(broken, late), late)
+    if bound <= caution.at_most:
+        yield Restriction(
+            scope, rule, why, Support(all_, whole.actions, len(whole.days), last_use, bound, late, broken, flagged)
+        )
+
+
+def largest_needed(sessions: Counter[int], doubted: Counter[int], caution: Caution) -> int:
+    """The largest number of any session that guardian did not find unusual, or that several of those reached."""
+    unusual = sorted((sessions & doubted).elements(), reverse=True)
+    several = unusual[caution.doubted_sessions - 1 : caution.doubted_sessions]
+    return max([*(sessions - doubted), *several], default=max(sessions, default=0))
+
+
+def above(sessions: Counter[int], limit: int) -> int:
+    return sum(count for number, count in sessions.items() if number > limit)
+
+
+def with_neighbours(used: Counter[int]) -> set[int]:
+    return {(hour + step) % _HOURS for hour in used for step in (-1, 0, 1)}
+
+
+def roomy_seconds(longest: int, caution: Caution) -> int:
+    """In minutes that read well, at least a quarter of an hour."""
+    minutes = roomy(-(-longest // 60), 2 * caution.headroom)
+    return max(_LEAST_LIFETIME_S, 60 * minutes)

@@ -1,0 +1,97 @@
+"""Usage → restrictions, each with its support; and where it is too early to say anything, that."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+
+from guardian.domain.restriction import Restriction, Scope
+from guardian.domain.rules import UNKNOWN_PARENT
+from guardian.tightening.arguments import arguments
+from guardian.tightening.caution import Caution
+from guardian.tightening.history import History, ScopeHistory
+from guardian.tightening.limits import hours, lifetime, records
+from guardian.tightening.tools import data_classes, tools
+from guardian.tightening.usage import Use
+
+Miner = Callable[[Scope, ScopeHistory, Use, Caution], Iterator[Restriction]]
+MINERS: tuple[Miner, ...] = (tools, data_classes, records, lifetime, hours, arguments)
+MANY_PURPOSES = 5
+_OFTEN = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Abstention:
+    """A scope of which nothing is proposed, and why not."""
+
+    scope: Scope
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Advice:
+    """Something for people that no policy can express."""
+
+    tenant_id: str
+    subject: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Mined:
+    """In a stable order."""
+
+    restrictions: tuple[Restriction, ...]
+    abstentions: tuple[Abstention, ...]
+    advice: tuple[Advice, ...]
+
+
+def mine(history: History, caution: Caution | None = None) -> Mined:
+    """Everything that may be narrowed with confidence."""
+    caution = caution or Caution()
+    found: list[Restriction] = []
+    silent: list[Abstention] = []
+    for scope, past in sorted(history.scopes.items(), key=lambda pair: _order(pair[0])):
+        whole = past.whole()
+        if (why := too_little(scope, past, whole, caution)) is not None:
+            silent.append(Abstention(scope, why))
+            continue
+        for miner in MINERS:
+            found.extend(miner(scope, past, whole, caution))
+    return Mined(tuple(found), tuple(silent), tuple(_split(history)))
+
+
+def too_little(scope: Scope, past: ScopeHistory, whole: Use, caution: Caution) -> str | None:
+    """Why nothing can be said of this scope yet; None where something can."""
+    span = timedelta(days=max(whole.days) - min(whole.days)) if whole.days else timedelta(0)
+    if scope.parent_role == UNKNOWN_PARENT:
+        return "its parent sessions are not in the archive"
+    if not scope.purpose:
+        return "no purpose was declared"
+    if not scope.role:
+        return "no agent was named"
+    if whole.sessions < caution.sessions:
+        return f"{whole.sessions} honest sessions, {caution.sessions} are needed"
+    if not past.late.sessions:
+        return "no session in the last part of the window: it may not be in use any more"
+    if len(whole.days) < caution.days:
+        return f"used on {len(whole.days)} days, {caution.days} are needed"
+    if span < timedelta(days=caution.span_days):
+        return f"{span.days} days of history, {caution.span_days} are needed to hold a month's end"
+    return None
+
+
+def _split(history: History) -> Iterator[Advice]:
+    """Shared service identities that hide many purposes."""
+    for (tenant, agent), purposes in sorted(history.purposes.items()):
+        often = [purpose for purpose, sessions in purposes.items() if sessions >= _OFTEN]
+        if len(often) >= MANY_PURPOSES:
+            yield Advice(
+                tenant,
+                agent,
+                f"serves {len(often)} purposes: what it may do is the sum of what all of them need. "
+                "Split it into one identity a purpose, so that each can be narrowed",
+            )
+
+
+def _order(scope: Scope) -> tuple[str, str, str, str]:
+    return (scope.tenant_id, scope.purpose, scope.role, scope.parent_role)

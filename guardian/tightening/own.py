@@ -1,0 +1,73 @@
+"""Guardian's own permissions, through the same miner: what each role asks of control, by its audit trail."""
+
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from guardian.domain.past import PastCall
+from guardian.domain.rules import ForbidTool, OnlyHours
+from guardian.tightening.cedar import quoted
+from guardian.tightening.proposal import Proposal
+from guardian.tightening.wording import said, whom
+
+OPERATORS = "guardian"
+PURPOSE = "guardian_control"
+FILE = "cedar/own_permissions.cedar"
+
+CheckText = Callable[[str, str], Sequence[Any]]
+
+
+def audited_calls(entries: Iterable[Mapping[str, Any]], actions: Sequence[str]) -> Iterator[PastCall]:
+    """Decisions of the audit trail as calls: the actor's day is the session, the action the tool.
+
+    `actions` is everything that a role could be permitted. Entries that are no decision are passed over.
+    """
+    granted = tuple(sorted(actions))
+    for entry in entries:
+        actor, role, action, at = (entry.get(name) for name in ("actor", "role", "action", "at"))
+        if not (isinstance(actor, str) and isinstance(role, str) and action in granted and isinstance(at, str)):
+            continue
+        when = datetime.fromisoformat(at)
+        yield PastCall(
+            tenant_id=OPERATORS, session_id=f"{actor}/{when.date()}", purpose=PURPOSE, role=role, at=when,
+            tool=str(action), allowed=entry.get("allowed") is True, arguments=None, bound=(), resource_type=None,
+            resource_id=None, data_classes=None, records=None, allowed_tools=granted, constraints={},
+            expires_at=None, agent_id=actor, delegator_id=actor, parent_session_id=None, gateway="control",
+            decision_id=str(entry.get("seq", "")), wanted="none", one_in=1.0,
+        )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class OwnForbids:
+    """Forbids for guardian's own policy folder, validated against its schema."""
+
+    check_cedar: CheckText
+    schema: str
+
+    def files(self, proposal: Proposal) -> dict[str, str]:
+        lines = []
+        for restriction in proposal.restrictions:
+            role = quoted(restriction.scope.role)
+            head = [f"@id({quoted(restriction.id)})"]
+            head.append(
+                f"@why({quoted(f'{whom(restriction.scope)} {said(restriction.rule)}: {restriction.why}')})"
+            )
+            match restriction.rule:
+                case ForbidTool(tool, exempt):
+                    action = f"Guardian::Action::{quoted(tool)}"
+                    body = f"forbid (principal in Guardian::Role::{role}, action == {action}, resource)"
+                    actors = ", ".join(f"Guardian::Actor::{quoted(name)}" for name in exempt)
+                    body += f"\nunless {{ [{actors}].contains(principal) }};" if exempt else ";"
+                case OnlyHours(hours):
+                    body = f"forbid (principal in Guardian::Role::{role}, action, resource)\n"
+                    body += f"unless {{ {json.dumps(list(hours))}.contains(context.hour) }};"
+                case _:
+                    continue
+            lines.append("\n".join([*head, body]) + "\n")
+        return {FILE: "\n".join(lines)} if lines else {}
+
+    def check(self, proposal: Proposal, files: Mapping[str, str]) -> list[str]:  # noqa: ARG002 - the port's
+        """Each policy against guardian's own schema."""
+        return [f"{found.policy_id}: {found.text}" for found in self.check_cedar(files.get(FILE, ""), self.schema)]

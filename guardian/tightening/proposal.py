@@ -1,0 +1,158 @@
+"""A proposal: restrictions with everything a reviewer needs, and the folder of files that it is."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Protocol
+
+from guardian.domain.restriction import Restriction, Scope
+from guardian.errors import ProposalError
+from guardian.tightening.backtest import Backtest
+from guardian.tightening.history import Grant
+from guardian.tightening.mining import Abstention, Advice
+from guardian.tightening.surface import Surface
+
+FORMAT = "guardian.proposal/v1"
+PROPOSAL, EXAMPLES, REPORT = "proposal.json", "denied.jsonl", "REPORT.md"
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """`grants` are the envelope templates in force of each scope that is narrowed, the most used first."""
+
+    tenant_id: str
+    since: datetime
+    until: datetime
+    made_at: datetime
+    restrictions: tuple[Restriction, ...]
+    grants: Mapping[Scope, tuple[Grant, ...]]
+    backtest: Backtest
+    surface: Surface
+    abstentions: tuple[Abstention, ...] = ()
+    advice: tuple[Advice, ...] = ()
+    rejected: tuple[str, ...] = ()  # ids that people rejected, whose evidence has not changed
+
+    @property
+    def scopes(self) -> tuple[Scope, ...]:
+        """In the order of the restrictions, each once."""
+        return tuple(dict.fromkeys(restriction.scope for restriction in self.restrictions))
+
+    def of(self, scope: Scope) -> tuple[Restriction, ...]:
+        return tuple(restriction for restriction in self.restrictions if restriction.scope == scope)
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "format": FORMAT,
+            "tenant": self.tenant_id,
+            "window": {"since": self.since.isoformat(), "until": self.until.isoformat()},
+            "made_at": self.made_at.isoformat(),
+            "restrictions": [restriction.as_json() for restriction in self.restrictions],
+            "grants": [
+                {"scope": _scope(scope), "tools": list(g.tools), "max_records": g.max_records}
+                | {"data_classes": None if g.data_classes is None else list(g.data_classes)}
+                for scope, grants in self.grants.items()
+                for g in grants
+            ],
+            "backtest": self.backtest.as_json(),
+            "surface": {"before": self.surface.before, "after": self.surface.after},
+            "abstentions": [{"scope": _scope(each.scope), "why": each.why} for each in self.abstentions],
+            "advice": [{"tenant": a.tenant_id, "subject": a.subject, "text": a.text} for a in self.advice],
+            "rejected": list(self.rejected),
+        }
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> "Proposal":
+        """Raises ProposalError naming what is wrong."""
+        try:
+            if value["format"] != FORMAT:
+                raise ValueError(f"format {value['format']!r} is not {FORMAT}")
+            grants: dict[Scope, list[Grant]] = {}
+            for each in value["grants"]:
+                had = each["data_classes"]
+                grant = Grant(tuple(each["tools"]), None if had is None else tuple(had), each["max_records"])
+                grants.setdefault(Scope(**each["scope"]), []).append(grant)
+            counts = {name: item for name, item in value["backtest"].items() if name != "cost"}
+            return cls(
+                tenant_id=value["tenant"],
+                since=_moment(value["window"]["since"]),
+                until=_moment(value["window"]["until"]),
+                made_at=_moment(value["made_at"]),
+                restrictions=tuple(map(Restriction.from_json, value["restrictions"])),
+                grants={scope: tuple(found) for scope, found in grants.items()},
+                backtest=Backtest(**counts),
+                surface=Surface(**value["surface"]),
+                abstentions=tuple(Abstention(Scope(**a["scope"]), a["why"]) for a in value["abstentions"]),
+                advice=tuple(Advice(a["tenant"], a["subject"], a["text"]) for a in value["advice"]),
+                rejected=tuple(value["rejected"]),
+            )
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            what = f"{error.args[0]!r} is missing" if isinstance(error, KeyError) else str(error)
+            raise ProposalError(f"not a proposal of guardian's: {what[:300]}") from error
+
+
+class Backend(Protocol):
+    """One policy language, one file of this folder; the module exports `plugin`.
+
+    `files` renders the proposal, by path within its folder. `check` evaluates what was rendered with a real
+    engine or validator and returns what is wrong, one line each; "unchecked: …" where the engine is not
+    installed. Neither raises for any proposal: what a language cannot say is a problem with the restriction's id.
+    """
+
+    def files(self, proposal: Proposal) -> dict[str, str]: ...
+
+    def check(self, proposal: Proposal, files: Mapping[str, str]) -> list[str]: ...
+
+
+def read_proposal(folder: Path) -> Proposal:
+    """From its folder, or from the JSON file itself. Raises ProposalError with the way out."""
+    path = folder / PROPOSAL if folder.is_dir() else folder
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise ProposalError(f"{path}: no proposal here; `guardian propose --out DIR` writes one") from error
+    if not isinstance(value, dict):
+        raise ProposalError(f"{path}: not a proposal of guardian's: it holds no object")
+    return Proposal.from_json(value)
+
+
+def write_folder(folder: Path, files: Mapping[str, str]) -> None:
+    """Every file whole. Files of an earlier proposal that this one does not have are removed, others left alone.
+
+    Raises ProposalError where the folder is somebody else's: it has files and no proposal.
+    """
+    if folder.exists() and (not folder.is_dir() or (any(folder.iterdir()) and not (folder / PROPOSAL).is_file())):
+        raise ProposalError(f"{folder} is not empty and holds no proposal; name another folder")
+    for old in _ours(folder):
+        if old.relative_to(folder).as_posix() not in files:
+            old.unlink()
+    for name, text in files.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        unfinished = path.with_name(f".{path.name}.unfinished")
+        unfinished.write_text(text, encoding="utf-8")
+        unfinished.replace(path)
+
+
+def _ours(folder: Path) -> Sequence[Path]:
+    named = ("cedar", "rego", "polar", "envelope")
+    return [
+        path for name in named if (folder / name).is_dir() for path in (folder / name).iterdir() if path.is_file()
+    ]
+
+
+def _scope(scope: Scope) -> dict[str, str]:
+    return {
+        "tenant_id": scope.tenant_id,
+        "purpose": scope.purpose,
+        "role": scope.role,
+        "parent_role": scope.parent_role,
+    }
+
+
+def _moment(text: str) -> datetime:
+    at = datetime.fromisoformat(text)
+    if at.tzinfo is None:
+        raise ValueError(f"{text} has no time zone")
+    return at

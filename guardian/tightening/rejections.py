@@ -1,0 +1,79 @@
+"""What people said no to: a YAML file that lies in their repository, with reason and owner.
+
+    rst_0123…:
+      reason: the auditors use it once a year
+      owner: maya
+      what: agent_review for review contracts may not call audits.export
+      sessions: 214        # the evidence when it was rejected
+
+A rejected restriction is not proposed again until its evidence has changed: twice the sessions.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import yaml
+
+from guardian.domain.restriction import Restriction
+from guardian.errors import ProposalError
+from guardian.tightening.wording import said, whom
+
+CHANGED = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Rejection:
+    """One no, with the evidence that it was said to."""
+
+    reason: str
+    owner: str
+    what: str = ""
+    sessions: int = 0
+
+    def __post_init__(self) -> None:
+        if not self.reason.strip() or not self.owner.strip():
+            raise ValueError("a rejection needs a reason and an owner")
+
+
+def read_rejections(path: Path) -> dict[str, Rejection]:
+    """Empty where there is no such file. Raises ProposalError naming the entry that is wrong."""
+    if not path.exists():
+        return {}
+    try:
+        body = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+    except (OSError, ValueError, yaml.YAMLError) as error:
+        raise ProposalError(f"{path} is not YAML: {str(error).splitlines()[0]}") from error
+    if not isinstance(body, dict):
+        raise ProposalError(f"{path}: must hold rejections by restriction id")
+    found = {}
+    for name, entry in body.items():
+        try:
+            found[str(name)] = Rejection(**entry)
+        except (TypeError, ValueError, AttributeError) as error:
+            raise ProposalError(f"{path}: {name}: {error}; write reason, owner, what and sessions") from error
+    return found
+
+
+def reject(path: Path, restriction: Restriction, *, reason: str, owner: str) -> None:
+    """Add one. Raises ProposalError where reason or owner are empty."""
+    known = read_rejections(path)
+    what = f"{whom(restriction.scope)} {said(restriction.rule)}"
+    try:
+        known[restriction.id] = Rejection(reason, owner, what, restriction.support.sessions)
+    except ValueError as error:
+        raise ProposalError(str(error)) from error
+    path.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = path.with_name(f".{path.name}.unfinished")
+    body = {name: asdict(each) for name, each in sorted(known.items())}
+    unfinished.write_text(yaml.safe_dump(body, allow_unicode=True, sort_keys=False), encoding="utf-8")
+    unfinished.replace(path)
+
+
+def still_rejected(restrictions: Iterable[Restriction], rejections: Mapping[str, Rejection]) -> frozenset[str]:
+    """The ids that are not to be proposed again yet."""
+    return frozenset(
+        each.id
+        for each in restrictions
+        if (no := rejections.get(each.id)) is not None and each.support.sessions < CHANGED * max(1, no.sessions)
+    )

@@ -1,0 +1,121 @@
+"""The report that a reviewer reads in two minutes: what, why, on what evidence, at what cost."""
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, date, timedelta
+
+from guardian.domain.restriction import Restriction
+from guardian.tightening.proposal import Proposal
+from guardian.tightening.wording import said, shown, whom
+
+_SPECIAL = str.maketrans({sign: f"\\{sign}" for sign in "\\`*_{}[]<>#|~!"})
+_MOST_EXAMPLES = 10
+_FOOT = """\
+Evidence: honest sessions of the role in the window, their calls, days, the last time that honest work did what is
+now refused, and the 95 % upper bound (Clopper-Pearson) on the share of future honest sessions it would touch.
+Where a number, a set or a form was fitted, it was mined on the first part of the window and tested on the rest:
+`held out` says on how many sessions, and how many it would have touched."""
+
+
+def report(
+    proposal: Proposal, problems: Mapping[str, Sequence[str]], examples: Sequence[Mapping[str, object]] = ()
+) -> str:
+    """Markdown. `problems` are what the back-ends' checks found; `examples` some honest calls newly denied."""
+    test, area = proposal.backtest, proposal.surface
+    lines = [
+        f"# Least privilege for {plain(proposal.tenant_id)}",
+        "",
+        f"{len(proposal.restrictions)} restrictions for {len(proposal.scopes)} agent roles, from what honest "
+        f"sessions used between {proposal.since.date()} and {proposal.until.date()} ({test.replayed:,} decisions; "
+        f"{_calendar(proposal)}). guardian applies nothing: review, merge, then `guardian propose --verify` it.",
+        "",
+        "| | |",
+        "|---|---|",
+        f"| privilege surface (tool × kind of resource × data class) | {area.before:,} → {area.after:,} "
+        f"(−{area.removed:.0%}) |",
+        "| honest calls newly denied in the backtest | "
+        f"{test.honest_denied:,} of {test.honest:,} ({test.cost:.3%}), {test.honest_sessions_denied:,} sessions |",
+        f"| of these in sessions that guardian found unusual, but did not flag | {test.unusual_denied:,} |",
+        "| flagged sessions that would have been stopped | "
+        f"{test.flagged_stopped:,} of {test.flagged_sessions:,} |",
+        f"| calls that the log says too little to judge | {test.unknown:,} |",
+        f"| newly allowed | {test.newly_allowed:,} (every rendered policy only refuses) |",
+        "",
+    ]
+    for scope in proposal.scopes:
+        lines += [
+            f"## {plain(whom(scope))}",
+            "",
+            "| id | proposed | why | evidence | cost |",
+            "|---|---|---|---|---|",
+        ]
+        lines += [_row(restriction, proposal) for restriction in proposal.of(scope)]
+        lines.append("")
+    lines += _examples(examples, test.honest_denied)
+    if proposal.advice:
+        lines += ["## For people to decide", ""]
+        lines += [f"- {plain(shown(each.subject))} {plain(each.text)}." for each in proposal.advice] + [""]
+    if any(problems.values()):
+        lines += ["## What the checks found", ""]
+        lines += [f"- {name}: {plain(problem)}" for name, found in problems.items() for problem in found] + [""]
+    if proposal.abstentions:
+        lines += ["## Not proposed", "", "Too little is known of these yet:", ""]
+        lines += [f"- {plain(whom(each.scope))}: {plain(each.why)}." for each in proposal.abstentions] + [""]
+    if proposal.rejected:
+        lines += [
+            f"{len(proposal.rejected)} restrictions were rejected earlier and their evidence has not changed.",
+            "",
+        ]
+    lines += [
+        _FOOT,
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def plain(text: str) -> str:
+    """Text of agents in Markdown: no markup, no link, no table cell of its own, no line of its own."""
+    return " ".join(shown(text, 500).translate(_SPECIAL).split())
+
+
+def _row(restriction: Restriction, proposal: Proposal) -> str:
+    support, test = restriction.support, proposal.backtest
+    last = "never" if support.last_use is None else f"last {support.last_use[:10]}"
+    held = (
+        f"; held out {support.held_out:,}, touched {support.held_out_broken:,}" if support.held_out_broken else ""
+    )
+    evidence = (
+        f"{support.sessions:,} sessions, {support.actions:,} calls, {support.days} days; {last}; "
+        f"at most {support.denied_at_most:.1%}{held}"
+    )
+    honest, flagged = test.by_restriction.get(restriction.id, 0), test.stopped_by.get(restriction.id, 0)
+    cost = f"{honest:,} honest, {flagged:,} flagged"
+    why, what = plain(restriction.why), plain(said(restriction.rule))
+    return f"| `{restriction.id}` | {what} | {why} | {evidence} | {cost} |"
+
+
+def _examples(examples: Sequence[Mapping[str, object]], total: int) -> list[str]:
+    if not examples:
+        return []
+    lines = ["## Honest calls that would be denied", ""]
+    for each in examples[:_MOST_EXAMPLES]:
+        where = plain(f"{each['at']} {each['agent']} {each['tool']} in {each['session']}")
+        lines.append(f"- {where} (by {', '.join(map(str, each['restrictions']))})")  # type: ignore[call-overload]
+    if total > min(len(examples), _MOST_EXAMPLES):
+        lines.append(f"- … all {total:,} are in `denied.jsonl`")
+    return [*lines, ""]
+
+
+def _calendar(proposal: Proposal) -> str:
+    """Which ends of months and quarters the window held: work that only comes then was seen, or could not be."""
+    day, ends, quarters = proposal.since.astimezone(UTC).date(), 0, 0
+    last = proposal.until.astimezone(UTC).date()
+    while day < last:
+        following = day + timedelta(days=1)
+        ends += following.day == 1
+        quarters += _quarter(following)
+        day = following
+    return f"{ends} month ends, {quarters} quarter ends"
+
+
+def _quarter(day: date) -> bool:
+    return day.day == 1 and day.month in (1, 4, 7, 10)

@@ -1,0 +1,58 @@
+"""Where a call stands: its session's age and who its parent was. Bounded: a session silent for long is let go."""
+
+from collections import OrderedDict
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from guardian.domain.event import SessionKey
+from guardian.domain.past import PastCall
+from guardian.domain.rules import ROOT, UNKNOWN_PARENT, Placed
+
+MOST_SESSIONS = 500_000
+
+
+@dataclass(slots=True)
+class _Open:
+    first: datetime
+    last: datetime
+    role: str
+    parent_role: str
+
+
+@dataclass
+class Places:
+    """`idle` is how long a session may be silent and still be the same; `most` bounds what is remembered."""
+
+    idle: timedelta = timedelta(days=8)
+    most: int = MOST_SESSIONS
+    _open: OrderedDict[SessionKey, _Open] = field(default_factory=OrderedDict)
+
+    def place(self, calls: Iterable[PastCall]) -> Iterator[Placed]:
+        """Every call with its place. Calls come about in time; a parent that comes later is unknown."""
+        for call in calls:
+            yield self.one(call)
+
+    def one(self, call: PastCall) -> Placed:
+        key = SessionKey(call.tenant_id, call.session_id)
+        known = self._open.get(key)
+        if known is None or call.at - known.last > self.idle:
+            known = self._open[key] = _Open(call.at, call.at, call.role, self._parent(call))
+            self._forget(call.at)
+        known.first = min(known.first, call.at)
+        known.last = max(known.last, call.at)
+        self._open.move_to_end(key)
+        return Placed(call, known.parent_role, int((call.at - known.first).total_seconds()))
+
+    def _parent(self, call: PastCall) -> str:
+        if call.parent_session_id is None:
+            return ROOT
+        parent = self._open.get(SessionKey(call.tenant_id, call.parent_session_id))
+        return UNKNOWN_PARENT if parent is None else parent.role
+
+    def _forget(self, now: datetime) -> None:
+        while self._open:
+            oldest = next(iter(self._open))
+            if len(self._open) <= self.most and now - self._open[oldest].last <= self.idle:
+                return
+            del self._open[oldest]

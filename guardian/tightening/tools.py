@@ -1,0 +1,128 @@
+"""Tools and data classes that are granted and not needed."""
+
+from collections import Counter
+from collections.abc import Iterator
+from datetime import timedelta
+
+from guardian.domain.restriction import Restriction, Scope, Support
+from guardian.domain.rules import ROOT, ForbidDataClass, ForbidTool, Rule
+from guardian.tightening.caution import Caution
+from guardian.tightening.confidence import upper_bound
+from guardian.tightening.history import Granted, ScopeHistory
+from guardian.tightening.usage import ToolUse, Use
+
+_READING = frozenset(
+    (
+        "read",
+        "get",
+        "list",
+        "search",
+        "find",
+        "query",
+        "view",
+        "show",
+        "lookup",
+        "fetch",
+        "classify",
+        "describe",
+        "count",
+    )
+)
+MOST_EXEMPT = 2
+_NEVER = ToolUse()
+
+
+def reads_only(tool: str) -> bool:
+    """Whether a tool by its name only looks. Used for wording, never to decide."""
+    return any(part in _READING for part in tool.lower().replace("_", ".").replace("-", ".").split("."))
+
+
+def tools(scope: Scope, history: ScopeHistory, whole: Use, caution: Caution) -> Iterator[Restriction]:
+    """One restriction for each tool that is granted now and that honest sessions did without."""
+    for tool in sorted({tool for grant in history.current() for tool in grant.tools}):
+        granted = history.tools[tool]
+        use, doubted = whole.tools.get(tool, _NEVER), history.doubted.tools.get(tool, _NEVER)
+        flagged = history.flagged.tools.get(tool, _NEVER).sessions
+        last = None if use.last is None else use.last.isoformat()
+        if not needed(use.sessions, doubted.sessions, caution):
+            why = _why(scope, tool, whole, use.sessions, flagged)
+            trials = min(granted.sessions, whole.sessions)
+            yield from _sure(
+                scope, ForbidTool(tool), why, history, whole, granted, trials, use.sessions, last, flagged, caution
+            )
+        elif alone := confined_to(use.agents, whole.agents, caution):
+            who = ", ".join(sorted(alone))
+            why = f"of {len(whole.agents)} agents in this role only {who} ever called it"
+            rule = ForbidTool(tool, tuple(sorted(alone)))
+            trials = whole.sessions - sum(whole.agents[agent] for agent in alone)
+            yield from _sure(scope, rule, why, history, whole, granted, trials, 0, last, flagged, caution)
+
+
+def data_classes(scope: Scope, history: ScopeHistory, whole: Use, caution: Caution) -> Iterator[Restriction]:
+    """One for each data class that is granted now and that no honest call touched.
+
+    Where calls did not say their data classes, nothing can be said.
+    """
+    if whole.classes_unlogged or not whole.actions:
+        return
+    for name in sorted({name for grant in history.current() for name in grant.data_classes or ()}):
+        granted, touched = history.classes[name], whole.classes[name]
+        if needed(touched, history.doubted.classes[name], caution):
+            continue
+        flagged = history.flagged.classes[name]
+        why = _untouched(touched, flagged)
+        trials = min(granted.sessions, whole.sessions)
+        yield from _sure(
+            scope, ForbidDataClass(name), why, history, whole, granted, trials, touched, None, flagged, caution
+        )
+
+
+def needed(sessions: int, doubted: int, caution: Caution) -> bool:
+    """Whether use by so many honest sessions shows a need, where guardian found so many of them unusual."""
+    return sessions > doubted or sessions >= caution.doubted_sessions
+
+
+def confined_to(users: Counter[str], everyone: Counter[str], caution: Caution) -> frozenset[str]:
+    """The one or two agents that alone use a tool, where chance would have spread it over the role.
+
+    Were the k sessions that used it drawn at random, all of them would be those agents' with probability share^k.
+    Empty where the tool is shared, or too rare to tell. One agent that uses everything keeps it for itself only.
+    """
+    if not 1 <= len(users) <= MOST_EXEMPT or len(everyone) < 2 * len(users) + 1 or "" in users:
+        return frozenset()
+    share = sum(everyone[agent] for agent in users) / everyone.total()
+    return frozenset(users) if share ** users.total() <= caution.confined else frozenset()
+
+
+def _sure(
+    scope: Scope, rule: Rule, why: str, history: ScopeHistory, whole: Use, granted: Granted, trials: int,
+    touched: int, last: str | None, flagged: int, caution: Caution,
+) -> Iterator[Restriction]:  # fmt: skip
+    """The restriction, where it was granted for long enough and to enough sessions to know."""
+    span = timedelta(0) if granted.first is None or granted.last is None else granted.last - granted.first
+    if granted.sessions < caution.sessions or span < timedelta(days=caution.span_days) or trials < 1:
+        return
+    bound = upper_bound(min(touched, trials), trials)
+    if bound <= caution.at_most:
+        late = history.late.sessions  # nothing was fitted: every session of the window is a trial
+        support = Support(trials, whole.actions, len(whole.days), last, bound, late, 0, flagged)
+        yield Restriction(scope, rule, why, support)
+
+
+def _why(scope: Scope, tool: str, whole: Use, unusual: int, flagged: int) -> str:
+    if unusual or flagged:
+        return f"called only by {_by(unusual, flagged)}"
+    if scope.parent_role != ROOT:
+        return f"inherited from {scope.parent_role}, and never used"
+    if not reads_only(tool) and all(map(reads_only, whole.tools)):
+        return "a tool that writes, for a purpose that only reads"
+    return "granted, and never used"
+
+
+def _untouched(unusual: int, flagged: int) -> str:
+    return f"touched only by {_by(unusual, flagged)}" if unusual or flagged else "granted, and never touched"
+
+
+def _by(unusual: int, flagged: int) -> str:
+    told = [f"{flagged} that guardian flagged"] if flagged else []
+    return "sessions: " + " and ".join(told + ([f"{unusual} that it found unusual"] if unusual else []))

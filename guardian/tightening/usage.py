@@ -1,0 +1,250 @@
+"""What a scope's sessions used. A session is one sample: whatever it did ten times counts once."""
+
+from collections import Counter
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from guardian.domain.past import PastCall, argument_leaves
+from guardian.domain.rules import Placed, Scalar
+
+MOST_VALUES = 48
+"""Distinct values of an argument that are told apart; beyond, only their common form is kept."""
+_LONGEST_VALUE = 128
+
+
+@dataclass(slots=True)
+class ArgumentUse:
+    """One argument of one tool, in one session or over many. `values` is None once there are too many of them."""
+
+    sessions: int = 0
+    calls: int = 0
+    values: Counter[Scalar] | None = field(default_factory=Counter)  # sessions by value
+    largest: Counter[int] = field(default_factory=Counter)  # sessions by their largest number, rounded up
+    kinds: set[str] = field(default_factory=set)
+    bound: frozenset[str] | None = None  # constraints that every value came from
+    prefix: str | None = None
+    suffix: str | None = None
+
+    def merge(self, other: "ArgumentUse") -> None:
+        """Add another session's, or another part's."""
+        self.sessions += other.sessions
+        self.calls += other.calls
+        self.kinds |= other.kinds
+        for number, count in other.largest.items():
+            self.largest[number] += count
+        if other.bound is not None:
+            self.bound = other.bound if self.bound is None else self.bound & other.bound
+        if other.prefix is not None and other.suffix is not None:
+            self.prefix = other.prefix if self.prefix is None else common_prefix(self.prefix, other.prefix)
+            self.suffix = other.suffix if self.suffix is None else common_suffix(self.suffix, other.suffix)
+        if self.values is None or other.values is None:
+            self.values = None
+            return
+        for value, count in other.values.items():
+            self.values[value] += count
+        if len(self.values) > MOST_VALUES:
+            self.values = None
+
+
+@dataclass(slots=True)
+class ToolUse:
+    """One tool over sessions. `agents` counts sessions by agent id."""
+
+    sessions: int = 0
+    calls: int = 0
+    last: datetime | None = None
+    agents: Counter[str] = field(default_factory=Counter)
+    resource_types: set[str] = field(default_factory=set)
+    arguments: dict[str, ArgumentUse] = field(default_factory=dict)
+    unlogged: int = 0  # calls whose arguments the log did not carry
+
+    def merge(self, other: "ToolUse") -> None:
+        self.sessions += other.sessions
+        self.calls += other.calls
+        self.last = later(self.last, other.last)
+        for agent, count in other.agents.items():
+            self.agents[agent] += count
+        self.resource_types |= other.resource_types
+        self.unlogged += other.unlogged
+        for path, use in other.arguments.items():
+            mine = self.arguments.get(path)
+            if mine is None:
+                mine = self.arguments[path] = ArgumentUse()
+            mine.merge(use)
+
+
+@dataclass(slots=True)
+class Use:
+    """What sessions of one scope did, in one part of the window. Counters count sessions."""
+
+    sessions: int = 0
+    actions: int = 0
+    days: set[int] = field(default_factory=set)
+    tools: dict[str, ToolUse] = field(default_factory=dict)
+    classes: Counter[str] = field(default_factory=Counter)
+    classes_unlogged: int = 0  # calls that did not say their data classes
+    records: Counter[int] = field(default_factory=Counter)  # by the records of all their calls, rounded up
+    hours: Counter[int] = field(default_factory=Counter)  # of the day, UTC
+    durations: Counter[int] = field(default_factory=Counter)  # in seconds, rounded up
+    agents: Counter[str] = field(default_factory=Counter)
+
+    def merge(self, other: "Use") -> None:
+        """Add another part's."""
+        self.sessions += other.sessions
+        self.actions += other.actions
+        self.days |= other.days
+        self.classes_unlogged += other.classes_unlogged
+        self.classes.update(other.classes)
+        for mine, theirs in (
+            (self.records, other.records),
+            (self.hours, other.hours),
+            (self.durations, other.durations),
+        ):
+            mine.update(theirs)
+        self.agents.update(other.agents)
+        for tool, use in other.tools.items():
+            self.tools.setdefault(tool, ToolUse()).merge(use)
+
+    def add(self, session: "SessionUse") -> None:
+        """Count one session that is over."""
+        self.sessions += 1
+        self.actions += session.actions
+        self.days |= session.days
+        self.classes_unlogged += session.classes_unlogged
+        for name in session.classes:
+            self.classes[name] += 1
+        for hour in session.hours:
+            self.hours[hour] += 1
+        if session.records >= 0:
+            self.records[rounded(session.records)] += 1
+        self.durations[rounded(session.duration)] += 1
+        self.agents[session.agent] += 1
+        for tool, use in session.tools.items():
+            for argument in use.arguments.values():
+                if argument.largest:
+                    argument.largest = Counter({rounded(max(argument.largest)): 1})
+            known = self.tools.get(tool)
+            if known is None:
+                known = self.tools[tool] = ToolUse()
+            known.merge(use)
+
+
+@dataclass(slots=True)
+class SessionUse:
+    """One session in progress: only calls that the gateway allowed are use."""
+
+    agent: str
+    first: datetime
+    last: datetime
+    actions: int = 0
+    days: set[int] = field(default_factory=set)
+    hours: set[int] = field(default_factory=set)
+    classes: set[str] = field(default_factory=set)
+    classes_unlogged: int = 0
+    records: int = -1
+    duration: int = 0
+    one_in: float = 1.0
+    tools: dict[str, ToolUse] = field(default_factory=dict)
+
+    @classmethod
+    def begin(cls, call: PastCall) -> "SessionUse":
+        return cls(call.agent_id or "", call.at, call.at)
+
+    def note(self, placed: Placed) -> None:
+        """One call."""
+        call = placed.call
+        at = call.at
+        self.last = at
+        self.actions += 1
+        self.days.add(at.toordinal())
+        self.hours.add(at.astimezone(UTC).hour)
+        self.duration = max(self.duration, placed.age_s)
+        self.one_in = max(self.one_in, call.one_in)
+        if call.data_classes is None:
+            self.classes_unlogged += 1
+        else:
+            self.classes |= call.data_classes
+        if call.records is not None:
+            self.records = max(0, self.records) + call.records
+        tool = self.tools.get(call.tool)
+        if tool is None:
+            tool = self.tools[call.tool] = ToolUse(sessions=1, agents=Counter({self.agent: 1}))
+        tool.calls += 1
+        tool.last = at
+        if call.resource_type is not None:
+            tool.resource_types.add(call.resource_type)
+        if call.arguments is None:
+            tool.unlogged += 1
+        else:
+            _note_arguments(tool.arguments, call)
+
+
+def _note_arguments(uses: dict[str, ArgumentUse], call: PastCall) -> None:
+    for path, value in argument_leaves(call.arguments):
+        if value is None or "[]" in path:
+            continue
+        use = uses.get(path)
+        if use is None:
+            use = uses[path] = ArgumentUse(sessions=1)
+        use.calls += 1
+        kind = kind_of(value)
+        use.kinds.add(kind)
+        carried = frozenset(pair[len(path) + 1 :] for pair in call.bound if pair.startswith(f"{path}="))
+        use.bound = carried if use.bound is None else use.bound & carried
+        if kind == "str":
+            use.prefix = value if use.prefix is None else common_prefix(use.prefix, value)
+            use.suffix = value if use.suffix is None else common_suffix(use.suffix, value)
+        elif kind == "int":
+            use.largest[value] = 1
+        if use.values is not None:
+            if kind == "other" or (kind == "str" and len(value) > _LONGEST_VALUE):
+                use.values = None
+            else:
+                use.values[value] = 1
+                if len(use.values) > MOST_VALUES:
+                    use.values = None
+
+
+def kind_of(value: Any) -> str:
+    """`hidden` for what the archive's redaction has replaced."""
+    match value:
+        case bool():
+            return "bool"
+        case int():
+            return "int"
+        case str():
+            return "hidden" if value[:1] in ("#", "~") else "str"
+        case _:
+            return "other"
+
+
+def rounded(number: int) -> int:
+    """Up to two significant digits, so that counts by number stay few.
+
+    >>> rounded(7), rounded(1234), rounded(0), rounded(-5)
+    (7, 1300, 0, 0)
+    """
+    if number < 100:
+        return max(0, number)
+    unit: int = 10 ** (len(str(number)) - 2)
+    return -(-number // unit) * unit
+
+
+def common_prefix(one: str, other: str) -> str:
+    if other.startswith(one):
+        return one
+    size = 0
+    for a, b in zip(one, other, strict=False):
+        if a != b:
+            break
+        size += 1
+    return one[:size]
+
+
+def common_suffix(one: str, other: str) -> str:
+    return one if other.endswith(one) else common_prefix(one[::-1], other[::-1])[::-1]
+
+
+def later(one: datetime | None, other: datetime | None) -> datetime | None:
+    return max((at for at in (one, other) if at is not None), default=None)

@@ -1,0 +1,54 @@
+"""After a merge: which calls did gateways refuse that the proposal refuses, and was the work honest?"""
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from guardian.domain.event import SessionKey
+from guardian.domain.past import PastCall
+from guardian.tightening.backtest import Change, NewPolicy
+from guardian.tightening.history import Trust
+from guardian.tightening.proposal import Proposal
+from guardian.tightening.sessions import Places
+
+MOST_EXAMPLES = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Verified:
+    """Since the merge. `passed` are calls that were allowed although a restriction refuses them: not merged, or
+    not in force everywhere. `broken` are the honest sessions that were refused, `calls` by restriction."""
+
+    replayed: int = 0
+    denied_honest: int = 0
+    denied_flagged: int = 0
+    passed: int = 0
+    broken: int = 0
+    calls: dict[str, int] = field(default_factory=dict)
+    examples: tuple[Change, ...] = ()
+
+
+def verify(calls: Iterable[PastCall], proposal: Proposal, trust: Trust) -> Verified:
+    """Denials that follow from the proposal, among what came after it."""
+    policy = NewPolicy(proposal.restrictions)
+    counts: Counter[str] = Counter()
+    by: Counter[str] = Counter()
+    broken: set[SessionKey] = set()
+    examples: list[Change] = []
+    for placed in Places().place(calls):
+        counts["replayed"] += 1
+        refused, _ = policy.judge(placed)
+        if not refused:
+            continue
+        call = placed.call
+        if call.allowed:
+            counts["passed"] += 1
+            continue
+        honest = trust.honest(call.key)
+        counts["denied_honest" if honest else "denied_flagged"] += 1
+        if honest:
+            broken.add(call.key)
+            by.update(each.id for each in refused)
+            if len(examples) < MOST_EXAMPLES:
+                examples.append(Change(placed, tuple(each.id for each in refused), honest=True))
+    return Verified(**counts, broken=len(broken), calls=dict(by), examples=tuple(examples))

@@ -1,0 +1,82 @@
+"""Restrictions in words, and names of agents made safe to stand in files that people and engines read."""
+
+import hashlib
+import re
+from typing import assert_never
+
+from guardian.domain.restriction import Scope
+from guardian.domain.rules import (
+    ROOT,
+    ArgumentAtMost,
+    ArgumentIn,
+    ArgumentLike,
+    ForbidDataClass,
+    ForbidTool,
+    MaxLifetime,
+    MaxRecords,
+    OnlyHours,
+    PinArgument,
+    Rule,
+)
+
+_UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
+
+
+def said(rule: Rule) -> str:
+    """One sentence, without Markdown; agents' text in it is shown by `shown`."""
+    match rule:
+        case ForbidTool(tool, exempt):
+            return f"may not call {shown(tool)}" + (f", but {', '.join(map(shown, exempt))} may" if exempt else "")
+        case ForbidDataClass(name):
+            return f"may not touch {shown(name)}"
+        case MaxRecords(limit):
+            return f"takes at most {limit:,} records in one call"
+        case OnlyHours(hours):
+            return f"works only in the hours {spans(hours)} UTC"
+        case MaxLifetime(seconds):
+            return f"lives at most {seconds // 60:,} minutes"
+        case PinArgument(tool, name, _, constraint):
+            return f"{shown(tool)}: {shown(name)} must be in the envelope's {shown(constraint)}"
+        case ArgumentIn(tool, name, _, values):
+            return f"{shown(tool)}: {shown(name)} must be {' or '.join(shown(str(value)) for value in values)}"
+        case ArgumentAtMost(tool, name, _, limit):
+            return f"{shown(tool)}: {shown(name)} must be at most {limit:,}"
+        case ArgumentLike(tool, name, _, prefix, suffix):
+            return f"{shown(tool)}: {shown(name)} must look like {shown(prefix)}…{shown(suffix)}"
+        case _:  # pragma: no cover
+            assert_never(rule)
+
+
+def whom(scope: Scope) -> str:
+    """The scope in one line."""
+    by = "" if scope.parent_role == ROOT else f", called by {shown(scope.parent_role)}"
+    return f"{shown(scope.role)} for {shown(scope.purpose, 160)}{by}"
+
+
+def shown(text: str, limit: int = 80) -> str:
+    """Text of agents for one line: printable, bounded."""
+    cut = text if len(text) <= limit else text[: limit - 1] + "…"
+    return "".join(c if c.isprintable() else "\ufffd" for c in cut)
+
+
+def slug(scope: Scope) -> str:
+    """A file name for a scope: readable, and distinct however alike two scopes look."""
+    parts = (scope.purpose, scope.role, scope.parent_role)
+    text = "\x1f".join((scope.tenant_id, *parts)).encode("utf-8", "surrogatepass")
+    name = _UNSAFE.sub("-", "--".join(part for part in parts if part))[:80].strip("-.")
+    return f"{name}-{hashlib.sha256(text).hexdigest()[:8]}"
+
+
+def spans(hours: tuple[int, ...]) -> str:
+    """Consecutive hours together.
+
+    >>> spans((7, 8, 9, 22))
+    '7-9, 22'
+    """
+    runs: list[list[int]] = []
+    for hour in sorted(hours):
+        if runs and hour == runs[-1][-1] + 1:
+            runs[-1].append(hour)
+        else:
+            runs.append([hour])
+    return ", ".join(str(run[0]) if len(run) == 1 else f"{run[0]}-{run[-1]}" for run in runs)

@@ -1,0 +1,83 @@
+"""Judged decisions without a judge: events as gateways log them, with verdicts as the scorer gives them."""
+
+import hashlib
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from guardian.archive.redaction import ArgumentRule, Redaction
+from guardian.archive.rows import Rows
+from guardian.domain.drift import Drift
+from guardian.domain.event import DecisionEvent
+from guardian.domain.past import Vectors
+from guardian.domain.signal import Breach, Signal
+
+START = datetime(2026, 5, 12, 17, tzinfo=UTC)
+
+
+@dataclass(frozen=True)
+class Decoded:
+    event: DecisionEvent
+    digest: str
+    now: datetime
+    clock_suspect: bool = False
+    signature: str = "absent"
+    envelope_digest: str | None = None
+
+
+@dataclass(frozen=True)
+class Verdict:
+    decoded: Decoded
+    drift: Drift
+    vectors: Vectors | None = None
+
+
+def make_verdict(
+    n: int = 0, *, tenant: str = "acme", session: str = "s1", days: float = 0, **more: Any
+) -> Verdict:
+    """`more` may hold arguments, constraints, tool, agent, result, resource, vectors, purpose, expires_at."""
+    at = START + timedelta(days=days, seconds=n)
+    event = DecisionEvent.model_validate(
+        {
+            "schema": "guardian.decision/v1", "id": f"d{n}", "time": at, "gateway": "gw",
+            "envelope": {
+                "delegator_id": "u", "tenant_id": tenant, "session_id": session,
+                "purpose": more.get("purpose", "review contract 7781"),
+                "allowed_tools": ("contracts.read", "mail.send"),
+                "resource_constraints": more.get("constraints", {"contract_ids": ["contract_7781"]}),
+                "expires_at": more.get("expires_at"),
+                "agent_id": more.get("agent", "agent_review-3"),
+            },
+            "action": {
+                "tool": more.get("tool", "contracts.read"), "arguments": more.get("arguments"),
+                "resource": more.get("resource"), "records": more.get("records"),
+            },
+            "decision": {"effect": more.get("effect", "allow")},
+            "result": more.get("result"),
+        }
+    )  # fmt: skip
+    signals = (
+        Signal("purpose_fit", 0.25),
+        Signal("purpose_baseline", 0.0, silent=True),
+        Signal("envelope_breach", 1.0, breaches=(Breach("records_over_limit", "27 of 25"),)),
+    )
+    drift = Drift(0.5, 0.125, 1.5, 0.25, 4.0, True, {"purpose_fit": 1.0}, signals, ("trace_id",))
+    digest = hashlib.sha256(event.model_dump_json().encode()).hexdigest()
+    return Verdict(Decoded(event, digest, at), drift, more.get("vectors"))
+
+
+@pytest.fixture
+def verdict():
+    return make_verdict
+
+
+@pytest.fixture
+def rows():
+    """Rows under the given rules; the keyed hash is recognisable."""
+
+    def made(*rules: ArgumentRule, origin: str = "live") -> Rows:
+        return Rows(Redaction(rules, lambda text: f"<{len(text)}>"), {"model": "m1", "calibration": "c1"}, origin)
+
+    return made

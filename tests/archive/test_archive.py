@@ -1,0 +1,242 @@
+import json
+from datetime import UTC, date, datetime, timedelta
+
+import duckdb
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from guardian.archive.compaction import count_files, tidy
+from guardian.archive.files import Partition, partitions, tenant_folder
+from guardian.archive.reader import Archive, Window
+from guardian.archive.rows import labels, pack
+from guardian.archive.schema import EVENTS
+from guardian.archive.writer import write_events, write_labels
+from guardian.domain.event import SessionKey
+from guardian.domain.finding import Act, Effect, Finding, Kind
+from guardian.domain.past import Vectors
+from guardian.domain.session import HumanWord
+from guardian.errors import ArchiveError
+from guardian.pipeline.batch import Change
+
+NOW = datetime(2026, 5, 20, tzinfo=UTC)
+
+
+def calls(root, **window):
+    return [(call.session_id, call.decision_id) for call in Archive(root).past_calls(Window(**window))]
+
+
+def test_a_decision_comes_back_with_its_verdict_and_its_finding(tmp_path, rows, verdict):
+    made = verdict(
+        1, arguments={"contract_id": "contract_7781", "note": "Dear Ms Miller"}, records=5,
+        result={"records": 27, "data_classes": ("terms",)}, resource={"type": "contract", "id": "contract_7781"},
+    )  # fmt: skip
+    event = made.decoded.event
+    finding = Finding(
+        id="fnd_1", kind=Kind.DRIFT, tenant_id="acme", session_id="s1", wanted=Effect.REVOKE, severity="high",
+        title="t", time=event.time, act=Act(decision_id="d1", gateway="gw", tool="x", time=event.time),
+    )  # fmt: skip
+    assert write_events(tmp_path, "g", [rows().events([made], [finding])]) == 1
+    [row] = [row for batch in Archive(tmp_path).batches(EVENTS.names) for row in batch.to_pylist()]
+    assert row["digest"] == made.decoded.digest
+    assert row["at"] == event.time
+    assert json.loads(row["arguments"]) == {"contract_id": "contract_7781", "note": "~Aa Aa Aa"}
+    assert row["bound"] == ["contract_id=contract_ids", "resource.id=contract_ids"]
+    assert (row["records"], row["data_classes"]) == (27, ["terms"])
+    assert (row["score"], row["p_value"], row["one_in"]) == (0.5, 0.125, 4.0)
+    assert row["signals"] == [("purpose_fit", 0.25), ("envelope_breach", 1.0)]
+    assert row["breaches"] == ["records_over_limit"]
+    assert (row["finding_id"], row["wanted"], row["model"], row["calibration"]) == ("fnd_1", "revoke", "m1", "c1")
+    [call] = Archive(tmp_path).past_calls()
+    assert (call.role, call.purpose, call.allowed, call.wanted) == (
+        "agent_review",
+        "review contract",
+        True,
+        "revoke",
+    )
+    assert call.constraints == {"contract_ids": ["contract_7781"]}
+
+
+def test_what_the_log_did_not_say_stays_unknown(tmp_path, rows, verdict):
+    write_events(tmp_path, "g", [rows().events([verdict()], [])])
+    [call] = Archive(tmp_path).past_calls()
+    assert (call.arguments, call.records, call.data_classes, call.resource_id) == (None, None, None, None)
+    assert call.wanted == "none"
+
+
+def test_vectors_lie_beside_the_score_as_float16(tmp_path, rows, verdict):
+    vector = np.array([0.5, -1.25, 3.0], dtype="<f2")
+    made = verdict(vectors=Vectors("minilm-7", vector.tobytes(), (vector * 2).tobytes()))
+    write_events(tmp_path, "g", [rows().events([made, verdict(2)], [])])
+    [batch] = Archive(tmp_path).batches(["vector_model", "purpose_vector", "action_vector"])
+    with_vectors, without = batch.to_pylist()
+    assert with_vectors["vector_model"] == "minilm-7"
+    assert np.frombuffer(with_vectors["action_vector"], "<f2").tolist() == [1.0, -2.5, 6.0]
+    assert without["purpose_vector"] is None
+
+
+def test_files_lie_by_day_and_tenant_and_a_window_reads_only_its_part(tmp_path, rows, verdict):
+    made = [verdict(0), verdict(1, days=1), verdict(2, days=1, tenant="globex"), verdict(3, days=2)]
+    write_events(tmp_path, "g", [rows().events(made, [])])
+    assert [(p.day.day, p.tenant_folder) for p in partitions(tmp_path)] == [
+        (12, "tenant=acme"), (13, "tenant=acme"), (13, "tenant=globex"), (14, "tenant=acme"),
+    ]  # fmt: skip
+    assert calls(tmp_path, tenant_id="acme") == [("s1", "d0"), ("s1", "d1"), ("s1", "d3")]
+    assert calls(tmp_path, since=made[1].decoded.now, until=made[3].decoded.now) == [("s1", "d1"), ("s1", "d2")]
+    assert Archive(tmp_path).rows(Window(tenant_id="globex")) == 1
+    assert calls(tmp_path, tenant_id="nobody") == []
+
+
+def test_the_same_group_written_again_changes_nothing(tmp_path, rows, verdict):
+    packed = rows().events([verdict(n) for n in range(5)], [])
+    for _ in range(3):
+        write_events(tmp_path, "g", [packed])
+    assert count_files(tmp_path)["rows"] == 5
+
+
+def test_a_decision_in_two_files_counts_once_and_the_live_verdict_wins_when_they_are_merged(
+    tmp_path, rows, verdict
+):
+    past, live = rows(origin="import"), rows()
+    write_events(tmp_path, "a", [past.events([verdict(n) for n in range(6)], [])])
+    write_events(tmp_path, "b", [live.events([verdict(n) for n in range(4, 9)], [])])
+    assert sorted(calls(tmp_path)) == [("s1", f"d{n}") for n in range(9)]
+    done = tidy(tmp_path, now=NOW, keep=timedelta(days=400))
+    assert (done.merged, done.into) == (2, 1)
+    assert sorted(calls(tmp_path)) == [("s1", f"d{n}") for n in range(9)]
+    origins = {
+        r["decision_id"]: r["origin"]
+        for b in Archive(tmp_path).batches(["decision_id", "origin"])
+        for r in b.to_pylist()
+    }
+    assert origins["d4"] == "live"
+    assert origins["d0"] == "import"
+    assert tidy(tmp_path, now=NOW, keep=timedelta(days=400)).merged == 0
+
+
+def test_the_same_id_with_other_content_is_another_decision(tmp_path, rows, verdict):
+    write_events(tmp_path, "a", [rows().events([verdict(1)], [])])
+    write_events(tmp_path, "b", [rows().events([verdict(1, tool="mail.send")], [])])
+    assert len(calls(tmp_path)) == 2
+
+
+def test_a_crash_between_merging_and_removing_loses_and_doubles_nothing(tmp_path, rows, verdict, monkeypatch):
+    for group in "abc":
+        write_events(tmp_path, group, [rows().events([verdict(ord(group))], [])])
+
+    def crash(path):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("guardian.archive.compaction.remove", crash)
+    with pytest.raises(KeyboardInterrupt):
+        tidy(tmp_path, now=NOW, keep=timedelta(days=400))
+    assert len(calls(tmp_path)) == 3
+    assert count_files(tmp_path)["files"] == 4
+    monkeypatch.undo()
+    tidy(tmp_path, now=NOW, keep=timedelta(days=400))
+    assert len(calls(tmp_path)) == 3
+    assert count_files(tmp_path)["files"] == 1
+
+
+def test_a_merge_while_somebody_reads_shows_every_decision_once(tmp_path, rows, verdict):
+    for group in "abcd":
+        write_events(tmp_path, group, [rows().events([verdict(ord(group))], [])])
+    reading = Archive(tmp_path).past_calls()
+    first = next(reading)
+    tidy(tmp_path, now=NOW, keep=timedelta(days=400))
+    found = [first, *reading]
+    assert sorted(call.decision_id for call in found) == sorted(f"d{ord(group)}" for group in "abcd")
+
+
+def test_an_unfinished_file_of_a_crash_is_not_read(tmp_path, rows, verdict):
+    write_events(tmp_path, "a", [rows().events([verdict(1)], [])])
+    folder = Partition.of(date(2026, 5, 12), "acme").folder(tmp_path)
+    (folder / ".unfinished-1-b.parquet").write_bytes(b"PAR1 half a file")
+    assert len(calls(tmp_path)) == 1
+
+
+def test_an_altered_file_is_named_with_the_way_out(tmp_path, rows, verdict):
+    write_events(tmp_path, "a", [rows().events([verdict(1)], [])])
+    [path] = tmp_path.rglob("*.parquet")
+    path.write_bytes(path.read_bytes()[:-20])
+    with pytest.raises(ArchiveError, match=r"a\.parquet cannot be read .* archive import"):
+        calls(tmp_path)
+
+
+def test_a_disk_that_refuses_is_named_with_the_way_out(tmp_path, rows, verdict):
+    (tmp_path / "events").write_text("not a folder")
+    with pytest.raises(ArchiveError, match=r"cannot write .* free the disk or move `archive\.path`"):
+        write_events(tmp_path, "a", [rows().events([verdict(1)], [])])
+
+
+def test_old_days_go_and_so_does_what_people_said_of_them(tmp_path, rows, verdict):
+    write_events(tmp_path, "a", [rows().events([verdict(1), verdict(2, days=5)], [])])
+    key = SessionKey("acme", "s1")
+    for seq, day in ((1, 12), (2, 18)):
+        word = Change(seq, key, HumanWord.CONFIRMED, datetime(2026, 5, day, tzinfo=UTC))
+        write_labels(tmp_path, f"l{seq}", [labels([word])])
+    assert tidy(tmp_path, now=NOW, keep=timedelta(days=5)).forgotten == 1
+    assert [call for _, call in calls(tmp_path)] == ["d2"]
+    assert [label.seq for label in Archive(tmp_path).labels()] == [2]
+
+
+def test_labels_come_back_once_in_controls_order(tmp_path):
+    key = SessionKey("acme", "s1")
+    at = datetime(2026, 5, 12, tzinfo=UTC)
+    words = [
+        Change(n, key, word, at) for n, word in enumerate((HumanWord.REGISTERED, HumanWord.FALSE_POSITIVE), 1)
+    ]
+    packed = labels(words)
+    write_labels(tmp_path, "x", [packed])
+    write_labels(tmp_path, "y", [packed, labels([Change(0, key, HumanWord.CONFIRMED, at)])])
+    assert [(label.seq, label.word.value) for label in Archive(tmp_path).labels()] == [
+        (0, "confirmed"), (2, "false_positive"),
+    ]  # fmt: skip
+
+
+def test_an_older_file_without_a_column_reads_as_null(tmp_path, rows, verdict):
+    folder = Partition.of(date(2026, 5, 12), "acme").folder(tmp_path)
+    folder.mkdir(parents=True)
+    with pa.ipc.open_stream(rows().events([verdict(1)], [])) as stream:
+        table = stream.read_all()
+    pq.write_table(table.drop_columns(["action_vector", "bound"]), folder / "old.parquet")
+    assert [call.bound for call in Archive(tmp_path).past_calls()] == [()]
+
+
+def test_an_unknown_column_is_refused_with_the_known_ones(tmp_path):
+    with pytest.raises(ArchiveError, match="no column 'nope'; known ones: tenant_id"):
+        list(Archive(tmp_path).batches(["nope"]))
+
+
+def test_duckdb_reads_it_as_it_lies(tmp_path, rows, verdict):
+    write_events(tmp_path, "a", [rows().events([verdict(1), verdict(2, tenant="ten ant/=ü")], [])])
+    found = duckdb.sql(
+        f"SELECT tenant, tenant_id, date, tool, signals['purpose_fit'] FROM "
+        f"read_parquet('{tmp_path}/events/*/*/*.parquet', hive_partitioning=true) ORDER BY decision_id"
+    ).fetchall()
+    assert found[0] == ("acme", "acme", date(2026, 5, 12), "contracts.read", 0.25)
+    assert found[1][1] == "ten ant/=ü"
+
+
+@given(st.text(min_size=1, max_size=512))
+def test_any_tenant_id_has_a_folder_of_its_own_inside_the_archive(tenant):
+    name = tenant_folder(tenant)
+    assert "/" not in name
+    assert name.startswith("tenant=")
+    assert len(name.encode()) <= 255
+    assert name != tenant_folder(tenant + "x")
+
+
+def test_no_rows_make_no_bytes():
+    assert pack([], EVENTS) == b""
+
+
+def test_only_as_much_is_merged_as_fits_into_memory(tmp_path, rows, verdict, monkeypatch):
+    for group in "abcd":
+        write_events(tmp_path, group, [rows().events([verdict(ord(group) * 10 + n) for n in range(3)], [])])
+    monkeypatch.setattr("guardian.archive.compaction.MOST_ROWS", 7)
+    assert tidy(tmp_path, now=NOW, keep=timedelta(days=400)).merged == 2
+    assert len(calls(tmp_path)) == 12

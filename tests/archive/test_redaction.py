@@ -1,0 +1,90 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from guardian.archive.redaction import ArgumentRule, Redaction, bound, shape
+from guardian.domain.past import argument_leaves
+
+ARGUMENTS = {
+    "to": "ann@acme.com",
+    "body": "Dear Ann, here it is",
+    "limit": 25,
+    "items": [{"sku": "A-1"}],
+    "on": True,
+}
+
+
+def redacted(*rules, tool="mail.send", arguments=ARGUMENTS):
+    return Redaction(rules, lambda text: f"<{len(text)}>").arguments(tool, arguments)
+
+
+def test_without_rules_identifiers_stay_and_other_text_becomes_its_shape():
+    assert redacted() == {**ARGUMENTS, "body": "~Aa Aa, a a a"}
+
+
+@pytest.mark.parametrize(
+    ("treatment", "to", "limit"),
+    [
+        ("keep", "ann@acme.com", 25),
+        ("shape", "~a@a.a", 25),
+        ("hash", "#<12>", "#<2>"),
+        ("identifiers", "ann@acme.com", 25),
+    ],
+)
+def test_each_treatment_does_what_it_says(treatment, to, limit):
+    kept = redacted(ArgumentRule(treatment=treatment))
+    assert (kept["to"], kept["limit"]) == (to, limit)
+
+
+def test_what_is_dropped_leaves_not_even_its_name():
+    rules = [ArgumentRule(argument=path, treatment="drop") for path in ("to", "items[].sku")]
+    assert redacted(*rules) == {"body": "~Aa Aa, a a a", "limit": 25, "items": [{}], "on": True}
+
+
+def test_the_first_rule_that_matches_wins_and_globs_see_tool_and_path():
+    rules = (ArgumentRule("mail.*", "to", "hash"), ArgumentRule("*", "*", "drop"))
+    assert redacted(*rules) == {"to": "#<12>", "items": [{}]}
+    assert redacted(*rules, tool="crm.read") == {"items": [{}]}
+
+
+def test_arguments_that_were_not_logged_stay_unlogged():
+    assert redacted(arguments=None) is None
+
+
+def test_long_text_is_never_kept_whole():
+    assert len(redacted(ArgumentRule(treatment="keep"), arguments={"a": "x y " * 5000})["a"]) <= 65
+
+
+def test_an_argument_that_carries_an_envelope_value_is_named_with_the_constraint():
+    constraints = {"contract_ids": ["c1", 7], "region": "eu", "max_records": 25, "on": True, "empty": ""}
+    arguments = {"contract": "c1", "n": 7, "where": {"region": "eu"}, "limit": 25, "flag": True, "none": None}
+    assert bound(arguments, "c1", constraints) == [
+        "contract=contract_ids", "n=contract_ids", "resource.id=contract_ids", "where.region=region",
+    ]  # fmt: skip
+    assert bound(None, None, constraints) == []
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=200),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    max_leaves=12,
+)
+
+
+@given(st.dictionaries(st.text(max_size=8), json_values, max_size=4))
+def test_no_text_with_spaces_survives_by_default(arguments):
+    for _, value in argument_leaves(redacted(arguments=arguments)):
+        assert not isinstance(value, str) or value.startswith("~") or not any(map(str.isspace, value))
+
+
+def test_deep_nesting_ends():
+    deep: dict = {}
+    inner = deep
+    for _ in range(60):
+        inner["a"] = {}
+        inner = inner["a"]
+    assert "~deep" in str(redacted(arguments=deep))
+
+
+def test_a_shape_is_short_and_holds_no_letter_of_the_text():
+    assert shape("zzz" * 1000 + "QQQ") == "~aA"

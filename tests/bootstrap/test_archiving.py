@@ -1,0 +1,104 @@
+"""Settings → an archive: rules, labels, history."""
+
+import json
+from datetime import UTC, datetime, timedelta
+
+import pytest
+import yaml
+from typer.testing import CliRunner
+
+from guardian.bootstrap.archiving import open_archive, open_archiving
+from guardian.bootstrap.initialise import initialise
+from guardian.bootstrap.monitor import open_monitor_store
+from guardian.cli import app
+from guardian.config import load
+from guardian.domain.event import SessionKey
+from guardian.domain.session import HumanWord
+from guardian.errors import ConfigurationError
+from guardian.pipeline.batch import Change
+from guardian.telemetry import Metrics
+
+NOW = datetime.now(UTC)
+
+
+@pytest.fixture
+def home(tmp_path):
+    config = initialise(tmp_path / "home")
+    body = yaml.safe_load(config.read_text(encoding="utf-8"))
+    body["model"] = {"engine": "lexical"}
+    body["archive"] |= {"arguments": [{"tool": "mail.*", "argument": "to", "treatment": "hash"}]}
+    config.write_text(yaml.safe_dump(body), encoding="utf-8")
+    return config
+
+
+def line(n, tool="mail.send"):
+    return json.dumps(
+        {
+            "schema": "guardian.decision/v1", "id": f"d{n}", "time": (NOW - timedelta(hours=1)).isoformat(),
+            "gateway": "mcp-gw-demo-1", "decision": {"effect": "allow"},
+            "envelope": {"delegator_id": "u", "tenant_id": "acme", "session_id": "s", "purpose": "write"},
+            "action": {"tool": tool, "arguments": {"to": "ann@acme.com", "body": "Dear Ann, hello"}},
+        }
+    )  # fmt: skip
+
+
+def test_history_is_judged_redacted_and_archived_and_again_adds_nothing(home, tmp_path):
+    log = tmp_path / "log.jsonl"
+    log.write_text("\n".join([line(1), "{broken", line(2), line(2)]) + "\n", encoding="utf-8")
+    for _ in range(2):
+        outcome = CliRunner().invoke(app, ["archive", "import", str(log), "-c", str(home), "--json"])
+        assert outcome.exit_code == 3
+        assert json.loads(outcome.output) == {"decisions": 2, "refused": 1, "duplicates": 1}
+    calls = list(open_archive(load(home)).past_calls())
+    assert [call.decision_id for call in calls] == ["d1", "d2"]
+    assert calls[0].arguments["to"].startswith("#")
+    assert calls[0].arguments["body"] == "~Aa Aa, a"
+    status = json.loads(CliRunner().invoke(app, ["archive", "status", "-c", str(home), "--json"]).output)
+    assert (status["rows"], status["tenants"], status["days"]) == (2, 1, 1)
+    assert "merged" in CliRunner().invoke(app, ["archive", "compact", "-c", str(home)]).output
+
+
+def test_what_people_say_reaches_the_archive_as_labels(home):
+    settings = load(home)
+    store = open_monitor_store(settings)
+    key = SessionKey("acme", "s")
+    store.words.apply([Change(1, key, HumanWord.FALSE_POSITIVE, NOW)], now=NOW)
+    archiving = open_archiving(settings, store.spool, {}, fingerprint_key=b"k", metrics=Metrics())
+    assert archiving.write_due(everything=True) == 1
+    (settings.resolve(settings.archive.path) / "events").mkdir()
+    assert [(label.key, label.word) for label in open_archive(settings).labels()] == [
+        (key, HumanWord.FALSE_POSITIVE)
+    ]
+    store.close()
+
+
+def test_without_a_path_no_archive_is_kept_and_reading_one_says_so(tmp_path):
+    settings = load(None, overrides={"base": str(tmp_path)})
+    with pytest.raises(ConfigurationError, match=r"set archive\.path"):
+        open_archive(settings)
+
+
+def test_an_unknown_policy_language_is_refused_at_start(home):
+    body = yaml.safe_load(home.read_text(encoding="utf-8"))
+    body["tightening"] = {"backends": {"xacml": {}}}
+    home.write_text(yaml.safe_dump(body), encoding="utf-8")
+    outcome = CliRunner().invoke(app, ["check-config", "-c", str(home)])
+    assert "unknown tightening.backends 'xacml'; known ones: cedar, envelope" in str(outcome.exception)
+
+
+def test_a_downgrade_takes_the_spool_away_again(home):
+    from alembic import command
+    from alembic.config import Config
+
+    from guardian.store.engine import migrate, open_engine, writing
+    from guardian.store.monitor import SCRIPTS
+
+    engine = open_engine("sqlite://")
+    migrate(engine, SCRIPTS)
+    config = Config()
+    config.set_main_option("script_location", SCRIPTS.replace(".", "/"))
+    with writing(engine) as connection:
+        config.attributes.update(connection=connection, version_table="migrations_monitor_version")
+        command.downgrade(config, "m0001")
+        found = connection.exec_driver_sql("SELECT name FROM sqlite_master WHERE name = 'spool'").all()
+    assert found == []

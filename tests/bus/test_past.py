@@ -1,0 +1,52 @@
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from guardian.bus.memory import MemoryBroker, MemoryConsumer
+from guardian.bus.past import PastOnly
+
+NOW = datetime(2026, 5, 12, 17, tzinfo=UTC)
+
+
+class Ticks:
+    def __init__(self):
+        self.at = 0.0
+
+    def __call__(self):
+        return self.at
+
+
+@pytest.fixture
+def topic():
+    times = iter(NOW + timedelta(seconds=n) for n in (-2, -1, 0, 1, 2))
+    broker = MemoryBroker(clock=lambda: next(times))
+    for n in range(5):
+        broker.append("log", b"%d" % n)
+    return broker
+
+
+def test_only_what_was_there_before_is_read_and_then_it_ends(topic):
+    ticks = Ticks()
+    past = PastOnly(MemoryConsumer(topic, ["log"]), until=NOW, timer=ticks, quiet_s=5, patience_s=60)
+    past.start(lambda _: {})
+    assert not past.exhausted()
+    found = []
+    for _ in range(6):
+        found += past.poll(timeout_s=0, max_records=2)
+    assert [record.value for record in found] == [b"0", b"1", b"2"]
+    ticks.at = 4.9
+    assert not past.exhausted()
+    ticks.at = 5.1
+    assert past.exhausted()
+    past.commit(dict.fromkeys(past.assignment(), 5))
+    assert topic.committed("guardian") == {}
+    past.close()
+
+
+def test_a_group_that_takes_time_to_form_is_waited_for(topic):
+    ticks = Ticks()
+    past = PastOnly(MemoryConsumer(topic, ["log"]), until=NOW, timer=ticks, quiet_s=5, patience_s=60)
+    ticks.at = 59
+    assert not past.exhausted()
+    ticks.at = 60
+    assert past.exhausted()

@@ -1,0 +1,166 @@
+"""A policy owner's way: propose, read, reject, propose again, merge, verify; on an estate's archive."""
+
+import json
+from datetime import timedelta
+
+import pytest
+from typer.testing import CliRunner
+
+from guardian.bench.estate import BEGIN, WINDOW, Estate
+from guardian.bench.estate_archive import write_estate
+from guardian.bootstrap.initialise import initialise
+from guardian.bootstrap.judgement import utc_now
+from guardian.cli import app
+from guardian.config import load
+from guardian.store.control import ControlStore
+
+UNTIL = (BEGIN + WINDOW).isoformat()
+
+
+@pytest.fixture(scope="module")
+def archive(tmp_path_factory):
+    root = tmp_path_factory.mktemp("archive")
+    estate = Estate(3, purposes=4)
+    write_estate(root, estate.calls(BEGIN, BEGIN + WINDOW + timedelta(days=10)), estate)
+    return root
+
+
+@pytest.fixture
+def guardian(archive, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("GUARDIAN_CONFIG", raising=False)
+
+    def run(*words, expect=0):
+        outcome = CliRunner().invoke(app, [*map(str, words), "--archive", str(archive)])
+        assert outcome.exit_code == expect, outcome.output
+        return outcome.output
+
+    return run
+
+
+@pytest.fixture
+def proposed(guardian, tmp_path):
+    out = guardian("propose", "--tenant", "estate", "--until", UNTIL, "--out", tmp_path / "p")
+    assert "newly denied" in out
+    return tmp_path / "p"
+
+
+def test_a_proposal_is_a_folder_for_a_pull_request(guardian, proposed):
+    names = {path.relative_to(proposed).as_posix() for path in proposed.rglob("*") if path.is_file()}
+    assert {"REPORT.md", "proposal.json", "denied.jsonl", "rego/data.json"} <= names
+    assert {"cedar/guardian_tightening.cedar", "polar/guardian_tightening.polar"} <= names
+    assert any(name.startswith("envelope/purpose_") for name in names)
+    told = json.loads((proposed / "proposal.json").read_text())
+    assert told["backtest"]["newly_allowed"] == 0
+    assert told["backtest"]["honest_denied"] == len((proposed / "denied.jsonl").read_text().splitlines())
+    assert len(told["restrictions"]) > 20
+
+
+def test_replaying_a_proposal_gives_what_proposing_it_gave(guardian, proposed, tmp_path):
+    told = json.loads((proposed / "proposal.json").read_text())["backtest"]
+    again = json.loads(guardian("backtest", proposed, "--json", "--examples", tmp_path / "x.jsonl"))
+    assert again == told
+    changes = [json.loads(line) for line in (tmp_path / "x.jsonl").read_text().splitlines()]
+    assert len(changes) == told["honest_denied"] + told["flagged_denied"]
+
+
+def test_a_restriction_that_was_rejected_is_not_proposed_again(guardian, proposed, tmp_path):
+    ids = [each["id"] for each in json.loads((proposed / "proposal.json").read_text())["restrictions"]]
+    runner = CliRunner()
+    words = ["reject", str(proposed), ids[0], "--reason", "needed at year end", "--owner", "maya"]
+    assert runner.invoke(app, [*words, "--rejections", "no.yaml"]).exit_code == 0
+    options = ("--tenant", "estate", "--until", UNTIL, "--rejections", "no.yaml", "--json")
+    again = json.loads(guardian("propose", *options))["proposal"]
+    assert [each["id"] for each in again["restrictions"]] == ids[1:]
+    assert again["rejected"] == [ids[0]]
+    other = runner.invoke(
+        app, ["reject", str(proposed), "rst_x", "--reason", "a", "--owner", "b", "--rejections", "n"]
+    )
+    assert "has no restriction 'rst_x'" in str(other.exception)
+
+
+def test_ci_fails_over_budget(guardian, proposed):
+    guardian("backtest", proposed, "--fail-over", "1")
+    told = json.loads((proposed / "proposal.json").read_text())
+    expect = 1 if told["backtest"]["cost"] > 0 else 0
+    guardian("backtest", proposed, "--fail-over", "0", expect=expect)
+    guardian("propose", "--tenant", "estate", "--until", UNTIL, "--fail-over", "0", expect=expect)
+
+
+def test_one_purpose_or_role_may_be_asked_for(guardian):
+    options = ("--tenant", "estate", "--until", UNTIL, "--json")
+    found = json.loads(guardian("propose", *options, "--purpose", "purpose_00"))["proposal"]["restrictions"]
+    assert {each["scope"]["purpose"] for each in found} == {"purpose_00"}
+    few = json.loads(guardian("propose", *options, "--role", "agent_invoices_a_helper"))["proposal"][
+        "restrictions"
+    ]
+    assert {each["scope"]["role"] for each in few} == {"agent_invoices_a_helper"}
+    assert {each["scope"]["parent_role"] for each in few} == {"agent_invoices_a"}
+
+
+def test_after_the_merge_what_still_passes_is_told(guardian, proposed):
+    told = json.loads(guardian("propose", "--verify", proposed, "--since", UNTIL, "--json"))
+    assert told["replayed"] > 100
+    assert told["denied_honest"] == 0
+    assert told["not_refused"] >= 0
+
+
+def test_the_relay_race_is_visible(guardian):
+    chains = json.loads(
+        guardian("authority", "purpose_00", "--tenant", "estate", "--window", "9y", "--json", "--limit", "3")
+    )
+    root, child = chains[0]
+    assert child["own"] == root["own"]
+    assert "nothing was narrowed" in child["faults"][0]
+    assert 0 < child["used_share"] < 1
+    shown = guardian("authority", child["session"], "--tenant", "estate", "--window", "9y")
+    assert f"{len(root['own'])} > {len(root['effective'])}" in shown
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (("propose",), "say for which tenant"),
+        (("propose", "--tenant", "t", "--window", "soon"), "such as 90d"),
+        (("propose", "--tenant", "t", "--since", "2026-01-01"), "goes with --verify"),
+        (("propose", "--verify", "nowhere"), "no proposal here"),
+        (("backtest", "nowhere"), "no proposal here"),
+        (("authority", "nobody", "--tenant", "estate"), "no session and no purpose"),
+        (("propose", "--tenant", "t", "--until", "later"), "no ISO 8601 time"),
+    ],
+)
+def test_wrong_usage_is_told_with_the_way_out(archive, tmp_path, monkeypatch, words, says):
+    monkeypatch.chdir(tmp_path)
+    outcome = CliRunner().invoke(app, [*words, "--archive", str(archive)])
+    assert says in str(outcome.exception)
+
+
+def test_an_archive_that_is_not_there_says_how_to_get_one(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    outcome = CliRunner().invoke(app, ["propose", "--tenant", "t", "--archive", str(tmp_path / "none")])
+    assert "guardian archive import" in str(outcome.exception)
+
+
+def test_guardians_own_roles_are_narrowed_by_what_they_asked_of_control(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    settings = load(initialise(tmp_path / "home"))
+    store = ControlStore.open(settings.store_url(settings.store.control), now=utc_now())
+    now = utc_now()
+    with store.write() as rows:
+        for day in range(89, 0, -1):
+            entry = {"at": (now - timedelta(days=day)).isoformat(), "actor": "monitor", "role": "monitor"}
+            rows.audit.append({**entry, "action": "flag" if day % 3 else "revoke", "allowed": True})
+    store.close()
+    words = ["propose", "--own", "-c", str(tmp_path / "home/guardian.yaml"), "--out", str(tmp_path / "own")]
+    outcome = CliRunner().invoke(app, words)
+    assert outcome.exit_code == 0, outcome.output
+    told = json.loads((tmp_path / "own/proposal.json").read_text())
+    forbidden = {each["rule"].get("tool") for each in told["restrictions"]}
+    assert {"reinstate", "approve", "setMode"} <= forbidden
+    assert not {"flag", "revoke"} & forbidden
+    text = (tmp_path / "own/cedar/own_permissions.cedar").read_text()
+    assert (
+        'forbid (principal in Guardian::Role::"monitor", action == Guardian::Action::"reinstate", resource)'
+        in text
+    )
+    assert "What the checks found" not in (tmp_path / "own/REPORT.md").read_text()

@@ -1,0 +1,58 @@
+import pytest
+
+from guardian.domain.past import (
+    LIST,
+    OBJECT,
+    Vectors,
+    agent_role,
+    argument_leaves,
+    envelope_values,
+    flat_arguments,
+)
+
+
+@pytest.mark.parametrize(
+    ("agent", "role"),
+    [
+        ("agent_review-07", "agent_review"), ("agent_review.v2", "agent_review"), ("agent-3f9a2b7c1d", "agent"),
+        ("agent_review", "agent_review"), ("42", "42"), ("-1", "-1"), (None, ""),
+    ],
+)  # fmt: skip
+def test_instances_of_one_agent_share_a_role(agent, role):
+    assert agent_role(agent) == role
+
+
+def test_vectors_have_whole_numbers_in_them():
+    assert Vectors("m", b"ab", b"abcd").model == "m"
+    with pytest.raises(ValueError, match="two bytes"):
+        Vectors("m", b"abc", b"ab")
+
+
+def test_leaves_have_paths_and_members_of_a_list_share_one():
+    found = list(argument_leaves({"a": {"b": 1, "c.d": "x"}, "items": [{"sku": "s"}, {"sku": "t"}], "n": None}))
+    assert found == [("a.b", 1), ("a.c\\.d", "x"), ("items[].sku", "s"), ("items[].sku", "t"), ("n", None)]
+
+
+def test_what_nests_without_end_is_cut():
+    deep: dict = {}
+    inner = deep
+    for _ in range(100):
+        inner["a"] = {"l": [[]]}
+        inner = inner["a"]
+    lists: list = []
+    for _ in range(100):
+        lists = [lists]
+    assert list(argument_leaves(deep)) == []
+    assert list(argument_leaves(lists)) == []
+    assert max(path.count(".") for path in flat_arguments(deep)) <= 17
+
+
+def test_a_policy_sees_scalars_and_that_other_things_are_no_scalars():
+    told = {"a": 1, "b": [1], "c": {"d": True, "e": None}, "c.d": "other", "n": None}
+    assert flat_arguments(told) == {"a": 1, "b": LIST, "c": OBJECT, "c.d": True, "c\\.d": "other"}
+
+
+def test_single_numbers_and_switches_of_an_envelope_are_nothing_to_pin_to():
+    assert envelope_values({"ids": ["c1", 7, True, ""], "region": "eu", "max": 25, "on": True, "empty": ""}) == {
+        "ids": ["c1", "7"], "region": ["eu"], "max": [], "on": [], "empty": [],
+    }  # fmt: skip

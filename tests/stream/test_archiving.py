@@ -1,0 +1,127 @@
+from datetime import timedelta
+
+import pytest
+
+from guardian.errors import ArchiveError
+from guardian.pipeline.batch import Judgement
+from guardian.stream.archiving import Archiving, ArchivingOptions
+
+
+class Files:
+    """Files in memory by name; `trouble` is raised first, once for each."""
+
+    def __init__(self):
+        self.written, self.trouble, self.tidied = {}, [], 0
+
+    def write(self, group):
+        if self.trouble:
+            raise self.trouble.pop(0)
+        self.written[group.name] = b"".join(group.bodies)
+        return len(group.bodies)
+
+    def tidy(self, now):
+        self.tidied += 1
+
+    @property
+    def decisions(self):
+        return b"".join(self.written.values()).split()
+
+
+@pytest.fixture
+def files():
+    return Files()
+
+
+@pytest.fixture
+def archiving(rig, files):
+    def made(**more):
+        options = ArchivingOptions(rows=more.pop("rows", 4), idle_s=0.001, **more.pop("options", {}))
+        pack = more.pop(
+            "pack", lambda judgement: b"".join(b"%s " % v.decoded.event.id.encode() for v in judgement.verdicts)
+        )
+        return Archiving(
+            spool=rig.store.spool, pack=pack, write=files.write, tidy=files.tidy, clock=rig.clock,
+            metrics=rig.metrics, options=options, **more,
+        )  # fmt: skip
+
+    return made
+
+
+def feed(rig, make_event, count, **more):
+    for n in range(count):
+        rig.broker.append("log", make_event(n))
+    rig.read(rig.worker(max_records=2, **more), rig.drained)
+
+
+def test_every_judged_decision_reaches_a_file_once(rig, files, archiving, make_event):
+    one = archiving()
+    feed(rig, make_event, 7, archived=one.packed)
+    assert rig.metrics.value("guardian_archive_skipped_total") == 0
+    one.write_due()
+    assert len(files.decisions) == 4
+    one.write_due(everything=True)
+    assert sorted(files.decisions) == sorted(b"d%d" % n for n in range(7))
+    assert rig.metrics.value("guardian_archive_waiting") == 0
+
+
+def test_after_a_crash_between_file_and_store_the_same_file_is_written_again(rig, files, archiving, make_event):
+    def crash(point):
+        if point == "after_archive":
+            raise KeyboardInterrupt
+
+    feed(rig, make_event, 6, archived=archiving().packed)
+    with pytest.raises(KeyboardInterrupt):
+        archiving(crash_points=crash).write_due(everything=True)
+    rig.clock.forward(600)
+    archiving().write_due(everything=True)
+    assert sorted(files.decisions) == sorted(b"d%d" % n for n in range(6))
+
+
+def test_a_full_disk_holds_up_nothing_and_loses_nothing(rig, files, archiving, make_event):
+    one = archiving()
+    files.trouble = [ArchiveError("disk full")]
+    feed(rig, make_event, 4, archived=one.packed)
+    with pytest.raises(ArchiveError):
+        one.write_due()
+    rig.clock.forward(600)
+    one.write_due()
+    assert len(files.decisions) == 4
+
+
+def test_beyond_its_bound_the_spool_takes_no_more_and_says_so(rig, files, archiving, make_event):
+    one = archiving(options={"most_waiting": 3})
+    feed(rig, make_event, 10, archived=one.packed)
+    assert rig.metrics.value("guardian_archive_skipped_total") == 6
+    assert rig.drained()
+
+
+def test_a_record_that_cannot_be_packed_is_judged_all_the_same(rig, archiving, make_event, counting):
+    def pack(judgement):
+        raise TypeError("no such column")
+
+    pipeline = counting()
+    for n in range(3):
+        rig.broker.append("log", make_event(n))
+    rig.read(rig.worker(pipeline, archived=archiving(pack=pack).packed), rig.drained)
+    assert pipeline.judged == ["d0", "d1", "d2"]
+    assert rig.metrics.value("guardian_archive_skipped_total") == 3
+
+
+def test_an_empty_batch_keeps_nothing(archiving):
+    assert archiving().packed(Judgement()) == b""
+
+
+def test_the_loop_writes_what_is_left_when_it_is_stopped_and_tidies_now_and_then(
+    rig, files, archiving, make_event
+):
+    import threading
+
+    one = archiving(options={"tidy_every": timedelta(hours=1)})
+    stop = threading.Event()
+    thread = threading.Thread(target=one.run, args=(stop,), daemon=True)
+    thread.start()
+    feed(rig, make_event, 3, archived=one.packed)
+    stop.set()
+    thread.join(10)
+    assert len(files.decisions) == 3
+    assert files.tidied == 1

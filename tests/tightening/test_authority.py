@@ -1,0 +1,77 @@
+from guardian.domain.event import SessionKey
+from guardian.tightening.authority import Ledger
+from guardian.tightening.history import Trust
+
+ALL = ("a.read", "b.read", "c.send")
+
+
+def ledger(call, *calls, flagged=()):
+    return Ledger.read([call(**told) for told in calls], Trust(frozenset(flagged)))
+
+
+def test_each_hop_holds_what_everybody_above_it_held(call):
+    found = ledger(
+        call,
+        {"session_id": "root", "allowed_tools": ALL[:2], "tool": "a.read"},
+        {"session_id": "mid", "parent_session_id": "root", "allowed_tools": ALL, "tool": "a.read"},
+        {"session_id": "leaf", "parent_session_id": "mid", "allowed_tools": ALL[1:], "tool": "b.read"},
+    ).chain(SessionKey("acme", "leaf"))
+    assert [each.hop.key.session_id for each in found] == ["root", "mid", "leaf"]
+    assert [sorted(each.effective) for each in found] == [["a.read", "b.read"], ["a.read", "b.read"], ["b.read"]]
+    assert found[1].faults == ("holds 1 tools that nobody above it could give: c.send",)
+    assert [each.used_share for each in found] == [0.5, 0.5, 1.0]
+    assert found[0].idle == {"b.read"}
+
+
+def test_a_child_that_keeps_everything_is_called_out(call):
+    found = ledger(
+        call,
+        {"session_id": "root", "allowed_tools": ALL, "constraints": {"data_classes": ["x"], "max_records": 5}},
+        {"session_id": "child", "parent_session_id": "root", "allowed_tools": ALL, "delegator_id": "v"},
+    ).chain(SessionKey("acme", "child"))
+    assert found[1].faults == (
+        "holds all that its parent holds: nothing was narrowed",
+        "may touch data classes that its parent may not",
+        "may take more records in one call than its parent",
+        "acts for v, its parent for u",
+    )
+
+
+def test_what_the_purpose_implies_is_what_honest_sessions_use(call):
+    found = ledger(
+        call,
+        {"session_id": "s", "allowed_tools": ALL, "tool": "a.read"},
+        {"session_id": "drifted", "allowed_tools": ALL, "tool": "c.send"},
+        {"session_id": "s", "allowed_tools": ALL, "tool": "b.read", "allowed": False},
+        flagged=[SessionKey("acme", "drifted")],
+    )
+    [one] = found.chain(SessionKey("acme", "s"))
+    assert one.implied == {"a.read"}
+    assert one.excess == {"b.read", "c.send"}
+    assert (one.hop.calls, one.hop.denied) == (2, 1)
+
+
+def test_a_loop_ends_and_a_missing_parent_is_said(call):
+    found = ledger(
+        call,
+        {"session_id": "x", "parent_session_id": "y"},
+        {"session_id": "y", "parent_session_id": "x"},
+        {"session_id": "orphan", "parent_session_id": "gone", "allowed_tools": ()},
+    )
+    assert len(found.chain(SessionKey("acme", "x"))) == 2
+    [orphan] = found.chain(SessionKey("acme", "orphan"))
+    assert orphan.faults == ("its parent gone is not in the window",)
+    assert orphan.used_share == 1.0
+    assert found.chain(SessionKey("acme", "nobody")) == []
+    assert found.chain(SessionKey("globex", "x")) == []
+
+
+def test_a_purpose_shows_its_longest_chains_first_and_each_once(call):
+    found = ledger(
+        call,
+        {"session_id": "root", "allowed_tools": ALL},
+        {"session_id": "child", "parent_session_id": "root", "allowed_tools": ALL},
+        {"session_id": "alone"},
+        {"session_id": "other", "purpose": "pay"},
+    ).of_purpose("acme", "review contracts")
+    assert [[each.hop.key.session_id for each in chain] for chain in found] == [["root", "child"], ["alone"]]

@@ -1,0 +1,262 @@
+"""What a policy engine answers is what the neutral restriction says, for calls and restrictions of every kind."""
+
+import importlib.util
+import json
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from guardian.bootstrap.plugins import names
+from guardian.domain.restriction import Scope, facts
+from guardian.domain.rules import (
+    RULES,
+    ArgumentAtMost,
+    ArgumentIn,
+    ArgumentLike,
+    ForbidDataClass,
+    ForbidTool,
+    MaxLifetime,
+    MaxRecords,
+    OnlyHours,
+    PinArgument,
+)
+from guardian.policy.cedar_text import forbid_problems, forbidden_by
+from guardian.tightening.backtest import Backtest
+from guardian.tightening.cedar import POLICIES, SCHEMA, CedarForbids
+from guardian.tightening.envelope import EnvelopePatches, merged, widens
+from guardian.tightening.history import Grant
+from guardian.tightening.polar import PolarDenials, PolarEvaluator
+from guardian.tightening.proposal import Proposal
+from guardian.tightening.rego import RegoDenials, RegoEvaluator
+from guardian.tightening.surface import Surface
+
+START = datetime(2026, 2, 2, 9, tzinfo=UTC)
+NASTY = [
+    'a"b',
+    "a\\b",
+    "a*b",
+    "naïve ✓",
+    "x\n}; permit(principal,action,resource);",
+    "${x}",
+    "\u202e",
+    "a'b",
+    "{{x}}",
+    "a\tb",
+]
+TOOLS = ["contracts.read", "mail.send", *NASTY[:5]]
+VALUES = ["eu", "us", "contract_1", "contract_22", "7", "", *NASTY]
+texts = st.sampled_from(VALUES)
+tools = st.sampled_from(TOOLS)
+required = st.booleans()
+classes = st.sampled_from(["terms", "prices", *NASTY[:3]])
+few = st.lists(texts, min_size=1, max_size=3, unique=True).map(tuple)
+needs_oso = pytest.mark.skipif(importlib.util.find_spec("oso") is None, reason="oso is not installed here")
+
+rules = st.one_of(
+    st.builds(ForbidTool, tools, st.sampled_from([(), ("agent_review-1",), ("agent_review-2", 'x"y')])),
+    st.builds(ForbidDataClass, st.sampled_from(["terms", "prices", *NASTY[:3]])),
+    st.builds(MaxRecords, st.integers(0, 40)),
+    st.builds(OnlyHours, st.sets(st.integers(0, 23), min_size=1).map(lambda hours: tuple(sorted(hours)))),
+    st.builds(MaxLifetime, st.integers(1, 7200)),
+    st.builds(PinArgument, tools, st.just("contract"), required, st.sampled_from(["contract_ids", "region"])),
+    st.builds(ArgumentIn, tools, st.just("region"), required, few),
+    st.builds(ArgumentIn, tools, st.just("dry_run"), required, st.sampled_from([(True,), (False,)])),
+    st.builds(ArgumentAtMost, tools, st.just("limit"), required, st.integers(0, 50)),
+    st.builds(
+        ArgumentLike, tools, st.just("where.path"), required, st.sampled_from(["contract_", "a*", 'a"', ""]),
+        st.sampled_from(["", "2", "b", "✓"]),
+    ),
+)  # fmt: skip
+arguments = st.fixed_dictionaries(
+    {},
+    optional={
+        "contract": texts, "region": texts, "dry_run": st.booleans(), "limit": st.integers(-5, 60),
+        "where": st.fixed_dictionaries({}, optional={"path": texts}), "where.path": texts,
+    },
+)  # fmt: skip
+wrapped = st.fixed_dictionaries(
+    {},
+    optional={
+        name: st.one_of(texts, st.integers(-5, 60), st.lists(texts, max_size=2), st.none(), st.booleans())
+        for name in ("contract", "region", "limit", "dry_run")
+    },
+)
+constraints = st.fixed_dictionaries(
+    {}, optional={"contract_ids": st.lists(texts, max_size=3), "region": texts, "n": st.just(7)}
+)
+
+
+@st.composite
+def asked(draw, arguments=arguments):
+    """The facts of one call, about half of them in the restriction's scope."""
+    return {
+        "tool": draw(tools), "arguments": draw(arguments), "constraints": draw(constraints),
+        "records": draw(st.none() | st.integers(0, 60)),
+        "data_classes": draw(st.none() | st.frozensets(classes, max_size=2)),
+        "at": START + timedelta(hours=draw(st.integers(0, 23))), "age_s": draw(st.integers(0, 9000)),
+        "agent_id": draw(st.sampled_from(["agent_review-1", "agent_review-2", None])),
+        "purpose": draw(st.sampled_from(["review contracts", "review contracts", "pay"])),
+        "parent_role": draw(st.sampled_from(["", "", "boss"])),
+    }  # fmt: skip
+
+
+def proposal(*restrictions, grants=None):
+    return Proposal("acme", START, START, START, restrictions, grants or {}, Backtest(), Surface())
+
+
+def agrees(found, restriction, call):
+    """The engine refuses what the restriction refuses; where the log says too little, it may do either."""
+    told = restriction.denies(call)
+    if told is None:
+        return set(found) <= {restriction.id}
+    return found == ([restriction.id] if told else [])
+
+
+cedar = CedarForbids(forbid_problems)
+
+
+@settings(max_examples=250, deadline=None)
+@given(rules, asked())
+def test_cedar_agrees_and_fits_the_generated_schema(placed, restricted, rule, told):
+    restriction, call = restricted(rule), placed(**told)
+    files = cedar.files(proposal(restriction))
+    assert cedar.check(proposal(restriction), files) == []
+    assert agrees(forbidden_by(files[POLICIES], facts(call)), restriction, call)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.lists(rules, min_size=1, max_size=4, unique_by=lambda rule: (rule.kind, rule.subject)),
+    st.lists(asked(), min_size=3, max_size=3),
+)
+def test_rego_agrees(placed, restricted, many, several):
+    restrictions = [restricted(rule) for rule in many]
+    files = RegoDenials().files(proposal(*restrictions))
+    engine = RegoEvaluator(files)
+    for told in several:
+        call = placed(**told)
+        found = engine.denied_by(facts(call))
+        assert all(agrees([id_ for id_ in found if id_ == r.id], r, call) for r in restrictions)
+
+
+@settings(max_examples=60, deadline=None)
+@given(rules, asked(wrapped))
+def test_rego_lets_no_value_slip_by_in_another_wrapping(placed, restricted, rule, told):
+    restriction, call = restricted(rule), placed(**told)
+    files = RegoDenials().files(proposal(restriction))
+    assert agrees(RegoEvaluator(files).denied_by(facts(call)), restriction, call)
+
+
+@needs_oso
+@settings(max_examples=150, deadline=None)
+@given(rules, asked(wrapped) | asked())
+def test_polar_agrees(placed, restricted, rule, told):
+    restriction, call = restricted(rule), placed(**told)
+    files = PolarDenials().files(proposal(restriction))
+    assert PolarDenials().check(proposal(restriction), files) == []
+    assert agrees(PolarEvaluator(files).denied_by(facts(call)), restriction, call)
+
+
+def test_in_cedar_a_value_in_another_wrapping_is_an_error_or_a_denial_and_never_passes(placed, restricted):
+    files = cedar.files(proposal(restricted(ArgumentAtMost("contracts.read", "limit", False, 5))))
+    for value in ("9", ["9"], True):
+        with pytest.raises(ValueError, match="rst_"):
+            forbidden_by(files[POLICIES], facts(placed(arguments={"limit": value})))
+
+
+def test_a_permit_among_the_policies_is_called_out():
+    permit = '@id("x") permit (principal, action, resource);'
+    assert next(iter(forbid_problems(permit, "entity A;"))).text.startswith("is not a forbid")
+
+
+def test_what_does_not_fit_the_users_schema_is_named_by_its_id(restricted):
+    one = restricted(ForbidTool("mail.send"))
+    context = "principal: [Agent], resource: [Tool], context: {tenant: String}"
+    schema = f"entity Agent; entity Tool; action call appliesTo {{{context}}};"
+    mine = CedarForbids(forbid_problems, schema=schema)
+    [first, *_] = mine.check(proposal(one), mine.files(proposal(one)))
+    assert first.startswith(one.id)
+    assert "purpose" in " ".join(mine.check(proposal(one), mine.files(proposal(one))))
+
+
+def test_facts_may_lie_elsewhere_in_the_users_requests(restricted):
+    mine = CedarForbids(forbid_problems, facts={"tool": "resource.name"}, action='Gate::Action::"invoke"')
+    policy = mine.policy(restricted(ForbidTool("mail.send")))
+    assert 'resource.name == "mail.send"' in policy
+    assert 'action == Gate::Action::"invoke"' in policy
+
+
+@pytest.mark.parametrize("make", [lambda: cedar, RegoDenials, PolarDenials, EnvelopePatches])
+def test_an_empty_proposal_renders_to_nothing(make):
+    backend = make()
+    assert backend.files(proposal()) == {}
+    assert backend.check(proposal(), {}) == []
+
+
+@pytest.mark.parametrize("make", [lambda: cedar, RegoDenials, pytest.param(PolarDenials, marks=needs_oso)])
+def test_files_that_lack_a_restriction_are_called_out(make, restricted):
+    backend, one, two = make(), restricted(ForbidTool("a")), restricted(ForbidTool("b"))
+    files = {**backend.files(proposal(one)), SCHEMA: cedar.files(proposal(one))[SCHEMA]}
+    assert any(two.id in problem for problem in backend.check(proposal(one, two), files))
+
+
+def test_every_policy_language_of_the_folder_is_held_to_this_file():
+    assert set(names("tightening")) == {"cedar", "envelope", "polar", "rego"}
+
+
+def test_every_kind_of_rule_is_drawn_here():
+    drawn = {"forbid_tool", "forbid_data_class", "max_records", "only_hours", "max_lifetime",
+             "pin_argument", "argument_in", "argument_at_most", "argument_like"}  # fmt: skip
+    assert drawn == set(RULES)
+
+
+grants = st.builds(
+    Grant,
+    st.sets(tools).map(lambda names: tuple(sorted(names))),
+    st.none() | st.sets(st.sampled_from(["terms", "prices", "names"])).map(lambda names: tuple(sorted(names))),
+    st.none() | st.integers(0, 100),
+)
+
+
+@given(grants, st.lists(rules, max_size=6))
+def test_a_patched_template_never_holds_more_than_the_template(restricted, grant, many):
+    patch = EnvelopePatches().patch(grant, [restricted(rule) for rule in many])
+    assert not widens(grant, patch)
+    before = {"allowed_tools": list(grant.tools), "expires_at": "x"}
+    after = merged(before, patch)
+    assert set(after["allowed_tools"]) <= set(grant.tools)
+    assert after["expires_at"] == "x"
+    assert json.loads(json.dumps(patch)) == patch
+
+
+def test_a_patch_that_would_widen_is_seen():
+    grant = Grant(("a",), ("terms",), 10)
+    assert widens(grant, {"allowed_tools": ["a", "b"]})
+    assert widens(grant, {"resource_constraints": {"data_classes": ["terms", "x"]}})
+    assert widens(grant, {"resource_constraints": {"max_records": None}})
+    assert not widens(grant, {"resource_constraints": {"max_records": 9}})
+
+
+def test_merge_patch_follows_rfc_7396():
+    assert merged({"a": {"b": 1, "c": 2}, "d": 3}, {"a": {"b": None, "e": 4}, "d": [1]}) == {
+        "a": {"c": 2, "e": 4},
+        "d": [1],
+    }
+    assert merged("x", {"a": {"b": None}}) == {"a": {}}
+
+
+def test_each_template_in_force_gets_its_own_patch(restricted):
+    scope = Scope("acme", "review contracts", "agent_review", "")
+    grants = {scope: (Grant(("a", "mail.send"), ("terms",), 500), Grant(("mail.send",), None, None))}
+    files = EnvelopePatches().files(
+        proposal(restricted(ForbidTool("mail.send")), restricted(MaxRecords(50)), grants=grants)
+    )
+    first, second = sorted(files, key=len)
+    assert json.loads(files[first]) == {"allowed_tools": ["a"], "resource_constraints": {"max_records": 50}}
+    assert json.loads(files[second]) == {"allowed_tools": [], "resource_constraints": {"max_records": 50}}
+    edited = {**files, first: '{"allowed_tools": ["a", "z"]}\n'}
+    assert EnvelopePatches().check(
+        proposal(restricted(ForbidTool("mail.send")), restricted(MaxRecords(50)), grants=grants), edited
+    )

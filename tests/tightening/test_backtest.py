@@ -1,0 +1,122 @@
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from guardian.domain.event import SessionKey
+from guardian.domain.restriction import Scope
+from guardian.domain.rules import ForbidTool, MaxLifetime, MaxRecords
+from guardian.tightening.backtest import NewPolicy, backtest
+from guardian.tightening.envelope import patched_tools
+from guardian.tightening.history import Grant, Trust
+from guardian.tightening.proposal import Proposal
+from guardian.tightening.sessions import Places
+from guardian.tightening.surface import Surface
+from guardian.tightening.verifying import verify
+
+START = datetime(2026, 2, 2, 9, tzinfo=UTC)
+SCOPE = Scope("acme", "review contracts", "agent_review", "")
+
+
+def test_only_changes_are_reported_and_each_by_the_restriction_that_makes_it(call, restricted):
+    tool, most = restricted(ForbidTool("mail.send")), restricted(MaxRecords(5))
+    calls = [
+        call(session_id="a", records=3),
+        call(session_id="a", tool="mail.send", records=9, decision_id="d2"),
+        call(session_id="b", tool="mail.send", decision_id="d3"),
+        call(session_id="c", tool="mail.send", allowed=False),
+        call(session_id="d", records=None),
+        call(session_id="e", role="other", tool="mail.send"),
+    ]
+    changes = []
+    trust = Trust(frozenset({SessionKey("acme", "b")}), unusual=frozenset({SessionKey("acme", "a")}))
+    found = backtest(calls, [tool, most], trust, on_change=changes.append)
+    assert (found.replayed, found.honest, found.honest_denied, found.honest_sessions_denied) == (6, 3, 1, 1)
+    assert (found.unusual_denied, found.already_denied, found.unknown, found.newly_allowed) == (1, 1, 1, 0)
+    assert (found.flagged, found.flagged_denied, found.flagged_sessions, found.flagged_stopped) == (1, 1, 1, 1)
+    assert found.by_restriction == {tool.id: 1, most.id: 1}
+    assert found.stopped_by == {tool.id: 1}
+    assert [(c.placed.call.decision_id, len(c.restrictions), c.honest) for c in changes] == [
+        ("d2", 2, True), ("d3", 1, False),
+    ]  # fmt: skip
+    assert changes[0].as_json()["tool"] == "mail.send"
+    assert found.cost == pytest.approx(1 / 3)
+
+
+def test_a_patch_that_would_hand_out_more_is_counted_as_newly_allowed(call, restricted):
+    other = restricted(ForbidTool("mail.send"))
+    refused = call(tool="payments.send", allowed=False, allowed_tools=("contracts.read",))
+    held = {(SCOPE, ("contracts.read",)): frozenset({"contracts.read", "payments.send"})}
+    assert backtest([refused], [other], Trust(), patched=held).newly_allowed == 1
+    ours = patched_tools({SCOPE: (Grant(("contracts.read",), None, None),)}, [])
+    assert backtest([refused], [other], Trust(), patched=ours).newly_allowed == 0
+
+
+def test_an_empty_archive_costs_nothing():
+    assert backtest([], [], Trust()).cost == 0.0
+
+
+def test_progress_is_told_on_the_way_and_at_the_end(call):
+    told = []
+    backtest([call(decision_id=f"d{n}") for n in range(20_001)], [], Trust(), progress=told.append)
+    assert told == [20_000, 20_001]
+
+
+@given(st.lists(st.tuples(st.sampled_from("abc"), st.integers(0, 20), st.booleans()), max_size=40))
+def test_looking_only_at_the_restrictions_of_a_scope_changes_no_answer(placed, restricted, drawn):
+    many = [
+        restricted(ForbidTool("a")),
+        restricted(MaxRecords(7)),
+        restricted(ForbidTool("b"), Scope("x", "y", "z")),
+    ]
+    policy = NewPolicy(many)
+    for tool, records, known in drawn:
+        one = placed(tool=tool, records=records if known else None)
+        refused, unknown = policy.judge(one)
+        assert set(refused) == {r for r in many if r.denies(one)}
+        assert unknown == any(r.denies(one) is None for r in many)
+
+
+def test_a_session_has_an_age_and_a_parent_by_role(call):
+    places = Places()
+    calls = [
+        call(session_id="p", role="boss"),
+        call(session_id="c", parent_session_id="p", at=START + timedelta(minutes=1)),
+        call(session_id="c", parent_session_id="p", at=START + timedelta(minutes=5)),
+        call(session_id="x", parent_session_id="nowhere"),
+    ]
+    assert [(each.parent_role, each.age_s) for each in places.place(calls)] == [
+        ("", 0), ("boss", 0), ("boss", 240), ("?", 0),
+    ]  # fmt: skip
+
+
+def test_what_is_remembered_of_sessions_is_bounded_and_old_ones_begin_anew(call):
+    places = Places(idle=timedelta(days=1), most=2)
+    for n in range(5):
+        places.one(call(session_id=f"s{n}"))
+    assert len(places._open) == 2
+    later = places.one(call(session_id="s4", at=START + timedelta(days=3)))
+    assert later.age_s == 0
+    assert len(places._open) == 1
+
+
+def test_after_a_merge_denials_of_honest_work_are_told(call, restricted):
+    one, other = restricted(ForbidTool("mail.send")), restricted(MaxLifetime(60))
+    proposal = Proposal("acme", START, START, START, (one, other), {}, backtest([], [], Trust()), Surface())
+    calls = [
+        call(tool="mail.send", allowed=False),
+        call(tool="mail.send", allowed=False, session_id="drifted"),
+        call(tool="mail.send", session_id="passed"),
+        call(tool="other", allowed=False),
+    ]
+    found = verify(calls, proposal, Trust(frozenset({SessionKey("acme", "drifted")})))
+    assert (found.replayed, found.denied_honest, found.denied_flagged, found.passed, found.broken) == (
+        4,
+        1,
+        1,
+        1,
+        1,
+    )
+    assert found.calls == {one.id: 1}
+    assert found.examples[0].restrictions == (one.id,)

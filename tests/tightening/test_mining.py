@@ -1,0 +1,274 @@
+"""The miner on small histories, each about one thing."""
+
+from collections import Counter
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from guardian.domain.event import SessionKey
+from guardian.domain.past import Label
+from guardian.domain.rules import ArgumentAtMost, ArgumentIn, ArgumentLike, ForbidTool, OnlyHours, PinArgument
+from guardian.domain.session import HumanWord
+from guardian.tightening.caution import Caution, roomy
+from guardian.tightening.confidence import upper_bound
+from guardian.tightening.history import History, Trust
+from guardian.tightening.mining import mine
+from guardian.tightening.surface import resources_of, surface
+from guardian.tightening.tools import confined_to, reads_only
+
+BEGIN = datetime(2026, 1, 5, 9, tzinfo=UTC)
+DAYS = 90
+CONSTRAINTS = {"data_classes": ["terms", "prices"], "max_records": 1000, "contract_ids": ["c1", "c2"]}
+
+
+@pytest.fixture
+def history(call):
+    """Two sessions a day for ninety days; `step(n)` gives more facts of the n-th session, None for none at all."""
+
+    def made(step=lambda n: {}, *, days=DAYS, trust=None, more=()):
+        calls = []
+        for n in range(2 * days):
+            told = step(n)
+            if told is None:
+                continue
+            facts = {
+                "session_id": f"s{n}", "decision_id": f"d{n}", "at": BEGIN + timedelta(days=n // 2, minutes=n % 2),
+                "agent_id": f"agent_review-{n % 4}", "constraints": CONSTRAINTS, "records": 3,
+                "data_classes": frozenset({"terms"}),
+            }  # fmt: skip
+            calls.append(call(**facts | told))
+        calls = sorted([*calls, *more], key=lambda each: each.at)
+        return History.learn(calls, trust=trust or Trust(), split=BEGIN + timedelta(days=DAYS * 2 / 3))
+
+    return made
+
+
+def rules(mined, kind):
+    return [each.rule for each in mined.restrictions if each.rule.kind == kind]
+
+
+def subjects(mined, kind):
+    return [rule.subject for rule in rules(mined, kind)]
+
+
+def test_what_was_granted_and_never_used_goes_with_its_evidence(history):
+    mined = mine(history())
+    assert subjects(mined, "forbid_tool") == ["mail.send"]
+    assert subjects(mined, "forbid_data_class") == ["prices"]
+    [one] = [each for each in mined.restrictions if each.rule.kind == "forbid_tool"]
+    assert one.why == "a tool that writes, for a purpose that only reads"
+    assert (one.support.sessions, one.support.days, one.support.last_use) == (180, 90, None)
+    assert one.support.denied_at_most == pytest.approx(upper_bound(0, 180))
+
+
+def test_one_honest_use_keeps_a_tool_however_rare(history):
+    """Month-end work comes once in a while and would be missed."""
+    assert subjects(mine(history(lambda n: {"tool": "mail.send"} if n == 53 else {})), "forbid_tool") == []
+
+
+def test_flagged_sessions_are_no_evidence_of_need_unless_people_cleared_them(history):
+    key = SessionKey("acme", "s53")
+    drifted = lambda n: {"tool": "mail.send", "wanted": "flag"} if n == 53 else {}  # noqa: E731
+    [one] = [
+        r
+        for r in mine(history(drifted, trust=Trust(frozenset({key})))).restrictions
+        if r.rule.kind == "forbid_tool"
+    ]
+    assert one.why == "called only by sessions: 1 that guardian flagged"
+    assert one.support.flagged_use == 1
+    cleared = Trust.of({key}, [Label(key, HumanWord.FALSE_POSITIVE, BEGIN, 1)])
+    assert subjects(mine(history(drifted, trust=cleared)), "forbid_tool") == []
+    confirmed = Trust.of(
+        set(), [Label(key, HumanWord.FALSE_POSITIVE, BEGIN, 1), Label(key, HumanWord.CONFIRMED, BEGIN, 2)]
+    )
+    assert subjects(mine(history(drifted, trust=confirmed)), "forbid_tool") == ["mail.send"]
+    unsaid = Trust.of({key}, [Label(key, HumanWord.REINSTATED, BEGIN, 1)])
+    assert subjects(mine(history(drifted, trust=unsaid)), "forbid_tool") == ["mail.send"]
+
+
+def test_one_or_two_unusual_sessions_do_not_show_a_need_and_three_do(history):
+    def unusual(many):
+        return lambda n: {"tool": "mail.send", "one_in": 300.0} if n in range(50, 50 + many) else {}
+
+    [one] = [r for r in mine(history(unusual(1))).restrictions if r.rule.kind == "forbid_tool"]
+    assert one.why == "called only by sessions: 1 that it found unusual"
+    assert one.support.denied_at_most == pytest.approx(upper_bound(1, 180))
+    assert one.support.last_use is not None
+    assert subjects(mine(history(unusual(3))), "forbid_tool") == []
+
+
+def test_what_the_gateway_refused_is_no_use(history):
+    refused = history(lambda n: {"tool": "mail.send", "allowed": False} if n % 9 == 0 else {})
+    assert subjects(mine(refused), "forbid_tool") == ["mail.send"]
+
+
+def test_one_agent_that_uses_everything_keeps_it_for_itself_only(history):
+    mined = mine(history(lambda n: {"tool": "mail.send"} if n % 4 == 1 and n % 8 == 1 else {}))
+    assert rules(mined, "forbid_tool") == [ForbidTool("mail.send", ("agent_review-1",))]
+    assert "of 4 agents in this role only agent_review-1" in mined.restrictions[0].why
+
+
+def test_a_tool_that_chance_may_have_left_to_one_agent_stays(history):
+    assert subjects(mine(history(lambda n: {"tool": "mail.send"} if n in (1, 5) else {})), "forbid_tool") == []
+    assert confined_to(Counter({"": 50}), Counter({"": 50, "b": 100, "c": 100}), Caution()) == frozenset()
+
+
+@pytest.mark.parametrize(
+    ("step", "days", "why"),
+    [
+        (lambda n: {} if n < 40 else None, 90, "40 honest sessions, 59 are needed"),
+        (lambda n: {"at": BEGIN + timedelta(minutes=n)}, 90, "it may not be in use any more"),
+        (lambda n: {}, 30, "no session in the last part"),
+        (lambda n: {"at": BEGIN + timedelta(days=60 + n // 12)}, 90, "days of history, 35 are needed"),
+        (lambda n: {"at": BEGIN + timedelta(days=(n // 20) * 10)}, 90, "used on 9 days, 15 are needed"),
+        (lambda n: {"purpose": ""}, 90, "no purpose was declared"),
+        (lambda n: {"role": ""}, 90, "no agent was named"),
+        (lambda n: {"parent_session_id": "nowhere"}, 90, "parent sessions are not in the archive"),
+    ],
+)
+def test_with_too_little_history_nothing_is_proposed_and_it_says_so(history, step, days, why):
+    mined = mine(history(step, days=days))
+    assert mined.restrictions == ()
+    assert why in mined.abstentions[0].why
+
+
+def test_a_tool_that_was_granted_only_lately_is_too_young_to_judge(history):
+    grant = lambda n: {"allowed_tools": ("contracts.read", "mail.send") if n > 150 else ("contracts.read",)}  # noqa: E731
+    assert subjects(mine(history(grant)), "forbid_tool") == []
+
+
+def test_a_tool_that_is_not_granted_any_more_is_not_spoken_of(history):
+    grant = lambda n: {"allowed_tools": ("contracts.read", "mail.send") if n < 150 else ("contracts.read",)}  # noqa: E731
+    assert subjects(mine(history(grant)), "forbid_tool") == []
+
+
+def test_a_child_that_never_used_what_it_inherited_is_narrowed_on_its_edge(history, call):
+    parents = [
+        call(
+            session_id=f"p{n}",
+            decision_id=f"p{n}",
+            at=BEGIN + timedelta(days=n // 2) - timedelta(minutes=1),
+            role="boss",
+        )
+        for n in range(2 * DAYS)
+    ]
+    mined = mine(history(lambda n: {"parent_session_id": f"p{n}"}, more=parents))
+    [one] = [r for r in mined.restrictions if r.rule.kind == "forbid_tool" and r.scope.role == "agent_review"]
+    assert one.scope.parent_role == "boss"
+    assert one.why == "inherited from boss, and never used"
+
+
+def test_where_calls_do_not_say_their_data_classes_nothing_is_said(history):
+    assert subjects(mine(history(lambda n: {"data_classes": None} if n == 9 else {})), "forbid_data_class") == []
+
+
+def test_records_get_room_and_one_unusual_session_does_not_set_them(history):
+    mined = mine(
+        history(lambda n: {"records": 900, "one_in": 500.0} if n == 20 else {"records": 40 if n % 9 else 12})
+    )
+    assert [rule.limit for rule in rules(mined, "max_records")] == [80]
+    needed = mine(history(lambda n: {"records": 600 if n == 20 else 12}))
+    assert rules(needed, "max_records") == []
+
+
+def test_a_limit_that_the_held_out_part_breaks_is_not_proposed(history):
+    mined = mine(history(lambda n: {"records": 5 if n < 120 else 60 + n}, days=90))
+    assert rules(mined, "max_records") == []
+
+
+def test_hours_never_used_go_with_an_hour_of_room_on_both_sides(history):
+    at = lambda n: {"at": BEGIN.replace(hour=9 + n % 3) + timedelta(days=n // 3), "session_id": f"s{n}"}  # noqa: E731
+    mined = mine(history(at, days=135))
+    assert rules(mined, "only_hours") == [OnlyHours((8, 9, 10, 11, 12))]
+
+
+def test_envelopes_that_live_far_longer_than_their_sessions_are_shortened(history):
+    mined = mine(history(lambda n: {"expires_at": BEGIN + timedelta(days=n // 2 + 2)}))
+    assert [rule.seconds for rule in rules(mined, "max_lifetime")] == [900]
+    short = mine(history(lambda n: {"expires_at": BEGIN + timedelta(days=n // 2, minutes=30)}))
+    assert rules(short, "max_lifetime") == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "rule"),
+    [
+        (lambda n: {"contract": f"c{n % 2 + 1}"}, PinArgument("contracts.read", "contract", True, "contract_ids")),
+        (
+            lambda n: {"contract": f"c{n % 2 + 1}"} if n % 3 else {},
+            PinArgument("contracts.read", "contract", False, "contract_ids"),
+        ),
+        (
+            lambda n: {"where": {"region": ("eu", "us")[n % 2]}},
+            ArgumentIn("contracts.read", "where.region", True, ("eu", "us")),
+        ),
+        (lambda n: {"dry_run": True}, ArgumentIn("contracts.read", "dry_run", True, (True,))),
+        (lambda n: {"limit": 5 + n % 20}, ArgumentAtMost("contracts.read", "limit", True, 50)),
+        (lambda n: {"path": f"doc_{n}/a.pdf"}, ArgumentLike("contracts.read", "path", True, "doc_", "/a.pdf")),
+    ],
+)
+def test_arguments_that_never_were_anything_else_are_held_to_it(history, arguments, rule):
+    found = [each.rule for each in mine(history(lambda n: {"arguments": arguments(n)})).restrictions]
+    assert rule in found
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        lambda n: {"region": "us" if n == 77 else "eu"},  # seen once: others will come
+        lambda n: {"region": "eu" if n < 120 else "us"},  # changed in the held-out part
+        lambda n: {"q": f"{n}"},  # no form
+        lambda n: {"q": f"{n}" if n % 2 else n},  # mixed kinds
+        lambda n: {"q": f"~a{n % 2}"},  # redacted
+        lambda n: {"q": [n % 2]},  # a list
+        lambda n: None,  # not logged
+        lambda n: {"q": 1.5},
+        lambda n: {"q": "x" * 200},
+    ],
+)
+def test_arguments_that_vary_or_are_not_known_are_left_alone(history, arguments):
+    mined = mine(history(lambda n: {"arguments": arguments(n)}))
+    assert {each.rule.kind for each in mined.restrictions} <= {"forbid_tool", "forbid_data_class", "max_records"}
+
+
+def test_an_identity_that_hides_many_purposes_is_pointed_out(history):
+    mined = mine(history(lambda n: {"agent_id": "svc", "purpose": f"purpose {n % 6}"}))
+    assert [(advice.subject, "serves 6 purposes" in advice.text) for advice in mined.advice] == [("svc", True)]
+
+
+def test_the_surface_counts_triples_of_what_is_granted(history):
+    past = history(lambda n: {"resource_type": ("contract", "draft")[n % 2]})
+    mined = mine(past)
+    [(scope, of_scope)] = past.scopes.items()
+    area = surface({scope: of_scope.current()[0]}, {scope: resources_of(of_scope)}, mined.restrictions)
+    assert (area.before, area.after) == ((2 + 1) * 2, 2 * 1)
+    assert area.removed == pytest.approx(2 / 3)
+
+
+def test_rare_grants_are_forgotten_and_the_order_of_the_report_is_stable(history):
+    many = history(lambda n: {"constraints": {**CONSTRAINTS, "max_records": 1000 + n}})
+    [(_, past)] = many.scopes.items()
+    assert len(past.grants) == 32
+    assert mine(many) == mine(many)
+
+
+def test_bounds_are_clopper_pearsons():
+    assert upper_bound(0, 59) < 0.05 < upper_bound(0, 58)
+    assert upper_bound(3, 3) == 1.0
+    assert upper_bound(1, 100) == pytest.approx(0.0466, abs=1e-4)  # the usual tables
+    with pytest.raises(ValueError, match="events"):
+        upper_bound(4, 3)
+
+
+@pytest.mark.parametrize("wrong", [{"at_most": 0}, {"held_out": 1}, {"headroom": 0.5}, {"excess": 0}])
+def test_caution_refuses_nonsense(wrong):
+    with pytest.raises(ValueError, match="are"):
+        Caution(**wrong)
+
+
+def test_room_is_a_round_number():
+    assert [roomy(n, 1.5) for n in (0, 3, 33, 1000)] == [1, 5, 50, 2000]
+
+
+def test_reading_tools_are_known_by_their_verb():
+    assert reads_only("contracts.read_excerpt")
+    assert not reads_only("mail.send")

@@ -1,0 +1,46 @@
+from datetime import UTC, datetime, timedelta
+
+from guardian.bootstrap.resources import resource
+from guardian.policy.cedar_text import forbid_problems
+from guardian.tightening.backtest import Backtest
+from guardian.tightening.history import History, Trust
+from guardian.tightening.mining import mine
+from guardian.tightening.own import FILE, OwnForbids, audited_calls
+from guardian.tightening.proposal import Proposal
+from guardian.tightening.surface import Surface
+
+BEGIN = datetime(2026, 1, 5, 9, tzinfo=UTC)
+ACTIONS = ("flag", "revoke", "approve")
+
+
+def entry(day, actor="monitor", role="monitor", action="flag", **more):
+    at = (BEGIN + timedelta(days=day)).isoformat()
+    return {"at": at, "actor": actor, "role": role, "action": action, "allowed": True, "seq": day} | more
+
+
+def test_what_a_role_never_asked_of_control_is_forbidden_to_it_in_guardians_own_schema():
+    entries = [entry(day) for day in range(90)] + [entry(day, action="revoke") for day in range(0, 90, 7)]
+    entries = [*sorted(entries, key=lambda told: told["at"]), {"actor": "x", "action": "revokeToken"}]
+    calls = list(audited_calls(entries, ACTIONS))
+    assert len(calls) == 90 + 13
+    mined = mine(History.learn(calls, trust=Trust(), split=BEGIN + timedelta(days=60)))
+    assert [r.rule.subject for r in mined.restrictions if r.rule.kind == "forbid_tool"] == ["approve"]
+    proposal = Proposal("guardian", BEGIN, BEGIN, BEGIN, mined.restrictions, {}, Backtest(), Surface())
+    schema = (resource("config") / "policies" / "guardian.cedarschema").read_text(encoding="utf-8")
+    own = OwnForbids(forbid_problems, schema)
+    files = own.files(proposal)
+    assert 'principal in Guardian::Role::"monitor", action == Guardian::Action::"approve"' in files[FILE]
+    assert own.check(proposal, files) == []
+
+
+def test_hours_and_exemptions_fit_guardians_own_schema_too(restricted):
+    from guardian.domain.rules import ForbidTool, MaxRecords, OnlyHours
+
+    rules = [restricted(rule) for rule in (ForbidTool("revoke", ("maya",)), OnlyHours((8, 9)), MaxRecords(3))]
+    proposal = Proposal("guardian", BEGIN, BEGIN, BEGIN, tuple(rules), {}, Backtest(), Surface())
+    schema = (resource("config") / "policies" / "guardian.cedarschema").read_text(encoding="utf-8")
+    own = OwnForbids(forbid_problems, schema)
+    files = own.files(proposal)
+    assert files[FILE].count("forbid") == 2
+    assert own.check(proposal, files) == []
+    assert own.files(Proposal("guardian", BEGIN, BEGIN, BEGIN, (), {}, Backtest(), Surface())) == {}

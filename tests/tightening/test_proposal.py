@@ -1,0 +1,150 @@
+import json
+from datetime import UTC, datetime
+
+import pytest
+
+from guardian.domain.restriction import Scope
+from guardian.domain.rules import RULES, ArgumentIn, ForbidTool, MaxLifetime, MaxRecords, OnlyHours, PinArgument
+from guardian.errors import ProposalError
+from guardian.tightening.backtest import Backtest
+from guardian.tightening.history import Grant
+from guardian.tightening.mining import Abstention, Advice
+from guardian.tightening.proposal import Proposal, read_proposal, write_folder
+from guardian.tightening.rejections import read_rejections, reject, still_rejected
+from guardian.tightening.report import plain, report
+from guardian.tightening.surface import Surface
+from guardian.tightening.wording import said, slug
+
+SINCE, UNTIL = datetime(2026, 1, 5, tzinfo=UTC), datetime(2026, 4, 5, tzinfo=UTC)
+SCOPE = Scope("acme", "review contracts", "agent_review", "")
+
+
+@pytest.fixture
+def proposal(restricted):
+    one, two = restricted(ForbidTool("mail.send", ("a-1",))), restricted(MaxRecords(50))
+    return Proposal(
+        "acme", SINCE, UNTIL, UNTIL, (one, two), {SCOPE: (Grant(("a",), ("x",), 3), Grant(("b",), None, None))},
+        Backtest(replayed=10, honest=8, honest_denied=1, by_restriction={one.id: 1}), Surface(20, 5),
+        (Abstention(Scope("acme", "p", "r"), "3 honest sessions, 59 are needed"),),
+        (Advice("acme", "svc", "split"),), ("rst_gone",),
+    )  # fmt: skip
+
+
+def test_a_proposal_survives_its_file(proposal, tmp_path):
+    write_folder(tmp_path / "p", {"proposal.json": json.dumps(proposal.as_json())})
+    assert read_proposal(tmp_path / "p") == proposal
+    assert read_proposal(tmp_path / "p/proposal.json") == proposal
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (lambda told: told.update(format="x/v9"), "format 'x/v9' is not"),
+        (lambda told: told.pop("window"), "'window' is missing"),
+        (lambda told: told["restrictions"][0]["rule"].update(tool="z"), "was edited"),
+        (lambda told: told["restrictions"][0]["rule"].update(kind="allow"), "'allow' is missing"),
+        (lambda told: told.update(made_at="2026-01-01T00:00:00"), "has no time zone"),
+        (lambda told: told["backtest"].update(more=1), "more"),
+        (lambda told: told.update(grants=[3]), "subscriptable"),
+    ],
+)
+def test_a_file_that_is_no_proposal_is_refused_with_the_reason(proposal, change, says):
+    told = json.loads(json.dumps(proposal.as_json()))
+    change(told)
+    with pytest.raises(ProposalError, match=says):
+        Proposal.from_json(told)
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{", "[" * 100_000])
+def test_a_folder_without_a_proposal_says_how_to_make_one(tmp_path, text):
+    (tmp_path / "proposal.json").write_text(text)
+    with pytest.raises(ProposalError, match="proposal"):
+        read_proposal(tmp_path)
+    with pytest.raises(ProposalError, match="guardian propose --out"):
+        read_proposal(tmp_path / "nowhere")
+
+
+def test_a_new_proposal_takes_the_place_of_the_old_and_touches_nothing_else(tmp_path):
+    write_folder(tmp_path, {"proposal.json": "{}", "cedar/a.cedar": "a", "envelope/x.json": "x"})
+    (tmp_path / "README.md").write_text("ours")
+    write_folder(tmp_path, {"proposal.json": "{}", "cedar/a.cedar": "b"})
+    found = {
+        path.relative_to(tmp_path).as_posix(): path.read_text() for path in tmp_path.rglob("*") if path.is_file()
+    }
+    assert found == {"proposal.json": "{}", "cedar/a.cedar": "b", "README.md": "ours"}
+
+
+def test_somebody_elses_folder_is_left_alone(tmp_path):
+    (tmp_path / "src.py").write_text("x")
+    with pytest.raises(ProposalError, match="not empty and holds no proposal"):
+        write_folder(tmp_path, {"proposal.json": "{}"})
+
+
+def test_the_report_says_what_why_evidence_and_cost(proposal):
+    problems = {"polar": ["unchecked: the oso package is not installed here"]}
+    text = report(
+        proposal, problems, [{"at": "t", "agent": "a", "tool": "x", "session": "s", "restrictions": ["rst_1"]}]
+    )
+    assert "20 → 5 (−75%)" in text
+    assert "1 of 8 (12.500%)" in text
+    assert "3 month ends, 1 quarter ends" in text
+    assert "may not call mail.send, but a-1 may | granted, and never used" in text
+    assert "200 sessions, 1,000 calls, 60 days; never; at most 1.5% | 1 honest, 0 flagged |" in text
+    assert "3 honest sessions, 59 are needed" in text
+    assert "oso package" in text
+    assert "1 restrictions were rejected earlier" in text
+    assert len(text.splitlines()) < 60
+
+
+def test_text_of_agents_stays_text_in_the_report():
+    hostile = "a|b [z](http://x) <img src=x>\n# head `code` **b** \u202e"
+    shown = plain(hostile)
+    assert "\n" not in shown
+    assert "\u202e" not in shown
+    for sign in ("|", "<", "`", "*", "[", "]", "#"):
+        assert f"\\{sign}" in shown
+        assert sign not in shown.replace(f"\\{sign}", "")
+
+
+def test_every_kind_of_rule_has_words():
+    rules = {
+        "forbid_tool": ForbidTool("t", ("a",)), "max_lifetime": MaxLifetime(120),
+        "only_hours": OnlyHours((1, 2, 5)),
+        "pin_argument": PinArgument("t", "x", True, "ids"), "argument_in": ArgumentIn("t", "x", True, ("a", 1)),
+    }  # fmt: skip
+    assert said(rules["forbid_tool"]) == "may not call t, but a may"
+    assert said(rules["max_lifetime"]) == "lives at most 2 minutes"
+    assert said(rules["only_hours"]) == "works only in the hours 1-2, 5 UTC"
+    assert said(rules["pin_argument"]) == "t: x must be in the envelope's ids"
+    assert said(rules["argument_in"]) == "t: x must be a or 1"
+    assert set(rules) <= set(RULES)
+
+
+def test_scopes_that_look_alike_have_files_of_their_own():
+    names = {slug(Scope("acme", purpose, "r")) for purpose in ("a/b", "a b", "a-b", "../../etc", "")}
+    assert len(names) == 5
+    assert all("/" not in name and not name.startswith(".") for name in names)
+
+
+def test_a_no_is_remembered_until_the_evidence_changes(tmp_path, restricted):
+    one, path = restricted(ForbidTool("mail.send")), tmp_path / "deep/no.yaml"
+    assert read_rejections(path) == {}
+    reject(path, one, reason="the auditors need it", owner="maya")
+    no = read_rejections(path)
+    assert no[one.id].what == "agent_review for review contracts may not call mail.send"
+    assert still_rejected([one], no) == {one.id}
+    more = type(one)(one.scope, one.rule, one.why, type(one.support)(400, 1, 1, None, 0.1, 1, 0))
+    assert still_rejected([more], no) == frozenset()
+    assert still_rejected([restricted(ForbidTool("other"))], no) == frozenset()
+
+
+@pytest.mark.parametrize("text", ["- a", "{", "rst_1: {reason: x}", "rst_1: {reason: '', owner: m}", "rst_1: 3"])
+def test_a_broken_file_of_rejections_is_named(tmp_path, text):
+    (tmp_path / "no.yaml").write_text(text)
+    with pytest.raises(ProposalError, match=r"no\.yaml"):
+        read_rejections(tmp_path / "no.yaml")
+
+
+def test_a_no_needs_a_reason_and_an_owner(tmp_path, restricted):
+    with pytest.raises(ProposalError, match="reason and an owner"):
+        reject(tmp_path / "no.yaml", restricted(ForbidTool("a")), reason=" ", owner="maya")
