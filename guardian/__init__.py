@@ -1,3 +1,3 @@
 """guardian: the intent-drift monitor for AI agents."""
 
-__version__ = "0.1.0"
+__version__ = "0.3.0"
