@@ -25,9 +25,7 @@ if TYPE_CHECKING:
 
 LabelsOption = Annotated[
     Path | None,
-    typer.Option(
-        "--labels", help="What people said, as `guardian labels` prints it: TENANT/SESSION drift, or benign."
-    ),
+    typer.Option("--labels", help="What people said, as `guardian labels` prints it."),
 ]
 bench_app = typer.Typer(no_args_is_help=True, help="Measure: each bench prints its figures beside a baseline.")
 
