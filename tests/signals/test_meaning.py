@@ -57,10 +57,10 @@ def test_strangeness_rises_from_near_to_far() -> None:
     assert values == [0.0, 0.0, 0.5, 1.0, 1.0]
 
 
-def history(observe: Any, folded: Any, sketches: list[list[str]], encoder: str = "m1") -> BaselineFact:
+def history(observe: Any, folded: Any, sketches: list[list[str]], **changes: Any) -> BaselineFact:
     known: BaselineFact | None = None
     for session in sketches:
-        seen = [observe(facts={"sketch": Sketch(encoder, b)}) for b in session]
+        seen = [observe(facts={"sketch": Sketch("m1", b)}, **changes) for b in session]
         known = learn(known, folded(PurposeBaseline(), seen)[0], weight=1.0, version="v1")
     assert known is not None
     return known
@@ -91,10 +91,10 @@ def test_a_write_that_means_something_new_counts_for_more_than_a_read(
     steady: BaselineFact, observe: Any, folded: Any
 ) -> None:
     read = doubt(observe, folded, steady, apart(120))
-    write = doubt(observe, folded, steady, apart(120), action__tool="tickets.create")
-    write_usual = doubt(observe, folded, steady, apart(3), action__tool="tickets.create")
-    assert write.value - write_usual.value > 0.05
-    assert 0 < read.value < write.value
+    writes = {"action__tool": "tickets.create"}
+    wrote = history(observe, folded, [[apart(5, n)] for n in range(100)], **writes)
+    write = doubt(observe, folded, wrote, apart(120), **writes)
+    assert 0.03 < read.value < 0.1 < write.value
 
 
 def test_where_every_session_means_something_new_one_more_is_not_odd_and_the_purpose_constrains_nothing(
