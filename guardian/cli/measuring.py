@@ -228,6 +228,20 @@ def scenario(
 
 
 @bench_app.command()
+def start(
+    times: Annotated[int, typer.Option(min=1, max=50)] = 5,
+    seed: Annotated[int, typer.Option()] = 1,
+    as_json: JsonOption = False,
+) -> None:
+    """Seconds and memory of a monitor from its first instruction to its first verdicts, beside importing torch."""
+    from guardian.bench import start as bench
+
+    with progress("start") as update:
+        rows = bench.run(times=times, seed=seed, progress=update)
+    _show("start", rows, as_json)
+
+
+@bench_app.command()
 def replay(
     sessions: Annotated[int, typer.Option(min=60)] = 600,
     seed: Annotated[int, typer.Option()] = 1,

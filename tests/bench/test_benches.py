@@ -55,3 +55,13 @@ def test_the_end_to_end_bench_measures_every_revocation() -> None:
     assert rows[0]["n"] == 3
     assert rows[0]["value"] > 0
     assert rows[0]["baseline"] > 0
+
+
+@pytest.mark.slow
+def test_a_monitor_starts_without_any_heavy_library() -> None:
+    rows = {row["name"]: row for row in bench("start", "--times", "1")["rows"]}
+    assert rows["heavy libraries imported"]["value"] == 0
+    assert (
+        0 < rows["ready to read (model loaded, database open)"]["value"] <= rows["first verdicts stored"]["value"]
+    )
+    assert rows["resident memory, peak"]["value"] > 50
