@@ -2,7 +2,8 @@
 
 Names: no_expiry, expiry_far, wildcard_tools, broad_tools, tools_unlisted, purpose_missing,
 purpose_open_ended, purpose_unconstrained, service_account_delegator, blurred_agent. All of them are soft, and the
-value stays at or below 0.3. Details depend on the envelope's shape only, so that a reader can report each shape once.
+value stays at or below 0.3. Details depend on the envelope's shape only, so that a reader can report each shape
+once.
 """
 
 import re
