@@ -75,7 +75,7 @@ def test_past_the_calibration_a_number_is_called_an_estimate() -> None:
 
 
 def test_one_decisive_act_flags_alone_whatever_the_size_of_the_calibration() -> None:
-    for sessions in (200, 2_000):
+    for sessions in (40, 200, 2_000):
         scorer = calibrated(random.Random(4), 0.3, sessions)
         assert scorer.step({}, signal(1.0))[1].one_in >= 1_000
 
