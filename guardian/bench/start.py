@@ -49,11 +49,11 @@ def run(*, times: int, seed: int, progress: Callable[[int, int], None]) -> list[
             progress(n + 1, times + 1)
         torch = _started(_TORCH) if find_spec("torch") and find_spec("sentence_transformers") else None
     ready, first = (sorted(f[name] for f in found)[times // 2] for name in ("ready_s", "first_s"))
-    base = None if torch is None else torch["ready_s"]
+    base, base_mb = (None, None) if torch is None else (torch["ready_s"], torch["mb"])
     return [
         Row("ready to read (model loaded, database open)", "s", ready, times, baseline=base),
         Row("first verdicts stored", "s", first, times, baseline=base),
-        Row("resident memory, peak", "MB", max(f["mb"] for f in found), times, baseline=torch and torch["mb"]),
+        Row("resident memory, peak", "MB", max(f["mb"] for f in found), times, baseline=base_mb),
         Row("heavy libraries imported", "count", max(len(f["heavy"]) for f in found), times),
     ]
 
