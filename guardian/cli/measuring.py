@@ -25,9 +25,7 @@ if TYPE_CHECKING:
 
 LabelsOption = Annotated[
     Path | None,
-    typer.Option(
-        "--labels", help="What people said, as `guardian labels` prints it: TENANT/SESSION drift, or benign."
-    ),
+    typer.Option("--labels", help="What people said, as `guardian labels` prints it."),
 ]
 bench_app = typer.Typer(no_args_is_help=True, help="Measure: each bench prints its figures beside a baseline.")
 
@@ -227,6 +225,20 @@ def scenario(
             seeds=range(first_seed, first_seed + seeds), sessions=sessions, each=each, progress=update
         )
     _show("scenario", rows, as_json)
+
+
+@bench_app.command()
+def start(
+    times: Annotated[int, typer.Option(min=1, max=50)] = 5,
+    seed: Annotated[int, typer.Option()] = 1,
+    as_json: JsonOption = False,
+) -> None:
+    """Seconds and memory of a monitor from its first instruction to its first verdicts, beside importing torch."""
+    from guardian.bench import start as bench
+
+    with progress("start") as update:
+        rows = bench.run(times=times, seed=seed, progress=update)
+    _show("start", rows, as_json)
 
 
 @bench_app.command()

@@ -61,7 +61,7 @@ def sessions(
 def findings(
     tenant: Annotated[str | None, typer.Option(help="Only this tenant.")] = None,
     session: Annotated[str | None, typer.Option(help="Only this session.")] = None,
-    kind: Annotated[str | None, typer.Option(help="drift, gateway, hygiene, unscorable, ...")] = None,
+    kind: Annotated[str | None, typer.Option(help="drift, gateway, hygiene, calibration, unscorable, ...")] = None,
     limit: Annotated[int, typer.Option(min=1, max=200)] = 50,
     config: ConfigOption = None,
     as_json: JsonOption = False,

@@ -1,16 +1,18 @@
-"""schema, check-config."""
+"""schema, check-config, purposes."""
 
 import json
+from dataclasses import asdict
 
 import typer
 
-from guardian.cli.common import ConfigOption, JsonOption, settings_from
+from guardian.cli.common import ConfigOption, JsonOption, print_json, settings_from
 from guardian.cli.masking import masked
 
 
 def register(app: typer.Typer) -> None:
     app.command()(schema)
     app.command("check-config")(check_config)
+    app.command()(purposes)
 
 
 def schema() -> None:
@@ -40,3 +42,21 @@ def check_config(config: ConfigOption = None, as_json: JsonOption = False) -> No
 
         typer.echo(yaml.safe_dump(shown, sort_keys=False).rstrip())
         typer.echo("# The configuration is complete and every name in it is known.", err=True)
+
+
+def purposes(config: ConfigOption = None, as_json: JsonOption = False) -> None:
+    """List what the monitor has learnt of purposes: those that constrain least come first.
+
+    A purpose under which every session does something new constrains nothing; narrow it, or watch it closely.
+
+    Example: guardian purposes -c guardian.yaml
+    """
+    from guardian.bootstrap.purposes import known_purposes
+
+    found = known_purposes(settings_from(config))
+    if as_json:
+        print_json([asdict(purpose) for purpose in found])
+        return
+    from guardian.cli.tables import show_purposes
+
+    show_purposes(found)

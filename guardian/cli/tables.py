@@ -8,6 +8,7 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from guardian.bootstrap.offline import ReplayOutcome
+from guardian.bootstrap.purposes import KnownPurpose
 from guardian.cli.common import escape
 from guardian.domain.finding import Finding
 from guardian.wire.findings import FindingView
@@ -84,6 +85,25 @@ def show_sessions(sessions: Iterable[SessionView]) -> None:
         show_rows(headings, rows, whole={"tenant", "session"})
     else:
         Console().print("No sessions with findings.")
+
+
+def show_purposes(purposes: Iterable[KnownPurpose]) -> None:
+    headings = ("tenant", "purpose", "sessions", "tools", "meanings", "constrains")
+    rows: list[Row] = [
+        (
+            plain(p.tenant_id),
+            plain(p.purpose[:80]),
+            str(p.sessions),
+            str(p.tools),
+            str(p.meanings),
+            "not known yet" if p.constrains is None else f"{100 * p.constrains:.0f} %",
+        )
+        for p in purposes
+    ]
+    if rows:
+        show_rows(headings, rows, whole={"tenant"})
+    else:
+        Console().print("Nothing is learnt yet: a session teaches once it has been silent for a while.")
 
 
 def show_rows(

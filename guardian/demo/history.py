@@ -20,7 +20,8 @@ from guardian.demo.scenario import Scenario
 from guardian.demo.writing import Writing, envelope_body
 from guardian.domain.event import Envelope, Grant
 from guardian.domain.signal import BaselineFact, Observation
-from guardian.embedding.fit import PurposeFit
+from guardian.embedding.fit import FitRequest, PurposeFit
+from guardian.embedding.meaning import Meanings
 from guardian.evaluation.calibration import FLAT, fit_calibration
 from guardian.pipeline.batch import Decoded, Memory, PurposeKey
 from guardian.pipeline.filling import Known
@@ -51,7 +52,7 @@ def teach(settings: Settings, seed: int, progress: Progress = lambda _done, _tot
     """Learn from an honest week that ended a moment ago."""
     fit = open_fit(settings)
     begin = utc_now() - _WEEK
-    baselines = _baselines(_decode(settings, fit, seed, TEACHING_SESSIONS, "h", begin))
+    baselines = _baselines(_decode(settings, fit, seed, TEACHING_SESSIONS, "h", begin), Meanings(fit, fit.version))
     calibrating = _decode(settings, fit, seed, CALIBRATION_SESSIONS, "c", begin)
     judge_with = judges(settings, fit)
     calibration = fit_calibration(
@@ -82,14 +83,16 @@ def _decode(
     return pipeline.fill(decoded, known, patient=False)[0]
 
 
-def _baselines(decoded: Sequence[Decoded]) -> dict[PurposeKey, BaselineFact]:
+def _baselines(decoded: Sequence[Decoded], meanings: Meanings) -> dict[PurposeKey, BaselineFact]:
     """Each finished session's tally, folded into its purpose's snapshot, as the store does it for the monitor."""
     fold = PurposeBaseline()
     baselines: dict[PurposeKey, BaselineFact] = {}
     for session in decision_sessions(decoded):
         tally = fold.start()
-        for d in session.decisions:
-            tally, _ = fold.fold(tally, Observation(event=d.event, now=d.now))
+        events = [d.event for d in session.decisions]
+        read = meanings.read([FitRequest(e.envelope.purpose, e.action.tool, e.action.arguments) for e in events])
+        for d, meaning in zip(session.decisions, read, strict=True):
+            tally, _ = fold.fold(tally, Observation(event=d.event, now=d.now, sketch=meaning.sketch))
         key = PurposeKey.of(session.decisions[0].event.envelope)
         baselines[key] = learn(baselines.get(key), tally, weight=1.0, version="history")
     return baselines

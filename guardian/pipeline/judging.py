@@ -4,6 +4,7 @@ import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import cached_property
 from typing import Any, Protocol
 
 from guardian.domain.drift import Drift
@@ -174,8 +175,12 @@ class Judge:
             signals.append(signal)
         return states, signals
 
+    @cached_property
+    def _sharing(self) -> tuple[tuple[str, Sharing], ...]:
+        return tuple((fold.name, fold) for fold in self.signals if isinstance(fold, Sharing))
+
     def _shared(self, states: Mapping[str, Any]) -> SharedReads | None:
-        told = (fold.shared(states[fold.name]) for fold in self.signals if isinstance(fold, Sharing))
+        told = (fold.shared(states[name]) for name, fold in self._sharing)
         return next((reads for reads in told if reads is not None), None)
 
     def _climb(

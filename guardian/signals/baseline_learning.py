@@ -7,9 +7,11 @@ sessions' worth every count is halved.
 """
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from guardian.domain.signal import BaselineFact
+from guardian.signals.meaning import gathered
 
 UNITS = 10
 """Counts per session of full weight."""
@@ -32,15 +34,15 @@ def learn(previous: BaselineFact | None, tally: Mapping[str, Any], *, weight: fl
     before = previous or BaselineFact(version, 0, {}, {}, (), (0,) * 24)
     units = round(weight * UNITS)
     if units == 0 or not tally.get("tools"):
-        return BaselineFact(
-            version, before.sessions, before.tools, before.transitions, before.record_sizes, before.hours
-        )
+        return replace(before, version=version)
     tools = _added(before.tools, tally["tools"], units)
     transitions = {name: dict(row) for name, row in before.transitions.items()}
     for name, row in tally.get("transitions", {}).items():
         transitions[name] = _added(transitions.get(name, {}), row, units)
     hours = [count + units * (str(hour) in tally.get("hours", {})) for hour, count in enumerate(before.hours)]
-    if sum(transitions.get("", {}).values()) > _MEMORY:
+    sketches, by = _meanings(before, tally, units)
+    faded = sum(transitions.get("", {}).values()) > _MEMORY
+    if faded:
         tools, hours = _halved(tools), [count // 2 for count in hours]
         transitions = {name: halved for name, row in transitions.items() if (halved := _halved(row))}
     return BaselineFact(
@@ -50,7 +52,17 @@ def learn(previous: BaselineFact | None, tally: Mapping[str, Any], *, weight: fl
         transitions=_rows(transitions),
         record_sizes=_sizes(before.record_sizes, tally.get("sizes", ()), weight),
         hours=tuple(hours),
+        sketches=_halved(sketches) if faded else sketches,
+        sketched_by=by,
     )
+
+
+def _meanings(before: BaselineFact, tally: Mapping[str, Any], units: int) -> tuple[dict[str, int], str]:
+    """Sketches of another encoder than the last snapshot's begin anew: they cannot be compared."""
+    fresh, by = tally.get("sketches", ()), str(tally.get("sketched_by", ""))
+    if not fresh:
+        return dict(before.sketches), before.sketched_by
+    return gathered(before.sketches if by == before.sketched_by else {}, fresh, units), by
 
 
 def _added(counts: Mapping[str, int], names: Iterable[str], units: int) -> dict[str, int]:

@@ -1,8 +1,9 @@
 """Careless grants: not proof of drift, but what makes drift expensive. Never a reason to revoke by itself.
 
 Names: no_expiry, expiry_far, wildcard_tools, broad_tools, tools_unlisted, purpose_missing,
-purpose_open_ended, service_account_delegator, blurred_agent. All of them are soft, and the value stays at
-or below 0.3. Details depend on the envelope's shape only, so that a reader can report each shape once.
+purpose_open_ended, purpose_unconstrained, service_account_delegator, blurred_agent. All of them are soft, and the
+value stays at or below 0.3. Details depend on the envelope's shape only, so that a reader can report each shape
+once.
 """
 
 import re
@@ -12,13 +13,17 @@ from datetime import timedelta
 from functools import lru_cache
 
 from guardian.domain.event import Envelope
-from guardian.domain.signal import Breach, Observation, Signal
+from guardian.domain.signal import BaselineFact, Breach, Observation, Signal
 from guardian.errors import ConfigurationError
+from guardian.signals.baseline_learning import UNITS
+from guardian.signals.meaning import constraint
 from guardian.signals.options import names, within
 from guardian.signals.port import State
 from guardian.signals.wording import open_ended, shown
 
 _EACH, _MOST = 0.1, 0.3
+_CONSTRAINS_FROM = 0.5
+"""Where at least half of what a purpose's sessions do is new each time, the purpose constrains nothing."""
 _SERVICE_ACCOUNTS = (
     r"(?:^|[^a-z])(?:svc|srv|service[-_. ]?(?:account|user)|system|daemon|robot|cron)(?:[^a-z]|$)",
     r"gserviceaccount\.com$",
@@ -102,12 +107,19 @@ class EnvelopeHygiene:
             yield Breach(
                 "purpose_open_ended", f'the purpose "{shown(envelope.purpose)}" constrains nothing', False
             )
+        elif seen.baseline is not None and _unconstrained(seen.baseline):
+            yield Breach("purpose_unconstrained", "most of what its past sessions did was new each time", False)
         if _machine(self.service_accounts).search(envelope.delegator_id):
             detail = f"{shown(envelope.delegator_id)} looks like a service account, not a person who delegates"
             yield Breach("service_account_delegator", detail, False)
         if seen.other_purposes > self.max_other_purposes:
             detail = f"one agent identity serves more than {self.max_other_purposes} other purposes"
             yield Breach("blurred_agent", detail, False)
+
+
+def _unconstrained(known: BaselineFact) -> bool:
+    found = constraint(known, UNITS)
+    return found is not None and found < _CONSTRAINS_FROM
 
 
 @lru_cache(maxsize=16)

@@ -1,8 +1,9 @@
 """How unusual an action is among what this tenant's sessions of this purpose did before.
 
-Four surprises, smoothed and joined as independent doubts: the tool, the step from the last tool, how many
-records, and the hour. Silent until the snapshot has seen enough sessions. A tool seen in at least 5 % of
-the past adds nothing by itself; one never seen comes near 1 as history grows, less where it only reads.
+Five surprises, smoothed and joined as independent doubts: the tool, the step from the last tool, what the act
+means (tool and arguments, as the bi-encoder reads them), how many records, and the hour. Silent until the
+snapshot has seen enough sessions. A tool seen in at least 5 % of the past adds nothing by itself; one never seen
+comes near 1 as history grows, less where it only reads.
 
 The fold's state is the session's own tally, which `baseline_learning.learn` takes into the next snapshot.
 Only allowed calls are tallied: what was denied must not become usual.
@@ -15,6 +16,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from guardian.domain.signal import BaselineFact, Observation, Signal
+from guardian.signals.baseline_learning import UNITS
+from guardian.signals.meaning import new_meanings, strangeness
 from guardian.signals.options import within
 from guardian.signals.port import State
 from guardian.signals.wording import only_reads, shown
@@ -23,6 +26,7 @@ _TOOL_CHARS = 120
 _MAX_TOOLS = 64
 _MAX_STEPS = 128
 _MAX_SIZES = 64
+_MAX_SKETCHES = 32
 _MAX_RECORDS = 2**53
 
 _USUAL = 0.05  # share of the past from which a tool is usual
@@ -32,6 +36,7 @@ _STEP_PSEUDO = 2.0  # sessions, by which a step leans on how usual its tool is
 _VOLUME_QUANTILE = 0.95
 _VOLUME_SLACK = 5
 _MIN_SIZES = 20
+_MEANING_DOUBT, _READING_MEANING_DOUBT = 0.4, 0.1
 _READING_DOUBT, _STEP_DOUBT, _READING_STEP_DOUBT, _VOLUME_DOUBT, _HOUR_DOUBT = 0.6, 0.3, 0.1, 0.7, 0.05
 
 
@@ -49,7 +54,10 @@ class PurposeBaseline:
         return "purpose_baseline"
 
     def start(self) -> State:
-        return {"last": "", "tools": {}, "transitions": {}, "sizes": [], "count": 0, "hours": {}}
+        return {
+            "last": "", "tools": {}, "transitions": {}, "sizes": [], "count": 0, "hours": {},
+            "sketches": [], "sketched_by": "",
+        }  # fmt: skip
 
     def fold(self, state: State, seen: Observation) -> tuple[State, Signal]:
         """Judge the action by the snapshot, and add it to the session's tally if it was allowed."""
@@ -82,6 +90,10 @@ def _doubts(known: BaselineFact, last: str, seen: Observation) -> Mapping[str, f
             _surprise(step) * (_READING_STEP_DOUBT if reads else _STEP_DOUBT)
         ),
     }
+    if seen.sketch is not None and known.sketches and seen.sketch.encoder == known.sketched_by:
+        strange = strangeness(seen.sketch.bits, known.sketches) * _surprise(new_meanings(known.sketches, UNITS))
+        doubt = _READING_MEANING_DOUBT if reads else _MEANING_DOUBT
+        doubts[f"what {named} is asked for means something new here"] = strange * doubt
     if "records" not in seen.event.features_missing and len(known.record_sizes) >= _MIN_SIZES:
         records = min(seen.event.records, _MAX_RECORDS)
         doubts[f"{records} records are more than usual"] = _volume(known, records) * _VOLUME_DOUBT
@@ -133,7 +145,19 @@ def _tallied(state: State, seen: Observation) -> dict[str, Any]:
         count += 1
     if not seen.clock_suspect:
         hours[str(seen.now.hour)] = hours.get(str(seen.now.hour), 0) + 1
-    return {"last": tool, "tools": tools, "transitions": steps, "sizes": sizes, "count": count, "hours": hours}
+    told = {"last": tool, "tools": tools, "transitions": steps, "sizes": sizes, "count": count, "hours": hours}
+    return told | _sketched(state, seen)
+
+
+def _sketched(state: State, seen: Observation) -> dict[str, Any]:
+    """The session's distinct sketches, all of one encoder; another encoder begins anew."""
+    kept, by = list(state.get("sketches", ())), str(state.get("sketched_by", ""))
+    if seen.sketch is not None:
+        kept = kept if by == seen.sketch.encoder else []
+        by = seen.sketch.encoder
+        if seen.sketch.bits not in kept and len(kept) < _MAX_SKETCHES:
+            kept.append(seen.sketch.bits)
+    return {"sketches": kept, "sketched_by": by}
 
 
 def _name(tool: str) -> str:

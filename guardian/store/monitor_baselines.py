@@ -13,7 +13,7 @@ from sqlalchemy import Connection, Engine, and_, bindparam, func, insert, select
 from guardian.domain.event import SessionKey, purpose_family
 from guardian.domain.session import HumanWord, SessionState, Stage
 from guardian.domain.signal import BaselineFact
-from guardian.store.engine import writing
+from guardian.store.engine import reading, writing
 from guardian.store.monitor_departures import Ended, Watch, watch_ended
 from guardian.store.monitor_tables import Row, baselines, chunks, sessions
 from guardian.store.monitor_values import Tally
@@ -78,6 +78,15 @@ class Baselines:
                     mark.values(learned=1), [{"k_tenant": row[0], "k_session": row[1]} for row in rows]
                 )
         return {"sessions": len(rows), "snapshots": len(published)}
+
+    def newest(self, limit: int = 10_000) -> dict[tuple[str, str], BaselineFact]:
+        """The newest snapshot of every (tenant, purpose family), up to `limit` of them, in order."""
+        with reading(self._engine) as connection:
+            query = select(baselines.c.tenant_id, baselines.c.purpose).distinct()
+            known = connection.execute(
+                query.order_by(baselines.c.tenant_id, baselines.c.purpose).limit(limit)
+            ).all()
+            return load_baselines(connection, [(tenant, purpose) for tenant, purpose in known])
 
     def install(self, facts: Mapping[Any, BaselineFact], now: datetime) -> int:
         """Publish snapshots that were learnt elsewhere, from an older log, as the newest; returns how many."""

@@ -85,6 +85,10 @@ def test_the_queue_from_finding_to_reinstatement(guardian, home: Path) -> None:
 
     assert "confirmed" in guardian("confirm", drift[1]["finding"]["id"], *why, *config).stdout
     assert "false_positive" in guardian("dismiss", drift[0]["finding"]["id"], *why, *config).stdout
+    said = guardian("labels", *config).stdout.splitlines()
+    names = {i: f"{v['finding']['tenant_id']}/{v['finding']['session_id']}" for i, v in enumerate(drift)}
+    act = drift[1]["finding"]["evidence"]["actions_seen"] - 1
+    assert sorted(said) == sorted([f"{names[0]} benign", f"{names[1]}/{act} drift"])
     assert "is protected" in guardian("protect", tenant, session, *why, *config).stdout
     assert "not protected" in guardian("protect", tenant, session, "--off", *why, *config).stdout
 

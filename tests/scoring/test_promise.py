@@ -7,9 +7,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from guardian.domain.signal import Signal
+from guardian.domain.signal import Breach, Signal
 from guardian.errors import ModelError
 from guardian.scoring.calibration import Calibration, logit
+from guardian.scoring.conformal import Reference
+from guardian.scoring.evidence import e_value
 from guardian.scoring.fusion import Fusion
 from guardian.scoring.scorer import Scorer
 
@@ -73,7 +75,7 @@ def test_past_the_calibration_a_number_is_called_an_estimate() -> None:
 
 
 def test_one_decisive_act_flags_alone_whatever_the_size_of_the_calibration() -> None:
-    for sessions in (200, 2_000):
+    for sessions in (40, 200, 2_000):
         scorer = calibrated(random.Random(4), 0.3, sessions)
         assert scorer.step({}, signal(1.0))[1].one_in >= 1_000
 
@@ -120,3 +122,63 @@ def test_a_calibration_survives_its_file(scores: list[float], evidence: list[flo
 def test_a_broken_calibration_is_refused_with_the_way_out(text: str) -> None:
     with pytest.raises(ModelError, match="guardian calibrate"):
         Calibration.from_json(text)
+
+
+@settings(max_examples=12, deadline=None)
+@given(st.integers(0, 2**32 - 1), st.floats(0, 0.95), st.sampled_from([20, 50]))
+def test_the_session_promise_holds_whatever_binds_the_acts_of_a_session_together(
+    seed: int, correlation: float, one_in: int
+) -> None:
+    """A mood per session, and half of the sessions repeat their first act: dependence as strong as it gets."""
+    rnd = random.Random(seed)
+
+    def session() -> list[float]:
+        made = honest_session(rnd, correlation)
+        return [made[0]] * len(made) if rnd.random() < 0.5 else made
+
+    fusion, sessions, trials = Fusion({"purpose_fit": 0.999}), 300, 600
+    scores = [fusion.fuse(signal(v))[0] for _ in range(sessions) for v in session()]
+    flat = Scorer(fusion, Calibration.fit(scores, [0.0], [0.0], source="first pass"))
+    replayed = [maxima(flat, session()) for _ in range(sessions)]
+    made = Calibration.fit(scores, [r["top"] for r in replayed], [r["act"] for r in replayed], source="simulation")
+    scorer = Scorer(fusion, made)
+    flagged = 0
+    for _ in range(trials):
+        end = maxima(scorer, session())
+        flagged += made.one_in(end["top"], end["act"])[0] >= one_in
+    expected = 1 / one_in
+    spread = math.sqrt(expected * (1 - expected) * (1 / trials + 1 / sessions))
+    assert flagged / trials <= expected + 4.5 * spread
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.integers(0, 2**32 - 1), st.floats(0.3, 3))
+def test_a_bet_on_honest_acts_averages_at_most_one_whatever_their_law(seed: int, shape: float) -> None:
+    """Exchangeable: of n + 1 honest acts each is equally likely to be the one that is judged by the others."""
+    rnd = random.Random(seed)
+    pool = [round(rnd.gauss(0, 1) * rnd.random() ** shape, 2) for _ in range(60)]  # rounded: with ties
+    bets = []
+    for at in range(len(pool)):
+        reference = Reference.fit([v for other, v in enumerate(pool) if other != at], least_scale=1.0)
+        bets.append(e_value(reference.p_value(pool[at])))
+    assert sum(bets) / len(bets) <= 1.0 + 1e-9
+
+
+def test_a_hard_breach_is_remembered_so_that_no_promise_speaks_of_the_session() -> None:
+    scorer = calibrated(random.Random(6), 0.0, 60)
+    broken = [Signal("envelope_breach", 0.5, breaches=(Breach("envelope_expired", "", hard=True),))]
+    soft = [Signal("envelope_hygiene", 0.1, breaches=(Breach("no_expiry", "", hard=False),))]
+    state, _ = scorer.step({}, soft)
+    assert "broke" not in state
+    state, _ = scorer.step(state, broken)
+    state, _ = scorer.step(state, signal(0.1))
+    assert state["broke"] == 1.0
+
+
+def test_a_calibration_names_its_fold_and_how_far_its_promises_reach() -> None:
+    made = Calibration.fit([0.1] * 9, [0.0] * 9, [0.0] * 9, source="here", fold="m/1")
+    assert Calibration.from_json(made.to_json()).fold == "m/1"
+    assert made.reach == 5
+    assert made.one_in(0.0, 0.0)[1]
+    old = made.to_json().replace(',"fold":"m/1"', "")
+    assert Calibration.from_json(old).fold == ""

@@ -1,0 +1,93 @@
+"""`guardian bench start`: a monitor in a process of its own, from its first instruction to its first verdicts.
+
+Baseline: the same process importing torch and sentence-transformers instead, where the `train` extra is installed.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Mapping
+from datetime import timedelta
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from guardian.bench.report import Row, resident_mb
+from guardian.bootstrap.initialise import initialise
+from guardian.bootstrap.judgement import utc_now
+from guardian.bootstrap.monitor import Monitor
+from guardian.bus.file import FileConsumer, FileProducer
+from guardian.config import load
+from guardian.demo.log import log_lines
+from guardian.demo.scenario import Scenario
+from guardian.telemetry import Metrics
+
+HEAVY = ("torch", "sentence_transformers", "transformers", "sklearn")
+_PATIENCE_S = 120
+_CHILD = "import time; began = time.time(); from guardian.bench.start import child; child({!r}, began)"
+_TORCH = (
+    "import json, time; began = time.time(); import sentence_transformers, torch;"
+    " from guardian.bench.report import resident_mb;"
+    " print(json.dumps({'ready_s': time.time() - began, 'mb': resident_mb()}))"
+)
+
+
+def run(*, times: int, seed: int, progress: Callable[[int, int], None]) -> list[Row]:
+    """Starts it `times` times; seconds are the median of those, memory the most."""
+    with tempfile.TemporaryDirectory(prefix="guardian-start-") as folder:
+        home = Path(folder) / "home"
+        initialise(home)
+        lines = list(log_lines(Scenario(seed=seed, sessions=20, each=0).plan(), begin=_begin(), seed=seed))
+        (home / "log.jsonl").write_bytes(b"\n".join(lines) + b"\n")
+        found = []
+        for n in range(times):
+            found.append(_started(_CHILD.format(str(home))))
+            progress(n + 1, times + 1)
+        torch = _started(_TORCH) if find_spec("torch") and find_spec("sentence_transformers") else None
+    ready, first = (sorted(f[name] for f in found)[times // 2] for name in ("ready_s", "first_s"))
+    base, base_mb = (None, None) if torch is None else (torch["ready_s"], torch["mb"])
+    return [
+        Row("ready to read (model loaded, database open)", "s", ready, times, baseline=base),
+        Row("first verdicts stored", "s", first, times, baseline=base),
+        Row("resident memory, peak", "MB", max(f["mb"] for f in found), times, baseline=base_mb),
+        Row("heavy libraries imported", "count", max(len(f["heavy"]) for f in found), times),
+    ]
+
+
+def child(home: str, began: float) -> None:
+    """In a process of its own: one monitor over one log, until its first transaction; prints what it took."""
+    folder = Path(home)
+    settings = load(folder / "guardian.yaml", overrides={"store": {"monitor": f"sqlite:///{os.getpid()}.db"}})
+    stop, first = threading.Event(), list[float]()
+
+    def committed(_judgement: object) -> None:
+        first.append(time.time() - began)
+        stop.set()
+
+    monitor = Monitor(
+        settings,
+        metrics=Metrics(),
+        consumer=FileConsumer(folder / "log.jsonl"),
+        producer=FileProducer(folder / "letters"),
+        on_commit=committed,
+    )
+    ready = time.time() - began
+    monitor.run(stop)
+    heavy = sorted(set(HEAVY) & set(sys.modules))
+    print(json.dumps({"ready_s": ready, "first_s": first[0], "mb": resident_mb(), "heavy": heavy}))
+
+
+def _begin() -> Any:
+    return utc_now() - timedelta(hours=3)
+
+
+def _started(code: str) -> Mapping[str, Any]:
+    done = subprocess.run(  # noqa: S603 - this very interpreter, on code of our own
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=_PATIENCE_S, check=True
+    )
+    printed: Mapping[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return printed
