@@ -4,6 +4,7 @@ import importlib
 import pkgutil
 import re
 from collections.abc import Mapping
+from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +38,8 @@ def make(room: str, name: str, options: Mapping[str, Any], **given: Any) -> Any:
     `given` are things the composition root hands over (a secret, a clock); they are not options.
     """
     plugin = find(room, name)
-    allowed = {field for field in getattr(plugin, "__dataclass_fields__", {}) if not field.startswith("_")}
+    own = fields(plugin) if is_dataclass(plugin) else ()  # class variables are no options
+    allowed = {field.name for field in own if not field.name.startswith("_")}
     for option in options:
         if option not in allowed - set(given):
             listed = ", ".join(sorted(allowed - set(given))) or "none"

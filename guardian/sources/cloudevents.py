@@ -16,7 +16,7 @@ from typing import Any, ClassVar
 from guardian.bus.port import Record
 from guardian.domain.event import DecisionEvent
 from guardian.errors import DecodeError
-from guardian.sources.facts import CARRIED, Facts, expected, first, moment, text
+from guardian.sources.facts import CARRIED, Facts, expected, first, moment, text, trace_of
 from guardian.sources.port import Format
 
 
@@ -35,7 +35,7 @@ class Wrapping:
             time=facts.time or moment(said.get("time"), "time"),
             gateway=facts.gateway or text(said.get("source")),
             session=facts.session or first(said.get("sessionid"), said.get("partitionkey")),
-            trace=facts.trace or first(said.get("traceid"), _trace(said.get("traceparent"))),
+            trace=facts.trace or first(said.get("traceid"), trace_of(said.get("traceparent"))),
         )
 
 
@@ -111,9 +111,3 @@ def _json(value: str, path: str) -> Any:
         return json.loads(value)
     except (ValueError, RecursionError):
         raise DecodeError("invalid", f"{path}: expected JSON") from None
-
-
-def _trace(traceparent: object) -> str | None:
-    """The trace id of a W3C traceparent."""
-    parts = traceparent.split("-") if isinstance(traceparent, str) else []
-    return parts[1] if len(parts) == 4 and len(parts[1]) == 32 else None

@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 
 from guardian.domain.event import UNTOLD, DecisionEvent
 from guardian.errors import ConfigurationError
-from guardian.sources.facts import Effect, Facts, expected, first, mapping, moment, need, text
+from guardian.sources.facts import Effect, Facts, expected, first, mapping, moment, need, text, trace_of
 from guardian.sources.port import Format
 
 _CARRIES = (
@@ -75,7 +75,7 @@ class Envoy(Format):
             session=text(said["session"]),
             token=text(said["token"]),
             conversation=text(said["conversation"]),
-            trace=_trace(said["traceparent"]),
+            trace=trace_of(said["traceparent"]),
             delegator=text(said["delegator"]),
             agent=text(said["agent"]),
             purpose=text(said["purpose"]),
@@ -117,8 +117,3 @@ def _decision(said: Mapping[str, Any]) -> tuple[Effect, str]:
     if refused or status in ("401", "403"):
         return "deny", details
     return "allow", ""
-
-
-def _trace(traceparent: Any) -> str | None:
-    parts = traceparent.split("-") if isinstance(traceparent, str) else []
-    return parts[1] if len(parts) == 4 and len(parts[1]) == 32 else None

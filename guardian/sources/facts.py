@@ -153,6 +153,12 @@ def effect_of(value: object, path: str) -> Effect:
     raise expected(path, "true, false or a word such as ALLOW or DENY", value)
 
 
+def trace_of(traceparent: object) -> str | None:
+    """The trace id of a W3C traceparent."""
+    parts = traceparent.split("-") if isinstance(traceparent, str) else []
+    return parts[1] if len(parts) == 4 and len(parts[1]) == 32 else None
+
+
 def expected(path: str, what: str, got: object) -> DecodeError:
     """What was expected where, and the type that came; never the value."""
     return DecodeError("invalid", f"{shown(path, 120)}: expected {what}, got {kind(got)}")

@@ -13,7 +13,19 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from guardian.domain.event import UNTOLD, DecisionEvent
-from guardian.sources.facts import Effect, Facts, at, effect_of, expected, first, mapping, moment, need, text
+from guardian.sources.facts import (
+    Effect,
+    Facts,
+    at,
+    effect_of,
+    expected,
+    first,
+    mapping,
+    moment,
+    need,
+    text,
+    trace_of,
+)
 from guardian.sources.port import Format
 
 _CARRIES = (
@@ -42,7 +54,7 @@ class McpTraffic(Format):
         response, headers = entry.get("response"), _lower(entry.get("headers"))
         effect, reason = _decision(entry, response)
         session = first(entry.get("session_id"), entry.get("sessionId"), headers.get("mcp-session-id"))
-        trace = first(entry.get("trace_id"), call.pop("trace"), _trace(headers.get("traceparent")))
+        trace = first(entry.get("trace_id"), call.pop("trace"), trace_of(headers.get("traceparent")))
         number = text(request.get("id"))
         moment_ = first(entry.get("timestamp"), entry.get("time"), entry.get("ts"))
         own = text(entry.get("request_id"))
@@ -100,7 +112,7 @@ def call_of(message: Mapping[str, Any]) -> dict[str, Any] | None:
         "arguments": mapping(at(params, "arguments"), "params.arguments"),
         "agent": text(at(client, "name")),
         "agent_version": text(at(client, "version")),
-        "trace": _trace(at(meta, "traceparent")),
+        "trace": trace_of(at(meta, "traceparent")),
     }
 
 
@@ -126,8 +138,3 @@ def _status(response: Any) -> str | None:
 
 def _lower(headers: Any) -> dict[str, Any]:
     return {str(name).lower(): value for name, value in headers.items()} if isinstance(headers, Mapping) else {}
-
-
-def _trace(traceparent: object) -> str | None:
-    parts = traceparent.split("-") if isinstance(traceparent, str) else []
-    return parts[1] if len(parts) == 4 and len(parts[1]) == 32 else None

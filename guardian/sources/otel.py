@@ -7,6 +7,7 @@ what was decided: an error type of a refusal is a deny, anything else was let th
 `enduser.id` and `tenant.id`, are read where somebody sets them.
 """
 
+import hashlib
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -131,6 +132,4 @@ def _pairs(said: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 def _span_id(event: DecisionEvent) -> str:
     """Sixteen hex digits that are the decision's own."""
-    import hashlib
-
     return hashlib.sha256(event.id.encode()).hexdigest()[:16]
