@@ -8,7 +8,7 @@ from guardian.domain.rules import ForbidDataClass, ForbidTool
 from guardian.tightening.proposal import Proposal
 from guardian.tightening.wording import said, shown, whom
 
-_SPECIAL = str.maketrans({sign: f"\\{sign}" for sign in "\\`*_{}[]<>#|~!"})
+_SPECIAL = str.maketrans({sign: f"\\{sign}" for sign in "\\`*{}[]<>#|~!"})
 _MOST_EXAMPLES = 10
 _FOOT = """\
 Evidence: honest sessions of the role in the window, their calls, days, the last time that honest work did what is
