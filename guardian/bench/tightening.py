@@ -58,13 +58,15 @@ class Tally:
         return (self.area.before - self.area.after) / excess if excess else 0.0
 
 
-def run(*, seeds: Sequence[int], events: int, progress: Callable[[int, int], None]) -> list[Row]:
+def run(
+    *, seeds: Sequence[int], events: int, progress: Callable[[int, int], None], purposes: int = 30
+) -> list[Row]:
     """Every seed is another estate. `events` decisions are replayed once; 0 skips that."""
     names = ("mined", "unused", "exact", "exact here")
     tallies = {name: Tally() for name in names}
     found = truth = newly_allowed = drifted = flagged = 0
     for number, seed in enumerate(seeds, 1):
-        estate = Estate(seed)
+        estate = Estate(seed, purposes)
         window = list(estate.calls(BEGIN, BEGIN + WINDOW))
         trust = Trust(frozenset(estate.flagged), dict.fromkeys(estate.dismissed, HumanWord.FALSE_POSITIVE))
         strays = {session for session, _ in estate.unneeded} - inflated(estate, window)

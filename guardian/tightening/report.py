@@ -4,10 +4,11 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, date, timedelta
 
 from guardian.domain.restriction import Restriction
+from guardian.domain.rules import ForbidDataClass, ForbidTool
 from guardian.tightening.proposal import Proposal
 from guardian.tightening.wording import said, shown, whom
 
-_SPECIAL = str.maketrans({sign: f"\\{sign}" for sign in "\\`*_{}[]<>#|~!"})
+_SPECIAL = str.maketrans({sign: f"\\{sign}" for sign in "\\`*{}[]<>#|~!"})
 _MOST_EXAMPLES = 10
 _FOOT = """\
 Evidence: honest sessions of the role in the window, their calls, days, the last time that honest work did what is
@@ -41,6 +42,7 @@ def report(
         f"| newly allowed | {test.newly_allowed:,} (every rendered policy only refuses) |",
         "",
     ]
+    lines += _glance(proposal)
     for scope in proposal.scopes:
         lines += [
             f"## {plain(whom(scope))}",
@@ -75,6 +77,23 @@ def report(
 def plain(text: str) -> str:
     """Text of agents in Markdown: no markup, no link, no table cell of its own, no line of its own."""
     return " ".join(shown(text, 500).translate(_SPECIAL).split())
+
+
+def _glance(proposal: Proposal) -> list[str]:
+    """One line a role, the largest cuts first: what a reviewer in a hurry reads."""
+    found = []
+    for scope in proposal.scopes:
+        rules = [restriction.rule for restriction in proposal.of(scope)]
+        tools = sum(isinstance(rule, ForbidTool) and not rule.except_agents for rule in rules)
+        classes = sum(isinstance(rule, ForbidDataClass) for rule in rules)
+        grant = next(iter(proposal.grants.get(scope, ())), None)
+        of_tools = f" of {len(grant.tools)}" if grant else ""
+        of_classes = f" of {len(grant.data_classes)}" if grant and grant.data_classes else ""
+        cost = sum(proposal.backtest.by_restriction.get(each.id, 0) for each in proposal.of(scope))
+        cells = f"{tools}{of_tools} | {classes}{of_classes} | {len(rules) - tools - classes} | {cost:,}"
+        found.append((-tools - classes, f"| {plain(whom(scope))} | {cells} |"))
+    head = ["| role | tools cut | data classes cut | limits | honest calls denied |", "|---|---|---|---|---|"]
+    return ["## At a glance", "", *head, *(line for _, line in sorted(found)), ""] if found else []
 
 
 def _row(restriction: Restriction, proposal: Proposal) -> str:

@@ -149,6 +149,22 @@ def test_rego_lets_no_value_slip_by_in_another_wrapping(placed, restricted, rule
     assert agrees(RegoEvaluator(files).denied_by(facts(call)), restriction, call)
 
 
+@pytest.mark.parametrize("text", NASTY)
+def test_names_that_agents_chose_cannot_break_out_of_a_policy(placed, restricted, text):
+    restriction = restricted(ForbidTool(text), Scope(text, text, text, text))
+    inside = placed(tenant_id=text, purpose=text, role=text, parent_role=text, tool=text)
+    outside = placed(tenant_id="other", purpose=text, role=text, parent_role=text, tool=text)
+    made = proposal(restriction)
+    engines = [RegoEvaluator(RegoDenials().files(made)).denied_by]
+    engines.append(lambda told: forbidden_by(cedar.files(made)[POLICIES], told))
+    assert cedar.check(made, cedar.files(made)) == []
+    if importlib.util.find_spec("oso") is not None:
+        engines.append(PolarEvaluator(PolarDenials().files(made)).denied_by)
+    for denied_by in engines:
+        assert denied_by(facts(inside)) == [restriction.id]
+        assert denied_by(facts(outside)) == []
+
+
 @needs_oso
 @settings(max_examples=150, deadline=None)
 @given(rules, asked(wrapped) | asked())
