@@ -20,20 +20,18 @@ JSON = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=12), inner, max_size=4),
     max_leaves=12,
 )
-KEYS = tuple(
-    [
-        "type",
-        "actions",
-        "user",
-        "view",
-        "state",
-        "values",
-        "id",
-        "action_id",
-        "value",
-        "private_metadata",
-        "callback_id",
-    ]
+KEYS = (
+    "type",
+    "actions",
+    "user",
+    "view",
+    "state",
+    "values",
+    "id",
+    "action_id",
+    "value",
+    "private_metadata",
+    "callback_id",
 )
 SHAPED = st.dictionaries(
     st.sampled_from(KEYS),
