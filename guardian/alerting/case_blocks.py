@@ -272,7 +272,7 @@ def _digest(alert: Alert) -> list[Block]:
             f"Tenant {code(digest.tenant_id, 120)} since {since}: too many at once for a message each.\n"
             + " · ".join(counts)
         ),
-        section("All of them are listed in the thread. To open one: `/guardian session ID`"),
+        section("All of them are listed in the thread. To look at one: `/guardian session ID`"),
     ]
 
 

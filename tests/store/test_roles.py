@@ -26,6 +26,8 @@ from guardian.store.engine import migrate, open_engine
 from guardian.store.monitor import MonitorStore
 from guardian.store.monitor_retention import Retention
 from guardian.wire.approvals import ApprovalView, BreakGlassView
+from guardian.wire.cases import CaseEvent
+from guardian.wire.exceptions import ExceptionView
 from guardian.wire.findings import FindingOutcome, Verdict
 from guardian.wire.sessions import ModeView
 
@@ -262,6 +264,14 @@ def test_the_control_store_works_fully_with_its_role(control: ControlStore) -> N
         rows.self_tests.add(test)
         rows.self_tests.put(replace(test, result="passed"))
         rows.self_tests.forget_before(NOW + DAY)
+        case = rows.cases.open("c", kind="session", tenant_id="acme", session_id="s1", now=NOW)
+        rows.cases.happened(case, [CaseEvent(at=NOW, by="ann", what="looked")])
+        for seq in (1, 2):
+            rows.cases.follow("audit", seq)
+        fine = {"id": "e1", "tenant_id": "acme", "purpose": "p", "tool": "crm.*", "owner": "ann", "reason": "r"}
+        rows.exceptions.add(ExceptionView(**fine, created_at=NOW, expires_at=NOW + DAY))
+        rows.exceptions.used("e1")
+        assert rows.exceptions.end("e1", by="ann", now=NOW)
     with control.write() as rows:
         entry(rows, "s1", "reinstated")
         rows.sessions.say("acme", "s1", HumanWord.REINSTATED, NOW, human=True)
@@ -318,6 +328,8 @@ def test_control_itself_can_neither_change_nor_remove_what_stands_there(
         ("control_break_glass", "until"),
         ("control_token", "tenants"),
         ("control_checkpoint", "size"),
+        ("control_exception", "tool"),
+        ("control_exception", "expires_at"),
     ],
 )
 def test_what_was_said_once_is_not_said_otherwise_later(server: Server, table: str, column: str) -> None:

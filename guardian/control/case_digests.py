@@ -1,0 +1,72 @@
+"""Storms: many cases of one tenant in one message, each of them listed in its thread."""
+
+import hashlib
+from datetime import datetime
+
+from guardian.alerting.port import Digest
+from guardian.alerting.rules import SEVERITIES, Fold, Rules, next_move
+from guardian.control.case_standing import standing
+from guardian.control.deps import ControlDeps
+from guardian.store.control import ControlRows
+from guardian.store.control_cases import StoredCase
+from guardian.wire.cases import CaseEvent
+from guardian.wire.findings import AlertPayload
+
+_AT_ONCE = 100
+
+
+def fold(deps: ControlDeps, rules: Rules, rows: ControlRows, case: StoredCase, now: datetime) -> int:
+    """Have the tenant's digest list this case and all that wait like it. Returns how many it lists now."""
+    channel = rules.channel_for(case)
+    key = _digest_key(rules, rows, case.tenant_id, channel, now)
+    digest = rows.cases.open(
+        key,
+        kind="digest",
+        tenant_id=case.tenant_id,
+        session_id=case.tenant_id,
+        now=now,
+        rank=case.rank,
+        channel=channel,
+    )
+    lines: list[CaseEvent] = []
+    for other in rows.cases.unplaced(case.tenant_id, case.rank, now, _AT_ONCE):
+        stands = standing(deps, rows, other, now)
+        move = next_move(stands.case, rules, crowd=rules.storm + 1, now=now)
+        payload = rows.cases.alert_payload(other.alert_id)
+        if not isinstance(move, Fold) or rules.channel_for(other) != channel or payload is None:
+            continue
+        lines.append(_line(AlertPayload.model_validate_json(payload), other, stands.case.state))
+        folded = {"folded_into": key, "shown": stands.case.digest, "status": "idle", "told": other.events}
+        rows.cases.change(other.key, **folded)
+    rows.cases.happened(digest, lines)
+    newest = max(digest.alert_id, case.alert_id)
+    rows.cases.change(key, rank=max(digest.rank, case.rank), alert_id=newest)
+    return len(lines)
+
+
+def _digest_key(rules: Rules, rows: ControlRows, tenant_id: str, channel: str, now: datetime) -> str:
+    """The tenant's open digest in this channel, or a new one's name: a storm that goes on stays in one."""
+    newest = rows.cases.newest_digest(tenant_id, channel, now - 6 * rules.storm_window)
+    if newest is not None:
+        return newest.key
+    name = f"{tenant_id}\x1f{channel}\x1f{now.isoformat()}"
+    return "digest_" + hashlib.sha256(name.encode()).hexdigest()[:40]
+
+
+def counted_in(rows: ControlRows, case: StoredCase) -> Digest:
+    found = rows.cases.folded(case.key)
+    return Digest(
+        tenant_id=case.tenant_id,
+        since=case.opened_at,
+        total=sum(found.values()),
+        severities={name: found[n] for n, name in reversed(list(enumerate(SEVERITIES))) if n in found},
+    )
+
+
+def _line(payload: AlertPayload, case: StoredCase, state: str) -> CaseEvent:
+    """One case in a digest."""
+    finding = payload.finding
+    agent = "an unnamed agent" if finding.subject is None else finding.subject.agent_id or "an unnamed agent"
+    tool = "" if finding.act is None else f" at {finding.act.tool[:60]}"
+    what = f"{SEVERITIES[case.rank]} · {state or payload.outcome.effect.value} · {agent[:60]}{tool}"
+    return CaseEvent(at=finding.time, by=case.session_id, what=what, finding_id=finding.id)

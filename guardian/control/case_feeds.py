@@ -1,0 +1,91 @@
+"""What cases follow: alerts, the audit trail and people's words, each taken in once and in order."""
+
+import json
+from datetime import datetime
+
+from guardian.alerting.rules import OPEN_STATES, rank
+from guardian.control.approvals import topic_of
+from guardian.control.case_events import acted, told_by_alert, told_by_audit, told_by_word
+from guardian.control.case_view import case_key
+from guardian.control.news import case_of_news
+from guardian.domain.event import purpose_family
+from guardian.domain.finding import Kind
+from guardian.store.control import ControlRows, ControlStore
+from guardian.store.control_cases import Followed
+from guardian.wire.cases import CaseEvent
+from guardian.wire.findings import AlertPayload
+
+_FEEDS = ("alerts", "audit", "changes")
+_AT_ONCE = 100
+
+
+def catch_up(store: ControlStore, now: datetime) -> bool:
+    """Take in what is new on the feeds. Returns whether there may be more."""
+    with store.read() as rows:
+        if not any(rows.cases.news(feed, 1) for feed in _FEEDS):
+            return False
+    full = False
+    with store.write() as rows:
+        for feed in _FEEDS:
+            news = rows.cases.news(feed, _AT_ONCE)
+            for line in news:
+                match feed:
+                    case "alerts":
+                        _heard_alert(rows, line, now)
+                    case "audit":
+                        _heard_audit(rows, json.loads(line.payload), now)
+                    case _:
+                        event = told_by_word(line.payload, line.at or now)
+                        _heard(rows, case_key(line.tenant_id, line.session_id), event, now)
+            if news:
+                rows.cases.follow(feed, news[-1].seq)
+            full = full or len(news) == _AT_ONCE
+    return full
+
+
+def _heard_alert(rows: ControlRows, line: Followed, now: datetime) -> None:
+    key, told = line.key, AlertPayload.model_validate_json(line.payload)
+    finding = told.finding
+    about_guardian = finding.kind is Kind.CONTROL
+    # only control itself may say that its news ask for an approval
+    asked_for = finding.versions.get("approval") if about_guardian else None
+    purpose = "" if finding.subject is None else purpose_family(finding.subject.purpose)
+    case = rows.cases.open(
+        key,
+        kind="news" if about_guardian else "session",
+        tenant_id=finding.tenant_id,
+        session_id=asked_for or finding.session_id,
+        now=line.at or now,
+        purpose=purpose,
+    )
+    severe = max(case.rank, rank(finding.severity))
+    values: dict[str, object] = {"alert_id": line.seq, "findings": case.findings + 1, "rank": severe}
+    if case.state and case.state not in OPEN_STATES:  # it was settled, and begins anew
+        values |= {"acted_at": None, "escalated_at": None, "opened_at": line.at or now}
+    rows.cases.change(key, **values, purpose=purpose or case.purpose)
+    rows.cases.happened(case, [told_by_alert(told)])
+
+
+def _heard_audit(rows: ControlRows, record: dict[str, object], now: datetime) -> None:
+    tenant_id, session_id = record.get("tenant_id"), record.get("session_id")
+    if not isinstance(tenant_id, str):
+        return
+    if isinstance(session_id, str):
+        key = case_key(tenant_id, session_id)
+    elif isinstance(approval := record.get("approval_id"), str):
+        key = case_of_news(tenant_id, topic_of(approval))
+    else:
+        return
+    if acted(record) and rows.cases.get(key) is not None:
+        rows.cases.change(key, acted_at=datetime.fromisoformat(str(record["at"])))
+    _heard(rows, key, told_by_audit(record), now)
+
+
+def _heard(rows: ControlRows, key: str, event: CaseEvent | None, now: datetime) -> None:
+    """Add to the history of a case that people know of; what concerns no case is nobody's news."""
+    case = rows.cases.get(key)
+    if case is None:
+        return
+    if event is not None:
+        rows.cases.happened(case, [event])
+    rows.cases.touch(key, now)

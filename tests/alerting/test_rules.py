@@ -1,0 +1,134 @@
+"""What is written about a case, where and when: pure rules."""
+
+from datetime import UTC, datetime, time, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from guardian.alerting.rules import Done, Fold, QuietHours, Rules, Wait, Write, next_move, rank
+from guardian.alerting.slack import SlackOptions
+from guardian.errors import ConfigurationError
+from guardian.store.control_cases import StoredCase
+
+NOW = datetime(2026, 5, 12, 12, tzinfo=UTC)
+BERLIN = ZoneInfo("Europe/Berlin")
+
+
+def case(**changes: Any) -> StoredCase:
+    told: dict[str, Any] = dict.fromkeys(StoredCase._fields)
+    told |= dict.fromkeys(("alert_id", "findings", "events", "told", "steps", "attempts"), 0)
+    told |= {"key": "k", "tenant_id": "acme", "session_id": "s", "kind": "session", "purpose": "review", "rank": 3}
+    told |= {"channel": "", "state": "flagged", "digest": "new", "shown": "", "status": "due", "last_error": ""}
+    told |= {"next_at": NOW, "opened_at": NOW}
+    return StoredCase(**{**told, **changes})
+
+
+def shown(**changes: Any) -> StoredCase:
+    return case(**{"place": "C1:1", "shown": "new", "written_at": NOW, **changes})
+
+
+def move(told: StoredCase, rules: Rules | None = None, *, crowd: int = 1, now: datetime = NOW) -> object:
+    return next_move(told, rules or Rules(), crowd=crowd, now=now)
+
+
+def test_a_new_case_gets_its_message_and_a_crowd_a_digest() -> None:
+    assert move(case()) == Write("post")
+    assert move(case(), crowd=20) == Write("post")
+    assert move(case(), crowd=21) == Fold()
+    assert move(case(kind="news"), crowd=500) == Write("post"), "control's own news are never folded"
+
+
+def test_what_a_digest_lists_is_shown_by_itself_once_it_changes() -> None:
+    assert move(case(folded_into="d", shown="new")) == Done()
+    assert move(case(folded_into="d", shown="old")) == Write("post")
+
+
+def test_what_is_below_the_floor_is_not_shown() -> None:
+    assert move(case(rank=2), Rules(floor=3)) == Done()
+    assert move(case(rank=3), Rules(floor=3)) == Write("post")
+
+
+def test_the_message_is_brought_up_to_date_when_the_case_changed_and_not_in_a_flurry() -> None:
+    assert move(shown(shown="old", written_at=NOW - timedelta(seconds=9))) == Write("update")
+    assert move(shown(shown="old")) == Wait(NOW + timedelta(seconds=3))
+
+
+def test_a_reply_a_minute_at_most() -> None:
+    told = shown(events=2, told=1, acted_at=NOW)
+    assert move(told) == Write("reply")
+    assert move(told._replace(replied_at=NOW)) == Wait(NOW + timedelta(minutes=1))
+    assert move(told._replace(replied_at=NOW, kind="digest")) == Write("reply")
+
+
+@pytest.mark.parametrize(
+    ("changes", "calls"),
+    [
+        ({}, True),
+        ({"state": "revoke_requested"}, True),
+        ({"state": "revoked"}, False),
+        ({"acted_at": NOW}, False),
+        ({"escalated_at": NOW}, False),
+        ({"rank": 2}, False),
+        ({"snoozed_until": NOW + timedelta(hours=3)}, False),
+        ({"kind": "digest"}, False),
+    ],
+)
+def test_what_nobody_acts_on_calls_for_help(changes: dict[str, Any], calls: bool) -> None:
+    late = NOW + timedelta(minutes=15)
+    assert (move(shown(**changes), now=late) == Write("escalate")) is calls
+    assert move(shown(**changes), Rules(escalate_after=None), now=late) != Write("escalate")
+
+
+def test_a_snoozed_case_is_silent_until_then_and_kept_up_to_date() -> None:
+    until = NOW + timedelta(hours=3)
+    assert move(shown(events=1, snoozed_until=until)) == Wait(until)
+    changed = shown(shown="old", events=1, snoozed_until=until, written_at=NOW - timedelta(minutes=1))
+    assert move(changed) == Write("update")
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "now", "until"),
+    [
+        ("20:00", "07:00", "2026-05-12T21:00+02:00", "2026-05-13T07:00+02:00"),
+        ("20:00", "07:00", "2026-05-13T03:00+02:00", "2026-05-13T07:00+02:00"),
+        ("20:00", "07:00", "2026-05-13T07:00+02:00", None),
+        ("12:00", "13:00", "2026-05-13T12:30+02:00", "2026-05-13T13:00+02:00"),
+        ("12:00", "13:00", "2026-05-13T11:59+02:00", None),
+    ],
+)
+def test_quiet_hours_also_over_midnight(start: str, end: str, now: str, until: str | None) -> None:
+    hours = QuietHours(start=time.fromisoformat(start), end=time.fromisoformat(end), zone=BERLIN)
+    found = hours.until(datetime.fromisoformat(now).astimezone(UTC))
+    assert found == (None if until is None else datetime.fromisoformat(until))
+
+
+@given(st.integers(0, 4), st.integers(0, 60), st.integers(0, 23))
+def test_the_most_severe_is_never_held_back(severity: int, crowd: int, hour: int) -> None:
+    quiet = QuietHours(start=time(0), end=time(23, 59), zone=ZoneInfo("UTC"))
+    got = move(case(rank=severity), Rules(quiet=quiet, storm=60), crowd=crowd, now=NOW.replace(hour=hour))
+    assert got == Write("post") if severity == rank("critical") else isinstance(got, Wait)
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ({"routes": ({"channel": "#x"},)}, r"routes\[1\].channel"),
+        ({"routes": ({"channel": "C0X", "tennant": "a"},)}, "tenant"),
+        ({"floor": "severe"}, "floor must be one of info"),
+        ({"quiet_hours": {"from": 1200, "to": "07:00"}}, "quoted"),
+        ({"quiet_hours": {"from": "20:00"}}, "quiet_hours"),
+        ({"quiet_hours": {"from": "20:00", "to": "20:00"}}, "the same"),
+        ({"quiet_hours": {"from": "20:00", "to": "07:00", "zone": "Mars"}}, "quiet_hours"),
+        ({"storm": 0}, "storm"),
+        ({"escalate": {"after_s": -1}}, "after_s"),
+        ({"escalate": {"when": 5}}, "escalate takes"),
+        ({"on_call": {"acme": "@maya"}}, "on_call"),
+        ({"mention_from": "never"}, "mention_from"),
+    ],
+)
+def test_impossible_rules_are_refused_at_the_start(options: dict[str, Any], says: str) -> None:
+    with pytest.raises(ConfigurationError, match=says):
+        SlackOptions(channel="C0SECURITY", token="xoxb-1", **options)

@@ -1,0 +1,156 @@
+"""Cases, conditions on acts, exceptions and feedback, over the API."""
+
+from datetime import timedelta
+
+import pytest
+
+from guardian.domain.finding import Act, Effect, Reason
+
+
+def acted(a_finding, session="sess_1", *, tool="crm.read", wanted=Effect.FLAG, **more):
+    found = a_finding(session, wanted=wanted, **more)
+    act = Act(decision_id="d", gateway="g", tool=tool, arguments="{}", time=found.time)
+    reasons = (Reason(signal="purpose_fit", share=1.0, value=0.9, text="odd"),)
+    return found.model_copy(update={"act": act, "reasons": reasons})
+
+
+def case(stage, session="sess_1"):
+    got = stage.call("GET", f"/v1/cases/acme/{session}", "analyst")
+    assert got.status_code == 200, got.text
+    assert got.headers["etag"] == f'"{got.json()["digest"]}"'
+    return got.json()
+
+
+def test_an_act_on_a_case_that_moved_on_is_refused_and_changes_nothing(stage, a_finding):
+    stage.submit(acted(a_finding))
+    seen = {"If-Match": f'"{case(stage)["digest"]}"'}
+    path = "/v1/sessions/acme/sess_1/revoke"
+    stage.submit(acted(a_finding, n=1))
+    late = stage.call("POST", path, "responder", json={"reason": "stop"}, headers=seen)
+    assert (late.status_code, late.json()["code"]) == (412, "stale")
+    assert stage.ledger() == []
+    seen = {"If-Match": f'"{case(stage)["digest"]}"'}
+    assert stage.call("POST", path, "responder", json={"reason": "stop"}, headers=seen).status_code == 200
+    assert stage.call("POST", path, "responder", json={"reason": "stop"}, headers=seen).status_code == 412
+
+
+@pytest.mark.parametrize("digest", ["*", "abc", '"abc"', 'W/"' + "0" * 32 + '"', "0" * 32])
+def test_a_condition_that_is_no_digest_is_refused(stage, a_finding, digest):
+    stage.submit(acted(a_finding))
+    path = "/v1/sessions/acme/sess_1/revoke"
+    got = stage.call("POST", path, "responder", json={"reason": "x"}, headers={"If-Match": digest})
+    assert got.status_code == 422
+
+
+def test_verdicts_approvals_and_snoozes_take_conditions_too(stage, a_finding):
+    got = stage.submit(acted(a_finding)).json()
+    old = {"If-Match": '"' + "0" * 32 + '"'}
+    for path, body in (
+        (f"/v1/findings/{got['finding_id']}/verdict", {"verdict": "benign", "reason": "x"}),
+        ("/v1/cases/acme/sess_1/snooze", {"hours": 1, "reason": "x"}),
+    ):
+        assert stage.call("POST", path, "analyst", json=body, headers=old).status_code == 412
+
+
+def test_a_case_tells_its_state_its_trend_and_how_the_like_ended(stage, a_finding):
+    first = stage.submit(acted(a_finding, "sess_0")).json()
+    stage.call("POST", f"/v1/findings/{first['finding_id']}/verdict", json={"verdict": "benign", "reason": "x"})
+    stage.submit(acted(a_finding))
+    told = case(stage)
+    assert (told["state"], told["findings"], len(told["trend"])) == ("flagged", 1, 1)
+    assert [(each["session_id"], each["ended"], each["verdict"]) for each in told["similar"]] == [
+        ("sess_0", "dismissed", "benign")
+    ]
+    stage.revoke()
+    assert case(stage)["state"] == "revoked"
+    assert (
+        stage.call("POST", "/v1/sessions/acme/sess_1/reinstate", "responder", json={"reason": "x"}).status_code
+        == 202
+    )
+    assert len(case(stage)["approvals"]) == 1
+
+
+def test_a_case_of_another_tenant_does_not_exist(stage, a_finding):
+    stage.submit(acted(a_finding))
+    assert stage.call("GET", "/v1/cases/acme/sess_1", "analyst", "globex").status_code == 404
+    assert stage.call("GET", "/v1/cases/acme/unheard_of", "analyst").status_code == 404
+
+
+def excepted(stage, finding_id, role="approver", **more):
+    return stage.call("POST", "/v1/exceptions", role, json={"finding_id": finding_id, "reason": "ours", **more})
+
+
+def test_an_exception_covers_the_like_and_nothing_else(stage, a_finding, hard):
+    found = stage.submit(acted(a_finding)).json()["finding_id"]
+    made = excepted(stage, found, tool="crm.*", days=3).json()
+    assert (made["owner"], made["purpose"], made["tool"]) == ("approver-1", "review_contract", "crm.*")
+
+    def effect(n, **more):
+        return stage.submit(acted(a_finding, f"other_{n}", **more)).json()["effect"]
+
+    assert effect(1, tool="crm.export") == "none"
+    assert effect(2, tool="email.send") == "flag"
+    assert effect(3, breaches=hard) == "flag"
+    assert effect(4, wanted=Effect.REVOKE) == "flag"
+    (used,) = stage.audit(action="useException")
+    assert (used["exception_id"], used["session_id"]) == (made["id"], "other_1")
+    words = stage.call("GET", "/v1/session-changes", "monitor").json()["items"]
+    assert [(each["session_id"], each["word"]) for each in words] == [("other_1", "false_positive")]
+    assert stage.call("GET", "/v1/exceptions").json()["items"][0]["uses"] == 1
+    stage.clock.pass_(days=3)
+    assert effect(6) == "flag"
+
+
+def test_a_session_that_stands_accused_is_not_excused(stage, a_finding):
+    found = stage.submit(acted(a_finding)).json()["finding_id"]
+    excepted(stage, found, tool="crm.*")
+    assert stage.submit(acted(a_finding, n=1)).json()["effect"] == "flag", "it is flagged already"
+    for n in range(5):
+        last = stage.submit(acted(a_finding, "again", n=n, epoch=n)).json()["effect"]
+    assert last == "flag", "three times are enough: people look"
+
+
+def test_a_tool_called_as_a_pattern_excuses_nothing_by_itself(stage, a_finding):
+    found = stage.submit(acted(a_finding, tool="*")).json()["finding_id"]
+    assert excepted(stage, found).status_code == 422
+    assert excepted(stage, found, tool="*").status_code == 422
+    assert excepted(stage, found, tool="a*").status_code == 422
+
+
+def test_who_may_and_how_long(stage, a_finding):
+    found = stage.submit(acted(a_finding)).json()["finding_id"]
+    assert excepted(stage, found, "responder").status_code == 403
+    assert excepted(stage, found, days=365).status_code == 422
+    made = excepted(stage, found).json()
+    path = f"/v1/exceptions/{made['id']}/end"
+    assert stage.call("POST", path, "auditor", json={"reason": "x"}).status_code == 403
+    ended = stage.call("POST", path, "analyst", json={"reason": "over"}).json()
+    assert ended["ended_by"] == "analyst-1"
+    assert stage.submit(acted(a_finding, "later")).json()["effect"] == "flag"
+    assert stage.call("GET", "/v1/exceptions").json()["items"] == []
+    assert len(stage.call("GET", "/v1/exceptions?ended=true").json()["items"]) == 1
+
+
+def test_feedback_is_labelled_data(stage, a_finding):
+    ids = [stage.submit(acted(a_finding, f"s{n}")).json()["finding_id"] for n in range(3)]
+    for found, verdict in zip(ids, ("false_positive", "benign", "confirmed"), strict=True):
+        body = {"verdict": verdict, "reason": f"it is {verdict}"}
+        assert stage.call("POST", f"/v1/findings/{found}/verdict", "analyst", json=body).status_code == 200
+    rows = stage.call("GET", "/v1/feedback", "analyst").json()["items"]
+    assert [(row["label"], row["drift"], row["session_honest"]) for row in rows] == [
+        ("confirmed", 1, False),
+        ("benign", 0, True),
+        ("false_positive", 0, True),
+    ]
+    assert rows[0]["tool"] == "crm.read"
+    assert rows[0]["signals"] == {"purpose_fit": 0.9}
+    assert rows[0]["judged_by"] == "analyst-1"
+    assert stage.call("GET", "/v1/feedback", "analyst", "globex").json()["items"] == []
+
+
+def test_a_snooze_ends_by_itself(stage, a_finding):
+    stage.submit(acted(a_finding))
+    stage.call("POST", "/v1/cases/acme/sess_1/snooze", "analyst", json={"hours": 2, "reason": "calling them"})
+    assert case(stage)["snoozed_by"] == "analyst-1"
+    stage.clock.now += timedelta(hours=2)
+    assert case(stage)["snoozed_until"] is None

@@ -1,0 +1,55 @@
+"""The whole of it as an operator configures it: control with its queue, from a finding to a click and back."""
+
+import socket
+import time
+from pathlib import Path
+
+import httpx
+import pytest
+import yaml
+from slack_server import CHANNEL, TOKEN
+from slack_server.people import SECRET, click, interaction, signed
+
+from guardian.bootstrap import tokens
+from guardian.bootstrap.control import Control
+from guardian.bootstrap.initialise import initialise
+from guardian.config import load
+from guardian.telemetry import Metrics
+from guardian.wire.desk import DeskClient
+
+
+@pytest.mark.slow
+def test_a_finding_becomes_a_case_and_a_click_a_revocation(tmp_path: Path, slack, a_finding, monkeypatch) -> None:
+    path = initialise(tmp_path / "home")
+    body = yaml.safe_load(path.read_text(encoding="utf-8"))
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    body["control"] |= {"port": port, "url": f"http://127.0.0.1:{port}"}
+    body["alerts"] = {
+        "slack": {"channel": CHANNEL, "base_url": slack.url},
+        "jsonl": {"path": str(tmp_path / "findings.jsonl")},
+    }
+    body["slack"] = {"people": {"maya": {"slack": "U0MAYA", "role": "responder", "tenants": ["acme"]}}}
+    path.write_text(yaml.safe_dump(body), encoding="utf-8")
+    monkeypatch.setenv("GUARDIAN_SLACK__TOKEN", TOKEN)
+    monkeypatch.setenv("GUARDIAN_SLACK__SIGNING_SECRET", SECRET)
+    settings = load(path)
+    slack.wall = time.time
+    metrics = Metrics()
+    control = Control(settings, metrics=metrics)
+    try:
+        control.start()
+        monitor = tokens.issue(settings, "m", role="monitor", tenants={"*"}, ttl=tokens.timedelta(hours=1)).text
+        with DeskClient(control.url, lambda: monitor) as client:
+            client.submit(a_finding())
+        root = slack.until(lambda: slack.roots())[0]
+        slack.until(lambda: slack.thread(root["ts"]))
+        sent = interaction(click(slack, root, "Revoke now", "U0MAYA"))
+        got = httpx.post(f"{control.url}/slack/interactions", content=sent, headers=signed(sent))
+        assert got.status_code == 200
+        assert "Done" in slack.until(lambda: slack.ephemeral)[0]["text"]
+        slack.until(lambda: "■ Revoked" in str(slack.roots()[0]["blocks"]))
+    finally:
+        control.stop()
+    assert (tmp_path / "findings.jsonl").read_text().count("\n") == 1, "other channels have their own outbox"
