@@ -247,7 +247,7 @@ def configure_logging(*, level: str = "INFO", json: bool = True, stream: TextIO 
             renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, level.upper())),
-        logger_factory=structlog.PrintLoggerFactory(stream or sys.stderr),
+        logger_factory=lambda *_: structlog.PrintLogger(stream or sys.stderr),  # whatever stderr is by then
         cache_logger_on_first_use=False,
     )
     logging.basicConfig(level="WARNING", stream=stream or sys.stderr, format="%(name)s %(levelname)s %(message)s")
