@@ -105,7 +105,7 @@ def _calibration(settings: Settings) -> str:
         f"{len(calibration.evidence.values)} honest sessions: promises reach 1 in {calibration.reach:,}, flags at"
         f" 1 in {flag:,g} are {kept}. {ASSUMPTIONS}"
     )
-    fold = fold_version(settings, open_artefact(model_directory(settings)).version)
+    fold = fold_version(settings, open_artefact(model_directory(settings)).scorer)
     if calibration.fold not in ("", fold):
         raise _Unwell(
             "the calibration was fitted with another model, other signals or other weights than are configured:"

@@ -89,7 +89,7 @@ def calibrate(
             sessions,
             judge_with=judge_with,
             source=", ".join(path.name for path in files),
-            fold=fold_version(settings, open_artefact(model_directory(settings)).version),
+            fold=fold_version(settings, open_artefact(model_directory(settings)).scorer),
             seed=seed,
             max_per_purpose=max_per_purpose,
             max_share=max_share,

@@ -30,6 +30,13 @@ class Artefact:
     version: str
     about: Mapping[str, Any]
 
+    @property
+    def scorer(self) -> str:
+        """The short hash of what decides a score; another card or calibration beside it changes nothing here."""
+        listed = self.about["files"]
+        told = "".join(str(listed[name]["sha256"]) for name in REQUIRED)
+        return hashlib.sha256(told.encode()).hexdigest()[:12]
+
     def path(self, name: str) -> Path:
         """The path of a listed file. Raises ModelError for one that the manifest does not list."""
         if name not in self.about["files"]:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from guardian.embedding.artefact import MANIFEST, open_artefact, write_manifest
+from guardian.embedding.artefact import MANIFEST, REQUIRED, open_artefact, write_manifest
 from guardian.embedding.fusion import FEATURES, Fusion, load_fusion, save_fusion
 from guardian.errors import ModelError
 
@@ -96,3 +96,18 @@ def test_a_fusion_of_other_features_is_refused(tmp_path: Path) -> None:
     (tmp_path / "fusion.json").write_text('{"intercept": 0, "features": []}')
     with pytest.raises(ModelError, match="not a fusion"):
         load_fusion(tmp_path / "fusion.json")
+
+
+def test_a_calibration_beside_a_model_changes_its_version_and_not_what_scores(tmp_path: Path) -> None:
+    for name in REQUIRED:
+        (tmp_path / name).write_text(name)
+    write_manifest(tmp_path)
+    before = open_artefact(tmp_path)
+    (tmp_path / "calibration.json").write_text("{}")
+    write_manifest(tmp_path)
+    after = open_artefact(tmp_path)
+    assert after.scorer == before.scorer
+    assert after.version != before.version
+    (tmp_path / REQUIRED[0]).write_text("other weights")
+    write_manifest(tmp_path)
+    assert open_artefact(tmp_path).scorer != before.scorer
