@@ -18,6 +18,7 @@ from guardian.control.case_outbox import CaseOutbox
 from guardian.control.deps import ControlDeps
 from guardian.control.desk import Desk
 from guardian.control.slack_door import SlackDoor
+from guardian.control.token_records import record_token
 from guardian.errors import ConfigurationError
 from guardian.wire.desk import DeskClient
 from guardian.wire.principal import Role
@@ -96,9 +97,12 @@ class SlackQueue:
         """The control API as this person, with a token of a minute that is made for the one click."""
 
         def token() -> str:
-            return self._deps.tokens.issue(
+            made = self._deps.tokens.issue(
                 person.principal, role=person.role, tenants=person.tenants, ttl=_TOKEN_LIFE, now=self._deps.clock()
-            ).text
+            )
+            with self._deps.store.write() as rows:
+                record_token(rows, made)
+            return made.text
 
         return DeskClient(self._url(), token)
 

@@ -9,6 +9,7 @@ from guardian.bootstrap.judgement import utc_now
 from guardian.bootstrap.secrets import SecretFiles
 from guardian.config import Settings
 from guardian.control.certificates import pem_thumbprint
+from guardian.control.token_records import record_token
 from guardian.errors import ConfigurationError, TokenError
 from guardian.keys.signing import SigningKeys
 from guardian.keys.tokens import IssuedToken
@@ -36,15 +37,7 @@ def issue(
         token = tokens.issue(principal, role=role, tenants=tenants, ttl=ttl, now=now, certificate=bound)
         who = token.principal
         with store.write() as rows:
-            rows.tokens.add(
-                jti=who.jti,
-                principal_id=who.id,
-                role=who.role,
-                tenants=who.tenants,
-                kid=token.kid,
-                issued_at=token.issued_at,
-                expires_at=who.expires_at,
-            )
+            record_token(rows, token)
             rows.audit.append(
                 {
                     "at": now.isoformat(),

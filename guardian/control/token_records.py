@@ -1,0 +1,18 @@
+"""A token counts only as it was recorded: without its record, control refuses what was just signed."""
+
+from guardian.keys.tokens import IssuedToken
+from guardian.store.control import ControlRows
+
+
+def record_token(rows: ControlRows, token: IssuedToken) -> None:
+    """Everything about the token but its text."""
+    who = token.principal
+    rows.tokens.add(
+        jti=who.jti,
+        principal_id=who.id,
+        role=who.role,
+        tenants=who.tenants,
+        kid=token.kid,
+        issued_at=token.issued_at,
+        expires_at=who.expires_at,
+    )
