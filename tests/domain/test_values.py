@@ -117,6 +117,6 @@ def test_a_ledger_entry_is_closed_and_wants_aware_times() -> None:
         "reason_code": "drift", "actor": "guardian", "at": NOW, "expires_at": NOW,
     }  # fmt: skip
     assert LedgerEntry.model_validate(entry).subject_type == "session"
-    for wrong in ({"status": "paused"}, {"at": datetime(2026, 1, 1)}, {"note": "x"}, {"subject_type": "agent"}):
+    for wrong in ({"status": "paused"}, {"at": datetime(2026, 1, 1)}, {"note": "x"}, {"subject_type": "planet"}):
         with pytest.raises(ValidationError):
             LedgerEntry.model_validate({**entry, **wrong})
