@@ -44,6 +44,7 @@ for _noun in (
     "archive",
     "tightening",
     "measuring",
+    "benching",
 ):
     import_module(f"guardian.cli.{_noun}").register(app)
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 import guardian.bench
-from guardian.cli.measuring import bench_app
+from guardian.cli.benching import bench_app
 
 
 def bench(*args: str) -> dict[str, Any]:

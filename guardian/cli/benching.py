@@ -1,0 +1,203 @@
+"""bench: every figure that we quote is printed by one of these commands."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from guardian.cli.common import (
+    JsonOption,
+    print_json,
+    progress,
+)
+from guardian.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from guardian.bench.report import Row
+
+bench_app = typer.Typer(no_args_is_help=True, help="Measure: each bench prints its figures beside a baseline.")
+
+
+def register(app: typer.Typer) -> None:
+    app.add_typer(bench_app, name="bench")
+
+
+@bench_app.command()
+def scenario(
+    seeds: Annotated[int, typer.Option(min=1)] = 20,
+    first_seed: Annotated[int, typer.Option()] = 1000,
+    sessions: Annotated[int, typer.Option(min=1, help="Honest sessions per seed.")] = 100,
+    each: Annotated[int, typer.Option(min=1, help="Planted sessions of every kind per seed.")] = 5,
+    as_json: JsonOption = False,
+) -> None:
+    """The demo's scenario over many seeds: what is caught of each kind, and how many honest are accused."""
+    from guardian.bench import scenario as bench
+
+    with progress("scenario") as update:
+        rows = bench.run(
+            seeds=range(first_seed, first_seed + seeds), sessions=sessions, each=each, progress=update
+        )
+    _show("scenario", rows, as_json)
+
+
+@bench_app.command()
+def start(
+    times: Annotated[int, typer.Option(min=1, max=50)] = 5,
+    seed: Annotated[int, typer.Option()] = 1,
+    as_json: JsonOption = False,
+) -> None:
+    """Seconds and memory of a monitor from its first instruction to its first verdicts, beside importing torch."""
+    from guardian.bench import start as bench
+
+    with progress("start") as update:
+        rows = bench.run(times=times, seed=seed, progress=update)
+    _show("start", rows, as_json)
+
+
+@bench_app.command()
+def replay(
+    sessions: Annotated[int, typer.Option(min=60)] = 600,
+    seed: Annotated[int, typer.Option()] = 1,
+    as_json: JsonOption = False,
+) -> None:
+    """Decisions a second through the whole monitor, cold and warm, and its memory."""
+    from guardian.bench import replay as bench
+
+    with progress("replay") as update:
+        rows = bench.run(sessions=sessions, seed=seed, progress=update)
+    _show("replay", rows, as_json)
+
+
+@bench_app.command()
+def e2e(
+    revocations: Annotated[int, typer.Option(min=1, max=1000)] = 100,
+    seed: Annotated[int, typer.Option()] = 1,
+    as_json: JsonOption = False,
+) -> None:
+    """Milliseconds from a decision on the topic to the gateway's refusal, on a real broker."""
+    from guardian.bench import e2e as bench
+
+    with progress("e2e") as update:
+        rows = bench.run(revocations=revocations, seed=seed, progress=update)
+    _show("e2e", rows, as_json)
+
+
+@bench_app.command()
+def tightening(
+    seeds: Annotated[int, typer.Option(min=1, help="Estates to mine.")] = 10,
+    first_seed: Annotated[int, typer.Option()] = 5000,
+    events: Annotated[int, typer.Option(min=0, help="Decisions to replay once; 0: none.")] = 1_000_000,
+    as_json: JsonOption = False,
+) -> None:
+    """Mine estates whose needs are known: what is taken, what it costs in the next month, beside two baselines."""
+    from guardian.bench import tightening as bench
+
+    with progress("tightening") as update:
+        rows = bench.run(seeds=range(first_seed, first_seed + seeds), events=events, progress=update)
+    _show("tightening", rows, as_json)
+
+
+@bench_app.command()
+def scoring(
+    pairs: Annotated[int, typer.Option(min=64)] = 640,
+    seed: Annotated[int, typer.Option()] = 1,
+    as_json: JsonOption = False,
+) -> None:
+    """The drift model alone: pairs a second, cold and cached, beside torch where it is installed."""
+    from guardian.bench import scoring as bench
+
+    with progress("scoring") as update:
+        rows = bench.run(pairs=pairs, seed=seed, progress=update)
+    _show("scoring", rows, as_json)
+
+
+@bench_app.command()
+def policy(
+    requests: Annotated[int, typer.Option(min=20, help="Questions to ask.")] = 5000,
+    seed: Annotated[int, typer.Option()] = 1,
+    as_json: JsonOption = False,
+) -> None:
+    """Decisions a second and their p99 with the shipped policies, in process, and what a reload costs."""
+    from guardian.bench import policy as bench
+
+    with progress("policy") as update:
+        rows = bench.run(requests=requests, seed=seed, progress=update)
+    _show("policy", rows, as_json)
+
+
+@bench_app.command()
+def audit(
+    entries: Annotated[int, typer.Option(min=1, help="Length of the trail.")] = 1_000_000,
+    seed: Annotated[int, typer.Option()] = 1,
+    as_json: JsonOption = False,
+) -> None:
+    """Entries of the audit trail verified a second, and what a checkpoint costs."""
+    from guardian.bench import audit as bench
+
+    with progress("audit") as update:
+        rows = bench.run(entries=entries, seed=seed, progress=update)
+    _show("audit", rows, as_json)
+
+
+@bench_app.command()
+def revocation(
+    live: Annotated[int, typer.Option(min=0, help="Revocations on the list beforehand.")] = 100_000,
+    gateways: Annotated[str, typer.Option(help="Numbers of gateways, with commas.")] = "1,10,100",
+    revocations: Annotated[int, typer.Option(min=1, help="For each number of gateways.")] = 20,
+    as_json: JsonOption = False,
+) -> None:
+    """Milliseconds from a finding to the gateways' refusal by face, beside 30-second polling; look-ups, memory."""
+    from guardian.bench import revocation as bench
+
+    try:
+        counts = tuple(int(each) for each in gateways.split(","))
+    except ValueError as error:
+        raise ConfigurationError("--gateways takes numbers with commas, such as 1,10,100") from error
+    with progress("revocation") as update:
+        rows = bench.run(live=live, gateways=counts, revocations=revocations, progress=update)
+    _show("revocation", rows, as_json)
+
+
+@bench_app.command()
+def advise(
+    calls: Annotated[int, typer.Option(min=1, max=10_000)] = 200,
+    as_json: JsonOption = False,
+) -> None:
+    """Milliseconds that a gateway waits for advice before the act, cold and warm."""
+    from guardian.bench import advise as bench
+
+    with progress("advise") as update:
+        rows = bench.run(calls=calls, progress=update)
+    _show("advise", rows, as_json)
+
+
+@bench_app.command()
+def sources(
+    records: Annotated[int, typer.Option(min=100, help="Records of each format.")] = 100_000,
+    seed: Annotated[int, typer.Option()] = 1,
+    as_json: JsonOption = False,
+) -> None:
+    """Records a second that each log format decodes, beside merely parsing their JSON."""
+    from guardian.bench import sources as bench
+
+    with progress("sources") as update:
+        rows = bench.run(records=records, seed=seed, progress=update)
+    _show("sources", rows, as_json)
+
+
+def _show(name: str, rows: "Sequence[Row]", as_json: bool) -> None:
+    from guardian.bench.report import report
+
+    if as_json:
+        print_json(report(name, rows))
+        return
+    for row in rows:
+        value = (
+            "not measured"
+            if row.value is None
+            else f"{row.value:,.3g}"
+            if row.value < 100
+            else f"{row.value:,.0f}"
+        )
+        base = "" if row.baseline is None else f"   (baseline {row.baseline:,.3g})"
+        typer.echo(f"{row.name:<48} {value:>10} {row.unit}, n={row.n}{base}")

@@ -1,0 +1,269 @@
+"""Settings: read once, at start, completely; unknown keys are errors; no default secret.
+
+Order: defaults < the YAML file < `GUARDIAN_*` variables (nested with `__`, such as
+`GUARDIAN_KAFKA__BOOTSTRAP_SERVERS`). Paths are relative to the file that names them.
+"""
+
+import os
+from collections.abc import Mapping
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated, Any, Self
+
+import yaml
+from pydantic import (
+    Field,
+    ValidationError,
+    model_validator,
+)
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic_settings.exceptions import SettingsError
+
+from guardian.config.base import Options as Options
+from guardian.config.base import Plugins as Plugins
+from guardian.config.base import Section as Section
+from guardian.config.base import plugins
+from guardian.config.control import (
+    ApprovalSection as ApprovalSection,
+)
+from guardian.config.control import (
+    AuditSection as AuditSection,
+)
+from guardian.config.control import (
+    BreakerSection as BreakerSection,
+)
+from guardian.config.control import (
+    BreakGlassSection as BreakGlassSection,
+)
+from guardian.config.control import (
+    BudgetSection as BudgetSection,
+)
+from guardian.config.control import (
+    ClientCertificateSection as ClientCertificateSection,
+)
+from guardian.config.control import (
+    ControlSection as ControlSection,
+)
+from guardian.config.control import (
+    KeysSection as KeysSection,
+)
+from guardian.config.control import (
+    LoggingSection as LoggingSection,
+)
+from guardian.config.control import (
+    PolicySection as PolicySection,
+)
+from guardian.config.control import (
+    SlackPerson as SlackPerson,
+)
+from guardian.config.control import (
+    SlackSection as SlackSection,
+)
+from guardian.config.intake import (
+    EnvelopeSection as EnvelopeSection,
+)
+from guardian.config.intake import (
+    KafkaSection as KafkaSection,
+)
+from guardian.config.intake import (
+    OAuthSection as OAuthSection,
+)
+from guardian.config.intake import (
+    SchemaRegistrySection as SchemaRegistrySection,
+)
+from guardian.config.intake import (
+    SourceSection as SourceSection,
+)
+from guardian.config.intake import (
+    StaticEnvelopeSection as StaticEnvelopeSection,
+)
+from guardian.config.intake import (
+    ToolNameSection as ToolNameSection,
+)
+from guardian.config.judging import (
+    BaselineSection as BaselineSection,
+)
+from guardian.config.judging import (
+    ModelSection as ModelSection,
+)
+from guardian.config.judging import (
+    ResponseSection as ResponseSection,
+)
+from guardian.config.keeping import (
+    ArchiveSection as ArchiveSection,
+)
+from guardian.config.keeping import (
+    ArgumentRuleSection as ArgumentRuleSection,
+)
+from guardian.config.keeping import (
+    StoreSection as StoreSection,
+)
+from guardian.config.keeping import (
+    TighteningSection as TighteningSection,
+)
+from guardian.config.monitor import (
+    MonitorSection as MonitorSection,
+)
+from guardian.config.revocation import (
+    AdviceSection as AdviceSection,
+)
+from guardian.config.revocation import (
+    RevocationSection as RevocationSection,
+)
+from guardian.config.revocation import (
+    SelfTestSection as SelfTestSection,
+)
+from guardian.errors import ConfigurationError
+
+_SIGNALS = (
+    "purpose_fit",
+    "envelope_breach",
+    "delegation_widening",
+    "envelope_hygiene",
+    "credential_exposure",
+    "denial_pressure",
+    "purpose_baseline",
+    "chain_exposure",
+)
+
+
+class Settings(BaseSettings):
+    """Everything that an operator can set. `guardian check-config` prints it with secrets masked."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="GUARDIAN_", env_nested_delimiter="__", extra="forbid", frozen=True
+    )
+
+    source: SourceSection = SourceSection()
+    envelopes: EnvelopeSection = EnvelopeSection()
+    kafka: KafkaSection = KafkaSection()
+    store: StoreSection = StoreSection()
+    archive: ArchiveSection = ArchiveSection()
+    tightening: TighteningSection = TighteningSection()
+    gateways: dict[str, list[str]] = Field(default_factory=dict)
+    model: ModelSection = ModelSection()
+    signals: Plugins = Field(default_factory=lambda: plugins(*_SIGNALS))
+    weights: dict[str, Annotated[float, Field(ge=0, lt=1)]] = Field(default_factory=dict)
+    response: ResponseSection = ResponseSection()
+    monitor: MonitorSection = MonitorSection()
+    control: ControlSection = ControlSection()
+    revocation: RevocationSection = RevocationSection()
+    advice: AdviceSection = AdviceSection()
+    policy: PolicySection = PolicySection()
+    audit: AuditSection = AuditSection()
+    keys: KeysSection = KeysSection()
+    alerts: Plugins = Field(default_factory=lambda: plugins("log"))
+    slack: SlackSection = SlackSection()
+    logging: LoggingSection = LoggingSection()
+    base: Path = Path(".")  # the folder that relative paths start from
+
+    @model_validator(mode="after")
+    def _planted_decisions_are_believed(self) -> Self:
+        test = self.revocation.self_test
+        if test.plant_every_s is not None and test.gateway not in self.gateways:
+            raise ValueError(
+                f"revocation.self_test.gateway {test.gateway!r} is not listed under gateways, so what it plants "
+                "would be dead-lettered"
+            )
+        return self
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],  # noqa: ARG003 - the signature is the library's
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return env_settings, init_settings  # variables win over the file, which arrives as arguments
+
+    def resolve(self, path: Path) -> Path:
+        """A configured path, relative to the configuration file."""
+        return path if path.is_absolute() else self.base / path
+
+    def store_url(self, url: str) -> str:
+        """A database URL; a relative SQLite path starts at the configuration file's folder."""
+        prefix = "sqlite:///"
+        if not url.startswith(prefix) or url.startswith(prefix + "/") or url == "sqlite://":
+            return url
+        return f"{prefix}{self.base.resolve() / url.removeprefix(prefix)}"
+
+    @property
+    def parent_grace(self) -> timedelta:
+        return timedelta(seconds=self.monitor.parent_grace_s)
+
+
+def load(path: Path | None = None, *, overrides: Mapping[str, Any] | None = None) -> Settings:
+    """Read settings. Raises ConfigurationError naming every wrong key, its value's place and what is expected."""
+    body: dict[str, Any] = {}
+    if path is not None:
+        body = _read_yaml(path)
+        if isinstance(base := body.get("base", "."), str):
+            body["base"] = str(path.resolve().parent / base)
+    body.update(overrides or {})
+    unknown = sorted(
+        name
+        for name in os.environ
+        if name.startswith("GUARDIAN_")
+        and name.removeprefix("GUARDIAN_").split("__")[0].lower() not in Settings.model_fields
+        and name not in _OTHER_VARIABLES
+    )
+    if unknown:
+        known = ", ".join(f"GUARDIAN_{name.upper()}" for name in Settings.model_fields)
+        raise ConfigurationError(f"unknown variable {unknown[0]}; known ones start with: {known}")
+    try:
+        return Settings(**body)
+    except ValidationError as error:
+        raise ConfigurationError(_explain(error, path)) from error
+    except SettingsError as error:
+        raise ConfigurationError(
+            f"{error}: a GUARDIAN_* variable for a whole section holds JSON; single settings are spelt"
+            " GUARDIAN_SECTION__SETTING"
+        ) from error
+
+
+_OTHER_VARIABLES = frozenset({"GUARDIAN_CONFIG", "GUARDIAN_TOKEN", "GUARDIAN_CRASH_AT"})
+
+
+def _read_yaml(path: Path) -> dict[str, Any]:
+    try:
+        body = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigurationError(
+            f"cannot read {path}: {error.strerror}; `guardian init FOLDER` writes a configuration"
+        ) from error
+    except yaml.MarkedYAMLError as error:
+        at = f" in line {error.problem_mark.line + 1}" if error.problem_mark is not None else ""
+        raise ConfigurationError(f"{path} is not YAML{at}: {error.problem}") from error
+    except (yaml.YAMLError, ValueError, RecursionError) as error:  # ValueError: no UTF-8, or no such date
+        raise ConfigurationError(f"{path} is not YAML: {str(error).splitlines()[0]}") from error
+    if body is None:
+        return {}
+    if not isinstance(body, dict):
+        raise ConfigurationError(f"{path} must hold settings by name, got {type(body).__name__}")
+    for name in body:
+        if not isinstance(name, str):
+            raise ConfigurationError(f"{path}: {name!r} is no name of a setting; names are words")
+    return body
+
+
+def _explain(error: ValidationError, path: Path | None) -> str:
+    where = str(path) if path is not None else "the settings"
+    lines = []
+    for problem in error.errors(include_url=False, include_input=False):
+        name = ".".join(map(str, problem["loc"]))
+        if problem["type"] == "extra_forbidden":
+            lines.append(f"{name}: unknown setting{_known_beside(problem['loc'])}")
+        else:
+            lines.append(f"{name}: {problem['msg']}")
+    return f"{where}: " + "; ".join(lines)
+
+
+def _known_beside(loc: tuple[int | str, ...]) -> str:
+    model: Any = Settings
+    for part in loc[:-1]:
+        field = getattr(model, "model_fields", {}).get(part)
+        model = getattr(field, "annotation", None)
+    known = getattr(model, "model_fields", None)
+    return f" (known here: {', '.join(sorted(known))})" if known else ""

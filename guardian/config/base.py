@@ -1,0 +1,27 @@
+"""What the sections of the configuration are made of."""
+
+from typing import Annotated
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue
+
+Options = dict[str, JsonValue]
+Plugins = dict[str, Options]
+OneIn = Annotated[float, Field(ge=1)]
+_TEN_YEARS = 10 * 366 * 86_400
+
+
+def _no_nonsense(seconds: float) -> float:
+    if not 0 < seconds <= _TEN_YEARS:  # also refuses NaN
+        raise ValueError("a duration in seconds must be positive and at most ten years")
+    return seconds
+
+
+Seconds = Annotated[float, AfterValidator(_no_nonsense)]
+
+
+class Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+def plugins(*names: str) -> Plugins:
+    return {name: {} for name in names}

@@ -1,0 +1,105 @@
+"""The control API, its limits, keys and people."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field, SecretStr
+
+from guardian.config.base import Options, Seconds, Section
+
+
+class BudgetSection(Section):
+    window_s: Seconds = 3600.0
+    revocations: Annotated[int, Field(ge=0)] = 20
+    reserved_for_breaches: Annotated[int, Field(ge=0)] = 5
+
+
+class ApprovalSection(Section):
+    ttl_s: Seconds = 14_400.0  # an act that nobody approved by then is over
+    most_waiting: Annotated[int, Field(ge=1)] = 200  # per tenant
+
+
+class BreakGlassSection(Section):
+    most_minutes: Annotated[int, Field(ge=1, le=1440)] = 60
+
+
+class BreakerSection(Section):
+    """Opens when automatic revocations in one window reach max(least, factor x the usual number)."""
+
+    window_s: Seconds = 600.0
+    least: Annotated[int, Field(ge=1)] = 10
+    factor: Annotated[int, Field(ge=1)] = 5
+    usual_s: Seconds = 604_800.0
+    cooldown_s: Seconds = 3_600.0
+
+
+class AuditSection(Section):
+    checkpoint_every_s: Seconds = 300.0
+    checkpoint_file: Path | None = None  # signed checkpoints are appended here; best on another machine's disk
+    checkpoint_topic: str | None = None  # and sent to this Kafka topic
+
+
+class ClientCertificateSection(Section):
+    """A proxy that terminates mTLS tells the certificate's SHA-256; off without a header name."""
+
+    header: str | None = None
+    trusted_proxies: list[str] = Field(default_factory=list)  # addresses or networks that may set it
+    required_for: list[str] = Field(default_factory=list)  # roles whose tokens must be bound to a certificate
+
+
+class ControlSection(Section):
+    host: str = "127.0.0.1"
+    port: Annotated[int, Field(ge=0, le=65_535)] = 8731
+    url: str = "http://127.0.0.1:8731"  # where the monitor and the command line find it
+    public_url: str | None = None  # what links in alerts start with
+    issuer: str = "guardian"
+    audience: str = "guardian-control"
+    budget: BudgetSection = BudgetSection()
+    revocation_grace_s: Seconds = 3600.0
+    revocation_max_days: Annotated[int, Field(ge=1)] = 30
+    default_mode: Literal["shadow", "enforce"] = "shadow"  # until a tenant's mode is set
+    protected: dict[str, list[str]] = Field(default_factory=dict)  # tenant -> agents or sessions people decide on
+    solo: bool = False  # one person may do what otherwise takes two; audited as such
+    on_call: dict[str, list[str]] = Field(default_factory=dict)  # tenant -> principals on call
+    purpose_owners: dict[str, list[str]] = Field(default_factory=dict)  # purpose -> principals who own it
+    approvals: ApprovalSection = ApprovalSection()
+    break_glass: BreakGlassSection = BreakGlassSection()
+    exception_days: Annotated[int, Field(ge=1, le=365)] = 90  # the longest that an exception may hold
+    breaker: BreakerSection = BreakerSection()
+    client_certificates: ClientCertificateSection = ClientCertificateSection()
+
+
+class PolicySection(Section):
+    language: str = "cedar"
+    path: Path | None = None  # None: the shipped policies
+    options: Options = Field(default_factory=dict)  # of an external decision point: its url, time-out, ...
+    floor: bool = True  # beside an external decision point: what the Cedar policies refuse stays refused
+    reload_every_s: Seconds = 2.0  # how often the policy files are looked at; SIGHUP looks at once
+
+
+class KeysSection(Section):
+    directory: Path = Path("keys")
+    envelope_jwks: Path | None = None  # public keys that sign envelopes; None: signatures are not checked
+
+
+class LoggingSection(Section):
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    format: Literal["json", "text"] = "json"
+
+
+class SlackPerson(Section):
+    """Who may click in Slack, as which principal; found by Slack id or by confirmed e-mail address."""
+
+    role: Literal["analyst", "responder", "approver", "admin", "auditor"]
+    tenants: Annotated[list[str], Field(min_length=1)]
+    slack: Annotated[str, Field(pattern=r"^[UW][A-Z0-9]{2,20}$")] | None = None
+    email: Annotated[str, Field(pattern=r"^[^@\s]+@[^@\s]+$")] | None = None
+
+
+class SlackSection(Section):
+    """Secrets are best given as GUARDIAN_SLACK__TOKEN, GUARDIAN_SLACK__SIGNING_SECRET and so on."""
+
+    token: SecretStr | None = None  # xoxb-: posts
+    signing_secret: SecretStr | None = None  # clicks over HTTP
+    app_token: SecretStr | None = None  # xapp-: clicks over Socket Mode, without inbound HTTP
+    people: dict[str, SlackPerson] = Field(default_factory=dict)  # principal -> who that is in Slack

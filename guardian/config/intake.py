@@ -1,0 +1,88 @@
+"""Where decisions come from: log format, envelopes, Kafka."""
+
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, JsonValue, SecretStr, model_validator
+
+from guardian.config.base import Options, Seconds, Section
+from guardian.sources.completing import SESSION_ORDER
+from guardian.sources.tool_names import NAME, PATTERNS
+
+
+class ToolNameSection(Section):
+    """One rule for tool names; see `guardian/sources/tool_names.py`."""
+
+    patterns: list[str] = Field(default_factory=lambda: list(PATTERNS))
+    name: str = NAME
+    aliases: dict[str, str] = Field(default_factory=dict)
+
+
+class SchemaRegistrySection(Section):
+    """Where records carry a schema registry's wire format; needs the extra `registry`."""
+
+    url: str
+    options: Options = Field(default_factory=dict)  # of confluent-kafka's client: basic.auth.user.info, ssl.…
+
+
+class SourceSection(Section):
+    format: str = "guardian"  # one file of guardian/sources/, or auto: told record by record
+    options: Options = Field(default_factory=dict)  # of the format; with auto, by format
+    gateway: str | None = None  # who sends this log, where its records do not say
+    tenant: str | None = None  # whose log it is, where its records do not say
+    session: list[Literal["gateway", "token", "conversation", "trace", "window"]] = Field(
+        default_factory=lambda: list(SESSION_ORDER)
+    )
+    idle_s: Seconds = 1800.0  # a session known by agent and user only begins anew after so much silence
+    tools: ToolNameSection = ToolNameSection()
+    redact: dict[str, Literal["drop", "hash", "shape"]] = Field(default_factory=dict)
+    schema_registry: SchemaRegistrySection | None = None
+
+
+class StaticEnvelopeSection(Section):
+    match: dict[str, str]
+    purpose: str
+    allowed_tools: list[str] = Field(default_factory=list)
+    resource_constraints: dict[str, JsonValue] = Field(default_factory=dict)
+
+
+class EnvelopeSection(Section):
+    """Envelopes that the log does not carry."""
+
+    wait_s: Annotated[float, Field(ge=0, le=600)] = 5.0  # for the envelope of a session without a purpose
+    max_waiting: Annotated[int, Field(ge=1)] = (
+        10_000  # records; beyond, the longest waiting are judged as they are
+    )
+    topic: str | None = None  # a Kafka topic of guardian.envelope/v1 records
+    file: Path | None = None  # envelopes, one a line; for replay, score and calibrate
+    static: list[StaticEnvelopeSection] = Field(default_factory=list)
+
+
+class OAuthSection(Section):
+    """SASL OAUTHBEARER: a token endpoint (client credentials), or a file that somebody renews."""
+
+    token_url: str | None = None
+    client_id: str = "guardian"
+    client_secret: SecretStr | None = None  # best given as GUARDIAN_KAFKA__OAUTH__CLIENT_SECRET
+    scope: str | None = None
+    token_file: Path | None = None
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Self:
+        if (self.token_url is None) == (self.token_file is None):
+            raise ValueError("give either token_url, with client_secret, or token_file")
+        if self.token_url is not None and self.client_secret is None:
+            raise ValueError("token_url needs client_secret, best given as GUARDIAN_KAFKA__OAUTH__CLIENT_SECRET")
+        return self
+
+
+class KafkaSection(Section):
+    bootstrap_servers: str = "127.0.0.1:9092"
+    topic: str = "guardian.decisions"
+    group: str = "guardian"
+    session_timeout_ms: Annotated[int, Field(ge=1000)] = 45_000
+    heartbeat_interval_ms: Annotated[int, Field(ge=100)] = 3_000
+    assignor: Literal["cooperative-sticky", "range"] = "cooperative-sticky"
+    group_instance_id: str | None = None
+    options: Options = Field(default_factory=dict)  # passed through to kafka-python: TLS, SASL, timeouts
+    oauth: OAuthSection | None = None  # with options.sasl_mechanism: OAUTHBEARER
