@@ -79,8 +79,9 @@ def test_the_local_broker_listens_on_this_machine_only_and_is_gone_after_stop():
         host, port = broker.address.split(":")
         assert host == "127.0.0.1"
         socket.create_connection((host, int(port)), timeout=1).close()
-    with pytest.raises(OSError):  # noqa: PT011 - which error depends on the system
-        socket.create_connection((host, int(port)), timeout=1)
+        process = broker._process
+    assert process is not None
+    assert process.poll() is not None  # the port may be somebody else's already, the process cannot
 
 
 @pytest.mark.slow

@@ -343,14 +343,14 @@ def test_an_unknown_status_keeps_the_session_out(ledger, follow) -> None:
 
 
 def test_entries_for_other_subjects_are_said_to_be_unenforced_once(ledger, follow, soon, caplog) -> None:
-    ledger.append("agent-7", kind="agent")
-    ledger.append("agent-8", kind="agent")
+    ledger.append("agent-7", kind="device")
+    ledger.append("agent-8", kind="device")
     revoked = follow()
     assert revoked.wait_ready(10)
-    ledger.append("agent-9", kind="agent")
+    ledger.append("agent-9", kind="device")
     assert soon(lambda: revoked.state().revision == Revision(1, 3))
     assert [record.message for record in caplog.records if "not enforced" in record.message] == [
-        "list entries for subjects of type 'agent' are not enforced by this client"
+        "list entries for subjects of type 'device' are not enforced by this client"
     ]
 
 
@@ -534,7 +534,11 @@ def test_another_token_begins_with_a_whole_list(request) -> None:
     from guardian.gateway.client import RevocationList
 
     revocations = RevocationList(
-        f"http://127.0.0.1:{server.server_address[1]}", lambda: next(tokens, last[0]), interval_s=0.05, wait_s=0
+        f"http://127.0.0.1:{server.server_address[1]}",
+        lambda: next(tokens, last[0]),
+        interval_s=0.05,
+        wait_s=0,
+        push=False,
     )
     with revocations:
         until = threading.Event()
