@@ -23,6 +23,7 @@ from guardian.policy.port import (
     HarmFacts,
     PolicyRequest,
     SessionFacts,
+    WhomFacts,
 )
 
 CONFIG = Path(__file__).parents[2] / "config"
@@ -265,6 +266,8 @@ def request_of(facts: dict[str, Any]) -> PolicyRequest:
     about, resource = facts["resource"].get("properties", {}), facts["resource"]
     tenants = set(subject["properties"]["tenants"]) | ({"*"} if subject["properties"]["every_tenant"] else set())
     evidence = {**context["evidence"], "breaches": frozenset(context["evidence"]["breaches"])}
+    named = facts["action"].get("properties", {})
+    whom = WhomFacts(named["whom"], registered=named["whom_registered"]) if "whom" in named else None
     session = None
     if resource["type"] == "session":
         session = SessionFacts(
@@ -290,7 +293,8 @@ def request_of(facts: dict[str, Any]) -> PolicyRequest:
         budget=BudgetFacts(**context["budget"]),
         harm=HarmFacts(**context["harm"]),
         act=ActFacts(**context["act"]),
-        target=facts["action"].get("properties", {}).get("target"),
+        target=named.get("target"),
+        whom=whom,
         hour=context["hour"],
         weekday=context["weekday"],
     )

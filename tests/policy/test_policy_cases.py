@@ -149,6 +149,8 @@ def apart(one, other) -> int:
 def facts(case) -> dict[str, Any]:
     told = case.model_dump(exclude={"name", "expect", "decided_by"})
     flat = {name: value for name, value in told.items() if not isinstance(value, dict)}
-    for group in ("evidence", "budget", "harm", "act"):
-        flat |= {f"{group}.{name}": value for name, value in told[group].items()}
+    flat.pop("whom", None)  # an absent one has parts too, so that one case with it and one without compare
+    for group in ("evidence", "budget", "harm", "act", "whom"):
+        parts = told[group] or {"kind": None, "registered": False}
+        flat |= {f"{group}.{name}": value for name, value in parts.items()}
     return flat

@@ -13,10 +13,49 @@ permits["monitor-may-follow-people"] := "the monitor reads what people decided, 
 	action in {"readChanges", "readMetrics"}
 }
 
-permits["monitor-may-propose-revocation"] := "the monitor may ask a person to approve a revocation" if {
+permits["monitor-may-propose-revocation"] := "the monitor may ask for a person's word" if {
 	role == "monitor"
 	action == "propose"
-	input.action.properties.target == "revoke"
+	input.action.properties.target in {"revoke", "permitCall"}
+}
+
+# A broken rule is a fact, and a task is what one delegation is for; an agent or a delegator is for people.
+permits["monitor-may-keep-a-task-from-coming-back"] := "the registered task is kept from coming back" if {
+	auto_revoke_subject
+	input.action.properties.whom == "task"
+	input.action.properties.whom_registered == true
+	hard_breach
+}
+
+forbids["auto-revoke-subjects-only-in-enforce"] := "the tenant is not in mode enforce, nor the session in its canary" if {
+	auto_revoke_subject
+	not acts_by_itself
+}
+
+forbids["auto-revoke-subjects-breaker"] := "the tenant's circuit breaker is open" if {
+	auto_revoke_subject
+	not input.context.harm.breaker_open == false
+}
+
+# Advice before the act: without a reason against it a call goes through.
+permits["calls-may-pass"] := "nothing speaks against this call" if {
+	role == "monitor"
+	action == "permitCall"
+}
+
+# A call that breaks its envelope or its delegation is refused, whoever would approve it.
+forbids["calls-with-a-hard-breach-are-refused"] := "the call breaks a rule of its envelope or delegation" if {
+	action == "permitCall"
+	not watches_only
+	not input.context.evidence.hard_breach == false
+}
+
+# On statistics alone a call is held: a person may let exactly this call through.
+forbids["calls-on-strong-evidence-wait-for-a-person"] := "a person must let this call through" if {
+	action == "permitCall"
+	not watches_only
+	not weak_evidence
+	not approved
 }
 
 # One broken signal, or one odd word, must not take a session away: rare, the session's own evidence, and two signals.
@@ -88,6 +127,25 @@ auto_revoke if {
 	role == "monitor"
 	action == "revoke"
 }
+
+auto_revoke_subject if {
+	role == "monitor"
+	action == "revokeSubject"
+}
+
+# What touches no call: shadow, and a canary beside this session. A mode that is missing or unknown is neither.
+watches_only if input.context.mode == "shadow"
+
+watches_only if {
+	input.context.mode == "canary"
+	input.context.in_canary == false
+}
+
+weak_evidence if input.context.evidence.one_in < 20000
+
+weak_evidence if input.context.evidence.session_evidence_milli < 1000
+
+weak_evidence if input.context.evidence.independent_signals < 2
 
 acts_by_itself if input.context.mode == "enforce"
 

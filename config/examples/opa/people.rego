@@ -9,15 +9,15 @@ may := {
 	"analyst": {"read", "readRevocations", "dismiss", "confirm", "snooze", "endException"},
 	"responder": {
 		"read", "readRevocations", "dismiss", "confirm", "snooze", "endException", "revoke", "reinstate",
-		"breakGlass",
+		"revokeSubject", "breakGlass",
 	},
 	"approver": {
 		"read", "readRevocations", "dismiss", "confirm", "snooze", "endException", "revoke", "reinstate",
-		"breakGlass", "setMode", "protect", "resetBreaker", "makeException",
+		"revokeSubject", "reinstateSubject", "breakGlass", "setMode", "protect", "resetBreaker", "makeException",
 	},
 	"admin": {
 		"read", "readRevocations", "dismiss", "confirm", "snooze", "endException", "revoke", "reinstate",
-		"breakGlass", "setMode", "protect", "resetBreaker", "makeException", "readChanges", "readMetrics",
+		"revokeSubject", "reinstateSubject", "breakGlass", "setMode", "protect", "resetBreaker", "makeException", "readChanges", "readMetrics",
 	},
 }
 
@@ -32,13 +32,19 @@ permits["people-may-propose"] := "people who may act ask for a second person's w
 permits["approvers-may-approve"] := "approvers give the second person's word" if {
 	role in {"approver", "admin"}
 	action == "approve"
-	target in {"revoke", "reinstate", "setMode"}
+	target in {"revoke", "reinstate", "setMode", "permitCall"}
 }
 
 permits["responders-may-approve-revocations"] := "responders and who is on call decide what the monitor may not" if {
 	responds
 	action == "approve"
 	target == "revoke"
+}
+
+permits["responders-may-let-calls-through"] := "responders let a held call through" if {
+	role == "responder"
+	action == "approve"
+	target == "permitCall"
 }
 
 # The person on whose behalf an agent acts, the owner of its purpose, and whoever is on call may always stop it.
@@ -64,6 +70,13 @@ forbids["nobody-approves-their-own"] := "the second person must be another one" 
 forbids["reinstating-takes-two"] := "a second person must approve the reinstatement" if {
 	action == "reinstate"
 	not approved
+	not solo
+	not input.context.act.break_glass == true
+}
+
+forbids["nobody-reinstates-their-own-subject"] := "whoever revoked it must not be the one to give it back" if {
+	action == "reinstateSubject"
+	not input.context.act.own == false
 	not solo
 	not input.context.act.break_glass == true
 }
