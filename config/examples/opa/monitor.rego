@@ -27,7 +27,7 @@ permits["monitor-may-keep-a-task-from-coming-back"] := "the registered task is k
 	hard_breach
 }
 
-forbids["auto-revoke-subjects-only-in-enforce"] := "the tenant is not in mode enforce, nor the session in its canary" if {
+forbids["auto-revoke-subjects-only-in-enforce"] := "neither in mode enforce nor in the canary" if {
 	auto_revoke_subject
 	not acts_by_itself
 }

@@ -17,7 +17,8 @@ may := {
 	},
 	"admin": {
 		"read", "readRevocations", "dismiss", "confirm", "snooze", "endException", "revoke", "reinstate",
-		"revokeSubject", "reinstateSubject", "breakGlass", "setMode", "protect", "resetBreaker", "makeException", "readChanges", "readMetrics",
+		"revokeSubject", "reinstateSubject", "breakGlass", "setMode", "protect", "resetBreaker", "makeException",
+		"readChanges", "readMetrics",
 	},
 }
 
