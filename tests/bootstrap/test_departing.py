@@ -165,4 +165,4 @@ def _model(settings: Settings) -> str:
     from guardian.bootstrap.judgement import model_directory
     from guardian.embedding.artefact import open_artefact
 
-    return open_artefact(model_directory(settings)).version
+    return open_artefact(model_directory(settings)).scorer
