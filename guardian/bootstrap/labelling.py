@@ -1,10 +1,11 @@
-"""Labelled sessions from files: session lines that carry labels, or logs with what people said beside them."""
+"""Labelled sessions: session lines that carry labels, logs with what people said beside them, or an archive."""
 
 import gzip
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
+from guardian.bootstrap.archived_sessions import archive_sessions
 from guardian.bootstrap.judgement import ReadLog, open_reading
 from guardian.bootstrap.offline import batches
 from guardian.config import Settings
@@ -17,28 +18,28 @@ from guardian.sources.session_lines import is_session_line
 
 
 def labelled_sessions(settings: Settings, files: Sequence[Path], labels: Labels) -> list[LabelledSession]:
-    """Every session of every file, in order. Unreadable records of a log are skipped, secrets redacted.
+    """Every session of every file or archive, in order. Unreadable records of a log are skipped, secrets redacted.
 
     Raises SessionFileError on a line that is neither a labelled session nor a decision.
     """
     read = open_reading(settings)
-    return [session for file in files for session in _sessions(file, read, labels)]
+    return [session for file in files for session in _sessions(settings, file, read, labels)]
 
 
 def training_files(
     settings: Settings, files: Sequence[Path], labels: Labels, folder: Path
 ) -> tuple[list[Path], int]:
-    """The same files as labelled session lines, logs rewritten into `folder`; and how many sessions of logs.
+    """The same as session lines, logs and archives rewritten into `folder`; and how many sessions of those.
 
-    Each tenant of a log is a data set of its own, so that fold encoders are judged on tenants they have not seen.
+    Each of their tenants is a data set of its own, so that fold encoders are judged on tenants they have not seen.
     """
     read = open_reading(settings)
     out, count = [], 0
     for number, file in enumerate(files):
-        if not is_log(file):
+        if not (file.is_dir() or is_log(file)):
             out.append(file)
             continue
-        sessions = split_by_tenant(_sessions(file, read, labels))
+        sessions = split_by_tenant(_sessions(settings, file, read, labels))
         path = folder / f"log_{number}.jsonl.gz"
         folder.mkdir(parents=True, exist_ok=True)
         with gzip.open(path, "wt", encoding="utf-8") as lines:
@@ -54,7 +55,10 @@ def is_log(file: Path) -> bool:
     return bool(first) and not is_session_line(first[0].value)
 
 
-def _sessions(file: Path, read: ReadLog, labels: Labels) -> Iterator[LabelledSession]:
+def _sessions(settings: Settings, file: Path, read: ReadLog, labels: Labels) -> Iterator[LabelledSession]:
+    if file.is_dir():
+        yield from archive_sessions(settings, file, labels)
+        return
     log = log_sessions(file, read) if is_log(file) else []
     if not log:
         yield from read_sessions([file])  # or says what is wrong with its first line

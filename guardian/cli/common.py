@@ -75,6 +75,11 @@ def existing_file(path: Path) -> Path:
     return path
 
 
+def existing_source(path: Path) -> Path:
+    """A readable file, or the folder of an archive. Raises ConfigurationError."""
+    return path if (path / "events").is_dir() else existing_file(path)
+
+
 def other_file(output: Path, *inputs: Path) -> Path:
     """A file to write that is none of the inputs, nor a folder. Raises ConfigurationError."""
     if str(output) == "-" or not output.exists():

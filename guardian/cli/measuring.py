@@ -13,6 +13,7 @@ from guardian.cli.common import (
     ConfigOption,
     JsonOption,
     existing_file,
+    existing_source,
     other_file,
     print_json,
     progress,
@@ -35,7 +36,9 @@ def register(app: typer.Typer) -> None:
 def train(
     files: Annotated[
         list[Path],
-        typer.Argument(help="Labelled session lines, or logs; two data sets or more; .gz too."),
+        typer.Argument(
+            help="Labelled session lines (.gz too), logs, or an archive's folder; two data sets or more."
+        ),
     ],
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder of the new model.")],
     labels: LabelsOption = None,
@@ -46,7 +49,8 @@ def train(
 ) -> None:
     """Train the drift model; needs the `train` extra (torch, sentence-transformers), uses a GPU when there is one.
 
-    Of a log, what nobody labelled is taken for honest; each tenant is a data set of its own.
+    Of a log, what nobody labelled is taken for honest; of an archive, what nobody labelled or flagged. A tenant is
+    a data set of its own. Arguments are learnt as the archive keeps them (archive.arguments in the configuration).
 
     Example: guardian train sets/*.jsonl.gz log.jsonl.gz --labels labels.txt -o my-model   (then calibrate it)
     """
@@ -58,10 +62,10 @@ def train(
     said = read_labels(existing_file(labels) if labels is not None else None)
     output.mkdir(parents=True, exist_ok=True)
     with progress("training") as update, _labelled_lines():
-        known = [existing_file(f) for f in files]
+        known = [existing_source(f) for f in files]
         given, learnt = training_files(settings, known, said, output / ".work" / "logs")
         if learnt:
-            typer.echo(f"{learnt:,} sessions of logs among what is learnt from", err=True)
+            typer.echo(f"{learnt:,} sessions of logs and archives among what is learnt from", err=True)
         fit(
             given,
             output,
@@ -75,7 +79,8 @@ def train(
 
 def evaluate(
     files: Annotated[
-        list[Path] | None, typer.Argument(help="Labelled session lines, or logs with --labels; .gz too.")
+        list[Path] | None,
+        typer.Argument(help="Labelled session lines, logs with --labels, or an archive's folder; .gz too."),
     ] = None,
     benchmark: Annotated[
         str | None, typer.Option("--benchmark", help="Build a public set instead: agentdojo (an extra).")
@@ -126,7 +131,7 @@ def evaluate(
     with progress("evaluating") as update, _labelled_lines():
         found = evaluate_files(
             settings,
-            [existing_file(f) for f in files or ()],
+            [existing_source(f) for f in files or ()],
             lambda done, total, _name: update(done, total),
             wanted,
         )

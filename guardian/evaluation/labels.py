@@ -7,6 +7,7 @@ settled by the sessions that there are. Blank lines and lines that begin with # 
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
 from guardian.domain.event import SessionKey
@@ -21,11 +22,20 @@ _WORDS: Mapping[str, Label] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Labels:
     """By the name as it was written, TENANT/SESSION or TENANT/SESSION/INDEX; the last word of a name counts."""
 
     words: Mapping[str, Label]
+
+    def speaks_of(self, key: SessionKey) -> bool:
+        """Whether anything was said of the session or of an action of it."""
+        return f"{key.tenant_id}/{key.session_id}" in self._sessions
+
+    @cached_property
+    def _sessions(self) -> frozenset[str]:
+        shorter = (name.rpartition("/") for name in self.words)
+        return frozenset(self.words) | {session for session, _, index in shorter if index.isdecimal()}
 
     def of_session(self, key: SessionKey) -> Label | None:
         """What was said of the whole session, None where nothing was."""

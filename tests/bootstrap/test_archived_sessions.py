@@ -1,0 +1,110 @@
+"""Archive → labelled sessions, with what guardian found and what people said."""
+
+import runpy
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from guardian.archive.redaction import ArgumentRule, Redaction
+from guardian.archive.rows import Rows, labels
+from guardian.archive.writer import write_events, write_labels
+from guardian.bootstrap import archived_sessions
+from guardian.bootstrap.archived_sessions import archive_sessions
+from guardian.bootstrap.labelling import training_files
+from guardian.cli import app
+from guardian.config import load
+from guardian.domain.event import SessionKey
+from guardian.domain.finding import Act, Effect, Finding, Kind
+from guardian.domain.session import HumanWord
+from guardian.evaluation.labels import Labels
+from guardian.evaluation.sessions import read_sessions
+from guardian.pipeline.batch import Change
+
+AT = datetime(2026, 5, 20, tzinfo=UTC)
+NOTHING = Labels({})
+verdict = runpy.run_path(str(Path(__file__).parents[1] / "archive" / "conftest.py"))["make_verdict"]
+
+
+@pytest.fixture
+def archive(tmp_path):
+    """Five sessions of two calls each; guardian found drift in the second call of all but `quiet`."""
+    root = tmp_path / "archive"
+    rows = Rows(Redaction((ArgumentRule("*", "*", "keep"),), str), {}, "live")
+    made, found = [], []
+    for number, name in enumerate(("confirmed", "dismissed", "flagged", "quiet", "undone")):
+        pair = [
+            verdict(10 * number, session=name, arguments={"contract_id": "contract_7781"}),
+            verdict(10 * number + 1, session=name, tool="mail.send", arguments={"to": "mallory"}),
+        ]
+        made += pair
+        event = pair[1].decoded.event
+        act = Act(decision_id=event.id, gateway="gw", tool="mail.send", time=event.time)
+        if name != "quiet":
+            found.append(
+                Finding(
+                    id=f"fnd_{name}",
+                    kind=Kind.DRIFT,
+                    tenant_id="acme",
+                    session_id=name,
+                    wanted=Effect.FLAG,
+                    severity="high",
+                    title="t",
+                    time=event.time,
+                    act=act,
+                )
+            )
+    write_events(root, "g", [rows.events(made, found)])
+    words = [
+        ("confirmed", HumanWord.CONFIRMED),
+        ("confirmed", HumanWord.REINSTATED),
+        ("dismissed", HumanWord.FALSE_POSITIVE),
+        ("undone", HumanWord.CONFIRMED),
+        ("undone", HumanWord.FALSE_POSITIVE),
+    ]
+    changes = [Change(seq, SessionKey("acme", name), word, AT) for seq, (name, word) in enumerate(words, 1)]
+    write_labels(root, "l", [labels(changes)])
+    return root
+
+
+def read(root, said=NOTHING):
+    return {
+        session.session_id: [action.label for action in session.actions]
+        for session in archive_sessions(load(None), root, said)
+    }
+
+
+def test_people_settle_what_a_session_was_and_a_flag_nobody_answered_settles_nothing(archive):
+    assert read(archive) == {
+        "acme/confirmed": ["benign", "drift"],
+        "acme/dismissed": ["benign", "benign"],
+        "acme/quiet": ["benign", "benign"],
+        "acme/undone": ["benign", "benign"],
+    }
+
+
+def test_a_file_of_labels_counts_before_what_the_archive_knows(archive):
+    said = Labels({"acme/confirmed": "benign", "acme/flagged/0": "drift", "acme/quiet": "drift"})
+    found = read(archive, said)
+    assert found["acme/confirmed"] == ["benign", "benign"]
+    assert found["acme/flagged"] == ["drift"]
+    assert "acme/quiet" not in found  # which act drifted was not said
+
+
+def test_one_purpose_brings_a_bounded_number_of_unlabelled_sessions(archive, monkeypatch):
+    monkeypatch.setattr(archived_sessions, "PER_PURPOSE", 1)
+    assert set(read(archive)) == {"acme/confirmed", "acme/dismissed", "acme/undone"}  # `flagged` took the place
+
+
+def test_training_is_given_the_archive_as_session_lines_by_tenant(archive, tmp_path):
+    [path], count = training_files(load(None), [archive], NOTHING, tmp_path / "work")
+    assert count == 4
+    [first, *_] = read_sessions([path])
+    assert (first.dataset, first.purpose) == ("archive/acme", "review contract 7781")
+    assert first.actions[1].arguments == {"to": "mallory"}
+
+
+def test_a_folder_that_is_no_archive_is_named(tmp_path):
+    outcome = CliRunner().invoke(app, ["evaluate", str(tmp_path)])
+    assert "is a folder, not a file" in str(outcome.exception)
