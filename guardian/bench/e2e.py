@@ -9,7 +9,7 @@ from collections.abc import Callable
 from datetime import timedelta
 
 from guardian.bench.report import Row, resident_mb
-from guardian.bootstrap.judgement import utc_now
+from guardian.bootstrap.clock import utc_now
 from guardian.demo.gateway import DemoGateway, Trace
 from guardian.demo.history import Progress
 from guardian.demo.log import SessionClock, decision_line, encode

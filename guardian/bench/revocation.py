@@ -19,8 +19,8 @@ import httpx
 
 from guardian.bench.report import Row
 from guardian.bootstrap import tokens
+from guardian.bootstrap.clock import utc_now
 from guardian.bootstrap.control import Control
-from guardian.bootstrap.judgement import utc_now
 from guardian.bootstrap.secrets import SecretFiles
 from guardian.config import Settings, load
 from guardian.demo.outcome import percentile

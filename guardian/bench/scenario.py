@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 
 from guardian.bench.report import Row
-from guardian.bootstrap.judgement import open_pipeline, unchecked, utc_now
+from guardian.bootstrap.clock import utc_now
+from guardian.bootstrap.judgement import open_pipeline, unchecked
 from guardian.bus.port import Record
 from guardian.config import load
 from guardian.demo.history import teach

@@ -10,7 +10,7 @@ from datetime import timedelta
 
 from guardian.bench.report import Row
 from guardian.bootstrap import plugins
-from guardian.bootstrap.judgement import utc_now
+from guardian.bootstrap.clock import utc_now
 from guardian.bootstrap.sources import open_source
 from guardian.bus.port import Record
 from guardian.config import load

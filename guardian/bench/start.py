@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from guardian.bench.report import Row, resident_mb
+from guardian.bootstrap.clock import utc_now
 from guardian.bootstrap.initialise import initialise
-from guardian.bootstrap.judgement import utc_now
 from guardian.bootstrap.monitor import Monitor
 from guardian.bus.file import FileConsumer, FileProducer
 from guardian.config import load

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from guardian.alerting.port import AlertChannel, RetryLater
+from guardian.bootstrap.clock import utc_now
 from guardian.bootstrap.control import open_channel
-from guardian.bootstrap.judgement import utc_now
 from guardian.bootstrap.samples import samples
 from guardian.bootstrap.slack import slack_options
 from guardian.config import Settings

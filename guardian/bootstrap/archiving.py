@@ -14,7 +14,8 @@ from guardian.archive.reader import Archive
 from guardian.archive.redaction import ArgumentRule, Redaction
 from guardian.archive.rows import Rows
 from guardian.archive.writer import write_events, write_labels
-from guardian.bootstrap.judgement import fingerprinter, open_judge, open_pipeline, unchecked, utc_now
+from guardian.bootstrap.clock import utc_now
+from guardian.bootstrap.judgement import fingerprinter, open_judge, open_pipeline, unchecked
 from guardian.bootstrap.monitor import kafka_settings
 from guardian.bootstrap.offline import PlainLines
 from guardian.bootstrap.secrets import SecretFiles

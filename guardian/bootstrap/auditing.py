@@ -15,7 +15,7 @@ from guardian.audit.report import Report
 from guardian.audit.sinks import FileSink, Sink, TopicSink
 from guardian.audit.verify import verify_trail
 from guardian.audit.writer import Checkpoints
-from guardian.bootstrap.judgement import utc_now
+from guardian.bootstrap.clock import utc_now
 from guardian.bootstrap.secrets import SecretFiles
 from guardian.bus.port import Producer
 from guardian.config import Settings
@@ -97,7 +97,7 @@ def checkpoint(settings: Settings) -> str | None:
 
     The running control API exports it with its next one.
     """
-    from guardian.bootstrap.control import open_control_store  # it imports this module
+    from guardian.bootstrap.control_store import open_control_store
 
     store = open_control_store(settings)
     try:

@@ -15,7 +15,8 @@ from guardian.alerting.outbox import AlertRow, AlertWorker
 from guardian.alerting.port import AlertChannel
 from guardian.bootstrap import plugins
 from guardian.bootstrap.auditing import open_checkpoints
-from guardian.bootstrap.judgement import utc_now
+from guardian.bootstrap.clock import utc_now
+from guardian.bootstrap.control_store import open_control_store, open_tokens
 from guardian.bootstrap.monitor import kafka_settings
 from guardian.bootstrap.policies import WatchedPolicies
 from guardian.bootstrap.revocation import (
@@ -37,15 +38,12 @@ from guardian.control.policy_news import policy_reloaded
 from guardian.domain.event import purpose_family
 from guardian.errors import ConfigurationError
 from guardian.keys.bundle import BundleKey
-from guardian.keys.signing import SigningKeys
-from guardian.keys.tokens import Tokens
 from guardian.policy.reload import ReloadOutcome
 from guardian.revocation.expiry import ExpiryRule
 from guardian.revocation.signing import ListSigner
-from guardian.store.control import ControlStore
 from guardian.store.control_outbox import ControlAlertOutbox
 from guardian.telemetry import Metrics, logger
-from guardian.wire.principal import ROLES, Principal
+from guardian.wire.principal import ROLES
 
 _log = logger("control")
 
@@ -167,30 +165,6 @@ class Control:
         self._silence()
         self._socket.close()
         self.store.close()
-
-
-def open_control_store(settings: Settings) -> ControlStore:
-    beside = settings.store.epoch_file
-    return ControlStore.open(
-        settings.store_url(settings.store.control),
-        now=utc_now(),
-        epoch_file=settings.resolve(beside) if beside is not None else None,
-    )
-
-
-def open_tokens(settings: Settings, store: ControlStore) -> Tokens:
-    """Issue and verify; what the store does not vouch for is refused: a stolen key alone makes no token."""
-
-    def revoked(principal: Principal) -> bool:
-        with store.read() as rows:
-            return not rows.tokens.vouches_for(principal)
-
-    return Tokens(
-        SigningKeys(SecretFiles.of(settings).signing),
-        issuer=settings.control.issuer,
-        audience=settings.control.audience,
-        revoked=revoked,
-    )
 
 
 def open_channels(settings: Settings, stop: threading.Event) -> AlertChannel:

@@ -8,9 +8,10 @@ from email.utils import parsedate_to_datetime
 import httpx
 
 from guardian.bootstrap.checking import check_plugins
-from guardian.bootstrap.control import open_control_store
+from guardian.bootstrap.clock import utc_now
+from guardian.bootstrap.control_store import open_control_store
 from guardian.bootstrap.departing import departure_of
-from guardian.bootstrap.judgement import fold_version, model_directory, open_calibration, open_fit, utc_now
+from guardian.bootstrap.judgement import fold_version, model_directory, open_calibration, open_fit
 from guardian.bootstrap.kafka import kafka_settings
 from guardian.bootstrap.monitor import open_monitor_store
 from guardian.bootstrap.policies import open_policy, policy_folder

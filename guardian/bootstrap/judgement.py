@@ -4,11 +4,12 @@ import hashlib
 import hmac
 import json
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from guardian import __version__
 from guardian.bootstrap import plugins
+from guardian.bootstrap.clock import utc_now
 from guardian.bootstrap.resources import resource
 from guardian.bootstrap.sources import filling_of, open_source, redactor_of
 from guardian.bus.port import Record
@@ -159,10 +160,6 @@ def open_reading(settings: Settings) -> ReadLog:
 def fingerprinter(key: bytes) -> Callable[[str], str]:
     """A keyed 64-bit hash: equal values stay equal, and nothing can be read back."""
     return lambda value: hmac.new(key, value.encode("utf-8", "surrogatepass"), hashlib.sha256).hexdigest()[:16]
-
-
-def utc_now() -> datetime:
-    return datetime.now(UTC)
 
 
 def unchecked(event: DecisionEvent) -> Signature:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 
-from guardian.bootstrap.judgement import utc_now
+from guardian.bootstrap.clock import utc_now
 from guardian.bootstrap.kafka import kafka_settings
 from guardian.bootstrap.monitor import open_monitor_store
 from guardian.bootstrap.secrets import SecretFiles

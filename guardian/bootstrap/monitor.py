@@ -9,8 +9,9 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
+from guardian.bootstrap.clock import utc_now
 from guardian.bootstrap.departing import departure_of, watch_departure
-from guardian.bootstrap.judgement import open_judge, open_pipeline, unchecked, utc_now
+from guardian.bootstrap.judgement import open_judge, open_pipeline, unchecked
 from guardian.bootstrap.kafka import kafka_settings as kafka_settings
 from guardian.bootstrap.secrets import SecretFiles, envelope_verifier
 from guardian.bootstrap.sources import cleaner, redactor_of

@@ -15,7 +15,8 @@ from itertools import islice
 from pathlib import Path
 from typing import IO
 
-from guardian.bootstrap.judgement import open_judge, open_pipeline, unchecked, utc_now
+from guardian.bootstrap.clock import utc_now
+from guardian.bootstrap.judgement import open_judge, open_pipeline, unchecked
 from guardian.bus.documents import Documents
 from guardian.bus.port import Record
 from guardian.config import Settings

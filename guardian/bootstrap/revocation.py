@@ -6,7 +6,8 @@ from contextlib import ExitStack
 from datetime import timedelta
 
 from guardian.bootstrap import plugins
-from guardian.bootstrap.judgement import open_judge, open_pipeline, unchecked, utc_now
+from guardian.bootstrap.clock import utc_now
+from guardian.bootstrap.judgement import open_judge, open_pipeline, unchecked
 from guardian.bootstrap.monitor import kafka_settings, open_monitor_store
 from guardian.bootstrap.secrets import SecretFiles, envelope_verifier
 from guardian.bus.admin import topic_partitions

@@ -10,7 +10,7 @@ from typing import Any, get_args
 from guardian.archive.reader import Archive, Window
 from guardian.bootstrap import plugins
 from guardian.bootstrap.auditing import export
-from guardian.bootstrap.judgement import utc_now
+from guardian.bootstrap.clock import utc_now
 from guardian.bootstrap.resources import resource
 from guardian.config import Settings
 from guardian.domain.event import SessionKey, purpose_family

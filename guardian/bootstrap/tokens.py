@@ -4,8 +4,8 @@ from collections.abc import Collection
 from datetime import timedelta
 from pathlib import Path
 
-from guardian.bootstrap.control import open_control_store, open_tokens
-from guardian.bootstrap.judgement import utc_now
+from guardian.bootstrap.clock import utc_now
+from guardian.bootstrap.control_store import open_control_store, open_tokens
 from guardian.bootstrap.secrets import SecretFiles
 from guardian.config import Settings
 from guardian.control.certificates import pem_thumbprint

@@ -2,7 +2,8 @@
 
 from datetime import timedelta
 
-from guardian.bootstrap.judgement import entitlements_of, unchecked, utc_now
+from guardian.bootstrap.clock import utc_now
+from guardian.bootstrap.judgement import entitlements_of, unchecked
 from guardian.bootstrap.kafka import kafka_settings
 from guardian.bootstrap.secrets import SecretFiles, envelope_verifier
 from guardian.bootstrap.sources import redactor_of

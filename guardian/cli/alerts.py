@@ -48,7 +48,7 @@ def preview(
     Example: guardian alerts preview fnd_5f0c --json
     """
     from guardian.alerting.plain_text import as_text
-    from guardian.bootstrap.judgement import utc_now
+    from guardian.bootstrap.clock import utc_now
     from guardian.bootstrap.samples import samples, shown
     from guardian.cli.people import client
 

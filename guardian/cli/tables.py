@@ -1,19 +1,24 @@
 """Tables for people. Everything an agent wrote is escaped: a terminal obeys control characters."""
 
+from __future__ import annotations
+
 from collections.abc import Collection, Iterable, Sequence
+from typing import TYPE_CHECKING
 
 from rich.cells import cell_len, set_cell_size
 from rich.console import Console
 from rich.table import Column, Table
 from rich.text import Text
 
-from guardian.bootstrap.offline import ReplayOutcome
-from guardian.bootstrap.purposes import KnownPurpose
 from guardian.cli.common import escape
 from guardian.domain.finding import Finding
 from guardian.wire.findings import FindingView
 from guardian.wire.peers import Watch
 from guardian.wire.sessions import SessionView
+
+if TYPE_CHECKING:  # a table of tokens need not load the pipeline
+    from guardian.bootstrap.offline import ReplayOutcome
+    from guardian.bootstrap.purposes import KnownPurpose
 
 SEVERITY_STYLE = {"critical": "bold red", "high": "red", "medium": "yellow", "low": "cyan", "info": "dim"}
 

@@ -10,7 +10,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from guardian.bootstrap.judgement import open_fit, open_judge, open_pipeline, unchecked, utc_now
+from guardian.bootstrap.clock import utc_now
+from guardian.bootstrap.judgement import open_fit, open_judge, open_pipeline, unchecked
 from guardian.bootstrap.labelling import decision_sessions
 from guardian.bootstrap.modelling import judges
 from guardian.bus.port import Record

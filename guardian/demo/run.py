@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from guardian.bootstrap import tokens
-from guardian.bootstrap.judgement import utc_now
+from guardian.bootstrap.clock import utc_now
 from guardian.bootstrap.running import stopping
 from guardian.demo.gateway import DemoGateway
 from guardian.demo.log import interleave

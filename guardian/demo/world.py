@@ -9,8 +9,8 @@ from datetime import timedelta
 from pathlib import Path
 
 from guardian.bootstrap import tokens
+from guardian.bootstrap.clock import utc_now
 from guardian.bootstrap.control import Control
-from guardian.bootstrap.judgement import utc_now
 from guardian.bootstrap.monitor import Monitor
 from guardian.bootstrap.secrets import SecretFiles
 from guardian.bus.admin import ensure_topics

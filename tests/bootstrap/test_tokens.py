@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from guardian.bootstrap import tokens
-from guardian.bootstrap.control import open_control_store, open_tokens
+from guardian.bootstrap.clock import utc_now
+from guardian.bootstrap.control_store import open_control_store, open_tokens
 from guardian.bootstrap.initialise import initialise
-from guardian.bootstrap.judgement import utc_now
 from guardian.config import Settings, load
 from guardian.keys.tokens import RefusedToken
 

@@ -18,8 +18,8 @@ from guardian.audit.proofs import verify_consistency, verify_inclusion
 from guardian.audit.tree import MerkleTree, leaf_data, leaf_hash
 from guardian.bootstrap import tokens
 from guardian.bootstrap.auditing import open_checkpoints
+from guardian.bootstrap.clock import utc_now
 from guardian.bootstrap.initialise import initialise
-from guardian.bootstrap.judgement import utc_now
 from guardian.bus.memory import MemoryBroker, MemoryProducer
 from guardian.cli import auditing
 from guardian.config import load

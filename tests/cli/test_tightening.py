@@ -8,8 +8,8 @@ from typer.testing import CliRunner
 
 from guardian.bench.estate import BEGIN, WINDOW, Estate
 from guardian.bench.estate_archive import write_estate
+from guardian.bootstrap.clock import utc_now
 from guardian.bootstrap.initialise import initialise
-from guardian.bootstrap.judgement import utc_now
 from guardian.cli import app
 from guardian.config import load
 from guardian.store.control import ControlStore

@@ -6,7 +6,8 @@ from datetime import timedelta
 import pytest
 
 from guardian.bootstrap import plugins
-from guardian.bootstrap.judgement import open_judge, utc_now
+from guardian.bootstrap.clock import utc_now
+from guardian.bootstrap.judgement import open_judge
 from guardian.bootstrap.offline import replay_file
 from guardian.config import load
 from guardian.demo.jobs import TENANTS

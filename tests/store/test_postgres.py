@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from guardian.bootstrap.judgement import open_judge, open_pipeline, unchecked, utc_now
+from guardian.bootstrap.clock import utc_now
+from guardian.bootstrap.judgement import open_judge, open_pipeline, unchecked
 from guardian.bootstrap.monitor import learn_all
 from guardian.bus.file import FileConsumer
 from guardian.bus.port import Record
