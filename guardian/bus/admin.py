@@ -1,6 +1,8 @@
 """What a broker holds: for `doctor`, the demo and tests."""
 
-from collections.abc import Mapping
+import logging
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 from kafka.admin import KafkaAdminClient, NewTopic
@@ -43,6 +45,19 @@ def topic_partitions(settings: KafkaSettings, topic: str) -> int | None:
 
 def _admin(settings: KafkaSettings) -> Any:
     try:
-        return KafkaAdminClient(**settings.connection)
+        with _without_its_log():
+            return KafkaAdminClient(**settings.connection)
     except (KafkaError, OSError, ValueError, AssertionError) as error:
         raise BusError(f"kafka: cannot reach {settings.bootstrap_servers}: {error}") from error
+
+
+@contextmanager
+def _without_its_log() -> Iterator[None]:
+    """The client logs each attempt; whoever asked is told once, by the error."""
+    log = logging.getLogger("kafka")
+    level = log.level
+    log.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        log.setLevel(level)
