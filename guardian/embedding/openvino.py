@@ -1,9 +1,15 @@
-"""OpenVINO on the CPU: bf16 where the processor has AMX (about three times faster), else fp32. No torch."""
+"""OpenVINO on the CPU, about three times as fast as fp32. No torch.
+
+Weights are int8 in the artefact. The pair encoder rounds activations to int8 too, with one scale for 64 of them
+(processors with VNNI; elsewhere OpenVINO leaves that away), and computes the rest in bf16 where the processor does
+so natively. Scores move in the third decimal; tests hold them to the reference.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import openvino
@@ -14,13 +20,19 @@ from guardian.embedding.batching import Feeds, load_tokenizer, run_batched
 from guardian.embedding.ports import DIMENSIONS, PAIR_TOKENS, TEXT_TOKENS
 from guardian.errors import ModelError
 
+_GROUP = 64  # activations to a scale: 32 is slower, 128 rounds more
+
 
 class Graph:
     """One compiled graph with dynamic shapes."""
 
     def __init__(self, path: Path, threads: int, precision: str) -> None:
         core = openvino.Core()
-        settings: dict[str, object] = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": precision}
+        settings: dict[str, object] = {
+            "PERFORMANCE_HINT": "LATENCY",
+            "INFERENCE_PRECISION_HINT": best_float() if precision == "int8" else precision,
+            "DYNAMIC_QUANTIZATION_GROUP_SIZE": _GROUP if precision == "int8" else 0,
+        }
         if threads:
             settings["INFERENCE_NUM_THREADS"] = threads
         try:
@@ -48,29 +60,29 @@ class OpenVinoEncoder:
 
     @cached_property
     def _text(self) -> Graph:
-        return Graph(self._directory / TEXT_MODEL, self._threads, self._precision)
+        floats = best_float() if self._precision == "int8" else self._precision  # vectors are kept and compared
+        return Graph(self._directory / TEXT_MODEL, self._threads, floats)
 
     def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
         tokenizer = load_tokenizer(self._directory / TOKENIZER, TEXT_TOKENS)
         return run_batched(tokenizer, texts, self._text, batch=self._batch, width=DIMENSIONS)
 
 
-def best_precision() -> str:
+def best_float() -> str:
     """bf16 where the processor computes it natively, else f32."""
     return "bf16" if "BF16" in openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES") else "f32"
 
 
 @dataclass(frozen=True, kw_only=True)
 class OpenVino:
-    """Options: `threads` 0 means all; `precision` is `auto`, `bf16` or `f32`; `batch` is rows per run."""
+    """Options: `threads` 0 means all; `precision` is `int8`, `bf16` or `f32`; `batch` is rows per run."""
 
     threads: int = 0
     batch: int = 16
-    precision: str = "auto"
+    precision: Literal["int8", "bf16", "f32"] = "int8"
 
     def open(self, directory: Path) -> OpenVinoEncoder:
-        precision = best_precision() if self.precision == "auto" else self.precision
-        return OpenVinoEncoder(directory, self.threads, self.batch, precision)
+        return OpenVinoEncoder(directory, self.threads, self.batch, self.precision)
 
 
 plugin = OpenVino

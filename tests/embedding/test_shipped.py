@@ -20,11 +20,21 @@ def fit() -> PurposeFit:
     return load(MODELS)
 
 
-@pytest.mark.parametrize(("engine", "tolerance"), [("onnx", 0.25), ("openvino", 0.3)])
-def test_every_engine_gives_the_logits_of_the_torch_reference(engine: str, tolerance: float) -> None:
+@pytest.mark.parametrize(
+    ("engine", "options", "tolerance"),
+    [
+        ("onnx", {}, 0.25),
+        ("openvino", {"precision": "f32"}, 0.25),
+        ("openvino", {"precision": "bf16"}, 0.3),
+        ("openvino", {}, 0.3),
+    ],
+)
+def test_every_engine_gives_the_logits_of_the_torch_reference(
+    engine: str, options: dict[str, str], tolerance: float
+) -> None:
     pytest.importorskip("onnxruntime" if engine == "onnx" else engine)
     rows = json.loads((MODELS / "parity.json").read_text())
-    encoder = load(MODELS, engine)._encoder
+    encoder = load(MODELS, engine, **options)._encoder
     logits = encoder.logits([tuple(row["pair"]) for row in rows])
     expected = np.array([row["logit"] for row in rows])
     assert np.abs(logits - expected).max() < tolerance
