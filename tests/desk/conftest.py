@@ -173,7 +173,9 @@ class Office:
 
     def send(self, payload: dict[str, Any], path: str = "interactions", **headers: str) -> httpx.Response:
         body = interaction(payload)
-        return httpx.post(f"{self.url}/slack/{path}", content=body, headers={**signed(body), **headers})
+        return httpx.post(
+            f"{self.url}/slack/{path}", content=body, headers={**signed(body), **headers}, timeout=30
+        )
 
     def click(self, button: str, user: str = MAYA, message: dict[str, Any] | None = None) -> httpx.Response:
         return self.send(click(self.slack, message or self.root(), button, user))
@@ -197,7 +199,7 @@ class Office:
         answers = len(self.slack.answers)
         url = self.slack.url.removesuffix("api/") + f"respond/{answers}"
         body = urlencode(command(text, user, channel=CHANNEL, response_url=url)).encode()
-        got = httpx.post(f"{self.url}/slack/commands", content=body, headers=signed(body))
+        got = httpx.post(f"{self.url}/slack/commands", content=body, headers=signed(body), timeout=30)
         assert got.status_code == 200, got.text
         return str(self.slack.until(lambda: self.slack.answers[answers:])[0]["text"])
 

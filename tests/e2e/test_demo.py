@@ -54,7 +54,7 @@ def test_ctrl_c_ends_the_demo_and_cleans_up(tmp_path: Path) -> None:
         time.sleep(0.1)
     time.sleep(3)
     process.send_signal(signal.SIGINT)
-    _, err = process.communicate(timeout=60)
+    _, err = process.communicate(timeout=240)
     assert process.returncode == 130, err
     assert b"Traceback" not in err
     assert list(tmp_path.iterdir()) == []
