@@ -117,8 +117,9 @@ class _Making:
         rest = self.weeks.of(day)
         while rest:
             decoded, _ = pipeline.decode([_record(number, line) for number, line in enumerate(rest)])
-            cut, revoked = self._answered(judge.judge(decoded, [], self._memory))
-            judged.append(judge.judge(decoded[:cut], [], self._memory))
+            whole = judge.judge(decoded, [], self._memory)
+            cut, revoked = self._answered(whole)
+            judged.append(whole if revoked is None else judge.judge(decoded[:cut], [], self._memory))
             self._remember(judged[-1], revoked)
             rest = [_refused(line) if _key(line) == revoked else line for line in rest[cut:]]
             if _LEARNT <= day < _CALIBRATED:

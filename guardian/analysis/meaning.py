@@ -1,0 +1,91 @@
+"""Purposes and actions as the model reads them: similar sessions, and a plane to look at."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from guardian.analysis.archived import ArchiveView
+from guardian.analysis.sessions import KEY
+from guardian.errors import ConfigurationError
+
+Vectors = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Plane:
+    """The two directions in which some vectors differ most. Far apart here is far apart; near here may mislead."""
+
+    centre: Vectors
+    axes: Vectors  # (2, dimensions)
+    explained: float
+
+    @classmethod
+    def through(cls, vectors: Vectors) -> "Plane":
+        """Principal components (by singular values). Raises ConfigurationError for fewer than three vectors."""
+        if len(vectors) < 3:
+            raise ConfigurationError(
+                "a map needs at least three calls with vectors; does this deployment keep them?"
+            )
+        centre = vectors.mean(axis=0)
+        _, weights, axes = np.linalg.svd(vectors - centre, full_matrices=False)
+        signs = np.sign(axes[:2][np.arange(2), np.abs(axes[:2]).argmax(axis=1)])
+        total = float((weights**2).sum())
+        return cls(centre, axes[:2] * signs[:, None], float((weights[:2] ** 2).sum()) / total if total else 1.0)
+
+    def place(self, vectors: Vectors) -> Vectors:
+        """Coordinates of shape (n, 2)."""
+        placed: Vectors = (vectors - self.centre) @ self.axes.T
+        return placed
+
+
+def purpose_map(archive: ArchiveView, session: str) -> tuple[pd.DataFrame, float]:
+    """The session's calls and purpose among the calls of its tenant in the week around it, and the share of the
+    differences that two directions show.
+
+    Columns: x, y, what (call, purpose or other), tool, act, distance (cosine, of a call to the session's purpose).
+    """
+    rows, purposes, actions = archive.vectors()
+    mine = (rows["session_id"] == session).to_numpy()
+    if not mine.any():
+        raise ConfigurationError(f"{session}: no vectors of it in the archive")
+    tenant, at = rows["tenant_id"][mine].iloc[0], rows["at"][mine].iloc[0]
+    near = (rows["tenant_id"] == tenant) & ((rows["at"] - at).abs() <= pd.Timedelta(days=7))
+    others = near.to_numpy() & ~mine
+    plane = Plane.through(np.concatenate([actions[others], actions[mine], purposes[mine][:1]]))
+    purpose = purposes[mine][0]
+    parts = (("other", actions[others], rows[others]), ("call", actions[mine], rows[mine]))
+    found = [
+        pd.DataFrame(plane.place(vectors), columns=["x", "y"]).assign(
+            what=what, tool=list(named["tool"]), distance=1.0 - vectors @ purpose, act=np.arange(len(vectors))
+        )
+        for what, vectors, named in parts
+    ]
+    centre = pd.DataFrame(plane.place(purpose[None]), columns=["x", "y"]).assign(
+        what="purpose", tool="", distance=0.0
+    )
+    return pd.concat([*found, centre], ignore_index=True), plane.explained
+
+
+def session_vectors(archive: ArchiveView) -> tuple[pd.DataFrame, Vectors]:
+    """One unit vector a session: the mean of its calls' meanings. The frame has KEY, agent_id, purpose_family, at."""
+    rows, _, actions = archive.vectors()
+    if not len(rows):
+        raise ConfigurationError("no vectors in this archive: similar sessions need them")
+    groups = rows.groupby(KEY, sort=False)
+    first = groups[["agent_id", "purpose_family", "at"]].first().reset_index()
+    number = groups.ngroup().to_numpy()
+    sums = np.zeros((len(first), actions.shape[1]), dtype=np.float32)
+    np.add.at(sums, number, actions)
+    return first, sums / np.maximum(np.linalg.norm(sums, axis=1, keepdims=True), 1e-9)
+
+
+def similar(archive: ArchiveView, session: str, *, most: int = 10) -> pd.DataFrame:
+    """The sessions whose calls mean most nearly the same, by cosine `similarity`, the nearest first."""
+    known, vectors = session_vectors(archive)
+    place = np.flatnonzero(known["session_id"] == session)
+    if not len(place):
+        raise ConfigurationError(f"{session}: no vectors of it in the archive")
+    found = known.assign(similarity=vectors @ vectors[place[0]]).drop(index=int(place[0]))
+    return found.sort_values("similarity", ascending=False, kind="stable").head(most).reset_index(drop=True)
