@@ -1,7 +1,7 @@
 """One session explained: its purpose, every call with its reasons, the delegation, what policy and people said."""
 
 import html
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,10 +29,11 @@ TIMELINE = (
     "wanted",
     "title",
 )
-"""Columns of an explanation's timeline. `step` is by how many powers of ten the call moved the evidence, `why` what
-spoke against it, and `title` the finding that it led to."""
+"""Columns of an explanation's timeline. `step` is by how many powers of ten the call moved the evidence, `why` is
+what spoke against it, `title` the finding that it led to."""
 
 _SPEAKS = 0.2
+_TURN = 0.1
 _LONGEST = 96
 
 
@@ -49,6 +50,7 @@ class Explanation:
     chain: pd.DataFrame
     findings: pd.DataFrame
     words: pd.DataFrame
+    held: Mapping[str, tuple[str, ...]]
 
     def lines(self) -> Iterator[str]:
         """The story in sentences."""
@@ -59,7 +61,7 @@ class Explanation:
         yield f"{s['actions']} calls, {s['denied']} refused by the gateway, {span}"
         how = "promised" if s["promised"] else "estimated, past the calibration's reach"
         yield f"At its worst at most 1 in {s['one_in']:,.0f} honest sessions gathers as much evidence ({how})"
-        turns = self.timeline[self.timeline["step"] > 0].nlargest(3, "step", keep="all").sort_values("act")
+        turns = self.timeline[self.timeline["step"] > _TURN].nlargest(3, "step", keep="all").sort_values("act")
         for turn in turns.to_dict("records"):
             factor = f"evidence × {10 ** turn['step']:,.1f}"
             yield f"Call {turn['act']}, {turn['tool']}: {factor} ({turn['why'] or 'nothing by itself'})"
@@ -73,6 +75,10 @@ class Explanation:
             yield f"{found['at']:%H:%M:%S} guardian asked to {found['wanted']}{answer}{note}"
         for word in self.words.to_dict("records"):
             yield f"{word['at']:%Y-%m-%d %H:%M} people or policy said: {word['word'].replace('_', ' ')}"
+
+    def allowed(self, session_id: str) -> tuple[str, ...]:
+        """The tools that a session of the chain held, as its first call's envelope said."""
+        return self.held.get(session_id, ())
 
     def __str__(self) -> str:
         return "\n".join(self.lines())
@@ -118,6 +124,7 @@ def explain(archive: ArchiveView, session: str | pd.Series, control: ControlView
         chain=chain.sort_values("depth", kind="stable").reset_index(drop=True),
         findings=about,
         words=_about(words, tenant, name),
+        held=dict(events.groupby("session_id")["allowed_tools"].first()),
     )
 
 
@@ -141,7 +148,9 @@ def _timeline(events: pd.DataFrame, found: pd.DataFrame) -> pd.DataFrame:
         step=evidence - evidence.shift(fill_value=0.0),
         why=[_why(signals, broken) for signals, broken in zip(events["signals"], events["breaches"], strict=True)],
         arguments=events["arguments"].map(lambda text: text[:_LONGEST], na_action="ignore"),
-        title=events["finding_id"].map(dict(zip(found["finding_id"], found["title"], strict=True))),
+        title=events["finding_id"]
+        .map(dict(zip(found["finding_id"], found["title"], strict=True)))
+        .astype("string"),
     )
     return made[list(TIMELINE)]
 

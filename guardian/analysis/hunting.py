@@ -13,10 +13,11 @@ def near_misses(sessions: pd.DataFrame, *, from_one_in: float = 20.0) -> pd.Data
 
 
 def blurred(archive: ArchiveView, *, least: int = 5) -> pd.DataFrame:
-    """By agent: how alike its sessions are (mean cosine to their centre, `alike`), and how many purposes it serves.
+    """By agent: how alike its sessions are (`alike`, mean cosine to their centre), and how many purposes it has.
 
-    An agent that does one thing is near 1. A low value, or a fall, is an agent that is used for something else too.
-    Agents with fewer than `least` sessions are left out. The blurriest first.
+    `oddest` is the session furthest from that centre. An agent that does one thing is near 1; one that is used for
+    something else too has an oddest session far out. Agents with fewer than `least` sessions are left out. The
+    furthest out first.
     """
     known, vectors = session_vectors(archive)
     rows = []
@@ -32,7 +33,7 @@ def blurred(archive: ArchiveView, *, least: int = 5) -> pd.DataFrame:
             | {"oddest": group["session_id"].iloc[int(towards.argmin())], "oddest_alike": float(towards.min())}
         )
     columns = ["tenant_id", "agent_id", "sessions", "purposes", "alike", "oddest", "oddest_alike"]
-    return pd.DataFrame(rows, columns=columns).sort_values("alike", kind="stable").reset_index(drop=True)
+    return pd.DataFrame(rows, columns=columns).sort_values("oddest_alike", kind="stable").reset_index(drop=True)
 
 
 def moving_tools(events: pd.DataFrame, *, at: pd.Timestamp) -> pd.DataFrame:

@@ -62,14 +62,13 @@ def purpose_map(archive: ArchiveView, session: str) -> tuple[pd.DataFrame, float
         )
         for what, vectors, named in parts
     ]
-    centre = pd.DataFrame(plane.place(purpose[None]), columns=["x", "y"]).assign(
-        what="purpose", tool="", distance=0.0
-    )
-    return pd.concat([*found, centre], ignore_index=True), plane.explained
+    centre = pd.DataFrame(plane.place(purpose[None]), columns=["x", "y"])
+    found.append(centre.assign(what="purpose", tool="", distance=0.0))
+    return pd.concat(found, ignore_index=True), plane.explained
 
 
 def session_vectors(archive: ArchiveView) -> tuple[pd.DataFrame, Vectors]:
-    """One unit vector a session: the mean of its calls' meanings. The frame has KEY, agent_id, purpose_family, at."""
+    """One unit vector a session: the mean of its calls. The frame has KEY, agent_id, purpose_family, at."""
     rows, _, actions = archive.vectors()
     if not len(rows):
         raise ConfigurationError("no vectors in this archive: similar sessions need them")

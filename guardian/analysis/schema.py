@@ -183,7 +183,8 @@ def _column(given: pd.DataFrame, column: Column, raw: bool) -> pd.Series:
             safe = neutral.name if column.kind == "name" else neutral.text
             return (_safe(values, safe) if raw else values).astype(column.dtype)
         case "names":
-            return values.map(_names if raw else _tuple).astype("object")
+            made = [(_names if raw else _tuple)(value) for value in values]
+            return pd.Series(made, index=given.index, dtype=column.dtype)
         case "time":
             return pd.to_datetime(values, utc=True).astype(column.dtype)
         case _:

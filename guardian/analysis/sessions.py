@@ -26,8 +26,8 @@ def sessions_of(events: pd.DataFrame, words: pd.DataFrame) -> pd.DataFrame:
     rows["records"] = groups["records"].sum()
     rows[list(_MOST)] = groups[list(_MOST)].max()
     rows["promised"] = events.loc[groups["one_in"].idxmax()].set_index(KEY)["promised"]
-    rows["tools"] = groups["tool"].agg(lambda tools: tuple(dict.fromkeys(tools)))
-    rows["breaches"] = groups["breaches"].agg(_each_once)
+    rows["tools"] = pd.Series({key: tuple(dict.fromkeys(tools)) for key, tools in groups["tool"]}, dtype="object")
+    rows["breaches"] = pd.Series({key: _each_once(broken) for key, broken in groups["breaches"]}, dtype="object")
     rows["findings"] = groups["finding_id"].count()
     weights = events["wanted"].map(WANTED).fillna(0).astype("int64")
     most = weights.groupby([events[key] for key in KEY], sort=False).max()

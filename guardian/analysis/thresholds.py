@@ -7,12 +7,12 @@ import pandas as pd
 
 from guardian.evaluation.metrics import share
 
-ONE_IN = (10, 20, 50, 100, 200, 500, 1_000, 2_000, 5_000, 10_000, 20_000)
+ONE_IN = (10, 20, 50, 100, 200, 500, 1_000, 2_000, 5_000, 10_000, 20_000, 50_000, 100_000, 500_000, 1_000_000)
 _SEED = 7
 
 
 def known_drift(sessions: pd.DataFrame, feedback: pd.DataFrame) -> pd.Series:
-    """By session: True where people confirmed drift, False where they said otherwise, missing where they said nothing.
+    """By session: True where people confirmed drift, False where they said otherwise, missing where nothing.
 
     The last word about a session counts.
     """
@@ -25,21 +25,27 @@ def known_drift(sessions: pd.DataFrame, feedback: pd.DataFrame) -> pd.Series:
 def taken_for_honest(sessions: pd.DataFrame, feedback: pd.DataFrame) -> pd.DataFrame:
     """Sessions that broke no hard rule and that nobody confirmed as drift: what a promise speaks of.
 
-    What nobody looked at is taken for honest, so a drift that was flagged and not judged yet counts as a false alarm.
+    What nobody looked at is taken for honest: a drift that was not judged yet counts as a false alarm.
     """
     drift = known_drift(sessions, feedback).fillna(value=False)
     return sessions[~drift & (sessions["breaches"].map(len) == 0)]
 
 
 def promised_and_measured(honest: pd.DataFrame, one_in: Sequence[float] = ONE_IN) -> pd.DataFrame:
-    """Share of honest sessions at least that far out, beside the promised 1/N; 95 % intervals over purposes."""
+    """Share of honest sessions at least that far out, beside the promised 1/N; 95 % intervals over purposes.
+
+    `honest` as `taken_for_honest` gives them: `measured` counts those that nobody judged yet as false alarms, so it
+    is too high while drift waits for a verdict; `dismissed` counts only what people called false, and is too low.
+    """
     rows = []
     for n in one_in:
         reached = list(honest["one_in"] >= n)
+        said = (honest["one_in"] >= n) & (honest["word"] == "false_positive").fillna(value=False)
+        dismissed = float(said.mean()) if len(honest) else float("nan")
         found = share(reached, list(honest["purpose_family"].fillna("")), seed=_SEED)
         rows.append(
             {"one_in": n, "promised": 1 / n, "measured": found.value, "low": found.low, "high": found.high}
-            | {"flagged": sum(reached), "sessions": len(honest)}
+            | {"dismissed": dismissed, "flagged": sum(reached), "sessions": len(honest)}
         )
     return pd.DataFrame(rows)
 

@@ -1,4 +1,4 @@
-"""How far the drift model can be trusted here: separation by purpose and tenant, calibration, and change over time."""
+"""How far the drift model can be trusted here: separation by purpose and tenant, calibration, change over time."""
 
 from collections.abc import Mapping
 
@@ -55,7 +55,7 @@ def roc_points(labelled: pd.DataFrame) -> pd.DataFrame:
 
 
 def p_values(events: pd.DataFrame, *, bins: int = 10) -> pd.DataFrame:
-    """Share of calls by p-value, in equal bins, and by calibration. Were calls like the calibration's, all were 1/bins."""
+    """Share of calls by p-value in equal bins: 1/bins each, were calls like those of the calibration."""
     edges = np.linspace(0.0, 1.0, bins + 1)
     rows = []
     for calibration, calls in events.groupby("calibration"):
@@ -78,10 +78,9 @@ def weekly(events: pd.DataFrame, *, level: float = 0.05) -> pd.DataFrame:
 
 
 def departure(sessions: pd.DataFrame, calibration: list[float], *, one_in: float = 1_000.0) -> pd.DataFrame:
-    """The bet that sessions have not left the calibration, session by session: `capital`, and whether it is `left`.
+    """The bet that sessions have not left the calibration, as the monitor makes it: `capital`, and whether `left`.
 
-    `calibration` are the evidence maxima of the calibration's sessions. The same bet as the monitor's; ties are broken
-    by a seeded random number.
+    `calibration` are the evidence maxima of the calibration's sessions; a seeded random number breaks ties.
     """
     rng = np.random.default_rng(_SEED)
     state, rows = Departure.start(calibration), []
