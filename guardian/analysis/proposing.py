@@ -10,7 +10,11 @@ from guardian.analysis.schema import PROPOSALS, frame
 from guardian.archive.reader import Window
 from guardian.bootstrap import tightening
 from guardian.errors import ConfigurationError
+from guardian.tightening.backtest import Backtest
+from guardian.tightening.backtest import backtest as run
+from guardian.tightening.envelope import patched_tools
 from guardian.tightening.proposal import Proposal, read_proposal
+from guardian.tightening.surface import Surface
 from guardian.tightening.wording import said
 
 _NOWHERE = Path("/nonexistent/rejections")
@@ -72,22 +76,34 @@ def restrictions(proposal: Proposal) -> pd.DataFrame:
     return frame(rows, PROPOSALS, raw=True)
 
 
-def backtest(proposal: Proposal) -> pd.Series:
-    """The replay in numbers: honest calls, how many it would newly deny, flagged sessions, how many it stops."""
-    tested, area = proposal.backtest, proposal.surface
-    return pd.Series(
-        {
-            "decisions replayed": tested.replayed,
-            "honest calls": tested.honest,
-            "honest calls newly denied": tested.honest_denied,
-            "flagged sessions": tested.flagged_sessions,
-            "flagged sessions stopped": tested.flagged_stopped,
-            "newly allowed": tested.newly_allowed,
-            "privileges before": area.before,
-            "privileges after": area.after,
-        },
-        name="backtest",
+def replay(
+    archive: ArchiveView, proposal: Proposal, *, since: datetime, until: datetime | None = None
+) -> Backtest:
+    """The same restrictions on another window: what they would have done to calls that they were not made from."""
+    view = archive.only(proposal.tenant_id)
+    end = until or (view.days[-1] + timedelta(days=1)).to_pydatetime()
+    trust = tightening.trust_of(view.archive, Window(proposal.tenant_id, since, end))
+    return run(
+        view.past_calls(since=since, until=end),
+        proposal.restrictions,
+        trust,
+        patched=patched_tools(proposal.grants, proposal.restrictions),
     )
+
+
+def counts(tested: Backtest, surface: Surface | None = None) -> pd.Series:
+    """A replay in numbers; with `surface` (`proposal.surface`) also the privileges before and after."""
+    told = {
+        "decisions replayed": tested.replayed,
+        "honest calls": tested.honest,
+        "honest calls newly denied": tested.honest_denied,
+        "flagged sessions": tested.flagged_sessions,
+        "flagged sessions stopped": tested.flagged_stopped,
+        "newly allowed": tested.newly_allowed,
+    }
+    if surface is not None:
+        told |= {"privileges before": surface.before, "privileges after": surface.after}
+    return pd.Series(told, name="count")
 
 
 def abstentions(proposal: Proposal) -> pd.DataFrame:

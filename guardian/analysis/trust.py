@@ -7,7 +7,6 @@ import pandas as pd
 
 from guardian.analysis.thresholds import known_drift
 from guardian.evaluation.metrics import RATES, roc, separation
-from guardian.scoring.departure import Departure
 
 _SEED = 7
 _AT_4 = RATES.index(0.04)
@@ -75,16 +74,3 @@ def weekly(events: pd.DataFrame, *, level: float = 0.05) -> pd.DataFrame:
     week = events["at"].dt.tz_convert(None).dt.to_period("W-SUN").dt.start_time.dt.tz_localize("UTC")
     groups = events.assign(week=week, low=events["p_value"] <= level).groupby(["week", "calibration"])
     return groups.agg(calls=("low", "size"), low=("low", "mean"), score=("score", "median")).reset_index()
-
-
-def departure(sessions: pd.DataFrame, calibration: list[float], *, one_in: float = 1_000.0) -> pd.DataFrame:
-    """The bet that sessions have not left the calibration, as the monitor makes it: `capital`, and whether `left`.
-
-    `calibration` are the evidence maxima of the calibration's sessions; a seeded random number breaks ties.
-    """
-    rng = np.random.default_rng(_SEED)
-    state, rows = Departure.start(calibration), []
-    for at, value in zip(sessions["end"], sessions["session_evidence"], strict=True):
-        state = state.step(float(value), float(rng.random()))
-        rows.append({"at": at, "capital": state.capital, "left": state.left(one_in)})
-    return pd.DataFrame(rows, columns=["at", "capital", "left"])

@@ -1,8 +1,7 @@
 """Six weeks of several teams' work and one bad day: the plan behind the sample data that notebooks run on.
 
 Times are fixed, names and arguments come from the seed: the same seed is the same plan, to the second. Three weeks
-go by quietly, then a session leaves its purpose now and then, and on the last Thursday every planted kind comes at
-once.
+go by quietly, then a session leaves its purpose now and then; on the last day every planted kind comes at once.
 """
 
 import random
@@ -17,7 +16,7 @@ from guardian.demo.scenario import PlannedSession, Plant, Scenario
 
 BEGIN = datetime(2026, 4, 6, tzinfo=UTC)
 WEEKS = 6
-BAD_DAY = BEGIN + timedelta(weeks=5, days=3)
+BAD_DAY = BEGIN + timedelta(weeks=5, days=4)
 SESSIONS_A_DAY = 14
 _EARLIER = (
     (timedelta(weeks=3, days=1), Plant.RENEWAL_SLIDE),

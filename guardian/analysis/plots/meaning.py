@@ -6,6 +6,8 @@ import pandas as pd
 from guardian.analysis import neutral
 from guardian.analysis.plots.style import BLUE, GREEN, GREY, INK, ORANGE, RED, Drawing, drawing, nothing, outside
 
+_ABOVE = (5, -12, 14, -21)  # points above a call's mark: neighbours' names must not lie on one another
+
 
 def plot_map(places: pd.DataFrame, explained: float) -> Drawing:
     """The session's calls in order, its purpose, and the tenant's other calls (`meaning.purpose_map`)."""
@@ -49,7 +51,7 @@ def plot_map(places: pd.DataFrame, explained: float) -> Drawing:
         axes.annotate(
             f"{numbers} {neutral.label(tool, 24)}",
             (first["x"], first["y"]),
-            xytext=(6, 5 if number % 2 else -12),
+            xytext=(6, _ABOVE[number % len(_ABOVE)]),
             zorder=6,
             textcoords="offset points",
             fontsize="x-small",

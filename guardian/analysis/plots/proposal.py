@@ -46,16 +46,16 @@ def plot_backtest(restrictions: pd.DataFrame) -> Drawing:
     return figure
 
 
-def plot_surface(backtest: pd.Series) -> Drawing:
-    """Privileges (tool × kind of resource × data class) before and after (`proposing.backtest`)."""
+def plot_surface(counts: pd.Series) -> Drawing:
+    """Privileges (tool × kind of resource × data class) before and after (`proposing.counts`)."""
     figure, axes = drawing("Privileges that the narrowed agents hold", height=1.7)
-    counts = [int(backtest["privileges after"]), int(backtest["privileges before"])]
-    axes.barh(["with the proposal", "now"], counts, color=[BLUE, GREY], edgecolor=INK, linewidth=0.5, height=0.6)
-    for place, count in enumerate(counts):
+    held = [int(counts["privileges after"]), int(counts["privileges before"])]
+    axes.barh(["with the proposal", "now"], held, color=[BLUE, GREY], edgecolor=INK, linewidth=0.5, height=0.6)
+    for place, count in enumerate(held):
         axes.annotate(
             f"{count}", (count, place), xytext=(4, 0), textcoords="offset points", va="center", fontsize="small"
         )
     axes.set_xlabel("tool × kind of resource × data class", fontsize="small")
-    axes.set_xlim(0, max(1, *counts) * 1.1)
+    axes.set_xlim(0, max(1, *held) * 1.1)
     axes.grid(visible=False, axis="y")
     return figure
