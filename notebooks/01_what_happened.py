@@ -14,12 +14,14 @@
 # %% [markdown]
 # # What happened
 #
-# A day at a glance: which sessions went furthest from their purpose, when, for whom, and what policy refused to let
-# guardian do about it. Start here in the morning, then take the first session of the list to `02_one_session`.
+# A day at a glance: which sessions went furthest from their purpose, when, for whom, and what policy refused to
+# let guardian do about it. Start here in the morning, then take the first session of the list to
+# `02_one_session`.
 #
-# Without further ado this runs on sample data, which the demo's scenario makes beside the notebook (some seconds, no
-# network). For your own archive set `GUARDIAN_ARCHIVE` to its folder or to `guardian.yaml`, `GUARDIAN_TENANT` to
-# see one tenant only, and `GUARDIAN_TOKEN` (an analyst's) so that control is asked as well.
+# Without further ado this runs on sample data, which the demo's scenario makes once (some seconds, no network,
+# kept in your cache folder). For your own archive set `GUARDIAN_ARCHIVE` to its folder (or `GUARDIAN_CONFIG` to
+# your `guardian.yaml`) before you start Jupyter, `GUARDIAN_TENANT` to see one tenant only, and `GUARDIAN_TOKEN`
+# (an analyst's) so that control is asked as well.
 
 # %%
 import pandas as pd
@@ -62,8 +64,8 @@ overview.hours(events).round({"one_in": 0})
 # %% [markdown]
 # ## The weeks before
 #
-# Is today worse than usual? A flagged session now and then is expected; several on one day, or of one agent, are
-# not. A step in the grey marks is no incident: it is where a new calibration came into force.
+# Is today worse than usual? A flagged session now and then is expected; several on one day, or of one agent,
+# are not. A step in the grey marks is no incident: it is where a new calibration came into force.
 
 # %%
 weeks = archive.sessions()
@@ -72,8 +74,8 @@ plot_day(weeks)
 # %% [markdown]
 # ## For whom, and for what
 #
-# Flagged sessions crowd where something is wrong with a team's agent, its prompt or its grant. A purpose that is
-# much busier than in the past is worth a question even if nothing is flagged.
+# Flagged sessions crowd where something is wrong with a team's agent, its prompt or its grant. A purpose that
+# is much busier than in the past is worth a question even if nothing is flagged.
 
 # %%
 plot_counts(overview.counted(sessions, "purpose_family"), title="Sessions of the day, by purpose")
@@ -93,9 +95,10 @@ overview.families(sessions)
 # %% [markdown]
 # ## What policy let guardian do
 #
-# Guardian proposes, policy decides. "Flagged only" where a revocation was asked for is work for a person: nobody has
-# cut that session off. The answers below say why: the tenant's mode, or a policy that wants more than one kind of
-# evidence. (Control knows this, not the archive: without a token, and without the sample, it stays empty.)
+# Guardian proposes, policy decides. "Flagged only" where a revocation was asked for is work for a person:
+# nobody has cut that session off. The answers below say why: the tenant's mode, or a policy that wants more
+# than one kind of evidence. (Control knows this, not the archive: without a token, and without the sample, it
+# stays empty.)
 
 # %%
 of_the_day = findings(archive, control).query("@day <= at < @night")
@@ -105,5 +108,5 @@ plot_outcomes(overview.outcomes(of_the_day))
 overview.refusals(of_the_day)
 
 # %% [markdown]
-# **What this cannot tell.** It sees what gateways logged, no prompts and no answers. A session that was never logged
-# is not here, and a drift that looks like the purpose in every call is not among the marks at the top.
+# **What this cannot tell.** It sees what gateways logged, no prompts and no answers. A session that was never
+# logged is not here, and a drift that looks like the purpose in every call is not among the marks at the top.

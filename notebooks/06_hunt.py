@@ -14,8 +14,8 @@
 # %% [markdown]
 # # Hunt
 #
-# Open-ended: where to look when nothing is flagged, or when one finding makes you ask for more of its kind. Everything
-# here is a lead and nothing an accusation.
+# Open-ended: where to look when nothing is flagged, or when one finding makes you ask for more of its kind.
+# Everything here is a lead and nothing an accusation.
 
 # %%
 import pandas as pd
@@ -33,22 +33,24 @@ events, sessions = archive.events(), archive.sessions()
 # %% [markdown]
 # ## Sessions like this one
 #
-# The nearest by what their calls mean, whatever they are called. If flagged ones are near, it is a pattern; if only
-# unflagged ones are, they may be the honest kind of work that was mistaken, or the same drift, not caught. The sample's
-# renewal review that turned to payments and e-mail finds its predecessors, among honest reviews of a like subject.
+# The nearest by what their calls mean, whatever they are called. If flagged ones are near, it is a pattern; if
+# only unflagged ones are, they may be the honest kind of work that was mistaken, or the same drift, not caught.
+# The sample's renewal review that turned to payments and e-mail finds its predecessors, among honest reviews of
+# a like subject.
 
 # %%
 renewals = sessions[sessions["tools"].map(lambda tools: "email.send" in tools)]
 session = (renewals if len(renewals) else ranked(sessions))["session_id"].iloc[-1]
 alike = similar(archive, session).merge(sessions[["tenant_id", "session_id", "wanted", "word", "one_in"]])
 print(session)
-alike[["session_id", "agent_id", "at", "similarity", "wanted", "word", "one_in"]].round({"similarity": 3, "one_in": 1})
+shown = ["session_id", "agent_id", "at", "similarity", "wanted", "word", "one_in"]
+alike[shown].round({"similarity": 3, "one_in": 1})
 
 # %% [markdown]
 # ## Near misses
 #
-# Not flagged, and more unusual than at least 19 in 20 honest sessions. Judge a few of them each week: nothing else
-# tells you what guardian overlooks.
+# Not flagged, and more unusual than at least 19 in 20 honest sessions. Judge a few of them each week: nothing
+# else tells you what guardian overlooks.
 
 # %%
 misses = hunting.near_misses(sessions)
@@ -60,9 +62,9 @@ plot_evidence(explain(archive, misses["session_id"][0] if len(misses) else sessi
 # %% [markdown]
 # ## Agents whose purposes blur
 #
-# An agent that does one thing has sessions that are alike. Where the red mark is far to the left of the blue one, one
-# session was unlike the others; where both are far to the left, the agent serves several masters, and its envelope
-# cannot be tight.
+# An agent that does one thing has sessions that are alike. Where the red mark is far to the left of the blue
+# one, one session was unlike the others; where both are far to the left, the agent serves several masters, and
+# its envelope cannot be tight.
 
 # %%
 blurred = hunting.blurred(archive)
@@ -74,8 +76,9 @@ blurred.round(3)
 # %% [markdown]
 # ## Tools that move between purposes
 #
-# The share of a purpose's sessions that call a tool, in the last five days and before. A tool that appears where it
-# never was is either a new duty, which somebody should have written into the purpose, or the beginning of a drift.
+# The share of a purpose's sessions that call a tool, in the last five days and before. A tool that appears
+# where it never was is either a new duty, which somebody should have written into the purpose, or the beginning
+# of a drift.
 
 # %%
 moves = hunting.moving_tools(events, at=pd.Timestamp(last_days(archive, 5)))
@@ -90,8 +93,8 @@ hunting.first_uses(events, since=pd.Timestamp(last_days(archive, 5))).round({"on
 # %% [markdown]
 # ## Go on from here
 #
-# The frames go into msticpy, polars or DuckDB as they are; `archive.arrow()` has every column of the archive. DuckDB
-# sees a frame or a table by its name: `duckdb.sql("SELECT tool, count(*) FROM events GROUP BY tool")`.
+# The frames go into msticpy, polars or DuckDB as they are; `archive.arrow()` has every column of the archive.
+# DuckDB sees a frame or a table by its name: `duckdb.sql("SELECT tool, count(*) FROM events GROUP BY tool")`.
 #
-# **What this cannot tell.** Similar words are not similar intentions. A lead becomes a finding when the owner of the
-# purpose says that the call does not belong to it.
+# **What this cannot tell.** Similar words are not similar intentions. A lead becomes a finding when the owner
+# of the purpose says that the call does not belong to it.

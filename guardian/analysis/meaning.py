@@ -28,16 +28,19 @@ class Plane:
             raise ConfigurationError(
                 "a map needs at least three calls with vectors; does this deployment keep them?"
             )
-        centre = vectors.mean(axis=0)
+        centre = vectors.mean(axis=0, dtype=np.float32)
         _, weights, axes = np.linalg.svd(vectors - centre, full_matrices=False)
         signs = np.sign(axes[:2][np.arange(2), np.abs(axes[:2]).argmax(axis=1)])
         total = float((weights**2).sum())
-        return cls(centre, axes[:2] * signs[:, None], float((weights[:2] ** 2).sum()) / total if total else 1.0)
+        return cls(
+            centre,
+            axes[:2] * signs[:, None].astype(np.float32),
+            float((weights[:2] ** 2).sum()) / total if total else 1.0,
+        )
 
     def place(self, vectors: Vectors) -> Vectors:
         """Coordinates of shape (n, 2)."""
-        placed: Vectors = (vectors - self.centre) @ self.axes.T
-        return placed
+        return ((vectors - self.centre) @ self.axes.T).astype(np.float32)
 
 
 def purpose_map(archive: ArchiveView, session: str) -> tuple[pd.DataFrame, float]:

@@ -31,24 +31,25 @@ def open_archive(place: str | Path, *, tenant: str | Collection[str]) -> Archive
 
 
 def open_sources(otherwise: Callable[[], Path]) -> tuple[ArchiveView, ControlView]:
-    """What the environment names, else the archive that `otherwise` makes, which holds no secrets.
+    """The archive that the environment names, else the one that `otherwise` makes, and what control said of it.
 
-    GUARDIAN_ARCHIVE   folder, file:// address or configuration file
-    GUARDIAN_TENANT    one tenant; default: all that the archive holds
-    GUARDIAN_TOKEN     with it, control is asked as well, at GUARDIAN_CONTROL__URL or as the configuration says
+    GUARDIAN_ARCHIVE   the archive's folder; or GUARDIAN_CONFIG, a configuration with archive.path
+    GUARDIAN_TENANT    one tenant; default: all that lie there
+    GUARDIAN_TOKEN     with it control is asked as well, at GUARDIAN_CONTROL__URL or as configured
+
+    An export of control (`ControlView.save`) in a folder `control` beside `events` is read without asking.
     """
-    named = os.environ.get("GUARDIAN_ARCHIVE") or os.environ.get("GUARDIAN_CONFIG")
-    place = Path(named) if named and "://" not in named else named or otherwise()
+    named = os.environ.get("GUARDIAN_CONFIG")
+    settings = load(Path(named) if named else None)
     tenant = os.environ.get("GUARDIAN_TENANT") or EVERY_TENANT
-    view = open_archive(place, tenant=tenant)
+    path = settings.archive.path
+    view = open_archive(otherwise() if path is None else settings.resolve(path), tenant=tenant)
     exported = view.archive.root / CONTROL
     if exported.is_dir():
         return view, open_control(exported, tenant=tenant)
-    token = os.environ.get("GUARDIAN_TOKEN")
-    if not token:
-        return view, ControlView.of([], tenant)
-    settings = load(path if (path := _path(place)).is_file() else None)
-    return view, open_control(settings.control.url, tenant=tenant, token=token.strip())
+    if token := os.environ.get("GUARDIAN_TOKEN", "").strip():
+        return view, open_control(settings.control.url, tenant=tenant, token=token)
+    return view, ControlView()
 
 
 def _path(place: str | Path) -> Path:

@@ -34,8 +34,8 @@ def taken_for_honest(sessions: pd.DataFrame, feedback: pd.DataFrame) -> pd.DataF
 def promised_and_measured(honest: pd.DataFrame, one_in: Sequence[float] = ONE_IN) -> pd.DataFrame:
     """Share of honest sessions at least that far out, beside the promised 1/N; 95 % intervals over purposes.
 
-    `honest` as `taken_for_honest` gives them. `measured` counts those that nobody judged yet as false alarms, so it
-    is too high while drift waits for a verdict; `dismissed` counts what people called false, and is too low.
+    `honest` as `taken_for_honest` gives. `measured` counts those that nobody judged yet as false alarms: it is too
+    high while drift waits for a verdict. `dismissed` counts what people called false: it is too low.
     """
     rows = []
     for n in one_in:

@@ -6,7 +6,7 @@ after. Nothing depends on the present time: the same seed makes the same data.
 """
 
 import hashlib
-import shutil
+import os
 import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -14,11 +14,19 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from guardian import __version__
 from guardian.archive.redaction import ArgumentRule, Redaction
 from guardian.archive.rows import Rows
 from guardian.archive.rows import labels as packed_labels
 from guardian.archive.writer import write_events, write_labels
-from guardian.bootstrap.judgement import fingerprinter, open_fit, open_judge, open_pipeline, unchecked
+from guardian.bootstrap.judgement import (
+    fingerprinter,
+    model_directory,
+    open_fit,
+    open_judge,
+    open_pipeline,
+    unchecked,
+)
 from guardian.bootstrap.labelling import decision_sessions
 from guardian.bus.port import Record
 from guardian.config import Settings, load
@@ -29,7 +37,9 @@ from guardian.demo.weeks import BAD_DAY, BEGIN, Weeks
 from guardian.domain.event import SessionKey
 from guardian.domain.finding import Effect, Finding, Kind
 from guardian.domain.session import HumanWord, SessionState, Stage
+from guardian.embedding.artefact import open_artefact
 from guardian.embedding.fit import PurposeFit
+from guardian.errors import ConfigurationError
 from guardian.evaluation.calibration import fit_calibration
 from guardian.pipeline.batch import Change, Decoded, Judgement, Memory, PurposeKey, TaskKey
 from guardian.pipeline.judging import Judge
@@ -53,21 +63,34 @@ Line = tuple[datetime, dict[str, Any]]
 Update = Callable[[int, int | None], None]
 
 
-def sample(
-    folder: Path = Path("sample"), *, seed: int = SEED, update: Update = lambda _done, _total: None
-) -> Path:
-    """An archive of six weeks in `folder`, made if it is not there, whole or not at all; takes some seconds."""
+def sample(folder: Path | None = None, *, seed: int = SEED, update: Update = lambda _done, _total: None) -> Path:
+    """An archive of six weeks in `folder`, made if it is not there, whole or not at all; takes some seconds.
+
+    Without a folder it is kept in the user's cache, for this version and model. Raises ConfigurationError where it
+    cannot be written.
+    """
+    folder = folder or _kept()
     if (folder / "events").is_dir():
         return folder
     weeks = Weeks.plan(seed)
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".sample-", dir=folder.parent) as scratch:
-        settings = load(None, overrides={"base": scratch})
-        made = Path(scratch) / "made"
-        with SampleControl(settings, BEGIN, _MODES) as control:
-            _Making(settings, made, control, weeks).run(update)
-        shutil.copytree(made, folder, dirs_exist_ok=True) if folder.exists() else made.replace(folder)
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=".sample-", dir=folder.parent) as scratch:
+            settings = load(None, overrides={"base": scratch})
+            made = Path(scratch) / "made"
+            with SampleControl(settings, BEGIN, _MODES) as control:
+                _Making(settings, made, control, weeks).run(update)
+            made.rename(folder)
+    except OSError as error:
+        if not (folder / "events").is_dir():  # else somebody else was quicker
+            raise ConfigurationError(f"cannot write sample data to {folder}: {error.strerror}") from error
     return folder
+
+
+def _kept() -> Path:
+    cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    model = open_artefact(model_directory(load(None))).version
+    return Path(cache) / "guardian" / f"sample-{__version__}-{model}"
 
 
 @dataclass
@@ -181,7 +204,9 @@ class _Making:
         for finding in firsts.values():
             plant, at = self.weeks.planted.get(finding.session_id), day + _MORNING
             verdict: Verdict = "benign" if plant is None else "confirmed"
-            reason = "asked for by the support lead" if plant is None else f"looks like {plant.value}"
+            reason = (
+                "asked for by the support lead" if plant is None else f"looks like {plant.value.replace('_', ' ')}"
+            )
             self.control.judge(finding.id, verdict, reason=reason, by="maya", at=at)
             word = HumanWord.FALSE_POSITIVE if plant is None else HumanWord.CONFIRMED
             key = SessionKey(finding.tenant_id, finding.session_id)

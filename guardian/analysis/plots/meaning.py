@@ -4,9 +4,19 @@ import numpy as np
 import pandas as pd
 
 from guardian.analysis import neutral
-from guardian.analysis.plots.style import BLUE, GREEN, GREY, INK, ORANGE, RED, Drawing, drawing, nothing, outside
-
-_ABOVE = (5, -12, 14, -21)  # points above a call's mark: neighbours' names must not lie on one another
+from guardian.analysis.plots.style import (
+    BLUE,
+    GREEN,
+    GREY,
+    INK,
+    ORANGE,
+    RED,
+    Drawing,
+    drawing,
+    name_apart,
+    nothing,
+    outside,
+)
 
 
 def plot_map(places: pd.DataFrame, explained: float) -> Drawing:
@@ -45,22 +55,14 @@ def plot_map(places: pd.DataFrame, explained: float) -> Drawing:
     told: dict[str, list[int]] = {}
     for act, tool in zip(calls["act"], calls["tool"], strict=True):
         told.setdefault(str(tool), []).append(int(act))
-    for number, (tool, acts) in enumerate(told.items()):
-        first = calls[calls["act"] == acts[0]].iloc[0]
-        numbers = ", ".join(map(str, acts))
-        axes.annotate(
-            f"{numbers} {neutral.label(tool, 24)}",
-            (first["x"], first["y"]),
-            xytext=(6, _ABOVE[number % len(_ABOVE)]),
-            zorder=6,
-            textcoords="offset points",
-            fontsize="x-small",
-        )
     axes.set_xticks([])
     axes.set_yticks([])
     axes.set_xlabel("first direction", fontsize="small")
     axes.set_ylabel("second direction", fontsize="small")
     axes.margins(0.08)
+    firsts = [calls[calls["act"] == acts[0]].iloc[0] for acts in told.values()]
+    names = [f"{', '.join(map(str, acts))} {neutral.label(tool, 24)}" for tool, acts in told.items()]
+    name_apart(axes, names, [first["x"] for first in firsts], [first["y"] for first in firsts])
     figure.colorbar(drawn, ax=axes, shrink=0.8).set_label("cosine distance to the purpose", fontsize="x-small")
     outside(figure, axes, "lower center", columns=3)
     return figure

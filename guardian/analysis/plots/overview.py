@@ -1,7 +1,5 @@
 """A day or a window at a glance."""
 
-import math
-
 import pandas as pd
 
 from guardian.analysis import neutral
@@ -16,6 +14,7 @@ from guardian.analysis.plots.style import (
     drawing,
     in_utc,
     legend,
+    name_apart,
     nothing,
     one_in_axis,
     outside,
@@ -28,7 +27,6 @@ _SHAPES = {
     "revoke": ("D", RED, "revoke asked"),
 }
 _NAMED = 6
-_NEAR = 0.2  # of the width, and in powers of ten: names must not lie on one another
 
 
 def plot_day(sessions: pd.DataFrame) -> Drawing:
@@ -52,26 +50,10 @@ def plot_day(sessions: pd.DataFrame) -> Drawing:
         )
     thresholds(axes)
     worst = sessions[sessions["wanted"] == "revoke"].nlargest(_NAMED, "one_in")
-    begin, end = sessions["end"].min(), sessions["end"].max()
-    named: list[tuple[float, float]] = []
-    for at, one_in, name in zip(worst["end"], worst["one_in"], worst["session_id"], strict=True):
-        place = ((at - begin) / max(end - begin, pd.Timedelta(minutes=1)), math.log10(one_in))
-        if any(abs(place[0] - x) < _NEAR and abs(place[1] - y) < _NEAR for x, y in named):
-            continue
-        named.append(place)
-        late = at - begin > (end - begin) * 0.75
-        axes.annotate(
-            neutral.label(name, 24),
-            (at, one_in),
-            xytext=(-7 if late else 7, 0),
-            fontsize="x-small",
-            textcoords="offset points",
-            ha="right" if late else "left",
-            va="center",
-        )
     one_in_axis(axes.yaxis)
     in_utc(axes)
     axes.set_ylim(bottom=0.8, top=max(float(sessions["one_in"].max()) * 4, 60_000.0))
+    name_apart(axes, neutral.labels(worst["session_id"], 24), worst["end"], worst["one_in"])
     outside(figure, axes, "lower center", columns=5)
     return figure
 

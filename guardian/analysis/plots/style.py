@@ -2,6 +2,7 @@
 
 import io
 import warnings
+from collections.abc import Sequence
 from typing import Any
 
 from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
@@ -15,9 +16,12 @@ FLAG_ONE_IN, REVOKE_ONE_IN = 1_000.0, 20_000.0
 """The thresholds that guardian is shipped with."""
 
 _DPI = 96
+_LETTER = (0.085, 0.19)  # of a name, in inches of the whole figure
+_GAP = 0.09
+_SIDES = ((1, 0), (-1, 0), (1, 1.4), (1, -1.4), (-1, 1.4), (-1, -1.4), (1, 2.8), (1, -2.8), (-1, 2.8), (-1, -2.8))
 
 
-class Drawing(Figure):  # type: ignore[misc] # the library ships types that are not read here
+class Drawing(Figure):
     """A figure that shows itself in a notebook without a plotting backend, the same bytes for the same data."""
 
     def png(self) -> bytes:
@@ -78,6 +82,43 @@ def outside(figure: Drawing, axes: Any, where: str, *, columns: int = 1) -> None
     """The legend beside or below the axes, where it hides nothing."""
     handles = axes.get_legend_handles_labels()
     figure.legend(*handles, loc=f"outside {where}", ncols=columns, fontsize="x-small", frameon=False)
+
+
+def name_apart(axes: Any, names: Sequence[str], xs: Sequence[Any], ys: Sequence[Any]) -> None:
+    """Name marks, each on the first side where its name lies on no other; a name without such a side is left out.
+
+    To be called when the axes have their limits.
+    """
+    width, height = (float(inches) for inches in axes.figure.get_size_inches())
+    placed: list[tuple[float, float, float, float]] = []
+    for name, x, y in zip(names, xs, ys, strict=True):
+        at = axes.convert_xunits(x), axes.convert_yunits(y)
+        left, foot = axes.transAxes.inverted().transform(axes.transData.transform(at))
+        wide, high = len(name) * _LETTER[0] / width, _LETTER[1] / height
+        for dx, dy in _SIDES:
+            box = (left + dx * _GAP / width - wide * (dx < 0), foot + dy * _GAP / height - high / 2, wide, high)
+            if box[0] >= 0.0 and box[0] + wide <= 1.02 and not any(_overlap(box, other) for other in placed):
+                axes.annotate(
+                    name,
+                    at,
+                    xytext=(72 * _GAP * dx, 72 * _GAP * dy),
+                    textcoords="offset points",
+                    ha="right" if dx < 0 else "left",
+                    va="center",
+                    fontsize="x-small",
+                    zorder=6,
+                )
+                placed.append(box)
+                break
+
+
+def _overlap(one: tuple[float, float, float, float], other: tuple[float, float, float, float]) -> bool:
+    return (
+        one[0] < other[0] + other[2]
+        and other[0] < one[0] + one[2]
+        and one[1] < other[1] + other[3]
+        and other[1] < one[1] + one[3]
+    )
 
 
 def nothing(axes: Any, why: str) -> None:
