@@ -113,7 +113,8 @@ class _Making:
             if day == _CALIBRATED:
                 judge = self._judge(fit, self._calibrated(fit))
             self._day(day, judge)
-        write_labels(self.root, "sample", [packed_labels(self._words)])
+        if self._words:
+            write_labels(self.root, "sample", [packed_labels(self._words)])
         views = "".join(f"{view.model_dump_json()}\n" for view in self.control.views())
         (self.root / CONTROL).mkdir()
         (self.root / CONTROL / FINDINGS).write_text(views, encoding="utf-8")
