@@ -19,7 +19,7 @@ def findings(archive: ArchiveView, control: ControlView | None = None) -> pd.Dat
         return frame(list(_told(archive, control)), FINDINGS, raw=True)
     events = archive.events()
     rows = events[events["finding_id"].notna()].assign(kind="drift")
-    return frame(rows, FINDINGS)
+    return frame(rows.drop(columns="effect"), FINDINGS)  # that one is the gateway's
 
 
 def feedback(archive: ArchiveView, control: ControlView | None = None) -> pd.DataFrame:

@@ -27,7 +27,6 @@ def one_quick_week(monkeypatch):
 def test_the_same_seed_makes_the_same_bytes_and_another_seed_others(tmp_path, one_quick_week):
     one, again, other = (sample(tmp_path / name, seed=seed) for name, seed in (("a", 1), ("b", 1), ("c", 2)))
     assert digests(one) == digests(again)
-    assert digests(one).keys() == digests(other).keys()
     assert digests(one) != digests(other)
 
 

@@ -27,6 +27,7 @@ _SHAPES = {
     "revoke": ("D", RED, "revoke asked"),
 }
 _NAMED = 6
+_LEAST = pd.Timedelta(minutes=10)  # an axis of time needs some
 
 
 def plot_day(sessions: pd.DataFrame) -> Drawing:
@@ -52,6 +53,8 @@ def plot_day(sessions: pd.DataFrame) -> Drawing:
     worst = sessions[sessions["wanted"] == "revoke"].nlargest(_NAMED, "one_in")
     one_in_axis(axes.yaxis)
     in_utc(axes)
+    if sessions["end"].max() - sessions["end"].min() < _LEAST:
+        axes.set_xlim(sessions["end"].min() - _LEAST, sessions["end"].max() + _LEAST)
     axes.set_ylim(bottom=0.8, top=max(float(sessions["one_in"].max()) * 4, 60_000.0))
     name_apart(axes, neutral.labels(worst["session_id"], 24), worst["end"], worst["one_in"])
     outside(figure, axes, "lower center", columns=5)
