@@ -27,6 +27,7 @@
 import pandas as pd
 
 from guardian.analysis import findings, open_sources, overview
+from guardian.analysis.archived import last_days
 from guardian.analysis.plots import plot_counts, plot_day, plot_outcomes
 from guardian.analysis.sessions import ranked
 from guardian.demo.sample import sample
@@ -68,8 +69,7 @@ overview.hours(events).round({"one_in": 0})
 # are not. A step in the grey marks is no incident: it is where a new calibration came into force.
 
 # %%
-weeks = archive.sessions()
-plot_day(weeks)
+plot_day(archive.sessions(since=last_days(archive, 42)))
 
 # %% [markdown]
 # ## For whom, and for what
@@ -101,7 +101,7 @@ overview.families(sessions)
 # stays empty.)
 
 # %%
-of_the_day = findings(archive, control).query("@day <= at < @night")
+of_the_day = findings(archive, control, since=day, until=night)
 plot_outcomes(overview.outcomes(of_the_day))
 
 # %%

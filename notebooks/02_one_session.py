@@ -22,6 +22,7 @@
 import pandas as pd
 
 from guardian.analysis import explain, open_sources, overview
+from guardian.analysis.archived import last_days
 from guardian.analysis.meaning import purpose_map
 from guardian.analysis.plots import plot_delegation, plot_evidence, plot_map, plot_signals, plot_steps
 from guardian.analysis.sessions import ranked
@@ -52,7 +53,9 @@ plot_evidence(explanation)
 # the business.
 
 # %%
-explanation.timeline[["act", "at", "tool", "arguments", "effect", "score", "step", "why", "wanted"]].round(2)
+explanation.timeline[["act", "at", "tool", "arguments", "effect", "score", "step", "why", "wanted"]].round(
+    {"score": 2, "step": 2}
+)
 
 # %% [markdown]
 # `purpose_fit` is the drift model, `purpose_baseline` this purpose's own past, `chain_exposure` sensitive reads
@@ -94,7 +97,7 @@ plot_map(*purpose_map(archive, explanation.session["session_id"]))
 plot_delegation(explanation)
 
 # %%
-children = overview.families(archive.sessions())["session_id"]
+children = overview.families(archive.sessions(since=last_days(archive, 42)))["session_id"]
 delegated = explain(archive, children.iloc[-1] if len(children) else session, control)
 plot_delegation(delegated)
 

@@ -20,11 +20,13 @@
 
 # %%
 from guardian.analysis import feedback, open_sources, trust
+from guardian.analysis.archived import last_days
 from guardian.analysis.plots import plot_p_values, plot_roc, plot_separations, plot_weekly
 from guardian.demo.sample import sample
 
 archive, control = open_sources(sample)
-events, sessions, said = archive.events(), archive.sessions(), feedback(archive, control)
+since = last_days(archive, 92)
+events, sessions, said = archive.events(since=since), archive.sessions(since=since), feedback(archive, control)
 labelled = trust.labelled(sessions, said)
 print(
     f"{labelled['drift'].sum()} confirmed drifts, {(~labelled['drift']).sum()} sessions taken for honest, "
@@ -89,7 +91,7 @@ weekly = trust.weekly(events)
 plot_weekly(weekly)
 
 # %%
-weekly.round(3)
+weekly.round({"low": 3, "score": 3})
 
 # %% [markdown]
 # **What this cannot tell.** Feedback exists for what was flagged. To learn what is overlooked, judge some

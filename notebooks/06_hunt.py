@@ -28,7 +28,8 @@ from guardian.analysis.sessions import ranked
 from guardian.demo.sample import sample
 
 archive, control = open_sources(sample)
-events, sessions = archive.events(), archive.sessions()
+since, fresh = last_days(archive, 92), pd.Timestamp(last_days(archive, 5))
+events, sessions = archive.events(since=since), archive.sessions(since=since)
 
 # %% [markdown]
 # ## Sessions like this one
@@ -41,7 +42,9 @@ events, sessions = archive.events(), archive.sessions()
 # %%
 renewals = sessions[sessions["tools"].map(lambda tools: "email.send" in tools)]
 session = (renewals if len(renewals) else ranked(sessions))["session_id"].iloc[-1]
-alike = similar(archive, session).merge(sessions[["tenant_id", "session_id", "wanted", "word", "one_in"]])
+alike = similar(archive, session, since=since).merge(
+    sessions[["tenant_id", "session_id", "wanted", "word", "one_in"]]
+)
 print(session)
 shown = ["session_id", "agent_id", "at", "similarity", "wanted", "word", "one_in"]
 alike[shown].round({"similarity": 3, "one_in": 1})
@@ -67,7 +70,7 @@ plot_evidence(explain(archive, misses["session_id"][0] if len(misses) else sessi
 # its envelope cannot be tight.
 
 # %%
-blurred = hunting.blurred(archive)
+blurred = hunting.blurred(archive, since=since)
 plot_blurred(blurred)
 
 # %%
@@ -81,14 +84,14 @@ blurred.round(3)
 # of a drift.
 
 # %%
-moves = hunting.moving_tools(events, at=pd.Timestamp(last_days(archive, 5)))
+moves = hunting.moving_tools(events, at=fresh)
 plot_moves(moves)
 
 # %% [markdown]
 # What an agent did for the first time, ever, in those days:
 
 # %%
-hunting.first_uses(events, since=pd.Timestamp(last_days(archive, 5))).round({"one_in": 1})
+hunting.first_uses(events, since=fresh).round({"one_in": 1})
 
 # %% [markdown]
 # ## Go on from here

@@ -3,6 +3,7 @@
 import html
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 import pandas as pd
@@ -110,10 +111,11 @@ def explain(archive: ArchiveView, session: str | pd.Series, control: ControlView
     tenant, name = mine.iloc[0]["tenant_id"], mine.iloc[0]["session_id"]
     depths = _depths(known[known["tenant_id"] == tenant], name)
     related = known[(known["tenant_id"] == tenant) & known["session_id"].isin(list(depths))]
-    until = related["end"].max() + pd.Timedelta(microseconds=1)
-    events = archive.events(since=related["begin"].min().to_pydatetime(), until=until.to_pydatetime())
+    since = related["begin"].min().to_pydatetime()
+    until = related["end"].max().to_pydatetime() + timedelta(microseconds=1)
+    events = archive.events(since=since, until=until)
     events = events[(events["tenant_id"] == tenant) & events["session_id"].isin(list(depths))]
-    words, found = archive.words(), findings(archive, control)
+    words, found = archive.words(), findings(archive, control, since=since, until=until)
     chain = sessions_of(events, words).assign(depth=lambda rows: rows["session_id"].map(depths).astype("int64"))
     acts = events[events["session_id"] == name].reset_index(drop=True)
     about = _about(found, tenant, name)

@@ -1,5 +1,7 @@
 """Where to look when nothing is flagged: near misses, agents whose purposes blur, tools that move."""
 
+from datetime import datetime
+
 import pandas as pd
 
 from guardian.analysis.archived import ArchiveView
@@ -12,14 +14,14 @@ def near_misses(sessions: pd.DataFrame, *, from_one_in: float = 20.0) -> pd.Data
     return found.sort_values("one_in", ascending=False, kind="stable").reset_index(drop=True)
 
 
-def blurred(archive: ArchiveView, *, least: int = 5) -> pd.DataFrame:
+def blurred(archive: ArchiveView, *, least: int = 5, since: datetime | None = None) -> pd.DataFrame:
     """By agent: how alike its sessions are (`alike`, mean cosine to their centre), and how many purposes it has.
 
     `oddest` is the session furthest from that centre. An agent that does one thing is near 1; one that is used for
     something else too has an oddest session far out. Agents with fewer than `least` sessions are left out. The
     furthest out first.
     """
-    known, vectors = session_vectors(archive)
+    known, vectors = session_vectors(archive, since=since)
     rows = []
     for (tenant, agent), group in known.groupby(["tenant_id", "agent_id"]):
         if len(group) < least:
@@ -44,7 +46,8 @@ def moving_tools(events: pd.DataFrame, *, at: pd.Timestamp) -> pd.DataFrame:
     when = events["at"].lt(at).map({True: "before", False: "after"})
     calls = events.assign(when=when, session=events["tenant_id"] + "\x1f" + events["session_id"])
     place = ["tenant_id", "purpose_family"]
-    whole = calls.groupby([*place, "when"])["session"].nunique().unstack("when").dropna()
+    whole = calls.groupby([*place, "when"])["session"].nunique().unstack("when")
+    whole = whole.reindex(columns=["before", "after"]).dropna()
     used = calls.groupby([*place, "tool", "when"])["session"].nunique().unstack("when", fill_value=0)
     used = used.reindex(columns=["before", "after"], fill_value=0).reset_index()
     joined = used.merge(whole.reset_index(), on=place, suffixes=("", "_sessions"))

@@ -1,6 +1,7 @@
 """Findings and feedback: from the archive alone, or with what policy and people said where control was asked."""
 
 from collections.abc import Iterator
+from datetime import datetime
 from typing import Any
 
 import pandas as pd
@@ -13,11 +14,20 @@ from guardian.domain.session import HumanWord
 _LABELS = {HumanWord.CONFIRMED.value: 1, HumanWord.FALSE_POSITIVE.value: 0}
 
 
-def findings(archive: ArchiveView, control: ControlView | None = None) -> pd.DataFrame:
+def findings(
+    archive: ArchiveView,
+    control: ControlView | None = None,
+    *,
+    since: datetime | None = None,
+    until: datetime | None = None,
+) -> pd.DataFrame:
     """Oldest first; columns `schema.FINDINGS`. Without control: the archive's drift findings, policy unknown."""
     if control:
-        return frame(list(_told(archive, control)), FINDINGS, raw=True)
-    events = archive.events()
+        found = frame(list(_told(archive, control)), FINDINGS, raw=True)
+        late_enough = found["at"] >= since if since is not None else found["at"].notna()
+        early_enough = found["at"] < until if until is not None else found["at"].notna()
+        return found[late_enough & early_enough].reset_index(drop=True)
+    events = archive.events(since=since, until=until)
     rows = events[events["finding_id"].notna()].assign(kind="drift")
     return frame(rows.drop(columns="effect"), FINDINGS)  # that one is the gateway's
 

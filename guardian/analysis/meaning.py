@@ -1,16 +1,19 @@
 """Purposes and actions as the model reads them: similar sessions, and a plane to look at."""
 
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from guardian.analysis import neutral
 from guardian.analysis.archived import ArchiveView
 from guardian.analysis.sessions import KEY
 from guardian.errors import ConfigurationError
 
 Vectors = NDArray[np.float32]
+_LEAST = 3
 
 
 @dataclass(frozen=True)
@@ -24,10 +27,8 @@ class Plane:
     @classmethod
     def through(cls, vectors: Vectors) -> "Plane":
         """Principal components (by singular values). Raises ConfigurationError for fewer than three vectors."""
-        if len(vectors) < 3:
-            raise ConfigurationError(
-                "a map needs at least three calls with vectors; does this deployment keep them?"
-            )
+        if len(vectors) < _LEAST:
+            raise ConfigurationError(f"a map needs at least {_LEAST} vectors, there are {len(vectors)}")
         centre = vectors.mean(axis=0, dtype=np.float32)
         _, weights, axes = np.linalg.svd(vectors - centre, full_matrices=False)
         signs = np.sign(axes[:2][np.arange(2), np.abs(axes[:2]).argmax(axis=1)])
@@ -48,46 +49,52 @@ def purpose_map(archive: ArchiveView, session: str) -> tuple[pd.DataFrame, float
     differences that two directions show.
 
     Columns: x, y, what (call, purpose or other), tool, act, distance (cosine, of a call to the session's purpose).
+    Empty where the deployment keeps no vectors, or too few.
     """
-    rows, purposes, actions = archive.vectors()
-    mine = (rows["session_id"] == session).to_numpy()
-    if not mine.any():
-        raise ConfigurationError(f"{session}: no vectors of it in the archive")
-    tenant, at = rows["tenant_id"][mine].iloc[0], rows["at"][mine].iloc[0]
-    near = (rows["tenant_id"] == tenant) & ((rows["at"] - at).abs() <= pd.Timedelta(days=7))
-    others = near.to_numpy() & ~mine
-    plane = Plane.through(np.concatenate([actions[others], actions[mine], purposes[mine][:1]]))
+    own = archive.events(session=session)["at"]
+    if own.empty:
+        raise ConfigurationError(f"{session}: no such session in this archive, or not for you")
+    week = timedelta(days=7)
+    since, until = own.min().to_pydatetime() - week, own.max().to_pydatetime() + week
+    rows, purposes, actions = archive.vectors(since=since, until=until)
+    mine = rows["session_id"].isin([session, neutral.name(session)]).to_numpy()
+    if not mine.any() or len(rows) < _LEAST:
+        return pd.DataFrame(columns=["x", "y", "what", "tool", "distance", "act"]), 0.0
+    near = (rows["tenant_id"] == rows["tenant_id"][mine].iloc[0]).to_numpy() & ~mine
+    plane = Plane.through(np.concatenate([actions[near], actions[mine], purposes[mine][:1]]))
     purpose = purposes[mine][0]
-    parts = (("other", actions[others], rows[others]), ("call", actions[mine], rows[mine]))
     found = [
         pd.DataFrame(plane.place(vectors), columns=["x", "y"]).assign(
-            what=what, tool=list(named["tool"]), distance=1.0 - vectors @ purpose, act=np.arange(len(vectors))
+            what=what,
+            tool=list(rows["tool"][which]),
+            distance=1.0 - vectors @ purpose,
+            act=np.arange(len(vectors)),
         )
-        for what, vectors, named in parts
+        for what, which, vectors in (("other", near, actions[near]), ("call", mine, actions[mine]))
     ]
     centre = pd.DataFrame(plane.place(purpose[None]), columns=["x", "y"])
-    found.append(centre.assign(what="purpose", tool="", distance=0.0))
+    found.append(centre.assign(what="purpose", tool="", distance=0.0, act=-1))
     return pd.concat(found, ignore_index=True), plane.explained
 
 
-def session_vectors(archive: ArchiveView) -> tuple[pd.DataFrame, Vectors]:
+def session_vectors(archive: ArchiveView, *, since: datetime | None = None) -> tuple[pd.DataFrame, Vectors]:
     """One unit vector a session: the mean of its calls. The frame has KEY, agent_id, purpose_family, at."""
-    rows, _, actions = archive.vectors()
-    if not len(rows):
-        raise ConfigurationError("no vectors in this archive: similar sessions need them")
+    rows, _, actions = archive.vectors(since=since)
     groups = rows.groupby(KEY, sort=False)
     first = groups[["agent_id", "purpose_family", "at"]].first().reset_index()
-    number = groups.ngroup().to_numpy()
     sums = np.zeros((len(first), actions.shape[1]), dtype=np.float32)
-    np.add.at(sums, number, actions)
+    np.add.at(sums, groups.ngroup().to_numpy(), actions)
     return first, sums / np.maximum(np.linalg.norm(sums, axis=1, keepdims=True), 1e-9)
 
 
-def similar(archive: ArchiveView, session: str, *, most: int = 10) -> pd.DataFrame:
-    """The sessions whose calls mean most nearly the same, by cosine `similarity`, the nearest first."""
-    known, vectors = session_vectors(archive)
-    place = np.flatnonzero(known["session_id"] == session)
+def similar(archive: ArchiveView, session: str, *, most: int = 10, since: datetime | None = None) -> pd.DataFrame:
+    """The sessions whose calls mean most nearly the same, by cosine `similarity`, the nearest first.
+
+    Empty where no vectors of the session are kept.
+    """
+    known, vectors = session_vectors(archive, since=since)
+    place = np.flatnonzero(known["session_id"].isin([session, neutral.name(session)]))
     if not len(place):
-        raise ConfigurationError(f"{session}: no vectors of it in the archive")
+        return known.head(0).assign(similarity=pd.Series(dtype="float64"))
     found = known.assign(similarity=vectors @ vectors[place[0]]).drop(index=int(place[0]))
     return found.sort_values("similarity", ascending=False, kind="stable").head(most).reset_index(drop=True)

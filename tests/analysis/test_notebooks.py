@@ -145,3 +145,11 @@ def test_the_sample_is_made_on_demand(tmp_path, sample_root, monkeypatch):
     monkeypatch.setattr("guardian.demo.sample._kept", lambda: sample_root)
     outcome = CliRunner().invoke(app, ["notebooks", str(tmp_path / "n"), "--sample", "--no-open"])
     assert f"{sample_root}: sample data of six weeks" in outcome.output
+
+
+@named(SOURCES)
+def test_a_notebook_copes_with_an_archive_that_holds_little(source, lay, monkeypatch, capsys):
+    """One session, no vectors, no drift, no labels, no control."""
+    lay(tool="files.list")
+    monkeypatch.setenv("GUARDIAN_ARCHIVE", str(lay()))
+    exec(compile(source.read_text(encoding="utf-8"), source.name, "exec"), {})

@@ -191,7 +191,7 @@ def test_the_map_has_the_session_its_purpose_and_the_others(archive, planted, ev
 
 
 def test_a_map_of_too_few_calls_says_so():
-    with pytest.raises(ConfigurationError, match="at least three calls"):
+    with pytest.raises(ConfigurationError, match="at least 3 vectors"):
         meaning.Plane.through(np.zeros((2, 4), dtype=np.float32))
 
 

@@ -24,6 +24,9 @@ def plot_map(places: pd.DataFrame, explained: float) -> Drawing:
     figure, axes = drawing(
         f"Calls and purpose in the embedding plane ({explained:.0%} of the differences)", height=4.6
     )
+    if places.empty:
+        nothing(axes, "no vectors of this session were kept")
+        return figure
     others, calls = places[places["what"] == "other"], places[places["what"] == "call"]
     purpose = places[places["what"] == "purpose"]
     axes.scatter(others["x"], others["y"], s=12, color="#cccccc", label="other calls of the tenant, a week around")
