@@ -18,7 +18,7 @@ _PAGE = 200
 
 @dataclass(frozen=True, slots=True)
 class ControlView:
-    """Findings as control held them when it was asked, the oldest first."""
+    """Findings as control held them when it was asked, the oldest first; false where it knew of none."""
 
     views: tuple[FindingView, ...] = ()
 

@@ -38,7 +38,7 @@ def test_nothing_hidden_is_left_in_any_text_of_a_frame(lay):
 def test_the_html_of_a_frame_is_escaped_and_sets_no_formula(lay):
     shown = open_archive(attacked(lay), tenant="acme").events()._repr_html_()
     assert "<img" not in shown
-    assert "mathjax_ignore" in shown
+    assert "tex2jax_ignore" in shown
     assert not hidden(shown)
 
 

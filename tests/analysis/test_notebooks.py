@@ -9,7 +9,6 @@ from pathlib import Path
 import jupytext
 import nbformat
 import pytest
-from jupyter_client.manager import AsyncKernelManager
 from nbclient import NotebookClient
 from typer.testing import CliRunner
 
@@ -28,13 +27,9 @@ def named(paths):
 
 
 def run(source, folder):
-    """Top to bottom, in a kernel of its own without a network port."""
+    """Top to bottom, in a kernel of its own."""
     notebook = jupytext.read(source)
-    manager = AsyncKernelManager(
-        kernel_name="python3", transport="ipc", connection_file=str(folder / "kernel.json")
-    )
-    client = NotebookClient(notebook, km=manager, timeout=120, resources={"metadata": {"path": str(folder)}})
-    return client.execute()
+    return NotebookClient(notebook, timeout=120, resources={"metadata": {"path": str(folder)}}).execute()
 
 
 def shown(notebook, kind="text/plain"):

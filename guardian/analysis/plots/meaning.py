@@ -36,7 +36,7 @@ def plot_map(places: pd.DataFrame, explained: float) -> Drawing:
         calls["y"],
         s=52,
         c=calls["distance"],
-        cmap="cividis_r",
+        cmap="Blues",
         vmin=0.2,
         vmax=1.0,
         edgecolors=INK,

@@ -78,7 +78,7 @@ def plot_signals(explanation: Explanation) -> Drawing:
         nothing(axes, "no signal said anything")
         return figure
     values = np.array([[(signals or {}).get(name, np.nan) for signals in line["signals"]] for name in names])
-    shown = axes.imshow(values, cmap="cividis_r", vmin=0.0, vmax=1.0, aspect="auto")
+    shown = axes.imshow(values, cmap="Blues", vmin=0.0, vmax=1.0, aspect="auto")
     for row, column in zip(*np.nonzero(np.nan_to_num(values) >= 0.2), strict=True):
         value = values[row, column]
         axes.text(
