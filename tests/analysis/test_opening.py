@@ -2,15 +2,19 @@
 
 import subprocess
 import sys
+from datetime import timedelta
 
 import httpx
 import pytest
 import yaml
 
 from guardian.analysis import controlled, open_archive, open_control, open_sources
+from guardian.bootstrap import tokens
+from guardian.bootstrap.control import Control
 from guardian.bootstrap.initialise import initialise
 from guardian.config import load
 from guardian.errors import ConfigurationError, ControlError
+from guardian.telemetry import Metrics
 from guardian.wire.client import ControlClient
 from guardian.wire.findings import FindingPage
 
@@ -120,3 +124,25 @@ def test_without_the_extra_the_import_says_how_to_install_it():
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
     assert done.returncode == 1
     assert "pandas, which is not installed: pip install 'intent-guardian[notebooks]'" in done.stderr
+
+
+@pytest.mark.slow
+def test_an_analyst_reads_findings_of_her_tenant_from_a_real_control(control, tmp_path):
+    initialise(tmp_path / "home")
+    settings = load(tmp_path / "home" / "guardian.yaml")
+    server = Control(settings, metrics=Metrics(), port=0)
+    server.start()
+    try:
+        monitor, analyst = (
+            tokens.issue(settings, name, role=name, tenants={"tenant_acme"}, ttl=timedelta(hours=1)).text
+            for name in ("monitor", "analyst")
+        )
+        mine = [view.finding for view in control.views if view.finding.tenant_id == "tenant_acme"]
+        with ControlClient(server.url, lambda: monitor) as client:
+            for finding in mine[:3]:
+                client.submit(finding)
+        read = open_control(server.url, tenant="*", token=analyst)
+    finally:
+        server.stop()
+    assert {view.finding.id for view in read.views} == {finding.id for finding in mine[:3]}
+    assert {view.outcome.mode for view in read.views} == {"shadow"}
