@@ -4,9 +4,20 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from guardian.analysis import feedback, findings, hunting, meaning, overview, proposing, thresholds, trust
+from guardian.analysis import (
+    feedback,
+    findings,
+    hunting,
+    meaning,
+    open_archive,
+    overview,
+    proposing,
+    thresholds,
+    trust,
+)
 from guardian.analysis.archived import last_days
 from guardian.analysis.sessions import ranked
+from guardian.bootstrap import tightening
 from guardian.demo.scenario import Plant
 from guardian.errors import ConfigurationError
 
@@ -169,6 +180,26 @@ def test_a_proposal_of_the_day_before_stops_the_day_it_did_not_know(archive):
     assert unseen.honest > 20
     assert (unseen.honest_denied, unseen.newly_allowed) == (0, 0)
     assert unseen.flagged_stopped == 3
+
+
+def test_a_proposal_is_read_from_its_folder_by_those_whose_it_is(archive, tmp_path):
+    made = proposing.propose(archive, "tenant_acme")
+    tightening.save(tightening.rendered(made, {}, []), tmp_path)
+    read = proposing.read(archive.only("tenant_acme"), tmp_path)
+    assert proposing.restrictions(read).equals(proposing.restrictions(made))
+    with pytest.raises(ConfigurationError, match="not opened for"):
+        proposing.read(archive.only("tenant_globex"), tmp_path)
+
+
+def test_where_nothing_lies_there_is_nothing_to_look_at(sample_root):
+    nobody = open_archive(sample_root, tenant="tenant_of_nobody")
+    assert nobody.sessions().empty
+    assert overview.hours(nobody.events()).empty
+    assert feedback(nobody).empty
+    with pytest.raises(ConfigurationError, match="nothing lies here to propose from"):
+        proposing.propose(nobody, "tenant_of_nobody")
+    with pytest.raises(ConfigurationError, match="nothing lies here for these tenants"):
+        last_days(nobody, 5)
 
 
 def test_similar_sessions_of_a_drift_are_its_predecessors(archive, planted):
