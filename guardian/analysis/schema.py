@@ -183,7 +183,9 @@ def _column(given: pd.DataFrame, column: Column, raw: bool) -> pd.Series:
             safe = neutral.name if column.kind == "name" else neutral.text
             return (_safe(values, safe) if raw else values).astype(column.dtype)
         case "names":
-            made = [(_names if raw else _tuple)(value) for value in values]
+            told = [_tuple(value) for value in values]
+            safe = {names: tuple(map(neutral.name, names)) for names in set(told) if names} if raw else {}
+            made = [names if names is None else safe.get(names, names) for names in told]
             return pd.Series(made, index=given.index, dtype=column.dtype)
         case "time":
             return pd.to_datetime(values, utc=True).astype(column.dtype)
@@ -198,9 +200,4 @@ def _safe(values: pd.Series, make_safe: Callable[[str], str]) -> pd.Series:
 
 def _tuple(values: Any) -> tuple[str, ...] | None:
     missing = values is None or isinstance(values, float)  # pandas may spell a missing list NaN
-    return None if missing else tuple(values)
-
-
-def _names(values: Any) -> tuple[str, ...] | None:
-    told = _tuple(values)
-    return None if told is None else tuple(neutral.name(str(value)) for value in told)
+    return None if missing else tuple(map(str, values))
