@@ -184,8 +184,8 @@ def _column(given: pd.DataFrame, column: Column, raw: bool) -> pd.Series:
             return (_safe(values, safe) if raw else values).astype(column.dtype)
         case "names":
             told = [_tuple(value) for value in values]
-            safe = {names: tuple(map(neutral.name, names)) for names in set(told) if names} if raw else {}
-            made = [names if names is None else safe.get(names, names) for names in told]
+            shown = {names: tuple(map(neutral.name, names)) for names in set(told) if names} if raw else {}
+            made = [names if names is None else shown.get(names, names) for names in told]
             return pd.Series(made, index=given.index, dtype=column.dtype)
         case "time":
             return pd.to_datetime(values, utc=True).astype(column.dtype)
