@@ -45,10 +45,8 @@ def lacking() -> list[str]:
 
 def jupyter() -> list[str] | None:
     """The command that opens Jupyter in this environment; None where it is not installed."""
-    for module, words in (("jupyterlab", ["jupyter", "lab"]), ("notebook", ["jupyter", "notebook"])):
-        if find_spec(module) is not None:
-            return [sys.executable, "-m", *words]
-    return None
+    installed = next((module for module in ("jupyterlab", "notebook") if find_spec(module) is not None), None)
+    return None if installed is None else [sys.executable, "-m", installed]
 
 
 def open_jupyter(command: list[str], folder: Path) -> None:

@@ -129,11 +129,11 @@ def test_the_command_opens_jupyter_in_the_folder_where_it_is_installed(tmp_path,
     assert (
         CliRunner()
         .invoke(app, ["notebooks", "n", "--no-open"])
-        .output.endswith(f"Open them: cd n && {sys.executable} -m jupyter lab\n")
+        .output.endswith(f"Open them: cd n && {sys.executable} -m jupyterlab\n")
     )
     assert not opened
     assert CliRunner().invoke(app, ["notebooks", "m"]).exit_code == 0
-    assert opened == [(tmp_path / "m", sys.executable, [sys.executable, "-m", "jupyter", "lab"])]
+    assert opened == [(tmp_path / "m", sys.executable, [sys.executable, "-m", "jupyterlab"])]
 
 
 def test_the_sample_is_made_on_demand(tmp_path, sample_root, monkeypatch):
