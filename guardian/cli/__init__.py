@@ -43,6 +43,7 @@ for _noun in (
     "watching",
     "archive",
     "tightening",
+    "notebooks",
     "measuring",
     "benching",
 ):

@@ -16,7 +16,7 @@ from pydantic import (
     ValidationError,
     model_validator,
 )
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 from pydantic_settings.exceptions import SettingsError
 
 from guardian.config.base import Options as Options
@@ -176,6 +176,8 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
         file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
     ) -> tuple[PydanticBaseSettingsSource, ...]:
+        if isinstance(env_settings, EnvSettingsSource):
+            env_settings.env_vars = _spelt_out(env_settings.env_vars)
         return env_settings, init_settings  # variables win over the file, which arrives as arguments
 
     def resolve(self, path: Path) -> Path:
@@ -223,7 +225,16 @@ def load(path: Path | None = None, *, overrides: Mapping[str, Any] | None = None
         ) from error
 
 
-_OTHER_VARIABLES = frozenset({"GUARDIAN_CONFIG", "GUARDIAN_TOKEN", "GUARDIAN_CRASH_AT"})
+_OTHER_VARIABLES = frozenset({"GUARDIAN_CONFIG", "GUARDIAN_TOKEN", "GUARDIAN_TENANT", "GUARDIAN_CRASH_AT"})
+
+
+def _spelt_out(variables: Mapping[str, str | None]) -> Mapping[str, str | None]:
+    """A folder in GUARDIAN_ARCHIVE is archive.path; the rest of the section stays as configured."""
+    folder = variables.get("guardian_archive")
+    if not folder or folder.lstrip().startswith("{"):
+        return variables
+    others = {name: value for name, value in variables.items() if name != "guardian_archive"}
+    return {"guardian_archive__path": folder, **others}
 
 
 def _read_yaml(path: Path) -> dict[str, Any]:

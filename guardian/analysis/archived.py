@@ -1,0 +1,160 @@
+"""An archive as frames, for the tenants that the handle was opened for and no other."""
+
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from guardian.analysis import neutral
+from guardian.analysis.schema import EVENTS, frame
+from guardian.analysis.sessions import sessions_of
+from guardian.archive.reader import Archive, Window
+from guardian.archive.schema import EVENTS as ARCHIVED
+from guardian.domain.past import PastCall
+from guardian.errors import ConfigurationError
+from guardian.wire.principal import EVERY_TENANT
+
+VECTORS = ("vector_model", "purpose_vector", "action_vector")
+_FRAME = [name for name in (column.name for column in EVENTS) if name in ARCHIVED.names]
+
+
+@dataclass(frozen=True, slots=True)
+class ArchiveView:
+    """`scope` are the tenants that it sees, None all of them. Times are UTC; `until` is exclusive.
+
+    Everything is read anew from the files at every call, a day of a tenant at a time, and then held in memory:
+    narrow large archives with `since` and `until`.
+    """
+
+    archive: Archive
+    scope: frozenset[str] | None
+
+    @classmethod
+    def of(cls, archive: Archive, tenant: str | Collection[str]) -> "ArchiveView":
+        """Raises ConfigurationError for no tenant at all."""
+        wanted = frozenset([tenant] if isinstance(tenant, str) else tenant)
+        if not wanted or "" in wanted:
+            raise ConfigurationError('say whose sessions: tenant="tenant_acme", several of them, or "*" for all')
+        return cls(archive, None if EVERY_TENANT in wanted else wanted)
+
+    def reaches(self, tenant_id: str) -> bool:
+        return self.scope is None or tenant_id in self.scope
+
+    def only(self, *tenants: str) -> "ArchiveView":
+        """A handle for fewer tenants. Raises ConfigurationError for one that this handle does not see."""
+        beyond = sorted(tenant for tenant in tenants if not self.reaches(tenant))
+        if beyond or not tenants:
+            raise ConfigurationError(f"{', '.join(beyond) or 'no tenant'}: this handle was not opened for that")
+        return replace(self, scope=frozenset(tenants))
+
+    @property
+    def tenants(self) -> list[str]:
+        """Those that it sees and of which something lies here."""
+        column = self.arrow(["tenant_id"]).column("tenant_id")
+        return sorted(neutral.name(tenant) for tenant in pc.unique(column).to_pylist())
+
+    @property
+    def days(self) -> list[pd.Timestamp]:
+        """The days (UTC) of which something lies here, oldest first."""
+        folders = {None if self.scope is None else tenant for tenant in self.scope or {None}}
+        found = {part.day for tenant in folders for part in self.archive.partitions(Window(tenant))}
+        return [pd.Timestamp(day, tz="UTC") for day in sorted(found)]
+
+    def arrow(
+        self, columns: Sequence[str] | None = None, *, since: datetime | None = None, until: datetime | None = None
+    ) -> pa.Table:
+        """The archive's own columns (`archive.schema.EVENTS`), each decision once: for polars, DuckDB and others.
+
+        Agents' text is untouched here. Raises ArchiveError for a column that the archive does not have.
+        """
+        wanted = list(columns or ARCHIVED.names)
+        read = list(dict.fromkeys([*wanted, "tenant_id"]))
+        batches = list(self._batches(read, since, until))
+        schema = pa.schema([ARCHIVED.field(name) for name in read])
+        return pa.Table.from_batches(batches, schema=None if batches else schema).select(wanted)
+
+    def _batches(
+        self, read: list[str], since: datetime | None, until: datetime | None
+    ) -> Iterator[pa.RecordBatch]:
+        """The folder's name is for pruning only: the rows themselves say whose they are."""
+        for tenant in [None] if self.scope is None else sorted(self.scope):
+            for batch in self.archive.batches(read, Window(tenant, since, until)):
+                mine = batch if tenant is None else batch.filter(pc.equal(batch.column("tenant_id"), tenant))
+                if mine.num_rows:
+                    yield mine
+
+    def events(
+        self, *, since: datetime | None = None, until: datetime | None = None, session: str | None = None
+    ) -> pd.DataFrame:
+        """Every decision of the window in time; columns `schema.EVENTS`. `session` keeps that session only."""
+        table = self.arrow(_FRAME, since=since, until=until)
+        if session is not None:
+            known = pc.unique(table.column("session_id")).to_pylist()
+            meant = [each for each in known if session in (each, neutral.name(each))]
+            table = table.filter(pc.is_in(table.column("session_id"), pa.array(meant, pa.string())))
+        signals = [None if pairs is None else dict(pairs) for pairs in table.column("signals").to_pylist()]
+        rows = table.drop_columns(["signals"]).to_pandas()
+        rows["signals"] = signals
+        rows = rows.sort_values(["at", "tenant_id", "session_id"], kind="stable")
+        rows["act"] = rows.groupby(["tenant_id", "session_id"], sort=False).cumcount()
+        return frame(rows, EVENTS, raw=True)
+
+    def sessions(self, *, since: datetime | None = None, until: datetime | None = None) -> pd.DataFrame:
+        """Every session that acted in the window, by its beginning; columns `schema.SESSIONS`."""
+        return sessions_of(self.events(since=since, until=until), self.words())
+
+    def words(self) -> pd.DataFrame:
+        """What people said of sessions, oldest first: tenant_id, session_id, word, at."""
+        said = [label for label in self.archive.labels() if self.reaches(label.key.tenant_id)]
+        rows = {
+            "tenant_id": pd.Series([neutral.name(label.key.tenant_id) for label in said], dtype="string"),
+            "session_id": pd.Series([neutral.name(label.key.session_id) for label in said], dtype="string"),
+            "word": pd.Series([label.word.value for label in said], dtype="string"),
+            "at": pd.to_datetime(pd.Series([label.at for label in said]), utc=True).astype("datetime64[us, UTC]"),
+        }
+        return pd.DataFrame(rows)
+
+    def vectors(
+        self, *, since: datetime | None = None, until: datetime | None = None
+    ) -> tuple[pd.DataFrame, NDArray[np.float32], NDArray[np.float32]]:
+        """Decisions whose vectors were kept, and their purpose's and action's, of shape (n, dimensions) each.
+
+        The frame has tenant_id, session_id, at, tool, purpose_family, agent_id and vector_model. Vectors of
+        another model than the newest cannot be compared with its, and are left out.
+        """
+        names = ["tenant_id", "session_id", "at", "tool", "purpose_family", "agent_id", *VECTORS]
+        table = self.arrow(names, since=since, until=until)
+        table = table.filter(pc.is_valid(table.column("action_vector"))).sort_by("at")
+        if table.num_rows:
+            newest = table.column("vector_model")[-1]
+            table = table.filter(pc.equal(table.column("vector_model"), newest))
+        columns = tuple(column for column in EVENTS if column.name in names)
+        rows = frame(table.drop_columns(list(VECTORS[1:])).to_pandas(), columns, raw=True)
+        purposes, actions = (_matrix(table.column(name)) for name in VECTORS[1:])
+        return rows, purposes, actions
+
+    def past_calls(self, *, since: datetime, until: datetime) -> Iterator[PastCall]:
+        """The same decisions as values, as proposals are made from."""
+        for tenant in [None] if self.scope is None else sorted(self.scope):
+            for call in self.archive.past_calls(Window(tenant, since, until)):
+                if self.reaches(call.tenant_id):
+                    yield call
+
+
+def _matrix(column: pa.ChunkedArray) -> NDArray[np.float32]:
+    rows = [np.frombuffer(value, dtype="<f2").astype(np.float32) for value in column.to_pylist()]
+    return np.stack(rows) if rows else np.zeros((0, 0), dtype=np.float32)
+
+
+def last_days(view: ArchiveView, days: int) -> datetime:
+    """The beginning of the last so many days of which something lies here: a `since`."""
+    known = view.days
+    if not known:
+        raise ConfigurationError(f"{view.archive.root}: nothing lies here for these tenants")
+    begin: datetime = (known[-1] - timedelta(days=days - 1)).to_pydatetime()
+    return begin

@@ -1,0 +1,186 @@
+"""One session explained: its purpose, every call with its reasons, the delegation, what policy and people said."""
+
+import html
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+import pandas as pd
+
+from guardian.analysis import neutral
+from guardian.analysis.archived import ArchiveView
+from guardian.analysis.controlled import ControlView
+from guardian.analysis.judged import findings
+from guardian.analysis.schema import EVENTS, frame
+from guardian.analysis.sessions import KEY, sessions_of
+from guardian.errors import ConfigurationError
+
+TIMELINE = (
+    "act",
+    "at",
+    "tool",
+    "arguments",
+    "effect",
+    "score",
+    "one_in",
+    "promised",
+    "step",
+    "why",
+    "wanted",
+    "title",
+)
+"""Columns of an explanation's timeline. `step` is by how many powers of ten the call moved the evidence, `why` is
+what spoke against it, `title` the finding that it led to."""
+
+_SPEAKS = 0.2
+_TURN = 0.1
+_LONGEST = 96
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """Prints as text, shows as HTML in a notebook; `events` and `timeline` are frames.
+
+    `chain` are the sessions of the delegation with their `depth`: ancestors, this one, and those below it.
+    """
+
+    session: dict[str, Any]
+    events: pd.DataFrame
+    timeline: pd.DataFrame
+    chain: pd.DataFrame
+    findings: pd.DataFrame
+    words: pd.DataFrame
+    held: Mapping[str, tuple[str, ...]]
+
+    def lines(self) -> Iterator[str]:
+        """The story in sentences."""
+        s = self.session
+        yield f"{s['session_id']} of {s['tenant_id']}: {_told(s['agent_id'])} for {_told(s['delegator_id'])}"
+        yield f"Declared purpose: {_told(s['purpose'], 'none')}"
+        span = f"{s['begin']:%Y-%m-%d %H:%M:%S} to {s['end']:%H:%M:%S} UTC"
+        yield f"{s['actions']} calls, {s['denied']} refused by the gateway, {span}"
+        how = "promised" if s["promised"] else "estimated, past the calibration's reach"
+        yield f"At its worst at most 1 in {s['one_in']:,.0f} honest sessions gathers as much evidence ({how})"
+        turns = self.timeline[self.timeline["step"] > _TURN].nlargest(3, "step", keep="all").sort_values("act")
+        for turn in turns.to_dict("records"):
+            factor = f"evidence × {10 ** turn['step']:,.1f}"
+            yield f"Call {turn['act']}, {turn['tool']}: {factor} ({turn['why'] or 'nothing by itself'})"
+        for name in s["breaches"] or ():
+            yield f"It broke a rule of its envelope or delegation: {name}"
+        if len(self.chain) > 1:
+            yield f"Delegation: {' → '.join(self.chain['session_id'])}"
+        for found in self.findings.to_dict("records"):
+            answer = "" if pd.isna(found["effect"]) else f", policy: {found['effect']}"
+            note = "" if pd.isna(found["note"]) or not found["note"] else f" ({found['note']})"
+            yield f"{found['at']:%H:%M:%S} guardian asked to {found['wanted']}{answer}{note}"
+        for word in self.words.to_dict("records"):
+            yield f"{word['at']:%Y-%m-%d %H:%M} people or policy said: {word['word'].replace('_', ' ')}"
+
+    def allowed(self, session_id: str) -> tuple[str, ...]:
+        """The tools that a session of the chain held, as its first call's envelope said."""
+        return self.held.get(session_id, ())
+
+    def __str__(self) -> str:
+        return "\n".join(self.lines())
+
+    def _repr_html_(self) -> str:
+        """Escaped whole: nothing that an agent wrote becomes markup, script or formula."""
+        items = "".join(f"<li>{html.escape(line)}</li>" for line in self.lines())
+        return f'<ul class="tex2jax_ignore mathjax_ignore" style="list-style:none;padding-left:0">{items}</ul>'
+
+    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:  # noqa: ARG002 - the signature is IPython's
+        printer.text(str(self))
+
+
+def explain(archive: ArchiveView, session: str | pd.Series, control: ControlView | None = None) -> Explanation:
+    """`session` is an id, or a row of a sessions frame; what `archive` may not see is not found either.
+
+    Raises ConfigurationError for an id that is not there, or that several tenants have.
+    """
+    asked = session if isinstance(session, str) else str(session["session_id"])
+    known = _known(archive)
+    mine = known[known["session_id"].isin([asked, neutral.name(asked)])]
+    if not isinstance(session, str):
+        mine = mine[mine["tenant_id"] == session["tenant_id"]]
+    if mine.empty:
+        raise ConfigurationError(f"{neutral.text(asked)}: no such session in this archive, or not for you")
+    if len(mine) > 1:
+        owners = ", ".join(mine["tenant_id"])
+        raise ConfigurationError(f"{neutral.text(asked)}: several tenants have it ({owners}): archive.only(...)")
+    tenant, name = mine.iloc[0]["tenant_id"], mine.iloc[0]["session_id"]
+    depths = _depths(known[known["tenant_id"] == tenant], name)
+    related = known[(known["tenant_id"] == tenant) & known["session_id"].isin(list(depths))]
+    since = related["begin"].min().to_pydatetime()
+    until = related["end"].max().to_pydatetime() + timedelta(microseconds=1)
+    events = archive.events(since=since, until=until)
+    events = events[(events["tenant_id"] == tenant) & events["session_id"].isin(list(depths))]
+    words, found = archive.words(), findings(archive, control, since=since, until=until)
+    chain = sessions_of(events, words).assign(depth=lambda rows: rows["session_id"].map(depths).astype("int64"))
+    acts = events[events["session_id"] == name].reset_index(drop=True)
+    about = _about(found, tenant, name)
+    return Explanation(
+        session=chain[chain["session_id"] == name].iloc[0].to_dict(),
+        events=acts,
+        timeline=_timeline(acts, about),
+        chain=chain.sort_values("depth", kind="stable").reset_index(drop=True),
+        findings=about,
+        words=_about(words, tenant, name),
+        held=dict(events.groupby("session_id")["allowed_tools"].first()),
+    )
+
+
+def _known(archive: ArchiveView) -> pd.DataFrame:
+    """Every session with its parent, beginning and end: four columns of the archive, not all of them."""
+    names = ["tenant_id", "session_id", "parent_session_id", "at"]
+    columns = tuple(column for column in EVENTS if column.name in names)
+    rows = frame(archive.arrow(names).to_pandas(), columns, raw=True)
+    return rows.groupby(KEY, sort=False).agg(
+        parent=("parent_session_id", "first"), begin=("at", "min"), end=("at", "max")
+    ).reset_index()  # fmt: skip
+
+
+def _about(rows: pd.DataFrame, tenant: str, session: str) -> pd.DataFrame:
+    return rows[(rows["tenant_id"] == tenant) & (rows["session_id"] == session)].reset_index(drop=True)
+
+
+def _timeline(events: pd.DataFrame, found: pd.DataFrame) -> pd.DataFrame:
+    evidence = events["session_evidence"]
+    made = events.assign(
+        step=evidence - evidence.shift(fill_value=0.0),
+        why=[_why(signals, broken) for signals, broken in zip(events["signals"], events["breaches"], strict=True)],
+        arguments=events["arguments"].map(lambda text: text[:_LONGEST], na_action="ignore"),
+        title=events["finding_id"]
+        .map(dict(zip(found["finding_id"], found["title"], strict=True)))
+        .astype("string"),
+    )
+    return made[list(TIMELINE)]
+
+
+def _why(signals: dict[str, float] | None, broken: tuple[str, ...] | None) -> str:
+    spoke = sorted((signals or {}).items(), key=lambda item: -item[1])
+    return ", ".join([*(broken or ()), *(f"{name} {value:.2f}" for name, value in spoke if value >= _SPEAKS)])
+
+
+def _depths(known: pd.DataFrame, session: str) -> dict[str, int]:
+    """The session's ancestors, itself, and what it delegated to, each with its depth from the root.
+
+    A loop ends where it closes."""
+    parents = {row.session_id: row.parent for row in known.itertuples() if not pd.isna(row.parent)}
+    up = [session]
+    while (
+        (parent := parents.get(up[0])) is not None and parent not in up and (known["session_id"] == parent).any()
+    ):
+        up.insert(0, parent)
+    depths = {name: depth for depth, name in enumerate(up)}
+    waiting = [session]
+    while waiting:
+        above = waiting.pop(0)
+        children = [child for child, parent in parents.items() if parent == above and child not in depths]
+        depths |= dict.fromkeys(children, depths[above] + 1)
+        waiting += children
+    return depths
+
+
+def _told(value: Any, otherwise: str = "somebody") -> str:
+    return otherwise if pd.isna(value) or value == "" else str(value)

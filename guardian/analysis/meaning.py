@@ -1,0 +1,100 @@
+"""Purposes and actions as the model reads them: similar sessions, and a plane to look at."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from guardian.analysis import neutral
+from guardian.analysis.archived import ArchiveView
+from guardian.analysis.sessions import KEY
+from guardian.errors import ConfigurationError
+
+Vectors = NDArray[np.float32]
+_LEAST = 3
+
+
+@dataclass(frozen=True)
+class Plane:
+    """The two directions in which some vectors differ most. Far apart here is far apart; near here may mislead."""
+
+    centre: Vectors
+    axes: Vectors  # (2, dimensions)
+    explained: float
+
+    @classmethod
+    def through(cls, vectors: Vectors) -> "Plane":
+        """Principal components (by singular values). Raises ConfigurationError for fewer than three vectors."""
+        if len(vectors) < _LEAST:
+            raise ConfigurationError(f"a map needs at least {_LEAST} vectors, there are {len(vectors)}")
+        centre = vectors.mean(axis=0, dtype=np.float32)
+        _, weights, axes = np.linalg.svd(vectors - centre, full_matrices=False)
+        signs = np.sign(axes[:2][np.arange(2), np.abs(axes[:2]).argmax(axis=1)])
+        total = float((weights**2).sum())
+        return cls(
+            centre,
+            axes[:2] * signs[:, None].astype(np.float32),
+            float((weights[:2] ** 2).sum()) / total if total else 1.0,
+        )
+
+    def place(self, vectors: Vectors) -> Vectors:
+        """Coordinates of shape (n, 2)."""
+        return ((vectors - self.centre) @ self.axes.T).astype(np.float32)
+
+
+def purpose_map(archive: ArchiveView, session: str) -> tuple[pd.DataFrame, float]:
+    """The session's calls and purpose among the calls of its tenant in the week around it, and the share of the
+    differences that two directions show.
+
+    Columns: x, y, what (call, purpose or other), tool, act, distance (cosine, of a call to the session's purpose).
+    Empty where the deployment keeps no vectors, or too few.
+    """
+    own = archive.events(session=session)["at"]
+    if own.empty:
+        raise ConfigurationError(f"{session}: no such session in this archive, or not for you")
+    week = timedelta(days=7)
+    since, until = own.min().to_pydatetime() - week, own.max().to_pydatetime() + week
+    rows, purposes, actions = archive.vectors(since=since, until=until)
+    mine = rows["session_id"].isin([session, neutral.name(session)]).to_numpy()
+    if not mine.any() or len(rows) < _LEAST:
+        return pd.DataFrame(columns=["x", "y", "what", "tool", "distance", "act"]), 0.0
+    near = (rows["tenant_id"] == rows["tenant_id"][mine].iloc[0]).to_numpy() & ~mine
+    plane = Plane.through(np.concatenate([actions[near], actions[mine], purposes[mine][:1]]))
+    purpose = purposes[mine][0]
+    found = [
+        pd.DataFrame(plane.place(vectors), columns=["x", "y"]).assign(
+            what=what,
+            tool=list(rows["tool"][which]),
+            distance=1.0 - vectors @ purpose,
+            act=np.arange(len(vectors)),
+        )
+        for what, which, vectors in (("other", near, actions[near]), ("call", mine, actions[mine]))
+    ]
+    centre = pd.DataFrame(plane.place(purpose[None]), columns=["x", "y"])
+    found.append(centre.assign(what="purpose", tool="", distance=0.0, act=-1))
+    return pd.concat(found, ignore_index=True), plane.explained
+
+
+def session_vectors(archive: ArchiveView, *, since: datetime | None = None) -> tuple[pd.DataFrame, Vectors]:
+    """One unit vector a session: the mean of its calls. The frame has KEY, agent_id, purpose_family, at."""
+    rows, _, actions = archive.vectors(since=since)
+    groups = rows.groupby(KEY, sort=False)
+    first = groups[["agent_id", "purpose_family", "at"]].first().reset_index()
+    sums = np.zeros((len(first), actions.shape[1]), dtype=np.float32)
+    np.add.at(sums, groups.ngroup().to_numpy(), actions)
+    return first, sums / np.maximum(np.linalg.norm(sums, axis=1, keepdims=True), 1e-9)
+
+
+def similar(archive: ArchiveView, session: str, *, most: int = 10, since: datetime | None = None) -> pd.DataFrame:
+    """The sessions whose calls mean most nearly the same, by cosine `similarity`, the nearest first.
+
+    Empty where no vectors of the session are kept.
+    """
+    known, vectors = session_vectors(archive, since=since)
+    place = np.flatnonzero(known["session_id"].isin([session, neutral.name(session)]))
+    if not len(place):
+        return known.head(0).assign(similarity=pd.Series(dtype="float64"))
+    found = known.assign(similarity=vectors @ vectors[place[0]]).drop(index=int(place[0]))
+    return found.sort_values("similarity", ascending=False, kind="stable").head(most).reset_index(drop=True)

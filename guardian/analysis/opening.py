@@ -1,0 +1,63 @@
+"""Where archives come from: a folder, a file:// address, guardian's own configuration, or the environment."""
+
+import os
+from collections.abc import Callable, Collection
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+from guardian.analysis.archived import ArchiveView
+from guardian.analysis.controlled import ControlView, open_control
+from guardian.archive.reader import Archive
+from guardian.bootstrap import archiving
+from guardian.config import load
+from guardian.errors import ConfigurationError
+from guardian.wire.principal import EVERY_TENANT
+
+CONTROL = "control"
+"""The folder beside `events/` in which an export of control may lie."""
+
+
+def open_archive(place: str | Path, *, tenant: str | Collection[str]) -> ArchiveView:
+    """`place` is the archive's folder, its file:// address, or a guardian configuration (.yaml).
+
+    `tenant` is one tenant, several, or "*" for all. Raises ConfigurationError where no archive lies.
+    """
+    path = _path(place)
+    if path.is_file():
+        return ArchiveView.of(archiving.open_archive(load(path)), tenant)
+    if not (path / "events").is_dir():
+        raise ConfigurationError(f"{path}: no archive here (no events/); give its folder or a configuration file")
+    return ArchiveView.of(Archive(path), tenant)
+
+
+def open_sources(otherwise: Callable[[], Path]) -> tuple[ArchiveView, ControlView]:
+    """The archive that the environment names, else the one that `otherwise` makes, and what control said of it.
+
+    GUARDIAN_ARCHIVE   the archive's folder; or GUARDIAN_CONFIG, a configuration with archive.path
+    GUARDIAN_TENANT    one tenant; default: all that lie there
+    GUARDIAN_TOKEN     with it control is asked as well, at GUARDIAN_CONTROL__URL or as configured
+
+    An export of control (`ControlView.save`) in a folder `control` beside `events` is read without asking.
+    """
+    named = os.environ.get("GUARDIAN_CONFIG")
+    settings = load(Path(named) if named else None)
+    tenant = os.environ.get("GUARDIAN_TENANT") or EVERY_TENANT
+    path = settings.archive.path
+    view = open_archive(otherwise() if path is None else settings.resolve(path), tenant=tenant)
+    exported = view.archive.root / CONTROL
+    if exported.is_dir():
+        return view, open_control(exported, tenant=tenant)
+    if token := os.environ.get("GUARDIAN_TOKEN", "").strip():
+        return view, open_control(settings.control.url, tenant=tenant, token=token)
+    return view, ControlView()
+
+
+def _path(place: str | Path) -> Path:
+    if isinstance(place, Path):
+        return place
+    parts = urlsplit(place)
+    if parts.scheme == "file" and parts.netloc in ("", "localhost"):
+        return Path(unquote(parts.path))
+    if "://" in place:
+        raise ConfigurationError(f"{place}: archives lie on local disks; give a folder or a file:// address")
+    return Path(place)

@@ -1,0 +1,67 @@
+"""A day at a glance: counts by hour, purpose, gateway, and what policy refused to let guardian do."""
+
+import pandas as pd
+
+from guardian.analysis.sessions import KEY
+
+
+def hours(events: pd.DataFrame) -> pd.DataFrame:
+    """By hour (UTC), without gaps: `calls`, `denied`, `sessions` that acted, and the `one_in` furthest out."""
+    if events.empty:
+        return pd.DataFrame(columns=["calls", "denied", "sessions", "one_in"])
+    by = events.assign(
+        hour=events["at"].dt.floor("h"),
+        denied=events["effect"] == "deny",
+        session=events["tenant_id"] + "\x1f" + events["session_id"],
+    ).groupby("hour")
+    found = pd.DataFrame(
+        {
+            "calls": by.size(),
+            "denied": by["denied"].sum(),
+            "sessions": by["session"].nunique(),
+            "one_in": by["one_in"].max(),
+        }
+    )
+    whole = pd.date_range(found.index[0], found.index[-1], freq="h", name="hour")
+    return found.reindex(whole).fillna({"calls": 0, "denied": 0, "sessions": 0}).astype({"calls": "int64"})
+
+
+def counted(sessions: pd.DataFrame, by: str) -> pd.DataFrame:
+    """Sessions, calls and findings by one column of the sessions frame, the busiest first."""
+    groups = sessions.assign(flagged=sessions["findings"] > 0).groupby(by)
+    found = groups.agg(
+        sessions=("session_id", "size"),
+        actions=("actions", "sum"),
+        flagged=("flagged", "sum"),
+        one_in=("one_in", "max"),
+    )
+    return found.sort_values(["sessions", "actions"], ascending=False)
+
+
+def refusals(findings: pd.DataFrame) -> pd.DataFrame:
+    """What guardian asked for and did not get, by tenant and the policy's answer; empty without control's word."""
+    refused = findings[
+        (findings["wanted"] == "revoke") & findings["effect"].notna() & (findings["effect"] != "revoke")
+    ]
+    why = refused["policy_ids"].map(lambda names: ", ".join(names) if names else "no policy permits it")
+    groups = refused.assign(answer=why).groupby(["tenant_id", "mode", "answer"])
+    return groups.agg(findings=("finding_id", "size"), sessions=("session_id", "nunique")).reset_index()
+
+
+def outcomes(findings: pd.DataFrame) -> pd.DataFrame:
+    """Drift findings by what was wanted and what policy let guardian do: a table of counts."""
+    drift = findings[findings["kind"] == "drift"]
+    return pd.crosstab(drift["wanted"], drift["effect"].fillna("not asked"))
+
+
+def families(sessions: pd.DataFrame) -> pd.DataFrame:
+    """Sessions that delegated, with those they delegated to: parent, child and their agents."""
+    child = sessions[sessions["parent_session_id"].notna()]
+    parent = sessions.set_index(KEY)
+    agents = [
+        parent["agent_id"].get((tenant, name))
+        for tenant, name in zip(child["tenant_id"], child["parent_session_id"], strict=True)
+    ]
+    return child[["tenant_id", "parent_session_id", "session_id", "agent_id", "wanted"]].assign(
+        parent_agent=agents
+    )

@@ -1,0 +1,110 @@
+"""How well the model parts drift from honest work here, and whether its calibration still holds."""
+
+import numpy as np
+import pandas as pd
+
+from guardian.analysis import neutral
+from guardian.analysis.plots.style import (
+    BLUE,
+    GREY,
+    INK,
+    ORANGE,
+    RED,
+    Drawing,
+    drawing,
+    legend,
+    nothing,
+    outside,
+)
+
+_LOOKS = ((BLUE, "o", "-"), (ORANGE, "s", "--"), (RED, "^", ":"), (GREY, "D", "-."))
+
+
+def plot_roc(points: pd.DataFrame) -> Drawing:
+    """Caught against false alarms, by session (`trust.roc_points`); the left edge is what matters."""
+    figure, axes = drawing("Drift caught against false alarms, by session", width=5.0, height=3.6)
+    if points.empty:
+        nothing(axes, "needs confirmed drift and honest sessions")
+        return figure
+    axes.step(100 * points["false_alarms"], 100 * points["caught"], where="post", color=BLUE, linewidth=1.6)
+    axes.axvline(4, color=INK, linewidth=0.8, linestyle=":", label="4 % false alarms")
+    axes.set(xscale="symlog", xlim=(0, 100), ylim=(0, 103))
+    axes.set_xticks([0, 1, 4, 10, 40, 100], ["0", "1", "4", "10", "40", "100"])
+    axes.set_xlabel("honest sessions above the threshold (%)", fontsize="small")
+    axes.set_ylabel("drifting sessions above it (%)", fontsize="small")
+    legend(axes, loc="lower right")
+    return figure
+
+
+def plot_separations(table: pd.DataFrame, *, title: str) -> Drawing:
+    """Recall at 4 % false alarms by group (`trust.separations`), with 95 % intervals."""
+    shown = table.iloc[::-1]
+    figure, axes = drawing(title, height=1.2 + 0.34 * max(2, len(shown)))
+    if shown.empty:
+        nothing(axes, "needs confirmed drift and honest sessions")
+        return figure
+    places = np.arange(len(shown))
+    low = 100 * (shown["recall_4"] - shown["recall_4_low"]).clip(lower=0)
+    high = 100 * (shown["recall_4_high"] - shown["recall_4"]).clip(lower=0)
+    axes.errorbar(100 * shown["recall_4"], places, xerr=(low, high), fmt="o", color=BLUE, capsize=3)
+    names = neutral.labels(map(str, shown["group"]), 48)
+    counts = [f"{d} drift, {h} honest" for d, h in zip(shown["drift"], shown["honest"], strict=True)]
+    axes.set_yticks(places, [f"{name}\n{count}" for name, count in zip(names, counts, strict=True)])
+    axes.set(xlim=(-3, 105), ylim=(-0.6, len(shown) - 0.4))
+    axes.set_xlabel("drifting sessions caught at 4 % false alarms (%)", fontsize="small")
+    return figure
+
+
+def plot_p_values(table: pd.DataFrame) -> Drawing:
+    """Shares of calls by p-value (`trust.p_values`); flat would be exactly as calibrated."""
+    figure, axes = drawing("Calls by p-value (flat: as calibrated)")
+    if table.empty:
+        nothing(axes, "no call in this window")
+        return figure
+    for (calibration, rows), (colour, shape, dash) in zip(
+        table.groupby("calibration", sort=False), _LOOKS, strict=False
+    ):
+        width = 1.0 / len(rows)
+        axes.step(
+            rows["from"] + width / 2,
+            100 * rows["share"],
+            where="mid",
+            color=colour,
+            linestyle=dash,
+            marker=shape,
+            markersize=4,
+            label=f"calibration {neutral.label(calibration, 12)} ({rows['calls'].iloc[0]:,} calls)",
+        )
+    axes.axhline(100 / len(rows), color=INK, linewidth=0.8, linestyle=":", label="as calibrated")
+    axes.set_xlabel("p-value: share of honest calls at least as far out", fontsize="small")
+    axes.set_ylabel("calls (%)", fontsize="small")
+    axes.set_ylim(bottom=0)
+    outside(figure, axes, "right upper")
+    return figure
+
+
+def plot_weekly(table: pd.DataFrame, *, level: float = 0.05) -> Drawing:
+    """The share of calls with a small p-value, week by week (`trust.weekly`): the drift of the drift model."""
+    figure, axes = drawing(f"Calls with a p-value of at most {level:g}, by week")
+    if table.empty:
+        nothing(axes, "no call in this window")
+        return figure
+    for (calibration, rows), (colour, shape, dash) in zip(
+        table.groupby("calibration", sort=False), _LOOKS, strict=False
+    ):
+        axes.plot(
+            rows["week"],
+            100 * rows["low"],
+            color=colour,
+            marker=shape,
+            linestyle=dash,
+            label=f"calibration {neutral.label(calibration, 12)}",
+        )
+    axes.axhline(100 * level, color=INK, linewidth=0.8, linestyle=":", label="as calibrated")
+    weeks = sorted(set(table["week"]))
+    axes.set_xticks(weeks, [f"{week:%d %b %Y}" for week in weeks], rotation=20 if len(weeks) > 8 else 0)
+    axes.set_xlabel("week beginning (UTC)", fontsize="small")
+    axes.set_ylabel("calls (%)", fontsize="small")
+    axes.set_ylim(0, max(10.0, 130 * float(table["low"].max())))
+    legend(axes, loc="upper left")
+    return figure

@@ -1,0 +1,133 @@
+"""What all figures have in common: size, colours, axes."""
+
+import io
+import warnings
+from collections.abc import Sequence
+from typing import Any
+
+from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter
+
+BLUE, ORANGE, GREEN, RED = "#0072B2", "#E69F00", "#009E73", "#D55E00"
+PURPLE, SKY, GREY, INK = "#CC79A7", "#56B4E9", "#999999", "#333333"
+
+FLAG_ONE_IN, REVOKE_ONE_IN = 1_000.0, 20_000.0
+"""The thresholds that guardian is shipped with."""
+
+_DPI = 96
+_LETTER = (0.085, 0.19)  # of a name, in inches of the whole figure
+_GAP = 0.09
+_SIDES = ((1, 0), (-1, 0), (1, 1.4), (1, -1.4), (-1, 1.4), (-1, -1.4), (1, 2.8), (1, -2.8), (-1, 2.8), (-1, -2.8))
+
+
+class Drawing(Figure):
+    """A figure that shows itself in a notebook without a plotting backend, the same bytes for the same data."""
+
+    def png(self) -> bytes:
+        """Without the library's version in it."""
+        out = io.BytesIO()
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message="Glyph .* missing from font")  # shown as a box
+            self.savefig(out, format="png", dpi=_DPI, metadata={"Software": None})
+        return out.getvalue()
+
+    def _repr_png_(self) -> bytes:
+        return self.png()
+
+
+def drawing(title: str, *, width: float = 8.0, height: float = 3.4) -> tuple[Drawing, Any]:
+    """An empty figure of so many inches, and its axes."""
+    figure = Drawing(figsize=(width, height), layout="constrained")
+    axes = figure.add_subplot()
+    dress(axes, title)
+    return figure, axes
+
+
+def dress(axes: Any, title: str) -> None:
+    axes.set_title(title, loc="left", fontsize="medium", color=INK)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.tick_params(colors=INK, labelsize="small")
+    axes.grid(visible=True, color="#e6e6e6", linewidth=0.6)
+    axes.set_axisbelow(True)
+
+
+def in_utc(axes: Any) -> None:
+    """The x axis in UTC, whatever the zone of who looks."""
+    locator = AutoDateLocator(tz="UTC", maxticks=9)
+    axes.xaxis.set_major_locator(locator)
+    axes.xaxis.set_major_formatter(ConciseDateFormatter(locator, tz="UTC"))
+    axes.set_xlabel("time (UTC)", fontsize="small")
+
+
+def one_in_axis(axis: Any) -> None:
+    """A logarithmic axis of "1 in N honest sessions"."""
+    axis.axes.set(**{f"{axis.axis_name}scale": "log"})
+    axis.set_major_formatter(FuncFormatter(lambda n, _: _rounded(n)))
+    axis.set_label_text("evidence: at most 1 in N honest sessions", fontsize="small")
+
+
+def thresholds(axes: Any, *, across: bool = True) -> None:
+    """The shipped thresholds as lines; `across` for a horizontal pair."""
+    draw = axes.axhline if across else axes.axvline
+    draw(FLAG_ONE_IN, color=INK, linewidth=0.9, linestyle="--", label="flag at 1 in 1,000")
+    draw(REVOKE_ONE_IN, color=RED, linewidth=0.9, linestyle="-.", label="revoke at 1 in 20,000")
+
+
+def legend(axes: Any, **where: Any) -> None:
+    axes.legend(fontsize="x-small", frameon=False, **where)
+
+
+def outside(figure: Drawing, axes: Any, where: str, *, columns: int = 1) -> None:
+    """The legend beside or below the axes, where it hides nothing."""
+    handles = axes.get_legend_handles_labels()
+    figure.legend(*handles, loc=f"outside {where}", ncols=columns, fontsize="x-small", frameon=False)
+
+
+def name_apart(axes: Any, names: Sequence[str], xs: Sequence[Any], ys: Sequence[Any]) -> None:
+    """Name marks, each on the first side where its name lies on no other; a name without such a side is left out.
+
+    To be called when the axes have their limits.
+    """
+    width, height = (float(inches) for inches in axes.figure.get_size_inches())
+    placed: list[tuple[float, float, float, float]] = []
+    for name, x, y in zip(names, xs, ys, strict=True):
+        at = axes.convert_xunits(x), axes.convert_yunits(y)
+        left, foot = axes.transAxes.inverted().transform(axes.transData.transform(at))
+        wide, high = len(name) * _LETTER[0] / width, _LETTER[1] / height
+        for dx, dy in _SIDES:
+            box = (left + dx * _GAP / width - wide * (dx < 0), foot + dy * _GAP / height - high / 2, wide, high)
+            if box[0] >= 0.0 and box[0] + wide <= 1.02 and not any(_overlap(box, other) for other in placed):
+                axes.annotate(
+                    name,
+                    at,
+                    xytext=(72 * _GAP * dx, 72 * _GAP * dy),
+                    textcoords="offset points",
+                    ha="right" if dx < 0 else "left",
+                    va="center",
+                    fontsize="x-small",
+                    zorder=6,
+                )
+                placed.append(box)
+                break
+
+
+def _overlap(one: tuple[float, float, float, float], other: tuple[float, float, float, float]) -> bool:
+    return (
+        one[0] < other[0] + other[2]
+        and other[0] < one[0] + one[2]
+        and one[1] < other[1] + other[3]
+        and other[1] < one[1] + one[3]
+    )
+
+
+def nothing(axes: Any, why: str) -> None:
+    """A figure without data says so."""
+    axes.text(0.5, 0.5, why, ha="center", va="center", transform=axes.transAxes, color=INK, fontsize="small")
+    axes.set_axis_off()
+
+
+def _rounded(n: float) -> str:
+    if n < 1_000:
+        return f"{n:g}"
+    return f"{n / 1_000:g} k" if n < 1_000_000 else f"{n / 1_000_000:g} M"

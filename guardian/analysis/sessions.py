@@ -1,0 +1,55 @@
+"""Decisions folded into sessions, and sessions in the order in which to look at them."""
+
+import pandas as pd
+
+from guardian.analysis.schema import SESSIONS, frame
+
+KEY = ["tenant_id", "session_id"]
+WANTED = {"none": 0, "flag": 1, "revoke": 2}
+"""What findings ask for, in order of weight."""
+
+_FIRST = (
+    "agent_id", "delegator_id", "parent_session_id", "task_id", "purpose", "purpose_family", "gateway",
+)  # fmt: skip
+_MOST = ("score", "one_in", "session_evidence")
+
+
+def sessions_of(events: pd.DataFrame, words: pd.DataFrame) -> pd.DataFrame:
+    """One row a session, by its beginning; columns `schema.SESSIONS`."""
+    if events.empty:
+        return frame([], SESSIONS)
+    groups = events.groupby(KEY, sort=False)
+    rows = groups[list(_FIRST)].first()
+    rows["begin"], rows["end"] = groups["at"].min(), groups["at"].max()
+    rows["actions"] = groups.size()
+    rows["denied"] = (events["effect"] == "deny").groupby([events[key] for key in KEY], sort=False).sum()
+    rows["records"] = groups["records"].sum()
+    rows[list(_MOST)] = groups[list(_MOST)].max()
+    rows["promised"] = events.loc[groups["one_in"].idxmax()].set_index(KEY)["promised"]
+    rows["tools"] = pd.Series({key: tuple(dict.fromkeys(tools)) for key, tools in groups["tool"]}, dtype="object")
+    rows["breaches"] = pd.Series({key: _each_once(broken) for key, broken in groups["breaches"]}, dtype="object")
+    rows["findings"] = groups["finding_id"].count()
+    weights = events["wanted"].map(WANTED).fillna(0).astype("int64")
+    most = weights.groupby([events[key] for key in KEY], sort=False).max()
+    rows["wanted"] = most.map({weight: word for word, weight in WANTED.items()})
+    rows["flagged_at"] = events[events["finding_id"].notna()].groupby(KEY)["at"].min()
+    rows["calibration"] = groups["calibration"].last()
+    last = words.drop_duplicates(KEY, keep="last").set_index(KEY)
+    rows["word"], rows["word_at"] = last["word"], last["at"]
+    return frame(rows.reset_index().sort_values("begin", kind="stable"), SESSIONS)
+
+
+def ranked(sessions: pd.DataFrame) -> pd.DataFrame:
+    """What to look at first: what guardian asked for, then the evidence; what people settled comes last."""
+    order = pd.DataFrame(
+        {
+            "settled": sessions["word"].isin(["false_positive", "confirmed"]).fillna(value=False),
+            "weight": -sessions["wanted"].map(WANTED).fillna(0).astype("int64"),
+            "evidence": -sessions["one_in"].fillna(0.0),
+        }
+    )
+    return sessions.loc[order.sort_values(list(order), kind="stable").index].reset_index(drop=True)
+
+
+def _each_once(lists: pd.Series) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(name for names in lists if names for name in names))

@@ -1,0 +1,101 @@
+"""What a threshold costs and catches: alarms promised and measured, and what each would have flagged."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from guardian.evaluation.metrics import share
+
+ONE_IN = (10, 20, 50, 100, 200, 500, 1_000, 2_000, 5_000, 10_000, 20_000, 50_000, 100_000, 500_000, 1_000_000)
+_SEED = 7
+
+
+def known_drift(sessions: pd.DataFrame, feedback: pd.DataFrame) -> pd.Series:
+    """By session: True where people confirmed drift, False where they said otherwise, missing where nothing.
+
+    The last word about a session counts.
+    """
+    said = feedback.drop_duplicates(["tenant_id", "session_id"], keep="last")
+    labels = said.set_index(["tenant_id", "session_id"])["drift"] == 1
+    keys = pd.MultiIndex.from_frame(sessions[["tenant_id", "session_id"]])
+    return pd.Series(labels.reindex(keys).to_numpy(), index=sessions.index).astype("boolean")
+
+
+def taken_for_honest(sessions: pd.DataFrame, feedback: pd.DataFrame) -> pd.DataFrame:
+    """Sessions that broke no hard rule and that nobody confirmed as drift: what a promise speaks of.
+
+    What nobody looked at is taken for honest: a drift that was not judged yet counts as a false alarm.
+    """
+    drift = known_drift(sessions, feedback).fillna(value=False)
+    return sessions[~drift & (sessions["breaches"].map(len) == 0)]
+
+
+def promised_and_measured(honest: pd.DataFrame, one_in: Sequence[float] = ONE_IN) -> pd.DataFrame:
+    """Share of honest sessions at least that far out, beside the promised 1/N; 95 % intervals over purposes.
+
+    `honest` as `taken_for_honest` gives. `measured` counts those that nobody judged yet as false alarms: it is too
+    high while drift waits for a verdict. `dismissed` counts what people called false: it is too low.
+    """
+    rows = []
+    for n in one_in:
+        reached = list(honest["one_in"] >= n)
+        said = (honest["one_in"] >= n) & (honest["word"] == "false_positive").fillna(value=False)
+        dismissed = float(said.mean()) if len(honest) else float("nan")
+        found = share(reached, list(honest["purpose_family"].fillna("")), seed=_SEED)
+        rows.append(
+            {"one_in": n, "promised": 1 / n, "measured": found.value, "low": found.low, "high": found.high}
+            | {"dismissed": dismissed, "flagged": sum(reached), "sessions": len(honest)}
+        )
+    return pd.DataFrame(rows)
+
+
+def would_flag(sessions: pd.DataFrame, feedback: pd.DataFrame, one_in: Sequence[float] = ONE_IN) -> pd.DataFrame:
+    """For each threshold, how many sessions it flags on evidence alone, by what people said of them."""
+    drift = known_drift(sessions, feedback)
+    rows = []
+    for n in one_in:
+        over = sessions["one_in"] >= n
+        rows.append(
+            {
+                "one_in": n,
+                "confirmed": int((over & drift.fillna(value=False)).sum()),
+                "dismissed": int((over & ~drift.fillna(value=True)).sum()),
+                "not_judged": int((over & drift.isna()).sum()),
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def costs(
+    sessions: pd.DataFrame,
+    feedback: pd.DataFrame,
+    *,
+    minutes_per_alarm: float,
+    minutes_per_miss: float,
+    one_in: Sequence[float] = ONE_IN,
+) -> pd.DataFrame:
+    """Minutes that each threshold costs: looking at every alarm, and cleaning up after a confirmed drift missed.
+
+    Only drift that people know of can be missed here: the true cost of a high threshold is larger.
+    """
+    drift = known_drift(sessions, feedback).fillna(value=False)
+    table = would_flag(sessions, feedback, one_in)
+    alarms = table[["confirmed", "dismissed", "not_judged"]].sum(axis=1)
+    missed = int(drift.sum()) - table["confirmed"]
+    made = pd.DataFrame({"one_in": table["one_in"], "alarms": alarms, "missed": missed})
+    made["looking"] = minutes_per_alarm * made["alarms"]
+    made["missing"] = minutes_per_miss * made["missed"]
+    made["total"] = made["looking"] + made["missing"]
+    return made
+
+
+def evidence(sessions: pd.DataFrame, feedback: pd.DataFrame) -> pd.DataFrame:
+    """log10 of each session's `one_in`, with the `group` that it belongs to."""
+    drift = known_drift(sessions, feedback)
+    group = np.select(
+        [drift.fillna(value=False), (sessions["findings"] > 0) & drift.isna(), ~drift.fillna(value=True)],
+        ["confirmed", "flagged, not judged", "dismissed"],
+        "not flagged",
+    )
+    return pd.DataFrame({"log10_one_in": np.log10(sessions["one_in"].clip(lower=1.0)), "group": group})

@@ -1,0 +1,86 @@
+# ---
+# jupyter:
+#   jupytext:
+#     formats: ipynb,py:percent
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # Tightening
+#
+# What honest sessions of an agent never needed, and what taking it away would have changed. This shows the
+# proposal that `guardian propose` writes as files for a pull request. Guardian never applies one: people merge
+# it.
+
+# %%
+from guardian.analysis import open_sources, proposing
+from guardian.analysis.plots import plot_backtest, plot_surface
+from guardian.demo.sample import sample
+
+archive, control = open_sources(sample)
+tenant = archive.tenants[0]
+proposal = proposing.propose(archive, tenant)  # or proposing.read(archive, Path("proposals/acme"))
+restrictions = proposing.restrictions(proposal)
+print(f"{tenant}: {len(restrictions)} restrictions, {proposal.since:%Y-%m-%d} to {proposal.until:%Y-%m-%d} (UTC)")
+
+# %% [markdown]
+# ## What is proposed
+#
+# Each row only refuses. `denied_at_most` is the 95 % bound on the share of future honest sessions that would be
+# touched: it is as small as the number of sessions allows, not smaller. `held_out` sessions played no part in
+# finding the rule.
+
+# %%
+restrictions[["role", "says", "sessions", "denied_at_most", "held_out", "held_out_broken", "honest_denied"]].round(
+    3
+)
+
+# %%
+told = zip(restrictions["says"], restrictions["why"], strict=True)
+print("\n".join(f"{says}: {why}" for says, why in told))
+
+# %% [markdown]
+# Where nothing is proposed, and why. Too little history is the usual answer; that is a feature.
+
+# %%
+proposing.abstentions(proposal)
+
+# %% [markdown]
+# ## The backtest
+#
+# The same window again under the narrower policy. Red is the cost: honest calls that would be refused. Blue is
+# the gain: calls of flagged sessions that would not have got through. A restriction with a red bar needs a
+# conversation with the team before it is merged; one without either is tidying up.
+
+# %%
+plot_backtest(restrictions)
+
+# %%
+counts = proposing.counts(proposal.backtest, proposal.surface)
+plot_surface(counts)
+
+# %%
+counts.to_frame()
+
+# %% [markdown]
+# ## Would it have helped?
+#
+# Proposed on the evening before the last day, and replayed on that day, of which it knew nothing: the fairest
+# question that an archive can answer. Sessions stopped are those that would have been refused at least one
+# call.
+
+# %%
+today = archive.days[-1]
+yesterday = proposing.propose(archive, tenant, until=today.to_pydatetime())
+unseen = proposing.replay(archive, yesterday, since=today.to_pydatetime())
+proposing.counts(unseen).to_frame()
+
+# %% [markdown]
+# **What this cannot tell.** Work that happens once a year is not in a window of 90 days. Read `why` and the
+# owner's answer before the numbers, and run `guardian propose --verify` after the merge.

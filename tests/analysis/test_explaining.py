@@ -1,0 +1,93 @@
+"""A session explained."""
+
+import pandas as pd
+import pytest
+
+from guardian.analysis import explain, open_archive
+from guardian.analysis.explaining import TIMELINE
+from guardian.demo.scenario import Plant
+from guardian.errors import ConfigurationError
+
+
+def of(planted, plant):
+    return [session for session, kind in planted.items() if kind is plant][-1]
+
+
+def test_it_says_what_for_what_moved_it_and_what_policy_and_people_said(archive, control, planted):
+    session = of(planted, Plant.RENEWAL_SLIDE)
+    told = str(explain(archive, session, control))
+    assert told.startswith(f"{session} of tenant_acme: agent_renewal_review for user_")
+    assert "Declared purpose: review_customer_contract_for_renewal_risk" in told
+    assert "1 refused by the gateway" in told
+    assert "Call 4, email.send: evidence × " in told
+    assert "purpose_fit" in told
+    assert "guardian asked to revoke, policy: revoke" in told
+    assert "people or policy said: revoked" in told
+
+
+def test_the_call_that_changed_the_verdict_stands_out(archive, control, planted):
+    found = explain(archive, of(planted, Plant.RENEWAL_SLIDE), control)
+    assert tuple(found.timeline.columns) == TIMELINE
+    assert found.timeline.loc[found.timeline["step"].idxmax(), "tool"] == "email.send"
+    evidence = found.events["session_evidence"]
+    assert found.timeline["step"].sum() == pytest.approx(evidence.iloc[-1])
+    assert found.timeline["title"].dropna().tolist() == ["Actions no longer fit the declared purpose"]
+
+
+def test_broken_rules_and_the_delegation_are_named(archive, planted):
+    found = explain(archive, of(planted, Plant.COPIED_AUTHORITY))
+    told = str(found)
+    assert "It broke a rule of its envelope or delegation: copied_authority" in told
+    assert list(found.chain["depth"]) == [0, 1]
+    parent, child = found.chain["session_id"]
+    assert f"Delegation: {parent} → {child}" in told
+    assert set(found.allowed(child)) == set(found.allowed(parent))  # that is what is wrong with it
+    assert found.allowed("nobody") == ()
+
+
+def test_a_parent_is_explained_with_what_it_delegated_to(archive, planted):
+    child = explain(archive, of(planted, Plant.COPIED_AUTHORITY))
+    parent = explain(archive, child.chain["session_id"][0])
+    assert list(parent.chain["session_id"]) == list(child.chain["session_id"])
+
+
+def test_without_control_it_says_what_the_archive_knows(archive, planted):
+    found = explain(archive, of(planted, Plant.SLOW_DRIFT))
+    assert len(found.findings) == 4
+    assert "guardian asked to revoke" in str(found)
+    assert "policy:" not in str(found)
+
+
+def test_a_row_of_the_sessions_frame_will_do(archive, sessions):
+    row = sessions.iloc[0]
+    assert explain(archive, row).session["session_id"] == row["session_id"]
+
+
+def test_a_delegation_that_closes_on_itself_ends(lay):
+    lay(session_id="a", parent_session_id="b")
+    root = lay(session_id="b", parent_session_id="a")
+    chain = explain(open_archive(root, tenant="acme"), "a").chain
+    assert sorted(chain["session_id"]) == ["a", "b"]
+
+
+def test_a_session_of_which_little_is_known_is_explained_too(lay):
+    root = lay(
+        agent_id=None, purpose=None, purpose_family=None, arguments=None, signals=None, breaches=None,
+        allowed_tools=None, session_evidence=0.5, one_in=3.0,
+    )  # fmt: skip
+    told = str(explain(open_archive(root, tenant="acme"), "s1"))
+    assert "somebody for u" in told
+    assert "Declared purpose: none" in told
+    assert "(nothing by itself)" in told
+
+
+def test_an_unknown_session_is_told(archive):
+    with pytest.raises(ConfigurationError, match="no such session in this archive"):
+        explain(archive, "sess_nowhere")
+
+
+def test_times_in_an_explanation_are_utc(archive, sessions):
+    found = explain(archive, sessions["session_id"].iloc[0])
+    assert "UTC" in str(found)
+    assert found.timeline["at"].dt.tz is not None
+    assert isinstance(found.session["begin"], pd.Timestamp)

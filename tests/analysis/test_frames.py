@@ -1,0 +1,109 @@
+"""Frames have the documented columns and dtypes, whatever lies in the archive."""
+
+from datetime import UTC
+
+import duckdb
+import pandas as pd
+import pytest
+
+from guardian import analysis
+from guardian.analysis import feedback, findings, open_archive, proposing, schema
+
+FRAMES = {"EVENTS", "SESSIONS", "FINDINGS", "FEEDBACK", "PROPOSALS"}
+
+
+@pytest.fixture(scope="module")
+def frames(archive, control, events, sessions):
+    return {
+        "EVENTS": events,
+        "SESSIONS": sessions,
+        "FINDINGS": findings(archive, control),
+        "FEEDBACK": feedback(archive, control),
+        "PROPOSALS": proposing.restrictions(proposing.propose(archive, "tenant_acme")),
+    }
+
+
+def conforms(frame, columns):
+    assert list(frame.columns) == [column.name for column in columns]
+    assert {name: str(dtype) for name, dtype in frame.dtypes.items()} == {c.name: c.dtype for c in columns}
+
+
+@pytest.mark.parametrize("name", sorted(FRAMES))
+def test_a_frame_has_exactly_the_documented_columns(frames, name):
+    assert len(frames[name])
+    conforms(frames[name], getattr(schema, name))
+
+
+@pytest.mark.parametrize("name", sorted(FRAMES))
+def test_a_frame_without_rows_has_them_too(name):
+    conforms(schema.frame([], getattr(schema, name)), getattr(schema, name))
+
+
+def test_the_archive_alone_gives_the_same_columns(archive):
+    conforms(findings(archive), schema.FINDINGS)
+    conforms(feedback(archive), schema.FEEDBACK)
+
+
+def test_every_frame_is_in_the_package_docstring():
+    assert all(f"`schema.{name}`" in analysis.__doc__ for name in FRAMES)
+
+
+def test_every_column_says_what_it_means_once():
+    for name in FRAMES:
+        columns = getattr(schema, name)
+        assert all(column.meaning for column in columns)
+        assert len({column.name for column in columns}) == len(columns)
+
+
+def test_times_are_utc_and_calls_are_counted_within_their_session(events):
+    assert str(events["at"].dt.tz) == "UTC"
+    assert events["at"].is_monotonic_increasing
+    for _, calls in events.groupby(["tenant_id", "session_id"]):
+        assert list(calls["act"]) == list(range(len(calls)))
+
+
+def test_what_the_archive_does_not_know_is_missing_and_not_zero(lay):
+    root = lay(records=None, data_classes=None, arguments=None, agent_id=None)
+    row = open_archive(root, tenant="acme").events().iloc[0]
+    assert pd.isna(row["records"])
+    assert pd.isna(row["arguments"])
+    assert pd.isna(row["agent_id"])
+    assert row["data_classes"] is None
+
+
+def test_a_session_is_the_sum_of_its_calls(lay):
+    lay(records=2, one_in=3.0, promised=True, tool="a", breaches=["x"])
+    lay(records=5, one_in=40.0, promised=False, tool="b", effect="deny", finding_id="fnd_1", wanted="flag")
+    root = lay(records=None, one_in=30.0, tool="a", breaches=["x", "y"], finding_id="fnd_2", wanted="none")
+    (session,) = open_archive(root, tenant="acme").sessions().to_dict("records")
+    assert (session["actions"], session["denied"], session["records"], session["findings"]) == (3, 1, 7, 2)
+    assert (session["one_in"], session["promised"], session["wanted"]) == (40.0, False, "flag")
+    assert session["tools"] == ("a", "b")
+    assert session["breaches"] == ("x", "y")
+    assert session["flagged_at"].tzinfo is not None
+    assert session["flagged_at"].astimezone(UTC).minute == 1
+
+
+def test_a_decision_that_lies_in_two_files_counts_once(lay):
+    lay(group="one", decision_id="d", digest="x")
+    root = lay(group="two", decision_id="d", digest="x")
+    assert len(open_archive(root, tenant="acme").events()) == 1
+
+
+def test_a_window_begins_at_since_and_ends_before_until(archive):
+    day = archive.days[-1]
+    within = archive.events(since=day, until=day + pd.Timedelta(hours=12))
+    assert within["at"].min() >= day
+    assert within["at"].max() < day + pd.Timedelta(hours=12)
+
+
+def test_arrow_gives_the_archives_own_columns_for_other_tools(archive, events):
+    table = archive.arrow(["tool", "score", "purpose_vector"])
+    assert table.column_names == ["tool", "score", "purpose_vector"]
+    assert table.num_rows == len(events)
+    with duckdb.connect() as database:
+        database.register("calls", table)
+        (most,) = database.execute(
+            "SELECT tool FROM calls GROUP BY tool ORDER BY count(*) DESC LIMIT 1"
+        ).fetchall()
+    assert most[0] == events["tool"].value_counts().index[0]

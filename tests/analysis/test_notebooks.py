@@ -1,0 +1,150 @@
+"""The notebooks run, say what was planted, define nothing, and are copied whole."""
+
+import ast
+import json
+import os
+import sys
+from pathlib import Path
+
+import jupytext
+import nbformat
+import pytest
+from nbclient import NotebookClient
+from typer.testing import CliRunner
+
+from guardian.bootstrap import notebooks as shipped
+from guardian.bootstrap.notebooks import copy_notebooks, notebooks
+from guardian.cli import app
+from guardian.demo.scenario import Plant
+from guardian.errors import ConfigurationError
+
+SOURCES = [path for path in notebooks() if path.suffix == ".py"]
+MOST_BYTES = 1_500_000
+
+
+def named(paths):
+    return pytest.mark.parametrize("source", paths, ids=[path.stem for path in paths])
+
+
+def run(source, folder):
+    """Top to bottom, in a kernel of its own."""
+    notebook = jupytext.read(source)
+    return NotebookClient(notebook, timeout=120, resources={"metadata": {"path": str(folder)}}).execute()
+
+
+def shown(notebook, kind="text/plain"):
+    outputs = (output for cell in notebook.cells for output in cell.get("outputs", ()))
+    return ["".join(output["data"][kind]) for output in outputs if kind in output.get("data", {})]
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::Warning")  # those of the kernel's own packages
+@named(SOURCES)
+def test_a_notebook_runs_top_to_bottom_on_the_sample(source, sample_root, tmp_path, monkeypatch, planted):
+    monkeypatch.setenv("GUARDIAN_ARCHIVE", str(sample_root))
+    monkeypatch.setenv("JUPYTER_PLATFORM_DIRS", "1")
+    done = run(source, tmp_path)
+    assert len(shown(done, "image/png")) >= 2
+    kept = nbformat.read(source.with_suffix(".ipynb"), as_version=4)
+    assert len(shown(done)) == len(shown(kept))
+    assert not any(output.get("name") == "stderr" for c in done.cells for output in c.get("outputs", ()))
+    if source.stem == "01_what_happened":
+        worst = next(name for name, plant in planted.items() if plant is Plant.SLOW_DRIFT)
+        for told in (done, kept):
+            first = shown(told)[0].splitlines()[1].split()
+            assert first[:2] == ["0", worst]
+
+
+def test_there_are_six_in_order():
+    assert [path.stem for path in SOURCES] == [
+        "01_what_happened", "02_one_session", "03_thresholds", "04_model", "05_tightening", "06_hunt",
+    ]  # fmt: skip
+
+
+@named(SOURCES)
+def test_py_and_ipynb_are_the_same_notebook_and_the_latter_has_outputs(source):
+    kept = nbformat.read(source.with_suffix(".ipynb"), as_version=4)
+    nbformat.validate(kept)
+    ours = jupytext.read(source)
+    assert [(cell.cell_type, cell.source) for cell in kept.cells] == [(c.cell_type, c.source) for c in ours.cells]
+    assert all(cell.execution_count for cell in kept.cells if cell.cell_type == "code")
+    assert not any(output.output_type == "error" for c in kept.cells for output in c.get("outputs", ()))
+    assert str(Path.home()) not in json.dumps(kept)
+
+
+def test_the_outputs_are_small_enough_for_a_forge():
+    assert sum(path.stat().st_size for path in notebooks()) < MOST_BYTES
+
+
+@named(SOURCES)
+def test_a_notebook_defines_nothing(source):
+    tree = ast.parse(source.read_text(encoding="utf-8"))
+    defined = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
+    assert not [node for node in ast.walk(tree) if isinstance(node, defined)]
+
+
+@named(SOURCES)
+def test_a_notebook_says_what_it_cannot_tell(source):
+    assert "**What this cannot tell.**" in source.read_text(encoding="utf-8")
+
+
+def test_the_command_copies_them_and_overwrites_only_when_told(tmp_path):
+    folder = tmp_path / "hunting"
+    outcome = CliRunner().invoke(app, ["notebooks", str(folder), "--no-open"])
+    assert outcome.exit_code == 0
+    assert "6 notebooks" in outcome.output
+    assert sorted(path.name for path in folder.iterdir()) == [path.name for path in notebooks()]
+    mine = folder / "06_hunt.py"
+    mine.write_text("# my own hunt", encoding="utf-8")
+    (folder / "01_what_happened.py").unlink()
+    with pytest.raises(ConfigurationError, match="is there already; --force overwrites"):
+        copy_notebooks(folder, force=False)
+    assert not (folder / "01_what_happened.py").exists()  # nothing was written
+    assert CliRunner().invoke(app, ["notebooks", str(folder), "--no-open", "--force"]).exit_code == 0
+    assert mine.read_text(encoding="utf-8") != "# my own hunt"
+
+
+def test_a_file_is_no_folder_for_them(tmp_path):
+    (tmp_path / "file").write_text("", encoding="utf-8")
+    with pytest.raises(ConfigurationError, match="is a file"):
+        copy_notebooks(tmp_path / "file", force=True)
+    with pytest.raises(ConfigurationError, match="cannot write to"):
+        copy_notebooks(tmp_path / "file" / "below", force=True)
+
+
+def test_the_command_says_how_to_install_what_is_not_there(tmp_path, monkeypatch):
+    monkeypatch.setattr(shipped, "find_spec", lambda name: None)
+    outcome = CliRunner().invoke(app, ["notebooks", str(tmp_path / "n")])
+    assert "pip install 'intent-guardian[notebooks]'" in outcome.output
+    monkeypatch.setattr(shipped, "find_spec", lambda name: None if name in ("jupyterlab", "notebook") else name)
+    outcome = CliRunner().invoke(app, ["notebooks", str(tmp_path / "m")])
+    assert "pip install jupyterlab" in outcome.output
+
+
+def test_the_command_opens_jupyter_in_the_folder_where_it_is_installed(tmp_path, monkeypatch):
+    opened = []
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(shipped, "find_spec", lambda name: name)
+    monkeypatch.setattr(os, "execv", lambda path, words: opened.append((Path.cwd(), path, words)))
+    assert (
+        CliRunner()
+        .invoke(app, ["notebooks", "n", "--no-open"])
+        .output.endswith(f"Open them: cd n && {sys.executable} -m jupyterlab\n")
+    )
+    assert not opened
+    assert CliRunner().invoke(app, ["notebooks", "m"]).exit_code == 0
+    assert opened == [(tmp_path / "m", sys.executable, [sys.executable, "-m", "jupyterlab"])]
+
+
+def test_the_sample_is_made_on_demand(tmp_path, sample_root, monkeypatch):
+    monkeypatch.setattr("guardian.demo.sample._kept", lambda: sample_root)
+    outcome = CliRunner().invoke(app, ["notebooks", str(tmp_path / "n"), "--sample", "--no-open"])
+    assert f"{sample_root}: sample data of six weeks" in outcome.output
+
+
+@named(SOURCES)
+def test_a_notebook_copes_with_an_archive_that_holds_little(source, lay, monkeypatch, capsys):
+    """One session, no vectors, no drift, no labels, no control."""
+    lay(tool="files.list")
+    monkeypatch.setenv("GUARDIAN_ARCHIVE", str(lay()))
+    exec(compile(source.read_text(encoding="utf-8"), source.name, "exec"), {})

@@ -1,0 +1,148 @@
+"""Where archives and control's word come from."""
+
+import subprocess
+import sys
+from datetime import timedelta
+
+import httpx
+import pytest
+import yaml
+
+from guardian.analysis import controlled, open_archive, open_control, open_sources
+from guardian.bootstrap import tokens
+from guardian.bootstrap.control import Control
+from guardian.bootstrap.initialise import initialise
+from guardian.config import load
+from guardian.errors import ConfigurationError, ControlError
+from guardian.telemetry import Metrics
+from guardian.wire.client import ControlClient
+from guardian.wire.findings import FindingPage
+
+
+def test_a_folder_a_file_address_and_a_configuration_are_the_same_archive(sample_root, tmp_path):
+    config = initialise(tmp_path / "home")
+    body = yaml.safe_load(config.read_text(encoding="utf-8"))
+    body["archive"]["path"] = str(sample_root)
+    config.write_text(yaml.safe_dump(body), encoding="utf-8")
+    places = (sample_root, str(sample_root), sample_root.as_uri(), config, str(config))
+    assert {len(open_archive(place, tenant="*").days) for place in places} == {30}
+
+
+@pytest.mark.parametrize("place", ["s3://bucket/archive", "https://example.com/a", "file://elsewhere/a"])
+def test_other_addresses_are_refused_with_the_way_out(place):
+    with pytest.raises(ConfigurationError, match="give a folder"):
+        open_archive(place, tenant="*")
+
+
+def test_a_folder_without_an_archive_is_told(tmp_path):
+    with pytest.raises(ConfigurationError, match="no archive here"):
+        open_archive(tmp_path, tenant="*")
+
+
+def never():
+    raise AssertionError("the environment names an archive")
+
+
+def test_the_environment_names_archive_and_tenant(sample_root, monkeypatch):
+    monkeypatch.setenv("GUARDIAN_ARCHIVE", str(sample_root))
+    monkeypatch.setenv("GUARDIAN_TENANT", "tenant_acme")
+    archive, control = open_sources(never)
+    assert archive.tenants == ["tenant_acme"]
+    assert {view.finding.tenant_id for view in control.views} == {"tenant_acme"}
+
+
+def test_a_folder_in_the_variable_leaves_the_rest_of_the_section_as_it_is(monkeypatch, tmp_path):
+    monkeypatch.setenv("GUARDIAN_ARCHIVE", str(tmp_path))
+    settings = load(None, overrides={"archive": {"path": "elsewhere", "keep_days": 9}})
+    assert (settings.archive.path, settings.archive.keep_days) == (tmp_path, 9)
+    monkeypatch.setenv("GUARDIAN_ARCHIVE", '{"keep_days": 8}')
+    settings = load(None, overrides={"archive": {"path": "elsewhere"}})
+    assert (str(settings.archive.path), settings.archive.keep_days) == ("elsewhere", 8)
+
+
+def test_without_a_name_the_other_archive_is_opened(sample_root):
+    archive, control = open_sources(lambda: sample_root)
+    assert len(archive.tenants) == 3
+    assert control
+
+
+def test_an_archive_without_control_is_read_alone(lay, monkeypatch):
+    monkeypatch.setenv("GUARDIAN_ARCHIVE", str(lay()))
+    assert not open_sources(never)[1]
+    monkeypatch.setenv("GUARDIAN_TOKEN", "not-a-token")
+    monkeypatch.setenv("GUARDIAN_CONTROL__URL", "http://127.0.0.1:9")
+    with pytest.raises(ControlError, match="cannot be reached"):
+        open_sources(never)
+
+
+def test_control_wants_a_token():
+    with pytest.raises(ConfigurationError, match="guardian token issue NAME --role analyst"):
+        open_control("http://127.0.0.1:9", tenant="*")
+
+
+def test_control_is_asked_page_by_page_and_for_the_one_tenant_only(control, monkeypatch):
+    views = list(reversed(control.views))
+    asked = []
+
+    def answer(request):
+        query = dict(request.url.params)
+        asked.append(query)
+        assert request.headers["authorization"] == "Bearer secret"
+        at = int(query.get("cursor", 0))
+        mine = [view for view in views if view.finding.tenant_id == query.get("tenant_id", view.finding.tenant_id)]
+        more = str(at + 4) if at + 4 < len(mine) else None
+        return httpx.Response(200, text=FindingPage(items=tuple(mine[at : at + 4]), next=more).model_dump_json())
+
+    transport = httpx.MockTransport(answer)
+    monkeypatch.setattr(
+        controlled, "ControlClient", lambda url, token: ControlClient(url, token, transport=transport)
+    )
+    everything = open_control("http://control.example", tenant="*", token="secret")
+    assert everything == control
+    assert len(asked) == -(-len(views) // 4)
+    assert "tenant_id" not in asked[0]
+    mine = open_control("http://control.example", tenant="tenant_initech", token="secret")
+    assert asked[-1]["tenant_id"] == "tenant_initech"
+    assert {view.finding.tenant_id for view in mine.views} == {"tenant_initech"}
+
+
+def test_what_control_said_can_be_saved_and_read_again(control, tmp_path):
+    control.save(tmp_path / "control")
+    assert open_control(tmp_path / "control", tenant="*") == control
+
+
+def test_an_export_that_is_none_is_told_with_its_line(tmp_path):
+    with pytest.raises(ConfigurationError, match="no export of control here"):
+        open_control(tmp_path, tenant="*")
+    (tmp_path / "findings.jsonl").write_text("{}\n", encoding="utf-8")
+    with pytest.raises(ConfigurationError, match="line 1 is no finding"):
+        open_control(tmp_path, tenant="*")
+
+
+def test_without_the_extra_the_import_says_how_to_install_it():
+    code = "import sys; sys.modules['pandas'] = None; import guardian.analysis"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 1
+    assert "pandas, which is not installed: pip install 'intent-guardian[notebooks]'" in done.stderr
+
+
+@pytest.mark.slow
+def test_an_analyst_reads_findings_of_her_tenant_from_a_real_control(control, tmp_path):
+    initialise(tmp_path / "home")
+    settings = load(tmp_path / "home" / "guardian.yaml")
+    server = Control(settings, metrics=Metrics(), port=0)
+    server.start()
+    try:
+        monitor, analyst = (
+            tokens.issue(settings, name, role=name, tenants={"tenant_acme"}, ttl=timedelta(hours=1)).text
+            for name in ("monitor", "analyst")
+        )
+        mine = [view.finding for view in control.views if view.finding.tenant_id == "tenant_acme"]
+        with ControlClient(server.url, lambda: monitor) as client:
+            for finding in mine[:3]:
+                client.submit(finding)
+        read = open_control(server.url, tenant="*", token=analyst)
+    finally:
+        server.stop()
+    assert {view.finding.id for view in read.views} == {finding.id for finding in mine[:3]}
+    assert {view.outcome.mode for view in read.views} == {"shadow"}

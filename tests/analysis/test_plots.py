@@ -1,0 +1,212 @@
+"""Figures show what their frames say."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from guardian.analysis import (
+    explain,
+    feedback,
+    findings,
+    hunting,
+    meaning,
+    overview,
+    plots,
+    proposing,
+    thresholds,
+    trust,
+)  # fmt: skip
+from guardian.demo.scenario import Plant
+
+
+@pytest.fixture(scope="module")
+def said(archive, control):
+    return feedback(archive, control)
+
+
+@pytest.fixture(scope="module")
+def slide(archive, control, planted):
+    session = [name for name, plant in planted.items() if plant is Plant.RENEWAL_SLIDE][-1]
+    return explain(archive, session, control)
+
+
+def axes_of(figure):
+    assert figure.png().startswith(b"\x89PNG")
+    assert figure.axes[0].get_title(loc="left")
+    return figure.axes[0]
+
+
+def test_the_same_data_are_the_same_bytes(sessions):
+    assert plots.plot_day(sessions).png() == plots.plot_day(sessions).png()
+
+
+def texts(axes):
+    return [text.get_text() for text in axes.texts]
+
+
+def lengths(axes):
+    return [bar.get_width() for bar in axes.patches]
+
+
+def test_a_day_shows_every_session_and_names_the_worst(archive, planted):
+    sessions = archive.sessions(since=archive.days[-1])
+    axes = axes_of(plots.plot_day(sessions))
+    shown = np.concatenate([marks.get_offsets()[:, 1] for marks in axes.collections if len(marks.get_offsets())])
+    assert sorted(shown) == pytest.approx(sorted(sessions["one_in"].clip(lower=1.0)))
+    assert set(texts(axes)) == set(sessions[sessions["wanted"] == "revoke"]["session_id"]) == {
+        name for name in planted if name in set(sessions["session_id"])
+    }  # fmt: skip
+    assert "UTC" in axes.get_xlabel()
+
+
+def test_names_of_marks_do_not_lie_on_one_another(sessions):
+    crowded = sessions.head(6).assign(wanted="revoke", one_in=1e6, end=sessions["end"].iloc[0])
+    assert len(texts(axes_of(plots.plot_day(crowded)))) == 6
+    many = pd.concat([crowded] * 2)
+    assert len(texts(axes_of(plots.plot_day(many)))) <= 6
+
+
+def test_counts_are_bars_with_the_flagged_part(sessions):
+    counts = overview.counted(sessions, "tenant_id")
+    axes = axes_of(plots.plot_counts(counts, title="by tenant"))
+    assert sum(lengths(axes)) == len(sessions)
+    assert lengths(axes)[-1] == counts["flagged"].iloc[0]
+    assert [label.get_text() for label in axes.get_yticklabels()] == list(counts.index[::-1])
+
+
+def test_outcomes_are_labelled_with_their_counts(archive, control):
+    outcomes = overview.outcomes(findings(archive, control))
+    axes = axes_of(plots.plot_outcomes(outcomes))
+    assert sorted(map(int, texts(axes))) == sorted(count for count in outcomes.to_numpy().ravel() if count)
+
+
+def test_the_evidence_of_a_session_is_drawn_call_by_call(slide):
+    axes = axes_of(plots.plot_evidence(slide))
+    assert list(axes.lines[0].get_ydata()) == pytest.approx(list(slide.timeline["one_in"].clip(lower=1.0)))
+    ticks = [label.get_text() for label in axes.get_xticklabels()]
+    assert ticks[4] == "4 email.send"
+    refused = axes.collections[1].get_offsets()
+    assert [int(x) for x, _ in refused] == list(slide.timeline[slide.timeline["effect"] == "deny"]["act"])
+
+
+def test_signals_that_spoke_are_numbered(slide):
+    axes = axes_of(plots.plot_signals(slide))
+    rows = [label.get_text() for label in axes.get_yticklabels()]
+    values = axes.images[0].get_array()
+    assert values[rows.index("purpose_fit"), 4] == pytest.approx(slide.events["signals"][4]["purpose_fit"])
+    assert "denial_pressure" not in rows
+
+
+def test_steps_are_factors(slide):
+    axes = axes_of(plots.plot_steps(slide))
+    assert [1 + width for width in lengths(axes)] == pytest.approx(list(10 ** slide.timeline["step"]))
+
+
+def test_a_delegation_shows_both_ends(archive, planted):
+    child = [name for name, plant in planted.items() if plant is Plant.COPIED_AUTHORITY][-1]
+    found = explain(archive, child)
+    told = "\n".join(texts(axes_of(plots.plot_delegation(found))))
+    assert all(name in told for name in found.chain["session_id"])
+    assert "holds 6 tools, used 2; asked: revoke" in told
+
+
+def test_the_map_shows_the_calls_in_order(archive, slide):
+    places, explained = meaning.purpose_map(archive, slide.session["session_id"])
+    axes = axes_of(plots.plot_map(places, explained))
+    calls = places[places["what"] == "call"]
+    assert list(axes.lines[0].get_xdata()) == list(calls["x"])
+    assert "0 contracts.read" in texts(axes)
+    assert f"{explained:.0%}" in axes.get_title(loc="left")
+
+
+def test_the_distribution_counts_every_session(sessions, said):
+    axes = axes_of(plots.plot_distribution(thresholds.evidence(sessions, said)))
+    assert sum(bar.get_height() for bar in axes.patches) == len(sessions)
+
+
+def test_promise_and_measurement_are_drawn_at_their_values(sessions, said):
+    table = thresholds.promised_and_measured(thresholds.taken_for_honest(sessions, said))
+    axes = axes_of(plots.plot_promise(table))
+    drawn = {line.get_label(): line for line in axes.lines}
+    assert list(drawn["promised: 1 / N"].get_ydata()) == list(table["promised"])
+    assert list(axes.containers[0].lines[0].get_ydata()) == pytest.approx(list(table["measured"]))
+
+
+def test_flagged_sessions_are_stacked_and_costs_marked_at_the_least(sessions, said):
+    table = thresholds.would_flag(sessions, said)
+    axes = axes_of(plots.plot_flagged(table))
+    totals = table[["confirmed", "dismissed", "not_judged"]].sum(axis=1)
+    assert texts(axes) == [f"{total}" for total in totals]
+    costs = thresholds.costs(sessions, said, minutes_per_alarm=15, minutes_per_miss=480)
+    axes = axes_of(plots.plot_costs(costs))
+    assert texts(axes) == [f"least: {costs['total'].min() / 60:.1f} h"]
+
+
+def test_the_models_figures_are_drawn_at_their_values(sessions, events, said):
+    labelled = trust.labelled(sessions, said)
+    points = trust.roc_points(labelled)
+    assert list(axes_of(plots.plot_roc(points)).lines[0].get_ydata()) == pytest.approx(
+        list(100 * points["caught"])
+    )
+    table = trust.separations(labelled, "tenant_id")
+    axes = axes_of(plots.plot_separations(table, title="by tenant"))
+    assert list(axes.containers[0].lines[0].get_xdata()) == pytest.approx(list(100 * table["recall_4"][::-1]))
+    values = trust.p_values(events)
+    axes = axes_of(plots.plot_p_values(values))
+    drawn = np.concatenate([line.get_ydata() for line in axes.lines[:2]])
+    assert sorted(drawn) == pytest.approx(sorted(100 * values["share"]))
+    weekly = trust.weekly(events)
+    axes = axes_of(plots.plot_weekly(weekly))
+    assert axes.get_xticklabels()[0].get_text() == "06 Apr 2026"
+
+
+def test_a_proposal_is_drawn_with_cost_and_gain(archive):
+    proposal = proposing.propose(archive, "tenant_acme")
+    rules = proposing.restrictions(proposal)
+    axes = axes_of(plots.plot_backtest(rules))
+    assert sum(lengths(axes)) == rules["honest_denied"].sum() + rules["flagged_denied"].sum()
+    counts = proposing.counts(proposal.backtest, proposal.surface)
+    axes = axes_of(plots.plot_surface(counts))
+    assert lengths(axes) == [counts["privileges after"], counts["privileges before"]]
+
+
+def test_agents_and_tools_are_drawn_from_their_frames(archive, events):
+    table = hunting.blurred(archive)
+    axes = axes_of(plots.plot_blurred(table))
+    assert texts(axes) == list(table["oddest"][::-1])
+    moves = hunting.moving_tools(events, at=archive.days[-1])
+    axes = axes_of(plots.plot_moves(moves, most=3))
+    assert len(axes.get_yticklabels()) == 3
+
+
+def test_figures_without_data_say_so(events, sessions):
+    nobody = sessions.head(0)
+    empty = feedback_of_nobody()
+    for figure in (
+        plots.plot_day(nobody),
+        plots.plot_counts(overview.counted(nobody, "tenant_id"), title="by tenant"),
+        plots.plot_outcomes(pd.DataFrame()),
+        plots.plot_distribution(thresholds.evidence(nobody, empty)),
+        plots.plot_promise(thresholds.promised_and_measured(nobody)),
+        plots.plot_roc(trust.roc_points(trust.labelled(sessions.head(3), empty))),
+        plots.plot_separations(
+            trust.separations(trust.labelled(sessions.head(3), empty), "tenant_id"), title="none"
+        ),
+        plots.plot_p_values(trust.p_values(events.head(0))),
+        plots.plot_weekly(trust.weekly(events.head(0))),
+        plots.plot_backtest(pd.DataFrame(columns=["honest_denied", "flagged_denied", "role", "says"])),
+        plots.plot_blurred(pd.DataFrame(columns=["alike", "oddest_alike", "oddest", "agent_id"])),
+        plots.plot_moves(pd.DataFrame(columns=["change", "before", "after", "tool", "purpose_family"])),
+    ):
+        assert texts(axes_of(figure)), figure.axes[0].get_title(loc="left")
+
+
+def feedback_of_nobody():
+    from guardian.analysis import schema
+
+    return schema.frame([], schema.FEEDBACK)
+
+
+def test_every_plot_is_exported():
+    made = {name for name in vars(plots) if name.startswith("plot_")}
+    assert made == set(plots.__all__)

@@ -1,0 +1,255 @@
+"""The frames behind every figure: on the sample data they say what was planted."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from guardian.analysis import (
+    feedback,
+    findings,
+    hunting,
+    meaning,
+    open_archive,
+    overview,
+    proposing,
+    thresholds,
+    trust,
+)
+from guardian.analysis.archived import last_days
+from guardian.analysis.sessions import ranked
+from guardian.bootstrap import tightening
+from guardian.demo.scenario import Plant
+from guardian.errors import ConfigurationError
+
+REFUND = "triage_open_support_tickets"
+
+
+@pytest.fixture(scope="module")
+def today(archive):
+    day = archive.days[-1]
+    return archive.sessions(since=day, until=day + pd.Timedelta(days=1))
+
+
+@pytest.fixture(scope="module")
+def said(archive, control):
+    return feedback(archive, control)
+
+
+def test_what_was_planted_today_is_ranked_first(today, planted):
+    first = ranked(today)["session_id"][:5]
+    assert {planted.get(session) for session in first} == set(Plant) - {Plant.NONE}
+    assert planted[first[0]] is Plant.SLOW_DRIFT
+
+
+def test_everything_planted_is_flagged_and_of_the_honest_only_the_odd_refund(sessions, planted):
+    flagged = sessions[sessions["findings"] > 0]
+    assert set(planted) <= set(flagged["session_id"])
+    (odd,) = set(flagged["session_id"]) - set(planted)
+    assert flagged.set_index("session_id").loc[odd, "word"] == "false_positive"
+
+
+def test_what_people_settled_goes_to_the_end(sessions):
+    order = ranked(sessions)
+    assert order["word"].iloc[-6:].isin(["confirmed", "false_positive"]).all()
+    assert not order["word"].iloc[:-6].isin(["confirmed", "false_positive"]).any()
+
+
+def test_the_hours_of_a_day_add_up_to_it(archive, today):
+    day = archive.days[-1]
+    events = archive.events(since=day)
+    hours = overview.hours(events)
+    assert hours["calls"].sum() == len(events) == today["actions"].sum()
+    assert hours["denied"].sum() == today["denied"].sum() == 2
+    assert (hours.index.to_series().diff().dropna() == pd.Timedelta(hours=1)).all()
+    assert hours["one_in"].max() == today["one_in"].max()
+
+
+def test_purposes_are_counted_with_their_flagged_sessions(sessions):
+    counts = overview.counted(sessions, "purpose_family")
+    assert counts["sessions"].sum() == len(sessions)
+    assert counts["flagged"].sum() == 11
+    assert counts.loc["review_customer_contract_for_renewal_risk", "flagged"] == 6
+
+
+def test_what_policy_refused_is_told_with_its_answer(archive, control):
+    found = findings(archive, control)
+    outcomes = overview.outcomes(found)
+    assert outcomes.loc["revoke", "revoke"] == 6
+    refused = overview.refusals(found).set_index("tenant_id")
+    assert refused.loc["tenant_initech", "mode"] == "shadow"
+    assert refused.loc["tenant_initech", "answer"] == "auto-revoke-only-in-enforce"
+    assert outcomes.loc["revoke"].sum() - 6 == refused["findings"].sum()
+
+
+def test_revoked_sessions_were_refused_from_then_on(events, control):
+    revoked = {v.finding.session_id: v.outcome.at for v in control.views if v.outcome.effect.value == "revoke"}
+    assert len(revoked) == 6
+    for session, at in revoked.items():
+        calls = events[events["session_id"] == session]
+        assert set(calls[calls["at"] > at]["effect"]) == {"deny"}
+        assert set(calls[calls["at"] <= at]["effect"]) == {"allow"}
+
+
+def test_delegations_are_told_with_both_agents(sessions, planted):
+    families = overview.families(sessions)
+    assert {planted[child] for child in families["session_id"]} == {Plant.COPIED_AUTHORITY}
+    assert set(families["parent_agent"]) == {"agent_renewal_review"}
+
+
+def test_thresholds_count_what_lies_above_them(sessions, said, planted):
+    table = thresholds.would_flag(sessions, said).set_index("one_in")
+    for n, row in table.iterrows():
+        over = sessions[sessions["one_in"] >= n]
+        assert row[["confirmed", "dismissed", "not_judged"]].sum() == len(over)
+    assert table.loc[1000, "confirmed"] == 5
+    assert table.loc[1000, "dismissed"] == 1
+    assert table.loc[1000, "not_judged"] == 5
+
+
+def test_sessions_that_people_confirmed_are_not_taken_for_honest(sessions, said):
+    honest = thresholds.taken_for_honest(sessions, said)
+    assert not honest["word"].eq("confirmed").fillna(value=False).any()
+    assert (honest["breaches"].map(len) == 0).all()
+    table = thresholds.promised_and_measured(honest, one_in=(10, 1_000))
+    assert list(table["flagged"]) == [int((honest["one_in"] >= n).sum()) for n in (10, 1_000)]
+    assert np.allclose(table["measured"], table["flagged"] / len(honest))
+    assert ((table["low"] <= table["measured"]) & (table["measured"] <= table["high"])).all()
+    assert table["dismissed"].iloc[1] == pytest.approx(1 / len(honest))
+
+
+def test_costs_are_looking_and_missing(sessions, said):
+    costs = thresholds.costs(sessions, said, minutes_per_alarm=10, minutes_per_miss=100, one_in=(1_000, 1e9))
+    assert list(costs["alarms"]) == [11, 0]
+    assert list(costs["missed"]) == [0, 5]
+    assert list(costs["total"]) == [110, 500]
+
+
+def test_evidence_is_grouped_by_what_is_known(sessions, said):
+    counts = thresholds.evidence(sessions, said)["group"].value_counts()
+    assert counts["confirmed"] == 5
+    assert counts["flagged, not judged"] == 5
+    assert counts["dismissed"] == 1
+    assert counts["not flagged"] == len(sessions) - 11
+
+
+def test_the_model_parts_confirmed_drift_from_honest_work(sessions, said):
+    labelled = trust.labelled(sessions, said)
+    assert (labelled["drift"].sum(), len(sessions) - len(labelled)) == (5, 5)
+    table = trust.separations(labelled, "tenant_id").set_index("group")
+    assert set(table.index) == {"all", "tenant_acme"}
+    assert table.loc["all", "auc"] > 0.99
+    swapped = labelled.assign(session_evidence=-labelled["session_evidence"])
+    assert trust.separations(swapped, "tenant_id")["auc"].iloc[0] < 0.01
+    points = trust.roc_points(labelled)
+    assert points["caught"].is_monotonic_increasing
+    assert tuple(points.iloc[-1]) == (1.0, 1.0)
+
+
+def test_a_calibration_of_ones_own_is_nearer_to_flat(events):
+    table = trust.p_values(events)
+    off = {name: (rows["share"] - 0.1).abs().mean() for name, rows in table.groupby("calibration")}
+    shipped, own = events["calibration"].iloc[0], events["calibration"].iloc[-1]
+    assert off[own] < off[shipped]
+    assert table.groupby("calibration")["share"].sum().round(9).eq(1.0).all()
+
+
+def test_weeks_begin_on_monday_and_hold_all_calls(events):
+    weekly = trust.weekly(events)
+    assert weekly["calls"].sum() == len(events)
+    assert (weekly["week"].dt.dayofweek == 0).all()
+    assert weekly["low"].iloc[-1] > weekly["low"].iloc[0]  # the last week has the bad day
+
+
+def test_a_proposal_takes_what_only_drifting_sessions_used(archive):
+    proposal = proposing.propose(archive, "tenant_acme")
+    rules = proposing.restrictions(proposal)
+    assert {"may not call crm.export", "may not call email.send", "may not call hr.read_profile"} <= set(
+        rules["says"]
+    )
+    assert (rules["honest_denied"] == 0).all()
+    assert (rules["flagged_denied"] > 0).all()
+    counts = proposing.counts(proposal.backtest, proposal.surface)
+    assert counts["flagged sessions stopped"] == counts["flagged sessions"] == 7
+    assert counts["privileges after"] < counts["privileges before"]
+    assert len(proposing.abstentions(proposal)) == 1
+
+
+def test_a_proposal_of_the_day_before_stops_the_day_it_did_not_know(archive):
+    today = archive.days[-1].to_pydatetime()
+    unseen = proposing.replay(archive, proposing.propose(archive, "tenant_acme", until=today), since=today)
+    assert unseen.honest > 20
+    assert (unseen.honest_denied, unseen.newly_allowed) == (0, 0)
+    assert unseen.flagged_stopped == 3
+
+
+def test_a_proposal_is_read_from_its_folder_by_those_whose_it_is(archive, tmp_path):
+    made = proposing.propose(archive, "tenant_acme")
+    tightening.save(tightening.rendered(made, {}, []), tmp_path)
+    read = proposing.read(archive.only("tenant_acme"), tmp_path)
+    assert proposing.restrictions(read).equals(proposing.restrictions(made))
+    with pytest.raises(ConfigurationError, match="not opened for"):
+        proposing.read(archive.only("tenant_globex"), tmp_path)
+
+
+def test_where_nothing_lies_there_is_nothing_to_look_at(sample_root):
+    nobody = open_archive(sample_root, tenant="tenant_of_nobody")
+    assert nobody.sessions().empty
+    assert overview.hours(nobody.events()).empty
+    assert feedback(nobody).empty
+    with pytest.raises(ConfigurationError, match="nothing lies here to propose from"):
+        proposing.propose(nobody, "tenant_of_nobody")
+    with pytest.raises(ConfigurationError, match="nothing lies here for these tenants"):
+        last_days(nobody, 5)
+
+
+def test_similar_sessions_of_a_drift_are_its_predecessors(archive, planted):
+    slides = [session for session, plant in planted.items() if plant is Plant.RENEWAL_SLIDE]
+    alike = meaning.similar(archive, slides[-1], most=2)
+    assert set(alike["session_id"]) == set(slides[:-1])
+    assert alike["similarity"].is_monotonic_decreasing
+
+
+def test_the_map_has_the_session_its_purpose_and_the_others(archive, planted, events):
+    session = next(name for name, plant in planted.items() if plant is Plant.BULK_EXPORT)
+    places, explained = meaning.purpose_map(archive, session)
+    calls = places[places["what"] == "call"]
+    assert list(calls["tool"]) == list(events[events["session_id"] == session]["tool"])
+    assert (
+        calls["distance"].iloc[-1] > calls["distance"].iloc[0]
+    )  # the export is further than reading the contract
+    assert (places["what"] == "purpose").sum() == 1
+    assert 0.1 < explained <= 1.0
+
+
+def test_a_map_of_too_few_calls_says_so():
+    with pytest.raises(ConfigurationError, match="at least 3 vectors"):
+        meaning.Plane.through(np.zeros((2, 4), dtype=np.float32))
+
+
+def test_the_oddest_sessions_of_agents_are_the_planted_ones(archive, planted):
+    table = hunting.blurred(archive)
+    assert planted[table["oddest"][0]] is Plant.RENEWAL_SLIDE
+    assert planted[table["oddest"][1]] is Plant.SLOW_DRIFT
+    assert (table["oddest_alike"] <= table["alike"]).all()
+
+
+def test_near_misses_were_not_flagged_and_the_furthest_comes_first(sessions):
+    misses = hunting.near_misses(sessions)
+    assert len(misses)
+    assert (misses["findings"] == 0).all()
+    assert misses["one_in"].is_monotonic_decreasing
+    assert misses["one_in"].iloc[-1] >= 20
+
+
+def test_tools_that_moved_are_those_of_the_drift(archive, events):
+    moves = hunting.moving_tools(events, at=pd.Timestamp(last_days(archive, 5)))
+    fresh = moves[(moves["before"] == 0) & (moves["after"] > 0)]
+    assert set(fresh["tool"]) == {"files.read", "hr.read_profile", "reports.read"}
+    assert set(fresh["purpose_family"]) == {REFUND}
+    assert ((moves["after"] - moves["before"]).round(9) == moves["change"].round(9)).all()
+
+
+def test_first_uses_are_of_agents_that_were_there_before(archive, events):
+    uses = hunting.first_uses(events, since=pd.Timestamp(last_days(archive, 5)))
+    assert set(uses["tool"]) == {"files.read", "hr.read_profile", "reports.read"}
+    assert set(uses["agent_id"]) == {"agent_support_triage"}
