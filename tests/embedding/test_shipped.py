@@ -92,3 +92,10 @@ def test_another_recipient_than_the_purpose_names_raises_the_score_and_is_the_re
 def test_the_version_is_that_of_the_manifest(fit: PurposeFit) -> None:
     assert fit.version == load(MODELS).version
     assert len(fit.version) == 12
+
+
+def test_vectors_of_one_engine_can_stand_beside_those_of_another() -> None:
+    pytest.importorskip("openvino")
+    texts = ["contracts.read | customer: Acme", RENEWAL, "email.send | to: mallory@evil.example ; body: hello"]
+    ours, theirs = (load(MODELS, engine)._encoder.embed(texts) for engine in ("onnx", "openvino"))
+    assert np.einsum("ij,ij->i", ours, theirs).min() > 0.998
