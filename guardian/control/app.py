@@ -35,6 +35,7 @@ from guardian.control import (
     routes_watch,
 )
 from guardian.control.bell import Bell
+from guardian.control.bundling import Bundles
 from guardian.control.deps import ControlDeps
 from guardian.control.gate import PUBLIC, Gate
 from guardian.control.lapse import sweep
@@ -45,11 +46,13 @@ from guardian.control.problems import install_problems
 from guardian.control.self_testing import test_the_switch
 from guardian.control.slack_door import SlackDoor
 from guardian.control.watching import watch
+from guardian.domain.revocation import Revision
 from guardian.revocation.opa_bundle import BundleFace
 from guardian.telemetry import logger
 from guardian.wire.base import Problem
 
 _log = logger("control")
+_LISTEN_EVERY_S = 1.0
 _ROUTES = (
     routes_findings,
     routes_sessions,
@@ -77,18 +80,19 @@ _ROUTES = (
 
 def create_app(deps: ControlDeps, *, slack: SlackDoor | None = None) -> FastAPI:
     """The ASGI application. It opens nothing and closes nothing that it was given."""
-    bell = Bell()
+    bell, listings = Bell(), RevocationListings(deps)
 
     @contextlib.asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         silence = deps.store.subscribe(bell.ring)
         sweeping = asyncio.create_task(_sweep_for_ever(deps))
         watching = asyncio.create_task(_watch_for_ever(deps))
+        listening = asyncio.create_task(_listen_for_ever(listings, bell))
         try:
             yield
         finally:
             silence()
-            for task in (sweeping, watching):
+            for task in (sweeping, watching, listening):
                 task.cancel()
                 with contextlib.suppress(asyncio.CancelledError):
                     await task
@@ -103,9 +107,8 @@ def create_app(deps: ControlDeps, *, slack: SlackDoor | None = None) -> FastAPI:
     )
     app.state.deps = deps
     app.state.bell = bell
-    app.state.looks = SharedLooks(deps, RevocationListings(deps), bell)
-    bundles = BundleFace(None if deps.bundle_key is None else deps.bundle_key.sign)
-    app.state.bundles = RevocationListings(deps, face=bundles)
+    app.state.looks = SharedLooks(deps, listings, bell)
+    app.state.bundles = Bundles(deps, BundleFace(None if deps.bundle_key is None else deps.bundle_key.sign))
     app.state.streams = Counter[str]()
     app.state.slack = slack
     app.add_middleware(Gate, deps=deps)
@@ -134,6 +137,20 @@ async def _watch_for_ever(deps: ControlDeps) -> None:
             await run_in_threadpool(test_the_switch, deps)
         except Exception as error:
             _log.error("watch_failed", error=type(error).__name__, detail=str(error)[:300])
+
+
+async def _listen_for_ever(listings: RevocationListings, bell: Bell) -> None:
+    """Another process may have written, and its bell is not ours. The first round reads the whole list."""
+    heard: Revision | None = None
+    while not bell.closing:
+        try:
+            newest = await run_in_threadpool(listings.catch_up)
+            if newest != heard:
+                bell.ring()
+            heard = newest
+        except Exception as error:
+            _log.error("ledger_not_read", error=type(error).__name__, detail=str(error)[:300])
+        await asyncio.sleep(_LISTEN_EVERY_S)
 
 
 def _openapi(app: FastAPI) -> dict[str, Any]:

@@ -49,6 +49,19 @@ class Face(Whole, Protocol):
     def delta(self, entries: Sequence[LedgerEntry], *, revision: Revision, changed_at: datetime) -> Rendered: ...
 
 
+class Lines(Face, Protocol):
+    """A face that is made of lines, one for each entry, so that an entry needs to be rendered only once.
+
+    `whole` of the lines of every live entry is what `snapshot` gives, `changes` what `delta` does.
+    """
+
+    def line(self, entry: LedgerEntry) -> bytes: ...
+
+    def whole(self, lines: Sequence[bytes], *, revision: Revision, changed_at: datetime) -> Rendered: ...
+
+    def changes(self, lines: Sequence[bytes], *, revision: Revision, changed_at: datetime) -> Rendered: ...
+
+
 class Refused(Exception):
     """The receiver says that it will never take this message; `code` is its stable word."""
 

@@ -1,6 +1,6 @@
 """The append-only ledger, and the live set that replaying it gives."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -23,6 +23,8 @@ from sqlalchemy import (
 from guardian.domain.revocation import LedgerEntry, ReasonCode, Revision, SubjectType
 from guardian.store.control_head import next_revision
 from guardian.store.control_tables import ledger, live
+
+_CHUNK = 2000
 
 Scope = Collection[str] | None
 """Tenants to look at; None means every tenant."""
@@ -114,8 +116,13 @@ class LedgerRows:
 
     def live(self, scope: Scope) -> list[LedgerEntry]:
         """Every live revocation within `scope`, in ledger order."""
-        rows = self.connection.execute(self._live().where(within(live.c.tenant_id, scope)))
-        return sorted((_entry(row) for row in rows), key=_order)
+        return list(self.each_live(scope))
+
+    def each_live(self, scope: Scope) -> Iterator[LedgerEntry]:
+        """The same one by one, to be used up within the transaction: a long list need not be in memory whole."""
+        wanted = self._live().where(within(live.c.tenant_id, scope)).order_by(ledger.c.epoch, ledger.c.n)
+        for rows in self.connection.execute(wanted).partitions(_CHUNK):
+            yield from map(_entry, rows)
 
     def since(self, revision: Revision, scope: Scope, limit: int) -> list[LedgerEntry]:
         """The entries of that revision's epoch after it, in order."""
@@ -132,6 +139,14 @@ class LedgerRows:
             wanted.order_by(ledger.c.epoch.desc(), ledger.c.n.desc()).limit(1)
         ).one_or_none()
         return None if row is None else (Revision(epoch=row.epoch, n=row.n), row.at)
+
+    def newest_of_each(self, epoch: int) -> dict[str, tuple[int, datetime]]:
+        """Tenant → n and time of its newest entry of that epoch."""
+        last = select(func.max(ledger.c.n)).where(ledger.c.epoch == epoch).group_by(ledger.c.tenant_id)
+        wanted = select(ledger.c.tenant_id, ledger.c.n, ledger.c.at).where(
+            ledger.c.epoch == epoch, ledger.c.n.in_(last)
+        )
+        return {row.tenant_id: (row.n, row.at) for row in self.connection.execute(wanted)}
 
     def of_session(self, tenant_id: str, session_id: str) -> list[LedgerEntry]:
         wanted = select(ledger).where(
