@@ -57,7 +57,7 @@ def presented_revision(tags: str) -> Revision | None:
 
 
 def matching(tags: str, etag: str) -> str | None:
-    """If-None-Match (RFC 9110, 13.1.2: a list, `*`, weak comparison) against the current tag and its gzipped twin's.
+    """If-None-Match (RFC 9110, 13.1.2: a list, `*`, weak comparison) against the current tag or its gzipped one.
 
     The tag that matched, in its quotes; None when none did.
     """
