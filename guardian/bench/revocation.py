@@ -1,8 +1,8 @@
 """`guardian bench revocation`: from a finding to the gateways' refusal, by face, with many and a long list.
 
-A real control API on a socket, and the shipped clients, which verify every answer, in a few processes beside it. All
-share this machine's cores, so with many gateways their own work is in the figures. Baseline, in the same run: the
-same client polling every 30 seconds. The first load of the list is in no figure but its own row.
+A real control API on a socket, and the shipped clients, which verify every answer, in a few processes beside it.
+All share this machine's cores, so with many gateways their own work is in the figures. Baseline, in the same run:
+the same client polling every 30 seconds. The first load of the list is in no figure but its own row.
 """
 
 import threading

@@ -107,6 +107,7 @@ def create_app(deps: ControlDeps, *, slack: SlackDoor | None = None) -> FastAPI:
     )
     app.state.deps = deps
     app.state.bell = bell
+    app.state.listings = listings
     app.state.looks = SharedLooks(deps, listings, bell)
     app.state.bundles = Bundles(deps, BundleFace(None if deps.bundle_key is None else deps.bundle_key.sign))
     app.state.streams = Counter[str]()

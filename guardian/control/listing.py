@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from guardian.control.deps import ControlDeps
 from guardian.domain.revocation import Revision
+from guardian.revocation.ledger import order
 from guardian.revocation.mirror import Mirror, Stand
 from guardian.revocation.port import Rendered
 from guardian.store.control import ControlRows
@@ -42,6 +43,11 @@ class RevocationListings:
         """Read what the ledger has and we have not; how far that is."""
         with self._lock, self._deps.store.read() as rows:
             return self._catch_up(rows)
+
+    def reached(self, revision: Revision) -> bool:
+        """Whether the ledger has come so far; without the database where that is known already."""
+        at = self._mirror.at
+        return (at is not None and order(revision) <= order(at)) or order(revision) <= order(self.catch_up())
 
     def full(self, reach: Reach) -> Listing:
         """Every live revocation."""

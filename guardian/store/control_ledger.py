@@ -102,7 +102,7 @@ class LedgerRows:
         now: datetime,
         expires_at: datetime,
     ) -> None:
-        """Revoke different sessions, none revoked yet, at consecutive revisions: few statements for all of them."""
+        """Revoke different sessions, none revoked yet, at consecutive revisions; few statements for them all."""
         if not session_ids:
             return
         last = next_revision(self.connection, len(session_ids))
