@@ -22,7 +22,7 @@ _POLL_S = 30.0
 _POLLERS = 5
 _PROCESSES = 4
 _STREAMS = 8  # gateways per token: a token may hold so many streams
-_PAUSE_S = 0.3
+_PAUSE_S = 0.15
 Progress = Callable[[int, int], None]
 
 

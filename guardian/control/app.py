@@ -35,7 +35,6 @@ from guardian.control import (
     routes_watch,
 )
 from guardian.control.bell import Bell
-from guardian.control.bundling import Bundles
 from guardian.control.deps import ControlDeps
 from guardian.control.gate import PUBLIC, Gate
 from guardian.control.lapse import sweep
@@ -46,6 +45,7 @@ from guardian.control.problems import install_problems
 from guardian.control.self_testing import test_the_switch
 from guardian.control.slack_door import SlackDoor
 from guardian.control.watching import watch
+from guardian.control.wholes import WholeLists
 from guardian.domain.revocation import Revision
 from guardian.revocation.opa_bundle import BundleFace
 from guardian.telemetry import logger
@@ -109,7 +109,8 @@ def create_app(deps: ControlDeps, *, slack: SlackDoor | None = None) -> FastAPI:
     app.state.bell = bell
     app.state.listings = listings
     app.state.looks = SharedLooks(deps, listings, bell)
-    app.state.bundles = Bundles(deps, BundleFace(None if deps.bundle_key is None else deps.bundle_key.sign))
+    bundles = BundleFace(None if deps.bundle_key is None else deps.bundle_key.sign)
+    app.state.bundles = WholeLists(deps, bundles)
     app.state.streams = Counter[str]()
     app.state.slack = slack
     app.add_middleware(Gate, deps=deps)
@@ -125,6 +126,7 @@ async def _sweep_for_ever(deps: ControlDeps) -> None:
         try:
             await run_in_threadpool(sweep, deps)
             await run_in_threadpool(spread, deps)
+            await run_in_threadpool(deps.store.tidy)
         except Exception as error:
             _log.error("sweep_failed", error=type(error).__name__, detail=str(error)[:300])
         await asyncio.sleep(deps.settings.sweep_every_s)

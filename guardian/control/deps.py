@@ -16,7 +16,7 @@ from guardian.keys.bundle import BundleKey
 from guardian.keys.tokens import Tokens
 from guardian.policy.port import PolicyDecisionPoint
 from guardian.revocation.expiry import ExpiryRule
-from guardian.revocation.port import Lines
+from guardian.revocation.port import Face
 from guardian.revocation.signing import ListSigner
 from guardian.revocation.snapshot import SnapshotFace
 from guardian.store.control import ControlStore
@@ -99,7 +99,7 @@ class ControlDeps:
     clock: Callable[[], datetime]
     metrics: Metrics
     settings: ControlSettings = field(default_factory=ControlSettings)
-    face: Lines = field(default_factory=SnapshotFace)
+    face: Face = field(default_factory=SnapshotFace)
     stopwatch: Callable[[], float] = time.perf_counter
     new_id: Callable[[], str] = field(default=lambda: secrets.token_hex(8))
     outage: DecisionPointWatch = field(default_factory=DecisionPointWatch)

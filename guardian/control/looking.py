@@ -12,7 +12,8 @@ from starlette.concurrency import run_in_threadpool
 
 from guardian.control.bell import Bell
 from guardian.control.deps import ControlDeps
-from guardian.control.listing import Listing, Reach, RevocationListings
+from guardian.control.listing import Listing, RevocationListings
+from guardian.control.wholes import Reach
 from guardian.domain.revocation import Revision
 from guardian.revocation import sse
 

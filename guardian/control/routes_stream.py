@@ -13,11 +13,11 @@ from guardian.control.authority import may_read
 from guardian.control.bell import Bell, heard
 from guardian.control.caller import Caller, Deps, TenantFilter, reach
 from guardian.control.deps import ControlDeps
-from guardian.control.listing import Reach
 from guardian.control.looking import SharedLooks
 from guardian.control.peers import UNNAMED
 from guardian.control.problems import Refusal
 from guardian.control.routes_revocations import Instance, slices
+from guardian.control.wholes import Reach
 from guardian.domain.revocation import Revision
 from guardian.revocation import sse
 from guardian.revocation.ledger import parse_revision

@@ -40,6 +40,7 @@ __all__ = ["Refused", "Revision", "RevocationList", "State"]
 _LOG = logging.getLogger("guardian.gateway")
 _SKEW_S = 60.0  # clocks of gateway and server may differ by this much before a signature counts as replayed
 _PARTS = 200  # a cache of more signed deltas than this is made anew from a whole list
+_TELL_S = 2.0
 _SAVING = 20  # saving the cache takes no more than one part in so many of the time
 _NO_STREAM_S = 300.0  # how long a server that does not stream is only polled
 
@@ -373,7 +374,7 @@ class RevocationList:
         """Acknowledge every revision soon after it holds here, and now and then that it still does."""
         while not self._stop.is_set():
             self._moved.wait(min(20.0, self._max_stale / 2))
-            self._stop.wait(0.25 * self._jitter())  # not all gateways at once, and one word for many changes
+            self._stop.wait(_TELL_S * self._jitter())  # not all gateways at once, and one word for many changes
             self._moved.clear()
             view = self._view
             leaving = self._stop.is_set()

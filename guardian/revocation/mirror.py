@@ -31,7 +31,7 @@ class Stand:
 
 
 class Mirror:
-    """What was read of the ledger so far. `keep` of the latest entries are there for deltas.
+    """What was read of the ledger so far. `keep` of the latest entries are there for deltas, none with 0.
 
     Not to be used from two threads at once.
     """
@@ -69,7 +69,7 @@ class Mirror:
             line = self._face.line(entry)
             self._keep_line(entry, line)
             if len(self._late) == self._keep:
-                self._floor = self._late[0][0]
+                self._floor = self._late[0][0] if self._late else entry.revision.n
             self._late.append((entry.revision.n, entry.tenant_id, line))
             self._newest[entry.tenant_id] = (entry.revision.n, entry.at)
             self._at = at = entry.revision
