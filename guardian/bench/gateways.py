@@ -156,25 +156,22 @@ class _Noted:
     def __init__(self, lists: Sequence[RevocationList], tenant: str) -> None:
         self._lists, self._tenant = lists, tenant
         self._at: dict[str, dict[int, float]] = {}
-        self._waiting: tuple[str, ...] = ()
         threading.Thread(target=self._run, daemon=True).start()
 
     def watch(self, session: str) -> None:
         self._at[session] = {}
-        self._waiting = (*self._waiting, session)
 
     def of(self, sessions: Sequence[str]) -> dict[str, list[float]]:
         return {session: list(self._at.get(session, {}).values()) for session in sessions}
 
     def _run(self) -> None:
         while True:
-            for session in self._waiting:
-                at = self._at[session]
+            for session, at in list(self._at.items()):
+                if len(at) == len(self._lists):
+                    continue
                 for n, each in enumerate(self._lists):
                     if n not in at and each.is_revoked(self._tenant, session):
                         at[n] = time.monotonic()
-                if len(at) == len(self._lists):
-                    self._waiting = tuple(other for other in self._waiting if other != session)
             time.sleep(0.1)
 
 
