@@ -227,7 +227,7 @@ class Monitor:
             self._metrics.set("guardian_departure_evidence", seen.capital)
 
     def _count_cache(self) -> None:
-        for metric, cache in _CACHES:
+        for metric, cache in _CACHES.items():
             for result, counter in (("hit", f"{cache}_hits"), ("miss", f"{cache}_misses")):
                 count = int(getattr(self._judge.fit, counter, 0))
                 self._metrics.add(metric, count - self._cache_seen.get(counter, 0), result=result)
