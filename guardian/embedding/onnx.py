@@ -1,10 +1,9 @@
-"""The default engine: onnxruntime on the CPU, no torch. The text encoder is loaded on first use."""
+"""The default engine: onnxruntime on the CPU, no torch."""
 
 import ctypes
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -54,23 +53,18 @@ class OnnxEncoder:
     """Both ports over onnxruntime."""
 
     def __init__(self, directory: Path, threads: int, batch: int) -> None:
-        self._directory, self._threads, self._batch = directory, threads, batch
-        self._pair_tokens = load_tokenizer(directory / TOKENIZER, PAIR_TOKENS)
+        self._batch = batch
+        self._tokenizer = load_tokenizer(directory / TOKENIZER)
         self._pair = Session(directory / PAIR_MODEL, threads)
+        self._text = Session(directory / TEXT_MODEL, threads)
 
     def logits(self, pairs: Sequence[tuple[str, str]]) -> NDArray[np.float32]:
-        return run_batched(self._pair_tokens, pairs, self._pair, batch=self._batch, width=1)[:, 0]
-
-    @cached_property
-    def _text(self) -> Session:
-        return Session(self._directory / TEXT_MODEL, self._threads)
-
-    @cached_property
-    def _text_tokens(self):  # type: ignore[no-untyped-def]
-        return load_tokenizer(self._directory / TOKENIZER, TEXT_TOKENS)
+        sizes = {"tokens": PAIR_TOKENS, "batch": self._batch, "width": 1}
+        return run_batched(self._tokenizer, pairs, self._pair, **sizes)[:, 0]
 
     def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        return run_batched(self._text_tokens, texts, self._text, batch=self._batch, width=DIMENSIONS)
+        sizes = {"tokens": TEXT_TOKENS, "batch": self._batch, "width": DIMENSIONS}
+        return run_batched(self._tokenizer, texts, self._text, **sizes)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,7 +72,7 @@ class Onnx:
     """Options: `threads` 0 means every core this process may use; `batch` is rows per run."""
 
     threads: int = 0
-    batch: int = 16
+    batch: int = 8
 
     def open(self, directory: Path) -> OnnxEncoder:
         return OnnxEncoder(directory, self.threads, self.batch)
