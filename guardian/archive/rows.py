@@ -166,8 +166,10 @@ def labels(words: Iterable[Word]) -> bytes:
 
 
 def share_memory() -> None:
-    """Let Arrow take its memory from the C library like everybody else: a pool of its own keeps tens of megabytes, and
-    is quicker only for tables far larger than what a monitor packs."""
+    """Let Arrow take its memory from the C library like everybody else.
+
+    A pool of its own keeps tens of megabytes, and is quicker only for tables far larger than what a monitor packs.
+    """
     pa.set_memory_pool(pa.system_memory_pool())
 
 
