@@ -28,10 +28,11 @@ Progress = Callable[[int, int], None]
 
 @dataclass
 class _Timed:
-    """Revocations so far, each watched for by the clients of the baseline as well."""
+    """Revocations so far, each watched for by the clients of the baseline as well, which ask every `poll_s`."""
 
     place: LongList
     slow: Gateways
+    poll_s: float
     began: dict[str, float] = field(default_factory=dict)
 
     def revoke(self, session: str) -> float:
@@ -41,7 +42,7 @@ class _Timed:
 
     def baseline(self) -> list[float]:
         """Milliseconds, once every one of those clients has polled again."""
-        until = time.monotonic() + _POLL_S + 5
+        until = time.monotonic() + self.poll_s + 5
         while True:
             noted = self.slow.noted(list(self.began))
             waits = [1000 * (at - self.began[name]) for name, times in noted.items() for at in times]
@@ -50,7 +51,9 @@ class _Timed:
             time.sleep(0.2)
 
 
-def run(*, live: int, gateways: tuple[int, ...], revocations: int, progress: Progress) -> list[Row]:
+def run(
+    *, live: int, gateways: tuple[int, ...], revocations: int, progress: Progress, poll_s: float = _POLL_S
+) -> list[Row]:
     """`live` revocations on the list, then for each number of gateways and each face `revocations` more."""
     steps = len(gateways) + 6
     with long_list(live) as place, ExitStack() as stack:
@@ -60,13 +63,19 @@ def run(*, live: int, gateways: tuple[int, ...], revocations: int, progress: Pro
             Row(f"bytes of the whole list of {live:,}", "B", place.load(), 1),
             Row("bytes of one poll after one revocation", "B", _delta_bytes(place), 1, baseline=5000),
         ]
-        slow = Gateways(_follow(place, _POLLERS, "slow", push=False, wait_s=0.0, interval_s=_POLL_S,
-                                spread_s=_POLL_S / _POLLERS))  # fmt: skip
+        slow = Gateways(
+            replace(
+                _follow(place, _POLLERS, "slow", push=False),
+                wait_s=0.0,
+                interval_s=poll_s,
+                spread_s=poll_s / _POLLERS,
+            )
+        )
         stack.callback(slow.stop)
         rows.extend(_one_gateway(place, live))
         progress(2, steps)
         slow.ready()
-        timed = _Timed(place, slow)
+        timed = _Timed(place, slow, poll_s)
         for done, count in enumerate(gateways):
             began = time.monotonic()
             parts = [_follow(place, part, f"push{count}-{n}") for n, part in enumerate(_shares(count))]
@@ -94,16 +103,7 @@ def _shares(count: int) -> list[int]:
     return [share for n in range(_PROCESSES) if (share := least + (n < more))]
 
 
-def _follow(
-    place: LongList,
-    count: int,
-    name: str,
-    *,
-    push: bool = True,
-    interval_s: float = 2.0,
-    wait_s: float = 20.0,
-    spread_s: float = 0.0,
-) -> Follow:
+def _follow(place: LongList, count: int, name: str, *, push: bool = True) -> Follow:
     names = [f"gw-{name}-{n // _STREAMS}" for n in range(count)]
     tokens = {each: place.token("gateway", each) for each in dict.fromkeys(names)}
     return Follow(
@@ -112,9 +112,6 @@ def _follow(
         TENANT,
         keys=place.control.tokens.keys.current().jwks(),
         push=push,
-        interval_s=interval_s,
-        wait_s=wait_s,
-        spread_s=spread_s,
     )
 
 
