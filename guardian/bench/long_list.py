@@ -1,7 +1,6 @@
 """A control API on a socket whose list is long already: what the bench of the switch measures against."""
 
 import contextlib
-import hashlib
 import tempfile
 import time
 from collections.abc import Iterator
@@ -12,6 +11,7 @@ from pathlib import Path
 
 import httpx
 
+from guardian.bench.gateways import name_of
 from guardian.bench.report import resident_now_mb
 from guardian.bootstrap.control import Control
 from guardian.bootstrap.judgement import utc_now
@@ -101,11 +101,6 @@ def long_list(entries: int) -> Iterator[LongList]:
         place = LongList(control, monitor, _token(control, "gateway", "gw-first"))
         place.load()
         yield replace(place, memory_mb=resident_now_mb() - before)
-
-
-def name_of(n: int) -> str:
-    """Session ids as random as real ones: a list of counters would pack too well."""
-    return f"sess_{hashlib.blake2b(str(n).encode(), digest_size=12).hexdigest()}"
 
 
 def _token(control: Control, role: Role, name: str) -> str:

@@ -9,8 +9,8 @@ from sqlalchemy import (
     ColumnElement,
     Connection,
     Row,
-    Select,
     and_,
+    bindparam,
     delete,
     func,
     insert,
@@ -28,6 +28,19 @@ _CHUNK = 2000
 
 Scope = Collection[str] | None
 """Tenants to look at; None means every tenant."""
+
+
+_LIVE = select(ledger).join(live, tuple_(ledger.c.epoch, ledger.c.n) == tuple_(live.c.epoch, live.c.n))
+
+# Asked with every decision, so put together once.
+_LIVE_ENTRY = _LIVE.where(
+    *(live.c[name] == bindparam(name) for name in ("tenant_id", "subject_type", "subject_id"))
+)
+_SPENT = (
+    select(ledger.c.hard, func.count())
+    .where(ledger.c.tenant_id == bindparam("tenant_id"), ledger.c.automatic, ledger.c.at > bindparam("since"))
+    .group_by(ledger.c.hard)
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,10 +140,8 @@ class LedgerRows:
         self, tenant_id: str, session_id: str, subject_type: SubjectType = "session"
     ) -> LedgerEntry | None:
         """The entry that revokes this session (or other subject) now, if any."""
-        found = self._live().where(
-            live.c.tenant_id == tenant_id, live.c.subject_type == subject_type, live.c.subject_id == session_id
-        )
-        row = self.connection.execute(found).one_or_none()
+        named = {"tenant_id": tenant_id, "subject_type": subject_type, "subject_id": session_id}
+        row = self.connection.execute(_LIVE_ENTRY, named).one_or_none()
         return None if row is None else _entry(row)
 
     def live_among(self, tenant_id: str, subjects: Iterable[tuple[str, str]], now: datetime) -> list[LedgerEntry]:
@@ -138,12 +149,12 @@ class LedgerRows:
         named = [and_(live.c.subject_type == kind, live.c.subject_id == name) for kind, name in subjects]
         if not named:
             return []
-        found = self._live().where(live.c.tenant_id == tenant_id, or_(*named), live.c.expires_at > now)
+        found = _LIVE.where(live.c.tenant_id == tenant_id, or_(*named), live.c.expires_at > now)
         return sorted((_entry(row) for row in self.connection.execute(found)), key=_order)
 
     def following(self, tenant_id: str, session_id: str) -> list[LedgerEntry]:
         """Live entries that follow from this session's revocation."""
-        found = self._live().where(live.c.tenant_id == tenant_id, ledger.c.cause == session_id)
+        found = _LIVE.where(live.c.tenant_id == tenant_id, ledger.c.cause == session_id)
         return sorted((_entry(row) for row in self.connection.execute(found)), key=_order)
 
     def live(self, scope: Scope) -> list[LedgerEntry]:
@@ -152,7 +163,7 @@ class LedgerRows:
 
     def each_live(self, scope: Scope) -> Iterator[LedgerEntry]:
         """The same one by one, to be used up within the transaction: a long list need not be in memory whole."""
-        wanted = self._live().where(within(live.c.tenant_id, scope)).order_by(ledger.c.epoch, ledger.c.n)
+        wanted = _LIVE.where(within(live.c.tenant_id, scope)).order_by(ledger.c.epoch, ledger.c.n)
         for rows in self.connection.execute(wanted).partitions(_CHUNK):
             yield from map(_entry, rows)
 
@@ -196,19 +207,14 @@ class LedgerRows:
 
     def overdue(self, now: datetime, limit: int) -> list[LedgerEntry]:
         """Live revocations whose time is over, the oldest first."""
-        wanted = self._live().where(live.c.expires_at <= now).order_by(live.c.expires_at).limit(limit)
+        wanted = _LIVE.where(live.c.expires_at <= now).order_by(live.c.expires_at).limit(limit)
         return [_entry(row) for row in self.connection.execute(wanted)]
 
     def spent(self, tenant_id: str, since: datetime) -> Spent:
         """Automatic revocations of a tenant after `since`, whatever became of them afterwards."""
-        window = and_(ledger.c.tenant_id == tenant_id, ledger.c.automatic, ledger.c.at > since)
-        hard = select(ledger.c.hard, func.count()).where(window).group_by(ledger.c.hard)
-        counts = {bool(kind): int(count) for kind, count in self.connection.execute(hard)}
+        found = self.connection.execute(_SPENT, {"tenant_id": tenant_id, "since": since})
+        counts = {bool(kind): int(count) for kind, count in found}
         return Spent(used=sum(counts.values()), general=counts.get(False, 0))
-
-    def _live(self) -> Select[Any]:
-        same = tuple_(ledger.c.epoch, ledger.c.n) == tuple_(live.c.epoch, live.c.n)
-        return select(ledger).join(live, same)
 
 
 def within(column: ColumnElement[str], scope: Scope) -> ColumnElement[bool]:
