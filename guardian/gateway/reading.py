@@ -71,10 +71,10 @@ class Answer(NamedTuple):
 def parse(body: bytes) -> Answer:
     """Raises Refused for anything but a complete answer of the contract's shape."""
     try:
-        told = json.loads(body)
-        entries = told["entries"]
-        for n, each in enumerate(entries):  # in its place: a long list need not be in memory twice
-            entries[n] = _entry(each)
+        told = json.loads(body, object_hook=_taken)
+        entries = list(told["entries"])
+        if not all(type(each) is Entry for each in entries):
+            raise ValueError("not an entry")
         answer = Answer(parse_revision(told["revision"]), _unix(told["issued_at"]), told["complete"], entries)
     except (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError) as error:
         raise Refused("malformed", type(error).__name__) from None
@@ -115,6 +115,11 @@ def _settle(until: dict[Key, float], entries: Iterable[Entry], tenants: frozense
             until.pop(entry.key, None)
         else:
             until[entry.key] = entry.until
+
+
+def _taken(told: dict[str, Any]) -> "dict[str, Any] | Entry":
+    """An entry as soon as it is read, so that a long list is never in memory as JSON."""
+    return _entry(told) if "subject_id" in told else told
 
 
 def _entry(entry: Mapping[str, Any]) -> Entry:
