@@ -56,7 +56,9 @@ class Tokens:
     revoked: Callable[[Principal], bool] = field(default=lambda _principal: False)
     leeway_s: int = 30
     new_id: Callable[[], str] = field(default=lambda: secrets.token_hex(16))
-    _believed: dict[bytes, tuple[KeySet, dict[str, Any]]] = field(default_factory=dict, init=False, repr=False)
+    _believed: dict[bytes, tuple[KeySet, dict[str, Any]]] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
 
     def issue(
         self,
