@@ -21,6 +21,7 @@ Metric = Literal[
     "guardian_outbox_depth",
     "guardian_outbox_failures_total",
     "guardian_embedding_cache_total",
+    "guardian_vector_cache_total",
     "guardian_departure_evidence",
     "guardian_findings_total",
     "guardian_policy_decisions_total",
@@ -85,6 +86,11 @@ METRICS: Mapping[Metric, _Spec] = {
     ),
     "guardian_embedding_cache_total": _Spec(
         "counter", "Drift-model cache look-ups by result. Many misses: raise model.cache_size.", ("result",)
+    ),
+    "guardian_vector_cache_total": _Spec(
+        "counter",
+        "Look-ups of text vectors by result. Many misses while traffic repeats: raise model.cache_size.",
+        ("result",),
     ),
     "guardian_departure_evidence": _Spec(
         "gauge",

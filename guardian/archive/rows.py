@@ -165,6 +165,14 @@ def labels(words: Iterable[Word]) -> bytes:
     )
 
 
+def share_memory() -> None:
+    """Let Arrow take its memory from the C library like everybody else.
+
+    A pool of its own keeps tens of megabytes, and is quicker only for tables far larger than what a monitor packs.
+    """
+    pa.set_memory_pool(pa.system_memory_pool())
+
+
 def pack(rows: Sequence[Row], schema: pa.Schema) -> bytes:
     """Arrow IPC stream, zstd; empty for no rows."""
     if not rows:

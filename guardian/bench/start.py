@@ -18,12 +18,9 @@ from typing import Any
 
 from guardian.bench.report import Row, resident_mb
 from guardian.bootstrap.clock import utc_now
-from guardian.bootstrap.initialise import initialise
 from guardian.bootstrap.monitor import Monitor
 from guardian.bus.file import FileConsumer, FileProducer
 from guardian.config import load
-from guardian.demo.log import log_lines
-from guardian.demo.scenario import Scenario
 from guardian.telemetry import Metrics
 
 HEAVY = ("torch", "sentence_transformers", "transformers", "sklearn")
@@ -38,6 +35,11 @@ _TORCH = (
 
 def run(*, times: int, seed: int, progress: Callable[[int, int], None]) -> list[Row]:
     """Starts it `times` times; seconds are the median of those, memory the most."""
+    # Not above: the child must not load what `guardian watch` does not.
+    from guardian.bootstrap.initialise import initialise
+    from guardian.demo.log import log_lines
+    from guardian.demo.scenario import Scenario
+
     with tempfile.TemporaryDirectory(prefix="guardian-start-") as folder:
         home = Path(folder) / "home"
         initialise(home)

@@ -12,7 +12,7 @@ from pathlib import Path
 from guardian.archive.compaction import Tidied, count_files, tidy
 from guardian.archive.reader import Archive
 from guardian.archive.redaction import ArgumentRule, Redaction
-from guardian.archive.rows import Rows
+from guardian.archive.rows import Rows, share_memory
 from guardian.archive.writer import write_events, write_labels
 from guardian.bootstrap.clock import utc_now
 from guardian.bootstrap.judgement import fingerprinter, open_judge, open_pipeline, unchecked
@@ -68,6 +68,7 @@ def open_archiving(
     crash_points: CrashPoints = no_crash,
 ) -> Archiving:
     """The writer beside a monitor."""
+    share_memory()
     root = archive_root(settings)
     rows = Rows(redaction_of(settings, fingerprint_key), versions, origin)
 

@@ -1,6 +1,6 @@
 """`guardian serve` put together: the control API, its policy, its alerts."""
 
-import socket
+import gc
 import threading
 import time
 from datetime import timedelta
@@ -17,6 +17,7 @@ from guardian.bootstrap import plugins
 from guardian.bootstrap.auditing import open_checkpoints
 from guardian.bootstrap.clock import utc_now
 from guardian.bootstrap.control_store import open_control_store, open_tokens
+from guardian.bootstrap.listening import listen
 from guardian.bootstrap.monitor import kafka_settings
 from guardian.bootstrap.policies import WatchedPolicies
 from guardian.bootstrap.revocation import (
@@ -94,7 +95,7 @@ class Control:
                 }
             )
         self._bell = app.state.bell
-        self._socket = _listen(section.host, section.port if port is None else port)
+        self._socket = listen(section.host, section.port if port is None else port)
         self._server = uvicorn.Server(
             uvicorn.Config(
                 app,
@@ -132,6 +133,8 @@ class Control:
             if not self._thread.is_alive():
                 raise ConfigurationError("the control API did not start; see the log above")
             time.sleep(0.01)
+        gc.collect()
+        gc.freeze()  # what was loaded stays; to look through it again and again holds everybody up, for 100 ms
         _log.info("listening", url=self.url)
 
     def _wake(self) -> None:
@@ -254,18 +257,3 @@ def _client_certificates(settings: Settings) -> ClientCertificates | None:
         proxies=tuple(ip_network(proxy) for proxy in section.trusted_proxies),
         required_for=frozenset(role for role in ROLES if role in section.required_for),
     )
-
-
-def _listen(host: str, port: int) -> socket.socket:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listener.bind((host, port))
-    except OSError as error:
-        listener.close()
-        raise ConfigurationError(
-            f"control.port: cannot listen on {host}:{port}: {error.strerror}; choose another port"
-        ) from error
-    listener.listen(256)
-    return listener

@@ -44,7 +44,7 @@ from guardian.stream.port import CrashPoints, no_crash
 from guardian.stream.vitals import Lateness, Vitals, instance_name
 from guardian.stream.waiting import Release
 from guardian.stream.worker import Worker, WorkerOptions
-from guardian.telemetry import Metrics
+from guardian.telemetry import Metric, Metrics
 from guardian.wire.client import ControlClient
 from guardian.wire.monitor import MonitorClient
 
@@ -52,6 +52,12 @@ CRASH_AT = "GUARDIAN_CRASH_AT"
 
 
 _OUTBOX_PATIENCE_S = 20.0
+
+_CACHES: Mapping[Metric, str] = {
+    "guardian_embedding_cache_total": "cache",
+    "guardian_vector_cache_total": "vector",
+}
+"""Metric → how the drift model's counters of it begin."""
 
 
 class Monitor:
@@ -155,7 +161,7 @@ class Monitor:
             on_tidied=self._show_departure,
         )
         self._envelopes = envelope_tail(settings, self.store, metrics)
-        self._cache_seen = (0, 0)
+        self._cache_seen: dict[str, int] = {}
 
     def run(self, stop: threading.Event) -> None:
         """Until `stop` is set, or a bounded source ends. Raises FuseBlown. Everything is closed on the way out."""
@@ -222,11 +228,11 @@ class Monitor:
             self._metrics.set("guardian_departure_evidence", seen.capital)
 
     def _count_cache(self) -> None:
-        fit: Any = self._judge.fit
-        hits, misses = int(getattr(fit, "cache_hits", 0)), int(getattr(fit, "cache_misses", 0))
-        self._metrics.add("guardian_embedding_cache_total", hits - self._cache_seen[0], result="hit")
-        self._metrics.add("guardian_embedding_cache_total", misses - self._cache_seen[1], result="miss")
-        self._cache_seen = (hits, misses)
+        for metric, cache in _CACHES.items():
+            for result, counter in (("hit", f"{cache}_hits"), ("miss", f"{cache}_misses")):
+                count = int(getattr(self._judge.fit, counter, 0))
+                self._metrics.add(metric, count - self._cache_seen.get(counter, 0), result=result)
+                self._cache_seen[counter] = count
 
 
 def open_monitor_store(settings: Settings) -> MonitorStore:

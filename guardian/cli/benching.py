@@ -143,7 +143,7 @@ def audit(
 def revocation(
     live: Annotated[int, typer.Option(min=0, help="Revocations on the list beforehand.")] = 100_000,
     gateways: Annotated[str, typer.Option(help="Numbers of gateways, with commas.")] = "1,10,100",
-    revocations: Annotated[int, typer.Option(min=1, help="For each number of gateways.")] = 20,
+    revocations: Annotated[int, typer.Option(min=1, help="For each number of gateways.")] = 100,
     as_json: JsonOption = False,
 ) -> None:
     """Milliseconds from a finding to the gateways' refusal by face, beside 30-second polling; look-ups, memory."""

@@ -45,11 +45,14 @@ from guardian.control.problems import install_problems
 from guardian.control.self_testing import test_the_switch
 from guardian.control.slack_door import SlackDoor
 from guardian.control.watching import watch
+from guardian.control.wholes import WholeLists
+from guardian.domain.revocation import Revision
 from guardian.revocation.opa_bundle import BundleFace
 from guardian.telemetry import logger
 from guardian.wire.base import Problem
 
 _log = logger("control")
+_LISTEN_EVERY_S = 1.0
 _ROUTES = (
     routes_findings,
     routes_sessions,
@@ -77,18 +80,19 @@ _ROUTES = (
 
 def create_app(deps: ControlDeps, *, slack: SlackDoor | None = None) -> FastAPI:
     """The ASGI application. It opens nothing and closes nothing that it was given."""
-    bell = Bell()
+    bell, listings = Bell(), RevocationListings(deps)
 
     @contextlib.asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         silence = deps.store.subscribe(bell.ring)
         sweeping = asyncio.create_task(_sweep_for_ever(deps))
         watching = asyncio.create_task(_watch_for_ever(deps))
+        listening = asyncio.create_task(_listen_for_ever(listings, bell))
         try:
             yield
         finally:
             silence()
-            for task in (sweeping, watching):
+            for task in (sweeping, watching, listening):
                 task.cancel()
                 with contextlib.suppress(asyncio.CancelledError):
                     await task
@@ -103,9 +107,10 @@ def create_app(deps: ControlDeps, *, slack: SlackDoor | None = None) -> FastAPI:
     )
     app.state.deps = deps
     app.state.bell = bell
-    app.state.looks = SharedLooks(deps, RevocationListings(deps), bell)
+    app.state.listings = listings
+    app.state.looks = SharedLooks(deps, listings, bell)
     bundles = BundleFace(None if deps.bundle_key is None else deps.bundle_key.sign)
-    app.state.bundles = RevocationListings(deps, face=bundles)
+    app.state.bundles = WholeLists(deps, bundles)
     app.state.streams = Counter[str]()
     app.state.slack = slack
     app.add_middleware(Gate, deps=deps)
@@ -121,6 +126,7 @@ async def _sweep_for_ever(deps: ControlDeps) -> None:
         try:
             await run_in_threadpool(sweep, deps)
             await run_in_threadpool(spread, deps)
+            await run_in_threadpool(deps.store.tidy)
         except Exception as error:
             _log.error("sweep_failed", error=type(error).__name__, detail=str(error)[:300])
         await asyncio.sleep(deps.settings.sweep_every_s)
@@ -134,6 +140,20 @@ async def _watch_for_ever(deps: ControlDeps) -> None:
             await run_in_threadpool(test_the_switch, deps)
         except Exception as error:
             _log.error("watch_failed", error=type(error).__name__, detail=str(error)[:300])
+
+
+async def _listen_for_ever(listings: RevocationListings, bell: Bell) -> None:
+    """Another process may have written, and its bell is not ours. The first round reads the whole list."""
+    heard: Revision | None = None
+    while not bell.closing:
+        try:
+            newest = await run_in_threadpool(listings.catch_up)
+            if newest != heard:
+                bell.ring()
+            heard = newest
+        except Exception as error:
+            _log.error("ledger_not_read", error=type(error).__name__, detail=str(error)[:300])
+        await asyncio.sleep(_LISTEN_EVERY_S)
 
 
 def _openapi(app: FastAPI) -> dict[str, Any]:

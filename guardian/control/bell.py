@@ -1,15 +1,18 @@
-"""Wakes the long polls when the ledger moves."""
+"""Wakes whoever waits for the ledger to move."""
 
 import asyncio
 from threading import Lock
 
 
 class Bell:
-    """`ring` may be called from any thread; `wait` from any event loop."""
+    """`ring` may be called from any thread; `hang` within any event loop.
+
+    All who wait in one loop wait for the same event: a ring costs the same for one gateway as for a thousand.
+    """
 
     def __init__(self) -> None:
         self._lock = Lock()
-        self._waiting: dict[asyncio.Event, asyncio.AbstractEventLoop] = {}
+        self._waiting: dict[asyncio.AbstractEventLoop, asyncio.Event] = {}
         self.closing = False
         self.rings = 0  # looks that began at the same count may share one answer
 
@@ -21,21 +24,16 @@ class Bell:
     def ring(self) -> None:
         with self._lock:
             self.rings += 1
-            waiting = list(self._waiting.items())
-        for event, loop in waiting:
+            waiting, self._waiting = self._waiting, {}
+        for loop, event in waiting.items():
             if not loop.is_closed():
                 loop.call_soon_threadsafe(event.set)
 
     def hang(self) -> asyncio.Event:
         """An event that the next `ring` sets. Take it before looking, so that no ring is missed in between."""
-        event = asyncio.Event()
+        loop = asyncio.get_running_loop()
         with self._lock:
-            self._waiting[event] = asyncio.get_running_loop()
-        return event
-
-    def drop(self, event: asyncio.Event) -> None:
-        with self._lock:
-            self._waiting.pop(event, None)
+            return self._waiting.setdefault(loop, asyncio.Event())
 
 
 async def heard(event: asyncio.Event, seconds: float) -> bool:

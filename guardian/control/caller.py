@@ -15,13 +15,14 @@ from guardian.wire.principal import Principal
 _bearer: Final = HTTPBearer(auto_error=False, bearerFormat="JWT", scheme_name="token")
 
 
-def _deps(request: Request) -> ControlDeps:
+# Not `def`: FastAPI would send each of these to a thread, for every request.
+async def _deps(request: Request) -> ControlDeps:
     deps = request.app.state.deps
     assert isinstance(deps, ControlDeps)  # noqa: S101 - create_app put it there
     return deps
 
 
-def _caller(request: Request, _token: Annotated[Any, Depends(_bearer)]) -> Principal:
+async def _caller(request: Request, _token: Annotated[Any, Depends(_bearer)]) -> Principal:
     return principal_of(request)
 
 
@@ -35,7 +36,7 @@ Limit = Annotated[int, Query(ge=1, le=500)]
 CursorParam = Annotated[str | None, Query(max_length=19, pattern=r"^[0-9]+$", description="From `next`.")]
 
 
-def _seen(
+async def _seen(
     if_match: Annotated[
         str | None,
         Header(

@@ -1,19 +1,16 @@
-"""The revocation list for one reach: rendered once per change, then answered from memory."""
+"""The revocation list for one reach as gateways poll it: whole, or what changed since a revision."""
 
-from datetime import datetime
+import gzip
 from threading import Lock
 from typing import NamedTuple
 
 from guardian.control.deps import ControlDeps
+from guardian.control.wholes import Reach, WholeLists
 from guardian.domain.revocation import Revision
 from guardian.revocation.ledger import order
-from guardian.revocation.port import Rendered, Whole
-from guardian.store.control import ControlRows
-from guardian.store.control_head import Head
+from guardian.revocation.port import Rendered
 
-Reach = frozenset[str] | None
-
-_REMEMBERED = 256
+_LATE = 10_000
 
 
 class Listing(NamedTuple):
@@ -25,59 +22,55 @@ class Listing(NamedTuple):
     delta: bool = False
 
 
-class RevocationListings:
-    """Snapshots are remembered per reach; a changed head makes them stale."""
+class RevocationListings(WholeLists):
+    """Deltas come from memory too, as long as they do not begin long ago."""
 
-    def __init__(self, deps: ControlDeps, *, face: Whole | None = None, longest_delta: int = 5000) -> None:
-        self._deps = deps
-        self._face = face or deps.face
+    def __init__(self, deps: ControlDeps, *, longest_delta: int = 5000) -> None:
+        super().__init__(deps, deps.face, late=max(_LATE, longest_delta))
         self._longest_delta = longest_delta
-        self._lock = Lock()
-        self._known: dict[Reach, tuple[Revision, Listing]] = {}
+        self._packing, self._packed = Lock(), dict[str, bytes]()
+        self.gzipped = 0  # so far
+
+    def reached(self, revision: Revision) -> bool:
+        """Whether the ledger has come so far; without the database where that is known already."""
+        at = self.at
+        return (at is not None and order(revision) <= order(at)) or order(revision) <= order(self.catch_up())
 
     def full(self, reach: Reach) -> Listing:
         """Every live revocation."""
-        with self._deps.store.read() as rows:
-            return self._full(rows, reach, rows.head())
+        revision, rendered = self.whole(reach)
+        return Listing(rendered, revision, moved=True)
 
     def since(self, reach: Reach, held: Revision) -> Listing:
         """What changed after `held`; the full list where no delta can be trusted to lead there.
 
         That is: another epoch, a revision that this ledger has not reached, or more changes than are worth it.
         """
-        with self._deps.store.read() as rows:
-            head = rows.head()
-            revision, changed_at = _stand(rows, reach, head)
-            if held.epoch != head.revision.epoch or held.n > revision.n:
-                return self._full(rows, reach, head)
-            entries = rows.ledger.since(held, reach, self._longest_delta + 1)
-            if len(entries) > self._longest_delta:
-                return self._full(rows, reach, head)
-        rendered = self._deps.face.delta(entries, revision=revision, changed_at=changed_at)
-        return Listing(rendered, revision, moved=bool(entries), delta=True)
-
-    def _full(self, rows: ControlRows, reach: Reach, head: Head) -> Listing:
+        face = self._deps.face
         with self._lock:
-            remembered = self._known.get(reach)
-        if remembered is not None and remembered[0] == head.revision:
-            return remembered[1]
-        revision, changed_at = _stand(rows, reach, head)
-        rendered = self._face.snapshot(rows.ledger.live(reach), revision=revision, changed_at=changed_at)
-        listing = Listing(rendered, revision, moved=True)
-        with self._lock:
-            while len(self._known) >= _REMEMBERED:
-                self._known.pop(next(iter(self._known)))
-            self._known[reach] = (head.revision, listing)
-        return listing
+            with self._deps.store.read() as rows:
+                self._catch_up(rows)
+                revision, changed_at = self._mirror.stand(reach)
+                known = held.epoch == revision.epoch and held.n <= revision.n
+                lines = self._mirror.since(held.n, reach) if known else []
+                if lines is None:  # longer ago than is remembered
+                    entries = rows.ledger.since(held, reach, self._longest_delta + 1)
+                    lines = [face.line(entry) for entry in entries]
+            if not known or len(lines) > self._longest_delta:
+                revision, rendered = self._whole(reach)
+                return Listing(rendered, revision, moved=True)
+        rendered = face.changes(lines, revision=revision, changed_at=changed_at)
+        return Listing(rendered, revision, moved=bool(lines), delta=True)
 
-
-def _stand(rows: ControlRows, reach: Reach, head: Head) -> tuple[Revision, datetime]:
-    """The newest revision within reach, lifted into the present epoch, and when the list changed last.
-
-    Of this reach only: another tenant's revocations must neither show nor make this one's list change.
-    """
-    newest = rows.ledger.newest(reach)
-    start = Revision(epoch=head.revision.epoch, n=0)
-    if newest is None or order(newest[0]) < order(start):
-        return start, head.epoch_at
-    return newest
+    def packed(self, listing: Listing) -> bytes:
+        """The body of a whole list, gzipped once."""
+        etag = listing.rendered.etag
+        with self._packing:
+            known = self._packed.get(etag)
+            if known is None:
+                known = gzip.compress(listing.rendered.body, compresslevel=1, mtime=0)
+                self.gzipped += 1
+                with self._lock:
+                    wanted = {rendered.etag for _, rendered in self._known.values()}
+                self._packed = {tag: body for tag, body in self._packed.items() if tag in wanted} | {etag: known}
+            return known

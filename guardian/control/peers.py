@@ -73,8 +73,7 @@ class PeersHeard:
             left, self._left = self._left, []
             self._dirty.clear()
         rows.peers.forget(left)
-        for each in fresh:
-            rows.peers.put(each)
+        rows.peers.put(fresh)
 
     @property
     def unsettled(self) -> bool:

@@ -10,15 +10,14 @@ from starlette.concurrency import run_in_threadpool
 from guardian.control.authority import may_read
 from guardian.control.bell import Bell, heard
 from guardian.control.caller import Caller, Deps, TenantFilter, reach
-from guardian.control.listing import RevocationListings
 from guardian.control.problems import absent, documented
+from guardian.control.wholes import WholeLists
 from guardian.revocation.opa_bundle import LONG_POLLED, MEDIA_TYPE
-from guardian.revocation.snapshot import matches, presented_revision
+from guardian.revocation.snapshot import matching, presented_revision
 
 router = APIRouter(prefix="/v1/opa", tags=["revocations"])
 
 _WAIT = re.compile(r"(?:^|[;,\s])wait=(\d{1,6})")
-_LOOK_AGAIN_S = 1.0
 _RESPONSES = documented(401, 403, 404, 422, 503) | {
     200: {"content": {MEDIA_TYPE: {}, LONG_POLLED: {}}, "description": "The bundle"},
     304: {"description": "Nothing changed since the entity tag that was sent"},
@@ -41,31 +40,28 @@ async def opa_bundle(
     if held is not None and caller.role == "gateway":
         deps.peers.note("gateway", caller, "opa", revision=held, transport="opa", now=deps.clock())
     bell: Bell = request.app.state.bell
-    listings: RevocationListings = request.app.state.bundles
+    bundles: WholeLists = request.app.state.bundles
     found = _WAIT.search(prefer or "")
     wait = min(int(found[1]), deps.settings.long_poll_max_s) if found else 0
     loop = asyncio.get_running_loop()
     deadline = loop.time() + wait
     while True:
         event = bell.hang()
-        try:
-            listing = await run_in_threadpool(listings.full, scope)
-            unchanged = if_none_match is not None and matches(if_none_match, listing.rendered.etag)
-            left = deadline - loop.time()
-            if not unchanged or left <= 0 or bell.closing:
-                break
-            await heard(event, min(left, _LOOK_AGAIN_S))
-        finally:
-            bell.drop(event)
+        _, bundle = await run_in_threadpool(bundles.whole, scope)
+        unchanged = if_none_match is not None and matching(if_none_match, bundle.etag) is not None
+        left = deadline - loop.time()
+        if not unchanged or left <= 0 or bell.closing:
+            break
+        await heard(event, left)
     headers = {
-        "ETag": f'"{listing.rendered.etag}"',
+        "ETag": f'"{bundle.etag}"',
         "Cache-Control": "private, no-cache",
         "Vary": "Authorization, Prefer",
         "Content-Type": LONG_POLLED if found else MEDIA_TYPE,
     }
     if unchanged:
         return Response(status_code=304, headers=headers)
-    return Response(listing.rendered.body, headers=headers)
+    return Response(bundle.body, headers=headers)
 
 
 @router.get(

@@ -1,10 +1,12 @@
 """`/v1/revocations`: the list that gateways obey. The only routes that wait, hence async."""
 
 import asyncio
+from collections.abc import AsyncIterator, Iterator
 from typing import Annotated
 
 from fastapi import APIRouter, Header, Query, Request, Response
 from starlette.concurrency import run_in_threadpool
+from starlette.responses import StreamingResponse
 
 from guardian.control.authority import may_read
 from guardian.control.bell import Bell, heard
@@ -16,12 +18,13 @@ from guardian.control.problems import Refusal, documented
 from guardian.domain.revocation import Revision
 from guardian.revocation.ledger import parse_revision
 from guardian.revocation.signing import HEADER
-from guardian.revocation.snapshot import matches, presented_revision
+from guardian.revocation.snapshot import PACKED, matching, presented_revision, tag_of
 from guardian.wire.revocations import RevocationList
 
 router = APIRouter(prefix="/v1/revocations", tags=["revocations"])
 
-_LOOK_AGAIN_S = 1.0  # another process may have written: its bell is not ours
+_SLICE = 256 * 1024
+_PACKED_FROM = 16 * 1024
 
 Instance = Annotated[
     str,
@@ -50,6 +53,7 @@ async def list_revocations(
         float, Query(ge=0, allow_inf_nan=False, description="Hold the answer this many seconds until it changes.")
     ] = 0,
     if_none_match: Annotated[str | None, Header(max_length=4096)] = None,
+    accept_encoding: Annotated[str, Header(max_length=256, include_in_schema=False)] = "",
     instance: Instance = UNNAMED,
 ) -> Response:
     """Every live revocation within reach, with a strong entity tag; with `since=EPOCH.N` only the changes.
@@ -70,41 +74,64 @@ async def list_revocations(
     deadline = loop.time() + min(wait, deps.settings.long_poll_max_s)
     while True:
         event = bell.hang()
-        try:
-            signed = await looks.look(scope, held)
-            unchanged = _unchanged(signed.listing, held, if_none_match)
-            left = deadline - loop.time()
-            if not unchanged or left <= 0 or bell.closing:
-                return _answer(signed, matched=unchanged and _same(held, if_none_match))
-            await heard(event, min(left, _LOOK_AGAIN_S))
-        finally:
-            bell.drop(event)
+        signed = await looks.look(scope, held)
+        unchanged = _unchanged(signed.listing, held, if_none_match)
+        left = deadline - loop.time()
+        if not unchanged or left <= 0 or bell.closing:
+            break
+        await heard(event, left)
+    confirmed = _confirmed(signed.listing, held, if_none_match) if unchanged else None
+    if confirmed is not None:
+        headers = _headers(confirmed, signed.listing, await looks.unchanged(scope, confirmed))
+        return Response(status_code=304, headers=headers)
+    return await _answer(signed, looks, packs="gzip" in accept_encoding)
+
+
+def slices(body: bytes) -> Iterator[bytes]:
+    """A long answer in pieces, so that one slow reader does not make the server hold all that it has not read."""
+    for begin in range(0, len(body), _SLICE):
+        yield body[begin : begin + _SLICE]
 
 
 def _unchanged(listing: Listing, held: Revision | None, tags: str | None) -> bool:
     if held is not None:
         return not listing.moved
-    return tags is not None and matches(tags, listing.rendered.etag)
+    return tags is not None and matching(tags, listing.rendered.etag) is not None
 
 
-def _same(held: Revision | None, tags: str | None) -> bool:
-    """Whether 304 may be said: for a delta, only to who shows a tag of the very revision it asks from."""
-    return tags is not None and (held is None or presented_revision(tags) == held)
+def _confirmed(listing: Listing, held: Revision | None, tags: str | None) -> str | None:
+    """The entity tag that a 304 may confirm: for a delta, only one of the very revision that is asked from."""
+    if tags is None:
+        return None
+    return matching(tags, listing.rendered.etag) if held is None else tag_of(tags, held)
 
 
-def _answer(signed: Signed, *, matched: bool) -> Response:
-    listing = signed.listing
+async def _answer(signed: Signed, looks: SharedLooks, *, packs: bool) -> Response:
+    """Signed is the body as it is without gzip. Each coding has an entity tag of its own (RFC 9110, 8.8.3.3)."""
+    rendered, coding = signed.listing.rendered, dict[str, str]()
+    body, etag = rendered.body, rendered.etag
+    if packs and not signed.listing.delta and len(body) >= _PACKED_FROM:
+        body, etag, coding = await looks.packed(signed.listing), etag + PACKED, {"Content-Encoding": "gzip"}
+    headers = _headers(f'"{etag}"', signed.listing, signed.signature) | coding
+    if len(body) <= _SLICE:
+        return Response(body, media_type=rendered.media_type, headers=headers)
+    headers["Content-Length"] = str(len(body))
+    return StreamingResponse(_in_turn(body), media_type=rendered.media_type, headers=headers)
+
+
+async def _in_turn(body: bytes) -> AsyncIterator[bytes]:
+    for piece in slices(body):
+        yield piece
+
+
+def _headers(tag: str, listing: Listing, signature: str) -> dict[str, str]:
     headers = {
-        "ETag": f'"{listing.rendered.etag}"',
+        "ETag": tag,
         "Cache-Control": "private, no-cache",
-        "Vary": "Authorization",
+        "Vary": "Authorization, Accept-Encoding",
         "Guardian-Revision": str(listing.revision),
     }
-    if signed.signature:
-        headers[HEADER] = signed.tag_signature if matched else signed.signature
-    if matched:
-        return Response(status_code=304, headers=headers)
-    return Response(listing.rendered.body, media_type=listing.rendered.media_type, headers=headers)
+    return headers | {HEADER: signature} if signature else headers
 
 
 def _parse(since: str | None) -> Revision | None:

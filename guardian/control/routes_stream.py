@@ -13,11 +13,11 @@ from guardian.control.authority import may_read
 from guardian.control.bell import Bell, heard
 from guardian.control.caller import Caller, Deps, TenantFilter, reach
 from guardian.control.deps import ControlDeps
-from guardian.control.listing import Reach
 from guardian.control.looking import SharedLooks
 from guardian.control.peers import UNNAMED
 from guardian.control.problems import Refusal
-from guardian.control.routes_revocations import Instance
+from guardian.control.routes_revocations import Instance, slices
+from guardian.control.wholes import Reach
 from guardian.domain.revocation import Revision
 from guardian.revocation import sse
 from guardian.revocation.ledger import parse_revision
@@ -25,7 +25,6 @@ from guardian.wire.principal import Principal
 
 router = APIRouter(prefix="/v1/revocations", tags=["revocations"])
 
-_LOOK_AGAIN_S = 1.0
 _REVISION = r"^[0-9]+\.[0-9]+$"
 
 
@@ -78,22 +77,19 @@ async def _events(
         told = loop.time() - pause  # say at once that it is fresh, also when nothing changed
         while not bell.closing:
             event = bell.hang()
-            try:
-                signed = await looks.look(scope, held)
-                listing = signed.listing
-                if held is None or listing.moved:
-                    yield sse.revocations(listing.rendered.body, listing.revision, signed.signature)
-                    held, told = listing.revision, loop.time()
-                elif loop.time() - told >= pause:
-                    if not await run_in_threadpool(_still_valid, deps, caller):
-                        return
-                    fresh = looks.sign(str(held).encode(), scope, deps.clock())
-                    yield sse.fresh(held, fresh)
-                    told = loop.time()
-                else:
-                    await heard(event, min(_LOOK_AGAIN_S, told + pause - loop.time()))
-            finally:
-                bell.drop(event)
+            signed = await looks.look(scope, held)
+            listing = signed.listing
+            if held is None or listing.moved:
+                for piece in slices(sse.revocations(listing.rendered.body, listing.revision, signed.signature)):
+                    yield piece
+                held, told = listing.revision, loop.time()
+            elif loop.time() - told >= pause:
+                if not await run_in_threadpool(_still_valid, deps, caller):
+                    return
+                yield await looks.fresh(scope, held)
+                told = loop.time()
+            else:
+                await heard(event, told + pause - loop.time())
     finally:
         streams[caller.id] -= 1
 

@@ -1,15 +1,16 @@
 """`/v1/watch`, acknowledgements and vitals: who follows the list, who watches the topic, does the switch work."""
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Request, Response
 
 from guardian.control.authority import may_read
 from guardian.control.caller import Caller, Deps, TenantFilter, reach
+from guardian.control.listing import RevocationListings
 from guardian.control.peers import UNNAMED
 from guardian.control.problems import Refusal, documented
 from guardian.control.routes_revocations import Instance
 from guardian.control.watching import gateways, peers, unprotected
 from guardian.domain.revocation import Revision
-from guardian.revocation.ledger import order, parse_revision
+from guardian.revocation.ledger import parse_revision
 from guardian.wire.peers import Acknowledgement, GatewayView, MonitorView, SelfTestView, Vitals, Watch
 
 router = APIRouter(tags=["revocations"])
@@ -18,15 +19,17 @@ _NOTED = documented(400, 401, 403, 413, 422, 503) | {204: {"description": "Noted
 
 
 @router.post("/v1/revocations/ack", status_code=204, responses=_NOTED, response_class=Response)
-def acknowledge(deps: Deps, caller: Caller, told: Acknowledgement, instance: Instance = UNNAMED) -> Response:
+def acknowledge(
+    request: Request, deps: Deps, caller: Caller, told: Acknowledgement, instance: Instance = UNNAMED
+) -> Response:
     """What this gateway enforces by now. Revoking is provable only where somebody says so."""
     may_read(deps, caller, "readRevocations")
     if caller.role != "gateway":
         raise Refusal(403, "only a gateway enforces the list", code="denied")
     revision = parse_revision(told.revision)
-    with deps.store.read() as rows:
-        if order(revision) > order(rows.head().revision):
-            raise Refusal(422, f"revision: this ledger has not reached {revision}")
+    listings: RevocationListings = request.app.state.listings
+    if not listings.reached(revision):
+        raise Refusal(422, f"revision: this ledger has not reached {revision}")
     if told.leaving:
         deps.peers.leave("gateway", caller, instance)
     else:

@@ -12,8 +12,9 @@ from typing import Literal
 from guardian.control.deps import ControlDeps
 from guardian.control.news import OPERATORS, tell
 from guardian.domain.finding import Severity
-from guardian.domain.revocation import Revision
+from guardian.domain.revocation import LedgerEntry, Revision
 from guardian.store.control import ControlRows
+from guardian.store.control_ledger import Scope
 from guardian.store.control_peers import Peer, PeerRole, heard_again
 
 _STEPS = (1, 5, 15, 60, 240, 1440)
@@ -45,10 +46,16 @@ def peers(deps: ControlDeps, rows: ControlRows, role: PeerRole) -> list[Peer]:
 def gateways(deps: ControlDeps, rows: ControlRows, now: datetime) -> list[Standing]:
     rule = deps.settings.switch
     epoch = rows.head().revision.epoch
+    missing_since: dict[
+        tuple[Revision, Scope], list[LedgerEntry]
+    ] = {}  # most hold the same, and are asked of once
     standing = []
     for peer in peers(deps, rows, "gateway"):
         held = peer.revision if peer.revision.epoch == epoch else Revision(epoch=epoch, n=0)
-        missing = rows.ledger.since(held, peer.tenants, 1000)
+        place = held, peer.tenants
+        if place not in missing_since:
+            missing_since[place] = rows.ledger.since(held, peer.tenants, 1000)
+        missing = missing_since[place]
         first = missing[0].at if missing else None
         state: Literal["current", "lagging", "silent"] = "current"
         if now - peer.last_seen > rule.gateway_silent:

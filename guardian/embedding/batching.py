@@ -9,16 +9,17 @@ from tokenizers import Encoding, Tokenizer
 
 from guardian.errors import ModelError
 
+_TOKENS = 1024  # in one run: more takes memory and gains no time
+
 Feeds = dict[str, NDArray[np.int64]]
 
 
-def load_tokenizer(path: Path, tokens: int) -> Tokenizer:
-    """A tokenizer that cuts the longer segment first, to `tokens`. Raises ModelError if it is not one."""
+def load_tokenizer(path: Path) -> Tokenizer:
+    """The one tokenizer of both encoders. Raises ModelError if it is not one."""
     try:
         tokenizer = Tokenizer.from_file(str(path))
     except Exception as error:
         raise ModelError(f"{path}: not a tokenizer ({error})") from error
-    tokenizer.enable_truncation(tokens, strategy="longest_first")
     tokenizer.no_padding()
     return tokenizer
 
@@ -40,16 +41,24 @@ def run_batched(
     inputs: Sequence[str] | Sequence[tuple[str, str]],
     run: Callable[[Feeds], NDArray[np.float32]],
     *,
+    tokens: int,
     batch: int,
     width: int,
 ) -> NDArray[np.float32]:
-    """`run` over batches sorted by length; rows come back in the order given, shape (n, width)."""
+    """`run` over batches sorted by length, fewer rows where they are long; they come back in the order given.
+
+    What is longer than `tokens` is cut, the longer segment first.
+    """
     out = np.zeros((len(inputs), width), dtype=np.float32)
     if not inputs:
         return out
+    tokenizer.enable_truncation(tokens, strategy="longest_first")
     encodings = tokenizer.encode_batch(list(inputs))
     order = np.argsort([len(e.ids) for e in encodings], kind="stable")
-    for start in range(0, len(order), batch):
-        rows = order[start : start + batch]
+    while len(order):
+        rows = order[:batch]
+        longest = len(encodings[rows[-1]].ids)
+        rows = rows[: max(1, _TOKENS // longest)]
         out[rows] = run(feeds([encodings[row] for row in rows])).reshape(len(rows), width)
+        order = order[len(rows) :]
     return out

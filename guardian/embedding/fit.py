@@ -36,13 +36,15 @@ class PurposeFit:
     """Scores in [0, 1]; higher is further from purpose. One per process; not for use from several threads at once.
 
     `cache_hits` and `cache_misses` count requests answered from the bounded cache and requests computed (a request
-    repeated within one call counts as a hit after the first).
+    repeated within one call counts as a hit after the first); `vector_hits` and `vector_misses` the same of texts.
     """
 
     def __init__(self, encoder: Encoder, fusion: "Fusion", version: str, *, cache_size: int = 65_536) -> None:
         self.version = version
         self.cache_hits = 0
         self.cache_misses = 0
+        self.vector_hits = 0
+        self.vector_misses = 0
         self._encoder, self._fusion = encoder, fusion
         self._scores: OrderedDict[bytes, float] = OrderedDict()
         self._vectors: OrderedDict[str, NDArray[np.float32]] = OrderedDict()
@@ -96,6 +98,8 @@ class PurposeFit:
         """Unit vectors of shape (n, 384), cached by text."""
         missing = [text for text in dict.fromkeys(texts) if text not in self._vectors]
         fresh = dict(zip(missing, self._encoder.embed(missing), strict=True)) if missing else {}
+        self.vector_misses += len(missing)
+        self.vector_hits += len(texts) - len(missing)
         out = np.zeros((len(texts), DIMENSIONS), dtype=np.float32)
         for row, text in enumerate(texts):
             out[row] = fresh[text] if text in fresh else self._vectors[text]

@@ -52,19 +52,20 @@ class OpenVinoEncoder:
 
     def __init__(self, directory: Path, threads: int, batch: int, precision: str) -> None:
         self._directory, self._threads, self._batch, self._precision = directory, threads, batch, precision
-        self._pair_tokens = load_tokenizer(directory / TOKENIZER, PAIR_TOKENS)
+        self._tokenizer = load_tokenizer(directory / TOKENIZER)
         self._pair = Graph(directory / PAIR_MODEL, threads, precision)
 
     def logits(self, pairs: Sequence[tuple[str, str]]) -> NDArray[np.float32]:
-        return run_batched(self._pair_tokens, pairs, self._pair, batch=self._batch, width=1)[:, 0]
+        sizes = {"tokens": PAIR_TOKENS, "batch": self._batch, "width": 1}
+        return run_batched(self._tokenizer, pairs, self._pair, **sizes)[:, 0]
 
     @cached_property
     def _text(self) -> Graph:
         return Graph(self._directory / TEXT_MODEL, self._threads, self._precision)
 
     def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        tokenizer = load_tokenizer(self._directory / TOKENIZER, TEXT_TOKENS)
-        return run_batched(tokenizer, texts, self._text, batch=self._batch, width=DIMENSIONS)
+        sizes = {"tokens": TEXT_TOKENS, "batch": self._batch, "width": DIMENSIONS}
+        return run_batched(self._tokenizer, texts, self._text, **sizes)
 
 
 def best_float() -> str:

@@ -40,6 +40,8 @@ __all__ = ["Refused", "Revision", "RevocationList", "State"]
 _LOG = logging.getLogger("guardian.gateway")
 _SKEW_S = 60.0  # clocks of gateway and server may differ by this much before a signature counts as replayed
 _PARTS = 200  # a cache of more signed deltas than this is made anew from a whole list
+_TELL_S = 2.0
+_SAVING = 20  # saving the cache takes no more than one part in so many of the time
 _NO_STREAM_S = 300.0  # how long a server that does not stream is only polled
 
 _NAMED = (
@@ -134,6 +136,7 @@ class RevocationList:
         self._parts: tuple[Part, ...] = ()
         self._proof: Proof | None = None
         self._saved: tuple[Revision, float] | None = None
+        self._save_took = 0.0
         self._synced = False  # has the server itself given us a whole list since we started?
         self._asked_as = ""  # the credentials that the list in hand was given to
         self._push_after = -math.inf
@@ -253,6 +256,8 @@ class RevocationList:
                     pause = 0.0
             self._stop.wait(pause)
         self._server.drop()
+        if self._view is not None:
+            self._save_cache(self._view, last=True)
 
     def _follow(self) -> None:
         """Listen to the stream until it ends; after any trouble with it there is a while of polling."""
@@ -328,8 +333,8 @@ class RevocationList:
         fresh, strange = apply(answer, etag, **facts)  # type: ignore[arg-type]
         for kind in sorted(strange):
             self._tell(f"list entries for subjects of type {kind[:64]!r} are not enforced by this client")
-        if self._verifier is not None:
-            part = Part(since, zlib.compress(body), signature)
+        if self._verifier is not None and self._cache is not None:
+            part = Part(since, zlib.compress(body, 1), signature)
             self._parts = (part,) if answer.complete else (*self._parts, part) if answer.entries else self._parts
             self._proof = None
         self._settle(fresh)
@@ -369,7 +374,7 @@ class RevocationList:
         """Acknowledge every revision soon after it holds here, and now and then that it still does."""
         while not self._stop.is_set():
             self._moved.wait(min(20.0, self._max_stale / 2))
-            self._stop.wait(0.25 * self._jitter())  # not all gateways at once, and one word for many changes
+            self._stop.wait(_TELL_S * self._jitter())  # not all gateways at once, and one word for many changes
             self._moved.clear()
             view = self._view
             leaving = self._stop.is_set()
@@ -410,15 +415,17 @@ class RevocationList:
             if self.state().status == "fresh":
                 self._ready.set()
 
-    def _save_cache(self, view: View) -> None:
-        """When the revision moved, else now and then."""
+    def _save_cache(self, view: View, *, last: bool = False) -> None:
+        """When the revision moved, else now and then; a long list not so often that saving is all that is done."""
         if self._cache is None:
             return
-        revision, at = self._saved or (None, 0.0)
-        if revision == view.revision and view.confirmed - at < self._max_stale / 2:
+        revision, at = self._saved or (None, -math.inf)
+        pause = self._max_stale / 2 if revision == view.revision else 0.0 if last else _SAVING * self._save_took
+        if (last and revision == view.revision) or view.confirmed - at < pause:
             return
+        began = self._clock()
         try:
             self._cache.save(view, self._parts, self._proof, wall=self._wall())
         except OSError as error:
             self._tell(f"revocation cache not written ({type(error).__name__})")
-        self._saved = (view.revision, view.confirmed)
+        self._saved, self._save_took = (view.revision, view.confirmed), self._clock() - began

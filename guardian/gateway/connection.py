@@ -5,6 +5,7 @@ import ipaddress
 import socket
 import ssl
 import time
+import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from urllib.parse import urlencode, urlsplit
@@ -43,8 +44,28 @@ class Server:
     def get(
         self, query: Mapping[str, str], headers: Mapping[str, str], timeout: float
     ) -> "tuple[int, Got, bytes]":
-        """(status, headers, body) of the list."""
-        return self._ask("GET", "?" + urlencode(query) if query else "", headers, timeout, None)
+        """(status, headers, body) of the list. Raises Refused for a body that cannot be unpacked."""
+        asked = {"Accept-Encoding": "gzip", **headers}
+        status, got, body = self._ask("GET", "?" + urlencode(query) if query else "", asked, timeout, None)
+        coding = header(got, "Content-Encoding").lower()
+        if coding in ("", "identity"):
+            return status, got, body
+        if coding != "gzip":
+            raise Refused("unasked_coding")
+        return status, got, self._unpacked(body)
+
+    def _unpacked(self, body: bytes) -> bytes:
+        """Never more than the bound: a small answer must not fill the memory."""
+        packed = zlib.decompressobj(wbits=31)
+        try:
+            content = packed.decompress(body, self._max_bytes + 1)
+        except zlib.error:
+            raise Refused("malformed", "not gzip") from None
+        if len(content) > self._max_bytes:
+            raise Refused("too_long", f"more than {self._max_bytes} bytes when unpacked")
+        if not packed.eof or packed.unused_data:
+            raise Refused("cut_short", "the gzipped answer has no end, or more than one")
+        return content
 
     def acknowledge(self, body: bytes, headers: Mapping[str, str], timeout: float) -> int:
         """The status of the answer to an acknowledgement."""

@@ -6,6 +6,7 @@ applied only to the list that it leads on from.
 
 import json
 import math
+import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -70,13 +71,11 @@ class Answer(NamedTuple):
 def parse(body: bytes) -> Answer:
     """Raises Refused for anything but a complete answer of the contract's shape."""
     try:
-        told = json.loads(body)
-        answer = Answer(
-            parse_revision(told["revision"]),
-            _unix(told["issued_at"]),
-            told["complete"],
-            [_entry(each) for each in told["entries"]],
-        )
+        told = json.loads(body, object_hook=_taken)
+        entries = list(told["entries"])
+        if not all(type(each) is Entry for each in entries):
+            raise ValueError("not an entry")
+        answer = Answer(parse_revision(told["revision"]), _unix(told["issued_at"]), told["complete"], entries)
     except (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError) as error:
         raise Refused("malformed", type(error).__name__) from None
     if not isinstance(answer.complete, bool) or any(each.revision > answer.revision for each in answer.entries):
@@ -118,11 +117,17 @@ def _settle(until: dict[Key, float], entries: Iterable[Entry], tenants: frozense
             until[entry.key] = entry.until
 
 
+def _taken(told: dict[str, Any]) -> "dict[str, Any] | Entry":
+    """An entry as soon as it is read, so that a long list is never in memory as JSON."""
+    return _entry(told) if "subject_id" in told else told
+
+
 def _entry(entry: Mapping[str, Any]) -> Entry:
     texts = [entry[name] for name in ("subject_type", "tenant_id", "subject_id", "status")]
     if not all(isinstance(text, str) and text for text in texts):
         raise ValueError("not a text")
     kind, tenant, subject, status = texts
+    kind, tenant = sys.intern(kind), sys.intern(tenant)  # one of each, not one for every entry
     until = math.inf if entry.get("expires_at") is None else _unix(entry["expires_at"])
     # A status that this client does not know keeps the subject out: the safe reading of a newer server.
     lifted = status in ("reinstated", "lapsed")

@@ -41,8 +41,7 @@ class SigningKeys:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._lock = Lock()
-        self._stamp = self._stat()
-        self._current = _load(path)
+        self._held = self._stat(), _load(path)
 
     @classmethod
     def create(cls, path: Path) -> "SigningKeys":
@@ -52,11 +51,14 @@ class SigningKeys:
         return cls(path)
 
     def current(self) -> KeySet:
+        stamp, known = self._held  # without the lock: every request comes by here
+        if self._stat() == stamp:
+            return known
         with self._lock:
-            stamp = self._stat()
-            if stamp != self._stamp:
-                self._current, self._stamp = _load(self.path), stamp
-            return self._current
+            fresh = self._stat()
+            if fresh != self._held[0]:
+                self._held = fresh, _load(self.path)
+            return self._held[1]
 
     def rotate(self) -> str:
         """A fresh key signs from now on; the old ones verify until they are retired. Returns its kid."""

@@ -1,5 +1,6 @@
 """Bearer tokens: JWT access tokens (RFC 9068 profile) that name a principal, its role and its tenants."""
 
+import hashlib
 import json
 import re
 import secrets
@@ -14,11 +15,12 @@ from pydantic import TypeAdapter, ValidationError
 
 from guardian.domain.event import Identifier
 from guardian.errors import TokenError
-from guardian.keys.signing import ALGORITHM, SigningKeys
+from guardian.keys.signing import ALGORITHM, KeySet, SigningKeys
 from guardian.wire.principal import ROLES, Principal, Role
 
 _TYPE = "at+jwt"
 _MAX_CHARACTERS = 16384
+_REMEMBERED = 4096
 _THUMBPRINT = "x5t#S256"
 _NOT_PEOPLE = frozenset({"guardian", "operator"})
 """What the audit trail calls guardian itself, and whoever has its machine."""
@@ -54,6 +56,9 @@ class Tokens:
     revoked: Callable[[Principal], bool] = field(default=lambda _principal: False)
     leeway_s: int = 30
     new_id: Callable[[], str] = field(default=lambda: secrets.token_hex(16))
+    _believed: dict[bytes, tuple[KeySet, dict[str, Any]]] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
 
     def issue(
         self,
@@ -114,7 +119,7 @@ class Tokens:
         """
         if len(text) > _MAX_CHARACTERS:
             raise RefusedToken("malformed")
-        claims = self._signed_claims(text)
+        claims = self._known_claims(text)
         registry = jwt.JWTClaimsRegistry(
             now=int(now.timestamp()),
             leeway=self.leeway_s,
@@ -138,6 +143,22 @@ class Tokens:
         if self.revoked(principal):
             raise RefusedToken("revoked")
         return principal
+
+    def _known_claims(self, text: str) -> dict[str, Any]:
+        """The claims, their signature checked once for as long as the keys stay as they are.
+
+        Only that: whether the token is live, and not withdrawn, is asked every time.
+        """
+        keys = self.keys.current()
+        name = hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()
+        known = self._believed.get(name)
+        if known is not None and known[0] is keys:
+            return known[1]
+        claims = self._signed_claims(text)
+        if len(self._believed) >= _REMEMBERED:
+            self._believed.clear()
+        self._believed[name] = keys, claims
+        return claims
 
     def _signed_claims(self, text: str) -> dict[str, Any]:
         try:

@@ -20,6 +20,7 @@ from guardian.policy.files import PolicyFiles, statements
 from guardian.policy.port import PolicyDecision, PolicyRequest
 
 _SHOWN = 3
+_REMEMBERED = 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +47,9 @@ class CedarPolicies:
     _schema: Any = field(init=False, repr=False, compare=False)
     _clauses: Mapping[str, Clause] = field(init=False, repr=False, compare=False)
     _version: str = field(init=False, repr=False, compare=False)
+    _known: dict[PolicyRequest, PolicyDecision] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
 
     def __post_init__(self) -> None:
         places = self.places or tuple(f"line {each.line}" for each in statements(self.policies))
@@ -97,6 +101,17 @@ class CedarPolicies:
         return tuple(self._clauses.values())
 
     def decide(self, request: PolicyRequest) -> PolicyDecision:
+        """What is asked about no session comes again with every poll: the same question has the same answer."""
+        if request.session is not None:
+            return self._decide(request)
+        known = self._known.get(request)
+        if known is None:
+            if len(self._known) >= _REMEMBERED:
+                self._known.clear()
+            self._known[request] = known = self._decide(request)
+        return known
+
+    def _decide(self, request: PolicyRequest) -> PolicyDecision:
         asked, entities = question(request)
         try:
             answer = cedarpy.is_authorized(asked, self._set, json.dumps(entities), schema=self._schema)

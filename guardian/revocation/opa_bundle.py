@@ -59,18 +59,30 @@ class BundleFace:
 
     sign: Sign | None = None
 
-    def snapshot(self, live: Sequence[LedgerEntry], *, revision: Revision, changed_at: datetime) -> Rendered:
-        named: dict[str, dict[str, dict[str, Any]]] = {}
-        for entry in live:
-            kinds = named.setdefault(entry.tenant_id, {})
-            kinds.setdefault(entry.subject_type, {})[entry.subject_id] = {
-                "reason_code": entry.reason_code,
-                "revision": str(entry.revision),
-                "until_s": int(entry.expires_at.timestamp()),
-            }
-        data = {"live": named, "revision": str(revision), "changed_at": changed_at.isoformat()}
-        content = canonical(data)
-        tag = f"{revision}-{hashlib.sha256(content).hexdigest()[:32]}"
+    def line(self, entry: LedgerEntry) -> bytes:
+        """Where the entry belongs, parted by what no identifier holds, and what OPA is told of it."""
+        told = {
+            "reason_code": entry.reason_code,
+            "revision": str(entry.revision),
+            "until_s": int(entry.expires_at.timestamp()),
+        }
+        place = "\0".join((entry.tenant_id, entry.subject_type, entry.subject_id)).encode("utf-8", "replace")
+        return place + b"\0" + canonical({entry.subject_id: told})[1:-1]
+
+    def whole(self, lines: Sequence[bytes], *, revision: Revision, changed_at: datetime) -> Rendered:
+        content = b"".join(
+            (
+                b'{"changed_at":',
+                canonical(changed_at.isoformat()),
+                b',"live":{',
+                _grouped(lines),
+                b'},"revision":',
+                canonical(str(revision)),
+                b"}",
+            )
+        )
+        digest = hashlib.sha256(content).hexdigest()
+        tag = f"{revision}-{digest[:32]}"
         manifest = canonical({"revision": tag, "roots": [ROOT], "rego_version": 1})
         files = {
             ".manifest": manifest,
@@ -86,6 +98,21 @@ class BundleFace:
         return Rendered(_packed(files), MEDIA_TYPE, tag)
 
 
+def _grouped(lines: Sequence[bytes]) -> bytes:
+    """The lines as `"tenant":{"kind":{…},…},…`, in canonical order: that of the bytes, as \\0 is the least."""
+    tenants: dict[bytes, dict[bytes, list[bytes]]] = {}
+    for line in sorted(lines):
+        tenant, kind, _, told = line.split(b"\0", 3)
+        tenants.setdefault(tenant, {}).setdefault(kind, []).append(told)
+    return b",".join(
+        canonical(tenant.decode())
+        + b":{"
+        + b",".join(canonical(kind.decode()) + b":{" + b",".join(told) + b"}" for kind, told in kinds.items())
+        + b"}"
+        for tenant, kinds in tenants.items()
+    )
+
+
 def canonical(value: Any) -> bytes:
     """JSON as OPA hashes structured files: sorted keys, no spaces, U+2028 and U+2029 escaped."""
     text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
@@ -95,7 +122,7 @@ def canonical(value: Any) -> bytes:
 def _packed(files: Mapping[str, bytes]) -> bytes:
     packed = io.BytesIO()
     with (
-        gzip.GzipFile(fileobj=packed, mode="wb", mtime=0, compresslevel=6) as zipped,
+        gzip.GzipFile(fileobj=packed, mode="wb", mtime=0, compresslevel=1) as zipped,
         tarfile.open(fileobj=zipped, mode="w", format=tarfile.USTAR_FORMAT) as archive,
     ):
         for name, body in files.items():

@@ -31,22 +31,26 @@ class Rendered:
     etag: str
 
 
-class Whole(Protocol):
-    """A face that is always shown as a whole."""
+class Lines(Protocol):
+    """A face that is always shown as a whole, put together of one line for each live revocation.
 
-    def snapshot(self, live: Sequence[LedgerEntry], *, revision: Revision, changed_at: datetime) -> Rendered: ...
-
-
-class Face(Whole, Protocol):
-    """One way of showing the ledger to gateways that ask for it.
-
-    - `snapshot` gets every live revocation of one reach; it replaces what a client holds.
-    - `delta` gets the entries after a client's revision, in order; it is applied to what a client holds.
-    - `revision` is that of the newest entry in this reach, `changed_at` its time. Equal arguments give equal
-      bytes, and the tag is equal exactly when the bytes are: no clock, no randomness.
+    An entry's `line` is made once and kept; `whole` gets those of every live revocation of one reach, in ledger
+    order. `revision` is that of the newest entry in this reach, `changed_at` its time. Equal arguments give equal
+    content, and the tag is equal exactly when the content is: no clock, no randomness.
     """
 
-    def delta(self, entries: Sequence[LedgerEntry], *, revision: Revision, changed_at: datetime) -> Rendered: ...
+    def line(self, entry: LedgerEntry) -> bytes: ...
+
+    def whole(self, lines: Sequence[bytes], *, revision: Revision, changed_at: datetime) -> Rendered: ...
+
+
+class Face(Lines, Protocol):
+    """One that also shows what changed: `whole` replaces what a client holds, `changes` is applied to it.
+
+    `changes` gets the lines of the entries after a client's revision, in order.
+    """
+
+    def changes(self, lines: Sequence[bytes], *, revision: Revision, changed_at: datetime) -> Rendered: ...
 
 
 class Refused(Exception):

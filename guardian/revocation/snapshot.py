@@ -1,6 +1,7 @@
 """The JSON face: a snapshot with a strong entity tag (RFC 9110, 8.8.3), and deltas since a revision."""
 
 import hashlib
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -10,17 +11,40 @@ from guardian.revocation.ledger import order, parse_revision
 from guardian.revocation.port import Rendered
 from guardian.wire.revocations import RevocationEntry, RevocationList
 
+PACKED = ".gz"
+"""Ends the entity tag of the gzipped representation."""
+_TAG = re.compile(r'"[0-9]+\.[0-9]+-[0-9a-f]{32}(\.gz)?"')
+
 
 @dataclass(frozen=True, slots=True)
 class SnapshotFace:
     """The face that the shipped gateway client reads."""
 
     def snapshot(self, live: Sequence[LedgerEntry], *, revision: Revision, changed_at: datetime) -> Rendered:
-        entries = sorted(live, key=lambda entry: order(entry.revision))
-        return _render(entries, revision, changed_at, complete=True)
+        lines = [self.line(entry) for entry in sorted(live, key=lambda entry: order(entry.revision))]
+        return self.whole(lines, revision=revision, changed_at=changed_at)
 
     def delta(self, entries: Sequence[LedgerEntry], *, revision: Revision, changed_at: datetime) -> Rendered:
-        return _render(entries, revision, changed_at, complete=False)
+        return self.changes([self.line(entry) for entry in entries], revision=revision, changed_at=changed_at)
+
+    def line(self, entry: LedgerEntry) -> bytes:
+        shown = RevocationEntry(
+            revision=entry.revision,
+            tenant_id=entry.tenant_id,
+            subject_type=entry.subject_type,
+            subject_id=entry.subject_id,
+            status=entry.status,
+            reason_code=entry.reason_code,
+            at=entry.at,
+            expires_at=entry.expires_at,
+        )
+        return shown.model_dump_json().encode()
+
+    def whole(self, lines: Sequence[bytes], *, revision: Revision, changed_at: datetime) -> Rendered:
+        return _render(lines, revision, changed_at, complete=True)
+
+    def changes(self, lines: Sequence[bytes], *, revision: Revision, changed_at: datetime) -> Rendered:
+        return _render(lines, revision, changed_at, complete=False)
 
 
 def presented_revision(tags: str) -> Revision | None:
@@ -32,32 +56,23 @@ def presented_revision(tags: str) -> Revision | None:
         return None
 
 
-def matches(tags: str, etag: str) -> bool:
-    """If-None-Match against the current tag: a list, `*`, weak comparison (RFC 9110, 13.1.2)."""
+def matching(tags: str, etag: str) -> str | None:
+    """If-None-Match (RFC 9110, 13.1.2: a list, `*`, weak comparison) against the current tag or its gzipped one.
+
+    The tag that matched, in its quotes; None when none did.
+    """
     offered = [tag.strip().removeprefix("W/") for tag in tags.split(",")]
-    return "*" in offered or f'"{etag}"' in offered
+    current = (f'"{etag}"', f'"{etag}{PACKED}"')
+    return current[0] if "*" in offered else next((tag for tag in offered if tag in current), None)
 
 
-def _render(
-    entries: Sequence[LedgerEntry], revision: Revision, changed_at: datetime, *, complete: bool
-) -> Rendered:
-    shown = RevocationList(
-        revision=revision,
-        issued_at=changed_at,
-        complete=complete,
-        entries=tuple(
-            RevocationEntry(
-                revision=entry.revision,
-                tenant_id=entry.tenant_id,
-                subject_type=entry.subject_type,
-                subject_id=entry.subject_id,
-                status=entry.status,
-                reason_code=entry.reason_code,
-                at=entry.at,
-                expires_at=entry.expires_at,
-            )
-            for entry in entries
-        ),
-    )
-    body = shown.model_dump_json().encode()
+def tag_of(tags: str, revision: Revision) -> str | None:
+    """The tag presented, in its quotes, if it is one that was given out for this revision; None otherwise."""
+    tag = tags.split(",")[0].strip().removeprefix("W/")
+    return tag if _TAG.fullmatch(tag) and presented_revision(tag) == revision else None
+
+
+def _render(lines: Sequence[bytes], revision: Revision, changed_at: datetime, *, complete: bool) -> Rendered:
+    empty = RevocationList(revision=revision, issued_at=changed_at, complete=complete, entries=())
+    body = empty.model_dump_json().encode().removesuffix(b"]}") + b",".join(lines) + b"]}"
     return Rendered(body, "application/json", f"{revision}-{hashlib.sha256(body).hexdigest()[:32]}")

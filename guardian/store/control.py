@@ -29,7 +29,7 @@ from guardian.store.control_peers import CursorRows, PeerRows, SelfTestRows
 from guardian.store.control_sessions import SessionRows
 from guardian.store.control_tables import head
 from guardian.store.control_tokens import IdempotencyRows, ModeRows, TokenRows
-from guardian.store.engine import migrate, open_engine, reading, writing
+from guardian.store.engine import migrate, open_engine, reading, tidy, writing
 from guardian.telemetry import logger
 
 _log = logger("store")
@@ -174,6 +174,10 @@ class ControlStore:
         """Call `listener` after every commit that moved the ledger or the feed. Returns how to stop that."""
         self._listeners.append(listener)
         return lambda: self._listeners.remove(listener)
+
+    def tidy(self) -> None:
+        """The database's own housekeeping; call it now and then, from any thread."""
+        tidy(self._engine)
 
     def close(self) -> None:
         self._engine.dispose()

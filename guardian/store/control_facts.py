@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, and_, delete, func, insert, select, update
+from sqlalchemy import Connection, Row, and_, bindparam, delete, func, insert, select, update
 
 from guardian.domain.event import Envelope
 from guardian.store.control_delegation import DelegationRows
@@ -15,6 +15,16 @@ from guardian.wire.envelopes import RegisteredEnvelope
 FURTHER = "(further versions)"
 """Stands for every model version beyond those that are remembered one by one."""
 
+# Asked with every decision, so put together once.
+_NEWEST = (
+    select(envelope)
+    .where(envelope.c.tenant_id == bindparam("tenant_id"), envelope.c.session_id == bindparam("session_id"))
+    .order_by(envelope.c.version.desc())
+    .limit(1)
+)
+_BREAKER = select(breaker).where(breaker.c.tenant_id == bindparam("tenant_id"))
+_CHANGES = select(model.c.first_seen).order_by(model.c.first_seen.desc()).limit(2)
+
 
 @dataclass(frozen=True, slots=True)
 class EnvelopeRows:
@@ -23,8 +33,7 @@ class EnvelopeRows:
     connection: Connection
 
     def newest(self, tenant_id: str, session_id: str) -> RegisteredEnvelope | None:
-        wanted = select(envelope).where(envelope.c.tenant_id == tenant_id, envelope.c.session_id == session_id)
-        row = self.connection.execute(wanted.order_by(envelope.c.version.desc()).limit(1)).one_or_none()
+        row = self.connection.execute(_NEWEST, {"tenant_id": tenant_id, "session_id": session_id}).one_or_none()
         return None if row is None else _registered(row)
 
     def history(
@@ -81,7 +90,7 @@ class BreakerRows:
     connection: Connection
 
     def get(self, tenant_id: str, now: datetime) -> BreakerView:
-        row = self.connection.execute(select(breaker).where(breaker.c.tenant_id == tenant_id)).one_or_none()
+        row = self.connection.execute(_BREAKER, {"tenant_id": tenant_id}).one_or_none()
         return BreakerView(tenant_id=tenant_id, open=False) if row is None else _breaker(row, now)
 
     def tripped(self, now: datetime) -> list[BreakerView]:
@@ -128,8 +137,7 @@ class ModelRows:
 
     def changed_at(self) -> datetime | None:
         """When the newest version appeared; None while there has been only one, or none."""
-        rows = self.connection.execute(select(model.c.first_seen).order_by(model.c.first_seen.desc()).limit(2))
-        seen = [row.first_seen for row in rows]
+        seen = [row.first_seen for row in self.connection.execute(_CHANGES)]
         return seen[0] if len(seen) == 2 else None
 
     def _newest(self) -> str | None:

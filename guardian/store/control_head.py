@@ -10,6 +10,8 @@ from guardian.errors import StoreError
 from guardian.store.control_tables import head
 
 GENESIS = "0" * 64
+_HEAD = select(head)
+_QUEUE = update(head).values(writes=head.c.writes + 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +26,7 @@ class Head:
 
 
 def read_head(connection: Connection) -> Head:
-    row = connection.execute(select(head)).one_or_none()
+    row = connection.execute(_HEAD).one_or_none()
     if row is None:
         raise StoreError("the control database has no head row; open it with ControlStore.open")
     return Head(Revision(epoch=row.epoch, n=row.n), row.epoch_at, row.change_seq, row.audit_seq, row.audit_hash)
@@ -38,12 +40,15 @@ def create_head(connection: Connection, now: datetime) -> None:
 
 def queue_for_writing(connection: Connection) -> None:
     """Take the row's lock: from here to the commit this is the only writer, on every database."""
-    connection.execute(update(head).values(writes=head.c.writes + 1))
+    connection.execute(_QUEUE)
 
 
-def next_revision(connection: Connection) -> Revision:
-    """Allocate inside the write transaction: it takes effect, without a gap, exactly if the entry does."""
-    bump = update(head).values(n=head.c.n + 1).returning(head.c.epoch, head.c.n)
+def next_revision(connection: Connection, count: int = 1) -> Revision:
+    """Allocate inside the write transaction: it takes effect, without a gap, exactly if the entry does.
+
+    The last of `count` consecutive ones.
+    """
+    bump = update(head).values(n=head.c.n + count).returning(head.c.epoch, head.c.n)
     row = connection.execute(bump).one()
     return Revision(epoch=row.epoch, n=row.n)
 

@@ -1,6 +1,6 @@
 """The append-only ledger, and the live set that replaying it gives."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -9,8 +9,8 @@ from sqlalchemy import (
     ColumnElement,
     Connection,
     Row,
-    Select,
     and_,
+    bindparam,
     delete,
     func,
     insert,
@@ -24,8 +24,23 @@ from guardian.domain.revocation import LedgerEntry, ReasonCode, Revision, Subjec
 from guardian.store.control_head import next_revision
 from guardian.store.control_tables import ledger, live
 
+_CHUNK = 2000
+
 Scope = Collection[str] | None
 """Tenants to look at; None means every tenant."""
+
+
+_LIVE = select(ledger).join(live, tuple_(ledger.c.epoch, ledger.c.n) == tuple_(live.c.epoch, live.c.n))
+
+# Asked with every decision, so put together once.
+_LIVE_ENTRY = _LIVE.where(
+    *(live.c[name] == bindparam(name) for name in ("tenant_id", "subject_type", "subject_id"))
+)
+_SPENT = (
+    select(ledger.c.hard, func.count())
+    .where(ledger.c.tenant_id == bindparam("tenant_id"), ledger.c.automatic, ledger.c.at > bindparam("since"))
+    .group_by(ledger.c.hard)
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,14 +104,44 @@ class LedgerRows:
             self.connection.execute(insert(live).values(**key, **place, expires_at=expires_at))
         return entry
 
+    def append_many(
+        self,
+        *,
+        tenant_id: str,
+        session_ids: Sequence[str],
+        reason_code: ReasonCode,
+        reason: str,
+        actor: str,
+        now: datetime,
+        expires_at: datetime,
+    ) -> None:
+        """Revoke different sessions, none revoked yet, at consecutive revisions; few statements for them all."""
+        if not session_ids:
+            return
+        last = next_revision(self.connection, len(session_ids))
+        first = last.n - len(session_ids) + 1
+        keys = [
+            {
+                "tenant_id": tenant_id,
+                "subject_type": "session",
+                "subject_id": name,
+                "epoch": last.epoch,
+                "n": n,
+                "expires_at": expires_at,
+            }
+            for n, name in enumerate(session_ids, first)
+        ]
+        told = {"status": "revoked", "reason_code": reason_code, "reason": reason, "actor": actor, "at": now}
+        plain = {"automatic": False, "hard": False}
+        self.connection.execute(insert(ledger), [{**key, **told, **plain} for key in keys])
+        self.connection.execute(insert(live), keys)
+
     def live_entry(
         self, tenant_id: str, session_id: str, subject_type: SubjectType = "session"
     ) -> LedgerEntry | None:
         """The entry that revokes this session (or other subject) now, if any."""
-        found = self._live().where(
-            live.c.tenant_id == tenant_id, live.c.subject_type == subject_type, live.c.subject_id == session_id
-        )
-        row = self.connection.execute(found).one_or_none()
+        named = {"tenant_id": tenant_id, "subject_type": subject_type, "subject_id": session_id}
+        row = self.connection.execute(_LIVE_ENTRY, named).one_or_none()
         return None if row is None else _entry(row)
 
     def live_among(self, tenant_id: str, subjects: Iterable[tuple[str, str]], now: datetime) -> list[LedgerEntry]:
@@ -104,18 +149,23 @@ class LedgerRows:
         named = [and_(live.c.subject_type == kind, live.c.subject_id == name) for kind, name in subjects]
         if not named:
             return []
-        found = self._live().where(live.c.tenant_id == tenant_id, or_(*named), live.c.expires_at > now)
+        found = _LIVE.where(live.c.tenant_id == tenant_id, or_(*named), live.c.expires_at > now)
         return sorted((_entry(row) for row in self.connection.execute(found)), key=_order)
 
     def following(self, tenant_id: str, session_id: str) -> list[LedgerEntry]:
         """Live entries that follow from this session's revocation."""
-        found = self._live().where(live.c.tenant_id == tenant_id, ledger.c.cause == session_id)
+        found = _LIVE.where(live.c.tenant_id == tenant_id, ledger.c.cause == session_id)
         return sorted((_entry(row) for row in self.connection.execute(found)), key=_order)
 
     def live(self, scope: Scope) -> list[LedgerEntry]:
         """Every live revocation within `scope`, in ledger order."""
-        rows = self.connection.execute(self._live().where(within(live.c.tenant_id, scope)))
-        return sorted((_entry(row) for row in rows), key=_order)
+        return list(self.each_live(scope))
+
+    def each_live(self, scope: Scope) -> Iterator[LedgerEntry]:
+        """The same one by one, to be used up within the transaction: a long list need not be in memory whole."""
+        wanted = _LIVE.where(within(live.c.tenant_id, scope)).order_by(ledger.c.epoch, ledger.c.n)
+        for rows in self.connection.execute(wanted).partitions(_CHUNK):
+            yield from map(_entry, rows)
 
     def since(self, revision: Revision, scope: Scope, limit: int) -> list[LedgerEntry]:
         """The entries of that revision's epoch after it, in order."""
@@ -133,6 +183,14 @@ class LedgerRows:
         ).one_or_none()
         return None if row is None else (Revision(epoch=row.epoch, n=row.n), row.at)
 
+    def newest_of_each(self, epoch: int) -> dict[str, tuple[int, datetime]]:
+        """Tenant → n and time of its newest entry of that epoch."""
+        last = select(func.max(ledger.c.n)).where(ledger.c.epoch == epoch).group_by(ledger.c.tenant_id)
+        wanted = select(ledger.c.tenant_id, ledger.c.n, ledger.c.at).where(
+            ledger.c.epoch == epoch, ledger.c.n.in_(last)
+        )
+        return {row.tenant_id: (row.n, row.at) for row in self.connection.execute(wanted)}
+
     def of_session(self, tenant_id: str, session_id: str) -> list[LedgerEntry]:
         wanted = select(ledger).where(
             ledger.c.tenant_id == tenant_id,
@@ -149,19 +207,14 @@ class LedgerRows:
 
     def overdue(self, now: datetime, limit: int) -> list[LedgerEntry]:
         """Live revocations whose time is over, the oldest first."""
-        wanted = self._live().where(live.c.expires_at <= now).order_by(live.c.expires_at).limit(limit)
+        wanted = _LIVE.where(live.c.expires_at <= now).order_by(live.c.expires_at).limit(limit)
         return [_entry(row) for row in self.connection.execute(wanted)]
 
     def spent(self, tenant_id: str, since: datetime) -> Spent:
         """Automatic revocations of a tenant after `since`, whatever became of them afterwards."""
-        window = and_(ledger.c.tenant_id == tenant_id, ledger.c.automatic, ledger.c.at > since)
-        hard = select(ledger.c.hard, func.count()).where(window).group_by(ledger.c.hard)
-        counts = {bool(kind): int(count) for kind, count in self.connection.execute(hard)}
+        found = self.connection.execute(_SPENT, {"tenant_id": tenant_id, "since": since})
+        counts = {bool(kind): int(count) for kind, count in found}
         return Spent(used=sum(counts.values()), general=counts.get(False, 0))
-
-    def _live(self) -> Select[Any]:
-        same = tuple_(ledger.c.epoch, ledger.c.n) == tuple_(live.c.epoch, live.c.n)
-        return select(ledger).join(live, same)
 
 
 def within(column: ColumnElement[str], scope: Scope) -> ColumnElement[bool]:

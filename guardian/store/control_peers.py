@@ -1,12 +1,12 @@
 """Gateways and monitors as they were last heard of, and the self-tests that watch them."""
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Literal
 
-from sqlalchemy import Connection, Row, delete, insert, select, update
+from sqlalchemy import Connection, Row, bindparam, delete, insert, select, update
 
 from guardian.domain.revocation import Revision
 from guardian.store.control_ledger import Scope, within
@@ -46,17 +46,22 @@ class Peer:
 class PeerRows:
     connection: Connection
 
-    def put(self, heard: Peer) -> None:
-        """Note what was heard last; the first time stays."""
-        values = _peer_values(heard)
-        fresh = {name: value for name, value in values.items() if name != "first_seen"}
-        same = (
-            peer.c.role == heard.role,
-            peer.c.principal_id == heard.principal_id,
-            peer.c.instance == heard.instance,
-        )
-        if not self.connection.execute(update(peer).where(*same).values(**fresh)).rowcount:
-            self.connection.execute(insert(peer).values(**values))
+    def put(self, heard: Sequence[Peer]) -> None:
+        """Note what was heard last; the first time stays. Two statements, however many were heard."""
+        if not heard:
+            return
+        key = peer.c.role, peer.c.principal_id, peer.c.instance
+        known = set(map(tuple, self.connection.execute(select(*key))))
+        fresh = [_peer_values(each) for each in heard if each.key not in known]
+        if fresh:
+            self.connection.execute(insert(peer), fresh)
+        again = [_peer_values(each) for each in heard if each.key in known]
+        if again:
+            mine = (column == bindparam(f"of_{column.name}") for column in key)
+            kept = {column.name for column in key} | {"first_seen"}
+            values: dict[str, Any] = {name: bindparam(name) for name in again[0] if name not in kept}
+            named = [{(f"of_{name}" if name in kept else name): v for name, v in each.items()} for each in again]
+            self.connection.execute(update(peer).where(*mine).values(values), named)
 
     def all(self, role: PeerRole, scope: Scope = None) -> list[Peer]:
         """By principal and instance; with a scope those that serve a tenant within it."""

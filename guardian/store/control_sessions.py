@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Row, Select, and_, insert, select, update
+from sqlalchemy import Connection, Row, and_, bindparam, insert, select, update
 
 from guardian.domain.event import Envelope
 from guardian.domain.finding import Effect, Finding
@@ -26,20 +26,28 @@ class StoredSession(NamedTuple):
     view: SessionView
 
 
+_REVOKED = and_(
+    live.c.tenant_id == session.c.tenant_id,
+    live.c.subject_type == "session",
+    live.c.subject_id == session.c.session_id,
+)
+_ALL = select(session, live.c.n.label("live_n")).outerjoin(live, _REVOKED)
+_ONE = _ALL.where(session.c.tenant_id == bindparam("tenant_id"), session.c.session_id == bindparam("session_id"))
+
+
 @dataclass(frozen=True, slots=True)
 class SessionRows:
     connection: Connection
 
     def get(self, tenant_id: str, session_id: str) -> StoredSession | None:
-        wanted = _all().where(session.c.tenant_id == tenant_id, session.c.session_id == session_id)
-        row = self.connection.execute(wanted).one_or_none()
+        row = self.connection.execute(_ONE, {"tenant_id": tenant_id, "session_id": session_id}).one_or_none()
         return None if row is None else _stored(row)
 
     def page(
         self, scope: Scope, *, limit: int, before: int | None = None, status: SessionStatus | None = None
     ) -> list[StoredSession]:
         """The most recently met first."""
-        wanted = _all().where(within(session.c.tenant_id, scope))
+        wanted = _ALL.where(within(session.c.tenant_id, scope))
         match status:
             case "revoked":
                 wanted = wanted.where(live.c.n.is_not(None))
@@ -153,15 +161,6 @@ class SessionRows:
 def _storable(text: str | None) -> str | None:
     """PostgreSQL text cannot hold NUL."""
     return None if text is None else text.replace("\x00", "\ufffd")
-
-
-def _all() -> Select[Any]:
-    revoked = and_(
-        live.c.tenant_id == session.c.tenant_id,
-        live.c.subject_type == "session",
-        live.c.subject_id == session.c.session_id,
-    )
-    return select(session, live.c.n.label("live_n")).outerjoin(live, revoked)
 
 
 def _stored(row: Row[Any]) -> StoredSession:

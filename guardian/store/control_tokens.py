@@ -6,12 +6,16 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple, cast
 
-from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy import Connection, bindparam, delete, insert, select, update
 
 from guardian.store.control_tables import idempotency, mode, token
 from guardian.wire.base import Mode
 from guardian.wire.principal import Principal
 from guardian.wire.sessions import ModeView
+
+# Asked with every request, so put together once.
+_TOKEN = select(token).where(token.c.jti == bindparam("jti"))
+_MODE = select(mode).where(mode.c.tenant_id == bindparam("tenant_id"))
 
 
 class TokenRow(NamedTuple):
@@ -64,7 +68,7 @@ class TokenRows:
 
     def vouches_for(self, principal: Principal) -> bool:
         """Whether exactly this token was issued here, and not withdrawn since."""
-        row = self.connection.execute(select(token).where(token.c.jti == principal.jti)).one_or_none()
+        row = self.connection.execute(_TOKEN, {"jti": principal.jti}).one_or_none()
         if row is None or row.revoked_at is not None:
             return False
         issued = row.principal_id, row.role, frozenset(json.loads(row.tenants)), row.expires_at
@@ -98,7 +102,7 @@ class ModeRows:
 
     def get(self, tenant_id: str) -> ModeView | None:
         """None while nobody decided: then the configured default holds."""
-        row = self.connection.execute(select(mode).where(mode.c.tenant_id == tenant_id)).one_or_none()
+        row = self.connection.execute(_MODE, {"tenant_id": tenant_id}).one_or_none()
         if row is None:
             return None
         return ModeView(

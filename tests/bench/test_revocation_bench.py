@@ -6,6 +6,8 @@ import sys
 
 import pytest
 
+from guardian.bench import revocation
+
 
 def bench(*args):
     command = [sys.executable, "-m", "guardian", "bench", *args, "--json"]
@@ -21,3 +23,22 @@ def test_advice_is_measured_cold_and_warm_beside_a_plain_check():
         f"advice, {kind}, p{q}" for kind in ("cold", "warm") for q in (50, 99)
     ]
     assert all(row["value"] > 0 and row["baseline"] > 0 for row in rows)
+
+
+@pytest.mark.slow
+def test_the_switch_is_measured_by_every_face_beside_plain_polling():
+    rows = revocation.run(live=30, gateways=(2,), revocations=2, progress=lambda _done, _of: None, poll_s=1.0)
+    told = {row.name: row for row in rows}
+    faces = (
+        "push (stream), 2 gateways",
+        "long poll, 1 gateway",
+        "/v1/check, 1 gateway",
+        "OPA bundle (long poll), 1 gateway",
+    )
+    for face in faces:
+        row = told[f"finding to refusal, {face}, max"]
+        assert 0 < row.value < 20_000
+        assert row.baseline > 0
+        assert row.n == (4 if "2 gateways" in face else 2)
+    assert told["bytes of one poll after one revocation"].value < 5000
+    assert told["is_revoked look-ups"].value > 0

@@ -258,3 +258,20 @@ def _timed(revoked, n=2000):
     for _ in range(n):
         revoked.is_revoked("acme", "s1")
     return (time.perf_counter() - begin) / n
+
+
+def test_a_polling_gateway_that_verifies_is_confirmed_by_a_304(deployment, follow):
+    deployment.stage.revoke("s1")
+    revoked = follow(verify_with=deployment.jwks(), push=False, wait_s=0)
+    until(lambda: revoked.state().transport == "poll")
+    first = revoked.state().age_s
+    for _ in range(3):
+        before = revoked._view
+        until(lambda before=before: revoked._view is not before)
+    assert first is not None
+    assert not revoked.state().last_error
+    deployment.stage.revoke("s2")
+    until(lambda: revoked.is_revoked("acme", "s2"))
+    before = revoked._view
+    until(lambda: revoked._view is not before)  # now the tag of a delta is confirmed
+    assert not revoked.state().last_error

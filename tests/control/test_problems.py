@@ -66,10 +66,10 @@ class Broken:
     def __init__(self, error):
         self._error = error
 
-    def snapshot(self, live, *, revision, changed_at):
+    def whole(self, lines, *, revision, changed_at):
         raise self._error
 
-    delta = snapshot
+    changes = whole
 
 
 def test_a_crash_inside_says_nothing_of_itself(make_stage):

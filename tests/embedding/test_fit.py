@@ -52,6 +52,7 @@ def test_a_repeated_request_is_computed_once() -> None:
     fit.score([STRAY])
     assert encoder.asked == 2
     assert (fit.cache_hits, fit.cache_misses) == (2, 2)
+    assert (fit.vector_hits, fit.vector_misses) == (1, 3)
 
 
 def test_the_cache_forgets_the_oldest_when_it_is_full() -> None:

@@ -231,3 +231,30 @@ def test_a_token_can_be_bound_to_a_certificate(tokens):
 )
 def test_a_confirmation_that_cannot_be_checked_is_refused(tokens, confirmation):
     assert _refusal(tokens, _signed(tokens, cnf=confirmation)) == "claims"
+
+
+def test_a_token_seen_before_is_still_asked_whether_it_lives(tmp_path):
+    """Only its signature is taken as known, and only for as long as the keys stay as they are."""
+    withdrawn: set[str] = set()
+    keys = SigningKeys.create(tmp_path / "keys.json")
+    tokens = Tokens(keys, "https://guardian.test", "control", lambda who: who.jti in withdrawn)
+    issued = tokens.issue("ann", role="admin", tenants=["acme"], ttl=HOUR, now=NOW)
+    for _ in range(2):
+        assert tokens.verify(issued.text, now=NOW) == issued.principal
+    assert _refusal(tokens, issued.text, NOW + 2 * HOUR) == "expired"
+    withdrawn.add(issued.principal.jti)
+    assert _refusal(tokens, issued.text) == "revoked"
+    withdrawn.clear()
+    old = str(keys.current().signing.kid)
+    keys.rotate()
+    assert tokens.verify(issued.text, now=NOW) == issued.principal
+    keys.retire(old)
+    assert _refusal(tokens, issued.text) == "unknown_key"
+
+
+def test_a_token_that_differs_in_one_character_is_another_one(tokens):
+    issued = tokens.issue("ann", role="admin", tenants=["acme"], ttl=HOUR, now=NOW)
+    tokens.verify(issued.text, now=NOW)
+    head, claims, mac = issued.text.split(".")
+    for forged in (f"{head}.{claims}.{mac[:-4]}AAAA", f"{head}.{claims}", f"{issued.text} "):
+        assert _refusal(tokens, forged) in ("signature", "malformed")

@@ -1,0 +1,125 @@
+"""A control API on a socket whose list is long already: what the bench of the switch measures against."""
+
+import contextlib
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from pathlib import Path
+
+import httpx
+
+from guardian.bench.gateways import name_of
+from guardian.bench.report import resident_now_mb
+from guardian.bootstrap.clock import utc_now
+from guardian.bootstrap.control import Control
+from guardian.bootstrap.secrets import SecretFiles
+from guardian.config import load
+from guardian.control.token_records import record_token
+from guardian.domain.finding import Effect, Evidence, Finding, Kind, NamedBreach, finding_id
+from guardian.store.control import ControlStore
+from guardian.telemetry import Metrics
+from guardian.wire.client import ControlClient
+from guardian.wire.principal import Role
+
+TENANT = "bench"
+_DAY = timedelta(days=1)
+_CHUNK = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class LongList:
+    """Control with its list, and a monitor that files findings. `memory_mb` is what the list costs control."""
+
+    control: Control
+    monitor: ControlClient
+    gateway: str
+    memory_mb: float = 0.0
+
+    def token(self, role: Role, name: str) -> str:
+        return _token(self.control, role, name)
+
+    def load(self) -> int:
+        """Ask for the whole list as a gateway does; the bytes that came over the wire."""
+        headers = {"Authorization": f"Bearer {self.gateway}", "Accept-Encoding": "gzip"}
+        with httpx.stream("GET", f"{self.control.url}/v1/revocations", headers=headers, timeout=120) as got:
+            return sum(map(len, got.iter_raw()))
+
+    def find(self, session: str) -> float:
+        """File a finding that policy answers with a revocation; when it was sent, on the monotonic clock."""
+        finding = Finding(
+            id=finding_id(Kind.DRIFT, TENANT, session, 0, 1),
+            kind=Kind.DRIFT,
+            tenant_id=TENANT,
+            session_id=session,
+            transition=1,
+            wanted=Effect.REVOKE,
+            severity="critical",
+            title="bench",
+            breaches=(NamedBreach(name="envelope_expired", detail="bench", hard=True),),
+            evidence=Evidence(independent_signals=1),
+            time=utc_now(),
+        )
+        began = time.monotonic()
+        outcome = self.monitor.submit(finding)
+        if outcome.effect is not Effect.REVOKE:
+            raise RuntimeError(f"policy did not revoke: {outcome.note}")
+        return began
+
+
+@contextlib.contextmanager
+def long_list(entries: int) -> Iterator[LongList]:
+    """That many live revocations of one tenant, in enforce mode, with a budget that is never spent."""
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="guardian-bench-")))
+        settings = load(
+            None,
+            overrides={
+                "base": str(folder),
+                "store": {"control": "sqlite:///control.db", "monitor": "sqlite:///monitor.db"},
+                "control": {
+                    "default_mode": "enforce",
+                    "budget": {"revocations": 10**6, "reserved_for_breaches": 0},
+                    "breaker": {"least": 10**6},
+                },
+                "revocation": {"self_test": {"canary_every_s": None}},
+                "alerts": {"jsonl": {"path": str(folder / "alerts.jsonl")}},
+            },
+        )
+        SecretFiles.of(settings).create()
+        store = ControlStore.open(settings.store_url(settings.store.control), now=utc_now())
+        _fill(store, entries)
+        store.close()
+        before = resident_now_mb()
+        control = Control(settings, metrics=Metrics(), port=0)
+        stack.callback(control.stop)
+        control.start()
+        token = _token(control, "monitor", "monitor")
+        monitor = stack.enter_context(ControlClient(control.url, lambda: token))
+        place = LongList(control, monitor, _token(control, "gateway", "gw-first"))
+        place.load()
+        yield replace(place, memory_mb=resident_now_mb() - before)
+
+
+def _token(control: Control, role: Role, name: str) -> str:
+    token = control.tokens.issue(name, role=role, tenants={TENANT}, ttl=_DAY, now=utc_now())
+    with control.store.write() as rows:
+        record_token(rows, token)
+    return token.text
+
+
+def _fill(store: ControlStore, entries: int) -> None:
+    now = utc_now()
+    for begin in range(0, entries, _CHUNK):
+        with store.write() as rows:
+            rows.ledger.append_many(
+                tenant_id=TENANT,
+                session_ids=[name_of(n) for n in range(begin, min(entries, begin + _CHUNK))],
+                reason_code="manual",
+                reason="bench",
+                actor="bench",
+                now=now,
+                expires_at=now + 2 * _DAY,
+            )

@@ -1,0 +1,145 @@
+"""What a hundred gateways cost: once, not a hundred times."""
+
+import gzip
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from guardian.control.watching import watch
+from guardian.gateway.signature import Verifier
+from guardian.store.control import ControlStore
+
+HUNDRED = 100
+
+
+@pytest.fixture
+def together():
+    with ThreadPoolExecutor(20) as pool:
+        yield lambda ask: list(pool.map(ask, range(HUNDRED)))
+
+
+def _listings(stage):
+    return stage.client.app.state.listings
+
+
+def _long(stage, length=200):
+    with stage.deps.store.write() as rows:
+        rows.ledger.append_many(
+            tenant_id="acme",
+            session_ids=[f"s{n}" for n in range(length)],
+            reason_code="manual",
+            reason="test",
+            actor="test",
+            now=stage.clock(),
+            expires_at=stage.clock().replace(year=2027),
+        )
+
+
+def test_a_list_is_rendered_and_gzipped_once_per_revision(stage, together):
+    _long(stage)
+    before = _listings(stage).rendered
+    got = together(lambda _: stage.revocations())
+    assert {each.headers["content-encoding"] for each in got} == {"gzip"}
+    assert len({each.headers["etag"] for each in got}) == 1
+    assert len({each.content for each in got}) == 1
+    assert _listings(stage).rendered == before + 1
+    assert _listings(stage).gzipped == 1
+    stage.revoke("one_more")
+    assert len(stage.revocations().json()["entries"]) == 201
+    assert (_listings(stage).rendered, _listings(stage).gzipped) == (before + 2, 2)
+
+
+def test_another_tenants_revocation_makes_nobody_elses_list_anew(stage):
+    _long(stage)
+    first = stage.revocations()
+    before = _listings(stage).rendered
+    stage.call("POST", "/v1/sessions/globex/s1/revoke", "responder", "globex", json={"reason": "x"})
+    assert stage.revocations().content == first.content
+    assert _listings(stage).rendered == before
+
+
+def test_the_signature_is_of_the_list_as_it_is_without_gzip(stage):
+    _long(stage)
+    verifier = Verifier(stage.deps.tokens.keys.current().jwks())
+    packed = stage.revocations(headers={"Accept-Encoding": "gzip"})
+    plain = stage.revocations(headers={"Accept-Encoding": "identity"})
+    assert packed.content == plain.content  # httpx has unpacked it
+    assert packed.headers["etag"] != plain.headers["etag"]
+    assert "accept-encoding" in packed.headers["vary"].lower()
+    now = stage.clock().timestamp()
+    facts = {"tenants": frozenset({"acme"}), "since": None, "now": now, "window_s": 60}
+    for each in (packed, plain):
+        verifier.check(each.content, each.headers["guardian-signature"], **facts)
+        same = stage.revocations(headers={"If-None-Match": each.headers["etag"]})
+        assert (same.status_code, same.headers["etag"]) == (304, each.headers["etag"])
+        verifier.check(each.headers["etag"].encode(), same.headers["guardian-signature"], **facts)
+
+
+def test_a_tag_that_was_never_given_out_is_not_signed(stage):
+    stage.revoke("s1")
+    for tag in ('"1.1-x"', '"1.1-' + "0" * 32 + '" and more', "*", '"1.9-' + "0" * 32 + '"'):
+        got = stage.revocations(params={"since": "1.1"}, headers={"If-None-Match": tag})
+        assert got.status_code == 200, tag
+
+
+def test_a_signature_is_made_anew_before_gateways_call_it_old(stage):
+    stage.revoke("s1")
+    first = stage.revocations().headers["guardian-signature"]
+    assert stage.revocations().headers["guardian-signature"] == first
+    stage.clock.pass_(seconds=6)
+    assert stage.revocations().headers["guardian-signature"] != first
+
+
+def test_the_acknowledgements_of_a_hundred_gateways_are_all_recorded(stage, together):
+    stage.revoke("s1")
+    stage.revoke("s2")
+
+    def tell(n, revision):
+        headers = {"Guardian-Instance": f"gw-{n}"}
+        body = {"revision": revision, "transport": "push"}
+        return stage.call("POST", "/v1/revocations/ack", "gateway", json=body, headers=headers).status_code
+
+    for revision, reached in (("1.1", 1), ("1.2", 2)):
+        assert set(together(lambda n, told=revision: tell(n, told))) == {204}
+        watch(stage.deps)
+        with stage.deps.store.read() as rows:
+            known = rows.peers.all("gateway")
+        assert {each.instance for each in known} == {f"gw-{n}" for n in range(HUNDRED)}
+        assert {each.revision.n for each in known} == {reached}
+    assert tell(0, "1.3") == 422  # what the ledger has not reached, nobody enforces
+
+
+def test_what_another_process_revokes_reaches_who_waits_here(stage):
+    stage.revoke("s1")
+    answers = []
+
+    def poll():
+        answers.append(stage.revocations(params={"since": "1.1", "wait": 20}))
+
+    waiting = threading.Thread(target=poll)
+    waiting.start()
+    time.sleep(0.3)
+    elsewhere = ControlStore.open(str(stage.deps.store._engine.url), now=stage.clock())
+    with elsewhere.write() as rows:
+        rows.ledger.append_many(
+            tenant_id="acme",
+            session_ids=["s2"],
+            reason_code="manual",
+            reason="test",
+            actor="test",
+            now=stage.clock(),
+            expires_at=stage.clock().replace(year=2027),
+        )
+    elsewhere.close()
+    waiting.join(timeout=15)
+    assert [each["subject_id"] for each in answers[0].json()["entries"]] == ["s2"]
+
+
+def test_a_long_list_comes_in_pieces_and_whole(stage):
+    _long(stage, 3000)
+    got = stage.revocations(headers={"Accept-Encoding": "identity"})
+    assert len(got.content) == int(got.headers["content-length"]) > 512 * 1024
+    assert len(got.json()["entries"]) == 3000
+    assert gzip.decompress(_listings(stage).packed(_listings(stage).full(frozenset({"acme"})))) == got.content
