@@ -20,7 +20,7 @@ from guardian.archive.schema import EVENTS, IDENTITY
 from guardian.domain.timeline import Granted, Point, Step
 
 _FURTHEST = 31
-"""Days before `since` that are looked at while each of them has something."""
+"""Days beyond the asked ones, in either direction, that are looked at while each of them has something."""
 
 _ENVELOPE = (
     "delegator_id", "agent_id", "task_id", "purpose", "parent_session_id", "allowed_tools", "constraints",
@@ -67,17 +67,21 @@ class ArchivedTimelines:
 
     def of(self, tenant_id: str, session_id: str, *, since: date, until: date) -> ArchivedTimeline:
         """Raises ArchiveError for a file that cannot be read."""
-        parts: list[pa.Table] = []
-        first, day = since, until
-        while day >= since or (parts and day >= since - timedelta(days=_FURTHEST)):
-            found = self._day(tenant_id, session_id, day)
-            if day < since and not found.num_rows:
+        parts = [
+            self._day(tenant_id, session_id, since + timedelta(days=n)) for n in range((until - since).days + 1)
+        ]
+        first, last = since, until
+        for _ in range(_FURTHEST):
+            if not parts[0].num_rows:
                 break
-            if found.num_rows:
-                parts.insert(0, found)
-            first, day = min(first, day), day - timedelta(days=1)
-        rows = pa.concat_tables(parts) if parts else _SCHEMA.empty_table()
-        return ArchivedTimeline(first, until, rows)
+            first -= timedelta(days=1)
+            parts.insert(0, self._day(tenant_id, session_id, first))
+        for _ in range(_FURTHEST):
+            if not parts[-1].num_rows:
+                break
+            last += timedelta(days=1)
+            parts.append(self._day(tenant_id, session_id, last))
+        return ArchivedTimeline(first, last, pa.concat_tables(parts))
 
     def _day(self, tenant_id: str, session_id: str, day: date) -> pa.Table:
         """The session's decisions of that day, each once, in time."""

@@ -15,6 +15,7 @@ from guardian.alerting.outbox import AlertRow, AlertWorker
 from guardian.alerting.port import AlertChannel
 from guardian.bootstrap import plugins
 from guardian.bootstrap.auditing import open_checkpoints
+from guardian.bootstrap.console import visit_rule, with_console
 from guardian.bootstrap.judgement import utc_now
 from guardian.bootstrap.monitor import kafka_settings
 from guardian.bootstrap.policies import WatchedPolicies
@@ -59,6 +60,7 @@ class Control:
         section = settings.control
         self.store = open_control_store(settings)
         self.tokens = open_tokens(settings, self.store)
+        self._socket = _listen(section.host, section.port if port is None else port)
         self._stop_channels = threading.Event()
         self._alerts = AlertWorker(
             ControlAlertOutbox(self.store, AlertRow),
@@ -74,7 +76,7 @@ class Control:
             tokens=self.tokens,
             clock=utc_now,
             metrics=metrics,
-            settings=control_settings(settings),
+            settings=control_settings(settings, port=self.port),
             signer=ListSigner(self.tokens.keys, self.tokens.issuer),
             bundle_key=BundleKey(SecretFiles.of(settings).opa),
             planter=open_planter(settings),
@@ -96,10 +98,9 @@ class Control:
                 }
             )
         self._bell = app.state.bell
-        self._socket = _listen(section.host, section.port if port is None else port)
         self._server = uvicorn.Server(
             uvicorn.Config(
-                app,
+                with_console(settings, self._deps, app),
                 log_config=None,
                 access_log=False,
                 server_header=False,
@@ -228,7 +229,8 @@ def _resolved(settings: Settings, options: Options) -> Options:
     }
 
 
-def control_settings(settings: Settings) -> ControlSettings:
+def control_settings(settings: Settings, *, port: int | None = None) -> ControlSettings:
+    """`port` is where control listens, where that is not as configured."""
     section = settings.control
     try:
         return ControlSettings(
@@ -261,6 +263,7 @@ def control_settings(settings: Settings) -> ControlSettings:
             public_url=section.public_url,
             switch=switch_rule(settings),
             advice=advice_rule(settings),
+            console=visit_rule(settings, port=section.port if port is None else port),
         )
     except ValueError as error:
         raise ConfigurationError(f"control: {error}") from error

@@ -1,8 +1,8 @@
 """Who is signed in to the evidence pages. A visit is a token of the control API, kept for a browser.
 
-By OIDC the token is made for the visit and withdrawn at its end; by a one-time link it is the very token that asked
-for the link. Either way each request of the visit is that principal's request, and a token that was withdrawn or has
-expired ends the visit at once.
+By OIDC the token is made for the visit and withdrawn at its end; by a one-time link it is the very token that
+asked for the link. Either way each request of the visit is that principal's request, and a token that was
+withdrawn or has expired ends the visit at once.
 """
 
 from collections.abc import Collection
@@ -20,7 +20,7 @@ from guardian.keys.visit import VisitSecret
 from guardian.store.control import ControlRows
 from guardian.store.control_visits import StoredVisit, VisitKind
 from guardian.wire.principal import Principal, Role
-from guardian.wire.visits import PEOPLE, SignInLink, Visit
+from guardian.wire.visits import PEOPLE, How, SignInLink, Visit
 
 _SEEN_EVERY = timedelta(minutes=1)
 """How exactly the time of the last request is kept: not every look at a page is a write."""
@@ -92,7 +92,7 @@ class Visits:
         stored = StoredVisit(secret.id, kind, secret.seal(token), who.jti, now, now, ends)
         rows.visits.forget(now)
         rows.visits.add(stored)
-        how = "oidc" if kind == "oidc" else "link"
+        how: How = "oidc" if kind == "oidc" else "link"
         rows.audit.append(_line(now, who.id, "signIn", how=how, role=who.role, jti=who.jti))
         self._deps.metrics.add("guardian_sign_ins_total", how=how)
         return Admitted(secret.text, Visit(who, token, secret.csrf, how, ends))

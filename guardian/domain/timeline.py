@@ -76,8 +76,8 @@ class Timeline(Protocol):
 class Timelines(Protocol):
     """Where a session's actions are found; an archive, or what stands for one.
 
-    `of` looks at the days from `since` to `until`, and further back than `since` while there is something on the
-    day before, so that a session that ran over midnight is whole. Raises ArchiveError for files that cannot be
+    `of` looks at the days from `since` to `until`, and further in both directions while there is something on the
+    next day, so that a session that ran on over midnight is whole. Raises ArchiveError for files that cannot be
     read. It knows no callers: who may see the tenant's sessions is asked before.
     """
 

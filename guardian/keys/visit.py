@@ -1,8 +1,8 @@
 """The secret behind a sign-in: a browser holds it, the database does not, and each alone is worth nothing.
 
-From one random value come the name under which the visit is stored (a hash), the key that seals the visitor's token
-there, and the token against forged forms. A thief of the database finds neither tokens nor a way to sign in; a thief
-of the cookie can use the pages until the visit ends, and never the API.
+From one random value come the name under which the visit is stored (a hash), the key that seals the visitor's
+token there, and the token against forged forms. A thief of the database finds neither tokens nor a way to sign in;
+a thief of the cookie can use the pages until the visit ends, and never the API.
 """
 
 import base64

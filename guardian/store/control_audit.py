@@ -67,9 +67,7 @@ class AuditRows:
         for row in self.connection.execute(wanted.execution_options(yield_per=_AT_ONCE)):
             yield AuditEntry(row.seq, row.record, row.hash)
 
-    def about(
-        self, tenant_id: str, session_id: str, *, limit: int, before: int | None = None
-    ) -> list[AuditEntry]:
+    def about(self, tenant_id: str, session_id: str, *, limit: int, before: int | None = None) -> list[AuditEntry]:
         """The entries on one session, the newest first; `before` continues a page."""
         wanted = select(audit).join(audit_about, audit_about.c.seq == audit.c.seq)
         wanted = wanted.where(audit_about.c.tenant_id == tenant_id, audit_about.c.session_id == session_id)
