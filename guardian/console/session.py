@@ -23,8 +23,9 @@ from guardian.wire.findings import FindingView
 from guardian.wire.policies import PolicyExplanation
 from guardian.wire.sessions import SessionDetail, SessionView
 
-PER_PAGE = 100
+PER_PAGE = 50
 _AUDIT_LINES = 30
+_NEAR = 2
 _FURTHEST = timedelta(days=92)
 _BEFORE = timedelta(days=1)
 _log = logger("console")
@@ -43,10 +44,12 @@ class Actions:
         return list(enumerate(self.steps, self.start))
 
     @property
-    def starts(self) -> list[tuple[int, int, int]]:
-        """Every page: its number, first and last action."""
+    def starts(self) -> list[tuple[int, int]]:
+        """First and last action of the pages that are linked: both ends, and those around this one."""
         firsts = range(1, self.total + 1, PER_PAGE)
-        return [(n, first, min(first + PER_PAGE - 1, self.total)) for n, first in enumerate(firsts, 1)]
+        here = (self.start - 1) // PER_PAGE
+        near = [first for n, first in enumerate(firsts) if n in (0, len(firsts) - 1) or abs(n - here) <= _NEAR]
+        return [(first, min(first + PER_PAGE - 1, self.total)) for first in near]
 
 
 def show(pages: Pages, asked: Asked) -> Response:
@@ -98,7 +101,7 @@ def page(
         policy=_would(api, detail),
         forms=forms_for(detail.session, case, asked.signed_in),
         reason=reason,
-        per_page=PER_PAGE,
+        wide="1" if asked.query.get("wide") else "",
     )
 
 

@@ -19,6 +19,8 @@ from guardian.alerting.neutralise import plain
 from guardian.console.asked import Asked
 from guardian.console.notices import Notice
 from guardian.console.ports import ConsoleParts
+from guardian.domain.finding import Act
+from guardian.domain.past import argument_leaves
 
 _SHORT, _WHOLE = 160, 20_000
 ASSETS = {"guardian.css": "text/css; charset=utf-8", "guardian.svg": "image/svg+xml"}
@@ -38,7 +40,7 @@ class Showing:
             keep_trailing_newline=False,
         )
         self._pages.filters |= {"val": value, "text": line, "when": moment, "ago": self._ago, "rarity": rarity,
-                                "number": number, "pretty": pretty, "words": words}  # fmt: skip
+                                "number": number, "pretty": pretty, "words": words, "mattered": mattered}  # fmt: skip
         self._pages.globals |= {
             "root": parts.root,
             "asset": self._asset,
@@ -74,7 +76,7 @@ def value(text: object, limit: int = _SHORT) -> Markup:
     """What an agent may have written: kept from steering the page, and cut with the whole of it at hand."""
     told = "" if text is None else str(text)
     if not told:
-        return Markup('<span class="none">none</span>')
+        return Markup('<span class="nothing">none</span>')
     short = plain(told, limit)
     if not short.endswith("…") or len(told) <= limit:
         return Markup("<bdi>{}</bdi>").format(short)
@@ -144,6 +146,17 @@ def words(names: Sequence[str]) -> str:
     'envelope breach, tool'
     """
     return ", ".join(name.replace("_", " ") for name in names)
+
+
+def mattered(act: Act) -> str:
+    """The argument whose removal lowers the score most, with its value where the arguments are still whole."""
+    name = act.argument or ""
+    try:
+        told = json.loads(act.arguments)
+    except (ValueError, RecursionError):
+        return name
+    found = dict(argument_leaves(told)).get(name) if isinstance(told, dict) else None
+    return name if found is None else f"{name}: {found}"
 
 
 def pretty(text: str | None) -> str:
