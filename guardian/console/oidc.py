@@ -12,11 +12,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Protocol
+from urllib.parse import quote_plus
 
 import httpx
-from authlib.integrations.base_client import OAuthError
-from authlib.integrations.httpx_client import OAuth2Client
-from authlib.oauth2.rfc6749.errors import OAuth2Error
+from authlib.oauth2.rfc6749.parameters import prepare_grant_uri
+from authlib.oauth2.rfc7636 import create_s256_code_challenge
 from joserfc import jwt
 from joserfc.errors import JoseError
 from joserfc.jwk import KeySet
@@ -90,13 +90,17 @@ class OpenIdProvider:
     def begin(self, path: str) -> SentOff:
         """Raises SignInRefused when the provider cannot be asked."""
         told = {name: secrets.token_urlsafe(32) for name in ("state", "nonce", "verifier")} | {"path": path}
-        with self._oauth() as oauth:
-            url, _ = oauth.create_authorization_url(
-                self._provider().authorize,
-                state=told["state"],
-                code_verifier=told["verifier"],
-                nonce=told["nonce"],
-            )
+        url = prepare_grant_uri(
+            self._provider().authorize,
+            self._client.client_id,
+            "code",
+            redirect_uri=self._client.come_back,
+            scope=" ".join(self._client.scopes),
+            state=told["state"],
+            nonce=told["nonce"],
+            code_challenge=create_s256_code_challenge(told["verifier"]),
+            code_challenge_method="S256",
+        )
         kept = self._sealing.seal(json.dumps(told).encode(), now=self._clock())
         return SentOff(url, kept.decode())
 
@@ -127,15 +131,19 @@ class OpenIdProvider:
         return Returned(person, told["path"])
 
     def _id_token(self, provider: _Known, code: str, verifier: str) -> str:
-        with self._oauth() as oauth:
-            try:
-                told = oauth.fetch_token(provider.token, code=code, code_verifier=verifier)
-            except (OAuthError, OAuth2Error, httpx.HTTPError, ValueError) as error:
-                _log.warning("oidc_token_failed", error=type(error).__name__, detail=str(error)[:200])
-                raise SignInRefused(
-                    "The identity provider did not vouch for this sign-in. Begin again."
-                ) from error
-        token = told.get("id_token")
+        client = self._client
+        grant = {"grant_type": "authorization_code", "code": code, "code_verifier": verifier}
+        form = grant | {"redirect_uri": client.come_back, "client_id": client.client_id}
+        auth = None
+        if client.client_secret is not None:  # encoded before it is encoded: RFC 6749, 2.3.1
+            auth = httpx.BasicAuth(quote_plus(client.client_id), quote_plus(client.client_secret))
+        try:
+            got = self._http.post(provider.token, data=form, auth=auth, headers={"accept": "application/json"})
+            told = got.raise_for_status().json()
+        except (httpx.HTTPError, ValueError) as error:
+            _log.warning("oidc_token_failed", error=type(error).__name__, detail=str(error)[:200])
+            raise SignInRefused("The identity provider did not vouch for this sign-in. Begin again.") from error
+        token = told.get("id_token") if isinstance(told, dict) else None
         if not isinstance(token, str):
             raise SignInRefused("The identity provider sent no id token; is the scope openid?")
         return token
@@ -213,29 +221,6 @@ class OpenIdProvider:
         except (httpx.HTTPError, ValueError) as error:
             _log.error("oidc_unreachable", url=url, error=type(error).__name__)
             raise SignInRefused("The identity provider cannot be reached. Try again in a moment.") from error
-
-    def _oauth(self) -> OAuth2Client:
-        client = self._client
-        return OAuth2Client(
-            client.client_id,
-            client.client_secret,
-            token_endpoint_auth_method="none" if client.client_secret is None else "client_secret_basic",
-            scope=" ".join(client.scopes),
-            redirect_uri=client.come_back,
-            code_challenge_method="S256",
-            transport=_Kept(self._http),
-        )
-
-
-class _Kept(httpx.BaseTransport):
-    """Requests through the one client that is kept: its certificates and its patience. Closing closes nothing."""
-
-    def __init__(self, http: httpx.Client) -> None:
-        self._http = http
-
-    def handle_request(self, request: httpx.Request) -> httpx.Response:
-        content = request.read()
-        return self._http.request(request.method, request.url, headers=request.headers, content=content)
 
 
 def _same_safety(issuer: str, url: str) -> str:

@@ -87,7 +87,7 @@ class ConsoleParts:
 
     `url` is where they lie as a browser sees it, without a slash at the end. `api` speaks to the control API as
     the visitor. `timelines` is None where no archive is kept, `identity` where nobody signs in that way.
-    `proposals` is a folder of folders that `guardian propose --out` wrote. `model` are facts of the model in force.
+    `proposals` is a folder of folders that `guardian propose --out` wrote; `model` are facts of the one in force.
     """
 
     url: str

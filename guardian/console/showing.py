@@ -39,8 +39,17 @@ class Showing:
             lstrip_blocks=True,
             keep_trailing_newline=False,
         )
-        self._pages.filters |= {"val": value, "text": line, "when": moment, "ago": self._ago, "rarity": rarity,
-                                "number": number, "pretty": pretty, "words": words, "mattered": mattered}  # fmt: skip
+        self._pages.filters |= {
+            "val": value,
+            "text": line,
+            "when": moment,
+            "ago": self._ago,
+            "rarity": rarity,
+            "number": number,
+            "pretty": pretty,
+            "words": words,
+            "mattered": mattered,
+        }
         self._pages.globals |= {
             "root": parts.root,
             "asset": self._asset,

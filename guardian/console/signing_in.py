@@ -43,7 +43,10 @@ def send_off(pages: Pages, asked: Asked) -> Response:
     identity = pages.parts.identity
     if identity is None:
         return pages.failed(asked, 404, "There is no identity provider set up here.")
-    sent = identity.begin(safe_path(pages.parts, asked.query.get("after", "")))
+    try:
+        sent = identity.begin(safe_path(pages.parts, asked.query.get("after", "")))
+    except SignInRefused as refusal:
+        return pages.failed(asked, 503, str(refusal))
     answer = pages.away(sent.url)
     pages.cookies.keep_oidc(answer, sent.kept)
     return answer

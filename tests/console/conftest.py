@@ -1,4 +1,4 @@
-"""The pages as they are served: a real control API behind them, a real archive, and a clock that tests move by hand."""
+"""The pages as they are served: a real control API behind them, a real archive, a clock that tests move by hand."""
 
 import json
 import re
@@ -24,6 +24,7 @@ from guardian.bootstrap.console import visit_rule, with_console
 from guardian.config import Settings
 from guardian.control.app import create_app
 from guardian.control.deps import ControlDeps, ControlSettings
+from guardian.control.token_records import record_token
 from guardian.domain.event import Envelope
 from guardian.domain.finding import (
     Act,
@@ -46,6 +47,7 @@ from guardian.wire.principal import Principal, Role
 
 START = datetime(2026, 5, 12, 12, 0, tzinfo=UTC)
 POLICIES = Path(__file__).parents[2] / "config" / "policies"
+LONG = timedelta(days=30)
 PURPOSE = "Review the customer's contract for renewal risk"
 _EMPTY: dict[str, Any] = dict.fromkeys(EVENTS.names)
 
@@ -90,15 +92,27 @@ def finding(
         title=title,
         subject=Subject(purpose=purpose, expires_at=START + timedelta(hours=9), **told),
         act=Act(
-            decision_id=f"dec_{n + 3}", gateway="mcp-gw-1", tool=tool, arguments=arguments, argument=argument, time=time
+            decision_id=f"dec_{n + 3}",
+            gateway="mcp-gw-1",
+            tool=tool,
+            arguments=arguments,
+            argument=argument,
+            time=time,
         ),
         reasons=(
             Reason(signal="purpose_fit", share=0.7, value=0.97, text="an e-mail is no part of a review"),
             Reason(signal="chain_exposure", share=0.3, value=0.61, text="sensitive reads, then a way out"),
         ),
-        breaches=(NamedBreach(name="expired_envelope", detail="5 minutes after its expiry", hard=True),) if hard else (),
+        breaches=(NamedBreach(name="expired_envelope", detail="5 minutes after its expiry", hard=True),)
+        if hard
+        else (),
         evidence=Evidence(
-            score=0.97, p_value=1e-4, session_evidence=5.1, one_in=one_in, independent_signals=3, actions_seen=n + 4
+            score=0.97,
+            p_value=1e-4,
+            session_evidence=5.1,
+            one_in=one_in,
+            independent_signals=3,
+            actions_seen=n + 4,
         ),
         versions={"model": "abc123", "calibration": "def456"},
         correlation_id="cor_1",
@@ -106,13 +120,21 @@ def finding(
     )
 
 
-def row(n: int, *, session: str = "sess_1", tenant: str = "acme", at: datetime | None = None, **more: Any) -> dict[str, Any]:
+def row(
+    n: int, *, session: str = "sess_1", tenant: str = "acme", at: datetime | None = None, **more: Any
+) -> dict[str, Any]:
     """One archived decision."""
     moment = at or START - timedelta(minutes=30) + timedelta(seconds=20 * n)
     return (
         _EMPTY
         | {"tenant_id": tenant, "gateway": "mcp-gw-1", "decision_id": f"dec_{n}", "digest": f"{n:064x}"}
-        | {"at": moment, "event_time": moment, "origin": "live", "session_id": session, "delegator_id": "user_7f3a"}
+        | {
+            "at": moment,
+            "event_time": moment,
+            "origin": "live",
+            "session_id": session,
+            "delegator_id": "user_7f3a",
+        }
         | {"agent_id": "agent_renewal_review", "task_id": "task_88", "purpose": PURPOSE, "purpose_family": PURPOSE}
         | {"allowed_tools": ["contracts.read", "crm.read", "tickets.create"], "constraints": '{"max_records": 25}'}
         | {"expires_at": START + timedelta(hours=9), "tool": "contracts.read", "effect": "allow", "records": 1}
@@ -139,17 +161,15 @@ class Site:
     def archive(self) -> Path:
         return self.folder / "archive"
 
-    def token(self, name: str, role: Role, *tenants: str, ttl: timedelta = timedelta(days=30)) -> str:
+    def token(self, name: str, role: Role, *tenants: str, ttl: timedelta = LONG) -> str:
         made = self.deps.tokens.issue(name, role=role, tenants=tenants or ("acme",), ttl=ttl, now=self.clock())
         with self.deps.store.write() as rows:
-            from guardian.control.token_records import record_token
-
             record_token(rows, made)
         return made.text
 
-    def api(self, name: str, role: Role, *tenants: str) -> EvidenceClient:
+    def api(self, name: str, role: Role, *tenants: str, ttl: timedelta = LONG) -> EvidenceClient:
         """The control API, not by way of the pages."""
-        text = self.token(name, role, *tenants)
+        text = self.token(name, role, *tenants, ttl=ttl)
         return EvidenceClient("http://127.0.0.1:8731", lambda: text, transport=Bridge(self.app))
 
     def submit(self, told: Finding) -> Any:
@@ -171,8 +191,8 @@ class Site:
     def archived(self, *rows: dict[str, Any], name: str = "group") -> None:
         write_events(self.archive, name, [pack(rows, EVENTS)])
 
-    def link(self, name: str, role: Role, *tenants: str, path: str = "") -> str:
-        return self.api(name, role, *tenants).sign_in_link(path).url
+    def link(self, name: str, role: Role, *tenants: str, path: str = "", ttl: timedelta = LONG) -> str:
+        return self.api(name, role, *tenants, ttl=ttl).sign_in_link(path).url
 
     def browser(self) -> "Browser":
         """Somebody who is not signed in."""
@@ -283,9 +303,7 @@ def build(folder: Path, policies: CedarPolicies, *, url: str = "", **more: Any) 
         tokens=Tokens(SigningKeys.create(folder / "keys.json"), "guardian", "guardian-control", revoked),
         clock=clock,
         metrics=Metrics(),
-        settings=ControlSettings(
-            public_url=settings.control.public_url, console=visit_rule(settings, port=port)
-        ),
+        settings=ControlSettings(public_url=settings.control.public_url, console=visit_rule(settings, port=port)),
     )
     return Site(deps, clock, settings, with_console(settings, deps, create_app(deps)), folder, url)
 
