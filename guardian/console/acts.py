@@ -1,5 +1,6 @@
 """A button was pressed: one call of the control API, as the person who did, bound to what they were shown."""
 
+import re
 from typing import assert_never
 from urllib.parse import parse_qs, urlencode, urlsplit
 
@@ -17,6 +18,7 @@ from guardian.wire.evidence import EvidenceClient
 from guardian.wire.sessions import ActResult
 
 _log = logger("console")
+_OURS = re.compile(r"[0-9a-f]{24,32}")
 
 
 def take(pages: Pages, asked: Asked) -> Response:
@@ -43,6 +45,8 @@ def _done(api: EvidenceClient, verb: Verb, asked: Asked) -> str:
     form = asked.form
     tenant, name = form.get("tenant", ""), form.get("session", "")
     reason, seen, key = form.get("reason", "").strip(), form.get("seen") or None, form.get("key") or None
+    if not all(_OURS.fullmatch(told) for told in (seen, key) if told is not None):
+        raise ValueError("this form was altered; look at the page again")
     if not reason:
         raise ValueError("give a reason; it is audited and shown to others")
     match verb:

@@ -6,6 +6,7 @@ from guardian.console.asked import Asked
 from guardian.console.forms import finding_form
 from guardian.console.notices import Notice, notice_of
 from guardian.console.pages import Pages
+from guardian.console.session import unless_absent
 from guardian.domain.finding import Kind
 from guardian.errors import ControlError
 
@@ -31,11 +32,7 @@ def page(
     finding = view.finding
     case = None
     if finding.kind is not Kind.CONTROL:
-        try:
-            case = api.case(finding.tenant_id, finding.session_id)
-        except ControlError as refusal:
-            if refusal.status != 404:
-                raise
+        case = unless_absent(lambda: api.case(finding.tenant_id, finding.session_id))
     said = "" if view.verdict is None else view.verdict.verdict
     return pages.page(
         asked,

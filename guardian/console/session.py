@@ -1,10 +1,10 @@
 """The page of a session: what it was for, what it did, what guardian made of it, and what can be done."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, timedelta
-from typing import Any
+from typing import Any, TypeVar
 
 from starlette.responses import Response
 
@@ -29,6 +29,7 @@ _NEAR = 2
 _FURTHEST = timedelta(days=92)
 _BEFORE = timedelta(days=1)
 _log = logger("console")
+Answer = TypeVar("Answer")
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,8 +73,9 @@ def page(
         raise ControlError("name a tenant and a session", status=404)
     api = pages.api(asked)
     detail = api.session(tenant, session)
-    case = _case(api, tenant, session)
-    envelopes = api.envelopes(tenant, session, limit=1).items
+    case = unless_absent(lambda: api.case(tenant, session))  # people were told nothing of it
+    history = unless_absent(lambda: api.envelopes(tenant, session, limit=1))
+    registered = None if history is None else history.items[-1]
     timeline, trouble = _timeline(pages, detail.session, wide=bool(asked.query.get("wide")))
     findings = detail.findings
     audit = api.session_audit(tenant, session, limit=_AUDIT_LINES, cursor=asked.query.get("audit") or None)
@@ -87,8 +89,8 @@ def page(
         case=case,
         findings=findings,
         ledger=detail.ledger,
-        envelope=_envelope(envelopes[-1].envelope if envelopes else None, granted, findings),
-        registered=envelopes[-1] if envelopes else None,
+        envelope=_envelope(None if registered is None else registered.envelope, granted, findings),
+        registered=registered,
         timeline=timeline,
         archive=pages.parts.timelines is not None,
         trouble=trouble,
@@ -105,10 +107,10 @@ def page(
     )
 
 
-def _case(api: EvidenceClient, tenant: str, session: str) -> CaseView | None:
-    """None for a session that people were never told of."""
+def unless_absent(ask: Callable[[], Answer]) -> Answer | None:
+    """None for what is not there; every other refusal stands."""
     try:
-        return api.case(tenant, session)
+        return ask()
     except ControlError as refusal:
         if refusal.status != 404:
             raise

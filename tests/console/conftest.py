@@ -1,4 +1,4 @@
-"""The pages as they are served: a real control API behind them, a real archive, a clock that tests move by hand."""
+"""The pages as they are served: a real control API behind them, a real archive, a clock moved by hand."""
 
 import json
 import re
@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from html import unescape
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import httpx
@@ -270,6 +271,14 @@ class Browser:
         found = re.search(r'name="csrf" value="(\w+)"', self.page())
         assert found
         return found[1]
+
+
+@pytest.fixture(scope="session")
+def scribe() -> Any:
+    """`finding` and `row` write what a test wants to be found."""
+    return SimpleNamespace(
+        finding=finding, row=row, START=START, PURPOSE=PURPOSE, serve=serve, furnished=furnished
+    )
 
 
 @pytest.fixture(scope="session")
