@@ -26,6 +26,7 @@ from guardian.wire.sessions import SessionDetail, SessionView
 PER_PAGE = 50
 _AUDIT_LINES = 30
 _NEAR = 2
+_IN_FULL = 5
 _FURTHEST = timedelta(days=92)
 _BEFORE = timedelta(days=1)
 _log = logger("console")
@@ -88,6 +89,7 @@ def page(
         session=detail.session,
         case=case,
         findings=findings,
+        in_full=_IN_FULL,
         ledger=detail.ledger,
         envelope=_envelope(None if registered is None else registered.envelope, granted, findings),
         registered=registered,
