@@ -10,7 +10,7 @@ from guardian.domain.timeline import Point
 from guardian.wire.cases import TrendPoint
 
 WIDTH, HEIGHT = 720, 220
-_LEFT, _RIGHT, _TOP, _BOTTOM = 56, 8, 14, 28
+_LEFT, _RIGHT, _TOP, _BOTTOM = 60, 8, 14, 28
 _COLUMNS = 600  # more points than the picture has room for become columns, each with its highest evidence
 _ROWS = 40
 _LEAST = 4.0  # decades that the picture shows at least

@@ -1,11 +1,13 @@
 """Which acts a page offers for a case as it stands, each bound to what was shown. Policy decides on every one."""
 
 import secrets
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
 from guardian.wire.approvals import ApprovalView
 from guardian.wire.cases import CaseView
+from guardian.wire.policies import PolicyExplanation
 from guardian.wire.principal import Role
 from guardian.wire.sessions import SessionView
 from guardian.wire.visits import Visit
@@ -28,12 +30,29 @@ VERBS: tuple[Verb, ...] = get_args(Verb)
 _READERS: frozenset[Role] = frozenset({"auditor"})
 
 
+ACTIONS: Mapping[Verb, str] = {
+    "revoke": "revoke",
+    "reinstate": "reinstate",
+    "false_positive": "dismiss",
+    "benign": "dismiss",
+    "confirmed": "confirm",
+    "protect": "protect",
+    "unprotect": "protect",
+    "snooze": "snooze",
+    "except": "makeException",
+}
+"""What policy calls the acts that a page can ask about beforehand."""
+
+
 @dataclass(frozen=True, slots=True)
 class Button:
+    """`outlook` is what policy is likely to say: no, or that it takes two. It is asked again when it counts."""
+
     verb: Verb
     text: str
     hint: str = ""
     style: Literal["", "danger", "plain"] = ""
+    outlook: Literal["", "two", "no"] = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +100,23 @@ def forms_for(session: SessionView, case: CaseView | None, visit: Visit) -> tupl
     )
     found.append(Form("Protection", (guard,), _key(), seen, open=False))
     return tuple(found)
+
+
+def with_outlook(forms: Sequence[Form], ask: Callable[[str], PolicyExplanation]) -> tuple[Form, ...]:
+    """The forms with what policy would say of each act; every action is asked about once."""
+    told: dict[str, PolicyExplanation] = {}
+
+    def looked(button: Button) -> Button:
+        action = ACTIONS.get(button.verb)
+        if action is None:
+            return button
+        if action not in told:
+            told[action] = ask(action)
+        if told[action].allowed:
+            return button
+        return replace(button, outlook="two" if told[action].needs_approval else "no")
+
+    return tuple(replace(form, buttons=tuple(map(looked, form.buttons))) for form in forms)
 
 
 def finding_form(finding_id: str, verdict: str, seen: str, visit: Visit) -> tuple[Form, ...]:

@@ -134,7 +134,7 @@ class OpenIdProvider:
         client = self._client
         grant = {"grant_type": "authorization_code", "code": code, "code_verifier": verifier}
         form = grant | {"redirect_uri": client.come_back, "client_id": client.client_id}
-        auth = None
+        auth = httpx.Auth()  # none at all
         if client.client_secret is not None:  # encoded before it is encoded: RFC 6749, 2.3.1
             auth = httpx.BasicAuth(quote_plus(client.client_id), quote_plus(client.client_secret))
         try:

@@ -10,7 +10,7 @@ from starlette.responses import Response
 
 from guardian.console import curve
 from guardian.console.asked import Asked
-from guardian.console.forms import forms_for
+from guardian.console.forms import forms_for, with_outlook
 from guardian.console.notices import Notice, notice_of
 from guardian.console.pages import Pages
 from guardian.domain.event import Envelope
@@ -103,7 +103,10 @@ def page(
         parent=_parent(granted, findings),
         audit=audit,
         policy=_would(api, detail),
-        forms=forms_for(detail.session, case, asked.signed_in),
+        forms=with_outlook(
+            forms_for(detail.session, case, asked.signed_in),
+            lambda action: api.explain(tenant, session, action=action, role=asked.signed_in.principal.role),
+        ),
         reason=reason,
         wide="1" if asked.query.get("wide") else "",
     )

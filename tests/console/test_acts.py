@@ -296,3 +296,15 @@ def test_an_automatic_revocation_is_shown_as_one(site, scribe):
     html = site.signed_in().session("sess_3")
     assert "monitor-may-revoke-on-strong-evidence" in html
     assert 'class="badge revoked"' in html
+
+
+def test_what_policy_is_likely_to_say_is_said_beforehand(site):
+    def hints(name, role):
+        html = site.signed_in(name, role).session()
+        found = re.findall(r'<p class="hint"[^>]*><strong>([^<]*):</strong>[^<]*<em>([^<]*)</em>', html)
+        return dict(found)
+
+    site.api("maya", "responder").revoke("acme", "sess_1", reason="stop")
+    assert hints("maya", "responder")["Reinstate"] == "takes a second person"
+    assert hints("ann", "analyst")["Reinstate"] == "policy is likely to say no to the role analyst"
+    assert "Dismiss as false positive" not in hints("ann", "analyst")
