@@ -20,7 +20,7 @@ from guardian.console.oidc import Client, OpenIdProvider
 from guardian.console.ports import ConsoleParts, Person, Thresholds
 from guardian.control.deps import ControlDeps, VisitRule
 from guardian.control.visiting import Visits
-from guardian.embedding.artefact import open_artefact
+from guardian.embedding.artefact import read_about
 from guardian.errors import ConfigurationError, ModelError
 from guardian.wire.evidence import EvidenceClient
 from guardian.wire.principal import Role
@@ -116,12 +116,11 @@ def open_identity(settings: Settings, url: str) -> OpenIdProvider | None:
 def model_facts(settings: Settings) -> Mapping[str, str]:
     """What the model's card says in a line each; why not, where the model is not here."""
     try:
-        artefact, calibration = open_artefact(model_directory(settings)), open_calibration(settings)
+        (version, about), calibration = read_about(model_directory(settings)), open_calibration(settings)
     except (ModelError, OSError) as error:
         return {"Model": f"not at hand here: {error}"}
-    about = artefact.about
     facts = {
-        "Model": f"{artefact.version}, from {about.get('base', 'an encoder of your own')}",
+        "Model": f"{version}, from {about.get('base', 'an encoder of your own')}",
         "Engine": settings.model.engine,
         "Calibration": f"{calibration_version(calibration)}, {len(calibration.evidence.values):,} honest sessions",
         "Calibrated on": calibration.source,

@@ -64,11 +64,11 @@ def approvals(pages: Pages, asked: Asked, *, notice: Notice | None = None, statu
     api, cursor = pages.api(asked), asked.query.get("cursor") or None
     state = _one_of(asked.query, "state", get_args(ApprovalState)) or "pending"
     found = api.approvals(state=cast(ApprovalState, state), limit=_AT_ONCE, cursor=cursor)
-    visit, now = asked.signed_in, pages.parts.clock()
+    visit = asked.signed_in
     pending = {each.id: approval_form(each, visit) for each in found.items if each.state == "pending"}
     told: dict[str, Any] = {"found": found, "state": state, "states": get_args(ApprovalState), "forms": pending}
     shown = notice or notice_of(asked.query.get("did"))
-    return pages.page(asked, "approvals", status=status, notice=shown, now=now, reason="", **told)
+    return pages.page(asked, "approvals", status=status, notice=shown, reason="", **told)
 
 
 def _one_of(query: Mapping[str, str], name: str, known: Sequence[str]) -> str | None:

@@ -10,7 +10,8 @@ from importlib.resources import files
 from typing import Any
 from urllib.parse import urlencode
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import Environment, PackageLoader, StrictUndefined, pass_context
+from jinja2.runtime import Context
 from markupsafe import Markup, escape
 from starlette.responses import HTMLResponse, Response
 
@@ -31,38 +32,23 @@ class Showing:
 
     def __init__(self, parts: ConsoleParts) -> None:
         self._parts = parts
-        self._pages = Environment(
-            loader=PackageLoader("guardian.console"),
-            autoescape=True,
-            undefined=StrictUndefined,
-            trim_blocks=True,
-            lstrip_blocks=True,
-            keep_trailing_newline=False,
-        )
-        self._pages.filters |= {
-            "val": value,
-            "text": line,
-            "when": moment,
-            "ago": self._ago,
-            "rarity": rarity,
-            "number": number,
-            "pretty": pretty,
-            "words": words,
-            "mattered": mattered,
-        }
-        self._pages.globals |= {
-            "root": parts.root,
-            "asset": self._asset,
-            "link": self.link,
-            "version": __version__,
-        }
 
     def page(
         self, asked: Asked, template: str, /, *, status: int = 200, notice: Notice | None = None, **told: Any
     ) -> Response:
         """A whole page; `told` is what its template asks for."""
-        common = {"visit": asked.visit, "here": asked.here, "path": asked.path, "notice": notice}
-        html = self._pages.get_template(f"{template}.html").render(**common, **told)
+        common = {
+            "visit": asked.visit,
+            "here": asked.here,
+            "path": asked.path,
+            "notice": notice,
+            "now": self._parts.clock(),
+            "root": self._parts.root,
+            "link": self.link,
+            "asset": self._asset,
+            "version": __version__,
+        }
+        html = _environment().get_template(f"{template}.html").render(**common, **told)
         return HTMLResponse(html, status_code=status)
 
     def link(self, page: str, **query: object) -> str:
@@ -72,13 +58,38 @@ class Showing:
     def _asset(self, name: str) -> str:
         return f"{self._parts.root}/static/{name}?v={digest_of(name)}"
 
-    def _ago(self, at: datetime | None) -> Markup:
-        """The time, with how long ago that is."""
-        if at is None:
-            return Markup("–")
-        return Markup('<time datetime="{}" title="{}">{}</time>').format(
-            _iso(at), f"{at.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC", age(self._parts.clock() - at)
-        )
+
+@cache
+def _environment() -> Environment:
+    pages = Environment(
+        loader=PackageLoader("guardian.console"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    pages.filters |= {
+        "val": value,
+        "text": line,
+        "when": moment,
+        "ago": ago,
+        "rarity": rarity,
+        "number": number,
+        "pretty": pretty,
+        "words": words,
+        "mattered": mattered,
+    }
+    return pages
+
+
+@pass_context
+def ago(context: Context, at: datetime | None) -> Markup:
+    """How long ago that is, with the time itself at hand."""
+    if at is None:
+        return Markup("–")
+    return Markup('<time datetime="{}" title="{}">{}</time>').format(
+        _iso(at), f"{at.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC", age(context["now"] - at)
+    )
 
 
 def value(text: object, limit: int = _SHORT) -> Markup:

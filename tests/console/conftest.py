@@ -13,6 +13,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import anyio.from_thread
 import httpx
 import pytest
 import uvicorn
@@ -197,9 +198,7 @@ class Site:
 
     def browser(self) -> "Browser":
         """Somebody who is not signed in."""
-        client = TestClient(
-            self.app, base_url="http://127.0.0.1:8731", follow_redirects=False, raise_server_exceptions=True
-        )
+        client = client_of(self.app)
         return Browser(self, client)
 
     def signed_in(self, name: str = "maya", role: Role = "responder", *tenants: str) -> "Browser":
@@ -213,11 +212,32 @@ class Site:
         return [each for each in records if wanted.items() <= each.items()]
 
 
+_PORTALS: list[Any] = []
+
+
+def client_of(app: Any) -> TestClient:
+    """All of them on one event loop: to start another for each request is most of what a request costs."""
+    if not _PORTALS:
+        _PORTALS.append(anyio.from_thread.start_blocking_portal())
+        _PORTALS.append(_PORTALS[0].__enter__())
+    client = TestClient(app, base_url="http://127.0.0.1:8731", follow_redirects=False)
+    client.portal = _PORTALS[1]
+    return client
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_event_loop() -> Iterator[None]:
+    yield
+    if _PORTALS:
+        _PORTALS[0].__exit__(None, None, None)
+        _PORTALS.clear()
+
+
 class Bridge(httpx.BaseTransport):
     """Guardian's client, by way of the test client."""
 
     def __init__(self, app: Any) -> None:
-        self._client = TestClient(app)
+        self._client = client_of(app)
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         got = self._client.request(
@@ -297,7 +317,8 @@ def build(folder: Path, policies: CedarPolicies, *, url: str = "", **more: Any) 
     """A deployment in this folder, which holds a migrated database."""
     port = int(url.rpartition(":")[2]) if url else 8731
     clock = Clock()
-    (folder / "keys").mkdir(mode=0o700)
+    (folder / "keys").mkdir(mode=0o700, exist_ok=True)
+    keys = folder / "keys.json"
     told = {"archive": {"path": "archive"}, "console": {"enabled": True} | more.pop("console", {})} | more
     settings = Settings(base=folder, **told)  # type: ignore[arg-type]
     store = ControlStore.open(f"sqlite:///{folder}/control.db", now=clock())
@@ -309,7 +330,12 @@ def build(folder: Path, policies: CedarPolicies, *, url: str = "", **more: Any) 
     deps = ControlDeps(
         store=store,
         pdp=policies,
-        tokens=Tokens(SigningKeys.create(folder / "keys.json"), "guardian", "guardian-control", revoked),
+        tokens=Tokens(
+            SigningKeys(keys) if keys.exists() else SigningKeys.create(keys),
+            "guardian",
+            "guardian-control",
+            revoked,
+        ),
         clock=clock,
         metrics=Metrics(),
         settings=ControlSettings(public_url=settings.control.public_url, console=visit_rule(settings, port=port)),
@@ -333,10 +359,22 @@ def make_site(tmp_path: Path, policies: CedarPolicies, migrated: Path) -> Iterat
         site.deps.store.close()
 
 
+@pytest.fixture(scope="session")
+def house(tmp_path_factory: pytest.TempPathFactory, policies: CedarPolicies, migrated: Path) -> Path:
+    """Furnished once, and copied from then on."""
+    folder = tmp_path_factory.mktemp("house") / "site"
+    shutil.copytree(migrated, folder)
+    furnished(build(folder, policies)).deps.store.close()
+    return folder
+
+
 @pytest.fixture
-def site(make_site: Callable[..., Site]) -> Site:
-    """One flagged session, eight archived actions."""
-    return furnished(make_site())
+def site(tmp_path: Path, policies: CedarPolicies, house: Path) -> Iterator[Site]:
+    """One flagged session with a relative and another like it, eight archived actions."""
+    shutil.copytree(house, tmp_path / "site")
+    site = build(tmp_path / "site", policies)
+    yield site
+    site.deps.store.close()
 
 
 def furnished(site: Site) -> Site:

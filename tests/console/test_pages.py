@@ -259,7 +259,7 @@ def test_an_auditor_reads_and_is_offered_nothing(site):
 def test_one_process_answers_pages_while_more_are_asked_than_there_are_threads(site):
     """The pages' threads wait for the API's: were they the same ones, this would never end."""
     browser = site.signed_in()
-    with browser.client, ThreadPoolExecutor(60) as pool:
+    with ThreadPoolExecutor(60) as pool:
         found = list(pool.map(lambda _: browser.get("/console/proposals").status_code, range(120)))
     assert set(found) == {200}
 
