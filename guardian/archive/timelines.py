@@ -110,15 +110,13 @@ def _rows_of(path: Path, tenant_id: str, session_id: str) -> Iterator[pa.Table]:
     with reading(path) as file:
         names = file.schema_arrow.names
         wanted = [name for name in _SCHEMA.names if name in names]
-        place = names.index("session_id")
         for group in range(file.metadata.num_row_groups):
             if not _may_hold(file, group, session_id):
                 continue
-            key = file.read_row_group(group, columns=[names[place], "tenant_id"])
-            mine = pc.and_(pc.equal(key.column(0), session_id), pc.equal(key.column("tenant_id"), tenant_id))
+            mine = pc.equal(file.read_row_group(group, columns=["session_id"]).column(0), session_id)
             if pc.any(mine).as_py():
-                found = file.read_row_group(group, columns=wanted).filter(mine)
-                yield conform(found, _SCHEMA)
+                found = conform(file.read_row_group(group, columns=wanted).filter(mine), _SCHEMA)
+                yield found.filter(pc.equal(found.column("tenant_id"), tenant_id))  # folders are for pruning
 
 
 def _may_hold(file: pq.ParquetFile, group: int, session_id: str) -> bool:

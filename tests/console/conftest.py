@@ -368,6 +368,16 @@ def house(tmp_path_factory: pytest.TempPathFactory, policies: CedarPolicies, mig
     return folder
 
 
+@pytest.fixture(scope="module")
+def still(tmp_path_factory: pytest.TempPathFactory, policies: CedarPolicies, house: Path) -> Iterator[Site]:
+    """The same, shared by tests that change nothing in it."""
+    folder = tmp_path_factory.mktemp("still") / "site"
+    shutil.copytree(house, folder)
+    site = build(folder, policies)
+    yield site
+    site.deps.store.close()
+
+
 @pytest.fixture
 def site(tmp_path: Path, policies: CedarPolicies, house: Path) -> Iterator[Site]:
     """One flagged session with a relative and another like it, eight archived actions."""

@@ -177,12 +177,12 @@ def test_a_double_click_counts_once(site):
         ({"seen": "x"}, "was altered"),
     ],
 )
-def test_a_form_that_was_filled_in_wrongly_is_explained(site, fields, told):
-    browser = site.signed_in()
+def test_a_form_that_was_filled_in_wrongly_is_explained(still, fields, told):
+    browser = still.signed_in()
     got = browser.post("/console/act", browser.form(browser.session(), "revoke") | fields)
     assert got.status_code == 422
     assert told in got.text, re.findall(r'class="notice[^<]*<?', got.text)
-    assert site.audit(action="revoke") == []
+    assert still.audit(action="revoke") == []
 
 
 @pytest.mark.parametrize(
@@ -200,30 +200,30 @@ def test_a_form_that_was_filled_in_wrongly_is_explained(site, fields, told):
     ],
     ids=str,
 )
-def test_a_form_of_somebody_elses_does_nothing(site, change, headers):
-    browser = site.signed_in()
+def test_a_form_of_somebody_elses_does_nothing(still, change, headers):
+    browser = still.signed_in()
     fields = browser.form(browser.session(), "revoke") | change
     sent = {name: value for name, value in ({"origin": ORIGIN} | headers).items() if value is not None}
     got = browser.client.post("/console/act", data=fields, headers=sent)
     assert got.status_code == 403
-    assert site.audit(action="revoke") == []
+    assert still.audit(action="revoke") == []
     got = browser.client.post("/console/sign-out", data=fields, headers=sent)
     assert got.status_code == 403
     browser.page()
 
 
-def test_another_persons_token_against_forgery_is_none(site):
-    maya, lee = site.signed_in("maya"), site.signed_in("lee")
+def test_another_persons_token_against_forgery_is_none(still):
+    maya, lee = still.signed_in("maya"), still.signed_in("lee")
     fields = maya.form(maya.session(), "revoke") | {"csrf": lee.csrf()}
     assert maya.post("/console/act", fields).status_code == 403
 
 
-def test_nothing_is_done_by_a_get(site):
-    browser = site.signed_in()
+def test_nothing_is_done_by_a_get(still):
+    browser = still.signed_in()
     fields = browser.form(browser.session(), "revoke")
     assert browser.client.get("/console/act", params=fields).status_code in (404, 405)
     assert browser.client.get("/console/sign-out").status_code in (404, 405)
-    assert site.audit(action="revoke") == []
+    assert still.audit(action="revoke") == []
 
 
 @pytest.mark.parametrize(
@@ -235,8 +235,8 @@ def test_nothing_is_done_by_a_get(site):
         (b"\xff\xfe%ff%00=%", "application/x-www-form-urlencoded", 403),
     ],
 )
-def test_what_is_no_form_of_ours_is_not_read(site, content, kind, status):
-    browser = site.signed_in()
+def test_what_is_no_form_of_ours_is_not_read(still, content, kind, status):
+    browser = still.signed_in()
     got = browser.client.post("/console/act", content=content, headers={"content-type": kind, "origin": ORIGIN})
     assert got.status_code == status
     assert got.headers["content-security-policy"]
@@ -261,8 +261,8 @@ def test_after_an_act_one_stays_here(site, back):
     assert got.headers["location"] == "/console?did=confirmed"
 
 
-def test_a_notice_says_only_what_this_house_wrote(site):
-    html = site.signed_in().session(did="<script>alert(1)</script>")
+def test_a_notice_says_only_what_this_house_wrote(still):
+    html = still.signed_in().session(did="<script>alert(1)</script>")
     assert 'class="notice' not in html
     assert "alert(1)</script>" not in html
 

@@ -19,8 +19,8 @@ PAGES = [
 
 
 @pytest.mark.parametrize("path", PAGES)
-def test_every_answer_is_locked_down(site, path):
-    got = site.signed_in().get(path)
+def test_every_answer_is_locked_down(still, path):
+    got = still.signed_in().get(path)
     policy = got.headers["content-security-policy"]
     assert "default-src 'none'" in policy
     assert "frame-ancestors 'none'" in policy
@@ -37,18 +37,18 @@ def test_every_answer_is_locked_down(site, path):
     )
 
 
-def test_the_style_sheet_is_ours_and_kept_by_its_content(site):
-    html = site.signed_in().page()
+def test_the_style_sheet_is_ours_and_kept_by_its_content(still):
+    html = still.signed_in().page()
     (sheet,) = re.findall(r'rel="stylesheet" href="([^"]+)"', html)
-    got = site.browser().get(sheet)
+    got = still.browser().get(sheet)
     assert got.headers["content-type"] == "text/css; charset=utf-8"
     assert "immutable" in got.headers["cache-control"]
     assert "url(" not in got.text
     assert "@import" not in got.text
 
 
-def test_the_page_of_a_session_shows_what_it_was_for_what_it_did_and_what_was_made_of_it(site):
-    html = site.signed_in().session()
+def test_the_page_of_a_session_shows_what_it_was_for_what_it_did_and_what_was_made_of_it(still):
+    html = still.signed_in().session()
     for told in (
         "Review the customer&#39;s contract for renewal risk",  # purpose
         "contracts.read", "crm.read",  # envelope, as registered
@@ -66,14 +66,14 @@ def test_the_page_of_a_session_shows_what_it_was_for_what_it_did_and_what_was_ma
         assert told in html, told
 
 
-def test_times_are_utc_and_marked_as_times(site):
-    html = site.signed_in().session()
+def test_times_are_utc_and_marked_as_times(still):
+    html = still.signed_in().session()
     assert '<time datetime="2026-05-12T12:00:00Z">2026-05-12 12:00:00</time>' in html
     assert "times are UTC" in html
 
 
-def test_an_action_that_led_to_a_finding_is_marked_with_its_argument(site):
-    html = site.signed_in().session()
+def test_an_action_that_led_to_a_finding_is_marked_with_its_argument(still):
+    html = still.signed_in().session()
     (item,) = re.findall(r'<li id="a-8".*?\n</li>', html, re.DOTALL)
     assert 'class="flag"' in item
     assert "email.send" in item
@@ -183,10 +183,10 @@ def test_lists_are_filtered_and_go_on(make_site, scribe):
     assert "No finding here" in browser.page("/console/findings?session=nobody")
 
 
-def test_a_finding_has_a_page_of_its_own(site):
-    with site.deps.store.read() as rows:
+def test_a_finding_has_a_page_of_its_own(still):
+    with still.deps.store.read() as rows:
         (told,) = [each.view for each in rows.findings.page({"acme"}, limit=9, session_id="sess_1")]
-    html = site.signed_in().page(f"/console/finding?id={told.finding.id}")
+    html = still.signed_in().page(f"/console/finding?id={told.finding.id}")
     for each in (
         "rival@example.net",
         "monitor-may-flag",
@@ -195,7 +195,7 @@ def test_a_finding_has_a_page_of_its_own(site):
         "What was it?",
     ):
         assert each in html, each
-    assert site.signed_in().get("/console/finding").status_code == 404
+    assert still.signed_in().get("/console/finding").status_code == 404
 
 
 def test_news_about_guardian_itself_are_findings_without_a_session(site):
@@ -250,15 +250,15 @@ def test_what_is_another_tenants_does_not_exist(site, scribe):
     assert "of globex" in site.signed_in("root", "admin", "*").session("theirs", "globex")
 
 
-def test_an_auditor_reads_and_is_offered_nothing(site):
-    html = site.signed_in("ada", "auditor").session()
+def test_an_auditor_reads_and_is_offered_nothing(still):
+    html = still.signed_in("ada", "auditor").session()
     assert "rival@example.net" in html
     assert "/console/act" not in html
 
 
-def test_one_process_answers_pages_while_more_are_asked_than_there_are_threads(site):
+def test_one_process_answers_pages_while_more_are_asked_than_there_are_threads(still):
     """The pages' threads wait for the API's: were they the same ones, this would never end."""
-    browser = site.signed_in()
+    browser = still.signed_in()
     with ThreadPoolExecutor(60) as pool:
         found = list(pool.map(lambda _: browser.get("/console/proposals").status_code, range(120)))
     assert set(found) == {200}

@@ -17,22 +17,22 @@ EVERY_PAGE = [
 
 
 @pytest.mark.parametrize("path", EVERY_PAGE)
-def test_who_is_not_signed_in_is_sent_to_sign_in_and_sees_nothing(site, path):
-    got = site.browser().get(path)
+def test_who_is_not_signed_in_is_sent_to_sign_in_and_sees_nothing(still, path):
+    got = still.browser().get(path)
     assert got.status_code == 303
     assert got.headers["location"].startswith("/console/sign-in?after=%2Fconsole")
     assert got.text == ""
 
 
 @pytest.mark.parametrize("path", ["/console/act", "/console/sign-out"])
-def test_nor_can_they_do_anything(site, path):
-    got = site.browser().post(path, {"verb": "revoke", "tenant": "acme", "session": "sess_1", "reason": "r"})
+def test_nor_can_they_do_anything(still, path):
+    got = still.browser().post(path, {"verb": "revoke", "tenant": "acme", "session": "sess_1", "reason": "r"})
     assert (got.status_code, got.headers["location"]) == (303, "/console/sign-in?after=%2Fconsole&did=not_done")
-    assert site.audit(action="revoke") == []
+    assert still.audit(action="revoke") == []
 
 
-def test_a_link_says_whom_it_signs_in_and_is_not_used_up_by_looking(site):
-    url, browser = site.link("maya", "responder"), site.browser()
+def test_a_link_says_whom_it_signs_in_and_is_not_used_up_by_looking(still):
+    url, browser = still.link("maya", "responder"), still.browser()
     for _ in range(2):
         shown = browser.get(url.removeprefix("http://127.0.0.1:8731")).text
         assert "Sign in as maya" in shown
@@ -76,9 +76,9 @@ def test_a_link_dies_with_the_token_that_asked_for_it(site):
 
 
 @pytest.mark.parametrize("role", ["monitor", "gateway", "delegation", "metrics"])
-def test_machines_get_no_link(site, role):
+def test_machines_get_no_link(still, role):
     with pytest.raises(ControlError) as refused:
-        site.link("robot", role)
+        still.link("robot", role)
     assert refused.value.status == 403
 
 
@@ -192,23 +192,23 @@ def test_pages_that_would_be_served_in_the_clear_are_refused_at_the_start(make_s
         "\u202e/console",
     ],
 )  # fmt: skip
-def test_no_link_leads_anywhere_else(site, after):
-    browser = site.browser()
+def test_no_link_leads_anywhere_else(still, after):
+    browser = still.browser()
     shown = browser.client.get("/console/sign-in", params={"after": after})
     assert shown.status_code == 200
-    url = site.link("maya", "responder")
+    url = still.link("maya", "responder")
     got = browser.post("/console/link", {"code": url.partition("code=")[2], "next": after})
     assert got.headers["location"] == "/console"
 
 
-def test_who_is_signed_in_already_goes_on(site):
-    browser = site.signed_in()
+def test_who_is_signed_in_already_goes_on(still):
+    browser = still.signed_in()
     got = browser.client.get("/console/sign-in", params={"after": PAGE})
     assert (got.status_code, got.headers["location"]) == (303, PAGE)
 
 
-def test_a_forged_cookie_is_nobody(site):
-    browser = site.browser()
+def test_a_forged_cookie_is_nobody(still):
+    browser = still.browser()
     for value in ("x", "A" * 43, "", "é" * 43, "A" * 5000):
         browser.client.cookies.set("guardian", value.encode("ascii", "ignore").decode())
         assert browser.get("/console").status_code == 303
