@@ -113,6 +113,24 @@ def open_identity(settings: Settings, url: str) -> OpenIdProvider | None:
     )
 
 
+def pages_checked(settings: Settings) -> str:
+    """For the doctor: where the pages are, and that the ways in are there.
+
+    Raises ConfigurationError or SignInRefused where one is not.
+    """
+    rule = visit_rule(settings, port=settings.control.port)
+    if rule is None:
+        return "no evidence pages: console.enabled is false"
+    ways, identity = ["guardian link"], open_identity(settings, rule.url)
+    if identity is not None:
+        identity.examine()
+        ways.append(f"{identity.name} ({len(settings.console.people)} people)")
+    folder = settings.console.proposals
+    if folder is not None and not settings.resolve(folder).is_dir():
+        raise ConfigurationError(f"console.proposals: {settings.resolve(folder)} is no folder; make it")
+    return f"at {rule.url}, by {' or '.join(ways)}"
+
+
 def model_facts(settings: Settings) -> Mapping[str, str]:
     """What the model's card says in a line each; why not, where the model is not here."""
     try:

@@ -87,6 +87,11 @@ class OpenIdProvider:
     def name(self) -> str:
         return self._name
 
+    def examine(self) -> None:
+        """Raises SignInRefused where the provider is away, or not what it should be."""
+        self._provider()
+        self._key_set()
+
     def begin(self, path: str) -> SentOff:
         """Raises SignInRefused when the provider cannot be asked."""
         told = {name: secrets.token_urlsafe(32) for name in ("state", "nonce", "verifier")} | {"path": path}

@@ -9,6 +9,8 @@ import httpx
 import pytest
 from oidc_provider import CLIENT, SECRET, OidcProvider
 
+from guardian.bootstrap.console import pages_checked
+from guardian.console.signing_in import SignInRefused
 from guardian.errors import ConfigurationError
 
 PEOPLE = {
@@ -201,3 +203,19 @@ def test_two_people_cannot_be_one_at_the_provider(make_site):
     people = dict.fromkeys(("maya", "mia"), PEOPLE["maya"])
     with pytest.raises(ConfigurationError, match="is maya already"):
         make_site(console={"oidc": {"issuer": "https://idp.example", "client_id": "g"}, "people": people})
+
+
+def test_the_doctor_looks_at_the_ways_in(made):
+    site, provider = made
+    assert (
+        pages_checked(site.settings) == "at http://127.0.0.1:8731/console, by guardian link or Acme SSO (2 people)"
+    )
+    provider.__exit__()
+    with pytest.raises(SignInRefused, match="cannot be reached"):
+        pages_checked(site.settings)
+
+
+def test_the_doctor_says_that_there_are_no_pages(make_site):
+    assert "console.enabled is false" in pages_checked(make_site(console={"enabled": False}).settings)
+    with pytest.raises(ConfigurationError, match="is no folder"):
+        pages_checked(make_site(console={"proposals": "nowhere"}).settings)
