@@ -126,8 +126,6 @@ class _Console:
             return work(asked)
         except Unreadable as error:
             return self._pages.failed(asked, error.status, str(error))
-        except ControlError as refusal:
-            return self._pages.refused(asked, refusal)
         except GuardianError as error:
             _log.error("page_failed", correlation_id=asked.request_id, error=str(error)[:500])
             return self._pages.failed(asked, 503, "Guardian cannot do this at the moment.")
@@ -154,7 +152,7 @@ class _Console:
             return work(self._pages, asked)
         except ControlError as refusal:
             if refusal.status != 401:
-                raise
+                return self._pages.refused(asked, refusal)
         return self._to_sign_in(asked, ended=True)  # withdrawn since a moment ago
 
     def _to_sign_in(self, asked: Asked, *, ended: bool) -> Response:

@@ -81,6 +81,8 @@ def page(
     findings = detail.findings
     audit = api.session_audit(tenant, session, limit=_AUDIT_LINES, cursor=asked.query.get("audit") or None)
     granted = None if timeline is None else timeline.granted
+    kin = api.lineage(tenant, session)
+    parent = None if kin.ancestors else _parent(granted, findings)
     return pages.page(
         asked,
         "session",
@@ -99,8 +101,9 @@ def page(
         curve=_curve(pages, timeline, case),
         actions=None if timeline is None else _actions(timeline, asked.query),
         by_id={view.finding.id: view for view in findings},
-        kin=api.lineage(tenant, session),
-        parent=_parent(granted, findings),
+        kin=kin,
+        parent=parent,
+        parent_known=parent is not None and unless_absent(lambda: api.session(tenant, parent)) is not None,
         audit=audit,
         policy=_would(api, detail),
         forms=with_outlook(

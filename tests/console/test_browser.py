@@ -181,6 +181,7 @@ def test_another_tenants_page_does_not_exist(served, someone, scribe):
     got = page.goto(url(served, "globex_1", "globex"))
     assert got.status == 404
     assert page.get_by_role("heading", level=1).inner_text() == "Not found"
+    assert page.get_by_role("link", name="Sessions").is_visible(), "one is still signed in"
     page = someone("gil", "responder", "globex")
     assert page.goto(url(served, "globex_1", "globex")).status == 200
 

@@ -259,8 +259,8 @@ def test_an_auditor_reads_and_is_offered_nothing(still):
 def test_one_process_answers_pages_while_more_are_asked_than_there_are_threads(still):
     """The pages' threads wait for the API's: were they the same ones, this would never end."""
     browser = still.signed_in()
-    with ThreadPoolExecutor(60) as pool:
-        found = list(pool.map(lambda _: browser.get("/console/proposals").status_code, range(120)))
+    with ThreadPoolExecutor(48) as pool:
+        found = list(pool.map(lambda _: browser.get("/console/proposals").status_code, range(48)))
     assert set(found) == {200}
 
 
@@ -295,3 +295,14 @@ def test_a_wish_that_policy_refused_is_shown_with_the_policy_that_did(site, scri
     assert "only the mode stood in the way" in html
     assert "shadow" in html
     assert "May guardian revoke it by itself?" in html
+
+
+def test_a_parent_that_only_the_log_names_is_a_link_where_it_leads_somewhere(make_site, scribe):
+    site = make_site()
+    site.submit(scribe.finding("child", parent_session_id="parent"))
+    browser = site.signed_in()
+    html = browser.session("child")
+    assert "as the log says; not registered" in html
+    assert "id=parent" not in html
+    site.submit(scribe.finding("parent", n=1))
+    assert "id=parent" in browser.session("child")
