@@ -2,12 +2,12 @@
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from hashlib import sha256
 from importlib.resources import files
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import urlencode
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, pass_context
@@ -24,6 +24,7 @@ from guardian.domain.finding import Act
 from guardian.domain.past import argument_leaves
 
 _SHORT, _WHOLE = 160, 20_000
+_QUIET = 0.05
 ASSETS = {"guardian.css": "text/css; charset=utf-8", "guardian.svg": "image/svg+xml"}
 
 
@@ -78,6 +79,7 @@ def _environment() -> Environment:
         "pretty": pretty,
         "words": words,
         "mattered": mattered,
+        "heard": heard,
     }
     return pages
 
@@ -166,6 +168,23 @@ def words(names: Sequence[str]) -> str:
     'envelope breach, tool'
     """
     return ", ".join(name.replace("_", " ") for name in names)
+
+
+class Heard(NamedTuple):
+    """Signals with their values, the strongest first: those that say something, and those that hardly do."""
+
+    loud: list[tuple[str, float]]
+    quiet: list[tuple[str, float]]
+
+
+def heard(signals: Mapping[str, float]) -> Heard:
+    """
+    >>> heard({"envelope_breach": 0.0, "purpose_fit": 0.88, "purpose_baseline": 0.049})
+    Heard(loud=[('purpose_fit', 0.88)], quiet=[('purpose_baseline', 0.049), ('envelope_breach', 0.0)])
+    """
+    ordered = sorted(signals.items(), key=lambda each: -each[1])
+    loud = [each for each in ordered if each[1] >= _QUIET]
+    return Heard(loud, ordered[len(loud) :])
 
 
 def mattered(act: Act) -> str:
