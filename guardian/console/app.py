@@ -9,15 +9,15 @@ from typing import Any
 
 import anyio.to_thread
 from starlette.applications import Starlette
+from starlette.datastructures import MutableHeaders
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.routing import Route
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from guardian.console import acts, finding, lists, overview, proposals, session, signing_in
 from guardian.console.asked import Asked, Unreadable, ours, read, unforged
 from guardian.console.cookies import Cookies
-from guardian.console.notices import Notice
 from guardian.console.pages import Pages
 from guardian.console.ports import ConsoleParts
 from guardian.console.showing import ASSETS, asset
@@ -88,8 +88,9 @@ class _Console:
             routes.append(self._route(method, path, partial(self._open, work)))
         routes.append(Route(f"{parts.root}/static/{{name}}", self._static, methods=["GET"]))
         routes.append(Route("/{path:path}", self._endpoint(partial(self._open, _lost), "lost"), methods=["GET"]))
-        self.app = Starlette(routes=routes)
-        self.app.router.redirect_slashes = False
+        pages = Starlette(routes=routes)
+        pages.router.redirect_slashes = False
+        self.app = _dressed(pages)
 
     def _route(self, method: str, path: str, work: Callable[[Asked], Response]) -> Route:
         return Route(self._parts.root + path, self._endpoint(work, f"{self._parts.root}{path}"), methods=[method])
@@ -106,20 +107,21 @@ class _Console:
                 answer = PlainTextResponse(f"{error}\n", status_code=error.status)
             seconds = self._parts.stopwatch() - began
             self._parts.metrics.observe("guardian_request_seconds", seconds, route=name)
-            return _dressed(answer, request_id)
+            answer.headers["x-request-id"] = request_id
+            return answer
 
         return endpoint
 
     async def _home(self, _request: Request) -> Response:
-        return _dressed(RedirectResponse(self._parts.root, status_code=303), secrets.token_hex(8))
+        return RedirectResponse(self._parts.root, status_code=303)
 
     async def _static(self, request: Request) -> Response:
         name = request.path_params["name"]
         if name not in ASSETS:
-            return _dressed(PlainTextResponse("no such file\n", status_code=404), secrets.token_hex(8))
+            return PlainTextResponse("no such file\n", status_code=404)
         answer = Response(asset(name), media_type=ASSETS[name])
         answer.headers["cache-control"] = "public, max-age=31536000, immutable"  # its address names its content
-        return _dressed(answer, secrets.token_hex(8))
+        return answer
 
     def _answer(self, work: Callable[[Asked], Response], asked: Asked) -> Response:
         try:
@@ -176,12 +178,18 @@ def _lost(pages: Pages, asked: Asked) -> Response:
     return pages.failed(asked, 404, "There is no such page.")
 
 
-def _dressed(answer: Response, request_id: str) -> Response:
-    for name, value in _HEADERS.items():
-        answer.headers[name] = value
-    answer.headers["x-request-id"] = request_id
-    answer.headers.setdefault("cache-control", "no-store")
-    return answer
+def _dressed(app: ASGIApp) -> ASGIApp:
+    """Every answer carries the headers, also those that the framework makes by itself."""
 
+    async def dressed(scope: Scope, receive: Receive, send: Send) -> None:
+        async def told(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                for name, value in _HEADERS.items():
+                    headers[name] = value
+                headers.setdefault("cache-control", "no-store")
+            await send(message)
 
-__all__ = ["Notice", "create_console", "in_front"]
+        await app(scope, receive, told)
+
+    return dressed

@@ -306,3 +306,27 @@ def test_a_parent_that_only_the_log_names_is_a_link_where_it_leads_somewhere(mak
     assert "id=parent" not in html
     site.submit(scribe.finding("parent", n=1))
     assert "id=parent" in browser.session("child")
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "OPTIONS", "TRACE"])
+@pytest.mark.parametrize(
+    "path", ["/console", "/console/session", "/console/static/guardian.css", "/console/nothing", "/"]
+)
+def test_what_is_not_offered_is_refused_and_locked_down_too(still, method, path):
+    got = still.browser().client.request(method, path)
+    assert got.status_code == 405
+    assert "default-src 'none'" in got.headers["content-security-policy"]
+    assert got.headers["cache-control"] == "no-store"
+
+
+def test_looking_at_the_headers_alone_is_looking(still):
+    got = still.signed_in().client.head("/console/session?tenant=acme&id=sess_1")
+    assert (got.status_code, got.text) == (200, "")
+    assert still.browser().client.head("/console").status_code == 303
+
+
+def test_the_address_alone_leads_to_the_pages_and_the_api_is_where_it_was(still):
+    assert still.browser().get("/").headers["location"] == "/console"
+    assert still.browser().get("/v1/whoami").status_code == 401
+    assert still.browser().get("/healthz").status_code == 200
+    assert still.browser().get("/consolex").status_code == 401
