@@ -3,22 +3,21 @@
 import time
 from collections.abc import Mapping
 from datetime import timedelta
-from ipaddress import ip_address
 from typing import Any, cast
 from urllib.parse import urlsplit
 
 import httpx
-from starlette.types import ASGIApp
 
 from guardian.archive.timelines import ArchivedTimelines
 from guardian.bootstrap.judgement import calibration_version, model_directory, open_calibration, utc_now
 from guardian.bootstrap.secrets import SecretFiles
+from guardian.bootstrap.visiting import is_here, visit_rule
 from guardian.config import Settings
-from guardian.console.app import create_console, in_front
+from guardian.console.app import ASGIApp, create_console, in_front
 from guardian.console.in_process import InProcess
 from guardian.console.oidc import Client, OpenIdProvider
 from guardian.console.ports import ConsoleParts, Person, Thresholds
-from guardian.control.deps import ControlDeps, VisitRule
+from guardian.control.deps import ControlDeps
 from guardian.control.visiting import Visits
 from guardian.embedding.artefact import read_about
 from guardian.errors import ConfigurationError, ModelError
@@ -26,41 +25,8 @@ from guardian.wire.evidence import EvidenceClient
 from guardian.wire.principal import Role
 from guardian.wire.visits import Visit
 
-ROOT = "/console"
 _INSIDE = "http://control.in-process"
 _BROWSERS_WAIT = timedelta(minutes=10)
-
-
-def visit_rule(settings: Settings, *, port: int) -> VisitRule | None:
-    """Where the pages lie and how long a sign-in lives; None where there are none.
-
-    Raises ConfigurationError for pages that would carry sign-ins over the network in the clear.
-    """
-    section, control = settings.console, settings.control
-    if not section.enabled:
-        return None
-    base = (control.public_url or f"http://{_host(control.host)}:{port}").rstrip("/")
-    told = urlsplit(base)
-    if told.scheme not in ("http", "https") or not told.hostname or told.path or told.query:
-        raise ConfigurationError(f"control.public_url {base!r}: write https://HOST, without a path")
-    if told.scheme == "http" and not _here(told.hostname):
-        raise ConfigurationError(
-            f"console.enabled: {base} would carry sign-ins in the clear; set control.public_url to the https"
-            " address of the proxy before it, or control.host to 127.0.0.1"
-        )
-    bound = set(settings.control.client_certificates.required_for)
-    for name, person in section.people.items():
-        if person.role in bound:
-            raise ConfigurationError(
-                f"console.people.{name}: control.client_certificates wants a certificate with every"
-                f" {person.role}'s token, which a browser's sign-in cannot have"
-            )
-    return VisitRule(
-        url=base + ROOT,
-        idle=timedelta(seconds=section.idle_s),
-        life=timedelta(seconds=section.life_s),
-        link_life=timedelta(seconds=section.link_s),
-    )
 
 
 def with_console(settings: Settings, deps: ControlDeps, control: ASGIApp) -> ASGIApp:
@@ -91,7 +57,7 @@ def open_identity(settings: Settings, url: str) -> OpenIdProvider | None:
     if section is None:
         return None
     issuer = urlsplit(section.issuer)
-    if issuer.scheme != "https" and not _here(issuer.hostname or ""):
+    if issuer.scheme != "https" and not is_here(issuer.hostname or ""):
         raise ConfigurationError(f"console.oidc.issuer {section.issuer!r}: an identity provider speaks https")
     if "openid" not in section.scopes:
         raise ConfigurationError("console.oidc.scopes: without openid the provider tells nobody's name")
@@ -171,18 +137,3 @@ def _mapping(settings: Settings) -> Any:
 
 def _as_visitor(visit: Visit, inside: InProcess) -> EvidenceClient:
     return EvidenceClient(_INSIDE, lambda: visit.token, transport=inside)
-
-
-def _host(host: str) -> str:
-    shown = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, host)  # noqa: S104 - is compared, not listened on
-    return f"[{shown}]" if ":" in shown and not shown.startswith("[") else shown
-
-
-def _here(host: str) -> bool:
-    """Whether this host is the machine itself."""
-    if host == "localhost":
-        return True
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return False

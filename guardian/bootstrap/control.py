@@ -6,6 +6,7 @@ import time
 from datetime import timedelta
 from ipaddress import ip_network
 from pathlib import Path
+from typing import Any
 
 import uvicorn
 
@@ -15,7 +16,6 @@ from guardian.alerting.outbox import AlertRow, AlertWorker
 from guardian.alerting.port import AlertChannel
 from guardian.bootstrap import plugins
 from guardian.bootstrap.auditing import open_checkpoints
-from guardian.bootstrap.console import visit_rule, with_console
 from guardian.bootstrap.judgement import utc_now
 from guardian.bootstrap.monitor import kafka_settings
 from guardian.bootstrap.policies import WatchedPolicies
@@ -28,6 +28,7 @@ from guardian.bootstrap.revocation import (
 )
 from guardian.bootstrap.secrets import SecretFiles
 from guardian.bootstrap.slack import SlackQueue, slack_options
+from guardian.bootstrap.visiting import visit_rule
 from guardian.bus.kafka_producer import KafkaProducer
 from guardian.config import Options, Settings
 from guardian.control.adviser import Adviser
@@ -87,6 +88,12 @@ class Control:
         slack = slack_options(settings)
         self._slack = None if slack is None else SlackQueue(settings, slack, self._deps, url=lambda: self.url)
         app = create_app(self._deps, slack=None if self._slack is None else self._slack.door)
+        self._bell = app.state.bell
+        served: Any = app
+        if self._deps.settings.console is not None:  # what only the pages need is imported only for them
+            from guardian.bootstrap.console import with_console
+
+            served = with_console(settings, self._deps, app)
         with self.store.write() as rows:
             rows.audit.append(
                 {
@@ -97,10 +104,9 @@ class Control:
                     "policy_version": self._policies.point.version,
                 }
             )
-        self._bell = app.state.bell
         self._server = uvicorn.Server(
             uvicorn.Config(
-                with_console(settings, self._deps, app),
+                served,
                 log_config=None,
                 access_log=False,
                 server_header=False,

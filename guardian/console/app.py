@@ -13,7 +13,8 @@ from starlette.datastructures import MutableHeaders
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.routing import Route
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp as ASGIApp
+from starlette.types import Message, Receive, Scope, Send
 
 from guardian.console import acts, finding, lists, overview, proposals, session, signing_in
 from guardian.console.asked import Asked, Unreadable, ours, read, unforged

@@ -22,7 +22,8 @@ from starlette.testclient import TestClient
 from guardian.archive.rows import pack
 from guardian.archive.schema import EVENTS
 from guardian.archive.writer import write_events
-from guardian.bootstrap.console import visit_rule, with_console
+from guardian.bootstrap.console import with_console
+from guardian.bootstrap.visiting import visit_rule
 from guardian.config import Settings
 from guardian.control.app import create_app
 from guardian.control.deps import ControlDeps, ControlSettings
