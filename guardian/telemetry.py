@@ -49,6 +49,7 @@ Metric = Literal[
     "guardian_advice_total",
     "guardian_advice_seconds",
     "guardian_slack_clicks_total",
+    "guardian_sign_ins_total",
     "guardian_purposes_total",
     "guardian_waiting_records",
     "guardian_archive_waiting",
@@ -166,6 +167,11 @@ METRICS: Mapping[Metric, _Spec] = {
         "counter",
         "Clicks and commands in Slack by what became of them. Many unmapped or forged: somebody is trying.",
         ("outcome",),
+    ),
+    "guardian_sign_ins_total": _Spec(
+        "counter",
+        "Sign-ins to the evidence pages, by way. Many refused: people are not mapped, or somebody is trying.",
+        ("how",),
     ),
     "guardian_purposes_total": _Spec(
         "counter",

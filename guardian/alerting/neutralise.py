@@ -27,6 +27,8 @@ def plain(text: str, limit: int) -> str:
     (a run of one: ‹U+200B×40›); line breaks and tabs become spaces; piled-up accents are thinned out.
     """
     taken = text[: 4 * limit + 16]
+    if taken.isascii() and taken.isprintable():  # as nearly all of it is: nothing to look for
+        return _bounded(" ".join(taken.split()), limit, cut=len(text) > len(taken))
     shown = "".join(_visible(match.group()) for match in _RUN.finditer(taken))
     line = " ".join(_thinned(shown).split())
     return _bounded(line, limit, cut=len(text) > len(taken))

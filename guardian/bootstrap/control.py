@@ -6,6 +6,7 @@ import time
 from datetime import timedelta
 from ipaddress import ip_network
 from pathlib import Path
+from typing import Any
 
 import uvicorn
 
@@ -29,6 +30,7 @@ from guardian.bootstrap.revocation import (
 )
 from guardian.bootstrap.secrets import SecretFiles
 from guardian.bootstrap.slack import SlackQueue, slack_options
+from guardian.bootstrap.visiting import visit_rule
 from guardian.bus.kafka_producer import KafkaProducer
 from guardian.config import Options, Settings
 from guardian.control.adviser import Adviser
@@ -58,6 +60,7 @@ class Control:
         section = settings.control
         self.store = open_control_store(settings)
         self.tokens = open_tokens(settings, self.store)
+        self._socket = listen(section.host, section.port if port is None else port)
         self._stop_channels = threading.Event()
         self._alerts = AlertWorker(
             ControlAlertOutbox(self.store, AlertRow),
@@ -73,7 +76,7 @@ class Control:
             tokens=self.tokens,
             clock=utc_now,
             metrics=metrics,
-            settings=control_settings(settings),
+            settings=control_settings(settings, port=self.port),
             signer=ListSigner(self.tokens.keys, self.tokens.issuer),
             bundle_key=BundleKey(SecretFiles.of(settings).opa),
             planter=open_planter(settings),
@@ -84,6 +87,12 @@ class Control:
         slack = slack_options(settings)
         self._slack = None if slack is None else SlackQueue(settings, slack, self._deps, url=lambda: self.url)
         app = create_app(self._deps, slack=None if self._slack is None else self._slack.door)
+        self._bell = app.state.bell
+        served: Any = app
+        if self._deps.settings.console is not None:  # what only the pages need is imported only for them
+            from guardian.bootstrap.console import with_console
+
+            served = with_console(settings, self._deps, app)
         with self.store.write() as rows:
             rows.audit.append(
                 {
@@ -94,11 +103,9 @@ class Control:
                     "policy_version": self._policies.point.version,
                 }
             )
-        self._bell = app.state.bell
-        self._socket = listen(section.host, section.port if port is None else port)
         self._server = uvicorn.Server(
             uvicorn.Config(
-                app,
+                served,
                 log_config=None,
                 access_log=False,
                 server_header=False,
@@ -205,7 +212,8 @@ def _resolved(settings: Settings, options: Options) -> Options:
     }
 
 
-def control_settings(settings: Settings) -> ControlSettings:
+def control_settings(settings: Settings, *, port: int | None = None) -> ControlSettings:
+    """`port` is where control listens, where that is not as configured."""
     section = settings.control
     try:
         return ControlSettings(
@@ -238,6 +246,7 @@ def control_settings(settings: Settings) -> ControlSettings:
             public_url=section.public_url,
             switch=switch_rule(settings),
             advice=advice_rule(settings),
+            console=visit_rule(settings, port=section.port if port is None else port),
         )
     except ValueError as error:
         raise ConfigurationError(f"control: {error}") from error

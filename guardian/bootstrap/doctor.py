@@ -9,6 +9,7 @@ import httpx
 
 from guardian.bootstrap.checking import check_plugins
 from guardian.bootstrap.clock import utc_now
+from guardian.bootstrap.console import pages_checked
 from guardian.bootstrap.control_store import open_control_store
 from guardian.bootstrap.departing import departure_of
 from guardian.bootstrap.judgement import fold_version, model_directory, open_calibration, open_fit
@@ -60,6 +61,7 @@ def examine(settings: Settings) -> Iterator[Check]:
         "broker": _broker,
         "envelopes": _envelopes,
         "control": _control,
+        "pages": pages_checked,
         "alerts": _alerts,
     }
     for name, check in checks.items():

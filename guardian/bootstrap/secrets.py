@@ -42,6 +42,10 @@ class SecretFiles:
     def advice(self) -> Path:
         return self.directory / "advice.token"
 
+    @property
+    def console(self) -> Path:
+        return self.directory / "console.key"
+
     @classmethod
     def of(cls, settings: Settings) -> "SecretFiles":
         return cls(settings.resolve(settings.keys.directory))
@@ -65,6 +69,12 @@ class SecretFiles:
         if not self.advice.exists():
             write_secret(self.advice, secrets.token_urlsafe(32).encode() + b"\n", replace=False)
         return read_secret(self.advice).decode().strip()
+
+    def load_console_seal(self, ttl: timedelta) -> Seal:
+        """Seals what a browser keeps on its way to the identity provider and back; made on first use."""
+        if not self.console.exists():
+            create_seal_file(self.console)
+        return load_seal(self.console, ttl=ttl)
 
     def load_health_token(self) -> str:
         return read_secret(self.health).decode().strip()

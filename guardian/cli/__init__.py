@@ -32,6 +32,7 @@ for _noun in (
     "running",
     "setup",
     "people",
+    "console",
     "approving",
     "alerts",
     "slack",

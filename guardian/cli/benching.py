@@ -172,6 +172,21 @@ def advise(
 
 
 @bench_app.command()
+def console(
+    actions: Annotated[int, typer.Option(min=1, help="Of the session that is looked at.")] = 5000,
+    rows: Annotated[int, typer.Option(min=1000, help="Decisions in the archive, about.")] = 600_000,
+    times: Annotated[int, typer.Option(min=1, help="How often each page is asked for.")] = 30,
+    as_json: JsonOption = False,
+) -> None:
+    """Milliseconds to a page of a long session in a large archive, beside the JSON API's answer about it."""
+    from guardian.bench import console as bench
+
+    with progress("console") as update:
+        found = bench.run(actions=actions, rows=rows, times=times, progress=update)
+    _show("console", found, as_json)
+
+
+@bench_app.command()
 def sources(
     records: Annotated[int, typer.Option(min=100, help="Records of each format.")] = 100_000,
     seed: Annotated[int, typer.Option()] = 1,

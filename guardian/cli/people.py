@@ -16,7 +16,7 @@ from guardian.errors import ConfigurationError
 from guardian.wire.approvals import ApprovalView
 from guardian.wire.base import Mode, SessionStatus
 from guardian.wire.client import sound_token
-from guardian.wire.desk import DeskClient
+from guardian.wire.evidence import EvidenceClient
 from guardian.wire.findings import FindingView, Judgement
 from guardian.wire.revocations import SubjectResult
 from guardian.wire.sessions import ActResult
@@ -289,10 +289,10 @@ def _judge(
 
 
 @contextmanager
-def client(config: Path | None) -> Iterator[DeskClient]:
+def client(config: Path | None) -> Iterator[EvidenceClient]:
     """A control client with the caller's token."""
     settings = settings_from(config)
-    with DeskClient(settings.control.url, lambda: _token(settings)) as control:
+    with EvidenceClient(settings.control.url, lambda: _token(settings)) as control:
         try:
             yield control
         except ValidationError as error:

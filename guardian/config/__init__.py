@@ -23,6 +23,15 @@ from guardian.config.base import Options as Options
 from guardian.config.base import Plugins as Plugins
 from guardian.config.base import Section as Section
 from guardian.config.base import plugins
+from guardian.config.console import (
+    ConsolePerson as ConsolePerson,
+)
+from guardian.config.console import (
+    ConsoleSection as ConsoleSection,
+)
+from guardian.config.console import (
+    OidcSection as OidcSection,
+)
 from guardian.config.control import (
     ApprovalSection as ApprovalSection,
 )
@@ -147,6 +156,7 @@ class Settings(BaseSettings):
     response: ResponseSection = ResponseSection()
     monitor: MonitorSection = MonitorSection()
     control: ControlSection = ControlSection()
+    console: ConsoleSection = ConsoleSection()
     revocation: RevocationSection = RevocationSection()
     advice: AdviceSection = AdviceSection()
     policy: PolicySection = PolicySection()

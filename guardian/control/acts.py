@@ -103,6 +103,7 @@ def protect(
     reason: str,
     *,
     protected: bool,
+    seen: str | None = None,
 ) -> ActResult:
     """Say whether a session may be revoked automatically; also one that has not been met yet."""
 
@@ -112,7 +113,7 @@ def protect(
         act.rows.sessions.protect(tenant_id, session_id, act.now, protected=protected)
         return _acted(act, changed=changed, revision=None, protected=protected)
 
-    return permitted(deps, principal, "protect", tenant_id, session_id, reason, do)
+    return permitted(deps, principal, "protect", tenant_id, session_id, reason, do, seen=seen)
 
 
 def judge(

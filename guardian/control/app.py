@@ -20,6 +20,7 @@ from guardian.control import (
     routes_cases,
     routes_check,
     routes_envelopes,
+    routes_evidence,
     routes_exceptions,
     routes_feedback,
     routes_findings,
@@ -74,6 +75,7 @@ _ROUTES = (
     routes_exceptions,
     routes_feedback,
     routes_slack,
+    routes_evidence,
     routes_system,
 )
 

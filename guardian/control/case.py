@@ -16,10 +16,20 @@ def case_of(finding: Finding) -> str:
 
 def alert(deps: ControlDeps, finding: Finding, outcome: AlertOutcome) -> str:
     """The alert as it will be delivered, with everything in it, so that delivery needs no other look-up."""
-    base = deps.settings.public_url
-    path = f"/v1/sessions/{quote(finding.tenant_id, safe='')}/{quote(finding.session_id, safe='')}"
-    link = None if base is None or len(base) + len(path) > _LONGEST_LINK else base.rstrip("/") + path
+    link = evidence_link(deps, finding.tenant_id, finding.session_id)
     return AlertPayload(finding=finding, outcome=outcome, link=link, case=case_of(finding)).model_dump_json()
+
+
+def evidence_link(deps: ControlDeps, tenant_id: str, session_id: str) -> str | None:
+    """Where a person reads the evidence: the page where there are pages, else what the API answers."""
+    base, tenant, session = deps.settings.public_url, quote(tenant_id, safe=""), quote(session_id, safe="")
+    if base is None:
+        return None
+    if deps.settings.console is not None:
+        link = f"{deps.settings.console.url}/session?tenant={tenant}&id={session}"
+    else:
+        link = f"{base.rstrip('/')}/v1/sessions/{tenant}/{session}"
+    return link if len(link) <= _LONGEST_LINK else None
 
 
 def key(*parts: str) -> str:

@@ -46,13 +46,24 @@ class BreakerRule:
 
 
 @dataclass(frozen=True, slots=True)
+class VisitRule:
+    """Sign-ins to the evidence pages, which lie at `url`: how long one lives, rests, and a link waits."""
+
+    url: str
+    idle: timedelta = timedelta(minutes=30)
+    life: timedelta = timedelta(hours=8)
+    link_life: timedelta = timedelta(minutes=5)
+
+
+@dataclass(frozen=True, slots=True)
 class ControlSettings:
     """Plain values. The budget counts automatic revocations per tenant within a sliding window.
 
     `protected` names agents and sessions by tenant, besides those that people protect one by one. `on_call`
     names principals by tenant, `purpose_owners` by purpose family. `solo`: one person runs this deployment,
     and may do alone what otherwise takes two. `approvals_waiting` is the most per tenant.
-    `public_url` is where links in alerts lead; without it they have none.
+    `public_url` is where links in alerts lead; without it they have none. `console` is set where there are
+    evidence pages for them to lead to.
     """
 
     default_mode: Mode = "shadow"
@@ -76,6 +87,7 @@ class ControlSettings:
     advice: AdviceRule = field(default_factory=AdviceRule)
     public_url: str | None = None
     switch: SwitchRule = field(default_factory=SwitchRule)
+    console: VisitRule | None = None
 
     def __post_init__(self) -> None:
         if not 0 <= self.budget_reserved <= self.budget_total:

@@ -34,7 +34,7 @@ IdempotencyKey = Annotated[
         description="A repeated request with the same key gets the first answer for a day.",
     ),
 ]
-_ACTS = documented(400, 401, 403, 404, 413, 422, 503)
+_ACTS = documented(400, 401, 403, 404, 412, 413, 422, 503)
 _TWO = documented(400, 401, 403, 404, 412, 413, 422, 503) | {
     202: {"model": ActResult, "description": "Nothing is done yet: it waits for a second person, see `approval`"}
 }
@@ -109,10 +109,10 @@ def reinstate_session(
 
 @router.put("/{tenant_id}/{session_id:path}/protection", responses=_ACTS)
 def protect_session(
-    deps: Deps, caller: Caller, tenant_id: TenantId, session_id: SessionId, ask: ProtectionRequest
+    deps: Deps, caller: Caller, tenant_id: TenantId, session_id: SessionId, ask: ProtectionRequest, seen: Seen
 ) -> ActResult:
     """Say whether guardian may revoke this session by itself."""
-    return acts.protect(deps, caller, tenant_id, session_id, ask.reason, protected=ask.protected)
+    return acts.protect(deps, caller, tenant_id, session_id, ask.reason, protected=ask.protected, seen=seen)
 
 
 def _answer(response: Response, result: ActResult) -> ActResult:

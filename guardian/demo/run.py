@@ -24,6 +24,7 @@ from guardian.demo.writing import Writing
 from guardian.gateway.client import RevocationList
 from guardian.keys.files import write_secret
 from guardian.telemetry import configure_logging
+from guardian.wire.evidence import EvidenceClient
 from guardian.wire.findings import FindingView
 
 _PACE_S = 0.06
@@ -40,7 +41,7 @@ def run_demo(*, seed: int, sessions: int, keep: bool, as_json: bool, format: str
     with stopping() as stop:
         console.print("Starting a local Kafka-compatible broker, the control API and the monitor,")
         console.print("which first learns from last week's honest log, as in shadow mode.")
-        with _opened(seed, console, format) as world:
+        with _opened(seed, console, format, pages=keep) as world:
             for tenant in sorted({s.tenant_id for s in plan}):
                 world.enforce(tenant, "the demo wants to see revocations")
             console.print(f"Control API on {world.control.url}. Now a day at the gateway:")
@@ -64,14 +65,19 @@ def run_demo(*, seed: int, sessions: int, keep: bool, as_json: bool, format: str
 
 
 @contextmanager
-def _opened(seed: int, console: Console, format: str) -> Iterator[World]:
+def _opened(seed: int, console: Console, format: str, *, pages: bool) -> Iterator[World]:
     with ExitStack() as stack:
         with Progress(
             TextColumn("calibrating"), BarColumn(), TimeRemainingColumn(), console=console, transient=True
         ) as bar:
             task = bar.add_task("calibrating", total=None)
             world = stack.enter_context(
-                open_world(seed, lambda done, total: bar.update(task, completed=done, total=total), format=format)
+                open_world(
+                    seed,
+                    lambda done, total: bar.update(task, completed=done, total=total),
+                    format=format,
+                    pages=pages,
+                )
             )
         yield world
 
@@ -163,7 +169,10 @@ def _explain_running(world: World, console: Console) -> None:
     write_secret(token, issued.text.encode(), replace=True)
     console.print(
         f"\nEverything is still running; Ctrl-C ends it.\n"
-        f"Control API {world.control.url}, broker {world.broker.address}"
+        f"Control API {world.control.url}, broker {world.broker.address}\n"
+        "The evidence pages, by a link that signs you in once (guardian link makes such links):"
     )
+    visitor = EvidenceClient(world.control.url, lambda: issued.text)
+    console.print(f"  {visitor.sign_in_link().url}", soft_wrap=True, markup=False)
     line = f'  curl -H "Authorization: Bearer $(cat {shlex.quote(str(token))})" {world.control.url}/v1/findings'
     console.print(line, soft_wrap=True, markup=False)  # it is there to be copied

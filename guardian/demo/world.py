@@ -54,12 +54,17 @@ class World:
 
 
 @contextmanager
-def open_world(seed: int, progress: Progress, *, budget: int = 50, format: str = "guardian") -> Iterator[World]:
-    """Start everything; stop and remove everything on the way out, whatever happens."""
+def open_world(
+    seed: int, progress: Progress, *, budget: int = 50, format: str = "guardian", pages: bool = False
+) -> Iterator[World]:
+    """Start everything; stop and remove everything on the way out, whatever happens.
+
+    `pages`: also the evidence pages, and the archive that they read.
+    """
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="guardian-demo-")))
         broker = stack.enter_context(LocalBroker())
-        settings = _settings(folder, broker, budget, format)
+        settings = _settings(folder, broker, budget, format, pages=pages)
         SecretFiles.of(settings).create()
         ensure_topics(broker.settings, {settings.kafka.topic: PARTITIONS, f"dlq.{settings.kafka.topic}": 1})
         control = Control(settings, metrics=Metrics(), port=0)
@@ -107,7 +112,7 @@ def open_world(seed: int, progress: Progress, *, budget: int = 50, format: str =
         )
 
 
-def _settings(folder: Path, broker: LocalBroker, budget: int, format: str) -> Settings:
+def _settings(folder: Path, broker: LocalBroker, budget: int, format: str, *, pages: bool) -> Settings:
     return load(
         None,
         overrides={
@@ -126,6 +131,8 @@ def _settings(folder: Path, broker: LocalBroker, budget: int, format: str) -> Se
             },
             "monitor": {"poll_timeout_s": 0.05, "changes_every_s": 0.25, "batch": 64},
             "store": {"monitor": "sqlite:///monitor.db", "control": "sqlite:///control.db"},
+            "archive": {"path": "archive" if pages else None, "flush_s": 1},
+            "console": {"enabled": pages, "link_s": _DAY.total_seconds() / 3},
         },
     )
 

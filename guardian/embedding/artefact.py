@@ -72,6 +72,19 @@ def write_manifest(directory: Path, **about: Any) -> str:
     return digest(path)[:12]
 
 
+def read_about(directory: Path) -> tuple[str, Mapping[str, Any]]:
+    """Version and manifest, for telling people what is there. Nothing is verified: load nothing by it.
+
+    Raises ModelError where there is no manifest.
+    """
+    path = directory / MANIFEST
+    try:
+        about: Mapping[str, Any] = json.loads(path.read_text("utf-8"))
+        return digest(path)[:12], about
+    except (OSError, ValueError) as error:
+        raise ModelError(f"{path}: no manifest to be read ({error})") from error
+
+
 def open_artefact(directory: Path, required: tuple[str, ...] = REQUIRED) -> Artefact:
     """Verify `directory` against its manifest. Raises ModelError naming the file and what is wrong with it."""
     path = directory / MANIFEST

@@ -29,6 +29,7 @@ from guardian.store.control_peers import CursorRows, PeerRows, SelfTestRows
 from guardian.store.control_sessions import SessionRows
 from guardian.store.control_tables import head
 from guardian.store.control_tokens import IdempotencyRows, ModeRows, TokenRows
+from guardian.store.control_visits import VisitRows
 from guardian.store.engine import migrate, open_engine, reading, tidy, writing
 from guardian.telemetry import logger
 
@@ -116,6 +117,10 @@ class ControlRows:
     @property
     def exceptions(self) -> ExceptionRows:
         return ExceptionRows(self.connection)
+
+    @property
+    def visits(self) -> VisitRows:
+        return VisitRows(self.connection)
 
     def head(self) -> Head:
         return read_head(self.connection)

@@ -12,7 +12,7 @@ from sqlalchemy.sql.functions import FunctionElement
 from sqlalchemy.types import NullType
 
 from guardian.store.control_head import GENESIS, extend_audit, read_head
-from guardian.store.control_tables import audit, head
+from guardian.store.control_tables import audit, audit_about, head
 
 _DOMAIN = b"guardian.audit/v1\x00"
 _AT_ONCE = 2000  # rows held in memory while the trail is read
@@ -56,12 +56,25 @@ class AuditRows:
         digest = chain(end.audit_hash, text)
         self.connection.execute(insert(audit).values(seq=seq, record=text, hash=digest))
         extend_audit(self.connection, seq, digest)
+        tenant_id, session_id = record.get("tenant_id"), record.get("session_id")
+        if tenant_id is not None and session_id is not None:
+            place = {"tenant_id": tenant_id, "session_id": session_id, "seq": seq}
+            self.connection.execute(insert(audit_about).values(**place))
         return AuditEntry(seq, text, digest)
 
     def entries(self, after: int = 0) -> Iterator[AuditEntry]:
         wanted = select(audit).where(audit.c.seq > after).order_by(audit.c.seq)
         for row in self.connection.execute(wanted.execution_options(yield_per=_AT_ONCE)):
             yield AuditEntry(row.seq, row.record, row.hash)
+
+    def about(self, tenant_id: str, session_id: str, *, limit: int, before: int | None = None) -> list[AuditEntry]:
+        """The entries on one session, the newest first; `before` continues a page."""
+        wanted = select(audit).join(audit_about, audit_about.c.seq == audit.c.seq)
+        wanted = wanted.where(audit_about.c.tenant_id == tenant_id, audit_about.c.session_id == session_id)
+        if before is not None:
+            wanted = wanted.where(audit_about.c.seq < before)
+        rows = self.connection.execute(wanted.order_by(audit_about.c.seq.desc()).limit(limit))
+        return [AuditEntry(row.seq, row.record, row.hash) for row in rows]
 
     def freeze(self) -> None:
         """Let everything read from here on be of one moment; the transaction's first statement."""

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Row, and_, bindparam, insert, select, update
+from sqlalchemy import Connection, Row, and_, bindparam, func, insert, select, update
 
 from guardian.domain.event import Envelope
 from guardian.domain.finding import Effect, Finding
@@ -61,6 +61,18 @@ class SessionRows:
             wanted = wanted.where(session.c.seq < before)
         rows = self.connection.execute(wanted.order_by(session.c.seq.desc()).limit(limit))
         return [_stored(row) for row in rows]
+
+    def tenants(self, most: int) -> list[str]:
+        """Whose sessions there are, by name; each look-up skips all the sessions of one tenant."""
+        found: list[str] = []
+        wanted = select(func.min(session.c.tenant_id))
+        while len(found) < most:
+            after = wanted.where(session.c.tenant_id > found[-1]) if found else wanted
+            name = self.connection.execute(after).scalar_one()
+            if name is None:
+                break
+            found.append(name)
+        return found
 
     def meet(self, tenant_id: str, session_id: str, now: datetime) -> StoredSession:
         """The session, created empty when it was never heard of."""

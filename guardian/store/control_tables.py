@@ -5,6 +5,7 @@ from sqlalchemy import (
     Column,
     Index,
     Integer,
+    LargeBinary,
     MetaData,
     PrimaryKeyConstraint,
     String,
@@ -404,4 +405,27 @@ exception = Table(
     Column("ended_by", Text),
     Column("uses", Integer, nullable=False),
     Index(None, "tenant_id"),
+)
+
+# Which entries of the audit trail are about a session: for looking them up, and believed for nothing else.
+audit_about = Table(
+    "control_audit_about",
+    metadata,
+    Column("tenant_id", String(512), nullable=False),
+    Column("session_id", String(512), nullable=False),
+    Column("seq", Integer, nullable=False, autoincrement=False),
+    PrimaryKeyConstraint("tenant_id", "session_id", "seq"),
+)
+
+# Who is signed in to the evidence pages, and links that wait to be opened: a hash and a sealed token each.
+visit = Table(
+    "control_visit",
+    metadata,
+    Column("id", String(64), primary_key=True),
+    Column("kind", String(16), nullable=False),
+    Column("sealed", LargeBinary, nullable=False),
+    Column("jti", String(512), nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("seen_at", UtcDateTime, nullable=False),
+    Column("expires_at", UtcDateTime, nullable=False),
 )

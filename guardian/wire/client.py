@@ -169,10 +169,13 @@ class ControlClient:
         path = f"{_subject(tenant_id, kind, subject_id)}/reinstate"
         return self._ask(SubjectResult, "POST", path, content=body.model_dump_json())
 
-    def protect(self, tenant_id: str, session_id: str, *, protected: bool, reason: str) -> ActResult:
+    def protect(
+        self, tenant_id: str, session_id: str, *, protected: bool, reason: str, seen: str | None = None
+    ) -> ActResult:
+        """`seen` as for `revoke`."""
         body = ProtectionRequest(protected=protected, reason=reason)
         path = f"{_session(tenant_id, session_id)}/protection"
-        return self._ask(ActResult, "PUT", path, content=body.model_dump_json())
+        return self._ask(ActResult, "PUT", path, content=body.model_dump_json(), headers=_conditions(seen=seen))
 
     def revocations(
         self, *, tenant_id: str | None = None, since: str | None = None, wait_s: int = 0

@@ -1,0 +1,156 @@
+"""One session out of an archive of any size: a tenant's days, then row groups by their statistics, then one column
+to tell the session's rows, and only then the others."""
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from guardian.archive.files import Partition, parquet_files, reading, tenant_folder
+from guardian.archive.identity import Seen
+from guardian.archive.rows import conform
+from guardian.archive.schema import EVENTS, IDENTITY
+from guardian.domain.timeline import Granted, Point, Step
+
+_FURTHEST = 31
+"""Days beyond the asked ones, in either direction, that are looked at while each of them has something."""
+
+_ENVELOPE = (
+    "delegator_id", "agent_id", "task_id", "purpose", "parent_session_id", "allowed_tools", "constraints",
+    "expires_at",
+)  # fmt: skip
+_STEP = (
+    "at", "tool", "effect", "gateway", "decision_id", "arguments", "resource_type", "resource_id", "data_classes",
+    "records", "reason", "score", "one_in", "promised", "signals", "breaches", "features_missing", "finding_id",
+    "wanted",
+)  # fmt: skip
+_SCHEMA = pa.schema([EVENTS.field(name) for name in dict.fromkeys((*_STEP, *_ENVELOPE, *IDENTITY))])
+
+
+@dataclass(frozen=True)
+class ArchivedTimeline:
+    """The session's rows in memory, in the order of time; values are made of those that are asked for."""
+
+    first: date
+    last: date
+    rows: pa.Table
+
+    @cached_property
+    def points(self) -> Sequence[Point]:
+        columns = (self.rows.column(name).to_pylist() for name in ("at", "one_in", "wanted"))
+        return [Point(at, one_in or 1.0, wanted or "none") for at, one_in, wanted in zip(*columns, strict=True)]
+
+    @cached_property
+    def granted(self) -> Granted | None:
+        if not self.rows.num_rows:
+            return None
+        told = self.rows.slice(self.rows.num_rows - 1).select(_ENVELOPE).to_pylist()[0]
+        tools, constraints = tuple(told["allowed_tools"] or ()), _object(told["constraints"])
+        return Granted(**{**told, "allowed_tools": tools, "constraints": constraints})
+
+    def steps(self, start: int, stop: int) -> Sequence[Step]:
+        return [_step(row) for row in self.rows.slice(start, max(0, stop - start)).select(_STEP).to_pylist()]
+
+
+@dataclass(frozen=True, slots=True)
+class ArchivedTimelines:
+    """`root` is the archive's folder."""
+
+    root: Path
+
+    def of(self, tenant_id: str, session_id: str, *, since: date, until: date) -> ArchivedTimeline:
+        """Raises ArchiveError for a file that cannot be read."""
+        parts = [
+            self._day(tenant_id, session_id, since + timedelta(days=n)) for n in range((until - since).days + 1)
+        ]
+        first, last = since, until
+        for _ in range(_FURTHEST):
+            if not parts[0].num_rows:
+                break
+            first -= timedelta(days=1)
+            parts.insert(0, self._day(tenant_id, session_id, first))
+        for _ in range(_FURTHEST):
+            if not parts[-1].num_rows:
+                break
+            last += timedelta(days=1)
+            parts.append(self._day(tenant_id, session_id, last))
+        return ArchivedTimeline(first, last, pa.concat_tables(parts))
+
+    def _day(self, tenant_id: str, session_id: str, day: date) -> pa.Table:
+        """The session's decisions of that day, each once, in time."""
+        folder = Partition(day, tenant_folder(tenant_id)).folder(self.root)
+        for _ in range(3):  # a compaction replaces files while we read: then once more, from the new ones
+            try:
+                tables = [part for path in _merged_first(folder) for part in _rows_of(path, tenant_id, session_id)]
+                break
+            except FileNotFoundError:
+                continue
+        else:
+            tables = []
+        table = pa.concat_tables(tables) if tables else _SCHEMA.empty_table()
+        if len(tables) > 1 and table.num_rows:
+            seen = Seen()
+            batches = [batch.filter(seen.fresh(batch)) for batch in table.to_batches()]
+            table = pa.Table.from_batches(batches, schema=_SCHEMA)
+        return table.sort_by([("at", "ascending")])
+
+
+def _merged_first(folder: Path) -> list[Path]:
+    return sorted(parquet_files(folder), key=lambda path: (not path.name.startswith("merged-"), path.name))
+
+
+def _rows_of(path: Path, tenant_id: str, session_id: str) -> Iterator[pa.Table]:
+    with reading(path) as file:
+        names = file.schema_arrow.names
+        wanted = [name for name in _SCHEMA.names if name in names]
+        for group in range(file.metadata.num_row_groups):
+            if not _may_hold(file, group, session_id):
+                continue
+            mine = pc.equal(file.read_row_group(group, columns=["session_id"]).column(0), session_id)
+            if pc.any(mine).as_py():
+                found = conform(file.read_row_group(group, columns=wanted).filter(mine), _SCHEMA)
+                yield found.filter(pc.equal(found.column("tenant_id"), tenant_id))  # folders are for pruning
+
+
+def _may_hold(file: pq.ParquetFile, group: int, session_id: str) -> bool:
+    """By the smallest and the largest session id of the row group, where the file says them."""
+    chunk = file.metadata.row_group(group)
+    for number in range(chunk.num_columns):
+        column = chunk.column(number)
+        if column.path_in_schema == "session_id":
+            told = column.statistics
+            if told is None or not told.has_min_max:
+                return True
+            return bool(told.min <= session_id <= told.max)
+    return False
+
+
+def _step(row: dict[str, Any]) -> Step:
+    kind, name = row.pop("resource_type"), row.pop("resource_id")
+    classes, signals = row["data_classes"], row["signals"]
+    return Step(
+        **row
+        | {
+            "resource": " ".join(filter(None, (kind, name))) or None,
+            "data_classes": None if classes is None else tuple(classes),
+            "signals": None if signals is None else dict(signals),
+            "breaches": tuple(row["breaches"] or ()),
+            "features_missing": tuple(row["features_missing"] or ()),
+            "reason": row["reason"] or "",
+            "one_in": row["one_in"] or 1.0,
+            "promised": bool(row["promised"]),
+            "wanted": row["wanted"] or "none",
+        }
+    )
+
+
+def _object(text: str | None) -> dict[str, object]:
+    told = None if text is None else json.loads(text)
+    return told if isinstance(told, dict) else {}

@@ -1,0 +1,140 @@
+"""The evidence pages put together, in front of the control API that they speak to."""
+
+import time
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any, cast
+from urllib.parse import urlsplit
+
+import httpx
+
+from guardian.archive.timelines import ArchivedTimelines
+from guardian.bootstrap.clock import utc_now
+from guardian.bootstrap.judgement import calibration_version, model_directory, open_calibration
+from guardian.bootstrap.secrets import SecretFiles
+from guardian.bootstrap.visiting import is_here, visit_rule
+from guardian.config import Settings
+from guardian.console.app import ASGIApp, create_console, in_front
+from guardian.console.in_process import InProcess
+from guardian.console.oidc import Client, OpenIdProvider
+from guardian.console.ports import ConsoleParts, Person, Thresholds
+from guardian.control.deps import ControlDeps
+from guardian.control.visiting import Visits
+from guardian.embedding.artefact import read_about
+from guardian.errors import ConfigurationError, ModelError
+from guardian.wire.evidence import EvidenceClient
+from guardian.wire.principal import Role
+from guardian.wire.visits import Visit
+
+_INSIDE = "http://control.in-process"
+_BROWSERS_WAIT = timedelta(minutes=10)
+
+
+def with_console(settings: Settings, deps: ControlDeps, control: ASGIApp) -> ASGIApp:
+    """The control API with the pages before it, where they are enabled; else the API as it is."""
+    rule = deps.settings.console
+    if rule is None:
+        return control
+    inside, archive = InProcess(control), settings.archive.path
+    parts = ConsoleParts(
+        url=rule.url,
+        visits=Visits(deps, rule),
+        api=lambda visit: _as_visitor(visit, inside),
+        clock=deps.clock,
+        stopwatch=time.perf_counter,
+        metrics=deps.metrics,
+        thresholds=Thresholds(settings.response.flag_one_in, settings.response.revoke_one_in),
+        timelines=None if archive is None else ArchivedTimelines(settings.resolve(archive)),
+        identity=open_identity(settings, rule.url),
+        proposals=None if settings.console.proposals is None else settings.resolve(settings.console.proposals),
+        model=model_facts(settings),
+    )
+    return in_front(parts, create_console(parts), control)
+
+
+def open_identity(settings: Settings, url: str) -> OpenIdProvider | None:
+    """The configured OpenID Connect provider. Nothing is asked of it before somebody signs in."""
+    section = settings.console.oidc
+    if section is None:
+        return None
+    issuer = urlsplit(section.issuer)
+    if issuer.scheme != "https" and not is_here(issuer.hostname or ""):
+        raise ConfigurationError(f"console.oidc.issuer {section.issuer!r}: an identity provider speaks https")
+    if "openid" not in section.scopes:
+        raise ConfigurationError("console.oidc.scopes: without openid the provider tells nobody's name")
+    secret = section.client_secret
+    verify: Any = True if section.ca_file is None else str(settings.resolve(section.ca_file))
+    return OpenIdProvider(
+        Client(
+            issuer=section.issuer,
+            client_id=section.client_id,
+            client_secret=None if secret is None else secret.get_secret_value(),
+            scopes=tuple(section.scopes),
+            come_back=f"{url}/sign-in/callback",
+        ),
+        name=section.name,
+        person=_mapping(settings),
+        http=httpx.Client(timeout=section.timeout_s, verify=verify, follow_redirects=False),
+        sealing=SecretFiles.of(settings).load_console_seal(_BROWSERS_WAIT),
+        clock=utc_now,
+    )
+
+
+def pages_checked(settings: Settings) -> str:
+    """For the doctor: where the pages are, and that the ways in are there.
+
+    Raises ConfigurationError or SignInRefused where one is not.
+    """
+    rule = visit_rule(settings, port=settings.control.port)
+    if rule is None:
+        return "no evidence pages: console.enabled is false"
+    ways, identity = ["guardian link"], open_identity(settings, rule.url)
+    if identity is not None:
+        identity.examine()
+        ways.append(f"{identity.name} ({len(settings.console.people)} people)")
+    folder = settings.console.proposals
+    if folder is not None and not settings.resolve(folder).is_dir():
+        raise ConfigurationError(f"console.proposals: {settings.resolve(folder)} is no folder; make it")
+    return f"at {rule.url}, by {' or '.join(ways)}"
+
+
+def model_facts(settings: Settings) -> Mapping[str, str]:
+    """What the model's card says in a line each; why not, where the model is not here."""
+    try:
+        (version, about), calibration = read_about(model_directory(settings)), open_calibration(settings)
+    except (ModelError, OSError) as error:
+        return {"Model": f"not at hand here: {error}"}
+    facts = {
+        "Model": f"{version}, from {about.get('base', 'an encoder of your own')}",
+        "Engine": settings.model.engine,
+        "Calibration": f"{calibration_version(calibration)}, {len(calibration.evidence.values):,} honest sessions",
+        "Calibrated on": calibration.source,
+    }
+    found = about.get("metrics", {}).get("agentdojo_static", {}).get("action", {})
+    if found:
+        facts["On foreign ground"] = f"AUC {found['auc']['value']} on AgentDojo, single actions, zero-shot"
+    return facts
+
+
+def _mapping(settings: Settings) -> Any:
+    """From claims to a person: by the provider's id, or by an address that the provider has verified."""
+    by_sub: dict[str, Person] = {}
+    by_email: dict[str, Person] = {}
+    for name, told in settings.console.people.items():
+        person = Person(name, cast(Role, told.role), frozenset(told.tenants))
+        known, key = (by_sub, told.sub) if told.sub is not None else (by_email, (told.email or "").casefold())
+        if key in known:
+            raise ConfigurationError(f"console.people.{name}: {key} is {known[key].principal} already")
+        known[str(key)] = person
+
+    def person_of(claims: Mapping[str, Any]) -> Person | None:
+        found = by_sub.get(str(claims.get("sub")))
+        if found is None and claims.get("email_verified") is True:
+            found = by_email.get(str(claims.get("email")).casefold())
+        return found
+
+    return person_of
+
+
+def _as_visitor(visit: Visit, inside: InProcess) -> EvidenceClient:
+    return EvidenceClient(_INSIDE, lambda: visit.token, transport=inside)

@@ -1,0 +1,58 @@
+"""Where the evidence pages lie and how long a sign-in lives: what control has to know of them."""
+
+from datetime import timedelta
+from ipaddress import ip_address
+from urllib.parse import urlsplit
+
+from guardian.config import Settings
+from guardian.control.deps import VisitRule
+from guardian.errors import ConfigurationError
+
+ROOT = "/console"
+
+
+def visit_rule(settings: Settings, *, port: int) -> VisitRule | None:
+    """Where the pages lie and how long a sign-in lives; None where there are none.
+
+    Raises ConfigurationError for pages that would carry sign-ins over the network in the clear.
+    """
+    section, control = settings.console, settings.control
+    if not section.enabled:
+        return None
+    base = (control.public_url or f"http://{_host(control.host)}:{port}").rstrip("/")
+    told = urlsplit(base)
+    if told.scheme not in ("http", "https") or not told.hostname or told.path or told.query:
+        raise ConfigurationError(f"control.public_url {base!r}: write https://HOST, without a path")
+    if told.scheme == "http" and not is_here(told.hostname):
+        raise ConfigurationError(
+            f"console.enabled: {base} would carry sign-ins in the clear; set control.public_url to the https"
+            " address of the proxy before it, or control.host to 127.0.0.1"
+        )
+    bound = set(settings.control.client_certificates.required_for)
+    for name, person in section.people.items():
+        if person.role in bound:
+            raise ConfigurationError(
+                f"console.people.{name}: control.client_certificates wants a certificate with every"
+                f" {person.role}'s token, which a browser's sign-in cannot have"
+            )
+    return VisitRule(
+        url=base + ROOT,
+        idle=timedelta(seconds=section.idle_s),
+        life=timedelta(seconds=section.life_s),
+        link_life=timedelta(seconds=section.link_s),
+    )
+
+
+def _host(host: str) -> str:
+    shown = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, host)  # noqa: S104 - is compared, not listened on
+    return f"[{shown}]" if ":" in shown and not shown.startswith("[") else shown
+
+
+def is_here(host: str) -> bool:
+    """Whether this host is the machine itself."""
+    if host == "localhost":
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False

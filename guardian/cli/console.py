@@ -1,0 +1,44 @@
+"""link: the way to the evidence pages for whoever has a token."""
+
+from typing import Annotated
+from urllib.parse import urlencode
+
+import typer
+
+from guardian.cli.common import ConfigOption, JsonOption, print_json
+from guardian.cli.people import client
+from guardian.errors import ConfigurationError
+
+
+def register(app: typer.Typer) -> None:
+    app.command()(link)
+
+
+def link(
+    tenant: Annotated[str | None, typer.Argument(help="With a session: the tenant whose it is.")] = None,
+    session: Annotated[str | None, typer.Argument(help="The session to look at.")] = None,
+    browse: Annotated[bool, typer.Option("--open", help="Open it in the browser of this machine.")] = False,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Print a link that signs you in to the evidence pages: once, within minutes, with your token's reach.
+
+    Uses the token in $GUARDIAN_TOKEN, else keys/admin.token beside the configuration. Give it to nobody.
+
+    Example: guardian link tenant_acme sess_42 --open
+    """
+    if (tenant is None) != (session is None):
+        raise ConfigurationError("name a tenant and a session, or neither")
+    page = "" if tenant is None else f"/console/session?{urlencode({'tenant': tenant, 'id': session})}"
+    with client(config) as control:
+        made = control.sign_in_link(page)
+    if browse:
+        import webbrowser
+
+        if not webbrowser.open(made.url):
+            raise ConfigurationError("no browser was found on this machine; leave out --open and copy the link")
+    if as_json:
+        print_json(made.model_dump(mode="json"))
+    elif not browse:
+        typer.echo(made.url)
+        typer.echo(f"opens once, until {made.expires_at.isoformat(timespec='seconds')}", err=True)

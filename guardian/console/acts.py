@@ -1,0 +1,107 @@
+"""A button was pressed: one call of the control API, as the person who did, bound to what they were shown."""
+
+import re
+from typing import assert_never
+from urllib.parse import parse_qs, urlencode, urlsplit
+
+from pydantic import ValidationError
+from starlette.responses import Response
+
+from guardian.console import finding, lists, session
+from guardian.console.asked import Asked, safe_path
+from guardian.console.forms import VERBS, Verb
+from guardian.console.notices import STALE, Notice
+from guardian.console.pages import Pages
+from guardian.errors import ControlError
+from guardian.telemetry import logger
+from guardian.wire.evidence import EvidenceClient
+from guardian.wire.sessions import ActResult
+
+_log = logger("console")
+_OURS = re.compile(r"[0-9a-f]{24,32}")
+
+
+def take(pages: Pages, asked: Asked) -> Response:
+    """Done: back to the page by GET. Refused: the page as it stands now, with why, and the reason kept."""
+    verb = asked.form.get("verb", "")
+    if verb not in VERBS:
+        return _again(pages, asked, 422, Notice("refused", "Nothing was done: choose one of the buttons."))
+    try:
+        word = _done(pages.api(asked), verb, asked)
+    except ControlError as refusal:
+        if refusal.status == 401:
+            raise
+        outcome = Notice("refused", f"Nothing was done. {refusal}")
+        return _again(pages, asked, refusal.status or 503, STALE if refusal.status == 412 else outcome)
+    except (ValidationError, ValueError) as mistake:
+        text = mistake.errors()[0]["msg"] if isinstance(mistake, ValidationError) else str(mistake)
+        return _again(pages, asked, 422, Notice("refused", f"Nothing was done: {text}"))
+    _log.info("console_act", verb=verb, who=asked.signed_in.principal.id, outcome=word)
+    return pages.away(_with_word(safe_path(pages.parts, asked.form.get("back", "")), word))
+
+
+def _done(api: EvidenceClient, verb: Verb, asked: Asked) -> str:
+    """What the person is told of it. Raises ControlError for a refusal, ValueError for an unusable field."""
+    form = asked.form
+    tenant, name = form.get("tenant", ""), form.get("session", "")
+    reason, seen, key = form.get("reason", "").strip(), form.get("seen") or None, form.get("key") or None
+    if not all(_OURS.fullmatch(told) for told in (seen, key) if told is not None):
+        raise ValueError("this form was altered; look at the page again")
+    if not reason:
+        raise ValueError("give a reason; it is audited and shown to others")
+    match verb:
+        case "revoke":
+            made = api.revoke(tenant, name, reason=reason, seen=seen, idempotency_key=key)
+            return _of(made, "revoked")
+        case "reinstate":
+            made = api.reinstate(tenant, name, reason=reason, seen=seen, idempotency_key=key)
+            return _of(made, "reinstated")
+        case "protect" | "unprotect":
+            wanted = verb == "protect"
+            return _of(api.protect(tenant, name, protected=wanted, reason=reason, seen=seen), f"{verb}ed")
+        case "false_positive" | "benign" | "confirmed":
+            api.judge(form.get("finding", ""), verb, reason=reason, seen=seen)
+            return verb
+        case "approve" | "deny" | "withdraw":
+            return api.decide_approval(form.get("approval", ""), verb, reason=reason, seen=seen).state
+        case "snooze":
+            api.snooze(tenant, name, hours=_whole(form.get("hours", "")), reason=reason, seen=seen)
+            return "snoozed"
+        case "except":
+            days, tool = _whole(form.get("days", "")), form.get("tool", "").strip() or None
+            api.make_exception(form.get("finding", ""), reason=reason, days=days, tool=tool, seen=seen)
+            return "excepted"
+        case _:
+            assert_never(verb)
+
+
+def _of(made: ActResult, word: str) -> str:
+    if made.approval is not None:
+        return "waits"
+    return word if made.changed else "unchanged"
+
+
+def _again(pages: Pages, asked: Asked, status: int, notice: Notice) -> Response:
+    """The page that the form was on, as it stands now."""
+    form, reason = asked.form, asked.form.get("reason", "")[:1000]
+    match form.get("page", ""):
+        case "finding":
+            return finding.page(pages, asked, form.get("finding", ""), notice=notice, status=status, reason=reason)
+        case "approvals":
+            return lists.approvals(pages, asked, notice=notice, status=status)
+        case _:
+            tenant, name = form.get("tenant", ""), form.get("session", "")
+            return session.page(pages, asked, tenant, name, notice=notice, status=status, reason=reason)
+
+
+def _with_word(path: str, word: str) -> str:
+    """The page that it came from, with what is to be said there."""
+    told = urlsplit(path)
+    query = {name: values[0] for name, values in parse_qs(told.query).items() if name not in ("did", "audit")}
+    return f"{told.path}?{urlencode({**query, 'did': word})}"
+
+
+def _whole(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and len(text) < 6):
+        raise ValueError(f"{text[:20]!r} is no whole number")
+    return int(text)

@@ -1,0 +1,48 @@
+"""The page of one finding: what guardian said, what policy made of it, and what people made of that."""
+
+from starlette.responses import Response
+
+from guardian.console.asked import Asked
+from guardian.console.forms import finding_form
+from guardian.console.notices import Notice, notice_of
+from guardian.console.pages import Pages
+from guardian.console.session import unless_absent
+from guardian.domain.finding import Kind
+from guardian.errors import ControlError
+
+
+def show(pages: Pages, asked: Asked) -> Response:
+    return page(pages, asked, asked.query.get("id", ""), notice=notice_of(asked.query.get("did")))
+
+
+def page(
+    pages: Pages,
+    asked: Asked,
+    finding_id: str,
+    *,
+    notice: Notice | None = None,
+    status: int = 200,
+    reason: str = "",
+) -> Response:
+    """Raises ControlError (404) for one that is not within the visitor's reach."""
+    if not finding_id:
+        raise ControlError("name a finding", status=404)
+    api = pages.api(asked)
+    view = api.finding(finding_id)
+    finding = view.finding
+    case = None
+    if finding.kind is not Kind.CONTROL:
+        case = unless_absent(lambda: api.case(finding.tenant_id, finding.session_id))
+    said = "" if view.verdict is None else view.verdict.verdict
+    return pages.page(
+        asked,
+        "finding",
+        status=status,
+        notice=notice,
+        view=view,
+        case=case,
+        forms=finding_form(finding.id, said, "" if case is None else case.digest, asked.signed_in),
+        reason=reason,
+        thresholds=pages.parts.thresholds,
+        about_itself=finding.kind is Kind.CONTROL,
+    )

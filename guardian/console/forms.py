@@ -1,0 +1,159 @@
+"""Which acts a page offers for a case as it stands, each bound to what was shown. Policy decides on every one."""
+
+import secrets
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal, get_args
+
+from guardian.wire.approvals import ApprovalView
+from guardian.wire.cases import CaseView
+from guardian.wire.policies import PolicyExplanation
+from guardian.wire.principal import Role
+from guardian.wire.sessions import SessionView
+from guardian.wire.visits import Visit
+
+Verb = Literal[
+    "revoke",
+    "reinstate",
+    "false_positive",
+    "benign",
+    "confirmed",
+    "approve",
+    "deny",
+    "withdraw",
+    "protect",
+    "unprotect",
+    "snooze",
+    "except",
+]
+VERBS: tuple[Verb, ...] = get_args(Verb)
+_READERS: frozenset[Role] = frozenset({"auditor"})
+
+
+ACTIONS: Mapping[Verb, str] = {
+    "revoke": "revoke",
+    "reinstate": "reinstate",
+    "false_positive": "dismiss",
+    "benign": "dismiss",
+    "confirmed": "confirm",
+    "protect": "protect",
+    "unprotect": "protect",
+    "snooze": "snooze",
+    "except": "makeException",
+}
+"""What policy calls the acts that a page can ask about beforehand."""
+
+
+@dataclass(frozen=True, slots=True)
+class Button:
+    """`outlook` is what policy is likely to say: no, or that it takes two. It is asked again when it counts."""
+
+    verb: Verb
+    text: str
+    hint: str = ""
+    style: Literal["", "danger", "plain"] = ""
+    outlook: Literal["", "two", "no"] = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """Buttons that share one reason. `key` makes a double click count once; `seen` is what was looked at.
+
+    `extra` names the further fields: hours of a snooze, days and tool of an exception.
+    """
+
+    title: str
+    buttons: tuple[Button, ...]
+    key: str
+    seen: str = ""
+    finding: str = ""
+    approval: ApprovalView | None = None
+    extra: Literal["", "hours", "days"] = ""
+    open: bool = True
+
+
+def forms_for(session: SessionView, case: CaseView | None, visit: Visit) -> tuple[Form, ...]:
+    """For a session's page: what waits for approval first, then the act that fits its state, then the rest."""
+    if visit.principal.role in _READERS:
+        return ()
+    seen = "" if case is None else case.digest
+    finding = "" if case is None else case.shown.finding.id
+    waiting = () if case is None else case.approvals
+    found = [approval_form(each, visit, seen) for each in waiting]
+    if session.status == "revoked":
+        act = Button("reinstate", "Reinstate", "gives the session back; its evidence starts afresh")
+    else:
+        act = Button("revoke", "Revoke", "every gateway refuses its next call", "danger")
+    buttons: tuple[Button, ...] = (act,)
+    if case is not None:
+        buttons += verdicts(case.shown.verdict.verdict if case.shown.verdict is not None else "")
+    found.append(Form("Decide", buttons, _key(), seen, finding))
+    if case is not None:
+        quiet = Button("snooze", "Be quiet", "in the channel; guardian goes on judging and revoking", "plain")
+        found.append(Form("Be quiet about it", (quiet,), _key(), seen, extra="hours", open=False))
+        fine = Button("except", "Make an exception", "for this purpose and tool", "plain")
+        found.append(Form("This is fine", (fine,), _key(), seen, finding, extra="days", open=False))
+    guard = (
+        Button("unprotect", "Let guardian revoke it by itself", style="plain")
+        if session.protected
+        else Button("protect", "Protect from automatic revocation", style="plain")
+    )
+    found.append(Form("Protection", (guard,), _key(), seen, open=False))
+    return tuple(found)
+
+
+def with_outlook(forms: Sequence[Form], ask: Callable[[str], PolicyExplanation]) -> tuple[Form, ...]:
+    """The forms with what policy would say of each act; every action is asked about once."""
+    told: dict[str, PolicyExplanation] = {}
+
+    def looked(button: Button) -> Button:
+        action = ACTIONS.get(button.verb)
+        if action is None:
+            return button
+        if action not in told:
+            told[action] = ask(action)
+        if told[action].allowed:
+            return button
+        return replace(button, outlook="two" if told[action].needs_approval else "no")
+
+    return tuple(replace(form, buttons=tuple(map(looked, form.buttons))) for form in forms)
+
+
+def finding_form(finding_id: str, verdict: str, seen: str, visit: Visit) -> tuple[Form, ...]:
+    """For a finding's own page."""
+    if visit.principal.role in _READERS:
+        return ()
+    return (Form("What was it?", verdicts(verdict), _key(), seen, finding_id),)
+
+
+def verdicts(said: str) -> tuple[Button, ...]:
+    """Those that were not said already."""
+    every = (
+        Button("false_positive", "Dismiss as false positive", "nothing was wrong; its evidence starts afresh"),
+        Button("benign", "Unusual, but all right", "its evidence starts afresh"),
+        Button("confirmed", "Confirm", "it was what guardian says"),
+    )
+    return tuple(each for each in every if each.verb != said)
+
+
+def approval_form(approval: ApprovalView, visit: Visit, seen: str = "") -> Form:
+    """Who asked may take it back; somebody else decides."""
+    what = {
+        "revoke": "Revoke",
+        "reinstate": "Reinstate",
+        "setMode": "Change the mode",
+        "permitCall": "Permit a call",
+    }
+    if approval.proposer == visit.principal.id:
+        buttons: tuple[Button, ...] = (Button("withdraw", "Withdraw", style="plain"),)
+    else:
+        style: Literal["", "danger"] = "danger" if approval.action == "revoke" else ""
+        buttons = (
+            Button("approve", "Approve", "it is done at once", style),
+            Button("deny", "Deny", style="plain"),
+        )
+    return Form(f"Waits for a second person: {what[approval.action]}", buttons, _key(), seen, approval=approval)
+
+
+def _key() -> str:
+    return secrets.token_hex(12)

@@ -1,0 +1,76 @@
+"""Sessions, findings and approvals, a page at a time."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, cast, get_args
+
+from starlette.responses import Response
+
+from guardian.console.asked import Asked
+from guardian.console.forms import approval_form
+from guardian.console.notices import Notice, notice_of
+from guardian.console.pages import Pages
+from guardian.domain.finding import Effect, Kind
+from guardian.wire.approvals import ApprovalState
+from guardian.wire.base import SessionStatus
+
+_AT_ONCE = 50
+
+
+def sessions(pages: Pages, asked: Asked) -> Response:
+    api, status = pages.api(asked), _one_of(asked.query, "status", get_args(SessionStatus))
+    tenant, cursor = asked.query.get("tenant") or None, asked.query.get("cursor") or None
+    found = api.sessions(
+        tenant_id=tenant, status=cast(SessionStatus | None, status), limit=_AT_ONCE, cursor=cursor
+    )
+    return pages.page(
+        asked,
+        "sessions",
+        found=found,
+        chosen={"tenant": tenant, "status": status},
+        tenants=api.tenants().items,
+        statuses=get_args(SessionStatus),
+    )
+
+
+def findings(pages: Pages, asked: Asked) -> Response:
+    api, query = pages.api(asked), asked.query
+    chosen = {
+        "tenant": query.get("tenant") or None,
+        "session": query.get("session") or None,
+        "kind": _one_of(query, "kind", [kind.value for kind in Kind]),
+        "effect": _one_of(query, "effect", [effect.value for effect in Effect]),
+    }
+    found = api.findings(
+        tenant_id=chosen["tenant"],
+        session_id=chosen["session"],
+        kind=chosen["kind"],
+        effect=chosen["effect"],
+        limit=_AT_ONCE,
+        cursor=query.get("cursor") or None,
+    )
+    return pages.page(
+        asked,
+        "findings",
+        found=found,
+        chosen=chosen,
+        tenants=api.tenants().items,
+        kinds=[kind.value for kind in Kind],
+        effects=[effect.value for effect in Effect],
+    )
+
+
+def approvals(pages: Pages, asked: Asked, *, notice: Notice | None = None, status: int = 200) -> Response:
+    """What waits, each with its buttons; and what was decided."""
+    api, cursor = pages.api(asked), asked.query.get("cursor") or None
+    state = _one_of(asked.query, "state", get_args(ApprovalState)) or "pending"
+    found = api.approvals(state=cast(ApprovalState, state), limit=_AT_ONCE, cursor=cursor)
+    visit = asked.signed_in
+    pending = {each.id: approval_form(each, visit) for each in found.items if each.state == "pending"}
+    told: dict[str, Any] = {"found": found, "state": state, "states": get_args(ApprovalState), "forms": pending}
+    shown = notice or notice_of(asked.query.get("did"))
+    return pages.page(asked, "approvals", status=status, notice=shown, reason="", **told)
+
+
+def _one_of(query: Mapping[str, str], name: str, known: Sequence[str]) -> str | None:
+    told = query.get(name, "")
+    return told if told in known else None

@@ -1,0 +1,235 @@
+"""OpenID Connect: authorization code with PKCE, state and nonce (OpenID Connect Core 1.0, RFC 7636, RFC 9207).
+
+What is remembered between going and coming back lies sealed in the person's own browser: nothing here grows with
+the number of strangers who press the button.
+"""
+
+import hmac
+import json
+import secrets
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, Protocol
+from urllib.parse import quote_plus
+
+import httpx
+from authlib.oauth2.rfc6749.parameters import prepare_grant_uri
+from authlib.oauth2.rfc7636 import create_s256_code_challenge
+from joserfc import jwt
+from joserfc.errors import JoseError
+from joserfc.jwk import KeySet
+
+from guardian.console.ports import Person, Returned, SentOff
+from guardian.console.signing_in import SignInRefused
+from guardian.errors import StoreError
+from guardian.telemetry import logger
+
+_ALGORITHMS = ["RS256", "PS256", "ES256", "ES384", "EdDSA"]
+"""Signatures that only the provider can make; never a shared secret, never none."""
+_KEPT = timedelta(hours=1)
+_ASK_AGAIN = timedelta(minutes=1)
+_LEEWAY_S = 60
+_OLDEST_S = 600
+_log = logger("console")
+
+
+class Sealing(Protocol):
+    """Seals what a browser keeps; `keys/seal.py` has one."""
+
+    def seal(self, content: bytes, *, now: datetime) -> bytes: ...
+    def unseal(self, sealed: bytes, *, now: datetime) -> bytes: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Client:
+    """What the provider knows us as. `come_back` is registered there to the letter."""
+
+    issuer: str
+    client_id: str
+    client_secret: str | None = field(repr=False)
+    scopes: tuple[str, ...]
+    come_back: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """What the provider publishes of itself."""
+
+    authorize: str
+    token: str
+    keys: str
+    names_itself: bool  # in its answers (RFC 9207)
+    at: datetime
+
+
+class OpenIdProvider:
+    """`person` maps the claims of a verified id token to a principal, None for somebody unknown."""
+
+    def __init__(
+        self,
+        client: Client,
+        *,
+        name: str,
+        person: Callable[[Mapping[str, Any]], Person | None],
+        http: httpx.Client,
+        sealing: Sealing,
+        clock: Callable[[], datetime],
+    ) -> None:
+        self._client, self._name, self._person = client, name, person
+        self._http, self._sealing, self._clock = http, sealing, clock
+        self._lock = threading.Lock()
+        self._known: _Known | None = None
+        self._keys: tuple[datetime, KeySet] | None = None
+
+    @property
+    def name(self) -> str:
+        return self._name
+
+    def examine(self) -> None:
+        """Raises SignInRefused where the provider is away, or not what it should be."""
+        self._provider()
+        self._key_set()
+
+    def begin(self, path: str) -> SentOff:
+        """Raises SignInRefused when the provider cannot be asked."""
+        told = {name: secrets.token_urlsafe(32) for name in ("state", "nonce", "verifier")} | {"path": path}
+        url = prepare_grant_uri(
+            self._provider().authorize,
+            self._client.client_id,
+            "code",
+            redirect_uri=self._client.come_back,
+            scope=" ".join(self._client.scopes),
+            state=told["state"],
+            nonce=told["nonce"],
+            code_challenge=create_s256_code_challenge(told["verifier"]),
+            code_challenge_method="S256",
+        )
+        kept = self._sealing.seal(json.dumps(told).encode(), now=self._clock())
+        return SentOff(url, kept.decode())
+
+    def finish(self, kept: str, answer: Mapping[str, str]) -> Returned:
+        """Raises SignInRefused."""
+        try:
+            told = json.loads(self._sealing.unseal(kept.encode(), now=self._clock()))
+        except (StoreError, ValueError) as error:
+            raise SignInRefused(
+                "This sign-in was begun too long ago, or in another browser. Begin again."
+            ) from error
+        if not hmac.compare_digest(answer.get("state", "").encode(), told["state"].encode()):
+            raise SignInRefused("This answer belongs to another sign-in. Begin again.")
+        provider = self._provider()
+        if answer.get("iss", self._client.issuer) != self._client.issuer or (
+            provider.names_itself and "iss" not in answer
+        ):
+            raise SignInRefused("This answer comes from another identity provider than the one that was asked.")
+        if "error" in answer or not answer.get("code"):
+            raise SignInRefused(
+                f"The identity provider did not sign you in: {answer.get('error', 'no code')[:80]}"
+            )
+        claims = self._claims(self._id_token(provider, answer["code"], told["verifier"]), told["nonce"])
+        person = self._person(claims)
+        if person is None:
+            _log.warning("sign_in_unmapped", sub=str(claims.get("sub"))[:120])
+            raise SignInRefused("Guardian does not know you: an operator lists people under console.people.")
+        return Returned(person, told["path"])
+
+    def _id_token(self, provider: _Known, code: str, verifier: str) -> str:
+        client = self._client
+        grant = {"grant_type": "authorization_code", "code": code, "code_verifier": verifier}
+        form = grant | {"redirect_uri": client.come_back, "client_id": client.client_id}
+        auth = httpx.Auth()  # none at all
+        if client.client_secret is not None:  # encoded before it is encoded: RFC 6749, 2.3.1
+            auth = httpx.BasicAuth(quote_plus(client.client_id), quote_plus(client.client_secret))
+        try:
+            got = self._http.post(provider.token, data=form, auth=auth, headers={"accept": "application/json"})
+            told = got.raise_for_status().json()
+        except (httpx.HTTPError, ValueError) as error:
+            _log.warning("oidc_token_failed", error=type(error).__name__, detail=str(error)[:200])
+            raise SignInRefused("The identity provider did not vouch for this sign-in. Begin again.") from error
+        token = told.get("id_token") if isinstance(told, dict) else None
+        if not isinstance(token, str):
+            raise SignInRefused("The identity provider sent no id token; is the scope openid?")
+        return token
+
+    def _claims(self, token: str, nonce: str) -> dict[str, Any]:
+        registry = jwt.JWTClaimsRegistry(
+            now=int(self._clock().timestamp()),
+            leeway=_LEEWAY_S,
+            iss={"essential": True, "value": self._client.issuer},
+            aud={"essential": True, "value": self._client.client_id},
+            sub={"essential": True},
+            exp={"essential": True},
+            iat={"essential": True},
+            nonce={"essential": True, "value": nonce},
+        )
+        try:
+            claims = self._signed(token)
+            registry.validate(claims)
+        except (JoseError, ValueError, TypeError) as error:
+            _log.warning("oidc_token_refused", error=type(error).__name__, detail=str(error)[:200])
+            raise SignInRefused("The identity provider's answer is not sound. Begin again.") from error
+        audience = claims["aud"]
+        several = isinstance(audience, list) and len(audience) > 1
+        foreign = claims.get("azp", self._client.client_id if not several else None) != self._client.client_id
+        if foreign or self._clock().timestamp() - claims["iat"] > _OLDEST_S or not isinstance(claims["sub"], str):
+            raise SignInRefused("The identity provider's answer is not for guardian. Begin again.")
+        return claims
+
+    def _signed(self, token: str) -> dict[str, Any]:
+        """With the provider's keys; with fresh ones, should it have changed them."""
+        try:
+            return jwt.decode(token, self._key_set(), algorithms=_ALGORITHMS).claims
+        except (JoseError, ValueError):
+            return jwt.decode(token, self._key_set(fresh=True), algorithms=_ALGORITHMS).claims
+
+    def _key_set(self, *, fresh: bool = False) -> KeySet:
+        now, provider = self._clock(), self._provider()
+        with self._lock:
+            kept = self._keys
+        if kept is not None and now - kept[0] < (_ASK_AGAIN if fresh else _KEPT):
+            return kept[1]
+        keys = KeySet.import_key_set(self._get(provider.keys))
+        with self._lock:
+            self._keys = (now, keys)
+        return keys
+
+    def _provider(self) -> _Known:
+        with self._lock:
+            known = self._known
+        if known is not None and self._clock() - known.at < _KEPT:
+            return known
+        told = self._get(f"{self._client.issuer.rstrip('/')}/.well-known/openid-configuration")
+        try:
+            if told["issuer"] != self._client.issuer:
+                raise ValueError(f"it calls itself {told['issuer']!r}")
+            known = _Known(
+                authorize=_same_safety(self._client.issuer, told["authorization_endpoint"]),
+                token=_same_safety(self._client.issuer, told["token_endpoint"]),
+                keys=_same_safety(self._client.issuer, told["jwks_uri"]),
+                names_itself=told.get("authorization_response_iss_parameter_supported") is True,
+                at=self._clock(),
+            )
+        except (KeyError, ValueError) as error:
+            _log.error("oidc_discovery_failed", detail=str(error)[:200])
+            raise SignInRefused("The identity provider does not describe itself as configured.") from error
+        with self._lock:
+            self._known = known
+        return known
+
+    def _get(self, url: str) -> Any:
+        try:
+            got = self._http.get(url, headers={"accept": "application/json"})
+            got.raise_for_status()
+            return got.json()
+        except (httpx.HTTPError, ValueError) as error:
+            _log.error("oidc_unreachable", url=url, error=type(error).__name__)
+            raise SignInRefused("The identity provider cannot be reached. Try again in a moment.") from error
+
+
+def _same_safety(issuer: str, url: str) -> str:
+    """An address that the provider names; over https if it is itself."""
+    if not isinstance(url, str) or not url.startswith("https://" if issuer.startswith("https://") else "http"):
+        raise ValueError(f"{url!r} is not as safe as the issuer")
+    return url

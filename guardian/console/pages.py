@@ -1,0 +1,63 @@
+"""What every page works with: the control API as the visitor, and how an answer is made of what it says."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from starlette.responses import RedirectResponse, Response
+
+from guardian.console.asked import Asked
+from guardian.console.cookies import Cookies
+from guardian.console.notices import Notice
+from guardian.console.ports import ConsoleParts
+from guardian.console.showing import Showing
+from guardian.errors import ControlError
+from guardian.wire.evidence import EvidenceClient
+
+_TITLES = {
+    400: "This could not be read",
+    403: "Not permitted",
+    404: "Not found",
+    409: "In conflict with what is stored",
+    422: "This is not valid",
+    500: "Something went wrong",
+    503: "Not at the moment",
+}
+
+
+@dataclass
+class Pages:
+    parts: ConsoleParts
+
+    @cached_property
+    def showing(self) -> Showing:
+        return Showing(self.parts)
+
+    @cached_property
+    def cookies(self) -> Cookies:
+        return Cookies(self.parts.secure)
+
+    def api(self, asked: Asked) -> EvidenceClient:
+        """Speaks to the control API as whoever is signed in."""
+        return self.parts.api(asked.signed_in)
+
+    def page(
+        self, asked: Asked, template: str, /, *, status: int = 200, notice: Notice | None = None, **told: Any
+    ) -> Response:
+        return self.showing.page(asked, template, status=status, notice=notice, **told)
+
+    def away(self, path: str) -> Response:
+        """On to a page of ours, by GET."""
+        return RedirectResponse(path, status_code=303)
+
+    def refused(self, asked: Asked, refusal: ControlError) -> Response:
+        """What the API refused to tell. That something is another tenant's is told as that it does not exist."""
+        if refusal.status == 404:
+            return self.failed(asked, 404, "There is nothing here within your reach.")
+        if refusal.status == 403:
+            return self.failed(asked, 403, str(refusal))
+        return self.failed(asked, refusal.status if refusal.status in _TITLES else 503, str(refusal))
+
+    def failed(self, asked: Asked, status: int, text: str) -> Response:
+        title = _TITLES.get(status, "This could not be shown")
+        return self.page(asked, "failed", status=status, title=title, text=text, reference=asked.request_id)

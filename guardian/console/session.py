@@ -1,0 +1,214 @@
+"""The page of a session: what it was for, what it did, what guardian made of it, and what can be done."""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, timedelta
+from typing import Any, TypeVar
+
+from starlette.responses import Response
+
+from guardian.console import curve
+from guardian.console.asked import Asked
+from guardian.console.forms import forms_for, with_outlook
+from guardian.console.notices import Notice, notice_of
+from guardian.console.pages import Pages
+from guardian.domain.event import Envelope
+from guardian.domain.timeline import Granted, Step, Timeline
+from guardian.errors import ArchiveError, ControlError
+from guardian.telemetry import logger
+from guardian.wire.cases import CaseView
+from guardian.wire.evidence import EvidenceClient
+from guardian.wire.findings import FindingView
+from guardian.wire.policies import PolicyExplanation
+from guardian.wire.sessions import SessionDetail, SessionView
+
+PER_PAGE = 50
+_AUDIT_LINES = 30
+_NEAR = 2
+_IN_FULL = 5
+_FURTHEST = timedelta(days=92)
+_BEFORE = timedelta(days=1)
+_log = logger("console")
+Answer = TypeVar("Answer")
+
+
+@dataclass(frozen=True, slots=True)
+class Actions:
+    """A page of the session's actions: `steps` from number `start` (from 1) of `total`."""
+
+    steps: Sequence[Step]
+    start: int
+    total: int
+
+    @property
+    def numbered(self) -> list[tuple[int, Step]]:
+        return list(enumerate(self.steps, self.start))
+
+    @property
+    def starts(self) -> list[tuple[int, int]]:
+        """First and last action of the pages that are linked: both ends, and those around this one."""
+        firsts = range(1, self.total + 1, PER_PAGE)
+        here = (self.start - 1) // PER_PAGE
+        near = [first for n, first in enumerate(firsts) if n in (0, len(firsts) - 1) or abs(n - here) <= _NEAR]
+        return [(first, min(first + PER_PAGE - 1, self.total)) for first in near]
+
+
+def show(pages: Pages, asked: Asked) -> Response:
+    tenant, session = asked.query.get("tenant", ""), asked.query.get("id", "")
+    return page(pages, asked, tenant, session, notice=notice_of(asked.query.get("did")))
+
+
+def page(
+    pages: Pages,
+    asked: Asked,
+    tenant: str,
+    session: str,
+    *,
+    notice: Notice | None = None,
+    status: int = 200,
+    reason: str = "",
+) -> Response:
+    """The evidence of one session. Raises ControlError (404) for one that is not within the visitor's reach."""
+    if not tenant or not session:
+        raise ControlError("name a tenant and a session", status=404)
+    api = pages.api(asked)
+    detail = api.session(tenant, session)
+    case = unless_absent(lambda: api.case(tenant, session))  # people were told nothing of it
+    history = unless_absent(lambda: api.envelopes(tenant, session, limit=1))
+    registered = None if history is None else history.items[-1]
+    timeline, trouble = _timeline(pages, detail.session, wide=bool(asked.query.get("wide")))
+    findings = detail.findings
+    audit = api.session_audit(tenant, session, limit=_AUDIT_LINES, cursor=asked.query.get("audit") or None)
+    granted = None if timeline is None else timeline.granted
+    kin = api.lineage(tenant, session)
+    parent = None if kin.ancestors else _parent(granted, findings)
+    return pages.page(
+        asked,
+        "session",
+        status=status,
+        notice=notice,
+        session=detail.session,
+        case=case,
+        findings=findings,
+        in_full=_IN_FULL,
+        ledger=detail.ledger,
+        envelope=_envelope(None if registered is None else registered.envelope, granted, findings),
+        registered=registered,
+        timeline=timeline,
+        archive=pages.parts.timelines is not None,
+        trouble=trouble,
+        curve=_curve(pages, timeline, case),
+        actions=None if timeline is None else _actions(timeline, asked.query),
+        by_id={view.finding.id: view for view in findings},
+        kin=kin,
+        parent=parent,
+        parent_known=parent is not None and unless_absent(lambda: api.session(tenant, parent)) is not None,
+        audit=audit,
+        policy=_would(api, detail),
+        forms=with_outlook(
+            forms_for(detail.session, case, asked.signed_in),
+            lambda action: api.explain(tenant, session, action=action, role=asked.signed_in.principal.role),
+        ),
+        reason=reason,
+        wide="1" if asked.query.get("wide") else "",
+    )
+
+
+def unless_absent(ask: Callable[[], Answer]) -> Answer | None:
+    """None for what is not there; every other refusal stands."""
+    try:
+        return ask()
+    except ControlError as refusal:
+        if refusal.status != 404:
+            raise
+        return None
+
+
+def _would(api: EvidenceClient, detail: SessionDetail) -> PolicyExplanation:
+    """What policy would say to guardian's own wish to revoke, now."""
+    return api.explain(detail.session.tenant_id, detail.session.session_id, action="revoke", role="monitor")
+
+
+def _timeline(pages: Pages, session: SessionView, *, wide: bool) -> tuple[Timeline | None, str]:
+    """What the archive knows, or why it does not. Only ever asked about a session that the API has shown.
+
+    `wide`: months instead of the days when control met the session and those that adjoin.
+    """
+    timelines = pages.parts.timelines
+    if timelines is None:
+        return None, ""
+    today = pages.parts.clock().astimezone(UTC).date()
+    first, last = (session.first_seen - _BEFORE).date(), (session.last_seen + _BEFORE).date()
+    if wide:
+        first, last = min(first, today - _FURTHEST), today
+    last = max(first, min(last, today))
+    try:
+        return timelines.of(
+            session.tenant_id, session.session_id, since=max(first, last - _FURTHEST), until=last
+        ), ""
+    except ArchiveError as error:
+        _log.error("archive_unreadable", error=str(error)[:300])
+        return None, "The archive could not be read; what control knows is below. The log says more."
+
+
+def _actions(timeline: Timeline, query: Any) -> Actions:
+    """The page that is asked for; else the one where the evidence led to the latest finding; else the last."""
+    total = len(timeline.points)
+    found = [number for number, point in enumerate(timeline.points) if point.wanted != "none"]
+    wanted = query.get("at", "")
+    position = int(wanted) - 1 if wanted.isascii() and wanted.isdigit() and len(wanted) < 10 else None
+    if position is None:
+        position = found[-1] if found else total - 1
+    start = max(0, min(position, total - 1)) // PER_PAGE * PER_PAGE
+    return Actions(timeline.steps(start, start + PER_PAGE), start + 1, total)
+
+
+def _curve(pages: Pages, timeline: Timeline | None, case: CaseView | None) -> curve.Curve | None:
+    if timeline is not None and timeline.points:
+        return curve.of_points(timeline.points, pages.parts.thresholds)
+    if case is not None and case.trend:
+        return curve.of_trend(case.trend, pages.parts.thresholds)
+    return None
+
+
+def _envelope(
+    registered: Envelope | None, logged: Granted | None, findings: Sequence[FindingView]
+) -> dict[str, Any] | None:
+    """What was delegated: as registered, else as the log carried it, else what the newest finding tells of it."""
+    if registered is not None:
+        told = {name: getattr(registered, name) for name in Granted.__dataclass_fields__ if name != "constraints"}
+        return told | {
+            "constraints": _constraints(registered.resource_constraints),
+            "from": "registered with control",
+        }
+    if logged is not None:
+        told = {name: getattr(logged, name) for name in Granted.__dataclass_fields__}
+        held = {"constraints": _constraints(logged.constraints)}
+        return told | held | {"from": "as the log carried it; nothing is registered"}
+    subject = next((view.finding.subject for view in findings if view.finding.subject is not None), None)
+    if subject is None:
+        return None
+    names = ("delegator_id", "agent_id", "task_id", "purpose", "parent_session_id", "expires_at")
+    told = {name: getattr(subject, name) for name in names}
+    return told | {
+        "allowed_tools": None,
+        "constraints": None,
+        "from": "as the newest finding tells; no more is known",
+    }
+
+
+def _constraints(told: Mapping[str, object]) -> dict[str, str]:
+    """Each in a line: a list as its members, anything else as JSON."""
+    return {
+        name: ", ".join(map(str, limit)) if isinstance(limit, list | tuple) else json.dumps(limit, default=str)
+        for name, limit in told.items()
+    }
+
+
+def _parent(granted: Granted | None, findings: Sequence[FindingView]) -> str | None:
+    """Who delegated, as the log says, where no registered envelope does."""
+    if granted is not None and granted.parent_session_id is not None:
+        return granted.parent_session_id
+    subject = next((view.finding.subject for view in findings if view.finding.subject is not None), None)
+    return None if subject is None else subject.parent_session_id

@@ -1,0 +1,220 @@
+"""From values to HTML: templates with autoescape on, and the only ways in which agents' text gets into them."""
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from functools import cache
+from hashlib import sha256
+from importlib.resources import files
+from typing import Any, NamedTuple
+from urllib.parse import urlencode
+
+from jinja2 import Environment, PackageLoader, StrictUndefined, pass_context
+from jinja2.runtime import Context
+from markupsafe import Markup, escape
+from starlette.responses import HTMLResponse, Response
+
+from guardian import __version__
+from guardian.alerting.neutralise import plain
+from guardian.console.asked import Asked
+from guardian.console.notices import Notice
+from guardian.console.ports import ConsoleParts
+from guardian.domain.finding import Act
+from guardian.domain.past import argument_leaves
+
+_SHORT, _WHOLE = 160, 20_000
+_QUIET = 0.05
+ASSETS = {"guardian.css": "text/css; charset=utf-8", "guardian.svg": "image/svg+xml"}
+
+
+class Showing:
+    """Renders pages; `parts` tells where they lie and what time it is."""
+
+    def __init__(self, parts: ConsoleParts) -> None:
+        self._parts = parts
+
+    def page(
+        self, asked: Asked, template: str, /, *, status: int = 200, notice: Notice | None = None, **told: Any
+    ) -> Response:
+        """A whole page; `told` is what its template asks for."""
+        common = {
+            "visit": asked.visit,
+            "here": asked.here,
+            "path": asked.path,
+            "notice": notice,
+            "now": self._parts.clock(),
+            "root": self._parts.root,
+            "link": self.link,
+            "asset": self._asset,
+            "version": __version__,
+        }
+        html = _environment().get_template(f"{template}.html").render(**common, **told)
+        return HTMLResponse(html, status_code=status)
+
+    def link(self, page: str, **query: object) -> str:
+        told = urlencode({name: str(value) for name, value in query.items() if value not in (None, "")})
+        return f"{self._parts.root}/{page}" + (f"?{told}" if told else "")
+
+    def _asset(self, name: str) -> str:
+        return f"{self._parts.root}/static/{name}?v={digest_of(name)}"
+
+
+@cache
+def _environment() -> Environment:
+    pages = Environment(
+        loader=PackageLoader("guardian.console"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    pages.filters |= {
+        "val": value,
+        "text": line,
+        "when": moment,
+        "ago": ago,
+        "rarity": rarity,
+        "number": number,
+        "pretty": pretty,
+        "words": words,
+        "mattered": mattered,
+        "heard": heard,
+    }
+    return pages
+
+
+@pass_context
+def ago(context: Context, at: datetime | None) -> Markup:
+    """How long ago that is, with the time itself at hand."""
+    if at is None:
+        return Markup("–")
+    return Markup('<time datetime="{}" title="{}">{}</time>').format(
+        _iso(at), f"{at.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC", age(context["now"] - at)
+    )
+
+
+def value(text: object, limit: int = _SHORT) -> Markup:
+    """What an agent may have written: kept from steering the page, and cut with the whole of it at hand."""
+    told = "" if text is None else str(text)
+    if not told:
+        return Markup('<span class="nothing">none</span>')
+    short = plain(told, limit)
+    if not short.endswith("…") or len(told) <= limit:
+        return Markup("<bdi>{}</bdi>").format(short)
+    whole = plain(told, _WHOLE)
+    opened = Markup(
+        '<details class="more"><summary><bdi>{}</bdi> <span class="all">show all</span></summary>'
+        "<bdi>{}</bdi></details>"
+    )
+    return opened.format(short, whole)
+
+
+def line(text: object, limit: int = _SHORT) -> Markup:
+    """The same on one line and nothing more, where there is no room to open it: in links, titles and options."""
+    return escape(plain("" if text is None else str(text), limit))
+
+
+def moment(at: datetime | None) -> Markup:
+    """In UTC, to the second."""
+    if at is None:
+        return Markup("–")
+    shown = f"{at.astimezone(UTC):%Y-%m-%d %H:%M:%S}"
+    return Markup('<time datetime="{}">{}</time>').format(_iso(at), shown)
+
+
+def age(gone: timedelta) -> str:
+    """
+    >>> age(timedelta(seconds=59)), age(timedelta(minutes=90)), age(timedelta(days=3)), age(timedelta(seconds=-9))
+    ('59 s ago', '1 h 30 min ago', '3 d ago', 'just now')
+    """
+    seconds = int(gone.total_seconds())
+    if seconds < 1:
+        return "just now"
+    if seconds < 60:
+        return f"{seconds} s ago"
+    minutes, hours = seconds // 60, seconds // 3600
+    if minutes < 60:
+        return f"{minutes} min ago"
+    if hours < 48:
+        return f"{hours} h ago" if not minutes % 60 else f"{hours} h {minutes % 60} min ago"
+    return f"{hours // 24} d ago"
+
+
+def rarity(one_in: float | None) -> str:
+    """
+    >>> rarity(1), rarity(2345.6), rarity(3e7), rarity(float("inf")), rarity(None)
+    ('nothing unusual', '1 in 2,350', '1 in 30 million', 'beyond counting', 'nothing unusual')
+    """
+    if one_in is None or not one_in > 1.5:
+        return "nothing unusual"
+    if math.isinf(one_in):
+        return "beyond counting"
+    if one_in >= 1e12:
+        return f"1 in 10^{math.floor(math.log10(one_in))}"
+    for size, name in ((1e9, " billion"), (1e6, " million")):
+        if one_in >= size:
+            return f"1 in {one_in / size:.3g}{name}"
+    return f"1 in {round(one_in, 2 - math.floor(math.log10(one_in))):,.0f}"
+
+
+def number(told: float | None, digits: int = 2) -> str:
+    return "–" if told is None else f"{told:,.{digits}f}"
+
+
+def words(names: Sequence[str]) -> str:
+    """
+    >>> words(["envelope_breach", "tool"])
+    'envelope breach, tool'
+    """
+    return ", ".join(name.replace("_", " ") for name in names)
+
+
+class Heard(NamedTuple):
+    """Signals with their values, the strongest first: those that say something, and those that hardly do."""
+
+    loud: list[tuple[str, float]]
+    quiet: list[tuple[str, float]]
+
+
+def heard(signals: Mapping[str, float]) -> Heard:
+    """
+    >>> heard({"envelope_breach": 0.0, "purpose_fit": 0.88, "purpose_baseline": 0.049})
+    Heard(loud=[('purpose_fit', 0.88)], quiet=[('purpose_baseline', 0.049), ('envelope_breach', 0.0)])
+    """
+    ordered = sorted(signals.items(), key=lambda each: -each[1])
+    loud = [each for each in ordered if each[1] >= _QUIET]
+    return Heard(loud, ordered[len(loud) :])
+
+
+def mattered(act: Act) -> str:
+    """The argument whose removal lowers the score most, with its value where the arguments are still whole."""
+    name = act.argument or ""
+    try:
+        told = json.loads(act.arguments)
+    except (ValueError, RecursionError):
+        return name
+    found = dict(argument_leaves(told)).get(name) if isinstance(told, dict) else None
+    return name if found is None else f"{name}: {found}"
+
+
+def pretty(text: str | None) -> str:
+    """JSON one member a line, where it is JSON."""
+    try:
+        return json.dumps(json.loads(text or ""), ensure_ascii=False)
+    except (ValueError, RecursionError):
+        return text or ""
+
+
+@cache
+def asset(name: str) -> bytes:
+    return (files("guardian.console") / "static" / name).read_bytes()
+
+
+@cache
+def digest_of(name: str) -> str:
+    return sha256(asset(name)).hexdigest()[:12]
+
+
+def _iso(at: datetime) -> str:
+    return at.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")

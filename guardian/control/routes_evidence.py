@@ -1,0 +1,69 @@
+"""What the evidence pages ask besides the rest: the way in, a session's audit trail and kin, and the tenants."""
+
+import json
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Request
+
+from guardian.control.authority import may_read
+from guardian.control.caller import Caller, CursorParam, Deps, Limit, SessionId, TenantId, position
+from guardian.control.kin import lineage
+from guardian.control.problems import documented
+from guardian.control.tenants import tenants
+from guardian.control.visiting import make_link
+from guardian.wire.audit import AuditLine, AuditPage
+from guardian.wire.lineage import Lineage
+from guardian.wire.tenants import TenantList
+from guardian.wire.visits import SignInLink
+
+router = APIRouter(tags=["evidence"])
+
+
+@router.post("/v1/sign-in-links", status_code=201, responses=documented(401, 403, 404, 422, 503))
+def make_sign_in_link(
+    deps: Deps,
+    caller: Caller,
+    request: Request,
+    path: Annotated[
+        str,
+        Query(max_length=2000, pattern=r"^(/[\x21-\x7e]*)?$", description="The page to come to after signing in."),
+    ] = "",
+) -> SignInLink:
+    """A link that opens the evidence pages once, within minutes, as the caller: with this very token's reach."""
+    token = request.headers["authorization"].partition(" ")[2].strip()
+    return make_link(deps, caller, token, path)
+
+
+@router.get("/v1/session-audit/{tenant_id}/{session_id:path}", responses=documented(401, 403, 404, 422, 503))
+def show_session_audit(
+    deps: Deps,
+    caller: Caller,
+    tenant_id: TenantId,
+    session_id: SessionId,
+    limit: Limit = 50,
+    cursor: CursorParam = None,
+) -> AuditPage:
+    """Every decision about this session, what was permitted and what was not, the newest first."""
+    may_read(deps, caller, "read", tenant_id)
+    before = position(cursor)
+    with deps.store.read() as rows:
+        found = rows.audit.about(tenant_id, session_id, limit=limit + 1, before=before)
+    shown = found[:limit]
+    lines = tuple(AuditLine(seq=each.seq, record=json.loads(each.record), hash=each.hash) for each in shown)
+    return AuditPage(items=lines, next=str(shown[-1].seq) if len(found) > limit else None)
+
+
+@router.get("/v1/lineage/{tenant_id}/{session_id:path}", responses=documented(401, 403, 404, 422, 503))
+def show_lineage(deps: Deps, caller: Caller, tenant_id: TenantId, session_id: SessionId) -> Lineage:
+    """Who delegated to this session, and to whom it delegated, as registered envelopes say."""
+    may_read(deps, caller, "read", tenant_id)
+    with deps.store.read() as rows:
+        return lineage(rows, tenant_id, session_id)
+
+
+@router.get("/v1/tenants", responses=documented(401, 403, 422, 503))
+def list_tenants(deps: Deps, caller: Caller) -> TenantList:
+    """The tenants within reach that control has met, with what guardian may do there."""
+    may_read(deps, caller, "read")
+    with deps.store.read() as rows:
+        return tenants(deps, rows, caller)

@@ -1,0 +1,32 @@
+"""Every tenant within somebody's reach: its mode, budget and breaker."""
+
+from guardian.control.deps import ControlDeps
+from guardian.control.facts import mode_of
+from guardian.store.control import ControlRows
+from guardian.wire.principal import EVERY_TENANT, Principal
+from guardian.wire.tenants import TenantList, TenantView
+
+_MOST = 100
+
+
+def tenants(deps: ControlDeps, rows: ControlRows, caller: Principal) -> TenantList:
+    """Those that the token names, and for one that reaches all of them those that have a session."""
+    named = set(caller.tenants - {EVERY_TENANT})
+    if caller.every_tenant:
+        named |= set(rows.sessions.tenants(_MOST + 1))
+    shown = sorted(named)[:_MOST]
+    return TenantList(items=tuple(_view(deps, rows, each) for each in shown), more=len(named) > _MOST)
+
+
+def _view(deps: ControlDeps, rows: ControlRows, tenant_id: str) -> TenantView:
+    now, settings, mode = deps.clock(), deps.settings, mode_of(deps, rows, tenant_id)
+    return TenantView(
+        tenant_id=tenant_id,
+        mode=mode.mode,
+        canary_percent=mode.canary_percent,
+        set_by=mode.set_by,
+        budget_total=settings.budget_total,
+        budget_reserved=settings.budget_reserved,
+        budget_used=rows.ledger.spent(tenant_id, now - settings.budget_window).used,
+        breaker_open=rows.breakers.get(tenant_id, now).open,
+    )

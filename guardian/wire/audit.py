@@ -1,0 +1,20 @@
+"""What the audit trail says of one session, on the wire."""
+
+from typing import Any
+
+from guardian.wire.base import Body, Cursor
+
+
+class AuditLine(Body):
+    """One entry: `record` is what was written then, `hash` covers it and everything before it."""
+
+    seq: int
+    record: dict[str, Any]
+    hash: str
+
+
+class AuditPage(Body):
+    """Newest first. `next` continues the list; absent at its end."""
+
+    items: tuple[AuditLine, ...]
+    next: Cursor | None = None

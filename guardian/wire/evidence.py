@@ -1,0 +1,28 @@
+"""The control API as the evidence pages use it: what the queue asks, and what is told of one session besides."""
+
+from guardian.wire.audit import AuditPage
+from guardian.wire.client import _segment
+from guardian.wire.desk import DeskClient
+from guardian.wire.lineage import Lineage
+from guardian.wire.tenants import TenantList
+from guardian.wire.visits import SignInLink
+
+
+class EvidenceClient(DeskClient):
+    """One method per route, as its parents have for the others."""
+
+    def sign_in_link(self, path: str = "") -> SignInLink:
+        """Opens the evidence pages once, as the caller."""
+        return self._ask(SignInLink, "POST", "/v1/sign-in-links", query={"path": path or None})
+
+    def session_audit(
+        self, tenant_id: str, session_id: str, *, limit: int = 50, cursor: str | None = None
+    ) -> AuditPage:
+        path = f"/v1/session-audit/{_segment(tenant_id)}/{_segment(session_id)}"
+        return self._ask(AuditPage, "GET", path, query={"limit": limit, "cursor": cursor})
+
+    def lineage(self, tenant_id: str, session_id: str) -> Lineage:
+        return self._ask(Lineage, "GET", f"/v1/lineage/{_segment(tenant_id)}/{_segment(session_id)}")
+
+    def tenants(self) -> TenantList:
+        return self._ask(TenantList, "GET", "/v1/tenants")

@@ -1,0 +1,23 @@
+"""Who delegated to whom, on the wire."""
+
+from typing import Literal
+
+from guardian.domain.event import Identifier
+from guardian.wire.base import Body
+
+
+class Kin(Body):
+    """A session above or below another. `unknown`: control has its envelope and never met it otherwise."""
+
+    session_id: Identifier
+    status: Literal["active", "flagged", "revoked", "unknown"]
+    agent_id: str | None = None
+    purpose: str = ""
+
+
+class Lineage(Body):
+    """As registered envelopes say: `ancestors` the nearest first, `descendants` too; `more` were left out."""
+
+    ancestors: tuple[Kin, ...]
+    descendants: tuple[Kin, ...]
+    more: bool = False

@@ -1,0 +1,24 @@
+"""A tenant as its operators see it, on the wire."""
+
+from guardian.domain.event import Identifier
+from guardian.wire.base import Body, Mode
+
+
+class TenantView(Body):
+    """What guardian may do there by itself, and how much of that is spent in the present window."""
+
+    tenant_id: Identifier
+    mode: Mode
+    canary_percent: int = 0
+    set_by: str = ""
+    budget_total: int
+    budget_reserved: int
+    budget_used: int
+    breaker_open: bool
+
+
+class TenantList(Body):
+    """By name; `more` were left out."""
+
+    items: tuple[TenantView, ...]
+    more: bool = False

@@ -1,0 +1,66 @@
+"""guardian link, against a real `guardian serve` that has evidence pages."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from guardian.bootstrap.control import Control
+from guardian.bootstrap.secrets import SecretFiles
+from guardian.bootstrap.tokens import issue
+from guardian.cli import app
+from guardian.config import load
+from guardian.telemetry import Metrics
+
+
+@pytest.fixture
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    from datetime import timedelta
+
+    for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    file = tmp_path / "guardian.yaml"
+    text = "console: {enabled: true}\nstore: {control: 'sqlite:///control.db'}\nalerts: {jsonl: {path: a.jsonl}}\n"
+    file.write_text(text)
+    settings = load(file)
+    SecretFiles.of(settings).create()
+    control = Control(settings, metrics=Metrics(), port=0)
+    control.start()
+    file.write_text(f"{text}control: {{url: '{control.url}'}}\n")
+    made = issue(settings, "maya", role="responder", tenants={"acme"}, ttl=timedelta(hours=1))
+    monkeypatch.setenv("GUARDIAN_TOKEN", made.text)
+    yield control, file
+    control.stop()
+
+
+def test_it_prints_a_link_to_this_very_control(place: Any) -> None:
+    control, file = place
+    done = CliRunner().invoke(app, ["link", "-c", str(file)])
+    assert done.exit_code == 0, done.output
+    assert re.match(rf"{control.url}/console/link\?code=[\w-]{{43}}\n", done.stdout)
+    assert "opens once" in done.stderr
+
+
+def test_it_leads_to_a_session_however_that_is_called(place: Any) -> None:
+    _, file = place
+    done = CliRunner().invoke(app, ["link", "acme", "a/b &#é", "-c", str(file)])
+    assert done.exit_code == 0, done.output
+    assert "&next=%2Fconsole%2Fsession%3Ftenant%3Dacme%26id%3Da%252Fb%2B%2526%2523%25C3%25A9" in done.stdout
+
+
+def test_it_opens_the_browser_when_asked_and_prints_no_secret_then(place: Any, monkeypatch: Any) -> None:
+    _, file = place
+    opened: list[str] = []
+    monkeypatch.setattr("webbrowser.open", lambda url: opened.append(url) or True)
+    done = CliRunner().invoke(app, ["link", "--open", "-c", str(file)])
+    assert done.exit_code == 0, done.output
+    assert len(opened) == 1
+    assert "code=" not in done.output
+
+
+def test_half_a_name_is_a_mistake(place: Any) -> None:
+    _, file = place
+    done = CliRunner().invoke(app, ["link", "acme", "-c", str(file)])
+    assert "neither" in str(done.exception)

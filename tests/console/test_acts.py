@@ -1,0 +1,310 @@
+"""Buttons: each is a call of the API as the person who pressed it, bound to what they were shown."""
+
+import re
+
+import pytest
+
+from guardian.domain.finding import Effect
+
+ORIGIN = "http://127.0.0.1:8731"
+
+
+def test_revoking_is_the_persons_act_with_their_reason(site):
+    browser = site.signed_in("maya", "responder")
+    got = browser.press(browser.session(), "revoke", reason="exports the customer list")
+    assert (got.status_code, got.headers["location"]) == (
+        303,
+        "/console/session?tenant=acme&id=sess_1&did=revoked",
+    )
+    html = browser.page(got.headers["location"])
+    assert "Revoked. Gateways refuse its next call." in html
+    assert "exports the customer list" in html
+    (line,) = site.audit(action="revoke", session_id="sess_1")
+    assert (line["actor"], line["role"], line["allowed"], line["reason"]) == (
+        "maya", "responder", True, "exports the customer list",
+    )  # fmt: skip
+
+
+def test_reinstating_waits_for_a_second_person_who_approves_it_on_the_same_page(site):
+    maya, lee = site.signed_in("maya", "responder"), site.signed_in("lee", "approver")
+    maya.press(maya.session(), "revoke")
+    got = maya.press(maya.session(), "reinstate", reason="it was ours")
+    assert got.headers["location"].endswith("did=waits")
+    html = maya.page(got.headers["location"])
+    assert "second person" in html
+    assert 'value="withdraw"' in html
+    assert 'value="approve"' not in html, "nobody approves their own wish"
+    html = lee.session()
+    assert "it was ours" in html
+    assert lee.press(html, "approve").headers["location"].endswith("did=approved")
+    assert "reinstated" in lee.session()
+    (line,) = site.audit(action="reinstate", result="changed")
+    assert (line["actor"], line["approved_by"]) == ("maya", "lee")
+
+
+@pytest.mark.parametrize(("verb", "state"), [("deny", "denied"), ("withdraw", "withdrawn")])
+def test_what_waits_is_denied_or_withdrawn_on_the_page_of_approvals(site, verb, state):
+    maya, lee = site.signed_in("maya", "responder"), site.signed_in("lee", "approver")
+    maya.press(maya.session(), "revoke")
+    maya.press(maya.session(), "reinstate")
+    who = lee if verb == "deny" else maya
+    got = who.press(who.page("/console/approvals"), verb, reason="not like this")
+    assert got.headers["location"] == f"/console/approvals?did={state}"
+    html = who.page(f"/console/approvals?state={state}")
+    assert "not like this" in html
+    assert state in html
+
+
+def test_a_mode_that_waits_is_approved_there_too(site):
+    site.api("root", "admin", "*").set_mode("acme", "enforce", reason="trusted")
+    lee = site.signed_in("lee", "approver")
+    html = lee.page("/console/approvals")
+    assert "setMode" in html
+    assert lee.press(html, "approve").headers["location"].endswith("did=approved")
+    assert site.api("root", "admin", "*").mode("acme").mode == "enforce"
+    assert "enforce" in lee.page()
+
+
+@pytest.mark.parametrize(
+    ("verb", "verdict", "action"),
+    [
+        ("false_positive", "false positive", "dismiss"),
+        ("benign", "benign", "dismiss"),
+        ("confirmed", "confirmed", "confirm"),
+    ],
+)
+@pytest.mark.parametrize("page", ["session", "finding"])
+def test_people_say_what_a_finding_was(site, verb, verdict, action, page):
+    browser = site.signed_in("ann", "analyst")
+    html = browser.session()
+    if page == "finding":
+        (path,) = set(re.findall(r'href="(/console/finding\?id=fnd_\w+)"', html))
+        html = browser.page(path)
+    got = browser.press(html, verb, reason="a campaign that was agreed")
+    assert got.headers["location"].endswith(f"did={verb}")
+    assert verdict in browser.page(got.headers["location"])
+    assert site.audit(action=action, result=verb, actor="ann") != []
+    with pytest.raises(AssertionError, match="no button"):
+        browser.form(browser.session(), verb)
+
+
+def test_quiet_for_a_while(site):
+    browser = site.signed_in()
+    got = browser.press(browser.session(), "snooze", hours="4")
+    assert got.headers["location"].endswith("did=snoozed"), got.text
+    assert "Quiet until" in browser.session()
+
+
+def test_an_exception_is_made_for_the_purpose_and_the_tool(site):
+    browser = site.signed_in("lee", "approver")
+    got = browser.press(browser.session(), "except", days="14", tool="email.*")
+    assert got.headers["location"].endswith("did=excepted"), got.text
+    (made,) = site.api("ann", "analyst").exceptions().items
+    assert (made.tool, made.owner, made.reason) == ("email.*", "lee", "looked at it")
+
+
+def test_protecting_and_letting_go(site):
+    browser = site.signed_in("root", "admin")
+    assert browser.press(browser.session(), "protect").headers["location"].endswith("did=protected")
+    html = browser.session()
+    assert "Let guardian revoke it by itself" in html
+    assert browser.press(html, "unprotect").headers["location"].endswith("did=unprotected")
+
+
+def test_what_policy_refuses_is_said_and_not_done(site):
+    browser = site.signed_in("ann", "analyst")
+    got = browser.press(browser.session(), "revoke", reason="I would rather")
+    assert got.status_code == 403
+    assert "Nothing was done" in got.text
+    assert "no policy permits it" in got.text
+    assert "I would rather" in got.text, "the reason is not lost"
+    assert 'role="alert"' in got.text
+    (line,) = site.audit(action="revoke", session_id="sess_1", result="refused")
+    assert line["actor"] == "ann"
+
+
+def test_of_two_people_the_second_is_told_that_the_page_is_old(site):
+    maya, lee = site.signed_in("maya", "responder"), site.signed_in("lee", "responder")
+    shown = lee.session()
+    maya.press(maya.session(), "revoke")
+    got = lee.press(shown, "revoke", reason="mine")
+    assert got.status_code == 412
+    assert "has changed since this page was shown" in got.text
+    assert 'value="reinstate"' in got.text, "the page is the present one"
+    assert "mine" in got.text
+    assert [each["actor"] for each in site.audit(action="revoke", session_id="sess_1")] == ["maya"]
+    again = lee.press(got.text, "reinstate")
+    assert again.status_code == 303, "and its buttons work"
+
+
+@pytest.mark.parametrize("verb", ["false_positive", "snooze", "except"])
+def test_every_act_is_bound_to_what_was_shown(site, scribe, verb):
+    browser = site.signed_in()
+    shown = browser.session()
+    site.submit(scribe.finding(n=9, one_in=1e6))
+    got = browser.press(shown, verb, hours="4", days="2")
+    assert got.status_code == 412
+    assert site.audit(action="dismiss") == []
+
+
+def test_so_is_protection(site, scribe):
+    browser = site.signed_in("root", "admin")
+    shown = browser.session()
+    site.submit(scribe.finding(n=9, one_in=1e6))
+    assert browser.press(shown, "protect").status_code == 412
+
+
+def test_a_double_click_counts_once(site):
+    browser = site.signed_in()
+    fields = browser.form(browser.session(), "revoke") | {"seen": ""}
+    first, second = browser.post("/console/act", fields), browser.post("/console/act", fields)
+    assert first.headers["location"] == second.headers["location"]
+    assert len(site.audit(action="revoke", result="changed")) == 1
+
+
+@pytest.mark.parametrize(
+    ("fields", "told"),
+    [
+        ({"reason": ""}, "give a reason"),
+        ({"reason": "   "}, "give a reason"),
+        ({"reason": "x" * 1001}, "at most 1000"),
+        ({"verb": "destroy"}, "choose one of the buttons"),
+        ({"verb": ""}, "choose one of the buttons"),
+        ({"verb": "snooze", "hours": "ten"}, "no whole number"),
+        ({"verb": "snooze", "hours": "25"}, "less than or equal to 24"),
+        ({"verb": "except", "days": "0"}, "greater than or equal to 1"),
+        ({"key": "ü"}, "was altered"),
+        ({"seen": "x"}, "was altered"),
+    ],
+)
+def test_a_form_that_was_filled_in_wrongly_is_explained(still, fields, told):
+    browser = still.signed_in()
+    got = browser.post("/console/act", browser.form(browser.session(), "revoke") | fields)
+    assert got.status_code == 422
+    assert told in got.text, re.findall(r'class="notice[^<]*<?', got.text)
+    assert still.audit(action="revoke") == []
+
+
+@pytest.mark.parametrize(
+    ("change", "headers"),
+    [
+        ({"csrf": ""}, {}),
+        ({"csrf": "0" * 64}, {}),
+        ({"csrf": "ü"}, {}),
+        ({}, {"origin": "https://evil.example"}),
+        ({}, {"origin": "null"}),
+        ({}, {"origin": None}),
+        ({}, {"sec-fetch-site": "cross-site"}),
+        ({}, {"sec-fetch-site": "same-site"}),
+        ({}, {"sec-fetch-site": "none"}),
+    ],
+    ids=str,
+)
+def test_a_form_of_somebody_elses_does_nothing(still, change, headers):
+    browser = still.signed_in()
+    fields = browser.form(browser.session(), "revoke") | change
+    sent = {name: value for name, value in ({"origin": ORIGIN} | headers).items() if value is not None}
+    got = browser.client.post("/console/act", data=fields, headers=sent)
+    assert got.status_code == 403
+    assert still.audit(action="revoke") == []
+    got = browser.client.post("/console/sign-out", data=fields, headers=sent)
+    assert got.status_code == 403
+    browser.page()
+
+
+def test_another_persons_token_against_forgery_is_none(still):
+    maya, lee = still.signed_in("maya"), still.signed_in("lee")
+    fields = maya.form(maya.session(), "revoke") | {"csrf": lee.csrf()}
+    assert maya.post("/console/act", fields).status_code == 403
+
+
+def test_nothing_is_done_by_a_get(still):
+    browser = still.signed_in()
+    fields = browser.form(browser.session(), "revoke")
+    assert browser.client.get("/console/act", params=fields).status_code in (404, 405)
+    assert browser.client.get("/console/sign-out").status_code in (404, 405)
+    assert still.audit(action="revoke") == []
+
+
+@pytest.mark.parametrize(
+    ("content", "kind", "status"),
+    [
+        (b"a=" + b"x" * 70_000, "application/x-www-form-urlencoded", 413),
+        (b'{"verb": "revoke"}', "application/json", 415),
+        (b"&".join(b"a%d=1" % n for n in range(99)), "application/x-www-form-urlencoded", 400),
+        (b"\xff\xfe%ff%00=%", "application/x-www-form-urlencoded", 403),
+    ],
+)
+def test_what_is_no_form_of_ours_is_not_read(still, content, kind, status):
+    browser = still.signed_in()
+    got = browser.client.post("/console/act", content=content, headers={"content-type": kind, "origin": ORIGIN})
+    assert got.status_code == status
+    assert got.headers["content-security-policy"]
+
+
+def test_another_tenants_session_cannot_be_acted_on(site, scribe):
+    site.submit(scribe.finding("theirs", tenant="globex", n=5))
+    browser = site.signed_in("maya", "responder", "acme")
+    form = browser.form(browser.session(), "revoke") | {"tenant": "globex", "session": "theirs", "seen": ""}
+    assert browser.post("/console/act", form).status_code == 404
+    with site.deps.store.read() as rows:
+        assert rows.ledger.live_entry("globex", "theirs") is None
+        (told,) = [each.view.finding for each in rows.findings.page({"globex"}, limit=1)]
+    judged = browser.form(browser.session(), "confirmed") | {"finding": told.id, "seen": ""}
+    assert browser.post("/console/act", judged).status_code == 404
+
+
+@pytest.mark.parametrize("back", ["https://evil.example", "//evil.example", "", "/v1/findings"])
+def test_after_an_act_one_stays_here(site, back):
+    browser = site.signed_in()
+    got = browser.press(browser.session(), "confirmed", back=back)
+    assert got.headers["location"] == "/console?did=confirmed"
+
+
+def test_a_notice_says_only_what_this_house_wrote(still):
+    html = still.signed_in().session(did="<script>alert(1)</script>")
+    assert 'class="notice' not in html
+    assert "alert(1)</script>" not in html
+
+
+def test_a_session_without_findings_can_be_revoked_from_its_page(make_site):
+    site = make_site()
+    site.register("sess_5")
+    site.api("root", "admin").protect("acme", "sess_5", protected=True, reason="payroll")
+    browser = site.signed_in()
+    html = browser.session("sess_5")
+    assert "People were told nothing of this session" in html
+    assert browser.press(html, "revoke").headers["location"].endswith("did=revoked")
+
+
+def test_an_approval_that_somebody_else_decided_is_over(site, scribe):
+    site.enforce()
+    maya, lee, kim = (site.signed_in(*who) for who in (("maya",), ("lee", "approver"), ("kim", "approver")))
+    maya.press(maya.session(), "revoke")
+    maya.press(maya.session(), "reinstate")
+    shown = kim.page("/console/approvals")
+    lee.press(lee.page("/console/approvals"), "approve")
+    got = kim.press(shown, "deny")
+    assert got.status_code == 409
+    assert "decided already" in got.text
+    assert "Nobody is asked for anything" in got.text
+
+
+def test_an_automatic_revocation_is_shown_as_one(site, scribe):
+    site.enforce()
+    site.submit(scribe.finding("sess_3", n=3, wanted=Effect.REVOKE))
+    html = site.signed_in().session("sess_3")
+    assert "monitor-may-revoke-on-strong-evidence" in html
+    assert 'class="badge revoked"' in html
+
+
+def test_what_policy_is_likely_to_say_is_said_beforehand(site):
+    def hints(name, role):
+        html = site.signed_in(name, role).session()
+        found = re.findall(r'<p class="hint"[^>]*><strong>([^<]*):</strong>[^<]*<em>([^<]*)</em>', html)
+        return dict(found)
+
+    site.api("maya", "responder").revoke("acme", "sess_1", reason="stop")
+    assert hints("maya", "responder")["Reinstate"] == "takes a second person"
+    assert hints("ann", "analyst")["Reinstate"] == "policy is likely to say no to the role analyst"
+    assert "Dismiss as false positive" not in hints("ann", "analyst")

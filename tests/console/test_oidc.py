@@ -1,0 +1,221 @@
+"""Signing in at an identity provider: one on a socket, which signs its answers, and ways to get it wrong."""
+
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import httpx
+import pytest
+from oidc_provider import CLIENT, SECRET, OidcProvider
+
+from guardian.bootstrap.console import pages_checked
+from guardian.console.signing_in import SignInRefused
+from guardian.errors import ConfigurationError
+
+PEOPLE = {
+    "maya": {"email": "Maya@acme.example", "role": "responder", "tenants": ["acme"]},
+    "lee": {"sub": "00u2", "role": "approver", "tenants": ["*"]},
+}
+PAGE = "/console/session?tenant=acme&id=sess_1"
+
+
+@pytest.fixture
+def made(make_site: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Any, OidcProvider]]:
+    now: list[Any] = []
+    with OidcProvider(lambda: now[0]()) as provider:
+        oidc = {"issuer": provider.issuer, "client_id": CLIENT, "client_secret": SECRET, "name": "Acme SSO"}
+        monkeypatch.setattr("guardian.bootstrap.console.utc_now", lambda: now[0]())
+        site = make_site(console={"oidc": oidc, "people": PEOPLE})
+        now.append(site.clock)
+        yield site, provider
+
+
+def sent(browser: Any, after: str = PAGE) -> str:
+    """Where the identity provider is asked."""
+    got = browser.client.get("/console/sign-in/oidc", params={"after": after})
+    assert got.status_code == 303
+    return str(got.headers["location"])
+
+
+def there_and_back(browser: Any, after: str = PAGE) -> Any:
+    """What the browser is answered when it comes back."""
+    url = httpx.get(sent(browser, after), follow_redirects=False, trust_env=False).headers["location"]
+    told = urlsplit(url)
+    assert (told.netloc, told.path) == ("127.0.0.1:8731", "/console/sign-in/callback")
+    return browser.get(f"{told.path}?{told.query}")
+
+
+def test_somebody_known_is_signed_in_and_comes_back_to_the_page_they_wanted(made):
+    site, _ = made
+    browser = site.browser()
+    asked = browser.get(PAGE)
+    sign_in = browser.get(asked.headers["location"])
+    assert "Sign in with Acme SSO" in sign_in.text
+    got = there_and_back(browser)
+    assert (got.status_code, got.headers["location"]) == (303, PAGE)
+    assert "maya" in browser.page()
+    assert site.audit(action="signIn") == [
+        site.audit(action="signIn")[0] | {"actor": "maya", "how": "oidc", "role": "responder"}
+    ]
+
+
+def test_a_person_may_be_known_by_the_providers_own_id(made):
+    site, provider = made
+    provider.claims = {"sub": "00u2"}
+    browser = site.browser()
+    assert there_and_back(browser).status_code == 303
+    assert "every tenant" in browser.page()
+
+
+def test_what_is_asked_carries_state_nonce_and_a_challenge(made):
+    site, _ = made
+    query = parse_qs(urlsplit(sent(site.browser())).query)
+    assert {"state", "nonce", "code_challenge"} <= set(query)
+    assert query["code_challenge_method"] == ["S256"]
+    assert query["redirect_uri"] == ["http://127.0.0.1:8731/console/sign-in/callback"]
+    assert "code_verifier" not in query
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"claims": {"nonce": "another"}},
+        {"claims": {"aud": "another"}},
+        {"claims": {"aud": [CLIENT, "another"]}},
+        {"claims": {"azp": "another"}},
+        {"claims": {"iss": "https://evil.example"}},
+        {"claims": {"exp": 1}},
+        {"claims": {"iat": 1}},
+        {"claims": {"sub": None}},
+        {"algorithm": "none"},
+        {"algorithm": "HS256"},
+        {"stranger": True},
+        {"answer": {"state": "another"}},
+        {"answer": {"iss": "https://evil.example"}},
+        {"answer": {"iss": ""}},
+        {"answer": {"code": "another"}},
+        {"answer": {"code": "", "error": "access_denied"}},
+        {"discovery": {"issuer": "https://evil.example"}},
+    ],
+    ids=str,
+)
+def test_an_answer_that_is_not_sound_signs_nobody_in(made, wrong):
+    site, provider = made
+    browser = site.browser()
+    url = sent(browser) if "discovery" not in wrong else ""
+    provider.wrong = wrong
+    if not url:
+        got = browser.get("/console/sign-in/oidc")
+        assert got.status_code in (403, 503)
+        return
+    back = urlsplit(httpx.get(url, follow_redirects=False, trust_env=False).headers["location"])
+    got = browser.get(f"{back.path}?{back.query}")
+    assert got.status_code == 403
+    assert "guardian=" not in got.headers.get("set-cookie", "").replace("guardian-", "")
+    assert browser.get("/console").status_code == 303
+    assert site.audit(action="signIn") == []
+
+
+@pytest.mark.parametrize(
+    "claims",
+    [
+        {"sub": "00u9"},
+        {"sub": "00u9", "email": "eve@acme.example", "email_verified": True},
+        {"sub": "00u9", "email": "maya@acme.example", "email_verified": False},
+        {"sub": "00u9", "email": "maya@acme.example"},
+        {"sub": "00u9", "email": "maya@acme.example", "email_verified": "true"},
+    ],
+    ids=str,
+)
+def test_who_is_not_listed_or_not_verified_is_nobody(made, claims):
+    site, provider = made
+    provider.claims = claims
+    got = there_and_back(site.browser())
+    assert got.status_code == 403
+    assert "does not know you" in got.text
+    assert site.audit(action="signIn") == []
+
+
+def test_an_answer_counts_once_and_in_the_browser_that_asked(made):
+    site, provider = made
+    browser, other = site.browser(), site.browser()
+    back = urlsplit(httpx.get(sent(browser), follow_redirects=False, trust_env=False).headers["location"])
+    assert other.get(f"{back.path}?{back.query}").status_code == 403
+    assert browser.get(f"{back.path}?{back.query}").status_code == 303
+    assert browser.get(f"{back.path}?{back.query}").status_code == 403
+    assert provider.exchanges == ["done"]
+
+
+def test_a_sign_in_that_took_too_long_is_begun_again(made):
+    site, _ = made
+    browser = site.browser()
+    back = urlsplit(httpx.get(sent(browser), follow_redirects=False, trust_env=False).headers["location"])
+    site.clock.pass_(minutes=11)
+    assert browser.get(f"{back.path}?{back.query}").status_code == 403
+
+
+def test_the_provider_may_change_its_keys(made):
+    site, provider = made
+    assert there_and_back(site.browser()).status_code == 303
+    provider.rotate()
+    site.clock.pass_(minutes=2)
+    assert there_and_back(site.browser()).status_code == 303
+
+
+def test_a_provider_that_is_away_is_said_so(made, monkeypatch):
+    site, provider = made
+    provider.__exit__()
+    got = site.browser().get("/console/sign-in/oidc")
+    assert got.status_code == 503
+    assert "cannot be reached" in got.text
+
+
+def test_signing_out_withdraws_the_token_that_was_made_for_it(made):
+    site, _ = made
+    browser = site.browser()
+    there_and_back(browser)
+    jti = site.audit(action="signIn")[0]["jti"]
+    with site.deps.store.read() as rows:
+        (token,) = [row for row in rows.tokens.all() if row.jti == jti]
+    assert token.revoked_at is None
+    assert token.expires_at - site.clock() == timedelta(hours=8)
+    browser.post("/console/sign-out", {"csrf": browser.csrf()})
+    with site.deps.store.read() as rows:
+        (token,) = [row for row in rows.tokens.all() if row.jti == jti]
+    assert token.revoked_at is not None
+
+
+@pytest.mark.parametrize(
+    ("oidc", "why"),
+    [
+        ({"issuer": "http://idp.example"}, "https"),
+        ({"scopes": ["email"]}, "openid"),
+    ],
+)
+def test_an_unsafe_provider_is_refused_at_the_start(make_site, oidc, why):
+    told = {"issuer": "https://idp.example", "client_id": "guardian"} | oidc
+    with pytest.raises(ConfigurationError, match=why):
+        make_site(console={"oidc": told, "people": PEOPLE})
+
+
+def test_two_people_cannot_be_one_at_the_provider(make_site):
+    people = dict.fromkeys(("maya", "mia"), PEOPLE["maya"])
+    with pytest.raises(ConfigurationError, match="is maya already"):
+        make_site(console={"oidc": {"issuer": "https://idp.example", "client_id": "g"}, "people": people})
+
+
+def test_the_doctor_looks_at_the_ways_in(made):
+    site, provider = made
+    assert (
+        pages_checked(site.settings) == "at http://127.0.0.1:8731/console, by guardian link or Acme SSO (2 people)"
+    )
+    provider.__exit__()
+    with pytest.raises(SignInRefused, match="cannot be reached"):
+        pages_checked(site.settings)
+
+
+def test_the_doctor_says_that_there_are_no_pages(make_site):
+    assert "console.enabled is false" in pages_checked(make_site(console={"enabled": False}).settings)
+    with pytest.raises(ConfigurationError, match="is no folder"):
+        pages_checked(make_site(console={"proposals": "nowhere"}).settings)

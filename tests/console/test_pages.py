@@ -1,0 +1,332 @@
+"""What the pages show, of whom, and what every answer of theirs carries."""
+
+import json
+import re
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+
+import pytest
+
+from guardian.domain.finding import Effect, Kind
+from guardian.wire.peers import Acknowledgement
+
+PAGES = [
+    "/console", "/console/sessions?status=flagged&tenant=acme", "/console/findings?kind=drift&effect=flag",
+    "/console/approvals?state=denied", "/console/session?tenant=acme&id=sess_1", "/console/proposals",
+    "/console/sign-in", "/console/nothing", "/console/session?tenant=acme&id=nobody", "/console/proposal?name=no",
+    "/console/static/guardian.css", "/console/static/no",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_every_answer_is_locked_down(still, path):
+    got = still.signed_in().get(path)
+    policy = got.headers["content-security-policy"]
+    assert "default-src 'none'" in policy
+    assert "frame-ancestors 'none'" in policy
+    assert "base-uri 'none'" in policy
+    assert "form-action 'self'" in policy
+    assert "unsafe" not in policy
+    assert "script-src" not in policy
+    assert got.headers["x-content-type-options"] == "nosniff"
+    assert got.headers["referrer-policy"] == "same-origin"
+    if "/static/guardian" not in path:
+        assert got.headers["cache-control"] == "no-store"
+    assert not re.search(
+        r"<script|style=|\son\w+=|https?://(?!127\.0\.0\.1)", got.text.replace("http://www.w3.org", "")
+    )
+
+
+def test_the_style_sheet_is_ours_and_kept_by_its_content(still):
+    html = still.signed_in().page()
+    (sheet,) = re.findall(r'rel="stylesheet" href="([^"]+)"', html)
+    got = still.browser().get(sheet)
+    assert got.headers["content-type"] == "text/css; charset=utf-8"
+    assert "immutable" in got.headers["cache-control"]
+    assert "url(" not in got.text
+    assert "@import" not in got.text
+
+
+def test_the_page_of_a_session_shows_what_it_was_for_what_it_did_and_what_was_made_of_it(still):
+    html = still.signed_in().session()
+    for told in (
+        "Review the customer&#39;s contract for renewal risk",  # purpose
+        "contracts.read", "crm.read",  # envelope, as registered
+        "Registered with control, version 1",
+        "flag at 1 in 1,000", "revoke at 1 in 20,000", "<svg",  # curve and thresholds
+        "to: rival@example.net",  # the argument that mattered
+        "an e-mail is no part of a review", "purpose fit", "0.97",  # signals
+        "monitor-may-flag",  # policy about guardian itself
+        "sess_0",  # delegation
+        "sess_7",  # a related case
+        "registerEnvelope",  # the audit trail
+        "1 to 8 of 8",  # actions, from the archive
+        "1 in 50,000 honest sessions gathers this much evidence",
+    ):  # fmt: skip
+        assert told in html, told
+
+
+def test_times_are_utc_and_marked_as_times(still):
+    html = still.signed_in().session()
+    assert '<time datetime="2026-05-12T12:00:00Z">2026-05-12 12:00:00</time>' in html
+    assert "times are UTC" in html
+
+
+def test_an_action_that_led_to_a_finding_is_marked_with_its_argument(still):
+    html = still.signed_in().session()
+    (item,) = re.findall(r'<li id="a-8".*?\n</li>', html, re.DOTALL)
+    assert 'class="flag"' in item
+    assert "email.send" in item
+    assert "rival@example.net" in item
+
+
+def test_every_action_can_be_reached_without_scripts(make_site, scribe):
+    site = make_site()
+    site.submit(scribe.finding())
+    site.archived(*(scribe.row(n) for n in range(230)))
+    browser, seen, path = site.signed_in(), set(), "/console/session?tenant=acme&id=sess_1"
+    waiting, looked = [path], set()
+    while waiting:
+        path = waiting.pop()
+        looked.add(path)
+        html = browser.page(path)
+        seen |= {int(n) for n in re.findall(r'<li id="a-(\d+)"', html)}
+        assert len(re.findall(r'<li id="a-', html)) <= 50
+        pager = html.partition('aria-label="Pages of actions"')[2].partition("</nav>")[0]
+        found = {each.replace("&amp;", "&").partition("#")[0] for each in re.findall(r'href="([^"]+)"', pager)}
+        waiting += sorted(found - looked)
+    assert seen == set(range(1, 231))
+
+
+def test_the_page_opens_where_the_evidence_led_to_the_finding(make_site, scribe):
+    site = make_site()
+    told = scribe.finding()
+    site.submit(told)
+    rows = [scribe.row(n) for n in range(200)]
+    rows[70] |= {"wanted": "flag", "finding_id": told.id}
+    site.archived(*rows)
+    assert "51 to 100 of 200" in site.signed_in().session()
+    assert "151 to 200 of 200" in site.signed_in().session(at=160)
+    assert "151 to 200 of 200" in site.signed_in().session(at=99999)
+    assert "1 to 50 of 200" in site.signed_in().session(at=0)
+
+
+def test_without_an_archive_the_page_says_so_and_shows_what_control_knows(make_site, scribe):
+    site = make_site(archive={})
+    site.submit(scribe.finding())
+    html = site.signed_in().session()
+    assert "No archive is kept here" in html
+    assert "no archive is kept here" in html
+    assert "<svg" in html
+    assert "rival@example.net" in html
+
+
+def test_with_an_archive_that_lacks_the_session_it_says_where_it_looked(site, scribe):
+    site.submit(scribe.finding("sess_9"))
+    assert "no action of this session from 2026-05-11 to 2026-05-12" in site.signed_in().session("sess_9")
+
+
+def test_an_archive_that_cannot_be_read_takes_nothing_else_away(site):
+    for path in site.archive.glob("events/*/*/*.parquet"):
+        path.write_bytes(b"PAR1 and then nothing")
+    html = site.signed_in().session()
+    assert "could not be read" in html
+    assert "rival@example.net" in html
+
+
+def test_actions_of_long_ago_are_found_when_asked_for(site, scribe):
+    old = scribe.START - timedelta(days=40)
+    site.archived(scribe.row(100, at=old, tool="notes.old"), name="old")
+    browser = site.signed_in()
+    assert "notes.old" not in browser.session()
+    assert "notes.old" in browser.session(wide=1, at=1)
+
+
+def test_the_overview_shows_what_is_open_and_whether_the_switch_works(site):
+    gateway = site.api("mcp-gw-eu-1", "gateway")
+    told = Acknowledgement(revision=str(gateway.revocations().revision), transport="push")
+    gateway._send("POST", "/v1/revocations/ack", query=None, content=told.model_dump_json())
+    site.api("monitor", "monitor", "*").vitals("watch-1", 4, False)
+    html = site.signed_in().page()
+    for told in (
+        "sess_1",
+        "sess_7",
+        "mcp-gw-eu-1",
+        "current",
+        "watch-1",
+        "shadow",
+        "0 of 20",
+        "AUC",
+        "1 in 1,000",
+    ):
+        assert told in html, told
+
+
+def test_a_monitor_that_is_gone_is_said_first(site):
+    site.api("monitor", "monitor", "*").vitals("watch-1", 4, False)
+    site.clock.pass_(minutes=10)
+    assert "Calls are not watched" in site.signed_in().page()
+
+
+def test_lists_are_filtered_and_go_on(make_site, scribe):
+    site = make_site()
+    for n in range(60):
+        site.submit(scribe.finding(f"s{n:02}", n=n))
+    browser = site.signed_in()
+    first = browser.page("/console/findings?kind=drift")
+    assert first.count("/console/finding?id=") == 50
+    (more,) = re.findall(r'href="(/console/findings\?[^"]*cursor=\d+[^"]*)"', first)
+    assert "kind=drift" in more
+    assert browser.page(more.replace("&amp;", "&")).count("/console/finding?id=") == 10
+    assert "No session here" in browser.page("/console/sessions?status=revoked")
+    assert browser.page("/console/sessions").count("/console/session?tenant=") == 50
+    assert "No finding here" in browser.page("/console/findings?session=nobody")
+
+
+def test_a_finding_has_a_page_of_its_own(still):
+    with still.deps.store.read() as rows:
+        (told,) = [each.view for each in rows.findings.page({"acme"}, limit=9, session_id="sess_1")]
+    html = still.signed_in().page(f"/console/finding?id={told.finding.id}")
+    for each in (
+        "rival@example.net",
+        "monitor-may-flag",
+        "sensitive reads, then a way out",
+        "abc123",
+        "What was it?",
+    ):
+        assert each in html, each
+    assert still.signed_in().get("/console/finding").status_code == 404
+
+
+def test_news_about_guardian_itself_are_findings_without_a_session(site):
+    site.enforce()
+    with site.deps.store.read() as rows:
+        (told,) = [each.view for each in rows.findings.page({"acme"}, limit=9, kind=Kind.CONTROL.value)]
+    browser = site.signed_in()
+    html = browser.page(f"/console/finding?id={told.finding.id}")
+    assert "second person" in html
+    assert "All the evidence" not in html
+    assert "guardian itself" in browser.page("/console/findings")
+
+
+def test_the_audit_trail_of_a_session_goes_back_to_its_beginning(site):
+    api = site.api("root", "admin")
+    for n in range(40):
+        api.protect("acme", "sess_1", protected=bool(n % 2), reason=f"turn {n}")
+    browser = site.signed_in()
+    html = browser.session()
+    assert "turn 39" in html
+    assert "registerEnvelope" not in html
+    (more,) = re.findall(r'href="([^"]*audit=\d+)#audit"', html)
+    html = browser.page(more.replace("&amp;", "&"))
+    assert "registerEnvelope" in html
+    assert "turn 39" not in html
+
+
+def test_what_is_another_tenants_does_not_exist(site, scribe):
+    site.submit(scribe.finding("theirs", tenant="globex", n=5, title="of globex"))
+    site.archived(scribe.row(50, session="theirs", tenant="globex"), name="theirs")
+    with site.deps.store.read() as rows:
+        (told,) = [each.view.finding for each in rows.findings.page({"globex"}, limit=1)]
+    browser = site.signed_in("maya", "responder", "acme")
+    there = {
+        path: browser.get(path)
+        for path in (
+            "/console/session?tenant=globex&id=theirs", "/console/session?tenant=globex&id=nobody",
+            "/console/session?tenant=acme&id=theirs", f"/console/finding?id={told.id}", "/console/finding?id=none",
+        )
+    }  # fmt: skip
+    bodies = set()
+    for path, got in there.items():
+        assert got.status_code == 404, path
+        assert "globex" not in got.text
+        bodies.add(re.sub(r"Reference \w+", "", got.text))
+    assert len(bodies) == 1, "the answer is the same whether it exists or not"
+    for path in ("/console", "/console/sessions", "/console/findings", "/console/sessions?tenant=acme"):
+        assert "globex" not in browser.page(path)
+    for path in ("/console/sessions?tenant=globex", "/console/findings?tenant=globex"):
+        assert browser.get(path).status_code == 404
+    assert "of globex" in site.signed_in("gil", "responder", "globex").session("theirs", "globex")
+    assert "of globex" in site.signed_in("root", "admin", "*").session("theirs", "globex")
+
+
+def test_an_auditor_reads_and_is_offered_nothing(still):
+    html = still.signed_in("ada", "auditor").session()
+    assert "rival@example.net" in html
+    assert "/console/act" not in html
+
+
+def test_one_process_answers_pages_while_more_are_asked_than_there_are_threads(still):
+    """The pages' threads wait for the API's: were they the same ones, this would never end."""
+    browser = still.signed_in()
+    with ThreadPoolExecutor(48) as pool:
+        found = list(pool.map(lambda _: browser.get("/console/proposals").status_code, range(48)))
+    assert set(found) == {200}
+
+
+def test_an_alert_links_to_the_page(make_site, scribe):
+    site = make_site(control={"public_url": "https://guardian.example.com"})
+    site.submit(scribe.finding("a/b ?&#%"))
+    with site.deps.store.read() as rows:
+        payload = json.loads(rows.cases.alert_payload(1))
+    wanted = "https://guardian.example.com/console/session?tenant=acme&id=a%2Fb%20%3F%26%23%25"
+    assert payload["link"] == wanted
+
+
+@pytest.mark.parametrize("session", ["..", ".", "a/../b", "x" * 512, "%2e%2e", "a+b c", "é\u0301", "?id=sess_1"])
+def test_no_name_of_a_session_is_a_place_to_hide(make_site, scribe, session):
+    site = make_site()
+    site.submit(scribe.finding(session))
+    browser = site.signed_in()
+    (path,) = {
+        each.replace("&amp;", "&")
+        for each in re.findall(r'href="(/console/session\?[^"]+)"', browser.page("/console/sessions"))
+    }
+    html = browser.page(path)
+    assert "Actions no longer fit" in html
+    got = browser.press(html, "revoke")
+    assert got.status_code == 303, got.text
+    assert browser.page(got.headers["location"]).count("Revoked. Gateways refuse") == 1
+
+
+def test_a_wish_that_policy_refused_is_shown_with_the_policy_that_did(site, scribe):
+    site.submit(scribe.finding("sess_2", n=2, wanted=Effect.REVOKE))
+    html = site.signed_in().session("sess_2")
+    assert "only the mode stood in the way" in html
+    assert "shadow" in html
+    assert "May guardian revoke it by itself?" in html
+
+
+def test_a_parent_that_only_the_log_names_is_a_link_where_it_leads_somewhere(make_site, scribe):
+    site = make_site()
+    site.submit(scribe.finding("child", parent_session_id="parent"))
+    browser = site.signed_in()
+    html = browser.session("child")
+    assert "as the log says; not registered" in html
+    assert "id=parent" not in html
+    site.submit(scribe.finding("parent", n=1))
+    assert "id=parent" in browser.session("child")
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "OPTIONS", "TRACE"])
+@pytest.mark.parametrize(
+    "path", ["/console", "/console/session", "/console/static/guardian.css", "/console/nothing", "/"]
+)
+def test_what_is_not_offered_is_refused_and_locked_down_too(still, method, path):
+    got = still.browser().client.request(method, path)
+    assert got.status_code == 405
+    assert "default-src 'none'" in got.headers["content-security-policy"]
+    assert got.headers["cache-control"] == "no-store"
+
+
+def test_looking_at_the_headers_alone_is_looking(still):
+    got = still.signed_in().client.head("/console/session?tenant=acme&id=sess_1")
+    assert (got.status_code, got.text) == (200, "")
+    assert still.browser().client.head("/console").status_code == 303
+
+
+def test_the_address_alone_leads_to_the_pages_and_the_api_is_where_it_was(still):
+    assert still.browser().get("/").headers["location"] == "/console"
+    assert still.browser().get("/v1/whoami").status_code == 401
+    assert still.browser().get("/healthz").status_code == 200
+    assert still.browser().get("/consolex").status_code == 401

@@ -1,0 +1,115 @@
+"""Proposals of least privilege on their pages."""
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from guardian.console.proposals import narrowed
+from guardian.domain.restriction import Restriction, Scope, Support
+from guardian.domain.rules import ForbidDataClass, ForbidTool, MaxRecords
+from guardian.tightening.backtest import Backtest
+from guardian.tightening.history import Grant
+from guardian.tightening.proposal import PROPOSAL, Proposal, write_folder
+from guardian.tightening.surface import Surface
+
+
+def proposal(tenant: str = "acme", tool: str = "crm.export") -> Proposal:
+    scope = Scope(tenant, "review_contract", "agent_renewal_review")
+    support = Support(140, 2000, 60, None, 0.021, 40, 0)
+    rules = (ForbidTool(tool), ForbidDataClass("pricing"), MaxRecords(25))
+    grant = Grant(("contracts.read", tool), ("renewal_terms", "pricing"), 100)
+    return Proposal(
+        tenant_id=tenant,
+        since=datetime(2026, 5, 1, tzinfo=UTC),
+        until=datetime(2026, 5, 10, tzinfo=UTC),
+        made_at=datetime(2026, 5, 11, tzinfo=UTC),
+        restrictions=tuple(Restriction(scope, rule, "never used", support) for rule in rules),
+        grants={scope: (grant,)},
+        backtest=Backtest(replayed=5000, honest=4800, honest_denied=2, flagged_sessions=9, flagged_stopped=7),
+        surface=Surface(40, 12),
+    )
+
+
+def put(folder: Path, made: Proposal, **files: str) -> None:
+    write_folder(
+        folder, {PROPOSAL: json.dumps(made.as_json()), **{f"cedar/{n}.cedar": t for n, t in files.items()}}
+    )
+
+
+def test_a_diff_is_what_a_reviewer_reads() -> None:
+    (role,) = narrowed(proposal())
+    assert role.diff == (
+        (" ", "tool contracts.read"),
+        ("-", "tool crm.export"),
+        (" ", "data class renewal_terms"),
+        ("-", "data class pricing"),
+        ("-", "at most 100 records"),
+        ("+", "at most 25 records"),
+    )
+    assert role.restrictions[0][1] == "may not call crm.export"
+
+
+def test_without_a_folder_the_page_says_how_to_have_one(site: Any) -> None:
+    assert "console.proposals" in site.signed_in().page("/console/proposals")
+
+
+def test_an_empty_folder_is_no_error(make_site: Any) -> None:
+    site = make_site(console={"proposals": "proposals"})
+    assert "guardian propose" in site.signed_in().page("/console/proposals")
+
+
+def test_a_proposal_is_shown_with_its_diff_its_backtest_and_its_files(make_site: Any) -> None:
+    site = make_site(console={"proposals": "proposals"})
+    put(site.folder / "proposals" / "renewals", proposal(), rules="forbid (principal);\n// <b>x</b>\n")
+    browser = site.signed_in()
+    listed = browser.page("/console/proposals")
+    assert "/console/proposal?name=renewals" in listed
+    assert "2 of 4,800" in listed
+    html = browser.page("/console/proposal?name=renewals")
+    for told in ("crm.export", "7 of 9", "40 → 12", "never used", "at most 25 records", "removed: "):
+        assert told in html, told
+    html = browser.page("/console/proposal?name=renewals&file=cedar/rules.cedar")
+    assert "forbid (principal);" in html
+    assert "// &lt;b&gt;x&lt;/b&gt;" in html
+
+
+def test_only_those_about_tenants_within_reach(make_site: Any) -> None:
+    site = make_site(console={"proposals": "proposals"})
+    put(site.folder / "proposals" / "theirs", proposal("globex"), rules="forbid")
+    browser = site.signed_in()
+    assert "theirs" not in browser.page("/console/proposals")
+    assert browser.get("/console/proposal?name=theirs").status_code == 404
+    assert browser.get("/console/proposal?name=nothing").status_code == 404
+    assert "theirs" in site.signed_in("gil", "analyst", "globex").page("/console/proposals")
+
+
+def test_a_name_leads_nowhere_else(make_site: Any) -> None:
+    site = make_site(console={"proposals": "proposals"})
+    put(site.folder / "proposals" / "renewals", proposal(), rules="forbid")
+    (site.folder / "secret.txt").write_text("the secret")
+    browser = site.signed_in()
+    for name in ("..", "../keys", "renewals/..", "/etc", "renewals%00"):
+        assert browser.get(f"/console/proposal?name={name}").status_code == 404
+    for file in ("../../secret.txt", "cedar/../../../secret.txt", "/etc/passwd", "proposal.json"):
+        assert "the secret" not in browser.page(f"/console/proposal?name=renewals&file={file}")
+        assert 'id="content"' not in browser.page(f"/console/proposal?name=renewals&file={file}")
+
+
+def test_what_is_no_proposal_is_passed_over(make_site: Any) -> None:
+    site = make_site(console={"proposals": "proposals"})
+    for name, text in (("a", "{"), ("b", "[]"), ("c", '{"format": "other"}'), ("d", "[" * 99_999)):
+        (site.folder / "proposals" / name).mkdir(parents=True)
+        (site.folder / "proposals" / name / PROPOSAL).write_text(text)
+    put(site.folder / "proposals" / "good", proposal())
+    html = site.signed_in().page("/console/proposals")
+    assert html.count("/console/proposal?name=") == 1
+
+
+def test_text_of_agents_in_a_proposal_is_shown_as_text(make_site: Any) -> None:
+    site = make_site(console={"proposals": "proposals"})
+    put(site.folder / "proposals" / "p", proposal(tool="<script>x</script>\u202e"))
+    html = site.signed_in().page("/console/proposal?name=p")
+    assert "<script" not in html
+    assert "&lt;script&gt;x" in html
+    assert "\u202e" not in html

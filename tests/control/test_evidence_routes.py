@@ -1,0 +1,132 @@
+"""What the evidence pages ask of the API besides the rest."""
+
+import pytest
+
+from guardian.domain.event import Envelope
+
+
+def register(stage, session, parent=None):
+    envelope = Envelope(
+        delegator_id="user_1",
+        tenant_id="acme",
+        session_id=session,
+        purpose="review",
+        agent_id="agent_1",
+        parent_session_id=parent,
+    )
+    body = {"envelope": envelope.model_dump(mode="json")}
+    return stage.call("POST", "/v1/envelopes", "delegation", json=body)
+
+
+def test_a_sessions_audit_trail_is_told_from_the_newest_on(stage, a_finding):
+    stage.submit(a_finding("sess_1"))
+    stage.submit(a_finding("sess_2"))
+    stage.revoke("sess_1")
+    page = stage.call("GET", "/v1/session-audit/acme/sess_1").json()
+    assert [each["record"]["action"] for each in page["items"]] == ["revoke", "revoke"]
+    assert [each["record"]["actor"] for each in page["items"]] == ["responder-1", "monitor-1"]
+    assert page["items"][0]["seq"] > page["items"][1]["seq"]
+    assert page.get("next") is None
+
+
+def test_it_goes_on_page_by_page(stage, a_finding):
+    for n in range(7):
+        stage.submit(a_finding("sess_1", n=n))
+    seen, cursor = [], ""
+    while True:
+        page = stage.call("GET", f"/v1/session-audit/acme/sess_1?limit=3{cursor}").json()
+        seen += [each["seq"] for each in page["items"]]
+        if page.get("next") is None:
+            break
+        cursor = f"&cursor={page['next']}"
+    assert len(seen) == 7
+    assert seen == sorted(seen, reverse=True)
+
+
+def test_its_entries_are_those_of_the_chain(stage, a_finding):
+    stage.submit(a_finding("sess_1"))
+    (line,) = stage.call("GET", "/v1/session-audit/acme/sess_1").json()["items"]
+    with stage.deps.store.read() as rows:
+        (entry,) = [each for each in rows.audit.entries() if each.seq == line["seq"]]
+        assert rows.audit.first_bad() is None
+    assert line["hash"] == entry.hash
+
+
+def test_lineage_is_what_was_registered(stage, a_finding):
+    for session, parent in (("a", None), ("b", "a"), ("c", "b"), ("d", "c")):
+        assert register(stage, session, parent).status_code == 201
+    stage.submit(a_finding("d"))
+    told = stage.call("GET", "/v1/lineage/acme/c").json()
+    assert [(kin["session_id"], kin["status"]) for kin in told["ancestors"]] == [
+        ("b", "unknown"),
+        ("a", "unknown"),
+    ]
+    assert [(kin["session_id"], kin["status"]) for kin in told["descendants"]] == [("d", "flagged")]
+    assert told["descendants"][0]["agent_id"] == "agent_1"
+    assert told["more"] is False
+
+
+def test_a_large_family_is_told_in_part(stage):
+    for n in range(52):
+        register(stage, f"child_{n}", "root")
+    told = stage.call("GET", "/v1/lineage/acme/root").json()
+    assert (len(told["descendants"]), told["more"]) == (50, True)
+
+
+def test_tenants_are_those_within_reach(stage, a_finding):
+    for tenant in ("acme", "globex", "initech"):
+        stage.submit(a_finding("s", tenant=tenant), "monitor", "*")
+    stage.enforce("acme")
+
+    def named(*reach):
+        return [each["tenant_id"] for each in stage.call("GET", "/v1/tenants", "analyst", *reach).json()["items"]]
+
+    assert named("*") == ["acme", "globex", "initech"]
+    assert named("globex", "hooli") == ["globex", "hooli"]
+    (acme,) = stage.call("GET", "/v1/tenants", "analyst", "acme").json()["items"]
+    assert (acme["mode"], acme["budget_total"], acme["budget_used"], acme["breaker_open"]) == (
+        "enforce",
+        20,
+        0,
+        False,
+    )
+
+
+def test_many_tenants_are_told_in_part(stage):
+    with stage.deps.store.write() as rows:
+        for n in range(101):
+            rows.sessions.meet(f"t{n:03}", "s", stage.clock())
+    told = stage.call("GET", "/v1/tenants", "admin", "*").json()
+    assert (len(told["items"]), told["more"]) == (100, True)
+
+
+@pytest.mark.parametrize("path", ["session-audit/globex/s", "lineage/globex/s"])
+def test_another_tenants_are_absent(stage, a_finding, path):
+    stage.submit(a_finding("s", tenant="globex"), "monitor", "*")
+    assert stage.call("GET", f"/v1/{path}", "analyst", "acme").status_code == 404
+
+
+@pytest.mark.parametrize("role", ["gateway", "delegation", "metrics"])
+@pytest.mark.parametrize("path", ["session-audit/acme/s", "lineage/acme/s", "tenants"])
+def test_machines_have_nothing_to_look_at(stage, role, path):
+    assert stage.call("GET", f"/v1/{path}", role).status_code == 403
+
+
+def test_without_pages_there_is_no_way_in(stage):
+    got = stage.call("POST", "/v1/sign-in-links", "admin")
+    assert (got.status_code, got.json()["code"]) == (404, "no_console")
+
+
+@pytest.mark.parametrize("path", ["console", "//evil.example\n", "/é"])
+def test_a_link_leads_to_a_path(stage, path):
+    assert stage.call("POST", "/v1/sign-in-links", "admin", params={"path": path}).status_code == 422
+
+
+def test_protecting_is_bound_to_what_was_seen(stage, a_finding):
+    stage.submit(a_finding("sess_1"))
+    seen = stage.call("GET", "/v1/cases/acme/sess_1").json()["digest"]
+    stage.submit(a_finding("sess_1", n=1))
+    body = {"protected": True, "reason": "payroll"}
+    path = "/v1/sessions/acme/sess_1/protection"
+    assert stage.call("PUT", path, json=body, headers={"If-Match": f'"{seen}"'}).status_code == 412
+    assert stage.call("PUT", path, json=body).status_code == 200

@@ -1,0 +1,51 @@
+"""Revision 0006 of the control database: the audit trail so far can be looked up by session, and down again."""
+
+import importlib.resources
+from datetime import UTC, datetime
+
+from alembic import command
+from alembic.config import Config
+from sqlalchemy import inspect, text
+
+from guardian.store.control import ControlRows, ControlStore
+from guardian.store.engine import open_engine, writing
+
+NOW = datetime(2026, 5, 12, 12, tzinfo=UTC)
+SCRIPTS = "guardian.store.migrations_control"
+
+
+def go(engine, revision):
+    """As `migrate` does, to another revision."""
+    config = Config()
+    config.set_main_option("script_location", str(importlib.resources.files(SCRIPTS)))
+    config.set_main_option("path_separator", "os")
+    with writing(engine) as connection:
+        config.attributes.update(connection=connection, version_table="migrations_control_version")
+        (command.downgrade if revision == "0005" else command.upgrade)(config, revision)
+
+
+def test_down_and_up_again_finds_what_the_trail_says_of_each_session(tmp_path):
+    url = f"sqlite:///{tmp_path}/control.db"
+    store = ControlStore.open(url, now=NOW)
+    with store.write() as rows:
+        for n in range(4500):
+            rows.audit.append({"action": "flag", "tenant_id": "acme", "session_id": f"s{n % 3}"})
+        rows.audit.append({"action": "start", "actor": "guardian"})
+        rows.audit.append({"action": "setMode", "tenant_id": "acme", "session_id": None})
+    store.close()
+    engine = open_engine(url)
+    go(engine, "0005")
+    assert not {"control_visit", "control_audit_about"} & set(inspect(engine).get_table_names())
+    with writing(engine) as connection:
+        connection.execute(text("UPDATE control_audit SET record = 'damaged' WHERE seq = 4"))
+    go(engine, "head")
+    with writing(engine) as connection:
+        rows = ControlRows(connection)
+        newest = rows.audit.about("acme", "s1", limit=3)
+        assert [entry.seq for entry in newest] == [4499, 4496, 4493]
+        assert len(rows.audit.about("acme", "s0", limit=9999)) == 1499, "all but the damaged one"
+        assert rows.audit.first_bad() == 4, "and the verification still finds that"
+        rows.audit.append({"action": "revoke", "tenant_id": "acme", "session_id": "s1"})
+        assert rows.audit.about("acme", "s1", limit=1)[0].seq == 4503
+        assert rows.audit.about("acme", "s1", limit=1, before=4503)[0].seq == 4499
+    engine.dispose()
