@@ -105,6 +105,22 @@ def test_an_entry_is_rendered_once_whatever_is_asked_of_it():
     assert rendered == [1, 2, 3, 4, 5]
 
 
+def test_a_beginning_that_fails_leaves_what_there_was():
+    mirror = Mirror(FACE)
+    first, second, third = entries_of([("acme", "session", f"s{n}", "revoked") for n in range(3)])
+    mirror.begin(stand_of([first, second]), [first, second])
+    before = mirror.live(None)
+
+    def torn():
+        yield first
+        raise OSError("the database went away")
+
+    with pytest.raises(OSError, match="went away"):
+        mirror.begin(stand_of([first]), torn())
+    assert (mirror.live(None), mirror.at) == (before, second.revision)
+    assert mirror.follow([third]) == third.revision
+
+
 def test_a_gap_and_nothing_at_all_are_refused():
     mirror = Mirror(FACE)
     first, second, third = entries_of([("acme", "session", f"s{n}", "revoked") for n in range(3)])
