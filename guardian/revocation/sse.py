@@ -21,7 +21,7 @@ GREETING = b"retry: 1000\n\n"
 
 
 def around(revision: Revision, signature: str) -> tuple[bytes, bytes]:
-    """What comes before and after the body of a list or a delta; it has no line breaks, as JSON is rendered here."""
+    """What is before and after the body of a list or delta, which has no line breaks: JSON is rendered without."""
     return _around(b"revocations", revision, signature)
 
 
