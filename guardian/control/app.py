@@ -125,9 +125,12 @@ async def _sweep_for_ever(deps: ControlDeps) -> None:
         try:
             await run_in_threadpool(sweep, deps)
             await run_in_threadpool(spread, deps)
-            await run_in_threadpool(deps.store.tidy)
         except Exception as error:
             _log.error("sweep_failed", error=type(error).__name__, detail=str(error)[:300])
+        try:  # whatever became of the sweep: without it the log of SQLite grows
+            await run_in_threadpool(deps.store.tidy)
+        except Exception as error:
+            _log.error("tidy_failed", error=type(error).__name__, detail=str(error)[:300])
         await asyncio.sleep(deps.settings.sweep_every_s)
 
 
