@@ -1,6 +1,7 @@
 """A control API on a socket whose list is long already: what the bench of the switch measures against."""
 
 import contextlib
+import gc
 import tempfile
 import time
 from collections.abc import Iterator
@@ -15,6 +16,7 @@ from guardian.bench.gateways import name_of
 from guardian.bench.report import resident_now_mb
 from guardian.bootstrap.control import Control
 from guardian.bootstrap.judgement import utc_now
+from guardian.bootstrap.running import leave_what_is_loaded
 from guardian.bootstrap.secrets import SecretFiles
 from guardian.config import load
 from guardian.control.token_records import record_token
@@ -96,6 +98,8 @@ def long_list(entries: int) -> Iterator[LongList]:
         control = Control(settings, metrics=Metrics(), port=0)
         stack.callback(control.stop)
         control.start()
+        leave_what_is_loaded()  # as `guardian serve` does
+        stack.callback(gc.unfreeze)
         token = _token(control, "monitor", "monitor")
         monitor = stack.enter_context(ControlClient(control.url, lambda: token))
         place = LongList(control, monitor, _token(control, "gateway", "gw-first"))
