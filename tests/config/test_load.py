@@ -10,6 +10,7 @@ from pydantic import ValidationError
 from guardian.bootstrap import plugins
 from guardian.config import Settings, load
 from guardian.errors import ConfigurationError
+from guardian.gateway.client import _TELL_S
 
 
 @pytest.fixture(autouse=True)
@@ -229,3 +230,12 @@ def test_planting_needs_a_tenant_and_a_gateway_that_the_monitor_believes():
     with pytest.raises(ConfigurationError, match="dead-lettered"):
         planting(tenant="acme", gateway="gw-8")
     assert planting(tenant="acme", gateway="gw-9").revocation.self_test.gateway == "gw-9"
+
+
+def test_gateways_are_given_more_time_than_they_take_to_say_what_they_enforce():
+    def within(seconds):
+        return load(None, overrides={"revocation": {"self_test": {"enforced_within_s": seconds}}})
+
+    assert within(5).revocation.self_test.enforced_within_s > 2 * _TELL_S
+    with pytest.raises(ConfigurationError, match="enforced_within_s"):
+        within(4)
