@@ -70,7 +70,8 @@ def test_it_shows_what_replaying_the_ledger_gives_wherever_it_was_picked_up(word
         assert changed_at == (seen[-1].at if seen else NOW)
         facts = {"revision": revision, "changed_at": changed_at}
         whole = FACE.whole(mirror.live(reach), **facts)
-        assert whole == FACE.snapshot(list(replay({}, seen).values()), **facts)
+        told = sorted(replay({}, seen).values(), key=lambda entry: entry.revision.n)
+        assert whole == FACE.whole([FACE.line(entry) for entry in told], **facts)
 
 
 @given(WORDS, st.integers(0, 30), st.integers(0, 5))
