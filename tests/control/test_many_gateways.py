@@ -39,16 +39,22 @@ def _looks(stage):
 
 
 def _long(stage, length=200):
-    with stage.deps.store.write() as rows:
-        rows.ledger.append_many(
-            tenant_id="acme",
-            session_ids=[f"s{n}" for n in range(length)],
-            reason_code="manual",
-            reason="test",
-            actor="test",
-            now=stage.clock(),
-            expires_at=stage.clock().replace(year=2027),
-        )
+    _append(stage.deps.store, stage.clock(), *(f"s{n}" for n in range(length)))
+
+
+def _append(store, now, *sessions):
+    with store.write() as rows:
+        for session in sessions:
+            rows.ledger.append(
+                tenant_id="acme",
+                session_id=session,
+                status="revoked",
+                reason_code="manual",
+                reason="test",
+                actor="test",
+                now=now,
+                expires_at=now.replace(year=2027),
+            )
 
 
 class Counting(SnapshotFace):
@@ -243,16 +249,7 @@ def test_what_another_process_revokes_reaches_who_waits_here(stage):
     waiting.start()
     time.sleep(0.3)
     elsewhere = ControlStore.open(str(stage.deps.store._engine.url), now=stage.clock())
-    with elsewhere.write() as rows:
-        rows.ledger.append_many(
-            tenant_id="acme",
-            session_ids=["s2"],
-            reason_code="manual",
-            reason="test",
-            actor="test",
-            now=stage.clock(),
-            expires_at=stage.clock().replace(year=2027),
-        )
+    _append(elsewhere, stage.clock(), "s2")
     elsewhere.close()
     waiting.join(timeout=15)
     assert [each["subject_id"] for each in answers[0].json()["entries"]] == ["s2"]
