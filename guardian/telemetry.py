@@ -145,7 +145,9 @@ METRICS: Mapping[Metric, _Spec] = {
         "gauge", "Gateway processes by state. Any silent or lagging: `guardian gateways`.", ("state",)
     ),
     "guardian_gateway_lag_seconds": _Spec(
-        "gauge", "How long a gateway has held old news. Above seconds: it lets revoked sessions act.", ("gateway",)
+        "gauge",
+        "How long a gateway has held old news, up to 2 s too much. Above 5: it lets revoked sessions act.",
+        ("gateway",),
     ),
     "guardian_unprotected_seconds": _Spec(
         "gauge", "How long calls have not been watched. Above a minute: look at the monitor and its topic."

@@ -1,6 +1,8 @@
 """A control API on a socket whose list is long already: what the bench of the switch measures against."""
 
 import contextlib
+import gc
+import sqlite3
 import tempfile
 import time
 from collections.abc import Iterator
@@ -15,6 +17,7 @@ from guardian.bench.gateways import name_of
 from guardian.bench.report import resident_now_mb
 from guardian.bootstrap.clock import utc_now
 from guardian.bootstrap.control import Control
+from guardian.bootstrap.running import leave_what_is_loaded
 from guardian.bootstrap.secrets import SecretFiles
 from guardian.config import load
 from guardian.control.token_records import record_token
@@ -26,7 +29,6 @@ from guardian.wire.principal import Role
 
 TENANT = "bench"
 _DAY = timedelta(days=1)
-_CHUNK = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,12 +92,14 @@ def long_list(entries: int) -> Iterator[LongList]:
         )
         SecretFiles.of(settings).create()
         store = ControlStore.open(settings.store_url(settings.store.control), now=utc_now())
-        _fill(store, entries)
+        _fill(store, folder / "control.db", entries)
         store.close()
         before = resident_now_mb()
         control = Control(settings, metrics=Metrics(), port=0)
         stack.callback(control.stop)
         control.start()
+        leave_what_is_loaded()  # as `guardian serve` does
+        stack.callback(gc.unfreeze)
         token = _token(control, "monitor", "monitor")
         monitor = stack.enter_context(ControlClient(control.url, lambda: token))
         place = LongList(control, monitor, _token(control, "gateway", "gw-first"))
@@ -110,16 +114,25 @@ def _token(control: Control, role: Role, name: str) -> str:
     return token.text
 
 
-def _fill(store: ControlStore, entries: int) -> None:
+def _fill(store: ControlStore, database: Path, entries: int) -> None:
+    """The first as guardian writes it; copies of it past guardian, which writes them one by one."""
     now = utc_now()
-    for begin in range(0, entries, _CHUNK):
-        with store.write() as rows:
-            rows.ledger.append_many(
-                tenant_id=TENANT,
-                session_ids=[name_of(n) for n in range(begin, min(entries, begin + _CHUNK))],
-                reason_code="manual",
-                reason="bench",
-                actor="bench",
-                now=now,
-                expires_at=now + 2 * _DAY,
-            )
+    with store.write() as rows:
+        rows.ledger.append(
+            tenant_id=TENANT,
+            session_id=name_of(0),
+            status="revoked",
+            reason_code="manual",
+            reason="bench",
+            actor="bench",
+            now=now,
+            expires_at=now + 2 * _DAY,
+        )
+    with contextlib.closing(sqlite3.connect(database)) as raw, raw:
+        for table in ("control_ledger", "control_live"):
+            found = raw.execute(f"SELECT * FROM {table}")  # noqa: S608 - one of two names
+            first = dict(zip((name for name, *_ in found.description), found.fetchone(), strict=True))
+            copies = ({**first, "n": n + 1, "subject_id": name_of(n)} for n in range(1, entries))
+            places = ", ".join(f":{name}" for name in first)
+            raw.executemany(f"INSERT INTO {table} VALUES ({places})", copies)  # noqa: S608
+        raw.execute("UPDATE control_head SET n = ?", (entries,))

@@ -1,6 +1,5 @@
 """`guardian serve` put together: the control API, its policy, its alerts."""
 
-import gc
 import threading
 import time
 from datetime import timedelta
@@ -140,8 +139,6 @@ class Control:
             if not self._thread.is_alive():
                 raise ConfigurationError("the control API did not start; see the log above")
             time.sleep(0.01)
-        gc.collect()
-        gc.freeze()  # what was loaded stays; to look through it again and again holds everybody up, for 100 ms
         _log.info("listening", url=self.url)
 
     def _wake(self) -> None:

@@ -1,5 +1,6 @@
 """The three ways to run: watch, serve, and both in one process."""
 
+import gc
 import signal
 import threading
 from collections.abc import Callable, Iterator
@@ -72,6 +73,7 @@ def serve(settings: Settings, ready: Callable[[str], None] = lambda _: None) -> 
         try:
             with _hanging_up(control.reload_policies):
                 control.start()
+                leave_what_is_loaded()
                 ready(control.url)
                 _until(stop, control)
         finally:
@@ -90,6 +92,7 @@ def run(settings: Settings, ready: Callable[[str], None] = lambda _: None) -> No
         control = Control(settings, metrics=Metrics(), adviser=adviser)
         try:
             control.start()
+            leave_what_is_loaded()
             ready(control.url)
             log.warning(
                 "one_process", note="monitor and control are separated logically only; watch + serve do more"
@@ -126,6 +129,15 @@ def _advise_over_http(settings: Settings) -> AdviceServer | None:
         token=SecretFiles.of(settings).load_advice_token(),
         budget_s=settings.advice.budget_ms / 1000,
     )
+
+
+def leave_what_is_loaded() -> None:
+    """What is there stays: to look through it at every collection would hold everybody up, for 100 ms.
+
+    Of the whole process, so for the one that is guardian only.
+    """
+    gc.collect()
+    gc.freeze()
 
 
 def _until(stop: threading.Event, control: Control) -> None:

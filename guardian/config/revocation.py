@@ -11,7 +11,7 @@ class SelfTestSection(Section):
     """A canary revocation that every gateway must enforce; and planted drift that must become a refusal."""
 
     canary_every_s: Seconds | None = 900.0  # None: no canary
-    enforced_within_s: Seconds = 15.0
+    enforced_within_s: Annotated[Seconds, Field(ge=5)] = 15.0  # gateways say so up to 2 s after they do
     plant_every_s: Seconds | None = None  # None: nothing is planted on the live topic
     noticed_within_s: Seconds = 120.0
     tenant: str = ""  # whose sessions the planted ones seem to be

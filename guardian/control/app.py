@@ -110,9 +110,8 @@ def create_app(deps: ControlDeps, *, slack: SlackDoor | None = None) -> FastAPI:
     app.state.deps = deps
     app.state.bell = bell
     app.state.listings = listings
-    app.state.looks = SharedLooks(deps, listings, bell)
-    bundles = BundleFace(None if deps.bundle_key is None else deps.bundle_key.sign)
-    app.state.bundles = WholeLists(deps, bundles)
+    bundles = WholeLists(deps, BundleFace(None if deps.bundle_key is None else deps.bundle_key.sign))
+    app.state.looks = SharedLooks(deps, listings, bundles, bell)
     app.state.streams = Counter[str]()
     app.state.slack = slack
     app.add_middleware(Gate, deps=deps)
@@ -128,9 +127,12 @@ async def _sweep_for_ever(deps: ControlDeps) -> None:
         try:
             await run_in_threadpool(sweep, deps)
             await run_in_threadpool(spread, deps)
-            await run_in_threadpool(deps.store.tidy)
         except Exception as error:
             _log.error("sweep_failed", error=type(error).__name__, detail=str(error)[:300])
+        try:  # whatever became of the sweep: without it the log of SQLite grows
+            await run_in_threadpool(deps.store.tidy)
+        except Exception as error:
+            _log.error("tidy_failed", error=type(error).__name__, detail=str(error)[:300])
         await asyncio.sleep(deps.settings.sweep_every_s)
 
 

@@ -10,7 +10,7 @@ from guardian.domain.revocation import Revision
 from guardian.revocation.ledger import order
 from guardian.revocation.port import Rendered
 
-_LATE = 10_000
+_RECENT = 10_000
 
 
 class Listing(NamedTuple):
@@ -26,10 +26,9 @@ class RevocationListings(WholeLists):
     """Deltas come from memory too, as long as they do not begin long ago."""
 
     def __init__(self, deps: ControlDeps, *, longest_delta: int = 5000) -> None:
-        super().__init__(deps, deps.face, late=max(_LATE, longest_delta))
+        super().__init__(deps, deps.face, keep=max(_RECENT, longest_delta))
         self._longest_delta = longest_delta
         self._packing, self._packed = Lock(), dict[str, bytes]()
-        self.gzipped = 0  # so far
 
     def reached(self, revision: Revision) -> bool:
         """Whether the ledger has come so far; without the database where that is known already."""
@@ -56,9 +55,11 @@ class RevocationListings(WholeLists):
                 if lines is None:  # longer ago than is remembered
                     entries = rows.ledger.since(held, reach, self._longest_delta + 1)
                     lines = [face.line(entry) for entry in entries]
-            if not known or len(lines) > self._longest_delta:
-                revision, rendered = self._whole(reach)
-                return Listing(rendered, revision, moved=True)
+            delta = known and len(lines) <= self._longest_delta
+            wanted = None if delta else self._wanted(reach)
+        if wanted is not None:
+            revision, rendered = self._rendered(wanted)
+            return Listing(rendered, revision, moved=True)
         rendered = face.changes(lines, revision=revision, changed_at=changed_at)
         return Listing(rendered, revision, moved=bool(lines), delta=True)
 
@@ -69,8 +70,7 @@ class RevocationListings(WholeLists):
             known = self._packed.get(etag)
             if known is None:
                 known = gzip.compress(listing.rendered.body, compresslevel=1, mtime=0)
-                self.gzipped += 1
                 with self._lock:
-                    wanted = {rendered.etag for _, rendered in self._known.values()}
+                    wanted = {rendered.etag for rendered in self._kept()}
                 self._packed = {tag: body for tag, body in self._packed.items() if tag in wanted} | {etag: known}
             return known

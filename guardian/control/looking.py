@@ -6,20 +6,24 @@ from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
-from typing import Any, TypeVar
+from threading import Lock
+from typing import Any, NamedTuple, TypeVar
 
 from starlette.concurrency import run_in_threadpool
 
 from guardian.control.bell import Bell
 from guardian.control.deps import ControlDeps
 from guardian.control.listing import Listing, RevocationListings
-from guardian.control.wholes import Reach
+from guardian.control.wholes import Reach, WholeLists
 from guardian.domain.revocation import Revision
+from guardian.keys.signing import KeySet
 from guardian.revocation import sse
+from guardian.revocation.port import Rendered
 
 _SHARED_S = 0.5  # another process may have written: its bell is not ours
 _SIGNED = timedelta(seconds=5)  # gateways believe a signature for a minute, and a long list takes a while to sign
 _KEPT = 512
+_KEPT_BYTES = 64 * 1024
 
 T = TypeVar("T")
 
@@ -29,6 +33,15 @@ class Signed:
     """A listing and the detached signature of its body; empty without a signing key."""
 
     listing: Listing
+    signature: str
+
+
+class _SignedWhole(NamedTuple):
+    """The signature of a whole list, by which keys and when."""
+
+    etag: str
+    keys: KeySet | None
+    at: datetime
     signature: str
 
 
@@ -47,16 +60,21 @@ class SharedLooks:
     To be used from one event loop.
     """
 
-    def __init__(self, deps: ControlDeps, listings: RevocationListings, bell: Bell) -> None:
-        self._deps, self._listings, self._bell = deps, listings, bell
+    def __init__(self, deps: ControlDeps, listings: RevocationListings, bundles: WholeLists, bell: Bell) -> None:
+        self._deps, self._listings, self._bundles, self._bell = deps, listings, bundles, bell
         self._flying: dict[Hashable, asyncio.Future[Any]] = {}
         self._landed: OrderedDict[Hashable, _Landed] = OrderedDict()
-        self._wholes: dict[Reach, tuple[str, datetime, str]] = {}
+        self._signing = Lock()
+        self._wholes: dict[Reach, _SignedWhole] = {}
 
     async def look(self, reach: Reach, held: Revision | None) -> Signed:
         """The whole list, or what changed after `held`."""
         key = ("look", reach, None if held is None else str(held))
-        return await self._once(key, lambda: self._look(reach, held), keep=held is not None)
+        return await self._once(key, lambda: self._look(reach, held), keep=_short)
+
+    async def bundle(self, reach: Reach) -> Rendered:
+        """The whole list as a bundle for OPA."""
+        return await self._once(("bundle", reach), lambda: self._bundles.whole(reach)[1], keep=lambda _: False)
 
     async def fresh(self, reach: Reach, held: Revision) -> bytes:
         """The event that says that `held` is still the newest."""
@@ -69,12 +87,13 @@ class SharedLooks:
 
     async def packed(self, listing: Listing) -> bytes:
         """The body of a whole list, gzipped."""
-        return await self._once(
-            ("packed", listing.rendered.etag), lambda: self._listings.packed(listing), keep=False
-        )
+        key = ("packed", listing.rendered.etag)
+        return await self._once(key, lambda: self._listings.packed(listing), keep=lambda _: False)
 
-    async def _once(self, key: Hashable, work: Callable[[], T], *, keep: bool = True) -> T:
-        """`keep` False for what is long: whoever makes it keeps it as well."""
+    async def _once(
+        self, key: Hashable, work: Callable[[], T], *, keep: Callable[[T], bool] = lambda _: True
+    ) -> T:
+        """`keep` says no to what is long: whoever makes it keeps it as well, or it would fill the memory."""
         loop, rings = asyncio.get_running_loop(), self._bell.rings
         key = (id(loop), key)
         known = self._landed.get(key)
@@ -89,13 +108,19 @@ class SharedLooks:
         brought: T = await asyncio.shield(flying)
         return brought
 
-    def _land(self, rings: int, key: Hashable, at: float, keep: bool, done: "asyncio.Future[Any]") -> None:
+    def _land(
+        self, rings: int, key: Hashable, at: float, keep: Callable[[Any], bool], done: "asyncio.Future[Any]"
+    ) -> None:
         self._flying.pop((rings, key), None)
         self._landed.pop(key, None)
-        if keep and not done.cancelled() and done.exception() is None:
+        if not done.cancelled() and done.exception() is None and keep(done.result()):
             self._landed[key] = _Landed(rings, at, done.result())
-            while len(self._landed) > _KEPT:
-                self._landed.popitem(last=False)
+        while self._landed and self._past(next(iter(self._landed.values()))):
+            self._landed.popitem(last=False)
+
+    def _past(self, landed: _Landed) -> bool:
+        late = asyncio.get_running_loop().time() - landed.at >= _SHARED_S
+        return late or landed.rings != self._bell.rings or len(self._landed) > _KEPT
 
     def _look(self, reach: Reach, held: Revision | None) -> Signed:
         listing = self._listings.full(reach) if held is None else self._listings.since(reach, held)
@@ -104,15 +129,23 @@ class SharedLooks:
         return Signed(listing, self._sign(listing.rendered.body, reach, held))
 
     def _signed_whole(self, reach: Reach, listing: Listing) -> str:
-        etag, now = listing.rendered.etag, self._deps.clock()
+        """Made anew for other keys too: no signature outlives its key here."""
+        etag, now, signer = listing.rendered.etag, self._deps.clock(), self._deps.signer
+        keys = None if signer is None else signer.keys.current()
         known = self._wholes.get(reach)
-        if known is None or known[0] != etag or not timedelta(0) <= now - known[1] <= _SIGNED:
-            known = (etag, now, self._sign(listing.rendered.body, reach))
-            while len(self._wholes) >= _KEPT:
-                self._wholes.pop(next(iter(self._wholes)), None)
-            self._wholes[reach] = known
-        return known[2]
+        fresh = known is not None and timedelta(0) <= now - known.at <= _SIGNED
+        if known is None or not fresh or known.etag != etag or known.keys is not keys:
+            known = _SignedWhole(etag, keys, now, self._sign(listing.rendered.body, reach))
+            with self._signing:
+                while len(self._wholes) >= _KEPT:
+                    del self._wholes[next(iter(self._wholes))]
+                self._wholes[reach] = known
+        return known.signature
 
     def _sign(self, payload: bytes, reach: Reach, since: Revision | None = None) -> str:
         signer = self._deps.signer
         return "" if signer is None else signer.sign(payload, reach=reach, now=self._deps.clock(), since=since)
+
+
+def _short(signed: Signed) -> bool:
+    return signed.listing.delta and len(signed.listing.rendered.body) <= _KEPT_BYTES

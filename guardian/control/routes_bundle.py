@@ -10,8 +10,8 @@ from starlette.concurrency import run_in_threadpool
 from guardian.control.authority import may_read
 from guardian.control.bell import Bell, heard
 from guardian.control.caller import Caller, Deps, TenantFilter, reach
+from guardian.control.looking import SharedLooks
 from guardian.control.problems import absent, documented
-from guardian.control.wholes import WholeLists
 from guardian.revocation.opa_bundle import LONG_POLLED, MEDIA_TYPE
 from guardian.revocation.snapshot import matching, presented_revision
 
@@ -40,14 +40,14 @@ async def opa_bundle(
     if held is not None and caller.role == "gateway":
         deps.peers.note("gateway", caller, "opa", revision=held, transport="opa", now=deps.clock())
     bell: Bell = request.app.state.bell
-    bundles: WholeLists = request.app.state.bundles
+    looks: SharedLooks = request.app.state.looks
     found = _WAIT.search(prefer or "")
     wait = min(int(found[1]), deps.settings.long_poll_max_s) if found else 0
     loop = asyncio.get_running_loop()
     deadline = loop.time() + wait
     while True:
         event = bell.hang()
-        _, bundle = await run_in_threadpool(bundles.whole, scope)
+        bundle = await looks.bundle(scope)
         unchanged = if_none_match is not None and matching(if_none_match, bundle.etag) is not None
         left = deadline - loop.time()
         if not unchanged or left <= 0 or bell.closing:

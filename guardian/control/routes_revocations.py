@@ -1,6 +1,7 @@
 """`/v1/revocations`: the list that gateways obey. The only routes that wait, hence async."""
 
 import asyncio
+import re
 from collections.abc import AsyncIterator, Iterator
 from typing import Annotated
 
@@ -25,6 +26,7 @@ router = APIRouter(prefix="/v1/revocations", tags=["revocations"])
 
 _SLICE = 256 * 1024
 _PACKED_FROM = 16 * 1024
+_NOT_WANTED = re.compile(r"q\s*=\s*0(\.0{0,3})?")
 
 Instance = Annotated[
     str,
@@ -84,7 +86,16 @@ async def list_revocations(
     if confirmed is not None:
         headers = _headers(confirmed, signed.listing, await looks.unchanged(scope, confirmed))
         return Response(status_code=304, headers=headers)
-    return await _answer(signed, looks, packs="gzip" in accept_encoding)
+    return await _answer(signed, looks, packs=accepts_gzip(accept_encoding))
+
+
+def accepts_gzip(accepted: str) -> bool:
+    """Accept-Encoding (RFC 9110, 12.5.3): only for who names gzip, and not with weight 0."""
+    weights = dict[str, bool]()
+    for offer in accepted.lower().split(","):
+        coding, _, weight = offer.partition(";")
+        weights[coding.strip()] = not _NOT_WANTED.fullmatch(weight.strip())
+    return weights.get("gzip", False)
 
 
 def slices(body: bytes) -> Iterator[bytes]:

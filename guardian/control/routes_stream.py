@@ -74,22 +74,28 @@ async def _events(
     streams[caller.id] += 1
     try:
         yield sse.GREETING
-        told = loop.time() - pause  # say at once that it is fresh, also when nothing changed
+        checked = loop.time()
+        told = checked - pause  # say at once that it is fresh, also when nothing changed
         while not bell.closing:
+            if loop.time() - checked >= pause:  # however busy the list is
+                if not await run_in_threadpool(_still_valid, deps, caller):
+                    return
+                checked = loop.time()
             event = bell.hang()
             signed = await looks.look(scope, held)
             listing = signed.listing
             if held is None or listing.moved:
-                for piece in slices(sse.revocations(listing.rendered.body, listing.revision, signed.signature)):
+                head, tail = sse.around(listing.revision, signed.signature)
+                yield head
+                for piece in slices(listing.rendered.body):  # every stream shares the one body
                     yield piece
+                yield tail
                 held, told = listing.revision, loop.time()
             elif loop.time() - told >= pause:
-                if not await run_in_threadpool(_still_valid, deps, caller):
-                    return
                 yield await looks.fresh(scope, held)
                 told = loop.time()
             else:
-                await heard(event, told + pause - loop.time())
+                await heard(event, min(told, checked) + pause - loop.time())
     finally:
         streams[caller.id] -= 1
 

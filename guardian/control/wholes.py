@@ -1,6 +1,8 @@
 """Whole lists for every reach, from memory: the database is asked only for what was appended since."""
 
 from collections import OrderedDict
+from collections.abc import Sequence
+from datetime import datetime
 from threading import Lock
 
 from guardian.control.deps import ControlDeps
@@ -16,18 +18,34 @@ _REMEMBERED = 256
 _REMEMBERED_BYTES = 128 * 2**20
 
 
+class _Whole:
+    """One list, rendered by the first who needs it; only who wants the same meanwhile waits for that."""
+
+    def __init__(self, lines: Sequence[bytes], revision: Revision, changed_at: datetime) -> None:
+        self.revision = revision
+        self.rendered: Rendered | None = None
+        self._lines, self._changed_at = lines, changed_at
+        self._making = Lock()
+
+    def render(self, face: Lines) -> Rendered:
+        with self._making:
+            if self.rendered is None:
+                self.rendered = face.whole(self._lines, revision=self.revision, changed_at=self._changed_at)
+                self._lines = ()
+            return self.rendered
+
+
 class WholeLists:
     """A list is put together once per reach and revision, a line once. Calls may come from any thread.
 
     Of the latest lists so many are kept as fit the bounds.
     """
 
-    def __init__(self, deps: ControlDeps, face: Lines, *, late: int = 0) -> None:
+    def __init__(self, deps: ControlDeps, face: Lines, *, keep: int = 0) -> None:
         self._deps, self._face = deps, face
-        self._mirror = Mirror(face, keep=late)
-        self._lock = Lock()
-        self._known: OrderedDict[Reach, tuple[Revision, Rendered]] = OrderedDict()
-        self.rendered = 0  # so far
+        self._mirror = Mirror(face, keep=keep)
+        self._lock = Lock()  # of the mirror and what is known; nothing is rendered under it
+        self._known: OrderedDict[Reach, _Whole] = OrderedDict()
 
     @property
     def at(self) -> Revision | None:
@@ -44,32 +62,40 @@ class WholeLists:
         with self._lock:
             with self._deps.store.read() as rows:
                 self._catch_up(rows)
-            return self._whole(reach)
+            wanted = self._wanted(reach)
+        return self._rendered(wanted)
 
     def _catch_up(self, rows: ControlRows) -> Revision:
         """The lock is held, and was before the transaction began: no look undoes what a later one saw."""
         head, at = rows.head(), self._mirror.at
         if at is None or at.epoch != head.revision.epoch or at.n > head.revision.n:
             newest = rows.ledger.newest_of_each(head.revision.epoch)
-            self._mirror.begin(Stand(head.revision, head.epoch_at, newest), rows.ledger.each_live(None))
             self._known.clear()
+            self._mirror.begin(Stand(head.revision, head.epoch_at, newest), rows.ledger.each_live(None))
             return head.revision
         while at.n < head.revision.n:
             at = self._mirror.follow(rows.ledger.since(at, None, _CHUNK))
         return at
 
-    def _whole(self, reach: Reach) -> tuple[Revision, Rendered]:
+    def _wanted(self, reach: Reach) -> _Whole:
+        """The lock is held: what is taken from the mirror belongs together, and a later look gets a later one."""
         revision, changed_at = self._mirror.stand(reach)
         known = self._known.pop(reach, None)
-        if known is None or known[0] != revision:
-            lines = self._mirror.live(reach)
-            known = revision, self._face.whole(lines, revision=revision, changed_at=changed_at)
-            self.rendered += 1
+        if known is None or known.revision != revision:
+            known = _Whole(self._mirror.live(reach), revision, changed_at)
         self._known[reach] = known
-        while len(self._known) > 1 and self._too_much():
-            self._known.popitem(last=False)
         return known
 
+    def _rendered(self, wanted: _Whole) -> tuple[Revision, Rendered]:
+        """The lock is not held: one tenant's long list holds up nobody else."""
+        rendered = wanted.render(self._face)
+        with self._lock:
+            while len(self._known) > 1 and self._too_much():
+                self._known.popitem(last=False)
+        return wanted.revision, rendered
+
     def _too_much(self) -> bool:
-        held = sum(len(rendered.body) for _, rendered in self._known.values())
-        return len(self._known) > _REMEMBERED or held > _REMEMBERED_BYTES
+        return len(self._known) > _REMEMBERED or sum(len(each.body) for each in self._kept()) > _REMEMBERED_BYTES
+
+    def _kept(self) -> list[Rendered]:
+        return [whole.rendered for whole in self._known.values() if whole.rendered is not None]

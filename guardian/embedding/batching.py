@@ -47,7 +47,8 @@ def run_batched(
 ) -> NDArray[np.float32]:
     """`run` over batches sorted by length, fewer rows where they are long; they come back in the order given.
 
-    What is longer than `tokens` is cut, the longer segment first.
+    What is longer than `tokens` is cut, the longer segment first. Where to cut is told to the tokenizer itself: no
+    two threads may share one.
     """
     out = np.zeros((len(inputs), width), dtype=np.float32)
     if not inputs:
@@ -58,7 +59,7 @@ def run_batched(
     while len(order):
         rows = order[:batch]
         longest = len(encodings[rows[-1]].ids)
-        rows = rows[: max(1, _TOKENS // longest)]
+        rows = rows[: max(1, _TOKENS // max(1, longest))]
         out[rows] = run(feeds([encodings[row] for row in rows])).reshape(len(rows), width)
         order = order[len(rows) :]
     return out

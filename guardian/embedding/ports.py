@@ -33,7 +33,7 @@ class TextEncoder(Protocol):
 
 
 class Encoder(PairEncoder, TextEncoder, Protocol):
-    """Both ports over one loaded artefact; the text half may be loaded on first use."""
+    """Both ports over one loaded artefact; the text half may be loaded on first use. For one thread at a time."""
 
 
 class EnginePlugin(Protocol):

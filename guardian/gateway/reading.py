@@ -51,6 +51,9 @@ class View:
     confirmed: float  # ours, at the same moment
 
 
+_REQUIRED = frozenset({"revision", "subject_type", "tenant_id", "subject_id", "status"})
+
+
 class Entry(NamedTuple):
     revision: Revision
     kind: str
@@ -118,8 +121,11 @@ def _settle(until: dict[Key, float], entries: Iterable[Entry], tenants: frozense
 
 
 def _taken(told: dict[str, Any]) -> "dict[str, Any] | Entry":
-    """An entry as soon as it is read, so that a long list is never in memory as JSON."""
-    return _entry(told) if "subject_id" in told else told
+    """An entry as soon as it is read, so that a long list is never in memory as JSON.
+
+    Nothing else is: what a newer server adds beside the entries may name subjects too.
+    """
+    return _entry(told) if told.keys() >= _REQUIRED else told
 
 
 def _entry(entry: Mapping[str, Any]) -> Entry:

@@ -20,6 +20,9 @@ Reach = Collection[str] | None
 _Line = tuple[int, int, bytes]
 """Epoch, n and the rendered entry: in this order lines sort as the ledger does."""
 
+_Live = dict[str, dict[tuple[str, str], _Line]]
+"""By tenant, then by kind and id of the subject."""
+
 
 @dataclass(frozen=True, slots=True)
 class Stand:
@@ -38,9 +41,9 @@ class Mirror:
 
     def __init__(self, face: Lines, *, keep: int = 10_000) -> None:
         self._face, self._keep = face, keep
-        self._live: dict[str, dict[tuple[str, str], _Line]] = {}
+        self._live: _Live = {}
         self._newest: dict[str, tuple[int, datetime]] = {}
-        self._late: deque[tuple[int, str, bytes]] = deque(maxlen=keep)
+        self._recent: deque[tuple[int, str, bytes]] = deque(maxlen=keep)
         self._floor = 0  # deltas from this n on can be had
         self._at: Revision | None = None
         self._epoch_at: datetime | None = None
@@ -51,10 +54,11 @@ class Mirror:
         return self._at
 
     def begin(self, stand: Stand, live: Iterable[LedgerEntry]) -> None:
-        """Start over: `live` is the whole live set at `stand`, in ledger order."""
-        self._live, self._late = {}, deque(maxlen=self._keep)
+        """Start over: `live` is the whole live set at `stand`, in ledger order. If it fails nothing changed."""
+        fresh: _Live = {}
         for entry in live:
-            self._keep_line(entry, self._face.line(entry))
+            _put(fresh, entry, self._face.line(entry))
+        self._live, self._recent = fresh, deque(maxlen=self._keep)
         self._newest = dict(stand.newest)
         self._floor, self._at, self._epoch_at = stand.revision.n, stand.revision, stand.epoch_at
 
@@ -67,10 +71,10 @@ class Mirror:
             if order(entry.revision) != (at.epoch, at.n + 1):
                 raise ValueError(f"ledger entry {entry.revision} does not follow {at}")
             line = self._face.line(entry)
-            self._keep_line(entry, line)
-            if len(self._late) == self._keep:
-                self._floor = self._late[0][0] if self._late else entry.revision.n
-            self._late.append((entry.revision.n, entry.tenant_id, line))
+            _put(self._live, entry, line)
+            if len(self._recent) == self._keep:
+                self._floor = self._recent[0][0] if self._recent else entry.revision.n
+            self._recent.append((entry.revision.n, entry.tenant_id, line))
             self._newest[entry.tenant_id] = (entry.revision.n, entry.at)
             self._at = at = entry.revision
         return at
@@ -96,13 +100,14 @@ class Mirror:
         """The entries within reach after `n` of this epoch; None when memory does not go back so far."""
         if n < self._floor:
             return None
-        begin = bisect_right(self._late, n, key=lambda late: late[0])
-        late = islice(self._late, begin, None)
-        return [line for _, tenant, line in late if reach is None or tenant in reach]
+        begin = bisect_right(self._recent, n, key=lambda recent: recent[0])
+        recent = islice(self._recent, begin, None)
+        return [line for _, tenant, line in recent if reach is None or tenant in reach]
 
-    def _keep_line(self, entry: LedgerEntry, line: bytes) -> None:
-        held = self._live.setdefault(entry.tenant_id, {})
-        key = (entry.subject_type, entry.subject_id)
-        held.pop(key, None)  # a subject that is revoked anew moves to the end
-        if entry.status == "revoked":
-            held[key] = (*order(entry.revision), line)
+
+def _put(live: _Live, entry: LedgerEntry, line: bytes) -> None:
+    held = live.setdefault(entry.tenant_id, {})
+    key = (entry.subject_type, entry.subject_id)
+    held.pop(key, None)  # a subject that is revoked anew moves to the end
+    if entry.status == "revoked":
+        held[key] = (*order(entry.revision), line)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from guardian.domain.revocation import LedgerEntry, Revision
-from guardian.revocation.ledger import order, parse_revision
+from guardian.revocation.ledger import parse_revision
 from guardian.revocation.port import Rendered
 from guardian.wire.revocations import RevocationEntry, RevocationList
 
@@ -19,13 +19,6 @@ _TAG = re.compile(r'"[0-9]+\.[0-9]+-[0-9a-f]{32}(\.gz)?"')
 @dataclass(frozen=True, slots=True)
 class SnapshotFace:
     """The face that the shipped gateway client reads."""
-
-    def snapshot(self, live: Sequence[LedgerEntry], *, revision: Revision, changed_at: datetime) -> Rendered:
-        lines = [self.line(entry) for entry in sorted(live, key=lambda entry: order(entry.revision))]
-        return self.whole(lines, revision=revision, changed_at=changed_at)
-
-    def delta(self, entries: Sequence[LedgerEntry], *, revision: Revision, changed_at: datetime) -> Rendered:
-        return self.changes([self.line(entry) for entry in entries], revision=revision, changed_at=changed_at)
 
     def line(self, entry: LedgerEntry) -> bytes:
         shown = RevocationEntry(

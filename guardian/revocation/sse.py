@@ -20,18 +20,17 @@ MEDIA_TYPE = "text/event-stream"
 GREETING = b"retry: 1000\n\n"
 
 
-def revocations(body: bytes, revision: Revision, signature: str) -> bytes:
-    """One event with a list or a delta; `body` has no line breaks, as JSON is rendered here."""
-    return _event(b"revocations", body, revision, signature)
+def around(revision: Revision, signature: str) -> tuple[bytes, bytes]:
+    """What is before and after the body of a list or delta, which has no line breaks: JSON is rendered without."""
+    return _around(b"revocations", revision, signature)
 
 
 def fresh(revision: Revision, signature: str) -> bytes:
     """One event that says that `revision` is still the newest."""
-    return _event(b"fresh", str(revision).encode(), revision, signature)
+    return str(revision).encode().join(_around(b"fresh", revision, signature))
 
 
-def _event(name: bytes, data: bytes, revision: Revision, signature: str) -> bytes:
-    lines = [b"event: " + name, b"id: " + str(revision).encode(), b"data: " + data]
-    if signature:
-        lines.append(b"data: " + signature.encode())
-    return b"\n".join(lines) + b"\n\n"
+def _around(name: bytes, revision: Revision, signature: str) -> tuple[bytes, bytes]:
+    head = b"event: %s\nid: %s\ndata: " % (name, str(revision).encode())
+    signed = b"\ndata: " + signature.encode() if signature else b""
+    return head, signed + b"\n\n"

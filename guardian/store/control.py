@@ -141,7 +141,7 @@ class ControlStore:
 
         `epoch_file` defaults to `<database>.epoch` for SQLite; for a server, name one on durable disk.
         """
-        engine = open_engine(url)
+        engine = open_engine(url, tidied=True)
         migrate(engine, "guardian.store.migrations_control")
         path = epoch_file or _beside(url)
         store = cls(engine, EpochFile(path) if path is not None else None)

@@ -43,12 +43,9 @@ def queue_for_writing(connection: Connection) -> None:
     connection.execute(_QUEUE)
 
 
-def next_revision(connection: Connection, count: int = 1) -> Revision:
-    """Allocate inside the write transaction: it takes effect, without a gap, exactly if the entry does.
-
-    The last of `count` consecutive ones.
-    """
-    bump = update(head).values(n=head.c.n + count).returning(head.c.epoch, head.c.n)
+def next_revision(connection: Connection) -> Revision:
+    """Allocate inside the write transaction: it takes effect, without a gap, exactly if the entry does."""
+    bump = update(head).values(n=head.c.n + 1).returning(head.c.epoch, head.c.n)
     row = connection.execute(bump).one()
     return Revision(epoch=row.epoch, n=row.n)
 

@@ -1,6 +1,6 @@
 """The append-only ledger, and the live set that replaying it gives."""
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -103,38 +103,6 @@ class LedgerRows:
         if status == "revoked":
             self.connection.execute(insert(live).values(**key, **place, expires_at=expires_at))
         return entry
-
-    def append_many(
-        self,
-        *,
-        tenant_id: str,
-        session_ids: Sequence[str],
-        reason_code: ReasonCode,
-        reason: str,
-        actor: str,
-        now: datetime,
-        expires_at: datetime,
-    ) -> None:
-        """Revoke different sessions, none revoked yet, at consecutive revisions; few statements for them all."""
-        if not session_ids:
-            return
-        last = next_revision(self.connection, len(session_ids))
-        first = last.n - len(session_ids) + 1
-        keys = [
-            {
-                "tenant_id": tenant_id,
-                "subject_type": "session",
-                "subject_id": name,
-                "epoch": last.epoch,
-                "n": n,
-                "expires_at": expires_at,
-            }
-            for n, name in enumerate(session_ids, first)
-        ]
-        told = {"status": "revoked", "reason_code": reason_code, "reason": reason, "actor": actor, "at": now}
-        plain = {"automatic": False, "hard": False}
-        self.connection.execute(insert(ledger), [{**key, **told, **plain} for key in keys])
-        self.connection.execute(insert(live), keys)
 
     def live_entry(
         self, tenant_id: str, session_id: str, subject_type: SubjectType = "session"

@@ -35,7 +35,7 @@ NAMING = {
 
 _BUSY_MS = 5000
 _READERS = 48
-_WAL_PAGES = 4000  # with a bound, should nobody call `tidy`
+_WAL_PAGES = 4000  # of who is tidied; with a bound, should `tidy` fail
 _ADVISORY_LOCK = 0x67756172  # "guar": two processes that start together migrate one after the other
 
 
@@ -59,8 +59,10 @@ class UtcDateTime(TypeDecorator[datetime]):
         return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
 
 
-def open_engine(url: str) -> Engine:
+def open_engine(url: str, *, tidied: bool = False) -> Engine:
     """Open (and for SQLite create) the database at `url` and prove that it answers.
+
+    `tidied`: somebody calls `tidy` now and then, so that commits seldom have to bring SQLite's log in themselves.
 
     A SQLite file's folder is created, and the file is readable by its owner only. Raises StoreError when the
     URL is not understood, its driver is not installed, the path cannot be written or the server is away.
@@ -73,7 +75,7 @@ def open_engine(url: str) -> Engine:
             "postgresql+psycopg://user@host/name"
         ) from error
     try:
-        engine = _sqlite(target) if target.get_backend_name() == "sqlite" else _server(target)
+        engine = _sqlite(target, tidied=tidied) if target.get_backend_name() == "sqlite" else _server(target)
         with engine.connect() as connection:
             connection.execute(text("SELECT 1"))
     except (NoSuchModuleError, ImportError) as error:
@@ -102,10 +104,14 @@ def writing(engine: Engine) -> Iterator[Connection]:
 
 @contextmanager
 def reading(engine: Engine) -> Iterator[Connection]:
-    """One read transaction: a consistent snapshot that never waits for writers (on SQLite a plain BEGIN)."""
+    """One read transaction: a consistent snapshot that never waits for writers.
+
+    On SQLite a plain BEGIN; on PostgreSQL REPEATABLE READ: by default each statement there sees newer commits.
+    """
+    isolation = {"isolation_level": "REPEATABLE READ"} if engine.dialect.name == "postgresql" else {}
     try:
         with engine.connect() as connection:
-            reads = connection.execution_options(guardian_reads=True)
+            reads = connection.execution_options(guardian_reads=True, **isolation)
             with reads.begin():
                 yield reads
     except SQLAlchemyError as error:
@@ -158,7 +164,7 @@ def run_migrations() -> None:
         context.run_migrations()
 
 
-def _sqlite(target: URL) -> Engine:
+def _sqlite(target: URL, *, tidied: bool) -> Engine:
     path = target.database
     connect_args = {"timeout": _BUSY_MS / 1000, "check_same_thread": False}
     if path in (None, "", ":memory:"):
@@ -169,7 +175,9 @@ def _sqlite(target: URL) -> Engine:
         file.parent.mkdir(parents=True, exist_ok=True)
         file.touch(mode=0o600)
         # One kept for each thread that may read at a time: to open one more costs more than most questions do.
-        engine = create_engine(target, connect_args=connect_args, pool_size=_READERS, max_overflow=_READERS)
+        # Last in, first out: those that a rush opened are not passed round for ever, their caches cold.
+        room = {"pool_size": _READERS, "max_overflow": _READERS, "pool_use_lifo": True}
+        engine = create_engine(target, connect_args=connect_args, **room)
 
     @event.listens_for(engine, "connect")
     def set_up(connection: Any, _record: object) -> None:
@@ -181,7 +189,7 @@ def _sqlite(target: URL) -> Engine:
             "synchronous=FULL",
             "foreign_keys=ON",
             "temp_store=MEMORY",
-            f"wal_autocheckpoint={_WAL_PAGES}",
+            *((f"wal_autocheckpoint={_WAL_PAGES}",) if tidied else ()),
         ):
             cursor.execute(f"PRAGMA {pragma}")
         cursor.close()
@@ -195,7 +203,7 @@ def _sqlite(target: URL) -> Engine:
 
 
 def _server(target: URL) -> Engine:
-    return create_engine(target, pool_pre_ping=True)
+    return create_engine(target, pool_pre_ping=True, pool_use_lifo=True)
 
 
 def _cannot_open(target: URL, error: Exception) -> StoreError:

@@ -10,6 +10,7 @@ from pydantic import ValidationError
 from guardian.bootstrap import plugins
 from guardian.config import Settings, load
 from guardian.errors import ConfigurationError
+from guardian.gateway.client import _TELL_S
 
 
 @pytest.fixture(autouse=True)
@@ -251,3 +252,12 @@ def test_who_may_sign_in_is_told_completely_or_not_at_all(write, text: str, told
 def test_evidence_pages_are_off_until_somebody_turns_them_on() -> None:
     assert load().console.enabled is False
     assert load().console.oidc is None
+
+
+def test_gateways_are_given_more_time_than_they_take_to_say_what_they_enforce():
+    def within(seconds):
+        return load(None, overrides={"revocation": {"self_test": {"enforced_within_s": seconds}}})
+
+    assert within(5).revocation.self_test.enforced_within_s > 2 * _TELL_S
+    with pytest.raises(ConfigurationError, match="enforced_within_s"):
+        within(4)

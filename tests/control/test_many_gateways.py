@@ -1,14 +1,24 @@
 """What a hundred gateways cost: once, not a hundred times."""
 
+import asyncio
+import base64
 import gzip
+import json
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from guardian.control import listing, looking
+from guardian.control.bell import Bell
+from guardian.control.looking import SharedLooks
 from guardian.control.watching import watch
+from guardian.control.wholes import WholeLists
+from guardian.domain.revocation import Revision
 from guardian.gateway.signature import Verifier
+from guardian.revocation.opa_bundle import BundleFace
+from guardian.revocation.snapshot import SnapshotFace
 from guardian.store.control import ControlStore
 
 HUNDRED = 100
@@ -24,40 +34,157 @@ def _listings(stage):
     return stage.client.app.state.listings
 
 
+def _looks(stage):
+    return SharedLooks(stage.deps, _listings(stage), WholeLists(stage.deps, BundleFace()), Bell())
+
+
 def _long(stage, length=200):
-    with stage.deps.store.write() as rows:
-        rows.ledger.append_many(
-            tenant_id="acme",
-            session_ids=[f"s{n}" for n in range(length)],
-            reason_code="manual",
-            reason="test",
-            actor="test",
-            now=stage.clock(),
-            expires_at=stage.clock().replace(year=2027),
-        )
+    _append(stage.deps.store, stage.clock(), *(f"s{n}" for n in range(length)))
 
 
-def test_a_list_is_rendered_and_gzipped_once_per_revision(stage, together):
+def _append(store, now, *sessions):
+    with store.write() as rows:
+        for session in sessions:
+            rows.ledger.append(
+                tenant_id="acme",
+                session_id=session,
+                status="revoked",
+                reason_code="manual",
+                reason="test",
+                actor="test",
+                now=now,
+                expires_at=now.replace(year=2027),
+            )
+
+
+class Counting(SnapshotFace):
+    """How many whole lists were rendered."""
+
+    rendered = 0
+
+    def whole(self, lines, **facts):
+        type(self).rendered += 1
+        return super().whole(lines, **facts)
+
+
+@pytest.fixture
+def counted(make_stage):
+    class Counted(Counting):
+        pass
+
+    return make_stage(face=Counted()), lambda: Counted.rendered
+
+
+def test_a_list_is_rendered_and_gzipped_once_per_revision(counted, together, monkeypatch):
+    stage, rendered = counted
+    gzipped = []
+    compress = gzip.compress
+    monkeypatch.setattr(listing.gzip, "compress", lambda body, **how: gzipped.append(1) or compress(body, **how))
     _long(stage)
-    before = _listings(stage).rendered
+    before = rendered()
     got = together(lambda _: stage.revocations())
     assert {each.headers["content-encoding"] for each in got} == {"gzip"}
     assert len({each.headers["etag"] for each in got}) == 1
     assert len({each.content for each in got}) == 1
-    assert _listings(stage).rendered == before + 1
-    assert _listings(stage).gzipped == 1
+    assert (rendered(), len(gzipped)) == (before + 1, 1)
     stage.revoke("one_more")
     assert len(stage.revocations().json()["entries"]) == 201
-    assert (_listings(stage).rendered, _listings(stage).gzipped) == (before + 2, 2)
+    assert (rendered(), len(gzipped)) == (before + 2, 2)
 
 
-def test_another_tenants_revocation_makes_nobody_elses_list_anew(stage):
+def test_another_tenants_revocation_makes_nobody_elses_list_anew(counted):
+    stage, rendered = counted
     _long(stage)
     first = stage.revocations()
-    before = _listings(stage).rendered
+    before = rendered()
     stage.call("POST", "/v1/sessions/globex/s1/revoke", "responder", "globex", json={"reason": "x"})
     assert stage.revocations().content == first.content
-    assert _listings(stage).rendered == before
+    assert rendered() == before
+
+
+def test_one_tenants_long_list_holds_up_nobody_else(make_stage):
+    begun, go_on = threading.Event(), threading.Event()
+
+    class Slow(SnapshotFace):
+        def whole(self, lines, **facts):
+            if any(b'"acme"' in line for line in lines):
+                begun.set()
+                assert go_on.wait(20)
+            return super().whole(lines, **facts)
+
+    stage = make_stage(face=Slow())
+    stage.revoke("s1")
+    with ThreadPoolExecutor(4) as pool:
+        slow = pool.submit(_listings(stage).full, frozenset({"acme"}))
+        assert begun.wait(10)
+        try:
+            others = pool.submit(_listings(stage).full, frozenset({"globex"})).result(timeout=5)
+        finally:
+            go_on.set()
+        assert others.revision.n == 0
+        assert slow.result(timeout=10).revision.n == 1
+
+
+def test_who_asks_for_the_same_bundle_meanwhile_occupies_no_thread(stage, monkeypatch):
+    asked = []
+    whole = WholeLists.whole
+
+    def slow(self, reach):
+        asked.append(reach)
+        time.sleep(0.2)
+        return whole(self, reach)
+
+    monkeypatch.setattr(WholeLists, "whole", slow)
+    looks, acme = _looks(stage), frozenset({"acme"})
+
+    async def herd():
+        return await asyncio.gather(*(looks.bundle(acme) for _ in range(HUNDRED)))
+
+    assert len({bundle.etag for bundle in asyncio.run(herd())}) == 1
+    assert asked == [acme]
+
+
+def test_whole_lists_are_not_kept_twice_and_old_looks_are_let_go(stage):
+    _long(stage, 2000)
+    looks = _looks(stage)
+    acme = frozenset({"acme"})
+
+    async def kept():
+        for epoch in range(2, 6):  # none of them leads to a delta
+            await looks.look(acme, Revision(epoch=epoch, n=1))
+        await looks.look(acme, Revision(epoch=1, n=1))  # a long one
+        before = len(looks._landed)
+        for n in range(1990, 2000):
+            await looks.look(acme, Revision(epoch=1, n=n))
+        looks._bell.ring()
+        await looks.look(acme, Revision(epoch=1, n=1995))
+        return before, len(looks._landed)
+
+    assert asyncio.run(kept()) == (0, 1)
+
+
+def test_a_signature_does_not_outlive_its_key(stage):
+    stage.revoke("s1")
+    keys = stage.deps.tokens.keys
+
+    def signed_by():
+        head = stage.revocations().headers["guardian-signature"].split(".")[0]
+        return json.loads(base64.urlsafe_b64decode(head + "=="))["kid"]
+
+    before = signed_by()
+    stage.token("gateway")
+    fresh = keys.rotate()
+    assert before != fresh
+    stage.client.app.state.looks._landed.clear()
+    assert signed_by() == fresh
+
+
+def test_signatures_of_more_reaches_than_are_kept_may_be_made_at_once(stage, monkeypatch):
+    monkeypatch.setattr(looking, "_KEPT", 3)
+    looks = _looks(stage)
+    with ThreadPoolExecutor(16) as pool:
+        list(pool.map(lambda n: looks._look(frozenset({f"t{n}"}), None), range(300)))
+    assert len(looks._wholes) == 3
 
 
 def test_the_signature_is_of_the_list_as_it_is_without_gzip(stage):
@@ -122,16 +249,7 @@ def test_what_another_process_revokes_reaches_who_waits_here(stage):
     waiting.start()
     time.sleep(0.3)
     elsewhere = ControlStore.open(str(stage.deps.store._engine.url), now=stage.clock())
-    with elsewhere.write() as rows:
-        rows.ledger.append_many(
-            tenant_id="acme",
-            session_ids=["s2"],
-            reason_code="manual",
-            reason="test",
-            actor="test",
-            now=stage.clock(),
-            expires_at=stage.clock().replace(year=2027),
-        )
+    _append(elsewhere, stage.clock(), "s2")
     elsewhere.close()
     waiting.join(timeout=15)
     assert [each["subject_id"] for each in answers[0].json()["entries"]] == ["s2"]

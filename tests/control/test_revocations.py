@@ -3,7 +3,10 @@
 import threading
 import time
 
+import pytest
+
 from guardian.control.listing import RevocationListings
+from guardian.control.routes_revocations import accepts_gzip
 from guardian.revocation.ledger import parse_revision
 
 
@@ -127,6 +130,23 @@ def test_a_delta_with_nothing_to_say_is_304_for_who_shows_the_tag_of_that_revisi
     assert stage.revocations(params={"since": "1.1"}).status_code == 200
     _revoke(stage, "s2")
     assert stage.revocations(headers={"If-None-Match": etag}, params={"since": "1.1"}).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("accepted", "packed"),
+    [
+        ("gzip", True),
+        ("br, GZIP;q=0.5", True),
+        ("gzip; q=1.0, *;q=0", True),
+        ("gzip;q=0", False),
+        ("gzip; q=0.000", False),
+        ("x-gzip", False),
+        ("*", False),
+        ("", False),
+    ],
+)
+def test_only_who_accepts_gzip_gets_it(accepted, packed):
+    assert accepts_gzip(accepted) is packed
 
 
 def test_too_long_a_delta_becomes_the_full_list(stage):

@@ -1,8 +1,13 @@
 """The stream as any client of server-sent events reads it."""
 
+import asyncio
+import hashlib
 import json
 import socket
 import threading
+import time
+import tracemalloc
+from collections import Counter
 from datetime import timedelta
 
 import httpx
@@ -10,7 +15,14 @@ import pytest
 import uvicorn
 
 from guardian.control.app import create_app
+from guardian.control.bell import Bell
+from guardian.control.listing import Listing
+from guardian.control.looking import Signed
+from guardian.control.routes_stream import _events
 from guardian.control.switch import SelfTestRule, SwitchRule
+from guardian.domain.revocation import Revision
+from guardian.revocation import sse
+from guardian.revocation.port import Rendered
 
 
 @pytest.fixture
@@ -100,6 +112,62 @@ def test_a_stream_ends_when_its_token_is_revoked(base_url):
         with stage.deps.store.write() as rows:
             rows.tokens.revoke(issued.principal.jti, by="ann", now=stage.clock())
         assert {name for name, *_ in told} <= {"fresh"}  # and then it is over
+
+
+def test_a_stream_ends_when_its_token_expires_however_often_the_list_changes(base_url):
+    stage, url = base_url
+    issued = stage.deps.tokens.issue(
+        "gw-y", role="gateway", tenants=["acme"], ttl=timedelta(hours=1), now=stage.clock()
+    )
+    sent = {"Authorization": f"Bearer {issued.text}"}
+    over = threading.Event()
+
+    def churn():
+        for n in range(200):  # much more often than the stream's heartbeat
+            stage.revoke(f"churn-{n}")
+            if over.wait(0.02):
+                return
+
+    with httpx.stream("GET", f"{url}/v1/revocations/stream", headers=sent, timeout=20) as stream:
+        told = events(stream)
+        next(told)
+        stage.clock.pass_(hours=2)
+        busy = threading.Thread(target=churn)
+        busy.start()
+        try:
+            end = time.monotonic() + 2
+            ended = all(time.monotonic() < end for _ in told)  # otherwise only with the stream
+            assert ended
+            assert busy.is_alive(), "it ended only when the list stood still"
+        finally:
+            over.set()
+            busy.join(timeout=10)
+
+
+def test_a_long_list_is_not_copied_for_each_of_its_streams(stage):
+    body, now = b"x" * 4 * 2**20, Revision(epoch=1, n=2)
+
+    class Looks:
+        async def look(self, *_):
+            return Signed(Listing(Rendered(body, "application/json", "1.2-x"), now, moved=True), "sig")
+
+    async def pieces():
+        caller = stage.deps.tokens.verify(stage.token("gateway"), now=stage.clock())
+        stream = _events(stage.deps, caller, caller.scope, None, Looks(), Bell(), Counter())
+        assert await anext(stream) == sse.GREETING
+        tracemalloc.start()
+        got = hashlib.sha256(await anext(stream))
+        while not (piece := await anext(stream)).endswith(b"\n\n"):
+            got.update(piece)
+        got.update(piece)
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        return got.hexdigest(), peak
+
+    digest, peak = asyncio.run(pieces())
+    whole = b"event: revocations\nid: 1.2\ndata: " + body + b"\ndata: sig\n\n"
+    assert digest == hashlib.sha256(whole).hexdigest()
+    assert peak < len(body) / 4
 
 
 def test_one_token_cannot_hold_any_number_of_streams(base_url):

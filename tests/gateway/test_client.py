@@ -312,6 +312,16 @@ def test_the_good_answer_of_these_vectors_is_taken(ledger, follow, soon) -> None
     assert soon(lambda: revoked.is_revoked("acme", "evil") and revoked.state().entries == 1)
 
 
+def test_what_a_newer_server_adds_beside_the_entries_is_passed_over(ledger, follow) -> None:
+    more = json.loads(changed()) | {
+        "canary": {"subject_id": "c1", "until": {"tenant_id": "acme", "subject_id": "x"}}
+    }
+    ledger.always = lambda *_: (200, {}, json.dumps(more).encode())
+    revoked = follow()
+    assert revoked.wait_ready(10)
+    assert not revoked.is_revoked("acme", "c1")
+
+
 def test_an_answer_cut_short_changes_nothing(ledger, follow, soon) -> None:
     revoked = follow()
     assert revoked.wait_ready(10)

@@ -70,7 +70,8 @@ def test_it_shows_what_replaying_the_ledger_gives_wherever_it_was_picked_up(word
         assert changed_at == (seen[-1].at if seen else NOW)
         facts = {"revision": revision, "changed_at": changed_at}
         whole = FACE.whole(mirror.live(reach), **facts)
-        assert whole == FACE.snapshot(list(replay({}, seen).values()), **facts)
+        told = sorted(replay({}, seen).values(), key=lambda entry: entry.revision.n)
+        assert whole == FACE.whole([FACE.line(entry) for entry in told], **facts)
 
 
 @given(WORDS, st.integers(0, 30), st.integers(0, 5))
@@ -103,6 +104,22 @@ def test_an_entry_is_rendered_once_whatever_is_asked_of_it():
     for _ in range(3):
         mirror.live(None), mirror.since(2, None)
     assert rendered == [1, 2, 3, 4, 5]
+
+
+def test_a_beginning_that_fails_leaves_what_there_was():
+    mirror = Mirror(FACE)
+    first, second, third = entries_of([("acme", "session", f"s{n}", "revoked") for n in range(3)])
+    mirror.begin(stand_of([first, second]), [first, second])
+    before = mirror.live(None)
+
+    def torn():
+        yield first
+        raise OSError("the database went away")
+
+    with pytest.raises(OSError, match="went away"):
+        mirror.begin(stand_of([first]), torn())
+    assert (mirror.live(None), mirror.at) == (before, second.revision)
+    assert mirror.follow([third]) == third.revision
 
 
 def test_a_gap_and_nothing_at_all_are_refused():

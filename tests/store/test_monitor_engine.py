@@ -27,6 +27,17 @@ def test_a_file_is_created_in_wal_mode_for_its_owner_only(engine, tmp_path):
     assert (tmp_path / "deep/er/monitor.db").stat().st_mode & 0o077 == 0
 
 
+def test_only_who_is_tidied_leaves_its_log_for_later(engine, tmp_path):
+    def pages(opened):
+        with reading(opened) as connection:
+            return connection.exec_driver_sql("PRAGMA wal_autocheckpoint").scalar()
+
+    tidied = open_engine(f"sqlite:///{tmp_path}/control.db", tidied=True)
+    assert pages(engine) == 1000  # SQLite's own
+    assert pages(tidied) > pages(engine)
+    tidied.dispose()
+
+
 @pytest.mark.parametrize(
     ("url", "says"),
     [

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from sqlalchemy import text
 
 from guardian.bootstrap.clock import utc_now
 from guardian.bootstrap.judgement import open_judge, open_pipeline, unchecked
@@ -18,7 +19,7 @@ from guardian.demo.scenario import Scenario
 from guardian.domain.event import Envelope, Grant, SessionKey
 from guardian.pipeline.batch import Judgement
 from guardian.store.control import ControlStore
-from guardian.store.engine import open_engine
+from guardian.store.engine import open_engine, reading, writing
 from guardian.store.monitor import MonitorStore
 from guardian.store.monitor_envelopes import Heard
 from guardian.stream.commit import Committer
@@ -116,6 +117,28 @@ def test_concurrent_writers_keep_one_ledger_and_one_audit_chain(postgres: str, t
         assert [entry.seq for entry in rows.audit.entries()] == list(range(1, 41))
         assert rows.head().revision.n == 40
     store.close()
+
+
+def test_a_read_sees_one_state_and_writers_see_the_newest(postgres: str) -> None:
+    engine = open_engine(postgres)
+    with writing(engine) as connection:
+        connection.execute(text("CREATE TABLE seen (n int)"))
+    count = text("SELECT count(*) FROM seen")
+    try:
+        with reading(engine) as reader:
+            assert reader.execute(count).scalar_one() == 0
+            with writing(engine) as writer:
+                writer.execute(text("INSERT INTO seen VALUES (1)"))
+                assert writer.execute(text("SHOW transaction_isolation")).scalar_one() == "read committed"
+            assert reader.execute(count).scalar_one() == 0
+        for _ in range(3):  # on whichever connection of the pool
+            with writing(engine) as writer:
+                assert writer.execute(text("SHOW transaction_isolation")).scalar_one() == "read committed"
+                assert writer.execute(count).scalar_one() == 1
+    finally:
+        with writing(engine) as connection:
+            connection.execute(text("DROP TABLE seen"))
+        engine.dispose()
 
 
 def test_records_wait_and_envelopes_are_kept_on_postgresql_as_on_sqlite(postgres: str, tmp_path: Path) -> None:
