@@ -189,6 +189,10 @@ def test_signatures_of_more_reaches_than_are_kept_may_be_made_at_once(stage, mon
             time.sleep(0.002)  # what an unlucky switch of threads does
             return found
 
+        def __setitem__(self, *pair):
+            time.sleep(0.001)
+            super().__setitem__(*pair)
+
     looks._wholes = Slow()
     with ThreadPoolExecutor(16) as pool:
         list(pool.map(lambda n: looks._look(frozenset({f"t{n}"}), None), range(60)))
