@@ -44,6 +44,7 @@ Metric = Literal[
     "guardian_gateway_lag_seconds",
     "guardian_unprotected_seconds",
     "guardian_self_tests_total",
+    "guardian_ledger_unread",
     "guardian_pushes_total",
     "guardian_push_lag_seconds",
     "guardian_advice_total",
@@ -154,6 +155,9 @@ METRICS: Mapping[Metric, _Spec] = {
     ),
     "guardian_self_tests_total": _Spec(
         "counter", "Tests of the switch by kind and result. Any failed: people were paged.", ("kind", "result")
+    ),
+    "guardian_ledger_unread": _Spec(
+        "gauge", "1 while the ledger cannot be read, so that no gateway gets news. Page: the log says which entry."
     ),
     "guardian_pushes_total": _Spec(
         "counter", "Entries brought to receivers, by face and outcome. Failed: see the log.", ("face", "outcome")

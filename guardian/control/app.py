@@ -89,7 +89,7 @@ def create_app(deps: ControlDeps, *, slack: SlackDoor | None = None) -> FastAPI:
         silence = deps.store.subscribe(bell.ring)
         sweeping = asyncio.create_task(_sweep_for_ever(deps))
         watching = asyncio.create_task(_watch_for_ever(deps))
-        listening = asyncio.create_task(_listen_for_ever(listings, bell))
+        listening = asyncio.create_task(_listen_for_ever(deps, listings, bell))
         try:
             yield
         finally:
@@ -146,7 +146,7 @@ async def _watch_for_ever(deps: ControlDeps) -> None:
             _log.error("watch_failed", error=type(error).__name__, detail=str(error)[:300])
 
 
-async def _listen_for_ever(listings: RevocationListings, bell: Bell) -> None:
+async def _listen_for_ever(deps: ControlDeps, listings: RevocationListings, bell: Bell) -> None:
     """Another process may have written, and its bell is not ours. The first round reads the whole list."""
     heard: Revision | None = None
     while not bell.closing:
@@ -155,7 +155,9 @@ async def _listen_for_ever(listings: RevocationListings, bell: Bell) -> None:
             if newest != heard:
                 bell.ring()
             heard = newest
+            deps.metrics.set("guardian_ledger_unread", 0)
         except Exception as error:
+            deps.metrics.set("guardian_ledger_unread", 1)
             _log.error("ledger_not_read", error=type(error).__name__, detail=str(error)[:300])
         await asyncio.sleep(_LISTEN_EVERY_S)
 

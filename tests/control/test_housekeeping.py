@@ -2,7 +2,11 @@
 
 import asyncio
 
+from sqlalchemy import text
+
 from guardian.control import app
+from guardian.control.bell import Bell
+from guardian.store.engine import writing
 
 
 def test_a_sweep_that_fails_does_not_keep_the_database_from_being_tidied(stage, monkeypatch):
@@ -24,3 +28,31 @@ def test_a_sweep_that_fails_does_not_keep_the_database_from_being_tidied(stage, 
 
     asyncio.run(sweep_once())
     assert tidied
+
+
+def test_a_ledger_that_cannot_be_read_is_a_metric_to_page_on_until_it_can(stage):
+    metrics, listings = stage.deps.metrics, stage.client.app.state.listings
+    stage.revoke("s1")
+    stage.revoke("s2")
+
+    async def until(value):
+        listening = asyncio.create_task(app._listen_for_ever(stage.deps, listings, Bell()))
+        for _ in range(500):
+            await asyncio.sleep(0.01)
+            if metrics.value("guardian_ledger_unread") == value:
+                break
+        listening.cancel()
+        return metrics.value("guardian_ledger_unread")
+
+    def spoil(status):
+        with writing(stage.deps.store._engine) as connection:
+            connection.execute(text("UPDATE control_ledger SET status = :status WHERE n = 2"), {"status": status})
+
+    assert asyncio.run(until(0)) == 0
+    spoil("no such word")
+    listings._mirror._at = None  # as after a restart
+    assert asyncio.run(until(1)) == 1
+    assert stage.revocations().status_code >= 500  # an entry that is not understood is never left out
+    spoil("revoked")
+    assert asyncio.run(until(0)) == 0
+    assert len(stage.revocations().json()["entries"]) == 2

@@ -182,8 +182,20 @@ def test_a_signature_does_not_outlive_its_key(stage):
 def test_signatures_of_more_reaches_than_are_kept_may_be_made_at_once(stage, monkeypatch):
     monkeypatch.setattr(looking, "_KEPT", 3)
     looks = _looks(stage)
+
+    class Slow(dict):
+        def __iter__(self):
+            found = super().__iter__()
+            time.sleep(0.002)  # what an unlucky switch of threads does
+            return found
+
+        def __setitem__(self, *pair):
+            time.sleep(0.001)
+            super().__setitem__(*pair)
+
+    looks._wholes = Slow()
     with ThreadPoolExecutor(16) as pool:
-        list(pool.map(lambda n: looks._look(frozenset({f"t{n}"}), None), range(300)))
+        list(pool.map(lambda n: looks._look(frozenset({f"t{n}"}), None), range(60)))
     assert len(looks._wholes) == 3
 
 
