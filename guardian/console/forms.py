@@ -146,6 +146,8 @@ def approval_form(approval: ApprovalView, visit: Visit, seen: str = "") -> Form:
     }
     if approval.proposer == visit.principal.id:
         buttons: tuple[Button, ...] = (Button("withdraw", "Withdraw", style="plain"),)
+    elif approval.action in ("setMode", "permitCall") and not approval.particulars:
+        buttons = (Button("deny", "Deny", "what would be done is not known", "plain"),)
     else:
         style: Literal["", "danger"] = "danger" if approval.action == "revoke" else ""
         buttons = (

@@ -24,6 +24,7 @@ from guardian.domain.finding import Act
 from guardian.domain.past import argument_leaves
 
 _SHORT, _WHOLE = 160, 20_000
+_CUT = f' <span class="all">cut here: only the first {_WHOLE:,} characters are shown</span>'
 _QUIET = 0.05
 ASSETS = {"guardian.css": "text/css; charset=utf-8", "guardian.svg": "image/svg+xml"}
 
@@ -100,14 +101,15 @@ def value(text: object, limit: int = _SHORT) -> Markup:
     if not told:
         return Markup('<span class="nothing">none</span>')
     short = plain(told, limit)
-    if not short.endswith("…") or len(told) <= limit:
+    whole = plain(told, _WHOLE)  # what hides is spelt out, so this may be far longer than what was written
+    cut = len(whole) >= _WHOLE or len(told) > 4 * _WHOLE
+    if short == whole and not cut:
         return Markup("<bdi>{}</bdi>").format(short)
-    whole = plain(told, _WHOLE)
     opened = Markup(
         '<details class="more"><summary><bdi>{}</bdi> <span class="all">show all</span></summary>'
-        "<bdi>{}</bdi></details>"
+        "<bdi>{}</bdi>{}</details>"
     )
-    return opened.format(short, whole)
+    return opened.format(short, whole, Markup(_CUT) if cut else "")
 
 
 def line(text: object, limit: int = _SHORT) -> Markup:

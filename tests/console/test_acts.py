@@ -1,9 +1,11 @@
 """Buttons: each is a call of the API as the person who pressed it, bound to what they were shown."""
 
 import re
+from types import SimpleNamespace
 
 import pytest
 
+from guardian.console.forms import approval_form
 from guardian.domain.finding import Effect
 
 ORIGIN = "http://127.0.0.1:8731"
@@ -60,9 +62,19 @@ def test_a_mode_that_waits_is_approved_there_too(site):
     lee = site.signed_in("lee", "approver")
     html = lee.page("/console/approvals")
     assert "setMode" in html
+    assert re.search(r"<dt>Mode</dt><dd><strong><bdi>enforce</bdi>", html), "what is approved is shown"
     assert lee.press(html, "approve").headers["location"].endswith("did=approved")
     assert site.api("root", "admin", "*").mode("acme").mode == "enforce"
     assert "enforce" in lee.page()
+
+
+def test_what_is_not_known_in_full_cannot_be_approved(site):
+    asked = site.api("root", "admin", "*").set_mode("acme", "enforce", reason="trusted")
+    assert asked.approval.particulars["mode"] == "enforce"
+    blind = asked.approval.model_copy(update={"particulars": {}})
+    visit = SimpleNamespace(principal=SimpleNamespace(id="lee"))
+    assert "approve" in [each.verb for each in approval_form(asked.approval, visit).buttons]
+    assert "approve" not in [each.verb for each in approval_form(blind, visit).buttons]
 
 
 @pytest.mark.parametrize(
