@@ -67,7 +67,7 @@ def returned(pages: Pages, asked: Asked) -> Response:
         answer = pages.failed(asked, 403, str(refusal))
         pages.cookies.forget_oidc(answer)
         return answer
-    answer = _come_in(pages, admitted, safe_path(pages.parts, back.path))
+    answer = _come_in(pages, asked, admitted, safe_path(pages.parts, back.path))
     pages.cookies.forget_oidc(answer)
     return answer
 
@@ -87,7 +87,7 @@ def redeem(pages: Pages, asked: Asked) -> Response:
         pages.parts.metrics.add("guardian_sign_ins_total", how="refused")
         return _link_over(pages, asked)
     wanted = asked.form.get("next") or pages.cookies.after_in(asked.cookies) or ""
-    return _come_in(pages, admitted, safe_path(pages.parts, wanted))
+    return _come_in(pages, asked, admitted, safe_path(pages.parts, wanted))
 
 
 def sign_out(pages: Pages, asked: Asked) -> Response:
@@ -100,7 +100,10 @@ def sign_out(pages: Pages, asked: Asked) -> Response:
     return answer
 
 
-def _come_in(pages: Pages, admitted: Admission, path: str) -> Response:
+def _come_in(pages: Pages, asked: Asked, admitted: Admission, path: str) -> Response:
+    former = pages.cookies.visit_in(asked.cookies)
+    if former is not None:
+        pages.parts.visits.end(former)
     answer = pages.away(path)
     pages.cookies.keep_visit(answer, admitted.secret)
     pages.cookies.forget_after(answer)

@@ -1,6 +1,7 @@
 """Signing in at an identity provider: one on a socket, which signs its answers, and ways to get it wrong."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -11,6 +12,7 @@ from oidc_provider import CLIENT, SECRET, OidcProvider
 
 from guardian.bootstrap.console import pages_checked
 from guardian.console.signing_in import SignInRefused
+from guardian.control.visiting import Visits
 from guardian.errors import ConfigurationError
 
 PEOPLE = {
@@ -184,6 +186,21 @@ def test_signing_out_withdraws_the_token_that_was_made_for_it(made):
     with site.deps.store.read() as rows:
         (token,) = [row for row in rows.tokens.all() if row.jti == jti]
     assert token.revoked_at is not None
+
+
+@pytest.mark.parametrize(
+    "now", [{}, {"maya": PEOPLE["maya"] | {"role": "analyst"}}, {"maya": PEOPLE["maya"] | {"tenants": ["globex"]}}]
+)
+def test_who_is_taken_off_the_list_is_signed_out(made, now):
+    site, _ = made
+    browser = site.browser()
+    there_and_back(browser)
+    browser.page()
+    people = {name: (told["role"], frozenset(told["tenants"])) for name, told in now.items()}
+    restarted = Visits(site.deps, replace(site.deps.settings.console, people=people))
+    secret = next(iter(browser.client.cookies.values()))
+    assert restarted.resume(secret) is None
+    assert browser.get("/console").status_code == 303, "and stays so"
 
 
 @pytest.mark.parametrize(
