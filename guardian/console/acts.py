@@ -88,7 +88,7 @@ def _again(pages: Pages, asked: Asked, status: int, notice: Notice) -> Response:
         case "finding":
             return finding.page(pages, asked, form.get("finding", ""), notice=notice, status=status, reason=reason)
         case "approvals":
-            return lists.approvals(pages, asked, notice=notice, status=status)
+            return lists.approvals(pages, asked, notice=notice, status=status, reason=reason)
         case _:
             tenant, name = form.get("tenant", ""), form.get("session", "")
             return session.page(pages, asked, tenant, name, notice=notice, status=status, reason=reason)

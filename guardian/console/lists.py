@@ -61,8 +61,10 @@ def findings(pages: Pages, asked: Asked) -> Response:
     )
 
 
-def approvals(pages: Pages, asked: Asked, *, notice: Notice | None = None, status: int = 200) -> Response:
-    """What waits, each with its buttons; and what was decided."""
+def approvals(
+    pages: Pages, asked: Asked, *, notice: Notice | None = None, status: int = 200, reason: str = ""
+) -> Response:
+    """What waits, each with its buttons; and what was decided. A refused form keeps its `reason`."""
     api, cursor = pages.api(asked), asked.query.get("cursor") or None
     state = _one_of(asked.query, "state", get_args(ApprovalState)) or "pending"
     found = api.approvals(state=cast(ApprovalState, state), limit=_AT_ONCE, cursor=cursor)
@@ -70,9 +72,15 @@ def approvals(pages: Pages, asked: Asked, *, notice: Notice | None = None, statu
     pending = {
         each.id: approval_form(each, visit, _shown(api, each)) for each in found.items if each.state == "pending"
     }
-    told: dict[str, Any] = {"found": found, "state": state, "states": get_args(ApprovalState), "forms": pending}
+    told: dict[str, Any] = {
+        "found": found,
+        "state": state,
+        "states": get_args(ApprovalState),
+        "forms": pending,
+        "refused": asked.form.get("approval"),
+    }
     shown = notice or notice_in(asked)
-    return pages.page(asked, "approvals", status=status, notice=shown, reason="", **told)
+    return pages.page(asked, "approvals", status=status, notice=shown, reason=reason, **told)
 
 
 def _shown(api: EvidenceClient, approval: ApprovalView) -> str:

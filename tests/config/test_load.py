@@ -229,3 +229,25 @@ def test_planting_needs_a_tenant_and_a_gateway_that_the_monitor_believes():
     with pytest.raises(ConfigurationError, match="dead-lettered"):
         planting(tenant="acme", gateway="gw-8")
     assert planting(tenant="acme", gateway="gw-9").revocation.self_test.gateway == "gw-9"
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("console: {oidc: {issuer: 'https://idp.example', client_id: g}}", "nobody could sign in"),
+        ("console: {people: {maya: {sub: u1, role: analyst, tenants: [a]}}}", "configure oidc"),
+        ("console: {oidc: {issuer: idp.example, client_id: g}, people: {}}", "issuer"),
+        ("console: {idle_s: 0}", "positive"),
+        ("console: {people: {maya: {role: analyst, tenants: [a]}}}", "one of sub"),
+        ("console: {people: {maya: {sub: u, email: a@b, role: analyst, tenants: [a]}}}", "one of sub"),
+        ("console: {people: {maya: {sub: u, role: monitor, tenants: [a]}}}", "role"),
+        ("console: {people: {maya: {sub: u, role: analyst, tenants: []}}}", "tenants"),
+    ],
+)
+def test_who_may_sign_in_is_told_completely_or_not_at_all(write, text: str, told: str) -> None:
+    assert told in refusal(write(text))
+
+
+def test_evidence_pages_are_off_until_somebody_turns_them_on() -> None:
+    assert load().console.enabled is False
+    assert load().console.oidc is None

@@ -364,3 +364,12 @@ def test_what_policy_is_likely_to_say_is_said_beforehand(site):
     assert hints("maya", "responder")["Reinstate"] == "takes a second person"
     assert hints("ann", "analyst")["Reinstate"] == "policy is likely to say no to the role analyst"
     assert "Dismiss as false positive" not in hints("ann", "analyst")
+
+
+def test_a_refused_decision_keeps_its_reason_in_its_own_form(site):
+    for tenant in ("acme", "globex"):
+        site.api("root", "admin", "*").set_mode(tenant, "enforce", reason="trusted")
+    browser = site.signed_in("maya", "responder", "acme", "globex")
+    got = browser.press(browser.page("/console/approvals"), "approve", reason="I would rather")
+    assert got.status_code == 403
+    assert got.text.count(">I would rather</textarea>") == 1
