@@ -24,7 +24,7 @@ from guardian.domain.finding import Act
 from guardian.domain.past import argument_leaves
 
 _SHORT, _WHOLE = 160, 20_000
-_CUT = f' <span class="all">cut here: only the first {_WHOLE:,} characters are shown</span>'
+_CUT = Markup(' <span class="all">cut here: only the first {} characters are shown</span>').format(f"{_WHOLE:,}")
 _QUIET = 0.05
 ASSETS = {"guardian.css": "text/css; charset=utf-8", "guardian.svg": "image/svg+xml"}
 
@@ -109,7 +109,7 @@ def value(text: object, limit: int = _SHORT) -> Markup:
         '<details class="more"><summary><bdi>{}</bdi> <span class="all">show all</span></summary>'
         "<bdi>{}</bdi>{}</details>"
     )
-    return opened.format(short, whole, Markup(_CUT) if cut else "")
+    return opened.format(short, whole, _CUT if cut else "")
 
 
 def line(text: object, limit: int = _SHORT) -> Markup:

@@ -26,7 +26,7 @@ class ApprovalView(Body):
     action: ApprovableAction
     proposer: str
     reason: str
-    particulars: dict[str, str] = {}
+    particulars: dict[str, str] = Field(default_factory=dict)
     finding_id: Identifier | None = None
     policy_ids: tuple[str, ...] = ()
     state: ApprovalState = "pending"

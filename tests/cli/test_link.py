@@ -53,10 +53,21 @@ def test_it_leads_to_a_session_however_that_is_called(place: Any) -> None:
 def test_it_opens_the_browser_when_asked_and_prints_no_secret_then(place: Any, monkeypatch: Any) -> None:
     _, file = place
     opened: list[str] = []
-    monkeypatch.setattr("webbrowser.open", lambda url: opened.append(url) or True)
+    monkeypatch.setattr("webbrowser.open", lambda url: opened.append(url) or pages.append(read(url)) or True)
+    monkeypatch.setattr("guardian.cli.console._BROWSER_READS_S", 0)
+    pages: list[str] = []
+
+    def read(url: str) -> str:
+        page = Path(url.removeprefix("file://"))
+        assert page.stat().st_mode & 0o077 == 0
+        return page.read_text()
+
     done = CliRunner().invoke(app, ["link", "--open", "-c", str(file)])
     assert done.exit_code == 0, done.output
-    assert len(opened) == 1
+    assert len(opened) == len(pages) == 1
+    assert "code=" not in opened[0], "nor do those who list the processes of this machine"
+    assert "/console/link?code=" in pages[0]
+    assert not Path(opened[0].removeprefix("file://")).exists()
     assert "code=" not in done.output
 
 

@@ -10,10 +10,10 @@ import httpx
 import pytest
 from oidc_provider import CLIENT, SECRET, OidcProvider
 
-from guardian.bootstrap.console import pages_checked
-from guardian.console.signing_in import SignInRefused
+from guardian.bootstrap.console import open_identity, pages_checked
+from guardian.console.oidc import OpenIdProvider
 from guardian.control.visiting import Visits
-from guardian.errors import ConfigurationError
+from guardian.errors import ConfigurationError, ProviderAway, SignInRefused
 
 PEOPLE = {
     "maya": {"email": "Maya@acme.example", "role": "responder", "tenants": ["acme"]},
@@ -171,6 +171,38 @@ def test_a_provider_that_is_away_is_said_so(made, monkeypatch):
     got = site.browser().get("/console/sign-in/oidc")
     assert got.status_code == 503
     assert "cannot be reached" in got.text
+
+
+def test_it_is_not_asked_anew_by_everybody_who_presses_the_button(made, monkeypatch):
+    site, _ = made
+    tried: list[str] = []
+
+    def away(_self: object, url: str, **_more: object) -> None:
+        tried.append(url)
+        raise httpx.ConnectError("away")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(httpx.Client, "get", away)
+        provider = open_identity(site.settings, "http://127.0.0.1:8731/console")
+        for _ in range(3):
+            with pytest.raises(ProviderAway, match="cannot be reached"):
+                provider.begin("/console")
+    assert len(tried) == 1
+    with pytest.raises(ProviderAway):
+        provider.begin("/console")
+    site.clock.pass_(seconds=11)
+    assert provider.begin("/console").url
+
+
+@pytest.mark.parametrize("published", [[], "x", {"keys": 3}, {}, {"keys": [{"kty": "RSA"}]}], ids=str)
+def test_what_a_provider_publishes_in_disorder_is_said_so(made, monkeypatch, published):
+    site, _ = made
+    browser = site.browser()
+    back = urlsplit(httpx.get(sent(browser), follow_redirects=False, trust_env=False).headers["location"])
+    monkeypatch.setattr(OpenIdProvider, "_get", lambda *_: published)
+    assert browser.get(f"{back.path}?{back.query}").status_code == 503
+    with pytest.raises(ProviderAway):
+        open_identity(site.settings, "http://127.0.0.1:8731/console").begin("/console")
 
 
 def test_signing_out_withdraws_the_token_that_was_made_for_it(made):
