@@ -2,8 +2,10 @@
 
 import doctest
 import math
+import re
 from datetime import UTC, datetime
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -56,6 +58,11 @@ def test_what_is_too_long_to_show_says_that_it_is_cut():
     assert "cut here" in showing.value("x" * 30_000)
     assert "cut here" in showing.value("x" + " " * 90_000 + "rival@example.net")
     assert "cut here" not in showing.value("x" * 10_000)
+
+
+def test_no_paragraph_holds_what_can_be_opened():
+    for page in (Path(showing.__file__).parent / "templates").glob("*.html"):
+        assert not re.findall(r"<p[ >](?:(?!</p>).)*\|val", page.read_text()), page.name
 
 
 def test_an_ellipsis_of_the_agents_own_is_nothing_cut():
