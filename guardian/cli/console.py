@@ -9,6 +9,7 @@ from urllib.parse import urlencode
 
 import typer
 
+from guardian.bootstrap.visiting import ROOT
 from guardian.cli.common import ConfigOption, JsonOption, print_json
 from guardian.cli.people import client
 from guardian.errors import ConfigurationError
@@ -35,7 +36,7 @@ def link(
     """
     if (tenant is None) != (session is None):
         raise ConfigurationError("name a tenant and a session, or neither")
-    page = "" if tenant is None else f"/console/session?{urlencode({'tenant': tenant, 'id': session})}"
+    page = "" if tenant is None else f"{ROOT}/session?{urlencode({'tenant': tenant, 'id': session})}"
     with client(config) as control:
         made = control.sign_in_link(page)
     if browse:

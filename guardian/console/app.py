@@ -18,7 +18,6 @@ from starlette.types import Message, Receive, Scope, Send
 
 from guardian.console import acts, finding, lists, overview, proposals, session, signing_in
 from guardian.console.asked import Asked, Unreadable, ours, read, unforged
-from guardian.console.cookies import Cookies
 from guardian.console.pages import Pages
 from guardian.console.ports import ConsoleParts
 from guardian.console.showing import ASSETS, asset, digest_of
@@ -83,7 +82,6 @@ class _Console:
     def __init__(self, parts: ConsoleParts) -> None:
         self._parts = parts
         self._pages = Pages(parts)
-        self._cookies = Cookies(parts.secure)
         self._limiters: dict[int, anyio.CapacityLimiter] = {}
         routes = [Route("/", partial(self._home), methods=["GET"])]
         for method, path, work in _GUARDED:
@@ -151,7 +149,7 @@ class _Console:
 
     def _guarded(self, work: Callable[[Pages, Asked], Response], asked: Asked) -> Response:
         """For those who are signed in; the others are sent to sign in, and come back to where they wanted."""
-        secret = self._cookies.visit_in(asked.cookies)
+        secret = self._pages.cookies.visit_in(asked.cookies)
         visit = None if secret is None else self._parts.visits.resume(secret)
         if visit is None:
             return self._to_sign_in(asked, ended=secret is not None)
@@ -170,7 +168,7 @@ class _Console:
         word = "not_done" if asked.method == "POST" else "over" if ended else ""
         answer = signing_in.to_sign_in(self._pages, after, word)
         if ended:
-            self._cookies.forget_visit(answer)
+            self._pages.cookies.forget_visit(answer)
         return answer
 
     def _foreign(self, asked: Asked) -> Response:

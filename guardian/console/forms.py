@@ -57,7 +57,8 @@ class Button:
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """Buttons that share one reason. `key` makes a double click count once; `seen` is what was looked at.
+    """Buttons that share one reason. `seen` is what was looked at. `key` makes a double click
+    on revoke or reinstate count once; the others are bound to the case alone.
 
     `extra` names the further fields: hours of a snooze, days and tool of an exception.
     """

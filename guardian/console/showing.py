@@ -77,7 +77,6 @@ def _environment() -> Environment:
         "ago": ago,
         "rarity": rarity,
         "number": number,
-        "pretty": pretty,
         "words": words,
         "mattered": mattered,
         "heard": heard,
@@ -198,14 +197,6 @@ def mattered(act: Act) -> str:
         return name
     found = dict(argument_leaves(told)).get(name) if isinstance(told, dict) else None
     return name if found is None else f"{name}: {found}"
-
-
-def pretty(text: str | None) -> str:
-    """JSON one member a line, where it is JSON."""
-    try:
-        return json.dumps(json.loads(text or ""), ensure_ascii=False)
-    except (ValueError, RecursionError):
-        return text or ""
 
 
 @cache

@@ -1,11 +1,15 @@
 """Getting in with a one-time link, staying in for a while, and out."""
 
 import re
+import threading
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from datetime import timedelta
 from html import unescape
+from itertools import islice
 
 import pytest
 
+from guardian.control.visiting import Visits
 from guardian.errors import ConfigurationError, ControlError, TokenError
 from guardian.keys.visit import VisitSecret
 
@@ -169,6 +173,21 @@ def test_over_https_its_name_promises_who_set_it(make_site):
     got = browser.post("/console/link", {"code": code}, origin="https://guardian.example.com")
     cookie = next(each for each in got.headers.get_list("set-cookie") if each.startswith("__Host-guardian="))
     assert "Secure" in cookie
+
+
+def test_strangers_take_no_places_of_those_who_are_signed_in(site, monkeypatch):
+    monkeypatch.setattr("guardian.console.app._STRANGERS_WAIT", 6)
+    go_on, browser = threading.Event(), site.signed_in()
+    monkeypatch.setattr(Visits, "whose", lambda *_: go_on.wait(20) and None)
+    strangers = [site.browser() for _ in range(12)]
+    with ThreadPoolExecutor(12) as crowd:
+        answers = [crowd.submit(each.get, "/console/link?code=x") for each in strangers]
+        try:
+            refused = {each.result().status_code for each in islice(as_completed(answers, timeout=10), 4)}
+            assert refused == {503}, "two are served, six wait, the others are told to come again"
+            assert "maya" in browser.page()
+        finally:
+            go_on.set()
 
 
 @pytest.mark.parametrize("url", ["https://Guardian.Example.com", "https://guardian.example.com:443/"])
