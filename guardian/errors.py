@@ -99,3 +99,11 @@ class TokenError(GuardianError):
 
 class AdviserError(GuardianError):
     """Nobody could weigh a proposed call in time, or the answer made no sense."""
+
+
+class SignInRefused(GuardianError):
+    """The identity provider's answer is not believed, or it is about somebody whom nobody listed."""
+
+
+class ProviderAway(SignInRefused):
+    """The identity provider cannot be asked, or what it publishes of itself is of no use."""

@@ -60,6 +60,14 @@ class Control:
         self.store = open_control_store(settings)
         self.tokens = open_tokens(settings, self.store)
         self._socket = listen(section.host, section.port if port is None else port)
+        try:
+            self._furnish(settings, metrics, adviser)
+        except BaseException:
+            self._socket.close()
+            self.store.close()
+            raise
+
+    def _furnish(self, settings: Settings, metrics: Metrics, adviser: Adviser | None) -> None:
         self._stop_channels = threading.Event()
         self._alerts = AlertWorker(
             ControlAlertOutbox(self.store, AlertRow),

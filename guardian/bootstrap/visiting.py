@@ -2,13 +2,16 @@
 
 from datetime import timedelta
 from ipaddress import ip_address
+from typing import cast
 from urllib.parse import urlsplit
 
 from guardian.config import Settings
 from guardian.control.deps import VisitRule
 from guardian.errors import ConfigurationError
+from guardian.wire.principal import Role
 
 ROOT = "/console"
+_PORTS = {"http": 80, "https": 443}
 
 
 def visit_rule(settings: Settings, *, port: int) -> VisitRule | None:
@@ -19,11 +22,10 @@ def visit_rule(settings: Settings, *, port: int) -> VisitRule | None:
     section, control = settings.console, settings.control
     if not section.enabled:
         return None
-    base = (control.public_url or f"http://{_host(control.host)}:{port}").rstrip("/")
+    base = _as_browsers_write(control.public_url or f"http://{_host(control.host)}:{port}")
     told = urlsplit(base)
-    if told.scheme not in ("http", "https") or not told.hostname or told.path or told.query:
-        raise ConfigurationError(f"control.public_url {base!r}: write https://HOST, without a path")
-    if told.scheme == "http" and not is_here(told.hostname):
+    open_to_all = control.public_url is None and not is_here(control.host.strip("[]"))
+    if told.scheme == "http" and (open_to_all or not is_here(told.hostname or "")):
         raise ConfigurationError(
             f"console.enabled: {base} would carry sign-ins in the clear; set control.public_url to the https"
             " address of the proxy before it, or control.host to 127.0.0.1"
@@ -40,7 +42,23 @@ def visit_rule(settings: Settings, *, port: int) -> VisitRule | None:
         idle=timedelta(seconds=section.idle_s),
         life=timedelta(seconds=section.life_s),
         link_life=timedelta(seconds=section.link_s),
+        people={name: (cast(Role, told.role), frozenset(told.tenants)) for name, told in section.people.items()},
     )
+
+
+def _as_browsers_write(url: str) -> str:
+    """The origin to the letter as a browser names it: forms are compared with that."""
+    try:
+        told = urlsplit(url.strip().rstrip("/"))
+        host, port = told.hostname or "", told.port
+        host = host if ":" in host or host.isascii() else host.encode("idna").decode()
+    except ValueError as error:
+        raise ConfigurationError(f"control.public_url {url!r}: {error}") from error
+    surplus = told.path or told.query or told.fragment or "@" in told.netloc
+    if told.scheme not in _PORTS or not host or surplus:
+        raise ConfigurationError(f"control.public_url {url!r}: write https://HOST, without a path")
+    shown = f"[{host}]" if ":" in host else host
+    return f"{told.scheme}://{shown}" + ("" if port in (None, _PORTS[told.scheme]) else f":{port}")
 
 
 def _host(host: str) -> str:

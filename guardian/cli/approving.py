@@ -139,7 +139,7 @@ def _show(items: tuple[ApprovalView, ...]) -> None:
         (
             plain(view.id),
             view.state,
-            view.action,
+            plain(" ".join([view.action, *(f"{name}={told}" for name, told in view.particulars.items())])),
             plain(f"{view.tenant_id} / {view.session_id}" if view.session_id else view.tenant_id),
             plain(view.proposer),
             plain(view.reason),

@@ -2,7 +2,6 @@
 
 import re
 from typing import assert_never
-from urllib.parse import parse_qs, urlencode, urlsplit
 
 from pydantic import ValidationError
 from starlette.responses import Response
@@ -10,15 +9,16 @@ from starlette.responses import Response
 from guardian.console import finding, lists, session
 from guardian.console.asked import Asked, safe_path
 from guardian.console.forms import VERBS, Verb
-from guardian.console.notices import STALE, Notice
+from guardian.console.notices import STALE, Notice, with_word
 from guardian.console.pages import Pages
 from guardian.errors import ControlError
 from guardian.telemetry import logger
+from guardian.wire.cases import NO_CASE
 from guardian.wire.evidence import EvidenceClient
 from guardian.wire.sessions import ActResult
 
 _log = logger("console")
-_OURS = re.compile(r"[0-9a-f]{24,32}")
+_OURS = re.compile(rf"[0-9a-f]{{24,32}}|{NO_CASE}")
 
 
 def take(pages: Pages, asked: Asked) -> Response:
@@ -37,7 +37,7 @@ def take(pages: Pages, asked: Asked) -> Response:
         text = mistake.errors()[0]["msg"] if isinstance(mistake, ValidationError) else str(mistake)
         return _again(pages, asked, 422, Notice("refused", f"Nothing was done: {text}"))
     _log.info("console_act", verb=verb, who=asked.signed_in.principal.id, outcome=word)
-    return pages.away(_with_word(safe_path(pages.parts, asked.form.get("back", "")), word))
+    return pages.away(with_word(asked.signed_in, safe_path(pages.parts, asked.form.get("back", "")), word))
 
 
 def _done(api: EvidenceClient, verb: Verb, asked: Asked) -> str:
@@ -92,13 +92,6 @@ def _again(pages: Pages, asked: Asked, status: int, notice: Notice) -> Response:
         case _:
             tenant, name = form.get("tenant", ""), form.get("session", "")
             return session.page(pages, asked, tenant, name, notice=notice, status=status, reason=reason)
-
-
-def _with_word(path: str, word: str) -> str:
-    """The page that it came from, with what is to be said there."""
-    told = urlsplit(path)
-    query = {name: values[0] for name, values in parse_qs(told.query).items() if name not in ("did", "audit")}
-    return f"{told.path}?{urlencode({**query, 'did': word})}"
 
 
 def _whole(text: str) -> int:

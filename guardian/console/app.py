@@ -18,15 +18,17 @@ from starlette.types import Message, Receive, Scope, Send
 
 from guardian.console import acts, finding, lists, overview, proposals, session, signing_in
 from guardian.console.asked import Asked, Unreadable, ours, read, unforged
-from guardian.console.cookies import Cookies
 from guardian.console.pages import Pages
 from guardian.console.ports import ConsoleParts
-from guardian.console.showing import ASSETS, asset
+from guardian.console.showing import ASSETS, asset, digest_of
 from guardian.errors import ControlError, GuardianError
 from guardian.telemetry import logger
 
 _AT_ONCE = 8
 """Pages made at the same time: their threads wait for the API's, and must not be all there are."""
+
+_STRANGERS_AT_ONCE, _STRANGERS_WAIT = 2, 16
+"""Signing in has places of its own: however many strangers ask, those who are signed in are served."""
 
 _log = logger("console")
 _GUARDED: tuple[tuple[str, str, Callable[[Pages, Asked], Response]], ...] = (
@@ -52,7 +54,7 @@ _HEADERS = {
     "content-security-policy": "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self';"
     " frame-ancestors 'none'; base-uri 'none'",
     "x-content-type-options": "nosniff",
-    "referrer-policy": "same-origin",  # with no-referrer a browser would not say whose form it sends
+    "referrer-policy": "strict-origin",  # never the code of a link; with no-referrer no form would say whose it is
     "cross-origin-opener-policy": "same-origin",
     "cross-origin-resource-policy": "same-origin",
     "permissions-policy": "camera=(), geolocation=(), microphone=()",
@@ -80,30 +82,32 @@ class _Console:
     def __init__(self, parts: ConsoleParts) -> None:
         self._parts = parts
         self._pages = Pages(parts)
-        self._cookies = Cookies(parts.secure)
-        self._limiter: anyio.CapacityLimiter | None = None
+        self._limiters: dict[int, anyio.CapacityLimiter] = {}
         routes = [Route("/", partial(self._home), methods=["GET"])]
         for method, path, work in _GUARDED:
             routes.append(self._route(method, path, partial(self._guarded, work)))
         for method, path, work in _OPEN:
-            routes.append(self._route(method, path, partial(self._open, work)))
+            routes.append(self._route(method, path, partial(self._open, work), _STRANGERS_AT_ONCE))
         routes.append(Route(f"{parts.root}/static/{{name}}", self._static, methods=["GET"]))
-        routes.append(Route("/{path:path}", self._endpoint(partial(self._open, _lost), "lost"), methods=["GET"]))
+        lost = self._endpoint(partial(self._open, _lost), "lost", _STRANGERS_AT_ONCE)
+        routes.append(Route("/{path:path}", lost, methods=["GET"]))
         pages = Starlette(routes=routes)
         pages.router.redirect_slashes = False
         self.app = _dressed(pages)
 
-    def _route(self, method: str, path: str, work: Callable[[Asked], Response]) -> Route:
-        return Route(self._parts.root + path, self._endpoint(work, f"{self._parts.root}{path}"), methods=[method])
+    def _route(self, method: str, path: str, work: Callable[[Asked], Response], at_once: int = _AT_ONCE) -> Route:
+        where = self._parts.root + path
+        return Route(where, self._endpoint(work, where, at_once), methods=[method])
 
-    def _endpoint(self, work: Callable[[Asked], Response], name: str) -> Any:
+    def _endpoint(self, work: Callable[[Asked], Response], name: str, at_once: int) -> Any:
         async def endpoint(request: Request) -> Response:
             began, request_id = self._parts.stopwatch(), secrets.token_hex(8)
-            if self._limiter is None:
-                self._limiter = anyio.CapacityLimiter(_AT_ONCE)
+            limiter = self._limiters.setdefault(at_once, anyio.CapacityLimiter(at_once))
             try:
                 asked = await read(request, request_id)
-                answer = await anyio.to_thread.run_sync(self._answer, work, asked, limiter=self._limiter)
+                if at_once == _STRANGERS_AT_ONCE and limiter.statistics().tasks_waiting >= _STRANGERS_WAIT:
+                    raise Unreadable(503, "too many people sign in at this moment; try again in a few seconds")
+                answer = await anyio.to_thread.run_sync(self._answer, work, asked, limiter=limiter)
             except Unreadable as error:
                 answer = PlainTextResponse(f"{error}\n", status_code=error.status)
             seconds = self._parts.stopwatch() - began
@@ -121,7 +125,8 @@ class _Console:
         if name not in ASSETS:
             return PlainTextResponse("no such file\n", status_code=404)
         answer = Response(asset(name), media_type=ASSETS[name])
-        answer.headers["cache-control"] = "public, max-age=31536000, immutable"  # its address names its content
+        if request.query_params.get("v") == digest_of(name):  # its address names its content
+            answer.headers["cache-control"] = "public, max-age=31536000, immutable"
         return answer
 
     def _answer(self, work: Callable[[Asked], Response], asked: Asked) -> Response:
@@ -144,7 +149,7 @@ class _Console:
 
     def _guarded(self, work: Callable[[Pages, Asked], Response], asked: Asked) -> Response:
         """For those who are signed in; the others are sent to sign in, and come back to where they wanted."""
-        secret = self._cookies.visit_in(asked.cookies)
+        secret = self._pages.cookies.visit_in(asked.cookies)
         visit = None if secret is None else self._parts.visits.resume(secret)
         if visit is None:
             return self._to_sign_in(asked, ended=secret is not None)
@@ -163,7 +168,7 @@ class _Console:
         word = "not_done" if asked.method == "POST" else "over" if ended else ""
         answer = signing_in.to_sign_in(self._pages, after, word)
         if ended:
-            self._cookies.forget_visit(answer)
+            self._pages.cookies.forget_visit(answer)
         return answer
 
     def _foreign(self, asked: Asked) -> Response:

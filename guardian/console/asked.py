@@ -3,7 +3,7 @@
 import hmac
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 from starlette.datastructures import Headers
 from starlette.requests import Request
@@ -90,7 +90,7 @@ def safe_path(parts: ConsoleParts, path: str) -> str:
         return home
     told = urlsplit(path)
     inside = told.path == home or told.path.startswith(f"{home}/")
-    if told.scheme or told.netloc or path.startswith("//") or not inside or "/.." in told.path:
+    if told.scheme or told.netloc or path.startswith("//") or not inside or ".." in unquote(told.path):
         return home
     return path
 

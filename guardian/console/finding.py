@@ -3,8 +3,8 @@
 from starlette.responses import Response
 
 from guardian.console.asked import Asked
-from guardian.console.forms import finding_form
-from guardian.console.notices import Notice, notice_of
+from guardian.console.forms import finding_form, seen_of
+from guardian.console.notices import Notice, notice_in
 from guardian.console.pages import Pages
 from guardian.console.session import unless_absent
 from guardian.domain.finding import Kind
@@ -12,7 +12,7 @@ from guardian.errors import ControlError
 
 
 def show(pages: Pages, asked: Asked) -> Response:
-    return page(pages, asked, asked.query.get("id", ""), notice=notice_of(asked.query.get("did")))
+    return page(pages, asked, asked.query.get("id", ""), notice=notice_in(asked))
 
 
 def page(
@@ -30,9 +30,10 @@ def page(
     api = pages.api(asked)
     view = api.finding(finding_id)
     finding = view.finding
-    case = None
+    case, seen = None, ""
     if finding.kind is not Kind.CONTROL:
         case = unless_absent(lambda: api.case(finding.tenant_id, finding.session_id))
+        seen = seen_of(case)
     said = "" if view.verdict is None else view.verdict.verdict
     return pages.page(
         asked,
@@ -41,7 +42,7 @@ def page(
         notice=notice,
         view=view,
         case=case,
-        forms=finding_form(finding.id, said, "" if case is None else case.digest, asked.signed_in),
+        forms=finding_form(finding.id, said, seen, asked.signed_in),
         reason=reason,
         thresholds=pages.parts.thresholds,
         about_itself=finding.kind is Kind.CONTROL,

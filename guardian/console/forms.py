@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
 from guardian.wire.approvals import ApprovalView
-from guardian.wire.cases import CaseView
+from guardian.wire.cases import NO_CASE, CaseView
 from guardian.wire.policies import PolicyExplanation
 from guardian.wire.principal import Role
 from guardian.wire.sessions import SessionView
@@ -57,7 +57,8 @@ class Button:
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """Buttons that share one reason. `key` makes a double click count once; `seen` is what was looked at.
+    """Buttons that share one reason. `seen` is what was looked at. `key` makes a double click
+    on revoke or reinstate count once; the others are bound to the case alone.
 
     `extra` names the further fields: hours of a snooze, days and tool of an exception.
     """
@@ -76,7 +77,7 @@ def forms_for(session: SessionView, case: CaseView | None, visit: Visit) -> tupl
     """For a session's page: what waits for approval first, then the act that fits its state, then the rest."""
     if visit.principal.role in _READERS:
         return ()
-    seen = "" if case is None else case.digest
+    seen = seen_of(case)
     finding = "" if case is None else case.shown.finding.id
     waiting = () if case is None else case.approvals
     found = [approval_form(each, visit, seen) for each in waiting]
@@ -102,9 +103,14 @@ def forms_for(session: SessionView, case: CaseView | None, visit: Visit) -> tupl
     return tuple(found)
 
 
-def with_outlook(forms: Sequence[Form], ask: Callable[[str], PolicyExplanation]) -> tuple[Form, ...]:
-    """The forms with what policy would say of each act; every action is asked about once."""
-    told: dict[str, PolicyExplanation] = {}
+def seen_of(case: CaseView | None) -> str:
+    """What a form about a session is bound to: the case that was shown, or that there was none."""
+    return NO_CASE if case is None else case.digest
+
+
+def with_outlook(forms: Sequence[Form], ask: Callable[[str], PolicyExplanation | None]) -> tuple[Form, ...]:
+    """The forms with what policy would say of each act, where it says; every action is asked about once."""
+    told: dict[str, PolicyExplanation | None] = {}
 
     def looked(button: Button) -> Button:
         action = ACTIONS.get(button.verb)
@@ -112,9 +118,10 @@ def with_outlook(forms: Sequence[Form], ask: Callable[[str], PolicyExplanation])
             return button
         if action not in told:
             told[action] = ask(action)
-        if told[action].allowed:
+        would = told[action]
+        if would is None or would.allowed:
             return button
-        return replace(button, outlook="two" if told[action].needs_approval else "no")
+        return replace(button, outlook="two" if would.needs_approval else "no")
 
     return tuple(replace(form, buttons=tuple(map(looked, form.buttons))) for form in forms)
 
@@ -146,6 +153,8 @@ def approval_form(approval: ApprovalView, visit: Visit, seen: str = "") -> Form:
     }
     if approval.proposer == visit.principal.id:
         buttons: tuple[Button, ...] = (Button("withdraw", "Withdraw", style="plain"),)
+    elif approval.action in ("setMode", "permitCall") and not approval.particulars:
+        buttons = (Button("deny", "Deny", "what would be done is not known", "plain"),)
     else:
         style: Literal["", "danger"] = "danger" if approval.action == "revoke" else ""
         buttons = (

@@ -6,12 +6,14 @@ from typing import Any, cast, get_args
 from starlette.responses import Response
 
 from guardian.console.asked import Asked
-from guardian.console.forms import approval_form
-from guardian.console.notices import Notice, notice_of
+from guardian.console.forms import approval_form, seen_of
+from guardian.console.notices import Notice, notice_in
 from guardian.console.pages import Pages
+from guardian.console.session import unless_absent
 from guardian.domain.finding import Effect, Kind
-from guardian.wire.approvals import ApprovalState
+from guardian.wire.approvals import ApprovalState, ApprovalView
 from guardian.wire.base import SessionStatus
+from guardian.wire.evidence import EvidenceClient
 
 _AT_ONCE = 50
 
@@ -67,7 +69,9 @@ def approvals(
     state = _one_of(asked.query, "state", get_args(ApprovalState)) or "pending"
     found = api.approvals(state=cast(ApprovalState, state), limit=_AT_ONCE, cursor=cursor)
     visit = asked.signed_in
-    pending = {each.id: approval_form(each, visit) for each in found.items if each.state == "pending"}
+    pending = {
+        each.id: approval_form(each, visit, _shown(api, each)) for each in found.items if each.state == "pending"
+    }
     told: dict[str, Any] = {
         "found": found,
         "state": state,
@@ -75,8 +79,16 @@ def approvals(
         "forms": pending,
         "refused": asked.form.get("approval"),
     }
-    shown = notice or notice_of(asked.query.get("did"))
+    shown = notice or notice_in(asked)
     return pages.page(asked, "approvals", status=status, notice=shown, reason=reason, **told)
+
+
+def _shown(api: EvidenceClient, approval: ApprovalView) -> str:
+    """What deciding here is bound to; an act on a tenant says by itself all that it is."""
+    name = approval.session_id
+    if name is None:
+        return ""
+    return seen_of(unless_absent(lambda: api.case(approval.tenant_id, name)))
 
 
 def _one_of(query: Mapping[str, str], name: str, known: Sequence[str]) -> str | None:

@@ -1,6 +1,14 @@
 """What a person is told above a page: after an act, or when nothing was done."""
 
+import hmac
+from collections.abc import Mapping
 from typing import Literal, NamedTuple
+from urllib.parse import parse_qs, urlencode, urlsplit
+
+from guardian.console.asked import Asked
+from guardian.wire.visits import Visit
+
+_SAID = ("did", "told")
 
 
 class Notice(NamedTuple):
@@ -35,5 +43,26 @@ STALE = Notice(
 
 
 def notice_of(name: str | None) -> Notice | None:
-    """By the word in an address; anything else says nothing, so that no link can put words into our mouth."""
+    """By the word in an address, for those who are not signed in; anything else says nothing."""
     return _TOLD.get(name or "")
+
+
+def notice_in(asked: Asked) -> Notice | None:
+    """By the word in the address if this very visit was sent there with it: no link tells of acts nobody did."""
+    word, seal = asked.query.get("did", ""), asked.query.get("told", "")
+    wanted = _seal(asked.signed_in, asked.path, asked.query, word)
+    return notice_of(word) if hmac.compare_digest(seal.encode(), wanted.encode()) else None
+
+
+def with_word(visit: Visit, path: str, word: str) -> str:
+    """The page that somebody came from, with what is to be said there."""
+    where = urlsplit(path)
+    query = {name: values[0] for name, values in parse_qs(where.query).items()}
+    query = {name: value for name, value in query.items() if name not in (*_SAID, "audit")}
+    return f"{where.path}?{urlencode({**query, 'told': _seal(visit, where.path, query, word), 'did': word})}"
+
+
+def _seal(visit: Visit, path: str, query: Mapping[str, str], word: str) -> str:
+    about = sorted((name, value) for name, value in query.items() if name not in _SAID and value)
+    text = f"guardian.notice/v1 {word} {path}?{urlencode(about)}"
+    return hmac.digest(visit.csrf.encode(), text.encode(), "sha256").hex()[:32]

@@ -4,6 +4,8 @@ What is remembered between going and coming back lies sealed in the person's own
 the number of strangers who press the button.
 """
 
+import base64
+import hashlib
 import hmac
 import json
 import secrets
@@ -12,23 +14,21 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Protocol
-from urllib.parse import quote_plus
+from urllib.parse import quote_plus, urlencode
 
 import httpx
-from authlib.oauth2.rfc6749.parameters import prepare_grant_uri
-from authlib.oauth2.rfc7636 import create_s256_code_challenge
 from joserfc import jwt
 from joserfc.errors import JoseError
 from joserfc.jwk import KeySet
 
 from guardian.console.ports import Person, Returned, SentOff
-from guardian.console.signing_in import SignInRefused
-from guardian.errors import StoreError
+from guardian.errors import ProviderAway, SignInRefused, StoreError
 from guardian.telemetry import logger
 
 _ALGORITHMS = ["RS256", "PS256", "ES256", "ES384", "EdDSA"]
 """Signatures that only the provider can make; never a shared secret, never none."""
 _KEPT = timedelta(hours=1)
+_NOT_AGAIN = timedelta(seconds=10)
 _ASK_AGAIN = timedelta(minutes=1)
 _LEEWAY_S = 60
 _OLDEST_S = 600
@@ -80,7 +80,9 @@ class OpenIdProvider:
         self._client, self._name, self._person = client, name, person
         self._http, self._sealing, self._clock = http, sealing, clock
         self._lock = threading.Lock()
+        self._asking = threading.Lock()
         self._known: _Known | None = None
+        self._failed: tuple[datetime, ProviderAway] | None = None
         self._keys: tuple[datetime, KeySet] | None = None
 
     @property
@@ -95,17 +97,19 @@ class OpenIdProvider:
     def begin(self, path: str) -> SentOff:
         """Raises SignInRefused when the provider cannot be asked."""
         told = {name: secrets.token_urlsafe(32) for name in ("state", "nonce", "verifier")} | {"path": path}
-        url = prepare_grant_uri(
-            self._provider().authorize,
-            self._client.client_id,
-            "code",
-            redirect_uri=self._client.come_back,
-            scope=" ".join(self._client.scopes),
-            state=told["state"],
-            nonce=told["nonce"],
-            code_challenge=create_s256_code_challenge(told["verifier"]),
-            code_challenge_method="S256",
-        )
+        digest = hashlib.sha256(told["verifier"].encode()).digest()
+        query = {
+            "response_type": "code",
+            "client_id": self._client.client_id,
+            "redirect_uri": self._client.come_back,
+            "scope": " ".join(self._client.scopes),
+            "state": told["state"],
+            "nonce": told["nonce"],
+            "code_challenge": base64.urlsafe_b64encode(digest).decode().rstrip("="),
+            "code_challenge_method": "S256",
+        }
+        where = self._provider().authorize
+        url = f"{where}{'&' if '?' in where else '?'}{urlencode(query)}"
         kept = self._sealing.seal(json.dumps(told).encode(), now=self._clock())
         return SentOff(url, kept.decode())
 
@@ -190,33 +194,45 @@ class OpenIdProvider:
             kept = self._keys
         if kept is not None and now - kept[0] < (_ASK_AGAIN if fresh else _KEPT):
             return kept[1]
-        keys = KeySet.import_key_set(self._get(provider.keys))
+        try:
+            keys = KeySet.import_key_set(self._get(provider.keys))
+        except (JoseError, KeyError, TypeError, ValueError) as error:
+            _log.error("oidc_keys_unusable", error=type(error).__name__, detail=str(error)[:200])
+            raise ProviderAway("The identity provider publishes no usable keys.") from error
         with self._lock:
             self._keys = (now, keys)
         return keys
 
     def _provider(self) -> _Known:
-        with self._lock:
-            known = self._known
-        if known is not None and self._clock() - known.at < _KEPT:
-            return known
+        """One asks and the others wait for the answer; that it failed is remembered for some seconds."""
+        with self._asking:
+            known, now = self._known, self._clock()
+            if known is not None and now - known.at < _KEPT:
+                return known
+            if self._failed is not None and timedelta(0) <= now - self._failed[0] < _NOT_AGAIN:
+                raise ProviderAway(str(self._failed[1]))
+            try:
+                self._known = self._discovered()
+            except ProviderAway as error:
+                self._failed = (now, error)
+                raise
+            return self._known
+
+    def _discovered(self) -> _Known:
         told = self._get(f"{self._client.issuer.rstrip('/')}/.well-known/openid-configuration")
         try:
             if told["issuer"] != self._client.issuer:
                 raise ValueError(f"it calls itself {told['issuer']!r}")
-            known = _Known(
+            return _Known(
                 authorize=_same_safety(self._client.issuer, told["authorization_endpoint"]),
                 token=_same_safety(self._client.issuer, told["token_endpoint"]),
                 keys=_same_safety(self._client.issuer, told["jwks_uri"]),
                 names_itself=told.get("authorization_response_iss_parameter_supported") is True,
                 at=self._clock(),
             )
-        except (KeyError, ValueError) as error:
+        except (KeyError, TypeError, ValueError) as error:
             _log.error("oidc_discovery_failed", detail=str(error)[:200])
-            raise SignInRefused("The identity provider does not describe itself as configured.") from error
-        with self._lock:
-            self._known = known
-        return known
+            raise ProviderAway("The identity provider does not describe itself as configured.") from error
 
     def _get(self, url: str) -> Any:
         try:
@@ -225,7 +241,7 @@ class OpenIdProvider:
             return got.json()
         except (httpx.HTTPError, ValueError) as error:
             _log.error("oidc_unreachable", url=url, error=type(error).__name__)
-            raise SignInRefused("The identity provider cannot be reached. Try again in a moment.") from error
+            raise ProviderAway("The identity provider cannot be reached. Try again in a moment.") from error
 
 
 def _same_safety(issuer: str, url: str) -> str:

@@ -3,7 +3,7 @@
 from starlette.responses import Response
 
 from guardian.console.asked import Asked
-from guardian.console.notices import notice_of
+from guardian.console.notices import notice_in
 from guardian.console.pages import Pages
 
 _CASES, _STREAM, _WAITING = 15, 25, 10
@@ -14,7 +14,7 @@ def show(pages: Pages, asked: Asked) -> Response:
     return pages.page(
         asked,
         "overview",
-        notice=notice_of(asked.query.get("did")),
+        notice=notice_in(asked),
         flagged=api.sessions(status="flagged", limit=_CASES),
         revoked=api.sessions(status="revoked", limit=_CASES),
         waiting=api.approvals(state="pending", limit=_WAITING),

@@ -18,7 +18,7 @@ from guardian.tightening.proposal import PROPOSAL, Proposal, read_proposal
 from guardian.tightening.wording import said, whom
 from guardian.wire.visits import Visit
 
-_MOST_FOLDERS, _MOST_FILES, _LONGEST_FILE = 200, 400, 200_000
+_MOST_SHOWN, _MOST_FILES, _LONGEST_FILE = 200, 400, 200_000
 _RENDERED = ("envelope", "cedar", "rego", "polar")
 
 
@@ -43,18 +43,17 @@ def show_all(pages: Pages, asked: Asked) -> Response:
     folder = pages.parts.proposals
     found = [] if folder is None else _within_reach(folder, asked.signed_in)
     found.sort(key=lambda each: each.proposal.made_at, reverse=True)
-    return pages.page(asked, "proposals", found=found, configured=folder is not None)
+    shown, left_out = found[:_MOST_SHOWN], len(found[_MOST_SHOWN:])
+    return pages.page(asked, "proposals", found=shown, left_out=left_out, configured=folder is not None)
 
 
 def show_one(pages: Pages, asked: Asked) -> Response:
     pages.api(asked).tenants()
     folder, name = pages.parts.proposals, asked.query.get("name", "")
-    found = (
-        [] if folder is None else [each for each in _within_reach(folder, asked.signed_in) if each.name == name]
-    )
-    if folder is None or not found:
+    found = None if folder is None else _named(folder, name, asked.signed_in)
+    if folder is None or found is None:
         return pages.failed(asked, 404, "There is nothing here within your reach.")
-    proposal, files = found[0].proposal, list(_files(folder / name))
+    proposal, files = found.proposal, list(_files(folder / name))
     chosen = next((each for each in files if each == asked.query.get("file")), None)
     return pages.page(
         asked,
@@ -99,20 +98,25 @@ def _diff(grant: Grant, restrictions: Sequence[Restriction]) -> Iterator[tuple[s
 
 
 def _within_reach(folder: Path, visit: Visit) -> list[Found]:
-    """The newest folders' proposals about tenants of the visitor's; what is none is passed over."""
-    found = []
-    for path in sorted(_proposals(folder), key=lambda path: -path.stat().st_mtime)[:_MOST_FOLDERS]:
-        try:
-            proposal = read_proposal(path.parent)
-        except ProposalError:
-            continue
-        if visit.principal.reaches(proposal.tenant_id):
-            found.append(Found(path.parent.name, proposal))
-    return found
+    """Every proposal about tenants of the visitor's; what is none is passed over."""
+    read = (_read(path.parent, visit) for path in folder.glob(f"*/{PROPOSAL}"))
+    return [each for each in read if each is not None]
 
 
-def _proposals(folder: Path) -> list[Path]:
-    return [path for path in folder.glob(f"*/{PROPOSAL}") if path.is_file()]
+def _named(folder: Path, name: str, visit: Visit) -> Found | None:
+    """The one whose folder is called exactly so."""
+    known = {path.name: path for path in folder.iterdir()} if folder.is_dir() else {}
+    return _read(known[name], visit) if name in known else None
+
+
+def _read(folder: Path, visit: Visit) -> Found | None:
+    try:
+        proposal = read_proposal(folder) if folder.is_dir() else None
+    except (ProposalError, OSError):
+        return None
+    if proposal is None or not visit.principal.reaches(proposal.tenant_id):
+        return None
+    return Found(folder.name, proposal)
 
 
 def _files(folder: Path) -> Iterator[str]:

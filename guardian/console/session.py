@@ -11,7 +11,7 @@ from starlette.responses import Response
 from guardian.console import curve
 from guardian.console.asked import Asked
 from guardian.console.forms import forms_for, with_outlook
-from guardian.console.notices import Notice, notice_of
+from guardian.console.notices import Notice, notice_in
 from guardian.console.pages import Pages
 from guardian.domain.event import Envelope
 from guardian.domain.timeline import Granted, Step, Timeline
@@ -56,7 +56,7 @@ class Actions:
 
 def show(pages: Pages, asked: Asked) -> Response:
     tenant, session = asked.query.get("tenant", ""), asked.query.get("id", "")
-    return page(pages, asked, tenant, session, notice=notice_of(asked.query.get("did")))
+    return page(pages, asked, tenant, session, notice=notice_in(asked))
 
 
 def page(
@@ -79,10 +79,12 @@ def page(
     registered = None if history is None else history.items[-1]
     timeline, trouble = _timeline(pages, detail.session, wide=bool(asked.query.get("wide")))
     findings = detail.findings
-    audit = api.session_audit(tenant, session, limit=_AUDIT_LINES, cursor=asked.query.get("audit") or None)
+    audit = unless_refused(
+        lambda: api.session_audit(tenant, session, limit=_AUDIT_LINES, cursor=asked.query.get("audit") or None)
+    )
     granted = None if timeline is None else timeline.granted
-    kin = api.lineage(tenant, session)
-    parent = None if kin.ancestors else _parent(granted, findings)
+    kin = unless_refused(lambda: api.lineage(tenant, session))
+    parent = None if kin is not None and kin.ancestors else _parent(granted, findings)
     return pages.page(
         asked,
         "session",
@@ -103,12 +105,14 @@ def page(
         by_id={view.finding.id: view for view in findings},
         kin=kin,
         parent=parent,
-        parent_known=parent is not None and unless_absent(lambda: api.session(tenant, parent)) is not None,
+        parent_known=parent is not None and unless_refused(lambda: api.session(tenant, parent)) is not None,
         audit=audit,
         policy=_would(api, detail),
         forms=with_outlook(
             forms_for(detail.session, case, asked.signed_in),
-            lambda action: api.explain(tenant, session, action=action, role=asked.signed_in.principal.role),
+            lambda action: unless_refused(
+                lambda: api.explain(tenant, session, action=action, role=asked.signed_in.principal.role)
+            ),
         ),
         reason=reason,
         wide="1" if asked.query.get("wide") else "",
@@ -125,9 +129,21 @@ def unless_absent(ask: Callable[[], Answer]) -> Answer | None:
         return None
 
 
-def _would(api: EvidenceClient, detail: SessionDetail) -> PolicyExplanation:
+def unless_refused(ask: Callable[[], Answer]) -> Answer | None:
+    """None for what cannot be told now: what is beside the point must not take the page and its buttons away."""
+    try:
+        return ask()
+    except ControlError as refusal:
+        if refusal.status == 401:
+            raise
+        _log.warning("not_told", why=str(refusal)[:300])
+        return None
+
+
+def _would(api: EvidenceClient, detail: SessionDetail) -> PolicyExplanation | None:
     """What policy would say to guardian's own wish to revoke, now."""
-    return api.explain(detail.session.tenant_id, detail.session.session_id, action="revoke", role="monitor")
+    view = detail.session
+    return unless_refused(lambda: api.explain(view.tenant_id, view.session_id, action="revoke", role="monitor"))
 
 
 def _timeline(pages: Pages, session: SessionView, *, wide: bool) -> tuple[Timeline | None, str]:

@@ -24,6 +24,7 @@ from guardian.domain.finding import Act
 from guardian.domain.past import argument_leaves
 
 _SHORT, _WHOLE = 160, 20_000
+_CUT = Markup(' <span class="all">cut here: only the first {} characters are shown</span>').format(f"{_WHOLE:,}")
 _QUIET = 0.05
 ASSETS = {"guardian.css": "text/css; charset=utf-8", "guardian.svg": "image/svg+xml"}
 
@@ -76,7 +77,6 @@ def _environment() -> Environment:
         "ago": ago,
         "rarity": rarity,
         "number": number,
-        "pretty": pretty,
         "words": words,
         "mattered": mattered,
         "heard": heard,
@@ -100,14 +100,15 @@ def value(text: object, limit: int = _SHORT) -> Markup:
     if not told:
         return Markup('<span class="nothing">none</span>')
     short = plain(told, limit)
-    if not short.endswith("…") or len(told) <= limit:
+    whole = plain(told, _WHOLE)  # what hides is spelt out, so this may be far longer than what was written
+    cut = len(whole) >= _WHOLE or len(told) > 4 * _WHOLE
+    if short == whole and not cut:
         return Markup("<bdi>{}</bdi>").format(short)
-    whole = plain(told, _WHOLE)
     opened = Markup(
         '<details class="more"><summary><bdi>{}</bdi> <span class="all">show all</span></summary>'
-        "<bdi>{}</bdi></details>"
+        "<bdi>{}</bdi>{}</details>"
     )
-    return opened.format(short, whole)
+    return opened.format(short, whole, _CUT if cut else "")
 
 
 def line(text: object, limit: int = _SHORT) -> Markup:
@@ -196,14 +197,6 @@ def mattered(act: Act) -> str:
         return name
     found = dict(argument_leaves(told)).get(name) if isinstance(told, dict) else None
     return name if found is None else f"{name}: {found}"
-
-
-def pretty(text: str | None) -> str:
-    """JSON one member a line, where it is JSON."""
-    try:
-        return json.dumps(json.loads(text or ""), ensure_ascii=False)
-    except (ValueError, RecursionError):
-        return text or ""
 
 
 @cache

@@ -6,14 +6,10 @@ from guardian.console.asked import Asked, safe_path
 from guardian.console.notices import notice_of
 from guardian.console.pages import Pages
 from guardian.console.ports import Admission
-from guardian.errors import GuardianError
+from guardian.errors import ProviderAway, SignInRefused, TokenError
 from guardian.telemetry import logger
 
 _log = logger("console")
-
-
-class SignInRefused(GuardianError):
-    """The identity provider's answer is not believed, or it is about somebody whom nobody listed."""
 
 
 def to_sign_in(pages: Pages, after: str, word: str = "") -> Response:
@@ -61,13 +57,13 @@ def returned(pages: Pages, asked: Asked) -> Response:
         back = identity.finish(pages.cookies.oidc_in(asked.cookies), asked.query)
         person = back.person
         admitted = pages.parts.visits.admit(person.principal, role=person.role, tenants=person.tenants)
-    except SignInRefused as refusal:
+    except (SignInRefused, TokenError) as refusal:
         _log.warning("sign_in_refused", reason=str(refusal)[:300], correlation_id=asked.request_id)
         pages.parts.metrics.add("guardian_sign_ins_total", how="refused")
-        answer = pages.failed(asked, 403, str(refusal))
+        answer = pages.failed(asked, 503 if isinstance(refusal, ProviderAway) else 403, str(refusal))
         pages.cookies.forget_oidc(answer)
         return answer
-    answer = _come_in(pages, admitted, safe_path(pages.parts, back.path))
+    answer = _come_in(pages, asked, admitted, safe_path(pages.parts, back.path))
     pages.cookies.forget_oidc(answer)
     return answer
 
@@ -87,7 +83,7 @@ def redeem(pages: Pages, asked: Asked) -> Response:
         pages.parts.metrics.add("guardian_sign_ins_total", how="refused")
         return _link_over(pages, asked)
     wanted = asked.form.get("next") or pages.cookies.after_in(asked.cookies) or ""
-    return _come_in(pages, admitted, safe_path(pages.parts, wanted))
+    return _come_in(pages, asked, admitted, safe_path(pages.parts, wanted))
 
 
 def sign_out(pages: Pages, asked: Asked) -> Response:
@@ -100,7 +96,10 @@ def sign_out(pages: Pages, asked: Asked) -> Response:
     return answer
 
 
-def _come_in(pages: Pages, admitted: Admission, path: str) -> Response:
+def _come_in(pages: Pages, asked: Asked, admitted: Admission, path: str) -> Response:
+    former = pages.cookies.visit_in(asked.cookies)
+    if former is not None:
+        pages.parts.visits.end(former)
     answer = pages.away(path)
     pages.cookies.keep_visit(answer, admitted.secret)
     pages.cookies.forget_after(answer)

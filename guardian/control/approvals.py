@@ -10,7 +10,7 @@ from guardian.control.deps import ControlDeps
 from guardian.control.news import tell
 from guardian.policy.port import EvidenceFacts, PolicyAction, PolicyDecision, PolicyRequest
 from guardian.store.control import ControlRows
-from guardian.store.control_approvals import StoredApproval
+from guardian.store.control_approvals import StoredApproval, particulars
 from guardian.wire.approvals import ApprovableAction, ApprovalView
 from guardian.wire.sessions import ModeView
 
@@ -44,8 +44,8 @@ def put_up(
     if not permitted.allowed:
         return None
     session_id = None if asked.session is None else asked.session.session_id
-    particulars = dict(act) if action == "permitCall" else None  # two calls of one session are two acts
-    waiting = rows.approvals.pending(tenant_id, session_id, action, particulars)
+    wanted = dict(act) if action == "permitCall" else None  # two calls of one session are two acts
+    waiting = rows.approvals.pending(tenant_id, session_id, action, wanted)
     if waiting is not None:
         stale = overtaken(rows, waiting)
         if stale is None and waiting.view.expires_at > now:
@@ -61,6 +61,7 @@ def put_up(
         action=action,
         proposer=asked.asker.id,
         reason=reason.replace("\x00", "\ufffd")[:1000],
+        particulars=particulars(act),
         finding_id=finding_id,
         policy_ids=refused.policy_ids,
         created_at=now,

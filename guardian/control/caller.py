@@ -9,6 +9,7 @@ from guardian.control.deps import ControlDeps
 from guardian.control.gate import principal_of
 from guardian.control.problems import Refusal, absent
 from guardian.domain.event import Identifier
+from guardian.wire.cases import NO_CASE
 from guardian.wire.principal import Principal
 
 # Only for the OpenAPI document: the gate has checked the token long before.
@@ -42,9 +43,9 @@ async def _seen(
         Header(
             alias="If-Match",
             max_length=80,
-            pattern=r'^"[0-9a-f]{32}"$',
+            pattern=rf'^"([0-9a-f]{{32}}|{NO_CASE})"$',
             description="The digest of the case as it was looked at (`GET /v1/cases/...`), in quotes: a case that"
-            " moved on is refused with 412.",
+            " moved on is refused with 412. `none` for one that had no case.",
         ),
     ] = None,
 ) -> str | None:

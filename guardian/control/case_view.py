@@ -10,7 +10,7 @@ from guardian.control.problems import Refusal
 from guardian.domain.event import purpose_family
 from guardian.domain.finding import Effect, Finding, Kind
 from guardian.store.control import ControlRows
-from guardian.wire.cases import CaseState, CaseView, SimilarCase, TrendPoint
+from guardian.wire.cases import NO_CASE, CaseState, CaseView, SimilarCase, TrendPoint
 from guardian.wire.findings import FindingView
 from guardian.wire.sessions import SessionView
 
@@ -79,11 +79,14 @@ def digest_of(view: CaseView) -> str:
 
 
 def unchanged(deps: ControlDeps, rows: ControlRows, tenant_id: str, session_id: str, seen: str | None) -> None:
-    """Raises Refusal (412) when the case is not the one that `seen` names any more; None asks for nothing."""
+    """Raises Refusal (412) when the case is not the one that `seen` names any more.
+
+    NO_CASE names that there is none; None asks for nothing.
+    """
     if seen is None:
         return
     view = case_view(deps, rows, tenant_id, session_id, similar=False)
-    if view is None or view.digest != seen:
+    if (NO_CASE if view is None else view.digest) != seen:
         now = "gone" if view is None else view.state
         raise Refusal(412, f"the case has changed since it was shown: it is {now}; look again", code="stale")
 

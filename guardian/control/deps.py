@@ -22,6 +22,7 @@ from guardian.revocation.snapshot import SnapshotFace
 from guardian.store.control import ControlStore
 from guardian.telemetry import Metrics
 from guardian.wire.base import Mode
+from guardian.wire.principal import Role
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,12 +48,16 @@ class BreakerRule:
 
 @dataclass(frozen=True, slots=True)
 class VisitRule:
-    """Sign-ins to the evidence pages, which lie at `url`: how long one lives, rests, and a link waits."""
+    """Sign-ins to the evidence pages, which lie at `url`: how long one lives, rests, and a link waits.
+
+    `people` may sign in at the identity provider, with this role and reach; a visit of another's is over.
+    """
 
     url: str
     idle: timedelta = timedelta(minutes=30)
     life: timedelta = timedelta(hours=8)
     link_life: timedelta = timedelta(minutes=5)
+    people: Mapping[str, tuple[Role, frozenset[str]]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

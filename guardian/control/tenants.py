@@ -10,11 +10,17 @@ _MOST = 100
 
 
 def tenants(deps: ControlDeps, rows: ControlRows, caller: Principal) -> TenantList:
-    """Those that the token names, and for one that reaches all of them those that have a session."""
+    """Those that the token names, and for one that reaches all of them those that have a session.
+
+    Where there are more than can be told, those whose breaker is open are told before the others.
+    """
     named = set(caller.tenants - {EVERY_TENANT})
     if caller.every_tenant:
         named |= set(rows.sessions.tenants(_MOST + 1))
-    shown = sorted(named)[:_MOST]
+    tripped = {each.tenant_id for each in rows.breakers.tripped(deps.clock()) if each.open}
+    tripped = {each for each in tripped if caller.reaches(each)}
+    named |= tripped
+    shown = sorted(sorted(named, key=lambda each: (each not in tripped, each))[:_MOST])
     return TenantList(items=tuple(_view(deps, rows, each) for each in shown), more=len(named) > _MOST)
 
 

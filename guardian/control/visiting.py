@@ -123,6 +123,8 @@ class Visits:
             who = self._deps.tokens.verify(token, now=now)
         except RefusedToken:
             return None
+        if stored.kind == "oidc" and self._rule.people.get(who.id) != (who.role, who.tenants):
+            return None  # no longer listed, or for something else
         return Visit(who, token, secret.csrf, "oidc" if stored.kind == "oidc" else "link", stored.expires_at)
 
 

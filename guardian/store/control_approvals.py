@@ -32,7 +32,7 @@ class ApprovalRows:
     def add(
         self, view: ApprovalView, *, proposer_role: str, act: Mapping[str, Any], policy_ids: Collection[str]
     ) -> None:
-        told = view.model_dump(exclude={"policy_ids"})
+        told = view.model_dump(exclude={"policy_ids", "particulars"})
         self.connection.execute(
             insert(approval).values(
                 **told,
@@ -160,9 +160,19 @@ class BreakGlassRows:
 
 
 def _approval(row: Row[Any]) -> StoredApproval:
-    told = {name: getattr(row, name) for name in ApprovalView.model_fields}
-    view = ApprovalView.model_validate({**told, "policy_ids": tuple(json.loads(row.policy_ids))})
-    return StoredApproval(row.seq, json.loads(row.act), row.proposer_role, view)
+    told = {name: getattr(row, name) for name in ApprovalView.model_fields if name != "particulars"}
+    act = json.loads(row.act)
+    more = {"policy_ids": tuple(json.loads(row.policy_ids)), "particulars": particulars(act.get("act", {}))}
+    return StoredApproval(row.seq, act, row.proposer_role, ApprovalView.model_validate({**told, **more}))
+
+
+def particulars(act: Mapping[str, Any]) -> dict[str, str]:
+    """What will be done, for whoever has to approve it; the reason is told beside it."""
+    return {
+        name: told if isinstance(told, str) else json.dumps(told, sort_keys=True)
+        for name, told in act.items()
+        if name != "reason"
+    }
 
 
 def _grant(row: Row[Any]) -> BreakGlassView:

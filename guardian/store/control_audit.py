@@ -57,7 +57,7 @@ class AuditRows:
         self.connection.execute(insert(audit).values(seq=seq, record=text, hash=digest))
         extend_audit(self.connection, seq, digest)
         tenant_id, session_id = record.get("tenant_id"), record.get("session_id")
-        if tenant_id is not None and session_id is not None:
+        if _fits(tenant_id) and _fits(session_id):
             place = {"tenant_id": tenant_id, "session_id": session_id, "seq": seq}
             self.connection.execute(insert(audit_about).values(**place))
         return AuditEntry(seq, text, digest)
@@ -106,6 +106,11 @@ class AuditRows:
         if end.seq != seq:
             return min(seq, max(end.seq, 0)) + 1
         return None if end.hash == before.hex().encode() else max(seq, 1)
+
+
+def _fits(name: object) -> bool:
+    """Whether an entry can be looked up by this name; the trail itself holds every one."""
+    return isinstance(name, str) and len(name) <= 512 and "\x00" not in name
 
 
 def doubt(entry: RawEntry, seq: int, before: bytes) -> Doubt | None:

@@ -15,7 +15,9 @@ class ApprovalView(Body):
     """One act that policy permits only with a second person's word.
 
     `proposer` asked for it; for a session that the monitor may not revoke by itself that is the monitor.
-    `policy_ids` are those that ask for a person. `result` says in a sentence what came of it.
+    `particulars` is exactly what will be done, by name: the mode and its percentage, or the call; the reason is
+    only what the proposer says of it. `policy_ids` are those that ask for a person. `result` says in a sentence
+    what came of it.
     """
 
     id: Identifier
@@ -24,6 +26,7 @@ class ApprovalView(Body):
     action: ApprovableAction
     proposer: str
     reason: str
+    particulars: dict[str, str] = Field(default_factory=dict)
     finding_id: Identifier | None = None
     policy_ids: tuple[str, ...] = ()
     state: ApprovalState = "pending"

@@ -44,6 +44,10 @@ class SimilarCase(Body):
     verdict: str = ""
 
 
+NO_CASE = "none"
+"""Instead of a case's digest: whoever decides was shown that there is no case."""
+
+
 class CaseView(Body):
     """One session's case. `digest` names exactly this state: an act with another one in If-Match is refused.
 

@@ -100,12 +100,12 @@ class ControlClient:
         return self._ask(FindingPage, "GET", "/v1/findings", query={**query, "limit": limit, "cursor": cursor})
 
     def finding(self, finding_id: str) -> FindingView:
-        return self._ask(FindingView, "GET", f"/v1/findings/{_segment(finding_id)}")
+        return self._ask(FindingView, "GET", f"/v1/findings/{segment(finding_id)}")
 
     def judge(self, finding_id: str, verdict: Judgement, *, reason: str, seen: str | None = None) -> FindingView:
         """`seen` is the digest of the case that the verdict is about: refused with 412 when it moved on."""
         body = VerdictRequest(verdict=verdict, reason=reason)
-        path = f"/v1/findings/{_segment(finding_id)}/verdict"
+        path = f"/v1/findings/{segment(finding_id)}/verdict"
         return self._ask(FindingView, "POST", path, content=body.model_dump_json(), headers=_conditions(seen=seen))
 
     def dismiss(self, finding_id: str, *, reason: str) -> FindingView:
@@ -197,16 +197,16 @@ class ControlClient:
         self, tenant_id: str, session_id: str, *, limit: int = 50, cursor: str | None = None
     ) -> EnvelopeHistory:
         """What was registered for a session, the newest last; `next` leads to older versions."""
-        path = f"/v1/envelopes/{_segment(tenant_id)}/{_segment(session_id)}"
+        path = f"/v1/envelopes/{segment(tenant_id)}/{segment(session_id)}"
         return self._ask(EnvelopeHistory, "GET", path, query={"limit": limit, "cursor": cursor})
 
     def mode(self, tenant_id: str) -> ModeView:
-        return self._ask(ModeView, "GET", f"/v1/modes/{_segment(tenant_id)}")
+        return self._ask(ModeView, "GET", f"/v1/modes/{segment(tenant_id)}")
 
     def set_mode(self, tenant_id: str, mode: Mode, *, reason: str, canary_percent: int | None = None) -> ModeView:
         """With `approval` in the answer the change waits for a second person."""
         body = ModeRequest(mode=mode, canary_percent=canary_percent, reason=reason)
-        return self._ask(ModeView, "PUT", f"/v1/modes/{_segment(tenant_id)}", content=body.model_dump_json())
+        return self._ask(ModeView, "PUT", f"/v1/modes/{segment(tenant_id)}", content=body.model_dump_json())
 
     def approvals(
         self,
@@ -220,7 +220,7 @@ class ControlClient:
         return self._ask(ApprovalPage, "GET", "/v1/approvals", query=query)
 
     def approval(self, approval_id: str) -> ApprovalView:
-        return self._ask(ApprovalView, "GET", f"/v1/approvals/{_segment(approval_id)}")
+        return self._ask(ApprovalView, "GET", f"/v1/approvals/{segment(approval_id)}")
 
     def decide_approval(
         self,
@@ -232,7 +232,7 @@ class ControlClient:
     ) -> ApprovalView:
         """What is approved is done at once; `result` says what came of it. `seen` as for `revoke`."""
         body = ApprovalDecision(decision=decision, reason=reason)
-        path = f"/v1/approvals/{_segment(approval_id)}/decision"
+        path = f"/v1/approvals/{segment(approval_id)}/decision"
         return self._ask(
             ApprovalView, "POST", path, content=body.model_dump_json(), headers=_conditions(seen=seen)
         )
@@ -243,18 +243,18 @@ class ControlClient:
         return self._ask(BreakGlassView, "POST", "/v1/break-glass", content=body.model_dump_json())
 
     def end_break_glass(self, grant_id: str) -> BreakGlassView:
-        return self._ask(BreakGlassView, "POST", f"/v1/break-glass/{_segment(grant_id)}/end")
+        return self._ask(BreakGlassView, "POST", f"/v1/break-glass/{segment(grant_id)}/end")
 
     def break_glass_grants(self, *, tenant_id: str | None = None, limit: int = 50) -> BreakGlassList:
         query = {"tenant_id": tenant_id, "limit": limit}
         return self._ask(BreakGlassList, "GET", "/v1/break-glass", query=query)
 
     def breaker(self, tenant_id: str) -> BreakerView:
-        return self._ask(BreakerView, "GET", f"/v1/breakers/{_segment(tenant_id)}")
+        return self._ask(BreakerView, "GET", f"/v1/breakers/{segment(tenant_id)}")
 
     def reset_breaker(self, tenant_id: str, *, reason: str) -> BreakerView:
         """Let the monitor revoke again before the breaker closes by itself."""
-        path = f"/v1/breakers/{_segment(tenant_id)}/reset"
+        path = f"/v1/breakers/{segment(tenant_id)}/reset"
         content = BreakerReset(reason=reason).model_dump_json()
         return self._ask(BreakerView, "POST", path, content=content)
 
@@ -268,7 +268,7 @@ class ControlClient:
 
     def await_advice(self, approval_id: str, *, wait_s: float = 0) -> Advice:
         """What became of a call that is held."""
-        path = f"/v1/advise/{_segment(approval_id)}"
+        path = f"/v1/advise/{segment(approval_id)}"
         return self._ask(Advice, "GET", path, query={"wait": wait_s or None}, extra_s=wait_s)
 
     def vitals(self, instance: str, lag_s: float, leaving: bool) -> None:
@@ -384,7 +384,7 @@ def _refusal(got: httpx.Response) -> str:
     return f"{problem.title}: {problem.detail}" if problem.detail else problem.title
 
 
-def _segment(name: str) -> str:
+def segment(name: str) -> str:
     """One path segment; dots are spelt out where they would mean a parent folder."""
     return name.replace(".", "%2E") if name in (".", "..") else quote(name, safe="")
 
@@ -395,8 +395,8 @@ def _conditions(key: str | None = None, seen: str | None = None) -> dict[str, st
 
 
 def _session(tenant_id: str, session_id: str) -> str:
-    return f"/v1/sessions/{_segment(tenant_id)}/{_segment(session_id)}"
+    return f"/v1/sessions/{segment(tenant_id)}/{segment(session_id)}"
 
 
 def _subject(tenant_id: str, kind: SubjectType, subject_id: str) -> str:
-    return f"/v1/subjects/{_segment(tenant_id)}/{kind}/{_segment(subject_id)}"
+    return f"/v1/subjects/{segment(tenant_id)}/{kind}/{segment(subject_id)}"

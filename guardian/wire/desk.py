@@ -1,7 +1,7 @@
 """The control API as the security team's queue uses it: cases, exceptions and feedback besides the rest."""
 
 from guardian.wire.cases import CaseHistory, CaseView, SnoozeRequest
-from guardian.wire.client import ControlClient, _segment
+from guardian.wire.client import ControlClient, segment
 from guardian.wire.exceptions import ExceptionEnd, ExceptionPage, ExceptionRequest, ExceptionView
 from guardian.wire.feedback import FeedbackPage
 
@@ -39,7 +39,7 @@ class DeskClient(ControlClient):
         return self._ask(ExceptionView, "POST", "/v1/exceptions", content=body.model_dump_json(), headers=headers)
 
     def end_exception(self, exception_id: str, *, reason: str) -> ExceptionView:
-        path = f"/v1/exceptions/{_segment(exception_id)}/end"
+        path = f"/v1/exceptions/{segment(exception_id)}/end"
         content = ExceptionEnd(reason=reason).model_dump_json()
         return self._ask(ExceptionView, "POST", path, content=content)
 
@@ -51,4 +51,4 @@ class DeskClient(ControlClient):
 
 
 def _case(tenant_id: str, session_id: str, noun: str = "cases") -> str:
-    return f"/v1/{noun}/{_segment(tenant_id)}/{_segment(session_id)}"
+    return f"/v1/{noun}/{segment(tenant_id)}/{segment(session_id)}"

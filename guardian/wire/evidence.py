@@ -1,7 +1,7 @@
 """The control API as the evidence pages use it: what the queue asks, and what is told of one session besides."""
 
 from guardian.wire.audit import AuditPage
-from guardian.wire.client import _segment
+from guardian.wire.client import segment
 from guardian.wire.desk import DeskClient
 from guardian.wire.lineage import Lineage
 from guardian.wire.tenants import TenantList
@@ -18,11 +18,11 @@ class EvidenceClient(DeskClient):
     def session_audit(
         self, tenant_id: str, session_id: str, *, limit: int = 50, cursor: str | None = None
     ) -> AuditPage:
-        path = f"/v1/session-audit/{_segment(tenant_id)}/{_segment(session_id)}"
+        path = f"/v1/session-audit/{segment(tenant_id)}/{segment(session_id)}"
         return self._ask(AuditPage, "GET", path, query={"limit": limit, "cursor": cursor})
 
     def lineage(self, tenant_id: str, session_id: str) -> Lineage:
-        return self._ask(Lineage, "GET", f"/v1/lineage/{_segment(tenant_id)}/{_segment(session_id)}")
+        return self._ask(Lineage, "GET", f"/v1/lineage/{segment(tenant_id)}/{segment(session_id)}")
 
     def tenants(self) -> TenantList:
         return self._ask(TenantList, "GET", "/v1/tenants")

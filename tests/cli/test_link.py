@@ -1,6 +1,7 @@
 """guardian link, against a real `guardian serve` that has evidence pages."""
 
 import re
+import socket
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from guardian.bootstrap.secrets import SecretFiles
 from guardian.bootstrap.tokens import issue
 from guardian.cli import app
 from guardian.config import load
+from guardian.errors import ConfigurationError
 from guardian.telemetry import Metrics
 
 
@@ -53,11 +55,34 @@ def test_it_leads_to_a_session_however_that_is_called(place: Any) -> None:
 def test_it_opens_the_browser_when_asked_and_prints_no_secret_then(place: Any, monkeypatch: Any) -> None:
     _, file = place
     opened: list[str] = []
-    monkeypatch.setattr("webbrowser.open", lambda url: opened.append(url) or True)
+    monkeypatch.setattr("webbrowser.open", lambda url: opened.append(url) or pages.append(read(url)) or True)
+    monkeypatch.setattr("guardian.cli.console._BROWSER_READS_S", 0)
+    pages: list[str] = []
+
+    def read(url: str) -> str:
+        page = Path(url.removeprefix("file://"))
+        assert page.stat().st_mode & 0o077 == 0
+        return page.read_text()
+
     done = CliRunner().invoke(app, ["link", "--open", "-c", str(file)])
     assert done.exit_code == 0, done.output
-    assert len(opened) == 1
+    assert len(opened) == len(pages) == 1
+    assert "code=" not in opened[0], "nor do those who list the processes of this machine"
+    assert "/console/link?code=" in pages[0]
+    assert not Path(opened[0].removeprefix("file://")).exists()
     assert "code=" not in done.output
+
+
+def test_pages_that_cannot_be_put_together_leave_no_port_taken(place: Any) -> None:
+    _, file = place
+    people = "people: {maya: {sub: '1', role: analyst, tenants: [acme]}}"
+    oidc = "oidc: {issuer: 'http://idp.example', client_id: g}"
+    file.write_text(f"console: {{enabled: true, {oidc}, {people}}}\nstore: {{control: 'sqlite:///control.db'}}\n")
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    with pytest.raises(ConfigurationError, match="https"):
+        Control(load(file), metrics=Metrics(), port=port)
+    socket.create_server(("127.0.0.1", port)).close()
 
 
 def test_half_a_name_is_a_mistake(place: Any) -> None:

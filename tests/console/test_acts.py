@@ -1,10 +1,14 @@
 """Buttons: each is a call of the API as the person who pressed it, bound to what they were shown."""
 
 import re
+from types import SimpleNamespace
 
 import pytest
 
+from guardian.console.forms import approval_form
 from guardian.domain.finding import Effect
+from guardian.errors import ControlError
+from guardian.wire.evidence import EvidenceClient
 
 ORIGIN = "http://127.0.0.1:8731"
 
@@ -12,10 +16,9 @@ ORIGIN = "http://127.0.0.1:8731"
 def test_revoking_is_the_persons_act_with_their_reason(site):
     browser = site.signed_in("maya", "responder")
     got = browser.press(browser.session(), "revoke", reason="exports the customer list")
-    assert (got.status_code, got.headers["location"]) == (
-        303,
-        "/console/session?tenant=acme&id=sess_1&did=revoked",
-    )
+    assert got.status_code == 303
+    assert got.headers["location"].startswith("/console/session?tenant=acme&id=sess_1&told=")
+    assert got.headers["location"].endswith("&did=revoked")
     html = browser.page(got.headers["location"])
     assert "Revoked. Gateways refuse its next call." in html
     assert "exports the customer list" in html
@@ -49,7 +52,7 @@ def test_what_waits_is_denied_or_withdrawn_on_the_page_of_approvals(site, verb, 
     maya.press(maya.session(), "reinstate")
     who = lee if verb == "deny" else maya
     got = who.press(who.page("/console/approvals"), verb, reason="not like this")
-    assert got.headers["location"] == f"/console/approvals?did={state}"
+    assert re.fullmatch(rf"/console/approvals\?told=[0-9a-f]{{32}}&did={state}", got.headers["location"])
     html = who.page(f"/console/approvals?state={state}")
     assert "not like this" in html
     assert state in html
@@ -60,9 +63,19 @@ def test_a_mode_that_waits_is_approved_there_too(site):
     lee = site.signed_in("lee", "approver")
     html = lee.page("/console/approvals")
     assert "setMode" in html
+    assert re.search(r"<dt>Mode</dt><dd><strong><bdi>enforce</bdi>", html), "what is approved is shown"
     assert lee.press(html, "approve").headers["location"].endswith("did=approved")
     assert site.api("root", "admin", "*").mode("acme").mode == "enforce"
     assert "enforce" in lee.page()
+
+
+def test_what_is_not_known_in_full_cannot_be_approved(site):
+    asked = site.api("root", "admin", "*").set_mode("acme", "enforce", reason="trusted")
+    assert asked.approval.particulars["mode"] == "enforce"
+    blind = asked.approval.model_copy(update={"particulars": {}})
+    visit = SimpleNamespace(principal=SimpleNamespace(id="lee"))
+    assert "approve" in [each.verb for each in approval_form(asked.approval, visit).buttons]
+    assert "approve" not in [each.verb for each in approval_form(blind, visit).buttons]
 
 
 @pytest.mark.parametrize(
@@ -258,13 +271,56 @@ def test_another_tenants_session_cannot_be_acted_on(site, scribe):
 def test_after_an_act_one_stays_here(site, back):
     browser = site.signed_in()
     got = browser.press(browser.session(), "confirmed", back=back)
-    assert got.headers["location"] == "/console?did=confirmed"
+    assert re.fullmatch(r"/console\?told=[0-9a-f]{32}&did=confirmed", got.headers["location"])
 
 
 def test_a_notice_says_only_what_this_house_wrote(still):
     html = still.signed_in().session(did="<script>alert(1)</script>")
     assert 'class="notice' not in html
     assert "alert(1)</script>" not in html
+
+
+def test_no_link_tells_of_an_act_that_nobody_did(site):
+    maya, lee = site.signed_in("maya"), site.signed_in("lee")
+    assert 'class="notice' not in maya.session(did="revoked")
+    location = maya.press(maya.session(), "revoke").headers["location"]
+    assert "Revoked. Gateways" in maya.page(location)
+    assert "Revoked. Gateways" not in lee.page(location), "what was said to one is not said to another"
+    assert "Revoked. Gateways" not in maya.page(location.replace("sess_1", "sess_7"))
+    assert "Reinstated" not in maya.page(location.replace("did=revoked", "did=reinstated"))
+
+
+@pytest.mark.parametrize("page", ["/console/approvals", "/console/session?tenant=acme&id=sess_1"])
+def test_deciding_for_another_is_bound_to_what_was_shown(site, scribe, page):
+    maya, lee = site.signed_in("maya"), site.signed_in("lee", "approver")
+    maya.press(maya.session(), "revoke")
+    maya.press(maya.session(), "reinstate")
+    shown = lee.page(page)
+    site.submit(scribe.finding(n=9, one_in=1e6))
+    assert lee.press(shown, "approve").status_code == 412
+
+
+def test_a_page_that_showed_no_case_is_old_once_there_is_one(make_site, scribe):
+    site = make_site()
+    site.register("sess_5")
+    site.api("root", "admin").protect("acme", "sess_5", protected=True, reason="payroll")
+    browser = site.signed_in()
+    shown = browser.session("sess_5")
+    site.submit(scribe.finding("sess_5"))
+    assert browser.press(shown, "revoke").status_code == 412
+    assert site.audit(action="revoke", session_id="sess_5", actor="maya") == []
+
+
+@pytest.mark.parametrize("asked", ["explain", "lineage", "session_audit"])
+def test_what_is_beside_the_point_cannot_take_the_button_away(site, monkeypatch, asked):
+    def refuse(*_: object, **__: object) -> None:
+        raise ControlError("no policy can be read", status=503)
+
+    monkeypatch.setattr(EvidenceClient, asked, refuse)
+    browser = site.signed_in()
+    html = browser.session()
+    assert "ot known now" in html
+    assert browser.press(html, "revoke").headers["location"].endswith("did=revoked")
 
 
 def test_a_session_without_findings_can_be_revoked_from_its_page(make_site):
@@ -285,8 +341,8 @@ def test_an_approval_that_somebody_else_decided_is_over(site, scribe):
     shown = kim.page("/console/approvals")
     lee.press(lee.page("/console/approvals"), "approve")
     got = kim.press(shown, "deny")
-    assert got.status_code == 409
-    assert "decided already" in got.text
+    assert got.status_code == 412
+    assert "has changed since" in got.text
     assert "Nobody is asked for anything" in got.text
 
 

@@ -1,6 +1,7 @@
 """Signing in at an identity provider: one on a socket, which signs its answers, and ways to get it wrong."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -9,9 +10,10 @@ import httpx
 import pytest
 from oidc_provider import CLIENT, SECRET, OidcProvider
 
-from guardian.bootstrap.console import pages_checked
-from guardian.console.signing_in import SignInRefused
-from guardian.errors import ConfigurationError
+from guardian.bootstrap.console import open_identity, pages_checked
+from guardian.console.oidc import OpenIdProvider
+from guardian.control.visiting import Visits
+from guardian.errors import ConfigurationError, ProviderAway, SignInRefused
 
 PEOPLE = {
     "maya": {"email": "Maya@acme.example", "role": "responder", "tenants": ["acme"]},
@@ -171,6 +173,38 @@ def test_a_provider_that_is_away_is_said_so(made, monkeypatch):
     assert "cannot be reached" in got.text
 
 
+def test_it_is_not_asked_anew_by_everybody_who_presses_the_button(made, monkeypatch):
+    site, _ = made
+    tried: list[str] = []
+
+    def away(_self: object, url: str, **_more: object) -> None:
+        tried.append(url)
+        raise httpx.ConnectError("away")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(httpx.Client, "get", away)
+        provider = open_identity(site.settings, "http://127.0.0.1:8731/console")
+        for _ in range(3):
+            with pytest.raises(ProviderAway, match="cannot be reached"):
+                provider.begin("/console")
+    assert len(tried) == 1
+    with pytest.raises(ProviderAway):
+        provider.begin("/console")
+    site.clock.pass_(seconds=11)
+    assert provider.begin("/console").url
+
+
+@pytest.mark.parametrize("published", [[], "x", {"keys": 3}, {}, {"keys": [{"kty": "RSA"}]}], ids=str)
+def test_what_a_provider_publishes_in_disorder_is_said_so(made, monkeypatch, published):
+    site, _ = made
+    browser = site.browser()
+    back = urlsplit(httpx.get(sent(browser), follow_redirects=False, trust_env=False).headers["location"])
+    monkeypatch.setattr(OpenIdProvider, "_get", lambda *_: published)
+    assert browser.get(f"{back.path}?{back.query}").status_code == 503
+    with pytest.raises(ProviderAway):
+        open_identity(site.settings, "http://127.0.0.1:8731/console").begin("/console")
+
+
 def test_signing_out_withdraws_the_token_that_was_made_for_it(made):
     site, _ = made
     browser = site.browser()
@@ -184,6 +218,21 @@ def test_signing_out_withdraws_the_token_that_was_made_for_it(made):
     with site.deps.store.read() as rows:
         (token,) = [row for row in rows.tokens.all() if row.jti == jti]
     assert token.revoked_at is not None
+
+
+@pytest.mark.parametrize(
+    "now", [{}, {"maya": PEOPLE["maya"] | {"role": "analyst"}}, {"maya": PEOPLE["maya"] | {"tenants": ["globex"]}}]
+)
+def test_who_is_taken_off_the_list_is_signed_out(made, now):
+    site, _ = made
+    browser = site.browser()
+    there_and_back(browser)
+    browser.page()
+    people = {name: (told["role"], frozenset(told["tenants"])) for name, told in now.items()}
+    restarted = Visits(site.deps, replace(site.deps.settings.console, people=people))
+    secret = next(iter(browser.client.cookies.values()))
+    assert restarted.resume(secret) is None
+    assert browser.get("/console").status_code == 303, "and stays so"
 
 
 @pytest.mark.parametrize(

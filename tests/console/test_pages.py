@@ -29,7 +29,7 @@ def test_every_answer_is_locked_down(still, path):
     assert "unsafe" not in policy
     assert "script-src" not in policy
     assert got.headers["x-content-type-options"] == "nosniff"
-    assert got.headers["referrer-policy"] == "same-origin"
+    assert got.headers["referrer-policy"] == "strict-origin"
     if "/static/guardian" not in path:
         assert got.headers["cache-control"] == "no-store"
     assert not re.search(
@@ -43,6 +43,7 @@ def test_the_style_sheet_is_ours_and_kept_by_its_content(still):
     got = still.browser().get(sheet)
     assert got.headers["content-type"] == "text/css; charset=utf-8"
     assert "immutable" in got.headers["cache-control"]
+    assert "immutable" not in still.browser().get(sheet.replace("?v=", "?v=x")).headers["cache-control"]
     assert "url(" not in got.text
     assert "@import" not in got.text
 
@@ -262,6 +263,17 @@ def test_one_process_answers_pages_while_more_are_asked_than_there_are_threads(s
     with ThreadPoolExecutor(48) as pool:
         found = list(pool.map(lambda _: browser.get("/console/proposals").status_code, range(48)))
     assert set(found) == {200}
+
+
+def test_that_there_are_more_tenants_than_are_shown_is_said(make_site):
+    site = make_site()
+    with site.deps.store.write() as rows:
+        for n in range(101):
+            rows.sessions.meet(f"t{n:03}", "s", site.clock())
+        rows.breakers.trip("t100", now=site.clock(), until=site.clock() + timedelta(hours=1), reason="flood")
+    html = site.signed_in("root", "admin", "*").page()
+    assert "These are not all tenants" in html
+    assert "t100" in html
 
 
 def test_an_alert_links_to_the_page(make_site, scribe):

@@ -84,6 +84,18 @@ def test_only_those_about_tenants_within_reach(make_site: Any) -> None:
     assert "theirs" in site.signed_in("gil", "analyst", "globex").page("/console/proposals")
 
 
+def test_other_tenants_proposals_take_no_room(make_site: Any, monkeypatch: Any) -> None:
+    monkeypatch.setattr("guardian.console.proposals._MOST_SHOWN", 2)
+    site = make_site(console={"proposals": "proposals"})
+    put(site.folder / "proposals" / "ours", proposal())
+    for n in range(3):
+        put(site.folder / "proposals" / f"theirs{n}", proposal("globex"))
+    assert "name=ours" in site.signed_in().page("/console/proposals")
+    html = site.signed_in("gil", "analyst", "globex").page("/console/proposals")
+    assert html.count("/console/proposal?name=") == 2
+    assert "1 older ones are not listed" in html
+
+
 def test_a_name_leads_nowhere_else(make_site: Any) -> None:
     site = make_site(console={"proposals": "proposals"})
     put(site.folder / "proposals" / "renewals", proposal(), rules="forbid")

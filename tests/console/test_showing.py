@@ -2,8 +2,10 @@
 
 import doctest
 import math
+import re
 from datetime import UTC, datetime
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -32,7 +34,7 @@ def test_no_text_gets_out_of_its_place(text, limit):
     for html in (showing.value(text, limit), showing.line(text, limit)):
         bare = html
         for ours in ("<bdi>", "</bdi>", "<details class=\"more\">", "</details>", "<summary>", "</summary>",
-                     '<span class="all">', '<span class="nothing">', "</span>"):  # fmt: skip
+                     showing._CUT, '<span class="all">', '<span class="nothing">', "</span>"):  # fmt: skip
             bare = bare.replace(ours, "")
         assert not set("<>\"'") & set(bare)
         assert not any(c in bare for c in "\x00\x07\x1b\u202e\u2066\u200b\ud800")
@@ -44,6 +46,23 @@ def test_what_is_cut_is_at_hand():
     assert html.count("word") > 100
     assert "show all" not in showing.value("short", 20)
     assert showing.value("", 20) == showing.value(None, 20) == '<span class="nothing">none</span>'
+
+
+def test_what_hides_cannot_push_the_rest_out_of_sight():
+    html = showing.value("\u200b\u200c" * 70 + "rival@example.net", 160)
+    assert "show all" in html
+    assert "rival@example.net" in html
+
+
+def test_what_is_too_long_to_show_says_that_it_is_cut():
+    assert "cut here" in showing.value("x" * 30_000)
+    assert "cut here" in showing.value("x" + " " * 90_000 + "rival@example.net")
+    assert "cut here" not in showing.value("x" * 10_000)
+
+
+def test_no_paragraph_holds_what_can_be_opened():
+    for page in (Path(showing.__file__).parent / "templates").glob("*.html"):
+        assert not re.findall(r"<p[ >](?:(?!</p>).)*\|val", page.read_text()), page.name
 
 
 def test_an_ellipsis_of_the_agents_own_is_nothing_cut():

@@ -1,11 +1,15 @@
 """Getting in with a one-time link, staying in for a while, and out."""
 
 import re
+import threading
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from datetime import timedelta
 from html import unescape
+from itertools import islice
 
 import pytest
 
+from guardian.control.visiting import Visits
 from guardian.errors import ConfigurationError, ControlError, TokenError
 from guardian.keys.visit import VisitSecret
 
@@ -171,12 +175,50 @@ def test_over_https_its_name_promises_who_set_it(make_site):
     assert "Secure" in cookie
 
 
+def test_strangers_take_no_places_of_those_who_are_signed_in(site, monkeypatch):
+    monkeypatch.setattr("guardian.console.app._STRANGERS_WAIT", 6)
+    go_on, browser = threading.Event(), site.signed_in()
+    monkeypatch.setattr(Visits, "whose", lambda *_: go_on.wait(20) and None)
+    strangers = [site.browser() for _ in range(12)]
+    with ThreadPoolExecutor(12) as crowd:
+        answers = [crowd.submit(each.get, "/console/link?code=x") for each in strangers]
+        try:
+            refused = {each.result().status_code for each in islice(as_completed(answers, timeout=10), 4)}
+            assert refused == {503}, "two are served, six wait, the others are told to come again"
+            assert "maya" in browser.page()
+        finally:
+            go_on.set()
+
+
+@pytest.mark.parametrize("url", ["https://Guardian.Example.com", "https://guardian.example.com:443/"])
+def test_an_address_that_browsers_write_otherwise_is_the_same(make_site, url):
+    site = make_site(control={"public_url": url})
+    code, origin = site.link("maya", "responder").partition("code=")[2], "https://guardian.example.com"
+    assert site.browser().post("/console/link", {"code": code}, origin=origin).status_code == 303
+
+
+def test_who_signs_in_anew_leaves_nothing_behind(site):
+    browser = site.signed_in("maya", "responder")
+    former = next(iter(browser.client.cookies.values()))
+    browser.come_in(site.link("lee", "approver"))
+    assert "lee" in browser.page()
+    assert len(site.audit(action="signOut")) == 1
+    other = site.browser()
+    other.client.cookies.set("guardian", former)
+    assert other.get("/console").status_code == 303
+
+
 @pytest.mark.parametrize(
     "control",
     [
         {"public_url": "http://guardian.example.com"},
         {"host": "10.0.0.7"},
+        {"host": "0.0.0.0"},
+        {"host": "::"},
         {"public_url": "https://g.example/under"},
+        {"public_url": "https://maya@g.example"},
+        {"public_url": "https://g.example#x"},
+        {"public_url": "https://g.example:x"},
     ],
 )
 def test_pages_that_would_be_served_in_the_clear_are_refused_at_the_start(make_site, control):
@@ -189,7 +231,7 @@ def test_pages_that_would_be_served_in_the_clear_are_refused_at_the_start(make_s
     [
         "https://evil.example", "//evil.example", "/\\evil.example", "/console/../evil", "/v1/findings",
         "javascript:x", "/consolexx", "/console/\r\nset-cookie: a=b", "console", "/console//evil.example/..",
-        "\u202e/console",
+        "\u202e/console", "/console/%2e%2e/evil", "/console/%2E./evil",
     ],
 )  # fmt: skip
 def test_no_link_leads_anywhere_else(still, after):

@@ -1,5 +1,7 @@
 """What the evidence pages ask of the API besides the rest."""
 
+from datetime import timedelta
+
 import pytest
 
 from guardian.domain.event import Envelope
@@ -98,6 +100,13 @@ def test_many_tenants_are_told_in_part(stage):
             rows.sessions.meet(f"t{n:03}", "s", stage.clock())
     told = stage.call("GET", "/v1/tenants", "admin", "*").json()
     assert (len(told["items"]), told["more"]) == (100, True)
+    with stage.deps.store.write() as rows:
+        rows.breakers.trip("t100", now=stage.clock(), until=stage.clock() + timedelta(hours=1), reason="flood")
+    told = stage.call("GET", "/v1/tenants", "admin", "*").json()
+    assert [each["tenant_id"] for each in told["items"] if each["breaker_open"]] == ["t100"]
+    assert (len(told["items"]), told["more"]) == (100, True)
+    reach = [f"t{n:03}" for n in range(99)]
+    assert stage.call("GET", "/v1/tenants", "analyst", *reach).json()["more"] is False
 
 
 @pytest.mark.parametrize("path", ["session-audit/globex/s", "lineage/globex/s"])

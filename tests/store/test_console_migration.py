@@ -30,6 +30,8 @@ def test_down_and_up_again_finds_what_the_trail_says_of_each_session(tmp_path):
     with store.write() as rows:
         for n in range(4500):
             rows.audit.append({"action": "flag", "tenant_id": "acme", "session_id": f"s{n % 3}"})
+        for odd in ("x" * 513, "nul\x00"):
+            rows.audit.append({"action": "flag", "tenant_id": "acme", "session_id": odd})
         rows.audit.append({"action": "start", "actor": "guardian"})
         rows.audit.append({"action": "setMode", "tenant_id": "acme", "session_id": None})
     store.close()
@@ -44,8 +46,9 @@ def test_down_and_up_again_finds_what_the_trail_says_of_each_session(tmp_path):
         newest = rows.audit.about("acme", "s1", limit=3)
         assert [entry.seq for entry in newest] == [4499, 4496, 4493]
         assert len(rows.audit.about("acme", "s0", limit=9999)) == 1499, "all but the damaged one"
+        assert rows.audit.about("acme", "x" * 513, limit=1) == rows.audit.about("acme", "nul\x00", limit=1) == []
         assert rows.audit.first_bad() == 4, "and the verification still finds that"
         rows.audit.append({"action": "revoke", "tenant_id": "acme", "session_id": "s1"})
-        assert rows.audit.about("acme", "s1", limit=1)[0].seq == 4503
-        assert rows.audit.about("acme", "s1", limit=1, before=4503)[0].seq == 4499
+        assert rows.audit.about("acme", "s1", limit=1)[0].seq == 4505
+        assert rows.audit.about("acme", "s1", limit=1, before=4505)[0].seq == 4499
     engine.dispose()

@@ -4,7 +4,7 @@ import pytest
 from pydantic import ValidationError
 
 from guardian.wire.approvals import ApprovalDecision, BreakerReset, BreakGlassRequest
-from guardian.wire.client import _segment
+from guardian.wire.client import segment as quoted
 from guardian.wire.sessions import ActRequest, ModeRequest, ProtectionRequest
 
 
@@ -49,4 +49,4 @@ def test_a_request_without_a_reason_or_with_something_unknown_is_refused(model, 
     ],
 )
 def test_a_name_is_one_segment_of_a_path(name, segment):
-    assert _segment(name) == segment
+    assert quoted(name) == segment

@@ -57,11 +57,16 @@ def _look_back() -> None:
             {"tenant_id": told["tenant_id"], "session_id": told["session_id"], "seq": row.seq}
             for row in rows
             if isinstance(told := _record(row.record), dict)
-            and isinstance(told.get("tenant_id"), str)
-            and isinstance(told.get("session_id"), str)
+            and _fits(told.get("tenant_id"))
+            and _fits(told.get("session_id"))
         ]
         if found:
             connection.execute(about.insert(), found)
+
+
+def _fits(name: object) -> bool:
+    """What no column of PostgreSQL's can hold names no session: such an entry is found in the trail alone."""
+    return isinstance(name, str) and len(name) <= 512 and "\x00" not in name
 
 
 def _record(text: str) -> object:
