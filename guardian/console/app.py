@@ -78,36 +78,55 @@ def in_front(parts: ConsoleParts, console: ASGIApp, control: ASGIApp) -> ASGIApp
     return front
 
 
+class _Places:
+    """`at_once` are served at the same time; with `most` inside or waiting, the next is told to come again.
+
+    Counted here, on the event loop: a limiter's own count moves only after it has let the others run.
+    """
+
+    def __init__(self, at_once: int, most: int | None = None) -> None:
+        self._at_once, self._most, self._inside = at_once, most, 0
+        self._limiter: anyio.CapacityLimiter | None = None
+
+    async def serve(self, work: Callable[[Asked], Response], asked: Asked) -> Response:
+        if self._most is not None and self._inside >= self._most:
+            raise Unreadable(503, "too many people sign in at this moment; try again in a few seconds")
+        self._limiter = self._limiter or anyio.CapacityLimiter(self._at_once)
+        self._inside += 1
+        try:
+            return await anyio.to_thread.run_sync(work, asked, limiter=self._limiter)
+        finally:
+            self._inside -= 1
+
+
 class _Console:
     def __init__(self, parts: ConsoleParts) -> None:
         self._parts = parts
         self._pages = Pages(parts)
-        self._limiters: dict[int, anyio.CapacityLimiter] = {}
+        members = _Places(_AT_ONCE)
+        strangers = _Places(_STRANGERS_AT_ONCE, _STRANGERS_AT_ONCE + _STRANGERS_WAIT)
         routes = [Route("/", partial(self._home), methods=["GET"])]
         for method, path, work in _GUARDED:
-            routes.append(self._route(method, path, partial(self._guarded, work)))
+            routes.append(self._route(method, path, partial(self._guarded, work), members))
         for method, path, work in _OPEN:
-            routes.append(self._route(method, path, partial(self._open, work), _STRANGERS_AT_ONCE))
+            routes.append(self._route(method, path, partial(self._open, work), strangers))
         routes.append(Route(f"{parts.root}/static/{{name}}", self._static, methods=["GET"]))
-        lost = self._endpoint(partial(self._open, _lost), "lost", _STRANGERS_AT_ONCE)
+        lost = self._endpoint(partial(self._open, _lost), "lost", strangers)
         routes.append(Route("/{path:path}", lost, methods=["GET"]))
         pages = Starlette(routes=routes)
         pages.router.redirect_slashes = False
         self.app = _dressed(pages)
 
-    def _route(self, method: str, path: str, work: Callable[[Asked], Response], at_once: int = _AT_ONCE) -> Route:
+    def _route(self, method: str, path: str, work: Callable[[Asked], Response], places: _Places) -> Route:
         where = self._parts.root + path
-        return Route(where, self._endpoint(work, where, at_once), methods=[method])
+        return Route(where, self._endpoint(work, where, places), methods=[method])
 
-    def _endpoint(self, work: Callable[[Asked], Response], name: str, at_once: int) -> Any:
+    def _endpoint(self, work: Callable[[Asked], Response], name: str, places: _Places) -> Any:
         async def endpoint(request: Request) -> Response:
             began, request_id = self._parts.stopwatch(), secrets.token_hex(8)
-            limiter = self._limiters.setdefault(at_once, anyio.CapacityLimiter(at_once))
             try:
                 asked = await read(request, request_id)
-                if at_once == _STRANGERS_AT_ONCE and limiter.statistics().tasks_waiting >= _STRANGERS_WAIT:
-                    raise Unreadable(503, "too many people sign in at this moment; try again in a few seconds")
-                answer = await anyio.to_thread.run_sync(self._answer, work, asked, limiter=limiter)
+                answer = await places.serve(partial(self._answer, work), asked)
             except Unreadable as error:
                 answer = PlainTextResponse(f"{error}\n", status_code=error.status)
             seconds = self._parts.stopwatch() - began

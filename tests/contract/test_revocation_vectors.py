@@ -44,8 +44,8 @@ def answer(
     epoch, n = map(int, at.split("."))
     revision = Revision(epoch=epoch, n=n)
     face = SnapshotFace()
-    render = face.snapshot if since is None else face.delta
-    rendered = render(entries, revision=revision, changed_at=NOON)
+    render = face.whole if since is None else face.changes
+    rendered = render([face.line(each) for each in entries], revision=revision, changed_at=NOON)
     base = None if since is None else Revision(epoch=int(since.split(".")[0]), n=int(since.split(".")[1]))
     when = NOON + timedelta(seconds=signed)
     signature = SIGNER.sign(rendered.body, reach=more.pop("reach", REACH), now=when, since=base)

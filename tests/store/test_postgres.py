@@ -122,13 +122,13 @@ def test_concurrent_writers_keep_one_ledger_and_one_audit_chain(postgres: str, t
 def test_a_read_sees_one_state_and_writers_see_the_newest(postgres: str) -> None:
     engine = open_engine(postgres)
     with writing(engine) as connection:
-        connection.execute(text("CREATE TABLE seen (n int)"))
-    count = text("SELECT count(*) FROM seen")
+        connection.execute(text("CREATE TABLE tell_tale (n int)"))
+    count = text("SELECT count(*) FROM tell_tale")
     try:
         with reading(engine) as reader:
             assert reader.execute(count).scalar_one() == 0
             with writing(engine) as writer:
-                writer.execute(text("INSERT INTO seen VALUES (1)"))
+                writer.execute(text("INSERT INTO tell_tale VALUES (1)"))
                 assert writer.execute(text("SHOW transaction_isolation")).scalar_one() == "read committed"
             assert reader.execute(count).scalar_one() == 0
         for _ in range(3):  # on whichever connection of the pool
@@ -137,7 +137,7 @@ def test_a_read_sees_one_state_and_writers_see_the_newest(postgres: str) -> None
                 assert writer.execute(count).scalar_one() == 1
     finally:
         with writing(engine) as connection:
-            connection.execute(text("DROP TABLE seen"))
+            connection.execute(text("DROP TABLE tell_tale"))
         engine.dispose()
 
 
