@@ -1,5 +1,6 @@
 """Tokenising for the torch-free engines: batches of like length, and the results put back in order."""
 
+import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -14,14 +15,25 @@ _TOKENS = 1024  # in one run: more takes memory and gains no time
 Feeds = dict[str, NDArray[np.int64]]
 
 
-def load_tokenizer(path: Path) -> Tokenizer:
-    """The one tokenizer of both encoders. Raises ModelError if it is not one."""
-    try:
-        tokenizer = Tokenizer.from_file(str(path))
-    except Exception as error:
-        raise ModelError(f"{path}: not a tokenizer ({error})") from error
-    tokenizer.no_padding()
-    return tokenizer
+class Cutter:
+    """The one tokenizer of both encoders. Raises ModelError if it is not one.
+
+    Where to cut is a state of the tokenizer, so that its users, who may be of two threads, take turns.
+    """
+
+    def __init__(self, path: Path) -> None:
+        try:
+            self._tokenizer = Tokenizer.from_file(str(path))
+        except Exception as error:
+            raise ModelError(f"{path}: not a tokenizer ({error})") from error
+        self._tokenizer.no_padding()
+        self._turn = threading.Lock()
+
+    def encode(self, inputs: Sequence[str] | Sequence[tuple[str, str]], tokens: int) -> list[Encoding]:
+        """What is longer than `tokens` is cut, the longer segment first."""
+        with self._turn:
+            self._tokenizer.enable_truncation(tokens, strategy="longest_first")
+            return list(self._tokenizer.encode_batch(list(inputs)))
 
 
 def feeds(encodings: Sequence[Encoding]) -> Feeds:
@@ -37,7 +49,7 @@ def feeds(encodings: Sequence[Encoding]) -> Feeds:
 
 
 def run_batched(
-    tokenizer: Tokenizer,
+    tokenizer: Cutter,
     inputs: Sequence[str] | Sequence[tuple[str, str]],
     run: Callable[[Feeds], NDArray[np.float32]],
     *,
@@ -45,16 +57,11 @@ def run_batched(
     batch: int,
     width: int,
 ) -> NDArray[np.float32]:
-    """`run` over batches sorted by length, fewer rows where they are long; they come back in the order given.
-
-    What is longer than `tokens` is cut, the longer segment first. Where to cut is told to the tokenizer itself: no
-    two threads may share one.
-    """
+    """`run` over batches sorted by length, fewer rows where they are long; they come back in the order given."""
     out = np.zeros((len(inputs), width), dtype=np.float32)
     if not inputs:
         return out
-    tokenizer.enable_truncation(tokens, strategy="longest_first")
-    encodings = tokenizer.encode_batch(list(inputs))
+    encodings = tokenizer.encode(inputs, tokens)
     order = np.argsort([len(e.ids) for e in encodings], kind="stable")
     while len(order):
         rows = order[:batch]

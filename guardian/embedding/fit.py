@@ -3,6 +3,7 @@
 import hashlib
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -46,6 +47,7 @@ class PurposeFit:
         self.vector_hits = 0
         self.vector_misses = 0
         self._encoder, self._fusion = encoder, fusion
+        self._aside = ThreadPoolExecutor(1, "guardian-pairs")
         self._scores: OrderedDict[bytes, float] = OrderedDict()
         self._vectors: OrderedDict[str, NDArray[np.float32]] = OrderedDict()
         self._size = max(1, cache_size)
@@ -83,15 +85,20 @@ class PurposeFit:
         return sorted(falls, key=lambda fall: (-fall[1], fall[0]))
 
     def features(self, requests: Sequence[FitRequest]) -> list[tuple[float, ...]]:
-        """What the fusion weighs, per request, in `fusion.FEATURES` order; uncached."""
+        """What the fusion weighs, per request, in `fusion.FEATURES` order; uncached.
+
+        Both encoders run at once: one call alone leaves cores idle in each.
+        """
         from guardian.embedding.fusion import static_features
 
         requests = [heard(request) for request in requests]
-        logits = self._encoder.logits([render_pair(r.purpose, r.before, r.tool, r.arguments) for r in requests])
-        purposes = self.embed([render_purpose(r.purpose) for r in requests])
-        actions = self.embed([render_action(r.tool, r.arguments) for r in requests])
+        pairs = [render_pair(r.purpose, r.before, r.tool, r.arguments) for r in requests]
+        logits = self._aside.submit(self._encoder.logits, pairs)
+        texts = [render_purpose(r.purpose) for r in requests]
+        texts += [render_action(r.tool, r.arguments) for r in requests]
+        purposes, actions = np.split(self.embed(texts), 2)
         distances = 1.0 - np.einsum("ij,ij->i", purposes, actions)
-        rows = zip(logits, distances, requests, strict=True)
+        rows = zip(logits.result(), distances, requests, strict=True)
         return [(float(logit), float(distance), *static_features(r)) for logit, distance, r in rows]
 
     def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:

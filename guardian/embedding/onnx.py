@@ -11,7 +11,7 @@ import onnxruntime
 from numpy.typing import NDArray
 
 from guardian.embedding.artefact import PAIR_MODEL, TEXT_MODEL, TOKENIZER
-from guardian.embedding.batching import Feeds, load_tokenizer, run_batched
+from guardian.embedding.batching import Cutter, Feeds, run_batched
 from guardian.embedding.ports import DIMENSIONS, PAIR_TOKENS, TEXT_TOKENS
 from guardian.errors import ModelError
 
@@ -56,7 +56,7 @@ class OnnxEncoder:
 
     def __init__(self, directory: Path, threads: int, batch: int) -> None:
         self._batch = batch
-        self._tokenizer = load_tokenizer(directory / TOKENIZER)
+        self._tokenizer = Cutter(directory / TOKENIZER)
         self._pair = Session(directory / PAIR_MODEL, threads)
         self._text = Session(directory / TEXT_MODEL, threads)
 

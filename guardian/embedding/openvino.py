@@ -16,7 +16,7 @@ import openvino
 from numpy.typing import NDArray
 
 from guardian.embedding.artefact import PAIR_MODEL, TEXT_MODEL, TOKENIZER
-from guardian.embedding.batching import Feeds, load_tokenizer, run_batched
+from guardian.embedding.batching import Cutter, Feeds, run_batched
 from guardian.embedding.ports import DIMENSIONS, PAIR_TOKENS, TEXT_TOKENS
 from guardian.errors import ModelError
 
@@ -52,7 +52,7 @@ class OpenVinoEncoder:
 
     def __init__(self, directory: Path, threads: int, batch: int, precision: str) -> None:
         self._directory, self._threads, self._batch, self._precision = directory, threads, batch, precision
-        self._tokenizer = load_tokenizer(directory / TOKENIZER)
+        self._tokenizer = Cutter(directory / TOKENIZER)
         self._pair = Graph(directory / PAIR_MODEL, threads, precision)
 
     def logits(self, pairs: Sequence[tuple[str, str]]) -> NDArray[np.float32]:
