@@ -33,8 +33,9 @@ class TextEncoder(Protocol):
 
 
 class Encoder(PairEncoder, TextEncoder, Protocol):
-    """Both ports over one loaded artefact; the text half may be loaded on first use. Each half is for one thread at a
-    time, and the two may be of different threads."""
+    """Both ports over one loaded artefact; the text half may be loaded on first use.
+
+    Each half is for one thread at a time, and the two may be of different threads."""
 
 
 class EnginePlugin(Protocol):
