@@ -20,7 +20,7 @@ from guardian.store.control import ControlRows
 from guardian.wire.principal import Principal
 from guardian.wire.sessions import ModeView
 
-_ALL_DAY: frozenset[PolicyAction] = frozenset({"flag", "registerEnvelope"})
+_ALL_DAY: frozenset[PolicyAction] = frozenset({"flag", "permitCall", "registerEnvelope"})
 """What machines ask all day: a tenant's sessions are not counted for it each time."""
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, func, insert, or_, select, update
+from sqlalchemy import Connection, Row, Select, bindparam, func, insert, or_, select, update
 
 from guardian.store.control_ledger import Scope, within
 from guardian.store.control_tables import approval, break_glass
@@ -21,6 +21,22 @@ class StoredApproval:
     act: Mapping[str, Any]
     proposer_role: str
     view: ApprovalView
+
+
+_DECIDED = (
+    select(approval)
+    .where(*(approval.c[name] == bindparam(name) for name in ("tenant_id", "session_id", "action")))
+    .where(approval.c.state != "pending")
+    .order_by(approval.c.seq.desc())
+)
+_HOLDS = (
+    select(break_glass)
+    .where(*(break_glass.c[name] == bindparam(name) for name in ("tenant_id", "principal_id")))
+    .where(break_glass.c.at <= bindparam("now"), break_glass.c.until > bindparam("now"))
+    .where(or_(break_glass.c.ended_at.is_(None), break_glass.c.ended_at > bindparam("now")))
+    .order_by(break_glass.c.until.desc())
+    .limit(1)
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,10 +79,8 @@ class ApprovalRows:
         self, tenant_id: str, session_id: str, action: str, act: Mapping[str, Any]
     ) -> StoredApproval | None:
         """The latest that was decided about this session and put up with these particulars."""
-        wanted = select(approval).where(
-            approval.c.tenant_id == tenant_id, approval.c.session_id == session_id, approval.c.action == action
-        )
-        rows = self.connection.execute(wanted.where(approval.c.state != "pending").order_by(approval.c.seq.desc()))
+        named = {"tenant_id": tenant_id, "session_id": session_id, "action": action}
+        rows = self.connection.execute(_DECIDED, named)
         return next((each for each in map(_approval, rows) if each.act["act"] == act), None)
 
     def of_session(self, tenant_id: str, session_id: str, now: datetime, limit: int) -> list[StoredApproval]:
@@ -117,9 +131,8 @@ class BreakGlassRows:
 
     def open(self, tenant_id: str, principal_id: str, now: datetime) -> BreakGlassView | None:
         """The principal's grant for this tenant that holds now."""
-        mine = break_glass.c.principal_id == principal_id, break_glass.c.tenant_id == tenant_id
-        wanted = self._holding(now).where(*mine).order_by(break_glass.c.until.desc()).limit(1)
-        row = self.connection.execute(wanted).one_or_none()
+        named = {"tenant_id": tenant_id, "principal_id": principal_id, "now": now}
+        row = self.connection.execute(_HOLDS, named).one_or_none()
         return None if row is None else _grant(row)
 
     def get(self, grant_id: str, scope: Scope) -> BreakGlassView | None:
@@ -153,10 +166,6 @@ class BreakGlassRows:
             values = {"ended_at": grant.ended_at, "ended_by": grant.ended_by}
             self.connection.execute(update(break_glass).where(break_glass.c.id == grant.id).values(**values))
         return ended
-
-    def _holding(self, now: datetime) -> Select[Any]:
-        ended = or_(break_glass.c.ended_at.is_(None), break_glass.c.ended_at > now)
-        return select(break_glass).where(break_glass.c.at <= now, break_glass.c.until > now, ended)
 
 
 def _approval(row: Row[Any]) -> StoredApproval:

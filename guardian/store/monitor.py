@@ -85,8 +85,8 @@ class MonitorStore:
         with writing(self._engine) as connection:
             return claim(connection, wanted, member, now)
 
-    def load(self, wanted: Wants) -> Recall:
-        """Everything a batch may look at, as one snapshot."""
+    def load(self, wanted: Wants, *, reported: bool = True) -> Recall:
+        """Everything a batch may look at, as one snapshot; `reported` matters only where findings are made."""
         with reading(self._engine) as connection:
             states, versions = load_sessions(connection, wanted.sessions)
             return Recall(
@@ -96,7 +96,7 @@ class MonitorStore:
                 baselines=load_baselines(connection, wanted.purposes),
                 agent_purposes=load_agents(connection, wanted.agents),
                 task_reads=load_task_reads(connection, wanted.tasks),
-                reported=load_reported(connection, {key.tenant_id for key in wanted.sessions}),
+                reported=load_reported(connection, {key.tenant_id for key in wanted.sessions if reported}),
             )
 
     def commit(

@@ -14,6 +14,10 @@ from guardian.store.monitor_tables import Row, agents, chunks, findings, insert_
 
 _MAX_REPORTED = 5000  # ids of side findings loaded at a time; a duplicate beyond them is dropped at commit
 
+_AGENTS = select(agents.c.agent_id, agents.c.purposes).where(
+    agents.c.tenant_id == bindparam("tenant"), agents.c.agent_id.in_(bindparam("ids", expanding=True))
+)
+
 
 def load_seen(
     connection: Connection, wanted: AbstractSet[tuple[str, str, str]]
@@ -53,10 +57,8 @@ def load_agents(
     found: dict[tuple[str, str], tuple[str, ...]] = {}
     for tenant, ids in groups.items():
         for part in chunks(ids):
-            query = select(agents.c.agent_id, agents.c.purposes).where(
-                agents.c.tenant_id == tenant, agents.c.agent_id.in_(part)
-            )
-            for agent, purposes in connection.execute(query.with_for_update() if lock else query):
+            query = _AGENTS.with_for_update() if lock else _AGENTS
+            for agent, purposes in connection.execute(query, {"tenant": tenant, "ids": part}):
                 found[tenant, agent] = tuple(json.loads(purposes))
     return found
 

@@ -15,6 +15,10 @@ from guardian.store.monitor_values import Conflict
 NOT_ACTED = 2
 """In `learned`: an envelope was registered, nothing was done yet; it becomes 0 with the first act."""
 
+_STATES = select(sessions.c.session_id, sessions.c.version, sessions.c.state).where(
+    sessions.c.tenant_id == bindparam("tenant"), sessions.c.session_id.in_(bindparam("ids", expanding=True))
+)
+
 
 def load_sessions(
     connection: Connection, wanted: Iterable[SessionKey]
@@ -24,10 +28,7 @@ def load_sessions(
     versions: dict[SessionKey, int] = {}
     for tenant, ids in _by_tenant(wanted).items():
         for part in chunks(ids):
-            query = select(sessions.c.session_id, sessions.c.version, sessions.c.state).where(
-                sessions.c.tenant_id == tenant, sessions.c.session_id.in_(part)
-            )
-            for session_id, version, state in connection.execute(query):
+            for session_id, version, state in connection.execute(_STATES, {"tenant": tenant, "ids": part}):
                 key = SessionKey(tenant, session_id)
                 states[key] = SessionState.model_validate_json(state)
                 versions[key] = version

@@ -7,13 +7,30 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, bindparam, func, select
 
 from guardian.domain.signal import SharedReads
 from guardian.store.monitor_tables import chunks, task_reads, upsert
 
 SIBLINGS_LOADED = 33
 """Of a task with more sessions than this only the most sensitive ones are looked at: one's own and 32 others."""
+
+_RANKED = (
+    select(
+        task_reads.c.task_id,
+        task_reads.c.session_id,
+        task_reads.c.body,
+        func.row_number()
+        .over(partition_by=task_reads.c.task_id, order_by=(task_reads.c.weight.desc(), task_reads.c.session_id))
+        .label("place"),
+    )
+    .where(
+        task_reads.c.tenant_id == bindparam("tenant"),
+        task_reads.c.task_id.in_(bindparam("ids", expanding=True)),
+    )
+    .subquery()
+)
+_READS = select(_RANKED.c.task_id, _RANKED.c.session_id, _RANKED.c.body).where(_RANKED.c.place <= SIBLINGS_LOADED)
 
 
 def load_task_reads(
@@ -24,21 +41,9 @@ def load_task_reads(
     for tenant, task in sorted(wanted):
         groups[tenant].append(task)
     found: dict[tuple[str, str], dict[str, SharedReads]] = defaultdict(dict)
-    order = (task_reads.c.weight.desc(), task_reads.c.session_id)
     for tenant, tasks in groups.items():
         for part in chunks(tasks):
-            ranked = (
-                select(
-                    task_reads.c.task_id,
-                    task_reads.c.session_id,
-                    task_reads.c.body,
-                    func.row_number().over(partition_by=task_reads.c.task_id, order_by=order).label("place"),
-                )
-                .where(task_reads.c.tenant_id == tenant, task_reads.c.task_id.in_(part))
-                .subquery()
-            )
-            query = select(ranked.c.task_id, ranked.c.session_id, ranked.c.body)
-            for task, session, body in connection.execute(query.where(ranked.c.place <= SIBLINGS_LOADED)):
+            for task, session, body in connection.execute(_READS, {"tenant": tenant, "ids": part}):
                 found[tenant, task][session] = _reads(json.loads(body))
     return dict(found)
 
