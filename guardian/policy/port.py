@@ -100,9 +100,10 @@ class HarmFacts:
     """How much of the tenant is stopped already.
 
     `registered_sessions` are those whose envelope was registered within the budget's window, `revoked_permille`
-    the share of them that is revoked now; both are 0 where nobody registers envelopes, and for `flag` and
-    `registerEnvelope`, which are asked too often to count each time. `breaker_open`: automatic revocations rose
-    far above the tenant's usual rate. `minutes_since_model_change` is large while no change was ever seen.
+    the share of them that is revoked now; both are 0 where nobody registers envelopes, and for `flag`,
+    `permitCall` and `registerEnvelope`, which are asked too often to count each time. `breaker_open`: automatic
+    revocations rose far above the tenant's usual rate. `minutes_since_model_change` is large while no change was
+    ever seen.
     """
 
     registered_sessions: int = 0

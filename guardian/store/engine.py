@@ -6,6 +6,7 @@ WAL needs a local disk, not NFS. PostgreSQL is a URL away: `postgresql+psycopg:/
 """
 
 import importlib.resources
+import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -17,8 +18,8 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, DateTime, Dialect, Engine, create_engine, event, text
-from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError, NoSuchModuleError, OperationalError, SQLAlchemyError
+from sqlalchemy.engine import URL, ExceptionContext, make_url
+from sqlalchemy.exc import ArgumentError, DatabaseError, NoSuchModuleError, OperationalError, SQLAlchemyError
 from sqlalchemy.pool import StaticPool
 from sqlalchemy.types import TypeDecorator
 
@@ -191,8 +192,16 @@ def _sqlite(target: URL, *, tidied: bool) -> Engine:
             "temp_store=MEMORY",
             *((f"wal_autocheckpoint={_WAL_PAGES}",) if tidied else ()),
         ):
-            cursor.execute(f"PRAGMA {pragma}")
+            try:
+                cursor.execute(f"PRAGMA {pragma}")
+            except UnicodeDecodeError as error:
+                raise _damaged(pragma) from error
         cursor.close()
+
+    @event.listens_for(engine, "handle_error")
+    def told(context: ExceptionContext) -> None:
+        if isinstance(context.original_exception, UnicodeDecodeError):
+            raise _damaged(context.statement) from context.original_exception
 
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:
@@ -200,6 +209,12 @@ def _sqlite(target: URL, *, tidied: bool) -> Engine:
         connection.exec_driver_sql("BEGIN" if reads else "BEGIN IMMEDIATE")
 
     return engine
+
+
+def _damaged(statement: str | None) -> DatabaseError:
+    """For an error whose text the driver cannot decode: SQLite quotes the damaged file in it."""
+    told = sqlite3.DatabaseError("the database file is damaged (what SQLite quotes of it is no text)")
+    return DatabaseError(statement, None, told)
 
 
 def _server(target: URL) -> Engine:

@@ -71,6 +71,7 @@ class Truth:
         self.stage = stage
         self.modes = dict.fromkeys(OURS, "enforce")
         self.protected: set[tuple[str, str]] = set()
+        self.opened: dict[str, datetime] = {}
         self.closed: dict[str, datetime] = {}
         self.seen = 0
 
@@ -96,8 +97,19 @@ class Truth:
             assert len(recent) <= TOTAL, "the budget was exceeded"
             soft = [each for each in recent if each.reason_code == "drift"]
             assert len(soft) <= TOTAL - RESERVED, "the reserve was spent without a breach"
+            self.cool_down(tenant, now)
             since = max(now - BREAKER.window, self.closed.get(tenant, now - BREAKER.window))
-            assert len(self.automatic(entries, tenant, since)) <= BREAKER.least, "the breaker let one more pass"
+            counted = self.automatic(entries, tenant, since)
+            assert len(counted) <= BREAKER.least, "the breaker let one more pass"
+            if len(counted) == BREAKER.least:
+                self.opened.setdefault(tenant, counted[-1].at)
+
+    def cool_down(self, tenant: str, now: datetime) -> None:
+        """A breaker that nobody reset closes by itself, and what tripped it counts no more."""
+        until = self.opened.get(tenant, now) + BREAKER.cooldown
+        if until <= now:
+            self.opened.pop(tenant)
+            self.closed[tenant] = until
 
 
 @settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -143,6 +155,7 @@ def test_no_sequence_of_monitor_calls_goes_beyond_its_limits(make_stage, a_findi
                 assert truth.modes[tenant] == more
             case "reset":
                 stage.call("POST", f"/v1/breakers/{tenant}/reset", "approver", tenant, json={"reason": "x"})
+                truth.opened.pop(tenant, None)
                 truth.closed[tenant] = stage.clock()
             case "approve":  # the monitor puts its own wishes through, with whatever approval it can find
                 page = stage.call("GET", "/v1/approvals", "admin", tenant).json()["items"]

@@ -1,3 +1,5 @@
+import sqlite3
+from contextlib import closing
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
@@ -115,3 +117,25 @@ def test_times_come_back_aware_and_in_utc_and_naive_ones_are_refused(engine):
         assert got.tzinfo is UTC
     with pytest.raises(StoreError, match="must be aware"), writing(engine) as connection:
         connection.execute(insert(table).values(at=datetime(2026, 5, 1)))
+
+
+def test_damage_that_is_quoted_in_no_readable_text_is_told_as_damage(tmp_path):
+    path = tmp_path / "monitor.db"
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("CREATE TABLE control_audit (a TEXT)")
+    raw = bytearray(path.read_bytes())
+    raw[raw.index(b"control_audit")] = 0xF0  # its name, as SQLite will quote it
+    raw[raw.index(b"CREATE TABLE")] = ord("X")
+    path.write_bytes(raw)
+    with pytest.raises(StoreError, match="the database file is damaged"):
+        open_engine(f"sqlite:///{path}")
+
+
+def test_so_it_is_when_a_statement_meets_it(engine):
+    with pytest.raises(StoreError, match="the database file is damaged"), reading(engine) as connection:
+        connection.exec_driver_sql("ATTACH CAST(x'2f6e6f2ff0' AS TEXT) AS elsewhere")  # quoted in the refusal
+
+
+def test_a_caller_that_reads_no_text_is_not_the_databases_fault(engine):
+    with pytest.raises(UnicodeDecodeError), reading(engine):
+        b"\xff".decode()
