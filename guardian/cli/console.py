@@ -9,7 +9,6 @@ from urllib.parse import urlencode
 
 import typer
 
-from guardian.bootstrap.visiting import ROOT
 from guardian.cli.common import ConfigOption, JsonOption, print_json
 from guardian.cli.people import client
 from guardian.errors import ConfigurationError
@@ -36,6 +35,8 @@ def link(
     """
     if (tenant is None) != (session is None):
         raise ConfigurationError("name a tenant and a session, or neither")
+    from guardian.bootstrap.visiting import ROOT
+
     page = "" if tenant is None else f"{ROOT}/session?{urlencode({'tenant': tenant, 'id': session})}"
     with client(config) as control:
         made = control.sign_in_link(page)

@@ -2,6 +2,8 @@
 
 import json
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -52,6 +54,15 @@ def test_a_wrong_call_is_one_line_that_names_the_way_out(
 
 def test_the_version_is_printed(guardian) -> None:
     assert guardian("--version").stdout.startswith("guardian 0.")
+
+
+def test_the_command_line_itself_loads_nothing_heavy() -> None:
+    """Each command brings what it needs; all others start without."""
+    heavy = (
+        "{'sqlalchemy', 'alembic', 'fastapi', 'numpy', 'onnxruntime', 'kafka', 'slack_sdk', 'pyarrow', 'cedarpy'}"
+    )
+    code = f"import sys, guardian.cli; print(sorted({heavy} & set(sys.modules)))"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout == "[]\n"
 
 
 def test_debug_shows_the_traceback(guardian) -> None:
