@@ -58,9 +58,7 @@ def test_the_version_is_printed(guardian) -> None:
 
 def test_the_command_line_itself_loads_nothing_heavy() -> None:
     """Each command brings what it needs; all others start without."""
-    heavy = (
-        "{'sqlalchemy', 'alembic', 'fastapi', 'numpy', 'onnxruntime', 'kafka', 'slack_sdk', 'pyarrow'}"
-    )
+    heavy = "{'sqlalchemy', 'alembic', 'fastapi', 'numpy', 'onnxruntime', 'kafka', 'slack_sdk', 'pyarrow'}"
     code = f"import sys, guardian.cli; print(sorted({heavy} & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout == "[]\n"
 
