@@ -110,3 +110,16 @@ def test_hostile_names_are_names_and_nothing_else(name):
 def test_two_tenants_may_use_the_same_session_id():
     asked = replace(AUTO_REVOKE, tenant_id="globex")
     assert not SHIPPED.decide(asked).allowed
+
+
+def test_answers_are_remembered_within_bounds_and_stay_what_they_were(monkeypatch):
+    monkeypatch.setattr("guardian.policy.cedar._REMEMBERED", 4)
+    policies = CedarPolicies.from_folder(FOLDER)
+    asked = [
+        PolicyRequest(Asker(f"p{n}", "analyst", frozenset({"acme"})), "read", f"acme{'' if n % 2 else n}")
+        for n in range(11)
+    ]
+    answers = [[policies.decide(each) for each in asked] for _ in range(2)]
+    assert answers[0] == answers[1]
+    assert [each.allowed for each in answers[0]] == [bool(n % 2) for n in range(11)]
+    assert len(policies._known) <= 4
