@@ -5,7 +5,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -119,13 +119,37 @@ def open_history(settings: Settings, source: str) -> Consumer:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class Imported:
-    """What a back-fill brought."""
+@dataclass(slots=True)
+class Refused:
+    """Records refused with one code: how many, and the first of them. `offset` counts from 0."""
 
-    decisions: int
-    refused: int
-    duplicates: int
+    code: str
+    reason: str
+    topic: str
+    partition: int
+    offset: int
+    count: int = 0
+
+
+@dataclass(slots=True)
+class Imported:
+    """What a back-fill brought; `refusals` by code."""
+
+    decisions: int = 0
+    duplicates: int = 0
+    refusals: dict[str, Refused] = field(default_factory=dict)
+
+    @property
+    def refused(self) -> int:
+        return sum(each.count for each in self.refusals.values())
+
+    def add(self, judgement: Judgement) -> None:
+        self.decisions += len(judgement.verdicts)
+        self.duplicates += judgement.duplicates
+        for letter in judgement.dead_letters:
+            place = letter.record
+            first = Refused(letter.code, letter.reason, place.topic, place.partition, place.offset)
+            self.refusals.setdefault(letter.code, first).count += 1
 
 
 def import_history(settings: Settings, consumer: Consumer, update: Callable[[int, int | None], None]) -> Imported:
@@ -143,7 +167,7 @@ def import_history(settings: Settings, consumer: Consumer, update: Callable[[int
         redaction_key=key,
         check_entitlements=bool(settings.gateways),
     )
-    counts = {"decisions": 0, "refused": 0, "duplicates": 0}
+    imported = Imported()
     metrics = Metrics()
     with tempfile.TemporaryDirectory(prefix="guardian-import-") as scratch:
         store = MonitorStore(
@@ -154,11 +178,9 @@ def import_history(settings: Settings, consumer: Consumer, update: Callable[[int
         )
 
         def committed(judgement: Judgement) -> None:
-            counts["decisions"] += len(judgement.verdicts)
-            counts["refused"] += len(judgement.dead_letters)
-            counts["duplicates"] += judgement.duplicates
+            imported.add(judgement)
             archiving.write_due()
-            update(counts["decisions"], None)
+            update(imported.decisions, None)
 
         try:
             Worker(
@@ -180,4 +202,4 @@ def import_history(settings: Settings, consumer: Consumer, update: Callable[[int
             archiving.write_due(everything=True)
         finally:
             store.close()
-    return Imported(**counts)
+    return imported

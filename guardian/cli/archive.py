@@ -1,11 +1,20 @@
 """archive: history into it, what lies there, and putting it in order."""
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from guardian.cli.common import ConfigOption, JsonOption, existing_file, print_json, progress, settings_from
+from guardian.cli.common import (
+    ConfigOption,
+    JsonOption,
+    escape,
+    existing_file,
+    print_json,
+    progress,
+    settings_from,
+)
 
 UNREADABLE = 3
 
@@ -42,12 +51,17 @@ def import_(
     with progress("importing") as update:
         outcome = import_history(settings, open_history(settings, source), update)
     if as_json:
-        print_json({"decisions": outcome.decisions, "refused": outcome.refused, "duplicates": outcome.duplicates})
+        refusals = [asdict(each) for each in outcome.refusals.values()]
+        told = {"decisions": outcome.decisions, "refused": outcome.refused, "duplicates": outcome.duplicates}
+        print_json({**told, "refusals": refusals})
     else:
         typer.echo(
             f"{outcome.decisions:,} decisions archived, {outcome.duplicates:,} came twice, "
-            f"{outcome.refused:,} could not be read"
+            f"{outcome.refused:,} could not be read or believed"
         )
+        for each in outcome.refusals.values():
+            place = f"{each.topic}[{each.partition}] at {each.offset}"
+            typer.echo(escape(f"{each.count:,} times {each.code}, first in {place}: {each.reason}"), err=True)
     if outcome.refused:
         raise typer.Exit(UNREADABLE)
 

@@ -48,7 +48,10 @@ def test_history_is_judged_redacted_and_archived_and_again_adds_nothing(home, tm
     for _ in range(2):
         outcome = CliRunner().invoke(app, ["archive", "import", str(log), "-c", str(home), "--json"])
         assert outcome.exit_code == 3
-        assert json.loads(outcome.output) == {"decisions": 2, "refused": 1, "duplicates": 1}
+        told = json.loads(outcome.output)
+        (refusal,) = told.pop("refusals")
+        assert told == {"decisions": 2, "refused": 1, "duplicates": 1}
+        assert (refusal["code"], refusal["count"], refusal["offset"]) == ("not_json", 1, 1)
     calls = list(open_archive(load(home)).past_calls())
     assert [call.decision_id for call in calls] == ["d1", "d2"]
     assert calls[0].arguments["to"].startswith("#")
@@ -56,6 +59,18 @@ def test_history_is_judged_redacted_and_archived_and_again_adds_nothing(home, tm
     status = json.loads(CliRunner().invoke(app, ["archive", "status", "-c", str(home), "--json"]).output)
     assert (status["rows"], status["tenants"], status["days"]) == (2, 1, 1)
     assert "merged" in CliRunner().invoke(app, ["archive", "compact", "-c", str(home)]).output
+
+
+def test_why_an_import_refused_records_is_said_with_the_first_of_each_kind(home, tmp_path):
+    log = tmp_path / "log.jsonl"
+    other = line(1).replace("mcp-gw-demo-1", "gw-x")
+    log.write_text("\n".join([other, "{broken", other, line(2)]) + "\n", encoding="utf-8")
+    told = CliRunner().invoke(app, ["archive", "import", str(log), "-c", str(home)])
+    assert told.exit_code == 3
+    assert "1 decisions archived, 0 came twice, 3 could not be read or believed" in told.stdout
+    why = told.stderr.replace(str(log), "LOG")
+    assert "2 times gateway_not_entitled, first in LOG[0] at 0: gateway 'gw-x' is not granted tenant 'acme'" in why
+    assert "1 times not_json, first in LOG[0] at 1: Expecting property name" in why
 
 
 def test_what_people_say_reaches_the_archive_as_labels(home):
