@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from guardian.cli import main
+
 Guardian = Callable[..., subprocess.CompletedProcess[str]]
 
 
@@ -29,5 +31,25 @@ def guardian(tmp_path: Path) -> Guardian:
             timeout=120,
             check=False,
         )
+
+    return run
+
+
+@pytest.fixture
+def in_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Guardian:
+    """The same without a process of its own, for what goes wrong before any work begins."""
+
+    def run(*args: str, env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+        with monkeypatch.context() as patch:
+            for name in [name for name in os.environ if name.startswith("GUARDIAN_")]:
+                patch.delenv(name)
+            for name, value in {"COLUMNS": "200", "NO_COLOR": "1", **(env or {})}.items():
+                patch.setenv(name, value)
+            patch.chdir(tmp_path)
+            patch.setattr(sys, "argv", ["guardian", *args])
+            with pytest.raises(SystemExit) as done:
+                main()
+        told, code = capsys.readouterr(), done.value.code
+        return subprocess.CompletedProcess(args, code if isinstance(code, int) else 1, told.out, told.err)
 
     return run

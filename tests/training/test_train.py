@@ -57,6 +57,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     return sorted(directory.iterdir())
 
 
+@pytest.mark.slow
 def test_a_run_leaves_a_loadable_artefact_and_a_resumed_one_ends_the_same(
     base: Path, files: list[Path], tmp_path: Path
 ) -> None:
@@ -84,6 +85,7 @@ def test_a_run_leaves_a_loadable_artefact_and_a_resumed_one_ends_the_same(
     assert load(tmp_path / "b").score(requests) == pytest.approx(fit.score(requests), abs=1e-4)
 
 
+@pytest.mark.slow
 def test_engines_agree_with_the_reference_that_was_trained(base: Path, files: list[Path], tmp_path: Path) -> None:
     out = tmp_path / "m"
     train(files, out, seed=5, steps=2, resume=False, progress=lambda *_: None, base=base, recipe=SMALL)
