@@ -26,7 +26,7 @@ def register(app: typer.Typer) -> None:
 @bench_app.callback()
 def _figures_alone() -> None:
     """What is found and revoked meanwhile is the bench's own doing: nobody is alerted."""
-    configure_logging(level="error", json=False)
+    configure_logging(level="error", json=False, libraries="CRITICAL")
 
 
 @bench_app.command()

@@ -34,7 +34,7 @@ _BEFORE = timedelta(hours=3)
 
 def run_demo(*, seed: int, sessions: int, keep: bool, as_json: bool, format: str = "guardian") -> bool:
     """True when everything planted was caught and nobody honest was accused."""
-    configure_logging(level="error", json=False)
+    configure_logging(level="error", json=False, libraries="CRITICAL")
     console = Console(stderr=as_json, highlight=False)
     writing = Writing(format)
     plan = writing.known_as(Scenario(seed=seed, sessions=sessions).plan())

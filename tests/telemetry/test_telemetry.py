@@ -2,6 +2,7 @@
 
 import io
 import json
+import logging
 from collections.abc import Iterator
 from typing import get_args
 
@@ -16,8 +17,10 @@ HOSTILE = "x\nlevel=info forged\x1b[2J\x07\u202e"
 
 @pytest.fixture(autouse=True)
 def _logging_as_it_was() -> Iterator[None]:
-    before = structlog.get_config()
+    before, root = structlog.get_config(), logging.getLogger()
+    handlers = root.handlers[:]
     yield
+    root.handlers = handlers
     structlog.contextvars.clear_contextvars()
     structlog.configure(**before)
 
@@ -126,3 +129,32 @@ def test_an_exception_is_told_within_its_line() -> None:
         logger("x").exception("failed")
     (line,) = stream.getvalue().splitlines()
     assert "ValueError: broken" in json.loads(line)["exception"]
+
+
+@pytest.mark.parametrize("json_lines", [True, False])
+def test_what_libraries_log_is_a_line_like_our_own(json_lines: bool) -> None:
+    stream = written(json_lines=json_lines)
+    try:
+        raise OSError(f"broken {HOSTILE}")
+    except OSError:
+        logging.getLogger("kafka.net").exception("closing %s", HOSTILE)
+    logging.getLogger("kafka.net").info("not told")
+    (line,) = stream.getvalue().splitlines()
+    assert "kafka.net" in line
+    assert "broken" in line
+    assert not {"\x1b", "\x07", "\u202e"} & set(line)
+    if json_lines:
+        body = json.loads(line)
+        assert (body["level"], body["logger"], body["event"]) == ("error", "kafka.net", f"closing {HOSTILE}")
+        assert "Traceback" in body["exception"]
+    else:
+        assert "Traceback" not in line
+
+
+def test_libraries_are_heard_once_and_from_the_level_wanted() -> None:
+    written(json_lines=True)
+    stream = io.StringIO()
+    configure_logging(stream=stream, libraries="CRITICAL")
+    logging.getLogger("kafka").error("a race while closing")
+    logging.getLogger("kafka").critical("told")
+    assert [json.loads(line)["event"] for line in stream.getvalue().splitlines()] == ["told"]
