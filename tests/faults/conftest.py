@@ -94,6 +94,13 @@ class Estate:
         )
         return len(json.loads(done.stdout))
 
+    def dead_letters_at_last(self, expected: int) -> int:
+        """How many are kept once as many as expected are there, or no more come: findings may be there before."""
+        until = time.monotonic() + _PATIENCE_S
+        while (kept := self.dead_letters()) < expected and time.monotonic() < until:
+            time.sleep(0.5)
+        return kept
+
     def revocations(self) -> list[tuple[str, str, str]]:
         """The whole ledger as (tenant, session, status), in order."""
         changed = self.client.revocations(since="1.0")
