@@ -140,6 +140,7 @@ def test_a_batch_comes_back_as_it_was_judged(store):
     assert got.seen == {decision: "digest"}
     assert got.agent_purposes == {agent: ("p", "q")}
     assert got.reported == {"f1"}
+    assert store.load(wanted(S1, S2), reported=False).reported == frozenset()
     assert store.positions([P0, P1]) == {P0: 7}
 
 
