@@ -58,7 +58,7 @@ def _with(settings: Settings, engine: str, **options: object) -> PurposeFit:
 def _torch(settings: Settings, folder: Path) -> PurposeFit | None:
     try:
         from guardian.embedding.sentence_transformers import new_pair_model
-        from guardian.training.recipe import packaged_base
+        from guardian.training.bases import packaged_base
 
         base = str(packaged_base())
     except (ImportError, GuardianError):

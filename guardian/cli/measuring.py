@@ -45,6 +45,14 @@ def train(
     seed: Annotated[int, typer.Option()] = 0,
     steps: Annotated[int, typer.Option(min=1, help="Gradient steps of each encoder.")] = 600,
     resume: Annotated[bool, typer.Option("--resume", help="Go on where an interrupted run stopped.")] = False,
+    pair_base: Annotated[
+        Path | None,
+        typer.Option(
+            "--pair-base",
+            help="What the pair encoder starts from: a model's directory, or a wheel with a BERT as int8 ONNX"
+            " (default: the packaged all-MiniLM-L6-v2).",
+        ),
+    ] = None,
     config: ConfigOption = None,
 ) -> None:
     """Train the drift model; needs the `train` extra (torch, sentence-transformers), uses a GPU when there is one.
@@ -72,6 +80,7 @@ def train(
             seed=seed,
             steps=steps,
             resume=resume,
+            pair=pair_base,
             progress=lambda done, total, _note: update(done, total),
         )
     typer.echo(f"{output}: trained. Next: guardian calibrate HONEST_SESSIONS -o {output}/calibration.json")

