@@ -1,7 +1,7 @@
 """`guardian bench scoring`: the drift model alone, cold and cached.
 
 Baseline: the sentence-transformers path (torch fp32) on the same pairs, where the `train` extra is installed. It
-runs the same architecture over the packaged base encoder: as fast as the trained one, whose fp32 is not shipped.
+runs the same architecture with other weights: as fast as the trained one, whose fp32 is not shipped.
 """
 
 import tempfile
@@ -11,10 +11,11 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from guardian.bench.report import Row, resident_mb
-from guardian.bootstrap.judgement import open_fit
+from guardian.bootstrap.judgement import model_directory, open_fit
 from guardian.config import ModelSection, Settings, load
 from guardian.demo.outcome import percentile
 from guardian.demo.scenario import Scenario
+from guardian.embedding.artefact import PAIR_MODEL
 from guardian.embedding.fit import FitRequest, PurposeFit
 from guardian.embedding.grounding import argument_values
 from guardian.errors import GuardianError
@@ -58,13 +59,14 @@ def _with(settings: Settings, engine: str, **options: object) -> PurposeFit:
 def _torch(settings: Settings, folder: Path) -> PurposeFit | None:
     try:
         from guardian.embedding.sentence_transformers import new_pair_model
-        from guardian.training.bases import packaged_base
+        from guardian.training.bases import packaged_base, untrained_like
 
-        base = str(packaged_base())
+        base = packaged_base()
+        like = untrained_like(model_directory(settings) / PAIR_MODEL, base, folder / "base")
     except (ImportError, GuardianError):
         return None
-    new_pair_model(base).save(str(folder / "pair"))
-    return _with(settings, "sentence_transformers", pair=str(folder / "pair"), text=base)
+    new_pair_model(str(like)).save(str(folder / "pair"))
+    return _with(settings, "sentence_transformers", pair=str(folder / "pair"), text=str(base))
 
 
 def distinct_requests(count: int, seed: int) -> list[FitRequest]:

@@ -3,6 +3,7 @@
 import fnmatch
 import io
 import json
+import re
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -47,6 +48,17 @@ def pair_base(given: Path, text: Path, folder: Path) -> Path:
     if _words(found / TOKENIZER) != _words(text / TOKENIZER):
         raise ModelError(f"{given}: its vocabulary differs from that of {text.name}; both encoders share one")
     return found
+
+
+def untrained_like(graph: Path, text: Path, folder: Path) -> Path:
+    """A model as deep as a shipped graph, with the words of `text` and random weights: to be timed, not asked."""
+    from transformers import AutoTokenizer, BertConfig, BertModel
+
+    names = [tensor.name for tensor in onnx.load(str(graph)).graph.initializer]
+    depth = 1 + max(int(found[1]) for name in names if (found := re.search(r"\.layer\.(\d+)\.", name)))
+    BertModel(BertConfig.from_pretrained(text, num_hidden_layers=depth)).save_pretrained(folder)
+    AutoTokenizer.from_pretrained(text).save_pretrained(folder)
+    return folder
 
 
 def _words(path: Path) -> Mapping[str, int]:
