@@ -124,7 +124,8 @@ def _taken_apart(records: list[Any]) -> Iterator[Any]:
         ):
             yield record
             continue
-        whole = {k: v for k, v in (record.get("requestParameters") or {}).items() if k != "requests"}
+        common = record.get("requestParameters")
+        whole = {k: v for k, v in common.items() if k != "requests"} if isinstance(common, Mapping) else {}
         for number, result in enumerate(results):
             asked, decision = at(result, "request"), at(result, "decision")
             yield {

@@ -17,6 +17,7 @@ from guardian.domain.event import DecisionEvent
 from guardian.errors import DecodeError
 from guardian.sources.facts import CARRIED
 from guardian.sources.port import Told
+from guardian.sources.verified_permissions import _taken_apart
 
 FORMATS = plugins.names("sources")
 FOREIGN = tuple(name for name in FORMATS if name not in ("guardian", "cloudevents"))
@@ -226,3 +227,15 @@ def test_no_bytes_make_the_detecting_reader_raise(value):
 
     for each in Reader(formats_of("auto", {})).read(Record("t", 0, 0, value)):
         assert isinstance(each, DecodeError)
+
+
+def test_a_batch_whose_common_parameters_are_no_object_still_has_its_decisions() -> None:
+    asked = {"principal": {"entityId": "a"}, "action": {"actionId": "read"}}
+    results = [{"request": asked, "decision": "ALLOW"}]
+    body = {
+        "eventName": "BatchIsAuthorized",
+        "requestParameters": True,
+        "additionalEventData": {"results": results},
+    }
+    (entry,) = _taken_apart([body])
+    assert entry["requestParameters"] == asked
