@@ -49,6 +49,7 @@ def train(
         Path | None,
         typer.Option(
             "--pair-base",
+            exists=True,
             help="What the pair encoder starts from: a model's directory, or a wheel with a BERT as int8 ONNX"
             " (default: the packaged all-MiniLM-L6-v2).",
         ),

