@@ -1,5 +1,6 @@
 """The installed command, as a person would run it."""
 
+import io
 import os
 import subprocess
 import sys
@@ -14,8 +15,8 @@ Guardian = Callable[..., subprocess.CompletedProcess[str]]
 
 
 @pytest.fixture
-def guardian(tmp_path: Path) -> Guardian:
-    """Runs `guardian ARGS` in an empty folder without a configuration."""
+def installed(tmp_path: Path) -> Guardian:
+    """Runs `guardian ARGS` as a process of its own, in an empty folder without a configuration."""
 
     def run(
         *args: str, stdin: str | None = None, env: dict[str, str] | None = None
@@ -36,10 +37,12 @@ def guardian(tmp_path: Path) -> Guardian:
 
 
 @pytest.fixture
-def in_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Guardian:
-    """The same without a process of its own, for what goes wrong before any work begins."""
+def guardian(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Guardian:
+    """The same within this process, which spares a start: for commands that end by themselves."""
 
-    def run(*args: str, env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+    def run(
+        *args: str, stdin: str | None = None, env: dict[str, str] | None = None
+    ) -> subprocess.CompletedProcess[str]:
         with monkeypatch.context() as patch:
             for name in [name for name in os.environ if name.startswith("GUARDIAN_")]:
                 patch.delenv(name)
@@ -47,9 +50,11 @@ def in_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.C
                 patch.setenv(name, value)
             patch.chdir(tmp_path)
             patch.setattr(sys, "argv", ["guardian", *args])
+            patch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO((stdin or "").encode())))
             with pytest.raises(SystemExit) as done:
                 main()
         told, code = capsys.readouterr(), done.value.code
-        return subprocess.CompletedProcess(args, code if isinstance(code, int) else 1, told.out, told.err)
+        status = code if isinstance(code, int) else int(code is not None)
+        return subprocess.CompletedProcess(args, status, told.out, told.err)
 
     return run

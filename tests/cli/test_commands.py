@@ -24,8 +24,8 @@ def test_help_lists_every_command_and_the_exit_codes(guardian) -> None:
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_every_command_explains_itself(in_process, command: str) -> None:
-    done = in_process(command, "--help")
+def test_every_command_explains_itself(guardian, command: str) -> None:
+    done = guardian(command, "--help")
     assert done.returncode == 0
     assert "Usage" in done.stdout
 
@@ -44,9 +44,9 @@ def test_every_command_explains_itself(in_process, command: str) -> None:
     ],
 )
 def test_a_wrong_call_is_one_line_that_names_the_way_out(
-    in_process, args: tuple[str, ...], code: int, said: str
+    guardian, args: tuple[str, ...], code: int, said: str
 ) -> None:
-    done = in_process(*args)
+    done = guardian(*args)
     assert done.returncode == code
     assert said in done.stderr
     assert "Traceback" not in done.stderr
@@ -63,8 +63,8 @@ def test_the_command_line_itself_loads_nothing_heavy() -> None:
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout == "[]\n"
 
 
-def test_debug_shows_the_traceback(guardian) -> None:
-    assert "Traceback" in guardian("--debug", "score", "absent.jsonl").stderr
+def test_debug_shows_the_traceback(installed) -> None:
+    assert "Traceback" in installed("--debug", "score", "absent.jsonl").stderr
 
 
 def test_the_schema_validates_a_decision_and_refuses_another(guardian) -> None:
@@ -104,9 +104,9 @@ def test_the_written_configuration_shows_the_defaults_it_claims(guardian, tmp_pa
     assert set(written) <= set(Settings.model_fields)
 
 
-def test_doctor_says_what_to_mend_and_fails(guardian) -> None:
-    guardian("init", "home")
-    done = guardian(
+def test_doctor_says_what_to_mend_and_fails(installed) -> None:
+    installed("init", "home")
+    done = installed(
         "doctor", "-c", "home/guardian.yaml", "--json", env={"GUARDIAN_KAFKA__BOOTSTRAP_SERVERS": "127.0.0.1:1"}
     )
     assert done.returncode == 1
@@ -165,27 +165,27 @@ def test_a_configuration_is_shown_without_its_secrets(guardian, tmp_path: Path) 
 
 
 @pytest.mark.parametrize("token", ["hush\nhush", "hush hush", "hush\x07hush", "hüsh-hush", " "])
-def test_a_token_that_no_token_is_like_is_refused_and_never_shown(in_process, token: str) -> None:
-    in_process("init", "home")
-    done = in_process("findings", "-c", "home/guardian.yaml", env={"GUARDIAN_TOKEN": token})
+def test_a_token_that_no_token_is_like_is_refused_and_never_shown(guardian, token: str) -> None:
+    guardian("init", "home")
+    done = guardian("findings", "-c", "home/guardian.yaml", env={"GUARDIAN_TOKEN": token})
     assert done.returncode == 1
     assert "the token holds characters that no token has" in done.stderr
     assert "hush" not in done.stderr
 
 
 @pytest.mark.parametrize("reason", ["", "  ", "x" * 1001])
-def test_a_reason_that_is_none_is_one_line(in_process, reason: str) -> None:
-    in_process("init", "home")
+def test_a_reason_that_is_none_is_one_line(guardian, reason: str) -> None:
+    guardian("init", "home")
     why = ("--reason", reason, "-c", "home/guardian.yaml")
     for call in (("revoke", "t", "s"), ("dismiss", "fnd_1"), ("protect", "t", "s"), ("mode", "t", "enforce")):
-        done = in_process(*call, *why)
+        done = guardian(*call, *why)
         assert done.returncode == 2
         assert "--reason" in done.stderr
         assert len(done.stderr.splitlines()) == 1
 
 
-def test_a_status_that_does_not_exist_is_refused_with_those_that_do(in_process) -> None:
-    done = in_process("sessions", "--status", "clear")
+def test_a_status_that_does_not_exist_is_refused_with_those_that_do(guardian) -> None:
+    done = guardian("sessions", "--status", "clear")
     assert done.returncode == 2
     assert "active, flagged, revoked" in done.stderr
 
@@ -208,9 +208,9 @@ def test_dead_letters_that_are_not_kept_are_a_fault(guardian) -> None:
         ('{"actions": 7}\n', "of another type"),
     ],
 )
-def test_an_evaluation_of_nonsense_says_which_line(in_process, tmp_path: Path, text: str, said: str) -> None:
+def test_an_evaluation_of_nonsense_says_which_line(guardian, tmp_path: Path, text: str, said: str) -> None:
     (tmp_path / "in.jsonl").write_text(text)
-    done = in_process("evaluate", "in.jsonl")
+    done = guardian("evaluate", "in.jsonl")
     assert done.returncode == 2
     assert said in done.stderr
     assert "Error(" not in done.stderr
