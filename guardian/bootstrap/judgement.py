@@ -20,6 +20,7 @@ from guardian.embedding.artefact import open_artefact
 from guardian.embedding.fit import PurposeFit
 from guardian.embedding.fusion import load_fusion
 from guardian.embedding.meaning import Meanings
+from guardian.embedding.wishes import READING
 from guardian.errors import ConfigurationError, ModelError
 from guardian.pipeline.batch import Decoded
 from guardian.pipeline.decoding import ClockBounds, Decoder, Signature
@@ -69,9 +70,9 @@ def calibration_version(calibration: Calibration) -> str:
 
 
 def fold_version(settings: Settings, model: str) -> str:
-    """Names the model, the signals with their options, and the weights: a calibration speaks for these only."""
+    """Names model, reading, signals with their options, and weights: a calibration speaks for these only."""
     weights = {name: {**DEFAULT_WEIGHTS, **settings.weights}.get(name) for name in settings.signals}
-    told = json.dumps({"signals": settings.signals, "weights": weights}, sort_keys=True)
+    told = json.dumps({"signals": settings.signals, "weights": weights, "reading": READING}, sort_keys=True)
     return f"{model}/{hashlib.sha256(told.encode()).hexdigest()[:12]}"
 
 

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from guardian.embedding.echo import without_echo
 from guardian.embedding.ports import DIMENSIONS, Encoder
 from guardian.embedding.text import HISTORY_TOOLS, leaves, render_action, render_pair, render_purpose, without
+from guardian.embedding.wishes import Embed, parts, wishes
 
 if TYPE_CHECKING:
     from guardian.embedding.fusion import Fusion
@@ -87,18 +88,25 @@ class PurposeFit:
     def features(self, requests: Sequence[FitRequest]) -> list[tuple[float, ...]]:
         """What the fusion weighs, per request, in `fusion.FEATURES` order; uncached.
 
-        Both encoders run at once: one call alone leaves cores idle in each.
+        Both encoders run at once: one call alone leaves cores idle in each. Which part of a long purpose the pair
+        encoder reads is for the vectors to say, so its turn comes after them.
         """
         from guardian.embedding.fusion import static_features
 
         requests = [heard(request) for request in requests]
-        pairs = [render_pair(r.purpose, r.before, r.tool, r.arguments) for r in requests]
-        logits = self._aside.submit(self._encoder.logits, pairs)
+        long = np.array([bool(parts(r.purpose)) for r in requests], dtype=bool)
+        whole = [as_pair(request) for request in requests if not parts(request.purpose)]
+        aside = self._aside.submit(self._encoder.logits, whole)
         texts = [render_purpose(r.purpose) for r in requests]
         texts += [render_action(r.tool, r.arguments) for r in requests]
         purposes, actions = np.split(self.embed(texts), 2)
         distances = 1.0 - np.einsum("ij,ij->i", purposes, actions)
-        rows = zip(logits.result(), distances, requests, strict=True)
+        logits = np.zeros(len(requests), dtype=np.float32)
+        logits[~long] = aside.result()
+        if long.any():
+            waited = wished([r for r in requests if parts(r.purpose)], actions[long], self.embed)
+            logits[long] = self._encoder.logits([as_pair(request) for request in waited])
+        rows = zip(logits, distances, requests, strict=True)
         return [(float(logit), float(distance), *static_features(r)) for logit, distance, r in rows]
 
     def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
@@ -117,6 +125,23 @@ class PurposeFit:
 
     def _compute(self, requests: Sequence[FitRequest]) -> list[float]:
         return [self._fusion.score(row) for row in self.features(requests)]
+
+
+def wished(requests: Sequence[FitRequest], actions: NDArray[np.float32], embed: Embed) -> list[FitRequest]:
+    """The requests as the pair encoder reads them: of a long purpose the part that is nearest to the action.
+
+    `actions` are the unit vectors of the actions, shape (n, d).
+    """
+    purposes = wishes([request.purpose for request in requests], actions, embed)
+    return [
+        request if purpose == request.purpose else replace(request, purpose=purpose)
+        for request, purpose in zip(requests, purposes, strict=True)
+    ]
+
+
+def as_pair(request: FitRequest) -> tuple[str, str]:
+    """The two segments of the pair encoder."""
+    return render_pair(request.purpose, request.before, request.tool, request.arguments)
 
 
 def heard(request: FitRequest) -> FitRequest:

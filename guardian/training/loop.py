@@ -15,8 +15,9 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch.nn.functional import binary_cross_entropy_with_logits
 
+from guardian.embedding.fit import as_pair
 from guardian.embedding.sentence_transformers import SentenceTransformer, forward
-from guardian.embedding.text import render_action, render_pair
+from guardian.embedding.text import render_action
 from guardian.training.pairs import Example
 
 
@@ -101,9 +102,7 @@ def fit(
         for group in optimiser.param_groups:
             group["lr"] = rate_at(step, plan)
         batch = todo[step]
-        pairs = [
-            render_pair(e.request.purpose, e.request.before, e.request.tool, e.request.arguments) for e in batch
-        ]
+        pairs = [as_pair(example.request) for example in batch]
         target = torch.tensor([e.target for e in batch], device=model.device)
         with torch.autocast(device, dtype=torch.bfloat16, enabled=halves):
             logits = forward(model, pairs)

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from safetensors.torch import load_file, save_file
 
 from guardian.embedding.artefact import FUSION, HELD, PAIR_MODEL, TEXT_MODEL, TOKENIZER, digest, write_manifest
+from guardian.embedding.fit import as_pair, wished
 from guardian.embedding.fusion import save_fusion, static_features
 from guardian.embedding.ports import TEXT_TOKENS
 from guardian.embedding.sentence_transformers import (
@@ -27,7 +28,7 @@ from guardian.embedding.sentence_transformers import (
     new_pair_model,
     pair_logits,
 )
-from guardian.embedding.text import render_action, render_pair, render_purpose
+from guardian.embedding.text import render_action, render_purpose
 from guardian.errors import ModelError
 from guardian.evaluation.sessions import LabelledSession, read_sessions
 from guardian.training.bases import packaged_base, pair_base
@@ -177,10 +178,10 @@ def out_of_fold(
     """
     chosen = [e for e in examples(held, seed=seed + 99, per_session=4, cap=8) if e.kind in kinds][:JUDGED]
     requests = [example.request for example in chosen]
-    logits = pair_logits(model, [render_pair(r.purpose, r.before, r.tool, r.arguments) for r in requests])
     encoder = SentenceTransformersEncoder(None, text)
     purposes = encoder.embed([render_purpose(r.purpose) for r in requests])
     actions = encoder.embed([render_action(r.tool, r.arguments) for r in requests])
+    logits = pair_logits(model, [as_pair(r) for r in wished(requests, actions, encoder.embed)])
     distance: NDArray[np.float32] = 1.0 - np.einsum("ij,ij->i", purposes, actions)
     return [
         Row((float(logit), float(far), *static_features(example.request)), example.target, example.dataset)
@@ -203,6 +204,6 @@ def average(models: Sequence[SentenceTransformer]) -> SentenceTransformer:
 
 def write_parity(model: SentenceTransformer, sample: Sequence[Example], path: Path) -> None:
     """Pairs with the logits of the torch model in fp32, so that every engine can be held against the reference."""
-    pairs = [render_pair(e.request.purpose, e.request.before, e.request.tool, e.request.arguments) for e in sample]
+    pairs = [as_pair(example.request) for example in sample]
     rows = [{"pair": pair, "logit": float(z)} for pair, z in zip(pairs, pair_logits(model, pairs), strict=True)]
     path.write_text(json.dumps(rows, indent=1) + "\n", "utf-8")
