@@ -1,4 +1,4 @@
-"""What an act can do, read off its name: look up < compute or unknown < write < send, pay, share, delete, execute.
+"""What an act can do, read off its name: look up < unknown or write < send, pay, share, delete, execute.
 
 A harmless look-up on the way to a goal is the commonest false alarm, and an irreversible act the costliest miss,
 so drift is weighed by what the act can do. The verbs are read from the tool's name, left to right.
@@ -21,8 +21,8 @@ class Consequence(IntEnum):
 
     @property
     def weight(self) -> float:
-        """In [0, 1]: 0 for a look-up, 1 for an act that leaves the house."""
-        return (0.0, 0.4, 0.65, 1.0)[self.value]
+        """In [0, 1]: 0 for a look-up, 1 for an act that leaves the house; what is unknown counts as a write."""
+        return (0.0, 0.7, 0.7, 1.0)[self.value]
 
 
 _READ = frozenset(
