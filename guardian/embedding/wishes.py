@@ -26,7 +26,7 @@ Embed = Callable[[Sequence[str]], NDArray[np.float32]]
 _SENTENCE = re.compile(r"(?<=[.!?;])\s+")
 
 
-@lru_cache(maxsize=4_096)
+@lru_cache(maxsize=1_024)
 def parts(purpose: str) -> tuple[str, ...]:
     """A long purpose in runs of whole sentences, at most PARTS of them; nothing for a short one.
 
