@@ -137,7 +137,8 @@ def test_a_file_is_judged_once_delivered_and_its_bad_lines_kept(home: Path) -> N
             found = []
             for _ in range(2):
                 assert start(home, "watch", "--file", str(log)).wait(timeout=60) == 0
-                found.append({view.finding.id: view.finding.session_id for view in control.findings().items})
+                drift = control.findings(kind="drift").items
+                found.append({view.finding.id: view.finding.session_id for view in drift})
             assert expired <= set(found[0].values())
             assert found[0] == found[1], "the second time there is nothing new"
         letters = list((home / "log.jsonl.dlq").iterdir())
