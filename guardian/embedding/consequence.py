@@ -24,6 +24,11 @@ class Consequence(IntEnum):
         """In [0, 1]: 0 for a look-up, 1 for an act that leaves the house; what is unknown counts as a write."""
         return (0.0, 0.7, 0.7, 1.0)[self.value]
 
+    @property
+    def label(self) -> str:
+        """In a reader's words."""
+        return ("look up", "unknown", "write", "send, pay, share, delete")[self.value]
+
 
 _READ = frozenset(
     vocabulary(

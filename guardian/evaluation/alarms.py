@@ -125,25 +125,21 @@ def single_acts(
     resamples: int = 400,
 ) -> list[SingleActRow]:
     """Rows for writes, for acts that leave the house (send, pay, share, delete, execute), and for both."""
-    found: dict[str, list[tuple[FoldedSession, int]]] = {"any": [], "write": [], "send, pay, share, delete": []}
+    changes = (Consequence.WRITE, Consequence.ACT)
+    found: dict[str, list[tuple[FoldedSession, int]]] = {"any": [], **{kind.label: [] for kind in changes}}
     for f in folded:
         drifting = [at for at, action in enumerate(f.session.actions) if action.drift]
         if len(drifting) != 1 or drifting[0] != f.first_drift:
             continue
         act = f.session.actions[drifting[0]]
-        match consequence(act.tool, act.arguments):
-            case Consequence.WRITE:
-                kind = "write"
-            case Consequence.ACT:
-                kind = "send, pay, share, delete"
-            case _:
-                continue
-        found[kind].append((f, drifting[0]))
-        found["any"].append((f, drifting[0]))
+        kind = consequence(act.tool, act.arguments)
+        if kind in changes:
+            found[kind.label].append((f, drifting[0]))
+            found["any"].append((f, drifting[0]))
     rows = []
-    for kind, cases in found.items():
+    for name, cases in found.items():
         for n in one_in:
             flags = [(at := f.reached(n)) is not None and at >= first for f, first in cases]
             caught = share(flags, [f.session.purpose for f, _ in cases], seed=seed, resamples=resamples)
-            rows.append(SingleActRow(kind, n, len(cases), caught))
+            rows.append(SingleActRow(name, n, len(cases), caught))
     return rows

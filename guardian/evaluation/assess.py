@@ -9,7 +9,15 @@ from guardian.evaluation.assessment import Assessment, Curve, robust_rows
 from guardian.evaluation.calibration import FLAT, HonestSession, JudgeWith, fit_calibration, session_line
 from guardian.evaluation.explanations import ExplainFn, explanations
 from guardian.evaluation.folding import FoldedSession, FoldFn, folding
-from guardian.evaluation.judge import ScoreFn, counted_scores, distinct, evaluate, evaluate_fold, judged
+from guardian.evaluation.judge import (
+    ScoreFn,
+    by_consequence,
+    counted_scores,
+    distinct,
+    evaluate,
+    evaluate_fold,
+    judged,
+)
 from guardian.evaluation.metrics import roc
 from guardian.evaluation.report import Report
 from guardian.evaluation.robustness import VARIANTS
@@ -82,6 +90,7 @@ def assess(
     rows = [replace(row, calibration=_saw(row, calibrated_on)) for row in _promised(folded, asked)]
     found = Assessment(
         report,
+        kinds=tuple(by_consequence(folded, seed=seed, resamples=resamples)) if separable else (),
         promises=tuple(rows),
         delays=tuple(delays(folded, one_in=asked.one_in, seed=seed, resamples=resamples))
         if any(s.drift for s in sessions)

@@ -6,8 +6,8 @@ from typing import Any
 
 from guardian.evaluation.alarms import DelayRow, PromiseRow, SingleActRow
 from guardian.evaluation.explanations import ExplanationTest
-from guardian.evaluation.metrics import RATES, Interval
-from guardian.evaluation.report import Report, without_nan
+from guardian.evaluation.metrics import RATES, Interval, Separation
+from guardian.evaluation.report import Report, measured, shown, without_nan
 
 Curve = tuple[tuple[float, float], ...]
 AS_IS = "as is"
@@ -43,9 +43,11 @@ def robust_rows(
 
 @dataclass(frozen=True, slots=True)
 class Assessment:
-    """`curves` are the ROC corners of each scorer at action level; `notes` are what a reader must know."""
+    """`curves` are the ROC corners of each scorer at action level; `kinds` hold drift by what the act can do,
+    against all honest actions; `notes` are what a reader must know."""
 
     separation: Report
+    kinds: tuple[tuple[str, Separation], ...] = ()
     promises: tuple[PromiseRow, ...] = ()
     delays: tuple[DelayRow, ...] = ()
     single_acts: tuple[SingleActRow, ...] = ()
@@ -62,6 +64,7 @@ class Assessment:
         plain: dict[str, Any] = without_nan(
             {
                 **self.separation.to_json(),
+                "kinds": [{"act": act, **measured(found)} for act, found in self.kinds],
                 "promises": [asdict(row) for row in self.promises],
                 "delays": [
                     {**asdict(row), "delays": list(row.delays), "median": row.median} for row in self.delays
@@ -78,6 +81,16 @@ class Assessment:
         """Markdown: a table for each question that was asked."""
         if self.separation.rows:
             yield from self.separation.lines()
+        if self.kinds:
+            yield from (
+                "",
+                "Drift by what the act can do, each against all honest actions (guardian, action):",
+                "",
+            )
+            yield from _table(
+                ("act", "drift", "AUC", *(f"recall @ {100 * rate:g} %" for rate in RATES)),
+                ((act, f"{found.drift}", *shown(found)) for act, found in self.kinds),
+            )
         if self.promises:
             yield from ("", "Honest sessions flagged, promised and measured (95 % intervals over purposes):", "")
             yield from _table(

@@ -7,11 +7,12 @@ the highest score of a session's counted actions. Labels are read after scoring,
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from guardian.embedding.consequence import Consequence, consequence
 from guardian.embedding.fit import FitRequest
 from guardian.embedding.grounding import argument_values
 from guardian.embedding.text import render_action
 from guardian.evaluation.folding import FoldedSession
-from guardian.evaluation.metrics import separation
+from guardian.evaluation.metrics import Separation, separation
 from guardian.evaluation.report import Report, Row
 from guardian.evaluation.sessions import LabelledSession
 
@@ -127,6 +128,23 @@ def _by_session(actions: Sequence[Judged], scores: Sequence[float]) -> list[Poin
         old = found.get(action.session, (0.0, False, "", ""))
         found[action.session] = (max(score, old[0]), action.drift or old[1], action.request.purpose, action.domain)
     return list(found.values())
+
+
+def by_consequence(
+    folded: Sequence[FoldedSession], *, seed: int = 7, resamples: int = 400
+) -> list[tuple[str, Separation]]:
+    """Drift of each kind of act against *all* honest actions: what a threshold for everything finds of it."""
+    actions = judged(f.session for f in folded)
+    kinds = [consequence(a.request.tool, a.request.arguments) if a.drift else None for a in actions]
+    scores = counted_scores(folded)
+    out = []
+    for kind in Consequence:
+        chosen = [at for at, found in enumerate(kinds) if found in (None, kind)]
+        points = distinct([actions[at] for at in chosen], [scores[at] for at in chosen])
+        if {drift for _, drift, _, _ in points} == {True, False}:
+            high, drift, purposes, _ = zip(*points, strict=True)
+            out.append((kind.label, separation(high, drift, purposes, seed=seed, resamples=resamples)))
+    return out
 
 
 def rows_of(scorer: str, level: str, points: Sequence[Point], *, seed: int, resamples: int) -> list[Row]:

@@ -44,12 +44,7 @@ class Report:
                 "scorer": row.scorer,
                 "level": row.level,
                 "domain": row.domain,
-                "benign": row.found.benign,
-                "drift": row.found.drift,
-                "auc": asdict(row.found.auc),
-                "recall": {
-                    f"{rate:g}": asdict(value) for rate, value in zip(RATES, row.found.recall, strict=True)
-                },
+                **measured(row.found),
             }
             for row in self.rows
         ]
@@ -67,9 +62,25 @@ class Report:
         )
         yield "|---" * (5 + len(RATES)) + "|"
         for row in self.rows:
-            cells = [row.scorer, row.level, row.domain, f"{row.found.benign} / {row.found.drift}"]
-            cells += [f"{v.value:.3f} [{v.low:.2f}, {v.high:.2f}]" for v in (row.found.auc, *row.found.recall)]
+            cells = [
+                row.scorer,
+                row.level,
+                row.domain,
+                f"{row.found.benign} / {row.found.drift}",
+                *shown(row.found),
+            ]
             yield f"| {' | '.join(cells)} |"
+
+
+def measured(found: Separation) -> dict[str, Any]:
+    """A separation as plain data, recall by its rate."""
+    recall = {f"{rate:g}": asdict(value) for rate, value in zip(RATES, found.recall, strict=True)}
+    return {"benign": found.benign, "drift": found.drift, "auc": asdict(found.auc), "recall": recall}
+
+
+def shown(found: Separation) -> list[str]:
+    """The cells of a table: AUC, then recall at each rate, with their intervals."""
+    return [f"{v.value:.3f} [{v.low:.2f}, {v.high:.2f}]" for v in (found.auc, *found.recall)]
 
 
 def without_nan(value: Any) -> Any:

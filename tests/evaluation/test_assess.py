@@ -97,6 +97,17 @@ def test_drift_is_waited_for_single_acts_are_counted_and_explanations_tried(whol
     assert found.mean_fall > found.mean_other_fall
 
 
+def test_drift_is_told_apart_by_what_the_act_can_do(whole: Assessment) -> None:
+    kinds = dict(whole.kinds)
+    everything = whole.separation.row("guardian").found
+    assert "send, pay, share, delete" in kinds
+    assert "unknown" not in kinds, "kinds of which there is no drift have no row"
+    assert sum(found.drift for found in kinds.values()) == everything.drift
+    assert {found.benign for found in kinds.values()} == {everything.benign}
+    mean = sum(found.drift * found.recall[2].value for found in kinds.values()) / everything.drift
+    assert mean == pytest.approx(everything.recall[2].value), "one threshold for all of them"
+
+
 def test_every_variant_is_a_row_beside_the_sessions_as_they_are(whole: Assessment) -> None:
     assert [row.variant for row in whole.robustness] == ["as is", *VARIANTS]
     assert whole.robustness[0].moved_4 == 0.0
@@ -104,10 +115,20 @@ def test_every_variant_is_a_row_beside_the_sessions_as_they_are(whole: Assessmen
 
 def test_an_assessment_prints_as_json_and_as_tables(whole: Assessment) -> None:
     plain = json.loads(json.dumps(whole.to_json(), allow_nan=False))
-    assert {"rows", "promises", "delays", "single_acts", "explanation", "robustness", "notes"} <= set(plain)
+    assert {"rows", "kinds", "promises", "delays", "single_acts", "explanation", "robustness", "notes"} <= set(
+        plain
+    )
     assert plain["delays"][0]["median"] is not None
     text = "\n".join(whole.lines())
-    for said in ("recall @ 4 %", "promised", "median wait", "single act", "moved @ 4 %", "Removing it lowers"):
+    for said in (
+        "recall @ 4 %",
+        "what the act can do",
+        "promised",
+        "median wait",
+        "single act",
+        "moved @ 4 %",
+        "Removing it lowers",
+    ):
         assert said in text
 
 
@@ -123,7 +144,7 @@ def test_honest_sessions_alone_still_show_their_false_alarms(
 ) -> None:
     found = measure(made(20))
     assert found.separation.rows == ()
-    assert found.delays == found.single_acts == ()
+    assert found.kinds == found.delays == found.single_acts == ()
     assert found.promises
     assert "one kind only" in "\n".join(found.lines())
 
