@@ -27,7 +27,7 @@ class Consequence(IntEnum):
     @property
     def label(self) -> str:
         """In a reader's words."""
-        return ("look up", "unknown", "write", "send, pay, share, delete")[self.value]
+        return ("look-up", "unknown", "write", "send, pay, share, delete")[self.value]
 
 
 _READ = frozenset(

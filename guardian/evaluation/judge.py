@@ -19,6 +19,8 @@ from guardian.evaluation.sessions import LabelledSession
 ScoreFn = Callable[[Sequence[FitRequest]], Sequence[float]]
 Progress = Callable[[int, int, str], None]
 CHUNK = 512
+CHANGES = "all but look-ups"
+_CHANGING = set(Consequence) - {Consequence.READ}
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,17 +135,20 @@ def _by_session(actions: Sequence[Judged], scores: Sequence[float]) -> list[Poin
 def by_consequence(
     folded: Sequence[FoldedSession], *, seed: int = 7, resamples: int = 400
 ) -> list[tuple[str, Separation]]:
-    """Drift of each kind of act against *all* honest actions: what a threshold for everything finds of it."""
+    """Drift of each kind of act against *all* honest actions: what a threshold for everything finds of it.
+
+    The last row holds whatever is more than a look-up.
+    """
     actions = judged(f.session for f in folded)
-    kinds = [consequence(a.request.tool, a.request.arguments) if a.drift else None for a in actions]
     scores = counted_scores(folded)
+    kinds = [consequence(a.request.tool, a.request.arguments) if a.drift else None for a in actions]
     out = []
-    for kind in Consequence:
-        chosen = [at for at, found in enumerate(kinds) if found in (None, kind)]
+    for name, wanted in (*((kind.label, {kind}) for kind in Consequence), (CHANGES, _CHANGING)):
+        chosen = [at for at, kind in enumerate(kinds) if kind is None or kind in wanted]
         points = distinct([actions[at] for at in chosen], [scores[at] for at in chosen])
         if {drift for _, drift, _, _ in points} == {True, False}:
             high, drift, purposes, _ = zip(*points, strict=True)
-            out.append((kind.label, separation(high, drift, purposes, seed=seed, resamples=resamples)))
+            out.append((name, separation(high, drift, purposes, seed=seed, resamples=resamples)))
     return out
 
 

@@ -17,6 +17,7 @@ from guardian.evaluation.assess import Asked, assess, left_out
 from guardian.evaluation.assessment import Assessment
 from guardian.evaluation.calibration import HonestSession, JudgeWith, fit_calibration, session_line
 from guardian.evaluation.folding import folding
+from guardian.evaluation.judge import CHANGES
 from guardian.evaluation.plots import draw
 from guardian.evaluation.robustness import VARIANTS
 from guardian.evaluation.sessions import LabelledSession
@@ -98,14 +99,9 @@ def test_drift_is_waited_for_single_acts_are_counted_and_explanations_tried(whol
 
 
 def test_drift_is_told_apart_by_what_the_act_can_do(whole: Assessment) -> None:
-    kinds = dict(whole.kinds)
-    everything = whole.separation.row("guardian").found
-    assert "send, pay, share, delete" in kinds
-    assert "unknown" not in kinds, "kinds of which there is no drift have no row"
-    assert sum(found.drift for found in kinds.values()) == everything.drift
-    assert {found.benign for found in kinds.values()} == {everything.benign}
-    mean = sum(found.drift * found.recall[2].value for found in kinds.values()) / everything.drift
-    assert mean == pytest.approx(everything.recall[2].value), "one threshold for all of them"
+    kinds, everything = dict(whole.kinds), whole.separation.row("guardian").found
+    assert kinds["send, pay, share, delete"] == kinds[CHANGES] == everything, "it is all of that kind here"
+    assert "look-up" not in kinds, "a kind without drift has no row"
 
 
 def test_every_variant_is_a_row_beside_the_sessions_as_they_are(whole: Assessment) -> None:

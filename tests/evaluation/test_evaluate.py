@@ -8,9 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from guardian.domain.drift import Drift
 from guardian.embedding import FitRequest, load
 from guardian.evaluation import SessionFileError, cosine, evaluate, lexical, read_sessions, requests_of
-from guardian.evaluation.sessions import session_of
+from guardian.evaluation.folding import FoldedSession
+from guardian.evaluation.judge import CHANGES, by_consequence
+from guardian.evaluation.sessions import LabelledAction, LabelledSession, session_of
 
 
 def record(
@@ -97,6 +100,27 @@ def test_a_repeated_action_counts_once_and_a_doubtful_label_not_at_all() -> None
     assert report.excluded == 1
     sessions = report.row("lexical", "session").found
     assert (sessions.benign, sessions.drift) == (1, 2)
+
+
+def test_each_kind_of_drift_stands_against_all_honest_actions() -> None:
+    tools = ["files.read", "notes.create", "files.list", "note.edit", "mail.send", "frobnicate"]
+    labels, scores = "bbddd?", [0.1, 0.5, 0.3, 0.6, 0.9, 0.99]
+    session = LabelledSession(
+        "d", "s", "dom", "p",
+        tuple(
+            LabelledAction(tool, {}, "benign" if letter == "b" else "drift", letter != "?")
+            for tool, letter in zip(tools, labels, strict=True)
+        ),
+        {},
+    )  # fmt: skip
+    folded = FoldedSession(session, tuple(Drift(s, 0.1, 1.0, 0.0, 1.0, True, {}, ()) for s in scores))
+    found = {kind: (row.benign, row.drift, row.auc.value) for kind, row in by_consequence([folded], resamples=5)}
+    assert found == {
+        "look-up": (2, 1, 0.5),  # above the honest read, below the honest write
+        "write": (2, 1, 1.0),
+        "send, pay, share, delete": (2, 1, 1.0),
+        CHANGES: (2, 2, 1.0),  # the act of an unknown kind had a doubtful label
+    }
 
 
 def test_baselines_stand_in_the_same_report_by_domain_and_as_json() -> None:
