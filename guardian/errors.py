@@ -31,18 +31,25 @@ class ConfigurationError(GuardianError):
 class DecodeError(GuardianError):
     """One record could not be read.
 
-    `code` is a stable word for metrics and filters, `reason` one line for people. `tenant_id` and
-    `session_id` are what could still be read of it, so that silence is never a hiding place.
+    `code` is a stable word for metrics and filters, `reason` one line for people. `tenant_id`, `session_id` and
+    `gateway` are what could still be read of it, so that silence is never a hiding place.
     """
 
     def __init__(
-        self, code: str, reason: str, *, tenant_id: str | None = None, session_id: str | None = None
+        self,
+        code: str,
+        reason: str,
+        *,
+        tenant_id: str | None = None,
+        session_id: str | None = None,
+        gateway: str | None = None,
     ) -> None:
         super().__init__(f"{code}: {reason}")
         self.code = code
         self.reason = reason
         self.tenant_id = tenant_id
         self.session_id = session_id
+        self.gateway = gateway
 
 
 class ModelError(GuardianError):

@@ -88,7 +88,8 @@ class Decoded:
 class DeadLetter:
     """A record that could not be read or may not be believed, with its untouched bytes.
 
-    `gateway` is who sent it as far as can be told ("" where not), for the fuse.
+    `gateway` is who sent it as far as can be told ("" where not), for the fuse. `judged`: only a part could not be
+    read that an agent chose, and the rest of the record was judged.
     """
 
     record: Record
@@ -98,6 +99,7 @@ class DeadLetter:
     session_id: str | None = None
     gateway: str = ""
     at: datetime | None = None  # when it was given up, where the broker did not stamp it
+    judged: bool = False
 
 
 @dataclass(frozen=True, slots=True)

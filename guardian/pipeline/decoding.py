@@ -1,8 +1,7 @@
 """Bytes → decisions that may be believed, redacted; everything else → dead letters with a reason."""
 
-import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Literal, Protocol
 
@@ -16,20 +15,20 @@ EVERY_TENANT = "*"
 OPERATORS = "guardian"
 """The tenant of those who run guardian: told what no other tenant may be told on a stranger's word."""
 
-_GATEWAY = re.compile(rb'"gateway"\s{0,8}:\s{0,8}"([^"\\\x00-\x1f]{1,512})"')
-_SALVAGED_BYTES = 65_536
 _EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
 
 Signature = Literal["absent", "unchecked", "valid", "invalid"]
 
 
 class Told(Protocol):
-    """One decision of a record, and the digest of what the log said of it."""
+    """One decision of a record, the digest of what the log said of it, and why a part of it was not read."""
 
     @property
     def event(self) -> DecisionEvent: ...
     @property
     def digest(self) -> str: ...
+    @property
+    def unread(self) -> DecodeError | None: ...
 
 
 class Source(Protocol):
@@ -71,16 +70,17 @@ class Decoder:
     begin: Callable[[Decoded], Decoded] | None = None
 
     def decode(self, records: Sequence[Record]) -> tuple[list[Decoded], list[DeadLetter]]:
-        """Every decision comes back exactly once, in one of the two lists, each in arrival order.
+        """Every decision comes back in one of the two lists, each in arrival order.
 
-        A record is in neither where its format says that it holds no tool call.
+        It is in both where a part of it could not be read that an agent chose: the rest is judged, and the whole
+        is kept for people. A record is in neither where its format says that it holds no tool call.
         """
         good: list[Decoded] = []
         bad: list[DeadLetter] = []
         for record in records:
             for entry, told in enumerate(self.source.read(record)):
                 if isinstance(told, DecodeError):
-                    bad.append(self._letter(record, told, _gateway_of(record)))
+                    bad.append(self._letter(record, told, _gateway_of(record, told)))
                     continue
                 try:
                     self._check_entitlement(told.event)
@@ -88,6 +88,8 @@ class Decoder:
                     bad.append(self._letter(record, error, told.event.gateway))
                     continue
                 good.append(self._believed(record, entry, told))
+                if told.unread is not None:
+                    bad.append(self._part(record, told.unread, good[-1].event))
         return good, bad
 
     def _believed(self, record: Record, entry: int, told: Told) -> Decoded:
@@ -109,6 +111,11 @@ class Decoder:
             gateway=gateway,
             at=record.timestamp or self.clock(),
         )
+
+    def _part(self, record: Record, error: DecodeError, event: DecisionEvent) -> DeadLetter:
+        """The letter of a record that is judged without what could not be read of it."""
+        letter = self._letter(record, error, event.gateway)
+        return replace(letter, tenant_id=event.key.tenant_id, session_id=event.key.session_id, judged=True)
 
     def _tenant_told(self, tenant_id: str | None, gateway: str) -> str | None:
         """Who hears of a dead letter: the tenant it names, if the gateway may speak for it, else the operators."""
@@ -149,8 +156,8 @@ class Decoder:
         return reference, True
 
 
-def _gateway_of(record: Record) -> str:
-    """The gateway of a record that may not be readable: as its bytes say, else a header, else its partition."""
-    found = _GATEWAY.search(record.value[:_SALVAGED_BYTES])
-    named = found.group(1) if found else dict(record.headers).get("gateway")
-    return named.decode("utf-8", "replace")[:512] if named else f"{record.topic}[{record.partition}]"
+def _gateway_of(record: Record, error: DecodeError) -> str:
+    """The gateway of a record that cannot be read: as the record still names it, else a header, else its
+    partition."""
+    named = dict(record.headers).get("gateway", b"").decode("utf-8", "replace")[:512]
+    return error.gateway or named or f"{record.topic}[{record.partition}]"

@@ -88,13 +88,14 @@ def dead_letter_finding(letter: DeadLetter, versions: Mapping[str, str]) -> Find
     if letter.tenant_id is None or letter.session_id is None:
         return None
     foreign = letter.code == "gateway_not_entitled"
+    unread = "Part of a record could not be read" if letter.judged else "A record could not be judged"
     try:
         return side_finding(
             Kind.ENTITLEMENT if foreign else Kind.UNSCORABLE,
             tenant_id=letter.tenant_id,
             session_id=letter.session_id,
-            identity=(letter.gateway,) if foreign else (letter.code,),
-            title="A gateway spoke for a tenant it does not serve" if foreign else "A record could not be judged",
+            identity=(letter.gateway,) if foreign else (letter.code, *(["part"] if letter.judged else ())),
+            title="A gateway spoke for a tenant it does not serve" if foreign else unread,
             severity="high",
             now=letter.record.timestamp or letter.at or datetime.fromtimestamp(0, UTC),
             breaches=[Breach(letter.code, letter.reason[:2000], hard=False)],

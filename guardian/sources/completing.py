@@ -11,7 +11,7 @@ from guardian.bus.port import Record
 from guardian.domain.event import SCHEMA, UNTOLD, DecisionEvent, Envelope, Origin
 from guardian.errors import ConfigurationError, DecodeError
 from guardian.sources.facts import Facts
-from guardian.sources.guardian import explain
+from guardian.sources.guardian import explain, name_of
 from guardian.sources.tool_names import ToolNames
 
 SessionName = Literal["gateway", "token", "conversation", "trace", "window"]
@@ -100,9 +100,16 @@ class Completion:
                 }
             )
         except ValidationError as error:
-            raise DecodeError("invalid", explain(error), tenant_id=tenant, session_id=session) from None
+            refused = DecodeError("invalid", explain(error))
         except DecodeError as error:
-            raise DecodeError(error.code, error.reason, tenant_id=tenant, session_id=session) from None
+            refused = error
+        raise DecodeError(
+            refused.code,
+            refused.reason,
+            tenant_id=name_of(tenant),
+            session_id=name_of(session),
+            gateway=name_of(gateway),
+        )
 
     def _session(self, facts: Facts) -> tuple[str | None, SessionName]:
         declared = _told_envelope(facts, "session_id")

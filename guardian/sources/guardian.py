@@ -21,11 +21,11 @@ from guardian.errors import DecodeError
 from guardian.sources.facts import CARRIED, Facts
 from guardian.sources.hostile import kind, shown
 from guardian.sources.port import Format, Told
+from guardian.sources.unread import names_in, read_around, without_unread
 
 _INT64 = 2**63
 _SHOWN_ERRORS = 3
-_SALVAGE_BYTES = 65536
-_NAME = re.compile(r'"(tenant_id|session_id)"\s{0,64}:\s{0,64}"([^"\\\x00-\x1f\x7f]{1,512})"')
+_SALVAGE_BYTES = 2_097_152
 _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 
 
@@ -52,11 +52,12 @@ class GuardianDecisions(Format):
             _refuse("invalid", explain(error), value, parsed)
 
     def read(self, record: Record) -> Sequence[Told | DecodeError]:
-        """The one decision of a record, or why it could not be read."""
+        """The one decision of a record, or why it could not be read; both where only an agent's part could not."""
         try:
             return (Told(self.decode(record), hashlib.sha256(record.value).hexdigest()),)
         except DecodeError as error:
-            return (error,)
+            event = read_partly(self.parse_around(record.value))
+            return (error,) if event is None else (Told(event, hashlib.sha256(record.value).hexdigest(), error),)
 
     def recognises(self, body: Any) -> bool:
         return isinstance(body, dict) and isinstance(body.get("schema"), str) and body["schema"] == SCHEMA
@@ -96,8 +97,39 @@ class GuardianDecisions(Format):
                 _refuse("not_utf8", "a \\u escape is half of a surrogate pair", value)
         return parsed
 
+    def parse_around(self, value: bytes) -> Any:
+        """The JSON value with `Unread` in it, for bytes that `parse` refuses; None where that does not help."""
+        if len(value) > self.max_bytes:
+            return None
+        try:
+            return read_around(value.decode("utf-8"), self.max_depth)
+        except (ValueError, RecursionError):
+            return None
+
 
 plugin = GuardianDecisions
+
+
+def read_partly(body: Any) -> DecisionEvent | None:
+    """The decision without what the agent chose and nobody can read; None where more than that is amiss."""
+    known = without_unread(body) if isinstance(body, dict) else None
+    if known is None:
+        return None
+    try:
+        return own(DecisionEvent.model_validate_json(json.dumps(known)))
+    except ValidationError as error:
+        places = [item["loc"] for item in error.errors(include_url=False, include_context=False)]
+    action, dropped = dict(known["action"]), {place[0] for place in places if place[0] == "result"}
+    for place in places:
+        if place[0] == "action" and len(place) > 1 and place[1] != "tool":
+            action.pop(str(place[1]), None)
+        elif place[0] != "result":
+            return None
+    kept = {key: value for key, value in known.items() if key not in dropped}
+    try:
+        return own(DecisionEvent.model_validate_json(json.dumps({**kept, "action": action})))
+    except ValidationError:
+        return None
 
 
 def own(event: DecisionEvent) -> DecisionEvent:
@@ -163,22 +195,23 @@ def _depth(text: str) -> int:
 
 
 def _refuse(code: str, reason: str, value: bytes, parsed: dict[str, Any] | None = None) -> NoReturn:
-    tenant, session = _salvage_parsed(parsed) if parsed is not None else _salvage_bytes(value)
-    raise DecodeError(code, reason, tenant_id=tenant, session_id=session) from None
+    tenant, session, gateway = _salvage_parsed(parsed) if parsed is not None else _salvage_bytes(value)
+    raise DecodeError(code, reason, tenant_id=tenant, session_id=session, gateway=gateway) from None
 
 
-def _salvage_parsed(parsed: dict[str, Any]) -> tuple[str | None, str | None]:
+def _salvage_parsed(parsed: dict[str, Any]) -> tuple[str | None, str | None, str | None]:
     envelope = parsed.get("envelope")
     found = envelope if isinstance(envelope, dict) else parsed
-    return name_of(found.get("tenant_id")), name_of(found.get("session_id"))
+    return name_of(found.get("tenant_id")), name_of(found.get("session_id")), name_of(parsed.get("gateway"))
 
 
-def _salvage_bytes(value: bytes) -> tuple[str | None, str | None]:
-    """What can still be told of broken bytes: the first tenant and session that stand there in full."""
-    names: dict[str, str] = {}
-    for match in _NAME.finditer(value[:_SALVAGE_BYTES].decode("utf-8", "replace")):
-        names.setdefault(match.group(1), match.group(2))
-    return name_of(names.get("tenant_id")), name_of(names.get("session_id"))
+def _salvage_bytes(value: bytes) -> tuple[str | None, str | None, str | None]:
+    """What can still be told of broken bytes: the names that stand in full where names belong."""
+    names = names_in(value[:_SALVAGE_BYTES])
+    tenant, session = (
+        name_of(names.get(("envelope", name)) or names.get((name,))) for name in ("tenant_id", "session_id")
+    )
+    return tenant, session, name_of(names.get(("gateway",)))
 
 
 def name_of(value: object) -> str | None:

@@ -17,9 +17,10 @@ from guardian.errors import DecodeError
 from guardian.sources import cloudevents
 from guardian.sources.cloudevents import Wrapping
 from guardian.sources.completing import Completion
-from guardian.sources.guardian import GuardianDecisions, explain, name_of, own
+from guardian.sources.guardian import GuardianDecisions, explain, name_of, own, read_partly
 from guardian.sources.hostile import kind, shown
 from guardian.sources.port import Format, Told
+from guardian.sources.unread import Unread, names_read, unread_in
 
 FORMAT_HEADER = "guardian-format"
 """A record's header that names its format; it goes before what the content looks like."""
@@ -27,6 +28,7 @@ FORMAT_HEADER = "guardian-format"
 _GZIP = b"\x1f\x8b"
 _SESSION_KEYS = ("session_id", "sessionId", "session", "session.id", "mcp.session.id", "gen_ai.conversation.id")
 _WRAPPED_AT_MOST = 2
+_UNREAD = "a number, a key that stands twice, half a surrogate pair or the depth of a part cannot be read"
 
 
 @dataclass(frozen=True)
@@ -50,7 +52,7 @@ class Reader:
         try:
             wrapping = cloudevents.binary(record)
             for name, body in self._bodies(record):
-                found += self._body(record, name, body, wrapping)
+                found += [body] if isinstance(body, DecodeError) else self._body(record, name, body, wrapping)
         except DecodeError as error:
             found.append(error)
         return found
@@ -66,9 +68,10 @@ class Reader:
         return None
 
     def _bodies(self, record: Record) -> Iterator[tuple[str | None, Any]]:
-        """JSON values; with the format's name where the value is not JSON and only that format opens it."""
+        """JSON values, or why a line is none; with the format's name where the value is not JSON and only that
+        format opens it."""
         value = self._unpacked(record.value)
-        if value[:1] not in (b"{", b"["):
+        if value.lstrip()[:1] not in (b"{", b"["):
             for name, each in self.formats.items():
                 body = each.opens(value)
                 if body is not None:
@@ -78,30 +81,49 @@ class Reader:
             yield from ((None, item) for item in (body if isinstance(body, list) else (body,)))
 
     def _parsed(self, value: bytes) -> Iterator[Any]:
-        """One JSON value, or one in each line."""
-        parser = self._parser
+        """One JSON value, or one in each line: a line that is none is told in its turn."""
         try:
-            yield parser.parse(value)
+            yield self._value(value)
         except DecodeError as error:
             lines = [line for line in value.splitlines() if line.strip()]
-            if error.code != "not_json" or len(lines) < 2 or not lines[0].rstrip().endswith((b"}", b"]")):
+            if error.code == "too_large" or len(lines) < 2 or not lines[0].rstrip().endswith((b"}", b"]")):
                 raise
             for line in lines:
-                yield parser.parse(line)
+                try:
+                    body = self._value(line)
+                except DecodeError as refused:
+                    body = refused
+                yield body
+
+    def _value(self, value: bytes) -> Any:
+        """The JSON value, `Unread` where a part cannot be read: one entry shall not take the others with it."""
+        try:
+            return self._parser.parse(value)
+        except DecodeError as error:
+            body = self._parser.parse_around(value)
+            if body is None:
+                raise
+            if isinstance(body, Unread):
+                raise error from None
+            return body
 
     def _unpacked(self, value: bytes) -> bytes:
-        if not value.startswith(_GZIP):
-            return value
-        unpacking = zlib.decompressobj(wbits=31)
-        try:
-            text = unpacking.decompress(value, self.max_bytes + 1)
-        except zlib.error:
-            raise DecodeError("not_json", "the gzip is damaged") from None
-        if len(text) > self.max_bytes:
-            raise DecodeError("too_large", f"unpacked it has more than {self.max_bytes} bytes")
-        if not unpacking.eof:
-            raise DecodeError("not_json", "the gzip is cut short")
-        return text
+        """What the gzip holds, of one member or several; anything else as it is."""
+        text, rest = b"", value
+        while rest.startswith(_GZIP):
+            unpacking = zlib.decompressobj(wbits=31)
+            try:
+                text += unpacking.decompress(rest, self.max_bytes + 1 - len(text))
+            except zlib.error:
+                raise DecodeError("not_json", "the gzip is damaged") from None
+            if len(text) > self.max_bytes:
+                raise DecodeError("too_large", f"unpacked it has more than {self.max_bytes} bytes")
+            if not unpacking.eof:
+                raise DecodeError("not_json", "the gzip is cut short")
+            rest = unpacking.unused_data
+        if rest is not value and rest.strip(b"\0"):
+            raise DecodeError("not_json", "something else follows the gzip")
+        return value if rest is value else text
 
     def _body(
         self, record: Record, name: str | None, body: Any, wrapping: Wrapping | None
@@ -139,8 +161,9 @@ class Reader:
 
     def _entry(self, record: Record, name: str, entry: Any, wrapping: Wrapping | None) -> Told | None:
         digest = hashlib.sha256(json.dumps(entry, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+        unread = DecodeError("not_json", _UNREAD) if unread_in(entry) else None
         if isinstance(entry, Mapping) and entry.get("schema") == SCHEMA:
-            return Told(_canonical(entry), digest)
+            return _canonical(entry, digest)
         if not isinstance(entry, Mapping):
             raise DecodeError("invalid", f"expected a JSON object, got {kind(entry)}")
         facts = self.formats[name].facts(entry)
@@ -148,7 +171,10 @@ class Reader:
             return None
         if wrapping is not None:
             facts = wrapping.onto(facts)
-        return Told(self.completion.complete(facts, record, format=name, digest=digest), digest)
+        event = self.completion.complete(facts, record, format=name, digest=digest)
+        if unread is not None and not names_read(event):
+            raise unread
+        return Told(event, digest, unread)
 
     def _recognised(self, record: Record, body: Any) -> str | None:
         if len(self.formats) == 1:
@@ -169,14 +195,22 @@ class Reader:
         ]
         session = next((s for level in levels for key in _SESSION_KEYS if (s := name_of(level.get(key)))), None)
         tenant = next((t for level in levels if (t := name_of(level.get("tenant_id")))), self.completion.tenant)
-        return DecodeError(error.code, error.reason, tenant_id=tenant, session_id=session)
+        return DecodeError(error.code, error.reason, tenant_id=tenant, session_id=session, gateway=error.gateway)
 
 
-def _canonical(entry: Mapping[str, Any]) -> DecisionEvent:
+def _canonical(entry: Mapping[str, Any], digest: str) -> Told:
     try:
-        return own(DecisionEvent.model_validate_json(json.dumps(entry)))
+        if unread_in(entry):
+            raise DecodeError("not_json", _UNREAD)
+        return Told(own(DecisionEvent.model_validate_json(json.dumps(entry))), digest)
     except ValidationError as error:
-        raise DecodeError("invalid", explain(error)) from None
+        refused = DecodeError("invalid", explain(error))
+    except DecodeError as error:
+        refused = error
+    event = read_partly(entry)
+    if event is None:
+        raise refused
+    return Told(event, digest, refused)
 
 
 def _sketch(body: Any) -> str:

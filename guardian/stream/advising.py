@@ -20,6 +20,10 @@ from guardian.store.monitor import MonitorStore
 from guardian.stream.recall import memory_of
 from guardian.wire.advice import Weighing
 
+UNREADABLE = "unreadable_call"
+_UNREADABLE = Weighing(
+    score=0.0, session_evidence=0.0, one_in=1.0, promised=False, independent_signals=0, hard_breaches=(UNREADABLE,)
+)
 _BASELINES_LIVE_S = 30.0
 
 
@@ -54,7 +58,10 @@ class LocalAdviser:
         self._learned_at = time.monotonic()
 
     def weigh(self, line: bytes, timeout_s: float) -> Weighing:
-        """Raises AdviserError when the call cannot be read, or the others in front take too long."""
+        """Raises AdviserError when the store is away, or the others in front take too long.
+
+        A call that cannot be read, or not in every part, breaks a hard rule: whoever made it chose what is in it.
+        """
         until = time.monotonic() + timeout_s
         record = Record("proposed", 0, 0, line, timestamp=self._clock())
         if not self._turn.acquire(timeout=max(0.0, timeout_s)):
@@ -62,7 +69,7 @@ class LocalAdviser:
         try:
             decoded, letters = self._pipeline.decode([record])
             if not decoded:
-                raise AdviserError(f"the proposed call cannot be read ({letters[0].code})")
+                return _UNREADABLE
             memory = self._memory(self._pipeline.wanted(decoded))
             judgement = self._pipeline.judge(decoded, [], memory)
         except StoreError as error:
@@ -73,9 +80,12 @@ class LocalAdviser:
             raise AdviserError("the adviser gave no answer in time")
         (verdict,) = judgement.verdicts
         key = verdict.decoded.event.key
-        return _weighing(
+        weighed = _weighing(
             verdict, memory.sessions.get(key) or SessionState(), judgement.sessions[key], self._versions
         )
+        if not letters:
+            return weighed
+        return weighed.model_copy(update={"hard_breaches": (*weighed.hard_breaches, UNREADABLE)})
 
     def _memory(self, wanted: Wanted) -> Memory:
         """Sessions as they stand; baselines, which move once a minute, from memory. The decision itself is new."""

@@ -60,15 +60,20 @@ def fuse_finding(blown: Blown, at: Record, tenant_id: str, now: datetime) -> Fin
 
 
 def outcomes(records: list[Record], decoded: list[Decoded], letters: list[DeadLetter]) -> list[Outcome]:
-    """In arrival order. A readable record vouches for the gateway that it names and for where it came from:
-    an unreadable one may be known by no more than that."""
+    """In arrival order. A record of which anything could be read vouches for the gateway that it names and for
+    where it came from: an unreadable one may be known by no more than that. What an agent can bring about speaks
+    against no gateway: a record of a named session that is too large."""
     names = {id(d.record): d.event.gateway for d in decoded}
-    bad = {id(letter.record): letter.gateway or gateway_of(letter.record) for letter in letters}
+    bad = {
+        id(letter.record): letter.gateway or gateway_of(letter.record)
+        for letter in letters
+        if not (letter.code == "too_large" and letter.session_id is not None)
+    }
     outcomes: list[Outcome] = []
     for record in records:
-        if id(record) in bad:
-            outcomes.append(Outcome(bad[id(record)], readable=False))
-        elif id(record) in names:
+        if id(record) in names:
             known_by = dict.fromkeys((names[id(record)], gateway_of(record)))
             outcomes.extend(Outcome(name, readable=True) for name in known_by)
+        elif id(record) in bad:
+            outcomes.append(Outcome(bad[id(record)], readable=False))
     return outcomes

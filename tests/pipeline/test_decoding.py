@@ -197,3 +197,37 @@ def test_a_signature_is_checked_on_what_the_gateway_wrote(make_decoder, body, re
     assert seen[0].envelope.purpose == "AKIAIOSFODNN7EXAMPLE"
     assert decoded[0].signature == "invalid"
     assert "AKIA" not in decoded[0].event.envelope.purpose
+
+
+HIDING = [b'"\\ud800"', b"9" * 30, b"[" * 100 + b"]" * 100, b'{"a": 1, "a": 2}', b"NaN"]
+
+
+@pytest.mark.parametrize("value", HIDING)
+def test_a_call_is_judged_by_its_rules_whatever_an_agent_puts_into_it(world, body, value) -> None:
+    call = body(1, action={"tool": "payments.create", "arguments": {"memo": "HERE"}})
+    world.feed(json.dumps(call).encode().replace(b'"HERE"', value))
+    (drift,) = world.told(Kind.DRIFT)
+    assert [breach.name for breach in drift.breaches if breach.hard] == ["tool_not_allowed"]
+    (part,) = world.told(Kind.UNSCORABLE)
+    assert (part.title, part.session_id) == ("Part of a record could not be read", "s1")
+    assert (world.state().actions, world.dead) == (1, 1), "judged, and kept for people"
+
+
+def test_a_part_that_cannot_be_read_is_told_of_the_session_that_the_record_is_of(
+    make_decoder, body, record
+) -> None:
+    forged = {"gateway": "gw-b", "tenant_id": "globex", "session_id": "victim", "n": "HERE"}
+    value = json.dumps(body(1, action__arguments=forged), sort_keys=True).encode().replace(b'"HERE"', b"9" * 30)
+    entitlements = {"gw": frozenset({"acme"}), "gw-b": frozenset({"globex"})}
+    decoded, letters = make_decoder(entitlements=entitlements).decode([record(value)])
+    assert [d.event.key for d in decoded] == [("acme", "s1")]
+    assert [(x.gateway, x.tenant_id, x.session_id, x.judged) for x in letters] == [("gw", "acme", "s1", True)]
+    decoded, letters = make_decoder(entitlements=entitlements).decode([record(value[:-1])])
+    assert decoded == []
+    assert [(x.gateway, x.tenant_id, x.session_id, x.judged) for x in letters] == [("gw", "acme", "s1", False)]
+
+
+def test_a_gateway_that_is_not_entitled_is_not_heard_in_part_either(make_decoder, body, record) -> None:
+    value = json.dumps(body(1, action__arguments={"n": "HERE"})).encode().replace(b'"HERE"', b"NaN")
+    decoded, letters = make_decoder(entitlements={}).decode([record(value)])
+    assert (decoded, [letter.code for letter in letters]) == ([], ["gateway_not_entitled"])

@@ -269,6 +269,59 @@ def test_one_bad_entry_of_a_batch_leaves_the_others_readable(make_reader, told):
     assert (first.event.id, last.event.id) == ("d", "f")
 
 
+LINE = {"id": "d", "tool": "crm.read", "decision": True, "session": "s", "gateway": "g", "agent": "a",
+        "time": "2026-05-12T17:00:00Z", "arguments": {"n": "HERE"}}  # fmt: skip
+
+
+def lines(*ids, broken=()):
+    told = [json.dumps({**LINE, "id": name}).encode() for name in ids]
+    return b"\n".join(
+        broken[0](line) if name in broken[1:] else line for name, line in zip(ids, told, strict=True)
+    )
+
+
+def found(told):
+    return [each.code if isinstance(each, DecodeError) else each.event.id for each in told]
+
+
+@pytest.mark.parametrize("which", ["a", "b", "c"])
+@pytest.mark.parametrize(
+    ("breaks", "code"),
+    [(lambda line: line[:-3], "not_json"), (lambda line: line[:-1] + b',"id":"x"}', "ambiguous")],
+)
+def test_a_line_that_cannot_be_read_costs_that_line_alone(make_reader, told, which, breaks, code):
+    value = lines("a", "b", "c", broken=(breaks, which))
+    expected = [code if name == which else name for name in "abc"]
+    if (which, code) == ("a", "not_json"):
+        return  # what begins with no whole value is taken for one broken value
+    assert found(told(make_reader("mapping"), value)) == expected
+
+
+def test_every_member_of_a_gzip_is_read(make_reader, told):
+    whole = gzip.compress(lines("a", "b") + b"\n") + gzip.compress(lines("c"))
+    assert found(told(make_reader("mapping"), whole)) == ["a", "b", "c"]
+    for rest, code in ((whole[:-4], "not_json"), (whole + b"x", "not_json"), (whole + b"\0\0", None)):
+        assert found(told(make_reader("mapping"), rest)) == ([code] if code else ["a", "b", "c"])
+
+
+def test_an_argument_that_cannot_be_read_costs_neither_its_call_nor_the_rest_of_the_batch(make_reader, told):
+    value = lines("a", "b", broken=(lambda line: line.replace(b'"HERE"', b"9" * 30), "a"))
+    first, second = told(make_reader("mapping"), value)
+    assert (first.event.id, first.unread.code, second.unread) == ("a", "not_json", None)
+    named = lines("a", broken=(lambda line: line.replace(b'"agent": "a"', b'"agent": "\\ud800"'), "a"))
+    assert found(told(make_reader("mapping"), named)) == ["not_json"], "who acts must be readable whole"
+
+
+def test_white_space_before_a_value_makes_it_no_other_format(make_reader, told):
+    assert found(told(make_reader("agentgateway"), b"\n [1]")) == ["invalid"]
+
+
+def test_a_name_that_no_store_can_keep_is_not_told(make_reader, told):
+    for name in ("a\x00b", "s" * 600):
+        (refused,) = told(make_reader("mapping"), json.dumps({**LINE, "session": name}).encode())
+        assert (refused.code, refused.session_id, refused.gateway) == ("invalid", None, "g")
+
+
 @pytest.mark.parametrize(
     ("completion", "code", "hint"),
     [

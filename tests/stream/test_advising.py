@@ -17,7 +17,7 @@ from guardian.pipeline.batch import Judgement
 from guardian.store.engine import open_engine
 from guardian.store.monitor import MonitorStore
 from guardian.stream.advice_server import AdviceServer
-from guardian.stream.advising import LocalAdviser
+from guardian.stream.advising import UNREADABLE, LocalAdviser
 from guardian.stream.recall import memory_of
 from guardian.stream.vitals import Lateness, Vitals
 from guardian.wire.adviser import RemoteAdviser
@@ -94,10 +94,19 @@ def test_evidence_grows_with_what_the_session_really_did_and_not_with_what_was_a
     assert then.one_in > first.one_in
 
 
-def test_what_cannot_be_read_is_no_answer(adviser):
-    for junk in (b"", b"{}", b"\xff", line().replace(b'"crm.read"', b"7")):
-        with pytest.raises(AdviserError, match="cannot be read"):
-            adviser.weigh(junk, 5)
+@pytest.mark.parametrize("junk", [b"", b"{}", b"\xff", line().replace(b'"crm.read"', b"7")])
+def test_a_call_that_cannot_be_read_breaks_a_hard_rule(adviser, junk):
+    assert adviser.weigh(junk, 5).hard_breaches == (UNREADABLE,)
+
+
+@pytest.mark.parametrize("value", [b'"\\ud800"', b"1" + b"0" * 30, b"[" * 70 + b"]" * 70])
+def test_what_an_agent_made_unreadable_is_judged_by_the_rest_and_breaks_a_hard_rule_besides(adviser, value):
+    call = line("payments.create")
+    hidden = call.replace(b'"arguments": {"n": 0}', b'"arguments": {"n": 0, "a": ' + value + b"}")
+    assert hidden != call
+    weighed, honest = adviser.weigh(hidden, 5), adviser.weigh(call, 5)
+    assert weighed.hard_breaches == (*honest.hard_breaches, UNREADABLE)
+    assert {*honest.breaches} <= {*weighed.breaches}
 
 
 def test_a_busy_adviser_answers_in_time_that_it_cannot(adviser):
@@ -116,9 +125,20 @@ def served(adviser):
 def test_over_http_it_is_the_same_answer(adviser, served):
     remote = RemoteAdviser(f"http://127.0.0.1:{served.port}", lambda: "secret")
     assert remote.weigh(line("email.send"), 5) == adviser.weigh(line("email.send"), 5)
-    with pytest.raises(AdviserError, match="503"):
-        remote.weigh(b"{}", 5)
+    assert remote.weigh(b"{}", 5) == adviser.weigh(b"{}", 5)
     remote.close()
+
+
+def test_over_http_no_answer_is_no_answer():
+    def busy(line, timeout_s):
+        raise AdviserError("the adviser gave no answer in time (busy)")
+
+    server = AdviceServer("127.0.0.1", 0, weigh=busy, token="secret", budget_s=5)
+    remote = RemoteAdviser(f"http://127.0.0.1:{server.port}", lambda: "secret")
+    with pytest.raises(AdviserError, match="503"):
+        remote.weigh(line(), 5)
+    remote.close()
+    server.close()
 
 
 def test_only_who_knows_the_token_is_answered(served):

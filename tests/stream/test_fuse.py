@@ -2,7 +2,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from guardian.bus.port import Record
+from guardian.domain.event import DecisionEvent
+from guardian.pipeline.batch import DeadLetter, Decoded
 from guardian.stream.fuse import Blown, Fuse, FuseState, Outcome
+from guardian.stream.poison import outcomes
 
 OUTCOMES = st.lists(st.builds(Outcome, st.sampled_from("ab"), st.booleans()), max_size=80)
 
@@ -52,3 +56,21 @@ def test_its_memory_is_bounded(outcomes):
 def test_an_impossible_fuse_is_refused(options):
     with pytest.raises(ValueError, match="a fuse needs"):
         Fuse(**options)
+
+
+def _decoded(record):
+    event = DecisionEvent.model_construct(gateway="gw")
+    return Decoded(record, event, "", None, False, (), "absent", None)
+
+
+def test_what_an_agent_can_bring_about_speaks_against_no_gateway():
+    records = [Record("log", 0, n, b"") for n in range(5)]
+    part = DeadLetter(records[0], "not_json", "", "acme", "s1", "gw", judged=True)
+    of_a_batch = DeadLetter(records[1], "invalid", "", gateway="gw")
+    large = DeadLetter(records[2], "too_large", "", "acme", "s1", "gw")
+    nameless = DeadLetter(records[3], "too_large", "", gateway="gw")
+    broken = DeadLetter(records[4], "not_json", "", "acme", "s1", "gw")
+    letters = [part, of_a_batch, large, nameless, broken]
+    found = outcomes(records, [_decoded(record) for record in records[:2]], letters)
+    vouching = [Outcome("gw", True), Outcome("log[0]", True)]
+    assert found == [*vouching, *vouching, Outcome("gw", False), Outcome("gw", False)]

@@ -1,0 +1,187 @@
+"""Reading around what cannot be read, so that an agent cannot hide a call by what it puts into it. Pure.
+
+A gateway logs an agent's arguments faithfully: numbers beyond 64 bits, half a surrogate pair, a key twice,
+nesting without end. Such parts become `Unread`, and the rest of the record is judged. Names are told by where they
+stand in the JSON, never by what merely looks like them: arguments may hold anything.
+"""
+
+import json
+import math
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from guardian.domain.event import SCHEMA, DecisionEvent
+from guardian.sources.hostile import shown
+
+SIGN = "\ufffd"
+"""Stands in the text of everything that was not read; no real name holds it."""
+
+_TOKEN = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"|[\[\]{}:,]', re.DOTALL)
+_BRACKET = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+"|[\[\]{}]', re.DOTALL)
+_HALF = re.compile(r"[\ud800-\udfff]")
+_QUOTE = 0x22
+_INT64 = 2**63
+_LONGEST_NAME = 4096
+
+Place = tuple[str, ...]
+NAMES: tuple[Place, ...] = (
+    ("gateway",),
+    ("tenant_id",),
+    ("session_id",),
+    ("envelope", "tenant_id"),
+    ("envelope", "session_id"),
+)
+
+
+class Unread(str):
+    """A JSON value that was not read, as the text that is shown in its place."""
+
+
+def _unread(what: str) -> Unread:
+    return Unread(f"{SIGN} {what}")
+
+
+def read_around(text: str, max_depth: int) -> Any:
+    """The JSON value of `text`, `Unread` where a part cannot be read. Raises ValueError for what is no JSON."""
+    mark = "deep"
+    while mark in text:
+        mark += "_"
+    return _clean(_DECODER.decode(_shallow(text, max_depth, mark)), mark)
+
+
+def unread_in(value: object) -> bool:
+    """Whether anything in it, however deep, was not read."""
+    match value:
+        case Unread():
+            return True
+        case Mapping():
+            return any(SIGN in key or unread_in(item) for key, item in value.items())
+        case list() | tuple():
+            return any(map(unread_in, value))
+        case _:
+            return False
+
+
+def without_unread(body: Mapping[str, Any]) -> dict[str, Any] | None:
+    """A guardian.decision/v1 body as far as it can be read; None where more is unread than an agent may choose.
+
+    That is an action, but for its tool, and its result. Of the arguments, all that could be read stays.
+    """
+    action = body.get("action")
+    if body.get("schema") != SCHEMA or not isinstance(action, Mapping):
+        return None
+    kept = {
+        key: value
+        for key, value in action.items()
+        if not unread_in(value) or (key == "arguments" and isinstance(value, Mapping))
+    }
+    rest = {key: value for key, value in body.items() if key != "action"}
+    if unread_in(rest.get("result")):
+        del rest["result"]
+    return None if "tool" not in kept or unread_in(rest) else {**rest, "action": kept}
+
+
+def names_read(event: DecisionEvent) -> bool:
+    """Whether all that says who acts, for whom and with what was read: only the rest may be an agent's."""
+    told = event.model_dump_json(include={"id", "gateway", "envelope", "decision", "trace_id", "agent_version"})
+    return SIGN not in told and SIGN not in event.action.tool
+
+
+def names_in(value: bytes) -> dict[Place, str]:
+    """The names that stand at their places in a record that may be no JSON at all, each where it comes first."""
+    found: dict[Place, str] = {}
+    for place, token in _strings(value):
+        if place in NAMES and place not in found and len(token) <= _LONGEST_NAME:
+            try:
+                found[place] = json.loads(token.decode("utf-8", "replace"))
+            except ValueError:  # a control character in it
+                continue
+    return found
+
+
+def _strings(value: bytes) -> Iterator[tuple[Place, bytes]]:
+    """The string values of the outermost object and of the objects in it, each with the keys that lead to it."""
+    depth, outer = 0, b""  # the key of the object in hand, where that is one level down
+    key, last = b"", b""
+    for match in _TOKEN.finditer(value):
+        token = match.group()
+        if token[0] == _QUOTE:
+            if key and depth == 1:
+                yield (_name(key),), token
+            elif key and depth == 2 and outer:
+                yield (_name(outer), _name(key)), token
+            last = token
+        elif token == b":":
+            key = last
+        elif token in b"{[":
+            depth += 1
+            outer = key if depth == 2 and token == b"{" else outer if depth > 2 else b""
+            key = b""
+        elif token in b"}]":
+            depth -= 1
+            key = b""
+        else:
+            key = b""
+
+
+def _name(token: bytes) -> str:
+    return token[1:-1].decode("utf-8", "replace")
+
+
+def _shallow(text: str, max_depth: int, mark: str) -> str:
+    """`text` with every value that lies deeper than `max_depth` brackets replaced by the string `mark`."""
+    if text.count("{") + text.count("[") <= max_depth:
+        return text
+    parts: list[str] = []
+    depth = kept = 0
+    for match in _BRACKET.finditer(text):
+        bracket = match.group()
+        if bracket in ("{", "["):
+            depth += 1
+            if depth == max_depth + 1:
+                parts += [text[kept : match.start()], f'"{mark}"']
+        elif bracket in ("}", "]"):
+            if depth == max_depth + 1:
+                kept = match.end()
+            depth -= 1
+    return text if depth else "".join([*parts, text[kept:]])
+
+
+def _clean(value: Any, mark: str) -> Any:
+    match value:
+        case str() if value == mark:
+            return _unread("nested too deep")
+        case str() if _HALF.search(value):
+            return Unread(_HALF.sub(SIGN, value))
+        case dict():
+            return {_HALF.sub(SIGN, key): _clean(item, mark) for key, item in value.items()}
+        case list():
+            return [_clean(item, mark) for item in value]
+        case _:
+            return value
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any] | Unread:
+    made = dict(pairs)
+    return made if len(made) == len(pairs) else _unread("an object with a key twice")
+
+
+def _float(text: str) -> float | Unread:
+    number = float(text)
+    return number if math.isfinite(number) else _unread(f"the number {shown(text, 32)}")
+
+
+def _int(text: str) -> int | Unread:
+    if len(text) > 20 or not -_INT64 <= (number := int(text)) < _INT64:
+        return _unread(f"the number {shown(text, 32)}")
+    return number
+
+
+def _constant(text: str) -> Unread:
+    return _unread(text)
+
+
+_DECODER = json.JSONDecoder(
+    object_pairs_hook=_object, parse_constant=_constant, parse_float=_float, parse_int=_int
+)
