@@ -112,12 +112,12 @@ class Estate:
         return [(e.tenant_id, e.subject_id, e.status) for e in changed.entries]
 
 
-@pytest.fixture(name="open_estate")
+@pytest.fixture(name="open_estate", scope="session")
 def open_estate_fixture() -> object:
     return open_estate
 
 
-@pytest.fixture(name="close")
+@pytest.fixture(name="close", scope="session")
 def close_fixture() -> object:
     return close
 

@@ -9,8 +9,8 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from itertools import cycle, islice
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -22,79 +22,75 @@ KILLS = int(os.environ.get("KILLS", "6"))
 BROKEN = [b"{not json", b'{"schema":"guardian.decision/v9"}', b"\xff\xfe", b"[1,2]"]
 
 
-@pytest.mark.slow
-def test_kills_at_every_step_change_nothing(
-    tmp_path: Path, day: list[bytes], open_estate: Callable[..., Any], close: Callable[..., None]
-) -> None:
+@dataclass(frozen=True)
+class Undisturbed:
+    """What a log leads to when nothing happens to the monitor."""
+
+    lines: list[bytes]
+    findings: set[tuple[str, str]]
+    ledger: list[tuple[str, str, str]]
+    letters: int
+
+
+@pytest.fixture(scope="module")
+def calm(
+    tmp_path_factory: pytest.TempPathFactory,
+    day: list[bytes],
+    open_estate: Callable[..., Any],
+    close: Callable[..., None],
+) -> Undisturbed:
     lines = [line for pair in zip(day, cycle([None, None, None, *BROKEN]), strict=False) for line in pair if line]
     with LocalBroker() as broker:
-        calm = open_estate(tmp_path / "calm", broker)
+        estate = open_estate(tmp_path_factory.mktemp("calm") / "estate", broker)
         try:
-            calm.produce(lines)
-            calm.watch()
-            expected, ledger = calm.settled(), calm.revocations()
-            assert len(ledger) > 0, "the scenario must lead to revocations, or the test proves nothing"
-            assert calm.dead_letters() >= len(BROKEN)
-            letters = calm.dead_letters()
+            estate.produce(lines)
+            estate.watch()
+            found = Undisturbed(lines, estate.settled(), estate.revocations(), estate.dead_letters())
         finally:
-            close(calm)
-    share = -(-len(lines) // KILLS)
-    with LocalBroker() as broker:
-        rough = open_estate(tmp_path / "rough", broker)
-        try:
-            for kill, point in enumerate(islice(cycle(POINTS), KILLS)):
-                rough.produce(lines[kill * share : (kill + 1) * share])
-                process = rough.watch(
-                    crash_at=f"{point}:{1 + kill // len(POINTS) % 2}", name=f"kill{kill}-{point}"
-                )
-                try:
-                    process.wait(timeout=12)  # it dies at the point, or wherever it is when the time is over
-                except subprocess.TimeoutExpired:
-                    process.send_signal(signal.SIGKILL)
-                    process.wait()
-            rough.watch()
-            assert rough.settled(expected) == expected
-            assert sorted(rough.revocations()) == sorted(ledger)
-            assert rough.dead_letters_at_last(letters) == letters
-        finally:
-            close(rough)
+            close(estate)
+    assert len(found.ledger) > 0, "the scenario must lead to revocations, or the tests prove nothing"
+    assert found.letters >= len(BROKEN)
+    return found
 
 
 @pytest.mark.slow
-def test_two_monitors_share_the_work_and_losing_one_loses_nothing(
-    tmp_path: Path, day: list[bytes], open_estate: Callable[..., Any], close: Callable[..., None]
-) -> None:
-    with LocalBroker() as broker:
-        calm = open_estate(tmp_path / "calm", broker)
+def test_kills_at_every_step_change_nothing(estate: Any, calm: Undisturbed) -> None:
+    share = -(-len(calm.lines) // KILLS)
+    for kill, point in enumerate(islice(cycle(POINTS), KILLS)):
+        estate.produce(calm.lines[kill * share : (kill + 1) * share])
+        process = estate.watch(crash_at=f"{point}:{1 + kill // len(POINTS) % 2}", name=f"kill{kill}-{point}")
         try:
-            calm.produce(day)
-            calm.watch()
-            expected, ledger = calm.settled(), calm.revocations()
-        finally:
-            close(calm)
-    with LocalBroker() as broker:
-        shared = open_estate(tmp_path / "shared", broker)
-        try:
-            first, second = shared.watch(name="first"), shared.watch(name="second")
-            shared.produce(day[: len(day) // 2])
-            time.sleep(10)  # both have joined and are at work
-            first.send_signal(signal.SIGKILL)
-            shared.produce(day[len(day) // 2 :])
-            assert shared.settled(expected) == expected
-            assert sorted(shared.revocations()) == sorted(ledger)
-            assert second.poll() is None
-            assigned = [
-                json.loads(line)
-                for name in ("first", "second")
-                for line in (shared.folder / f"{name}.log").read_text(encoding="utf-8").splitlines()
-                if '"assigned"' in line
-            ]
-            assert {place for entry in assigned for place in entry["places"]} == {
-                "guardian.decisions[0]",
-                "guardian.decisions[1]",
-            }
-        finally:
-            close(shared)
+            process.wait(timeout=12)  # it dies at the point, or wherever it is when the time is over
+        except subprocess.TimeoutExpired:
+            process.send_signal(signal.SIGKILL)
+            process.wait()
+    estate.watch()
+    assert estate.settled(calm.findings) == calm.findings
+    assert sorted(estate.revocations()) == sorted(calm.ledger)
+    assert estate.dead_letters_at_last(calm.letters) == calm.letters
+
+
+@pytest.mark.slow
+def test_two_monitors_share_the_work_and_losing_one_loses_nothing(estate: Any, calm: Undisturbed) -> None:
+    first, second = estate.watch(name="first"), estate.watch(name="second")
+    half = len(calm.lines) // 2
+    estate.produce(calm.lines[:half])
+    time.sleep(10)  # both have joined and are at work
+    first.send_signal(signal.SIGKILL)
+    estate.produce(calm.lines[half:])
+    assert estate.settled(calm.findings) == calm.findings
+    assert sorted(estate.revocations()) == sorted(calm.ledger)
+    assert second.poll() is None
+    assigned = [
+        json.loads(line)
+        for name in ("first", "second")
+        for line in (estate.folder / f"{name}.log").read_text(encoding="utf-8").splitlines()
+        if '"assigned"' in line
+    ]
+    assert {place for entry in assigned for place in entry["places"]} == {
+        "guardian.decisions[0]",
+        "guardian.decisions[1]",
+    }
 
 
 @pytest.mark.slow
