@@ -1,9 +1,12 @@
 """Does the world look as the configuration says? One check per part, each with what to mend."""
 
+import os
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
+from pathlib import Path
 
 import httpx
 
@@ -22,10 +25,11 @@ from guardian.bootstrap.sources import open_source
 from guardian.bus.admin import topic_partitions
 from guardian.config import Settings
 from guardian.embedding.artefact import open_artefact
-from guardian.errors import GuardianError
+from guardian.errors import BusError, GuardianError
 from guardian.keys.files import read_secret
 from guardian.policy.cases import load_cases, run_cases
 from guardian.scoring.calibration import ASSUMPTIONS
+from guardian.wire.client import ControlClient
 
 _CASES = "cases.yaml"
 _SKEW_S = 5.0
@@ -53,6 +57,7 @@ def examine(settings: Settings) -> Iterator[Check]:
         "names": _names,
         "keys": _keys,
         "database": _database,
+        "archive": _archive,
         "model": _model,
         "calibration": _calibration,
         "policy": _policy,
@@ -61,6 +66,7 @@ def examine(settings: Settings) -> Iterator[Check]:
         "broker": _broker,
         "envelopes": _envelopes,
         "control": _control,
+        "watching": _watching,
         "pages": pages_checked,
         "alerts": _alerts,
     }
@@ -91,7 +97,29 @@ def _keys(settings: Settings) -> str:
 def _database(settings: Settings) -> str:
     open_monitor_store(settings).close()
     open_control_store(settings).close()
+    for url in (settings.store.monitor, settings.store.control):
+        path = _sqlite_file(settings, url)
+        if path is not None and not (os.access(path, os.W_OK) and os.access(path.parent, os.W_OK)):
+            raise _Unwell(f"{path} cannot be written by this user", "mend its owner or mode, and its folder's")
     return "monitor and control databases answer, their schemas are up to date"
+
+
+def _archive(settings: Settings) -> str:
+    if settings.archive.path is None:
+        return "none is kept (archive.path)"
+    root = settings.resolve(settings.archive.path)
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=root):
+            return f"{root} can be written"
+    except OSError as error:
+        said = f"{root} cannot be written: {error.strerror}"
+        raise _Unwell(said, "mend its owner or mode, or set archive.path") from error
+
+
+def _sqlite_file(settings: Settings, url: str) -> Path | None:
+    found = settings.store_url(url)
+    return Path(found.removeprefix("sqlite:///")) if found.startswith("sqlite:///") else None
 
 
 def _model(settings: Settings) -> str:
@@ -173,11 +201,20 @@ def _envelopes(settings: Settings) -> str:
 
 def _broker(settings: Settings) -> str:
     topic = settings.kafka.topic
-    partitions = topic_partitions(kafka_settings(settings), topic)
+    try:
+        partitions = topic_partitions(kafka_settings(settings), topic)
+        letters = topic_partitions(kafka_settings(settings), f"dlq.{topic}")
+    except BusError as error:
+        raise _Unwell(str(error), "start a broker there, or set kafka.bootstrap_servers to yours") from error
     if partitions is None:
         raise _Unwell(
             f"{settings.kafka.bootstrap_servers} answers, topic {topic!r} is missing",
             f"create it, and dlq.{topic}; key its records by session id",
+        )
+    if letters is None:
+        raise _Unwell(
+            f"{settings.kafka.bootstrap_servers}: topic 'dlq.{topic}' is missing",
+            "create it: what cannot be read is kept there",
         )
     return f"{settings.kafka.bootstrap_servers}: topic {topic!r} with {partitions} partitions"
 
@@ -201,6 +238,24 @@ def _control(settings: Settings) -> str:
                 f"clocks differ by {skew:.0f} s", "synchronise both machines (NTP): expiry depends on it"
             )
     return f"{url} answers, clocks agree"
+
+
+def _watching(settings: Settings) -> str:
+    """Whether somebody watches the topic, as control knows it; it takes the administrator's token to ask."""
+    token = settings.resolve(settings.keys.directory) / "admin.token"
+    if not token.is_file():
+        return f"not asked: {token} is not here; `guardian gateways` shows it"
+    with ControlClient(
+        settings.control.url, lambda: read_secret(token).decode(errors="replace").strip()
+    ) as client:
+        watch = client.watch()
+    if watch.unprotected_s is not None:
+        raise _Unwell(
+            f"unprotected for {watch.unprotected_s / 60:.0f} minutes: the monitor is behind or gone",
+            "start `guardian watch` (or `run`) again; its log says what it waits for",
+        )
+    current = sum(each.state == "current" for each in watch.monitors)
+    return f"{current} monitors are current" if watch.monitors else "no monitor was ever heard of"
 
 
 def _alerts(settings: Settings) -> str:

@@ -35,7 +35,7 @@ from guardian.stream.commit import Committer
 from guardian.stream.worker import Worker, WorkerOptions
 from guardian.telemetry import Metrics
 
-_BATCH = 256
+_BATCH = 64
 _GZIP = b"\x1f\x8b"
 
 Update = Callable[[int, int | None], None]

@@ -3,12 +3,17 @@
 import importlib
 import pkgutil
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import fields, is_dataclass
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
 from guardian.errors import ConfigurationError
+
+_EXTRAS = {"torch": "train", "sentence_transformers": "train", "onnx": "train", "openvino": "openvino"}
+"""Which extra brings a library that not every deployment needs."""
 
 _EXPORTS_PLUGIN = re.compile(r"^plugin\b\s*(?::[^=]+)?=", re.MULTILINE)
 
@@ -29,7 +34,22 @@ def find(room: str, name: str) -> Any:
     known = names(room)
     if name not in known:
         raise ConfigurationError(f"unknown {room} {name!r}; known ones: {', '.join(known)}")
-    return importlib.import_module(f"guardian.{room}.{name}").plugin
+    with extras_named(f"{room} {name!r}"):
+        return importlib.import_module(f"guardian.{room}.{name}").plugin
+
+
+@contextmanager
+def extras_named(what: str) -> Iterator[None]:
+    """A library that is not installed becomes a ConfigurationError that says how to get it for `what`."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        extra = _EXTRAS.get((error.name or "").partition(".")[0])
+        if extra is None:
+            raise
+        raise ConfigurationError(
+            f"{what} needs {error.name}, which is not installed: pip install 'intent-guardian[{extra}]'"
+        ) from error
 
 
 def make(room: str, name: str, options: Mapping[str, Any], **given: Any) -> Any:
@@ -44,8 +64,13 @@ def make(room: str, name: str, options: Mapping[str, Any], **given: Any) -> Any:
         if option not in allowed - set(given):
             listed = ", ".join(sorted(allowed - set(given))) or "none"
             raise ConfigurationError(f"unknown option {option!r} of {room} {name!r}; its options: {listed}")
+    for name_, parameter in signature(plugin).parameters.items():
+        wanted = parameter.default is parameter.empty and parameter.kind is not parameter.VAR_KEYWORD
+        if wanted and name_ not in options and name_ not in given:
+            raise ConfigurationError(f"{room} {name!r} needs the option {name_!r}")
     try:
-        return plugin(**{k: _tupled(v) for k, v in options.items()}, **given)
+        with extras_named(f"{room} {name!r}"):
+            return plugin(**{k: _tupled(v) for k, v in options.items()}, **given)
     except (TypeError, ValueError) as error:
         raise ConfigurationError(f"options of {room} {name!r}: {error}") from error
 

@@ -46,6 +46,11 @@ class LocalBroker:
             raise BusError(
                 f"no local broker for this platform: {error}; point guardian at a broker of your own instead"
             ) from error
+        except OSError as error:
+            raise BusError(
+                f"the local broker is unpacked to ~/.calfkit, which cannot be written ({error.strerror}); set HOME"
+                " to a folder that can, or point guardian at a broker of your own"
+            ) from error
         self._port = _bindable(self._port)
         url = f"tcp://{self.address}"
         listen = ("--listener-url", url, "--advertised-listener-url", url)

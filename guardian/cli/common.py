@@ -70,6 +70,8 @@ def existing_file(path: Path) -> Path:
     """`-` (stdin) or a readable file. Raises ConfigurationError."""
     if str(path) != "-" and path.is_dir():
         raise ConfigurationError(f"{path} is a folder, not a file")
+    if str(path) != "-" and path.exists() and not path.is_file():
+        raise ConfigurationError(f"{path} is not a regular file; `-` reads from standard input")
     if str(path) != "-" and not path.is_file():
         raise ConfigurationError(f"{path}: no such file")
     return path

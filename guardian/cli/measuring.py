@@ -64,8 +64,11 @@ def train(
     Example: guardian train sets/*.jsonl.gz log.jsonl.gz --labels labels.txt -o my-model   (then calibrate it)
     """
     from guardian.bootstrap.labelling import training_files
+    from guardian.bootstrap.plugins import extras_named
     from guardian.evaluation.labels import read_labels
-    from guardian.training import train as fit
+
+    with extras_named("guardian train"):
+        from guardian.training import train as fit
 
     settings = settings_from(config, required=False)
     said = read_labels(existing_file(labels) if labels is not None else None)
@@ -118,6 +121,10 @@ def evaluate(
     """Judge the monitor on labelled sessions, beside cosine and lexical overlap, with bootstrap intervals.
 
     Prints separation, false alarms promised and measured, the delay of detection and what a single act shows.
+
+    A labelled session is one line of JSON: {"dataset": "crm", "session_id": "s1", "purpose": "...", "actions":
+    [{"tool": "crm.read", "args": {...}, "label": "benign"}, {"tool": "mail.send", "label": "drift"}]};
+    "conf": "low" beside a label leaves that action out.
 
     Example: guardian evaluate labelled.jsonl.gz --without chain_exposure --robustness --plots figures
     """
@@ -251,5 +258,5 @@ def _line_in_words(error: GuardianError) -> str:
             why = "a field is of another type than it must be"
     return (
         f"{found[1]}: line {found[2]} is not a labelled session: {why};"
-        " see `guardian score --help` for session lines, here each action has a label too"
+        " it takes dataset, session_id, purpose and actions, each with tool, args and label (benign or drift)"
     )

@@ -38,19 +38,18 @@ def run_demo(*, seed: int, sessions: int, keep: bool, as_json: bool, format: str
     console = Console(stderr=as_json, highlight=False)
     writing = Writing(format)
     plan = writing.known_as(Scenario(seed=seed, sessions=sessions).plan())
-    with stopping() as stop:
-        console.print("Starting a local Kafka-compatible broker, the control API and the monitor,")
-        console.print("which first learns from last week's honest log, as in shadow mode.")
-        with _opened(seed, console, format, pages=keep) as world:
-            for tenant in sorted({s.tenant_id for s in plan}):
-                world.enforce(tenant, "the demo wants to see revocations")
-            console.print(f"Control API on {world.control.url}. Now a day at the gateway:")
-            outcome = _play(world, plan, seed, console, writing, stop_asked=stop.is_set)
-            if stop.is_set():
-                raise KeyboardInterrupt
-            if keep:
-                _explain_running(world, console)
-                stop.wait()
+    console.print("Starting a local Kafka-compatible broker, the control API and the monitor,")
+    console.print("which first learns from last week's honest log, as in shadow mode.")
+    with _opened(seed, console, format, pages=keep) as world, stopping() as stop:
+        for tenant in sorted({s.tenant_id for s in plan}):
+            world.enforce(tenant, "the demo wants to see revocations")
+        console.print(f"Control API on {world.control.url}. Now a day at the gateway:")
+        outcome = _play(world, plan, seed, console, writing, stop_asked=stop.is_set)
+        if stop.is_set():
+            raise KeyboardInterrupt
+        if keep:
+            _explain_running(world, console)
+            stop.wait()
     if as_json:
         json.dump(outcome.as_json(), sys.stdout)
         sys.stdout.write("\n")

@@ -89,7 +89,7 @@ def open_artefact(directory: Path, required: tuple[str, ...] = REQUIRED) -> Arte
     """Verify `directory` against its manifest. Raises ModelError naming the file and what is wrong with it."""
     path = directory / MANIFEST
     if not path.is_file():
-        raise ModelError(f"{path}: no drift model here; set `model.directory` or run `guardian train`")
+        raise ModelError(f"{path}: no drift model here; set `model.path` or run `guardian train`")
     try:
         about = json.loads(path.read_text("utf-8"))
         listed = {str(name): str(entry["sha256"]) for name, entry in about["files"].items()}

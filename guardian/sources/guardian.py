@@ -73,7 +73,7 @@ class GuardianDecisions(Format):
     def parse(self, value: bytes) -> Any:
         """The JSON value of hostile bytes: bounded, without duplicate keys, every number finite."""
         if len(value) > self.max_bytes:
-            _refuse("too_large", f"{len(value)} bytes, at most {self.max_bytes} are read", value)
+            _refuse("too_large", f"larger than the {self.max_bytes} bytes that are read at most", value)
         try:
             text = value.decode("utf-8")
         except UnicodeDecodeError as error:

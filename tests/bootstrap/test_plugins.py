@@ -71,6 +71,23 @@ def test_an_impossible_option_names_its_plugin(options: dict[str, object]) -> No
         plugins.make("signals", "denial_pressure", options)
 
 
-def test_what_a_plugin_needs_and_was_not_given_names_the_plugin() -> None:
-    with pytest.raises(ConfigurationError, match=r"options of alerting 'jsonl': .*path"):
-        plugins.make("alerting", "jsonl", {})
+@pytest.mark.parametrize(("room", "name", "option"), [("alerting", "jsonl", "path"), ("policy", "opa", "url")])
+def test_an_option_that_is_needed_is_asked_for_by_name(room: str, name: str, option: str) -> None:
+    with pytest.raises(ConfigurationError, match=f"{room} {name!r} needs the option {option!r}"):
+        plugins.make(room, name, {})
+
+
+@pytest.mark.parametrize(("library", "extra"), [("torch", "train"), ("openvino", "openvino")])
+def test_a_library_that_is_not_installed_is_named_with_its_extra(library: str, extra: str) -> None:
+    with (
+        pytest.raises(
+            ConfigurationError, match=rf"engine 'x' needs {library}.*pip install 'intent-guardian\[{extra}\]'"
+        ),
+        plugins.extras_named("engine 'x'"),
+    ):
+        raise ModuleNotFoundError(f"No module named {library!r}", name=library)
+
+
+def test_a_module_of_our_own_that_is_missing_stays_a_fault() -> None:
+    with pytest.raises(ModuleNotFoundError), plugins.extras_named("engine 'x'"):
+        raise ModuleNotFoundError("No module named 'guardian.x'", name="guardian.x")

@@ -1,6 +1,7 @@
 """What a person meets first: help, wrong flags, no configuration, one-line errors, exit codes."""
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -63,6 +64,22 @@ def test_the_command_line_itself_loads_nothing_heavy() -> None:
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout == "[]\n"
 
 
+def test_what_is_no_regular_file_is_said_to_be_none(guardian) -> None:
+    done = guardian("score", "/dev/null")
+    assert (done.returncode, done.stderr) == (
+        2, "guardian: /dev/null is not a regular file; `-` reads from standard input\n"
+    )  # fmt: skip
+
+
+def test_ctrl_c_while_the_command_line_is_imported_is_no_traceback() -> None:
+    code = "import builtins, guardian.__main__ as m\n"
+    code += "real = builtins.__import__\ndef hit(name, *a, **k):\n"
+    code += "    if name == 'guardian.cli': raise KeyboardInterrupt\n    return real(name, *a, **k)\n"
+    code += "builtins.__import__ = hit\nm.main()"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (130, "")
+
+
 def test_debug_shows_the_traceback(installed) -> None:
     assert "Traceback" in installed("--debug", "score", "absent.jsonl").stderr
 
@@ -116,8 +133,28 @@ def test_doctor_says_what_to_mend_and_fails(installed) -> None:
     assert checks["policy"]["ok"]
     assert checks["model"]["ok"]
     assert not checks["broker"]["ok"]
-    assert checks["broker"]["mend"]
+    assert checks["broker"]["mend"].startswith("start a broker there")
     assert not checks["control"]["ok"]
+    assert not checks["watching"]["ok"], "nobody watches, or nobody can say"
+    assert checks["archive"]["found"].endswith("can be written")
+
+
+def test_doctor_says_what_cannot_be_written(guardian, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from guardian.bootstrap import doctor
+    from guardian.config import load
+
+    guardian("init", "home")
+    (tmp_path / "blocked").write_text("a file where a folder belongs")
+    settings = load(
+        tmp_path / "home" / "guardian.yaml", overrides={"archive": {"path": tmp_path / "blocked" / "x"}}
+    )
+    asked = {check.name: check for check in doctor.examine(settings)}
+    assert "cannot be written" in asked["archive"].found
+    assert asked["database"].ok
+    may = os.access  # root may write whatever the mode says
+    monkeypatch.setattr(os, "access", lambda path, mode: mode != os.W_OK and may(path, mode))
+    (database,) = [check for check in doctor.examine(settings) if check.name == "database"]
+    assert "cannot be written by this user" in database.found
 
 
 def test_a_token_is_issued_listed_and_withdrawn(guardian) -> None:
