@@ -30,6 +30,7 @@ _TEN_FOLD_A_UNIT = 1 / math.log(10)
 """The least scale, in log10 units, of both session statistics: a bet of mean 1 exceeds x at most once in x
 (Markov), a p-value falls below 1/x once in x. Past the sample nothing is called rarer than that allows."""
 _LEAST_LOGIT_SCALE = 0.5
+_DECIMALS = 5
 
 
 def logit(score: float) -> float:
@@ -87,13 +88,13 @@ class Calibration:
         return (len(self.evidence.values) + 1) // _STATISTICS
 
     def to_json(self) -> str:
-        """Plain numbers, rounded to 5 decimals."""
+        """Plain numbers, rounded up to 5 decimals: what is read back never promises more than what was saved."""
         body: dict[str, Any] = {"format": FORMAT, "source": self.source, "fold": self.fold}
         for name in ("actions", "evidence", "acts"):
             reference: Reference = getattr(self, name)
             body[name] = {
-                "scale": round(reference.scale, 5),
-                "values": [round(v, 5) for v in reference.values],
+                "scale": _rounded_up(reference.scale),
+                "values": [_rounded_up(v) for v in reference.values],
             }
         return json.dumps(body, separators=(",", ":"))
 
@@ -119,3 +120,9 @@ class Calibration:
 
 def _reference(body: Mapping[str, Any]) -> Reference:
     return Reference(tuple(map(float, body["values"])), float(body["scale"]))
+
+
+def _rounded_up(value: float) -> float:
+    """The least number of 5 decimals that is not below `value`; rounded again it stays the same."""
+    nearest = round(value, _DECIMALS)
+    return nearest if nearest >= value else round(nearest + 10**-_DECIMALS, _DECIMALS)

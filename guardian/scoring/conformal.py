@@ -16,8 +16,8 @@ SMALLEST_P = 1e-12
 class Reference:
     """A frozen sample of honest values.
 
-    values  ascending, shape (n,), any real units; higher means further from purpose
-    scale   > 0: how far beyond the largest value is e-fold rarer
+    values  ascending, finite, shape (n,), any real units; higher means further from purpose
+    scale   > 0, finite: how far beyond the largest value is e-fold rarer
     """
 
     values: tuple[float, ...]
@@ -26,10 +26,12 @@ class Reference:
     def __post_init__(self) -> None:
         if not self.values:
             raise ValueError("a reference needs at least one honest value")
+        if not all(map(math.isfinite, self.values)):
+            raise ValueError("honest values must be finite")
         if any(a > b for a, b in zip(self.values, self.values[1:], strict=False)):
             raise ValueError("reference values must ascend")
-        if not self.scale > 0.0:
-            raise ValueError(f"tail scale must be positive, got {self.scale}")
+        if not 0.0 < self.scale < math.inf:
+            raise ValueError(f"tail scale must be positive and finite, got {self.scale}")
 
     @classmethod
     def fit(cls, sample: Sequence[float], *, least_scale: float, tail_share: float = 0.05) -> "Reference":
@@ -39,8 +41,6 @@ class Reference:
         values = tuple(sorted(float(v) for v in sample))
         if not values:
             raise ValueError("a reference needs at least one honest value")
-        if not all(map(math.isfinite, values)):
-            raise ValueError("honest values must be finite")
         count = min(len(values), max(10, math.ceil(tail_share * len(values))))
         excess = [v - values[-count] for v in values[-count:]]
         return cls(values, max(least_scale, sum(excess) / len(excess)))

@@ -115,7 +115,45 @@ def test_a_calibration_survives_its_file(scores: list[float], evidence: list[flo
     made = Calibration.fit(scores, evidence, [abs(e) for e in evidence], source="here")
     read = Calibration.from_json(made.to_json())
     assert read.source == "here"
-    assert read.actions.values == pytest.approx([round(v, 5) for v in sorted(map(logit, scores))])
+    assert read.actions.values == pytest.approx(sorted(map(logit, scores)), abs=1e-5)
+    assert read.to_json() == made.to_json()
+
+
+samples = st.lists(st.floats(-3, 9) | st.sampled_from([1 / 64, 3 / 64, 0.1 + 2**-56]), min_size=1, max_size=30)
+
+
+@given(samples, samples, st.floats(-3, 12), st.floats(-3, 12), st.data())
+def test_a_calibration_read_from_its_file_never_promises_more_than_the_one_that_was_saved(
+    evidence: list[float], acts: list[float], a: float, b: float, data: st.DataObject
+) -> None:
+    made = Calibration.fit([0.5], evidence, acts, source="here")
+    read = Calibration.from_json(made.to_json())
+    for reached in ((a, b), (data.draw(st.sampled_from(evidence)), data.draw(st.sampled_from(acts)))):
+        assert read.one_in(*reached)[0] <= made.one_in(*reached)[0]
+
+
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=30), st.data())
+def test_an_act_is_no_more_unusual_to_a_calibration_read_from_its_file(
+    scores: list[float], data: st.DataObject
+) -> None:
+    made = Calibration.fit(scores, [0.0], [0.0], source="here")
+    score = data.draw(st.sampled_from(scores) | st.floats(0, 1))
+    assert Calibration.from_json(made.to_json()).p_value(score) >= made.p_value(score)
+
+
+@pytest.mark.parametrize("rank", range(1, 20))
+def test_an_act_that_several_honest_sessions_reached_is_promised_the_same_after_saving(rank: int) -> None:
+    """p-values are discrete: many sessions share their largest act, and a loss at it would count them all out."""
+    act = -math.log10(rank / 3_937)
+    made = Calibration.fit([0.5], [0.0] * 200, [0.001 * n for n in range(197)] + [act] * 3, source="here")
+    assert Calibration.from_json(made.to_json()).one_in(-1, act) == made.one_in(-1, act) == (25.125, True)
+
+
+@pytest.mark.parametrize(("said", "written"), [("[0.0]", "[NaN]"), ("[0.0]", "[Infinity]"), ("1.5", "Infinity")])
+def test_a_calibration_of_impossible_numbers_is_refused(said: str, written: str) -> None:
+    made = Calibration(Reference((0.0,), 1.5), Reference((0.0,), 1.5), Reference((0.0,), 1.5), source="here")
+    with pytest.raises(ModelError, match=r"finite.*run `guardian calibrate`"):
+        Calibration.from_json(made.to_json().replace(said, written))
 
 
 @pytest.mark.parametrize("text", ["", "{}", '{"format": 99}', "[1]", '{"format":1,"source":"x","actions":{}}'])
