@@ -4,6 +4,7 @@ import json
 import secrets
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import count
 from pathlib import Path
 
 from guardian.bootstrap.judgement import (
@@ -77,11 +78,11 @@ def calibrate(
     judge_with = judges(settings, fit)
     said = read_labels(labels)
     read = open_reading(settings)
-    scorer = SessionScorer(judge_with(FLAT), CredentialScanner())
+    scorer, numbers = SessionScorer(judge_with(FLAT), CredentialScanner()), count(1)
     sessions = [
         s
         for file in files
-        for s in honest_sessions(file, read, scorer)
+        for s in honest_sessions(file, read, scorer, numbers)
         if (folds is None or s.purpose in routes) and not (s.key and said.confirmed(s.key, len(s.decisions)))
     ]
     try:
@@ -113,12 +114,17 @@ def out_of_fold(settings: Settings, folds: Path) -> dict[str, Fit]:
     return routes
 
 
-def honest_sessions(file: Path, read: ReadLog, scorer: SessionScorer) -> Iterator[HonestSession]:
-    """Every session of a file; labelled ones with a drift are left out, unreadable records are skipped."""
+def honest_sessions(
+    file: Path, read: ReadLog, scorer: SessionScorer, numbers: Iterator[int]
+) -> Iterator[HonestSession]:
+    """Every session of a file; labelled ones with a drift are left out, unreadable records are skipped.
+
+    `numbers` go on from file to file: two session lines of one number are taken for the same.
+    """
     if is_log(file):
         yield from log_sessions(file, read)
         return
-    for number, session in enumerate(read_sessions([file]), 1):
+    for session, number in zip(read_sessions([file]), numbers, strict=False):
         if not session.drift:
             yield HonestSession(session.purpose, tuple(scorer.session(session_line(session, number))))
 

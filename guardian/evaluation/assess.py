@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import count
 
 from guardian.embedding.fit import FitRequest
 from guardian.evaluation.alarms import RATES_ONE_IN, PromiseRow, delays, promises, single_acts
@@ -132,8 +133,9 @@ def left_out(
             honest.setdefault(session.dataset, []).append(session)
     if len(honest) < 2:
         raise ValueError(f"leaving a data set out takes two with honest sessions, got {sorted(honest)}")
+    numbers = count(1)  # of one number two sessions would be taken for the same, whatever their data sets
     decided = {
-        name: [HonestSession(s.purpose, tuple(scorer.session(session_line(s, n)))) for n, s in enumerate(group, 1)]
+        name: [HonestSession(s.purpose, tuple(scorer.session(session_line(s, next(numbers))))) for s in group]
         for name, group in honest.items()
     }
     rows: list[PromiseRow] = []

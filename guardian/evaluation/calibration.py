@@ -133,7 +133,10 @@ class OutOfFold:
 
 
 def session_line(session: LabelledSession, line: int) -> SessionLine:
-    """The same session as `guardian score` would read it; its labels stay behind."""
+    """The same session as `guardian score` would read it; its labels stay behind.
+
+    `line` tells it from every other session that is judged with it: of those with the same one, the first counts.
+    """
     return SessionLine(
         line=line,
         session_id=session.session_id,

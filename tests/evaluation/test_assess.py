@@ -174,6 +174,19 @@ def test_each_data_set_is_judged_by_a_calibration_that_never_saw_it(made: Made, 
     assert {c.source for c in asked_of} == {"none", "the other sets"}
 
 
+def test_every_session_of_the_other_data_sets_is_calibrated_on(made: Made, word_judges: Any) -> None:
+    asked_of: list[Calibration] = []
+
+    def noting(calibration: Calibration) -> Any:
+        asked_of.append(calibration)
+        return word_judges()(calibration)
+
+    sets = [made(40, dataset=name, start=start) for name, start in (("one", 0), ("two", 100), ("three", 200))]
+    left_out([s for each in sets for s in each], judge_with=noting, redactor=CredentialScanner(), asked=ASKED)
+    fitted = [c for c in asked_of if len(c.evidence.values) > 1]  # sessions here are of one action
+    assert [len(c.actions.values) + len(c.evidence.values) for c in fitted] == [80, 80, 80]
+
+
 def test_one_data_set_cannot_be_left_out(made: Made, word_judges: Any) -> None:
     with pytest.raises(ValueError, match=r"takes two .*got \['one'\]"):
         left_out(made(60), judge_with=word_judges(), redactor=CredentialScanner(), asked=ASKED)

@@ -5,12 +5,13 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from guardian.bootstrap.modelling import Wanted, evaluate_files
+from guardian.bootstrap.modelling import Wanted, calibrate, evaluate_files
 from guardian.config import load
 from guardian.errors import ConfigurationError
 
@@ -51,6 +52,18 @@ def test_an_unknown_benchmark_and_an_unknown_signal_are_refused_with_the_known_o
 def test_one_data_set_cannot_be_left_out_and_folds_must_be_there(sessions: Path, tmp_path: Path) -> None:
     assert "--left-out: leaving a data set out takes two" in refused([sessions], left_out=True)
     assert "no training folds here" in refused([sessions], left_out=True, folds=tmp_path)
+
+
+def test_a_calibration_is_the_same_whether_its_sessions_lie_in_one_file_or_in_several(tmp_path: Path) -> None:
+    made = [line(n, dataset=f"d{n // 20}") + "\n" for n in range(60)]
+    one = tmp_path / "one.jsonl"
+    one.write_text("".join(made))
+    several = [tmp_path / f"{n}.jsonl" for n in range(3)]
+    for n, path in enumerate(several):
+        path.write_text("".join(made[n * 20 : n * 20 + 20]))
+    settings = load(None, overrides={"model": {"engine": "lexical"}})
+    found = [calibrate(settings, files, lambda *_: None) for files in ([one], several)]
+    assert replace(found[1], source=found[0].source) == found[0]
 
 
 @pytest.mark.parametrize(
