@@ -65,7 +65,7 @@ class Documents(FileConsumer):
             if found is None:
                 break
             line = found[1]
-            if line.startswith(b"{") and _is_document(line):
+            if _begins(line, after=lines[-1]):
                 self._ahead = found  # what came before was cut off
                 break
             lines.append(line)
@@ -78,6 +78,16 @@ def _depth(line: bytes) -> int:
     """By how much the brackets outside of strings open more than they close."""
     bare = _STRING.sub(b"", line)
     return bare.count(b"{") + bare.count(b"[") - bare.count(b"}") - bare.count(b"]")
+
+
+def _begins(line: bytes, *, after: bytes) -> bool:
+    """Whether a line within an open document begins another one.
+
+    A bracket in column 0 does, unless the open document is not indented at all and may have one there.
+    """
+    if not line.startswith(_OPENING):
+        return False
+    return after[:1].isspace() or not after.rstrip().endswith((b"[", b",", b":")) or _is_document(line)
 
 
 def _is_document(line: bytes) -> bool:

@@ -64,6 +64,24 @@ def test_a_file_that_was_rotated_in_the_middle_loses_only_what_was_cut(read):
     assert len(found) == 6
 
 
+@pytest.mark.parametrize("indent", [1, 2, "\t"])
+def test_a_document_over_lines_that_is_cut_anywhere_costs_itself_only(indent, read):
+    first, cut, *rest = (json.dumps({"n": n, "b": [{"c": ["}", n]}, ONE]}, indent=indent) for n in range(4))
+    for end in range(1, len(cut)):
+        readable = []
+        for _, value in read("\n".join([first, cut[:end], *rest]).encode()):
+            try:
+                readable.append(json.loads(value))
+            except ValueError:
+                continue
+        assert [each["n"] for each in readable if "n" in each] == [0, 2, 3], cut[:end]
+
+
+def test_a_document_over_lines_need_not_be_indented(read):
+    made = [{"n": n, "b": [ONE, [TWO], {"c": [ONE, n]}]} for n in range(3)]
+    assert values(read("\n".join(json.dumps(each, indent=0) for each in made).encode())) == made
+
+
 def test_a_compressed_file_reads_the_same(read):
     plain = json.dumps(ONE, indent=2).encode()
     assert values(read(gzip.compress(plain) + gzip.compress(b"\n" + plain), "log.json.gz")) == [ONE, ONE]
