@@ -29,6 +29,8 @@ class Documents(FileConsumer):
                 break
             size += len(found[1])
             records.append(Record(self._place.topic, 0, found[0], found[1]))
+        if not records:
+            self._tell_broken()
         return records
 
     def exhausted(self) -> bool:

@@ -32,18 +32,21 @@ class FileConsumer:
         self._stream: IO[bytes] | None = None
         self._next = 0
         self._ended = False
+        self._broken: BusError | None = None
         self._paused = False
 
     def start(self, positions: Callable[[Sequence[Place]], Mapping[Place, int]]) -> None:
         self.close()
         self._stream = self._open()
         self._ended = False
+        self._broken = None
         self._next = 0
         until = positions([self._place]).get(self._place, 0)
         while self._next < until and self._line() is not None:
             pass
 
     def poll(self, *, timeout_s: float, max_records: int) -> list[Record]:  # noqa: ARG002 - a file never waits
+        """Raises BusError, once, where a damaged file breaks off; every line before that is handed on first."""
         records: list[Record] = []
         size = 0
         while not self._paused and len(records) < max_records and size < MAX_LINE:
@@ -53,6 +56,8 @@ class FileConsumer:
                 break
             size += len(line)
             records.append(Record(self._place.topic, 0, offset, line))
+        if not records:
+            self._tell_broken()
         return records
 
     def assignment(self) -> frozenset[Place]:
@@ -74,7 +79,7 @@ class FileConsumer:
         self._paused = False
 
     def exhausted(self) -> bool:
-        return self._ended
+        return self._ended and self._broken is None
 
     def lag(self) -> dict[Place, int]:
         return {}
@@ -95,7 +100,7 @@ class FileConsumer:
             raise ConfigurationError(f"source: cannot read {self._path}: {error.strerror or error}") from error
 
     def _line(self) -> bytes | None:
-        """The next line without its end, at most MAX_LINE bytes of it; None at the end of the file."""
+        """The next line without its end, at most MAX_LINE bytes of it; None where the file ends or breaks off."""
         if self._stream is None or self._ended:
             return None
         try:
@@ -105,14 +110,20 @@ class FileConsumer:
                     pass
         except (OSError, EOFError, zlib.error) as error:
             self._ended = True
-            raise BusError(
+            self._broken = BusError(
                 f"source: {self._path} broke off after line {self._next}: {error}; is it damaged or cut short?"
-            ) from error
+            )
+            return None
         if not line:
             self._ended = True
             return None
         self._next += 1
         return line.rstrip(b"\r\n")
+
+    def _tell_broken(self) -> None:
+        broken, self._broken = self._broken, None
+        if broken is not None:
+            raise broken
 
 
 class FileProducer:

@@ -2,10 +2,12 @@ import base64
 import gzip
 import io
 import json
+import os
 import sys
 
 import pytest
 
+from guardian.bus.documents import Documents
 from guardian.bus.file import MAX_LINE, FileConsumer, FileProducer
 from guardian.bus.port import Place
 from guardian.errors import BusError, ConfigurationError
@@ -61,14 +63,22 @@ def test_a_file_that_is_not_there_is_named(tmp_path):
         _read(FileConsumer(tmp_path / "nope.jsonl"))
 
 
-def test_a_damaged_archive_ends_with_an_error_after_its_good_lines(tmp_path):
+@pytest.mark.parametrize("kind", [FileConsumer, Documents])
+def test_a_damaged_archive_ends_with_an_error_after_its_good_lines(kind, tmp_path):
     path = tmp_path / "a.gz"
-    path.write_bytes(gzip.compress(b"one\n" * 100_000)[:-20])
-    consumer = FileConsumer(path)
+    whole = [b'{"n": "%s"}' % os.urandom(16).hex().encode() for _ in range(2_000)]
+    path.write_bytes(gzip.compress(b"\n".join(whole))[:-20_000])
+    consumer = kind(path)
     consumer.start(lambda places: {})
-    with pytest.raises(BusError, match=r"a\.gz broke off"):
-        consumer.poll(timeout_s=0, max_records=200_000)
+    got = []
+    while len(got) % 300 == 0:
+        got += consumer.poll(timeout_s=0, max_records=300)
+        assert not consumer.exhausted()
+    with pytest.raises(BusError, match=rf"a\.gz broke off after line {len(got)}:"):
+        consumer.poll(timeout_s=0, max_records=300)
     assert consumer.exhausted()
+    assert [r.value for r in got] == whole[: len(got)]
+    assert len(got) > 1_000
 
 
 def test_a_dead_letter_file_keeps_the_bytes(tmp_path):
