@@ -9,8 +9,9 @@ from guardian.bus.port import Consumer, Place, Record
 class PastOnly:
     """Another consumer's records up to `until`; exhausted when none of those came for `quiet_s`.
 
-    Later records are passed over. `patience_s` is how long the first one may take (a group has to form).
-    `timer` is a monotonic clock in seconds.
+    The quiet begins with the first poll that finds nothing, not while whoever polls is at work on what was found.
+    Later records are passed over. `patience_s` is how long the first one after a start may take (a group has to
+    form). `timer` is a monotonic clock in seconds.
     """
 
     def __init__(
@@ -26,16 +27,23 @@ class PastOnly:
         self._until = until
         self._timer = timer
         self._quiet_s = quiet_s
-        self._deadline = timer() + patience_s
+        self._patience_s = patience_s
+        self._deadline: float | None = timer() + patience_s  # None: from the next poll on
+        self._read = False
 
     def start(self, positions: Callable[[Sequence[Place]], Mapping[Place, int]]) -> None:
         self._consumer.start(positions)
+        if self._read:
+            self._read = False
+            self._deadline = self._timer() + self._patience_s
 
     def poll(self, *, timeout_s: float, max_records: int) -> list[Record]:
+        if self._deadline is None:
+            self._deadline = self._timer() + self._quiet_s
         records = self._consumer.poll(timeout_s=timeout_s, max_records=max_records)
         past = [r for r in records if r.timestamp is None or r.timestamp <= self._until]
         if past:
-            self._deadline = self._timer() + self._quiet_s
+            self._read, self._deadline = True, None
         return past
 
     def assignment(self) -> frozenset[Place]:
@@ -54,7 +62,7 @@ class PastOnly:
         self._consumer.resume()
 
     def exhausted(self) -> bool:
-        return self._timer() >= self._deadline
+        return self._deadline is not None and self._timer() >= self._deadline
 
     def close(self) -> None:
         self._consumer.close()

@@ -50,3 +50,30 @@ def test_a_group_that_takes_time_to_form_is_waited_for(topic):
     assert not past.exhausted()
     ticks.at = 60
     assert past.exhausted()
+
+
+def test_time_spent_on_what_was_read_is_no_quiet(topic):
+    ticks = Ticks()
+    past = PastOnly(MemoryConsumer(topic, ["log"]), until=NOW, timer=ticks, quiet_s=5, patience_s=60)
+    past.start(lambda _: {})
+    found = []
+    while not past.exhausted():
+        got = past.poll(timeout_s=0, max_records=1)
+        found += got
+        ticks.at += 100 if got else 0.25
+    assert [record.value for record in found] == [b"0", b"1", b"2"]
+
+
+def test_after_another_start_the_group_may_take_its_time_again(topic):
+    ticks = Ticks()
+    past = PastOnly(MemoryConsumer(topic, ["log"]), until=NOW, timer=ticks, quiet_s=5, patience_s=60)
+    past.start(lambda _: {})
+    assert past.poll(timeout_s=0, max_records=5)
+    for tried in (100, 130):  # the second one, before anything came, gives no more time
+        ticks.at = tried
+        past.start(lambda places: dict.fromkeys(places, 5))
+        assert past.poll(timeout_s=0, max_records=5) == []
+    ticks.at = 159
+    assert not past.exhausted()
+    ticks.at = 160
+    assert past.exhausted()
