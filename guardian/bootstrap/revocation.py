@@ -23,6 +23,7 @@ from guardian.errors import ConfigurationError
 from guardian.keys.files import read_secret
 from guardian.keys.tokens import Tokens
 from guardian.revocation.port import Given, Receiver
+from guardian.store.control import ControlStore
 from guardian.stream.advising import LocalAdviser
 from guardian.wire.adviser import RemoteAdviser
 
@@ -118,6 +119,7 @@ class Pushing:
             issuer=tokens.issuer,
             clock=utc_now,
             secret=lambda path: read_secret(settings.base / path).decode().strip(),
+            tenants=lambda: ledger_tenants(deps.store),
         )
         receivers = list(_receivers(settings, given))
         names = [each.name for each in receivers]
@@ -147,6 +149,13 @@ class Pushing:
     def _wake(self) -> None:
         for each in self._pushers:
             each.wake()
+
+
+def ledger_tenants(store: ControlStore) -> frozenset[str]:
+    """Every tenant of whom the ledger ever said anything, in whichever epoch."""
+    with store.read() as rows:
+        epochs = range(rows.head().revision.epoch + 1)
+        return frozenset(tenant for epoch in epochs for tenant in rows.ledger.newest_of_each(epoch))
 
 
 def _receivers(settings: Settings, given: Given) -> Sequence[Receiver]:

@@ -2,13 +2,14 @@
 
 A revocation is a record, its end a tombstone. Without compaction (not every broker does it) the same reading gives
 the same list: the latest record of a key counts. A new epoch is announced under the key of `EPOCH` after the whole
-list was written again; what carries a lower epoch is void from there on.
+list was written again; what carries a lower epoch is void from there on. Where each tenant has a topic, it is
+announced in all of them that the ledger knows, and in any other before the first entry of the new epoch.
 """
 
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +19,7 @@ from guardian.domain.revocation import LedgerEntry, Revision
 from guardian.revocation.port import Given, Receiver
 
 EPOCH = b'["","epoch",""]'
+_TENANT = "{tenant}"
 _PLAIN = re.compile(r"[A-Za-z0-9._-]+")
 
 
@@ -28,11 +30,11 @@ class KafkaTopicFace:
     topic: str = "guardian.revocations"
 
     def __post_init__(self) -> None:
-        if not _PLAIN.fullmatch(self.topic.replace("{tenant}", "t")):
+        if not _PLAIN.fullmatch(self.topic.replace(_TENANT, "t")):
             raise ValueError(f"topic {self.topic!r} is no name of a topic")
 
     def open(self, given: Given) -> Sequence[Receiver]:
-        return (TopicReceiver(given.producer(), self.topic),)
+        return (TopicReceiver(given.producer(), self.topic, given.tenants),)
 
 
 plugin = KafkaTopicFace
@@ -41,8 +43,9 @@ plugin = KafkaTopicFace
 class TopicReceiver:
     """Every send is acknowledged by the broker before the next one."""
 
-    def __init__(self, producer: Producer, topic: str) -> None:
-        self._producer, self._topic = producer, topic
+    def __init__(self, producer: Producer, topic: str, tenants: Callable[[], Collection[str]]) -> None:
+        self._producer, self._topic, self._tenants = producer, topic, tenants
+        self._announced: dict[str, int] = {}  # topic → epoch
 
     @property
     def name(self) -> str:
@@ -51,12 +54,25 @@ class TopicReceiver:
     def begin(self, live: Sequence[LedgerEntry], revision: Revision) -> None:
         for entry in live:
             self._send(entry, revision.epoch)
-        told = json.dumps({"revision": revision.model_dump()}).encode()
-        for topic in {topic_of(self._topic, entry.tenant_id) for entry in live} or {topic_of(self._topic, "")}:
-            self._producer.send(topic, told, key=EPOCH)
+        for topic in self._topics(live):
+            self._announce(topic, revision)
 
     def deliver(self, entry: LedgerEntry) -> None:
+        topic = topic_of(self._topic, entry.tenant_id)
+        if self._announced.get(topic) != entry.revision.epoch:
+            self._announce(topic, entry.revision)
         self._send(entry, entry.revision.epoch)
+
+    def _topics(self, live: Sequence[LedgerEntry]) -> set[str]:
+        if _TENANT not in self._topic:
+            return {self._topic}
+        tenants = {*self._tenants(), *(entry.tenant_id for entry in live)}
+        return {topic_of(self._topic, tenant) for tenant in tenants}
+
+    def _announce(self, topic: str, revision: Revision) -> None:
+        told = json.dumps({"revision": revision.model_dump()}).encode()
+        self._producer.send(topic, told, key=EPOCH)
+        self._announced[topic] = revision.epoch
 
     def _send(self, entry: LedgerEntry, epoch: int) -> None:
         topic = topic_of(self._topic, entry.tenant_id)
@@ -80,7 +96,7 @@ def key_of(entry: LedgerEntry) -> bytes:
 def topic_of(pattern: str, tenant_id: str) -> str:
     """A tenant whose name no topic could bear gets a hash of it in its place."""
     plain = tenant_id if _PLAIN.fullmatch(tenant_id) else hashlib.sha256(tenant_id.encode()).hexdigest()[:16]
-    return pattern.replace("{tenant}", plain)
+    return pattern.replace(_TENANT, plain)
 
 
 def live_of(records: Iterable[tuple[bytes | None, bytes | None]]) -> dict[tuple[str, str, str], Mapping[str, Any]]:

@@ -1,6 +1,6 @@
 """The port of the ledger's faces."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -13,13 +13,17 @@ from guardian.keys.signing import SigningKeys
 
 @dataclass(frozen=True, slots=True)
 class Given:
-    """What faces that leave the process need and cannot make: the bus, keys, clock and files of the deployment."""
+    """What faces that leave the process need and cannot make: the bus, keys, clock and files of the deployment.
+
+    `tenants` are those of whom the ledger ever said anything.
+    """
 
     producer: Callable[[], Producer]
     keys: SigningKeys
     issuer: str
     clock: Callable[[], datetime]
     secret: Callable[[str], str]
+    tenants: Callable[[], Collection[str]]
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 import json
 import threading
+from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import kafka
@@ -9,6 +10,7 @@ import pytest
 from joserfc import jws
 from joserfc.jwk import OKPKey
 
+from guardian.bootstrap.revocation import ledger_tenants
 from guardian.bus.admin import ensure_topics
 from guardian.bus.kafka_producer import KafkaProducer
 from guardian.bus.local_broker import LocalBroker
@@ -18,6 +20,8 @@ from guardian.errors import BusError
 from guardian.revocation.caep import PUSH, REVOKED, RISK, CaepFace
 from guardian.revocation.kafka_topic import KafkaTopicFace, live_of, topic_of
 from guardian.revocation.port import Given
+from guardian.store.control_head import begin_epoch
+from guardian.store.control_tables import ledger, live
 
 
 class SetReceiver:
@@ -80,6 +84,7 @@ def given(stage):
         issuer=stage.deps.tokens.issuer,
         clock=stage.clock,
         secret=lambda path: "theirs",
+        tenants=lambda: ledger_tenants(stage.deps.store),
     )
     object.__setattr__(made, "producer", lambda: MemoryProducer(broker))
     return made, broker
@@ -232,9 +237,6 @@ def test_the_topic_read_from_its_beginning_is_the_list(stage, topic):
 
 
 def test_a_new_epoch_voids_what_an_older_one_said(stage, topic):
-    from guardian.store.control_head import begin_epoch
-    from guardian.store.control_tables import live
-
     pusher, broker = topic
     stage.revoke("s1")
     stage.revoke("s2")
@@ -245,6 +247,58 @@ def test_a_new_epoch_voids_what_an_older_one_said(stage, topic):
     drain(pusher)
     held = live_of(records(broker))
     assert set(held) == {("acme", "session", "s1")}
+
+
+@pytest.fixture
+def own_topics(stage, given):
+    (face,) = KafkaTopicFace(topic="rev.{tenant}").open(given[0])
+    return Pusher(stage.deps, face), given[1]
+
+
+def test_a_new_epoch_is_told_to_each_tenant_of_whom_anything_was_said(stage, own_topics):
+    pusher, broker = own_topics
+    drain(pusher)
+    assert records(broker, topic_of("rev.{tenant}", "")) == [], "there is no tenant without a name"
+    for tenant in ("acme", "globex"):
+        revoke(stage, tenant, "before")
+    drain(pusher)
+    with stage.deps.store.write() as rows:  # a backup that has neither of globex's as live
+        rows.connection.execute(live.delete().where(live.c.tenant_id == "globex"))
+        begin_epoch(rows.connection, 2, 100, stage.clock())
+    drain(pusher)
+    assert set(live_of(records(broker, "rev.acme"))) == {("acme", "session", "before")}
+    assert live_of(records(broker, "rev.globex")) == {}
+
+
+def test_a_tenant_that_only_the_lost_part_of_the_ledger_named_hears_of_the_new_epoch_with_its_next_entry(
+    stage, own_topics
+):
+    pusher, broker = own_topics
+    drain(pusher)
+    revoke(stage, "globex", "lost")
+    drain(pusher)
+    with stage.deps.store.write() as rows:  # a backup from before
+        rows.connection.execute(live.delete())
+        rows.connection.execute(ledger.delete())
+        begin_epoch(rows.connection, 2, 100, stage.clock())
+    drain(pusher)
+    revoke(stage, "globex", "new")
+    drain(pusher)
+    assert set(live_of(records(broker, "rev.globex"))) == {("globex", "session", "new")}
+
+
+def revoke(stage, tenant, name):
+    with stage.deps.store.write() as rows:
+        rows.ledger.append(
+            tenant_id=tenant,
+            session_id=name,
+            status="revoked",
+            reason_code="manual",
+            reason="",
+            actor="ann",
+            now=stage.clock(),
+            expires_at=stage.clock() + timedelta(days=1),
+        )
 
 
 def test_a_broker_that_is_away_loses_nothing(stage, topic):
