@@ -103,7 +103,8 @@ def _label(view: FindingView) -> str:
     finding = view.finding
     name = f"{finding.tenant_id}/{finding.session_id}"
     if view.verdict is not None and view.verdict.verdict == "confirmed":
-        return f"{name}/{finding.evidence.actions_seen - 1} drift" if finding.evidence.actions_seen else name
+        seen = finding.evidence.actions_seen
+        return f"{name}/{seen - 1} drift" if seen else f"{name} drift"
     return f"{name} benign"
 
 

@@ -2,7 +2,8 @@
 
 The label is `drift` (or `confirmed`, or nothing) or `benign` (or `false_positive`). With an index, from 0, it
 speaks of one action. A session's own name may hold slashes and end in a number: which of the two is meant is
-settled by the sessions that there are. Blank lines and lines that begin with # are passed over.
+settled by the sessions that there are. A name with a space in it needs its label. Blank lines and lines that begin
+with # are passed over.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -58,12 +59,13 @@ def read_labels(path: Path | None) -> Labels:
     for number, line in enumerate(path.read_text(encoding="utf-8").splitlines() if path else (), 1):
         if not line.strip() or line.lstrip().startswith("#"):
             continue
-        name, _, said = line.strip().partition(" ")
+        text = line.strip()
+        name, _, said = text.rpartition(" ") if " " in text else (text, "", "drift")
+        name, label = name.rstrip(), _WORDS.get(said)
         tenant, _, session = name.partition("/")
-        label = _WORDS.get(said.strip() or "drift")
         if not tenant or not session or label is None:
             raise ConfigurationError(
-                f"{path}: line {number} is no TENANT/SESSION[/INDEX] {'|'.join(_WORDS)}: {line.strip()[:80]!r}"
+                f"{path}: line {number} is no TENANT/SESSION[/INDEX] {'|'.join(_WORDS)}: {text[:80]!r}"
             )
         words[name] = label
     return Labels(words)

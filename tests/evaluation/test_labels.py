@@ -34,6 +34,15 @@ def test_lines_name_sessions_or_actions_and_the_label_may_be_left_out(tmp_path: 
     assert read_labels(None) == Labels({})
 
 
+def test_names_may_hold_spaces_where_the_label_is_written(tmp_path: Path) -> None:
+    said = labels(
+        tmp_path, "acme/window:Research Agent|ann/3 drift\nour org/s 1 benign\nacme/by drift confirmed\n"
+    )
+    assert said.of_action(SessionKey("acme", "window:Research Agent|ann"), 3) == "drift"
+    assert said.of_session(SessionKey("our org", "s 1")) == "benign"
+    assert said.of_session(SessionKey("acme", "by drift")) == "drift"
+
+
 def test_a_session_counts_as_confirmed_by_itself_or_by_one_of_its_acts(tmp_path: Path) -> None:
     said = labels(tmp_path, "acme/s1/2 drift\nacme/s2 benign\nacme/s3\n")
     assert said.confirmed(KEY, 3)
@@ -42,7 +51,7 @@ def test_a_session_counts_as_confirmed_by_itself_or_by_one_of_its_acts(tmp_path:
     assert said.confirmed(SessionKey("acme", "s3"), 1)
 
 
-@pytest.mark.parametrize("line", ["nonsense", "acme/", "/s1", "acme/s1 maybe"])
+@pytest.mark.parametrize("line", ["nonsense", "acme/", "/s1", "acme/s1 maybe", "acme/ drift", "acme/a b"])
 def test_a_line_that_is_none_is_refused_by_its_number(tmp_path: Path, line: str) -> None:
     with pytest.raises(ConfigurationError, match=r"labels\.txt: line 2 is no TENANT/SESSION"):
         labels(tmp_path, f"acme/s1\n{line}\n")
