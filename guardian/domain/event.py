@@ -94,6 +94,11 @@ class Envelope(_Value):
         return SessionKey(self.tenant_id, self.session_id)
 
     @property
+    def parent_key(self) -> SessionKey | None:
+        """The session that delegated to this one, of the same tenant; None for a root."""
+        return None if self.parent_session_id is None else SessionKey(self.tenant_id, self.parent_session_id)
+
+    @property
     def digest(self) -> str:
         """sha256 over the named fields, in one order and with times in UTC; extra fields do not count.
 

@@ -10,7 +10,7 @@ from typing import Literal, NamedTuple
 
 from guardian.bus.port import Record
 from guardian.domain.drift import Drift
-from guardian.domain.event import DecisionEvent, Envelope, SessionKey, purpose_family
+from guardian.domain.event import DecisionEvent, Envelope, Grant, SessionKey, purpose_family
 from guardian.domain.finding import Finding
 from guardian.domain.past import Vectors
 from guardian.domain.session import HumanWord, SessionState
@@ -124,6 +124,7 @@ class Memory:
     agent_purposes: Mapping[AgentKey, tuple[str, ...]] = field(default_factory=dict)  # newest last, bounded
     reported: frozenset[str] = frozenset()  # ids of side findings that exist already
     task_reads: Mapping[TaskKey, Mapping[str, SharedReads]] = field(default_factory=dict)  # by session id; bounded
+    registered: Mapping[SessionKey, Grant] = field(default_factory=dict)  # newest of each parent
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +136,7 @@ class Wanted:
     purposes: frozenset[PurposeKey]
     agents: frozenset[AgentKey]
     tasks: frozenset[TaskKey] = frozenset()
+    parents: frozenset[SessionKey] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from datetime import timedelta
 
-from guardian.domain.event import SessionKey
+from guardian.domain.event import Envelope, SessionKey
 from guardian.domain.session import SessionState
 from guardian.domain.signal import Observation, ParentFact, ParentStatus, Sketch
 from guardian.pipeline.batch import Decoded, PurposeKey
@@ -52,15 +52,22 @@ def versions_of(seen: Observation) -> Mapping[str, str]:
 
 
 def _parent(d: Decoded, state: SessionState, work: Work, *, grace: timedelta, across_sessions: bool) -> ParentFact:
-    envelope = d.event.envelope
-    if envelope.parent_session_id is None:
+    key = d.event.envelope.parent_key
+    if key is None:
         return ParentFact()
-    key = SessionKey(envelope.tenant_id, envelope.parent_session_id)
-    known = work.sessions.get(key) if across_sessions else None
-    if known is None or known.envelope is None:
+    known = (work.sessions.get(key) if across_sessions else None) or SessionState()
+    granted = known.envelope or (_registered(key, work) if across_sessions else None)
+    if known.revoked_at is not None:
+        status = ParentStatus.REVOKED
+    elif granted is not None:
+        status = ParentStatus.ACTIVE
+    else:
         waited = d.now - (state.first_seen or d.now)
         pending = waited < grace or not across_sessions
         status = ParentStatus.PENDING if pending else ParentStatus.UNKNOWN
-        return ParentFact(status, None, (envelope.parent_session_id,))
-    status = ParentStatus.REVOKED if known.revoked_at is not None else ParentStatus.ACTIVE
-    return ParentFact(status, known.envelope, (envelope.parent_session_id, *known.ancestors)[:32])
+    return ParentFact(status, granted, (key.session_id, *known.ancestors)[:32])
+
+
+def _registered(key: SessionKey, work: Work) -> Envelope | None:
+    grant = work.memory.registered.get(key)
+    return None if grant is None else grant.envelope

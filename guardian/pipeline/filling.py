@@ -121,13 +121,22 @@ class Filling:
                 ready.append(d)
         return ready, waiting
 
-    def _filled(self, d: Decoded, grant: Grant, source: PurposeFrom) -> Decoded:
+    def of_parents(
+        self, decoded: Sequence[Decoded], registered: Mapping[SessionKey, Grant]
+    ) -> dict[SessionKey, Grant]:
+        """What the parents of these decisions were registered with; as when filling, the file comes first."""
+        parents = {d.event.envelope.parent_key for d in decoded}
+        found = {key: self.known.get(key) or registered.get(key) for key in parents if key is not None}
+        return {key: self._renamed(grant) for key, grant in found.items() if grant is not None}
+
+    def _renamed(self, grant: Grant) -> Grant:
         envelope = grant.envelope
         tools = tuple(self.rename(tool) for tool in envelope.allowed_tools)
-        shown = (
-            envelope if tools == envelope.allowed_tools else envelope.model_copy(update={"allowed_tools": tools})
-        )
-        event = _with(d.unfilled or d.event, shown)
+        same = tools == envelope.allowed_tools
+        return grant if same else Grant(envelope.model_copy(update={"allowed_tools": tools}), grant.digest)
+
+    def _filled(self, d: Decoded, grant: Grant, source: PurposeFrom) -> Decoded:
+        event = _with(d.unfilled or d.event, self._renamed(grant).envelope)
         return dataclasses.replace(
             d, event=event, unfilled=None, purpose_from=source, envelope_digest=grant.digest
         )

@@ -1,10 +1,10 @@
 """The three steps that a worker takes with a batch."""
 
+import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from guardian.bus.port import Record
-from guardian.domain.event import SessionKey
 from guardian.pipeline.batch import AgentKey, DeadLetter, Decoded, Judgement, Memory, PurposeKey, TaskKey, Wanted
 from guardian.pipeline.decoding import Decoder
 from guardian.pipeline.filling import Filling, Known
@@ -30,19 +30,17 @@ class Pipeline:
 
     def wanted(self, decoded: Sequence[Decoded]) -> Wanted:
         """Every key that judging these decisions may look at."""
-        sessions = {d.event.key for d in decoded}
-        for d in decoded:
-            parent = d.event.envelope.parent_session_id
-            if parent is not None:
-                sessions.add(SessionKey(d.event.envelope.tenant_id, parent))
         envelopes = [d.event.envelope for d in decoded]
+        parents = frozenset(e.parent_key for e in envelopes if e.parent_key is not None)
         return Wanted(
-            sessions=frozenset(sessions),
+            sessions=frozenset(e.key for e in envelopes) | parents,
             decisions=frozenset(d.decision for d in decoded),
             purposes=frozenset(PurposeKey.of(e) for e in envelopes),
             agents=frozenset(AgentKey(e.tenant_id, e.agent_id) for e in envelopes if e.agent_id is not None),
             tasks=frozenset(TaskKey(e.tenant_id, e.task_id) for e in envelopes if e.task_id is not None),
+            parents=parents,
         )
 
     def judge(self, decoded: Sequence[Decoded], dead_letters: Sequence[DeadLetter], memory: Memory) -> Judgement:
-        return self.judging.judge(decoded, dead_letters, memory)
+        known = self.filling.of_parents(decoded, memory.registered)
+        return self.judging.judge(decoded, dead_letters, dataclasses.replace(memory, registered=known))

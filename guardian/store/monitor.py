@@ -14,7 +14,7 @@ from guardian.store.engine import migrate, reading, writing
 from guardian.store.monitor_baselines import Baselines, load_baselines
 from guardian.store.monitor_dead_letters import DeadLetters, insert_dead_letters
 from guardian.store.monitor_departures import Departures
-from guardian.store.monitor_envelopes import Heard, Registry, save_envelopes
+from guardian.store.monitor_envelopes import Heard, Registry, load_envelopes, save_envelopes
 from guardian.store.monitor_findings import insert_findings
 from guardian.store.monitor_outbox import Outbox, enqueue
 from guardian.store.monitor_places import (
@@ -96,6 +96,7 @@ class MonitorStore:
                 baselines=load_baselines(connection, wanted.purposes),
                 agent_purposes=load_agents(connection, wanted.agents),
                 task_reads=load_task_reads(connection, wanted.tasks),
+                registered=load_envelopes(connection, wanted.parents),
                 reported=load_reported(connection, {key.tenant_id for key in wanted.sessions if reported}),
             )
 

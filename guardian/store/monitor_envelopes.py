@@ -34,7 +34,7 @@ class Registry:
         keys = sorted(set(wanted))
         with reading(self._engine) as connection:
             return Registered(
-                envelopes=_envelopes(connection, keys),
+                envelopes=load_envelopes(connection, keys),
                 waiting=frozenset(_among(connection, keys, waiting, None)),
                 begun=frozenset(_among(connection, keys, sessions, sessions.c.learned != NOT_ACTED)),
             )
@@ -67,9 +67,9 @@ def save_envelopes(connection: Connection, heard: Sequence[Heard], now: datetime
     insert_new(connection, envelopes, rows)
 
 
-def _envelopes(connection: Connection, keys: Sequence[SessionKey]) -> dict[SessionKey, Grant]:
+def load_envelopes(connection: Connection, keys: Iterable[SessionKey]) -> dict[SessionKey, Grant]:
     found: dict[SessionKey, Grant] = {}
-    for tenant, ids in _by_tenant(keys).items():
+    for tenant, ids in _by_tenant(sorted(keys)).items():
         for part in chunks(ids):
             query = select(envelopes.c.session_id, envelopes.c.body, envelopes.c.digest).where(
                 envelopes.c.tenant_id == tenant, envelopes.c.session_id.in_(part)

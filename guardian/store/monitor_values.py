@@ -32,6 +32,8 @@ class Wants(Protocol):
     def agents(self) -> AbstractSet[tuple[str, str]]: ...
     @property
     def tasks(self) -> AbstractSet[tuple[str, str]]: ...
+    @property
+    def parents(self) -> AbstractSet[SessionKey]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +45,7 @@ class Recall:
     baselines: Mapping[tuple[str, str], BaselineFact] = field(default_factory=dict)
     agent_purposes: Mapping[tuple[str, str], tuple[str, ...]] = field(default_factory=dict)
     task_reads: Mapping[tuple[str, str], Mapping[str, SharedReads]] = field(default_factory=dict)
+    registered: Mapping[SessionKey, Grant] = field(default_factory=dict)
     reported: frozenset[str] = frozenset()
     versions: Mapping[SessionKey, int] = field(default_factory=dict)
 

@@ -14,7 +14,7 @@ import pytest
 from guardian.bootstrap.judgement import fingerprinter, unchecked
 from guardian.bootstrap.plugins import make, names
 from guardian.bus.port import Record
-from guardian.domain.event import DecisionEvent, SessionKey
+from guardian.domain.event import DecisionEvent, Envelope, Grant, SessionKey
 from guardian.domain.finding import Finding, Kind
 from guardian.domain.session import HumanWord, SessionState
 from guardian.domain.signal import SharedReads
@@ -142,6 +142,7 @@ class World:
             baselines={k: v for k, v in memory.baselines.items() if k in wanted.purposes},
             agent_purposes={k: v for k, v in memory.agent_purposes.items() if k in wanted.agents},
             task_reads={k: v for k, v in memory.task_reads.items() if k in wanted.tasks},
+            registered={k: v for k, v in memory.registered.items() if k in wanted.parents},
             reported=memory.reported,
         )
         judgement = self.pipeline.judge(decoded, letters, loaded)
@@ -160,6 +161,11 @@ class World:
         key = SessionKey(tenant, session)
         heard = hear(self.memory.sessions.get(key, SessionState()), word, at, detail)
         self.memory = dataclasses.replace(self.memory, sessions={**self.memory.sessions, key: heard})
+
+    def register(self, envelope: Mapping[str, Any]) -> None:
+        told = Envelope.model_validate_json(json.dumps(envelope))
+        known = {**self.memory.registered, told.key: Grant(told, told.digest)}
+        self.memory = dataclasses.replace(self.memory, registered=known)
 
     def state(self, session: str = "s1", tenant: str = "acme") -> SessionState:
         return self.memory.sessions[SessionKey(tenant, session)]

@@ -64,6 +64,27 @@ def test_a_child_of_a_revoked_parent_is_a_breach(world, body, now) -> None:
     assert "parent_revoked" in names(world)
 
 
+def test_a_parent_that_was_revoked_before_it_ever_acted_is_a_breach(world, body, now) -> None:
+    world.hear(HumanWord.REVOKED, at=now)
+    world.feed(body(1, **NARROW))
+    assert names(world) == {"parent_revoked"}
+
+
+def test_a_parent_that_never_acts_is_known_by_what_was_registered_for_it(world, body) -> None:
+    world.register(body()["envelope"])
+    world.feed(body(1, **NARROW))
+    assert names(world) == set()
+    world.feed(body(2, **{**NARROW, "envelope__allowed_tools": ["payments.send"]}))
+    assert "wider_tools" in names(world)
+
+
+def test_what_is_registered_for_a_parent_says_nothing_to_those_who_score_sessions_alone(new_world, body) -> None:
+    world = new_world(across_sessions=False)
+    world.register(body()["envelope"])
+    world.feed(body(1, **{**NARROW, "envelope__allowed_tools": ["payments.send"]}))
+    assert "wider_tools" not in names(world)
+
+
 def test_the_chain_above_a_session_is_remembered_nearest_first(world, body) -> None:
     world.feed(body(1))
     for n in range(2, 9):

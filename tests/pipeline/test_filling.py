@@ -66,6 +66,19 @@ def test_a_registered_envelope_holds_as_a_whole_under_the_one_spelling_of_its_to
     assert not {"purpose", "envelope", "delegator_id"} & set(d.event.features_missing)
 
 
+def test_the_envelopes_of_parents_are_spelt_the_same_way_and_the_file_comes_first(decoded):
+    in_file = Filling(known={SessionKey("acme", "boss"): grant("boss")}, rename=ToolNames().of)
+    children = decoded(Filling(), line(parent="boss"), line(1, parent="other"), line(2, parent="nobody"), line(3))
+    registered = {
+        SessionKey("acme", name): grant(name, allowed_tools=["mcp__crm__read"]) for name in ("boss", "other", "s1")
+    }
+    found = in_file.of_parents(children, registered)
+    assert {key.session_id: known.envelope.allowed_tools for key, known in found.items()} == {
+        "boss": ("contracts.read",),
+        "other": ("crm.read",),
+    }
+
+
 def test_without_any_the_purpose_stays_unknown_and_that_is_said(decoded):
     (d,) = decoded(Filling(), line())
     assert (d.purpose_from, d.envelope_digest) == ("unknown", None)

@@ -213,6 +213,17 @@ def test_controls_feed_brings_the_envelope_with_the_news(desk, rig, control):
     assert not known.begun  # it has not acted
 
 
+def test_what_is_registered_for_a_parent_is_part_of_what_a_batch_remembers(desk):
+    from guardian.pipeline.batch import Wanted
+    from guardian.stream.recall import memory_of
+
+    desk.register(envelope())
+    desk.register(envelope("s2"))
+    none, parent = frozenset(), SessionKey("acme", "s1")
+    recall = desk.store.load(Wanted(frozenset({parent}), none, none, none, parents=frozenset({parent})))
+    assert memory_of(recall).registered == {parent: Grant(envelope(), envelope().digest)}
+
+
 def test_controls_word_is_final_and_the_topics_newest_counts_otherwise(desk):
     key = SessionKey("acme", "s1")
     for purpose, source in (("one", "topic"), ("two", "topic")):
