@@ -107,6 +107,12 @@ class Envelope(_Value):
         """
         return hashlib.sha256(_canonical(self._grant()).encode()).hexdigest()
 
+    def lasting(self, other: "Envelope") -> "Envelope":
+        """This one, until the other's expiry where that is later."""
+        mine, theirs = self.expires_at, other.expires_at
+        longer = mine is not None and (theirs is None or theirs > mine)
+        return self.model_copy(update={"expires_at": theirs}) if longer else self
+
     def differs_from(self, other: "Envelope") -> tuple[str, ...]:
         """Names of the fields that make the digests differ; empty where these are equal."""
         mine, theirs = self._grant(), other._grant()

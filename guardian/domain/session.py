@@ -40,6 +40,7 @@ class SessionState(BaseModel):
     asked_at: AwareDatetime | None = None  # when revocation was last asked for, and
     asked_one_in: float = 1.0  # on how much evidence
     envelope: Envelope | None = None  # the first one seen: re-issues are compared with it
+    renewed: Envelope | None = None  # the first one until the latest expiry shown since, where that is later
     first_seen: AwareDatetime | None = None
     last_seen: AwareDatetime | None = None
     ancestors: tuple[str, ...] = ()  # session ids up the delegation chain, nearest first

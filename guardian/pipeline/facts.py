@@ -56,7 +56,7 @@ def _parent(d: Decoded, state: SessionState, work: Work, *, grace: timedelta, ac
     if key is None:
         return ParentFact()
     known = (work.sessions.get(key) if across_sessions else None) or SessionState()
-    granted = known.envelope or (_registered(key, work) if across_sessions else None)
+    granted = _granted(key, known, work) if across_sessions else None
     if known.revoked_at is not None:
         status = ParentStatus.REVOKED
     elif granted is not None:
@@ -68,6 +68,10 @@ def _parent(d: Decoded, state: SessionState, work: Work, *, grace: timedelta, ac
     return ParentFact(status, granted, (key.session_id, *known.ancestors)[:32])
 
 
-def _registered(key: SessionKey, work: Work) -> Envelope | None:
-    grant = work.memory.registered.get(key)
-    return None if grant is None else grant.envelope
+def _granted(key: SessionKey, known: SessionState, work: Work) -> Envelope | None:
+    """What a session's children are held to: its first envelope, for as long as it was issued since, or the
+    registered one where it never acted. A wider re-issue is the session's own breach and widens nobody."""
+    shown, grant = known.renewed or known.envelope, work.memory.registered.get(key)
+    if grant is None:
+        return shown
+    return grant.envelope if shown is None else shown.lasting(grant.envelope)

@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import Any, Protocol
 
 from guardian.domain.drift import Drift
-from guardian.domain.event import SessionKey
+from guardian.domain.event import DecisionEvent, Envelope, SessionKey
 from guardian.domain.finding import Effect
 from guardian.domain.session import SessionState, Stage
 from guardian.domain.signal import Observation, SharedReads, Signal
@@ -142,6 +142,7 @@ class Judge:
             update={
                 "actions": state.actions + 1,
                 "envelope": state.envelope or (event.envelope if event.has_envelope else None),
+                "renewed": _renewed(state, event),
                 "first_seen": state.first_seen or d.now,
                 "last_seen": d.now,
                 "ancestors": seen.parent.chain,
@@ -241,6 +242,15 @@ def afresh(state: SessionState) -> SessionState:
     kept = ("epoch", "transition", "revoked_at", "pardoned", "reported", "registered")
     stage = state.stage if state.revoked_at is not None else Stage.CLEAR
     return SessionState(stage=stage, **{name: getattr(state, name) for name in kept})
+
+
+def _renewed(state: SessionState, event: DecisionEvent) -> Envelope | None:
+    """A later expiry counts from an allowed call on: that is when the re-issue is told."""
+    first = state.envelope
+    if first is None or not event.has_envelope or event.decision.effect == "deny":
+        return state.renewed
+    longest = (state.renewed or first).lasting(event.envelope)
+    return None if longest is first else longest
 
 
 def drift_without(drift: Drift, name: str, pardoned: Sequence[str] = ()) -> Drift:

@@ -111,3 +111,12 @@ def test_a_whole_number_is_itself_however_it_is_written() -> None:
 def test_times_that_have_no_utc_form_have_a_digest_all_the_same() -> None:
     ends = ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00", "9999-12-31T23:59:59+00:00"]
     assert len({read({**GRANT, "expires_at": end}).digest for end in ends}) == 3
+
+
+def test_an_envelope_lasts_as_long_as_another_that_ends_later_and_never_shorter() -> None:
+    grant, endless = read(GRANT), read({**GRANT, "expires_at": None})
+    later = read({**GRANT, "purpose": "another", "expires_at": "2026-05-12T20:30:00+00:00"})
+    assert grant.lasting(later) == grant.model_copy(update={"expires_at": later.expires_at})
+    assert grant.lasting(endless) == endless
+    assert later.lasting(grant) is later
+    assert endless.lasting(grant) is endless

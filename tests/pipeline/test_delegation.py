@@ -114,6 +114,49 @@ def test_a_session_reissued_with_more_is_named(world, body) -> None:
     assert "reissued_expiry" in names(world)
 
 
+EARLY, LATE, LATEST = "2026-05-12T17:30:00Z", "2026-05-12T18:30:00Z", "2026-05-12T20:30:00Z"
+
+
+def renewed(until: str | None, **more) -> dict[str, object]:
+    return {"envelope__expires_at": until, **more}
+
+
+def test_the_children_of_a_renewed_parent_are_held_to_its_longest_expiry(world, body, now) -> None:
+    world.feed(body(1, **renewed(EARLY)), body(2, **renewed(LATE)), body(3, **renewed(EARLY)))
+    world.feed(at(body(4, **NARROW), now, 3000))
+    assert names(world) == set()
+    world.feed(at(body(5, **{**NARROW, **renewed(LATEST)}), now, 3000))
+    assert names(world) >= {"later_expiry"}
+
+
+def test_a_parent_that_was_renewed_for_ever_bounds_no_childs_expiry(world, body) -> None:
+    world.feed(body(1, **renewed(EARLY)), body(2, **renewed(None)), body(3, **NARROW))
+    assert names(world) == set()
+
+
+def test_a_parent_that_only_tried_with_a_longer_envelope_is_not_renewed(world, body) -> None:
+    world.feed(body(1, **renewed(EARLY)), body(2, **renewed(LATE, decision__effect="deny")), body(3, **NARROW))
+    assert "later_expiry" in names(world)
+
+
+def test_a_renewal_that_was_registered_counts_before_the_parent_acts_again(world, body) -> None:
+    world.feed(body(1, **renewed(EARLY)))
+    world.register(body(**renewed(LATE))["envelope"])
+    world.feed(body(2, **NARROW))
+    assert names(world) == set()
+
+
+def test_a_wider_reissue_of_a_parent_is_told_and_widens_no_child(world, body) -> None:
+    wider = {"max_records": 9000}
+    tools = ["contracts.read", "crm.read", "mail.send"]
+    world.feed(body(1, **renewed(EARLY)))
+    world.feed(body(2, **renewed(LATE, envelope__allowed_tools=tools, envelope__resource_constraints=wider)))
+    assert names(world) == {"reissued_tools", "reissued_expiry"}
+    grown = {**NARROW, "envelope__allowed_tools": ["mail.send"], "envelope__resource_constraints": wider}
+    world.feed(body(3, **grown))
+    assert names(world) >= {"wider_tools", "wider_resources", "wider_limits"}
+
+
 def test_a_session_reissued_with_less_is_no_breach(world, body) -> None:
     world.feed(
         body(1), body(2, envelope__allowed_tools=["contracts.read"], envelope__expires_at="2026-05-12T18:00:00Z")
