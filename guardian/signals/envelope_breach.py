@@ -31,7 +31,7 @@ class EnvelopeBreach:
 
     leeway_seconds  how long after its expiry an envelope is still taken, for clocks that differ
     mapping         constraint key -> argument or resource names it bounds, beyond the obvious ones
-    summed          limits that also bound the sum over the session's allowed calls
+    summed          limits that also bound the sum: of one call's items, and over the session's allowed calls
     """
 
     leeway_seconds: float = 30.0
@@ -64,7 +64,7 @@ class EnvelopeBreach:
             *rules.ownership(envelope, action),
             *rules.resources(constraints, action, self._aliases),
             *rules.data_classes(constraints, event, action, self._aliases),
-            *limits.per_call(),
+            *limits.per_call(self.summed),
             *limits.per_session(state["sums"], self.summed),
         ]
         if action.cut and constraints.spelt:

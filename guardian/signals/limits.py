@@ -1,15 +1,23 @@
-"""Numeric limits of an envelope, per call and summed over the session. Pure."""
+"""Numeric limits of an envelope, per call and summed over the session. Pure.
 
-from collections.abc import Callable, Iterator, Mapping
+What a call moves in all: the items of a list add up; a quantity that several places tell is one and the same, and
+the largest counts (a resource repeats its arguments, a total stands beside its items).
+"""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from guardian.domain.event import DecisionEvent
 from guardian.domain.signal import Breach
-from guardian.signals.constraints import Constraints, Number, Touched, number
+from guardian.signals.constraints import Constraints, Leaf, Number, Touched, number
 from guardian.signals.wording import canonical, shown
 
 _CAP = 2**53  # sums stay exact in every JSON reader
+_DIGITS = 9  # a sum of decimal amounts is no larger than they are
 _RECORD = "record"
+_MEASURES = frozenset({"amount", "byte", "cost", "fee", "price"})
+"""Words of what is measured: a list of these holds quantities. Of everything else a list counts its items."""
 
 Sums = Mapping[str, Number]
 
@@ -23,10 +31,13 @@ class Limits:
     action: Touched
     aliases: Callable[[str], tuple[str, ...]]
 
-    def per_call(self) -> Iterator[Breach]:
-        """Limits that this call alone breaks."""
+    def per_call(self, summed: tuple[str, ...]) -> Iterator[Breach]:
+        """Limits that this call alone breaks; those that are summed also by all that it moves together."""
+        bare = _bare(summed)
         for name, most in self.constraints.maxima.items():
             asked = self._asked(name, "max_")
+            if asked and name in bare:
+                asked.append(self._together(name))
             if asked and max(asked) > most:
                 yield Breach(
                     "records_over_limit" if name == _RECORD else "limit_exceeded",
@@ -58,14 +69,24 @@ class Limits:
 
     def _totals(self, sums: Sums, summed: tuple[str, ...]) -> Sums:
         bounded = [name for name in _bare(summed) if name in self.constraints.maxima]
-        return {name: min(sums.get(name, 0) + min(max(self._moved(name), 0), _CAP), _CAP) for name in bounded}
+        return {name: _sum(sums.get(name, 0), self._moved(name)) for name in bounded}
 
     def _asked(self, name: str, prefix: str) -> list[Number]:
-        wanted = {name, prefix + name, *self.aliases(prefix + name)}
-        found = [number(leaf.values if leaf.many else leaf.values[0]) for leaf in self.action.named(*wanted)]
+        found = [quantity for told in self._told(name, prefix) for quantity in told]
         if name == _RECORD and "records" not in self.event.features_missing:
             found.append(self.event.records)
-        return [quantity for quantity in found if quantity is not None]
+        return found
+
+    def _told(self, name: str, prefix: str) -> Iterable[list[Number]]:
+        """The quantities of each place that tells any; all items of a list stand in one place."""
+        wanted = {name, prefix + name, *self.aliases(prefix + name)}
+        places: dict[str, list[Number]] = defaultdict(list)
+        for leaf in self.action.named(*wanted):
+            places[leaf.path] += _quantities(leaf, name)
+        return places.values()
+
+    def _together(self, name: str) -> Number:
+        return max((_sum(*told) for told in self._told(name, "max_")), default=0)
 
     def _moved(self, name: str) -> Number:
         result = self.event.result
@@ -73,10 +94,21 @@ class Limits:
             return result.records
         if name == _RECORD and self.event.action.records is not None:
             return self.event.action.records
-        return max(self._asked(name, "max_"), default=0)
+        return self._together(name)
 
     def _spelt(self, prefix: str, name: str) -> str:
         return shown(self.constraints.spelt[prefix + name], 60)
+
+
+def _quantities(leaf: Leaf, name: str) -> list[Number]:
+    measured = leaf.many and not _MEASURES.isdisjoint(name.split("_"))
+    values = leaf.values if measured or not leaf.many else (leaf.values,)
+    return [quantity for value in values if (quantity := number(value)) is not None]
+
+
+def _sum(*quantities: Number) -> Number:
+    """What is less than nothing takes nothing off the rest."""
+    return round(min(sum(min(max(quantity, 0), _CAP) for quantity in quantities), _CAP), _DIGITS)
 
 
 def _bare(summed: tuple[str, ...]) -> tuple[str, ...]:

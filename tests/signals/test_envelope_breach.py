@@ -185,6 +185,63 @@ def test_payments_split_below_the_limit_break_it_together(observe: Observe, brea
     assert breaches(EnvelopeBreach(summed=()), seen, seen) == {}
 
 
+BATCHES: list[tuple[dict[str, Any], float]] = [
+    ({"payments": [{"amount": 400}, {"amount": 400}, {"amount": "400"}]}, 1200),
+    ({"runs": [{"pay": [{"amount": 400}]}, {"pay": [{"amount": 400}, {"amount": 400}]}]}, 1200),
+    ({"amount": [400, 400, "400"]}, 1200),
+    ({"amounts": [[400, 400], [400]]}, 1200),
+    ({"amount": 400, "fees": [1, 2]}, 400),
+    ({"amount": 400, "items": [{"amount": 100}, {"amount": 300}]}, 400),
+    ({"payments": [{"amount": 400}, {"amount": -400}]}, 400),
+    ({"amount": ["many", "more", "most"]}, 0),
+    ({"payments": [{"amount": 0.1}, {"amount": 0.2}]}, 0.3),
+]
+
+
+@pytest.mark.parametrize(("arguments", "moved"), BATCHES)
+def test_a_batch_moves_what_its_items_move_together(
+    observe: Observe, folded: Any, arguments: dict[str, Any], moved: float
+) -> None:
+    bounds = {"envelope__resource_constraints": {"max_amount": 1000}}
+    state, (signal,) = folded(EnvelopeBreach(), [observe(**bounds, action__arguments=arguments)])
+    assert state["sums"] == {"amount": moved}
+    expected = {"limit_exceeded", "limit_exceeded_session"} if moved > 1000 else set()
+    assert {breach.name for breach in signal.breaches} == expected
+
+
+def test_a_resource_that_repeats_its_arguments_moves_nothing_more(observe: Observe, folded: Any) -> None:
+    paid = {"action__arguments": {"amount": 400}, "action__resource": {"type": "payment", "amount": 400}}
+    state, _ = folded(EnvelopeBreach(), [observe(envelope__resource_constraints={"max_amount": 1000}, **paid)])
+    assert state["sums"] == {"amount": 400}
+
+
+def test_decimal_amounts_reach_their_limit_without_breaking_it(observe: Observe, breaches: Breaches) -> None:
+    bounds = {"envelope__resource_constraints": {"max_amount": 0.3}}
+    third = observe(**bounds, action__arguments={"amount": 0.1})
+    assert breaches(EnvelopeBreach(), third, third, third) == {}
+    assert breaches(EnvelopeBreach(), third, third, third, third) == {"limit_exceeded_session": True}
+
+
+@pytest.mark.parametrize(
+    ("bounds", "arguments", "broken"),
+    [
+        ({"max_temperature": 30}, {"rooms": [{"temperature": 20}, {"temperature": 20}]}, False),
+        ({"max_temperature": 30}, {"rooms": [{"temperature": 20}, {"temperature": 31}]}, True),
+        ({"max_price": 30}, {"price": [20, 20]}, False),
+        ({"max_price": 30}, {"price": [20, 31]}, True),
+        ({"max_users": 2}, {"users": [1001, 1002]}, False),
+        ({"max_users": 2}, {"users": [1, 1, 1]}, True),
+        ({"max_recipients": 3}, {"mails": [{"recipients": ["a", "b"]}, {"recipients": ["c", "d"]}]}, True),
+        ({"min_amount": 10}, {"amount": [900, 5]}, True),
+    ],
+)
+def test_lists_of_counted_things_count_and_limits_that_do_not_add_up_hold_each_item(
+    observe: Observe, breaches: Breaches, bounds: dict[str, Any], arguments: dict[str, Any], broken: bool
+) -> None:
+    seen = observe(envelope__resource_constraints=bounds, action__arguments=arguments)
+    assert bool(breaches(EnvelopeBreach(), seen)) is broken
+
+
 def test_a_mapping_covers_names_that_are_not_obvious(observe: Observe, breaches: Breaches) -> None:
     signal = EnvelopeBreach(
         mapping={"max_records": ("limit",), "customerId": ("account",), "data_classes": ("f",)}
