@@ -107,11 +107,12 @@ def mapping(value: object, path: str) -> Mapping[str, Any] | None:
 
 
 def names(value: object) -> tuple[str, ...] | None:
-    """A list of strings, or one string; None where there is none."""
+    """A list of strings, or one string; None where there is none, also in a list of other things."""
     if isinstance(value, str):
         return (value,) if value else None
     if isinstance(value, (list, tuple)):
-        return tuple(item for item in value if isinstance(item, str))
+        found = tuple(item for item in value if isinstance(item, str))
+        return found if found or not value else None
     return None
 
 

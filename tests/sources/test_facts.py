@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from guardian.errors import DecodeError
-from guardian.sources.facts import count, effect_of, mapping, moment
+from guardian.sources.facts import count, effect_of, mapping, moment, names
 
 AT = datetime(2026, 11, 24, 22, 7, 16, tzinfo=UTC)
 
@@ -59,6 +59,17 @@ def test_counts_are_whole_and_not_negative():
         None,
         None,
     ]
+
+
+@pytest.mark.parametrize(
+    ("said", "read"),
+    [
+        (["salary", "terms"], ("salary", "terms")), ("salary", ("salary",)), ([], ()), ("", None), (None, None),
+        ([{"name": "salary"}], None), ([None, 7], None), ({"name": "salary"}, None), (["salary", 7], ("salary",)),
+    ],
+)  # fmt: skip
+def test_names_that_cannot_be_read_are_missing_not_none_at_all(said, read):
+    assert names(said) == read
 
 
 def test_decisions_are_booleans_or_the_usual_words():
