@@ -22,6 +22,10 @@ class ParentStatus(StrEnum):
     REVOKED = "revoked"
 
 
+CHAIN_KEPT = 32
+"""So many ancestors of a session are remembered; a limit on them must lie below."""
+
+
 @dataclass(frozen=True, slots=True)
 class ParentFact:
     """The parent's envelope as recorded, the chain above it (session ids, nearest first) and its status."""

@@ -5,7 +5,7 @@ from datetime import timedelta
 
 from guardian.domain.event import Envelope, SessionKey
 from guardian.domain.session import SessionState
-from guardian.domain.signal import Observation, ParentFact, ParentStatus, Sketch
+from guardian.domain.signal import CHAIN_KEPT, Observation, ParentFact, ParentStatus, Sketch
 from guardian.pipeline.batch import Decoded, PurposeKey
 from guardian.pipeline.working import Work
 from guardian.signals.value_prints import prints_of
@@ -65,7 +65,7 @@ def _parent(d: Decoded, state: SessionState, work: Work, *, grace: timedelta, ac
         waited = d.now - (state.first_seen or d.now)
         pending = waited < grace or not across_sessions
         status = ParentStatus.PENDING if pending else ParentStatus.UNKNOWN
-    return ParentFact(status, granted, (key.session_id, *known.ancestors)[:32])
+    return ParentFact(status, granted, (key.session_id, *known.ancestors)[:CHAIN_KEPT])
 
 
 def _granted(key: SessionKey, known: SessionState, work: Work) -> Envelope | None:

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 
-from guardian.domain.signal import Breach, Observation, ParentStatus, Signal
+from guardian.domain.signal import CHAIN_KEPT, Breach, Observation, ParentStatus, Signal
 from guardian.signals import reissue
 from guardian.signals.narrowing import Delegation, Widening
 from guardian.signals.options import known, within
@@ -47,7 +47,7 @@ _DENIED_FORCE = 0.6
 class DelegationWidening:
     """Options.
 
-    max_depth       how many ancestors a session may have
+    max_depth       how many ancestors a session may have, at most 31
     soft            breaches that are worth telling but prove nothing by themselves
     kept_share      share of its parent's tools from which a child of another purpose keeps too much
     leeway_seconds  how long after its parent's expiry a child may still act, for clocks that differ
@@ -65,7 +65,7 @@ class DelegationWidening:
     leeway_seconds: float = 30.0
 
     def __post_init__(self) -> None:
-        within(self.name, "max_depth", self.max_depth, 1, 100)
+        within(self.name, "max_depth", self.max_depth, 1, CHAIN_KEPT - 1)
         within(self.name, "kept_share", self.kept_share, 0, 1)
         within(self.name, "leeway_seconds", self.leeway_seconds, 0, 3600)
         object.__setattr__(self, "soft", known(self.name, "soft", self.soft, WEIGHTS))

@@ -1,11 +1,14 @@
 """Parents as recorded facts, and sessions that come back with more than they had."""
 
 import json
+from dataclasses import replace
 from datetime import timedelta
 
 from guardian.bus.port import Record
 from guardian.domain.finding import Kind
 from guardian.domain.session import HumanWord
+from guardian.domain.signal import CHAIN_KEPT
+from guardian.signals.delegation_widening import DelegationWidening
 
 CHILD = {"envelope__session_id": "child", "envelope__parent_session_id": "s1"}
 NARROW = {**CHILD, "envelope__allowed_tools": ["contracts.read"], "envelope__expires_at": "2026-05-12T18:00:00Z"}
@@ -91,6 +94,18 @@ def test_the_chain_above_a_session_is_remembered_nearest_first(world, body) -> N
         parent = "s1" if n == 2 else f"c{n - 1}"
         world.feed(body(n, envelope__session_id=f"c{n}", envelope__parent_session_id=parent))
     assert world.state("c4").ancestors == ("c3", "c2", "s1")
+    assert "chain_too_deep" in names(world)
+
+
+def test_the_greatest_depth_that_may_be_allowed_can_still_be_exceeded(new_world, body) -> None:
+    deepest = DelegationWidening(max_depth=CHAIN_KEPT - 1)
+    world = new_world()
+    world.pipeline = replace(world.pipeline, judging=replace(world.pipeline.judging, signals=[deepest]))
+    world.feed(body(0, envelope__session_id="c0"))
+    for n in range(1, CHAIN_KEPT):
+        world.feed(body(n, envelope__session_id=f"c{n}", envelope__parent_session_id=f"c{n - 1}"))
+    assert "chain_too_deep" not in names(world)
+    world.feed(body(99, envelope__session_id="deepest", envelope__parent_session_id=f"c{CHAIN_KEPT - 1}"))
     assert "chain_too_deep" in names(world)
 
 

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from guardian.domain.event import Envelope
-from guardian.domain.signal import Observation, ParentFact, ParentStatus
+from guardian.domain.signal import CHAIN_KEPT, Observation, ParentFact, ParentStatus
 from guardian.errors import ConfigurationError
 from guardian.signals.delegation_widening import WEIGHTS, DelegationWidening
 
@@ -280,7 +280,10 @@ def test_a_denied_call_lowers_the_force_of_what_is_named(child: Any, folded: Any
     assert denied.value < WEIGHTS["wider_tools"]
 
 
-@pytest.mark.parametrize("options", [{"max_depth": 0}, {"soft": ("nonsense",)}, {"kept_share": 2}, {"soft": "x"}])
+@pytest.mark.parametrize(
+    "options",
+    [{"max_depth": 0}, {"max_depth": CHAIN_KEPT}, {"soft": ("nonsense",)}, {"kept_share": 2}, {"soft": "x"}],
+)
 def test_impossible_options_are_refused_by_name(options: dict[str, Any]) -> None:
     with pytest.raises(ConfigurationError, match=f"delegation_widening.{next(iter(options))}"):
         DelegationWidening(**options)
