@@ -6,8 +6,13 @@ import numpy as np
 import pandas as pd
 
 from guardian.evaluation.metrics import share
+from guardian.signals.delegation_widening import DelegationWidening
+from guardian.signals.envelope_hygiene import NAMES
 
 ONE_IN = (10, 20, 50, 100, 200, 500, 1_000, 2_000, 5_000, 10_000, 20_000, 50_000, 100_000, 500_000, 1_000_000)
+SOFT = NAMES | frozenset(DelegationWidening.soft) | {"arguments_unchecked"}
+"""Rules that are never hard as shipped, and so end no promise. The archive keeps names alone: a rule that is hard
+for some calls only (a credential, another session's id, what the gateway denied) is taken for hard."""
 _SEED = 7
 
 
@@ -28,7 +33,7 @@ def taken_for_honest(sessions: pd.DataFrame, feedback: pd.DataFrame) -> pd.DataF
     What nobody looked at is taken for honest: a drift that was not judged yet counts as a false alarm.
     """
     drift = known_drift(sessions, feedback).fillna(value=False)
-    return sessions[~drift & (sessions["breaches"].map(len) == 0)]
+    return sessions[~drift & sessions["breaches"].map(SOFT.issuperset)]
 
 
 def promised_and_measured(honest: pd.DataFrame, one_in: Sequence[float] = ONE_IN) -> pd.DataFrame:

@@ -1,9 +1,7 @@
 """Careless grants: not proof of drift, but what makes drift expensive. Never a reason to revoke by itself.
 
-Names: no_expiry, expiry_far, wildcard_tools, broad_tools, tools_unlisted, purpose_missing,
-purpose_open_ended, purpose_unconstrained, service_account_delegator, blurred_agent. All of them are soft, and the
-value stays at or below 0.3. Details depend on the envelope's shape only, so that a reader can report each shape
-once.
+Names: those of `NAMES`. All of them are soft, and the value stays at or below 0.3. Details depend on the
+envelope's shape only, so that a reader can report each shape once.
 """
 
 import re
@@ -20,6 +18,14 @@ from guardian.signals.meaning import constraint
 from guardian.signals.options import names, within
 from guardian.signals.port import State
 from guardian.signals.wording import open_ended, shown
+
+NAMES = frozenset(
+    {
+        "no_expiry", "expiry_far", "wildcard_tools", "broad_tools", "tools_unlisted", "purpose_missing",
+        "purpose_open_ended", "purpose_unconstrained", "service_account_delegator", "blurred_agent",
+    }
+)  # fmt: skip
+"""Every rule of this signal."""
 
 _EACH, _MOST = 0.1, 0.3
 _CONSTRAINS_FROM = 0.5

@@ -109,12 +109,20 @@ def test_thresholds_count_what_lies_above_them(sessions, said, planted):
 def test_sessions_that_people_confirmed_are_not_taken_for_honest(sessions, said):
     honest = thresholds.taken_for_honest(sessions, said)
     assert not honest["word"].eq("confirmed").fillna(value=False).any()
-    assert (honest["breaches"].map(len) == 0).all()
+    assert honest["breaches"].map(thresholds.SOFT.issuperset).all()
     table = thresholds.promised_and_measured(honest, one_in=(10, 1_000))
     assert list(table["flagged"]) == [int((honest["one_in"] >= n).sum()) for n in (10, 1_000)]
     assert np.allclose(table["measured"], table["flagged"] / len(honest))
     assert ((table["low"] <= table["measured"]) & (table["measured"] <= table["high"])).all()
     assert table["dismissed"].iloc[1] == pytest.approx(1 / len(honest))
+
+
+def test_only_a_hard_rule_ends_the_promise(sessions, said):
+    soft = (("no_expiry",), ("kept_tools", "tools_unlisted"), ("arguments_unchecked",), ())
+    hard = (("envelope_expired",), ("no_expiry", "reissued_tools"), ("a_rule_of_tomorrow",))
+    some = sessions.head(7).assign(breaches=pd.Series([*soft, *hard], dtype="object"))
+    honest = thresholds.taken_for_honest(some, said.head(0))
+    assert list(honest["session_id"]) == list(some["session_id"].head(4))
 
 
 def test_costs_are_looking_and_missing(sessions, said):
