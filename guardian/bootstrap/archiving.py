@@ -23,7 +23,7 @@ from guardian.bus.kafka import KafkaConsumer
 from guardian.bus.past import PastOnly
 from guardian.bus.port import Consumer
 from guardian.config import Settings
-from guardian.errors import ConfigurationError
+from guardian.errors import BusError, ConfigurationError
 from guardian.pipeline.batch import Judgement
 from guardian.store.engine import open_engine
 from guardian.store.monitor import MonitorStore
@@ -200,6 +200,9 @@ def import_history(settings: Settings, consumer: Consumer, update: Callable[[int
                 options=WorkerOptions(max_records=settings.monitor.batch, max_outbox_depth=None),
             ).run(threading.Event())
             archiving.write_due(everything=True)
+        except BusError:  # a damaged file broke off: what was read of it stays
+            archiving.write_due(everything=True)
+            raise
         finally:
             store.close()
     return imported

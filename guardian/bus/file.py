@@ -1,10 +1,12 @@
 """A JSONL file (also .gz, or standard input) as a topic with one partition, and dead letters into files.
 
-The offset of a record is its line number from 0. Bytes are handed on as they are: whether they are UTF-8 or
-JSON is the source's to judge, so that a bad line reaches the dead-letter queue like any other bad record.
+The offset of a record is its line number from 0. Bytes are handed on as they are, but for the byte order mark that
+some editors put first: whether they are UTF-8 or JSON is the source's to judge, so that a bad line reaches the
+dead-letter queue like any other bad record.
 """
 
 import base64
+import codecs
 import gzip
 import json
 import os
@@ -117,6 +119,8 @@ class FileConsumer:
         if not line:
             self._ended = True
             return None
+        if self._next == 0:
+            line = line.removeprefix(codecs.BOM_UTF8)
         self._next += 1
         return line.rstrip(b"\r\n")
 

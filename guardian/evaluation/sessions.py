@@ -6,6 +6,7 @@
 
 import gzip
 import json
+import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -59,13 +60,18 @@ def read_sessions(paths: Iterable[Path]) -> list[LabelledSession]:
 def _read(path: Path) -> Iterator[LabelledSession]:
     if not path.is_file():
         raise SessionFileError(f"{path}: no such file of labelled sessions")
+    number = 0
     with gzip.open(path, "rt", encoding="utf-8") if path.suffix == ".gz" else path.open(encoding="utf-8") as lines:
-        for number, line in enumerate(lines, 1):
-            if line.strip():
-                try:
-                    yield session_of(json.loads(line))
-                except (ValueError, KeyError, TypeError, AttributeError) as error:
-                    raise SessionFileError(f"{path}:{number}: not a labelled session ({error!r})") from error
+        try:
+            for number, line in enumerate(lines, 1):
+                if line.strip():
+                    try:
+                        session = session_of(json.loads(line))
+                    except (ValueError, KeyError, TypeError, AttributeError) as error:
+                        raise SessionFileError(f"{path}:{number}: not a labelled session ({error!r})") from error
+                    yield session
+        except (EOFError, OSError, zlib.error) as error:
+            raise SessionFileError(f"{path}: damaged after line {number}; write it again") from error
 
 
 def session_json(session: LabelledSession) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """Settings → an archive: rules, labels, history."""
 
+import gzip
 import json
 from datetime import UTC, datetime, timedelta
 
@@ -14,7 +15,7 @@ from guardian.cli import app
 from guardian.config import load
 from guardian.domain.event import SessionKey
 from guardian.domain.session import HumanWord
-from guardian.errors import ConfigurationError
+from guardian.errors import BusError, ConfigurationError
 from guardian.pipeline.batch import Change
 from guardian.telemetry import Metrics
 
@@ -59,6 +60,17 @@ def test_history_is_judged_redacted_and_archived_and_again_adds_nothing(home, tm
     status = json.loads(CliRunner().invoke(app, ["archive", "status", "-c", str(home), "--json"]).output)
     assert (status["rows"], status["tenants"], status["days"]) == (2, 1, 1)
     assert "merged" in CliRunner().invoke(app, ["archive", "compact", "-c", str(home)]).output
+
+
+def test_of_a_damaged_file_what_was_read_is_kept(home, tmp_path):
+    whole = gzip.compress("".join(line(n) + "\n" for n in range(2_000)).encode())
+    log = tmp_path / "log.jsonl.gz"
+    log.write_bytes(whole[: len(whole) // 2])
+    outcome = CliRunner().invoke(app, ["archive", "import", str(log), "-c", str(home)])
+    assert isinstance(outcome.exception, BusError)
+    kept = len(list(open_archive(load(home)).past_calls()))
+    assert f"broke off after line {kept}:" in str(outcome.exception)
+    assert kept > 0
 
 
 def test_why_an_import_refused_records_is_said_with_the_first_of_each_kind(home, tmp_path):

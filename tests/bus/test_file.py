@@ -31,6 +31,14 @@ def test_every_line_is_a_record_and_its_offset_the_line_number(tmp_path):
     ]  # fmt: skip
 
 
+def test_the_byte_order_mark_of_an_editor_is_no_part_of_the_first_line(tmp_path):
+    (tmp_path / "a.jsonl").write_bytes(b"\xef\xbb\xbf{}\n\xef\xbb\xbf{}\n")
+    consumer = FileConsumer(tmp_path / "a.jsonl")
+    consumer.start(lambda _: {})
+    read = consumer.poll(timeout_s=0, max_records=9)
+    assert [record.value for record in read] == [b"{}", b"\xef\xbb\xbf{}"]
+
+
 def test_reading_goes_on_at_the_stored_line(tmp_path):
     path = tmp_path / "a.jsonl"
     path.write_bytes(b"".join(b"%d\n" % n for n in range(10)))

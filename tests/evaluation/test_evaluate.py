@@ -67,6 +67,13 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
         read_sessions([tmp_path / "none.jsonl"])
 
 
+def test_a_file_that_was_cut_short_says_where(tmp_path: Path) -> None:
+    whole = gzip.compress("".join(json.dumps(RECORDS[0] | {"x": "y" * n}) + "\n" for n in range(500)).encode())
+    (tmp_path / "cut.jsonl.gz").write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(SessionFileError, match=r"cut.jsonl.gz: damaged after line \d+"):
+        read_sessions([tmp_path / "cut.jsonl.gz"])
+
+
 def test_a_scorer_sees_history_and_values_but_no_label() -> None:
     first, second = requests_of(SESSIONS[1])
     assert (first.before, second.before) == ((), ("contract.read",))
