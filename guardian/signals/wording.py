@@ -8,6 +8,8 @@ import re
 import unicodedata
 from functools import lru_cache
 
+from guardian.domain.wildcards import covers as covers
+
 _CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 _WORD = re.compile(r"[^\W_]+")
 _SPACE = re.compile(r"\s+")
@@ -102,26 +104,6 @@ def singular(word: str) -> str:
     if word.endswith(("sses", "xes", "ches", "shes", "zes")):
         return word[:-2]
     return word[:-1]
-
-
-def covers(pattern: str, name: str) -> bool:
-    """Whether an entry of a list, `*` standing for any characters, covers a name (or a narrower pattern).
-
-    >>> covers("crm.*", "crm.read"), covers("crm.*", "*"), covers("*", "crm.*")
-    (True, False, True)
-    """
-    if "*" not in pattern:
-        return pattern == name
-    head, *middle, tail = pattern.split("*")
-    if len(name) < len(head) + len(tail) or not (name.startswith(head) and name.endswith(tail)):
-        return False
-    at, end = len(head), len(name) - len(tail)
-    for piece in middle:  # leftmost is enough: linear, whatever a hostile pattern holds
-        found = name.find(piece, at, end)
-        if found < 0:
-            return False
-        at = found + len(piece)
-    return True
 
 
 @lru_cache(maxsize=4_096)

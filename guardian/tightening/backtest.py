@@ -8,14 +8,15 @@ from typing import Any
 from guardian.domain.event import SessionKey
 from guardian.domain.past import PastCall
 from guardian.domain.restriction import Restriction, Scope
-from guardian.domain.rules import Placed
+from guardian.domain.rules import ForbidTool, Placed
+from guardian.domain.wildcards import allows, covers
 from guardian.tightening.history import Trust
 from guardian.tightening.sessions import Places
 
 _TELL_EVERY = 20_000
 _Place = tuple[str, str, str, str]
 Patched = Mapping[tuple[Scope, tuple[str, ...]], frozenset[str]]
-"""Scope and granted tools (sorted) -> the tools that the patched envelope holds."""
+"""Scope and granted tools (sorted) -> the tools that the patched envelope lists."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,10 +50,11 @@ class Change:
 @dataclass(frozen=True, slots=True)
 class Backtest:
     """Counts over a window, but for `replayed` only of calls of the scopes that are narrowed. Shares are of honest
-    calls that the gateway allowed.
+    calls that the gateway allowed. Newly denied is what a restriction refuses, or the patched envelope no
+    longer lists.
 
     `unknown` are calls that some restriction could not judge for want of facts in the log. `newly_allowed` must be
-    0: refused calls for a tool that their envelope did not hold and the patched one would. `flagged_stopped` of
+    0: refused calls for a tool that their envelope did not allow and the patched one would. `flagged_stopped` of
     `flagged_sessions` would have been refused at least one call.
     """
 
@@ -116,6 +118,14 @@ class NewPolicy:
                 unknown = True
         return tuple(refused), unknown
 
+    def removing(self, placed: Placed) -> tuple[Restriction, ...]:
+        """The restrictions that take what a call relies on off its envelope's list: its tool, or a wildcard."""
+        call = placed.call
+        place = (call.tenant_id, call.purpose, call.role, placed.parent_role)
+        named = self._by_tool.get(place, {}).items()
+        found = [each for tool, about in named if covers(tool, call.tool) for each in about]
+        return tuple(each for each in found if isinstance(each.rule, ForbidTool))
+
 
 def backtest(
     calls: Iterable[PastCall],
@@ -146,11 +156,14 @@ def backtest(
             touched["flagged"].add(key)
         refused, unknown = policy.judge(placed)
         counts["unknown"] += unknown and not refused
+        listed = call.allowed_tools
+        kept = patched.get((Scope.of(placed), tuple(sorted(set(listed)))), listed) if patched else listed
         if not call.allowed:
             counts["already_denied"] += 1
-            now_held = (patched or {}).get((Scope.of(placed), tuple(sorted(set(call.allowed_tools)))), frozenset())
-            counts["newly_allowed"] += call.tool in now_held and call.tool not in call.allowed_tools
+            counts["newly_allowed"] += allows(kept, call.tool) and not allows(listed, call.tool)
             continue
+        if not refused and not allows(kept, call.tool) and allows(listed, call.tool):
+            refused = policy.removing(placed)
         counts["honest" if honest else "flagged"] += 1
         if not refused:
             continue

@@ -33,7 +33,10 @@ class EnvelopePatches:
         return found
 
     def patch(self, grant: Grant, restrictions: Iterable[Restriction]) -> Json:
-        """What of the restrictions a template can say; the rest is for the policy engine."""
+        """What of the restrictions a template can say; the rest is for the policy engine.
+
+        A list of tools never becomes empty, for that would be no limit: then the template keeps its own.
+        """
         tools, classes, records, seconds = list(grant.tools), grant.data_classes, grant.max_records, None
         for restriction in restrictions:
             match restriction.rule:
@@ -48,7 +51,7 @@ class EnvelopePatches:
                 case _:
                     pass
         patch: Json = {}
-        if tools != list(grant.tools):
+        if tools and tools != list(grant.tools):
             patch["allowed_tools"] = tools
         constraints: Json = {}
         if classes != grant.data_classes:
@@ -118,4 +121,6 @@ def widens(grant: Grant, patch: Json) -> bool:
         had["data_classes"]
     )
     more_records = grant.max_records is not None and has.get("max_records", float("inf")) > grant.max_records
-    return not set(after["allowed_tools"]) <= set(grant.tools) or more_classes or more_records
+    tools = after["allowed_tools"]
+    more_tools = not set(tools) <= set(grant.tools) or (not tools and bool(grant.tools))
+    return more_tools or more_classes or more_records

@@ -6,17 +6,20 @@ from datetime import timedelta
 
 from guardian.domain.restriction import Restriction, Scope
 from guardian.domain.rules import UNKNOWN_PARENT
+from guardian.domain.wildcards import covers
 from guardian.tightening.arguments import arguments
 from guardian.tightening.caution import Caution
 from guardian.tightening.history import History, ScopeHistory
 from guardian.tightening.limits import hours, lifetime, records
 from guardian.tightening.tools import data_classes, tools
 from guardian.tightening.usage import Use
+from guardian.tightening.wording import shown
 
 Miner = Callable[[Scope, ScopeHistory, Use, Caution], Iterator[Restriction]]
 MINERS: tuple[Miner, ...] = (tools, data_classes, records, lifetime, hours, arguments)
 MANY_PURPOSES = 5
 _OFTEN = 10
+_NAMED = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +53,7 @@ def mine(history: History, caution: Caution | None = None) -> Mined:
     caution = caution or Caution()
     found: list[Restriction] = []
     silent: list[Abstention] = []
+    advice: list[Advice] = []
     for scope, past in sorted(history.scopes.items(), key=lambda pair: _order(pair[0])):
         whole = past.whole()
         if (why := too_little(scope, past, whole, caution)) is not None:
@@ -57,7 +61,8 @@ def mine(history: History, caution: Caution | None = None) -> Mined:
             continue
         for miner in MINERS:
             found.extend(miner(scope, past, whole, caution))
-    return Mined(tuple(found), tuple(silent), tuple(_split(history)))
+        advice.extend(_wildcards(scope, past, whole))
+    return Mined(tuple(found), tuple(silent), (*_split(history), *advice))
 
 
 def too_little(scope: Scope, past: ScopeHistory, whole: Use, caution: Caution) -> str | None:
@@ -91,6 +96,24 @@ def _split(history: History) -> Iterator[Advice]:
                 f"serves {len(often)} purposes: what it may do is the sum of what all of them need. "
                 "Split it into one identity a purpose, so that each can be narrowed",
             )
+
+
+def _wildcards(scope: Scope, past: ScopeHistory, whole: Use) -> Iterator[Advice]:
+    """Wildcards that are granted now, and what honest sessions used of them."""
+    granted = past.current()
+    listed = [(tool, tuple(sorted(whole.tools))) for grant in granted for tool in grant.tools]
+    if not whole.classes_unlogged:
+        classes = tuple(sorted(whole.classes))
+        listed += [(name, classes) for grant in granted for name in grant.data_classes or ()]
+    for entry, known in sorted({pair for pair in listed if "*" in pair[0]}):
+        used = [shown(name) for name in known if covers(entry, name)]
+        more = f" and {len(used) - _NAMED} more" if len(used) > _NAMED else ""
+        yield Advice(
+            scope.tenant_id,
+            scope.role,
+            f"is granted {shown(entry)} for {shown(scope.purpose)}, of which honest sessions used "
+            f"{', '.join(used[:_NAMED]) or 'nothing'}{more}. A list of what is needed would be narrower",
+        )
 
 
 def _order(scope: Scope) -> tuple[str, str, str, str]:

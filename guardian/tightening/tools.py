@@ -38,8 +38,11 @@ def reads_only(tool: str) -> bool:
 
 
 def tools(scope: Scope, history: ScopeHistory, whole: Use, caution: Caution) -> Iterator[Restriction]:
-    """One restriction for each tool that is granted now and that honest sessions did without."""
-    for tool in sorted({tool for grant in history.current() for tool in grant.tools}):
+    """One restriction for each tool that is granted now and that honest sessions did without.
+
+    A wildcard is passed over: no restriction can name what it grants. `mining` tells people of it.
+    """
+    for tool in sorted({tool for grant in history.current() for tool in grant.tools if "*" not in tool}):
         granted = history.tools[tool]
         use, doubted = whole.tools.get(tool, _NEVER), history.doubted.tools.get(tool, _NEVER)
         flagged = history.flagged.tools.get(tool, _NEVER).sessions
@@ -61,11 +64,12 @@ def tools(scope: Scope, history: ScopeHistory, whole: Use, caution: Caution) -> 
 def data_classes(scope: Scope, history: ScopeHistory, whole: Use, caution: Caution) -> Iterator[Restriction]:
     """One for each data class that is granted now and that no honest call touched.
 
-    Where calls did not say their data classes, nothing can be said.
+    Where calls did not say their data classes, nothing can be said; wildcards are passed over.
     """
     if whole.classes_unlogged or not whole.actions:
         return
-    for name in sorted({name for grant in history.current() for name in grant.data_classes or ()}):
+    granted_now = {name for grant in history.current() for name in grant.data_classes or ()}
+    for name in sorted(name for name in granted_now if "*" not in name):
         granted, touched = history.classes[name], whole.classes[name]
         if needed(touched, history.doubted.classes[name], caution):
             continue

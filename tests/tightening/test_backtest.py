@@ -53,6 +53,26 @@ def test_a_patch_that_would_hand_out_more_is_counted_as_newly_allowed(call, rest
     assert backtest([refused], [other], Trust(), patched=ours).newly_allowed == 0
 
 
+def test_a_patch_that_takes_a_wildcard_away_costs_what_was_called_under_it(call, restricted):
+    grant = Grant(("contracts.*", "mail.send"), None, None)
+    taken = restricted(ForbidTool("contracts.*"))
+    calls = [call(tool=tool, allowed_tools=grant.tools) for tool in ("contracts.read", "mail.send", "beyond")]
+    found = backtest(calls, [taken], Trust(), patched=patched_tools({SCOPE: (grant,)}, [taken]))
+    assert (found.honest, found.honest_denied, found.by_restriction) == (3, 1, {taken.id: 1})
+
+
+def test_what_a_wildcard_allowed_before_is_not_newly_allowed(call, restricted):
+    refused = call(tool="contracts.read", allowed=False, allowed_tools=("contracts.*", "mail.send"))
+    held = {(SCOPE, refused.allowed_tools): frozenset({"contracts.*"})}
+    assert backtest([refused], [restricted(ForbidTool("mail.send"))], Trust(), patched=held).newly_allowed == 0
+
+
+def test_a_list_of_tools_that_becomes_empty_allows_everything(call, restricted):
+    refused = call(tool="payments.send", allowed=False, allowed_tools=("mail.send",))
+    held = {(SCOPE, ("mail.send",)): frozenset()}
+    assert backtest([refused], [restricted(ForbidTool("mail.send"))], Trust(), patched=held).newly_allowed == 1
+
+
 def test_an_empty_archive_costs_nothing():
     assert backtest([], [], Trust()).cost == 0.0
 

@@ -142,6 +142,22 @@ def test_a_tool_that_is_not_granted_any_more_is_not_spoken_of(history):
     assert subjects(mine(history(grant)), "forbid_tool") == []
 
 
+def test_a_wildcard_that_honest_work_relies_on_stays_and_people_are_told_what_it_is_used_for(history):
+    wild = {
+        "allowed_tools": ("contracts.*", "mail.send"), "constraints": {"data_classes": ["te*", "prices", "x*"]},
+    }  # fmt: skip
+    mined = mine(history(lambda n: wild))
+    assert subjects(mined, "forbid_tool") == ["mail.send"]
+    assert subjects(mined, "forbid_data_class") == ["prices"]
+    told = {each.text.split()[2]: each.text for each in mined.advice}
+    assert list(told) == ["contracts.*", "te*", "x*"]
+    assert "for review contracts, of which honest sessions used contracts.read." in told["contracts.*"]
+    assert "used terms." in told["te*"]
+    assert "used nothing." in told["x*"]
+    unsaid = mine(history(lambda n: wild | ({"data_classes": None} if n == 9 else {})))
+    assert [each.text.split()[2] for each in unsaid.advice] == ["contracts.*"]
+
+
 def test_a_child_that_never_used_what_it_inherited_is_narrowed_on_its_edge(history, call):
     parents = [
         call(

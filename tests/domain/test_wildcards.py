@@ -1,0 +1,21 @@
+import pytest
+
+from guardian.domain.wildcards import allows, covers
+
+
+@pytest.mark.parametrize(
+    ("pattern", "name", "expected"),
+    [
+        ("crm.read", "crm.read", True), ("crm.read", "crm.edit", False), ("crm.*", "crm.read", True),
+        ("*.read", "crm.edit", False), ("a*b", "ab", True), ("ab*bc", "abc", False),
+        ("crm.*.read.*", "crm.x.read.y", True), ("crm.*.read.*", "crm.x.edit.y", False), ("crm.*", "*", False),
+    ],
+)  # fmt: skip
+def test_a_star_stands_for_any_characters(pattern, name, expected):
+    assert covers(pattern, name) == expected
+
+
+def test_a_list_allows_what_an_entry_covers_and_an_empty_one_everything():
+    listed = ("crm.*", "mail.send")
+    assert [allows(listed, tool) for tool in ("crm.read", "mail.send", "mail.read")] == [True, True, False]
+    assert allows((), "mail.read")
