@@ -1,5 +1,5 @@
 """The archive as those read it who learn from it: streamed, each decision once, memory bounded by one row group
-(and, in a day that is not merged yet, 16 bytes a decision)."""
+(and, in a day that is not merged yet, one of each file that overlaps and 16 bytes a decision)."""
 
 import json
 from collections.abc import Iterator, Sequence
@@ -13,14 +13,17 @@ import pyarrow.compute as pc
 
 from guardian.archive.files import LABELS_FOLDER, Partition, parquet_files, partitions, reading
 from guardian.archive.identity import Seen
+from guardian.archive.merging import Run, in_time
 from guardian.archive.rows import conform
 from guardian.archive.schema import EVENTS, IDENTITY, LABELS
+from guardian.archive.writer import IN_FILE
 from guardian.domain.event import SessionKey
 from guardian.domain.past import Label, PastCall, agent_role
 from guardian.domain.session import HumanWord
 from guardian.errors import ArchiveError
 
 _BATCH_ROWS = 16_384
+_LEAST_ROWS = 1_024
 _REPEATED = 65_536
 _CALL = (
     "tenant_id", "session_id", "purpose_family", "agent_id", "at", "tool", "effect", "arguments", "bound",
@@ -73,7 +76,7 @@ class Archive:
     def batches(
         self, columns: Sequence[str], window: Window = Window(), *, batch_rows: int = _BATCH_ROWS
     ) -> Iterator[pa.RecordBatch]:
-        """The named columns of `EVENTS`, each decision once, oldest day first, within a file in time.
+        """The named columns of `EVENTS`, each decision once, oldest day first, within a day and tenant in time.
 
         Raises ArchiveError for unknown columns and for files that cannot be read.
         """
@@ -86,22 +89,22 @@ class Archive:
     def _partition(
         self, partition: Partition, columns: list[str], window: Window, batch_rows: int
     ) -> Iterator[pa.RecordBatch]:
-        seen = Seen()
+        seen, several = Seen(), False
         folder = partition.folder(self.root)
-        done: set[Path] = set()
-        while waiting := [path for path in _merged_first(folder) if path not in done]:
-            several = len(waiting) + len(done) > 1
-            for path in waiting:
-                done.add(path)
-                try:
-                    for batch in _read(path, columns, batch_rows, identified=several):
-                        kept = _within(batch, window)
-                        if several:
-                            kept = kept.filter(seen.fresh(kept))
-                        if kept.num_rows:
-                            yield kept.select(columns)
-                except FileNotFoundError:  # merged since it was listed: look again
-                    break
+        while files := _merged_first(folder):
+            several = several or len(files) > 1
+            try:
+                rows = _in_time(files, columns, batch_rows) if several else _read(files[0], columns, batch_rows)
+                for batch in rows:
+                    kept = _within(batch, window)
+                    if several:
+                        kept = kept.filter(seen.fresh(kept))
+                    if kept.num_rows:
+                        yield kept.select(columns)
+                return
+            except FileNotFoundError:  # merged since it was listed: look again
+                if _merged_first(folder) == files:
+                    raise ArchiveError(f"archive: {folder} lists a file that is not there; remove it") from None
 
     def past_calls(self, window: Window = Window()) -> Iterator[PastCall]:
         """The window's decisions as values, in the order of `batches`."""
@@ -141,8 +144,18 @@ def _merged_first(folder: Path) -> list[Path]:
     return sorted(files, key=lambda path: (not path.name.startswith("merged-"), path.name))
 
 
-def _read(path: Path, columns: list[str], rows: int, *, identified: bool) -> Iterator[pa.RecordBatch]:
-    wanted = dict.fromkeys([*columns, "at", *(IDENTITY if identified else ())])
+def _in_time(paths: list[Path], columns: list[str], rows: int) -> Iterator[pa.RecordBatch]:
+    """With the columns that tell one decision from another."""
+    wanted = list(dict.fromkeys([*columns, *IDENTITY, *(name for name, _ in IN_FILE)]))
+    each = max(_LEAST_ROWS, rows // len(paths))
+    firsts = [(path, next(_read(path, ["at"], 1), None)) for path in paths]
+    return in_time(
+        [Run(first.column("at")[0].as_py(), _read(path, wanted, each)) for path, first in firsts if first]
+    )
+
+
+def _read(path: Path, columns: list[str], rows: int) -> Iterator[pa.RecordBatch]:
+    wanted = dict.fromkeys([*columns, "at"])
     schema = pa.schema([EVENTS.field(name) for name in wanted])
     with reading(path) as file:
         there = set(file.schema_arrow.names)

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from guardian.archive.compaction import count_files, tidy
 from guardian.archive.files import Partition, partitions, tenant_folder
+from guardian.archive.merging import Run, in_time
 from guardian.archive.reader import Archive, Window
 from guardian.archive.rows import labels, pack
 from guardian.archive.schema import EVENTS
@@ -149,6 +150,49 @@ def test_a_merge_while_somebody_reads_shows_every_decision_once(tmp_path, rows, 
     tidy(tmp_path, now=NOW, keep=timedelta(days=400))
     found = [first, *reading]
     assert sorted(call.decision_id for call in found) == sorted(f"d{ord(group)}" for group in "abcd")
+
+
+def test_files_of_a_day_are_read_in_time_whatever_they_are_called(tmp_path, rows, verdict):
+    groups = {"f": (1, 2, 9), "a": (3, 4, 5, 10), "c": (0, 6), "b": (20, 21), "d": (7, 8, 9)}
+    for group, numbers in groups.items():
+        write_events(tmp_path, group, [rows().events([verdict(n) for n in numbers], [])])
+    expected = [("s1", f"d{n}") for n in (*range(11), 20, 21)]
+    assert calls(tmp_path) == expected
+    small = Archive(tmp_path).batches(["decision_id"], batch_rows=1)
+    assert [name for batch in small for name in batch.column(0).to_pylist()] == [name for _, name in expected]
+    tidy(tmp_path, now=NOW, keep=timedelta(days=400))
+    assert calls(tmp_path) == expected
+
+
+def test_what_was_read_before_a_merge_is_not_read_again_from_the_one_file_that_is_left(tmp_path, rows, verdict):
+    for group, numbers in {"a": (5, 6), "b": (1, 2)}.items():
+        write_events(tmp_path, group, [rows().events([verdict(n) for n in numbers], [])])
+    reading = Archive(tmp_path).past_calls()
+    first = next(reading)
+    tidy(tmp_path, now=NOW, keep=timedelta(days=400))
+    assert [call.decision_id for call in (first, *reading)] == ["d1", "d2", "d5", "d6"]
+
+
+def test_a_link_that_leads_nowhere_is_named(tmp_path, rows, verdict):
+    write_events(tmp_path, "a", [rows().events([verdict(1)], [])])
+    (Partition.of(date(2026, 5, 12), "acme").folder(tmp_path) / "b.parquet").symlink_to("gone")
+    with pytest.raises(ArchiveError, match="not there"):
+        calls(tmp_path)
+
+
+@given(
+    st.lists(st.lists(st.tuples(st.integers(0, 9), st.integers(0, 2)), min_size=1, max_size=6), max_size=5),
+    st.integers(1, 3),
+)
+def test_sorted_runs_give_one_sorted_run(runs, size):
+    def run(rows):
+        table = pa.table({"at": [NOW + timedelta(seconds=n) for n, _ in rows], "session_id": [s for _, s in rows]})
+        return Run(NOW + timedelta(seconds=rows[0][0]), iter(table.to_batches(max_chunksize=size)))
+
+    found = [row for batch in in_time([run(sorted(rows)) for rows in runs]) for row in batch.to_pylist()]
+    told = [((row["at"] - NOW).seconds, row["session_id"]) for row in found]
+    assert sorted(told) == sorted(row for rows in runs for row in rows)
+    assert [second for second, _ in told] == sorted(second for second, _ in told)
 
 
 def test_an_unfinished_file_of_a_crash_is_not_read(tmp_path, rows, verdict):
