@@ -85,18 +85,25 @@ def _few(
 def _form(
     tool: str, path: str, required: bool, whole: ArgumentUse, early: ArgumentUse, late: ArgumentUse
 ) -> tuple[Rule, str, int] | None:
-    prefix, suffix = to_separator(whole.prefix or ""), from_separator(whole.suffix or "")
+    rule, mined = (ArgumentLike(tool, path, required, *_ends(use)) for use in (whole, early))
+    if not rule.prefix and not rule.suffix:
+        return None
+    held = (
+        (late.prefix or "").startswith(mined.prefix)
+        and (late.suffix or "").endswith(mined.suffix)
+        and late.shortest >= len(mined.prefix) + len(mined.suffix)
+    )
+    return rule, f"always of the form {rule.prefix}*{rule.suffix}", 0 if held else late.sessions
+
+
+def _ends(use: ArgumentUse) -> tuple[str, str]:
+    """Beginning and end that every value has, empty where they say little. They never overlap in a value."""
+    prefix, suffix = to_separator(use.prefix or ""), from_separator(use.suffix or "")
     if len(prefix) < _LEAST_PREFIX:
         prefix = ""
-    if len(suffix) < _LEAST_SUFFIX:
+    if len(suffix) < _LEAST_SUFFIX or len(prefix) + len(suffix) > use.shortest:
         suffix = ""
-    if not prefix and not suffix:
-        return None
-    held = (late.prefix or "").startswith(to_separator(early.prefix or "")) and (late.suffix or "").endswith(
-        from_separator(early.suffix or "")
-    )
-    broken = 0 if held else late.sessions
-    return ArgumentLike(tool, path, required, prefix, suffix), f"always of the form {prefix}*{suffix}", broken
+    return prefix, suffix
 
 
 def to_separator(text: str) -> str:

@@ -1,11 +1,12 @@
 """What a scope's sessions used. A session is one sample: whatever it did ten times counts once."""
 
+import sys
 from collections import Counter
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from guardian.domain.past import PastCall, argument_leaves
+from guardian.domain.past import LIST, OBJECT, PastCall, flat_arguments
 from guardian.domain.rules import Placed, Scalar
 
 MOST_VALUES = 48
@@ -25,6 +26,7 @@ class ArgumentUse:
     bound: frozenset[str] | None = None  # constraints that every value came from
     prefix: str | None = None
     suffix: str | None = None
+    shortest: int = sys.maxsize  # text, in characters
 
     def merge(self, other: "ArgumentUse") -> None:
         """Add another session's, or another part's."""
@@ -38,6 +40,7 @@ class ArgumentUse:
         if other.prefix is not None and other.suffix is not None:
             self.prefix = other.prefix if self.prefix is None else common_prefix(self.prefix, other.prefix)
             self.suffix = other.suffix if self.suffix is None else common_suffix(self.suffix, other.suffix)
+            self.shortest = min(self.shortest, other.shortest)
         if self.values is None or other.values is None:
             self.values = None
             return
@@ -181,9 +184,7 @@ class SessionUse:
 
 
 def _note_arguments(uses: dict[str, ArgumentUse], call: PastCall) -> None:
-    for path, value in argument_leaves(call.arguments):
-        if value is None or "[]" in path:
-            continue
+    for path, value in flat_arguments(call.arguments or {}).items():
         use = uses.get(path)
         if use is None:
             use = uses[path] = ArgumentUse(sessions=1)
@@ -195,6 +196,7 @@ def _note_arguments(uses: dict[str, ArgumentUse], call: PastCall) -> None:
         if kind == "str":
             use.prefix = value if use.prefix is None else common_prefix(use.prefix, value)
             use.suffix = value if use.suffix is None else common_suffix(use.suffix, value)
+            use.shortest = min(use.shortest, len(value))
         elif kind == "int":
             use.largest[value] = 1
         if use.values is not None:
@@ -207,12 +209,14 @@ def _note_arguments(uses: dict[str, ArgumentUse], call: PastCall) -> None:
 
 
 def kind_of(value: Any) -> str:
-    """`hidden` for what the archive's redaction has replaced."""
+    """`hidden` for what the archive's redaction has replaced; no rule permits a list or an object."""
     match value:
         case bool():
             return "bool"
         case int():
             return "int"
+        case str() if value in (LIST, OBJECT):
+            return "other"
         case str():
             return "hidden" if value[:1] in ("#", "~") else "str"
         case _:

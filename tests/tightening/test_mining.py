@@ -220,6 +220,10 @@ def test_envelopes_that_live_far_longer_than_their_sessions_are_shortened(histor
         (lambda n: {"dry_run": True}, ArgumentIn("contracts.read", "dry_run", True, (True,))),
         (lambda n: {"limit": 5 + n % 20}, ArgumentAtMost("contracts.read", "limit", True, 50)),
         (lambda n: {"path": f"doc_{n}/a.pdf"}, ArgumentLike("contracts.read", "path", True, "doc_", "/a.pdf")),
+        (
+            lambda n: {"path": f"doc-{n}-final" if n % 4 else "doc-final"},
+            ArgumentLike("contracts.read", "path", True, "doc-", ""),
+        ),
     ],
 )
 def test_arguments_that_never_were_anything_else_are_held_to_it(history, arguments, rule):
@@ -236,6 +240,9 @@ def test_arguments_that_never_were_anything_else_are_held_to_it(history, argumen
         lambda n: {"q": f"{n}" if n % 2 else n},  # mixed kinds
         lambda n: {"q": f"~a{n % 2}"},  # redacted
         lambda n: {"q": [n % 2]},  # a list
+        lambda n: {"to": ["a@x", "b@x"] if n % 9 == 0 else "a@x"},  # now and then a list
+        lambda n: {"to": {"name": "a"} if n % 9 == 0 else "a@x"},
+        lambda n: {"path": "doc-final" if n > 120 and n % 2 else f"doc-{n}-final"},  # late, both ends in one
         lambda n: None,  # not logged
         lambda n: {"q": 1.5},
         lambda n: {"q": "x" * 200},
