@@ -35,7 +35,8 @@ class EnvelopePatches:
     def patch(self, grant: Grant, restrictions: Iterable[Restriction]) -> Json:
         """What of the restrictions a template can say; the rest is for the policy engine.
 
-        A list of tools never becomes empty, for that would be no limit: then the template keeps its own.
+        A list of tools never becomes empty, for that would be no limit: then the template keeps its own. A limit
+        on records that is no number stays too.
         """
         tools, classes, records, seconds = list(grant.tools), grant.data_classes, grant.max_records, None
         for restriction in restrictions:
@@ -44,7 +45,7 @@ class EnvelopePatches:
                     tools = [each for each in tools if each != tool]
                 case ForbidDataClass(name) if classes is not None:
                     classes = tuple(each for each in classes if each != name)
-                case MaxRecords(limit):
+                case MaxRecords(limit) if not grant.records_unread:
                     records = limit if records is None else min(limit, records)
                 case MaxLifetime(limit):
                     seconds = limit
@@ -120,7 +121,10 @@ def widens(grant: Grant, patch: Json) -> bool:
     more_classes = grant.data_classes is not None and not set(has.get("data_classes", ["*"])) <= set(
         had["data_classes"]
     )
-    more_records = grant.max_records is not None and has.get("max_records", float("inf")) > grant.max_records
+    unread = grant.records_unread and "max_records" in patch.get("resource_constraints", {})
+    more_records = unread or (
+        grant.max_records is not None and has.get("max_records", float("inf")) > grant.max_records
+    )
     tools = after["allowed_tools"]
     more_tools = not set(tools) <= set(grant.tools) or (not tools and bool(grant.tools))
     return more_tools or more_classes or more_records

@@ -1,5 +1,6 @@
 """The fold over the archive: per scope, what honest sessions used, early and late, and what they were granted."""
 
+import math
 from collections import Counter, OrderedDict
 from collections.abc import Iterable, Mapping
 from collections.abc import Set as AbstractSet
@@ -50,20 +51,38 @@ class Trust:
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """What an envelope gave, as far as the miner narrows it. None: it set no limit."""
+    """What an envelope gave, as far as the miner narrows it. None: it set no limit, or with `records_unread` one
+    that is no number."""
 
     tools: tuple[str, ...]
     data_classes: tuple[str, ...] | None
     max_records: int | None
+    records_unread: bool = False
 
     @classmethod
     def of(cls, call: PastCall) -> "Grant":
-        classes, most = call.constraints.get("data_classes"), call.constraints.get("max_records")
+        classes, told = call.constraints.get("data_classes"), call.constraints.get("max_records")
+        most = whole_number(told)
         return cls(
             tuple(sorted(set(call.allowed_tools))),
             tuple(sorted(str(name) for name in classes)) if isinstance(classes, list | tuple) else None,
-            most if isinstance(most, int) and not isinstance(most, bool) else None,
+            most,
+            told is not None and most is None,
         )
+
+
+def whole_number(value: object) -> int | None:
+    """A limit on a count: a number, also in text, without its fraction. None for anything else.
+
+    >>> [whole_number(value) for value in (6, 6.5, "1e3", "six", True, [1], float("inf"), float("nan"))]
+    [6, 6, 1000, None, None, None, None, None]
+    """
+    if isinstance(value, int):
+        return None if isinstance(value, bool) else value
+    try:
+        return math.floor(float(value)) if isinstance(value, float | str) else None
+    except (ValueError, OverflowError):
+        return None
 
 
 @dataclass(slots=True)

@@ -52,6 +52,7 @@ class Proposal:
             "grants": [
                 {"scope": _scope(scope), "tools": list(g.tools), "max_records": g.max_records}
                 | {"data_classes": None if g.data_classes is None else list(g.data_classes)}
+                | ({"records_unread": True} if g.records_unread else {})
                 for scope, grants in self.grants.items()
                 for g in grants
             ],
@@ -71,7 +72,10 @@ class Proposal:
             grants: dict[Scope, list[Grant]] = {}
             for each in value["grants"]:
                 had = each["data_classes"]
-                grant = Grant(tuple(each["tools"]), None if had is None else tuple(had), each["max_records"])
+                grant = Grant(
+                    tuple(each["tools"]), None if had is None else tuple(had), each["max_records"],
+                    each.get("records_unread", False),
+                )  # fmt: skip
                 grants.setdefault(Scope(**each["scope"]), []).append(grant)
             counts = {name: item for name, item in value["backtest"].items() if name != "cost"}
             return cls(

@@ -233,6 +233,7 @@ grants = st.builds(
     st.sets(tools).map(lambda names: tuple(sorted(names))),
     st.none() | st.sets(st.sampled_from(["terms", "prices", "names"])).map(lambda names: tuple(sorted(names))),
     st.none() | st.integers(0, 100),
+    st.booleans(),
 )
 
 
@@ -254,6 +255,16 @@ def test_a_patch_that_would_widen_is_seen():
     assert widens(grant, {"resource_constraints": {"data_classes": ["terms", "x"]}})
     assert widens(grant, {"resource_constraints": {"max_records": None}})
     assert not widens(grant, {"resource_constraints": {"max_records": 9}})
+    assert widens(Grant(("a",), None, None, True), {"resource_constraints": {"max_records": 9}})
+
+
+@pytest.mark.parametrize("told", [6, 6.0, "6", 6.9, "many", [6], True])
+def test_a_patch_never_raises_a_limit_however_it_is_written(call, restricted, told):
+    grant = Grant.of(call(constraints={"max_records": told}))
+    assert EnvelopePatches().patch(grant, [restricted(MaxRecords(8))]) == {}
+    lower = EnvelopePatches().patch(grant, [restricted(MaxRecords(5))])
+    assert lower == ({} if grant.records_unread else {"resource_constraints": {"max_records": 5}})
+    assert grant.records_unread == (told in ("many", [6]) or told is True)
 
 
 def test_merge_patch_follows_rfc_7396():

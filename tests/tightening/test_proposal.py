@@ -22,8 +22,9 @@ SCOPE = Scope("acme", "review contracts", "agent_review", "")
 @pytest.fixture
 def proposal(restricted):
     one, two = restricted(ForbidTool("mail.send", ("a-1",))), restricted(MaxRecords(50))
+    grants = {SCOPE: (Grant(("a",), ("x",), 3), Grant(("b",), None, None, True))}
     return Proposal(
-        "acme", SINCE, UNTIL, UNTIL, (one, two), {SCOPE: (Grant(("a",), ("x",), 3), Grant(("b",), None, None))},
+        "acme", SINCE, UNTIL, UNTIL, (one, two), grants,
         Backtest(replayed=10, honest=8, honest_denied=1, by_restriction={one.id: 1}), Surface(20, 5),
         (Abstention(Scope("acme", "p", "r"), "3 honest sessions, 59 are needed"),),
         (Advice("acme", "svc", "split"),), ("rst_gone",),
