@@ -37,6 +37,7 @@ from guardian.tightening.proposal import (
 )
 from guardian.tightening.rejections import read_rejections, reject, still_rejected
 from guardian.tightening.report import report
+from guardian.tightening.sessions import IDLE
 from guardian.tightening.surface import resources_of, surface
 from guardian.tightening.verifying import Verified, verify
 
@@ -234,8 +235,9 @@ def example_writer(write: Callable[[str], None]) -> Callable[[Change], None]:
 def verify_proposal(archive: Archive, folder: Path, since: datetime | None) -> tuple[Proposal, Verified]:
     """What became of a proposal since it was merged (`since`; else since it was made)."""
     proposal = read_proposal(folder)
-    window = Window(proposal.tenant_id, since or proposal.made_at, None)
-    return proposal, verify(archive.past_calls(window), proposal, trust_of(archive, window))
+    merged = since or proposal.made_at
+    window = Window(proposal.tenant_id, merged - IDLE, None)
+    return proposal, verify(archive.past_calls(window), proposal, trust_of(archive, window), since=merged)
 
 
 def reject_restriction(

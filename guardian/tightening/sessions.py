@@ -10,6 +10,8 @@ from guardian.domain.past import PastCall
 from guardian.domain.rules import ROOT, UNKNOWN_PARENT, Placed
 
 MOST_SESSIONS = 500_000
+IDLE = timedelta(days=8)
+"""A session that was silent for longer is another one."""
 
 
 @dataclass(slots=True)
@@ -24,7 +26,7 @@ class _Open:
 class Places:
     """`idle` is how long a session may be silent and still be the same; `most` bounds what is remembered."""
 
-    idle: timedelta = timedelta(days=8)
+    idle: timedelta = IDLE
     most: int = MOST_SESSIONS
     _open: OrderedDict[SessionKey, _Open] = field(default_factory=OrderedDict)
 

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from guardian.domain.event import SessionKey
 from guardian.domain.past import PastCall
@@ -28,14 +29,17 @@ class Verified:
     examples: tuple[Change, ...] = ()
 
 
-def verify(calls: Iterable[PastCall], proposal: Proposal, trust: Trust) -> Verified:
-    """Denials that follow from the proposal, among what came after it."""
+def verify(calls: Iterable[PastCall], proposal: Proposal, trust: Trust, *, since: datetime) -> Verified:
+    """Denials that follow from the proposal, among what came since. `calls` begin `sessions.IDLE` earlier, as a
+    session's age and parent are known only from its beginning on."""
     policy = NewPolicy(proposal.restrictions)
     counts: Counter[str] = Counter()
     by: Counter[str] = Counter()
     broken: set[SessionKey] = set()
     examples: list[Change] = []
     for placed in Places().place(calls):
+        if placed.call.at < since:
+            continue
         counts["replayed"] += 1
         refused, _ = policy.judge(placed)
         if not refused:

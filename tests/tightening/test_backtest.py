@@ -1,16 +1,23 @@
+import json
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from guardian.archive.reader import Archive
+from guardian.archive.rows import pack
+from guardian.archive.schema import EVENTS
+from guardian.archive.writer import write_events
+from guardian.bench.estate_archive import row_of
+from guardian.bootstrap.tightening import verify_proposal
 from guardian.domain.event import SessionKey
 from guardian.domain.restriction import Scope
 from guardian.domain.rules import ForbidTool, MaxLifetime, MaxRecords
 from guardian.tightening.backtest import NewPolicy, backtest
 from guardian.tightening.envelope import patched_tools
 from guardian.tightening.history import Grant, Trust
-from guardian.tightening.proposal import Proposal
+from guardian.tightening.proposal import Proposal, write_folder
 from guardian.tightening.sessions import Places
 from guardian.tightening.surface import Surface
 from guardian.tightening.verifying import verify
@@ -130,7 +137,7 @@ def test_after_a_merge_denials_of_honest_work_are_told(call, restricted):
         call(tool="mail.send", session_id="passed"),
         call(tool="other", allowed=False),
     ]
-    found = verify(calls, proposal, Trust(frozenset({SessionKey("acme", "drifted")})))
+    found = verify(calls, proposal, Trust(frozenset({SessionKey("acme", "drifted")})), since=START)
     assert (found.replayed, found.denied_honest, found.denied_flagged, found.passed, found.broken) == (
         4,
         1,
@@ -140,3 +147,20 @@ def test_after_a_merge_denials_of_honest_work_are_told(call, restricted):
     )
     assert found.calls == {one.id: 1}
     assert found.examples[0].restrictions == (one.id,)
+
+
+def test_a_session_whose_parent_began_before_the_merge_is_verified_too(call, restricted, tmp_path):
+    scope = Scope("acme", "review contracts", "agent_review", "boss")
+    both = (restricted(ForbidTool("mail.send"), scope), restricted(MaxLifetime(60), scope))
+    proposal = Proposal("acme", START, START, START, both, {}, backtest([], [], Trust()), Surface())
+    merged = START + timedelta(minutes=5)
+    calls = [
+        call(session_id="p", decision_id="p", role="boss", agent_id="boss", at=START - timedelta(minutes=1)),
+        call(session_id="c", decision_id="c1", parent_session_id="p", tool="mail.send", allowed=False),
+        call(session_id="c", decision_id="c2", parent_session_id="p", at=merged, tool="mail.send", allowed=False),
+    ]
+    write_events(tmp_path, "a", [pack([row_of(each) for each in calls], EVENTS)])
+    write_folder(tmp_path / "p", {"proposal.json": json.dumps(proposal.as_json())})
+    _, found = verify_proposal(Archive(tmp_path), tmp_path / "p", merged)
+    assert (found.replayed, found.denied_honest) == (1, 1)
+    assert set(found.calls) == {each.id for each in both}
