@@ -16,7 +16,7 @@ def show_chain(chain: Sequence[Authority]) -> None:
     rows: list[Row] = []
     for depth, each in enumerate(chain):
         hop = each.hop
-        implied = "?" if each.implied is None else str(len(each.effective & each.implied))
+        implied = "?" if each.implied is None else str(len(each.effective - each.excess))
         faults = Text("; ".join(plain(fault).plain for fault in each.faults), style="red")
         rows.append(
             (

@@ -2,10 +2,12 @@
 
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 
 from guardian.domain.event import SessionKey
 from guardian.domain.past import PastCall
+from guardian.domain.wildcards import covers
 from guardian.tightening.history import Grant, Trust
 
 MOST_SESSIONS = 200_000
@@ -41,18 +43,19 @@ class Authority:
 
     @property
     def idle(self) -> frozenset[str]:
-        """Held and effective, and never used by this session."""
-        return self.effective - self.hop.used
+        """Held and effective, and never used by this session; a wildcard is used by what it covers."""
+        return _unmet(self.effective, self.hop.used)
 
     @property
     def used_share(self) -> float:
         """How much of the effective authority was used; 1 where there was none."""
-        return len(self.effective & self.hop.used) / len(self.effective) if self.effective else 1.0
+        held = len(self.effective)
+        return (held - len(self.idle)) / held if held else 1.0
 
     @property
     def excess(self) -> frozenset[str]:
         """Effective, and nothing that the purpose implies."""
-        return frozenset() if self.implied is None else self.effective - self.implied
+        return frozenset() if self.implied is None else _unmet(self.effective, self.implied)
 
 
 @dataclass(frozen=True)
@@ -107,13 +110,28 @@ class Ledger:
         found: list[Authority] = []
         for hop in chain:
             above = found[-1] if found else None
-            effective = hop.own if above is None else hop.own & above.effective
+            effective = hop.own if above is None else _shared(hop.own, above.effective)
             faults = [] if above is None else _faults(hop, above)
             if above is None and hop.parent is not None:
                 faults = [f"its parent {hop.parent} is not in the window"]
             implied = self.implied.get((hop.key.tenant_id, hop.purpose))
             found.append(Authority(hop, effective, implied, tuple(faults)))
         return found
+
+
+def _beyond(names: AbstractSet[str], entries: AbstractSet[str]) -> frozenset[str]:
+    """The names that no entry covers."""
+    return frozenset(name for name in names if not any(covers(entry, name) for entry in entries))
+
+
+def _unmet(entries: AbstractSet[str], names: AbstractSet[str]) -> frozenset[str]:
+    """The entries that cover no name."""
+    return frozenset(entry for entry in entries if not any(covers(entry, name) for name in names))
+
+
+def _shared(some: AbstractSet[str], others: AbstractSet[str]) -> frozenset[str]:
+    """What both lists allow: of two entries that cover one another, the narrower."""
+    return frozenset(some - _beyond(some, others)) | frozenset(others - _beyond(others, some))
 
 
 def _begin(call: PastCall) -> Hop:
@@ -133,11 +151,11 @@ def _begin(call: PastCall) -> Hop:
 def _faults(hop: Hop, above: Authority) -> list[str]:
     parent = above.hop
     faults = []
-    if wider := hop.own - above.effective:
+    if wider := _beyond(hop.own, above.effective):
         faults.append(f"holds {len(wider)} tools that nobody above it could give: {', '.join(sorted(wider)[:5])}")
     elif len(hop.own) > 1 and hop.own == above.effective:
         faults.append("holds all that its parent holds: nothing was narrowed")
-    if parent.classes is not None and (hop.classes is None or hop.classes - parent.classes):
+    if parent.classes is not None and (hop.classes is None or _beyond(hop.classes, parent.classes)):
         faults.append("may touch data classes that its parent may not")
     if parent.records is not None and (hop.records is None or hop.records > parent.records):
         faults.append("may take more records in one call than its parent")

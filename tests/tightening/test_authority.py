@@ -37,6 +37,28 @@ def test_a_child_that_keeps_everything_is_called_out(call):
     )
 
 
+def test_a_wildcard_holds_what_it_covers(call):
+    found = ledger(
+        call,
+        {"session_id": "root", "allowed_tools": ("crm.*", "mail.*"), "tool": "crm.read",
+         "constraints": {"data_classes": ["te*"]}},
+        {"session_id": "mid", "parent_session_id": "root", "allowed_tools": ("crm.read", "crm.edit", "*"),
+         "constraints": {"data_classes": ["terms"]}, "tool": "crm.read"},
+        {"session_id": "leaf", "parent_session_id": "mid", "allowed_tools": ("crm.read",), "tool": "crm.read",
+         "constraints": {"data_classes": ["terms", "x"]}},
+    ).chain(SessionKey("acme", "leaf"))  # fmt: skip
+    assert [sorted(each.effective) for each in found] == [
+        ["crm.*", "mail.*"], ["crm.*", "crm.edit", "crm.read", "mail.*"], ["crm.read"],
+    ]  # fmt: skip
+    assert [each.faults for each in found] == [
+        (),
+        ("holds 1 tools that nobody above it could give: *",),
+        ("may touch data classes that its parent may not",),
+    ]
+    assert found[0].idle == found[0].excess == {"mail.*"}
+    assert [each.used_share for each in found] == [0.5, 0.5, 1.0]
+
+
 def test_what_the_purpose_implies_is_what_honest_sessions_use(call):
     found = ledger(
         call,
