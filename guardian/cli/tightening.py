@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from guardian.tightening.verifying import Verified
 
 _FAULT = 1
+_MOST_DAYS = 100 * 365
+_EARLIEST, _LATEST = 1970, 2261
 _UNITS = {"d": 1, "w": 7, "m": 30, "y": 365}
 
 WindowOption = Annotated[str, typer.Option("--window", help="How far back: 90d, 13w, 6m, 1y.")]
@@ -274,7 +276,10 @@ def _days(text: str) -> timedelta:
     found = re.fullmatch(r"([1-9]\d{0,3})([dwmy])", text)
     if found is None:
         raise ConfigurationError(f"--window {text!r}: write a number and d, w, m or y, such as 90d")
-    return timedelta(days=int(found[1]) * _UNITS[found[2]])
+    days = int(found[1]) * _UNITS[found[2]]
+    if days > _MOST_DAYS:
+        raise ConfigurationError(f"--window {text!r}: at most {_MOST_DAYS // 365}y")
+    return timedelta(days=days)
 
 
 def _moment(text: str | None) -> datetime | None:
@@ -285,4 +290,6 @@ def _moment(text: str | None) -> datetime | None:
         at = datetime.fromisoformat(text)
     except ValueError as error:
         raise ConfigurationError(f"{text!r} is no ISO 8601 time, such as 2026-05-12T17:00:00Z") from error
+    if not _EARLIEST <= at.year <= _LATEST:
+        raise ConfigurationError(f"{text!r}: the years {_EARLIEST} to {_LATEST} are known here")
     return at if at.tzinfo is not None else at.replace(tzinfo=UTC)

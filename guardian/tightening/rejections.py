@@ -34,6 +34,8 @@ class Rejection:
     def __post_init__(self) -> None:
         if not self.reason.strip() or not self.owner.strip():
             raise ValueError("a rejection needs a reason and an owner")
+        if not isinstance(self.sessions, int):
+            raise ValueError(f"sessions is a number, not {self.sessions!r}")
 
 
 def read_rejections(path: Path) -> dict[str, Rejection]:

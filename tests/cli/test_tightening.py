@@ -127,6 +127,8 @@ def test_the_relay_race_is_visible(guardian):
         (("backtest", "nowhere"), "no proposal here"),
         (("authority", "nobody", "--tenant", "estate"), "no session and no purpose"),
         (("propose", "--tenant", "t", "--until", "later"), "no ISO 8601 time"),
+        (("propose", "--tenant", "t", "--until", "0001-01-01"), "the years 1970 to 2261"),
+        (("propose", "--tenant", "t", "--window", "9999y"), "at most 100y"),
     ],
 )
 def test_wrong_usage_is_told_with_the_way_out(archive, tmp_path, monkeypatch, words, says):

@@ -140,7 +140,11 @@ def test_a_no_is_remembered_until_the_evidence_changes(tmp_path, restricted):
     assert still_rejected([restricted(ForbidTool("other"))], no) == frozenset()
 
 
-@pytest.mark.parametrize("text", ["- a", "{", "rst_1: {reason: x}", "rst_1: {reason: '', owner: m}", "rst_1: 3"])
+@pytest.mark.parametrize(
+    "text",
+    ["- a", "{", "rst_1: {reason: x}", "rst_1: {reason: '', owner: m}", "rst_1: 3",
+     "rst_1: {reason: x, owner: m, sessions: '214'}"],
+)  # fmt: skip
 def test_a_broken_file_of_rejections_is_named(tmp_path, text):
     (tmp_path / "no.yaml").write_text(text)
     with pytest.raises(ProposalError, match=r"no\.yaml"):
