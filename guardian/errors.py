@@ -7,7 +7,8 @@ GuardianError
 ├── PolicyError          policies do not parse, do not validate, or the decision point failed
 ├── StoreError           the database is absent, locked or of another schema version
 │   ├── StaleMember      a consumer evicted from its group tried to commit
-│   └── SchemaAway       the schema registry cannot be asked now; the batch waits as for a store
+│   ├── SchemaAway       the schema registry cannot be asked now; the batch waits as for a store
+│   └── Unstorable       the database is there and refuses a value: too long, too wide, or no text to it
 ├── ArchiveError         the archive's disk refuses, or a file of it is not what it must be
 ├── BusError             the broker cannot be reached or refused
 │   └── FuseBlown        most records of one gateway are unreadable: the consumer stops on purpose
@@ -70,6 +71,10 @@ class StaleMember(StoreError):
 
 class SchemaAway(StoreError):
     """The schema registry cannot be asked now. The batch is not decoded, and nothing of it is lost."""
+
+
+class Unstorable(StoreError):
+    """The database refuses a value of what it was given, and will do so again: waiting does not help."""
 
 
 class ArchiveError(GuardianError):

@@ -19,11 +19,18 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, DateTime, Dialect, Engine, create_engine, event, text
 from sqlalchemy.engine import URL, ExceptionContext, make_url
-from sqlalchemy.exc import ArgumentError, DatabaseError, NoSuchModuleError, OperationalError, SQLAlchemyError
+from sqlalchemy.exc import (
+    ArgumentError,
+    DatabaseError,
+    DataError,
+    NoSuchModuleError,
+    OperationalError,
+    SQLAlchemyError,
+)
 from sqlalchemy.pool import StaticPool
 from sqlalchemy.types import TypeDecorator
 
-from guardian.errors import StoreError
+from guardian.errors import StoreError, Unstorable
 
 NAMING = {
     "ix": "ix_%(table_name)s_%(column_0_N_name)s",
@@ -37,6 +44,7 @@ NAMING = {
 _BUSY_MS = 5000
 _READERS = 48
 _WAL_PAGES = 4000  # of who is tidied; with a bound, should `tidy` fail
+_TOO_WIDE = "54000"  # PostgreSQL's program_limit_exceeded: a key is wider than an index holds
 _ADVISORY_LOCK = 0x67756172  # "guar": two processes that start together migrate one after the other
 
 
@@ -94,7 +102,7 @@ def writing(engine: Engine) -> Iterator[Connection]:
     """One write transaction: committed at the end, rolled back on any exception.
 
     On SQLite it is BEGIN IMMEDIATE: it queues for the one write lock up front instead of failing half-way.
-    Database trouble that escapes the block arrives as StoreError.
+    Database trouble that escapes the block arrives as StoreError; as Unstorable where a value is the trouble.
     """
     try:
         with engine.begin() as connection:
@@ -239,6 +247,8 @@ def _refused(engine: Engine, error: SQLAlchemyError) -> StoreError:
         return StoreError(f"store: {shown} stayed locked for {_BUSY_MS} ms; is another process holding it open?")
     if isinstance(error, OperationalError) and "no such table" in cause:
         return StoreError(f"store: {shown} has no schema yet ({cause}); it must be migrated before use")
+    if isinstance(error, DataError) or getattr(getattr(error, "orig", None), "sqlstate", None) == _TOO_WIDE:
+        return Unstorable(f"store: {shown}: {cause}")
     return StoreError(f"store: {shown}: {cause}")
 
 

@@ -5,11 +5,16 @@ import json
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 
+from pydantic import TypeAdapter, ValidationError
 from sqlalchemy import Connection, Engine, RowMapping, func, select, update
 
+from guardian.domain.event import Identifier
 from guardian.store.engine import reading, writing
 from guardian.store.monitor_tables import chunks, dead_letters, insert_new
 from guardian.store.monitor_values import Refused, StoredDeadLetter
+
+_IDENTIFIER: TypeAdapter[str] = TypeAdapter(Identifier)
+_MAX_NAME = 512
 
 
 def insert_dead_letters(
@@ -20,7 +25,10 @@ def insert_dead_letters(
     now: datetime,
     expires_at: datetime,
 ) -> list[str]:
-    """Keep them; a letter that is kept already stays as it is. Returns their ids."""
+    """Keep them; a letter that is kept already stays as it is. Returns their ids.
+
+    What is said of a record is made fit for any database; the sealed record itself is untouched.
+    """
     rows = []
     for letter in letters:
         record = letter.record
@@ -32,10 +40,10 @@ def insert_dead_letters(
                 "partition": record.partition,
                 "offset": record.offset,
                 "code": letter.code,
-                "reason": letter.reason,
-                "tenant_id": letter.tenant_id,
-                "session_id": letter.session_id,
-                "gateway": letter.gateway,
+                "reason": _text(letter.reason),
+                "tenant_id": _name(letter.tenant_id),
+                "session_id": _name(letter.session_id),
+                "gateway": _text(letter.gateway)[:_MAX_NAME],
                 "record_key": record.key,
                 "headers": json.dumps(pairs),
                 "sealed": seal(record.value),
@@ -89,6 +97,19 @@ class DeadLetters:
         """Note that it was sent back to its topic."""
         with writing(self._engine) as connection:
             connection.execute(update(dead_letters).where(dead_letters.c.id == letter_id).values(redriven_at=now))
+
+
+def _text(said: str) -> str:
+    """Without what PostgreSQL holds in no text: NUL and lone surrogates."""
+    return said.replace("\x00", "\ufffd").encode("utf-8", "replace").decode()
+
+
+def _name(said: str | None) -> str | None:
+    """As much of a name as a column holds; None where that is still no valid one."""
+    try:
+        return None if said is None else _IDENTIFIER.validate_python(_text(said)[:_MAX_NAME])
+    except ValidationError:
+        return None
 
 
 def _letter(row: RowMapping) -> StoredDeadLetter:

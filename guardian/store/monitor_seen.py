@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import Connection, bindparam, select, update
 
 from guardian.domain.finding import Kind
-from guardian.store.monitor_tables import Row, agents, chunks, findings, insert_new, seen
+from guardian.store.monitor_tables import Row, agents, chunks, findings, in_key, insert_new, seen
 
 _MAX_REPORTED = 5000  # ids of side findings loaded at a time; a duplicate beyond them is dropped at commit
 
@@ -24,24 +24,25 @@ def load_seen(
 ) -> dict[tuple[str, str, str], str]:
     """The digests of those decisions that were judged before."""
     # Grouped by the leading key columns: SQLite cannot use an index for row-value IN lists.
-    groups: dict[tuple[str, str], list[str]] = defaultdict(list)
+    groups: dict[tuple[str, str], dict[str, str]] = defaultdict(dict)
     for tenant, gateway, decision in wanted:
-        groups[tenant, gateway].append(decision)
+        groups[tenant, gateway][in_key(decision)] = decision
     found: dict[tuple[str, str, str], str] = {}
     for (tenant, gateway), ids in groups.items():
         for part in chunks(ids):
             query = select(seen.c.decision_id, seen.c.digest).where(
-                seen.c.tenant_id == tenant, seen.c.gateway == gateway, seen.c.decision_id.in_(part)
+                seen.c.tenant_id == tenant, seen.c.gateway == in_key(gateway), seen.c.decision_id.in_(part)
             )
             for decision, digest in connection.execute(query):
-                found[tenant, gateway, decision] = digest
+                found[tenant, gateway, ids[decision]] = digest
     return found
 
 
 def save_seen(connection: Connection, digests: Mapping[Any, str], now: datetime) -> None:
     """Remember the decisions; the first digest of a decision stays."""
     rows: list[Row] = [
-        {"tenant_id": key[0], "gateway": key[1], "decision_id": key[2], "digest": digest, "at": now}
+        {"tenant_id": key[0], "gateway": in_key(key[1]), "decision_id": in_key(key[2])}
+        | {"digest": digest, "at": now}
         for key, digest in digests.items()
     ]
     insert_new(connection, seen, rows)
@@ -51,15 +52,15 @@ def load_agents(
     connection: Connection, wanted: Iterable[tuple[str, str]], *, lock: bool = False
 ) -> dict[tuple[str, str], tuple[str, ...]]:
     """The purposes that each agent identity served, newest last."""
-    groups: dict[str, list[str]] = defaultdict(list)
+    groups: dict[str, dict[str, str]] = defaultdict(dict)
     for tenant, agent in sorted(wanted):
-        groups[tenant].append(agent)
+        groups[tenant][in_key(agent)] = agent
     found: dict[tuple[str, str], tuple[str, ...]] = {}
     for tenant, ids in groups.items():
         for part in chunks(ids):
             query = _AGENTS.with_for_update() if lock else _AGENTS
             for agent, purposes in connection.execute(query, {"tenant": tenant, "ids": part}):
-                found[tenant, agent] = tuple(json.loads(purposes))
+                found[tenant, ids[agent]] = tuple(json.loads(purposes))
     return found
 
 
@@ -74,9 +75,11 @@ def save_agents(connection: Connection, wanted: Mapping[Any, tuple[str, ...]], l
         known = current.get((tenant, agent))
         merged = (tuple(p for p in known or () if p not in purposes) + tuple(purposes))[-limit:]
         if known is None:
-            new.append({"tenant_id": tenant, "agent_id": agent, "purposes": json.dumps(merged), "touched_at": now})
+            new.append(
+                {"tenant_id": tenant, "agent_id": in_key(agent), "purposes": json.dumps(merged), "touched_at": now}
+            )
         elif merged != known:
-            changed.append({"k_tenant": tenant, "k_agent": agent, "v": json.dumps(merged), "at": now})
+            changed.append({"k_tenant": tenant, "k_agent": in_key(agent), "v": json.dumps(merged), "at": now})
     insert_new(connection, agents, new)
     if changed:
         statement = update(agents).where(

@@ -1,5 +1,6 @@
 """The monitor's tables. `migrations_monitor/` creates them; a test holds the two against each other."""
 
+import hashlib
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Any, TypeVar
@@ -42,8 +43,8 @@ seen = Table(
     "seen",
     metadata,
     Column("tenant_id", String(512), primary_key=True),
-    Column("gateway", String(512), primary_key=True),
-    Column("decision_id", String(512), primary_key=True),
+    Column("gateway", String(512), primary_key=True),  # as `in_key` writes it
+    Column("decision_id", String(512), primary_key=True),  # likewise
     Column("digest", String(128), nullable=False),
     Column("at", UtcDateTime, nullable=False, index=True),
     sqlite_with_rowid=False,
@@ -52,7 +53,7 @@ agents = Table(
     "agents",
     metadata,
     Column("tenant_id", String(512), primary_key=True),
-    Column("agent_id", String(512), primary_key=True),
+    Column("agent_id", String(512), primary_key=True),  # as `in_key` writes it
     Column("purposes", Text, nullable=False),
     Column("touched_at", UtcDateTime, nullable=False),
 )
@@ -153,7 +154,7 @@ task_reads = Table(
     "task_reads",
     metadata,
     Column("tenant_id", String(512), primary_key=True),
-    Column("task_id", String(512), primary_key=True),
+    Column("task_id", String(512), primary_key=True),  # as `in_key` writes it
     Column("session_id", String(512), primary_key=True),
     Column("weight", Float, nullable=False),  # of the most sensitive kind: which sessions matter most
     Column("body", Text, nullable=False),
@@ -199,6 +200,7 @@ waiting = Table(
 Row = dict[str, Any]
 _T = TypeVar("_T")
 _CHUNK = 500
+_WIDEST = 256  # bytes of a name in a key of three: PostgreSQL indexes 2704, a tenant or session may need 2048
 
 
 def chunks(items: Iterable[_T], size: int = _CHUNK) -> Iterator[list[_T]]:
@@ -206,6 +208,12 @@ def chunks(items: Iterable[_T], size: int = _CHUNK) -> Iterator[list[_T]]:
     iterator = iter(items)
     while part := list(islice(iterator, size)):
         yield part
+
+
+def in_key(name: str) -> str:
+    """The name as a key of several holds it: one that is too wide for an index stands there as its digest."""
+    raw = name.encode("utf-8", "surrogatepass")
+    return name if len(raw) <= _WIDEST else f"sha256:{hashlib.sha256(raw).hexdigest()}"
 
 
 def insert_new(connection: Connection, table: Table, rows: Sequence[Row]) -> None:

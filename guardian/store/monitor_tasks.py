@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import Connection, bindparam, func, select
 
 from guardian.domain.signal import SharedReads
-from guardian.store.monitor_tables import chunks, task_reads, upsert
+from guardian.store.monitor_tables import chunks, in_key, task_reads, upsert
 
 SIBLINGS_LOADED = 33
 """Of a task with more sessions than this only the most sensitive ones are looked at: one's own and 32 others."""
@@ -37,21 +37,21 @@ def load_task_reads(
     connection: Connection, wanted: Iterable[tuple[str, str]]
 ) -> dict[tuple[str, str], dict[str, SharedReads]]:
     """By (tenant, task), then by session id; absent where no session of the task has read anything."""
-    groups: dict[str, list[str]] = defaultdict(list)
+    groups: dict[str, dict[str, str]] = defaultdict(dict)
     for tenant, task in sorted(wanted):
-        groups[tenant].append(task)
+        groups[tenant][in_key(task)] = task
     found: dict[tuple[str, str], dict[str, SharedReads]] = defaultdict(dict)
     for tenant, tasks in groups.items():
         for part in chunks(tasks):
             for task, session, body in connection.execute(_READS, {"tenant": tenant, "ids": part}):
-                found[tenant, task][session] = _reads(json.loads(body))
+                found[tenant, tasks[task]][session] = _reads(json.loads(body))
     return dict(found)
 
 
 def save_task_reads(connection: Connection, reads: Mapping[Any, SharedReads], now: datetime) -> None:
     """Each session's latest, by (tenant, task, session)."""
     rows = [
-        {"tenant_id": key[0], "task_id": key[1], "session_id": key[2], "weight": told.weight}
+        {"tenant_id": key[0], "task_id": in_key(key[1]), "session_id": key[2], "weight": told.weight}
         | {"body": json.dumps(asdict(told), separators=(",", ":")), "touched_at": now}
         for key, told in reads.items()
     ]

@@ -5,12 +5,12 @@ from collections.abc import Callable, Mapping, Sequence
 
 from guardian.bus.port import Consumer, Place, Record
 from guardian.domain.event import Grant
-from guardian.errors import BusError, StaleMember, StoreError
+from guardian.errors import BusError, StaleMember, StoreError, Unstorable
 from guardian.pipeline.batch import DeadLetter, Decoded, Judgement
 from guardian.pipeline.side_findings import dead_letter_finding
 from guardian.store.monitor import MonitorStore
 from guardian.store.monitor_envelopes import Heard
-from guardian.stream.poison import advanced
+from guardian.stream.poison import advanced, halves
 from guardian.stream.port import Clock
 from guardian.telemetry import Metrics, logger
 
@@ -58,7 +58,7 @@ class EnvelopeTail:
                         started = True
                     records = self._consumer.poll(timeout_s=self._poll_timeout_s, max_records=_AT_ONCE)
                     if records:
-                        self._keep(records)
+                        self._settle(records)
                     failures = 0
                 except (BusError, StoreError) as error:
                     failures += 1
@@ -75,11 +75,25 @@ class EnvelopeTail:
         owned = self._store.claim(places, self._consumer.member(), now=self._clock())
         return {Place(*place): offset for place, offset in owned.positions.items()}
 
-    def _keep(self, records: list[Record]) -> None:
+    def _settle(self, records: list[Record]) -> None:
+        """Keep what the database takes; the one record that it does not take is a dead letter."""
+        try:
+            self._keep(records)
+        except Unstorable:
+            if len(records) == 1:
+                self._keep(records, storable=False)
+                return
+            for half in halves(records):
+                self._settle(half)
+
+    def _keep(self, records: list[Record], *, storable: bool = True) -> None:
         places = {record.place for record in records}
         base = {Place(*place): offset for place, offset in self._store.positions(places).items()}
         fresh = [record for record in records if record.offset >= base.get(record.place, 0)]
         decoded, letters = self._decode(fresh)
+        if not storable:
+            letters += [self._letter(d, "unstorable", "the database cannot hold its names") for d in decoded]
+            decoded = []
         believed = [d for d in decoded if self._counts(d)]
         letters += [self._unsigned(d) for d in decoded if not self._counts(d)]
         findings = [finding for each in letters if (finding := dead_letter_finding(each, {})) is not None]
@@ -104,8 +118,10 @@ class EnvelopeTail:
         return d.signature == "valid" or (not self._signed and d.signature != "invalid")
 
     def _unsigned(self, d: Decoded) -> DeadLetter:
-        tenant, session = d.event.key
         why = (
             "the envelope's signature does not hold" if d.signature == "invalid" else "the envelope is not signed"
         )
-        return DeadLetter(d.record, "signature", why, tenant, session, d.event.gateway, self._clock())
+        return self._letter(d, "signature", why)
+
+    def _letter(self, d: Decoded, code: str, why: str) -> DeadLetter:
+        return DeadLetter(d.record, code, why, *d.event.key, d.event.gateway, self._clock())

@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from pathlib import PurePath
 
 from guardian.bus.port import Consumer, Place, Record
-from guardian.errors import BusError, StoreError
+from guardian.errors import StoreError
 from guardian.pipeline.batch import Judgement
 from guardian.store.monitor import MonitorStore
 from guardian.stream.commit import Committer
 from guardian.stream.poison import MAX_ATTEMPTS, halves, poisoned
-from guardian.stream.port import Clock
+from guardian.stream.port import Clock, blameless
 from guardian.telemetry import logger
 
 _log = logger("stream")
@@ -47,7 +47,7 @@ class Settler:
     def settle(self, records: list[Record], consumer: Consumer, stop: threading.Event) -> None:
         """Every record ends up judged, dead-lettered or, when `stop` was set, uncommitted.
 
-        Raises StoreError (also StaleMember) and FuseBlown as they come: they are not the records' fault.
+        Raises what is not the records' fault as it comes: StoreError (also StaleMember) and FuseBlown.
         """
         if any(record.place in self._cautious for record in records):
             for record in records:
@@ -55,9 +55,9 @@ class Settler:
             return
         try:
             self._committer.judge(records, consumer)
-        except (StoreError, BusError):
-            raise
         except Exception as error:  # a room crashed: find the record, and let the others through
+            if blameless(error):
+                raise
             if len(records) > 1:
                 for half in halves(records):
                     self.settle(half, consumer, stop)
@@ -75,9 +75,9 @@ class Settler:
             return self._give_up(record, "the process ended each time", consumer)
         try:
             return self._committer.judge([record], consumer)
-        except (StoreError, BusError):
-            raise
         except Exception as error:
+            if blameless(error):
+                raise
             return self._poison(record, error, consumer, stop, attempt=attempt)
 
     def _poison(
@@ -101,18 +101,18 @@ class Settler:
                 raise StoreError("stopped before a crashing record was settled; the next start reads it again")
             try:
                 return self._committer.judge([record], consumer)
-            except (StoreError, BusError):
-                raise
             except Exception as again:
+                if blameless(again):
+                    raise
                 error, attempt = again, None
 
     def _give_up(self, record: Record, why: str, consumer: Consumer) -> None:
         letter = poisoned(record, why, self._committer.decoded(record), self._clock())
         try:
             self._committer.commit([record], [], [letter], consumer)
-        except (StoreError, BusError):
-            raise
         except Exception as error:  # even the finding about it cannot be made: the letter must not be lost
+            if blameless(error):
+                raise
             _log.error("no finding could be made of a poisoned record", offset=record.offset, **_sketch(error))
             self._committer.commit([record], [], [letter], consumer, judgement=Judgement(dead_letters=(letter,)))
 

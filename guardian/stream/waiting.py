@@ -8,13 +8,13 @@ from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 
 from guardian.bus.port import Consumer, Record
-from guardian.errors import BusError, StoreError
+from guardian.errors import StoreError
 from guardian.pipeline.batch import DeadLetter, Decoded
 from guardian.pipeline.filling import Known
 from guardian.store.monitor import MonitorStore
 from guardian.store.monitor_values import Held
 from guardian.stream.poison import MAX_ATTEMPTS, poisoned
-from guardian.stream.port import Clock, Fill
+from guardian.stream.port import Clock, Fill, blameless
 from guardian.telemetry import Metrics, logger
 
 _log = logger("stream")
@@ -121,9 +121,9 @@ class Release:
         self._room.tried(due)
         try:
             self._judge(due, (), consumer)
-        except (StoreError, BusError):
-            raise
         except Exception as error:  # a room crashed on one of them
+            if blameless(error):
+                raise
             _log.error("a waiting record crashes the pipeline", error=type(error).__name__, among=len(due))
             return 0  # the next round takes them one by one
         return len(due)
@@ -136,9 +136,9 @@ class Release:
             self._room.tried([held])
             try:
                 self._judge([held], (), consumer)
-            except (StoreError, BusError):
-                raise
             except Exception as error:
+                if blameless(error):
+                    raise
                 _log.error("a waiting record crashes the pipeline", error=type(error).__name__, offset=held.id[2])
                 return  # its session keeps its order: nothing overtakes it
 

@@ -255,6 +255,20 @@ def test_a_dead_letter_is_sealed_and_its_key_and_headers_are_untouched(store, en
     assert b"secret" not in repr(rows(engine)).encode()
 
 
+@pytest.mark.parametrize(
+    ("said", "kept"),
+    [("a\x00b", "a\ufffdb"), ("x" * 600, "x" * 512), ("a\ud800", "a?"), ("a\nb", None), ("", None), (None, None)],
+)
+def test_what_is_said_of_a_dead_letter_fits_any_database(store, said, kept):
+    record = Record("t", 0, 0, b"{", timestamp=NOW)
+    told = DeadLetter(record, "invalid", f"no {said}", said, said, f"{said}")
+    Member(store, "m").claim(P0).commit(Judgement(dead_letters=(told,)), 1)
+    (letter,) = store.dead_letters.list()
+    assert (letter.tenant_id, letter.session_id) == (kept, kept)
+    assert len(letter.gateway) <= 512
+    assert not {"\x00", "\ud800"} & set(letter.gateway + letter.reason)
+
+
 def test_what_is_due_is_leased_and_comes_back_if_nothing_is_said_of_it(store):
     Member(store, "m").claim(P0).commit(Judgement(findings=(finding(),), dead_letters=(letter(),)), 1)
     first = store.outbox.due(NOW, 10)

@@ -17,7 +17,10 @@ from guardian.config import load
 from guardian.demo.log import log_lines
 from guardian.demo.scenario import Scenario
 from guardian.domain.event import Envelope, Grant, SessionKey
-from guardian.pipeline.batch import Judgement
+from guardian.domain.session import SessionState
+from guardian.domain.signal import SharedReads
+from guardian.errors import Unstorable
+from guardian.pipeline.batch import AgentKey, DecisionKey, Judgement, SiblingKey, TaskKey, Wanted
 from guardian.store.control import ControlStore
 from guardian.store.engine import open_engine, reading, writing
 from guardian.store.monitor import MonitorStore
@@ -173,6 +176,38 @@ def test_records_wait_and_envelopes_are_kept_on_postgresql_as_on_sqlite(postgres
         store.commit(Judgement(), positions=base, released=due, **common)
         assert store.waiting.depth() == 1
         store.close()
+
+
+WIDE = "".join(chr(0x20000 + 37 * n) for n in range(512))
+"""As wide as a name may be: four bytes each, and nothing to compress."""
+
+
+def test_names_as_wide_as_they_may_be_are_kept_and_what_does_not_fit_is_told_from_an_outage(
+    postgres: str, tmp_path: Path
+) -> None:
+    task, decision, agent = TaskKey("acme", WIDE), DecisionKey("acme", WIDE, WIDE[::-1]), AgentKey("acme", WIDE)
+    reads = SharedReads({"secrets": ("vault.read", True)}, 1, (), 0.5)
+    for url in (postgres, f"sqlite:///{tmp_path}/monitor.db"):
+        store = MonitorStore(open_engine(url), seal=lambda value: value, hear=lambda state, _: state)
+        store.claim([("wide", 0)], "m", now=NOW)
+        common = {"base": {}, "versions": {}, "member": "m", "now": NOW}
+        judged = Judgement(
+            sessions={SessionKey("acme", WIDE): SessionState(actions=1)},
+            seen={decision: "digest"},
+            agent_purposes={agent: ("p",)},
+            task_reads={SiblingKey(*task, WIDE): reads},
+        )
+        store.commit(judged, positions={("wide", 0): 1}, **common)
+        got = store.load(Wanted(frozenset(judged.sessions), {decision}, frozenset(), {agent}, {task}))
+        assert (got.seen, got.agent_purposes) == ({decision: "digest"}, {agent: ("p",)})
+        assert got.task_reads == {task: {WIDE: reads}}
+        store.close()
+    store = MonitorStore(open_engine(postgres), seal=lambda value: value, hear=lambda state, _: state)
+    for tenant in (WIDE, "a\x00b", "x" * 513):
+        judged = Judgement(sessions={SessionKey(tenant, WIDE): SessionState(actions=1)})
+        with pytest.raises(Unstorable):
+            store.commit(judged, positions={}, **common)
+    store.close()
 
 
 class _Waiter:

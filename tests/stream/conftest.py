@@ -13,7 +13,7 @@ from guardian.bus.memory import MemoryBroker, MemoryConsumer
 from guardian.bus.port import Record
 from guardian.domain.finding import Effect, Finding, Kind
 from guardian.domain.session import SessionState
-from guardian.errors import ControlError, DecodeError
+from guardian.errors import ControlError, DecodeError, Unstorable
 from guardian.pipeline.batch import Change, DeadLetter, Decoded, Judgement, Memory, Verdict, Wanted
 from guardian.sources.guardian import plugin
 from guardian.store.engine import open_engine
@@ -201,6 +201,24 @@ def rig(tmp_path):
     yield made
     for engine in made.stores:
         engine.dispose()
+
+
+@pytest.fixture
+def refuses(monkeypatch):
+    """A store that takes nothing of this name (a decision or an envelope), as PostgreSQL takes no too wide key."""
+
+    def refuse(store, name):
+        commit = store.commit
+
+        def checked(judged, *, heard=(), **more):
+            names = {key[2] for key in judged.seen} | {each.grant.envelope.session_id for each in heard}
+            if name in names:
+                raise Unstorable("index row size exceeds maximum")
+            commit(judged, heard=heard, **more)
+
+        monkeypatch.setattr(store, "commit", checked)
+
+    return refuse
 
 
 @pytest.fixture

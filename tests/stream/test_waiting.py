@@ -187,6 +187,16 @@ def test_a_waiting_record_that_crashes_a_room_is_given_up_and_the_others_get_thr
     assert (letter.code, letter.session_id, letter.sealed) == ("poison", "s2", b"sealed:" + line(1, "s2"))
 
 
+def test_a_waiting_record_that_the_database_refuses_is_given_up_and_the_others_get_through(desk, rig, refuses):
+    desk.send(line(0, "s1"), line(1, "s2"))
+    desk.run(lambda: desk.store.waiting.depth() == 2)
+    refuses(desk.store, "d0")
+    rig.clock.forward(6)
+    desk.run(lambda: desk.store.waiting.depth() == 0)
+    assert [(letter.code, letter.session_id) for letter in desk.store.dead_letters.list()] == [("poison", "s1")]
+    assert desk.store.load(_wanted("s2")).sessions
+
+
 def test_a_seal_whose_key_is_gone_ends_in_the_dead_letters_rather_than_in_a_loop(desk, rig):
     from guardian.errors import StoreError
 
@@ -288,6 +298,16 @@ def test_an_envelope_from_somebody_without_the_right_is_dead_lettered_with_a_fin
     kinds = {item.finding.kind for item in desk.store.outbox.due(rig.clock(), 100) if item.finding is not None}
     assert kinds == {Kind.ENTITLEMENT, Kind.UNSCORABLE}
     assert not desk.store.registry.known({SessionKey("acme", "s1")}).envelopes
+
+
+def test_an_envelope_that_the_database_refuses_is_dead_lettered_and_the_others_are_kept(tail, rig, desk, refuses):
+    for n in range(5):
+        rig.broker.append("envelopes", told(f"s{n}"))
+    refuses(desk.store, "s3")
+    tail(lambda: desk.store.positions([("envelopes", 0)]) == {("envelopes", 0): 5})
+    (letter,) = desk.store.dead_letters.list()
+    assert (letter.code, letter.session_id) == ("unstorable", "s3")
+    assert len(desk.store.registry.known({SessionKey("acme", f"s{n}") for n in range(5)}).envelopes) == 4
 
 
 @pytest.mark.parametrize(("says", "counts"), [("valid", True), ("invalid", False), ("absent", False)])

@@ -240,6 +240,15 @@ def test_a_store_that_is_away_holds_the_batch_until_it_is_back(rig, make_event, 
     assert rig.store.dead_letters.list() == []
 
 
+def test_a_record_that_the_database_refuses_is_dead_lettered_and_the_others_pass(rig, make_event, refuses):
+    for n in range(6):
+        rig.broker.append("log", make_event(n))
+    refuses(rig.store, "d4")
+    rig.read(rig.worker(), rig.drained)
+    assert [(letter.code, letter.offset) for letter in rig.store.dead_letters.list()] == [("poison", 4)]
+    assert rig.findings() == ["s1-3", "unscorable-0-4"]
+
+
 def test_the_time_lag_is_the_age_of_the_newest_record(rig, make_event):
     rig.broker.append("log", make_event(0))
     rig.clock.forward(42)
