@@ -26,6 +26,7 @@ from guardian.store.monitor_places import (
     claim,
     count_attempts,
     place_rows,
+    take_attempt_back,
 )
 from guardian.store.monitor_retention import Retention, prune
 from guardian.store.monitor_seen import load_agents, load_reported, load_seen, save_agents, save_seen
@@ -148,3 +149,8 @@ class MonitorStore:
         """Count one more, durably, before trying; returns the new count. A commit past it clears it."""
         with writing(self._engine) as connection:
             return add_attempt(connection, place, offset)
+
+    def unmark_attempt(self, place: Place, offset: int) -> None:
+        """Take one back that an outage ended."""
+        with writing(self._engine) as connection:
+            take_attempt_back(connection, place, offset)

@@ -51,6 +51,12 @@ def add_attempt(connection: Connection, place: Place, offset: int) -> int:
     return int(connection.execute(select(attempts.c.count).where(where)).scalar_one())
 
 
+def take_attempt_back(connection: Connection, place: Place, offset: int) -> None:
+    """One of them proved nothing about the record."""
+    where = and_(_is_attempt(place, offset), attempts.c.count > 0)
+    connection.execute(update(attempts).where(where).values(count=attempts.c.count - 1))
+
+
 def _is_place(place: Place) -> Any:
     return and_(places.c.topic == place[0], places.c.partition == place[1])
 

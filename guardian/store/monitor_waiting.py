@@ -49,11 +49,11 @@ class Waiting:
             rows = connection.execute(wanted.order_by(*order).limit(limit)).mappings()
             return [_held(row) for row in rows]
 
-    def tried(self, held: Sequence[Held]) -> None:
-        """Count one more attempt at each, durably, before it is made."""
+    def tried(self, held: Sequence[Held], *, by: int = 1) -> None:
+        """Count one more attempt at each, durably, before it is made; by -1 take back one that proved nothing."""
         with writing(self._engine) as connection:
             for each in held:
-                connection.execute(update(waiting).where(_is(each.id)).values(attempts=waiting.c.attempts + 1))
+                connection.execute(update(waiting).where(_is(each.id)).values(attempts=waiting.c.attempts + by))
 
 
 def insert_waiting(

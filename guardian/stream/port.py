@@ -6,7 +6,6 @@ from typing import Protocol
 
 from guardian.bus.port import Record
 from guardian.domain.finding import Finding
-from guardian.errors import BusError, StoreError, Unstorable
 from guardian.pipeline.batch import DeadLetter, Decoded, Judgement, Memory, Wanted
 from guardian.pipeline.filling import Known
 from guardian.store.monitor_values import Word
@@ -22,11 +21,6 @@ Does nothing in production; a kill test ends the process in it."""
 
 def no_crash(_point: str) -> None:
     """The crash points of production."""
-
-
-def blameless(error: Exception) -> bool:
-    """Whether no record is at fault: store, registry or broker are away, or the partition is somebody else's."""
-    return isinstance(error, (StoreError, BusError)) and not isinstance(error, Unstorable)
 
 
 class Pipeline(Protocol):

@@ -9,9 +9,10 @@ from guardian.bus.port import Consumer, Place, Record
 from guardian.errors import StoreError
 from guardian.pipeline.batch import Judgement
 from guardian.store.monitor import MonitorStore
+from guardian.stream.attempts import Refunds, blameless
 from guardian.stream.commit import Committer
 from guardian.stream.poison import MAX_ATTEMPTS, halves, poisoned
-from guardian.stream.port import Clock, blameless
+from guardian.stream.port import Clock
 from guardian.telemetry import logger
 
 _log = logger("stream")
@@ -35,6 +36,7 @@ class Settler:
         self._retry_s = retry_s
         self._cautious_for = cautious_for
         self._cautious: dict[Place, int] = {}
+        self._refunds = Refunds()
 
     def assigned(self, claims: Mapping[tuple[str, int], int]) -> None:
         """Places were claimed; the numbers say how often since something was committed there."""
@@ -70,11 +72,13 @@ class Settler:
             self._cautious.pop(record.place, None)
             return self.settle([record], consumer, stop)
         self._cautious[record.place] = left - 1
+        self._refunds.pay()
         attempt = self._store.mark_attempt(record.place, record.offset)
         if attempt > MAX_ATTEMPTS:
             return self._give_up(record, "the process ended each time", consumer)
         try:
-            return self._committer.judge([record], consumer)
+            with self._refunds.of(lambda: self._store.unmark_attempt(record.place, record.offset)):
+                return self._committer.judge([record], consumer)
         except Exception as error:
             if blameless(error):
                 raise

@@ -13,8 +13,9 @@ from guardian.pipeline.batch import DeadLetter, Decoded
 from guardian.pipeline.filling import Known
 from guardian.store.monitor import MonitorStore
 from guardian.store.monitor_values import Held
+from guardian.stream.attempts import Refunds, blameless
 from guardian.stream.poison import MAX_ATTEMPTS, poisoned
-from guardian.stream.port import Clock, Fill, blameless
+from guardian.stream.port import Clock, Fill
 from guardian.telemetry import Metrics, logger
 
 _log = logger("stream")
@@ -91,6 +92,9 @@ class WaitingRoom:
     def tried(self, held: Sequence[Held]) -> None:
         self._store.waiting.tried(held)
 
+    def untried(self, held: Sequence[Held]) -> None:
+        self._store.waiting.tried(held, by=-1)
+
     def _known(self, decoded: Sequence[Decoded]) -> Known:
         found = self._store.registry.known({d.event.key for d in decoded})
         return Known(envelopes=found.envelopes, waiting=found.waiting, begun=found.begun)
@@ -109,18 +113,19 @@ class Release:
         self._room = room
         self._judge = judge
         self._clock = clock
+        self._refunds = Refunds()
 
     def __call__(self, consumer: Consumer) -> int:
         """Judge what is due; returns how many that was. Raises StoreError, also StaleMember, as it comes."""
+        self._refunds.pay()
         due = self._room.due(consumer)
         if not due:
             return 0
         if any(held.attempts for held in due):
             self._one_by_one(due, consumer)
             return len(due)
-        self._room.tried(due)
         try:
-            self._judge(due, (), consumer)
+            self._try(due, consumer)
         except Exception as error:  # a room crashed on one of them
             if blameless(error):
                 raise
@@ -133,14 +138,18 @@ class Release:
             if held.attempts >= MAX_ATTEMPTS:
                 self._judge([held], [self._letter(held)], consumer)
                 continue
-            self._room.tried([held])
             try:
-                self._judge([held], (), consumer)
+                self._try([held], consumer)
             except Exception as error:
                 if blameless(error):
                     raise
                 _log.error("a waiting record crashes the pipeline", error=type(error).__name__, offset=held.id[2])
                 return  # its session keeps its order: nothing overtakes it
+
+    def _try(self, held: Sequence[Held], consumer: Consumer) -> None:
+        self._room.tried(held)
+        with self._refunds.of(lambda: self._room.untried(held)):
+            self._judge(held, (), consumer)
 
     def _letter(self, held: Held) -> DeadLetter:
         record = self._room.record(held)

@@ -9,6 +9,7 @@ from guardian.bus.memory import MemoryConsumer
 from guardian.domain.event import Envelope, Grant, SessionKey
 from guardian.domain.finding import Kind
 from guardian.domain.session import HumanWord
+from guardian.errors import SchemaAway
 from guardian.pipeline.batch import Change
 from guardian.pipeline.decoding import Decoder
 from guardian.pipeline.filling import Filling
@@ -195,6 +196,24 @@ def test_a_waiting_record_that_the_database_refuses_is_given_up_and_the_others_g
     desk.run(lambda: desk.store.waiting.depth() == 0)
     assert [(letter.code, letter.session_id) for letter in desk.store.dead_letters.list()] == [("poison", "s1")]
     assert desk.store.load(_wanted("s2")).sessions
+
+
+def test_a_waiting_record_outlasts_an_outage_of_any_length(desk, rig):
+    desk.send(line(0))
+    desk.run(lambda: desk.store.waiting.depth() == 1)
+    rig.clock.forward(6)
+    left, decode = [5], desk.committer._pipeline.decode
+
+    def away(records):
+        if left[0]:
+            left[0] -= 1
+            raise SchemaAway("the registry cannot be asked")
+        return decode(records)
+
+    desk.committer._pipeline.decode = away
+    desk.run(lambda: desk.store.waiting.depth() == 0)
+    assert desk.judged == ["d0"]
+    assert desk.store.dead_letters.list() == []
 
 
 def test_a_seal_whose_key_is_gone_ends_in_the_dead_letters_rather_than_in_a_loop(desk, rig):

@@ -1,0 +1,59 @@
+"""Attempts: what an outage ended says nothing about a record."""
+
+import pytest
+
+from guardian.bus.port import Place
+from guardian.errors import BusError, SchemaAway, StaleMember, StoreError, Unstorable
+from guardian.stream.attempts import Refunds
+
+
+@pytest.mark.parametrize(
+    ("error", "owed"),
+    [
+        (StoreError, True), (SchemaAway, True), (StaleMember, True), (BusError, True),
+        (Unstorable, False), (RecursionError, False),
+    ],
+)  # fmt: skip
+def test_an_attempt_is_taken_back_only_where_no_record_is_at_fault(error, owed):
+    taken = []
+    with pytest.raises(error), Refunds().of(lambda: taken.append(1)):
+        raise error
+    assert bool(taken) is owed
+
+
+def test_what_a_store_cannot_take_back_yet_is_taken_back_once_when_it_is_there_again():
+    taken, away, refunds = [], [1, 1], Refunds()
+
+    def take_back():
+        if away:
+            away.pop()
+            raise StoreError("locked")
+        taken.append(1)
+
+    with pytest.raises(SchemaAway), refunds.of(take_back):
+        raise SchemaAway
+    with pytest.raises(StoreError, match="locked"):
+        refunds.pay()
+    refunds.pay()
+    refunds.pay()
+    assert taken == [1]
+
+
+def test_a_record_at_the_head_of_an_outage_is_never_called_poison(rig, make_event, counting):
+    for n in range(3):
+        rig.broker.append("log", make_event(n))
+    place = Place("log", 0)
+    for _ in range(3):
+        rig.store.claim([place], "earlier", now=rig.clock())  # each start of it ended without a commit
+    for _ in range(3):
+        pipeline, tries = counting(), []
+
+        def away(records, tries=tries):
+            tries.append(1)
+            raise SchemaAway("the registry cannot be asked")
+
+        pipeline.decode = away
+        rig.read(rig.worker(pipeline, store=rig.open()), lambda tries=tries: len(tries) >= 5)
+        assert rig.store.attempts(place, 0) == 0
+    rig.read(rig.worker(), rig.drained)
+    assert rig.store.dead_letters.list() == []
