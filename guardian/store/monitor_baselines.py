@@ -15,6 +15,7 @@ from guardian.domain.session import HumanWord, SessionState, Stage
 from guardian.domain.signal import BaselineFact
 from guardian.store.engine import reading, writing
 from guardian.store.monitor_departures import Ended, Watch, watch_ended
+from guardian.store.monitor_sessions import LEARNT, TO_LEARN
 from guardian.store.monitor_tables import Row, baselines, chunks, sessions
 from guardian.store.monitor_values import Tally
 
@@ -49,7 +50,7 @@ class Baselines:
         with writing(self._engine) as connection:
             query = (
                 select(sessions.c.tenant_id, sessions.c.session_id, sessions.c.state, sessions.c.word)
-                .where(sessions.c.learned == 0, sessions.c.touched_at <= now - idle)
+                .where(sessions.c.learned == TO_LEARN, sessions.c.touched_at <= now - idle)
                 .order_by(sessions.c.touched_at, sessions.c.tenant_id, sessions.c.session_id)
                 .limit(limit)
             )
@@ -75,7 +76,7 @@ class Baselines:
                     sessions.c.tenant_id == bindparam("k_tenant"), sessions.c.session_id == bindparam("k_session")
                 )
                 connection.execute(
-                    mark.values(learned=1), [{"k_tenant": row[0], "k_session": row[1]} for row in rows]
+                    mark.values(learned=LEARNT), [{"k_tenant": row[0], "k_session": row[1]} for row in rows]
                 )
         return {"sessions": len(rows), "snapshots": len(published)}
 

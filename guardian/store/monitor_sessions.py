@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 
-from sqlalchemy import Connection, Integer, and_, bindparam, case, insert, select, update
+from sqlalchemy import Connection, bindparam, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from guardian.domain.event import SessionKey
@@ -12,8 +12,8 @@ from guardian.domain.session import SessionState
 from guardian.store.monitor_tables import Row, chunks, sessions
 from guardian.store.monitor_values import Conflict
 
-NOT_ACTED = 2
-"""In `learned`: an envelope was registered, nothing was done yet; it becomes 0 with the first act."""
+TO_LEARN, LEARNT, NOT_ACTED = 0, 1, 2
+"""In `learned`. `NOT_ACTED`: an envelope was registered, nothing was done yet."""
 
 _STATES = select(sessions.c.session_id, sessions.c.version, sessions.c.state).where(
     sessions.c.tenant_id == bindparam("tenant"), sessions.c.session_id.in_(bindparam("ids", expanding=True))
@@ -44,14 +44,15 @@ def save_sessions(
     words: Mapping[SessionKey, str] | None = None,
 ) -> None:
     """Insert new sessions and update known ones. Raises Conflict when a version is not what was loaded."""
-    current = _versions(connection, states)
-    moved = [key for key in states if current.get(key) != versions.get(key)]
-    if moved:
-        tenant, session = moved[0]
-        raise Conflict(
-            f"store: session {session!r} of {tenant!r} is at version {current.get(moved[0])}, the batch was "
-            f"judged on {versions.get(moved[0])}; load it again"
-        )
+    current = _current(connection, states)
+    for key in states:
+        stored = current[key][0] if key in current else None
+        if stored != versions.get(key):
+            raise Conflict(
+                f"store: session {key.session_id!r} of {key.tenant_id!r} is at version {stored}, the batch was "
+                f"judged on {versions.get(key)}; load it again"
+            )
+    learned = _learned(connection, states, {key: told for key, (_, told) in current.items()})
     new: list[Row] = []
     changed: list[Row] = []
     for key, state in states.items():
@@ -60,9 +61,9 @@ def save_sessions(
         if words is not None:
             row["v_word"] = words[key]
         if key in current:
-            changed.append(row | {"v_acted": int(state.actions > 0)})
+            changed.append(row | {"v_learned": learned[key]})
         else:
-            new.append(row | {"v_learned": 0 if state.actions else NOT_ACTED})
+            new.append(row | {"v_learned": TO_LEARN if state.actions else NOT_ACTED})
     if new:
         word: Row = {"word": bindparam("v_word")} if words is not None else {}
         statement = insert(sessions).values(
@@ -88,10 +89,7 @@ def save_sessions(
                 state=bindparam("v_state"),
                 stage=bindparam("v_stage"),
                 touched_at=bindparam("v_at"),
-                learned=case(
-                    (and_(sessions.c.learned == NOT_ACTED, bindparam("v_acted", type_=Integer) == 1), 0),
-                    else_=sessions.c.learned,
-                ),
+                learned=bindparam("v_learned"),
             )
         )
         if words is not None:
@@ -99,16 +97,27 @@ def save_sessions(
         connection.execute(change, changed)
 
 
-def _versions(connection: Connection, wanted: Iterable[SessionKey]) -> dict[SessionKey, int]:
-    found: dict[SessionKey, int] = {}
+def _current(connection: Connection, wanted: Iterable[SessionKey]) -> dict[SessionKey, tuple[int, int]]:
+    """Version and `learned` of the sessions that exist, which are nobody else's to write until the commit."""
+    found: dict[SessionKey, tuple[int, int]] = {}
     for tenant, ids in _by_tenant(wanted).items():
         for part in chunks(ids):
-            query = select(sessions.c.session_id, sessions.c.version).where(
+            query = select(sessions.c.session_id, sessions.c.version, sessions.c.learned).where(
                 sessions.c.tenant_id == tenant, sessions.c.session_id.in_(part)
             )
-            for session_id, version in connection.execute(query.with_for_update()):
-                found[SessionKey(tenant, session_id)] = version
+            for session_id, version, learned in connection.execute(query.with_for_update()):
+                found[SessionKey(tenant, session_id)] = (version, learned)
     return found
+
+
+def _learned(
+    connection: Connection, states: Mapping[SessionKey, SessionState], told: Mapping[SessionKey, int]
+) -> dict[SessionKey, int]:
+    """What `learned` becomes. A session that began anew under the same name is another one to learn from."""
+    before, _ = load_sessions(connection, [key for key, learned in told.items() if learned == LEARNT])
+    anew = {key for key, old in before.items() if old.first_seen != states[key].first_seen}
+    begun = {key for key, learned in told.items() if learned == NOT_ACTED and states[key].actions}
+    return {key: TO_LEARN if key in anew | begun else learned for key, learned in told.items()}
 
 
 def _by_tenant(wanted: Iterable[SessionKey]) -> dict[str, list[str]]:

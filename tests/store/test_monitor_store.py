@@ -333,6 +333,17 @@ def test_a_session_registered_long_before_its_first_act_teaches_all_the_same(sto
     assert store.baselines.publish(NOW + 2 * idle, idle=idle, learn=_learn) == {"sessions": 1, "snapshots": 1}
 
 
+def test_a_name_under_which_sessions_begin_anew_teaches_once_for_each(store):
+    member, idle = Member(store, "m").claim(P0), timedelta(minutes=30)
+    for day in range(3):
+        began = NOW + timedelta(days=day)
+        for n in range(2):  # the second time nothing is begun, and there is nothing more to learn
+            state = _finished(S1, "p", first_seen=began, last_seen=began + timedelta(minutes=n))
+            member.commit(Judgement(sessions={S1: state}), 2 * day + n + 1)
+            learned = store.baselines.publish(NOW + idle, idle=idle, learn=_learn)
+            assert learned["sessions"] == 1 - n
+
+
 @pytest.mark.parametrize(
     ("changes", "word", "weight"),
     [
