@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Engine, and_, bindparam, func, insert, select, update
+from sqlalchemy import Connection, Engine, and_, bindparam, delete, func, insert, select, update
 
 from guardian.domain.event import SessionKey, purpose_family
 from guardian.domain.session import HumanWord, SessionState, Stage
@@ -24,6 +24,9 @@ Learn = Callable[[BaselineFact | None, Sequence[Tally]], BaselineFact]
 
 SIGNAL = "purpose_baseline"
 _FLAGGED_WEIGHT = 0.1  # a flagged session may be honest, but it must not teach its own habits quickly
+
+SNAPSHOTS_KEPT = 8
+"""Of each (tenant, purpose). The newest one counts; those before it are there to look up what findings name."""
 
 
 def load_baselines(
@@ -69,8 +72,7 @@ class Baselines:
             published = [_next(key, known.get(key), learn, found, now) for key, found in sorted(tallies.items())]
             if watch is not None:
                 watch_ended(connection, watch, ended, now)
-            if published:
-                connection.execute(insert(baselines), published)
+            _put(connection, published)
             if rows:
                 mark = update(sessions).where(
                     sessions.c.tenant_id == bindparam("k_tenant"), sessions.c.session_id == bindparam("k_session")
@@ -97,9 +99,25 @@ class Baselines:
                 _next(key, known.get(key), lambda _last, _found, fact=fact: fact, (), now)  # type: ignore[misc]
                 for key, fact in sorted(facts.items())
             ]
-            if rows:
-                connection.execute(insert(baselines), rows)
+            _put(connection, rows)
         return len(rows)
+
+
+def _put(connection: Connection, published: Sequence[Row]) -> None:
+    """Insert the snapshots; the oldest of their purposes go."""
+    if not published:
+        return
+    connection.execute(insert(baselines), list(published))
+    old = delete(baselines).where(
+        baselines.c.tenant_id == bindparam("k_tenant"),
+        baselines.c.purpose_digest == bindparam("k_purpose"),
+        baselines.c.n <= bindparam("k_n"),
+    )
+    gone = [
+        {"k_tenant": row["tenant_id"], "k_purpose": row["purpose_digest"], "k_n": row["n"] - SNAPSHOTS_KEPT}
+        for row in published
+    ]
+    connection.execute(old, gone)
 
 
 def _next(

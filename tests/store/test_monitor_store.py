@@ -1,7 +1,7 @@
 """The monitor's store: one transaction per batch, one owner per partition."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -29,6 +29,7 @@ from guardian.pipeline.batch import (
 )
 from guardian.store.engine import open_engine, reading
 from guardian.store.monitor import MonitorStore
+from guardian.store.monitor_baselines import SNAPSHOTS_KEPT
 from guardian.store.monitor_retention import Retention
 from guardian.store.monitor_tables import metadata
 from guardian.store.monitor_values import Conflict
@@ -321,6 +322,18 @@ def test_finished_sessions_teach_once_and_snapshots_are_numbered(store):
     store.baselines.publish(later, idle=idle, learn=_learn)
     second = store.load(wanted(purposes=frozenset({key}))).baselines[key]
     assert (second.sessions, second.version[:2]) == (2, "2-")
+
+
+def test_of_each_purpose_only_the_newest_snapshots_are_kept(store, engine):
+    key, other = PurposeKey("acme", "p"), PurposeKey("acme", "q")
+    fact = BaselineFact("", 1, {}, {}, (), (0,) * 24)
+    store.baselines.install({other: fact}, NOW)
+    for sessions in range(30):
+        store.baselines.install({key: replace(fact, sessions=sessions)}, NOW)
+    kept = [row[3] for row in rows(engine)["baselines"]]
+    assert (kept.count("p"), kept.count("q")) == (SNAPSHOTS_KEPT, 1)
+    newest = store.load(wanted(purposes=frozenset({key}))).baselines[key]
+    assert (newest.sessions, newest.version[:3]) == (29, "30-")
 
 
 def test_a_session_registered_long_before_its_first_act_teaches_all_the_same(store):
