@@ -100,6 +100,7 @@ class DeadLetter:
     gateway: str = ""
     at: datetime | None = None  # when it was given up, where the broker did not stamp it
     judged: bool = False
+    entry: int = 0  # which decision of the record
 
 
 @dataclass(frozen=True, slots=True)

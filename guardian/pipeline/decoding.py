@@ -80,16 +80,16 @@ class Decoder:
         for record in records:
             for entry, told in enumerate(self.source.read(record)):
                 if isinstance(told, DecodeError):
-                    bad.append(self._letter(record, told, _gateway_of(record, told)))
+                    bad.append(self._letter(record, entry, told, _gateway_of(record, told)))
                     continue
                 try:
                     self._check_entitlement(told.event)
                 except DecodeError as error:
-                    bad.append(self._letter(record, error, told.event.gateway))
+                    bad.append(self._letter(record, entry, error, told.event.gateway))
                     continue
                 good.append(self._believed(record, entry, told))
                 if told.unread is not None:
-                    bad.append(self._part(record, told.unread, good[-1].event))
+                    bad.append(self._part(record, entry, told.unread, good[-1].event))
         return good, bad
 
     def _believed(self, record: Record, entry: int, told: Told) -> Decoded:
@@ -101,7 +101,7 @@ class Decoder:
         d = Decoded(record, clean, told.digest, now, suspect, hits, signature, envelope, entry)
         return d if self.begin is None else self.begin(d)
 
-    def _letter(self, record: Record, error: DecodeError, gateway: str) -> DeadLetter:
+    def _letter(self, record: Record, entry: int, error: DecodeError, gateway: str) -> DeadLetter:
         return DeadLetter(
             record=record,
             code=error.code,
@@ -110,11 +110,12 @@ class Decoder:
             session_id=self._name(error.session_id),
             gateway=gateway,
             at=record.timestamp or self.clock(),
+            entry=entry,
         )
 
-    def _part(self, record: Record, error: DecodeError, event: DecisionEvent) -> DeadLetter:
+    def _part(self, record: Record, entry: int, error: DecodeError, event: DecisionEvent) -> DeadLetter:
         """The letter of a record that is judged without what could not be read of it."""
-        letter = self._letter(record, error, event.gateway)
+        letter = self._letter(record, entry, error, event.gateway)
         return replace(letter, tenant_id=event.key.tenant_id, session_id=event.key.session_id, judged=True)
 
     def _tenant_told(self, tenant_id: str | None, gateway: str) -> str | None:

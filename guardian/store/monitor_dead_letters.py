@@ -35,7 +35,7 @@ def insert_dead_letters(
         pairs = [[name, base64.b64encode(value or b"").decode()] for name, value in record.headers]
         rows.append(
             {
-                "id": f"{record.topic}/{record.partition}/{record.offset}",
+                "id": _id(letter),
                 "topic": record.topic,
                 "partition": record.partition,
                 "offset": record.offset,
@@ -97,6 +97,12 @@ class DeadLetters:
         """Note that it was sent back to its topic."""
         with writing(self._engine) as connection:
             connection.execute(update(dead_letters).where(dead_letters.c.id == letter_id).values(redriven_at=now))
+
+
+def _id(letter: Refused) -> str:
+    record = letter.record
+    place = f"{record.topic}/{record.partition}/{record.offset}"
+    return f"{place}/{letter.entry}" if letter.entry else place
 
 
 def _text(said: str) -> str:

@@ -111,10 +111,12 @@ class Waiter(Protocol):
 
 
 class Refused(Protocol):
-    """A record for the dead-letter queue; `pipeline.batch.DeadLetter` is one."""
+    """A record, or one decision of it, for the dead-letter queue; `pipeline.batch.DeadLetter` is one."""
 
     @property
     def record(self) -> BusRecord: ...
+    @property
+    def entry(self) -> int: ...
     @property
     def code(self) -> str: ...
     @property
@@ -167,7 +169,10 @@ class Word(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class StoredDeadLetter:
-    """A dead letter as kept. `id` is topic/partition/offset; the value is sealed, key and headers are not."""
+    """A dead letter as kept; the value is sealed, key and headers are not.
+
+    `id` is topic/partition/offset, with /entry behind it where it is not the record's first decision.
+    """
 
     id: str
     topic: str

@@ -124,4 +124,4 @@ class EnvelopeTail:
         return self._letter(d, "signature", why)
 
     def _letter(self, d: Decoded, code: str, why: str) -> DeadLetter:
-        return DeadLetter(d.record, code, why, *d.event.key, d.event.gateway, self._clock())
+        return DeadLetter(d.record, code, why, *d.event.key, d.event.gateway, self._clock(), entry=d.entry)

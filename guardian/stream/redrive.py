@@ -17,17 +17,22 @@ def redrive(
 ) -> tuple[Sequence[str], Sequence[str]]:
     """Send them again, at least once; returns the ids that were sent and those that are not kept (any more).
 
-    Key, headers and value are byte-identical to what came. Raises BusError or, where the seal cannot be
+    Key, headers and value are byte-identical to what came; a record of which several decisions are dead letters is
+    sent once. Raises BusError or, where the seal cannot be
     opened, StoreError; what was sent until then stays marked as sent.
     """
     wanted = list(dict.fromkeys(ids))
     kept = letters.get(wanted)
     sent: list[str] = []
+    records: set[tuple[str, int, int]] = set()
     for letter_id in wanted:
         letter = kept.get(letter_id)
         if letter is None:
             continue
-        producer.send(letter.topic, unseal(letter.sealed), key=letter.key, headers=letter.headers)
+        record = (letter.topic, letter.partition, letter.offset)
+        if record not in records:
+            producer.send(letter.topic, unseal(letter.sealed), key=letter.key, headers=letter.headers)
+            records.add(record)
         letters.redriven(letter_id, now=clock())
         sent.append(letter_id)
     return sent, [letter_id for letter_id in wanted if letter_id not in kept]

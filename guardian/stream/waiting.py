@@ -155,5 +155,12 @@ class Release:
         record = self._room.record(held)
         letter = poisoned(record, "it was waiting for its envelope", None, self._clock())
         return DeadLetter(
-            record, letter.code, letter.reason, held.tenant_id, held.session_id, letter.gateway, letter.at
+            record,
+            letter.code,
+            letter.reason,
+            held.tenant_id,
+            held.session_id,
+            letter.gateway,
+            letter.at,
+            entry=held.id[3],
         )

@@ -1,6 +1,7 @@
 """Which records are believed, at what time, and what becomes of the rest."""
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -8,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from guardian.domain.finding import Effect, Kind
+from guardian.errors import DecodeError
 from guardian.pipeline.batch import DeadLetter
 from guardian.pipeline.side_findings import dead_letter_finding
 
@@ -77,6 +79,15 @@ def test_with_broker_time_the_clock_is_never_asked(make_decoder, body, record, n
     decoder = make_decoder(clock=broken)
     decoded, letters = decoder.decode([record(body()), record(b"{", 1)])
     assert (decoded[0].now, letters[0].at) == (now, now)
+
+
+def test_the_letters_of_one_record_say_which_of_its_decisions_they_are_about(make_decoder, record) -> None:
+    class Batch:
+        def read(self, record):
+            return [DecodeError("invalid", "no", tenant_id="acme", session_id=f"s{n}") for n in range(3)]
+
+    _, letters = replace(make_decoder(), source=Batch()).decode([record(b"[]")])
+    assert [(letter.entry, letter.session_id) for letter in letters] == [(0, "s0"), (1, "s1"), (2, "s2")]
 
 
 def test_a_letter_without_broker_time_is_dated_by_the_clock(make_decoder, record) -> None:

@@ -256,6 +256,14 @@ def test_a_dead_letter_is_sealed_and_its_key_and_headers_are_untouched(store, en
     assert b"secret" not in repr(rows(engine)).encode()
 
 
+def test_each_decision_of_a_record_has_a_dead_letter_of_its_own(store):
+    letters = (letter(), replace(letter(), session_id="s2", entry=1))
+    Member(store, "m").claim(P0).commit(Judgement(dead_letters=letters), 1)
+    assert {kept.id: kept.session_id for kept in store.dead_letters.list()} == {"t/0/0": "s1", "t/0/0/1": "s2"}
+    assert store.outbox.depth() == 2
+    assert [kept.id for kept in store.dead_letters.list(session_id="s2")] == ["t/0/0/1"]
+
+
 @pytest.mark.parametrize(
     ("said", "kept"),
     [("a\x00b", "a\ufffdb"), ("x" * 600, "x" * 512), ("a\ud800", "a?"), ("a\nb", None), ("", None), (None, None)],

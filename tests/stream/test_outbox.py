@@ -6,7 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from guardian.bus.memory import MemoryProducer
+from guardian.bus.port import Record
 from guardian.errors import ControlError
+from guardian.pipeline.batch import DeadLetter, Judgement
 from guardian.stream.outbox import Backoff, Delivery
 from guardian.stream.redrive import redrive
 
@@ -144,6 +146,20 @@ def test_a_dead_letter_sent_back_is_byte_identical_and_unknown_ids_are_named(fil
     original, again = [r for r in filled.broker.records("log") if b"rubbish" in r.value]
     assert (original.value, original.key, original.headers) == (again.value, again.key, again.headers)
     assert filled.store.dead_letters.list()[0].redriven_at == filled.clock()
+
+
+def test_a_record_of_which_several_decisions_are_dead_letters_is_sent_back_once(filled):
+    record = Record("log", 0, 7, b"[{}, {}]")
+    letters = tuple(DeadLetter(record, "invalid", "no", entry=entry) for entry in range(2))
+    nothing = {"positions": {}, "base": {}, "versions": {}, "member": "m"}
+    filled.store.commit(Judgement(dead_letters=letters), now=filled.clock(), **nothing)
+    sent, _ = redrive(
+        filled.store.dead_letters, ["log/0/7", "log/0/7/1"], MemoryProducer(filled.broker),
+        unseal=lambda sealed: sealed.removeprefix(b"sealed:"), clock=filled.clock,
+    )  # fmt: skip
+    assert list(sent) == ["log/0/7", "log/0/7/1"]
+    assert [r.value for r in filled.broker.records("log")].count(record.value) == 1
+    assert {letter.redriven_at for letter in filled.store.dead_letters.get(sent).values()} == {filled.clock()}
 
 
 @given(st.integers(0, 10_000), st.floats(0, 1, exclude_max=True))
