@@ -50,10 +50,15 @@ def drift_finding(
     versions: Mapping[str, str],
     envelope_digest: str | None = None,
 ) -> Finding:
-    """The finding for one step up the ladder. `state` is the session after the step."""
+    """The finding for one step up the ladder. `state` is the session after the step.
+
+    Its id also names the session's beginning and the act: steps are counted from 1 again once the session was
+    forgotten, and control must not take the new one for the old.
+    """
     breaches = drift.breaches
+    began = "" if state.first_seen is None else state.first_seen.isoformat()
     return Finding(
-        id=finding_id(Kind.DRIFT, *event.key, state.epoch, state.transition),
+        id=finding_id(Kind.DRIFT, *event.key, state.epoch, state.transition, began, event.gateway, event.id),
         kind=Kind.DRIFT,
         tenant_id=event.envelope.tenant_id,
         session_id=event.envelope.session_id,

@@ -1,6 +1,6 @@
 """A finding tells one step in bounded, ordered words, and its id is the step's."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -108,6 +108,15 @@ def test_every_step_of_every_session_has_an_id_of_its_own() -> None:
     assert len({finding(drift(), state=state).id for state in states}) == 9
     again = SessionState(epoch=1, transition=1, actions=99, tools=("x",))
     assert finding(drift(), state=again).id == finding(drift(), state=states[4]).id
+
+
+def test_a_step_is_not_taken_for_one_before_the_session_was_forgotten() -> None:
+    first, second = (SessionState(transition=1, first_seen=NOW + timedelta(days=n)) for n in (0, 91))
+    assert finding(drift(), state=first).id != finding(drift(), state=second).id
+    asked: dict[str, Any] = {"wanted": Effect.FLAG, "now": NOW, "argument": None, "versions": {}}
+    another_act = event().model_copy(update={"id": "dec_2"})
+    ids = {drift_finding(act, drift(), first, **asked).id for act in (event(), event(), another_act)}
+    assert len(ids) == 2
 
 
 @given(st.text(st.characters(blacklist_categories=["Cs"]), max_size=5000), st.text(max_size=40))

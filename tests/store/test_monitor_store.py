@@ -426,6 +426,21 @@ def test_what_is_old_is_forgotten_and_what_is_undelivered_stays(store, engine):
     assert len(left["outbox"]) == 1
 
 
+def test_of_a_session_that_people_made_start_afresh_the_epoch_outlasts_forgetting(store):
+    member = Member(store, "m").claim(P0)
+    state = _finished(S1, "p", epoch=2, transition=3, stage=Stage.FLAGGED, first_seen=NOW)
+    member.commit(Judgement(sessions={S1: state, S2: SessionState(actions=1)}), 1)
+    stale = store.load(wanted(S1))
+    for years in (1, 2):
+        store.prune(NOW + timedelta(days=365 * years), Retention())
+        assert store.load(wanted(S1, S2)).sessions == {S1: SessionState(epoch=2)}
+    assert store.registry.known({S1}).begun == frozenset()
+    with pytest.raises(Conflict):  # what was judged on the state before is judged again
+        member.commit(Judgement(sessions={S1: state}), 2, versions=stale.versions)
+    later = NOW + timedelta(days=1000)
+    assert store.baselines.publish(later, idle=timedelta(0), learn=_learn) == {"sessions": 0, "snapshots": 0}
+
+
 RECORDS = [(n, S1 if n % 3 else S2) for n in range(8)]
 
 
