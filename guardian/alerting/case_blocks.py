@@ -7,6 +7,7 @@ the digest of what is shown, so that a click on an old picture is known as such.
 """
 
 from collections.abc import Sequence
+from typing import assert_never
 
 from guardian.alerting import blocks
 from guardian.alerting.blocks import Block, mrkdwn, section
@@ -24,11 +25,6 @@ STATES: dict[CaseState, str] = {
     "confirmed": "● Confirmed as drift",
     "lapsed": "◌ The revocation has lapsed",
     "noted": "· Noted",
-}
-ACTS = {
-    "revoke": "revoke the session",
-    "reinstate": "give the session back",
-    "setMode": "change what guardian may do by itself",
 }
 PREFIX = "guardian:"
 _BARS = "▁▂▃▄▅▆▇█"
@@ -164,7 +160,7 @@ def _approvals(alert: Alert, waiting: Sequence[ApprovalView], digest: str) -> li
         until = blocks.moment(approval.expires_at)
         shown.append(
             section(
-                f"*Needs a person's word* · {prose(approval.proposer, 80)} asks to {ACTS[approval.action]} "
+                f"*Needs a person's word* · {prose(approval.proposer, 80)} asks to {_wish(approval)} "
                 f"(until {until})\n{prose(approval.reason, 400)}"
             )
         )
@@ -175,6 +171,21 @@ def _approvals(alert: Alert, waiting: Sequence[ApprovalView], digest: str) -> li
         ]
         shown.append({"type": "actions", "block_id": f"approval:{approval.id}"[:255], "elements": pair})
     return shown
+
+
+def _wish(approval: ApprovalView) -> str:
+    match approval.action:
+        case "revoke":
+            return "revoke the session"
+        case "reinstate":
+            return "give the session back"
+        case "setMode":
+            return "change what guardian may do by itself"
+        case "permitCall":
+            held = ", ".join(f"{name} {code(told, 120)}" for name, told in approval.particulars.items())
+            return f"let one held call through: {held}"
+        case _:
+            assert_never(approval.action)
 
 
 def _similar(similar: Sequence[SimilarCase]) -> Block | None:

@@ -54,7 +54,8 @@ class AlertOutbox(Protocol):
 
 
 class AlertWorker:
-    """Sends what is due until it is stopped. `fallback` gets what `channel` refuses for good.
+    """Sends what is due until it is stopped. `fallback` gets what `channel` refuses for good, and
+    once what it fails on unexpectedly.
 
     Waits between tries grow from `first_wait_s` to `longest_wait_s`, with jitter; a channel that names a wait
     is given at least that. `now` is aware UTC.
@@ -137,6 +138,8 @@ class AlertWorker:
                 self._fallback.deliver(alert)
         except Exception as error:  # a bug in a channel: the alert waits, and the others get their turn
             self._postpone(row, log, f"unexpected {type(error).__name__}", at_least_s=0.0)
+            if self._fallback is not None and self._fallback.find(alert) is None:
+                self._fallback.deliver(alert)  # a bug may last: somebody hears of it meanwhile
         else:
             self._outbox.sent(row.id, reference)
             self._count("found" if known else "sent")

@@ -186,6 +186,35 @@ def test_a_bug_in_a_channel_delays_the_alert_and_ends_nothing(outbox, metrics, m
     assert "ZeroDivisionError" in outbox.kept(row).error
 
 
+class Heard:
+    """A fallback that keeps what it is given."""
+
+    name = "heard"
+
+    def __init__(self) -> None:
+        self.ids: list[str] = []
+
+    def deliver(self, alert) -> str:
+        self.ids.append(alert.finding.id)
+        return ""
+
+    def find(self, alert) -> str | None:
+        return "" if alert.finding.id in self.ids else None
+
+
+def test_what_a_channel_fails_on_unexpectedly_goes_to_the_fallback_once_and_is_tried_again(
+    outbox, metrics, make_alert, time
+) -> None:
+    fallback = Heard()
+    worker = AlertWorker(outbox, Broken(), metrics=metrics, now=time.now, fallback=fallback)
+    row = put(outbox, make_alert(), time)
+    for _ in range(3):
+        worker.step()
+        time.seconds += 700
+    assert outbox.kept(row).status == "waiting"
+    assert fallback.ids == [row]
+
+
 def test_the_depth_is_a_metric(outbox, worker, metrics, make_alert, time) -> None:
     for n in range(3):
         put(outbox, make_alert(n), time)

@@ -20,6 +20,7 @@ from guardian.alerting.outbox import AlertWorker
 from guardian.alerting.slack import SlackOptions
 from guardian.bootstrap.slack import SlackQueue
 from guardian.config import Settings
+from guardian.control.adviser import Adviser
 from guardian.control.app import create_app
 from guardian.control.case_outbox import CaseOutbox
 from guardian.control.deps import ControlDeps, ControlSettings
@@ -145,6 +146,20 @@ class Office:
         with self.client("monitor", "monitor", "*") as monitor:
             return monitor.submit(told)
 
+    def ask(self, session: str = "sess_1", tool: str = "email.send") -> Any:
+        """A gateway asks before it lets a call through."""
+        envelope = {"delegator_id": "user_1", "tenant_id": "acme", "session_id": session, "purpose": "review"}
+        body = {
+            "subject": {"type": "session", "id": session},
+            "action": {"name": tool},
+            "resource": {"type": "customer", "id": "c1"},
+            "context": {"envelope": {**envelope, "allowed_tools": [tool], "agent_id": "agent_1"}},
+        }
+        life = timedelta(days=400)
+        token = self.deps.tokens.issue("gw-1", role="gateway", tenants=("acme",), ttl=life, now=self.clock()).text
+        got = httpx.post(f"{self.url}/v1/advise", json=body, headers={"Authorization": f"Bearer {token}"})
+        return got.json()["context"]
+
     def enforce(self, tenant: str = "acme") -> None:
         with self.client("root", "admin", "*") as admin, self.client("two", "approver", "*") as second:
             asked = admin.set_mode(tenant, "enforce", reason="trusted")
@@ -237,7 +252,9 @@ def make_office(
 ) -> Iterator[Callable[..., Office]]:
     closing: list[Callable[[], None]] = []
 
-    def make(*, serve: bool = True, app_token: str | None = None, **options: Any) -> Office:
+    def make(
+        *, serve: bool = True, app_token: str | None = None, adviser: Adviser | None = None, **options: Any
+    ) -> Office:
         folder = tmp_path / str(len(closing))
         shutil.copytree(migrated, folder)
         clock = Clock()
@@ -252,6 +269,7 @@ def make_office(
             clock=clock,
             metrics=Metrics(),
             settings=ControlSettings(public_url="https://guardian.example"),
+            adviser=adviser,
         )
         chosen = SlackOptions(channel=CHANNEL, token=TOKEN, base_url=slack.url, timeout=1, **options)
         outbox = CaseOutbox(deps, chosen.rules())

@@ -7,6 +7,9 @@ import httpx
 import pytest
 from slack_server.people import click, interaction, signed, submission
 
+from guardian.domain.finding import Effect
+from guardian.wire.advice import Weighing
+
 MAYA, LEE, ANN, STRANGER, GLOBEX = "U0MAYA", "U0LEE", "U0ANN", "U0NOBODY", "U0GLOBEX"
 
 
@@ -201,6 +204,42 @@ def test_a_change_of_mode_is_approved_from_its_message(office, slack) -> None:
     assert "the mode is enforce" in office.told()
     office.after(minutes=1)
     assert "Approved" in str(slack.roots()[0]["blocks"])
+
+
+class Alarmed:
+    """An adviser that finds strong evidence in everything."""
+
+    def weigh(self, line, timeout_s):
+        return Weighing(score=0.98, session_evidence=5.0, one_in=50_000.0, promised=True, independent_signals=3)
+
+
+@pytest.mark.parametrize(
+    ("button", "said", "advice"), [("Approve", "Approved", "permit"), ("Deny", "Denied", "hold")]
+)
+def test_a_held_call_is_shown_in_its_sessions_case_and_decided_there(
+    make_office, a_finding, button, said, advice
+) -> None:
+    office = make_office(adviser=Alarmed())
+    office.enforce()
+    office.submit(a_finding())
+    assert office.ask()["advice"] == "hold"
+    office.settle()
+    assert "let one held call through" in office.text()
+    assert "tool `email.send`" in office.text()
+    office.click(button, MAYA)
+    office.form()
+    office.fill_in(MAYA)
+    assert said in office.told()
+    assert office.ask()["advice"] == advice
+
+
+def test_a_held_call_silences_no_later_revocation(make_office, a_finding) -> None:
+    office = make_office(adviser=Alarmed())
+    office.enforce()
+    assert office.ask()["advice"] == "hold"
+    assert office.submit(a_finding(wanted=Effect.REVOKE, severity="critical", hard=True)).effect is Effect.REVOKE
+    office.settle()
+    assert "■ Revoked" in office.text()
 
 
 # -- the way in ------------------------------------------------------------------------------------------------
