@@ -128,6 +128,7 @@ def child() -> None:
             each = RevocationList(
                 follow.url,
                 token,
+                tenants={follow.tenant},
                 verify_with=follow.keys,
                 push=follow.push,
                 interval_s=follow.interval_s,

@@ -53,6 +53,7 @@ _NAMED = (
     ("jti", "jti"),
 )
 OnStale = Literal["closed", "open"]
+Tenants = frozenset[str] | set[str] | Literal["*"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +69,18 @@ class State:
     verified: bool = False
 
 
+def _kept(tenants: Tenants | None, *, verifying: bool) -> frozenset[str] | None:
+    """The tenants whose entries are kept; None for all. Raises ValueError."""
+    if tenants is None and verifying:
+        raise ValueError(
+            "verify_with needs `tenants`, or a list signed for others would pass for this gateway's: name those "
+            'that it serves, or "*" where its token is for every tenant'
+        )
+    if isinstance(tenants, str) and tenants != "*":
+        raise ValueError(f'tenants must be a set of names, or "*"; got {tenants!r}')
+    return None if tenants is None or "*" in tenants else frozenset(tenants)
+
+
 def _steady() -> float:
     """Monotonic, and counting while the machine sleeps where the platform can: sleep must age the list."""
     return time.clock_gettime(time.CLOCK_BOOTTIME) if hasattr(time, "CLOCK_BOOTTIME") else time.monotonic()
@@ -77,10 +90,11 @@ class RevocationList:
     """The revoked subjects of the tenants that `token` may see.
 
     `url` is the control API; https, or http to this machine (elsewhere only with `allow_http`). `token` is the
-    bearer token or a function that returns the current one. `tenants` keeps only those; asked for another
-    tenant the list answers as if it were stale. `on_stale` is "closed" (refuse) or "open" (let pass), or a mapping
-    from the risk of a tool, as you name it in `is_revoked`, to one of them; a risk that is not in it is closed.
-    `verify_with` holds guardian's public keys (a JWK set or its file); then nothing unsigned is believed.
+    bearer token or a function that returns the current one. `tenants` keeps only those ("*": all); asked for
+    another tenant the list answers as if it were stale. `on_stale` is "closed" (refuse) or "open" (let pass), or a
+    mapping from the risk of a tool, as you name it in `is_revoked`, to one of them; a risk not in it is closed.
+    `verify_with` holds guardian's public keys (a JWK set or its file); then nothing unsigned is believed, nor what
+    was signed for fewer than `tenants`, which must then be named; "*" needs a token for every tenant.
     `cache_path` keeps the last list over restarts. `push` False only polls. `acknowledge` tells guardian which
     revision is enforced here, as `instance`. `clock` is monotonic, `wall` Unix time. A gateway that forks workers
     makes one list in each of them, after the fork.
@@ -91,7 +105,7 @@ class RevocationList:
         url: str,
         token: str | Callable[[], str],
         *,
-        tenants: frozenset[str] | set[str] | None = None,
+        tenants: Tenants | None = None,
         interval_s: float = 2.0,
         max_stale_s: float = 30.0,
         on_stale: OnStale | Mapping[str, OnStale] = "closed",
@@ -117,7 +131,7 @@ class RevocationList:
         self._server = Server(url, allow_http=allow_http, context=ssl_context, max_bytes=max_bytes)
         self._teller = Server(url, allow_http=allow_http, context=ssl_context, max_bytes=65536)
         self._token = token if callable(token) else lambda: token
-        self._tenants = None if tenants is None else frozenset(tenants)
+        self._tenants = _kept(tenants, verifying=verify_with is not None)
         self._interval, self._max_stale, self._timeout = interval_s, max_stale_s, timeout_s
         self._wait = min(wait_s, max_stale_s / 3)  # the list must not go stale while an idle answer is awaited
         self._silence = max(1.0, max_stale_s / 2)  # a stream that says nothing for so long is dead

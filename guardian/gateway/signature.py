@@ -44,7 +44,8 @@ class Verifier:
         now: float | None,
         window_s: float,
     ) -> int:
-        """When it was signed. Raises Refused unless that was for these tenants, and for a delta from `since`.
+        """When it was signed. Raises Refused unless that was for these tenants (None: for every one), and for a
+        delta from `since`.
 
         `now` is Unix time; a signature older than `window_s`, or as far in the future, is a replay or says that
         one of the clocks is wrong. None: any age will do.
@@ -53,7 +54,7 @@ class Verifier:
         audience = header.get("aud")
         if not isinstance(audience, list):
             raise Refused("signature_audience")
-        if tenants is not None and "*" not in audience and not tenants <= set(map(str, audience)):
+        if "*" not in audience and (tenants is None or not tenants <= set(map(str, audience))):
             raise Refused("signature_audience", "it was made for other tenants")
         if header.get("since") != (None if since is None else str(since)):
             raise Refused("signature_gap", f"it leads on from {header.get('since')!s:.40}, not from {since}")

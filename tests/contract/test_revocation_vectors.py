@@ -3,7 +3,7 @@
 import json
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 from joserfc.jwk import OKPKey
@@ -64,9 +64,10 @@ def ask(
 
 
 def vector(
-    name: str, *steps: dict[str, Any], tenants: list[str] | None = None, verify: bool = True
+    name: str, *steps: dict[str, Any], tenants: list[str] | Literal["*"] | None = None, verify: bool = True
 ) -> dict[str, Any]:
-    return {"name": name, "tenants": tenants, "verify": verify, "steps": list(steps)}
+    named = tenants or (sorted(REACH) if verify else "*")
+    return {"name": name, "tenants": named, "verify": verify, "steps": list(steps)}
 
 
 def unchanged(at: str, of: dict[str, Any], signed: int) -> dict[str, Any]:
@@ -112,6 +113,10 @@ def build() -> dict[str, Any]:
                     "signature_gap")),
         vector("another tenant's list is refused",
                take(answer([], "1.0", reach=frozenset({"globex"})), None, "signature_audience"), tenants=["acme"]),
+        vector("a list of some tenants is refused where every tenant's is needed",
+               take(one, None, "signature_audience"), tenants="*"),
+        vector("a list of every tenant is believed where every tenant's is needed",
+               take(answer([entry(1, "s1")], "1.1", reach=None), "1.1"), ask("s1", True), tenants="*"),
         vector("only the tenants that were asked for are kept",
                take(answer([entry(1, "s1", tenant_id="globex"), entry(2, "s2")], "1.2"), "1.2"), ask("s2", True),
                tenants=["acme"]),
@@ -150,7 +155,7 @@ def test_the_shipped_client_conforms(case: dict[str, Any]) -> None:
     revoked = RevocationList(
         "https://guardian.test",
         "token",
-        tenants=None if case["tenants"] is None else set(case["tenants"]),
+        tenants="*" if case["tenants"] == "*" else set(case["tenants"]),
         verify_with=KNOWN["keys"] if case["verify"] else None,
         on_stale="open",
         clock=lambda: now[0],

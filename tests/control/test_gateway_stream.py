@@ -60,6 +60,8 @@ def follow(deployment):
 
     def make(**options):
         token = deployment.stage.token("gateway")
+        if "verify_with" in options:
+            options = {"tenants": {"acme"}, **options}
         options = {"wall": lambda: deployment.stage.clock().timestamp(), "interval_s": 0.1, **options}
         revoked = RevocationList(deployment.url, token, **options).start()
         made.append(revoked)
@@ -136,6 +138,19 @@ def test_an_unsigned_list_is_not_believed_by_one_that_verifies(deployment, follo
     revoked = follow(verify_with=deployment.jwks())
     until(lambda: "signature_missing" in revoked.state().last_error)
     assert revoked.is_revoked("acme", "anybody")
+
+
+def test_a_list_that_was_signed_for_other_tenants_is_not_believed(deployment):
+    deployment.stage.revoke("s1")
+    token = deployment.stage.token("gateway", "acme", "globex")
+    keys = deployment.jwks()
+    revoked = RevocationList(deployment.url, token, tenants={"acme", "globex"}, verify_with=keys, push=False)
+    narrowed = {"tenant_id": "globex"}  # what somebody on the way adds to the question
+    get = revoked._server.get
+    revoked._server.get = lambda query, *rest: get({**query, **narrowed}, *rest)
+    with revoked:
+        until(lambda: "signature_audience" in revoked.state().last_error)
+        assert revoked.refusal("acme", session="s1") is not None
 
 
 def test_another_deployments_signature_is_a_forgery(deployment, follow, make_stage):

@@ -504,11 +504,17 @@ def test_certificates_are_verified(ledger, served, soon) -> None:
 
 
 @pytest.mark.parametrize(
-    "options", [{"on_stale": "maybe"}, {"interval_s": 0}, {"max_stale_s": -1}, {"wait_s": -1}]
+    "options",
+    [{"on_stale": "maybe"}, {"interval_s": 0}, {"max_stale_s": -1}, {"wait_s": -1}, {"tenants": "acme"}],
 )
 def test_impossible_options_are_refused(options: dict[str, object]) -> None:
     with pytest.raises(ValueError, match="must be"):
         RevocationList("https://g.example", "t", **options)  # type: ignore[arg-type]
+
+
+def test_signatures_are_checked_only_for_tenants_that_are_named() -> None:
+    with pytest.raises(ValueError, match="verify_with needs `tenants`"):
+        RevocationList("https://g.example", "t", verify_with={"keys": []})
 
 
 def test_another_token_begins_with_a_whole_list(request) -> None:
