@@ -23,7 +23,7 @@ def register(app: typer.Typer) -> None:
 def approvals(
     tenant: Annotated[str | None, typer.Option(help="Only this tenant.")] = None,
     state: Annotated[
-        str | None, typer.Option(help="pending, approved, denied, expired, withdrawn or all.")
+        str | None, typer.Option(help="pending, approved, denied, expired, withdrawn, used or all.")
     ] = "pending",
     limit: Annotated[int, typer.Option(min=1, max=200)] = 50,
     config: ConfigOption = None,

@@ -1,7 +1,8 @@
 """Advice before the act: may this proposed call go through? Same signals, model and policy; nothing is kept.
 
 The adviser weighs the call on the session's present state and forgets it: the call counts once the decision log
-confirms it. Only a call that is held leaves a trace, the approval that somebody is asked for.
+confirms it. Only a call that is held leaves a trace, the approval that somebody is asked for: it is used up by
+the one call that it lets through.
 """
 
 import hashlib
@@ -22,7 +23,7 @@ from guardian.control.news import tell
 from guardian.control.problems import Refusal, absent
 from guardian.domain.event import SCHEMA, Envelope
 from guardian.errors import AdviserError
-from guardian.policy.port import ActFacts, EvidenceFacts, PolicyDecision, PolicyRequest
+from guardian.policy.port import EvidenceFacts, PolicyDecision, PolicyRequest
 from guardian.store.control import ControlRows
 from guardian.wire.advice import Advice, AdviceContext, HeldFor, Proposal, Weighing, proposal_tool, resource_of
 from guardian.wire.approvals import ApprovalView
@@ -95,23 +96,27 @@ def _decide(
 ) -> AdviceContext:
     machine = Principal(ADVISER, "monitor", frozenset({call.envelope.tenant_id}), jti="", expires_at=now)
     with deps.store.read() as rows:
-        approved = _approved(rows, call, now)
+        approval = _approval(rows, call, now)
+        agent = call.envelope.agent_id
         asked = situation(
-            deps,
-            rows,
-            machine,
-            "permitCall",
-            *call.envelope.key,
-            now,
-            evidence=evidence,
-            agent_id=call.envelope.agent_id,
-            act=ActFacts(approved=approved),
+            deps, rows, machine, "permitCall", *call.envelope.key, now, evidence=evidence, agent_id=agent
         )
+    if approval is not None and not permits(deps, asked):
+        asked = replace(asked, act=replace(asked.act, approved=True))
     decision = ask(deps, asked)
+    if (
+        approval is not None
+        and asked.act.approved
+        and decision.allowed
+        and not _used(deps, call, approval, asked, decision, now)
+    ):
+        approval, asked = None, replace(asked, act=replace(asked.act, approved=False))
+        decision = ask(deps, asked)
     told = told.model_copy(update={"policy_ids": decision.policy_ids})
     if decision.errors:
         return _fallback(deps, told, call.tool, explain(decision))
     if decision.allowed:
+        approved = approval is not None
         would = asked.mode == "enforce" or approved or permits(deps, replace(asked, mode="enforce"))
         reason = "a person let this call through" if approved else "nothing speaks against it"
         reason = reason if would else f"the tenant is in mode {asked.mode}; in enforce it would not have passed"
@@ -236,11 +241,30 @@ def _call(principal: Principal, proposal: Proposal, envelope: Envelope, now: dat
     return _Call(envelope, tool, json.dumps(told).encode("utf-8", "surrogatepass"), digest)
 
 
-def _approved(rows: ControlRows, call: _Call, now: datetime) -> bool:
-    """Whether a person let exactly this call through, not too long ago."""
+def _approval(rows: ControlRows, call: _Call, now: datetime) -> ApprovalView | None:
+    """A person's word that lets exactly this call through: not too old, and not used yet."""
     act = {"call": call.digest, "tool": call.tool}
     found = rows.approvals.decided(*call.envelope.key, "permitCall", act)
-    return found is not None and found.view.state == "approved" and found.view.expires_at > now
+    live = found is not None and found.view.state == "approved" and found.view.expires_at > now
+    return found.view if found is not None and live else None
+
+
+def _used(
+    deps: ControlDeps,
+    call: _Call,
+    approval: ApprovalView,
+    asked: PolicyRequest,
+    decision: PolicyDecision,
+    now: datetime,
+) -> bool:
+    """Use the approval up: it lets one call through. False when another call was quicker."""
+    with deps.store.write() as rows:
+        if not rows.approvals.use(approval.id, result=f"the call was let through at {now.isoformat()}"):
+            return False
+        told = {"call": call.digest, "tool": call.tool, "approval_id": approval.id}
+        record(rows, asked, decision, now, **told, approved_by=approval.decided_by, result="used")
+    deps.metrics.add("guardian_approvals_total", state="used")
+    return True
 
 
 def _floor(number: float) -> int:

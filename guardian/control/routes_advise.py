@@ -34,7 +34,7 @@ async def await_advice(
     approval_id: Annotated[Identifier, Path(description="From `context.approval`.")],
     wait: Annotated[float, Query(ge=0, allow_inf_nan=False, description="Seconds to wait for a person.")] = 0,
 ) -> Advice:
-    """What became of a call that is held. After a permit, ask again for the very same call: that one passes."""
+    """What became of a call that is held. After a permit, ask again for the very same call: it passes, once."""
     loop = asyncio.get_running_loop()
     deadline = loop.time() + min(wait, deps.settings.long_poll_max_s)
     await run_in_threadpool(may_read, deps, caller, "readRevocations")

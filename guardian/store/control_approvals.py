@@ -41,7 +41,7 @@ _HOLDS = (
 
 @dataclass(frozen=True, slots=True)
 class ApprovalRows:
-    """States: pending → approved, denied, expired or withdrawn; never back."""
+    """States: pending → approved, denied, expired or withdrawn; approved → used; never back."""
 
     connection: Connection
 
@@ -111,6 +111,11 @@ class ApprovalRows:
         waits = update(approval).where(approval.c.id == approval_id, approval.c.state == "pending")
         values = {"decided_by": by, "decided_at": now, "decision_reason": reason, "result": result}
         return self.connection.execute(waits.values(state=state, **values)).rowcount == 1
+
+    def use(self, approval_id: str, *, result: str) -> bool:
+        """End one that is good for one time. False when it is not approved, or was used already."""
+        good = update(approval).where(approval.c.id == approval_id, approval.c.state == "approved")
+        return self.connection.execute(good.values(state="used", result=result)).rowcount == 1
 
     def overdue(self, now: datetime, limit: int) -> list[StoredApproval]:
         wanted = select(approval).where(approval.c.state == "pending", approval.c.expires_at <= now)

@@ -7,7 +7,9 @@ from pydantic import AwareDatetime, Field
 from guardian.domain.event import Identifier
 from guardian.wire.base import Ask, Body, Cursor, Why
 
-ApprovalState = Literal["pending", "approved", "denied", "expired", "withdrawn"]
+ApprovalState = Literal["pending", "approved", "denied", "expired", "withdrawn", "used"]
+"""`used`: the one call that was approved has passed."""
+
 ApprovableAction = Literal["revoke", "reinstate", "setMode", "permitCall"]
 
 

@@ -8,6 +8,7 @@ import pytest
 
 from guardian.control.adviser import AdviceRule
 from guardian.errors import AdviserError
+from guardian.store.control_approvals import ApprovalRows
 from guardian.wire.advice import Weighing
 
 CALM = Weighing(score=0.1, session_evidence=0.0, one_in=1.0, promised=True, independent_signals=0)
@@ -94,10 +95,56 @@ def test_a_call_on_strong_evidence_is_held_until_a_person_lets_exactly_this_one_
     assert waiting["context"]["advice"] == "hold"
     assert stage.decide(approval, "approve", "responder").status_code == 200
     assert stage.call("GET", held["approval"]["wait_at"], "gateway").json()["decision"] is True
-    assert advice(stage, scope="all")["reason"] == "a person let this call through"
     assert advice(stage, scope="other")["advice"] == "hold"
+    assert advice(stage, scope="all")["reason"] == "a person let this call through"
+
+
+def test_an_approval_lets_one_call_through_and_no_second_one(stage, adviser):
+    adviser.answer = STRONG
+    held = advice(stage)["approval"]
+    stage.decide(held["id"], "approve", "responder")
+    assert advice(stage)["advice"] == "permit"
+    again = advice(stage)
+    assert again["advice"] == "hold"
+    assert again["approval"]["id"] != held["id"]
+    told = stage.call("GET", held["wait_at"], "gateway").json()["context"]
+    assert (told["advice"], told["reason"]) == ("deny", "the approval is used")
+    (used,) = stage.audit(action="permitCall", result="used")
+    assert (used["approval_id"], used["approved_by"]) == (held["id"], "responder-1")
+
+
+def test_of_two_calls_at_once_one_is_let_through(stage, adviser, monkeypatch):
+    adviser.answer = STRONG
+    held = advice(stage)["approval"]
+    stage.decide(held["id"], "approve", "responder")
+    use = ApprovalRows.use
+
+    def late(rows, approval_id, **told):
+        monkeypatch.undo()
+        assert use(rows, approval_id, **told)  # by the other one
+        return use(rows, approval_id, **told)
+
+    monkeypatch.setattr(ApprovalRows, "use", late)
+    assert advice(stage)["advice"] == "hold"
+
+
+def test_an_approval_is_kept_for_a_call_that_needs_it(stage, adviser):
+    adviser.answer = STRONG
+    held = advice(stage)["approval"]
+    stage.decide(held["id"], "approve", "responder")
+    adviser.answer = CALM
+    assert advice(stage)["advice"] == "permit"
+    adviser.answer = STRONG
+    stage.call("PUT", "/v1/modes/acme", "admin", json={"mode": "shadow", "reason": "look first"})
+    assert advice(stage)["reason"] == "a person let this call through"
+    assert stage.audit(action="permitCall", result="used") == []
+
+
+def test_an_approval_does_not_live_for_ever(stage, adviser):
+    adviser.answer = STRONG
+    stage.decide(advice(stage)["approval"]["id"], "approve", "responder")
     stage.clock.pass_(hours=5)
-    assert advice(stage, scope="all")["advice"] == "hold"  # an approval does not live for ever
+    assert advice(stage)["advice"] == "hold"
 
 
 def test_a_person_may_say_no(stage, adviser):
