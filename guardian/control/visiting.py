@@ -1,6 +1,6 @@
 """Who is signed in to the evidence pages. A visit is a token of the control API, kept for a browser.
 
-By OIDC the token is made for the visit and withdrawn at its end; by a one-time link it is the very token that
+By OIDC the token is made for the visit and ends with it; by a one-time link it is the very token that
 asked for the link. Either way each request of the visit is that principal's request, and a token that was
 withdrawn or has expired ends the visit at once.
 """
@@ -103,7 +103,7 @@ class Visits:
             if not rows.visits.remove(stored.id):
                 return
             if stored.kind == "oidc":
-                rows.tokens.revoke(stored.jti, by="guardian", now=now)
+                rows.tokens.end(stored.jti, now)
             rows.audit.append(_line(now, "guardian", "signOut", jti=stored.jti, why=why))
 
     def _opened(self, text: str, *kinds: VisitKind) -> tuple[VisitSecret, StoredVisit] | None:

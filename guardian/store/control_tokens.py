@@ -13,6 +13,8 @@ from guardian.wire.base import Mode
 from guardian.wire.principal import Principal
 from guardian.wire.sessions import ModeView
 
+_ITSELF = "guardian"  # ended a token that was no longer needed; anybody else who withdraws one mistrusts it
+
 # Asked with every request, so put together once.
 _TOKEN = select(token).where(token.c.jti == bindparam("jti"))
 _MODE = select(mode).where(mode.c.tenant_id == bindparam("tenant_id"))
@@ -50,14 +52,20 @@ class TokenRows:
         values = {"jti": jti, "principal_id": principal_id, "role": role, "tenants": names, "kid": kid}
         self.connection.execute(insert(token).values(**values, issued_at=issued_at, expires_at=expires_at))
 
+    def end(self, jti: str, now: datetime) -> None:
+        """A token that is needed no longer: it counts no more, and what was done with it stands."""
+        self.revoke(jti, by=_ITSELF, now=now)
+
     def revoke(self, jti: str, *, by: str, now: datetime) -> bool:
-        """Withdraw a token; also one that was never recorded here. False when it was withdrawn before."""
-        known = self.connection.execute(select(token.c.revoked_at).where(token.c.jti == jti)).one_or_none()
+        """Withdraw a token; also one that was never recorded here, or has only ended. False when it was withdrawn
+        before."""
+        wanted = select(token.c.revoked_at, token.c.revoked_by).where(token.c.jti == jti)
+        known = self.connection.execute(wanted).one_or_none()
         if known is None:
             unknown = {"principal_id": "", "role": "", "tenants": "[]", "kid": ""}
             self.connection.execute(insert(token).values(jti=jti, **unknown, revoked_at=now, revoked_by=by))
             return True
-        if known.revoked_at is not None:
+        if known.revoked_at is not None and (known.revoked_by != _ITSELF or by == _ITSELF):
             return False
         self.connection.execute(update(token).where(token.c.jti == jti).values(revoked_at=now, revoked_by=by))
         return True
@@ -75,8 +83,8 @@ class TokenRows:
         return bool(issued == (principal.id, principal.role, principal.tenants, principal.expires_at))
 
     def withdrawn_since(self, principal_id: str, at: datetime) -> bool:
-        """Whether any token of this principal was withdrawn at that time or later."""
-        mine = token.c.principal_id == principal_id, token.c.revoked_at >= at
+        """Whether any token of this principal was withdrawn at that time or later; that one ended is no matter."""
+        mine = token.c.principal_id == principal_id, token.c.revoked_at >= at, token.c.revoked_by != _ITSELF
         return self.connection.execute(select(token.c.jti).where(*mine).limit(1)).one_or_none() is not None
 
     def all(self) -> list[TokenRow]:

@@ -9,8 +9,10 @@ from hypothesis import strategies as st
 
 from guardian.control import acts
 from guardian.control.deciding import decide
+from guardian.control.deps import VisitRule
 from guardian.control.lapse import sweep
 from guardian.control.problems import Refusal
+from guardian.control.visiting import Visits
 from guardian.wire.approvals import ApprovalDecision
 from guardian.wire.principal import Principal
 
@@ -179,6 +181,41 @@ def test_what_was_put_up_with_a_token_that_leaked_is_not_done(stage):
     assert (got.status_code, got.json()["code"]) == (409, "overtaken")
     assert "a token of responder-1 was withdrawn" in got.json()["detail"]
     assert stage.status() == "revoked"
+
+
+@pytest.fixture
+def visiting(make_stage):
+    """A deployment with evidence pages, and a responder who has signed in and asked for a reinstatement there."""
+    rule = VisitRule("https://g.example/console", people={"responder-1": ("responder", frozenset({"acme"}))})
+    stage = make_stage(console=rule)
+    visits = Visits(stage.deps, rule)
+    stage.revoke()
+    admitted = visits.admit("responder-1", role="responder", tenants={"acme"})
+    sent = {"headers": {"Authorization": f"Bearer {admitted.visit.token}"}, "json": {"reason": "ours"}}
+    asked = stage.client.post("/v1/sessions/acme/sess_1/reinstate", **sent)
+    stage.clock.pass_(minutes=5)
+    return stage, visits, admitted, asked.json()["approval"]["id"]
+
+
+def test_signing_out_takes_no_request_back(visiting):
+    stage, visits, admitted, waiting = visiting
+    visits.end(admitted.secret)
+    assert stage.decide(waiting, "approve").json()["state"] == "approved"
+
+
+def test_nor_does_a_visit_that_ends_by_itself(visiting):
+    stage, visits, admitted, waiting = visiting
+    stage.clock.pass_(minutes=31)
+    assert visits.resume(admitted.secret) is None
+    assert stage.decide(waiting, "approve").json()["state"] == "approved"
+
+
+def test_the_token_of_a_visit_that_is_over_can_still_be_withdrawn_as_leaked(visiting):
+    stage, visits, admitted, waiting = visiting
+    visits.end(admitted.secret)
+    with stage.deps.store.write() as rows:
+        assert rows.tokens.revoke(admitted.visit.principal.jti, by="operator", now=stage.clock())
+    assert stage.decide(waiting, "approve").json()["code"] == "overtaken"
 
 
 def test_a_leaked_monitor_token_leaves_no_wish_that_people_might_approve(make_stage, a_finding, hard):
