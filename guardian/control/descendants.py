@@ -1,20 +1,24 @@
 """A revocation follows the lines of delegation downwards, and is taken back along them."""
 
+import json
 from datetime import datetime
+from typing import Any
 
-from guardian.control.authority import ask, record
+from guardian.control import breaker
+from guardian.control.authority import ask, evidence_of, record
 from guardian.control.deps import ControlDeps
 from guardian.control.envelopes import lasts_until
 from guardian.control.facts import situation
 from guardian.control.news import tell
 from guardian.domain.revocation import LedgerEntry
 from guardian.domain.session import HumanWord
-from guardian.policy.port import PolicyRequest
+from guardian.policy.port import ActFacts, PolicyRequest
 from guardian.store.control import ControlRows
 from guardian.wire.principal import Principal
 
 MOST = 2000
 """Descendants that one revocation takes along; beyond it people are told."""
+_SEARCHED = 1000  # lines of a session's audit trail
 
 
 def follow_down(
@@ -63,19 +67,72 @@ def follow_down(
 
 
 def born_revoked(deps: ControlDeps, rows: ControlRows, tenant_id: str, session_id: str, now: datetime) -> None:
-    """A session that is registered below a revoked one is revoked as well, unless only people may decide."""
+    """What is registered below a revoked session is revoked as well.
+
+    That is, if policy permits it to who revoked the upper one, and unless only people may decide.
+    """
     if not deps.settings.switch.descendants or rows.ledger.live_entry(tenant_id, session_id) is not None:
         return
-    for ancestor in rows.delegations.ancestors(tenant_id, session_id):
-        live = rows.ledger.live_entry(tenant_id, ancestor)
-        if live is None:
-            continue
-        nobody = Principal("guardian", "monitor", frozenset({tenant_id}), jti="", expires_at=now)
-        session = situation(deps, rows, nobody, "revoke", tenant_id, session_id, now).session
-        if session is not None and not session.protected:
-            root = live if live.cause is None else rows.ledger.live_entry(tenant_id, live.cause) or live
-            _revoke(deps, rows, session_id, root, now, automatic=False, hard=False)
+    above = (rows.ledger.live_entry(tenant_id, each) for each in rows.delegations.ancestors(tenant_id, session_id))
+    live = next(filter(None, above), None)
+    if live is None:
         return
+    root = live if live.cause is None else rows.ledger.live_entry(tenant_id, live.cause) or live
+    request = _as_then(deps, rows, root, session_id, now)
+    decision = ask(deps, request)
+    told = {"follows": root.subject_id, "revision": None, "result": "spared"}
+    if decision.allowed and not (request.session is not None and request.session.protected):
+        automatic, hard = request.asker.role == "monitor", request.evidence.hard_breach
+        made = _revoke(deps, rows, session_id, root, now, automatic=automatic, hard=hard)
+        told |= {"revision": str(made.revision), "result": "revoke"}
+        breaker.heed(deps, rows, tenant_id, now)
+    else:
+        tell(
+            deps,
+            rows,
+            topic="descendants",
+            tenant_id=tenant_id,
+            title="Sessions that are delegated by a revoked one go on",
+            detail="they were registered after it was revoked, and are protected, or policy did not permit to "
+            "revoke them with it; see the audit trail under action revoke, result spared",
+            severity="high",
+            once=f"born {root.revision}",
+            now=now,
+        )
+    record(rows, request, decision, now, **told)
+
+
+def _as_then(
+    deps: ControlDeps, rows: ControlRows, root: LedgerEntry, session_id: str, now: datetime
+) -> PolicyRequest:
+    """The request that revoked `root`, made about another session now. What the audit trail does not tell of it is
+    the monitor's, without evidence.
+    """
+    tenant_id = root.tenant_id
+    entries = rows.ledger.of_session(tenant_id, root.subject_id)
+    origin = next((each for each in reversed(entries) if each.reason_code != "renewed"), root)
+    lines = rows.audit.about(tenant_id, root.subject_id, limit=_SEARCHED)
+    records = (json.loads(line.record) for line in lines)
+    then: dict[str, Any] = next((each for each in records if each.get("revision") == str(origin.revision)), {})
+    found = None if origin.finding_id is None else rows.findings.get(origin.finding_id, {tenant_id})
+    who = Principal(
+        then.get("actor", origin.actor),
+        then.get("role", "monitor"),
+        frozenset({tenant_id}),
+        jti="",
+        expires_at=now,
+    )
+    return situation(
+        deps,
+        rows,
+        who,
+        "revoke",
+        tenant_id,
+        session_id,
+        now,
+        evidence=None if found is None else evidence_of(found.view.finding),
+        act=ActFacts(approved="approval_id" in then),
+    )
 
 
 def follow_back(rows: ControlRows, entry: LedgerEntry, now: datetime) -> None:

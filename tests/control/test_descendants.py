@@ -2,6 +2,7 @@
 
 import pytest
 
+from guardian.control.deps import BreakerRule
 from guardian.control.switch import SwitchRule
 
 
@@ -69,6 +70,48 @@ def test_but_not_one_that_only_people_decide_on(family):
     family.revoke("root")
     register(family, "late", "root")
     assert "late" not in live(family)
+    assert "Sessions that are delegated by a revoked one go on" in news(family)
+
+
+def news(stage):
+    found = stage.call("GET", "/v1/findings", params={"kind": "control"}).json()["items"]
+    return [each["finding"]["title"] for each in found]
+
+
+def test_below_what_the_monitor_revoked_policy_is_asked_as_for_the_monitor(family, a_finding, hard):
+    family.enforce()
+    family.submit(a_finding("root", breaches=hard))
+    register(family, "late", "grandchild")
+    assert live(family)["late"] == "parent_revoked"
+    (record,) = family.audit(session_id="late", action="revoke")
+    assert (record["actor"], record["role"], record["result"]) == ("monitor-1", "monitor", "revoke")
+    family.call("PUT", "/v1/modes/acme", "admin", json={"mode": "shadow", "reason": "look first"})
+    for name in ("later", "latest"):
+        register(family, name, "root")
+        assert family.audit(session_id=name, action="revoke", result="spared")
+    assert not {"later", "latest"} & set(live(family))
+    assert news(family).count("Sessions that are delegated by a revoked one go on") == 1
+
+
+def test_each_session_born_so_counts_against_budget_and_breaker(make_stage, a_finding, hard):
+    stage = make_stage(budget_total=3, budget_reserved=0, breaker=BreakerRule(least=3))
+    stage.enforce()
+    register(stage, "root")
+    stage.submit(a_finding("root", breaches=hard))
+    for n in range(5):
+        register(stage, f"late{n}", "root")
+    assert set(live(stage)) == {"root", "late0", "late1"}
+    assert stage.call("GET", "/v1/breakers/acme").json()["open"] is True
+
+
+def test_a_persons_word_holds_below_a_session_that_was_renewed(family):
+    family.revoke("root")
+    register(family, "root", expires_at="2027-01-01T00:00:00Z")
+    assert live(family)["root"] == "renewed"
+    family.call("PUT", "/v1/modes/acme", "admin", json={"mode": "shadow", "reason": "look first"})
+    register(family, "late", "root")
+    assert live(family)["late"] == "parent_revoked"
+    assert family.audit(session_id="late", action="revoke", role="responder", result="revoke")
 
 
 def test_a_renewed_child_still_follows_its_parent(family):
