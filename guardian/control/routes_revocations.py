@@ -12,7 +12,8 @@ from starlette.responses import StreamingResponse
 from guardian.control.authority import may_read
 from guardian.control.bell import Bell, heard
 from guardian.control.caller import Caller, Deps, TenantFilter, reach
-from guardian.control.listing import Listing
+from guardian.control.deps import ControlDeps
+from guardian.control.listing import Listing, RevocationListings
 from guardian.control.looking import SharedLooks, Signed
 from guardian.control.peers import UNNAMED
 from guardian.control.problems import Refusal, documented
@@ -20,6 +21,7 @@ from guardian.domain.revocation import Revision
 from guardian.revocation.ledger import parse_revision
 from guardian.revocation.signing import HEADER
 from guardian.revocation.snapshot import PACKED, matching, presented_revision, tag_of
+from guardian.wire.principal import Principal
 from guardian.wire.revocations import RevocationList
 
 router = APIRouter(prefix="/v1/revocations", tags=["revocations"])
@@ -67,9 +69,7 @@ async def list_revocations(
     await run_in_threadpool(may_read, deps, caller, "readRevocations", tenant_id)
     held = _parse(since)
     presented = held or (presented_revision(if_none_match) if if_none_match else None)
-    if presented is not None and caller.role == "gateway":
-        deps.metrics.set("guardian_gateway_revision", presented.n, gateway=caller.id)
-        deps.peers.note("gateway", caller, instance, revision=presented, transport="poll", now=deps.clock())
+    await note_held(request, deps, caller, instance, presented, "poll")
     bell: Bell = request.app.state.bell
     looks: SharedLooks = request.app.state.looks
     loop = asyncio.get_running_loop()
@@ -87,6 +87,18 @@ async def list_revocations(
         headers = _headers(confirmed, signed.listing, await looks.unchanged(scope, confirmed))
         return Response(status_code=304, headers=headers)
     return await _answer(signed, looks, packs=accepts_gzip(accept_encoding))
+
+
+async def note_held(
+    request: Request, deps: ControlDeps, caller: Principal, instance: str, held: Revision | None, transport: str
+) -> None:
+    """Remember which revision a gateway holds; one that this ledger has not reached is not believed."""
+    if held is None or caller.role != "gateway":
+        return
+    listings: RevocationListings = request.app.state.listings
+    if await run_in_threadpool(listings.reached, held):
+        deps.metrics.set("guardian_gateway_revision", held.n, gateway=caller.id)
+        deps.peers.note("gateway", caller, instance, revision=held, transport=transport, now=deps.clock())
 
 
 def accepts_gzip(accepted: str) -> bool:

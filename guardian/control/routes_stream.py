@@ -16,7 +16,7 @@ from guardian.control.deps import ControlDeps
 from guardian.control.looking import SharedLooks
 from guardian.control.peers import UNNAMED
 from guardian.control.problems import Refusal
-from guardian.control.routes_revocations import Instance, slices
+from guardian.control.routes_revocations import Instance, note_held, slices
 from guardian.control.wholes import Reach
 from guardian.domain.revocation import Revision
 from guardian.revocation import sse
@@ -54,8 +54,7 @@ async def stream_revocations(
     if streams[caller.id] >= deps.settings.switch.streams_per_caller:
         most = deps.settings.switch.streams_per_caller
         raise Refusal(503, f"this token has {most} streams open already", code="too_many_streams")
-    if held is not None and caller.role == "gateway":
-        deps.peers.note("gateway", caller, instance, revision=held, transport="push", now=deps.clock())
+    await note_held(request, deps, caller, instance, held, "push")
     events = _events(deps, caller, scope, held, request.app.state.looks, request.app.state.bell, streams)
     headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no", "Vary": "Authorization"}
     return StreamingResponse(events, media_type=sse.MEDIA_TYPE, headers=headers)

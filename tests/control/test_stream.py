@@ -58,6 +58,16 @@ def open_stream(stage, url, tenants=("acme",), **headers):
     return httpx.stream("GET", f"{url}/v1/revocations/stream", headers=sent, timeout=20)
 
 
+def test_a_revision_that_the_ledger_has_not_reached_is_not_noted(base_url):
+    stage, url = base_url
+    with open_stream(stage, url, **{"Last-Event-ID": "1.99"}) as stream:
+        next(events(stream))
+        assert stage.deps.peers.heard("gateway") == []
+    with open_stream(stage, url, **{"Last-Event-ID": "1.0"}) as stream:
+        next(events(stream))
+        assert len(stage.deps.peers.heard("gateway")) == 1
+
+
 def test_the_whole_list_comes_first_then_every_change_then_signs_of_life(base_url):
     stage, url = base_url
     stage.revoke("s1")

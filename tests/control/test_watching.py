@@ -85,6 +85,17 @@ def test_polling_with_an_entity_tag_says_what_is_held(quiet):
     assert [(row["instance"], row["transport"]) for row in seen(quiet)["gateways"]] == [("old-client", "poll")]
 
 
+@pytest.mark.parametrize("path", ["/v1/revocations", "/v1/opa/bundle.tar.gz"])
+def test_nor_is_a_revision_believed_that_the_ledger_has_not_reached(quiet, path):
+    for tag in ('"1.9007199254740992-x"', '"1.0-x"'):
+        quiet.call("GET", path, "gateway", headers={"If-None-Match": tag})
+    for n in range(3):
+        quiet.revoke(f"s{n}")
+    quiet.clock.pass_(seconds=16)
+    (row,) = seen(quiet)["gateways"]
+    assert (row["state"], row["behind"]) == ("lagging", 3)
+
+
 def test_nobody_acknowledges_what_does_not_exist_nor_for_somebody_else(quiet):
     assert ack(quiet, "1.7").status_code == 422
     assert ack(quiet, "x").status_code == 422
