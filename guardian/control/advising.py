@@ -69,6 +69,8 @@ def _advise(deps: ControlDeps, principal: Principal, proposal: Proposal) -> Advi
             )
         revoked = rows.ledger.live_among(envelope.tenant_id, _subjects(envelope, proposal), now)
     may_read(deps, principal, "readRevocations", envelope.tenant_id)
+    if principal.role != "gateway":  # whoever holds no calls must not fill the places of those that are held
+        raise Refusal(403, "only a gateway asks for advice", code="denied")
     call = _call(principal, proposal, envelope, now)
     told = AdviceContext(advice="deny", reason="", risk=rule.risk_of(call.tool))
     if revoked:

@@ -240,6 +240,14 @@ def test_questions_that_make_no_sense_or_are_not_ones_own_are_refused(stage):
     assert stage.call("GET", "/v1/advise/apr_x", "gateway").status_code == 404
 
 
+@pytest.mark.parametrize("role", ["auditor", "analyst", "admin"])
+def test_only_a_gateway_asks_and_so_has_people_asked(stage, adviser, role):
+    adviser.answer = STRONG
+    assert ask(stage, role=role).status_code == 403
+    assert stage.call("GET", "/v1/approvals").json()["items"][0]["action"] != "permitCall"
+    assert adviser.lines == []
+
+
 def test_waiting_ends_with_the_persons_word(stage, adviser):
     adviser.answer = STRONG
     held = advice(stage)
