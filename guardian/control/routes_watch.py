@@ -8,7 +8,7 @@ from guardian.control.listing import RevocationListings
 from guardian.control.peers import UNNAMED
 from guardian.control.problems import Refusal, documented
 from guardian.control.routes_revocations import Instance
-from guardian.control.watching import gateways, peers, unprotected
+from guardian.control.watching import gateways, peers, revision_within, unprotected, within
 from guardian.domain.revocation import Revision
 from guardian.revocation.ledger import parse_revision
 from guardian.wire.peers import Acknowledgement, GatewayView, MonitorView, SelfTestView, Vitals, Watch
@@ -58,34 +58,38 @@ def vitals(deps: Deps, caller: Caller, told: Vitals) -> Response:
 
 @router.get("/v1/watch", responses=documented(401, 403, 404, 422, 503))
 def watch(deps: Deps, caller: Caller, tenant_id: TenantFilter = None) -> Watch:
-    """Every gateway with the revision that it enforces, every monitor with its lag, and the latest self-tests."""
+    """Every gateway with the revision that it enforces, every monitor with its lag, and the latest self-tests.
+
+    All of it as far as it concerns the tenants within reach.
+    """
     scope = reach(caller, tenant_id)
     may_read(deps, caller, "read", tenant_id)
     now = deps.clock()
     with deps.store.read() as rows:
-        standing = gateways(deps, rows, now)
-        monitors = peers(deps, rows, "monitor")
+        standing = gateways(deps, rows, now, scope)
+        monitors = within(peers(deps, rows, "monitor"), scope)
         tests = rows.self_tests.recent(scope, 50)
-        revision = rows.head().revision
+        head = rows.head().revision
+        places = {head, *(each.peer.revision for each in standing)}
+        shown = {place: revision_within(rows, place, scope) for place in places}
     gap = unprotected(monitors, now)
     late = deps.settings.switch.unprotected_after
     return Watch(
-        revision=revision,
+        revision=shown[head],
         unprotected_s=None if gap is None or gap <= late else gap.total_seconds(),
         gateways=tuple(
             GatewayView(
                 principal_id=each.peer.principal_id,
                 instance=each.peer.instance,
-                tenants=_shown(each.peer.tenants, scope),
+                tenants=("*",) if each.peer.tenants is None else tuple(sorted(each.peer.tenants)),
                 state=each.state,
-                revision=each.peer.revision,
+                revision=shown[each.peer.revision],
                 behind=each.behind,
                 lag_s=each.lag_s(now),
                 transport=each.peer.transport,
                 last_seen=each.peer.last_seen,
             )
             for each in standing
-            if scope is None or any(each.peer.reaches(tenant) for tenant in scope)
         ),
         monitors=tuple(
             MonitorView(
@@ -101,10 +105,3 @@ def watch(deps: Deps, caller: Caller, tenant_id: TenantFilter = None) -> Watch:
             SelfTestView(**{name: getattr(each, name) for name in SelfTestView.model_fields}) for each in tests
         ),
     )
-
-
-def _shown(tenants: frozenset[str] | None, scope: frozenset[str] | None) -> tuple[str, ...]:
-    """The tenants that a gateway serves, as far as this caller may know them."""
-    if tenants is None:
-        return ("*",) if scope is None else tuple(sorted(scope))
-    return tuple(sorted(tenants if scope is None else tenants & scope))

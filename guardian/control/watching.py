@@ -5,12 +5,13 @@ what this process heard since: with several control processes each hears only so
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Literal
 
 from guardian.control.deps import ControlDeps
 from guardian.control.news import OPERATORS, tell
+from guardian.control.wholes import Reach
 from guardian.domain.finding import Severity
 from guardian.domain.revocation import LedgerEntry, Revision
 from guardian.store.control import ControlRows
@@ -43,14 +44,31 @@ def peers(deps: ControlDeps, rows: ControlRows, role: PeerRole) -> list[Peer]:
     return [known[key] for key in sorted(known)]
 
 
-def gateways(deps: ControlDeps, rows: ControlRows, now: datetime) -> list[Standing]:
+def within(known: Iterable[Peer], scope: Reach) -> list[Peer]:
+    """Those that reach any of these tenants, as if they reached no other."""
+    if scope is None:
+        return list(known)
+    narrowed = ((each, scope if each.tenants is None else each.tenants & scope) for each in known)
+    return [replace(each, tenants=tenants) for each, tenants in narrowed if tenants]
+
+
+def revision_within(rows: ControlRows, held: Revision, scope: Reach) -> Revision:
+    """The same place in the list of these tenants: how far the others' goes is not theirs to know."""
+    if scope is None:
+        return held
+    newest = rows.ledger.newest(scope, upto=held)
+    return newest[0] if newest is not None and newest[0].epoch == held.epoch else Revision(epoch=held.epoch, n=0)
+
+
+def gateways(deps: ControlDeps, rows: ControlRows, now: datetime, scope: Reach = None) -> list[Standing]:
+    """How the gateways stand that reach into `scope`, by the entries within it."""
     rule = deps.settings.switch
     epoch = rows.head().revision.epoch
     missing_since: dict[
         tuple[Revision, Scope], list[LedgerEntry]
     ] = {}  # most hold the same, and are asked of once
     standing = []
-    for peer in peers(deps, rows, "gateway"):
+    for peer in within(peers(deps, rows, "gateway"), scope):
         held = peer.revision if peer.revision.epoch == epoch else Revision(epoch=epoch, n=0)
         place = held, peer.tenants
         if place not in missing_since:

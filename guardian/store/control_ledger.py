@@ -143,9 +143,11 @@ class LedgerRows:
         rows = self.connection.execute(wanted.order_by(ledger.c.n).limit(limit))
         return [_entry(row) for row in rows]
 
-    def newest(self, scope: Scope) -> tuple[Revision, datetime] | None:
-        """Revision and time of the newest entry within `scope`."""
+    def newest(self, scope: Scope, upto: Revision | None = None) -> tuple[Revision, datetime] | None:
+        """Revision and time of the newest entry within `scope`, and not after `upto`."""
         wanted = select(ledger.c.epoch, ledger.c.n, ledger.c.at).where(within(ledger.c.tenant_id, scope))
+        if upto is not None:
+            wanted = wanted.where(tuple_(ledger.c.epoch, ledger.c.n) <= (upto.epoch, upto.n))
         row = self.connection.execute(
             wanted.order_by(ledger.c.epoch.desc(), ledger.c.n.desc()).limit(1)
         ).one_or_none()

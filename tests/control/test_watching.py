@@ -111,6 +111,28 @@ def test_another_tenants_gateways_are_not_shown(quiet):
     assert [(row["instance"], row["tenants"]) for row in rows] == [("gw-b", ["acme"])]
 
 
+def test_what_concerns_another_tenant_does_not_show(quiet):
+    both = ("acme", "globex")
+    ack(quiet, "1.0", tenants=both)
+    quiet.revoke("s1")
+    ack(quiet, "1.1", tenants=both)
+    for n in range(4):
+        path = f"/v1/sessions/globex/g{n}/revoke"
+        quiet.call("POST", path, "responder", "globex", json={"reason": "x"})
+    host = {"instance": "globex-host-7:4711", "lag_s": 300}
+    quiet.call("POST", "/v1/monitors", "monitor", "globex", who="monitor-globex", json=host)
+    quiet.clock.pass_(seconds=16)
+    told = quiet.call("GET", "/v1/watch", "analyst", "acme").json()
+    (row,) = told["gateways"]
+    assert (row["state"], row["behind"], row["lag_s"], row["tenants"]) == ("current", 0, 0, ["acme"])
+    assert (told["revision"]["n"], row["revision"]["n"]) == (1, 1)
+    assert (told["monitors"], told["unprotected_s"]) == ([], None)
+    theirs = quiet.call("GET", "/v1/watch", "analyst", "globex").json()
+    assert (theirs["revision"]["n"], theirs["gateways"][0]["revision"]["n"]) == (5, 0)
+    assert (theirs["gateways"][0]["behind"], theirs["unprotected_s"]) == (4, 316)
+    assert seen(quiet)["gateways"][0]["revision"]["n"] == 1
+
+
 def test_a_monitor_that_is_behind_leaves_people_unprotected_and_they_hear_for_how_long(quiet):
     beat(quiet, 0)
     watch(quiet.deps)
