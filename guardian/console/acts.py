@@ -60,7 +60,7 @@ def _done(api: EvidenceClient, verb: Verb, asked: Asked) -> str:
             wanted = verb == "protect"
             return _of(api.protect(tenant, name, protected=wanted, reason=reason, seen=seen), f"{verb}ed")
         case "false_positive" | "benign" | "confirmed":
-            api.judge(form.get("finding", ""), verb, reason=reason, seen=seen)
+            api.judge(form.get("finding", ""), verb, reason=reason, tenant_id=tenant or None, seen=seen)
             return verb
         case "approve" | "deny" | "withdraw":
             return api.decide_approval(form.get("approval", ""), verb, reason=reason, seen=seen).state
@@ -69,7 +69,8 @@ def _done(api: EvidenceClient, verb: Verb, asked: Asked) -> str:
             return "snoozed"
         case "except":
             days, tool = _whole(form.get("days", "")), form.get("tool", "").strip() or None
-            api.make_exception(form.get("finding", ""), reason=reason, days=days, tool=tool, seen=seen)
+            found = form.get("finding", "")
+            api.make_exception(found, reason=reason, days=days, tool=tool, tenant_id=tenant or None, seen=seen)
             return "excepted"
         case _:
             assert_never(verb)
@@ -86,7 +87,8 @@ def _again(pages: Pages, asked: Asked, status: int, notice: Notice) -> Response:
     form, reason = asked.form, asked.form.get("reason", "")[:1000]
     match form.get("page", ""):
         case "finding":
-            return finding.page(pages, asked, form.get("finding", ""), notice=notice, status=status, reason=reason)
+            name, tenant = form.get("finding", ""), form.get("tenant", "")
+            return finding.page(pages, asked, name, tenant, notice=notice, status=status, reason=reason)
         case "approvals":
             return lists.approvals(pages, asked, notice=notice, status=status, reason=reason)
         case _:

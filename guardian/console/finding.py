@@ -12,13 +12,14 @@ from guardian.errors import ControlError
 
 
 def show(pages: Pages, asked: Asked) -> Response:
-    return page(pages, asked, asked.query.get("id", ""), notice=notice_in(asked))
+    return page(pages, asked, asked.query.get("id", ""), asked.query.get("tenant", ""), notice=notice_in(asked))
 
 
 def page(
     pages: Pages,
     asked: Asked,
     finding_id: str,
+    tenant: str = "",
     *,
     notice: Notice | None = None,
     status: int = 200,
@@ -28,7 +29,7 @@ def page(
     if not finding_id:
         raise ControlError("name a finding", status=404)
     api = pages.api(asked)
-    view = api.finding(finding_id)
+    view = api.finding(finding_id, tenant_id=tenant or None)
     finding = view.finding
     case, seen = None, ""
     if finding.kind is not Kind.CONTROL:

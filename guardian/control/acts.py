@@ -5,6 +5,7 @@ from collections.abc import Callable
 from guardian.control.deps import ControlDeps
 from guardian.control.descendants import follow_back, follow_down
 from guardian.control.envelopes import lasts_until
+from guardian.control.found import sole_finding
 from guardian.control.granted import Act, once, permitted
 from guardian.control.problems import Refusal, absent
 from guardian.domain.finding import Kind
@@ -117,14 +118,17 @@ def protect(
 
 
 def judge(
-    deps: ControlDeps, principal: Principal, finding_id: str, ask_for: VerdictRequest, *, seen: str | None = None
+    deps: ControlDeps,
+    principal: Principal,
+    finding_id: str,
+    ask_for: VerdictRequest,
+    *,
+    tenant_id: str | None = None,
+    seen: str | None = None,
 ) -> FindingView:
     """A person's verdict on a finding goes back to the monitor. The same verdict again changes nothing."""
     with deps.store.read() as rows:
-        found = rows.findings.get(finding_id, principal.scope)
-    if found is None:
-        raise absent("finding")
-    finding = found.view.finding
+        finding = sole_finding(rows, principal, finding_id, tenant_id).finding
     dismissed = ask_for.verdict != "confirmed"
 
     def do(act: Act) -> FindingView:

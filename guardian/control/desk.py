@@ -147,7 +147,7 @@ class Desk:
             case "verdict":
                 shown = control.case(tenant, session).shown.finding
                 verdict = cast(Judgement, click.fields.get("verdict", ""))
-                control.judge(shown.id, verdict, reason=reason, seen=seen)
+                control.judge(shown.id, verdict, reason=reason, tenant_id=tenant, seen=seen)
                 return f"Noted as {prose(modals.VERDICTS[verdict], 100)}."
             case "snooze":
                 hours = int(click.fields.get("hours", "0"))
@@ -156,7 +156,9 @@ class Desk:
             case "except":
                 shown = control.case(tenant, session).shown.finding
                 days, tool = int(click.fields.get("days", "0")), click.fields.get("tool", "").strip()
-                made = control.make_exception(shown.id, reason=reason, days=days, tool=tool or None, seen=seen)
+                made = control.make_exception(
+                    shown.id, reason=reason, days=days, tool=tool or None, tenant_id=tenant, seen=seen
+                )
                 return (
                     f"Exception {code(made.id, 60)} for {code(made.tool, 120)} until {made.expires_at:%Y-%m-%d}."
                 )

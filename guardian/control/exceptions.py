@@ -8,6 +8,7 @@ import re
 from datetime import datetime, timedelta
 
 from guardian.control.deps import ControlDeps
+from guardian.control.found import sole_finding
 from guardian.control.granted import Act, permitted
 from guardian.control.news import tell
 from guardian.control.problems import Refusal, absent
@@ -24,14 +25,17 @@ _MOST_IN_A_SESSION = 3
 
 
 def make_exception(
-    deps: ControlDeps, principal: Principal, wanted: ExceptionRequest, *, seen: str | None = None
+    deps: ControlDeps,
+    principal: Principal,
+    wanted: ExceptionRequest,
+    *,
+    tenant_id: str | None = None,
+    seen: str | None = None,
 ) -> ExceptionView:
     """From a finding, for its tenant and purpose. People are told, so that it is nobody's secret."""
     with deps.store.read() as rows:
-        found = rows.findings.get(wanted.finding_id, principal.scope)
-    if found is None:
-        raise absent("finding")
-    finding, most = found.view.finding, deps.settings.exception_days
+        finding = sole_finding(rows, principal, wanted.finding_id, tenant_id).finding
+    most = deps.settings.exception_days
 
     def do(act: Act) -> ExceptionView | Refusal:
         purpose = _purpose(act.rows, finding)

@@ -16,10 +16,12 @@ router = APIRouter(prefix="/v1/exceptions", tags=["exceptions"])
 ExceptionId = Annotated[Identifier, Path(description="The exception.")]
 
 
-@router.post("", responses=documented(400, 401, 403, 404, 412, 413, 422, 503))
-def add_exception(deps: Deps, caller: Caller, wanted: ExceptionRequest, seen: Seen) -> ExceptionView:
+@router.post("", responses=documented(400, 401, 403, 404, 409, 412, 413, 422, 503))
+def add_exception(
+    deps: Deps, caller: Caller, wanted: ExceptionRequest, seen: Seen, tenant_id: TenantFilter = None
+) -> ExceptionView:
     """Say of a finding that its like is fine: for its tenant and purpose, a tool pattern, and some days."""
-    return make_exception(deps, caller, wanted, seen=seen)
+    return make_exception(deps, caller, wanted, tenant_id=tenant_id, seen=seen)
 
 
 @router.get("", responses=documented(401, 403, 404, 422, 503))

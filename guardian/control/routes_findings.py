@@ -17,8 +17,9 @@ from guardian.control.caller import (
     position,
     reach,
 )
+from guardian.control.found import sole_finding
 from guardian.control.intake import receive
-from guardian.control.problems import absent, documented
+from guardian.control.problems import documented
 from guardian.domain.event import Identifier
 from guardian.domain.finding import Effect, Finding, Kind
 from guardian.wire.findings import FindingOutcome, FindingPage, FindingView, VerdictRequest
@@ -65,20 +66,22 @@ def list_findings(
     )
 
 
-@router.get("/{finding_id:path}", responses=documented(401, 403, 404, 422, 503))
-def show_finding(deps: Deps, caller: Caller, finding_id: FindingId) -> FindingView:
-    """One finding with its outcome and people's verdict."""
-    may_read(deps, caller, "read")
+@router.get("/{finding_id:path}", responses=documented(401, 403, 404, 409, 422, 503))
+def show_finding(deps: Deps, caller: Caller, finding_id: FindingId, tenant_id: TenantFilter = None) -> FindingView:
+    """One finding with its outcome and people's verdict; a conflict where several tenants have one of this id."""
+    may_read(deps, caller, "read", tenant_id)
     with deps.store.read() as rows:
-        found = rows.findings.get(finding_id, caller.scope)
-    if found is None:
-        raise absent("finding")
-    return found.view
+        return sole_finding(rows, caller, finding_id, tenant_id)
 
 
-@router.post("/{finding_id:path}/verdict", responses=documented(400, 401, 403, 404, 412, 413, 422, 503))
+@router.post("/{finding_id:path}/verdict", responses=documented(400, 401, 403, 404, 409, 412, 413, 422, 503))
 def judge_finding(
-    deps: Deps, caller: Caller, finding_id: FindingId, verdict: VerdictRequest, seen: Seen
+    deps: Deps,
+    caller: Caller,
+    finding_id: FindingId,
+    verdict: VerdictRequest,
+    seen: Seen,
+    tenant_id: TenantFilter = None,
 ) -> FindingView:
     """Say what a finding was. A false positive, or benign, makes the session's evidence start afresh."""
-    return acts.judge(deps, caller, finding_id, verdict, seen=seen)
+    return acts.judge(deps, caller, finding_id, verdict, tenant_id=tenant_id, seen=seen)

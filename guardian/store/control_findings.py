@@ -45,6 +45,11 @@ class FindingRows:
         row = self.connection.execute(wanted.order_by(finding.c.seq).limit(1)).one_or_none()
         return None if row is None else _stored(row)
 
+    def tenants_of(self, finding_id: str, scope: Scope) -> list[str]:
+        """The tenants within `scope` that have a finding of this id, by name."""
+        wanted = select(finding.c.tenant_id).where(finding.c.id == finding_id, within(finding.c.tenant_id, scope))
+        return list(self.connection.execute(wanted.order_by(finding.c.tenant_id)).scalars())
+
     def set_verdict(self, tenant_id: str, finding_id: str, verdict: Verdict) -> None:
         self.connection.execute(
             update(finding)

@@ -99,14 +99,30 @@ class ControlClient:
         query = {"tenant_id": tenant_id, "session_id": session_id, "kind": kind, "effect": effect}
         return self._ask(FindingPage, "GET", "/v1/findings", query={**query, "limit": limit, "cursor": cursor})
 
-    def finding(self, finding_id: str) -> FindingView:
-        return self._ask(FindingView, "GET", f"/v1/findings/{segment(finding_id)}")
+    def finding(self, finding_id: str, *, tenant_id: str | None = None) -> FindingView:
+        query = {"tenant_id": tenant_id}
+        return self._ask(FindingView, "GET", f"/v1/findings/{segment(finding_id)}", query=query)
 
-    def judge(self, finding_id: str, verdict: Judgement, *, reason: str, seen: str | None = None) -> FindingView:
+    def judge(
+        self,
+        finding_id: str,
+        verdict: Judgement,
+        *,
+        reason: str,
+        tenant_id: str | None = None,
+        seen: str | None = None,
+    ) -> FindingView:
         """`seen` is the digest of the case that the verdict is about: refused with 412 when it moved on."""
         body = VerdictRequest(verdict=verdict, reason=reason)
         path = f"/v1/findings/{segment(finding_id)}/verdict"
-        return self._ask(FindingView, "POST", path, content=body.model_dump_json(), headers=_conditions(seen=seen))
+        return self._ask(
+            FindingView,
+            "POST",
+            path,
+            query={"tenant_id": tenant_id},
+            content=body.model_dump_json(),
+            headers=_conditions(seen=seen),
+        )
 
     def dismiss(self, finding_id: str, *, reason: str) -> FindingView:
         """Call a finding a false positive: the session's evidence starts afresh."""

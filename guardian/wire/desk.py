@@ -32,11 +32,19 @@ class DeskClient(ControlClient):
         return self._ask(ExceptionPage, "GET", "/v1/exceptions", query=query)
 
     def make_exception(
-        self, finding_id: str, *, reason: str, days: int = 14, tool: str | None = None, seen: str | None = None
+        self,
+        finding_id: str,
+        *,
+        reason: str,
+        days: int = 14,
+        tool: str | None = None,
+        tenant_id: str | None = None,
+        seen: str | None = None,
     ) -> ExceptionView:
         body = ExceptionRequest(finding_id=finding_id, tool=tool, days=days, reason=reason)
         headers = {} if seen is None else {"If-Match": f'"{seen}"'}
-        return self._ask(ExceptionView, "POST", "/v1/exceptions", content=body.model_dump_json(), headers=headers)
+        content, query = body.model_dump_json(), {"tenant_id": tenant_id}
+        return self._ask(ExceptionView, "POST", "/v1/exceptions", query=query, content=content, headers=headers)
 
     def end_exception(self, exception_id: str, *, reason: str) -> ExceptionView:
         path = f"/v1/exceptions/{segment(exception_id)}/end"

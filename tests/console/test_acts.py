@@ -91,7 +91,7 @@ def test_people_say_what_a_finding_was(site, verb, verdict, action, page):
     browser = site.signed_in("ann", "analyst")
     html = browser.session()
     if page == "finding":
-        (path,) = set(re.findall(r'href="(/console/finding\?id=fnd_\w+)"', html))
+        (path,) = set(re.findall(r'href="(/console/finding\?id=fnd_\w+)&amp;tenant=acme"', html))
         html = browser.page(path)
     got = browser.press(html, verb, reason="a campaign that was agreed")
     assert got.headers["location"].endswith(f"did={verb}")

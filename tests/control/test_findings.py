@@ -332,3 +332,27 @@ def test_a_verdict_that_came_late_says_so_to_people(stage, a_finding):
     late = a_finding().model_copy(update={"late_s": 840})
     note = stage.submit(late).json()["note"]
     assert note.endswith("judged 14 minutes after the call; until then nobody was watching")
+
+
+def test_an_id_that_two_tenants_share_names_no_finding_until_one_is_named(stage, a_finding):
+    ours = a_finding(tenant="acme")
+    theirs = a_finding("evil", tenant="globex").model_copy(update={"id": ours.id})
+    assert stage.submit(theirs, "monitor", "globex").status_code == 200
+    assert stage.submit(ours).status_code == 200
+    path, verdict = f"/v1/findings/{ours.id}", {"verdict": "confirmed", "reason": "x"}
+    exception = {"finding_id": ours.id, "reason": "x"}
+    for method, where, body in (
+        ("GET", path, None),
+        ("POST", f"{path}/verdict", verdict),
+        ("POST", "/v1/exceptions", exception),
+    ):
+        got = stage.call(method, where, "admin", "*", json=body)
+        assert (got.status_code, got.json()["code"]) == (409, "ambiguous")
+        assert "acme, globex" in got.json()["detail"]
+    assert stage.call("GET", path, "analyst").json()["finding"]["tenant_id"] == "acme"
+    for tenant in ("acme", "globex"):
+        named = {"params": {"tenant_id": tenant}}
+        assert stage.call("GET", path, "admin", "*", **named).json()["finding"]["tenant_id"] == tenant
+        judged = stage.call("POST", f"{path}/verdict", "admin", "*", json=verdict, **named).json()
+        assert judged["finding"]["tenant_id"] == tenant
+    assert stage.call("GET", path, "analyst", params={"tenant_id": "globex"}).status_code == 404
