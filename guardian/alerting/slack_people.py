@@ -38,7 +38,7 @@ class SlackPeople:
     ) -> None:
         self._calls, self._clock = calls, clock
         self._by_id = dict(by_id)
-        self._by_email = {email.casefold(): person for email, person in by_email.items()}
+        self._by_email = {email.lower(): person for email, person in by_email.items()}
         self._kept: dict[str, tuple[float, Person | None]] = {}
         self._lock = threading.Lock()
 
@@ -69,4 +69,5 @@ class SlackPeople:
         if any(told.get(name) for name in strange) or told.get("team_id") != self._calls.me().get("team_id"):
             return ""
         email = str((told.get("profile") or {}).get("email") or "")
-        return email.casefold() if told.get("is_email_confirmed") and _EMAIL.fullmatch(email) else ""
+        sound = email.isascii() and _EMAIL.fullmatch(email)  # no letter that is folded into another one
+        return email.lower() if told.get("is_email_confirmed") and sound else ""

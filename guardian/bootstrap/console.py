@@ -117,20 +117,26 @@ def model_facts(settings: Settings) -> Mapping[str, str]:
 
 
 def _mapping(settings: Settings) -> Any:
-    """From claims to a person: by the provider's id, or by an address that the provider has verified."""
+    """From claims to a person: by the provider's id, or by an address that the provider has verified.
+
+    Only ASCII letters are the same in both cases: beyond them, two addresses would fold into one.
+    """
     by_sub: dict[str, Person] = {}
     by_email: dict[str, Person] = {}
     for name, told in settings.console.people.items():
         person = Person(name, cast(Role, told.role), frozenset(told.tenants))
-        known, key = (by_sub, told.sub) if told.sub is not None else (by_email, (told.email or "").casefold())
+        known, key = (by_sub, told.sub) if told.sub is not None else (by_email, (told.email or "").lower())
+        if told.email is not None and not told.email.isascii():
+            raise ConfigurationError(f"console.people.{name}: an e-mail address has ASCII letters only; use sub")
         if key in known:
             raise ConfigurationError(f"console.people.{name}: {key} is {known[key].principal} already")
         known[str(key)] = person
 
     def person_of(claims: Mapping[str, Any]) -> Person | None:
         found = by_sub.get(str(claims.get("sub")))
-        if found is None and claims.get("email_verified") is True:
-            found = by_email.get(str(claims.get("email")).casefold())
+        email = str(claims.get("email"))
+        if found is None and claims.get("email_verified") is True and email.isascii():
+            found = by_email.get(email.lower())
         return found
 
     return person_of

@@ -115,7 +115,9 @@ def people(settings: Settings) -> tuple[dict[str, Person], dict[str, Person]]:
         person = Person(principal=name, role=cast(Role, told.role), tenants=frozenset(told.tenants))
         if told.slack is None and told.email is None:
             raise ConfigurationError(f"slack.people.{name} needs a Slack id (slack: U...) or an e-mail address")
-        for key, known in ((told.slack, by_id), (told.email and told.email.casefold(), by_email)):
+        if told.email is not None and not told.email.isascii():
+            raise ConfigurationError(f"slack.people.{name}: an e-mail address has ASCII letters only; use slack")
+        for key, known in ((told.slack, by_id), (told.email and told.email.lower(), by_email)):
             if key is not None and key in known:
                 raise ConfigurationError(f"slack.people.{name}: {key} is {known[key].principal} already")
             if key is not None:

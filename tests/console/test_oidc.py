@@ -10,7 +10,8 @@ import httpx
 import pytest
 from oidc_provider import CLIENT, SECRET, OidcProvider
 
-from guardian.bootstrap.console import open_identity, pages_checked
+from guardian.bootstrap.console import _mapping, open_identity, pages_checked
+from guardian.config import Settings
 from guardian.console.oidc import OpenIdProvider
 from guardian.control.visiting import Visits
 from guardian.errors import ConfigurationError, ProviderAway, SignInRefused
@@ -20,6 +21,7 @@ PEOPLE = {
     "lee": {"sub": "00u2", "role": "approver", "tenants": ["*"]},
 }
 PAGE = "/console/session?tenant=acme&id=sess_1"
+ELSEWHERE = {"issuer": "https://idp.example", "client_id": "g"}
 
 
 @pytest.fixture
@@ -246,6 +248,21 @@ def test_an_unsafe_provider_is_refused_at_the_start(make_site, oidc, why):
     told = {"issuer": "https://idp.example", "client_id": "guardian"} | oidc
     with pytest.raises(ConfigurationError, match=why):
         make_site(console={"oidc": told, "people": PEOPLE})
+
+
+def test_an_address_that_folds_into_another_is_somebody_elses():
+    told = {"tess": {"email": "tess@acme.example", "role": "analyst", "tenants": ["acme"]}}
+    person_of = _mapping(Settings(console={"oidc": ELSEWHERE, "people": told}))
+    claims = {"sub": "00u9", "email_verified": True}
+    assert person_of({**claims, "email": "Tess@ACME.example"}).principal == "tess"
+    for other in ("te\u00df@acme.example", "te\u017f\u017f@acme.example"):
+        assert person_of({**claims, "email": other}) is None
+
+
+def test_an_address_of_other_than_ascii_letters_is_refused_at_the_start():
+    told = {"tess": {"email": "te\u00df@acme.example", "role": "analyst", "tenants": ["acme"]}}
+    with pytest.raises(ConfigurationError, match="ASCII"):
+        _mapping(Settings(console={"oidc": ELSEWHERE, "people": told}))
 
 
 def test_two_people_cannot_be_one_at_the_provider(make_site):

@@ -5,8 +5,11 @@ import time
 
 import httpx
 import pytest
+from slack_server import CHANNEL, TOKEN
 from slack_server.people import click, interaction, signed, submission
 
+from guardian.alerting.slack import SlackOptions
+from guardian.alerting.slack_people import Person, SlackPeople
 from guardian.domain.finding import Effect
 from guardian.wire.advice import Weighing
 
@@ -57,6 +60,14 @@ def test_somebody_is_known_by_the_confirmed_address_of_the_own_workspace(flagged
     assert "Unusual, and all right" in flagged.told()
     (record,) = flagged.audit(action="dismiss")
     assert (record["actor"], record["result"], record["reason"]) == ("ann", "benign", "a one-off migration")
+
+
+def test_an_address_that_folds_into_another_is_somebody_elses(slack) -> None:
+    slack.people[ANN] = person(ANN, "te\u00df@acme.example")
+    tess = Person(principal="tess", role="analyst", tenants=frozenset({"acme"}))
+    calls = SlackOptions(channel=CHANNEL, token=TOKEN, base_url=slack.url).calls()
+    people = SlackPeople(calls, by_id={}, by_email={"tess@acme.example": tess}, clock=time.monotonic)
+    assert people.of(ANN) is None
 
 
 @pytest.mark.parametrize(

@@ -114,6 +114,7 @@ def test_the_samples_are_the_ones_that_were_looked_at(office) -> None:
             "a": {"email": "x@y.example", "role": "responder", "tenants": ["acme"]},
             "b": {"email": "X@Y.example", "role": "approver", "tenants": ["acme"]},
         },
+        {"a": {"email": "te\u00df@y.example", "role": "responder", "tenants": ["acme"]}},
     ],
 )
 def test_people_who_cannot_be_told_apart_are_refused_at_the_start(told) -> None:
