@@ -67,6 +67,9 @@ class KafkaConsumer:
             self._client.subscribe(topics=self._topics, listener=_listener(self._notes))
         except (KafkaError, OSError, AssertionError, ValueError, TypeError) as error:
             raise bus_error(f"cannot reach {settings.bootstrap_servers}", error) from error
+        _log.info(
+            "joining", group=self._group, topics=self._topics, note="reads once the group assigns partitions"
+        )
 
     def poll(self, *, timeout_s: float, max_records: int) -> list[Record]:
         try:

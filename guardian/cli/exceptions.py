@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from guardian.cli.common import ConfigOption, JsonOption, print_json
-from guardian.cli.people import Why, client, one_line
+from guardian.cli.people import OneOfMany, Why, client, one_line
 from guardian.wire.exceptions import ExceptionView
 
 exceptions_app = typer.Typer(
@@ -61,6 +61,7 @@ def add(
     tool: Annotated[
         str | None, typer.Option(help="A tool, or its beginning and a star; absent: the finding's own.")
     ] = None,
+    tenant: OneOfMany = None,
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -71,7 +72,7 @@ def add(
     Example: guardian exceptions add fnd_5f0c --tool 'crm.*' --days 30 --reason "part of the new review"
     """
     with client(config) as control:
-        view = control.make_exception(finding, reason=reason, days=days, tool=tool)
+        view = control.make_exception(finding, reason=reason, days=days, tool=tool, tenant_id=tenant)
     _show(view, as_json=as_json)
 
 

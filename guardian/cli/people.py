@@ -26,6 +26,9 @@ TOKEN = "GUARDIAN_TOKEN"  # noqa: S105 - the name of a variable
 Tenant = Annotated[str, typer.Argument(help="The tenant.")]
 Session = Annotated[str, typer.Argument(help="The session's id.")]
 Finding = Annotated[str, typer.Argument(help="The finding's id, fnd_...")]
+OneOfMany = Annotated[
+    str | None, typer.Option("--tenant", help="Whose, where findings of several tenants have this id.")
+]
 Subject = Annotated[str, typer.Option("--subject", help="session, agent, delegator, task or jti.")]
 Why = Annotated[str, typer.Option("--reason", help="Why; it is audited and shown to others.")]
 
@@ -159,6 +162,7 @@ def reinstate(
 def dismiss(
     finding: Finding,
     reason: Why,
+    tenant: OneOfMany = None,
     benign: Annotated[
         bool, typer.Option("--benign", help="It was unusual, and all right; kept as another label.")
     ] = False,
@@ -166,12 +170,18 @@ def dismiss(
     as_json: JsonOption = False,
 ) -> None:
     """Call a finding a false positive; the session's evidence starts afresh."""
-    _judge(finding, "benign" if benign else "false_positive", reason, config, as_json=as_json)
+    _judge(finding, tenant, "benign" if benign else "false_positive", reason, config, as_json=as_json)
 
 
-def confirm(finding: Finding, reason: Why, config: ConfigOption = None, as_json: JsonOption = False) -> None:
+def confirm(
+    finding: Finding,
+    reason: Why,
+    tenant: OneOfMany = None,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
     """Confirm a finding as drift; it is kept as a label."""
-    _judge(finding, "confirmed", reason, config, as_json=as_json)
+    _judge(finding, tenant, "confirmed", reason, config, as_json=as_json)
 
 
 def protect(
@@ -275,6 +285,7 @@ def _show_subject(done: SubjectResult, *, as_json: bool) -> None:
 
 def _judge(
     finding: str,
+    tenant: str | None,
     verdict: Judgement,
     reason: str,
     config: Path | None,
@@ -282,7 +293,7 @@ def _judge(
     as_json: bool,
 ) -> None:
     with client(config) as control:
-        view = control.judge(finding, verdict, reason=reason)
+        view = control.judge(finding, verdict, reason=reason, tenant_id=tenant)
     if as_json:
         print_json(view.model_dump(mode="json"))
     else:

@@ -84,7 +84,10 @@ def test_the_queue_from_finding_to_reinstatement(guardian, home: Path) -> None:
     assert session in [s["session_id"] for s in read(guardian, home, "sessions", "--status", "revoked")["items"]]
 
     assert "confirmed" in guardian("confirm", drift[1]["finding"]["id"], *why, *config).stdout
-    assert "false_positive" in guardian("dismiss", drift[0]["finding"]["id"], *why, *config).stdout
+    other = guardian("dismiss", drift[0]["finding"]["id"], "--tenant", "globex", *why, *config)
+    assert (other.returncode, "no such finding" in other.stderr) == (1, True)
+    whose = ("--tenant", drift[0]["finding"]["tenant_id"])
+    assert "false_positive" in guardian("dismiss", drift[0]["finding"]["id"], *whose, *why, *config).stdout
     said = guardian("labels", *config).stdout.splitlines()
     names = {i: f"{v['finding']['tenant_id']}/{v['finding']['session_id']}" for i, v in enumerate(drift)}
     act = drift[1]["finding"]["evidence"]["actions_seen"] - 1
