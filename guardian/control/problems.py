@@ -1,6 +1,6 @@
 """Refusals as problem details (RFC 9457). Titles are fixed words: nothing a caller sent appears in them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from fastapi import FastAPI, Request
@@ -107,7 +107,7 @@ def install_problems(app: FastAPI) -> None:
 
     async def invalid(request: Request, error: Exception) -> Response:
         assert isinstance(error, RequestValidationError)  # noqa: S101 - registered for this class only
-        mistakes = [f"{_place(each['loc'])}: {str(each['msg'])[:200]}" for each in error.errors()[:10]]
+        mistakes = [f"{_place(each['loc'])}: {_said(each)}" for each in error.errors()[:10]]
         return problem_response(422, detail="; ".join(mistakes), request_id=_request_id(request))
 
     async def unavailable(request: Request, error: Exception) -> Response:
@@ -118,6 +118,13 @@ def install_problems(app: FastAPI) -> None:
     app.add_exception_handler(HTTPException, refused)
     app.add_exception_handler(RequestValidationError, invalid)
     app.add_exception_handler(GuardianError, unavailable)  # anything else: the gate answers 500
+
+
+def _said(mistake: Mapping[str, Any]) -> str:
+    """A mistake in words; the framework takes a body that is not sent as JSON for a string."""
+    if mistake["type"] == "model_attributes_type" and tuple(mistake["loc"]) == ("body",):
+        return "Input should be a JSON object, sent as Content-Type: application/json"
+    return str(mistake["msg"])[:200]
 
 
 def _witness(deps: ControlDeps, refusal: Refusal) -> None:

@@ -66,6 +66,13 @@ def advice(stage, *args, **more):
     return told["context"]
 
 
+@pytest.mark.parametrize("headers", [{"Content-Type": "application/x-www-form-urlencoded"}, {}])
+def test_a_body_that_is_not_sent_as_json_is_told_what_is_missing(stage, headers):
+    got = stage.call("POST", "/v1/advise", "gateway", content=b'{"subject": {}}', headers=headers)
+    assert got.status_code == 422
+    assert got.json()["detail"] == "body: Input should be a JSON object, sent as Content-Type: application/json"
+
+
 def test_an_ordinary_call_is_permitted_and_leaves_no_trace(stage, adviser):
     before = len(stage.audit())
     told = advice(stage, arguments="x")
