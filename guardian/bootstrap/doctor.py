@@ -108,9 +108,9 @@ def _archive(settings: Settings) -> str:
     if settings.archive.path is None:
         return "none is kept (archive.path)"
     root = settings.resolve(settings.archive.path)
+    there = next(each for each in (root, *root.parents) if each.exists())
     try:
-        root.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=root):
+        with tempfile.TemporaryFile(dir=there):
             return f"{root} can be written"
     except OSError as error:
         said = f"{root} cannot be written: {error.strerror}"
