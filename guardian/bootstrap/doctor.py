@@ -25,7 +25,7 @@ from guardian.bootstrap.sources import open_source
 from guardian.bus.admin import topic_partitions
 from guardian.config import Settings
 from guardian.embedding.artefact import open_artefact
-from guardian.errors import BusError, GuardianError
+from guardian.errors import BusError, ControlError, GuardianError
 from guardian.keys.files import read_secret
 from guardian.policy.cases import load_cases, run_cases
 from guardian.scoring.calibration import ASSUMPTIONS
@@ -118,7 +118,7 @@ def _archive(settings: Settings) -> str:
 
 
 def _sqlite_file(settings: Settings, url: str) -> Path | None:
-    found = settings.store_url(url)
+    found = settings.store_url(url).partition("?")[0]
     return Path(found.removeprefix("sqlite:///")) if found.startswith("sqlite:///") else None
 
 
@@ -248,7 +248,12 @@ def _watching(settings: Settings) -> str:
     with ControlClient(
         settings.control.url, lambda: read_secret(token).decode(errors="replace").strip()
     ) as client:
-        watch = client.watch()
+        try:
+            watch = client.watch()
+        except ControlError as error:
+            if error.status not in (401, 403):
+                raise
+            return f"not asked: control does not take {token}; `guardian token issue` makes a new one"
     if watch.unprotected_s is not None:
         raise _Unwell(
             f"unprotected for {watch.unprotected_s / 60:.0f} minutes: the monitor is behind or gone",

@@ -112,13 +112,13 @@ def _decide(
         and decision.allowed
         and not _used(deps, call, approval, asked, decision, now)
     ):
-        approval, asked = None, replace(asked, act=replace(asked.act, approved=False))
+        asked = replace(asked, act=replace(asked.act, approved=False))
         decision = ask(deps, asked)
     told = told.model_copy(update={"policy_ids": decision.policy_ids})
     if decision.errors:
         return _fallback(deps, told, call.tool, explain(decision))
     if decision.allowed:
-        approved = approval is not None
+        approved = asked.act.approved
         would = asked.mode == "enforce" or approved or permits(deps, replace(asked, mode="enforce"))
         reason = "a person let this call through" if approved else "nothing speaks against it"
         reason = reason if would else f"the tenant is in mode {asked.mode}; in enforce it would not have passed"

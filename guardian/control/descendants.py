@@ -18,7 +18,6 @@ from guardian.wire.principal import Principal
 
 MOST = 2000
 """Descendants that one revocation takes along; beyond it people are told."""
-_SEARCHED = 1000  # lines of a session's audit trail
 
 
 def follow_down(
@@ -111,7 +110,7 @@ def _as_then(
     tenant_id = root.tenant_id
     entries = rows.ledger.of_session(tenant_id, root.subject_id)
     origin = next((each for each in reversed(entries) if each.reason_code != "renewed"), root)
-    lines = rows.audit.about(tenant_id, root.subject_id, limit=_SEARCHED)
+    lines = rows.audit.naming(tenant_id, root.subject_id, str(origin.revision))
     records = (json.loads(line.record) for line in lines)
     then: dict[str, Any] = next((each for each in records if each.get("revision") == str(origin.revision)), {})
     found = None if origin.finding_id is None else rows.findings.get(origin.finding_id, {tenant_id})

@@ -2,6 +2,7 @@
 
 import json
 import shlex
+import signal
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -66,6 +67,10 @@ def run_demo(*, seed: int, sessions: int, keep: bool, as_json: bool, format: str
 @contextmanager
 def _opened(seed: int, console: Console, format: str, *, pages: bool) -> Iterator[World]:
     with ExitStack() as stack:
+        before = signal.signal(
+            signal.SIGTERM, signal.default_int_handler
+        )  # until `stopping`: it cleans up as well
+        stack.callback(signal.signal, signal.SIGTERM, before)
         with Progress(
             TextColumn("calibrating"), BarColumn(), TimeRemainingColumn(), console=console, transient=True
         ) as bar:

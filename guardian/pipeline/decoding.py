@@ -15,6 +15,7 @@ EVERY_TENANT = "*"
 OPERATORS = "guardian"
 """The tenant of those who run guardian: told what no other tenant may be told on a stranger's word."""
 
+LETTERS_OF_A_RECORD = 16
 _EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
 
 Signature = Literal["absent", "unchecked", "valid", "invalid"]
@@ -78,18 +79,20 @@ class Decoder:
         good: list[Decoded] = []
         bad: list[DeadLetter] = []
         for record in records:
+            letters: list[DeadLetter] = []
             for entry, told in enumerate(self.source.read(record)):
                 if isinstance(told, DecodeError):
-                    bad.append(self._letter(record, entry, told, _gateway_of(record, told)))
+                    letters.append(self._letter(record, entry, told, _gateway_of(record, told)))
                     continue
                 try:
                     self._check_entitlement(told.event)
                 except DecodeError as error:
-                    bad.append(self._letter(record, entry, error, told.event.gateway))
+                    letters.append(self._letter(record, entry, error, told.event.gateway))
                     continue
                 good.append(self._believed(record, entry, told))
                 if told.unread is not None:
-                    bad.append(self._part(record, entry, told.unread, good[-1].event))
+                    letters.append(self._part(record, entry, told.unread, good[-1].event))
+            bad += _bounded(letters)
         return good, bad
 
     def _believed(self, record: Record, entry: int, told: Told) -> Decoded:
@@ -155,6 +158,16 @@ class Decoder:
         if earliest <= said <= reference + self.bounds.ahead:
             return said, False
         return reference, True
+
+
+def _bounded(letters: Sequence[DeadLetter]) -> list[DeadLetter]:
+    """Of a record's letters one for each session and code, and not too many: each keeps the whole record."""
+    kept = {(each.code, each.tenant_id, each.session_id): each for each in reversed(letters)}
+    found = sorted(kept.values(), key=lambda each: each.entry)[:LETTERS_OF_A_RECORD]
+    if len(found) < len(letters):
+        more = f"; and {len(letters) - len(found)} more decisions of this record"
+        found[-1] = replace(found[-1], reason=found[-1].reason + more)
+    return found
 
 
 def _gateway_of(record: Record, error: DecodeError) -> str:

@@ -70,8 +70,11 @@ def _parent(d: Decoded, state: SessionState, work: Work, *, grace: timedelta, ac
 
 def _granted(key: SessionKey, known: SessionState, work: Work) -> Envelope | None:
     """What a session's children are held to: its first envelope, for as long as it was issued since, or the
-    registered one where it never acted. A wider re-issue is the session's own breach and widens nobody."""
+    registered one where it never acted. A wider re-issue is the session's own breach and widens nobody; nor does
+    one that never acted and is itself delegated: nobody has held it to its own parent."""
     shown, grant = known.renewed or known.envelope, work.memory.registered.get(key)
     if grant is None:
         return shown
-    return grant.envelope if shown is None else shown.lasting(grant.envelope)
+    if shown is None:
+        return grant.envelope if grant.envelope.parent_session_id is None else None
+    return shown.lasting(grant.envelope)

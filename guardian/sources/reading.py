@@ -17,10 +17,9 @@ from guardian.errors import DecodeError
 from guardian.sources import cloudevents
 from guardian.sources.cloudevents import Wrapping
 from guardian.sources.completing import Completion
-from guardian.sources.guardian import GuardianDecisions, explain, name_of, own, read_partly
+from guardian.sources.guardian import GuardianDecisions, explain, name_of, own
 from guardian.sources.hostile import kind, shown
 from guardian.sources.port import Format, Told
-from guardian.sources.unread import Unread, names_read, unread_in
 
 FORMAT_HEADER = "guardian-format"
 """A record's header that names its format; it goes before what the content looks like."""
@@ -28,7 +27,6 @@ FORMAT_HEADER = "guardian-format"
 _GZIP = b"\x1f\x8b"
 _SESSION_KEYS = ("session_id", "sessionId", "session", "session.id", "mcp.session.id", "gen_ai.conversation.id")
 _WRAPPED_AT_MOST = 2
-_UNREAD = "a number, a key that stands twice, half a surrogate pair or the depth of a part cannot be read"
 
 
 @dataclass(frozen=True)
@@ -82,30 +80,19 @@ class Reader:
 
     def _parsed(self, value: bytes) -> Iterator[Any]:
         """One JSON value, or one in each line: a line that is none is told in its turn."""
+        parser = self._parser
         try:
-            yield self._value(value)
+            yield parser.parse(value)
         except DecodeError as error:
             lines = [line for line in value.splitlines() if line.strip()]
             if error.code == "too_large" or len(lines) < 2 or not lines[0].rstrip().endswith((b"}", b"]")):
                 raise
             for line in lines:
                 try:
-                    body = self._value(line)
+                    body = parser.parse(line)
                 except DecodeError as refused:
                     body = refused
                 yield body
-
-    def _value(self, value: bytes) -> Any:
-        """The JSON value, `Unread` where a part cannot be read: one entry shall not take the others with it."""
-        try:
-            return self._parser.parse(value)
-        except DecodeError as error:
-            body = self._parser.parse_around(value)
-            if body is None:
-                raise
-            if isinstance(body, Unread):
-                raise error from None
-            return body
 
     def _unpacked(self, value: bytes) -> bytes:
         """What the gzip holds, of one member or several; anything else as it is."""
@@ -161,9 +148,8 @@ class Reader:
 
     def _entry(self, record: Record, name: str, entry: Any, wrapping: Wrapping | None) -> Told | None:
         digest = hashlib.sha256(json.dumps(entry, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
-        unread = DecodeError("not_json", _UNREAD) if unread_in(entry) else None
         if isinstance(entry, Mapping) and entry.get("schema") == SCHEMA:
-            return _canonical(entry, digest)
+            return Told(_canonical(entry), digest)
         if not isinstance(entry, Mapping):
             raise DecodeError("invalid", f"expected a JSON object, got {kind(entry)}")
         facts = self.formats[name].facts(entry)
@@ -171,10 +157,7 @@ class Reader:
             return None
         if wrapping is not None:
             facts = wrapping.onto(facts)
-        event = self.completion.complete(facts, record, format=name, digest=digest)
-        if unread is not None and not names_read(event):
-            raise unread
-        return Told(event, digest, unread)
+        return Told(self.completion.complete(facts, record, format=name, digest=digest), digest)
 
     def _recognised(self, record: Record, body: Any) -> str | None:
         if len(self.formats) == 1:
@@ -186,8 +169,8 @@ class Reader:
         return next((name for name, each in self.formats.items() if each.recognises(body)), None)
 
     def _salvaged(self, error: DecodeError, body: Any) -> DecodeError:
-        """The refusal with the tenant and session that the entry still names."""
-        if error.session_id is not None or not isinstance(body, Mapping):
+        """The refusal with the gateway, tenant and session that the entry still names."""
+        if not isinstance(body, Mapping):
             return error
         levels = [
             body,
@@ -195,22 +178,18 @@ class Reader:
         ]
         session = next((s for level in levels for key in _SESSION_KEYS if (s := name_of(level.get(key)))), None)
         tenant = next((t for level in levels if (t := name_of(level.get("tenant_id")))), self.completion.tenant)
-        return DecodeError(error.code, error.reason, tenant_id=tenant, session_id=session, gateway=error.gateway)
+        named = next((g for level in levels if (g := name_of(level.get("gateway")))), None)
+        gateway = error.gateway or name_of(self.completion.gateway) or named
+        if error.session_id is not None:
+            tenant, session = error.tenant_id, error.session_id
+        return DecodeError(error.code, error.reason, tenant_id=tenant, session_id=session, gateway=gateway)
 
 
-def _canonical(entry: Mapping[str, Any], digest: str) -> Told:
+def _canonical(entry: Mapping[str, Any]) -> DecisionEvent:
     try:
-        if unread_in(entry):
-            raise DecodeError("not_json", _UNREAD)
-        return Told(own(DecisionEvent.model_validate_json(json.dumps(entry))), digest)
+        return own(DecisionEvent.model_validate_json(json.dumps(entry)))
     except ValidationError as error:
-        refused = DecodeError("invalid", explain(error))
-    except DecodeError as error:
-        refused = error
-    event = read_partly(entry)
-    if event is None:
-        raise refused
-    return Told(event, digest, refused)
+        raise DecodeError("invalid", explain(error)) from None
 
 
 def _sketch(body: Any) -> str:

@@ -8,17 +8,18 @@ stand in the JSON, never by what merely looks like them: arguments may hold anyt
 import json
 import math
 import re
+import secrets
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from guardian.domain.event import SCHEMA, DecisionEvent
+from guardian.domain.event import SCHEMA
 from guardian.sources.hostile import shown
 
 SIGN = "\ufffd"
-"""Stands in the text of everything that was not read; no real name holds it."""
+"""Stands in the text of everything that was not read."""
 
-_TOKEN = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"|[\[\]{}:,]', re.DOTALL)
-_BRACKET = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+"|[\[\]{}]', re.DOTALL)
+_TOKEN = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)|[\[\]{}:,]', re.DOTALL)
+_BRACKET = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)|[\[\]{}]', re.DOTALL)
 _HALF = re.compile(r"[\ud800-\udfff]")
 _QUOTE = 0x22
 _INT64 = 2**63
@@ -44,9 +45,7 @@ def _unread(what: str) -> Unread:
 
 def read_around(text: str, max_depth: int) -> Any:
     """The JSON value of `text`, `Unread` where a part cannot be read. Raises ValueError for what is no JSON."""
-    mark = "deep"
-    while mark in text:
-        mark += "_"
+    mark = secrets.token_hex(16)  # no text can hold it
     return _clean(_DECODER.decode(_shallow(text, max_depth, mark)), mark)
 
 
@@ -56,7 +55,7 @@ def unread_in(value: object) -> bool:
         case Unread():
             return True
         case Mapping():
-            return any(SIGN in key or unread_in(item) for key, item in value.items())
+            return any(unread_in(key) or unread_in(item) for key, item in value.items())
         case list() | tuple():
             return any(map(unread_in, value))
         case _:
@@ -80,12 +79,6 @@ def without_unread(body: Mapping[str, Any]) -> dict[str, Any] | None:
     if unread_in(rest.get("result")):
         del rest["result"]
     return None if "tool" not in kept or unread_in(rest) else {**rest, "action": kept}
-
-
-def names_read(event: DecisionEvent) -> bool:
-    """Whether all that says who acts, for whom and with what was read: only the rest may be an agent's."""
-    told = event.model_dump_json(include={"id", "gateway", "envelope", "decision", "trace_id", "agent_version"})
-    return SIGN not in told and SIGN not in event.action.tool
 
 
 def names_in(value: bytes) -> dict[Place, str]:
@@ -155,7 +148,7 @@ def _clean(value: Any, mark: str) -> Any:
         case str() if _HALF.search(value):
             return Unread(_HALF.sub(SIGN, value))
         case dict():
-            return {_HALF.sub(SIGN, key): _clean(item, mark) for key, item in value.items()}
+            return {_clean(key, mark): _clean(item, mark) for key, item in value.items()}
         case list():
             return [_clean(item, mark) for item in value]
         case _:

@@ -76,6 +76,14 @@ class AuditRows:
         rows = self.connection.execute(wanted.order_by(audit_about.c.seq.desc()).limit(limit))
         return [AuditEntry(row.seq, row.record, row.hash) for row in rows]
 
+    def naming(self, tenant_id: str, session_id: str, text: str) -> list[AuditEntry]:
+        """The entries on one session that hold `text` in quotes, the newest first, however many came since."""
+        wanted = select(audit).join(audit_about, audit_about.c.seq == audit.c.seq)
+        wanted = wanted.where(audit_about.c.tenant_id == tenant_id, audit_about.c.session_id == session_id)
+        wanted = wanted.where(audit.c.record.contains(f'"{text}"', autoescape=True))
+        rows = self.connection.execute(wanted.order_by(audit_about.c.seq.desc()))
+        return [AuditEntry(row.seq, row.record, row.hash) for row in rows]
+
     def freeze(self) -> None:
         """Let everything read from here on be of one moment; the transaction's first statement."""
         if self.connection.dialect.name == "postgresql":

@@ -151,6 +151,11 @@ def test_doctor_says_what_cannot_be_written(guardian, tmp_path: Path, monkeypatc
     asked = {check.name: check for check in doctor.examine(settings)}
     assert "cannot be written" in asked["archive"].found
     assert asked["database"].ok
+    queried = load(
+        tmp_path / "home" / "guardian.yaml",
+        overrides={"store": {"monitor": "sqlite:///data/monitor.db?timeout=30"}},
+    )
+    assert next(check for check in doctor.examine(queried) if check.name == "database").ok
     may = os.access  # root may write whatever the mode says
     monkeypatch.setattr(os, "access", lambda path, mode: mode != os.W_OK and may(path, mode))
     (database,) = [check for check in doctor.examine(settings) if check.name == "database"]

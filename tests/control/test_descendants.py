@@ -64,6 +64,16 @@ def test_a_session_born_below_a_revoked_one_is_revoked(family):
     assert live(family) == {}
 
 
+def test_however_much_the_audit_trail_tells_of_the_upper_one_since(family):
+    family.revoke("root")
+    with family.deps.store.write() as rows:
+        for n in range(1_100):
+            rows.audit.append({"tenant_id": "acme", "session_id": "root", "action": "registerEnvelope", "n": n})
+    register(family, "late", "root")
+    (record,) = family.audit(session_id="late", action="revoke")
+    assert (record["actor"], record["role"], record["result"]) == ("responder-1", "responder", "revoke")
+
+
 def test_but_not_one_that_only_people_decide_on(family):
     protect = {"protected": True, "reason": "payroll"}
     family.call("PUT", "/v1/sessions/acme/late/protection", json=protect)

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from guardian.domain.finding import Effect, Kind
 from guardian.errors import DecodeError
 from guardian.pipeline.batch import DeadLetter
+from guardian.pipeline.decoding import LETTERS_OF_A_RECORD
 from guardian.pipeline.side_findings import dead_letter_finding
 
 LONG_AGO = datetime(2001, 2, 3, tzinfo=UTC)
@@ -242,3 +243,17 @@ def test_a_gateway_that_is_not_entitled_is_not_heard_in_part_either(make_decoder
     value = json.dumps(body(1, action__arguments={"n": "HERE"})).encode().replace(b'"HERE"', b"NaN")
     decoded, letters = make_decoder(entitlements={}).decode([record(value)])
     assert (decoded, [letter.code for letter in letters]) == ([], ["gateway_not_entitled"])
+
+
+def test_of_one_record_there_are_few_letters_however_many_decisions_it_holds(make_decoder, record) -> None:
+    class Batch:
+        def read(self, _record):
+            sessions = [f"s{n // 3}" for n in range(300)]
+            return [DecodeError("invalid", "why", tenant_id="acme", session_id=session) for session in sessions]
+
+    decoder = replace(make_decoder(), source=Batch())
+    decoded, letters = decoder.decode([record(b"{}")])
+    assert decoded == []
+    assert [letter.session_id for letter in letters] == [f"s{n}" for n in range(LETTERS_OF_A_RECORD)]
+    assert [letter.entry for letter in letters] == list(range(0, 3 * LETTERS_OF_A_RECORD, 3))
+    assert letters[-1].reason == f"why; and {300 - LETTERS_OF_A_RECORD} more decisions of this record"

@@ -81,6 +81,16 @@ def test_a_parent_that_never_acts_is_known_by_what_was_registered_for_it(world, 
     assert "wider_tools" in names(world)
 
 
+def test_a_registered_parent_that_is_itself_delegated_is_not_taken_at_its_word(world, body, now) -> None:
+    middle = {**body()["envelope"], "session_id": "mid", "parent_session_id": "s1"}
+    world.register({**middle, "allowed_tools": ["payments.send"]})
+    wide = body(
+        2, **{**NARROW, "envelope__parent_session_id": "mid", "envelope__allowed_tools": ["payments.send"]}
+    )
+    world.feed(at(body(1), now, 0), at(wide, now, 0), at({**wide, "id": "later"}, now, 61))
+    assert "parent_unknown" in names(world)
+
+
 def test_what_is_registered_for_a_parent_says_nothing_to_those_who_score_sessions_alone(new_world, body) -> None:
     world = new_world(across_sessions=False)
     world.register(body()["envelope"])

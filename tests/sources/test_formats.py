@@ -304,12 +304,15 @@ def test_every_member_of_a_gzip_is_read(make_reader, told):
         assert found(told(make_reader("mapping"), rest)) == ([code] if code else ["a", "b", "c"])
 
 
-def test_an_argument_that_cannot_be_read_costs_neither_its_call_nor_the_rest_of_the_batch(make_reader, told):
-    value = lines("a", "b", broken=(lambda line: line.replace(b'"HERE"', b"9" * 30), "a"))
-    first, second = told(make_reader("mapping"), value)
-    assert (first.event.id, first.unread.code, second.unread) == ("a", "not_json", None)
-    named = lines("a", broken=(lambda line: line.replace(b'"agent": "a"', b'"agent": "\\ud800"'), "a"))
-    assert found(told(make_reader("mapping"), named)) == ["not_json"], "who acts must be readable whole"
+def test_a_record_of_a_foreign_format_is_read_whole_or_not_at_all(make_reader, told):
+    broken = (lambda line: line.replace(b'"HERE"', b"9" * 30), "a")
+    assert found(told(make_reader("mapping"), lines("a", "b", broken=broken))) == ["not_json", "b"]
+
+
+def test_who_sent_what_cannot_be_read_is_told_where_the_log_says_it(make_reader, told):
+    body = {**LINE, "decision": 7}
+    (refused,) = told(make_reader("mapping"), body)
+    assert (refused.gateway, refused.session_id) == ("g", "s")
 
 
 def test_white_space_before_a_value_makes_it_no_other_format(make_reader, told):

@@ -1,5 +1,6 @@
 """An agent cannot hide a call by what it puts into it, nor have another blamed for it."""
 
+import contextlib
 import json
 
 import pytest
@@ -127,6 +128,23 @@ def test_what_can_be_read_is_read_as_ever(value):
 def test_no_bytes_make_it_fail(value):
     names_in(value)
     names_in(b'{"gateway":' + value)
+
+
+@pytest.mark.parametrize(
+    "value", [b'"' + b'\\\\"' * 400_000, b'{"a": "' + b"deep_" * 100_000 + b'", "b": [[[1]]]}']
+)
+def test_no_text_takes_long(value):
+    """A time that grew with the square of the length would end no test run."""
+    names_in(b'{"gateway": "g", "x": ' + value)
+    with contextlib.suppress(ValueError):
+        read_around(value.decode(), 2)
+
+
+def test_a_readable_name_with_a_replacement_character_is_a_name():
+    body = json.loads(json.dumps(CALL))
+    body["envelope"]["resource_constraints"] = {"k\ufffd": 1}
+    told = read(json.dumps(body).encode().replace(b'"HERE"', b"9" * 30))
+    assert told.event.envelope.resource_constraints == {"k\ufffd": 1}
 
 
 def test_the_mark_of_what_is_too_deep_cannot_be_forged():
