@@ -27,8 +27,8 @@ class Source(Protocol):
       gateways that an attacker may have reached. Its time and memory are bounded by the size of the record, and
       the size by an option. What the record holds that is no tool call (a health check, another span) yields
       nothing.
-    - Where only a part of a record cannot be read that an agent chose (arguments, a result), the rest is told with
-      the reason: nobody shall hide a call by what is in it.
+    - Where only a part of a record cannot be read that an agent chose (arguments, a result), a source may tell the
+      rest with the reason, as guardian's own does: nobody shall hide a call by what is in it.
     - A DecodeError in the result carries a stable `code`, one bounded line of `reason` with agents' text
       neutralised, and the tenant and session where they can still be told: a session must not vanish by sending
       rubbish.
