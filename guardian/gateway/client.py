@@ -367,13 +367,13 @@ class RevocationList:
 
     def _settle(self, fresh: View) -> None:
         moved = self._view is None or self._view.revision != fresh.revision
-        self._view = fresh
-        self._ready.set()
-        if moved:
-            self._moved.set()
         if self._said:
             _LOG.warning("revocation list is fresh again at revision %s", fresh.revision)
         self._said, self._error = set(), ""
+        self._view = fresh  # last: who sees the new list sees no old trouble
+        self._ready.set()
+        if moved:
+            self._moved.set()
         self._save_cache(fresh)
 
     def _headers(self) -> dict[str, str]:
