@@ -41,7 +41,6 @@ from guardian.training.scenarios import scenario_sessions
 
 Progress = Callable[[int, int, str], None]
 PARITY_PAIRS = 48
-JUDGED = 2_400
 FOLDS_FOLDER = "folds"
 
 
@@ -53,6 +52,8 @@ class Recipe:
     rate: float = 5e-5
     batch: int = 32
     repeats: int = 6
+    judged: int = 2_400
+    """So many held-out calls of a fold, at most, fit the fusion."""
     fusion_kinds: frozenset[str] = frozenset({"honest", "attack", "injected"})
 
 
@@ -88,7 +89,7 @@ def train(
     for number, fold in enumerate(folds(sessions, scenarios)):
         if fold.train and fold.held:
             model = stages.run(f"fold-{number}", examples(fold.train, seed=seed), seed)
-            rows += out_of_fold(model, text, fold.held, seed=seed, kinds=recipe.fusion_kinds)
+            rows += out_of_fold(model, text, fold.held, seed=seed, recipe=recipe)
             held.append((model, sorted({session.purpose for session in fold.held})))
     if not {row.target > 0.5 for row in rows} == {True, False}:
         raise ModelError(
@@ -169,14 +170,15 @@ def out_of_fold(
     held: Sequence[LabelledSession],
     *,
     seed: int,
-    kinds: frozenset[str],
+    recipe: Recipe,
 ) -> list[Row]:
     """Fusion rows of held-out sessions: honest calls against labelled and injected drift.
 
     Swapped-in calls are left out: they are foreign in every value by construction, which would teach the fusion
     that an unnamed value is drift, and honest work takes most of its values from what tools answered.
     """
-    chosen = [e for e in examples(held, seed=seed + 99, per_session=4, cap=8) if e.kind in kinds][:JUDGED]
+    chosen = [e for e in examples(held, seed=seed + 99, per_session=4, cap=8) if e.kind in recipe.fusion_kinds]
+    chosen = chosen[: recipe.judged]
     requests = [example.request for example in chosen]
     encoder = SentenceTransformersEncoder(None, text)
     purposes = encoder.embed([render_purpose(r.purpose) for r in requests])

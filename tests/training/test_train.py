@@ -16,7 +16,7 @@ from guardian.training import Recipe, train  # noqa: E402
 from guardian.training.scenarios import scenario_sessions  # noqa: E402
 
 pytestmark = pytest.mark.filterwarnings("ignore")
-SMALL = Recipe(seeds=1, repeats=1, batch=8)
+SMALL = Recipe(seeds=1, repeats=1, batch=8, judged=120)
 
 
 @pytest.fixture(scope="module")
@@ -62,7 +62,7 @@ def test_a_run_leaves_a_loadable_artefact_and_a_resumed_one_ends_the_same(
     base: Path, files: list[Path], tmp_path: Path
 ) -> None:
     steps: list[tuple[int, int, str]] = []
-    recipe = Recipe(seeds=1, repeats=0, batch=8)  # the data sets alone
+    recipe = Recipe(seeds=1, repeats=0, batch=8, judged=120)  # the data sets alone
     options = {"seed": 5, "steps": 6, "base": base, "recipe": recipe}
     train(files, tmp_path / "a", resume=False, progress=lambda *told: steps.append(told), **options)
     assert steps[-1][:2] == (18, 18)
