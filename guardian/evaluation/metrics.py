@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.metrics import auc, roc_curve
 
 RATES = (0.01, 0.025, 0.04, 0.074, 0.097)
 
@@ -50,15 +51,12 @@ def separation(
         raise ValueError(
             f"{len(x)} scores, {len(y)} labels and {len(clusters)} clusters: need one of each per row"
         )
-    _, level = np.unique(x, return_inverse=True)
     _, cluster = np.unique(np.asarray(clusters, dtype=object).astype(str), return_inverse=True)
-    point = _measure(level, y, np.ones(len(x)))
+    point = _measure(x, y, np.ones(len(x)))
     rng = np.random.default_rng(seed)
     groups = int(cluster.max()) + 1 if len(x) else 0
     drawn = [
-        _measure(
-            level, y, np.bincount(rng.integers(0, groups, groups), minlength=groups)[cluster].astype(np.float64)
-        )
+        _measure(x, y, np.bincount(rng.integers(0, groups, groups), minlength=groups)[cluster].astype(np.float64))
         for _ in range(resamples if groups else 0)
     ]
     table = np.array([*drawn, point]) if drawn else np.array([point])
@@ -66,34 +64,26 @@ def separation(
     low, high = (
         np.percentile(table[usable], [2.5, 97.5], axis=0) if usable.any() else (np.array(point), np.array(point))
     )
-    auc, *recall = (Interval(float(p), float(a), float(b)) for p, a, b in zip(point, low, high, strict=True))
-    return Separation(int((~y).sum()), int(y.sum()), auc, tuple(recall))
+    area, *recall = (Interval(float(p), float(a), float(b)) for p, a, b in zip(point, low, high, strict=True))
+    return Separation(int((~y).sum()), int(y.sum()), area, tuple(recall))
 
 
-def _measure(level: NDArray[np.intp], drift: NDArray[np.bool_], weight: NDArray[np.float64]) -> tuple[float, ...]:
+def _measure(x: NDArray[np.float64], drift: NDArray[np.bool_], weight: NDArray[np.float64]) -> tuple[float, ...]:
     """AUC and recalls of weighted rows; nan where one class is absent."""
-    if not len(level):
+    if not (weight @ drift > 0 and weight @ ~drift > 0):
         return (float("nan"),) * (1 + len(RATES))
-    size = int(level.max()) + 1
-    hits = np.bincount(level, weight * drift, size)[::-1]
-    alarms = np.bincount(level, weight * ~drift, size)[::-1]
-    if hits.sum() == 0 or alarms.sum() == 0:
-        return (float("nan"),) * (1 + len(RATES))
-    tpr = np.concatenate([[0.0], np.cumsum(hits) / hits.sum()])
-    fpr = np.concatenate([[0.0], np.cumsum(alarms) / alarms.sum()])
-    return (float(np.trapezoid(tpr, fpr)), *(float(tpr[fpr <= rate + 1e-12].max()) for rate in RATES))
+    fpr, tpr, _ = roc_curve(drift, x, sample_weight=weight, drop_intermediate=False)
+    return (float(auc(fpr, tpr)), *(float(tpr[fpr <= rate + 1e-12].max()) for rate in RATES))
 
 
 def roc(scores: Sequence[float], drift: Sequence[bool]) -> tuple[tuple[float, float], ...]:
     """The (false-alarm rate, recall) corners of the ROC, from (0, 0) to (1, 1); empty where one class is
     absent."""
-    x, y = np.asarray(scores, dtype=np.float64), np.asarray(drift, dtype=bool)
+    y = np.asarray(drift, dtype=bool)
     if not y.any() or y.all():
         return ()
-    _, level = np.unique(x, return_inverse=True)
-    hits, alarms = np.bincount(level, y)[::-1], np.bincount(level, ~y)[::-1]
-    tpr, fpr = np.cumsum(hits) / hits.sum(), np.cumsum(alarms) / alarms.sum()
-    return ((0.0, 0.0), *((float(a), float(b)) for a, b in zip(fpr, tpr, strict=True)))
+    fpr, tpr, _ = roc_curve(y, np.asarray(scores, dtype=np.float64), drop_intermediate=False)
+    return tuple((float(a), float(b)) for a, b in zip(fpr, tpr, strict=True))
 
 
 def share(flags: Sequence[bool], clusters: Sequence[str], *, seed: int, resamples: int = 400) -> Interval:
