@@ -1,29 +1,23 @@
 """Authored work in the shape of production: purposes (prose or slug), honest calls, and calls that leave them.
 
 Public sets hold consumer assistants with every value named in the request; operators declare slugs and their
-agents look things up on the way. One line of notation is one kind of work:
+agents look things up on the way. One line of notation, in `work/`, is one kind of work:
 
     domain: purpose / purpose :: honest call | honest call :: drifting call | drifting call
 
-`{slots}` are filled alike over a session, and tools are named in a style drawn per session (contracts.read,
-read_contract, ContractRead), so that neither values nor names can be learnt by heart. No line restates a task, a
-goal or a tool set of an evaluation set; that both know mail, files and payments cannot be helped.
+`work/anywhere.txt` holds drifting calls that fit no kind of work. `{slots}` are filled alike over a session, and
+tools are named in a style drawn per session (contracts.read, read_contract, ContractRead), so that neither values
+nor names can be learnt by heart. No line restates a task, a goal or a tool set of an evaluation set; that both
+know mail, files and payments cannot be helped.
 """
 
 import random
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from importlib.resources import files
 
 from guardian.evaluation.sessions import LabelledAction, LabelledSession
-from guardian.training import (
-    scenario_field,
-    scenario_money,
-    scenario_office,
-    scenario_private,
-    scenario_systems,
-    scenario_teams,
-)
 from guardian.training.slots import fill_slots
 
 _SYNONYMS: Mapping[str, tuple[str, ...]] = {
@@ -38,14 +32,8 @@ _SYNONYMS: Mapping[str, tuple[str, ...]] = {
     "send": ("send", "send", "dispatch"),
     "export": ("export", "bulk_export", "download_all", "dump"),
 }
-_MODULES = (
-    scenario_office,
-    scenario_field,
-    scenario_private,
-    scenario_teams,
-    scenario_money,
-    scenario_systems,
-)
+_WORK = files("guardian.training") / "work"
+_KINDS = ("office", "field", "private", "teams", "money", "systems")  # their order is part of what a seed draws
 _CALL = re.compile(r"^(\w+)\.(\w+)\((.*)\)$", re.S)
 _SLOT = re.compile(r"\{(\w+)\}")
 
@@ -75,13 +63,13 @@ def parse(text: str) -> list[Work]:
 
 def all_work() -> list[Work]:
     """Every kind of work that is shipped with the recipe."""
-    return [work for module in _MODULES for work in parse(module.WORK)]
+    return [work for kind in _KINDS for work in parse((_WORK / f"{kind}.txt").read_text("utf-8"))]
 
 
 def scenario_sessions(*, seed: int, repeats: int = 8) -> list[LabelledSession]:
     """`repeats` sessions of each kind of work, with zero to three drifting calls spliced in anywhere."""
     rnd = random.Random(seed)
-    anywhere = tuple(re.split(r"(?<=\)) \| (?=\w+\.\w+\()", scenario_field.ANYWHERE.strip()))
+    anywhere = tuple((_WORK / "anywhere.txt").read_text("utf-8").splitlines())
     works = all_work()
     return [
         _session(work, anywhere, f"{index}/{turn}", rnd)
