@@ -1,7 +1,5 @@
 """The figures of an assessment as PNG: ROC, promised against measured, delay. Needs matplotlib (an extra)."""
 
-from collections.abc import Callable
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +16,7 @@ def draw(found: Assessment, folder: Path) -> list[Path]:
     Raises ConfigurationError naming the extra where matplotlib is not installed.
     """
     try:
-        figure: Callable[..., Any] = import_module("matplotlib.figure").Figure
+        from matplotlib.figure import Figure
     except ModuleNotFoundError as error:
         raise ConfigurationError(
             f"--plots needs matplotlib ({error.name} is not installed): pip install 'intent-guardian[plots]'"
@@ -31,7 +29,7 @@ def draw(found: Assessment, folder: Path) -> list[Path]:
         ("delay.png", any(row.delays for row in found.delays), _delays),
     ):
         if wanted:
-            drawn = figure(figsize=_INCHES, layout="constrained")
+            drawn = Figure(figsize=_INCHES, layout="constrained")
             paint(found, drawn.add_subplot())
             drawn.savefig(folder / name, dpi=_DPI, metadata={"Software": None})
             written.append(folder / name)
