@@ -1,0 +1,58 @@
+"""What config/examples holds for operators names only what there is."""
+
+import configparser
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+from typer.main import get_command
+
+from guardian.cli import app
+from guardian.telemetry import METRICS
+
+EXAMPLES = Path(__file__).parents[2] / "config" / "examples"
+RULES = [
+    rule
+    for group in yaml.safe_load((EXAMPLES / "prometheus" / "alerts.yml").read_text("utf-8"))["groups"]
+    for rule in group["rules"]
+]
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule["alert"])
+def test_an_alert_rule_asks_for_metrics_and_labels_that_are_there(rule: dict[str, dict[str, str]]) -> None:
+    named = set(re.findall(r"\bguardian_\w+", str(rule["expr"])))
+    assert named <= set(METRICS)
+    labels = {label for name in named for label in METRICS[name].labels}  # type: ignore[index]
+    wanted = set(re.findall(r"(\w+)=~?\"", str(rule["expr"]))) | set(re.findall(r"\$labels\.(\w+)", str(rule)))
+    assert wanted <= (labels if named else {"job"})
+    assert rule["labels"]["severity"] in {"warning", "critical"}
+    assert rule["annotations"]["action"]
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule["alert"])
+def test_an_alert_names_commands_that_are_there(rule: dict[str, dict[str, str]]) -> None:
+    for words in re.findall(r"`guardian ([^`]+)`", rule["annotations"]["action"]):
+        _follow(words.split())
+
+
+@pytest.mark.parametrize("unit", sorted(EXAMPLES.glob("systemd/*.service")), ids=lambda path: path.stem)
+def test_a_unit_starts_a_command_that_is_there(unit: Path) -> None:
+    parser = configparser.ConfigParser(strict=False, interpolation=None)
+    parser.optionxform = str  # type: ignore[assignment,method-assign]
+    parser.read_string(unit.read_text("utf-8"))
+    program, *words = parser["Service"]["ExecStart"].split()
+    assert program.endswith("/guardian")
+    _follow(words)
+    assert parser["Service"]["RestartPreventExitStatus"] == "2"
+
+
+def _follow(words: list[str]) -> None:
+    """Walk down the commands and groups that `words` name; an option must be one of the last command's."""
+    command = get_command(app)
+    for word in words:
+        if word.startswith("-"):
+            assert any(word in parameter.opts for parameter in command.params), word
+        elif hasattr(command, "commands"):
+            assert word in command.commands, word
+            command = command.commands[word]
