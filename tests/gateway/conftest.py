@@ -97,6 +97,8 @@ class Ledger:
                     lambda: since != f"{self.epoch}.{self.n}" or self.closing or self.always is not None,
                     timeout=float(seen.get("wait", 0)),
                 )
+                if self.closing:  # whoever is held learns nothing any more, least of all that nothing changed
+                    return None
             if seen.get("If-None-Match") == self.etag():
                 return 304, {"ETag": self.etag()}, b""
             if since and since.startswith(f"{self.epoch}."):
@@ -111,11 +113,6 @@ class Ledger:
 class _Front(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     ledger: Ledger
-    connections: set[Any]
-
-    def setup(self) -> None:
-        super().setup()
-        self.connections.add(self.connection)
 
     def do_GET(self) -> None:
         url = urlsplit(self.path)
@@ -142,24 +139,35 @@ class _Front(BaseHTTPRequestHandler):
 
 
 class _Quiet(ThreadingHTTPServer):
-    daemon_threads = True
+    """`server_close` waits for what is still being answered."""
+
+    daemon_threads = False
+
+    def __init__(self, *where: Any) -> None:
+        self.connections: set[socket.socket] = set()
+        super().__init__(*where)
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        self.connections.add(request)
+        super().process_request(request, client_address)
 
     def handle_error(self, *_: Any) -> None:
         """Clients hang up; that is what some of the tests are about."""
 
 
 class Served:
-    """The ledger behind a real port, which can be stopped and started again."""
+    """The ledger behind a real port, which can be stopped and started again; nobody else gets it meanwhile."""
 
     def __init__(self, ledger: Ledger) -> None:
         self.ledger = ledger
         self.port = 0
+        self.kept = socket.socket()
         self.start()
 
     def start(self) -> None:
         self.ledger.closing = False
-        self.connections: set[Any] = set()
-        front = type("Front", (_Front,), {"ledger": self.ledger, "connections": self.connections})
+        front = type("Front", (_Front,), {"ledger": self.ledger})
+        self.kept.close()
         self.server = _Quiet(("127.0.0.1", self.port), front)
         self.port = self.server.server_address[1]
         self.ledger.url = f"http://127.0.0.1:{self.port}"
@@ -167,33 +175,37 @@ class Served:
         self.thread.start()
 
     def stop(self) -> None:
+        """Whoever was being answered has been when it returns."""
         with self.ledger.changed:
             self.ledger.closing = True
             self.ledger.changed.notify_all()
         self.server.shutdown()
         self.thread.join()
-        self.server.server_close()
-        for connection in list(self.connections):
+        for connection in self.server.connections:
             with suppress(OSError):
                 connection.shutdown(socket.SHUT_RDWR)
+        self.server.server_close()
+        self.kept = socket.socket()  # bound and not listening: who connects is refused
+        self.kept.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        self.kept.bind(("127.0.0.1", self.port))
 
 
 @dataclass
 class Clocks:
-    """Ours and the wall's, moved by hand."""
+    """Ours and the wall's, moved by hand, and both at once when time passes by."""
 
     steady: float = 1000.0
     wall_at: float = NOON.timestamp()
+    passed: float = 0.0
 
     def clock(self) -> float:
-        return self.steady
+        return self.steady + self.passed
 
     def wall(self) -> float:
-        return self.wall_at
+        return self.wall_at + self.passed
 
     def pass_by(self, seconds: float) -> None:
-        self.steady += seconds
-        self.wall_at += seconds
+        self.passed += seconds
 
 
 def eventually(true: Callable[[], bool]) -> bool:
@@ -221,6 +233,7 @@ def served(ledger: Ledger) -> Iterator[Served]:
     served = Served(ledger)
     yield served
     served.stop()
+    served.kept.close()
 
 
 @pytest.fixture
