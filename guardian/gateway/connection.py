@@ -78,6 +78,9 @@ class Server:
         connection = self._open(connect_s)
         self._streaming = connection
         try:
+            connection.connect()
+            if self._aborted:
+                raise Refused("stopped")
             connection.request("GET", self._path + "/stream", headers=dict(headers))
             answer = connection.getresponse()
             if answer.status != 200:

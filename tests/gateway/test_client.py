@@ -1,5 +1,6 @@
 """The revocation list inside a gateway, against a real server."""
 
+import http.client
 import json
 import logging
 import sys
@@ -457,13 +458,39 @@ def test_stopping_does_not_wait_for_a_held_request(ledger, follow, soon) -> None
     stopped.start()
     stopped.join(10)
     assert not stopped.is_alive()
-    assert not any(thread.name == "guardian-revocations" for thread in threading.enumerate())
+    assert not any(thread.is_alive() for thread in revoked._threads)
+
+
+def test_stopping_while_the_stream_is_being_opened_does_not_wait_for_it(ledger, follow, soon, monkeypatch) -> None:
+    def held(ledger, seen):
+        if not seen["path"].endswith("/stream"):
+            return 200, {"ETag": ledger.etag()}, ledger.body()
+        ledger.changed.wait_for(lambda: ledger.closing)
+        return None
+
+    def slow(connection):
+        if ledger.requests:  # the list was had: this one is for the stream
+            opening.set()
+            soon(lambda: revoked._server._aborted)
+        connect(connection)
+
+    opening, connect = threading.Event(), http.client.HTTPConnection.connect
+    monkeypatch.setattr(http.client.HTTPConnection, "connect", slow)
+    ledger.always = held
+    revoked = follow(start=False, push=True, timeout_s=60)
+    revoked.start()
+    assert opening.wait(10)
+    stopped = threading.Thread(target=revoked.stop)
+    stopped.start()
+    stopped.join(10)
+    assert not stopped.is_alive()
+    assert not any(thread.is_alive() for thread in revoked._threads)
 
 
 def test_as_a_context_it_starts_and_stops(ledger, served) -> None:
     with RevocationList(ledger.url, "token-of-the-gateway") as revoked:
         assert revoked.wait_ready(10)
-    assert not any(thread.name == "guardian-revocations" for thread in threading.enumerate())
+    assert not any(thread.is_alive() for thread in revoked._threads)
 
 
 def test_a_list_is_started_once(follow) -> None:
