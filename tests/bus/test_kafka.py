@@ -5,6 +5,7 @@ import threading
 
 import pytest
 
+import guardian.bus.local_broker as local_broker_module
 from guardian.bus.admin import topic_partitions
 from guardian.bus.kafka import KafkaConsumer
 from guardian.bus.kafka_producer import KafkaProducer
@@ -113,3 +114,18 @@ def test_a_port_that_is_taken_is_named():
         port = other.getsockname()[1]
         with pytest.raises(BusError, match=str(port)):
             LocalBroker(port=port).start()
+
+
+@pytest.mark.slow
+def test_a_port_that_somebody_takes_before_the_broker_does_is_given_up_for_another(monkeypatch):
+    with socket.socket() as theirs:
+        theirs.bind(("127.0.0.1", 0))
+        taken = theirs.getsockname()[1]
+        found, free = [taken, taken], local_broker_module._bindable
+        monkeypatch.setattr(local_broker_module, "_bindable", lambda port: found.pop() if found else free(port))
+        with LocalBroker() as broker:
+            assert broker.address != f"127.0.0.1:{taken}"
+            assert topic_partitions(broker.settings, "nope") is None
+        found.append(taken)
+        with pytest.raises(BusError, match=f"ended at once.*{taken}"):
+            LocalBroker(port=taken).start()
