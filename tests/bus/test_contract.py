@@ -49,7 +49,7 @@ def test_reading_starts_at_the_stored_offset_and_at_the_beginning_where_nothing_
     _fill(bus, topic, 40)
     stored = {Place(topic, 0): 4}
     reader = bus.reader(topic, "g-seek", stored).start()
-    _until(bus, lambda: set(reader.asked) == {Place(topic, 0), Place(topic, 1)} and len(reader.got) >= 30, reader)
+    _until(bus, lambda: set(reader.asked) == {Place(topic, 0), Place(topic, 1)} and len(reader.got) >= 36, reader)
     _until(bus, lambda: not reader.poll(), reader)
     first = {p: min(r.offset for r in reader.got if r.partition == p) for p in (0, 1)}
     assert first == {0: 4, 1: 0}

@@ -45,25 +45,28 @@ def test_an_option_that_the_client_does_not_know_is_a_bus_error():
         KafkaConsumer(settings, ["t"]).start(lambda places: {})
 
 
+def _send(producer, value):
+    """However slow the broker is at first."""
+    for _ in range(5):
+        try:
+            return producer.send("t", value)
+        except BusError:
+            continue
+    pytest.fail("the producer is broken")
+
+
 @pytest.mark.slow
 def test_a_producer_recovers_when_its_broker_lost_everything():
     broker = LocalBroker()
     broker.start()
     producer = KafkaProducer(broker.settings, timeout_s=3)
     try:
-        producer.send("t", b"1")
+        _send(producer, b"1")
         broker.kill()
         with pytest.raises(BusError, match="'t'"):
             producer.send("t", b"2")
         broker.start()
-        for _ in range(5):
-            try:
-                producer.send("t", b"3")
-                break
-            except BusError:
-                continue
-        else:
-            pytest.fail("the producer stayed broken")
+        _send(producer, b"3")
     finally:
         producer.close()
         broker.stop()
@@ -98,7 +101,7 @@ def test_the_local_broker_does_not_outlive_a_process_that_is_killed(tmp_path):
     owner.wait()
     owner.stdout.close()
     pause = threading.Event()
-    for _ in range(100):
+    for _ in range(400):
         try:
             socket.create_connection((host, int(port)), timeout=1).close()
         except OSError:

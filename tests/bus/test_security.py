@@ -92,16 +92,22 @@ def tls_broker(certificate):
             _pump(outer, behind)
 
     threading.Thread(target=accept, daemon=True).start()
+    try:
+        _reached(inner)
+        yield f"127.0.0.1:{port}"
+    finally:
+        front.close()
+        broker.kill()
+        broker.wait(timeout=10)
+
+
+def _reached(port):
     pause = threading.Event()
-    for _ in range(100):
+    for _ in range(400):
         with contextlib.suppress(OSError):
-            socket.create_connection(("127.0.0.1", inner), timeout=1).close()
-            break
+            return socket.create_connection(("127.0.0.1", port), timeout=1).close()
         pause.wait(0.05)
-    yield f"127.0.0.1:{port}"
-    front.close()
-    broker.kill()
-    broker.wait(timeout=5)
+    pytest.fail("the broker does not answer")
 
 
 @pytest.mark.slow
