@@ -158,8 +158,8 @@ class Rig:
             clock=self.clock, metrics=self.metrics, options=options,
         )  # fmt: skip
 
-    def read(self, worker: Worker, until: Callable[[], bool]) -> None:
-        """Run the worker in its thread until the condition holds, then stop it in order."""
+    def read(self, worker: Any, until: Callable[[], bool]) -> None:
+        """Run the worker, or whatever else runs until it is stopped, in a thread until the condition holds."""
         stop, failed = threading.Event(), []
 
         def run() -> None:

@@ -23,6 +23,7 @@ from guardian.stream.vitals import Lateness, Vitals
 from guardian.wire.adviser import RemoteAdviser
 
 NOW = datetime(2026, 5, 12, 12, tzinfo=UTC)
+PATIENCE = 60  # seconds, where none of it is what the test is about
 
 
 class Fit:
@@ -73,13 +74,13 @@ def adviser(pipeline, store):
 
 
 def test_a_rule_that_the_call_would_break_is_named_as_hard(adviser):
-    weighed = adviser.weigh(line("payments.create", allowed=["crm.read"]), 5)
+    weighed = adviser.weigh(line("payments.create", allowed=["crm.read"]), PATIENCE)
     assert {*weighed.breaches, *weighed.hard_breaches} == {"tool_not_allowed"}
 
 
 def test_evidence_grows_with_what_the_session_really_did_and_not_with_what_was_asked(adviser, pipeline, store):
-    first = adviser.weigh(line("email.send"), 5)
-    assert adviser.weigh(line("email.send"), 5) == first  # asking changes nothing
+    first = adviser.weigh(line("email.send"), PATIENCE)
+    assert adviser.weigh(line("email.send"), PATIENCE) == first  # asking changes nothing
     assert first.actions_seen == 0
     record = Record("t", 0, 0, line("email.send", 1), timestamp=NOW)
     decoded, _ = pipeline.decode([record])
@@ -89,14 +90,14 @@ def test_evidence_grows_with_what_the_session_really_did_and_not_with_what_was_a
     judged: Judgement = judging.judge(decoded, [], memory_of(recall))
     base = store.claim([("t", 0)], "m", now=NOW).positions
     store.commit(judged, positions={("t", 0): 1}, base=base, versions=recall.versions, member="m", now=NOW)
-    then = adviser.weigh(line("payments.create", 2), 5)
+    then = adviser.weigh(line("payments.create", 2), PATIENCE)
     assert then.actions_seen == 1
     assert then.one_in > first.one_in
 
 
 @pytest.mark.parametrize("junk", [b"", b"{}", b"\xff", line().replace(b'"crm.read"', b"7")])
 def test_a_call_that_cannot_be_read_breaks_a_hard_rule(adviser, junk):
-    assert adviser.weigh(junk, 5).hard_breaches == (UNREADABLE,)
+    assert adviser.weigh(junk, PATIENCE).hard_breaches == (UNREADABLE,)
 
 
 @pytest.mark.parametrize("value", [b'"\\ud800"', b"1" + b"0" * 30, b"[" * 70 + b"]" * 70])
@@ -104,7 +105,7 @@ def test_what_an_agent_made_unreadable_is_judged_by_the_rest_and_breaks_a_hard_r
     call = line("payments.create")
     hidden = call.replace(b'"arguments": {"n": 0}', b'"arguments": {"n": 0, "a": ' + value + b"}")
     assert hidden != call
-    weighed, honest = adviser.weigh(hidden, 5), adviser.weigh(call, 5)
+    weighed, honest = adviser.weigh(hidden, PATIENCE), adviser.weigh(call, PATIENCE)
     assert weighed.hard_breaches == (*honest.hard_breaches, UNREADABLE)
     assert {*honest.breaches} <= {*weighed.breaches}
 
@@ -117,15 +118,15 @@ def test_a_busy_adviser_answers_in_time_that_it_cannot(adviser):
 
 @pytest.fixture
 def served(adviser):
-    made = AdviceServer("127.0.0.1", 0, weigh=adviser.weigh, token="secret", budget_s=5)
+    made = AdviceServer("127.0.0.1", 0, weigh=adviser.weigh, token="secret", budget_s=PATIENCE)
     yield made
     made.close()
 
 
 def test_over_http_it_is_the_same_answer(adviser, served):
     remote = RemoteAdviser(f"http://127.0.0.1:{served.port}", lambda: "secret")
-    assert remote.weigh(line("email.send"), 5) == adviser.weigh(line("email.send"), 5)
-    assert remote.weigh(b"{}", 5) == adviser.weigh(b"{}", 5)
+    assert remote.weigh(line("email.send"), PATIENCE) == adviser.weigh(line("email.send"), PATIENCE)
+    assert remote.weigh(b"{}", PATIENCE) == adviser.weigh(b"{}", PATIENCE)
     remote.close()
 
 
@@ -133,10 +134,10 @@ def test_over_http_no_answer_is_no_answer():
     def busy(line, timeout_s):
         raise AdviserError("the adviser gave no answer in time (busy)")
 
-    server = AdviceServer("127.0.0.1", 0, weigh=busy, token="secret", budget_s=5)
+    server = AdviceServer("127.0.0.1", 0, weigh=busy, token="secret", budget_s=PATIENCE)
     remote = RemoteAdviser(f"http://127.0.0.1:{server.port}", lambda: "secret")
     with pytest.raises(AdviserError, match="503"):
-        remote.weigh(line(), 5)
+        remote.weigh(line(), PATIENCE)
     remote.close()
     server.close()
 
@@ -145,7 +146,7 @@ def test_only_who_knows_the_token_is_answered(served):
     for token in ("", "secre", "secret2"):
         remote = RemoteAdviser(f"http://127.0.0.1:{served.port}", lambda token=token: token or "x")
         with pytest.raises(AdviserError, match="401"):
-            remote.weigh(line(), 5)
+            remote.weigh(line(), PATIENCE)
         remote.close()
     connection = http.client.HTTPConnection("127.0.0.1", served.port)
     connection.request("POST", "/weigh", body=b"x", headers={"Content-Length": str(2**21)})

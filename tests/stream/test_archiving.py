@@ -1,3 +1,4 @@
+import threading
 from datetime import timedelta
 
 import pytest
@@ -12,6 +13,7 @@ class Files:
 
     def __init__(self):
         self.written, self.trouble, self.tidied = {}, [], 0
+        self.tidying = threading.Event()
 
     def write(self, group):
         if self.trouble:
@@ -21,6 +23,7 @@ class Files:
 
     def tidy(self, now):
         self.tidied += 1
+        self.tidying.set()
 
     @property
     def decisions(self):
@@ -114,14 +117,14 @@ def test_an_empty_batch_keeps_nothing(archiving):
 def test_the_loop_writes_what_is_left_when_it_is_stopped_and_tidies_now_and_then(
     rig, files, archiving, make_event
 ):
-    import threading
-
     one = archiving(options={"tidy_every": timedelta(hours=1)})
     stop = threading.Event()
     thread = threading.Thread(target=one.run, args=(stop,), daemon=True)
     thread.start()
     feed(rig, make_event, 3, archived=one.packed)
+    assert files.tidying.wait(10)
     stop.set()
     thread.join(10)
+    assert not thread.is_alive()
     assert len(files.decisions) == 3
     assert files.tidied == 1

@@ -1,4 +1,3 @@
-import threading
 from datetime import timedelta
 
 import pytest
@@ -29,18 +28,7 @@ def test_words_are_followed_page_by_page_to_the_newest(rig, tail):
 
 def test_the_loop_survives_an_absent_control_and_stops_when_told(rig, control, tail):
     control.answers = [ControlError("no route")] * 4
-    stop = threading.Event()
-    thread = threading.Thread(target=tail.run, args=(stop,))
-    thread.start()
-    pause = threading.Event()
-    for _ in range(1000):
-        if rig.store.words.cursor() == 5:
-            break
-        pause.wait(0.005)
-    stop.set()
-    thread.join(5)
-    assert not thread.is_alive()
-    assert rig.store.words.cursor() == 5
+    rig.read(tail, lambda: rig.store.words.cursor() == 5)
 
 
 def test_housekeeping_forgets_what_is_old(rig, tail):

@@ -19,7 +19,7 @@ class Face:
         self.server = HealthServer("127.0.0.1", 0, metrics=self.metrics, ready=lambda: self.ready, token=token)
 
     def get(self, path: str, method: str = "GET", **headers: str) -> tuple[int, str, http.client.HTTPMessage]:
-        connection = http.client.HTTPConnection("127.0.0.1", self.server.port, timeout=5)
+        connection = http.client.HTTPConnection("127.0.0.1", self.server.port, timeout=60)
         try:
             connection.request(method, path, headers=headers)
             response = connection.getresponse()

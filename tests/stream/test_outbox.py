@@ -1,4 +1,3 @@
-import threading
 from datetime import timedelta
 
 import pytest
@@ -121,19 +120,13 @@ def test_what_was_being_sent_when_the_process_ended_is_sent_again(filled, contro
 
 
 def test_the_loop_sends_what_it_is_woken_for_and_stops_when_told(filled, control):
-    sender, stop = delivery(filled, control, idle_s=0.01), threading.Event()
-    thread = threading.Thread(target=sender.run, args=(stop,))
-    thread.start()
-    sender.wake()
-    pause = threading.Event()
-    for _ in range(1000):
-        if filled.store.outbox.depth() == 0:
-            break
-        pause.wait(0.005)
-    stop.set()
-    thread.join(5)
-    assert not thread.is_alive()
-    assert filled.store.outbox.depth() == 0
+    sender = delivery(filled, control, idle_s=0.01)
+
+    def woken() -> bool:
+        sender.wake()
+        return filled.store.outbox.depth() == 0
+
+    filled.read(sender, woken)
 
 
 def test_a_dead_letter_sent_back_is_byte_identical_and_unknown_ids_are_named(filled):
