@@ -3,7 +3,6 @@
 import json
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -50,16 +49,18 @@ def test_a_score_does_not_depend_on_what_else_is_in_the_batch(fit: PurposeFit) -
 
 def test_the_model_loads_in_two_seconds_without_torch() -> None:
     code = (
-        "import sys, pathlib, guardian.embedding as e\n"
+        "import sys, pathlib, time, guardian.embedding as e\n"
         f"fit = e.load(pathlib.Path({str(MODELS)!r}))\n"
         "fit.score([e.FitRequest('read the file', 'file.read', {'path': 'a.txt'})])\n"
         "assert not {'torch', 'sentence_transformers', 'transformers', 'sklearn'} & set(sys.modules)\n"
+        "print(time.process_time())\n"
     )
-    start = time.monotonic()
-    subprocess.run(
-        [sys.executable, "-c", code], check=True, env={"HF_HUB_OFFLINE": "1", "PYTHONPATH": str(MODELS.parent)}
-    )
-    assert time.monotonic() - start < 20  # the promise is 2 s on an idle machine; this bound survives a busy one
+    done = subprocess.run(
+        [sys.executable, "-c", code], check=True, env={"HF_HUB_OFFLINE": "1", "PYTHONPATH": str(MODELS.parent)},
+        stdout=subprocess.PIPE, timeout=60,
+    )  # fmt: skip
+    # The promise is 2 s on an idle machine; its own work is counted, so that a busy one does not break it.
+    assert float(done.stdout) < 5
 
 
 def test_a_renewal_review_reads_its_contract_and_sends_no_mail(fit: PurposeFit) -> None:
