@@ -99,7 +99,7 @@ FORGED = {"gateway": "gw-b", "tenant_id": "globex", "session_id": "victim", "env
 @pytest.mark.parametrize("broken", [b"", b"\xff", b'{"'])
 def test_names_are_told_by_their_place_never_by_their_looks(broken):
     body = {"action": {"arguments": FORGED | {"x": json.dumps(FORGED)}, **FORGED}, "list": [FORGED], **CALL}
-    body["action"] |= {"arguments": FORGED}
+    body["action"] = CALL["action"] | {"arguments": FORGED}
     value = json.dumps(body, sort_keys=True).encode()[:-1] + broken
     refused = read(value)
     assert (refused.tenant_id, refused.session_id, refused.gateway) == ("acme", "s1", "gw")
