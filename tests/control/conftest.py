@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -13,6 +14,7 @@ from starlette.testclient import TestClient
 
 from guardian.control.app import create_app
 from guardian.control.deps import ControlDeps, ControlSettings
+from guardian.control.switch import SwitchRule
 from guardian.domain.finding import Effect, Evidence, Finding, Kind, NamedBreach, Subject, finding_id
 from guardian.keys.bundle import BundleKey
 from guardian.keys.signing import SigningKeys
@@ -166,11 +168,22 @@ def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+def enter(client: TestClient, store: ControlStore) -> None:
+    """Start the application, and let the sweep be over that every start begins with."""
+    swept, tidy = threading.Event(), store.tidy
+    store.tidy = lambda: (tidy(), swept.set())  # type: ignore[method-assign, assignment, func-returns-value]
+    client.__enter__()
+    assert swept.wait(60)
+    del store.tidy
+
+
 @pytest.fixture
 def make_stage(tmp_path: Path, policies: CedarPolicies, migrated: Path) -> Iterator[Callable[..., Stage]]:
+    """By itself a stage neither sweeps nor watches, however long a test takes: its clock is the tests' own."""
     stages: list[Stage] = []
 
     def make(**settings: Any) -> Stage:
+        settings = {"switch": SwitchRule(watch_every_s=3600), "sweep_every_s": 3600.0, **settings}
         folder = tmp_path / str(len(stages))
         shutil.copytree(migrated, folder)
         clock = Clock()
@@ -197,7 +210,7 @@ def make_stage(tmp_path: Path, policies: CedarPolicies, migrated: Path) -> Itera
             settings=ControlSettings(**settings),
         )
         client = TestClient(create_app(deps), raise_server_exceptions=False)
-        client.__enter__()
+        enter(client, store)
         stage = Stage(deps, clock, client)
         stages.append(stage)
         return stage
