@@ -157,7 +157,8 @@ class Office:
         }
         life = timedelta(days=400)
         token = self.deps.tokens.issue("gw-1", role="gateway", tenants=("acme",), ttl=life, now=self.clock()).text
-        got = httpx.post(f"{self.url}/v1/advise", json=body, headers={"Authorization": f"Bearer {token}"})
+        headers = {"Authorization": f"Bearer {token}"}
+        got = httpx.post(f"{self.url}/v1/advise", json=body, headers=headers, timeout=30)
         return got.json()["context"]
 
     def enforce(self, tenant: str = "acme") -> None:
@@ -253,13 +254,18 @@ def make_office(
     closing: list[Callable[[], None]] = []
 
     def make(
-        *, serve: bool = True, app_token: str | None = None, adviser: Adviser | None = None, **options: Any
+        *,
+        serve: bool = True,
+        app_token: str | None = None,
+        adviser: Adviser | None = None,
+        timeout: int = 30,
+        **options: Any,
     ) -> Office:
         folder = tmp_path / str(len(closing))
         shutil.copytree(migrated, folder)
         clock = Clock()
         slack.rates = Rates(clock.seconds)
-        slack.wall = lambda: clock.now.timestamp()
+        slack.wall, slack.clock = (lambda: clock.now.timestamp()), clock.seconds
         store = ControlStore.open(f"sqlite:///{folder}/control.db", now=clock())
         tokens = Tokens(SigningKeys.create(folder / "keys.json"), "guardian", "guardian-control", lambda _: False)
         deps = ControlDeps(
@@ -271,7 +277,7 @@ def make_office(
             settings=ControlSettings(public_url="https://guardian.example"),
             adviser=adviser,
         )
-        chosen = SlackOptions(channel=CHANNEL, token=TOKEN, base_url=slack.url, timeout=1, **options)
+        chosen = SlackOptions(channel=CHANNEL, token=TOKEN, base_url=slack.url, timeout=timeout, **options)
         outbox = CaseOutbox(deps, chosen.rules())
         channel = chosen.open(clock=clock.seconds, sleep=clock.sleep)
         worker = AlertWorker(outbox, channel, metrics=deps.metrics, now=clock, jitter=lambda: 0.5)

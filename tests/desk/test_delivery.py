@@ -28,7 +28,8 @@ def until_settled(office, hours: float = 3) -> None:
 
 @pytest.mark.parametrize("trouble", ["drop_after", "garbage_after", "slow_after"])
 @pytest.mark.parametrize("place", [0, 1])
-def test_a_lost_answer_leads_to_no_second_message(office, slack, a_finding, trouble, place) -> None:
+def test_a_lost_answer_leads_to_no_second_message(make_office, slack, a_finding, trouble, place) -> None:
+    office = make_office(timeout=1 if trouble == "slow_after" else 30)
     slack.troubles.extend([""] * place + [trouble])  # the case's message, or the reply in its thread
     office.submit(a_finding())
     until_settled(office)

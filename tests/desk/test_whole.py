@@ -1,6 +1,5 @@
 """The whole of it as an operator configures it: control with its queue, from a finding to a click and back."""
 
-import socket
 import time
 from pathlib import Path
 
@@ -22,10 +21,6 @@ from guardian.wire.desk import DeskClient
 def test_a_finding_becomes_a_case_and_a_click_a_revocation(tmp_path: Path, slack, a_finding, monkeypatch) -> None:
     path = initialise(tmp_path / "home")
     body = yaml.safe_load(path.read_text(encoding="utf-8"))
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    body["control"] |= {"port": port, "url": f"http://127.0.0.1:{port}"}
     body["alerts"] = {
         "slack": {"channel": CHANNEL, "base_url": slack.url},
         "jsonl": {"path": str(tmp_path / "findings.jsonl")},
@@ -37,7 +32,7 @@ def test_a_finding_becomes_a_case_and_a_click_a_revocation(tmp_path: Path, slack
     settings = load(path)
     slack.wall = time.time
     metrics = Metrics()
-    control = Control(settings, metrics=metrics)
+    control = Control(settings, metrics=metrics, port=0)
     try:
         control.start()
         monitor = tokens.issue(settings, "m", role="monitor", tenants={"*"}, ttl=tokens.timedelta(hours=1)).text
@@ -46,10 +41,11 @@ def test_a_finding_becomes_a_case_and_a_click_a_revocation(tmp_path: Path, slack
         root = slack.until(lambda: slack.roots())[0]
         slack.until(lambda: slack.thread(root["ts"]))
         sent = interaction(click(slack, root, "Revoke now", "U0MAYA"))
-        got = httpx.post(f"{control.url}/slack/interactions", content=sent, headers=signed(sent))
+        got = httpx.post(f"{control.url}/slack/interactions", content=sent, headers=signed(sent), timeout=30)
         assert got.status_code == 200
         assert "Done" in slack.until(lambda: slack.ephemeral)[0]["text"]
         slack.until(lambda: "■ Revoked" in str(slack.roots()[0]["blocks"]))
+        slack.until((tmp_path / "findings.jsonl").exists)
     finally:
         control.stop()
     assert (tmp_path / "findings.jsonl").read_text().count("\n") == 1, "other channels have their own outbox"

@@ -41,7 +41,7 @@ class Connection:
     def send(self, message: dict[str, Any]) -> None:
         self._write(_TEXT, json.dumps(message).encode())
 
-    def wait_for_ack(self, envelope_id: str, timeout_s: float = 5.0) -> bool:
+    def wait_for_ack(self, envelope_id: str, timeout_s: float = 30.0) -> bool:
         with self.heard:
             return self.heard.wait_for(lambda: envelope_id in self.acks, timeout_s)
 
