@@ -33,7 +33,7 @@ def answering(serve, reply, numbered):
 
     def started(answer, **more):
         pdp = serve(lambda _: reply(answer))
-        return AuthzenPoint(url=pdp.url, clock=time.monotonic, new_id=numbered, timeout_s=5.0, **more), pdp
+        return AuthzenPoint(url=pdp.url, clock=time.monotonic, new_id=numbered, timeout_s=10.0, **more), pdp
 
     return started
 
@@ -71,7 +71,7 @@ def test_every_request_has_its_own_id(answering, auto_revoke):
 
 def test_a_base_path_is_kept(serve, reply, numbered, auto_revoke):
     pdp = serve(lambda _: reply({"decision": True}))
-    point = AuthzenPoint(url=f"{pdp.url}/pdp/", clock=time.monotonic, new_id=numbered, timeout_s=5.0)
+    point = AuthzenPoint(url=f"{pdp.url}/pdp/", clock=time.monotonic, new_id=numbered, timeout_s=10.0)
     assert point.decide(auto_revoke).allowed
     assert pdp.asked[0].path == "/pdp/access/v1/evaluation"
     assert point.version == f"authzen {pdp.url}/pdp/access/v1/evaluation"
@@ -132,7 +132,7 @@ def test_hostile_reasons_are_shown_bounded_and_visible(answering, auto_revoke):
 
 @pytest.fixture
 def in_front_of_cedar(authzen_server, numbered):
-    point = AuthzenPoint(url=authzen_server.url, clock=time.monotonic, new_id=numbered, timeout_s=5.0)
+    point = AuthzenPoint(url=authzen_server.url, clock=time.monotonic, new_id=numbered, timeout_s=10.0)
     yield point
     point.close()
 

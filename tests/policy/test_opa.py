@@ -18,7 +18,7 @@ FOLDER = Path(__file__).parents[2] / "config"
 @pytest.fixture
 def opa(rego_server, numbered):
     def at(path):
-        return OpaPoint(url=rego_server.url, path=path, clock=time.monotonic, new_id=numbered, timeout_s=5.0)
+        return OpaPoint(url=rego_server.url, path=path, clock=time.monotonic, new_id=numbered, timeout_s=10.0)
 
     return at
 
@@ -73,7 +73,7 @@ def test_the_version_names_rule_and_bundles_as_the_latest_answer_said(opa, auto_
 )
 def test_an_opa_without_bundles_is_named_without_them(serve, reply, numbered, auto_revoke, provenance):
     pdp = serve(lambda _: reply({"result": True, "provenance": provenance}))
-    point = OpaPoint(url=f"{pdp.url}/", clock=time.monotonic, new_id=numbered, timeout_s=5.0)
+    point = OpaPoint(url=f"{pdp.url}/", clock=time.monotonic, new_id=numbered, timeout_s=10.0)
     assert point.decide(auto_revoke).allowed
     assert point.version == f"opa {pdp.url}/v1/data/guardian/decision"
 
@@ -82,7 +82,7 @@ def test_hostile_names_are_shown_bounded_and_visible(serve, reply, numbered, aut
     told = {"allow": False, "reasons": {"\x1b[2Jid" + "i" * 500: "\u202egood\n" + "r" * 5000}}
     bundles = {"bundles": {f"b{n}\n": {"revision": "x" * 500} for n in range(50)}}
     pdp = serve(lambda _: reply({"result": told, "provenance": bundles}))
-    point = OpaPoint(url=pdp.url, clock=time.monotonic, new_id=numbered, timeout_s=5.0)
+    point = OpaPoint(url=pdp.url, clock=time.monotonic, new_id=numbered, timeout_s=10.0)
     decision = point.decide(auto_revoke)
     (name,), (reason,) = decision.policy_ids, decision.reasons.values()
     assert name.isprintable()
@@ -95,7 +95,7 @@ def test_hostile_names_are_shown_bounded_and_visible(serve, reply, numbered, aut
 def test_more_policies_than_anybody_reads_are_an_error(serve, reply, numbered, auto_revoke):
     told = {"allow": True, "policy_ids": [f"p{n}" for n in range(33)]}
     pdp = serve(lambda _: reply({"result": told}))
-    point = OpaPoint(url=pdp.url, clock=time.monotonic, new_id=numbered, timeout_s=5.0)
+    point = OpaPoint(url=pdp.url, clock=time.monotonic, new_id=numbered, timeout_s=10.0)
     assert "33 policies" in point.decide(auto_revoke).errors[0]
 
 
@@ -116,7 +116,7 @@ def test_the_example_policies_never_permit_more_when_a_fact_is_missing(
     told = facts(dataclasses.replace(auto_revoke, act=ActFacts()))
     told.pop(fact, None)
     told.get("context", {}).pop(fact, None)
-    answer = httpx.post(f"{rego_server.url}/v1/data/guardian/decision", json={"input": told}).json()
+    answer = httpx.post(f"{rego_server.url}/v1/data/guardian/decision", json={"input": told}, timeout=30).json()
     assert answer["result"]["allow"] is (fact in ("in_canary", "act"))
 
 
