@@ -210,15 +210,15 @@ def nginx(stage, tmp_path):
 @pytest.mark.slow
 def test_a_real_nginx_refuses_a_revoked_session(stage, nginx):
     def call(session):
-        return httpx.get(f"{nginx}/tools/call", headers={"X-Session-Id": session}).status_code
+        return httpx.get(f"{nginx}/tools/call", headers={"X-Session-Id": session}, timeout=30).status_code
 
     assert (call("s1"), call("s2")) == (200, 200)
     stage.revoke("s1")
-    until = time.monotonic() + 5
+    until = time.monotonic() + 30
     while call("s1") != 403:  # an answer may be kept for a second, which nginx counts in whole ones
         assert time.monotonic() < until
         time.sleep(0.1)
     assert call("s2") == 200
-    assert httpx.get(f"{nginx}/tools/call").status_code == 403  # who names nobody
+    assert httpx.get(f"{nginx}/tools/call", timeout=30).status_code == 403  # who names nobody
     forged = {"X-Session-Id": "s1", "X-Guardian-Session": "s2"}
-    assert httpx.get(f"{nginx}/tools/call", headers=forged).status_code == 403
+    assert httpx.get(f"{nginx}/tools/call", headers=forged, timeout=30).status_code == 403

@@ -191,7 +191,7 @@ def answer(deployment):
 
     def ask(**query):
         headers = {"Authorization": f"Bearer {deployment.stage.token('gateway')}"}
-        return httpx.get(f"{deployment.url}/v1/revocations", params=query, headers=headers)
+        return httpx.get(f"{deployment.url}/v1/revocations", params=query, headers=headers, timeout=30)
 
     return ask
 
@@ -246,7 +246,7 @@ def test_middleware_refuses_the_revoked_before_the_application_sees_them(deploym
     async def scenario():
         token = deployment.stage.token("gateway")
         async with AsyncRevocationList(deployment.url, token, wall=lambda: 0.0) as revoked:
-            assert await revoked.wait_ready(10)
+            assert await revoked.wait_ready(30)
             guarded = RefuseRevoked(app, revoked, from_headers("acme"))
             transport = httpx.ASGITransport(guarded)
             async with httpx.AsyncClient(transport=transport, base_url="http://gw") as client:

@@ -109,7 +109,7 @@ def test_bad_tokens_get_nothing_over_the_wire(stage, base_url):
         ):
             client.sessions()
         assert refused.value.status in (0, 401)
-    got = httpx.post(f"{base_url}/v1/findings", content=b"x" * 100)
+    got = httpx.post(f"{base_url}/v1/findings", content=b"x" * 100, timeout=30)
     assert (got.status_code, got.headers["content-type"]) == (401, "application/problem+json")
 
 
@@ -160,7 +160,7 @@ def test_the_embedded_gateway_client_follows_the_list(stage, base_url):
         _client(stage, base_url, "approver") as approver,
         RevocationList(base_url, token, wait_s=5) as revoked,
     ):
-        assert revoked.wait_ready(10)
+        assert revoked.wait_ready(30)
         assert not revoked.is_revoked("acme", "s1")
         admin.revoke("acme", "s1", reason="x")
         _until(lambda: revoked.is_revoked("acme", "s1"))
@@ -170,7 +170,8 @@ def test_the_embedded_gateway_client_follows_the_list(stage, base_url):
 
 
 def _until(holds):
-    for _ in range(500):
+    until = time.monotonic() + 30
+    while time.monotonic() < until:
         if holds():
             return
         time.sleep(0.02)

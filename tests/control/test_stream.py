@@ -9,6 +9,7 @@ import time
 import tracemalloc
 from collections import Counter
 from datetime import timedelta
+from itertools import count
 
 import httpx
 import pytest
@@ -37,7 +38,7 @@ def base_url(make_stage):
     yield stage, f"http://127.0.0.1:{listener.getsockname()[1]}"
     app.state.bell.close()
     server.should_exit = True
-    running.join(timeout=10)
+    running.join(timeout=30)
 
 
 def events(stream):
@@ -133,7 +134,7 @@ def test_a_stream_ends_when_its_token_expires_however_often_the_list_changes(bas
     over = threading.Event()
 
     def churn():
-        for n in range(200):  # much more often than the stream's heartbeat
+        for n in count():  # much more often than the stream's heartbeat
             stage.revoke(f"churn-{n}")
             if over.wait(0.02):
                 return
@@ -145,13 +146,12 @@ def test_a_stream_ends_when_its_token_expires_however_often_the_list_changes(bas
         busy = threading.Thread(target=churn)
         busy.start()
         try:
-            end = time.monotonic() + 2
-            ended = all(time.monotonic() < end for _ in told)  # otherwise only with the stream
-            assert ended
-            assert busy.is_alive(), "it ended only when the list stood still"
+            end = time.monotonic() + 30
+            assert all(time.monotonic() < end for _ in told), "it does not end while the list changes"
+            assert busy.is_alive()
         finally:
             over.set()
-            busy.join(timeout=10)
+            busy.join(timeout=30)
 
 
 def test_a_long_list_is_not_copied_for_each_of_its_streams(stage):
@@ -193,5 +193,5 @@ def test_one_token_cannot_hold_any_number_of_streams(base_url):
 def test_who_may_not_read_the_list_gets_no_stream(base_url):
     stage, url = base_url
     sent = {"Authorization": f"Bearer {stage.token('monitor')}"}
-    assert httpx.get(f"{url}/v1/revocations/stream", headers=sent).status_code == 403
-    assert httpx.get(f"{url}/v1/revocations/stream").status_code == 401
+    assert httpx.get(f"{url}/v1/revocations/stream", headers=sent, timeout=30).status_code == 403
+    assert httpx.get(f"{url}/v1/revocations/stream", timeout=30).status_code == 401
