@@ -26,6 +26,12 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
+def put(folder: Path, text: str) -> None:
+    """A file that is there whole or not at all, as whoever watches the folder may look at any moment."""
+    (folder / "more.new").write_text(text)
+    (folder / "more.new").replace(folder / "more.cedar")
+
+
 @pytest.fixture
 def watching():
     """Watches policies and hears what is told of them; stopped at the end."""
@@ -88,7 +94,7 @@ def test_an_unsound_floor_does_not_start_either(folder):
 def test_a_changed_file_comes_into_force_by_itself(folder, watching):
     watched, heard = watching(every_s=0.05, path=str(folder))
     before = watched.point.version
-    (folder / "more.cedar").write_text(MORE)
+    put(folder, MORE)
     outcome = heard()
     assert (outcome.result, outcome.added) == ("swapped", ("more",))
     assert watched.point.version == outcome.after != before
@@ -147,7 +153,7 @@ def test_what_a_listener_failed_on_is_told_again_and_does_not_end_the_watch(fold
     watched = WatchedPolicies(settings, told=told)
     watched.start()
     try:
-        (folder / "more.cedar").write_text(MORE)
+        put(folder, MORE)
         assert [heard.get(timeout=30).result for _ in range(3)] == ["swapped"] * 3
         watched.poke()
         assert heard.get(timeout=30).result == "unchanged"
