@@ -61,7 +61,7 @@ def someone(chromium: Any, served: Any) -> Iterator[Callable[..., Any]]:
 
     def come(name: str = "", role: str = "responder", *tenants: str, **more: Any) -> Any:
         context = chromium.new_context(**more)
-        context.set_default_timeout(10_000)
+        context.set_default_timeout(30_000)
         contexts.append(context)
         page = context.new_page()
         page.troubles = []
@@ -71,6 +71,8 @@ def someone(chromium: Any, served: Any) -> Iterator[Callable[..., Any]]:
         if name:
             page.goto(served.site.link(name, role, *tenants))
             page.get_by_role("button", name=f"Sign in as {name}").click()
+            page.get_by_role("button", name="Sign out").wait_for()
+            page.wait_for_load_state()
         return page
 
     yield come
@@ -89,7 +91,7 @@ def test_from_an_alert_to_the_evidence_to_a_revocation(served, someone, scribe):
     assert page.title() == "Sign in · guardian"
     page.goto(served.site.link("maya", "responder"))
     page.get_by_role("button", name="Sign in as maya").click()
-    assert page.url == url(served, "alert_1"), "back at the page that the alert named"
+    page.wait_for_url(url(served, "alert_1"))  # back at the page that the alert named
     assert page.get_by_role("heading", level=1).inner_text().startswith("alert_1")
     assert page.get_by_role("img", name="Evidence against the session").is_visible()
     assert page.get_by_text("to: rival@example.net").first.is_visible()
@@ -132,6 +134,7 @@ def test_two_people_at_once(served, someone, scribe):
         page.goto(url(served, "two_1"))
         page.get_by_label("Reason").first.fill(f"because, by {page.locator('.who span').first.inner_text()}")
     maya.get_by_role("button", name="Revoke", exact=True).click()
+    assert maya.get_by_role("status").inner_text().startswith("Revoked.")
     lee.get_by_role("button", name="Revoke", exact=True).click()
     assert "has changed since this page was shown" in lee.get_by_role("alert").inner_text()
     assert lee.get_by_role("heading", level=1).inner_text() == "two_1 revoked", "it is brought up to date"
@@ -146,6 +149,7 @@ def test_two_people_at_once(served, someone, scribe):
     ann = someone("ann", "approver")
     ann.goto(f"{served.site.url}/console/approvals")
     ann.get_by_role("link", name="the evidence").last.click()
+    ann.wait_for_url(re.compile(r"/console/session\?"))
     ann.get_by_label("Reason").first.fill("looked at it")
     ann.get_by_role("button", name="Approve").click()
     assert ann.get_by_role("status").inner_text() == "Approved, and done."
@@ -212,10 +216,12 @@ def test_hostile_text_in_every_field_runs_nothing_and_breaks_nothing(served, som
             assert_harmless(page)
         page.goto(site.url + "/console/sessions")
         page.locator("a.id", has_text="h<b>").click()
+        page.wait_for_url(re.compile(r"/console/session\?"))
         page.evaluate(OPEN)
         assert_harmless(page)
         assert page.locator("main").inner_text().count("‹U+202E›") > 3
         page.locator("a:has(code)", has_text="fnd_").first.click()
+        page.wait_for_url(re.compile(r"/console/finding\?"))
         assert_harmless(page)
         assert page.locator("footer").is_visible()
 

@@ -42,9 +42,15 @@ def sent(browser: Any, after: str = PAGE) -> str:
     return str(got.headers["location"])
 
 
+def at_the_provider(url: str) -> str:
+    """Where the provider sends the browser."""
+    got = httpx.get(url, follow_redirects=False, trust_env=False, timeout=30)
+    return str(got.headers["location"])
+
+
 def there_and_back(browser: Any, after: str = PAGE) -> Any:
     """What the browser is answered when it comes back."""
-    url = httpx.get(sent(browser, after), follow_redirects=False, trust_env=False).headers["location"]
+    url = at_the_provider(sent(browser, after))
     told = urlsplit(url)
     assert (told.netloc, told.path) == ("127.0.0.1:8731", "/console/sign-in/callback")
     return browser.get(f"{told.path}?{told.query}")
@@ -113,7 +119,7 @@ def test_an_answer_that_is_not_sound_signs_nobody_in(made, wrong):
         got = browser.get("/console/sign-in/oidc")
         assert got.status_code in (403, 503)
         return
-    back = urlsplit(httpx.get(url, follow_redirects=False, trust_env=False).headers["location"])
+    back = urlsplit(at_the_provider(url))
     got = browser.get(f"{back.path}?{back.query}")
     assert got.status_code == 403
     assert "guardian=" not in got.headers.get("set-cookie", "").replace("guardian-", "")
@@ -144,7 +150,7 @@ def test_who_is_not_listed_or_not_verified_is_nobody(made, claims):
 def test_an_answer_counts_once_and_in_the_browser_that_asked(made):
     site, provider = made
     browser, other = site.browser(), site.browser()
-    back = urlsplit(httpx.get(sent(browser), follow_redirects=False, trust_env=False).headers["location"])
+    back = urlsplit(at_the_provider(sent(browser)))
     assert other.get(f"{back.path}?{back.query}").status_code == 403
     assert browser.get(f"{back.path}?{back.query}").status_code == 303
     assert browser.get(f"{back.path}?{back.query}").status_code == 403
@@ -154,7 +160,7 @@ def test_an_answer_counts_once_and_in_the_browser_that_asked(made):
 def test_a_sign_in_that_took_too_long_is_begun_again(made):
     site, _ = made
     browser = site.browser()
-    back = urlsplit(httpx.get(sent(browser), follow_redirects=False, trust_env=False).headers["location"])
+    back = urlsplit(at_the_provider(sent(browser)))
     site.clock.pass_(minutes=11)
     assert browser.get(f"{back.path}?{back.query}").status_code == 403
 
@@ -200,7 +206,7 @@ def test_it_is_not_asked_anew_by_everybody_who_presses_the_button(made, monkeypa
 def test_what_a_provider_publishes_in_disorder_is_said_so(made, monkeypatch, published):
     site, _ = made
     browser = site.browser()
-    back = urlsplit(httpx.get(sent(browser), follow_redirects=False, trust_env=False).headers["location"])
+    back = urlsplit(at_the_provider(sent(browser)))
     monkeypatch.setattr(OpenIdProvider, "_get", lambda *_: published)
     assert browser.get(f"{back.path}?{back.query}").status_code == 503
     with pytest.raises(ProviderAway):

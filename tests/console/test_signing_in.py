@@ -177,12 +177,12 @@ def test_over_https_its_name_promises_who_set_it(make_site):
 
 def test_strangers_take_no_places_of_those_who_are_signed_in(site, monkeypatch):
     go_on, browser = threading.Event(), site.signed_in()
-    monkeypatch.setattr(Visits, "whose", lambda *_: go_on.wait(20) and None)
+    monkeypatch.setattr(Visits, "whose", lambda *_: go_on.wait(60) and None)
     strangers = [site.browser() for _ in range(22)]
     with ThreadPoolExecutor(22) as crowd:
         answers = [crowd.submit(each.get, "/console/link?code=x") for each in strangers]
         try:
-            refused = {each.result().status_code for each in islice(as_completed(answers, timeout=10), 4)}
+            refused = {each.result().status_code for each in islice(as_completed(answers, timeout=30), 4)}
             assert refused == {503}, "two are served, sixteen wait, the others are told to come again"
             assert "maya" in browser.page()
         finally:
