@@ -2,7 +2,6 @@
 
 import json
 import re
-import socket
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 
@@ -29,11 +28,6 @@ def terminal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Terminal]:
     folder = tmp_path_factory.mktemp("two-people")
     path = initialise(folder)
     body = yaml.safe_load(path.read_text(encoding="utf-8"))
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    body["control"] |= {"port": port, "url": f"http://127.0.0.1:{port}"}
-    path.write_text(yaml.safe_dump(body), encoding="utf-8")
     settings = load(path)
     roles = {"ann": "responder", "ben": "approver", "cleo": "admin"}
     held = {
@@ -43,8 +37,10 @@ def terminal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Terminal]:
     app = typer.Typer()
     people.register(app)
     approving.register(app)
-    control = Control(settings, metrics=Metrics())
+    control = Control(settings, metrics=Metrics(), port=0)
     control.start()
+    body["control"]["url"] = control.url
+    path.write_text(yaml.safe_dump(body), encoding="utf-8")
 
     def run(name: str, *args: str) -> Result:
         env = {"GUARDIAN_TOKEN": held[name], "COLUMNS": "200", "NO_COLOR": "1"}

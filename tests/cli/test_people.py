@@ -1,7 +1,6 @@
 """What people do with the queue, through the command line and a control API that really runs."""
 
 import json
-import socket
 import subprocess
 import sys
 import time
@@ -11,6 +10,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from ports import port_of, reserve
 
 from guardian.demo.log import log_lines
 from guardian.demo.scenario import Plant, Scenario
@@ -25,9 +25,8 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     initialise(folder)
     path = folder / "guardian.yaml"
     body = yaml.safe_load(path.read_text(encoding="utf-8"))
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    held = reserve()
+    port = port_of(held)
     body["control"] |= {"port": port, "url": f"http://127.0.0.1:{port}", "default_mode": "enforce"}
     body["model"] = {"engine": "lexical"}
     path.write_text(yaml.safe_dump(body), encoding="utf-8")
@@ -53,6 +52,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     finally:
         serve.terminate()
         serve.wait(timeout=20)
+        held.close()
 
 
 def read(guardian, home: Path, *args: str) -> dict:

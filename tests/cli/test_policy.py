@@ -1,7 +1,6 @@
 """`guardian policy check | test | explain`, on files and against a control API that really runs."""
 
 import json
-import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -138,14 +137,11 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
     path = initialise(tmp_path_factory.mktemp("deployment"))
     body = yaml.safe_load(path.read_text(encoding="utf-8"))
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    body["control"] |= {"port": port, "url": f"http://127.0.0.1:{port}"}
-    path.write_text(yaml.safe_dump(body), encoding="utf-8")
-    control = Control(load(path), metrics=Metrics())
+    control = Control(load(path), metrics=Metrics(), port=0)
     try:
         control.start()
+        body["control"]["url"] = control.url
+        path.write_text(yaml.safe_dump(body), encoding="utf-8")
         yield path
     finally:
         control.stop()

@@ -18,6 +18,7 @@ import pytest
 import uvicorn
 from joserfc import jws
 from joserfc.jwk import ECKey
+from ports import port_of, reserve
 
 from guardian.control.app import create_app
 
@@ -163,8 +164,8 @@ def nginx(stage, tmp_path):
     server = uvicorn.Server(uvicorn.Config(create_app(stage.deps), log_level="critical"))
     running = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
     running.start()
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port = probe.getsockname()[1]
+    held = reserve()
+    port = port_of(held)
     text = EXAMPLE.read_text(encoding="utf-8")
     told = {
         "GUARDIAN": f"127.0.0.1:{listener.getsockname()[1]}",
@@ -200,9 +201,10 @@ def nginx(stage, tmp_path):
         yield f"http://127.0.0.1:{port}"
     finally:
         process.terminate()
-        process.wait(10)
+        process.wait(30)
+        held.close()
         server.should_exit = True
-        running.join(10)
+        running.join(30)
         application.shutdown()
         application.server_close()
 

@@ -3,7 +3,6 @@
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -13,6 +12,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from ports import port_of, reserve
 
 from guardian.bootstrap.initialise import initialise
 from guardian.bus.admin import ensure_topics
@@ -25,17 +25,20 @@ from guardian.wire.client import ControlClient
 
 
 @pytest.fixture
-def home(tmp_path: Path) -> Iterator[Path]:
+def home(tmp_path: Path) -> Path:
     initialise(tmp_path / "home")
     return tmp_path / "home"
 
 
-def configure(home: Path, **changes: dict[str, object]) -> str:
+@pytest.fixture
+def port() -> Iterator[int]:
+    with reserve() as held:
+        yield port_of(held)
+
+
+def configure(home: Path, port: int, **changes: dict[str, object]) -> str:
     path = home / "guardian.yaml"
     body = yaml.safe_load(path.read_text(encoding="utf-8"))
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
     body["control"] |= {"port": port, "url": f"http://127.0.0.1:{port}"}
     body["model"] = {"engine": "lexical"}
     for section, values in changes.items():
@@ -81,10 +84,10 @@ def expired_day() -> tuple[list[bytes], set[str]]:
 
 
 @pytest.mark.slow
-def test_run_revokes_what_policy_lets_it_and_stops_in_order(home: Path) -> None:
+def test_run_revokes_what_policy_lets_it_and_stops_in_order(home: Path, port: int) -> None:
     with LocalBroker() as broker:
         kafka = {"bootstrap_servers": broker.address, "session_timeout_ms": 6000, "heartbeat_interval_ms": 500}
-        url = configure(home, kafka=kafka)
+        url = configure(home, port, kafka=kafka)
         ensure_topics(broker.settings, {"guardian.decisions": 1, "dlq.guardian.decisions": 1})
         process = start(home, "run")
         try:
@@ -113,7 +116,7 @@ def test_run_revokes_what_policy_lets_it_and_stops_in_order(home: Path) -> None:
                     assert view.outcome.would_revoke is not enforced
                 gateway = (home / "keys" / "gateway.token").read_text(encoding="utf-8").strip()
                 with RevocationList(url, gateway) as revocations:
-                    assert revocations.wait_ready(10)
+                    assert revocations.wait_ready(30)
                     for view in drift:
                         assert revocations.is_revoked(view.finding.tenant_id, view.finding.session_id) is (
                             view.outcome.effect.value == "revoke"
@@ -126,8 +129,8 @@ def test_run_revokes_what_policy_lets_it_and_stops_in_order(home: Path) -> None:
 
 
 @pytest.mark.slow
-def test_a_file_is_judged_once_delivered_and_its_bad_lines_kept(home: Path) -> None:
-    url = configure(home)
+def test_a_file_is_judged_once_delivered_and_its_bad_lines_kept(home: Path, port: int) -> None:
+    url = configure(home, port)
     log = home / "log.jsonl"
     lines, expired = expired_day()
     log.write_bytes(b"\n".join([*lines, b"{broken"]) + b"\n")

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from ports import port_of, reserve
 
 from guardian.bootstrap.initialise import initialise
 from guardian.bus.admin import ensure_topics
@@ -37,6 +38,7 @@ class Estate:
     broker: LocalBroker
     control: subprocess.Popen[bytes]
     client: ControlClient
+    held: socket.socket
     monitors: list[subprocess.Popen[bytes]] = field(default_factory=list)
 
     def watch(self, *, crash_at: str | None = None, name: str = "monitor") -> subprocess.Popen[bytes]:
@@ -136,7 +138,8 @@ def open_estate(folder: Path, broker: LocalBroker) -> Estate:
     initialise(folder)
     path = folder / "guardian.yaml"
     settings = yaml.safe_load(path.read_text(encoding="utf-8"))
-    port = _free_port()
+    held = reserve()
+    port = port_of(held)
     settings["kafka"] |= {
         "bootstrap_servers": broker.address,
         "session_timeout_ms": broker.settings.session_timeout_ms,
@@ -159,7 +162,7 @@ def open_estate(folder: Path, broker: LocalBroker) -> Estate:
         assert control.poll() is None, (folder / "control.log").read_text(encoding="utf-8")
         assert time.monotonic() < until, "the control API did not come up"
         time.sleep(0.1)
-    return Estate(folder, broker, control, client)
+    return Estate(folder, broker, control, client, held)
 
 
 def close(estate: Estate) -> None:
@@ -173,6 +176,7 @@ def close(estate: Estate) -> None:
             process.kill()
             process.wait()
     estate.client.close()
+    estate.held.close()
 
 
 @pytest.fixture(scope="session")
@@ -187,9 +191,3 @@ def _session(line: bytes) -> bytes | None:
         return str(json.loads(line)["envelope"]["session_id"]).encode()
     except (ValueError, KeyError, TypeError):
         return None
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
