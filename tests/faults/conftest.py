@@ -4,10 +4,12 @@ import json
 import os
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -73,21 +75,44 @@ class Estate:
             if cursor is None:
                 return found
 
-    def settled(self, expected: set[tuple[str, str]] | None = None) -> set[tuple[str, str]]:
-        """(finding id, effect) once they stop changing, or once the expected ones are there.
+    def count(self, question: str) -> int:
+        """A count from the monitor's own database."""
+        (path,) = self.folder.rglob("monitor.db")
+        with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as connection:
+            return int(connection.execute(question).fetchone()[0])
+
+    def finish(self, lines: int) -> None:
+        """Wait until so many records are judged or kept as dead letters, and what they led to is delivered."""
+        taken = "select (select count(*) from seen) + (select count(*) from dead_letters)"
+        until = time.monotonic() + _PATIENCE_S
+        while (
+            not any(self.folder.rglob("monitor.db"))
+            or self.count("select count(*) from sqlite_master where name = 'dead_letters'") == 0
+            or self.count(taken) < lines
+            or self.count("select count(*) from outbox where state = 'due'") > 0
+        ):
+            assert time.monotonic() < until, "it does not get to the end of its log"
+            time.sleep(0.2)
+
+    def told(self) -> set[tuple[str, str]]:
+        """(finding id, effect) of every finding.
 
         Without the news about guardian itself: that nobody watched while monitors were killed is true, and told.
         """
+        findings = [view for view in self.findings() if not view.finding.id.startswith(NEWS)]
+        return {(view.finding.id, view.outcome.effect.value) for view in findings}
+
+    def settled(self, expected: set[tuple[str, str]]) -> set[tuple[str, str]]:
+        """What was told once the expected ones are there, or no more come."""
         until = time.monotonic() + _PATIENCE_S
         last: set[tuple[str, str]] = set()
         since = time.monotonic()
         while time.monotonic() < until:
-            findings = [view for view in self.findings() if not view.finding.id.startswith(NEWS)]
-            now = {(view.finding.id, view.outcome.effect.value) for view in findings}
+            now = self.told()
             if now != last:
                 last, since = now, time.monotonic()
-            quiet = 8 if expected is None else 45  # an evicted member's partitions take ten seconds to move
-            if (expected is not None and now >= expected) or (now and time.monotonic() - since > quiet):
+            quiet = 45  # an evicted member's partitions take ten seconds to move
+            if now >= expected or (now and time.monotonic() - since > quiet):
                 return now
             time.sleep(0.2)
         return last

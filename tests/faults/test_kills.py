@@ -45,7 +45,8 @@ def calm(
         try:
             estate.produce(lines)
             estate.watch()
-            found = Undisturbed(lines, estate.settled(), estate.revocations(), estate.dead_letters())
+            estate.finish(len(lines))
+            found = Undisturbed(lines, estate.told(), estate.revocations(), estate.dead_letters())
         finally:
             close(estate)
     assert len(found.ledger) > 0, "the scenario must lead to revocations, or the tests prove nothing"

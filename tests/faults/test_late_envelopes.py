@@ -1,7 +1,6 @@
 """A monitor is killed while records wait for envelopes, which come on a topic of their own; nothing is lost."""
 
 import json
-import sqlite3
 import time
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -16,13 +15,6 @@ from guardian.demo.scenario import Plant, Scenario
 from guardian.demo.writing import Writing, envelope_body
 
 TOPIC = "guardian.envelopes"
-
-
-def store(estate: Any, question: str) -> int:
-    """A count from the monitor's own database."""
-    (path,) = estate.folder.rglob("monitor.db")
-    with sqlite3.connect(f"file:{path}?mode=ro", uri=True) as connection:
-        return int(connection.execute(question).fetchone()[0])
 
 
 def patiently(holds: Any) -> bool:
@@ -47,17 +39,17 @@ def test_a_monitor_killed_while_records_wait_judges_all_of_them_under_the_envelo
     estate.produce([Writing("agentgateway").of(line) for line in lines])
     killed = estate.watch(crash_at="after_commit:1", name="killed")
     assert killed.wait(timeout=60) < 0
-    assert store(estate, "select count(*) from waiting") > 0
+    assert estate.count("select count(*) from waiting") > 0
 
     estate.watch(name="second")
-    assert patiently(lambda: store(estate, "select count(*) from waiting") == len(lines))
+    assert patiently(lambda: estate.count("select count(*) from waiting") == len(lines))
     producer = KafkaProducer(estate.broker.settings)
     for line in lines:
         told = {"schema": "guardian.envelope/v1", "gateway": GATEWAY, "envelope": json.loads(envelope_body(line))}
         producer.send(TOPIC, json.dumps(told).encode(), key=line["envelope"]["session_id"].encode())
     producer.close()
-    assert patiently(lambda: store(estate, "select count(*) from waiting") == 0)
-    assert store(estate, "select count(*) from seen") == len(lines)
-    assert store(estate, "select count(*) from dead_letters") == 0
+    assert patiently(lambda: estate.count("select count(*) from waiting") == 0)
+    assert estate.count("select count(*) from seen") == len(lines)
+    assert estate.count("select count(*) from dead_letters") == 0
     (expired,) = [s for s in plan if s.plant is Plant.EXPIRED_ENVELOPE]
     assert patiently(lambda: (expired.tenant_id, expired.session_id, "revoked") in estate.revocations())
