@@ -107,13 +107,13 @@ def test_after_the_merge_what_still_passes_is_told(guardian, proposed):
 
 def test_the_relay_race_is_visible(guardian):
     chains = json.loads(
-        guardian("authority", "purpose_00", "--tenant", "estate", "--window", "9y", "--json", "--limit", "3")
+        guardian("authority", "purpose_00", "--tenant", "estate", "--window", "50y", "--json", "--limit", "3")
     )
     root, child = chains[0]
     assert child["own"] == root["own"]
     assert "nothing was narrowed" in child["faults"][0]
     assert 0 < child["used_share"] < 1
-    shown = guardian("authority", child["session"], "--tenant", "estate", "--window", "9y")
+    shown = guardian("authority", child["session"], "--tenant", "estate", "--window", "50y")
     assert f"{len(root['own'])} > {len(root['effective'])}" in shown
 
 
