@@ -11,3 +11,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     """Shared out over several workers, the long ones begin first: the others take over what is short."""
     if hasattr(config, "workerinput"):
         items.sort(key=lambda item: item.get_closest_marker("slow") is None)
+
+
+@pytest.fixture(autouse=True)
+def _processes_of_slow_tests_run_at_their_own_speed(
+    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Coverage counts what short tests start; measuring the long ones' many processes too doubles their time."""
+    if request.node.get_closest_marker("slow"):
+        monkeypatch.delenv("COVERAGE_PROCESS_CONFIG", raising=False)

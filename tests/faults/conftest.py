@@ -32,6 +32,11 @@ TOPIC = "guardian.decisions"
 _PATIENCE_S = 90
 
 
+def _bare() -> dict[str, str]:
+    """The environment without settings of guardian's, and without coverage, which would double every start."""
+    return {k: v for k, v in os.environ.items() if not k.startswith(("GUARDIAN_", "COVERAGE_"))}
+
+
 @dataclass
 class Estate:
     """One deployment in a folder. `watch` starts monitors; nothing here is simulated but the gateway."""
@@ -44,7 +49,7 @@ class Estate:
     monitors: list[subprocess.Popen[bytes]] = field(default_factory=list)
 
     def watch(self, *, crash_at: str | None = None, name: str = "monitor") -> subprocess.Popen[bytes]:
-        environment = {k: v for k, v in os.environ.items() if not k.startswith("GUARDIAN_")}
+        environment = _bare()
         if crash_at is not None:
             environment["GUARDIAN_CRASH_AT"] = crash_at
         with (self.folder / f"{name}.log").open("ab") as log:
@@ -178,7 +183,7 @@ def open_estate(folder: Path, broker: LocalBroker) -> Estate:
     ensure_topics(broker.settings, {TOPIC: 2, f"dlq.{TOPIC}": 1})
     with (folder / "control.log").open("ab") as log:
         control = subprocess.Popen(
-            [sys.executable, "-m", "guardian", "serve", "-c", str(path)], stdout=log, stderr=log
+            [sys.executable, "-m", "guardian", "serve", "-c", str(path)], env=_bare(), stdout=log, stderr=log
         )
     token = (folder / "keys" / "admin.token").read_text(encoding="utf-8").strip()
     client = ControlClient(f"http://127.0.0.1:{port}", lambda: token)
