@@ -108,7 +108,6 @@ class Observation:
     event: DecisionEvent
     now: datetime
     fit: float | None = None
-    fit_argument: tuple[str, float] | None = None
     parent: ParentFact = field(default_factory=ParentFact)
     baseline: BaselineFact | None = None
     credentials: tuple[CredentialHit, ...] = ()

@@ -93,7 +93,6 @@ def seen(draw: st.DrawFn) -> Observation:
         event,
         draw(times),
         fit=draw(st.none() | st.floats(0, 1)),
-        fit_argument=draw(st.none() | st.tuples(keys, st.floats(0, 1))),
         parent=draw(
             st.builds(
                 ParentFact,

@@ -29,33 +29,6 @@ def test_without_a_reading_it_is_silent_and_says_what_is_missing(
     assert missing in signal.reason
 
 
-@pytest.mark.parametrize(
-    ("path", "told"),
-    [
-        ("to", 'to = "partner@outside.example, b@x.example"'),
-        ("mail.subject", 'mail.subject = "payment ‹history›"'),
-        ("rows.1.id", 'rows.1.id = "7"'),
-        ("mail", "mail"),
-        ("rows.9.id", "rows.9.id"),
-        ("gone.away", "gone.away"),
-    ],
-)
-def test_the_argument_that_mattered_is_quoted(observe: Any, folded: Any, path: str, told: str) -> None:
-    arguments = {
-        "to": ["partner@outside.example", "b@x.example"],
-        "mail": {"subject": "payment <history>"},
-        "rows": [{"id": 6}, {"id": 7}],
-    }
-    seen = observe(action__arguments=arguments, facts={"fit": 0.9, "fit_argument": (path, 0.4)})
-    _, (signal,) = folded(PurposeFit(), [seen])
-    assert signal.reason.endswith(f"; what mattered most: {told}")
-
-
-def test_a_call_that_fits_needs_no_argument_named(observe: Any, folded: Any) -> None:
-    _, (signal,) = folded(PurposeFit(), [observe(facts={"fit": 0.1, "fit_argument": ("contract_id", 0.1)})])
-    assert "mattered" not in signal.reason
-
-
 def test_missing_arguments_are_told(observe: Any, folded: Any) -> None:
     _, (signal,) = folded(PurposeFit(), [observe(action__arguments=None, facts={"fit": 0.9})])
     assert signal.reason.endswith("its arguments are missing")
@@ -63,12 +36,11 @@ def test_missing_arguments_are_told(observe: Any, folded: Any) -> None:
 
 def test_what_is_quoted_is_bounded_and_neutralised(observe: Any, folded: Any) -> None:
     seen = observe(
-        envelope__purpose="review <!channel>\n" + "p" * 5_000,
-        action__arguments={"body": "\u202e`rm`" + "x" * 9_000},
-        facts={"fit": 0.9, "fit_argument": ("body", 0.4)},
+        envelope__purpose="review <!channel>\u202e`rm`\n" + "p" * 5_000,
+        facts={"fit": 0.9},
     )
     _, (signal,) = folded(PurposeFit(), [seen])
-    assert len(signal.reason) < 450
+    assert len(signal.reason) < 200
     assert signal.reason.isprintable()
     assert not set("<`\u202e\n") & set(signal.reason)
 

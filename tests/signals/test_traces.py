@@ -1,7 +1,7 @@
 """Every signal has a session that must fire and one that must not; none is exempt.
 
 A trace is `guardian.decision/v1` lines. Facts that the log does not carry stand in `facts.json` beside it:
-per trace, `fit` and `fit_argument` per line, `parent`, `baseline` and `other_purposes` for all lines.
+per trace, `fit` per line, `parent`, `baseline` and `other_purposes` for all lines.
 """
 
 import json
@@ -32,13 +32,11 @@ def observations(folder: Path, trace: str) -> list[Observation]:
     seen = []
     for at, line in enumerate((folder / f"{trace}.jsonl").read_text().splitlines()):
         event, hits = CredentialScanner().redact(DecisionEvent.model_validate_json(line))
-        telling = facts.get("fit_argument", [None] * (at + 1))[at]
         seen.append(
             Observation(
                 event,
                 event.time,
                 fit=facts["fit"][at] if "fit" in facts else None,
-                fit_argument=(telling[0], telling[1]) if telling else None,
                 parent=parent,
                 baseline=baseline,
                 credentials=hits,
