@@ -31,7 +31,6 @@ class FitRequest:
     arguments: Mapping[str, object] | None = None
     before: tuple[str, ...] = ()
     earlier_values: frozenset[str] = frozenset()
-    tool_description: str | None = None
 
 
 class PurposeFit:

@@ -16,7 +16,6 @@ from guardian.evaluation.sessions import LabelledAction, LabelledSession
 
 SUITES = "v1.2.2"
 DATASET = "agentdojo"
-_DESCRIPTION_CHARS = 200
 
 
 def agentdojo_sessions(version: str = SUITES) -> list[LabelledSession]:
@@ -37,15 +36,14 @@ def agentdojo_sessions(version: str = SUITES) -> list[LabelledSession]:
 
 
 def sessions_of(name: str, suite: Any) -> Iterator[LabelledSession]:
-    """The sessions of one suite: anything with `tools`, `user_tasks`, `injection_tasks` and a default
+    """The sessions of one suite: anything with `user_tasks`, `injection_tasks` and a default
     environment."""
-    tools = {str(tool.name): str(tool.description)[:_DESCRIPTION_CHARS] for tool in suite.tools}
 
     def session(
         session_id: str, purpose: str, calls: Sequence[tuple[str, Mapping[str, object], bool]]
     ) -> LabelledSession:
         actions = tuple(LabelledAction(tool, args, "drift" if drift else "benign") for tool, args, drift in calls)
-        return LabelledSession(DATASET, f"{name}/{session_id}", name, purpose, actions, tools)
+        return LabelledSession(DATASET, f"{name}/{session_id}", name, purpose, actions)
 
     injected = {key: _calls(task, suite) for key, task in suite.injection_tasks.items()}
     injected = {key: calls for key, calls in injected.items() if calls}

@@ -143,7 +143,6 @@ def session_line(session: LabelledSession, line: int) -> SessionLine:
         purpose=session.purpose,
         domain=session.domain,
         actions=tuple(ActionLine(a.tool, a.arguments) for a in session.actions),
-        tools=session.descriptions,
     )
 
 

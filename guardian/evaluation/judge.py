@@ -39,8 +39,7 @@ def requests_of(session: LabelledSession) -> list[FitRequest]:
     before: list[str] = []
     values: frozenset[str] = frozenset()
     for action in session.actions:
-        description = session.descriptions.get(action.tool)
-        out.append(FitRequest(session.purpose, action.tool, action.arguments, tuple(before), values, description))
+        out.append(FitRequest(session.purpose, action.tool, action.arguments, tuple(before), values))
         before.append(action.tool)
         values |= argument_values(action.arguments)
     return out

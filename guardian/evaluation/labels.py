@@ -95,7 +95,7 @@ def label_session(
         kept = list(range(len(calls)))
     actions = tuple(LabelledAction(*calls[index], said[index] or "benign") for index in kept)
     name = f"{key.tenant_id}/{key.session_id}"
-    return LabelledSession(dataset, name, key.tenant_id, purpose, actions, {})
+    return LabelledSession(dataset, name, key.tenant_id, purpose, actions)
 
 
 def split_by_tenant(sessions: Iterable[LabelledSession]) -> list[LabelledSession]:

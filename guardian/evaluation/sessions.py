@@ -1,6 +1,6 @@
 """Labelled sessions: one JSON object a line, gzip or plain.
 
-`{"dataset", "session_id", "purpose", "domain", "tools": [{"name", "description"}], "actions": [{"tool", "args",
+`{"dataset", "session_id", "purpose", "domain", "actions": [{"tool", "args",
 "label": "benign" | "drift", "conf", "index"}], "meta"}`. Labels are for judging; no scorer may read them.
 """
 
@@ -44,7 +44,6 @@ class LabelledSession:
     domain: str
     purpose: str
     actions: tuple[LabelledAction, ...]
-    descriptions: Mapping[str, str]
 
     @property
     def drift(self) -> bool:
@@ -81,7 +80,6 @@ def session_json(session: LabelledSession) -> dict[str, Any]:
         "session_id": session.session_id,
         "domain": session.domain,
         "purpose": session.purpose,
-        "tools": [{"name": name, "description": said} for name, said in session.descriptions.items()],
         "actions": [
             {"tool": a.tool, "args": dict(a.arguments), "label": a.label, "conf": "high" if a.counted else "low"}
             for a in session.actions
@@ -105,5 +103,4 @@ def session_of(record: Mapping[str, Any]) -> LabelledSession:
         domain=record.get("domain") or record["dataset"],
         purpose=record["purpose"],
         actions=tuple(actions),
-        descriptions={tool["name"]: tool.get("description") or "" for tool in record.get("tools") or ()},
     )

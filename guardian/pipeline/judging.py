@@ -95,7 +95,6 @@ class Judge:
                 history = History()
             last[key] = d.now
             values = {value: self.fingerprint(value) for value in argument_values(action.arguments)}
-            described = (action.model_extra or {}).get("tool_description")
             before.append(history)
             requests.append(
                 FitRequest(
@@ -104,7 +103,6 @@ class Judge:
                     arguments=action.arguments,
                     before=history.tools,
                     earlier_values=frozenset(v for v, print_ in values.items() if print_ in history.prints),
-                    tool_description=described if isinstance(described, str) else None,
                 )
             )
             histories[key] = history.after(action.tool, sorted(values.values()))

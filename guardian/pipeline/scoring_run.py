@@ -105,8 +105,6 @@ def _events(line: SessionLine) -> Iterator[DecisionEvent]:
         body: dict[str, Any] = {"tool": action.tool}
         if action.arguments is not None:
             body["arguments"] = action.arguments
-        if line.tools.get(action.tool):
-            body["tool_description"] = line.tools[action.tool]
         try:
             yield DecisionEvent.model_validate(
                 {

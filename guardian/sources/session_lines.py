@@ -1,12 +1,12 @@
 """Session lines: whole sessions as `guardian score` reads them, one JSON object a line.
 
-`{"session_id", "purpose", "domain", "tools": [{"name", "description"}], "actions": [{"tool", "args", …}]}`.
+`{"session_id", "purpose", "domain", "actions": [{"tool", "args", …}]}`.
 Only the fields below are read. Labels, if a line has any, are never looked at: they are for whoever judges us.
 """
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from guardian.bus.port import Record
@@ -27,14 +27,13 @@ class ActionLine:
 
 @dataclass(frozen=True, slots=True)
 class SessionLine:
-    """One session. `line` counts from 1; `tools` is the catalogue on offer, name → description."""
+    """One session. `line` counts from 1."""
 
     line: int
     session_id: str
     purpose: str
     domain: str
     actions: tuple[ActionLine, ...]
-    tools: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +82,6 @@ def _session(number: int, parsed: Any) -> SessionLine:
         purpose=_text(parsed, "purpose"),
         domain=_text(parsed, "domain"),
         actions=tuple(_action(index, action) for index, action in enumerate(actions)),
-        tools=_tools(parsed.get("tools")),
     )
 
 
@@ -103,20 +101,3 @@ def _action(index: int, action: Any) -> ActionLine:
     if arguments is not None and not isinstance(arguments, dict):
         raise DecodeError("invalid", f"actions.{index}.args: expected an object")
     return ActionLine(tool=action["tool"], arguments=arguments)
-
-
-def _tools(catalogue: Any) -> dict[str, str]:
-    if catalogue is None:
-        return {}
-    if not isinstance(catalogue, list):
-        raise DecodeError("invalid", "tools: expected an array of {name, description}")
-    found: dict[str, str] = {}
-    for index, tool in enumerate(catalogue):
-        if isinstance(tool, str):
-            found[tool] = ""
-        elif isinstance(tool, dict) and isinstance(tool.get("name"), str):
-            description = tool.get("description")
-            found[tool["name"]] = description if isinstance(description, str) else ""
-        else:
-            raise DecodeError("invalid", f"tools.{index}: expected an object with a name")
-    return found

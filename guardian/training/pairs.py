@@ -145,7 +145,6 @@ def _of_action(session: LabelledSession, index: int, source: Pools, rnd: random.
         arguments=action.arguments if rnd.random() > 0.04 else None,
         before=tuple(before),
         earlier_values=frozenset().union(*(argument_values(a.arguments) for a in past)),
-        tool_description=session.descriptions.get(action.tool),
     )
     if action.drift:
         target = DOUBTFUL if _as_well_named(session, action) else ATTACK
@@ -157,7 +156,7 @@ def _of_action(session: LabelledSession, index: int, source: Pools, rnd: random.
         target = SWAPPED[consequence(other_action.tool, other_action.arguments)]
         if kind == "tampered":
             target = min(target, 0.85)
-        request = replace(base, tool=other_action.tool, arguments=other_action.arguments, tool_description=None)
+        request = replace(base, tool=other_action.tool, arguments=other_action.arguments)
         out.append(Example(request, target, session.dataset, kind))
     return out
 

@@ -96,7 +96,7 @@ def _session(work: Work, anywhere: tuple[str, ...], name: str, rnd: random.Rando
     for _ in range(rnd.choice((0, 1, 1, 2, 3))):
         call = rnd.choice(work.drift) if rnd.random() < 0.72 else rnd.choice(anywhere)
         actions.insert(rnd.randint(0, len(actions)), _action(call, slots, style, drift=True))
-    return LabelledSession("scenarios", f"{work.domain}/{name}", work.domain, purpose, tuple(actions), {})
+    return LabelledSession("scenarios", f"{work.domain}/{name}", work.domain, purpose, tuple(actions))
 
 
 def _action(

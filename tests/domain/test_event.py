@@ -116,10 +116,10 @@ def test_data_classes_are_those_asked_for_and_those_returned() -> None:
 
 
 def test_unknown_extra_fields_are_kept_wherever_they_stand() -> None:
-    event = parsed(changed(region="eu", envelope__ticket=7, action__tool_description="Reads."))
+    event = parsed(changed(region="eu", envelope__ticket=7, action__title="Reads."))
     dumped = json.loads(event.model_dump_json(by_alias=True))
     assert (dumped["region"], dumped["envelope"]["ticket"]) == ("eu", 7)
-    assert dumped["action"]["tool_description"] == "Reads."
+    assert dumped["action"]["title"] == "Reads."
 
 
 @pytest.mark.parametrize("name", ["id", "gateway", "envelope__tenant_id", "envelope__session_id", "action__tool"])

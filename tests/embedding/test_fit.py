@@ -81,11 +81,6 @@ def test_whatever_a_score_depends_on_is_part_of_the_key(other: FitRequest) -> No
     assert fit.cache_misses == 2
 
 
-def test_a_tool_description_changes_nothing_yet() -> None:
-    fit = fit_with(CountingEncoder())
-    assert len(set(fit.score([HONEST, replace(HONEST, tool_description="reads")]))) == 1
-
-
 def test_the_argument_that_lowers_the_score_most_comes_first() -> None:
     fit = PurposeFit(LexicalEncoder(), fusion_of(fresh_destination=3.0, consequence=1.0), "test")
     request = FitRequest(

@@ -3,7 +3,7 @@
 import importlib.util
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
@@ -16,12 +16,6 @@ from guardian.evaluation.agentdojo import agentdojo_sessions, sessions_of
 class Call:
     function: str
     args: Mapping[str, Any]
-
-
-@dataclass
-class Tool:
-    name: str
-    description: str
 
 
 @dataclass
@@ -44,7 +38,6 @@ class Task:
 class Suite:
     user_tasks: Mapping[str, Task]
     injection_tasks: Mapping[str, Task]
-    tools: list[Tool] = field(default_factory=lambda: [Tool("read", "Reads. " * 100)])
 
     def load_and_inject_default_environment(self, injections: Mapping[str, str]) -> list[str]:
         assert injections == {}
@@ -99,9 +92,8 @@ def test_the_goal_as_the_declared_purpose_makes_the_same_calls_honest() -> None:
     assert not session.drift
 
 
-def test_descriptions_are_cut_and_arguments_are_plain() -> None:
+def test_arguments_are_plain() -> None:
     session = built()["bank/u0/none"]
-    assert len(session.descriptions["read"]) == 200
     assert session.actions[0].arguments == {"n": 1, "seen": "default "}
 
 

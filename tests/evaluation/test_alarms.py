@@ -29,7 +29,7 @@ def folded(
         for at, letter in enumerate(labels)
     )
     drifts = tuple(verdict(n, promised=n <= 500) for n in one_in)
-    return FoldedSession(LabelledSession(dataset, "s", "dom", purpose, actions, {}), drifts)
+    return FoldedSession(LabelledSession(dataset, "s", "dom", purpose, actions), drifts)
 
 
 def test_honest_sessions_that_end_past_n_are_counted_beside_what_was_promised() -> None:

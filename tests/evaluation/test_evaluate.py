@@ -78,7 +78,6 @@ def test_a_scorer_sees_history_and_values_but_no_label() -> None:
     first, second = requests_of(SESSIONS[1])
     assert (first.before, second.before) == ((), ("contract.read",))
     assert second.earlier_values == {"acme"}
-    assert first.tool_description == "Reads."
     assert not {"label", "conf", "drift", "index"} & {field.name for field in fields(FitRequest)}
 
 
@@ -118,7 +117,6 @@ def test_each_kind_of_drift_stands_against_all_honest_actions() -> None:
             LabelledAction(tool, {}, "benign" if letter == "b" else "drift", letter != "?")
             for tool, letter in zip(tools, labels, strict=True)
         ),
-        {},
     )  # fmt: skip
     folded = FoldedSession(session, tuple(Drift(s, 0.1, 1.0, 0.0, 1.0, True, {}, ()) for s in scores))
     found = {kind: (row.benign, row.drift, row.auc.value) for kind, row in by_consequence([folded], resamples=5)}

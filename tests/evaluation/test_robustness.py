@@ -28,7 +28,6 @@ SESSION = LabelledSession(
         LabelledAction("contract.read", {"customer": "Acme"}, "benign"),
         LabelledAction("mail.send", {"to": "mallory", "body": "the contract of Acme is here"}, "drift"),
     ),
-    {},
 )
 WORDED = {"paraphrased", "german"}
 
@@ -83,7 +82,7 @@ def test_padding_keeps_the_recipient_and_is_long() -> None:
 def test_a_drifting_call_is_split_into_pieces_that_hold_all_of_it(
     arguments: dict[str, object], pieces: list[dict[str, object]]
 ) -> None:
-    one = LabelledSession("d", "s", "x", "p", (LabelledAction("t", arguments, "drift"),), {})
+    one = LabelledSession("d", "s", "x", "p", (LabelledAction("t", arguments, "drift"),))
     found = split(one)
     assert [dict(a.arguments) for a in found.actions] == pieces
     assert all(a.drift and a.tool == "t" for a in found.actions)

@@ -198,13 +198,12 @@ def test_the_drift_model_hears_what_its_session_did_before_and_nothing_of_others
         body(1, action={"tool": "find", "arguments": {"q": "Acme"}}),
         body(2, action={"tool": "other", "arguments": {"q": "Bolt"}}, envelope__session_id="s2"),
         body(3, action={"tool": "read", "arguments": {"name": "acme", "by": "Bolt"}}),
-        body(4, action={"tool": "send", "arguments": {"to": "bolt"}, "tool_description": "Sends."}),
+        body(4, action={"tool": "send", "arguments": {"to": "bolt"}}),
     ]
     for start in range(0, len(calls), size):
         world.feed(*calls[start : start + size])
     assert [request.before for request in model.asked] == [(), (), ("find",), ("find", "read")]
     assert [sorted(request.earlier_values) for request in model.asked] == [[], [], ["acme"], ["bolt"]]
-    assert [request.tool_description for request in model.asked] == [None, None, None, "Sends."]
 
 
 def test_a_memory_without_anything_is_a_start(world, body) -> None:

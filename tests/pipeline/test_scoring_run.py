@@ -1,6 +1,5 @@
 """Scoring without a store: every action once, from its own session's past, whatever stands beside it."""
 
-import dataclasses
 import json
 import random
 from collections import defaultdict
@@ -123,12 +122,6 @@ def test_absent_arguments_are_missing_and_empty_ones_are_not(scorer) -> None:
     absent, empty = scored(scorer, [line(1, "p", calls)])
     assert "arguments" in absent.drift.features_missing
     assert "arguments" not in empty.drift.features_missing
-
-
-def test_a_catalogue_on_offer_travels_with_the_action(scorer) -> None:
-    one = dataclasses.replace(line(1, "p", [ActionLine("a"), ActionLine("b")]), tools={"a": "Reads.", "b": ""})
-    extras = [d.event.action.model_extra for d in scorer.session(one)]
-    assert extras == [{"tool_description": "Reads."}, {}]
 
 
 def test_a_purpose_without_end_is_read_as_far_as_it_goes(scorer) -> None:

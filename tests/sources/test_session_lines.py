@@ -11,7 +11,7 @@ def _read(*lines):
     return list(read_session_lines(Record("f", 0, n, value) for n, value in enumerate(values)))
 
 
-def test_a_session_is_read_with_its_catalogue_and_calls():
+def test_a_session_is_read_with_its_calls():
     (got,) = _read(
         {
             "session_id": "a/1", "purpose": "book a flight", "domain": "travel",
@@ -20,7 +20,6 @@ def test_a_session_is_read_with_its_catalogue_and_calls():
         }
     )  # fmt: skip
     assert got.actions == (ActionLine("find", {"to": "FRA"}), ActionLine("book", None))
-    assert got.tools == {"book": "Books.", "find": ""}
     assert (got.line, got.session_id, got.purpose, got.domain) == (1, "a/1", "book a flight", "travel")
 
 
@@ -33,9 +32,9 @@ def test_labels_change_nothing():
     assert _read(plain) == _read(labelled)
 
 
-def test_a_catalogue_may_be_missing():
-    (got,) = _read({"session_id": "s", "purpose": "p", "actions": []})
-    assert (got.tools, got.domain, got.actions) == ({}, "", ())
+def test_a_domain_may_be_missing_and_a_catalogue_is_not_read():
+    (got,) = _read({"session_id": "s", "purpose": "p", "actions": [], "tools": {"a": 1}})
+    assert (got.domain, got.actions) == ("", ())
 
 
 @pytest.mark.parametrize(
@@ -50,7 +49,6 @@ def test_a_catalogue_may_be_missing():
         ({"session_id": "s", "purpose": 3, "actions": []}, "purpose"),
         ({"session_id": "s", "actions": [{"args": {}}]}, "actions.0"),
         ({"session_id": "s", "actions": [{"tool": "t", "args": []}]}, "actions.0.args"),
-        ({"session_id": "s", "actions": [], "tools": {"a": 1}}, "tools"),
     ],
 )
 def test_a_bad_line_is_named_by_its_number_and_the_others_are_read(line, reason):

@@ -76,7 +76,7 @@ def test_data_sets_of_one_world_are_held_out_together() -> None:
     base = scenario_sessions(seed=1, repeats=1)
 
     def named(name: str, start: int, stop: int) -> list:
-        return [s.__class__(name, s.session_id, s.domain, s.purpose, s.actions, {}) for s in base[start:stop]]
+        return [s.__class__(name, s.session_id, s.domain, s.purpose, s.actions) for s in base[start:stop]]
 
     sessions = named("big", 0, 20) + named("twin", 0, 8) + named("mid", 20, 30) + named("small", 30, 34)
     assert ("big", "twin") in families(sessions)
