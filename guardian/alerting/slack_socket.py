@@ -52,9 +52,6 @@ class SlackSocket:
         if self._thread.ident is not None:
             self._thread.join(timeout=5)
 
-    def connected(self) -> bool:
-        return self._client is not None and self._client.is_connected()
-
     def _connect(self) -> None:
         quiet = logging.getLogger("guardian.slack_socket")  # slack-sdk logs what it receives
         quiet.setLevel(logging.CRITICAL)

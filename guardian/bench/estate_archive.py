@@ -4,7 +4,6 @@ import hashlib
 import json
 from collections.abc import Callable, Iterable, Iterator
 from datetime import timedelta
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -12,29 +11,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from guardian.archive.files import Partition, write_whole
-from guardian.archive.rows import conform, labels, pack
+from guardian.archive.rows import conform
 from guardian.archive.schema import EVENTS
-from guardian.archive.writer import write_events, write_labels
 from guardian.bench.estate import BEGIN, TENANT, Estate
-from guardian.domain.past import Label, PastCall
-from guardian.domain.session import HumanWord
+from guardian.domain.past import PastCall
 
-_AT_ONCE = 20_000
 _EMPTY: dict[str, Any] = dict.fromkeys(EVENTS.names)
-
-
-def write_estate(root: Path, calls: Iterable[PastCall], estate: Estate) -> int:
-    """Every call as the monitor would have archived it, and what people said of false alarms."""
-    rows = map(row_of, calls)
-    written = 0
-    while part := list(islice(rows, _AT_ONCE)):
-        written += write_events(root, f"estate-{written:09}", [pack(part, EVENTS)])
-    words = [
-        Label(key, HumanWord.FALSE_POSITIVE, BEGIN, seq)
-        for seq, key in enumerate(sorted(estate.dismissed), start=1)
-    ]
-    write_labels(root, "estate", [labels(words)] if words else [])
-    return written
 
 
 def row_of(call: PastCall) -> dict[str, Any]:

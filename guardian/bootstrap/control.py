@@ -12,7 +12,7 @@ import uvicorn
 from guardian import __version__
 from guardian.alerting.broadcast import Broadcast
 from guardian.alerting.outbox import AlertRow, AlertWorker
-from guardian.alerting.port import AlertChannel
+from guardian.alerting.port import AlertChannel, ChannelPlugin
 from guardian.bootstrap import plugins
 from guardian.bootstrap.auditing import open_checkpoints
 from guardian.bootstrap.clock import utc_now
@@ -204,9 +204,8 @@ def open_channels(settings: Settings, stop: threading.Event) -> AlertChannel:
 def open_channel(settings: Settings, name: str, options: Options, stop: threading.Event) -> AlertChannel:
     """One channel by its name in the configuration."""
     given = {"producer": KafkaProducer(kafka_settings(settings))} if name == "ocsf_kafka" else {}
-    opened = plugins.make("alerting", name, _resolved(settings, options), **given)
-    channel: AlertChannel = opened.open(clock=time.monotonic, sleep=stop.wait)
-    return channel
+    plugin: ChannelPlugin = plugins.make("alerting", name, _resolved(settings, options), **given)
+    return plugin.open(clock=time.monotonic, sleep=stop.wait)
 
 
 def _resolved(settings: Settings, options: Options) -> Options:

@@ -22,7 +22,7 @@ from guardian.embedding.fit import FitRequest
 from guardian.errors import ConfigurationError
 from guardian.keys.files import read_secret
 from guardian.keys.tokens import Tokens
-from guardian.revocation.port import Given, Receiver
+from guardian.revocation.port import Given, PushPlugin, Receiver
 from guardian.store.control import ControlStore
 from guardian.stream.advising import LocalAdviser
 from guardian.wire.adviser import RemoteAdviser
@@ -161,7 +161,8 @@ def ledger_tenants(store: ControlStore) -> frozenset[str]:
 def _receivers(settings: Settings, given: Given) -> Sequence[Receiver]:
     found: list[Receiver] = []
     for name, options in settings.revocation.faces.items():
-        found.extend(plugins.make("revocation", name, options).open(given))
+        plugin: PushPlugin = plugins.make("revocation", name, options)
+        found.extend(plugin.open(given))
     return found
 
 

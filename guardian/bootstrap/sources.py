@@ -59,11 +59,6 @@ def formats_of(name: str, options: Mapping[str, Any]) -> dict[str, Format]:
     return {each: plugins.make("sources", each, dict(options.get(each) or {})) for each in inner}
 
 
-def known_formats() -> tuple[str, ...]:
-    """Every name that `source.format` may have."""
-    return (*plugins.names("sources"), AUTO)
-
-
 def options_of(settings: Settings) -> dict[str, Any]:
     """The options, with a mapping's file read in."""
     options = dict(settings.source.options)

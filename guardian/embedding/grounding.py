@@ -55,10 +55,9 @@ def _telling(value: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Grounding:
-    """Shares in [0, 1] of an act's telling values; an act without any has named = carried = fresh = 0."""
+    """Shares in [0, 1] of an act's telling values; an act without any has named = fresh = 0."""
 
     named: float
-    carried: float
     fresh: float
     fresh_destination: float
     count: int
@@ -72,7 +71,7 @@ def grounding(purpose: str, arguments: Mapping[str, object] | None, earlier: Ite
     """
     said, lowered = content_words(purpose), purpose.lower()
     seen = earlier if isinstance(earlier, frozenset) else frozenset(earlier)
-    named = carried = fresh = 0.0
+    named = fresh = 0.0
     destinations: list[float] = []
     count = 0
     for path, value in leaves(arguments):
@@ -85,13 +84,12 @@ def grounding(purpose: str, arguments: Mapping[str, object] | None, earlier: Ite
         told = share if share >= 0.5 else 0.5 * share
         before = 1.0 if low in seen or any(low in old for old in seen if len(low) >= 4) else 0.0
         named += told
-        carried += max(0.0, before - told)
         unknown = 1.0 - max(told, before)
         fresh += unknown
         if not _DESTINATION.isdisjoint(words(path).split()):
             destinations.append(unknown)
     n = max(count, 1)
-    return Grounding(named / n, carried / n, fresh / n, max(destinations, default=0.0), count)
+    return Grounding(named / n, fresh / n, max(destinations, default=0.0), count)
 
 
 @lru_cache(maxsize=8_192)

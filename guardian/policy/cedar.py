@@ -9,7 +9,6 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, Literal
 
 import cedarpy
@@ -71,13 +70,8 @@ class CedarPolicies:
         object.__setattr__(self, "_version", hashlib.sha256(whole).hexdigest()[:16])
 
     @classmethod
-    def from_folder(cls, folder: Path) -> "CedarPolicies":
-        """Every `*.cedar` file of a folder, in the order of names, with its one `*.cedarschema`."""
-        return cls.from_files(PolicyFiles.read(folder))
-
-    @classmethod
     def from_files(cls, files: PolicyFiles) -> "CedarPolicies":
-        """The same from files already read. Errors name the file and the line on which a policy begins."""
+        """Every policy of the files. Errors name the file and the line on which a policy begins."""
         places = []
         for name, text in files.policies.items():
             for each in statements(text):  # file by file, or one that ends too early would eat into the next

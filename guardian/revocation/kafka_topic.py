@@ -9,9 +9,8 @@ announced in all of them that the ledger knows, and in any other before the firs
 import hashlib
 import json
 import re
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from guardian.bus.port import Producer
 from guardian.domain.finding import Finding
@@ -97,24 +96,6 @@ def topic_of(pattern: str, tenant_id: str) -> str:
     """A tenant whose name no topic could bear gets a hash of it in its place."""
     plain = tenant_id if _PLAIN.fullmatch(tenant_id) else hashlib.sha256(tenant_id.encode()).hexdigest()[:16]
     return pattern.replace(_TENANT, plain)
-
-
-def live_of(records: Iterable[tuple[bytes | None, bytes | None]]) -> dict[tuple[str, str, str], Mapping[str, Any]]:
-    """What a topic read from its beginning says: (tenant, type, id) → the revocation. Expiry is the reader's."""
-    held: dict[tuple[str, str, str], Mapping[str, Any]] = {}
-    for key, value in records:
-        if key is None:
-            continue
-        if key == EPOCH:
-            epoch = json.loads(value or b"{}").get("revision", {}).get("epoch", 0)
-            held = {subject: told for subject, told in held.items() if told["told_in"] >= epoch}
-            continue
-        tenant, kind, name = json.loads(key)
-        if value:
-            held[tenant, kind, name] = json.loads(value)
-        else:
-            held.pop((tenant, kind, name), None)
-    return held
 
 
 def _value(entry: LedgerEntry, epoch: int) -> bytes:

@@ -1,6 +1,5 @@
 """Records of foreign formats → decisions: take the wrapping off, tell the format, take batches apart, complete."""
 
-import dataclasses
 import hashlib
 import json
 import zlib
@@ -202,7 +201,3 @@ def _sketch(body: Any) -> str:
 def alone(name: str, format: Format, completion: Completion | None = None) -> Reader:
     """A reader of one format."""
     return Reader({name: format}, completion or Completion())
-
-
-def with_completion(reader: Reader, completion: Completion) -> Reader:
-    return dataclasses.replace(reader, completion=completion)

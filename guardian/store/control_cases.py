@@ -10,8 +10,6 @@ from sqlalchemy import Connection, Row, and_, func, insert, or_, select, update
 from guardian.store.control_tables import alert, audit, case, case_event, change, followed
 from guardian.wire.cases import CaseEvent
 
-_COUNTERS = ("alert_id", "findings", "events", "told", "steps", "attempts")
-
 
 class StoredCase(NamedTuple):
     """One case. `kind` is session, news or digest; `rank` the severity, 0 to 4, the highest it ever had.

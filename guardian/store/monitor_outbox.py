@@ -80,22 +80,15 @@ class Outbox:
 
     def depth(self) -> int:
         """How many things wait to be delivered."""
-        return self._count("due")
-
-    def parked_count(self) -> int:
-        """How many things were refused for good."""
-        return self._count("parked")
+        query = select(func.count()).select_from(outbox).where(outbox.c.state == "due")
+        with reading(self._engine) as connection:
+            return int(connection.execute(query).scalar_one())
 
     def release(self) -> int:
         """Put everything that is parked back in the queue, once its cause is mended; returns how many."""
         with writing(self._engine) as connection:
             change = update(outbox).where(outbox.c.state == "parked").values(state="due", attempts=0)
             return connection.execute(change).rowcount
-
-    def _count(self, state: str) -> int:
-        query = select(func.count()).select_from(outbox).where(outbox.c.state == state)
-        with reading(self._engine) as connection:
-            return int(connection.execute(query).scalar_one())
 
     def _end(self, item_id: int, state: str, note: str, now: datetime) -> None:
         with writing(self._engine) as connection:

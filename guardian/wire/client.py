@@ -12,7 +12,6 @@ from guardian.domain.event import Envelope
 from guardian.domain.finding import Finding
 from guardian.domain.revocation import SubjectType
 from guardian.errors import ControlError
-from guardian.wire.advice import Advice, Proposal
 from guardian.wire.approvals import (
     ApprovalDecision,
     ApprovalPage,
@@ -20,7 +19,6 @@ from guardian.wire.approvals import (
     ApprovalView,
     BreakerReset,
     BreakerView,
-    BreakGlassList,
     BreakGlassRequest,
     BreakGlassView,
 )
@@ -48,7 +46,7 @@ _TOKEN = re.compile(r"[\x21-\x7e]+")
 
 
 class ControlClient:
-    """One method per route. Raises ControlError with the HTTP status, or 0 when control cannot be reached.
+    """A method per route that they use. Raises ControlError with the HTTP status, 0 when control is out of reach.
 
     `token` is called before every request, so a renewed token is picked up. `transport` replaces the network.
     """
@@ -123,10 +121,6 @@ class ControlClient:
             content=body.model_dump_json(),
             headers=_conditions(seen=seen),
         )
-
-    def dismiss(self, finding_id: str, *, reason: str) -> FindingView:
-        """Call a finding a false positive: the session's evidence starts afresh."""
-        return self.judge(finding_id, "false_positive", reason=reason)
 
     def sessions(
         self,
@@ -261,10 +255,6 @@ class ControlClient:
     def end_break_glass(self, grant_id: str) -> BreakGlassView:
         return self._ask(BreakGlassView, "POST", f"/v1/break-glass/{segment(grant_id)}/end")
 
-    def break_glass_grants(self, *, tenant_id: str | None = None, limit: int = 50) -> BreakGlassList:
-        query = {"tenant_id": tenant_id, "limit": limit}
-        return self._ask(BreakGlassList, "GET", "/v1/break-glass", query=query)
-
     def breaker(self, tenant_id: str) -> BreakerView:
         return self._ask(BreakerView, "GET", f"/v1/breakers/{segment(tenant_id)}")
 
@@ -277,15 +267,6 @@ class ControlClient:
     def watch(self, *, tenant_id: str | None = None) -> Watch:
         """Gateways with the revision that they enforce, monitors with their lag, and the latest self-tests."""
         return self._ask(Watch, "GET", "/v1/watch", query={"tenant_id": tenant_id})
-
-    def advise(self, proposal: Proposal) -> Advice:
-        """May this proposed call go through?"""
-        return self._ask(Advice, "POST", "/v1/advise", content=proposal.model_dump_json())
-
-    def await_advice(self, approval_id: str, *, wait_s: float = 0) -> Advice:
-        """What became of a call that is held."""
-        path = f"/v1/advise/{segment(approval_id)}"
-        return self._ask(Advice, "GET", path, query={"wait": wait_s or None}, extra_s=wait_s)
 
     def vitals(self, instance: str, lag_s: float, leaving: bool) -> None:
         """How far behind the topic a monitor is."""

@@ -6,12 +6,17 @@ from datetime import timedelta
 import pytest
 from typer.testing import CliRunner
 
+from guardian.archive.rows import labels, pack
+from guardian.archive.schema import EVENTS
+from guardian.archive.writer import write_events, write_labels
 from guardian.bench.estate import BEGIN, WINDOW, Estate
-from guardian.bench.estate_archive import write_estate
+from guardian.bench.estate_archive import row_of
 from guardian.bootstrap.clock import utc_now
 from guardian.bootstrap.initialise import initialise
 from guardian.cli import app
 from guardian.config import load
+from guardian.domain.past import Label
+from guardian.domain.session import HumanWord
 from guardian.store.control import ControlStore
 
 UNTIL = (BEGIN + WINDOW).isoformat()
@@ -21,7 +26,10 @@ UNTIL = (BEGIN + WINDOW).isoformat()
 def archive(tmp_path_factory):
     root = tmp_path_factory.mktemp("archive")
     estate = Estate(3, purposes=4)
-    write_estate(root, estate.calls(BEGIN, BEGIN + WINDOW + timedelta(days=10)), estate)
+    calls = estate.calls(BEGIN, BEGIN + WINDOW + timedelta(days=10))
+    write_events(root, "estate", [pack([row_of(call) for call in calls], EVENTS)])
+    false = [Label(key, HumanWord.FALSE_POSITIVE, BEGIN, n) for n, key in enumerate(sorted(estate.dismissed), 1)]
+    write_labels(root, "estate", [labels(false)] if false else [])
     return root
 
 

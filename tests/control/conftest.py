@@ -20,6 +20,7 @@ from guardian.keys.bundle import BundleKey
 from guardian.keys.signing import SigningKeys
 from guardian.keys.tokens import Tokens
 from guardian.policy.cedar import CedarPolicies
+from guardian.policy.files import PolicyFiles
 from guardian.revocation.signing import ListSigner
 from guardian.revocation.snapshot import SnapshotFace
 from guardian.store.control import ControlStore
@@ -157,7 +158,7 @@ def finding(
 
 @pytest.fixture(scope="session")
 def policies() -> CedarPolicies:
-    return CedarPolicies.from_folder(POLICIES)
+    return CedarPolicies.from_files(PolicyFiles.read(POLICIES))
 
 
 @pytest.fixture(scope="session")

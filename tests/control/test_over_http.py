@@ -64,7 +64,10 @@ def test_the_whole_way_from_finding_to_refusal_and_back(stage, base_url, a_findi
         stage.clock.pass_(minutes=1)
         asked = responder.reinstate("acme", "sess_1", reason="ours", idempotency_key="k")
         assert _approved(approver, asked.approval) == "reinstated at revision 1.2"
-        assert responder.dismiss(outcome.finding_id, reason="ours").verdict.verdict == "false_positive"
+        assert (
+            responder.judge(outcome.finding_id, "false_positive", reason="ours").verdict.verdict
+            == "false_positive"
+        )
         assert gateway.revocations(since="1.1").entries[0].status == "reinstated"
         assert [change.word.value for change in monitor.changes(0).items] == [
             "revoked",
@@ -87,7 +90,6 @@ def test_odd_session_ids_survive_the_wire(stage, base_url, name):
 def test_break_glass_and_breakers_over_the_wire(stage, base_url):
     with _client(stage, base_url, "responder") as responder, _client(stage, base_url, "approver") as approver:
         grant = responder.break_glass("acme", reason="nobody answers", minutes=15)
-        assert [each.id for each in approver.break_glass_grants(tenant_id="acme").items] == [grant.id]
         responder.revoke("acme", "sess_1", reason="x")
         assert responder.reinstate("acme", "sess_1", reason="payroll stands still").changed
         assert responder.end_break_glass(grant.id).ended_by == "responder-1"

@@ -19,7 +19,7 @@ from guardian.bus.memory import MemoryBroker, MemoryProducer
 from guardian.control.pushing import Pusher
 from guardian.errors import BusError
 from guardian.revocation.caep import PUSH, REVOKED, RISK, CaepFace
-from guardian.revocation.kafka_topic import KafkaTopicFace, live_of, topic_of
+from guardian.revocation.kafka_topic import EPOCH, KafkaTopicFace, topic_of
 from guardian.revocation.port import Given
 from guardian.store.control_head import begin_epoch
 from guardian.store.control_tables import ledger, live
@@ -69,6 +69,24 @@ class SetReceiver:
     def close(self):
         self.server.shutdown()
         self.server.server_close()
+
+
+def live_of(records):
+    """What a topic read from its beginning says: (tenant, type, id) → the revocation. Expiry is the reader's."""
+    held = {}
+    for key, value in records:
+        if key is None:
+            continue
+        if key == EPOCH:
+            epoch = json.loads(value or b"{}").get("revision", {}).get("epoch", 0)
+            held = {subject: told for subject, told in held.items() if told["told_in"] >= epoch}
+            continue
+        tenant, kind, name = json.loads(key)
+        if value:
+            held[tenant, kind, name] = json.loads(value)
+        else:
+            held.pop((tenant, kind, name), None)
+    return held
 
 
 @pytest.fixture

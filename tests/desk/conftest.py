@@ -39,6 +39,7 @@ from guardian.domain.finding import (
 from guardian.keys.signing import SigningKeys
 from guardian.keys.tokens import Tokens
 from guardian.policy.cedar import CedarPolicies
+from guardian.policy.files import PolicyFiles
 from guardian.store.control import ControlStore
 from guardian.telemetry import Metrics
 from guardian.wire.desk import DeskClient
@@ -229,7 +230,7 @@ class Office:
 
 @pytest.fixture(scope="session")
 def policies() -> CedarPolicies:
-    return CedarPolicies.from_folder(POLICIES)
+    return CedarPolicies.from_files(PolicyFiles.read(POLICIES))
 
 
 @pytest.fixture(scope="session")

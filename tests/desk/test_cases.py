@@ -147,7 +147,7 @@ def test_a_case_that_begins_anew_may_call_again(make_office, slack, a_finding) -
     office.submit(a_finding())
     office.settle()
     with office.client("ann", "analyst") as ann:
-        ann.dismiss(a_finding().id, reason="fine")
+        ann.judge(a_finding().id, "false_positive", reason="fine")
     office.after(minutes=5)
     assert "○ Dismissed" in office.text()
     office.submit(a_finding(epoch=1, n=0, time=office.clock()))

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from guardian.policy.cedar import CedarPolicies
+from guardian.policy.files import PolicyFiles
 from guardian.policy.port import (
     ActFacts,
     Asker,
@@ -244,7 +245,7 @@ def rego_server() -> Iterator[Pdp]:
 @pytest.fixture(scope="session")
 def authzen_server() -> Iterator[Pdp]:
     """An AuthZEN PDP that rebuilds the request from the facts and lets the shipped Cedar policies decide."""
-    shipped = CedarPolicies.from_folder(CONFIG / "policies")
+    shipped = CedarPolicies.from_files(PolicyFiles.read(CONFIG / "policies"))
 
     def answer(asked: Asked) -> Reply:
         if asked.path != "/access/v1/evaluation":

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from guardian.policy.authzen import AuthzenPoint
 from guardian.policy.cedar import CedarPolicies
+from guardian.policy.files import PolicyFiles
 from guardian.policy.port import (
     ActFacts,
     Asker,
@@ -24,7 +25,7 @@ from guardian.policy.port import (
 from guardian.wire.base import Mode
 from guardian.wire.principal import ROLES
 
-SHIPPED = CedarPolicies.from_folder(Path(__file__).parents[2] / "config" / "policies")
+SHIPPED = CedarPolicies.from_files(PolicyFiles.read(Path(__file__).parents[2] / "config" / "policies"))
 
 
 @pytest.fixture

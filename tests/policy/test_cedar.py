@@ -5,6 +5,7 @@ import pytest
 from guardian.errors import PolicyError
 from guardian.policy.cases import load_cases
 from guardian.policy.cedar import CedarPolicies
+from guardian.policy.files import PolicyFiles
 from guardian.policy.port import PolicyDecision
 
 SCHEMA = """
@@ -37,10 +38,10 @@ def test_a_broken_schema_is_refused():
 
 def test_a_folder_needs_policies_and_one_schema(tmp_path):
     with pytest.raises(PolicyError, match=r"exactly one \*\.cedarschema"):
-        CedarPolicies.from_folder(tmp_path)
+        CedarPolicies.from_files(PolicyFiles.read(tmp_path))
     (tmp_path / "a.cedar").write_text(GOOD)
     (tmp_path / "a.cedarschema").write_text(SCHEMA)
-    assert CedarPolicies.from_folder(tmp_path).policy_ids == {"readers"}
+    assert CedarPolicies.from_files(PolicyFiles.read(tmp_path)).policy_ids == {"readers"}
 
 
 def test_the_version_names_the_content():

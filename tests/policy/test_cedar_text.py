@@ -1,6 +1,7 @@
 import pytest
+from cedar_forbids import forbidden_by
 
-from guardian.policy.cedar_text import forbid_problems, forbidden_by
+from guardian.policy.cedar_text import forbid_problems
 
 SCHEMA = """entity Agent; entity Tool;
 action call appliesTo {principal: [Agent], resource: [Tool], context: {tool: String, records?: Long}};"""

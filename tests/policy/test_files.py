@@ -72,24 +72,24 @@ def test_policies_put_together_come_apart_again_each_with_its_line(parts):
 def test_what_is_wrong_is_told_with_file_and_line(folder, text, message):
     (folder / "more.cedar").write_text(text)
     with pytest.raises(PolicyError, match=message):
-        CedarPolicies.from_folder(folder)
+        CedarPolicies.from_files(PolicyFiles.read(folder))
 
 
 def test_a_file_that_ends_too_early_does_not_eat_into_the_next(folder):
     (folder / "a.cedar").write_text('@id("readers") permit (principal, action == Action::"read", resource)')
     (folder / "b.cedar").write_text('when { context.mode == "x" };')
     with pytest.raises(PolicyError, match=r"a\.cedar:1"):
-        CedarPolicies.from_folder(folder)
+        CedarPolicies.from_files(PolicyFiles.read(folder))
 
 
 def test_a_folder_of_comments_is_refused(folder):
     (folder / "a.cedar").write_text("// nothing yet\n")
     with pytest.raises(PolicyError, match="holds no policy"):
-        CedarPolicies.from_folder(folder)
+        CedarPolicies.from_files(PolicyFiles.read(folder))
 
 
 def test_every_policy_knows_where_it_is_written(folder):
-    (clause,) = CedarPolicies.from_folder(folder).clauses
+    (clause,) = CedarPolicies.from_files(PolicyFiles.read(folder)).clauses
     assert (clause.id, clause.effect, clause.why) == ("readers", "permit", "")
     assert clause.place == f"{folder / 'a.cedar'}:1"
 

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from guardian.policy.cases import PolicyCase
 from guardian.policy.cedar import CedarPolicies
+from guardian.policy.files import PolicyFiles
 from guardian.policy.port import (
     ActFacts,
     Asker,
@@ -23,7 +24,7 @@ from guardian.policy.port import (
 )
 from guardian.wire.principal import ROLES
 
-SHIPPED = CedarPolicies.from_folder(Path(__file__).parents[2] / "config" / "policies")
+SHIPPED = CedarPolicies.from_files(PolicyFiles.read(Path(__file__).parents[2] / "config" / "policies"))
 ON_TENANTS = {"setMode", "breakGlass", "resetBreaker", "revokeSubject", "reinstateSubject", "endException"}
 EITHER = {"propose", "approve", "read", "readRevocations", "readChanges", "readMetrics"}
 ACTIONS = get_args(PolicyAction)

@@ -13,9 +13,10 @@ import pytest
 from guardian.policy.cases import load_cases
 from guardian.policy.cedar import CedarPolicies
 from guardian.policy.entities import question
+from guardian.policy.files import PolicyFiles
 
 FOLDER = Path(__file__).parents[2] / "config" / "policies"
-SHIPPED = CedarPolicies.from_folder(FOLDER)
+SHIPPED = CedarPolicies.from_files(PolicyFiles.read(FOLDER))
 CASES = load_cases(FOLDER / "cases.yaml")
 STATIC = {
     policy["annotations"]["id"]: policy

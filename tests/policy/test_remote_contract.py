@@ -23,6 +23,7 @@ from guardian.bootstrap import plugins
 from guardian.errors import ConfigurationError
 from guardian.policy.cases import load_cases, run_cases
 from guardian.policy.facts import facts
+from guardian.policy.files import PolicyFiles
 from guardian.policy.floor import Floor
 from guardian.policy.http_line import MOST_BYTES
 from guardian.policy.port import BudgetFacts, EvidenceFacts
@@ -46,7 +47,7 @@ def point(request):
     """One decision point with the shipped policies, or their like, behind it. A new one needs a line here."""
     match request.param:
         case "cedar":
-            return plugins.find("policy", "cedar").from_folder(POLICIES)
+            return plugins.find("policy", "cedar").from_files(PolicyFiles.read(POLICIES))
         case "opa":
             return made("opa", request.getfixturevalue("rego_server").url)
         case "authzen":
@@ -449,7 +450,7 @@ def test_two_tenants_with_the_same_session_id_are_two_resources(auto_revoke):
 
 
 def test_beneath_any_of_them_the_floor_holds(point, auto_revoke):
-    floor = plugins.find("policy", "cedar").from_folder(POLICIES)
+    floor = plugins.find("policy", "cedar").from_files(PolicyFiles.read(POLICIES))
     both = Floor(point, floor)
     assert both.decide(auto_revoke).allowed
     assert not both.decide(dataclasses.replace(auto_revoke, mode="shadow")).allowed

@@ -8,11 +8,12 @@ import pytest
 
 from guardian.policy.cases import load_cases, run_cases
 from guardian.policy.cedar import CedarPolicies
+from guardian.policy.files import PolicyFiles
 from guardian.policy.port import Asker, BudgetFacts, EvidenceFacts, PolicyAction, PolicyRequest, SessionFacts
 
 FOLDER = Path(__file__).parents[2] / "config" / "policies"
 EXAMPLES = FOLDER.parent / "examples" / "policies"
-SHIPPED = CedarPolicies.from_folder(FOLDER)
+SHIPPED = CedarPolicies.from_files(PolicyFiles.read(FOLDER))
 CASES = load_cases(FOLDER / "cases.yaml")
 AUTO_REVOKE = PolicyRequest(
     asker=Asker("monitor-1", "monitor", frozenset({"acme"})),
@@ -78,7 +79,7 @@ def test_a_name_that_is_not_text_is_a_denial_that_says_so():
 def test_the_examples_are_sound_beside_the_shipped_policies_and_keep_their_promises(tmp_path):
     for file in (*FOLDER.glob("*.cedar*"), *EXAMPLES.iterdir()):
         (tmp_path / file.name).write_bytes(file.read_bytes())
-    both = CedarPolicies.from_folder(tmp_path)
+    both = CedarPolicies.from_files(PolicyFiles.read(tmp_path))
     cases = load_cases(tmp_path / "cases.yaml")
     assert {each.complaint for each in run_cases(both, cases)} == {""}
     assert both.policy_ids - SHIPPED.policy_ids == {
@@ -114,7 +115,7 @@ def test_two_tenants_may_use_the_same_session_id():
 
 def test_answers_are_remembered_within_bounds_and_stay_what_they_were(monkeypatch):
     monkeypatch.setattr("guardian.policy.cedar._REMEMBERED", 4)
-    policies = CedarPolicies.from_folder(FOLDER)
+    policies = CedarPolicies.from_files(PolicyFiles.read(FOLDER))
     asked = [
         PolicyRequest(Asker(f"p{n}", "analyst", frozenset({"acme"})), "read", f"acme{'' if n % 2 else n}")
         for n in range(11)

@@ -77,7 +77,7 @@ def test_a_refused_finding_is_parked_and_the_next_one_goes_on(filled, control, s
     control.refuse = {"s1-3": status}
     delivery(filled, control).deliver_due()
     assert sorted(control.got) == ["s1-6"]
-    assert (filled.store.outbox.depth(), filled.store.outbox.parked_count()) == (0, 1)
+    assert (filled.store.outbox.depth(), filled.store.outbox.release()) == (0, 1)
     assert filled.metrics.value("guardian_outbox_failures_total", reason=str(status)) == 1
 
 

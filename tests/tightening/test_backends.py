@@ -5,6 +5,7 @@ import json
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from cedar_forbids import forbidden_by
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -22,7 +23,7 @@ from guardian.domain.rules import (
     OnlyHours,
     PinArgument,
 )
-from guardian.policy.cedar_text import forbid_problems, forbidden_by
+from guardian.policy.cedar_text import forbid_problems
 from guardian.tightening.backtest import Backtest
 from guardian.tightening.cedar import POLICIES, SCHEMA, CedarForbids
 from guardian.tightening.envelope import EnvelopePatches, merged, widens

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
 
 BLUE, ORANGE, GREEN, RED = "#0072B2", "#E69F00", "#009E73", "#D55E00"
-PURPLE, SKY, GREY, INK = "#CC79A7", "#56B4E9", "#999999", "#333333"
+GREY, INK = "#999999", "#333333"
 
 FLAG_ONE_IN, REVOKE_ONE_IN = 1_000.0, 20_000.0
 """The thresholds that guardian is shipped with."""
