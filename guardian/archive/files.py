@@ -1,7 +1,6 @@
 """Where files lie and how they come to be there: whole, durable, or not at all."""
 
 import hashlib
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,12 +12,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from guardian.errors import ArchiveError
+from guardian.store.files import write_atomically
 
 EVENTS_FOLDER = "events"
 LABELS_FOLDER = "labels"
 _LONGEST_NAME = 180
 _ROW_GROUP = 65_536
-_UNFINISHED = ".unfinished-"
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -66,23 +65,14 @@ def parquet_files(folder: Path) -> list[Path]:
 
 
 def write_whole(path: Path, table: pa.Table) -> None:
-    """Write beside, flush to the disk, rename: a reader sees the old state or the new one.
+    """A reader sees the old state or the new one.
 
     Raises ArchiveError with the way out when the disk refuses.
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        unfinished = path.with_name(f"{_UNFINISHED}{os.getpid()}-{path.name}")
-        try:
-            descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-            with os.fdopen(descriptor, "wb") as stream:
-                pq.write_table(table, stream, compression="zstd", row_group_size=_ROW_GROUP)
-                stream.flush()
-                os.fsync(stream.fileno())
-            unfinished.replace(path)
-        finally:
-            unfinished.unlink(missing_ok=True)
-        _sync_folder(path.parent)
+        with write_atomically(path, mode=0o600) as stream:
+            pq.write_table(table, stream, compression="zstd", row_group_size=_ROW_GROUP)
     except OSError as error:
         raise ArchiveError(
             f"archive: cannot write {path}: {error.strerror}; free the disk or move `archive.path`"
@@ -108,11 +98,3 @@ def reading(path: Path) -> Iterator[pq.ParquetFile]:
             f"archive: {path} cannot be read ({str(error).splitlines()[0][:200]}); restore it from a copy, or "
             "remove it and back-fill with `guardian archive import`"
         ) from error
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from guardian.audit.note import MOST_CHARACTERS
 from guardian.errors import ConfigurationError
+from guardian.store.files import sync_folder
 
 _SIGNATURE = ("—", "\ufffd")  # the second is a dash that was cut off half-way
 _MOST_LINES = 64
@@ -29,7 +30,7 @@ def append_note(path: Path, note: str) -> None:
         file.flush()
         os.fsync(file.fileno())
     if tail is None:
-        _sync_folder(path.parent)
+        sync_folder(path.parent)
 
 
 def notes_in(path: Path) -> Iterator[tuple[int, str]]:
@@ -79,11 +80,3 @@ def _tail(path: Path, length: int) -> bytes | None:
             return file.read()
     except FileNotFoundError:
         return None
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -1,7 +1,6 @@
 """Files through the pipeline: scoring and replay, without side effects."""
 
 import json
-import os
 import secrets
 import sys
 import tempfile
@@ -9,11 +8,10 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import IO
 
 from guardian.bootstrap.clock import utc_now
 from guardian.bootstrap.judgement import open_judge, open_pipeline, unchecked
@@ -30,6 +28,7 @@ from guardian.pipeline.scoring_run import LogScorer, Scored, SessionScorer
 from guardian.signals.credential_exposure import CredentialScanner
 from guardian.sources.session_lines import LineError, SessionLine, is_session_line, read_session_lines
 from guardian.store.engine import open_engine
+from guardian.store.files import write_atomically
 from guardian.store.monitor import MonitorStore
 from guardian.stream.commit import Committer
 from guardian.stream.worker import Worker, WorkerOptions
@@ -163,19 +162,16 @@ def writer(output: Path) -> Iterator[Callable[[str], None]]:
     if str(output) == "-":
         yield lambda line: print(line, file=sys.stdout)
         return
-    try:
-        descriptor, name = tempfile.mkstemp(dir=output.parent, prefix=f".{output.name}.")
-    except OSError as error:
-        raise ConfigurationError(f"cannot write {output}: {error.strerror}") from error
-    try:
-        stream: IO[str]
-        with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
-            yield lambda line: print(line, file=stream)
-        Path(name).chmod(0o644)
-        Path(name).replace(output)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
+    with ExitStack() as stack:
+        try:
+            file = stack.enter_context(write_atomically(output))
+        except OSError as error:
+            raise ConfigurationError(f"cannot write {output}: {error.strerror}") from error
+
+        def write(line: str) -> None:
+            file.write(f"{line}\n".encode())
+
+        yield write
 
 
 @dataclass(frozen=True, slots=True)

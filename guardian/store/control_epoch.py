@@ -6,13 +6,12 @@ were signed that its audit trail no longer fulfils, so those to come are another
 """
 
 import json
-import os
-import tempfile
 from dataclasses import asdict, astuple, dataclass
 from pathlib import Path
 from threading import Lock
 
 from guardian.errors import StoreError
+from guardian.store.files import write_atomically
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,16 +59,8 @@ class EpochFile:
             last = self._last
             if last is not None and astuple(last) >= astuple(mark):
                 return
-            descriptor, name = tempfile.mkstemp(dir=self.path.parent, prefix=f".{self.path.name}.")
-            try:
-                with os.fdopen(descriptor, "w") as file:
-                    json.dump(asdict(mark), file)
-                    file.flush()
-                    os.fsync(file.fileno())
-                Path(name).replace(self.path)
-            except BaseException:
-                Path(name).unlink(missing_ok=True)
-                raise
+            with write_atomically(self.path, mode=0o600) as file:
+                file.write(json.dumps(asdict(mark)).encode())
             self._last = mark
 
 

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 from guardian.domain.restriction import Restriction, Scope
 from guardian.errors import ProposalError
+from guardian.store.files import write_atomically
 from guardian.tightening.backtest import Backtest
 from guardian.tightening.history import Grant
 from guardian.tightening.mining import Abstention, Advice
@@ -134,9 +135,8 @@ def write_folder(folder: Path, files: Mapping[str, str]) -> None:
     for name, text in files.items():
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        unfinished = path.with_name(f".{path.name}.unfinished")
-        unfinished.write_text(text, encoding="utf-8")
-        unfinished.replace(path)
+        with write_atomically(path) as file:
+            file.write(text.encode())
 
 
 def _ours(folder: Path) -> Sequence[Path]:

@@ -17,6 +17,7 @@ import yaml
 
 from guardian.domain.restriction import Restriction
 from guardian.errors import ProposalError
+from guardian.store.files import write_atomically
 from guardian.tightening.wording import said, whom
 
 CHANGED = 2
@@ -66,10 +67,9 @@ def reject(path: Path, restriction: Restriction, *, reason: str, owner: str) -> 
     except ValueError as error:
         raise ProposalError(str(error)) from error
     path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f".{path.name}.unfinished")
     body = {name: asdict(each) for name, each in sorted(known.items())}
-    unfinished.write_text(yaml.safe_dump(body, allow_unicode=True, sort_keys=False), encoding="utf-8")
-    unfinished.replace(path)
+    with write_atomically(path) as file:
+        file.write(yaml.safe_dump(body, allow_unicode=True, sort_keys=False).encode())
 
 
 def still_rejected(restrictions: Iterable[Restriction], rejections: Mapping[str, Rejection]) -> frozenset[str]:

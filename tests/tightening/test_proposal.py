@@ -154,3 +154,21 @@ def test_a_broken_file_of_rejections_is_named(tmp_path, text):
 def test_a_no_needs_a_reason_and_an_owner(tmp_path, restricted):
     with pytest.raises(ProposalError, match="reason and an owner"):
         reject(tmp_path / "no.yaml", restricted(ForbidTool("a")), reason=" ", owner="maya")
+
+
+def test_a_disk_that_refuses_leaves_the_old_file_and_nothing_beside_it(tmp_path, restricted, monkeypatch):
+    write_folder(tmp_path, {"proposal.json": "{}"})
+    path = tmp_path / "rejected.yaml"
+    one = restricted(ForbidTool("a"))
+    reject(path, one, reason="the auditors need it", owner="maya")
+    before = {each.name: each.read_bytes() for each in tmp_path.iterdir()}
+
+    def full(_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", full)
+    with pytest.raises(OSError, match="No space"):
+        write_folder(tmp_path, {"proposal.json": '{"a": 1}'})
+    with pytest.raises(OSError, match="No space"):
+        reject(path, restricted(ForbidTool("b")), reason="needed", owner="maya")
+    assert {each.name: each.read_bytes() for each in tmp_path.iterdir()} == before
