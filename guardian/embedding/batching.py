@@ -8,11 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 from tokenizers import Encoding, Tokenizer
 
+from guardian.embedding.ports import DIMENSIONS, PAIR_TOKENS, TEXT_TOKENS
 from guardian.errors import ModelError
 
 _TOKENS = 1024  # in one run: more takes memory and gains no time
 
 Feeds = dict[str, NDArray[np.int64]]
+Graph = Callable[[Feeds], NDArray[np.float32]]
 
 
 class Cutter:
@@ -51,7 +53,7 @@ def feeds(encodings: Sequence[Encoding]) -> Feeds:
 def run_batched(
     tokenizer: Cutter,
     inputs: Sequence[str] | Sequence[tuple[str, str]],
-    run: Callable[[Feeds], NDArray[np.float32]],
+    run: Graph,
     *,
     tokens: int,
     batch: int,
@@ -70,3 +72,18 @@ def run_batched(
         out[rows] = run(feeds([encodings[row] for row in rows])).reshape(len(rows), width)
         order = order[len(rows) :]
     return out
+
+
+class GraphEncoder:
+    """Both ports over two graphs of an engine's. `text` gives the second, which may be loaded only then."""
+
+    def __init__(self, tokenizer: Cutter, batch: int, *, pair: Graph, text: Callable[[], Graph]) -> None:
+        self._tokenizer, self._batch, self._pair, self._text = tokenizer, batch, pair, text
+
+    def logits(self, pairs: Sequence[tuple[str, str]]) -> NDArray[np.float32]:
+        sizes = {"tokens": PAIR_TOKENS, "batch": self._batch, "width": 1}
+        return run_batched(self._tokenizer, pairs, self._pair, **sizes)[:, 0]
+
+    def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        sizes = {"tokens": TEXT_TOKENS, "batch": self._batch, "width": DIMENSIONS}
+        return run_batched(self._tokenizer, texts, self._text(), **sizes)

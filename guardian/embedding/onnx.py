@@ -2,7 +2,6 @@
 
 import ctypes
 import os
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,8 +10,7 @@ import onnxruntime
 from numpy.typing import NDArray
 
 from guardian.embedding.artefact import PAIR_MODEL, TEXT_MODEL, TOKENIZER
-from guardian.embedding.batching import Cutter, Feeds, run_batched
-from guardian.embedding.ports import DIMENSIONS, PAIR_TOKENS, TEXT_TOKENS
+from guardian.embedding.batching import Cutter, Feeds, GraphEncoder
 from guardian.errors import ModelError
 
 
@@ -51,24 +49,6 @@ def give_back_memory() -> None:
         trim(0)
 
 
-class OnnxEncoder:
-    """Both ports over onnxruntime."""
-
-    def __init__(self, directory: Path, threads: int, batch: int) -> None:
-        self._batch = batch
-        self._tokenizer = Cutter(directory / TOKENIZER)
-        self._pair = Session(directory / PAIR_MODEL, threads)
-        self._text = Session(directory / TEXT_MODEL, threads)
-
-    def logits(self, pairs: Sequence[tuple[str, str]]) -> NDArray[np.float32]:
-        sizes = {"tokens": PAIR_TOKENS, "batch": self._batch, "width": 1}
-        return run_batched(self._tokenizer, pairs, self._pair, **sizes)[:, 0]
-
-    def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        sizes = {"tokens": TEXT_TOKENS, "batch": self._batch, "width": DIMENSIONS}
-        return run_batched(self._tokenizer, texts, self._text, **sizes)
-
-
 @dataclass(frozen=True, kw_only=True)
 class Onnx:
     """Options: `threads` 0 means every core this process may use; `batch` is rows per run."""
@@ -76,8 +56,9 @@ class Onnx:
     threads: int = 0
     batch: int = 8
 
-    def open(self, directory: Path) -> OnnxEncoder:
-        return OnnxEncoder(directory, self.threads, self.batch)
+    def open(self, directory: Path) -> GraphEncoder:
+        pair, text = (Session(directory / name, self.threads) for name in (PAIR_MODEL, TEXT_MODEL))
+        return GraphEncoder(Cutter(directory / TOKENIZER), self.batch, pair=pair, text=lambda: text)
 
 
 plugin = Onnx

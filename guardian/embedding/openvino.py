@@ -5,9 +5,8 @@ VNNI; elsewhere OpenVINO leaves that away), and the rest is computed in bf16 whe
 Scores and cosines move in the third or fourth decimal; tests hold them to the reference.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache
 from pathlib import Path
 from typing import Literal
 
@@ -16,8 +15,7 @@ import openvino
 from numpy.typing import NDArray
 
 from guardian.embedding.artefact import PAIR_MODEL, TEXT_MODEL, TOKENIZER
-from guardian.embedding.batching import Cutter, Feeds, run_batched
-from guardian.embedding.ports import DIMENSIONS, PAIR_TOKENS, TEXT_TOKENS
+from guardian.embedding.batching import Cutter, Feeds, GraphEncoder
 from guardian.errors import ModelError
 
 _GROUP = 64  # activations to a scale: 32 is slower, 128 rounds more
@@ -47,27 +45,6 @@ class Graph:
         return np.array(self._request.get_output_tensor(0).data, dtype=np.float32)
 
 
-class OpenVinoEncoder:
-    """Both ports over OpenVINO."""
-
-    def __init__(self, directory: Path, threads: int, batch: int, precision: str) -> None:
-        self._directory, self._threads, self._batch, self._precision = directory, threads, batch, precision
-        self._tokenizer = Cutter(directory / TOKENIZER)
-        self._pair = Graph(directory / PAIR_MODEL, threads, precision)
-
-    def logits(self, pairs: Sequence[tuple[str, str]]) -> NDArray[np.float32]:
-        sizes = {"tokens": PAIR_TOKENS, "batch": self._batch, "width": 1}
-        return run_batched(self._tokenizer, pairs, self._pair, **sizes)[:, 0]
-
-    @cached_property
-    def _text(self) -> Graph:
-        return Graph(self._directory / TEXT_MODEL, self._threads, self._precision)
-
-    def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        sizes = {"tokens": TEXT_TOKENS, "batch": self._batch, "width": DIMENSIONS}
-        return run_batched(self._tokenizer, texts, self._text, **sizes)
-
-
 def best_float() -> str:
     """bf16 where the processor computes it natively, else f32."""
     return "bf16" if "BF16" in openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES") else "f32"
@@ -81,8 +58,13 @@ class OpenVino:
     batch: int = 16
     precision: Literal["int8", "bf16", "f32"] = "int8"
 
-    def open(self, directory: Path) -> OpenVinoEncoder:
-        return OpenVinoEncoder(directory, self.threads, self.batch, self.precision)
+    def open(self, directory: Path) -> GraphEncoder:
+        @cache
+        def graph(name: str) -> Graph:
+            return Graph(directory / name, self.threads, self.precision)
+
+        cutter = Cutter(directory / TOKENIZER)
+        return GraphEncoder(cutter, self.batch, pair=graph(PAIR_MODEL), text=lambda: graph(TEXT_MODEL))
 
 
 plugin = OpenVino

@@ -1,11 +1,11 @@
 """The adviser's HTTP face on the monitor: one route, one token, for control alone."""
 
 import hmac
-import threading
 from collections.abc import Callable
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 
 from guardian.errors import AdviserError, ConfigurationError
+from guardian.stream.listening import Listener
 from guardian.telemetry import logger
 from guardian.wire.advice import Weighing
 
@@ -13,7 +13,7 @@ _MOST = 1024 * 1024
 _log = logger("advice")
 
 
-class AdviceServer:
+class AdviceServer(Listener):
     """Listens from construction. `weigh` is the adviser's; the caller's patience is `budget_s`."""
 
     def __init__(
@@ -57,22 +57,4 @@ class AdviceServer:
             def log_message(self, format: str, *args: object) -> None:
                 """Every call is asked about; that is not news."""
 
-        class Quiet(ThreadingHTTPServer):
-            daemon_threads = True
-            request_queue_size = 128
-
-        try:
-            self._server = Quiet((host, port), Face)
-        except OSError as error:
-            raise ConfigurationError(
-                f"monitor.advise_port: cannot listen on {host}:{port}: {error.strerror}"
-            ) from error
-        threading.Thread(target=self._server.serve_forever, name="guardian-advice", daemon=True).start()
-
-    @property
-    def port(self) -> int:
-        return int(self._server.server_address[1])
-
-    def close(self) -> None:
-        self._server.shutdown()
-        self._server.server_close()
+        super().__init__(host, port, Face, name="guardian-advice", setting="monitor.advise_port")

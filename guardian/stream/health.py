@@ -1,15 +1,15 @@
 """The monitor's own small HTTP face: /healthz and /readyz for everyone, /metrics for who knows the token."""
 
 import hmac
-import threading
 from collections.abc import Callable
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 
 from guardian.errors import ConfigurationError
+from guardian.stream.listening import Listener
 from guardian.telemetry import Metrics
 
 
-class HealthServer:
+class HealthServer(Listener):
     """Listens from construction; `ready` answers whether the monitor is doing its work right now."""
 
     def __init__(self, host: str, port: int, *, metrics: Metrics, ready: Callable[[], bool], token: str) -> None:
@@ -45,19 +45,4 @@ class HealthServer:
             def log_message(self, format: str, *args: object) -> None:
                 """Health checks are not news."""
 
-        try:
-            self._server = ThreadingHTTPServer((host, port), Face)
-        except OSError as error:
-            raise ConfigurationError(
-                f"monitor.health_port: cannot listen on {host}:{port}: {error.strerror}"
-            ) from error
-        self._server.daemon_threads = True
-        threading.Thread(target=self._server.serve_forever, name="guardian-health", daemon=True).start()
-
-    @property
-    def port(self) -> int:
-        return int(self._server.server_address[1])
-
-    def close(self) -> None:
-        self._server.shutdown()
-        self._server.server_close()
+        super().__init__(host, port, Face, name="guardian-health", setting="monitor.health_port")
