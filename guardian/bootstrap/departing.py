@@ -5,9 +5,8 @@ from datetime import datetime
 from typing import Any
 
 from guardian.bootstrap.judgement import calibration_version
-from guardian.domain.finding import Effect, Finding, Kind, finding_id
+from guardian.domain.finding import OPERATORS, Effect, Finding, Kind, finding_id
 from guardian.domain.session import HumanWord
-from guardian.pipeline.decoding import OPERATORS
 from guardian.response.hearing import BROKE
 from guardian.scoring.calibration import Calibration
 from guardian.scoring.departure import Departure

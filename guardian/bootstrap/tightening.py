@@ -14,6 +14,7 @@ from guardian.bootstrap.clock import utc_now
 from guardian.bootstrap.resources import resource
 from guardian.config import Settings
 from guardian.domain.event import SessionKey, purpose_family
+from guardian.domain.finding import OPERATORS
 from guardian.domain.past import PastCall
 from guardian.domain.restriction import Restriction
 from guardian.errors import ConfigurationError, ProposalError
@@ -25,7 +26,7 @@ from guardian.tightening.caution import Caution
 from guardian.tightening.envelope import patched_tools
 from guardian.tightening.history import UNUSUAL_ONE_IN, History, Trust
 from guardian.tightening.mining import mine
-from guardian.tightening.own import OPERATORS, OwnForbids, audited_calls
+from guardian.tightening.own import OwnForbids, audited_calls
 from guardian.tightening.proposal import (
     EXAMPLES,
     PROPOSAL,

@@ -16,7 +16,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from guardian.control.approvals import permits, put_up
-from guardian.control.authority import ask, asker, explain, may_read, out_of_reach, record, witnessed
+from guardian.control.authority import ask, asker, explain, may_read, out_of_reach, record, whole, witnessed
 from guardian.control.deps import ControlDeps
 from guardian.control.facts import situation
 from guardian.control.news import tell
@@ -30,7 +30,6 @@ from guardian.wire.approvals import ApprovalView
 from guardian.wire.principal import Principal
 
 ADVISER = "guardian-adviser"
-_MOST = 10**15
 _TOLD = ("arguments", "records", "data_classes", "credential_id")
 
 
@@ -170,9 +169,9 @@ def evidence_of(weighed: Weighing) -> EvidenceFacts:
     if not all(math.isfinite(number) for number in numbers):
         return EvidenceFacts()
     return EvidenceFacts(
-        one_in=_floor(weighed.one_in),
-        session_evidence_milli=_floor(weighed.session_evidence * 1000),
-        score_permille=_floor(weighed.score * 1000),
+        one_in=whole(weighed.one_in),
+        session_evidence_milli=whole(weighed.session_evidence * 1000),
+        score_permille=whole(weighed.score * 1000),
         independent_signals=weighed.independent_signals,
         hard_breach=bool(weighed.hard_breaches),
         breaches=frozenset(name[:128] for name in (*weighed.breaches, *weighed.hard_breaches)[:64]),
@@ -267,7 +266,3 @@ def _used(
         record(rows, asked, decision, now, **told, approved_by=approval.decided_by, result="used")
     deps.metrics.add("guardian_approvals_total", state="used")
     return True
-
-
-def _floor(number: float) -> int:
-    return math.floor(max(-_MOST, min(_MOST, number)))

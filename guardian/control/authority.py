@@ -119,10 +119,10 @@ def evidence_of(finding: Finding) -> EvidenceFacts:
     if not all(math.isfinite(number) for number in (*numbers, *shares)):
         raise Refusal(422, "every number of the evidence must be finite")
     return EvidenceFacts(
-        one_in=_floor(told.one_in),
-        session_evidence_milli=_floor(told.session_evidence * 1000),
-        score_permille=_floor(told.score * 1000),
-        independent_signals=_floor(told.independent_signals),
+        one_in=whole(told.one_in),
+        session_evidence_milli=whole(told.session_evidence * 1000),
+        score_permille=whole(told.score * 1000),
+        independent_signals=whole(told.independent_signals),
         hard_breach=any(breach.hard for breach in finding.breaches),
         breaches=frozenset(breach.name[:128] for breach in finding.breaches[:64]),
         promised=told.promised,
@@ -169,5 +169,6 @@ def plain(value: Any) -> Any:
             return value
 
 
-def _floor(number: float) -> int:
+def whole(number: float) -> int:
+    """For policies, which know no fractions and no infinity."""
     return math.floor(max(-_MOST, min(_MOST, number)))

@@ -8,8 +8,8 @@ import hashlib
 from datetime import datetime
 
 from guardian.control.deps import ControlDeps
-from guardian.control.news import OPERATORS, tell
-from guardian.domain.finding import Finding
+from guardian.control.news import tell
+from guardian.domain.finding import OPERATORS, Finding
 from guardian.store.control import ControlRows
 from guardian.store.control_facts import FURTHER
 

@@ -5,13 +5,11 @@ from datetime import datetime
 
 from guardian.control.deps import ControlDeps
 from guardian.control.remembered import Turn
-from guardian.domain.finding import Effect, Finding, Kind, Reason, Severity, finding_id
+from guardian.domain.finding import OPERATORS, Effect, Finding, Kind, Reason, Severity, finding_id
 from guardian.store.control import ControlRows
 from guardian.wire.findings import AlertOutcome, AlertPayload, FindingOutcome
 from guardian.wire.sessions import ModeView
 
-OPERATORS = "guardian"
-"""The tenant of news that concern the deployment as a whole."""
 ABOUT_ITSELF = "guardian"
 """Stands where a session's id would: the news are about guardian."""
 NEWS = "news_"

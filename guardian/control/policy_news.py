@@ -1,7 +1,8 @@
 """What came of a policy reload: audited, counted, and told to people when it was refused."""
 
 from guardian.control.deps import ControlDeps
-from guardian.control.news import OPERATORS, tell
+from guardian.control.news import tell
+from guardian.domain.finding import OPERATORS
 from guardian.policy.reload import ReloadOutcome
 
 

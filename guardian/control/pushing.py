@@ -12,8 +12,8 @@ from datetime import datetime, timedelta
 from functools import partial
 
 from guardian.control.deps import ControlDeps
-from guardian.control.news import OPERATORS, tell
-from guardian.domain.finding import Effect, Finding, Kind
+from guardian.control.news import tell
+from guardian.domain.finding import OPERATORS, Effect, Finding, Kind
 from guardian.domain.revocation import LedgerEntry, Revision
 from guardian.errors import GuardianError
 from guardian.revocation.port import Receiver, Refused

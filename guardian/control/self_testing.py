@@ -13,10 +13,10 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from guardian.control.deps import ControlDeps
-from guardian.control.news import OPERATORS, tell
+from guardian.control.news import tell
 from guardian.control.plants import PlantKind, make_plant
 from guardian.control.watching import Standing, gateways
-from guardian.domain.finding import Finding, Kind
+from guardian.domain.finding import OPERATORS, Finding, Kind
 from guardian.errors import GuardianError
 from guardian.revocation.ledger import order
 from guardian.store.control import ControlRows

@@ -10,9 +10,9 @@ from datetime import datetime, timedelta
 from typing import Literal
 
 from guardian.control.deps import ControlDeps
-from guardian.control.news import OPERATORS, tell
+from guardian.control.news import tell
 from guardian.control.wholes import Reach
-from guardian.domain.finding import Severity
+from guardian.domain.finding import OPERATORS, Severity
 from guardian.domain.revocation import LedgerEntry, Revision
 from guardian.store.control import ControlRows
 from guardian.store.control_ledger import Scope

@@ -8,6 +8,9 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstrai
 
 from guardian.domain.event import Identifier
 
+OPERATORS = "guardian"
+"""The tenant of those who run guardian: told what no other tenant may be told on a stranger's word."""
+
 
 class Effect(StrEnum):
     """What a finding asks for. Effects are data; policy authorises them one by one."""

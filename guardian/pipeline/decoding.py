@@ -7,14 +7,12 @@ from typing import Literal, Protocol
 
 from guardian.bus.port import Record
 from guardian.domain.event import DecisionEvent
+from guardian.domain.finding import OPERATORS
 from guardian.domain.signal import CredentialHit
 from guardian.errors import DecodeError
 from guardian.pipeline.batch import DeadLetter, Decoded
 
 EVERY_TENANT = "*"
-OPERATORS = "guardian"
-"""The tenant of those who run guardian: told what no other tenant may be told on a stranger's word."""
-
 LETTERS_OF_A_RECORD = 16
 _EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
 

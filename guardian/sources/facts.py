@@ -9,8 +9,9 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
+from guardian.domain.text import shown
 from guardian.errors import DecodeError
-from guardian.sources.hostile import kind, shown
+from guardian.sources.hostile import kind
 
 Effect = Literal["allow", "deny"]
 

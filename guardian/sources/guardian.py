@@ -17,9 +17,10 @@ from pydantic import ValidationError
 
 from guardian.bus.port import Record
 from guardian.domain.event import SCHEMA, DecisionEvent
+from guardian.domain.text import shown
 from guardian.errors import DecodeError
 from guardian.sources.facts import CARRIED, Facts
-from guardian.sources.hostile import kind, shown
+from guardian.sources.hostile import kind
 from guardian.sources.port import Format, Told
 from guardian.sources.unread import names_in, read_around, without_unread
 

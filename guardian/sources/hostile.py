@@ -1,10 +1,4 @@
-"""Showing what came from outside: bounded, on one line, and by its kind rather than its value."""
-
-
-def shown(text: str, limit: int) -> str:
-    """`text` on one bounded line: control, format and bidirectional characters become U+FFFD."""
-    cut = text if len(text) <= limit else text[: limit - 1] + "…"
-    return "".join(c if c.isprintable() else "\ufffd" for c in cut)
+"""Telling of what came from outside by its kind rather than its value."""
 
 
 def kind(value: object) -> str:

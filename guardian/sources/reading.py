@@ -12,12 +12,13 @@ from pydantic import ValidationError
 
 from guardian.bus.port import Record
 from guardian.domain.event import SCHEMA, DecisionEvent
+from guardian.domain.text import shown
 from guardian.errors import DecodeError
 from guardian.sources import cloudevents
 from guardian.sources.cloudevents import Wrapping
 from guardian.sources.completing import Completion
 from guardian.sources.guardian import GuardianDecisions, explain, name_of, own
-from guardian.sources.hostile import kind, shown
+from guardian.sources.hostile import kind
 from guardian.sources.port import Format, Told
 
 FORMAT_HEADER = "guardian-format"

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from guardian.domain.event import SCHEMA
-from guardian.sources.hostile import shown
+from guardian.domain.text import shown
 
 SIGN = "\ufffd"
 """Stands in the text of everything that was not read."""

@@ -6,6 +6,7 @@ from datetime import timedelta
 
 from guardian.domain.restriction import Restriction, Scope
 from guardian.domain.rules import UNKNOWN_PARENT
+from guardian.domain.text import shown
 from guardian.domain.wildcards import covers
 from guardian.tightening.arguments import arguments
 from guardian.tightening.caution import Caution
@@ -13,7 +14,6 @@ from guardian.tightening.history import History, ScopeHistory
 from guardian.tightening.limits import hours, lifetime, records
 from guardian.tightening.tools import data_classes, tools
 from guardian.tightening.usage import Use
-from guardian.tightening.wording import shown
 
 Miner = Callable[[Scope, ScopeHistory, Use, Caution], Iterator[Restriction]]
 MINERS: tuple[Miner, ...] = (tools, data_classes, records, lifetime, hours, arguments)

@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from guardian.domain.finding import OPERATORS
 from guardian.domain.past import PastCall
 from guardian.domain.rules import ForbidTool, OnlyHours
 from guardian.tightening.cedar import quoted
 from guardian.tightening.proposal import Proposal
 from guardian.tightening.wording import said, whom
 
-OPERATORS = "guardian"
 PURPOSE = "guardian_control"
 FILE = "cedar/own_permissions.cedar"
 

@@ -5,8 +5,9 @@ from datetime import UTC, date, timedelta
 
 from guardian.domain.restriction import Restriction
 from guardian.domain.rules import ForbidDataClass, ForbidTool
+from guardian.domain.text import shown
 from guardian.tightening.proposal import Proposal
-from guardian.tightening.wording import said, shown, whom
+from guardian.tightening.wording import said, whom
 
 _SPECIAL = str.maketrans({sign: f"\\{sign}" for sign in "\\`*{}[]<>#|~!"})
 _MOST_EXAMPLES = 10

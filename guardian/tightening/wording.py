@@ -18,6 +18,7 @@ from guardian.domain.rules import (
     PinArgument,
     Rule,
 )
+from guardian.domain.text import shown
 
 _UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
 
@@ -51,12 +52,6 @@ def whom(scope: Scope) -> str:
     """The scope in one line."""
     by = "" if scope.parent_role == ROOT else f", called by {shown(scope.parent_role)}"
     return f"{shown(scope.role)} for {shown(scope.purpose, 160)}{by}"
-
-
-def shown(text: str, limit: int = 80) -> str:
-    """Text of agents for one line: printable, bounded."""
-    cut = text if len(text) <= limit else text[: limit - 1] + "…"
-    return "".join(c if c.isprintable() else "\ufffd" for c in cut)
 
 
 def slug(scope: Scope) -> str:
