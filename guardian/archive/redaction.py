@@ -3,10 +3,10 @@
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 from typing import Any, Literal
 
 from guardian.domain.past import argument_leaves, envelope_values
+from guardian.domain.wildcards import covers
 
 Treatment = Literal["keep", "identifiers", "hash", "shape", "drop"]
 
@@ -19,7 +19,7 @@ _GONE = object()
 
 @dataclass(frozen=True, slots=True)
 class ArgumentRule:
-    """For arguments whose tool and path match the globs (`email.*`, `items[].note`).
+    """For arguments whose tool and path match (`email.*`, `items[].note`; `*` stands for any characters).
 
     keep         as it is, up to 4,096 characters, beyond which its shape
     identifiers  words without spaces and up to 128 characters as they are, everything else as its shape
@@ -34,8 +34,7 @@ class ArgumentRule:
     treatment: Treatment = "identifiers"
 
     def matches(self, tool: str, path: str) -> bool:
-        members = self.argument.replace("[]", "[[]]")  # the brackets of a list are no character class
-        return fnmatchcase(tool, self.tool) and fnmatchcase(path, members)
+        return covers(self.tool, tool) and covers(self.argument, path)
 
 
 def shape(text: str) -> str:

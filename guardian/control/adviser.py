@@ -1,10 +1,10 @@
 """Advice before the act: the port to whoever weighs a proposed call, and what holds when that takes too long."""
 
-import fnmatch
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
+from guardian.domain.wildcards import covers
 from guardian.wire.advice import Weighing
 
 Answer = Literal["permit", "deny"]
@@ -34,8 +34,7 @@ class AdviceRule:
     fallback: Mapping[str, Answer] = field(default_factory=dict)
 
     def risk_of(self, tool: str) -> str:
-        return next((risk for pattern, risk in self.risks.items() if fnmatch.fnmatchcase(tool, pattern)),
-                    self.default_risk)  # fmt: skip
+        return next((risk for pattern, risk in self.risks.items() if covers(pattern, tool)), self.default_risk)
 
     def without_answer(self, tool: str) -> Answer:
         return self.fallback.get(self.risk_of(tool), "deny")

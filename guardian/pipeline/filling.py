@@ -7,7 +7,6 @@ and said.
 """
 
 import dataclasses
-import fnmatch
 import string
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -15,6 +14,7 @@ from datetime import timedelta
 from typing import Any
 
 from guardian.domain.event import UNTOLD, DecisionEvent, Envelope, Grant, SessionKey
+from guardian.domain.wildcards import covers
 from guardian.errors import ConfigurationError
 from guardian.pipeline.batch import Decoded, PurposeFrom
 
@@ -34,7 +34,7 @@ class Known:
 
 @dataclass(frozen=True, slots=True)
 class StaticEnvelope:
-    """One line of the operator's map: whose calls it is about (shell wildcards), and what they are delegated.
+    """One line of the operator's map: whose calls it is about (`*`: any characters), and what they are delegated.
 
     `purpose` may name {agent}, {delegator}, {gateway}, {route}, {session}, {tenant} and {tool}.
     """
@@ -59,7 +59,7 @@ class StaticEnvelope:
     def of(self, event: DecisionEvent) -> Envelope | None:
         """The envelope for this event's session; None where the line is about others."""
         told = _told(event)
-        if not all(fnmatch.fnmatchcase(told[name], pattern) for name, pattern in self.match.items()):
+        if not all(covers(pattern, told[name]) for name, pattern in self.match.items()):
             return None
         purpose = self.purpose.format_map({name: value[:_SHOWN] for name, value in told.items()})
         return event.envelope.model_copy(

@@ -47,6 +47,12 @@ def test_the_first_rule_that_matches_wins_and_globs_see_tool_and_path():
     assert redacted(*rules, tool="crm.read") == {"items": [{}]}
 
 
+def test_only_a_star_is_a_wildcard():
+    rules = (ArgumentRule("mail.sen?", "*", "drop"), ArgumentRule("mail.[s]end", "*", "drop"))
+    assert redacted(*rules) == redacted()
+    assert redacted(*rules, tool="mail.sen?") == {"items": [{}]}
+
+
 def test_arguments_that_were_not_logged_stay_unlogged():
     assert redacted(arguments=None) is None
 

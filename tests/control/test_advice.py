@@ -43,6 +43,11 @@ def stage(make_stage, adviser):
     return made
 
 
+def test_the_first_pattern_that_covers_a_tool_tells_its_risk_and_only_a_star_is_a_wildcard():
+    rule = AdviceRule(risks={"crm.?": "odd", "crm.[r]ead": "odd", "*.read": "low", "crm.*": "middle"})
+    assert [rule.risk_of(tool) for tool in ("crm.read", "crm.x", "mail.send")] == ["low", "middle", "high"]
+
+
 def envelope(session="s1", **more):
     told = {"delegator_id": "user_1", "tenant_id": "acme", "session_id": session, "purpose": "review"}
     return {**told, "allowed_tools": ["crm.read", "crm.export"], "agent_id": "agent_1", **more}

@@ -9,6 +9,7 @@ from guardian.domain.wildcards import allows, covers
         ("crm.read", "crm.read", True), ("crm.read", "crm.edit", False), ("crm.*", "crm.read", True),
         ("*.read", "crm.edit", False), ("a*b", "ab", True), ("ab*bc", "abc", False),
         ("crm.*.read.*", "crm.x.read.y", True), ("crm.*.read.*", "crm.x.edit.y", False), ("crm.*", "*", False),
+        ("crm.?", "crm.a", False), ("items[].sku", "items[].sku", True), ("crm.[ab]", "crm.a", False),
     ],
 )  # fmt: skip
 def test_a_star_stands_for_any_characters(pattern, name, expected):

@@ -98,6 +98,16 @@ def test_the_map_speaks_where_nothing_is_registered_and_yields_to_what_is(decode
     assert other.purpose_from == "unknown"
 
 
+def test_only_a_star_is_a_wildcard_in_the_map(decoded):
+    filling = Filling(
+        static=(StaticEnvelope({"tool": "contracts.rea?"}, "p"), StaticEnvelope({"tool": "[c]*"}, "p"))
+    )
+    (d,) = decoded(filling, line())
+    assert d.purpose_from == "unknown"
+    (d,) = decoded(filling, line(tool="contracts.rea?"))
+    assert d.purpose_from == "static"
+
+
 def test_text_from_the_log_in_a_purpose_template_is_only_text(decoded):
     filling = Filling(static=(StaticEnvelope({"tenant": "acme"}, "Work for {delegator}"),))
     (d,) = decoded(filling, line(delegator="{agent.__class__}" + "x" * 400))
