@@ -1,4 +1,4 @@
-"""init, doctor, token."""
+"""init, doctor, token, seal."""
 
 import math
 from datetime import timedelta
@@ -13,12 +13,16 @@ from guardian.errors import ConfigurationError
 _FAULT = 1
 
 token_app = typer.Typer(no_args_is_help=True, help="Issue, list and withdraw tokens; rotate the signing key.")
+seal_app = typer.Typer(
+    no_args_is_help=True, help="Rotate the key that dead letters and waiting records are sealed with."
+)
 
 
 def register(app: typer.Typer) -> None:
     app.command()(init)
     app.command()(doctor)
     app.add_typer(token_app, name="token")
+    app.add_typer(seal_app, name="seal")
 
 
 def init(
@@ -174,3 +178,32 @@ def rotate(config: ConfigOption = None) -> None:
     from guardian.bootstrap import tokens
 
     typer.echo(f"signing with key {tokens.rotate(settings_from(config))}")
+
+
+@seal_app.command("rotate")
+def rotate_seal(config: ConfigOption = None) -> None:
+    """Seal with a fresh key once the monitors were started anew; what lies sealed can still be opened.
+
+    Example: guardian seal rotate -c guardian.yaml
+    """
+    from guardian.bootstrap.secrets import SecretFiles
+    from guardian.keys.seal import rotate_seal_file
+
+    path = SecretFiles.of(settings_from(config)).seal
+    rotate_seal_file(path)
+    typer.echo(f"{path} has a fresh key; start the monitors anew: until then they seal with the old one")
+
+
+@seal_app.command("retire")
+def retire_seals(config: ConfigOption = None) -> None:
+    """Forget every sealing key but the newest: what they sealed can be opened no more. Rotate first.
+
+    Example: guardian dlq redrive --all && guardian seal retire
+    """
+    from guardian.bootstrap.secrets import SecretFiles
+    from guardian.keys.seal import retire_old_seals
+
+    retired = retire_old_seals(SecretFiles.of(settings_from(config)).seal)
+    if not retired:
+        raise ConfigurationError("there is no older sealing key; rotate first: `guardian seal rotate`")
+    typer.echo(f"{retired} older sealing keys are retired: nobody opens any more what they sealed")

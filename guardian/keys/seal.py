@@ -51,6 +51,14 @@ def rotate_seal_file(path: Path) -> None:
     write_secret(path, Fernet.generate_key() + b"\n" + read_secret(path), replace=True)
 
 
+def retire_old_seals(path: Path) -> int:
+    """The newest key stays; what others sealed can be opened no more. Returns how many they were."""
+    keys = read_secret(path).split()
+    if len(keys) > 1:
+        write_secret(path, keys[0] + b"\n", replace=True)
+    return len(keys[1:])
+
+
 def load_seal(path: Path, *, ttl: timedelta) -> Seal:
     """One key a line, the newest first."""
     return Seal(tuple(read_secret(path).split()), ttl)

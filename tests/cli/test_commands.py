@@ -12,7 +12,7 @@ import yaml
 
 COMMANDS = (
     "demo", "init", "doctor", "bench", "dlq", "run", "watch", "serve", "replay", "score", "schema", "check-config",
-    "sessions", "findings", "revoke", "reinstate", "token", "labels", "calibrate", "evaluate", "train",
+    "sessions", "findings", "revoke", "reinstate", "token", "seal", "labels", "calibrate", "evaluate", "train",
     "sources", "detect",
 )  # fmt: skip
 
