@@ -17,6 +17,9 @@ GuardianError
 ├── AdviserError         nobody could weigh a proposed call in time; the configured fall-back answers
 ├── ProposalError        a folder or file is not a proposal, or was edited into something else
 ├── TokenError           a bearer token is malformed, expired, revoked or for somebody else
+├── SignInRefused        the identity provider's answer is not believed, or is about somebody whom nobody listed
+│   └── ProviderAway     the identity provider cannot be asked, or what it publishes is of no use
+├── ProofError           a printed proof of the audit trail does not show what it says
 └── NoteError            a checkpoint is not one, or nobody known signed it; lives in `audit/note.py`
 """
 
@@ -119,3 +122,10 @@ class SignInRefused(GuardianError):
 
 class ProviderAway(SignInRefused):
     """The identity provider cannot be asked, or what it publishes of itself is of no use."""
+
+
+class ProofError(GuardianError):
+    """A printed proof of the audit trail does not show what it says, or is none."""
+
+    def __init__(self, why: str) -> None:
+        super().__init__(f"the proof does not hold: {why}")

@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from guardian.audit.checkpoint import origin_base
+from guardian.audit.checking import Proof
+from guardian.audit.checkpoint import epoch_of, origin_base
 from guardian.audit.claims import given_claims, stored_claims
 from guardian.audit.making import make_checkpoint
 from guardian.audit.note import NoteKey, note_keys, note_keys_from
@@ -19,7 +20,7 @@ from guardian.bootstrap.clock import utc_now
 from guardian.bootstrap.secrets import SecretFiles
 from guardian.bus.port import Producer
 from guardian.config import Settings
-from guardian.errors import ConfigurationError
+from guardian.errors import ConfigurationError, ProofError
 from guardian.keys.signing import SigningKeys
 from guardian.store.control import ControlStore
 from guardian.store.control_audit import AuditRows, RawEntry
@@ -134,6 +135,36 @@ def proof(settings: Settings, seq: int, since: int | None) -> dict[str, object]:
         return made
 
 
+def check_proof(
+    settings: Settings | None, text: bytes, checkpoints: Sequence[Path], key_files: Sequence[Path]
+) -> tuple[Proof, bool]:
+    """A proof that holds, and whether it was held against an earlier checkpoint too. Raises ProofError.
+
+    `checkpoints` are files in which the one is that it is said to extend. Without `settings` only `key_files` are
+    believed, and the origin is whichever the proof names.
+    """
+    made = Proof.parse(text)
+    keys = _public_keys(settings, key_files)
+    origin = made.checkpoint.origin
+    base = origin.rpartition("/")[0] if settings is None else origin_base(settings.control.issuer)
+    if epoch_of(origin, base) is None:
+        raise ProofError(f"its checkpoint is of {origin[:100]!r}, and this trail's are of '{base}/<epoch>'")
+    made.check(keys)
+    if not checkpoints:
+        return made, False
+    if made.since is None:
+        raise ConfigurationError(
+            "the proof does not speak of an earlier checkpoint; make one that does: `guardian audit prove ENTRY"
+            " --since SIZE`"
+        )
+    claims = [claim for claim in given_claims(checkpoints, base, keys) if claim.size == made.since]
+    roots = {claim.root for claim in claims if claim.root is not None}
+    if not roots:
+        raise ConfigurationError(f"no checkpoint of {made.since} entries with a known signature is in the files")
+    made.check_extends(roots)
+    return made, True
+
+
 def _exported(entry: RawEntry) -> dict[str, object]:
     digest = (entry.hash or b"").decode(errors="replace")
     try:
@@ -142,8 +173,8 @@ def _exported(entry: RawEntry) -> dict[str, object]:
         return {"seq": entry.seq, "hash": digest, "damaged": base64.b64encode(entry.record or b"").decode()}
 
 
-def _public_keys(settings: Settings, files: Sequence[Path]) -> tuple[NoteKey, ...]:
-    if files:
+def _public_keys(settings: Settings | None, files: Sequence[Path]) -> tuple[NoteKey, ...]:
+    if files or settings is None:
         return tuple(key for path in files for key in note_keys_from(path))
     return note_keys(SigningKeys(SecretFiles.of(settings).signing).current().jwks())
 

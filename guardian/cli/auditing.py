@@ -1,4 +1,4 @@
-"""audit verify, export, checkpoint, show, prove: the trail of every control decision."""
+"""audit verify, export, checkpoint, show, prove, check-proof: the trail of every control decision."""
 
 import json
 import sys
@@ -152,13 +152,51 @@ def prove(
     ] = None,
     config: ConfigOption = None,
 ) -> None:
-    """Print the proof (RFC 9162) that an entry is under the newest checkpoint, as JSON for another's verifier.
+    """Print the proof (RFC 9162) that an entry is under the newest checkpoint, as JSON for any verifier.
 
     Example: guardian audit prove 1204 --since 1000
     """
     from guardian.bootstrap import auditing
 
     typer.echo(_json(auditing.proof(settings_from(config), entry, since)))
+
+
+@audit_app.command("check-proof")
+def check_proof(
+    file: Annotated[Path, typer.Argument(help="What `guardian audit prove` printed; - is stdin.")],
+    checkpoint: Annotated[
+        list[Path] | None,
+        typer.Option("--checkpoint", help="A file with the earlier checkpoint (prove's --since); repeatable."),
+    ] = None,
+    keys: Annotated[
+        list[Path] | None,
+        typer.Option("--keys", help="JWK set to believe; then no configuration is needed; repeatable."),
+    ] = None,
+    config: ConfigOption = None,
+) -> None:
+    """Check a proof: the entry, its path to the checkpoint, the signature; the trail itself is not needed.
+
+    Exit code 1 if it does not hold.
+
+    Example: guardian audit check-proof proof.json --keys guardian.jwks.json --checkpoint checkpoints.txt
+    """
+    from guardian.bootstrap import auditing
+
+    text = sys.stdin.buffer.read() if str(file) == "-" else existing_file(file).read_bytes()
+    settings = None if keys else settings_from(config)
+    earlier = [existing_file(path) for path in checkpoint or []]
+    made, extends = auditing.check_proof(settings, text, earlier, [existing_file(path) for path in keys or []])
+    signed = made.checkpoint
+    under = f"the checkpoint of {signed.size} entries, {signed.origin}"
+    typer.echo(escape(f"entry {made.entry} holds: it is under {under}"))
+    if extends:
+        typer.echo(f"that checkpoint extends the one of {made.since} entries")
+    elif made.since is not None:
+        typer.echo(
+            f"Not checked: that it extends the checkpoint of {made.since} entries; give that one with --checkpoint"
+            " FILE",
+            err=True,
+        )
 
 
 def _cells(entry: Mapping[str, object]) -> tuple[str, ...]:

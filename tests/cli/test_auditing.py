@@ -1,5 +1,6 @@
 """`guardian audit`: what an auditor sees, on a deployment that was really initialised."""
 
+import base64
 import json
 import shutil
 import sqlite3
@@ -23,7 +24,7 @@ from guardian.bootstrap.initialise import initialise
 from guardian.bus.memory import MemoryBroker, MemoryProducer
 from guardian.cli import auditing
 from guardian.config import load
-from guardian.errors import ConfigurationError
+from guardian.errors import ConfigurationError, ProofError
 from guardian.keys.signing import SigningKeys
 from guardian.store.control import ControlStore
 from guardian.store.control_audit import canonical, chain
@@ -202,6 +203,95 @@ def test_a_proof_verifies_without_the_database(guardian):
     refused = guardian("prove", "9")
     assert isinstance(refused.exception, ConfigurationError)
     assert "1 to 4" in str(refused.exception)
+
+
+def proof_file(guardian, home: Path, tmp_path: Path) -> tuple[Path, Path, Path]:
+    """A proof of entry 2 that extends a checkpoint of 4 entries, that checkpoint, and the public keys."""
+    earlier, proof, keys = tmp_path / "earlier.txt", tmp_path / "proof.json", tmp_path / "own.json"
+    earlier.write_text(guardian("checkpoint").stdout, encoding="utf-8")
+    tokens.rotate(load(home / "guardian.yaml"))
+    assert guardian("checkpoint").exit_code == 0
+    proof.write_text(guardian("prove", "2", "--since", "4").stdout, encoding="utf-8")
+    public = SigningKeys(home / "keys" / "signing.jwks.json").current().jwks()
+    keys.write_text(json.dumps(public), encoding="utf-8")
+    return proof, earlier, keys
+
+
+def test_a_printed_proof_is_checked_without_the_trail_and_what_was_not_compared_is_said(guardian, home, tmp_path):
+    proof, earlier, keys = proof_file(guardian, home, tmp_path)
+    done = guardian("check-proof", str(proof))
+    assert (done.exit_code, done.stdout) == (
+        0, "entry 2 holds: it is under the checkpoint of 5 entries, guardian/audit/1\n"
+    )  # fmt: skip
+    assert "Not checked: that it extends the checkpoint of 4 entries" in done.stderr
+    database(home).unlink()
+    (home / "guardian.yaml").unlink()
+    done = guardian("check-proof", str(proof), "--keys", str(keys), "--checkpoint", str(earlier))
+    assert done.exit_code == 0
+    assert done.stdout.endswith("that checkpoint extends the one of 4 entries\n")
+    assert not done.stderr
+
+
+def test_a_proof_comes_from_standard_input_too(guardian, home, tmp_path):
+    proof, _, _ = proof_file(guardian, home, tmp_path)
+    app = typer.Typer()
+    auditing.register(app)
+    words = ["audit", "check-proof", "-", "-c", str(home / "guardian.yaml")]
+    done = CliRunner().invoke(app, words, input=proof.read_bytes())
+    assert done.stdout.startswith("entry 2 holds")
+
+
+@pytest.mark.parametrize(
+    ("tamper", "says"),
+    [
+        (lambda told: told["record"].update(actor="nobody"), "entry 2 as it stands there is not under"),
+        (lambda told: told.update(seq=3), "entry 3 as it stands there is not under"),
+        (lambda told: told.update(seq=0), "entry 0 as it stands there is not under"),
+        (lambda told: told["inclusion"].reverse(), "entry 2 as it stands there is not under"),
+        (
+            lambda told: told.update(checkpoint=told["checkpoint"].replace("\n5\n", "\n6\n")),
+            "does not fit the text",
+        ),
+        (lambda told: told.update(checkpoint="x"), "its checkpoint is none"),
+        (lambda told: told["consistency"].pop(), "of 5 entries does not extend that of 4"),
+        (lambda told: told.pop("hash"), "it is no proof"),
+        (lambda told: told.update(inclusion="00"), "it is no proof"),
+        (lambda told: told["record"].update(n=0.5), "it is no proof"),
+    ],
+)
+def test_a_tampered_proof_does_not_hold(guardian, home, tmp_path, tamper, says):
+    proof, earlier, _ = proof_file(guardian, home, tmp_path)
+    told = json.loads(proof.read_text(encoding="utf-8"))
+    tamper(told)
+    proof.write_text(json.dumps(told), encoding="utf-8")
+    done = guardian("check-proof", str(proof), "--checkpoint", str(earlier))
+    assert isinstance(done.exception, ProofError)  # exit code 1
+    assert str(done.exception).startswith("the proof does not hold: ")
+    assert says in str(done.exception)
+
+
+def test_a_proof_is_believed_by_known_keys_only_and_held_against_what_it_speaks_of(guardian, home, tmp_path):
+    proof, earlier, _ = proof_file(guardian, home, tmp_path)
+    SigningKeys.create(tmp_path / "other.json")
+    done = guardian("check-proof", str(proof), "--keys", str(tmp_path / "other.json"))
+    assert isinstance(done.exception, ProofError)
+    assert "no known key signed it" in str(done.exception)
+    (tmp_path / "none.txt").write_text("nothing\n", encoding="utf-8")
+    done = guardian("check-proof", str(proof), "--checkpoint", str(tmp_path / "none.txt"))
+    assert isinstance(done.exception, ConfigurationError)
+    assert "no checkpoint of 4 entries" in str(done.exception)
+    proof.write_text(guardian("prove", "2").stdout, encoding="utf-8")
+    done = guardian("check-proof", str(proof), "--checkpoint", str(earlier))
+    assert isinstance(done.exception, ConfigurationError)
+    assert "--since SIZE" in str(done.exception)
+
+
+def test_a_proof_of_a_damaged_entry_speaks_of_its_bytes(guardian, home, tmp_path):
+    proof, _, _ = proof_file(guardian, home, tmp_path)
+    told = json.loads(proof.read_text(encoding="utf-8"))
+    told["damaged"] = base64.b64encode(canonical(told.pop("record")).encode()).decode()
+    proof.write_text(json.dumps(told), encoding="utf-8")
+    assert guardian("check-proof", str(proof)).exit_code == 0
 
 
 def test_looking_at_a_database_that_is_not_there_makes_none(guardian, home):
