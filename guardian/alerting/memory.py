@@ -1,4 +1,4 @@
-"""An outbox in memory: the twin that tests and `demo` use, held to the same contract as the SQL one."""
+"""An outbox in memory: the twin for tests, held to the same contract as the SQL one."""
 
 import threading
 from dataclasses import dataclass, replace

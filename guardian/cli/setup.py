@@ -50,7 +50,9 @@ def init(
         "Next: name your broker and your gateways in the file, then\n"
         f"  guardian doctor -c {target}\n"
         f"  guardian run -c {target}\n"
-        f"Shadow mode is on: nothing is revoked until you say `guardian mode TENANT enforce --reason ...`.{second}"
+        "Shadow mode is on: nothing is revoked. Once the findings are right, let it act on a share of sessions:\n"
+        f"  guardian mode TENANT canary --percent 5 --reason ... -c {target}\n"
+        f"and later all: `enforce`.{second}"
     )
 
 

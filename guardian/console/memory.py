@@ -1,4 +1,4 @@
-"""Timelines in memory: what stands for an archive where there is none, as in tests and demonstrations."""
+"""Timelines in memory: what stands for an archive in tests."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field

@@ -101,7 +101,9 @@ def test_the_schema_validates_a_decision_and_refuses_another(guardian) -> None:
 def test_init_makes_a_configuration_that_checks_and_keys_that_only_the_owner_reads(
     guardian, tmp_path: Path
 ) -> None:
-    assert guardian("init", "home").returncode == 0
+    made = guardian("init", "home")
+    assert made.returncode == 0
+    assert made.stdout.index("guardian mode TENANT canary") < made.stdout.index("enforce")
     assert guardian("check-config", "-c", "home/guardian.yaml").returncode == 0
     assert all(path.stat().st_mode & 0o077 == 0 for path in (tmp_path / "home" / "keys").iterdir())
     again = guardian("init", "home")
