@@ -193,9 +193,7 @@ class Judge:
             for b in s.breaches
             if b.hard or d.event.decision.effect == "allow"  # a denied attempt only counts as pressure
         ]
-        wanted = self.ladder.wanted(
-            one_in=drift.one_in, promised=drift.promised, breaches=breaches, pardoned=state.pardoned
-        )
+        wanted = self.ladder.wanted(one_in=drift.one_in, breaches=breaches, pardoned=state.pardoned)
         stage = self.ladder.climb(state.stage, wanted)
         again = (
             state.stage is Stage.REVOKED

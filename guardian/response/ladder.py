@@ -39,13 +39,11 @@ class Ladder:
 
     breach_effects: per breach name; names not listed flag when they are hard or reported by a signal that
     is not mere hygiene, except those of REVOKE_BREACHES.
-    revoke_on_estimate: whether an N past the calibration's reach may ask for revocation; policy decides anyway.
     """
 
     flag_one_in: float = 1_000.0
     revoke_one_in: float = 20_000.0
     breach_effects: Mapping[str, Effect] = field(default_factory=dict)
-    revoke_on_estimate: bool = True
 
     def __post_init__(self) -> None:
         if not 1.0 <= self.flag_one_in <= self.revoke_one_in:
@@ -59,13 +57,11 @@ class Ladder:
             return self.breach_effects[breach.name]
         return Effect.REVOKE if breach.hard and breach.name in REVOKE_BREACHES else Effect.FLAG
 
-    def wanted(
-        self, *, one_in: float, promised: bool, breaches: Iterable[Breach], pardoned: Iterable[str] = ()
-    ) -> Effect:
-        """The strongest effect that evidence or a named rule asks for."""
+    def wanted(self, *, one_in: float, breaches: Iterable[Breach], pardoned: Iterable[str] = ()) -> Effect:
+        """The strongest effect that evidence or a named rule asks for; policy knows whether N is estimated."""
         waved = frozenset(pardoned)
         effects = {self.breach_effect(b) for b in breaches if b.name not in waved}
-        if one_in >= self.revoke_one_in and (promised or self.revoke_on_estimate):
+        if one_in >= self.revoke_one_in:
             effects.add(Effect.REVOKE)
         if one_in >= self.flag_one_in:
             effects.add(Effect.FLAG)

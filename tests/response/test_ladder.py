@@ -17,9 +17,7 @@ ladder = Ladder()
 
 
 def wanted(one_in: float = 1.0, *names: str, hard: bool = True, pardoned: tuple[str, ...] = ()) -> Effect:
-    return ladder.wanted(
-        one_in=one_in, promised=True, breaches=[Breach(n, "", hard=hard) for n in names], pardoned=pardoned
-    )
+    return ladder.wanted(one_in=one_in, breaches=[Breach(n, "", hard=hard) for n in names], pardoned=pardoned)
 
 
 @pytest.mark.parametrize(
@@ -39,14 +37,8 @@ def test_a_named_rule_flags_and_a_fatal_one_asks_for_revocation() -> None:
 
 def test_configuration_overrides_what_a_rule_asks_for() -> None:
     custom = Ladder(breach_effects={"envelope_expired": Effect.NONE, "copied_authority": Effect.REVOKE})
-    assert custom.wanted(one_in=1, promised=True, breaches=[Breach("envelope_expired", "")]) is Effect.NONE
-    assert custom.wanted(one_in=1, promised=True, breaches=[Breach("copied_authority", "")]) is Effect.REVOKE
-
-
-def test_an_estimate_may_be_kept_from_asking_for_revocation() -> None:
-    careful = Ladder(revoke_on_estimate=False)
-    assert careful.wanted(one_in=1e9, promised=False, breaches=[]) is Effect.FLAG
-    assert careful.wanted(one_in=1e9, promised=True, breaches=[]) is Effect.REVOKE
+    assert custom.wanted(one_in=1, breaches=[Breach("envelope_expired", "")]) is Effect.NONE
+    assert custom.wanted(one_in=1, breaches=[Breach("copied_authority", "")]) is Effect.REVOKE
 
 
 def test_a_pardoned_rule_asks_for_nothing() -> None:
