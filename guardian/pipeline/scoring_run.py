@@ -87,8 +87,10 @@ class LogScorer:
     def score(self, decoded: Sequence[Decoded]) -> list[Scored]:
         """One result per decision, duplicates included: nothing in a file is skipped."""
         distinct = [_distinct(d) for d in decoded]
-        judgement = self._judge.judge(distinct, [], Memory(sessions=self._sessions))
-        counts = {key: state.actions for key, state in self._sessions.items()}
+        keys = {d.event.key for d in decoded}  # of a long log few sessions are in one batch
+        known = {key: self._sessions[key] for key in keys if key in self._sessions}
+        judgement = self._judge.judge(distinct, [], Memory(sessions=known))
+        counts = {key: state.actions for key, state in known.items()}
         self._sessions.update(judgement.sessions)
         scored = []
         for verdict in judgement.verdicts:
