@@ -71,21 +71,22 @@ class Judge:
         """Fold every decision of the batch, in order, on top of the memory."""
         work = Work(memory)
         fresh = [d for d in decoded if work.is_fresh(d)]
-        states, requests = self._prepare(fresh, work)
+        histories, requests = self._prepare(fresh, work)
         fits = self.fit.score(requests)
         reader = self.meanings if self.across_sessions else None
         read = reader.read(requests) if reader is not None else [None] * len(requests)
-        for d, before, request, fit, meaning in zip(fresh, states, requests, fits, read, strict=True):
-            self._judge_one(d, before, request, fit, meaning, work)
+        for d, after, request, fit, meaning in zip(fresh, histories, requests, fits, read, strict=True):
+            self._judge_one(d, after, request, fit, meaning, work)
         for letter in dead_letters:
             work.tell(dead_letter_finding(letter, self.versions))
         return work.judgement(dead_letters)
 
     def _prepare(self, fresh: Sequence[Decoded], work: Work) -> tuple[list[History], list[FitRequest]]:
-        """What the drift model reads depends on the calls before, not on verdicts: it is asked once a batch."""
+        """Each session's history after each call, and what the drift model reads of the call: that depends on the
+        calls before, not on verdicts, so it is asked once a batch."""
         histories: dict[SessionKey, History] = {}
         last: dict[SessionKey, datetime | None] = {}
-        before: list[History] = []
+        after: list[History] = []
         requests: list[FitRequest] = []
         for d in fresh:
             key, action = d.event.key, d.event.action
@@ -95,7 +96,6 @@ class Judge:
                 history = History()
             last[key] = d.now
             values = {value: self.fingerprint(value) for value in argument_values(action.arguments)}
-            before.append(history)
             requests.append(
                 FitRequest(
                     purpose=d.event.envelope.purpose,
@@ -105,11 +105,12 @@ class Judge:
                     earlier_values=frozenset(v for v, print_ in values.items() if print_ in history.prints),
                 )
             )
-            histories[key] = history.after(action.tool, sorted(values.values()))
-        return before, requests
+            histories[key] = history.after(action.tool, values.values())
+            after.append(histories[key])
+        return after, requests
 
     def _judge_one(
-        self, d: Decoded, history: History, request: FitRequest, fit: float, meaning: Meaning | None, work: Work
+        self, d: Decoded, after: History, request: FitRequest, fit: float, meaning: Meaning | None, work: Work
     ) -> None:
         event, key = d.event, d.event.key
         state = work.sessions.get(key) or SessionState()
@@ -131,9 +132,6 @@ class Judge:
             _less_pardoned(signals, state.pardoned),
             event.features_missing,
             kind=event.action.tool,
-        )
-        after = history.after(
-            event.action.tool, [self.fingerprint(v) for v in argument_values(event.action.arguments)]
         )
         cut_off = state.revoked_at is not None and event.decision.effect == "deny"
         after_state = state.model_copy(
