@@ -58,6 +58,8 @@ def read_session_lines(records: Iterable[Record]) -> Iterator[SessionLine | Line
 
 def is_session_line(value: bytes) -> bool:
     """Whether a line looks like a session rather than like a single decision."""
+    if b'"actions"' not in value and b"\\u" not in value:  # \\u may spell it; others need no parse
+        return False
     try:
         parsed = json.loads(value)
     except (ValueError, RecursionError):

@@ -67,5 +67,6 @@ def test_blank_lines_are_skipped_but_counted():
 
 def test_sessions_and_decisions_are_told_apart():
     assert is_session_line(b'{"session_id": "s", "actions": []}')
+    assert is_session_line(rb'{"session_id": "s", "\u0061ctions": []}')
     assert not is_session_line(b'{"schema": "guardian.decision/v1", "actions": []}')
     assert not is_session_line(b"nonsense")
