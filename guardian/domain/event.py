@@ -8,6 +8,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, JsonValue, StringConstraints
@@ -22,6 +23,7 @@ Purpose = Annotated[str, StringConstraints(max_length=8192)]
 """A slug (`review_customer_contract`) or a sentence; the empty string means that none was declared."""
 
 
+@lru_cache(maxsize=1_024)
 def purpose_family(purpose: str) -> str:
     """What stays the same when a purpose is declared for another customer: names and numbers left out.
 

@@ -103,6 +103,7 @@ class Observation:
 
     `event` is redacted already. `now` is event time where the clock can be trusted, else arrival time.
     `fit` is the drift model's reading of (purpose, history, action), None when there is no purpose.
+    `features_missing` is the event's own, worked out once.
     """
 
     event: DecisionEvent
@@ -117,7 +118,10 @@ class Observation:
     siblings: SiblingFact | None = None  # None where the task has no other session that read anything
     sketch: Sketch | None = None
     clock_suspect: bool = False
-    features_missing: tuple[str, ...] = ()
+    features_missing: tuple[str, ...] = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "features_missing", self.event.features_missing)
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,7 +34,6 @@ def observe(
         signature=d.signature,
         other_purposes=work.other_purposes(d) if across_sessions else 0,
         clock_suspect=d.clock_suspect,
-        features_missing=event.features_missing,
         value_prints=prints_of(event, fingerprint),
         siblings=work.siblings(d) if across_sessions else None,
         sketch=sketch,

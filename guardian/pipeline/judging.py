@@ -130,7 +130,7 @@ class Judge:
         evidence, drift = self.scorer.step(
             state.evidence,
             _less_pardoned(signals, state.pardoned),
-            event.features_missing,
+            seen.features_missing,
             kind=event.action.tool,
         )
         cut_off = state.revoked_at is not None and event.decision.effect == "deny"

@@ -57,7 +57,7 @@ class EnvelopeBreach:
         """Check one action against its envelope and the session's running sums."""
         event, envelope = seen.event, seen.event.envelope
         constraints, action = read(envelope.resource_constraints), touched(event)
-        limits = Limits(constraints, event, action, self._aliases)
+        limits = Limits(constraints, seen, action, self._aliases)
         found = [
             *rules.identity(seen, self.leeway_seconds),
             *rules.tools(envelope, event.action.tool),
@@ -90,7 +90,7 @@ class EnvelopeBreach:
         return Signal(self.name, value, reason, tuple(named.values()))
 
     def _kept(self, seen: Observation, constraints: Constraints) -> Signal:
-        envelope, lacking = seen.event.envelope, seen.event.features_missing
+        envelope, lacking = seen.event.envelope, seen.features_missing
         missing = [] if envelope.allowed_tools else ["allowed_tools (tools_unlisted)"]
         if envelope.expires_at is None:
             missing.append("expires_at")

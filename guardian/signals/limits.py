@@ -7,9 +7,9 @@ the largest counts (a resource repeats its arguments, a total stands beside its 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
-from guardian.domain.event import DecisionEvent
-from guardian.domain.signal import Breach
+from guardian.domain.signal import Breach, Observation
 from guardian.signals.constraints import Constraints, Leaf, Number, Touched, number
 from guardian.signals.wording import canonical, shown
 
@@ -27,7 +27,7 @@ class Limits:
     """An envelope's limits against one action. `aliases` names further arguments that a constraint bounds."""
 
     constraints: Constraints
-    event: DecisionEvent
+    seen: Observation
     action: Touched
     aliases: Callable[[str], tuple[str, ...]]
 
@@ -53,7 +53,7 @@ class Limits:
 
     def added(self, sums: Sums, summed: tuple[str, ...]) -> Sums:
         """The sums after this action; a denied call moved nothing and adds nothing."""
-        if self.event.decision.effect == "deny":
+        if self.seen.event.decision.effect == "deny":
             return dict(sums)
         return {**sums, **self._totals(sums, summed)}
 
@@ -73,8 +73,8 @@ class Limits:
 
     def _asked(self, name: str, prefix: str) -> list[Number]:
         found = [quantity for told in self._told(name, prefix) for quantity in told]
-        if name == _RECORD and "records" not in self.event.features_missing:
-            found.append(self.event.records)
+        if name == _RECORD and "records" not in self.seen.features_missing:
+            found.append(self.seen.event.records)
         return found
 
     def _told(self, name: str, prefix: str) -> Iterable[list[Number]]:
@@ -89,11 +89,11 @@ class Limits:
         return max((_sum(*told) for told in self._told(name, "max_")), default=0)
 
     def _moved(self, name: str) -> Number:
-        result = self.event.result
+        result = self.seen.event.result
         if name == _RECORD and result is not None and result.records is not None:
             return result.records
-        if name == _RECORD and self.event.action.records is not None:
-            return self.event.action.records
+        if name == _RECORD and self.seen.event.action.records is not None:
+            return self.seen.event.action.records
         return self._together(name)
 
     def _spelt(self, prefix: str, name: str) -> str:
@@ -111,6 +111,7 @@ def _sum(*quantities: Number) -> Number:
     return round(min(sum(min(max(quantity, 0), _CAP) for quantity in quantities), _CAP), _DIGITS)
 
 
+@lru_cache(maxsize=16)
 def _bare(summed: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(canonical(key).removeprefix("max_") for key in summed)
 

@@ -71,7 +71,7 @@ class PurposeBaseline:
         value = 1.0 - math.prod(1.0 - doubt for doubt in doubts.values())
         telling = [said for said, doubt in sorted(doubts.items(), key=lambda entry: -entry[1]) if doubt >= 0.04]
         reason = "; ".join(telling) or f"as usual for this purpose ({known.sessions} past sessions)"
-        if "records" in seen.features_missing or "records" in seen.event.features_missing:
+        if "records" in seen.features_missing:
             reason += "; records missing"
         return after, Signal(self.name, min(max(value, 0.0), 1.0), shown(reason, 400))
 
@@ -94,7 +94,7 @@ def _doubts(known: BaselineFact, last: str, seen: Observation) -> Mapping[str, f
         strange = strangeness(seen.sketch.bits, known.sketches) * _surprise(new_meanings(known.sketches, UNITS))
         doubt = _READING_MEANING_DOUBT if reads else _MEANING_DOUBT
         doubts[f"what {named} is asked for means something new here"] = strange * doubt
-    if "records" not in seen.event.features_missing and len(known.record_sizes) >= _MIN_SIZES:
+    if "records" not in seen.features_missing and len(known.record_sizes) >= _MIN_SIZES:
         records = min(seen.event.records, _MAX_RECORDS)
         doubts[f"{records} records are more than usual"] = _volume(known, records) * _VOLUME_DOUBT
     if not seen.clock_suspect and sum(known.hours) > 0:
@@ -136,7 +136,7 @@ def _tallied(state: State, seen: Observation) -> dict[str, Any]:
     if tool in steps.get(last, {}) or sum(map(len, steps.values())) < _MAX_STEPS:
         row = steps.setdefault(last, {})
         row[tool] = row.get(tool, 0) + 1
-    if "records" not in seen.event.features_missing:
+    if "records" not in seen.features_missing:
         records = min(seen.event.records, _MAX_RECORDS)
         if len(sizes) < _MAX_SIZES:
             sizes.append(records)

@@ -49,7 +49,7 @@ def _tools(first: Mapping[str, Any], envelope: Envelope) -> Iterator[Widening]:
     if before and not now:
         yield Widening("reissued_tools", "this session was issued with a list of tools, now it lists none")
         return
-    if not before:
+    if not before or now == before:
         return
     more = [tool for tool in now if not any(covers(entry, tool) for entry in before)]
     cut = first["count"] > len(before)  # then only a longer list is certain to hold something new

@@ -95,7 +95,7 @@ def observe() -> Callable[..., Observation]:
 
     def build(*, facts: dict[str, Any] | None = None, **changes: Any) -> Observation:
         made = make_event(**changes)
-        return Observation(made, **{"now": made.time, "features_missing": made.features_missing, **(facts or {})})
+        return Observation(made, **{"now": made.time, **(facts or {})})
 
     return build
 

@@ -106,7 +106,6 @@ def seen(draw: st.DrawFn) -> Observation:
         signature=draw(st.sampled_from(["absent", "unchecked", "valid", "invalid"])),
         other_purposes=draw(st.integers(0, 50)),
         clock_suspect=draw(st.booleans()),
-        features_missing=event.features_missing,
     )
 
 

@@ -41,7 +41,6 @@ def observations(folder: Path, trace: str) -> list[Observation]:
                 baseline=baseline,
                 credentials=hits,
                 other_purposes=facts.get("other_purposes", 0),
-                features_missing=event.features_missing,
             )
         )
     return seen
