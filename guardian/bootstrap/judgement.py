@@ -92,6 +92,7 @@ def open_judge(
         raise ConfigurationError(
             f"weights.{unknown[0]}: no such signal is switched on; known: {sorted(settings.signals)}"
         )
+    kept = settings.model.cache_size // 4  # as many texts as the drift model keeps
     return Judge(
         fit=fit,
         signals=signals,
@@ -108,7 +109,7 @@ def open_judge(
             "calibration": calibration_version(calibration),
         },
         parent_grace=settings.parent_grace,
-        meanings=Meanings(fit, fit.version) if isinstance(fit, PurposeFit) else None,
+        meanings=Meanings(fit, fit.version, cache_size=kept) if isinstance(fit, PurposeFit) else None,
         idle=timedelta(seconds=settings.source.idle_s),
     )
 

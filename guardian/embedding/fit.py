@@ -1,7 +1,6 @@
 """Does this action fit the purpose? The room's one question, asked in batches, answered from a cache."""
 
 import hashlib
-from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -12,6 +11,7 @@ from numpy.typing import NDArray
 
 from guardian.embedding.echo import without_echo
 from guardian.embedding.ports import DIMENSIONS, Encoder
+from guardian.embedding.recent import Recent
 from guardian.embedding.text import HISTORY_TOOLS, leaves, render_action, render_pair, render_purpose, without
 from guardian.embedding.wishes import Embed, parts, wishes
 
@@ -37,41 +37,38 @@ class PurposeFit:
     """Scores in [0, 1]; higher is further from purpose. One per process; not for use from several threads at once.
 
     `cache_hits` and `cache_misses` count requests answered from the bounded cache and requests computed (a request
-    repeated within one call counts as a hit after the first); `vector_hits` and `vector_misses` the same of texts.
+    repeated within one call counts as a hit after the first); `vector_hits` and `vector_misses` the same of texts,
+    of which a quarter as many are kept.
     """
 
     def __init__(self, encoder: Encoder, fusion: "Fusion", version: str, *, cache_size: int = 65_536) -> None:
         self.version = version
-        self.cache_hits = 0
-        self.cache_misses = 0
-        self.vector_hits = 0
-        self.vector_misses = 0
         self._encoder, self._fusion = encoder, fusion
         self._aside = ThreadPoolExecutor(1, "guardian-pairs")
-        self._scores: OrderedDict[bytes, float] = OrderedDict()
-        self._vectors: OrderedDict[str, NDArray[np.float32]] = OrderedDict()
-        self._size = max(1, cache_size)
+        self._scores: Recent[bytes, float] = Recent(cache_size)
+        self._vectors: Recent[str, NDArray[np.float32]] = Recent(cache_size // 4)
+
+    @property
+    def cache_hits(self) -> int:
+        return self._scores.hits
+
+    @property
+    def cache_misses(self) -> int:
+        return self._scores.misses
+
+    @property
+    def vector_hits(self) -> int:
+        return self._vectors.hits
+
+    @property
+    def vector_misses(self) -> int:
+        return self._vectors.misses
 
     def score(self, requests: Sequence[FitRequest]) -> list[float]:
         """One score per request, in order."""
         keys = [_key(request) for request in requests]
-        fresh: dict[bytes, FitRequest] = {}
-        found: dict[bytes, float] = {}
-        for key, request in zip(keys, requests, strict=True):
-            if key in found or key in fresh:
-                self.cache_hits += 1
-            elif (known := self._scores.get(key)) is not None:
-                self.cache_hits += 1
-                self._scores.move_to_end(key)
-                found[key] = known
-            else:
-                self.cache_misses += 1
-                fresh[key] = request
-        if fresh:
-            for key, value in zip(fresh, self._compute(list(fresh.values())), strict=True):
-                found[key] = self._scores[key] = value
-            while len(self._scores) > self._size:
-                self._scores.popitem(last=False)
+        asked = dict(zip(keys, requests, strict=True))
+        found = self._scores.look_up(keys, lambda missing: self._compute([asked[key] for key in missing]))
         return [found[key] for key in keys]
 
     def explain(self, request: FitRequest) -> list[tuple[str, float]]:
@@ -110,17 +107,14 @@ class PurposeFit:
 
     def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Unit vectors of shape (n, 384), cached by text."""
-        missing = [text for text in dict.fromkeys(texts) if text not in self._vectors]
-        fresh = dict(zip(missing, self._encoder.embed(missing), strict=True)) if missing else {}
-        self.vector_misses += len(missing)
-        self.vector_hits += len(texts) - len(missing)
+        found = self._vectors.look_up(texts, self._embed)
         out = np.zeros((len(texts), DIMENSIONS), dtype=np.float32)
         for row, text in enumerate(texts):
-            out[row] = fresh[text] if text in fresh else self._vectors[text]
-        self._vectors.update(fresh)
-        while len(self._vectors) > self._size // 4:
-            self._vectors.popitem(last=False)
+            out[row] = found[text]
         return out
+
+    def _embed(self, texts: Sequence[str]) -> list[NDArray[np.float32]]:
+        return [row.copy() for row in self._encoder.embed(texts)]  # a view would keep its whole batch in memory
 
     def _compute(self, requests: Sequence[FitRequest]) -> list[float]:
         return [self._fusion.score(row) for row in self.features(requests)]

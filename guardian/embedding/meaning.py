@@ -6,8 +6,7 @@ rounding algorithms*, 2002), so a session's memory can hold what its acts meant 
 The planes are fixed: they depend on nothing but the number of dimensions.
 """
 
-from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Protocol
@@ -18,6 +17,7 @@ from numpy.typing import NDArray
 from guardian.domain.past import Vectors
 from guardian.domain.signal import Sketch
 from guardian.embedding.fit import FitRequest
+from guardian.embedding.recent import Recent
 from guardian.embedding.text import render_action, render_purpose
 
 BITS = 256
@@ -46,17 +46,22 @@ class Meanings:
 
     def __init__(self, encoder: Embeds, version: str, *, cache_size: int = 16_384) -> None:
         self.version = version
-        self.cache_hits = 0
-        self.cache_misses = 0
         self._encoder = encoder
-        self._size = max(1, cache_size)
-        self._known: OrderedDict[str, tuple[bytes, str]] = OrderedDict()
+        self._known: Recent[str, tuple[bytes, str]] = Recent(cache_size)
+
+    @property
+    def cache_hits(self) -> int:
+        return self._known.hits
+
+    @property
+    def cache_misses(self) -> int:
+        return self._known.misses
 
     def read(self, requests: Sequence[FitRequest]) -> list[Meaning]:
         """One meaning per request, in order."""
         purposes = [render_purpose(request.purpose) for request in requests]
         actions = [render_action(request.tool, request.arguments) for request in requests]
-        found = self._look_up([*purposes, *actions])
+        found = self._known.look_up([*purposes, *actions], self._compute)
         return [
             Meaning(
                 Vectors(self.version, found[purpose][0], found[action][0]),
@@ -65,27 +70,10 @@ class Meanings:
             for purpose, action in zip(purposes, actions, strict=True)
         ]
 
-    def _look_up(self, texts: Sequence[str]) -> dict[str, tuple[bytes, str]]:
-        found: dict[str, tuple[bytes, str]] = {}
-        missing: dict[str, None] = {}
-        for text in texts:
-            if text in found or text in missing:
-                self.cache_hits += 1
-            elif (known := self._known.get(text)) is not None:
-                self.cache_hits += 1
-                self._known.move_to_end(text)
-                found[text] = known
-            else:
-                self.cache_misses += 1
-                missing[text] = None
-        if missing:
-            vectors = self._encoder.embed(list(missing))
-            fresh = zip(missing, vectors.astype("<f2"), sketches(vectors), strict=True)
-            found |= {text: (vector.tobytes(), bits) for text, vector, bits in fresh}
-            self._known |= {text: found[text] for text in missing}
-            while len(self._known) > self._size:
-                self._known.popitem(last=False)
-        return found
+    def _compute(self, texts: Sequence[str]) -> Iterable[tuple[bytes, str]]:
+        vectors = self._encoder.embed(texts)
+        rows = (row.tobytes() for row in vectors.astype("<f2"))
+        return zip(rows, sketches(vectors), strict=True)
 
 
 def sketches(vectors: NDArray[np.float32]) -> list[str]:

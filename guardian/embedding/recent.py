@@ -1,0 +1,37 @@
+"""A bounded memory of what was computed: what was not asked for longest is forgotten first."""
+
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Sequence
+from typing import Generic, TypeVar
+
+K = TypeVar("K")
+V = TypeVar("V")
+
+
+class Recent(Generic[K, V]):
+    """Values by key, at most `size` of them between two calls. Not for use from several threads at once.
+
+    `hits` and `misses` count keys; one that is repeated within one call is a hit after its first.
+    """
+
+    def __init__(self, size: int) -> None:
+        self.hits = 0
+        self.misses = 0
+        self._size = max(1, size)
+        self._kept: OrderedDict[K, V] = OrderedDict()
+
+    def look_up(self, keys: Sequence[K], compute: Callable[[list[K]], Iterable[V]]) -> dict[K, V]:
+        """The value of every key; `compute` is asked once for those that are not known, in their order."""
+        distinct = dict.fromkeys(keys)
+        missing = [key for key in distinct if key not in self._kept]
+        self.misses += len(missing)
+        self.hits += len(keys) - len(missing)
+        if missing:
+            self._kept |= dict(zip(missing, compute(missing), strict=True))
+        found: dict[K, V] = {}
+        for key in distinct:
+            found[key] = self._kept[key]
+            self._kept.move_to_end(key)
+        while len(self._kept) > self._size:
+            self._kept.popitem(last=False)
+        return found
