@@ -3,8 +3,8 @@
 `stream/` loads a Memory, calls the pipeline, and stores the Judgement in one transaction.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Literal, NamedTuple
 
@@ -123,7 +123,6 @@ class Memory:
     seen: Mapping[DecisionKey, str] = field(default_factory=dict)  # decision -> digest
     baselines: Mapping[PurposeKey, BaselineFact] = field(default_factory=dict)
     agent_purposes: Mapping[AgentKey, tuple[str, ...]] = field(default_factory=dict)  # newest last, bounded
-    reported: frozenset[str] = frozenset()  # ids of side findings that exist already
     task_reads: Mapping[TaskKey, Mapping[str, SharedReads]] = field(default_factory=dict)  # by session id; bounded
     registered: Mapping[SessionKey, Grant] = field(default_factory=dict)  # newest of each parent
 
@@ -151,7 +150,10 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """Everything a batch changes. Stored in one transaction with the offsets, or not at all."""
+    """Everything a batch changes. Stored in one transaction with the offsets, or not at all.
+
+    A side finding is made in every batch that shows it, always by the same id: whoever keeps them takes `without`.
+    """
 
     verdicts: tuple[Verdict, ...] = ()
     findings: tuple[Finding, ...] = ()
@@ -161,3 +163,7 @@ class Judgement:
     dead_letters: tuple[DeadLetter, ...] = ()
     duplicates: int = 0
     task_reads: Mapping[SiblingKey, SharedReads] = field(default_factory=dict)
+
+    def without(self, told: Collection[str]) -> "Judgement":
+        """The same less the findings that were told before, by their ids."""
+        return replace(self, findings=tuple(each for each in self.findings if each.id not in told))

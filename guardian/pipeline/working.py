@@ -117,7 +117,7 @@ class Work:
 
     def tell(self, finding: Finding | None) -> None:
         """Keep a finding, once per id."""
-        if finding is not None and finding.id not in self.memory.reported:
+        if finding is not None:
             self._findings.setdefault(finding.id, finding)
 
     def judgement(self, dead_letters: Sequence[DeadLetter]) -> Judgement:

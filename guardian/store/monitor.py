@@ -4,7 +4,7 @@ The offsets here are the truth, the broker's copy is for lag tools. A partition 
 claimed it last; anyone else's commit is refused whole.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 
 from sqlalchemy import Engine
@@ -15,7 +15,7 @@ from guardian.store.monitor_baselines import Baselines, load_baselines
 from guardian.store.monitor_dead_letters import DeadLetters, insert_dead_letters
 from guardian.store.monitor_departures import Departures
 from guardian.store.monitor_envelopes import Heard, Registry, load_envelopes, save_envelopes
-from guardian.store.monitor_findings import insert_findings
+from guardian.store.monitor_findings import insert_findings, known_findings
 from guardian.store.monitor_outbox import Outbox, enqueue
 from guardian.store.monitor_places import (
     Owned,
@@ -29,7 +29,7 @@ from guardian.store.monitor_places import (
     take_attempt_back,
 )
 from guardian.store.monitor_retention import Retention, prune
-from guardian.store.monitor_seen import load_agents, load_reported, load_seen, save_agents, save_seen
+from guardian.store.monitor_seen import load_agents, load_seen, save_agents, save_seen
 from guardian.store.monitor_sessions import load_sessions, save_sessions
 from guardian.store.monitor_spool import Pack, Spool, spool_in
 from guardian.store.monitor_tasks import load_task_reads, save_task_reads
@@ -86,8 +86,8 @@ class MonitorStore:
         with writing(self._engine) as connection:
             return claim(connection, wanted, member, now)
 
-    def load(self, wanted: Wants, *, reported: bool = True) -> Recall:
-        """Everything a batch may look at, as one snapshot; `reported` matters only where findings are made."""
+    def load(self, wanted: Wants) -> Recall:
+        """Everything a batch may look at, as one snapshot."""
         with reading(self._engine) as connection:
             states, versions = load_sessions(connection, wanted.sessions)
             return Recall(
@@ -98,8 +98,14 @@ class MonitorStore:
                 agent_purposes=load_agents(connection, wanted.agents),
                 task_reads=load_task_reads(connection, wanted.tasks),
                 registered=load_envelopes(connection, wanted.parents),
-                reported=load_reported(connection, {key.tenant_id for key in wanted.sessions if reported}),
             )
+
+    def told(self, ids: Collection[str]) -> frozenset[str]:
+        """Those of the findings that are stored already: each is made, archived and sent once."""
+        if not ids:
+            return frozenset()
+        with reading(self._engine) as connection:
+            return known_findings(connection, ids)
 
     def commit(
         self,

@@ -1,13 +1,21 @@
 """Findings on their way out: stored once, and queued for delivery in the same transaction."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, select
 
 from guardian.domain.finding import Finding
 from guardian.store.monitor_outbox import enqueue
-from guardian.store.monitor_tables import findings, insert_new
+from guardian.store.monitor_tables import chunks, findings, insert_new
+
+
+def known_findings(connection: Connection, ids: Iterable[str]) -> frozenset[str]:
+    """Those of the ids under which a finding is stored."""
+    found: set[str] = set()
+    for part in chunks(ids):
+        found.update(connection.execute(select(findings.c.id).where(findings.c.id.in_(part))).scalars())
+    return frozenset(found)
 
 
 def insert_findings(connection: Connection, found: Sequence[Finding], now: datetime) -> None:

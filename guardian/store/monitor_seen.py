@@ -1,4 +1,4 @@
-"""Decisions seen, purposes per agent identity, and side findings made: loaded by key, in few queries."""
+"""Decisions seen, and purposes per agent identity: loaded by key, in few queries."""
 
 import json
 from collections import defaultdict
@@ -9,10 +9,7 @@ from typing import Any
 
 from sqlalchemy import Connection, bindparam, select, update
 
-from guardian.domain.finding import Kind
-from guardian.store.monitor_tables import Row, agents, chunks, findings, in_key, insert_new, seen
-
-_MAX_REPORTED = 5000  # ids of side findings loaded at a time; a duplicate beyond them is dropped at commit
+from guardian.store.monitor_tables import Row, agents, chunks, in_key, insert_new, seen
 
 _AGENTS = select(agents.c.agent_id, agents.c.purposes).where(
     agents.c.tenant_id == bindparam("tenant"), agents.c.agent_id.in_(bindparam("ids", expanding=True))
@@ -86,17 +83,3 @@ def save_agents(connection: Connection, wanted: Mapping[Any, tuple[str, ...]], l
             agents.c.tenant_id == bindparam("k_tenant"), agents.c.agent_id == bindparam("k_agent")
         )
         connection.execute(statement.values(purposes=bindparam("v"), touched_at=bindparam("at")), changed)
-
-
-def load_reported(connection: Connection, tenants: AbstractSet[str]) -> frozenset[str]:
-    """Ids of the newest findings that are not about drift: they are made once."""
-    found: set[str] = set()
-    for part in chunks(sorted(tenants)):
-        query = (
-            select(findings.c.id)
-            .where(findings.c.tenant_id.in_(part), findings.c.kind != Kind.DRIFT.value)
-            .order_by(findings.c.at.desc())
-            .limit(_MAX_REPORTED)
-        )
-        found.update(connection.execute(query).scalars())
-    return frozenset(found)

@@ -46,7 +46,6 @@ class Recall:
     agent_purposes: Mapping[tuple[str, str], tuple[str, ...]] = field(default_factory=dict)
     task_reads: Mapping[tuple[str, str], Mapping[str, SharedReads]] = field(default_factory=dict)
     registered: Mapping[SessionKey, Grant] = field(default_factory=dict)
-    reported: frozenset[str] = frozenset()
     versions: Mapping[SessionKey, int] = field(default_factory=dict)
 
 

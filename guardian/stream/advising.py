@@ -95,7 +95,7 @@ class LocalAdviser:
             self._learned_at = now
         unknown = frozenset(key for key in wanted.purposes if key not in self._baselines)
         wanted_now = dataclasses.replace(wanted, decisions=frozenset(), purposes=unknown)
-        recall = self._store.load(wanted_now, reported=False)
+        recall = self._store.load(wanted_now)
         memory = memory_of(recall)
         self._baselines.update({key: memory.baselines.get(key) for key in unknown})
         known = {key: fact for key in wanted.purposes if (fact := self._baselines.get(key)) is not None}

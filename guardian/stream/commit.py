@@ -233,7 +233,8 @@ class Committer:
         began = self._timer()
         judgement = ready or self._pipeline.judge(decoded, letters, memory_of(recall))
         self._metrics.observe("guardian_scoring_seconds", self._timer() - began)
-        return recall, judgement
+        told = self._store.told([finding.id for finding in judgement.findings])
+        return recall, judgement.without(told)
 
     def _count(self, judgement: Judgement) -> None:
         self._metrics.add("guardian_events_total", len(judgement.verdicts), outcome="judged")

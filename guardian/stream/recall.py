@@ -13,5 +13,4 @@ def memory_of(recall: Recall) -> Memory:
         agent_purposes={AgentKey(*key): purposes for key, purposes in recall.agent_purposes.items()},
         task_reads={TaskKey(*key): reads for key, reads in recall.task_reads.items()},
         registered=recall.registered,
-        reported=recall.reported,
     )

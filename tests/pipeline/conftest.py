@@ -143,9 +143,8 @@ class World:
             agent_purposes={k: v for k, v in memory.agent_purposes.items() if k in wanted.agents},
             task_reads={k: v for k, v in memory.task_reads.items() if k in wanted.tasks},
             registered={k: v for k, v in memory.registered.items() if k in wanted.parents},
-            reported=memory.reported,
         )
-        judgement = self.pipeline.judge(decoded, letters, loaded)
+        judgement = self.pipeline.judge(decoded, letters, loaded).without(self.findings)
         self._keep(judgement)
         return judgement
 
@@ -181,7 +180,6 @@ class World:
             seen={**self.memory.seen, **judgement.seen},
             agent_purposes={**self.memory.agent_purposes, **judgement.agent_purposes},
             task_reads=self._task_reads(judgement),
-            reported=self.memory.reported | {f.id for f in judgement.findings if f.kind is not Kind.DRIFT},
         )
         for finding in judgement.findings:
             self.findings.setdefault(finding.id, finding)

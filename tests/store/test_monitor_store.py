@@ -140,14 +140,14 @@ def test_a_batch_comes_back_as_it_was_judged(store):
     assert got.sessions == {S1: state, S2: SessionState()}
     assert got.seen == {decision: "digest"}
     assert got.agent_purposes == {agent: ("p", "q")}
-    assert got.reported == {"f1"}
-    assert store.load(wanted(S1, S2), reported=False).reported == frozenset()
+    assert store.told(["f0", "f1"]) == {"f1"}
+    assert store.told([]) == frozenset()
     assert store.positions([P0, P1]) == {P0: 7}
 
 
 def test_keys_that_were_never_seen_are_absent(store):
     got = store.load(wanted(S1, purposes=frozenset({PurposeKey("acme", "p")})))
-    assert (got.sessions, got.baselines, got.reported) == ({}, {}, frozenset())
+    assert (got.sessions, got.baselines) == ({}, {})
 
 
 def test_the_same_session_id_of_two_tenants_is_two_sessions(store):

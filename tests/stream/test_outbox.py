@@ -1,3 +1,5 @@
+import dataclasses
+import threading
 from datetime import timedelta
 
 import pytest
@@ -6,8 +8,10 @@ from hypothesis import strategies as st
 
 from guardian.bus.memory import MemoryProducer
 from guardian.bus.port import Record
+from guardian.domain.finding import Effect, Finding, Kind
 from guardian.errors import ControlError
 from guardian.pipeline.batch import DeadLetter, Judgement
+from guardian.store.monitor_retention import Retention
 from guardian.stream.outbox import Backoff, Delivery
 from guardian.stream.redrive import redrive
 
@@ -160,3 +164,25 @@ def test_the_backoff_grows_to_its_cap_and_is_never_nothing(attempts, jitter):
     backoff = Backoff(base_s=0.5, cap_s=30)
     assert timedelta(seconds=0.25) <= backoff.after(attempts, jitter) <= timedelta(seconds=30)
     assert backoff.after(attempts, jitter) <= backoff.after(attempts + 1, jitter)
+
+
+def test_a_side_finding_that_every_batch_shows_is_told_and_sent_once(rig, make_event, counting, control):
+    class Careless(counting):
+        def judge(self, decoded, letters, memory):
+            judgement = super().judge(decoded, letters, memory)
+            grant = Finding(
+                id="grant", kind=Kind.HYGIENE, tenant_id="acme", session_id="s1", wanted=Effect.FLAG,
+                severity="low", title="t", time=decoded[0].now,
+            )  # fmt: skip
+            return dataclasses.replace(judgement, findings=(*judgement.findings, grant))
+
+    told, pipeline, sender = [], Careless(), delivery(rig, control)
+    for n in range(4):
+        rig.broker.append("log", make_event(n))
+        rig.read(rig.worker(pipeline, on_commit=lambda j: told.extend(f.id for f in j.findings)), rig.drained)
+        sender.deliver_due()
+        rig.clock.forward(8 * 24 * 3600)
+        rig.store.prune(rig.clock(), Retention())  # the delivery is forgotten, the finding is not
+    assert len(pipeline.judged) == 4
+    assert told == ["grant", "s1-3"]
+    assert control.calls == ["grant", "s1-3"]
