@@ -1,5 +1,4 @@
 import dataclasses
-import threading
 from datetime import timedelta
 
 import pytest
