@@ -15,9 +15,9 @@ from guardian.alerting.neutralise import plain
 from guardian.alerting.plain_text import as_text
 from guardian.alerting.port import Alert, Clock, RetryLater, Sleep
 from guardian.alerting.webhook import message_id
+from guardian.domain.urls import is_here
 from guardian.errors import AlertError, ConfigurationError
 
-_LOCAL = ("127.0.0.1", "localhost", "::1")
 _TLS = ("starttls", "tls", "none")
 
 
@@ -35,7 +35,7 @@ class EmailOptions:
     timeout_s: float = 10.0
 
     def __post_init__(self) -> None:
-        if self.tls not in _TLS or (self.tls == "none" and self.host not in _LOCAL):
+        if self.tls not in _TLS or (self.tls == "none" and not is_here(self.host)):
             raise ConfigurationError(
                 f"alerts.email.tls must be starttls or tls (none only to this machine), got {self.tls!r}"
             )

@@ -6,17 +6,15 @@ from urllib.parse import urlsplit
 import httpx
 
 from guardian.alerting.port import RetryLater
+from guardian.domain.urls import is_private
 from guardian.errors import AlertError, ConfigurationError
 
-_LOCAL = ("127.0.0.1", "localhost", "::1")
 _AGAIN = frozenset({408, 409, 423, 425, 429})
 
 
 def checked_url(name: str, url: str) -> str:
     """An https URL, or http to this machine. Raises ConfigurationError naming the setting."""
-    parts = urlsplit(url)
-    local = parts.scheme == "http" and parts.hostname in _LOCAL
-    if not parts.hostname or not (parts.scheme == "https" or local):
+    if not is_private(url):
         raise ConfigurationError(f"{name} must be an https URL, got {url!r}")
     return url
 

@@ -9,13 +9,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
-from urllib.parse import urlsplit
 
 from guardian.alerting import blocks, case_blocks
 from guardian.alerting.port import Alert, Clock, RetryLater, Sleep
 from guardian.alerting.rules import Rules
 from guardian.alerting.slack_calls import Gone, SlackCalls, Unshowable
 from guardian.alerting.slack_rules import read_rules
+from guardian.domain.urls import is_private
 from guardian.errors import AlertError, ConfigurationError
 
 EVENT = "guardian_finding"
@@ -23,7 +23,6 @@ CASE_EVENT = "guardian_case"
 _PACE_S = 1.0  # chat.postMessage: about one message a second and channel
 _UPDATE_PACE_S = 1.2  # chat.update: 50 and more a minute
 _SKEW = timedelta(hours=1)  # a finding may carry a time slightly ahead of Slack's
-_LOCAL = ("127.0.0.1", "localhost", "::1")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,8 +60,7 @@ class SlackOptions:
             )
         if not re.fullmatch(r"xox[a-z]-[!-~]+", self.token):
             raise ConfigurationError("alerts.slack.token must be a Slack bot token, which begins with xoxb-")
-        url = urlsplit(self.base_url)
-        if url.scheme != "https" and not (url.scheme == "http" and url.hostname in _LOCAL):
+        if not is_private(self.base_url):
             raise ConfigurationError(f"alerts.slack.base_url must be https, got {self.base_url!r}")
         if self.timeout < 1:
             raise ConfigurationError(f"alerts.slack.timeout must be at least 1 second, got {self.timeout}")

@@ -4,7 +4,6 @@ import time
 from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any, cast
-from urllib.parse import urlsplit
 
 import httpx
 
@@ -12,7 +11,7 @@ from guardian.archive.timelines import ArchivedTimelines
 from guardian.bootstrap.clock import utc_now
 from guardian.bootstrap.judgement import calibration_version, model_directory, open_calibration
 from guardian.bootstrap.secrets import SecretFiles
-from guardian.bootstrap.visiting import is_here, visit_rule
+from guardian.bootstrap.visiting import visit_rule
 from guardian.config import Settings
 from guardian.console.app import ASGIApp, create_console, in_front
 from guardian.console.in_process import InProcess
@@ -20,6 +19,7 @@ from guardian.console.oidc import Client, OpenIdProvider
 from guardian.console.ports import ConsoleParts, Person, Thresholds
 from guardian.control.deps import ControlDeps
 from guardian.control.visiting import Visits
+from guardian.domain.urls import is_private
 from guardian.embedding.artefact import read_about
 from guardian.errors import ConfigurationError, ModelError
 from guardian.wire.evidence import EvidenceClient
@@ -57,8 +57,7 @@ def open_identity(settings: Settings, url: str) -> OpenIdProvider | None:
     section = settings.console.oidc
     if section is None:
         return None
-    issuer = urlsplit(section.issuer)
-    if issuer.scheme != "https" and not is_here(issuer.hostname or ""):
+    if not is_private(section.issuer):
         raise ConfigurationError(f"console.oidc.issuer {section.issuer!r}: an identity provider speaks https")
     if "openid" not in section.scopes:
         raise ConfigurationError("console.oidc.scopes: without openid the provider tells nobody's name")

@@ -1,12 +1,12 @@
 """Where the evidence pages lie and how long a sign-in lives: what control has to know of them."""
 
 from datetime import timedelta
-from ipaddress import ip_address
 from typing import cast
 from urllib.parse import urlsplit
 
 from guardian.config import Settings
 from guardian.control.deps import VisitRule
+from guardian.domain.urls import is_here, is_private
 from guardian.errors import ConfigurationError
 from guardian.wire.principal import Role
 
@@ -23,9 +23,8 @@ def visit_rule(settings: Settings, *, port: int) -> VisitRule | None:
     if not section.enabled:
         return None
     base = _as_browsers_write(control.public_url or f"http://{_host(control.host)}:{port}")
-    told = urlsplit(base)
     open_to_all = control.public_url is None and not is_here(control.host.strip("[]"))
-    if told.scheme == "http" and (open_to_all or not is_here(told.hostname or "")):
+    if open_to_all or not is_private(base):
         raise ConfigurationError(
             f"console.enabled: {base} would carry sign-ins in the clear; set control.public_url to the https"
             " address of the proxy before it, or control.host to 127.0.0.1"
@@ -64,13 +63,3 @@ def _as_browsers_write(url: str) -> str:
 def _host(host: str) -> str:
     shown = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, host)  # noqa: S104 - is compared, not listened on
     return f"[{shown}]" if ":" in shown and not shown.startswith("[") else shown
-
-
-def is_here(host: str) -> bool:
-    """Whether this host is the machine itself."""
-    if host == "localhost":
-        return True
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return False

@@ -8,6 +8,7 @@ from pathlib import Path
 import httpx
 from kafka.net.sasl.oauth import AbstractTokenProvider
 
+from guardian.domain.urls import is_private
 from guardian.errors import ConfigurationError
 
 _EARLY_S = 60.0
@@ -33,7 +34,7 @@ class ClientCredentials(AbstractTokenProvider):  # type: ignore[misc]
         timeout_s: float = 5.0,
     ) -> None:
         super().__init__()
-        if not token_url.startswith(("https://", "http://127.0.0.1", "http://localhost", "http://[::1]")):
+        if not is_private(token_url):
             raise ConfigurationError(f"kafka.oauth.token_url {token_url!r}: a secret goes there; it must be https")
         self._url, self._client_id, self._secret, self._scope = token_url, client_id, client_secret, scope
         self._clock, self._timeout_s = clock, timeout_s

@@ -22,6 +22,7 @@ from joserfc.errors import JoseError
 from joserfc.jwk import KeySet
 
 from guardian.console.ports import Person, Returned, SentOff
+from guardian.domain.urls import is_private
 from guardian.errors import ProviderAway, SignInRefused, StoreError
 from guardian.telemetry import logger
 
@@ -246,6 +247,7 @@ class OpenIdProvider:
 
 def _same_safety(issuer: str, url: str) -> str:
     """An address that the provider names; over https if it is itself."""
-    if not isinstance(url, str) or not url.startswith("https://" if issuer.startswith("https://") else "http"):
+    downgraded = issuer.startswith("https://") and not str(url).startswith("https://")
+    if not isinstance(url, str) or downgraded or not is_private(url):
         raise ValueError(f"{url!r} is not as safe as the issuer")
     return url

@@ -7,12 +7,12 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
+from guardian.domain.urls import is_private
 from guardian.errors import ConfigurationError
 from guardian.policy.http_line import HttpLine, NoAnswer, words
 from guardian.policy.port import PolicyDecision
 
 MOST_NAMED = 32
-_LOCAL = ("127.0.0.1", "localhost", "::1")
 _TOKEN = re.compile(r"[\x21-\x7e]+")
 
 
@@ -113,7 +113,7 @@ def _check_url(url: str, *, plain_http: bool) -> None:
         raise ConfigurationError(
             f"policy.options.url must be like https://pdp.example:8443, without a query, got {shown!r}"
         )
-    if parts.scheme != "https" and not (parts.scheme == "http" and (plain_http or host in _LOCAL)):
+    if not is_private(url) and not (parts.scheme == "http" and plain_http):
         raise ConfigurationError(
             f"policy.options.url must be https, got {url!r}: whoever sits between could allow everything. Where "
             "the network itself is trusted, set policy.options.plain_http: true"

@@ -10,13 +10,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
-from urllib.parse import urlsplit
 
 import httpx
 from joserfc import jws
 
 from guardian.domain.finding import Finding
 from guardian.domain.revocation import LedgerEntry, Revision
+from guardian.domain.urls import is_private
 from guardian.keys.signing import ALGORITHM, SigningKeys
 from guardian.revocation.port import Given, Receiver, Refused
 
@@ -24,7 +24,6 @@ REVOKED = "https://schemas.openid.net/secevent/caep/event-type/session-revoked"
 RISK = "https://schemas.openid.net/secevent/caep/event-type/risk-level-change"
 MEDIA_TYPE = "application/secevent+jwt"
 PUSH = "urn:ietf:rfc:8935"
-_LOOPBACK = ("127.0.0.1", "::1", "localhost")
 _LEVELS = {"info": "LOW", "low": "LOW", "medium": "MEDIUM", "high": "HIGH", "critical": "HIGH"}
 _MEMBERS = {"session": "session", "agent": "application", "delegator": "user", "task": "task", "jti": "token"}
 
@@ -44,8 +43,7 @@ class CaepFace:
             unknown = sorted(set(each) - {"url", "audience", "token_file", "tenants"})
             if unknown or not each.get("url") or not each.get("audience"):
                 raise ValueError(f"a receiver has url, audience, token_file and tenants; got {sorted(each)}")
-            parts = urlsplit(str(each["url"]))
-            if parts.scheme != "https" and not (parts.scheme == "http" and parts.hostname in _LOOPBACK):
+            if not is_private(str(each["url"])):
                 raise ValueError(f"receiver {each['url']}: https, or http to this machine")
 
     def open(self, given: Given) -> Sequence[Receiver]:

@@ -213,6 +213,16 @@ def test_what_a_provider_publishes_in_disorder_is_said_so(made, monkeypatch, pub
         open_identity(site.settings, "http://127.0.0.1:8731/console").begin("/console")
 
 
+@pytest.mark.parametrize("url", ["http://127.0.0.1@evil.example/token", "http://evil.example/token", 7])
+def test_a_provider_that_names_an_endpoint_in_the_clear_is_not_sent_a_secret(made, monkeypatch, url):
+    site, provider = made
+    published = {"issuer": provider.issuer, "token_endpoint": url}
+    published |= dict.fromkeys(("authorization_endpoint", "jwks_uri"), f"{provider.issuer}/x")
+    monkeypatch.setattr(OpenIdProvider, "_get", lambda *_: published)
+    with pytest.raises(ProviderAway):
+        open_identity(site.settings, "http://127.0.0.1:8731/console").begin("/console")
+
+
 def test_signing_out_withdraws_the_token_that_was_made_for_it(made):
     site, _ = made
     browser = site.browser()

@@ -1,0 +1,69 @@
+"""Every setting that sends a secret to a URL takes and refuses the same ones."""
+
+from collections.abc import Callable
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pytest
+from url_vectors import IN_THE_CLEAR, PRIVATE
+
+from guardian.alerting.http_post import checked_url
+from guardian.alerting.slack import SlackOptions
+from guardian.bootstrap.console import open_identity
+from guardian.bootstrap.visiting import visit_rule
+from guardian.bus.oauth import ClientCredentials
+from guardian.config import ConsolePerson, ConsoleSection, ControlSection, OidcSection, Settings
+from guardian.errors import ConfigurationError
+from guardian.gateway.client import RevocationList
+from guardian.policy.remote import RemotePoint
+from guardian.revocation.caep import CaepFace
+
+
+def _pages(url: str) -> object:
+    section = ConsoleSection(enabled=True)
+    return visit_rule(Settings(console=section, control=ControlSection(public_url=url)), port=0)
+
+
+def _identity(url: str) -> object:
+    """Its seal is made in a folder that is not kept."""
+    oidc = OidcSection.model_construct(issuer=url, client_id="guardian", client_secret=None, ca_file=None)
+    people = {"maya": ConsolePerson(role="analyst", tenants=["t"], email="maya@example.com")}
+    console = ConsoleSection.model_construct(oidc=oidc, people=people)
+    with TemporaryDirectory() as folder:
+        settings = Settings.model_construct(console=console, base=Path(folder))
+        return open_identity(settings, "https://guardian.example")
+
+
+SENDERS: dict[str, Callable[[str], object]] = {
+    "kafka.oauth.token_url": lambda url: ClientCredentials(url, "guardian", "secret"),
+    "alerts.webhook.url": lambda url: checked_url("alerts.webhook.url", url),
+    "alerts.slack.base_url": lambda url: SlackOptions(channel="C0SECURITY", token="xoxb-1", base_url=url),
+    "policy.options.url": lambda url: RemotePoint(url=url, clock=lambda: 0.0, new_id=lambda: "1"),
+    "revocation.faces.caep": lambda url: CaepFace(receivers=({"url": url, "audience": "a"},)),
+    "console.oidc.issuer": _identity,
+    "a gateway": lambda url: RevocationList(url, "token"),
+}
+
+
+@pytest.mark.parametrize("url", PRIVATE)
+@pytest.mark.parametrize("sender", SENDERS)
+def test_https_and_this_machine_are_taken(sender: str, url: str) -> None:
+    SENDERS[sender](url)
+
+
+@pytest.mark.parametrize("url", IN_THE_CLEAR)
+@pytest.mark.parametrize("sender", SENDERS)
+def test_no_secret_goes_over_a_network_in_the_clear(sender: str, url: str) -> None:
+    with pytest.raises((ConfigurationError, ValueError)):
+        SENDERS[sender](url)
+
+
+@pytest.mark.parametrize("url", [url for url in IN_THE_CLEAR if url and "１" not in url])
+def test_no_sign_in_does_either(url: str) -> None:
+    with pytest.raises(ConfigurationError, match=r"public_url"):
+        _pages(url)
+
+
+@pytest.mark.parametrize("url", ["https://guardian.example", "http://127.0.0.2:8731", "HTTP://LOCALHOST:8731"])
+def test_signing_in_at_this_machine_or_over_https_is_taken(url: str) -> None:
+    assert _pages(url) is not None
