@@ -15,7 +15,7 @@ from guardian.bootstrap.clock import utc_now
 from guardian.bootstrap.console import pages_checked
 from guardian.bootstrap.control_store import open_control_store
 from guardian.bootstrap.departing import departure_of
-from guardian.bootstrap.judgement import fold_version, model_directory, open_calibration, open_fit
+from guardian.bootstrap.judgement import configured_fold, open_calibration, open_fit
 from guardian.bootstrap.kafka import kafka_settings
 from guardian.bootstrap.monitor import open_monitor_store
 from guardian.bootstrap.policies import open_policy, policy_folder
@@ -24,7 +24,6 @@ from guardian.bootstrap.slack import people, slack_options
 from guardian.bootstrap.sources import open_source
 from guardian.bus.admin import topic_partitions
 from guardian.config import Settings
-from guardian.embedding.artefact import open_artefact
 from guardian.errors import BusError, ControlError, GuardianError
 from guardian.keys.files import read_secret
 from guardian.policy.cases import load_cases, run_cases
@@ -136,8 +135,7 @@ def _calibration(settings: Settings) -> str:
         f"{len(calibration.evidence.values)} honest sessions: promises reach 1 in {calibration.reach:,}, flags at"
         f" 1 in {flag:,g} are {kept}. {ASSUMPTIONS}"
     )
-    fold = fold_version(settings, open_artefact(model_directory(settings)).scorer)
-    if calibration.fold not in ("", fold):
+    if calibration.fold not in ("", configured_fold(settings)):
         raise _Unwell(
             "the calibration was fitted with another model, other signals or other weights than are configured:"
             " its promises do not hold",

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from guardian import __version__
+from guardian import __version__, embedding
 from guardian.bootstrap import plugins
 from guardian.bootstrap.clock import utc_now
 from guardian.bootstrap.resources import resource
@@ -18,8 +18,8 @@ from guardian.domain.event import DecisionEvent
 from guardian.domain.finding import Effect
 from guardian.embedding.artefact import open_artefact
 from guardian.embedding.fit import PurposeFit
-from guardian.embedding.fusion import load_fusion
 from guardian.embedding.meaning import Meanings
+from guardian.embedding.ports import EnginePlugin
 from guardian.embedding.wishes import READING
 from guardian.errors import ConfigurationError, ModelError
 from guardian.pipeline.batch import Decoded
@@ -44,15 +44,12 @@ def model_directory(settings: Settings) -> Path:
 
 def open_fit(settings: Settings) -> PurposeFit:
     """The drift model: verified against its manifest, its engine the configured one."""
-    directory = model_directory(settings)
-    artefact = open_artefact(directory)
-    engine = plugins.make("embedding", settings.model.engine, settings.model.options)
-    return PurposeFit(
-        engine.open(directory),
-        load_fusion(artefact.path("fusion.json")),
-        artefact.version,
-        cache_size=settings.model.cache_size,
-    )
+    return embedding.load(model_directory(settings), _engine(settings), cache_size=settings.model.cache_size)
+
+
+def _engine(settings: Settings) -> EnginePlugin:
+    engine: EnginePlugin = plugins.make("embedding", settings.model.engine, settings.model.options)
+    return engine
 
 
 def open_calibration(settings: Settings) -> Calibration:
@@ -67,6 +64,11 @@ def open_calibration(settings: Settings) -> Calibration:
 
 def calibration_version(calibration: Calibration) -> str:
     return hashlib.sha256(calibration.to_json().encode()).hexdigest()[:12]
+
+
+def configured_fold(settings: Settings) -> str:
+    """What a calibration must have been fitted with to speak for this configuration; hashes the model's files."""
+    return fold_version(settings, embedding.scorer(open_artefact(model_directory(settings)), _engine(settings)))
 
 
 def fold_version(settings: Settings, model: str) -> str:

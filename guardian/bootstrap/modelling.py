@@ -9,8 +9,7 @@ from pathlib import Path
 
 from guardian.bootstrap.judgement import (
     ReadLog,
-    fold_version,
-    model_directory,
+    configured_fold,
     open_calibration,
     open_fit,
     open_judge,
@@ -18,7 +17,7 @@ from guardian.bootstrap.judgement import (
 )
 from guardian.bootstrap.labelling import is_log, labelled_sessions, log_sessions
 from guardian.config import Settings
-from guardian.embedding.artefact import HELD, open_artefact
+from guardian.embedding.artefact import HELD
 from guardian.errors import ConfigurationError
 from guardian.evaluation.agentdojo import agentdojo_sessions
 from guardian.evaluation.alarms import RATES_ONE_IN
@@ -90,7 +89,7 @@ def calibrate(
             sessions,
             judge_with=judge_with,
             source=", ".join(path.name for path in files),
-            fold=fold_version(settings, open_artefact(model_directory(settings)).scorer),
+            fold=configured_fold(settings),
             seed=seed,
             max_per_purpose=max_per_purpose,
             max_share=max_share,

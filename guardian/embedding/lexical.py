@@ -8,6 +8,7 @@ import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,6 +43,8 @@ def overlap(purpose: str, action: str) -> float:
 @dataclass(frozen=True, kw_only=True)
 class Lexical:
     """No options."""
+
+    family: ClassVar[str] = "lexical"
 
     def open(self, directory: Path) -> LexicalEncoder:  # noqa: ARG002 (the port has it)
         return LexicalEncoder()

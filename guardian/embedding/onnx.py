@@ -4,6 +4,7 @@ import ctypes
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import onnxruntime
@@ -53,6 +54,7 @@ def give_back_memory() -> None:
 class Onnx:
     """Options: `threads` 0 means every core this process may use; `batch` is rows per run."""
 
+    family: ClassVar[str] = ""
     threads: int = 0
     batch: int = 8
 

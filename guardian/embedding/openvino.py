@@ -8,7 +8,7 @@ Scores and cosines move in the third or fourth decimal; tests hold them to the r
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 import openvino
@@ -54,6 +54,7 @@ def best_float() -> str:
 class OpenVino:
     """Options: `threads` 0 means all; `precision` is `int8`, `bf16` or `f32`; `batch` is rows per run."""
 
+    family: ClassVar[str] = ""
     threads: int = 0
     batch: int = 16
     precision: Literal["int8", "bf16", "f32"] = "int8"

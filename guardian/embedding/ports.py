@@ -41,6 +41,12 @@ class Encoder(PairEncoder, TextEncoder, Protocol):
 class EnginePlugin(Protocol):
     """What an engine's module exports as `plugin`: options as dataclass fields, and a way to open an artefact."""
 
+    @property
+    def family(self) -> str:
+        """Empty for an engine that runs the artefact's own weights, however it does so: a calibration speaks for
+        all of these. One that scores in another way names it, and has versions and calibrations of its own."""
+        ...
+
     def open(self, directory: Path) -> Encoder:
         """Load the encoders that lie in `directory`. Raises ModelError if they are absent or of another format."""
         ...

@@ -7,7 +7,7 @@ Slow to import, so nothing loads it unless it is configured. It reads a director
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 
 import numpy as np
 import torch
@@ -95,6 +95,7 @@ class SentenceTransformersEncoder:
 class SentenceTransformers:
     """Options: `pair` and `text` are directories; by default `reference/pair` and `/text` by the model."""
 
+    family: ClassVar[str] = ""
     pair: str = ""
     text: str = ""
     device: str = "cpu"

@@ -12,7 +12,7 @@ import pytest
 from guardian.bootstrap.departing import departure_of, height, watch_departure
 from guardian.bootstrap.doctor import examine
 from guardian.bootstrap.initialise import initialise
-from guardian.bootstrap.judgement import calibration_version, fold_version, open_calibration
+from guardian.bootstrap.judgement import calibration_version, configured_fold, fold_version, open_calibration
 from guardian.bootstrap.monitor import hear_change
 from guardian.bus.port import Place
 from guardian.config import Settings, load
@@ -145,12 +145,19 @@ def test_the_doctor_says_what_is_promised_and_what_that_assumes(settings: Settin
 
 def test_the_doctor_refuses_a_calibration_of_another_fold(settings: Settings, tmp_path: Path) -> None:
     body = json.loads(open_calibration(settings).to_json())
-    for fold, ok in (("another/model", False), (fold_version(settings, _model(settings)), True), ("", True)):
+    for fold, ok in (("another/model", False), (configured_fold(settings), True), ("", True)):
         (tmp_path / "c.json").write_text(json.dumps({**body, "fold": fold}))
         section = settings.model.model_copy(update={"calibration": tmp_path / "c.json"})
         found = doctor(settings.model_copy(update={"model": section}))
         assert found.ok is ok, found
         assert ok or "guardian calibrate" in found.mend
+
+
+def test_the_doctor_refuses_the_models_calibration_for_word_overlap(settings: Settings) -> None:
+    section = settings.model.model_copy(update={"engine": "lexical"})
+    found = doctor(settings.model_copy(update={"model": section}))
+    assert not found.ok
+    assert "fitted with another model" in found.found
 
 
 def test_the_name_of_a_fold_follows_signals_options_and_weights(settings: Settings) -> None:
@@ -159,10 +166,3 @@ def test_the_name_of_a_fold_follows_signals_options_and_weights(settings: Settin
     fewer = {k: v for k, v in settings.signals.items() if k != "chain_exposure"}
     assert fold_version(settings.model_copy(update={"signals": fewer}), "m") != plain
     assert fold_version(settings, "n") != plain
-
-
-def _model(settings: Settings) -> str:
-    from guardian.bootstrap.judgement import model_directory
-    from guardian.embedding.artefact import open_artefact
-
-    return open_artefact(model_directory(settings)).scorer

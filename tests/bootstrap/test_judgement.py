@@ -2,9 +2,8 @@
 
 import pytest
 
-from guardian.bootstrap import judgement
+from guardian.bootstrap import judgement, plugins
 from guardian.config import load
-from guardian.embedding.artefact import open_artefact
 from guardian.embedding.fit import FitRequest
 from guardian.embedding.lexical import plugin as lexical
 from guardian.embedding.meaning import Meanings
@@ -12,8 +11,7 @@ from guardian.embedding.meaning import Meanings
 
 def test_the_shipped_calibration_speaks_for_the_shipped_model() -> None:
     settings = load(None)
-    scorer = open_artefact(judgement.model_directory(settings)).scorer
-    assert judgement.open_calibration(settings).fold == judgement.fold_version(settings, scorer)
+    assert judgement.open_calibration(settings).fold == judgement.configured_fold(settings)
 
 
 def test_another_way_of_reading_needs_another_calibration(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -31,3 +29,16 @@ def test_the_cache_of_meanings_is_as_large_as_configured() -> None:
     for tool in ("leases.read", "leases.sign", "leases.read"):
         reader.read([FitRequest("", tool)])
     assert (reader.cache_hits, reader.cache_misses) == (0, 6)  # room for one of the two texts of each
+
+
+@pytest.mark.parametrize("engine", [name for name in plugins.names("embedding") if name != "lexical"])
+def test_the_shipped_calibration_speaks_for_every_engine_that_runs_the_shipped_weights(engine: str) -> None:
+    pytest.importorskip("onnxruntime" if engine == "onnx" else engine)
+    settings = load(None, overrides={"model": {"engine": engine}})
+    assert judgement.open_calibration(settings).fold == judgement.configured_fold(settings)
+
+
+def test_word_overlap_is_another_model_than_the_one_whose_weights_it_does_not_use() -> None:
+    model, words = (load(None, overrides={"model": {"engine": engine}}) for engine in ("onnx", "lexical"))
+    assert judgement.configured_fold(words) != judgement.configured_fold(model)
+    assert judgement.open_fit(words).version != judgement.open_fit(model).version

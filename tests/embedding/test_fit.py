@@ -2,15 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from guardian.embedding import FitRequest, PurposeFit, load
+from guardian.embedding import FitRequest, PurposeFit
 from guardian.embedding.fusion import FEATURES, Fusion
-from guardian.embedding.lexical import LexicalEncoder
+from guardian.embedding.lexical import Lexical, LexicalEncoder
 from guardian.errors import ModelError
 
 
@@ -39,7 +38,7 @@ STRAY = FitRequest("review the contract of Acme", "payments.send", {"to": "mallo
 
 
 def test_scores_come_in_the_order_asked_and_stay_in_bounds() -> None:
-    fit = load(Path("unused"), "lexical")
+    fit = Lexical().purpose_fit()
     there, back = fit.score([HONEST, STRAY]), fit.score([STRAY, HONEST])
     assert there == back[::-1]
     assert 0.0 <= there[0] < there[1] <= 1.0
@@ -93,11 +92,11 @@ def test_the_argument_that_lowers_the_score_most_comes_first() -> None:
 
 
 def test_an_act_without_arguments_has_no_explanation() -> None:
-    assert load(Path("unused"), "lexical").explain(replace(HONEST, arguments=None)) == []
+    assert Lexical().purpose_fit().explain(replace(HONEST, arguments=None)) == []
 
 
 def test_vectors_have_unit_length_and_the_order_asked() -> None:
-    fit = load(Path("unused"), "lexical")
+    fit = Lexical().purpose_fit()
     both = fit.embed(["read contract", "send money", "read contract"])
     assert both.shape == (3, 384)
     assert both.dtype == np.float32
@@ -114,7 +113,7 @@ def test_hostile_arguments_are_scored_like_any_other() -> None:
 
     loop: dict[str, object] = {"x": Hostile()}
     loop["self"] = loop
-    assert len(load(Path("unused"), "lexical").score([replace(HONEST, arguments=loop), STRAY])) == 2
+    assert len(Lexical().purpose_fit().score([replace(HONEST, arguments=loop), STRAY])) == 2
 
 
 @pytest.mark.parametrize("name", FEATURES)
@@ -129,8 +128,3 @@ def test_the_fused_score_never_falls_when_a_feature_rises(name: str) -> None:
 def test_a_fusion_with_a_negative_weight_is_refused() -> None:
     with pytest.raises(ModelError, match="not negative"):
         fusion_of(logit=-1.0)
-
-
-def test_an_unknown_engine_is_refused_with_the_known_ones() -> None:
-    with pytest.raises(ModelError, match=r"known: .*lexical.*onnx"):
-        load(Path("unused"), "abacus")

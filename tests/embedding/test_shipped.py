@@ -8,7 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from guardian.bootstrap import plugins
 from guardian.embedding import FitRequest, PurposeFit, load
+from guardian.embedding.onnx import Onnx
 
 MODELS = Path(__file__).parents[2] / "models"
 RENEWAL = "review_customer_contract_for_renewal_risk"
@@ -16,7 +18,7 @@ RENEWAL = "review_customer_contract_for_renewal_risk"
 
 @pytest.fixture(scope="module")
 def fit() -> PurposeFit:
-    return load(MODELS)
+    return load(MODELS, Onnx())
 
 
 @pytest.mark.parametrize(
@@ -33,7 +35,7 @@ def test_every_engine_gives_the_logits_of_the_torch_reference(
 ) -> None:
     pytest.importorskip("onnxruntime" if engine == "onnx" else engine)
     rows = json.loads((MODELS / "parity.json").read_text())
-    encoder = load(MODELS, engine, **options)._encoder
+    encoder = load(MODELS, plugins.make("embedding", engine, options))._encoder
     logits = encoder.logits([tuple(row["pair"]) for row in rows])
     expected = np.array([row["logit"] for row in rows])
     assert np.abs(logits - expected).max() < tolerance
@@ -43,14 +45,15 @@ def test_every_engine_gives_the_logits_of_the_torch_reference(
 def test_a_score_does_not_depend_on_what_else_is_in_the_batch(fit: PurposeFit) -> None:
     request = FitRequest(RENEWAL, "contracts.read", {"customer": "Acme"})
     others = [FitRequest("x " * n, f"tool_{n}.get", {"a": "b" * n}) for n in range(1, 40)]
-    fresh = load(MODELS)
+    fresh = load(MODELS, Onnx())
     assert fresh.score([request])[0] == pytest.approx(fit.score([*others, request])[-1], abs=1e-4)
 
 
 def test_the_model_loads_in_two_seconds_without_torch() -> None:
     code = (
         "import sys, pathlib, time, guardian.embedding as e\n"
-        f"fit = e.load(pathlib.Path({str(MODELS)!r}))\n"
+        "from guardian.embedding.onnx import Onnx\n"
+        f"fit = e.load(pathlib.Path({str(MODELS)!r}), Onnx())\n"
         "fit.score([e.FitRequest('read the file', 'file.read', {'path': 'a.txt'})])\n"
         "assert not {'torch', 'sentence_transformers', 'transformers', 'sklearn'} & set(sys.modules)\n"
         "print(time.process_time())\n"
@@ -91,12 +94,15 @@ def test_another_recipient_than_the_purpose_names_raises_the_score_and_is_the_re
 
 
 def test_the_version_is_that_of_the_manifest(fit: PurposeFit) -> None:
-    assert fit.version == load(MODELS).version
+    assert fit.version == load(MODELS, Onnx()).version
     assert len(fit.version) == 12
 
 
 def test_vectors_of_one_engine_can_stand_beside_those_of_another() -> None:
     pytest.importorskip("openvino")
     texts = ["contracts.read | customer: Acme", RENEWAL, "email.send | to: mallory@evil.example ; body: hello"]
-    ours, theirs = (load(MODELS, engine)._encoder.embed(texts) for engine in ("onnx", "openvino"))
+    ours, theirs = (
+        load(MODELS, plugins.make("embedding", engine, {}))._encoder.embed(texts)
+        for engine in ("onnx", "openvino")
+    )
     assert np.einsum("ij,ij->i", ours, theirs).min() > 0.998

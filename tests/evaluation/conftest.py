@@ -1,13 +1,13 @@
 """A small world for evaluation: sessions of two data sets, and a fold that reads words instead of a model."""
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from guardian.bootstrap.plugins import make
-from guardian.embedding import PurposeFit, load
+from guardian.embedding import PurposeFit
+from guardian.embedding.lexical import Lexical
 from guardian.evaluation.calibration import JudgeWith
 from guardian.evaluation.sessions import LabelledSession, session_of
 from guardian.pipeline.judging import Judge
@@ -22,7 +22,7 @@ VERBS = ["read", "list", "check", "describe"]
 
 @pytest.fixture(scope="session")
 def words() -> PurposeFit:
-    return load(Path(), engine="lexical")
+    return Lexical().purpose_fit()
 
 
 @pytest.fixture(scope="session")

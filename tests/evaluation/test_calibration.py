@@ -2,13 +2,13 @@
 
 import dataclasses
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from guardian.bootstrap.plugins import make
-from guardian.embedding import FitRequest, load
+from guardian.embedding import FitRequest
+from guardian.embedding.lexical import Lexical
 from guardian.evaluation.calibration import (
     FLAT,
     LEAST_SESSIONS,
@@ -29,7 +29,7 @@ from guardian.signals.credential_exposure import CredentialScanner
 
 NOUNS = ["contract", "invoice", "ticket", "report", "flight", "order", "lease", "survey", "patent", "recipe"]
 VERBS = ["read", "list", "send", "check", "write"]
-FIT = load(Path(), engine="lexical")
+FIT = Lexical().purpose_fit()
 SIGNALS = [make("signals", name, {}) for name in ("purpose_fit", "denial_pressure", "delegation_widening")]
 
 

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from guardian.domain.drift import Drift
-from guardian.embedding import FitRequest, load
+from guardian.embedding import FitRequest
+from guardian.embedding.lexical import Lexical
 from guardian.evaluation import SessionFileError, cosine, evaluate, lexical, read_sessions, requests_of
 from guardian.evaluation.folding import FoldedSession
 from guardian.evaluation.judge import CHANGES, by_consequence
@@ -129,7 +130,7 @@ def test_each_kind_of_drift_stands_against_all_honest_actions() -> None:
 
 
 def test_baselines_stand_in_the_same_report_by_domain_and_as_json() -> None:
-    fit = load(Path("unused"), "lexical")
+    fit = Lexical().purpose_fit()
     steps: list[tuple[int, int, str]] = []
     report = evaluate(
         fit.score,

@@ -6,7 +6,6 @@ import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,7 +17,7 @@ from guardian.domain.event import DecisionEvent, Envelope, Grant, SessionKey
 from guardian.domain.finding import Finding, Kind
 from guardian.domain.session import HumanWord, SessionState
 from guardian.domain.signal import SharedReads
-from guardian.embedding import load
+from guardian.embedding.lexical import Lexical
 from guardian.pipeline.batch import Judgement, Memory, TaskKey, Verdict
 from guardian.pipeline.decoding import ClockBounds, Decoder, Signature
 from guardian.pipeline.judging import Judge
@@ -94,7 +93,7 @@ def judge_of(*, ladder: Ladder | None = None, signals: Iterable[str] | None = No
     """Every signal there is, the drift model without weights, and a small calibration."""
     folds: list[SignalFold] = [make("signals", name, {}) for name in signals or names("signals")]
     return Judge(
-        fit=load(Path(), engine="lexical"),
+        fit=Lexical().purpose_fit(),
         signals=folds,
         scorer=Scorer(Fusion(), CALIBRATION),
         ladder=ladder or Ladder(),

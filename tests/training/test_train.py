@@ -11,6 +11,8 @@ pytest.importorskip("sentence_transformers")
 pytest.importorskip("onnx")
 
 from guardian.embedding import FitRequest, load  # noqa: E402
+from guardian.embedding.onnx import Onnx  # noqa: E402
+from guardian.embedding.sentence_transformers import SentenceTransformers  # noqa: E402
 from guardian.errors import ModelError  # noqa: E402
 from guardian.training import Recipe, train  # noqa: E402
 from guardian.training.scenarios import scenario_sessions  # noqa: E402
@@ -66,8 +68,8 @@ def test_a_run_leaves_a_loadable_artefact_and_a_resumed_one_ends_the_same(
     options = {"seed": 5, "steps": 6, "base": base, "recipe": recipe}
     train(files, tmp_path / "a", resume=False, progress=lambda *told: steps.append(told), **options)
     assert steps[-1][:2] == (18, 18)
-    fit = load(tmp_path / "a")
-    assert fit.version == load(tmp_path / "a").version
+    fit = load(tmp_path / "a", Onnx())
+    assert fit.version == load(tmp_path / "a", Onnx()).version
 
     def stop(done: int, total: int, note: str) -> None:
         if done == 14:
@@ -82,7 +84,7 @@ def test_a_run_leaves_a_loadable_artefact_and_a_resumed_one_ends_the_same(
         FitRequest("review the contract", "contract.read", {"customer": "Acme"}),
         FitRequest("pay", "mail.send"),
     ]
-    assert load(tmp_path / "b").score(requests) == pytest.approx(fit.score(requests), abs=1e-4)
+    assert load(tmp_path / "b", Onnx()).score(requests) == pytest.approx(fit.score(requests), abs=1e-4)
 
 
 @pytest.mark.slow
@@ -92,11 +94,11 @@ def test_engines_agree_with_the_reference_that_was_trained(base: Path, files: li
     rows = json.loads((out / "parity.json").read_text())
     pairs = [tuple(row["pair"]) for row in rows]
     stored = np.array([row["logit"] for row in rows])
-    reference = load(out, "sentence_transformers", pair=str(out / ".work" / "reference"), text=str(base))
+    reference = load(out, SentenceTransformers(pair=str(out / ".work" / "reference"), text=str(base)))
     assert np.allclose(reference._encoder.logits(pairs), stored, atol=1e-4)
-    assert np.allclose(load(out)._encoder.logits(pairs), stored, atol=0.05)
+    assert np.allclose(load(out, Onnx())._encoder.logits(pairs), stored, atol=0.05)
     texts = ["read the contract", "send money to Bob"]
-    assert np.allclose(reference.embed(texts), load(out).embed(texts), atol=0.02)
+    assert np.allclose(reference.embed(texts), load(out, Onnx()).embed(texts), atol=0.02)
 
 
 def test_one_data_set_without_scenarios_cannot_be_held_out(base: Path, files: list[Path], tmp_path: Path) -> None:
