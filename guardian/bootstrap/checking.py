@@ -1,9 +1,13 @@
 """Does every name in the configuration exist, with options that it takes?"""
 
 from guardian.bootstrap import plugins
+from guardian.bootstrap.channels import check_channels
+from guardian.bootstrap.judgement import open_signals
+from guardian.bootstrap.policies import close_point, external_point
+from guardian.bootstrap.revocation import open_faces
 from guardian.bootstrap.sources import filling_of, open_source, redactor_of
+from guardian.bootstrap.tightening import backends
 from guardian.config import Settings
-from guardian.errors import ConfigurationError
 from guardian.signals.credential_exposure import CredentialScanner
 
 
@@ -12,16 +16,8 @@ def check_plugins(settings: Settings) -> None:
     open_source(settings)
     filling_of(settings, redactor_of(settings, CredentialScanner(), b""))
     plugins.make("embedding", settings.model.engine, settings.model.options)
-    for name, options in settings.signals.items():
-        plugins.make("signals", name, options)
-    known = plugins.names("alerting")
-    for name in settings.alerts:
-        if name not in known:
-            raise ConfigurationError(f"unknown alerts channel {name!r}; known ones: {', '.join(known)}")
-    known = plugins.names("tightening")
-    for name in settings.tightening.backends:
-        if name not in known:
-            raise ConfigurationError(f"unknown tightening.backends {name!r}; known ones: {', '.join(known)}")
-    if settings.policy.language not in plugins.names("policy"):
-        listed = ", ".join(plugins.names("policy"))
-        raise ConfigurationError(f"unknown policy.language {settings.policy.language!r}; known ones: {listed}")
+    open_signals(settings)
+    close_point(external_point(settings))
+    open_faces(settings)
+    check_channels(settings)
+    backends(settings)

@@ -4,7 +4,6 @@ import threading
 import time
 from datetime import timedelta
 from ipaddress import ip_network
-from pathlib import Path
 from typing import Any
 
 import uvicorn
@@ -12,9 +11,10 @@ import uvicorn
 from guardian import __version__
 from guardian.alerting.broadcast import Broadcast
 from guardian.alerting.outbox import AlertRow, AlertWorker
-from guardian.alerting.port import AlertChannel, ChannelPlugin
+from guardian.alerting.port import AlertChannel
 from guardian.bootstrap import plugins
 from guardian.bootstrap.auditing import open_checkpoints
+from guardian.bootstrap.channels import channel_options
 from guardian.bootstrap.clock import utc_now
 from guardian.bootstrap.control_store import open_control_store, open_tokens
 from guardian.bootstrap.listening import listen
@@ -204,16 +204,8 @@ def open_channels(settings: Settings, stop: threading.Event) -> AlertChannel:
 def open_channel(settings: Settings, name: str, options: Options, stop: threading.Event) -> AlertChannel:
     """One channel by its name in the configuration."""
     given = {"producer": KafkaProducer(kafka_settings(settings))} if name == "ocsf_kafka" else {}
-    plugin: ChannelPlugin = plugins.make("alerting", name, _resolved(settings, options), **given)
+    plugin = channel_options(settings, name, options, **given)
     return plugin.open(clock=time.monotonic, sleep=stop.wait)
-
-
-def _resolved(settings: Settings, options: Options) -> Options:
-    """Files that hold secrets lie where the configuration lies."""
-    return {
-        name: str(settings.resolve(Path(value))) if name.endswith("_file") and isinstance(value, str) else value
-        for name, value in options.items()
-    }
 
 
 def control_settings(settings: Settings, *, port: int | None = None) -> ControlSettings:

@@ -3,7 +3,7 @@
 import hashlib
 import hmac
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -32,6 +32,7 @@ from guardian.scoring.calibration import Calibration
 from guardian.scoring.fusion import DEFAULT_WEIGHTS, Fusion
 from guardian.scoring.scorer import Scorer
 from guardian.signals.credential_exposure import CredentialScanner
+from guardian.signals.port import SignalFold
 
 CALIBRATION = "calibration.json"
 
@@ -78,6 +79,27 @@ def fold_version(settings: Settings, model: str) -> str:
     return f"{model}/{hashlib.sha256(told.encode()).hexdigest()[:12]}"
 
 
+def open_signals(settings: Settings) -> list[SignalFold]:
+    """Those that are switched on. Raises ConfigurationError for a weight or a breach that none of them has."""
+    signals = [plugins.make("signals", name, options) for name, options in settings.signals.items()]
+    rules = frozenset[str]().union(*(rules_of(signal) for signal in signals))
+    _all_known("weights", settings.weights, "no such signal is switched on", settings.signals)
+    _all_known("response.breaches", settings.response.breaches, "no signal switched on has this rule", rules)
+    return signals
+
+
+def rules_of(signal: object) -> frozenset[str]:
+    """The names of a signal's breaches; a signal that declares none has none."""
+    return frozenset(getattr(signal, "breaches", ()))
+
+
+def _all_known(section: str, told: Mapping[str, object], wrong: str, known: Collection[str]) -> None:
+    for name, value in told.items():
+        if name not in known:
+            listed = ", ".join(sorted(known)) or "none"
+            raise ConfigurationError(f"{section}.{name}: {value}: {wrong}; known: {listed}")
+
+
 def open_judge(
     settings: Settings,
     *,
@@ -88,16 +110,10 @@ def open_judge(
     """Everything after decoding. `fingerprint_key` keys the hashes that follow argument values."""
     fit = fit or open_fit(settings)
     calibration = calibration or open_calibration(settings)
-    signals = [plugins.make("signals", name, options) for name, options in settings.signals.items()]
-    unknown = sorted(set(settings.weights) - set(settings.signals))
-    if unknown:
-        raise ConfigurationError(
-            f"weights.{unknown[0]}: no such signal is switched on; known: {sorted(settings.signals)}"
-        )
     kept = settings.model.cache_size // 4  # as many texts as the drift model keeps
     return Judge(
         fit=fit,
-        signals=signals,
+        signals=open_signals(settings),
         scorer=Scorer(Fusion({**DEFAULT_WEIGHTS, **settings.weights}), calibration),
         ladder=Ladder(
             flag_one_in=settings.response.flag_one_in,

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from itertools import count
 from pathlib import Path
 
+from guardian.bootstrap import plugins
 from guardian.bootstrap.judgement import (
     ReadLog,
     configured_fold,
@@ -14,6 +15,7 @@ from guardian.bootstrap.judgement import (
     open_fit,
     open_judge,
     open_reading,
+    rules_of,
 )
 from guardian.bootstrap.labelling import is_log, labelled_sessions, log_sessions
 from guardian.config import Settings
@@ -215,7 +217,10 @@ def _without(settings: Settings, name: str) -> Settings:
         raise ConfigurationError(f"--without {name}: not switched on; signals are {', '.join(settings.signals)}")
     signals = {kept: options for kept, options in settings.signals.items() if kept != name}
     weights = {kept: weight for kept, weight in settings.weights.items() if kept != name}
-    return settings.model_copy(update={"signals": signals, "weights": weights})
+    lost = rules_of(plugins.find("signals", name))
+    breaches = {rule: effect for rule, effect in settings.response.breaches.items() if rule not in lost}
+    response = settings.response.model_copy(update={"breaches": breaches})
+    return settings.model_copy(update={"signals": signals, "weights": weights, "response": response})
 
 
 def _exchangeable(folds: Path | None) -> str:

@@ -15,6 +15,14 @@ from guardian.errors import ConfigurationError
 _EXTRAS = {"torch": "train", "sentence_transformers": "train", "onnx": "train", "openvino": "openvino"}
 """Which extra brings a library that not every deployment needs."""
 
+_SECTIONS = {
+    "alerting": "alerts",
+    "policy": "policy.language",
+    "revocation": "revocation.faces",
+    "tightening": "tightening.backends",
+}
+"""Where the configuration names a room's plugins, unless it calls them as the room is called."""
+
 _EXPORTS_PLUGIN = re.compile(r"^plugin\b\s*(?::[^=]+)?=", re.MULTILINE)
 
 
@@ -33,8 +41,8 @@ def find(room: str, name: str) -> Any:
     """What a module exports as `plugin`. Raises ConfigurationError with the known names."""
     known = names(room)
     if name not in known:
-        raise ConfigurationError(f"unknown {room} {name!r}; known ones: {', '.join(known)}")
-    with extras_named(f"{room} {name!r}"):
+        raise ConfigurationError(f"unknown {_shown(room, name)}; known ones: {', '.join(known)}")
+    with extras_named(_shown(room, name)):
         return importlib.import_module(f"guardian.{room}.{name}").plugin
 
 
@@ -63,16 +71,20 @@ def make(room: str, name: str, options: Mapping[str, Any], **given: Any) -> Any:
     for option in options:
         if option not in allowed - set(given):
             listed = ", ".join(sorted(allowed - set(given))) or "none"
-            raise ConfigurationError(f"unknown option {option!r} of {room} {name!r}; its options: {listed}")
+            raise ConfigurationError(f"unknown option {option!r} of {_shown(room, name)}; its options: {listed}")
     for name_, parameter in signature(plugin).parameters.items():
         wanted = parameter.default is parameter.empty and parameter.kind is not parameter.VAR_KEYWORD
         if wanted and name_ not in options and name_ not in given:
-            raise ConfigurationError(f"{room} {name!r} needs the option {name_!r}")
+            raise ConfigurationError(f"{_shown(room, name)} needs the option {name_!r}")
     try:
-        with extras_named(f"{room} {name!r}"):
+        with extras_named(_shown(room, name)):
             return plugin(**{k: _tupled(v) for k, v in options.items()}, **given)
     except (TypeError, ValueError) as error:
-        raise ConfigurationError(f"options of {room} {name!r}: {error}") from error
+        raise ConfigurationError(f"options of {_shown(room, name)}: {error}") from error
+
+
+def _shown(room: str, name: str) -> str:
+    return f"{_SECTIONS.get(room, room)} {name!r}"
 
 
 def _tupled(value: Any) -> Any:

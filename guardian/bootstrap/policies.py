@@ -65,7 +65,7 @@ class WatchedPolicies:
         self._wishes.put(False)
         if self._thread.ident is not None:
             self._thread.join(timeout=5)
-        _close(self.point)
+        close_point(self.point)
 
     def _watch(self) -> None:
         while True:
@@ -100,6 +100,22 @@ class WatchedPolicies:
 
 def _opened(settings: Settings) -> tuple[PolicyDecisionPoint, ReloadablePolicies | None]:
     """The decision point, and the policy files in it that can be read again."""
+    external = external_point(settings)
+    if external is None:
+        files = ReloadablePolicies(policy_folder(settings))
+        return files, files
+    if not settings.policy.floor:
+        return external, None
+    try:
+        floor = ReloadablePolicies(policy_folder(settings))
+    except Exception:
+        close_point(external)
+        raise
+    return Floor(external=external, floor=floor), floor
+
+
+def external_point(settings: Settings) -> PolicyDecisionPoint | None:
+    """The configured decision point outside guardian, not asked yet; None where guardian's own policies decide."""
     section = settings.policy
     if section.language == CEDAR:
         if section.options:
@@ -107,25 +123,17 @@ def _opened(settings: Settings) -> tuple[PolicyDecisionPoint, ReloadablePolicies
                 f"policy.options: Cedar policies have none, got {', '.join(section.options)}; set policy.path, or"
                 " policy.language to an external decision point"
             )
-        files = ReloadablePolicies(policy_folder(settings))
-        return files, files
+        return None
     options: dict[str, Any] = dict(section.options)
     if isinstance(ca := options.get("ca"), str):
         options["ca"] = str(settings.resolve(Path(ca)))
-    external = plugins.make(
+    point: PolicyDecisionPoint = plugins.make(
         "policy", section.language, options, clock=time.monotonic, new_id=lambda: secrets.token_hex(8)
     )
-    if not section.floor:
-        return external, None
-    try:
-        floor = ReloadablePolicies(policy_folder(settings))
-    except Exception:
-        _close(external)
-        raise
-    return Floor(external=external, floor=floor), floor
+    return point
 
 
-def _close(point: PolicyDecisionPoint) -> None:
+def close_point(point: PolicyDecisionPoint | None) -> None:
     """An external decision point holds connections."""
     close = getattr(point.external if isinstance(point, Floor) else point, "close", None)
     if close is not None:

@@ -160,10 +160,14 @@ def ledger_tenants(store: ControlStore) -> frozenset[str]:
 
 def _receivers(settings: Settings, given: Given) -> Sequence[Receiver]:
     found: list[Receiver] = []
-    for name, options in settings.revocation.faces.items():
-        plugin: PushPlugin = plugins.make("revocation", name, options)
-        found.extend(plugin.open(given))
+    for face in open_faces(settings):
+        found.extend(face.open(given))
     return found
+
+
+def open_faces(settings: Settings) -> Sequence[PushPlugin]:
+    """What the configured faces are opened from; nothing leaves the process before that."""
+    return [plugins.make("revocation", name, options) for name, options in settings.revocation.faces.items()]
 
 
 def _maybe(seconds: float | None) -> timedelta | None:

@@ -1,12 +1,12 @@
 """A real credential where none belongs: in the envelope, the arguments or the resource.
 
-Names: credential_in_envelope, credential_in_arguments, credential_in_resource, credential_in_record. The
-scanner has already taken the value out; what is left is its kind and its place. A field that is merely called
-a secret (`named_secret`) and text beyond what is scanned are soft: the one is how honest agents log in, the
-other proves nothing.
+Names: those of `NAMES`. The scanner has already taken the value out; what is left is its kind and its place. A
+field that is merely called a secret (`named_secret`) and text beyond what is scanned are soft: the one is how
+honest agents log in, the other proves nothing.
 """
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from guardian.domain.signal import Breach, CredentialHit, Observation, Signal
 from guardian.signals.credential_scanner import CredentialScanner
@@ -17,6 +17,8 @@ from guardian.signals.wording import shown
 __all__ = ["CredentialExposure", "CredentialScanner", "plugin"]
 
 _AREAS = ("envelope", "arguments", "resource")
+NAMES = frozenset(f"credential_in_{area}" for area in (*_AREAS, "record"))
+"""Every rule of this signal."""
 
 
 @dataclass(frozen=True)
@@ -25,6 +27,7 @@ class CredentialExposure:
 
     soft_kinds: tuple[str, ...] = ("named_secret", "unscanned")
     soft_value: float = 0.2
+    breaches: ClassVar[frozenset[str]] = NAMES
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "soft_kinds", names(self.name, "soft_kinds", self.soft_kinds))

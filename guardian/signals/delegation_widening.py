@@ -1,8 +1,6 @@
 """A child session must narrow its parent, and a session must not grow while it runs.
 
-Names: wider_tools, wider_resources, wider_data_classes, wider_limits, later_expiry, wider_purpose,
-changed_tenant, changed_delegator, copied_authority, kept_tools, chain_too_deep, parent_unknown,
-parent_revoked, parent_expired, delegation_cycle, reissued_tools, reissued_purpose, reissued_expiry.
+Names: those of `WEIGHTS`.
 
 The parent is a recorded fact of the Observation. While it is pending the signal says so and accuses nobody.
 """
@@ -10,6 +8,7 @@ The parent is a recorded fact of the Observation. While it is pending the signal
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import ClassVar
 
 from guardian.domain.signal import CHAIN_KEPT, Breach, Observation, ParentStatus, Signal
 from guardian.signals import reissue
@@ -63,6 +62,7 @@ class DelegationWidening:
     )
     kept_share: float = 0.75
     leeway_seconds: float = 30.0
+    breaches: ClassVar[frozenset[str]] = frozenset(WEIGHTS)
 
     def __post_init__(self) -> None:
         within(self.name, "max_depth", self.max_depth, 1, CHAIN_KEPT - 1)

@@ -1,9 +1,7 @@
 """Does the action stay inside its envelope? Every rule it breaks is a named breach.
 
-Names: tool_not_allowed, envelope_expired, resource_outside_constraints, records_over_limit,
-records_over_limit_session, limit_exceeded, limit_exceeded_session, below_minimum, data_class_outside,
-tenant_mismatch, session_mismatch, signature_invalid, arguments_unchecked. An empty `allowed_tools` lists
-nothing and so breaches nothing here; `envelope_hygiene` reports it as tools_unlisted.
+Names: those of `NAMES`. An empty `allowed_tools` lists nothing and so breaches nothing here; `envelope_hygiene`
+reports it as tools_unlisted.
 
 A denied call that would have broken a rule is a breach of lower force (`hard` is False): the gateway did
 its job, the agent still tried. Session sums count allowed calls only, by what came back where that is known.
@@ -11,6 +9,7 @@ its job, the agent still tried. Session sums count allowed calls only, by what c
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 from guardian.domain.signal import Breach, Observation, Signal
 from guardian.errors import ConfigurationError
@@ -20,6 +19,15 @@ from guardian.signals.limits import Limits
 from guardian.signals.options import names, within
 from guardian.signals.port import State
 from guardian.signals.wording import canonical, shown
+
+NAMES = frozenset(
+    {
+        "tool_not_allowed", "envelope_expired", "resource_outside_constraints", "records_over_limit",
+        "records_over_limit_session", "limit_exceeded", "limit_exceeded_session", "below_minimum",
+        "data_class_outside", "tenant_mismatch", "session_mismatch", "signature_invalid", "arguments_unchecked",
+    }
+)  # fmt: skip
+"""Every rule of this signal."""
 
 _BROKEN, _ATTEMPTED, _DOUBTFUL = 1.0, 0.6, 0.4
 _SUMMED = ("max_records", "max_rows", "max_amount", "max_bytes", "max_recipients")
@@ -37,6 +45,7 @@ class EnvelopeBreach:
     leeway_seconds: float = 30.0
     mapping: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     summed: tuple[str, ...] = _SUMMED
+    breaches: ClassVar[frozenset[str]] = NAMES
 
     def __post_init__(self) -> None:
         within(self.name, "leeway_seconds", self.leeway_seconds, 0, 3600)

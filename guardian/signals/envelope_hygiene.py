@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import lru_cache
+from typing import ClassVar
 
 from guardian.domain.event import Envelope
 from guardian.domain.signal import BaselineFact, Breach, Observation, Signal
@@ -54,6 +55,7 @@ class EnvelopeHygiene:
     max_tools: int = 20
     max_other_purposes: int = 4
     service_accounts: tuple[str, ...] = _SERVICE_ACCOUNTS
+    breaches: ClassVar[frozenset[str]] = NAMES
 
     def __post_init__(self) -> None:
         within(self.name, "max_lifetime_hours", self.max_lifetime_hours, 0.01, 24 * 366)

@@ -21,6 +21,8 @@ class SignalFold(Protocol):
     - The value lies in [0, 1]; higher means further from the declared purpose. A signal that has nothing
       to go by is `silent` with value 0 and says in `reason` what was missing.
     - A rule that is broken is a named Breach. A breach is reported on every action that breaks it.
+    - A signal with rules has a class variable `breaches`, the names of all of them: what `response.breaches` may
+      speak of. Any other name there is refused at the start.
     """
 
     @property

@@ -71,9 +71,12 @@ def test_an_impossible_option_names_its_plugin(options: dict[str, object]) -> No
         plugins.make("signals", "denial_pressure", options)
 
 
-@pytest.mark.parametrize(("room", "name", "option"), [("alerting", "jsonl", "path"), ("policy", "opa", "url")])
-def test_an_option_that_is_needed_is_asked_for_by_name(room: str, name: str, option: str) -> None:
-    with pytest.raises(ConfigurationError, match=f"{room} {name!r} needs the option {option!r}"):
+@pytest.mark.parametrize(
+    ("room", "section", "name", "option"),
+    [("alerting", "alerts", "jsonl", "path"), ("policy", "policy.language", "opa", "url")],
+)
+def test_an_option_that_is_needed_is_asked_for_by_name(room: str, section: str, name: str, option: str) -> None:
+    with pytest.raises(ConfigurationError, match=f"{section} {name!r} needs the option {option!r}"):
         plugins.make(room, name, {})
 
 

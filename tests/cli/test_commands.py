@@ -190,13 +190,22 @@ def test_a_token_is_issued_listed_and_withdrawn(guardian) -> None:
 
 def test_a_configuration_is_shown_without_its_secrets(guardian, tmp_path: Path) -> None:
     body = {
-        "kafka": {"options": {"security_protocol": "SASL_SSL", "sasl_plain_password": "hush-1", "odd": "hush-2"}},
+        "kafka": {
+            "options": {
+                "security_protocol": "SASL_SSL",
+                "sasl_plain_password": "hush-1",
+                "odd": "hush-2",
+                "headers": {"api_key": ["hush-5"]},
+            }
+        },
         "store": {
             "monitor": "postgresql+psycopg://m:hush-3/@x@db/guardian?sslpassword=hush-4&sslmode=require",
             "control": "sqlite:///data/control.db",
         },
-        "alerts": {"log": {}, "jsonl": {"path": "a", "headers": {"api_key": ["hush-5"]}}},
-        "policy": {"options": {"token": "hush-6", "depth": 3}},
+        "policy": {
+            "language": "opa",
+            "options": {"url": "https://pdp.example", "token": "hush-6", "timeout_s": 3},
+        },
         "slack": {"token": "hush-7"},
     }
     (tmp_path / "g.yaml").write_text(yaml.safe_dump(body), encoding="utf-8")

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from guardian.bootstrap.judgement import rules_of
 from guardian.domain.event import DecisionEvent, Envelope
 from guardian.domain.signal import BaselineFact, CredentialHit, Observation, ParentFact, ParentStatus
 
@@ -145,6 +146,7 @@ def test_what_a_signal_says_is_bounded_and_on_one_line(
 ) -> None:
     for signal in folded(fold_of(signal_name), session)[1]:
         assert len({breach.name for breach in signal.breaches}) == len(signal.breaches)
+        assert {breach.name for breach in signal.breaches} <= rules_of(fold_of(signal_name))
         for said in (signal.reason, *(breach.detail for breach in signal.breaches)):
             assert len(said) <= 1_000
             assert said.isprintable()

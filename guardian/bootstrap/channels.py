@@ -1,0 +1,35 @@
+"""From the section `alerts` to what its channels are opened from; nothing is opened here."""
+
+from pathlib import Path
+from typing import Any
+
+from guardian.alerting.port import ChannelPlugin
+from guardian.bootstrap import plugins
+from guardian.config import Options, Settings
+
+_ANY_TOKEN = "xoxb-none"  # noqa: S105 - stands for the token that may be given at the start, and opens nothing
+
+
+def channel_options(settings: Settings, name: str, options: Options, **given: Any) -> ChannelPlugin:
+    """What the channel is opened from. Raises ConfigurationError for a name or an option that cannot be."""
+    plugin: ChannelPlugin = plugins.make("alerting", name, _resolved(settings, options), **given)
+    return plugin
+
+
+def check_channels(settings: Settings) -> None:
+    """Raises ConfigurationError for the first channel that could not be opened as it is configured."""
+    token = settings.slack.token
+    given: dict[str, dict[str, Any]] = {
+        "ocsf_kafka": {"producer": None},
+        "slack": {"token": (token.get_secret_value() if token is not None else "") or _ANY_TOKEN},
+    }
+    for name, options in settings.alerts.items():
+        channel_options(settings, name, options, **given.get(name, {}))
+
+
+def _resolved(settings: Settings, options: Options) -> Options:
+    """Files that hold secrets lie where the configuration lies."""
+    return {
+        name: str(settings.resolve(Path(value))) if name.endswith("_file") and isinstance(value, str) else value
+        for name, value in options.items()
+    }

@@ -1,0 +1,98 @@
+"""A name that nothing answers to is refused before anything is opened, and said with those that there are."""
+
+from typing import Any
+
+import pytest
+
+from guardian.bootstrap import plugins
+from guardian.bootstrap.checking import check_plugins
+from guardian.bootstrap.doctor import examine
+from guardian.bootstrap.judgement import open_signals, rules_of
+from guardian.bootstrap.modelling import _without
+from guardian.config import load
+from guardian.errors import ConfigurationError
+
+WRONG: list[tuple[dict[str, Any], str, str]] = [
+    ({"alerts": {"jsonl": {"pth": "x"}}}, "unknown option 'pth' of alerts 'jsonl'", "path"),
+    ({"alerts": {"slack": {"chanel": "C1"}}}, "unknown option 'chanel' of alerts 'slack'", "channel"),
+    ({"alerts": {"ocsf_kafka": {"topc": "x"}}}, "unknown option 'topc' of alerts 'ocsf_kafka'", "topic"),
+    ({"alerts": {"ocsf_kafka": {"topic": "x", "producer": 1}}}, "unknown option 'producer'", "topic"),
+    ({"alerts": {"nosuch": {}}}, "unknown alerts 'nosuch'", "jsonl"),
+    ({"alerts": {"webhook": {}}}, "alerts 'webhook' needs the option 'url'", ""),
+    ({"revocation": {"faces": {"nosuch": {}}}}, "unknown revocation.faces 'nosuch'", "kafka_topic"),
+    (
+        {"revocation": {"faces": {"kafka_topic": {"topc": "x"}}}},
+        "unknown option 'topc' of revocation.faces 'kafka_topic'",
+        "topic",
+    ),
+    (
+        {"tightening": {"backends": {"cedar": {"nosuch": 1}}}},
+        "unknown option 'nosuch' of tightening.backends 'cedar'",
+        "facts",
+    ),
+    ({"tightening": {"backends": {"nosuch": {}}}}, "unknown tightening.backends 'nosuch'", "rego"),
+    (
+        {"policy": {"language": "opa", "options": {"nosuch": 1}}},
+        "unknown option 'nosuch' of policy.language 'opa'",
+        "timeout_s",
+    ),
+    ({"policy": {"options": {"nosuch": 1}}}, "Cedar policies have none, got nosuch", "policy.path"),
+    ({"policy": {"language": "nosuch"}}, "unknown policy.language 'nosuch'", "opa"),
+    ({"signals": {"nosuch": {}}}, "unknown signals 'nosuch'", "purpose_fit"),
+    ({"weights": {"nosuch": 0.5}}, "weights.nosuch: 0.5: no such signal is switched on", "purpose_fit"),
+    (
+        {"response": {"breaches": {"nosuch_rule": "revoke"}}},
+        "response.breaches.nosuch_rule: revoke: no signal switched on has this rule",
+        "copied_authority",
+    ),
+    (
+        {"signals": {"purpose_fit": {}}, "response": {"breaches": {"copied_authority": "revoke"}}},
+        "response.breaches.copied_authority: revoke: no signal switched on has this rule",
+        "none",
+    ),
+]
+
+
+@pytest.mark.parametrize(("told", "says", "known"), WRONG)
+def test_what_nothing_answers_to_is_refused_with_what_there_is(
+    told: dict[str, Any], says: str, known: str
+) -> None:
+    with pytest.raises(ConfigurationError) as refused:
+        check_plugins(load(None, overrides=told))
+    assert says in str(refused.value)
+    assert known in str(refused.value).partition(says)[2]
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        {"alerts": {"slack": {"channel": "C0123456789"}, "ocsf_kafka": {"topic": "t"}}},
+        {"alerts": {"webhook": {"url": "https://hooks.example", "secret_file": "not-here-yet"}}},
+        {
+            "revocation": {
+                "faces": {"kafka_topic": {}, "caep": {"receivers": [{"url": "https://a", "audience": "a"}]}}
+            }
+        },
+        {"policy": {"language": "opa", "options": {"url": "https://pdp.example"}}},
+        {"weights": {"purpose_fit": 0.5}, "response": {"breaches": {"no_expiry": "none", "kept_tools": "revoke"}}},
+    ],
+)
+def test_what_there_is_passes_although_nobody_listens_there(told: dict[str, Any]) -> None:
+    check_plugins(load(None, overrides=told))
+
+
+def test_the_doctor_and_the_start_refuse_a_rule_that_would_never_fire() -> None:
+    settings = load(None, overrides={"response": {"breaches": {"copied_authorty": "revoke"}}})
+    found = next(check for check in examine(settings) if check.name == "names")
+    assert not found.ok
+    assert "copied_authorty" in found.found
+    with pytest.raises(ConfigurationError, match="copied_authorty"):
+        open_signals(settings)
+
+
+@pytest.mark.parametrize("name", plugins.names("signals"))
+def test_every_rule_of_every_signal_can_be_configured_and_goes_with_its_signal(name: str) -> None:
+    rules = rules_of(plugins.find("signals", name))
+    settings = load(None, overrides={"response": {"breaches": dict.fromkeys(rules, "revoke")}})
+    open_signals(settings)
+    open_signals(_without(settings, name))
