@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from guardian.alerting import blocks, ocsf
 from guardian.bootstrap import plugins
 from guardian.bootstrap.checking import check_plugins
 from guardian.bootstrap.doctor import examine
@@ -11,6 +12,10 @@ from guardian.bootstrap.judgement import open_signals, rules_of
 from guardian.bootstrap.modelling import _without
 from guardian.config import load
 from guardian.errors import ConfigurationError
+from guardian.response.findings import BREACH_TITLES
+from guardian.response.hearing import _KEPT_SIGNALS
+from guardian.response.ladder import REVOKE_BREACHES
+from guardian.scoring.fusion import DEFAULT_WEIGHTS
 
 WRONG: list[tuple[dict[str, Any], str, str]] = [
     ({"alerts": {"jsonl": {"pth": "x"}}}, "unknown option 'pth' of alerts 'jsonl'", "path"),
@@ -96,3 +101,16 @@ def test_every_rule_of_every_signal_can_be_configured_and_goes_with_its_signal(n
     settings = load(None, overrides={"response": {"breaches": dict.fromkeys(rules, "revoke")}})
     open_signals(settings)
     open_signals(_without(settings, name))
+
+
+def test_every_rule_that_is_on_out_of_the_box_has_a_title_and_every_title_a_rule() -> None:
+    rules = frozenset[str]().union(*map(rules_of, open_signals(load(None))))
+    assert set(BREACH_TITLES) == rules
+    assert rules >= REVOKE_BREACHES
+    assert rules >= set(ocsf.BY_BREACH)
+
+
+def test_every_signal_that_is_on_out_of_the_box_has_a_weight_and_a_sentence() -> None:
+    signals = set(load(None).signals)
+    assert set(DEFAULT_WEIGHTS) == set(blocks.SIGNALS) == signals
+    assert signals >= {*ocsf.BY_SIGNAL, *ocsf.OWASP_BY_SIGNAL, *_KEPT_SIGNALS}

@@ -92,7 +92,7 @@ def test_reasons_come_by_their_share_and_leave_out_who_said_nothing() -> None:
         (Effect.FLAG, (HARD,), "high", "Acts on an expired envelope"),
         (Effect.FLAG, (SOFT,), "medium", "Child session kept its parent's full authority"),
         (Effect.FLAG, (SOFT, HARD), "high", "Acts on an expired envelope"),
-        (Effect.FLAG, (Breach("wider_limits", ""),), "high", "Wider limits"),
+        (Effect.FLAG, (Breach("rule_of_your_own", ""),), "high", "Rule of your own"),
     ],
 )
 def test_severity_and_title_come_from_the_hardest_rule(
