@@ -15,7 +15,7 @@ from guardian.bootstrap.clock import utc_now
 from guardian.bootstrap.console import pages_checked
 from guardian.bootstrap.control_store import open_control_store
 from guardian.bootstrap.departing import departure_of
-from guardian.bootstrap.judgement import configured_fold, open_calibration, open_fit
+from guardian.bootstrap.judgement import open_calibration, open_fit, speaks_for
 from guardian.bootstrap.kafka import kafka_settings
 from guardian.bootstrap.monitor import open_monitor_store
 from guardian.bootstrap.policies import open_policy, policy_folder
@@ -135,7 +135,7 @@ def _calibration(settings: Settings) -> str:
         f"{len(calibration.evidence.values)} honest sessions: promises reach 1 in {calibration.reach:,}, flags at"
         f" 1 in {flag:,g} are {kept}. {ASSUMPTIONS}"
     )
-    if calibration.fold not in ("", configured_fold(settings)):
+    if not speaks_for(calibration, settings):
         raise _Unwell(
             "the calibration was fitted with another model, other signals or other weights than are configured:"
             " its promises do not hold",

@@ -33,8 +33,11 @@ from guardian.scoring.fusion import DEFAULT_WEIGHTS, Fusion
 from guardian.scoring.scorer import Scorer
 from guardian.signals.credential_exposure import CredentialScanner
 from guardian.signals.port import SignalFold
+from guardian.telemetry import logger
 
 CALIBRATION = "calibration.json"
+
+_log = logger("model")
 
 ReadLog = Callable[[Sequence[Record]], list[Decoded]]
 
@@ -70,6 +73,11 @@ def calibration_version(calibration: Calibration) -> str:
 def configured_fold(settings: Settings) -> str:
     """What a calibration must have been fitted with to speak for this configuration; hashes the model's files."""
     return fold_version(settings, embedding.scorer(open_artefact(model_directory(settings)), _engine(settings)))
+
+
+def speaks_for(calibration: Calibration, settings: Settings) -> bool:
+    """Whether its promises hold for what is configured; one that names nothing (an old one) is believed."""
+    return calibration.fold in ("", configured_fold(settings))
 
 
 def fold_version(settings: Settings, model: str) -> str:
@@ -109,7 +117,12 @@ def open_judge(
 ) -> Judge:
     """Everything after decoding. `fingerprint_key` keys the hashes that follow argument values."""
     fit = fit or open_fit(settings)
-    calibration = calibration or open_calibration(settings)
+    if calibration is None:
+        calibration = open_calibration(settings)
+        if not speaks_for(calibration, settings):
+            _log.warning(
+                "calibration_of_another_model", effect="what it promises does not hold", see="guardian doctor"
+            )
     kept = settings.model.cache_size // 4  # as many texts as the drift model keeps
     return Judge(
         fit=fit,

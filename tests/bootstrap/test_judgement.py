@@ -1,6 +1,7 @@
 """What is shipped belongs together: the calibration speaks for the model, the signals and the way of reading."""
 
 import pytest
+from structlog.testing import capture_logs
 
 from guardian.bootstrap import judgement, plugins
 from guardian.config import load
@@ -42,3 +43,11 @@ def test_word_overlap_is_another_model_than_the_one_whose_weights_it_does_not_us
     model, words = (load(None, overrides={"model": {"engine": engine}}) for engine in ("onnx", "lexical"))
     assert judgement.configured_fold(words) != judgement.configured_fold(model)
     assert judgement.open_fit(words).version != judgement.open_fit(model).version
+
+
+@pytest.mark.parametrize(("engine", "warned"), [("onnx", False), ("lexical", True)])
+def test_whoever_judges_under_the_calibration_of_another_model_is_told(engine: str, warned: bool) -> None:
+    settings = load(None, overrides={"model": {"engine": engine}})
+    with capture_logs() as said:
+        judgement.open_judge(settings, fingerprint_key=b"k")
+    assert ("calibration_of_another_model" in [line["event"] for line in said]) is warned
