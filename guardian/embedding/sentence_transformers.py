@@ -4,10 +4,11 @@ Slow to import, so nothing loads it unless it is configured. It reads a director
 (`reference/`), and any sentence-transformers bi-encoder by path ("bring your own model").
 """
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, cast
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -15,6 +16,7 @@ from numpy.typing import NDArray
 from sentence_transformers import SentenceTransformer as SentenceTransformer
 from sentence_transformers.sentence_transformer.modules import Dense, Pooling, Transformer
 
+from guardian.embedding.artefact import digest
 from guardian.embedding.ports import DIMENSIONS, PAIR_TOKENS, TEXT_TOKENS
 from guardian.errors import ModelError
 
@@ -91,15 +93,26 @@ class SentenceTransformersEncoder:
         return np.asarray(rows, dtype=np.float32)
 
 
+def _contents(folder: Path) -> str:
+    told = [f"{path.relative_to(folder)} {digest(path)}" for path in sorted(folder.rglob("*")) if path.is_file()]
+    return hashlib.sha256("\n".join(told).encode()).hexdigest()[:12]
+
+
 @dataclass(frozen=True, kw_only=True)
 class SentenceTransformers:
     """Options: `pair` and `text` are directories; by default `reference/pair` and `/text` by the model."""
 
-    family: ClassVar[str] = ""
     pair: str = ""
     text: str = ""
     device: str = "cpu"
     batch: int = 32
+
+    @property
+    def family(self) -> str:
+        """Models of one's own score in their own way: they are named by what their files hold."""
+        return "".join(
+            f"{half}-{_contents(Path(own))}" for half in ("pair", "text") if (own := getattr(self, half))
+        )
 
     def open(self, directory: Path) -> SentenceTransformersEncoder:
         pair = Path(self.pair) if self.pair else directory / "reference" / "pair"

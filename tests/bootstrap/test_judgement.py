@@ -1,5 +1,7 @@
 """What is shipped belongs together: the calibration speaks for the model, the signals and the way of reading."""
 
+from pathlib import Path
+
 import pytest
 from structlog.testing import capture_logs
 
@@ -51,3 +53,19 @@ def test_whoever_judges_under_the_calibration_of_another_model_is_told(engine: s
     with capture_logs() as said:
         judgement.open_judge(settings, fingerprint_key=b"k")
     assert ("calibration_of_another_model" in [line["event"] for line in said]) is warned
+
+
+def test_a_sentence_transformers_model_of_ones_own_is_another_model_until_its_files_are_the_same(
+    tmp_path: Path,
+) -> None:
+    pytest.importorskip("sentence_transformers")
+
+    def fold(text: str) -> str:
+        engine = {"engine": "sentence_transformers", "options": {"text": text}}
+        return judgement.configured_fold(load(None, overrides={"model": engine}))
+
+    for name, weights in (("one", b"1"), ("same", b"1"), ("other", b"2")):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "model.safetensors").write_bytes(weights)
+    assert fold(str(tmp_path / "one")) == fold(str(tmp_path / "same"))
+    assert len({fold(""), fold(str(tmp_path / "one")), fold(str(tmp_path / "other"))}) == 3
