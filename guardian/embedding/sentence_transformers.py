@@ -110,9 +110,8 @@ class SentenceTransformers:
     @property
     def family(self) -> str:
         """Models of one's own score in their own way: they are named by what their files hold."""
-        return "".join(
-            f"{half}-{_contents(Path(own))}" for half in ("pair", "text") if (own := getattr(self, half))
-        )
+        halves = {"pair": self.pair, "text": self.text}
+        return "+".join(f"{half}-{_contents(Path(own))}" for half, own in halves.items() if own)
 
     def open(self, directory: Path) -> SentenceTransformersEncoder:
         pair = Path(self.pair) if self.pair else directory / "reference" / "pair"
