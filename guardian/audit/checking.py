@@ -13,6 +13,8 @@ from guardian.audit.tree import leaf_data, leaf_hash
 from guardian.errors import ProofError
 from guardian.store.control_audit import canonical
 
+_HASH_BYTES = 32
+
 
 @dataclass(frozen=True, slots=True)
 class Proof:
@@ -30,12 +32,16 @@ class Proof:
     def parse(cls, text: bytes) -> Self:
         """Believes nothing yet. Raises ProofError."""
         try:
-            told = json.loads(text)
+            told = json.loads(text, object_pairs_hook=_once)
             note = parse(told["checkpoint"])
+            note.text.encode()  # what is no text nobody signed
             since = told.get("since")
+            entry = _whole(told["seq"])
+            if _whole(told.get("leaf_index", entry - 1)) != entry - 1:
+                raise ValueError("leaf_index is seq less one")
             return cls(
-                entry=_whole(told["seq"]),
-                leaf=leaf_hash(leaf_data(_record(told), bytes.fromhex(told["hash"]))),
+                entry=entry,
+                leaf=leaf_hash(leaf_data(_record(told), _chain_hash(told["hash"]))),
                 inclusion=_nodes(told["inclusion"]),
                 note=note,
                 checkpoint=Checkpoint.parse(note.text),
@@ -67,10 +73,27 @@ class Proof:
                 raise ProofError(f"the checkpoint of {new.size} entries does not extend that of {since}")
 
 
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Of two values under one name a reader may see the one that was not checked."""
+    told = dict(pairs)
+    if len(told) < len(pairs):
+        raise ValueError("a name stands twice in one object")
+    return told
+
+
 def _record(told: Mapping[str, Any]) -> bytes:
     if "damaged" in told:
+        if "record" in told:
+            raise ValueError("a record is damaged or readable, not both")
         return base64.b64decode(told["damaged"], validate=True)
     return canonical(told["record"]).encode()
+
+
+def _chain_hash(told: str) -> bytes:
+    digest = bytes.fromhex(told)
+    if len(digest) != _HASH_BYTES:  # the leaf is record and hash in one: else the end of the record passed as hash
+        raise ValueError(f"a chain hash has {_HASH_BYTES} bytes")
+    return digest
 
 
 def _nodes(told: Any) -> tuple[bytes, ...]:

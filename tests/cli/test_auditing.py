@@ -245,8 +245,8 @@ def test_a_proof_comes_from_standard_input_too(guardian, home, tmp_path):
     ("tamper", "says"),
     [
         (lambda told: told["record"].update(actor="nobody"), "entry 2 as it stands there is not under"),
-        (lambda told: told.update(seq=3), "entry 3 as it stands there is not under"),
-        (lambda told: told.update(seq=0), "entry 0 as it stands there is not under"),
+        (lambda told: told.update(seq=3, leaf_index=2), "entry 3 as it stands there is not under"),
+        (lambda told: told.update(seq=0, leaf_index=-1), "entry 0 as it stands there is not under"),
         (lambda told: told["inclusion"].reverse(), "entry 2 as it stands there is not under"),
         (
             lambda told: told.update(checkpoint=told["checkpoint"].replace("\n5\n", "\n6\n")),
@@ -257,6 +257,11 @@ def test_a_proof_comes_from_standard_input_too(guardian, home, tmp_path):
         (lambda told: told.pop("hash"), "it is no proof"),
         (lambda told: told.update(inclusion="00"), "it is no proof"),
         (lambda told: told["record"].update(n=0.5), "it is no proof"),
+        (lambda told: told.update(leaf_index=2), "it is no proof"),
+        (
+            lambda told: told.update(checkpoint=told["checkpoint"].replace("guardian/audit", "\ud800/audit")),
+            "it is no proof",
+        ),
     ],
 )
 def test_a_tampered_proof_does_not_hold(guardian, home, tmp_path, tamper, says):
@@ -315,3 +320,17 @@ def test_the_configured_writer_exports_to_file_and_topic_and_verify_compares_the
     assert len(broker.records("audit")) == 1
     report = json.loads(guardian("verify", "--json").stdout)
     assert report["checkpoints"] == {"stored": 1, "given": 1, "superseded": 0}
+
+
+def test_what_a_reader_sees_in_a_proof_is_what_was_checked(guardian, home, tmp_path):
+    proof, _, _ = proof_file(guardian, home, tmp_path)
+    whole = proof.read_text(encoding="utf-8")
+    told = json.loads(whole)
+    forged = told["record"] | {"actor": "somebody-else"}
+    shown = told | {"record": forged, "damaged": base64.b64encode(canonical(told["record"]).encode()).decode()}
+    twice = f'{{"record": {json.dumps(forged)}, {whole.lstrip().removeprefix("{")}'
+    leaf = canonical(told.pop("record")).encode() + bytes.fromhex(told["hash"])
+    cut = told | {"damaged": base64.b64encode(leaf[:9]).decode(), "hash": leaf[9:].hex()}
+    for text in (json.dumps(shown), twice, json.dumps(cut)):
+        proof.write_text(text, encoding="utf-8")
+        assert isinstance(guardian("check-proof", str(proof)).exception, ProofError)
