@@ -1,5 +1,6 @@
 """What the sections of the configuration are made of."""
 
+import re
 from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue
@@ -15,6 +16,15 @@ def _no_nonsense(seconds: float) -> float:
         raise ValueError("a duration in seconds must be positive and at most ten years")
     return seconds
 
+
+def _star_alone(pattern: str) -> str:
+    if re.search(r"\?|\[[^\]]+\]", pattern):  # `items[].note` is the path of an argument
+        raise ValueError(f"{pattern!r}: `*` is the only wildcard; write it for `?` and `[...]` too")
+    return pattern
+
+
+Wildcards = Annotated[str, AfterValidator(_star_alone)]
+"""A rule that silently matches nothing is worse than none: what looks like another wildcard is refused."""
 
 Seconds = Annotated[float, AfterValidator(_no_nonsense)]
 

@@ -5,7 +5,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, JsonValue, SecretStr, model_validator
 
-from guardian.config.base import Options, Seconds, Section
+from guardian.config.base import Options, Seconds, Section, Wildcards
 from guardian.sources.completing import SESSION_ORDER
 from guardian.sources.tool_names import NAME, PATTERNS
 
@@ -40,7 +40,7 @@ class SourceSection(Section):
 
 
 class StaticEnvelopeSection(Section):
-    match: dict[str, str]
+    match: dict[str, Wildcards]
     purpose: str
     allowed_tools: list[str] = Field(default_factory=list)
     resource_constraints: dict[str, JsonValue] = Field(default_factory=dict)

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from guardian.config.base import Plugins, Seconds, Section, plugins
+from guardian.config.base import Plugins, Seconds, Section, Wildcards, plugins
 
 
 class StoreSection(Section):
@@ -17,10 +17,10 @@ class StoreSection(Section):
 
 
 class ArgumentRuleSection(Section):
-    """Globs of tool and argument path, and what becomes of the values."""
+    """Patterns of tool and argument path, and what becomes of the values."""
 
-    tool: str = "*"
-    argument: str = "*"
+    tool: Wildcards = "*"
+    argument: Wildcards = "*"
     treatment: Literal["keep", "identifiers", "hash", "shape", "drop"]
 
 

@@ -4,7 +4,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from guardian.config.base import Plugins, Seconds, Section
+from guardian.config.base import Plugins, Seconds, Section, Wildcards
 
 
 class SelfTestSection(Section):
@@ -43,5 +43,5 @@ class AdviceSection(Section):
     url: str | None = None
     budget_ms: Annotated[float, Field(gt=0, le=60_000)] = 250.0
     default_risk: str = "high"
-    risks: dict[str, str] = Field(default_factory=dict)  # pattern of a tool's name -> risk
+    risks: dict[Wildcards, str] = Field(default_factory=dict)  # pattern of a tool's name -> risk
     fallback: dict[str, Literal["permit", "deny"]] = Field(default_factory=dict)  # by risk; else deny

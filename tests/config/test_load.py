@@ -261,3 +261,26 @@ def test_gateways_are_given_more_time_than_they_take_to_say_what_they_enforce():
     assert within(5).revocation.self_test.enforced_within_s > 2 * _TELL_S
     with pytest.raises(ConfigurationError, match="enforced_within_s"):
         within(4)
+
+
+@pytest.mark.parametrize(
+    ("told", "where"),
+    [
+        ({"archive": {"arguments": [{"argument": "card?", "treatment": "drop"}]}}, "archive.arguments.0.argument"),
+        ({"archive": {"arguments": [{"tool": "[ab].send", "treatment": "drop"}]}}, "archive.arguments.0.tool"),
+        ({"advice": {"risks": {"pay.[a-z]*": "high"}}}, "advice.risks.pay.[a-z]*"),
+        (
+            {"envelopes": {"static": [{"match": {"agent": "bot?"}, "purpose": "p"}]}},
+            "envelopes.static.0.match.agent",
+        ),
+    ],
+)
+def test_what_was_a_wildcard_once_is_refused_now(told: dict[str, Any], where: str) -> None:
+    with pytest.raises(ConfigurationError, match=r"`\*` is the only wildcard") as refused:
+        load(None, overrides=told)
+    assert where in str(refused.value)
+
+
+def test_the_brackets_of_a_list_in_an_argument_are_none() -> None:
+    rule = {"tool": "email.*", "argument": "items[].note", "treatment": "drop"}
+    assert load(None, overrides={"archive": {"arguments": [rule]}}).archive.arguments[0].argument == "items[].note"
