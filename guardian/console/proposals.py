@@ -121,7 +121,7 @@ def _read(folder: Path, visit: Visit) -> Found | None:
 
 def _files(folder: Path) -> Iterator[str]:
     """The rendered policies, by path within the folder."""
-    names = sorted(path for name in _RENDERED for path in (folder / name).glob("*") if path.is_file())
+    names = sorted(path for name in _RENDERED for path in (folder / name).glob("[!.]*") if path.is_file())
     yield from (path.relative_to(folder).as_posix() for path in names[:_MOST_FILES])
 
 

@@ -8,6 +8,7 @@ from typing import Any
 from guardian.console.proposals import narrowed
 from guardian.domain.restriction import Restriction, Scope, Support
 from guardian.domain.rules import ForbidDataClass, ForbidTool, MaxRecords
+from guardian.store.files import UNFINISHED
 from guardian.tightening.backtest import Backtest
 from guardian.tightening.history import Grant
 from guardian.tightening.proposal import PROPOSAL, Proposal, write_folder
@@ -72,6 +73,15 @@ def test_a_proposal_is_shown_with_its_diff_its_backtest_and_its_files(make_site:
     html = browser.page("/console/proposal?name=renewals&file=cedar/rules.cedar")
     assert "forbid (principal);" in html
     assert "// &lt;b&gt;x&lt;/b&gt;" in html
+
+
+def test_a_file_that_is_being_written_or_was_left_by_a_crash_is_not_shown(make_site: Any) -> None:
+    site = make_site(console={"proposals": "proposals"})
+    put(site.folder / "proposals" / "renewals", proposal(), rules="forbid")
+    (site.folder / "proposals" / "renewals" / "cedar" / f"{UNFINISHED}0a1b2c3d-rules.cedar").write_text("for")
+    html = site.signed_in().page("/console/proposal?name=renewals")
+    assert "rules.cedar" in html
+    assert UNFINISHED not in html
 
 
 def test_only_those_about_tenants_within_reach(make_site: Any) -> None:
