@@ -38,6 +38,19 @@ def dead_letters(settings: Settings, limit: int) -> tuple[list[dict[str, object]
         store.close()
 
 
+def sealed_before(settings: Settings) -> int:
+    """How many records an older sealing key alone opens: dead letters not sent again yet, and what waits."""
+    seal, now = SecretFiles.of(settings).load_seal(settings), utc_now()
+    newest = seal.newest()
+    store = open_monitor_store(settings)
+    try:
+        letters = [each.sealed for each in store.dead_letters.list(limit=100_000) if each.redriven_at is None]
+        kept = [*letters, *store.waiting.sealed()]
+        return sum(seal.opens(each, now=now) and not newest.opens(each, now=now) for each in kept)
+    finally:
+        store.close()
+
+
 def redrive_letters(
     settings: Settings, ids: Sequence[str] | None, tell: Callable[[int], None] = lambda _: None
 ) -> tuple[Sequence[str], Sequence[str]]:

@@ -197,15 +197,27 @@ def rotate_seal(config: ConfigOption = None) -> None:
 
 
 @seal_app.command("retire")
-def retire_seals(config: ConfigOption = None) -> None:
+def retire_seals(
+    force: Annotated[
+        bool, typer.Option("--force", help="Give up what only they open: dead letters, waiting records.")
+    ] = False,
+    config: ConfigOption = None,
+) -> None:
     """Forget every sealing key but the newest: what they sealed can be opened no more. Rotate first.
 
     Example: guardian dlq redrive --all && guardian seal retire
     """
+    from guardian.bootstrap.letters import sealed_before
     from guardian.bootstrap.secrets import SecretFiles
     from guardian.keys.seal import retire_old_seals
 
-    retired = retire_old_seals(SecretFiles.of(settings_from(config)).seal)
+    settings = settings_from(config)
+    if not force and (needed := sealed_before(settings)):
+        raise ConfigurationError(
+            f"an older key alone opens {needed} dead letters and waiting records; start every monitor anew,"
+            " redrive what is wanted (`guardian dlq redrive`), and give up the rest with --force"
+        )
+    retired = retire_old_seals(SecretFiles.of(settings).seal)
     if not retired:
         raise ConfigurationError("there is no older sealing key; rotate first: `guardian seal rotate`")
     typer.echo(f"{retired} older sealing keys are retired: nobody opens any more what they sealed")

@@ -37,6 +37,17 @@ class Seal:
                 f"a sealed record cannot be opened: it is older than {self.ttl}, was altered, or its key is gone"
             ) from error
 
+    def newest(self) -> "Seal":
+        """The same without the keys that are only kept for what they sealed."""
+        return Seal(self.keys[:1], self.ttl)
+
+    def opens(self, sealed: bytes, *, now: datetime) -> bool:
+        try:
+            self.unseal(sealed, now=now)
+        except StoreError:
+            return False
+        return True
+
     def _fernets(self) -> MultiFernet:
         return MultiFernet([Fernet(key) for key in self.keys])
 

@@ -26,6 +26,11 @@ class Waiting:
         with reading(self._engine) as connection:
             return int(connection.execute(select(func.count()).select_from(waiting)).scalar_one())
 
+    def sealed(self) -> list[bytes]:
+        """The records that wait, as they lie there."""
+        with reading(self._engine) as connection:
+            return [bytes(sealed) for sealed in connection.execute(select(waiting.c.sealed)).scalars()]
+
     def due(self, places: Iterable[Place], *, before: datetime, limit: int, squeeze: bool = False) -> list[Held]:
         """Records of these places whose session has an envelope by now or has waited since `before`.
 

@@ -2,15 +2,24 @@
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import typer
 from typer.testing import CliRunner
 
+from guardian.bootstrap.clock import utc_now
 from guardian.bootstrap.initialise import initialise
+from guardian.bootstrap.monitor import open_monitor_store
+from guardian.bus.port import Record
 from guardian.cli import setup
+from guardian.config import load
 from guardian.errors import ConfigurationError, StoreError
 from guardian.keys.seal import Seal, load_seal
+from guardian.pipeline.batch import DeadLetter
+from guardian.store.engine import open_engine, writing
+from guardian.store.monitor_dead_letters import insert_dead_letters
+from guardian.store.monitor_waiting import insert_waiting
 
 NOW = datetime(2026, 5, 12, tzinfo=UTC)
 
@@ -45,3 +54,39 @@ def test_a_key_is_rotated_and_then_the_old_one_opens_nothing_any_more(tmp_path: 
     assert path.stat().st_mode & 0o777 == 0o600
     with pytest.raises(StoreError):
         seal().unseal(old, now=NOW)
+
+
+def test_a_key_is_not_retired_while_it_alone_opens_what_is_wanted(tmp_path: Path) -> None:
+    app = typer.Typer()
+    setup.register(app)
+    config = initialise(tmp_path / "home")
+    settings, path = load(config), config.parent / "keys" / "seal.key"
+    store = open_monitor_store(settings)
+
+    def run(*words: str):
+        return CliRunner().invoke(app, ["seal", *words, "-c", str(config)])
+
+    def keep(first: int) -> None:
+        """Two dead letters and a record that waits, sealed with the newest key."""
+        now, seal = utc_now(), load_seal(path, ttl=timedelta(days=1))
+        records = [Record("t", 0, first + at, b"value") for at in range(3)]
+        envelope = SimpleNamespace(tenant_id="acme", session_id=f"s{first}")
+        waits = SimpleNamespace(record=records[2], entry=0, event=SimpleNamespace(envelope=envelope))
+        letters = [DeadLetter(record, "not_json", "why", "acme", "s1", "gw") for record in records[:2]]
+        with writing(open_engine(settings.store_url(settings.store.monitor))) as connection:
+            made = {"seal": lambda value: seal.seal(value, now=now), "now": now}
+            insert_dead_letters(connection, letters, **made, expires_at=now + timedelta(days=1))
+            insert_waiting(connection, [waits], **made)
+
+    keep(0)
+    assert run("rotate").exit_code == 0
+    keep(10)
+    store.dead_letters.redriven("t/0/0", now=utc_now())
+    refused = run("retire")
+    assert isinstance(refused.exception, ConfigurationError)
+    assert "an older key alone opens 2 dead letters and waiting records" in str(refused.exception)
+    assert len(path.read_bytes().split()) == 2
+    assert run("retire", "--force").exit_code == 0
+    assert run("rotate").exit_code == 0
+    assert "opens 3 dead" in str(run("retire").exception)  # what nobody can open any more is not waited for
+    store.close()
