@@ -49,7 +49,7 @@ def test_history_is_judged_redacted_and_archived_and_again_adds_nothing(home, tm
     for _ in range(2):
         outcome = CliRunner().invoke(app, ["archive", "import", str(log), "-c", str(home), "--json"])
         assert outcome.exit_code == 3
-        told = json.loads(outcome.output)
+        told = json.loads(outcome.stdout)
         (refusal,) = told.pop("refusals")
         assert told == {"decisions": 2, "refused": 1, "duplicates": 1}
         assert (refusal["code"], refusal["count"], refusal["offset"]) == ("not_json", 1, 1)
