@@ -25,7 +25,7 @@ from guardian.errors import ConfigurationError, ModelError
 from guardian.pipeline.batch import Decoded
 from guardian.pipeline.decoding import ClockBounds, Decoder, Signature
 from guardian.pipeline.filling import Known
-from guardian.pipeline.judging import Fit, Judge
+from guardian.pipeline.judging import HYGIENE, Fit, Judge
 from guardian.pipeline.pipeline import Pipeline
 from guardian.response.ladder import Ladder
 from guardian.scoring.calibration import Calibration
@@ -88,11 +88,12 @@ def fold_version(settings: Settings, model: str) -> str:
 
 
 def open_signals(settings: Settings) -> list[SignalFold]:
-    """Those that are switched on. Raises ConfigurationError for a weight or a breach that none of them has."""
+    """Those that are switched on. Raises ConfigurationError for a weight or a hard breach that none of them has;
+    a careless grant is none: its issuer is told, and the session goes on."""
     signals = [plugins.make("signals", name, options) for name, options in settings.signals.items()]
-    rules = frozenset[str]().union(*(rules_of(signal) for signal in signals))
+    rules = frozenset[str]().union(*(rules_of(signal) for signal in signals if signal.name != HYGIENE))
     _all_known("weights", settings.weights, "no such signal is switched on", settings.signals)
-    _all_known("response.breaches", settings.response.breaches, "no signal switched on has this rule", rules)
+    _all_known("response.breaches", settings.response.breaches, "no signal switched on has this hard rule", rules)
     return signals
 
 

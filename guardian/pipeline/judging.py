@@ -26,6 +26,7 @@ from guardian.scoring.scorer import Scorer
 from guardian.signals.port import Sharing, SignalFold
 
 HYGIENE = "envelope_hygiene"
+"""Its breaches are careless grants, told once each as side findings; none reaches the ladder."""
 
 
 class Fit(Protocol):

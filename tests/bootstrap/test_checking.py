@@ -12,6 +12,7 @@ from guardian.bootstrap.judgement import open_signals, rules_of
 from guardian.bootstrap.modelling import _without
 from guardian.config import load
 from guardian.errors import ConfigurationError
+from guardian.pipeline.judging import HYGIENE
 from guardian.response.findings import BREACH_TITLES
 from guardian.response.hearing import _KEPT_SIGNALS
 from guardian.response.ladder import REVOKE_BREACHES
@@ -47,12 +48,12 @@ WRONG: list[tuple[dict[str, Any], str, str]] = [
     ({"weights": {"nosuch": 0.5}}, "weights.nosuch: 0.5: no such signal is switched on", "purpose_fit"),
     (
         {"response": {"breaches": {"nosuch_rule": "revoke"}}},
-        "response.breaches.nosuch_rule: revoke: no signal switched on has this rule",
+        "response.breaches.nosuch_rule: revoke: no signal switched on has this hard rule",
         "copied_authority",
     ),
     (
         {"signals": {"purpose_fit": {}}, "response": {"breaches": {"copied_authority": "revoke"}}},
-        "response.breaches.copied_authority: revoke: no signal switched on has this rule",
+        "response.breaches.copied_authority: revoke: no signal switched on has this hard rule",
         "none",
     ),
 ]
@@ -79,7 +80,10 @@ def test_what_nothing_answers_to_is_refused_with_what_there_is(
             }
         },
         {"policy": {"language": "opa", "options": {"url": "https://pdp.example"}}},
-        {"weights": {"purpose_fit": 0.5}, "response": {"breaches": {"no_expiry": "none", "kept_tools": "revoke"}}},
+        {
+            "weights": {"purpose_fit": 0.5},
+            "response": {"breaches": {"copied_authority": "none"}},
+        },
     ],
 )
 def test_what_there_is_passes_although_nobody_listens_there(told: dict[str, Any]) -> None:
@@ -95,7 +99,12 @@ def test_the_doctor_and_the_start_refuse_a_rule_that_would_never_fire() -> None:
         open_signals(settings)
 
 
-@pytest.mark.parametrize("name", plugins.names("signals"))
+def test_a_careless_grant_revokes_nobody_whatever_the_configuration_says() -> None:
+    with pytest.raises(ConfigurationError, match=r"response\.breaches\.no_expiry"):
+        open_signals(load(None, overrides={"response": {"breaches": {"no_expiry": "revoke"}}}))
+
+
+@pytest.mark.parametrize("name", [name for name in plugins.names("signals") if name != HYGIENE])
 def test_every_rule_of_every_signal_can_be_configured_and_goes_with_its_signal(name: str) -> None:
     rules = rules_of(plugins.find("signals", name))
     settings = load(None, overrides={"response": {"breaches": dict.fromkeys(rules, "revoke")}})
