@@ -24,6 +24,7 @@ from guardian.bootstrap.slack import people, slack_options
 from guardian.bootstrap.sources import open_source
 from guardian.bus.admin import topic_partitions
 from guardian.config import Settings
+from guardian.domain.urls import is_private
 from guardian.errors import BusError, ControlError, GuardianError
 from guardian.keys.files import read_secret
 from guardian.policy.cases import load_cases, run_cases
@@ -235,7 +236,8 @@ def _control(settings: Settings) -> str:
             raise _Unwell(
                 f"clocks differ by {skew:.0f} s", "synchronise both machines (NTP): expiry depends on it"
             )
-    return f"{url} answers, clocks agree"
+    bare = "" if is_private(url) else "; tokens travel to it unencrypted: use https, unless the network encrypts"
+    return f"{url} answers, clocks agree{bare}"
 
 
 def _watching(settings: Settings) -> str:

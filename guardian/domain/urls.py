@@ -1,4 +1,8 @@
-"""Where a secret may be sent: over TLS, or no farther than this machine. Every room asks here."""
+"""Where a secret may be sent: over TLS, or no farther than this machine.
+
+Asked of every address outside guardian. Between its own processes (`control.url`, `advice.url`) a private network
+may do what TLS would: there the doctor only says so.
+"""
 
 from ipaddress import ip_address
 from urllib.parse import urlsplit

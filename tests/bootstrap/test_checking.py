@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import httpx
 import pytest
 
 from guardian.alerting import blocks, ocsf
@@ -123,3 +124,17 @@ def test_every_signal_that_is_on_out_of_the_box_has_a_weight_and_a_sentence() ->
     signals = set(load(None).signals)
     assert set(DEFAULT_WEIGHTS) == set(blocks.SIGNALS) == signals
     assert signals >= {*ocsf.BY_SIGNAL, *ocsf.OWASP_BY_SIGNAL, *_KEPT_SIGNALS}
+
+
+@pytest.mark.parametrize(
+    ("url", "bare"),
+    [("http://127.0.0.1:8732", False), ("https://guardian.example", False), ("http://guardian.example", True)],
+)
+def test_the_doctor_says_when_tokens_travel_unencrypted(
+    monkeypatch: pytest.MonkeyPatch, url: str, bare: bool
+) -> None:
+    monkeypatch.setattr(httpx, "get", lambda *_, **__: httpx.Response(200))
+    settings = load(None, overrides={"control": {"url": url}})
+    found = next(check for check in examine(settings) if check.name == "control")
+    assert found.ok
+    assert ("unencrypted" in found.found) is bare
