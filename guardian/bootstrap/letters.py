@@ -8,7 +8,7 @@ from guardian.bootstrap.monitor import open_monitor_store
 from guardian.bootstrap.secrets import SecretFiles
 from guardian.bus.kafka_producer import KafkaProducer
 from guardian.config import Settings
-from guardian.stream.redrive import redrive
+from guardian.stream.redrive import Redriven, redrive
 
 
 def dead_letters(settings: Settings, limit: int) -> tuple[list[dict[str, object]], int]:
@@ -53,8 +53,8 @@ def sealed_before(settings: Settings) -> int:
 
 def redrive_letters(
     settings: Settings, ids: Sequence[str] | None, tell: Callable[[int], None] = lambda _: None
-) -> tuple[Sequence[str], Sequence[str]]:
-    """Send the named ones again (None: every one not sent again yet); returns (sent, no longer kept).
+) -> Redriven:
+    """Send the named ones again (None: every one not sent again yet).
 
     `tell` hears how many these are before the first is sent.
     """

@@ -59,8 +59,9 @@ def redrive(
                 err=True,
             )
 
-    sent, missing = redrive_letters(settings_from(config), ids or None, tell)
-    absent = f"; not kept (any more): {', '.join(missing)}" if missing else ""
-    typer.echo(escape(f"{len(sent)} sent again{absent}"))
-    if missing and not sent:
+    done = redrive_letters(settings_from(config), ids or None, tell)
+    absent = f"; not kept (any more): {', '.join(done.missing)}" if done.missing else ""
+    shut = f"; too old, altered or their key is gone: {', '.join(done.shut)}" if done.shut else ""
+    typer.echo(escape(f"{len(done.sent)} sent again{absent}{shut}"))
+    if done.shut or (done.missing and not done.sent):
         raise typer.Exit(1)

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from guardian.bus.memory import MemoryProducer
 from guardian.bus.port import Record
 from guardian.domain.finding import Effect, Finding, Kind
-from guardian.errors import ControlError
+from guardian.errors import ControlError, StoreError
 from guardian.pipeline.batch import DeadLetter, Judgement
 from guardian.store.monitor_retention import Retention
 from guardian.stream.outbox import Backoff, Delivery
@@ -134,7 +134,7 @@ def test_the_loop_sends_what_it_is_woken_for_and_stops_when_told(filled, control
 
 def test_a_dead_letter_sent_back_is_byte_identical_and_unknown_ids_are_named(filled):
     producer = MemoryProducer(filled.broker)
-    sent, unknown = redrive(
+    sent, unknown, _ = redrive(
         filled.store.dead_letters, ["log/0/6", "log/0/99"], producer,
         unseal=lambda sealed: sealed.removeprefix(b"sealed:"), clock=filled.clock,
     )  # fmt: skip
@@ -149,13 +149,33 @@ def test_a_record_of_which_several_decisions_are_dead_letters_is_sent_back_once(
     letters = tuple(DeadLetter(record, "invalid", "no", entry=entry) for entry in range(2))
     nothing = {"positions": {}, "base": {}, "versions": {}, "member": "m"}
     filled.store.commit(Judgement(dead_letters=letters), now=filled.clock(), **nothing)
-    sent, _ = redrive(
+    sent, *_ = redrive(
         filled.store.dead_letters, ["log/0/7", "log/0/7/1"], MemoryProducer(filled.broker),
         unseal=lambda sealed: sealed.removeprefix(b"sealed:"), clock=filled.clock,
     )  # fmt: skip
     assert list(sent) == ["log/0/7", "log/0/7/1"]
     assert [r.value for r in filled.broker.records("log")].count(record.value) == 1
     assert {letter.redriven_at for letter in filled.store.dead_letters.get(sent).values()} == {filled.clock()}
+
+
+def test_a_letter_that_nobody_can_open_holds_no_other_back(filled):
+    letters = tuple(
+        DeadLetter(Record("log", 0, at, b"old" if at == 7 else b"new"), "invalid", "no") for at in (7, 8)
+    )
+    nothing = {"positions": {}, "base": {}, "versions": {}, "member": "m"}
+    filled.store.commit(Judgement(dead_letters=letters), now=filled.clock(), **nothing)
+
+    def unseal(sealed: bytes) -> bytes:
+        if b"old" in sealed:
+            raise StoreError("its key is gone")
+        return sealed.removeprefix(b"sealed:")
+
+    done = redrive(
+        filled.store.dead_letters, ["log/0/7", "log/0/8"], MemoryProducer(filled.broker),
+        unseal=unseal, clock=filled.clock,
+    )  # fmt: skip
+    assert (done.sent, done.missing, done.shut) == (["log/0/8"], [], ["log/0/7"])
+    assert filled.store.dead_letters.get(["log/0/7"])["log/0/7"].redriven_at is None
 
 
 @given(st.integers(0, 10_000), st.floats(0, 1, exclude_max=True))
