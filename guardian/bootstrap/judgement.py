@@ -29,7 +29,7 @@ from guardian.pipeline.judging import HYGIENE, Fit, Judge
 from guardian.pipeline.pipeline import Pipeline
 from guardian.response.ladder import Ladder
 from guardian.scoring.calibration import Calibration
-from guardian.scoring.fusion import DEFAULT_WEIGHTS, Fusion
+from guardian.scoring.fusion import Fusion
 from guardian.scoring.scorer import Scorer
 from guardian.signals.credential_exposure import CredentialScanner
 from guardian.signals.port import SignalFold
@@ -82,8 +82,8 @@ def speaks_for(calibration: Calibration, settings: Settings) -> bool:
 
 def fold_version(settings: Settings, model: str) -> str:
     """Names model, reading, signals with their options, and weights: a calibration speaks for these only."""
-    weights = {name: {**DEFAULT_WEIGHTS, **settings.weights}.get(name) for name in settings.signals}
-    told = json.dumps({"signals": settings.signals, "weights": weights, "reading": READING}, sort_keys=True)
+    said = {"signals": settings.signals, "weights": weights_of(settings), "reading": READING}
+    told = json.dumps(said, sort_keys=True)
     return f"{model}/{hashlib.sha256(told.encode()).hexdigest()[:12]}"
 
 
@@ -91,15 +91,20 @@ def open_signals(settings: Settings) -> list[SignalFold]:
     """Those that are switched on. Raises ConfigurationError for a weight or a hard breach that none of them has;
     a careless grant is none: its issuer is told, and the session goes on."""
     signals = [plugins.make("signals", name, options) for name, options in settings.signals.items()]
-    rules = frozenset[str]().union(*(rules_of(signal) for signal in signals if signal.name != HYGIENE))
+    rules = frozenset[str]().union(*(signal.breaches for signal in signals if signal.name != HYGIENE))
     _all_known("weights", settings.weights, "no such signal is switched on", settings.signals)
     _all_known("response.breaches", settings.response.breaches, "no signal switched on has this hard rule", rules)
     return signals
 
 
-def rules_of(signal: object) -> frozenset[str]:
-    """The names of a signal's breaches; a signal that declares none has none."""
-    return frozenset(getattr(signal, "breaches", ()))
+def weights_of(settings: Settings) -> dict[str, float]:
+    """How much each signal that is switched on counts: as it says itself, where the configuration does not."""
+    return {name: settings.weights.get(name, plugins.find("signals", name).weight) for name in settings.signals}
+
+
+def lasting_of(settings: Settings) -> frozenset[str]:
+    """The signals that are switched on whose state outlives a finding that people called wrong."""
+    return frozenset(name for name in settings.signals if plugins.find("signals", name).lasting)
 
 
 def _all_known(section: str, told: Mapping[str, object], wrong: str, known: Collection[str]) -> None:
@@ -128,7 +133,7 @@ def open_judge(
     return Judge(
         fit=fit,
         signals=open_signals(settings),
-        scorer=Scorer(Fusion({**DEFAULT_WEIGHTS, **settings.weights}), calibration),
+        scorer=Scorer(Fusion(weights_of(settings)), calibration),
         ladder=Ladder(
             flag_one_in=settings.response.flag_one_in,
             revoke_one_in=settings.response.revoke_one_in,

@@ -15,7 +15,6 @@ from guardian.bootstrap.judgement import (
     open_fit,
     open_judge,
     open_reading,
-    rules_of,
 )
 from guardian.bootstrap.labelling import is_log, labelled_sessions, log_sessions
 from guardian.config import Settings
@@ -217,7 +216,7 @@ def _without(settings: Settings, name: str) -> Settings:
         raise ConfigurationError(f"--without {name}: not switched on; signals are {', '.join(settings.signals)}")
     signals = {kept: options for kept, options in settings.signals.items() if kept != name}
     weights = {kept: weight for kept, weight in settings.weights.items() if kept != name}
-    lost = rules_of(plugins.find("signals", name))
+    lost = plugins.find("signals", name).breaches
     breaches = {rule: effect for rule, effect in settings.response.breaches.items() if rule not in lost}
     response = settings.response.model_copy(update={"breaches": breaches})
     return settings.model_copy(update={"signals": signals, "weights": weights, "response": response})

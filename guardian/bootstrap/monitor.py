@@ -5,13 +5,14 @@ import random
 import signal
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 from guardian.bootstrap.clock import utc_now
 from guardian.bootstrap.departing import departure_of, watch_departure
-from guardian.bootstrap.judgement import open_judge, open_pipeline, unchecked
+from guardian.bootstrap.judgement import lasting_of, open_judge, open_pipeline, unchecked
 from guardian.bootstrap.kafka import kafka_settings as kafka_settings
 from guardian.bootstrap.secrets import SecretFiles, envelope_verifier
 from guardian.bootstrap.sources import cleaner, redactor_of
@@ -243,7 +244,7 @@ def open_monitor_store(settings: Settings) -> MonitorStore:
     return MonitorStore(
         open_engine(settings.store_url(settings.store.monitor)),
         seal=lambda value: seal.seal(value, now=utc_now()),
-        hear=hear_change,
+        hear=partial(hear_change, lasting=lasting_of(settings)),
         dead_letter_ttl=timedelta(days=settings.store.dead_letter_days),
         clean=cleaner(redactor_of(settings, CredentialScanner(key=key), key)),
         keep_words=_keep_words if settings.archive.path is not None else None,
@@ -277,8 +278,8 @@ def retention_of(settings: Settings) -> Retention:
     return Retention(seen=keep, sessions=keep, agents=keep, findings=keep)
 
 
-def hear_change(state: SessionState, change: Change) -> SessionState:
-    return hear(state, change.word, change.at, change.detail)
+def hear_change(state: SessionState, change: Change, *, lasting: Collection[str]) -> SessionState:
+    return hear(state, change.word, change.at, change.detail, lasting=lasting)
 
 
 def learn_all(previous: BaselineFact | None, tallies: Sequence[Tally]) -> BaselineFact:

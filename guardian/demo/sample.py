@@ -173,7 +173,7 @@ class _Making:
         known, reads = self._memory, dict(self._memory.task_reads)
         sessions = {**known.sessions, **judgement.sessions}
         if revoked is not None:
-            sessions[revoked] = hear(sessions[revoked], HumanWord.REVOKED, self._words[-1].at, "")
+            sessions[revoked] = hear(sessions[revoked], HumanWord.REVOKED, self._words[-1].at, lasting=())
         for (tenant, task, session), told in judgement.task_reads.items():
             reads[TaskKey(tenant, task)] = {**reads.get(TaskKey(tenant, task), {}), session: told}
         self._memory = replace(

@@ -217,10 +217,15 @@ class Judge:
                 now=d.now,
                 argument=argument,
                 versions={**self.versions, **versions_of(seen)},
+                titles=self._titles,
                 envelope_digest=d.envelope_digest,
             )
         )
         return risen
+
+    @cached_property
+    def _titles(self) -> dict[str, str]:
+        return {name: title for signal in self.signals for name, title in signal.breaches.items()}
 
     def _compare(self, d: Decoded, state: SessionState, work: Work) -> SessionState:
         """An envelope that is none of those registered for the session is told once."""

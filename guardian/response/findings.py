@@ -27,55 +27,6 @@ _INDEPENDENT_FROM = 0.5
 _NOT_OF_A_SESSION = frozenset({Kind.HYGIENE, Kind.GATEWAY, Kind.ENTITLEMENT, Kind.BUS})
 """Told once, however many sessions show the same thing."""
 
-BREACH_TITLES: Mapping[str, str] = {
-    "envelope_expired": "Acts on an expired envelope",
-    "signature_invalid": "Acts on an envelope whose signature does not hold",
-    "tenant_mismatch": "Names another tenant than its envelope's",
-    "session_mismatch": "Names another session than its own",
-    "tool_not_allowed": "Calls a tool outside its envelope",
-    "resource_outside_constraints": "Touches a resource outside its envelope",
-    "data_class_outside": "Touches a data class outside its envelope",
-    "records_over_limit": "Takes more records than the envelope allows",
-    "records_over_limit_session": "Takes more records in total than the envelope allows",
-    "limit_exceeded": "Exceeds a limit of its envelope",
-    "limit_exceeded_session": "Exceeds a limit of its envelope in total",
-    "below_minimum": "Stays below a minimum of its envelope",
-    "arguments_unchecked": "Its arguments hold more than can be checked",
-    "wider_tools": "Child session holds tools that its parent did not",
-    "wider_resources": "Child session reaches resources that its parent did not",
-    "wider_data_classes": "Child session reaches data classes that its parent did not",
-    "wider_limits": "Child session has wider limits than its parent",
-    "wider_purpose": "Child session has a wider purpose than its parent",
-    "later_expiry": "Child session may outlive its parent",
-    "changed_tenant": "Child session acts for another tenant than its parent",
-    "changed_delegator": "Child session acts for another person than its parent",
-    "copied_authority": "Child session kept its parent's full authority",
-    "kept_tools": "Child session kept tools that its own purpose does not name",
-    "chain_too_deep": "Too many sessions delegated one to the next",
-    "delegation_cycle": "Session is its own ancestor",
-    "parent_unknown": "Nobody knows its parent session",
-    "parent_revoked": "Its parent session is revoked",
-    "parent_expired": "Its parent session has expired",
-    "reissued_tools": "Its envelope was issued again with more tools",
-    "reissued_purpose": "Its envelope was issued again for another purpose",
-    "reissued_expiry": "Its envelope was issued again to last longer",
-    "credential_in_envelope": "Its envelope carries what looks like a credential",
-    "credential_in_arguments": "Its arguments carry what looks like a credential",
-    "credential_in_resource": "Its resource carries what looks like a credential",
-    "credential_in_record": "Its record carries what looks like a credential",
-    "no_expiry": "Its envelope never expires",
-    "expiry_far": "Its envelope lives too long",
-    "wildcard_tools": "Its envelope grants tools by wildcard",
-    "broad_tools": "Its envelope grants many tools",
-    "tools_unlisted": "Its envelope lists no tools",
-    "purpose_missing": "Its envelope declares no purpose",
-    "purpose_open_ended": "Its declared purpose constrains nothing",
-    "purpose_unconstrained": "Its purpose constrains nothing in practice",
-    "service_account_delegator": "Its delegator looks like a service account",
-    "blurred_agent": "One agent identity serves many purposes",
-}
-"""Of the rules of the signals that are shipped; that of any other rule is its name in words."""
-
 
 def drift_finding(
     event: DecisionEvent,
@@ -86,9 +37,11 @@ def drift_finding(
     now: datetime,
     argument: str | None,
     versions: Mapping[str, str],
+    titles: Mapping[str, str],
     envelope_digest: str | None = None,
 ) -> Finding:
-    """The finding for one step up the ladder. `state` is the session after the step.
+    """The finding for one step up the ladder. `state` is the session after the step; `titles` say what a finding
+    about each rule is called (that of a rule not among them is its name in words).
 
     Its id also names the session's beginning and the act: steps are counted from 1 again once the session was
     forgotten, and control must not take the new one for the old.
@@ -104,7 +57,7 @@ def drift_finding(
         transition=state.transition,
         wanted=wanted,
         severity=_severity(wanted, breaches),
-        title=_title(breaches),
+        title=_title(breaches, titles),
         subject=subject_of(event, envelope_digest),
         act=act_of(event, argument=argument),
         reasons=_reasons(drift),
@@ -207,8 +160,8 @@ def _severity(wanted: Effect, breaches: Sequence[Breach]) -> Severity:
     return "high" if any(b.hard for b in breaches) else "medium"
 
 
-def _title(breaches: Sequence[Breach]) -> str:
+def _title(breaches: Sequence[Breach], titles: Mapping[str, str]) -> str:
     first = min(breaches, key=lambda b: not b.hard, default=None)
     if first is None:
         return "Actions no longer fit the declared purpose"
-    return BREACH_TITLES.get(first.name, first.name.replace("_", " ").capitalize())
+    return titles.get(first.name, first.name.replace("_", " ").capitalize())

@@ -1,13 +1,10 @@
 """People's word comes back: what a human decision does to a session's memory."""
 
+from collections.abc import Collection
 from datetime import datetime
 from typing import assert_never
 
 from guardian.domain.session import HumanWord, SessionState, Stage
-
-_KEPT_SIGNALS = ("purpose_baseline", "delegation_widening")
-"""Signal states that are a record of what happened rather than evidence against the session."""
-
 
 BROKE = "broke"
 """In a session's evidence: a hard rule was broken at some time, so that its evidence is no promise's business."""
@@ -16,13 +13,16 @@ REGISTERED_KEPT = 64
 """Digests of registered envelopes that a session remembers; control remembers all of them."""
 
 
-def hear(state: SessionState, word: HumanWord, at: datetime, detail: str = "") -> SessionState:
+def hear(
+    state: SessionState, word: HumanWord, at: datetime, detail: str = "", *, lasting: Collection[str]
+) -> SessionState:
     """Revoked: the session is known to be cut off. Reinstated or called a false positive: a new epoch.
 
     A lapsed revocation leaves the session flagged with all its evidence: the next act may ask again.
 
-    In a new epoch evidence starts afresh, and the rules that the old findings named are pardoned for this
-    session, so that a standing condition that people accepted does not accuse again on the next call.
+    In a new epoch evidence starts afresh (of the signals' states those of the `lasting` are kept), and the rules
+    that the old findings named are pardoned for this session, so that a standing condition that people accepted
+    does not accuse again on the next call.
 
     Registered: `detail` is the digest of an envelope that control has on record for the session from now on.
     """
@@ -40,7 +40,7 @@ def hear(state: SessionState, word: HumanWord, at: datetime, detail: str = "") -
                     "peak": _peak(state),
                     "asked_at": None,
                     "asked_one_in": 1.0,
-                    "signals": {k: v for k, v in state.signals.items() if k in _KEPT_SIGNALS},
+                    "signals": {k: v for k, v in state.signals.items() if k in lasting},
                     "breaches": (),
                     "pardoned": tuple(dict.fromkeys((*state.pardoned, *state.breaches))),
                 }

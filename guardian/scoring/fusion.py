@@ -8,27 +8,16 @@ enough, several weak ones add up, and no signal can lower another's word.
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from guardian.domain.signal import Signal
-
-DEFAULT_WEIGHTS: Mapping[str, float] = {
-    "purpose_fit": 0.999,
-    "purpose_baseline": 0.5,
-    "denial_pressure": 0.5,
-    "chain_exposure": 0.6,
-    "envelope_breach": 0.9,
-    "delegation_widening": 0.9,
-    "credential_exposure": 0.9,
-    "envelope_hygiene": 0.0,  # a careless grant is the operator's, not the action's
-}
 
 
 @dataclass(frozen=True, slots=True)
 class Fusion:
     """`weights` maps a signal's name to how much of its value counts, in [0, 1); unnamed signals get 0.5."""
 
-    weights: Mapping[str, float] = field(default_factory=lambda: dict(DEFAULT_WEIGHTS))
+    weights: Mapping[str, float]
 
     def __post_init__(self) -> None:
         for name, weight in self.weights.items():

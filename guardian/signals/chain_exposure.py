@@ -14,12 +14,12 @@ was given a sending purpose that names nobody passes here; that is the drift mod
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from guardian.domain.signal import Observation, SharedReads, Signal
 from guardian.signals import reach
 from guardian.signals.options import names, within
-from guardian.signals.port import State
+from guardian.signals.port import SignalFold, State
 from guardian.signals.reach import Recipient, Way
 from guardian.signals.sensitivity import WEIGHTS, kinds_of
 from guardian.signals.wording import only_reads, open_ended, shown, words
@@ -42,7 +42,7 @@ _PRINTS_SHARED = 64
 
 
 @dataclass(frozen=True)
-class ChainExposure:
+class ChainExposure(SignalFold):
     """Options.
 
     sensitive_classes  data classes (`*` allowed) that count as most sensitive, whatever they are called
@@ -53,6 +53,7 @@ class ChainExposure:
     sensitive_classes: tuple[str, ...] = ()
     ordinary_classes: tuple[str, ...] = ()
     hoard_from: int = 6
+    weight: ClassVar[float] = 0.6
 
     def __post_init__(self) -> None:
         for option in ("sensitive_classes", "ordinary_classes"):

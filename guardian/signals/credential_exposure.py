@@ -1,33 +1,40 @@
 """A real credential where none belongs: in the envelope, the arguments or the resource.
 
-Names: those of `NAMES`. The scanner has already taken the value out; what is left is its kind and its place. A
+Names: those of `TITLES`. The scanner has already taken the value out; what is left is its kind and its place. A
 field that is merely called a secret (`named_secret`) and text beyond what is scanned are soft: the one is how
 honest agents log in, the other proves nothing.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
 from guardian.domain.signal import Breach, CredentialHit, Observation, Signal
 from guardian.signals.credential_scanner import CredentialScanner
 from guardian.signals.options import names, within
-from guardian.signals.port import State
+from guardian.signals.port import SignalFold, State
 from guardian.signals.wording import shown
 
 __all__ = ["CredentialExposure", "CredentialScanner", "plugin"]
 
 _AREAS = ("envelope", "arguments", "resource")
-NAMES = frozenset(f"credential_in_{area}" for area in (*_AREAS, "record"))
-"""Every rule of this signal."""
+TITLES = {
+    "credential_in_envelope": "Its envelope carries what looks like a credential",
+    "credential_in_arguments": "Its arguments carry what looks like a credential",
+    "credential_in_resource": "Its resource carries what looks like a credential",
+    "credential_in_record": "Its record carries what looks like a credential",
+}
+"""Every rule of this signal, and what a finding about it is called."""
 
 
 @dataclass(frozen=True)
-class CredentialExposure:
+class CredentialExposure(SignalFold):
     """Options: `soft_kinds` are kinds of hit that prove nothing, `soft_value` in [0, 1] what they count."""
 
     soft_kinds: tuple[str, ...] = ("named_secret", "unscanned")
     soft_value: float = 0.2
-    breaches: ClassVar[frozenset[str]] = NAMES
+    breaches: ClassVar[Mapping[str, str]] = TITLES
+    weight: ClassVar[float] = 0.9
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "soft_kinds", names(self.name, "soft_kinds", self.soft_kinds))

@@ -5,7 +5,7 @@ Names: those of `WEIGHTS`.
 The parent is a recorded fact of the Observation. While it is pending the signal says so and accuses nobody.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import ClassVar
@@ -14,7 +14,7 @@ from guardian.domain.signal import CHAIN_KEPT, Breach, Observation, ParentStatus
 from guardian.signals import reissue
 from guardian.signals.narrowing import Delegation, Widening
 from guardian.signals.options import known, within
-from guardian.signals.port import State
+from guardian.signals.port import SignalFold, State
 from guardian.signals.wording import shown
 
 WEIGHTS = {
@@ -39,11 +39,33 @@ WEIGHTS = {
 }
 """Each breach and the value it gives the signal."""
 
+TITLES = {
+    "wider_tools": "Child session holds tools that its parent did not",
+    "wider_resources": "Child session reaches resources that its parent did not",
+    "wider_data_classes": "Child session reaches data classes that its parent did not",
+    "wider_limits": "Child session has wider limits than its parent",
+    "wider_purpose": "Child session has a wider purpose than its parent",
+    "later_expiry": "Child session may outlive its parent",
+    "changed_tenant": "Child session acts for another tenant than its parent",
+    "changed_delegator": "Child session acts for another person than its parent",
+    "copied_authority": "Child session kept its parent's full authority",
+    "kept_tools": "Child session kept tools that its own purpose does not name",
+    "chain_too_deep": "Too many sessions delegated one to the next",
+    "delegation_cycle": "Session is its own ancestor",
+    "parent_unknown": "Nobody knows its parent session",
+    "parent_revoked": "Its parent session is revoked",
+    "parent_expired": "Its parent session has expired",
+    "reissued_tools": "Its envelope was issued again with more tools",
+    "reissued_purpose": "Its envelope was issued again for another purpose",
+    "reissued_expiry": "Its envelope was issued again to last longer",
+}
+"""What a finding about each is called."""
+
 _DENIED_FORCE = 0.6
 
 
 @dataclass(frozen=True)
-class DelegationWidening:
+class DelegationWidening(SignalFold):
     """Options.
 
     max_depth       how many ancestors a session may have, at most 31
@@ -62,7 +84,9 @@ class DelegationWidening:
     )
     kept_share: float = 0.75
     leeway_seconds: float = 30.0
-    breaches: ClassVar[frozenset[str]] = frozenset(WEIGHTS)
+    breaches: ClassVar[Mapping[str, str]] = TITLES
+    weight: ClassVar[float] = 0.9
+    lasting: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         within(self.name, "max_depth", self.max_depth, 1, CHAIN_KEPT - 1)

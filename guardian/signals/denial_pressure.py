@@ -7,17 +7,18 @@ different tools (probing), and falls as calls are allowed again.
 import hashlib
 import math
 from dataclasses import dataclass
+from typing import ClassVar
 
 from guardian.domain.signal import Observation, Signal
 from guardian.signals.options import within
-from guardian.signals.port import State
+from guardian.signals.port import SignalFold, State
 from guardian.signals.wording import shown
 
 _PRIOR = 2  # imagined allowed calls: one denial at the start is no pattern
 
 
 @dataclass(frozen=True)
-class DenialPressure:
+class DenialPressure(SignalFold):
     """Options.
 
     window           how many of the last decisions are looked at
@@ -28,6 +29,7 @@ class DenialPressure:
     window: int = 20
     scale: float = 4.0
     distinct_weight: float = 0.5
+    weight: ClassVar[float] = 0.5
 
     def __post_init__(self) -> None:
         within(self.name, "window", self.window, 2, 200)

@@ -1,6 +1,6 @@
 """Does the action stay inside its envelope? Every rule it breaks is a named breach.
 
-Names: those of `NAMES`. An empty `allowed_tools` lists nothing and so breaches nothing here; `envelope_hygiene`
+Names: those of `TITLES`. An empty `allowed_tools` lists nothing and so breaches nothing here; `envelope_hygiene`
 reports it as tools_unlisted.
 
 A denied call that would have broken a rule is a breach of lower force (`hard` is False): the gateway did
@@ -17,24 +17,32 @@ from guardian.signals import envelope_rules as rules
 from guardian.signals.constraints import Constraints, read, touched
 from guardian.signals.limits import Limits
 from guardian.signals.options import names, within
-from guardian.signals.port import State
+from guardian.signals.port import SignalFold, State
 from guardian.signals.wording import canonical, shown
 
-NAMES = frozenset(
-    {
-        "tool_not_allowed", "envelope_expired", "resource_outside_constraints", "records_over_limit",
-        "records_over_limit_session", "limit_exceeded", "limit_exceeded_session", "below_minimum",
-        "data_class_outside", "tenant_mismatch", "session_mismatch", "signature_invalid", "arguments_unchecked",
-    }
-)  # fmt: skip
-"""Every rule of this signal."""
+TITLES = {
+    "envelope_expired": "Acts on an expired envelope",
+    "signature_invalid": "Acts on an envelope whose signature does not hold",
+    "tenant_mismatch": "Names another tenant than its envelope's",
+    "session_mismatch": "Names another session than its own",
+    "tool_not_allowed": "Calls a tool outside its envelope",
+    "resource_outside_constraints": "Touches a resource outside its envelope",
+    "data_class_outside": "Touches a data class outside its envelope",
+    "records_over_limit": "Takes more records than the envelope allows",
+    "records_over_limit_session": "Takes more records in total than the envelope allows",
+    "limit_exceeded": "Exceeds a limit of its envelope",
+    "limit_exceeded_session": "Exceeds a limit of its envelope in total",
+    "below_minimum": "Stays below a minimum of its envelope",
+    "arguments_unchecked": "Its arguments hold more than can be checked",
+}
+"""Every rule of this signal, and what a finding about it is called."""
 
 _BROKEN, _ATTEMPTED, _DOUBTFUL = 1.0, 0.6, 0.4
 _SUMMED = ("max_records", "max_rows", "max_amount", "max_bytes", "max_recipients")
 
 
 @dataclass(frozen=True)
-class EnvelopeBreach:
+class EnvelopeBreach(SignalFold):
     """Options.
 
     leeway_seconds  how long after its expiry an envelope is still taken, for clocks that differ
@@ -45,7 +53,8 @@ class EnvelopeBreach:
     leeway_seconds: float = 30.0
     mapping: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     summed: tuple[str, ...] = _SUMMED
-    breaches: ClassVar[frozenset[str]] = NAMES
+    breaches: ClassVar[Mapping[str, str]] = TITLES
+    weight: ClassVar[float] = 0.9
 
     def __post_init__(self) -> None:
         within(self.name, "leeway_seconds", self.leeway_seconds, 0, 3600)

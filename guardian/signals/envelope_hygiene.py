@@ -1,11 +1,11 @@
 """Careless grants: not proof of drift, but what makes drift expensive. Never a reason to revoke by itself.
 
-Names: those of `NAMES`. All of them are soft, and the value stays at or below 0.3. Details depend on the
+Names: those of `TITLES`. All of them are soft, and the value stays at or below 0.3. Details depend on the
 envelope's shape only, so that a reader can report each shape once.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import lru_cache
@@ -17,16 +17,22 @@ from guardian.errors import ConfigurationError
 from guardian.signals.baseline_learning import UNITS
 from guardian.signals.meaning import constraint
 from guardian.signals.options import names, within
-from guardian.signals.port import State
+from guardian.signals.port import SignalFold, State
 from guardian.signals.wording import open_ended, shown
 
-NAMES = frozenset(
-    {
-        "no_expiry", "expiry_far", "wildcard_tools", "broad_tools", "tools_unlisted", "purpose_missing",
-        "purpose_open_ended", "purpose_unconstrained", "service_account_delegator", "blurred_agent",
-    }
-)  # fmt: skip
-"""Every rule of this signal."""
+TITLES = {
+    "no_expiry": "Its envelope never expires",
+    "expiry_far": "Its envelope lives too long",
+    "wildcard_tools": "Its envelope grants tools by wildcard",
+    "broad_tools": "Its envelope grants many tools",
+    "tools_unlisted": "Its envelope lists no tools",
+    "purpose_missing": "Its envelope declares no purpose",
+    "purpose_open_ended": "Its declared purpose constrains nothing",
+    "purpose_unconstrained": "Its purpose constrains nothing in practice",
+    "service_account_delegator": "Its delegator looks like a service account",
+    "blurred_agent": "One agent identity serves many purposes",
+}
+"""Every rule of this signal, and what a finding about it is called."""
 
 _EACH, _MOST = 0.1, 0.3
 _CONSTRAINS_FROM = 0.5
@@ -42,7 +48,7 @@ _SERVICE_ACCOUNTS = (
 
 
 @dataclass(frozen=True)
-class EnvelopeHygiene:
+class EnvelopeHygiene(SignalFold):
     """Options.
 
     max_lifetime_hours  how long an envelope may live, from when its expiry was first seen
@@ -55,7 +61,8 @@ class EnvelopeHygiene:
     max_tools: int = 20
     max_other_purposes: int = 4
     service_accounts: tuple[str, ...] = _SERVICE_ACCOUNTS
-    breaches: ClassVar[frozenset[str]] = NAMES
+    breaches: ClassVar[Mapping[str, str]] = TITLES
+    weight: ClassVar[float] = 0.0  # a careless grant is the operator's, not the action's
 
     def __post_init__(self) -> None:
         within(self.name, "max_lifetime_hours", self.max_lifetime_hours, 0.01, 24 * 366)

@@ -1,7 +1,7 @@
 """The port every signal implements."""
 
 from collections.abc import Mapping
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, ClassVar, Protocol, runtime_checkable
 
 from guardian.domain.signal import Observation, SharedReads, Signal
 
@@ -21,9 +21,19 @@ class SignalFold(Protocol):
     - The value lies in [0, 1]; higher means further from the declared purpose. A signal that has nothing
       to go by is `silent` with value 0 and says in `reason` what was missing.
     - A rule that is broken is a named Breach. A breach is reported on every action that breaks it.
-    - A signal with rules has a class variable `breaches`, the names of all of them: what `response.breaches` may
-      speak of. Any other name there is refused at the start.
+
+    Subclasses say more about themselves in class variables, so that a new signal is this one file:
+
+    weight    how much of its value counts in the fused score, in [0, 1), unless the configuration says otherwise
+    breaches  the names of all its rules and what a finding about each is called; `response.breaches` may speak of
+              these only
+    lasting   whether its state is a record of what happened, kept when people call a finding wrong, rather than
+              evidence against the session, which then begins anew
     """
+
+    weight: ClassVar[float] = 0.5
+    breaches: ClassVar[Mapping[str, str]] = {}
+    lasting: ClassVar[bool] = False
 
     @property
     def name(self) -> str: ...

@@ -13,13 +13,13 @@ import math
 from bisect import bisect_right
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from guardian.domain.signal import BaselineFact, Observation, Signal
 from guardian.signals.baseline_learning import UNITS
 from guardian.signals.meaning import new_meanings, strangeness
 from guardian.signals.options import within
-from guardian.signals.port import State
+from guardian.signals.port import SignalFold, State
 from guardian.signals.wording import only_reads, shown
 
 _TOOL_CHARS = 120
@@ -41,10 +41,12 @@ _READING_DOUBT, _STEP_DOUBT, _READING_STEP_DOUBT, _VOLUME_DOUBT, _HOUR_DOUBT = 0
 
 
 @dataclass(frozen=True)
-class PurposeBaseline:
+class PurposeBaseline(SignalFold):
     """Option `min_sessions`: how many past sessions a snapshot must have seen before it is asked."""
 
     min_sessions: int = 20
+    weight: ClassVar[float] = 0.5
+    lasting: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         within(self.name, "min_sessions", self.min_sessions, 1, 1_000_000)

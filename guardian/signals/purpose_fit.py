@@ -5,18 +5,20 @@ what was compared with what.
 """
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from guardian.domain.signal import Observation, Signal
 from guardian.signals.options import within
-from guardian.signals.port import State
+from guardian.signals.port import SignalFold, State
 from guardian.signals.wording import shown
 
 
 @dataclass(frozen=True)
-class PurposeFit:
+class PurposeFit(SignalFold):
     """Options: `purpose_chars` bounds what a reason quotes."""
 
     purpose_chars: int = 120
+    weight: ClassVar[float] = 0.999
 
     def __post_init__(self) -> None:
         within(self.name, "purpose_chars", self.purpose_chars, 20, 400)

@@ -9,15 +9,12 @@ from guardian.alerting import blocks, ocsf
 from guardian.bootstrap import plugins
 from guardian.bootstrap.checking import check_plugins
 from guardian.bootstrap.doctor import examine
-from guardian.bootstrap.judgement import open_signals, rules_of
+from guardian.bootstrap.judgement import lasting_of, open_signals, weights_of
 from guardian.bootstrap.modelling import _without
 from guardian.config import load
 from guardian.errors import ConfigurationError
 from guardian.pipeline.judging import HYGIENE
-from guardian.response.findings import BREACH_TITLES
-from guardian.response.hearing import _KEPT_SIGNALS
 from guardian.response.ladder import REVOKE_BREACHES
-from guardian.scoring.fusion import DEFAULT_WEIGHTS
 
 WRONG: list[tuple[dict[str, Any], str, str]] = [
     ({"alerts": {"jsonl": {"pth": "x"}}}, "unknown option 'pth' of alerts 'jsonl'", "path"),
@@ -107,23 +104,34 @@ def test_a_careless_grant_revokes_nobody_whatever_the_configuration_says() -> No
 
 @pytest.mark.parametrize("name", [name for name in plugins.names("signals") if name != HYGIENE])
 def test_every_rule_of_every_signal_can_be_configured_and_goes_with_its_signal(name: str) -> None:
-    rules = rules_of(plugins.find("signals", name))
+    rules = plugins.find("signals", name).breaches
     settings = load(None, overrides={"response": {"breaches": dict.fromkeys(rules, "revoke")}})
     open_signals(settings)
     open_signals(_without(settings, name))
 
 
-def test_every_rule_that_is_on_out_of_the_box_has_a_title_and_every_title_a_rule() -> None:
-    rules = frozenset[str]().union(*map(rules_of, open_signals(load(None))))
-    assert set(BREACH_TITLES) == rules
+def test_what_revokes_and_what_has_a_technique_are_rules_that_are_on_out_of_the_box() -> None:
+    rules = {name for signal in open_signals(load(None)) for name in signal.breaches}
     assert rules >= REVOKE_BREACHES
     assert rules >= set(ocsf.BY_BREACH)
 
 
-def test_every_signal_that_is_on_out_of_the_box_has_a_weight_and_a_sentence() -> None:
+def test_every_signal_that_is_on_out_of_the_box_has_a_sentence() -> None:
     signals = set(load(None).signals)
-    assert set(DEFAULT_WEIGHTS) == set(blocks.SIGNALS) == signals
-    assert signals >= {*ocsf.BY_SIGNAL, *ocsf.OWASP_BY_SIGNAL, *_KEPT_SIGNALS}
+    assert set(blocks.SIGNALS) == signals
+    assert signals >= {*ocsf.BY_SIGNAL, *ocsf.OWASP_BY_SIGNAL}
+
+
+def test_a_signal_counts_as_it_says_itself_where_the_configuration_does_not() -> None:
+    usual = weights_of(load(None))
+    assert usual == {signal.name: signal.weight for signal in open_signals(load(None))}
+    told = load(None, overrides={"weights": {"denial_pressure": 0.1}})
+    assert weights_of(told) == {**usual, "denial_pressure": 0.1}
+
+
+def test_what_happened_outlives_a_wrong_finding_and_evidence_does_not() -> None:
+    assert lasting_of(load(None)) == {"purpose_baseline", "delegation_widening"}
+    assert lasting_of(_without(load(None), "purpose_baseline")) == {"delegation_widening"}
 
 
 @pytest.mark.parametrize(

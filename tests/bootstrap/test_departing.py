@@ -4,6 +4,7 @@ import json
 import random
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -38,9 +39,8 @@ def state(top: float, **more: Any) -> SessionState:
 
 @pytest.fixture
 def store(tmp_path: Path) -> Any:
-    made = MonitorStore(
-        open_engine(f"sqlite:///{tmp_path}/monitor.db"), seal=lambda value: value, hear=hear_change
-    )
+    hear = partial(hear_change, lasting=())
+    made = MonitorStore(open_engine(f"sqlite:///{tmp_path}/monitor.db"), seal=lambda value: value, hear=hear)
     yield made
     made.close()
 
@@ -120,7 +120,7 @@ def test_which_sessions_count_is_as_in_a_calibration(session: SessionState, word
 def test_what_people_waved_through_still_counts_with_the_evidence_it_had() -> None:
     key = SessionKey("a", "s")
     for word in (HumanWord.FALSE_POSITIVE, HumanWord.REINSTATED):
-        heard = hear_change(state(3.0), Change(1, key, word, NOW))
+        heard = hear_change(state(3.0), Change(1, key, word, NOW), lasting=())
         assert heard.evidence == {}
         assert height(Ended(key, heard, word.value)) == 3.0
 

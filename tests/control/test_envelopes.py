@@ -58,7 +58,7 @@ def seen_by_monitor(stage, envelope: dict[str, Any], *, heard: int | None = None
     """The finding that the monitor makes of a log line with this envelope, having heard so much of the feed."""
     state = SessionState()
     for change in changes(stage)[:heard]:
-        state = hear(state, change.word, change.at, change.detail)
+        state = hear(state, change.word, change.at, change.detail, lasting=())
     line = {
         "schema": "guardian.decision/v1", "id": "dec_1", "time": "2026-05-12T12:00:00Z", "gateway": "gw",
         "envelope": envelope, "action": {"tool": "contracts.read"}, "decision": {"effect": "allow"},

@@ -36,7 +36,7 @@ def word_judges(words: PurposeFit) -> Callable[..., JudgeWith]:
             return Judge(
                 fit=words,
                 signals=chosen,
-                scorer=Scorer(Fusion(), calibration),
+                scorer=Scorer(Fusion({signal.name: signal.weight for signal in chosen}), calibration),
                 ladder=Ladder(),
                 fingerprint=lambda value: value[:16],
             )

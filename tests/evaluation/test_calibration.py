@@ -34,7 +34,7 @@ SIGNALS = [make("signals", name, {}) for name in ("purpose_fit", "denial_pressur
 
 
 def judge_with(calibration: Calibration) -> Judge:
-    scorer = Scorer(Fusion(), calibration)
+    scorer = Scorer(Fusion({signal.name: signal.weight for signal in SIGNALS}), calibration)
     return Judge(fit=FIT, signals=SIGNALS, scorer=scorer, ladder=Ladder(), fingerprint=lambda value: value[:16])
 
 

@@ -95,7 +95,7 @@ def judge_of(*, ladder: Ladder | None = None, signals: Iterable[str] | None = No
     return Judge(
         fit=Lexical().purpose_fit(),
         signals=folds,
-        scorer=Scorer(Fusion(), CALIBRATION),
+        scorer=Scorer(Fusion({fold.name: fold.weight for fold in folds}), CALIBRATION),
         ladder=ladder or Ladder(),
         fingerprint=fingerprinter(b"for tests"),
         **{"versions": {"model": "lexical-1"}, **more},
@@ -157,7 +157,8 @@ class World:
         detail: str = "",
     ) -> None:
         key = SessionKey(tenant, session)
-        heard = hear(self.memory.sessions.get(key, SessionState()), word, at, detail)
+        lasting = {signal.name for signal in self.pipeline.judging.signals if signal.lasting}
+        heard = hear(self.memory.sessions.get(key, SessionState()), word, at, detail, lasting=lasting)
         self.memory = dataclasses.replace(self.memory, sessions={**self.memory.sessions, key: heard})
 
     def register(self, envelope: Mapping[str, Any]) -> None:

@@ -15,7 +15,7 @@ NOW = datetime(2026, 5, 12, 17, tzinfo=UTC)
 def registered(*digests: str, state: SessionState | None = None) -> SessionState:
     state = state or SessionState()
     for digest in digests:
-        state = hear(state, HumanWord.REGISTERED, NOW, digest)
+        state = hear(state, HumanWord.REGISTERED, NOW, digest, lasting=())
     return state
 
 
@@ -37,4 +37,4 @@ def test_the_newest_digests_are_kept_and_never_more_than_the_bound(digests: list
 
 @pytest.mark.parametrize("word", [word for word in HumanWord if word is not HumanWord.REGISTERED])
 def test_no_other_word_takes_a_registration_away(word: HumanWord) -> None:
-    assert hear(registered("a"), word, NOW).registered == ("a",)
+    assert hear(registered("a"), word, NOW, lasting=()).registered == ("a",)

@@ -57,7 +57,7 @@ def test_the_ladder_never_climbs_down(stage: Stage, effect: Effect) -> None:
 
 
 def test_a_revocation_is_remembered_with_its_time() -> None:
-    state = hear(SessionState(), HumanWord.REVOKED, NOW)
+    state = hear(SessionState(), HumanWord.REVOKED, NOW, lasting=())
     assert (state.revoked_at, state.stage) == (NOW, Stage.REVOKED)
 
 
@@ -72,7 +72,7 @@ def test_a_human_no_starts_evidence_afresh_and_pardons_what_was_named(word: Huma
         breaches=("copied_authority",),
         pardoned=("wider_tools",),
     )
-    after = hear(before, word, NOW)
+    after = hear(before, word, NOW, lasting={"purpose_baseline"})
     assert (after.epoch, after.transition, after.stage, after.evidence) == (1, 0, Stage.CLEAR, {})
     assert after.signals == {"purpose_baseline": {"tally": 1}}
     assert after.pardoned == ("wider_tools", "copied_authority")
@@ -82,4 +82,4 @@ def test_a_human_no_starts_evidence_afresh_and_pardons_what_was_named(word: Huma
 
 def test_a_confirmation_changes_nothing_in_the_fold() -> None:
     state = SessionState(stage=Stage.FLAGGED)
-    assert hear(state, HumanWord.CONFIRMED, NOW) == state
+    assert hear(state, HumanWord.CONFIRMED, NOW, lasting=()) == state

@@ -11,7 +11,6 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from guardian.bootstrap.judgement import rules_of
 from guardian.domain.event import DecisionEvent, Envelope
 from guardian.domain.signal import BaselineFact, CredentialHit, Observation, ParentFact, ParentStatus
 
@@ -146,7 +145,7 @@ def test_what_a_signal_says_is_bounded_and_on_one_line(
 ) -> None:
     for signal in folded(fold_of(signal_name), session)[1]:
         assert len({breach.name for breach in signal.breaches}) == len(signal.breaches)
-        assert {breach.name for breach in signal.breaches} <= rules_of(fold_of(signal_name))
+        assert {breach.name for breach in signal.breaches} <= set(fold_of(signal_name).breaches)
         for said in (signal.reason, *(breach.detail for breach in signal.breaches)):
             assert len(said) <= 1_000
             assert said.isprintable()
@@ -184,3 +183,13 @@ def test_every_signal_is_a_frozen_dataclass_that_works_with_no_options_given(sig
     for option in dataclasses.fields(made):
         with pytest.raises(dataclasses.FrozenInstanceError):
             setattr(made, option.name, None)
+
+
+def test_every_signal_says_how_much_it_counts_and_what_a_finding_about_each_rule_is_called(
+    signal_name: str, fold_of: Any
+) -> None:
+    fold = fold_of(signal_name)
+    assert 0.0 <= fold.weight < 1.0
+    for title in fold.breaches.values():
+        assert title[0].isupper()
+        assert not title.endswith(".")

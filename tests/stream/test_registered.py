@@ -25,7 +25,7 @@ def store(rig):
     return MonitorStore(
         rig.stores[-1],
         seal=lambda b: b,
-        hear=lambda state, change: hear(state, change.word, change.at, change.detail),
+        hear=lambda state, change: hear(state, change.word, change.at, change.detail, lasting=()),
     )
 
 
