@@ -177,9 +177,7 @@ def rarity(evidence: Evidence) -> str:
     if not n > 1:  # NaN too
         return "no statistical claim"
     figure = f"{math.floor(n):,}" if n < 1e9 else "1,000,000,000 or more"
-    basis = (
-        "promised: covered by calibration" if evidence.promised else "estimated: beyond what calibration covers"
-    )
+    basis = "promised: covered by calibration" if evidence.promised else "estimated: not covered by calibration"
     return f"at most 1 in {figure} honest sessions ({basis})"
 
 

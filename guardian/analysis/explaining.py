@@ -60,7 +60,7 @@ class Explanation:
         yield f"Declared purpose: {_told(s['purpose'], 'none')}"
         span = f"{s['begin']:%Y-%m-%d %H:%M:%S} to {s['end']:%H:%M:%S} UTC"
         yield f"{s['actions']} calls, {s['denied']} refused by the gateway, {span}"
-        how = "promised" if s["promised"] else "estimated, past the calibration's reach"
+        how = "promised" if s["promised"] else "estimated, not covered by the calibration"
         yield f"At its worst at most 1 in {s['one_in']:,.0f} honest sessions gathers as much evidence ({how})"
         turns = self.timeline[self.timeline["step"] > _TURN].nlargest(3, "step", keep="all").sort_values("act")
         for turn in turns.to_dict("records"):

@@ -56,7 +56,7 @@ _FOR_WHAT = (
 _EVIDENCE = (
     Column("score", "number", "fused signals, in [0, 1]"),
     Column("one_in", "number", "at most one in so many honest sessions gets here"),
-    Column("promised", "truth", "whether calibration sessions cover one_in; else it is estimated"),
+    Column("promised", "truth", "whether the calibration covers one_in; else it is estimated"),
 )
 
 EVENTS: tuple[Column, ...] = (

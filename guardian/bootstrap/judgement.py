@@ -123,17 +123,19 @@ def open_judge(
 ) -> Judge:
     """Everything after decoding. `fingerprint_key` keys the hashes that follow argument values."""
     fit = fit or open_fit(settings)
+    speaks = True
     if calibration is None:
         calibration = open_calibration(settings)
-        if not speaks_for(calibration, settings):
+        speaks = speaks_for(calibration, settings)
+        if not speaks:
             _log.warning(
-                "calibration_of_another_model", effect="what it promises does not hold", see="guardian doctor"
+                "calibration_of_another_model", effect="nothing is promised, all estimated", see="guardian doctor"
             )
     kept = settings.model.cache_size // 4  # as many texts as the drift model keeps
     return Judge(
         fit=fit,
         signals=open_signals(settings),
-        scorer=Scorer(Fusion(weights_of(settings)), calibration),
+        scorer=Scorer(Fusion(weights_of(settings)), calibration, speaks),
         ladder=Ladder(
             flag_one_in=settings.response.flag_one_in,
             revoke_one_in=settings.response.revoke_one_in,

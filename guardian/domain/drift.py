@@ -15,7 +15,8 @@ class Drift:
     e_value           bet against honesty made from p_value; its mean over honest actions is at most 1
     session_evidence  log10 of the session's e-SR statistic after this action
     one_in            "at most one in N honest sessions gathers this much": N ≥ 1
-    promised          True while N is covered by calibration sessions, False where it is extrapolated
+    promised          True while N is covered by calibration sessions, False where it is extrapolated or
+                      the calibration is another model's
     shares            each signal's share of the score; they sum to 1 unless the score is 0
     """
 

@@ -24,10 +24,15 @@ _BEST = "best:"
 
 @dataclass(frozen=True, slots=True)
 class Scorer:
-    """Fuse, take a p-value, bet, accumulate, and say how rare this is among honest sessions."""
+    """Fuse, take a p-value, bet, accumulate, and say how rare this is among honest sessions.
+
+    Where the calibration does not speak for what is judged (another model, other signals or weights), its figures
+    are the best there are, and none of them is promised.
+    """
 
     fusion: Fusion
     calibration: Calibration
+    speaks: bool = True
 
     def step(
         self, before: Evidence, signals: Sequence[Signal], missing: tuple[str, ...] = (), *, kind: str = ""
@@ -68,7 +73,7 @@ class Scorer:
             e_value=e,
             session_evidence=evidence,
             one_in=one_in,
-            promised=promised,
+            promised=promised and self.speaks,
             shares=shares,
             signals=tuple(signals),
             features_missing=missing,

@@ -7,6 +7,7 @@ from structlog.testing import capture_logs
 
 from guardian.bootstrap import judgement, plugins
 from guardian.config import load
+from guardian.domain.signal import Signal
 from guardian.embedding.fit import FitRequest
 from guardian.embedding.lexical import plugin as lexical
 from guardian.embedding.meaning import Meanings
@@ -48,11 +49,20 @@ def test_word_overlap_is_another_model_than_the_one_whose_weights_it_does_not_us
 
 
 @pytest.mark.parametrize(("engine", "warned"), [("onnx", False), ("lexical", True)])
-def test_whoever_judges_under_the_calibration_of_another_model_is_told(engine: str, warned: bool) -> None:
+def test_nothing_is_promised_under_the_calibration_of_another_model_and_whoever_judges_is_told(
+    engine: str, warned: bool
+) -> None:
     settings = load(None, overrides={"model": {"engine": engine}})
     with capture_logs() as said:
-        judgement.open_judge(settings, fingerprint_key=b"k")
+        judge = judgement.open_judge(settings, fingerprint_key=b"k")
     assert ("calibration_of_another_model" in [line["event"] for line in said]) is warned
+    _, drift = judge.scorer.step({}, [Signal("purpose_fit", 0.1)])
+    assert drift.promised is not warned
+
+
+def test_weights_of_ones_own_end_the_promise_too() -> None:
+    settings = load(None, overrides={"weights": {"purpose_fit": 0.5}})
+    assert not judgement.open_judge(settings, fingerprint_key=b"k").scorer.speaks
 
 
 def test_a_sentence_transformers_model_of_ones_own_is_another_model_until_its_files_are_the_same(
