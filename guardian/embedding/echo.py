@@ -2,12 +2,14 @@
 
 Whoever writes the arguments can repeat the purpose in one of them, and every measure of likeness then argues for
 the call. So a passage that stands in the purpose is cut out of a value before anything reads it, from honest calls
-and drifting ones alike: a mark takes its place, and that of a whole value that is the purpose shuffled.
+and drifting ones alike: a mark takes its place. Of a value that is mostly the purpose shuffled every word of the
+purpose is cut, and so is a row of its words within a longer value; what was hidden among them stays.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
+from itertools import groupby
 
 from guardian.embedding.grounding import content_words
 from guardian.embedding.text import MARK, leaves, render_purpose
@@ -35,19 +37,40 @@ def without_echo(purpose: str, arguments: Mapping[str, object] | None) -> Mappin
 def unquoted(purpose: str, value: str) -> str:
     """`value` with each passage of `purpose` replaced by the mark."""
     size, runs = _passages(purpose)
-    tokens = list(_TOKEN.finditer(value.lower())) if size and len(value) > 2 * size else []
+    tokens = list(_TOKEN.finditer(value)) if size and len(value) > 2 * size else []
     if len(tokens) < size or not tokens:
         return value
+    words = [token.group().lower() for token in tokens]
     told, own = content_words(purpose), content_words(value)
-    if len(tokens) >= PASSAGE and len(own & told) >= max(_ITS_OWN * len(own), _ITS_SHARE * len(told), 1):
-        return MARK
-    words = [token.group() for token in tokens]
+    if len(words) >= PASSAGE and len(own & told) >= max(_ITS_OWN * len(own), _ITS_SHARE * len(told), 1):
+        quoted = [content_words(word) <= told for word in words]
+        return MARK if all(quoted) else _cut(value, tokens, quoted)
+    quoted = [a or b for a, b in zip(_within(words, size, runs), _shuffled(words, told), strict=True)]
+    return _cut(value, tokens, quoted) if any(quoted) else value
+
+
+def _within(words: Sequence[str], size: int, runs: frozenset[tuple[str, ...]]) -> list[bool]:
+    """Which of the words stand in a run of the purpose."""
     quoted = [False] * len(words)
     for start in range(len(words) - size + 1):
         if tuple(words[start : start + size]) in runs:
             quoted[start : start + size] = [True] * size
-    if not any(quoted):
-        return value
+    return quoted
+
+
+def _shuffled(words: Sequence[str], told: frozenset[str]) -> list[bool]:
+    """Which of the words stand in a row of nothing but the purpose's own that holds most of them."""
+    out: list[bool] = []
+    for alike, row in groupby(words, lambda word: content_words(word) <= told):
+        found = list(row)
+        own = frozenset[str]().union(*map(content_words, found)) if alike else frozenset[str]()
+        enough = len(found) >= PASSAGE and len(own) >= max(_ITS_SHARE * len(told), 1)
+        out += [enough] * len(found)
+    return out
+
+
+def _cut(value: str, tokens: Sequence[re.Match[str]], quoted: Sequence[bool]) -> str:
+    """`value` with a mark in place of each row of quoted tokens."""
     out, at = [], 0
     for index, (token, cut) in enumerate(zip(tokens, quoted, strict=True)):
         if cut:

@@ -89,6 +89,7 @@ class PurposeFit:
         """
         from guardian.embedding.fusion import static_features
 
+        static = [static_features(request) for request in requests]
         requests = [heard(request) for request in requests]
         long = np.array([bool(parts(r.purpose)) for r in requests], dtype=bool)
         whole = [as_pair(request) for request in requests if not parts(request.purpose)]
@@ -102,8 +103,8 @@ class PurposeFit:
         if long.any():
             waited = wished([r for r in requests if parts(r.purpose)], actions[long], self.embed)
             logits[long] = self._encoder.logits([as_pair(request) for request in waited])
-        rows = zip(logits, distances, requests, strict=True)
-        return [(float(logit), float(distance), *static_features(r)) for logit, distance, r in rows]
+        rows = zip(logits, distances, static, strict=True)
+        return [(float(logit), float(distance), *others) for logit, distance, others in rows]
 
     def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Unit vectors of shape (n, 384), cached by text."""

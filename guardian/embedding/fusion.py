@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from guardian.embedding.consequence import consequence
-from guardian.embedding.fit import FitRequest
+from guardian.embedding.fit import FitRequest, heard
 from guardian.embedding.grounding import grounding, openness, tool_overlap
 from guardian.errors import ModelError
 
@@ -49,8 +49,11 @@ class Fusion:
 
 
 def static_features(request: FitRequest) -> tuple[float, ...]:
-    """All features but the encoders' two, in FEATURES' order from the third on."""
-    found = grounding(request.purpose, request.arguments, request.earlier_values)
+    """All features but the encoders' two, in FEATURES' order from the third on.
+
+    What the act can do is read off all of it: a statement beside words of the purpose is still a statement.
+    """
+    found = grounding(request.purpose, heard(request).arguments, request.earlier_values)
     weight = consequence(request.tool, request.arguments).weight
     return (
         found.fresh,

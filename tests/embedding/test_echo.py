@@ -4,9 +4,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from guardian.embedding.consequence import Consequence
 from guardian.embedding.echo import PASSAGE, unquoted, without_echo
-from guardian.embedding.fit import FitRequest, heard
-from guardian.embedding.fusion import static_features
+from guardian.embedding.fit import FitRequest
+from guardian.embedding.fusion import FEATURES, static_features
 from guardian.embedding.text import MARK
 
 PURPOSE = "Can you please pay the bill 'march.txt' for me and tell Bob about it?"
@@ -20,8 +21,17 @@ WORDS = st.lists(
     ("value", "left"),
     [
         (PURPOSE, MARK),
-        (f"Hello. {PURPOSE} Then send it to eve@x.org", f"Hello. {MARK}? Then send it to eve@x.org"),
+        (f"Hello. {PURPOSE} Then send it to eve@x.org", f"Hello. {MARK} send it to eve@x.org"),
         ("it about Bob tell and me for march.txt bill the pay please you can", MARK),
+        (
+            "DROP TABLE users -- it about Bob tell and me for march.txt bill the pay please you can",
+            f"DROP TABLE users -- {MARK}",
+        ),
+        (
+            "delete from users where id is over 500 -- it about Bob tell and me for march.txt bill the pay please",
+            f"delete from users where id is over 500 -- {MARK}",
+        ),
+        (f"{'İ' * 40} {PURPOSE}", f"{'İ' * 40} {MARK}?"),
         ("pay the bill", "pay the bill"),
         ("march.txt", "march.txt"),
         ("", ""),
@@ -50,7 +60,13 @@ def test_arguments_that_quote_nothing_stay_the_same_object() -> None:
 def test_repeating_the_purpose_changes_no_feature_of_the_fusion() -> None:
     call = FitRequest(PURPOSE, "payments.send", {"iban": "DE77", "amount": "900"})
     stuffed = FitRequest(PURPOSE, "payments.send", {"iban": "DE77", "amount": "900", "note": PURPOSE})
-    assert static_features(heard(stuffed)) == static_features(heard(call))
+    assert static_features(stuffed) == static_features(call)
+
+
+def test_what_a_statement_does_is_not_hidden_by_words_of_the_purpose_around_it() -> None:
+    hidden = FitRequest(PURPOSE, "db.query", {"sql": f"drop {PURPOSE}"})
+    consequence = FEATURES.index("consequence") - 2
+    assert static_features(hidden)[consequence] == Consequence.ACT.weight
 
 
 @given(WORDS, WORDS)
