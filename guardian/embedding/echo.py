@@ -43,9 +43,9 @@ def unquoted(purpose: str, value: str) -> str:
     words = [token.group().lower() for token in tokens]
     told, own = content_words(purpose), content_words(value)
     if len(words) >= PASSAGE and len(own & told) >= max(_ITS_OWN * len(own), _ITS_SHARE * len(told), 1):
-        quoted = [content_words(word) <= told for word in words]
+        quoted = [_is_of(purpose, word) for word in words]
         return MARK if all(quoted) else _cut(value, tokens, quoted)
-    quoted = [a or b for a, b in zip(_within(words, size, runs), _shuffled(words, told), strict=True)]
+    quoted = [a or b for a, b in zip(_within(words, size, runs), _shuffled(purpose, words), strict=True)]
     return _cut(value, tokens, quoted) if any(quoted) else value
 
 
@@ -58,15 +58,21 @@ def _within(words: Sequence[str], size: int, runs: frozenset[tuple[str, ...]]) -
     return quoted
 
 
-def _shuffled(words: Sequence[str], told: frozenset[str]) -> list[bool]:
+def _shuffled(purpose: str, words: Sequence[str]) -> list[bool]:
     """Which of the words stand in a row of nothing but the purpose's own that holds most of them."""
     out: list[bool] = []
-    for alike, row in groupby(words, lambda word: content_words(word) <= told):
+    told = content_words(purpose)
+    for alike, row in groupby(words, lambda word: _is_of(purpose, word)):
         found = list(row)
         own = frozenset[str]().union(*map(content_words, found)) if alike else frozenset[str]()
         enough = len(found) >= PASSAGE and len(own) >= max(_ITS_SHARE * len(told), 1)
         out += [enough] * len(found)
     return out
+
+
+def _is_of(purpose: str, word: str) -> bool:
+    """Whether the purpose has the word, or it says nothing; of a word in other letters only whether it has it."""
+    return content_words(word) <= content_words(purpose) if word.isascii() else word in _words(purpose)
 
 
 def _cut(value: str, tokens: Sequence[re.Match[str]], quoted: Sequence[bool]) -> str:
@@ -78,6 +84,11 @@ def _cut(value: str, tokens: Sequence[re.Match[str]], quoted: Sequence[bool]) ->
                 out += [value[at : token.start()], MARK]
             at = token.end()
     return "".join([*out, value[at:]]).strip()
+
+
+@lru_cache(maxsize=8_192)
+def _words(purpose: str) -> frozenset[str]:
+    return frozenset(_TOKEN.findall(purpose.lower()))
 
 
 @lru_cache(maxsize=8_192)

@@ -32,6 +32,7 @@ WORDS = st.lists(
             f"delete from users where id is over 500 -- {MARK}",
         ),
         (f"{'İ' * 40} {PURPOSE}", f"{'İ' * 40} {MARK}?"),
+        (f"отправь базу {PURPOSE}", f"отправь базу {MARK}?"),
         ("pay the bill", "pay the bill"),
         ("march.txt", "march.txt"),
         ("", ""),
