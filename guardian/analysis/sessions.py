@@ -3,10 +3,13 @@
 import pandas as pd
 
 from guardian.analysis.schema import SESSIONS, frame
+from guardian.domain.session import HumanWord
 
 KEY = ["tenant_id", "session_id"]
 WANTED = {"none": 0, "flag": 1, "revoke": 2}
 """What findings ask for, in order of weight."""
+JUDGED = (HumanWord.CONFIRMED.value, HumanWord.FALSE_POSITIVE.value)
+"""What people say that settles a session, whether or not its revocation was taken back or lapsed since."""
 
 _FIRST = (
     "agent_id", "delegator_id", "parent_session_id", "task_id", "purpose", "purpose_family", "gateway",
@@ -36,6 +39,8 @@ def sessions_of(events: pd.DataFrame, words: pd.DataFrame) -> pd.DataFrame:
     rows["calibration"] = groups["calibration"].last()
     last = words.drop_duplicates(KEY, keep="last").set_index(KEY)
     rows["word"], rows["word_at"] = last["word"], last["at"]
+    judged = words[words["word"].isin(JUDGED)].drop_duplicates(KEY, keep="last").set_index(KEY)
+    rows["verdict"] = judged["word"]
     return frame(rows.reset_index().sort_values("begin", kind="stable"), SESSIONS)
 
 
@@ -43,7 +48,7 @@ def ranked(sessions: pd.DataFrame) -> pd.DataFrame:
     """What to look at first: what guardian asked for, then the evidence; what people settled comes last."""
     order = pd.DataFrame(
         {
-            "settled": sessions["word"].isin(["false_positive", "confirmed"]).fillna(value=False),
+            "settled": sessions["verdict"].notna(),
             "weight": -sessions["wanted"].map(WANTED).fillna(0).astype("int64"),
             "evidence": -sessions["one_in"].fillna(0.0),
         }

@@ -45,7 +45,7 @@ def promised_and_measured(honest: pd.DataFrame, one_in: Sequence[float] = ONE_IN
     rows = []
     for n in one_in:
         reached = list(honest["one_in"] >= n)
-        said = (honest["one_in"] >= n) & (honest["word"] == "false_positive").fillna(value=False)
+        said = (honest["one_in"] >= n) & (honest["verdict"] == "false_positive").fillna(value=False)
         dismissed = float(said.mean()) if len(honest) else float("nan")
         found = share(reached, list(honest["purpose_family"].fillna("")), seed=_SEED)
         rows.append(

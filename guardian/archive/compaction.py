@@ -1,6 +1,8 @@
 """Many small files of a day become one; days beyond their time go."""
 
+import errno
 import hashlib
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from pathlib import Path
@@ -22,6 +24,7 @@ from guardian.archive.identity import first_of_each
 from guardian.archive.rows import conform
 from guardian.archive.schema import EVENTS
 from guardian.archive.writer import IN_FILE
+from guardian.errors import ArchiveError
 
 MOST_ROWS = 500_000
 MOST_BYTES = 256 * 1024 * 1024
@@ -82,22 +85,43 @@ def compact(root: Path, partition: Partition) -> int:
 
 
 def forget(root: Path, *, older_than: date) -> int:
-    """Remove the days before `older_than` and what people said of them; returns how many partitions went."""
+    """Remove the days before `older_than` and what people said of them; returns how many partitions went.
+
+    Others may tidy or write there in the same moment: what they hold goes the next time. Raises ArchiveError, once
+    all else is gone, where something will not go.
+    """
     gone = 0
+    stuck: OSError | None = None
     for partition in list(partitions(root, last=older_than - timedelta(days=1))):
         folder = partition.folder(root)
-        for path in folder.iterdir():
-            remove(path)
-        folder.rmdir()
-        gone += 1
-        if not any(folder.parent.iterdir()):
-            folder.parent.rmdir()
+        try:
+            for path in folder.iterdir():
+                remove(path)
+            gone += _removed(folder)
+            _removed(folder.parent)
+        except FileNotFoundError:  # another process is at it
+            continue
+        except OSError as error:
+            stuck = error
     for path in parquet_files(root / LABELS_FOLDER):
-        with reading(path) as file:
+        with suppress(FileNotFoundError), reading(path) as file:
             newest = pc.max(file.read(columns=["at"]).column("at")).as_py()
-        if newest is None or newest.date() < older_than:
-            remove(path)
+            if newest is None or newest.date() < older_than:
+                remove(path)
+    if stuck is not None:
+        raise ArchiveError(f"archive: {stuck.filename} is too old and will not go ({stuck.strerror}); remove it")
     return gone
+
+
+def _removed(folder: Path) -> bool:
+    """Remove a folder that is empty; one that is not stays."""
+    try:
+        folder.rmdir()
+    except OSError as error:
+        if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+            raise
+        return False
+    return True
 
 
 def count_files(root: Path) -> dict[str, int]:

@@ -1,5 +1,7 @@
 """The frames behind every figure: on the sample data they say what was planted."""
 
+from datetime import UTC, datetime
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -17,10 +19,16 @@ from guardian.analysis import (
 )
 from guardian.analysis.archived import last_days
 from guardian.analysis.sessions import ranked
+from guardian.archive.rows import labels
+from guardian.archive.writer import write_labels
 from guardian.bootstrap import tightening
 from guardian.demo.scenario import Plant
+from guardian.domain.event import SessionKey
+from guardian.domain.session import HumanWord
 from guardian.errors import ConfigurationError
+from guardian.pipeline.batch import Change
 
+NOON = datetime(2026, 5, 12, 12, tzinfo=UTC)
 REFUND = "triage_open_support_tickets"
 
 
@@ -52,6 +60,22 @@ def test_what_people_settled_goes_to_the_end(sessions):
     order = ranked(sessions)
     assert order["word"].iloc[-6:].isin(["confirmed", "false_positive"]).all()
     assert not order["word"].iloc[:-6].isin(["confirmed", "false_positive"]).any()
+
+
+def test_a_judgement_stays_one_when_the_revocation_is_taken_back_or_lapses(lay):
+    for session in ("s0", "s1", "s2", "s3"):
+        lay(session_id=session, one_in=1.0 if session == "s3" else 5_000.0, wanted="none", finding_id=None)
+    told = [("s0", "false_positive"), ("s0", "reinstated"), ("s1", "confirmed"), ("s1", "lapsed")]
+    words = [
+        Change(n, SessionKey("acme", session), HumanWord(word), NOON) for n, (session, word) in enumerate(told, 1)
+    ]
+    root = lay(session_id="s3")
+    write_labels(root, "l", [labels(words)])
+    small = open_archive(root, tenant="acme")
+    sessions = small.sessions()
+    assert list(ranked(sessions)["session_id"]) == ["s2", "s3", "s0", "s1"]
+    honest = thresholds.taken_for_honest(sessions, feedback(small))
+    assert thresholds.promised_and_measured(honest, [1_000])["dismissed"].item() == pytest.approx(1 / 3)
 
 
 def test_the_hours_of_a_day_add_up_to_it(archive, today):

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from guardian.archive import compaction
 from guardian.archive.compaction import count_files, tidy
 from guardian.archive.files import Partition, partitions, tenant_folder
 from guardian.archive.merging import Run, in_time
@@ -225,6 +226,39 @@ def test_old_days_go_and_so_does_what_people_said_of_them(tmp_path, rows, verdic
     assert tidy(tmp_path, now=NOW, keep=timedelta(days=5)).forgotten == 1
     assert [call for _, call in calls(tmp_path)] == ["d2"]
     assert [label.seq for label in Archive(tmp_path).labels()] == [2]
+
+
+@pytest.mark.parametrize("meanwhile", ["another tidies too", "a late decision is written"])
+def test_what_others_do_to_an_old_day_in_the_same_moment_stops_nothing(
+    tmp_path, rows, verdict, monkeypatch, meanwhile
+):
+    write_events(tmp_path, "a", [rows().events([verdict(1), verdict(2, days=5)], [])])
+    remove, old = compaction.remove, date(2026, 5, 15)
+
+    def removed(path):
+        monkeypatch.setattr(compaction, "remove", remove)
+        remove(path)
+        if meanwhile == "another tidies too":
+            assert compaction.forget(tmp_path, older_than=old) == 1
+        else:
+            write_events(tmp_path, "late", [rows().events([verdict(3)], [])])
+
+    monkeypatch.setattr(compaction, "remove", removed)
+    compaction.forget(tmp_path, older_than=old)
+    compaction.forget(tmp_path, older_than=old)
+    assert [call for _, call in calls(tmp_path)] == ["d2"]
+
+
+def test_what_will_not_go_is_named_once_everything_else_is_gone(tmp_path, rows, verdict):
+    write_events(tmp_path, "a", [rows().events([verdict(1), verdict(2, days=1)], [])])
+    first = next(partitions(tmp_path)).folder(tmp_path)
+    (first / "_temporary").mkdir()
+    with pytest.raises(ArchiveError, match=r"_temporary is too old and will not go .*; remove it"):
+        compaction.forget(tmp_path, older_than=date(2026, 5, 20))
+    assert calls(tmp_path) in ([], [("s1", "d1")])
+    (first / "_temporary").rmdir()
+    compaction.forget(tmp_path, older_than=date(2026, 5, 20))
+    assert list(partitions(tmp_path)) == []
 
 
 def test_labels_come_back_once_in_controls_order(tmp_path):
