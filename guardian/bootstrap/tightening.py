@@ -36,6 +36,7 @@ from guardian.tightening.proposal import (
     read_proposal,
     write_folder,
 )
+from guardian.tightening.redacted import marked
 from guardian.tightening.rejections import read_rejections, reject, still_rejected
 from guardian.tightening.report import report
 from guardian.tightening.sessions import IDLE
@@ -113,7 +114,7 @@ def propose(settings: Settings, archive: Archive, asked: Asked, rejections: Path
         return (family is None or scope.purpose in family) and asked.role in (None, scope.role)
 
     made = proposed(
-        lambda: archive.past_calls(window),
+        lambda: marked(archive.past_calls(window), settings.source.redact),
         trust_of(archive, window),
         window=(until - asked.window, until),
         tenant_id=asked.tenant_id,

@@ -10,6 +10,7 @@ from guardian.domain.rules import ForbidDataClass, ForbidTool, MaxLifetime, MaxR
 from guardian.tightening.backtest import Patched
 from guardian.tightening.history import Grant
 from guardian.tightening.proposal import Proposal
+from guardian.tightening.redacted import nameless
 from guardian.tightening.wording import slug
 
 Json = dict[str, Any]
@@ -36,15 +37,16 @@ class EnvelopePatches:
         """What of the restrictions a template can say; the rest is for the policy engine.
 
         A list of tools never becomes empty, for that would be no limit: then the template keeps its own. A limit
-        on records that is no number stays too.
+        on records that is no number stays too, and a list of data classes of which one is redacted.
         """
         tools, classes, records, seconds = list(grant.tools), grant.data_classes, grant.max_records, None
+        listed = classes is not None and not any(map(nameless, classes))
         for restriction in restrictions:
             match restriction.rule:
                 case ForbidTool(tool, except_agents=()):
                     tools = [each for each in tools if each != tool]
-                case ForbidDataClass(name) if classes is not None:
-                    classes = tuple(each for each in classes if each != name)
+                case ForbidDataClass(name) if listed:
+                    classes = tuple(each for each in classes or () if each != name)
                 case MaxRecords(limit) if not grant.records_unread:
                     records = limit if records is None else min(limit, records)
                 case MaxLifetime(limit):

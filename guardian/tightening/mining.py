@@ -12,6 +12,7 @@ from guardian.tightening.arguments import arguments
 from guardian.tightening.caution import Caution
 from guardian.tightening.history import History, ScopeHistory
 from guardian.tightening.limits import hours, lifetime, records
+from guardian.tightening.redacted import nameless
 from guardian.tightening.tools import data_classes, tools
 from guardian.tightening.usage import Use
 
@@ -74,6 +75,8 @@ def too_little(scope: Scope, past: ScopeHistory, whole: Use, caution: Caution) -
         return "no purpose was declared"
     if not scope.role:
         return "no agent was named"
+    if any(map(nameless, (scope.purpose, scope.role, scope.parent_role))):
+        return "its purpose or an agent is redacted, and a gateway knows it by another name"
     if whole.sessions < caution.sessions:
         return f"{whole.sessions} honest sessions, {caution.sessions} are needed"
     if not past.late.sessions:

@@ -9,6 +9,7 @@ from guardian.domain.rules import ROOT, ForbidDataClass, ForbidTool, Rule
 from guardian.tightening.caution import Caution
 from guardian.tightening.confidence import upper_bound
 from guardian.tightening.history import Granted, ScopeHistory
+from guardian.tightening.redacted import nameless
 from guardian.tightening.usage import ToolUse, Use
 
 _READING = frozenset(
@@ -64,12 +65,12 @@ def tools(scope: Scope, history: ScopeHistory, whole: Use, caution: Caution) -> 
 def data_classes(scope: Scope, history: ScopeHistory, whole: Use, caution: Caution) -> Iterator[Restriction]:
     """One for each data class that is granted now and that no honest call touched.
 
-    Where calls did not say their data classes, nothing can be said; wildcards are passed over.
+    Where calls did not say their data classes, nothing can be said; wildcards and hashed names are passed over.
     """
     if whole.classes_unlogged or not whole.actions:
         return
     granted_now = {name for grant in history.current() for name in grant.data_classes or ()}
-    for name in sorted(name for name in granted_now if "*" not in name):
+    for name in sorted(name for name in granted_now if "*" not in name and not nameless(name)):
         granted, touched = history.classes[name], whole.classes[name]
         if needed(touched, history.doubted.classes[name], caution):
             continue

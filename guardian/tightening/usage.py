@@ -8,6 +8,7 @@ from typing import Any
 
 from guardian.domain.past import LIST, OBJECT, PastCall, flat_arguments
 from guardian.domain.rules import Placed, Scalar
+from guardian.tightening.redacted import hashed, lost
 
 MOST_VALUES = 48
 """Distinct values of an argument that are told apart; beyond, only their common form is kept."""
@@ -209,16 +210,16 @@ def _note_arguments(uses: dict[str, ArgumentUse], call: PastCall) -> None:
 
 
 def kind_of(value: Any) -> str:
-    """`hidden` for what the archive's redaction has replaced; no rule permits a list or an object."""
+    """`hidden` for what redaction replaced and equal values are still equal; nothing is said of `other`."""
     match value:
         case bool():
             return "bool"
         case int():
             return "int"
-        case str() if value in (LIST, OBJECT):
+        case str() if value in (LIST, OBJECT) or lost(value):
             return "other"
         case str():
-            return "hidden" if value[:1] in ("#", "~") else "str"
+            return "hidden" if hashed(value) else "str"
         case _:
             return "other"
 

@@ -106,6 +106,21 @@ def test_one_purpose_or_role_may_be_asked_for(guardian):
     assert {each["scope"]["parent_role"] for each in few} == {"agent_invoices_a"}
 
 
+def test_what_the_configuration_redacts_is_not_mined(guardian, tmp_path):
+    def limited(*more):
+        options = ("--tenant", "estate", "--until", UNTIL, "--json", *more)
+        told = json.loads(guardian("propose", *options))["proposal"]["restrictions"]
+        return [each for each in told if each["rule"].get("argument") == "limit"]
+
+    config = initialise(tmp_path / "home")
+    config.write_text(
+        config.read_text(encoding="utf-8") + "\nsource: {redact: {action.arguments.limit: shape}}\n",
+        encoding="utf-8",
+    )
+    assert limited()
+    assert limited("-c", config) == []
+
+
 def test_after_the_merge_what_still_passes_is_told(guardian, proposed):
     told = json.loads(guardian("propose", "--verify", proposed, "--since", UNTIL, "--json"))
     assert told["replayed"] > 100

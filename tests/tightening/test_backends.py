@@ -268,6 +268,11 @@ def test_a_patch_never_raises_a_limit_however_it_is_written(call, restricted, to
     assert grant.records_unread == (told in ("many", [6]) or told is True)
 
 
+def test_a_list_of_data_classes_is_never_rewritten_with_a_hash_in_it(restricted):
+    grant = Grant(("a",), ("prices", f"hash:{7:016x}"), None)
+    assert EnvelopePatches().patch(grant, [restricted(ForbidDataClass("prices"))]) == {}
+
+
 def test_merge_patch_follows_rfc_7396():
     assert merged({"a": {"b": 1, "c": 2}, "d": 3}, {"a": {"b": None, "e": 4}, "d": [1]}) == {
         "a": {"c": 2, "e": 4},

@@ -6,13 +6,14 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from guardian.domain.event import SessionKey
-from guardian.domain.past import Label
+from guardian.domain.past import Label, agent_role
 from guardian.domain.rules import ArgumentAtMost, ArgumentIn, ArgumentLike, ForbidTool, OnlyHours, PinArgument
 from guardian.domain.session import HumanWord
 from guardian.tightening.caution import Caution, roomy
 from guardian.tightening.confidence import upper_bound
 from guardian.tightening.history import History, Trust
 from guardian.tightening.mining import mine
+from guardian.tightening.redacted import SHAPED
 from guardian.tightening.surface import resources_of, surface
 from guardian.tightening.tools import confined_to, reads_only
 
@@ -123,6 +124,8 @@ def test_a_tool_that_chance_may_have_left_to_one_agent_stays(history):
         (lambda n: {"at": BEGIN + timedelta(days=(n // 20) * 10)}, 90, "used on 9 days, 15 are needed"),
         (lambda n: {"purpose": ""}, 90, "no purpose was declared"),
         (lambda n: {"role": ""}, 90, "no agent was named"),
+        (lambda n: {"purpose": f"hash:{7:016x}"}, 90, "is redacted"),
+        (lambda n: {"role": agent_role(f"hash:{n:016x}")}, 90, "is redacted"),
         (lambda n: {"parent_session_id": "nowhere"}, 90, "parent sessions are not in the archive"),
     ],
 )
@@ -176,6 +179,26 @@ def test_a_child_that_never_used_what_it_inherited_is_narrowed_on_its_edge(histo
 
 def test_where_calls_do_not_say_their_data_classes_nothing_is_said(history):
     assert subjects(mine(history(lambda n: {"data_classes": None} if n == 9 else {})), "forbid_data_class") == []
+
+
+def test_a_data_class_of_which_only_the_hash_is_known_is_not_spoken_of(history):
+    names = [f"hash:{n:016x}" for n in (1, 2)]
+    mined = mine(history(lambda n: {"constraints": {"data_classes": names}}))
+    assert subjects(mined, "forbid_data_class") == []
+
+
+def test_an_argument_is_pinned_also_where_both_sides_are_hashed_and_not_where_both_were_shaped(history):
+    ids = [f"hash:{n:016x}" for n in (1, 2)]
+    both = lambda n: {"arguments": {"contract": ids[n % 2]}, "constraints": {"contract_ids": ids}}  # noqa: E731
+    assert rules(mine(history(both)), "pin_argument") == [
+        PinArgument("contracts.read", "contract", True, "contract_ids")
+    ]
+    alike = {
+        "arguments": {"contract": SHAPED},
+        "constraints": {"contract_ids": ["xx"]},
+        "bound": ("contract=contract_ids",),
+    }
+    assert rules(mine(history(lambda n: alike)), "pin_argument") == []
 
 
 def test_records_get_room_and_one_unusual_session_does_not_set_them(history):
@@ -239,6 +262,11 @@ def test_arguments_that_never_were_anything_else_are_held_to_it(history, argumen
         lambda n: {"q": f"{n}"},  # no form
         lambda n: {"q": f"{n}" if n % 2 else n},  # mixed kinds
         lambda n: {"q": f"~a{n % 2}"},  # redacted
+        lambda n: {"q": f"hash:{n:016x}"},
+        lambda n: {"q": f"hash:{n % 2:016x}"},
+        lambda n: {"q": "Bearer [redacted:jwt]"},
+        lambda n: {"q": "[unscanned:too deep]"},
+        lambda n: {"q": SHAPED},
         lambda n: {"q": [n % 2]},  # a list
         lambda n: {"to": ["a@x", "b@x"] if n % 9 == 0 else "a@x"},  # now and then a list
         lambda n: {"to": {"name": "a"} if n % 9 == 0 else "a@x"},
