@@ -8,6 +8,8 @@ from typing import Any, ClassVar, NamedTuple
 from guardian.domain.past import LIST, OBJECT, PastCall, flat_arguments
 
 Scalar = str | int | bool
+LARGEST = 2**63 - 1
+"""The largest number that policy languages know: a limit beyond it limits nothing."""
 ROOT = ""
 """The parent role of a session that nobody delegated to."""
 UNKNOWN_PARENT = "?"

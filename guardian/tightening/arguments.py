@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from guardian.domain.restriction import Restriction, Scope
-from guardian.domain.rules import ArgumentAtMost, ArgumentIn, ArgumentLike, PinArgument, Rule
+from guardian.domain.rules import LARGEST, ArgumentAtMost, ArgumentIn, ArgumentLike, PinArgument, Rule
 from guardian.tightening.caution import Caution, roomy
 from guardian.tightening.history import ScopeHistory
 from guardian.tightening.limits import above, fitted
@@ -54,6 +54,8 @@ def _rule(
         return few
     if whole.kinds == {"int"} and whole.largest and early.largest:
         limit = roomy(max(whole.largest), caution.headroom)
+        if limit > LARGEST:
+            return None  # an identifier in digits
         broken = above(late.largest, roomy(max(early.largest), caution.headroom))
         return ArgumentAtMost(tool, path, required, limit), f"never more than {max(whole.largest):,}", broken
     if whole.kinds == {"str"} and whole.values is None:

@@ -10,6 +10,7 @@ from typing import NamedTuple, assert_never
 
 from guardian.domain.restriction import Restriction
 from guardian.domain.rules import (
+    LARGEST,
     ROOT,
     ArgumentAtMost,
     ArgumentIn,
@@ -27,7 +28,7 @@ from guardian.tightening.proposal import Proposal
 from guardian.tightening.wording import said, whom
 
 POLICIES, SCHEMA = "cedar/guardian_tightening.cedar", "cedar/guardian_tightening.cedarschema"
-_INT64 = 2**63
+_OUT_OF_RANGE = "is left out: its number is beyond what Cedar can say"
 
 
 class CedarProblem(NamedTuple):
@@ -55,19 +56,19 @@ class CedarForbids:
     facts: Mapping[str, str] | None = None
 
     def files(self, proposal: Proposal) -> dict[str, str]:
-        if not proposal.restrictions:
+        said = [restriction for restriction in proposal.restrictions if _in_range(restriction.rule)]
+        if not said:
             return {}
-        text = "\n".join(self.policy(restriction) for restriction in proposal.restrictions)
-        return {POLICIES: text, SCHEMA: self.schema or generated_schema(proposal.restrictions)}
+        text = "\n".join(self.policy(restriction) for restriction in said)
+        return {POLICIES: text, SCHEMA: self.schema or generated_schema(said)}
 
     def check(self, proposal: Proposal, files: Mapping[str, str]) -> list[str]:
         """Each policy against the schema; those that do not fit are named, and are best left out of the merge."""
-        if POLICIES not in files:
-            return []
-        mine = {restriction.id for restriction in proposal.restrictions}
-        absent = sorted(each for each in mine if quoted(each) not in files[POLICIES])
-        return [f"{each}: has no policy" for each in absent] + [
-            f"{found.policy_id}: {found.text}" for found in self.check_cedar(files[POLICIES], files[SCHEMA])
+        text = files.get(POLICIES, "")
+        absent = [each for each in proposal.restrictions if quoted(each.id) not in text]
+        found = self.check_cedar(text, files[SCHEMA]) if text else ()
+        return [f"{each.id}: {'has no policy' if _in_range(each.rule) else _OUT_OF_RANGE}" for each in absent] + [
+            f"{each.policy_id}: {each.text}" for each in found
         ]
 
     def policy(self, restriction: Restriction) -> str:
@@ -184,6 +185,12 @@ def _escaped(text: str, *, like: bool = False) -> str:
         else:
             made.append(f"\\u{{{ord(sign):x}}}")
     return "".join(made)
+
+
+def _in_range(rule: Rule) -> bool:
+    """One number that is not makes the whole file unreadable."""
+    told = (*getattr(rule, "values", ()), getattr(rule, "limit", 0), getattr(rule, "seconds", 0))
+    return all(abs(value) <= LARGEST for value in told if isinstance(value, int))
 
 
 def _has(at: str) -> str:

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterator
 
 from guardian.domain.restriction import Restriction, Scope, Support
-from guardian.domain.rules import MaxLifetime, MaxRecords, OnlyHours, Rule
+from guardian.domain.rules import LARGEST, MaxLifetime, MaxRecords, OnlyHours, Rule
 from guardian.tightening.caution import Caution, roomy
 from guardian.tightening.confidence import upper_bound
 from guardian.tightening.history import ScopeHistory
@@ -24,7 +24,7 @@ def records(scope: Scope, history: ScopeHistory, whole: Use, caution: Caution) -
         return
     most = largest_needed(whole.records, history.doubted.records, caution)
     limit = roomy(most, caution.headroom)
-    if min(granted) < caution.excess * limit:
+    if min(granted) < caution.excess * limit or limit > LARGEST:
         return
     mined = largest_needed(history.early.records, history.doubted.records, caution)
     broken = above(history.late.records, roomy(mined, caution.headroom))

@@ -198,6 +198,21 @@ def test_what_does_not_fit_the_users_schema_is_named_by_its_id(restricted):
     assert "purpose" in " ".join(mine.check(proposal(one), mine.files(proposal(one))))
 
 
+@pytest.mark.parametrize(
+    "beyond", [ArgumentAtMost("a", "id", True, 2**63), ArgumentIn("a", "id", True, (2**63,)), MaxRecords(2**63)]
+)
+def test_one_number_beyond_cedars_is_left_out_by_name_and_costs_no_other(restricted, beyond):
+    kept, out = restricted(ForbidTool("mail.send")), restricted(beyond)
+    files = cedar.files(proposal(kept, out))
+    assert files == cedar.files(proposal(kept))
+    assert cedar.check(proposal(kept, out), files) == [
+        f"{out.id}: is left out: its number is beyond what Cedar can say"
+    ]
+    assert cedar.check(proposal(out), cedar.files(proposal(out)))[0].startswith(out.id)
+    largest = proposal(restricted(MaxRecords(2**63 - 1)))
+    assert cedar.check(largest, cedar.files(largest)) == []
+
+
 def test_facts_may_lie_elsewhere_in_the_users_requests(restricted):
     mine = CedarForbids(forbid_problems, facts={"tool": "resource.name"}, action='Gate::Action::"invoke"')
     policy = mine.policy(restricted(ForbidTool("mail.send")))

@@ -7,7 +7,15 @@ import pytest
 
 from guardian.domain.event import SessionKey
 from guardian.domain.past import Label, agent_role
-from guardian.domain.rules import ArgumentAtMost, ArgumentIn, ArgumentLike, ForbidTool, OnlyHours, PinArgument
+from guardian.domain.rules import (
+    ArgumentAtMost,
+    ArgumentIn,
+    ArgumentLike,
+    ForbidTool,
+    MaxRecords,
+    OnlyHours,
+    PinArgument,
+)
 from guardian.domain.session import HumanWord
 from guardian.tightening.caution import Caution, roomy
 from guardian.tightening.confidence import upper_bound
@@ -210,6 +218,12 @@ def test_records_get_room_and_one_unusual_session_does_not_set_them(history):
     assert rules(needed, "max_records") == []
 
 
+def test_a_limit_beyond_what_policy_languages_count_is_no_limit(history):
+    many = {"constraints": {"max_records": 10**30}, "records": 2**62}
+    assert rules(mine(history(lambda n: many)), "max_records") == [MaxRecords(8 * 10**18)]
+    assert rules(mine(history(lambda n: many | {"records": 2**63})), "max_records") == []
+
+
 def test_a_limit_that_the_held_out_part_breaks_is_not_proposed(history):
     mined = mine(history(lambda n: {"records": 5 if n < 120 else 60 + n}, days=90))
     assert rules(mined, "max_records") == []
@@ -267,6 +281,7 @@ def test_arguments_that_never_were_anything_else_are_held_to_it(history, argumen
         lambda n: {"q": "Bearer [redacted:jwt]"},
         lambda n: {"q": "[unscanned:too deep]"},
         lambda n: {"q": SHAPED},
+        lambda n: {"q": 2**63 - 1 - n},  # no number that languages know leaves room
         lambda n: {"q": [n % 2]},  # a list
         lambda n: {"to": ["a@x", "b@x"] if n % 9 == 0 else "a@x"},  # now and then a list
         lambda n: {"to": {"name": "a"} if n % 9 == 0 else "a@x"},
