@@ -14,13 +14,14 @@ from guardian.tightening.redacted import nameless
 from guardian.tightening.wording import slug
 
 Json = dict[str, Any]
+LIFETIME = "lifetime_s"
 
 
 @dataclass(frozen=True)
 class EnvelopePatches:
     """`lifetime_field` is where the template says for how many seconds an envelope lives."""
 
-    lifetime_field: str = "lifetime_s"
+    lifetime_field: str = LIFETIME
 
     def files(self, proposal: Proposal) -> dict[str, str]:
         """One patch for each template in force; `.1`, `.2` … where a scope has several, the most used first."""
@@ -36,8 +37,9 @@ class EnvelopePatches:
     def patch(self, grant: Grant, restrictions: Iterable[Restriction]) -> Json:
         """What of the restrictions a template can say; the rest is for the policy engine.
 
-        A list of tools never becomes empty, for that would be no limit: then the template keeps its own. A limit
-        on records that is no number stays too, and a list of data classes of which one is redacted.
+        A list of tools never becomes empty, for that would be no limit: then the template keeps its own.
+        Also kept: a limit on records that is no number, data classes of which one is redacted, a lifetime that
+        may be as short already.
         """
         tools, classes, records, seconds = list(grant.tools), grant.data_classes, grant.max_records, None
         listed = classes is not None and not any(map(nameless, classes))
@@ -49,7 +51,7 @@ class EnvelopePatches:
                     classes = tuple(each for each in classes or () if each != name)
                 case MaxRecords(limit) if not grant.records_unread:
                     records = limit if records is None else min(limit, records)
-                case MaxLifetime(limit):
+                case MaxLifetime(limit) if grant.lifetime_s is not None and limit < grant.lifetime_s:
                     seconds = limit
                 case _:
                     pass
@@ -75,7 +77,7 @@ class EnvelopePatches:
                 problems.append(f"{name}: is not what the restrictions say")
         for scope in proposal.scopes:
             for grant in proposal.grants.get(scope, ()):
-                if widens(grant, self.patch(grant, proposal.of(scope))):
+                if widens(grant, self.patch(grant, proposal.of(scope)), lifetime_field=self.lifetime_field):
                     problems.append(f"{slug(scope)}: the patch would widen its template")
         return problems
 
@@ -111,7 +113,7 @@ def merged(target: Any, patch: Any) -> Any:
     return made
 
 
-def widens(grant: Grant, patch: Json) -> bool:
+def widens(grant: Grant, patch: Json, *, lifetime_field: str = LIFETIME) -> bool:
     """Whether the patched template holds anything that the template did not."""
     before: Json = {"allowed_tools": list(grant.tools), "resource_constraints": {}}
     if grant.data_classes is not None:
@@ -129,4 +131,5 @@ def widens(grant: Grant, patch: Json) -> bool:
     )
     tools = after["allowed_tools"]
     more_tools = not set(tools) <= set(grant.tools) or (not tools and bool(grant.tools))
-    return more_tools or more_classes or more_records
+    longer = patch.get(lifetime_field, 0) > (grant.lifetime_s or 0)
+    return more_tools or more_classes or more_records or longer

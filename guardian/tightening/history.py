@@ -4,7 +4,7 @@ import math
 from collections import Counter, OrderedDict
 from collections.abc import Iterable, Mapping
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from guardian.domain.event import SessionKey
@@ -52,12 +52,13 @@ class Trust:
 @dataclass(frozen=True, slots=True)
 class Grant:
     """What an envelope gave, as far as the miner narrows it. None: it set no limit, or with `records_unread` one
-    that is no number."""
+    that is no number. `lifetime_s` is the least that any session had left at its first call; None: not known."""
 
     tools: tuple[str, ...]
     data_classes: tuple[str, ...] | None
     max_records: int | None
     records_unread: bool = False
+    lifetime_s: int | None = None
 
     @classmethod
     def of(cls, call: PastCall) -> "Grant":
@@ -87,14 +88,17 @@ def whole_number(value: object) -> int | None:
 
 @dataclass(slots=True)
 class Granted:
-    """How often and until when one thing was granted."""
+    """How often and until when one thing was granted, and of an envelope the shortest life it had left."""
 
     sessions: int = 0
     first: datetime | None = None
     last: datetime | None = None
+    lifetime_s: int | None = None
 
-    def note(self, at: datetime) -> None:
+    def note(self, at: datetime, left_s: int | None = None) -> None:
         self.sessions += 1
+        if left_s is not None:
+            self.lifetime_s = left_s if self.lifetime_s is None else min(left_s, self.lifetime_s)
         self.first = at if self.first is None else min(at, self.first)
         self.last = at if self.last is None else max(at, self.last)
 
@@ -127,11 +131,13 @@ class ScopeHistory:
             return []
         end = max(lasts)
         found = [(g.sessions, grant) for grant, g in self.grants.items() if g.last and g.last >= end - recent]
-        return [grant for _, grant in sorted(found, key=lambda pair: (-pair[0], pair[1].tools))]
+        ordered = [grant for _, grant in sorted(found, key=lambda pair: (-pair[0], pair[1].tools))]
+        return [replace(grant, lifetime_s=self.grants[grant].lifetime_s) for grant in ordered]
 
     def note_grant(self, call: PastCall) -> None:
         grant = Grant.of(call)
-        self.grants.setdefault(grant, Granted()).note(call.at)
+        left_s = None if call.expires_at is None else max(0, int((call.expires_at - call.at).total_seconds()))
+        self.grants.setdefault(grant, Granted()).note(call.at, left_s)
         self.grants.move_to_end(grant)
         while len(self.grants) > MOST_GRANTS:
             self.grants.popitem(last=False)
@@ -140,8 +146,8 @@ class ScopeHistory:
                 if (granted := known.get(name)) is None:
                     granted = known[name] = Granted()
                 granted.note(call.at)
-        if call.expires_at is not None:
-            self.lifetimes[max(0, int((call.expires_at - call.at).total_seconds()) // 60)] += 1
+        if left_s is not None:
+            self.lifetimes[left_s // 60] += 1
 
 
 @dataclass

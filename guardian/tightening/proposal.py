@@ -54,6 +54,7 @@ class Proposal:
                 {"scope": _scope(scope), "tools": list(g.tools), "max_records": g.max_records}
                 | {"data_classes": None if g.data_classes is None else list(g.data_classes)}
                 | ({"records_unread": True} if g.records_unread else {})
+                | ({} if g.lifetime_s is None else {"lifetime_s": g.lifetime_s})
                 for scope, grants in self.grants.items()
                 for g in grants
             ],
@@ -75,7 +76,7 @@ class Proposal:
                 had = each["data_classes"]
                 grant = Grant(
                     tuple(each["tools"]), None if had is None else tuple(had), each["max_records"],
-                    each.get("records_unread", False),
+                    each.get("records_unread", False), each.get("lifetime_s"),
                 )  # fmt: skip
                 grants.setdefault(Scope(**each["scope"]), []).append(grant)
             counts = {name: item for name, item in value["backtest"].items() if name != "cost"}

@@ -19,6 +19,7 @@ from guardian.domain.rules import (
 from guardian.domain.session import HumanWord
 from guardian.tightening.caution import Caution, roomy
 from guardian.tightening.confidence import upper_bound
+from guardian.tightening.envelope import EnvelopePatches
 from guardian.tightening.history import History, Trust
 from guardian.tightening.mining import mine
 from guardian.tightening.redacted import SHAPED
@@ -240,6 +241,22 @@ def test_envelopes_that_live_far_longer_than_their_sessions_are_shortened(histor
     assert [rule.seconds for rule in rules(mined, "max_lifetime")] == [900]
     short = mine(history(lambda n: {"expires_at": BEGIN + timedelta(days=n // 2, minutes=30)}))
     assert rules(short, "max_lifetime") == []
+
+
+def test_a_template_that_lives_short_already_is_not_given_longer(history):
+    """One scope, two templates: the limit comes from the one that lives for days."""
+
+    def lives(n):
+        begun = BEGIN + timedelta(days=n // 2, minutes=n % 2)
+        short = {"allowed_tools": ("contracts.read",), "expires_at": begun + timedelta(minutes=10)}
+        return short if n % 3 == 0 else {"expires_at": begun + timedelta(hours=24, minutes=n)}
+
+    past = history(lives)
+    mined = mine(past).restrictions
+    assert [each.rule.seconds for each in mined if each.rule.kind == "max_lifetime"] == [900]
+    [(_, scope)] = past.scopes.items()
+    patches = {grant.lifetime_s: EnvelopePatches().patch(grant, mined) for grant in scope.current()}
+    assert {left: patch.get("lifetime_s") for left, patch in patches.items()} == {86_460: 900, 600: None}
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,7 @@ SCOPE = Scope("acme", "review contracts", "agent_review", "")
 @pytest.fixture
 def proposal(restricted):
     one, two = restricted(ForbidTool("mail.send", ("a-1",))), restricted(MaxRecords(50))
-    grants = {SCOPE: (Grant(("a",), ("x",), 3), Grant(("b",), None, None, True))}
+    grants = {SCOPE: (Grant(("a",), ("x",), 3, lifetime_s=600), Grant(("b",), None, None, True))}
     return Proposal(
         "acme", SINCE, UNTIL, UNTIL, (one, two), grants,
         Backtest(replayed=10, honest=8, honest_denied=1, by_restriction={one.id: 1}), Surface(20, 5),
