@@ -16,11 +16,13 @@ UNKNOWN_PARENT = "?"
 
 
 class Placed(NamedTuple):
-    """A call with its place: the role of the parent session, and seconds since the session's first call."""
+    """A call with its place: the role of the parent session, seconds since the session's first call, and how many
+    records the session's allowed calls took before."""
 
     call: PastCall
     parent_role: str
     age_s: int
+    taken: int = 0
 
 
 class _Rule:
@@ -71,7 +73,7 @@ class ForbidDataClass(_Rule):
 
 @dataclass(frozen=True, slots=True)
 class MaxRecords(_Rule):
-    """At most so many records in one call."""
+    """At most so many records in one call; in an envelope, which binds a session, in all its calls together."""
 
     kind: ClassVar[str] = "max_records"
     limit: int
@@ -83,6 +85,11 @@ class MaxRecords(_Rule):
     def broken_by(self, placed: Placed) -> bool | None:
         records = placed.call.records
         return None if records is None else records > self.limit
+
+    def exhausted_by(self, placed: Placed) -> bool:
+        """Whether an envelope with this limit refuses the call, for what the session took before."""
+        records = placed.call.records or 0
+        return records > 0 and placed.taken + records > self.limit
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,16 +1,16 @@
 """What a proposal would have changed: the archive under the old policy and under the new one, differences only."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from guardian.domain.event import SessionKey
 from guardian.domain.past import PastCall
 from guardian.domain.restriction import Restriction, Scope
-from guardian.domain.rules import ForbidTool, Placed
+from guardian.domain.rules import ForbidTool, MaxRecords, Placed
 from guardian.domain.wildcards import allows, covers
-from guardian.tightening.history import Trust
+from guardian.tightening.history import Grant, Trust
 from guardian.tightening.sessions import Places
 
 _TELL_EVERY = 20_000
@@ -50,8 +50,8 @@ class Change:
 @dataclass(frozen=True, slots=True)
 class Backtest:
     """Counts over a window, but for `replayed` only of calls of the scopes that are narrowed. Shares are of honest
-    calls that the gateway allowed. Newly denied is what a restriction refuses, or the patched envelope no
-    longer lists.
+    calls that the gateway allowed. Newly denied is what a restriction refuses, or the patched envelope: what it
+    no longer lists, and every call that takes records once a session has taken as many as it grants.
 
     `unknown` are calls that some restriction could not judge for want of facts in the log. `newly_allowed` must be
     0: refused calls for a tool that their envelope did not allow and the patched one would. `flagged_stopped` of
@@ -83,9 +83,11 @@ class Backtest:
 
 
 class NewPolicy:
-    """The old decision, and then every restriction: who looks at a call looks only at those of its scope."""
+    """The old decision, and then every restriction: who looks at a call looks only at those of its scope. In the
+    scopes of `patched` they also stand in the envelope, where a limit on records binds the session as a whole."""
 
-    def __init__(self, restrictions: Sequence[Restriction]) -> None:
+    def __init__(self, restrictions: Sequence[Restriction], patched: Collection[Scope] = ()) -> None:
+        self._patched = frozenset(patched)
         self._by_tool: dict[_Place, dict[str, list[Restriction]]] = {}
         self._any_tool: dict[_Place, list[Restriction]] = {}
         for restriction in restrictions:
@@ -112,11 +114,20 @@ class NewPolicy:
         unknown = False
         for restriction in candidates:
             broken = restriction.rule.broken_by(placed)
-            if broken:
+            if broken or self._exhausted(restriction, placed):
                 refused.append(restriction)
             elif broken is None:
                 unknown = True
         return tuple(refused), unknown
+
+    def _exhausted(self, restriction: Restriction, placed: Placed) -> bool:
+        rule = restriction.rule
+        if not isinstance(rule, MaxRecords) or restriction.scope not in self._patched:
+            return False
+        if not rule.exhausted_by(placed):
+            return False
+        grant = Grant.of(placed.call)
+        return not grant.records_unread and (grant.max_records is None or grant.max_records >= rule.limit)
 
     def removing(self, placed: Placed) -> tuple[Restriction, ...]:
         """The restrictions that take what a call relies on off its envelope's list: its tool, or a wildcard."""
@@ -138,7 +149,7 @@ def backtest(
 ) -> Backtest:
     """Replay in one pass. Every newly denied call is handed to `on_change`; memory does not grow with the log
     (the sessions of eight days, and names of flagged or denied ones)."""
-    policy = NewPolicy(restrictions)
+    policy = NewPolicy(restrictions, {scope for scope, _ in patched or ()})
     counts: Counter[str] = Counter()
     by_restriction: Counter[str] = Counter()
     stopped_by: Counter[str] = Counter()

@@ -1,4 +1,4 @@
-"""Where a call stands: its session's age and who its parent was. Bounded: a session silent for long is let go."""
+"""Where a call stands: its session's age, records and parent. Bounded: a session silent for long is let go."""
 
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator
@@ -20,6 +20,7 @@ class _Open:
     last: datetime
     role: str
     parent_role: str
+    taken: int = 0
 
 
 @dataclass
@@ -44,7 +45,10 @@ class Places:
         known.first = min(known.first, call.at)
         known.last = max(known.last, call.at)
         self._open.move_to_end(key)
-        return Placed(call, known.parent_role, int((call.at - known.first).total_seconds()))
+        placed = Placed(call, known.parent_role, int((call.at - known.first).total_seconds()), known.taken)
+        if call.allowed:
+            known.taken += max(0, call.records or 0)
+        return placed
 
     def _parent(self, call: PastCall) -> str:
         if call.parent_session_id is None:

@@ -31,8 +31,8 @@ class Verified:
 
 def verify(calls: Iterable[PastCall], proposal: Proposal, trust: Trust, *, since: datetime) -> Verified:
     """Denials that follow from the proposal, among what came since. `calls` begin `sessions.IDLE` earlier, as a
-    session's age and parent are known only from its beginning on."""
-    policy = NewPolicy(proposal.restrictions)
+    session's age, records and parent are known only from its beginning on."""
+    policy = NewPolicy(proposal.restrictions, proposal.grants)
     counts: Counter[str] = Counter()
     by: Counter[str] = Counter()
     broken: set[SessionKey] = set()

@@ -31,7 +31,7 @@ def said(rule: Rule) -> str:
         case ForbidDataClass(name):
             return f"may not touch {shown(name)}"
         case MaxRecords(limit):
-            return f"takes at most {limit:,} records in one call"
+            return f"takes at most {limit:,} records in one call (by an envelope, in one session)"
         case OnlyHours(hours):
             return f"works only in the hours {spans(hours)} UTC"
         case MaxLifetime(seconds):

@@ -80,6 +80,44 @@ def test_a_list_of_tools_that_becomes_empty_allows_everything(call, restricted):
     assert backtest([refused], [restricted(ForbidTool("mail.send"))], Trust(), patched=held).newly_allowed == 1
 
 
+def spending(call, *records, **more):
+    return [call(decision_id=f"d{n}", records=taken, **more) for n, taken in enumerate(records)]
+
+
+def test_an_envelopes_limit_on_records_is_one_for_the_session_and_the_backtest_says_what_that_costs(
+    call, restricted
+):
+    most = restricted(MaxRecords(100))
+    patched = patched_tools({SCOPE: (Grant(("contracts.read", "mail.send"), None, 5000),)}, [most])
+    long = spending(call, 50, 50, 1, 0, None, 90, constraints={"max_records": 5000})
+    found = backtest(long, [most], Trust(), patched=patched)
+    assert (found.honest, found.honest_denied, found.by_restriction) == (6, 2, {most.id: 2})
+    assert backtest(long, [most], Trust()).honest_denied == 0  # a policy engine sees one call
+    apart = [each._replace(session_id=each.decision_id) for each in long]
+    assert backtest(apart, [most], Trust(), patched=patched).honest_denied == 0
+
+
+@pytest.mark.parametrize("told", [{"max_records": "many"}, {"max_records": 60}])
+def test_a_template_whose_limit_the_patch_leaves_alone_costs_nothing(call, restricted, told):
+    most = restricted(MaxRecords(100))
+    patched = {(SCOPE, ("contracts.read", "mail.send")): frozenset({"contracts.read", "mail.send"})}
+    assert (
+        backtest(spending(call, 50, 50, 50, constraints=told), [most], Trust(), patched=patched).honest_denied == 0
+    )
+
+
+def test_what_was_refused_has_taken_nothing(call, restricted):
+    places = Places()
+    calls = [
+        call(records=7),
+        call(records=90, allowed=False),
+        call(records=-5),
+        call(records=None),
+        call(records=2),
+    ]
+    assert [each.taken for each in places.place(calls)] == [0, 7, 7, 7, 7]
+
+
 def test_an_empty_archive_costs_nothing():
     assert backtest([], [], Trust()).cost == 0.0
 
@@ -147,6 +185,16 @@ def test_after_a_merge_denials_of_honest_work_are_told(call, restricted):
     )
     assert found.calls == {one.id: 1}
     assert found.examples[0].restrictions == (one.id,)
+
+
+def test_after_a_merge_a_session_that_ran_out_of_records_is_told_of(call, restricted):
+    most = restricted(MaxRecords(100))
+    grants = {SCOPE: (Grant(("contracts.read", "mail.send"), None, 5000),)}
+    proposal = Proposal("acme", START, START, START, (most,), grants, backtest([], [], Trust()), Surface())
+    spent = spending(call, 60, 40, constraints={"max_records": 100})
+    refused = call(decision_id="d9", records=20, allowed=False, constraints={"max_records": 100})
+    found = verify([*spent, refused], proposal, Trust(), since=START)
+    assert (found.denied_honest, found.passed, found.calls) == (1, 0, {most.id: 1})
 
 
 def test_a_session_whose_parent_began_before_the_merge_is_verified_too(call, restricted, tmp_path):
