@@ -11,7 +11,6 @@ from typing import NamedTuple, assert_never
 from guardian.domain.restriction import Restriction
 from guardian.domain.rules import (
     LARGEST,
-    ROOT,
     ArgumentAtMost,
     ArgumentIn,
     ArgumentLike,
@@ -24,10 +23,12 @@ from guardian.domain.rules import (
     Rule,
     Scalar,
 )
+from guardian.tightening.cedar_schema import batches, generated_schema
 from guardian.tightening.proposal import Proposal
-from guardian.tightening.wording import said, whom
+from guardian.tightening.wording import escaped, quoted, said, whom
 
-POLICIES, SCHEMA = "cedar/guardian_tightening.cedar", "cedar/guardian_tightening.cedarschema"
+_NAME = "cedar/guardian_tightening"
+POLICIES, SCHEMA = f"{_NAME}.cedar", f"{_NAME}.cedarschema"
 _OUT_OF_RANGE = "is left out: its number is beyond what Cedar can say"
 
 
@@ -47,7 +48,8 @@ class CedarForbids:
     """Options: `schema`, the text of your own Cedar schema; `action`, the action of a tool call there; `facts`,
     where a fact lies in your requests if not in `context` (`tool: resource.name`).
 
-    Without a schema one is generated that says what the policies expect of a request's context.
+    Without a schema one is generated that says what the policies expect of a request's context, and a second pair
+    of files (`.1`) where an argument is text in one tool and a number in another.
     """
 
     check_cedar: CedarCheck
@@ -56,17 +58,19 @@ class CedarForbids:
     facts: Mapping[str, str] | None = None
 
     def files(self, proposal: Proposal) -> dict[str, str]:
-        said = [restriction for restriction in proposal.restrictions if _in_range(restriction.rule)]
-        if not said:
-            return {}
-        text = "\n".join(self.policy(restriction) for restriction in said)
-        return {POLICIES: text, SCHEMA: self.schema or generated_schema(said)}
+        sayable = [restriction for restriction in proposal.restrictions if _in_range(restriction.rule)]
+        files: dict[str, str] = {}
+        for number, batch in enumerate([sayable] if self.schema and sayable else batches(sayable)):
+            name = f"{_NAME}.{number}" if number else _NAME
+            files[f"{name}.cedar"] = "\n".join(self.policy(restriction) for restriction in batch)
+            files[f"{name}.cedarschema"] = self.schema or generated_schema(batch)
+        return files
 
     def check(self, proposal: Proposal, files: Mapping[str, str]) -> list[str]:
         """Each policy against the schema; those that do not fit are named, and are best left out of the merge."""
-        text = files.get(POLICIES, "")
-        absent = [each for each in proposal.restrictions if quoted(each.id) not in text]
-        found = self.check_cedar(text, files[SCHEMA]) if text else ()
+        mine = {name: text for name, text in files.items() if name.startswith(_NAME) and name.endswith(".cedar")}
+        absent = [each for each in proposal.restrictions if not any(quoted(each.id) in t for t in mine.values())]
+        found = [each for name, text in mine.items() for each in self.check_cedar(text, files[f"{name}schema"])]
         return [f"{each.id}: {'has no policy' if _in_range(each.rule) else _OUT_OF_RANGE}" for each in absent] + [
             f"{each.policy_id}: {each.text}" for each in found
         ]
@@ -117,7 +121,7 @@ class CedarForbids:
             case ArgumentAtMost(_, name, required, limit):
                 return self._given(name, required, f"{self._argument(name)} <= {limit}")
             case ArgumentLike(_, name, required, prefix, suffix):
-                pattern = f"{_escaped(prefix, like=True)}*{_escaped(suffix, like=True)}"
+                pattern = f"{escaped(prefix, like=True)}*{escaped(suffix, like=True)}"
                 return self._given(name, required, f'{self._argument(name)} like "{pattern}"')
             case _:  # pragma: no cover
                 assert_never(rule)
@@ -136,57 +140,6 @@ class CedarForbids:
 plugin = CedarForbids
 
 
-def generated_schema(restrictions: Sequence[Restriction]) -> str:
-    """What the policies read: a schema to start from. Everything that a gateway may not know is optional."""
-    arguments: dict[str, str] = {}
-    constraints: set[str] = set()
-    for restriction in restrictions:
-        match restriction.rule:
-            case PinArgument(_, name, _, constraint):
-                constraints.add(constraint)
-                arguments.setdefault(name, "String")
-            case ArgumentLike(_, name, _, _, _):
-                arguments.setdefault(name, "String")
-            case ArgumentAtMost(_, name, _, _):
-                arguments.setdefault(name, "Long")
-            case ArgumentIn(_, name, _, values):
-                arguments.setdefault(name, _type(values[0]))
-            case _:
-                pass
-    held = "".join(f"      {quoted(name)}?: Set<String>,\n" for name in sorted(constraints))
-    carried = "".join(f"      {quoted(name)}?: {kind},\n" for name, kind in sorted(arguments.items()))
-    return (
-        "// What the policies beside this file expect of a request: see `guardian propose --help`.\n"
-        "entity Agent;\nentity Tool;\n\n"
-        "action call appliesTo {\n  principal: [Agent],\n  resource: [Tool],\n  context: {\n"
-        "    tenant: String,\n    purpose: String,        // the family: names and numbers left out\n"
-        "    role: String,           // the agent without its instance number\n"
-        f'    parent_role: String,    // "{ROOT}" for a root session\n'
-        "    agent_id: String,\n    tool: String,\n    hour: Long,             // UTC\n    session_age_s: Long,\n"
-        "    records?: Long,\n    data_classes?: Set<String>,\n"
-        f"    arguments: {{\n{carried}    }},\n    envelope: {{\n{held}    }},\n  }},\n}};\n"
-    )
-
-
-def quoted(text: str) -> str:
-    """A Cedar string literal of any text."""
-    return f'"{_escaped(text)}"'
-
-
-def _escaped(text: str, *, like: bool = False) -> str:
-    made = []
-    for sign in text:
-        if sign in '"\\':
-            made.append(f"\\{sign}")
-        elif sign == "*" and like:
-            made.append("\\*")
-        elif sign.isprintable():
-            made.append(sign)
-        else:
-            made.append(f"\\u{{{ord(sign):x}}}")
-    return "".join(made)
-
-
 def _in_range(rule: Rule) -> bool:
     """One number that is not makes the whole file unreadable."""
     told = (*getattr(rule, "values", ()), getattr(rule, "limit", 0), getattr(rule, "seconds", 0))
@@ -200,13 +153,3 @@ def _has(at: str) -> str:
 
 def _set(values: Sequence[Scalar]) -> str:
     return "[" + ", ".join(quoted(v) if isinstance(v, str) else json.dumps(v) for v in values) + "]"
-
-
-def _type(value: Scalar) -> str:
-    match value:
-        case bool():
-            return "Bool"
-        case int():
-            return "Long"
-        case _:
-            return "String"

@@ -9,9 +9,8 @@ from typing import Any
 from guardian.domain.finding import OPERATORS
 from guardian.domain.past import PastCall
 from guardian.domain.rules import ForbidTool, OnlyHours
-from guardian.tightening.cedar import quoted
 from guardian.tightening.proposal import Proposal
-from guardian.tightening.wording import said, whom
+from guardian.tightening.wording import quoted, said, whom
 
 PURPOSE = "guardian_control"
 FILE = "cedar/own_permissions.cedar"

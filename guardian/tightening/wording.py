@@ -75,3 +75,23 @@ def spans(hours: tuple[int, ...]) -> str:
         else:
             runs.append([hour])
     return ", ".join(str(run[0]) if len(run) == 1 else f"{run[0]}-{run[-1]}" for run in runs)
+
+
+def quoted(text: str) -> str:
+    """A Cedar string literal of any text."""
+    return f'"{escaped(text)}"'
+
+
+def escaped(text: str, *, like: bool = False) -> str:
+    """The inside of one; with `like`, of a pattern that `*` has no meaning in."""
+    made = []
+    for sign in text:
+        if sign in '"\\':
+            made.append(f"\\{sign}")
+        elif sign == "*" and like:
+            made.append("\\*")
+        elif sign.isprintable():
+            made.append(sign)
+        else:
+            made.append(f"\\u{{{ord(sign):x}}}")
+    return "".join(made)

@@ -183,6 +183,46 @@ def test_in_cedar_a_value_in_another_wrapping_is_an_error_or_a_denial_and_never_
             forbidden_by(files[POLICIES], facts(placed(arguments={"limit": value})))
 
 
+def test_an_argument_may_be_a_number_in_one_tool_and_text_in_another(placed, restricted):
+    number, text = (
+        restricted(ArgumentAtMost("a", "id", True, 5)),
+        restricted(ArgumentLike("b", "id", True, "c_", "")),
+    )
+    made = proposal(number, restricted(ForbidTool("z")), text)
+    files = cedar.files(made)
+    assert cedar.check(made, files) == []
+    both = "\n".join(body for name, body in files.items() if name.endswith(".cedar"))
+    for tool, value, denied in [("a", 3, []), ("a", 9, [number.id]), ("b", "c_1", []), ("b", "x", [text.id])]:
+        assert forbidden_by(both, facts(placed(tool=tool, arguments={"id": value}))) == denied
+    one = CedarForbids(forbid_problems, schema=files[SCHEMA]).files(made)
+    assert list(one) == [POLICIES, SCHEMA]
+
+
+def test_requests_that_are_cut_down_as_the_schema_says_pass_its_validation(placed, restricted):
+    hostile = 'b"]\n}; permit (principal, action, resource);'
+    made = proposal(
+        restricted(ArgumentAtMost("a", "id", True, 5)),
+        restricted(PinArgument("b", "contract", True, "contract_ids")),
+        restricted(ArgumentIn(hostile, "x\ny", False, ("eu",))),
+    )
+    files = cedar.files(made)
+    assert cedar.check(made, files) == []
+    head = [line.removeprefix("//   ") for line in files[SCHEMA].splitlines() if line.startswith('//   "')]
+    listed = json.loads("{" + ",".join(head) + "}")
+    assert listed == {"a": ["id"], "b": ["contract"], hostile: ["x\ny"]}
+    for tool, told in [
+        ("a", {"id": 3, "note": "x"}),
+        ("b", {"id": "abc", "contract": "c1"}),
+        ("c", {"id": "abc", "contract": 7}),
+    ]:
+        asked = facts(placed(tool=tool, arguments=told, constraints={"contract_ids": ["c1"], "region": "eu"}))
+        with pytest.raises(ValueError, match="request"):
+            forbidden_by(files[POLICIES], asked, files[SCHEMA])
+        asked["arguments"] = {name: value for name, value in told.items() if name in listed.get(tool, ())}
+        asked["envelope"] = {"contract_ids": asked["envelope"]["contract_ids"]}
+        assert forbidden_by(files[POLICIES], asked, files[SCHEMA]) == []
+
+
 def test_a_permit_among_the_policies_is_called_out():
     permit = '@id("x") permit (principal, action, resource);'
     assert next(iter(forbid_problems(permit, "entity A;"))).text.startswith("is not a forbid")

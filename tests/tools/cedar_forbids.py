@@ -10,10 +10,11 @@ import cedarpy
 _BASE = "permit (principal, action, resource);\n"
 
 
-def forbidden_by(policies: str, context: Mapping[str, Any]) -> list[str]:
+def forbidden_by(policies: str, context: Mapping[str, Any], schema: str | None = None) -> list[str]:
     """The ids of the policies that refuse a request which everything else would permit.
 
-    Raises ValueError where a policy errors on it: Cedar would skip that one and permit.
+    Raises ValueError where a policy errors on it, as Cedar would skip that one and permit, and where the request
+    does not fit the schema of those who validate requests.
     """
     asked = {
         "principal": 'Agent::"a"',
@@ -21,7 +22,7 @@ def forbidden_by(policies: str, context: Mapping[str, Any]) -> list[str]:
         "resource": 'Tool::"t"',
         "context": dict(context),
     }
-    answer = cedarpy.is_authorized(asked, _BASE + policies, [])
+    answer = cedarpy.is_authorized(asked, _BASE + policies, [], schema=schema)
     parsed = json.loads(cedarpy.policies_to_json_str(_BASE + policies))["staticPolicies"]
     ids = {at: str((policy.get("annotations") or {}).get("id", at)) for at, policy in parsed.items()}
     if answer.diagnostics.errors:
