@@ -17,6 +17,7 @@ from guardian.domain.event import SessionKey, purpose_family
 from guardian.domain.finding import OPERATORS
 from guardian.domain.past import PastCall
 from guardian.domain.restriction import Restriction
+from guardian.domain.wildcards import covers
 from guardian.errors import ConfigurationError, ProposalError
 from guardian.policy.cedar_text import forbid_problems
 from guardian.policy.port import PolicyAction
@@ -122,7 +123,15 @@ def propose(settings: Settings, archive: Archive, asked: Asked, rejections: Path
         update=lambda done: update(done, 2 * rows),
         wanted=wanted,
     )
-    return rendered(made[0], backends(settings), made[1])
+    return rendered(replace(made[0], renamed=renamed(settings, made[0].tools)), backends(settings), made[1])
+
+
+def renamed(settings: Settings, tools: Iterable[str]) -> tuple[str, ...]:
+    """Those of the tools that may be spelt otherwise in the log: the archive keeps only what the rule made."""
+    rule = settings.source.tools
+    form = rule.name.replace("{server}", "*").replace("{tool}", "*")
+    made = (tool for tool in tools if tool in rule.aliases.values() or covers(form, tool))
+    return () if settings.source.format == "guardian" else tuple(sorted(made))
 
 
 def propose_own(settings: Settings, window: timedelta, rejections: Path, update: Update) -> Made:

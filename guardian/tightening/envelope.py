@@ -7,6 +7,7 @@ from typing import Any
 
 from guardian.domain.restriction import Restriction, Scope
 from guardian.domain.rules import ForbidDataClass, ForbidTool, MaxLifetime, MaxRecords
+from guardian.domain.text import shown
 from guardian.tightening.backtest import Patched
 from guardian.tightening.history import Grant
 from guardian.tightening.proposal import Proposal
@@ -15,6 +16,10 @@ from guardian.tightening.wording import slug
 
 Json = dict[str, Any]
 LIFETIME = "lifetime_s"
+RENAMED = (
+    "allowed_tools is in guardian's names ({}): put the template's own into it before it is merged, or a tool "
+    "that is spelt otherwise there is taken away"
+)
 
 
 @dataclass(frozen=True)
@@ -70,15 +75,18 @@ class EnvelopePatches:
         return patch
 
     def check(self, proposal: Proposal, files: Mapping[str, str]) -> list[str]:
-        """That every patch, applied to its template, only takes away."""
+        """That every patch, applied to its template, only takes away, and speaks the template's names."""
         problems = []
         for name, text in self.files(proposal).items():
             if files.get(name) != text:
                 problems.append(f"{name}: is not what the restrictions say")
         for scope in proposal.scopes:
             for grant in proposal.grants.get(scope, ()):
-                if widens(grant, self.patch(grant, proposal.of(scope)), lifetime_field=self.lifetime_field):
+                patch = self.patch(grant, proposal.of(scope))
+                if widens(grant, patch, lifetime_field=self.lifetime_field):
                     problems.append(f"{slug(scope)}: the patch would widen its template")
+                if ours := sorted({*patch.get("allowed_tools", ())} & {*proposal.renamed}):
+                    problems.append(f"{slug(scope)}: {RENAMED.format(shown(ours[0], 80))}")
         return problems
 
 

@@ -21,7 +21,8 @@ PROPOSAL, EXAMPLES, REPORT = "proposal.json", "denied.jsonl", "REPORT.md"
 
 @dataclass(frozen=True, slots=True)
 class Proposal:
-    """`grants` are the envelope templates in force of each scope that is narrowed, the most used first."""
+    """`grants` are the envelope templates in force of each scope that is narrowed, the most used first. `renamed`
+    are tools that gateways and templates may spell otherwise: guardian's rule for names may have made theirs."""
 
     tenant_id: str
     since: datetime
@@ -34,6 +35,13 @@ class Proposal:
     abstentions: tuple[Abstention, ...] = ()
     advice: tuple[Advice, ...] = ()
     rejected: tuple[str, ...] = ()  # ids that people rejected, whose evidence has not changed
+    renamed: tuple[str, ...] = ()
+
+    @property
+    def tools(self) -> frozenset[str]:
+        """Every tool that a restriction or a template names."""
+        restricted = {tool for each in self.restrictions if (tool := getattr(each.rule, "tool", None)) is not None}
+        return frozenset(restricted).union(*(grant.tools for found in self.grants.values() for grant in found))
 
     @property
     def scopes(self) -> tuple[Scope, ...]:
@@ -63,6 +71,7 @@ class Proposal:
             "abstentions": [{"scope": _scope(each.scope), "why": each.why} for each in self.abstentions],
             "advice": [{"tenant": a.tenant_id, "subject": a.subject, "text": a.text} for a in self.advice],
             "rejected": list(self.rejected),
+            "renamed": list(self.renamed),
         }
 
     @classmethod
@@ -92,6 +101,7 @@ class Proposal:
                 abstentions=tuple(Abstention(Scope(**a["scope"]), a["why"]) for a in value["abstentions"]),
                 advice=tuple(Advice(a["tenant"], a["subject"], a["text"]) for a in value["advice"]),
                 rejected=tuple(value["rejected"]),
+                renamed=tuple(value.get("renamed", ())),
             )
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             what = f"{error.args[0]!r} is missing" if isinstance(error, KeyError) else str(error)

@@ -43,6 +43,7 @@ def report(
         f"| newly allowed | {test.newly_allowed:,} (every rendered policy only refuses) |",
         "",
     ]
+    lines += _names(proposal)
     lines += _glance(proposal)
     for scope in proposal.scopes:
         lines += [
@@ -95,6 +96,21 @@ def _glance(proposal: Proposal) -> list[str]:
         found.append((-tools - classes, f"| {plain(whom(scope))} | {cells} |"))
     head = ["| role | tools cut | data classes cut | limits | honest calls denied |", "|---|---|---|---|---|"]
     return ["## At a glance", "", *head, *(line for _, line in sorted(found)), ""] if found else []
+
+
+def _names(proposal: Proposal) -> list[str]:
+    """Before anything is merged: policies and patches speak guardian's names."""
+    if not proposal.renamed:
+        return []
+    told = ", ".join(plain(name) for name in proposal.renamed[:_MOST_EXAMPLES])
+    more = f" and {len(proposal.renamed) - _MOST_EXAMPLES} more" if len(proposal.renamed) > _MOST_EXAMPLES else ""
+    return [
+        f"**Names of tools are guardian's** (`source.tools`): {told}{more}. Where the gateway or an envelope "
+        "template spells one otherwise, as in `mcp__crm__read` for `crm.read`, a policy does not match it and a "
+        "patch of `allowed_tools` takes it away, which no backtest can see. Ask the policy engine by guardian's "
+        "names, and put the template's own into a patch before it is merged.",
+        "",
+    ]
 
 
 def _row(restriction: Restriction, proposal: Proposal) -> str:

@@ -121,6 +121,25 @@ def test_what_the_configuration_redacts_is_not_mined(guardian, tmp_path):
     assert limited("-c", config) == []
 
 
+@pytest.mark.parametrize(
+    ("source", "some"),
+    [
+        ({"format": "guardian"}, False),
+        ({"format": "opa"}, True),
+        ({"format": "opa", "tools": {"name": "{server}/{tool}"}}, False),
+        ({"format": "opa", "tools": {"name": "{server}/{tool}", "aliases": {"x": "shifts.approve"}}}, True),
+    ],
+)
+def test_names_that_a_log_may_have_spelt_otherwise_are_told(guardian, tmp_path, source, some):
+    config = initialise(tmp_path / "home")
+    config.write_text(
+        config.read_text(encoding="utf-8") + f"\n{json.dumps({'source': source})[1:-1]}\n", encoding="utf-8"
+    )
+    told = json.loads(guardian("propose", "--tenant", "estate", "--until", UNTIL, "--json", "-c", config))
+    assert bool(told["proposal"]["renamed"]) is some
+    assert ("envelope" in told["problems"]) is some
+
+
 def test_after_the_merge_what_still_passes_is_told(guardian, proposed):
     told = json.loads(guardian("propose", "--verify", proposed, "--since", UNTIL, "--json"))
     assert told["replayed"] > 100

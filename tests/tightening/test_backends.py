@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -326,6 +327,18 @@ def test_a_patch_never_raises_a_limit_however_it_is_written(call, restricted, to
     lower = EnvelopePatches().patch(grant, [restricted(MaxRecords(5))])
     assert lower == ({} if grant.records_unread else {"resource_constraints": {"max_records": 5}})
     assert grant.records_unread == (told in ("many", [6]) or told is True)
+
+
+def test_a_list_of_tools_in_guardians_names_is_not_to_be_merged_unseen(restricted):
+    one = restricted(ForbidTool("crm.export"))
+    grants = {one.scope: (Grant(("crm.export", "crm.read"), None, None),)}
+    ours = replace(proposal(one, grants=grants), renamed=("crm.export", "crm.read"))
+    check = EnvelopePatches().check
+    [told] = check(ours, EnvelopePatches().files(ours))
+    assert "allowed_tools is in guardian's names (crm.read)" in told
+    assert check(replace(ours, renamed=("crm.export",)), EnvelopePatches().files(ours)) == []
+    untouched = replace(ours, restrictions=(restricted(MaxRecords(9)),))
+    assert check(untouched, EnvelopePatches().files(untouched)) == []
 
 
 def test_a_list_of_data_classes_is_never_rewritten_with_a_hash_in_it(restricted):

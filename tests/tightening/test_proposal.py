@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -27,7 +28,7 @@ def proposal(restricted):
         "acme", SINCE, UNTIL, UNTIL, (one, two), grants,
         Backtest(replayed=10, honest=8, honest_denied=1, by_restriction={one.id: 1}), Surface(20, 5),
         (Abstention(Scope("acme", "p", "r"), "3 honest sessions, 59 are needed"),),
-        (Advice("acme", "svc", "split"),), ("rst_gone",),
+        (Advice("acme", "svc", "split"),), ("rst_gone",), ("crm.read", "crm.`x`"),
     )  # fmt: skip
 
 
@@ -96,6 +97,13 @@ def test_the_report_says_what_why_evidence_and_cost(proposal):
     assert "oso package" in text
     assert "1 restrictions were rejected earlier" in text
     assert len(text.splitlines()) < 60
+
+
+def test_a_proposal_in_guardians_names_says_so_and_how_a_gateway_may_spell_them(proposal):
+    [told] = [line for line in report(proposal, {}).splitlines() if "Names of tools are guardian's" in line]
+    assert "crm.read, crm.\\`x\\`." in told
+    assert "`mcp__crm__read` for `crm.read`" in told
+    assert "Names of tools" not in report(replace(proposal, renamed=()), {})
 
 
 def test_text_of_agents_stays_text_in_the_report():
