@@ -17,7 +17,10 @@ from guardian.bus.port import Record
 from guardian.domain.event import DecisionEvent
 from guardian.errors import DecodeError
 from guardian.sources.facts import CARRIED, Facts, expected, first, moment, text, trace_of
+from guardian.sources.partly import Partly
 from guardian.sources.port import Format
+from guardian.sources.strict_json import MAX_DEPTH, parse_text
+from guardian.sources.unread import read_around
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +57,8 @@ def binary(record: Record) -> Wrapping | None:
 
 
 def structured(body: Any) -> tuple[Any, Wrapping] | None:
-    """The data and attributes of a structured event; None where it is none. `data_base64` must hold JSON."""
+    """The data and attributes of a structured event; None where it is none. `data_base64` must hold JSON; the data
+    are `Partly` where JSON in a string cannot be read whole."""
     if not isinstance(body, Mapping) or "specversion" not in body or not ("data" in body or "data_base64" in body):
         return None
     _check_version(body["specversion"])
@@ -108,6 +112,9 @@ def _from_base64(value: object) -> Any:
 
 def _json(value: str, path: str) -> Any:
     try:
-        return json.loads(value)
-    except (ValueError, RecursionError):
-        raise DecodeError("invalid", f"{path}: expected JSON") from None
+        return parse_text(value)
+    except DecodeError as error:
+        try:
+            return Partly(read_around(value, MAX_DEPTH), error, value.encode("utf-8", "surrogatepass"))
+        except (ValueError, RecursionError):
+            raise DecodeError("invalid", f"{path}: expected JSON") from None

@@ -51,10 +51,8 @@ class Completion:
 
     def complete(self, facts: Facts, record: Record, *, format: str, digest: str) -> DecisionEvent:
         """Raises DecodeError naming the fact that is missing and the setting that can supply it."""
-        gateway = self.gateway or _header(record, "gateway") or facts.gateway
-        tenant = (
-            _told_envelope(facts, "tenant_id") or facts.tenant or self.tenant or self.tenants.get(gateway or "")
-        )
+        gateway = self.sender(record, facts.gateway)
+        tenant = self.owner(gateway, _told_envelope(facts, "tenant_id") or facts.tenant)
         session, session_from = self._session(facts)
         try:
             if gateway is None:
@@ -103,13 +101,26 @@ class Completion:
             refused = DecodeError("invalid", explain(error))
         except DecodeError as error:
             refused = error
-        raise DecodeError(
-            refused.code,
-            refused.reason,
-            tenant_id=name_of(tenant),
-            session_id=name_of(session),
+        raise self.named(refused, facts, record)
+
+    def named(self, error: DecodeError, facts: Facts, record: Record) -> DecodeError:
+        """The error with who sent the record, and whose session it is of."""
+        gateway = self.sender(record, facts.gateway)
+        return DecodeError(
+            error.code,
+            error.reason,
+            tenant_id=name_of(self.owner(gateway, _told_envelope(facts, "tenant_id") or facts.tenant)),
+            session_id=name_of(self._session(facts)[0]),
             gateway=name_of(gateway),
         )
+
+    def sender(self, record: Record, said: str | None) -> str | None:
+        """Whose record it is, where the log says `said`."""
+        return self.gateway or _header(record, "gateway") or said
+
+    def owner(self, gateway: str | None, said: str | None) -> str | None:
+        """For which tenant the gateway speaks, where the log says `said`."""
+        return said or self.tenant or self.tenants.get(gateway or "")
 
     def _session(self, facts: Facts) -> tuple[str | None, SessionName]:
         declared = _told_envelope(facts, "session_id")

@@ -3,7 +3,6 @@
 A format fills in what its entries say and leaves the rest empty; `completing` makes a DecisionEvent of it.
 """
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -12,6 +11,8 @@ from typing import Any, Literal
 from guardian.domain.text import shown
 from guardian.errors import DecodeError
 from guardian.sources.hostile import kind
+from guardian.sources.strict_json import MAX_DEPTH, parse_text
+from guardian.sources.unread import read_around
 
 Effect = Literal["allow", "deny"]
 
@@ -91,20 +92,32 @@ def need(value: object, path: str) -> str:
 
 
 def mapping(value: object, path: str) -> Mapping[str, Any] | None:
-    """An object, also one that is JSON within a string (spans carry arguments so); None where there is none."""
+    """An object, also one that is JSON within a string (spans carry arguments so), `Unread` where that cannot be
+    read; None where there is none."""
     if value is None or value == "":
         return None
     if isinstance(value, dict):
         return value
     if isinstance(value, str):
         try:
-            parsed = json.loads(value)
-        except (ValueError, RecursionError):
+            parsed = json_in(value)
+        except DecodeError:
             return {"text": value}  # arguments that are no object: kept, not dropped
         return parsed if isinstance(parsed, dict) else {"value": parsed}
     if isinstance(value, list):
         return {"value": value}
     raise expected(path, "an object", value)
+
+
+def json_in(said: str) -> Any:
+    """The JSON value that a string holds, `Unread` where a part of it cannot be read. Raises DecodeError."""
+    try:
+        return parse_text(said)
+    except DecodeError as error:
+        try:
+            return read_around(said, MAX_DEPTH)
+        except (ValueError, RecursionError):
+            raise error from None
 
 
 def names(value: object) -> tuple[str, ...] | None:

@@ -1,15 +1,12 @@
 """`guardian.decision/v1` as JSON bytes: guardian's own log format, read from gateways that may be hostile.
 
-The bytes are parsed twice on purpose: once by the standard library, which lets duplicate keys, NaN and
-depth be refused, then by the model in strict JSON mode. A parser that merely picks one of two duplicate keys
-may pick another one than the gateway's policy did.
+The bytes are parsed twice on purpose: once by `strict_json`, which refuses duplicate keys, NaN and depth, then by
+the model in strict JSON mode.
 """
 
 import hashlib
 import json
-import math
-import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, NoReturn
 
@@ -22,12 +19,11 @@ from guardian.errors import DecodeError
 from guardian.sources.facts import CARRIED, Facts
 from guardian.sources.hostile import kind
 from guardian.sources.port import Format, Told
-from guardian.sources.unread import names_in, read_around, without_unread
+from guardian.sources.strict_json import MAX_DEPTH, parse
+from guardian.sources.unread import SESSION_NAMES, TENANT_NAMES, Place, names_in, read_around, without_unread
 
-_INT64 = 2**63
 _SHOWN_ERRORS = 3
 _SALVAGE_BYTES = 2_097_152
-_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 
 
 @dataclass(frozen=True)
@@ -38,7 +34,7 @@ class GuardianDecisions(Format):
     carries: ClassVar[frozenset[str]] = frozenset(CARRIED)
 
     max_bytes: int = 1_048_576
-    max_depth: int = 64
+    max_depth: int = MAX_DEPTH
 
     def decode(self, record: Record) -> DecisionEvent:
         value = record.value
@@ -72,31 +68,11 @@ class GuardianDecisions(Format):
         return json.dumps(body, separators=(",", ":")).encode()
 
     def parse(self, value: bytes) -> Any:
-        """The JSON value of hostile bytes: bounded, without duplicate keys, every number finite."""
-        if len(value) > self.max_bytes:
-            _refuse("too_large", f"larger than the {self.max_bytes} bytes that are read at most", value)
+        """The JSON value of hostile bytes; see `strict_json`. What is refused is refused with its names."""
         try:
-            text = value.decode("utf-8")
-        except UnicodeDecodeError as error:
-            _refuse("not_utf8", f"byte 0x{value[error.start]:02x} at position {error.start} is not UTF-8", value)
-        if text.count("{") + text.count("[") > self.max_depth and _depth(text) > self.max_depth:
-            _refuse("too_deep", f"nested more than {self.max_depth} levels deep", value)
-        try:
-            parsed = _DECODER.decode(text)
-        except _Ambiguous as error:
-            _refuse("ambiguous", f"the key {shown(error.key, 64)!r} occurs twice in one object", value)
-        except _BadNumber as error:
-            _refuse("not_json", f"the number {shown(error.text, 32)!r} is not one that JSON can carry", value)
-        except json.JSONDecodeError as error:
-            _refuse("not_json", f"{error.msg} at position {error.pos}", value)
-        except (ValueError, RecursionError):
-            _refuse("not_json", "the JSON cannot be parsed", value)
-        if _SURROGATE.search(text):
-            try:
-                json.dumps(parsed, ensure_ascii=False).encode("utf-8")
-            except UnicodeEncodeError:
-                _refuse("not_utf8", "a \\u escape is half of a surrogate pair", value)
-        return parsed
+            return parse(value, max_bytes=self.max_bytes, max_depth=self.max_depth)
+        except DecodeError as error:
+            _refuse(error.code, error.reason, value)
 
     def parse_around(self, value: bytes) -> Any:
         """The JSON value with `Unread` in it, for bytes that `parse` refuses; None where that does not help."""
@@ -138,63 +114,6 @@ def own(event: DecisionEvent) -> DecisionEvent:
     return event if event.origin is None else event.model_copy(update={"origin": None})
 
 
-class _Ambiguous(ValueError):
-    def __init__(self, key: str) -> None:
-        super().__init__(key)
-        self.key = key
-
-
-class _BadNumber(ValueError):
-    def __init__(self, text: str) -> None:
-        super().__init__(text)
-        self.text = text
-
-
-def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    made = dict(pairs)
-    if len(made) != len(pairs):
-        names = [name for name, _ in pairs]
-        raise _Ambiguous(next(name for name in made if names.count(name) > 1))
-    return made
-
-
-def _bad_constant(text: str) -> NoReturn:
-    raise _BadNumber(text)
-
-
-def _float(text: str) -> float:
-    number = float(text)
-    if not math.isfinite(number):
-        raise _BadNumber(text)
-    return number
-
-
-def _int(text: str) -> int:
-    if len(text) > 20 or not -_INT64 <= (number := int(text)) < _INT64:
-        raise _BadNumber(text)
-    return number
-
-
-_DECODER = json.JSONDecoder(
-    object_pairs_hook=_object, parse_constant=_bad_constant, parse_float=_float, parse_int=_int
-)
-
-
-_STRING = re.compile(r'"(?:[^"\\]|\\.)*+"?', re.DOTALL)
-
-
-def _depth(text: str) -> int:
-    """How deep the brackets nest, strings left out; linear, and it needs no stack."""
-    deepest = depth = 0
-    for bracket in re.findall(r"[\[\]{}]", _STRING.sub("", text)):
-        if bracket in "[{":
-            depth += 1
-            deepest = max(deepest, depth)
-        else:
-            depth -= 1
-    return deepest
-
-
 def _refuse(code: str, reason: str, value: bytes, parsed: dict[str, Any] | None = None) -> NoReturn:
     tenant, session, gateway = _salvage_parsed(parsed) if parsed is not None else _salvage_bytes(value)
     raise DecodeError(code, reason, tenant_id=tenant, session_id=session, gateway=gateway) from None
@@ -209,10 +128,13 @@ def _salvage_parsed(parsed: dict[str, Any]) -> tuple[str | None, str | None, str
 def _salvage_bytes(value: bytes) -> tuple[str | None, str | None, str | None]:
     """What can still be told of broken bytes: the names that stand in full where names belong."""
     names = names_in(value[:_SALVAGE_BYTES])
-    tenant, session = (
-        name_of(names.get(("envelope", name)) or names.get((name,))) for name in ("tenant_id", "session_id")
-    )
+    tenant = next((t for each in _places(TENANT_NAMES) if (t := name_of(names.get(each)))), None)
+    session = next((s for each in _places(SESSION_NAMES) if (s := name_of(names.get(each)))), None)
     return tenant, session, name_of(names.get(("gateway",)))
+
+
+def _places(wanted: Sequence[str]) -> Iterator[Place]:
+    return iter([("envelope", wanted[0]), *((name,) for name in wanted)])
 
 
 def name_of(value: object) -> str | None:

@@ -6,11 +6,13 @@ makes of bytes has ids in base64: they become hex here. Protobuf needs the extra
 
 import base64
 import binascii
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Literal
 
 from guardian.errors import DecodeError
 
+_DIGITS = re.compile(r"-?[0-9]{1,19}")
 _RECORDS: Mapping[Literal["spans", "logs"], tuple[str, str, str]] = {
     "spans": ("resourceSpans", "scopeSpans", "spans"),
     "logs": ("resourceLogs", "scopeLogs", "logRecords"),
@@ -54,13 +56,20 @@ def plain(value: Any) -> Any:
     name, inner = next(iter(value.items()))
     match name:
         case "intValue":
-            return int(inner) if isinstance(inner, str) and inner.lstrip("-").isdecimal() else inner
+            return _whole(inner)
         case "arrayValue":
             return [plain(item) for item in _list(inner, "values")]
         case "kvlistValue":
             return attributes(inner.get("values") if isinstance(inner, Mapping) else None)
         case _:
             return inner
+
+
+def _whole(said: Any) -> Any:
+    """A number of 64 bits from its digits; what is none stays as it is."""
+    if isinstance(said, str) and _DIGITS.fullmatch(said) and -(2**63) <= int(said) < 2**63:
+        return int(said)
+    return said
 
 
 def from_protobuf(value: bytes) -> dict[str, Any] | None:

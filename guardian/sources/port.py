@@ -27,8 +27,8 @@ class Source(Protocol):
       gateways that an attacker may have reached. Its time and memory are bounded by the size of the record, and
       the size by an option. What the record holds that is no tool call (a health check, another span) yields
       nothing.
-    - Where only a part of a record cannot be read that an agent chose (arguments, a result), a source may tell the
-      rest with the reason, as guardian's own does: nobody shall hide a call by what is in it.
+    - Where only a part of a record cannot be read that an agent chose (arguments, a result), a source tells the
+      rest with the reason: nobody shall hide a call, least of all others' calls, by what is in it.
     - A DecodeError in the result carries a stable `code`, one bounded line of `reason` with agents' text
       neutralised, and the tenant and session where they can still be told: a session must not vanish by sending
       rubbish.
@@ -42,7 +42,7 @@ class Format(Protocol):
     whose dataclass fields are its options, and implements this protocol. Rules:
 
     - All of it is pure. The JSON is parsed already, bounded and without duplicate keys; everything in it is
-      hostile.
+      hostile. What could not be read in it is an `Unread` text, which a format hands on like any other.
     - `recognises` is cheap and says yes to no other format's records: a topic may carry several formats.
     - `entries` takes a batch apart; `facts` reads one entry, gives None for one that is no tool call, and raises
       nothing but DecodeError that says what was expected and where.

@@ -1,8 +1,8 @@
 """Records of foreign formats → decisions: take the wrapping off, tell the format, take batches apart, complete."""
 
+import dataclasses
 import hashlib
 import json
-import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -17,16 +17,19 @@ from guardian.errors import DecodeError
 from guardian.sources import cloudevents
 from guardian.sources.cloudevents import Wrapping
 from guardian.sources.completing import Completion
-from guardian.sources.guardian import GuardianDecisions, explain, name_of, own
+from guardian.sources.guardian import GuardianDecisions, explain, name_of, own, read_partly
 from guardian.sources.hostile import kind
+from guardian.sources.opening import items_of, unpacked, values_of
+from guardian.sources.partly import Partly, readable
 from guardian.sources.port import Format, Told
+from guardian.sources.strict_json import MAX_DEPTH
+from guardian.sources.unread import SESSION_NAMES, TENANT_NAMES, unread_in, unread_of
 
 FORMAT_HEADER = "guardian-format"
 """A record's header that names its format; it goes before what the content looks like."""
 
-_GZIP = b"\x1f\x8b"
-_SESSION_KEYS = ("session_id", "sessionId", "session", "session.id", "mcp.session.id", "gen_ai.conversation.id")
 _WRAPPED_AT_MOST = 2
+_PART = DecodeError("not_json", "a part of the JSON that a string holds cannot be read")
 
 
 @dataclass(frozen=True)
@@ -38,7 +41,7 @@ class Reader:
     completion: Completion = field(default_factory=Completion)
     wrapped: bool = False
     max_bytes: int = 8_388_608
-    max_depth: int = 64
+    max_depth: int = MAX_DEPTH
 
     @cached_property
     def _parser(self) -> GuardianDecisions:
@@ -50,73 +53,46 @@ class Reader:
         try:
             wrapping = cloudevents.binary(record)
             for name, body in self._bodies(record):
-                found += [body] if isinstance(body, DecodeError) else self._body(record, name, body, wrapping)
+                found += self._body(record, name, body, wrapping)
         except DecodeError as error:
-            found.append(error)
+            found.append(self._salvaged(record, error, None))
         return found
 
     def format_of(self, record: Record) -> str | None:
         """The format's name; None where the record is of none of them."""
         try:
             for name, body in self._bodies(record):
-                told = cloudevents.structured(body) or (body, None)
+                whole = body.body if isinstance(body, Partly) else body
+                told = cloudevents.structured(whole) or (whole, None)
                 return name or self._recognised(record, told[0])
         except DecodeError:
             pass
         return None
 
     def _bodies(self, record: Record) -> Iterator[tuple[str | None, Any]]:
-        """JSON values, or why a line is none; with the format's name where the value is not JSON and only that
+        """The record's values, see `values_of`; with the format's name where the value is not JSON and only that
         format opens it."""
-        value = self._unpacked(record.value)
+        value = unpacked(record.value, self.max_bytes)
         if value.lstrip()[:1] not in (b"{", b"["):
             for name, each in self.formats.items():
                 body = each.opens(value)
                 if body is not None:
                     yield name, body
                     return
-        for body in self._parsed(value):
-            yield from ((None, item) for item in (body if isinstance(body, list) else (body,)))
-
-    def _parsed(self, value: bytes) -> Iterator[Any]:
-        """One JSON value, or one in each line: a line that is none is told in its turn."""
-        parser = self._parser
-        try:
-            yield parser.parse(value)
-        except DecodeError as error:
-            lines = [line for line in value.splitlines() if line.strip()]
-            if error.code == "too_large" or len(lines) < 2 or not lines[0].rstrip().endswith((b"}", b"]")):
-                raise
-            for line in lines:
-                try:
-                    body = parser.parse(line)
-                except DecodeError as refused:
-                    body = refused
-                yield body
-
-    def _unpacked(self, value: bytes) -> bytes:
-        """What the gzip holds, of one member or several; anything else as it is."""
-        text, rest = b"", value
-        while rest.startswith(_GZIP):
-            unpacking = zlib.decompressobj(wbits=31)
-            try:
-                text += unpacking.decompress(rest, self.max_bytes + 1 - len(text))
-            except zlib.error:
-                raise DecodeError("not_json", "the gzip is damaged") from None
-            if len(text) > self.max_bytes:
-                raise DecodeError("too_large", f"unpacked it has more than {self.max_bytes} bytes")
-            if not unpacking.eof:
-                raise DecodeError("not_json", "the gzip is cut short")
-            rest = unpacking.unused_data
-        if rest is not value and rest.strip(b"\0"):
-            raise DecodeError("not_json", "something else follows the gzip")
-        return value if rest is value else text
+        for body in values_of(value, self._parser):
+            yield None, body
 
     def _body(
         self, record: Record, name: str | None, body: Any, wrapping: Wrapping | None
     ) -> Iterator[Told | DecodeError]:
+        if isinstance(body, DecodeError):
+            yield self._salvaged(record, body, None)
+            return
+        part: Partly | None = None
         try:
-            for _ in range(_WRAPPED_AT_MOST):
+            for _ in range(_WRAPPED_AT_MOST + 1):
+                if isinstance(body, Partly):
+                    part, body = body, body.body
                 inner = cloudevents.structured(body)
                 if inner is None:
                     break
@@ -124,7 +100,7 @@ class Reader:
             if self.wrapped and wrapping is None:
                 raise DecodeError("unknown_format", f"expected a CloudEvent, got {_sketch(body)}")
             if isinstance(body, list):  # a wrapped batch
-                for item in body:
+                for item in items_of(body if part is None else dataclasses.replace(part, body=body)):
                     yield from self._body(record, name, item, wrapping)
                 return
             name = name or self._recognised(record, body)
@@ -135,29 +111,47 @@ class Reader:
                 raise DecodeError("invalid", f"expected a JSON object, got {kind(body)}")
             entries = self.formats[name].entries(body)
         except DecodeError as error:
-            yield self._salvaged(error, body)
+            yield self._salvaged(record, _unread_rather(error, body, part), body)
             return
+        unread = {id(each) for each in unread_of(body)} if part is not None else set()
         for entry in entries:
+            unread -= {id(each) for each in unread_of(entry)} if unread else set()
             try:
-                told = self._entry(record, name, entry, wrapping)
+                told = self._entry(record, name, entry, wrapping, part)
             except DecodeError as error:
-                yield self._salvaged(error, entry)
+                yield self._salvaged(record, _unread_rather(error, entry, part), entry)
             else:
                 if told is not None:
                     yield told
+        if part is not None and unread:  # it lies beside the entries, or where one would be
+            yield self._salvaged(record, part.why, body)
 
-    def _entry(self, record: Record, name: str, entry: Any, wrapping: Wrapping | None) -> Told | None:
-        digest = hashlib.sha256(json.dumps(entry, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+    def _entry(
+        self, record: Record, name: str, entry: Any, wrapping: Wrapping | None, part: Partly | None
+    ) -> Told | None:
+        why = part.why if part is not None and unread_in(entry) else None
+        digest = hashlib.sha256(json.dumps(entry, sort_keys=True, separators=(",", ":")).encode())
+        if part is not None and why is not None:  # two that differ in what is unread are two
+            digest.update(part.raw)
         if isinstance(entry, Mapping) and entry.get("schema") == SCHEMA:
-            return Told(_canonical(entry), digest)
+            return _canonical(entry, digest.hexdigest(), why)
         if not isinstance(entry, Mapping):
             raise DecodeError("invalid", f"expected a JSON object, got {kind(entry)}")
         facts = self.formats[name].facts(entry)
         if facts is None:
+            if why is not None:
+                raise DecodeError(why.code, why.reason)
             return None
         if wrapping is not None:
             facts = wrapping.onto(facts)
-        return Told(self.completion.complete(facts, record, format=name, digest=digest), digest)
+        try:
+            known = readable(facts)
+        except DecodeError as error:
+            raise self.completion.named(error, facts, record) from None
+        if known is not facts and why is None:
+            why = part.why if part is not None else _PART
+        event = self.completion.complete(known, record, format=name, digest=digest.hexdigest())
+        return Told(event, digest.hexdigest(), why)
 
     def _recognised(self, record: Record, body: Any) -> str | None:
         if len(self.formats) == 1:
@@ -168,28 +162,46 @@ class Reader:
             return named
         return next((name for name, each in self.formats.items() if each.recognises(body)), None)
 
-    def _salvaged(self, error: DecodeError, body: Any) -> DecodeError:
-        """The refusal with the gateway, tenant and session that the entry still names."""
-        if not isinstance(body, Mapping):
-            return error
-        levels = [
-            body,
-            *(body[key] for key in ("context", "envelope", "attributes") if isinstance(body.get(key), dict)),
-        ]
-        session = next((s for level in levels for key in _SESSION_KEYS if (s := name_of(level.get(key)))), None)
-        tenant = next((t for level in levels if (t := name_of(level.get("tenant_id")))), self.completion.tenant)
-        named = next((g for level in levels if (g := name_of(level.get("gateway")))), None)
-        gateway = error.gateway or name_of(self.completion.gateway) or named
-        if error.session_id is not None:
-            tenant, session = error.tenant_id, error.session_id
-        return DecodeError(error.code, error.reason, tenant_id=tenant, session_id=session, gateway=gateway)
+    def _salvaged(self, record: Record, error: DecodeError, body: Any) -> DecodeError:
+        """The refusal with the gateway, tenant and session that the error or the entry still names."""
+        levels = [body] if isinstance(body, Mapping) else []
+        for key in ("context", "envelope", "attributes"):
+            levels += [level[key] for level in levels[:1] if isinstance(level.get(key), dict)]
+
+        def named(*keys: str) -> str | None:
+            return next((name for level in levels for key in keys if (name := name_of(level.get(key)))), None)
+
+        gateway = name_of(self.completion.sender(record, error.gateway or named("gateway")))
+        return DecodeError(
+            error.code,
+            error.reason,
+            tenant_id=name_of(self.completion.owner(gateway, error.tenant_id or named(*TENANT_NAMES))),
+            session_id=error.session_id or named(*SESSION_NAMES),
+            gateway=gateway,
+        )
 
 
-def _canonical(entry: Mapping[str, Any]) -> DecisionEvent:
-    try:
-        return own(DecisionEvent.model_validate_json(json.dumps(entry)))
-    except ValidationError as error:
-        raise DecodeError("invalid", explain(error)) from None
+def _unread_rather(error: DecodeError, entry: Any, part: Partly | None) -> DecodeError:
+    """That a part of the entry cannot be read, where that is so: what else is amiss may come of it."""
+    if part is None or not unread_in(entry):
+        return error
+    if not isinstance(entry, Mapping):
+        return part.why
+    names = {"tenant_id": error.tenant_id, "session_id": error.session_id, "gateway": error.gateway}
+    return DecodeError(part.why.code, part.why.reason, **names)
+
+
+def _canonical(entry: Mapping[str, Any], digest: str, why: DecodeError | None) -> Told:
+    """`why`: what could not be read of it, as in guardian's own reader."""
+    if why is None:
+        try:
+            return Told(own(DecisionEvent.model_validate_json(json.dumps(entry))), digest)
+        except ValidationError as error:
+            why = DecodeError("invalid", explain(error))
+    event = read_partly(entry)
+    if event is None:
+        raise DecodeError(why.code, why.reason)
+    return Told(event, digest, why)
 
 
 def _sketch(body: Any) -> str:

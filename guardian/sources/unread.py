@@ -26,12 +26,14 @@ _INT64 = 2**63
 _LONGEST_NAME = 4096
 
 Place = tuple[str, ...]
+SESSION_NAMES = ("session_id", "sessionId", "session", "session.id", "mcp.session.id", "gen_ai.conversation.id")
+TENANT_NAMES = ("tenant_id", "tenant")
+"""What logs call a session and a tenant, the likeliest first."""
 NAMES: tuple[Place, ...] = (
     ("gateway",),
-    ("tenant_id",),
-    ("session_id",),
     ("envelope", "tenant_id"),
     ("envelope", "session_id"),
+    *((name,) for name in (*TENANT_NAMES, *SESSION_NAMES)),
 )
 
 
@@ -51,15 +53,25 @@ def read_around(text: str, max_depth: int) -> Any:
 
 def unread_in(value: object) -> bool:
     """Whether anything in it, however deep, was not read."""
+    if isinstance(value, str):  # asked of every decision: what JSON has, the likeliest first
+        return isinstance(value, Unread)
+    if isinstance(value, dict):
+        return any(map(unread_in, value)) or any(map(unread_in, value.values()))
+    return isinstance(value, (list, tuple)) and any(map(unread_in, value))
+
+
+def unread_of(value: object) -> Iterator[Unread]:
+    """Every part of it, however deep, that was not read."""
     match value:
         case Unread():
-            return True
-        case Mapping():
-            return any(unread_in(key) or unread_in(item) for key, item in value.items())
+            yield value
+        case dict():
+            for key, item in value.items():
+                yield from unread_of(key)
+                yield from unread_of(item)
         case list() | tuple():
-            return any(map(unread_in, value))
-        case _:
-            return False
+            for item in value:
+                yield from unread_of(item)
 
 
 def without_unread(body: Mapping[str, Any]) -> dict[str, Any] | None:

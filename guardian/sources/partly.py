@@ -1,0 +1,57 @@
+"""Records of foreign formats of which a part cannot be read: what the rest of them says. Pure.
+
+An agent chooses its arguments, and with them what comes back. What of that cannot be read is shown as unread or
+left out, and the call is told; who acts, with which tool, and what was decided must be readable whole.
+"""
+
+import dataclasses
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from operator import attrgetter
+from typing import Any
+
+from guardian.errors import DecodeError
+from guardian.sources.facts import Facts
+from guardian.sources.unread import unread_in
+
+_CHOSEN = frozenset(
+    {
+        "id", "arguments", "resource_type", "resource_id", "data_classes", "records", "reason", "status",
+        "result_records", "trace", "agent_version",
+    }
+)  # fmt: skip
+_DEFAULTS = {each.name: each.default for each in dataclasses.fields(Facts)}
+_values = attrgetter(*_DEFAULTS)
+
+
+@dataclass(frozen=True, slots=True)
+class Partly:
+    """A JSON value with `Unread` in it, why it was not read whole, and the bytes that it was read from."""
+
+    body: Any
+    why: DecodeError
+    raw: bytes
+
+    def items(self) -> Iterator[Any]:
+        """The items of an array, each of which may be readable whole; else the value itself."""
+        for item in self.body if isinstance(self.body, list) else (self.body,):
+            yield Partly(item, self.why, self.raw) if unread_in(item) else item
+
+
+def readable(facts: Facts) -> Facts:
+    """The facts without what an agent chose and nobody can read; of arguments all stays that could be read.
+
+    Raises DecodeError where more than that is unread.
+    """
+    told = [value for value in _values(facts) if value is not None]
+    if not unread_in(told):
+        return facts
+    changes: dict[str, Any] = {}
+    for name, value in zip(_DEFAULTS, _values(facts), strict=True):
+        if not unread_in(value):
+            continue
+        if name not in _CHOSEN:
+            raise DecodeError("not_json", f"{name}: it cannot be read whole")
+        changes[name] = json.loads(json.dumps(value)) if name == "arguments" else _DEFAULTS[name]
+    return dataclasses.replace(facts, **changes)

@@ -1,0 +1,111 @@
+"""JSON of hostile bytes or text: bounded, without duplicate keys, every number finite and no character half.
+
+A parser that merely picks one of two duplicate keys may pick another one than the gateway's policy did. So nothing
+that came from outside is read by anything else, also JSON that lies in a string of JSON.
+"""
+
+import json
+import math
+import re
+from typing import Any, NoReturn
+
+from guardian.domain.text import shown
+from guardian.errors import DecodeError
+
+MAX_DEPTH = 64
+
+_INT64 = 2**63
+_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
+_STRING = re.compile(r'"(?:[^"\\]|\\.)*+"?', re.DOTALL)
+
+
+def parse(value: bytes, *, max_bytes: int, max_depth: int = MAX_DEPTH) -> Any:
+    """The JSON value of bytes. Raises DecodeError."""
+    if len(value) > max_bytes:
+        raise DecodeError("too_large", f"larger than the {max_bytes} bytes that are read at most")
+    try:
+        text = value.decode("utf-8")
+    except UnicodeDecodeError as error:
+        said = f"byte 0x{value[error.start]:02x} at position {error.start} is not UTF-8"
+        raise DecodeError("not_utf8", said) from None
+    return parse_text(text, max_depth=max_depth)
+
+
+def parse_text(text: str, *, max_depth: int = MAX_DEPTH) -> Any:
+    """The JSON value of a text. Raises DecodeError."""
+    if text.count("{") + text.count("[") > max_depth and _depth(text) > max_depth:
+        raise DecodeError("too_deep", f"nested more than {max_depth} levels deep")
+    try:
+        parsed = _DECODER.decode(text)
+    except _Ambiguous as error:
+        raise DecodeError("ambiguous", f"the key {shown(error.key, 64)!r} occurs twice in one object") from None
+    except _BadNumber as error:
+        said = f"the number {shown(error.text, 32)!r} is not one that JSON can carry"
+        raise DecodeError("not_json", said) from None
+    except json.JSONDecodeError as error:
+        raise DecodeError("not_json", f"{error.msg} at position {error.pos}") from None
+    except (ValueError, RecursionError):
+        raise DecodeError("not_json", "the JSON cannot be parsed") from None
+    if _SURROGATE.search(text):
+        try:
+            json.dumps(parsed, ensure_ascii=False).encode("utf-8")
+        except UnicodeEncodeError:
+            raise DecodeError("not_utf8", "a \\u escape is half of a surrogate pair") from None
+    return parsed
+
+
+class _Ambiguous(ValueError):
+    def __init__(self, key: str) -> None:
+        super().__init__(key)
+        self.key = key
+
+
+class _BadNumber(ValueError):
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+        self.text = text
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    made = dict(pairs)
+    if len(made) != len(pairs):
+        seen: set[str] = set()
+        for name, _ in pairs:
+            if name in seen:
+                raise _Ambiguous(name)
+            seen.add(name)
+    return made
+
+
+def _bad_constant(text: str) -> NoReturn:
+    raise _BadNumber(text)
+
+
+def _float(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise _BadNumber(text)
+    return number
+
+
+def _int(text: str) -> int:
+    if len(text) > 20 or not -_INT64 <= (number := int(text)) < _INT64:
+        raise _BadNumber(text)
+    return number
+
+
+_DECODER = json.JSONDecoder(
+    object_pairs_hook=_object, parse_constant=_bad_constant, parse_float=_float, parse_int=_int
+)
+
+
+def _depth(text: str) -> int:
+    """How deep the brackets nest, strings left out; linear, and it needs no stack."""
+    deepest = depth = 0
+    for bracket in re.findall(r"[\[\]{}]", _STRING.sub("", text)):
+        if bracket in "[{":
+            depth += 1
+            deepest = max(deepest, depth)
+        else:
+            depth -= 1
+    return deepest

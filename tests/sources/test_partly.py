@@ -1,0 +1,150 @@
+"""In no format can an agent hide its call, or anybody else's, by what it puts into it."""
+
+import json
+
+import pytest
+
+from guardian.bootstrap import plugins
+from guardian.bootstrap.sources import formats_of
+from guardian.domain.event import DecisionEvent
+from guardian.errors import DecodeError
+from guardian.sources.completing import Completion
+from guardian.sources.port import Told
+from guardian.sources.reading import Reader
+from guardian.sources.unread import SIGN
+
+CARRYING = tuple(name for name in plugins.names("sources") if "arguments" in plugins.find("sources", name).carries)
+BODY = {
+    "schema": "guardian.decision/v1", "id": "d1", "time": "2026-05-12T17:04:11Z", "gateway": "gw-1",
+    "envelope": {"delegator_id": "u", "tenant_id": "acme", "session_id": "s1", "agent_id": "a"},
+    "action": {"tool": "payments.create", "arguments": {"to": "mallory", "x": "HERE"}},
+    "decision": {"effect": "allow"},
+}  # fmt: skip
+UNREADABLE = {
+    "an integer beyond 64 bits": "1" + "0" * 20,
+    "not a number": "NaN",
+    "half a surrogate pair": '"x \\ud800"',
+    "half a surrogate pair as a key": '{"\\udfff": 1}',
+    "a key twice": '{"a": 1, "a": 2}',
+    "a depth of 300": "[" * 300 + "]" * 300,
+    "a depth of 100,000": '{"a":' * 100_000 + "1" + "}" * 100_000,
+}
+MINE = Completion(gateway="edge-1", tenants={"edge-1": "acme"})
+
+
+def line_of(name, value):
+    """The call as a gateway of that format logs it; `value` stands for one argument, as JSON."""
+    line = plugins.make("sources", name, {}).write(DecisionEvent.model_validate_json(json.dumps(BODY))).decode()
+    within = json.dumps(value)[1:-1]  # where the arguments are JSON in a string
+    return line.replace('\\"HERE\\"', within).replace('"HERE"', value).encode()
+
+
+def opa(number, arguments="{}"):
+    body = {
+        "decision_id": f"d{number}",
+        "labels": {"app": "x"},
+        "timestamp": "2026-05-01T00:00:00Z",
+        "result": True,
+    }
+    asked = f'{{"tool":"pay","session":"s-{number}","arguments":{arguments}}}'
+    return json.dumps({**body, "input": "HERE"}, separators=(",", ":")).replace('"HERE"', asked)
+
+
+@pytest.mark.parametrize("name", CARRYING)
+@pytest.mark.parametrize("what", UNREADABLE)
+def test_the_call_is_told_with_all_that_can_be_read_and_the_reason_why_not_all_can(name, what, make_reader, told):
+    (found,) = told(make_reader(name), line_of(name, UNREADABLE[what]))
+    assert isinstance(found, Told)
+    assert found.event.action.tool == "payments.create"
+    assert found.event.action.arguments["to"] == "mallory"
+    assert SIGN in json.dumps(found.event.action.arguments, ensure_ascii=False)
+    assert found.unread.reason.isprintable()
+    found.event.model_dump_json()
+
+
+@pytest.mark.parametrize("name", CARRYING)
+def test_a_readable_call_has_nothing_unread(name, make_reader, told):
+    (found,) = told(make_reader(name), line_of(name, '"v"'))
+    assert found.unread is None
+
+
+@pytest.mark.parametrize("what", UNREADABLE)
+def test_one_call_of_a_batch_hides_none_of_the_others(what, make_reader, told):
+    batch = ",".join(opa(n, '{"n":' + UNREADABLE[what] + "}" if n == 2 else "{}") for n in range(5))
+    found = told(make_reader("opa"), f"[{batch}]".encode())
+    assert [each.event.id for each in found] == [f"d{n}" for n in range(5)]
+    assert [each.unread is not None for each in found] == [False, False, True, False, False]
+
+
+def test_guardians_own_records_are_read_around_too_where_formats_are_told_apart(told):
+    reader = Reader(formats_of("auto", {}))
+    (found,) = told(reader, line_of("guardian", "9" * 30))
+    assert (found.event.id, found.unread.code) == ("d1", "not_json")
+    body = {**BODY, "action": {"tool": "payments.create", "records": -1}}
+    (found,) = told(reader, body)
+    assert (found.event.action.records, found.unread.code) == (None, "invalid")
+
+
+@pytest.mark.parametrize("line", ['"tool":"pay"', '"decision_id":"d0"', '"session":"s-0"'])
+def test_who_acts_and_with_what_must_be_readable_whole(line, make_reader, told):
+    key = line.partition(":")[0]
+    (refused,) = told(make_reader("opa", MINE), opa(0).replace(line, f'{line},{key}:"other"').encode())
+    assert isinstance(refused, DecodeError)
+    assert (refused.code, refused.tenant_id, refused.gateway) == ("ambiguous", "acme", "edge-1")
+    (found,) = told(make_reader("opa", MINE), opa(0).replace('"pay"', '"pay\\ud800"').encode())
+    assert (found.code, found.session_id) == ("not_utf8", "s-0")
+
+
+def test_an_envelope_in_a_string_must_be_readable_whole_and_its_session_is_told(make_reader, told):
+    envelope = json.dumps('{"delegator_id": "u", "allowed_tools": ["crm.read"], "allowed_tools": ["*"]}')
+    line = opa(0).replace('"tool":"pay"', f'"tool":"pay","envelope":{envelope}')
+    (refused,) = told(make_reader("opa", MINE), line.encode())
+    assert isinstance(refused, DecodeError)
+    assert (refused.tenant_id, refused.session_id, refused.gateway) == ("acme", "s-0", "edge-1")
+
+
+def test_an_id_that_cannot_be_read_hides_no_call_and_two_calls_with_one_stay_two(make_reader, told):
+    reader = make_reader("opa", MINE)
+    ids = []
+    for value in ('{"a": 1, "a": 2}', '{"a": 1, "a": 3}'):
+        (found,) = told(reader, opa(0, '{"n": ' + value + "}").replace('"d0"', '"\\ud800"').encode())
+        ids += [found.event.id, found.digest]
+    assert len(set(ids)) == 4
+
+
+def test_what_is_unread_beside_the_calls_of_a_record_is_told(make_reader, told):
+    body = json.loads(line_of("otel", '"v"'))
+    (spans,) = body["resourceSpans"][0]["scopeSpans"]
+    spans["spans"] += ["HERE"]
+    call, lost = told(make_reader("otel"), json.dumps(body).replace('"HERE"', '{"a": 1, "a": 2}').encode())
+    assert (call.event.action.tool, call.unread, lost.code) == ("payments.create", None, "ambiguous")
+
+
+def test_what_looks_like_no_call_is_skipped_only_where_it_can_be_read(make_reader, told):
+    ping = {"session_id": "s-1", "request": {"jsonrpc": "2.0", "method": "ping", "id": "HERE"}}
+    assert told(make_reader("mcp"), ping) == []
+    (refused,) = told(make_reader("mcp"), json.dumps(ping).replace('"HERE"', "9" * 30).encode())
+    assert (refused.code, refused.session_id) == ("not_json", "s-1")
+
+
+def test_what_is_no_json_at_all_is_told_to_those_whose_log_it_is(make_reader, told):
+    line = b'{"mcp.method.name":"tools/call","mcp.session.id":"s-1","response_code":200,"x":"cut of'
+    (refused,) = told(make_reader("envoy", MINE), line)
+    assert (refused.code, refused.tenant_id, refused.session_id, refused.gateway) == (
+        "not_json", "acme", "s-1", "edge-1",
+    )  # fmt: skip
+    named = line.replace(b"{", b'{"tenant":"globex","gateway":"edge-2",', 1)
+    (refused,) = told(make_reader("envoy", MINE), named)
+    assert (refused.tenant_id, refused.gateway) == ("globex", "edge-1")
+
+
+@pytest.mark.parametrize("digits", ["--5", "1" * 5000, "9223372036854775808", "٣"])
+def test_digits_that_are_no_64_bit_number_stay_digits(digits, make_reader, decisions):
+    body = json.loads(line_of("otel", '"v"'))
+    (span,) = body["resourceSpans"][0]["scopeSpans"][0]["spans"]
+    for pair in span["attributes"]:
+        if pair["key"] == "gen_ai.tool.call.arguments":
+            values = [{"key": name, "value": {"intValue": said}} for name, said in (("n", digits), ("m", "-7"))]
+            pair["value"] = {"kvlistValue": {"values": values}}
+    (event,) = decisions(make_reader("otel"), body)
+    assert event.action.arguments == {"n": digits, "m": -7}
