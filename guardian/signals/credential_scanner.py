@@ -32,8 +32,9 @@ _CACHED_FROM = 64  # shorter texts are scanned faster than digested
 _Model = TypeVar("_Model", bound=BaseModel)
 
 
-_MAY_GROW_TO = 400
-"""A mark may be longer than what it hides, but a field never outgrows its bound (512 or more) by it."""
+_MAY_GROW_TO = 128
+"""A mark may be longer than what it hides, but no field outgrows its bound by it: a result's status has the
+narrowest."""
 
 
 class CredentialScanner:

@@ -81,3 +81,11 @@ def test_a_registered_envelope_is_redacted_like_one_that_came_with_the_log():
 def test_what_guardian_needs_to_know_a_session_by_cannot_be_redacted(path, way, reason):
     with pytest.raises(ConfigurationError, match=reason):
         rules(**{path: way})
+
+
+def test_marks_longer_than_what_they_hide_leave_every_field_within_its_bound(body):
+    status = "://a:b@" * 18
+    told = DecisionEvent.model_validate_json(json.dumps(body(result__status=status)))
+    clean, hits = rules(**{"action.arguments.x": "drop"}).redact(told)
+    assert "a:b" not in clean.result.status
+    assert {hit.path for hit in hits} == {"result.status"}
