@@ -7,8 +7,10 @@ from functools import lru_cache
 
 from guardian.errors import ConfigurationError
 
-PATTERNS = (r"mcp__(?P<server>.+?)__(?P<tool>.+)", r"(?P<server>[^/]+)/(?P<tool>[^/]+)")
+PATTERNS = (r"mcp__(?P<server>.+?)__(?P<tool>(?s:.+))", r"(?P<server>[^/]+)/(?P<tool>[^/]+)")
 NAME = "{server}.{tool}"
+
+_LONGEST = 512  # no event takes more; agents choose names, and a pattern may need the square of their length
 
 
 @dataclass(frozen=True)
@@ -46,7 +48,7 @@ class ToolNames:
         """The name that guardian knows the tool by."""
         if tool in self.aliases:
             return self.aliases[tool]
-        for pattern in _compiled(self.patterns):
+        for pattern in _compiled(self.patterns) if len(tool) <= _LONGEST else ():
             if (found := pattern.fullmatch(tool)) is not None:
                 return self._put(found["server"], found["tool"])
         if server and "." not in tool:

@@ -160,6 +160,12 @@ def test_a_damaged_good_record_is_read_or_refused_but_never_crashes(data):
     assert reason.isprintable()
 
 
+def test_a_key_twice_among_many_is_found_in_no_more_time_than_they_take():
+    """A time that grew with the square of their number would end no test run."""
+    keys = ",".join(f'"k{n}":1' for n in range(80_000))
+    assert refusal(f'{{{keys},"last":1,"last":2}}'.encode()).code == "ambiguous"
+
+
 @given(st.text(max_size=80))
 def test_shown_text_is_printable_and_bounded(text):
     assert shown(text, 20).isprintable()

@@ -1,7 +1,7 @@
 import pytest
 
 from guardian.errors import ConfigurationError
-from guardian.sources.tool_names import ToolNames
+from guardian.sources.tool_names import PATTERNS, ToolNames
 
 
 @pytest.mark.parametrize(
@@ -44,3 +44,15 @@ def test_a_rule_that_cannot_work_is_refused_at_start(options, reason):
     with pytest.raises(ConfigurationError) as caught:
         ToolNames(**options)
     assert reason in str(caught.value)
+
+
+@pytest.mark.parametrize("patterns", [PATTERNS, (r"mcp__(?P<server>.+?)__(?P<tool>.+)",)])
+def test_no_name_takes_long(patterns):
+    """A time that grew with the square of the length would end no test run."""
+    name = "mcp__" + "a__" * 300_000 + "\n"
+    assert ToolNames(patterns).of(name) == name
+
+
+def test_many_names_of_an_envelope_take_no_longer_than_their_length():
+    names = ["mcp__" + "a__" * 168 + "\n"] * 20_000
+    assert {ToolNames().of(name) for name in names} == {"a." + "a__" * 167 + "\n"}
