@@ -20,7 +20,8 @@ PurposeFrom = Literal["log", "file", "registry", "static", "unknown"]
 
 
 class DecisionKey(NamedTuple):
-    """A decision is the same if its tenant, gateway, id and digest are."""
+    """A decision is the same if its tenant, gateway, id and digest are. Of an id that came with several contents
+    the first has it alone; each other is kept under the id with its digest, which no log can spell."""
 
     tenant_id: str
     gateway: str
@@ -82,6 +83,11 @@ class Decoded:
     @property
     def decision(self) -> DecisionKey:
         return DecisionKey(self.event.envelope.tenant_id, self.event.gateway, self.event.id)
+
+    @property
+    def other_content(self) -> DecisionKey:
+        """What it is known by where its id came with other content before; names hold no control character."""
+        return self.decision._replace(decision_id=f"{self.event.id}\x1f{self.digest}")
 
 
 @dataclass(frozen=True, slots=True)

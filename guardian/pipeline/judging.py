@@ -71,7 +71,7 @@ class Judge:
     def judge(self, decoded: Sequence[Decoded], dead_letters: Sequence[DeadLetter], memory: Memory) -> Judgement:
         """Fold every decision of the batch, in order, on top of the memory."""
         work = Work(memory)
-        fresh = [d for d in decoded if work.is_fresh(d)]
+        fresh = [each for d in decoded if (each := work.fresh(d)) is not None]
         histories, requests = self._prepare(fresh, work)
         fits = self.fit.score(requests)
         reader = self.meanings if self.across_sessions else None

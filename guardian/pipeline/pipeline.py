@@ -34,7 +34,7 @@ class Pipeline:
         parents = frozenset(e.parent_key for e in envelopes if e.parent_key is not None)
         return Wanted(
             sessions=frozenset(e.key for e in envelopes) | parents,
-            decisions=frozenset(d.decision for d in decoded),
+            decisions=frozenset(key for d in decoded for key in (d.decision, d.other_content)),
             purposes=frozenset(PurposeKey.of(e) for e in envelopes),
             agents=frozenset(AgentKey(e.tenant_id, e.agent_id) for e in envelopes if e.agent_id is not None),
             tasks=frozenset(TaskKey(e.tenant_id, e.task_id) for e in envelopes if e.task_id is not None),

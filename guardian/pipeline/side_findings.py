@@ -14,6 +14,11 @@ from guardian.response.findings import side_finding
 IN_FLIGHT = timedelta(seconds=30)
 """Calls decided this soon after a revocation may have been on their way already."""
 
+_REUSED = (
+    "The gateway's log gave this call an id that another call had before; both are judged. Either the log was"
+    " rewritten, or an agent chose the id: then it may be another session's doing, that took the id first."
+)
+
 
 def decision_findings(
     d: Decoded, drift: Drift, state: SessionState, versions: Mapping[str, str]
@@ -69,7 +74,8 @@ def decision_findings(
 
 
 def identity_finding(d: Decoded) -> Finding:
-    """The same decision id came again with other content: somebody's log is being rewritten."""
+    """The same decision id came again with other content: somebody's log is being rewritten, or an agent chose the
+    id. The session named is the later one's, which need not be whose doing it is."""
     return side_finding(
         Kind.IDENTITY,
         tenant_id=d.event.key.tenant_id,
@@ -79,6 +85,7 @@ def identity_finding(d: Decoded) -> Finding:
         severity="high",
         now=d.now,
         event=d.event,
+        breaches=[Breach("decision_id_reused", _REUSED, hard=False)],
         envelope_digest=d.envelope_digest,
     )
 

@@ -1,5 +1,6 @@
 """A batch in progress: the memory it began with, and everything that it changes."""
 
+import dataclasses
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -27,6 +28,7 @@ TOOLS_KEPT = 8
 PRINTS_KEPT = 256
 PURPOSES_KEPT = 16
 SIBLINGS_KEPT = 32
+_ID_KEPT = 480
 
 
 def related(one: str, other: str) -> bool:
@@ -68,16 +70,28 @@ class Work:
         self.duplicates = 0
         self._findings: dict[str, Finding] = {}
 
-    def is_fresh(self, d: Decoded) -> bool:
-        """False for a decision that was handled before; one that comes back changed is told."""
-        known = self.seen.get(d.decision) or self.memory.seen.get(d.decision)
+    def fresh(self, d: Decoded) -> Decoded | None:
+        """The decision as it is judged; None for one that was handled before.
+
+        Agents may choose ids. One whose id came with other content before is told, and judged under a name of its
+        own: nobody hides a call behind another's id.
+        """
+        known = self._digest(d.decision)
+        if known is not None and known != d.digest:
+            self.tell(identity_finding(d))
+            known = self._digest(d.other_content)
+            if known is None:
+                self.seen[d.other_content] = d.digest
+                name = f"{d.event.id[:_ID_KEPT]}#{d.digest[:16]}"
+                return dataclasses.replace(d, event=d.event.model_copy(update={"id": name}))
         if known is None:
             self.seen[d.decision] = d.digest
-            return True
+            return d
         self.duplicates += 1
-        if known != d.digest:
-            self.tell(identity_finding(d))
-        return False
+        return None
+
+    def _digest(self, key: DecisionKey) -> str | None:
+        return self.seen.get(key) or self.memory.seen.get(key)
 
     def other_purposes(self, d: Decoded) -> int:
         envelope = d.event.envelope

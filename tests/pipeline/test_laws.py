@@ -126,13 +126,41 @@ def test_every_record_is_judged_known_or_dead_and_no_finding_comes_twice(
     assert len(ids) == len(set(ids))
 
 
-def test_one_id_with_other_content_is_one_finding_about_identity(world, body) -> None:
+def test_one_id_with_other_content_is_one_finding_about_identity_and_every_content_is_judged_once(
+    world, body
+) -> None:
+    paid = body(1, action__tool="payments.send")
     world.feed(body(1), body(1, action__tool="crm.read"))
-    world.feed(body(1, action__tool="payments.send"), body(1))
+    world.feed(paid, body(1))
+    world.feed(paid, body(1, action__tool="crm.read"))
     told = world.told(Kind.IDENTITY)
     assert [(f.session_id, f.act.decision_id) for f in told] == [("s1", "dec_1")]
-    assert world.state().actions == 1
+    assert world.state().actions == 3
     assert world.duplicates == 3
+    names = [verdict.decoded.event.id for verdict in world.verdicts]
+    assert names[0] == "dec_1"
+    assert len(set(names)) == 3
+    assert any(f.act.tool == "payments.send" for f in world.told(Kind.DRIFT))
+
+
+def test_a_session_that_takes_anothers_id_first_hides_none_of_its_calls_and_the_finding_accuses_neither(
+    world, body
+) -> None:
+    world.feed(body(1, envelope__session_id="thief"))
+    world.feed(body(1, action__tool="payments.send"))
+    assert world.state().actions == 1
+    (told,) = world.told(Kind.IDENTITY)
+    assert told.session_id == "s1"
+    assert "another session's doing" in told.breaches[0].detail
+
+
+def test_no_id_can_take_the_name_under_which_other_content_is_known(world, body) -> None:
+    first, other = body(1), body(1, action__tool="crm.read")
+    digest = world.pipeline.decode([_as_record(other)])[0][0].digest
+    taken = {**first, "id": f"dec_1#{digest[:16]}"}
+    world.feed(first, taken, other)
+    assert world.state().actions == 3
+    assert world.duplicates == 0
 
 
 def test_the_same_id_of_another_gateway_or_tenant_is_another_decision(world, body) -> None:
@@ -153,7 +181,7 @@ def test_what_is_wanted_covers_sessions_parents_decisions_purposes_and_agents(wo
     decoded, _ = world.pipeline.decode([_as_record(child), _as_record(body(2, envelope__agent_id=...), 1)])
     wanted = world.pipeline.wanted(decoded)
     assert {key.session_id for key in wanted.sessions} == {"child", "s1"}
-    assert {key.decision_id for key in wanted.decisions} == {"dec_1", "dec_2"}
+    assert {key.decision_id.partition("\x1f")[0] for key in wanted.decisions} == {"dec_1", "dec_2"}
     assert {key.purpose for key in wanted.purposes} == {body()["envelope"]["purpose"]}
     assert {key.agent_id for key in wanted.agents} == {"agent_renewal_review"}
 

@@ -121,6 +121,7 @@ def store(engine):
 
 def test_a_batch_comes_back_as_it_was_judged(store):
     agent, decision = AgentKey("acme", "a"), DecisionKey("acme", "gw", "d1")
+    again = decision._replace(decision_id="d" * 512 + "\x1f" + "0" * 64)  # the same id with other content
     state = SessionState(
         stage=Stage.FLAGGED, tools=("a", "b"), evidence={"x": 1e300},
         signals={"s": {"n": [1, 0.1, None, "\x00é"]}},
@@ -132,13 +133,13 @@ def test_a_batch_comes_back_as_it_was_judged(store):
     Member(store, "m").claim(P0).commit(
         Judgement(
             findings=(finding(kind=Kind.HYGIENE),), sessions={S1: state, S2: SessionState()},
-            seen={decision: "digest"}, agent_purposes={agent: ("p", "q")},
+            seen={decision: "digest", again: "other"}, agent_purposes={agent: ("p", "q")},
         ),
         7,
     )  # fmt: skip
-    got = store.load(wanted(S1, S2, decisions=frozenset({decision}), agents=frozenset({agent})))
+    got = store.load(wanted(S1, S2, decisions=frozenset({decision, again}), agents=frozenset({agent})))
     assert got.sessions == {S1: state, S2: SessionState()}
-    assert got.seen == {decision: "digest"}
+    assert got.seen == {decision: "digest", again: "other"}
     assert got.agent_purposes == {agent: ("p", "q")}
     assert store.told(["f0", "f1"]) == {"f1"}
     assert store.told([]) == frozenset()
