@@ -131,6 +131,7 @@ class Memory:
     agent_purposes: Mapping[AgentKey, tuple[str, ...]] = field(default_factory=dict)  # newest last, bounded
     task_reads: Mapping[TaskKey, Mapping[str, SharedReads]] = field(default_factory=dict)  # by session id; bounded
     registered: Mapping[SessionKey, Grant] = field(default_factory=dict)  # newest of each parent
+    renamed: Mapping[SessionKey, Grant] = field(default_factory=dict)  # the same as adapted records spell tools
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from datetime import timedelta
 
-from guardian.domain.event import Envelope, SessionKey
+from guardian.domain.event import Envelope, Grant
 from guardian.domain.session import SessionState
 from guardian.domain.signal import CHAIN_KEPT, Observation, ParentFact, ParentStatus, Sketch
 from guardian.pipeline.batch import Decoded, PurposeKey
@@ -55,7 +55,8 @@ def _parent(d: Decoded, state: SessionState, work: Work, *, grace: timedelta, ac
     if key is None:
         return ParentFact()
     known = (work.sessions.get(key) if across_sessions else None) or SessionState()
-    granted = _granted(key, known, work) if across_sessions else None
+    grants = work.memory.registered if d.event.origin is None else work.memory.renamed
+    granted = _granted(known, grants.get(key)) if across_sessions else None
     if known.revoked_at is not None:
         status = ParentStatus.REVOKED
     elif granted is not None:
@@ -67,11 +68,11 @@ def _parent(d: Decoded, state: SessionState, work: Work, *, grace: timedelta, ac
     return ParentFact(status, granted, (key.session_id, *known.ancestors)[:CHAIN_KEPT])
 
 
-def _granted(key: SessionKey, known: SessionState, work: Work) -> Envelope | None:
+def _granted(known: SessionState, grant: Grant | None) -> Envelope | None:
     """What a session's children are held to: its first envelope, for as long as it was issued since, or the
     registered one where it never acted. A wider re-issue is the session's own breach and widens nobody; nor does
     one that never acted and is itself delegated: nobody has held it to its own parent."""
-    shown, grant = known.renewed or known.envelope, work.memory.registered.get(key)
+    shown = known.renewed or known.envelope
     if grant is None:
         return shown
     if shown is None:

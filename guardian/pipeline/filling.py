@@ -127,7 +127,11 @@ class Filling:
         """What the parents of these decisions were registered with; as when filling, the file comes first."""
         parents = {d.event.envelope.parent_key for d in decoded}
         found = {key: self.known.get(key) or registered.get(key) for key in parents if key is not None}
-        return {key: self._renamed(grant) for key, grant in found.items() if grant is not None}
+        return {key: grant for key, grant in found.items() if grant is not None}
+
+    def renamed(self, grants: Mapping[SessionKey, Grant]) -> dict[SessionKey, Grant]:
+        """The same under the one spelling of their tools, which adapted records have, and no others."""
+        return {key: self._renamed(grant) for key, grant in grants.items()}
 
     def _renamed(self, grant: Grant) -> Grant:
         envelope = grant.envelope

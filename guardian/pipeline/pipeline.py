@@ -43,4 +43,5 @@ class Pipeline:
 
     def judge(self, decoded: Sequence[Decoded], dead_letters: Sequence[DeadLetter], memory: Memory) -> Judgement:
         known = self.filling.of_parents(decoded, memory.registered)
-        return self.judging.judge(decoded, dead_letters, dataclasses.replace(memory, registered=known))
+        parents = dataclasses.replace(memory, registered=known, renamed=self.filling.renamed(known))
+        return self.judging.judge(decoded, dead_letters, parents)

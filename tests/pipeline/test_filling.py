@@ -1,5 +1,6 @@
 """Envelopes that the log does not carry: filled in from a file, a map or what is registered, or waited for."""
 
+import dataclasses
 import json
 from datetime import timedelta
 
@@ -9,8 +10,10 @@ from hypothesis import strategies as st
 
 from guardian.domain.event import Envelope, Grant, SessionKey
 from guardian.errors import ConfigurationError
+from guardian.pipeline.batch import Memory
 from guardian.pipeline.decoding import Decoder
 from guardian.pipeline.filling import Filling, Known, StaticEnvelope
+from guardian.pipeline.pipeline import Pipeline
 from guardian.signals.credential_exposure import CredentialScanner
 from guardian.sources.completing import Completion
 from guardian.sources.mapping import plugin as mapping
@@ -72,11 +75,27 @@ def test_the_envelopes_of_parents_are_spelt_the_same_way_and_the_file_comes_firs
     registered = {
         SessionKey("acme", name): grant(name, allowed_tools=["mcp__crm__read"]) for name in ("boss", "other", "s1")
     }
-    found = in_file.of_parents(children, registered)
+    found = in_file.renamed(in_file.of_parents(children, registered))
     assert {key.session_id: known.envelope.allowed_tools for key, known in found.items()} == {
         "boss": ("contracts.read",),
         "other": ("crm.read",),
     }
+
+
+def test_a_child_is_held_to_its_parent_in_the_spelling_of_its_own_log(body, make_decoder, make_judge, record):
+    """In guardian's own format tools keep the names that the log gives them, in others all are renamed."""
+    told = {"parent_session_id": "boss", "allowed_tools": ["mcp__crm__read"]}
+    own = body(1, action__tool="mcp__crm__read")
+    own["envelope"] |= {**told, "delegator_id": "user_7"}
+    adapted = line(2, tool="mcp__crm__read", envelope=json.loads(envelope("s2", **told).model_dump_json()))
+    source = Reader({"mapping": mapping()}, Completion(tenant="acme"))
+    decoder = dataclasses.replace(make_decoder(), source=source)
+    pipeline = Pipeline(decoder, make_judge(), Filling(rename=ToolNames().of))
+    boss = grant("boss", allowed_tools=["mcp__crm__read", "crm/write"])
+    memory = Memory(registered={boss.envelope.key: boss})
+    first, second = pipeline.judge(*pipeline.decode([record(own), record(adapted, 1)]), memory).verdicts
+    assert [v.decoded.event.action.tool for v in (first, second)] == ["mcp__crm__read", "crm.read"]
+    assert "wider_tools" not in {breach.name for v in (first, second) for breach in v.drift.breaches}
 
 
 def test_without_any_the_purpose_stays_unknown_and_that_is_said(decoded):
