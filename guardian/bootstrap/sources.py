@@ -81,8 +81,10 @@ def read_mapping(path: Path) -> dict[str, Any]:
 def completion_of(settings: Settings) -> Completion:
     """What the deployment knows of every record of its log."""
     section, tools = settings.source, settings.source.tools
+    planted = settings.revocation.self_test.gateway
     return Completion(
         gateway=section.gateway,
+        planted=frozenset({planted} if planted else ()),
         tenant=section.tenant,
         tenants={
             gateway: tenants[0]

@@ -28,7 +28,7 @@ class SchemaRegistrySection(Section):
 class SourceSection(Section):
     format: str = "guardian"  # one file of guardian/sources/, or auto: told record by record
     options: Options = Field(default_factory=dict)  # of the format; with auto, by format
-    gateway: str | None = None  # who sends this log, where its records do not say
+    gateway: str | None = None  # who sends this log, whatever its records say; with format guardian they say it
     tenant: str | None = None  # whose log it is, where its records do not say
     session: list[Literal["gateway", "token", "conversation", "trace", "window"]] = Field(
         default_factory=lambda: list(SESSION_ORDER)

@@ -30,12 +30,15 @@ _NAMES: Mapping[SessionName, Callable[[Facts], str | None]] = {
 class Completion:
     """What the deployment knows and the log need not say.
 
-    `gateway` names the sender of every record of this log (None: the record's `gateway` header, else what the log
-    says); `tenant` whose log it is (None: what the log says, else the one tenant that `tenants` grants the
-    gateway). A session goes by the first name of `session` that the log has.
+    `gateway` names the sender of every record of this log, whatever the record says (None: the record's `gateway`
+    header, else what the log says); a guardian.decision/v1 record may name only it, or one of `planted`, under
+    which control tests the monitor on the live topic. `tenant` says whose log it is (None: what the log says, else
+    the one tenant that `tenants` grants the gateway). A session goes by the first name of `session` that the log
+    has.
     """
 
     gateway: str | None = None
+    planted: frozenset[str] = frozenset()
     tenant: str | None = None
     tenants: Mapping[str, str] = field(default_factory=dict)
     session: tuple[SessionName, ...] = SESSION_ORDER
@@ -117,6 +120,16 @@ class Completion:
     def sender(self, record: Record, said: str | None) -> str | None:
         """Whose record it is, where the log says `said`."""
         return self.gateway or _header(record, "gateway") or said
+
+    def check_sender(self, event: DecisionEvent) -> None:
+        """Raises DecodeError for a record in guardian's own format that speaks as another gateway."""
+        if self.gateway is not None and event.gateway not in (self.gateway, *self.planted):
+            raise DecodeError(
+                "gateway_not_entitled",
+                "the record names another gateway than source.gateway, which sends this log",
+                tenant_id=event.envelope.tenant_id,
+                session_id=event.envelope.session_id,
+            )
 
     def owner(self, gateway: str | None, said: str | None) -> str | None:
         """For which tenant the gateway speaks, where the log says `said`."""

@@ -134,7 +134,9 @@ class Reader:
         if part is not None and why is not None:  # two that differ in what is unread are two
             digest.update(part.raw)
         if isinstance(entry, Mapping) and entry.get("schema") == SCHEMA:
-            return _canonical(entry, digest.hexdigest(), why)
+            told = _canonical(entry, digest.hexdigest(), why)
+            self.completion.check_sender(told.event)
+            return told
         if not isinstance(entry, Mapping):
             raise DecodeError("invalid", f"expected a JSON object, got {kind(entry)}")
         facts = self.formats[name].facts(entry)

@@ -404,3 +404,19 @@ def test_many_small_members_of_a_gzip_take_no_longer_than_their_bytes(make_reade
     """A time that grew with the square of the members would end no test run."""
     whole = gzip.compress(b"") * 200_000 + gzip.compress(lines("a"))
     assert found(told(make_reader("mapping"), whole)) == ["a"]
+
+
+def test_in_the_log_of_one_gateway_nobody_speaks_as_another(make_reader, told, samples):
+    body = json.loads(samples("guardian")[0])
+    pinned = Completion(gateway="edge-1", planted=frozenset({"self-test"}))
+    for name in ("edge-1", "self-test"):
+        (each,) = told(make_reader("mcp", pinned), {**body, "gateway": name})
+        assert each.event.gateway == name
+    (refused,) = told(make_reader("mcp", pinned), {**body, "gateway": "edge-2"})
+    assert (refused.code, refused.gateway) == ("gateway_not_entitled", "edge-1")
+    assert (refused.tenant_id, refused.session_id) == (
+        body["envelope"]["tenant_id"],
+        body["envelope"]["session_id"],
+    )
+    (each,) = told(make_reader("mcp"), {**body, "gateway": "edge-2"})
+    assert each.event.gateway == "edge-2"
