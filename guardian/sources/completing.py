@@ -12,6 +12,7 @@ from guardian.domain.event import SCHEMA, UNTOLD, DecisionEvent, Envelope, Origi
 from guardian.errors import ConfigurationError, DecodeError
 from guardian.sources.facts import Facts
 from guardian.sources.guardian import explain, name_of
+from guardian.sources.partly import without
 from guardian.sources.tool_names import ToolNames
 
 SessionName = Literal["gateway", "token", "conversation", "trace", "window"]
@@ -52,59 +53,68 @@ class Completion:
                 + ", ".join(SESSION_ORDER)
             )
 
-    def complete(self, facts: Facts, record: Record, *, format: str, digest: str) -> DecisionEvent:
-        """Raises DecodeError naming the fact that is missing and the setting that can supply it."""
+    def complete(
+        self, facts: Facts, record: Record, *, format: str, digest: str
+    ) -> tuple[DecisionEvent, DecodeError | None]:
+        """The event; and why what an agent chose was left out of it, where no event could hold that.
+
+        Raises DecodeError naming the fact that is missing and the setting that can supply it.
+        """
+        try:
+            return self._event(facts, record, format=format, digest=digest), None
+        except DecodeError as error:
+            raise self.named(error, facts, record) from None
+        except ValidationError as error:
+            why = self.named(DecodeError("invalid", explain(error)), facts, record)
+            less = without(facts, [item["loc"] for item in error.errors(include_url=False, include_context=False)])
+        if less is None:
+            raise why
+        try:
+            return self._event(less, record, format=format, digest=digest), why
+        except (DecodeError, ValidationError):
+            raise why from None
+
+    def _event(self, facts: Facts, record: Record, *, format: str, digest: str) -> DecisionEvent:
         gateway = self.sender(record, facts.gateway)
         tenant = self.owner(gateway, _told_envelope(facts, "tenant_id") or facts.tenant)
         session, session_from = self._session(facts)
-        try:
-            if gateway is None:
-                raise DecodeError(
-                    "no_gateway", "the log names no gateway: set source.gateway, or a header `gateway`"
-                )
-            if tenant is None:
-                raise DecodeError(
-                    "no_tenant",
-                    "the log names no tenant: set source.tenant, or grant its gateway exactly one in `gateways`",
-                )
-            if session is None:
-                raise DecodeError(
-                    "no_session", f"no name for the session: expected one of {', '.join(self.session)}"
-                )
-            at = facts.time or record.timestamp
-            if at is None:
-                raise DecodeError("no_time", "neither the log nor the broker says when it was")
-            envelope = self._envelope(facts, tenant, session)
-            return DecisionEvent.model_validate(
-                {
-                    "schema": SCHEMA,
-                    "id": facts.id or f"sha256:{digest[:40]}",
-                    "time": at,
-                    "gateway": gateway,
-                    "envelope": envelope,
-                    "action": self._action(facts),
-                    "decision": {
-                        "effect": facts.effect,
-                        "policy_ids": facts.policy_ids[:64],
-                        "reason": facts.reason[:8192],
-                    },
-                    "result": _result(facts),
-                    "trace_id": facts.trace,
-                    "envelope_jws": facts.envelope_jws,
-                    "agent_version": facts.agent_version,
-                    "origin": Origin(
-                        format=format,
-                        session_from=session_from,
-                        absent=_absent(facts, session_from),
-                        route=facts.route,
-                    ),
-                }
+        if gateway is None:
+            raise DecodeError("no_gateway", "the log names no gateway: set source.gateway, or a header `gateway`")
+        if tenant is None:
+            raise DecodeError(
+                "no_tenant",
+                "the log names no tenant: set source.tenant, or grant its gateway exactly one in `gateways`",
             )
-        except ValidationError as error:
-            refused = DecodeError("invalid", explain(error))
-        except DecodeError as error:
-            refused = error
-        raise self.named(refused, facts, record)
+        if session is None:
+            raise DecodeError("no_session", f"no name for the session: expected one of {', '.join(self.session)}")
+        at = facts.time or record.timestamp
+        if at is None:
+            raise DecodeError("no_time", "neither the log nor the broker says when it was")
+        return DecisionEvent.model_validate(
+            {
+                "schema": SCHEMA,
+                "id": facts.id or f"sha256:{digest[:40]}",
+                "time": at,
+                "gateway": gateway,
+                "envelope": self._envelope(facts, tenant, session),
+                "action": self._action(facts),
+                "decision": {
+                    "effect": facts.effect,
+                    "policy_ids": facts.policy_ids[:64],
+                    "reason": facts.reason[:8192],
+                },
+                "result": _result(facts),
+                "trace_id": facts.trace,
+                "envelope_jws": facts.envelope_jws,
+                "agent_version": facts.agent_version,
+                "origin": Origin(
+                    format=format,
+                    session_from=session_from,
+                    absent=_absent(facts, session_from),
+                    route=facts.route,
+                ),
+            }
+        )
 
     def named(self, error: DecodeError, facts: Facts, record: Record) -> DecodeError:
         """The error with who sent the record, and whose session it is of."""

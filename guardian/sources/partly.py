@@ -6,7 +6,7 @@ left out, and the call is told; who acts, with which tool, and what was decided 
 
 import dataclasses
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from operator import attrgetter
 from typing import Any
@@ -15,13 +15,14 @@ from guardian.errors import DecodeError
 from guardian.sources.facts import Facts
 from guardian.sources.unread import unread_in
 
-_CHOSEN = frozenset(
-    {
-        "id", "arguments", "resource_type", "resource_id", "data_classes", "records", "reason", "status",
-        "result_records", "trace", "agent_version",
-    }
-)  # fmt: skip
-_DEFAULTS = {each.name: each.default for each in dataclasses.fields(Facts)}
+_TELL: Mapping[str, tuple[str, ...]] = {
+    "id": ("id",), "trace_id": ("trace",), "agent_version": ("agent_version",), "arguments": ("arguments",),
+    "resource": ("resource_type", "resource_id"), "records": ("records",), "data_classes": ("data_classes",),
+    "result": ("status", "result_records"),
+}  # fmt: skip
+"""The places of an event, or of its action, that an agent may bring about, and the facts that tell them."""
+_CHOSEN = frozenset({"reason", *(fact for facts in _TELL.values() for fact in facts)})
+_DEFAULTS: Mapping[str, Any] = {each.name: each.default for each in dataclasses.fields(Facts)}
 _values = attrgetter(*_DEFAULTS)
 
 
@@ -44,7 +45,7 @@ def readable(facts: Facts) -> Facts:
 
     Raises DecodeError where more than that is unread.
     """
-    told = [value for value in _values(facts) if value is not None]
+    told = [value for value in _values(facts) if value is not None and type(value) is not str]
     if not unread_in(told):
         return facts
     changes: dict[str, Any] = {}
@@ -55,3 +56,11 @@ def readable(facts: Facts) -> Facts:
             raise DecodeError("not_json", f"{name}: it cannot be read whole")
         changes[name] = json.loads(json.dumps(value)) if name == "arguments" else _DEFAULTS[name]
     return dataclasses.replace(facts, **changes)
+
+
+def without(facts: Facts, places: Iterable[tuple[int | str, ...]]) -> Facts | None:
+    """The facts without those that tell these places of an event; None where an agent chose not all of them."""
+    named = [str(place[1]) if place[0] == "action" and len(place) > 1 else str(place[0]) for place in places]
+    if not all(name in _TELL for name in named):
+        return None
+    return dataclasses.replace(facts, **{fact: _DEFAULTS[fact] for name in named for fact in _TELL[name]})

@@ -152,8 +152,8 @@ class Reader:
             raise self.completion.named(error, facts, record) from None
         if known is not facts and why is None:
             why = part.why if part is not None else _PART
-        event = self.completion.complete(known, record, format=name, digest=digest.hexdigest())
-        return Told(event, digest.hexdigest(), why)
+        event, left_out = self.completion.complete(known, record, format=name, digest=digest.hexdigest())
+        return Told(event, digest.hexdigest(), why or left_out)
 
     def _recognised(self, record: Record, body: Any) -> str | None:
         if len(self.formats) == 1:

@@ -112,6 +112,27 @@ def test_an_id_that_cannot_be_read_hides_no_call_and_two_calls_with_one_stay_two
     assert len(set(ids)) == 4
 
 
+@pytest.mark.parametrize(
+    ("change", "lost"),
+    [
+        ({"id": "x" * 600}, "id"),
+        ({"id": "a\nb"}, "id"),
+        ({"trace": "x" * 600}, "trace_id"),
+        ({"agent_version": "x" * 600}, "agent_version"),
+        ({"resource_id": "x" * 3000}, "resource"),
+    ],
+)
+def test_what_an_agent_chose_and_no_event_can_hold_hides_no_call(change, lost, make_reader, told):
+    body = {"id": "d", "tool": "pay", "decision": True, "session": "s", "gateway": "g", "time": 1764022036}
+    (found,) = told(make_reader("mapping"), {**body, **change})
+    assert isinstance(found, Told)
+    assert found.unread.code == "invalid"
+    assert lost in found.unread.reason
+    assert found.event.id.startswith("sha256:") == (lost == "id")
+    (refused,) = told(make_reader("mapping"), {**body, **change, "session": "s" * 600})
+    assert isinstance(refused, DecodeError)
+
+
 def test_what_is_unread_beside_the_calls_of_a_record_is_told(make_reader, told):
     body = json.loads(line_of("otel", '"v"'))
     (spans,) = body["resourceSpans"][0]["scopeSpans"]
