@@ -6,7 +6,7 @@ is away is tried again with growing pauses, and people hear of it; nothing after
 
 import random
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
@@ -16,6 +16,7 @@ from guardian.control.news import tell
 from guardian.domain.finding import OPERATORS, Effect, Finding, Kind
 from guardian.domain.revocation import LedgerEntry, Revision
 from guardian.errors import GuardianError
+from guardian.revocation.ledger import order
 from guardian.revocation.port import Receiver, Refused
 from guardian.store.control import ControlRows
 from guardian.store.control_peers import Cursor
@@ -28,10 +29,18 @@ _log = logger("control")
 
 
 @dataclass(frozen=True, slots=True)
-class _Work:
-    """What is next: the whole live set (`begin`), entries, flags; and where that leads."""
+class _Begin:
+    """The live set as it was at `revision`, brought up to the entry `after`. A restart begins it anew."""
 
-    begin: bool
+    revision: Revision
+    after: Revision
+
+
+@dataclass(frozen=True, slots=True)
+class _Work:
+    """What is next: entries (with `begin` those of the live set), flags; and where that leads."""
+
+    begin: _Begin | None
     entries: tuple[LedgerEntry, ...]
     flags: tuple[tuple[int, Finding], ...]
     ledger: Cursor
@@ -53,6 +62,7 @@ class Pusher:
         self._longest, self._jitter = longest_pause_s, jitter
         self._face = receiver.name.partition("/")[0]
         self._bell = threading.Event()
+        self._begun: _Begin | None = None
 
     def wake(self) -> None:
         """The ledger moved, or it is time to stop."""
@@ -80,32 +90,38 @@ class Pusher:
         work = self._next()
         if not (work.begin or work.entries or work.flags):
             return False
-        at, flags_at = work.ledger, work.findings
+        begin, at, flags_at = work.begin, work.ledger, work.findings
+        refused: list[str] = []
         try:
-            if work.begin:
-                with self._deps.store.read() as rows:
-                    live, head = rows.ledger.live(None), rows.head().revision
-                self._receiver.begin(live, head)
-                at = replace(at, revision=head)
-                self._count("sent", len(live))
             for entry in work.entries:
-                self._bring(partial(self._receiver.deliver, entry), str(entry.revision))
-                at = replace(at, revision=entry.revision)
+                if begin is None:
+                    self._bring(partial(self._receiver.deliver, entry), str(entry.revision), refused)
+                    at = replace(at, revision=entry.revision)
+                else:
+                    standing = partial(self._receiver.begin, entry, begin.revision)
+                    self._bring(standing, str(entry.revision), refused)
+                    begin = replace(begin, after=entry.revision)
+            if begin is not None and len(work.entries) < _BATCH:
+                self._receiver.begun(begin.revision)
+                at = replace(at, revision=begin.revision)
+                begin = None
             for seq, finding in work.flags:
-                self._bring(partial(self._receiver.flagged, finding), finding.id)
+                self._bring(partial(self._receiver.flagged, finding), finding.id, refused)
                 flags_at = replace(flags_at, revision=Revision(epoch=0, n=seq))
         finally:
+            self._tell_refused(refused)  # first: what is not told now will be refused again
+            self._begun = begin
             self._keep(work, at, flags_at)
         self._deps.metrics.set("guardian_push_lag_seconds", 0.0, face=self._face)
         return True
 
-    def _bring(self, deliver: Callable[[], None], what: str) -> None:
+    def _bring(self, deliver: Callable[[], None], what: str, refused: list[str]) -> None:
         try:
             deliver()
-        except Refused as refused:  # said once, and the rest goes on
+        except Refused as refusal:  # said once, and the rest goes on
             self._count("refused", 1)
-            _log.error("push_refused", face=self._receiver.name, entry=what, code=refused.code)
-            self._tell("refused", f"{self._face}: a receiver refused {what} for good ({refused.code})", what)
+            _log.error("push_refused", face=self._receiver.name, entry=what, code=refusal.code)
+            refused.append(f"{what} ({refusal.code})")
         else:
             self._count("sent", 1)
 
@@ -114,8 +130,15 @@ class Pusher:
         with self._deps.store.read() as rows:
             head = rows.head().revision
             known, seen = rows.cursors.get(name), rows.cursors.get(f"{name}#findings")
-            begin = known is None or known.revision.epoch != head.epoch
-            entries = () if begin or known is None else tuple(rows.ledger.since(known.revision, None, _BATCH))
+            begin = None
+            if known is not None and known.revision.epoch == head.epoch:
+                entries = tuple(rows.ledger.since(known.revision, None, _BATCH))
+            else:
+                begin = self._begun
+                if begin is None or begin.revision.epoch != head.epoch:
+                    begin = _Begin(head, after=Revision(epoch=0, n=0))
+                live = rows.ledger.live(None, after=begin.after, limit=_BATCH)
+                entries = tuple(each for each in live if order(each.revision) <= order(begin.revision))
             start = rows.findings.newest_seq() if seen is None else seen.revision.n  # flags are news, not history
             arrived = rows.findings.after(start, _BATCH)
             flags = tuple((each.seq, each.view.finding) for each in arrived if _is_flag(rows, each.view))
@@ -162,6 +185,12 @@ class Pusher:
             )
             missing = rows.ledger.since(held, None, 1)
         return missing[0].at if missing else None
+
+    def _tell_refused(self, refused: Sequence[str]) -> None:
+        if refused:
+            more = f" and {len(refused) - 1} more" if len(refused) > 1 else ""
+            detail = f"{self._face}: a receiver refused {refused[0]}{more} for good"
+            self._tell("refused", detail, refused[0].partition(" ")[0])
 
     def _tell(self, what: str, detail: str, once: str) -> None:
         with self._deps.store.write() as rows:

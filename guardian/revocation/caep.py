@@ -143,9 +143,11 @@ class CaepReceiver:
     def name(self) -> str:
         return f"caep/{hashlib.sha256(f'{self.url}|{self.tokens.audience}'.encode()).hexdigest()[:16]}"
 
-    def begin(self, live: Sequence[LedgerEntry], revision: Revision) -> None:  # noqa: ARG002 - the port's
-        for entry in live:
-            self.deliver(entry)
+    def begin(self, entry: LedgerEntry, revision: Revision) -> None:  # noqa: ARG002 - the port's
+        self.deliver(entry)
+
+    def begun(self, revision: Revision) -> None:
+        """CAEP has no word that voids what was told before."""
 
     def deliver(self, entry: LedgerEntry) -> None:
         if self._wants(entry.tenant_id) and (token := self.tokens.revocation(entry)) is not None:

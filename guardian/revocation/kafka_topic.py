@@ -50,10 +50,12 @@ class TopicReceiver:
     def name(self) -> str:
         return f"kafka_topic/{self._topic}"
 
-    def begin(self, live: Sequence[LedgerEntry], revision: Revision) -> None:
-        for entry in live:
-            self._send(entry, revision.epoch)
-        for topic in self._topics(live):
+    def begin(self, entry: LedgerEntry, revision: Revision) -> None:
+        self._send(entry, revision.epoch)
+
+    def begun(self, revision: Revision) -> None:
+        shared = _TENANT not in self._topic
+        for topic in {self._topic} if shared else {topic_of(self._topic, each) for each in self._tenants()}:
             self._announce(topic, revision)
 
     def deliver(self, entry: LedgerEntry) -> None:
@@ -61,12 +63,6 @@ class TopicReceiver:
         if self._announced.get(topic) != entry.revision.epoch:
             self._announce(topic, entry.revision)
         self._send(entry, entry.revision.epoch)
-
-    def _topics(self, live: Sequence[LedgerEntry]) -> set[str]:
-        if _TENANT not in self._topic:
-            return {self._topic}
-        tenants = {*self._tenants(), *(entry.tenant_id for entry in live)}
-        return {topic_of(self._topic, tenant) for tenant in tenants}
 
     def _announce(self, topic: str, revision: Revision) -> None:
         told = json.dumps({"revision": revision.model_dump()}).encode()

@@ -71,15 +71,17 @@ class Receiver(Protocol):
     - `deliver` returns only when the receiver has the entry. It raises Refused when sending the same again is
       pointless, and any other exception when it is not; then nothing after this entry is sent before it.
     - `flagged` tells of a finding that flagged a session; a receiver that has no word for that does nothing.
-    - `begin` is called before the first entry and whenever a new epoch began, with the whole live set: what an
-      earlier epoch told is void from then on.
+    - Before the first entry, and whenever a new epoch began, `begin` brings every entry of the live set as it was
+      at `revision`, and raises as `deliver` does. `begun` ends it: what an earlier epoch told is void then.
     - `name` keeps its place in the ledger over restarts.
     """
 
     @property
     def name(self) -> str: ...
 
-    def begin(self, live: Sequence[LedgerEntry], revision: Revision) -> None: ...
+    def begin(self, entry: LedgerEntry, revision: Revision) -> None: ...
+
+    def begun(self, revision: Revision) -> None: ...
 
     def deliver(self, entry: LedgerEntry) -> None: ...
 

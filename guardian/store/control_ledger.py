@@ -125,9 +125,12 @@ class LedgerRows:
         found = _LIVE.where(live.c.tenant_id == tenant_id, ledger.c.cause == session_id)
         return sorted((_entry(row) for row in self.connection.execute(found)), key=_order)
 
-    def live(self, scope: Scope) -> list[LedgerEntry]:
-        """Every live revocation within `scope`, in ledger order."""
-        return list(self.each_live(scope))
+    def live(self, scope: Scope, *, after: Revision | None = None, limit: int | None = None) -> list[LedgerEntry]:
+        """The live revocations within `scope`, in ledger order; so many of those after a revision."""
+        wanted = _LIVE.where(within(live.c.tenant_id, scope)).order_by(ledger.c.epoch, ledger.c.n).limit(limit)
+        if after is not None:
+            wanted = wanted.where(tuple_(ledger.c.epoch, ledger.c.n) > (after.epoch, after.n))
+        return [_entry(row) for row in self.connection.execute(wanted)]
 
     def each_live(self, scope: Scope) -> Iterator[LedgerEntry]:
         """The same one by one, to be used up within the transaction: a long list need not be in memory whole."""

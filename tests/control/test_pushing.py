@@ -16,6 +16,7 @@ from guardian.bus.admin import ensure_topics
 from guardian.bus.kafka_producer import KafkaProducer
 from guardian.bus.local_broker import LocalBroker
 from guardian.bus.memory import MemoryBroker, MemoryProducer
+from guardian.control import pushing
 from guardian.control.pushing import Pusher
 from guardian.errors import BusError
 from guardian.revocation.caep import PUSH, REVOKED, RISK, CaepFace
@@ -176,6 +177,76 @@ def test_one_token_that_cannot_be_read_holds_up_nothing_and_is_told(stage, recei
     assert [each["sub_id"]["session"]["id"] for each in receiver.tokens] == ["s2"]
     news = stage.call("GET", "/v1/findings", "admin", "*", params={"kind": "control"}).json()["items"]
     assert "Revocations do not reach a receiver (caep)" in [each["finding"]["title"] for each in news]
+
+
+REFUSED = (400, b'{"err": "invalid_request"}')
+
+
+def sessions(receiver):
+    return [each["sub_id"]["session"]["id"] for each in receiver.tokens]
+
+
+def push_news(stage):
+    news = stage.call("GET", "/v1/findings", "admin", "*", params={"kind": "control"}).json()["items"]
+    return [each["finding"]["reasons"][0]["text"] for each in news]
+
+
+def test_a_new_receiver_that_refuses_one_token_gets_all_the_others_and_what_comes_later(stage, receiver, caep):
+    for name in ("s1", "s2", "s3"):
+        stage.revoke(name)
+    receiver.script = [REFUSED]
+    drain(caep)
+    stage.revoke("s4")
+    drain(caep)
+    assert sessions(receiver) == ["s2", "s3", "s4"]
+    assert push_news(stage) == ["caep: a receiver refused 1.1 (invalid_request) for good"]
+
+
+def test_tokens_that_are_refused_together_are_one_piece_of_news(stage, receiver, caep):
+    for name in ("s1", "s2", "s3", "s4"):
+        stage.revoke(name)
+    receiver.script = [REFUSED] * 3
+    drain(caep)
+    assert sessions(receiver) == ["s4"]
+    assert push_news(stage) == ["caep: a receiver refused 1.1 (invalid_request) and 2 more for good"]
+
+
+def test_a_new_receiver_that_was_away_for_a_moment_goes_on_where_it_was(stage, receiver, caep):
+    for name in ("s1", "s2", "s3"):
+        stage.revoke(name)
+    receiver.script = [(202, b""), (503, b"")]
+    with pytest.raises(ConnectionError):
+        drain(caep)
+    stage.reinstate("s1")
+    drain(caep)
+    assert sessions(receiver) == ["s2", "s3", "s1"]  # s1 was taken before, and now it is given back
+    assert RISK in receiver.tokens[-1]["events"]
+
+
+def test_a_long_list_comes_in_pieces_and_each_entry_once(stage, receiver, caep, monkeypatch):
+    monkeypatch.setattr(pushing, "_BATCH", 2)
+    for n in range(4):
+        stage.revoke(f"s{n}")
+    assert caep.step()
+    stage.revoke("late")
+    drain(caep)
+    assert sessions(receiver) == ["s0", "s1", "s2", "s3", "late"]
+    assert stage.deps.metrics.value("guardian_pushes_total", face="caep", outcome="sent") == 5
+
+
+def test_an_epoch_that_begins_while_the_list_is_brought_begins_it_anew(stage, topic, monkeypatch):
+    monkeypatch.setattr(pushing, "_BATCH", 2)
+    pusher, broker = topic
+    for n in range(3):
+        stage.revoke(f"s{n}")
+    assert pusher.step()
+    with stage.deps.store.write() as rows:
+        begin_epoch(rows.connection, 2, 100, stage.clock())
+    drain(pusher)
+    written = records(broker)
+    assert [key for key, _ in written].count(EPOCH) == 1
+    assert written[-1][0] == EPOCH
+    assert {name for _, _, name in live_of(written)} == {"s0", "s1", "s2"}
 
 
 def test_a_wrong_token_of_ours_is_tried_again_and_loses_nothing(stage, receiver, caep):
