@@ -65,20 +65,20 @@ class Cache:
         if self._verifier is None:
             rows = saved["until"]
             until = {(str(t), str(k), str(s)): math.inf if at is None else float(at) for t, k, s, at in rows}
-            return View(revision, "", until, issued, clock - max(age, 0.0)), ()
+            return View(revision, "", until, issued, clock - max(age, 0.0), str(saved["asked_as"])), ()
         parts = tuple(
             Part(None if since is None else Revision(*map(int, since)), base64.b64decode(packed), str(signature))
             for since, packed, signature in saved["parts"]
         )
-        view, signed = self._replayed(parts)
+        view = self._replayed(parts, str(saved["asked_as"]))
         if saved.get("proof") is not None:
             proof = Proof(str(saved["proof"][0]).encode(), str(saved["proof"][1]))
             if proof.payload.strip(b'"').split(b"-")[0].decode() != str(view.revision):
                 raise Refused("altered", "its proof of freshness is about another revision")
-            signed = max(signed, self._when(proof.payload, proof.signature, None))
+            view = replace(view, signed=max(view.signed, self._when(proof.payload, proof.signature, None)))
         if view.revision != revision:
             raise Refused("altered", "its signed answers do not lead to its revision")
-        return replace(view, issued=issued, confirmed=clock - max(age, wall - signed, 0.0)), parts
+        return replace(view, issued=issued, confirmed=clock - max(age, wall - view.signed, 0.0)), parts
 
     def save(self, view: View, parts: tuple[Part, ...], proof: Proof | None, *, wall: float) -> None:
         """Raises OSError; what was there stays then."""
@@ -87,6 +87,7 @@ class Cache:
             "revision": view.revision,
             "issued_at": view.issued,
             "confirmed_at": wall,
+            "asked_as": view.asked_as,
         }
         if self._verifier is None:
             rows = view.until.copy().items()
@@ -106,19 +107,19 @@ class Cache:
                 os.unlink(draft)
             raise
 
-    def _replayed(self, parts: tuple[Part, ...]) -> tuple[View, int]:
-        """The list that the signed answers lead to, and when the last of them was signed."""
+    def _replayed(self, parts: tuple[Part, ...], asked_as: str) -> View:
+        """The list that the signed answers lead to."""
         view: View | None = None
-        signed = 0
         for part in parts:
             body = zlib.decompress(part.packed)
             signed = self._when(body, part.signature, part.since)
             if part.since is not None and (view is None or view.revision != part.since):
                 raise Refused("altered", "a signed answer is missing")
-            view, _ = apply(parse(body), "", seen=view, base=view, tenants=self._tenants, confirmed=0.0)
+            given = {"tenants": self._tenants, "confirmed": 0.0, "asked_as": asked_as, "signed": signed}
+            view, _ = apply(parse(body), "", seen=view, base=view, **given)  # type: ignore[arg-type]
         if view is None:
             raise Refused("altered", "it holds no signed list")
-        return view, signed
+        return view
 
     def _when(self, payload: bytes, signature: str, since: Revision | None) -> int:
         assert self._verifier is not None  # noqa: S101 - only then there are signatures

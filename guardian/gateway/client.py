@@ -8,12 +8,13 @@ Standard library only: copy this folder into a gateway of any kind, under any na
             refuse()
 
 A background thread follows `GET /v1/revocations/stream` and polls where that cannot be had; `is_revoked` answers
-from memory and takes no lock. What it stands on: a revision (epoch, n) never runs backwards; a list that could not
-be confirmed for `max_stale_s` is stale; a stale list still refuses everybody that it names, and answers for all
-others as `on_stale` says. An answer that does not parse completely, or whose signature does not hold, changes
+from memory and takes no lock. What it stands on: under one token a revision (epoch, n) never runs backwards; a
+list not confirmed for `max_stale_s` is stale; a stale list still refuses everybody that it names, and answers for
+all others as `on_stale` says. An answer that does not parse completely, or whose signature does not hold, changes
 nothing and confirms nothing.
 """
 
+import hashlib
 import json
 import logging
 import math
@@ -86,6 +87,11 @@ def _steady() -> float:
     return time.clock_gettime(time.CLOCK_BOOTTIME) if hasattr(time, "CLOCK_BOOTTIME") else time.monotonic()
 
 
+def _hashed(headers: Mapping[str, str]) -> str:
+    """Tells credentials apart, so that no token is in the cache."""
+    return hashlib.sha256(headers["Authorization"].encode()).hexdigest()[:32]
+
+
 class RevocationList:
     """The revoked subjects of the tenants that `token` may see.
 
@@ -142,7 +148,7 @@ class RevocationList:
         self._verifier = None if verify_with is None else Verifier(verify_with)
         self._instance = instance or f"{socket.gethostname()[:80]}-{os.getpid()}-{secrets.token_hex(3)}"
         self._push, self._acknowledge = push, acknowledge
-        of = [2, self._server.name, None if self._tenants is None else sorted(self._tenants)]
+        of = [3, self._server.name, None if self._tenants is None else sorted(self._tenants)]
         path = None if cache_path is None else os.fspath(cache_path)
         self._cache = None if path is None else Cache(path, of, self._tenants, self._verifier)
         self._clock, self._wall, self._jitter = clock, wall, jitter
@@ -152,7 +158,6 @@ class RevocationList:
         self._saved: tuple[Revision, float] | None = None
         self._save_took = 0.0
         self._synced = False  # has the server itself given us a whole list since we started?
-        self._asked_as = ""  # the credentials that the list in hand was given to
         self._push_after = -math.inf
         self._transport: Literal["push", "poll", "none"] = "none"
         self._said: set[str] = set()
@@ -278,11 +283,10 @@ class RevocationList:
         view = self._view
         assert view is not None  # noqa: S101 - only a synced list is followed
         sent = {**self._headers(), "Accept": "text/event-stream", "Last-Event-ID": str(view.revision)}
-        asked_as = sent["Authorization"]
         lived = self._clock()
         pause = 1.0
         try:
-            if asked_as != self._asked_as:  # another token may see more: begin with a whole list
+            if _hashed(sent) != view.asked_as:  # another token may see more: begin with a whole list
                 self._synced = False
                 return
             for event in self._server.events(sent, self._timeout, self._silence):
@@ -290,7 +294,7 @@ class RevocationList:
                 self._transport = "push"
                 if self._stop.is_set():
                     return
-                if bearer(self._token()) != asked_as:
+                if bearer(self._token()) != sent["Authorization"]:
                     self._synced = False
                     return
         except Refused as error:
@@ -311,7 +315,7 @@ class RevocationList:
         signature = data[1].decode("ascii", "replace") if len(data) > 1 else ""
         base = self._view
         if name == "revocations":
-            self._take(body, signature, "", base)
+            self._take(body, signature, "", base, base.asked_as)
             return
         if body.decode("ascii", "replace") != str(base.revision):
             raise Refused("gap", "the server confirms another revision than the one that is held")
@@ -320,7 +324,7 @@ class RevocationList:
     def _poll(self) -> None:
         """One round: confirm, apply or refuse. Raises and changes nothing when the answer is no good."""
         view, headers = self._view, self._headers()
-        same = headers["Authorization"] == self._asked_as
+        same = view is not None and view.asked_as == _hashed(headers)
         base = view if self._synced and same and len(self._parts) <= _PARTS else None
         if base is not None:
             known = {**headers, "If-None-Match": base.etag} if base.etag else headers
@@ -331,20 +335,20 @@ class RevocationList:
             base, answer = None, self._server.get({}, headers, self._timeout)
         status, got, body = answer
         if status == 200:
-            self._take(body, header(got, HEADER), header(got, "ETag"), base)
+            self._take(body, header(got, HEADER), header(got, "ETag"), base, _hashed(headers))
         elif status == 304 and base is not None and base.etag:
             self._confirm(base, base.etag.encode(), header(got, HEADER))
         else:
             raise Refused(f"http_{status}", "the token was refused" if status in (401, 403) else "")
-        self._synced, self._asked_as = True, headers["Authorization"]
+        self._synced = True
 
-    def _take(self, body: bytes, signature: str, etag: str, base: View | None) -> None:
+    def _take(self, body: bytes, signature: str, etag: str, base: View | None, asked_as: str) -> None:
         """Believe an answer and apply it; Refused if any part of it is not as the contract says."""
         answer = parse(body)
         since = None if answer.complete or base is None else base.revision
-        self._check(body, signature, since)
+        signed = self._check(body, signature, since)
         facts = {"seen": self._view, "base": base, "tenants": self._tenants, "confirmed": self._clock()}
-        fresh, strange = apply(answer, etag, **facts)  # type: ignore[arg-type]
+        fresh, strange = apply(answer, etag, **facts, asked_as=asked_as, signed=signed)  # type: ignore[arg-type]
         for kind in sorted(strange):
             self._tell(f"list entries for subjects of type {kind[:64]!r} are not enforced by this client")
         if self._verifier is not None and self._cache is not None:
@@ -354,16 +358,18 @@ class RevocationList:
         self._settle(fresh)
 
     def _confirm(self, base: View, payload: bytes, signature: str) -> None:
-        self._check(payload, signature, None)
+        signed = self._check(payload, signature, None)
         self._proof = Proof(payload, signature)
         now = self._clock()
-        self._settle(replace(base, issued=base.issued + now - base.confirmed, confirmed=now))
+        self._settle(replace(base, issued=base.issued + now - base.confirmed, confirmed=now, signed=signed))
 
-    def _check(self, payload: bytes, signature: str, since: Revision | None) -> None:
-        if self._verifier is not None:
-            window = max(self._max_stale, _SKEW_S)
-            facts = {"tenants": self._tenants, "since": since, "now": self._wall(), "window_s": window}
-            self._verifier.check(payload, signature, **facts)  # type: ignore[arg-type]
+    def _check(self, payload: bytes, signature: str, since: Revision | None) -> int:
+        """When it was signed; 0 where signatures are not checked."""
+        if self._verifier is None:
+            return 0
+        window = max(self._max_stale, _SKEW_S)
+        facts = {"tenants": self._tenants, "since": since, "now": self._wall(), "window_s": window}
+        return self._verifier.check(payload, signature, **facts)  # type: ignore[arg-type]
 
     def _settle(self, fresh: View) -> None:
         moved = self._view is None or self._view.revision != fresh.revision
@@ -396,8 +402,9 @@ class RevocationList:
                 continue
             told = {"revision": str(view.revision), "transport": self._transport, "leaving": leaving}
             with suppress(Exception):  # the list is what counts; the next round says it again
-                timeout = 1.0 if leaving else self._timeout
-                self._teller.acknowledge(json.dumps(told).encode(), self._headers(), timeout)
+                headers, timeout = self._headers(), 1.0 if leaving else self._timeout
+                if _hashed(headers) == view.asked_as:  # of what another token reaches this list says nothing
+                    self._teller.acknowledge(json.dumps(told).encode(), headers, timeout)
         self._teller.drop()
 
     def _note(self, error: Exception) -> None:

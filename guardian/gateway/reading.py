@@ -1,7 +1,7 @@
 """What an answer of the control API means to a gateway: pure, and strict.
 
-An answer that does not parse completely changes nothing. A revision (epoch, n) never runs backwards; a delta is
-applied only to the list that it leads on from.
+An answer that does not parse completely changes nothing. A revision (epoch, n) never runs backwards, save where
+other credentials reach other tenants; a delta is applied only to the list that it leads on from.
 """
 
 import json
@@ -49,6 +49,8 @@ class View:
     until: dict[Key, float]
     issued: float  # the server's clock when this was confirmed
     confirmed: float  # ours, at the same moment
+    asked_as: str = ""  # a hash of the credentials that it was given to
+    signed: int = 0  # when its newest signature was made, in Unix seconds; 0 where none is checked
 
 
 _REQUIRED = frozenset({"revision", "subject_type", "tenant_id", "subject_id", "status"})
@@ -94,20 +96,27 @@ def apply(
     base: View | None,
     tenants: frozenset[str] | None,
     confirmed: float,
+    asked_as: str,
+    signed: int,
 ) -> tuple[View, frozenset[str]]:
     """The view after an answer, and kinds of subject in it that this client does not know.
 
     `seen` is what is in memory, `base` what was told to the server (None: a whole list was asked for).
+
+    A revision is that of one reach: what other credentials are given may stand at a lower n. Signed before `seen`,
+    it would be a replay all the same.
     """
     if seen is not None and answer.revision < seen.revision:
-        detail = f"{seen.revision} -> {answer.revision}: a restored ledger must start a new epoch"
-        raise Refused("went_back", detail)
+        another = base is None and asked_as != seen.asked_as and signed >= seen.signed
+        if not another or answer.revision.epoch < seen.revision.epoch:
+            detail = f"{seen.revision} -> {answer.revision}: a restored ledger must start a new epoch"
+            raise Refused("went_back", detail)
     if not answer.complete and (base is None or answer.revision.epoch != base.revision.epoch):
         raise Refused("no_base", f"a delta to {answer.revision} has nothing to build on")
     until = base.until if base is not None and not answer.complete else {}
     strange = {each.kind for each in answer.entries} - KINDS
     _settle(until, answer.entries, tenants)
-    return View(answer.revision, etag, until, answer.issued, confirmed), frozenset(strange)
+    return View(answer.revision, etag, until, answer.issued, confirmed, asked_as, signed), frozenset(strange)
 
 
 def _settle(until: dict[Key, float], entries: Iterable[Entry], tenants: frozenset[str] | None) -> None:

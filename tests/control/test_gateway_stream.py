@@ -11,6 +11,7 @@ import pytest
 import uvicorn
 from ports import port_of, reserve
 
+from guardian.control.switch import SwitchRule
 from guardian.gateway.aio import AsyncRevocationList
 from guardian.gateway.asgi import RefuseRevoked, from_headers
 from guardian.gateway.client import RevocationList
@@ -152,6 +153,49 @@ def test_a_list_that_was_signed_for_other_tenants_is_not_believed(deployment):
     with revoked:
         until(lambda: "signature_audience" in revoked.state().last_error)
         assert revoked.refusal("acme", session="s1") is not None
+
+
+def test_a_narrowed_token_starts_from_its_own_list_and_streams_again(deployment):
+    stage = deployment.stage
+    stage.revoke("s1")
+    stage.call("POST", "/v1/sessions/globex/g1/revoke", "responder", "globex", json={"reason": "x"})
+    tokens = [stage.token("gateway", "acme", "globex")]
+    facts = {"verify_with": deployment.jwks(), "wall": lambda: stage.clock().timestamp(), "instance": "gw-a"}
+    switch = SwitchRule(watch_every_s=3600, heartbeat_s=0.2)
+    object.__setattr__(stage.deps.settings, "switch", switch)  # the stream looks at its token so often
+    with RevocationList(deployment.url, lambda: tokens[-1], tenants={"acme"}, **facts) as revoked:
+        until(lambda: revoked.state().transport == "push" and revoked.state().revision == Revision(1, 2))
+        tokens.append(stage.token("gateway", "acme"))
+        until(lambda: revoked.state().revision == Revision(1, 1))
+        stage.revoke("s2")
+        until(lambda: revoked.is_revoked("acme", "s2") and revoked.state().transport == "push")
+
+
+def test_under_another_token_a_list_that_was_signed_before_the_one_in_hand_is_a_replay(deployment, tmp_path):
+    stage = deployment.stage
+    tokens = [stage.token("gateway")]
+    facts = {"verify_with": deployment.jwks(), "wall": lambda: stage.clock().timestamp(), "push": False}
+    facts |= {"tenants": {"acme"}, "cache_path": tmp_path / "revoked.json", "acknowledge": False}
+    revoked = RevocationList(deployment.url, lambda: tokens[-1], **facts)
+    restarted = RevocationList(deployment.url, lambda: tokens[-1], **facts)
+    stage.revoke("s1")
+    get, answers = revoked._server.get, []
+    revoked._server.get = lambda *asked: answers.append(get(*asked)) or answers[-1]
+    revoked._poll()
+    stage.clock.pass_(seconds=5)
+    stage.revoke("s2")
+    revoked._poll()
+    tokens.append(stage.token("gateway", who="gateway-2"))
+    revoked._save_cache(revoked._view, last=True)
+    restarted._load_cache()
+    for each in (revoked, restarted):
+        each._server.get = lambda *_: answers[0]  # seconds old: its signature alone would be believed
+        with pytest.raises(Refused, match="went_back"):
+            each._poll()
+        assert each.is_revoked("acme", "s2")
+    revoked._server.get = get
+    revoked._poll()
+    assert not revoked.state().last_error
 
 
 def test_another_deployments_signature_is_a_forgery(deployment, follow, make_stage):

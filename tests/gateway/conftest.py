@@ -37,6 +37,7 @@ class Ledger:
     requests: list[dict[str, str]] = field(default_factory=list)
     always: Callable[["Ledger", dict[str, str]], tuple[int, dict[str, str], bytes] | None] | None = None
     long_poll: bool = True
+    tokens: set[str] = field(default_factory=lambda: {TOKEN})
     changed: threading.Condition = field(default_factory=threading.Condition)
     closing: bool = False
 
@@ -86,7 +87,7 @@ class Ledger:
     def answer(self, seen: dict[str, str]) -> tuple[int, dict[str, str], bytes] | None:
         if self.closing:
             return None
-        if seen["Authorization"] != f"Bearer {TOKEN}":
+        if seen["Authorization"].removeprefix("Bearer ") not in self.tokens:
             return 401, {}, b'{"title": "who are you?"}'
         since = seen.get("since")
         with self.changed:

@@ -68,7 +68,7 @@ def test_a_damaged_cache_is_ignored(remembered, follow, garbage: bytes) -> None:
     assert follow(cache_path=remembered).state().status == "never_loaded"
 
 
-@pytest.mark.parametrize("field", ["of", "revision", "issued_at", "confirmed_at", "until"])
+@pytest.mark.parametrize("field", ["of", "revision", "issued_at", "confirmed_at", "asked_as", "until"])
 def test_a_cache_that_lacks_a_field_is_ignored(remembered, follow, field: str) -> None:
     saved = json.loads(remembered.read_text())
     del saved[field]

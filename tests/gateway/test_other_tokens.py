@@ -1,0 +1,91 @@
+"""A revision is that of one reach: another token reaches other tenants, and its list begins where that stands."""
+
+import json
+
+import pytest
+
+from guardian.gateway.client import Revision
+
+WIDE, NARROW = "token-of-the-gateway", "token-of-one-tenant"
+
+
+def narrow_at(n, epoch=1):
+    """What the narrow token is given; all others get the honest answer."""
+
+    def answer(ledger, seen):
+        if seen["Authorization"] != f"Bearer {NARROW}":
+            return 200, {"ETag": ledger.etag()}, ledger.body()
+        told = {"revision": {"epoch": epoch, "n": n}, "issued_at": ledger.issued.isoformat(), "complete": True}
+        entries = [each for each in ledger.entries[:n] if each["tenant_id"] == "acme" and epoch == ledger.epoch]
+        return 200, {}, json.dumps({**told, "entries": entries}).encode()
+
+    return answer
+
+
+@pytest.fixture
+def two_tenants(ledger):
+    """acme's list stands at 1.1, both together at 1.2."""
+    ledger.append("s1")
+    ledger.append("g1", tenant="globex")
+    ledger.tokens.add(NARROW)
+    ledger.always = narrow_at(1)
+    return ledger
+
+
+def test_a_narrowed_token_starts_from_its_own_list(two_tenants, follow, soon, clocks) -> None:
+    tokens = [WIDE]
+    revoked = follow(token=lambda: tokens[-1])
+    assert soon(lambda: revoked.state().revision == Revision(1, 2))
+    tokens.append(NARROW)
+    assert soon(lambda: revoked.state().revision == Revision(1, 1))
+    clocks.pass_by(31)
+    assert soon(lambda: revoked.state().status == "fresh")
+    assert revoked.is_revoked("acme", "s1")
+    assert not revoked.is_revoked("acme", "s2")
+
+
+def test_a_narrowed_token_starts_from_its_own_list_after_a_restart_too(two_tenants, follow, soon, cache) -> None:
+    first = follow(cache_path=cache)
+    assert soon(cache.exists)
+    first.stop()
+    again = follow(cache_path=cache, token=NARROW)
+    assert soon(lambda: again.state().revision == Revision(1, 1))
+    assert again.is_revoked("acme", "s1")
+
+
+def test_the_same_token_is_not_led_back_after_it_was_narrowed(two_tenants, follow, soon, cache) -> None:
+    revoked = follow(token=NARROW, cache_path=cache)
+    assert soon(lambda: revoked.state().revision == Revision(1, 1))
+    two_tenants.break_everything(narrow_at(0))
+    assert soon(lambda: "went_back" in revoked.state().last_error)
+    revoked.stop()
+    again = follow(token=NARROW, cache_path=cache)
+    assert soon(lambda: "went_back" in again.state().last_error)
+    assert again.is_revoked("acme", "s1")
+
+
+def test_no_token_is_led_back_into_an_older_epoch(two_tenants, follow, soon) -> None:
+    tokens = [WIDE]
+    revoked = follow(token=lambda: tokens[-1])
+    assert soon(lambda: revoked.state().revision == Revision(1, 2))
+    two_tenants.break_everything(narrow_at(99, epoch=0))
+    tokens.append(NARROW)
+    assert soon(lambda: "went_back" in revoked.state().last_error)
+    assert revoked.is_revoked("globex", "g1")
+
+
+def test_what_the_list_of_another_token_says_is_not_acknowledged(two_tenants, follow, soon) -> None:
+    tokens, said = [WIDE], set()
+    revoked = follow(start=False, token=lambda: tokens[-1], acknowledge=True)
+    revoked._teller.acknowledge = lambda body, headers, _timeout: said.add(
+        (headers["Authorization"].removeprefix("Bearer "), json.loads(body)["revision"])
+    )
+    revoked.start()
+    assert soon(lambda: said == {(WIDE, "1.2")})
+    two_tenants.break_everything(lambda *_: (503, {}, b""))
+    tokens.append(NARROW)
+    revoked._moved.set()
+    assert soon(lambda: not revoked._moved.is_set())
+    two_tenants.break_everything(narrow_at(1))
+    assert soon(lambda: (NARROW, "1.1") in said)
+    assert said == {(WIDE, "1.2"), (NARROW, "1.1")}
