@@ -294,7 +294,7 @@ class RevocationList:
                 self._transport = "push"
                 if self._stop.is_set():
                     return
-                if bearer(self._token()) != sent["Authorization"]:
+                if bearer(self._token()) != sent["Authorization"] or len(self._parts) > _PARTS:
                     self._synced = False
                     return
         except Refused as error:

@@ -12,6 +12,7 @@ import uvicorn
 from ports import port_of, reserve
 
 from guardian.control.switch import SwitchRule
+from guardian.gateway import client
 from guardian.gateway.aio import AsyncRevocationList
 from guardian.gateway.asgi import RefuseRevoked, from_headers
 from guardian.gateway.client import RevocationList
@@ -228,6 +229,21 @@ def test_the_cache_holds_signed_answers_and_an_edited_one_is_ignored(deployment,
     path.write_text(json.dumps(saved))
     assert follow(verify_with=deployment.jwks(), cache_path=path).state().status == "never_loaded"
     deployment.start()
+
+
+def test_a_stream_that_lives_long_makes_the_cache_no_longer_than_polling_does(
+    deployment, follow, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(client, "_PARTS", 3)
+    path = tmp_path / "cache.json"
+    revoked = follow(verify_with=deployment.jwks(), cache_path=path)
+    for n in range(9):
+        until(lambda: revoked.state().transport == "push")
+        deployment.stage.revoke(f"s{n}")
+        until(lambda n=n: revoked.is_revoked("acme", f"s{n}"))
+    revoked.stop()
+    assert len(json.loads(path.read_text())["parts"]) <= 4
+    assert follow(verify_with=deployment.jwks(), cache_path=path).state().entries == 9
 
 
 @pytest.fixture
