@@ -2,12 +2,14 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from typing import Annotated
 
 from fastapi import APIRouter, Header, Query, Request, Response
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import StreamingResponse
+from starlette.types import Receive, Scope, Send
 
 from guardian.control.authority import may_read
 from guardian.control.bell import Bell, heard
@@ -50,14 +52,37 @@ async def stream_revocations(
         held = None if told is None else parse_revision(told)
     except ValueError as error:
         raise Refusal(422, "Last-Event-ID: a revision is written EPOCH.N") from error
-    streams: Counter[str] = request.app.state.streams
-    if streams[caller.id] >= deps.settings.switch.streams_per_caller:
-        most = deps.settings.switch.streams_per_caller
-        raise Refusal(503, f"this token has {most} streams open already", code="too_many_streams")
     await note_held(request, deps, caller, instance, held, "push")
-    events = _events(deps, caller, scope, held, request.app.state.looks, request.app.state.bell, streams)
+    events = _events(deps, caller, scope, held, request.app.state.looks, request.app.state.bell)
     headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no", "Vary": "Authorization"}
-    return StreamingResponse(events, media_type=sse.MEDIA_TYPE, headers=headers)
+    place = _place(request.app.state.streams, caller.id, deps.settings.switch.streams_per_caller)
+    return _Placed(events, place, headers)
+
+
+@contextmanager
+def _place(streams: Counter[str], caller_id: str, most: int) -> Iterator[None]:
+    """One of the streams that a caller may have open at once."""
+    if streams[caller_id] >= most:
+        raise Refusal(503, f"this token has {most} streams open already", code="too_many_streams")
+    streams[caller_id] += 1
+    try:
+        yield
+    finally:
+        streams[caller_id] -= 1
+
+
+class _Placed(StreamingResponse):
+    """Takes its place when it begins and gives it back however it ends, even if no event was ever asked for."""
+
+    def __init__(
+        self, events: AsyncIterator[bytes], place: AbstractContextManager[None], headers: Mapping[str, str]
+    ) -> None:
+        super().__init__(events, media_type=sse.MEDIA_TYPE, headers=headers)
+        self._place = place
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        with self._place:
+            await super().__call__(scope, receive, send)
 
 
 async def _events(
@@ -67,36 +92,31 @@ async def _events(
     held: Revision | None,
     looks: SharedLooks,
     bell: Bell,
-    streams: Counter[str],
 ) -> AsyncIterator[bytes]:
     loop, pause = asyncio.get_running_loop(), deps.settings.switch.heartbeat_s
-    streams[caller.id] += 1
-    try:
-        yield sse.GREETING
-        checked = loop.time()
-        told = checked - pause  # say at once that it is fresh, also when nothing changed
-        while not bell.closing:
-            if loop.time() - checked >= pause:  # however busy the list is
-                if not await run_in_threadpool(_still_valid, deps, caller):
-                    return
-                checked = loop.time()
-            event = bell.hang()
-            signed = await looks.look(scope, held)
-            listing = signed.listing
-            if held is None or listing.moved:
-                head, tail = sse.around(listing.revision, signed.signature)
-                yield head
-                for piece in slices(listing.rendered.body):  # every stream shares the one body
-                    yield piece
-                yield tail
-                held, told = listing.revision, loop.time()
-            elif loop.time() - told >= pause:
-                yield await looks.fresh(scope, held)
-                told = loop.time()
-            else:
-                await heard(event, min(told, checked) + pause - loop.time())
-    finally:
-        streams[caller.id] -= 1
+    yield sse.GREETING
+    checked = loop.time()
+    told = checked - pause  # say at once that it is fresh, also when nothing changed
+    while not bell.closing:
+        if loop.time() - checked >= pause:  # however busy the list is
+            if not await run_in_threadpool(_still_valid, deps, caller):
+                return
+            checked = loop.time()
+        event = bell.hang()
+        signed = await looks.look(scope, held)
+        listing = signed.listing
+        if held is None or listing.moved:
+            head, tail = sse.around(listing.revision, signed.signature)
+            yield head
+            for piece in slices(listing.rendered.body):  # every stream shares the one body
+                yield piece
+            yield tail
+            held, told = listing.revision, loop.time()
+        elif loop.time() - told >= pause:
+            yield await looks.fresh(scope, held)
+            told = loop.time()
+        else:
+            await heard(event, min(told, checked) + pause - loop.time())
 
 
 def _still_valid(deps: ControlDeps, caller: Principal) -> bool:

@@ -7,13 +7,14 @@ import socket
 import threading
 import time
 import tracemalloc
-from collections import Counter
+from contextlib import suppress
 from datetime import timedelta
 from itertools import count
 
 import httpx
 import pytest
 import uvicorn
+from starlette.requests import ClientDisconnect
 
 from guardian.control.app import create_app
 from guardian.control.bell import Bell
@@ -163,7 +164,7 @@ def test_a_long_list_is_not_copied_for_each_of_its_streams(stage):
 
     async def pieces():
         caller = stage.deps.tokens.verify(stage.token("gateway"), now=stage.clock())
-        stream = _events(stage.deps, caller, caller.scope, None, Looks(), Bell(), Counter())
+        stream = _events(stage.deps, caller, caller.scope, None, Looks(), Bell())
         assert await anext(stream) == sse.GREETING
         tracemalloc.start()
         got = hashlib.sha256(await anext(stream))
@@ -188,6 +189,47 @@ def test_one_token_cannot_hold_any_number_of_streams(base_url):
         next(second)
         with open_stream(stage, url) as third:
             assert third.status_code == 503
+
+
+async def opened(stage, *, gone=False):
+    """The status of a stream whose client listens for a moment; `gone`: it left before the first word."""
+    headers = [(b"authorization", f"Bearer {stage.token('gateway')}".encode())]
+    scope = {"type": "http", "asgi": {"version": "3.0", "spec_version": "2.4"}, "http_version": "1.1"}
+    scope |= {"method": "GET", "path": "/v1/revocations/stream", "raw_path": b"/v1/revocations/stream"}
+    scope |= {"query_string": b"since=1.0", "headers": headers, "client": ("127.0.0.1", 1), "server": ("t", 80)}
+    statuses = []
+
+    async def send(message):
+        if gone:
+            raise OSError("nobody is there")
+        if message["type"] == "http.response.start":
+            statuses.append(message["status"])
+
+    asked = stage.client.app({**scope, "scheme": "http", "root_path": ""}, asyncio.Event().wait, send)
+    with suppress(TimeoutError, ClientDisconnect, OSError):
+        await asyncio.wait_for(asked, 2)
+    return statuses
+
+
+def test_nor_when_it_opens_them_all_at_once(make_stage):
+    stage = make_stage(switch=SwitchRule(watch_every_s=3600, streams_per_caller=2))
+
+    async def scenario():
+        return await asyncio.gather(*(opened(stage) for _ in range(12)))
+
+    assert sorted(status for (status,) in asyncio.run(scenario())) == [200] * 2 + [503] * 10
+
+
+def test_a_stream_whose_client_left_before_it_began_holds_no_place(make_stage):
+    stage = make_stage(switch=SwitchRule(watch_every_s=3600, streams_per_caller=1))
+
+    async def scenario():
+        for _ in range(3):
+            assert await opened(stage, gone=True) == []
+        return await opened(stage)
+
+    assert asyncio.run(scenario()) == [200]
+    assert stage.client.app.state.streams.total() == 0
 
 
 def test_who_may_not_read_the_list_gets_no_stream(base_url):
