@@ -14,17 +14,31 @@ from guardian.store.control_peers import Peer, PeerRole, heard_again
 from guardian.wire.principal import Principal
 
 UNNAMED = "-"
-_MOST = 10_000
+_MOST = 1_000
+"""Instances of one principal: their names are its own, so it may fill its own place and nobody else's."""
+
+_Instances = dict[tuple[PeerRole, str], dict[str, Peer]]
+"""(role, principal) → instance → what was heard of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """What people were told of one gateway: which of its processes it is about, of how many, and as which news."""
+
+    instances: frozenset[str] = frozenset()
+    told: int = 0
+    once: str = ""
 
 
 @dataclass
 class Watched:
-    """What people were told of and is not over yet, by what it is about.
+    """What people were told of and is not over yet: of gateways by principal and state, and of calls.
 
     Of this process: after a restart it is told again under the same id, which the store then knows.
     """
 
-    open: dict[str, str] = field(default_factory=dict)
+    gateways: dict[tuple[str, str], Trouble] = field(default_factory=dict)
+    gap: str | None = None
     gap_since: datetime | None = None
 
 
@@ -33,9 +47,9 @@ class PeersHeard:
 
     def __init__(self) -> None:
         self._lock = Lock()
-        self._heard: dict[tuple[str, str, str], Peer] = {}
-        self._dirty: set[tuple[str, str, str]] = set()
-        self._left: list[Peer] = []
+        self._heard: _Instances = {}
+        self._dirty: set[tuple[PeerRole, str, str]] = set()
+        self._left: _Instances = {}
 
     def note(
         self,
@@ -48,31 +62,28 @@ class PeersHeard:
         now: datetime,
         lag_s: int = 0,
     ) -> None:
-        """It was heard of now. Beyond a bound new instances are not remembered: their names are the caller's."""
+        """It was heard of now. Beyond the bound new instances are not remembered."""
         fresh = Peer(role, principal.id, instance, principal.scope, revision, transport, now, now, lag_s)
         with self._lock:
-            known = self._heard.get(fresh.key)
-            if known is None and len(self._heard) >= _MOST:
-                return
-            self._heard[fresh.key] = heard_again(known, fresh)
-            self._dirty.add(fresh.key)
+            known = self._heard.get((role, principal.id), {}).get(instance)
+            if _put(self._heard, heard_again(known, fresh)):
+                self._dirty.add(fresh.key)
 
     def leave(self, role: PeerRole, principal: Principal, instance: str) -> None:
         """It said good-bye: its silence is no news."""
         with self._lock:
-            gone = self._heard.pop((role, principal.id, instance), None)
-            self._dirty.discard((role, principal.id, instance))
-            nowhere = Revision(epoch=0, n=0)
-            never = datetime.min
-            self._left.append(gone or Peer(role, principal.id, instance, None, nowhere, "", never, never))
+            nowhere, never = Revision(epoch=0, n=0), datetime.min
+            gone = Peer(role, principal.id, instance, None, nowhere, "", never, never)
+            self._drop(gone)
+            _put(self._left, gone)
 
     def settle(self, rows: ControlRows) -> None:
         """Write down what was heard since the last time, in the caller's transaction."""
         with self._lock:
-            fresh = [self._heard[key] for key in sorted(self._dirty)]
-            left, self._left = self._left, []
+            fresh = [self._heard[role, name][instance] for role, name, instance in sorted(self._dirty)]
+            left, self._left = self._left, {}
             self._dirty.clear()
-        rows.peers.forget(left)
+        rows.peers.forget(each for mine in left.values() for each in mine.values())
         rows.peers.put(fresh)
 
     @property
@@ -83,9 +94,25 @@ class PeersHeard:
     def heard(self, role: PeerRole) -> list[Peer]:
         """As this process heard it, newer than what is stored."""
         with self._lock:
-            return [each for each in self._heard.values() if each.role == role]
+            heard = [mine for (of, _), mine in self._heard.items() if of == role]
+            return [each for mine in heard for each in mine.values()]
 
     def forget(self, gone: Peer) -> None:
         with self._lock:
-            self._heard.pop(gone.key, None)
-            self._dirty.discard(gone.key)
+            self._drop(gone)
+
+    def _drop(self, gone: Peer) -> None:
+        self._dirty.discard(gone.key)
+        mine = self._heard.get((gone.role, gone.principal_id), {})
+        mine.pop(gone.instance, None)
+        if not mine:
+            self._heard.pop((gone.role, gone.principal_id), None)
+
+
+def _put(into: _Instances, fresh: Peer) -> bool:
+    """False where its principal has no room left."""
+    mine = into.setdefault((fresh.role, fresh.principal_id), {})
+    room = fresh.instance in mine or len(mine) < _MOST
+    if room:
+        mine[fresh.instance] = fresh
+    return room

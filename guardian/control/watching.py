@@ -1,16 +1,18 @@
 """Watching the watchers: gateways that hold old news or fell silent, and monitors that are behind or gone.
 
-Each is told once when it begins and once when it is over. What is known is the store's, brought up to date with
-what this process heard since: with several control processes each hears only some.
+Each is told once when it begins and once when it is over; of a gateway's processes together. What is known is the
+store's, brought up to date with what this process heard since: of several control processes each hears only some.
 """
 
-from collections.abc import Iterable
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Literal
 
 from guardian.control.deps import ControlDeps
 from guardian.control.news import tell
+from guardian.control.peers import Trouble
 from guardian.control.wholes import Reach
 from guardian.domain.finding import OPERATORS, Severity
 from guardian.domain.revocation import LedgerEntry, Revision
@@ -20,6 +22,8 @@ from guardian.store.control_peers import Peer, PeerRole, heard_again
 
 _STEPS = (1, 5, 15, 60, 240, 1440)
 """Minutes without protection at which people hear of it again."""
+_MANY = (1, 2, 3, 4, 5, 10, 25, 50, 100, 250, 500, 1000)
+"""Processes of one gateway in the same trouble at which people hear of it again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,45 +110,68 @@ def watch(deps: ControlDeps) -> None:
     deps.metrics.set("guardian_unprotected_seconds", 0.0 if gap is None else gap.total_seconds())
     trouble = [each for each in standing if each.state != "current"]
     open_gap = gap is not None and gap > deps.settings.switch.unprotected_after
-    if not (deps.peers.unsettled or trouble or open_gap or deps.watched.open):
+    if not (deps.peers.unsettled or trouble or open_gap or deps.watched.gateways or deps.watched.gap):
         return
     with deps.store.write() as rows:
         deps.peers.settle(rows)
         _forget(deps, rows, [*(each.peer for each in standing), *monitors], now)
-        for each in standing:
-            _tell_of_gateway(deps, rows, each, now)
+        _tell_of_gateways(deps, rows, standing, now)
         if gap is not None:
             _tell_of_gap(deps, rows, gap, now)
 
 
-def _tell_of_gateway(deps: ControlDeps, rows: ControlRows, standing: Standing, now: datetime) -> None:
-    peer, key = standing.peer, "/".join(standing.peer.key)
-    before = deps.watched.open.get(key)
-    if standing.state == "current":
-        if before is not None:
-            title = f"Gateway {peer.principal_id} enforces the list again"
-            detail = f"its process {peer.instance} is at the newest revision"
-            _say(deps, rows, "gateway", f"{key} back {before}", title, detail, "info", now)
-            deps.watched.open.pop(key, None)
-        return
-    since = (standing.waits_since if standing.state == "lagging" else None) or peer.last_seen
-    held = f"it last held revision {peer.revision}; {standing.behind} entries within its reach are newer"
-    if standing.state == "silent":
-        title = f"Gateway {peer.principal_id} is silent"
-        detail = f"process {peer.instance} was last heard of at {since.isoformat(timespec='seconds')}; {held}"
+def _tell_of_gateways(deps: ControlDeps, rows: ControlRows, standing: Iterable[Standing], now: datetime) -> None:
+    """All processes of a gateway that are in the same trouble together: it may make up any number of them."""
+    bad, well = defaultdict[tuple[str, str], list[Standing]](list), defaultdict[str, set[str]](set)
+    for each in standing:
+        if each.state == "current":
+            well[each.peer.principal_id].add(each.peer.instance)
+        else:
+            bad[each.peer.principal_id, each.state].append(each)
+    for name, state in sorted({*bad, *deps.watched.gateways}):
+        before = deps.watched.gateways.pop((name, state), Trouble())
+        back = before.instances & well[name]
+        if those := sorted(bad[name, state], key=_since):
+            many, once = max(step for step in _MANY if step <= len(those)), before.once
+            if many > before.told:
+                once = f"{name} {state} {_since(those[many - 1]).isoformat()} {many}"
+                _say(deps, rows, "gateway", once, *_trouble(those), now)
+            instances = back.union(each.peer.instance for each in those)
+            deps.watched.gateways[name, state] = Trouble(instances, many, once)
+        elif back:
+            title = f"Gateway {name} enforces the list again"
+            detail = f"at the newest revision: {_named(sorted(back))}"
+            _say(deps, rows, "gateway", f"{before.once} back", title, detail, "info", now)
+
+
+def _trouble(those: Sequence[Standing]) -> tuple[str, str, Severity]:
+    """Title, detail and severity of what is told of one gateway; the first is longest in trouble."""
+    worst = max(those, key=lambda each: each.behind)
+    named = _named([each.peer.instance for each in those])
+    if worst.state == "silent":
+        what, how = "is silent", f"not heard of since {_since(those[0]).isoformat(timespec='seconds')}"
     else:
-        title = f"Gateway {peer.principal_id} does not enforce the newest revocations"
-        detail = f"process {peer.instance} asks and does not move; {held}"
-    told = f"{key} {standing.state} {since.isoformat()}"
-    if before != told:
-        _say(deps, rows, "gateway", told, title, detail, "critical" if standing.behind else "high", now)
-        deps.watched.open[key] = told
+        what, how = "does not enforce the newest revocations", "asking for them and not moving"
+    held = f"the furthest behind held {worst.peer.revision}; {worst.behind} entries within its reach are newer"
+    title = f"Gateway {worst.peer.principal_id} {what}"
+    return title, f"{how}: {named}; {held}", "critical" if worst.behind else "high"
+
+
+def _since(standing: Standing) -> datetime:
+    """When it came to stand so."""
+    waits = standing.waits_since if standing.state == "lagging" else None
+    return waits or standing.peer.last_seen
+
+
+def _named(instances: Sequence[str]) -> str:
+    more = f" and {len(instances) - 3} more" if len(instances) > 3 else ""
+    return f"process{'es' if len(instances) > 1 else ''} {', '.join(instances[:3])}{more}"
 
 
 def _tell_of_gap(deps: ControlDeps, rows: ControlRows, gap: timedelta, now: datetime) -> None:
     minutes = int(gap.total_seconds() // 60)
     passed = [step for step in _STEPS if step <= max(1, minutes)]
-    before = deps.watched.open.get("gap")
+    before = deps.watched.gap
     if gap <= deps.settings.switch.unprotected_after:
         if before is not None:
             since = deps.watched.gap_since or now
@@ -152,8 +179,7 @@ def _tell_of_gap(deps: ControlDeps, rows: ControlRows, gap: timedelta, now: date
             title = "Calls are watched again"
             detail = f"for about {lasted} minutes they were not; verdicts on that time say that they are late"
             _say(deps, rows, "unprotected", f"over {since.isoformat()}", title, detail, "info", now)
-            deps.watched.open.pop("gap", None)
-            deps.watched.gap_since = None
+            deps.watched.gap = deps.watched.gap_since = None
         return
     since = deps.watched.gap_since = deps.watched.gap_since or now - gap
     told = f"{since.isoformat()} {passed[-1]}"
@@ -164,7 +190,7 @@ def _tell_of_gap(deps: ControlDeps, rows: ControlRows, gap: timedelta, now: date
         )
         title = f"Unprotected for {minutes} minutes: the monitor is behind or gone"
         _say(deps, rows, "unprotected", told, title, detail, "critical", now)
-        deps.watched.open["gap"] = told
+        deps.watched.gap = told
 
 
 def _say(
@@ -195,7 +221,6 @@ def _forget(deps: ControlDeps, rows: ControlRows, known: Iterable[Peer], now: da
     rows.peers.forget(gone)
     for each in gone:
         deps.peers.forget(each)
-        deps.watched.open.pop("/".join(each.key), None)
 
 
 def _gauge(deps: ControlDeps, standing: Iterable[Standing], now: datetime) -> None:

@@ -35,7 +35,7 @@ class Peer:
     lag_s: int = 0
 
     @property
-    def key(self) -> tuple[str, str, str]:
+    def key(self) -> tuple[PeerRole, str, str]:
         return self.role, self.principal_id, self.instance
 
     def reaches(self, tenant_id: str) -> bool:
@@ -176,10 +176,11 @@ class CursorRows:
 
 
 def heard_again(known: Peer | None, now: Peer) -> Peer:
-    """The same peer with the time it was first seen; a revision never runs backwards within one epoch."""
+    """The same peer with the time it was first seen; in one epoch and reach a revision never runs backwards."""
     if known is None:
         return now
-    behind = known.revision.epoch == now.revision.epoch and known.revision.n > now.revision.n
+    same = known.revision.epoch == now.revision.epoch and known.tenants == now.tenants
+    behind = same and known.revision.n > now.revision.n
     return replace(now, first_seen=known.first_seen, revision=known.revision if behind else now.revision)
 
 

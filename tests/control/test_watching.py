@@ -7,6 +7,7 @@ import pytest
 from guardian.control.self_testing import test_the_switch as check_the_switch
 from guardian.control.switch import SelfTestRule, SwitchRule
 from guardian.control.watching import watch
+from guardian.domain.revocation import Revision
 
 
 @pytest.fixture
@@ -15,10 +16,10 @@ def quiet(make_stage):
     return make_stage(switch=SwitchRule(watch_every_s=3600, self_test=SelfTestRule(canary_every=None)))
 
 
-def ack(stage, revision, instance="gw-a", tenants=("acme",), **more):
+def ack(stage, revision, instance="gw-a", tenants=("acme",), who=None, **more):
     headers = {"Guardian-Instance": instance}
     body = {"revision": revision, "transport": "push", **more}
-    return stage.call("POST", "/v1/revocations/ack", "gateway", *tenants, headers=headers, json=body)
+    return stage.call("POST", "/v1/revocations/ack", "gateway", *tenants, who=who, headers=headers, json=body)
 
 
 def beat(stage, lag_s=0.0, instance="m-1", **more):
@@ -67,6 +68,91 @@ def test_a_gateway_that_falls_silent_is_told_once_and_forgotten_after_a_day(quie
     quiet.clock.pass_(days=1)
     watch(quiet.deps)
     assert seen(quiet)["gateways"] == []
+
+
+def texts(stage):
+    found = stage.call("GET", "/v1/findings", "admin", "*", params={"kind": "control"}).json()["items"]
+    return [each["finding"]["reasons"][0]["text"] for each in reversed(found)]
+
+
+@pytest.mark.parametrize("silent", [True, False])
+def test_sixty_processes_that_a_gateway_made_up_are_one_piece_of_news(quiet, silent):
+    for n in range(60):
+        ack(quiet, "1.0", f"x{n:02}")
+    quiet.revoke("s1")
+    quiet.clock.pass_(seconds=61 if silent else 16)
+    watch(quiet.deps)
+    (told,) = texts(quiet)
+    assert "processes x00, x01, x02 and 57 more" in told
+    for n in range(60):
+        ack(quiet, "1.1", f"x{n:02}")
+    watch(quiet.deps)
+    assert texts(quiet)[1:] == ["at the newest revision: processes x00, x01, x02 and 57 more"]
+
+
+def test_made_up_one_after_the_other_they_are_told_ever_less_often(quiet):
+    for n in range(60):
+        ack(quiet, "1.0", f"x{n:02}")
+        quiet.clock.pass_(seconds=5)
+        watch(quiet.deps)
+    quiet.clock.pass_(seconds=61)
+    watch(quiet.deps)
+    assert len(texts(quiet)) == 8  # 1, 2, 3, 4, 5, 10, 25 and 50 of them
+
+
+def test_a_process_that_falls_silent_while_another_one_is_already_is_told(quiet):
+    def pass_(*alive):
+        for _ in range(3):
+            quiet.clock.pass_(seconds=25)
+            for instance in alive:
+                ack(quiet, "1.0", instance)
+            watch(quiet.deps)
+
+    for instance in ("a", "b", "c"):
+        ack(quiet, "1.0", instance)
+    pass_("b", "c")
+    pass_("c")
+    pass_("a", "c")
+    pass_("a")
+    pass_("a", "b", "c")
+    named = [text.partition("process")[2].partition(";")[0] for text in texts(quiet)]
+    assert named == [" a", "es a, b", "es b, c", "es a, b, c"]
+
+
+def test_whatever_names_a_gateway_makes_up_others_are_heard_and_so_are_monitors(quiet):
+    now, nothing = quiet.clock(), Revision(epoch=1, n=0)
+    caller = quiet.deps.tokens.verify(quiet.token("gateway"), now=now)
+    for n in range(10_000):
+        quiet.deps.peers.note("gateway", caller, f"x{n}", revision=nothing, transport="poll", now=now)
+    beat(quiet, 0, "m-1")
+    ack(quiet, "1.0", "gw-b", who="gateway-2")
+    assert len(quiet.deps.peers.heard("gateway")) == 1001
+    quiet.clock.pass_(seconds=31)
+    beat(quiet, 0, "m-1")
+    beat(quiet, 0, "m-2")
+    watch(quiet.deps)
+    assert {row["instance"] for row in seen(quiet)["monitors"]} == {"m-1", "m-2"}
+    assert "gw-b" in {row["instance"] for row in seen(quiet)["gateways"]}
+
+
+def test_no_number_of_good_byes_is_remembered(quiet):
+    caller = quiet.deps.tokens.verify(quiet.token("gateway"), now=quiet.clock())
+    for n in range(1500):
+        quiet.deps.peers.leave("gateway", caller, f"x{n}")
+    ack(quiet, "1.0", "gw-b", who="gateway-2", leaving=True)
+    assert sum(map(len, quiet.deps.peers._left.values())) == 1001
+    watch(quiet.deps)
+    assert not quiet.deps.peers.unsettled
+
+
+def test_what_a_gateway_held_under_a_wider_token_says_nothing_of_the_narrower(quiet):
+    quiet.call("POST", "/v1/sessions/globex/g1/revoke", "responder", "globex", json={"reason": "x"})
+    quiet.revoke("s1")
+    ack(quiet, "1.2", tenants=("acme", "globex"))
+    watch(quiet.deps)
+    ack(quiet, "1.0")
+    (row,) = seen(quiet)["gateways"]
+    assert (row["revision"]["n"], row["behind"]) == (0, 1)
 
 
 def test_one_that_says_good_bye_is_not_missed(quiet):
