@@ -19,6 +19,7 @@ from guardian.revocation.port import Given, Receiver
 
 EPOCH = b'["","epoch",""]'
 _TENANT = "{tenant}"
+_LONGEST = 249  # Kafka's bound
 _PLAIN = re.compile(r"[A-Za-z0-9._-]+")
 
 
@@ -89,9 +90,11 @@ def key_of(entry: LedgerEntry) -> bytes:
 
 
 def topic_of(pattern: str, tenant_id: str) -> str:
-    """A tenant whose name no topic could bear gets a hash of it in its place."""
-    plain = tenant_id if _PLAIN.fullmatch(tenant_id) else hashlib.sha256(tenant_id.encode()).hexdigest()[:16]
-    return pattern.replace(_TENANT, plain)
+    """A tenant whose name no topic could bear gets a hash of it in its place: it must not hold up all others."""
+    plain = pattern.replace(_TENANT, tenant_id)
+    if _PLAIN.fullmatch(tenant_id) and len(plain) <= _LONGEST and plain not in (".", ".."):
+        return plain
+    return pattern.replace(_TENANT, hashlib.sha256(tenant_id.encode("utf-8", "surrogatepass")).hexdigest()[:16])
 
 
 def _value(entry: LedgerEntry, epoch: int) -> bytes:

@@ -406,6 +406,9 @@ def test_each_tenant_may_have_a_topic_of_its_own():
     assert topic_of("rev.{tenant}", "acme") == "rev.acme"
     assert topic_of("rev.{tenant}", "a/b").startswith("rev.")
     assert topic_of("rev.{tenant}", "a/b") != topic_of("rev.{tenant}", "a_b")
+    assert len(topic_of("rev.{tenant}", "a" * 300)) < 249
+    assert topic_of("{tenant}", "..") != ".."
+    assert topic_of("rev.{tenant}", "\ud800").startswith("rev.")
     with pytest.raises(ValueError, match="no name of a topic"):
         KafkaTopicFace(topic="a b")
 
