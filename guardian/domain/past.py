@@ -10,7 +10,7 @@ from guardian.domain.event import SessionKey
 from guardian.domain.session import HumanWord
 
 _DEEPEST = 16
-_INSTANCE = re.compile(r"(?:[-_.:/@#]+(?:v?\d+|[0-9a-f]{8,}))+$")
+_INSTANCE = re.compile(r"(?:[-_.:/@#]++(?:v?\d++|[0-9a-f]{8,}+)(?=[-_.:/@#]|$))++$")  # read once, never anew
 
 
 def agent_role(agent_id: str | None) -> str:

@@ -1,4 +1,9 @@
+import re
+import time
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from guardian.domain.past import (
     LIST,
@@ -20,6 +25,18 @@ from guardian.domain.past import (
 )  # fmt: skip
 def test_instances_of_one_agent_share_a_role(agent, role):
     assert agent_role(agent) == role
+
+
+@given(st.lists(st.sampled_from([*"-_.v07afx٣\n", "00000000", "0000000a", "-v1", "--"]), max_size=9).map("".join))
+def test_a_role_is_what_is_left_of_numbers_and_hashes_at_the_end(agent):
+    assert agent_role(agent) == (re.sub(r"(?:[-_.:/@#]+(?:v?\d+|[0-9a-f]{8,}))+$", "", agent) or agent)
+
+
+@pytest.mark.parametrize("name", ["a" + "-00000000" * 23 + "x", "a" + "-00000000" * 56 + "x", "-" * 511 + "x"])
+def test_no_name_of_an_agent_takes_long_to_read(name):
+    began = time.perf_counter()
+    assert agent_role(name) == name
+    assert time.perf_counter() - began < 1.0
 
 
 def test_vectors_have_whole_numbers_in_them():
