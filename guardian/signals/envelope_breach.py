@@ -4,17 +4,21 @@ Names: those of `TITLES`. An empty `allowed_tools` lists nothing and so breaches
 reports it as tools_unlisted.
 
 A denied call that would have broken a rule is a breach of lower force (`hard` is False): the gateway did
-its job, the agent still tried. Session sums count allowed calls only, by what came back where that is known.
+its job, the agent still tried. What may lie outside the envelope and cannot be compared for certain is
+`arguments_unchecked`, always soft. Session sums count allowed calls only, by what came back where that is known.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import ClassVar
 
 from guardian.domain.signal import Breach, Observation, Signal
 from guardian.errors import ConfigurationError
 from guardian.signals import envelope_rules as rules
-from guardian.signals.constraints import Constraints, read, touched
+from guardian.signals.constraints import Constraints, read
+from guardian.signals.doubts import Doubts
+from guardian.signals.leaves import touched
 from guardian.signals.limits import Limits
 from guardian.signals.options import names, within
 from guardian.signals.port import SignalFold, State
@@ -85,8 +89,8 @@ class EnvelopeBreach(SignalFold):
             *limits.per_call(self.summed),
             *limits.per_session(state["sums"], self.summed),
         ]
-        if action.cut and constraints.spelt:
-            found.append(Breach("arguments_unchecked", "the arguments hold more than can be checked", False))
+        for doubt in islice(Doubts(constraints, seen, action, self._aliases).told(), 1):
+            found.append(Breach("arguments_unchecked", doubt, False))
         signal = self._broken(seen, found) if found else self._kept(seen, constraints)
         return {"sums": limits.added(state["sums"], self.summed)}, signal
 

@@ -6,7 +6,8 @@ from datetime import timedelta
 
 from guardian.domain.event import DecisionEvent, Envelope
 from guardian.domain.signal import Breach, Observation
-from guardian.signals.constraints import Constraints, Leaf, Touched, admits, text
+from guardian.signals.constraints import Constraints, admits, text
+from guardian.signals.leaves import Leaf, Touched
 from guardian.signals.wording import covers, shown
 
 _UUID = re.compile(r"[0-9a-f]{8}-?(?:[0-9a-f]{4}-?){3}[0-9a-f]{12}", re.IGNORECASE)
@@ -33,7 +34,7 @@ def ownership(envelope: Envelope, action: Touched) -> Iterator[Breach]:
         if text(value) != envelope.session_id:
             detail = f"{shown(leaf.path)} names session {shown(text(value))}, not {shown(envelope.session_id)}"
             # the session of a browser or a checkout has another shape: worth telling, no proof
-            yield Breach("session_mismatch", detail, _shape(text(value)) == _shape(envelope.session_id))
+            yield Breach("session_mismatch", detail, shape(text(value)) == shape(envelope.session_id))
 
 
 def tools(envelope: Envelope, tool: str) -> Iterator[Breach]:
@@ -77,14 +78,12 @@ def data_classes(
         yield Breach("data_class_outside", f"data class {said} is outside the envelope's: {kept}")
 
 
-def _values(action: Touched, *names: str) -> Iterator[tuple[Leaf, object]]:
-    for leaf in action.named(*names):
-        for value in leaf.values:
-            if isinstance(value, (str, int, float)):
-                yield leaf, value
+def _values(action: Touched, *names: str) -> Iterator[tuple[Leaf, str | int | float]]:
+    return ((leaf, value) for leaf in action.named(names) for value in leaf.scalars)
 
 
-def _shape(identifier: str) -> str:
+def shape(identifier: str) -> str:
+    """What identifiers of one kind have in common: that they are UUIDs, or the letters that they begin with."""
     if _UUID.fullmatch(identifier):
         return "uuid"
     letters = _LETTERS.match(identifier)

@@ -10,14 +10,15 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from guardian.domain.signal import Breach, Observation
-from guardian.signals.constraints import Constraints, Leaf, Number, Touched, number
-from guardian.signals.wording import canonical, shown
+from guardian.signals.constraints import Constraints, Number, number
+from guardian.signals.leaves import Leaf, Touched
+from guardian.signals.wording import canonical, shown, words
 
 _CAP = 2**53  # sums stay exact in every JSON reader
 _DIGITS = 9  # a sum of decimal amounts is no larger than they are
 _RECORD = "record"
 _MEASURES = frozenset({"amount", "byte", "cost", "fee", "price"})
-"""Words of what is measured: a list of these holds quantities. Of everything else a list counts its items."""
+"""Words of what is measured."""
 
 Sums = Mapping[str, Number]
 
@@ -80,9 +81,11 @@ class Limits:
     def _told(self, name: str, prefix: str) -> Iterable[list[Number]]:
         """The quantities of each place that tells any; all items of a list stand in one place."""
         wanted = {name, prefix + name, *self.aliases(prefix + name)}
+        things = counts_things(self.constraints, prefix + name)
         places: dict[str, list[Number]] = defaultdict(list)
-        for leaf in self.action.named(*wanted):
-            places[leaf.path] += _quantities(leaf, name)
+        for leaf in self.action.named(wanted):
+            if not things or not leaf.names.isdisjoint(wanted):
+                places[leaf.path] += _quantities(leaf, name)
         return places.values()
 
     def _together(self, name: str) -> Number:
@@ -100,10 +103,23 @@ class Limits:
         return shown(self.constraints.spelt[prefix + name], 60)
 
 
+def measured(name: str) -> bool:
+    """Whether a list under this name holds quantities; of everything else a list counts its items."""
+    return not _MEASURES.isdisjoint(name.split("_"))
+
+
+def counts_things(constraints: Constraints, key: str) -> bool:
+    """Whether a limit bounds how many there are of something: `max_records`, not `max_bytes` nor `max_age`.
+
+    Then a word or an object under its name in the singular is one of them, and no quantity.
+    """
+    return not measured(key) and "_".join(words(constraints.spelt[key])) != key
+
+
 def _quantities(leaf: Leaf, name: str) -> list[Number]:
-    measured = leaf.many and not _MEASURES.isdisjoint(name.split("_"))
-    values = leaf.values if measured or not leaf.many else (leaf.values,)
-    return [quantity for value in values if (quantity := number(value)) is not None]
+    if leaf.count is not None and not measured(name):
+        return [leaf.count]
+    return [quantity for value in leaf.values if (quantity := number(value)) is not None]
 
 
 def _sum(*quantities: Number) -> Number:

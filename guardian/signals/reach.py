@@ -7,7 +7,8 @@ from enum import StrEnum
 from functools import lru_cache
 
 from guardian.domain.event import DecisionEvent
-from guardian.signals.constraints import Leaf, text, touched
+from guardian.signals.constraints import text
+from guardian.signals.leaves import Leaf, touched
 from guardian.signals.wording import content, singular, words
 
 _MAX_RECIPIENTS = 16

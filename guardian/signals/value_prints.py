@@ -8,7 +8,8 @@ import re
 from collections.abc import Callable, Mapping
 
 from guardian.domain.event import DecisionEvent
-from guardian.signals.constraints import text, touched
+from guardian.signals.constraints import text
+from guardian.signals.leaves import touched
 
 MAX_PATHS = 32
 MAX_VALUES = 16

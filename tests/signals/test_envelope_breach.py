@@ -7,6 +7,7 @@ import pytest
 from guardian.domain.signal import Observation
 from guardian.errors import ConfigurationError
 from guardian.signals.envelope_breach import EnvelopeBreach
+from guardian.signals.leaves import touched
 
 Observe = Callable[..., Observation]
 Breaches = Callable[..., dict[str, bool]]
@@ -172,10 +173,162 @@ def test_other_limits_match_their_arguments(
     assert name in breaches(EnvelopeBreach(), seen)
 
 
-@pytest.mark.parametrize("amount", [True, None, "many", "nan", "9" * 60, {"value": 900}])
-def test_what_is_no_quantity_breaks_no_limit(observe: Observe, breaches: Breaches, amount: object) -> None:
+OVER = {"limit_exceeded": True}
+UNCHECKED = {"arguments_unchecked": False}
+
+
+@pytest.mark.parametrize(
+    ("amount", "found"),
+    [
+        ("0" * 40 + "9999", OVER),
+        ("9999" + " " * 600, OVER),
+        ("9" * 60, OVER),
+        ({"value": 9999, "currency": "EUR"}, OVER),
+        ({"value": {"value": "9999"}}, OVER),
+        ([{"value": 9999}], OVER),
+        ({"in": [9999]}, OVER),
+        ("9,999", UNCHECKED),
+        ("9999 EUR", UNCHECKED),
+        ("0x270f", UNCHECKED),
+        ("9" * 600, UNCHECKED),
+        ("many", UNCHECKED),
+        ("nan", UNCHECKED),
+        (True, UNCHECKED),
+        ({"gross": 9999, "vat": 19}, UNCHECKED),
+        ({"text": "9,999"}, UNCHECKED),
+        ({"value": 400, "currency": "EUR", "at": 1778605200}, {}),
+        ({"gross": 400, "vat": 19, "currency": "EUR"}, {}),
+        (None, {}),
+        (" ", {}),
+        ({}, {}),
+    ],
+)
+def test_a_limit_in_another_wrapping_is_still_a_limit(
+    observe: Observe, breaches: Breaches, amount: object, found: dict[str, bool]
+) -> None:
     seen = observe(envelope__resource_constraints={"max_amount": 500}, action__arguments={"amount": amount})
-    assert breaches(EnvelopeBreach(), seen) == {}
+    assert breaches(EnvelopeBreach(summed=()), seen) == found
+
+
+@pytest.mark.parametrize("limit", ["500", " 500 ", "0" * 41 + "500", {"value": 500, "currency": "EUR"}])
+def test_an_envelope_may_write_its_limit_in_other_ways(
+    observe: Observe, breaches: Breaches, limit: object
+) -> None:
+    bounds = {"envelope__resource_constraints": {"max_amount": limit}}
+    assert breaches(EnvelopeBreach(summed=()), observe(**bounds, action__arguments={"amount": 501})) == OVER
+    assert breaches(EnvelopeBreach(summed=()), observe(**bounds, action__arguments={"amount": 500})) == {}
+
+
+@pytest.mark.parametrize("limit", ["500 EUR", "1,000", True, [500], "a few"])
+def test_a_limit_that_is_no_number_is_told_of_what_it_bounds(observe: Observe, folded: Any, limit: object) -> None:
+    bounds = {"envelope__resource_constraints": {"max_amount": limit, "max_rows": "25 rows"}}
+    seen = [observe(**bounds, action__arguments=arguments) for arguments in ({"amount": 1}, {"note": "x"})]
+    _, (paid, other) = folded(EnvelopeBreach(), seen)
+    assert [(breach.name, breach.hard) for breach in paid.breaches] == [("arguments_unchecked", False)]
+    assert "max_amount is " in paid.reason
+    assert "which is no number" in paid.reason
+    assert other.breaches == ()
+
+
+def test_a_limit_of_records_that_is_no_number_is_told_of_every_read(observe: Observe, breaches: Breaches) -> None:
+    bounds = {"envelope__resource_constraints": {"max_records": "25 rows"}}
+    assert breaches(EnvelopeBreach(), observe(**bounds)) == UNCHECKED
+
+
+@pytest.mark.parametrize(
+    ("bounds", "arguments", "found"),
+    [
+        (
+            {"max_records": 2},
+            {"records": [{"name": "a"}, {"name": "b"}, {"name": "c"}]},
+            {"records_over_limit": True},
+        ),
+        ({"max_records": 2}, {"records": [{"name": "a"}, {"name": "b"}]}, {}),
+        ({"max_records": 2}, {"records": {"value": 9999}}, UNCHECKED),
+        ({"max_records": 2}, {"records": "all"}, UNCHECKED),
+        ({"max_records": 2}, {"record": {"field": "age", "value": 30}}, {}),
+        ({"max_records": 2}, {"record": "rec_4711"}, {}),
+        ({"max_recipients": 3}, {"recipient": "ann@acme.example"}, {}),
+        ({"max_users": 1500}, {"users": ["u"] * 2_000}, {"limit_exceeded": True, "arguments_unchecked": False}),
+        ({"min_age": 18}, {"age": {"years": 16}}, UNCHECKED),
+    ],
+)
+def test_one_thing_is_no_quantity_and_a_list_of_things_counts_whatever_they_are(
+    observe: Observe, breaches: Breaches, bounds: dict[str, Any], arguments: dict[str, Any], found: dict[str, bool]
+) -> None:
+    seen = observe(envelope__resource_constraints=bounds, action__arguments=arguments)
+    assert breaches(EnvelopeBreach(summed=()), seen) == found
+
+
+OUTSIDE = {"resource_outside_constraints": True}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "found"),
+    [
+        ({"contracts": [{"id": "c_9"}]}, OUTSIDE),
+        ({"contracts": {"id": "c_9"}}, OUTSIDE),
+        ({"contract_ids": [{"id": "c_9"}]}, OUTSIDE),
+        ({"contract_id": {"eq": "c_9"}}, OUTSIDE),
+        ({"contract_id": {"$in": ["contract_7781", "c_9"]}}, OUTSIDE),
+        ({"contracts": [{"id": {"value": "c_9"}}]}, OUTSIDE),
+        ({"contract_id": {"ne": "c_9"}}, UNCHECKED),
+        ({"contract_id": {"where": {"eq": "c_9"}}}, UNCHECKED),
+        ({"contract": "c_9"}, UNCHECKED),
+        ({"contracts": ["contract_7781", "c_9"]}, UNCHECKED),
+        ({"contract_id": {"eq": "contract_7781", "mode": "exact"}}, {}),
+        ({"contract_id": {"$in": ["contract_7781"]}}, {}),
+        ({"contracts": [{"id": "contract_7781", "title": "Renewal of c_9"}]}, {}),
+        ({"contract": "contract_7781"}, {}),
+        ({"contract": "Renewal 2026 of Acme"}, {}),
+        ({"customer": "Acme", "contract": {"title": "Renewal 2026"}}, {}),
+    ],
+)
+def test_a_resource_in_another_wrapping_is_still_that_resource(
+    observe: Observe, breaches: Breaches, arguments: dict[str, Any], found: dict[str, bool]
+) -> None:
+    assert breaches(EnvelopeBreach(), observe(action__arguments=arguments)) == found
+
+
+@pytest.mark.parametrize(
+    ("constraints", "arguments", "found"),
+    [
+        ({"contract_ids": {"in": ["c_1", "c_2"]}}, {"contract_id": "c_2"}, {}),
+        ({"contract_ids": {"in": ["c_1", "c_2"]}}, {"contract_id": "c_3"}, OUTSIDE),
+        (
+            {"data_classes": {"allowed": ["renewal_terms"]}},
+            {"data_class": "payroll"},
+            {"data_class_outside": True},
+        ),
+        ({"data_classes": ["renewal_terms"]}, {"data_class": {"like": "payroll"}}, UNCHECKED),
+    ],
+)
+def test_an_envelope_may_wrap_what_it_allows(
+    observe: Observe, breaches: Breaches, constraints: dict[str, Any], arguments: dict[str, Any], found: object
+) -> None:
+    seen = observe(envelope__resource_constraints=constraints, action__arguments=arguments, action__resource=None)
+    assert breaches(EnvelopeBreach(), seen) == found
+
+
+@pytest.mark.parametrize(
+    ("arguments", "found"),
+    [
+        ({"tenants": [{"id": "globex"}]}, {"tenant_mismatch": True}),
+        ({"tenant_id": {"eq": "globex"}}, {"tenant_mismatch": True}),
+        ({"tenant": "globex"}, UNCHECKED),
+        ({"tenant_id": {"not": "globex"}}, UNCHECKED),
+        ({"session": "sess_2026_05_12_999"}, UNCHECKED),
+        ({"tenants": [{"id": "tenant_acme", "name": "globex"}]}, {}),
+        ({"tenant": "Tenant_Acme"}, {}),
+        ({"tenant": "Acme and its daughters"}, {}),
+        ({"session": "summer_2026"}, {}),
+        ({"session": "sess_2026_05_12_001"}, {}),
+    ],
+)
+def test_a_tenant_or_session_in_another_wrapping_is_still_somebodys(
+    observe: Observe, breaches: Breaches, arguments: dict[str, Any], found: dict[str, bool]
+) -> None:
+    assert breaches(EnvelopeBreach(), observe(action__arguments=arguments)) == found
 
 
 def test_payments_split_below_the_limit_break_it_together(observe: Observe, breaches: Breaches) -> None:
@@ -206,6 +359,7 @@ def test_a_batch_moves_what_its_items_move_together(
     state, (signal,) = folded(EnvelopeBreach(), [observe(**bounds, action__arguments=arguments)])
     assert state["sums"] == {"amount": moved}
     expected = {"limit_exceeded", "limit_exceeded_session"} if moved > 1000 else set()
+    expected |= set() if moved else {"arguments_unchecked"}
     assert {breach.name for breach in signal.breaches} == expected
 
 
@@ -309,6 +463,13 @@ def test_arguments_beyond_what_is_checked_are_no_hiding_place(observe: Observe, 
         assert breaches(EnvelopeBreach(), observe(action__arguments=arguments)) == {"arguments_unchecked": False}
     free = observe(action__arguments=deep, envelope__resource_constraints={})
     assert breaches(EnvelopeBreach(), free) == {}
+
+
+def test_a_long_name_is_not_repeated_above_each_of_its_values(observe: Observe) -> None:
+    names = ["k" * 100_000 + end for end in "ab"]
+    action = touched(observe(action__arguments={name: {"id": 1, "amount": 2} for name in names}).event)
+    assert len({leaf.path for leaf in action.leaves if leaf.path.startswith("arguments.k")}) == 4
+    assert sum(len(leaf.path) + sum(map(len, leaf.names | leaf.inside)) for leaf in action.leaves) < 20_000
 
 
 def test_what_was_missing_is_named(observe: Observe, folded: Any) -> None:

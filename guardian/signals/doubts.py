@@ -1,0 +1,109 @@
+"""What an action names that may lie outside its envelope, and cannot be compared with it for certain. Pure.
+
+A value in an object may or may not be what the object's name is about; `contract: "c_9"` may be an id or a title;
+"500 EUR" is no number. Nobody is accused of these, and they are not called inside either.
+"""
+
+import re
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from guardian.domain.signal import Observation
+from guardian.signals.constraints import Constraints, Number, admits, number, text
+from guardian.signals.envelope_rules import shape
+from guardian.signals.leaves import Leaf, Touched
+from guardian.signals.limits import counts_things, measured
+from guardian.signals.wording import shown, words
+
+_WORD = re.compile(r"\S{1,200}")
+_REFERENCE = re.compile(r"(?=\D{0,199}\d)\S{1,200}")
+"""A word with a digit in it: rather an id than a name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Doubts:
+    """An envelope against one action. `aliases` names further arguments that a constraint bounds."""
+
+    constraints: Constraints
+    seen: Observation
+    action: Touched
+    aliases: Callable[[str], tuple[str, ...]]
+
+    def told(self) -> Iterator[str]:
+        """One sentence for each."""
+        if self.action.cut and self.constraints.spelt:
+            yield "the arguments hold more than can be checked"
+        yield from self._owners()
+        yield from self._resources()
+        for prefix, bounds in (("max_", self.constraints.maxima), ("min_", self.constraints.minima)):
+            for name, bound in bounds.items():
+                yield from self._quantities(name, prefix, bound)
+        yield from self._limits()
+
+    def _owners(self) -> Iterator[str]:
+        envelope = self.seen.event.envelope
+        for leaf, said in self._may_name("tenant_id"):
+            if said.casefold() != envelope.tenant_id.casefold() and _WORD.fullmatch(said):
+                yield f"{shown(leaf.path)} is {shown(said)}, which may be another tenant"
+        for leaf, said in self._may_name("session_id"):
+            alike = _REFERENCE.fullmatch(said) and shape(said) == shape(envelope.session_id)
+            if said != envelope.session_id and alike:
+                yield f"{shown(leaf.path)} is {shown(said)}, which may be another session"
+
+    def _resources(self) -> Iterator[str]:
+        classes = self.constraints.data_classes
+        listed = {} if classes is None else {"data_class": classes}
+        for name, allowed in {**self.constraints.allowed, **listed}.items():
+            wanted = (name, *self.aliases(name))
+            for leaf, said in self._may_name(*wanted):
+                meant = not leaf.inside.isdisjoint(wanted) or _REFERENCE.fullmatch(said)
+                if meant and not admits(allowed, said):
+                    key = shown(self.constraints.spelt[name], 60)
+                    yield f"{shown(leaf.path)} is {shown(said)}, which {key} may not allow"
+
+    def _may_name(self, *names: str) -> Iterator[tuple[Leaf, str]]:
+        """What lies in an object of one of the names, or stands under the name without its `_id`."""
+        wanted, bare = frozenset(names), [name.removesuffix("_id") for name in names if name.endswith("_id")]
+        for leaf in (*self.action.named(bare), *self.action.around(wanted)):
+            if not leaf.answers(wanted):
+                yield from ((leaf, text(value)) for value in leaf.scalars)
+
+    def _quantities(self, name: str, prefix: str, bound: Number) -> Iterator[str]:
+        key, others = prefix + name, self.aliases(prefix + name)
+        things = counts_things(self.constraints, key)
+        plural = "_".join(words(self.constraints.spelt[key]))
+        wanted = frozenset({plural.removeprefix(prefix), plural, *others} if things else {name, key, *others})
+        lying: dict[str, list[object]] = defaultdict(list)
+        for leaf in (*self.action.named(wanted), *self.action.around(wanted)):
+            if leaf.answers(wanted) if not things else not leaf.names.isdisjoint(wanted):
+                counted = leaf.count is not None and not measured(name)
+                if not counted and any(number(value) is None and _says(value) for value in leaf.values):
+                    yield f"{shown(leaf.path)} is no number, {self._spelt(key)} bounds it"
+            else:
+                lying[leaf.path.rpartition(".")[0]] += leaf.values
+        for path, values in lying.items():
+            quantities = [quantity for value in values if (quantity := number(value)) is not None]
+            if not quantities or (max(quantities) > bound if prefix == "max_" else min(quantities) < bound):
+                yield f"{shown(path)} is an object, {self._spelt(key)} bounds it"
+
+    def _limits(self) -> Iterator[str]:
+        """Limits that are no numbers, where the action touches what they bound."""
+        for key, allowed in self.constraints.allowed.items():
+            name = key[len("max_") :]
+            if not key.startswith(("max_", "min_")):
+                continue
+            met = any(_unlike(leaf, allowed) for leaf in self.action.named((name, *self.aliases(key))))
+            if met or (name == "record" and "records" not in self.seen.features_missing):
+                yield f"{self._spelt(key)} is {shown(', '.join(sorted(allowed)), 60)}, which is no number"
+
+    def _spelt(self, key: str) -> str:
+        return shown(self.constraints.spelt[key], 60)
+
+
+def _says(value: object) -> bool:
+    return value is not None and not (isinstance(value, str) and not value.strip())
+
+
+def _unlike(leaf: Leaf, allowed: frozenset[str]) -> bool:
+    return leaf.count is not None or any(_says(value) and not admits(allowed, value) for value in leaf.values)

@@ -1,0 +1,183 @@
+"""What an action names: every value of its arguments and resource, with the names it answers to. Pure and bounded.
+
+`contract_ids`, `contract_id`, `contract: {"id": …}` and a resource of type `contract` answer to one name. A value
+may be wrapped: `{"contract_id": {"eq": …}}` speaks for its object. What else lies in an object may or may not be
+meant by the object's name. What lies beyond the bounds is not checked, and says so.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from hashlib import sha256
+from itertools import islice
+from typing import NamedTuple
+
+from guardian.domain.event import DecisionEvent
+from guardian.signals.wording import canonical, words
+
+_MAX_VALUES = 1024
+_MAX_LEAVES = 2_000
+_MAX_DEPTH = 12
+_NAME_CHARS = 512
+_STEP_CHARS = 80
+WRAPPERS = frozenset({"value", "eq", "equal", "in", "any_of", "one_of"})
+"""Canonical names under which an object holds what its own name is about."""
+
+
+@dataclass(frozen=True, slots=True)
+class Leaf:
+    """One value that an action names: where it stands, the names it answers to, and its scalars.
+
+    `through` are names that it answers to because it is wrapped, `inside` those of the objects around it, for
+    which it may or may not speak. `count` is how many items a list has, None for a single value. Names stand in
+    `names` and `inside` both in their canonical spelling and in their own.
+    """
+
+    path: str
+    names: frozenset[str]
+    values: tuple[object, ...]
+    count: int | None = None
+    through: frozenset[str] = frozenset()
+    inside: frozenset[str] = frozenset()
+
+    def answers(self, names: frozenset[str]) -> bool:
+        """Whether it is certain to speak for one of the names."""
+        return not (names.isdisjoint(self.names) and names.isdisjoint(self.through))
+
+    @property
+    def scalars(self) -> Iterator[str | int | float]:
+        return (value for value in self.values if isinstance(value, (str, int, float)))
+
+
+@dataclass(frozen=True)
+class Touched:
+    """Everything that an action's arguments and resource name; `cut` when there was more than is looked at."""
+
+    leaves: tuple[Leaf, ...]
+    cut: bool
+
+    def named(self, names: Iterable[str]) -> Iterator[Leaf]:
+        """The leaves that answer to one of the canonical names."""
+        return self._of(self._answering, names)
+
+    def around(self, names: Iterable[str]) -> Iterator[Leaf]:
+        """The leaves that lie in an object of one of the names."""
+        return self._of(self._lying, names)
+
+    def _of(self, index: Mapping[str, Sequence[int]], names: Iterable[str]) -> Iterator[Leaf]:
+        return (self.leaves[at] for at in sorted({at for name in names for at in index.get(name, ())}))
+
+    @cached_property
+    def _answering(self) -> Mapping[str, Sequence[int]]:
+        return _index(leaf.names | leaf.through for leaf in self.leaves)
+
+    @cached_property
+    def _lying(self) -> Mapping[str, Sequence[int]]:
+        return _index(leaf.inside for leaf in self.leaves)
+
+
+def _index(named: Iterable[frozenset[str]]) -> Mapping[str, Sequence[int]]:
+    found: dict[str, list[int]] = {}
+    for at, names in enumerate(named):
+        for name in names:
+            found.setdefault(name, []).append(at)
+    return found
+
+
+def touched(event: DecisionEvent) -> Touched:
+    """The values that the action's arguments and resource name."""
+    found: list[Leaf] = []
+    cut = False
+    for leaf in islice(_action_leaves(event), _MAX_LEAVES + 1):
+        if leaf is None or len(found) == _MAX_LEAVES:
+            cut = True
+        else:
+            found.append(leaf)
+    return Touched(tuple(found), cut)
+
+
+def _action_leaves(event: DecisionEvent) -> Iterator[Leaf | None]:
+    resource = event.action.resource
+    if resource is not None:
+        kind = resource.type or ""
+        if resource.id is not None:
+            last = kind.replace("/", ".").rsplit(".", 1)[-1]
+            names = {"resource", "resource_id", *(canonical(n) for n in (kind, kind + "_id", last, last + "_id"))}
+            yield Leaf("resource.id", frozenset(names) - {"", "id"}, (resource.id,))
+        if resource.type is not None:
+            yield Leaf("resource.type", frozenset({"resource_type"}), (resource.type,))
+        yield from _walk(resource.model_extra or {}, _Place("resource"))
+    yield from _walk(event.action.arguments or {}, _Place("arguments"))
+
+
+class _Place(NamedTuple):
+    """Where a walk stands: the path for people, the keys that lead there, and the names of the objects around."""
+
+    path: str
+    keys: tuple[str, ...] = ()
+    inside: frozenset[str] = frozenset()
+    depth: int = 0
+
+    def below(self, key: str, inside: frozenset[str]) -> "_Place":
+        return _Place(f"{self.path}.{_cut(key)}", (*self.keys, key[-_NAME_CHARS:]), inside, self.depth + 1)
+
+    def item(self) -> "_Place":
+        """One of a list: an item of `records` is a `record`."""
+        head, slash, last = self.keys[-1].rpartition("/")
+        return _Place(self.path, (*self.keys[:-1], head + slash + canonical(last)), self.inside, self.depth + 1)
+
+    def leaf(self, values: tuple[object, ...], count: int | None = None) -> Leaf:
+        return Leaf(self.path, _names(self.keys), values, count, _through(self.keys), self.inside)
+
+
+def _walk(value: object, at: _Place) -> Iterator[Leaf | None]:
+    if at.depth > _MAX_DEPTH:
+        yield None
+    elif isinstance(value, Mapping):
+        wraps = not WRAPPERS.isdisjoint(map(canonical, value))
+        around = at.inside if wraps or not at.keys else at.inside | _names(at.keys) | _through(at.keys)
+        for key, item in value.items():
+            yield from _walk(item, at.below(key, around))
+    elif isinstance(value, (list, tuple)) and any(isinstance(item, (Mapping, list, tuple)) for item in value):
+        if any(isinstance(item, Mapping) for item in value):
+            yield at.leaf((), len(value))
+        for item in value:
+            yield from _walk(item, at.item())
+    elif isinstance(value, (list, tuple)):
+        yield at.leaf(tuple(value[:_MAX_VALUES]), len(value))
+        if len(value) > _MAX_VALUES:
+            yield None
+    elif value is not None:
+        yield at.leaf((value,))
+
+
+def _names(keys: tuple[str, ...]) -> frozenset[str]:
+    return _named(keys[-1], keys[-2] if len(keys) > 1 else "")
+
+
+@lru_cache(maxsize=8_192)
+def _named(key: str, above: str) -> frozenset[str]:
+    """The names of a value by its own key and by that with the key above: `contracts: [{"id": …}]` too."""
+    tail, above = _tail(key), _tail(above)
+    joined = {f"{above}_{key}", f"{canonical(above)}_{key}"}
+    return frozenset({"_".join(words(tail)), canonical(tail), *map(canonical, joined)})
+
+
+def _through(keys: tuple[str, ...]) -> frozenset[str]:
+    if len(keys) < 2:
+        return frozenset()
+    name = canonical(_tail(keys[-1]))
+    if name in WRAPPERS or (name == "id" and canonical(_tail(keys[-2])).endswith("_id")):
+        return _names(keys[:-1]) | _through(keys[:-1])
+    return frozenset()
+
+
+def _tail(key: str) -> str:
+    return key.rpartition("/")[2]
+
+
+def _cut(key: str) -> str:
+    """A key as a step of a path: a long one is told apart by its digest, not repeated above each of its values."""
+    if len(key) <= _STEP_CHARS:
+        return key
+    return f"{key[:_STEP_CHARS]}…{sha256(key.encode('utf-8', 'surrogatepass')).hexdigest()[:8]}"
