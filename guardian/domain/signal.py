@@ -101,7 +101,8 @@ class CredentialHit:
 class Observation:
     """One decision with everything that may be known about it, all of it recorded facts.
 
-    `event` is redacted already. `now` is event time where the clock can be trusted, else arrival time.
+    `event` is redacted already, by `redacted`: the deployment's own rules, path -> drop, hash or shape. `now` is
+    event time where the clock can be trusted, else arrival time.
     `fit` is the drift model's reading of (purpose, history, action), None when there is no purpose.
     `features_missing` is the event's own, worked out once.
     """
@@ -112,6 +113,7 @@ class Observation:
     parent: ParentFact = field(default_factory=ParentFact)
     baseline: BaselineFact | None = None
     credentials: tuple[CredentialHit, ...] = ()
+    redacted: Mapping[str, str] = field(default_factory=dict)
     signature: Literal["absent", "unchecked", "valid", "invalid"] = "absent"
     other_purposes: int = 0  # distinct other purposes this agent identity served recently, in this tenant
     value_prints: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # keyed, by the argument's path

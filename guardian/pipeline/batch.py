@@ -66,6 +66,7 @@ class Decoded:
     `envelope_digest` is of the envelope before redaction, None where nobody could have registered one. A record
     may hold several decisions: `entry` counts them from 0. `purpose_from` says who told the purpose; `unfilled` is
     the event as the log has it where the log carries no envelope, for a registered one that comes later.
+    `redacted` are the deployment's rules that it was redacted by, path -> way.
     """
 
     record: Record
@@ -79,6 +80,7 @@ class Decoded:
     entry: int = 0
     purpose_from: PurposeFrom = "log"
     unfilled: DecisionEvent | None = None
+    redacted: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def decision(self) -> DecisionKey:

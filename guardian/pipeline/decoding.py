@@ -37,7 +37,11 @@ class Source(Protocol):
 
 
 class Redactor(Protocol):
-    """Takes credentials out of an event before anything stores, embeds or shows it."""
+    """Takes credentials out of an event before anything stores, embeds or shows it; and by `rules` of the
+    deployment, path -> way, what else it hides."""
+
+    @property
+    def rules(self) -> Mapping[str, str]: ...
 
     def redact(self, event: DecisionEvent) -> tuple[DecisionEvent, tuple[CredentialHit, ...]]: ...
 
@@ -100,6 +104,7 @@ class Decoder:
         clean, hits = self.redactor.redact(event)
         envelope = event.envelope.digest if event.has_envelope else None
         d = Decoded(record, clean, told.digest, now, suspect, hits, signature, envelope, entry)
+        d = replace(d, redacted=self.redactor.rules)
         return d if self.begin is None else self.begin(d)
 
     def _letter(self, record: Record, entry: int, error: DecodeError, gateway: str) -> DeadLetter:

@@ -31,6 +31,7 @@ def observe(
         parent=_parent(d, state, work, grace=parent_grace, across_sessions=across_sessions),
         baseline=work.memory.baselines.get(PurposeKey.of(event.envelope)),
         credentials=d.credentials,
+        redacted=d.redacted,
         signature=d.signature,
         other_purposes=work.other_purposes(d) if across_sessions else 0,
         clock_suspect=d.clock_suspect,

@@ -74,7 +74,7 @@ class SessionScorer:
     def _decoded(self, event: DecisionEvent, line: int, index: int) -> Decoded:
         clean, hits = self._redactor.redact(event)
         record = Record("sessions", 0, line, b"")
-        return Decoded(record, clean, f"{line}:{index}", event.time, False, hits)
+        return Decoded(record, clean, f"{line}:{index}", event.time, False, hits, redacted=self._redactor.rules)
 
 
 class LogScorer:

@@ -6,7 +6,9 @@ number bounds nothing that can be checked.
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
+from guardian.signals.hiding import Rule, below, dropped, hides, under
 from guardian.signals.leaves import WRAPPERS
 from guardian.signals.wording import canonical, covers
 
@@ -15,6 +17,7 @@ Number = int | float
 _MAX_DEPTH = 12
 _NUMBER_CHARS = 400
 _SEEN_THROUGH = WRAPPERS | {"allowed", "permitted"}
+_AREA = "envelope.resource_constraints"
 _LIST_PREFIXES = ("allowed_", "permitted_")
 
 
@@ -24,7 +27,8 @@ class Constraints:
 
     `allowed` maps a name to the values it may take (`*` is a wildcard), `maxima` and `minima` a bare name
     (`record` for `max_records`) to a number. A limit that is no number stands among `allowed` with its prefix.
-    `spelt` keeps each key as it was written, for people.
+    `spelt` keeps each key as it was written, for people. `hidden` are those that redaction left nothing of that
+    could be compared.
     """
 
     allowed: Mapping[str, frozenset[str]]
@@ -32,6 +36,7 @@ class Constraints:
     minima: Mapping[str, Number]
     data_classes: frozenset[str] | None
     spelt: Mapping[str, str]
+    hidden: tuple[str, ...] = ()
 
 
 def text(value: object) -> str:
@@ -70,15 +75,19 @@ def admits(allowed: frozenset[str], value: object) -> bool:
     return said in allowed or any("*" in entry and covers(entry, said) for entry in allowed)
 
 
-def read(constraints: Mapping[str, object]) -> Constraints:
-    """An envelope's `resource_constraints`, understood."""
+def read(constraints: Mapping[str, object], redacted: Mapping[str, str] = MappingProxyType({})) -> Constraints:
+    """An envelope's `resource_constraints`, understood. `redacted` are the rules by which it was redacted."""
     allowed: dict[str, frozenset[str]] = {}
     maxima: dict[str, Number] = {}
     minima: dict[str, Number] = {}
     spelt: dict[str, str] = {}
     classes: frozenset[str] | None = None
-    for key, value in _entries(constraints, ""):
+    hidden = [".".join(rule) or "resource_constraints" for rule in dropped(redacted, _AREA)]
+    for key, value, rules in _entries(constraints, "", under(redacted, _AREA)):
         name, quantity = canonical(key), number(value)
+        if hides(rules, value):
+            hidden.append(key)
+            continue
         for prefix in _LIST_PREFIXES:
             name = name.removeprefix(prefix)
         if not name or value is None:
@@ -98,16 +107,18 @@ def read(constraints: Mapping[str, object]) -> Constraints:
         else:
             allowed[name] = allowed.get(name, frozenset()) | frozenset(map(text, _scalars(value)))
         spelt.setdefault(name, key)
-    return Constraints(allowed, maxima, minima, classes, spelt)
+    return Constraints(allowed, maxima, minima, classes, spelt, tuple(dict.fromkeys(hidden)))
 
 
-def _entries(value: Mapping[str, object], above: str, depth: int = 0) -> Iterator[tuple[str, object]]:
+def _entries(
+    value: Mapping[str, object], above: str, rules: tuple[Rule, ...], depth: int = 0
+) -> Iterator[tuple[str, object, tuple[Rule, ...]]]:
     for key, item in value.items():
         joined = above if above and canonical(key) in _SEEN_THROUGH else f"{above}_{key}" if above else key
         if isinstance(item, Mapping) and depth < _MAX_DEPTH:
-            yield from _entries(item, joined, depth + 1)
+            yield from _entries(item, joined, below(rules, key), depth + 1)
         else:
-            yield joined, item
+            yield joined, item, below(rules, key)
 
 
 def _scalars(value: object) -> tuple[object, ...]:

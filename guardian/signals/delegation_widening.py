@@ -12,6 +12,7 @@ from typing import ClassVar
 
 from guardian.domain.signal import CHAIN_KEPT, Breach, Observation, ParentStatus, Signal
 from guardian.signals import reissue
+from guardian.signals.constraints import read
 from guardian.signals.narrowing import Delegation, Widening
 from guardian.signals.options import known, within
 from guardian.signals.port import SignalFold, State
@@ -137,7 +138,7 @@ class DelegationWidening(SignalFold):
         elif status is ParentStatus.REVOKED:
             yield Widening("parent_revoked", f"its parent {shown(envelope.parent_session_id)} is revoked")
         if parent is not None and status in (ParentStatus.ACTIVE, ParentStatus.REVOKED):
-            yield from Delegation(envelope, parent, self.kept_share).widenings()
+            yield from Delegation(envelope, parent, self.kept_share, seen.redacted).widenings()
             expires = parent.expires_at
             if expires is not None and seen.now - expires > timedelta(seconds=self.leeway_seconds):
                 yield Widening("parent_expired", f"its parent expired at {expires.isoformat()}")
@@ -162,7 +163,9 @@ class DelegationWidening(SignalFold):
             case _ if seen.parent.envelope is None:
                 return Signal(self.name, 0.0, "missing: its parent's envelope", silent=True)
             case _:
-                return Signal(self.name, 0.0, "narrower than its parent")
+                hidden = read(seen.parent.envelope.resource_constraints, seen.redacted).hidden
+                missing = f"missing: its parent's {shown(', '.join(hidden), 200)} (redacted), so not compared"
+                return Signal(self.name, 0.0, missing if hidden else "narrower than its parent")
 
 
 plugin = DelegationWidening

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from guardian.domain.signal import Observation
 from guardian.signals.constraints import Constraints, Number, admits, number, text
 from guardian.signals.envelope_rules import shape
+from guardian.signals.hiding import dropped
 from guardian.signals.leaves import Leaf, Touched
 from guardian.signals.limits import counts_things, measured
 from guardian.signals.wording import shown, words
@@ -40,6 +41,18 @@ class Doubts:
             for name, bound in bounds.items():
                 yield from self._quantities(name, prefix, bound)
         yield from self._limits()
+
+    def hidden(self) -> tuple[str, ...]:
+        """Where redaction hid something that the envelope binds, or dropped what may have been that; each once."""
+        bounds, limits = self.constraints, [*self.constraints.maxima, *self.constraints.minima]
+        keys = [*bounds.allowed, *limits, *(f"max_{name}" for name in limits), *(f"min_{name}" for name in limits)]
+        bound = {"tenant_id", "session_id", "data_class", *keys}
+        bound |= {other for key in keys for other in self.aliases(key)}
+        bound |= {name.removesuffix("_id") for name in bound}
+        places = [leaf.path for leaf in self.action.hidden if bound & (leaf.names | leaf.through | leaf.inside)]
+        gone = dropped(self.seen.redacted, "action") if bounds.spelt else ()
+        told = [*(f"envelope.{key}" for key in bounds.hidden), *places, *map(".".join, gone)]
+        return tuple(dict.fromkeys(told))
 
     def _owners(self) -> Iterator[str]:
         envelope = self.seen.event.envelope

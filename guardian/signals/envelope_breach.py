@@ -18,7 +18,7 @@ from guardian.errors import ConfigurationError
 from guardian.signals import envelope_rules as rules
 from guardian.signals.constraints import Constraints, read
 from guardian.signals.doubts import Doubts
-from guardian.signals.leaves import touched
+from guardian.signals.leaves import comparable
 from guardian.signals.limits import Limits
 from guardian.signals.options import names, within
 from guardian.signals.port import SignalFold, State
@@ -78,7 +78,7 @@ class EnvelopeBreach(SignalFold):
     def fold(self, state: State, seen: Observation) -> tuple[State, Signal]:
         """Check one action against its envelope and the session's running sums."""
         event, envelope = seen.event, seen.event.envelope
-        constraints, action = read(envelope.resource_constraints), touched(event)
+        constraints, action = read(envelope.resource_constraints, seen.redacted), comparable(seen)
         limits = Limits(constraints, seen, action, self._aliases)
         found = [
             *rules.identity(seen, self.leeway_seconds),
@@ -89,9 +89,10 @@ class EnvelopeBreach(SignalFold):
             *limits.per_call(self.summed),
             *limits.per_session(state["sums"], self.summed),
         ]
-        for doubt in islice(Doubts(constraints, seen, action, self._aliases).told(), 1):
+        doubts = Doubts(constraints, seen, action, self._aliases)
+        for doubt in islice(doubts.told(), 1):
             found.append(Breach("arguments_unchecked", doubt, False))
-        signal = self._broken(seen, found) if found else self._kept(seen, constraints)
+        signal = self._broken(seen, found) if found else self._kept(seen, constraints, doubts)
         return {"sums": limits.added(state["sums"], self.summed)}, signal
 
     def _aliases(self, key: str) -> tuple[str, ...]:
@@ -111,7 +112,7 @@ class EnvelopeBreach(SignalFold):
         reason = shown(f"denied, but tried: {said}" if denied else said, 600)
         return Signal(self.name, value, reason, tuple(named.values()))
 
-    def _kept(self, seen: Observation, constraints: Constraints) -> Signal:
+    def _kept(self, seen: Observation, constraints: Constraints, doubts: Doubts) -> Signal:
         envelope, lacking = seen.event.envelope, seen.features_missing
         missing = [] if envelope.allowed_tools else ["allowed_tools (tools_unlisted)"]
         if envelope.expires_at is None:
@@ -122,6 +123,8 @@ class EnvelopeBreach(SignalFold):
             missing.append("data_classes")
         if "record" in constraints.maxima and "records" in lacking:
             missing.append("records")
+        if hidden := doubts.hidden():
+            missing.append(f"{shown(', '.join(hidden), 200)} (redacted), so not checked")
         nothing = not (envelope.allowed_tools or constraints.spelt or envelope.expires_at)
         reason = f"missing: {', '.join(missing)}" if missing else "inside its envelope"
         return Signal(self.name, 0.0, reason, silent=nothing)

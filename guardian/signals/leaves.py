@@ -6,13 +6,16 @@ meant by the object's name. What lies beyond the bounds is not checked, and says
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from hashlib import sha256
 from itertools import islice
 from typing import NamedTuple
 
 from guardian.domain.event import DecisionEvent
+from guardian.domain.signal import Observation
+from guardian.signals import hiding
+from guardian.signals.hiding import Rule
 from guardian.signals.wording import canonical, words
 
 _MAX_VALUES = 1024
@@ -39,6 +42,7 @@ class Leaf:
     count: int | None = None
     through: frozenset[str] = frozenset()
     inside: frozenset[str] = frozenset()
+    hidden: bool = False
 
     def answers(self, names: frozenset[str]) -> bool:
         """Whether it is certain to speak for one of the names."""
@@ -51,10 +55,14 @@ class Leaf:
 
 @dataclass(frozen=True)
 class Touched:
-    """Everything that an action's arguments and resource name; `cut` when there was more than is looked at."""
+    """Everything that an action's arguments and resource name; `cut` when there was more than is looked at.
+
+    `hidden` are the places, without values, where redaction left nothing that could be compared.
+    """
 
     leaves: tuple[Leaf, ...]
     cut: bool
+    hidden: tuple[Leaf, ...] = ()
 
     def named(self, names: Iterable[str]) -> Iterator[Leaf]:
         """The leaves that answer to one of the canonical names."""
@@ -86,28 +94,49 @@ def _index(named: Iterable[frozenset[str]]) -> Mapping[str, Sequence[int]]:
 
 def touched(event: DecisionEvent) -> Touched:
     """The values that the action's arguments and resource name."""
+    return _touched(event, {})
+
+
+def comparable(seen: Observation) -> Touched:
+    """The same, without what redaction hid: only what is left can be compared with an envelope."""
+    action = _touched(seen.event, seen.redacted)
+    if not seen.credentials:
+        return action
+    marks = [leaf for leaf in action.leaves if any(map(hiding.marked, leaf.values))]
+    kept = (
+        replace(leaf, values=tuple(value for value in leaf.values if not hiding.marked(value)))
+        for leaf in action.leaves
+    )
+    return replace(action, leaves=tuple(kept), hidden=(*action.hidden, *marks))
+
+
+def _touched(event: DecisionEvent, redacted: Mapping[str, str]) -> Touched:
     found: list[Leaf] = []
     cut = False
-    for leaf in islice(_action_leaves(event), _MAX_LEAVES + 1):
+    for leaf in islice(_action_leaves(event, redacted), _MAX_LEAVES + 1):
         if leaf is None or len(found) == _MAX_LEAVES:
             cut = True
         else:
             found.append(leaf)
-    return Touched(tuple(found), cut)
+    hidden = tuple(leaf for leaf in found if leaf.hidden)
+    return Touched(tuple(leaf for leaf in found if not leaf.hidden) if hidden else tuple(found), cut, hidden)
 
 
-def _action_leaves(event: DecisionEvent) -> Iterator[Leaf | None]:
+def _action_leaves(event: DecisionEvent, redacted: Mapping[str, str]) -> Iterator[Leaf | None]:
     resource = event.action.resource
+    rules = hiding.under(redacted, "action.resource")
     if resource is not None:
         kind = resource.type or ""
         if resource.id is not None:
             last = kind.replace("/", ".").rsplit(".", 1)[-1]
             names = {"resource", "resource_id", *(canonical(n) for n in (kind, kind + "_id", last, last + "_id"))}
-            yield Leaf("resource.id", frozenset(names) - {"", "id"}, (resource.id,))
+            hidden = () in hiding.below(rules, "id")
+            yield Leaf("resource.id", frozenset(names) - {"", "id"}, (resource.id,), hidden=hidden)
         if resource.type is not None:
             yield Leaf("resource.type", frozenset({"resource_type"}), (resource.type,))
-        yield from _walk(resource.model_extra or {}, _Place("resource"))
-    yield from _walk(event.action.arguments or {}, _Place("arguments"))
+        yield from _walk(resource.model_extra or {}, _Place("resource", rules=rules))
+    rules = hiding.under(redacted, "action.arguments")
+    yield from _walk(event.action.arguments or {}, _Place("arguments", rules=rules))
 
 
 class _Place(NamedTuple):
@@ -117,17 +146,25 @@ class _Place(NamedTuple):
     keys: tuple[str, ...] = ()
     inside: frozenset[str] = frozenset()
     depth: int = 0
+    rules: tuple[Rule, ...] = ()
 
     def below(self, key: str, inside: frozenset[str]) -> "_Place":
-        return _Place(f"{self.path}.{_cut(key)}", (*self.keys, key[-_NAME_CHARS:]), inside, self.depth + 1)
+        rules = self.rules and hiding.below(self.rules, key)
+        return _Place(f"{self.path}.{_cut(key)}", (*self.keys, key[-_NAME_CHARS:]), inside, self.depth + 1, rules)
 
-    def item(self) -> "_Place":
+    def item(self, at: int) -> "_Place":
         """One of a list: an item of `records` is a `record`."""
         head, slash, last = self.keys[-1].rpartition("/")
-        return _Place(self.path, (*self.keys[:-1], head + slash + canonical(last)), self.inside, self.depth + 1)
+        keys = (*self.keys[:-1], head + slash + canonical(last))
+        rules = self.rules and hiding.below(self.rules, str(at))
+        return _Place(self.path, keys, self.inside, self.depth + 1, rules)
 
-    def leaf(self, values: tuple[object, ...], count: int | None = None) -> Leaf:
-        return Leaf(self.path, _names(self.keys), values, count, _through(self.keys), self.inside)
+    def leaf(self, value: object) -> Leaf:
+        """One for a scalar or a list of them."""
+        values = tuple(value[:_MAX_VALUES]) if isinstance(value, (list, tuple)) else (value,)
+        count = len(value) if isinstance(value, (list, tuple)) else None
+        names, through = _names(self.keys), _through(self.keys)
+        return Leaf(self.path, names, values, count, through, self.inside, hiding.hides(self.rules, value))
 
 
 def _walk(value: object, at: _Place) -> Iterator[Leaf | None]:
@@ -140,15 +177,15 @@ def _walk(value: object, at: _Place) -> Iterator[Leaf | None]:
             yield from _walk(item, at.below(key, around))
     elif isinstance(value, (list, tuple)) and any(isinstance(item, (Mapping, list, tuple)) for item in value):
         if any(isinstance(item, Mapping) for item in value):
-            yield at.leaf((), len(value))
-        for item in value:
-            yield from _walk(item, at.item())
+            yield replace(at.leaf([]), count=len(value))
+        for number, item in enumerate(value):
+            yield from _walk(item, at.item(number))
     elif isinstance(value, (list, tuple)):
-        yield at.leaf(tuple(value[:_MAX_VALUES]), len(value))
+        yield at.leaf(value)
         if len(value) > _MAX_VALUES:
             yield None
     elif value is not None:
-        yield at.leaf((value,))
+        yield at.leaf(value)
 
 
 def _names(keys: tuple[str, ...]) -> frozenset[str]:

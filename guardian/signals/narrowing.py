@@ -4,7 +4,7 @@ A child that drops what its parent had (a constraint, an expiry, a list of tools
 adds on top narrows it. Purposes are compared by their words alone, and only the plain cases are named.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -24,15 +24,18 @@ class Widening(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Delegation:
-    """A child's envelope beside its parent's. `kept_share` in [0, 1] is how much kept authority is too much."""
+    """A child's envelope beside its parent's. `kept_share` in [0, 1] is how much kept authority is too much;
+    `redacted` are the rules by which both were redacted: what these hide is not compared."""
 
     child: Envelope
     parent: Envelope
     kept_share: float
+    redacted: Mapping[str, str]
 
     def widenings(self) -> Iterator[Widening]:
         """Everything in which the child is not narrower."""
-        child, parent = read(self.child.resource_constraints), read(self.parent.resource_constraints)
+        child = read(self.child.resource_constraints, self.redacted)
+        parent = read(self.parent.resource_constraints, self.redacted)
         yield from self._identity()
         yield from self._tools()
         yield from _resources(child, parent)
@@ -83,7 +86,8 @@ class Delegation:
 
     def _kept(self, child: Constraints, parent: Constraints) -> Iterator[Widening]:
         mine, theirs = frozenset(self.child.allowed_tools), frozenset(self.parent.allowed_tools)
-        if mine == theirs and _authority(child) == _authority(parent) and (mine or child.spelt):
+        seen = not (child.hidden or parent.hidden)
+        if seen and mine == theirs and _authority(child) == _authority(parent) and (mine or child.spelt):
             yield Widening(
                 "copied_authority", f"an exact copy of its parent's authority: {_some(tuple(sorted(mine)))}"
             )

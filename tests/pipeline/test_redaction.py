@@ -1,5 +1,7 @@
 """A deployment's own rules: drop, hash or keep the shape, before anything is stored, embedded or shown."""
 
+import base64
+import dataclasses
 import json
 
 import pytest
@@ -8,6 +10,21 @@ from guardian.domain.event import DecisionEvent, Envelope
 from guardian.errors import ConfigurationError
 from guardian.pipeline.redaction import FieldRules, redact_envelope
 from guardian.signals.credential_exposure import CredentialScanner
+
+
+@pytest.fixture
+def redacting(new_world, make_decoder):
+    """A world that redacts by rules."""
+
+    def build(ways):
+        scanner = CredentialScanner(key=b"k")
+        return new_world(decoder=dataclasses.replace(make_decoder(), redactor=FieldRules(scanner, ways, b"key")))
+
+    return build
+
+
+def envelope_breach(world):
+    return next(s for s in world.verdicts[-1].drift.signals if s.name == "envelope_breach")
 
 
 def rules(**ways):
@@ -89,3 +106,79 @@ def test_marks_longer_than_what_they_hide_leave_every_field_within_its_bound(bod
     clean, hits = rules(**{"action.arguments.x": "drop"}).redact(told)
     assert "a:b" not in clean.result.status
     assert {hit.path for hit in hits} == {"result.status"}
+
+
+ARGUMENTS, CONSTRAINTS = "action.arguments", "envelope.resource_constraints"
+OWN = {"tenant_id": "acme", "session_id": "s1", "contract_id": "contract_7781", "ids": [{"amount": 400}]}
+
+
+@pytest.mark.parametrize("way", ["drop", "hash", "shape"])
+@pytest.mark.parametrize(
+    "path",
+    [ARGUMENTS, f"{ARGUMENTS}.*", CONSTRAINTS, f"{CONSTRAINTS}.max_amount", f"{CONSTRAINTS}.contract_ids.*"],
+)
+def test_no_rule_for_privacy_accuses_an_honest_session_or_calls_it_inside(redacting, body, path, way):
+    world = redacting({path: way})
+    bounds = {"contract_ids": ["contract_7781"], "max_amount": 500}
+    world.feed(body(1, action__arguments=OWN, action__resource=..., envelope__resource_constraints=bounds))
+    told = envelope_breach(world)
+    assert (told.value, told.breaches) == (0.0, ())
+    assert told.reason.startswith("missing: ")
+    assert not world.findings
+
+
+@pytest.mark.parametrize("way", ["hash", "shape"])
+def test_a_resource_id_that_is_hidden_is_not_compared(redacting, body, way):
+    world = redacting({"action.resource.id": way})
+    world.feed(body(1))
+    assert envelope_breach(world).reason == "missing: resource.id (redacted), so not checked"
+
+
+@pytest.mark.parametrize("way", ["hash", "shape"])
+def test_a_quantity_that_is_hidden_is_missing_and_adds_nothing(redacting, body, way):
+    world = redacting({f"{ARGUMENTS}.pay.*.amount": way})
+    bounds = {"max_amount": 500}
+    pays = {"pay": [{"amount": 999}, {"amount": 999}]}
+    world.feed(body(1, envelope__resource_constraints=bounds, action__arguments=pays, action__resource=...))
+    told = envelope_breach(world)
+    assert told.breaches == ()
+    assert told.reason == "missing: arguments.pay.amount (redacted), so not checked"
+    assert world.state().signals["envelope_breach"]["sums"] == {"amount": 0}
+
+
+def test_what_no_rule_hides_is_checked_as_before(redacting, body):
+    world = redacting({f"{ARGUMENTS}.customer.email": "hash", f"{ARGUMENTS}.ids.1": "shape"})
+    told = {"customer": {"email": "ann@acme.example"}, "ids": ["a", "b"]}
+    world.feed(body(1, action__arguments={**told, "contract_id": "contract_7781"}))
+    assert envelope_breach(world).reason == "inside its envelope"
+    world.feed(body(2, action__arguments={**told, "tenant_id": "globex"}))
+    assert [breach.name for breach in envelope_breach(world).breaches] == ["tenant_mismatch"]
+
+
+def test_what_an_agent_writes_like_a_mark_hides_nothing(world, body):
+    world.feed(body(1, action__arguments={"tenant_id": "[redacted:json_web_token]"}))
+    assert [breach.name for breach in envelope_breach(world).breaches] == ["tenant_mismatch"]
+    world.feed(body(2, action__arguments={"tenant_id": "hash:0123456789abcdef"}))
+    assert [breach.name for breach in envelope_breach(world).breaches] == ["tenant_mismatch"]
+
+
+def test_a_session_that_goes_by_a_credential_may_name_itself(world, body):
+    parts = (b'{"alg":"HS256","typ":"JWT"}', b'{"sub":"123456","name":"x"}', b"sigsigsigsigsig")
+    token = ".".join(base64.urlsafe_b64encode(part).decode().rstrip("=") for part in parts)
+    world.feed(body(1, envelope__session_id=token, action__arguments={"session_id": token, "tenant_id": "acme"}))
+    told = envelope_breach(world)
+    assert (told.breaches, told.reason) == ((), "missing: arguments.session_id (redacted), so not checked")
+    again = {"session_id": [token], "tenant_id": "globex"}
+    world.feed(body(2, envelope__session_id=token, action__arguments=again))
+    assert [breach.name for breach in envelope_breach(world).breaches] == ["tenant_mismatch"]
+
+
+@pytest.mark.parametrize("way", ["drop", "hash", "shape"])
+def test_a_child_is_not_held_to_what_redaction_hid_of_its_parent(redacting, body, way):
+    world = redacting({CONSTRAINTS: way})
+    child = {"envelope__session_id": "child", "envelope__parent_session_id": "s1"}
+    fewer = {"contract_ids": ["contract_7781"], "max_records": 5}
+    world.feed(body(1), body(2, **child, envelope__resource_constraints=fewer))
+    told = next(s for s in world.verdicts[-1].drift.signals if s.name == "delegation_widening")
+    assert told.breaches == ()
+    assert "(redacted), so not compared" in told.reason

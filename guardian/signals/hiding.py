@@ -1,0 +1,41 @@
+"""What redaction hides from the checks: a hidden value is neither inside nor outside its envelope. Pure.
+
+Rules are a deployment's own, path by path (`action.arguments.customer.*`); where a credential stood there is a
+mark. What was hidden is told as missing: it is no breach, or a rule for privacy would accuse honest sessions.
+"""
+
+from collections.abc import Mapping
+
+Rule = tuple[str, ...]
+"""The rest of a rule's path below where a walk stands; an empty one hides everything from there on."""
+
+_MARK = "[redacted:"
+
+
+def under(redacted: Mapping[str, str], area: str) -> tuple[Rule, ...]:
+    """The rules that lie in an area of the event, `action.arguments`."""
+    above = tuple(area.split("."))
+    paths = (tuple(path.split(".")) for path in redacted)
+    return tuple(path[len(above) :] for path in paths if path[: len(above)] == above)
+
+
+def dropped(redacted: Mapping[str, str], area: str) -> tuple[Rule, ...]:
+    """Those of them that leave nothing behind: nobody can tell whether something stood there."""
+    return under({path: way for path, way in redacted.items() if way == "drop"}, area)
+
+
+def below(rules: tuple[Rule, ...], key: str) -> tuple[Rule, ...]:
+    """The rules that go on below a name or the number of an item."""
+    return tuple(rule[1:] for rule in rules if rule and rule[0] in (key, "*")) + ((),) * (() in rules)
+
+
+def hides(rules: tuple[Rule, ...], value: object) -> bool:
+    """Whether the value is hidden here; of a list, whether any item is or was."""
+    if isinstance(value, (list, tuple)) and any(len(r) == 1 and (r[0] == "*" or r[0].isdigit()) for r in rules):
+        return True
+    return () in rules
+
+
+def marked(value: object) -> bool:
+    """Whether a credential was taken out of a text. Anybody may write a mark: ask where one was found only."""
+    return isinstance(value, str) and _MARK in value
