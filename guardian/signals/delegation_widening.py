@@ -36,7 +36,13 @@ WEIGHTS = {
     "delegation_cycle": 1.0,
     "reissued_tools": 1.0,
     "reissued_purpose": 0.9,
+    "reissued_resources": 1.0,
+    "reissued_data_classes": 1.0,
+    "reissued_limits": 0.9,
+    "reissued_delegator": 1.0,
+    "reissued_parent": 1.0,
     "reissued_expiry": 0.5,
+    "reissued_unclear": 0.4,
 }
 """Each breach and the value it gives the signal."""
 
@@ -58,7 +64,13 @@ TITLES = {
     "parent_expired": "Its parent session has expired",
     "reissued_tools": "Its envelope was issued again with more tools",
     "reissued_purpose": "Its envelope was issued again for another purpose",
+    "reissued_resources": "Its envelope was issued again for more resources",
+    "reissued_data_classes": "Its envelope was issued again for more data classes",
+    "reissued_limits": "Its envelope was issued again with wider limits",
+    "reissued_delegator": "Its envelope was issued again for another person",
+    "reissued_parent": "Its envelope was issued again below another parent, or none",
     "reissued_expiry": "Its envelope was issued again to last longer",
+    "reissued_unclear": "Its envelope was issued again, and its constraints cannot be compared",
 }
 """What a finding about each is called."""
 
@@ -82,6 +94,7 @@ class DelegationWidening(SignalFold):
         "parent_unknown",
         "wider_purpose",
         "reissued_expiry",
+        "reissued_unclear",
     )
     kept_share: float = 0.75
     leeway_seconds: float = 30.0
@@ -109,10 +122,9 @@ class DelegationWidening(SignalFold):
         if not seen.event.has_envelope:  # the one that comes later is the first, not a re-issue
             return state, Signal(self.name, 0.0, "missing: no envelope is known for this session", silent=True)
         found = [*self._chain(seen), *self._parent(seen)]
-        if first is None:
-            first = reissue.essence(envelope)
-        else:
-            found += reissue.growth(first, envelope)
+        if first is not None:
+            found += reissue.growth(first, envelope, seen.redacted)
+        first = reissue.remembered(first, envelope)
         signal = self._widened(seen, found) if found else self._narrow(seen)
         return {"first": first}, signal
 

@@ -38,9 +38,8 @@ class Delegation:
         parent = read(self.parent.resource_constraints, self.redacted)
         yield from self._identity()
         yield from self._tools()
-        yield from _resources(child, parent)
-        yield from _data_classes(child, parent)
-        yield from _limits(child, parent)
+        for kind, detail in exceeding(child, parent):
+            yield Widening(f"wider_{kind}", f"beyond its parent: {detail}")
         yield from self._expiry()
         yield from self._purpose()
         yield from self._kept(child, parent)
@@ -106,33 +105,31 @@ def _authority(constraints: Constraints) -> tuple[object, ...]:
     return constraints.allowed, constraints.maxima, constraints.minima, constraints.data_classes
 
 
-def _resources(child: Constraints, parent: Constraints) -> Iterator[Widening]:
-    for name, theirs in parent.allowed.items():
-        key, mine = shown(parent.spelt[name], 60), child.allowed.get(name)
+def exceeding(held: Constraints, granted: Constraints) -> Iterator[tuple[str, str]]:
+    """In what one envelope allows more than another: `resources`, `data_classes` or `limits`, and how."""
+    for name, theirs in granted.allowed.items():
+        key, mine = shown(granted.spelt[name], 60), held.allowed.get(name)
         if mine is None:
-            yield Widening("wider_resources", f"the child drops its parent's {key}")
+            yield "resources", f"{key} is dropped"
         elif wider := tuple(sorted(value for value in mine if not admits(theirs, value))):
-            yield Widening("wider_resources", f"{key} allows more than its parent's: {_some(wider)}")
+            yield "resources", f"{key} also allows {_some(wider)}"
+    yield from _data_classes(held.data_classes, granted.data_classes)
+    for prefix, own, bounds in (("max_", held.maxima, granted.maxima), ("min_", held.minima, granted.minima)):
+        for name, bound in bounds.items():
+            key, limit = shown(granted.spelt[prefix + name], 60), own.get(name)
+            if limit is None:
+                yield "limits", f"{key} is dropped"
+            elif limit > bound if prefix == "max_" else limit < bound:
+                yield "limits", f"{key} is {shown(limit, 40)} and was {shown(bound, 40)}"
 
 
-def _data_classes(child: Constraints, parent: Constraints) -> Iterator[Widening]:
-    theirs, mine = parent.data_classes, child.data_classes
-    if theirs is None:
+def _data_classes(held: frozenset[str] | None, granted: frozenset[str] | None) -> Iterator[tuple[str, str]]:
+    if granted is None:
         return
-    if mine is None:
-        yield Widening("wider_data_classes", "the child drops its parent's list of data classes")
-    elif wider := tuple(sorted(value for value in mine if not admits(theirs, value))):
-        yield Widening("wider_data_classes", f"data classes that its parent has not: {_some(wider)}")
-
-
-def _limits(child: Constraints, parent: Constraints) -> Iterator[Widening]:
-    for prefix, mine, theirs in (("max_", child.maxima, parent.maxima), ("min_", child.minima, parent.minima)):
-        for name, bound in theirs.items():
-            key, own = shown(parent.spelt[prefix + name], 60), mine.get(name)
-            if own is None:
-                yield Widening("wider_limits", f"the child drops its parent's {key}")
-            elif own > bound if prefix == "max_" else own < bound:
-                yield Widening("wider_limits", f"{key} is {shown(own, 40)}, its parent's {shown(bound, 40)}")
+    if held is None:
+        yield "data_classes", "the list of data classes is dropped"
+    elif wider := tuple(sorted(value for value in held if not admits(granted, value))):
+        yield "data_classes", f"data classes are also {_some(wider)}"
 
 
 def _some(found: tuple[str, ...]) -> str:

@@ -1,36 +1,53 @@
 """The first envelope that a session showed, in brief, and in what later ones exceed it. Pure and bounded.
 
-Kept as plain data: at most 128 tools; a tool name beyond 128 characters is kept as its digest.
+Kept as plain data: at most 128 tools; a tool name beyond 128 characters is kept as its digest, and so are
+constraints beyond 8,192. What an earlier version did not keep is unknown, and taken from the next envelope.
 """
 
 import hashlib
+import json
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
-from guardian.domain.event import Envelope
-from guardian.signals.narrowing import Widening
+from guardian.domain.event import UNTOLD, Envelope
+from guardian.signals.constraints import read
+from guardian.signals.narrowing import Widening, exceeding
 from guardian.signals.wording import covers, shown, words
 
 _MAX_TOOLS = 128
 _TOOL_CHARS = 128
+_CONSTRAINT_CHARS = 8_192
 _LISTED = 5
 
 
 def essence(envelope: Envelope) -> dict[str, Any]:
-    """What is remembered of an envelope: its tools and how many they were, purpose by digest, expiry."""
+    """What is remembered of an envelope: its tools and how many they were, constraints, expiry; purpose, delegator
+    and parent by digest."""
     tools = sorted({_kept(tool) for tool in envelope.allowed_tools})
     return {
         "tools": tools[:_MAX_TOOLS],
         "count": len(tools),
         "purpose": _purpose(envelope),
         "expires": envelope.expires_at.isoformat() if envelope.expires_at is not None else None,
+        "constraints": _constraints(envelope),
+        "delegator": _delegator(envelope),
+        "parent": _parent(envelope),
     }
 
 
-def growth(first: Mapping[str, Any], envelope: Envelope) -> Iterator[Widening]:
-    """In what `envelope` exceeds the first one of its session."""
+def remembered(first: Mapping[str, Any] | None, envelope: Envelope) -> Mapping[str, Any]:
+    """The first envelope's essence. What an earlier version did not keep counts from this one on."""
+    if first is not None and first.keys() >= {"constraints", "delegator", "parent"}:
+        return first
+    return {**essence(envelope), **(first or {})}
+
+
+def growth(first: Mapping[str, Any], envelope: Envelope, redacted: Mapping[str, str]) -> Iterator[Widening]:
+    """In what `envelope` exceeds the first one of its session; both were redacted by the same rules."""
     yield from _tools(first, envelope)
+    yield from _bounds(first.get("constraints"), envelope, redacted)
+    yield from _people(first, envelope)
     if _purpose(envelope) != first["purpose"]:
         detail = f'this session was issued for another purpose than "{shown(envelope.purpose)}"'
         yield Widening("reissued_purpose", detail)
@@ -57,6 +74,43 @@ def _tools(first: Mapping[str, Any], envelope: Envelope) -> Iterator[Widening]:
         said = ", ".join(shown(tool, 60) for tool in more[:_LISTED])
         rest = f" and {len(more) - _LISTED} more" if len(more) > _LISTED else ""
         yield Widening("reissued_tools", f"this session was issued without {said}{rest}")
+
+
+def _bounds(before: str | None, envelope: Envelope, redacted: Mapping[str, str]) -> Iterator[Widening]:
+    now = _constraints(envelope)
+    if before is None or now == before:
+        return
+    if before.startswith("#"):
+        yield Widening("reissued_unclear", "this session was issued with other constraints, too long to keep")
+        return
+    for kind, detail in exceeding(
+        read(envelope.resource_constraints, redacted), read(json.loads(before), redacted)
+    ):
+        yield Widening(f"reissued_{kind}", f"this session was issued with less: {detail}")
+
+
+def _people(first: Mapping[str, Any], envelope: Envelope) -> Iterator[Widening]:
+    delegator, parent = first.get("delegator"), first.get("parent")
+    if delegator is not None and _delegator(envelope) not in (None, delegator):
+        detail = f"this session was issued for another person than {shown(envelope.delegator_id)}"
+        yield Widening("reissued_delegator", detail)
+    if parent is not None and _parent(envelope) != parent:
+        named = envelope.parent_session_id
+        now = "it names none" if named is None else f"it names {shown(named)}"
+        yield Widening("reissued_parent", f"this session was issued below another parent, now {now}")
+
+
+def _constraints(envelope: Envelope) -> str:
+    told = json.dumps(envelope.resource_constraints, sort_keys=True, separators=(",", ":"))
+    return told if len(told) <= _CONSTRAINT_CHARS else "#" + _digest(told)
+
+
+def _delegator(envelope: Envelope) -> str | None:
+    return None if envelope.delegator_id == UNTOLD else _digest(envelope.delegator_id)
+
+
+def _parent(envelope: Envelope) -> str | None:
+    return None if envelope.parent_session_id is None else _digest(envelope.parent_session_id)
 
 
 def _kept(tool: str) -> str:

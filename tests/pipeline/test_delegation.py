@@ -176,10 +176,17 @@ def test_a_wider_reissue_of_a_parent_is_told_and_widens_no_child(world, body) ->
     tools = ["contracts.read", "crm.read", "mail.send"]
     world.feed(body(1, **renewed(EARLY)))
     world.feed(body(2, **renewed(LATE, envelope__allowed_tools=tools, envelope__resource_constraints=wider)))
-    assert names(world) == {"reissued_tools", "reissued_expiry"}
+    assert names(world) == {"reissued_tools", "reissued_resources", "reissued_limits", "reissued_expiry"}
     grown = {**NARROW, "envelope__allowed_tools": ["mail.send"], "envelope__resource_constraints": wider}
     world.feed(body(3, **grown))
     assert names(world) >= {"wider_tools", "wider_resources", "wider_limits"}
+
+
+def test_a_child_that_drops_its_revoked_parent_is_told(world, body, now) -> None:
+    world.feed(body(1), body(2, **NARROW))
+    world.hear(HumanWord.REVOKED, at=now)
+    world.feed(body(3, **{**NARROW, "envelope__parent_session_id": None}))
+    assert names(world) == {"reissued_parent"}
 
 
 def test_a_session_reissued_with_less_is_no_breach(world, body) -> None:

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from guardian.domain.event import Envelope
+from guardian.domain.event import UNTOLD, Envelope
 from guardian.domain.signal import CHAIN_KEPT, Observation, ParentFact, ParentStatus
 from guardian.errors import ConfigurationError
 from guardian.signals.delegation_widening import WEIGHTS, DelegationWidening
@@ -41,6 +41,20 @@ NARROW: dict[str, Any] = {
     },
     "expires_at": "2026-05-12T18:00:00Z",
 }
+
+
+FIRST: dict[str, Any] = {
+    "customer_id": "cust_acme_1042",
+    "contract_ids": ["contract_7781"],
+    "max_records": 25,
+    "data_classes": ["contract_metadata", "renewal_terms", "support_summary"],
+}
+
+
+def first_bounds(**changes: Any) -> dict[str, Any]:
+    """The constraints of an observation with nothing replaced, but for these."""
+    merged = {**FIRST, **changes}
+    return {key: value for key, value in merged.items() if value is not ...}
 
 
 @pytest.fixture
@@ -238,6 +252,13 @@ def test_a_chain_beyond_the_allowed_depth_is_named(child: Any, breaches: Breache
         ("reissued_purpose", True, {"envelope__purpose": "pay invoices"}),
         ("reissued_expiry", False, {"envelope__expires_at": "2026-05-12T20:30:00Z"}),
         ("reissued_expiry", False, {"envelope__expires_at": None}),
+        ("reissued_resources", True, {"envelope__resource_constraints": first_bounds(contract_ids=["*"])}),
+        ("reissued_resources", True, {"envelope__resource_constraints": first_bounds(customer_id=...)}),
+        ("reissued_data_classes", True, {"envelope__resource_constraints": first_bounds(data_classes=...)}),
+        ("reissued_data_classes", True, {"envelope__resource_constraints": first_bounds(data_classes=["*"])}),
+        ("reissued_limits", True, {"envelope__resource_constraints": first_bounds(max_records=10**9)}),
+        ("reissued_limits", True, {"envelope__resource_constraints": first_bounds(max_records=...)}),
+        ("reissued_delegator", True, {"envelope__delegator_id": "ceo"}),
     ],
 )
 def test_a_session_that_grows_while_it_runs_is_named(
@@ -253,6 +274,14 @@ def test_a_session_that_grows_while_it_runs_is_named(
         {"envelope__allowed_tools": ["crm.read"]},
         {"envelope__purpose": "Review customer contract, for renewal risk"},
         {"envelope__expires_at": "2026-05-12T17:30:00Z"},
+        {
+            "envelope__resource_constraints": first_bounds(
+                max_records=5.0, customerId="cust_acme_1042", max_amount=9
+            )
+        },
+        {"envelope__delegator_id": UNTOLD},
+        {"envelope__agent_id": "agent_clause_classifier"},
+        {"envelope__parent_session_id": "sess_of_a_parent"},
     ],
 )
 def test_a_session_that_narrows_or_is_reworded_is_not(
@@ -264,6 +293,36 @@ def test_a_session_that_narrows_or_is_reworded_is_not(
 def test_a_first_envelope_without_bounds_cannot_be_outgrown(observe: Observe, breaches: Breaches) -> None:
     first = observe(envelope__allowed_tools=[], envelope__expires_at=None)
     assert breaches(DelegationWidening(), first, observe()) == {}
+
+
+@pytest.mark.parametrize("parent", [None, "sess_other"])
+def test_a_session_that_leaves_its_parent_is_named(child: Any, breaches: Breaches, parent: str | None) -> None:
+    later = child(ParentStatus.PENDING, chain=(), known=False, parent_session_id=parent)
+    assert breaches(DelegationWidening(), child(), later) == {"reissued_parent": True}
+
+
+def test_constraints_too_long_to_keep_are_told_when_they_change_and_prove_nothing(
+    observe: Observe, breaches: Breaches
+) -> None:
+    many = {"contract_ids": [f"contract_{n}" for n in range(3_000)]}
+    first = observe(envelope__resource_constraints=many)
+    assert breaches(DelegationWidening(), first, first) == {}
+    other = observe(envelope__resource_constraints={"contract_ids": ["*"]})
+    assert breaches(DelegationWidening(), first, other) == {"reissued_unclear": False}
+    assert breaches(DelegationWidening(), observe(), first)["reissued_resources"]
+
+
+def test_what_an_earlier_version_did_not_keep_accuses_nobody_and_counts_from_now_on(observe: Observe) -> None:
+    signal, kept = DelegationWidening(), ("tools", "count", "purpose", "expires")
+    state, _ = signal.fold(signal.start(), observe())
+    old = {"first": {name: state["first"][name] for name in kept}}
+    other = observe(envelope__resource_constraints=first_bounds(max_records=900), envelope__delegator_id="ceo")
+    state, told = signal.fold(old, other)
+    assert told.breaches == ()
+    _, told = signal.fold(state, observe(envelope__resource_constraints={}, envelope__delegator_id="ceo"))
+    assert {breach.name for breach in told.breaches} >= {"reissued_resources", "reissued_limits"}
+    _, told = signal.fold(old, observe(envelope__allowed_tools=["email.send"]))
+    assert [breach.name for breach in told.breaches] == ["reissued_tools"]
 
 
 def test_growth_is_seen_in_lists_of_tools_too_long_to_keep(observe: Observe, breaches: Breaches) -> None:
