@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from guardian.bus.port import Record
 from guardian.errors import DecodeError
+from guardian.pipeline.redaction import FieldRules
 from guardian.pipeline.scoring_run import LogScorer, Scored, SessionScorer
 from guardian.signals.credential_exposure import CredentialScanner
 from guardian.sources.session_lines import ActionLine, SessionLine, read_session_lines
@@ -46,6 +47,13 @@ def by_session(results: list[Scored]) -> dict[str, list[dict[str, Any]]]:
     for result in results:
         found[result.session_id].append(result.as_json())
     return dict(found)
+
+
+def test_what_redaction_hid_is_not_held_against_a_session_of_a_file(make_judge) -> None:
+    hashing = FieldRules(CredentialScanner(), {"action.arguments": "hash"}, b"key")
+    calls = [ActionLine("contracts.read", {"tenant_id": "acme", "session_id": "s1"})]
+    (result,) = scored(SessionScorer(make_judge(), hashing), [line(1, "review the contract of Acme", calls)])
+    assert not {breach.name for breach in result.drift.breaches} & {"tenant_mismatch", "session_mismatch"}
 
 
 @given(sessions, st.randoms(use_true_random=False))
