@@ -44,6 +44,8 @@ class Doubts:
 
     def hidden(self) -> tuple[str, ...]:
         """Where redaction hid something that the envelope binds, or dropped what may have been that; each once."""
+        if not (self.seen.redacted or self.action.hidden):
+            return ()
         bounds, limits = self.constraints, [*self.constraints.maxima, *self.constraints.minima]
         keys = [*bounds.allowed, *limits, *(f"max_{name}" for name in limits), *(f"min_{name}" for name in limits)]
         bound = {"tenant_id", "session_id", "data_class", *keys}

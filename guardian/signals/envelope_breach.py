@@ -96,6 +96,8 @@ class EnvelopeBreach(SignalFold):
         return {"sums": limits.added(state["sums"], self.summed)}, signal
 
     def _aliases(self, key: str) -> tuple[str, ...]:
+        if not self.mapping:
+            return ()
         wanted = canonical(key)
         return tuple(
             canonical(name) for k, found in self.mapping.items() if canonical(k) == wanted for name in found

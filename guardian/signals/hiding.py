@@ -14,6 +14,8 @@ _MARK = "[redacted:"
 
 def under(redacted: Mapping[str, str], area: str) -> tuple[Rule, ...]:
     """The rules that lie in an area of the event, `action.arguments`."""
+    if not redacted:
+        return ()
     above = tuple(area.split("."))
     paths = (tuple(path.split(".")) for path in redacted)
     return tuple(path[len(above) :] for path in paths if path[: len(above)] == above)

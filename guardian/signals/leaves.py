@@ -73,7 +73,8 @@ class Touched:
         return self._of(self._lying, names)
 
     def _of(self, index: Mapping[str, Sequence[int]], names: Iterable[str]) -> Iterator[Leaf]:
-        return (self.leaves[at] for at in sorted({at for name in names for at in index.get(name, ())}))
+        found = [at for name in names if name in index for at in index[name]]
+        return (self.leaves[at] for at in (sorted(set(found)) if len(found) > 1 else found))
 
     @cached_property
     def _answering(self) -> Mapping[str, Sequence[int]]:
