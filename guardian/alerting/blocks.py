@@ -19,7 +19,7 @@ Block = dict[str, Any]
 SIGNS = {"critical": "⛔", "high": "🔺", "medium": "🔶", "low": "🔹", "info": "▫"}  # five shapes
 ABOUT = {
     Kind.DRIFT: "the session left its purpose",
-    Kind.GATEWAY: "the gateway allowed what the envelope forbids",
+    Kind.GATEWAY: "the gateway allowed this",
     Kind.HYGIENE: "a careless grant",
     Kind.UNSCORABLE: "a record of this session could not be read",
     Kind.IDENTITY: "one decision id came with two contents",

@@ -24,7 +24,7 @@ class Kind(StrEnum):
     """What a finding is about."""
 
     DRIFT = "drift"  # the session left its purpose, or its envelope or delegation is broken
-    GATEWAY = "gateway"  # the gateway allowed what the envelope forbids
+    GATEWAY = "gateway"  # the gateway allowed what the envelope forbids, or may forbid
     HYGIENE = "hygiene"  # a careless grant; once per envelope shape
     UNSCORABLE = "unscorable"  # a record of a known session could not be read
     IDENTITY = "identity"  # the same decision id came twice with different content

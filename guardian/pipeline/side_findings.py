@@ -30,13 +30,14 @@ def decision_findings(
     for signal in drift.signals:
         if signal.name == "envelope_breach" and allowed:
             for breach in signal.breaches:
+                forbidden = "what the envelope forbids" if breach.hard else "what may lie outside the envelope"
                 yield side_finding(
                     Kind.GATEWAY,
                     tenant_id=tenant,
                     session_id=session,
                     identity=(event.gateway, breach.name, event.action.tool),
-                    title=f"Gateway {event.gateway} allowed what the envelope forbids: {breach.name}",
-                    severity="medium",
+                    title=f"Gateway {event.gateway} allowed {forbidden}: {breach.name}",
+                    severity="medium" if breach.hard else "low",
                     now=now,
                     event=event,
                     breaches=[breach],

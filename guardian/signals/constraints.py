@@ -4,6 +4,7 @@
 number bounds nothing that can be checked.
 """
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -18,6 +19,10 @@ _MAX_DEPTH = 12
 _NUMBER_CHARS = 400
 _SEEN_THROUGH = WRAPPERS | {"allowed", "permitted"}
 _AREA = "envelope.resource_constraints"
+_PRICE = re.compile(
+    r"\s*(?:[A-Z]{3}|[€$£¥])?\s*(?P<whole>\d{1,15}|\d{1,3}(?:[.,' ]\d{3}){1,4})(?:[.,](?P<part>\d{1,2}))?"
+    r"\s*(?:[A-Z]{3}|[€$£¥])?\s*"
+)
 _LIST_PREFIXES = ("allowed_", "permitted_")
 
 
@@ -67,6 +72,19 @@ def number(value: object) -> Number | None:
             return parsed if parsed == parsed else None
         case _:
             return None
+
+
+def price(value: object) -> Number | None:
+    """The quantity of "400 EUR", "$1,000.50" or "1.000": the larger one where it may be read in two ways.
+
+    >>> price("9,999"), price("EUR 400.50"), price("2 GB")
+    (9999.0, 400.5, None)
+    """
+    found = _PRICE.fullmatch(value) if isinstance(value, str) and len(value) <= 40 else None
+    if found is None:
+        return None
+    whole = "".join(sign for sign in found["whole"] if sign.isdigit())
+    return float(f"{whole}.{found['part'] or 0}")
 
 
 def admits(allowed: frozenset[str], value: object) -> bool:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from guardian.domain.signal import Observation
-from guardian.signals.constraints import Constraints, Number, admits, number, text
+from guardian.signals.constraints import Constraints, Number, admits, number, price, text
 from guardian.signals.envelope_rules import shape
 from guardian.signals.hiding import dropped
 from guardian.signals.leaves import Leaf, Touched
@@ -93,7 +93,7 @@ class Doubts:
         for leaf in (*self.action.named(wanted), *self.action.around(wanted)):
             if leaf.answers(wanted) if not things else not leaf.names.isdisjoint(wanted):
                 counted = leaf.count is not None and not measured(name)
-                if not counted and any(number(value) is None and _says(value) for value in leaf.values):
+                if not counted and any(_may_break(value, prefix, bound) for value in leaf.values):
                     yield f"{shown(leaf.path)} is no number, {self._spelt(key)} bounds it"
             else:
                 lying[leaf.path.rpartition(".")[0]] += leaf.values
@@ -114,6 +114,14 @@ class Doubts:
 
     def _spelt(self, key: str) -> str:
         return shown(self.constraints.spelt[key], 60)
+
+
+def _may_break(value: object, prefix: str, bound: Number) -> bool:
+    """Of what is no number: whether it may be one beyond the bound."""
+    if number(value) is not None or not _says(value):
+        return False
+    told = price(value)
+    return told is None or (told > bound if prefix == "max_" else told < bound)
 
 
 def _says(value: object) -> bool:

@@ -12,6 +12,14 @@ def test_an_allowed_breach_is_a_finding_against_the_gateways_policy(world, body)
     assert (finding.wanted, finding.severity, finding.act.tool) == (Effect.FLAG, "medium", "crm.write")
 
 
+def test_what_may_lie_outside_is_not_said_to_be_forbidden(world, body) -> None:
+    bounds = {"max_amount": 500}
+    world.feed(body(1, action__arguments={"amount": "9,999"}, envelope__resource_constraints=bounds))
+    (finding,) = world.told(Kind.GATEWAY)
+    assert finding.title == "Gateway gw allowed what may lie outside the envelope: arguments_unchecked"
+    assert finding.severity == "low"
+
+
 def test_a_denied_breach_is_no_finding_against_the_gateway(world, body) -> None:
     world.feed(body(1, action__tool="crm.write", decision__effect="deny"))
     assert world.told(Kind.GATEWAY) == []
