@@ -14,7 +14,7 @@ from kafka import KafkaConsumer as _Client
 from kafka import OffsetAndMetadata, TopicPartition
 from kafka.coordinator.assignors.cooperative_sticky import CooperativeStickyAssignor
 from kafka.coordinator.assignors.range import RangePartitionAssignor
-from kafka.errors import KafkaError
+from kafka.errors import CorruptRecordError, KafkaError
 from kafka.structs import MemberState
 
 from guardian.bus.kafka_settings import KafkaSettings, bus_error
@@ -77,7 +77,7 @@ class KafkaConsumer:
             self._seek_new()
             batch = client.poll(timeout_ms=self._patience_ms(timeout_s), max_records=max_records)
         except KafkaError as error:
-            raise bus_error("poll failed", error) from error
+            raise bus_error(f"poll failed{self._where(error)}", error) from error
         # What came of a place that was assigned meanwhile is thrown away: the seek fetches it again.
         wanted = self._sought - self._notes.pending()
         return [
@@ -138,6 +138,16 @@ class KafkaConsumer:
                 client.close(autocommit=False, timeout_ms=2000)
             except KafkaError as error:
                 _log.warning("consumer closed uncleanly", error=str(error))
+
+    def _where(self, error: KafkaError) -> str:
+        """Which records come next, if one of them cannot be read: the client never gets past it by itself."""
+        if not isinstance(error, CorruptRecordError):
+            return ""
+        client, places = self._started(), sorted(self._held(self._sought))
+        at = [
+            f"{p.topic}[{p.partition}] at {client.position(TopicPartition(*p), timeout_ms=1000)}" for p in places
+        ]
+        return f" on the next record of {' or '.join(at)}; if it stays, delete the records up to it from the topic"
 
     def _patience_ms(self, timeout_s: float) -> int:
         """How long to poll. The client throws away a join that completes while nobody polls, and starts it
@@ -236,7 +246,6 @@ def _place(partition: Any) -> Place:
 
 
 def _record(message: Any) -> Record:
-    stamp = message.timestamp
     return Record(
         topic=message.topic,
         partition=message.partition,
@@ -244,8 +253,16 @@ def _record(message: Any) -> Record:
         value=message.value or b"",
         key=message.key,
         headers=tuple((name, value or b"") for name, value in message.headers or ()),
-        timestamp=datetime.fromtimestamp(stamp / 1000, UTC) if stamp is not None and stamp >= 0 else None,
+        timestamp=_stamp(message.timestamp),
     )
+
+
+def _stamp(ms: int | None) -> datetime | None:
+    """None where there is none, and for what is no time in milliseconds: whoever writes may set anything."""
+    try:
+        return datetime.fromtimestamp(ms / 1000, UTC) if ms is not None and ms >= 0 else None
+    except (ValueError, OverflowError, OSError):
+        return None
 
 
 def _log_commit(_offsets: object, response: object) -> None:

@@ -2,9 +2,16 @@ import socket
 import subprocess
 import sys
 import threading
+from datetime import UTC, datetime
+from types import SimpleNamespace
 
 import pytest
+from kafka import TopicPartition
+from kafka.consumer.fetcher import ConsumerRecord
+from kafka.errors import CorruptRecordError
+from kafka.structs import MemberState
 
+import guardian.bus.kafka as kafka_module
 import guardian.bus.local_broker as local_broker_module
 from guardian.bus.admin import topic_partitions
 from guardian.bus.kafka import KafkaConsumer
@@ -43,6 +50,67 @@ def test_an_option_that_the_client_does_not_know_is_a_bus_error():
     settings = KafkaSettings("127.0.0.1:1", client_options={"no_such_option": 1})
     with pytest.raises(BusError, match="no_such_option"):
         KafkaConsumer(settings, ["t"]).start(lambda places: {})
+
+
+class Client:
+    """The library's consumer, with one partition that it holds; `found` is fetched, or raised."""
+
+    def __init__(self, found):
+        self.found, self.at = found, 0
+
+    def __call__(self, **_options):
+        return self
+
+    def subscribe(self, *, topics, listener):
+        listener.on_partitions_assigned([TopicPartition(topics[0], 0)])
+
+    def group_metadata(self):
+        return SimpleNamespace(member_id="m", state=MemberState.STABLE)
+
+    def assignment(self):
+        return {TopicPartition("t", 0)}
+
+    def seek(self, _partition, offset):
+        self.at = offset
+
+    def position(self, _partition, **_options):
+        return self.at
+
+    def poll(self, **_options):
+        if isinstance(self.found, Exception):
+            raise self.found
+        return {TopicPartition("t", 0): self.found}
+
+    def close(self, **_options):
+        """There is nothing to close."""
+
+
+@pytest.fixture
+def reading(monkeypatch):
+    def read(found, stored=0):
+        monkeypatch.setattr(kafka_module, "_Client", Client(found))
+        consumer = KafkaConsumer(KafkaSettings("b:9092"), ["t"])
+        consumer.start(lambda places: dict.fromkeys(places, stored))
+        return consumer.poll(timeout_s=0, max_records=9)
+
+    return read
+
+
+def _message(**more):
+    told = {"topic": "t", "partition": 0, "offset": 0, "value": b"x", "timestamp": 1_700_000_000_000}
+    return ConsumerRecord(**{**dict.fromkeys(ConsumerRecord._fields), **told, **more})
+
+
+@pytest.mark.parametrize("stamp", [1_700_000_000_000_000, 1_700_000_000_000_000_000, -1, None])
+def test_an_odd_timestamp_is_no_timestamp_and_the_record_is_read_like_any_other(stamp, reading):
+    odd, good = reading([_message(timestamp=stamp), _message(offset=1)])
+    assert (odd.value, odd.timestamp) == (b"x", None)
+    assert good.timestamp == datetime(2023, 11, 14, 22, 13, 20, tzinfo=UTC)
+
+
+def test_a_record_that_the_client_cannot_read_is_named_by_its_place(reading):
+    with pytest.raises(BusError, match=r"t\[0\] at 41.*UnicodeDecodeError"):
+        reading(CorruptRecordError("Found invalid record structure: UnicodeDecodeError"), stored=41)
 
 
 def _send(producer, value):
