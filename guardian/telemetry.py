@@ -55,6 +55,7 @@ Metric = Literal[
     "guardian_waiting_records",
     "guardian_archive_waiting",
     "guardian_archive_skipped_total",
+    "guardian_loop_failures_total",
 ]
 
 
@@ -195,6 +196,11 @@ METRICS: Mapping[Metric, _Spec] = {
     ),
     "guardian_archive_skipped_total": _Spec(
         "counter", "Decisions the archive lacks. Any growth: `guardian archive import kafka` back-fills them."
+    ),
+    "guardian_loop_failures_total": _Spec(
+        "counter",
+        "Times that one of the monitor's loops failed and began again. Any growth: the log says why.",
+        ("loop",),
     ),
 }
 assert set(METRICS) == set(get_args(Metric))  # noqa: S101 - the Literal and the table are one list

@@ -23,7 +23,7 @@ from guardian.bus.port import Consumer, Producer
 from guardian.config import Settings
 from guardian.domain.session import SessionState
 from guardian.domain.signal import BaselineFact
-from guardian.errors import ControlError
+from guardian.errors import ControlError, GuardianError
 from guardian.keys.files import read_secret
 from guardian.pipeline.batch import Change, Judgement
 from guardian.pipeline.judging import Judge
@@ -40,6 +40,7 @@ from guardian.stream.commit import Committer
 from guardian.stream.fuse import Fuse
 from guardian.stream.health import HealthServer
 from guardian.stream.housekeeping import Housekeeping
+from guardian.stream.loops import Loops
 from guardian.stream.outbox import Delivery
 from guardian.stream.port import CrashPoints, no_crash
 from guardian.stream.vitals import Lateness, Vitals, instance_name
@@ -78,8 +79,9 @@ class Monitor:
         files = SecretFiles.of(settings)
         self._settings, self._metrics, self._files = settings, metrics, files
         token_file = settings.resolve(settings.monitor.token_file)
-        read_secret(token_file)  # a missing token is said at start
-        self._client = ControlClient(settings.control.url, lambda: read_secret(token_file).decode().strip())
+        self._token: Callable[[], str] = lambda: read_secret(token_file).decode().strip()
+        self._token()  # a missing one is said at start
+        self._client = ControlClient(settings.control.url, self._token)
         self.store = open_monitor_store(settings)
         self._judge = judge or open_judge(settings, fingerprint_key=files.load_fingerprint_key())
         pipeline = open_pipeline(
@@ -163,33 +165,31 @@ class Monitor:
         )
         self._envelopes = envelope_tail(settings, self.store, metrics)
         self._cache_seen: dict[str, int] = {}
+        self._loops = Loops(
+            {
+                "outbox": self._delivery.run,
+                "changes": self._tail.run,
+                "housekeeping": self.housekeeping.run,
+                "vitals": self._vitals.run,
+                **({} if self._envelopes is None else {"envelopes": self._envelopes.run}),
+                **({} if self._archiving is None else {"archive": self._archiving.run}),
+            },
+            timer=time.monotonic,
+            metrics=metrics,
+        )
 
     def run(self, stop: threading.Event) -> None:
         """Until `stop` is set, or a bounded source ends. Raises FuseBlown. Everything is closed on the way out."""
         health = self._open_health()
         self._show_departure()
-        done = threading.Event()
-        threads = [
-            threading.Thread(target=loop, args=(done,), name=f"guardian-{name}", daemon=True)
-            for name, loop in (
-                ("outbox", self._delivery.run),
-                ("changes", self._tail.run),
-                ("housekeeping", self.housekeeping.run),
-                ("vitals", self._vitals.run),
-                *((("envelopes", self._envelopes.run),) if self._envelopes is not None else ()),
-                *(() if self._archiving is None else (("archive", self._archiving.run),)),
-            )
-        ]
-        for thread in threads:
-            thread.start()
+        self._loops.start()
         try:
             self._worker.run(stop)
             self._empty_outbox(stop)
         finally:
-            done.set()
+            self._loops.stop()
             self._delivery.wake()
-            for thread in threads:
-                thread.join(timeout=15)
+            self._loops.join(timeout_s=15)
             if health is not None:
                 health.close()
             self._producer.close()
@@ -211,6 +211,15 @@ class Monitor:
                     "with the next `guardian watch`"
                 )
 
+    def troubles(self) -> list[str]:
+        """What keeps it from its work right now, in words for everybody."""
+        found = [f"{name} fails ({error})" for name, error in sorted(self._loops.failing().items())]
+        try:
+            self._token()
+        except (GuardianError, ValueError):
+            found.append("its token cannot be read")
+        return found if self._client.ready() else ["control does not answer", *found]
+
     def _open_health(self) -> HealthServer | None:
         section = self._settings.monitor
         if section.health_port == 0:
@@ -219,7 +228,7 @@ class Monitor:
             section.health_host,
             section.health_port,
             metrics=self._metrics,
-            ready=self._client.ready,
+            troubles=self.troubles,
             token=self._files.load_health_token(),
         )
 

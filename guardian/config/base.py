@@ -7,6 +7,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue
 
 Options = dict[str, JsonValue]
 Plugins = dict[str, Options]
+Days = Annotated[int, Field(ge=1, le=36_500)]  # a hundred years; a date so long ago is still one
 OneIn = Annotated[float, Field(ge=1)]
 _TEN_YEARS = 10 * 366 * 86_400
 

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, SecretStr
 
-from guardian.config.base import Options, Seconds, Section
+from guardian.config.base import Days, Options, Seconds, Section
 
 
 class BudgetSection(Section):
@@ -56,7 +56,7 @@ class ControlSection(Section):
     audience: str = "guardian-control"
     budget: BudgetSection = BudgetSection()
     revocation_grace_s: Seconds = 3600.0
-    revocation_max_days: Annotated[int, Field(ge=1)] = 30
+    revocation_max_days: Days = 30
     default_mode: Literal["shadow", "enforce"] = "shadow"  # until a tenant's mode is set
     protected: dict[str, list[str]] = Field(default_factory=dict)  # tenant -> agents or sessions people decide on
     solo: bool = False  # one person may do what otherwise takes two; audited as such

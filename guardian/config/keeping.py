@@ -5,15 +5,15 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from guardian.config.base import Plugins, Seconds, Section, Wildcards, plugins
+from guardian.config.base import Days, Plugins, Seconds, Section, Wildcards, plugins
 
 
 class StoreSection(Section):
     monitor: str = "sqlite:///guardian-data/monitor.db"
     control: str = "sqlite:///guardian-data/control.db"
     epoch_file: Path | None = None  # None: beside the file of SQLite, and nowhere for a server
-    keep_days: Annotated[int, Field(ge=1)] = 90
-    dead_letter_days: Annotated[int, Field(ge=1)] = 14
+    keep_days: Days = 90
+    dead_letter_days: Days = 14
 
 
 class ArgumentRuleSection(Section):
@@ -26,7 +26,7 @@ class ArgumentRuleSection(Section):
 
 class ArchiveSection(Section):
     path: Path | None = None  # None: no archive is kept
-    keep_days: Annotated[int, Field(ge=1)] = 400
+    keep_days: Days = 400
     flush_s: Seconds = 60.0
     file_rows: Annotated[int, Field(ge=100, le=1_000_000)] = 50_000
     arguments: list[ArgumentRuleSection] = Field(default_factory=list)  # the first that matches; else identifiers

@@ -1,7 +1,7 @@
 """The monitor's own small HTTP face: /healthz and /readyz for everyone, /metrics for who knows the token."""
 
 import hmac
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from http.server import BaseHTTPRequestHandler
 
 from guardian.errors import ConfigurationError
@@ -10,9 +10,12 @@ from guardian.telemetry import Metrics
 
 
 class HealthServer(Listener):
-    """Listens from construction; `ready` answers whether the monitor is doing its work right now."""
+    """Listens from construction; `troubles` says what keeps the monitor from its work right now, nothing if it is
+    ready. Everybody may read that."""
 
-    def __init__(self, host: str, port: int, *, metrics: Metrics, ready: Callable[[], bool], token: str) -> None:
+    def __init__(
+        self, host: str, port: int, *, metrics: Metrics, troubles: Callable[[], Sequence[str]], token: str
+    ) -> None:
         if not token:
             raise ConfigurationError("the health page's token is empty; an empty token would open /metrics to all")
         wanted = f"Bearer {token}".encode()
@@ -23,7 +26,10 @@ class HealthServer(Listener):
                     case "/healthz":
                         self._answer(200, b"ok\n")
                     case "/readyz":
-                        self._answer(200, b"ready\n") if ready() else self._answer(503, b"not ready\n")
+                        if found := troubles():
+                            self._answer(503, f"not ready: {'; '.join(found)}\n".encode())
+                        else:
+                            self._answer(200, b"ready\n")
                     case "/metrics":
                         given = self.headers.get("Authorization", "").encode("utf-8", "replace")
                         if hmac.compare_digest(given, wanted):

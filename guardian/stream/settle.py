@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import PurePath
 
 from guardian.bus.port import Consumer, Place, Record
-from guardian.errors import StoreError
+from guardian.errors import GuardianError, StoreError
 from guardian.pipeline.batch import Judgement
 from guardian.store.monitor import MonitorStore
 from guardian.stream.attempts import Refunds, blameless
@@ -98,7 +98,7 @@ class Settler:
             if attempt is None:
                 attempt = self._store.mark_attempt(record.place, record.offset)
             where = {"topic": record.topic, "partition": record.partition, "offset": record.offset}
-            _log.error("a record crashes the pipeline", **where, attempt=attempt, **_sketch(error))
+            _log.error("a record crashes the pipeline", **where, attempt=attempt, **sketch(error))
             if attempt >= MAX_ATTEMPTS:
                 return self._give_up(record, type(error).__name__, consumer)
             if stop.wait(self._retry_s):
@@ -117,12 +117,15 @@ class Settler:
         except Exception as error:  # even the finding about it cannot be made: the letter must not be lost
             if blameless(error):
                 raise
-            _log.error("no finding could be made of a poisoned record", offset=record.offset, **_sketch(error))
+            _log.error("no finding could be made of a poisoned record", offset=record.offset, **sketch(error))
             self._committer.commit([record], [], [letter], consumer, judgement=Judgement(dead_letters=(letter,)))
 
 
-def _sketch(error: Exception) -> dict[str, str]:
-    """What crashed and where. Not the message and no local values: those carry what agents wrote."""
+def sketch(error: Exception) -> dict[str, str]:
+    """What crashed and where. Not the message and no local values: those carry what agents wrote. What guardian
+    raises on purpose says itself what is wrong."""
+    if isinstance(error, GuardianError):
+        return {"error": type(error).__name__, "why": str(error)[:500]}
     frames = traceback.extract_tb(error.__traceback__)[-3:]
     return {
         "error": type(error).__name__,

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ValidationError
 from guardian.domain.event import Envelope
 from guardian.domain.finding import Finding
 from guardian.domain.revocation import SubjectType
-from guardian.errors import ControlError
+from guardian.errors import ConfigurationError, ControlError
 from guardian.wire.approvals import (
     ApprovalDecision,
     ApprovalPage,
@@ -338,7 +338,7 @@ class ControlClient:
         extra_s: float = 0,
     ) -> httpx.Response:
         sent = {
-            "Authorization": f"Bearer {sound_token(self._token())}",
+            "Authorization": f"Bearer {self._bearer()}",
             "Accept": "application/json",
             **(headers or {}),
         }
@@ -361,6 +361,14 @@ class ControlClient:
         if got.status_code not in _DONE:
             raise ControlError(_refusal(got), status=got.status_code)
         return got
+
+    def _bearer(self) -> str:
+        """The token as it is now. Raises ControlError: one that is being renewed may be readable again soon."""
+        try:
+            return sound_token(self._token())
+        except (ConfigurationError, UnicodeError) as error:
+            why = "it is no text" if isinstance(error, UnicodeError) else str(error)
+            raise ControlError(f"there is no token to show to {self._http.base_url}: {why}") from None
 
 
 def sound_token(text: str) -> str:

@@ -92,6 +92,8 @@ def test_every_wrong_key_is_named_at_once(write) -> None:
         ("weights: {purpose_fit: 1}", "weights.purpose_fit"),
         ("control: {default_mode: on}", "control.default_mode"),
         ("control: {port: 70000}", "control.port"),
+        ("store: {keep_days: 999999}", "store.keep_days"),
+        ("archive: {keep_days: 999999}", "archive.keep_days"),
         ("kafka:", "kafka"),
         ("gateways: {gw: acme}", "gateways.gw"),
     ],

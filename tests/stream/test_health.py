@@ -15,8 +15,10 @@ TOKEN = "a-scrape-token"
 class Face:
     def __init__(self, token: str = TOKEN) -> None:
         self.metrics = Metrics()
-        self.ready = False
-        self.server = HealthServer("127.0.0.1", 0, metrics=self.metrics, ready=lambda: self.ready, token=token)
+        self.troubles: list[str] = []
+        self.server = HealthServer(
+            "127.0.0.1", 0, metrics=self.metrics, troubles=lambda: self.troubles, token=token
+        )
 
     def get(self, path: str, method: str = "GET", **headers: str) -> tuple[int, str, http.client.HTTPMessage]:
         connection = http.client.HTTPConnection("127.0.0.1", self.server.port, timeout=60)
@@ -37,7 +39,7 @@ def served() -> Iterator[Face]:
 
 @pytest.fixture
 def face(served: Face) -> Face:
-    served.ready = False
+    served.troubles = []
     return served
 
 
@@ -46,9 +48,9 @@ def test_a_process_that_listens_is_alive(face: Face) -> None:
 
 
 def test_readiness_is_what_the_monitor_says_right_now(face: Face) -> None:
-    assert face.get("/readyz")[:2] == (503, "not ready\n")
-    face.ready = True
     assert face.get("/readyz")[:2] == (200, "ready\n")
+    face.troubles = ["control does not answer", "outbox fails (ValueError)"]
+    assert face.get("/readyz")[:2] == (503, "not ready: control does not answer; outbox fails (ValueError)\n")
 
 
 def test_figures_are_for_who_knows_the_token(face: Face) -> None:
@@ -87,7 +89,7 @@ def test_a_port_in_use_is_refused_at_start_by_its_setting(face: Face) -> None:
     with pytest.raises(
         ConfigurationError, match=f"monitor.health_port: cannot listen on 127.0.0.1:{face.server.port}"
     ):
-        HealthServer("127.0.0.1", face.server.port, metrics=face.metrics, ready=lambda: True, token=TOKEN)
+        HealthServer("127.0.0.1", face.server.port, metrics=face.metrics, troubles=list, token=TOKEN)
 
 
 def test_a_closed_page_answers_no_more(face: Face) -> None:

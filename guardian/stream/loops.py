@@ -1,0 +1,80 @@
+"""The loops beside the one that judges: each in a thread of its own, and begun again when it fails."""
+
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from guardian.stream.settle import sketch
+from guardian.telemetry import Metrics, logger
+
+_log = logger("loops")
+
+Loop = Callable[[threading.Event], None]
+"""Runs until the event is set."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How soon a loop begins again, and how long it must then run to count as mended: as long as it took to fail,
+    between `mended_s` and `mended_max_s`."""
+
+    backoff_s: float = 1.0
+    max_backoff_s: float = 60.0
+    mended_s: float = 30.0
+    mended_max_s: float = 600.0
+
+    def pause(self, failures: int) -> float:
+        return min(self.max_backoff_s, self.backoff_s * 2.0 ** min(failures - 1, 10))
+
+    def proof(self, ran: float) -> float:
+        return min(self.mended_max_s, max(self.mended_s, ran))
+
+
+class Loops:
+    """What a loop did not foresee ends a run of it, for a while. `timer` is a monotonic clock in seconds."""
+
+    def __init__(
+        self, loops: Mapping[str, Loop], *, timer: Callable[[], float], metrics: Metrics, pace: Pace | None = None
+    ) -> None:
+        self._timer = timer
+        self._metrics = metrics
+        self._pace = pace or Pace()
+        self._failing: dict[str, tuple[str, float]] = {}
+        self._stop = threading.Event()
+        self._threads = [
+            threading.Thread(target=self._keep, args=(name, loop), name=f"guardian-{name}", daemon=True)
+            for name, loop in loops.items()
+        ]
+
+    def start(self) -> None:
+        for thread in self._threads:
+            thread.start()
+
+    def stop(self) -> None:
+        """Tell them; `join` waits for them."""
+        self._stop.set()
+
+    def join(self, timeout_s: float) -> None:
+        for thread in self._threads:
+            thread.join(timeout=timeout_s)
+
+    def failing(self) -> dict[str, str]:
+        """What failed and did not prove since that it runs again, with the kind of error."""
+        now = self._timer()
+        return {name: error for name, (error, until) in list(self._failing.items()) if now < until}
+
+    def _keep(self, name: str, loop: Loop) -> None:
+        failures = 0
+        while True:
+            began = self._timer()
+            try:
+                loop(self._stop)
+                return
+            except Exception as error:
+                failures = failures + 1 if name in self.failing() else 1
+                pause, ran = self._pace.pause(failures), self._timer() - began
+                self._failing[name] = (type(error).__name__, self._timer() + pause + self._pace.proof(ran))
+                self._metrics.add("guardian_loop_failures_total", loop=name)
+                _log.error("a loop failed and begins again", loop=name, retry_in_s=pause, **sketch(error))
+                if self._stop.wait(pause):
+                    return

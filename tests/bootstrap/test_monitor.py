@@ -1,0 +1,53 @@
+"""The monitor put together: what it says of itself."""
+
+import threading
+
+import pytest
+
+from guardian.bootstrap.initialise import initialise
+from guardian.bootstrap.monitor import Monitor
+from guardian.bus.memory import MemoryBroker, MemoryConsumer, MemoryProducer
+from guardian.config import load
+from guardian.telemetry import Metrics
+
+
+@pytest.fixture(scope="module")
+def monitor(tmp_path_factory):
+    """On a broker in memory, without a control."""
+    settings = load(initialise(tmp_path_factory.mktemp("home")), overrides={"archive": {}})
+    broker = MemoryBroker()
+    made = Monitor(
+        settings, metrics=Metrics(), consumer=MemoryConsumer(broker, ["log"]), producer=MemoryProducer(broker)
+    )
+    yield made
+    made.store.close()
+
+
+def test_a_token_that_others_can_read_and_a_loop_that_fails_keep_the_monitor_from_being_ready(
+    monitor, monkeypatch
+):
+    monkeypatch.setattr(monitor._client, "ready", lambda: True)
+    assert monitor.troubles() == []
+    token = monitor._settings.resolve(monitor._settings.monitor.token_file)
+    token.chmod(0o644)
+    assert monitor.troubles() == ["its token cannot be read"]
+    token.chmod(0o600)
+
+    failed = threading.Event()
+
+    def round_of_it():
+        failed.set()
+        raise OverflowError("date value out of range")
+
+    monkeypatch.setattr(monitor._delivery, "deliver_due", round_of_it)
+    stop = threading.Event()
+    running = threading.Thread(target=monitor.run, args=(stop,))
+    running.start()
+    try:
+        assert failed.wait(10)
+        while not monitor.troubles():
+            stop.wait(0.01)
+        assert monitor.troubles() == ["outbox fails (OverflowError)"]
+    finally:
+        stop.set()
+        running.join(30)
