@@ -12,7 +12,7 @@ GuardianError
 ├── ArchiveError         the archive's disk refuses, or a file of it is not what it must be
 ├── BusError             the broker cannot be reached or refused
 │   └── FuseBlown        most records of one gateway are unreadable: the consumer stops on purpose
-├── ControlError         the control API cannot be reached or refused; carries `status`
+├── ControlError         the control API cannot be reached or refused; carries `status` and control's `code`
 ├── AlertError           an alert channel refused for good (bad token, unknown channel)
 ├── AdviserError         nobody could weigh a proposed call in time; the configured fall-back answers
 ├── ProposalError        a folder or file is not a proposal, or was edited into something else
@@ -93,11 +93,15 @@ class FuseBlown(BusError):
 
 
 class ControlError(GuardianError):
-    """The control API cannot be reached (`status` 0) or refused (its HTTP status)."""
+    """The control API cannot be reached (`status` 0) or refused (its HTTP status).
 
-    def __init__(self, message: str, *, status: int = 0) -> None:
+    `code` is the stable word of control's own refusal; empty where something else answered in its place.
+    """
+
+    def __init__(self, message: str, *, status: int = 0, code: str = "") -> None:
         super().__init__(message)
         self.status = status
+        self.code = code
 
 
 class AlertError(GuardianError):

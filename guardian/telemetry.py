@@ -19,6 +19,7 @@ Metric = Literal[
     "guardian_time_lag_seconds",
     "guardian_scoring_seconds",
     "guardian_outbox_depth",
+    "guardian_outbox_parked",
     "guardian_outbox_failures_total",
     "guardian_embedding_cache_total",
     "guardian_vector_cache_total",
@@ -84,6 +85,10 @@ METRICS: Mapping[Metric, _Spec] = {
         "histogram", "Time to judge one batch. Rising with a flat cache hit rate: purposes got more varied."
     ),
     "guardian_outbox_depth": _Spec("gauge", "Findings not yet delivered to control. Growing: control is away."),
+    "guardian_outbox_parked": _Spec(
+        "gauge",
+        "Findings that control refused. Above 0: `guardian outbox list`, mend it, `guardian outbox release`.",
+    ),
     "guardian_outbox_failures_total": _Spec(
         "counter", "Deliveries that failed, by reason. See the log line with the same correlation id.", ("reason",)
     ),

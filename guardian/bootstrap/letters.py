@@ -1,4 +1,4 @@
-"""The dead-letter queue as operators see it."""
+"""What is kept of trouble, as operators see it: the dead letters, and the findings that control refused."""
 
 from collections.abc import Callable, Sequence
 
@@ -8,6 +8,7 @@ from guardian.bootstrap.monitor import open_monitor_store
 from guardian.bootstrap.secrets import SecretFiles
 from guardian.bus.kafka_producer import KafkaProducer
 from guardian.config import Settings
+from guardian.store.monitor_outbox import Parked
 from guardian.stream.redrive import Redriven, redrive
 
 
@@ -34,6 +35,24 @@ def dead_letters(settings: Settings, limit: int) -> tuple[list[dict[str, object]
             for letter in store.dead_letters.list(limit=limit)
         ]
         return letters, max(total, len(letters))  # the two are read one after the other
+    finally:
+        store.close()
+
+
+def refused_findings(settings: Settings) -> list[Parked]:
+    """The findings that control refused, the oldest first."""
+    store = open_monitor_store(settings)
+    try:
+        return store.outbox.refused()
+    finally:
+        store.close()
+
+
+def release_findings(settings: Settings, ids: Sequence[str] | None) -> list[str]:
+    """Let the monitor send them again (None: all); returns which were there to be released."""
+    store = open_monitor_store(settings)
+    try:
+        return store.outbox.release(ids)
     finally:
         store.close()
 

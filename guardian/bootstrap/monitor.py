@@ -161,7 +161,7 @@ class Monitor:
                 tie=random.random,
                 clock=utc_now,
             ),
-            on_tidied=self._show_departure,
+            on_tidied=self._show_standing,
         )
         self._envelopes = envelope_tail(settings, self.store, metrics)
         self._cache_seen: dict[str, int] = {}
@@ -181,7 +181,7 @@ class Monitor:
     def run(self, stop: threading.Event) -> None:
         """Until `stop` is set, or a bounded source ends. Raises FuseBlown. Everything is closed on the way out."""
         health = self._open_health()
-        self._show_departure()
+        self._show_standing()
         self._loops.start()
         try:
             self._worker.run(stop)
@@ -232,7 +232,8 @@ class Monitor:
             token=self._files.load_health_token(),
         )
 
-    def _show_departure(self) -> None:
+    def _show_standing(self) -> None:
+        self._metrics.set("guardian_outbox_parked", len(self.store.outbox.refused()))
         seen = departure_of(self.store, self._judge.scorer.calibration)
         if seen is not None:
             self._metrics.set("guardian_departure_evidence", seen.capital)

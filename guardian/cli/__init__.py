@@ -41,6 +41,7 @@ for _noun in (
     "policy",
     "auditing",
     "letters",
+    "outbox",
     "watching",
     "archive",
     "tightening",

@@ -304,6 +304,7 @@ def _judge(
 def client(config: Path | None) -> Iterator[EvidenceClient]:
     """A control client with the caller's token."""
     settings = settings_from(config)
+    _token(settings)  # without one it is the configuration that is wrong, not control that is away
     with EvidenceClient(settings.control.url, lambda: _token(settings)) as control:
         try:
             yield control

@@ -1,8 +1,8 @@
 """The outbox: what must leave the process, at least once, each with an idempotency key."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from sqlalchemy import Connection, Engine, func, select, update
 
@@ -24,6 +24,14 @@ def enqueue(
         outbox,
         [{"kind": kind, "ref": ref, "state": "due", "attempts": 0, "next_at": now, "note": ""} for ref in refs],
     )
+
+
+class Parked(NamedTuple):
+    """A finding that control refused, when and why."""
+
+    id: str
+    at: datetime
+    why: str
 
 
 class Outbox:
@@ -84,11 +92,21 @@ class Outbox:
         with reading(self._engine) as connection:
             return int(connection.execute(query).scalar_one())
 
-    def release(self) -> int:
-        """Put everything that is parked back in the queue, once its cause is mended; returns how many."""
+    def refused(self) -> list[Parked]:
+        """What is parked, the oldest first."""
+        query = select(outbox).where(outbox.c.state == "parked").order_by(outbox.c.id)
+        with reading(self._engine) as connection:
+            rows = connection.execute(query).mappings().all()
+        return [Parked(row["ref"], row["done_at"], row["note"]) for row in rows]
+
+    def release(self, ids: Sequence[str] | None = None) -> list[str]:
+        """Put what is parked back in the queue, once its cause is mended: these, or all. Returns which it were."""
+        wanted = outbox.c.state == "parked"
+        if ids is not None:
+            wanted &= outbox.c.ref.in_(ids)
+        change = update(outbox).where(wanted).values(state="due", attempts=0).returning(outbox.c.ref)
         with writing(self._engine) as connection:
-            change = update(outbox).where(outbox.c.state == "parked").values(state="due", attempts=0)
-            return connection.execute(change).rowcount
+            return sorted(connection.execute(change).scalars())
 
     def _end(self, item_id: int, state: str, note: str, now: datetime) -> None:
         with writing(self._engine) as connection:

@@ -15,8 +15,8 @@ from guardian.stream.port import Clock, ControlClient, CrashPoints, no_crash
 from guardian.telemetry import Metrics, logger
 
 _log = logger("outbox")
-_RETRIED = frozenset({0, 401, 408, 425, 429})
-"""Not the finding's fault: no answer, a token to be renewed, or too much at once. 5xx is retried as well."""
+_RETRIED = frozenset({401, 408, 425, 429})
+"""Not the finding's fault: a token to be renewed, or too much at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,13 +106,17 @@ class Delivery:
             self._crash("after_send")
         except ControlError as error:
             self._metrics.add("guardian_outbox_failures_total", reason=str(error.status))
-            if error.status in _RETRIED or error.status >= 500:
+            if error.code == "superseded":  # people decided meanwhile, and their word holds
+                self._outbox.delivered(item.id, f"{error.status}: {error}", now=self._clock())
+                log.info("finding superseded", error=str(error))
+            elif not _refused(error):
                 retry = self._postpone(item, str(error))
                 log.warning(
                     "finding not delivered", status=error.status, error=str(error), retry_at=retry.isoformat()
                 )
             else:
                 self._outbox.parked(item.id, f"{error.status}: {error}", now=self._clock())
+                self._metrics.set("guardian_outbox_parked", len(self._outbox.refused()))
                 log.error("control refused a finding; it is parked", status=error.status, error=str(error))
             return error.status
         self._outbox.delivered(item.id, json.dumps(dict(outcome), default=str), now=self._clock())
@@ -122,7 +126,7 @@ class Delivery:
     def _publish(self, item: OutboxItem) -> int:
         letter = item.dead_letter
         if letter is None:
-            self._outbox.parked(item.id, "its time to live ended before it was sent", now=self._clock())
+            self._outbox.delivered(item.id, "its time to live ended before it was sent", now=self._clock())
             return 0
         if self._producer is None:
             self._outbox.delivered(item.id, "kept in the store", now=self._clock())
@@ -149,6 +153,11 @@ class Delivery:
         until = self._clock() + self._backoff.after(item.attempts, self._jitter())
         self._outbox.postponed(item.id, until, why)
         return until
+
+
+def _refused(error: ControlError) -> bool:
+    """Whether control itself said no to this very finding. What a proxy in front of it answers is no answer."""
+    return bool(error.code) and 400 <= error.status < 500 and error.status not in _RETRIED
 
 
 def dead_letter_headers(letter: StoredDeadLetter, *, value: str) -> tuple[tuple[str, bytes], ...]:

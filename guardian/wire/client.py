@@ -42,6 +42,7 @@ from guardian.wire.sessions import (
 
 Answer = TypeVar("Answer", bound=BaseModel)
 _DONE = (httpx.codes.OK, httpx.codes.CREATED, httpx.codes.ACCEPTED, httpx.codes.NO_CONTENT)
+PROBLEM = "urn:guardian:problem:"
 _TOKEN = re.compile(r"[\x21-\x7e]+")
 
 
@@ -359,7 +360,7 @@ class ControlClient:
                 "is `guardian serve` running there?"
             ) from error
         if got.status_code not in _DONE:
-            raise ControlError(_refusal(got), status=got.status_code)
+            raise _refusal(got)
         return got
 
     def _bearer(self) -> str:
@@ -381,12 +382,15 @@ def sound_token(text: str) -> str:
     return text
 
 
-def _refusal(got: httpx.Response) -> str:
+def _refusal(got: httpx.Response) -> ControlError:
+    status = got.status_code
     try:
         problem = Problem.model_validate_json(got.content)
     except ValidationError:
-        return f"control answered {got.status_code} without problem details; is it a proxy that answers?"
-    return f"{problem.title}: {problem.detail}" if problem.detail else problem.title
+        text = f"control answered {status} without problem details; is it a proxy that answers?"
+        return ControlError(text, status=status)
+    text = f"{problem.title}: {problem.detail}" if problem.detail else problem.title
+    return ControlError(text, status=status, code=problem.code if problem.type.startswith(PROBLEM) else "")
 
 
 def segment(name: str) -> str:

@@ -11,9 +11,9 @@ import pytest
 import yaml
 
 COMMANDS = (
-    "demo", "init", "doctor", "bench", "dlq", "run", "watch", "serve", "replay", "score", "schema", "check-config",
-    "sessions", "findings", "revoke", "reinstate", "token", "seal", "labels", "calibrate", "evaluate", "train",
-    "sources", "detect",
+    "demo", "init", "doctor", "bench", "dlq", "outbox", "run", "watch", "serve", "replay", "score", "schema",
+    "check-config", "sessions", "findings", "revoke", "reinstate", "token", "seal", "labels", "calibrate",
+    "evaluate", "train", "sources", "detect",
 )  # fmt: skip
 
 

@@ -300,7 +300,9 @@ def test_deliveries_end_as_delivered_parked_or_postponed(store):
     assert store.outbox.due(NOW + timedelta(minutes=59), 10) == []
     (again,) = store.outbox.due(NOW + timedelta(hours=1), 10)
     assert (again.finding.id, again.attempts) == ("f3", 1)
-    assert store.outbox.release() == 1
+    assert [(each.id, each.why) for each in store.outbox.refused()] == [("f2", "409")]
+    assert store.outbox.release(["f9"]) == []
+    assert store.outbox.release() == ["f2"]
     assert [item.finding.id for item in store.outbox.due(NOW + timedelta(hours=1), 10)] == ["f2"]
 
 

@@ -107,13 +107,14 @@ class Control:
     got: dict[str, Finding] = field(default_factory=dict)
     feed: list[Change] = field(default_factory=list)
     refuse: dict[str, int] = field(default_factory=dict)
+    code: str = "refused"  # of what is refused; a proxy gives none
 
     def submit(self, finding: Finding) -> dict[str, object]:
         self.calls.append(finding.id)
         if self.answers:
             raise self.answers.pop(0)
         if finding.id in self.refuse:
-            raise ControlError("no", status=self.refuse[finding.id])
+            raise ControlError("no", status=self.refuse[finding.id], code=self.code)
         self.got.setdefault(finding.id, finding)
         return {"effect": "flag"}
 

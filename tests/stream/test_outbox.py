@@ -1,6 +1,7 @@
 import dataclasses
 from datetime import timedelta
 
+import httpx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -13,6 +14,8 @@ from guardian.pipeline.batch import DeadLetter, Judgement
 from guardian.store.monitor_retention import Retention
 from guardian.stream.outbox import Backoff, Delivery
 from guardian.stream.redrive import redrive
+from guardian.wire.client import ControlClient
+from guardian.wire.monitor import MonitorClient
 
 
 @pytest.fixture
@@ -80,8 +83,41 @@ def test_a_refused_finding_is_parked_and_the_next_one_goes_on(filled, control, s
     control.refuse = {"s1-3": status}
     delivery(filled, control).deliver_due()
     assert sorted(control.got) == ["s1-6"]
-    assert (filled.store.outbox.depth(), filled.store.outbox.release()) == (0, 1)
+    assert filled.store.outbox.depth() == 0
     assert filled.metrics.value("guardian_outbox_failures_total", reason=str(status)) == 1
+    assert filled.metrics.value("guardian_outbox_parked") == 1
+    control.refuse = {}
+    assert (filled.store.outbox.release(), filled.store.outbox.refused()) == (["s1-3"], [])
+    filled.clock.forward(60)
+    delivery(filled, control).deliver_due()
+    assert sorted(control.got) == ["s1-3", "s1-6"]
+
+
+def test_a_finding_that_people_forestalled_is_done_with(filled, control):
+    control.refuse, control.code = {"s1-3": 409}, "superseded"
+    delivery(filled, control).deliver_due()
+    assert (filled.store.outbox.depth(), filled.store.outbox.refused()) == (0, [])
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        httpx.Response(404, text="default backend - 404"),
+        httpx.Response(302, headers={"location": "https://sso.example/login"}),
+        httpx.Response(200, text="<html>maintenance</html>"),
+        httpx.Response(403, text="<html>blocked</html>"),
+        httpx.Response(400, json={"title": "no", "status": 400, "code": "bad", "type": "https://waf.example/no"}),
+        httpx.Response(502, text="bad gateway"),
+    ],
+    ids=lambda answer: str(answer.status_code),
+)
+def test_what_a_proxy_answers_in_the_place_of_control_is_no_answer(filled, control, answer):
+    with ControlClient("http://control", lambda: "t", transport=httpx.MockTransport(lambda _: answer)) as client:
+        delivery(filled, MonitorClient(client)).deliver_due()
+    assert (filled.store.outbox.depth(), filled.store.outbox.refused()) == (2, [])
+    filled.clock.forward(60)
+    delivery(filled, control).deliver_due()
+    assert sorted(control.got) == ["s1-3", "s1-6"]
 
 
 @pytest.mark.parametrize("status", [401, 408, 429, 500, 503])
