@@ -127,6 +127,7 @@ class Monitor:
             waiting=room,
             archived=None if self._archiving is None else self._archiving.packed,
             late_after=timedelta(seconds=settings.monitor.late_after_s),
+            lateness=(lateness := Lateness(utc_now)),
         )
         self._worker = Worker(
             consumer=consumer
@@ -142,9 +143,9 @@ class Monitor:
                 poll_timeout_s=settings.monitor.poll_timeout_s,
                 max_outbox_depth=settings.monitor.outbox_limit,
             ),
-            lateness=(lateness := Lateness(utc_now)),
+            lateness=lateness,
         )
-        self._vitals = Vitals(lateness, self._client.vitals, instance=instance_name())
+        self._vitals = Vitals(lateness, self._report, instance=instance_name())
         self._tail = ChangeTail(
             words=self.store.words, client=port, clock=utc_now, idle_s=settings.monitor.changes_every_s
         )
@@ -210,6 +211,10 @@ class Monitor:
                     f"{_OUTBOX_PATIENCE_S:.0f} s; {depth} findings or dead letters wait in the store and go out "
                     "with the next `guardian watch`"
                 )
+
+    def _report(self, instance: str, lag_s: float, leaving: bool) -> None:
+        self._metrics.set("guardian_time_lag_seconds", lag_s)
+        self._client.vitals(instance, lag_s, leaving)
 
     def troubles(self) -> list[str]:
         """What keeps it from its work right now, in words for everybody."""

@@ -71,6 +71,10 @@ class FileConsumer:
     def lost(self) -> frozenset[Place]:
         return frozenset()
 
+    def bounds(self, places: Sequence[Place]) -> Mapping[Place, tuple[int, int]]:  # noqa: ARG002 - the port's
+        """Nobody knows how long a file is without reading it."""
+        return {}
+
     def commit(self, positions: Mapping[Place, int]) -> None:
         """A file has no lag tools."""
 

@@ -38,6 +38,7 @@ class KafkaConsumer:
         self._notes = _Notes()
         self._positions: Callable[[Sequence[Place]], Mapping[Place, int]] | None = None
         self._sought: set[Place] = set()
+        self._next: dict[Place, int] = {}
         self._member = ""
         self._paused = False
 
@@ -80,6 +81,7 @@ class KafkaConsumer:
             raise bus_error(f"poll failed{self._where(error)}", error) from error
         # What came of a place that was assigned meanwhile is thrown away: the seek fetches it again.
         wanted = self._sought - self._notes.pending()
+        self._follow({_place(partition): messages for partition, messages in batch.items()}, wanted)
         return [
             _record(message)
             for partition, messages in batch.items()
@@ -92,6 +94,11 @@ class KafkaConsumer:
 
     def member(self) -> str:
         return self._member
+
+    def bounds(self, places: Sequence[Place]) -> Mapping[Place, tuple[int, int]]:
+        client, partitions = self._started(), [TopicPartition(*place) for place in places]
+        first, end = client.beginning_offsets(partitions), client.end_offsets(partitions)
+        return {_place(p): (first[p], end[p]) for p in partitions if p in first and p in end}
 
     def lost(self) -> frozenset[Place]:
         return self._notes.take_lost()
@@ -132,12 +139,24 @@ class KafkaConsumer:
 
     def close(self) -> None:
         client, self._client = self._client, None
-        self._sought = set()
+        self._sought, self._next = set(), {}
         if client is not None:
             try:
                 client.close(autocommit=False, timeout_ms=2000)
             except KafkaError as error:
                 _log.warning("consumer closed uncleanly", error=str(error))
+
+    def _follow(self, batch: Mapping[Place, Sequence[Any]], wanted: Iterable[Place]) -> None:
+        """Offsets only grow. Where they do not, the client was sent to the beginning: raises BusError, so that the
+        next start compares what is stored with what is there."""
+        for place in batch.keys() & wanted:
+            at, expected = batch[place][0].offset, self._next.get(place, 0)
+            if at < expected:
+                raise BusError(
+                    f"kafka: {place.topic}[{place.partition}] went back from {expected} to {at}: it was created "
+                    "anew, or cut off, and is opened again"
+                )
+            self._next[place] = batch[place][-1].offset + 1
 
     def _where(self, error: KafkaError) -> str:
         """Which records come next, if one of them cannot be read: the client never gets past it by itself."""
@@ -170,6 +189,7 @@ class KafkaConsumer:
             raise
         for place in self._held(fresh):
             partition = TopicPartition(*place)
+            self._next[place] = known.get(place, 0)
             if place in known:
                 self._client.seek(partition, known[place])
             else:

@@ -173,6 +173,9 @@ class MemoryConsumer:
     def member(self) -> str:
         return self._fetched_as
 
+    def bounds(self, places: Sequence[Place]) -> Mapping[Place, tuple[int, int]]:
+        return {place: (0, self._broker.end(place)) for place in places}
+
     def lost(self) -> frozenset[Place]:
         lost, self._lost = frozenset(self._lost), set()
         return lost

@@ -52,6 +52,9 @@ class PastOnly:
     def member(self) -> str:
         return self._consumer.member()
 
+    def bounds(self, places: Sequence[Place]) -> Mapping[Place, tuple[int, int]]:
+        return self._consumer.bounds(places)
+
     def commit(self, positions: Mapping[Place, int]) -> None:
         """Nobody's lag: nothing is told to the broker."""
 

@@ -46,6 +46,11 @@ class Consumer(Protocol):
 
     def member(self) -> str: ...
 
+    def bounds(self, places: Sequence[Place]) -> Mapping[Place, tuple[int, int]]:
+        """Of assigned places the first offset that is there and the one after the last; absent where unknown.
+        May be asked from within `positions`."""
+        ...
+
     def commit(self, positions: Mapping[Place, int]) -> None:
         """Tell the broker, for lag tools only; failure is logged, not raised."""
         ...

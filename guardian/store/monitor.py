@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import Engine
 
 from guardian.domain.event import Envelope, SessionKey
+from guardian.domain.finding import Finding
 from guardian.store.engine import migrate, reading, writing
 from guardian.store.monitor_baselines import Baselines, load_baselines
 from guardian.store.monitor_dead_letters import DeadLetters, insert_dead_letters
@@ -25,6 +26,7 @@ from guardian.store.monitor_places import (
     check_owner,
     claim,
     count_attempts,
+    move,
     place_rows,
     take_attempt_back,
 )
@@ -85,6 +87,12 @@ class MonitorStore:
         """Take the places for `member`: from now on, whoever held them before cannot commit."""
         with writing(self._engine) as connection:
             return claim(connection, wanted, member, now)
+
+    def move(self, place: Place, offset: int, *, member: str, told: Finding, now: datetime) -> None:
+        """Read the place from `offset` on, wherever it stood, and tell people so."""
+        with writing(self._engine) as connection:
+            move(connection, place, offset, member, now)
+            insert_findings(connection, [told], now)
 
     def load(self, wanted: Wants) -> Recall:
         """Everything a batch may look at, as one snapshot."""

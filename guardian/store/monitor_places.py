@@ -94,6 +94,13 @@ def check_owner(connection: Connection, positions: Mapping[P, int], base: Mappin
             )
 
 
+def move(connection: Connection, place: Place, offset: int, member: str, now: datetime) -> None:
+    """Read on somewhere else: what was tried at offsets of before says nothing of the records there now."""
+    change = update(places).where(_is_place(place), places.c.member == member)
+    connection.execute(change.values(next_offset=offset, touched_at=now))
+    connection.execute(delete(attempts).where(attempts.c.topic == place[0], attempts.c.partition == place[1]))
+
+
 def advance(connection: Connection, positions: Mapping[P, int], now: datetime) -> None:
     """Move the offsets on, and forget the attempts at what lies behind them."""
     for place, offset in positions.items():

@@ -16,6 +16,7 @@ from guardian.stream.fuse import Fuse, FuseState
 from guardian.stream.poison import advanced, fuse_finding, outcomes
 from guardian.stream.port import Clock, CrashPoints, Pipeline, no_crash
 from guardian.stream.recall import memory_of
+from guardian.stream.vitals import Lateness
 from guardian.stream.waiting import WaitingRoom
 from guardian.telemetry import Metrics, logger
 
@@ -75,7 +76,9 @@ class Committer:
         crash_points: CrashPoints = no_crash,
         late_after: timedelta = timedelta(seconds=60),
         waiting: WaitingRoom | None = None,
+        lateness: Lateness | None = None,
     ) -> None:
+        self._lateness = lateness or Lateness(clock)
         self._late_after = late_after
         self._waiting = waiting
         self._pipeline = pipeline
@@ -178,7 +181,7 @@ class Committer:
         self._metrics.add(
             "guardian_events_total", sum(id(record) not in told for record in records), outcome="skipped"
         )
-        self._note_lag(records, now)
+        self._note_lag(records)
         self._on_commit(judgement)
         if blown is not None:
             raise FuseBlown(
@@ -248,8 +251,6 @@ class Committer:
         for source, count in Counter(verdict.decoded.purpose_from for verdict in judgement.verdicts).items():
             self._metrics.add("guardian_purposes_total", count, source=source)
 
-    def _note_lag(self, records: Sequence[Record], now: datetime) -> None:
-        stamps = [record.timestamp for record in records if record.timestamp is not None]
-        if stamps:
-            lag = max(timedelta(0), now - max(stamps))
-            self._metrics.set("guardian_time_lag_seconds", lag.total_seconds())
+    def _note_lag(self, records: Sequence[Record]) -> None:
+        self._lateness.handled(records)
+        self._metrics.set("guardian_time_lag_seconds", self._lateness.lag().total_seconds())

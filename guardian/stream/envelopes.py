@@ -12,6 +12,7 @@ from guardian.store.monitor import MonitorStore
 from guardian.store.monitor_envelopes import Heard
 from guardian.stream.poison import advanced, halves
 from guardian.stream.port import Clock
+from guardian.stream.reach import within_reach
 from guardian.telemetry import Metrics, logger
 
 _log = logger("envelopes")
@@ -73,7 +74,8 @@ class EnvelopeTail:
 
     def _claim(self, places: Sequence[Place]) -> Mapping[Place, int]:
         owned = self._store.claim(places, self._consumer.member(), now=self._clock())
-        return {Place(*place): offset for place, offset in owned.positions.items()}
+        known = {Place(*place): offset for place, offset in owned.positions.items()}
+        return within_reach(known, self._consumer, self._store, self._clock())
 
     def _settle(self, records: list[Record]) -> None:
         """Keep what the database takes; the one record that it does not take is a dead letter."""

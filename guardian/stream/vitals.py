@@ -27,7 +27,7 @@ def instance_name() -> str:
 
 @dataclass
 class Lateness:
-    """Written by the worker, read by whoever reports."""
+    """Written where records are read and committed, read by whoever reports."""
 
     clock: Clock
     _until: datetime | None = field(default=None)

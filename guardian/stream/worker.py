@@ -9,6 +9,7 @@ from guardian.errors import BusError, StaleMember, StoreError
 from guardian.store.monitor import MonitorStore
 from guardian.stream.commit import Committer
 from guardian.stream.port import Clock
+from guardian.stream.reach import within_reach
 from guardian.stream.settle import Settler
 from guardian.stream.vitals import Lateness
 from guardian.stream.waiting import Release
@@ -128,7 +129,8 @@ class Worker:
         owned = self._store.claim(places, self._consumer.member(), now=self._clock())
         self._settler.assigned(owned.claims)
         _log.info("assigned", places=[f"{place[0]}[{place[1]}]" for place in places])
-        return {Place(*place): offset for place, offset in owned.positions.items()}
+        known = {Place(*place): offset for place, offset in owned.positions.items()}
+        return within_reach(known, self._consumer, self._store, self._clock())
 
     def _handle(self, records: list[Record], stop: threading.Event) -> bool:
         """Settle a batch, waiting for a store that is away. False: the consumer has to be started anew."""
@@ -136,7 +138,6 @@ class Worker:
         while True:
             try:
                 self._settler.settle(records, self._consumer, stop)
-                self._lateness.handled(records)
                 return True
             except StaleMember as error:
                 _log.warning("evicted; the batch is discarded", error=str(error))

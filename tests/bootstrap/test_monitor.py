@@ -8,6 +8,7 @@ from guardian.bootstrap.initialise import initialise
 from guardian.bootstrap.monitor import Monitor
 from guardian.bus.memory import MemoryBroker, MemoryConsumer, MemoryProducer
 from guardian.config import load
+from guardian.errors import ControlError
 from guardian.telemetry import Metrics
 
 
@@ -21,6 +22,12 @@ def monitor(tmp_path_factory):
     )
     yield made
     made.store.close()
+
+
+def test_the_lag_on_the_page_moves_while_nothing_is_committed_and_control_is_away(monitor):
+    with pytest.raises(ControlError):
+        monitor._report("m-1", 42, False)
+    assert monitor._metrics.value("guardian_time_lag_seconds") == 42
 
 
 def test_a_token_that_others_can_read_and_a_loop_that_fails_keep_the_monitor_from_being_ready(

@@ -125,6 +125,16 @@ def test_lag_is_what_was_not_read_yet(bus):
     assert not reader.consumer.exhausted()
 
 
+def test_the_bounds_of_a_place_are_its_first_offset_and_the_one_after_its_last(bus):
+    topic = bus.topic(2)
+    for n in range(3):
+        bus.producer().send(topic, b"%d" % n, partition=1)
+    reader = bus.reader(topic, "g-bounds").start()
+    _until(bus, lambda: len(reader.got) == 3, reader)
+    places = [Place(topic, 0), Place(topic, 1)]
+    assert reader.consumer.bounds(places) == {places[0]: (0, 0), places[1]: (0, 3)}
+
+
 @pytest.mark.parametrize("size", [1, 500_000])
 def test_a_value_of_any_size_survives(bus, size):
     topic = bus.topic(1)

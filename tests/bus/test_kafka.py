@@ -113,6 +113,12 @@ def test_a_record_that_the_client_cannot_read_is_named_by_its_place(reading):
         reading(CorruptRecordError("Found invalid record structure: UnicodeDecodeError"), stored=41)
 
 
+def test_a_topic_that_goes_back_behind_what_was_read_is_opened_again(reading):
+    assert len(reading([_message(offset=6), _message(offset=7)], stored=6)) == 2
+    with pytest.raises(BusError, match=r"t\[0\] went back from 6 to 0"):
+        reading([_message(offset=0)], stored=6)
+
+
 def _send(producer, value):
     """However slow the broker is at first."""
     for _ in range(5):

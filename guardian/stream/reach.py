@@ -1,0 +1,54 @@
+"""A stored offset that its topic does not hold: told, and reading goes on where there is something to read."""
+
+from collections.abc import Mapping
+from datetime import datetime
+
+from guardian.bus.port import Consumer, Place
+from guardian.domain.finding import Effect, Finding, Kind, finding_id
+from guardian.store.monitor import MonitorStore
+from guardian.telemetry import logger
+
+_log = logger("stream")
+_OPERATORS = "guardian"
+
+
+def within_reach(
+    positions: Mapping[Place, int], consumer: Consumer, store: MonitorStore, now: datetime
+) -> dict[Place, int]:
+    """Where to read on. A topic that ends before the stored offset was created anew, or cut off: it is read from
+    its beginning, and what was judged before is recognised. What was removed before it was read is named."""
+    bounds = consumer.bounds(list(positions)) if positions else {}
+    found = dict(positions)
+    for place, stored in positions.items():
+        first, end = bounds.get(place, (0, stored))
+        if first <= stored <= end:
+            continue
+        title = _lost(place, stored, first) if stored < first else _anew(place, stored, first, end)
+        _log.error("a stored offset is out of reach", topic=place.topic, partition=place.partition, told=title)
+        told = Finding(
+            id=finding_id(Kind.BUS, _OPERATORS, place.topic, place.partition, stored, first, end),
+            kind=Kind.BUS,
+            tenant_id=_OPERATORS,
+            session_id=f"{place.topic}[{place.partition}]",
+            wanted=Effect.FLAG,
+            severity="critical",
+            title=title,
+            time=now,
+        )
+        store.move(place, first, member=consumer.member(), told=told, now=now)
+        found[place] = first
+    return found
+
+
+def _lost(place: Place, stored: int, first: int) -> str:
+    return (
+        f"{first - stored} records of {place.topic}[{place.partition}] were removed before they were judged: "
+        f"reading goes on at {first} instead of {stored}"
+    )
+
+
+def _anew(place: Place, stored: int, first: int, end: int) -> str:
+    return (
+        f"{place.topic}[{place.partition}] was created anew, or cut off: it ends at {end}, and was read up to "
+        f"{stored}; reading begins again at {first}"
+    )

@@ -1,0 +1,77 @@
+"""What is stored and what the topic holds are two things: a topic may be created anew, or forget."""
+
+import pytest
+
+from guardian.bus.memory import MemoryBroker, MemoryConsumer
+from guardian.bus.port import Place
+from guardian.domain.finding import Kind
+from guardian.stream.commit import Committer
+from guardian.stream.vitals import Lateness
+
+PLACE = Place("log", 0)
+
+
+def told(rig):
+    found = [item.finding for item in rig.store.outbox.due(rig.clock(), 99) if item.finding is not None]
+    return [finding for finding in found if finding.kind is Kind.BUS]
+
+
+@pytest.fixture
+def read(rig, counting, make_event):
+    def go(*numbers, **more):
+        """On a broker that holds just these events; what was judged of them."""
+        rig.broker = MemoryBroker(clock=rig.clock)
+        for n in numbers:
+            rig.broker.append("log", make_event(n))
+        pipeline = counting()
+        more.setdefault("consumer", MemoryConsumer(rig.broker, ["log"]))
+        rig.read(rig.worker(pipeline, **more), rig.drained)
+        return pipeline.judged
+
+    return go
+
+
+def test_a_topic_that_was_created_anew_is_read_from_its_beginning_and_people_are_told(rig, read):
+    assert len(read(*range(6))) == 6
+    rig.store.mark_attempt(PLACE, 2)
+    assert read(10, 11, 12) == ["d10", "d11", "d12"]
+    assert rig.store.attempts(PLACE, 2) == 0
+    (finding,) = told(rig)
+    assert finding.title.startswith("log[0] was created anew, or cut off: it ends at 3, and was read up to 6")
+    assert finding.tenant_id == "guardian"
+
+
+def test_what_a_topic_that_was_cut_off_still_holds_is_not_judged_twice(rig, read):
+    read(*range(6))
+    assert read(0, 1, 2) == []
+    assert rig.metrics.value("guardian_events_total", outcome="duplicate") == 3
+
+
+def test_records_that_were_removed_before_they_were_judged_are_counted_and_told_once(rig, read):
+    class Forgetting(MemoryConsumer):
+        def bounds(self, places):
+            return {place: (4, self._broker.end(place)) for place in places}
+
+    read(0, 1)
+    rig.broker = MemoryBroker(clock=rig.clock)
+    for n in range(6):
+        rig.broker.append("log", b"%d" % n)
+    for _ in range(2):
+        rig.read(rig.worker(consumer=Forgetting(rig.broker, ["log"])), rig.drained)
+    (finding,) = told(rig)
+    assert finding.title.startswith("2 records of log[0] were removed before they were judged")
+    assert [letter.offset for letter in rig.store.dead_letters.list()] == [4, 5]
+
+
+def test_a_batch_that_is_skipped_whole_does_not_make_the_monitor_look_current(rig, read, counting):
+    read(0, 1)
+    lateness = Lateness(rig.clock)
+    lateness.caught_up()
+    rig.clock.forward(100)
+    committer = Committer(
+        pipeline=counting(), store=rig.store, clock=rig.clock, timer=lambda: 0.0, metrics=rig.metrics,
+        lateness=lateness,
+    )  # fmt: skip
+    committer.judge(rig.broker.records("log"), MemoryConsumer(rig.broker, ["log"]))
+    assert rig.metrics.value("guardian_events_total", outcome="redelivered") == 2
+    assert lateness.lag().total_seconds() == 100
