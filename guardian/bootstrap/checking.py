@@ -3,6 +3,7 @@
 from guardian.bootstrap import plugins
 from guardian.bootstrap.channels import check_channels
 from guardian.bootstrap.judgement import open_signals
+from guardian.bootstrap.kafka import kafka_settings
 from guardian.bootstrap.policies import close_point, external_point
 from guardian.bootstrap.revocation import open_faces
 from guardian.bootstrap.sources import filling_of, open_source, redactor_of
@@ -13,6 +14,7 @@ from guardian.signals.credential_exposure import CredentialScanner
 
 def check_plugins(settings: Settings) -> None:
     """Construct everything that needs no world around it. Raises ConfigurationError on the first wrong name."""
+    kafka_settings(settings)
     open_source(settings)
     filling_of(settings, redactor_of(settings, CredentialScanner(), b""))
     plugins.make("embedding", settings.model.engine, settings.model.options)

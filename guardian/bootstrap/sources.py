@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from guardian.bootstrap import plugins
 from guardian.config import Settings
+from guardian.config.reading import read_yaml
 from guardian.domain.event import Envelope, Grant, SessionKey
 from guardian.errors import ConfigurationError
 from guardian.pipeline.decoding import EVERY_TENANT, Redactor
@@ -69,7 +70,7 @@ def options_of(settings: Settings) -> dict[str, Any]:
 def read_mapping(path: Path) -> dict[str, Any]:
     """A mapping file as options. Raises ConfigurationError."""
     try:
-        body = yaml.safe_load(path.read_text(encoding="utf-8"))
+        body = read_yaml(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         why = error.strerror if isinstance(error, OSError) else " ".join(str(error).split())[:200]
         raise ConfigurationError(f"mapping {path}: cannot be read: {why}") from error

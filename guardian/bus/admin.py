@@ -46,7 +46,7 @@ def topic_partitions(settings: KafkaSettings, topic: str) -> int | None:
 def _admin(settings: KafkaSettings) -> Any:
     try:
         with _without_its_log():
-            return KafkaAdminClient(**settings.connection)
+            return KafkaAdminClient(**settings.options_for(KafkaAdminClient))
     except (KafkaError, OSError, ValueError, AssertionError) as error:
         raise BusError(f"kafka: cannot reach {settings.bootstrap_servers}: {error}") from error
 

@@ -17,9 +17,9 @@ from kafka.coordinator.assignors.range import RangePartitionAssignor
 from kafka.errors import CorruptRecordError, KafkaError
 from kafka.structs import MemberState
 
-from guardian.bus.kafka_settings import KafkaSettings, bus_error
+from guardian.bus.kafka_settings import REFUSALS, KafkaSettings, bus_error
 from guardian.bus.port import Place, Record
-from guardian.errors import BusError
+from guardian.errors import BusError, ConfigurationError
 from guardian.telemetry import logger
 
 _log = logger("bus")
@@ -41,6 +41,7 @@ class KafkaConsumer:
         self._next: dict[Place, int] = {}
         self._member = ""
         self._paused = False
+        self._proved = False  # whether the client once took the options: then they are not what is wrong later
 
     def start(self, positions: Callable[[Sequence[Place]], Mapping[Place, int]]) -> None:
         lost = self._sought | self._notes.take_lost()
@@ -49,12 +50,14 @@ class KafkaConsumer:
         self._notes = _Notes(lost)
         settings = self._settings
         options = {
-            "session_timeout_ms": settings.session_timeout_ms,
-            "heartbeat_interval_ms": settings.heartbeat_interval_ms,
-            "max_poll_interval_ms": settings.max_poll_interval_ms,
-            "fetch_max_wait_ms": settings.fetch_max_wait_ms,
-            "max_partition_fetch_bytes": settings.max_partition_fetch_bytes,
-            **settings.connection,
+            **settings.options_for(
+                _Client,
+                session_timeout_ms=settings.session_timeout_ms,
+                heartbeat_interval_ms=settings.heartbeat_interval_ms,
+                max_poll_interval_ms=settings.max_poll_interval_ms,
+                fetch_max_wait_ms=settings.fetch_max_wait_ms,
+                max_partition_fetch_bytes=settings.max_partition_fetch_bytes,
+            ),
             "group_id": self._group,
             "group_instance_id": settings.group_instance_id,
             "enable_auto_commit": False,
@@ -66,8 +69,12 @@ class KafkaConsumer:
         try:
             self._client = _Client(**options)
             self._client.subscribe(topics=self._topics, listener=_listener(self._notes))
-        except (KafkaError, OSError, AssertionError, ValueError, TypeError) as error:
-            raise bus_error(f"cannot reach {settings.bootstrap_servers}", error) from error
+        except (*REFUSALS, KafkaError, OSError) as error:
+            refused = bus_error(f"cannot reach {settings.bootstrap_servers}", error)
+            if isinstance(error, REFUSALS) and not self._proved:
+                raise ConfigurationError(str(refused)) from error
+            raise refused from error
+        self._proved = True
         _log.info(
             "joining", group=self._group, topics=self._topics, note="reads once the group assigns partitions"
         )

@@ -38,18 +38,23 @@ class KafkaProducer:
         with self._lock:
             try:
                 if self._client is None:
-                    self._client = _Producer(
-                        max_request_size=self._max_request_bytes,
-                        max_block_ms=int(self._timeout_s * 1000),
-                        request_timeout_ms=int(self._timeout_s * 1000),
-                        delivery_timeout_ms=int(self._timeout_s * 2000),
-                        **self._settings.connection,
-                    )
+                    self._client = _Producer(**self._options())
                 sent = self._client.send(topic, value=value, key=key, headers=list(headers), partition=partition)
-                sent.get(timeout=self._timeout_s * 2)
+                sent.get(timeout=self._client.config["delivery_timeout_ms"] / 1000)
             except (KafkaError, OSError, AssertionError, ValueError, TypeError) as error:
                 self._drop()
                 raise bus_error(f"cannot write to {topic!r}", error) from error
+
+    def _options(self) -> dict[str, Any]:
+        patience_ms = int(self._timeout_s * 1000)
+        options: dict[str, Any] = self._settings.options_for(
+            _Producer,
+            max_request_size=self._max_request_bytes,
+            max_block_ms=patience_ms,
+            request_timeout_ms=patience_ms,
+        )
+        twice = 2 * options["request_timeout_ms"] + options.get("linger_ms", 0)  # the library wants it longer
+        return {"delivery_timeout_ms": twice, **options}
 
     def close(self) -> None:
         with self._lock:

@@ -2,9 +2,15 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
+
+from kafka import KafkaConsumer, KafkaProducer
+from kafka.errors import KafkaConfigurationError
 
 from guardian.errors import BusError, ConfigurationError
+
+REFUSALS = (KafkaConfigurationError, AssertionError, TypeError, ValueError)
+"""What the library raises of what it was given, whether or not there is a broker."""
 
 _OURS = frozenset(
     {
@@ -42,6 +48,11 @@ class KafkaSettings:
             raise ConfigurationError(
                 f"kafka client option {taken[0]!r} cannot be set: guardian's delivery guarantees depend on it"
             )
+        if unknown := sorted(set(self.client_options) - _known()):
+            raise ConfigurationError(
+                f"kafka client option {unknown[0]!r} is not known; kafka-python has: "
+                f"{', '.join(sorted(_known() - _OURS))}"
+            )
 
     @property
     def connection(self) -> dict[str, object]:
@@ -52,10 +63,21 @@ class KafkaSettings:
             **self.client_options,
         }
 
+    def options_for(self, client: Any, **usual: object) -> dict[str, object]:
+        """What this kind of client takes of the options; `usual` is what stands where they say nothing."""
+        return usual | {name: value for name, value in self.connection.items() if name in client.DEFAULT_CONFIG}
+
+
+def _known() -> set[str]:
+    """Every option that one of the clients takes: the others do without it."""
+    return {*KafkaConsumer.DEFAULT_CONFIG, *KafkaProducer.DEFAULT_CONFIG}
+
 
 def bus_error(what: str, error: Exception) -> BusError:
     """A client's failure in guardian's words: what, why, and what to check."""
     detail = " ".join(str(error).split())[:300] or type(error).__name__
+    if isinstance(error, REFUSALS):
+        return BusError(f"kafka: {what}: the client refuses: {detail}; check kafka.options and the topic's name")
     return BusError(
         f"kafka: {what}: {detail}; check bootstrap_servers, TLS/SASL options and that the topic exists"
     )

@@ -113,6 +113,7 @@ from guardian.config.keeping import (
 from guardian.config.monitor import (
     MonitorSection as MonitorSection,
 )
+from guardian.config.reading import read_yaml
 from guardian.config.revocation import (
     AdviceSection as AdviceSection,
 )
@@ -249,7 +250,7 @@ def _spelt_out(variables: Mapping[str, str | None]) -> Mapping[str, str | None]:
 
 def _read_yaml(path: Path) -> dict[str, Any]:
     try:
-        body = yaml.safe_load(path.read_text(encoding="utf-8"))
+        body = read_yaml(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise ConfigurationError(
             f"cannot read {path}: {error.strerror}; `guardian init FOLDER` writes a configuration"

@@ -17,6 +17,11 @@ from guardian.pipeline.judging import HYGIENE
 from guardian.response.ladder import REVOKE_BREACHES
 
 WRONG: list[tuple[dict[str, Any], str, str]] = [
+    (
+        {"kafka": {"options": {"sasl_mechansim": "PLAIN"}}},
+        "kafka client option 'sasl_mechansim' is not known",
+        "sasl_mechanism",
+    ),
     ({"alerts": {"jsonl": {"pth": "x"}}}, "unknown option 'pth' of alerts 'jsonl'", "path"),
     ({"alerts": {"slack": {"chanel": "C1"}}}, "unknown option 'chanel' of alerts 'slack'", "channel"),
     ({"alerts": {"ocsf_kafka": {"topc": "x"}}}, "unknown option 'topc' of alerts 'ocsf_kafka'", "topic"),

@@ -16,7 +16,7 @@ import guardian.bus.local_broker as local_broker_module
 from guardian.bus.admin import topic_partitions
 from guardian.bus.kafka import KafkaConsumer
 from guardian.bus.kafka_producer import KafkaProducer
-from guardian.bus.kafka_settings import KafkaSettings
+from guardian.bus.kafka_settings import KafkaSettings, bus_error
 from guardian.bus.local_broker import LocalBroker
 from guardian.errors import BusError, ConfigurationError
 
@@ -46,14 +46,37 @@ def test_a_broker_that_is_not_there_is_a_bus_error_that_names_it(nobody):
         KafkaConsumer(settings, ["t"]).start(lambda places: {})
 
 
-def test_an_option_that_the_client_does_not_know_is_a_bus_error():
-    settings = KafkaSettings("127.0.0.1:1", client_options={"no_such_option": 1})
-    with pytest.raises(BusError, match="no_such_option"):
+def test_an_option_that_no_client_knows_is_refused_by_name():
+    with pytest.raises(ConfigurationError, match=r"no_such_option.*sasl_mechanism"):
+        KafkaSettings("127.0.0.1:1", client_options={"no_such_option": 1})
+
+
+@pytest.mark.parametrize(
+    "options", [{"request_timeout_ms": 60_000}, {"fetch_max_bytes": 1000}, {"linger_ms": 5}, {"max_block_ms": 500}]
+)
+def test_an_option_is_given_to_the_clients_that_take_it(options, nobody):
+    settings = KafkaSettings(nobody, bootstrap_timeout_ms=300, client_options=options)
+    with pytest.raises(BusError, match="Unable to bootstrap"):
+        KafkaProducer(settings, timeout_s=1).send("t", b"x")
+    with pytest.raises(BusError, match="Unable to bootstrap"):
         KafkaConsumer(settings, ["t"]).start(lambda places: {})
+
+
+def test_options_that_contradict_each_other_are_a_matter_of_configuration(nobody):
+    settings = KafkaSettings(nobody, client_options={"request_timeout_ms": 10})
+    with pytest.raises(ConfigurationError, match="must be larger than fetch_max_wait_ms"):
+        KafkaConsumer(settings, ["t"]).start(lambda places: {})
+
+
+def test_what_the_client_refuses_is_not_blamed_on_the_broker():
+    assert "bootstrap_servers" not in str(bus_error("cannot write to '/t'", ValueError("illegal topic name")))
+    assert "bootstrap_servers" in str(bus_error("cannot write to 't'", OSError("no route")))
 
 
 class Client:
     """The library's consumer, with one partition that it holds; `found` is fetched, or raised."""
+
+    DEFAULT_CONFIG = kafka_module._Client.DEFAULT_CONFIG
 
     def __init__(self, found):
         self.found, self.at = found, 0

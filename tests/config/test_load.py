@@ -107,6 +107,8 @@ def test_an_impossible_value_is_refused_at_start(write, text: str, said: str) ->
     [
         ("kafka: {topic: x\nfoo: [", "is not YAML in line 2"),
         ("a:\n\t- b", "is not YAML in line 2"),
+        ("kafka: {topic: a}\nmonitor: {batch: 9}\nkafka: {group: b}", "in line 3: 'kafka' is there twice"),
+        ("kafka:\n  topic: a\n  topic: b", "in line 3: 'topic' is there twice"),
         ("a: !!python/object:os.system x", "is not YAML in line 1"),
         ("a: 2026-13-45", "is not YAML"),
         ("a: \0", "is not YAML"),
