@@ -1,7 +1,9 @@
 """The three ways to run: watch, serve, and both in one process."""
 
 import gc
+import secrets
 import signal
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -11,7 +13,8 @@ from guardian.bootstrap.control import Control
 from guardian.bootstrap.monitor import Monitor, crash_points
 from guardian.bootstrap.revocation import local_adviser
 from guardian.bootstrap.secrets import SecretFiles
-from guardian.bus.file import FileConsumer, FileProducer
+from guardian.bus.file import FileConsumer, FileProducer, place_of
+from guardian.bus.pipe import PipeConsumer
 from guardian.config import Settings
 from guardian.errors import ConfigurationError, FuseBlown
 from guardian.stream.advice_server import AdviceServer
@@ -47,14 +50,14 @@ def _hanging_up(reload: Callable[[], None]) -> Iterator[None]:
 
 
 def watch(settings: Settings, file: Path | None = None) -> None:
-    """The monitor alone, on the configured topic or on a file (- is stdin), which it reads from where it stopped.
+    """The monitor alone, on the configured topic, on a file, from where it stopped in it, or on stdin (-).
 
     From a file, dead letters go to `<file>.dlq/`; it returns when all is judged and delivered.
     Raises FuseBlown when most records of a gateway are unreadable.
     """
     _log_as_configured(settings)
     advising = _advise_over_http(settings) if file is None else None
-    consumer, producer = (None, None) if file is None else (FileConsumer(file), FileProducer(_letters_of(file)))
+    consumer, producer = (None, None) if file is None else (_reader_of(file), FileProducer(_letters_of(file)))
     with stopping() as stop:
         try:
             Monitor(
@@ -151,6 +154,12 @@ def _stop_with(control: Control, stop: threading.Event) -> None:
     while not stop.wait(0.5):
         if not control.alive():
             stop.set()
+
+
+def _reader_of(file: Path) -> FileConsumer:
+    if str(file) == "-":
+        return PipeConsumer(sys.stdin.fileno(), topic=f"stdin-{secrets.token_hex(6)}")
+    return FileConsumer(file, topic=place_of(file))
 
 
 def _letters_of(file: Path) -> Path:

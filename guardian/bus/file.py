@@ -8,6 +8,7 @@ dead-letter queue like any other bad record.
 import base64
 import codecs
 import gzip
+import hashlib
 import json
 import os
 import sys
@@ -18,7 +19,9 @@ from typing import IO, cast
 
 from guardian.bus.port import Place, Record
 from guardian.errors import BusError, ConfigurationError
+from guardian.telemetry import logger
 
+_log = logger("bus")
 MAX_LINE = 8 * 1024 * 1024
 """More than this of one line is never held in memory; the rest is skipped, and the source refuses what is left."""
 
@@ -46,6 +49,11 @@ class FileConsumer:
         until = positions([self._place]).get(self._place, 0)
         while self._next < until and self._line() is not None:
             pass
+        if self._next < until:
+            _log.warning(
+                "the file ends before the line to go on with", file=self._path, line=until, has=self._next
+            )
+        _log.info("reading", file=self._path, from_line=self._next)
 
     def poll(self, *, timeout_s: float, max_records: int) -> list[Record]:  # noqa: ARG002 - a file never waits
         """Raises BusError, once, where a damaged file breaks off; every line before that is handed on first."""
@@ -123,6 +131,9 @@ class FileConsumer:
         if not line:
             self._ended = True
             return None
+        return self._numbered_line(line)
+
+    def _numbered_line(self, line: bytes) -> bytes:
         if self._next == 0:
             line = line.removeprefix(codecs.BOM_UTF8)
         self._next += 1
@@ -132,6 +143,17 @@ class FileConsumer:
         broken, self._broken = self._broken, None
         if broken is not None:
             raise broken
+
+
+def place_of(path: Path) -> str:
+    """A file's name as a topic: where it lies and how its first line reads, so that another file of that name,
+    such as the one after a rotation, is another place."""
+    try:
+        with FileConsumer(path)._open() as file:
+            first = file.readline(MAX_LINE)
+    except (OSError, EOFError, zlib.error):
+        first = b""  # whoever reads it is told
+    return f"{path.resolve()}#{hashlib.sha256(first.rstrip()).hexdigest()[:12]}"
 
 
 class FileProducer:

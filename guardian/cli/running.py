@@ -51,7 +51,10 @@ def run(config: ConfigOption = None) -> None:
 
 def watch(
     file: Annotated[
-        Path | None, typer.Option("--file", help="Read this log (.gz too; - is stdin) instead of the topic.")
+        Path | None,
+        typer.Option(
+            "--file", help="Read this log (.gz too; - is stdin) instead of the topic, on from where it was left."
+        ),
     ] = None,
     config: ConfigOption = None,
 ) -> None:

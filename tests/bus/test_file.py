@@ -4,11 +4,12 @@ import io
 import json
 import os
 import sys
+from pathlib import Path
 
 import pytest
 
 from guardian.bus.documents import Documents
-from guardian.bus.file import MAX_LINE, FileConsumer, FileProducer
+from guardian.bus.file import MAX_LINE, FileConsumer, FileProducer, place_of
 from guardian.bus.port import Place
 from guardian.errors import BusError, ConfigurationError
 
@@ -44,6 +45,24 @@ def test_reading_goes_on_at_the_stored_line(tmp_path):
     path.write_bytes(b"".join(b"%d\n" % n for n in range(10)))
     assert [r.value for r in _read(FileConsumer(path), start=7)] == [b"7", b"8", b"9"]
     assert _read(FileConsumer(path), start=99) == []
+
+
+def test_a_file_is_known_by_where_it_lies_and_how_it_begins(tmp_path, monkeypatch):
+    (tmp_path / "monday").mkdir()
+    path = tmp_path / "monday" / "log.jsonl"
+    path.write_bytes(b"one\n")
+    known = place_of(path)
+    monkeypatch.chdir(tmp_path / "monday")
+    path.write_bytes(b"one\ntwo\n")
+    assert place_of(Path("log.jsonl")) == known  # it grew
+    path.rename("log.jsonl.1")
+    path.write_bytes(b"three\n")
+    assert place_of(Path("log.jsonl")) != known  # it was rotated
+    (tmp_path / "log.jsonl").write_bytes(b"one\n")
+    monkeypatch.chdir(tmp_path)
+    assert place_of(Path("log.jsonl")) != known
+    (tmp_path / "bad.gz").write_bytes(b"no archive")
+    assert "bad.gz#" in place_of(Path("bad.gz"))
 
 
 def test_a_compressed_file_reads_like_a_plain_one(tmp_path):

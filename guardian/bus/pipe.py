@@ -1,0 +1,54 @@
+"""Standard input while somebody writes to it: what is there is handed on at once."""
+
+import os
+import select
+from collections.abc import Callable, Mapping, Sequence
+
+from guardian.bus.file import MAX_LINE, FileConsumer
+from guardian.bus.port import Place, Record
+
+_CHUNK = 65_536
+_AHEAD = 1024 * 1024
+
+
+class PipeConsumer(FileConsumer):
+    """Reads the lines of an open descriptor once. What passed through a pipe is nowhere to be read again, so there
+    is nothing to go on with: `topic` is to name this run alone."""
+
+    def __init__(self, descriptor: int, *, topic: str) -> None:
+        super().__init__("-", topic=topic)
+        self._descriptor = descriptor
+        self._held = bytearray()
+        self._closed = False
+
+    def start(self, positions: Callable[[Sequence[Place]], Mapping[Place, int]]) -> None:
+        positions([self._place])
+
+    def poll(self, *, timeout_s: float, max_records: int) -> list[Record]:
+        self._fill(0.0 if self._paused else timeout_s)
+        return super().poll(timeout_s=0, max_records=max_records)
+
+    def _fill(self, timeout_s: float) -> None:
+        """Wait for something, then take all that has come, in bounds."""
+        read, wait = 0, timeout_s
+        while not self._closed and read < MAX_LINE and (len(self._held) < _AHEAD or b"\n" not in self._held):
+            if not select.select([self._descriptor], [], [], wait)[0]:
+                return
+            chunk = os.read(self._descriptor, _CHUNK)
+            self._closed = not chunk
+            self._held += chunk
+            if len(self._held) > MAX_LINE + _CHUNK and b"\n" not in self._held:
+                del self._held[MAX_LINE:]  # of a line that long no more is wanted
+            read, wait = read + len(chunk), 0.0
+
+    def _line(self) -> bytes | None:
+        """The next whole line; None where there is none yet, or no more."""
+        end = self._held.find(b"\n") + 1
+        if not end and not self._closed:
+            return None
+        line = bytes(self._held[: min(end or len(self._held), MAX_LINE)])
+        del self._held[: end or len(self._held)]
+        if not line:
+            self._ended = True
+            return None
+        return self._numbered_line(line)

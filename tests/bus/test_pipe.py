@@ -1,0 +1,67 @@
+"""Standard input as a source: nothing is skipped, and nobody waits for what was not written yet."""
+
+import os
+import threading
+
+import pytest
+
+from guardian.bus.file import MAX_LINE
+from guardian.bus.pipe import PipeConsumer
+
+
+@pytest.fixture
+def pipe():
+    read, write = os.pipe()
+    consumer = PipeConsumer(read, topic="stdin-1")
+    consumer.start(lambda places: {})
+    with os.fdopen(write, "wb", buffering=0) as end:
+        yield consumer, end
+    os.close(read)
+
+
+def _values(consumer, timeout_s=0.0, most=500):
+    return [(record.offset, record.value) for record in consumer.poll(timeout_s=timeout_s, max_records=most)]
+
+
+def test_what_was_written_is_handed_on_while_the_pipe_stays_open(pipe):
+    consumer, end = pipe
+    assert _values(consumer, timeout_s=0.01) == []
+    end.write(b"one\r\ntwo\nthr")
+    assert _values(consumer, timeout_s=10) == [(0, b"one"), (1, b"two")]
+    assert not consumer.exhausted()
+    end.write(b"ee\n\nfour")
+    assert _values(consumer, most=1) == [(2, b"three")]
+    assert _values(consumer) == [(3, b"")]
+    end.close()
+    assert _values(consumer, timeout_s=10) == [(4, b"four")]
+    assert _values(consumer) == []
+    assert consumer.exhausted()
+
+
+def test_a_paused_one_hands_nothing_on_and_loses_nothing(pipe):
+    consumer, end = pipe
+    end.write(b"one\n")
+    consumer.pause()
+    assert _values(consumer, timeout_s=10) == []
+    consumer.resume()
+    assert _values(consumer, timeout_s=10) == [(0, b"one")]
+
+
+def test_a_line_of_many_megabytes_is_cut_and_the_next_one_is_whole(pipe):
+    consumer, end = pipe
+
+    def write():
+        with end:
+            for part in (b"a" * (MAX_LINE + 3_000_000), b"\nnext\n", b"b" * 2_000_000, b"\n" * 3):
+                left = memoryview(part)
+                while left:
+                    left = left[end.write(left) :]
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    got = []
+    while not consumer.exhausted():
+        got += consumer.poll(timeout_s=10, max_records=500)
+    writer.join()
+    assert [len(record.value) for record in got] == [MAX_LINE, 4, 2_000_000, 0, 0]
+    assert [record.offset for record in got] == [0, 1, 2, 3, 4]
