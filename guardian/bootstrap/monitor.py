@@ -135,7 +135,7 @@ class Monitor:
             store=self.store,
             committer=committer,
             release=Release(room, committer.release, utc_now),
-            holds=lambda: room.depth,
+            holds=room.held_of,
             clock=utc_now,
             metrics=metrics,
             options=WorkerOptions(

@@ -21,10 +21,20 @@ class Waiting:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
 
-    def depth(self) -> int:
-        """How many records wait."""
+    def depth(self, places: Iterable[Place] | None = None) -> int:
+        """How many records wait, of these places or in all."""
+        query = select(func.count()).select_from(waiting)
+        if places is not None:
+            query = query.where(_among(places))
         with reading(self._engine) as connection:
-            return int(connection.execute(select(func.count()).select_from(waiting)).scalar_one())
+            return int(connection.execute(query).scalar_one())
+
+    def stranded(self, places: Iterable[Place], *, before: datetime, limit: int) -> list[Held]:
+        """Records of other places than these that have waited since `before`, the oldest first."""
+        query = select(waiting).where(~_among(places), waiting.c.since <= before)
+        with reading(self._engine) as connection:
+            rows = connection.execute(query.order_by(waiting.c.since).limit(limit)).mappings()
+            return [_held(row) for row in rows]
 
     def sealed(self) -> list[bytes]:
         """The records that wait, as they lie there."""
@@ -36,7 +46,7 @@ class Waiting:
 
         With `squeeze` there are too many: the sessions that have waited longest are due whatever they wait for.
         """
-        mine = tuple_(waiting.c.topic, waiting.c.partition).in_(sorted(set(places)))
+        mine = _among(places)
         registered = exists().where(
             and_(envelopes.c.tenant_id == waiting.c.tenant_id, envelopes.c.session_id == waiting.c.session_id)
         )
@@ -92,6 +102,10 @@ def delete_waiting(connection: Connection, ids: Iterable[tuple[str, int, int, in
     """They were judged, or given up."""
     for each in ids:
         connection.execute(delete(waiting).where(_is(each)))
+
+
+def _among(places: Iterable[Place]) -> Any:
+    return tuple_(waiting.c.topic, waiting.c.partition).in_(sorted(set(places)))
 
 
 def _is(id_: tuple[str, int, int, int]) -> Any:

@@ -9,17 +9,20 @@ from datetime import datetime, timedelta
 
 from guardian.bus.port import Consumer, Record
 from guardian.errors import StoreError
-from guardian.pipeline.batch import DeadLetter, Decoded
+from guardian.pipeline.batch import DeadLetter, Decoded, Judgement
 from guardian.pipeline.filling import Known
+from guardian.pipeline.side_findings import dead_letter_finding
 from guardian.store.monitor import MonitorStore
 from guardian.store.monitor_values import Held
 from guardian.stream.attempts import Refunds, blameless
-from guardian.stream.poison import MAX_ATTEMPTS, poisoned
+from guardian.stream.poison import MAX_ATTEMPTS, gateway_of, poisoned
 from guardian.stream.port import Clock, Fill
 from guardian.telemetry import Metrics, logger
 
 _log = logger("stream")
 _AT_ONCE = 500
+_STRANDED = timedelta(days=1)
+_LOOK_EVERY = timedelta(minutes=1)
 
 Unseal = Callable[[bytes, datetime], bytes]
 """The value that was sealed at that time. Raises StoreError where it cannot be opened any more."""
@@ -79,6 +82,32 @@ class WaitingRoom:
             squeeze=self._depth >= self._most,
         )
 
+    def held_of(self, consumer: Consumer) -> int:
+        """How many wait that this consumer's partitions brought."""
+        return self._store.waiting.depth(consumer.assignment())
+
+    def give_up_stranded(self, consumer: Consumer) -> int:
+        """Dead-letter what waits a day too long in places that are not this consumer's: nobody reads them any more
+        (a topic under another name, a file). Only who reads something itself can tell. Returns how many."""
+        now, mine = self._clock(), consumer.assignment()
+        if not mine:
+            return 0
+        held = self._store.waiting.stranded(mine, before=now - self._wait - _STRANDED, limit=_AT_ONCE)
+        letters = [self._stranded(each, now) for each in held]
+        told = {f.id: f for letter in letters if (f := dead_letter_finding(letter, {})) is not None}
+        if held:
+            judgement = Judgement(dead_letters=tuple(letters), findings=tuple(told.values()))
+            self._store.commit(judgement, positions={}, base={}, versions={}, member="", now=now, released=held)
+            self._metrics.add("guardian_dead_letters_total", len(held), code="stranded")
+            _log.error("records waited where nobody reads any more; they are dead letters", count=len(held))
+        return len(held)
+
+    def _stranded(self, held: Held, now: datetime) -> DeadLetter:
+        record = self.record(held)
+        why = "it waited for its session's envelope, and nobody reads its topic or file any more"
+        named = (held.tenant_id, held.session_id, gateway_of(record))
+        return DeadLetter(record, "stranded", why, *named, now, entry=held.id[3])
+
     def record(self, held: Held) -> Record:
         """The record as it came; without its value where the seal's key is gone, so that it is dead-lettered."""
         topic, partition, offset, _ = held.id
@@ -114,12 +143,14 @@ class Release:
         self._judge = judge
         self._clock = clock
         self._refunds = Refunds()
+        self._next_look: datetime | None = None
 
     def __call__(self, consumer: Consumer) -> int:
         """Judge what is due; returns how many that was. Raises StoreError, also StaleMember, as it comes."""
         self._refunds.pay()
         due = self._room.due(consumer)
         if not due:
+            self._look_for_stranded(consumer)
             return 0
         if any(held.attempts for held in due):
             self._one_by_one(due, consumer)
@@ -132,6 +163,12 @@ class Release:
             _log.error("a waiting record crashes the pipeline", error=type(error).__name__, among=len(due))
             return 0  # the next round takes them one by one
         return len(due)
+
+    def _look_for_stranded(self, consumer: Consumer) -> None:
+        now = self._clock()
+        if self._room.depth and (self._next_look is None or now >= self._next_look):
+            self._next_look = now + _LOOK_EVERY
+            self._room.give_up_stranded(consumer)
 
     def _one_by_one(self, due: Sequence[Held], consumer: Consumer) -> None:
         for held in due:

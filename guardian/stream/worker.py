@@ -32,7 +32,7 @@ class WorkerOptions:
 class Worker:
     """One consumer and its store. `committer` judges and stores; the loop decides when, and what to do about
     trouble: a store or broker that is away is waited for, an eviction discards the batch. `release` judges what
-    waited for its envelope, `holds` says how much still does."""
+    waited for its envelope, `holds` says how much of the consumer's still does."""
 
     def __init__(
         self,
@@ -45,7 +45,7 @@ class Worker:
         options: WorkerOptions | None = None,
         lateness: Lateness | None = None,
         release: Release | None = None,
-        holds: Callable[[], int] = lambda: 0,
+        holds: Callable[[Consumer], int] = lambda _: 0,
     ) -> None:
         self._release = release
         self._holds = holds
@@ -90,13 +90,19 @@ class Worker:
                 if records:
                     started = self._handle(records, stop)
                 elif self._consumer.exhausted():
-                    if not self._holds():
+                    if not self._still_holds():
                         return
                     stop.wait(0.05)  # a file ended; some of it still waits for envelopes
                 if started:
                     started = self._let_go(stop)
         finally:
             self._consumer.close()
+
+    def _still_holds(self) -> bool:
+        try:
+            return self._holds(self._consumer) > 0
+        except StoreError:
+            return True  # as far as anybody knows
 
     def _poll(self, stop: threading.Event) -> list[Record]:
         self._relieve()

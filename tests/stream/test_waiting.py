@@ -5,6 +5,7 @@ from datetime import timedelta
 
 import pytest
 
+from guardian.bus.file import FileConsumer
 from guardian.bus.memory import MemoryConsumer
 from guardian.domain.event import Envelope, Grant, SessionKey
 from guardian.domain.finding import Kind
@@ -85,10 +86,11 @@ class Desk:
         )  # fmt: skip
         self.release = Release(self.room, self.committer.release, rig.clock)
 
-    def worker(self):
+    def worker(self, consumer=None):
         return Worker(
-            consumer=MemoryConsumer(self.rig.broker, ["log"]), store=self.store, committer=self.committer,
-            clock=self.rig.clock, metrics=self.rig.metrics, release=self.release, holds=lambda: self.room.depth,
+            consumer=consumer or MemoryConsumer(self.rig.broker, ["log"]),
+            store=self.store, committer=self.committer,
+            clock=self.rig.clock, metrics=self.rig.metrics, release=self.release, holds=self.room.held_of,
             options=WorkerOptions(max_records=50, poll_timeout_s=0.01, backoff_s=0.001, max_outbox_depth=None),
         )  # fmt: skip
 
@@ -228,6 +230,48 @@ def test_a_seal_whose_key_is_gone_ends_in_the_dead_letters_rather_than_in_a_loop
     rig.clock.forward(6)
     desk.run(lambda: desk.store.waiting.depth() == 0)
     assert [letter.code for letter in desk.store.dead_letters.list()] == ["not_json"]
+
+
+def test_a_file_ends_although_records_of_a_topic_wait(desk, rig, tmp_path):
+    desk.send(line(0))
+    desk.run(lambda: desk.store.waiting.depth() == 1)
+    (tmp_path / "new.jsonl").write_bytes(
+        line(1, "s2", purpose="declared", time="2026-05-12T17:00:00Z")
+        + b"\n"
+        + line(2, "s3", time="2026-05-12T17:00:01Z")
+    )
+    ended = []
+
+    class Run:
+        def run(self, stop):
+            desk.worker(FileConsumer(tmp_path / "new.jsonl")).run(stop)
+            ended.append(stop.is_set())
+
+    looked = []
+
+    def over():
+        looked.append(rig.clock.forward(1))  # time passes until the file's own record waits no longer
+        return ended == [False]
+
+    rig.read(Run(), over)
+    assert desk.judged == ["d1", "d2"]
+    assert desk.store.waiting.depth([("log", 0)]) == 1
+
+
+def test_what_waits_where_nobody_reads_any_more_is_dead_lettered_with_a_finding(desk, rig):
+    desk.send(line(0, "s1"))
+    desk.run(lambda: desk.store.waiting.depth() == 1)
+    other = lambda: MemoryConsumer(rig.broker, ["log.v2"], group="v2")  # noqa: E731
+    rig.broker.append("log.v2", line(1, "s2", purpose="declared"))
+    rig.read(desk.worker(other()), lambda: desk.judged == ["d1"])
+    assert desk.store.waiting.depth() == 1  # its monitor may come back
+    rig.clock.forward(timedelta(days=2).total_seconds())
+    rig.read(desk.worker(other()), lambda: desk.store.waiting.depth() == 0)
+    (letter,) = desk.store.dead_letters.list()
+    assert (letter.code, letter.topic, letter.session_id) == ("stranded", "log", "s1")
+    assert letter.sealed == b"sealed:" + line(0, "s1")
+    (told,) = [i.finding for i in desk.store.outbox.due(rig.clock(), 9) if i.finding is not None]
+    assert (told.kind, told.session_id) == (Kind.UNSCORABLE, "s1")
 
 
 def test_controls_feed_brings_the_envelope_with_the_news(desk, rig, control):
