@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Engine, and_, delete, select, update
+from sqlalchemy import Engine, and_, delete, exists, select, update
 
 from guardian.domain.session import SessionState, Stage
 from guardian.store.engine import writing
@@ -37,7 +37,11 @@ class Retention:
 
 
 def prune(engine: Engine, now: datetime, keep: Retention, *, limit: int = 5000) -> dict[str, int]:
-    """Delete up to `limit` rows per table and return how many went, by table. Parked deliveries stay."""
+    """Delete up to `limit` rows per table and return how many went, by table. Parked deliveries stay, and the
+    envelopes of sessions that do."""
+    in_use = exists().where(
+        sessions.c.tenant_id == envelopes.c.tenant_id, sessions.c.session_id == envelopes.c.session_id
+    )
     rules: dict[str, tuple[Any, tuple[Any, ...]]] = {
         "seen": (seen, (seen.c.at < now - keep.seen,)),
         "task_reads": (task_reads, (task_reads.c.touched_at < now - keep.sessions,)),
@@ -50,7 +54,7 @@ def prune(engine: Engine, now: datetime, keep: Retention, *, limit: int = 5000) 
                 findings.c.id.not_in(select(outbox.c.ref).where(outbox.c.kind == "finding")),
             ),
         ),
-        "envelopes": (envelopes, (envelopes.c.at < now - keep.sessions,)),
+        "envelopes": (envelopes, (envelopes.c.at < now - keep.sessions, ~in_use)),
         "dead_letters": (dead_letters, (dead_letters.c.expires_at < now,)),
     }
     gone = {"sessions": _forget_sessions(engine, now, now - keep.sessions, limit)}

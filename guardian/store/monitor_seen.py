@@ -4,13 +4,14 @@ import json
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from collections.abc import Set as AbstractSet
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Connection, bindparam, select, update
 
 from guardian.store.monitor_tables import Row, agents, chunks, in_key, insert_new, seen
 
+_DAY = timedelta(days=1)
 _AGENTS = select(agents.c.agent_id, agents.c.purposes).where(
     agents.c.tenant_id == bindparam("tenant"), agents.c.agent_id.in_(bindparam("ids", expanding=True))
 )
@@ -61,6 +62,17 @@ def load_agents(
     return found
 
 
+def _touch(connection: Connection, known: Iterable[tuple[str, str]], now: datetime) -> None:
+    """They are in use, whether or not anything about them is new; to the day is enough."""
+    groups: dict[str, list[str]] = defaultdict(list)
+    for tenant, agent in known:
+        groups[tenant].append(in_key(agent))
+    for tenant, ids in groups.items():
+        for part in chunks(ids):
+            old = (agents.c.tenant_id == tenant) & agents.c.agent_id.in_(part) & (agents.c.touched_at < now - _DAY)
+            connection.execute(update(agents).where(old).values(touched_at=now))
+
+
 def save_agents(connection: Connection, wanted: Mapping[Any, tuple[str, ...]], limit: int, now: datetime) -> None:
     """Merge rather than overwrite: another partition's member may have seen other purposes meanwhile."""
     if not wanted:
@@ -78,6 +90,7 @@ def save_agents(connection: Connection, wanted: Mapping[Any, tuple[str, ...]], l
         elif merged != known:
             changed.append({"k_tenant": tenant, "k_agent": in_key(agent), "v": json.dumps(merged), "at": now})
     insert_new(connection, agents, new)
+    _touch(connection, current, now)
     if changed:
         statement = update(agents).where(
             agents.c.tenant_id == bindparam("k_tenant"), agents.c.agent_id == bindparam("k_agent")

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from sqlalchemy import select
 
 from guardian.bus.port import Place, Record
-from guardian.domain.event import Envelope, SessionKey
+from guardian.domain.event import Envelope, Grant, SessionKey
 from guardian.domain.finding import Effect, Finding, Kind
 from guardian.domain.session import HumanWord, SessionState, Stage
 from guardian.domain.signal import BaselineFact, SharedReads
@@ -30,6 +30,7 @@ from guardian.pipeline.batch import (
 from guardian.store.engine import open_engine, reading
 from guardian.store.monitor import MonitorStore
 from guardian.store.monitor_baselines import SNAPSHOTS_KEPT
+from guardian.store.monitor_envelopes import Heard
 from guardian.store.monitor_retention import Retention
 from guardian.store.monitor_tables import metadata
 from guardian.store.monitor_values import Conflict
@@ -427,6 +428,24 @@ def test_what_is_old_is_forgotten_and_what_is_undelivered_stays(store, engine):
     left = rows(engine)
     assert [row[0] for row in left["findings"]] == ["waiting"]
     assert len(left["outbox"]) == 1
+
+
+def test_an_envelope_and_an_agents_purposes_stay_for_as_long_as_they_are_in_use(store):
+    told, agent, keep = Envelope(delegator_id="u", tenant_id="acme", session_id="s1"), AgentKey("acme", "a"), 30
+    unused = told.model_copy(update={"session_id": "s9"})
+    heard = [Heard(Grant(each, each.digest), "control") for each in (told, unused)]
+    nothing = {"positions": {}, "base": {}, "member": "m"}
+    store.commit(Judgement(), versions={}, now=NOW, heard=heard, **nothing)
+    retention = Retention(sessions=timedelta(days=keep), agents=timedelta(days=keep))
+    for day in range(keep + 3):
+        now, before = NOW + timedelta(days=day), store.load(wanted(S1))
+        used = Judgement(sessions={S1: SessionState(actions=day + 1)}, agent_purposes={agent: ("p",)})
+        store.commit(used, versions=before.versions, now=now, **nothing)
+        store.prune(now, retention)
+    assert set(store.registry.known({S1, SessionKey("acme", "s9")}).envelopes) == {S1}
+    assert store.load(wanted(agents=frozenset({agent}))).agent_purposes == {agent: ("p",)}
+    store.prune(NOW + timedelta(days=400), retention)
+    assert not store.registry.known({S1}).envelopes
 
 
 def test_of_a_session_that_people_made_start_afresh_the_epoch_outlasts_forgetting(store):
