@@ -11,7 +11,7 @@ from guardian.store.control_tables import head
 
 GENESIS = "0" * 64
 _HEAD = select(head)
-_QUEUE = update(head).values(writes=head.c.writes + 1)
+_QUEUE = update(head).values(writes=(head.c.writes + 1) % 2**30)  # for its lock: nobody reads the number
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, Engine, delete, select
 from guardian.domain.event import Envelope, Grant, SessionKey
 from guardian.store.engine import reading
 from guardian.store.monitor_sessions import NOT_ACTED
-from guardian.store.monitor_tables import Row, chunks, envelopes, insert_new, sessions, waiting
+from guardian.store.monitor_tables import Row, chunks, envelopes, insert_new, sessions, upsert, waiting
 from guardian.store.monitor_values import Registered
 
 Source = Literal["control", "topic"]
@@ -47,14 +47,9 @@ def save_envelopes(connection: Connection, heard: Sequence[Heard], now: datetime
         key = each.grant.envelope.key
         if key not in newest or each.source == "control" or newest[key].source != "control":
             newest[key] = each
-    final = _from_control(connection, newest)
-    rows: list[Row] = []
+    rows: dict[Source, list[Row]] = {"control": [], "topic": []}
     for key, each in newest.items():
-        if each.source == "topic" and key in final:
-            continue
-        here = (envelopes.c.tenant_id == key.tenant_id) & (envelopes.c.session_id == key.session_id)
-        connection.execute(delete(envelopes).where(here))
-        rows.append(
+        rows[each.source].append(
             {
                 "tenant_id": key.tenant_id,
                 "session_id": key.session_id,
@@ -64,7 +59,11 @@ def save_envelopes(connection: Connection, heard: Sequence[Heard], now: datetime
                 "at": now,
             }
         )
-    insert_new(connection, envelopes, rows)
+    upsert(connection, envelopes, rows["control"])
+    for row in rows["topic"]:  # what control says meanwhile, in a transaction of its own, is never deleted
+        here = (envelopes.c.tenant_id == row["tenant_id"]) & (envelopes.c.session_id == row["session_id"])
+        connection.execute(delete(envelopes).where(here, envelopes.c.source != "control"))
+    insert_new(connection, envelopes, rows["topic"])
 
 
 def load_envelopes(connection: Connection, keys: Iterable[SessionKey]) -> dict[SessionKey, Grant]:
@@ -77,10 +76,6 @@ def load_envelopes(connection: Connection, keys: Iterable[SessionKey]) -> dict[S
             for session_id, body, digest in connection.execute(query):
                 found[SessionKey(tenant, session_id)] = Grant(Envelope.model_validate_json(body), digest)
     return found
-
-
-def _from_control(connection: Connection, keys: Iterable[SessionKey]) -> set[SessionKey]:
-    return _among(connection, sorted(keys), envelopes, envelopes.c.source == "control")
 
 
 def _among(

@@ -441,7 +441,7 @@ def test_an_envelope_and_an_agents_purposes_stay_for_as_long_as_they_are_in_use(
         now, before = NOW + timedelta(days=day), store.load(wanted(S1))
         used = Judgement(sessions={S1: SessionState(actions=day + 1)}, agent_purposes={agent: ("p",)})
         store.commit(used, versions=before.versions, now=now, **nothing)
-        store.prune(now, retention)
+        assert store.prune(now, retention)["agents"] == 0
     assert set(store.registry.known({S1, SessionKey("acme", "s9")}).envelopes) == {S1}
     assert store.load(wanted(agents=frozenset({agent}))).agent_purposes == {agent: ("p",)}
     store.prune(NOW + timedelta(days=400), retention)

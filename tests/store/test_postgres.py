@@ -134,6 +134,18 @@ def test_concurrent_writers_keep_one_ledger_and_one_audit_chain(postgres: str, t
     store.close()
 
 
+def test_a_control_that_has_written_very_often_still_writes(postgres: str, tmp_path: Path) -> None:
+    store = ControlStore.open(postgres, now=NOW, epoch_file=tmp_path / "epoch")
+    engine = open_engine(postgres)
+    with writing(engine) as connection:
+        connection.execute(text("UPDATE control_head SET writes = 2147483646"))
+    for _ in range(3):
+        with store.write() as rows:
+            assert rows is not None
+    engine.dispose()
+    store.close()
+
+
 def test_a_read_sees_one_state_and_writers_see_the_newest(postgres: str) -> None:
     engine = open_engine(postgres)
     with writing(engine) as connection:
