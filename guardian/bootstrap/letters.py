@@ -73,7 +73,7 @@ def sealed_before(settings: Settings) -> int:
 def redrive_letters(
     settings: Settings, ids: Sequence[str] | None, tell: Callable[[int], None] = lambda _: None
 ) -> Redriven:
-    """Send the named ones again (None: every one not sent again yet).
+    """Send the named ones again (None: every one of the configured topics not sent again yet, the oldest first).
 
     `tell` hears how many these are before the first is sent.
     """
@@ -81,16 +81,21 @@ def redrive_letters(
     store = open_monitor_store(settings)
     producer = KafkaProducer(kafka_settings(settings))
     try:
+        left = 0
         if ids is None:
-            ids = [letter.id for letter in store.dead_letters.list(limit=100_000) if letter.redriven_at is None]
+            waiting = [each for each in store.dead_letters.list(limit=100_000) if each.redriven_at is None]
+            ours = {settings.kafka.topic, settings.envelopes.topic}
+            ids = [each.id for each in reversed(waiting) if each.topic in ours]
+            left = len(waiting) - len(ids)
         tell(len(ids))
-        return redrive(
+        done = redrive(
             store.dead_letters,
             ids,
             producer,
             unseal=lambda value: seal.unseal(value, now=utc_now()),
             clock=utc_now,
         )
+        return done._replace(left=left)
     finally:
         producer.close()
         store.close()

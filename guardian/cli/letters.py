@@ -40,7 +40,9 @@ def list_(
 @dlq_app.command()
 def redrive(
     ids: Annotated[list[str] | None, typer.Argument(help="Ids from `dlq list`.")] = None,
-    every: Annotated[bool, typer.Option("--all", help="Every one that was not sent again yet.")] = False,
+    every: Annotated[
+        bool, typer.Option("--all", help="Every one of the configured topics that was not sent again yet.")
+    ] = False,
     config: ConfigOption = None,
 ) -> None:
     """Send dead letters to the topic they came from, byte for byte, at least once.
@@ -62,6 +64,8 @@ def redrive(
     done = redrive_letters(settings_from(config), ids or None, tell)
     absent = f"; not kept (any more): {', '.join(done.missing)}" if done.missing else ""
     shut = f"; too old, altered or their key is gone: {', '.join(done.shut)}" if done.shut else ""
-    typer.echo(escape(f"{len(done.sent)} sent again{absent}{shut}"))
-    if done.shut or (done.missing and not done.sent):
+    failed = f"; could not be sent: {', '.join(done.failed)}" if done.failed else ""
+    left = f"; {done.left} of a file or another topic left as they are" if done.left else ""
+    typer.echo(escape(f"{len(done.sent)} sent again{absent}{shut}{failed}{left}"))
+    if done.shut or done.failed or (done.missing and not done.sent):
         raise typer.Exit(1)

@@ -4,17 +4,23 @@ from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 from guardian.bus.port import Producer
-from guardian.errors import StoreError
+from guardian.errors import BusError, StoreError
 from guardian.store.monitor_dead_letters import DeadLetters
 from guardian.stream.port import Clock
+from guardian.telemetry import logger
+
+_log = logger("redrive")
 
 
 class Redriven(NamedTuple):
-    """The ids that were sent, those that are not kept (any more), and those whose seal cannot be opened."""
+    """The ids that were sent, those that are not kept (any more), those whose seal cannot be opened, and those
+    that could not be sent. `left`: how many were not tried, being of no configured topic."""
 
     sent: list[str]
     missing: list[str]
     shut: list[str]
+    failed: list[str]
+    left: int = 0
 
 
 def redrive(
@@ -28,13 +34,14 @@ def redrive(
     """Send them again, at least once.
 
     Key, headers and value are byte-identical to what came; a record of which several decisions are dead letters is
-    sent once. `unseal` raises StoreError for what it cannot open: the others are sent all the same. Raises
-    BusError; what was sent until then stays marked as sent.
+    sent once. `unseal` raises StoreError for what it cannot open, the producer BusError for what it cannot send:
+    the others are sent all the same, but of a topic that failed no more is tried.
     """
     wanted = list(dict.fromkeys(ids))
     kept = letters.get(wanted)
-    done = Redriven([], [letter_id for letter_id in wanted if letter_id not in kept], [])
+    done = Redriven([], [letter_id for letter_id in wanted if letter_id not in kept], [], [])
     records: set[tuple[str, int, int]] = set()
+    refused: set[str] = set()
     for letter_id in wanted:
         letter = kept.get(letter_id)
         if letter is None:
@@ -46,7 +53,15 @@ def redrive(
             except StoreError:
                 done.shut.append(letter_id)
                 continue
-            producer.send(letter.topic, value, key=letter.key, headers=letter.headers)
+            try:
+                if letter.topic not in refused:
+                    producer.send(letter.topic, value, key=letter.key, headers=letter.headers)
+            except BusError as error:
+                _log.error("dead letters cannot be sent again", topic=letter.topic, error=str(error))
+                refused.add(letter.topic)
+            if letter.topic in refused:
+                done.failed.append(letter_id)
+                continue
             records.add(record)
         letters.redriven(letter_id, now=clock())
         done.sent.append(letter_id)

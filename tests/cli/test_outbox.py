@@ -1,12 +1,13 @@
-"""Findings that control refused: why, and back into the queue."""
+"""What lies in the monitor's store for people: findings that control refused, and whose dead letters go where."""
 
 import json
 
 from guardian.bootstrap.clock import utc_now
 from guardian.bootstrap.monitor import open_monitor_store
+from guardian.bus.port import Record
 from guardian.config import load
 from guardian.domain.finding import Effect, Finding, Kind
-from guardian.pipeline.batch import Judgement
+from guardian.pipeline.batch import DeadLetter, Judgement
 
 
 def _refused(path, *ids):
@@ -42,3 +43,13 @@ def test_refused_findings_are_listed_with_their_reason_and_released_by_id_or_all
     every = guardian("outbox", "release", "--all", *config)
     assert (every.returncode, every.stdout) == (0, "2 released\n")
     assert guardian("outbox", "release", *config).returncode == 2
+
+
+def test_letters_of_a_file_are_left_where_all_are_sent_again(guardian, tmp_path):
+    guardian("init", "home")
+    now, store = utc_now(), open_monitor_store(load(tmp_path / "home" / "guardian.yaml"))
+    letters = (DeadLetter(Record("log.jsonl", 0, 3, b"{"), "not_json", "no"),)
+    store.commit(Judgement(dead_letters=letters), positions={}, base={}, versions={}, member="", now=now)
+    store.close()
+    done = guardian("dlq", "redrive", "--all", "-c", "home/guardian.yaml")
+    assert (done.returncode, done.stdout) == (0, "0 sent again; 1 of a file or another topic left as they are\n")

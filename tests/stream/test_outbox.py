@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from guardian.bus.memory import MemoryProducer
 from guardian.bus.port import Record
 from guardian.domain.finding import Effect, Finding, Kind
-from guardian.errors import ControlError, StoreError
+from guardian.errors import BusError, ControlError, StoreError
 from guardian.pipeline.batch import DeadLetter, Judgement
 from guardian.store.monitor_retention import Retention
 from guardian.stream.outbox import Backoff, Delivery
@@ -170,7 +170,7 @@ def test_the_loop_sends_what_it_is_woken_for_and_stops_when_told(filled, control
 
 def test_a_dead_letter_sent_back_is_byte_identical_and_unknown_ids_are_named(filled):
     producer = MemoryProducer(filled.broker)
-    sent, unknown, _ = redrive(
+    sent, unknown, *_ = redrive(
         filled.store.dead_letters, ["log/0/6", "log/0/99"], producer,
         unseal=lambda sealed: sealed.removeprefix(b"sealed:"), clock=filled.clock,
     )  # fmt: skip
@@ -212,6 +212,29 @@ def test_a_letter_that_nobody_can_open_holds_no_other_back(filled):
     )  # fmt: skip
     assert (done.sent, done.missing, done.shut) == (["log/0/8"], [], ["log/0/7"])
     assert filled.store.dead_letters.get(["log/0/7"])["log/0/7"].redriven_at is None
+
+
+def test_a_letter_that_cannot_be_sent_holds_no_other_back_and_its_topic_is_tried_once(filled):
+    records = [Record("/var/log.jsonl#1", 0, at, b"x") for at in (1, 2)]
+    letters = tuple(DeadLetter(record, "invalid", "no") for record in records)
+    nothing = {"positions": {}, "base": {}, "versions": {}, "member": "m"}
+    filled.store.commit(Judgement(dead_letters=letters), now=filled.clock(), **nothing)
+    tried = []
+
+    class Picky(MemoryProducer):
+        def send(self, topic, value, **more):
+            tried.append(topic)
+            if topic.startswith("/"):
+                raise BusError("no such name of a topic")
+            super().send(topic, value, **more)
+
+    done = redrive(
+        filled.store.dead_letters, ["/var/log.jsonl#1/0/1", "/var/log.jsonl#1/0/2", "log/0/6"],
+        Picky(filled.broker), unseal=lambda sealed: sealed, clock=filled.clock,
+    )  # fmt: skip
+    assert (done.sent, done.failed) == (["log/0/6"], ["/var/log.jsonl#1/0/1", "/var/log.jsonl#1/0/2"])
+    assert tried == ["/var/log.jsonl#1", "log"]
+    assert filled.store.dead_letters.get(done.failed)["/var/log.jsonl#1/0/1"].redriven_at is None
 
 
 @given(st.integers(0, 10_000), st.floats(0, 1, exclude_max=True))
