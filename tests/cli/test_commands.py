@@ -194,8 +194,8 @@ def test_a_configuration_is_shown_without_its_secrets(guardian, tmp_path: Path) 
             "options": {
                 "security_protocol": "SASL_SSL",
                 "sasl_plain_password": "hush-1",
-                "odd": "hush-2",
-                "headers": {"api_key": ["hush-5"]},
+                "socks5_proxy": "hush-2",
+                "socket_options": {"api_key": ["hush-5"]},
             }
         },
         "store": {
