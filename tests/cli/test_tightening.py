@@ -4,6 +4,7 @@ import json
 from datetime import timedelta
 
 import pytest
+import yaml
 from typer.testing import CliRunner
 
 from guardian.archive.rows import labels, pack
@@ -106,17 +107,21 @@ def test_one_purpose_or_role_may_be_asked_for(guardian):
     assert {each["scope"]["parent_role"] for each in few} == {"agent_invoices_a"}
 
 
+def configured(tmp_path, source):
+    """A configuration whose log is read so."""
+    config = initialise(tmp_path / "home")
+    told = yaml.safe_load(config.read_text(encoding="utf-8"))
+    config.write_text(yaml.safe_dump({**told, "source": source}), encoding="utf-8")
+    return config
+
+
 def test_what_the_configuration_redacts_is_not_mined(guardian, tmp_path):
     def limited(*more):
         options = ("--tenant", "estate", "--until", UNTIL, "--json", *more)
         told = json.loads(guardian("propose", *options))["proposal"]["restrictions"]
         return [each for each in told if each["rule"].get("argument") == "limit"]
 
-    config = initialise(tmp_path / "home")
-    config.write_text(
-        config.read_text(encoding="utf-8") + "\nsource: {redact: {action.arguments.limit: shape}}\n",
-        encoding="utf-8",
-    )
+    config = configured(tmp_path, {"redact": {"action.arguments.limit": "shape"}})
     assert limited()
     assert limited("-c", config) == []
 
@@ -131,10 +136,7 @@ def test_what_the_configuration_redacts_is_not_mined(guardian, tmp_path):
     ],
 )
 def test_names_that_a_log_may_have_spelt_otherwise_are_told(guardian, tmp_path, source, some):
-    config = initialise(tmp_path / "home")
-    config.write_text(
-        config.read_text(encoding="utf-8") + f"\n{json.dumps({'source': source})[1:-1]}\n", encoding="utf-8"
-    )
+    config = configured(tmp_path, source)
     told = json.loads(guardian("propose", "--tenant", "estate", "--until", UNTIL, "--json", "-c", config))
     assert bool(told["proposal"]["renamed"]) is some
     assert ("envelope" in told["problems"]) is some
