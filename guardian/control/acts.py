@@ -91,7 +91,7 @@ def do_reinstate(act: Act) -> ActResult:
         finding_id=live.finding_id,
     )
     act.rows.sessions.say(act.tenant_id, act.session_id, HumanWord.REINSTATED, act.now, human=True)
-    follow_back(act.rows, entry, act.now)
+    follow_back(act.deps, act.rows, entry, act.now)
     act.deps.metrics.add("guardian_revocations_total", status="reinstated", reason=_code(act))
     return _acted(act, changed=True, revision=entry.revision)
 

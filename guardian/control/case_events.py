@@ -87,8 +87,11 @@ def told_by_alert(payload: AlertPayload) -> CaseEvent:
     return CaseEvent(at=finding.time, by="guardian", what=what, why=outcome.note, finding_id=finding.id)
 
 
-def told_by_word(word: str, at: datetime) -> CaseEvent | None:
-    """Of the words on the feed only the lapse is in no audit record."""
+def told_by_word(word: str, at: datetime, detail: str = "") -> CaseEvent | None:
+    """Of the words on the feed only the lapse is in no audit record; its `detail` says what else ended it."""
     if word != HumanWord.LAPSED.value:
         return None
-    return CaseEvent(at=at, by="guardian", what="the revocation reached its expiry and has lapsed")
+    what = "the revocation reached its expiry and has lapsed"
+    if detail == "parent_reinstated":
+        what = "the session that this one was delegated by was given back, and this one with it"
+    return CaseEvent(at=at, by="guardian", what=what)

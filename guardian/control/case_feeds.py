@@ -35,7 +35,7 @@ def catch_up(store: ControlStore, now: datetime) -> bool:
                     case "audit":
                         _heard_audit(rows, json.loads(line.payload), now)
                     case _:
-                        event = told_by_word(line.payload, line.at or now)
+                        event = told_by_word(line.payload, line.at or now, line.detail)
                         _heard(rows, case_key(line.tenant_id, line.session_id), event, now)
             if news:
                 rows.cases.follow(feed, news[-1].seq)

@@ -9,6 +9,7 @@ from guardian.control.authority import ask, evidence_of, record
 from guardian.control.deps import ControlDeps
 from guardian.control.envelopes import lasts_until
 from guardian.control.facts import situation
+from guardian.control.kin import revoked_above
 from guardian.control.news import tell
 from guardian.domain.revocation import LedgerEntry
 from guardian.domain.session import HumanWord
@@ -72,11 +73,9 @@ def born_revoked(deps: ControlDeps, rows: ControlRows, tenant_id: str, session_i
     """
     if not deps.settings.switch.descendants or rows.ledger.live_entry(tenant_id, session_id) is not None:
         return
-    above = (rows.ledger.live_entry(tenant_id, each) for each in rows.delegations.ancestors(tenant_id, session_id))
-    live = next(filter(None, above), None)
-    if live is None:
+    root = revoked_above(rows, tenant_id, session_id, now)
+    if root is None:
         return
-    root = live if live.cause is None else rows.ledger.live_entry(tenant_id, live.cause) or live
     request = _as_then(deps, rows, root, session_id, now)
     decision = ask(deps, request)
     told = {"follows": root.subject_id, "revision": None, "result": "spared"}
@@ -134,10 +133,21 @@ def _as_then(
     )
 
 
-def follow_back(rows: ControlRows, entry: LedgerEntry, now: datetime) -> None:
-    """Lift what followed from the revocation that `entry` takes back, and only that."""
+def follow_back(
+    deps: ControlDeps, rows: ControlRows, entry: LedgerEntry, now: datetime, lifted: frozenset[str] = frozenset()
+) -> None:
+    """Lift what followed from the revocation that `entry` takes back, and only that.
+
+    What is below another revoked session as well stays revoked, and follows from that one now. `lifted` are the
+    sessions further up that are given back together with this one.
+    """
+    lifted |= {entry.subject_id}
     for live in rows.ledger.following(entry.tenant_id, entry.subject_id):
-        rows.ledger.append(
+        other = revoked_above(rows, live.tenant_id, live.subject_id, now, lifted)
+        if other is not None and deps.settings.switch.descendants:
+            _append(rows, live.subject_id, other, now, expires_at=max(live.expires_at, other.expires_at))
+            continue
+        back = rows.ledger.append(
             tenant_id=live.tenant_id,
             session_id=live.subject_id,
             status="reinstated",
@@ -148,7 +158,9 @@ def follow_back(rows: ControlRows, entry: LedgerEntry, now: datetime) -> None:
             expires_at=live.expires_at,
             cause=entry.subject_id,
         )
-        rows.sessions.say(live.tenant_id, live.subject_id, HumanWord.LAPSED, now, human=False)
+        word, why = HumanWord.LAPSED, "parent_reinstated"
+        rows.sessions.say(live.tenant_id, live.subject_id, word, now, human=False, detail=why)
+        follow_back(deps, rows, back, now, lifted)
 
 
 def _revoke(
@@ -164,20 +176,34 @@ def _revoke(
     tenant_id = root.tenant_id
     rows.sessions.meet(tenant_id, child, now)
     ends = deps.settings.expiry.until(lasts_until(rows, tenant_id, child), now)
-    made = rows.ledger.append(
-        tenant_id=tenant_id,
+    made = _append(rows, child, root, now, expires_at=max(ends, root.expires_at), automatic=automatic, hard=hard)
+    rows.sessions.say(tenant_id, child, HumanWord.REVOKED, now, human=False)
+    deps.metrics.add("guardian_revocations_total", status="revoked", reason="parent_revoked")
+    return made
+
+
+def _append(
+    rows: ControlRows,
+    child: str,
+    root: LedgerEntry,
+    now: datetime,
+    *,
+    expires_at: datetime,
+    automatic: bool = False,
+    hard: bool = False,
+) -> LedgerEntry:
+    """One that is revoked already and now follows from another session spends nothing: it is not `automatic`."""
+    return rows.ledger.append(
+        tenant_id=root.tenant_id,
         session_id=child,
         status="revoked",
         reason_code="parent_revoked",
         reason="a session that it was delegated by is revoked",
         actor=root.actor,
         now=now,
-        expires_at=max(ends, root.expires_at),
+        expires_at=expires_at,
         finding_id=root.finding_id,
         automatic=automatic,
         hard=hard,
         cause=root.subject_id,
     )
-    rows.sessions.say(tenant_id, child, HumanWord.REVOKED, now, human=False)
-    deps.metrics.add("guardian_revocations_total", status="revoked", reason="parent_revoked")
-    return made

@@ -1,5 +1,9 @@
 """A session's place in the tree of delegation, from control's own record."""
 
+from collections.abc import Collection
+from datetime import datetime
+
+from guardian.domain.revocation import LedgerEntry
 from guardian.store.control import ControlRows
 from guardian.wire.lineage import Kin, Lineage
 
@@ -14,6 +18,34 @@ def lineage(rows: ControlRows, tenant_id: str, session_id: str) -> Lineage:
         descendants=tuple(_kin(rows, tenant_id, each) for each in below[:_BELOW]),
         more=len(below) > _BELOW,
     )
+
+
+def revoked_above(
+    rows: ControlRows, tenant_id: str, session_id: str, now: datetime, lifted: Collection[str] = ()
+) -> LedgerEntry | None:
+    """The revocation that a session has to follow: of its nearest revoked ancestor, or what that one follows.
+
+    What follows from the session itself (in a circle), or from what is `lifted` at this moment, does not count.
+    """
+    for name in rows.delegations.ancestors(tenant_id, session_id):
+        live = rows.ledger.live_entry(tenant_id, name)
+        if live is not None and live.expires_at > now:
+            first = _followed(rows, live)
+            if first.subject_id != session_id and first.cause not in {session_id, *lifted}:
+                return first
+    return None
+
+
+def _followed(rows: ControlRows, live: LedgerEntry) -> LedgerEntry:
+    """What this entry follows from in the end: itself, where its cause holds no longer."""
+    seen: set[str] = set()
+    while live.cause is not None and live.cause not in seen:
+        upper = rows.ledger.live_entry(live.tenant_id, live.cause)
+        if upper is None:
+            break
+        seen.add(live.cause)
+        live = upper
+    return live
 
 
 def _kin(rows: ControlRows, tenant_id: str, session_id: str) -> Kin:

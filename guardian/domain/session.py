@@ -23,7 +23,9 @@ class HumanWord(StrEnum):
     REINSTATED = "reinstated"
     FALSE_POSITIVE = "false_positive"
     CONFIRMED = "confirmed"
-    LAPSED = "lapsed"  # nobody said anything: a revocation reached its expiry
+    LAPSED = (
+        "lapsed"  # nobody said anything of it: its revocation reached its expiry, or its parent was given back
+    )
     REGISTERED = "registered"  # an envelope was registered for the session; the change's detail is its digest
 
 

@@ -51,7 +51,7 @@ class StoredCase(NamedTuple):
 
 
 class Followed(NamedTuple):
-    """One line of a feed that cases follow; `payload` is its JSON, for a change the word."""
+    """One line of a feed that cases follow; `payload` is its JSON, for a change the word and its `detail`."""
 
     seq: int
     payload: str
@@ -59,6 +59,7 @@ class Followed(NamedTuple):
     tenant_id: str = ""
     session_id: str = ""
     at: datetime | None = None
+    detail: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,7 +204,14 @@ class CaseRows:
                     select(change).where(change.c.seq > after).order_by(change.c.seq).limit(limit)
                 )
                 return [
-                    Followed(row.seq, row.word, tenant_id=row.tenant_id, session_id=row.session_id, at=row.at)
+                    Followed(
+                        row.seq,
+                        row.word,
+                        tenant_id=row.tenant_id,
+                        session_id=row.session_id,
+                        at=row.at,
+                        detail=row.detail,
+                    )
                     for row in rows
                 ]
 

@@ -2,8 +2,11 @@
 
 import pytest
 
+from guardian.control.case_feeds import catch_up
+from guardian.control.case_view import case_key
 from guardian.control.deps import BreakerRule
 from guardian.control.switch import SwitchRule
+from guardian.domain.finding import Effect
 
 
 def register(stage, session, parent=None, **more):
@@ -49,11 +52,72 @@ def test_reinstating_lifts_what_followed_and_nothing_else(family):
     assert ("reinstated", "parent_reinstated", "responder-1") in family.ledger()
 
 
-def test_a_session_that_only_followed_and_is_then_revoked_itself_stays_revoked(family):
+def test_a_session_that_only_followed_and_is_then_revoked_itself_stays_revoked_with_what_it_delegated(family):
     family.revoke("root")
     assert family.revoke("child").json()["changed"] is True
     family.reinstate("root")
-    assert live(family) == {"child": "manual"}
+    assert live(family) == {"child": "manual", "grandchild": "parent_revoked"}
+    assert family.status("grandchild") == "revoked"
+    family.reinstate("child")
+    assert live(family) == {}
+
+
+def test_so_does_one_below_what_the_monitor_revoked_for_itself(family, a_finding, hard):
+    family.enforce()
+    family.revoke("root")
+    family.submit(a_finding("child", breaches=hard))
+    family.reinstate("root")
+    assert live(family) == {"child": "hard_breach", "grandchild": "parent_revoked"}
+
+
+def test_a_child_of_two_revoked_ones_is_free_when_both_are_given_back(family):
+    register(family, "aunt")
+    register(family, "child", "aunt", purpose="review twice")
+    family.revoke("root")
+    family.revoke("aunt")
+    family.reinstate("root")
+    assert live(family) == {"aunt": "manual", "child": "parent_revoked", "grandchild": "parent_revoked"}
+    family.reinstate("aunt")
+    assert live(family) == {}
+
+
+def test_that_it_follows_from_another_one_now_spends_no_budget(family, a_finding, hard):
+    family.enforce()
+    family.submit(a_finding("root", breaches=hard))
+    spent = family.call("GET", "/v1/breakers/acme").json()["recent"]
+    family.revoke("child")
+    family.reinstate("root")
+    assert live(family)["grandchild"] == "parent_revoked"
+    assert family.call("GET", "/v1/breakers/acme").json()["recent"] == spent
+
+
+def test_in_a_circle_nothing_is_kept_revoked_by_what_followed_from_itself(family):
+    register(family, "root", "grandchild")
+    family.revoke("child")
+    family.reinstate("child")
+    assert live(family) == {}
+
+
+def test_what_followed_from_a_follower_whose_cause_has_lapsed_is_given_back_with_it(family):
+    register(family, "root", expires_at="2026-05-12T13:00:00Z")
+    family.revoke("root")
+    family.clock.pass_(days=10)
+    register(family, "late", "child")
+    assert live(family) == dict.fromkeys(("child", "grandchild", "late"), "parent_revoked")
+    assert family.revoke("root").json()["changed"] is True
+    family.reinstate("root")
+    assert live(family) == {}
+
+
+def test_people_are_told_that_it_was_given_back_and_not_that_it_lapsed(family, a_finding):
+    family.submit(a_finding("child", wanted=Effect.FLAG))
+    family.revoke("root")
+    family.reinstate("root")
+    while catch_up(family.deps.store, family.clock()):
+        pass
+    with family.deps.store.read() as rows:
+        told = [event.what for event in rows.cases.events(case_key("acme", "child"), 0, 100)]
+    assert told[-1] == "the session that this one was delegated by was given back, and this one with it"
 
 
 def test_a_session_born_below_a_revoked_one_is_revoked(family):
