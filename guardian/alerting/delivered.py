@@ -1,8 +1,17 @@
 """What a channel delivered, for channels that cannot be asked: the other side knows a repeat by its id."""
 
+import hashlib
 from collections import OrderedDict
 
+from guardian.alerting.port import Alert
+
 _MOST = 10_000
+
+
+def message_id(alert: Alert) -> str:
+    """The same for the same finding with the same outcome: that a person revoked what was flagged is another."""
+    told = f"{alert.finding.tenant_id}\x1f{alert.finding.id}\x1f{alert.outcome.model_dump_json()}"
+    return "msg_" + hashlib.sha256(told.encode()).hexdigest()[:40]
 
 
 class Delivered:
@@ -11,11 +20,11 @@ class Delivered:
     def __init__(self) -> None:
         self._known: OrderedDict[str, str] = OrderedDict()
 
-    def note(self, key: str, reference: str) -> str:
-        self._known[key] = reference
+    def note(self, alert: Alert, reference: str) -> str:
+        self._known[message_id(alert)] = reference
         if len(self._known) > _MOST:
             self._known.popitem(last=False)
         return reference
 
-    def find(self, key: str) -> str | None:
-        return self._known.get(key)
+    def find(self, alert: Alert) -> str | None:
+        return self._known.get(message_id(alert))

@@ -10,11 +10,10 @@ from email.utils import format_datetime
 from pathlib import Path
 
 from guardian.alerting import blocks
-from guardian.alerting.delivered import Delivered
+from guardian.alerting.delivered import Delivered, message_id
 from guardian.alerting.neutralise import plain
 from guardian.alerting.plain_text import as_text
 from guardian.alerting.port import Alert, Clock, RetryLater, Sleep
-from guardian.alerting.webhook import message_id
 from guardian.domain.urls import is_here
 from guardian.errors import AlertError, ConfigurationError
 
@@ -81,10 +80,10 @@ class EmailChannel:
             raise AlertError(f"{self._options.host} refuses every recipient") from None
         except (smtplib.SMTPException, OSError) as error:
             raise RetryLater(f"{self._options.host}: {type(error).__name__}") from None
-        return self._delivered.note(message_id(alert), str(message["Message-ID"]))
+        return self._delivered.note(alert, str(message["Message-ID"]))
 
     def find(self, alert: Alert) -> str | None:
-        return self._delivered.find(message_id(alert))
+        return self._delivered.find(alert)
 
     def _connected(self) -> smtplib.SMTP:
         options, context = self._options, ssl.create_default_context()

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from guardian.alerting.delivered import message_id
 from guardian.alerting.neutralise import csv_cell
 from guardian.alerting.ocsf import to_ocsf
 from guardian.alerting.port import Alert, Clock, RetryLater, Sleep
@@ -56,16 +57,16 @@ class JsonlChannel:
                 os.close(file)
         except OSError as error:
             raise RetryLater(f"{self._path}: {error.strerror}") from None
-        return f"jsonl:{alert.finding.id}"
+        return f"jsonl:{message_id(alert)}"
 
     def find(self, alert: Alert) -> str | None:
         """Look through the last 64 MiB of the file; a SIEM drops what is older or rotated by `metadata.uid`."""
-        uid = to_ocsf(alert)["metadata"]["uid"]
+        uid = message_id(alert)
         needle = json.dumps(uid).encode("ascii")
         try:
             for line in _backwards(self._path):
                 if needle in line and _uid(line) == uid:
-                    return f"jsonl:{alert.finding.id}"
+                    return f"jsonl:{uid}"
         except FileNotFoundError:
             return None
         except OSError as error:

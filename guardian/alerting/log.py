@@ -1,13 +1,11 @@
 """Alerts as structured log lines: where they go until somebody configures Slack."""
 
-from collections import OrderedDict
 from dataclasses import dataclass
 
 from guardian.alerting import neutralise
+from guardian.alerting.delivered import Delivered, message_id
 from guardian.alerting.port import Alert, Clock, Sleep
 from guardian.telemetry import logger
-
-_REMEMBERED = 10_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,7 +25,7 @@ class LogChannel:
 
     def __init__(self, *, because: str = "") -> None:
         self._log = logger("alerting")
-        self._written: OrderedDict[str, None] = OrderedDict()
+        self._delivered = Delivered()
         if because:
             self._log.warning("alerts_go_to_the_log", because=because)
 
@@ -55,13 +53,10 @@ class LogChannel:
             link=alert.link,
             correlation_id=neutralise.plain(finding.correlation_id, 200),
         )
-        self._written[finding.id] = None
-        if len(self._written) > _REMEMBERED:
-            self._written.popitem(last=False)
-        return f"log:{finding.id}"
+        return self._delivered.note(alert, f"log:{message_id(alert)}")
 
     def find(self, alert: Alert) -> str | None:
-        return f"log:{alert.finding.id}" if alert.finding.id in self._written else None
+        return self._delivered.find(alert)
 
 
 plugin = LogOptions

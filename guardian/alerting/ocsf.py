@@ -9,6 +9,7 @@ from datetime import datetime
 from importlib.metadata import version
 from typing import Any
 
+from guardian.alerting.delivered import message_id
 from guardian.alerting.neutralise import plain
 from guardian.alerting.port import Alert
 from guardian.domain.finding import Effect, Finding, Kind
@@ -66,7 +67,7 @@ def to_ocsf(alert: Alert) -> dict[str, Any]:
         "risk_score": _percent(finding.evidence.score),
         "metadata": {
             "version": OCSF,
-            "uid": plain(finding.id, 512),
+            "uid": message_id(alert),
             "tenant_uid": plain(finding.tenant_id, 512),
             "product": {
                 "name": "guardian",

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from guardian.alerting.delivered import Delivered
+from guardian.alerting.delivered import Delivered, message_id
 from guardian.alerting.http_post import checked_url, post
 from guardian.alerting.ocsf import to_ocsf
 from guardian.alerting.port import Alert, Clock, Sleep
@@ -63,10 +63,10 @@ class OcsfHttpChannel:
             event = {"time": event["time"] / 1000, "sourcetype": "ocsf:detection_finding", "event": event}
         body = json.dumps(event, ensure_ascii=True, allow_nan=False).encode("ascii")
         post(self._options.url, body, self._headers, timeout_s=self._options.timeout_s)
-        return self._delivered.note(alert.finding.id, f"ocsf_http:{alert.finding.id}")
+        return self._delivered.note(alert, f"ocsf_http:{message_id(alert)}")
 
     def find(self, alert: Alert) -> str | None:
-        return self._delivered.find(alert.finding.id)
+        return self._delivered.find(alert)
 
 
 plugin = OcsfHttpOptions

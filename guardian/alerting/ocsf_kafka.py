@@ -3,7 +3,7 @@
 import json
 from dataclasses import dataclass, field
 
-from guardian.alerting.delivered import Delivered
+from guardian.alerting.delivered import Delivered, message_id
 from guardian.alerting.ocsf import to_ocsf
 from guardian.alerting.port import Alert, Clock, RetryLater, Sleep
 from guardian.bus.port import Producer
@@ -42,10 +42,10 @@ class OcsfKafkaChannel:
             self._producer.send(self._topic, event, key=key, headers=headers)
         except BusError as error:
             raise RetryLater(str(error)[:300]) from None
-        return self._delivered.note(alert.finding.id, f"ocsf_kafka:{alert.finding.id}")
+        return self._delivered.note(alert, f"ocsf_kafka:{message_id(alert)}")
 
     def find(self, alert: Alert) -> str | None:
-        return self._delivered.find(alert.finding.id)
+        return self._delivered.find(alert)
 
 
 plugin = OcsfKafkaOptions

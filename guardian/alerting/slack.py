@@ -11,6 +11,7 @@ from datetime import timedelta
 from typing import Any
 
 from guardian.alerting import blocks, case_blocks
+from guardian.alerting.delivered import message_id
 from guardian.alerting.port import Alert, Clock, RetryLater, Sleep
 from guardian.alerting.rules import Rules
 from guardian.alerting.slack_calls import Gone, SlackCalls, Unshowable
@@ -115,7 +116,7 @@ class SlackChannel:
         step = alert.step
         if step is None:
             oldest = (alert.finding.time - _SKEW).timestamp()
-            return self._found(self._channel, oldest, EVENT, "finding_id", alert.finding.id)
+            return self._found(self._channel, oldest, EVENT, "message", message_id(alert))
         if step.verb == "update":
             return None  # bringing a message up to date twice does no harm
         channel, ts = _split(step.place) if step.place else (step.channel or self._channel, None)
@@ -185,7 +186,7 @@ class SlackChannel:
 
 def _body(alert: Alert, channel: str, shown: list[blocks.Block] | None) -> dict[str, Any]:
     if alert.step is None:
-        payload = {"finding_id": alert.finding.id, "case": alert.case}
+        payload = {"message": message_id(alert), "finding_id": alert.finding.id, "case": alert.case}
         metadata = {"event_type": EVENT, "event_payload": payload}
         text = blocks.fallback(alert)
     else:

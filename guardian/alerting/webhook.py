@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
-from guardian.alerting.delivered import Delivered
+from guardian.alerting.delivered import Delivered, message_id
 from guardian.alerting.http_post import checked_url, post
 from guardian.alerting.port import Alert, Clock, Sleep
 from guardian.errors import ConfigurationError
@@ -67,16 +67,10 @@ class WebhookChannel:
             "webhook-signature": f"v1,{signature(self._secret, name, stamp, body)}",
         }
         post(self._options.url, body, headers, timeout_s=self._options.timeout_s)
-        return self._delivered.note(name, f"webhook:{name}")
+        return self._delivered.note(alert, f"webhook:{name}")
 
     def find(self, alert: Alert) -> str | None:
-        return self._delivered.find(message_id(alert))
-
-
-def message_id(alert: Alert) -> str:
-    """The same for the same finding with the same outcome."""
-    told = f"{alert.finding.tenant_id}\x1f{alert.finding.id}\x1f{alert.outcome.model_dump_json()}"
-    return "msg_" + hashlib.sha256(told.encode()).hexdigest()[:40]
+        return self._delivered.find(alert)
 
 
 def signature(secret: bytes, name: str, stamp: str, body: bytes) -> str:

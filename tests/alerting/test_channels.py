@@ -8,7 +8,9 @@ import pkgutil
 import pytest
 
 import guardian.alerting
+from guardian.alerting.port import AlertOutcome
 from guardian.bus.memory import MemoryBroker, MemoryProducer
+from guardian.domain.finding import Effect
 
 MODULES = [
     importlib.import_module(f"guardian.alerting.{m.name}")
@@ -66,6 +68,16 @@ def test_an_alert_is_found_after_its_delivery_and_not_before(opened, make_alert)
     assert reference
     assert channel.find(make_alert(1)) == reference
     assert channel.find(make_alert(2)) is None
+
+
+def test_what_a_person_decided_on_the_same_finding_is_another_alert(opened, make_alert) -> None:
+    _, channel = opened
+    flagged = make_alert(outcome=AlertOutcome(effect=Effect.FLAG, allowed=False))
+    first = channel.deliver(flagged)
+    assert channel.find(make_alert()) is None, "that it was revoked is not told yet"
+    second = channel.deliver(make_alert())
+    assert first != second
+    assert (channel.find(flagged), channel.find(make_alert())) == (first, second)
 
 
 def test_a_hostile_alert_is_delivered_as_any_other(opened, make_alert) -> None:

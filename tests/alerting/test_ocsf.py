@@ -8,9 +8,10 @@ from pathlib import Path
 import jsonschema
 import pytest
 
+from guardian.alerting.delivered import message_id
 from guardian.alerting.jsonl import JsonlOptions
 from guardian.alerting.ocsf import to_ocsf
-from guardian.alerting.port import RetryLater
+from guardian.alerting.port import AlertOutcome, RetryLater
 from guardian.domain.finding import Effect, Evidence, Kind, NamedBreach, Reason
 from guardian.errors import ConfigurationError
 
@@ -100,6 +101,14 @@ def test_free_text_is_no_formula_and_ids_stay_as_they_are(jsonl, file, make_aler
     assert event["resources"][0]["uid"] == "-sess"
 
 
+def test_a_siem_that_drops_repeats_keeps_the_revocation_of_what_was_flagged(make_alert) -> None:
+    flagged = make_alert(outcome=AlertOutcome(effect=Effect.FLAG, allowed=False))
+    events = [to_ocsf(flagged), to_ocsf(make_alert()), to_ocsf(make_alert().model_copy(update={"attempt": 3}))]
+    flag, revoke, again = (event["metadata"]["uid"] for event in events)
+    assert flag != revoke == again
+    assert {event["finding_info"]["uid"] for event in events} == {make_alert().finding.id}
+
+
 def test_the_file_is_for_its_owner_alone(jsonl, file, make_alert) -> None:
     jsonl.deliver(make_alert())
     assert file.stat().st_mode & 0o077 == 0
@@ -109,7 +118,7 @@ def test_a_delivered_alert_is_found_again_also_by_another_process(jsonl, file, m
     for n in range(300):  # more than one block of the file
         jsonl.deliver(make_alert(n))
     again = JsonlOptions(path=str(file)).open(clock=time.clock, sleep=time.sleep)
-    assert again.find(make_alert(0)) == f"jsonl:{make_alert(0).finding.id}"
+    assert again.find(make_alert(0)) == f"jsonl:{message_id(make_alert(0))}"
     assert again.find(make_alert(299)) is not None
     assert again.find(make_alert(300)) is None
 
@@ -119,7 +128,8 @@ def test_nothing_is_found_where_there_is_no_file(jsonl, make_alert) -> None:
 
 
 def test_an_id_that_is_only_mentioned_is_not_taken_for_a_delivery(jsonl, make_alert) -> None:
-    jsonl.deliver(make_alert(1, title=f"see {make_alert(2).finding.id}", correlation_id=make_alert(2).finding.id))
+    other = message_id(make_alert(2))
+    jsonl.deliver(make_alert(1, title=f"see {other}", correlation_id=other))
     assert jsonl.find(make_alert(2)) is None
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from guardian.alerting.delivered import message_id
 from guardian.alerting.port import Alert, RetryLater
 from guardian.alerting.slack import SlackChannel, SlackOptions
 from guardian.errors import AlertError, ConfigurationError
@@ -18,7 +19,11 @@ def test_a_post_arrives_with_blocks_fallback_text_and_the_findings_id(slack, cha
     assert reference == f"C0SECURITY:{message['ts']}"
     assert message["metadata"] == {
         "event_type": "guardian_finding",
-        "event_payload": {"finding_id": alert.finding.id, "case": alert.case},
+        "event_payload": {
+            "message": message_id(alert),
+            "finding_id": alert.finding.id,
+            "case": alert.case,
+        },
     }
     assert message["text"].startswith("⛔ CRITICAL")
     assert message["blocks"][0]["type"] == "header"
@@ -85,7 +90,7 @@ def test_the_search_turns_pages(slack, channel, make_alert) -> None:
 
 def test_another_app_cannot_suppress_an_alert_by_imitating_its_metadata(slack, channel, make_alert) -> None:
     alert = make_alert()
-    metadata = {"event_type": "guardian_finding", "event_payload": {"finding_id": alert.finding.id}}
+    metadata = {"event_type": "guardian_finding", "event_payload": {"message": message_id(alert)}}
     slack.store({"text": "nothing to see", "metadata": metadata}, bot="B0EVIL", user="U0EVIL")
     assert channel.find(alert) is None
 
