@@ -19,7 +19,11 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from guardian.wire.principal import Principal, Role
 
 _HEX = re.compile(r"(?:[0-9A-Fa-f]{2}:?){31}[0-9A-Fa-f]{2}")
-_XFCC_HASH = re.compile(r"(?:^|;)\s*Hash=([0-9A-Fa-f]{64})(?=;|$)", re.IGNORECASE)
+_DIGEST = re.compile(r"[0-9A-Fa-f]{64}")
+_QUOTED = r'"(?:[^"\\]|\\.)*"'
+_ELEMENTS = re.compile(rf'(?:{_QUOTED}|[^",])*')
+_PAIRS = re.compile(rf'(?:{_QUOTED}|[^";])*')
+_BEGIN = b"-----BEGIN CERTIFICATE-----"
 _LONGEST = 16384
 
 
@@ -74,17 +78,41 @@ def thumbprint(told: str) -> str | None:
         return None
     if _HEX.fullmatch(text):
         return _encoded(bytes.fromhex(text.replace(":", "")))
-    # A proxy that appends puts its own element last; the ones before it came with the request.
-    if (found := _XFCC_HASH.search(text.rsplit(",", 1)[-1])) is not None:
-        return _encoded(bytes.fromhex(found[1]))
+    if (digest := _envoy_hash(text)) is not None:
+        return _encoded(bytes.fromhex(digest))
     try:
         if text.startswith(":") and text.endswith(":") and len(text) > 2:
             certificate = x509.load_der_x509_certificate(base64.b64decode(text[1:-1], validate=True))
+        elif (pem := unquote_to_bytes(text)).startswith(_BEGIN):  # and does not only quote one
+            certificate = x509.load_pem_x509_certificate(pem)
         else:
-            certificate = x509.load_pem_x509_certificate(unquote_to_bytes(text))
+            return None
     except (ValueError, binascii.Error):
         return None
     return certificate_thumbprint(certificate)
+
+
+def _envoy_hash(text: str) -> str | None:
+    """The one Hash of X-Forwarded-Client-Cert's last element: a proxy that appends puts its own there, and the
+    ones before came with the request. What stands in quotes is a value, whatever it looks like.
+    """
+    elements = _split(text, _ELEMENTS)
+    pairs = [pair.partition("=") for pair in _split(elements[-1], _PAIRS)] if elements else []
+    hashes = [value.strip() for name, _, value in pairs if name.strip().lower() == "hash"]
+    return hashes[0] if len(hashes) == 1 and _DIGEST.fullmatch(hashes[0]) else None
+
+
+def _split(text: str, part: re.Pattern[str]) -> list[str]:
+    """`text` at the single characters between matches of `part`; empty where a quote is never closed."""
+    parts, at = [], 0
+    while (found := part.match(text, at)) is not None:
+        parts.append(found[0])
+        if found.end() == len(text):
+            return parts
+        if text[found.end()] == '"':
+            break
+        at = found.end() + 1
+    return []
 
 
 def pem_thumbprint(pem: bytes) -> str:

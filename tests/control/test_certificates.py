@@ -12,6 +12,8 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ed25519
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
+from hypothesis import given
+from hypothesis import strategies as st
 
 from guardian.control.certificates import ClientCertificates, certificate_thumbprint, pem_thumbprint, thumbprint
 
@@ -71,6 +73,51 @@ def test_a_header_that_speaks_of_no_certificate_names_none(text):
 def test_what_a_client_slipped_into_envoy_s_header_does_not_count(forms):
     forged = f"Hash={'0' * 64},{forms['envoy']}"
     assert thumbprint(forged) == thumbprint(forms["envoy"])
+
+
+REAL, VICTIM = "a" * 64, "b" * 64
+
+
+def test_a_subject_with_commas_and_semicolons_is_one_value():
+    for subject in ("CN=svc,O=Acme", f"O=x,;Hash={VICTIM};CN=evil", f'O=\\",;Hash={VICTIM};CN=\\"evil'):
+        assert thumbprint(f'By=spiffe://x;Hash={REAL};Subject="{subject}"') == thumbprint(REAL)
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        f"Hash={REAL};Hash={VICTIM}",
+        f"Hash={REAL};hash={REAL}",
+        f'Hash={REAL};Subject="never closed;Hash={VICTIM}',
+        f'Hash={REAL};Subject="a\\";Hash={VICTIM}',
+        f"Hash={VICTIM},By=spiffe://x",
+        f'Subject="Hash={VICTIM}"',
+        f"Hash={VICTIM},",
+    ],
+)
+def test_an_element_that_does_not_name_one_hash_names_no_certificate(told):
+    assert thumbprint(told) is None
+
+
+def test_a_certificate_that_is_only_quoted_is_not_the_one_shown(forms):
+    assert thumbprint(f'Cert="{forms["pem"]}",By=spiffe://x;Subject="CN=evil"') is None
+
+
+_TEXT = st.text(st.characters(min_codepoint=0x20, max_codepoint=0x7E), max_size=40)
+_HOSTILE = st.lists(st.sampled_from(['"', "\\", ",", ";", "=", "Hash", f"Hash={VICTIM}", "x"]), max_size=12)
+
+
+@given(
+    told=st.lists(st.tuples(st.sampled_from(["Subject", "URI", "DNS"]), _TEXT | _HOSTILE.map("".join)), max_size=4)
+)
+def test_whatever_a_certificate_says_of_itself_the_hash_is_the_proxy_s(told):
+    pairs = [f"Hash={REAL}"]
+    for name, value in told:
+        quoted = value.replace("\\", "\\\\").replace('"', '\\"')
+        pairs.append(f'{name}="{quoted}"')
+    for order in (pairs, pairs[::-1]):
+        assert thumbprint(";".join(order)) == thumbprint(REAL)
+        assert thumbprint(f"By=x;Hash={VICTIM}," + ";".join(order)) == thumbprint(REAL)
 
 
 class _Bound:
