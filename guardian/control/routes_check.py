@@ -1,8 +1,9 @@
 """`/v1/check`: may this subject act? For gateways that only speak HTTP: nginx `auth_request`, Envoy ext_authz."""
 
+from dataclasses import dataclass, replace
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Header, Query, Response
+from fastapi import APIRouter, Depends, Header, Query, Request, Response
 
 from guardian.control.authority import may_read
 from guardian.control.caller import Caller, Deps
@@ -21,46 +22,71 @@ _NAMES: tuple[tuple[str, SubjectType], ...] = (
     ("task", "task"),
     ("token", "jti"),
 )
-_VARY = "Authorization, X-Guardian-Tenant, " + ", ".join(f"X-Guardian-{name.title()}" for name, _ in _NAMES)
+_HEADERS = ("X-Guardian-Tenant", *(f"X-Guardian-{name.title()}" for name, _ in _NAMES))
+_VARY = ", ".join(("Authorization", *_HEADERS))
 _RESPONSES: dict[int | str, dict[str, Any]] = documented(401, 403, 422, 503) | {
     200: {"description": "It may; the body is empty"}
 }
 
 
 def _header(name: str) -> Any:
-    return Header(alias=f"X-Guardian-{name}", description="Or as a query parameter.")
+    return Header(alias=f"X-Guardian-{name}")
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """Who is asked about, as headers that the gateway sets say."""
+
+    request: Request
+    tenant: Annotated[Identifier | None, _header("Tenant")] = None
+    session: Annotated[Identifier | None, _header("Session")] = None
+    parent: Annotated[Identifier | None, _header("Parent")] = None
+    agent: Annotated[Identifier | None, _header("Agent")] = None
+    delegator: Annotated[Identifier | None, _header("Delegator")] = None
+    task: Annotated[Identifier | None, _header("Task")] = None
+    token: Annotated[Identifier | None, _header("Token")] = None
+
+    @property
+    def twice(self) -> bool:
+        """Whether a header came more than once: one of them is the caller's of the gateway."""
+        return any(len(self.request.headers.getlist(name)) > 1 for name in _HEADERS)
 
 
 @router.get("/v1/check", responses=_RESPONSES, response_class=Response)
+def check(
+    deps: Deps,
+    caller: Caller,
+    told: Annotated[Told, Depends()],
+    tenant_id: Annotated[Identifier | None, Query(description="Where X-Guardian-Tenant is absent.")] = None,
+    session_id: Annotated[Identifier | None, Query(description="Where X-Guardian-Session is absent.")] = None,
+) -> Response:
+    """200 when none of the named subjects is revoked, 403 when one is, or when nothing was named.
+
+    The answer may be kept for a moment, per subject: see `Cache-Control`. A proxy may append the original path and
+    query (`/v1/check/tools/call?x=1`): they are the agent's words, and only headers count then.
+    """
+    named = replace(told, tenant=told.tenant or tenant_id, session=told.session or session_id)
+    return _answer(deps, caller, named)
+
+
 @router.get("/v1/check/{path:path}", include_in_schema=False, response_class=Response)
 @router.head("/v1/check/{path:path}", include_in_schema=False, response_class=Response)
 @router.post("/v1/check/{path:path}", include_in_schema=False, response_class=Response)
 @router.put("/v1/check/{path:path}", include_in_schema=False, response_class=Response)
 @router.patch("/v1/check/{path:path}", include_in_schema=False, response_class=Response)
 @router.delete("/v1/check/{path:path}", include_in_schema=False, response_class=Response)
-def check(
-    deps: Deps,
-    caller: Caller,
-    tenant: Annotated[Identifier | None, _header("Tenant")] = None,
-    session: Annotated[Identifier | None, _header("Session")] = None,
-    parent: Annotated[Identifier | None, _header("Parent")] = None,
-    agent: Annotated[Identifier | None, _header("Agent")] = None,
-    delegator: Annotated[Identifier | None, _header("Delegator")] = None,
-    task: Annotated[Identifier | None, _header("Task")] = None,
-    token: Annotated[Identifier | None, _header("Token")] = None,
-    tenant_id: Annotated[Identifier | None, Query()] = None,
-    session_id: Annotated[Identifier | None, Query()] = None,
-) -> Response:
-    """200 when none of the named subjects is revoked, 403 when one is, or when nothing was named.
+def check_appended(deps: Deps, caller: Caller, told: Annotated[Told, Depends()]) -> Response:
+    """The same where a path follows: no word of it, nor of its query, says who is asked about."""
+    return _answer(deps, caller, told)
 
-    The answer may be kept for a moment, per subject: see `Cache-Control`. What follows `/v1/check/` is ignored, so
-    that a proxy can append the original path.
-    """
-    tenant = tenant or tenant_id or _only(caller.tenants)
-    given = (session or session_id, parent, agent, delegator, task, token)
+
+def _answer(deps: Deps, caller: Caller, told: Told) -> Response:
+    tenant = told.tenant or _only(caller.tenants)
+    given = (told.session, told.parent, told.agent, told.delegator, told.task, told.token)
     named = [(kind, value) for (_, kind), value in zip(_NAMES, given, strict=True) if value is not None]
-    if tenant is None or not named:
-        raise Refusal(403, "name the tenant and a session, agent, delegator, task or token", code="unnamed")
+    if tenant is None or not named or told.twice:
+        why = "name the tenant and a session, agent, delegator, task or token, each once"
+        raise Refusal(403, why, code="unnamed")
     if not caller.reaches(tenant):
         raise Refusal(403, "this token does not cover the tenant", code="out_of_reach")
     may_read(deps, caller, "readRevocations", tenant)

@@ -77,6 +77,25 @@ def test_a_proxy_may_append_the_original_path_and_method(stage, method):
     assert stage.call(method, path, "gateway", headers={"X-Guardian-Session": "s2"}).status_code == 200
 
 
+def test_who_is_asked_about_is_not_for_an_agent_s_own_query_to_say(stage):
+    stage.revoke("s1")
+    for path in ("/v1/check/tools/call", "/v1/check/"):
+        assert stage.call("GET", f"{path}?session_id=s2", "gateway").json()["code"] == "unnamed"
+        query = f"{path}?session_id={'x' * 600}&tenant_id=globex"
+        assert stage.call("GET", query, "gateway", headers={"X-Guardian-Session": "s1"}).status_code == 403
+        assert stage.call("GET", query, "gateway", headers={"X-Guardian-Session": "s2"}).status_code == 200
+        both = stage.call("GET", f"{path}?tenant_id=acme&session_id=s2", "gateway", "acme", "globex")
+        assert both.json()["code"] == "unnamed"
+    assert stage.call("GET", "/v1/check?session_id=s1", "gateway").json()["code"] == "revoked"
+    assert stage.call("GET", "/v1/check?session_id=s2&tenant_id=acme", "gateway").status_code == 200
+
+
+def test_a_header_that_came_twice_names_nobody(stage):
+    headers = [("Authorization", f"Bearer {stage.token('gateway')}")]
+    headers += [("X-Guardian-Session", "s2"), ("X-Guardian-Session", "s1")]
+    assert stage.client.get("/v1/check", headers=headers).json()["code"] == "unnamed"
+
+
 def bundle(stage, **headers):
     return stage.call("GET", "/v1/opa/bundle.tar.gz", "gateway", headers=headers)
 
