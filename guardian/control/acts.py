@@ -6,7 +6,7 @@ from guardian.control.deps import ControlDeps
 from guardian.control.descendants import follow_back, follow_down
 from guardian.control.envelopes import lasts_until
 from guardian.control.found import sole_finding
-from guardian.control.granted import Act, once, permitted
+from guardian.control.granted import Act, bound, once, permitted
 from guardian.control.problems import Refusal, absent
 from guardian.domain.finding import Kind
 from guardian.domain.revocation import ReasonCode, Revision
@@ -114,7 +114,7 @@ def protect(
         act.rows.sessions.protect(tenant_id, session_id, act.now, protected=protected)
         return _acted(act, changed=changed, revision=None, protected=protected)
 
-    return permitted(deps, principal, "protect", tenant_id, session_id, reason, do, seen=seen)
+    return permitted(deps, principal, "protect", tenant_id, session_id, reason, bound(seen, do))
 
 
 def judge(
@@ -131,12 +131,17 @@ def judge(
         finding = sole_finding(rows, principal, finding_id, tenant_id).finding
     dismissed = ask_for.verdict != "confirmed"
 
-    def do(act: Act) -> FindingView:
+    def do(act: Act) -> FindingView | Refusal:
         stored = act.rows.findings.get(finding_id, {finding.tenant_id})
         if stored is None:
             raise absent("finding")
+        said = stored.view.verdict
+        if said is None or (said.verdict, said.actor) != (ask_for.verdict, principal.id):
+            stale = act.stale(seen, finding_id=finding_id)  # a second click's case was changed by the first one
+            if stale is not None:
+                return stale
         act.audit(finding_id=finding_id, result=ask_for.verdict)
-        if stored.view.verdict is not None and stored.view.verdict.verdict == ask_for.verdict:
+        if said is not None and said.verdict == ask_for.verdict:
             return stored.view
         verdict = Verdict(verdict=ask_for.verdict, reason=ask_for.reason, actor=principal.id, at=act.now)
         act.rows.findings.set_verdict(finding.tenant_id, finding_id, verdict)
@@ -146,7 +151,7 @@ def judge(
         return stored.view.model_copy(update={"verdict": verdict})
 
     action: PolicyAction = "dismiss" if dismissed else "confirm"
-    return permitted(deps, principal, action, finding.tenant_id, finding.session_id, ask_for.reason, do, seen=seen)
+    return permitted(deps, principal, action, finding.tenant_id, finding.session_id, ask_for.reason, do)
 
 
 def _one_or_two(
@@ -163,9 +168,10 @@ def _one_or_two(
     """Done at once where policy permits that; where only a second person is missing, put up for one."""
 
     def waits(act: Act) -> ActResult | Refusal | None:
-        return once(key, _wait)(act) if act.two_may else None
+        return once(key, bound(seen, _wait))(act) if act.two_may else None
 
-    return permitted(deps, principal, action, tenant_id, session_id, reason, once(key, do), waits=waits, seen=seen)
+    doing = once(key, bound(seen, do))
+    return permitted(deps, principal, action, tenant_id, session_id, reason, doing, waits=waits)
 
 
 def _wait(act: Act) -> ActResult | None:

@@ -47,6 +47,8 @@ def told_by_audit(record: Mapping[str, Any]) -> CaseEvent | None:
     if sentence is None and result == "refused":
         named = ", ".join(str(policy) for policy in record.get("policy_ids") or ()) or "no policy permits it"
         return CaseEvent(at=at, by=str(record["actor"]), what=f"wanted to {action}; refused: {named}", why=why)
+    if result == "stale":
+        sentence = f"wanted to {action}; nothing was done, for the case had changed since it was shown"
     if sentence is None:
         return None
     target = record.get("target")
@@ -66,7 +68,7 @@ def acted(record: Mapping[str, Any]) -> bool:
         record.get("role") in PEOPLE
         and record.get("allowed") is True
         and record.get("action") in _ACTED
-        and record.get("result") != "refused"
+        and record.get("result") not in ("refused", "stale")
     )
 
 

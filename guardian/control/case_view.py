@@ -78,17 +78,21 @@ def digest_of(view: CaseView) -> str:
     return hashlib.sha256("\x1f".join(parts).encode("utf-8", "surrogatepass")).hexdigest()[:32]
 
 
-def unchanged(deps: ControlDeps, rows: ControlRows, tenant_id: str, session_id: str, seen: str | None) -> None:
-    """Raises Refusal (412) when the case is not the one that `seen` names any more.
+def moved_on(
+    deps: ControlDeps, rows: ControlRows, tenant_id: str, session_id: str, seen: str | None
+) -> Refusal | None:
+    """A Refusal (412) when the case is not the one that `seen` names any more. It says how the case stands, so it
+    is for those whom policy permits the act.
 
     NO_CASE names that there is none; None asks for nothing.
     """
     if seen is None:
-        return
+        return None
     view = case_view(deps, rows, tenant_id, session_id, similar=False)
-    if (NO_CASE if view is None else view.digest) != seen:
-        now = "gone" if view is None else view.state
-        raise Refusal(412, f"the case has changed since it was shown: it is {now}; look again", code="stale")
+    if (NO_CASE if view is None else view.digest) == seen:
+        return None
+    now = "gone" if view is None else view.state
+    return Refusal(412, f"the case has changed since it was shown: it is {now}; look again", code="stale")
 
 
 def _state(session: SessionView, shown: FindingView, *, revoked: bool, asked: bool) -> CaseState:

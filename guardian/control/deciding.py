@@ -8,7 +8,6 @@ from guardian.control.acts import do_reinstate, do_revoke
 from guardian.control.approvals import evidence_seen, expire, overtaken
 from guardian.control.authority import ask, denied
 from guardian.control.case import alert, case_of, key
-from guardian.control.case_view import unchanged
 from guardian.control.deps import ControlDeps
 from guardian.control.facts import situation
 from guardian.control.granted import Act, Second
@@ -46,9 +45,7 @@ def decide(
         if stored is None:
             raise absent("approval")
         lapse_overdue(rows, now)
-        if stored.view.session_id is not None:
-            unchanged(deps, rows, stored.view.tenant_id, stored.view.session_id, seen)
-        refusal = _decide(deps, rows, principal, stored, word, now)
+        refusal = _decide(deps, rows, principal, stored, word, now, seen)
         decided = rows.approvals.get(approval_id, principal.scope)
     if refusal is not None:  # raised only now: its audit record must be committed
         raise refusal
@@ -63,6 +60,7 @@ def _decide(
     stored: StoredApproval,
     word: ApprovalDecision,
     now: datetime,
+    seen: str | None,
 ) -> Refusal | None:
     view = stored.view
     own = principal.id == view.proposer
@@ -85,6 +83,8 @@ def _decide(
         refusal = denied(act.decision)
     elif word.decision == "withdraw" and not own:
         refusal = Refusal(403, "only who put it up may withdraw it; deny it instead", code="not_yours")
+    elif _elsewhere(principal, view) and (stale := act.stale(seen, **told)) is not None:
+        return stale
     elif view.state != "pending":
         refusal = Refusal(409, f"{view.id} is decided already: {view.state} by {view.decided_by}", code="decided")
     elif view.expires_at <= now:
@@ -105,6 +105,11 @@ def _decide(
         raise Refusal(409, f"{view.id} was decided by somebody else", code="decided")  # undoes what was applied
     deps.metrics.add("guardian_approvals_total", state="refused" if isinstance(done, Refusal) else state)
     return done if isinstance(done, Refusal) else None
+
+
+def _elsewhere(principal: Principal, view: ApprovalView) -> bool:
+    """Whether somebody else may have changed the case; of a second click the first one did."""
+    return view.session_id is not None and view.decided_by != principal.id
 
 
 def _apply(

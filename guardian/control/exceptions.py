@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 
 from guardian.control.deps import ControlDeps
 from guardian.control.found import sole_finding
-from guardian.control.granted import Act, permitted
+from guardian.control.granted import Act, bound, permitted
 from guardian.control.news import tell
 from guardian.control.problems import Refusal, absent
 from guardian.domain.event import purpose_family
@@ -84,8 +84,7 @@ def make_exception(
         finding.tenant_id,
         finding.session_id,
         wanted.reason,
-        do,
-        seen=seen,
+        bound(seen, do),
     )
 
 

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, TypeVar
 
 from guardian.control.approvals import permits, put_up
 from guardian.control.authority import ask, asker, denied, out_of_reach, record, witnessed
-from guardian.control.case_view import unchanged
+from guardian.control.case_view import moved_on
 from guardian.control.deps import ControlDeps
 from guardian.control.facts import situation
 from guardian.control.lapse import lapse_overdue
@@ -70,6 +70,13 @@ class Act:
         told = {"reason": self.reason, **self._standing(), **result}
         record(self.rows, self.asked, self.decision, self.now, **told)
 
+    def stale(self, seen: str | None, **told: Any) -> Refusal | None:
+        """The refusal, audited, of an act on another case than the one that `seen` names."""
+        refusal = moved_on(self.deps, self.rows, self.tenant_id, self.session_id, seen)
+        if refusal is not None:
+            self.audit(**told, result="stale")
+        return refusal
+
     def put_up(self, wish: Mapping[str, Any]) -> ApprovalView | None:
         """Have it wait for a second person, and audit that; None where that would not help."""
         view = put_up(self.deps, self.rows, self.asked, self.decision, act=wish, reason=self.reason, now=self.now)
@@ -106,13 +113,11 @@ def permitted(
     *,
     waits: Callable[[Act], Result | Refusal | None] | None = None,
     facts: Callable[[ControlRows], ActFacts] | None = None,
-    seen: str | None = None,
 ) -> Result:
     """Ask policy and `do` it within one transaction.
 
     What policy refuses, `waits` may still put up for a second person. A refusal, policy's or the act's own, is
-    committed with its audit record before it is raised. With `seen`, the digest of the session's case as the
-    person saw it, an act on a case that moved on is refused before policy is asked.
+    committed with its audit record before it is raised.
     """
     now = deps.clock()
     if not principal.reaches(tenant_id):
@@ -121,7 +126,6 @@ def permitted(
     with deps.store.write() as rows:
         if session_id is not None:
             lapse_overdue(rows, now)
-            unchanged(deps, rows, tenant_id, session_id, seen)
         told = None if facts is None else facts(rows)
         asked = situation(deps, rows, principal, action, tenant_id, session_id, now, act=told)
         act = Act(deps, rows, asked, ask(deps, asked), now, reason)
@@ -138,7 +142,16 @@ def permitted(
     return result
 
 
-def once(key: str | None, do: Callable[[Act], Kept]) -> Callable[[Act], Kept | Refusal]:
+def bound(seen: str | None, do: Do[Result]) -> Do[Result]:
+    """`do`, unless the session's case is no longer the one that the person saw, whose digest is `seen`."""
+
+    def guarded(act: Act) -> Result | Refusal:
+        return act.stale(seen) or do(act)
+
+    return guarded
+
+
+def once(key: str | None, do: Callable[[Act], Kept | Refusal]) -> Callable[[Act], Kept | Refusal]:
     """With an idempotency key, a repeated request gets the first answer and does nothing.
 
     The first answer may be that the act waits for a second person; what became of it then is the approval's to
@@ -158,7 +171,7 @@ def once(key: str | None, do: Callable[[Act], Kept]) -> Callable[[Act], Kept | R
                 return Refusal(422, "this Idempotency-Key was used for another request", code="key_reused")
             return ActResult.model_validate_json(kept.answer)
         result = do(act)
-        if result is not None:
+        if isinstance(result, ActResult):
             answers.put(caller, key, digest, result.model_dump_json(), act.now)
         return result
 

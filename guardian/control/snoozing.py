@@ -4,7 +4,7 @@ from datetime import timedelta
 
 from guardian.control.case_view import case_key, case_view
 from guardian.control.deps import ControlDeps
-from guardian.control.granted import Act, permitted
+from guardian.control.granted import Act, bound, permitted
 from guardian.control.problems import Refusal, absent
 from guardian.wire.cases import CaseView, SnoozeRequest
 from guardian.wire.principal import Principal
@@ -34,4 +34,4 @@ def snooze(
         act.audit(result="snoozed", until=until.isoformat(), finding_id=finding.id)
         return view.model_copy(update={"snoozed_until": until, "snoozed_by": principal.id})
 
-    return permitted(deps, principal, "snooze", tenant_id, session_id, wanted.reason, do, seen=seen)
+    return permitted(deps, principal, "snooze", tenant_id, session_id, wanted.reason, bound(seen, do))

@@ -145,19 +145,20 @@ def test_of_two_people_the_second_is_told_that_the_page_is_old(site):
     assert "has changed since this page was shown" in got.text
     assert 'value="reinstate"' in got.text, "the page is the present one"
     assert "mine" in got.text
-    assert [each["actor"] for each in site.audit(action="revoke", session_id="sess_1")] == ["maya"]
+    told = [(each["actor"], each["result"]) for each in site.audit(action="revoke", session_id="sess_1")]
+    assert told == [("maya", "changed"), ("lee", "stale")]
     again = lee.press(got.text, "reinstate")
     assert again.status_code == 303, "and its buttons work"
 
 
 @pytest.mark.parametrize("verb", ["false_positive", "snooze", "except"])
 def test_every_act_is_bound_to_what_was_shown(site, scribe, verb):
-    browser = site.signed_in()
+    browser = site.signed_in("lee", "approver")
     shown = browser.session()
     site.submit(scribe.finding(n=9, one_in=1e6))
     got = browser.press(shown, verb, hours="4", days="2")
     assert got.status_code == 412
-    assert site.audit(action="dismiss") == []
+    assert [each["result"] for each in site.audit(action="dismiss")] == ["stale"] * (verb == "false_positive")
 
 
 def test_so_is_protection(site, scribe):
@@ -169,10 +170,19 @@ def test_so_is_protection(site, scribe):
 
 def test_a_double_click_counts_once(site):
     browser = site.signed_in()
-    fields = browser.form(browser.session(), "revoke") | {"seen": ""}
+    fields = browser.form(browser.session(), "revoke")
+    assert fields["seen"]
     first, second = browser.post("/console/act", fields), browser.post("/console/act", fields)
     assert first.headers["location"] == second.headers["location"]
     assert len(site.audit(action="revoke", result="changed")) == 1
+
+
+def test_so_does_a_verdict_that_was_clicked_twice(site):
+    browser = site.signed_in("ann", "analyst")
+    fields = browser.form(browser.session(), "benign")
+    first, second = browser.post("/console/act", fields), browser.post("/console/act", fields)
+    assert first.status_code == second.status_code == 303
+    assert first.headers["location"] == second.headers["location"]
 
 
 @pytest.mark.parametrize(
@@ -308,7 +318,8 @@ def test_a_page_that_showed_no_case_is_old_once_there_is_one(make_site, scribe):
     shown = browser.session("sess_5")
     site.submit(scribe.finding("sess_5"))
     assert browser.press(shown, "revoke").status_code == 412
-    assert site.audit(action="revoke", session_id="sess_5", actor="maya") == []
+    (record,) = site.audit(action="revoke", session_id="sess_5", actor="maya")
+    assert record["result"] == "stale"
 
 
 @pytest.mark.parametrize("asked", ["explain", "lineage", "session_audit"])

@@ -4,6 +4,8 @@ from datetime import timedelta
 
 import pytest
 
+from guardian.control.case_events import acted as people_acted
+from guardian.control.case_events import told_by_audit
 from guardian.domain.finding import Act, Effect, Reason
 
 
@@ -32,6 +34,59 @@ def test_an_act_on_a_case_that_moved_on_is_refused_and_changes_nothing(stage, a_
     seen = {"If-Match": f'"{case(stage)["digest"]}"'}
     assert stage.call("POST", path, "responder", json={"reason": "stop"}, headers=seen).status_code == 200
     assert stage.call("POST", path, "responder", json={"reason": "stop"}, headers=seen).status_code == 412
+
+
+def test_a_repeated_act_gets_the_first_answer_though_it_changed_the_case_itself(stage, a_finding):
+    stage.submit(acted(a_finding))
+    headers = {"If-Match": f'"{case(stage)["digest"]}"', "Idempotency-Key": "k-1"}
+    path, body = "/v1/sessions/acme/sess_1/revoke", {"reason": "stop"}
+    first, again = (stage.call("POST", path, "responder", json=body, headers=headers) for _ in range(2))
+    assert first.json()["changed"] is True
+    assert (again.status_code, again.content) == (200, first.content)
+    other = stage.call("POST", path, "responder", json=body, headers=headers | {"Idempotency-Key": "k-2"})
+    assert other.status_code == 412
+    path = "/v1/sessions/acme/sess_1/reinstate"
+    headers = {"If-Match": f'"{case(stage)["digest"]}"', "Idempotency-Key": "k-3"}
+    first, again = (stage.call("POST", path, "responder", json=body, headers=headers) for _ in range(2))
+    assert (first.status_code, again.status_code, again.content) == (202, 202, first.content)
+
+
+def test_who_may_not_act_does_not_learn_how_the_case_stands(stage, a_finding):
+    stage.submit(acted(a_finding))
+    stage.revoke()
+    none = {"If-Match": '"none"'}
+    for role in ("gateway", "metrics", "analyst"):
+        for act in ("revoke", "reinstate"):
+            got = stage.call("POST", f"/v1/sessions/acme/sess_1/{act}", role, json={"reason": "x"}, headers=none)
+            assert (got.status_code, got.json()["code"]) == (403, "denied"), role
+
+
+def test_an_act_on_a_case_that_moved_on_is_audited_and_told_for_what_it_is(stage, a_finding):
+    stage.submit(acted(a_finding))
+    none = {"If-Match": '"none"'}
+    path = "/v1/sessions/acme/sess_1/revoke"
+    assert stage.call("POST", path, "responder", json={"reason": "x"}, headers=none).status_code == 412
+    (record,) = stage.audit(action="revoke")
+    assert (record["actor"], record["result"], record["allowed"]) == ("responder-1", "stale", True)
+    told = told_by_audit(record)
+    assert told is not None
+    assert told.what == "wanted to revoke; nothing was done, for the case had changed since it was shown"
+    assert not people_acted(record), "others are still called"
+
+
+def test_the_word_on_an_approval_is_bound_to_what_was_seen(stage, a_finding):
+    stage.submit(acted(a_finding))
+    stage.revoke()
+    path = "/v1/sessions/acme/sess_1/reinstate"
+    waits = stage.call("POST", path, "responder", json={"reason": "x"}).json()["approval"]["id"]
+    word, path = {"decision": "deny", "reason": "no"}, f"/v1/approvals/{waits}/decision"
+    none, now = {"If-Match": '"none"'}, {"If-Match": f'"{case(stage)["digest"]}"'}
+    assert stage.call("POST", path, "metrics", json=word, headers=none).status_code == 403
+    assert stage.call("POST", path, "approver", json=word, headers=none).status_code == 412
+    assert stage.audit(approval_id=waits, result="stale", actor="approver-1")
+    assert stage.call("POST", path, "approver", json=word, headers=now).status_code == 200
+    again = stage.call("POST", path, "approver", json=word, headers=now)
+    assert (again.status_code, again.json()["code"]) == (409, "decided"), "which says what became of it"
 
 
 @pytest.mark.parametrize("digest", ["*", "abc", '"abc"', 'W/"' + "0" * 32 + '"', "0" * 32])
