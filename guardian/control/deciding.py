@@ -73,7 +73,7 @@ def _decide(
         view.session_id,
         now,
         evidence=evidence_seen(stored),
-        act=ActFacts(own=own),
+        act=ActFacts(own=own, denies=word.decision == "deny"),
         target=view.action,
     )
     act = Act(deps, rows, asked, ask(deps, asked), now, word.reason)

@@ -64,6 +64,7 @@ class _Harm(_Strict):
 class _Act(_Strict):
     own: bool = False
     approved: bool = False
+    denies: bool = False
     widens: bool = False
     break_glass: bool = False
 

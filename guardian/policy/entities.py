@@ -56,6 +56,7 @@ def question(request: PolicyRequest) -> tuple[dict[str, Any], list[dict[str, Any
         "act": {
             "own": request.act.own,
             "approved": request.act.approved,
+            "denies": request.act.denies,
             "widens": request.act.widens,
             "breakGlass": request.act.break_glass,
         },

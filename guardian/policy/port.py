@@ -118,12 +118,14 @@ class ActFacts:
 
     own          the asker is the author of what is acted on: proposed this approval, revoked this session
     approved     another principal than the proposer has approved exactly this act
+    denies       the word that `approve` is asked about is no
     widens       the act gives guardian more power than it has (leaving shadow, a larger canary)
     break_glass  the asker holds an open break-glass grant for this tenant
     """
 
     own: bool = False
     approved: bool = False
+    denies: bool = False
     widens: bool = False
     break_glass: bool = False
 

@@ -105,3 +105,17 @@ def test_a_monitor_gone_wrong_leaves_room_for_people(make_stage, a_finding):
     for name, answer in (("mine", 202), ("too many", 403)):
         path = f"/v1/sessions/acme/{name}/reinstate"
         assert stage.call("POST", path, "responder", json={"reason": "ours"}).status_code == answer
+
+
+def test_whom_the_agent_acts_for_may_have_it_stopped_and_not_say_no_to_that(stage, a_finding, hard):
+    stage.enforce()
+    told = {"delegator_id": "maya", "tenant_id": "acme", "session_id": "sess_1", "purpose": "review"}
+    assert stage.call("POST", "/v1/envelopes", "delegation", json={"envelope": told}).status_code == 201
+    protect = {"protected": True, "reason": "payroll"}
+    stage.call("PUT", "/v1/sessions/acme/sess_1/protection", json=protect)
+    waits = stage.submit(a_finding(breaches=hard)).json()["approval_id"]
+    refused = stage.decide(waits, "deny", "responder", who="maya")
+    assert (refused.status_code, refused.json()["code"]) == (403, "denied")
+    assert "delegators-clear-nothing" in refused.json()["detail"]
+    assert stage.decide(waits, "approve", "responder", who="maya").json()["state"] == "approved"
+    assert stage.status() == "revoked"

@@ -1,6 +1,6 @@
 """What a stolen monitor token, a wrong model or a forged envelope can do: no combination of facts gives more."""
 
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import get_args
 
@@ -52,8 +52,8 @@ def around(*places: int) -> st.SearchStrategy[int]:
 def requests(draw, role=None, action=None) -> PolicyRequest:
     """Any facts at all about any act. Names collide on purpose: delegators called like the monitor, and so on."""
     action = draw(st.sampled_from(ACTIONS)) if action is None else action
-    bits = draw(st.integers(0, 2**13 - 1))  # one draw for all that is true or false
-    truth = (bool(bits >> place & 1) for place in range(13))
+    bits = draw(st.integers(0, 2**14 - 1))  # one draw for all that is true or false
+    truth = (bool(bits >> place & 1) for place in range(14))
     with_session = action not in ON_TENANTS and (action not in EITHER or next(truth))
     session = SessionFacts(
         "sess_1",
@@ -99,7 +99,7 @@ def requests(draw, role=None, action=None) -> PolicyRequest:
             breaker_open=next(truth),
             minutes_since_model_change=draw(around(60)),
         ),
-        act=ActFacts(own=next(truth), approved=next(truth), widens=next(truth), break_glass=next(truth)),
+        act=ActFacts(**{told.name: next(truth) for told in fields(ActFacts)}),
         target=draw(st.none() | st.sampled_from(ACTIONS)),
         whom=draw(st.none() | st.builds(WhomFacts, st.sampled_from(KINDS), st.booleans())),
         hour=draw(st.integers(0, 23)),

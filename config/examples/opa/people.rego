@@ -94,7 +94,12 @@ forbids["delegators-clear-nothing"] := "the session acts on this person's behalf
 	action in {"dismiss", "reinstate", "protect", "snooze", "makeException", "approve"}
 	input.resource.properties.delegator == input.subject.id
 	not solo
-	not target == "revoke"
+	not approves_a_stop
+}
+
+approves_a_stop if {
+	target == "revoke"
+	input.context.act.denies == false
 }
 
 target := input.action.properties.target
