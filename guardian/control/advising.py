@@ -11,7 +11,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import ValidationError
 
@@ -97,7 +97,7 @@ def _decide(
 ) -> AdviceContext:
     machine = Principal(ADVISER, "monitor", frozenset({call.envelope.tenant_id}), jti="", expires_at=now)
     with deps.store.read() as rows:
-        approval = _approval(rows, call, now)
+        approval = _word(rows, call, "approved", now)
         agent = call.envelope.agent_id
         asked = situation(
             deps, rows, machine, "permitCall", *call.envelope.key, now, evidence=evidence, agent_id=agent
@@ -133,13 +133,14 @@ def _refuse_or_hold(
     decision: PolicyDecision,
     now: datetime,
 ) -> AdviceContext:
-    why = explain(decision)
     with deps.store.write() as rows:
+        refused = _word(rows, call, "denied", now)
         act = {"call": call.digest, "tool": call.tool}
         reason = f"one call of {call.tool}"[:200]
-        held = put_up(deps, rows, asked, decision, act=act, reason=reason, now=now)
+        held = None if refused else put_up(deps, rows, asked, decision, act=act, reason=reason, now=now)
         advice = "deny" if held is None else "hold"
-        name = None if held is None else held.id
+        waits_or_no = held or refused
+        name = None if waits_or_no is None else waits_or_no.id
         record(rows, asked, decision, now, result=advice, call=call.digest, tool=call.tool, approval_id=name)
         if held is not None:
             tell(
@@ -155,6 +156,7 @@ def _refuse_or_hold(
                 once=held.id,
                 now=now,
             )
+    why = explain(decision) if refused is None else "a person said no to this call"
     update = {"advice": advice, "reason": why, "approval": None if held is None else held_for(held)}
     return told.model_copy(update=update)
 
@@ -242,12 +244,13 @@ def _call(principal: Principal, proposal: Proposal, envelope: Envelope, now: dat
     return _Call(envelope, tool, json.dumps(told).encode("utf-8", "surrogatepass"), digest)
 
 
-def _approval(rows: ControlRows, call: _Call, now: datetime) -> ApprovalView | None:
-    """A person's word that lets exactly this call through: not too old, and not used yet."""
+def _word(
+    rows: ControlRows, call: _Call, state: Literal["approved", "denied"], now: datetime
+) -> ApprovalView | None:
+    """A person's latest word on exactly this call, if it is this one: not too old, and a yes not used yet."""
     act = {"call": call.digest, "tool": call.tool}
     found = rows.approvals.decided(*call.envelope.key, "permitCall", act)
-    live = found is not None and found.view.state == "approved" and found.view.expires_at > now
-    return found.view if found is not None and live else None
+    return found.view if found is not None and found.view.state == state and found.view.expires_at > now else None
 
 
 def _used(

@@ -167,6 +167,29 @@ def test_a_person_may_say_no(stage, adviser):
     assert (told["advice"], told["reason"]) == ("deny", "the approval is denied")
 
 
+def test_a_no_holds_for_the_same_call_and_asks_nobody_again_until_it_is_too_old(stage, adviser):
+    adviser.answer = STRONG
+    held = advice(stage)["approval"]
+    stage.decide(held["id"], "deny", "approver")
+    told = [advice(stage) for _ in range(3)]
+    assert {(each["advice"], each["reason"], each["approval"]) for each in told} == {
+        ("deny", "a person said no to this call", None)
+    }
+    items = stage.call("GET", "/v1/approvals").json()["items"]
+    assert [each["id"] for each in items if each["action"] == "permitCall"] == [held["id"]]
+    assert len(stage.audit(action="permitCall", result="deny", approval_id=held["id"])) == 3
+    assert advice(stage, scope="other")["advice"] == "hold", "of another call nobody has said anything"
+    stage.clock.pass_(days=8)
+    assert advice(stage)["approval"]["id"] != held["id"]
+
+
+def test_a_no_to_what_policy_lets_through_by_now_holds_nothing_up(stage, adviser):
+    adviser.answer = STRONG
+    stage.decide(advice(stage)["approval"]["id"], "deny", "approver")
+    adviser.answer = CALM
+    assert advice(stage)["advice"] == "permit"
+
+
 def test_people_hear_of_a_held_call_once(stage, adviser):
     adviser.answer = STRONG
     held = advice(stage)
