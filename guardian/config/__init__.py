@@ -123,6 +123,7 @@ from guardian.config.revocation import (
 from guardian.config.revocation import (
     SelfTestSection as SelfTestSection,
 )
+from guardian.domain.event import TenantName
 from guardian.errors import ConfigurationError
 
 _SIGNALS = (
@@ -150,7 +151,7 @@ class Settings(BaseSettings):
     store: StoreSection = StoreSection()
     archive: ArchiveSection = ArchiveSection()
     tightening: TighteningSection = TighteningSection()
-    gateways: dict[str, list[str]] = Field(default_factory=dict)
+    gateways: dict[str, list[TenantName]] = Field(default_factory=dict)
     model: ModelSection = ModelSection()
     signals: Plugins = Field(default_factory=lambda: plugins(*_SIGNALS))
     weights: dict[str, Annotated[float, Field(ge=0, lt=1)]] = Field(default_factory=dict)

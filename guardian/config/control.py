@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 from pydantic import Field, SecretStr
 
 from guardian.config.base import Days, Options, Seconds, Section
+from guardian.domain.event import TenantName
 
 
 class BudgetSection(Section):
@@ -58,9 +59,9 @@ class ControlSection(Section):
     revocation_grace_s: Seconds = 3600.0
     revocation_max_days: Days = 30
     default_mode: Literal["shadow", "enforce"] = "shadow"  # until a tenant's mode is set
-    protected: dict[str, list[str]] = Field(default_factory=dict)  # tenant -> agents or sessions people decide on
+    protected: dict[TenantName, list[str]] = Field(default_factory=dict)  # agents, sessions that people decide on
     solo: bool = False  # one person may do what otherwise takes two; audited as such
-    on_call: dict[str, list[str]] = Field(default_factory=dict)  # tenant -> principals on call
+    on_call: dict[TenantName, list[str]] = Field(default_factory=dict)  # principals
     purpose_owners: dict[str, list[str]] = Field(default_factory=dict)  # purpose -> principals who own it
     approvals: ApprovalSection = ApprovalSection()
     break_glass: BreakGlassSection = BreakGlassSection()
@@ -91,7 +92,7 @@ class SlackPerson(Section):
     """Who may click in Slack, as which principal; found by Slack id or by confirmed e-mail address."""
 
     role: Literal["analyst", "responder", "approver", "admin", "auditor"]
-    tenants: Annotated[list[str], Field(min_length=1)]
+    tenants: Annotated[list[TenantName], Field(min_length=1)]
     slack: Annotated[str, Field(pattern=r"^[UW][A-Z0-9]{2,20}$")] | None = None
     email: Annotated[str, Field(pattern=r"^[^@\s]+@[^@\s]+$")] | None = None
 

@@ -6,6 +6,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, JsonValue, SecretStr, model_validator
 
 from guardian.config.base import Options, Seconds, Section, Wildcards
+from guardian.domain.event import TenantName
 from guardian.sources.completing import SESSION_ORDER
 from guardian.sources.tool_names import NAME, PATTERNS
 
@@ -29,7 +30,7 @@ class SourceSection(Section):
     format: str = "guardian"  # one file of guardian/sources/, or auto: told record by record
     options: Options = Field(default_factory=dict)  # of the format; with auto, by format
     gateway: str | None = None  # who sends this log, whatever its records say; with format guardian they say it
-    tenant: str | None = None  # whose log it is, where its records do not say
+    tenant: TenantName | None = None  # whose log it is, where its records do not say
     session: list[Literal["gateway", "token", "conversation", "trace", "window"]] = Field(
         default_factory=lambda: list(SESSION_ORDER)
     )

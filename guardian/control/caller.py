@@ -1,6 +1,7 @@
 """What every route takes: who calls, and what stands behind the routes."""
 
 from typing import Annotated, Any, Final
+from urllib.parse import unquote
 
 from fastapi import Depends, Header, Path, Query, Request
 from fastapi.security import HTTPBearer
@@ -27,9 +28,18 @@ async def _caller(request: Request, _token: Annotated[Any, Depends(_bearer)]) ->
     return principal_of(request)
 
 
+async def _tenant(request: Request, tenant_id: Annotated[Identifier, Path(description="The tenant.")]) -> str:
+    """The tenant that a path names. Routes match decoded paths, but `a%2Fb/c` names no session `b/c` of `a`."""
+    raw = request.scope.get("raw_path")
+    place = request.scope["route"].path.split("/").index("{tenant_id}")
+    if raw is not None and unquote(raw.decode("latin-1").split("/")[place]) != tenant_id:
+        raise absent("tenant")
+    return tenant_id
+
+
 Deps = Annotated[ControlDeps, Depends(_deps)]
 Caller = Annotated[Principal, Depends(_caller)]
-TenantId = Annotated[Identifier, Path(description="The tenant.")]
+TenantId = Annotated[str, Depends(_tenant)]
 SessionId = Annotated[Identifier, Path(description="The session, within its tenant.")]
 FindingId = Annotated[Identifier, Path(description="The finding.")]
 TenantFilter = Annotated[Identifier | None, Query(description="Only this tenant, within the token's reach.")]

@@ -11,6 +11,7 @@ from starlette.responses import Response
 
 from guardian.control.deps import ControlDeps
 from guardian.control.news import spread
+from guardian.domain.event import NO_SLASH
 from guardian.errors import GuardianError
 from guardian.store.control import ControlRows
 from guardian.telemetry import logger
@@ -66,6 +67,12 @@ class Refusal(HTTPException):
 def absent(what: str) -> Refusal:
     """The same answer whether it does not exist or belongs to somebody else."""
     return Refusal(404, f"there is no such {what} within reach of this token")
+
+
+def check_tenant(tenant_id: str) -> None:
+    """Raises Refusal for a tenant that cannot be, where a body names one. Paths cannot."""
+    if "/" in tenant_id:
+        raise Refusal(422, f"tenant_id: {NO_SLASH}")
 
 
 def problem_response(

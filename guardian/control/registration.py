@@ -9,7 +9,7 @@ from guardian.control.deps import ControlDeps
 from guardian.control.descendants import born_revoked
 from guardian.control.envelopes import extend
 from guardian.control.granted import Act, permitted
-from guardian.control.problems import Refusal, absent
+from guardian.control.problems import Refusal, absent, check_tenant
 from guardian.domain.event import Envelope
 from guardian.domain.session import HumanWord
 from guardian.telemetry import logger
@@ -94,6 +94,7 @@ def history(
 
 def _check(told: Envelope) -> None:
     """Refuses what could not be kept as it is."""
+    check_tenant(told.tenant_id)
     text = told.model_dump_json()
     if len(text.encode()) > MOST_BYTES:
         raise Refusal(413, f"an envelope may have {MOST_BYTES} bytes as JSON")

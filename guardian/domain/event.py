@@ -11,13 +11,28 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Annotated, Any, Literal, NamedTuple
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, JsonValue, StringConstraints
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, JsonValue, StringConstraints
 
 SCHEMA = "guardian.decision/v1"
 _EXACT = 2**53  # up to here every whole number has a double of its own
 
 Identifier = Annotated[str, StringConstraints(min_length=1, max_length=512, pattern=r"^[^\x00-\x1f\x7f]+$")]
 """A name that other systems chose: bounded, and free of control characters."""
+
+NO_SLASH = "a tenant's name has no slash: in a path it would name another tenant's session"
+
+
+def _without_slash(name: str) -> str:
+    if "/" in name:
+        raise ValueError(f"{NO_SLASH}, got {name!r}")
+    return name
+
+
+TenantName = Annotated[Identifier, AfterValidator(_without_slash)]
+"""What a tenant may be called where one is named for the first time: it is a segment of paths.
+
+Models of what is stored take any Identifier: what was kept under another name before must still be readable.
+"""
 
 Purpose = Annotated[str, StringConstraints(max_length=8192)]
 """A slug (`review_customer_contract`) or a sentence; the empty string means that none was declared."""

@@ -13,7 +13,7 @@ from joserfc import jws, jwt
 from joserfc.errors import ExpiredTokenError, JoseError
 from pydantic import TypeAdapter, ValidationError
 
-from guardian.domain.event import Identifier
+from guardian.domain.event import Identifier, TenantName
 from guardian.errors import TokenError
 from guardian.keys.signing import ALGORITHM, KeySet, SigningKeys
 from guardian.wire.principal import ROLES, Principal, Role
@@ -26,6 +26,7 @@ _NOT_PEOPLE = frozenset({"guardian", "operator"})
 """What the audit trail calls guardian itself, and whoever has its machine."""
 _SHA256 = re.compile(r"[A-Za-z0-9_-]{43}")
 _IDENTIFIER: TypeAdapter[str] = TypeAdapter(Identifier)
+_TENANT: TypeAdapter[str] = TypeAdapter(TenantName)
 
 
 class RefusedToken(TokenError):
@@ -82,10 +83,13 @@ class Tokens:
         if ttl <= timedelta(0):
             raise TokenError(f"a token must live longer than {ttl}")
         try:
-            for name in (principal_id, *tenants):
-                _IDENTIFIER.validate_python(name)
+            _IDENTIFIER.validate_python(name := principal_id)
+            for name in tenants:
+                _TENANT.validate_python(name)
         except ValidationError as error:
-            raise TokenError(f"{name!r} is no identifier: 1 to 512 characters, no control characters") from error
+            raise TokenError(
+                f"{name!r} is no identifier: 1 to 512 characters, no control characters, and of a tenant no slash"
+            ) from error
         if principal_id in _NOT_PEOPLE:
             raise TokenError(f"{principal_id!r} stands for guardian's own acts in the audit trail; choose another")
         key = self.keys.current().signing

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Literal, Protocol
 
 from guardian.bus.port import Record
-from guardian.domain.event import DecisionEvent
+from guardian.domain.event import NO_SLASH, DecisionEvent
 from guardian.domain.finding import OPERATORS
 from guardian.domain.signal import CredentialHit
 from guardian.errors import DecodeError
@@ -87,6 +87,7 @@ class Decoder:
                     letters.append(self._letter(record, entry, told, _gateway_of(record, told)))
                     continue
                 try:
+                    _check_tenant(told.event)
                     self._check_entitlement(told.event)
                 except DecodeError as error:
                     letters.append(self._letter(record, entry, error, told.event.gateway))
@@ -128,7 +129,8 @@ class Decoder:
         """Who hears of a dead letter: the tenant it names, if the gateway may speak for it, else the operators."""
         if tenant_id is None:
             return None
-        return self._name(tenant_id if self._speaks_for(gateway, tenant_id) else OPERATORS)
+        known = "/" not in tenant_id and self._speaks_for(gateway, tenant_id)
+        return self._name(tenant_id if known else OPERATORS)
 
     def _speaks_for(self, gateway: str, tenant_id: str) -> bool:
         if self.entitlements is None:
@@ -161,6 +163,13 @@ class Decoder:
         if earliest <= said <= reference + self.bounds.ahead:
             return said, False
         return reference, True
+
+
+def _check_tenant(event: DecisionEvent) -> None:
+    envelope = event.envelope
+    if "/" in envelope.tenant_id:
+        reason = f"envelope.tenant_id: {NO_SLASH}"
+        raise DecodeError("invalid", reason, tenant_id=envelope.tenant_id, session_id=envelope.session_id)
 
 
 def _bounded(letters: Sequence[DeadLetter]) -> list[DeadLetter]:

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import AwareDatetime, Field
 
-from guardian.domain.event import Identifier
+from guardian.domain.event import Identifier, TenantName
 from guardian.wire.base import Ask, Body, Cursor, Why
 
 ApprovalState = Literal["pending", "approved", "denied", "expired", "withdrawn", "used"]
@@ -70,7 +70,7 @@ class BreakGlassView(Body):
 class BreakGlassRequest(Ask):
     """`minutes` is capped by configuration; a longer wish is refused, not shortened."""
 
-    tenant_id: Identifier
+    tenant_id: TenantName
     reason: Why
     minutes: Annotated[int, Field(ge=1, le=1440)] = 30
 

@@ -51,6 +51,22 @@ def test_the_signals_that_are_on_are_the_signals_there_are() -> None:
     assert set(load().signals) == set(plugins.names("signals"))
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "gateways: {gw: [acme/eu]}",
+        "control: {protected: {acme/eu: [payroll]}}",
+        "control: {on_call: {acme/eu: [ann]}}",
+        "slack: {people: {ann: {role: analyst, tenants: [acme/eu], slack: U123}}}",
+        "source: {tenant: acme/eu}",
+        "revocation: {self_test: {tenant: acme/eu}}",
+    ],
+)
+def test_a_tenant_that_no_path_can_name_is_refused(write, text: str) -> None:
+    assert "acme/eu" in refusal(write(text))
+    load(write(text.replace("acme/eu", "acme-eu")))
+
+
 @pytest.mark.parametrize("text", ["", "# only a comment\n", "{}", "---\n"])
 def test_an_empty_file_means_the_defaults(write, text: str) -> None:
     path = write(text)

@@ -5,6 +5,11 @@ from urllib.parse import quote
 
 import pytest
 
+from guardian.domain.event import NO_SLASH, Envelope
+from guardian.domain.finding import Effect
+from guardian.domain.session import HumanWord
+from guardian.wire.findings import FindingOutcome
+
 
 def _revoke(stage, session="sess_1", reason="stop", **headers):
     path = f"/v1/sessions/acme/{session}/revoke"
@@ -153,3 +158,54 @@ def test_a_revocation_outlives_the_sessions_own_expiry(stage, a_finding):
     stage.enforce()
     stage.submit(a_finding(expires_at=stage.clock() + timedelta(days=2)))
     assert stage.revocations().json()["entries"][0]["expires_at"] == "2026-05-14T13:00:00Z"
+
+
+@pytest.mark.parametrize("act", ["revoke", "reinstate"])
+def test_a_tenant_with_a_slash_is_not_another_tenant_s_session(stage, act):
+    path, body = f"/v1/sessions/a%2Fb/c/{act}", {"reason": "x"}
+    assert stage.call("POST", path, "responder", "*", json=body).status_code == 404
+    assert stage.call("POST", f"/v1/sessions/a%2Fb/a/{act}", "responder", "*", json=body).status_code == 404
+    assert stage.call("POST", "/v1/subjects/a%2Fb/agent/c/revoke", "responder", "*", json=body).status_code == 404
+    assert stage.ledger() == []
+    got = stage.call("POST", "/v1/sessions/a/b%2Fc/revoke", "responder", "*", json=body).json()["session"]
+    assert (got["tenant_id"], got["session_id"]) == ("a", "b/c")
+
+
+def test_a_tenant_with_a_slash_comes_in_nowhere(stage, a_finding):
+    told = stage.submit(a_finding(tenant="a/b"), "monitor", "*")
+    assert (told.status_code, told.json()["detail"]) == (422, f"tenant_id: {NO_SLASH}")
+    envelope = {"delegator_id": "ann", "tenant_id": "a/b", "session_id": "s", "purpose": "review"}
+    got = stage.call("POST", "/v1/envelopes", "delegation", "*", json={"envelope": envelope})
+    assert (got.status_code, got.json()["detail"]) == (422, f"tenant_id: {NO_SLASH}")
+    question = {
+        "subject": {"type": "session", "id": "s"},
+        "action": {"name": "t"},
+        "context": {"envelope": envelope},
+    }
+    question["resource"] = {"type": "tool", "id": "t"}
+    got = stage.call("POST", "/v1/advise", "gateway", "*", json=question)
+    assert (got.status_code, got.json()["detail"]) == (422, f"tenant_id: {NO_SLASH}")
+    glass = {"tenant_id": "a/b", "reason": "x"}
+    assert stage.call("POST", "/v1/break-glass", "responder", "*", json=glass).status_code == 422
+
+
+def test_what_was_kept_under_such_a_name_before_can_still_be_read(stage, a_finding):
+    with stage.deps.store.write() as rows:
+        found = a_finding(tenant="a/b")
+        rows.sessions.say("a/b", "s", HumanWord.REVOKED, stage.clock(), human=True)
+        rows.envelopes.add(
+            Envelope(delegator_id="ann", tenant_id="a/b", session_id="s"), by="ann", now=stage.clock()
+        )
+        outcome = FindingOutcome(
+            finding_id=found.id,
+            tenant_id="a/b",
+            session_id="s",
+            wanted=found.wanted,
+            effect=Effect.FLAG,
+            mode="shadow",
+            at=stage.clock(),
+        )
+        rows.findings.add(found, outcome, stage.clock())
+    for path in ("/v1/findings", "/v1/sessions"):
+        assert stage.call("GET", path, "admin", "*").status_code == 200
+    assert stage.call("GET", "/v1/session-changes?since=0", "monitor", "*").status_code == 200

@@ -152,6 +152,7 @@ def test_no_flipped_character_survives(tokens, data):
         ({"role": "root"}, "role 'root'"),
         ({"tenants": []}, "at least one tenant"),
         ({"tenants": ["a\n"]}, "no identifier"),
+        ({"tenants": ["a/b"]}, "of a tenant no slash"),
         ({"ttl": timedelta(0)}, "live longer"),
     ],
 )

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from guardian.domain.event import NO_SLASH
 from guardian.domain.finding import Effect, Kind
 from guardian.errors import DecodeError
 from guardian.pipeline.batch import DeadLetter
@@ -127,6 +128,18 @@ def test_a_gateway_speaks_only_for_its_tenants(
     decoded, letters = decoder.decode([record(body(gateway=gateway, envelope__tenant_id=tenant))])
     assert bool(decoded) is believed
     assert [letter.code for letter in letters] == ([] if believed else ["gateway_not_entitled"])
+
+
+@pytest.mark.parametrize("entitlements", [None, {"gw": frozenset({"*"})}, {"gw": frozenset({"acme"})}])
+def test_a_tenant_that_no_path_can_name_is_not_heard_and_the_operators_are_told(
+    new_world, make_decoder, body, entitlements
+) -> None:
+    world = new_world(decoder=make_decoder(entitlements=entitlements))
+    world.feed(body(envelope__tenant_id="acme/eu"), body(1, envelope__session_id="eu/s1"))
+    (finding,) = world.told(Kind.UNSCORABLE)
+    assert (finding.tenant_id, finding.session_id) == ("guardian", "s1")
+    assert finding.breaches[0].detail == f"envelope.tenant_id: {NO_SLASH}"
+    assert (world.dead, world.state("eu/s1").actions) == (1, 1), "a session may be called anything"
 
 
 def test_a_foreign_gateway_is_reported_and_judged_by_nobody(new_world, make_decoder, body) -> None:
