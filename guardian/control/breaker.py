@@ -7,11 +7,9 @@ agents. The breaker is a fact of the tenant that policy reads; what follows from
 from datetime import datetime
 
 from guardian.control.deps import BreakerRule, ControlDeps
-from guardian.control.granted import Act, permitted
 from guardian.control.news import tell
 from guardian.store.control import ControlRows
 from guardian.wire.approvals import BreakerView
-from guardian.wire.principal import Principal
 
 
 def look(deps: ControlDeps, rows: ControlRows, tenant_id: str, now: datetime) -> BreakerView:
@@ -78,33 +76,6 @@ def heed(deps: ControlDeps, rows: ControlRows, tenant_id: str, now: datetime) ->
     return look(deps, rows, tenant_id, now)
 
 
-def reset(deps: ControlDeps, principal: Principal, tenant_id: str, reason: str) -> BreakerView:
-    """Close it before its time. One that is closed stays so, and the audit trail says that nothing changed."""
-
-    def do(act: Act) -> BreakerView:
-        changed = act.rows.breakers.reset(tenant_id, by=principal.id, now=act.now)
-        act.audit(result="changed" if changed else "unchanged")
-        if changed:
-            _tell_of_reset(act)
-        return look(deps, act.rows, tenant_id, act.now)
-
-    return permitted(deps, principal, "resetBreaker", tenant_id, None, reason, do)
-
-
 def gauge(deps: ControlDeps, rows: ControlRows, now: datetime) -> None:
     """Count the open ones; whenever the metrics are read, for one that closes by itself does so unnoticed."""
     deps.metrics.set("guardian_breakers_open", sum(each.open for each in rows.breakers.tripped(now)))
-
-
-def _tell_of_reset(act: Act) -> None:
-    tell(
-        act.deps,
-        act.rows,
-        topic="breaker",
-        tenant_id=act.tenant_id,
-        title="Circuit breaker closed: the monitor may revoke again",
-        detail=f"{act.actor} reset it before its time",
-        severity="info",
-        once=f"reset {act.now.isoformat()}",
-        now=act.now,
-    )

@@ -44,7 +44,7 @@ def decide(
         stored = rows.approvals.get(approval_id, principal.scope)
         if stored is None:
             raise absent("approval")
-        lapse_overdue(rows, now)
+        lapse_overdue(deps, rows, now)
         refusal = _decide(deps, rows, principal, stored, word, now, seen)
         decided = rows.approvals.get(approval_id, principal.scope)
     if refusal is not None:  # raised only now: its audit record must be committed

@@ -66,8 +66,8 @@ def follow_down(
     return taken
 
 
-def born_revoked(deps: ControlDeps, rows: ControlRows, tenant_id: str, session_id: str, now: datetime) -> None:
-    """What is registered below a revoked session is revoked as well.
+def follow_above(deps: ControlDeps, rows: ControlRows, tenant_id: str, session_id: str, now: datetime) -> None:
+    """What is registered below a revoked session, or has served its own time there, is revoked as well.
 
     That is, if policy permits it to who revoked the upper one, and unless only people may decide.
     """
@@ -91,8 +91,9 @@ def born_revoked(deps: ControlDeps, rows: ControlRows, tenant_id: str, session_i
             topic="descendants",
             tenant_id=tenant_id,
             title="Sessions that are delegated by a revoked one go on",
-            detail="they were registered after it was revoked, and are protected, or policy did not permit to "
-            "revoke them with it; see the audit trail under action revoke, result spared",
+            detail="they were registered after it was revoked, or their own revocation lapsed, and they are "
+            "protected, or policy did not permit to revoke them with it; see the audit trail under action revoke, "
+            "result spared",
             severity="high",
             once=f"born {root.revision}",
             now=now,

@@ -125,7 +125,7 @@ def permitted(
         raise witnessed(deps, request, out_of_reach(), absent("tenant"))
     with deps.store.write() as rows:
         if session_id is not None:
-            lapse_overdue(rows, now)
+            lapse_overdue(deps, rows, now)
         told = None if facts is None else facts(rows)
         asked = situation(deps, rows, principal, action, tenant_id, session_id, now, act=told)
         act = Act(deps, rows, asked, ask(deps, asked), now, reason)

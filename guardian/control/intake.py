@@ -67,7 +67,7 @@ def _decide(
     evidence: EvidenceFacts,
     now: datetime,
 ) -> Received | Refusal:
-    lapse_overdue(rows, now)
+    lapse_overdue(deps, rows, now)
     asked = situation(
         deps,
         rows,

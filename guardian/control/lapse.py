@@ -4,6 +4,7 @@ from datetime import datetime
 
 from guardian.control.approvals import expire
 from guardian.control.deps import ControlDeps
+from guardian.control.descendants import follow_above
 from guardian.control.news import tell
 from guardian.domain.session import HumanWord
 from guardian.store.control import ControlRows
@@ -12,8 +13,11 @@ from guardian.wire.approvals import BreakGlassView
 _BATCH = 1000
 
 
-def lapse_overdue(rows: ControlRows, now: datetime) -> int:
-    """Append a lapse for each overdue revocation, the oldest first. Returns how many."""
+def lapse_overdue(deps: ControlDeps, rows: ControlRows, now: datetime) -> int:
+    """Append a lapse for each overdue revocation, the oldest first. Returns how many.
+
+    A session below one that is still revoked follows that one from then on, if policy permits it.
+    """
     overdue = rows.ledger.overdue(now, _BATCH)
     for entry in overdue:
         rows.ledger.append(
@@ -30,6 +34,7 @@ def lapse_overdue(rows: ControlRows, now: datetime) -> int:
         )
         if entry.subject_type == "session" and entry.reason_code != "self_test":
             rows.sessions.say(entry.tenant_id, entry.subject_id, HumanWord.LAPSED, now, human=False)
+            follow_above(deps, rows, entry.tenant_id, entry.subject_id, now)
     return len(overdue)
 
 
@@ -77,7 +82,7 @@ def sweep(deps: ControlDeps) -> int:
     if not any(due):
         return 0
     with deps.store.write() as rows:
-        lapsed = lapse_overdue(rows, now)
+        lapsed = lapse_overdue(deps, rows, now)
         for waiting in rows.approvals.overdue(now, _BATCH):
             expire(deps, rows, waiting, now)
         close_run_out(deps, rows, now)

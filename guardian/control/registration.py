@@ -6,7 +6,7 @@ from typing import Literal
 
 from guardian.control.authority import may_read
 from guardian.control.deps import ControlDeps
-from guardian.control.descendants import born_revoked
+from guardian.control.descendants import follow_above
 from guardian.control.envelopes import extend
 from guardian.control.granted import Act, permitted
 from guardian.control.problems import Refusal, absent, check_tenant
@@ -56,7 +56,7 @@ def register(deps: ControlDeps, principal: Principal, told: Envelope) -> Registe
         word = HumanWord.REGISTERED
         act.rows.sessions.say(*told.key, word, act.now, human=False, detail=added.digest)
         extend(deps, act.rows, *told.key, act.now, reissued=True)
-        born_revoked(deps, act.rows, *told.key, act.now)
+        follow_above(deps, act.rows, *told.key, act.now)
         return done
 
     try:

@@ -4,6 +4,7 @@ from fastapi import APIRouter
 
 from guardian.control import breaker
 from guardian.control.authority import may_read
+from guardian.control.breaker_reset import reset
 from guardian.control.caller import Caller, Deps, TenantId
 from guardian.control.problems import documented
 from guardian.wire.approvals import BreakerReset, BreakerView
@@ -22,4 +23,4 @@ def show_breaker(deps: Deps, caller: Caller, tenant_id: TenantId) -> BreakerView
 @router.post("/{tenant_id}/reset", responses=documented(400, 401, 403, 404, 413, 422, 503))
 def reset_breaker(deps: Deps, caller: Caller, tenant_id: TenantId, ask: BreakerReset) -> BreakerView:
     """Close the breaker before its time: what it stopped was meant, or its cause is found."""
-    return breaker.reset(deps, caller, tenant_id, ask.reason)
+    return reset(deps, caller, tenant_id, ask.reason)

@@ -40,7 +40,7 @@ def act_on_subject(
     if life > rule.subject_most:
         raise Refusal(422, f"seconds: a subject is revoked for {int(rule.subject_most.total_seconds())} at most")
     with deps.store.write() as rows:
-        lapse_overdue(rows, now)
+        lapse_overdue(deps, rows, now)
         live = rows.ledger.live_entry(tenant_id, subject_id, kind)
         own = ActFacts(own=live is not None and live.actor == principal.id)
         asked = situation(deps, rows, principal, action, tenant_id, None, now, act=own)

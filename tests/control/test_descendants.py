@@ -5,6 +5,7 @@ import pytest
 from guardian.control.case_feeds import catch_up
 from guardian.control.case_view import case_key
 from guardian.control.deps import BreakerRule
+from guardian.control.lapse import sweep
 from guardian.control.switch import SwitchRule
 from guardian.domain.finding import Effect
 
@@ -96,6 +97,34 @@ def test_in_a_circle_nothing_is_kept_revoked_by_what_followed_from_itself(family
     family.revoke("child")
     family.reinstate("child")
     assert live(family) == {}
+
+
+@pytest.fixture
+def served(family):
+    """The child's own revocation ends days before the root's."""
+    register(family, "child", "root", expires_at="2026-05-12T13:00:00Z")
+    family.revoke("child")
+    family.revoke("root")
+    return family
+
+
+def test_a_session_whose_own_revocation_lapses_below_a_revoked_one_follows_that_one(served):
+    served.clock.pass_(days=10)
+    sweep(served.deps)
+    assert live(served)["child"] == "parent_revoked"
+    assert ("lapsed", "expired", "guardian") in served.ledger()
+    assert served.audit(session_id="child", follows="root", result="revoke", role="responder")
+    served.reinstate("root")
+    assert live(served) == {}
+
+
+def test_unless_only_people_decide_on_it(served):
+    protect = {"protected": True, "reason": "payroll"}
+    served.call("PUT", "/v1/sessions/acme/child/protection", json=protect)
+    served.clock.pass_(days=10)
+    sweep(served.deps)
+    assert "child" not in live(served)
+    assert "Sessions that are delegated by a revoked one go on" in news(served)
 
 
 def test_what_followed_from_a_follower_whose_cause_has_lapsed_is_given_back_with_it(family):
