@@ -225,7 +225,7 @@ class Alarmed:
 
 
 @pytest.mark.parametrize(
-    ("button", "said", "advice"), [("Approve", "Approved", "permit"), ("Deny", "Denied", "hold")]
+    ("button", "said", "advice"), [("Approve", "Approved", "permit"), ("Deny", "Denied", "deny")]
 )
 def test_a_held_call_is_shown_in_its_sessions_case_and_decided_there(
     make_office, a_finding, button, said, advice
