@@ -8,16 +8,17 @@ import yaml
 class _Loader(yaml.SafeLoader):
     """YAML itself lets the last of two equal keys win, so a second `monitor:` would undo the first unsaid."""
 
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+    def compose_mapping_node(self, anchor: dict[Any, Any]) -> yaml.MappingNode:
+        node = super().compose_mapping_node(
+            anchor
+        )  # as written: what `<<` merges comes later, and may be overridden
         names: set[tuple[str, str]] = set()
         for key, _ in node.value:
             name = (key.tag, str(key.value))
             if name in names:
-                raise yaml.constructor.ConstructorError(
-                    None, None, f"{key.value!r} is there twice", key.start_mark
-                )
+                raise yaml.composer.ComposerError(None, None, f"{key.value!r} is there twice", key.start_mark)
             names.add(name)
-        return super().construct_mapping(node, deep=deep)
+        return node
 
 
 def read_yaml(text: str) -> Any:

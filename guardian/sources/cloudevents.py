@@ -8,6 +8,7 @@ value is the data. What the wrapped record does not say of id, time, gateway, se
 import base64
 import binascii
 import dataclasses
+import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -115,6 +116,7 @@ def _json(value: str, path: str) -> Any:
         return parse_text(value)
     except DecodeError as error:
         try:
-            return Partly(read_around(value, MAX_DEPTH), error, value.encode("utf-8", "surrogatepass"))
+            told = hashlib.sha256(value.encode("utf-8", "surrogatepass")).digest()
+            return Partly(read_around(value, MAX_DEPTH), error, told)
         except (ValueError, RecursionError):
             raise DecodeError("invalid", f"{path}: expected JSON") from None

@@ -1,6 +1,7 @@
 """The bytes of one record → JSON values: gzip, lines, arrays, and as much of each as can be read. Pure."""
 
 import gzip
+import hashlib
 import io
 import zlib
 from collections.abc import Iterable, Iterator
@@ -59,4 +60,4 @@ def _line(line: bytes, parser: GuardianDecisions) -> Any:
 def _around(value: bytes, why: DecodeError, parser: GuardianDecisions) -> Partly | DecodeError:
     """What can be read of a value that was refused; the refusal where that is nothing."""
     body = parser.parse_around(value)
-    return why if body is None else Partly(body, why, value)
+    return why if body is None else Partly(body, why, hashlib.sha256(value).digest())

@@ -28,16 +28,16 @@ _values = attrgetter(*_DEFAULTS)
 
 @dataclass(frozen=True, slots=True)
 class Partly:
-    """A JSON value with `Unread` in it, why it was not read whole, and the bytes that it was read from."""
+    """A JSON value with `Unread` in it, why it was not read whole, and the SHA-256 of what it was read from."""
 
     body: Any
     why: DecodeError
-    raw: bytes
+    digest: bytes
 
     def items(self) -> Iterator[Any]:
         """The items of an array, each of which may be readable whole; else the value itself."""
         for item in self.body if isinstance(self.body, list) else (self.body,):
-            yield Partly(item, self.why, self.raw) if unread_in(item) else item
+            yield Partly(item, self.why, self.digest) if unread_in(item) else item
 
 
 def readable(facts: Facts) -> Facts:

@@ -132,7 +132,7 @@ class Reader:
         why = part.why if part is not None and unread_in(entry) else None
         digest = hashlib.sha256(json.dumps(entry, sort_keys=True, separators=(",", ":")).encode())
         if part is not None and why is not None:  # two that differ in what is unread are two
-            digest.update(part.raw)
+            digest.update(part.digest)
         if isinstance(entry, Mapping) and entry.get("schema") == SCHEMA:
             told = _canonical(entry, digest.hexdigest(), why)
             self.completion.check_sender(told.event)

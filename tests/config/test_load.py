@@ -5,10 +5,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from pydantic import ValidationError
 
 from guardian.bootstrap import plugins
 from guardian.config import Settings, load
+from guardian.config.reading import read_yaml
 from guardian.errors import ConfigurationError
 from guardian.gateway.client import _TELL_S
 
@@ -304,3 +306,8 @@ def test_what_was_a_wildcard_once_is_refused_now(told: dict[str, Any], where: st
 def test_the_brackets_of_a_list_in_an_argument_are_none() -> None:
     rule = {"tool": "email.*", "argument": "items[].note", "treatment": "drop"}
     assert load(None, overrides={"archive": {"arguments": [rule]}}).archive.arguments[0].argument == "items[].note"
+
+
+def test_a_key_that_overrides_a_merged_one_is_not_there_twice() -> None:
+    text = "base: &base\n  x: 1\ndeep:\n  a: &a\n    <<: *base\n    x: 2\nb:\n  <<: *a\n"
+    assert read_yaml(text) == yaml.safe_load(text)
