@@ -15,7 +15,7 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Any, NamedTuple
 
-from .reading import Refused, Revision, View, apply, parse
+from .reading import Refused, Revision, Signed, View, apply, parse
 from .signature import Verifier
 
 _FUTURE_S = 5.0  # a cache dated further ahead than this was written by a clock that we cannot trust
@@ -78,7 +78,7 @@ class Cache:
             view = replace(view, signed=max(view.signed, self._when(proof.payload, proof.signature, None)))
         if view.revision != revision:
             raise Refused("altered", "its signed answers do not lead to its revision")
-        return replace(view, issued=issued, confirmed=clock - max(age, wall - view.signed, 0.0)), parts
+        return replace(view, issued=issued, confirmed=clock - max(age, wall - view.signed.at, 0.0)), parts
 
     def save(self, view: View, parts: tuple[Part, ...], proof: Proof | None, *, wall: float) -> None:
         """Raises OSError; what was there stays then."""
@@ -121,7 +121,7 @@ class Cache:
             raise Refused("altered", "it holds no signed list")
         return view
 
-    def _when(self, payload: bytes, signature: str, since: Revision | None) -> int:
+    def _when(self, payload: bytes, signature: str, since: Revision | None) -> Signed:
         assert self._verifier is not None  # noqa: S101 - only then there are signatures
         facts = {"tenants": self._tenants, "since": since, "now": None, "window_s": math.inf}
         return self._verifier.check(payload, signature, **facts)  # type: ignore[arg-type]

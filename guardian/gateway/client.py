@@ -33,7 +33,7 @@ from typing import Literal
 
 from .cache import Cache, Part, Proof
 from .connection import Event, Server, bearer, header
-from .reading import Refused, Revision, View, apply, parse
+from .reading import UNSIGNED, Refused, Revision, Signed, View, apply, parse
 from .signature import HEADER, Keys, Verifier
 
 __all__ = ["Refused", "Revision", "RevocationList", "State"]
@@ -363,10 +363,10 @@ class RevocationList:
         now = self._clock()
         self._settle(replace(base, issued=base.issued + now - base.confirmed, confirmed=now, signed=signed))
 
-    def _check(self, payload: bytes, signature: str, since: Revision | None) -> int:
-        """When it was signed; 0 where signatures are not checked."""
+    def _check(self, payload: bytes, signature: str, since: Revision | None) -> Signed:
+        """When it was signed and for whom; neither where signatures are not checked."""
         if self._verifier is None:
-            return 0
+            return UNSIGNED
         window = max(self._max_stale, _SKEW_S)
         facts = {"tenants": self._tenants, "since": since, "now": self._wall(), "window_s": window}
         return self._verifier.check(payload, signature, **facts)  # type: ignore[arg-type]

@@ -36,6 +36,16 @@ class Refused(Exception):
         self.code = code
 
 
+class Signed(NamedTuple):
+    """When an answer was signed, in Unix seconds, and for whose tenants; 0 and "" where nothing is checked."""
+
+    at: int = 0
+    reach: str = ""
+
+
+UNSIGNED = Signed()
+
+
 @dataclass(frozen=True, slots=True)
 class View:
     """One reading of the list. `until` maps a subject to its expiry in Unix seconds, inf for none.
@@ -50,7 +60,7 @@ class View:
     issued: float  # the server's clock when this was confirmed
     confirmed: float  # ours, at the same moment
     asked_as: str = ""  # a hash of the credentials that it was given to
-    signed: int = 0  # when its newest signature was made, in Unix seconds; 0 where none is checked
+    signed: Signed = UNSIGNED  # its newest signature
 
 
 _REQUIRED = frozenset({"revision", "subject_type", "tenant_id", "subject_id", "status"})
@@ -97,18 +107,19 @@ def apply(
     tenants: frozenset[str] | None,
     confirmed: float,
     asked_as: str,
-    signed: int,
+    signed: Signed,
 ) -> tuple[View, frozenset[str]]:
     """The view after an answer, and kinds of subject in it that this client does not know.
 
     `seen` is what is in memory, `base` what was told to the server (None: a whole list was asked for).
 
-    A revision is that of one reach: what other credentials are given may stand at a lower n. Signed before `seen`,
-    it would be a replay all the same.
+    A revision is that of one reach: what other credentials are given may stand at a lower n, but where signatures
+    say that they reach the same. Signed before `seen`, it would be a replay all the same.
     """
     if seen is not None and answer.revision < seen.revision:
-        another = base is None and asked_as != seen.asked_as and signed >= seen.signed
-        if not another or answer.revision.epoch < seen.revision.epoch:
+        another = base is None and asked_as != seen.asked_as and signed.at >= seen.signed.at
+        alike = signed.reach != "" and signed.reach == seen.signed.reach
+        if not another or alike or answer.revision.epoch < seen.revision.epoch:
             detail = f"{seen.revision} -> {answer.revision}: a restored ledger must start a new epoch"
             raise Refused("went_back", detail)
     if not answer.complete and (base is None or answer.revision.epoch != base.revision.epoch):

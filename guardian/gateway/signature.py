@@ -10,7 +10,7 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
-from .reading import Refused, Revision
+from .reading import Refused, Revision, Signed
 
 TYPE = "guardian-revocations+jws"
 HEADER = "Guardian-Signature"
@@ -43,9 +43,9 @@ class Verifier:
         since: Revision | None,
         now: float | None,
         window_s: float,
-    ) -> int:
-        """When it was signed. Raises Refused unless that was for these tenants (None: for every one), and for a
-        delta from `since`.
+    ) -> Signed:
+        """When it was signed, and for whom. Raises Refused unless that was for these tenants (None: for all),
+        and for a delta from `since`.
 
         `now` is Unix time; a signature older than `window_s`, or as far in the future, is a replay or says that
         one of the clocks is wrong. None: any age will do.
@@ -63,7 +63,7 @@ class Verifier:
             raise Refused("signature_malformed", "no iat")
         if now is not None and not -window_s <= now - issued <= window_s:
             raise Refused("signature_replayed", f"made {now - issued:.0f} s ago")
-        return issued
+        return Signed(issued, " ".join(sorted(map(str, audience))))
 
     def _header(self, payload: bytes, signature: str) -> dict[str, Any]:
         try:

@@ -16,8 +16,10 @@ import cedarpy
 from guardian.errors import PolicyError
 from guardian.policy.entities import question
 from guardian.policy.files import PolicyFiles, statements
-from guardian.policy.port import PolicyDecision, PolicyRequest
+from guardian.policy.port import Asker, PolicyDecision, PolicyRequest
 
+_UNASKED = "failed to build request"
+"""How Cedar begins to say that facts do not fit the schema."""
 _SHOWN = 3
 _REMEMBERED = 1024
 
@@ -68,6 +70,9 @@ class CedarPolicies:
         object.__setattr__(self, "_clauses", clauses)
         whole = f"{self.policies}\x00{self.schema}".encode()
         object.__setattr__(self, "_version", hashlib.sha256(whole).hexdigest()[:16])
+        told = self._decide(PolicyRequest(Asker("guardian", "gateway", frozenset()), "readRevocations", "tenant"))
+        if any(error.startswith(_UNASKED) for error in told.errors):
+            raise PolicyError(f"the schema is not this version's, so nothing could be asked: {told.errors[0]}")
 
     @classmethod
     def from_files(cls, files: PolicyFiles) -> "CedarPolicies":

@@ -5,6 +5,7 @@ import json
 import pytest
 
 from guardian.gateway.client import Revision
+from guardian.gateway.reading import Answer, Refused, Signed, View, apply
 
 WIDE, NARROW = "token-of-the-gateway", "token-of-one-tenant"
 
@@ -89,3 +90,24 @@ def test_what_the_list_of_another_token_says_is_not_acknowledged(two_tenants, fo
     two_tenants.break_everything(narrow_at(1))
     assert soon(lambda: (NARROW, "1.1") in said)
     assert said == {(WIDE, "1.2"), (NARROW, "1.1")}
+
+
+@pytest.mark.parametrize(
+    ("seen", "given", "believed"),
+    [
+        (Signed(100, "acme globex"), Signed(101, "acme"), True),
+        (Signed(100, "acme globex"), Signed(99, "acme"), False),
+        (Signed(100, "acme"), Signed(101, "acme"), False),
+        (Signed(), Signed(), True),
+    ],
+)
+def test_a_lower_revision_is_believed_of_another_reach_and_of_a_later_signature(seen, given, believed) -> None:
+    before = View(Revision(1, 2), "", {}, 0.0, 0.0, "one token", seen)
+    answer = Answer(Revision(1, 1), 0.0, complete=True, entries=[])
+    told = {"tenants": None, "confirmed": 0.0, "asked_as": "another", "signed": given}
+    facts = {"seen": before, "base": None, **told}
+    if believed:
+        assert apply(answer, "", **facts)[0].revision == Revision(1, 1)
+    else:
+        with pytest.raises(Refused, match="went_back"):
+            apply(answer, "", **facts)

@@ -6,6 +6,7 @@ from typing import get_args
 
 import pytest
 
+from guardian.errors import PolicyError
 from guardian.policy.cases import load_cases, run_cases
 from guardian.policy.cedar import CedarPolicies
 from guardian.policy.files import PolicyFiles
@@ -124,3 +125,10 @@ def test_answers_are_remembered_within_bounds_and_stay_what_they_were(monkeypatc
     assert answers[0] == answers[1]
     assert [each.allowed for each in answers[0]] == [bool(n % 2) for n in range(11)]
     assert len(policies._known) <= 4
+
+
+def test_a_schema_that_does_not_know_what_guardian_tells_is_refused_at_the_start():
+    older = "\n".join(line for line in SHIPPED.schema.splitlines() if "denies:" not in line)
+    assert older != SHIPPED.schema
+    with pytest.raises(PolicyError, match="the schema is not this version's"):
+        CedarPolicies('@id("all") permit (principal, action, resource);', older)
