@@ -1,6 +1,7 @@
 """The three ways to run: watch, serve, and both in one process."""
 
 import gc
+import os
 import secrets
 import signal
 import sys
@@ -159,11 +160,24 @@ def _stop_with(control: Control, stop: threading.Event) -> None:
 def _reader_of(file: Path) -> FileConsumer:
     if str(file) == "-":
         return PipeConsumer(sys.stdin.fileno(), topic=f"stdin-{secrets.token_hex(6)}")
+    if file.is_fifo() or file.is_socket() or file.is_char_device():
+        return PipeConsumer(_opened(file), topic=f"pipe-{secrets.token_hex(6)}")
     return FileConsumer(file, topic=place_of(file))
 
 
+def _opened(pipe: Path) -> int:
+    """Opened once, for what a pipe held is gone when it is closed; nobody need write to it yet."""
+    try:
+        descriptor = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    except OSError as error:
+        raise ConfigurationError(f"source: cannot read {pipe}: {error.strerror or error}") from error
+    os.set_blocking(descriptor, True)
+    return descriptor
+
+
 def _letters_of(file: Path) -> Path:
-    return Path("stdin.dlq") if str(file) == "-" else file.with_name(f"{file.name}.dlq")
+    of_no_folder = str(file) == "-" or file.is_relative_to("/dev")
+    return Path("stdin.dlq") if of_no_folder else file.with_name(f"{file.name}.dlq")
 
 
 def _log_as_configured(settings: Settings) -> None:

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 from guardian.bootstrap import running
+from guardian.bus.pipe import PipeConsumer
 from guardian.config import load
 
 
@@ -53,3 +54,30 @@ def test_files_of_one_name_are_two_and_every_standard_input_is_another(tmp_path,
         monkeypatch.setattr(sys, "stdin", nothing)
         ones = [running._reader_of(Path("-")) for _ in range(2)]
     assert ones[0].assignment() != ones[1].assignment()
+
+
+def test_a_pipe_given_by_its_path_is_read_once_and_whole():
+    read, write = os.pipe()
+    os.write(write, b"one\ntwo\n")
+    consumer = running._reader_of(Path(f"/dev/fd/{read}"))
+    os.close(write)
+    consumer.start(lambda places: {})
+    assert [record.value for record in consumer.poll(timeout_s=10, max_records=9)] == [b"one", b"two"]
+    assert consumer.poll(timeout_s=10, max_records=9) == []
+    assert consumer.exhausted()
+    os.close(consumer._descriptor)
+    os.close(read)
+    assert running._letters_of(Path(f"/dev/fd/{read}")) == Path("stdin.dlq")  # nothing is kept beside a device
+
+
+def test_a_named_pipe_is_waited_for_while_nobody_writes_to_it(tmp_path):
+    os.mkfifo(tmp_path / "log")
+    consumer = running._reader_of(tmp_path / "log")
+    assert isinstance(consumer, PipeConsumer)
+    consumer.start(lambda places: {})
+    assert consumer.poll(timeout_s=0.01, max_records=9) == []
+    assert not consumer.exhausted()
+    with open(tmp_path / "log", "wb") as end:
+        end.write(b"one\n")
+    assert [record.value for record in consumer.poll(timeout_s=10, max_records=9)] == [b"one"]
+    os.close(consumer._descriptor)
