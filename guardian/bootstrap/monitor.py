@@ -238,7 +238,7 @@ class Monitor:
         )
 
     def _show_standing(self) -> None:
-        self._metrics.set("guardian_outbox_parked", len(self.store.outbox.refused()))
+        self._metrics.set("guardian_outbox_parked", self.store.outbox.parked_count())
         seen = departure_of(self.store, self._judge.scorer.calibration)
         if seen is not None:
             self._metrics.set("guardian_departure_evidence", seen.capital)

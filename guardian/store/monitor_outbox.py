@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Literal, NamedTuple
 
-from sqlalchemy import Connection, Engine, func, select, update
+from sqlalchemy import Connection, Engine, and_, func, select, update
 
 from guardian.domain.finding import Finding
 from guardian.store.engine import reading, writing
@@ -13,6 +13,7 @@ from guardian.store.monitor_tables import chunks, findings, insert_new, outbox
 from guardian.store.monitor_values import OutboxItem
 
 _MAX_NOTE = 500
+_REFUSED = and_(outbox.c.state == "parked", outbox.c.kind == "finding")
 
 
 def enqueue(
@@ -92,16 +93,22 @@ class Outbox:
         with reading(self._engine) as connection:
             return int(connection.execute(query).scalar_one())
 
+    def parked_count(self) -> int:
+        """How many findings control refused."""
+        query = select(func.count()).select_from(outbox).where(_REFUSED)
+        with reading(self._engine) as connection:
+            return int(connection.execute(query).scalar_one())
+
     def refused(self) -> list[Parked]:
-        """What is parked, the oldest first."""
-        query = select(outbox).where(outbox.c.state == "parked").order_by(outbox.c.id)
+        """The findings that are parked, the oldest first."""
+        query = select(outbox).where(_REFUSED).order_by(outbox.c.id)
         with reading(self._engine) as connection:
             rows = connection.execute(query).mappings().all()
         return [Parked(row["ref"], row["done_at"], row["note"]) for row in rows]
 
     def release(self, ids: Sequence[str] | None = None) -> list[str]:
-        """Put what is parked back in the queue, once its cause is mended: these, or all. Returns which it were."""
-        wanted = outbox.c.state == "parked"
+        """Put parked findings back in the queue, once that is mended: these, or all. Returns which it were."""
+        wanted = _REFUSED
         if ids is not None:
             wanted &= outbox.c.ref.in_(ids)
         change = update(outbox).where(wanted).values(state="due", attempts=0).returning(outbox.c.ref)

@@ -116,7 +116,7 @@ class Delivery:
                 )
             else:
                 self._outbox.parked(item.id, f"{error.status}: {error}", now=self._clock())
-                self._metrics.set("guardian_outbox_parked", len(self._outbox.refused()))
+                self._metrics.set("guardian_outbox_parked", self._outbox.parked_count())
                 log.error("control refused a finding; it is parked", status=error.status, error=str(error))
             return error.status
         self._outbox.delivered(item.id, json.dumps(dict(outcome), default=str), now=self._clock())

@@ -307,6 +307,17 @@ def test_deliveries_end_as_delivered_parked_or_postponed(store):
     assert [item.finding.id for item in store.outbox.due(NOW + timedelta(hours=1), 10)] == ["f2"]
 
 
+def test_a_dead_letter_that_was_parked_is_no_finding_that_control_refused(store):
+    batch = Judgement(findings=(finding("f1"), finding("f2")), dead_letters=(letter(),))
+    Member(store, "m").claim(P0).commit(batch, 1)
+    for item in store.outbox.due(NOW, 10):
+        store.outbox.parked(item.id, "409", now=NOW)
+    assert [each.id for each in store.outbox.refused()] == ["f1", "f2"]
+    assert store.outbox.parked_count() == 2
+    assert store.outbox.release() == ["f1", "f2"]
+    assert store.outbox.parked_count() == 0
+
+
 def _learn(last: BaselineFact | None, tallies) -> BaselineFact:
     total = sum(tally.counts["n"] * tally.weight for tally in tallies)
     sessions = (0 if last is None else last.sessions) + len(tallies)

@@ -93,6 +93,13 @@ def test_a_refused_finding_is_parked_and_the_next_one_goes_on(filled, control, s
     assert sorted(control.got) == ["s1-3", "s1-6"]
 
 
+def test_what_is_parked_already_is_not_read_to_count_it(filled, control, monkeypatch):
+    control.refuse = {"s1-3": 403, "s1-6": 403}
+    monkeypatch.setattr(filled.store.outbox, "refused", lambda: pytest.fail("every parked row is read"))
+    delivery(filled, control).deliver_due()
+    assert filled.metrics.value("guardian_outbox_parked") == 2
+
+
 def test_a_finding_that_people_forestalled_is_done_with(filled, control):
     control.refuse, control.code = {"s1-3": 409}, "superseded"
     delivery(filled, control).deliver_due()
