@@ -10,8 +10,8 @@ from sqlalchemy import Connection, Engine, RowMapping, func, select, update
 
 from guardian.domain.event import Identifier
 from guardian.store.engine import reading, writing
-from guardian.store.monitor_tables import chunks, dead_letters, insert_new
-from guardian.store.monitor_values import Refused, StoredDeadLetter
+from guardian.store.monitor_tables import chunks, dead_letters, insert_new, outbox
+from guardian.store.monitor_values import Place, Refused, StoredDeadLetter
 
 _IDENTIFIER: TypeAdapter[str] = TypeAdapter(Identifier)
 _MAX_NAME = 512
@@ -53,6 +53,17 @@ def insert_dead_letters(
         )
     insert_new(connection, dead_letters, rows)
     return [str(row["id"]) for row in rows]
+
+
+def set_letters_aside(connection: Connection, place: Place, now: datetime) -> None:
+    """Its offsets begin again: the letters of before get ids that no new one has, and so do their deliveries."""
+    begins = f"{place[0]}/{place[1]}/"
+    for column in (outbox.c.ref, dead_letters.c.id):
+        offset = func.substr(column, len(begins) + 1)
+        change = update(column.table).where(func.substr(column, 1, len(begins)) == begins, ~offset.contains("~"))
+        if column is outbox.c.ref:
+            change = change.where(outbox.c.kind == "dead_letter")
+        connection.execute(change.values({column: column.concat(f"~{now:%Y%m%dT%H%M%S}")}))
 
 
 def dead_letters_by_id(connection: Connection, ids: Iterable[str]) -> dict[str, StoredDeadLetter]:

@@ -8,8 +8,10 @@ from typing import Any, TypeVar
 from sqlalchemy import Connection, and_, delete, select, tuple_, update
 
 from guardian.errors import StaleMember
+from guardian.store.monitor_dead_letters import set_letters_aside
 from guardian.store.monitor_tables import Row, attempts, chunks, insert_new, places
 from guardian.store.monitor_values import Conflict, Place
+from guardian.store.monitor_waiting import set_waiting_aside
 
 P = TypeVar("P", bound=tuple[str, int])
 
@@ -95,9 +97,15 @@ def check_owner(connection: Connection, positions: Mapping[P, int], base: Mappin
 
 
 def move(connection: Connection, place: Place, offset: int, member: str, now: datetime) -> None:
-    """Read on somewhere else: what was tried at offsets of before says nothing of the records there now."""
-    change = update(places).where(_is_place(place), places.c.member == member)
-    connection.execute(change.values(next_offset=offset, touched_at=now))
+    """Read on somewhere else: what was tried at offsets of before says nothing of the records there now, and what
+    is kept from them must not stand where those are kept."""
+    row = place_rows(connection, [place], lock=True).get(place)
+    if row is None or row["member"] != member:
+        return  # somebody else's by now
+    connection.execute(update(places).where(_is_place(place)).values(next_offset=offset, touched_at=now))
+    if offset < row["next_offset"]:
+        set_letters_aside(connection, place, now)
+        set_waiting_aside(connection, place, by=row["next_offset"])
     connection.execute(delete(attempts).where(attempts.c.topic == place[0], attempts.c.partition == place[1]))
 
 

@@ -170,7 +170,8 @@ class Word(Protocol):
 class StoredDeadLetter:
     """A dead letter as kept; the value is sealed, key and headers are not.
 
-    `id` is topic/partition/offset, with /entry behind it where it is not the record's first decision.
+    `id` is topic/partition/offset, with /entry behind it where it is not the record's first decision, and ~when
+    where the topic was created anew since.
     """
 
     id: str
@@ -188,6 +189,12 @@ class StoredDeadLetter:
     at: datetime
     expires_at: datetime
     redriven_at: datetime | None
+
+    @property
+    def record(self) -> tuple[str, str]:
+        """The same for all letters of one record, and for no other record's."""
+        place = f"{self.topic}/{self.partition}/{self.offset}"
+        return place, self.id.removeprefix(place).partition("~")[2]
 
 
 @dataclass(frozen=True, slots=True)

@@ -98,6 +98,14 @@ def insert_waiting(
     )
 
 
+def set_waiting_aside(connection: Connection, place: Place, *, by: int) -> None:
+    """Its offsets begin again: what waits from before goes below them, in its order, and is still judged."""
+    offsets = select(waiting.c.offset).where(_among([place])).distinct().order_by(waiting.c.offset)
+    for offset in connection.execute(offsets).scalars().all():  # the lowest first, so that none meets another
+        change = update(waiting).where(_among([place]), waiting.c.offset == offset)
+        connection.execute(change.values(offset=offset - by))
+
+
 def delete_waiting(connection: Connection, ids: Iterable[tuple[str, int, int, int]]) -> None:
     """They were judged, or given up."""
     for each in ids:

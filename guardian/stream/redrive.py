@@ -40,14 +40,13 @@ def redrive(
     wanted = list(dict.fromkeys(ids))
     kept = letters.get(wanted)
     done = Redriven([], [letter_id for letter_id in wanted if letter_id not in kept], [], [])
-    records: set[tuple[str, int, int]] = set()
+    records: set[tuple[str, str]] = set()
     refused: set[str] = set()
     for letter_id in wanted:
         letter = kept.get(letter_id)
         if letter is None:
             continue
-        record = (letter.topic, letter.partition, letter.offset)
-        if record not in records:
+        if letter.record not in records:
             try:
                 value = unseal(letter.sealed)
             except StoreError:
@@ -62,7 +61,7 @@ def redrive(
             if letter.topic in refused:
                 done.failed.append(letter_id)
                 continue
-            records.add(record)
+            records.add(letter.record)
         letters.redriven(letter_id, now=clock())
         done.sent.append(letter_id)
     return done

@@ -2,10 +2,12 @@
 
 import pytest
 
-from guardian.bus.memory import MemoryBroker, MemoryConsumer
+from guardian.bus.memory import MemoryBroker, MemoryConsumer, MemoryProducer
 from guardian.bus.port import Place
 from guardian.domain.finding import Kind
 from guardian.stream.commit import Committer
+from guardian.stream.outbox import Delivery
+from guardian.stream.redrive import redrive
 from guardian.stream.vitals import Lateness
 
 PLACE = Place("log", 0)
@@ -39,6 +41,39 @@ def test_a_topic_that_was_created_anew_is_read_from_its_beginning_and_people_are
     (finding,) = told(rig)
     assert finding.title.startswith("log[0] was created anew, or cut off: it ends at 3, and was read up to 6")
     assert finding.tenant_id == "guardian"
+
+
+def test_a_bad_record_where_another_was_before_the_topic_was_created_anew_has_its_own_letter(rig, control):
+    def published():
+        sender = Delivery(
+            outbox=rig.store.outbox, client=control, producer=MemoryProducer(rig.broker), clock=rig.clock,
+            jitter=lambda: 0.0, metrics=rig.metrics,
+        )  # fmt: skip
+        sender.deliver_due()
+        return [record.value for record in rig.broker.records("dlq.log")]
+
+    ids = ["log/0/0"]
+    for n in range(3):
+        rig.broker = MemoryBroker(clock=rig.clock)
+        for value in (b"bad %d" % n, *(b"bad" for _ in range(3 - n))):
+            rig.broker.append("log", value)
+        rig.read(rig.worker(), rig.drained)
+        if n != 1:  # what was not sent before goes out all the same
+            assert (b"sealed:bad %d" % n) in published()
+        kept = rig.store.dead_letters.get(ids)
+        assert kept["log/0/0"].sealed == b"sealed:bad %d" % n
+        ids = [letter.id for letter in rig.store.dead_letters.list()]
+        rig.clock.forward(1)
+    assert len([letter for letter in rig.store.dead_letters.list() if letter.offset == 0]) == 3
+    assert b"sealed:bad 1" in published()
+    again = MemoryBroker(clock=rig.clock)
+    redrive(
+        rig.store.dead_letters, ids, MemoryProducer(again), clock=rig.clock,
+        unseal=lambda sealed: sealed.removeprefix(b"sealed:"),
+    )  # fmt: skip
+    assert sorted(record.value for record in again.records("log") if b"bad " in record.value) == [
+        b"bad 0", b"bad 1", b"bad 2"
+    ]  # fmt: skip
 
 
 def test_what_a_topic_that_was_cut_off_still_holds_is_not_judged_twice(rig, read):

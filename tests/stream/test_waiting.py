@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from guardian.bus.file import FileConsumer
-from guardian.bus.memory import MemoryConsumer
+from guardian.bus.memory import MemoryBroker, MemoryConsumer
 from guardian.domain.event import Envelope, Grant, SessionKey
 from guardian.domain.finding import Kind
 from guardian.domain.session import HumanWord
@@ -272,6 +272,18 @@ def test_what_waits_where_nobody_reads_any_more_is_dead_lettered_with_a_finding(
     assert letter.sealed == b"sealed:" + line(0, "s1")
     (told,) = [i.finding for i in desk.store.outbox.due(rig.clock(), 9) if i.finding is not None]
     assert (told.kind, told.session_id) == (Kind.UNSCORABLE, "s1")
+
+
+def test_what_waits_of_a_topic_that_was_created_anew_is_judged_and_so_is_what_waits_at_its_offset(desk, rig):
+    for numbers, wait in (((0, 1, 2), 3), ((10, 11), 5), ((20,), 6)):  # anew twice over, and shorter each time
+        rig.broker = MemoryBroker(clock=rig.clock)
+        desk.send(*(line(n, f"s{n // 10}") for n in numbers))
+        desk.run(lambda wait=wait: desk.store.waiting.depth() == wait)
+    rig.clock.forward(6)
+    desk.run(lambda: desk.store.waiting.depth() == 0)
+    assert sorted(desk.judged) == ["d0", "d1", "d10", "d11", "d2", "d20"]
+    assert [name for name in desk.judged if len(name) == 2] == ["d0", "d1", "d2"]
+    assert desk.store.dead_letters.list() == []
 
 
 def test_controls_feed_brings_the_envelope_with_the_news(desk, rig, control):
