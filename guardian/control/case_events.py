@@ -63,9 +63,13 @@ def told_by_audit(record: Mapping[str, Any]) -> CaseEvent | None:
 
 
 def acted(record: Mapping[str, Any]) -> bool:
-    """Whether a person did something about the case, so that nobody else has to be called."""
+    """Whether a person did something about the case, so that nobody else has to be called.
+
+    What follows from an act on another session, long after it perhaps, is done in a person's name and by none.
+    """
     return (
-        record.get("role") in PEOPLE
+        "follows" not in record
+        and record.get("role") in PEOPLE
         and record.get("allowed") is True
         and record.get("action") in _ACTED
         and record.get("result") not in ("refused", "stale")

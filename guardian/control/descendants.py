@@ -1,6 +1,7 @@
 """A revocation follows the lines of delegation downwards, and is taken back along them."""
 
 import json
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -13,7 +14,7 @@ from guardian.control.kin import revoked_above
 from guardian.control.news import tell
 from guardian.domain.revocation import LedgerEntry
 from guardian.domain.session import HumanWord
-from guardian.policy.port import ActFacts, PolicyRequest
+from guardian.policy.port import ActFacts, PolicyDecision, PolicyRequest
 from guardian.store.control import ControlRows
 from guardian.wire.principal import Principal
 
@@ -66,39 +67,79 @@ def follow_down(
     return taken
 
 
-def follow_above(deps: ControlDeps, rows: ControlRows, tenant_id: str, session_id: str, now: datetime) -> None:
+def follow_above(deps: ControlDeps, rows: ControlRows, tenant_id: str, session_id: str, now: datetime) -> bool:
     """What is registered below a revoked session, or has served its own time there, is revoked as well.
 
-    That is, if policy permits it to who revoked the upper one, and unless only people may decide.
+    That is, if policy permits it to who revoked the upper one, and unless only people may decide. Returns whether
+    it was revoked.
     """
     if not deps.settings.switch.descendants or rows.ledger.live_entry(tenant_id, session_id) is not None:
-        return
+        return False
     root = revoked_above(rows, tenant_id, session_id, now)
     if root is None:
-        return
+        return False
     request = _as_then(deps, rows, root, session_id, now)
     decision = ask(deps, request)
     told = {"follows": root.subject_id, "revision": None, "result": "spared"}
-    if decision.allowed and not (request.session is not None and request.session.protected):
+    follows = _clear(request, decision)
+    if follows:
         automatic, hard = request.asker.role == "monitor", request.evidence.hard_breach
         made = _revoke(deps, rows, session_id, root, now, automatic=automatic, hard=hard)
         told |= {"revision": str(made.revision), "result": "revoke"}
         breaker.heed(deps, rows, tenant_id, now)
     else:
-        tell(
-            deps,
-            rows,
-            topic="descendants",
-            tenant_id=tenant_id,
-            title="Sessions that are delegated by a revoked one go on",
-            detail="they were registered after it was revoked, or their own revocation lapsed, and they are "
-            "protected, or policy did not permit to revoke them with it; see the audit trail under action revoke, "
-            "result spared",
-            severity="high",
-            once=f"born {root.revision}",
-            now=now,
-        )
+        _tell_on(deps, rows, root, now)
     record(rows, request, decision, now, **told)
+    return follows
+
+
+def carried_on(deps: ControlDeps, rows: ControlRows, live: LedgerEntry, now: datetime) -> bool:
+    """Whether what `live` follows from was renewed: then it lives on too, asking no policy and spending no budget.
+
+    What lapsed, or was given back, and was revoked anew is another decision.
+    """
+    if live.cause is None or not deps.settings.switch.descendants:
+        return False
+    root = rows.ledger.live_entry(live.tenant_id, live.cause)
+    if root is None or root.expires_at <= now:
+        return False
+    entries = rows.ledger.of_session(live.tenant_id, live.cause)
+    if any(each.status != "revoked" and each.at > live.at for each in entries):
+        return False
+    rows.ledger.append(
+        tenant_id=live.tenant_id,
+        session_id=live.subject_id,
+        status="revoked",
+        reason_code="renewed",
+        reason="the session that it was delegated by was renewed; its revocation lives on",
+        actor="guardian",
+        now=now,
+        expires_at=root.expires_at,
+        finding_id=live.finding_id,
+        cause=live.cause,
+    )
+    return True
+
+
+def _clear(request: PolicyRequest, decision: PolicyDecision) -> bool:
+    """Whether a session follows: policy permits it, and it is not for people alone to decide."""
+    return decision.allowed and not (request.session is not None and request.session.protected)
+
+
+def _tell_on(deps: ControlDeps, rows: ControlRows, root: LedgerEntry, now: datetime) -> None:
+    tell(
+        deps,
+        rows,
+        topic="descendants",
+        tenant_id=root.tenant_id,
+        title="Sessions that are delegated by a revoked one go on",
+        detail="they were registered after it was revoked, or their own revocation lapsed, or the one that "
+        "they followed was taken back; and they are protected, or policy did not permit to revoke them with it; "
+        "see the audit trail under action revoke, result spared",
+        severity="high",
+        once=f"born {root.revision}",
+        now=now,
+    )
 
 
 def _as_then(
@@ -139,14 +180,13 @@ def follow_back(
 ) -> None:
     """Lift what followed from the revocation that `entry` takes back, and only that.
 
-    What is below another revoked session as well stays revoked, and follows from that one now. `lifted` are the
-    sessions further up that are given back together with this one.
+    What is below another revoked session as well stays revoked, and follows from that one now, if policy permits
+    that. `lifted` are the sessions further up that are given back together with this one.
     """
     lifted |= {entry.subject_id}
     for live in rows.ledger.following(entry.tenant_id, entry.subject_id):
         other = revoked_above(rows, live.tenant_id, live.subject_id, now, lifted)
-        if other is not None and deps.settings.switch.descendants:
-            _append(rows, live.subject_id, other, now, expires_at=max(live.expires_at, other.expires_at))
+        if other is not None and deps.settings.switch.descendants and _passed_on(deps, rows, live, other, now):
             continue
         back = rows.ledger.append(
             tenant_id=live.tenant_id,
@@ -162,6 +202,27 @@ def follow_back(
         word, why = HumanWord.LAPSED, "parent_reinstated"
         rows.sessions.say(live.tenant_id, live.subject_id, word, now, human=False, detail=why)
         follow_back(deps, rows, back, now, lifted)
+
+
+def _passed_on(deps: ControlDeps, rows: ControlRows, live: LedgerEntry, other: LedgerEntry, now: datetime) -> bool:
+    """Whether what is revoked follows from `other` now. Bounds on how many more are revoked do not speak of it."""
+    request = _as_then(deps, rows, other, live.subject_id, now)
+    request = replace(
+        request,
+        budget=replace(request.budget, used=0, used_general=0),
+        harm=replace(request.harm, breaker_open=False, revoked_permille=0),
+    )
+    decision = ask(deps, request)
+    told = {"follows": other.subject_id, "revision": None, "result": "spared"}
+    follows = _clear(request, decision)
+    if follows:
+        ends = max(live.expires_at, other.expires_at)
+        made = _append(rows, live.subject_id, other, now, expires_at=ends)
+        told |= {"revision": str(made.revision), "result": "revoke"}
+    else:
+        _tell_on(deps, rows, other, now)
+    record(rows, request, decision, now, **told)
+    return follows
 
 
 def _revoke(

@@ -4,7 +4,7 @@ from datetime import datetime
 
 from guardian.control.approvals import expire
 from guardian.control.deps import ControlDeps
-from guardian.control.descendants import follow_above
+from guardian.control.descendants import carried_on, follow_above
 from guardian.control.news import tell
 from guardian.domain.session import HumanWord
 from guardian.store.control import ControlRows
@@ -16,10 +16,14 @@ _BATCH = 1000
 def lapse_overdue(deps: ControlDeps, rows: ControlRows, now: datetime) -> int:
     """Append a lapse for each overdue revocation, the oldest first. Returns how many.
 
-    A session below one that is still revoked follows that one from then on, if policy permits it.
+    What followed from a session that was renewed since does not lapse. Another session below one that is still
+    revoked follows that one from then on, if policy permits it; people hear only of a lapse that ends something.
     """
-    overdue = rows.ledger.overdue(now, _BATCH)
-    for entry in overdue:
+    lapsed = 0
+    for entry in rows.ledger.overdue(now, _BATCH):
+        if entry.subject_type == "session" and carried_on(deps, rows, entry, now):
+            continue
+        lapsed += 1
         rows.ledger.append(
             tenant_id=entry.tenant_id,
             session_id=entry.subject_id,
@@ -32,10 +36,11 @@ def lapse_overdue(deps: ControlDeps, rows: ControlRows, now: datetime) -> int:
             expires_at=entry.expires_at,
             finding_id=entry.finding_id,
         )
-        if entry.subject_type == "session" and entry.reason_code != "self_test":
+        if entry.subject_type != "session" or entry.reason_code == "self_test":
+            continue
+        if not follow_above(deps, rows, entry.tenant_id, entry.subject_id, now):
             rows.sessions.say(entry.tenant_id, entry.subject_id, HumanWord.LAPSED, now, human=False)
-            follow_above(deps, rows, entry.tenant_id, entry.subject_id, now)
-    return len(overdue)
+    return lapsed
 
 
 def close_run_out(deps: ControlDeps, rows: ControlRows, now: datetime) -> int:

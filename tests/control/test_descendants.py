@@ -1,5 +1,7 @@
 """A revocation follows the lines of delegation downwards, and is taken back along them."""
 
+from datetime import UTC, datetime, timedelta
+
 import pytest
 
 from guardian.control.case_feeds import catch_up
@@ -8,6 +10,8 @@ from guardian.control.deps import BreakerRule
 from guardian.control.lapse import sweep
 from guardian.control.switch import SwitchRule
 from guardian.domain.finding import Effect
+
+START = datetime(2026, 5, 12, 12, 0, tzinfo=UTC)
 
 
 def register(stage, session, parent=None, **more):
@@ -20,12 +24,16 @@ def live(stage):
     return {entry["subject_id"]: entry["reason_code"] for entry in stage.revocations().json()["entries"]}
 
 
-@pytest.fixture
-def family(stage):
-    """root → child → grandchild, and a stranger."""
+def line(stage):
     register(stage, "root")
     register(stage, "child", "root")
     register(stage, "grandchild", "child")
+
+
+@pytest.fixture
+def family(stage):
+    """root → child → grandchild, and a stranger."""
+    line(stage)
     register(stage, "stranger")
     return stage
 
@@ -92,11 +100,96 @@ def test_that_it_follows_from_another_one_now_spends_no_budget(family, a_finding
     assert family.call("GET", "/v1/breakers/acme").json()["recent"] == spent
 
 
+def test_nor_does_it_need_any_that_is_left(make_stage, a_finding, hard):
+    stage = make_stage(budget_total=2, budget_reserved=0, breaker=BreakerRule(least=2))
+    stage.enforce()
+    line(stage)
+    stage.revoke("root")
+    stage.submit(a_finding("child", breaches=hard))
+    stage.submit(a_finding("other", breaches=hard))
+    assert stage.call("GET", "/v1/breakers/acme").json()["open"] is True
+    stage.reinstate("root")
+    assert live(stage)["grandchild"] == "parent_revoked"
+
+
+def test_it_stays_revoked_only_on_a_word_that_policy_grants(family, a_finding, hard):
+    family.enforce()
+    protect = {"protected": True, "reason": "payroll"}
+    family.call("PUT", "/v1/sessions/acme/grandchild/protection", json=protect)
+    family.revoke("root")
+    family.submit(a_finding("child", breaches=hard))
+    family.reinstate("root")
+    assert live(family) == {"child": "hard_breach"}
+    (record,) = family.audit(session_id="grandchild", follows="child")
+    assert (record["result"], record["role"], record["allowed"]) == ("spared", "monitor", False)
+    assert "Sessions that are delegated by a revoked one go on" in news(family)
+
+
+def test_in_shadow_mode_the_monitors_word_keeps_nothing_revoked(family, a_finding, hard):
+    family.enforce()
+    family.revoke("root")
+    family.submit(a_finding("child", breaches=hard))
+    family.call("PUT", "/v1/modes/acme", "admin", json={"mode": "shadow", "reason": "look first"})
+    family.reinstate("root")
+    assert live(family) == {"child": "hard_breach"}
+
+
+def test_that_it_follows_from_another_one_now_is_in_the_audit_trail(family):
+    family.revoke("root")
+    family.revoke("child")
+    family.reinstate("root")
+    (record,) = family.audit(session_id="grandchild", follows="child")
+    assert (record["result"], record["role"]) == ("revoke", "responder")
+    with family.deps.store.read() as rows:
+        assert record["revision"] == str(rows.ledger.live_entry("acme", "grandchild").revision)
+
+
+def test_what_follows_a_renewed_revocation_is_carried_on_and_costs_nothing(make_stage, a_finding, hard):
+    stage = make_stage(budget_total=3, budget_reserved=0, breaker=BreakerRule(least=4))
+    stage.enforce()
+    line(stage)
+    stage.submit(a_finding("root", breaches=hard))
+    assert set(live(stage)) == {"root", "child", "grandchild"}
+    stage.call("PUT", "/v1/modes/acme", "admin", json={"mode": "shadow", "reason": "look first"})
+    for days in (60, 120, 180):
+        renewed = START + timedelta(days=days)
+        register(stage, "root", expires_at=renewed.isoformat())
+        stage.clock.now = renewed - timedelta(days=1)
+        assert sweep(stage.deps) == 0
+        assert set(live(stage)) == {"root", "child", "grandchild"}
+    assert "lapsed" not in {status for status, _, _ in stage.ledger()}
+    with stage.deps.store.read() as rows:
+        assert rows.ledger.spent("acme", START - timedelta(days=1)).used == 3
+    stage.reinstate("root")
+    assert live(stage) == {}
+
+
+def test_but_not_below_one_that_was_given_up_and_is_revoked_anew(family):
+    register(family, "child", "root", expires_at="2026-08-01T12:00:00Z")
+    family.revoke("root")
+    family.clock.pass_(days=31)
+    sweep(family.deps)
+    assert set(live(family)) == {"child", "grandchild"}
+    register(family, "root", expires_at="2027-01-01T12:00:00Z")
+    family.revoke("root")
+    family.clock.pass_(days=60)
+    sweep(family.deps)
+    asked = family.audit(session_id="child", follows="root", result="revoke")
+    assert [each["at"] for each in asked] == [START.isoformat(), family.clock().isoformat()]
+
+
 def test_in_a_circle_nothing_is_kept_revoked_by_what_followed_from_itself(family):
     register(family, "root", "grandchild")
     family.revoke("child")
     family.reinstate("child")
     assert live(family) == {}
+
+
+def history(stage, session):
+    while catch_up(stage.deps.store, stage.clock()):
+        pass
+    with stage.deps.store.read() as rows:
+        return [event.what for event in rows.cases.events(case_key("acme", session), 0, 100)]
 
 
 @pytest.fixture
@@ -116,6 +209,20 @@ def test_a_session_whose_own_revocation_lapses_below_a_revoked_one_follows_that_
     assert served.audit(session_id="child", follows="root", result="revoke", role="responder")
     served.reinstate("root")
     assert live(served) == {}
+
+
+def test_then_nobody_hears_that_it_lapsed_and_nobody_acted_on_its_case(served, a_finding):
+    served.clock.pass_(hours=1)
+    served.submit(a_finding("child", n=1, wanted=Effect.FLAG))
+    told = history(served, "child")
+    with served.deps.store.read() as rows:
+        before = rows.cases.get(case_key("acme", "child")).acted_at
+    served.clock.pass_(days=10)
+    sweep(served.deps)
+    assert live(served)["child"] == "parent_revoked"
+    assert history(served, "child") == told
+    with served.deps.store.read() as rows:
+        assert rows.cases.get(case_key("acme", "child")).acted_at == before
 
 
 def test_unless_only_people_decide_on_it(served):
@@ -142,11 +249,10 @@ def test_people_are_told_that_it_was_given_back_and_not_that_it_lapsed(family, a
     family.submit(a_finding("child", wanted=Effect.FLAG))
     family.revoke("root")
     family.reinstate("root")
-    while catch_up(family.deps.store, family.clock()):
-        pass
-    with family.deps.store.read() as rows:
-        told = [event.what for event in rows.cases.events(case_key("acme", "child"), 0, 100)]
-    assert told[-1] == "the session that this one was delegated by was given back, and this one with it"
+    assert (
+        history(family, "child")[-1]
+        == "the session that this one was delegated by was given back, and this one with it"
+    )
 
 
 def test_a_session_born_below_a_revoked_one_is_revoked(family):
