@@ -27,6 +27,9 @@ REVOKE_BREACHES = frozenset(
 )
 """Breaches that ask for revocation out of the box: facts that no honest session produces."""
 
+NOTED = frozenset({"arguments_unchecked", "reissued_unclear"})
+"""Soft breaches that say only that something could not be compared: they ask for nothing out of the box."""
+
 REASK_AFTER = timedelta(minutes=30)
 REASK_FACTOR = 10.0
 
@@ -38,7 +41,7 @@ class Ladder:
     """flag_one_in, revoke_one_in: "flag what at most one in N honest sessions reaches"; N ≥ 1.
 
     breach_effects: per breach name; names not listed flag when they are hard or reported by a signal that
-    is not mere hygiene, except those of REVOKE_BREACHES.
+    is not mere hygiene, except those of REVOKE_BREACHES and, while they are soft, of NOTED.
     """
 
     flag_one_in: float = 1_000.0
@@ -55,6 +58,8 @@ class Ladder:
         """What one broken rule asks for."""
         if breach.name in self.breach_effects:
             return self.breach_effects[breach.name]
+        if not breach.hard and breach.name in NOTED:
+            return Effect.NONE
         return Effect.REVOKE if breach.hard and breach.name in REVOKE_BREACHES else Effect.FLAG
 
     def wanted(self, *, one_in: float, breaches: Iterable[Breach], pardoned: Iterable[str] = ()) -> Effect:

@@ -1,13 +1,15 @@
 """What an action names that may lie outside its envelope, and cannot be compared with it for certain. Pure.
 
-A value in an object may or may not be what the object's name is about; `contract: "c_9"` may be an id or a title;
-"500 EUR" is no number. Nobody is accused of these, and they are not called inside either.
+A value in an object may or may not be what the object's name is about, unless another one in it is: `{id: c_1,
+title: Foo}` is settled by `c_1`. `contract: "c_9"` may be an id or a title; "400 euros" is no number. These are
+told, with little weight: by themselves they flag nobody, and they are not called inside either.
 """
 
 import re
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 
 from guardian.domain.signal import Observation
 from guardian.signals.constraints import Constraints, Number, admits, number, price, text
@@ -58,12 +60,12 @@ class Doubts:
 
     def _owners(self) -> Iterator[str]:
         envelope = self.seen.event.envelope
-        for leaf, said in self._may_name("tenant_id"):
-            if said.casefold() != envelope.tenant_id.casefold() and _WORD.fullmatch(said):
+        tenant = envelope.tenant_id.casefold()
+        for leaf, said in self._may_name(lambda told: told.casefold() == tenant, "tenant_id"):
+            if _WORD.fullmatch(said):
                 yield f"{shown(leaf.path)} is {shown(said)}, which may be another tenant"
-        for leaf, said in self._may_name("session_id"):
-            alike = _REFERENCE.fullmatch(said) and shape(said) == shape(envelope.session_id)
-            if said != envelope.session_id and alike:
+        for leaf, said in self._may_name(lambda told: told == envelope.session_id, "session_id"):
+            if _REFERENCE.fullmatch(said) and shape(said) == shape(envelope.session_id):
                 yield f"{shown(leaf.path)} is {shown(said)}, which may be another session"
 
     def _resources(self) -> Iterator[str]:
@@ -71,18 +73,25 @@ class Doubts:
         listed = {} if classes is None else {"data_class": classes}
         for name, allowed in {**self.constraints.allowed, **listed}.items():
             wanted = (name, *self.aliases(name))
-            for leaf, said in self._may_name(*wanted):
-                meant = not leaf.inside.isdisjoint(wanted) or _REFERENCE.fullmatch(said)
-                if meant and not admits(allowed, said):
+            for leaf, said in self._may_name(partial(admits, allowed), *wanted):
+                if not leaf.inside.isdisjoint(wanted) or _REFERENCE.fullmatch(said):
                     key = shown(self.constraints.spelt[name], 60)
                     yield f"{shown(leaf.path)} is {shown(said)}, which {key} may not allow"
 
-    def _may_name(self, *names: str) -> Iterator[tuple[Leaf, str]]:
-        """What lies in an object of one of the names, or stands under the name without its `_id`."""
+    def _may_name(self, admitted: Callable[[str], bool], *names: str) -> Iterator[tuple[Leaf, str]]:
+        """What lies in an object of one of the names, or stands under the name without its `_id`, and is not
+        admitted. An object is settled by a member that is; in a list of objects, if it is in every one."""
         wanted, bare = frozenset(names), [name.removesuffix("_id") for name in names if name.endswith("_id")]
-        for leaf in (*self.action.named(bare), *self.action.around(wanted)):
+        inside = list(self.action.around(wanted))
+        members: dict[str, bool] = {}
+        for leaf in inside:
+            for value in leaf.scalars:
+                members[leaf.path] = members.get(leaf.path, True) and admitted(text(value))
+        settled = {path.rpartition(".")[0] for path, every in members.items() if every}
+        unsettled = (leaf for leaf in inside if leaf.path.rpartition(".")[0] not in settled)
+        for leaf in (*self.action.named(bare), *unsettled):
             if not leaf.answers(wanted):
-                yield from ((leaf, text(value)) for value in leaf.scalars)
+                yield from ((leaf, said) for said in map(text, leaf.scalars) if not admitted(said))
 
     def _quantities(self, name: str, prefix: str, bound: Number) -> Iterator[str]:
         key, others = prefix + name, self.aliases(prefix + name)

@@ -5,7 +5,8 @@ reports it as tools_unlisted.
 
 A denied call that would have broken a rule is a breach of lower force (`hard` is False): the gateway did
 its job, the agent still tried. What may lie outside the envelope and cannot be compared for certain is
-`arguments_unchecked`, always soft. Session sums count allowed calls only, by what came back where that is known.
+`arguments_unchecked`, always soft: it is told, and asks for nothing by itself. Session sums count allowed calls
+only, by what came back where that is known.
 """
 
 from collections.abc import Mapping
@@ -42,6 +43,7 @@ TITLES = {
 """Every rule of this signal, and what a finding about it is called."""
 
 _BROKEN, _ATTEMPTED, _DOUBTFUL = 1.0, 0.6, 0.4
+_UNCHECKED = 0.1  # a whisper: honest sessions may say it in every call, of every tool
 _SUMMED = ("max_records", "max_rows", "max_amount", "max_bytes", "max_recipients")
 
 
@@ -109,7 +111,8 @@ class EnvelopeBreach(SignalFold):
         for breach in sorted(found, key=lambda breach: not breach.hard):  # the hardest of each name speaks
             named.setdefault(breach.name, Breach(breach.name, breach.detail, breach.hard and not denied))
         proven = any(breach.hard for breach in found)
-        value = _DOUBTFUL if not proven else _ATTEMPTED if denied else _BROKEN
+        doubtful = _UNCHECKED if named.keys() == {"arguments_unchecked"} else _DOUBTFUL
+        value = doubtful if not proven else _ATTEMPTED if denied else _BROKEN
         said = "; ".join(breach.detail for breach in named.values())
         reason = shown(f"denied, but tried: {said}" if denied else said, 600)
         return Signal(self.name, value, reason, tuple(named.values()))

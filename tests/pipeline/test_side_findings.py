@@ -20,6 +20,18 @@ def test_what_may_lie_outside_is_not_said_to_be_forbidden(world, body) -> None:
     assert finding.severity == "low"
 
 
+def test_what_could_not_be_checked_is_told_of_the_gateway_and_flags_no_session(world, body) -> None:
+    bounds, pages = {"max_pages": 10}, {"pages": "1-3"}
+    for n in range(3):
+        world.feed(body(n, action__arguments=pages, envelope__resource_constraints=bounds))
+    assert len(world.told(Kind.GATEWAY)) == 1
+    assert world.told(Kind.DRIFT) == []
+    tool = "crm.write"
+    world.feed(body(4, action__tool=tool, action__arguments=pages, envelope__resource_constraints=bounds))
+    (drift,) = world.told(Kind.DRIFT)
+    assert {breach.name for breach in drift.breaches} == {"tool_not_allowed", "arguments_unchecked"}
+
+
 def test_a_denied_breach_is_no_finding_against_the_gateway(world, body) -> None:
     world.feed(body(1, action__tool="crm.write", decision__effect="deny"))
     assert world.told(Kind.GATEWAY) == []

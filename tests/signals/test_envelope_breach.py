@@ -286,6 +286,10 @@ OUTSIDE = {"resource_outside_constraints": True}
         ({"contract": "contract_7781"}, {}),
         ({"contract": "Renewal 2026 of Acme"}, {}),
         ({"customer": "Acme", "contract": {"title": "Renewal 2026"}}, {}),
+        ({"contract_id": {"key": "contract_7781", "title": "Foo"}}, {}),
+        ({"contract_id": {"key": "c_9", "title": "Foo"}}, UNCHECKED),
+        ({"contract_id": [{"key": "contract_7781"}, {"key": "c_9"}]}, UNCHECKED),
+        ({"contract_id": {"keys": ["contract_7781", "c_9"]}}, UNCHECKED),
     ],
 )
 def test_a_resource_in_another_wrapping_is_still_that_resource(
@@ -333,6 +337,42 @@ def test_a_tenant_or_session_in_another_wrapping_is_still_somebodys(
     observe: Observe, breaches: Breaches, arguments: dict[str, Any], found: dict[str, bool]
 ) -> None:
     assert breaches(EnvelopeBreach(), observe(action__arguments=arguments)) == found
+
+
+@pytest.mark.parametrize(
+    ("constraints", "arguments"),
+    [
+        ({"contract": ["c_1"]}, {"contract": {"id": "c_1", "title": "Foo"}}),
+        ({"contract": ["c_1", "c_2"]}, {"contracts": [{"id": "c_1", "title": "Foo"}, {"id": "c_2"}]}),
+        ({"region": ["eu"]}, {"region": {"code": "eu", "name": "Europe"}}),
+    ],
+)
+def test_one_admitted_value_settles_the_object_that_it_stands_in(
+    observe: Observe, breaches: Breaches, constraints: dict[str, Any], arguments: dict[str, Any]
+) -> None:
+    seen = observe(envelope__resource_constraints=constraints, action__arguments=arguments, action__resource=None)
+    assert breaches(EnvelopeBreach(), seen) == {}
+
+
+@pytest.mark.parametrize(
+    ("constraints", "arguments"),
+    [
+        ({"max_recipients": 3}, {"recipients": "a@b.example"}),
+        ({"max_recipients": 3}, {"recipients": {"to": ["a@b.example"], "cc": ["c@d.example"]}}),
+        ({"max_pages": 10}, {"pages": "1-3"}),
+        ({"max_amount": 500}, {"amount": "400 euros"}),
+        ({"max_duration": "30d"}, {"duration": "7d"}),
+        ({}, {"tenant": "main"}),
+    ],
+)
+def test_what_could_not_be_checked_is_no_more_than_a_whisper(
+    observe: Observe, folded: Any, constraints: dict[str, Any], arguments: dict[str, Any]
+) -> None:
+    seen = observe(envelope__resource_constraints=constraints, action__arguments=arguments)
+    _, (signal,) = folded(EnvelopeBreach(), [seen])
+    assert [(breach.name, breach.hard) for breach in signal.breaches] == [("arguments_unchecked", False)]
+    assert signal.breaches[0].detail in signal.reason
+    assert 0.0 < signal.value <= 0.1
 
 
 def test_payments_split_below_the_limit_break_it_together(observe: Observe, breaches: Breaches) -> None:
