@@ -1,7 +1,7 @@
 """What an envelope constrains, in the vocabulary of `leaves`, and how values are compared. Pure and bounded.
 
-`contract_ids`, `contract_id` and `contractId` are one name; `max_records` bounds `records`. A limit that is no
-number bounds nothing that can be checked.
+`contract_ids`, `contract_id` and `contractId` are one name; `max_records` bounds `records`, in `limits` too. A
+limit that is neither a number nor a price bounds nothing that can be checked.
 """
 
 import re
@@ -18,6 +18,8 @@ Number = int | float
 _MAX_DEPTH = 12
 _NUMBER_CHARS = 400
 _SEEN_THROUGH = WRAPPERS | {"allowed", "permitted"}
+_GROUPS = frozenset({"limit", "constraint"})
+"""Canonical names of objects that only hold limits together."""
 _AREA = "envelope.resource_constraints"
 _PRICE = re.compile(
     r"\s*(?:[A-Z]{3}|[€$£¥])?\s*(?P<whole>\d{1,15}|\d{1,3}(?:[.,' ]\d{3}){1,4})(?:[.,](?P<part>\d{1,2}))?"
@@ -102,7 +104,7 @@ def read(constraints: Mapping[str, object], redacted: Mapping[str, str] = Mappin
     classes: frozenset[str] | None = None
     hidden = [".".join(rule) or "resource_constraints" for rule in dropped(redacted, _AREA)]
     for key, value, rules in _entries(constraints, "", under(redacted, _AREA)):
-        name, quantity = canonical(key), number(value)
+        name = canonical(key)
         if hides(rules, value):
             hidden.append(key)
             continue
@@ -110,6 +112,7 @@ def read(constraints: Mapping[str, object], redacted: Mapping[str, str] = Mappin
             name = name.removeprefix(prefix)
         if not name or value is None:
             continue
+        quantity = _limit(value) if name.startswith(("max_", "min_")) else None
         if name == "data_class":
             classes = (classes or frozenset()) | frozenset(map(text, _scalars(value)))
         elif name.startswith("max_") and quantity is not None:
@@ -128,11 +131,18 @@ def read(constraints: Mapping[str, object], redacted: Mapping[str, str] = Mappin
     return Constraints(allowed, maxima, minima, classes, spelt, tuple(dict.fromkeys(hidden)))
 
 
+def _limit(value: object) -> Number | None:
+    quantity = number(value)
+    return price(value) if quantity is None else quantity
+
+
 def _entries(
     value: Mapping[str, object], above: str, rules: tuple[Rule, ...], depth: int = 0
 ) -> Iterator[tuple[str, object, tuple[Rule, ...]]]:
     for key, item in value.items():
         joined = above if above and canonical(key) in _SEEN_THROUGH else f"{above}_{key}" if above else key
+        if canonical(above) in _GROUPS and canonical(key).startswith(("max_", "min_")):
+            joined = key
         if isinstance(item, Mapping) and depth < _MAX_DEPTH:
             yield from _entries(item, joined, below(rules, key), depth + 1)
         else:

@@ -42,7 +42,7 @@ WEIGHTS = {
     "reissued_delegator": 1.0,
     "reissued_parent": 1.0,
     "reissued_expiry": 0.5,
-    "reissued_unclear": 0.4,
+    "reissued_unclear": 0.1,
 }
 """Each breach and the value it gives the signal."""
 
@@ -124,7 +124,7 @@ class DelegationWidening(SignalFold):
         found = [*self._chain(seen), *self._parent(seen)]
         if first is not None:
             found += reissue.growth(first, envelope, seen.redacted)
-        first = reissue.remembered(first, envelope)
+        first = reissue.remembered(first, envelope, seen.redacted)
         signal = self._widened(seen, found) if found else self._narrow(seen)
         return {"first": first}, signal
 

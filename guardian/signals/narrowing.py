@@ -13,6 +13,9 @@ from guardian.signals.constraints import Constraints, admits, read
 from guardian.signals.wording import content, covers, joins_more, only_reads, open_ended, shown
 
 _LISTED = 5
+_TIMES = frozenset({"until", "after", "before", "expire", "expires", "expiry", "exp"})
+_ONCE = frozenset({"nonce", "jti", "iat", "nbf"})
+"""Last words of canonical names: of when an envelope ends or begins, and of what is new in each that is issued."""
 
 
 class Widening(NamedTuple):
@@ -39,7 +42,8 @@ class Delegation:
         yield from self._identity()
         yield from self._tools()
         for kind, detail in exceeding(child, parent):
-            yield Widening(f"wider_{kind}", f"beyond its parent: {detail}")
+            name = "resources" if kind == "expiry" else kind  # a child is no renewal of its parent
+            yield Widening(f"wider_{name}", f"beyond its parent: {detail}")
         yield from self._expiry()
         yield from self._purpose()
         yield from self._kept(child, parent)
@@ -106,13 +110,17 @@ def _authority(constraints: Constraints) -> tuple[object, ...]:
 
 
 def exceeding(held: Constraints, granted: Constraints) -> Iterator[tuple[str, str]]:
-    """In what one envelope allows more than another: `resources`, `data_classes` or `limits`, and how."""
+    """In what one envelope allows more than another, of which kind (`resources`, `expiry`, …), and how."""
     for name, theirs in granted.allowed.items():
+        last = name.removesuffix("_at").rpartition("_")[2]
+        if last in _ONCE:
+            continue
+        kind = "expiry" if last in _TIMES else "resources"
         key, mine = shown(granted.spelt[name], 60), held.allowed.get(name)
         if mine is None:
-            yield "resources", f"{key} is dropped"
+            yield kind, f"{key} is dropped"
         elif wider := tuple(sorted(value for value in mine if not admits(theirs, value))):
-            yield "resources", f"{key} also allows {_some(wider)}"
+            yield kind, f"{key} also allows {_some(wider)}"
     yield from _data_classes(held.data_classes, granted.data_classes)
     for prefix, own, bounds in (("max_", held.maxima, granted.maxima), ("min_", held.minima, granted.minima)):
         for name, bound in bounds.items():

@@ -1,7 +1,8 @@
 """The first envelope that a session showed, in brief, and in what later ones exceed it. Pure and bounded.
 
 Kept as plain data: at most 128 tools; a tool name beyond 128 characters is kept as its digest, and so are
-constraints beyond 8,192. What an earlier version did not keep is unknown, and taken from the next envelope.
+constraints beyond 8,192, whatever the order of their lists. Delegator, parent, purpose and constraints are
+compared under one set of redaction rules: what was kept under others, or by an earlier version, is taken anew.
 """
 
 import hashlib
@@ -19,11 +20,12 @@ _MAX_TOOLS = 128
 _TOOL_CHARS = 128
 _CONSTRAINT_CHARS = 8_192
 _LISTED = 5
+_NEVER_REDACTED = ("tools", "count", "expires")
 
 
-def essence(envelope: Envelope) -> dict[str, Any]:
-    """What is remembered of an envelope: its tools and how many they were, constraints, expiry; purpose, delegator
-    and parent by digest."""
+def essence(envelope: Envelope, redacted: Mapping[str, str]) -> dict[str, Any]:
+    """What is remembered of an envelope: its tools and how many they were, constraints, expiry; by digest its
+    purpose, delegator, parent and the rules by which it was redacted."""
     tools = sorted({_kept(tool) for tool in envelope.allowed_tools})
     return {
         "tools": tools[:_MAX_TOOLS],
@@ -33,24 +35,31 @@ def essence(envelope: Envelope) -> dict[str, Any]:
         "constraints": _constraints(envelope),
         "delegator": _delegator(envelope),
         "parent": _parent(envelope),
+        "rules": _rules(redacted),
     }
 
 
-def remembered(first: Mapping[str, Any] | None, envelope: Envelope) -> Mapping[str, Any]:
-    """The first envelope's essence. What an earlier version did not keep counts from this one on."""
-    if first is not None and first.keys() >= {"constraints", "delegator", "parent"}:
+def remembered(
+    first: Mapping[str, Any] | None, envelope: Envelope, redacted: Mapping[str, str]
+) -> Mapping[str, Any]:
+    """The first envelope's essence. What was kept under other rules of redaction counts from this one on."""
+    if first is None:
+        return essence(envelope, redacted)
+    if first.get("rules") == _rules(redacted):
         return first
-    return {**essence(envelope), **(first or {})}
+    return {**essence(envelope, redacted), **{name: first[name] for name in _NEVER_REDACTED}}
 
 
 def growth(first: Mapping[str, Any], envelope: Envelope, redacted: Mapping[str, str]) -> Iterator[Widening]:
-    """In what `envelope` exceeds the first one of its session; both were redacted by the same rules."""
+    """In what `envelope`, redacted by `redacted`, exceeds the first one of its session. What other rules may have
+    changed in the first one is not compared."""
     yield from _tools(first, envelope)
-    yield from _bounds(first.get("constraints"), envelope, redacted)
-    yield from _people(first, envelope)
-    if _purpose(envelope) != first["purpose"]:
-        detail = f'this session was issued for another purpose than "{shown(envelope.purpose)}"'
-        yield Widening("reissued_purpose", detail)
+    if first.get("rules") == _rules(redacted):
+        yield from _bounds(first["constraints"], envelope, redacted)
+        yield from _people(first, envelope)
+        if _purpose(envelope) != first["purpose"]:
+            detail = f'this session was issued for another purpose than "{shown(envelope.purpose)}"'
+            yield Widening("reissued_purpose", detail)
     expires = first["expires"]
     if expires is None:
         return
@@ -76,9 +85,9 @@ def _tools(first: Mapping[str, Any], envelope: Envelope) -> Iterator[Widening]:
         yield Widening("reissued_tools", f"this session was issued without {said}{rest}")
 
 
-def _bounds(before: str | None, envelope: Envelope, redacted: Mapping[str, str]) -> Iterator[Widening]:
+def _bounds(before: str, envelope: Envelope, redacted: Mapping[str, str]) -> Iterator[Widening]:
     now = _constraints(envelope)
-    if before is None or now == before:
+    if now == before:
         return
     if before.startswith("#"):
         yield Widening("reissued_unclear", "this session was issued with other constraints, too long to keep")
@@ -86,11 +95,12 @@ def _bounds(before: str | None, envelope: Envelope, redacted: Mapping[str, str])
     for kind, detail in exceeding(
         read(envelope.resource_constraints, redacted), read(json.loads(before), redacted)
     ):
-        yield Widening(f"reissued_{kind}", f"this session was issued with less: {detail}")
+        said = "until another time" if kind == "expiry" else "with less"
+        yield Widening(f"reissued_{kind}", f"this session was issued {said}: {detail}")
 
 
 def _people(first: Mapping[str, Any], envelope: Envelope) -> Iterator[Widening]:
-    delegator, parent = first.get("delegator"), first.get("parent")
+    delegator, parent = first["delegator"], first["parent"]
     if delegator is not None and _delegator(envelope) not in (None, delegator):
         detail = f"this session was issued for another person than {shown(envelope.delegator_id)}"
         yield Widening("reissued_delegator", detail)
@@ -101,8 +111,28 @@ def _people(first: Mapping[str, Any], envelope: Envelope) -> Iterator[Widening]:
 
 
 def _constraints(envelope: Envelope) -> str:
-    told = json.dumps(envelope.resource_constraints, sort_keys=True, separators=(",", ":"))
-    return told if len(told) <= _CONSTRAINT_CHARS else "#" + _digest(told)
+    told = _json(envelope.resource_constraints)
+    return (
+        told if len(told) <= _CONSTRAINT_CHARS else "#" + _digest(_json(_ordered(envelope.resource_constraints)))
+    )
+
+
+def _ordered(value: Any) -> Any:
+    """The same with lists of scalars in one order: they are sets of what is allowed."""
+    if isinstance(value, Mapping):
+        return {key: _ordered(item) for key, item in value.items()}
+    if not isinstance(value, (list, tuple)):
+        return value
+    plain = not any(isinstance(item, (Mapping, list, tuple)) for item in value)
+    return sorted(value, key=_json) if plain else [_ordered(item) for item in value]
+
+
+def _rules(redacted: Mapping[str, str]) -> str:
+    return _digest(_json(dict(redacted)))
+
+
+def _json(value: object) -> str:
+    return json.dumps(value, sort_keys=True, separators=(",", ":"))
 
 
 def _delegator(envelope: Envelope) -> str | None:

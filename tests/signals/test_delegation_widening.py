@@ -312,6 +312,76 @@ def test_constraints_too_long_to_keep_are_told_when_they_change_and_prove_nothin
     assert breaches(DelegationWidening(), observe(), first)["reissued_resources"]
 
 
+def test_constraints_too_long_to_keep_are_the_same_in_another_order(observe: Observe, breaches: Breaches) -> None:
+    many = [f"contract_{n}" for n in range(3_000)]
+    first = observe(envelope__resource_constraints={"contracts": [{"ids": many}]})
+    other = observe(envelope__resource_constraints={"contracts": [{"ids": many[::-1]}]})
+    assert breaches(DelegationWidening(), first, other) == {}
+
+
+SOFT_EXPIRY = {"reissued_expiry": False}
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "found"),
+    [
+        ({"valid_until": "10:00"}, {"valid_until": "11:00"}, SOFT_EXPIRY),
+        ({"window": {"not_after": "10:00"}}, {"window": {"not_after": "11:00"}}, SOFT_EXPIRY),
+        ({"expires_at": "10:00"}, {}, SOFT_EXPIRY),
+        ({"nonce": "a1", "iat": 1778605200}, {"nonce": "b2", "iat": 1778608800}, {}),
+        ({"max_amount": "1000"}, {"max_amount": "1,000"}, {}),
+        ({"max_amount": "1000 EUR"}, {"max_amount": 1000}, {}),
+        ({"max_amount": "1000 EUR"}, {"max_amount": "1,001 EUR"}, {"reissued_limits": True}),
+        ({"max_records": 100}, {"limits": {"max_records": 100}}, {}),
+        ({"limits": {"max_records": 100}}, {"max_records": 101}, {"reissued_limits": True}),
+        ({"nonce": "a1", "region": "eu"}, {"nonce": "b2", "region": "us"}, {"reissued_resources": True}),
+    ],
+)
+def test_a_renewed_envelope_is_no_growth(
+    observe: Observe, breaches: Breaches, before: dict[str, Any], now: dict[str, Any], found: dict[str, bool]
+) -> None:
+    seen = (observe(envelope__resource_constraints=bounds) for bounds in (before, now))
+    assert breaches(DelegationWidening(), *seen) == found
+
+
+@pytest.mark.parametrize(
+    ("path", "changes"),
+    [
+        ("envelope.delegator_id", {"envelope__delegator_id": "h:5f2d"}),
+        ("envelope.purpose", {"envelope__purpose": "h:5f2d"}),
+        (
+            "envelope.resource_constraints.customer_id",
+            {"envelope__resource_constraints": first_bounds(customer_id="h:5f2d")},
+        ),
+    ],
+)
+def test_a_changed_rule_of_redaction_accuses_nobody_and_what_it_hides_counts_anew(
+    observe: Observe, breaches: Breaches, path: str, changes: dict[str, Any]
+) -> None:
+    plain, hashed = observe(), observe(facts={"redacted": {path: "hash"}}, **changes)
+    assert breaches(DelegationWidening(), plain, hashed) == {}
+    assert breaches(DelegationWidening(), hashed, plain) == {}
+    grown = observe(envelope__delegator_id="ceo", envelope__allowed_tools=["*"])
+    assert breaches(DelegationWidening(), hashed, plain, grown) == {
+        "reissued_delegator": True,
+        "reissued_tools": True,
+    }
+    more = observe(envelope__allowed_tools=["*"])
+    assert breaches(DelegationWidening(), hashed, more) == {"reissued_tools": True}
+
+
+def test_a_session_kept_before_rules_were_is_accused_of_nothing_that_they_may_have_changed(
+    observe: Observe,
+) -> None:
+    signal = DelegationWidening()
+    state, _ = signal.fold(signal.start(), observe())
+    old = {"first": {name: kept for name, kept in state["first"].items() if name != "rules"}}
+    other = observe(envelope__delegator_id="ceo", envelope__resource_constraints={}, envelope__purpose="pay")
+    state, told = signal.fold(old, other)
+    assert told.breaches == ()
+    assert state["first"].keys() >= {"rules"}
+
+
 def test_what_an_earlier_version_did_not_keep_accuses_nobody_and_counts_from_now_on(observe: Observe) -> None:
     signal, kept = DelegationWidening(), ("tools", "count", "purpose", "expires")
     state, _ = signal.fold(signal.start(), observe())

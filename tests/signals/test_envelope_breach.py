@@ -214,7 +214,7 @@ def test_a_limit_in_another_wrapping_is_still_a_limit(
     assert breaches(EnvelopeBreach(summed=()), seen) == found
 
 
-@pytest.mark.parametrize("limit", ["500", " 500 ", "0" * 41 + "500", {"value": 500, "currency": "EUR"}])
+@pytest.mark.parametrize("limit", ["500", " 500 ", "0" * 41 + "500", "500 EUR", {"value": 500, "currency": "EUR"}])
 def test_an_envelope_may_write_its_limit_in_other_ways(
     observe: Observe, breaches: Breaches, limit: object
 ) -> None:
@@ -223,7 +223,7 @@ def test_an_envelope_may_write_its_limit_in_other_ways(
     assert breaches(EnvelopeBreach(summed=()), observe(**bounds, action__arguments={"amount": 500})) == {}
 
 
-@pytest.mark.parametrize("limit", ["500 EUR", "1,000", True, [500], "a few"])
+@pytest.mark.parametrize("limit", ["500 euros", "2 kEUR", True, [500], "a few"])
 def test_a_limit_that_is_no_number_is_told_of_what_it_bounds(observe: Observe, folded: Any, limit: object) -> None:
     bounds = {"envelope__resource_constraints": {"max_amount": limit, "max_rows": "25 rows"}}
     seen = [observe(**bounds, action__arguments=arguments) for arguments in ({"amount": 1}, {"note": "x"})]
