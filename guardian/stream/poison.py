@@ -65,7 +65,11 @@ def outcomes(records: list[Record], decoded: list[Decoded], letters: list[DeadLe
     against no gateway: a record of a named session that is too large."""
     names = {id(d.record): d.event.gateway for d in decoded}
     bad = {
-        id(letter.record): letter.gateway or gateway_of(letter.record)
+        id(letter.record): Outcome(
+            letter.gateway or gateway_of(letter.record),
+            readable=False,
+            session=f"{letter.tenant_id}/{letter.session_id}" if letter.session_id is not None else "",
+        )
         for letter in letters
         if not (letter.code == "too_large" and letter.session_id is not None)
     }
@@ -75,5 +79,5 @@ def outcomes(records: list[Record], decoded: list[Decoded], letters: list[DeadLe
             known_by = dict.fromkeys((names[id(record)], gateway_of(record)))
             outcomes.extend(Outcome(name, readable=True) for name in known_by)
         elif id(record) in bad:
-            outcomes.append(Outcome(bad[id(record)], readable=False))
+            outcomes.append(bad[id(record)])
     return outcomes
