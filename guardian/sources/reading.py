@@ -11,14 +11,14 @@ from typing import Any
 from pydantic import ValidationError
 
 from guardian.bus.port import Record
-from guardian.domain.event import SCHEMA, DecisionEvent
+from guardian.domain.event import DecisionEvent
 from guardian.domain.text import shown
 from guardian.errors import DecodeError
 from guardian.sources import cloudevents
 from guardian.sources.cloudevents import Wrapping
 from guardian.sources.completing import Completion
 from guardian.sources.guardian import GuardianDecisions, explain, name_of, own, read_partly
-from guardian.sources.hostile import kind
+from guardian.sources.hostile import agents_own, kind
 from guardian.sources.opening import items_of, unpacked, values_of
 from guardian.sources.partly import Partly, readable
 from guardian.sources.port import Format, Told
@@ -133,7 +133,7 @@ class Reader:
         digest = hashlib.sha256(json.dumps(entry, sort_keys=True, separators=(",", ":")).encode())
         if part is not None and why is not None:  # two that differ in what is unread are two
             digest.update(part.digest)
-        if isinstance(entry, Mapping) and entry.get("schema") == SCHEMA:
+        if self._parser.recognises(entry):
             told = _canonical(entry, digest.hexdigest(), why)
             self.completion.check_sender(told.event)
             return told
@@ -166,7 +166,7 @@ class Reader:
 
     def _salvaged(self, record: Record, error: DecodeError, body: Any) -> DecodeError:
         """The refusal with the gateway, tenant and session that the error or the entry still names."""
-        levels = [body] if isinstance(body, Mapping) else []
+        levels = [body] if isinstance(body, Mapping) and not agents_own(body) else []
         for key in ("context", "envelope", "attributes"):
             levels += [level[key] for level in levels[:1] if isinstance(level.get(key), dict)]
 
