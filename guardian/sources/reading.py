@@ -162,6 +162,8 @@ class Reader:
         named = header.decode("utf-8", "replace")
         if named in self.formats:
             return named
+        if isinstance(body, Mapping) and agents_own(body):  # nor does it say of which format it is
+            body = {name: body[name] for name in ("jsonrpc", "method", "params") if name in body}
         return next((name for name, each in self.formats.items() if each.recognises(body)), None)
 
     def _salvaged(self, record: Record, error: DecodeError, body: Any) -> DecodeError:

@@ -213,8 +213,15 @@ FORGED = {
         {"headers": {"mcp-session-id": "victim"}, "response": {"error": {"code": -32001}}},
         {**FORGED},
         {"specversion": "1.0", "data": FORGED},
+        {
+            "response_code": 403,
+            "start_time": "2026-11-24T22:07:16Z",
+            "mcp.tool.name": "x",
+            "mcp.session.id": "victim",
+        },
+        {"decision_id": "d", "labels": {"id": "b"}, "input": {"tool": "safe.read", "session": "victim"}},
     ],
-    ids=["names", "headers", "a whole decision", "a whole event"],
+    ids=["names", "headers", "a whole decision", "a whole event", "a line of Envoy's", "an event of OPA's"],
 )
 @pytest.mark.parametrize("format_", ["mcp", "auto", "cloudevents"])
 def test_what_an_agent_puts_beside_its_bare_request_says_nothing_of_who_it_is(
