@@ -73,7 +73,7 @@ class Reader:
         """The record's values, see `values_of`; with the format's name where the value is not JSON and only that
         format opens it."""
         value = unpacked(record.value, self.max_bytes)
-        if value.lstrip()[:1] not in (b"{", b"["):
+        if value[:1] not in (b"{", b"["):  # what looks like white space may be the first byte of a message
             for name, each in self.formats.items():
                 body = each.opens(value)
                 if body is not None:

@@ -183,6 +183,29 @@ def test_otlp_in_protobuf_says_the_same_as_in_json(samples, make_reader, decisio
     assert [event.model_dump() for event in as_protobuf] == [event.model_dump() for event in as_json]
 
 
+@pytest.mark.parametrize("letters", [14, 15])
+def test_a_protobuf_message_of_any_length_is_read_and_so_is_json_after_white_space(
+    letters, make_reader, decisions
+):
+    trace_pb2 = pytest.importorskip("opentelemetry.proto.trace.v1.trace_pb2")
+    message = trace_pb2.TracesData()
+    span = message.resource_spans.add().scope_spans.add().spans.add()
+    span.trace_id, span.span_id, span.name = b"\x01" * 16, b"\x02" * 8, "x"
+    span.start_time_unix_nano = 1764022036000000000
+    for key, value in (("gen_ai.operation.name", "execute_tool"), ("gen_ai.tool.name", "r" * letters)):
+        attribute = span.attributes.add()
+        attribute.key, attribute.value.string_value = key, value
+    raw = message.SerializeToString()
+    assert raw.lstrip().startswith(b"{") == (
+        letters == 14
+    )  # 123 bytes: a line feed, and what looks like a bracket
+    (call,) = decisions(make_reader("otel"), raw, headers=(("gateway", b"home"),))
+    assert call.action.tool == "r" * letters
+    line = b'\n {"id": "d", "tool": "pay", "decision": true, "session": "s", "time": 1764022036}'
+    (call,) = decisions(make_reader("mapping"), line, headers=(("gateway", b"home"),))
+    assert call.action.tool == "pay"
+
+
 def test_mcp_requests_carry_client_and_trace_in_their_meta(sample):
     (bare,) = sample("mcp", 0)
     assert (bare.action.tool, bare.envelope.agent_id, bare.agent_version) == (
