@@ -28,14 +28,23 @@ LIST, OBJECT = "[list]", "[object]"
 """What stands for an argument that is no scalar, where only scalars are compared."""
 
 
+def _step(name: str) -> str:
+    """One name of a dotted path, so that no two paths of names read the same.
+
+    >>> _step("c.d"), _step("c")
+    ('c\\\\.d', 'c')
+    """
+    return name.replace("\\", "\\\\").replace(".", "\\.")
+
+
 def argument_leaves(value: Any, path: str = "", depth: int = 0) -> Iterable[tuple[str, Any]]:
-    """Every scalar with its dotted path; members of a list share one, `items[].sku`. Dots in names are escaped."""
+    """Every scalar with its dotted path; members of a list share one, `items[].sku`."""
     match value:
         case Mapping():
             for name, item in value.items():
                 if depth < _DEEPEST:
-                    step = name.replace(".", "\\.")
-                    yield from argument_leaves(item, f"{path}.{step}" if path else step, depth + 1)
+                    step = _step(name)
+                    yield from argument_leaves(item, f"{path}.{step}" if depth else step, depth + 1)
         case list() | tuple():
             for item in value:
                 if depth < _DEEPEST:
@@ -49,8 +58,8 @@ def flat_arguments(value: Mapping[str, Any], path: str = "", depth: int = 0) -> 
     so that a value cannot slip by in another wrapping; null is absent."""
     flat: dict[str, Any] = {}
     for name, item in value.items():
-        step = name.replace(".", "\\.")
-        here = f"{path}.{step}" if path else step
+        step = _step(name)
+        here = f"{path}.{step}" if depth else step
         if isinstance(item, Mapping):
             flat[here] = OBJECT
             if depth < _DEEPEST:
