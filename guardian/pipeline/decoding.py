@@ -154,13 +154,13 @@ class Decoder:
 
     def _believable_time(self, event: DecisionEvent, record: Record) -> tuple[datetime, bool]:
         arrived = record.timestamp
-        earliest = arrived - self.bounds.behind if arrived is not None else _EARLIEST
         reference = arrived if arrived is not None else self.clock()
         try:
             said = event.time.astimezone(UTC)
         except OverflowError:  # the year 1 or 9999 in a zone that leads out of the calendar
             return reference, True
-        if earliest <= said <= reference + self.bounds.ahead:
+        old = said < _EARLIEST if arrived is None else arrived - said > self.bounds.behind
+        if not old and said - reference <= self.bounds.ahead:
             return said, False
         return reference, True
 

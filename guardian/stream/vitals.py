@@ -18,6 +18,8 @@ from guardian.stream.port import Clock
 from guardian.telemetry import logger
 
 _log = logger("vitals")
+_MOST_S = 1e9
+"""No report takes more: a record stamped 1970 is older than that, and the monitor is heard of all the same."""
 
 
 def instance_name() -> str:
@@ -66,7 +68,7 @@ class Vitals:
         while True:
             leaving = stop.is_set()
             try:
-                self._report(self._instance, self._lateness.lag().total_seconds(), leaving)
+                self._report(self._instance, min(_MOST_S, self._lateness.lag().total_seconds()), leaving)
             except ControlError as error:
                 _log.debug("vitals_not_told", error=str(error)[:200])
             if leaving:

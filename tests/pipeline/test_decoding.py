@@ -53,6 +53,11 @@ def test_a_time_at_the_end_of_the_calendar_is_not_believed(make_decoder, body, r
     assert told_time(make_decoder(), body, record, said, timestamp=None) == (now, True)
 
 
+def test_a_broker_whose_clock_ends_the_calendar_crashes_nothing(make_decoder, body, record) -> None:
+    last = datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)
+    assert told_time(make_decoder(), body, record, last.isoformat(), timestamp=last) == (last, False)
+
+
 def test_an_expiry_at_the_end_of_the_calendar_breaks_nothing(world, body) -> None:
     for n, expiry in enumerate(("9999-12-31T23:59:59-12:00", "0001-01-01T00:00:00+12:00")):
         world.feed(body(n, envelope__expires_at=expiry, time=expiry, envelope__session_id=f"s{n}"))
