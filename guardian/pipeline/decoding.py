@@ -95,7 +95,7 @@ class Decoder:
                 good.append(self._believed(record, entry, told))
                 if told.unread is not None:
                     letters.append(self._part(record, entry, told.unread, good[-1].event))
-            bad += _bounded(letters)
+            bad += bounded(letters)
         return good, bad
 
     def _believed(self, record: Record, entry: int, told: Told) -> Decoded:
@@ -172,7 +172,7 @@ def _check_tenant(event: DecisionEvent) -> None:
         raise DecodeError("invalid", reason, tenant_id=envelope.tenant_id, session_id=envelope.session_id)
 
 
-def _bounded(letters: Sequence[DeadLetter]) -> list[DeadLetter]:
+def bounded(letters: Sequence[DeadLetter]) -> list[DeadLetter]:
     """Of a record's letters one for each session and code, and not too many: each keeps the whole record."""
     kept = {(each.code, each.tenant_id, each.session_id): each for each in reversed(letters)}
     found = sorted(kept.values(), key=lambda each: each.entry)[:LETTERS_OF_A_RECORD]

@@ -99,13 +99,12 @@ class Committer:
         decoded, letters = self._pipeline.decode(records)
         self.commit(records, decoded, letters, consumer)
 
-    def decoded(self, record: Record) -> Decoded | None:
-        """The record as far as it can be read; None where even that fails."""
+    def decoded(self, record: Record) -> list[Decoded]:
+        """The record's decisions as far as they can be read; none where even that fails."""
         try:
-            good, _ = self._pipeline.decode([record])
+            return self._pipeline.decode([record])[0]
         except Exception:
-            return None
-        return good[0] if good else None
+            return []
 
     def commit(
         self,

@@ -191,6 +191,16 @@ def test_a_waiting_record_that_crashes_a_room_is_given_up_and_the_others_get_thr
     assert (letter.code, letter.session_id, letter.sealed) == ("poison", "s2", b"sealed:" + line(1, "s2"))
 
 
+def test_every_session_of_a_record_that_crashes_a_room_is_told(rig, counting):
+    desk = Desk(rig, counting, wait=timedelta(0))
+    desk.exploding = {"d1"}
+    desk.send(b"[" + b",".join([line(0, "s1"), line(1, "s2"), line(2, "s3"), line(3, "s3")]) + b"]")
+    desk.run(lambda: rig.drained())
+    letters = {(letter.id, letter.code, letter.session_id) for letter in desk.store.dead_letters.list()}
+    expected = {("log/0/0", "poison", "s1"), ("log/0/0/1", "poison", "s2"), ("log/0/0/2", "poison", "s3")}
+    assert letters == expected
+
+
 def test_a_waiting_record_that_the_database_refuses_is_given_up_and_the_others_get_through(desk, rig, refuses):
     desk.send(line(0, "s1"), line(1, "s2"))
     desk.run(lambda: desk.store.waiting.depth() == 2)
