@@ -3,6 +3,7 @@
 import json
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -69,7 +70,8 @@ class Delivery:
         self._awake.set()
 
     def run(self, stop: threading.Event) -> None:
-        """Until `stop` is set; survives everything that the other side and the store can do."""
+        """Until `stop` is set, and then once more for what came last: that may be why the monitor stops. Survives
+        everything that the other side and the store can do."""
         while not stop.is_set():
             self._awake.clear()
             try:
@@ -80,6 +82,8 @@ class Delivery:
                 stop.wait(self._backoff.base_s)
             if not sent and not stop.is_set():
                 self._awake.wait(self._idle_s)
+        with suppress(StoreError):
+            self.deliver_due()
 
     def deliver_due(self) -> int:
         """Send what is due, findings first; returns how many things arrived."""

@@ -114,10 +114,8 @@ class Worker:
         )
         if self._paused and not records:
             stop.wait(min(0.05, self._options.poll_timeout_s))
-        elif not records:
-            if self._consumer.assignment() and self._heard():
-                self._lateness.caught_up()
-            self._metrics.set("guardian_time_lag_seconds", self._lateness.lag().total_seconds())
+        elif not records and self._consumer.assignment() and self._heard():
+            self._lateness.caught_up()
         return records
 
     def _heard(self) -> bool:

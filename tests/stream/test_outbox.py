@@ -1,4 +1,5 @@
 import dataclasses
+import threading
 from datetime import timedelta
 
 import httpx
@@ -187,6 +188,13 @@ def test_what_was_being_sent_when_the_process_ended_is_sent_again(filled, contro
     assert sorted(control.got) == ["s1-3", "s1-6"]
     assert {r.headers[3] for r in filled.broker.records("dlq.log")} == {("__dlq.errors.offset", b"6")}
     assert filled.store.outbox.depth() == 0
+
+
+def test_what_came_last_is_sent_although_the_monitor_stops(filled, control):
+    stop = threading.Event()
+    stop.set()
+    delivery(filled, control).run(stop)
+    assert (sorted(control.got), filled.store.outbox.depth()) == (["s1-3", "s1-6"], 0)
 
 
 def test_the_loop_sends_what_it_is_woken_for_and_stops_when_told(filled, control):

@@ -125,7 +125,6 @@ def test_a_broker_that_says_nothing_does_not_make_the_monitor_look_current(rig, 
         return max(shown) > 60
 
     rig.read(worker, late)
-    assert rig.metrics.value("guardian_time_lag_seconds") > 50
 
 
 def test_a_topic_with_nothing_new_is_no_delay(rig, read):
