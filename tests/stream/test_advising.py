@@ -179,6 +179,13 @@ def test_lag_is_the_age_of_what_is_handled_and_grows_while_the_worker_is_stuck()
     assert lateness.lag() == timedelta(0)
 
 
+def test_a_partition_that_is_behind_is_not_hidden_by_one_that_is_not():
+    lateness = Lateness(lambda: NOW)
+    behind = [Record("t", 0, n, b"", timestamp=NOW - timedelta(minutes=60 - n)) for n in range(3)]
+    lateness.handled([*behind, Record("t", 1, 0, b"", timestamp=NOW)])
+    assert lateness.lag() == timedelta(minutes=58)
+
+
 def test_a_monitor_that_reads_a_record_of_1970_is_still_heard_of():
     sent, stop = [], threading.Event()
 
