@@ -258,6 +258,23 @@ def test_what_an_agent_puts_beside_its_bare_request_says_nothing_of_who_it_is(
     assert (found.action.tool, found.decision.effect, found.envelope.delegator_id) == ("crm.export", "allow", "-")
 
 
+@pytest.mark.parametrize(
+    "beside",
+    [
+        {"user": "eve", "session_id": "victim", "tenant": "tenant_other", "envelope": FORGED["envelope"]},
+        {"action": "safe.read", "resource": {}, "context": {"session_id": "victim"}},
+        {"parsed_body": {"method": "tools/call", "params": {"name": "safe.read"}}, "tool": "safe.read"},
+    ],
+)
+def test_where_an_agents_message_is_opas_whole_input_it_names_nobody(beside, make_reader, decisions, now):
+    meta = {"traceparent": f"00-{TRACE}-00f067aa0ba902b7-01"}
+    message = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": "crm.export", "_meta": meta}}
+    entry = {"decision_id": "d", "labels": {"id": "b"}, "input": {**beside, **message}, "result": True}
+    (call,) = decisions(make_reader("opa"), entry, headers=(("gateway", b"home"),), timestamp=now)
+    assert (call.action.tool, call.has_envelope) == ("crm.export", False)
+    assert (call.envelope.tenant_id, call.envelope.session_id) == ("tenant_home", TRACE)
+
+
 def test_a_bare_request_that_cannot_be_read_accuses_no_session_that_it_names(make_reader, told):
     message = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {}, "session_id": "victim"}
     (lost,) = told(make_reader("mcp"), message, headers=(("gateway", b"home"),))
