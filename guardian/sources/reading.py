@@ -50,10 +50,12 @@ class Reader:
     def read(self, record: Record) -> Sequence[Told | DecodeError]:
         """Every decision of the record, in its order; see the port."""
         found: list[Told | DecodeError] = []
+        known: dict[object, DecodeError] = {}  # a record may hold a million entries that are refused alike
         try:
             wrapping = cloudevents.binary(record)
             for name, body in self._bodies(record):
-                found += self._body(record, name, body, wrapping)
+                for each in self._body(record, name, body, wrapping):
+                    found.append(known.setdefault(_told(each), each) if isinstance(each, DecodeError) else each)
         except DecodeError as error:
             found.append(self._salvaged(record, error, None))
         return found
@@ -183,6 +185,10 @@ class Reader:
             session_id=error.session_id or named(*SESSION_NAMES),
             gateway=gateway,
         )
+
+
+def _told(error: DecodeError) -> object:
+    return error.code, error.reason, error.tenant_id, error.session_id, error.gateway
 
 
 def _unread_rather(error: DecodeError, entry: Any, part: Partly | None) -> DecodeError:

@@ -275,6 +275,13 @@ def test_where_an_agents_message_is_opas_whole_input_it_names_nobody(beside, mak
     assert (call.envelope.tenant_id, call.envelope.session_id) == ("tenant_home", TRACE)
 
 
+def test_a_record_of_many_entries_that_are_refused_alike_is_one_refusal_told_for_each(make_reader, told):
+    found = told(make_reader("mcp"), [{}] * 500 + [{"session_id": "s"}], headers=(("gateway", b"home"),))
+    assert len(found) == 501
+    assert len({id(each) for each in found}) == 2
+    assert found[-1].session_id == "s"
+
+
 def test_a_bare_request_that_cannot_be_read_accuses_no_session_that_it_names(make_reader, told):
     message = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {}, "session_id": "victim"}
     (lost,) = told(make_reader("mcp"), message, headers=(("gateway", b"home"),))
