@@ -35,6 +35,9 @@ class Documents(FileConsumer):
     def exhausted(self) -> bool:
         return super().exhausted() and self._ahead is None
 
+    def _still_written(self, line: bytes) -> bool:  # noqa: ARG002 - FileConsumer's
+        return False
+
     def _numbered(self) -> tuple[int, bytes] | None:
         """The next physical line with its number."""
         if self._ahead is not None:
