@@ -226,7 +226,15 @@ def _damaged(statement: str | None) -> DatabaseError:
 
 
 def _server(target: URL) -> Engine:
-    return create_engine(target, pool_pre_ping=True, pool_use_lifo=True)
+    engine = create_engine(target, pool_pre_ping=True, pool_use_lifo=True)
+
+    @event.listens_for(engine, "connect")
+    def set_up(connection: Any, _record: object) -> None:
+        with connection.cursor() as cursor:
+            cursor.execute("SET TIME ZONE 'UTC'")  # in another one the driver cannot read the calendar's ends
+        connection.commit()
+
+    return engine
 
 
 def _cannot_open(target: URL, error: Exception) -> StoreError:

@@ -167,6 +167,33 @@ def test_a_read_sees_one_state_and_writers_see_the_newest(postgres: str) -> None
         engine.dispose()
 
 
+@pytest.mark.parametrize("zone", ["Asia/Tokyo", "America/New_York"])
+def test_the_first_and_last_hours_of_the_calendar_are_read_wherever_the_server_is(
+    postgres: str, tmp_path: Path, zone: str
+) -> None:
+    import psycopg
+
+    with psycopg.connect(postgres.replace("+psycopg", ""), autocommit=True) as connection:
+        connection.execute(f"ALTER DATABASE {connection.info.dbname} SET timezone TO '{zone}'")
+    ends = [at.replace(tzinfo=UTC) for at in (datetime.min, datetime.max)]
+    store = ControlStore.open(postgres, now=NOW, epoch_file=tmp_path / "control.epoch")
+    with store.write() as rows:
+        for n, at in enumerate(ends):
+            rows.ledger.append(
+                tenant_id="acme",
+                session_id=f"s{n}",
+                status="revoked",
+                reason_code="manual",
+                reason="",
+                actor="maya",
+                now=NOW,
+                expires_at=at,
+            )
+    with store.read() as rows:
+        assert [entry.expires_at for entry in rows.ledger.live(None)] == ends
+    store.close()
+
+
 def test_records_wait_and_envelopes_are_kept_on_postgresql_as_on_sqlite(postgres: str, tmp_path: Path) -> None:
     told = Envelope(delegator_id="u", tenant_id="acme", session_id="s1", purpose="p")
     for url in (postgres, f"sqlite:///{tmp_path}/monitor.db"):
