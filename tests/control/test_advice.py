@@ -190,6 +190,20 @@ def test_a_no_to_what_policy_lets_through_by_now_holds_nothing_up(stage, adviser
     assert advice(stage)["advice"] == "permit"
 
 
+def test_a_yes_that_was_refused_lets_no_call_through(stage, adviser):
+    adviser.answer = STRONG
+    held = advice(stage)["approval"]
+    stage.revoke("s1")
+    stage.reinstate("s1")
+    got = stage.decide(held["id"], "approve", "approver")
+    assert (got.status_code, got.json()["code"]) == (409, "overtaken")
+    told = stage.call("GET", f"/v1/advise/{held['id']}", "gateway").json()
+    assert (told["decision"], told["context"]["reason"]) == (False, "the approval is expired")
+    again = advice(stage)
+    assert again["advice"] == "hold", "as things stand now somebody is asked"
+    assert again["approval"]["id"] != held["id"]
+
+
 def test_people_hear_of_a_held_call_once(stage, adviser):
     adviser.answer = STRONG
     held = advice(stage)
