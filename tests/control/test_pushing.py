@@ -295,6 +295,40 @@ def test_receivers_that_could_not_be_trusted_are_refused_at_start():
         CaepFace()
 
 
+def test_one_endpoint_may_take_the_events_of_several_tenants_apart_and_misses_none(stage, receiver, given):
+    whole = {"url": receiver.url, "audience": "https://idp.test", "token_file": "idp.token"}
+    faces = CaepFace(receivers=[{**whole, "tenants": ["acme"]}, {**whole, "tenants": ["globex"]}]).open(given[0])
+    pushers = [Pusher(stage.deps, each) for each in faces]
+    for each in pushers:
+        drain(each)
+    for tenant in ("acme", "globex"):
+        path = f"/v1/sessions/{tenant}/s1/revoke"
+        assert stage.call("POST", path, "responder", tenant, json={"reason": "stop"}).status_code == 200
+    for each, face in zip(pushers, faces, strict=True):
+        drain(each)
+        face.close()
+    assert {each["sub_id"]["tenant"]["id"] for each in receiver.tokens} == {"acme", "globex"}
+
+
+def test_a_receiver_that_gets_one_tenant_more_hears_what_holds_there_already(stage, receiver, given):
+    whole = {"url": receiver.url, "audience": "https://idp.test", "token_file": "idp.token"}
+    stage.revoke("s1")
+    for tenants in (["globex"], ["globex", "acme"]):
+        (face,) = CaepFace(receivers=[{**whole, "tenants": tenants}]).open(given[0])
+        drain(Pusher(stage.deps, face))
+        face.close()
+    assert [each["sub_id"]["session"]["id"] for each in receiver.tokens] == ["s1"]
+
+
+def test_receivers_that_would_miss_something_are_refused_at_start():
+    one = {"url": "https://x", "audience": "a"}
+    with pytest.raises(ValueError, match="twice"):
+        CaepFace(receivers=(one, {**one, "token_file": "other.token"}))
+    for nobody in ("acme", []):
+        with pytest.raises(ValueError, match="a list of names"):
+            CaepFace(receivers=({**one, "tenants": nobody},))
+
+
 def test_the_configuration_document_points_to_the_keys(make_stage):
     assert make_stage().client.get("/.well-known/ssf-configuration").status_code == 404
     told = make_stage(public_url="https://g.test/").client.get("/.well-known/ssf-configuration").json()
