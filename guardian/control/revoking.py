@@ -36,7 +36,7 @@ def revoke_or_flag(
     `planted` by control itself spends no budget and takes nothing else along.
     """
     live = rows.ledger.live_entry(finding.tenant_id, finding.session_id)
-    if live is not None and live.cause is None:
+    if live is not None and live.cause is None and live.expires_at > now:
         note = f"the session was already revoked, at revision {live.revision}"
         update = {"effect": Effect.REVOKE, "note": note, "revision": live.revision}
         flag = replace(asked, action="flag")

@@ -93,7 +93,10 @@ def keep_from_coming_back(
     known = rows.envelopes.newest(entry.tenant_id, entry.subject_id)
     for kind, life in deps.settings.switch.comes_back.items():
         name = _named(kind, None if known is None else known.envelope, finding)
-        if name is None or rows.ledger.live_entry(entry.tenant_id, name, kind) is not None:
+        if name is None:
+            continue
+        live = rows.ledger.live_entry(entry.tenant_id, name, kind)
+        if live is not None and live.expires_at >= now + life:
             continue
         request = replace(
             asked, action="revokeSubject", session=None, whom=WhomFacts(kind, registered=known is not None)

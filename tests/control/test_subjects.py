@@ -85,6 +85,16 @@ def test_after_a_hard_breach_the_registered_task_does_not_come_back_and_the_agen
     assert ("task", "task_9") not in live(keeping)
 
 
+def test_a_task_that_is_revoked_for_less_does_not_come_back_sooner(keeping, a_finding, hard):
+    registered(keeping, task_id="task_9")
+    path = "/v1/subjects/acme/task/task_9/revoke"
+    keeping.call("POST", path, "responder", json={"reason": "a moment", "seconds": 60})
+    keeping.submit(a_finding(breaches=hard))
+    keeping.clock.pass_(minutes=2)
+    keeping.revoke("another")
+    assert ("task", "task_9") in live(keeping)
+
+
 def test_not_on_the_word_of_the_monitor_alone_nor_on_statistics(keeping, a_finding, hard):
     told = a_finding("s2", breaches=hard)
     subject = told.subject.model_copy(update={"task_id": "task_9"})
