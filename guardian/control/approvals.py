@@ -11,6 +11,7 @@ from guardian.control.news import tell
 from guardian.policy.port import EvidenceFacts, PolicyAction, PolicyDecision, PolicyRequest
 from guardian.store.control import ControlRows
 from guardian.store.control_approvals import StoredApproval, particulars
+from guardian.store.engine import storable
 from guardian.wire.approvals import ApprovableAction, ApprovalView
 from guardian.wire.sessions import ModeView
 
@@ -60,7 +61,7 @@ def put_up(
         session_id=session_id,
         action=action,
         proposer=asked.asker.id,
-        reason=reason.replace("\x00", "\ufffd")[:1000],
+        reason=storable(reason)[:1000],
         particulars=particulars(act),
         finding_id=finding_id,
         policy_ids=refused.policy_ids,

@@ -16,6 +16,7 @@ from guardian.domain.event import purpose_family
 from guardian.domain.finding import Effect, Finding, Kind
 from guardian.domain.session import HumanWord
 from guardian.store.control import ControlRows
+from guardian.store.engine import storable
 from guardian.wire.exceptions import ExceptionRequest, ExceptionView
 from guardian.wire.findings import FindingOutcome
 from guardian.wire.principal import Principal
@@ -161,5 +162,5 @@ def _purpose(rows: ControlRows, finding: Finding) -> str:
     """The registered one, where there is one: that is control's record and not what a log says."""
     registered = rows.envelopes.newest(finding.tenant_id, finding.session_id)
     if registered is not None:
-        return registered.envelope.purpose
-    return "" if finding.subject is None else finding.subject.purpose
+        return storable(registered.envelope.purpose)
+    return "" if finding.subject is None else storable(finding.subject.purpose)

@@ -12,6 +12,7 @@ from guardian.domain.session import HumanWord
 from guardian.store.control_head import next_change
 from guardian.store.control_ledger import Scope, within
 from guardian.store.control_tables import change, envelope, live, session
+from guardian.store.engine import storable
 from guardian.wire.base import SessionStatus
 from guardian.wire.sessions import SessionChange, SessionView
 
@@ -108,9 +109,9 @@ class SessionRows:
             told = finding.subject
             values |= {
                 "delegator_id": told.delegator_id,
-                "agent_id": known.agent_id or _storable(told.agent_id),
-                "task_id": _storable(told.task_id),
-                "purpose": _storable(told.purpose),
+                "agent_id": known.agent_id or (told.agent_id and storable(told.agent_id)),
+                "task_id": told.task_id and storable(told.task_id),
+                "purpose": storable(told.purpose),
             }
             ends = [at for at in (known.expires_at, told.expires_at) if at is not None]
             values["expires_at"] = max(ends, default=None)
@@ -168,11 +169,6 @@ class SessionRows:
     def _update(self, tenant_id: str, session_id: str, values: dict[str, Any]) -> None:
         this = and_(session.c.tenant_id == tenant_id, session.c.session_id == session_id)
         self.connection.execute(update(session).where(this).values(**values))
-
-
-def _storable(text: str | None) -> str | None:
-    """PostgreSQL text cannot hold NUL."""
-    return None if text is None else text.replace("\x00", "\ufffd")
 
 
 def _stored(row: Row[Any]) -> StoredSession:

@@ -68,6 +68,11 @@ class UtcDateTime(TypeDecorator[datetime]):
         return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
 
 
+def storable(text: str) -> str:
+    """What every database can hold: a text of PostgreSQL's has no NUL."""
+    return text.replace("\x00", "\ufffd")
+
+
 def open_engine(url: str, *, tidied: bool = False) -> Engine:
     """Open (and for SQLite create) the database at `url` and prove that it answers.
 

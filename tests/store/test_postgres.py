@@ -16,9 +16,12 @@ from guardian.bootstrap.monitor import learn_all
 from guardian.bus.file import FileConsumer
 from guardian.bus.port import Record
 from guardian.config import load
+from guardian.control.case_feeds import catch_up
+from guardian.control.exceptions import excused
 from guardian.demo.log import log_lines
 from guardian.demo.scenario import Scenario
 from guardian.domain.event import Envelope, Grant, SessionKey
+from guardian.domain.finding import Act, Effect, Finding, Kind, Subject
 from guardian.domain.session import SessionState
 from guardian.domain.signal import SharedReads
 from guardian.errors import Unstorable
@@ -30,6 +33,7 @@ from guardian.store.monitor_envelopes import Heard
 from guardian.stream.commit import Committer
 from guardian.stream.worker import Worker, WorkerOptions
 from guardian.telemetry import Metrics
+from guardian.wire.findings import AlertOutcome, AlertPayload, FindingOutcome
 
 NOW = datetime(2026, 5, 12, tzinfo=UTC)
 
@@ -191,6 +195,38 @@ def test_the_first_and_last_hours_of_the_calendar_are_read_wherever_the_server_i
             )
     with store.read() as rows:
         assert [entry.expires_at for entry in rows.ledger.live(None)] == ends
+    store.close()
+
+
+def test_a_purpose_that_no_column_holds_keeps_neither_a_flag_nor_anybodys_alerts_back(
+    postgres: str, tmp_path: Path
+) -> None:
+    store = ControlStore.open(postgres, now=NOW, epoch_file=tmp_path / "control.epoch")
+    flagged = Finding(
+        id="fnd_1",
+        kind=Kind.DRIFT,
+        tenant_id="acme",
+        session_id="s1",
+        wanted=Effect.FLAG,
+        severity="high",
+        title="left its purpose",
+        subject=Subject(delegator_id="u", purpose="review\x00it"),
+        act=Act(decision_id="d", gateway="g", tool="crm.read", time=NOW),
+        time=NOW,
+    )
+    outcome = FindingOutcome(
+        finding_id="fnd_1", tenant_id="acme", session_id="s1", wanted="flag", effect="flag", mode="shadow", at=NOW
+    )
+    told = AlertOutcome(effect=Effect.FLAG, allowed=True, mode="shadow")
+    payload = AlertPayload(finding=flagged, outcome=told, case="c1").model_dump_json()
+    with store.write() as rows:
+        assert excused(rows, flagged, outcome, NOW) == outcome, "no exception covers it"
+        rows.alerts.add(kind="finding", case_key="c1", idempotency_key="1", payload=payload, now=NOW)
+    catch_up(store, NOW)
+    with store.read() as rows:
+        case = rows.cases.get("c1")
+        assert case is not None
+        assert case.findings == 1
     store.close()
 
 
