@@ -174,6 +174,8 @@ def _mode_seen(stored: ModeView | None) -> dict[str, Any] | None:
 
 
 def _room(deps: ControlDeps, asked: PolicyRequest) -> int:
-    """A monitor gone wrong must not take the places that people need."""
+    """A monitor gone wrong must not take the places that people need, nor an agent's calls the monitor's."""
     most = deps.settings.approvals_waiting
+    if asked.action == "permitCall":
+        return (most + 1) // 2
     return most - most // 10 if asked.asker.role == "monitor" else most

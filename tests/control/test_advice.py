@@ -204,6 +204,16 @@ def test_a_yes_that_was_refused_lets_no_call_through(stage, adviser):
     assert again["approval"]["id"] != held["id"]
 
 
+def test_held_calls_leave_room_for_what_the_monitor_asks_people_about_sessions(make_stage, adviser, a_finding):
+    stage = make_stage(adviser=adviser, approvals_waiting=10)
+    stage.enforce()
+    stage.call("PUT", "/v1/sessions/acme/s2/protection", json={"protected": True, "reason": "vip"})
+    adviser.answer = STRONG
+    told = [advice(stage, scope=f"part {n}")["advice"] for n in range(10)]
+    assert told == ["hold"] * 5 + ["deny"] * 5
+    assert stage.submit(a_finding("s2")).json()["approval_id"] is not None
+
+
 def test_people_hear_of_a_held_call_once(stage, adviser):
     adviser.answer = STRONG
     held = advice(stage)
