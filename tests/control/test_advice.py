@@ -214,6 +214,23 @@ def test_held_calls_leave_room_for_what_the_monitor_asks_people_about_sessions(m
     assert stage.submit(a_finding("s2")).json()["approval_id"] is not None
 
 
+@pytest.mark.parametrize("name", ["tenant_id", "jti"])
+@pytest.mark.parametrize("odd", [7, "", "a\x00b", "\ud800", "x" * 513])
+def test_a_name_that_nobody_can_bear_is_refused_and_not_taken_for_one_that_is_not_revoked(stage, name, odd):
+    body = {
+        "subject": {"type": "session", "id": "s1", "properties": {name: odd}},
+        "action": {"name": "crm.read"},
+        "resource": {"type": "customer", "id": "c1"},
+        "context": {"envelope": envelope()} if name == "jti" else {},
+    }
+    json_type = {"Content-Type": "application/json"}
+    got = stage.call("POST", "/v1/advise", "gateway", "*", content=json.dumps(body), headers=json_type)
+    assert (got.status_code, got.json()["detail"]) == (
+        422,
+        f"subject.properties.{name}: 1 to 512 characters, no control characters",
+    )
+
+
 def test_people_hear_of_a_held_call_once(stage, adviser):
     adviser.answer = STRONG
     held = advice(stage)
