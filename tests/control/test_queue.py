@@ -156,6 +156,25 @@ def test_an_exception_covers_the_like_and_nothing_else(stage, a_finding, hard):
     assert effect(6) == "flag"
 
 
+def test_an_exception_clears_no_session_that_acts_for_whoever_made_it(stage, a_finding):
+    found = stage.submit(acted(a_finding)).json()["finding_id"]
+    excepted(stage, found, tool="crm.*")
+    told = acted(a_finding, "mine")
+    mine = told.subject.model_copy(update={"delegator_id": "approver-1"})
+    assert stage.submit(told.model_copy(update={"subject": mine})).json()["effect"] == "flag"
+    envelope = {
+        "delegator_id": "approver-1",
+        "tenant_id": "acme",
+        "session_id": "also",
+        "purpose": "review_contract",
+    }
+    stage.call("POST", "/v1/envelopes", "delegation", json={"envelope": envelope})
+    assert stage.submit(acted(a_finding, "also")).json()["effect"] == "flag", (
+        "control's own record says whose it is"
+    )
+    assert stage.submit(acted(a_finding, "another")).json()["effect"] == "none"
+
+
 def test_a_session_that_stands_accused_is_not_excused(stage, a_finding):
     found = stage.submit(acted(a_finding)).json()["finding_id"]
     excepted(stage, found, tool="crm.*")
