@@ -42,7 +42,8 @@ def act_on_subject(
     with deps.store.write() as rows:
         lapse_overdue(deps, rows, now)
         live = rows.ledger.live_entry(tenant_id, subject_id, kind)
-        own = ActFacts(own=live is not None and live.actor == principal.id)
+        itself = kind == "delegator" and subject_id == principal.id
+        own = ActFacts(own=itself or (live is not None and live.actor == principal.id))
         asked = situation(deps, rows, principal, action, tenant_id, None, now, act=own)
         asked = replace(asked, whom=WhomFacts(kind))
         decision = ask(deps, asked)

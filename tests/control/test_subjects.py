@@ -47,6 +47,14 @@ def test_giving_back_takes_another_person_than_the_one_who_took(stage):
     assert act(stage, "reinstate", role="approver", who="bob").json()["changed"] is False
 
 
+def test_a_delegator_who_was_stopped_does_not_give_it_back_alone(stage):
+    act(stage, "revoke", "delegator", "bob", who="ann")
+    got = act(stage, "reinstate", "delegator", "bob", role="approver", who="bob")
+    assert (got.status_code, "nobody-reinstates-their-own-subject" in got.json()["detail"]) == (403, True)
+    assert live(stage) == {("delegator", "bob")}
+    assert act(stage, "reinstate", "delegator", "bob", role="approver", who="cleo").json()["changed"] is True
+
+
 def test_who_may_not_is_refused_and_that_is_audited(stage):
     assert act(stage, "revoke", role="analyst").status_code == 403
     assert stage.audit(action="revokeSubject", result="refused", subject_id="agent_7")
