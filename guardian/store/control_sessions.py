@@ -20,7 +20,8 @@ _RESTARTS = frozenset({HumanWord.REINSTATED, HumanWord.FALSE_POSITIVE})
 
 
 class StoredSession(NamedTuple):
-    """`restarts` is how often people made the evidence start afresh: a finding's epoch, as control counts it."""
+    """`restarts` is a finding's epoch since people last made the evidence start afresh: how often that, or an
+    exception in between, has happened until then."""
 
     seq: int
     restarts: int
@@ -131,15 +132,21 @@ class SessionRows:
         human: bool,
         detail: str = "",
     ) -> int:
-        """Put a word on the feed. A person's word is remembered; some make the evidence start afresh."""
+        """Put a word on the feed. A person's word is remembered; some make the evidence start afresh.
+
+        An exception's does that too, and supersedes no finding: it is nobody's word on what came meanwhile.
+        """
         seq = next_change(self.connection)
         place = {"seq": seq, "tenant_id": tenant_id, "session_id": session_id}
         self.connection.execute(insert(change).values(**place, word=word.value, detail=detail, at=now))
-        if human:
+        values: dict[str, Any] = {"last_word": word.value, "last_word_at": now} if human else {}
+        if human and word in _RESTARTS:
+            restarts = session.c.restarts + session.c.freshened + 1
+            values |= {"restarted_at": now, "restarts": restarts, "freshened": 0, "flagged": False}
+        elif word in _RESTARTS:
+            values["freshened"] = session.c.freshened + 1
+        if values:
             self.meet(tenant_id, session_id, now)
-            values: dict[str, Any] = {"last_word": word.value, "last_word_at": now}
-            if word in _RESTARTS:
-                values |= {"restarted_at": now, "restarts": session.c.restarts + 1, "flagged": False}
             self._update(tenant_id, session_id, values)
         return seq
 
