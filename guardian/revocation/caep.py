@@ -86,7 +86,7 @@ class Tokens:
     def revocation(self, entry: LedgerEntry) -> str | None:
         """None for what CAEP has no word for."""
         at = int(entry.at.timestamp())
-        by = "policy" if entry.reason_code in ("drift", "hard_breach", "comes_back") else "admin"
+        by = "admin" if entry.reason_code in ("manual", "approved") else "policy"
         subject = {
             "format": "complex",
             _MEMBERS[entry.subject_type]: {"format": "opaque", "id": entry.subject_id},
@@ -98,7 +98,8 @@ class Tokens:
             case "revoked":
                 events = {REVOKED: {**common, **told}}
             case "reinstated":
-                change = {"principal": "SESSION", "current_level": "LOW", "previous_level": "HIGH"}
+                whom = _MEMBERS[entry.subject_type].upper()
+                change = {"principal": whom, "current_level": "LOW", "previous_level": "HIGH"}
                 events = {RISK: {**common, **change, **told}}
             case "lapsed":
                 return None

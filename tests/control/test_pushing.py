@@ -156,6 +156,21 @@ def test_flags_and_reinstatements_are_changes_of_the_risk_level(stage, receiver,
     assert sorted(body["current_level"] for event, body in told if event == RISK) == ["HIGH", "LOW"]
 
 
+def test_an_event_says_whom_it_is_about_and_whether_a_person_meant_it(stage, receiver, caep):
+    drain(caep)
+    for session, parent in (("root", None), ("child", "root")):
+        told = {"delegator_id": "u", "tenant_id": "acme", "session_id": session, "parent_session_id": parent}
+        stage.call("POST", "/v1/envelopes", "delegation", json={"envelope": {**told, "purpose": "p"}})
+    stage.revoke("root")
+    for verb, who in (("revoke", "ann"), ("reinstate", "bob")):
+        path = f"/v1/subjects/acme/delegator/u/{verb}"
+        stage.call("POST", path, "approver", who=who, json={"reason": "r"})
+    drain(caep)
+    told = [next(iter(each["events"].values())) for each in receiver.tokens]
+    assert [each["initiating_entity"] for each in told] == ["admin", "policy", "admin", "admin"]
+    assert told[-1]["principal"] == "USER"
+
+
 def test_a_receiver_that_is_away_gets_everything_in_order_when_it_is_back(stage, receiver, caep):
     drain(caep)
     for name in ("s1", "s2", "s3"):
