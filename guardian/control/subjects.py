@@ -7,7 +7,7 @@ from guardian.control.authority import ask, asker, denied, out_of_reach, record,
 from guardian.control.deps import ControlDeps
 from guardian.control.facts import situation
 from guardian.control.lapse import lapse_overdue
-from guardian.control.problems import Refusal, absent
+from guardian.control.problems import Refusal, absent, check_one
 from guardian.domain.event import Envelope
 from guardian.domain.finding import Finding
 from guardian.domain.revocation import LedgerEntry, SubjectType
@@ -36,6 +36,7 @@ def act_on_subject(
     if not principal.reaches(tenant_id):
         request = PolicyRequest(asker(principal), action, tenant_id)
         raise witnessed(deps, request, out_of_reach(), absent("tenant"))
+    check_one(tenant_id)
     life = rule.subject_life if seconds is None else timedelta(seconds=seconds)
     if life > rule.subject_most:
         raise Refusal(422, f"seconds: a subject is revoked for {int(rule.subject_most.total_seconds())} at most")
