@@ -22,6 +22,7 @@ from guardian.demo.log import log_lines
 from guardian.demo.scenario import Scenario
 from guardian.domain.event import Envelope, Grant, SessionKey
 from guardian.domain.finding import Act, Effect, Finding, Kind, Subject
+from guardian.domain.revocation import Revision
 from guardian.domain.session import SessionState
 from guardian.domain.signal import SharedReads
 from guardian.errors import Unstorable
@@ -147,6 +148,26 @@ def test_a_control_that_has_written_very_often_still_writes(postgres: str, tmp_p
             assert rows is not None
     engine.dispose()
     store.close()
+
+
+def test_of_two_that_find_a_restored_backup_at_once_the_second_takes_nothing_back(
+    postgres: str, tmp_path: Path
+) -> None:
+    file = tmp_path / "control.epoch"
+    ControlStore.open(postgres, now=NOW).close()
+    file.write_text('{"epoch": 2, "n": 9, "change_seq": 0, "audit_seq": 0}')
+    engine, opened = open_engine(postgres), list[ControlStore]()
+    second = threading.Thread(target=lambda: opened.append(ControlStore.open(postgres, now=NOW, epoch_file=file)))
+    with writing(engine) as first:
+        first.execute(text("UPDATE control_head SET epoch = 3, n = 7"))  # it began the epoch, and went on
+        second.start()
+        waits = text("SELECT count(*) FROM pg_locks WHERE NOT granted")
+        while not first.execute(waits).scalar_one():
+            assert second.is_alive()
+    second.join(60)
+    assert opened[0].head().revision == Revision(epoch=3, n=7)
+    opened[0].close()
+    engine.dispose()
 
 
 def test_a_read_sees_one_state_and_writers_see_the_newest(postgres: str) -> None:
