@@ -163,7 +163,7 @@ def _sketched(state: State, seen: Observation) -> dict[str, Any]:
 
 
 def _name(tool: str) -> str:
-    return shown(tool, _TOOL_CHARS)
+    return shown(tool, _TOOL_CHARS) or "-"  # an empty one stands for a session's beginning
 
 
 plugin = PurposeBaseline

@@ -195,6 +195,11 @@ def test_long_memory_fades() -> None:
     assert after.sessions == 2_500
 
 
+def test_a_tool_without_a_visible_name_begins_no_session_anew(observe: Any, folded: Any) -> None:
+    state, _ = folded(PurposeBaseline(), session(observe, [("a.make", 1), ("\u200b", 1), ("b.make", 1)]))
+    assert state["transitions"][""] == {"a.make": 1}
+
+
 def test_what_is_usual_stays_usual_however_many_sessions_there_were(observe: Any, folded: Any) -> None:
     usual, rare = {"tools": {"a.make": 1}}, {"tools": {"a.make": 1, "b.make": 1}}
     usual["transitions"] = {"": {"a.make": 1}}
