@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import pandas as pd
@@ -15,7 +15,7 @@ from guardian.analysis.sessions import KEY
 from guardian.errors import ConfigurationError
 
 Vectors = NDArray[np.float32]
-Session = str | Mapping[str, Any] | pd.Series
+Session: TypeAlias = str | Mapping[str, Any] | pd.Series
 """A session's id, or a row of a sessions frame."""
 _LEAST = 3
 
@@ -123,4 +123,4 @@ def _of(rows: pd.DataFrame, session: Session) -> NDArray[np.bool_]:
         raise ConfigurationError(
             f"{neutral.text(_id(session))}: several tenants have it ({told}): archive.only(...)"
         )
-    return mine.to_numpy(dtype=bool)
+    return np.asarray(mine, dtype=bool)
