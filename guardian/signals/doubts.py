@@ -35,8 +35,6 @@ class Doubts:
 
     def told(self) -> Iterator[str]:
         """One sentence for each."""
-        if self.action.cut and self.constraints.spelt:
-            yield "the arguments hold more than can be checked"
         yield from self._owners()
         yield from self._resources()
         for prefix, bounds in (("max_", self.constraints.maxima), ("min_", self.constraints.minima)):

@@ -5,8 +5,9 @@ reports it as tools_unlisted.
 
 A denied call that would have broken a rule is a breach of lower force (`hard` is False): the gateway did
 its job, the agent still tried. What may lie outside the envelope and cannot be compared for certain is
-`arguments_unchecked`, always soft: it is told, and asks for nothing by itself. Session sums count allowed calls
-only, by what came back where that is known.
+`arguments_unchecked`, always soft: it is told, and asks for nothing by itself. More arguments than are looked at
+(`arguments_cut`) flag: an agent could pad what it wants to hide. Session sums count allowed calls only, by what
+came back where that is known.
 """
 
 from collections.abc import Mapping
@@ -38,7 +39,8 @@ TITLES = {
     "limit_exceeded": "Exceeds a limit of its envelope",
     "limit_exceeded_session": "Exceeds a limit of its envelope in total",
     "below_minimum": "Stays below a minimum of its envelope",
-    "arguments_unchecked": "Its arguments hold more than can be checked",
+    "arguments_cut": "Its arguments hold more than is looked at",
+    "arguments_unchecked": "Its arguments hold what cannot be compared",
 }
 """Every rule of this signal, and what a finding about it is called."""
 
@@ -92,6 +94,8 @@ class EnvelopeBreach(SignalFold):
             *limits.per_call(self.summed),
             *limits.per_session(state["sums"], self.summed),
         ]
+        if action.cut and constraints.spelt:
+            found.append(Breach("arguments_cut", "the arguments hold more than is looked at", False))
         doubts = Doubts(constraints, seen, action, self._aliases)
         for doubt in islice(doubts.told(), 1):
             found.append(Breach("arguments_unchecked", doubt, False))

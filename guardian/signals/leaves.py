@@ -18,7 +18,7 @@ from guardian.signals import hiding
 from guardian.signals.hiding import Rule
 from guardian.signals.wording import canonical, words
 
-_MAX_VALUES = 1024
+_MAX_VALUES = 10_000
 _MAX_LEAVES = 2_000
 _MAX_DEPTH = 12
 _NAME_CHARS = 512

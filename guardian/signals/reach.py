@@ -111,14 +111,15 @@ def way_of(event: DecisionEvent) -> Way | None:
 
 def recipients_of(event: DecisionEvent) -> tuple[Recipient, ...]:
     """The destinations that an act's arguments name, each once and cut at 200 characters: at most 256, and one
-    that stands for the rest where there is more."""
-    leaves = (
-        leaf for leaf in touched(event).leaves if leaf.path.startswith("arguments.") and leaf.names & _DESTINATION
-    )
+    that stands for the rest where there is, or may be, more."""
+    action = touched(event)
+    leaves = (leaf for leaf in action.leaves if leaf.path.startswith("arguments.") and leaf.names & _DESTINATION)
     named = (recipient for leaf in leaves for recipient in _recipients(leaf))
     found = list(islice(named, MAX_RECIPIENTS))
     if (more := next(named, None)) is not None:
         found.append(Recipient(more.path, UNREAD))
+    elif action.cut:
+        found.append(Recipient("arguments", UNREAD))
     return tuple(dict.fromkeys(found))
 
 

@@ -221,6 +221,12 @@ def test_a_stranger_hides_behind_no_number_of_named_recipients(
         assert last(payments(**house), act("email.send", {"to": swapped}, **house)).value > 0.75
 
 
+def test_a_stranger_hides_behind_no_padding(act: Any, payments: Any, last: Any) -> None:
+    purpose = "Send the payment history to ines@acme.example"
+    padded = {"to": "ines@acme.example", **{f"k{n}": n for n in range(3_000)}, "cc": STRANGER}
+    assert last(payments(purpose=purpose), act("email.send", padded, purpose=purpose)).value > 0.4
+
+
 def test_nobody_hides_among_those_whom_the_data_is_about(act: Any, last: Any) -> None:
     read = act("users.read_profile", {"user_id": "user_88213"}, ("customer_profile",))
     assert last(read, act("notices.send", {"user_id": ["user_88213"] * 20})).value < 0.25

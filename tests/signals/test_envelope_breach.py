@@ -265,7 +265,7 @@ def test_a_limit_of_records_that_is_no_number_is_told_of_every_read(observe: Obs
         ({"max_records": 2}, {"record": {"field": "age", "value": 30}}, {}),
         ({"max_records": 2}, {"record": "rec_4711"}, {}),
         ({"max_recipients": 3}, {"recipient": "ann@acme.example"}, {}),
-        ({"max_users": 1500}, {"users": ["u"] * 2_000}, {"limit_exceeded": True, "arguments_unchecked": False}),
+        ({"max_users": 1500}, {"users": ["u"] * 12_000}, {"limit_exceeded": True, "arguments_cut": False}),
         ({"min_age": 18}, {"age": {"years": 16}}, UNCHECKED),
     ],
 )
@@ -514,9 +514,9 @@ def test_arguments_beyond_what_is_checked_are_no_hiding_place(observe: Observe, 
     for _ in range(20):
         deep = {"a": deep}
     wide = {f"k{n}": n for n in range(3_000)}
-    long = {"ids": ["x"] * 2_000}
+    long = {"ids": ["x"] * 12_000}
     for arguments in (deep, wide, long):
-        assert breaches(EnvelopeBreach(), observe(action__arguments=arguments)) == {"arguments_unchecked": False}
+        assert breaches(EnvelopeBreach(), observe(action__arguments=arguments)) == {"arguments_cut": False}
     free = observe(action__arguments=deep, envelope__resource_constraints={})
     assert breaches(EnvelopeBreach(), free) == {}
 
