@@ -1,7 +1,7 @@
 """Decisions → verdicts, session states and findings. One pure pass over a batch."""
 
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import cached_property
@@ -11,7 +11,7 @@ from guardian.domain.drift import Drift
 from guardian.domain.event import DecisionEvent, Envelope, SessionKey
 from guardian.domain.finding import Effect
 from guardian.domain.session import SessionState, Stage
-from guardian.domain.signal import Observation, SharedReads, Signal
+from guardian.domain.signal import Breach, Observation, SharedReads, Signal
 from guardian.embedding.fit import FitRequest
 from guardian.embedding.grounding import argument_values
 from guardian.embedding.meaning import Meaning
@@ -20,7 +20,7 @@ from guardian.pipeline.facts import observe, versions_of
 from guardian.pipeline.registered import envelope_finding, unregistered
 from guardian.pipeline.side_findings import dead_letter_finding, decision_findings, tell_once
 from guardian.pipeline.working import History, Work
-from guardian.response.findings import drift_finding
+from guardian.response.findings import drift_finding, title_of
 from guardian.response.ladder import Ladder
 from guardian.scoring.scorer import Scorer
 from guardian.signals.port import Sharing, SignalFold
@@ -219,11 +219,15 @@ class Judge:
                 now=d.now,
                 argument=argument,
                 versions={**self.versions, **versions_of(seen)},
-                titles=self._titles,
+                title=self._title(breaches, state.pardoned),
                 envelope_digest=d.envelope_digest,
             )
         )
         return risen
+
+    def _title(self, breaches: Iterable[Breach], pardoned: Sequence[str]) -> str:
+        asked = [b for b in breaches if self.ladder.breach_effect(b) is not Effect.NONE and b.name not in pardoned]
+        return title_of(asked, self._titles)
 
     @cached_property
     def _titles(self) -> dict[str, str]:

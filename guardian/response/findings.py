@@ -37,11 +37,10 @@ def drift_finding(
     now: datetime,
     argument: str | None,
     versions: Mapping[str, str],
-    titles: Mapping[str, str],
+    title: str,
     envelope_digest: str | None = None,
 ) -> Finding:
-    """The finding for one step up the ladder. `state` is the session after the step; `titles` say what a finding
-    about each rule is called (that of a rule not among them is its name in words).
+    """The finding for one step up the ladder. `state` is the session after the step, `title` as of `title_of`.
 
     Its id also names the session's beginning and the act: steps are counted from 1 again once the session was
     forgotten, and control must not take the new one for the old.
@@ -57,7 +56,7 @@ def drift_finding(
         transition=state.transition,
         wanted=wanted,
         severity=_severity(wanted, breaches),
-        title=_title(breaches, titles),
+        title=title,
         subject=subject_of(event, envelope_digest),
         act=act_of(event, argument=argument),
         reasons=_reasons(drift),
@@ -160,7 +159,9 @@ def _severity(wanted: Effect, breaches: Sequence[Breach]) -> Severity:
     return "high" if any(b.hard for b in breaches) else "medium"
 
 
-def _title(breaches: Sequence[Breach], titles: Mapping[str, str]) -> str:
+def title_of(breaches: Sequence[Breach], titles: Mapping[str, str]) -> str:
+    """What a finding is called that these rules asked for: as `titles` say of the first that is certain,
+    or its name in words where they do not; after its evidence where none asked."""
     first = min(breaches, key=lambda b: not b.hard, default=None)
     if first is None:
         return "Actions no longer fit the declared purpose"

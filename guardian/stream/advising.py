@@ -120,7 +120,7 @@ def _weighing(verdict: Verdict, before: SessionState, after: SessionState, versi
         now=verdict.decoded.now,
         argument=None,
         versions=versions,
-        titles={},  # nobody is shown this finding
+        title="",  # nobody is shown this finding
     )
     return Weighing(
         score=told.evidence.score,

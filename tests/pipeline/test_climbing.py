@@ -87,6 +87,14 @@ def test_a_rule_that_asks_for_nothing_leaves_the_session_clear(new_world, body) 
     assert (world.told(Kind.DRIFT), world.state().stage) == ([], Stage.CLEAR)
 
 
+def test_a_rule_that_asks_for_nothing_names_no_finding(new_world, body) -> None:
+    world = new_world(ladder=Ladder(flag_one_in=1, revoke_one_in=1e9))
+    world.feed(body(1, action__arguments={"contract": "renewal", "to": "mallory", "tenant": "main"}))
+    (finding,) = world.told(Kind.DRIFT)
+    assert [breach.name for breach in finding.breaches] == ["arguments_unchecked"]
+    assert finding.title == "Actions no longer fit the declared purpose"
+
+
 @given(st.lists(st.sampled_from(["fits", "drifts", "breaks", "denied"]), min_size=1, max_size=14))
 @settings(max_examples=60, deadline=None)
 def test_there_is_one_finding_per_state_change(new_world, body, drifting, calls: list[str]) -> None:

@@ -12,7 +12,7 @@ from guardian.domain.event import DecisionEvent
 from guardian.domain.finding import Effect, Finding, Kind
 from guardian.domain.session import SessionState
 from guardian.domain.signal import Breach, Signal
-from guardian.response.findings import act_of, drift_finding, side_finding
+from guardian.response.findings import act_of, drift_finding, side_finding, title_of
 
 NOW = datetime(2026, 5, 12, 17, tzinfo=UTC)
 TITLES = {
@@ -42,7 +42,7 @@ def drift(*signals: Signal, shares: dict[str, float] | None = None) -> Drift:
 def finding(verdict: Drift, *, wanted: Effect = Effect.FLAG, state: SessionState | None = None) -> Finding:
     state = state or SessionState(epoch=1, transition=2, actions=9)
     asked: dict[str, Any] = {"wanted": wanted, "now": NOW, "argument": "to", "versions": {"model": "m"}}
-    return drift_finding(event(), verdict, state, titles=TITLES, **asked)
+    return drift_finding(event(), verdict, state, title=title_of(verdict.breaches, TITLES), **asked)
 
 
 def test_the_numbers_are_those_of_the_verdict() -> None:
@@ -118,7 +118,7 @@ def test_every_step_of_every_session_has_an_id_of_its_own() -> None:
 def test_a_step_is_not_taken_for_one_before_the_session_was_forgotten() -> None:
     first, second = (SessionState(transition=1, first_seen=NOW + timedelta(days=n)) for n in (0, 91))
     assert finding(drift(), state=first).id != finding(drift(), state=second).id
-    asked: dict[str, Any] = {"wanted": Effect.FLAG, "now": NOW, "argument": None, "versions": {}, "titles": {}}
+    asked: dict[str, Any] = {"wanted": Effect.FLAG, "now": NOW, "argument": None, "versions": {}, "title": "t"}
     another_act = event().model_copy(update={"id": "dec_2"})
     ids = {drift_finding(act, drift(), first, **asked).id for act in (event(), event(), another_act)}
     assert len(ids) == 2
