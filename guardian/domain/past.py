@@ -100,7 +100,9 @@ class PastCall(NamedTuple):
 
     `purpose` is the family of the declared purpose, `role` the agent without its instance number. `bound` names
     the arguments that carried a value of the envelope, as `argument=constraint`. `data_classes` and `records` are
-    None where the log did not say; `arguments` is None where it carried none or they were dropped.
+    None where the log did not say; `arguments` is None where it carried none or they were dropped. `tool_spelt`
+    and `allowed_tools_spelt` are the log's own names (see `Origin`), None where they are not known; the list is in
+    the order of `allowed_tools`, empty where it is the same.
     """
 
     tenant_id: str
@@ -126,6 +128,8 @@ class PastCall(NamedTuple):
     decision_id: str
     wanted: str  # the effect that the finding made at this decision asked for; "none" where there was none
     one_in: float  # how rare the session's evidence was among honest ones after this decision
+    tool_spelt: str | None = None
+    allowed_tools_spelt: tuple[str, ...] | None = None
 
     @property
     def key(self) -> SessionKey:
