@@ -261,6 +261,7 @@ def test_a_filled_envelope_keeps_its_own_spelling_of_tools_beside_guardians(deco
 @pytest.mark.parametrize(
     "names",
     [
+        {"tool": SECRET},
         {"tool": f"mcp__crm__{SECRET}"},
         {"tool": f"mcp__{SECRET}__read"},
         {"envelope": {"allowed_tools": [f"mcp__crm__{SECRET}"]}},
