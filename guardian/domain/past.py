@@ -10,6 +10,7 @@ from guardian.domain.event import SessionKey
 from guardian.domain.session import HumanWord
 
 _DEEPEST = 16
+_LONGEST_PATH = 512  # agents choose names, and a long one is repeated for each of the values below it
 _INSTANCE = re.compile(r"(?:[-_.:/@#]++(?:v?\d++|[0-9a-f]{8,}+)(?=[-_.:/@#]|$))++$")  # read once, never anew
 
 
@@ -29,7 +30,10 @@ LIST, OBJECT = "[list]", "[object]"
 
 
 def argument_leaves(value: Any, path: str = "", depth: int = 0) -> Iterable[tuple[str, Any]]:
-    """Every scalar with its dotted path; members of a list share one, `items[].sku`. Dots in names are escaped."""
+    """Every scalar with its dotted path; members of a list share one, `items[].sku`. Dots in names are escaped.
+    What has a path of more than 512 characters is left out."""
+    if len(path) > _LONGEST_PATH:
+        return
     match value:
         case Mapping():
             for name, item in value.items():
@@ -46,11 +50,14 @@ def argument_leaves(value: Any, path: str = "", depth: int = 0) -> Iterable[tupl
 
 def flat_arguments(value: Mapping[str, Any], path: str = "", depth: int = 0) -> dict[str, Any]:
     """Arguments as a policy reads them: scalars by dotted path. A list or an object is present and equals nothing,
-    so that a value cannot slip by in another wrapping; null is absent."""
+    so that a value cannot slip by in another wrapping; null is absent, and so is what has a path of more than 512
+    characters, of which no restriction is made."""
     flat: dict[str, Any] = {}
     for name, item in value.items():
         step = name.replace(".", "\\.")
         here = f"{path}.{step}" if path else step
+        if len(here) > _LONGEST_PATH:
+            continue
         if isinstance(item, Mapping):
             flat[here] = OBJECT
             if depth < _DEEPEST:
