@@ -84,7 +84,7 @@ plot_steps(explanation)
 # distance.
 
 # %%
-plot_map(*purpose_map(archive, explanation.session["session_id"]))
+plot_map(*purpose_map(archive, explanation.session))
 
 # %% [markdown]
 # ## Delegation

@@ -18,6 +18,7 @@ class Broadcast:
         references: list[str] = []
         later: list[RetryLater] = []
         refused: list[str] = []
+        broken: list[Exception] = []
         for channel in self._channels:
             try:
                 known = channel.find(alert) if alert.attempt else None
@@ -26,6 +27,10 @@ class Broadcast:
                 later.append(trouble)
             except AlertError as trouble:
                 refused.append(f"{channel.name}: {trouble}")
+            except Exception as error:  # a bug in one must not keep the alert from the others
+                broken.append(error)
+        if broken:
+            raise broken[0]
         if later:
             waits = [trouble.after_s for trouble in later if trouble.after_s is not None]
             raise RetryLater("; ".join(map(str, later)), after_s=max(waits, default=None))
@@ -35,5 +40,8 @@ class Broadcast:
 
     def find(self, alert: Alert) -> str | None:
         """Only where every channel has it; otherwise `deliver` sorts out which of them still need it."""
-        references = [channel.find(alert) for channel in self._channels]
+        try:
+            references = [channel.find(alert) for channel in self._channels]
+        except (RetryLater, AlertError):  # one that cannot tell holds up no other
+            return None
         return None if None in references else " ".join(reference for reference in references if reference)

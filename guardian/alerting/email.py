@@ -16,8 +16,11 @@ from guardian.alerting.plain_text import as_text
 from guardian.alerting.port import Alert, Clock, RetryLater, Sleep
 from guardian.domain.urls import is_here
 from guardian.errors import AlertError, ConfigurationError
+from guardian.telemetry import logger
 
 _TLS = ("starttls", "tls", "none")
+_MOST = 1000
+_log = logger("alerting")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,21 +69,40 @@ class EmailChannel:
     def __init__(self, options: EmailOptions, password: str) -> None:
         self._options, self._password = options, password
         self._delivered = Delivered()
+        self._later: dict[str, tuple[str, ...]] = {}  # of an alert: those who have yet to get it
 
     def deliver(self, alert: Alert) -> str:
         message = mail(alert, self._options.sender, self._options.recipients)
+        name = str(message["Message-ID"])
+        asked = self._later.get(name, self._options.recipients)
         try:
             with self._connected() as server:
-                server.send_message(message)
+                refused = server.send_message(message, to_addrs=asked)
+        except smtplib.SMTPRecipientsRefused as error:
+            refused = error.recipients
         except smtplib.SMTPResponseException as error:
             if 500 <= error.smtp_code < 600:
                 raise AlertError(f"{self._options.host} refuses the mail: {error.smtp_code}") from None
             raise RetryLater(f"{self._options.host}: {error.smtp_code}") from None
-        except smtplib.SMTPRecipientsRefused:
-            raise AlertError(f"{self._options.host} refuses every recipient") from None
         except (smtplib.SMTPException, OSError) as error:
             raise RetryLater(f"{self._options.host}: {type(error).__name__}") from None
-        return self._delivered.note(alert, str(message["Message-ID"]))
+        self._sort_out(name, asked, refused)
+        return self._delivered.note(alert, name)
+
+    def _sort_out(self, name: str, asked: tuple[str, ...], refused: dict[str, tuple[int, bytes]]) -> None:
+        """Who was put off (grey-listing, a full box) is sent to again, and nobody else is."""
+        self._later.pop(name, None)
+        later = tuple(address for address in asked if address in refused and refused[address][0] < 500)
+        for_good = [address for address in asked if address in refused and address not in later]
+        if for_good:
+            _log.error("mail_refused", host=self._options.host, recipients=for_good)
+        if later:
+            self._later[name] = later
+            if len(self._later) > _MOST:
+                del self._later[next(iter(self._later))]
+            raise RetryLater(f"{self._options.host} puts off {', '.join(later)}")
+        if len(for_good) == len(asked):
+            raise AlertError(f"{self._options.host} refuses every recipient")
 
     def find(self, alert: Alert) -> str | None:
         return self._delivered.find(alert)

@@ -11,7 +11,7 @@ CUT = "…"
 _INVISIBLE = frozenset("\u00ad\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0")
 _RUN = re.compile(r"(.)\1*", re.DOTALL)
 _MARKS = 3  # combining marks on one letter; more of them paint over the lines above
-_FORMULA = ("=", "+", "-", "@", "\t", "\r", "|", "%")
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "|", "%", "＝", "＋", "－", "＠")
 _SCHEME = re.compile(r"(?i)://|(?<=mailto):|(?<=tel):")
 _WWW = re.compile(r"(?i)\bwww\.")
 _EMOJI = re.compile(r":(?=[a-z0-9_+'-]+:)", re.IGNORECASE)

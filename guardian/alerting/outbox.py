@@ -18,6 +18,7 @@ from guardian.errors import AlertError
 from guardian.telemetry import Metrics, logger
 
 _ERROR_LENGTH = 500
+_MOST_ASKED_S = 3600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +59,7 @@ class AlertWorker:
     once what it fails on unexpectedly.
 
     Waits between tries grow from `first_wait_s` to `longest_wait_s`, with jitter; a channel that names a wait
-    is given at least that. `now` is aware UTC.
+    is given at least that, up to an hour. `now` is aware UTC.
     """
 
     def __init__(
@@ -146,7 +147,7 @@ class AlertWorker:
             log.info("alert_sent", channel=self._channel.name, reference=reference, found=known is not None)
 
     def _postpone(self, row: AlertRow, log: Any, error: str, *, at_least_s: float) -> None:
-        wait = max(self._backoff(row.attempts), at_least_s)
+        wait = max(self._backoff(row.attempts), min(at_least_s, _MOST_ASKED_S))
         self._outbox.postponed(row.id, self._now() + timedelta(seconds=wait), error[:_ERROR_LENGTH])
         self._count("postponed")
         log.warning("alert_postponed", wait_s=round(wait, 1), error=error[:_ERROR_LENGTH])

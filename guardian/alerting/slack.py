@@ -143,8 +143,6 @@ class SlackChannel:
         escalates = alert.step is not None and alert.step.verb == "escalate"
         body = {
             **_body(alert, channel, shown),
-            "parse": "none",
-            "link_names": False,
             "unfurl_links": False,
             "unfurl_media": False,
             "thread_ts": thread,
@@ -193,7 +191,9 @@ def _body(alert: Alert, channel: str, shown: list[blocks.Block] | None) -> dict[
         payload = {"step": alert.step.key, "finding_id": alert.finding.id, "case": alert.case}
         metadata = {"event_type": CASE_EVENT, "event_payload": payload}
         text = case_blocks.fallback(alert)
-    return {"channel": channel, "text": text, "metadata": metadata, "blocks": shown}
+    # an update that leaves `parse` out is read as what a person types: names and addresses become links
+    literally = {"parse": "none", "link_names": False}
+    return {"channel": channel, "text": text, "metadata": metadata, "blocks": shown, **literally}
 
 
 def _split(place: str) -> tuple[str, str | None]:

@@ -1,7 +1,9 @@
 """Purposes and actions as the model reads them: similar sessions, and a plane to look at."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any, TypeAlias
 
 import numpy as np
 import pandas as pd
@@ -13,6 +15,8 @@ from guardian.analysis.sessions import KEY
 from guardian.errors import ConfigurationError
 
 Vectors = NDArray[np.float32]
+Session: TypeAlias = str | Mapping[str, Any] | pd.Series
+"""A session's id, or a row of a sessions frame."""
 _LEAST = 3
 
 
@@ -44,20 +48,22 @@ class Plane:
         return ((vectors - self.centre) @ self.axes.T).astype(np.float32)
 
 
-def purpose_map(archive: ArchiveView, session: str) -> tuple[pd.DataFrame, float]:
+def purpose_map(archive: ArchiveView, session: Session) -> tuple[pd.DataFrame, float]:
     """The session's calls and purpose among the calls of its tenant in the week around it, and the share of the
     differences that two directions show.
 
     Columns: x, y, what (call, purpose or other), tool, act, distance (cosine, of a call to the session's purpose).
-    Empty where the deployment keeps no vectors, or too few.
+    Empty where the deployment keeps no vectors, or too few. Raises ConfigurationError for a session that is not
+    there, or an id that several tenants have.
     """
-    own = archive.events(session=session)["at"]
+    acts = archive.events(session=_id(session))
+    own = acts["at"][_of(acts, session)]
     if own.empty:
-        raise ConfigurationError(f"{session}: no such session in this archive, or not for you")
+        raise ConfigurationError(f"{neutral.text(_id(session))}: no such session in this archive, or not for you")
     week = timedelta(days=7)
     since, until = own.min().to_pydatetime() - week, own.max().to_pydatetime() + week
     rows, purposes, actions = archive.vectors(since=since, until=until)
-    mine = rows["session_id"].isin([session, neutral.name(session)]).to_numpy()
+    mine = _of(rows, session)
     if not mine.any() or len(rows) < _LEAST:
         return pd.DataFrame(columns=["x", "y", "what", "tool", "distance", "act"]), 0.0
     near = (rows["tenant_id"] == rows["tenant_id"][mine].iloc[0]).to_numpy() & ~mine
@@ -87,14 +93,34 @@ def session_vectors(archive: ArchiveView, *, since: datetime | None = None) -> t
     return first, sums / np.maximum(np.linalg.norm(sums, axis=1, keepdims=True), 1e-9)
 
 
-def similar(archive: ArchiveView, session: str, *, most: int = 10, since: datetime | None = None) -> pd.DataFrame:
+def similar(
+    archive: ArchiveView, session: Session, *, most: int = 10, since: datetime | None = None
+) -> pd.DataFrame:
     """The sessions whose calls mean most nearly the same, by cosine `similarity`, the nearest first.
 
-    Empty where no vectors of the session are kept.
+    Empty where no vectors of the session are kept. Raises ConfigurationError for an id that several tenants have.
     """
     known, vectors = session_vectors(archive, since=since)
-    place = np.flatnonzero(known["session_id"].isin([session, neutral.name(session)]))
+    place = np.flatnonzero(_of(known, session))
     if not len(place):
         return known.head(0).assign(similarity=pd.Series(dtype="float64"))
     found = known.assign(similarity=vectors @ vectors[place[0]]).drop(index=int(place[0]))
     return found.sort_values("similarity", ascending=False, kind="stable").head(most).reset_index(drop=True)
+
+
+def _id(session: Session) -> str:
+    return session if isinstance(session, str) else str(session["session_id"])
+
+
+def _of(rows: pd.DataFrame, session: Session) -> NDArray[np.bool_]:
+    """Which rows are that one session's."""
+    mine = rows["session_id"].isin([_id(session), neutral.name(_id(session))])
+    if not isinstance(session, str):
+        mine &= rows["tenant_id"] == session["tenant_id"]
+    owners = sorted(rows["tenant_id"][mine].unique())
+    if len(owners) > 1:
+        told = ", ".join(owners)
+        raise ConfigurationError(
+            f"{neutral.text(_id(session))}: several tenants have it ({told}): archive.only(...)"
+        )
+    return np.asarray(mine, dtype=bool)

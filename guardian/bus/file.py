@@ -29,7 +29,8 @@ _SKIP = 1024 * 1024
 
 
 class FileConsumer:
-    """Reads `path` once, from the stored line on. `-` is standard input."""
+    """Reads `path` once, from the stored line on. `-` is standard input. A last line still being written
+    is left for the next time."""
 
     def __init__(self, path: str | Path, *, topic: str | None = None) -> None:
         self._path = str(path)
@@ -83,6 +84,9 @@ class FileConsumer:
         """Nobody knows how long a file is without reading it."""
         return {}
 
+    def answers(self) -> bool:
+        return True
+
     def commit(self, positions: Mapping[Place, int]) -> None:
         """A file has no lag tools."""
 
@@ -122,6 +126,9 @@ class FileConsumer:
             if line and not line.endswith(b"\n"):
                 while (rest := self._stream.readline(_SKIP)) and not rest.endswith(b"\n"):
                     pass
+                if not rest and self._still_written(line):
+                    _log.warning("the last line is not whole yet and waits", file=self._path, line=self._next)
+                    line = b""
         except (OSError, EOFError, zlib.error) as error:
             self._ended = True
             self._broken = BusError(
@@ -132,6 +139,16 @@ class FileConsumer:
             self._ended = True
             return None
         return self._numbered_line(line)
+
+    def _still_written(self, line: bytes) -> bool:
+        """Whether the last line, which has no end, is the beginning of a document: to be read when whole."""
+        if self._path == "-" or len(line) >= MAX_LINE or not line.lstrip().startswith(b"{"):
+            return False
+        try:
+            json.loads(line)
+        except (ValueError, RecursionError):
+            return True
+        return False
 
     def _numbered_line(self, line: bytes) -> bytes:
         if self._next == 0:

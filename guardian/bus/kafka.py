@@ -24,6 +24,7 @@ from guardian.telemetry import logger
 
 _log = logger("bus")
 _JOINING_S = 1.0
+_ANSWER_MS = 1_000
 _ASSIGNORS = {"cooperative-sticky": CooperativeStickyAssignor, "range": RangePartitionAssignor}
 
 
@@ -106,6 +107,16 @@ class KafkaConsumer:
         client, partitions = self._started(), [TopicPartition(*place) for place in places]
         first, end = client.beginning_offsets(partitions), client.end_offsets(partitions)
         return {_place(p): (first[p], end[p]) for p in partitions if p in first and p in end}
+
+    def answers(self) -> bool:
+        """The library's poll waits for a broker without a word: the leaders of the partitions are asked."""
+        client, partitions = self._started(), [TopicPartition(*place) for place in self._sought]
+        try:
+            client.end_offsets(partitions, timeout_ms=_ANSWER_MS)
+        except KafkaError as error:
+            _log.warning("the broker does not answer", error=str(error)[:200])
+            return False
+        return True
 
     def lost(self) -> frozenset[Place]:
         return self._notes.take_lost()

@@ -30,6 +30,7 @@ class MemoryBroker:
         self._names = itertools.count(1)
         self._changed = threading.Condition()
         self._down = False
+        self._silent = False
 
     def create_topic(self, topic: str, partitions: int = 1) -> None:
         with self._changed:
@@ -40,9 +41,18 @@ class MemoryBroker:
         with self._changed:
             self._down = True
 
+    def fall_silent(self) -> None:
+        """Answer nobody until `restart`, as seen by members of a group: there is nothing to read, and no error."""
+        with self._changed:
+            self._silent = True
+
     def restart(self) -> None:
         with self._changed:
-            self._down = False
+            self._down = self._silent = False
+
+    def answers(self) -> bool:
+        with self._changed:
+            return not (self._down or self._silent)
 
     def append(
         self,
@@ -121,7 +131,7 @@ class MemoryBroker:
 
     def _ready(self, positions: Mapping[Place, int], max_records: int) -> list[Record]:
         found: list[Record] = []
-        for place, position in sorted(positions.items()):
+        for place, position in () if self._silent else sorted(positions.items()):
             log = self._topics[place.topic][place.partition]
             found.extend(log[position : position + max_records - len(found)])
         return found
@@ -175,6 +185,9 @@ class MemoryConsumer:
 
     def bounds(self, places: Sequence[Place]) -> Mapping[Place, tuple[int, int]]:
         return {place: (0, self._broker.end(place)) for place in places}
+
+    def answers(self) -> bool:
+        return self._broker.answers()
 
     def lost(self) -> frozenset[Place]:
         lost, self._lost = frozenset(self._lost), set()

@@ -55,6 +55,9 @@ class PastOnly:
     def bounds(self, places: Sequence[Place]) -> Mapping[Place, tuple[int, int]]:
         return self._consumer.bounds(places)
 
+    def answers(self) -> bool:
+        return self._consumer.answers()
+
     def commit(self, positions: Mapping[Place, int]) -> None:
         """Nobody's lag: nothing is told to the broker."""
 

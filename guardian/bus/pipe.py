@@ -25,7 +25,7 @@ class PipeConsumer(FileConsumer):
         positions([self._place])
 
     def poll(self, *, timeout_s: float, max_records: int) -> list[Record]:
-        self._fill(0.0 if self._paused else timeout_s)
+        self._fill(0.0 if self._paused or b"\n" in self._held else timeout_s)
         return super().poll(timeout_s=0, max_records=max_records)
 
     def _fill(self, timeout_s: float) -> None:

@@ -51,6 +51,10 @@ class Consumer(Protocol):
         May be asked from within `positions`."""
         ...
 
+    def answers(self) -> bool:
+        """Whether what is assigned can be read now: a poll finds nothing too when the broker does not answer."""
+        ...
+
     def commit(self, positions: Mapping[Place, int]) -> None:
         """Tell the broker, for lag tools only; failure is logged, not raised."""
         ...

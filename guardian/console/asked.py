@@ -88,9 +88,10 @@ def safe_path(parts: ConsoleParts, path: str) -> str:
     home = parts.root
     if not path.isascii() or not path.isprintable() or len(path) > _LONGEST_PATH or "\\" in path:
         return home
-    told = urlsplit(path)
-    inside = told.path == home or told.path.startswith(f"{home}/")
-    if told.scheme or told.netloc or path.startswith("//") or not inside or ".." in unquote(told.path):
+    if not path.startswith("/") or path.startswith("//"):  # what follows is of no other host then
+        return home
+    told = urlsplit(path).path
+    if not (told == home or told.startswith(f"{home}/")) or ".." in unquote(told):
         return home
     return path
 

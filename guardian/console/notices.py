@@ -9,6 +9,7 @@ from guardian.console.asked import Asked
 from guardian.wire.visits import Visit
 
 _SAID = ("did", "told")
+_SIGNING_IN = ("signed_out", "over", "not_done")
 
 
 class Notice(NamedTuple):
@@ -43,15 +44,15 @@ STALE = Notice(
 
 
 def notice_of(name: str | None) -> Notice | None:
-    """By the word in an address, for those who are not signed in; anything else says nothing."""
-    return _TOLD.get(name or "")
+    """By the word in an address, for those who are not signed in: how they came to be so, and nothing else."""
+    return _TOLD[name] if name in _SIGNING_IN else None
 
 
 def notice_in(asked: Asked) -> Notice | None:
     """By the word in the address if this very visit was sent there with it: no link tells of acts nobody did."""
     word, seal = asked.query.get("did", ""), asked.query.get("told", "")
     wanted = _seal(asked.signed_in, asked.path, asked.query, word)
-    return notice_of(word) if hmac.compare_digest(seal.encode(), wanted.encode()) else None
+    return _TOLD.get(word) if hmac.compare_digest(seal.encode(), wanted.encode()) else None
 
 
 def with_word(visit: Visit, path: str, word: str) -> str:

@@ -52,8 +52,8 @@ def do_revoke(act: Act) -> ActResult:
     """A person's revocation, by hand or by approving it: no budget is spent. Needs a permit."""
     act.rows.sessions.meet(act.tenant_id, act.session_id, act.now)
     live = act.rows.ledger.live_entry(act.tenant_id, act.session_id)
-    changed = live is None or live.cause is not None  # one that only follows from another gets a word of its own
-    if live is None or changed:
+    changed = live is None or live.cause is not None or live.expires_at <= act.now
+    if live is None or changed:  # one that only follows from another, or is over, gets a word of its own
         ends = lasts_until(act.rows, act.tenant_id, act.session_id)
         live = act.rows.ledger.append(
             tenant_id=act.tenant_id,

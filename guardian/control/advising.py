@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Literal
 
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from guardian.control.approvals import permits, put_up
 from guardian.control.authority import ask, asker, explain, may_read, out_of_reach, record, whole, witnessed
@@ -21,7 +21,7 @@ from guardian.control.deps import ControlDeps
 from guardian.control.facts import situation
 from guardian.control.news import tell
 from guardian.control.problems import Refusal, absent, check_tenant
-from guardian.domain.event import SCHEMA, Envelope
+from guardian.domain.event import SCHEMA, Envelope, Identifier
 from guardian.errors import AdviserError
 from guardian.policy.port import EvidenceFacts, PolicyDecision, PolicyRequest
 from guardian.store.control import ControlRows
@@ -30,6 +30,7 @@ from guardian.wire.approvals import ApprovalView
 from guardian.wire.principal import Principal
 
 ADVISER = "guardian-adviser"
+_NAME: TypeAdapter[str | None] = TypeAdapter(Identifier | None)
 _TOLD = ("arguments", "records", "data_classes", "credential_id")
 
 
@@ -200,10 +201,10 @@ def _envelope(rows: ControlRows, principal: Principal, proposal: Proposal) -> En
         if subject.type == "session" and subject.id != envelope.session_id:
             raise Refusal(422, "subject.id: it is another session than the envelope's")
         return envelope
-    tenant = subject.properties.get("tenant_id")
+    tenant = _name(proposal, "tenant_id")
     if tenant is None and len(principal.tenants) == 1 and not principal.every_tenant:
         tenant = next(iter(principal.tenants))
-    if subject.type != "session" or not isinstance(tenant, str):
+    if subject.type != "session" or tenant is None:
         raise Refusal(
             422, "context.envelope: send it, or a session with its tenant_id whose envelope is registered"
         )
@@ -214,16 +215,23 @@ def _envelope(rows: ControlRows, principal: Principal, proposal: Proposal) -> En
 
 
 def _subjects(envelope: Envelope, proposal: Proposal) -> list[tuple[str, str]]:
-    token = proposal.subject.properties.get("jti")
     named = (
         ("session", envelope.session_id),
         ("session", envelope.parent_session_id),
         ("agent", envelope.agent_id),
         ("delegator", envelope.delegator_id),
         ("task", envelope.task_id),
-        ("jti", token if isinstance(token, str) else None),
+        ("jti", _name(proposal, "jti")),
     )
     return [(kind, name) for kind, name in named if name is not None]
+
+
+def _name(proposal: Proposal, what: str) -> str | None:
+    """Raises Refusal for one that nobody can bear: what cannot be looked up must not pass for not revoked."""
+    try:
+        return _NAME.validate_python(proposal.subject.properties.get(what))
+    except ValidationError:
+        raise Refusal(422, f"subject.properties.{what}: 1 to 512 characters, no control characters") from None
 
 
 def _call(principal: Principal, proposal: Proposal, envelope: Envelope, now: datetime) -> _Call:

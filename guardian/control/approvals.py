@@ -11,6 +11,7 @@ from guardian.control.news import tell
 from guardian.policy.port import EvidenceFacts, PolicyAction, PolicyDecision, PolicyRequest
 from guardian.store.control import ControlRows
 from guardian.store.control_approvals import StoredApproval, particulars
+from guardian.store.engine import storable
 from guardian.wire.approvals import ApprovableAction, ApprovalView
 from guardian.wire.sessions import ModeView
 
@@ -60,7 +61,7 @@ def put_up(
         session_id=session_id,
         action=action,
         proposer=asked.asker.id,
-        reason=reason.replace("\x00", "\ufffd")[:1000],
+        reason=storable(reason)[:1000],
         particulars=particulars(act),
         finding_id=finding_id,
         policy_ids=refused.policy_ids,
@@ -173,6 +174,8 @@ def _mode_seen(stored: ModeView | None) -> dict[str, Any] | None:
 
 
 def _room(deps: ControlDeps, asked: PolicyRequest) -> int:
-    """A monitor gone wrong must not take the places that people need."""
+    """A monitor gone wrong must not take the places that people need, nor an agent's calls the monitor's."""
     most = deps.settings.approvals_waiting
+    if asked.action == "permitCall":
+        return (most + 1) // 2
     return most - most // 10 if asked.asker.role == "monitor" else most

@@ -12,6 +12,7 @@ from guardian.domain.event import purpose_family
 from guardian.domain.finding import Kind
 from guardian.store.control import ControlRows, ControlStore
 from guardian.store.control_cases import Followed
+from guardian.store.engine import storable
 from guardian.wire.cases import CaseEvent
 from guardian.wire.findings import AlertPayload
 
@@ -49,7 +50,7 @@ def _heard_alert(rows: ControlRows, line: Followed, now: datetime) -> None:
     about_guardian = finding.kind is Kind.CONTROL
     # only control itself may say that its news ask for an approval
     asked_for = finding.versions.get("approval") if about_guardian else None
-    purpose = "" if finding.subject is None else purpose_family(finding.subject.purpose)
+    purpose = "" if finding.subject is None else storable(purpose_family(finding.subject.purpose))
     case = rows.cases.open(
         key,
         kind="news" if about_guardian else "session",

@@ -78,14 +78,20 @@ class CaseOutbox:
             rows.cases.change(id, status="due", next_at=until, last_error=error[:500])
 
     def parked(self, id: str, error: str) -> None:
-        """The channel refuses this write for good: a reply is given up, the message is tried anew in an hour."""
+        """The channel refuses this write for good: a reply is given up, the message is tried anew in an hour.
+
+        Where the configuration names another channel by now, its message is made there at once.
+        """
         now = self._deps.clock()
         with self._store.write() as rows:
-            step = _STEP.validate_json(_sending(rows, id).step or "")
+            case = _sending(rows, id)
+            step = _STEP.validate_json(case.step or "")
             values: dict[str, object] = {"status": "due", "attempts": 0, "step": None, "last_error": error[:500]}
             match step.verb:
                 case "post" | "update":
-                    values |= {"next_at": now + _PARKED_AGAIN, "shown": _UNKNOWN}
+                    moves = step.channel != self._rules.channel_for(case)
+                    values |= {"next_at": now if moves else now + _PARKED_AGAIN, "shown": _UNKNOWN}
+                    values |= {"place": None} if moves else {}
                 case "reply":
                     values |= {"next_at": now, "told": step.events, "replied_at": now}
                 case "escalate":
@@ -131,7 +137,8 @@ class CaseOutbox:
 
     def _step(self, case: StoredCase, verb: Verb, now: datetime) -> Step:
         calls = self._rules.calls(case) if verb == "post" else ""
-        channel, place = case.channel or self._rules.channel_for(case), case.place
+        place = case.place
+        channel = self._rules.channel_for(case) if place is None else case.channel
         if verb == "escalate":
             calls = self._rules.mention(case.tenant_id)
             if self._rules.escalate_channel is not None:

@@ -23,7 +23,7 @@ from guardian.wire.findings import AlertOutcome
 from guardian.wire.principal import Principal, Role
 from guardian.wire.sessions import ModeRequest
 
-_ENDS: dict[str, Literal["approved", "denied", "withdrawn"]] = {
+_ENDS: dict[str, Literal["approved", "denied", "withdrawn", "expired"]] = {
     "approve": "approved",
     "deny": "denied",
     "withdraw": "withdrawn",
@@ -99,6 +99,8 @@ def _decide(
     if isinstance(done, Refusal) and done.status_code == 503:
         return done  # nobody could say whether it may be done: it still waits
     result = f"not done: {done.detail}" if isinstance(done, Refusal) else done
+    if isinstance(done, Refusal) and view.action == "permitCall":
+        state = "expired"  # of a call the yes itself is what lets it through
     if not rows.approvals.decide(
         view.id, state, by=principal.id, reason=word.reason, result=result[:1000], now=now
     ):
@@ -192,7 +194,9 @@ def _tell(act: Act, finding: Finding, reason: str) -> None:
     act.rows.alerts.add(
         kind="finding",
         case_key=case_of(finding),
-        idempotency_key=key(act.tenant_id, act.second.approval.id),
+        idempotency_key=key(
+            act.tenant_id, "approved", act.second.approval.id
+        ),  # no finding's: those have two parts
         payload=alert(act.deps, finding, outcome),
         now=act.now,
     )

@@ -15,6 +15,7 @@ from guardian.control.news import tell
 from guardian.domain.revocation import LedgerEntry
 from guardian.domain.session import HumanWord
 from guardian.policy.port import ActFacts, PolicyDecision, PolicyRequest
+from guardian.revocation.ledger import order
 from guardian.store.control import ControlRows
 from guardian.wire.principal import Principal
 
@@ -70,13 +71,13 @@ def follow_down(
 def follow_above(deps: ControlDeps, rows: ControlRows, tenant_id: str, session_id: str, now: datetime) -> bool:
     """What is registered below a revoked session, or has served its own time there, is revoked as well.
 
-    That is, if policy permits it to who revoked the upper one, and unless only people may decide. Returns whether
-    it was revoked.
+    That is, if policy permits it to who revoked the upper one, and unless only people may decide, or gave it back
+    since. Returns whether it was revoked.
     """
     if not deps.settings.switch.descendants or rows.ledger.live_entry(tenant_id, session_id) is not None:
         return False
     root = revoked_above(rows, tenant_id, session_id, now)
-    if root is None:
+    if root is None or _given_back(rows, root, session_id):
         return False
     request = _as_then(deps, rows, root, session_id, now)
     decision = ask(deps, request)
@@ -121,6 +122,20 @@ def carried_on(deps: ControlDeps, rows: ControlRows, live: LedgerEntry, now: dat
     return True
 
 
+def _given_back(rows: ControlRows, root: LedgerEntry, session_id: str) -> bool:
+    """Whether people's word on the session itself, while `root` was revoked, is the last of it."""
+    entries = rows.ledger.of_session(root.tenant_id, session_id)
+    if not entries or entries[-1].status != "reinstated" or entries[-1].reason_code not in ("manual", "approved"):
+        return False
+    return order(entries[-1].revision) > order(_origin(rows, root).revision)
+
+
+def _origin(rows: ControlRows, root: LedgerEntry) -> LedgerEntry:
+    """The decision that `root` goes back to, however often it was renewed since."""
+    entries = rows.ledger.of_session(root.tenant_id, root.subject_id)
+    return next((each for each in reversed(entries) if each.reason_code != "renewed"), root)
+
+
 def _clear(request: PolicyRequest, decision: PolicyDecision) -> bool:
     """Whether a session follows: policy permits it, and it is not for people alone to decide."""
     return decision.allowed and not (request.session is not None and request.session.protected)
@@ -148,9 +163,7 @@ def _as_then(
     """The request that revoked `root`, made about another session now. What the audit trail does not tell of it is
     the monitor's, without evidence.
     """
-    tenant_id = root.tenant_id
-    entries = rows.ledger.of_session(tenant_id, root.subject_id)
-    origin = next((each for each in reversed(entries) if each.reason_code != "renewed"), root)
+    tenant_id, origin = root.tenant_id, _origin(rows, root)
     lines = rows.audit.naming(tenant_id, root.subject_id, str(origin.revision))
     records = (json.loads(line.record) for line in lines)
     then: dict[str, Any] = next((each for each in records if each.get("revision") == str(origin.revision)), {})

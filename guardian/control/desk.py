@@ -10,6 +10,8 @@ from concurrent.futures import ThreadPoolExecutor
 from threading import BoundedSemaphore
 from typing import assert_never, cast
 
+from pydantic import ValidationError
+
 from guardian.alerting import modals
 from guardian.alerting.clicks import ActVerb, Click
 from guardian.alerting.neutralise import code, prose
@@ -100,8 +102,12 @@ class Desk:
                 return "stale", _STALE
             outcome = {403: "denied", 404: "absent", 409: "late"}.get(refusal.status, "refused")
             return outcome, f"Nothing was done. {prose(str(refusal), 900)}"
-        except ValueError as mistake:  # a field of a form that the API would not take
-            return "refused", f"Nothing was done: {prose(str(mistake).splitlines()[0], 300)}"
+        except ValidationError as mistake:  # a field of a form that the API would not take
+            wrong = mistake.errors()[0]
+            field = ".".join(map(str, wrong["loc"]))
+            return "refused", f"Nothing was done: {prose(field, 60)}: {prose(wrong['msg'], 300)}"
+        except ValueError as mistake:
+            return "refused", f"Nothing was done: {prose(str(mistake), 300)}"
 
     def _act(self, control: DeskClient, click: Click) -> tuple[str, str]:
         with self._store.read() as rows:
@@ -132,7 +138,11 @@ class Desk:
         return self._opened(click, modals.form(click, about, tool=tool))
 
     def _opened(self, click: Click, view: dict[str, object]) -> tuple[str, str]:
-        self._calls.write("views.open", {"trigger_id": click.trigger, "view": view})
+        try:
+            self._calls.write("views.open", {"trigger_id": click.trigger, "view": view})
+        except (AlertError, RetryLater, Unshowable) as trouble:  # Slack grants three seconds
+            _log.warning("slack_form_not_opened", verb=click.verb, error=str(trouble)[:300])
+            return "unanswered", "Nothing was done: Slack did not open the form in time. Press the button again."
         return "asked", ""
 
     def _filled_in(self, control: DeskClient, click: Click, case: StoredCase, verb: ActVerb) -> str:

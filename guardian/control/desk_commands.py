@@ -16,7 +16,7 @@ _SHOWN = 10
 
 def answer_command(control: DeskClient, text: str) -> str:
     """Slack's markup for the person alone. Raises ControlError for what is refused."""
-    verb, _, rest = text.strip().partition(" ")
+    verb, rest = (*text.split(maxsplit=1), "", "")[:2]
     match verb.lower():
         case "status":
             return _status(control)
@@ -26,6 +26,8 @@ def answer_command(control: DeskClient, text: str) -> str:
             name, reason = rest.split(maxsplit=1)
             tenant, session = _named(control, name)
             done = control.revoke(tenant, session, reason=reason[:1000])
+            if done.approval is not None:
+                return f"A second person has to approve: {code(done.approval.id, 60)}."
             return f"{code(session, 120)} is {done.session.status}" + ("." if done.changed else " already.")
         case "mode":
             return _mode(control, rest.strip())
@@ -42,12 +44,12 @@ def _status(control: DeskClient) -> str:
         more = " and more" if page.next else ""
         lines.append(f"*{name}*: {len(page.items)}{more}")
         lines += [f"• {_line(view)}" for view in page.items]
-    waiting = control.approvals(state="pending", limit=_SHOWN).items
-    lines.append(f"*Waits for a second person*: {len(waiting)}")
+    waiting = control.approvals(state="pending", limit=_SHOWN)
+    lines.append(f"*Waits for a second person*: {len(waiting.items)}{' and more' if waiting.next else ''}")
     lines += [
         f"• {code(each.id, 60)} {each.action} {code(each.session_id or each.tenant_id, 120)} "
         f"asked by {prose(each.proposer, 60)}"
-        for each in waiting
+        for each in waiting.items
     ]
     return "\n".join(lines)
 

@@ -16,6 +16,7 @@ from guardian.domain.event import purpose_family
 from guardian.domain.finding import Effect, Finding, Kind
 from guardian.domain.session import HumanWord
 from guardian.store.control import ControlRows
+from guardian.store.engine import storable
 from guardian.wire.exceptions import ExceptionRequest, ExceptionView
 from guardian.wire.findings import FindingOutcome
 from guardian.wire.principal import Principal
@@ -105,9 +106,14 @@ def end_exception(deps: ControlDeps, principal: Principal, exception_id: str, re
     return permitted(deps, principal, "endException", found.tenant_id, None, reason, do)
 
 
-def excused(rows: ControlRows, finding: Finding, outcome: FindingOutcome, now: datetime) -> FindingOutcome:
-    """The outcome, which is nothing where an exception in force covers the finding."""
-    covering = _covering(rows, finding, now)
+def excused(
+    rows: ControlRows, finding: Finding, outcome: FindingOutcome, now: datetime, *, solo: bool = False
+) -> FindingOutcome:
+    """The outcome, which is nothing where an exception in force covers the finding.
+
+    Nobody's own exception clears the sessions that act on their behalf, but `solo`, where there is nobody else.
+    """
+    covering = _covering(rows, finding, now, None if solo else _delegator(rows, finding))
     if covering is None:
         return outcome
     rows.exceptions.used(covering.id)
@@ -129,14 +135,15 @@ def excused(rows: ControlRows, finding: Finding, outcome: FindingOutcome, now: d
     return outcome.model_copy(update={"effect": Effect.NONE, "note": note[:2000]})
 
 
-def _covering(rows: ControlRows, finding: Finding, now: datetime) -> ExceptionView | None:
+def _covering(rows: ControlRows, finding: Finding, now: datetime, delegator: str | None) -> ExceptionView | None:
     act, purpose = finding.act, _purpose(rows, finding)
     if finding.kind is not Kind.DRIFT or finding.wanted is not Effect.FLAG or act is None or not purpose:
         return None
     if any(breach.hard for breach in finding.breaches):
         return None
     in_force = rows.exceptions.in_force(finding.tenant_id, purpose_family(purpose), now)
-    covering = next((each for each in in_force if _means(each.tool, act.tool)), None)
+    meant = (each for each in in_force if each.owner != delegator and _means(each.tool, act.tool))
+    covering = next(meant, None)
     if covering is None:
         return None
     session = rows.sessions.get(finding.tenant_id, finding.session_id)
@@ -157,9 +164,16 @@ def _often(rows: ControlRows, finding: Finding) -> bool:
     return len(covered) >= _MOST_IN_A_SESSION
 
 
+def _delegator(rows: ControlRows, finding: Finding) -> str | None:
+    registered = rows.envelopes.newest(finding.tenant_id, finding.session_id)
+    if registered is not None:
+        return registered.envelope.delegator_id
+    return None if finding.subject is None else finding.subject.delegator_id
+
+
 def _purpose(rows: ControlRows, finding: Finding) -> str:
     """The registered one, where there is one: that is control's record and not what a log says."""
     registered = rows.envelopes.newest(finding.tenant_id, finding.session_id)
     if registered is not None:
-        return registered.envelope.purpose
-    return "" if finding.subject is None else finding.subject.purpose
+        return storable(registered.envelope.purpose)
+    return "" if finding.subject is None else storable(finding.subject.purpose)

@@ -12,7 +12,7 @@ from guardian.control.case_view import moved_on
 from guardian.control.deps import ControlDeps
 from guardian.control.facts import situation
 from guardian.control.lapse import lapse_overdue
-from guardian.control.problems import Refusal, absent
+from guardian.control.problems import Refusal, absent, check_one
 from guardian.policy.port import ActFacts, PolicyAction, PolicyDecision, PolicyRequest
 from guardian.store.control import ControlRows
 from guardian.wire.approvals import ApprovalView
@@ -123,6 +123,7 @@ def permitted(
     if not principal.reaches(tenant_id):
         request = PolicyRequest(asker(principal), action, tenant_id)
         raise witnessed(deps, request, out_of_reach(), absent("tenant"))
+    check_one(tenant_id)
     with deps.store.write() as rows:
         if session_id is not None:
             lapse_overdue(deps, rows, now)

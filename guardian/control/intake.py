@@ -105,7 +105,7 @@ def _decide(
         )
         outcome = against_record(rows, finding, outcome)
     else:
-        outcome = excused(rows, finding, against_record(rows, finding, outcome), now)
+        outcome = excused(rows, finding, against_record(rows, finding, outcome), now, solo=asked.solo)
         record(rows, asked, permitted, now, finding_id=finding.id, result=outcome.effect.value)
     if finding.late_s:
         late = f"judged {max(1, finding.late_s // 60)} minutes after the call; until then nobody was watching"

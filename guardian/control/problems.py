@@ -16,6 +16,7 @@ from guardian.errors import GuardianError
 from guardian.store.control import ControlRows
 from guardian.telemetry import logger
 from guardian.wire.base import Problem
+from guardian.wire.principal import EVERY_TENANT
 
 MEDIA_TYPE = "application/problem+json"
 _log = logger("control")
@@ -73,6 +74,12 @@ def check_tenant(tenant_id: str) -> None:
     """Raises Refusal for a tenant that cannot be, where a body names one. Paths cannot."""
     if "/" in tenant_id:
         raise Refusal(422, f"tenant_id: {NO_SLASH}")
+
+
+def check_one(tenant_id: str) -> None:
+    """Raises Refusal for an act on every tenant at once: it would be done for one of that name: for none."""
+    if tenant_id == EVERY_TENANT:
+        raise Refusal(422, "tenant_id: * stands for every tenant in tokens alone; name the one that is meant")
 
 
 def problem_response(

@@ -16,6 +16,7 @@ from guardian.domain.finding import Effect, Finding
 from guardian.domain.revocation import LedgerEntry
 from guardian.policy.port import PolicyDecision, PolicyRequest
 from guardian.store.control import ControlRows
+from guardian.store.engine import storable
 from guardian.wire.findings import FindingOutcome
 
 
@@ -36,7 +37,7 @@ def revoke_or_flag(
     `planted` by control itself spends no budget and takes nothing else along.
     """
     live = rows.ledger.live_entry(finding.tenant_id, finding.session_id)
-    if live is not None and live.cause is None:
+    if live is not None and live.cause is None and live.expires_at > now:
         note = f"the session was already revoked, at revision {live.revision}"
         update = {"effect": Effect.REVOKE, "note": note, "revision": live.revision}
         flag = replace(asked, action="flag")
@@ -65,7 +66,7 @@ def revoke_or_flag(
         session_id=finding.session_id,
         status="revoked",
         reason_code="hard_breach" if hard else "drift",
-        reason=_storable(finding.title),
+        reason=storable(finding.title),
         actor=asked.asker.id,
         now=now,
         expires_at=deps.settings.expiry.until(lasts, now),
@@ -100,15 +101,10 @@ def _not_revoked(
         note += "; it would have been revoked, " + (
             "and is outside the canary" if asked.mode == "canary" else "were the mode enforce"
         )
-    reason = _storable(finding.title) or "the monitor wants this session revoked"
+    reason = storable(finding.title) or "the monitor wants this session revoked"
     approval = put_up(deps, rows, asked, decision, act={}, reason=reason, now=now, finding_id=finding.id)
     if approval is None:
         return {"note": note, "would_revoke": would}
     until = approval.expires_at.isoformat(timespec="minutes")
     note += f"; a person is asked, until {until} (approval {approval.id})"
     return {"note": note, "would_revoke": would, "approval_id": approval.id}
-
-
-def _storable(text: str) -> str:
-    """PostgreSQL text cannot hold NUL."""
-    return text.replace("\x00", "\ufffd")

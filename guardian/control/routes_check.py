@@ -81,9 +81,10 @@ def check_appended(deps: Deps, caller: Caller, told: Annotated[Told, Depends()])
 
 
 def _answer(deps: Deps, caller: Caller, told: Told) -> Response:
-    tenant = told.tenant or _only(caller.tenants)
+    tenant = _only(caller.tenants) if told.tenant is None else _readings(told.tenant)[0]
     given = (told.session, told.parent, told.agent, told.delegator, told.task, told.token)
-    named = [(kind, value) for (_, kind), value in zip(_NAMES, given, strict=True) if value is not None]
+    both = zip(_NAMES, given, strict=True)
+    named = [(kind, name) for (_, kind), value in both if value is not None for name in _readings(value)]
     if tenant is None or not named or told.twice:
         why = "name the tenant and a session, agent, delegator, task or token, each once"
         raise Refusal(403, why, code="unnamed")
@@ -98,6 +99,14 @@ def _answer(deps: Deps, caller: Caller, told: Told) -> Response:
         detail = f"the {entry.subject_type} is revoked ({entry.reason_code}), at revision {entry.revision}"
         raise Refusal(403, detail, code="revoked", headers=headers)
     return Response(status_code=200, headers=headers)
+
+
+def _readings(value: str) -> tuple[str, ...]:
+    """A header is bytes, which we get as Latin-1: where they are UTF-8, that is what was most likely meant."""
+    try:
+        return value.encode("latin-1").decode(), value
+    except UnicodeError:
+        return (value,)
 
 
 def _only(tenants: frozenset[str]) -> str | None:

@@ -45,8 +45,8 @@ def vitals(deps: Deps, caller: Caller, told: Vitals) -> Response:
     may_read(deps, caller, "readChanges")
     if caller.role != "monitor":
         raise Refusal(403, "only a monitor has such vitals", code="denied")
-    others = [each for each in deps.peers.heard("monitor") if each.instance != told.instance]
-    if told.leaving and others:
+    others = (each for each in deps.peers.heard("monitor") if each.instance != told.instance)
+    if told.leaving and any(each.covers(caller.scope) for each in others):
         deps.peers.leave("monitor", caller, told.instance)
     else:
         nothing, lag = Revision(epoch=0, n=0), int(told.lag_s)

@@ -7,7 +7,7 @@ from guardian.control.authority import ask, asker, denied, out_of_reach, record,
 from guardian.control.deps import ControlDeps
 from guardian.control.facts import situation
 from guardian.control.lapse import lapse_overdue
-from guardian.control.problems import Refusal, absent
+from guardian.control.problems import Refusal, absent, check_one
 from guardian.domain.event import Envelope
 from guardian.domain.finding import Finding
 from guardian.domain.revocation import LedgerEntry, SubjectType
@@ -36,13 +36,15 @@ def act_on_subject(
     if not principal.reaches(tenant_id):
         request = PolicyRequest(asker(principal), action, tenant_id)
         raise witnessed(deps, request, out_of_reach(), absent("tenant"))
+    check_one(tenant_id)
     life = rule.subject_life if seconds is None else timedelta(seconds=seconds)
     if life > rule.subject_most:
         raise Refusal(422, f"seconds: a subject is revoked for {int(rule.subject_most.total_seconds())} at most")
     with deps.store.write() as rows:
         lapse_overdue(deps, rows, now)
         live = rows.ledger.live_entry(tenant_id, subject_id, kind)
-        own = ActFacts(own=live is not None and live.actor == principal.id)
+        itself = kind == "delegator" and subject_id == principal.id
+        own = ActFacts(own=itself or (live is not None and live.actor == principal.id))
         asked = situation(deps, rows, principal, action, tenant_id, None, now, act=own)
         asked = replace(asked, whom=WhomFacts(kind))
         decision = ask(deps, asked)
@@ -93,7 +95,10 @@ def keep_from_coming_back(
     known = rows.envelopes.newest(entry.tenant_id, entry.subject_id)
     for kind, life in deps.settings.switch.comes_back.items():
         name = _named(kind, None if known is None else known.envelope, finding)
-        if name is None or rows.ledger.live_entry(entry.tenant_id, name, kind) is not None:
+        if name is None:
+            continue
+        live = rows.ledger.live_entry(entry.tenant_id, name, kind)
+        if live is not None and live.expires_at >= now + life:
             continue
         request = replace(
             asked, action="revokeSubject", session=None, whom=WhomFacts(kind, registered=known is not None)

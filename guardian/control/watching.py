@@ -89,14 +89,15 @@ def gateways(deps: ControlDeps, rows: ControlRows, now: datetime, scope: Reach =
 
 
 def unprotected(known: Iterable[Peer], now: datetime) -> timedelta | None:
-    """How long calls have gone unwatched: the worst lag of the monitors that are alive; if none is, since when."""
+    """How long calls have gone unwatched: the worst lag of the monitors that are alive, and for tenants whose
+    monitors are all gone since when.
+    """
     alive = timedelta(seconds=30)
-    all_known = list(known)
-    if not all_known:
-        return None
-    ages = [(now - each.last_seen, timedelta(seconds=each.lag_s)) for each in all_known]
-    living = [age + lag for age, lag in ages if age <= alive]
-    return max(living) if living else min(age + lag for age, lag in ages)
+    gaps = [(each, now - each.last_seen + timedelta(seconds=each.lag_s)) for each in known]
+    living = [gap for each, gap in gaps if now - each.last_seen <= alive]
+    gone = {each.tenants for each, _ in gaps if now - each.last_seen > alive}
+    missed = [min(gap for each, gap in gaps if each.covers(tenants)) for tenants in gone]
+    return max(living + missed, default=None)
 
 
 def watch(deps: ControlDeps) -> None:

@@ -29,17 +29,26 @@ LIST, OBJECT = "[list]", "[object]"
 """What stands for an argument that is no scalar, where only scalars are compared."""
 
 
+def _step(name: str) -> str:
+    """One name of a dotted path, so that no two paths of names read the same.
+
+    >>> _step("c.d"), _step("c")
+    ('c\\\\.d', 'c')
+    """
+    return name.replace("\\", "\\\\").replace(".", "\\.")
+
+
 def argument_leaves(value: Any, path: str = "", depth: int = 0) -> Iterable[tuple[str, Any]]:
-    """Every scalar with its dotted path; members of a list share one, `items[].sku`. Dots in names are escaped.
-    What has a path of more than 512 characters is left out."""
+    """Every scalar with its dotted path; members of a list share one, `items[].sku`. What has a path of more than
+    512 characters is left out."""
     if len(path) > _LONGEST_PATH:
         return
     match value:
         case Mapping():
             for name, item in value.items():
                 if depth < _DEEPEST:
-                    step = name.replace(".", "\\.")
-                    yield from argument_leaves(item, f"{path}.{step}" if path else step, depth + 1)
+                    step = _step(name)
+                    yield from argument_leaves(item, f"{path}.{step}" if depth else step, depth + 1)
         case list() | tuple():
             for item in value:
                 if depth < _DEEPEST:
@@ -54,8 +63,8 @@ def flat_arguments(value: Mapping[str, Any], path: str = "", depth: int = 0) -> 
     characters, of which no restriction is made."""
     flat: dict[str, Any] = {}
     for name, item in value.items():
-        step = name.replace(".", "\\.")
-        here = f"{path}.{step}" if path else step
+        step = _step(name)
+        here = f"{path}.{step}" if depth else step
         if len(here) > _LONGEST_PATH:
             continue
         if isinstance(item, Mapping):

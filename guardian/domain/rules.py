@@ -214,7 +214,7 @@ RULES: Mapping[str, type[Rule]] = {
 
 def argument(arguments: Mapping[str, Any], path: str) -> Any:
     """What a policy sees at a dotted path; None where there is nothing."""
-    if "." in path:
+    if "." in path or "\\" in path:
         return flat_arguments(arguments).get(path)
     found = arguments.get(path)
     return OBJECT if isinstance(found, Mapping) else LIST if isinstance(found, list | tuple) else found

@@ -12,7 +12,7 @@ from functools import lru_cache
 from itertools import groupby
 
 from guardian.embedding.grounding import content_words
-from guardian.embedding.text import MARK, leaves, render_purpose
+from guardian.embedding.text import MARK, flat, leaves, render_purpose
 
 PASSAGE = 6
 """A run of so many words that the purpose has too is a quotation; in a shorter purpose, the whole of it."""
@@ -30,8 +30,8 @@ def without_echo(purpose: str, arguments: Mapping[str, object] | None) -> Mappin
     if not arguments:
         return arguments
     found = leaves(arguments)
-    heard = {path: unquoted(purpose, value) for path, value in found}
-    return heard if any(heard[path] != value for path, value in found) else arguments
+    heard = [(path, unquoted(purpose, value)) for path, value in found]
+    return flat(heard) if heard != found else arguments
 
 
 def unquoted(purpose: str, value: str) -> str:

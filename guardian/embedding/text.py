@@ -7,7 +7,7 @@ text is NFKC-folded, control and zero-width characters are dropped, and every le
 import math
 import re
 import unicodedata
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from itertools import islice
 
@@ -114,9 +114,20 @@ def _walk(value: object, path: str, depth: int) -> Iterator[tuple[str, str]]:
             yield path, scalar(value)
 
 
+def flat(found: Iterable[tuple[str, str]]) -> dict[str, object]:
+    """Arguments that have these leaves and render alike. Of several at one path ("to", and "to" with a hidden
+    character) none is lost: spaces tell their names apart, and whoever reads them drops these again."""
+    made: dict[str, object] = {}
+    for path, value in found:
+        while path in made:
+            path += " "
+        made[path] = value
+    return made
+
+
 def without(arguments: Mapping[str, object] | None, path: str) -> dict[str, object]:
     """`arguments` as flat leaves with the leaf at `path` left out (renders like the nested form)."""
-    return {name: value for name, value in leaves(arguments) if name != path}
+    return flat((name, value) for name, value in leaves(arguments) if name != path)
 
 
 def render_action(tool: str, arguments: Mapping[str, object] | None) -> str:

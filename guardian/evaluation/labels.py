@@ -56,7 +56,7 @@ class Labels:
 def read_labels(path: Path | None) -> Labels:
     """Raises ConfigurationError naming the line that is none."""
     words: dict[str, Label] = {}
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines() if path else (), 1):
+    for number, line in enumerate(_lines(path) if path else (), 1):
         if not line.strip() or line.lstrip().startswith("#"):
             continue
         text = line.strip()
@@ -69,6 +69,14 @@ def read_labels(path: Path | None) -> Labels:
             )
         words[name] = label
     return Labels(words)
+
+
+def _lines(path: Path) -> list[str]:
+    """A line ends where a file's lines end; names may hold what else Unicode calls the end of one."""
+    try:
+        return path.read_text(encoding="utf-8-sig").split("\n")
+    except UnicodeDecodeError as error:
+        raise ConfigurationError(f"{path} is not UTF-8; save it as that") from error
 
 
 def label_session(

@@ -66,10 +66,10 @@ def _read(path: Path) -> Iterator[LabelledSession]:
                 if line.strip():
                     try:
                         session = session_of(json.loads(line))
-                    except (ValueError, KeyError, TypeError, AttributeError) as error:
+                    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
                         raise SessionFileError(f"{path}:{number}: not a labelled session ({error!r})") from error
                     yield session
-        except (EOFError, OSError, zlib.error) as error:
+        except (EOFError, OSError, UnicodeDecodeError, zlib.error) as error:
             raise SessionFileError(f"{path}: damaged after line {number}; write it again") from error
 
 
@@ -88,9 +88,13 @@ def session_json(session: LabelledSession) -> dict[str, Any]:
 
 
 def session_of(record: Mapping[str, Any]) -> LabelledSession:
-    """A session from its JSON object; an unknown label is a ValueError."""
+    """A session from its JSON object; an unknown label, or a field of another kind, is a ValueError."""
     actions = []
+    if not isinstance(record["purpose"], str):
+        raise ValueError("purpose is no text")
     for action in record["actions"]:
+        if not isinstance(action["tool"], str) or not isinstance(action.get("args") or {}, Mapping):
+            raise ValueError("a tool is no text, or its args are no object")
         if action["label"] not in ("benign", "drift"):
             raise ValueError(f"label {action['label']!r} is neither benign nor drift")
         counted = action.get("conf") != "low"

@@ -76,15 +76,24 @@ class RefuseRevoked:
 
 
 def from_headers(tenant_id: str, *, session: str = "x-session-id", agent: str = "x-agent-id") -> Identify:
-    """For gateways that put verified names into headers, after removing what clients sent there."""
+    """For gateways that put verified names into headers, in UTF-8, after removing what clients sent there."""
 
     def identify(scope: Scope) -> Caller:
-        found = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
-        if session not in found:
-            raise Unnamed
-        return Caller(tenant_id, session=found[session], agent=found.get(agent))
+        return Caller(tenant_id, session=_named(scope, session, needed=True), agent=_named(scope, agent))
 
     return identify
+
+
+def _named(scope: Scope, header: str, *, needed: bool = False) -> str | None:
+    found = [value for name, value in scope["headers"] if name.lower() == header.lower().encode()]
+    try:
+        (name,) = found or [b""]  # of two, one may be the client's
+        told = name.decode()
+    except ValueError:
+        raise Unnamed from None
+    if needed and not told:
+        raise Unnamed
+    return told or None
 
 
 async def _refuse(scope: Scope, send: Send, status: int, code: str) -> None:

@@ -62,6 +62,8 @@ class Cache:
         if saved["of"] != self._of or not -_FUTURE_S <= age < math.inf:
             raise Refused("foreign", "it belongs to another server, other tenants or the future")
         revision, issued = Revision(*map(int, saved["revision"])), float(saved["issued_at"])
+        if not math.isfinite(issued):
+            raise Refused("altered", "when it was issued is no time")
         if self._verifier is None:
             rows = saved["until"]
             until = {(str(t), str(k), str(s)): math.inf if at is None else float(at) for t, k, s, at in rows}

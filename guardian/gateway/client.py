@@ -146,7 +146,10 @@ class RevocationList:
             frozenset() if isinstance(on_stale, str) else {r for r in on_stale if on_stale[r] == "open"}
         )
         self._verifier = None if verify_with is None else Verifier(verify_with)
-        self._instance = instance or f"{socket.gethostname()[:80]}-{os.getpid()}-{secrets.token_hex(3)}"
+        host = "".join(char for char in socket.gethostname()[:80] if "!" <= char <= "~")
+        self._instance = instance or f"{host}-{os.getpid()}-{secrets.token_hex(3)}"
+        if len(self._instance) > 128 or not all("!" <= char <= "~" for char in self._instance):
+            raise ValueError(f"instance must be at most 128 visible ASCII characters; got {instance!r}")
         self._push, self._acknowledge = push, acknowledge
         of = [3, self._server.name, None if self._tenants is None else sorted(self._tenants)]
         path = None if cache_path is None else os.fspath(cache_path)
@@ -335,7 +338,8 @@ class RevocationList:
             base, answer = None, self._server.get({}, headers, self._timeout)
         status, got, body = answer
         if status == 200:
-            self._take(body, header(got, HEADER), header(got, "ETag"), base, _hashed(headers))
+            etag = header(got, "ETag").removeprefix("W/")  # what a proxy that packs makes of it
+            self._take(body, header(got, HEADER), etag, base, _hashed(headers))
         elif status == 304 and base is not None and base.etag:
             self._confirm(base, base.etag.encode(), header(got, HEADER))
         else:

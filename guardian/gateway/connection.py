@@ -119,15 +119,15 @@ class Server:
     def _ask(
         self, method: str, tail: str, headers: Mapping[str, str], timeout: float, body: bytes | None
     ) -> "tuple[int, Got, bytes]":
-        """A kept connection that the server has closed meanwhile is opened anew once."""
+        """A kept connection that the server has closed is opened anew once; after trouble none is kept."""
         kept = self._connection is not None
         try:
             return self._exchange(method, tail, headers, timeout, body)
-        except _GONE:
+        except Exception as error:
             self.drop()
-            if not kept or self._aborted:
+            if not kept or self._aborted or not isinstance(error, _GONE):
                 raise
-            return self._exchange(method, tail, headers, timeout, body)
+        return self._ask(method, tail, headers, timeout, body)
 
     def _exchange(
         self, method: str, tail: str, headers: Mapping[str, str], timeout: float, body: bytes | None

@@ -1,6 +1,6 @@
 """Bytes → decisions that may be believed, redacted; everything else → dead letters with a reason."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Literal, Protocol
@@ -81,22 +81,24 @@ class Decoder:
         good: list[Decoded] = []
         bad: list[DeadLetter] = []
         for record in records:
-            letters: list[DeadLetter] = []
-            for entry, told in enumerate(self.source.read(record)):
-                if isinstance(told, DecodeError):
-                    letters.append(self._letter(record, entry, told, _gateway_of(record, told)))
-                    continue
-                try:
-                    _check_tenant(told.event)
-                    self._check_entitlement(told.event)
-                except DecodeError as error:
-                    letters.append(self._letter(record, entry, error, told.event.gateway))
-                    continue
-                good.append(self._believed(record, entry, told))
-                if told.unread is not None:
-                    letters.append(self._part(record, entry, told.unread, good[-1].event))
-            bad += _bounded(letters)
+            bad += bounded(self._read(record, good))
         return good, bad
+
+    def _read(self, record: Record, good: list[Decoded]) -> Iterator[DeadLetter]:
+        """The letters of one record; its decisions go to the good ones."""
+        for entry, told in enumerate(self.source.read(record)):
+            if isinstance(told, DecodeError):
+                yield self._letter(record, entry, told, _gateway_of(record, told))
+                continue
+            try:
+                _check_tenant(told.event)
+                self._check_entitlement(told.event)
+            except DecodeError as error:
+                yield self._letter(record, entry, error, told.event.gateway)
+                continue
+            good.append(self._believed(record, entry, told))
+            if told.unread is not None:
+                yield self._part(record, entry, told.unread, good[-1].event)
 
     def _believed(self, record: Record, entry: int, told: Told) -> Decoded:
         event = told.event
@@ -168,13 +170,13 @@ class Decoder:
 
     def _believable_time(self, event: DecisionEvent, record: Record) -> tuple[datetime, bool]:
         arrived = record.timestamp
-        earliest = arrived - self.bounds.behind if arrived is not None else _EARLIEST
         reference = arrived if arrived is not None else self.clock()
         try:
             said = event.time.astimezone(UTC)
         except OverflowError:  # the year 1 or 9999 in a zone that leads out of the calendar
             return reference, True
-        if earliest <= said <= reference + self.bounds.ahead:
+        old = said < _EARLIEST if arrived is None else arrived - said > self.bounds.behind
+        if not old and said - reference <= self.bounds.ahead:
             return said, False
         return reference, True
 
@@ -190,12 +192,17 @@ def _check_tenant(event: DecisionEvent) -> None:
         raise DecodeError("invalid", reason, tenant_id=envelope.tenant_id, session_id=envelope.session_id)
 
 
-def _bounded(letters: Sequence[DeadLetter]) -> list[DeadLetter]:
+def bounded(letters: Iterable[DeadLetter]) -> list[DeadLetter]:
     """Of a record's letters one for each session and code, and not too many: each keeps the whole record."""
-    kept = {(each.code, each.tenant_id, each.session_id): each for each in reversed(letters)}
-    found = sorted(kept.values(), key=lambda each: each.entry)[:LETTERS_OF_A_RECORD]
-    if len(found) < len(letters):
-        more = f"; and {len(letters) - len(found)} more decisions of this record"
+    kept: dict[tuple[str, str | None, str | None], DeadLetter] = {}
+    count = 0
+    for letter in letters:
+        count += 1
+        if len(kept) < LETTERS_OF_A_RECORD:
+            kept.setdefault((letter.code, letter.tenant_id, letter.session_id), letter)
+    found = list(kept.values())
+    if len(found) < count:
+        more = f"; and {count - len(found)} more decisions of this record"
         found[-1] = replace(found[-1], reason=found[-1].reason + more)
     return found
 

@@ -18,7 +18,7 @@ from guardian.embedding.meaning import Meaning
 from guardian.pipeline.batch import DeadLetter, Decoded, Judgement, Memory, Verdict
 from guardian.pipeline.facts import observe, versions_of
 from guardian.pipeline.registered import envelope_finding, unregistered
-from guardian.pipeline.side_findings import dead_letter_finding, decision_findings
+from guardian.pipeline.side_findings import dead_letter_finding, decision_findings, tell_once
 from guardian.pipeline.working import History, Work
 from guardian.response.findings import drift_finding
 from guardian.response.ladder import Ladder
@@ -154,7 +154,9 @@ class Judge:
             after_state = self._compare(d, after_state, work)
             work.share(d, self._shared(folded))
         for finding in decision_findings(d, drift, after_state, self.versions):
-            work.tell(finding)
+            if (remembered := tell_once(finding, after_state)) is not None:
+                after_state = remembered
+                work.tell(finding)
         work.sessions[key] = work.changed[key] = after_state
         work.verdicts.append(Verdict(d, drift, None if meaning is None else meaning.vectors))
 

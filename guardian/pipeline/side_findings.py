@@ -14,6 +14,11 @@ from guardian.response.findings import side_finding
 IN_FLIGHT = timedelta(seconds=30)
 """Calls decided this soon after a revocation may have been on their way already."""
 
+GAPS_TOLD = 16
+"""Gaps of gateways that one session is told for: its agent names the tools, and must not flood people."""
+
+_GAP = "gap:"
+
 _REUSED = (
     "The gateway's log gave this call an id that another call had before; both are judged. Either the log was"
     " rewritten, or an agent chose the id: then it may be another session's doing, that took the id first."
@@ -72,6 +77,17 @@ def decision_findings(
             versions=versions,
             envelope_digest=d.envelope_digest,
         )
+
+
+def tell_once(finding: Finding, state: SessionState) -> SessionState | None:
+    """The state that remembers that it is told; None where the session has been told for too many gaps."""
+    if finding.kind is not Kind.GATEWAY or not finding.breaches:
+        return state
+    name = _GAP + finding.id
+    told = [each for each in state.reported if each.startswith(_GAP)]
+    if name in told:
+        return state
+    return None if len(told) >= GAPS_TOLD else state.model_copy(update={"reported": (*state.reported, name)})
 
 
 def identity_finding(d: Decoded) -> Finding:

@@ -80,8 +80,9 @@ class Ladder:
         Policy may have said no (shadow mode, a spent budget, too little evidence) and may say yes by now: ask on a
         hard breach that no finding named yet, on ten times the evidence that revocation takes or was last asked
         on (by an act that breaks no hard rule: a rule is not evidence twice), or half an hour after the last time.
+        A rule that people waved through is none of these.
         """
-        hard = [b for b in breaches if b.hard]
+        hard = [b for b in breaches if b.hard and b.name not in state.pardoned]
         return (
             any(b.name not in state.breaches for b in hard)
             or (not hard and one_in >= REASK_FACTOR * max(self.revoke_one_in, state.asked_one_in))

@@ -45,6 +45,13 @@ class CaepFace:
                 raise ValueError(f"a receiver has url, audience, token_file and tenants; got {sorted(each)}")
             if not is_private(str(each["url"])):
                 raise ValueError(f"receiver {each['url']}: https, or http to this machine")
+            tenants = each.get("tenants")
+            if tenants is not None and not (tenants and isinstance(tenants, list | tuple)):
+                raise ValueError(f"receiver {each['url']}: tenants is a list of names, got {tenants!r}")
+        named = [(str(each["url"]), str(each["audience"]), _tenants_of(each)) for each in self.receivers]
+        twice = next((each for each in named if named.count(each) > 1), None)
+        if twice is not None:
+            raise ValueError(f"receiver {twice[0]} is there twice for {twice[1]}: one of them would miss entries")
 
     def open(self, given: Given) -> Sequence[Receiver]:
         return [self._receiver(each, given) for each in self.receivers]
@@ -55,12 +62,16 @@ class CaepFace:
             str(told["url"]),
             Tokens(given.keys, given.issuer, str(told["audience"]), given.clock),
             token=(lambda: given.secret(str(path))) if path else None,
-            tenants=frozenset(map(str, told["tenants"])) if told.get("tenants") else None,
+            tenants=_tenants_of(told),
             timeout_s=self.timeout_s,
         )
 
 
 plugin = CaepFace
+
+
+def _tenants_of(told: Mapping[str, Any]) -> frozenset[str] | None:
+    return None if told.get("tenants") is None else frozenset(map(str, told["tenants"]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +86,7 @@ class Tokens:
     def revocation(self, entry: LedgerEntry) -> str | None:
         """None for what CAEP has no word for."""
         at = int(entry.at.timestamp())
-        by = "policy" if entry.reason_code in ("drift", "hard_breach", "comes_back") else "admin"
+        by = "admin" if entry.reason_code in ("manual", "approved") else "policy"
         subject = {
             "format": "complex",
             _MEMBERS[entry.subject_type]: {"format": "opaque", "id": entry.subject_id},
@@ -87,7 +98,8 @@ class Tokens:
             case "revoked":
                 events = {REVOKED: {**common, **told}}
             case "reinstated":
-                change = {"principal": "SESSION", "current_level": "LOW", "previous_level": "HIGH"}
+                whom = _MEMBERS[entry.subject_type].upper()
+                change = {"principal": whom, "current_level": "LOW", "previous_level": "HIGH"}
                 events = {RISK: {**common, **change, **told}}
             case "lapsed":
                 return None
@@ -141,7 +153,9 @@ class CaepReceiver:
 
     @property
     def name(self) -> str:
-        return f"caep/{hashlib.sha256(f'{self.url}|{self.tokens.audience}'.encode()).hexdigest()[:16]}"
+        """Of other tenants it is another one: whoever is added has to be told what holds already."""
+        whom = "|".join((self.url, self.tokens.audience, *sorted(self.tenants or ())))
+        return f"caep/{hashlib.sha256(whom.encode()).hexdigest()[:16]}"
 
     def begin(self, entry: LedgerEntry, revision: Revision) -> None:  # noqa: ARG002 - the port's
         self.deliver(entry)

@@ -3,7 +3,7 @@
 Units: counts are tenths of a session. A session adds ten times its weight, once, for each tool it used, each
 transition it made and each hour it was active in, however often; so one busy session cannot outweigh many,
 and a flagged session (low weight) teaches slowly. Snapshots are bounded, and long memory fades: beyond 5,000
-sessions' worth every count is halved.
+sessions' worth every count is halved, that of the sessions too.
 """
 
 from collections.abc import Iterable, Mapping
@@ -19,7 +19,8 @@ UNITS = 10
 MAX_TOOLS = 256
 MAX_NEXT_TOOLS = 64
 MAX_SIZES = 256
-_MEMORY = 5_000 * UNITS
+REMEMBERED = 5_000
+"""Sessions that a snapshot holds at most, and half as many after it faded."""
 _COUNTED_FROM = 0.5  # a session below this weight does not bring the baseline nearer to speaking
 
 
@@ -41,13 +42,14 @@ def learn(previous: BaselineFact | None, tally: Mapping[str, Any], *, weight: fl
         transitions[name] = _added(transitions.get(name, {}), row, units)
     hours = [count + units * (str(hour) in tally.get("hours", {})) for hour, count in enumerate(before.hours)]
     sketches, by = _meanings(before, tally, units)
-    faded = sum(transitions.get("", {}).values()) > _MEMORY
+    faded = sum(transitions.get("", {}).values()) > REMEMBERED * UNITS
     if faded:
         tools, hours = _halved(tools), [count // 2 for count in hours]
         transitions = {name: halved for name, row in transitions.items() if (halved := _halved(row))}
+    count = before.sessions + (weight >= _COUNTED_FROM)
     return BaselineFact(
         version=version,
-        sessions=before.sessions + (weight >= _COUNTED_FROM),
+        sessions=count // 2 if faded else count,
         tools=_most(tools, MAX_TOOLS),
         transitions=_rows(transitions),
         record_sizes=_sizes(before.record_sizes, tally.get("sizes", ()), weight),

@@ -12,6 +12,7 @@ was given a sending purpose that names nobody passes here; that is the drift mod
 """
 
 import math
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -134,7 +135,9 @@ class ChainExposure(SignalFold):
         whom = f"to {shown(to[0].value, 60)}" if to else unseen
         if open_ended(purpose):
             return _OPEN, f"{whom}; the purpose constrains nothing"
-        if to and all(self._is_subject(state, seen, r) for r in to):
+        if to and all(
+            self._is_subject(state, seen, path, count) for path, count in Counter(r.path for r in to).items()
+        ):
             return _SUBJECT, f"{whom}, whom the data is about"
         if to and all(_in_house(seen, r) for r in to):
             return _IN_HOUSE, f"{whom}, in the delegator's own house; the purpose does not ask for it"
@@ -142,12 +145,12 @@ class ChainExposure(SignalFold):
             return _NAMED_IN_PART, f"{whom}, whom the purpose mentions without asking for it"
         return 1.0, f"{whom}; the purpose does not ask for it"
 
-    def _is_subject(self, state: State, seen: Observation, recipient: Recipient) -> bool:
+    def _is_subject(self, state: State, seen: Observation, path: str, recipients: int) -> bool:
         """Whether every sensitive read named whom this goes to; looking the recipient up does not make it so."""
         if seen.siblings is not None and any(reads.kinds for reads in seen.siblings.reads):
             return False
-        prints = seen.value_prints.get(recipient.path, ())
-        return bool(prints) and all(state["prints"].get(p[:64]) == state["sensitive"] for p in prints)
+        prints = seen.value_prints.get(path, ())
+        return len(prints) >= recipients and all(state["prints"].get(p[:64]) == state["sensitive"] for p in prints)
 
     def _flows(self, state: State, seen: Observation) -> bool:
         to = {r.path for r in reach.recipients_of(seen.event)}
@@ -232,7 +235,7 @@ def _mentioned(purpose: str, recipient: Recipient) -> bool:
 
 
 def _is_address(recipient: Recipient) -> bool:
-    return "@" in recipient.value or "." in recipient.value.strip(".")
+    return "@" in recipient.value or "." in recipient.value.strip(".") or recipient.value == reach.UNREAD
 
 
 def _in_house(seen: Observation, recipient: Recipient) -> bool:

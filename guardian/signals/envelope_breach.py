@@ -61,6 +61,7 @@ class EnvelopeBreach(SignalFold):
     summed: tuple[str, ...] = _SUMMED
     breaches: ClassVar[Mapping[str, str]] = TITLES
     weight: ClassVar[float] = 0.9
+    lasting: ClassVar[bool] = True  # what was taken is taken, whatever people said of a finding
 
     def __post_init__(self) -> None:
         within(self.name, "leeway_seconds", self.leeway_seconds, 0, 3600)

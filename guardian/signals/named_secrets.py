@@ -15,7 +15,7 @@ _NAME = re.compile(
 _ENDINGS = ("password", "passwd", "pwd", "passphrase", "secret", "key", "token", "authorization")
 _CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 _PLACEHOLDER = re.compile(
-    r"\s*(?:$|\[redacted|\[masked|\[hidden|<[^>]*>$|\$\{|\$[A-Z_]+$|\{\{|%[A-Z_]+%$|(.)\1*$|(?:your|my)[-_ ]"
+    r"\s*+(?:$|\[redacted|\[masked|\[hidden|<[^>]*>$|\$\{|\$[A-Z_]+$|\{\{|%[A-Z_]+%$|(.)\1*$|(?:your|my)[-_ ]"
     r"|(?:none|null|nil|true|false|redacted|masked|hidden|placeholder|example|changeme|change_me|secret|password"
     r"|n/?a|undefined|tbd|dummy|test)\s*$"
     r"|(?:vault|op|env|ref|secret|secrets|keyring|kms|ssm|arn|sops|file)[:/]|projects/[^/]+/secrets/)",

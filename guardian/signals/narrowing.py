@@ -4,18 +4,24 @@ A child that drops what its parent had (a constraint, an expiry, a list of tools
 adds on top narrows it. Purposes are compared by their words alone, and only the plain cases are named.
 """
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import NamedTuple
 
 from guardian.domain.event import Envelope
-from guardian.signals.constraints import Constraints, admits, read
+from guardian.signals.constraints import Constraints, admits, number, read
 from guardian.signals.wording import content, covers, joins_more, only_reads, open_ended, shown
 
 _LISTED = 5
 _TIMES = frozenset({"until", "after", "before", "expire", "expires", "expiry", "exp"})
+_ENDS = frozenset({"until", "expire", "expires", "expiry", "exp"})
 _ONCE = frozenset({"nonce", "jti", "iat", "nbf"})
-"""Last words of canonical names: of when an envelope ends or begins, and of what is new in each that is issued."""
+"""Last words of canonical names: of when an envelope ends or begins, of when it ends, and of what is new in each
+that is issued."""
+_LEAST_MOMENT = 1e8
+_AMOUNT = re.compile(r"\s*(\d{1,15}(?:\.\d{1,9})?)\s*([A-Za-z]{1,16})\s*")
 
 
 class Widening(NamedTuple):
@@ -119,7 +125,9 @@ def exceeding(held: Constraints, granted: Constraints) -> Iterator[tuple[str, st
         key, mine = shown(granted.spelt[name], 60), held.allowed.get(name)
         if mine is None:
             yield kind, f"{key} is dropped"
-        elif wider := tuple(sorted(value for value in mine if not admits(theirs, value))):
+            continue
+        wider = tuple(sorted(value for value in mine if not admits(theirs, value)))
+        if wider and not _less(name, last, mine, theirs):
             yield kind, f"{key} also allows {_some(wider)}"
     yield from _data_classes(held.data_classes, granted.data_classes)
     for prefix, own, bounds in (("max_", held.maxima, granted.maxima), ("min_", held.minima, granted.minima)):
@@ -129,6 +137,34 @@ def exceeding(held: Constraints, granted: Constraints) -> Iterator[tuple[str, st
                 yield "limits", f"{key} is dropped"
             elif limit > bound if prefix == "max_" else limit < bound:
                 yield "limits", f"{key} is {shown(limit, 40)} and was {shown(bound, 40)}"
+
+
+def _less(name: str, last: str, mine: frozenset[str], theirs: frozenset[str]) -> bool:
+    """Whether it is certain that an end comes no later, or that a limit in the same unit is no wider."""
+    ends = last in _ENDS or name.endswith("not_after")
+    if not mine or not theirs or not (ends or name.startswith(("max_", "min_"))):
+        return False
+    held, granted = ([_moment(value) if ends else _amount(value) for value in told] for told in (mine, theirs))
+    if len({unit for unit, _ in (*held, *granted)}) > 1:
+        return False
+    return min(held) >= min(granted) if name.startswith("min_") else max(held) <= max(granted)
+
+
+def _moment(said: str) -> tuple[str, float]:
+    """Seconds since 1970, of a moment that means one: in some systems 0 or the year 1 is no end at all."""
+    told = number(said)
+    try:
+        at = told if told is not None else datetime.fromisoformat(said)
+        seconds = at if isinstance(at, int | float) else at.timestamp() if at.tzinfo is not None else 0.0
+    except ValueError:
+        seconds = 0.0
+    return ("", float(seconds)) if seconds > _LEAST_MOMENT else (f"={said}", 0.0)
+
+
+def _amount(said: str) -> tuple[str, float]:
+    """The unit of "10 GB" and how many; what is no amount has a unit of its own."""
+    found = _AMOUNT.fullmatch(said)
+    return (found[2], float(found[1])) if found is not None else (f"={said}", 0.0)
 
 
 def _data_classes(held: frozenset[str] | None, granted: frozenset[str] | None) -> Iterator[tuple[str, str]]:

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from guardian.domain.signal import BaselineFact, Observation, Signal
-from guardian.signals.baseline_learning import UNITS
+from guardian.signals.baseline_learning import REMEMBERED, UNITS
 from guardian.signals.meaning import new_meanings, strangeness
 from guardian.signals.options import within
 from guardian.signals.port import SignalFold, State
@@ -49,7 +49,7 @@ class PurposeBaseline(SignalFold):
     lasting: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
-        within(self.name, "min_sessions", self.min_sessions, 1, 1_000_000)
+        within(self.name, "min_sessions", self.min_sessions, 1, REMEMBERED // 2)
 
     @property
     def name(self) -> str:
@@ -163,7 +163,7 @@ def _sketched(state: State, seen: Observation) -> dict[str, Any]:
 
 
 def _name(tool: str) -> str:
-    return shown(tool, _TOOL_CHARS)
+    return shown(tool, _TOOL_CHARS) or "-"  # an empty one stands for a session's beginning
 
 
 plugin = PurposeBaseline

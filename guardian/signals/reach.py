@@ -1,18 +1,22 @@
 """Where an act can carry data, to whom, and whether the purpose asks for that. Pure, lexical, deterministic."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import lru_cache
+from itertools import islice
 
 from guardian.domain.event import DecisionEvent
 from guardian.signals.constraints import text
 from guardian.signals.leaves import Leaf, touched
 from guardian.signals.wording import content, singular, words
 
-_MAX_RECIPIENTS = 16
+MAX_RECIPIENTS = 256
+UNREAD = "…"
+"""Stands for all recipients beyond those that are looked at; no purpose names it."""
 _RECIPIENT_CHARS = 200
+_READ_CHARS = 4_096
 _LEAST_NAME = 3
 
 
@@ -49,6 +53,7 @@ _NOUNS: Mapping[str, Way] = {
 """Names of things that are also acts: they only count where the tool's name has no reading verb."""
 _HTTP = _set("http request curl webhook fetch")
 _UNSAFE_METHODS = _set("post put patch")
+_OTHER_METHODS = _set("get head options delete trace")
 _NO_DATA = _set("money payment payout transfer remittance fund friend connection calendar reminder certificate")
 """What some tools send or request that is no data of the session."""
 _DESTINATION = _set(
@@ -66,7 +71,8 @@ _ASKS: Mapping[Way, frozenset[str]] = {
     Way.PUBLISH: _set("post publish tweet announce share broadcast comment write blog put release message send"),
     Way.EXPORT: _set("export download dump backup archive upload migrate migration copy extract sync save"),
 }
-_ADDRESS = re.compile(r"[\w.+-]+@[\w-]+\.[\w.-]+|https?://\S+|\bwww\.\S+", re.ASCII)
+_ADDRESS = re.compile(r"(?<![\w.+-])[\w.+-]+@[\w-]+\.[\w.-]+|https?://\S+|\bwww\.\S+", re.ASCII)
+_BETWEEN = re.compile(r"[\s,;<>()\"']+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,26 +101,38 @@ def _way_of_name(tool: str) -> Way | None:
 def way_of(event: DecisionEvent) -> Way | None:
     """How an act could carry data out, by its tool's name (and HTTP method); None for one that cannot."""
     tool = event.action.tool
-    method = text((event.action.arguments or {}).get("method", "")).lower()
-    if not _HTTP.isdisjoint(words(tool)) and method:
-        return Way.EXPORT if method in _UNSAFE_METHODS else None
+    method = text((event.action.arguments or {}).get("method", "")).strip().lower()
+    named = words(tool)
+    if not _HTTP.isdisjoint(named) and method:
+        made_up = method not in _OTHER_METHODS and not {"http", "curl"}.isdisjoint(named)
+        return Way.EXPORT if method in _UNSAFE_METHODS or made_up else None
     return _way_of_name(tool)
 
 
 def recipients_of(event: DecisionEvent) -> tuple[Recipient, ...]:
-    """The destinations that an act's arguments name, at most 16, each cut at 200 characters."""
-    found: list[Recipient] = []
-    for leaf in touched(event).leaves:
-        if leaf.path.startswith("arguments.") and leaf.names & _DESTINATION:
-            found.extend(_recipients(leaf))
-        if len(found) >= _MAX_RECIPIENTS:
-            break
-    return tuple(found[:_MAX_RECIPIENTS])
+    """The destinations that an act's arguments name, each once and cut at 200 characters: at most 256, and one
+    that stands for the rest where there is more."""
+    leaves = (
+        leaf for leaf in touched(event).leaves if leaf.path.startswith("arguments.") and leaf.names & _DESTINATION
+    )
+    named = (recipient for leaf in leaves for recipient in _recipients(leaf))
+    found = list(islice(named, MAX_RECIPIENTS))
+    if (more := next(named, None)) is not None:
+        found.append(Recipient(more.path, UNREAD))
+    return tuple(dict.fromkeys(found))
 
 
-def _recipients(leaf: Leaf) -> list[Recipient]:
-    values = (text(value)[:_RECIPIENT_CHARS].strip() for value in leaf.values[:_MAX_RECIPIENTS])
-    return [Recipient(leaf.path, value) for value in values if value]
+def _recipients(leaf: Leaf) -> Iterator[Recipient]:
+    for value in leaf.values:
+        said = text(value)
+        handles = [part for part in _BETWEEN.split(said[:_READ_CHARS]) if "@" in part and len(part) > 1]
+        for one in handles if len(handles) > 1 else [" ".join(said[:_READ_CHARS].split())]:
+            if one:
+                yield Recipient(leaf.path, one[:_RECIPIENT_CHARS])
+        if len(said) > _READ_CHARS:
+            yield Recipient(leaf.path, UNREAD)
+    if leaf.count is not None and leaf.count > len(leaf.values):
+        yield Recipient(leaf.path, UNREAD)
 
 
 def asked_for(purpose: str, way: Way) -> bool:
@@ -133,10 +151,11 @@ def addresses_in(purpose: str) -> frozenset[str]:
 
 def spelt_out(purpose: str, recipient: str) -> bool:
     """Whether the purpose names this very recipient."""
-    low = recipient.lower()
+    low, said = recipient.lower(), purpose.lower()
     return (
         len(low) >= _LEAST_NAME
-        and re.search(rf"(?<![\w@.-]){re.escape(low)}(?![\w@-]|\.\w)", purpose.lower()) is not None
+        and low in said
+        and re.search(rf"(?<![\w@.-]){re.escape(low)}(?![\w@-]|\.\w)", said) is not None
     )
 
 

@@ -18,6 +18,7 @@ from guardian.bus.port import Record
 from guardian.domain.event import DecisionEvent
 from guardian.errors import DecodeError
 from guardian.sources.facts import CARRIED, Facts, expected, first, moment, text, trace_of
+from guardian.sources.hostile import agents_own
 from guardian.sources.partly import Partly
 from guardian.sources.port import Format
 from guardian.sources.strict_json import MAX_DEPTH, parse_text
@@ -60,7 +61,9 @@ def binary(record: Record) -> Wrapping | None:
 def structured(body: Any) -> tuple[Any, Wrapping] | None:
     """The data and attributes of a structured event; None where it is none. `data_base64` must hold JSON; the data
     are `Partly` where JSON in a string cannot be read whole."""
-    if not isinstance(body, Mapping) or "specversion" not in body or not ("data" in body or "data_base64" in body):
+    if not isinstance(body, Mapping) or "specversion" not in body or agents_own(body):
+        return None
+    if not ("data" in body or "data_base64" in body):
         return None
     _check_version(body["specversion"])
     said = {name: value for name, value in body.items() if name not in ("data", "data_base64")}

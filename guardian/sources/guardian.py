@@ -17,7 +17,7 @@ from guardian.domain.event import SCHEMA, DecisionEvent
 from guardian.domain.text import shown
 from guardian.errors import DecodeError
 from guardian.sources.facts import CARRIED, Facts
-from guardian.sources.hostile import kind
+from guardian.sources.hostile import agents_own, kind
 from guardian.sources.port import Format, Told
 from guardian.sources.strict_json import MAX_DEPTH, parse
 from guardian.sources.unread import SESSION_NAMES, TENANT_NAMES, Place, names_in, read_around, without_unread
@@ -57,7 +57,7 @@ class GuardianDecisions(Format):
             return (error,) if event is None else (Told(event, hashlib.sha256(record.value).hexdigest(), error),)
 
     def recognises(self, body: Any) -> bool:
-        return isinstance(body, dict) and isinstance(body.get("schema"), str) and body["schema"] == SCHEMA
+        return isinstance(body, dict) and body.get("schema") == SCHEMA and not agents_own(body)
 
     def facts(self, entry: Any) -> Facts | None:
         """Canonical records need no completing; what arrives here is none."""

@@ -1,5 +1,8 @@
 """Telling of what came from outside by its kind rather than its value."""
 
+from collections.abc import Mapping
+from typing import Any
+
 
 def kind(value: object) -> str:
     """What sort of JSON value it is, without the value."""
@@ -18,3 +21,8 @@ def kind(value: object) -> str:
             return "an object"
         case _:
             return type(value).__name__
+
+
+def agents_own(body: Mapping[str, Any]) -> bool:
+    """Whether it is a JSON-RPC message as an agent sent it: whatever else stands in it is the agent's word."""
+    return "jsonrpc" in body

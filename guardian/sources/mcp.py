@@ -2,7 +2,8 @@
 
 Source: Model Context Protocol, revisions 2025-11-25 and 2026-07-28 (which has no protocol sessions; client and
 trace travel in `_meta`). Taken are the bare request, and log lines that hold it as `request` or `message`, beside
-`response`, `timestamp`, `session_id`, `headers`, `user`. Other methods, and responses on their own, are no tool
+`response`, `timestamp`, `session_id`, `headers`, `user`. A bare request is the agent's own, whole: what it says of
+session, tenant, user or decision counts for nothing. Other methods, and responses on their own, are no tool
 calls. A request that is logged was let through unless the line has a `decision`, an HTTP status of 401 or 403, or
 an error code of a refusal.
 """
@@ -51,6 +52,8 @@ class McpTraffic(Format):
         call = call_of(request)
         if call is None:
             return None
+        if request is entry:
+            entry = {}
         response, headers = entry.get("response"), _lower(entry.get("headers"))
         effect, reason = _decision(entry, response)
         session = first(entry.get("session_id"), entry.get("sessionId"), headers.get("mcp-session-id"))

@@ -2,7 +2,8 @@
 
 Source: Open Policy Agent, plugin `decision_logs` (EventV1). `result` has any shape; `erased` and `masked` are JSON
 pointers to what the log leaves out; times have nanoseconds. `input` is the gateway's: read are AuthZEN's shape, an
-MCP JSON-RPC message, Envoy's ext_authz with such a body, and plain names (`tool`, `user`, `arguments`, …).
+MCP JSON-RPC message, Envoy's ext_authz with such a body, and plain names (`tool`, `user`, `arguments`, …). Where
+the message is the whole input, what stands beside its method and params is the agent's own, and names nobody.
 """
 
 import json
@@ -14,6 +15,7 @@ from guardian.domain.event import DecisionEvent
 from guardian.errors import DecodeError
 from guardian.sources.authzen import sarc, write_sarc
 from guardian.sources.facts import Effect, Facts, at, effect_of, expected, first, mapping, moment, names, text
+from guardian.sources.hostile import agents_own
 from guardian.sources.mcp import call_of
 from guardian.sources.port import Format
 
@@ -89,6 +91,8 @@ def _input(told: Any, pointers: tuple[str, ...]) -> dict[str, Any] | None:
                 "invalid", "input: it was erased from the log as a whole; keep action and resource in it"
             )
         raise expected("input", "an object", told)
+    if agents_own(told):
+        return call_of(told)
     if isinstance(told.get("action"), (Mapping, str)) and "resource" in told:
         return sarc(told, "input.")
     message = (

@@ -85,6 +85,8 @@ def from_protobuf(value: bytes) -> dict[str, Any] | None:
         from opentelemetry.proto.logs.v1.logs_pb2 import LogsData
         from opentelemetry.proto.trace.v1.trace_pb2 import TracesData
     except ImportError:
+        if value.lstrip()[:1] in (b"{", b"["):
+            return None
         raise DecodeError(
             "unsupported",
             "these bytes look like OTLP protobuf; reading it needs: pip install 'intent-guardian[protobuf]'",

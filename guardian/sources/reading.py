@@ -11,14 +11,14 @@ from typing import Any
 from pydantic import ValidationError
 
 from guardian.bus.port import Record
-from guardian.domain.event import SCHEMA, DecisionEvent
+from guardian.domain.event import DecisionEvent
 from guardian.domain.text import shown
 from guardian.errors import DecodeError
 from guardian.sources import cloudevents
 from guardian.sources.cloudevents import Wrapping
 from guardian.sources.completing import Completion
 from guardian.sources.guardian import GuardianDecisions, explain, name_of, own, read_partly
-from guardian.sources.hostile import kind
+from guardian.sources.hostile import agents_own, kind
 from guardian.sources.opening import items_of, unpacked, values_of
 from guardian.sources.partly import Partly, readable
 from guardian.sources.port import Format, Told
@@ -50,10 +50,12 @@ class Reader:
     def read(self, record: Record) -> Sequence[Told | DecodeError]:
         """Every decision of the record, in its order; see the port."""
         found: list[Told | DecodeError] = []
+        known: dict[object, DecodeError] = {}  # a record may hold a million entries that are refused alike
         try:
             wrapping = cloudevents.binary(record)
             for name, body in self._bodies(record):
-                found += self._body(record, name, body, wrapping)
+                for each in self._body(record, name, body, wrapping):
+                    found.append(known.setdefault(_told(each), each) if isinstance(each, DecodeError) else each)
         except DecodeError as error:
             found.append(self._salvaged(record, error, None))
         return found
@@ -73,7 +75,7 @@ class Reader:
         """The record's values, see `values_of`; with the format's name where the value is not JSON and only that
         format opens it."""
         value = unpacked(record.value, self.max_bytes)
-        if value.lstrip()[:1] not in (b"{", b"["):
+        if value[:1] not in (b"{", b"["):  # what looks like white space may be the first byte of a message
             for name, each in self.formats.items():
                 body = each.opens(value)
                 if body is not None:
@@ -133,7 +135,7 @@ class Reader:
         digest = hashlib.sha256(json.dumps(entry, sort_keys=True, separators=(",", ":")).encode())
         if part is not None and why is not None:  # two that differ in what is unread are two
             digest.update(part.digest)
-        if isinstance(entry, Mapping) and entry.get("schema") == SCHEMA:
+        if self._parser.recognises(entry):
             told = _canonical(entry, digest.hexdigest(), why)
             self.completion.check_sender(told.event)
             return told
@@ -162,11 +164,13 @@ class Reader:
         named = header.decode("utf-8", "replace")
         if named in self.formats:
             return named
+        if isinstance(body, Mapping) and agents_own(body):  # nor does it say of which format it is
+            body = {name: body[name] for name in ("jsonrpc", "method", "params") if name in body}
         return next((name for name, each in self.formats.items() if each.recognises(body)), None)
 
     def _salvaged(self, record: Record, error: DecodeError, body: Any) -> DecodeError:
         """The refusal with the gateway, tenant and session that the error or the entry still names."""
-        levels = [body] if isinstance(body, Mapping) else []
+        levels = [body] if isinstance(body, Mapping) and not agents_own(body) else []
         for key in ("context", "envelope", "attributes"):
             levels += [level[key] for level in levels[:1] if isinstance(level.get(key), dict)]
 
@@ -181,6 +185,10 @@ class Reader:
             session_id=error.session_id or named(*SESSION_NAMES),
             gateway=gateway,
         )
+
+
+def _told(error: DecodeError) -> object:
+    return error.code, error.reason, error.tenant_id, error.session_id, error.gateway
 
 
 def _unread_rather(error: DecodeError, entry: Any, part: Partly | None) -> DecodeError:

@@ -190,6 +190,7 @@ class ControlStore:
     def _settle_epoch(self, now: datetime) -> None:
         remembered = self._epoch_file.read() if self._epoch_file is not None else None
         with writing(self._engine) as connection:
+            queue_for_writing(connection)  # another process may be at the same
             if connection.execute(select(head.c.id)).one_or_none() is None:
                 create_head(connection, now)
             stands = _mark(read_head(connection))

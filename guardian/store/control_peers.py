@@ -41,6 +41,10 @@ class Peer:
     def reaches(self, tenant_id: str) -> bool:
         return self.tenants is None or tenant_id in self.tenants
 
+    def covers(self, tenants: frozenset[str] | None) -> bool:
+        """Whether it serves all of these."""
+        return self.tenants is None or (tenants is not None and tenants <= self.tenants)
+
 
 @dataclass(frozen=True, slots=True)
 class PeerRows:

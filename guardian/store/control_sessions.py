@@ -12,6 +12,7 @@ from guardian.domain.session import HumanWord
 from guardian.store.control_head import next_change
 from guardian.store.control_ledger import Scope, within
 from guardian.store.control_tables import change, envelope, live, session
+from guardian.store.engine import storable
 from guardian.wire.base import SessionStatus
 from guardian.wire.sessions import SessionChange, SessionView
 
@@ -19,7 +20,8 @@ _RESTARTS = frozenset({HumanWord.REINSTATED, HumanWord.FALSE_POSITIVE})
 
 
 class StoredSession(NamedTuple):
-    """`restarts` is how often people made the evidence start afresh: a finding's epoch, as control counts it."""
+    """`restarts` is a finding's epoch since people last made the evidence start afresh: how often that, or an
+    exception in between, has happened until then."""
 
     seq: int
     restarts: int
@@ -108,9 +110,9 @@ class SessionRows:
             told = finding.subject
             values |= {
                 "delegator_id": told.delegator_id,
-                "agent_id": known.agent_id or _storable(told.agent_id),
-                "task_id": _storable(told.task_id),
-                "purpose": _storable(told.purpose),
+                "agent_id": known.agent_id or (told.agent_id and storable(told.agent_id)),
+                "task_id": told.task_id and storable(told.task_id),
+                "purpose": storable(told.purpose),
             }
             ends = [at for at in (known.expires_at, told.expires_at) if at is not None]
             values["expires_at"] = max(ends, default=None)
@@ -130,15 +132,21 @@ class SessionRows:
         human: bool,
         detail: str = "",
     ) -> int:
-        """Put a word on the feed. A person's word is remembered; some make the evidence start afresh."""
+        """Put a word on the feed. A person's word is remembered; some make the evidence start afresh.
+
+        An exception's does that too, and supersedes no finding: it is nobody's word on what came meanwhile.
+        """
         seq = next_change(self.connection)
         place = {"seq": seq, "tenant_id": tenant_id, "session_id": session_id}
         self.connection.execute(insert(change).values(**place, word=word.value, detail=detail, at=now))
-        if human:
+        values: dict[str, Any] = {"last_word": word.value, "last_word_at": now} if human else {}
+        if human and word in _RESTARTS:
+            restarts = session.c.restarts + session.c.freshened + 1
+            values |= {"restarted_at": now, "restarts": restarts, "freshened": 0, "flagged": False}
+        elif word in _RESTARTS:
+            values["freshened"] = session.c.freshened + 1
+        if values:
             self.meet(tenant_id, session_id, now)
-            values: dict[str, Any] = {"last_word": word.value, "last_word_at": now}
-            if word in _RESTARTS:
-                values |= {"restarted_at": now, "restarts": session.c.restarts + 1, "flagged": False}
             self._update(tenant_id, session_id, values)
         return seq
 
@@ -168,11 +176,6 @@ class SessionRows:
     def _update(self, tenant_id: str, session_id: str, values: dict[str, Any]) -> None:
         this = and_(session.c.tenant_id == tenant_id, session.c.session_id == session_id)
         self.connection.execute(update(session).where(this).values(**values))
-
-
-def _storable(text: str | None) -> str | None:
-    """PostgreSQL text cannot hold NUL."""
-    return None if text is None else text.replace("\x00", "\ufffd")
 
 
 def _stored(row: Row[Any]) -> StoredSession:

@@ -50,6 +50,7 @@ session = Table(
     Column("last_word_at", UtcDateTime),
     Column("restarted_at", UtcDateTime),
     Column("restarts", Integer, nullable=False, default=0, server_default="0"),
+    Column("freshened", Integer, nullable=False, default=0, server_default="0"),
     Column("first_seen", UtcDateTime, nullable=False),
     Column("last_seen", UtcDateTime, nullable=False),
     UniqueConstraint("tenant_id", "session_id"),

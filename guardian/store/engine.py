@@ -68,6 +68,11 @@ class UtcDateTime(TypeDecorator[datetime]):
         return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
 
 
+def storable(text: str) -> str:
+    """What every database can hold: a text of PostgreSQL's has no NUL."""
+    return text.replace("\x00", "\ufffd")
+
+
 def open_engine(url: str, *, tidied: bool = False) -> Engine:
     """Open (and for SQLite create) the database at `url` and prove that it answers.
 
@@ -226,7 +231,15 @@ def _damaged(statement: str | None) -> DatabaseError:
 
 
 def _server(target: URL) -> Engine:
-    return create_engine(target, pool_pre_ping=True, pool_use_lifo=True)
+    engine = create_engine(target, pool_pre_ping=True, pool_use_lifo=True)
+
+    @event.listens_for(engine, "connect")
+    def set_up(connection: Any, _record: object) -> None:
+        with connection.cursor() as cursor:
+            cursor.execute("SET TIME ZONE 'UTC'")  # in another one the driver cannot read the calendar's ends
+        connection.commit()
+
+    return engine
 
 
 def _cannot_open(target: URL, error: Exception) -> StoreError:

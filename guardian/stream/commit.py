@@ -17,7 +17,7 @@ from guardian.stream.poison import advanced, fuse_finding, outcomes
 from guardian.stream.port import Clock, CrashPoints, Pipeline, no_crash
 from guardian.stream.recall import memory_of
 from guardian.stream.vitals import Lateness
-from guardian.stream.waiting import WaitingRoom
+from guardian.stream.waiting import WaitingRoom, decision_of, waiter_of
 from guardian.telemetry import Metrics, logger
 
 _log = logger("stream")
@@ -99,13 +99,12 @@ class Committer:
         decoded, letters = self._pipeline.decode(records)
         self.commit(records, decoded, letters, consumer)
 
-    def decoded(self, record: Record) -> Decoded | None:
-        """The record as far as it can be read; None where even that fails."""
+    def decoded(self, record: Record) -> list[Decoded]:
+        """The record's decisions as far as they can be read; none where even that fails."""
         try:
-            good, _ = self._pipeline.decode([record])
+            return self._pipeline.decode([record])[0]
         except Exception:
-            return None
-        return good[0] if good else None
+            return []
 
     def commit(
         self,
@@ -190,18 +189,21 @@ class Committer:
             )
 
     def release(self, held: Sequence[Held], letters: Sequence[DeadLetter], consumer: Consumer) -> None:
-        """Judge decisions that waited; one with a letter is given up instead. Offsets stay where they are."""
+        """Judge decisions that waited; one with a letter, or that cannot be read any more, is given up instead.
+        Offsets stay where they are."""
         if self._waiting is None:
             raise ValueError("there is no waiting room")
-        letters = list(letters)
-        entries = {each.id for each in held} if not letters else set()
-        records = {each.id[:3]: self._waiting.record(each) for each in held} if entries else {}
-        decoded, refused = self._pipeline.decode(list(records.values()))
-        mine = [d for d in decoded if (*d.record.place, d.record.offset, d.entry) in entries]
-        read = {id(d.record) for d in mine}
-        letters += [each for each in refused if id(each.record) not in read]  # configured otherwise since, perhaps
-        order = {each.id: number for number, each in enumerate(held)}
-        mine.sort(key=lambda d: order[(*d.record.place, d.record.offset, d.entry)])
+        mine: list[Decoded] = []
+        if not letters:
+            records = {each.id[:3]: self._waiting.record(each) for each in held}
+            decoded, refused = self._pipeline.decode(list(records.values()))
+            read = {decision_of(d): d for d in decoded}
+            mine = [read[waited] for each in held if (waited := waiter_of(each)) in read]
+            letters = [
+                self._waiting.unread(each, records[each.id[:3]], refused)
+                for each in held
+                if waiter_of(each) not in read
+            ]
         places = {Place(*each.id[:2]) for each in held}
         for attempt in range(_MAX_CONFLICTS):
             base = {Place(*place): offset for place, offset in self._store.positions(places).items()}

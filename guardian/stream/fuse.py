@@ -3,23 +3,29 @@
 Pure: the state is a value, one sliding window per gateway. (The idea is arroyo's DLQ limit.)
 """
 
+import zlib
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 
 class Outcome(NamedTuple):
-    """Whether one record of a gateway could be used."""
+    """Whether one record of a gateway could be used; and whose session it names where it could not."""
 
     gateway: str
     readable: bool
+    session: str = ""
+
+
+_READABLE, _NAMELESS, _NAMED = 0, 1, 2
 
 
 @dataclass(frozen=True, slots=True)
 class FuseState:
-    """The newest outcomes of each gateway, oldest first, as bytes of 0 (readable) and 1 (not)."""
+    """The newest outcomes of each gateway, oldest first: 0 for readable, 1 for not, from 2 on by session."""
 
-    windows: Mapping[str, bytes] = field(default_factory=dict)
+    windows: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +40,8 @@ class Blown:
 @dataclass(frozen=True, slots=True)
 class Fuse:
     """Blows when at least `ratio` of the last `window` records of one gateway, and at least `minimum` records,
-    were unreadable. `gateways` bounds the memory: the longest silent gateway is forgotten first."""
+    were unreadable. An agent chooses what it calls, so one session counts for a fifth of the minimum at most.
+    `gateways` bounds the memory: the longest silent gateway is forgotten first."""
 
     window: int = 200
     minimum: int = 50
@@ -52,14 +59,20 @@ class Fuse:
         """The next state, and the first gateway whose fuse blew, if any."""
         windows = dict(state.windows)
         blown: Blown | None = None
-        for gateway, readable in outcomes:
-            last = windows.pop(gateway, b"")
-            window = (last + (b"\x00" if readable else b"\x01"))[-self.window :]
+        for gateway, readable, session in outcomes:
+            named = _NAMED + zlib.crc32(session.encode("utf-8", "surrogatepass")) if session else _NAMELESS
+            last = windows.pop(gateway, ())
+            window = (*last, _READABLE if readable else named)[-self.window :]
             windows[gateway] = window  # popped and put back: the order is by last word
             if blown is None and not readable:
-                bad = window.count(1)
+                bad = self._bad(window)
                 if bad >= self.minimum and bad >= self.ratio * len(window):
                     blown = Blown(gateway, bad, len(window))
         while len(windows) > self.gateways:
             windows.pop(next(iter(windows)))
         return FuseState(windows), blown
+
+    def _bad(self, window: tuple[int, ...]) -> int:
+        share = max(1, self.minimum // 5)
+        counts = Counter(each for each in window if each != _READABLE)
+        return sum(count if each == _NAMELESS else min(count, share) for each, count in counts.items())

@@ -5,13 +5,18 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from guardian.errors import ConfigurationError
 
+_PATIENCE_S = 30.0
+
 
 class Listener:
-    """Listens from construction, in a thread of its own. Raises ConfigurationError that names the `setting`."""
+    """Listens from construction, in a thread of its own. Raises ConfigurationError that names the `setting`. Who
+    connects and says nothing holds a thread for `_PATIENCE_S`, no longer."""
 
     def __init__(
         self, host: str, port: int, face: type[BaseHTTPRequestHandler], *, name: str, setting: str
     ) -> None:
+        face.timeout = _PATIENCE_S
+
         class Server(ThreadingHTTPServer):
             daemon_threads = True
             request_queue_size = 128

@@ -1,10 +1,11 @@
-"""Delivery from the outbox: findings to control, dead letters to their topic. At least once, in order of age."""
+"""Delivery from the outbox: findings to control, dead letters to their topic. At least once, the oldest first."""
 
 import json
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from guardian.bus.port import Producer
 from guardian.domain.finding import Finding
@@ -15,6 +16,7 @@ from guardian.stream.port import Clock, ControlClient, CrashPoints, no_crash
 from guardian.telemetry import Metrics, logger
 
 _log = logger("outbox")
+_NEVER = datetime.min.replace(tzinfo=UTC)
 _RETRIED = frozenset({401, 408, 425, 429})
 """Not the finding's fault: a token to be renewed, or too much at once."""
 
@@ -61,13 +63,15 @@ class Delivery:
         self._max_value_bytes = max_value_bytes
         self._crash = crash_points
         self._awake = threading.Event()
+        self._refusing: dict[str, datetime] = {}  # a topic that could not be written to -> until when
 
     def wake(self) -> None:
         """There is something new: do not wait for the next look."""
         self._awake.set()
 
     def run(self, stop: threading.Event) -> None:
-        """Until `stop` is set; survives everything that the other side and the store can do."""
+        """Until `stop` is set, and then once more for what came last: that may be why the monitor stops. Survives
+        everything that the other side and the store can do."""
         while not stop.is_set():
             self._awake.clear()
             try:
@@ -78,25 +82,23 @@ class Delivery:
                 stop.wait(self._backoff.base_s)
             if not sent and not stop.is_set():
                 self._awake.wait(self._idle_s)
+        with suppress(StoreError):
+            self.deliver_due()
 
     def deliver_due(self) -> int:
-        """Send what is due; returns how many things arrived."""
-        arrived = 0
+        """Send what is due, findings first; returns how many things arrived."""
+        arrived, answers = 0, True
         items = self._outbox.due(self._clock(), self._batch)
-        for index, item in enumerate(items):
-            if item.finding is not None:
-                status = self._send_finding(item, item.finding)
-                if status == 0:  # nobody answers: the others need not each find that out
-                    for waiting in items[index + 1 :]:
-                        if waiting.finding is not None:
-                            self._postpone(waiting, "control does not answer")
-                        else:
-                            arrived += self._publish(waiting)
-                    break
-                arrived += status == 200
-            else:
-                arrived += self._publish(item)
-        return arrived
+        for item in items:
+            if item.finding is None:
+                continue
+            if not answers:  # the others need not each find that out
+                self._postpone(item, "control does not answer")
+                continue
+            status = self._send_finding(item, item.finding)
+            answers = status != 0
+            arrived += status == 200
+        return arrived + sum(self._publish(item) for item in items if item.finding is None)
 
     def _send_finding(self, item: OutboxItem, finding: Finding) -> int:
         log = _log.bind(correlation_id=finding.correlation_id, finding_id=finding.id)
@@ -131,11 +133,15 @@ class Delivery:
         if self._producer is None:
             self._outbox.delivered(item.id, "kept in the store", now=self._clock())
             return 1
+        topic = f"dlq.{letter.topic}"
+        if self._clock() < self._refusing.get(topic, _NEVER):  # a try may take long, and findings wait
+            self._postpone(item, "its topic could not be written to a moment ago")
+            return 0
         fits = len(letter.sealed) <= self._max_value_bytes
         try:
             self._crash("before_produce")
             self._producer.send(
-                f"dlq.{letter.topic}",
+                topic,
                 letter.sealed if fits else b"",
                 key=letter.key,
                 headers=dead_letter_headers(letter, value="sealed" if fits else "in-store"),
@@ -143,9 +149,10 @@ class Delivery:
             self._crash("after_produce")
         except BusError as error:
             self._metrics.add("guardian_outbox_failures_total", reason="bus")
-            self._postpone(item, str(error))
+            self._refusing[topic] = self._postpone(item, str(error))
             _log.warning("dead letter not published", id=letter.id, error=str(error))
             return 0
+        self._refusing.pop(topic, None)
         self._outbox.delivered(item.id, "published", now=self._clock())
         return 1
 

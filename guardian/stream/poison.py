@@ -1,11 +1,12 @@
 """Records that crash a room: counted across restarts, then dead-lettered. Never lost, never retried for ever."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from guardian.bus.port import Place, Record
 from guardian.domain.finding import Effect, Finding, Kind, finding_id
 from guardian.pipeline.batch import DeadLetter, Decoded
+from guardian.pipeline.decoding import bounded
 from guardian.stream.fuse import Blown, Outcome
 
 MAX_ATTEMPTS = 3
@@ -17,17 +18,14 @@ def halves(records: list[Record]) -> tuple[list[Record], list[Record]]:
     return records[:middle], records[middle:]
 
 
-def poisoned(record: Record, why: str, decoded: Decoded | None, now: datetime) -> DeadLetter:
-    """The dead letter of a record that was given up. `why` names no content: that is the agent's."""
-    return DeadLetter(
-        record=record,
-        code="poison",
-        reason=f"judging it failed {MAX_ATTEMPTS} times: {why}",
-        tenant_id=None if decoded is None else decoded.event.envelope.tenant_id,
-        session_id=None if decoded is None else decoded.event.envelope.session_id,
-        gateway=gateway_of(record) if decoded is None else decoded.event.gateway,
-        at=now,
-    )
+def poisoned(record: Record, why: str, decoded: Sequence[Decoded], now: datetime) -> list[DeadLetter]:
+    """The dead letters of a record that was given up, one for each session in it as far as it can be read. `why`
+    names no content: that is the agent's."""
+    reason = f"judging it failed {MAX_ATTEMPTS} times: {why}"
+    letters = [
+        DeadLetter(record, "poison", reason, *d.event.key, d.event.gateway, now, entry=d.entry) for d in decoded
+    ]
+    return bounded(letters) or [DeadLetter(record, "poison", reason, gateway=gateway_of(record), at=now)]
 
 
 def gateway_of(record: Record) -> str:
@@ -65,7 +63,11 @@ def outcomes(records: list[Record], decoded: list[Decoded], letters: list[DeadLe
     against no gateway: a record of a named session that is too large."""
     names = {id(d.record): d.event.gateway for d in decoded}
     bad = {
-        id(letter.record): letter.gateway or gateway_of(letter.record)
+        id(letter.record): Outcome(
+            letter.gateway or gateway_of(letter.record),
+            readable=False,
+            session=f"{letter.tenant_id}/{letter.session_id}" if letter.session_id is not None else "",
+        )
         for letter in letters
         if not (letter.code == "too_large" and letter.session_id is not None)
     }
@@ -75,5 +77,5 @@ def outcomes(records: list[Record], decoded: list[Decoded], letters: list[DeadLe
             known_by = dict.fromkeys((names[id(record)], gateway_of(record)))
             outcomes.extend(Outcome(name, readable=True) for name in known_by)
         elif id(record) in bad:
-            outcomes.append(Outcome(bad[id(record)], readable=False))
+            outcomes.append(bad[id(record)])
     return outcomes

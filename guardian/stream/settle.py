@@ -111,14 +111,15 @@ class Settler:
                 error, attempt = again, None
 
     def _give_up(self, record: Record, why: str, consumer: Consumer) -> None:
-        letter = poisoned(record, why, self._committer.decoded(record), self._clock())
+        letters = poisoned(record, why, self._committer.decoded(record), self._clock())
         try:
-            self._committer.commit([record], [], [letter], consumer)
+            self._committer.commit([record], [], letters, consumer)
         except Exception as error:  # even the finding about it cannot be made: the letter must not be lost
             if blameless(error):
                 raise
             _log.error("no finding could be made of a poisoned record", offset=record.offset, **sketch(error))
-            self._committer.commit([record], [], [letter], consumer, judgement=Judgement(dead_letters=(letter,)))
+            told = Judgement(dead_letters=tuple(letters))
+            self._committer.commit([record], [], letters, consumer, judgement=told)
 
 
 def sketch(error: Exception) -> dict[str, str]:

@@ -12,12 +12,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from guardian.bus.port import Record
+from guardian.bus.port import Place, Record
 from guardian.errors import ControlError
 from guardian.stream.port import Clock
 from guardian.telemetry import logger
 
 _log = logger("vitals")
+_MOST_S = 1e9
+"""No report takes more: a record stamped 1970 is older than that, and the monitor is heard of all the same."""
 
 
 def instance_name() -> str:
@@ -37,9 +39,12 @@ class Lateness:
         self._until = self.clock()
 
     def handled(self, records: Sequence[Record]) -> None:
-        """These are judged and stored."""
-        stamps = [record.timestamp for record in records if record.timestamp is not None]
-        self._until = min(self.clock(), max(stamps)) if stamps else self.clock()
+        """These are judged and stored; the partition that is furthest behind counts."""
+        newest: dict[Place, datetime] = {}
+        for record in records:
+            if record.timestamp is not None:
+                newest[record.place] = max(record.timestamp, newest.get(record.place, record.timestamp))
+        self._until = min([self.clock(), *newest.values()])
 
     def lag(self) -> timedelta:
         """Zero before the worker has read anything: nobody knows yet."""
@@ -66,7 +71,7 @@ class Vitals:
         while True:
             leaving = stop.is_set()
             try:
-                self._report(self._instance, self._lateness.lag().total_seconds(), leaving)
+                self._report(self._instance, min(_MOST_S, self._lateness.lag().total_seconds()), leaving)
             except ControlError as error:
                 _log.debug("vitals_not_told", error=str(error)[:200])
             if leaving:

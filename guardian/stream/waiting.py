@@ -28,6 +28,16 @@ Unseal = Callable[[bytes, datetime], bytes]
 """The value that was sealed at that time. Raises StoreError where it cannot be opened any more."""
 
 
+def decision_of(d: Decoded) -> tuple[object, ...]:
+    """Where a decision lies, and whose it is: configured otherwise, another one may lie there."""
+    return (*d.record.place, d.record.offset, d.entry, *d.event.key)
+
+
+def waiter_of(held: Held) -> tuple[object, ...]:
+    """The same of one that waits."""
+    return (*held.id, held.tenant_id, held.session_id)
+
+
 class WaitingRoom:
     """`wait` is how long at most, `most` how many; beyond, those that waited longest are judged as they are."""
 
@@ -118,6 +128,21 @@ class WaitingRoom:
             value = b""
         return Record(topic, partition, offset, value, held.key, held.headers, held.stamped_at)
 
+    def unread(self, held: Held, record: Record, refused: Sequence[DeadLetter]) -> DeadLetter:
+        """The letter of a decision that could be read when it began to wait, and cannot any more: the seal's key
+        is gone, or guardian is configured otherwise since."""
+        why = next((each for each in refused if each.record is record and each.entry in (0, held.id[3])), None)
+        return DeadLetter(
+            record,
+            why.code if why is not None else "unread",
+            f"after it waited for its session's envelope: {'no decision in it' if why is None else why.reason}",
+            held.tenant_id if why is None or why.tenant_id is None else why.tenant_id,
+            held.session_id if why is None or why.session_id is None else why.session_id,
+            gateway_of(record) if why is None else why.gateway,
+            self._clock(),
+            entry=held.id[3],
+        )
+
     def tried(self, held: Sequence[Held]) -> None:
         self._store.waiting.tried(held)
 
@@ -190,7 +215,7 @@ class Release:
 
     def _letter(self, held: Held) -> DeadLetter:
         record = self._room.record(held)
-        letter = poisoned(record, "it was waiting for its envelope", None, self._clock())
+        (letter,) = poisoned(record, "it was waiting for its envelope", [], self._clock())
         return DeadLetter(
             record,
             letter.code,

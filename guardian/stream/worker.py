@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 
 from guardian.bus.port import Consumer, Place, Record
 from guardian.errors import BusError, StaleMember, StoreError
@@ -16,6 +17,7 @@ from guardian.stream.waiting import Release
 from guardian.telemetry import Metrics, logger
 
 _log = logger("stream")
+_HEARD_FOR = timedelta(seconds=2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +65,7 @@ class Worker:
         )
         self._paused = False
         self._lateness = lateness or Lateness(clock)
+        self._heard_at: datetime | None = None
 
     def run(self, stop: threading.Event) -> None:
         """Until `stop` is set or a bounded source ends. The batch at hand is finished first.
@@ -111,9 +114,18 @@ class Worker:
         )
         if self._paused and not records:
             stop.wait(min(0.05, self._options.poll_timeout_s))
-        elif not records and self._consumer.assignment():
+        elif not records and self._consumer.assignment() and self._heard():
             self._lateness.caught_up()
         return records
+
+    def _heard(self) -> bool:
+        """Whether the source itself said lately that there is nothing: silence is no such word."""
+        now = self._clock()
+        if self._heard_at is None or not timedelta(0) <= now - self._heard_at < _HEARD_FOR:
+            if not self._consumer.answers():
+                return False
+            self._heard_at = now
+        return True
 
     def _relieve(self) -> None:
         """Pause while the outbox is deeper than it may be; go on when half of that has left."""

@@ -148,6 +148,34 @@ def test_a_mail_server_that_refuses(email, mailbox, make_alert, says, raises) ->
         email.deliver(make_alert())
 
 
+@pytest.fixture
+def to_two(mailbox, time):
+    told = {"host": "127.0.0.1", "port": mailbox.port, "tls": "none"}
+    options = EmailOptions(
+        **told, sender="guardian@acme.example", recipients=("soc@acme.example", "ann@acme.example")
+    )
+    return options.open(clock=time.clock, sleep=time.sleep)
+
+
+def test_who_was_put_off_gets_the_mail_later_and_nobody_else_gets_it_twice(to_two, mailbox, make_alert) -> None:
+    mailbox.refused = {"ann@acme.example": "451 grey-listed"}
+    with pytest.raises(RetryLater, match="ann"):
+        to_two.deliver(make_alert())
+    mailbox.refused = {}
+    to_two.deliver(make_alert())
+    assert mailbox.reached == ["soc@acme.example", "ann@acme.example"]
+    assert len(mailbox.mails) == 2
+
+
+def test_a_mail_that_everybody_is_put_off_for_is_not_refused_for_good(to_two, mailbox, make_alert) -> None:
+    mailbox.refused = dict.fromkeys(("soc@acme.example", "ann@acme.example"), "450 try again")
+    with pytest.raises(RetryLater):
+        to_two.deliver(make_alert())
+    mailbox.refused = dict.fromkeys(mailbox.refused, "550 unknown")
+    with pytest.raises(AlertError, match="every recipient"):
+        to_two.deliver(make_alert())
+
+
 @pytest.fixture(scope="module")
 def published():
     """The schema that OCSF publishes for class 2004 of version 1.8.0."""

@@ -122,6 +122,14 @@ def test_waits_between_tries_double_up_to_a_ceiling(outbox, worker, slack, make_
     assert waits[-1] == pytest.approx(600)
 
 
+def test_a_wait_that_a_channel_names_is_an_hour_at_most(outbox, metrics, make_alert, time) -> None:
+    forever = Choosy("far", RetryLater("busy", after_s=1e22))
+    worker = AlertWorker(outbox, forever, metrics=metrics, now=time.now)
+    row = put(outbox, make_alert(), time)
+    worker.step()
+    assert outbox.kept(row).due - time.now() == timedelta(hours=1)
+
+
 def test_slack_down_for_hours_delays_alerts_and_loses_none(outbox, worker, slack, make_alert, time) -> None:
     rows = [put(outbox, make_alert(n), time) for n in range(6)]
     slack.troubles.extend(["drop"] * 20)
@@ -310,4 +318,29 @@ def test_a_broadcast_names_the_channel_that_refused(make_alert) -> None:
     other = Choosy("other")
     with pytest.raises(AlertError, match="strict: no"):
         Broadcast([Choosy("strict", AlertError("no")), other]).deliver(make_alert())
+    assert len(other.taken) == 1
+
+
+def test_a_bug_in_one_channel_keeps_the_alert_from_no_other(outbox, metrics, make_alert, time) -> None:
+    other, fallback = Choosy("other"), Heard()
+    worker = AlertWorker(outbox, Broadcast([Broken(), other]), metrics=metrics, now=time.now, fallback=fallback)
+    row = put(outbox, make_alert(), time)
+    for _ in range(3):
+        worker.step()
+        time.seconds += 700
+    assert other.taken == fallback.ids == [row]
+    assert outbox.kept(row).status == "waiting"
+
+
+def test_a_channel_that_cannot_tell_what_it_has_holds_up_no_other(make_alert) -> None:
+    class Mute(Choosy):
+        def find(self, alert) -> str | None:
+            raise RetryLater("cannot tell")
+
+    other = Choosy("other")
+    both = Broadcast([Mute("mute"), other])
+    again = make_alert().model_copy(update={"attempt": 1})
+    assert both.find(again) is None
+    with pytest.raises(RetryLater, match="cannot tell"):
+        both.deliver(again)
     assert len(other.taken) == 1

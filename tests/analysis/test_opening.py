@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from dataclasses import replace
 from datetime import timedelta
 
 import httpx
@@ -111,10 +112,21 @@ def test_what_control_said_can_be_saved_and_read_again(control, tmp_path):
     assert open_control(tmp_path / "control", tenant="*") == control
 
 
+def test_what_agents_wrote_ends_no_line_of_an_export(control, tmp_path):
+    first = control.views[0]
+    odd = first.finding.model_copy(update={"title": "pay\u2028now\x85and\u2029then"})
+    told = replace(control, views=(first.model_copy(update={"finding": odd}), *control.views[1:]))
+    told.save(tmp_path)
+    assert open_control(tmp_path, tenant="*") == told
+
+
 def test_an_export_that_is_none_is_told_with_its_line(tmp_path):
     with pytest.raises(ConfigurationError, match="no export of control here"):
         open_control(tmp_path, tenant="*")
     (tmp_path / "findings.jsonl").write_text("{}\n", encoding="utf-8")
+    with pytest.raises(ConfigurationError, match="line 1 is no finding"):
+        open_control(tmp_path, tenant="*")
+    (tmp_path / "findings.jsonl").write_bytes(b"\xff\n")
     with pytest.raises(ConfigurationError, match="line 1 is no finding"):
         open_control(tmp_path, tenant="*")
 

@@ -1,5 +1,6 @@
 """A handle sees the tenants that it was opened for and no other."""
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -91,3 +92,22 @@ def test_two_tenants_may_use_the_same_session_id(lay):
     row = everything.sessions().query("tenant_id == 'globex'").iloc[0]
     assert list(explain(everything, row).events["tool"]) == ["b"]
     assert list(explain(everything.only("acme"), "same").events["tool"]) == ["a"]
+
+
+def test_the_meaning_of_one_tenants_session_is_not_mixed_with_anothers(lay):
+    def vector(*values):
+        return {name: np.array(values, dtype="<f2").tobytes() for name in ("purpose_vector", "action_vector")}
+
+    for tenant, *values in (("acme", 1, 0), ("globex", 0, 1)):
+        lay(tenant_id=tenant, session_id="same", tool=f"{tenant}.call", vector_model="m", **vector(*values))
+    for n in range(3):
+        root = lay(tenant_id="acme", session_id=f"other{n}", vector_model="m", **vector(1, n))
+    everything = open_archive(root, tenant="*")
+    for asked in (meaning.purpose_map, meaning.similar):
+        with pytest.raises(ConfigurationError, match="several tenants have it"):
+            asked(everything, "same")
+    row = everything.sessions().query("tenant_id == 'acme' and session_id == 'same'").iloc[0]
+    for whose in (row, row.to_dict()):
+        places, _ = meaning.purpose_map(everything, whose)
+        assert list(places[places["what"] == "call"]["tool"]) == ["acme.call"]
+        assert meaning.similar(everything, whose)["session_id"].iloc[0] == "other0"

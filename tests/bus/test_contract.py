@@ -135,6 +135,14 @@ def test_the_bounds_of_a_place_are_its_first_offset_and_the_one_after_its_last(b
     assert reader.consumer.bounds(places) == {places[0]: (0, 0), places[1]: (0, 3)}
 
 
+def test_a_broker_that_is_there_answers(bus):
+    topic = bus.topic(2)
+    _fill(bus, topic, 3)
+    reader = bus.reader(topic, "g-answers").start()
+    _until(bus, lambda: len(reader.got) == 3, reader)
+    assert reader.consumer.answers()
+
+
 @pytest.mark.parametrize("size", [1, 500_000])
 def test_a_value_of_any_size_survives(bus, size):
     topic = bus.topic(1)

@@ -82,6 +82,12 @@ def test_a_document_over_lines_need_not_be_indented(read):
     assert values(read("\n".join(json.dumps(each, indent=0) for each in made).encode())) == made
 
 
+def test_a_document_over_lines_may_close_brackets_on_any_of_them(read):
+    found = read(b'{"a": {"b": 1},\n "c": 2}\n{"a": {"b": 2}\n}\n{"a": [1],\n"b": {"c": "}"}}\n{"a": 3}')
+    assert values(found) == [{"a": {"b": 1}, "c": 2}, {"a": {"b": 2}}, {"a": [1], "b": {"c": "}"}}, {"a": 3}]
+    assert [number for number, _ in found] == [0, 2, 4, 6]
+
+
 def test_a_compressed_file_reads_the_same(read):
     plain = json.dumps(ONE, indent=2).encode()
     assert values(read(gzip.compress(plain) + gzip.compress(b"\n" + plain), "log.json.gz")) == [ONE, ONE]

@@ -47,6 +47,15 @@ def test_reading_goes_on_at_the_stored_line(tmp_path):
     assert _read(FileConsumer(path), start=99) == []
 
 
+def test_a_last_line_that_is_still_being_written_waits_until_it_is_whole(tmp_path):
+    path = tmp_path / "a.jsonl"
+    path.write_bytes(b'{"n": 1}\n{"n": 2, "te')
+    assert [r.value for r in _read(FileConsumer(path))] == [b'{"n": 1}']
+    assert [r.value for r in _read(Documents(path))] == [b'{"n": 1}', b'{"n": 2, "te']  # is read once only
+    path.write_bytes(b'{"n": 1}\n{"n": 2, "text": "x"}')
+    assert [r.value for r in _read(FileConsumer(path), start=1)] == [b'{"n": 2, "text": "x"}']
+
+
 def test_a_file_is_known_by_where_it_lies_and_how_it_begins(tmp_path, monkeypatch):
     (tmp_path / "monday").mkdir()
     path = tmp_path / "monday" / "log.jsonl"

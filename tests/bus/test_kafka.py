@@ -170,6 +170,26 @@ def test_a_producer_recovers_when_its_broker_lost_everything():
 
 
 @pytest.mark.slow
+def test_a_broker_that_went_away_is_nothing_to_read_and_no_answer():
+    with LocalBroker() as broker:
+        producer = KafkaProducer(broker.settings)
+        _send(producer, b"1")
+        producer.close()
+        consumer = KafkaConsumer(broker.settings, ["t"])
+        consumer.start(lambda places: {})
+        while not consumer.poll(timeout_s=0.1, max_records=1):
+            pass
+        assert consumer.answers()
+        broker.kill()
+        try:
+            assert consumer.poll(timeout_s=0.1, max_records=1) == []
+            assert consumer.assignment()
+            assert not consumer.answers()
+        finally:
+            consumer.close()
+
+
+@pytest.mark.slow
 def test_a_topic_that_does_not_exist_has_no_partitions(local_broker):
     assert topic_partitions(local_broker.settings, "nope") is None
 

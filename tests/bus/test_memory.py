@@ -29,3 +29,15 @@ def test_a_stopped_broker_refuses_and_a_restarted_one_has_its_records():
     broker.restart()
     producer.send("t", b"3")
     assert [r.value for r in broker.records("t")] == [b"1", b"3"]
+
+
+def test_a_silent_broker_gives_nothing_and_no_error_until_it_is_back():
+    broker = MemoryBroker()
+    broker.append("t", b"1")
+    consumer = MemoryConsumer(broker, ["t"])
+    consumer.start(lambda places: {})
+    broker.fall_silent()
+    assert (consumer.poll(timeout_s=0, max_records=1), consumer.answers()) == ([], False)
+    broker.restart()
+    assert [record.value for record in consumer.poll(timeout_s=0, max_records=1)] == [b"1"]
+    assert consumer.answers()

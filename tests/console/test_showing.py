@@ -121,5 +121,6 @@ def test_the_argument_that_mattered_comes_with_its_value(arguments, argument, to
 
 
 def test_only_known_words_are_notices():
-    assert notice_of("revoked") is not None
+    assert notice_of("signed_out") is not None
+    assert notice_of("revoked") is None, "who is not signed in has done nothing"
     assert notice_of("<b>") is notice_of(None) is notice_of("") is None

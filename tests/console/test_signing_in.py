@@ -230,7 +230,7 @@ def test_pages_that_would_be_served_in_the_clear_are_refused_at_the_start(make_s
     [
         "https://evil.example", "//evil.example", "/\\evil.example", "/console/../evil", "/v1/findings",
         "javascript:x", "/consolexx", "/console/\r\nset-cookie: a=b", "console", "/console//evil.example/..",
-        "\u202e/console", "/console/%2e%2e/evil", "/console/%2E./evil",
+        "\u202e/console", "/console/%2e%2e/evil", "/console/%2E./evil", "//[", "http://[", "[",
     ],
 )  # fmt: skip
 def test_no_link_leads_anywhere_else(still, after):
@@ -240,6 +240,11 @@ def test_no_link_leads_anywhere_else(still, after):
     url = still.link("maya", "responder")
     got = browser.post("/console/link", {"code": url.partition("code=")[2], "next": after})
     assert got.headers["location"] == "/console"
+
+
+@pytest.mark.parametrize("word", ["approved", "revoked", "excepted"])
+def test_no_link_tells_a_stranger_of_an_act_that_nobody_did(still, word):
+    assert 'class="notice' not in still.browser().get(f"/console/sign-in?did={word}").text
 
 
 def test_who_is_signed_in_already_goes_on(still):

@@ -190,6 +190,47 @@ def test_a_no_to_what_policy_lets_through_by_now_holds_nothing_up(stage, adviser
     assert advice(stage)["advice"] == "permit"
 
 
+def test_a_yes_that_was_refused_lets_no_call_through(stage, adviser):
+    adviser.answer = STRONG
+    held = advice(stage)["approval"]
+    stage.revoke("s1")
+    stage.reinstate("s1")
+    got = stage.decide(held["id"], "approve", "approver")
+    assert (got.status_code, got.json()["code"]) == (409, "overtaken")
+    told = stage.call("GET", f"/v1/advise/{held['id']}", "gateway").json()
+    assert (told["decision"], told["context"]["reason"]) == (False, "the approval is expired")
+    again = advice(stage)
+    assert again["advice"] == "hold", "as things stand now somebody is asked"
+    assert again["approval"]["id"] != held["id"]
+
+
+def test_held_calls_leave_room_for_what_the_monitor_asks_people_about_sessions(make_stage, adviser, a_finding):
+    stage = make_stage(adviser=adviser, approvals_waiting=10)
+    stage.enforce()
+    stage.call("PUT", "/v1/sessions/acme/s2/protection", json={"protected": True, "reason": "vip"})
+    adviser.answer = STRONG
+    told = [advice(stage, scope=f"part {n}")["advice"] for n in range(10)]
+    assert told == ["hold"] * 5 + ["deny"] * 5
+    assert stage.submit(a_finding("s2")).json()["approval_id"] is not None
+
+
+@pytest.mark.parametrize("name", ["tenant_id", "jti"])
+@pytest.mark.parametrize("odd", [7, "", "a\x00b", "\ud800", "x" * 513])
+def test_a_name_that_nobody_can_bear_is_refused_and_not_taken_for_one_that_is_not_revoked(stage, name, odd):
+    body = {
+        "subject": {"type": "session", "id": "s1", "properties": {name: odd}},
+        "action": {"name": "crm.read"},
+        "resource": {"type": "customer", "id": "c1"},
+        "context": {"envelope": envelope()} if name == "jti" else {},
+    }
+    json_type = {"Content-Type": "application/json"}
+    got = stage.call("POST", "/v1/advise", "gateway", "*", content=json.dumps(body), headers=json_type)
+    assert (got.status_code, got.json()["detail"]) == (
+        422,
+        f"subject.properties.{name}: 1 to 512 characters, no control characters",
+    )
+
+
 def test_people_hear_of_a_held_call_once(stage, adviser):
     adviser.answer = STRONG
     held = advice(stage)

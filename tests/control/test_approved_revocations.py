@@ -48,6 +48,15 @@ def test_people_are_told_in_the_case_that_it_was_revoked_after_all_and_by_whom(s
     assert "approved by responder-1: looked at it" in revoked["outcome"]["note"]
 
 
+def test_no_finding_takes_the_place_of_what_people_are_told_when_they_approve(stage, a_finding):
+    stage.enforce()
+    _protect(stage)
+    waiting = _proposed(stage, a_finding)
+    stage.submit(a_finding("other").model_copy(update={"id": waiting}))
+    assert stage.decide(waiting, "approve", "responder").status_code == 200
+    assert stage.status() == "revoked"
+
+
 def test_what_policy_refuses_the_monitor_by_now_is_not_done_though_it_was_approved(make_stage, a_finding):
     stage = make_stage(budget_total=2, budget_reserved=0)
     stage.enforce()

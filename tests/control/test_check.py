@@ -90,6 +90,13 @@ def test_who_is_asked_about_is_not_for_an_agent_s_own_query_to_say(stage):
     assert stage.call("GET", "/v1/check?session_id=s2&tenant_id=acme", "gateway").status_code == 200
 
 
+def test_a_name_beyond_ascii_is_looked_up_as_the_gateway_wrote_it(stage):
+    stage.call("POST", "/v1/subjects/acmé/agent/é/revoke", "responder", "acmé", json={"reason": "r"})
+    told = {"tenant": "acmé".encode(), "agent": "é".encode()}
+    assert check(stage, "acmé", "globex", **told).json()["code"] == "revoked"
+    assert check(stage, "acmé", agent="é".encode()).json()["code"] == "revoked"
+
+
 def test_a_header_that_came_twice_names_nobody(stage):
     headers = [("Authorization", f"Bearer {stage.token('gateway')}")]
     headers += [("X-Guardian-Session", "s2"), ("X-Guardian-Session", "s1")]

@@ -357,6 +357,19 @@ def test_a_circle_of_delegation_ends(family):
     assert set(live(family)) == {"root", "child", "grandchild"}
 
 
+def test_what_people_gave_back_below_a_revoked_session_is_not_taken_again_by_its_own_renewal(family):
+    family.revoke("root")
+    family.reinstate("child")
+    register(family, "child", "root", expires_at="2027-01-01T00:00:00Z")
+    assert "child" not in live(family)
+    register(family, "root", expires_at="2027-01-01T00:00:00Z")
+    register(family, "child", "root", expires_at="2027-01-02T00:00:00Z")
+    assert "child" not in live(family), "nor when the one above was renewed"
+    family.reinstate("root")
+    family.revoke("root")
+    assert "child" in live(family), "to revoke the one above anew is another decision"
+
+
 def test_it_can_be_switched_off(make_stage):
     stage = make_stage(switch=SwitchRule(descendants=False))
     register(stage, "root")

@@ -83,6 +83,21 @@ def test_a_change_made_meanwhile_is_not_undone_by_an_old_approval(stage):
     assert kept["result"].startswith("not done: ")
 
 
+@pytest.mark.parametrize(
+    ("method", "path", "body"),
+    [
+        ("PUT", "/v1/modes/%2A", {"mode": "shadow"}),
+        ("POST", "/v1/subjects/%2A/agent/agent_7/revoke", {}),
+        ("POST", "/v1/sessions/%2A/sess_1/revoke", {}),
+        ("POST", "/v1/break-glass", {"tenant_id": "*"}),
+    ],
+)
+def test_an_act_on_every_tenant_at_once_is_refused_and_not_done_for_none(stage, method, path, body):
+    got = stage.call(method, path, "admin", "*", json={"reason": "stop", **body})
+    assert (got.status_code, "name the one that is meant" in got.json()["detail"]) == (422, True)
+    assert stage.ledger() == []
+
+
 def test_another_change_of_the_mode_has_to_wait_for_the_first_to_be_decided(stage):
     first = _put(stage, "canary", 10).json()["approval"]
     assert _put(stage, "canary", 10, who="admin-2").json()["approval"] == first, "the same act waits already"

@@ -156,6 +156,21 @@ def test_flags_and_reinstatements_are_changes_of_the_risk_level(stage, receiver,
     assert sorted(body["current_level"] for event, body in told if event == RISK) == ["HIGH", "LOW"]
 
 
+def test_an_event_says_whom_it_is_about_and_whether_a_person_meant_it(stage, receiver, caep):
+    drain(caep)
+    for session, parent in (("root", None), ("child", "root")):
+        told = {"delegator_id": "u", "tenant_id": "acme", "session_id": session, "parent_session_id": parent}
+        stage.call("POST", "/v1/envelopes", "delegation", json={"envelope": {**told, "purpose": "p"}})
+    stage.revoke("root")
+    for verb, who in (("revoke", "ann"), ("reinstate", "bob")):
+        path = f"/v1/subjects/acme/delegator/u/{verb}"
+        stage.call("POST", path, "approver", who=who, json={"reason": "r"})
+    drain(caep)
+    told = [next(iter(each["events"].values())) for each in receiver.tokens]
+    assert [each["initiating_entity"] for each in told] == ["admin", "policy", "admin", "admin"]
+    assert told[-1]["principal"] == "USER"
+
+
 def test_a_receiver_that_is_away_gets_everything_in_order_when_it_is_back(stage, receiver, caep):
     drain(caep)
     for name in ("s1", "s2", "s3"):
@@ -293,6 +308,40 @@ def test_receivers_that_could_not_be_trusted_are_refused_at_start():
             CaepFace(receivers=(wrong,))
     with pytest.raises(ValueError, match="at least one"):
         CaepFace()
+
+
+def test_one_endpoint_may_take_the_events_of_several_tenants_apart_and_misses_none(stage, receiver, given):
+    whole = {"url": receiver.url, "audience": "https://idp.test", "token_file": "idp.token"}
+    faces = CaepFace(receivers=[{**whole, "tenants": ["acme"]}, {**whole, "tenants": ["globex"]}]).open(given[0])
+    pushers = [Pusher(stage.deps, each) for each in faces]
+    for each in pushers:
+        drain(each)
+    for tenant in ("acme", "globex"):
+        path = f"/v1/sessions/{tenant}/s1/revoke"
+        assert stage.call("POST", path, "responder", tenant, json={"reason": "stop"}).status_code == 200
+    for each, face in zip(pushers, faces, strict=True):
+        drain(each)
+        face.close()
+    assert {each["sub_id"]["tenant"]["id"] for each in receiver.tokens} == {"acme", "globex"}
+
+
+def test_a_receiver_that_gets_one_tenant_more_hears_what_holds_there_already(stage, receiver, given):
+    whole = {"url": receiver.url, "audience": "https://idp.test", "token_file": "idp.token"}
+    stage.revoke("s1")
+    for tenants in (["globex"], ["globex", "acme"]):
+        (face,) = CaepFace(receivers=[{**whole, "tenants": tenants}]).open(given[0])
+        drain(Pusher(stage.deps, face))
+        face.close()
+    assert [each["sub_id"]["session"]["id"] for each in receiver.tokens] == ["s1"]
+
+
+def test_receivers_that_would_miss_something_are_refused_at_start():
+    one = {"url": "https://x", "audience": "a"}
+    with pytest.raises(ValueError, match="twice"):
+        CaepFace(receivers=(one, {**one, "token_file": "other.token"}))
+    for nobody in ("acme", []):
+        with pytest.raises(ValueError, match="a list of names"):
+            CaepFace(receivers=({**one, "tenants": nobody},))
 
 
 def test_the_configuration_document_points_to_the_keys(make_stage):

@@ -156,6 +156,39 @@ def test_an_exception_covers_the_like_and_nothing_else(stage, a_finding, hard):
     assert effect(6) == "flag"
 
 
+def test_after_an_exception_too_a_finding_older_than_peoples_word_is_refused(stage, a_finding):
+    """The monitor counts the exception's fresh start as well as people's."""
+    found = stage.submit(acted(a_finding)).json()["finding_id"]
+    excepted(stage, found, tool="crm.*")
+    assert stage.submit(acted(a_finding, "s2")).json()["effect"] == "none"
+    on_its_way = acted(a_finding, "s2", tool="email.send", epoch=0, n=1)
+    assert stage.submit(on_its_way).json()["effect"] == "flag", "the exception speaks of nothing else"
+    verdict = {"verdict": "false_positive", "reason": "looked at it"}
+    assert stage.call("POST", f"/v1/findings/{on_its_way.id}/verdict", "analyst", json=verdict).status_code == 200
+    late = stage.submit(acted(a_finding, "s2", tool="email.send", epoch=1, n=2))
+    assert (late.status_code, late.json()["code"]) == (409, "superseded")
+    assert stage.submit(acted(a_finding, "s2", tool="email.send", epoch=2, n=3)).json()["effect"] == "flag"
+
+
+def test_an_exception_clears_no_session_that_acts_for_whoever_made_it(stage, a_finding):
+    found = stage.submit(acted(a_finding)).json()["finding_id"]
+    excepted(stage, found, tool="crm.*")
+    told = acted(a_finding, "mine")
+    mine = told.subject.model_copy(update={"delegator_id": "approver-1"})
+    assert stage.submit(told.model_copy(update={"subject": mine})).json()["effect"] == "flag"
+    envelope = {
+        "delegator_id": "approver-1",
+        "tenant_id": "acme",
+        "session_id": "also",
+        "purpose": "review_contract",
+    }
+    stage.call("POST", "/v1/envelopes", "delegation", json={"envelope": envelope})
+    assert stage.submit(acted(a_finding, "also")).json()["effect"] == "flag", (
+        "control's own record says whose it is"
+    )
+    assert stage.submit(acted(a_finding, "another")).json()["effect"] == "none"
+
+
 def test_a_session_that_stands_accused_is_not_excused(stage, a_finding):
     found = stage.submit(acted(a_finding)).json()["finding_id"]
     excepted(stage, found, tool="crm.*")

@@ -154,6 +154,21 @@ def test_a_revocation_lapses_by_an_entry_and_the_session_is_free_again(stage):
     assert [word["word"] for word in words] == ["revoked", "lapsed"], "the monitor hears of it, and may ask again"
 
 
+def test_one_that_is_over_and_waits_for_its_lapse_is_revoked_anew(stage, a_finding, monkeypatch):
+    from guardian.control import lapse
+
+    stage.enforce()
+    for n in range(6):
+        _revoke(stage, f"sess_{n}")
+    monkeypatch.setattr(lapse, "_BATCH", 1)
+    stage.clock.pass_(days=30)
+    assert _revoke(stage, "sess_5").json()["changed"] is True
+    assert stage.submit(a_finding("sess_4")).json()["note"].startswith("revoked: ")
+    while lapse.sweep(stage.deps):
+        pass
+    assert (stage.status("sess_4"), stage.status("sess_5")) == ("revoked", "revoked")
+
+
 def test_a_revocation_outlives_the_sessions_own_expiry(stage, a_finding):
     stage.enforce()
     stage.submit(a_finding(expires_at=stage.clock() + timedelta(days=2)))

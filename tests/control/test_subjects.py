@@ -47,6 +47,14 @@ def test_giving_back_takes_another_person_than_the_one_who_took(stage):
     assert act(stage, "reinstate", role="approver", who="bob").json()["changed"] is False
 
 
+def test_a_delegator_who_was_stopped_does_not_give_it_back_alone(stage):
+    act(stage, "revoke", "delegator", "bob", who="ann")
+    got = act(stage, "reinstate", "delegator", "bob", role="approver", who="bob")
+    assert (got.status_code, "nobody-reinstates-their-own-subject" in got.json()["detail"]) == (403, True)
+    assert live(stage) == {("delegator", "bob")}
+    assert act(stage, "reinstate", "delegator", "bob", role="approver", who="cleo").json()["changed"] is True
+
+
 def test_who_may_not_is_refused_and_that_is_audited(stage):
     assert act(stage, "revoke", role="analyst").status_code == 403
     assert stage.audit(action="revokeSubject", result="refused", subject_id="agent_7")
@@ -83,6 +91,16 @@ def test_after_a_hard_breach_the_registered_task_does_not_come_back_and_the_agen
     keeping.clock.pass_(hours=2)
     keeping.revoke("another")
     assert ("task", "task_9") not in live(keeping)
+
+
+def test_a_task_that_is_revoked_for_less_does_not_come_back_sooner(keeping, a_finding, hard):
+    registered(keeping, task_id="task_9")
+    path = "/v1/subjects/acme/task/task_9/revoke"
+    keeping.call("POST", path, "responder", json={"reason": "a moment", "seconds": 60})
+    keeping.submit(a_finding(breaches=hard))
+    keeping.clock.pass_(minutes=2)
+    keeping.revoke("another")
+    assert ("task", "task_9") in live(keeping)
 
 
 def test_not_on_the_word_of_the_monitor_alone_nor_on_statistics(keeping, a_finding, hard):

@@ -22,8 +22,9 @@ def ack(stage, revision, instance="gw-a", tenants=("acme",), who=None, **more):
     return stage.call("POST", "/v1/revocations/ack", "gateway", *tenants, who=who, headers=headers, json=body)
 
 
-def beat(stage, lag_s=0.0, instance="m-1", **more):
-    return stage.call("POST", "/v1/monitors", "monitor", json={"instance": instance, "lag_s": lag_s, **more})
+def beat(stage, lag_s=0.0, instance="m-1", tenants=("acme",), **more):
+    body = {"instance": instance, "lag_s": lag_s, **more}
+    return stage.call("POST", "/v1/monitors", "monitor", *tenants, json=body)
 
 
 def news(stage, topic=None):
@@ -251,6 +252,21 @@ def test_a_dead_monitor_beside_a_living_one_is_no_gap(quiet):
     beat(quiet, 2, "m-2")
     watch(quiet.deps)
     assert news(quiet) == []
+
+
+@pytest.mark.parametrize("leaving", [False, True])
+def test_but_one_that_lives_for_other_tenants_watches_nothing_for_it(quiet, leaving):
+    beat(quiet, instance="m-1")
+    beat(quiet, instance="m-2", tenants=("globex", "initech"))
+    if leaving:
+        beat(quiet, instance="m-1", leaving=True)
+    quiet.clock.pass_(seconds=90)
+    beat(quiet, instance="m-2", tenants=("globex", "initech"))
+    watch(quiet.deps)
+    assert news(quiet, "unprotected") == ["Unprotected for 1 minutes: the monitor is behind or gone"]
+    beat(quiet, instance="m-3", tenants=("*",))
+    watch(quiet.deps)
+    assert news(quiet, "unprotected")[-1] == "Calls are watched again"
 
 
 def test_what_was_heard_survives_a_restart_of_control(quiet):

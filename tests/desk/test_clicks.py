@@ -341,7 +341,15 @@ def test_a_form_with_nonsense_in_it_does_nothing_and_says_so(flagged, slack) -> 
         flagged.send(submission(slack.views[-1], MAYA, **{"reason": "x", "hours": "4", **fields}))
         assert "Nothing was done" in flagged.told(count)
         slack.views.clear()
+    assert "reason: String should have at least 1 character" in flagged.told(3)
     assert flagged.audit(action="snooze") == []
+
+
+def test_a_form_that_slack_no_longer_opens_is_not_met_with_silence(flagged, slack) -> None:
+    payload = click(slack, flagged.root(), "Snooze …", MAYA)
+    flagged.clock.pass_(seconds=4)
+    flagged.send(payload)
+    assert "Press the button again" in flagged.told()
 
 
 def test_the_slash_command_answers_and_revokes_by_policy(flagged, slack) -> None:
@@ -351,6 +359,7 @@ def test_the_slash_command_answers_and_revokes_by_policy(flagged, slack) -> None
     assert "*shadow*" in flagged.command("mode")
     assert "is revoked" in flagged.command("revoke sess_1 it exports everything")
     assert "revoked already" in flagged.command("revoke acme/sess_1 again")
+    assert "`sess_1`" in flagged.command("session\u00a0sess_1")  # as some keyboards put a space
     assert "Not found" in flagged.command("session sess_1", GLOBEX)
     assert "does not know you" in flagged.command("status", STRANGER)
     assert "I do not know" in flagged.command("<!channel> revoke")
@@ -387,3 +396,11 @@ def test_socket_mode_brings_the_same_clicks(make_office, slack, a_finding) -> No
     assert len(office.audit(action="revoke")) == 1
     connection.send({"type": "disconnect", "reason": "refresh_requested"})  # every hour or so
     slack.until(lambda: len(slack.connections) == 2, timeout_s=20)
+
+
+def test_the_status_says_that_more_waits_than_it_shows(flagged) -> None:
+    with flagged.client("root", "admin", "*") as admin:
+        for n in range(11):
+            admin.revoke("acme", f"sess_{n}", reason="no")
+            admin.reinstate("acme", f"sess_{n}", reason="yes")
+    assert "*Waits for a second person*: 10 and more" in flagged.command("status")

@@ -1,6 +1,7 @@
 """From findings to Slack: none lost, none shown twice, in order, at Slack's pace, whatever breaks on the way."""
 
 import random
+from dataclasses import replace
 
 import pytest
 
@@ -90,6 +91,47 @@ def test_a_channel_that_refuses_is_tried_again_and_meanwhile_the_log_has_it(offi
     slack.members.add("C0SECURITY")
     office.after(hours=2)
     assert "Flagged" in office.text()
+
+
+def elsewhere(office, channel):
+    """Control started anew with another channel in its configuration."""
+    office.slack.members = {channel}
+    office.options = replace(office.options, channel=channel)
+    office.worker = worker_of(office)
+
+
+def test_what_a_wrong_channel_refused_goes_to_the_right_one_once_configured(office, slack, a_finding) -> None:
+    slack.members.clear()
+    office.submit(a_finding())
+    office.settle()
+    elsewhere(office, "C0OTHER")
+    office.after(hours=2)
+    (message,) = slack.roots("C0OTHER")
+    assert "⚑ Flagged" in str(message["blocks"])
+
+
+def test_a_case_whose_channel_is_gone_is_shown_in_the_one_that_is_configured_now(office, slack, a_finding) -> None:
+    office.submit(a_finding())
+    office.settle()
+    slack.messages.clear()
+    elsewhere(office, "C0OTHER")
+    with office.client("maya", "responder") as maya:
+        maya.revoke("acme", "sess_1", reason="stop")
+    until_settled(office)
+    (message,) = slack.roots("C0OTHER")
+    assert "■ Revoked" in str(message["blocks"])
+    assert "stop" in str(slack.thread(message["ts"]))
+
+
+def test_what_is_brought_up_to_date_is_taken_literally(office, slack, a_finding) -> None:
+    office.submit(a_finding())
+    office.settle()
+    message = office.root()
+    del message["parse"], message["link_names"]  # Slack reads an update by itself
+    with office.client("maya", "responder") as maya:
+        maya.revoke("acme", "sess_1", reason="stop")
+    office.after(minutes=1)
+    assert (message["edited"], message.get("parse"), message.get("link_names")) == (True, "none", False)
 
 
 def test_blocks_that_slack_dislikes_become_a_plain_line(office, slack, a_finding) -> None:

@@ -14,6 +14,7 @@ from guardian.domain.past import (
     envelope_values,
     flat_arguments,
 )
+from guardian.domain.rules import argument
 
 
 @pytest.mark.parametrize(
@@ -67,6 +68,25 @@ def test_what_nests_without_end_is_cut():
 def test_a_policy_sees_scalars_and_that_other_things_are_no_scalars():
     told = {"a": 1, "b": [1], "c": {"d": True, "e": None}, "c.d": "other", "n": None}
     assert flat_arguments(told) == {"a": 1, "b": LIST, "c": OBJECT, "c.d": True, "c\\.d": "other"}
+
+
+@pytest.mark.parametrize(
+    ("real", "decoy", "path"),
+    [
+        ({"a.b": 9000}, {"a\\": {"b": 1}}, "a\\.b"),
+        ({"amount": 9000}, {"": {"amount": 1}}, "amount"),
+        ({"to": {"iban": "X"}}, {"to.iban": "Y"}, "to.iban"),
+    ],
+)
+def test_no_argument_hides_behind_another_of_the_same_path(real, decoy, path):
+    told = {**real, **decoy}
+    assert flat_arguments(told)[path] == flat_arguments(real)[path] == argument(told, path)
+    assert len({where for where, _ in argument_leaves(told)}) == 2
+
+
+def test_an_argument_is_found_under_the_path_that_it_has():
+    told = {"a\\": 1, "b.c": 2, "": {"d": 3}, "e": {"f\\": 4}}
+    assert {path: argument(told, path) for path, _ in argument_leaves(told)} == dict(argument_leaves(told))
 
 
 def test_single_numbers_and_switches_of_an_envelope_are_nothing_to_pin_to():

@@ -8,7 +8,7 @@ from guardian.embedding.consequence import Consequence
 from guardian.embedding.echo import PASSAGE, unquoted, without_echo
 from guardian.embedding.fit import FitRequest
 from guardian.embedding.fusion import FEATURES, static_features
-from guardian.embedding.text import MARK
+from guardian.embedding.text import MARK, leaves
 
 PURPOSE = "Can you please pay the bill 'march.txt' for me and tell Bob about it?"
 WORDS = st.lists(
@@ -56,6 +56,16 @@ def test_arguments_that_quote_nothing_stay_the_same_object() -> None:
     arguments = {"to": "Bob", "items": [1, 2]}
     assert without_echo(PURPOSE, arguments) is arguments
     assert without_echo(PURPOSE, None) is None
+
+
+@pytest.mark.parametrize("twin", ["to\u200b", "to ", "a.to"])
+def test_a_name_that_reads_like_another_hides_no_value(twin: str) -> None:
+    where: dict[str, object] = {"a": {"to": "eve@x.org"}} if "." in twin else {"to": "eve@x.org"}
+    told = [("a.to" if "." in twin else "to", value) for value in ("eve@x.org", "Bob", "Ann")]
+    arguments = {**where, twin: "Bob", f"{twin} ": "Ann"}
+    assert leaves(without_echo(PURPOSE, arguments)) == told
+    quoting = leaves(without_echo(PURPOSE, {**arguments, "note": PURPOSE}))
+    assert quoting == [*told, ("note", MARK)]
 
 
 def test_repeating_the_purpose_changes_no_feature_of_the_fusion() -> None:

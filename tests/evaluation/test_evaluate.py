@@ -56,7 +56,19 @@ def test_sessions_are_read_from_plain_and_gzip_lines(tmp_path: Path) -> None:
     assert read_sessions([tmp_path / "a.jsonl"]) == read_sessions([tmp_path / "b.jsonl.gz"]) == SESSIONS
 
 
-@pytest.mark.parametrize("line", ["{", "[]", '{"actions": []}', json.dumps(record(1, "p", ("t", {}, "perhaps")))])
+@pytest.mark.parametrize(
+    "line",
+    [
+        "{",
+        "[]",
+        "[" * 100_000,
+        '{"actions": []}',
+        json.dumps(record(1, "p", ("t", {}, "perhaps"))),
+        json.dumps(record(1, "p") | {"purpose": None}),
+        json.dumps(record(1, "p") | {"actions": [{"tool": 7, "label": "benign"}]}),
+        json.dumps(record(1, "p") | {"actions": [{"tool": "t", "args": [1], "label": "benign"}]}),
+    ],
+)
 def test_a_line_that_is_no_session_is_named(tmp_path: Path, line: str) -> None:
     (tmp_path / "a.jsonl").write_text(json.dumps(RECORDS[0]) + "\n" + line)
     with pytest.raises(SessionFileError, match=r"a\.jsonl:2"):
@@ -73,6 +85,12 @@ def test_a_file_that_was_cut_short_says_where(tmp_path: Path) -> None:
     (tmp_path / "cut.jsonl.gz").write_bytes(whole[: len(whole) // 2])
     with pytest.raises(SessionFileError, match=r"cut.jsonl.gz: damaged after line \d+"):
         read_sessions([tmp_path / "cut.jsonl.gz"])
+
+
+def test_a_file_in_another_encoding_says_where(tmp_path: Path) -> None:
+    (tmp_path / "a.jsonl").write_bytes(json.dumps(RECORDS[0]).encode() + b"\n\xff\n")
+    with pytest.raises(SessionFileError, match=r"a.jsonl: damaged after line \d+"):
+        read_sessions([tmp_path / "a.jsonl"])
 
 
 def test_a_scorer_sees_history_and_values_but_no_label() -> None:

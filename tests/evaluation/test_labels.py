@@ -20,7 +20,7 @@ CALLS = [("a.read", {"id": n}) for n in range(5)]
 
 def labels(tmp_path: Path, text: str) -> Labels:
     path = tmp_path / "labels.txt"
-    path.write_text(text)
+    path.write_text(text, encoding="utf-8", newline="")
     return read_labels(path)
 
 
@@ -32,6 +32,14 @@ def test_lines_name_sessions_or_actions_and_the_label_may_be_left_out(tmp_path: 
     assert said.of_session(SessionKey("acme", "s3")) == "benign"
     assert said.of_session(SessionKey("acme", "s2")) is None
     assert read_labels(None) == Labels({})
+
+
+def test_a_name_ends_where_its_line_ends_and_nowhere_else(tmp_path: Path) -> None:
+    said = labels(tmp_path, "\ufeffacme/s\u2028globex/s1 drift\r\nacme/s\x85x benign\n")
+    assert said.words == {"acme/s\u2028globex/s1": "drift", "acme/s\x85x": "benign"}
+    (tmp_path / "labels.txt").write_text("acme/s drift", encoding="utf-16")
+    with pytest.raises(ConfigurationError, match="not UTF-8"):
+        read_labels(tmp_path / "labels.txt")
 
 
 def test_names_may_hold_spaces_where_the_label_is_written(tmp_path: Path) -> None:

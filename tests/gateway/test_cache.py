@@ -105,3 +105,10 @@ def test_a_list_that_only_stays_confirmed_is_saved_now_and_then(ledger, follow, 
     assert soon(cache.exists)
     clocks.pass_by(16)
     assert soon(lambda: json.loads(cache.read_text())["confirmed_at"] == clocks.wall())
+
+
+def test_a_cache_that_says_no_time_is_ignored(remembered, follow) -> None:
+    saved = json.loads(remembered.read_text())
+    remembered.write_text(json.dumps({**saved, "issued_at": float("nan")}))
+    revoked = follow(cache_path=remembered)
+    assert revoked.state().status == "never_loaded"

@@ -3,6 +3,7 @@
 import http.client
 import json
 import logging
+import socket
 import sys
 import threading
 from datetime import timedelta
@@ -10,6 +11,7 @@ from datetime import timedelta
 import pytest
 
 from guardian.gateway.client import Revision, RevocationList
+from guardian.gateway.connection import Server
 
 
 def test_a_revoked_session_is_refused_and_others_pass(ledger, follow) -> None:
@@ -594,3 +596,28 @@ def test_another_token_begins_with_a_whole_list(request) -> None:
         (False, "Bearer wide"),
         (True, "Bearer wide"),
     ]
+
+
+def test_the_tag_that_a_packing_proxy_weakened_is_presented_as_guardian_gave_it(ledger, follow) -> None:
+    """What a 304 confirms is signed, and that is the strong tag."""
+    ledger.break_everything(lambda kept, _: (200, {"ETag": f"W/{kept.etag()}"}, kept.body()))
+    follow()
+    ledger.wait_requests(2)
+    assert ledger.requests[1]["If-None-Match"] == ledger.etag()
+
+
+def test_an_acknowledgement_without_an_answer_is_not_the_last_one(ledger, served) -> None:
+    teller = Server(ledger.url, allow_http=False, context=None, max_bytes=65536)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        teller._port, port = silent.getsockname()[1], teller._port
+        with pytest.raises(TimeoutError):
+            teller.acknowledge(b"{}", {}, 0.05)
+    teller._port = port
+    assert teller.acknowledge(b"{}", {}, 10) == 501  # this ledger takes none, but it answers
+    teller.drop()
+
+
+@pytest.mark.parametrize("instance", ["gw 1", "gw-ä", "gw\n1", "x" * 129])
+def test_an_instance_that_guardian_would_not_take_is_refused_at_once(instance: str) -> None:
+    with pytest.raises(ValueError, match="instance must be"):
+        RevocationList("https://g.example", "t", instance=instance)

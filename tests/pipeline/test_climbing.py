@@ -1,6 +1,7 @@
 """A session climbs the ladder: one finding per step, and people's word starts it afresh."""
 
 from datetime import timedelta
+from functools import partial
 
 import pytest
 from hypothesis import given, settings
@@ -192,12 +193,13 @@ def test_a_call_allowed_after_revocation_is_the_gateways_fault(
 @pytest.mark.parametrize("word", [HumanWord.REINSTATED, HumanWord.FALSE_POSITIVE])
 def test_a_human_no_restarts_evidence_in_a_new_epoch(new_world, drifting, word: HumanWord) -> None:
     world = new_world(ladder=WIDE)
-    world.feed(*[drifting(n) for n in range(25)])
+    call = partial(drifting, envelope__resource_constraints={"max_records": 100})
+    world.feed(*[call(n) for n in range(25)])
     world.hear(word)
     assert (world.state().epoch, world.state().evidence, world.state().stage) == (1, {}, Stage.CLEAR)
-    world.feed(drifting(30))
+    world.feed(call(30))
     assert world.state().stage is Stage.CLEAR
-    world.feed(*[drifting(n) for n in range(31, 50)])
+    world.feed(*[call(n) for n in range(31, 50)])
     told = [(f.epoch, f.transition, f.wanted) for f in world.told(Kind.DRIFT)]
     assert told == [(0, 1, Effect.FLAG), (0, 2, Effect.REVOKE), (1, 1, Effect.FLAG), (1, 2, Effect.REVOKE)]
 

@@ -12,7 +12,7 @@ from guardian.domain.event import NO_SLASH
 from guardian.domain.finding import Effect, Kind
 from guardian.errors import DecodeError
 from guardian.pipeline.batch import DeadLetter
-from guardian.pipeline.decoding import LETTERS_OF_A_RECORD
+from guardian.pipeline.decoding import LETTERS_OF_A_RECORD, bounded
 from guardian.pipeline.side_findings import dead_letter_finding
 
 LONG_AGO = datetime(2001, 2, 3, tzinfo=UTC)
@@ -51,6 +51,11 @@ def test_event_time_is_believed_within_bounds_of_the_brokers(
 def test_a_time_at_the_end_of_the_calendar_is_not_believed(make_decoder, body, record, now, said: str) -> None:
     assert told_time(make_decoder(), body, record, said) == (now, True)
     assert told_time(make_decoder(), body, record, said, timestamp=None) == (now, True)
+
+
+def test_a_broker_whose_clock_ends_the_calendar_crashes_nothing(make_decoder, body, record) -> None:
+    last = datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)
+    assert told_time(make_decoder(), body, record, last.isoformat(), timestamp=last) == (last, False)
 
 
 def test_an_expiry_at_the_end_of_the_calendar_breaks_nothing(world, body) -> None:
@@ -270,3 +275,22 @@ def test_of_one_record_there_are_few_letters_however_many_decisions_it_holds(mak
     assert [letter.session_id for letter in letters] == [f"s{n}" for n in range(LETTERS_OF_A_RECORD)]
     assert [letter.entry for letter in letters] == list(range(0, 3 * LETTERS_OF_A_RECORD, 3))
     assert letters[-1].reason == f"why; and {300 - LETTERS_OF_A_RECORD} more decisions of this record"
+
+
+def test_the_letters_of_a_record_are_not_kept_to_be_counted(record) -> None:
+    alive: set[int] = set()
+
+    class Counted(DeadLetter):
+        def __init__(self, *given, **named) -> None:
+            super().__init__(*given, **named)
+            alive.add(id(self))
+            most.append(len(alive))
+
+        def __del__(self) -> None:
+            alive.discard(id(self))
+
+    most: list[int] = []
+    letters = (Counted(record(b""), "invalid", "no", "acme", f"s{n}", entry=n) for n in range(1000))
+    found = bounded(letters)
+    assert found[-1].reason == "no; and 984 more decisions of this record"
+    assert max(most) <= LETTERS_OF_A_RECORD + 2

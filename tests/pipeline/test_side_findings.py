@@ -3,6 +3,7 @@
 import pytest
 
 from guardian.domain.finding import Effect, Kind
+from guardian.pipeline.side_findings import GAPS_TOLD
 
 
 def test_an_allowed_breach_is_a_finding_against_the_gateways_policy(world, body) -> None:
@@ -44,6 +45,14 @@ def test_the_same_gap_in_a_gateways_policy_is_told_once_for_all_sessions(world, 
     assert len(world.told(Kind.DRIFT)) == 4
     world.feed(body(8, action__tool="crm.delete"), body(9, action__tool="crm.write", gateway="gw2"))
     assert len(world.told(Kind.GATEWAY)) == 3
+
+
+def test_an_agent_that_makes_up_tools_floods_nobody(world, body) -> None:
+    for n in range(40):
+        world.feed(body(n, action__tool=f"crm.made_up_{n}"))
+    assert len(world.told(Kind.GATEWAY)) == GAPS_TOLD
+    world.feed(body(50, action__tool="crm.made_up_39", envelope__session_id="another"))
+    assert len(world.told(Kind.GATEWAY)) == GAPS_TOLD + 1
 
 
 def test_each_breach_of_one_call_is_a_gap_of_its_own(world, body) -> None:

@@ -65,6 +65,15 @@ def test_the_ladder_never_climbs_down(stage: Stage, effect: Effect) -> None:
     assert order.index(Ladder.climb(stage, effect)) >= order.index(stage)
 
 
+def test_a_rule_that_was_waved_through_neither_asks_again_nor_keeps_more_evidence_from_asking() -> None:
+    asked = SessionState(stage=Stage.REVOKED, asked_at=NOW, asked_one_in=20_000.0, pardoned=("envelope_expired",))
+    expired = [Breach("envelope_expired", "")]
+    assert not ladder.asks_again(asked, one_in=20_000.0, breaches=expired, now=NOW)
+    assert ladder.asks_again(asked, one_in=200_000.0, breaches=expired, now=NOW)
+    unheard = [*expired, Breach("tenant_mismatch", "")]
+    assert ladder.asks_again(asked, one_in=20_000.0, breaches=unheard, now=NOW)
+
+
 def test_a_revocation_is_remembered_with_its_time() -> None:
     state = hear(SessionState(), HumanWord.REVOKED, NOW, lasting=())
     assert (state.revoked_at, state.stage) == (NOW, Stage.REVOKED)

@@ -197,6 +197,36 @@ def test_a_named_recipient_beside_a_stranger_does_not_cover_the_stranger(
     assert "another address than broker@elsewhere.example" in found.reason
 
 
+@pytest.mark.parametrize(
+    "to",
+    [
+        ["ines@acme.example"] * 16 + [STRANGER],
+        ["ines@acme.example"] * 1_024 + [STRANGER],
+        ["ines@acme.example"] * 2_000,
+        f"ines@acme.example, {STRANGER}",
+        f"ines@acme.example; Eve <{STRANGER}>",
+        f"ines@acme.example{' ' * 300}{STRANGER}",
+        f"ines@acme.example{' ' * 5_000}{STRANGER}",
+    ],
+    ids=["behind 16", "behind a thousand", "too many to look at", "by a comma", "with a name", "far", "very far"],
+)
+def test_a_stranger_hides_behind_no_number_of_named_recipients(
+    act: Any, payments: Any, last: Any, to: Any
+) -> None:
+    purpose = "Send the payment history to ines@acme.example"
+    assert last(payments(purpose=purpose), act("email.send", {"to": to}, purpose=purpose)).value > 0.4
+    house = {"envelope__delegator_id": "ines@acme.example"}
+    if STRANGER in to:
+        swapped = to[::-1] if isinstance(to, list) else f"{STRANGER}, ines@acme.example"
+        assert last(payments(**house), act("email.send", {"to": swapped}, **house)).value > 0.75
+
+
+def test_nobody_hides_among_those_whom_the_data_is_about(act: Any, last: Any) -> None:
+    read = act("users.read_profile", {"user_id": "user_88213"}, ("customer_profile",))
+    assert last(read, act("notices.send", {"user_id": ["user_88213"] * 20})).value < 0.25
+    assert last(read, act("notices.send", {"user_id": ["user_88213"] * 20 + ["user_99999"]})).value > 0.25
+
+
 def test_many_small_reads_before_an_export_are_a_doubt_and_a_few_are_not(act: Any, last: Any) -> None:
     reads = [act("orders.read", {"order_id": f"po_{n}"}, ("purchase_order",)) for n in range(30)]
     export = act("orders.export", {"format": "csv"}, ("purchase_order",))
@@ -337,16 +367,26 @@ def test_which_tools_can_carry_data_out(act: Any, tool: str, way: Way | None) ->
     assert reach.way_of(act(tool, {}).event) is way
 
 
-@pytest.mark.parametrize(("method", "way"), [("POST", Way.EXPORT), ("get", None)])
+@pytest.mark.parametrize(
+    ("method", "way"),
+    [("POST", Way.EXPORT), (" put", Way.EXPORT), ("X-TAKE", Way.EXPORT), ("get", None), ("DELETE", None)],
+)
 def test_an_http_request_carries_data_out_by_its_method(act: Any, method: str, way: Way | None) -> None:
     assert reach.way_of(act("http.request", {"method": method, "url": "https://x.example"}).event) is way
+
+
+def test_a_way_to_be_paid_back_is_no_method_of_http(act: Any) -> None:
+    assert reach.way_of(act("request_refund", {"method": "bank_transfer"}).event) is None
 
 
 def test_recipients_are_found_by_their_arguments_and_bounded(act: Any) -> None:
     event = act("email.send", {"to": ["a@x.org", "b@x.org"], "body": "c@x.org", "meta": {"cc": "d@x.org"}}).event
     assert [r.value for r in reach.recipients_of(event)] == ["a@x.org", "b@x.org", "d@x.org"]
-    many = act("email.send", {"to": [f"{n}@x.org" for n in range(500)]}).event
-    assert len(reach.recipients_of(many)) == 16
+    joined = act("email.send", {"to": "Ann <a@x.org>, b@x.org;c@x.org", "cc": "Ann  Lee <d@x.org>"}).event
+    assert [r.value for r in reach.recipients_of(joined)] == ["a@x.org", "b@x.org", "c@x.org", "Ann Lee <d@x.org>"]
+    many = reach.recipients_of(act("email.send", {"to": [f"{n}@x.org" for n in range(500)]}).event)
+    assert len(many) == reach.MAX_RECIPIENTS + 1
+    assert many[-1].value == reach.UNREAD
 
 
 def test_every_kind_has_a_weight_and_a_plain_name_tells_nothing() -> None:

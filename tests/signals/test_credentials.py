@@ -194,6 +194,11 @@ def test_placeholders_and_references_are_no_secrets(scanner: CredentialScanner, 
     assert scanner.redact(event(action__arguments={"password": value}))[1] == ()
 
 
+def test_a_secret_behind_endless_blanks_is_read_once(scanner: CredentialScanner, event: Any) -> None:
+    seen = event(action__arguments={"password": " " * 100_000 + "hunter2!"})
+    assert scanner.redact(seen)[0].action.arguments == {"password": "[redacted:named_secret]"}
+
+
 @pytest.mark.parametrize(
     "name", ["password_hint", "max_tokens", "page_token", "secretary", "keys", "x" * 200 + "_secret"]
 )

@@ -117,6 +117,38 @@ def test_each_way_to_be_wider_is_named_and_hard(
 
 
 @pytest.mark.parametrize(
+    ("held", "granted", "wider"),
+    [
+        ({"valid_until": "2026-05-12T17:00:00Z"}, {"valid_until": "2026-05-12T18:00:00Z"}, False),
+        ({"valid_until": "2026-05-12T20:00:00+02:00"}, {"valid_until": "2026-05-12T18:00:00Z"}, False),
+        ({"valid_until": "2026-05-12T20:00:00+01:00"}, {"valid_until": "2026-05-12T18:00:00Z"}, True),
+        ({"not_after": 1778605200}, {"not_after": "2026-05-12T18:00:00Z"}, False),
+        ({"exp": 1778608801}, {"exp": 1778608800}, True),
+        ({"exp": 0}, {"exp": 1778608800}, True),
+        ({"exp": -1}, {"exp": 1778608800}, True),
+        ({"exp": "0001-01-01T00:00:00Z"}, {"exp": 1778608800}, True),
+        ({"valid_until": ""}, {"valid_until": "2026-05-12T18:00:00Z"}, True),
+        ({"valid_until": "2026-05-12T17:00:00"}, {"valid_until": "2026-05-12T18:00:00Z"}, True),
+        ({"valid_until": "09:00"}, {"valid_until": "10:00"}, True),
+        ({"max_size": "5 GB"}, {"max_size": "10 GB"}, False),
+        ({"max_size": "9GB"}, {"max_size": "10 GB"}, False),
+        ({"max_age": "9 m"}, {"max_age": "10 M"}, True),
+        ({"max_size": "11 GB"}, {"max_size": "10 GB"}, True),
+        ({"max_size": "9 TB"}, {"max_size": "10 GB"}, True),
+        ({"max_size": "lots"}, {"max_size": "10 GB"}, True),
+        ({"max_size": "10 GB"}, {"max_size": "lots"}, True),
+        ({"min_delay": "10 min"}, {"min_delay": "5 min"}, False),
+        ({"min_delay": "4 min"}, {"min_delay": "5 min"}, True),
+    ],
+)
+def test_an_earlier_end_or_less_of_the_same_unit_is_no_more_than_was_granted(
+    child: Any, breaches: Breaches, held: dict[str, Any], granted: dict[str, Any], wider: bool
+) -> None:
+    seen = child(parent={"resource_constraints": granted}, resource_constraints=held)
+    assert breaches(DelegationWidening(), seen) == ({"wider_resources": True} if wider else {})
+
+
+@pytest.mark.parametrize(
     "purpose",
     ["", "do anything the user wants", "*", "review customer contract for renewal risk and send a refund"],
 )
@@ -328,6 +360,8 @@ SOFT_EXPIRY = {"reissued_expiry": False}
         ({"valid_until": "10:00"}, {"valid_until": "11:00"}, SOFT_EXPIRY),
         ({"window": {"not_after": "10:00"}}, {"window": {"not_after": "11:00"}}, SOFT_EXPIRY),
         ({"expires_at": "10:00"}, {}, SOFT_EXPIRY),
+        ({"valid_until": "2026-05-12T18:00:00Z"}, {"valid_until": "2026-05-12T17:00:00Z"}, {}),
+        ({"valid_until": "2026-05-12T17:00:00Z"}, {"valid_until": "2026-05-12T18:00:00Z"}, SOFT_EXPIRY),
         ({"nonce": "a1", "iat": 1778605200}, {"nonce": "b2", "iat": 1778608800}, {}),
         ({"max_amount": "1000"}, {"max_amount": "1,000"}, {}),
         ({"max_amount": "1000 EUR"}, {"max_amount": 1000}, {}),

@@ -4,8 +4,10 @@ from typing import Any
 
 import pytest
 
+from guardian.domain.session import HumanWord, SessionState
 from guardian.domain.signal import Observation
 from guardian.errors import ConfigurationError
+from guardian.response.hearing import hear
 from guardian.signals.envelope_breach import EnvelopeBreach
 from guardian.signals.leaves import touched
 
@@ -125,6 +127,16 @@ def test_many_small_reads_break_the_limit_together(observe: Observe, folded: Any
     _, signals = folded(EnvelopeBreach(), [observe()] * 26)
     assert [bool(signal.breaches) for signal in signals] == [False] * 25 + [True]
     assert [breach.name for breach in signals[-1].breaches] == ["records_over_limit_session"]
+
+
+def test_a_finding_that_people_called_wrong_gives_no_limit_back(observe: Observe, folded: Any) -> None:
+    signal = EnvelopeBreach()
+    state, _ = folded(signal, [observe()] * 25)
+    before = SessionState(signals={signal.name: state})
+    lasting = [signal.name] if signal.lasting else []
+    after = hear(before, HumanWord.FALSE_POSITIVE, observe().now, lasting=lasting)
+    _, told = signal.fold(after.signals.get(signal.name) or signal.start(), observe())
+    assert [breach.name for breach in told.breaches] == ["records_over_limit_session"]
 
 
 def test_a_denied_read_moved_nothing_and_is_not_summed(observe: Observe, folded: Any) -> None:

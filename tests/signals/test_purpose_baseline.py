@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from guardian.domain.signal import BaselineFact
 from guardian.errors import ConfigurationError
-from guardian.signals.baseline_learning import MAX_NEXT_TOOLS, MAX_SIZES, MAX_TOOLS, UNITS, learn
+from guardian.signals.baseline_learning import MAX_NEXT_TOOLS, MAX_SIZES, MAX_TOOLS, REMEMBERED, UNITS, learn
 from guardian.signals.purpose_baseline import PurposeBaseline
 
 STEPS = [("contracts.read", 1), ("crm.read", 3), ("contracts.read", 1), ("tickets.create", 1)]
@@ -192,6 +192,25 @@ def test_long_memory_fades() -> None:
     assert after.tools == {"a": 25_005}
     assert after.transitions == {"": {"a": 25_005}}
     assert after.hours[0] == 25_000
+    assert after.sessions == 2_500
+
+
+def test_a_tool_without_a_visible_name_begins_no_session_anew(observe: Any, folded: Any) -> None:
+    state, _ = folded(PurposeBaseline(), session(observe, [("a.make", 1), ("\u200b", 1), ("b.make", 1)]))
+    assert state["transitions"][""] == {"a.make": 1}
+
+
+def test_what_is_usual_stays_usual_however_many_sessions_there_were(observe: Any, folded: Any) -> None:
+    usual, rare = {"tools": {"a.make": 1}}, {"tools": {"a.make": 1, "b.make": 1}}
+    usual["transitions"] = {"": {"a.make": 1}}
+    rare["transitions"] = {"": {"b.make": 1}, "b.make": {"a.make": 1}}
+    known: BaselineFact | None = None
+    found = []
+    for at in range(60_000):
+        known = learn(known, rare if at % 50 == 0 else usual, weight=1.0, version="v")
+        if at in (4_000, 59_999):
+            found.append(values(folded, observe, known, [("b.make", 1), ("a.make", 1)]))
+    assert found[1] == pytest.approx(found[0], abs=0.01)
 
 
 @settings(max_examples=20, deadline=None)
@@ -222,6 +241,7 @@ def test_a_snapshot_stays_bounded_and_keeps_its_quantiles(seed: int) -> None:
     assert 35 <= known.record_sizes[MAX_SIZES // 2] <= 65
 
 
-def test_impossible_options_are_refused_by_name() -> None:
+@pytest.mark.parametrize("sessions", [0, REMEMBERED])
+def test_impossible_options_are_refused_by_name(sessions: int) -> None:
     with pytest.raises(ConfigurationError, match=r"purpose_baseline\.min_sessions"):
-        PurposeBaseline(min_sessions=0)
+        PurposeBaseline(min_sessions=sessions)

@@ -183,6 +183,29 @@ def test_otlp_in_protobuf_says_the_same_as_in_json(samples, make_reader, decisio
     assert [event.model_dump() for event in as_protobuf] == [event.model_dump() for event in as_json]
 
 
+@pytest.mark.parametrize("letters", [14, 15])
+def test_a_protobuf_message_of_any_length_is_read_and_so_is_json_after_white_space(
+    letters, make_reader, decisions
+):
+    trace_pb2 = pytest.importorskip("opentelemetry.proto.trace.v1.trace_pb2")
+    message = trace_pb2.TracesData()
+    span = message.resource_spans.add().scope_spans.add().spans.add()
+    span.trace_id, span.span_id, span.name = b"\x01" * 16, b"\x02" * 8, "x"
+    span.start_time_unix_nano = 1764022036000000000
+    for key, value in (("gen_ai.operation.name", "execute_tool"), ("gen_ai.tool.name", "r" * letters)):
+        attribute = span.attributes.add()
+        attribute.key, attribute.value.string_value = key, value
+    raw = message.SerializeToString()
+    assert raw.lstrip().startswith(b"{") == (
+        letters == 14
+    )  # 123 bytes: a line feed, and what looks like a bracket
+    (call,) = decisions(make_reader("otel"), raw, headers=(("gateway", b"home"),))
+    assert call.action.tool == "r" * letters
+    line = b'\n {"id": "d", "tool": "pay", "decision": true, "session": "s", "time": 1764022036}'
+    (call,) = decisions(make_reader("mapping"), line, headers=(("gateway", b"home"),))
+    assert call.action.tool == "pay"
+
+
 def test_mcp_requests_carry_client_and_trace_in_their_meta(sample):
     (bare,) = sample("mcp", 0)
     assert (bare.action.tool, bare.envelope.agent_id, bare.agent_version) == (
@@ -197,6 +220,72 @@ def test_mcp_requests_carry_client_and_trace_in_their_meta(sample):
     (refused,) = sample("mcp", 2)
     assert (refused.decision.effect, refused.envelope.session_id) == ("deny", "1868a90c")
     assert sample("mcp", 3) == []
+
+
+FORGED = {
+    "schema": "guardian.decision/v1", "id": "d", "time": "2026-11-24T22:07:16Z", "gateway": "home",
+    "envelope": {"delegator_id": "u", "tenant_id": "tenant_home", "session_id": "victim", "purpose": "anything"},
+    "action": {"tool": "safe.read"}, "decision": {"effect": "deny"},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "beside",
+    [
+        {"session_id": "victim", "tenant_id": "tenant_other", "user": "eve", "decision": "deny", "status": 403},
+        {"headers": {"mcp-session-id": "victim"}, "response": {"error": {"code": -32001}}},
+        {**FORGED},
+        {"specversion": "1.0", "data": FORGED},
+        {
+            "response_code": 403,
+            "start_time": "2026-11-24T22:07:16Z",
+            "mcp.tool.name": "x",
+            "mcp.session.id": "victim",
+        },
+        {"decision_id": "d", "labels": {"id": "b"}, "input": {"tool": "safe.read", "session": "victim"}},
+    ],
+    ids=["names", "headers", "a whole decision", "a whole event", "a line of Envoy's", "an event of OPA's"],
+)
+@pytest.mark.parametrize("format_", ["mcp", "auto", "cloudevents"])
+def test_what_an_agent_puts_beside_its_bare_request_says_nothing_of_who_it_is(
+    beside, format_, make_reader, decisions, now
+):
+    call = {"method": "tools/call", "params": {"name": "crm.export", "arguments": {}}}
+    message = {**beside, "jsonrpc": "2.0", "id": 1, **call}
+    event = {"specversion": "1.0", "id": "e", "source": "home", "type": "mcp", "sessionid": "s-1", "data": message}
+    (found,) = decisions(make_reader(format_), event, headers=(("gateway", b"home"),), timestamp=now)
+    assert (found.envelope.tenant_id, found.envelope.session_id) == ("tenant_home", "s-1")
+    assert (found.action.tool, found.decision.effect, found.envelope.delegator_id) == ("crm.export", "allow", "-")
+
+
+@pytest.mark.parametrize(
+    "beside",
+    [
+        {"user": "eve", "session_id": "victim", "tenant": "tenant_other", "envelope": FORGED["envelope"]},
+        {"action": "safe.read", "resource": {}, "context": {"session_id": "victim"}},
+        {"parsed_body": {"method": "tools/call", "params": {"name": "safe.read"}}, "tool": "safe.read"},
+    ],
+)
+def test_where_an_agents_message_is_opas_whole_input_it_names_nobody(beside, make_reader, decisions, now):
+    meta = {"traceparent": f"00-{TRACE}-00f067aa0ba902b7-01"}
+    message = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": "crm.export", "_meta": meta}}
+    entry = {"decision_id": "d", "labels": {"id": "b"}, "input": {**beside, **message}, "result": True}
+    (call,) = decisions(make_reader("opa"), entry, headers=(("gateway", b"home"),), timestamp=now)
+    assert (call.action.tool, call.has_envelope) == ("crm.export", False)
+    assert (call.envelope.tenant_id, call.envelope.session_id) == ("tenant_home", TRACE)
+
+
+def test_a_record_of_many_entries_that_are_refused_alike_is_one_refusal_told_for_each(make_reader, told):
+    found = told(make_reader("mcp"), [{}] * 500 + [{"session_id": "s"}], headers=(("gateway", b"home"),))
+    assert len(found) == 501
+    assert len({id(each) for each in found}) == 2
+    assert found[-1].session_id == "s"
+
+
+def test_a_bare_request_that_cannot_be_read_accuses_no_session_that_it_names(make_reader, told):
+    message = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {}, "session_id": "victim"}
+    (lost,) = told(make_reader("mcp"), message, headers=(("gateway", b"home"),))
+    assert (lost.code, lost.session_id) == ("invalid", None)
 
 
 def test_the_governance_toolkits_times_and_hashed_arguments_are_understood(sample):

@@ -31,7 +31,7 @@ from guardian.store.engine import open_engine, reading
 from guardian.store.monitor import MonitorStore
 from guardian.store.monitor_baselines import SNAPSHOTS_KEPT
 from guardian.store.monitor_envelopes import Heard
-from guardian.store.monitor_retention import Retention
+from guardian.store.monitor_retention import Retention, prune
 from guardian.store.monitor_tables import metadata
 from guardian.store.monitor_values import Conflict
 
@@ -439,6 +439,15 @@ def test_what_is_old_is_forgotten_and_what_is_undelivered_stays(store, engine):
     left = rows(engine)
     assert [row[0] for row in left["findings"]] == ["waiting"]
     assert len(left["outbox"]) == 1
+
+
+def test_more_than_one_lot_of_what_is_old_is_forgotten_at_a_time(store, engine):
+    seen = {DecisionKey("acme", "g", f"d{n}"): "x" for n in range(25)}
+    states = {SessionKey("acme", f"s{n}"): SessionState(epoch=n % 2) for n in range(25)}
+    Member(store, "m").claim(P0).commit(Judgement(sessions=states, seen=seen), 1)
+    gone = prune(engine, NOW + timedelta(days=400), Retention(), limit=10)
+    assert (gone["seen"], gone["sessions"]) == (25, 25)
+    assert not rows(engine)["seen"]
 
 
 def test_an_envelope_and_an_agents_purposes_stay_for_as_long_as_they_are_in_use(store):

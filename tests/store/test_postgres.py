@@ -16,9 +16,13 @@ from guardian.bootstrap.monitor import learn_all
 from guardian.bus.file import FileConsumer
 from guardian.bus.port import Record
 from guardian.config import load
+from guardian.control.case_feeds import catch_up
+from guardian.control.exceptions import excused
 from guardian.demo.log import log_lines
 from guardian.demo.scenario import Scenario
 from guardian.domain.event import Envelope, Grant, SessionKey
+from guardian.domain.finding import Act, Effect, Finding, Kind, Subject
+from guardian.domain.revocation import Revision
 from guardian.domain.session import SessionState
 from guardian.domain.signal import SharedReads
 from guardian.errors import Unstorable
@@ -30,6 +34,7 @@ from guardian.store.monitor_envelopes import Heard
 from guardian.stream.commit import Committer
 from guardian.stream.worker import Worker, WorkerOptions
 from guardian.telemetry import Metrics
+from guardian.wire.findings import AlertOutcome, AlertPayload, FindingOutcome
 
 NOW = datetime(2026, 5, 12, tzinfo=UTC)
 
@@ -145,6 +150,26 @@ def test_a_control_that_has_written_very_often_still_writes(postgres: str, tmp_p
     store.close()
 
 
+def test_of_two_that_find_a_restored_backup_at_once_the_second_takes_nothing_back(
+    postgres: str, tmp_path: Path
+) -> None:
+    file = tmp_path / "control.epoch"
+    ControlStore.open(postgres, now=NOW).close()
+    file.write_text('{"epoch": 2, "n": 9, "change_seq": 0, "audit_seq": 0}')
+    engine, opened = open_engine(postgres), list[ControlStore]()
+    second = threading.Thread(target=lambda: opened.append(ControlStore.open(postgres, now=NOW, epoch_file=file)))
+    with writing(engine) as first:
+        first.execute(text("UPDATE control_head SET epoch = 3, n = 7"))  # it began the epoch, and went on
+        second.start()
+        waits = text("SELECT count(*) FROM pg_locks WHERE NOT granted")
+        while not first.execute(waits).scalar_one():
+            assert second.is_alive()
+    second.join(60)
+    assert opened[0].head().revision == Revision(epoch=3, n=7)
+    opened[0].close()
+    engine.dispose()
+
+
 def test_a_read_sees_one_state_and_writers_see_the_newest(postgres: str) -> None:
     engine = open_engine(postgres)
     with writing(engine) as connection:
@@ -165,6 +190,65 @@ def test_a_read_sees_one_state_and_writers_see_the_newest(postgres: str) -> None
         with writing(engine) as connection:
             connection.execute(text("DROP TABLE tell_tale"))
         engine.dispose()
+
+
+@pytest.mark.parametrize("zone", ["Asia/Tokyo", "America/New_York"])
+def test_the_first_and_last_hours_of_the_calendar_are_read_wherever_the_server_is(
+    postgres: str, tmp_path: Path, zone: str
+) -> None:
+    import psycopg
+
+    with psycopg.connect(postgres.replace("+psycopg", ""), autocommit=True) as connection:
+        connection.execute(f"ALTER DATABASE {connection.info.dbname} SET timezone TO '{zone}'")
+    ends = [at.replace(tzinfo=UTC) for at in (datetime.min, datetime.max)]
+    store = ControlStore.open(postgres, now=NOW, epoch_file=tmp_path / "control.epoch")
+    with store.write() as rows:
+        for n, at in enumerate(ends):
+            rows.ledger.append(
+                tenant_id="acme",
+                session_id=f"s{n}",
+                status="revoked",
+                reason_code="manual",
+                reason="",
+                actor="maya",
+                now=NOW,
+                expires_at=at,
+            )
+    with store.read() as rows:
+        assert [entry.expires_at for entry in rows.ledger.live(None)] == ends
+    store.close()
+
+
+def test_a_purpose_that_no_column_holds_keeps_neither_a_flag_nor_anybodys_alerts_back(
+    postgres: str, tmp_path: Path
+) -> None:
+    store = ControlStore.open(postgres, now=NOW, epoch_file=tmp_path / "control.epoch")
+    flagged = Finding(
+        id="fnd_1",
+        kind=Kind.DRIFT,
+        tenant_id="acme",
+        session_id="s1",
+        wanted=Effect.FLAG,
+        severity="high",
+        title="left its purpose",
+        subject=Subject(delegator_id="u", purpose="review\x00it"),
+        act=Act(decision_id="d", gateway="g", tool="crm.read", time=NOW),
+        time=NOW,
+    )
+    outcome = FindingOutcome(
+        finding_id="fnd_1", tenant_id="acme", session_id="s1", wanted="flag", effect="flag", mode="shadow", at=NOW
+    )
+    told = AlertOutcome(effect=Effect.FLAG, allowed=True, mode="shadow")
+    payload = AlertPayload(finding=flagged, outcome=told, case="c1").model_dump_json()
+    with store.write() as rows:
+        assert excused(rows, flagged, outcome, NOW) == outcome, "no exception covers it"
+        rows.alerts.add(kind="finding", case_key="c1", idempotency_key="1", payload=payload, now=NOW)
+    catch_up(store, NOW)
+    with store.read() as rows:
+        case = rows.cases.get("c1")
+        assert case is not None
+        assert case.findings == 1
+    store.close()
 
 
 def test_records_wait_and_envelopes_are_kept_on_postgresql_as_on_sqlite(postgres: str, tmp_path: Path) -> None:

@@ -149,14 +149,14 @@ class Rig:
             max_records=more.pop("max_records", 50), poll_timeout_s=0.01, backoff_s=0.001, max_backoff_s=0.01,
             max_outbox_depth=more.pop("max_outbox_depth", None),
         )  # fmt: skip
-        store = more.pop("store", self.store)
+        store, lateness = more.pop("store", self.store), more.pop("lateness", None)
         committer = Committer(
             pipeline=pipeline or Counting(), store=store, clock=self.clock, timer=lambda: 0.0,
-            metrics=self.metrics, fuse=fuse, **more,
+            metrics=self.metrics, fuse=fuse, lateness=lateness, **more,
         )  # fmt: skip
         return Worker(
             consumer=consumer or MemoryConsumer(self.broker, ["log"]), store=store, committer=committer,
-            clock=self.clock, metrics=self.metrics, options=options,
+            clock=self.clock, metrics=self.metrics, options=options, lateness=lateness,
         )  # fmt: skip
 
     def read(self, worker: Any, until: Callable[[], bool]) -> None:

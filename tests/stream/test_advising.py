@@ -21,6 +21,7 @@ from guardian.stream.advising import UNREADABLE, LocalAdviser
 from guardian.stream.recall import memory_of
 from guardian.stream.vitals import Lateness, Vitals
 from guardian.wire.adviser import RemoteAdviser
+from guardian.wire.client import ControlClient
 
 NOW = datetime(2026, 5, 12, 12, tzinfo=UTC)
 PATIENCE = 60  # seconds, where none of it is what the test is about
@@ -176,6 +177,28 @@ def test_lag_is_the_age_of_what_is_handled_and_grows_while_the_worker_is_stuck()
     assert lateness.lag() == timedelta(0)
     lateness.handled([Record("t", 0, 9, b"", timestamp=NOW + timedelta(days=1))])  # a broker's clock ahead of ours
     assert lateness.lag() == timedelta(0)
+
+
+def test_a_partition_that_is_behind_is_not_hidden_by_one_that_is_not():
+    lateness = Lateness(lambda: NOW)
+    behind = [Record("t", 0, n, b"", timestamp=NOW - timedelta(minutes=60 - n)) for n in range(3)]
+    lateness.handled([*behind, Record("t", 1, 0, b"", timestamp=NOW)])
+    assert lateness.lag() == timedelta(minutes=58)
+
+
+def test_a_monitor_that_reads_a_record_of_1970_is_still_heard_of():
+    sent, stop = [], threading.Event()
+
+    def heard(request):
+        sent.append(json.loads(request.content)["lag_s"])
+        stop.set()
+        return httpx.Response(204)
+
+    lateness = Lateness(lambda: NOW)
+    lateness.handled([Record("t", 0, 0, b"", timestamp=datetime.fromtimestamp(0, UTC))])
+    with ControlClient("http://control", lambda: "t", transport=httpx.MockTransport(heard)) as client:
+        Vitals(lateness, client.vitals, instance="m-1", every_s=60).run(stop)
+    assert sent == [1e9, 1e9]
 
 
 def test_vitals_are_told_until_the_end_and_that_it_is_the_end():

@@ -73,4 +73,16 @@ def test_what_an_agent_can_bring_about_speaks_against_no_gateway():
     letters = [part, of_a_batch, large, nameless, broken]
     found = outcomes(records, [_decoded(record) for record in records[:2]], letters)
     vouching = [Outcome("gw", True), Outcome("log[0]", True)]
-    assert found == [*vouching, *vouching, Outcome("gw", False), Outcome("gw", False)]
+    assert found == [*vouching, *vouching, Outcome("gw", False), Outcome("gw", False, "acme/s1")]
+
+
+def test_no_single_session_blows_it_whatever_its_agent_calls():
+    fuse = Fuse(window=200, minimum=50)
+    bad = [DeadLetter(Record("log", 0, n, b""), "invalid", "", "acme", "s1", "gw") for n in range(500)]
+    assert _blow(fuse, *outcomes([letter.record for letter in bad], [], bad)) is None
+
+
+def test_a_gateway_that_is_broken_for_several_sessions_blows_it():
+    fuse = Fuse(window=200, minimum=50)
+    bad = [Outcome("gw", False, f"acme/s{n % 5}") for n in range(50)]
+    assert _blow(fuse, *bad) == Blown("gw", 50, 50)

@@ -1,11 +1,13 @@
 """The monitor's own page: alive, ready, and figures for who knows the token."""
 
 import http.client
+import socket
 from collections.abc import Iterator
 
 import pytest
 
 from guardian.errors import ConfigurationError
+from guardian.stream import listening
 from guardian.stream.health import HealthServer
 from guardian.telemetry import Metrics
 
@@ -103,3 +105,13 @@ def test_a_closed_page_answers_no_more(face: Face) -> None:
 def test_an_empty_token_opens_nothing() -> None:
     with pytest.raises(ConfigurationError, match="token"):
         Face(token="")
+
+
+def test_who_connects_and_says_nothing_is_not_waited_for_without_end(monkeypatch) -> None:
+    monkeypatch.setattr(listening, "_PATIENCE_S", 0.05)
+    face = Face()
+    try:
+        with socket.create_connection(("127.0.0.1", face.server.port), timeout=20) as silent:
+            assert silent.recv(1) == b""
+    finally:
+        face.server.close()

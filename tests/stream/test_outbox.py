@@ -1,4 +1,5 @@
 import dataclasses
+import threading
 from datetime import timedelta
 
 import httpx
@@ -29,8 +30,9 @@ def filled(rig, make_event):
 
 
 def delivery(rig, control, **more):
+    producer = more.pop("producer", None) or MemoryProducer(rig.broker)
     return Delivery(
-        outbox=rig.store.outbox, client=control, producer=MemoryProducer(rig.broker), clock=rig.clock,
+        outbox=rig.store.outbox, client=control, producer=producer, clock=rig.clock,
         jitter=lambda: 0.0, metrics=rig.metrics, backoff=Backoff(base_s=2, cap_s=60), **more,
     )  # fmt: skip
 
@@ -147,6 +149,29 @@ def test_a_broker_that_is_away_delays_dead_letters_only(filled, control):
     assert sender.deliver_due() == 1
 
 
+def test_a_topic_that_cannot_be_written_to_is_tried_once_while_findings_go_on(rig, make_event, control):
+    class Slow(MemoryProducer):
+        def send(self, topic, value, **more):
+            tried.append(len(control.got))
+            super().send(topic, value, **more)
+
+    tried: list[int] = []
+    for n in range(30):
+        rig.broker.append("log", b"rubbish")
+        rig.broker.append("log", make_event(n))
+    rig.read(rig.worker(max_records=2), rig.drained)
+    rig.broker.stop()
+    sender = delivery(rig, control, batch=20, producer=Slow(rig.broker))
+    while len(control.got) < 10:
+        sender.deliver_due()
+    assert tried == [5]  # all findings of the first twenty were sent before
+    rig.broker.restart()
+    while rig.store.outbox.depth():
+        rig.clock.forward(60)
+        sender.deliver_due()
+    assert len(rig.broker.records("dlq.log")) == 30
+
+
 @pytest.mark.parametrize("point", ["before_send", "after_send", "before_produce", "after_produce"])
 def test_what_was_being_sent_when_the_process_ended_is_sent_again(filled, control, point):
     class Killed(BaseException):
@@ -163,6 +188,13 @@ def test_what_was_being_sent_when_the_process_ended_is_sent_again(filled, contro
     assert sorted(control.got) == ["s1-3", "s1-6"]
     assert {r.headers[3] for r in filled.broker.records("dlq.log")} == {("__dlq.errors.offset", b"6")}
     assert filled.store.outbox.depth() == 0
+
+
+def test_what_came_last_is_sent_although_the_monitor_stops(filled, control):
+    stop = threading.Event()
+    stop.set()
+    delivery(filled, control).run(stop)
+    assert (sorted(control.got), filled.store.outbox.depth()) == (["s1-3", "s1-6"], 0)
 
 
 def test_the_loop_sends_what_it_is_woken_for_and_stops_when_told(filled, control):

@@ -110,3 +110,31 @@ def test_a_batch_that_is_skipped_whole_does_not_make_the_monitor_look_current(ri
     committer.judge(rig.broker.records("log"), MemoryConsumer(rig.broker, ["log"]))
     assert rig.metrics.value("guardian_events_total", outcome="redelivered") == 2
     assert lateness.lag().total_seconds() == 100
+
+
+def test_a_broker_that_says_nothing_does_not_make_the_monitor_look_current(rig, read):
+    read(0, 1)
+    lateness = Lateness(rig.clock)
+    worker = rig.worker(lateness=lateness)
+    shown: list[float] = []
+
+    def late() -> bool:
+        rig.broker.fall_silent()
+        rig.clock.forward(1)
+        shown.append(lateness.lag().total_seconds())
+        return max(shown) > 60
+
+    rig.read(worker, late)
+
+
+def test_a_topic_with_nothing_new_is_no_delay(rig, read):
+    read(0, 1)
+    lateness = Lateness(rig.clock)
+    looked: list[float] = []
+
+    def idle() -> bool:
+        rig.clock.forward(1)
+        looked.append(lateness.lag().total_seconds())
+        return len(looked) > 100 and looked[-1] < 60
+
+    rig.read(rig.worker(lateness=lateness), idle)

@@ -55,11 +55,12 @@ class Desk:
         self.exploding: set[str] = set()
         self.start()
 
-    def start(self):
+    def start(self, format_=None):
         """As a fresh process would."""
         rig, filling = self.rig, Filling(wait=self.options.get("wait", WAIT))
         decoder = Decoder(
-            source=Reader({"mapping": mapping()}, Completion(tenant="acme")), redactor=CredentialScanner(key=b"k"),
+            source=Reader({"mapping": format_ or mapping()}, Completion(tenant="acme")),
+            redactor=CredentialScanner(key=b"k"),
             verify=lambda _: "absent", clock=rig.clock, begin=filling.begin,
         )  # fmt: skip
         pipeline = self.counting()
@@ -190,6 +191,16 @@ def test_a_waiting_record_that_crashes_a_room_is_given_up_and_the_others_get_thr
     assert (letter.code, letter.session_id, letter.sealed) == ("poison", "s2", b"sealed:" + line(1, "s2"))
 
 
+def test_every_session_of_a_record_that_crashes_a_room_is_told(rig, counting):
+    desk = Desk(rig, counting, wait=timedelta(0))
+    desk.exploding = {"d1"}
+    desk.send(b"[" + b",".join([line(0, "s1"), line(1, "s2"), line(2, "s3"), line(3, "s3")]) + b"]")
+    desk.run(lambda: rig.drained())
+    letters = {(letter.id, letter.code, letter.session_id) for letter in desk.store.dead_letters.list()}
+    expected = {("log/0/0", "poison", "s1"), ("log/0/0/1", "poison", "s2"), ("log/0/0/2", "poison", "s3")}
+    assert letters == expected
+
+
 def test_a_waiting_record_that_the_database_refuses_is_given_up_and_the_others_get_through(desk, rig, refuses):
     desk.send(line(0, "s1"), line(1, "s2"))
     desk.run(lambda: desk.store.waiting.depth() == 2)
@@ -229,7 +240,21 @@ def test_a_seal_whose_key_is_gone_ends_in_the_dead_letters_rather_than_in_a_loop
     desk.room._unseal = gone
     rig.clock.forward(6)
     desk.run(lambda: desk.store.waiting.depth() == 0)
-    assert [letter.code for letter in desk.store.dead_letters.list()] == ["not_json"]
+    (letter,) = desk.store.dead_letters.list()
+    assert (letter.code, letter.tenant_id, letter.session_id) == ("not_json", "acme", "s1")
+    assert rig.findings() == ["unscorable-0-0"]
+
+
+@pytest.mark.parametrize("when", ["gateway=='x'", "id=='d1'"])
+def test_what_is_read_otherwise_since_it_waits_is_told_and_not_forgotten(desk, rig, when):
+    desk.send(b"[" + line(0, "s1") + b"," + line(1, "s2") + b"]")
+    desk.run(lambda: desk.store.waiting.depth() == 2)
+    desk.start(mapping(when=when))
+    rig.clock.forward(6)
+    desk.run(lambda: desk.store.waiting.depth() == 0)
+    letters = {letter.session_id: (letter.code, letter.id) for letter in desk.store.dead_letters.list()}
+    assert letters == {"s1": ("unread", "log/0/0"), "s2": ("unread", "log/0/0/1")}
+    assert desk.judged == []
 
 
 def test_a_file_ends_although_records_of_a_topic_wait(desk, rig, tmp_path):

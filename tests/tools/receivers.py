@@ -51,10 +51,12 @@ class Receiver:
 
 @dataclass
 class Mailbox:
-    """Speaks SMTP without TLS; `refuse` is what it says to MAIL FROM instead of 250."""
+    """Speaks SMTP without TLS; `refuse` is what it says to MAIL FROM instead of 250, `refused` to a recipient."""
 
     mails: list[EmailMessage] = field(default_factory=list)
     refuse: str = ""
+    refused: dict[str, str] = field(default_factory=dict)
+    reached: list[str] = field(default_factory=list)
     port: int = 0
 
     def __enter__(self) -> Self:
@@ -65,8 +67,14 @@ class Mailbox:
                 self._say("220 mailbox")
                 while line := self.rfile.readline():
                     verb = line[:4].upper().strip()
+                    whom = line.partition(b"<")[2].partition(b">")[0].decode()
                     if verb == b"MAIL" and mailbox.refuse:
                         self._say(mailbox.refuse)
+                    elif verb == b"RCPT" and whom in mailbox.refused:
+                        self._say(mailbox.refused[whom])
+                    elif verb == b"RCPT":
+                        mailbox.reached.append(whom)
+                        self._say("250 yes")
                     elif verb == b"DATA":
                         self._say("354 go on")
                         lines = []

@@ -5,6 +5,7 @@ from pydantic import ValidationError
 
 from guardian.wire.approvals import ApprovalDecision, BreakerReset, BreakGlassRequest
 from guardian.wire.client import segment as quoted
+from guardian.wire.peers import Acknowledgement
 from guardian.wire.sessions import ActRequest, ModeRequest, ProtectionRequest
 
 
@@ -29,6 +30,8 @@ from guardian.wire.sessions import ActRequest, ModeRequest, ProtectionRequest
         (BreakGlassRequest, {"tenant_id": "acme", "reason": "x", "minutes": 0}),
         (BreakGlassRequest, {"tenant_id": "a\nb", "reason": "x"}),
         (BreakerReset, {}),
+        (Acknowledgement, {"revision": "1.9999999999999999999"}),
+        (Acknowledgement, {"revision": "9999999999999999999.1"}),
     ],
 )
 def test_a_request_without_a_reason_or_with_something_unknown_is_refused(model, body):

@@ -1,0 +1,51 @@
+"""Who calls, as headers name it: a request whose session cannot be told for certain is refused."""
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from guardian.gateway.asgi import RefuseRevoked, from_headers
+
+
+@pytest.fixture
+def asked(ledger, follow) -> Any:
+    """The status of a request with these headers, where sess_é and agent_1 are revoked."""
+    ledger.append("sess_é")
+    ledger.append("agent_1", kind="agent")
+    revoked = follow()
+    assert revoked.wait_ready(10)
+
+    async def app(_scope: Any, _receive: Any, send: Any) -> None:
+        await send({"type": "http.response.start", "status": 200})
+
+    def ask(*headers: tuple[str, str], coding: str = "utf-8", **named: str) -> int:
+        sent: list[Any] = []
+
+        async def send(message: Any) -> None:
+            sent.append(message)
+
+        scope = {"type": "http", "headers": [(n.encode(), v.encode(coding)) for n, v in headers]}
+        asyncio.run(RefuseRevoked(app, revoked, from_headers("acme", **named))(scope, None, send))  # type: ignore[arg-type]
+        return int(sent[0]["status"])
+
+    return ask
+
+
+def test_a_name_beyond_ascii_is_read_as_it_was_revoked(asked) -> None:
+    assert asked(("x-session-id", "sess_è")) == 200
+    assert asked(("x-session-id", "sess_é")) == 403
+    assert asked(("x-session-id", "sess_é"), coding="latin-1") == 403
+
+
+def test_an_empty_session_names_nobody(asked) -> None:
+    assert asked(("x-session-id", "")) == 403
+
+
+def test_a_name_that_comes_twice_is_none(asked) -> None:
+    assert asked(("x-session-id", "s1"), ("x-session-id", "s2")) == 403
+    assert asked(("x-session-id", "s1"), ("x-agent-id", "agent_1"), ("x-agent-id", "agent_2")) == 403
+
+
+def test_headers_are_named_in_any_capitals(asked) -> None:
+    assert asked(("x-gw-session", "s1"), session="X-Gw-Session") == 200
