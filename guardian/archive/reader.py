@@ -28,7 +28,8 @@ _REPEATED = 65_536
 _CALL = (
     "tenant_id", "session_id", "purpose_family", "agent_id", "at", "tool", "effect", "arguments", "bound",
     "resource_type", "resource_id", "data_classes", "records", "allowed_tools", "constraints", "expires_at",
-    "delegator_id", "parent_session_id", "gateway", "decision_id", "wanted", "one_in",
+    "delegator_id", "parent_session_id", "gateway", "decision_id", "wanted", "one_in", "tool_spelt",
+    "allowed_tools_spelt",
 )  # fmt: skip
 
 
@@ -113,14 +114,15 @@ class Archive:
             columns = [batch.column(name).to_pylist() for name in _CALL]
             for (
                 tenant, session, family, agent, at, tool, effect, arguments, bound, kind, resource, classes,
-                records, tools, constraints, expires, delegator, parent, gateway, decision, wanted, one_in,
+                records, tools, constraints, expires, delegator, parent, gateway, decision, wanted, one_in, own,
+                tools_own,
             ) in zip(*columns, strict=True):  # fmt: skip
                 yield PastCall(
                     tenant, session, family or "", decode.role(agent), at, tool, effect == "allow",
                     None if arguments is None else json.loads(arguments), tuple(bound or ()), kind, resource,
                     None if classes is None else frozenset(classes), records, decode.tools(tools),
                     decode.constraints(constraints), expires, agent, delegator, parent, gateway, decision,
-                    wanted or "none", one_in or 1.0,
+                    wanted or "none", one_in or 1.0, own, None if tools_own is None else decode.tools(tools_own),
                 )  # fmt: skip
 
     def labels(self) -> list[Label]:

@@ -142,6 +142,7 @@ class Rows:
             "vector_model": None if vectors is None else vectors.model,
             "purpose_vector": None if vectors is None else vectors.purpose,
             "action_vector": None if vectors is None else vectors.action,
+            **_spelt(event),
         }
 
     def _resource_id(self, tool: str, resource_id: str | None) -> str | None:
@@ -150,6 +151,15 @@ class Rows:
         kept = self.redaction.arguments(tool, {"resource": {"id": resource_id}}) or {}
         found = kept.get("resource", {}).get("id")
         return found if isinstance(found, str) else None
+
+
+def _spelt(event: DecisionEvent) -> Row:
+    tools, origin = event.envelope.allowed_tools, event.origin
+    told = tools if origin is None else origin.allowed_tools
+    return {
+        "tool_spelt": event.action.tool if origin is None else origin.tool,
+        "allowed_tools_spelt": None if told is None else [] if told == tools else list(told),
+    }
 
 
 def labels(words: Iterable[Word]) -> bytes:

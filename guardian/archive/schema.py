@@ -65,6 +65,9 @@ EVENTS = pa.schema(
         ("vector_model", pa.string()),
         ("purpose_vector", pa.binary()),
         ("action_vector", pa.binary()),
+        # as the log itself spells tools, where it was adapted; null: not known
+        ("tool_spelt", pa.string()),
+        ("allowed_tools_spelt", _TEXTS),  # in the order of allowed_tools; empty: the same
     ],
     metadata={"guardian.schema": VERSION},
 )

@@ -41,6 +41,7 @@ from guardian.tightening.redacted import marked
 from guardian.tightening.rejections import read_rejections, reject, still_rejected
 from guardian.tightening.report import report
 from guardian.tightening.sessions import IDLE
+from guardian.tightening.spelling import Spellings
 from guardian.tightening.surface import resources_of, surface
 from guardian.tightening.verifying import Verified, verify
 
@@ -123,11 +124,11 @@ def propose(settings: Settings, archive: Archive, asked: Asked, rejections: Path
         update=lambda done: update(done, 2 * rows),
         wanted=wanted,
     )
-    return rendered(replace(made[0], renamed=renamed(settings, made[0].tools)), backends(settings), made[1])
+    return rendered(replace(made[0], renamed=renamed(settings, made[0].renamed)), backends(settings), made[1])
 
 
 def renamed(settings: Settings, tools: Iterable[str]) -> tuple[str, ...]:
-    """Those of the tools that may be spelt otherwise in the log: the archive keeps only what the rule made."""
+    """Those of the tools, of unknown spelling, that the rule for names may have made of another one."""
     rule = settings.source.tools
     form = rule.name.replace("{server}", "*").replace("{tool}", "*")
     made = (tool for tool in tools if tool in rule.aliases.values() or covers(form, tool))
@@ -197,7 +198,11 @@ def proposed(
         mined.advice,
         tuple(sorted(rejected)),
     )
-    return proposal, examples
+    spelt = Spellings.of(proposal.tools, history)
+    unknown = {tool for found in grants.values() for each in found if each.spelt is None for tool in each.tools}
+    limited = {tool for each in kept if (tool := getattr(each.rule, "tool", None)) is not None}
+    doubtful = tuple(sorted(unknown | (spelt.unsure & limited)))
+    return replace(proposal, spelt=spelt.own, renamed=doubtful), examples
 
 
 def rendered(proposal: Proposal, languages: Mapping[str, Backend], examples: Sequence[Mapping[str, Any]]) -> Made:

@@ -192,13 +192,17 @@ class Origin(_Value):
     """How a record of another log format was read; guardian's own format has none.
 
     `session_from` is the kind of name that the session goes by, "window" being an agent's and user's unbroken
-    activity. `absent` names the facts that the log did not carry or that were masked in it.
+    activity. `absent` names the facts that the log did not carry or that were masked in it. `tool` and
+    `allowed_tools` are tools as the log, or a registered envelope, spells them itself; None: not known, or the log
+    has the server's name beside the tool's.
     """
 
     format: Annotated[str, StringConstraints(min_length=1, max_length=64)]
     session_from: Literal["gateway", "token", "conversation", "trace", "window"] = "gateway"
     absent: tuple[str, ...] = ()
     route: Annotated[str, StringConstraints(max_length=2048)] | None = None
+    tool: Identifier | None = None
+    allowed_tools: tuple[Annotated[str, StringConstraints(max_length=512)], ...] | None = None
 
 
 class DecisionEvent(_Value):

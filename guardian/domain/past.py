@@ -10,6 +10,7 @@ from guardian.domain.event import SessionKey
 from guardian.domain.session import HumanWord
 
 _DEEPEST = 16
+_LONGEST_PATH = 512  # agents choose names, and a long one is repeated for each of the values below it
 _INSTANCE = re.compile(r"(?:[-_.:/@#]++(?:v?\d++|[0-9a-f]{8,}+)(?=[-_.:/@#]|$))++$")  # read once, never anew
 
 
@@ -38,7 +39,10 @@ def _step(name: str) -> str:
 
 
 def argument_leaves(value: Any, path: str = "", depth: int = 0) -> Iterable[tuple[str, Any]]:
-    """Every scalar with its dotted path; members of a list share one, `items[].sku`."""
+    """Every scalar with its dotted path; members of a list share one, `items[].sku`. What has a path of more than
+    512 characters is left out."""
+    if len(path) > _LONGEST_PATH:
+        return
     match value:
         case Mapping():
             for name, item in value.items():
@@ -55,11 +59,14 @@ def argument_leaves(value: Any, path: str = "", depth: int = 0) -> Iterable[tupl
 
 def flat_arguments(value: Mapping[str, Any], path: str = "", depth: int = 0) -> dict[str, Any]:
     """Arguments as a policy reads them: scalars by dotted path. A list or an object is present and equals nothing,
-    so that a value cannot slip by in another wrapping; null is absent."""
+    so that a value cannot slip by in another wrapping; null is absent, and so is what has a path of more than 512
+    characters, of which no restriction is made."""
     flat: dict[str, Any] = {}
     for name, item in value.items():
         step = _step(name)
         here = f"{path}.{step}" if depth else step
+        if len(here) > _LONGEST_PATH:
+            continue
         if isinstance(item, Mapping):
             flat[here] = OBJECT
             if depth < _DEEPEST:
@@ -109,7 +116,9 @@ class PastCall(NamedTuple):
 
     `purpose` is the family of the declared purpose, `role` the agent without its instance number. `bound` names
     the arguments that carried a value of the envelope, as `argument=constraint`. `data_classes` and `records` are
-    None where the log did not say; `arguments` is None where it carried none or they were dropped.
+    None where the log did not say; `arguments` is None where it carried none or they were dropped. `tool_spelt`
+    and `allowed_tools_spelt` are the log's own names (see `Origin`), None where they are not known; the list is in
+    the order of `allowed_tools`, empty where it is the same.
     """
 
     tenant_id: str
@@ -135,6 +144,8 @@ class PastCall(NamedTuple):
     decision_id: str
     wanted: str  # the effect that the finding made at this decision asked for; "none" where there was none
     one_in: float  # how rare the session's evidence was among honest ones after this decision
+    tool_spelt: str | None = None
+    allowed_tools_spelt: tuple[str, ...] | None = None
 
     @property
     def key(self) -> SessionKey:

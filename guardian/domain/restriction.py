@@ -104,7 +104,8 @@ class Restriction:
 def facts(placed: Placed) -> dict[str, Any]:
     """The call as a policy decision point is asked about it: the request context of every rendered policy.
 
-    Arguments are flat, by dotted path, and only scalars are compared. What is not known is absent.
+    Arguments are flat, by dotted path, and only scalars are compared. What is not known is absent. The tool goes
+    by the log's own name for it.
     """
     call = placed.call
     told: dict[str, Any] = {
@@ -113,7 +114,7 @@ def facts(placed: Placed) -> dict[str, Any]:
         "role": call.role,
         "parent_role": placed.parent_role,
         "agent_id": call.agent_id or "",
-        "tool": call.tool,
+        "tool": call.tool_spelt or call.tool,
         "hour": call.at.astimezone(UTC).hour,
         "session_age_s": placed.age_s,
         "arguments": flat_arguments(call.arguments or {}),

@@ -104,11 +104,25 @@ class Decoder:
         event = told.event
         now, suspect = self._believable_time(event, record)
         signature = self.verify(event)
-        clean, hits = self.redactor.redact(event)
+        clean, hits = self._redacted(event)
         envelope = event.envelope.digest if event.has_envelope else None
         d = Decoded(record, clean, told.digest, now, suspect, hits, signature, envelope, entry)
         d = replace(d, redacted=self.redactor.rules)
         return d if self.begin is None else self.begin(d)
+
+    def _redacted(self, event: DecisionEvent) -> tuple[DecisionEvent, tuple[CredentialHit, ...]]:
+        """The log's own spellings stay beside names of which nothing was taken, and are no place of their own."""
+        origin = event.origin
+        if origin is None:
+            return self.redactor.redact(event)
+        bare = origin.model_copy(update={"tool": None, "allowed_tools": None})
+        clean, hits = self.redactor.redact(event.model_copy(update={"origin": bare}))
+        names = _tools(event)
+        own = "\n".join(sorted({origin.tool or "", *(origin.allowed_tools or ())}.difference(names)))
+        if clean.origin is None or _tools(clean) != names or self.redactor.name(own) != own:
+            return clean, hits
+        spelt = {"tool": origin.tool, "allowed_tools": origin.allowed_tools}
+        return clean.model_copy(update={"origin": clean.origin.model_copy(update=spelt)}), hits
 
     def _letter(self, record: Record, entry: int, error: DecodeError, gateway: str) -> DeadLetter:
         return DeadLetter(
@@ -165,6 +179,10 @@ class Decoder:
         if not old and said - reference <= self.bounds.ahead:
             return said, False
         return reference, True
+
+
+def _tools(event: DecisionEvent) -> tuple[str, ...]:
+    return (event.action.tool, *event.envelope.allowed_tools)
 
 
 def _check_tenant(event: DecisionEvent) -> None:

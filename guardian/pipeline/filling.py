@@ -93,7 +93,7 @@ class Filling:
             source: PurposeFrom = "static"
         else:
             source = "log" if event.envelope.purpose.strip() else "unknown"
-        shown = event if made is None else _with(event, made)
+        shown = event if made is None else _with(event, made, made.allowed_tools)
         return dataclasses.replace(d, event=shown, unfilled=event, purpose_from=source, envelope_digest=None)
 
     def fill(
@@ -140,19 +140,21 @@ class Filling:
         return grant if same else Grant(envelope.model_copy(update={"allowed_tools": tools}), grant.digest)
 
     def _filled(self, d: Decoded, grant: Grant, source: PurposeFrom) -> Decoded:
-        event = _with(d.unfilled or d.event, self._renamed(grant).envelope)
+        event = _with(d.unfilled or d.event, self._renamed(grant).envelope, grant.envelope.allowed_tools)
         return dataclasses.replace(
             d, event=event, unfilled=None, purpose_from=source, envelope_digest=grant.digest
         )
 
 
-def _with(event: DecisionEvent, envelope: Envelope) -> DecisionEvent:
+def _with(event: DecisionEvent, envelope: Envelope, allowed_tools: tuple[str, ...]) -> DecisionEvent:
+    """`allowed_tools` are the envelope's as it was told."""
     origin = event.origin
     if origin is None:  # has_envelope says so only of adapted records
         return event.model_copy(update={"envelope": envelope})
     known = {"envelope"} | ({"delegator_id"} if envelope.delegator_id != UNTOLD else set())
     absent = tuple(name for name in origin.absent if name not in known)
-    return event.model_copy(update={"envelope": envelope, "origin": origin.model_copy(update={"absent": absent})})
+    told = origin.model_copy(update={"absent": absent, "allowed_tools": allowed_tools})
+    return event.model_copy(update={"envelope": envelope, "origin": told})
 
 
 def _told(event: DecisionEvent) -> dict[str, str]:

@@ -90,13 +90,14 @@ class Completion:
         at = facts.time or record.timestamp
         if at is None:
             raise DecodeError("no_time", "neither the log nor the broker says when it was")
+        envelope, allowed_tools = self._envelope(facts, tenant, session)
         return DecisionEvent.model_validate(
             {
                 "schema": SCHEMA,
                 "id": facts.id or f"sha256:{digest[:40]}",
                 "time": at,
                 "gateway": gateway,
-                "envelope": self._envelope(facts, tenant, session),
+                "envelope": envelope,
                 "action": self._action(facts),
                 "decision": {
                     "effect": facts.effect,
@@ -112,6 +113,8 @@ class Completion:
                     session_from=session_from,
                     absent=_absent(facts, session_from),
                     route=facts.route,
+                    tool=self.tools.spelt(facts.tool, server=facts.server),
+                    allowed_tools=allowed_tools,
                 ),
             }
         )
@@ -151,13 +154,16 @@ class Completion:
             return declared, "gateway"
         return next(((said, name) for name in self.session if (said := _NAMES[name](facts))), (None, "window"))
 
-    def _envelope(self, facts: Facts, tenant: str, session: str) -> Envelope | dict[str, Any]:
+    def _envelope(
+        self, facts: Facts, tenant: str, session: str
+    ) -> tuple[Envelope | dict[str, Any], tuple[str, ...] | None]:
+        """The envelope, and its list of tools as the log spells them."""
         if facts.envelope is not None:
             told = {"delegator_id": facts.delegator or UNTOLD, **facts.envelope, "tenant_id": tenant}
             read = Envelope.model_validate_json(json.dumps({**told, "session_id": session}))
             tools = tuple(self.tools.of(tool) for tool in read.allowed_tools)
-            return read if tools == read.allowed_tools else read.model_copy(update={"allowed_tools": tools})
-        return {
+            return read.model_copy(update={"allowed_tools": tools}), read.allowed_tools
+        told = {
             "delegator_id": facts.delegator or UNTOLD,
             "tenant_id": tenant,
             "session_id": session,
@@ -166,6 +172,7 @@ class Completion:
             "agent_id": facts.agent,
             "parent_session_id": facts.parent,
         }
+        return told, None
 
     def _action(self, facts: Facts) -> dict[str, Any]:
         resource = {"type": facts.resource_type, "id": facts.resource_id}

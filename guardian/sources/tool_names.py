@@ -11,6 +11,8 @@ PATTERNS = (r"mcp__(?P<server>.+?)__(?P<tool>(?s:.+))", r"(?P<server>[^/]+)/(?P<
 NAME = "{server}.{tool}"
 
 _LONGEST = 512  # no event takes more; agents choose names, and a pattern may need the square of their length
+_ONE_NAME = re.compile(rf"[^\x00-\x1f\x7f\ud800-\udfff]{{1,{_LONGEST}}}")
+_ANY_SERVER = "\0"  # no alias is for it
 
 
 @dataclass(frozen=True)
@@ -54,6 +56,16 @@ class ToolNames:
         if server and "." not in tool:
             return self._put(server, tool)
         return tool
+
+    def spelt(self, tool: str, *, server: str | None = None) -> str | None:
+        """The one name that the log has for the tool; None where the server beside it belongs to the name, and for
+        what no event could hold.
+
+        >>> ToolNames().spelt("mcp__crm__read", server="x"), ToolNames().spelt("read", server="crm")
+        ('mcp__crm__read', None)
+        """
+        beside = bool(server) and self.of(tool, server=_ANY_SERVER) != self.of(tool)
+        return None if beside or _ONE_NAME.fullmatch(tool) is None else tool
 
     def _put(self, server: str, tool: str) -> str:
         name = self.name.replace("{server}", server).replace("{tool}", tool)

@@ -62,8 +62,8 @@ class CedarForbids:
         files: dict[str, str] = {}
         for number, batch in enumerate([sayable] if self.schema and sayable else batches(sayable)):
             name = f"{_NAME}.{number}" if number else _NAME
-            files[f"{name}.cedar"] = "\n".join(self.policy(restriction) for restriction in batch)
-            files[f"{name}.cedarschema"] = self.schema or generated_schema(batch)
+            files[f"{name}.cedar"] = "\n".join(self.policy(each, proposal.own(each)) for each in batch)
+            files[f"{name}.cedarschema"] = self.schema or generated_schema(batch, proposal.own)
         return files
 
     def check(self, proposal: Proposal, files: Mapping[str, str]) -> list[str]:
@@ -75,7 +75,8 @@ class CedarForbids:
             f"{each.policy_id}: {each.text}" for each in found
         ]
 
-    def policy(self, restriction: Restriction) -> str:
+    def policy(self, restriction: Restriction, own: Sequence[str]) -> str:
+        """`own` are the names by which gateways know its tool, if it is about one."""
         scope, rule = restriction.scope, restriction.rule
         when = [
             f"{self._at('tenant')} == {quoted(scope.tenant_id)}",
@@ -83,9 +84,9 @@ class CedarForbids:
             f"{self._at('role')} == {quoted(scope.role)}",
             f"{self._at('parent_role')} == {quoted(scope.parent_role)}",
         ]
-        tool = getattr(rule, "tool", None)
-        if tool is not None:
-            when.append(f"{self._at('tool')} == {quoted(tool)}")
+        if own:
+            at = self._at("tool")
+            when.append(f"{at} == {quoted(own[0])}" if len(own) == 1 else f"{_set(own)}.contains({at})")
         more, unless = self._conditions(rule)
         lines = [
             f"@id({quoted(restriction.id)})",

@@ -1,7 +1,7 @@
 """What the Cedar policies read of a request, typed: for validating them, and requests that are cut down to it."""
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from guardian.domain.restriction import Restriction
 from guardian.domain.rules import ROOT, ArgumentAtMost, ArgumentIn, ArgumentLike, PinArgument, Rule, Scalar
@@ -29,15 +29,17 @@ def batches(restrictions: Iterable[Restriction]) -> list[list[Restriction]]:
     return [batch for _, batch in made]
 
 
-def generated_schema(restrictions: Sequence[Restriction]) -> str:
-    """A schema to start from. Everything that a gateway may not know is optional."""
+def generated_schema(restrictions: Sequence[Restriction], own: Callable[[Restriction], Sequence[str]]) -> str:
+    """A schema to start from. Everything that a gateway may not know is optional. `own` are the names by which
+    gateways know a restriction's tool."""
     rules = [restriction.rule for restriction in restrictions]
     arguments: dict[str, str] = {}
     by_tool: dict[str, set[str]] = {}
-    for rule in rules:
-        for name, kind in _typed(rule).items():
+    for restriction in restrictions:
+        for name, kind in _typed(restriction.rule).items():
             arguments[name] = kind
-            by_tool.setdefault(getattr(rule, "tool", ""), set()).add(name)
+            for tool in own(restriction):
+                by_tool.setdefault(tool, set()).add(name)
     constraints = {rule.constraint for rule in rules if isinstance(rule, PinArgument)}
     held = "".join(f"      {quoted(name)}?: Set<String>,\n" for name in sorted(constraints))
     carried = "".join(f"      {quoted(name)}?: {kind},\n" for name, kind in sorted(arguments.items()))

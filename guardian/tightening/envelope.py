@@ -33,14 +33,14 @@ class EnvelopePatches:
         found: dict[str, str] = {}
         for scope in proposal.scopes:
             for number, grant in enumerate(proposal.grants.get(scope, ())):
-                patch = self.patch(grant, proposal.of(scope))
+                patch = _spelt(grant, self.patch(grant, proposal.of(scope)))
                 if patch:
                     name = f"envelope/{slug(scope)}{f'.{number}' if number else ''}.merge-patch.json"
                     found[name] = json.dumps(patch, indent=2, sort_keys=True) + "\n"
         return found
 
     def patch(self, grant: Grant, restrictions: Iterable[Restriction]) -> Json:
-        """What of the restrictions a template can say; the rest is for the policy engine.
+        """What of the restrictions a template can say, in guardian's names; the rest is for the policy engine.
 
         A list of tools never becomes empty, for that would be no limit: then the template keeps its own.
         Also kept: a limit on records that is no number, data classes of which one is redacted, a lifetime that
@@ -83,9 +83,10 @@ class EnvelopePatches:
         for scope in proposal.scopes:
             for grant in proposal.grants.get(scope, ()):
                 patch = self.patch(grant, proposal.of(scope))
-                if widens(grant, patch, lifetime_field=self.lifetime_field):
+                if widens(grant, _spelt(grant, patch), lifetime_field=self.lifetime_field):
                     problems.append(f"{slug(scope)}: the patch would widen its template")
-                if ours := sorted({*patch.get("allowed_tools", ())} & {*proposal.renamed}):
+                ours = sorted({*patch.get("allowed_tools", ())} & {*proposal.renamed})
+                if ours and grant.spelt is None:
                     problems.append(f"{slug(scope)}: {RENAMED.format(shown(ours[0], 80))}")
         return problems
 
@@ -108,6 +109,11 @@ def patched_tools(
     }
 
 
+def _spelt(grant: Grant, patch: Json) -> Json:
+    """The patch in the template's own names."""
+    return patch | {"allowed_tools": grant.own(patch["allowed_tools"])} if "allowed_tools" in patch else patch
+
+
 def merged(target: Any, patch: Any) -> Any:
     """RFC 7396: the target with the patch applied; null removes."""
     if not isinstance(patch, dict):
@@ -123,7 +129,7 @@ def merged(target: Any, patch: Any) -> Any:
 
 def widens(grant: Grant, patch: Json, *, lifetime_field: str = LIFETIME) -> bool:
     """Whether the patched template holds anything that the template did not."""
-    before: Json = {"allowed_tools": list(grant.tools), "resource_constraints": {}}
+    before: Json = {"allowed_tools": grant.own(grant.tools), "resource_constraints": {}}
     if grant.data_classes is not None:
         before["resource_constraints"]["data_classes"] = list(grant.data_classes)
     if grant.max_records is not None:
@@ -138,6 +144,6 @@ def widens(grant: Grant, patch: Json, *, lifetime_field: str = LIFETIME) -> bool
         grant.max_records is not None and has.get("max_records", float("inf")) > grant.max_records
     )
     tools = after["allowed_tools"]
-    more_tools = not set(tools) <= set(grant.tools) or (not tools and bool(grant.tools))
+    more_tools = not set(tools) <= set(before["allowed_tools"]) or (not tools and bool(grant.tools))
     longer = patch.get(lifetime_field, 0) > (grant.lifetime_s or 0)
     return more_tools or more_classes or more_records or longer

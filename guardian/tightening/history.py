@@ -19,6 +19,7 @@ IDLE = timedelta(hours=12)
 UNUSUAL_ONE_IN = 100.0
 MOST_GRANTS = 32
 MOST_PURPOSES = 64
+MOST_SPELLINGS = 16
 
 
 @dataclass(frozen=True)
@@ -52,13 +53,19 @@ class Trust:
 @dataclass(frozen=True, slots=True)
 class Grant:
     """What an envelope gave, as far as the miner narrows it. None: it set no limit, or with `records_unread` one
-    that is no number. `lifetime_s` is the least that any session had left at its first call; None: not known."""
+    that is no number. `lifetime_s` is the least that any session had left at its first call; None: not known.
+    `spelt` pairs every tool's own name in the template with guardian's; empty: the same, None: not known."""
 
     tools: tuple[str, ...]
     data_classes: tuple[str, ...] | None
     max_records: int | None
     records_unread: bool = False
     lifetime_s: int | None = None
+    spelt: tuple[tuple[str, str], ...] | None = None
+
+    def __post_init__(self) -> None:
+        if self.spelt and {tool for _, tool in self.spelt} != set(self.tools):
+            raise ValueError("`spelt` must have every tool of its template, and no other")
 
     @classmethod
     def of(cls, call: PastCall) -> "Grant":
@@ -69,7 +76,21 @@ class Grant:
             tuple(sorted(str(name) for name in classes)) if isinstance(classes, list | tuple) else None,
             most,
             told is not None and most is None,
+            spelt=_pairs(call.allowed_tools_spelt, call.allowed_tools),
         )
+
+    def own(self, tools: Iterable[str]) -> list[str]:
+        """Some of its tools as the template spells them; by guardian's names where that is not known."""
+        some = set(tools)
+        return sorted(own for own, tool in self.spelt if tool in some) if self.spelt else sorted(some)
+
+
+def _pairs(own: tuple[str, ...] | None, tools: tuple[str, ...]) -> tuple[tuple[str, str], ...] | None:
+    if not own or not tools:
+        return () if own is not None else None
+    if len(own) != len(tools):
+        return None
+    return () if own == tools else tuple(sorted({*zip(own, tools, strict=True)}))
 
 
 def whole_number(value: object) -> int | None:
@@ -125,13 +146,16 @@ class ScopeHistory:
         return both
 
     def current(self, *, recent: timedelta = timedelta(days=14)) -> list[Grant]:
-        """The grants in force at the scope's end, the most frequent first."""
+        """The grants in force at the scope's end, the most frequent first. One whose spelling is not known is left
+        out where the same is known in full."""
         lasts = [granted.last for granted in self.grants.values() if granted.last is not None]
         if not lasts:
             return []
         end = max(lasts)
         found = [(g.sessions, grant) for grant, g in self.grants.items() if g.last and g.last >= end - recent]
         ordered = [grant for _, grant in sorted(found, key=lambda pair: (-pair[0], pair[1].tools))]
+        known = {replace(grant, spelt=None) for grant in ordered if grant.spelt is not None}
+        ordered = [grant for grant in ordered if grant.spelt is not None or grant not in known]
         return [replace(grant, lifetime_s=self.grants[grant].lifetime_s) for grant in ordered]
 
     def note_grant(self, call: PastCall) -> None:
@@ -158,6 +182,7 @@ class History:
     split: datetime
     scopes: dict[Scope, ScopeHistory] = field(default_factory=dict)
     purposes: dict[tuple[str, str], Counter[str]] = field(default_factory=dict)  # (tenant, agent) -> sessions
+    spelt: dict[str, set[str | None]] = field(default_factory=dict)  # in allowed calls; None: also not known how
     calls: int = 0
     first: datetime | None = None
     last: datetime | None = None
@@ -184,6 +209,7 @@ class History:
             history._open.move_to_end(name)
             if call.allowed:
                 session.note(placed)
+                history._note_spelling(call)
         history._close(None)
         return history
 
@@ -203,6 +229,12 @@ class History:
             (history.early if session.first < self.split else history.late).add(session)
             if session.one_in >= self.trust.doubt and key not in self.trust.words:
                 history.doubted.add(session)
+
+    def _note_spelling(self, call: PastCall) -> None:
+        if (known := self.spelt.get(call.tool)) is None:
+            known = self.spelt[call.tool] = set()
+        if call.tool_spelt not in known:
+            known.add(call.tool_spelt if len(known) < MOST_SPELLINGS else None)
 
     def _note_purpose(self, call: PastCall) -> None:
         if call.agent_id is not None:

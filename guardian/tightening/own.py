@@ -34,7 +34,8 @@ def audited_calls(entries: Iterable[Mapping[str, Any]], actions: Sequence[str]) 
             tool=str(action), allowed=entry.get("allowed") is True, arguments=None, bound=(), resource_type=None,
             resource_id=None, data_classes=None, records=None, allowed_tools=granted, constraints={},
             expires_at=None, agent_id=actor, delegator_id=actor, parent_session_id=None, gateway="control",
-            decision_id=str(entry.get("seq", "")), wanted="none", one_in=1.0,
+            decision_id=str(entry.get("seq", "")), wanted="none", one_in=1.0, tool_spelt=str(action),
+            allowed_tools_spelt=(),
         )  # fmt: skip
 
 

@@ -1,6 +1,6 @@
 """Polar: `guardian_denies(id, call)` succeeds once for each restriction that refuses the call."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, assert_never
 
@@ -34,7 +34,8 @@ class PolarDenials:
     def files(self, proposal: Proposal) -> dict[str, str]:
         if not proposal.restrictions:
             return {}
-        return {FILE: _HEAD + "".join(rule for each in proposal.restrictions for rule in rules(each))}
+        made = (rule for each in proposal.restrictions for rule in rules(each, proposal.own(each)))
+        return {FILE: _HEAD + "".join(made)}
 
     def check(self, proposal: Proposal, files: Mapping[str, str]) -> list[str]:
         """Loads in oso, where it is installed."""
@@ -55,8 +56,9 @@ class PolarDenials:
 plugin = PolarDenials
 
 
-def rules(restriction: Restriction) -> list[str]:
-    """One rule for a broken restriction, a second where an argument that is always there may be missing."""
+def rules(restriction: Restriction, own: Sequence[str]) -> list[str]:
+    """One rule for a broken restriction, a second where an argument that is always there may be missing. `own` are
+    the names by which gateways know its tool, if it is about one."""
     scope, rule = restriction.scope, restriction.rule
     head = f"guardian_denies({text(restriction.id)}, call) if\n"
     where = [
@@ -65,9 +67,8 @@ def rules(restriction: Restriction) -> list[str]:
         f"call.role = {text(scope.role)}",
         f"call.parent_role = {text(scope.parent_role)}",
     ]
-    tool = getattr(rule, "tool", None)
-    if tool is not None:
-        where.append(f"call.tool = {text(tool)}")
+    if own:
+        where.append(f"call.tool = {text(own[0])}" if len(own) == 1 else f"call.tool in {listed(tuple(own))}")
 
     def made(*conditions: str) -> str:
         return head + " and\n".join(f"  {each}" for each in (*where, *conditions)) + ";\n"

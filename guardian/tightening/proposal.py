@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Protocol
@@ -21,8 +21,9 @@ PROPOSAL, EXAMPLES, REPORT = "proposal.json", "denied.jsonl", "REPORT.md"
 
 @dataclass(frozen=True, slots=True)
 class Proposal:
-    """`grants` are the envelope templates in force of each scope that is narrowed, the most used first. `renamed`
-    are tools that gateways and templates may spell otherwise: guardian's rule for names may have made theirs."""
+    """`grants` are the envelope templates in force of each scope that is narrowed, the most used first. Tools go
+    by guardian's names; `spelt` are the names by which policies ask for them, where those differ. `renamed` are
+    tools that gateways or templates may spell in ways that are not known: guardian's rule may have made theirs."""
 
     tenant_id: str
     since: datetime
@@ -36,6 +37,12 @@ class Proposal:
     advice: tuple[Advice, ...] = ()
     rejected: tuple[str, ...] = ()  # ids that people rejected, whose evidence has not changed
     renamed: tuple[str, ...] = ()
+    spelt: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+    def own(self, restriction: Restriction) -> tuple[str, ...]:
+        """The names by which a policy asks for the restriction's tool; empty where it is about none."""
+        tool = getattr(restriction.rule, "tool", None)
+        return () if tool is None else self.spelt.get(tool) or (tool,)
 
     @property
     def tools(self) -> frozenset[str]:
@@ -63,6 +70,7 @@ class Proposal:
                 | {"data_classes": None if g.data_classes is None else list(g.data_classes)}
                 | ({"records_unread": True} if g.records_unread else {})
                 | ({} if g.lifetime_s is None else {"lifetime_s": g.lifetime_s})
+                | ({} if g.spelt is None else {"spelt": dict(g.spelt)})
                 for scope, grants in self.grants.items()
                 for g in grants
             ],
@@ -72,6 +80,7 @@ class Proposal:
             "advice": [{"tenant": a.tenant_id, "subject": a.subject, "text": a.text} for a in self.advice],
             "rejected": list(self.rejected),
             "renamed": list(self.renamed),
+            "spelt": {tool: list(own) for tool, own in self.spelt.items()},
         }
 
     @classmethod
@@ -82,10 +91,11 @@ class Proposal:
                 raise ValueError(f"format {value['format']!r} is not {FORMAT}")
             grants: dict[Scope, list[Grant]] = {}
             for each in value["grants"]:
-                had = each["data_classes"]
+                had, spelt = each["data_classes"], each.get("spelt")
                 grant = Grant(
                     tuple(each["tools"]), None if had is None else tuple(had), each["max_records"],
                     each.get("records_unread", False), each.get("lifetime_s"),
+                    None if spelt is None else tuple(sorted(spelt.items())),
                 )  # fmt: skip
                 grants.setdefault(Scope(**each["scope"]), []).append(grant)
             counts = {name: item for name, item in value["backtest"].items() if name != "cost"}
@@ -102,6 +112,7 @@ class Proposal:
                 advice=tuple(Advice(a["tenant"], a["subject"], a["text"]) for a in value["advice"]),
                 rejected=tuple(value["rejected"]),
                 renamed=tuple(value.get("renamed", ())),
+                spelt={tool: tuple(own) for tool, own in value.get("spelt", {}).items()},
             )
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             what = f"{error.args[0]!r} is missing" if isinstance(error, KeyError) else str(error)

@@ -4,10 +4,11 @@
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from guardian.domain.restriction import Restriction
 from guardian.tightening.proposal import Proposal
 
 RULES_FILE, DATA_FILE = "rego/guardian_tightening.rego", "rego/data.json"
@@ -102,8 +103,9 @@ class RegoDenials:
         if not proposal.restrictions:
             return {}
         restrictions = [
-            {"id": r.id, "scope": asdict(r.scope), "rule": {"kind": r.rule.kind, **asdict(r.rule)}, "why": r.why}
+            {"id": r.id, "scope": asdict(r.scope), "rule": rule, "why": r.why}
             for r in proposal.restrictions
+            for rule in _rules(r, proposal.own(r))
         ]
         data = json.dumps(
             {"guardian": {"restrictions": restrictions}}, indent=2, sort_keys=True, ensure_ascii=False
@@ -127,6 +129,12 @@ class RegoDenials:
 
 
 plugin = RegoDenials
+
+
+def _rules(restriction: Restriction, own: Sequence[str]) -> list[dict[str, Any]]:
+    """The rule as data, once for each name by which gateways know its tool."""
+    rule = {"kind": restriction.rule.kind, **asdict(restriction.rule)}
+    return [rule | {"tool": name} for name in own] or [rule]
 
 
 def denied_by(files: Mapping[str, str], facts: Mapping[str, Any]) -> list[str]:

@@ -99,18 +99,44 @@ def _glance(proposal: Proposal) -> list[str]:
 
 
 def _names(proposal: Proposal) -> list[str]:
-    """Before anything is merged: policies and patches speak guardian's names."""
-    if not proposal.renamed:
-        return []
-    told = ", ".join(plain(name) for name in proposal.renamed[:_MOST_EXAMPLES])
-    more = f" and {len(proposal.renamed) - _MOST_EXAMPLES} more" if len(proposal.renamed) > _MOST_EXAMPLES else ""
-    return [
-        f"**Names of tools are guardian's** (`source.tools`): {told}{more}. Where the gateway or an envelope "
-        "template spells one otherwise, as in `mcp__crm__read` for `crm.read`, a policy does not match it and a "
-        "patch of `allowed_tools` takes it away, which no backtest can see. Ask the policy engine by guardian's "
-        "names, and put the template's own into a patch before it is merged.",
-        "",
+    """Before anything is merged: by which names policies and patches speak of tools."""
+    told = {tool: " and ".join(map(plain, own)) for tool, own in sorted(proposal.spelt.items())}
+    several = [
+        f"{plain(tool)} ({told[tool]})"
+        for tool, own in sorted(proposal.spelt.items())
+        if len({*own} - ({tool} & {*proposal.renamed})) > 1
     ]
+    lines = []
+    if told:
+        of = _some([f"{own} for {plain(tool)}" for tool, own in told.items()])
+        lines += [
+            f"**Policies and patches name tools as the log does**: {of}. This report, `proposal.json` and "
+            "`denied.jsonl` say guardian's names (`source.tools`). A tool that was never called goes by its name "
+            "in envelopes.",
+            "",
+        ]
+    if several:
+        lines += [
+            f"**One tool to guardian, several to the log**: {_some(several)}. What is proposed of one is proposed "
+            "of all of them, and what one of them is needed for keeps the others too.",
+            "",
+        ]
+    if proposal.renamed:
+        lines += [
+            f"**No name in the log is known, or not every one, of** {_some(list(map(plain, proposal.renamed)))}: "
+            "they were archived earlier, never called, or the log has the server's name beside the tool's. Of "
+            "these policies and patches say guardian's names (`source.tools`) too. Where the gateway or an "
+            "envelope template spells one otherwise, as in `mcp__crm__read` for `crm.read`, a policy does not "
+            "match it and a patch of `allowed_tools` takes it away, which no backtest can see. Ask the policy "
+            "engine by guardian's names, and put the template's own into a patch before it is merged.",
+            "",
+        ]
+    return lines
+
+
+def _some(told: Sequence[str]) -> str:
+    more = f" and {len(told) - _MOST_EXAMPLES} more" if len(told) > _MOST_EXAMPLES else ""
+    return ", ".join(told[:_MOST_EXAMPLES]) + more
 
 
 def _row(restriction: Restriction, proposal: Proposal) -> str:

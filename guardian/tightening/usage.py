@@ -13,6 +13,8 @@ from guardian.tightening.redacted import hashed, lost
 MOST_VALUES = 48
 """Distinct values of an argument that are told apart; beyond, only their common form is kept."""
 _LONGEST_VALUE = 128
+MOST_ARGUMENTS = 1024
+"""Of a tool with more of them agents choose the names, and nothing is said of any."""
 
 
 @dataclass(slots=True)
@@ -76,6 +78,13 @@ class ToolUse:
             if mine is None:
                 mine = self.arguments[path] = ArgumentUse()
             mine.merge(use)
+        self.bound()
+
+    def bound(self) -> None:
+        """With too many arguments it is as if they had not been logged."""
+        if len(self.arguments) > MOST_ARGUMENTS:
+            self.arguments.clear()
+            self.unlogged += 1
 
 
 @dataclass(slots=True)
@@ -182,9 +191,14 @@ class SessionUse:
             tool.unlogged += 1
         else:
             _note_arguments(tool.arguments, call)
+            tool.bound()
 
 
 def _note_arguments(uses: dict[str, ArgumentUse], call: PastCall) -> None:
+    held: dict[str, set[str]] = {}
+    for pair in call.bound:
+        bound, _, constraint = pair.rpartition("=")
+        held.setdefault(bound, set()).add(constraint)
     for path, value in flat_arguments(call.arguments or {}).items():
         use = uses.get(path)
         if use is None:
@@ -192,7 +206,7 @@ def _note_arguments(uses: dict[str, ArgumentUse], call: PastCall) -> None:
         use.calls += 1
         kind = kind_of(value)
         use.kinds.add(kind)
-        carried = frozenset(pair[len(path) + 1 :] for pair in call.bound if pair.startswith(f"{path}="))
+        carried = frozenset(held.get(path, ()))
         use.bound = carried if use.bound is None else use.bound & carried
         if kind == "str":
             use.prefix = value if use.prefix is None else common_prefix(use.prefix, value)

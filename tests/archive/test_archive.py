@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 
 import duckdb
@@ -17,7 +18,7 @@ from guardian.archive.reader import Archive, Window
 from guardian.archive.rows import labels, pack
 from guardian.archive.schema import EVENTS
 from guardian.archive.writer import write_events, write_labels
-from guardian.domain.event import SessionKey
+from guardian.domain.event import Origin, SessionKey
 from guardian.domain.finding import Act, Effect, Finding, Kind
 from guardian.domain.past import Vectors
 from guardian.domain.session import HumanWord
@@ -318,3 +319,41 @@ def test_only_as_much_is_merged_as_fits_into_memory(tmp_path, rows, verdict, mon
     monkeypatch.setattr("guardian.archive.compaction.MOST_ROWS", 7)
     assert tidy(tmp_path, now=NOW, keep=timedelta(days=400)).merged == 2
     assert len(calls(tmp_path)) == 12
+
+
+def adapted(verdict, tool, allowed_tools):
+    """The decision as if it came from another format, with these spellings."""
+    made = verdict()
+    origin = Origin(format="opa", tool=tool, allowed_tools=allowed_tools)
+    return replace(
+        made, decoded=replace(made.decoded, event=made.decoded.event.model_copy(update={"origin": origin}))
+    )
+
+
+def test_the_logs_own_names_of_tools_lie_beside_guardians(tmp_path, rows, verdict):
+    same, own = ("contracts.read", "mail.send"), ("mcp__contracts__read", "mail/send")
+    for n, (made, told) in enumerate(
+        [
+            (verdict(), ("contracts.read", ())),
+            (adapted(verdict, "mcp__contracts__read", own), ("mcp__contracts__read", own)),
+            (adapted(verdict, "contracts.read", same), ("contracts.read", ())),
+            (adapted(verdict, None, None), (None, None)),
+        ]
+    ):
+        write_events(tmp_path / str(n), "g", [rows().events([made], [])])
+        [call] = Archive(tmp_path / str(n)).past_calls()
+        assert (call.tool_spelt, call.allowed_tools_spelt) == told
+
+
+def test_a_file_from_before_the_logs_own_names_were_kept_is_read_and_merged(tmp_path, rows, verdict):
+    older = pa.schema([field for field in EVENTS if not field.name.endswith("_spelt")])
+    one, two = verdict(1), verdict(2)
+    write_events(tmp_path, "a", [pack([rows().row(one, None)], older)])
+    folder = Partition.of(date(2026, 5, 12), "acme").folder(tmp_path)
+    table = pq.read_table(folder / "a.parquet", partitioning=None)
+    pq.write_table(table.drop_columns(["tool_spelt", "allowed_tools_spelt"]), folder / "a.parquet")
+    write_events(tmp_path, "b", [rows().events([two], [])])
+    for _ in range(2):
+        assert [call.tool_spelt for call in Archive(tmp_path).past_calls()] == [None, "contracts.read"]
+        tidy(tmp_path, now=NOW, keep=timedelta(days=400))
+    assert count_files(tmp_path)["files"] == 1

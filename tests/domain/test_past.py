@@ -93,3 +93,13 @@ def test_single_numbers_and_switches_of_an_envelope_are_nothing_to_pin_to():
     assert envelope_values({"ids": ["c1", 7, True, ""], "region": "eu", "max": 25, "on": True, "empty": ""}) == {
         "ids": ["c1", "7"], "region": ["eu"], "max": [], "on": [], "empty": [],
     }  # fmt: skip
+
+
+def test_a_long_name_is_not_repeated_for_each_of_the_values_below_it():
+    """An agent chooses its names: a megabyte of them became gigabytes of paths."""
+    for told in ({"k" * 513: {"a": 1}, "b": 2}, {"k" * 500: {"a" * 20: 1}, "b": 2}):
+        assert list(argument_leaves(told)) == [("b", 2)]
+        assert {path: value for path, value in flat_arguments(told).items() if value is not OBJECT} == {"b": 2}
+    long = {"k" * 200_000: {f"a{n}": "c1" for n in range(20_000)}}
+    assert list(argument_leaves(long)) == []
+    assert flat_arguments(long) == {}

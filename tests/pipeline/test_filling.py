@@ -29,6 +29,9 @@ def envelope(session="s1", **changes):
     return Envelope.model_validate_json(json.dumps({**body, **changes}))
 
 
+SECRET = "AKIAIOSFODNN7EXAMPLE"  # the documented example key
+
+
 def grant(session="s1", **changes):
     told = envelope(session, **changes)
     return Grant(told, told.digest)
@@ -240,3 +243,42 @@ def test_an_envelope_that_comes_late_is_no_reissue(new_world, record, decoded):
     assert not [b for f in world.findings.values() for b in f.breaches if b.name.startswith("reissued")]
     assert world.state().envelope is not None
     assert world.state().envelope.purpose == "review the contract"
+
+
+def test_a_filled_envelope_keeps_its_own_spelling_of_tools_beside_guardians(decoded):
+    known = {SessionKey("acme", "s2"): grant("s2")}
+    static = (StaticEnvelope({"session": "s3"}, "review", ("contracts.read",)),)
+    filling = Filling(known=known, static=static, rename=ToolNames().of)
+    lines = [line(n, f"s{n}") for n in (1, 2, 3)]
+    ready, _ = filling.fill(decoded(filling, *lines), Known({SessionKey("acme", "s1"): grant()}), patient=False)
+    told = [d.event.origin.allowed_tools for d in ready]
+    assert told == [("mcp__contracts__read",), ("mcp__contracts__read",), ("contracts.read",)]
+    assert {d.event.origin.tool for d in ready} == {"contracts/read"}
+    (bare,), _ = Filling().fill(decoded(Filling(), line()), Known(), patient=False)
+    assert bare.event.origin.allowed_tools is None
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        {"tool": SECRET},
+        {"tool": f"mcp__crm__{SECRET}"},
+        {"tool": f"mcp__{SECRET}__read"},
+        {"envelope": {"allowed_tools": [f"mcp__crm__{SECRET}"]}},
+        {"envelope": {"allowed_tools": ["crm/read", f"mcp__ x {SECRET}__read"]}},
+    ],
+)
+@pytest.mark.parametrize("tools", [ToolNames(), ToolNames(name="{tool}")])
+def test_a_credential_in_a_name_is_told_where_it_was_and_is_kept_in_no_spelling_of_it(record, now, names, tools):
+    def read(completion):
+        decoder = Decoder(
+            source=Reader({"mapping": mapping()}, completion), redactor=CredentialScanner(key=b"k"),
+            verify=lambda _: "absent", clock=lambda: now,
+        )  # fmt: skip
+        ((d,), _) = decoder.decode([record(line(**names))])
+        return d
+
+    d = read(Completion(tenant="acme", tools=tools))
+    assert SECRET not in d.event.model_dump_json()
+    assert not [hit for hit in d.credentials if hit.path.startswith("origin")]
+    assert (d.event.origin.tool, d.event.origin.allowed_tools) == (None, None)

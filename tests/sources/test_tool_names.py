@@ -56,3 +56,27 @@ def test_no_name_takes_long(patterns):
 def test_many_names_of_an_envelope_take_no_longer_than_their_length():
     names = ["mcp__" + "a__" * 168 + "\n"] * 20_000
     assert {ToolNames().of(name) for name in names} == {"a." + "a__" * 167 + "\n"}
+
+
+@pytest.mark.parametrize(
+    ("tool", "server", "own"),
+    [
+        ("mcp__crm__read", None, "mcp__crm__read"),
+        ("mcp__crm__read", "other", "mcp__crm__read"),
+        ("crm.read", "erp", "crm.read"),
+        ("read", None, "read"),
+        ("read", "", "read"),
+        ("read", "crm", None),
+        ("read\n", None, None),
+        ("\ud800", None, None),
+        ("", None, None),
+        ("a" * 513, None, None),
+    ],
+)
+def test_the_log_has_one_name_for_a_tool_where_the_server_does_not_belong_to_it(tool, server, own):
+    assert ToolNames().spelt(tool, server=server) == own
+
+
+def test_where_the_server_is_left_out_its_name_does_not_belong_to_the_tools():
+    assert ToolNames(name="{tool}").spelt("read", server="crm") == "read"
+    assert ToolNames(aliases={"crm.read": "read"}).spelt("read", server="crm") is None

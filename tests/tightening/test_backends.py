@@ -256,7 +256,7 @@ def test_one_number_beyond_cedars_is_left_out_by_name_and_costs_no_other(restric
 
 def test_facts_may_lie_elsewhere_in_the_users_requests(restricted):
     mine = CedarForbids(forbid_problems, facts={"tool": "resource.name"}, action='Gate::Action::"invoke"')
-    policy = mine.policy(restricted(ForbidTool("mail.send")))
+    policy = mine.policy(restricted(ForbidTool("mail.send")), ("mail.send",))
     assert 'resource.name == "mail.send"' in policy
     assert 'action == Gate::Action::"invoke"' in policy
 
@@ -327,6 +327,52 @@ def test_a_patch_never_raises_a_limit_however_it_is_written(call, restricted, to
     lower = EnvelopePatches().patch(grant, [restricted(MaxRecords(5))])
     assert lower == ({} if grant.records_unread else {"resource_constraints": {"max_records": 5}})
     assert grant.records_unread == (told in ("many", [6]) or told is True)
+
+
+NAMES = ["mcp__crm__read", "crm/read", *NASTY]
+
+
+@settings(max_examples=60, deadline=None)
+@given(rules, asked(), st.lists(st.sampled_from(NAMES), min_size=1, max_size=3, unique=True), st.booleans())
+def test_engines_decide_by_every_name_that_the_log_has_for_the_tool_and_by_no_other(
+    placed, restricted, rule, told, own, known
+):
+    tool = getattr(rule, "tool", "contracts.read")
+    restriction = restricted(rule)
+    made = replace(proposal(restriction), spelt={tool: tuple(own)})
+    spelt = own[0] if known else "another name"
+    call = placed(**told | {"tool": tool if known else "another tool", "tool_spelt": spelt})
+    files = cedar.files(made) | RegoDenials().files(made) | PolarDenials().files(made)
+    assert [*cedar.check(made, files), *RegoDenials().check(made, files)] == []
+    assert agrees(forbidden_by(files[POLICIES], facts(call)), restriction, call)
+    assert agrees(RegoEvaluator(files).denied_by(facts(call)), restriction, call)
+    if importlib.util.find_spec("oso") is not None:
+        assert agrees(PolarEvaluator(files).denied_by(facts(call)), restriction, call)
+
+
+def test_what_requests_are_cut_down_to_is_listed_by_every_name_of_the_tool(restricted):
+    one = restricted(ArgumentAtMost("crm.read", "limit", True, 5))
+    made = replace(proposal(one), spelt={"crm.read": ("crm/read", "mcp__crm__read")})
+    text = cedar.files(made)[SCHEMA]
+    assert '//   "crm/read": ["limit"]\n//   "mcp__crm__read": ["limit"]\n' in text
+    assert "crm.read" not in text
+
+
+def test_a_patch_speaks_the_names_of_its_own_template(restricted):
+    one = restricted(ForbidTool("crm.export"))
+    tools = ("crm.export", "crm.list", "crm.read")
+    mixed = (("crm/export", "crm.export"), ("crm/list", "crm.list"), ("crm/read", "crm.read"))
+    both = (*mixed, ("mcp__crm__export", "crm.export"), ("mcp__crm__read", "crm.read"))
+    found = (Grant(tools, None, 9, spelt=both), Grant(tools, None, None, spelt=mixed), Grant(tools, None, None))
+    made = replace(proposal(one, grants={one.scope: found}), renamed=("crm.list", "crm.read"))
+    files = EnvelopePatches().files(made)
+    assert [json.loads(text)["allowed_tools"] for _, text in sorted(files.items(), key=lambda pair: pair[0])] == [
+        ["crm/list", "crm/read"], ["crm.list", "crm.read"], ["crm/list", "crm/read", "mcp__crm__read"],
+    ]  # fmt: skip
+    [told] = EnvelopePatches().check(made, files)
+    assert "allowed_tools is in guardian's names (crm.list)" in told
+    assert widens(found[1], {"allowed_tools": ["crm.list"]})
+    assert not widens(found[1], {"allowed_tools": ["crm/list"]})
 
 
 def test_a_list_of_tools_in_guardians_names_is_not_to_be_merged_unseen(restricted):

@@ -25,6 +25,7 @@ from guardian.tightening.mining import mine
 from guardian.tightening.redacted import SHAPED
 from guardian.tightening.surface import resources_of, surface
 from guardian.tightening.tools import confined_to, reads_only
+from guardian.tightening.usage import MOST_ARGUMENTS
 
 BEGIN = datetime(2026, 1, 5, 9, tzinfo=UTC)
 DAYS = 90
@@ -355,3 +356,28 @@ def test_room_is_a_round_number():
 def test_reading_tools_are_known_by_their_verb():
     assert reads_only("contracts.read_excerpt")
     assert not reads_only("mail.send")
+
+
+def test_of_a_tool_whose_arguments_agents_name_anew_nothing_is_said_and_little_is_kept(history):
+    """However many calls there are, and however many arguments in one of them."""
+
+    def fixed(n):
+        return {"arguments": {"region": "eu"}}
+
+    assert subjects(mine(history(fixed)), "argument_in") == ["contracts.read:region"]
+    for step in (
+        lambda n: {"arguments": {"region": "eu", **{f"{n}.{i}": 1 for i in range(20)}}},
+        lambda n: {"arguments": {"region": "eu", **({f"x{i}": 1 for i in range(5000)} if n == 7 else {})}},
+    ):
+        known = history(step)
+        assert subjects(mine(known), "argument_in") == []
+        used = [use.tools["contracts.read"] for past in known.scopes.values() for use in (past.early, past.late)]
+        assert all(len(use.arguments) <= MOST_ARGUMENTS for use in used)
+
+
+def test_a_call_with_many_values_of_its_envelope_takes_no_longer_than_its_length(call):
+    """A time that grew with the square of their number would end no test run."""
+    many = {f"a{i}": "c1" for i in range(80_000)}
+    told = call(arguments=many, constraints=CONSTRAINTS)
+    assert len(told.bound) == 80_000
+    assert History.learn([told], trust=Trust(), split=BEGIN).calls == 1

@@ -23,12 +23,13 @@ SCOPE = Scope("acme", "review contracts", "agent_review", "")
 @pytest.fixture
 def proposal(restricted):
     one, two = restricted(ForbidTool("mail.send", ("a-1",))), restricted(MaxRecords(50))
-    grants = {SCOPE: (Grant(("a",), ("x",), 3, lifetime_s=600), Grant(("b",), None, None, True))}
+    of_a = Grant(("a",), ("x",), 3, lifetime_s=600, spelt=(("mcp__a", "a"),))
+    grants = {SCOPE: (of_a, Grant(("b",), None, None, True), Grant(("c",), None, None, spelt=()))}
     return Proposal(
         "acme", SINCE, UNTIL, UNTIL, (one, two), grants,
         Backtest(replayed=10, honest=8, honest_denied=1, by_restriction={one.id: 1}), Surface(20, 5),
         (Abstention(Scope("acme", "p", "r"), "3 honest sessions, 59 are needed"),),
-        (Advice("acme", "svc", "split"),), ("rst_gone",), ("crm.read", "crm.`x`"),
+        (Advice("acme", "svc", "split"),), ("rst_gone",), ("crm.read", "crm.`x`"), {"a": ("a", "mcp__a")},
     )  # fmt: skip
 
 
@@ -36,6 +37,16 @@ def test_a_proposal_survives_its_file(proposal, tmp_path):
     write_folder(tmp_path / "p", {"proposal.json": json.dumps(proposal.as_json())})
     assert read_proposal(tmp_path / "p") == proposal
     assert read_proposal(tmp_path / "p/proposal.json") == proposal
+
+
+def test_a_proposal_from_before_the_logs_own_names_were_kept_is_read(proposal):
+    told = json.loads(json.dumps(proposal.as_json()))
+    del told["spelt"]
+    for grant in told["grants"]:
+        grant.pop("spelt", None)
+    read = Proposal.from_json(told)
+    assert [grant.spelt for found in read.grants.values() for grant in found] == [None, None, None]
+    assert [read.own(each) for each in read.restrictions] == [("mail.send",), ()]
 
 
 @pytest.mark.parametrize(
@@ -48,6 +59,9 @@ def test_a_proposal_survives_its_file(proposal, tmp_path):
         (lambda told: told.update(made_at="2026-01-01T00:00:00"), "has no time zone"),
         (lambda told: told["backtest"].update(more=1), "more"),
         (lambda told: told.update(grants=[3]), "subscriptable"),
+        (lambda told: told["grants"][0].update(spelt={"mcp__a": "z"}), "and no other"),
+        (lambda told: told["grants"][0].update(spelt=["a"]), "items"),
+        (lambda told: told.update(spelt=["a"]), "items"),
     ],
 )
 def test_a_file_that_is_no_proposal_is_refused_with_the_reason(proposal, change, says):
@@ -99,11 +113,20 @@ def test_the_report_says_what_why_evidence_and_cost(proposal):
     assert len(text.splitlines()) < 60
 
 
-def test_a_proposal_in_guardians_names_says_so_and_how_a_gateway_may_spell_them(proposal):
-    [told] = [line for line in report(proposal, {}).splitlines() if "Names of tools are guardian's" in line]
-    assert "crm.read, crm.\\`x\\`." in told
+def test_names_that_are_not_known_are_told_with_how_a_gateway_may_spell_them(proposal):
+    [told] = [line for line in report(proposal, {}).splitlines() if "No name in the log is known" in line]
+    assert "crm.read, crm.\\`x\\`:" in told
     assert "`mcp__crm__read` for `crm.read`" in told
-    assert "Names of tools" not in report(replace(proposal, renamed=()), {})
+    assert "No name in the log is known" not in report(replace(proposal, renamed=()), {})
+
+
+def test_the_report_says_which_names_the_files_say_and_which_tools_are_one_to_guardian(proposal):
+    text = report(replace(proposal, spelt={"crm.x": ("crm/x", "mcp__crm__`x`"), "y": ("z",)}), {})
+    assert "name tools as the log does**: crm/x and mcp__crm__\\`x\\` for crm.x, z for y." in text
+    assert "several to the log**: crm.x (crm/x and mcp__crm__\\`x\\`). What is proposed of one" in text
+    unsure = report(replace(proposal, spelt={"crm.read": ("crm.read", "mcp__crm__read")}), {})
+    assert "several to the log" not in unsure
+    assert "as the log does" not in report(replace(proposal, spelt={}), {})
 
 
 def test_text_of_agents_stays_text_in_the_report():
