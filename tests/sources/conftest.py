@@ -31,7 +31,7 @@ def reader_of(name: str, completion: Completion = HOME, **options: Any) -> Reade
 
 def read(reader: Any, value: bytes | dict[str, Any] | list[Any], **more: Any) -> list[Told | DecodeError]:
     raw = value if isinstance(value, bytes) else json.dumps(value).encode()
-    return list(reader.read(Record("t", 0, 0, raw, **more)))
+    return list(reader.read(Record(**{"topic": "t", "partition": 0, "offset": 0, "value": raw, **more})))
 
 
 def events(found: list[Told | DecodeError]) -> list[DecisionEvent]:

@@ -258,6 +258,19 @@ def test_what_an_agent_puts_beside_its_bare_request_says_nothing_of_who_it_is(
     assert (found.action.tool, found.decision.effect, found.envelope.delegator_id) == ("crm.export", "allow", "-")
 
 
+def test_an_agent_that_says_the_same_again_in_a_log_without_ids_and_times_is_heard_again(
+    make_reader, decisions, now
+):
+    meta = {"traceparent": f"00-{TRACE}-00f067aa0ba902b7-01"}
+    call = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": "pay", "_meta": meta}}
+    ids = [
+        decisions(make_reader("mcp"), call, headers=(("gateway", b"home"),), timestamp=now, offset=offset)[0].id
+        for offset in (1, 2, 2)
+    ]
+    assert ids[0] != ids[1]
+    assert ids[1] == ids[2]  # delivered again
+
+
 @pytest.mark.parametrize(
     "beside",
     [
