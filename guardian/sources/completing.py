@@ -187,7 +187,7 @@ class Completion:
 
 
 def _own_id(facts: Facts, record: Record, digest: str) -> str:
-    """For a log without ids: by what it says and, where no time tells two alike calls apart, by the record's place."""
+    """For a log without ids: by what it says and, where no time tells two alike apart, by the record's place."""
     if facts.time is None:
         place = f"{record.topic}\0{record.partition}\0{record.offset}\0{digest}"
         digest = hashlib.sha256(place.encode()).hexdigest()
