@@ -1,7 +1,6 @@
 """Telling of what came from outside by its kind rather than its value."""
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Container
 
 
 def kind(value: object) -> str:
@@ -23,6 +22,7 @@ def kind(value: object) -> str:
             return type(value).__name__
 
 
-def agents_own(body: Mapping[str, Any]) -> bool:
-    """Whether it is a JSON-RPC message as an agent sent it: whatever else stands in it is the agent's word."""
-    return "jsonrpc" in body
+def agents_own(names: Container[str]) -> bool:
+    """Whether what has these names is a JSON-RPC message as an agent sent it: whatever else stands in it is the
+    agent's word."""
+    return "jsonrpc" in names

@@ -14,6 +14,7 @@ from typing import Any
 
 from guardian.domain.event import SCHEMA
 from guardian.domain.text import shown
+from guardian.sources.hostile import agents_own
 
 SIGN = "\ufffd"
 """Stands in the text of everything that was not read."""
@@ -94,9 +95,12 @@ def without_unread(body: Mapping[str, Any]) -> dict[str, Any] | None:
 
 
 def names_in(value: bytes) -> dict[Place, str]:
-    """The names that stand at their places in a record that may be no JSON at all, each where it comes first."""
+    """The names that stand at their places in a record that may be no JSON at all, each where it comes first. None
+    in a message as an agent sent it: there they are the agent's word."""
     found: dict[Place, str] = {}
     for place, token in _strings(value):
+        if agents_own(place[:1]):
+            return {}
         if place in NAMES and place not in found and len(token) <= _LONGEST_NAME:
             try:
                 found[place] = json.loads(token.decode("utf-8", "replace"))
@@ -106,7 +110,8 @@ def names_in(value: bytes) -> dict[Place, str]:
 
 
 def _strings(value: bytes) -> Iterator[tuple[Place, bytes]]:
-    """The string values of the outermost object and of the objects in it, each with the keys that lead to it."""
+    """The string values of the outermost object and of the objects in it, each with the keys that lead to it; and
+    every key of the outermost object, with nothing."""
     depth, outer = 0, b""  # the key of the object in hand, where that is one level down
     key, last = b"", b""
     for match in _TOKEN.finditer(value):
@@ -119,6 +124,8 @@ def _strings(value: bytes) -> Iterator[tuple[Place, bytes]]:
             last = token
         elif token == b":":
             key = last
+            if key and depth == 1:
+                yield (_name(key),), b""
         elif token in b"{[":
             depth += 1
             outer = key if depth == 2 and token == b"{" else outer if depth > 2 else b""
@@ -131,7 +138,11 @@ def _strings(value: bytes) -> Iterator[tuple[Place, bytes]]:
 
 
 def _name(token: bytes) -> str:
-    return token[1:-1].decode("utf-8", "replace")
+    text = token[1:-1].decode("utf-8", "replace")
+    try:
+        return str(json.loads(f'"{text}"')) if "\\" in text else text
+    except ValueError:
+        return text
 
 
 def _shallow(text: str, max_depth: int, mark: str) -> str:

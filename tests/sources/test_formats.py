@@ -301,6 +301,28 @@ def test_a_bare_request_that_cannot_be_read_accuses_no_session_that_it_names(mak
     assert (lost.code, lost.session_id) == ("invalid", None)
 
 
+@pytest.mark.parametrize("format_", ["mcp", "auto"])
+@pytest.mark.parametrize(
+    "broken",
+    [
+        b'"jsonrpc": "2.0", "jsonrpc": "2.0"}',
+        b'"jsonrpc": "2.0", "x": "\xff"}',
+        b'"json\\u0072pc": "2.0", "params": {',
+        b'"jsonrpc": NaN, "x": 1',
+    ],
+)
+def test_nor_does_one_that_is_no_json(broken, format_, make_reader, told):
+    message = b'{"method": "tools/call", "session_id": "victim", "tenant_id": "tenant_other", ' + broken
+    (lost,) = told(make_reader(format_), message, headers=(("gateway", b"home"),))
+    assert (lost.session_id, lost.tenant_id) == (None, "tenant_home")
+
+
+def test_a_log_line_that_is_no_json_and_holds_a_message_still_names_its_session(make_reader, told):
+    line = b'{"session_id": "s1", "tenant_id": "tenant_home", "request": {"jsonrpc": "2.0", "method": "\xff"'
+    (lost,) = told(make_reader("mcp"), line, headers=(("gateway", b"home"),))
+    assert (lost.session_id, lost.tenant_id) == ("s1", "tenant_home")
+
+
 def test_the_governance_toolkits_times_and_hashed_arguments_are_understood(sample):
     (call,) = sample("agent_governance", 0)
     assert call.time.isoformat() == "2026-11-24T22:07:16.939402+00:00"
