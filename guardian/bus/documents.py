@@ -5,12 +5,10 @@ file) is handed on as far as it goes, to be refused with its line; it does not s
 """
 
 import json
-import re
 
-from guardian.bus.file import MAX_LINE, FileConsumer
+from guardian.bus.file import MAX_LINE, FileConsumer, depth_of
 from guardian.bus.port import Record
 
-_STRING = re.compile(rb'"(?:[^"\\]|\\.)*+"?')
 _OPENING = (b"{", b"[")
 
 
@@ -55,14 +53,14 @@ class Documents(FileConsumer):
                 continue
             if not text.startswith(_OPENING):
                 return number, line
-            if _balances(text) or _depth(text) == 0:
+            if _balances(text) or depth_of(text) == 0:
                 return number, text.removesuffix(b",") if text.endswith(b",") else line
             return number, self._joined(line)
         return None
 
     def _joined(self, first: bytes) -> bytes:
         """The document that begins with this line, to the line that closes it."""
-        lines, depth, size = [first], _depth(first), len(first)
+        lines, depth, size = [first], depth_of(first), len(first)
         while depth > 0 and size < MAX_LINE:
             found = self._numbered()
             if found is None:
@@ -72,7 +70,7 @@ class Documents(FileConsumer):
                 self._ahead = found  # what came before was cut off
                 break
             lines.append(line)
-            depth += _depth(line)
+            depth += depth_of(line)
             size += len(line)
         return b"\n".join(lines).rstrip().removesuffix(b",")
 
@@ -84,12 +82,6 @@ def _balances(line: bytes) -> bool:
         and line.count(b"{") == line.count(b"}")
         and (line.count(b"[") == line.count(b"]"))
     )
-
-
-def _depth(line: bytes) -> int:
-    """By how much the brackets outside of strings open more than they close."""
-    bare = _STRING.sub(b"", line)
-    return bare.count(b"{") + bare.count(b"[") - bare.count(b"}") - bare.count(b"]")
 
 
 def _begins(line: bytes, *, after: bytes) -> bool:

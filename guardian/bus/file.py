@@ -11,6 +11,7 @@ import gzip
 import hashlib
 import json
 import os
+import re
 import sys
 import zlib
 from collections.abc import Callable, Mapping, Sequence
@@ -26,6 +27,7 @@ MAX_LINE = 8 * 1024 * 1024
 """More than this of one line is never held in memory; the rest is skipped, and the source refuses what is left."""
 
 _SKIP = 1024 * 1024
+_STRING = re.compile(rb'"(?:[^"\\]|\\.)*+"?')
 
 
 class FileConsumer:
@@ -142,13 +144,8 @@ class FileConsumer:
 
     def _still_written(self, line: bytes) -> bool:
         """Whether the last line, which has no end, is the beginning of a document: to be read when whole."""
-        if self._path == "-" or len(line) >= MAX_LINE or not line.lstrip().startswith(b"{"):
-            return False
-        try:
-            json.loads(line)
-        except (ValueError, RecursionError):
-            return True
-        return False
+        begun = line.lstrip().startswith((b"{", b"["))
+        return self._path != "-" and len(line) < MAX_LINE and begun and depth_of(line) > 0
 
     def _numbered_line(self, line: bytes) -> bytes:
         if self._next == 0:
@@ -160,6 +157,12 @@ class FileConsumer:
         broken, self._broken = self._broken, None
         if broken is not None:
             raise broken
+
+
+def depth_of(line: bytes) -> int:
+    """By how much the brackets outside of strings open more than they close."""
+    bare = _STRING.sub(b"", line)
+    return bare.count(b"{") + bare.count(b"[") - bare.count(b"}") - bare.count(b"]")
 
 
 def place_of(path: Path) -> str:

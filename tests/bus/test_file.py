@@ -56,6 +56,23 @@ def test_a_last_line_that_is_still_being_written_waits_until_it_is_whole(tmp_pat
     assert [r.value for r in _read(FileConsumer(path), start=1)] == [b'{"n": 2, "text": "x"}']
 
 
+@pytest.mark.parametrize("last", [b"{bad}", b'{"n": "\xff"}', b'{"n": %s}' % (b"9" * 5000), b'{"n": "{"}}'])
+def test_a_last_line_that_ends_but_is_no_json_waits_for_nothing(tmp_path, last):
+    path = tmp_path / "a.jsonl"
+    path.write_bytes(b'{"n": 1}\n' + last)
+    assert [r.value for r in _read(FileConsumer(path))] == [b'{"n": 1}', last]
+
+
+@pytest.mark.parametrize("whole", [b'{"a": [{"b": "x{"}], "c": 1}', b'[{"a": 1}, {"b": "\\"]"}]'])
+def test_every_beginning_of_a_document_waits(tmp_path, whole):
+    path = tmp_path / "a.jsonl"
+    for size in range(1, len(whole)):
+        path.write_bytes(whole[:size])
+        assert _read(FileConsumer(path)) == []
+    path.write_bytes(whole)
+    assert [r.value for r in _read(FileConsumer(path))] == [whole]
+
+
 def test_a_file_is_known_by_where_it_lies_and_how_it_begins(tmp_path, monkeypatch):
     (tmp_path / "monday").mkdir()
     path = tmp_path / "monday" / "log.jsonl"
