@@ -145,7 +145,7 @@ class Decoder:
         """Who hears of a dead letter: the tenant it names, if the gateway may speak for it, else the operators."""
         if tenant_id is None:
             return None
-        known = "/" not in tenant_id and self._speaks_for(gateway, tenant_id)
+        known = "/" not in tenant_id and tenant_id != EVERY_TENANT and self._speaks_for(gateway, tenant_id)
         return self._name(tenant_id if known else OPERATORS)
 
     def _speaks_for(self, gateway: str, tenant_id: str) -> bool:
@@ -187,8 +187,9 @@ def _tools(event: DecisionEvent) -> tuple[str, ...]:
 
 def _check_tenant(event: DecisionEvent) -> None:
     envelope = event.envelope
-    if "/" in envelope.tenant_id:
-        reason = f"envelope.tenant_id: {NO_SLASH}"
+    if "/" in envelope.tenant_id or envelope.tenant_id == EVERY_TENANT:
+        why = NO_SLASH if "/" in envelope.tenant_id else "it stands for every tenant, and a session has one"
+        reason = f"envelope.tenant_id: {why}"
         raise DecodeError("invalid", reason, tenant_id=envelope.tenant_id, session_id=envelope.session_id)
 
 

@@ -123,7 +123,6 @@ def test_a_digest_is_of_the_untouched_bytes(make_decoder, record, body) -> None:
         ("gw", "globex", False),
         ("hub", "globex", True),
         ("nobody", "acme", False),
-        ("gw", "*", False),
     ],
 )
 def test_a_gateway_speaks_only_for_its_tenants(
@@ -145,6 +144,15 @@ def test_a_tenant_that_no_path_can_name_is_not_heard_and_the_operators_are_told(
     assert (finding.tenant_id, finding.session_id) == ("guardian", "s1")
     assert finding.breaches[0].detail == f"envelope.tenant_id: {NO_SLASH}"
     assert (world.dead, world.state("eu/s1").actions) == (1, 1), "a session may be called anything"
+
+
+@pytest.mark.parametrize("entitlements", [None, {"gw": frozenset({"*"})}, {"gw": frozenset({"acme"})}])
+def test_no_session_is_one_of_every_tenant_at_once(new_world, make_decoder, body, entitlements) -> None:
+    world = new_world(decoder=make_decoder(entitlements=entitlements))
+    world.feed(body(envelope__tenant_id="*"))
+    (finding,) = world.told(Kind.UNSCORABLE)
+    assert (finding.tenant_id, finding.session_id, world.dead) == ("guardian", "s1", 1)
+    assert "every tenant" in finding.breaches[0].detail
 
 
 def test_a_foreign_gateway_is_reported_and_judged_by_nobody(new_world, make_decoder, body) -> None:
