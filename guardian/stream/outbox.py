@@ -149,17 +149,22 @@ class Delivery:
             self._crash("after_produce")
         except BusError as error:
             self._metrics.add("guardian_outbox_failures_total", reason="bus")
-            self._refusing[topic] = self._postpone(item, str(error))
+            # What failed waits longer than its topic: where it alone is refused, the others come first.
+            self._refusing[topic] = self._later(item, self._clock())
+            self._postpone(item, str(error), since=self._refusing[topic])
             _log.warning("dead letter not published", id=letter.id, error=str(error))
             return 0
         self._refusing.pop(topic, None)
         self._outbox.delivered(item.id, "published", now=self._clock())
         return 1
 
-    def _postpone(self, item: OutboxItem, why: str) -> datetime:
-        until = self._clock() + self._backoff.after(item.attempts, self._jitter())
+    def _postpone(self, item: OutboxItem, why: str, *, since: datetime | None = None) -> datetime:
+        until = self._later(item, since or self._clock())
         self._outbox.postponed(item.id, until, why)
         return until
+
+    def _later(self, item: OutboxItem, since: datetime) -> datetime:
+        return since + self._backoff.after(item.attempts, self._jitter())
 
 
 def _refused(error: ControlError) -> bool:

@@ -172,6 +172,23 @@ def test_a_topic_that_cannot_be_written_to_is_tried_once_while_findings_go_on(ri
     assert len(rig.broker.records("dlq.log")) == 30
 
 
+def test_letters_that_are_refused_for_themselves_hold_up_no_other(rig, control):
+    class Choosy(MemoryProducer):
+        def send(self, topic, value, *, key=None, **more):
+            if key == b"bad":
+                raise BusError("too large")
+            super().send(topic, value, key=key, **more)
+
+    for n in range(30):
+        rig.broker.append("log", b"rubbish", key=b"bad" if n < 3 else b"good")
+    rig.read(rig.worker(), rig.drained)
+    sender = delivery(rig, control, producer=Choosy(rig.broker))
+    for _ in range(600):
+        sender.deliver_due()
+        rig.clock.forward(1)
+    assert (len(rig.broker.records("dlq.log")), rig.store.outbox.depth()) == (27, 3)
+
+
 @pytest.mark.parametrize("point", ["before_send", "after_send", "before_produce", "after_produce"])
 def test_what_was_being_sent_when_the_process_ended_is_sent_again(filled, control, point):
     class Killed(BaseException):
