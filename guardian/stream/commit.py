@@ -99,12 +99,12 @@ class Committer:
         decoded, letters = self._pipeline.decode(records)
         self.commit(records, decoded, letters, consumer)
 
-    def decoded(self, record: Record) -> list[Decoded]:
-        """The record's decisions as far as they can be read; none where even that fails."""
+    def decoded(self, record: Record) -> tuple[list[Decoded], list[DeadLetter]]:
+        """The record's decisions as far as they can be read, and what was refused; none where that fails."""
         try:
-            return self._pipeline.decode([record])[0]
+            return self._pipeline.decode([record])
         except Exception:
-            return []
+            return [], []
 
     def commit(
         self,

@@ -18,14 +18,17 @@ def halves(records: list[Record]) -> tuple[list[Record], list[Record]]:
     return records[:middle], records[middle:]
 
 
-def poisoned(record: Record, why: str, decoded: Sequence[Decoded], now: datetime) -> list[DeadLetter]:
-    """The dead letters of a record that was given up, one for each session in it as far as it can be read. `why`
-    names no content: that is the agent's."""
+def poisoned(
+    record: Record, why: str, decoded: Sequence[Decoded], refused: Sequence[DeadLetter], now: datetime
+) -> list[DeadLetter]:
+    """The dead letters of a record that was given up, one for each session in it as far as it can be read, and
+    those of its entries that were `refused`. `why` names no content: that is the agent's."""
     reason = f"judging it failed {MAX_ATTEMPTS} times: {why}"
     letters = [
         DeadLetter(record, "poison", reason, *d.event.key, d.event.gateway, now, entry=d.entry) for d in decoded
     ]
-    return bounded(letters) or [DeadLetter(record, "poison", reason, gateway=gateway_of(record), at=now)]
+    told = [*bounded(letters), *(letter for letter in refused if not letter.judged)]
+    return told or [DeadLetter(record, "poison", reason, gateway=gateway_of(record), at=now)]
 
 
 def gateway_of(record: Record) -> str:

@@ -111,7 +111,7 @@ class Settler:
                 error, attempt = again, None
 
     def _give_up(self, record: Record, why: str, consumer: Consumer) -> None:
-        letters = poisoned(record, why, self._committer.decoded(record), self._clock())
+        letters = poisoned(record, why, *self._committer.decoded(record), self._clock())
         try:
             self._committer.commit([record], [], letters, consumer)
         except Exception as error:  # even the finding about it cannot be made: the letter must not be lost

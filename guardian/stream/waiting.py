@@ -131,13 +131,16 @@ class WaitingRoom:
     def unread(self, held: Held, record: Record, refused: Sequence[DeadLetter]) -> DeadLetter:
         """The letter of a decision that could be read when it began to wait, and cannot any more: the seal's key
         is gone, or guardian is configured otherwise since."""
-        why = next((each for each in refused if each.record is record and each.entry in (0, held.id[3])), None)
+        mine = [each for each in refused if each.record is record]
+        named = (each for each in mine if each.session_id == held.session_id)
+        nameless = (each for each in mine if each.session_id is None and each.entry in (0, held.id[3]))
+        why = next(named, None) or next(nameless, None)
         return DeadLetter(
             record,
             why.code if why is not None else "unread",
             f"after it waited for its session's envelope: {'no decision in it' if why is None else why.reason}",
-            held.tenant_id if why is None or why.tenant_id is None else why.tenant_id,
-            held.session_id if why is None or why.session_id is None else why.session_id,
+            held.tenant_id,
+            held.session_id,
             gateway_of(record) if why is None else why.gateway,
             self._clock(),
             entry=held.id[3],
@@ -215,7 +218,7 @@ class Release:
 
     def _letter(self, held: Held) -> DeadLetter:
         record = self._room.record(held)
-        (letter,) = poisoned(record, "it was waiting for its envelope", [], self._clock())
+        (letter,) = poisoned(record, "it was waiting for its envelope", [], [], self._clock())
         return DeadLetter(
             record,
             letter.code,

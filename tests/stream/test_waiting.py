@@ -201,6 +201,16 @@ def test_every_session_of_a_record_that_crashes_a_room_is_told(rig, counting):
     assert letters == expected
 
 
+def test_what_was_refused_of_a_record_that_crashes_a_room_is_told_too(rig, counting):
+    desk = Desk(rig, counting, wait=timedelta(0))
+    desk.exploding = {"d1"}
+    desk.send(b"[" + b",".join([line(0, "s0", tool=None), line(1, "s1"), line(2, "s2", decision="?")]) + b"]")
+    desk.run(lambda: rig.drained())
+    letters = {(letter.id, letter.code, letter.session_id) for letter in desk.store.dead_letters.list()}
+    expected = {("log/0/0", "invalid", "s0"), ("log/0/0/1", "poison", "s1"), ("log/0/0/2", "invalid", "s2")}
+    assert letters == expected
+
+
 def test_a_waiting_record_that_the_database_refuses_is_given_up_and_the_others_get_through(desk, rig, refuses):
     desk.send(line(0, "s1"), line(1, "s2"))
     desk.run(lambda: desk.store.waiting.depth() == 2)
@@ -255,6 +265,17 @@ def test_what_is_read_otherwise_since_it_waits_is_told_and_not_forgotten(desk, r
     letters = {letter.session_id: (letter.code, letter.id) for letter in desk.store.dead_letters.list()}
     assert letters == {"s1": ("unread", "log/0/0"), "s2": ("unread", "log/0/0/1")}
     assert desk.judged == []
+
+
+def test_what_cannot_be_read_any_more_is_told_to_its_own_session_whoever_else_was_refused(desk, rig):
+    desk.send(b"[" + line(0, "s0", tool=None) + b"," + line(1, "s1") + b"," + line(2, "s2", agent="b") + b"]")
+    desk.run(lambda: desk.store.waiting.depth() == 2)
+    desk.start(mapping(when="id!='d1'", fields={**mapping().fields, "tool": "missing"}))
+    rig.clock.forward(6)
+    desk.run(lambda: desk.store.waiting.depth() == 0)
+    letters = {letter.id: (letter.session_id, letter.code) for letter in desk.store.dead_letters.list()}
+    expected = {"log/0/0": ("s0", "invalid"), "log/0/0/1": ("s1", "unread"), "log/0/0/2": ("s2", "invalid")}
+    assert letters == expected
 
 
 def test_a_file_ends_although_records_of_a_topic_wait(desk, rig, tmp_path):
