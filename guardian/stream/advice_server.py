@@ -29,7 +29,7 @@ class AdviceServer(Listener):
 
             def do_POST(self) -> None:
                 length = self.headers.get("Content-Length", "")
-                if not length.isdecimal() or int(length) > _MOST:
+                if not length.isdecimal() or len(length) > 9 or int(length) > _MOST:
                     self.close_connection = True
                     return self._answer(413, b"")
                 line = self.rfile.read(int(length))
