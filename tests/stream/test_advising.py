@@ -149,10 +149,11 @@ def test_only_who_knows_the_token_is_answered(served):
         with pytest.raises(AdviserError, match="401"):
             remote.weigh(line(), PATIENCE)
         remote.close()
-    connection = http.client.HTTPConnection("127.0.0.1", served.port)
-    connection.request("POST", "/weigh", body=b"x", headers={"Content-Length": str(2**21)})
-    assert connection.getresponse().status == 413
-    connection.close()
+    for length in (str(2**21), "9" * 5000, "\xb2"):
+        connection = http.client.HTTPConnection("127.0.0.1", served.port)
+        connection.request("POST", "/weigh", body=b"x", headers={"Content-Length": length})
+        assert connection.getresponse().status == 413
+        connection.close()
 
 
 def test_an_adviser_that_is_away_slow_or_strange_is_no_answer():
