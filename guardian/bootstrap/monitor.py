@@ -223,6 +223,8 @@ class Monitor:
             self._token()
         except (GuardianError, ValueError):
             found.append("its token cannot be read")
+        if self._worker.silent:
+            found.append("the log's broker does not answer")
         return found if self._client.ready() else ["control does not answer", *found]
 
     def _open_health(self) -> HealthServer | None:

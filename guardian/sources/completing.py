@@ -87,7 +87,11 @@ class Completion:
                 "the log names no tenant: set source.tenant, or grant its gateway exactly one in `gateways`",
             )
         if session is None:
-            raise DecodeError("no_session", f"no name for the session: expected one of {', '.join(self.session)}")
+            raise DecodeError(
+                "no_session",
+                f"no name for the session: expected one of {', '.join(self.session)}; what an agent's MCP message "
+                "itself says does not count, only what is written around it",
+            )
         at = facts.time or record.timestamp
         if at is None:
             raise DecodeError("no_time", "neither the log nor the broker says when it was")

@@ -66,6 +66,12 @@ class Worker:
         self._paused = False
         self._lateness = lateness or Lateness(clock)
         self._heard_at: datetime | None = None
+        self._silent = False
+
+    @property
+    def silent(self) -> bool:
+        """Whether the source neither gives records nor says that there are none."""
+        return self._silent
 
     def run(self, stop: threading.Event) -> None:
         """Until `stop` is set or a bounded source ends. The batch at hand is finished first.
@@ -87,6 +93,7 @@ class Worker:
                     if self._consumer.exhausted():
                         raise
                     failures += 1
+                    self._silent = isinstance(error, BusError)
                     started = started and not isinstance(error, BusError)
                     self._wait(stop, failures, "source or store away", error)
                     continue
@@ -114,8 +121,12 @@ class Worker:
         )
         if self._paused and not records:
             stop.wait(min(0.05, self._options.poll_timeout_s))
-        elif not records and self._consumer.assignment() and self._heard():
-            self._lateness.caught_up()
+        elif records:
+            self._silent = False
+        elif self._consumer.assignment():
+            self._silent = not self._heard()
+            if not self._silent:
+                self._lateness.caught_up()
         return records
 
     def _heard(self) -> bool:

@@ -125,6 +125,7 @@ def test_a_broker_that_says_nothing_does_not_make_the_monitor_look_current(rig, 
         return max(shown) > 60
 
     rig.read(worker, late)
+    assert worker.silent
 
 
 def test_a_topic_with_nothing_new_is_no_delay(rig, read):
@@ -137,4 +138,6 @@ def test_a_topic_with_nothing_new_is_no_delay(rig, read):
         looked.append(lateness.lag().total_seconds())
         return len(looked) > 100 and looked[-1] < 60
 
-    rig.read(rig.worker(lateness=lateness), idle)
+    worker = rig.worker(lateness=lateness)
+    rig.read(worker, idle)
+    assert not worker.silent
