@@ -20,6 +20,7 @@ from guardian.sources.port import Told
 from guardian.sources.reading import Reader
 
 _REASONS = 5
+_SENT_BY_SOMEBODY = (("gateway", b"-"),)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,9 +98,9 @@ def try_mapping(settings: Settings, mapping: Path, file: Path) -> Iterator[Line]
 
 
 def _anybody(settings: Settings) -> Completion:
-    """The deployment's completion; whose log it is does not matter here, nor who sent it."""
+    """The deployment's completion; whose log it is does not matter here, nor which gateway it names."""
     known = completion_of(settings)
-    return dataclasses.replace(known, tenant=known.tenant or "-", gateway=known.gateway or "-")
+    return dataclasses.replace(known, tenant=known.tenant or "-", gateway=None)
 
 
 def _lines(reader: Reader, file: Path, update: Callable[[int, int | None], None]) -> Iterator[Line]:
@@ -107,7 +108,7 @@ def _lines(reader: Reader, file: Path, update: Callable[[int, int | None], None]
     for batch in batches(file):
         for record in batch:
             if record.value.strip():
-                yield _line(reader, record)
+                yield _line(reader, dataclasses.replace(record, headers=_SENT_BY_SOMEBODY))
         done += len(batch)
         update(done, None)
 

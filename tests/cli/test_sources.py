@@ -27,6 +27,17 @@ def test_detect_names_the_format_its_share_and_the_setting(guardian, tmp_path: P
     assert "format: opa" in done.stdout
 
 
+def test_detect_reads_guardians_own_format_whichever_gateways_it_names(guardian, tmp_path: Path) -> None:
+    (tmp_path / "guardian.yaml").write_text("source: {gateway: another-gateway}")
+    log = [json.loads(line) for line in (SAMPLES / "guardian.jsonl").read_text().splitlines()]
+    named = [{**each, "gateway": f"gw-{n}"} for each in log for n in (1, 2)]
+    (tmp_path / "log").write_text("\n".join(map(json.dumps, named)))
+    for config in ((), ("-c", "guardian.yaml")):
+        done = guardian("detect", "log", *config)
+        assert done.returncode == 0
+        assert f"guardian: {2 * len(log)} records, 100.0% readable: {2 * len(log)} decisions" in done.stdout
+
+
 def test_detect_tells_mixed_and_broken_logs(guardian, tmp_path: Path) -> None:
     good = (SAMPLES / "authzen.jsonl").read_text()
     spread = json.dumps(json.loads((SAMPLES / "opa.jsonl").read_text().splitlines()[0]), indent=2)
