@@ -2,6 +2,7 @@
 
 import re
 from typing import Annotated
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue
 
@@ -24,10 +25,18 @@ def _star_alone(pattern: str) -> str:
     return pattern
 
 
+def _spoken_to_over_http(url: str) -> str:
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.port == 0:
+        raise ValueError("the address must begin with http:// or https:// and name a host")
+    return url
+
+
 Wildcards = Annotated[str, AfterValidator(_star_alone)]
 """A rule that silently matches nothing is worse than none: what looks like another wildcard is refused."""
 
 Seconds = Annotated[float, AfterValidator(_no_nonsense)]
+HttpAddress = Annotated[str, AfterValidator(_spoken_to_over_http)]
 
 
 class Section(BaseModel):

@@ -1,11 +1,11 @@
 """The control API, its limits, keys and people."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, model_validator
 
-from guardian.config.base import Days, Options, Seconds, Section
+from guardian.config.base import Days, HttpAddress, Options, Seconds, Section
 from guardian.domain.event import TenantName
 
 
@@ -13,6 +13,15 @@ class BudgetSection(Section):
     window_s: Seconds = 3600.0
     revocations: Annotated[int, Field(ge=0)] = 20
     reserved_for_breaches: Annotated[int, Field(ge=0)] = 5
+
+    @model_validator(mode="after")
+    def _reserved_is_a_part(self) -> Self:
+        if self.reserved_for_breaches > self.revocations:
+            raise ValueError(
+                f"reserved_for_breaches {self.reserved_for_breaches} must not exceed revocations"
+                f" {self.revocations}"
+            )
+        return self
 
 
 class ApprovalSection(Section):
@@ -51,8 +60,8 @@ class ClientCertificateSection(Section):
 class ControlSection(Section):
     host: str = "127.0.0.1"
     port: Annotated[int, Field(ge=0, le=65_535)] = 8731
-    url: str = "http://127.0.0.1:8731"  # where the monitor and the command line find it
-    public_url: str | None = None  # what links in alerts start with
+    url: HttpAddress = "http://127.0.0.1:8731"  # where the monitor and the command line find it
+    public_url: HttpAddress | None = None  # what links in alerts start with
     issuer: str = "guardian"
     audience: str = "guardian-control"
     budget: BudgetSection = BudgetSection()

@@ -87,3 +87,12 @@ class KafkaSection(Section):
     group_instance_id: str | None = None
     options: Options = Field(default_factory=dict)  # passed through to kafka-python: TLS, SASL, timeouts
     oauth: OAuthSection | None = None  # with options.sasl_mechanism: OAUTHBEARER
+
+    @model_validator(mode="after")
+    def _heard_of_in_time(self) -> Self:
+        if self.heartbeat_interval_ms >= self.session_timeout_ms:
+            raise ValueError(
+                f"heartbeat_interval_ms {self.heartbeat_interval_ms} must be less than"
+                f" session_timeout_ms {self.session_timeout_ms}"
+            )
+        return self

@@ -1,9 +1,11 @@
 """What lasts: databases, the archive, and what is proposed from it."""
 
+from os.path import normpath
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
+from urllib.parse import parse_qsl, urlsplit
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from guardian.config.base import Days, Plugins, Seconds, Section, Wildcards, plugins
 
@@ -14,6 +16,13 @@ class StoreSection(Section):
     epoch_file: Path | None = None  # None: beside the file of SQLite, and nowhere for a server
     keep_days: Days = 90
     dead_letter_days: Days = 14
+
+    @model_validator(mode="after")
+    def _two_databases(self) -> Self:
+        named = _database(self.control)
+        if named is not None and named == _database(self.monitor):
+            raise ValueError("monitor and control need a database each: the monitor must not write the ledger")
+        return self
 
 
 class ArgumentRuleSection(Section):
@@ -35,3 +44,16 @@ class ArchiveSection(Section):
 class TighteningSection(Section):
     backends: Plugins = Field(default_factory=lambda: plugins("envelope", "cedar", "rego", "polar"))
     rejections: Path = Path("tightening-rejections.yaml")
+
+
+def _database(url: str) -> tuple[object, ...] | None:
+    """Which database a URL names, whoever signs in there and however; None for one in memory or no URL."""
+    try:
+        parts = urlsplit(url)
+        kind, port = parts.scheme.partition("+")[0], parts.port
+    except ValueError:
+        return None
+    if kind == "sqlite":
+        file = normpath(parts.path[1:])
+        return None if file in (".", ":memory:") else (kind, file)
+    return kind, parts.hostname, port or 5432, parts.path, sorted(parse_qsl(parts.query))

@@ -4,7 +4,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from guardian.config.base import Plugins, Seconds, Section, Wildcards
+from guardian.config.base import HttpAddress, Plugins, Seconds, Section, Wildcards
 from guardian.domain.event import TenantName
 
 
@@ -41,7 +41,7 @@ class AdviceSection(Section):
     """Advice before the act. `run` has its own adviser; `serve` needs the `url` of a monitor's."""
 
     enabled: bool = False  # in `run`: open an adviser beside the monitor
-    url: str | None = None
+    url: HttpAddress | None = None
     budget_ms: Annotated[float, Field(gt=0, le=60_000)] = 250.0
     default_risk: str = "high"
     risks: dict[Wildcards, str] = Field(default_factory=dict)  # pattern of a tool's name -> risk

@@ -114,10 +114,38 @@ def test_every_wrong_key_is_named_at_once(write) -> None:
         ("archive: {keep_days: 999999}", "archive.keep_days"),
         ("kafka:", "kafka"),
         ("gateways: {gw: acme}", "gateways.gw"),
+        ("control: {url: 'ftp://control:8731'}", "control.url"),
+        ("control: {url: 'control:8731'}", "must begin with http:// or https://"),
+        ("control: {url: 'http://control:x'}", "control.url"),
+        ("control: {public_url: guardian.example.com}", "control.public_url"),
+        ("advice: {url: 'monitor:8733'}", "advice.url"),
+        ("control: {budget: {revocations: 3}}", "reserved_for_breaches 5 must not exceed revocations 3"),
+        (
+            "kafka: {session_timeout_ms: 3000}",
+            "heartbeat_interval_ms 3000 must be less than session_timeout_ms 3000",
+        ),
     ],
 )
 def test_an_impossible_value_is_refused_at_start(write, text: str, said: str) -> None:
     assert said in refusal(write(text))
+
+
+@pytest.mark.parametrize(
+    ("monitor", "control"),
+    [
+        ("sqlite:///data/guardian.db", "sqlite:///data/guardian.db"),
+        ("sqlite:///data/guardian.db?timeout=5", "sqlite:///data/../data/guardian.db"),
+        ("postgresql+psycopg://monitor:a@db/guardian", "postgresql://control:b@DB:5432/guardian"),
+    ],
+)
+def test_one_database_for_monitor_and_control_is_refused(write, monitor: str, control: str) -> None:
+    said = refusal(write(yaml.safe_dump({"store": {"monitor": monitor, "control": control}})))
+    assert "a database each" in said
+    load(write(yaml.safe_dump({"store": {"monitor": monitor, "control": control.replace("guardian", "other")}})))
+
+
+def test_databases_in_memory_are_two(write) -> None:
+    load(write("store: {monitor: 'sqlite://', control: 'sqlite://'}"))
 
 
 @pytest.mark.parametrize(
