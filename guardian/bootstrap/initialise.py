@@ -1,5 +1,8 @@
 """`guardian init`: a folder with a commented configuration, fresh keys and the first tokens; shadow mode on."""
 
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 
@@ -20,11 +23,28 @@ TOKEN_LIFE = timedelta(days=90)
 def initialise(folder: Path, *, solo: bool = False) -> Path:
     """Returns the configuration's path. Raises ConfigurationError when one is there already.
 
+    Where it fails in a folder that was empty, the folder is left empty: half a deployment cannot be gone on with.
     `solo`: one person may do what otherwise takes two; every such act is audited as such.
     """
     target = folder / "guardian.yaml"
     if target.exists():
         raise ConfigurationError(f"{target} exists already; choose another folder")
+    with _all_or_nothing(folder):
+        return _filled(folder, target, solo=solo)
+
+
+@contextmanager
+def _all_or_nothing(folder: Path) -> Iterator[None]:
+    fresh = not folder.exists() or (folder.is_dir() and not any(folder.iterdir()))
+    try:
+        yield
+    except BaseException:
+        for made in folder.iterdir() if fresh and folder.is_dir() else ():
+            shutil.rmtree(made) if made.is_dir() else made.unlink()
+        raise
+
+
+def _filled(folder: Path, target: Path, *, solo: bool) -> Path:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         text = (resource("config") / "guardian.yaml").read_text(encoding="utf-8")

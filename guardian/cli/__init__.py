@@ -77,5 +77,11 @@ def main() -> None:
             raise
         typer.echo(f"guardian: {escape(str(error))}", err=True)
         sys.exit(2 if isinstance(error, ConfigurationError) else 1)
+    except OSError as error:  # a full disk, a folder of somebody else's
+        if "--debug" in sys.argv:
+            raise
+        where = f"{error.filename}: " if error.filename else ""
+        typer.echo(f"guardian: {escape(f'{where}{error.strerror or error}')}", err=True)
+        sys.exit(1)
     except KeyboardInterrupt:
         sys.exit(130)

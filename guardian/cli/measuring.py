@@ -168,7 +168,9 @@ def calibrate(
     files: Annotated[
         list[Path], typer.Argument(help="Your log (guardian.decision/v1 lines), or session lines; .gz too.")
     ],
-    output: Annotated[Path, typer.Option("--output", "-o")] = Path("calibration.json"),
+    output: Annotated[Path, typer.Option("--output", "-o", help="Where to write; - is standard output.")] = Path(
+        "calibration.json"
+    ),
     seed: Annotated[int, typer.Option(help="Splits the purposes into two halves.")] = 0,
     out_of_fold: Annotated[
         Path | None,
@@ -193,11 +195,12 @@ def calibrate(
     Example: guardian calibrate march.jsonl.gz --labels labels.txt   (then: model.calibration: calibration.json)
     """
     from guardian.bootstrap.modelling import calibrate as fit
+    from guardian.bootstrap.offline import writer
     from guardian.scoring.calibration import ASSUMPTIONS
 
     settings = settings_from(config, required=False)
     other_file(output, *(existing_file(f) for f in files))
-    with progress("calibrating") as update, _labelled_lines():
+    with writer(output) as write, progress("calibrating") as update, _labelled_lines():
         made = fit(
             settings,
             files,
@@ -208,7 +211,7 @@ def calibrate(
             max_per_purpose=max_per_purpose,
             max_share=max_share,
         )
-    output.write_text(made.to_json() + "\n", encoding="utf-8")
+        write(made.to_json())
     summary = {
         "actions": len(made.actions.values),
         "sessions": len(made.evidence.values),
@@ -216,13 +219,14 @@ def calibrate(
         "assumptions": ASSUMPTIONS,
         "file": str(output),
     }
-    if as_json:
+    if as_json and str(output) != "-":
         print_json(summary)
     else:
         typer.echo(
             f"{output}: {summary['actions']} honest actions, {summary['sessions']} honest sessions.\n"
             f"Promises reach 1 in {summary['promised_up_to_one_in']:,}; beyond that figures are estimated.\n"
-            f"{ASSUMPTIONS}"
+            f"{ASSUMPTIONS}",
+            err=str(output) == "-",
         )
 
 

@@ -111,6 +111,31 @@ def test_init_makes_a_configuration_that_checks_and_keys_that_only_the_owner_rea
     assert "exists already" in again.stderr
 
 
+def test_an_init_that_fails_leaves_nothing_so_that_it_can_be_done_again(guardian, tmp_path: Path) -> None:
+    (tmp_path / "home").mkdir()
+    nowhere = {"GUARDIAN_STORE__CONTROL": "sqlite:////proc/none/control.db"}
+    assert guardian("init", "home", env=nowhere).returncode != 0
+    assert not list((tmp_path / "home").iterdir())
+    assert guardian("init", "home").returncode == 0
+
+
+def test_an_init_that_fails_takes_away_nothing_that_was_there(guardian, tmp_path: Path) -> None:
+    (tmp_path / "home").mkdir()
+    (tmp_path / "home" / "notes").touch()
+    assert guardian("init", "home", env={"GUARDIAN_NONSENSE": "1"}).returncode == 2
+    assert (tmp_path / "home" / "notes").exists()
+
+
+@pytest.mark.parametrize("command", ["schema", "sources"])
+def test_a_full_disk_is_one_line(command: str) -> None:
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "guardian", command],
+            stdout=full, stderr=subprocess.PIPE, text=True, check=False,
+        )  # fmt: skip
+    assert (done.returncode, done.stderr) == (1, "guardian: No space left on device\n")
+
+
 def test_the_written_configuration_shows_the_defaults_it_claims(guardian, tmp_path: Path) -> None:
     guardian("init", "home")
     from guardian.config import Settings, load
@@ -241,6 +266,12 @@ def test_a_status_that_does_not_exist_is_refused_with_those_that_do(guardian) ->
     done = guardian("sessions", "--status", "clear")
     assert done.returncode == 2
     assert "active, flagged, revoked" in done.stderr
+
+
+def test_a_kind_of_finding_that_does_not_exist_is_refused_with_those_that_do(guardian) -> None:
+    done = guardian("findings", "--kind", "drifting")
+    assert done.returncode == 2
+    assert "drift, gateway, hygiene" in done.stderr
 
 
 def test_dead_letters_that_are_not_kept_are_a_fault(guardian) -> None:

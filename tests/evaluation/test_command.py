@@ -98,10 +98,26 @@ def test_a_run_prints_json_for_programs(sessions: Path, tmp_path: Path) -> None:
     assert found["sessions"] == 6
 
 
-def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+def test_a_calibration_that_cannot_be_written_is_told_before_the_work(sessions: Path, tmp_path: Path) -> None:
+    done = run(tmp_path, sessions.name, "-o", "nosuch/calibration.json", command="calibrate")
+    assert (done.returncode, "cannot write nosuch/calibration.json" in done.stderr) == (2, True)
+
+
+def test_a_calibration_on_standard_output_is_nothing_else(tmp_path: Path) -> None:
+    (tmp_path / "guardian.yaml").write_text("model: {engine: lexical}")
+    (tmp_path / "honest.jsonl").write_text("".join(line(n, dataset=f"d{n // 20}") + "\n" for n in range(60)))
+    for more in ([], ["--json"]):
+        done = run(tmp_path, "honest.jsonl", "-o", "-", *more, command="calibrate")
+        assert done.returncode == 0, done.stderr
+        assert json.loads(done.stdout)
+        assert "honest sessions" in done.stderr
+    assert not (tmp_path / "-").exists()
+
+
+def run(folder: Path, *arguments: str, command: str = "evaluate") -> subprocess.CompletedProcess[str]:
     kept = {k: v for k, v in os.environ.items() if not k.startswith("GUARDIAN_")}
     return subprocess.run(
-        [sys.executable, "-m", "guardian", "evaluate", *arguments],
+        [sys.executable, "-m", "guardian", command, *arguments],
         capture_output=True,
         text=True,
         cwd=folder,
