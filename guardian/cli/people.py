@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from guardian.cli.common import ConfigOption, JsonOption, escape, print_json, settings_from
 from guardian.config import Settings
+from guardian.domain.finding import Kind
 from guardian.domain.revocation import SubjectType
 from guardian.errors import ConfigurationError
 from guardian.wire.approvals import ApprovalView
@@ -72,6 +73,8 @@ def findings(
     """List findings and what policy made of them, the newest first."""
     from guardian.cli.tables import show_views
 
+    if kind is not None and kind not in (known := [each.value for each in Kind]):
+        raise ConfigurationError(f"kind {kind!r} does not exist; choose one of {', '.join(known)}")
     with client(config) as control:
         page = control.findings(tenant_id=tenant, session_id=session, kind=kind, limit=limit)
     if as_json:
@@ -117,7 +120,8 @@ def revoke(
     reason: Why,
     subject: Subject = "session",
     minutes: Annotated[
-        int | None, typer.Option(min=1, help="For how long, with --subject; default: as configured.")
+        int | None,
+        typer.Option(min=1, max=527_040, help="For how long, with --subject; default: as configured."),
     ] = None,
     config: ConfigOption = None,
     as_json: JsonOption = False,
@@ -129,6 +133,8 @@ def revoke(
     Example: guardian revoke tenant_acme agent_7 --subject agent --minutes 60 --reason "its image was altered"
     """
     kind = _kind(subject)
+    if kind == "session" and minutes is not None:
+        raise ConfigurationError("--minutes goes with --subject; a session is revoked for as long as it lives")
     with client(config) as control:
         if kind == "session":
             _show_act(control.revoke(tenant, session, reason=reason), as_json=as_json)

@@ -125,7 +125,8 @@ def list_(config: ConfigOption = None, as_json: JsonOption = False) -> None:
         print_json(rows)
     for row in rows if not as_json else []:
         state = "revoked" if row["revoked"] else "live"
-        typer.echo(f"{row['jti']}  {state:<8} {row['role']:<10} {row['principal']}  until {row['expires_at']}")
+        line = f"{row['jti']}  {state:<8} {row['role']:<10} {row['principal']}  until {row['expires_at']}"
+        typer.echo(escape(line))
 
 
 @token_app.command()

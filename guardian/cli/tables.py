@@ -195,9 +195,9 @@ def show_watch(watch: Watch) -> None:
     for monitor in watch.monitors:
         seen = monitor.last_seen.isoformat(timespec="seconds")
         told = f"monitor {monitor.principal_id} {monitor.instance}: {monitor.state}, {monitor.lag_s:.0f} s behind"
-        console.print(plain(f"{told}, last heard of {seen}"))
+        console.print(plain(f"{told}, last heard of {seen}"), soft_wrap=True)
     for test in watch.self_tests[:10]:
         at = test.started_at.isoformat(timespec="seconds")
         where = f" on partition {test.place}" if test.place else ""
         why = f": {test.missing}" if test.missing else ""
-        console.print(plain(f"self-test {test.kind}{where} of {at}: {test.result}{why}"))
+        console.print(plain(f"self-test {test.kind}{where} of {at}: {test.result}{why}"), soft_wrap=True)

@@ -92,6 +92,18 @@ def test_an_agent_is_revoked_for_some_minutes_and_given_back(control):
     )
 
 
+def test_minutes_for_a_session_are_wrong_usage_and_revoke_nothing(control):
+    done = CliRunner().invoke(app, ["revoke", "acme", "s-1", "--minutes", "5", "--reason", "x"])
+    assert "--minutes goes with --subject" in str(done.exception)
+    assert not control[0]
+
+
+def test_each_monitor_and_self_test_is_one_line_however_narrow_where_it_is_piped(control):
+    shown = CliRunner().invoke(app, ["gateways"], env={"COLUMNS": "40"}).stdout.splitlines()
+    assert any(line.startswith("monitor m m-1: behind") and "last heard of" in line for line in shown)
+    assert any(line.startswith("self-test") and line.endswith("did not see it") for line in shown)
+
+
 def test_a_kind_of_subject_that_does_not_exist_is_wrong_usage(control):
     done = CliRunner().invoke(app, ["revoke", "acme", "a", "--subject", "robot", "--reason", "x"])
     assert "choose one of session, agent, delegator, task, jti" in str(done.exception)
