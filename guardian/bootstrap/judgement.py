@@ -22,7 +22,7 @@ from guardian.embedding.meaning import Meanings
 from guardian.embedding.ports import EnginePlugin
 from guardian.embedding.wishes import READING
 from guardian.errors import ConfigurationError, ModelError
-from guardian.pipeline.batch import Decoded
+from guardian.pipeline.batch import DeadLetter, Decoded
 from guardian.pipeline.decoding import ClockBounds, Decoder, Signature
 from guardian.pipeline.filling import Known
 from guardian.pipeline.judging import HYGIENE, Fit, Judge
@@ -39,7 +39,7 @@ CALIBRATION = "calibration.json"
 
 _log = logger("model")
 
-ReadLog = Callable[[Sequence[Record]], list[Decoded]]
+ReadLog = Callable[[Sequence[Record]], tuple[list[Decoded], list[DeadLetter]]]
 
 
 def model_directory(settings: Settings) -> Path:
@@ -192,8 +192,9 @@ def open_reading(settings: Settings) -> ReadLog:
         source=open_source(settings), redactor=redactor, begin=filling.begin, verify=unchecked, clock=utc_now
     )
 
-    def read(records: Sequence[Record]) -> list[Decoded]:
-        return filling.fill(decoder.decode(records)[0], Known(), patient=False)[0]
+    def read(records: Sequence[Record]) -> tuple[list[Decoded], list[DeadLetter]]:
+        decoded, letters = decoder.decode(records)
+        return filling.fill(decoded, Known(), patient=False)[0], letters
 
     return read
 

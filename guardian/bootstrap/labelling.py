@@ -15,6 +15,9 @@ from guardian.evaluation.labels import Labels, label_session, split_by_tenant
 from guardian.evaluation.sessions import LabelledSession, read_sessions, session_json
 from guardian.pipeline.batch import Decoded
 from guardian.sources.session_lines import is_session_line
+from guardian.telemetry import logger
+
+_log = logger("log")
 
 
 def labelled_sessions(settings: Settings, files: Sequence[Path], labels: Labels) -> list[LabelledSession]:
@@ -79,5 +82,14 @@ def decision_sessions(decoded: Iterable[Decoded]) -> list[HonestSession]:
 
 
 def log_sessions(file: Path, read: ReadLog) -> list[HonestSession]:
-    """The sessions of a log; records that cannot be read are skipped."""
-    return decision_sessions(d for batch in batches(file) for d in read(batch))
+    """The sessions of a log; records that cannot be read are skipped, and told."""
+    decisions, skipped, first = [], 0, None
+    for decoded, letters in map(read, batches(file)):
+        decisions.extend(decoded)
+        unread = [letter for letter in letters if not letter.judged]
+        skipped += len(unread)
+        first = first or next(iter(unread), None)
+    if first is not None:
+        line, why = first.record.offset + 1, f"{first.code}: {first.reason}"
+        _log.warning("records_skipped", file=str(file), records=skipped, first_line=line, reason=why)
+    return decision_sessions(decisions)

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,8 @@ import pytest
 
 from guardian.bootstrap.modelling import Wanted, calibrate, evaluate_files
 from guardian.config import load
+from guardian.demo.log import log_lines
+from guardian.demo.scenario import Scenario
 from guardian.errors import ConfigurationError
 
 
@@ -112,6 +115,18 @@ def test_a_calibration_on_standard_output_is_nothing_else(tmp_path: Path) -> Non
         assert json.loads(done.stdout)
         assert "honest sessions" in done.stderr
     assert not (tmp_path / "-").exists()
+
+
+def test_what_of_a_log_could_not_be_calibrated_on_is_told(tmp_path: Path) -> None:
+    (tmp_path / "guardian.yaml").write_text("model: {engine: lexical}")
+    plan = Scenario(seed=3, sessions=60).plan()
+    lines = list(log_lines(plan, begin=datetime(2026, 5, 12, tzinfo=UTC), seed=3))
+    (tmp_path / "log.jsonl").write_bytes(b"\n".join([*lines, lines[0][:50], b"{}"]))
+    done = run(tmp_path, "log.jsonl", "-o", "-", command="calibrate")
+    assert done.returncode == 0, done.stderr
+    assert "records_skipped" in done.stderr
+    assert "records=2" in done.stderr
+    assert f"first_line={len(lines) + 1}" in done.stderr
 
 
 def run(folder: Path, *arguments: str, command: str = "evaluate") -> subprocess.CompletedProcess[str]:
