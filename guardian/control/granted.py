@@ -13,7 +13,8 @@ from guardian.control.deps import ControlDeps
 from guardian.control.facts import situation
 from guardian.control.lapse import lapse_overdue
 from guardian.control.problems import Refusal, absent, check_one
-from guardian.policy.port import ActFacts, PolicyAction, PolicyDecision, PolicyRequest
+from guardian.domain.revocation import SubjectType
+from guardian.policy.port import ActFacts, PolicyAction, PolicyDecision, PolicyRequest, WhomFacts
 from guardian.store.control import ControlRows
 from guardian.wire.approvals import ApprovalView
 from guardian.wire.principal import Principal
@@ -30,6 +31,13 @@ class Second(NamedTuple):
     machine: bool  # it was the monitor that asked, so the act is the approver's
 
 
+class Whom(NamedTuple):
+    """What is more than a session: an agent, a delegator, a task, a token's id."""
+
+    kind: SubjectType
+    id: str
+
+
 @dataclass(frozen=True, slots=True)
 class Act:
     """What is asked, what policy answered, and the transaction in which it is done."""
@@ -41,6 +49,7 @@ class Act:
     now: datetime
     reason: str
     second: Second | None = None
+    whom: Whom | None = None
 
     @property
     def actor(self) -> str:
@@ -86,6 +95,8 @@ class Act:
 
     def _standing(self) -> dict[str, Any]:
         standing: dict[str, Any] = {}
+        if self.whom is not None:
+            standing |= {"subject_type": self.whom.kind, "subject_id": self.whom.id}
         asker = self.asked.asker
         if self.second is not None:
             standing |= {"approval_id": self.second.approval.id, "approved_by": self.second.by}
@@ -113,6 +124,7 @@ def permitted(
     *,
     waits: Callable[[Act], Result | Refusal | None] | None = None,
     facts: Callable[[ControlRows], ActFacts] | None = None,
+    whom: Whom | None = None,
 ) -> Result:
     """Ask policy and `do` it within one transaction.
 
@@ -125,11 +137,13 @@ def permitted(
         raise witnessed(deps, request, out_of_reach(), absent("tenant"))
     check_one(tenant_id)
     with deps.store.write() as rows:
-        if session_id is not None:
+        if session_id is not None or whom is not None:
             lapse_overdue(deps, rows, now)
         told = None if facts is None else facts(rows)
         asked = situation(deps, rows, principal, action, tenant_id, session_id, now, act=told)
-        act = Act(deps, rows, asked, ask(deps, asked), now, reason)
+        if whom is not None:
+            asked = replace(asked, whom=WhomFacts(whom.kind))
+        act = Act(deps, rows, asked, ask(deps, asked), now, reason, whom=whom)
         result: Result | Refusal | None
         if act.decision.allowed:
             result = do(act)

@@ -4,9 +4,10 @@ from typing import Annotated
 
 from fastapi import APIRouter, Path
 
+from guardian.control import subjects
 from guardian.control.caller import Caller, Deps, TenantId
+from guardian.control.granted import Whom
 from guardian.control.problems import documented
-from guardian.control.subjects import act_on_subject
 from guardian.domain.event import Identifier
 from guardian.domain.revocation import SubjectType
 from guardian.wire.revocations import SubjectAct, SubjectResult
@@ -24,9 +25,8 @@ def revoke_subject(
     deps: Deps, caller: Caller, tenant_id: TenantId, subject_type: Kind, subject_id: SubjectId, act: SubjectAct
 ) -> SubjectResult:
     """Revoke everything that acts under this name, for a while."""
-    return act_on_subject(
-        deps, caller, tenant_id, subject_type, subject_id, reason=act.reason, seconds=act.seconds, lift=False
-    )
+    whom = Whom(subject_type, subject_id)
+    return subjects.revoke_subject(deps, caller, tenant_id, whom, act.reason, seconds=act.seconds)
 
 
 @router.post("/{tenant_id}/{subject_type}/{subject_id:path}/reinstate", responses=_RESPONSES)
@@ -34,6 +34,4 @@ def reinstate_subject(
     deps: Deps, caller: Caller, tenant_id: TenantId, subject_type: Kind, subject_id: SubjectId, act: ActRequest
 ) -> SubjectResult:
     """Give it back. Whoever revoked it cannot: that takes another person."""
-    return act_on_subject(
-        deps, caller, tenant_id, subject_type, subject_id, reason=act.reason, seconds=None, lift=True
-    )
+    return subjects.reinstate_subject(deps, caller, tenant_id, Whom(subject_type, subject_id), act.reason)

@@ -2,12 +2,12 @@
 
 from dataclasses import replace
 from datetime import datetime, timedelta
+from typing import Literal
 
-from guardian.control.authority import ask, asker, denied, out_of_reach, record, witnessed
+from guardian.control.authority import ask, record
 from guardian.control.deps import ControlDeps
-from guardian.control.facts import situation
-from guardian.control.lapse import lapse_overdue
-from guardian.control.problems import Refusal, absent, check_one
+from guardian.control.granted import Act, Do, Whom, permitted
+from guardian.control.problems import Refusal
 from guardian.domain.event import Envelope
 from guardian.domain.finding import Finding
 from guardian.domain.revocation import LedgerEntry, SubjectType
@@ -17,66 +17,85 @@ from guardian.wire.principal import Principal
 from guardian.wire.revocations import SubjectResult
 
 
-def act_on_subject(
+def revoke_subject(
     deps: ControlDeps,
     principal: Principal,
     tenant_id: str,
-    kind: SubjectType,
-    subject_id: str,
-    *,
+    whom: Whom,
     reason: str,
+    *,
     seconds: int | None,
-    lift: bool,
 ) -> SubjectResult:
-    """Revoke a subject for `seconds` (None: as configured), or give it back. Sessions have routes of their own."""
-    if kind == "session":
-        raise Refusal(422, "subject_type: a session is revoked under /v1/sessions")
-    action: PolicyAction = "reinstateSubject" if lift else "revokeSubject"
-    now, rule = deps.clock(), deps.settings.switch
-    if not principal.reaches(tenant_id):
-        request = PolicyRequest(asker(principal), action, tenant_id)
-        raise witnessed(deps, request, out_of_reach(), absent("tenant"))
-    check_one(tenant_id)
+    """Revoke a subject for `seconds` (None: as configured); one that is revoked for longer stays so."""
+    rule = deps.settings.switch
     life = rule.subject_life if seconds is None else timedelta(seconds=seconds)
-    if life > rule.subject_most:
-        raise Refusal(422, f"seconds: a subject is revoked for {int(rule.subject_most.total_seconds())} at most")
-    with deps.store.write() as rows:
-        lapse_overdue(deps, rows, now)
-        live = rows.ledger.live_entry(tenant_id, subject_id, kind)
-        itself = kind == "delegator" and subject_id == principal.id
-        own = ActFacts(own=itself or (live is not None and live.actor == principal.id))
-        asked = situation(deps, rows, principal, action, tenant_id, None, now, act=own)
-        asked = replace(asked, whom=WhomFacts(kind))
-        decision = ask(deps, asked)
-        told = {"subject_type": kind, "subject_id": subject_id, "reason": reason}
-        if not decision.allowed:
-            record(rows, asked, decision, now, **told, result="refused")
-            result: SubjectResult | Refusal = denied(decision)
-        else:
-            changed = (live is not None) if lift else (live is None or live.expires_at < now + life)
-            if changed:
-                ends = live.expires_at if lift and live is not None else now + life
-                live = _append(rows, tenant_id, kind, subject_id, reason, principal.id, now, ends, lift=lift)
-                status = "reinstated" if lift else "revoked"
-                deps.metrics.add("guardian_revocations_total", status=status, reason="manual")
-            revision = None if live is None else live.revision
-            said = {
-                "result": "changed" if changed else "unchanged",
-                "revision": str(revision) if revision else None,
-            }
-            record(rows, asked, decision, now, **told, **said)
-            result = SubjectResult(
-                tenant_id=tenant_id,
-                subject_type=kind,
-                subject_id=subject_id,
-                revoked=live is not None and not lift,
-                changed=changed,
-                revision=revision,
-                expires_at=live.expires_at if live is not None and not lift else None,
-            )
-    if isinstance(result, Refusal):
-        raise result
-    return result
+
+    def do(act: Act) -> SubjectResult | Refusal:
+        if life > rule.subject_most:
+            act.audit(result="refused", seconds=seconds)
+            most = int(rule.subject_most.total_seconds())
+            return Refusal(422, f"seconds: a subject is revoked for {most} at most")
+        ends = act.now + life
+        live = act.rows.ledger.live_entry(tenant_id, whom.id, whom.kind)
+        changed = live is None or live.expires_at < ends
+        if live is None or changed:
+            live = _append(act.rows, tenant_id, *whom, reason, act.actor, act.now, ends)
+            deps.metrics.add("guardian_revocations_total", status="revoked", reason="manual")
+        return _acted(act, whom, live, changed=changed, revoked=True)
+
+    return _permitted(deps, principal, "revokeSubject", tenant_id, whom, reason, do)
+
+
+def reinstate_subject(
+    deps: ControlDeps, principal: Principal, tenant_id: str, whom: Whom, reason: str
+) -> SubjectResult:
+    """Give a subject back; one that is not revoked stays so."""
+
+    def do(act: Act) -> SubjectResult:
+        live = act.rows.ledger.live_entry(tenant_id, whom.id, whom.kind)
+        if live is None:
+            return _acted(act, whom, None, changed=False, revoked=False)
+        ends = live.expires_at
+        entry = _append(act.rows, tenant_id, *whom, reason, act.actor, act.now, ends, status="reinstated")
+        deps.metrics.add("guardian_revocations_total", status="reinstated", reason="manual")
+        return _acted(act, whom, entry, changed=True, revoked=False)
+
+    return _permitted(deps, principal, "reinstateSubject", tenant_id, whom, reason, do)
+
+
+def _permitted(
+    deps: ControlDeps,
+    principal: Principal,
+    action: PolicyAction,
+    tenant_id: str,
+    whom: Whom,
+    reason: str,
+    do: Do[SubjectResult],
+) -> SubjectResult:
+    """Sessions have routes of their own. Whoever is stopped by it has as little say as the one who did it."""
+    if whom.kind == "session":
+        raise Refusal(422, "subject_type: a session is revoked under /v1/sessions")
+
+    def facts(rows: ControlRows) -> ActFacts:
+        live = rows.ledger.live_entry(tenant_id, whom.id, whom.kind)
+        itself = whom == ("delegator", principal.id)
+        return ActFacts(own=itself or (live is not None and live.actor == principal.id))
+
+    return permitted(deps, principal, action, tenant_id, None, reason, do, facts=facts, whom=whom)
+
+
+def _acted(act: Act, whom: Whom, entry: LedgerEntry | None, *, changed: bool, revoked: bool) -> SubjectResult:
+    revision = None if entry is None else entry.revision
+    act.audit(result="changed" if changed else "unchanged", revision=None if revision is None else str(revision))
+    return SubjectResult(
+        tenant_id=act.tenant_id,
+        subject_type=whom.kind,
+        subject_id=whom.id,
+        revoked=revoked,
+        changed=changed,
+        revision=revision,
+        expires_at=entry.expires_at if entry is not None and revoked else None,
+    )
 
 
 def keep_from_coming_back(
@@ -141,14 +160,14 @@ def _append(
     now: datetime,
     ends: datetime,
     *,
-    lift: bool = False,
+    status: Literal["revoked", "reinstated"] = "revoked",
     finding_id: str | None = None,
 ) -> LedgerEntry:
     return rows.ledger.append(
         tenant_id=tenant_id,
         session_id=subject_id,
         subject_type=kind,
-        status="reinstated" if lift else "revoked",
+        status=status,
         reason_code="manual" if finding_id is None else "comes_back",
         reason=reason,
         actor=actor,

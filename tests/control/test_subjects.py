@@ -55,6 +55,21 @@ def test_a_delegator_who_was_stopped_does_not_give_it_back_alone(stage):
     assert act(stage, "reinstate", "delegator", "bob", role="approver", who="cleo").json()["changed"] is True
 
 
+def test_who_gives_back_alone_under_a_grant_or_as_the_only_one_is_seen_to_have_done_so(make_stage):
+    stage, alone = make_stage(), make_stage(solo=True)
+    act(stage, "revoke", who="ann")
+    body = {"tenant_id": "acme", "reason": "nobody else is here", "minutes": 30}
+    grant = stage.call("POST", "/v1/break-glass", "responder", who="ann", json=body).json()
+    assert act(stage, "reinstate", role="approver", who="ann").json()["changed"] is True
+    (record,) = stage.audit(action="reinstateSubject", result="changed")
+    assert (record["break_glass"], record["subject_id"]) == (grant["id"], "agent_7")
+    assert "break_glass" not in stage.audit(action="revokeSubject")[0], "this one came before the grant"
+    act(alone, "revoke", role="approver", who="ann")
+    assert act(alone, "reinstate", role="approver", who="ann").json()["changed"] is True
+    assert alone.audit(action="reinstateSubject", result="changed")[0]["solo"] is True
+    assert "solo" not in alone.audit(action="revokeSubject")[0], "one person may do this anyway"
+
+
 def test_who_may_not_is_refused_and_that_is_audited(stage):
     assert act(stage, "revoke", role="analyst").status_code == 403
     assert stage.audit(action="revokeSubject", result="refused", subject_id="agent_7")
