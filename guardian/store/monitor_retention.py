@@ -10,7 +10,7 @@ from sqlalchemy import Engine, Table, and_, bindparam, delete, exists, select, u
 
 from guardian.domain.session import SessionState, Stage
 from guardian.store.engine import writing
-from guardian.store.monitor_sessions import NOT_ACTED
+from guardian.store.monitor_sessions import LEARNT, NOT_ACTED, TO_LEARN
 from guardian.store.monitor_tables import (
     agents,
     dead_letters,
@@ -93,7 +93,8 @@ def _forget_sessions(engine: Engine, now: datetime, before: datetime, limit: int
     """Of a session that people made start afresh the number of its epoch stays, for control counts on: it refuses
     findings of an earlier one."""
     query = select(sessions.c.tenant_id, sessions.c.session_id, sessions.c.state)
-    old = query.where(sessions.c.touched_at < before).limit(limit)
+    by_index = sessions.c.learned.in_((TO_LEARN, LEARNT, NOT_ACTED)), sessions.c.touched_at < before
+    old = query.where(*by_index).limit(limit)
     with writing(engine) as connection:
         rows = connection.execute(old.with_for_update()).all()
         for tenant, session, state in rows:

@@ -55,7 +55,7 @@ agents = Table(
     Column("tenant_id", String(512), primary_key=True),
     Column("agent_id", String(512), primary_key=True),  # as `in_key` writes it
     Column("purposes", Text, nullable=False),
-    Column("touched_at", UtcDateTime, nullable=False),
+    Column("touched_at", UtcDateTime, nullable=False, index=True),
 )
 findings = Table(
     "findings",
@@ -65,8 +65,7 @@ findings = Table(
     Column("session_id", String(512), nullable=False),
     Column("kind", String(32), nullable=False),
     Column("body", Text, nullable=False),
-    Column("at", UtcDateTime, nullable=False),
-    Index("ix_findings_tenant_id_kind_at", "tenant_id", "kind", "at"),
+    Column("at", UtcDateTime, nullable=False, index=True),
 )
 outbox = Table(
     "outbox",

@@ -5,10 +5,11 @@ import uuid
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from postgres import open_postgres
-from sqlalchemy import text
+from sqlalchemy import Connection, event, text
 
 from guardian.bootstrap.clock import utc_now
 from guardian.bootstrap.judgement import open_judge, open_pipeline, unchecked
@@ -31,6 +32,7 @@ from guardian.store.control import ControlStore
 from guardian.store.engine import open_engine, reading, writing
 from guardian.store.monitor import MonitorStore
 from guardian.store.monitor_envelopes import Heard
+from guardian.store.monitor_retention import Retention
 from guardian.stream.commit import Committer
 from guardian.stream.worker import Worker, WorkerOptions
 from guardian.telemetry import Metrics
@@ -105,6 +107,27 @@ def test_a_log_leaves_the_same_in_either_database(postgres: str, tmp_path: Path)
     assert there == here
     assert there["judged"] == len(lines)
     assert len(there["letters"]) == 2
+
+
+@pytest.mark.slow
+def test_what_is_old_is_found_without_reading_the_whole_of_any_table(postgres: str) -> None:
+    engine = open_engine(postgres)
+    store = MonitorStore(engine, seal=bytes, hear=lambda state, _: state)
+    plans: list[str] = []
+
+    def explain(connection: Connection, cursor: Any, statement: str, parameters: Any, *_: Any) -> None:
+        if statement.startswith("SELECT"):
+            with connection.connection.cursor() as beside:
+                beside.execute("SET LOCAL enable_seqscan = off")  # a table as small as these is sooner read whole
+                beside.execute(f"EXPLAIN {statement}", parameters)
+                plans.extend(row[0] for row in beside.fetchall())
+
+    event.listen(engine, "before_cursor_execute", explain)
+    store.prune(NOW, Retention())
+    event.remove(engine, "before_cursor_execute", explain)
+    assert any("ix_findings_at" in step for step in plans)
+    assert [step for step in plans if "Seq Scan" in step] == []
+    store.close()
 
 
 @pytest.mark.slow
