@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sqlalchemy import select
+from sqlalchemy import event, select
 
 from guardian.bus.port import Place, Record
 from guardian.domain.event import Envelope, Grant, SessionKey
@@ -347,6 +347,15 @@ def test_finished_sessions_teach_once_and_snapshots_are_numbered(store):
     assert (second.sessions, second.version[:2]) == (2, "2-")
 
 
+def test_more_than_one_lot_of_finished_sessions_is_learnt_from_at_a_time(store):
+    states = {SessionKey("acme", f"s{n}"): _finished(S1, "p") for n in range(25)}
+    Member(store, "m").claim(P0).commit(Judgement(sessions=states), 1)
+    learned = store.baselines.publish(NOW, idle=timedelta(0), learn=_learn, limit=10)
+    assert learned == {"sessions": 25, "snapshots": 3}
+    key = PurposeKey("acme", "p")
+    assert store.load(wanted(purposes=frozenset({key}))).baselines[key].sessions == 25
+
+
 def test_of_each_purpose_only_the_newest_snapshots_are_kept(store, engine):
     key, other = PurposeKey("acme", "p"), PurposeKey("acme", "q")
     fact = BaselineFact("", 1, {}, {}, (), (0,) * 24)
@@ -448,6 +457,21 @@ def test_more_than_one_lot_of_what_is_old_is_forgotten_at_a_time(store, engine):
     gone = prune(engine, NOW + timedelta(days=400), Retention(), limit=10)
     assert (gone["seen"], gone["sessions"]) == (25, 25)
     assert not rows(engine)["seen"]
+
+
+def test_what_is_old_is_found_without_reading_the_whole_of_any_table(store, engine):
+    plans = []
+
+    def explain(connection, cursor, statement, parameters, *_):
+        if statement.startswith("SELECT"):
+            found = connection.connection.cursor().execute(f"EXPLAIN QUERY PLAN {statement}", parameters)
+            plans.extend(step[3] for step in found)
+
+    event.listen(engine, "before_cursor_execute", explain)
+    store.prune(NOW, Retention())
+    event.remove(engine, "before_cursor_execute", explain)
+    assert "SEARCH findings USING INDEX ix_findings_at (at<?)" in plans
+    assert [step for step in plans if step.startswith("SCAN")] == []
 
 
 def test_an_envelope_and_an_agents_purposes_stay_for_as_long_as_they_are_in_use(store):
