@@ -126,7 +126,7 @@ class Pusher:
             self._count("sent", 1)
 
     def _next(self) -> _Work:
-        now, name = self._deps.clock(), self._receiver.name
+        name = self._receiver.name
         with self._deps.store.read() as rows:
             head = rows.head().revision
             known, seen = rows.cursors.get(name), rows.cursors.get(f"{name}#findings")
@@ -142,8 +142,8 @@ class Pusher:
             start = rows.findings.newest_seq() if seen is None else seen.revision.n  # flags are news, not history
             arrived = rows.findings.after(start, _BATCH)
             flags = tuple((each.seq, each.view.finding) for each in arrived if _is_flag(rows, each.view))
-        at = known or Cursor(name, Revision(epoch=0, n=0), 0, "", now)
-        place = seen or Cursor(f"{name}#findings", Revision(epoch=0, n=start), 0, "", now)
+        at = known or Cursor(name, Revision(epoch=0, n=0))
+        place = seen or Cursor(f"{name}#findings", Revision(epoch=0, n=start))
         if seen is None or (arrived and not flags):
             last = arrived[-1].seq if arrived and not flags else start
             place = replace(place, revision=Revision(epoch=0, n=last))
@@ -151,11 +151,10 @@ class Pusher:
         return _Work(begin, entries, flags, at, place)
 
     def _keep(self, work: _Work, at: Cursor, flags_at: Cursor) -> None:
-        now = self._deps.clock()
         if at.revision != work.ledger.revision:
-            self._store(replace(at, failures=0, last_error="", at=now))
+            self._store(at)
         if flags_at.revision != work.findings.revision:
-            self._store(replace(flags_at, failures=0, last_error="", at=now))
+            self._store(flags_at)
 
     def _store(self, cursor: Cursor) -> None:
         with self._deps.store.write() as rows:

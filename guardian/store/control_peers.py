@@ -1,7 +1,7 @@
 """Gateways and monitors as they were last heard of, and the self-tests that watch them."""
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Literal
@@ -148,13 +148,10 @@ class SelfTestRows:
 
 @dataclass(frozen=True, slots=True)
 class Cursor:
-    """How far a face has come with one receiver, and what keeps it there."""
+    """How far a face has come with one receiver."""
 
     name: str
     revision: Revision
-    failures: int
-    last_error: str
-    at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,16 +162,10 @@ class CursorRows:
         row = self.connection.execute(select(cursor).where(cursor.c.name == name)).one_or_none()
         if row is None:
             return None
-        return Cursor(row.name, Revision(epoch=row.epoch, n=row.n), row.failures, row.last_error, row.at)
+        return Cursor(row.name, Revision(epoch=row.epoch, n=row.n))
 
     def put(self, at: Cursor) -> None:
-        values: Mapping[str, Any] = {
-            "epoch": at.revision.epoch,
-            "n": at.revision.n,
-            "failures": at.failures,
-            "last_error": at.last_error[:500],
-            "at": at.at,
-        }
+        values = {"epoch": at.revision.epoch, "n": at.revision.n}
         if not self.connection.execute(update(cursor).where(cursor.c.name == at.name).values(**values)).rowcount:
             self.connection.execute(insert(cursor).values(name=at.name, **values))
 

@@ -325,12 +325,9 @@ self_test = Table(
 cursor = Table(
     "control_cursor",
     metadata,
-    Column("name", String(256), primary_key=True),
+    Column("name", String(512), primary_key=True),  # with a topic's name in it, and what is brought over
     Column("epoch", Integer, nullable=False),
     Column("n", Integer, nullable=False),
-    Column("failures", Integer, nullable=False),
-    Column("last_error", Text, nullable=False),
-    Column("at", UtcDateTime, nullable=False),
 )
 
 # A case as a channel of people shows it: where it stands there, and what is to be written next.

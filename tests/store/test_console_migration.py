@@ -1,27 +1,14 @@
 """Revision 0006 of the control database: the audit trail so far can be looked up by session, and down again."""
 
-import importlib.resources
 from datetime import UTC, datetime
 
-from alembic import command
-from alembic.config import Config
+from revisions import go
 from sqlalchemy import inspect, text
 
 from guardian.store.control import ControlRows, ControlStore
 from guardian.store.engine import open_engine, writing
 
 NOW = datetime(2026, 5, 12, 12, tzinfo=UTC)
-SCRIPTS = "guardian.store.migrations_control"
-
-
-def go(engine, revision):
-    """As `migrate` does, to another revision."""
-    config = Config()
-    config.set_main_option("script_location", str(importlib.resources.files(SCRIPTS)))
-    config.set_main_option("path_separator", "os")
-    with writing(engine) as connection:
-        config.attributes.update(connection=connection, version_table="migrations_control_version")
-        (command.downgrade if revision == "0005" else command.upgrade)(config, revision)
 
 
 def test_down_and_up_again_finds_what_the_trail_says_of_each_session(tmp_path):

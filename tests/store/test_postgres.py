@@ -9,12 +9,14 @@ from typing import Any
 
 import pytest
 from postgres import open_postgres
-from sqlalchemy import Connection, event, text
+from revisions import go
+from sqlalchemy import Connection, event, inspect, text
 
 from guardian.bootstrap.clock import utc_now
 from guardian.bootstrap.judgement import open_judge, open_pipeline, unchecked
 from guardian.bootstrap.monitor import learn_all
 from guardian.bus.file import FileConsumer
+from guardian.bus.memory import MemoryBroker, MemoryProducer
 from guardian.bus.port import Record
 from guardian.config import load
 from guardian.control.case_feeds import catch_up
@@ -28,7 +30,9 @@ from guardian.domain.session import SessionState
 from guardian.domain.signal import SharedReads
 from guardian.errors import Unstorable
 from guardian.pipeline.batch import AgentKey, DecisionKey, Judgement, SiblingKey, TaskKey, Wanted
-from guardian.store.control import ControlStore
+from guardian.revocation.kafka_topic import KafkaTopicFace, TopicReceiver
+from guardian.store.control import ControlRows, ControlStore
+from guardian.store.control_peers import Cursor
 from guardian.store.engine import open_engine, reading, writing
 from guardian.store.monitor import MonitorStore
 from guardian.store.monitor_envelopes import Heard
@@ -128,6 +132,26 @@ def test_what_is_old_is_found_without_reading_the_whole_of_any_table(postgres: s
     assert any("ix_findings_at" in step for step in plans)
     assert [step for step in plans if "Seq Scan" in step] == []
     store.close()
+
+
+@pytest.mark.slow
+def test_the_place_of_a_face_with_the_longest_name_is_kept_also_across_an_upgrade(postgres: str) -> None:
+    engine = open_engine(postgres)
+    go(engine, "head")
+    topic = TopicReceiver(MemoryProducer(MemoryBroker()), KafkaTopicFace(topic="t" * 249).topic, tenants=tuple)
+    long = Cursor(f"{topic.name}#findings", Revision(epoch=1, n=3))
+    short = Cursor("kafka_topic/t", Revision(epoch=1, n=2))
+    with writing(engine) as connection:
+        ControlRows(connection).cursors.put(short)
+    go(engine, "0007")
+    with reading(engine) as connection:
+        assert "failures" in {column["name"] for column in inspect(connection).get_columns("control_cursor")}
+    go(engine, "head")
+    with writing(engine) as connection:
+        cursors = ControlRows(connection).cursors
+        cursors.put(long)
+        assert (cursors.get(short.name), cursors.get(long.name)) == (short, long)
+    engine.dispose()
 
 
 @pytest.mark.slow

@@ -2,8 +2,7 @@
 
 from datetime import UTC, datetime
 
-from alembic import command
-from alembic.config import Config
+from revisions import SCRIPTS, go
 from sqlalchemy import inspect, text
 
 from guardian.domain.event import Envelope
@@ -11,20 +10,6 @@ from guardian.store.control import ControlRows
 from guardian.store.engine import migrate, open_engine, writing
 
 NOW = datetime(2026, 5, 12, 12, tzinfo=UTC)
-SCRIPTS = "guardian.store.migrations_control"
-
-
-def go(engine, revision):
-    """As `migrate` does, to another revision."""
-    import importlib.resources
-
-    config = Config()
-    config.set_main_option("script_location", str(importlib.resources.files(SCRIPTS)))
-    config.set_main_option("path_separator", "os")
-    with writing(engine) as connection:
-        config.attributes.update(connection=connection, version_table="migrations_control_version")
-        step = command.downgrade if revision == "0002" else command.upgrade
-        step(config, revision)
 
 
 def test_down_and_up_again_keeps_the_ledger_and_finds_who_delegated_to_whom(tmp_path):

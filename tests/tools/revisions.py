@@ -1,0 +1,21 @@
+"""The control database at another revision than the newest."""
+
+import importlib.resources
+
+from alembic import command
+from alembic.config import Config
+from sqlalchemy import Engine
+
+from guardian.store.engine import writing
+
+SCRIPTS = "guardian.store.migrations_control"
+
+
+def go(engine: Engine, revision: str) -> None:
+    """As `migrate` does: up to "head", or down to a revision."""
+    config = Config()
+    config.set_main_option("script_location", str(importlib.resources.files(SCRIPTS)))
+    config.set_main_option("path_separator", "os")
+    with writing(engine) as connection:
+        config.attributes.update(connection=connection, version_table="migrations_control_version")
+        (command.upgrade if revision == "head" else command.downgrade)(config, revision)
