@@ -20,6 +20,7 @@ from guardian.revocation.port import Given, Receiver
 EPOCH = b'["","epoch",""]'
 _TENANT = "{tenant}"
 _LONGEST = 249  # Kafka's bound
+_HASH = 16
 _PLAIN = re.compile(r"[A-Za-z0-9._-]+")
 
 
@@ -32,6 +33,8 @@ class KafkaTopicFace:
     def __post_init__(self) -> None:
         if not _PLAIN.fullmatch(self.topic.replace(_TENANT, "t")):
             raise ValueError(f"topic {self.topic!r} is no name of a topic")
+        if len(self.topic.replace(_TENANT, "t" * _HASH)) > _LONGEST:
+            raise ValueError(f"topic {self.topic[:32]!r}…: a topic's name has at most {_LONGEST} characters")
 
     def open(self, given: Given) -> Sequence[Receiver]:
         return (TopicReceiver(given.producer(), self.topic, given.tenants),)
@@ -94,7 +97,7 @@ def topic_of(pattern: str, tenant_id: str) -> str:
     plain = pattern.replace(_TENANT, tenant_id)
     if _PLAIN.fullmatch(tenant_id) and len(plain) <= _LONGEST and plain not in (".", ".."):
         return plain
-    return pattern.replace(_TENANT, hashlib.sha256(tenant_id.encode("utf-8", "surrogatepass")).hexdigest()[:16])
+    return pattern.replace(_TENANT, hashlib.sha256(tenant_id.encode("utf-8", "surrogatepass")).hexdigest()[:_HASH])
 
 
 def _value(entry: LedgerEntry, epoch: int) -> bytes:

@@ -462,6 +462,13 @@ def test_each_tenant_may_have_a_topic_of_its_own():
         KafkaTopicFace(topic="a b")
 
 
+def test_a_topic_that_no_broker_would_take_is_refused_before_anything_is_sent_there():
+    for longest in ("a" * 249, "a" * 233 + "{tenant}"):
+        assert len(topic_of(KafkaTopicFace(topic=longest).topic, "a" * 300)) == 249
+        with pytest.raises(ValueError, match="at most 249"):
+            KafkaTopicFace(topic=longest + "a")
+
+
 @pytest.mark.slow
 def test_kafka_python_reads_the_list_from_a_real_broker(stage, given):
     made, _ = given
