@@ -1,7 +1,7 @@
 """The OPA face: a bundle that an OPA-based gateway or decision point polls, verifies and consults natively.
 
 `data.guardian.revocations.live[tenant][kind][id]` are the live revocations; `data.guardian.revocations.refused` is
-true for an input that names a revoked subject. The bundle owns the root `guardian/revocations` and nothing else.
+true for an input that names a revoked subject, or nobody. The bundle owns the root `guardian/revocations` only.
 Signed as OPA wants it (`.signatures.json`, ES256); two renderings of the same list differ in that signature only.
 """
 
@@ -28,10 +28,31 @@ package guardian.revocations
 
 import rego.v1
 
-# input.tenant_id with any of session_id, parent_session_id, agent_id, delegator_id, task_id, token_id
+# input.tenant_id with any of session_id, parent_session_id, agent_id, delegator_id, task_id, token_id.
+# Without a tenant all of the bundle are meant; an input that names nobody is refused, as by /v1/check.
 default refused := false
 
 refused if count(reasons) > 0
+
+refused if not someone
+
+someone if {
+	some ids in named
+	some id in ids
+	is_name(id)
+}
+
+is_name(id) if {
+	is_string(id)
+	id != ""
+}
+
+tenants contains input.tenant_id if is_name(input.tenant_id)
+
+tenants contains id if {
+	not is_name(input.tenant_id)
+	some id, _ in data.guardian.revocations.live
+}
 
 named := {
 	"session": {object.get(input, "session_id", ""), object.get(input, "parent_session_id", "")},
@@ -44,7 +65,8 @@ named := {
 reasons contains {"subject_type": kind, "subject_id": id, "reason_code": entry.reason_code} if {
 	some kind, ids in named
 	some id in ids
-	entry := data.guardian.revocations.live[input.tenant_id][kind][id]
+	some tenant in tenants
+	entry := data.guardian.revocations.live[tenant][kind][id]
 	entry.until_s * 1000000000 > time.now_ns()
 }
 """
@@ -81,7 +103,7 @@ class BundleFace:
                 b"}",
             )
         )
-        digest = hashlib.sha256(content).hexdigest()
+        digest = hashlib.sha256(content + _POLICY.encode()).hexdigest()
         tag = f"{revision}-{digest[:32]}"
         manifest = canonical({"revision": tag, "roots": [ROOT], "rego_version": 1})
         files = {

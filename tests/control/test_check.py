@@ -10,6 +10,7 @@ import subprocess
 import tarfile
 import threading
 import time
+from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -21,6 +22,9 @@ from joserfc.jwk import ECKey
 from ports import port_of, reserve
 
 from guardian.control.app import create_app
+from guardian.domain.revocation import Revision
+from guardian.revocation import opa_bundle
+from guardian.revocation.opa_bundle import BundleFace
 
 EXAMPLE = Path(__file__).parents[2] / "config" / "examples" / "nginx" / "auth_request.conf"
 
@@ -117,7 +121,7 @@ def refused(files, **told):
     rego.add_module("policy", files["guardian/revocations/policy.rego"].decode())
     data = json.loads(files["guardian/revocations/data.json"])
     rego.add_data_json(json.dumps({"guardian": {"revocations": data}}))
-    rego.set_input({"tenant_id": "acme", **told})
+    rego.set_input({name: value for name, value in {"tenant_id": "acme", **told}.items() if value != "absent"})
     return rego.query("x := data.guardian.revocations.refused").results[0]["x"]
 
 
@@ -131,8 +135,18 @@ def test_a_rego_evaluator_that_loads_the_bundle_denies_the_revoked(stage):
     assert refused(files, session_id="s2", agent_id="a1") is True
     assert refused(files, agent_id="a1") is True
     assert refused(files, session_id="s2", agent_id="a2") is False
-    assert refused(files) is False
     assert refused(files, session_id="s1", tenant_id="globex") is False
+
+
+def test_there_too_nobody_named_is_refused_and_no_tenant_named_means_every_one_of_the_bundle(stage):
+    stage.clock.pass_(days=3650)
+    stage.revoke("s1")
+    files = unpacked(bundle(stage))
+    for nobody in ({}, {"session_id": ""}, {"session_id": None, "agent_id": 5}, {"tenant_id": None}):
+        assert refused(files, **nobody) is True
+    for unnamed in ("", None, 5, "absent"):
+        assert refused(files, tenant_id=unnamed, session_id="s1") is True
+        assert refused(files, tenant_id=unnamed, session_id="s2") is False
 
 
 def test_a_revocation_whose_time_is_over_denies_nothing_there_either(stage):
@@ -153,6 +167,14 @@ def test_the_bundle_names_its_root_and_every_file_is_signed(stage):
         name: hashlib.sha256(body).hexdigest() for name, body in files.items() if name != ".signatures.json"
     }
     assert b"\\u2028" in files["guardian/revocations/data.json"]  # as OPA's own hashing writes it
+
+
+def test_who_holds_the_same_list_with_another_policy_gets_the_new_one(monkeypatch):
+    told = {"revision": Revision(epoch=1, n=1), "changed_at": datetime(2026, 5, 12, tzinfo=UTC)}
+    tag = BundleFace().whole((), **told).etag
+    assert BundleFace().whole((), **told).etag == tag
+    monkeypatch.setattr(opa_bundle, "_POLICY", "package guardian.revocations\n")
+    assert BundleFace().whole((), **told).etag != tag
 
 
 def test_the_bundle_is_polled_like_any_other(stage):
