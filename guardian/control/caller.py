@@ -1,6 +1,7 @@
 """What every route takes: who calls, and what stands behind the routes."""
 
-from typing import Annotated, Any, Final
+from collections.abc import Sequence
+from typing import Annotated, Any, Final, Protocol, TypeVar
 from urllib.parse import unquote
 
 from fastapi import Depends, Header, Path, Query, Request
@@ -81,3 +82,17 @@ def position(cursor: str | None) -> int | None:
     if place > 2**53:
         raise Refusal(422, "cursor: take it from `next` of the previous page")
     return place
+
+
+class _Placed(Protocol):
+    @property
+    def seq(self) -> int: ...
+
+
+_Row = TypeVar("_Row", bound=_Placed)
+
+
+def page(found: Sequence[_Row], limit: int) -> tuple[Sequence[_Row], str | None]:
+    """What is shown of up to one more than `limit`, and the cursor of the next page; None at the end."""
+    shown = found[:limit]
+    return shown, str(shown[-1].seq) if len(found) > limit else None

@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Path, Query
 
 from guardian.control.authority import may_read
-from guardian.control.caller import Caller, CursorParam, Deps, Limit, Seen, TenantFilter, position, reach
+from guardian.control.caller import Caller, CursorParam, Deps, Limit, Seen, TenantFilter, page, position, reach
 from guardian.control.deciding import decide
 from guardian.control.problems import absent, documented
 from guardian.domain.event import Identifier
@@ -31,11 +31,8 @@ def list_approvals(
     before = position(cursor)
     with deps.store.read() as rows:
         found = rows.approvals.page(scope, limit=limit + 1, before=before, state=state)
-    more = len(found) > limit
-    shown = found[:limit]
-    return ApprovalPage(
-        items=tuple(each.view for each in shown), next=str(shown[-1].seq) if more and shown else None
-    )
+    shown, onward = page(found, limit)
+    return ApprovalPage(items=tuple(each.view for each in shown), next=onward)
 
 
 @router.get("/{approval_id}", responses=documented(401, 403, 404, 422, 503))

@@ -6,7 +6,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request
 
 from guardian.control.authority import may_read
-from guardian.control.caller import Caller, CursorParam, Deps, Limit, SessionId, TenantId, position
+from guardian.control.caller import Caller, CursorParam, Deps, Limit, SessionId, TenantId, page, position
 from guardian.control.kin import lineage
 from guardian.control.problems import documented
 from guardian.control.tenants import tenants
@@ -48,9 +48,9 @@ def show_session_audit(
     before = position(cursor)
     with deps.store.read() as rows:
         found = rows.audit.about(tenant_id, session_id, limit=limit + 1, before=before)
-    shown = found[:limit]
+    shown, onward = page(found, limit)
     lines = tuple(AuditLine(seq=each.seq, record=json.loads(each.record), hash=each.hash) for each in shown)
-    return AuditPage(items=lines, next=str(shown[-1].seq) if len(found) > limit else None)
+    return AuditPage(items=lines, next=onward)
 
 
 @router.get("/v1/lineage/{tenant_id}/{session_id:path}", responses=documented(401, 403, 404, 422, 503))

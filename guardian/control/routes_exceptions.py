@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Path, Query
 
 from guardian.control.authority import may_read
-from guardian.control.caller import Caller, CursorParam, Deps, Limit, Seen, TenantFilter, position, reach
+from guardian.control.caller import Caller, CursorParam, Deps, Limit, Seen, TenantFilter, page, position, reach
 from guardian.control.exceptions import end_exception, make_exception
 from guardian.control.problems import documented
 from guardian.domain.event import Identifier
@@ -39,11 +39,8 @@ def list_exceptions(
     before = position(cursor)
     with deps.store.read() as rows:
         found = rows.exceptions.page(scope, deps.clock(), limit=limit + 1, before=before, ended=ended)
-    more = len(found) > limit
-    shown = found[:limit]
-    return ExceptionPage(
-        items=tuple(each.view for each in shown), next=str(shown[-1].seq) if more and shown else None
-    )
+    shown, onward = page(found, limit)
+    return ExceptionPage(items=tuple(each.view for each in shown), next=onward)
 
 
 @router.post("/{exception_id}/end", responses=documented(400, 401, 403, 404, 413, 422, 503))

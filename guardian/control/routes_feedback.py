@@ -3,7 +3,7 @@
 from fastapi import APIRouter
 
 from guardian.control.authority import may_read
-from guardian.control.caller import Caller, CursorParam, Deps, Limit, TenantFilter, position, reach
+from guardian.control.caller import Caller, CursorParam, Deps, Limit, TenantFilter, page, position, reach
 from guardian.control.problems import documented
 from guardian.store.control import ControlRows
 from guardian.wire.feedback import FeedbackPage, FeedbackRow
@@ -22,9 +22,9 @@ def list_feedback(
     before = position(cursor)
     with deps.store.read() as rows:
         found = rows.findings.judged(scope, limit=limit + 1, before=before)
-        more, shown = len(found) > limit, found[:limit]
+        shown, onward = page(found, limit)
         items = tuple(_row(rows, each.view) for each in shown)
-    return FeedbackPage(items=items, next=str(shown[-1].seq) if more and shown else None)
+    return FeedbackPage(items=items, next=onward)
 
 
 def _row(rows: ControlRows, view: FindingView) -> FeedbackRow:

@@ -14,6 +14,7 @@ from guardian.control.caller import (
     Limit,
     Seen,
     TenantFilter,
+    page,
     position,
     reach,
 )
@@ -59,11 +60,8 @@ def list_findings(
             kind=None if kind is None else kind.value,
             effect=None if effect is None else effect.value,
         )
-    more = len(found) > limit
-    shown = found[:limit]
-    return FindingPage(
-        items=tuple(each.view for each in shown), next=str(shown[-1].seq) if more and shown else None
-    )
+    shown, onward = page(found, limit)
+    return FindingPage(items=tuple(each.view for each in shown), next=onward)
 
 
 @router.get("/{finding_id:path}", responses=documented(401, 403, 404, 409, 422, 503))

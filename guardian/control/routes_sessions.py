@@ -15,6 +15,7 @@ from guardian.control.caller import (
     SessionId,
     TenantFilter,
     TenantId,
+    page,
     position,
     reach,
 )
@@ -55,11 +56,8 @@ def list_sessions(
     before = position(cursor)
     with deps.store.read() as rows:
         found = rows.sessions.page(scope, limit=limit + 1, before=before, status=status)
-    more = len(found) > limit
-    shown = found[:limit]
-    return SessionPage(
-        items=tuple(each.view for each in shown), next=str(shown[-1].seq) if more and shown else None
-    )
+    shown, onward = page(found, limit)
+    return SessionPage(items=tuple(each.view for each in shown), next=onward)
 
 
 @router.get("/{tenant_id}/{session_id:path}", responses=documented(401, 403, 404, 422, 503))

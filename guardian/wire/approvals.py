@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from pydantic import AwareDatetime, Field
 
 from guardian.domain.event import Identifier, TenantName
-from guardian.wire.base import Ask, Body, Cursor, Why
+from guardian.wire.base import Ask, Body, Page, Why
 
 ApprovalState = Literal["pending", "approved", "denied", "expired", "withdrawn", "used"]
 """`used`: the one call that was approved has passed."""
@@ -40,11 +40,8 @@ class ApprovalView(Body):
     result: str = ""
 
 
-class ApprovalPage(Body):
+class ApprovalPage(Page[ApprovalView]):
     """Newest first."""
-
-    items: tuple[ApprovalView, ...]
-    next: Cursor | None = None
 
 
 class ApprovalDecision(Ask):

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from guardian.wire.base import Body, Cursor
+from guardian.wire.base import Body, Page
 
 
 class AuditLine(Body):
@@ -13,8 +13,5 @@ class AuditLine(Body):
     hash: str
 
 
-class AuditPage(Body):
+class AuditPage(Page[AuditLine]):
     """Newest first. `next` continues the list; absent at its end."""
-
-    items: tuple[AuditLine, ...]
-    next: Cursor | None = None

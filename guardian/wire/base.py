@@ -1,6 +1,6 @@
 """What every body of the control API has in common."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Generic, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
@@ -21,6 +21,16 @@ class Body(BaseModel):
     """Answers: frozen; a client may meet fields it does not know yet."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+Item = TypeVar("Item")
+
+
+class Page(Body, Generic[Item]):
+    """`next` continues the list; absent at its end."""
+
+    items: tuple[Item, ...]
+    next: Cursor | None = None
 
 
 class Ask(BaseModel):

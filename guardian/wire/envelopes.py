@@ -3,7 +3,7 @@
 from pydantic import AwareDatetime
 
 from guardian.domain.event import Envelope, Identifier
-from guardian.wire.base import Ask, Body, Cursor
+from guardian.wire.base import Ask, Body, Page
 
 
 class EnvelopeRegistration(Ask):
@@ -28,8 +28,5 @@ class RegisteredEnvelope(Body):
     superseded: bool = False
 
 
-class EnvelopeHistory(Body):
+class EnvelopeHistory(Page[RegisteredEnvelope]):
     """The versions of one session's envelope, the newest last. `next` leads to older ones; absent at the first."""
-
-    items: tuple[RegisteredEnvelope, ...]
-    next: Cursor | None = None

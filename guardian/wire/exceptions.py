@@ -5,7 +5,7 @@ from typing import Annotated
 from pydantic import AwareDatetime, Field, StringConstraints
 
 from guardian.domain.event import Identifier
-from guardian.wire.base import Ask, Body, Cursor, Why
+from guardian.wire.base import Ask, Body, Page, Why
 
 ToolPattern = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.:/-]{3,200}\*?$")]
 """A tool's name, or at least three of its first characters and a star: `crm.*`, never `*`."""
@@ -45,8 +45,5 @@ class ExceptionEnd(Ask):
     reason: Why
 
 
-class ExceptionPage(Body):
+class ExceptionPage(Page[ExceptionView]):
     """Newest first."""
-
-    items: tuple[ExceptionView, ...]
-    next: Cursor | None = None

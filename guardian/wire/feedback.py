@@ -5,7 +5,7 @@ from typing import Literal
 from pydantic import AwareDatetime, Field
 
 from guardian.domain.event import Identifier
-from guardian.wire.base import Body, Cursor
+from guardian.wire.base import Body, Page
 from guardian.wire.findings import Judgement
 
 
@@ -40,8 +40,5 @@ class FeedbackRow(Body):
     versions: dict[str, str] = Field(default_factory=dict)
 
 
-class FeedbackPage(Body):
+class FeedbackPage(Page[FeedbackRow]):
     """Newest finding first."""
-
-    items: tuple[FeedbackRow, ...]
-    next: Cursor | None = None

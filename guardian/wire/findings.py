@@ -7,7 +7,7 @@ from pydantic import AwareDatetime
 from guardian.domain.event import Identifier
 from guardian.domain.finding import Effect, Finding
 from guardian.domain.revocation import Revision
-from guardian.wire.base import Ask, Body, Cursor, Mode, Why
+from guardian.wire.base import Ask, Body, Mode, Page, Why
 
 
 class FindingOutcome(Body):
@@ -59,11 +59,8 @@ class FindingView(Body):
     verdict: Verdict | None = None
 
 
-class FindingPage(Body):
+class FindingPage(Page[FindingView]):
     """Newest first. `next` continues the list; absent at its end."""
-
-    items: tuple[FindingView, ...]
-    next: Cursor | None = None
 
 
 class AlertOutcome(Body):

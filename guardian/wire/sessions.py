@@ -8,7 +8,7 @@ from guardian.domain.event import Envelope, Identifier, SessionKey
 from guardian.domain.revocation import LedgerEntry, Revision
 from guardian.domain.session import HumanWord
 from guardian.wire.approvals import ApprovalView
-from guardian.wire.base import Ask, Body, Cursor, Mode, SessionStatus, Why
+from guardian.wire.base import Ask, Body, Mode, Page, SessionStatus, Why
 from guardian.wire.findings import FindingView
 
 
@@ -31,9 +31,8 @@ class SessionView(Body):
     last_seen: AwareDatetime
 
 
-class SessionPage(Body):
-    items: tuple[SessionView, ...]
-    next: Cursor | None = None
+class SessionPage(Page[SessionView]):
+    pass
 
 
 class SessionDetail(Body):
