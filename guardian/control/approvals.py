@@ -110,18 +110,15 @@ def expire(
     result = why or "nobody decided in time"
     if not rows.approvals.decide(view.id, "expired", by="guardian", reason="", result=result, now=now):
         return False
-    rows.audit.append(
-        {
-            "at": now.isoformat(),
-            "actor": "guardian",
-            "action": "expireApproval",
-            "tenant_id": view.tenant_id,
-            "session_id": view.session_id,
-            "approval_id": view.id,
-            "target": view.action,
-            "reason": result,
-            "result": "expired",
-        }
+    rows.audit.note(
+        "expireApproval",
+        at=now,
+        tenant_id=view.tenant_id,
+        session_id=view.session_id,
+        approval_id=view.id,
+        target=view.action,
+        reason=result,
+        result="expired",
     )
     deps.metrics.add("guardian_approvals_total", state="expired")
     return True

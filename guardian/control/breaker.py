@@ -50,17 +50,14 @@ def heed(deps: ControlDeps, rows: ControlRows, tenant_id: str, now: datetime) ->
         "above the usual rate"
     )
     rows.breakers.trip(tenant_id, now=now, until=until, reason=reason)
-    rows.audit.append(
-        {
-            "at": now.isoformat(),
-            "actor": "guardian",
-            "action": "tripBreaker",
-            "tenant_id": tenant_id,
-            "recent": seen.recent,
-            "limit": seen.limit,
-            "until": until.isoformat(),
-            "result": "open",
-        }
+    rows.audit.note(
+        "tripBreaker",
+        at=now,
+        tenant_id=tenant_id,
+        recent=seen.recent,
+        limit=seen.limit,
+        until=until.isoformat(),
+        result="open",
     )
     tell(
         deps,

@@ -118,17 +118,14 @@ def excused(
         return outcome
     rows.exceptions.used(covering.id)
     note = f"covered by exception {covering.id} of {covering.owner}: {covering.reason}"
-    rows.audit.append(
-        {
-            "at": now.isoformat(),
-            "actor": "guardian",
-            "action": "useException",
-            "tenant_id": finding.tenant_id,
-            "session_id": finding.session_id,
-            "exception_id": covering.id,
-            "finding_id": finding.id,
-            "result": "covered",
-        }
+    rows.audit.note(
+        "useException",
+        at=now,
+        tenant_id=finding.tenant_id,
+        session_id=finding.session_id,
+        exception_id=covering.id,
+        finding_id=finding.id,
+        result="covered",
     )
     # The owner's standing word: the session's evidence starts afresh, as when somebody dismisses the finding.
     rows.sessions.say(finding.tenant_id, finding.session_id, HumanWord.FALSE_POSITIVE, now, human=False)

@@ -47,16 +47,13 @@ def close_run_out(deps: ControlDeps, rows: ControlRows, now: datetime) -> int:
     """Record and tell the end of each break-glass grant whose time is over. Returns how many."""
     ended = rows.break_glass.close_run_out(now, _BATCH)
     for grant in ended:
-        rows.audit.append(
-            {
-                "at": now.isoformat(),
-                "actor": "guardian",
-                "action": "endBreakGlass",
-                "tenant_id": grant.tenant_id,
-                "break_glass": grant.id,
-                "principal_id": grant.principal_id,
-                "result": "ran out",
-            }
+        rows.audit.note(
+            "endBreakGlass",
+            at=now,
+            tenant_id=grant.tenant_id,
+            break_glass=grant.id,
+            principal_id=grant.principal_id,
+            result="ran out",
         )
         tell_end(deps, rows, grant, now)
     return len(ended)

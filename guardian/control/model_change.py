@@ -25,8 +25,8 @@ def note_model(deps: ControlDeps, rows: ControlRows, finding: Finding, by: str, 
     before = rows.models.note(version, now)
     if before is None:
         return
-    change = {"action": "modelChange", "old": before, "new": version, "finding_id": finding.id}
-    rows.audit.append({"at": now.isoformat(), "actor": by, **change, "result": "noted"})
+    change = {"old": before, "new": version, "finding_id": finding.id}
+    rows.audit.note("modelChange", at=now, actor=by, **change, result="noted")
     if before == FURTHER:  # a flood: people heard of a thousand, and each further one is in the audit trail
         return
     tell(

@@ -11,16 +11,13 @@ def policy_reloaded(deps: ControlDeps, outcome: ReloadOutcome) -> None:
     now = deps.clock()
     deps.metrics.add("guardian_policy_reloads_total", result=outcome.result)
     with deps.store.write() as rows:
-        rows.audit.append(
-            {
-                "at": now.isoformat(),
-                "actor": "guardian",
-                "action": "policyReload",
-                "result": outcome.result,
-                "before": outcome.before,
-                "after": outcome.after,
-                "reason": outcome.reason[:1000],
-            }
+        rows.audit.note(
+            "policyReload",
+            at=now,
+            result=outcome.result,
+            before=outcome.before,
+            after=outcome.after,
+            reason=outcome.reason[:1000],
         )
         if outcome.result == "refused":
             tell(

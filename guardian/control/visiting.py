@@ -93,7 +93,7 @@ class Visits:
         rows.visits.forget(now)
         rows.visits.add(stored)
         how: How = "oidc" if kind == "oidc" else "link"
-        rows.audit.append(_line(now, who.id, "signIn", how=how, role=who.role, jti=who.jti))
+        rows.audit.note("signIn", at=now, actor=who.id, how=how, role=who.role, jti=who.jti)
         self._deps.metrics.add("guardian_sign_ins_total", how=how)
         return Admitted(secret.text, Visit(who, token, secret.csrf, how, ends))
 
@@ -104,7 +104,7 @@ class Visits:
                 return
             if stored.kind == "oidc":
                 rows.tokens.end(stored.jti, now)
-            rows.audit.append(_line(now, "guardian", "signOut", jti=stored.jti, why=why))
+            rows.audit.note("signOut", at=now, jti=stored.jti, why=why)
 
     def _opened(self, text: str, *kinds: VisitKind) -> tuple[VisitSecret, StoredVisit] | None:
         secret = VisitSecret.parse(text)
@@ -143,10 +143,6 @@ def make_link(deps: ControlDeps, caller: Principal, token: str, path: str) -> Si
     with deps.store.write() as rows:
         rows.visits.forget(now)
         rows.visits.add(StoredVisit(secret.id, "link", secret.seal(token), caller.jti, now, now, ends))
-        rows.audit.append(_line(now, caller.id, "makeSignInLink", jti=caller.jti))
+        rows.audit.note("makeSignInLink", at=now, actor=caller.id, jti=caller.jti)
     url = f"{rule.url}/link?code={secret.text}" + (f"&next={quote(path, safe='')}" if path else "")
     return SignInLink(url=url, expires_at=ends)
-
-
-def _line(now: datetime, actor: str, action: str, **told: str) -> dict[str, str]:
-    return {"at": now.isoformat(), "actor": actor, "action": action, **told}

@@ -197,15 +197,12 @@ class ControlStore:
             onward = restored_mark(stands, remembered)
             if onward is not None:
                 begin_epoch(connection, onward.epoch, onward.change_seq, now)
-                AuditRows(connection).append(
-                    {
-                        "at": now.isoformat(),
-                        "actor": "guardian",
-                        "action": "beginEpoch",
-                        "epoch": onward.epoch,
-                        "found": f"{stands.epoch}.{stands.n}",
-                        "expected": f"{remembered.epoch}.{remembered.n}" if remembered else "",
-                    }
+                AuditRows(connection).note(
+                    "beginEpoch",
+                    at=now,
+                    epoch=onward.epoch,
+                    found=f"{stands.epoch}.{stands.n}",
+                    expected=f"{remembered.epoch}.{remembered.n}" if remembered else "",
                 )
                 _log.warning("restored_backup", epoch=onward.epoch, found=f"{stands.epoch}.{stands.n}")
         self._remember(self.head())

@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Literal, NamedTuple
 
 import rfc8785
@@ -61,6 +62,10 @@ class AuditRows:
             place = {"tenant_id": tenant_id, "session_id": session_id, "seq": seq}
             self.connection.execute(insert(audit_about).values(**place))
         return AuditEntry(seq, text, digest)
+
+    def note(self, action: str, *, at: datetime, actor: str = "guardian", **told: Any) -> AuditEntry:
+        """What was done without asking policy: by guardian itself, by an operator, or by signing in."""
+        return self.append({"at": at.isoformat(), "actor": actor, "action": action, **told})
 
     def entries(self, after: int = 0) -> Iterator[AuditEntry]:
         wanted = select(audit).where(audit.c.seq > after).order_by(audit.c.seq)
