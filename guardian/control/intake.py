@@ -1,7 +1,7 @@
 """A finding comes in: one transaction decides, and writes everything that follows from the decision."""
 
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import datetime
 
 from guardian.control import breaker
 from guardian.control.authority import ask, asker, denied, evidence_of, explain, out_of_reach, record, witnessed
@@ -13,7 +13,7 @@ from guardian.control.facts import situation
 from guardian.control.lapse import lapse_overdue
 from guardian.control.model_change import note_model
 from guardian.control.news import NEWS, tell_of_decision_point
-from guardian.control.problems import Refusal, absent, check_tenant
+from guardian.control.problems import Refusal, absent, check_calendar, check_tenant
 from guardian.control.revoking import revoke_or_flag
 from guardian.control.self_testing import noticed
 from guardian.domain.finding import Effect, Finding, Kind
@@ -46,7 +46,8 @@ def receive(deps: ControlDeps, principal: Principal, finding: Finding) -> Receiv
     if finding.kind is Kind.CONTROL or finding.id.startswith(NEWS):
         raise Refusal(422, f"kind control, and ids that begin with {NEWS}, are for what control itself reports")
     evidence = evidence_of(finding)
-    finding = _in_utc(finding)
+    check_calendar("time", finding.time)
+    check_calendar("subject.expires_at", None if finding.subject is None else finding.subject.expires_at)
     now = deps.clock()
     with deps.store.write() as rows:
         result = _decide(deps, rows, principal, finding, evidence, now)
@@ -155,17 +156,6 @@ def _told(finding: Finding, outcome: FindingOutcome) -> AlertOutcome:
         policy_ids=outcome.policy_ids,
         mode=outcome.mode,
     )
-
-
-def _in_utc(finding: Finding) -> Finding:
-    """Refuses times that have no UTC form (the first and last hours of the calendar in odd zones)."""
-    try:
-        finding.time.astimezone(UTC)
-        if finding.subject is not None and finding.subject.expires_at is not None:
-            finding.subject.expires_at.astimezone(UTC)
-    except OverflowError as error:
-        raise Refusal(422, "a time lies outside the calendar") from error
-    return finding
 
 
 def _count(deps: ControlDeps, finding: Finding, outcome: FindingOutcome) -> None:

@@ -1,6 +1,7 @@
 """Refusals as problem details (RFC 9457). Titles are fixed words: nothing a caller sent appears in them."""
 
 from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 from fastapi import FastAPI, Request
@@ -80,6 +81,15 @@ def check_one(tenant_id: str) -> None:
     """Raises Refusal for an act on every tenant at once: it would be done for one of that name: for none."""
     if tenant_id == EVERY_TENANT:
         raise Refusal(422, "tenant_id: * stands for every tenant in tokens alone; name the one that is meant")
+
+
+def check_calendar(name: str, at: datetime | None) -> None:
+    """Raises Refusal for a time that has no UTC form: the first and last hours of the calendar in odd zones."""
+    try:
+        if at is not None:
+            at.astimezone(UTC)
+    except OverflowError as error:
+        raise Refusal(422, f"{name} lies outside the calendar") from error
 
 
 def problem_response(

@@ -1,7 +1,6 @@
 """Envelopes are registered: the delegation service, or a gateway for it, says what was delegated."""
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Literal
 
 from guardian.control.authority import may_read
@@ -9,7 +8,7 @@ from guardian.control.deps import ControlDeps
 from guardian.control.descendants import follow_above
 from guardian.control.envelopes import extend
 from guardian.control.granted import Act, permitted
-from guardian.control.problems import Refusal, absent, check_tenant
+from guardian.control.problems import Refusal, absent, check_calendar, check_tenant
 from guardian.domain.event import Envelope
 from guardian.domain.session import HumanWord
 from guardian.telemetry import logger
@@ -98,18 +97,9 @@ def _check(told: Envelope) -> None:
     text = told.model_dump_json()
     if len(text.encode()) > MOST_BYTES:
         raise Refusal(413, f"an envelope may have {MOST_BYTES} bytes as JSON")
-    if told.expires_at is not None and not _in_calendar(told.expires_at):
-        raise Refusal(422, "expires_at lies outside the calendar")
+    check_calendar("expires_at", told.expires_at)
     if Envelope.model_validate_json(text).digest != told.digest:
         raise Refusal(422, "every number of resource_constraints must be finite")
-
-
-def _in_calendar(at: datetime) -> bool:
-    try:
-        at.astimezone(UTC)
-    except OverflowError:
-        return False
-    return True
 
 
 def _refusal(newest: RegisteredEnvelope, told: Envelope) -> Refusal | None:
