@@ -24,8 +24,6 @@ from guardian.store.control import ControlRows
 from guardian.store.control_cases import StoredCase
 from guardian.wire.cases import CaseEvent
 
-_FEEDS = ("alerts", "audit", "changes")
-_AT_ONCE = 100
 _LOOKED_AT = 50  # due cases of which one is to be written; the others are put to rest
 _IN_A_DIGEST, _IN_A_REPLY = 40, 200  # lines of a digest's reply; events that one reply sums up
 _UNKNOWN = "unknown"  # shown: a write whose content is not known any more

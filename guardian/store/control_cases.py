@@ -90,7 +90,6 @@ class CaseRows:
         purpose: str = "",
         rank: int = 0,
         channel: str = "",
-        digest: str = "",
     ) -> StoredCase:
         """The case, made due; created when it was never heard of."""
         known = self.get(key)
@@ -98,9 +97,9 @@ class CaseRows:
             values: dict[str, Any] = dict.fromkeys(
                 ("alert_id", "findings", "events", "told", "steps", "attempts"), 0
             )
-            values |= dict.fromkeys(("state", "shown", "last_error"), "")
+            values |= dict.fromkeys(("state", "shown", "last_error", "digest"), "")
             values |= {"key": key, "kind": kind, "tenant_id": tenant_id, "session_id": session_id}
-            values |= {"purpose": purpose, "rank": rank, "channel": channel, "digest": digest}
+            values |= {"purpose": purpose, "rank": rank, "channel": channel}
             self.connection.execute(insert(case).values(**values, status="idle", next_at=now, opened_at=now))
         self.touch(key, now)
         opened = self.get(key)

@@ -67,11 +67,10 @@ class PeerRows:
             named = [{(f"of_{name}" if name in kept else name): v for name, v in each.items()} for each in again]
             self.connection.execute(update(peer).where(*mine).values(values), named)
 
-    def all(self, role: PeerRole, scope: Scope = None) -> list[Peer]:
-        """By principal and instance; with a scope those that serve a tenant within it."""
+    def all(self, role: PeerRole) -> list[Peer]:
+        """By principal and instance."""
         wanted = select(peer).where(peer.c.role == role).order_by(peer.c.principal_id, peer.c.instance)
-        found = [_peer(row) for row in self.connection.execute(wanted)]
-        return [each for each in found if scope is None or any(each.reaches(tenant) for tenant in scope)]
+        return [_peer(row) for row in self.connection.execute(wanted)]
 
     def forget(self, gone: Iterable[Peer]) -> None:
         for each in gone:

@@ -131,7 +131,7 @@ class SessionRows:
         *,
         human: bool,
         detail: str = "",
-    ) -> int:
+    ) -> None:
         """Put a word on the feed. A person's word is remembered; some make the evidence start afresh.
 
         An exception's does that too, and supersedes no finding: it is nobody's word on what came meanwhile.
@@ -148,7 +148,6 @@ class SessionRows:
         if values:
             self.meet(tenant_id, session_id, now)
             self._update(tenant_id, session_id, values)
-        return seq
 
     def changes(self, since: int, scope: Scope, limit: int) -> list[SessionChange]:
         told = and_(

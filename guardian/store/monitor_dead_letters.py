@@ -81,15 +81,9 @@ class DeadLetters:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
 
-    def list(
-        self, *, code: str | None = None, session_id: str | None = None, limit: int = 100
-    ) -> Sequence[StoredDeadLetter]:
+    def list(self, *, limit: int = 100) -> Sequence[StoredDeadLetter]:
         """The newest first."""
         query = select(dead_letters).order_by(dead_letters.c.at.desc(), dead_letters.c.id).limit(limit)
-        if code is not None:
-            query = query.where(dead_letters.c.code == code)
-        if session_id is not None:
-            query = query.where(dead_letters.c.session_id == session_id)
         with reading(self._engine) as connection:
             return [_letter(row) for row in connection.execute(query).mappings()]
 
