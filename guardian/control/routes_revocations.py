@@ -1,4 +1,4 @@
-"""`/v1/revocations`: the list that gateways obey. The only routes that wait, hence async."""
+"""`/v1/revocations`: the list that gateways obey. They wait, hence async."""
 
 import asyncio
 import re
