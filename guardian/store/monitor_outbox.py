@@ -42,13 +42,13 @@ class Outbox:
         self._engine = engine
 
     def due(self, now: datetime, limit: int, *, lease: timedelta = timedelta(seconds=10)) -> list[OutboxItem]:
-        """Up to `limit` things to send now, oldest first; if nothing is said of them they come back."""
+        """Up to `limit` things to send now, findings first, then the oldest; what nothing is said of comes back."""
         where = (outbox.c.state == "due", outbox.c.next_at <= now)
         with reading(self._engine) as connection:  # most looks find nothing: they should not take a lock
             if connection.execute(select(outbox.c.id).where(*where).limit(1)).first() is None:
                 return []
         with writing(self._engine) as connection:
-            query = select(outbox).where(*where).order_by(outbox.c.id).limit(limit)
+            query = select(outbox).where(*where).order_by(outbox.c.kind != "finding", outbox.c.id).limit(limit)
             rows = connection.execute(query.with_for_update(skip_locked=True)).mappings().all()
             ids = [row["id"] for row in rows]
             for part in chunks(ids):

@@ -289,7 +289,7 @@ def test_dead_letters_that_are_not_kept_are_a_fault(guardian) -> None:
     [
         ("nonsense\n", "line 1 is not a labelled session: it is not JSON"),
         ('{"session_id": "a", "purpose": "p"}\n', "it has no 'actions'"),
-        ('{"actions": 7}\n', "of another type"),
+        ('{"purpose": "p", "actions": 7}\n', "of another type"),
     ],
 )
 def test_an_evaluation_of_nonsense_says_which_line(guardian, tmp_path: Path, text: str, said: str) -> None:

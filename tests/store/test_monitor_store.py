@@ -278,6 +278,14 @@ def test_what_is_said_of_a_dead_letter_fits_any_database(store, said, kept):
     assert not {"\x00", "\ud800"} & set(letter.gateway + letter.reason)
 
 
+def test_no_finding_waits_behind_dead_letters(store):
+    letters = tuple(replace(letter(), entry=n) for n in range(5))
+    member = Member(store, "m").claim(P0)
+    member.commit(Judgement(dead_letters=letters), 1)
+    member.commit(Judgement(findings=(finding(),)), 2)
+    assert [item.kind for item in store.outbox.due(NOW, 2)] == ["finding", "dead_letter"]
+
+
 def test_what_is_due_is_leased_and_comes_back_if_nothing_is_said_of_it(store):
     Member(store, "m").claim(P0).commit(Judgement(findings=(finding(),), dead_letters=(letter(),)), 1)
     first = store.outbox.due(NOW, 10)
