@@ -42,7 +42,7 @@ class Outbox:
         self._engine = engine
 
     def due(self, now: datetime, limit: int, *, lease: timedelta = timedelta(seconds=10)) -> list[OutboxItem]:
-        """Up to `limit` things to send now, findings first, then the oldest; what nothing is said of comes back."""
+        """Up to `limit` things to send, findings first, then the oldest; what nothing is said of comes back."""
         where = (outbox.c.state == "due", outbox.c.next_at <= now)
         with reading(self._engine) as connection:  # most looks find nothing: they should not take a lock
             if connection.execute(select(outbox.c.id).where(*where).limit(1)).first() is None:
