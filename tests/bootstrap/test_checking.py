@@ -6,7 +6,7 @@ import httpx
 import pytest
 
 from guardian.alerting import blocks, ocsf
-from guardian.bootstrap import plugins
+from guardian.bootstrap import doctor, plugins
 from guardian.bootstrap.checking import check_plugins
 from guardian.bootstrap.doctor import examine
 from guardian.bootstrap.judgement import lasting_of, open_signals, weights_of
@@ -147,6 +147,7 @@ def test_the_doctor_says_when_tokens_travel_unencrypted(
     monkeypatch: pytest.MonkeyPatch, url: str, bare: bool
 ) -> None:
     monkeypatch.setattr(httpx, "get", lambda *_, **__: httpx.Response(200))
+    monkeypatch.setattr(doctor, "_broker", lambda _: "not asked here")
     settings = load(None, overrides={"control": {"url": url}})
     found = next(check for check in examine(settings) if check.name == "control")
     assert found.ok

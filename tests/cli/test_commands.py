@@ -5,6 +5,7 @@ import os
 import re
 import subprocess
 import sys
+from itertools import islice
 from pathlib import Path
 
 import pytest
@@ -175,7 +176,7 @@ def test_doctor_says_what_cannot_be_written(guardian, tmp_path: Path, monkeypatc
     settings = load(
         tmp_path / "home" / "guardian.yaml", overrides={"archive": {"path": tmp_path / "blocked" / "x"}}
     )
-    asked = {check.name: check for check in doctor.examine(settings)}
+    asked = {check.name: check for check in islice(doctor.examine(settings), 4)}
     assert "cannot be written" in asked["archive"].found
     assert asked["database"].ok
     queried = load(
@@ -185,7 +186,7 @@ def test_doctor_says_what_cannot_be_written(guardian, tmp_path: Path, monkeypatc
     assert next(check for check in doctor.examine(queried) if check.name == "database").ok
     may = os.access  # root may write whatever the mode says
     monkeypatch.setattr(os, "access", lambda path, mode: mode != os.W_OK and may(path, mode))
-    (database,) = [check for check in doctor.examine(settings) if check.name == "database"]
+    database = next(check for check in doctor.examine(settings) if check.name == "database")
     assert "cannot be written by this user" in database.found
 
 
