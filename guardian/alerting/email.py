@@ -3,11 +3,13 @@
 import hashlib
 import smtplib
 import ssl
+from contextlib import suppress
 from dataclasses import dataclass
 from email.headerregistry import Address
 from email.message import EmailMessage
 from email.utils import format_datetime
 from pathlib import Path
+from typing import NamedTuple
 
 from guardian.alerting import blocks
 from guardian.alerting.delivered import Delivered, message_id
@@ -19,7 +21,7 @@ from guardian.errors import AlertError, ConfigurationError
 from guardian.telemetry import logger
 
 _TLS = ("starttls", "tls", "none")
-_MOST = 1000
+_TRIES, _MOST = 20, 1000
 _log = logger("alerting")
 
 
@@ -61,6 +63,13 @@ class EmailOptions:
         return EmailChannel(self, password)
 
 
+class _Rest(NamedTuple):
+    """Of a mail that some have: who has yet to get it, and how often that was tried."""
+
+    recipients: tuple[str, ...]
+    tries: int
+
+
 class EmailChannel:
     """One mail per alert; its Message-ID is the same when it is sent again, and a thread holds a case together."""
 
@@ -69,40 +78,60 @@ class EmailChannel:
     def __init__(self, options: EmailOptions, password: str) -> None:
         self._options, self._password = options, password
         self._delivered = Delivered()
-        self._later: dict[str, tuple[str, ...]] = {}  # of an alert: those who have yet to get it
+        self._rest: dict[str, _Rest] = {}
 
     def deliver(self, alert: Alert) -> str:
         message = mail(alert, self._options.sender, self._options.recipients)
         name = str(message["Message-ID"])
-        asked = self._later.get(name, self._options.recipients)
+        before = self._rest.pop(name, None)
+        asked = tuple(dict.fromkeys(self._options.recipients)) if before is None else before.recipients
         try:
-            with self._connected() as server:
-                refused = server.send_message(message, to_addrs=asked)
-        except smtplib.SMTPRecipientsRefused as error:
-            refused = error.recipients
+            refused = self._refused(message, asked)
         except smtplib.SMTPResponseException as error:
             if 500 <= error.smtp_code < 600:
                 raise AlertError(f"{self._options.host} refuses the mail: {error.smtp_code}") from None
+            self._keep(name, before)
             raise RetryLater(f"{self._options.host}: {error.smtp_code}") from None
         except (smtplib.SMTPException, OSError) as error:
+            self._keep(name, before)
             raise RetryLater(f"{self._options.host}: {type(error).__name__}") from None
-        self._sort_out(name, asked, refused)
+        self._sort_out(name, before, asked, refused)
         return self._delivered.note(alert, name)
 
-    def _sort_out(self, name: str, asked: tuple[str, ...], refused: dict[str, tuple[int, bytes]]) -> None:
-        """Who was put off (grey-listing, a full box) is sent to again, and nobody else is."""
-        self._later.pop(name, None)
-        later = tuple(address for address in asked if address in refused and refused[address][0] < 500)
-        for_good = [address for address in asked if address in refused and address not in later]
-        if for_good:
-            _log.error("mail_refused", host=self._options.host, recipients=for_good)
-        if later:
-            self._later[name] = later
-            if len(self._later) > _MOST:
-                del self._later[next(iter(self._later))]
-            raise RetryLater(f"{self._options.host} puts off {', '.join(later)}")
-        if len(for_good) == len(asked):
+    def _refused(self, message: EmailMessage, asked: tuple[str, ...]) -> dict[str, int]:
+        """Who was refused, and how. A server that leaves us before it has the mail puts everybody off."""
+        server = self._connected()
+        try:
+            told = server.send_message(message, to_addrs=asked)
+        except smtplib.SMTPRecipientsRefused as error:
+            told = dict.fromkeys(asked, (421, b"")) | error.recipients
+        finally:
+            with suppress(smtplib.SMTPException, OSError):  # whatever it says now, it has the mail or has not
+                server.quit()
+            server.close()
+        return {address: code for address, (code, _) in told.items()}
+
+    def _sort_out(
+        self, name: str, before: "_Rest | None", asked: tuple[str, ...], refused: dict[str, int]
+    ) -> None:
+        """Who was put off (grey-listing, a full box) is sent to again for some hours, and nobody else is."""
+        later = tuple(address for address in asked if refused.get(address, 500) < 500)
+        if before is None and len(refused) == len(asked):  # nobody has it
+            if later:
+                raise RetryLater(f"{self._options.host} puts off {', '.join(later)}")
             raise AlertError(f"{self._options.host} refuses every recipient")
+        tries = 1 if before is None else before.tries + 1
+        again = later if tries < _TRIES and len(self._rest) < _MOST else ()
+        gone = [address for address in asked if address in refused and address not in again]
+        if gone:
+            _log.error("mail_refused", host=self._options.host, recipients=gone)
+        if again:
+            self._rest[name] = _Rest(again, tries)
+            raise RetryLater(f"{self._options.host} puts off {', '.join(again)}")
+
+    def _keep(self, name: str, rest: "_Rest | None") -> None:
+        if rest is not None:
+            self._rest[name] = rest
 
     def find(self, alert: Alert) -> str | None:
         return self._delivered.find(alert)

@@ -176,6 +176,70 @@ def test_a_mail_that_everybody_is_put_off_for_is_not_refused_for_good(to_two, ma
         to_two.deliver(make_alert())
 
 
+def test_who_was_named_before_a_server_went_away_gets_the_mail_too(to_two, mailbox, make_alert) -> None:
+    mailbox.refused = {"ann@acme.example": "421 going down"}
+    with pytest.raises(RetryLater):
+        to_two.deliver(make_alert())
+    assert mailbox.mails == []
+    mailbox.refused, mailbox.reached = {}, []
+    to_two.deliver(make_alert())
+    assert mailbox.reached == ["soc@acme.example", "ann@acme.example"]
+
+
+def test_who_is_refused_in_the_end_makes_no_refused_mail_of_one_that_others_have(
+    to_two, mailbox, make_alert
+) -> None:
+    mailbox.refused = {"ann@acme.example": "451 grey-listed"}
+    with pytest.raises(RetryLater):
+        to_two.deliver(make_alert())
+    mailbox.refused = {"ann@acme.example": "550 unknown"}
+    assert to_two.deliver(make_alert())
+    assert len(mailbox.mails) == 1
+
+
+def test_a_mail_that_nobody_got_is_refused_though_some_were_put_off_before(to_two, mailbox, make_alert) -> None:
+    mailbox.refused = {"soc@acme.example": "550 unknown", "ann@acme.example": "451 grey-listed"}
+    with pytest.raises(RetryLater):
+        to_two.deliver(make_alert())
+    mailbox.refused = dict.fromkeys(mailbox.refused, "550 unknown")
+    with pytest.raises(AlertError, match="every recipient"):
+        to_two.deliver(make_alert())
+
+
+def test_a_box_that_stays_full_keeps_no_alert_waiting_for_ever(to_two, mailbox, make_alert) -> None:
+    mailbox.refused = {"ann@acme.example": "452 full"}
+    for _ in range(19):
+        with pytest.raises(RetryLater):
+            to_two.deliver(make_alert())
+    assert to_two.deliver(make_alert())
+    assert len(mailbox.mails) == 1
+
+
+def test_while_more_wait_than_are_remembered_nobody_gets_a_mail_twice(
+    to_two, mailbox, make_alert, monkeypatch
+) -> None:
+    monkeypatch.setattr("guardian.alerting.email._MOST", 2)
+    mailbox.refused = {"ann@acme.example": "452 full"}
+    for n in range(2):
+        with pytest.raises(RetryLater):
+            to_two.deliver(make_alert(n))
+    assert to_two.deliver(make_alert(2))
+    with pytest.raises(RetryLater):
+        to_two.deliver(make_alert(0))
+    assert mailbox.reached == ["soc@acme.example"] * 3
+
+
+@pytest.mark.parametrize("bye", ["421 too busy", "550 no"])
+def test_a_mail_that_was_taken_is_delivered_whatever_the_server_says_when_we_leave(
+    email, mailbox, make_alert, bye
+) -> None:
+    mailbox.bye = bye
+    assert email.deliver(make_alert())
+    mailbox.refused = {"soc@acme.example": "450 later"}
+    with pytest.raises(RetryLater):
+        email.deliver(make_alert(1))
+
+
 @pytest.fixture(scope="module")
 def published():
     """The schema that OCSF publishes for class 2004 of version 1.8.0."""

@@ -51,10 +51,12 @@ class Receiver:
 
 @dataclass
 class Mailbox:
-    """Speaks SMTP without TLS; `refuse` is what it says to MAIL FROM instead of 250, `refused` to a recipient."""
+    """Speaks SMTP without TLS; `refuse` is what it says to MAIL FROM instead of 250, `refused` to a recipient,
+    `bye` to QUIT."""
 
     mails: list[EmailMessage] = field(default_factory=list)
     refuse: str = ""
+    bye: str = "221 bye"
     refused: dict[str, str] = field(default_factory=dict)
     reached: list[str] = field(default_factory=list)
     port: int = 0
@@ -83,7 +85,7 @@ class Mailbox:
                         mailbox.mails.append(message_from_bytes(b"".join(lines), policy=policy.default))  # type: ignore[arg-type]
                         self._say("250 kept")
                     elif verb == b"QUIT":
-                        self._say("221 bye")
+                        self._say(mailbox.bye)
                         return
                     else:
                         self._say("250 yes")
