@@ -42,6 +42,6 @@ class Broadcast:
         """Only where every channel has it; otherwise `deliver` sorts out which of them still need it."""
         try:
             references = [channel.find(alert) for channel in self._channels]
-        except (RetryLater, AlertError):  # one that cannot tell holds up no other
+        except Exception:  # one that cannot tell, or has a bug, holds up no other: `deliver` says so
             return None
         return None if None in references else " ".join(reference for reference in references if reference)

@@ -72,9 +72,9 @@ class Server:
         sent = {**headers, "Content-Type": "application/json"}
         return self._ask("POST", "/ack", sent, timeout, body)[0]
 
-    def events(self, headers: Mapping[str, str], connect_s: float, silence_s: float) -> Iterator[Event]:
-        """Server-sent events until the stream ends. Raises Refused unless it is one, OSError when it is cut or
-        nothing comes for `silence_s`."""
+    def events(self, headers: Mapping[str, str], connect_s: float, silence_s: float) -> Iterator[Event | None]:
+        """Server-sent events until the stream ends, and None for what comes and is none. Raises Refused unless it
+        is a stream, OSError when it is cut or nothing comes for `silence_s`."""
         connection = self._open(connect_s)
         self._streaming = connection
         try:
@@ -95,7 +95,7 @@ class Server:
             self._streaming = None
             connection.close()
 
-    def _parsed(self, answer: http.client.HTTPResponse) -> Iterator[Event]:
+    def _parsed(self, answer: http.client.HTTPResponse) -> Iterator[Event | None]:
         name, ident, data, size = "message", "", list[bytes](), 0
         while line := answer.readline(self._max_bytes + 1):
             size += len(line)
@@ -113,6 +113,8 @@ class Server:
                 case b"" if not line.strip() and data:
                     yield name, ident, data
                     name, data, size = "message", [], 0
+                case _:
+                    yield None
         if self._aborted:
             raise Refused("stopped")
 

@@ -16,7 +16,8 @@ TYPE = "guardian-revocations+jws"
 HEADER = "Guardian-Signature"
 
 Keys = Mapping[str, Any] | str | os.PathLike[str]
-"""A JWK set (RFC 7517), or the file that holds one; a file is read again when a key is not in it yet."""
+"""A JWK set (RFC 7517), or the file that holds one; a file is read again when it changed, and a key that is not
+in it any more is not believed any more. One that cannot be read meanwhile takes nothing back."""
 
 
 class Verifier:
@@ -30,6 +31,7 @@ class Verifier:
             raise ValueError("verify_with needs the package `cryptography` to check signatures") from error
         self._invalid, self._public = InvalidSignature, Ed25519PublicKey
         self._path = None if isinstance(keys, Mapping) else os.fspath(keys)
+        self._stamp = self._stamped()
         self._known = self._load(keys if isinstance(keys, Mapping) else self._read())
         if not self._known:
             raise ValueError("verify_with holds no Ed25519 key with a kid")
@@ -84,14 +86,25 @@ class Verifier:
         return header
 
     def _key(self, kid: object) -> Any:
-        if kid not in self._known and self._path is not None:
+        known = isinstance(kid, str) and kid in self._known
+        if self._path is not None and (not known or self._stamped() != self._stamp):
             try:
-                self._known = self._load(self._read())  # rotated meanwhile
-            except (OSError, ValueError):
-                raise Refused("signature_unknown_key", "the key file cannot be read") from None
+                stamp = self._stamped()
+                self._known, self._stamp = self._load(self._read()), stamp  # rotated meanwhile
+            except (OSError, ValueError, TypeError, KeyError):
+                if not known:
+                    raise Refused("signature_unknown_key", "the key file cannot be read") from None
         if not isinstance(kid, str) or kid not in self._known:
             raise Refused("signature_unknown_key")
         return self._known[kid]
+
+    def _stamped(self) -> tuple[int, ...] | None:
+        """What changes with the file; None where there is none."""
+        try:
+            facts = None if self._path is None else os.stat(self._path)
+        except OSError:
+            return None
+        return facts and (facts.st_mtime_ns, facts.st_ctime_ns, facts.st_size, facts.st_ino)
 
     def _read(self) -> Mapping[str, Any]:
         assert self._path is not None  # noqa: S101 - only called with one

@@ -344,3 +344,18 @@ def test_a_channel_that_cannot_tell_what_it_has_holds_up_no_other(make_alert) ->
     with pytest.raises(RetryLater, match="cannot tell"):
         both.deliver(again)
     assert len(other.taken) == 1
+
+
+def test_a_bug_in_what_one_channel_knows_keeps_the_alert_from_no_other(outbox, metrics, make_alert, time) -> None:
+    class Forgetful(Choosy):
+        def find(self, alert) -> str | None:
+            raise LookupError("a bug")
+
+    other = Choosy("other", RetryLater("down"))
+    both = Broadcast([Forgetful("forgetful"), other])
+    worker = AlertWorker(outbox, both, metrics=metrics, now=time.now)
+    row = put(outbox, make_alert(), time)
+    worker.step()
+    time.seconds += 700
+    worker.step()
+    assert other.taken == [row]

@@ -206,6 +206,19 @@ def test_another_deployments_signature_is_a_forgery(deployment, follow, make_sta
     assert revoked.state().status == "never_loaded"
 
 
+def test_a_key_that_was_taken_out_of_the_file_is_believed_no_more(deployment, follow, tmp_path):
+    keys = tmp_path / "keys.json"
+    keys.write_text(json.dumps(deployment.jwks()))
+    revoked = follow(verify_with=keys, push=False)
+    assert revoked.wait_ready(20)
+    away = keys.rename(tmp_path / "away.json")
+    deployment.stage.revoke("s1")
+    until(lambda: revoked.is_revoked("acme", "s1"))  # a file that is away takes nothing back
+    away.write_text(json.dumps({"keys": []}))
+    away.rename(keys)
+    until(lambda: "signature_unknown_key" in revoked.state().last_error)
+
+
 def test_the_cache_holds_signed_answers_and_an_edited_one_is_ignored(deployment, follow, tmp_path):
     path = tmp_path / "cache.json"
     deployment.stage.revoke("s1")

@@ -107,8 +107,12 @@ def test_a_list_that_only_stays_confirmed_is_saved_now_and_then(ledger, follow, 
     assert soon(lambda: json.loads(cache.read_text())["confirmed_at"] == clocks.wall())
 
 
-def test_a_cache_that_says_no_time_is_ignored(remembered, follow) -> None:
+@pytest.mark.parametrize(
+    "wrong",
+    [{"issued_at": float("nan")}, {"confirmed_at": 10**400}, {"revision": [float("inf"), 1]}, {"revision": [1]}],
+)
+def test_a_cache_that_says_no_time_or_no_revision_is_ignored(remembered, follow, wrong) -> None:
     saved = json.loads(remembered.read_text())
-    remembered.write_text(json.dumps({**saved, "issued_at": float("nan")}))
+    remembered.write_text(json.dumps({**saved, **wrong}))
     revoked = follow(cache_path=remembered)
     assert revoked.state().status == "never_loaded"

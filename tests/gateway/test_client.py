@@ -621,3 +621,19 @@ def test_an_acknowledgement_without_an_answer_is_not_the_last_one(ledger, served
 def test_an_instance_that_guardian_would_not_take_is_refused_at_once(instance: str) -> None:
     with pytest.raises(ValueError, match="instance must be"):
         RevocationList("https://g.example", "t", instance=instance)
+
+
+@pytest.mark.parametrize("line", [b": still here\n\n", b"event: weather\ndata: rain\n\n", b"retry: 5\n"])
+def test_a_stream_that_says_nothing_of_the_list_is_given_up(ledger, follow, soon, clocks, caplog, line) -> None:
+    def answer(kept, seen):
+        if seen["path"].endswith("/stream"):
+            return 200, {"Content-Type": "text/event-stream"}, line * 100
+        return 200, {"ETag": kept.etag()}, kept.body()
+
+    def clock() -> float:
+        clocks.pass_by(1)
+        return clocks.clock()
+
+    ledger.break_everything(answer)
+    follow(push=True, clock=clock)
+    assert soon(lambda: "not refreshed (silent" in caplog.text)
