@@ -4,6 +4,7 @@ The offsets here are the truth, the broker's copy is for lag tools. A partition 
 claimed it last; anyone else's commit is refused whole.
 """
 
+import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 
@@ -38,6 +39,7 @@ from guardian.store.monitor_tasks import load_task_reads, save_task_reads
 from guardian.store.monitor_values import Held, Judged, Place, Recall, Waiter, Wants
 from guardian.store.monitor_waiting import Waiting, delete_waiting, insert_waiting
 from guardian.store.monitor_words import Hear, Words
+from guardian.store.turns import Rest
 
 SCRIPTS = "guardian.store.migrations_monitor"
 
@@ -73,9 +75,9 @@ class MonitorStore:
     def close(self) -> None:
         self._engine.dispose()
 
-    def prune(self, now: datetime, keep: Retention) -> dict[str, int]:
+    def prune(self, now: datetime, keep: Retention, *, rest: Rest = time.sleep) -> dict[str, int]:
         """Forget what is older than it may be; returns how many rows went, by table."""
-        return prune(self._engine, now, keep)
+        return prune(self._engine, now, keep, rest=rest)
 
     def positions(self, wanted: Iterable[Place]) -> dict[Place, int]:
         """The next offset to read of each place; absent where nothing was committed yet."""

@@ -3,6 +3,7 @@
 import dataclasses
 import hashlib
 import json
+import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
@@ -18,15 +19,13 @@ from guardian.store.monitor_departures import Ended, Watch, watch_ended
 from guardian.store.monitor_sessions import LEARNT, TO_LEARN
 from guardian.store.monitor_tables import Row, baselines, chunks, sessions
 from guardian.store.monitor_values import Tally
+from guardian.store.turns import Rest, in_turn
 
 Learn = Callable[[BaselineFact | None, Sequence[Tally]], BaselineFact]
 """Pure: the next snapshot from the last one and what finished sessions add. Its version is set here."""
 
 SIGNAL = "purpose_baseline"
 _FLAGGED_WEIGHT = 0.1  # a flagged session may be honest, but it must not teach its own habits quickly
-
-_ROUNDS = 60
-"""Transactions per call: several times what a monitor at full speed sees end in the minute between two."""
 
 SNAPSHOTS_KEPT = 8
 """Of each (tenant, purpose). The newest one counts; those before it are there to look up what findings name."""
@@ -46,20 +45,29 @@ class Baselines:
         self._engine = engine
 
     def publish(
-        self, now: datetime, *, idle: timedelta, learn: Learn, watch: Watch | None = None, limit: int = 2000
+        self,
+        now: datetime,
+        *,
+        idle: timedelta,
+        learn: Learn,
+        watch: Watch | None = None,
+        limit: int = 2000,
+        rest: Rest = time.sleep,
     ) -> dict[str, int]:
         """Fold the finished sessions, `limit` of them in one transaction; `watch` is shown them too, once each.
 
         Returns {"sessions": learned, "snapshots": published}. Sessions that are flagged or revoked count
         a tenth, unless people called that a false positive; one that people confirmed always does.
         """
-        sessions, snapshots = 0, 0
-        for _ in range(_ROUNDS):
-            lot, published = self._publish(now, idle, learn, watch, limit)
-            sessions, snapshots = sessions + lot, snapshots + published
-            if lot < limit:
-                break
-        return {"sessions": sessions, "snapshots": snapshots}
+        snapshots = 0
+
+        def lot() -> int:
+            nonlocal snapshots
+            learned, published = self._publish(now, idle, learn, watch, limit)
+            snapshots += published
+            return learned
+
+        return {"sessions": in_turn(lot, limit, rest), "snapshots": snapshots}
 
     def _publish(
         self, now: datetime, idle: timedelta, learn: Learn, watch: Watch | None, limit: int

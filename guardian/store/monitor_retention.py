@@ -1,9 +1,10 @@
 """Forgetting: what is older than its time goes, in small transactions."""
 
 import json
-from collections.abc import Callable
+import time
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 from sqlalchemy import Engine, Table, and_, bindparam, delete, exists, select, update
@@ -21,9 +22,7 @@ from guardian.store.monitor_tables import (
     sessions,
     task_reads,
 )
-
-_ROUNDS = 60
-"""Transactions per table and call: several times what a monitor at full speed sees in the minute between two."""
+from guardian.store.turns import Rest, in_turn
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +39,9 @@ class Retention:
     delivered: timedelta = timedelta(days=7)
 
 
-def prune(engine: Engine, now: datetime, keep: Retention, *, limit: int = 5000) -> dict[str, int]:
+def prune(
+    engine: Engine, now: datetime, keep: Retention, *, limit: int = 5000, rest: Rest = time.sleep
+) -> dict[str, int]:
     """Delete what is old, `limit` rows in one transaction, and return how many went, by table. Parked deliveries
     stay, and the envelopes of sessions that do."""
     in_use = exists().where(
@@ -61,20 +62,9 @@ def prune(engine: Engine, now: datetime, keep: Retention, *, limit: int = 5000) 
         "envelopes": (envelopes, (envelopes.c.at < now - keep.sessions, ~in_use)),
         "dead_letters": (dead_letters, (dead_letters.c.expires_at < now,)),
     }
-    gone = {"sessions": _in_turn(lambda: _forget_sessions(engine, now, now - keep.sessions, limit), limit)}
+    gone = {"sessions": in_turn(lambda: _forget_sessions(engine, now, now - keep.sessions, limit), limit, rest)}
     for name, (table, where) in rules.items():
-        gone[name] = _in_turn(lambda of=table, old=where: _forget(engine, of, old, limit), limit)  # type: ignore[misc]
-    return gone
-
-
-def _in_turn(forget: Callable[[], int], limit: int) -> int:
-    """Again and again while a full lot goes, so that what comes in fast goes as fast."""
-    gone = 0
-    for _ in range(_ROUNDS):
-        lot = forget()
-        gone += lot
-        if lot < limit:
-            break
+        gone[name] = in_turn(partial(_forget, engine, table, where, limit), limit, rest)
     return gone
 
 

@@ -1,6 +1,7 @@
 """What happens now and then: finished sessions teach the baselines, and what is old enough is forgotten."""
 
 import threading
+import time
 from collections.abc import Callable
 from datetime import timedelta
 
@@ -9,6 +10,7 @@ from guardian.store.monitor import MonitorStore
 from guardian.store.monitor_baselines import Learn
 from guardian.store.monitor_departures import Watch
 from guardian.store.monitor_retention import Retention
+from guardian.store.turns import Rest
 from guardian.stream.port import Clock
 from guardian.telemetry import logger
 
@@ -44,15 +46,17 @@ class Housekeeping:
         """Until `stop` is set."""
         while not stop.wait(self._interval_s):
             try:
-                self.tidy()
+                self.tidy(rest=stop.wait)
             except StoreError as error:
                 _log.warning("housekeeping put off", error=str(error))
 
-    def tidy(self) -> None:
+    def tidy(self, *, rest: Rest = time.sleep) -> None:
         """One round."""
         now = self._clock()
-        learned = self._store.baselines.publish(now, idle=self._idle, learn=self._learn, watch=self._watch)
-        gone = self._store.prune(now, self._retention)
+        learned = self._store.baselines.publish(
+            now, idle=self._idle, learn=self._learn, watch=self._watch, rest=rest
+        )
+        gone = self._store.prune(now, self._retention, rest=rest)
         if any(learned.values()) or any(gone.values()):
             _log.info("tidied", learned=learned, forgotten={name: n for name, n in gone.items() if n})
         self._on_tidied()

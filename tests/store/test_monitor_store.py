@@ -34,6 +34,7 @@ from guardian.store.monitor_envelopes import Heard
 from guardian.store.monitor_retention import Retention, prune
 from guardian.store.monitor_tables import metadata
 from guardian.store.monitor_values import Conflict
+from guardian.store.turns import in_turn
 
 NOW = datetime(2026, 5, 12, 17, tzinfo=UTC)
 P0, P1 = Place("t", 0), Place("t", 1)
@@ -276,6 +277,15 @@ def test_what_is_said_of_a_dead_letter_fits_any_database(store, said, kept):
     assert (letter.tenant_id, letter.session_id) == (kept, kept)
     assert len(letter.gateway) <= 512
     assert not {"\x00", "\ud800"} & set(letter.gateway + letter.reason)
+
+
+def test_between_two_lots_others_have_their_turn_and_a_stop_ends_it():
+    rests: list[float] = []
+    lots = iter([5, 5, 5, 2])
+    assert in_turn(lambda: next(lots), 5, rests.append) == 17
+    assert len(rests) == 3
+    assert all(took >= 0 for took in rests)
+    assert in_turn(lambda: 5, 5, lambda _: True) == 5
 
 
 def test_no_finding_waits_behind_dead_letters(store):

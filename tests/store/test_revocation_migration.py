@@ -1,4 +1,4 @@
-"""Revision 0004 of the control database: up with what was registered before, and down again."""
+"""Revisions of the control database: up with what was there before, and down again."""
 
 from datetime import UTC, datetime
 
@@ -6,7 +6,8 @@ from revisions import SCRIPTS, go
 from sqlalchemy import inspect, text
 
 from guardian.domain.event import Envelope
-from guardian.store.control import ControlRows
+from guardian.domain.session import HumanWord
+from guardian.store.control import ControlRows, ControlStore
 from guardian.store.engine import migrate, open_engine, writing
 
 NOW = datetime(2026, 5, 12, 12, tzinfo=UTC)
@@ -32,4 +33,24 @@ def test_down_and_up_again_keeps_the_ledger_and_finds_who_delegated_to_whom(tmp_
         assert rows.delegations.descendants("acme", "root", 10) == ["child", "grandchild"]
         assert rows.delegations.ancestors("acme", "grandchild") == ["child", "root"]
         assert connection.execute(text("SELECT count(*) FROM control_ledger")).scalar_one() == 0
+    engine.dispose()
+
+
+def test_what_exceptions_made_fresh_before_the_upgrade_still_counts(tmp_path):
+    url = f"sqlite:///{tmp_path}/control.db"
+    store = ControlStore.open(url, now=NOW, epoch_file=None)
+    with store.write() as rows:
+        rows.sessions.meet("acme", "s1", NOW)
+        rows.sessions.say("acme", "s1", HumanWord.FALSE_POSITIVE, NOW, human=True)
+        rows.sessions.say("acme", "s1", HumanWord.FALSE_POSITIVE, NOW, human=False)
+        rows.sessions.meet("acme", "s2", NOW)
+    store.close()
+    engine = open_engine(url)
+    go(engine, "0006")
+    go(engine, "head")
+    with writing(engine) as connection:
+        rows = ControlRows(connection)
+        for session, restarts in (("s1", 3), ("s2", 1)):
+            rows.sessions.say("acme", session, HumanWord.FALSE_POSITIVE, NOW, human=True)
+            assert rows.sessions.get("acme", session).restarts == restarts
     engine.dispose()
