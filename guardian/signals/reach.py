@@ -72,7 +72,8 @@ _ASKS: Mapping[Way, frozenset[str]] = {
     Way.EXPORT: _set("export download dump backup archive upload migrate migration copy extract sync save"),
 }
 _ADDRESS = re.compile(r"(?<![\w.+-])[\w.+-]+@[\w-]+\.[\w.-]+|https?://\S+|\bwww\.\S+", re.ASCII)
-_BETWEEN = re.compile(r"[\s,;<>()\"']+")
+_LISTED = re.compile(r"[,;\n]+")
+_BETWEEN = re.compile(r"[\s<>()\"']+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,10 +104,11 @@ def way_of(event: DecisionEvent) -> Way | None:
     tool = event.action.tool
     method = text((event.action.arguments or {}).get("method", "")).strip().lower()
     named = words(tool)
-    if not _HTTP.isdisjoint(named) and method:
-        made_up = method not in _OTHER_METHODS and not {"http", "curl"}.isdisjoint(named)
-        return Way.EXPORT if method in _UNSAFE_METHODS or made_up else None
-    return _way_of_name(tool)
+    if _HTTP.isdisjoint(named) or not method:
+        return _way_of_name(tool)
+    if method in _UNSAFE_METHODS or method in _OTHER_METHODS:
+        return Way.EXPORT if method in _UNSAFE_METHODS else None
+    return _way_of_name(tool) if {"http", "curl"}.isdisjoint(named) else Way.EXPORT
 
 
 def recipients_of(event: DecisionEvent) -> tuple[Recipient, ...]:
@@ -126,14 +128,29 @@ def recipients_of(event: DecisionEvent) -> tuple[Recipient, ...]:
 def _recipients(leaf: Leaf) -> Iterator[Recipient]:
     for value in leaf.values:
         said = text(value)
-        handles = [part for part in _BETWEEN.split(said[:_READ_CHARS]) if "@" in part and len(part) > 1]
-        for one in handles if len(handles) > 1 else [" ".join(said[:_READ_CHARS].split())]:
-            if one:
-                yield Recipient(leaf.path, one[:_RECIPIENT_CHARS])
+        for one in _each(said[:_READ_CHARS]):
+            yield Recipient(leaf.path, one[:_RECIPIENT_CHARS])
         if len(said) > _READ_CHARS:
             yield Recipient(leaf.path, UNREAD)
     if leaf.count is not None and leaf.count > len(leaf.values):
         yield Recipient(leaf.path, UNREAD)
+
+
+def _each(said: str) -> Iterator[str]:
+    """Whom a text names: in a list with addresses all of it but the plain words before `<ann@acme.example>`.
+
+    >>> list(_each("Ann Lee <ann@x.org>, bob@x.org evil.example; #all")), list(_each("Sales, EMEA"))
+    (['ann@x.org', 'bob@x.org', 'evil.example', '#all'], ['Sales, EMEA'])
+    """
+    if "@" not in said:
+        yield from filter(None, [" ".join(said.split())])
+        return
+    for piece in _LISTED.split(said):
+        name, _, address = piece.rpartition("<")
+        called = frozenset(_BETWEEN.split(name) if "@" in address else ())
+        parts = [part for part in _BETWEEN.split(piece) if any(map(str.isalnum, part))]
+        told = [part for part in parts if part not in called or not part.strip(".").replace("-", "").isalpha()]
+        yield from told if "@" in piece else filter(None, [" ".join(parts)])
 
 
 def asked_for(purpose: str, way: Way) -> bool:

