@@ -46,7 +46,7 @@ def learn(previous: BaselineFact | None, tally: Mapping[str, Any], *, weight: fl
     if faded:
         tools, hours = _halved(tools), [count // 2 for count in hours]
         transitions = {name: halved for name, row in transitions.items() if (halved := _halved(row))}
-    count = before.sessions + (weight >= _COUNTED_FROM)
+    count = min(before.sessions + (weight >= _COUNTED_FROM), REMEMBERED)  # earlier snapshots hold more
     return BaselineFact(
         version=version,
         sessions=count // 2 if faded else count,

@@ -1,6 +1,7 @@
 """The baseline is learnt from sessions that the fold itself tallied, so both sides are held to each other."""
 
 import random
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -193,6 +194,19 @@ def test_long_memory_fades() -> None:
     assert after.transitions == {"": {"a": 25_005}}
     assert after.hours[0] == 25_000
     assert after.sessions == 2_500
+
+
+def test_a_snapshot_that_counted_every_session_ever_is_right_from_the_next_one_on(
+    observe: Any, folded: Any
+) -> None:
+    counts = {"a.make": 40_000, "b.make": 4_000}
+    old = BaselineFact("v1", 100_000, counts, {"": counts}, (), (44_000, *(0,) * 23))
+    known = learn(old, {"tools": {"a.make": 1}, "transitions": {"": {"a.make": 1}}}, weight=1.0, version="v2")
+    assert known.sessions == REMEMBERED
+    one_in_ten = values(folded, observe, known, [("b.make", 1)])
+    assert one_in_ten == pytest.approx(
+        values(folded, observe, replace(known, sessions=4_400), [("b.make", 1)]), abs=0.01
+    )
 
 
 def test_a_tool_without_a_visible_name_begins_no_session_anew(observe: Any, folded: Any) -> None:
