@@ -94,8 +94,9 @@ class EnvelopeBreach(SignalFold):
             *limits.per_call(self.summed),
             *limits.per_session(state["sums"], self.summed),
         ]
-        if action.cut and constraints.spelt:
-            found.append(Breach("arguments_cut", "the arguments hold more than is looked at", False))
+        if action.cut:  # without constraints too they may name another tenant or session
+            name = "arguments_cut" if constraints.spelt else "arguments_unchecked"
+            found.append(Breach(name, "the arguments hold more than is looked at", False))
         doubts = Doubts(constraints, seen, action, self._aliases)
         for doubt in islice(doubts.told(), 1):
             found.append(Breach("arguments_unchecked", doubt, False))
