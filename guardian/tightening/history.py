@@ -155,8 +155,14 @@ class ScopeHistory:
         found = [(g.sessions, grant) for grant, g in self.grants.items() if g.last and g.last >= end - recent]
         ordered = [grant for _, grant in sorted(found, key=lambda pair: (-pair[0], pair[1].tools))]
         known = {replace(grant, spelt=None) for grant in ordered if grant.spelt is not None}
-        ordered = [grant for grant in ordered if grant.spelt is not None or grant not in known]
-        return [replace(grant, lifetime_s=self.grants[grant].lifetime_s) for grant in ordered]
+        kept = [grant for grant in ordered if grant.spelt is not None or grant not in known]
+        return [replace(grant, lifetime_s=self._least(grant, ordered)) for grant in kept]
+
+    def _least(self, grant: Grant, current: Iterable[Grant]) -> int | None:
+        """The shortest life of it, and of the same one whose spelling is not known: it may have been this one."""
+        same = (grant, replace(grant, spelt=None))
+        lives = (self.grants[each].lifetime_s for each in current if each in same)
+        return min((life for life in lives if life is not None), default=None)
 
     def note_grant(self, call: PastCall) -> None:
         grant = Grant.of(call)
