@@ -53,7 +53,7 @@ def open_control(place: str | Path, *, tenant: str | Collection[str], token: str
             return ControlView.of(_asked(client, tenant), tenant)
     path = Path(place) / FINDINGS
     try:
-        lines = path.read_bytes().removesuffix(b"\n").split(b"\n")  # agents' text may hold other ends of lines
+        lines = path.read_bytes().splitlines()  # agents' text may hold other ends of lines
     except OSError as error:
         raise ConfigurationError(f"{path}: no export of control here ({error.strerror})") from error
     views = []

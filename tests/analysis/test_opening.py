@@ -110,6 +110,8 @@ def test_control_is_asked_page_by_page_and_for_the_one_tenant_only(control, monk
 def test_what_control_said_can_be_saved_and_read_again(control, tmp_path):
     control.save(tmp_path / "control")
     assert open_control(tmp_path / "control", tenant="*") == control
+    replace(control, views=()).save(tmp_path)
+    assert open_control(tmp_path, tenant="*").views == ()
 
 
 def test_what_agents_wrote_ends_no_line_of_an_export(control, tmp_path):
