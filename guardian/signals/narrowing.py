@@ -20,7 +20,7 @@ _ENDS = frozenset({"until", "expire", "expires", "expiry", "exp"})
 _ONCE = frozenset({"nonce", "jti", "iat", "nbf"})
 """Last words of canonical names: of when an envelope ends or begins, of when it ends, and of what is new in each
 that is issued."""
-_LEAST_MOMENT = 1e8
+_LEAST_MOMENT, _MOST_SECONDS = 1e8, 1e11
 _AMOUNT = re.compile(r"\s*(\d{1,15}(?:\.\d{1,9})?)\s*([A-Za-z]{1,16})\s*")
 
 
@@ -147,18 +147,20 @@ def _less(name: str, last: str, mine: frozenset[str], theirs: frozenset[str]) ->
     held, granted = ([_moment(value) if ends else _amount(value) for value in told] for told in (mine, theirs))
     if len({unit for unit, _ in (*held, *granted)}) > 1:
         return False
-    return min(held) >= min(granted) if name.startswith("min_") else max(held) <= max(granted)
+    return min(held) >= max(granted) if name.startswith("min_") else max(held) <= min(granted)
 
 
 def _moment(said: str) -> tuple[str, float]:
-    """Seconds since 1970, of a moment that means one: in some systems 0 or the year 1 is no end at all."""
+    """Seconds since 1970 (or thousandths, by their size), of a moment that means one: in some systems 0 or the
+    year 1 is no end at all."""
     told = number(said)
     try:
         at = told if told is not None else datetime.fromisoformat(said)
         seconds = at if isinstance(at, int | float) else at.timestamp() if at.tzinfo is not None else 0.0
     except ValueError:
         seconds = 0.0
-    return ("", float(seconds)) if seconds > _LEAST_MOMENT else (f"={said}", 0.0)
+    unit = "ms" if seconds > _MOST_SECONDS else ""
+    return (unit, float(seconds)) if seconds > _LEAST_MOMENT else (f"={said}", 0.0)
 
 
 def _amount(said: str) -> tuple[str, float]:
