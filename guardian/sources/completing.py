@@ -16,6 +16,9 @@ from guardian.sources.guardian import explain, name_of
 from guardian.sources.partly import without
 from guardian.sources.tool_names import ToolNames
 
+OWN_ID = "sha256:"
+"""How a decision's id begins that the log did not give."""
+
 SessionName = Literal["gateway", "token", "conversation", "trace", "window"]
 SESSION_ORDER: tuple[SessionName, ...] = ("gateway", "token", "conversation", "trace", "window")
 
@@ -195,7 +198,7 @@ def _own_id(facts: Facts, record: Record, digest: str) -> str:
     if facts.time is None:
         place = f"{record.topic}\0{record.partition}\0{record.offset}\0{digest}"
         digest = hashlib.sha256(place.encode()).hexdigest()
-    return f"sha256:{digest[:40]}"
+    return f"{OWN_ID}{digest[:40]}"
 
 
 def _absent(facts: Facts, session_from: SessionName) -> tuple[str, ...]:

@@ -3,6 +3,7 @@
 import dataclasses
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -16,7 +17,7 @@ from guardian.domain.text import shown
 from guardian.errors import DecodeError
 from guardian.sources import cloudevents
 from guardian.sources.cloudevents import Wrapping
-from guardian.sources.completing import Completion
+from guardian.sources.completing import OWN_ID, Completion
 from guardian.sources.guardian import GuardianDecisions, explain, name_of, own, read_partly
 from guardian.sources.hostile import agents_own, kind
 from guardian.sources.opening import items_of, unpacked, values_of
@@ -51,11 +52,15 @@ class Reader:
         """Every decision of the record, in its order; see the port."""
         found: list[Told | DecodeError] = []
         known: dict[object, DecodeError] = {}  # a record may hold a million entries that are refused alike
+        alike: Counter[str] = Counter()
         try:
             wrapping = cloudevents.binary(record)
             for name, body in self._bodies(record):
                 for each in self._body(record, name, body, wrapping):
-                    found.append(known.setdefault(_told(each), each) if isinstance(each, DecodeError) else each)
+                    if isinstance(each, DecodeError):
+                        found.append(known.setdefault(_told(each), each))
+                    else:
+                        found.append(_numbered(each, alike))
         except DecodeError as error:
             found.append(self._salvaged(record, error, None))
         return found
@@ -185,6 +190,17 @@ class Reader:
             session_id=error.session_id or named(*SESSION_NAMES),
             gateway=gateway,
         )
+
+
+def _numbered(told: Told, alike: Counter[str]) -> Told:
+    """Of calls in one record that nothing tells apart each is one, with an id of its own."""
+    name = told.event.id
+    if not name.startswith(OWN_ID):
+        return told
+    alike[name] += 1
+    if alike[name] == 1:
+        return told
+    return dataclasses.replace(told, event=told.event.model_copy(update={"id": f"{name}/{alike[name]}"}))
 
 
 def _told(error: DecodeError) -> object:

@@ -269,6 +269,8 @@ def test_an_agent_that_says_the_same_again_in_a_log_without_ids_and_times_is_hea
     ]
     assert ids[0] != ids[1]
     assert ids[1] == ids[2]  # delivered again
+    batch = decisions(make_reader("mcp"), [call, call], headers=(("gateway", b"home"),), timestamp=now)
+    assert len({each.id for each in batch}) == 2
 
 
 @pytest.mark.parametrize(
