@@ -48,8 +48,9 @@ class EpochFile:
             return None
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise StoreError(
-                f"{self.path} is not readable as an epoch file ({type(error).__name__}); restore it with the "
-                "database, or delete it if gateways may fetch the list afresh"
+                f"{self.path} is not readable as an epoch file ({type(error).__name__}); write "
+                '{"epoch": 1000, "n": 0, "change_seq": 0} into it, with an epoch that no gateway has seen: '
+                "they then fetch the list afresh"
             ) from error
         return mark
 
