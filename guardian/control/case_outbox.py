@@ -78,7 +78,8 @@ class CaseOutbox:
     def parked(self, id: str, error: str) -> None:
         """The channel refuses this write for good: a reply is given up, the message is tried anew in an hour.
 
-        Where the configuration names another channel by now, its message is made there at once.
+        Where the configuration names another channel by now, its message is made there at once. A call for help
+        is never given up: what the channel on call refuses is made where the case is, or tried anew in an hour.
         """
         now = self._deps.clock()
         with self._store.write() as rows:
@@ -92,8 +93,11 @@ class CaseOutbox:
                     values |= {"place": None} if moves else {}
                 case "reply":
                     values |= {"next_at": now, "told": step.events, "replied_at": now}
+                case "escalate" if step.place is None:
+                    there = step.model_copy(update={"channel": case.channel, "place": case.place})
+                    values |= {"next_at": now, "step": there.model_dump_json()}
                 case "escalate":
-                    values |= {"next_at": now, "escalated_at": now}
+                    values |= {"next_at": now + _PARKED_AGAIN}
                 case _:
                     assert_never(step.verb)
             rows.cases.change(id, **values)

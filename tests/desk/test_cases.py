@@ -163,3 +163,30 @@ def test_controls_own_news_are_cases_too_and_a_change_of_mode_can_be_approved(of
     (news,) = slack.roots()
     assert "two quiet weeks" in str(news["blocks"])
     assert "Approve" in str(news["blocks"])
+
+
+def test_an_escalation_that_its_channel_refuses_is_made_where_the_case_is(make_office, slack, a_finding) -> None:
+    escalate = {"after_s": 900, "channel": "C0ONCALL"}
+    office = make_office(on_call={"*": "U0ONCALL"}, mention_from="critical", escalate=escalate)
+    office.submit(a_finding())
+    office.settle()
+    slack.members.clear()
+    slack.members.add(office.options.channel)
+    for _ in range(3):
+        office.after(hours=1)
+    (call,) = [m for m in slack.messages if "U0ONCALL" in str(m.get("text")) + str(m.get("blocks"))]
+    assert (call["thread_ts"], call["reply_broadcast"]) == (office.root()["ts"], True)
+
+
+def test_an_escalation_that_every_channel_refuses_is_made_once_one_takes_it(make_office, slack, a_finding) -> None:
+    escalate = {"after_s": 900, "channel": "C0ONCALL"}
+    office = make_office(on_call={"*": "U0ONCALL"}, mention_from="critical", escalate=escalate)
+    office.submit(a_finding())
+    office.settle()
+    slack.members.clear()
+    office.after(hours=1)
+    slack.members.add("C0ONCALL")
+    for _ in range(3):
+        office.after(hours=1)
+    (call,) = [m for m in slack.messages if "U0ONCALL" in str(m.get("text")) + str(m.get("blocks"))]
+    assert call["channel"] == "C0ONCALL"
