@@ -8,7 +8,7 @@ from guardian.control.listing import RevocationListings
 from guardian.control.peers import UNNAMED
 from guardian.control.problems import Refusal, documented
 from guardian.control.routes_revocations import Instance
-from guardian.control.watching import gateways, peers, revision_within, unprotected, within
+from guardian.control.watching import gateways, one_by_one, peers, revision_within, unprotected, within
 from guardian.domain.revocation import Revision
 from guardian.revocation.ledger import parse_revision
 from guardian.wire.peers import Acknowledgement, GatewayView, MonitorView, SelfTestView, Vitals, Watch
@@ -45,8 +45,8 @@ def vitals(deps: Deps, caller: Caller, told: Vitals) -> Response:
     may_read(deps, caller, "readChanges")
     if caller.role != "monitor":
         raise Refusal(403, "only a monitor has such vitals", code="denied")
-    others = (each for each in deps.peers.heard("monitor") if each.instance != told.instance)
-    if told.leaving and any(each.covers(caller.scope) for each in others):
+    others = [each for each in deps.peers.heard("monitor") if each.instance != told.instance]
+    if told.leaving and all(any(each.reaches(one) for each in others) for one in one_by_one(caller.scope)):
         deps.peers.leave("monitor", caller, told.instance)
     else:
         nothing, lag = Revision(epoch=0, n=0), int(told.lag_s)

@@ -88,15 +88,21 @@ def gateways(deps: ControlDeps, rows: ControlRows, now: datetime, scope: Reach =
     return standing
 
 
+def one_by_one(tenants: Reach) -> Iterable[str | None]:
+    """None stays one of its own: all of them, also those to come."""
+    return (None,) if tenants is None else tenants
+
+
 def unprotected(known: Iterable[Peer], now: datetime) -> timedelta | None:
-    """How long calls have gone unwatched: the worst lag of the monitors that are alive, and for tenants whose
-    monitors are all gone since when.
+    """How long calls have gone unwatched: the worst lag of the monitors that are alive, and for each tenant
+    whose monitors are all gone since when.
     """
     alive = timedelta(seconds=30)
     gaps = [(each, now - each.last_seen + timedelta(seconds=each.lag_s)) for each in known]
     living = [gap for each, gap in gaps if now - each.last_seen <= alive]
     gone = {each.tenants for each, _ in gaps if now - each.last_seen > alive}
-    missed = [min(gap for each, gap in gaps if each.covers(tenants)) for tenants in gone]
+    left = {tenant for tenants in gone for tenant in one_by_one(tenants)}
+    missed = [min(gap for each, gap in gaps if each.reaches(tenant)) for tenant in left]
     return max(living + missed, default=None)
 
 

@@ -38,12 +38,9 @@ class Peer:
     def key(self) -> tuple[PeerRole, str, str]:
         return self.role, self.principal_id, self.instance
 
-    def reaches(self, tenant_id: str) -> bool:
+    def reaches(self, tenant_id: str | None) -> bool:
+        """Whether it serves this tenant; None asks for all of them, also those to come."""
         return self.tenants is None or tenant_id in self.tenants
-
-    def covers(self, tenants: frozenset[str] | None) -> bool:
-        """Whether it serves all of these."""
-        return self.tenants is None or (tenants is not None and tenants <= self.tenants)
 
 
 @dataclass(frozen=True, slots=True)

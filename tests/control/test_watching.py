@@ -269,6 +269,47 @@ def test_but_one_that_lives_for_other_tenants_watches_nothing_for_it(quiet, leav
     assert news(quiet, "unprotected")[-1] == "Calls are watched again"
 
 
+@pytest.mark.parametrize("leaving", [False, True])
+def test_tenants_that_several_others_watch_by_now_do_not_miss_the_one_that_watched_them_all(quiet, leaving):
+    beat(quiet, instance="m-1", tenants=("acme", "globex"))
+    beat(quiet, instance="m-2", tenants=("acme",))
+    beat(quiet, instance="m-3", tenants=("globex",))
+    if leaving:
+        beat(quiet, instance="m-1", tenants=("acme", "globex"), leaving=True)
+    quiet.clock.pass_(seconds=90)
+    beat(quiet, instance="m-2", tenants=("acme",))
+    beat(quiet, instance="m-3", tenants=("globex",))
+    watch(quiet.deps)
+    assert news(quiet, "unprotected") == []
+    assert len(seen(quiet)["monitors"]) == (2 if leaving else 3)
+
+
+@pytest.mark.parametrize("leaving", [False, True])
+def test_but_a_tenant_that_none_of_them_watches_misses_it(quiet, leaving):
+    beat(quiet, instance="m-1", tenants=("acme", "globex", "initech"))
+    beat(quiet, instance="m-2", tenants=("acme",))
+    beat(quiet, instance="m-3", tenants=("globex",))
+    if leaving:
+        beat(quiet, instance="m-1", tenants=("acme", "globex", "initech"), leaving=True)
+    quiet.clock.pass_(seconds=90)
+    beat(quiet, instance="m-2", tenants=("acme",))
+    beat(quiet, instance="m-3", tenants=("globex",))
+    watch(quiet.deps)
+    assert news(quiet, "unprotected") == ["Unprotected for 1 minutes: the monitor is behind or gone"]
+
+
+@pytest.mark.parametrize("leaving", [False, True])
+def test_nor_do_any_that_are_named_stand_in_for_one_that_watched_every_tenant(quiet, leaving):
+    beat(quiet, instance="m-1", tenants=("*",))
+    beat(quiet, instance="m-2", tenants=("acme", "globex"))
+    if leaving:
+        beat(quiet, instance="m-1", tenants=("*",), leaving=True)
+    quiet.clock.pass_(seconds=90)
+    beat(quiet, instance="m-2", tenants=("acme", "globex"))
+    watch(quiet.deps)
+    assert news(quiet, "unprotected") == ["Unprotected for 1 minutes: the monitor is behind or gone"]
+
+
 def test_what_was_heard_survives_a_restart_of_control(quiet):
     beat(quiet, 0)
     ack(quiet, "1.0")
