@@ -1,9 +1,11 @@
 """`/v1/check`: may this subject act? For gateways that only speak HTTP: nginx `auth_request`, Envoy ext_authz."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Header, Query, Request, Response
+from pydantic import WrapValidator
 
 from guardian.control.authority import may_read
 from guardian.control.caller import Caller, Deps
@@ -33,18 +35,35 @@ def _header(name: str) -> Any:
     return Header(alias=f"X-Guardian-{name}")
 
 
+def _readings(value: str) -> tuple[str, ...]:
+    """A header is bytes, which we get as Latin-1: where they are UTF-8, that is what was most likely meant."""
+    try:
+        return value.encode("latin-1").decode(), value
+    except UnicodeError:
+        return (value,)
+
+
+def _named(value: str, check: Callable[[str], str]) -> str:
+    """As it came: what a name may be holds for what was most likely meant."""
+    check(_readings(value)[0])
+    return value
+
+
+_Name = Annotated[Identifier, WrapValidator(_named)]
+
+
 @dataclass(frozen=True, slots=True)
 class Told:
     """Who is asked about, as headers that the gateway sets say."""
 
     request: Request
-    tenant: Annotated[Identifier | None, _header("Tenant")] = None
-    session: Annotated[Identifier | None, _header("Session")] = None
-    parent: Annotated[Identifier | None, _header("Parent")] = None
-    agent: Annotated[Identifier | None, _header("Agent")] = None
-    delegator: Annotated[Identifier | None, _header("Delegator")] = None
-    task: Annotated[Identifier | None, _header("Task")] = None
-    token: Annotated[Identifier | None, _header("Token")] = None
+    tenant: Annotated[_Name | None, _header("Tenant")] = None
+    session: Annotated[_Name | None, _header("Session")] = None
+    parent: Annotated[_Name | None, _header("Parent")] = None
+    agent: Annotated[_Name | None, _header("Agent")] = None
+    delegator: Annotated[_Name | None, _header("Delegator")] = None
+    task: Annotated[_Name | None, _header("Task")] = None
+    token: Annotated[_Name | None, _header("Token")] = None
 
     @property
     def twice(self) -> bool:
@@ -99,14 +118,6 @@ def _answer(deps: Deps, caller: Caller, told: Told) -> Response:
         detail = f"the {entry.subject_type} is revoked ({entry.reason_code}), at revision {entry.revision}"
         raise Refusal(403, detail, code="revoked", headers=headers)
     return Response(status_code=200, headers=headers)
-
-
-def _readings(value: str) -> tuple[str, ...]:
-    """A header is bytes, which we get as Latin-1: where they are UTF-8, that is what was most likely meant."""
-    try:
-        return value.encode("latin-1").decode(), value
-    except UnicodeError:
-        return (value,)
 
 
 def _only(tenants: frozenset[str]) -> str | None:

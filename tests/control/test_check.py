@@ -101,6 +101,20 @@ def test_a_name_beyond_ascii_is_looked_up_as_the_gateway_wrote_it(stage):
     assert check(stage, "acmé", agent="é".encode()).json()["code"] == "revoked"
 
 
+def test_a_name_may_be_as_long_in_any_script(stage):
+    longest = "名" * 512
+    stage.revoke(longest)
+    assert check(stage, session=longest.encode()).json()["code"] == "revoked"
+    assert check(stage, session=longest[:200].encode()).status_code == 200
+
+
+@pytest.mark.parametrize("odd", ["", "名" * 513, "x" * 513, "é" * 513, "a\tb", "a\x7fb"])
+@pytest.mark.parametrize("name", ["tenant", "session", "parent", "token"])
+def test_a_name_that_nobody_can_bear_is_refused_in_whatever_header(stage, name, odd):
+    got = check(stage, **{"agent": "x", name: odd.encode()})
+    assert (got.status_code, got.json()["detail"].split(":")[0]) == (422, f"header.X-Guardian-{name.title()}")
+
+
 def test_a_header_that_came_twice_names_nobody(stage):
     headers = [("Authorization", f"Bearer {stage.token('gateway')}")]
     headers += [("X-Guardian-Session", "s2"), ("X-Guardian-Session", "s1")]
