@@ -20,7 +20,7 @@ from guardian.control.authority import ask, asker, explain, may_read, out_of_rea
 from guardian.control.deps import ControlDeps
 from guardian.control.facts import situation
 from guardian.control.news import tell
-from guardian.control.problems import Refusal, absent, check_tenant
+from guardian.control.problems import Refusal, absent, check_one, check_tenant
 from guardian.domain.event import SCHEMA, Envelope, Identifier
 from guardian.errors import AdviserError
 from guardian.policy.port import EvidenceFacts, PolicyDecision, PolicyRequest
@@ -198,6 +198,7 @@ def _envelope(rows: ControlRows, principal: Principal, proposal: Proposal) -> En
             first = error.errors()[0]["msg"] if isinstance(error, ValidationError) else "not JSON"
             raise Refusal(422, f"context.envelope: {first[:200]}") from None
         check_tenant(envelope.tenant_id)
+        check_one(envelope.tenant_id)
         if subject.type == "session" and subject.id != envelope.session_id:
             raise Refusal(422, "subject.id: it is another session than the envelope's")
         return envelope

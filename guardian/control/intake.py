@@ -13,7 +13,7 @@ from guardian.control.facts import situation
 from guardian.control.lapse import lapse_overdue
 from guardian.control.model_change import note_model
 from guardian.control.news import NEWS, tell_of_decision_point
-from guardian.control.problems import Refusal, absent, check_calendar, check_tenant
+from guardian.control.problems import Refusal, absent, check_calendar, check_one, check_tenant
 from guardian.control.revoking import revoke_or_flag
 from guardian.control.self_testing import noticed
 from guardian.domain.finding import Effect, Finding, Kind
@@ -43,6 +43,7 @@ def receive(deps: ControlDeps, principal: Principal, finding: Finding) -> Receiv
         request = PolicyRequest(asker(principal), "flag", finding.tenant_id)
         raise witnessed(deps, request, out_of_reach(), absent("tenant"))
     check_tenant(finding.tenant_id)
+    check_one(finding.tenant_id)
     if finding.kind is Kind.CONTROL or finding.id.startswith(NEWS):
         raise Refusal(422, f"kind control, and ids that begin with {NEWS}, are for what control itself reports")
     evidence = evidence_of(finding)

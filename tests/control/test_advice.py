@@ -231,6 +231,17 @@ def test_a_name_that_nobody_can_bear_is_refused_and_not_taken_for_one_that_is_no
     )
 
 
+def test_advice_for_every_tenant_at_once_is_refused_and_not_given_for_one_of_that_name(stage):
+    body = {
+        "subject": {"type": "session", "id": "s1"},
+        "action": {"name": "crm.read"},
+        "resource": {"type": "customer", "id": "c1"},
+        "context": {"envelope": envelope(tenant_id="*")},
+    }
+    got = stage.call("POST", "/v1/advise", "gateway", "*", json=body)
+    assert (got.status_code, "name the one that is meant" in got.text) == (422, True)
+
+
 def test_people_hear_of_a_held_call_once(stage, adviser):
     adviser.answer = STRONG
     held = advice(stage)

@@ -334,6 +334,12 @@ def test_a_verdict_that_came_late_says_so_to_people(stage, a_finding):
     assert note.endswith("judged 14 minutes after the call; until then nobody was watching")
 
 
+def test_a_finding_of_every_tenant_at_once_is_refused_and_not_filed_under_one_of_that_name(stage, a_finding):
+    got = stage.submit(a_finding(tenant="*"), "monitor", "*")
+    assert (got.status_code, "name the one that is meant" in got.text) == (422, True)
+    assert stage.call("GET", "/v1/findings", "admin", "*").json()["items"] == []
+
+
 def test_an_id_that_two_tenants_share_names_no_finding_until_one_is_named(stage, a_finding):
     ours = a_finding(tenant="acme")
     theirs = a_finding("evil", tenant="globex").model_copy(update={"id": ours.id})
