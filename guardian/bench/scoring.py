@@ -12,7 +12,8 @@ from pathlib import Path
 
 from guardian.bench.report import Row, resident_mb
 from guardian.bootstrap.judgement import model_directory, open_fit
-from guardian.config import ModelSection, Settings, load
+from guardian.config import Settings, load
+from guardian.config.judging import ModelSection
 from guardian.demo.outcome import percentile
 from guardian.demo.scenario import Scenario
 from guardian.embedding.artefact import PAIR_MODEL

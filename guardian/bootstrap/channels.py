@@ -5,7 +5,8 @@ from typing import Any
 
 from guardian.alerting.port import ChannelPlugin
 from guardian.bootstrap import plugins
-from guardian.config import Options, Settings
+from guardian.config import Settings
+from guardian.config.base import Options
 
 _ANY_TOKEN = "xoxb-none"  # noqa: S105 - stands for the token that may be given at the start, and opens nothing
 

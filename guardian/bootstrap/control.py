@@ -31,7 +31,8 @@ from guardian.bootstrap.secrets import SecretFiles
 from guardian.bootstrap.slack import SlackQueue, slack_options
 from guardian.bootstrap.visiting import visit_rule
 from guardian.bus.kafka_producer import KafkaProducer
-from guardian.config import Options, Settings
+from guardian.config import Settings
+from guardian.config.base import Options
 from guardian.control.adviser import Adviser
 from guardian.control.app import create_app
 from guardian.control.certificates import ClientCertificates

@@ -5,7 +5,8 @@ from typing import Any
 
 from guardian.bus.kafka_settings import KafkaSettings
 from guardian.bus.oauth import ClientCredentials, TokenFile
-from guardian.config import OAuthSection, Settings
+from guardian.config import Settings
+from guardian.config.intake import OAuthSection
 
 _FILES = ("ssl_cafile", "ssl_certfile", "ssl_keyfile", "ssl_crlfile")
 

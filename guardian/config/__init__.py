@@ -11,118 +11,26 @@ from pathlib import Path
 from typing import Annotated, Any, Self
 
 import yaml
-from pydantic import (
-    Field,
-    ValidationError,
-    model_validator,
-)
+from pydantic import Field, ValidationError, model_validator
 from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 from pydantic_settings.exceptions import SettingsError
 
-from guardian.config.base import Options as Options
-from guardian.config.base import Plugins as Plugins
-from guardian.config.base import Section as Section
-from guardian.config.base import plugins
-from guardian.config.console import (
-    ConsolePerson as ConsolePerson,
-)
-from guardian.config.console import (
-    ConsoleSection as ConsoleSection,
-)
-from guardian.config.console import (
-    OidcSection as OidcSection,
-)
+from guardian.config.base import Plugins, plugins
+from guardian.config.console import ConsoleSection
 from guardian.config.control import (
-    ApprovalSection as ApprovalSection,
+    AuditSection,
+    ControlSection,
+    KeysSection,
+    LoggingSection,
+    PolicySection,
+    SlackSection,
 )
-from guardian.config.control import (
-    AuditSection as AuditSection,
-)
-from guardian.config.control import (
-    BreakerSection as BreakerSection,
-)
-from guardian.config.control import (
-    BreakGlassSection as BreakGlassSection,
-)
-from guardian.config.control import (
-    BudgetSection as BudgetSection,
-)
-from guardian.config.control import (
-    ClientCertificateSection as ClientCertificateSection,
-)
-from guardian.config.control import (
-    ControlSection as ControlSection,
-)
-from guardian.config.control import (
-    KeysSection as KeysSection,
-)
-from guardian.config.control import (
-    LoggingSection as LoggingSection,
-)
-from guardian.config.control import (
-    PolicySection as PolicySection,
-)
-from guardian.config.control import (
-    SlackPerson as SlackPerson,
-)
-from guardian.config.control import (
-    SlackSection as SlackSection,
-)
-from guardian.config.intake import (
-    EnvelopeSection as EnvelopeSection,
-)
-from guardian.config.intake import (
-    KafkaSection as KafkaSection,
-)
-from guardian.config.intake import (
-    OAuthSection as OAuthSection,
-)
-from guardian.config.intake import (
-    SchemaRegistrySection as SchemaRegistrySection,
-)
-from guardian.config.intake import (
-    SourceSection as SourceSection,
-)
-from guardian.config.intake import (
-    StaticEnvelopeSection as StaticEnvelopeSection,
-)
-from guardian.config.intake import (
-    ToolNameSection as ToolNameSection,
-)
-from guardian.config.judging import (
-    BaselineSection as BaselineSection,
-)
-from guardian.config.judging import (
-    ModelSection as ModelSection,
-)
-from guardian.config.judging import (
-    ResponseSection as ResponseSection,
-)
-from guardian.config.keeping import (
-    ArchiveSection as ArchiveSection,
-)
-from guardian.config.keeping import (
-    ArgumentRuleSection as ArgumentRuleSection,
-)
-from guardian.config.keeping import (
-    StoreSection as StoreSection,
-)
-from guardian.config.keeping import (
-    TighteningSection as TighteningSection,
-)
-from guardian.config.monitor import (
-    MonitorSection as MonitorSection,
-)
+from guardian.config.intake import EnvelopeSection, KafkaSection, SourceSection
+from guardian.config.judging import ModelSection, ResponseSection
+from guardian.config.keeping import ArchiveSection, StoreSection, TighteningSection
+from guardian.config.monitor import MonitorSection
 from guardian.config.reading import read_yaml
-from guardian.config.revocation import (
-    AdviceSection as AdviceSection,
-)
-from guardian.config.revocation import (
-    RevocationSection as RevocationSection,
-)
-from guardian.config.revocation import (
-    SelfTestSection as SelfTestSection,
-)
+from guardian.config.revocation import AdviceSection, RevocationSection
 from guardian.domain.event import TenantName
 from guardian.errors import ConfigurationError
 

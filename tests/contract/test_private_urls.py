@@ -12,7 +12,9 @@ from guardian.alerting.slack import SlackOptions
 from guardian.bootstrap.console import open_identity
 from guardian.bootstrap.visiting import visit_rule
 from guardian.bus.oauth import ClientCredentials
-from guardian.config import ConsolePerson, ConsoleSection, ControlSection, OidcSection, Settings
+from guardian.config import Settings
+from guardian.config.console import ConsolePerson, ConsoleSection, OidcSection
+from guardian.config.control import ControlSection
 from guardian.errors import ConfigurationError
 from guardian.gateway.client import RevocationList
 from guardian.policy.remote import RemotePoint
