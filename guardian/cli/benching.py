@@ -1,15 +1,12 @@
 """bench: every figure that we quote is printed by one of these commands."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from guardian.cli.common import (
-    JsonOption,
-    print_json,
-    progress,
-)
+from guardian.cli.common import JsonOption, print_json, progress
 from guardian.errors import ConfigurationError
 from guardian.telemetry import configure_logging
 
@@ -40,11 +37,11 @@ def scenario(
     """The demo's scenario over many seeds: what is caught of each kind, and how many honest are accused."""
     from guardian.bench import scenario as bench
 
-    with progress("scenario") as update:
-        rows = bench.run(
-            seeds=range(first_seed, first_seed + seeds), sessions=sessions, each=each, progress=update
-        )
-    _show("scenario", rows, as_json)
+    _measure(
+        "scenario",
+        partial(bench.run, seeds=range(first_seed, first_seed + seeds), sessions=sessions, each=each),
+        as_json,
+    )
 
 
 @bench_app.command()
@@ -56,9 +53,7 @@ def start(
     """Seconds and memory of a monitor from its first instruction to its first verdicts, beside importing torch."""
     from guardian.bench import start as bench
 
-    with progress("start") as update:
-        rows = bench.run(times=times, seed=seed, progress=update)
-    _show("start", rows, as_json)
+    _measure("start", partial(bench.run, times=times, seed=seed), as_json)
 
 
 @bench_app.command()
@@ -70,9 +65,7 @@ def replay(
     """Decisions a second through the whole monitor, cold and warm, and its memory."""
     from guardian.bench import replay as bench
 
-    with progress("replay") as update:
-        rows = bench.run(sessions=sessions, seed=seed, progress=update)
-    _show("replay", rows, as_json)
+    _measure("replay", partial(bench.run, sessions=sessions, seed=seed), as_json)
 
 
 @bench_app.command()
@@ -84,9 +77,7 @@ def e2e(
     """Milliseconds from a decision on the topic to the gateway's refusal, on a real broker."""
     from guardian.bench import e2e as bench
 
-    with progress("e2e") as update:
-        rows = bench.run(revocations=revocations, seed=seed, progress=update)
-    _show("e2e", rows, as_json)
+    _measure("e2e", partial(bench.run, revocations=revocations, seed=seed), as_json)
 
 
 @bench_app.command()
@@ -99,9 +90,7 @@ def tightening(
     """Mine estates whose needs are known: what is taken, what it costs in the next month, beside two baselines."""
     from guardian.bench import tightening as bench
 
-    with progress("tightening") as update:
-        rows = bench.run(seeds=range(first_seed, first_seed + seeds), events=events, progress=update)
-    _show("tightening", rows, as_json)
+    _measure("tightening", partial(bench.run, seeds=range(first_seed, first_seed + seeds), events=events), as_json)
 
 
 @bench_app.command()
@@ -113,9 +102,7 @@ def scoring(
     """The drift model alone: pairs a second, cold and cached, beside torch where it is installed."""
     from guardian.bench import scoring as bench
 
-    with progress("scoring") as update:
-        rows = bench.run(pairs=pairs, seed=seed, progress=update)
-    _show("scoring", rows, as_json)
+    _measure("scoring", partial(bench.run, pairs=pairs, seed=seed), as_json)
 
 
 @bench_app.command()
@@ -127,9 +114,7 @@ def policy(
     """Decisions a second and their p99 with the shipped policies, in process, and what a reload costs."""
     from guardian.bench import policy as bench
 
-    with progress("policy") as update:
-        rows = bench.run(requests=requests, seed=seed, progress=update)
-    _show("policy", rows, as_json)
+    _measure("policy", partial(bench.run, requests=requests, seed=seed), as_json)
 
 
 @bench_app.command()
@@ -141,9 +126,7 @@ def audit(
     """Entries of the audit trail verified a second, and what a checkpoint costs."""
     from guardian.bench import audit as bench
 
-    with progress("audit") as update:
-        rows = bench.run(entries=entries, seed=seed, progress=update)
-    _show("audit", rows, as_json)
+    _measure("audit", partial(bench.run, entries=entries, seed=seed), as_json)
 
 
 @bench_app.command()
@@ -160,9 +143,7 @@ def revocation(
         counts = tuple(int(each) for each in gateways.split(","))
     except ValueError as error:
         raise ConfigurationError("--gateways takes numbers with commas, such as 1,10,100") from error
-    with progress("revocation") as update:
-        rows = bench.run(live=live, gateways=counts, revocations=revocations, progress=update)
-    _show("revocation", rows, as_json)
+    _measure("revocation", partial(bench.run, live=live, gateways=counts, revocations=revocations), as_json)
 
 
 @bench_app.command()
@@ -173,9 +154,7 @@ def advise(
     """Milliseconds that a gateway waits for advice before the act, cold and warm."""
     from guardian.bench import advise as bench
 
-    with progress("advise") as update:
-        rows = bench.run(calls=calls, progress=update)
-    _show("advise", rows, as_json)
+    _measure("advise", partial(bench.run, calls=calls), as_json)
 
 
 @bench_app.command()
@@ -188,9 +167,7 @@ def console(
     """Milliseconds to a page of a long session in a large archive, beside the JSON API's answer about it."""
     from guardian.bench import console as bench
 
-    with progress("console") as update:
-        found = bench.run(actions=actions, rows=rows, times=times, progress=update)
-    _show("console", found, as_json)
+    _measure("console", partial(bench.run, actions=actions, rows=rows, times=times), as_json)
 
 
 @bench_app.command()
@@ -202,14 +179,14 @@ def sources(
     """Records a second that each log format decodes, beside merely parsing their JSON."""
     from guardian.bench import sources as bench
 
-    with progress("sources") as update:
-        rows = bench.run(records=records, seed=seed, progress=update)
-    _show("sources", rows, as_json)
+    _measure("sources", partial(bench.run, records=records, seed=seed), as_json)
 
 
-def _show(name: str, rows: "Sequence[Row]", as_json: bool) -> None:
+def _measure(name: str, run: "Callable[..., Sequence[Row]]", as_json: bool) -> None:
     from guardian.bench.report import report
 
+    with progress(name) as update:
+        rows = run(progress=update)
     if as_json:
         print_json(report(name, rows))
         return
