@@ -16,7 +16,7 @@ from guardian.archive.rows import Rows, share_memory
 from guardian.archive.writer import write_events, write_labels
 from guardian.bootstrap.clock import utc_now
 from guardian.bootstrap.judgement import fingerprinter, open_judge, open_pipeline, unchecked
-from guardian.bootstrap.monitor import kafka_settings
+from guardian.bootstrap.kafka import kafka_settings
 from guardian.bootstrap.offline import PlainLines
 from guardian.bootstrap.secrets import SecretFiles
 from guardian.bus.kafka import KafkaConsumer

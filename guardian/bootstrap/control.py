@@ -17,8 +17,8 @@ from guardian.bootstrap.auditing import open_checkpoints
 from guardian.bootstrap.channels import channel_options
 from guardian.bootstrap.clock import utc_now
 from guardian.bootstrap.control_store import open_control_store, open_tokens
+from guardian.bootstrap.kafka import kafka_settings
 from guardian.bootstrap.listening import listen
-from guardian.bootstrap.monitor import kafka_settings
 from guardian.bootstrap.policies import WatchedPolicies
 from guardian.bootstrap.revocation import (
     Pushing,

@@ -13,7 +13,7 @@ from typing import Any
 from guardian.bootstrap.clock import utc_now
 from guardian.bootstrap.departing import departure_of, watch_departure
 from guardian.bootstrap.judgement import lasting_of, open_judge, open_pipeline, unchecked
-from guardian.bootstrap.kafka import kafka_settings as kafka_settings
+from guardian.bootstrap.kafka import kafka_settings
 from guardian.bootstrap.secrets import SecretFiles, envelope_verifier
 from guardian.bootstrap.sources import cleaner, redactor_of
 from guardian.bootstrap.waiting import envelope_tail, waiting_room
