@@ -102,15 +102,8 @@ class Control:
 
             served = with_console(settings, self._deps, app)
         with self.store.write() as rows:
-            rows.audit.append(
-                {
-                    "at": utc_now().isoformat(),
-                    "actor": "guardian",
-                    "action": "start",
-                    "version": __version__,
-                    "policy_version": self._policies.point.version,
-                }
-            )
+            version = self._policies.point.version
+            rows.audit.note("start", at=utc_now(), version=__version__, policy_version=version)
         self._server = uvicorn.Server(
             uvicorn.Config(
                 served,

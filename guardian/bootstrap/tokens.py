@@ -38,19 +38,17 @@ def issue(
         who = token.principal
         with store.write() as rows:
             record_token(rows, token)
-            rows.audit.append(
-                {
-                    "at": now.isoformat(),
-                    "actor": "operator",
-                    "action": "issueToken",
-                    "jti": who.jti,
-                    "principal": who.id,
-                    "role": who.role,
-                    "tenants": sorted(who.tenants),
-                    "kid": token.kid,
-                    "certificate": bound,
-                    "expires_at": who.expires_at.isoformat(),
-                }
+            rows.audit.note(
+                "issueToken",
+                at=now,
+                actor="operator",
+                jti=who.jti,
+                principal=who.id,
+                role=who.role,
+                tenants=sorted(who.tenants),
+                kid=token.kid,
+                certificate=bound,
+                expires_at=who.expires_at.isoformat(),
             )
         return token
     finally:
@@ -67,7 +65,7 @@ def revoke(settings: Settings, jti: str) -> None:
                 raise TokenError(f"no token {jti!r} was ever issued here; `guardian token list` shows them")
             if not rows.tokens.revoke(jti, by="operator", now=now):
                 raise TokenError(f"token {jti!r} is revoked already; `guardian token list` shows the live ones")
-            rows.audit.append({"at": now.isoformat(), "actor": "operator", "action": "revokeToken", "jti": jti})
+            rows.audit.note("revokeToken", at=now, actor="operator", jti=jti)
     finally:
         store.close()
 
@@ -85,9 +83,7 @@ def revoke_all(settings: Settings, principal: str) -> int:
                 )
             withdrawn = [row.jti for row in mine if rows.tokens.revoke(row.jti, by="operator", now=now)]
             for jti in withdrawn:
-                rows.audit.append(
-                    {"at": now.isoformat(), "actor": "operator", "action": "revokeToken", "jti": jti}
-                )
+                rows.audit.note("revokeToken", at=now, actor="operator", jti=jti)
         return len(withdrawn)
     finally:
         store.close()
@@ -99,9 +95,7 @@ def retire(settings: Settings, kid: str) -> None:
     try:
         open_tokens(settings, store).keys.retire(kid)
         with store.write() as rows:
-            rows.audit.append(
-                {"at": utc_now().isoformat(), "actor": "operator", "action": "retireKey", "kid": kid}
-            )
+            rows.audit.note("retireKey", at=utc_now(), actor="operator", kid=kid)
     finally:
         store.close()
 
@@ -120,15 +114,7 @@ def rotate(settings: Settings) -> str:
         kid = keys.rotate()
         public = {str(key["kid"]): key["x"] for key in keys.current().jwks()["keys"]}
         with store.write() as rows:
-            rows.audit.append(
-                {
-                    "at": utc_now().isoformat(),
-                    "actor": "operator",
-                    "action": "rotateKey",
-                    "kid": kid,
-                    "x": public[kid],
-                }
-            )
+            rows.audit.note("rotateKey", at=utc_now(), actor="operator", kid=kid, x=public[kid])
         return kid
     finally:
         store.close()
