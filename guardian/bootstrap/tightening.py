@@ -11,7 +11,7 @@ from guardian.archive.reader import Archive, Window
 from guardian.bootstrap import plugins
 from guardian.bootstrap.auditing import export
 from guardian.bootstrap.clock import utc_now
-from guardian.bootstrap.resources import resource
+from guardian.bootstrap.policies import policy_folder
 from guardian.config import Settings
 from guardian.domain.event import SessionKey, purpose_family
 from guardian.domain.finding import OPERATORS
@@ -149,8 +149,7 @@ def propose_own(settings: Settings, window: timedelta, rejections: Path, update:
         lambda: audited_calls(entries, actions), Trust(), window=(until - window, until), tenant_id=OPERATORS,
         rejections=rejections, update=lambda _: None, wanted=lambda _: True,
     )  # fmt: skip
-    folder = settings.resolve(settings.policy.path) if settings.policy.path else resource("config") / "policies"
-    schema = next(iter(sorted(folder.glob("*.cedarschema"))), None)
+    schema = next(iter(sorted(policy_folder(settings).glob("*.cedarschema"))), None)
     own = OwnForbids(forbid_problems, "" if schema is None else schema.read_text(encoding="utf-8"))
     return rendered(proposal, {"cedar": own}, examples)
 
