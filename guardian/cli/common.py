@@ -2,10 +2,10 @@
 
 import json
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
@@ -20,6 +20,9 @@ from rich.progress import (
 
 from guardian.config import Settings, load
 from guardian.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from guardian.bootstrap.doctor import Check
 
 ConfigOption = Annotated[
     Path | None,
@@ -48,6 +51,18 @@ def escape(text: str) -> str:
 
 def print_json(value: Any) -> None:
     typer.echo(json.dumps(value, ensure_ascii=True, default=str))
+
+
+def show_checks(checks: "Sequence[Check]", as_json: bool) -> None:
+    """Each check, with what to mend. Raises Exit, with code 1, when one fails."""
+    if as_json:
+        print_json([{"name": c.name, "ok": c.ok, "found": c.found, "mend": c.mend} for c in checks])
+    for check in checks if not as_json else []:
+        typer.echo(f"{'ok  ' if check.ok else 'MEND'}  {check.name:<10} {escape(check.found)}")
+        if not check.ok:
+            typer.echo(f"      {'':<10} → {escape(check.mend)}")
+    if not all(check.ok for check in checks):
+        raise typer.Exit(1)
 
 
 @contextmanager

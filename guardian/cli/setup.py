@@ -7,10 +7,8 @@ from typing import Annotated
 
 import typer
 
-from guardian.cli.common import ConfigOption, JsonOption, escape, print_json, settings_from
+from guardian.cli.common import ConfigOption, JsonOption, escape, print_json, settings_from, show_checks
 from guardian.errors import ConfigurationError
-
-_FAULT = 1
 
 token_app = typer.Typer(no_args_is_help=True, help="Issue, list and withdraw tokens; rotate the signing key.")
 seal_app = typer.Typer(
@@ -63,16 +61,7 @@ def doctor(config: ConfigOption = None, as_json: JsonOption = False) -> None:
     """
     from guardian.bootstrap.doctor import examine
 
-    checks = list(examine(settings_from(config)))
-    if as_json:
-        print_json([{"name": c.name, "ok": c.ok, "found": c.found, "mend": c.mend} for c in checks])
-    else:
-        for check in checks:
-            typer.echo(f"{'ok  ' if check.ok else 'MEND'}  {check.name:<10} {check.found}")
-            if not check.ok:
-                typer.echo(f"      {'':<10} → {check.mend}")
-    if not all(check.ok for check in checks):
-        raise typer.Exit(_FAULT)
+    show_checks(list(examine(settings_from(config))), as_json)
 
 
 @token_app.command()

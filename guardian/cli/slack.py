@@ -4,9 +4,7 @@ from typing import Annotated
 
 import typer
 
-from guardian.cli.common import ConfigOption, JsonOption, escape, print_json, settings_from
-
-_FAULT = 1
+from guardian.cli.common import ConfigOption, JsonOption, settings_from, show_checks
 
 slack_app = typer.Typer(no_args_is_help=True, help="Set up Slack, and check it.")
 
@@ -45,12 +43,4 @@ def check(
     """
     from guardian.bootstrap.slack_check import check_slack
 
-    checks = list(check_slack(settings_from(config), send=send))
-    if as_json:
-        print_json([{"name": c.name, "ok": c.ok, "found": c.found, "mend": c.mend} for c in checks])
-    for found in checks if not as_json else []:
-        typer.echo(f"{'ok  ' if found.ok else 'MEND'}  {found.name:<10} {escape(found.found)}")
-        if not found.ok:
-            typer.echo(f"      {'':<10} → {escape(found.mend)}")
-    if not all(found.ok for found in checks):
-        raise typer.Exit(_FAULT)
+    show_checks(list(check_slack(settings_from(config), send=send)), as_json)

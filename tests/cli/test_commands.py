@@ -167,6 +167,17 @@ def test_doctor_says_what_to_mend_and_fails(installed) -> None:
     assert checks["archive"]["found"].endswith("can be written")
 
 
+def test_doctor_shows_markup_as_it_is_and_no_escape_sequence(guardian) -> None:
+    guardian("init", "home")
+    hostile = {
+        "GUARDIAN_ARCHIVE": "\x1b[31m[red]x[/red]",
+        "GUARDIAN_KAFKA__OPTIONS": '{"none": 1}',  # no broker is waited for
+    }
+    shown = guardian("doctor", "-c", "home/guardian.yaml", env=hostile)
+    assert shown.returncode == 1
+    assert "�[31m[red]x[/red] can be written" in shown.stdout
+
+
 def test_doctor_says_what_cannot_be_written(guardian, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from guardian.bootstrap import doctor
     from guardian.config import load
