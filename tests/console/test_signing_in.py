@@ -221,7 +221,7 @@ def test_who_signs_in_anew_leaves_nothing_behind(site):
     ],
 )
 def test_pages_that_would_be_served_in_the_clear_are_refused_at_the_start(make_site, control):
-    with pytest.raises(ConfigurationError, match=r"console\.enabled|public_url"):
+    with pytest.raises((ConfigurationError, ValueError), match=r"console\.enabled|public_url"):
         make_site(control=control)
 
 
