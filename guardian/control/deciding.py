@@ -194,9 +194,8 @@ def _tell(act: Act, finding: Finding, reason: str) -> None:
     act.rows.alerts.add(
         kind="finding",
         case_key=case_of(finding),
-        idempotency_key=key(
-            act.tenant_id, "approved", act.second.approval.id
-        ),  # no finding's: those have two parts
+        # No finding's: those have two parts.
+        idempotency_key=key(act.tenant_id, "approved", act.second.approval.id),
         payload=alert(act.deps, finding, outcome),
         now=act.now,
     )
