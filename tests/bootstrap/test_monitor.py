@@ -12,11 +12,15 @@ from guardian.errors import ControlError
 from guardian.telemetry import Metrics
 
 
-@pytest.fixture(scope="module")
-def monitor(tmp_path_factory):
+@pytest.fixture
+def broker():
+    return MemoryBroker()
+
+
+@pytest.fixture
+def monitor(tmp_path, broker):
     """On a broker in memory, without a control."""
-    settings = load(initialise(tmp_path_factory.mktemp("home")), overrides={"archive": {}})
-    broker = MemoryBroker()
+    settings = load(initialise(tmp_path / "home"), overrides={"archive": {}})
     made = Monitor(
         settings, metrics=Metrics(), consumer=MemoryConsumer(broker, ["log"]), producer=MemoryProducer(broker)
     )
@@ -28,6 +32,24 @@ def test_the_lag_on_the_page_moves_while_nothing_is_committed_and_control_is_awa
     with pytest.raises(ControlError):
         monitor._report("m-1", 42, False)
     assert monitor._metrics.value("guardian_time_lag_seconds") == 42
+
+
+def test_a_broker_that_does_not_answer_keeps_the_monitor_from_being_ready(monitor, broker, monkeypatch):
+    monkeypatch.setattr(monitor._client, "ready", lambda: True)
+    broker.stop()
+    stop = threading.Event()
+    running = threading.Thread(target=monitor.run, args=(stop,))
+    running.start()
+    try:
+        for _ in range(1000):
+            if monitor.troubles():
+                break
+            stop.wait(0.01)
+        assert monitor.troubles() == ["the log's broker does not answer"]
+    finally:
+        broker.restart()
+        stop.set()
+        running.join(30)
 
 
 def test_a_token_that_others_can_read_and_a_loop_that_fails_keep_the_monitor_from_being_ready(

@@ -114,6 +114,7 @@ def test_sessions_are_filtered_by_status_and_paged(stage, a_finding):
     rest = listed(limit=4, cursor=page["next"])
     assert len(page["items"]) + len(rest["items"]) == 6
     assert rest["next"] is None
+    assert listed(limit=6)["next"] is None
 
 
 def test_a_mode_is_shadow_until_somebody_decides(stage):

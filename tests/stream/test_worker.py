@@ -59,15 +59,11 @@ def test_a_file_that_is_not_there_ends_the_run(rig, tmp_path):
 def test_a_broker_that_is_away_is_waited_for(rig, make_event):
     rig.broker.append("log", make_event(0))
     rig.broker.stop()
-    worker, looked = rig.worker(), []
-
-    def back_later() -> bool:
-        looked.append(1)
-        if len(looked) == 10:
-            rig.broker.restart()
-        return len(looked) > 10 and rig.drained()
-
-    rig.read(worker, back_later)
+    worker = rig.worker()
+    rig.read(worker, lambda: worker.silent)
+    rig.broker.restart()
+    rig.read(worker, rig.drained)
+    assert not worker.silent
 
 
 def test_a_member_evicted_in_the_middle_of_a_batch_discards_it_and_nothing_is_doubled(rig, make_event, counting):
