@@ -1,15 +1,12 @@
 """Reading from Kafka through kafka-python.
 
-The store's offsets are the truth: on assignment the consumer seeks to them. The rebalance listener only takes
-notes, because it runs on the thread that also sends the heartbeats; the seeking happens in `poll`.
+The store's offsets are the truth: on assignment the consumer seeks to them, in `poll`.
 """
 
-import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from kafka import ConsumerRebalanceListener as _RebalanceListener
 from kafka import KafkaConsumer as _Client
 from kafka import OffsetAndMetadata, TopicPartition
 from kafka.coordinator.assignors.cooperative_sticky import CooperativeStickyAssignor
@@ -17,6 +14,7 @@ from kafka.coordinator.assignors.range import RangePartitionAssignor
 from kafka.errors import CorruptRecordError, KafkaError
 from kafka.structs import MemberState
 
+from guardian.bus.kafka_rebalance import Notes, listener, place_of
 from guardian.bus.kafka_settings import REFUSALS, KafkaSettings, bus_error
 from guardian.bus.port import Place, Record
 from guardian.errors import BusError, ConfigurationError
@@ -36,7 +34,7 @@ class KafkaConsumer:
         self._topics = list(topics)
         self._group = group
         self._client: Any = None
-        self._notes = _Notes()
+        self._notes = Notes()
         self._positions: Callable[[Sequence[Place]], Mapping[Place, int]] | None = None
         self._sought: set[Place] = set()
         self._next: dict[Place, int] = {}
@@ -48,7 +46,7 @@ class KafkaConsumer:
         lost = self._sought | self._notes.take_lost()
         self.close()
         self._positions = positions
-        self._notes = _Notes(lost)
+        self._notes = Notes(lost)
         settings = self._settings
         options = {
             **settings.options_for(
@@ -69,7 +67,7 @@ class KafkaConsumer:
         }
         try:
             self._client = _Client(**options)
-            self._client.subscribe(topics=self._topics, listener=_listener(self._notes))
+            self._client.subscribe(topics=self._topics, listener=listener(self._notes))
         except (*REFUSALS, KafkaError, OSError) as error:
             refused = bus_error(f"cannot reach {settings.bootstrap_servers}", error)
             if isinstance(error, REFUSALS) and not self._proved:
@@ -89,11 +87,11 @@ class KafkaConsumer:
             raise bus_error(f"poll failed{self._where(error)}", error) from error
         # What came of a place that was assigned meanwhile is thrown away: the seek fetches it again.
         wanted = self._sought - self._notes.pending()
-        self._follow({_place(partition): messages for partition, messages in batch.items()}, wanted)
+        self._follow({place_of(partition): messages for partition, messages in batch.items()}, wanted)
         return [
             _record(message)
             for partition, messages in batch.items()
-            if _place(partition) in wanted
+            if place_of(partition) in wanted
             for message in messages
         ]
 
@@ -106,7 +104,7 @@ class KafkaConsumer:
     def bounds(self, places: Sequence[Place]) -> Mapping[Place, tuple[int, int]]:
         client, partitions = self._started(), [TopicPartition(*place) for place in places]
         first, end = client.beginning_offsets(partitions), client.end_offsets(partitions)
-        return {_place(p): (first[p], end[p]) for p in partitions if p in first and p in end}
+        return {place_of(p): (first[p], end[p]) for p in partitions if p in first and p in end}
 
     def answers(self) -> bool:
         """The library's poll waits for a broker without a word: the leaders of the partitions are asked."""
@@ -114,7 +112,7 @@ class KafkaConsumer:
         try:
             client.end_offsets(partitions, timeout_ms=_ANSWER_MS)
         except KafkaError as error:
-            _log.warning("the broker does not answer", error=str(error)[:200])
+            _log.debug("the broker does not answer", error=str(error)[:200])
             return False
         return True
 
@@ -220,67 +218,12 @@ class KafkaConsumer:
         self._started().pause(*(TopicPartition(*place) for place in self._held(places)))
 
     def _held(self, places: Iterable[Place]) -> set[Place]:
-        return set(places) & {_place(partition) for partition in self._started().assignment()}
+        return set(places) & {place_of(partition) for partition in self._started().assignment()}
 
     def _started(self) -> Any:
         if self._client is None:
             raise BusError("the Kafka consumer was not started, or is closed")
         return self._client
-
-
-class _Notes:
-    """What the rebalance listener saw, for the thread that polls."""
-
-    def __init__(self, lost: Iterable[Place] = ()) -> None:
-        self._lock = threading.Lock()
-        self._gained: set[Place] = set()
-        self._gone: set[Place] = set()
-        self._lost: set[Place] = set(lost)
-        self._losses = 0
-
-    def assigned(self, places: set[Place]) -> None:
-        with self._lock:
-            self._gained |= places
-
-    def taken(self, places: set[Place], *, evicted: bool) -> None:
-        with self._lock:
-            self._gained -= places
-            self._gone |= places
-            self._lost |= places
-            self._losses += evicted
-
-    def take_changes(self) -> tuple[set[Place], set[Place], int]:
-        with self._lock:
-            gained, gone = self._gained, self._gone
-            self._gained, self._gone = set(), set()
-            return gained, gone, self._losses
-
-    def pending(self) -> set[Place]:
-        with self._lock:
-            return self._gained | self._gone
-
-    def take_lost(self) -> frozenset[Place]:
-        with self._lock:
-            lost, self._lost = frozenset(self._lost), set()
-            return lost
-
-
-def _listener(notes: _Notes) -> Any:
-    class Listener(_RebalanceListener):  # type: ignore[misc]
-        def on_partitions_revoked(self, revoked: Iterable[Any]) -> None:
-            notes.taken({_place(partition) for partition in revoked}, evicted=False)
-
-        def on_partitions_assigned(self, assigned: Iterable[Any]) -> None:
-            notes.assigned({_place(partition) for partition in assigned})
-
-        def on_partitions_lost(self, lost: Iterable[Any]) -> None:
-            notes.taken({_place(partition) for partition in lost}, evicted=True)
-
-    return Listener()
-
-
-def _place(partition: Any) -> Place:
-    return Place(partition.topic, partition.partition)
 
 
 def _record(message: Any) -> Record:

@@ -124,8 +124,11 @@ class Worker:
         elif records:
             self._silent = False
         elif self._consumer.assignment():
-            self._silent = not self._heard()
-            if not self._silent:
+            silent = not self._heard()
+            if silent and not self._silent:
+                _log.warning("the log's source does not answer; waiting for it")
+            self._silent = silent
+            if not silent:
                 self._lateness.caught_up()
         return records
 

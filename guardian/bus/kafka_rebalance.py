@@ -1,0 +1,67 @@
+"""What a group's rebalances did, for the thread that polls."""
+
+import threading
+from collections.abc import Iterable
+from typing import Any
+
+from kafka import ConsumerRebalanceListener
+
+from guardian.bus.port import Place
+
+
+class Notes:
+    """What the listener saw."""
+
+    def __init__(self, lost: Iterable[Place] = ()) -> None:
+        self._lock = threading.Lock()
+        self._gained: set[Place] = set()
+        self._gone: set[Place] = set()
+        self._lost: set[Place] = set(lost)
+        self._losses = 0
+
+    def assigned(self, places: set[Place]) -> None:
+        with self._lock:
+            self._gained |= places
+
+    def taken(self, places: set[Place], *, evicted: bool) -> None:
+        with self._lock:
+            self._gained -= places
+            self._gone |= places
+            self._lost |= places
+            self._losses += evicted
+
+    def take_changes(self) -> tuple[set[Place], set[Place], int]:
+        with self._lock:
+            gained, gone = self._gained, self._gone
+            self._gained, self._gone = set(), set()
+            return gained, gone, self._losses
+
+    def pending(self) -> set[Place]:
+        with self._lock:
+            return self._gained | self._gone
+
+    def take_lost(self) -> frozenset[Place]:
+        with self._lock:
+            lost, self._lost = frozenset(self._lost), set()
+            return lost
+
+
+def listener(notes: Notes) -> Any:
+    """It runs on the thread that also sends the heartbeats, so that it only takes notes."""
+
+    class Listener(ConsumerRebalanceListener):  # type: ignore[misc]
+        def on_partitions_revoked(self, revoked: Iterable[Any]) -> None:
+            notes.taken({place_of(partition) for partition in revoked}, evicted=False)
+
+        def on_partitions_assigned(self, assigned: Iterable[Any]) -> None:
+            notes.assigned({place_of(partition) for partition in assigned})
+
+        def on_partitions_lost(self, lost: Iterable[Any]) -> None:
+            notes.taken({place_of(partition) for partition in lost}, evicted=True)
+
+    return Listener()
+
+
+def place_of(partition: Any) -> Place:
+    """Of one of the client's partitions."""
+    return Place(partition.topic, partition.partition)
