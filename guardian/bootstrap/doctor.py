@@ -17,7 +17,7 @@ from guardian.bootstrap.control_store import open_control_store
 from guardian.bootstrap.departing import departure_of
 from guardian.bootstrap.judgement import open_calibration, open_fit, speaks_for
 from guardian.bootstrap.kafka import kafka_settings
-from guardian.bootstrap.monitor import open_monitor_store
+from guardian.bootstrap.monitor_store import open_monitor_store
 from guardian.bootstrap.policies import open_policy, policy_folder
 from guardian.bootstrap.secrets import SecretFiles
 from guardian.bootstrap.slack import people, slack_options

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 
 from guardian.bootstrap.clock import utc_now
 from guardian.bootstrap.kafka import kafka_settings
-from guardian.bootstrap.monitor import open_monitor_store
+from guardian.bootstrap.monitor_store import open_monitor_store
 from guardian.bootstrap.secrets import SecretFiles
 from guardian.bus.kafka_producer import KafkaProducer
 from guardian.config import Settings

@@ -5,35 +5,25 @@ import random
 import signal
 import threading
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from datetime import timedelta
-from functools import partial
-from typing import Any
 
 from guardian.bootstrap.clock import utc_now
 from guardian.bootstrap.departing import departure_of, watch_departure
-from guardian.bootstrap.judgement import lasting_of, open_judge, open_pipeline, unchecked
+from guardian.bootstrap.judgement import open_judge, open_pipeline, unchecked
 from guardian.bootstrap.kafka import kafka_settings
+from guardian.bootstrap.monitor_store import learn_all, open_monitor_store, retention_of
 from guardian.bootstrap.secrets import SecretFiles, envelope_verifier
-from guardian.bootstrap.sources import cleaner, redactor_of
 from guardian.bootstrap.waiting import envelope_tail, waiting_room
 from guardian.bus.kafka import KafkaConsumer
 from guardian.bus.kafka_producer import KafkaProducer
 from guardian.bus.port import Consumer, Producer
 from guardian.config import Settings
-from guardian.domain.session import SessionState
-from guardian.domain.signal import BaselineFact
 from guardian.errors import ControlError, GuardianError
 from guardian.keys.files import read_secret
-from guardian.pipeline.batch import Change, Judgement
+from guardian.pipeline.batch import Judgement
 from guardian.pipeline.judging import Judge
-from guardian.response.hearing import hear
-from guardian.signals.baseline_learning import learn
-from guardian.signals.credential_exposure import CredentialScanner
-from guardian.store.engine import open_engine
 from guardian.store.monitor import MonitorStore
-from guardian.store.monitor_retention import Retention
-from guardian.store.monitor_values import Tally
 from guardian.stream.archiving import Archiving
 from guardian.stream.changes import ChangeTail
 from guardian.stream.commit import Committer
@@ -253,21 +243,6 @@ class Monitor:
                 self._cache_seen[counter] = count
 
 
-def open_monitor_store(settings: Settings) -> MonitorStore:
-    """The monitor's database, migrated; what is dead-lettered into it is sealed."""
-    files = SecretFiles.of(settings)
-    seal = files.load_seal(settings)
-    key = files.load_fingerprint_key()
-    return MonitorStore(
-        open_engine(settings.store_url(settings.store.monitor)),
-        seal=lambda value: seal.seal(value, now=utc_now()),
-        hear=partial(hear_change, lasting=lasting_of(settings)),
-        dead_letter_ttl=timedelta(days=settings.store.dead_letter_days),
-        clean=cleaner(redactor_of(settings, CredentialScanner(key=key), key)),
-        keep_words=_keep_words if settings.archive.path is not None else None,
-    )
-
-
 def archiving_of(
     settings: Settings, store: MonitorStore, judge: Judge, key: bytes, metrics: Metrics, crash: CrashPoints
 ) -> Archiving:
@@ -279,32 +254,9 @@ def archiving_of(
     )
 
 
-def _keep_words(words: Any) -> bytes:
-    from guardian.archive.rows import labels
-
-    return labels(words)
-
-
 def fuse_of(settings: Settings) -> Fuse:
     window = settings.monitor.fuse_records
     return Fuse(window=window, minimum=max(1, window // 4), ratio=settings.monitor.fuse_ratio)
-
-
-def retention_of(settings: Settings) -> Retention:
-    keep = timedelta(days=settings.store.keep_days)
-    return Retention(seen=keep, sessions=keep, agents=keep, findings=keep)
-
-
-def hear_change(state: SessionState, change: Change, *, lasting: Collection[str]) -> SessionState:
-    return hear(state, change.word, change.at, change.detail, lasting=lasting)
-
-
-def learn_all(previous: BaselineFact | None, tallies: Sequence[Tally]) -> BaselineFact:
-    """Fold finished sessions into the next snapshot; the store names its version."""
-    fact = previous or BaselineFact("", 0, {}, {}, (), (0,) * 24)
-    for tally in tallies:
-        fact = learn(fact, tally.counts, weight=tally.weight, version="")
-    return fact
 
 
 def crash_points(environ: Mapping[str, str] = os.environ) -> CrashPoints:

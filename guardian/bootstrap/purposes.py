@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from guardian.bootstrap.monitor import open_monitor_store
+from guardian.bootstrap.monitor_store import open_monitor_store
 from guardian.config import Settings
 from guardian.signals.baseline_learning import UNITS
 from guardian.signals.meaning import constraint

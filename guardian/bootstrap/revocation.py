@@ -9,7 +9,7 @@ from guardian.bootstrap import plugins
 from guardian.bootstrap.clock import utc_now
 from guardian.bootstrap.judgement import open_judge, open_pipeline, unchecked
 from guardian.bootstrap.kafka import kafka_settings
-from guardian.bootstrap.monitor import open_monitor_store
+from guardian.bootstrap.monitor_store import open_monitor_store
 from guardian.bootstrap.secrets import SecretFiles, envelope_verifier
 from guardian.bus.admin import topic_partitions
 from guardian.bus.kafka_producer import KafkaProducer

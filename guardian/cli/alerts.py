@@ -50,7 +50,7 @@ def preview(
     from guardian.alerting.plain_text import as_text
     from guardian.bootstrap.clock import utc_now
     from guardian.bootstrap.samples import samples, shown
-    from guardian.cli.people import client
+    from guardian.cli.asking import client
 
     known = samples(utc_now())
     if finding in known:

@@ -5,8 +5,8 @@ from typing import Annotated, Literal, get_args
 
 import typer
 
+from guardian.cli.asking import Tenant, Why, client, one_line
 from guardian.cli.common import ConfigOption, JsonOption, print_json
-from guardian.cli.people import Tenant, Why, client, one_line
 from guardian.errors import ConfigurationError
 from guardian.wire.approvals import ApprovalState, ApprovalView, BreakerView, BreakGlassView
 

@@ -9,8 +9,8 @@ from urllib.parse import urlencode
 
 import typer
 
+from guardian.cli.asking import client
 from guardian.cli.common import ConfigOption, JsonOption, print_json
-from guardian.cli.people import client
 from guardian.errors import ConfigurationError
 
 _BROWSER_READS_S = 5.0

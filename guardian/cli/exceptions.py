@@ -4,8 +4,8 @@ from typing import Annotated
 
 import typer
 
+from guardian.cli.asking import OneOfMany, Why, client, one_line
 from guardian.cli.common import ConfigOption, JsonOption, print_json
-from guardian.cli.people import OneOfMany, Why, client, one_line
 from guardian.wire.exceptions import ExceptionView
 
 exceptions_app = typer.Typer(

@@ -6,8 +6,8 @@ from typing import Annotated
 
 import typer
 
+from guardian.cli.asking import client
 from guardian.cli.common import ConfigOption, other_file
-from guardian.cli.people import client
 
 feedback_app = typer.Typer(no_args_is_help=True, help="People's verdicts as data.")
 _PAGE = 200

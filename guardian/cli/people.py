@@ -1,37 +1,24 @@
 """sessions, findings, revoke, reinstate, dismiss, confirm, protect, mode: what people ask of the control API."""
 
-import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, cast, get_args
 
 import typer
-from pydantic import ValidationError
 
-from guardian.cli.common import ConfigOption, JsonOption, escape, print_json, settings_from
-from guardian.config import Settings
+from guardian.cli.asking import OneOfMany, Tenant, Why, client, one_line
+from guardian.cli.common import ConfigOption, JsonOption, print_json
 from guardian.domain.finding import Kind
 from guardian.domain.revocation import SubjectType
 from guardian.errors import ConfigurationError
 from guardian.wire.approvals import ApprovalView
 from guardian.wire.base import Mode, SessionStatus
-from guardian.wire.client import sound_token
-from guardian.wire.evidence import EvidenceClient
 from guardian.wire.findings import FindingView, Judgement
 from guardian.wire.revocations import SubjectResult
 from guardian.wire.sessions import ActResult
 
-TOKEN = "GUARDIAN_TOKEN"  # noqa: S105 - the name of a variable
-
-Tenant = Annotated[str, typer.Argument(help="The tenant.")]
 Session = Annotated[str, typer.Argument(help="The session's id.")]
 Finding = Annotated[str, typer.Argument(help="The finding's id, fnd_...")]
-OneOfMany = Annotated[
-    str | None, typer.Option("--tenant", help="Whose, where findings of several tenants have this id.")
-]
 Subject = Annotated[str, typer.Option("--subject", help="session, agent, delegator, task or jti.")]
-Why = Annotated[str, typer.Option("--reason", help="Why; it is audited and shown to others.")]
 
 
 def register(app: typer.Typer) -> None:
@@ -252,10 +239,6 @@ def waits(approval: ApprovalView) -> str:
     return one_line(f"{_wish(approval)} waits for a second person: guardian approve {approval.id} (until {until})")
 
 
-def one_line(text: str) -> str:
-    return escape(text.replace("\n", " "))
-
-
 def _wish(approval: ApprovalView) -> str:
     if approval.session_id is None:
         return f"the change of mode of {approval.tenant_id}"
@@ -304,34 +287,3 @@ def _judge(
         print_json(view.model_dump(mode="json"))
     else:
         typer.echo(one_line(f"{finding}: {view.verdict.verdict if view.verdict else verdict}"))
-
-
-@contextmanager
-def client(config: Path | None) -> Iterator[EvidenceClient]:
-    """A control client with the caller's token."""
-    settings = settings_from(config)
-    _token(settings)  # without one it is the configuration that is wrong, not control that is away
-    with EvidenceClient(settings.control.url, lambda: _token(settings)) as control:
-        try:
-            yield control
-        except ValidationError as error:
-            raise ConfigurationError(_in_words(error)) from error
-
-
-def _in_words(error: ValidationError) -> str:
-    problem = error.errors(include_url=False, include_input=False)[0]
-    name = ".".join(map(str, problem["loc"]))
-    if name == "reason":
-        return '--reason "..." takes 1 to 1000 characters, not only spaces; say why'
-    return f"{name}: {problem['msg']}"
-
-
-def _token(settings: Settings) -> str:
-    from guardian.keys.files import read_secret
-
-    if given := os.environ.get(TOKEN):
-        return sound_token(given.strip())
-    path = settings.resolve(settings.keys.directory) / "admin.token"
-    if not path.is_file():
-        raise ConfigurationError(f"no token: set {TOKEN}, or put one into {path} (`guardian token issue`)")
-    return sound_token(read_secret(path).decode(errors="replace").strip())

@@ -6,8 +6,8 @@ from typing import Annotated, Any, get_args
 
 import typer
 
+from guardian.cli.asking import Tenant, client, one_line
 from guardian.cli.common import ConfigOption, JsonOption, print_json, settings_from
-from guardian.cli.people import Tenant, client, one_line
 from guardian.errors import ConfigurationError, PolicyError
 from guardian.policy.port import PolicyAction
 from guardian.wire.policies import PolicyExplanation

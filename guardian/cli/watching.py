@@ -4,8 +4,8 @@ from typing import Annotated
 
 import typer
 
+from guardian.cli.asking import client, one_line
 from guardian.cli.common import ConfigOption, JsonOption, print_json
-from guardian.cli.people import client, one_line
 
 
 def register(app: typer.Typer) -> None:

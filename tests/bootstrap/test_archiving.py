@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 from guardian.bootstrap.archiving import open_archive, open_archiving
 from guardian.bootstrap.initialise import initialise
-from guardian.bootstrap.monitor import open_monitor_store
+from guardian.bootstrap.monitor_store import open_monitor_store
 from guardian.cli import app
 from guardian.config import load
 from guardian.domain.event import SessionKey

@@ -14,7 +14,7 @@ from guardian.bootstrap.departing import departure_of, height, watch_departure
 from guardian.bootstrap.doctor import examine
 from guardian.bootstrap.initialise import initialise
 from guardian.bootstrap.judgement import calibration_version, configured_fold, fold_version, open_calibration
-from guardian.bootstrap.monitor import hear_change
+from guardian.bootstrap.monitor_store import hear_change
 from guardian.bus.port import Place
 from guardian.config import Settings, load
 from guardian.domain.event import SessionKey

@@ -3,7 +3,7 @@
 import json
 
 from guardian.bootstrap.clock import utc_now
-from guardian.bootstrap.monitor import open_monitor_store
+from guardian.bootstrap.monitor_store import open_monitor_store
 from guardian.bus.port import Record
 from guardian.config import load
 from guardian.domain.finding import Effect, Finding, Kind

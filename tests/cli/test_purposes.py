@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from guardian.bootstrap.initialise import initialise
-from guardian.bootstrap.monitor import open_monitor_store
+from guardian.bootstrap.monitor_store import open_monitor_store
 from guardian.config import load
 from guardian.domain.signal import BaselineFact
 from guardian.pipeline.batch import PurposeKey

@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 from guardian.bootstrap.clock import utc_now
 from guardian.bootstrap.initialise import initialise
-from guardian.bootstrap.monitor import open_monitor_store
+from guardian.bootstrap.monitor_store import open_monitor_store
 from guardian.bus.port import Record
 from guardian.cli import setup
 from guardian.config import load

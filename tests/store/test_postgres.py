@@ -14,7 +14,7 @@ from sqlalchemy import Connection, event, inspect, text
 
 from guardian.bootstrap.clock import utc_now
 from guardian.bootstrap.judgement import open_judge, open_pipeline, unchecked
-from guardian.bootstrap.monitor import learn_all
+from guardian.bootstrap.monitor_store import learn_all
 from guardian.bus.file import FileConsumer
 from guardian.bus.memory import MemoryBroker, MemoryProducer
 from guardian.bus.port import Record

@@ -1,0 +1,60 @@
+"""The monitor's database: what it seals, hears and keeps, and how it learns."""
+
+from collections.abc import Collection, Sequence
+from datetime import timedelta
+from functools import partial
+from typing import Any
+
+from guardian.bootstrap.clock import utc_now
+from guardian.bootstrap.judgement import lasting_of
+from guardian.bootstrap.secrets import SecretFiles
+from guardian.bootstrap.sources import cleaner, redactor_of
+from guardian.config import Settings
+from guardian.domain.session import SessionState
+from guardian.domain.signal import BaselineFact
+from guardian.pipeline.batch import Change
+from guardian.response.hearing import hear
+from guardian.signals.baseline_learning import learn
+from guardian.signals.credential_exposure import CredentialScanner
+from guardian.store.engine import open_engine
+from guardian.store.monitor import MonitorStore
+from guardian.store.monitor_retention import Retention
+from guardian.store.monitor_values import Tally
+
+
+def open_monitor_store(settings: Settings) -> MonitorStore:
+    """The monitor's database, migrated; what is dead-lettered into it is sealed."""
+    files = SecretFiles.of(settings)
+    seal = files.load_seal(settings)
+    key = files.load_fingerprint_key()
+    return MonitorStore(
+        open_engine(settings.store_url(settings.store.monitor)),
+        seal=lambda value: seal.seal(value, now=utc_now()),
+        hear=partial(hear_change, lasting=lasting_of(settings)),
+        dead_letter_ttl=timedelta(days=settings.store.dead_letter_days),
+        clean=cleaner(redactor_of(settings, CredentialScanner(key=key), key)),
+        keep_words=_keep_words if settings.archive.path is not None else None,
+    )
+
+
+def retention_of(settings: Settings) -> Retention:
+    keep = timedelta(days=settings.store.keep_days)
+    return Retention(seen=keep, sessions=keep, agents=keep, findings=keep)
+
+
+def hear_change(state: SessionState, change: Change, *, lasting: Collection[str]) -> SessionState:
+    return hear(state, change.word, change.at, change.detail, lasting=lasting)
+
+
+def learn_all(previous: BaselineFact | None, tallies: Sequence[Tally]) -> BaselineFact:
+    """Fold finished sessions into the next snapshot; the store names its version."""
+    fact = previous or BaselineFact("", 0, {}, {}, (), (0,) * 24)
+    for tally in tallies:
+        fact = learn(fact, tally.counts, weight=tally.weight, version="")
+    return fact
+
+
+def _keep_words(words: Any) -> bytes:
+    from guardian.archive.rows import labels
+
+    return labels(words)
