@@ -1,8 +1,11 @@
-"""What is kept of trouble, as operators see it: the dead letters, and the findings that control refused."""
+"""What is kept of trouble, as operators see it: dead letters, and what was refused (findings, alerts)."""
 
 from collections.abc import Callable, Sequence
 
+from pydantic import ValidationError
+
 from guardian.bootstrap.clock import utc_now
+from guardian.bootstrap.control_store import open_control_store
 from guardian.bootstrap.kafka import kafka_settings
 from guardian.bootstrap.monitor_store import open_monitor_store
 from guardian.bootstrap.secrets import SecretFiles
@@ -10,6 +13,7 @@ from guardian.bus.kafka_producer import KafkaProducer
 from guardian.config import Settings
 from guardian.store.monitor_outbox import Parked
 from guardian.stream.redrive import Redriven, redrive
+from guardian.wire.findings import AlertPayload
 
 
 def dead_letters(settings: Settings, limit: int) -> tuple[list[dict[str, object]], int]:
@@ -53,6 +57,37 @@ def release_findings(settings: Settings, ids: Sequence[str] | None) -> list[str]
     store = open_monitor_store(settings)
     try:
         return store.outbox.release(ids)
+    finally:
+        store.close()
+
+
+def refused_alerts(settings: Settings) -> list[dict[str, object]]:
+    """The alerts that a channel refused, the oldest first; of one that cannot be read only id, time and reason."""
+    store = open_control_store(settings)
+    try:
+        with store.read() as rows:
+            refused = rows.alerts.refused()
+    finally:
+        store.close()
+    return [
+        {"id": each.id, "at": each.at.isoformat(), "why": each.why, **_about(each.payload)} for each in refused
+    ]
+
+
+def _about(payload: str) -> dict[str, object]:
+    try:
+        finding = AlertPayload.model_validate_json(payload).finding
+    except ValidationError:
+        return {}
+    return {"finding": finding.id, "tenant_id": finding.tenant_id, "session_id": finding.session_id}
+
+
+def release_alerts(settings: Settings, ids: Sequence[int] | None) -> list[int]:
+    """Let control send them again (None: all); returns which were there to be released."""
+    store = open_control_store(settings)
+    try:
+        with store.write() as rows:
+            return rows.alerts.release(ids, utc_now())
     finally:
         store.close()
 

@@ -1,4 +1,4 @@
-"""alerts: try the channels, and look at what they would show."""
+"""alerts: try the channels, look at what they would show, and send again what they refused."""
 
 from typing import Annotated
 
@@ -9,7 +9,9 @@ from guardian.errors import ConfigurationError
 
 _FAULT = 1
 
-alerts_app = typer.Typer(no_args_is_help=True, help="Try the alert channels, and look at what they show.")
+alerts_app = typer.Typer(
+    no_args_is_help=True, help="Try the alert channels, look at what they show, send again what they refused."
+)
 
 
 def register(app: typer.Typer) -> None:
@@ -67,3 +69,45 @@ def preview(
         print_json({"blocks": blocks})
     else:
         typer.echo(escape(as_text(blocks)))
+
+
+@alerts_app.command("list")
+def list_(config: ConfigOption = None, as_json: JsonOption = False) -> None:
+    """List the alerts that a channel refused for good, with its reason; they went to the log instead.
+
+    Slack's are not among them: it is asked again every hour.
+    Example: guardian alerts list --json
+    """
+    from guardian.bootstrap.letters import refused_alerts
+
+    refused = refused_alerts(settings_from(config))
+    if as_json:
+        print_json(refused)
+        return
+    for each in refused:
+        about = f"{each['finding']}  {each['tenant_id']}/{each['session_id']}" if "finding" in each else "?"
+        typer.echo(escape(f"{each['id']}  {each['at']}  {about}  {each['why']}"))
+    typer.echo(f"{len(refused)} alerts refused", err=True)
+
+
+@alerts_app.command()
+def release(
+    ids: Annotated[list[int] | None, typer.Argument(help="Ids from `alerts list`.")] = None,
+    every: Annotated[bool, typer.Option("--all", help="Every one that was refused.")] = False,
+    config: ConfigOption = None,
+) -> None:
+    """Let control send refused alerts again, once what they were refused for is mended.
+
+    A channel that took one before and cannot be asked gets it again, under the same id.
+    Example: guardian alerts release 17
+    """
+    from guardian.bootstrap.letters import release_alerts
+
+    if bool(ids) == every:
+        raise ConfigurationError("name the alerts to send again, or say --all")
+    released = release_alerts(settings_from(config), ids or None)
+    absent = sorted(set(ids or ()) - set(released))
+    told = f"; not refused: {', '.join(map(str, absent))}" if absent else ""
+    typer.echo(f"{len(released)} released{told}")
+    if absent:
+        raise typer.Exit(_FAULT)

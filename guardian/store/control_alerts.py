@@ -1,5 +1,6 @@
 """The alert outbox: written with the finding, emptied by whoever delivers alerts."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -15,6 +16,15 @@ class QueuedAlert(NamedTuple):
     id: int
     payload: str
     attempts: int
+
+
+class RefusedAlert(NamedTuple):
+    """An alert that a channel refused for good: since when it waits for people, and why."""
+
+    id: int
+    payload: str
+    at: datetime
+    why: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +72,19 @@ class AlertRows:
 
     def parked(self, alert_id: int, error: str) -> None:
         self._end(alert_id, state="parked", last_error=error[:500])
+
+    def refused(self) -> list[RefusedAlert]:
+        """The alerts that are parked, the oldest first; `at` is when the last try began."""
+        rows = self.connection.execute(select(alert).where(alert.c.state == "parked").order_by(alert.c.id))
+        return [RefusedAlert(row.id, row.payload, row.claimed_at, row.last_error) for row in rows]
+
+    def release(self, ids: Sequence[int] | None, now: datetime) -> list[int]:
+        """Put parked alerts back in the queue, attempts kept: these, or all. Returns which it were."""
+        wanted = alert.c.state == "parked"
+        if ids is not None:
+            wanted &= alert.c.id.in_(ids)
+        change = update(alert).where(wanted).values(state="pending", next_at=now).returning(alert.c.id)
+        return sorted(self.connection.execute(change).scalars())
 
     def depth(self) -> int:
         """How many wait or are being sent."""

@@ -1,13 +1,17 @@
-"""What lies in the monitor's store for people: findings that control refused, and whose dead letters go where."""
+"""What lies in the stores for people: refused findings and alerts, and whose dead letters go where."""
 
 import json
 
+from guardian.alerting.outbox import AlertRow
 from guardian.bootstrap.clock import utc_now
+from guardian.bootstrap.control_store import open_control_store
 from guardian.bootstrap.monitor_store import open_monitor_store
 from guardian.bus.port import Record
 from guardian.config import load
 from guardian.domain.finding import Effect, Finding, Kind
 from guardian.pipeline.batch import DeadLetter, Judgement
+from guardian.store.control_outbox import ControlAlertOutbox
+from guardian.wire.findings import AlertOutcome, AlertPayload
 
 
 def _refused(path, *ids):
@@ -53,3 +57,47 @@ def test_letters_of_a_file_are_left_where_all_are_sent_again(guardian, tmp_path)
     store.close()
     done = guardian("dlq", "redrive", "--all", "-c", "home/guardian.yaml")
     assert (done.returncode, done.stdout) == (0, "0 sent again; 1 of a file or another topic left as they are\n")
+
+
+def _refused_alerts(path, *ids):
+    now, store = utc_now(), open_control_store(load(path))
+    outbox = ControlAlertOutbox(store, AlertRow)
+    for id_ in ids:
+        finding = Finding(
+            id=id_, kind=Kind.DRIFT, tenant_id="acme", session_id="s", wanted=Effect.FLAG, severity="high",
+            title="t", time=now,
+        )  # fmt: skip
+        told = AlertOutcome(effect=Effect.FLAG, allowed=True, note="", mode="shadow")
+        payload = "{" if id_ == "unreadable" else AlertPayload(finding=finding, outcome=told, case="c")
+        text = payload if isinstance(payload, str) else payload.model_dump_json()
+        with store.write() as rows:
+            rows.alerts.add(kind="finding", case_key=id_, idempotency_key=id_, payload=text, now=now)
+        outbox.parked(outbox.claim(now).id, "webhook: 410 \x1b gone")
+    store.close()
+
+
+def test_refused_alerts_are_listed_with_their_reason_and_come_due_again_with_their_attempts(guardian, tmp_path):
+    guardian("init", "home")
+    path = tmp_path / "home" / "guardian.yaml"
+    _refused_alerts(path, "f1", "f2", "unreadable")
+    config = ("-c", "home/guardian.yaml")
+    shown = guardian("alerts", "list", *config)
+    first, _, last = shown.stdout.splitlines()
+    assert first.startswith("1  ")
+    assert "f1  acme/s  webhook: 410 � gone" in first
+    assert "?  webhook: 410 � gone" in last
+    assert "3 alerts refused" in shown.stderr
+    some = guardian("alerts", "release", "1", "9", *config)
+    assert (some.returncode, some.stdout) == (1, "1 released; not refused: 9\n")
+    left = json.loads(guardian("alerts", "list", "--json", *config).stdout)
+    assert [(each["id"], each.get("finding")) for each in left] == [(2, "f2"), (3, None)]
+    store = open_control_store(load(path))
+    outbox = ControlAlertOutbox(store, AlertRow)
+    claimed = outbox.claim(utc_now())
+    assert (claimed.id, claimed.attempts) == ("1", 1)
+    assert outbox.claim(utc_now()) is None
+    outbox.sent(claimed.id, "r")
+    store.close()
+    every = guardian("alerts", "release", "--all", *config)
+    assert (every.returncode, every.stdout) == (0, "2 released\n")
+    assert guardian("alerts", "release", *config).returncode == 2
