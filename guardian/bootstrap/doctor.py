@@ -17,6 +17,7 @@ from guardian.bootstrap.control_store import open_control_store
 from guardian.bootstrap.departing import departure_of
 from guardian.bootstrap.judgement import open_calibration, open_fit, speaks_for
 from guardian.bootstrap.kafka import kafka_settings
+from guardian.bootstrap.letters import refused_checked
 from guardian.bootstrap.monitor_store import open_monitor_store
 from guardian.bootstrap.policies import open_policy, policy_folder
 from guardian.bootstrap.secrets import SecretFiles
@@ -69,6 +70,7 @@ def examine(settings: Settings) -> Iterator[Check]:
         "watching": _watching,
         "pages": pages_checked,
         "alerts": _alerts,
+        "refused": refused_checked,
     }
     for name, check in checks.items():
         try:

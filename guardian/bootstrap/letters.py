@@ -11,6 +11,7 @@ from guardian.bootstrap.monitor_store import open_monitor_store
 from guardian.bootstrap.secrets import SecretFiles
 from guardian.bus.kafka_producer import KafkaProducer
 from guardian.config import Settings
+from guardian.errors import AlertError, ControlError
 from guardian.store.monitor_outbox import Parked
 from guardian.stream.redrive import Redriven, redrive
 from guardian.wire.findings import AlertPayload
@@ -90,6 +91,21 @@ def release_alerts(settings: Settings, ids: Sequence[int] | None) -> list[int]:
             return rows.alerts.release(ids, utc_now())
     finally:
         store.close()
+
+
+def refused_checked(settings: Settings) -> str:
+    """For the doctor: that nothing was refused and waits for people. Raises ControlError or AlertError."""
+    if findings := refused_findings(settings):
+        raise ControlError(
+            f"control refused {len(findings)} findings, what they ask for is not done; "
+            "`guardian outbox list` says why, then `guardian outbox release --all`"
+        )
+    if alerts := refused_alerts(settings):
+        raise AlertError(
+            f"channels refused {len(alerts)} alerts, which went to the log; "
+            "`guardian alerts list` says why, then `guardian alerts release --all`"
+        )
+    return "no finding by control, no alert by a channel"
 
 
 def sealed_before(settings: Settings) -> int:

@@ -2,13 +2,17 @@
 
 import json
 
+import pytest
+
 from guardian.alerting.outbox import AlertRow
 from guardian.bootstrap.clock import utc_now
 from guardian.bootstrap.control_store import open_control_store
+from guardian.bootstrap.letters import refused_checked
 from guardian.bootstrap.monitor_store import open_monitor_store
 from guardian.bus.port import Record
 from guardian.config import load
 from guardian.domain.finding import Effect, Finding, Kind
+from guardian.errors import AlertError, ControlError
 from guardian.pipeline.batch import DeadLetter, Judgement
 from guardian.store.control_outbox import ControlAlertOutbox
 from guardian.wire.findings import AlertOutcome, AlertPayload
@@ -38,6 +42,8 @@ def test_refused_findings_are_listed_with_their_reason_and_released_by_id_or_all
     assert "f1" in shown.stdout
     assert "403: not � permitted" in shown.stdout
     assert "3 findings refused" in shown.stderr
+    with pytest.raises(ControlError, match="control refused 3 findings"):
+        refused_checked(load(tmp_path / "home" / "guardian.yaml"))
     some = guardian("outbox", "release", "f1", "f9", *config)
     assert (some.returncode, some.stdout) == (1, "1 released; not refused: f9\n")
     assert [each["id"] for each in json.loads(guardian("outbox", "list", "--json", *config).stdout)] == [
@@ -87,6 +93,8 @@ def test_refused_alerts_are_listed_with_their_reason_and_come_due_again_with_the
     assert "f1  acme/s  webhook: 410 � gone" in first
     assert "?  webhook: 410 � gone" in last
     assert "3 alerts refused" in shown.stderr
+    with pytest.raises(AlertError, match="channels refused 3 alerts"):
+        refused_checked(load(path))
     some = guardian("alerts", "release", "1", "9", *config)
     assert (some.returncode, some.stdout) == (1, "1 released; not refused: 9\n")
     left = json.loads(guardian("alerts", "list", "--json", *config).stdout)
@@ -100,4 +108,5 @@ def test_refused_alerts_are_listed_with_their_reason_and_come_due_again_with_the
     store.close()
     every = guardian("alerts", "release", "--all", *config)
     assert (every.returncode, every.stdout) == (0, "2 released\n")
+    assert refused_checked(load(path)).startswith("no finding")
     assert guardian("alerts", "release", *config).returncode == 2
