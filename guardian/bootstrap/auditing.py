@@ -3,7 +3,7 @@
 import base64
 import json
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 from guardian.audit.checking import Proof
@@ -100,16 +100,13 @@ def checkpoint(settings: Settings) -> str | None:
     """
     from guardian.bootstrap.control_store import open_control_store
 
-    store = open_control_store(settings)
-    try:
+    with closing(open_control_store(settings)) as store:
         keys = SigningKeys(SecretFiles.of(settings).signing).current()
         made = make_checkpoint(store, keys, base=origin_base(settings.control.issuer), now=utc_now())
         if made is None:
             with store.read() as rows:
                 made = CheckpointRows(rows.connection).latest()
         return made.note if made is not None else None
-    finally:
-        store.close()
 
 
 def proof(settings: Settings, seq: int, since: int | None) -> dict[str, object]:
@@ -186,14 +183,10 @@ def _reading(settings: Settings) -> Iterator[tuple[AuditRows, CheckpointRows]]:
     file = Path(url.removeprefix("sqlite:///"))
     if url.startswith("sqlite:///") and not file.is_file():
         raise ConfigurationError(f"store.control: there is no database {file}; `guardian serve` makes it")
-    store = ControlStore(open_engine(url), None)
-    try:
-        with store.read() as rows:
-            audit = AuditRows(rows.connection)
-            audit.freeze()
-            yield audit, CheckpointRows(rows.connection)
-    finally:
-        store.close()
+    with closing(ControlStore(open_engine(url), None)) as store, store.read() as rows:
+        audit = AuditRows(rows.connection)
+        audit.freeze()
+        yield audit, CheckpointRows(rows.connection)
 
 
 def _kafka(settings: Settings) -> Producer:

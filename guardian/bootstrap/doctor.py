@@ -4,6 +4,7 @@ import os
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from pathlib import Path
@@ -144,11 +145,8 @@ def _calibration(settings: Settings) -> str:
             " its promises do not hold",
             "`guardian calibrate` on your own traffic, then set model.calibration",
         )
-    store = open_monitor_store(settings)
-    try:
+    with closing(open_monitor_store(settings)) as store:
         seen = departure_of(store, calibration)
-    finally:
-        store.close()
     if seen is None:
         return f"{said} No session has ended under it yet"
     one_in = settings.monitor.departure_one_in

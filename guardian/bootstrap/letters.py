@@ -1,6 +1,7 @@
 """What is kept of trouble, as operators see it: dead letters, and what was refused (findings, alerts)."""
 
 from collections.abc import Callable, Sequence
+from contextlib import closing
 
 from pydantic import ValidationError
 
@@ -19,8 +20,7 @@ from guardian.wire.findings import AlertPayload
 
 def dead_letters(settings: Settings, limit: int) -> tuple[list[dict[str, object]], int]:
     """What is kept of the newest in the clear, newest first, and how many are kept in all."""
-    store = open_monitor_store(settings)
-    try:
+    with closing(open_monitor_store(settings)) as store:
         total = sum(store.dead_letters.counts().values())
         letters: list[dict[str, object]] = [
             {
@@ -40,36 +40,24 @@ def dead_letters(settings: Settings, limit: int) -> tuple[list[dict[str, object]
             for letter in store.dead_letters.list(limit=limit)
         ]
         return letters, max(total, len(letters))  # the two are read one after the other
-    finally:
-        store.close()
 
 
 def refused_findings(settings: Settings) -> list[Parked]:
     """The findings that control refused, the oldest first."""
-    store = open_monitor_store(settings)
-    try:
+    with closing(open_monitor_store(settings)) as store:
         return store.outbox.refused()
-    finally:
-        store.close()
 
 
 def release_findings(settings: Settings, ids: Sequence[str] | None) -> list[str]:
     """Let the monitor send them again (None: all); returns which were there to be released."""
-    store = open_monitor_store(settings)
-    try:
+    with closing(open_monitor_store(settings)) as store:
         return store.outbox.release(ids)
-    finally:
-        store.close()
 
 
 def refused_alerts(settings: Settings) -> list[dict[str, object]]:
     """The alerts that a channel refused, the oldest first; of one that cannot be read only id, time and reason."""
-    store = open_control_store(settings)
-    try:
-        with store.read() as rows:
-            refused = rows.alerts.refused()
-    finally:
-        store.close()
+    with closing(open_control_store(settings)) as store, store.read() as rows:
+        refused = rows.alerts.refused()
     return [
         {"id": each.id, "at": each.at.isoformat(), "why": each.why, **_about(each.payload)} for each in refused
     ]
@@ -85,12 +73,8 @@ def _about(payload: str) -> dict[str, object]:
 
 def release_alerts(settings: Settings, ids: Sequence[int] | None) -> list[int]:
     """Let control send them again (None: all); returns which were there to be released."""
-    store = open_control_store(settings)
-    try:
-        with store.write() as rows:
-            return rows.alerts.release(ids, utc_now())
-    finally:
-        store.close()
+    with closing(open_control_store(settings)) as store, store.write() as rows:
+        return rows.alerts.release(ids, utc_now())
 
 
 def refused_checked(settings: Settings) -> str:
@@ -112,13 +96,10 @@ def sealed_before(settings: Settings) -> int:
     """How many records an older sealing key alone opens: dead letters not sent again yet, and what waits."""
     seal, now = SecretFiles.of(settings).load_seal(settings), utc_now()
     newest = seal.newest()
-    store = open_monitor_store(settings)
-    try:
+    with closing(open_monitor_store(settings)) as store:
         letters = [each.sealed for each in store.dead_letters.list(limit=100_000) if each.redriven_at is None]
         kept = [*letters, *store.waiting.sealed()]
         return sum(seal.opens(each, now=now) and not newest.opens(each, now=now) for each in kept)
-    finally:
-        store.close()
 
 
 def redrive_letters(
@@ -129,9 +110,10 @@ def redrive_letters(
     `tell` hears how many these are before the first is sent.
     """
     seal = SecretFiles.of(settings).load_seal(settings)
-    store = open_monitor_store(settings)
-    producer = KafkaProducer(kafka_settings(settings))
-    try:
+    with (
+        closing(open_monitor_store(settings)) as store,
+        closing(KafkaProducer(kafka_settings(settings))) as producer,
+    ):
         left = 0
         if ids is None:
             waiting = [each for each in store.dead_letters.list(limit=100_000) if each.redriven_at is None]
@@ -147,6 +129,3 @@ def redrive_letters(
             clock=utc_now,
         )
         return done._replace(left=left)
-    finally:
-        producer.close()
-        store.close()

@@ -1,5 +1,6 @@
 """What the monitor has learnt of purposes, and how much each has constrained what its sessions do."""
 
+from contextlib import closing
 from dataclasses import dataclass
 
 from guardian.bootstrap.monitor_store import open_monitor_store
@@ -24,11 +25,8 @@ class KnownPurpose:
 
 def known_purposes(settings: Settings) -> list[KnownPurpose]:
     """The least constraining first, those that are not known yet last."""
-    store = open_monitor_store(settings)
-    try:
+    with closing(open_monitor_store(settings)) as store:
         facts = store.baselines.newest()
-    finally:
-        store.close()
     found = [
         KnownPurpose(
             tenant,

@@ -1,6 +1,7 @@
 """Issuing and withdrawing tokens on control's own database; every one is recorded and audited."""
 
 from collections.abc import Collection
+from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
 
@@ -30,8 +31,7 @@ def issue(
     Raises TokenError when the principal could never be accepted, ConfigurationError for a file without one.
     """
     bound = None if certificate is None else _thumbprint(certificate)
-    store = open_control_store(settings)
-    try:
+    with closing(open_control_store(settings)) as store:
         now = utc_now()
         tokens = open_tokens(settings, store)
         token = tokens.issue(principal, role=role, tenants=tenants, ttl=ttl, now=now, certificate=bound)
@@ -51,14 +51,11 @@ def issue(
                 expires_at=who.expires_at.isoformat(),
             )
         return token
-    finally:
-        store.close()
 
 
 def revoke(settings: Settings, jti: str) -> None:
     """Withdraw a token before its time. Raises TokenError for one never issued here, or revoked before."""
-    store = open_control_store(settings)
-    try:
+    with closing(open_control_store(settings)) as store:
         now = utc_now()
         with store.write() as rows:
             if not rows.tokens.is_recorded(jti):
@@ -66,14 +63,11 @@ def revoke(settings: Settings, jti: str) -> None:
             if not rows.tokens.revoke(jti, by="operator", now=now):
                 raise TokenError(f"token {jti!r} is revoked already; `guardian token list` shows the live ones")
             rows.audit.note("revokeToken", at=now, actor="operator", jti=jti)
-    finally:
-        store.close()
 
 
 def revoke_all(settings: Settings, principal: str) -> int:
     """Withdraw every live token of a principal. Raises TokenError when none was ever issued to it here."""
-    store = open_control_store(settings)
-    try:
+    with closing(open_control_store(settings)) as store:
         now = utc_now()
         with store.write() as rows:
             mine = [row for row in rows.tokens.all() if row.principal_id == principal]
@@ -85,19 +79,14 @@ def revoke_all(settings: Settings, principal: str) -> int:
             for jti in withdrawn:
                 rows.audit.note("revokeToken", at=now, actor="operator", jti=jti)
         return len(withdrawn)
-    finally:
-        store.close()
 
 
 def retire(settings: Settings, kid: str) -> None:
     """Stop believing a key: every token and signature it made is refused from now on."""
-    store = open_control_store(settings)
-    try:
+    with closing(open_control_store(settings)) as store:
         open_tokens(settings, store).keys.retire(kid)
         with store.write() as rows:
             rows.audit.note("retireKey", at=utc_now(), actor="operator", kid=kid)
-    finally:
-        store.close()
 
 
 def keys(settings: Settings) -> list[tuple[str, bool]]:
@@ -108,37 +97,30 @@ def keys(settings: Settings) -> list[tuple[str, bool]]:
 
 def rotate(settings: Settings) -> str:
     """A fresh signing key; tokens in the field stay valid until they expire. Returns its id."""
-    store = open_control_store(settings)
-    try:
+    with closing(open_control_store(settings)) as store:
         keys = open_tokens(settings, store).keys
         kid = keys.rotate()
         public = {str(key["kid"]): key["x"] for key in keys.current().jwks()["keys"]}
         with store.write() as rows:
             rows.audit.note("rotateKey", at=utc_now(), actor="operator", kid=kid, x=public[kid])
         return kid
-    finally:
-        store.close()
 
 
 def issued(settings: Settings) -> list[dict[str, object]]:
     """Every token that was issued here, newest last."""
-    store = open_control_store(settings)
-    try:
-        with store.read() as rows:
-            return [
-                {
-                    "jti": row.jti,
-                    "kid": row.kid,
-                    "principal": row.principal_id,
-                    "role": row.role,
-                    "tenants": sorted(row.tenants),
-                    "expires_at": row.expires_at.isoformat() if row.expires_at is not None else "",
-                    "revoked": row.revoked_at is not None,
-                }
-                for row in rows.tokens.all()
-            ]
-    finally:
-        store.close()
+    with closing(open_control_store(settings)) as store, store.read() as rows:
+        return [
+            {
+                "jti": row.jti,
+                "kid": row.kid,
+                "principal": row.principal_id,
+                "role": row.role,
+                "tenants": sorted(row.tenants),
+                "expires_at": row.expires_at.isoformat() if row.expires_at is not None else "",
+                "revoked": row.revoked_at is not None,
+            }
+            for row in rows.tokens.all()
+        ]
 
 
 def _thumbprint(certificate: Path) -> str:
