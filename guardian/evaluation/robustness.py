@@ -1,6 +1,6 @@
 """What an attacker, a person or a poor log can do to a session; each variant is judged like the original.
 
-Variants rewrite sessions, never labels, by fixed rules. Stuffing, mimicry, padding and splitting are the
+Variants rewrite sessions, never labels, by fixed rules. Stuffing, dilution, mimicry, padding and splitting are the
 attacker's and touch drifting calls alone; paraphrase and another language are people's; missing arguments and
 unknown tools are what logs are like.
 """
@@ -15,6 +15,7 @@ from guardian.evaluation.sessions import LabelledAction, LabelledSession
 Variant = Callable[[LabelledSession], LabelledSession]
 LEAD = 12
 _PROSE_SPACES = 3
+_FEW = 4
 
 
 def stuffed(session: LabelledSession) -> LabelledSession:
@@ -25,6 +26,18 @@ def stuffed(session: LabelledSession) -> LabelledSession:
         return replace(action, arguments=noted) if action.drift else action
 
     return replace(session, actions=tuple(map(stuff, session.actions)))
+
+
+def diluted(session: LabelledSession) -> LabelledSession:
+    """The attacker puts a few of the purpose's words into each of four arguments of every drifting call."""
+    said = clean(session.purpose, 200).split()
+    names = ("note", "context", "reason", "summary")
+    few = {name: " ".join(said[n * len(said) // 4 :][:_FEW]) for n, name in enumerate(names)}
+
+    def dilute(action: LabelledAction) -> LabelledAction:
+        return replace(action, arguments={**few, **action.arguments}) if action.drift else action
+
+    return replace(session, actions=tuple(map(dilute, session.actions)))
 
 
 def mimicked(session: LabelledSession) -> LabelledSession:
@@ -113,6 +126,7 @@ def _pieces(arguments: Mapping[str, object]) -> list[dict[str, object]]:
 
 VARIANTS: Mapping[str, Variant] = {
     "stuffed": stuffed,
+    "diluted": diluted,
     "mimicked": mimicked,
     "split": split,
     "padded": padded,

@@ -8,6 +8,7 @@ from guardian.evaluation.rewording import in_german, paraphrased
 from guardian.evaluation.robustness import (
     LEAD,
     VARIANTS,
+    diluted,
     german,
     mimicked,
     padded,
@@ -44,7 +45,7 @@ def test_a_variant_changes_the_session_and_keeps_what_was_counted(name: str) -> 
     assert VARIANTS[name](SESSION) == found
 
 
-@pytest.mark.parametrize("variant", [stuffed, padded, split, mimicked])
+@pytest.mark.parametrize("variant", [stuffed, diluted, padded, split, mimicked])
 def test_what_an_attacker_does_leaves_the_honest_calls_as_they_are(variant: Variant) -> None:
     honest = [a for a in variant(SESSION).actions if not a.drift and a.counted]
     assert honest == [SESSION.actions[0]]
@@ -52,6 +53,13 @@ def test_what_an_attacker_does_leaves_the_honest_calls_as_they_are(variant: Vari
 
 def test_stuffing_repeats_the_purpose_in_the_drifting_call() -> None:
     assert stuffed(SESSION).actions[1].arguments == {**SESSION.actions[1].arguments, "note": SESSION.purpose}
+
+
+def test_dilution_spreads_a_few_words_over_four_arguments_before_the_acts_own() -> None:
+    arguments = diluted(SESSION).actions[1].arguments
+    assert list(arguments) == ["note", "context", "reason", "summary", "to", "body"]
+    assert arguments["note"] == "Please review the contract"
+    assert arguments["summary"] == "of Acme"
 
 
 def test_mimicry_leads_with_uncounted_honest_calls() -> None:
