@@ -11,6 +11,8 @@ from functools import lru_cache
 from guardian.domain.wildcards import covers as covers
 
 _CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
+_INITIALS = re.compile(r"[A-Z]{2,}s(?![a-z])")
+"""Several of what initials name: `IDs`, `URLs`."""
 _WORD = re.compile(r"[^\W_]+")
 _SPACE = re.compile(r"\s+")
 _MARKUP = str.maketrans({"<": "‹", ">": "›", "`": "'", '"': "'", "&": "+", "|": "/"})
@@ -69,15 +71,15 @@ def shown(text: object, limit: int = 80) -> str:
 def canonical(name: str) -> str:
     """A field name in one spelling: snake case, its last word in the singular.
 
-    >>> canonical("contractIds"), canonical("max_records"), canonical("data-classes"), canonical("address")
-    ('contract_id', 'max_record', 'data_class', 'address')
+    >>> canonical("contractIds"), canonical("contractIDs"), canonical("data-classes"), canonical("address")
+    ('contract_id', 'contract_id', 'data_class', 'address')
     """
     return _canonical(name[:_NAME_CHARS])
 
 
 @lru_cache(maxsize=8_192)
 def _canonical(name: str) -> str:
-    parts = words(name)
+    parts = words(_INITIALS.sub(lambda found: found.group().capitalize(), name))
     return "_".join([*parts[:-1], singular(parts[-1])]) if parts else ""
 
 
