@@ -20,6 +20,7 @@ _NUMBER_CHARS = 400
 _SEEN_THROUGH = WRAPPERS | {"allowed", "permitted"}
 _GROUPS = frozenset({"limit", "constraint"})
 """Canonical names of objects that only hold limits together."""
+_CLASSES = frozenset({"data_class", "data_class_id", "data_class_name"})
 _AREA = "envelope.resource_constraints"
 _PRICE = re.compile(
     r"\s*(?:[A-Z]{3}|[€$£¥])?\s*(?P<whole>\d{1,15}|\d{1,3}(?:[.,' ]\d{3}){1,4})(?:[.,](?P<part>\d{1,2}))?"
@@ -113,7 +114,8 @@ def read(constraints: Mapping[str, object], redacted: Mapping[str, str] = Mappin
         if not name or value is None:
             continue
         quantity = _limit(value) if name.startswith(("max_", "min_")) else None
-        if name == "data_class":
+        if name in _CLASSES:
+            name = "data_class"
             classes = (classes or frozenset()) | frozenset(map(text, _scalars(value)))
         elif name.startswith("max_") and quantity is not None:
             name = name.removeprefix("max_")
@@ -143,10 +145,24 @@ def _entries(
         joined = above if above and canonical(key) in _SEEN_THROUGH else f"{above}_{key}" if above else key
         if canonical(above) in _GROUPS and canonical(key).startswith(("max_", "min_")):
             joined = key
-        if isinstance(item, Mapping) and depth < _MAX_DEPTH:
-            yield from _entries(item, joined, below(rules, key), depth + 1)
-        else:
-            yield joined, item, below(rules, key)
+        yield from _held(item, joined, below(rules, key), depth + 1)
+
+
+def _held(
+    item: object, name: str, rules: tuple[Rule, ...], depth: int
+) -> Iterator[tuple[str, object, tuple[Rule, ...]]]:
+    """What stands under a name; of a list each object, which is one of what the name lists, and the rest."""
+    if isinstance(item, Mapping) and depth <= _MAX_DEPTH:
+        yield from _entries(item, name, rules, depth)
+        return
+    rest = item
+    if isinstance(item, (list, tuple)) and depth <= _MAX_DEPTH:
+        for number, each in enumerate(item):
+            if isinstance(each, Mapping):
+                yield from _entries(each, canonical(name), below(rules, str(number)), depth)
+        rest = [each for each in item if not isinstance(each, Mapping)]
+    if rest or not item:
+        yield name, rest, rules
 
 
 def _scalars(value: object) -> tuple[object, ...]:

@@ -377,6 +377,8 @@ SOFT_EXPIRY = {"reissued_expiry": False}
         ({"max_amount": "1000 EUR"}, {"max_amount": "1,001 EUR"}, {"reissued_limits": True}),
         ({"max_records": 100}, {"limits": {"max_records": 100}}, {}),
         ({"limits": {"max_records": 100}}, {"max_records": 101}, {"reissued_limits": True}),
+        ({"areas": [{"id": "eu"}]}, {"areas": [{"id": "eu"}, {"id": "us"}]}, {"reissued_resources": True}),
+        ({"areas": [{"id": "eu"}, {"id": "us"}]}, {"areas": [{"id": "us"}]}, {}),
         ({"nonce": "a1", "region": "eu"}, {"nonce": "b2", "region": "us"}, {"reissued_resources": True}),
     ],
 )

@@ -323,13 +323,20 @@ def test_a_resource_in_another_wrapping_is_still_that_resource(
             {"data_class_outside": True},
         ),
         ({"data_classes": ["renewal_terms"]}, {"data_class": {"like": "payroll"}}, UNCHECKED),
+        ({"contracts": [{"id": "c_1"}, {"id": "c_2"}]}, {"contract_id": "c_2"}, {}),
+        ({"contracts": [{"id": "c_1"}, {"id": "c_2"}]}, {"contracts": [{"id": "c_3"}]}, OUTSIDE),
+        ({"contract_ids": [{"value": "c_1"}, "c_2"]}, {"contract_ids": ["c_1", "c_2"]}, {}),
+        ({"contract_ids": [{"value": "c_1"}, "c_2"]}, {"contract_id": "c_3"}, OUTSIDE),
+        ({"data_classes": [{"name": "renewal_terms"}]}, {}, {}),
+        ({"data_classes": [{"name": "renewal_terms"}]}, {"data_class": "payroll"}, {"data_class_outside": True}),
+        ({"limits": [{"max_amount": 500}]}, {"amount": 9999}, {"limit_exceeded": True}),
     ],
 )
 def test_an_envelope_may_wrap_what_it_allows(
     observe: Observe, breaches: Breaches, constraints: dict[str, Any], arguments: dict[str, Any], found: object
 ) -> None:
     seen = observe(envelope__resource_constraints=constraints, action__arguments=arguments, action__resource=None)
-    assert breaches(EnvelopeBreach(), seen) == found
+    assert breaches(EnvelopeBreach(summed=()), seen) == found
 
 
 @pytest.mark.parametrize(
