@@ -26,6 +26,7 @@ _PRICE = re.compile(
     r"\s*(?:[A-Z]{3}|[€$£¥])?\s*(?P<whole>\d{1,15}|\d{1,3}(?:[.,' ]\d{3}){1,4})(?:[.,](?P<part>\d{1,2}))?"
     r"\s*(?:[A-Z]{3}|[€$£¥])?\s*"
 )
+_SEVERAL = re.compile(r"[,;\s]+")
 _LIST_PREFIXES = ("allowed_", "permitted_")
 
 
@@ -91,8 +92,23 @@ def price(value: object) -> Number | None:
 
 
 def admits(allowed: frozenset[str], value: object) -> bool:
-    """Whether a value is in a list of allowed ones, wildcards included."""
+    """Whether a value is in a list of allowed ones, wildcards included; or each of several that one text lists. A
+    wildcard for addresses admits no list of them because of its first or last one.
+
+    >>> mine = frozenset({"c_1", "c_2", "*@acme.example"})
+    >>> [admits(mine, said) for said in ("c_1, c_2", "a@acme.example", "x@evil.example,a@acme.example")]
+    [True, True, False]
+    """
     said = text(value)
+    each = [one for one in _SEVERAL.split(said) if one]
+    if len(each) < 2:
+        return _admits(allowed, said)
+    addresses = said.count("@")
+    whole = frozenset(entry for entry in allowed if not 0 < entry.count("@") < addresses)
+    return _admits(whole, said) or all(_admits(allowed, one) for one in set(each))
+
+
+def _admits(allowed: frozenset[str], said: str) -> bool:
     return said in allowed or any("*" in entry and covers(entry, said) for entry in allowed)
 
 

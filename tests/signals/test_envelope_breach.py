@@ -340,6 +340,30 @@ def test_an_envelope_may_wrap_what_it_allows(
 
 
 @pytest.mark.parametrize(
+    ("allowed", "told", "found"),
+    [
+        (["*@acme.example"], "bob@acme.example", {}),
+        (["*@acme.example"], "ann@acme.example, bob@acme.example;", {}),
+        (["*@acme.example"], "mallory@evil.example,bob@acme.example", OUTSIDE),
+        (["*@acme.example"], "mallory@evil.example bob@acme.example", OUTSIDE),
+        (["sales@*"], "sales@acme.example;mallory@evil.example", OUTSIDE),
+        (["c_1", "c_2"], "c_1,c_2", {}),
+        (["c_1", "c_2"], "c_1,c_9", OUTSIDE),
+        (["c_1", "c_2"], " , ", OUTSIDE),
+        (["Acme*"], "Acme, Inc.", {}),
+        (["Acme, Inc."], "Acme, Inc.", {}),
+        (["@acme/*"], "@acme/forms@1.2.0", {}),
+        (["* <*@acme.example>"], "Bob <bob@acme.example>", {}),
+    ],
+)
+def test_each_of_several_in_one_text_must_be_allowed(
+    observe: Observe, breaches: Breaches, allowed: list[str], told: str, found: dict[str, bool]
+) -> None:
+    seen = observe(envelope__resource_constraints={"to": allowed}, action__arguments={"to": told})
+    assert breaches(EnvelopeBreach(), seen) == found
+
+
+@pytest.mark.parametrize(
     ("arguments", "found"),
     [
         ({"tenants": [{"id": "globex"}]}, {"tenant_mismatch": True}),
