@@ -1,5 +1,6 @@
 """Arguments that never were anything else: a value of the envelope, one of a few, under a number, of one form."""
 
+import re
 from collections.abc import Iterator
 
 from guardian.domain.restriction import Restriction, Scope
@@ -11,6 +12,9 @@ from guardian.tightening.usage import ArgumentUse, ToolUse, Use
 
 _SEPARATORS = "_-:/.@#|"
 _LEAST_PREFIX, _LEAST_SUFFIX = 3, 4
+_YEAR = re.compile(r"(?<!\d)(?:19|20)\d\d(?!\d)")
+_YEAR_OR_TWO_DIGITS = re.compile(r"(?<!\d)(?:19|20)?\d\d(?!\d)")
+"""What every value of a window has, and none of the next year's."""
 
 
 def arguments(scope: Scope, history: ScopeHistory, whole: Use, caution: Caution) -> Iterator[Restriction]:
@@ -72,11 +76,14 @@ def _few(
     late: ArgumentUse,
     caution: Caution,
 ) -> tuple[Rule, str, int] | None:
-    """A set is closed only if nothing in it is rare: what was seen once foretells what never was (Good, 1953)."""
+    """A set is closed only if nothing in it is rare: what was seen once foretells what never was (Good, 1953). One
+    that names a year is not."""
     values = whole.values
     if values is None or early.values is None or late.values is None or len(values) > caution.values:
         return None
     if whole.kinds == {"int"} or min(values.values()) < caution.each_value:
+        return None
+    if any(_YEAR.search(str(value)) for value in values):
         return None
     ordered = tuple(sorted(values, key=str))
     unseen = sum(count for value, count in late.values.items() if value not in early.values)
@@ -99,8 +106,10 @@ def _form(
 
 
 def _ends(use: ArgumentUse) -> tuple[str, str]:
-    """Beginning and end that every value has, empty where they say little. They never overlap in a value."""
-    prefix, suffix = to_separator(use.prefix or ""), from_separator(use.suffix or "")
+    """Beginning and end that every value has and no year moves, empty where they say little. They never overlap in
+    a value."""
+    prefix = _YEAR_OR_TWO_DIGITS.split(to_separator(use.prefix or ""))[0]
+    suffix = _YEAR_OR_TWO_DIGITS.split(from_separator(use.suffix or ""))[-1]
     if len(prefix) < _LEAST_PREFIX:
         prefix = ""
     if len(suffix) < _LEAST_SUFFIX or len(prefix) + len(suffix) > use.shortest:

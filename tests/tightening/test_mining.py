@@ -279,6 +279,9 @@ def test_a_template_that_lives_short_already_is_not_given_longer(history):
             lambda n: {"path": f"doc-{n}-final" if n % 4 else "doc-final"},
             ArgumentLike("contracts.read", "path", True, "doc-", ""),
         ),
+        (lambda n: {"bill": f"INV-2026-{n:05}"}, ArgumentLike("contracts.read", "bill", True, "INV-", "")),
+        (lambda n: {"bill": f"RE-26-{n:05}"}, ArgumentLike("contracts.read", "bill", True, "RE-", "")),
+        (lambda n: {"file": f"{n}_2026.pdf"}, ArgumentLike("contracts.read", "file", True, "", ".pdf")),
     ],
 )
 def test_arguments_that_never_were_anything_else_are_held_to_it(history, arguments, rule):
@@ -307,6 +310,8 @@ def test_arguments_that_never_were_anything_else_are_held_to_it(history, argumen
         lambda n: None,  # not logged
         lambda n: {"q": 1.5},
         lambda n: {"q": "x" * 200},
+        lambda n: {"due": f"2026-0{1 + n % 9}-{10 + n % 17}T09:00:00"},  # next year's begin otherwise
+        lambda n: {"period": "FY2026"},
     ],
 )
 def test_arguments_that_vary_or_are_not_known_are_left_alone(history, arguments):
