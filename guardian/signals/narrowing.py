@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
 
-from guardian.domain.event import Envelope
+from guardian.domain.event import UNTOLD, Envelope
 from guardian.signals.constraints import Constraints, admits, number, read
 from guardian.signals.wording import content, covers, joins_more, only_reads, open_ended, shown
 
@@ -59,7 +59,7 @@ class Delegation:
             ("tenant", self.child.tenant_id, self.parent.tenant_id),
             ("delegator", self.child.delegator_id, self.parent.delegator_id),
         ):
-            if mine != theirs:
+            if mine != theirs and UNTOLD not in (mine, theirs):
                 yield Widening(f"changed_{name}", f"the {name} is {shown(mine)}, its parent's {shown(theirs)}")
 
     def _tools(self) -> Iterator[Widening]:

@@ -116,6 +116,14 @@ def test_each_way_to_be_wider_is_named_and_hard(
     assert breaches(DelegationWidening(), child(**changes)) == {name: True}
 
 
+@pytest.mark.parametrize(("mine", "theirs"), [(UNTOLD, "user_7f3a91"), ("user_7f3a91", UNTOLD)])
+def test_a_log_that_names_no_delegator_accuses_nobody_of_another_one(
+    child: Any, breaches: Breaches, mine: str, theirs: str
+) -> None:
+    seen = child(delegator_id=mine, parent={"delegator_id": theirs})
+    assert breaches(DelegationWidening(), seen) == {}
+
+
 @pytest.mark.parametrize(
     ("held", "granted", "wider"),
     [
