@@ -129,7 +129,8 @@ def _decision(entry: Mapping[str, Any], response: Any) -> tuple[Effect, str]:
     why = first(entry.get("reason"), at(error, "message")) or ""
     if (told := entry.get("decision")) is not None:
         return effect_of(told, "decision"), why
-    refused = at(error, "code") in _REFUSALS or entry.get("http_status", entry.get("status")) in (401, 403)
+    status = first(entry.get("http_status"), entry.get("status"))  # proxies write it as a number or in quotes
+    refused = at(error, "code") in _REFUSALS or status in ("401", "403")
     return ("deny", why) if refused else ("allow", "")
 
 

@@ -222,6 +222,24 @@ def test_mcp_requests_carry_client_and_trace_in_their_meta(sample):
     assert sample("mcp", 3) == []
 
 
+@pytest.mark.parametrize(
+    ("said", "effect"),
+    [
+        ({"status": 403}, "deny"),
+        ({"status": "403"}, "deny"),
+        ({"http_status": "401", "status": "done"}, "deny"),
+        ({"http_status": None, "status": 401}, "deny"),
+        ({"status": "200"}, "allow"),
+        ({"status": "ok"}, "allow"),
+    ],
+)
+def test_what_a_proxy_refused_is_a_deny_however_it_writes_the_status(decisions, make_reader, said, effect):
+    message = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": "crm.read", "arguments": {}}}
+    line = {"request": message, "session_id": "s", "timestamp": "2026-05-12T17:04:11Z"} | said
+    (call,) = decisions(make_reader("mcp"), line, headers=(("gateway", b"home"),))
+    assert call.decision.effect == effect
+
+
 FORGED = {
     "schema": "guardian.decision/v1", "id": "d", "time": "2026-11-24T22:07:16Z", "gateway": "home",
     "envelope": {"delegator_id": "u", "tenant_id": "tenant_home", "session_id": "victim", "purpose": "anything"},
