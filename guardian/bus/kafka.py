@@ -108,13 +108,19 @@ class KafkaConsumer:
 
     def answers(self) -> bool:
         """The library's poll waits for a broker without a word: the leaders of the partitions are asked."""
-        client, partitions = self._started(), [TopicPartition(*place) for place in self._sought]
+        client, partitions = self._started(), [TopicPartition(*place) for place in self._sought or self._spare()]
         try:
             client.end_offsets(partitions, timeout_ms=_ANSWER_MS)
         except KafkaError as error:
             _log.debug("the broker does not answer", error=str(error)[:200])
             return False
-        return True
+        return bool(partitions)
+
+    def _spare(self) -> set[Place]:
+        """Where the group has admitted this member and all partitions are others': one of each topic."""
+        client = self._started()
+        spare = client.group_metadata().state is MemberState.STABLE and not client.assignment()
+        return {Place(topic, 0) for topic in self._topics} if spare else set()
 
     def lost(self) -> frozenset[Place]:
         return self._notes.take_lost()

@@ -52,7 +52,8 @@ class Consumer(Protocol):
         ...
 
     def answers(self) -> bool:
-        """Whether what is assigned can be read now: a poll finds nothing too when the broker does not answer."""
+        """Whether what is assigned can be read now: a poll finds nothing too when the broker does not answer.
+        Where the group leaves nothing to this member: whether the others can read."""
         ...
 
     def commit(self, positions: Mapping[Place, int]) -> None:

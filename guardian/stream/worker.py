@@ -123,13 +123,12 @@ class Worker:
             stop.wait(min(0.05, self._options.poll_timeout_s))
         elif records:
             self._silent = False
-        elif self._consumer.assignment():
-            silent = not self._heard()
-            if silent and not self._silent:
-                _log.warning("the log's source does not answer; waiting for it")
-            self._silent = silent
-            if not silent:
-                self._lateness.caught_up()
+        elif self._heard():  # also where there are more members than partitions
+            self._silent = False
+            self._lateness.caught_up()
+        elif self._consumer.assignment() and not self._silent:
+            _log.warning("the log's source does not answer; waiting for it")
+            self._silent = True
         return records
 
     def _heard(self) -> bool:

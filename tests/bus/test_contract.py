@@ -143,6 +143,16 @@ def test_a_broker_that_is_there_answers(bus):
     assert reader.consumer.answers()
 
 
+def test_a_member_that_nothing_is_left_for_is_answered_too(bus):
+    topic, stored = bus.topic(1), dict[Place, int]()
+    _fill(bus, topic, 3)
+    one = bus.reader(topic, "g-spare", stored).start()
+    _until(bus, lambda: len(one.got) == 3, one)
+    two = bus.reader(topic, "g-spare", stored).start()
+    _until(bus, lambda: two.consumer.answers(), one, two)
+    assert sorted([*one.consumer.assignment(), *two.consumer.assignment()]) == [Place(topic, 0)]
+
+
 @pytest.mark.parametrize("size", [1, 500_000])
 def test_a_value_of_any_size_survives(bus, size):
     topic = bus.topic(1)

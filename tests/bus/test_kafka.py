@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import pytest
 from kafka import TopicPartition
 from kafka.consumer.fetcher import ConsumerRecord
-from kafka.errors import CorruptRecordError
+from kafka.errors import CorruptRecordError, KafkaTimeoutError
 from kafka.structs import MemberState
 
 import guardian.bus.kafka as kafka_module
@@ -187,6 +187,38 @@ def test_a_broker_that_went_away_is_nothing_to_read_and_no_answer():
             assert not consumer.answers()
         finally:
             consumer.close()
+
+
+@pytest.mark.parametrize(
+    ("state", "found", "answered"),
+    [
+        (MemberState.STABLE, {}, True),
+        (MemberState.REBALANCING, {}, False),
+        (MemberState.STABLE, KafkaTimeoutError("no such topic"), False),
+    ],
+)
+def test_a_member_without_a_partition_is_answered_once_it_is_admitted_and_the_topic_is_there(
+    monkeypatch, state, found, answered
+):
+    class Spare(Client):
+        def subscribe(self, **_options):
+            """Others have it."""
+
+        def assignment(self):
+            return set()
+
+        def group_metadata(self):
+            return SimpleNamespace(member_id="m", state=state)
+
+        def end_offsets(self, partitions, **_options):
+            if isinstance(found, Exception):
+                raise found
+            return dict.fromkeys(partitions, 9)
+
+    monkeypatch.setattr(kafka_module, "_Client", Spare([]))
+    consumer = KafkaConsumer(KafkaSettings("b:9092"), ["t"])
+    consumer.start(lambda places: {})
+    assert consumer.answers() is answered
 
 
 @pytest.mark.slow

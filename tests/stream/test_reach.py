@@ -141,3 +141,20 @@ def test_a_topic_with_nothing_new_is_no_delay(rig, read):
     worker = rig.worker(lateness=lateness)
     rig.read(worker, idle)
     assert not worker.silent
+
+
+def test_a_monitor_that_the_group_has_no_partition_for_is_not_behind(rig, read):
+    read(0, 1)
+    other = MemoryConsumer(rig.broker, ["log"])
+    other.start(lambda places: {})
+    other.poll(timeout_s=0, max_records=9)
+    lateness = Lateness(rig.clock)
+    looked: list[float] = []
+
+    def idle() -> bool:
+        rig.clock.forward(1)
+        looked.append(lateness.lag().total_seconds())
+        return len(looked) > 100 and looked[-1] < 60
+
+    rig.read(rig.worker(lateness=lateness), idle)
+    assert other.assignment() == {PLACE}
