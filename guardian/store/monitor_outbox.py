@@ -87,9 +87,11 @@ class Outbox:
                 .values(next_at=until, attempts=outbox.c.attempts + 1, note=error[:_MAX_NOTE])
             )
 
-    def depth(self) -> int:
-        """How many things wait to be delivered."""
+    def depth(self, kind: Literal["finding", "dead_letter"] | None = None) -> int:
+        """How many things wait to be delivered, of this kind or in all."""
         query = select(func.count()).select_from(outbox).where(outbox.c.state == "due")
+        if kind is not None:
+            query = query.where(outbox.c.kind == kind)
         with reading(self._engine) as connection:
             return int(connection.execute(query).scalar_one())
 

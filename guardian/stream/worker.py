@@ -141,8 +141,9 @@ class Worker:
         return True
 
     def _relieve(self) -> None:
-        """Pause while the outbox is deeper than it may be; go on when half of that has left."""
-        depth = self._store.outbox.depth()
+        """Pause while more findings wait than may; go on when half of that has left. Dead letters are no reason:
+        the store has them, and an agent may bring about any number."""
+        depth = self._store.outbox.depth("finding")
         self._metrics.set("guardian_outbox_depth", depth)
         limit = self._options.max_outbox_depth
         if limit is None:

@@ -117,6 +117,17 @@ def test_the_worker_pauses_while_the_outbox_is_too_deep(rig, make_event, countin
     assert looked[:5] == [18] * 5
 
 
+def test_dead_letters_whose_topic_takes_none_pause_nothing(rig, make_event, counting):
+    for n in range(20):
+        rig.broker.append("log", b"rubbish %d" % n)
+    rig.broker.append("log", make_event(1))
+    pipeline = counting()
+    rig.read(rig.worker(pipeline, max_records=6, max_outbox_depth=5), rig.drained)
+    assert pipeline.judged == ["d1"]
+    assert rig.store.outbox.depth() == 20
+    assert rig.metrics.value("guardian_outbox_depth") == 0
+
+
 def test_the_fuse_stops_the_worker_after_its_bad_records_are_safe(rig, make_event):
     for _ in range(30):
         rig.broker.append("log", b"{", headers=[("gateway", b"mad\x1b-gw")])
