@@ -83,11 +83,11 @@ class KafkaConsumer:
             client = self._started()
             self._seek_new()
             batch = client.poll(timeout_ms=self._patience_ms(timeout_s), max_records=max_records)
+            # What came of a place that was assigned meanwhile is thrown away: the seek fetches it again.
+            wanted = self._sought - self._notes.pending()
+            self._follow({place_of(partition): messages for partition, messages in batch.items()}, wanted)
         except KafkaError as error:
             raise bus_error(f"poll failed{self._where(error)}", error) from error
-        # What came of a place that was assigned meanwhile is thrown away: the seek fetches it again.
-        wanted = self._sought - self._notes.pending()
-        self._follow({place_of(partition): messages for partition, messages in batch.items()}, wanted)
         return [
             _record(message)
             for partition, messages in batch.items()
@@ -169,16 +169,25 @@ class KafkaConsumer:
                 _log.warning("consumer closed uncleanly", error=str(error))
 
     def _follow(self, batch: Mapping[Place, Sequence[Any]], wanted: Iterable[Place]) -> None:
-        """Offsets only grow. Where they do not, the client was sent to the beginning: raises BusError, so that the
-        next start compares what is stored with what is there."""
+        """The client goes to the beginning by itself where what comes next is not there: raises BusError, so that
+        the next start compares what is stored with what is there. Not every offset holds a record."""
         for place in batch.keys() & wanted:
-            at, expected = batch[place][0].offset, self._next.get(place, 0)
+            at, expected = batch[place][0].offset, self._next.get(place, batch[place][0].offset)
             if at < expected:
                 raise BusError(
                     f"kafka: {place.topic}[{place.partition}] went back from {expected} to {at}: it was created "
                     "anew, or cut off, and is opened again"
                 )
+            if at > expected and self._first(place) > expected:
+                raise BusError(
+                    f"kafka: {place.topic}[{place.partition}] goes on at {at} instead of {expected}: what lay "
+                    "between was removed unread, and it is opened again"
+                )
             self._next[place] = batch[place][-1].offset + 1
+
+    def _first(self, place: Place) -> int:
+        partition = TopicPartition(*place)
+        return int(self._started().beginning_offsets([partition], timeout_ms=_ANSWER_MS)[partition])
 
     def _where(self, error: KafkaError) -> str:
         """Which records come next, if one of them cannot be read: the client never gets past it by itself."""
@@ -211,10 +220,11 @@ class KafkaConsumer:
             raise
         for place in self._held(fresh):
             partition = TopicPartition(*place)
-            self._next[place] = known.get(place, 0)
             if place in known:
+                self._next[place] = known[place]
                 self._client.seek(partition, known[place])
             else:
+                self._next.pop(place, None)
                 self._client.seek_to_beginning(partition)
             self._sought.add(place)
         if self._paused:

@@ -74,12 +74,13 @@ def test_what_the_client_refuses_is_not_blamed_on_the_broker():
 
 
 class Client:
-    """The library's consumer, with one partition that it holds; `found` is fetched, or raised."""
+    """The library's consumer, with one partition that it holds; `found` is fetched, or raised. `first` is the
+    first offset that the broker has."""
 
     DEFAULT_CONFIG = kafka_module._Client.DEFAULT_CONFIG
 
-    def __init__(self, found):
-        self.found, self.at = found, 0
+    def __init__(self, found, first=0):
+        self.found, self.first, self.at = found, first, 0
 
     def __call__(self, **_options):
         return self
@@ -96,8 +97,16 @@ class Client:
     def seek(self, _partition, offset):
         self.at = offset
 
+    def seek_to_beginning(self, _partition):
+        self.at = self.first
+
     def position(self, _partition, **_options):
         return self.at
+
+    def beginning_offsets(self, partitions, **_options):
+        if isinstance(self.first, Exception):
+            raise self.first
+        return dict.fromkeys(partitions, self.first)
 
     def poll(self, **_options):
         if isinstance(self.found, Exception):
@@ -110,10 +119,10 @@ class Client:
 
 @pytest.fixture
 def reading(monkeypatch):
-    def read(found, stored=0):
-        monkeypatch.setattr(kafka_module, "_Client", Client(found))
+    def read(found, stored=0, first=0):
+        monkeypatch.setattr(kafka_module, "_Client", Client(found, first))
         consumer = KafkaConsumer(KafkaSettings("b:9092"), ["t"])
-        consumer.start(lambda places: dict.fromkeys(places, stored))
+        consumer.start(lambda places: {} if stored is None else dict.fromkeys(places, stored))
         return consumer.poll(timeout_s=0, max_records=9)
 
     return read
@@ -140,6 +149,18 @@ def test_a_topic_that_goes_back_behind_what_was_read_is_opened_again(reading):
     assert len(reading([_message(offset=6), _message(offset=7)], stored=6)) == 2
     with pytest.raises(BusError, match=r"t\[0\] went back from 6 to 0"):
         reading([_message(offset=0)], stored=6)
+
+
+def test_a_topic_that_forgot_what_was_not_read_yet_is_opened_again(reading):
+    with pytest.raises(BusError, match=r"t\[0\] goes on at 100 instead of 6"):
+        reading([_message(offset=100)], stored=6, first=100)
+    with pytest.raises(BusError, match=r"poll failed.*no answer"):
+        reading([_message(offset=100)], stored=6, first=KafkaTimeoutError("no answer"))
+
+
+@pytest.mark.parametrize(("stored", "first"), [(6, 0), (6, 6), (None, 100)])
+def test_offsets_without_a_record_are_passed_over(stored, first, reading):
+    assert len(reading([_message(offset=100), _message(offset=103)], stored=stored, first=first)) == 2
 
 
 def _send(producer, value):
