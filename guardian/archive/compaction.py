@@ -43,15 +43,23 @@ class Tidied:
 def tidy(root: Path, *, now: datetime, keep: timedelta, settle: timedelta = timedelta(hours=1)) -> Tidied:
     """Merge every finished day, forget every day older than `keep`.
 
-    A day is finished `settle` after its end; late arrivals are merged the next time. Raises ArchiveError for a
-    file that cannot be read, which stays where it is.
+    A day is finished `settle` after its end; late arrivals are merged the next time. Raises ArchiveError, once all
+    else is done, for a file that cannot be read, which stays where it is, or a disk that refuses.
     """
-    finished = (now - settle).date()
+    finished, oldest = (now - settle).date(), (now - keep).date()
     merged = into = 0
-    for partition in list(partitions(root, last=finished - timedelta(days=1))):
-        count = compact(root, partition)
+    trouble: ArchiveError | None = None
+    for partition in list(partitions(root, first=oldest, last=finished - timedelta(days=1))):
+        try:
+            count = compact(root, partition)
+        except ArchiveError as error:
+            trouble = error
+            continue
         merged, into = merged + count, into + bool(count)
-    return Tidied(merged, into, forget(root, older_than=(now - keep).date()))
+    forgotten = forget(root, older_than=oldest)
+    if trouble is not None:
+        raise trouble
+    return Tidied(merged, into, forgotten)
 
 
 def compact(root: Path, partition: Partition) -> int:
@@ -88,10 +96,10 @@ def forget(root: Path, *, older_than: date) -> int:
     """Remove the days before `older_than` and what people said of them; returns how many partitions went.
 
     Others may tidy or write there in the same moment: what they hold goes the next time. Raises ArchiveError, once
-    all else is gone, where something will not go.
+    all else is gone, where something will not go or cannot be read.
     """
     gone = 0
-    stuck: OSError | None = None
+    stuck: ArchiveError | None = None
     for partition in list(partitions(root, last=older_than - timedelta(days=1))):
         folder = partition.folder(root)
         try:
@@ -102,14 +110,18 @@ def forget(root: Path, *, older_than: date) -> int:
         except FileNotFoundError:  # another process is at it
             continue
         except OSError as error:
-            stuck = error
+            why = f"{error.filename} is too old and will not go ({error.strerror}); remove it"
+            stuck = ArchiveError(f"archive: {why}")
     for path in parquet_files(root / LABELS_FOLDER):
-        with suppress(FileNotFoundError), reading(path) as file:
-            newest = pc.max(file.read(columns=["at"]).column("at")).as_py()
-            if newest is None or newest.date() < older_than:
-                remove(path)
+        try:
+            with suppress(FileNotFoundError), reading(path) as file:
+                newest = pc.max(file.read(columns=["at"]).column("at")).as_py()
+                if newest is None or newest.date() < older_than:
+                    remove(path)
+        except ArchiveError as error:
+            stuck = error
     if stuck is not None:
-        raise ArchiveError(f"archive: {stuck.filename} is too old and will not go ({stuck.strerror}); remove it")
+        raise stuck
     return gone
 
 

@@ -262,6 +262,27 @@ def test_what_will_not_go_is_named_once_everything_else_is_gone(tmp_path, rows, 
     assert list(partitions(tmp_path)) == []
 
 
+def test_a_damaged_file_keeps_no_other_day_from_being_merged_and_no_old_one_from_going(tmp_path, rows, verdict):
+    for day in (0, 4, 6):
+        for n in (1, 2):
+            write_events(tmp_path, f"g{n}", [rows().events([verdict(10 * day + n, days=day)], [])])
+    gone, damaged, whole = (each.folder(tmp_path) for each in partitions(tmp_path))
+    for folder in (gone, damaged):
+        (folder / "g1.parquet").write_bytes(b"PAR1")
+    for seq, day in ((1, 12), (2, 13)):
+        word = Change(seq, SessionKey("acme", "s1"), HumanWord.CONFIRMED, datetime(2026, 5, day, tzinfo=UTC))
+        write_labels(tmp_path, f"l{seq}", [labels([word])])
+    (tmp_path / "labels" / "l0.parquet").write_bytes(b"PAR1")
+    for named in ("l0", "g1"):
+        with pytest.raises(ArchiveError, match=rf"{named}\.parquet cannot be read"):
+            tidy(tmp_path, now=NOW, keep=timedelta(days=5))
+        (tmp_path / "labels" / "l0.parquet").unlink(missing_ok=True)
+    assert not gone.exists()
+    assert sorted(path.name for path in damaged.iterdir()) == ["g1.parquet", "g2.parquet"]
+    assert [path.name.startswith("merged-") for path in whole.iterdir()] == [True]
+    assert Archive(tmp_path).labels() == []
+
+
 def test_labels_come_back_once_in_controls_order(tmp_path):
     key = SessionKey("acme", "s1")
     at = datetime(2026, 5, 12, tzinfo=UTC)
