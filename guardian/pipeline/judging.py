@@ -86,16 +86,17 @@ class Judge:
         """Each session's history after each call, and what the drift model reads of the call: that depends on the
         calls before, not on verdicts, so it is asked once a batch."""
         histories: dict[SessionKey, History] = {}
-        last: dict[SessionKey, datetime | None] = {}
+        last: dict[SessionKey, datetime] = {}
         after: list[History] = []
         requests: list[FitRequest] = []
         for d in fresh:
             key, action = d.event.key, d.event.action
             state = work.sessions.get(key)
             history = histories.get(key) or History.of(state)
-            if self._anew(d, last.get(key, state.last_seen if state is not None else None)):
+            before = last.get(key, state.last_seen if state is not None else None)
+            if self._anew(d, before):
                 history = History()
-            last[key] = d.now
+            last[key] = _latest(d, before)
             values = {value: self.fingerprint(value) for value in argument_values(action.arguments)}
             requests.append(
                 FitRequest(
@@ -141,7 +142,7 @@ class Judge:
                 "envelope": state.envelope or (event.envelope if event.has_envelope else None),
                 "renewed": _renewed(state, event),
                 "first_seen": state.first_seen or d.now,
-                "last_seen": d.now,
+                "last_seen": _latest(d, state.last_seen),
                 "ancestors": seen.parent.chain,
                 "tools": after.tools,
                 "value_prints": after.prints,
@@ -248,6 +249,11 @@ def afresh(state: SessionState) -> SessionState:
     kept = ("epoch", "transition", "revoked_at", "pardoned", "reported", "registered")
     stage = state.stage if state.revoked_at is not None else Stage.CLEAR
     return SessionState(stage=stage, **{name: getattr(state, name) for name in kept})
+
+
+def _latest(d: Decoded, last_seen: datetime | None) -> datetime:
+    """A call that reaches the log late was no silence of those that came before it."""
+    return d.now if last_seen is None else max(d.now, last_seen)
 
 
 def _renewed(state: SessionState, event: DecisionEvent) -> Envelope | None:

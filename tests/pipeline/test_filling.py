@@ -227,6 +227,11 @@ def test_the_silence_counts_within_one_batch_as_between_two(new_world, record, l
         for n, at in enumerate((0, 30, 4000, 4030))
     ]
     assert run(records) == run(*([each] for each in records))
+    late = [
+        record(line(n, None, delegator="maya", time=later(at - 9000)), n) for n, at in enumerate((4000, 0, 4030))
+    ]
+    assert run(late) == run(*([each] for each in late))
+    assert run(late)["actions"] == 3  # a call that is told an hour late is no silence
 
 
 def test_an_envelope_that_comes_late_is_no_reissue(new_world, record, decoded):
