@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Engine, delete, func, select
+from sqlalchemy import Engine, delete, func, insert, select
 
 from guardian.domain.event import Envelope, Grant, SessionKey
 from guardian.domain.session import HumanWord, SessionState
@@ -12,7 +12,7 @@ from guardian.store.engine import reading, writing
 from guardian.store.monitor_envelopes import Heard, save_envelopes
 from guardian.store.monitor_sessions import load_sessions, save_sessions
 from guardian.store.monitor_spool import Pack, spool_in
-from guardian.store.monitor_tables import insert_new, words
+from guardian.store.monitor_tables import words
 from guardian.store.monitor_values import Word
 
 Hear = Callable[[SessionState, Any], SessionState]
@@ -45,7 +45,8 @@ class Words:
             return int(connection.execute(select(func.max(words.c.seq))).scalar() or 0)
 
     def apply(self, changes: Sequence[Word], *, now: datetime) -> int:
-        """Apply what is newer than the cursor, in one transaction; returns how many that were.
+        """Apply what is newer than the cursor, in one transaction; returns how many that were. Raises StoreError
+        where another member on the same database was at it too: read them again.
 
         A session that was never seen gets its row now, so that the word meets its first action.
         """
@@ -66,15 +67,12 @@ class Words:
             told = [(change, change.envelope) for change in news if change.envelope is not None]
             heard = [Heard(Grant(self._clean(each), change.detail), "control") for change, each in told]
             save_envelopes(connection, heard, now)
-            insert_new(
-                connection,
-                words,
-                [
-                    {"seq": change.seq, "tenant_id": change.key.tenant_id, "session_id": change.key.session_id}
-                    | {"word": change.word.value, "at": change.at}
-                    for change in news
-                ],
-            )
+            rows = [
+                {"seq": change.seq, "tenant_id": change.key.tenant_id, "session_id": change.key.session_id}
+                | {"word": change.word.value, "at": change.at}
+                for change in news
+            ]
+            connection.execute(insert(words), rows)  # fails where another member applied one of them meanwhile
             if self._keep is not None:
                 spool_in(connection, "labels", self._keep(news), rows=len(news), now=now)
             connection.execute(delete(words).where(words.c.seq <= news[-1].seq - WORDS_KEPT))

@@ -26,11 +26,12 @@ from guardian.demo.scenario import Scenario
 from guardian.domain.event import Envelope, Grant, SessionKey
 from guardian.domain.finding import Act, Effect, Finding, Kind, Subject
 from guardian.domain.revocation import Revision
-from guardian.domain.session import SessionState
+from guardian.domain.session import HumanWord, SessionState
 from guardian.domain.signal import SharedReads
-from guardian.errors import Unstorable
-from guardian.pipeline.batch import AgentKey, DecisionKey, Judgement, SiblingKey, TaskKey, Wanted
+from guardian.errors import StoreError, Unstorable
+from guardian.pipeline.batch import AgentKey, Change, DecisionKey, Judgement, SiblingKey, TaskKey, Wanted
 from guardian.revocation.kafka_topic import KafkaTopicFace, TopicReceiver
+from guardian.store import monitor_words
 from guardian.store.control import ControlRows, ControlStore
 from guardian.store.control_peers import Cursor
 from guardian.store.engine import open_engine, reading, writing
@@ -215,6 +216,29 @@ def test_of_two_that_find_a_restored_backup_at_once_the_second_takes_nothing_bac
     assert opened[0].head().revision == Revision(epoch=3, n=7)
     opened[0].close()
     engine.dispose()
+
+
+def test_two_monitors_apply_what_people_said_once(postgres: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def hear(state: SessionState, _change: object) -> SessionState:
+        return state.model_copy(update={"epoch": state.epoch + 1})
+
+    one, two = (MonitorStore(open_engine(postgres), seal=bytes, hear=hear) for _ in range(2))
+    key, load_sessions = SessionKey("acme", "s1"), monitor_words.load_sessions
+    said = Change(1, key, HumanWord.REINSTATED, NOW)
+
+    def first_the_other(connection: Connection, wanted: Any) -> Any:
+        monkeypatch.setattr(monitor_words, "load_sessions", load_sessions)
+        assert one.words.apply([said], now=NOW) == 1
+        return load_sessions(connection, wanted)
+
+    monkeypatch.setattr(monitor_words, "load_sessions", first_the_other)
+    with pytest.raises(StoreError):
+        two.words.apply([said], now=NOW)
+    assert two.words.apply([said], now=NOW) == 0
+    wanted = Wanted(frozenset({key}), frozenset(), frozenset(), frozenset())
+    assert two.load(wanted).sessions[key].epoch == 1
+    one.close()
+    two.close()
 
 
 def test_a_read_sees_one_state_and_writers_see_the_newest(postgres: str) -> None:
