@@ -1,10 +1,13 @@
 """What every request passes before a route sees it: a size limit, a name, and a token.
 
 The token is checked before the body is read and before the path is looked up: without one, a caller cannot
-tell which routes exist, nor make the server parse anything.
+tell which routes exist, nor make the server parse anything. After a body that took its time it is checked again.
 """
 
 import traceback
+from collections.abc import Callable
+from datetime import timedelta
+from functools import partial
 
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import Headers, MutableHeaders
@@ -26,6 +29,8 @@ PUBLIC = frozenset(
 SIGNED = frozenset({"/slack/interactions", "/slack/commands"})
 """These check Slack's signature over the body instead of a token, and are absent where Slack is not set up."""
 
+_PROMPT = timedelta(seconds=1)
+"""A body that takes longer may outlive its token."""
 _CHALLENGE = 'Bearer realm="guardian"'
 _HEADERS = {
     "x-content-type-options": "nosniff",
@@ -53,6 +58,7 @@ class Gate:
         state["request_id"] = request_id
         started = deps.stopwatch()
         answered = False
+        admit: Callable[[], Principal] | None = None
 
         async def dressed(message: Message) -> None:
             nonlocal answered
@@ -70,7 +76,8 @@ class Gate:
             self._check_length(headers)
             if scope["path"] not in PUBLIC | SIGNED:
                 peer = scope["client"][0] if scope.get("client") else None
-                state["principal"] = await run_in_threadpool(self._authenticate, headers, peer)
+                admit = partial(self._authenticate, headers, peer)
+                state["principal"] = await run_in_threadpool(admit)
         except Refusal as refusal:
             response = problem_response(
                 refusal.status_code,
@@ -86,7 +93,7 @@ class Gate:
             await problem_response(503, request_id=request_id)(scope, receive, dressed)
             return
         try:
-            await self._app(scope, self._counted(receive), dressed)
+            await self._app(scope, self._counted(receive, admit), dressed)
         except Exception:
             if answered:
                 raise
@@ -127,9 +134,10 @@ class Gate:
         if len(length) > 15 or int(length) > self._deps.settings.max_body_bytes:
             raise self._too_large()
 
-    def _counted(self, receive: Receive) -> Receive:
-        """A body that lies about its length, or names none, is cut off all the same."""
-        seen = 0
+    def _counted(self, receive: Receive, admit: Callable[[], Principal] | None) -> Receive:
+        """A body that lies about its length, or names none, is cut off all the same; one that comes late is
+        believed if `admit` still admits who sends it."""
+        seen, began = 0, self._deps.clock()
 
         async def counted() -> Message:
             nonlocal seen
@@ -138,9 +146,18 @@ class Gate:
                 seen += len(message.get("body", b""))
                 if seen > self._deps.settings.max_body_bytes:
                     raise self._too_large()
+                late = not timedelta(0) <= self._deps.clock() - began <= _PROMPT
+                if late and admit is not None and not message.get("more_body"):
+                    await self._admitted(admit)
             return message
 
         return counted
+
+    async def _admitted(self, admit: Callable[[], Principal]) -> None:
+        try:
+            await run_in_threadpool(admit)
+        except GuardianError as error:  # the framework would take it for a body that nobody can read
+            raise Refusal(503) from error
 
     def _too_large(self) -> Refusal:
         return Refusal(413, f"a request body may have {self._deps.settings.max_body_bytes} bytes")

@@ -1,5 +1,6 @@
 """Who gets in, and what everybody else gets: nothing."""
 
+import asyncio
 import base64
 import json
 from datetime import timedelta
@@ -9,6 +10,7 @@ import pytest
 from guardian.keys.signing import SigningKeys
 from guardian.keys.tokens import Tokens
 
+HOUR = timedelta(hours=1)
 EVERY_ROUTE = [
     ("POST", "/v1/findings"),
     ("GET", "/v1/findings"),
@@ -242,3 +244,48 @@ def test_health_says_nothing_even_when_the_store_is_away(make_stage, tmp_path):
     got = stage.client.get("/readyz")
     assert (got.status_code, got.content) == (503, b"")
     assert stage.call("GET", "/v1/whoami").status_code == 503
+
+
+@pytest.fixture
+def kept_waiting(stage):
+    """An admin's request that is admitted, and whose body comes only after `meanwhile`; the answer's status."""
+    token = stage.deps.tokens.issue("admin-1", role="admin", tenants=["acme"], ttl=HOUR, now=stage.clock())
+
+    def ask(meanwhile):
+        told = []
+
+        async def receive():
+            meanwhile(token.principal.jti)
+            return {"type": "http.request", "body": b'{"reason": "stop"}', "more_body": False}
+
+        async def send(message):
+            told.append(message)
+
+        path = "/v1/sessions/acme/sess_1/revoke"
+        headers = [(b"authorization", b"Bearer " + token.text.encode()), (b"content-type", b"application/json")]
+        scope = {"type": "http", "method": "POST", "path": path, "raw_path": path.encode(), "headers": headers}
+        scope |= {"query_string": b"", "client": ("127.0.0.1", 1), "http_version": "1.1", "scheme": "http"}
+        asyncio.run(stage.client.app(scope, receive, send))
+        return told[0]["status"]
+
+    return ask
+
+
+def test_a_token_that_was_withdrawn_while_the_body_was_awaited_does_nothing_any_more(stage, kept_waiting):
+    def withdraw(jti):
+        stage.clock.pass_(minutes=10)
+        with stage.deps.store.write() as rows:
+            rows.tokens.revoke(jti, by="operator", now=stage.clock())
+
+    assert kept_waiting(withdraw) == 401
+    assert stage.ledger() == []
+
+
+def test_nor_does_one_that_expired_meanwhile(stage, kept_waiting):
+    assert kept_waiting(lambda _: stage.clock.pass_(hours=2)) == 401
+    assert stage.ledger() == []
+
+
+def test_one_that_still_counts_after_a_long_body_does_what_it_says(stage, kept_waiting):
+    assert kept_waiting(lambda _: stage.clock.pass_(minutes=10)) == 200
+    assert stage.ledger() == [("revoked", "manual", "admin-1")]
