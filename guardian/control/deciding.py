@@ -94,10 +94,13 @@ def _decide(
         act.audit(**told, result="refused")
         return refusal
     state = _ENDS[word.decision]
+    again = _again(deps, rows, stored, principal.id, now) if state == "approved" else None
+    if again is not None and again.decision.errors:  # nobody could say whether it may be done: it still waits
+        act.audit(**told, result="refused")
+        again.audit(result="refused")
+        return denied(again.decision)
     act.audit(**told, result=state)
-    done = _apply(deps, rows, stored, principal.id, word, now) if state == "approved" else state
-    if isinstance(done, Refusal) and done.status_code == 503:
-        return done  # nobody could say whether it may be done: it still waits
+    done = state if again is None else _apply(again, stored, word)
     result = f"not done: {done.detail}" if isinstance(done, Refusal) else done
     if isinstance(done, Refusal) and view.action == "permitCall":
         state = "expired"  # of a call the yes itself is what lets it through
@@ -114,10 +117,8 @@ def _elsewhere(principal: Principal, view: ApprovalView) -> bool:
     return view.session_id is not None and view.decided_by != principal.id
 
 
-def _apply(
-    deps: ControlDeps, rows: ControlRows, stored: StoredApproval, by: str, word: ApprovalDecision, now: datetime
-) -> str | Refusal:
-    """Ask for the original act again, on the facts as they are now, and do it. Returns what came of it."""
+def _again(deps: ControlDeps, rows: ControlRows, stored: StoredApproval, by: str, now: datetime) -> Act:
+    """The original act, asked for again on the facts as they are now."""
     view = stored.view
     wish = _mode_wished(stored)
     finding = _finding(rows, view)
@@ -142,14 +143,19 @@ def _apply(
     )
     asked = replace(asked, act=replace(asked.act, approved=True))
     second = Second(view, by, machine=stored.proposer_role == "monitor")
-    act = Act(deps, rows, asked, ask(deps, asked), now, view.reason, second)
-    stale = overtaken(rows, stored)
+    return Act(deps, rows, asked, ask(deps, asked), now, view.reason, second)
+
+
+def _apply(act: Act, stored: StoredApproval, word: ApprovalDecision) -> str | Refusal:
+    """Do what policy permits and nothing has overtaken. Returns what came of it."""
+    stale = overtaken(act.rows, stored)
     if stale is not None or not act.decision.allowed:
         act.audit(result="refused")
         return denied(act.decision) if stale is None else Refusal(409, stale, code="overtaken")
-    match view.action:
+    match stored.view.action:
         case "revoke":
             done = do_revoke(act)
+            finding = _finding(act.rows, stored.view)
             if done.changed and finding is not None:
                 _tell(act, finding, word.reason)
             return f"revoked at revision {done.revision}" if done.changed else "it was revoked already"
@@ -157,6 +163,7 @@ def _apply(
             done = do_reinstate(act)
             return f"reinstated at revision {done.revision}" if done.changed else "it was not revoked any more"
         case "setMode":
+            wish = _mode_wished(stored)
             assert wish is not None  # noqa: S101 - written with every such act
             mode = do_set_mode(act, wish)
             share = f" for {mode.canary_percent} % of the sessions" if mode.mode == "canary" else ""
@@ -164,7 +171,7 @@ def _apply(
         case "permitCall":
             return "the call may go through"
         case _:
-            assert_never(view.action)
+            assert_never(stored.view.action)
 
 
 def _mode_wished(stored: StoredApproval) -> ModeRequest | None:

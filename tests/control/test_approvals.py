@@ -279,8 +279,10 @@ def test_while_policy_cannot_be_asked_an_approval_goes_on_waiting(make_stage, po
     assert stage.decide(waiting, "approve").status_code == 503
     assert stage.call("GET", f"/v1/approvals/{waiting}").json()["state"] == "pending"
     assert stage.status() == "revoked"
+    assert [each["result"] for each in stage.audit(action="approve")] == ["refused"]  # nobody's word is given yet
     pdp.away = False
     assert stage.decide(waiting, "approve").status_code == 200
+    assert [each["result"] for each in stage.audit(action="approve")] == ["refused", "approved"]
 
 
 # -- lists -----------------------------------------------------------------------------------------------------
