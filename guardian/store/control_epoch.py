@@ -13,6 +13,9 @@ from threading import Lock
 from guardian.errors import StoreError
 from guardian.store.files import write_atomically
 
+_FAR = 10**8
+"""Further than a feed comes between a backup and its restore."""
+
 
 @dataclass(frozen=True, slots=True)
 class Mark:
@@ -66,15 +69,19 @@ class EpochFile:
 
 
 def restored_mark(stored: Mark, remembered: Mark | None) -> Mark | None:
-    """The mark to go on from when `stored` is older than `remembered`; None when all is well."""
+    """The mark to go on from when `stored` is older than `remembered`; None when all is well.
+
+    A mark that was written by hand does not know how far the feed had come: no monitor may have read further.
+    """
     if remembered is None:
         return None
     told = stored.ledger >= remembered.ledger and stored.change_seq >= remembered.change_seq
     if told and stored.audit_seq >= remembered.audit_seq:
         return None
+    known = remembered.change_seq > stored.change_seq
     return Mark(
         epoch=max(stored.epoch, remembered.epoch) + 1,
         n=0,
-        change_seq=max(stored.change_seq, remembered.change_seq) + 1,
+        change_seq=remembered.change_seq + 1 if known else stored.change_seq + _FAR,
         audit_seq=stored.audit_seq,
     )

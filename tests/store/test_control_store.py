@@ -15,6 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import text
 
+from guardian.domain.session import HumanWord
 from guardian.errors import StoreError
 from guardian.store.control import ControlStore
 from guardian.store.control_audit import canonical, chain
@@ -52,6 +53,11 @@ def _revoke(store, session, *, at=NOW, tenant="acme", **more):
             expires_at=at + DAY,
             **more,
         )
+
+
+def _give_back(store, session):
+    with store.write() as rows:
+        rows.sessions.say("acme", session, HumanWord.REINSTATED, NOW, human=True)
 
 
 def test_the_migrations_build_exactly_the_tables(store, tmp_path):
@@ -162,6 +168,19 @@ def test_an_epoch_file_of_an_older_version_is_read(tmp_path):
     store = _open(tmp_path)
     assert str(store.head().revision) == "1.0"
     store.close()
+
+
+def test_where_the_epoch_file_was_lost_too_no_monitor_has_read_further_than_the_feed_goes_on(tmp_path):
+    store = _open(tmp_path)
+    _give_back(store, "s1")
+    store.close()
+    (tmp_path / "control.db.epoch").write_text('{"epoch": 1000, "n": 0, "change_seq": 0}')  # as the README says
+    restored = _open(tmp_path)
+    _give_back(restored, "s2")
+    with restored.read() as rows:
+        heard = rows.sessions.changes(10_000_000, None, 10)  # by whom followed the feed until the disaster
+    assert [change.session_id for change in heard] == ["s2"]
+    restored.close()
 
 
 def test_a_deleted_database_does_not_start_at_the_old_revisions(tmp_path):
