@@ -16,6 +16,7 @@ from guardian.policy.port import (
     PolicyRequest,
     SessionFacts,
 )
+from guardian.signals.constraints import read
 from guardian.store.control import ControlRows
 from guardian.wire.principal import Principal
 from guardian.wire.sessions import ModeView
@@ -113,10 +114,9 @@ def _session_facts(
 
 
 def _data_classes(envelope: Envelope) -> frozenset[str]:
-    """What the grant lets the session touch, as far as it says so."""
-    told = envelope.resource_constraints.get("data_classes")
-    listed = told if isinstance(told, list) else []
-    return frozenset(each.strip().lower() for each in listed if isinstance(each, str))
+    """What the grant lets the session touch, as far as it says so, and however it spells that."""
+    told = read(envelope.resource_constraints).data_classes or ()
+    return frozenset(each.strip().lower() for each in told)
 
 
 def harm_of(

@@ -235,6 +235,21 @@ def test_policy_reads_the_registered_envelope_and_not_what_the_finding_says(stag
     assert stage.submit(a_finding(n=1)).json()["effect"] == "revoke"
 
 
+@pytest.mark.parametrize(
+    "constraints",
+    [
+        {"data_classes": "restricted"},
+        {"dataClasses": ["Restricted"]},
+        {"allowed_data_classes": ["public", "restricted"]},
+        {"data_classes": {"in": ["restricted"]}},
+    ],
+)
+def test_restricted_data_is_known_however_a_grant_spells_it(stage, register, a_finding, constraints) -> None:
+    stage.enforce()
+    register(grant(resource_constraints=constraints))
+    assert stage.submit(a_finding()).json()["policy_ids"] == ["auto-revoke-restricted-data-needs-a-fact"]
+
+
 def until(stage, session: str = "sess_1") -> Any:
     with stage.deps.store.read() as rows:
         return rows.ledger.live_entry("acme", session).expires_at
