@@ -69,15 +69,26 @@ def follow_down(
 
 
 def follow_above(deps: ControlDeps, rows: ControlRows, tenant_id: str, session_id: str, now: datetime) -> bool:
-    """What is registered below a revoked session, or has served its own time there, is revoked as well.
+    """What is registered below a revoked session, or has served its own time there, is revoked as well, with what
+    it delegated before.
 
     That is, if policy permits it to who revoked the upper one, and unless only people may decide, or gave it back
-    since. Returns whether it was revoked.
+    since. Returns whether the session itself was revoked.
     """
     if not deps.settings.switch.descendants or rows.ledger.live_entry(tenant_id, session_id) is not None:
         return False
+    if revoked_above(rows, tenant_id, session_id, now) is None:
+        return False
+    follows = _follow(deps, rows, tenant_id, session_id, now)
+    for child in rows.delegations.descendants(tenant_id, session_id, MOST):
+        _follow(deps, rows, tenant_id, child, now)
+    return follows
+
+
+def _follow(deps: ControlDeps, rows: ControlRows, tenant_id: str, session_id: str, now: datetime) -> bool:
     root = revoked_above(rows, tenant_id, session_id, now)
-    if root is None or _given_back(rows, root, session_id):
+    revoked = rows.ledger.live_entry(tenant_id, session_id) is not None
+    if revoked or root is None or _given_back(rows, root, session_id):
         return False
     request = _as_then(deps, rows, root, session_id, now)
     decision = ask(deps, request)

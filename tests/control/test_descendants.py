@@ -263,6 +263,25 @@ def test_a_session_born_below_a_revoked_one_is_revoked(family):
     assert live(family) == {}
 
 
+def test_with_it_goes_what_was_registered_below_it_before(family):
+    register(family, "errand", "late")
+    register(family, "courier", "errand")
+    register(family, "late")
+    family.revoke("root")
+    register(family, "late", "root")
+    assert set(live(family)) == {"root", "child", "grandchild", "late", "errand", "courier"}
+    family.reinstate("root")
+    assert live(family) == {}
+
+
+def test_also_below_one_that_only_people_decide_on(family):
+    register(family, "errand", "late")
+    family.call("PUT", "/v1/sessions/acme/late/protection", json={"protected": True, "reason": "payroll"})
+    family.revoke("root")
+    register(family, "late", "root")
+    assert ("late" in live(family), "errand" in live(family)) == (False, True)
+
+
 def test_however_much_the_audit_trail_tells_of_the_upper_one_since(family):
     family.revoke("root")
     with family.deps.store.write() as rows:
