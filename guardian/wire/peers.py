@@ -8,7 +8,7 @@ from guardian.domain.event import Identifier
 from guardian.domain.revocation import Revision
 from guardian.wire.base import Ask, Body
 
-RevisionText = Annotated[str, StringConstraints(pattern=r"^[0-9]{1,18}\.[0-9]{1,18}$")]
+RevisionText = Annotated[str, StringConstraints(pattern=r"^[0-9]{1,15}\.[0-9]{1,15}$")]
 InstanceName = Annotated[str, StringConstraints(min_length=1, max_length=128, pattern=r"^[\x21-\x7e]+$")]
 
 

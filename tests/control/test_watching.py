@@ -185,6 +185,7 @@ def test_nor_is_a_revision_believed_that_the_ledger_has_not_reached(quiet, path)
 
 def test_nobody_acknowledges_what_does_not_exist_nor_for_somebody_else(quiet):
     assert ack(quiet, "1.7").status_code == 422
+    assert ack(quiet, "1.9007199254740993").status_code == 422  # beyond any ledger
     assert ack(quiet, "x").status_code == 422
     body = {"revision": "1.0"}
     assert quiet.call("POST", "/v1/revocations/ack", "analyst", json=body).status_code == 403
