@@ -58,7 +58,8 @@ class QuietHours:
         within = self.start <= at < self.end if self.start < self.end else at >= self.start or at < self.end
         if not within:
             return None
-        ends = datetime.combine(local.date(), self.end, self.zone)
+        end = self.end.replace(fold=local.fold)  # where clocks go back it comes twice: not the one that is over
+        ends = datetime.combine(local.date(), end, self.zone)
         return ends if ends > local else datetime.combine(local.date() + timedelta(days=1), self.end, self.zone)
 
 
