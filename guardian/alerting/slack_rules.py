@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 from datetime import time, timedelta
 from typing import TYPE_CHECKING, Any
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from zoneinfo import ZoneInfo
 
 from guardian.alerting.rules import SEVERITIES, QuietHours, Route, Rules, rank
 from guardian.domain.event import purpose_family
@@ -25,6 +25,8 @@ def read_rules(options: "SlackOptions") -> Rules:
         raise ConfigurationError(f"alerts.slack.escalate.after_s must be seconds, at most a week, got {after!r}")
     if not isinstance(options.storm, int) or options.storm < 1:
         raise ConfigurationError(f"alerts.slack.storm must be a number of cases, got {options.storm!r}")
+    if not isinstance(options.on_call, Mapping):
+        raise ConfigurationError(f'alerts.slack.on_call is by tenant, "*" for all others, got {options.on_call!r}')
     elsewhere = escalate.get("channel")
     return Rules(
         channel=options.channel,
@@ -43,12 +45,17 @@ def read_rules(options: "SlackOptions") -> Rules:
 def _route(number: int, told: Any) -> Route:
     name = f"routes[{number}]"
     route = _keys(name, told, {"channel", "tenant", "severity", "purpose"})
+    for key in ("tenant", "purpose"):
+        if not isinstance(route.get(key), str | None) or route.get(key) == "*":
+            raise ConfigurationError(
+                f"alerts.slack.{name}.{key} must be one name (leave it out for all), got {route[key]!r}"
+            )
     purpose = route.get("purpose")
     return Route(
         channel=_channel(f"{name}.channel", route.get("channel")),
         tenant=route.get("tenant"),
         severity=_rank(f"{name}.severity", route.get("severity", "info")),
-        purpose=None if purpose is None else purpose_family(str(purpose)),
+        purpose=None if purpose is None else purpose_family(purpose),
     )
 
 
@@ -57,7 +64,7 @@ def _quiet(told: Any) -> QuietHours:
     try:
         start, end = (_clock(hours[name]) for name in ("from", "to"))
         zone = ZoneInfo(str(hours.get("zone", "UTC")))
-    except (KeyError, ValueError, ZoneInfoNotFoundError) as error:
+    except (KeyError, OSError, ValueError) as error:  # OSError: a zone's folder, such as Europe
         raise ConfigurationError(
             f'alerts.slack.quiet_hours: {error}; write {{from: "20:00", to: "07:00", zone: Europe/Berlin}}'
         ) from error
@@ -69,7 +76,10 @@ def _quiet(told: Any) -> QuietHours:
 def _clock(told: Any) -> time:
     if not isinstance(told, str):  # YAML reads a bare 20:00 as the number 1200
         raise ValueError(f"{told!r} is not a quoted hh:mm")
-    return time.fromisoformat(told)
+    at = time.fromisoformat(told)
+    if at.tzinfo is not None:
+        raise ValueError(f"{told!r} has an offset of its own; that is what zone is for")
+    return at
 
 
 def _mention(tenant: str, whom: Any) -> str:
