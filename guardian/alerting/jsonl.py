@@ -25,7 +25,7 @@ class JsonlOptions:
     path: str
 
     def __post_init__(self) -> None:
-        if not self.path or not Path(self.path).parent.is_dir():
+        if not self.path or Path(self.path).is_dir() or not Path(self.path).parent.is_dir():
             raise ConfigurationError(
                 f"alerts.jsonl.path must be a file in a folder that exists, got {self.path!r}"
             )

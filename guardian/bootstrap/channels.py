@@ -29,8 +29,12 @@ def check_channels(settings: Settings) -> None:
 
 
 def _resolved(settings: Settings, options: Options) -> Options:
-    """Files that hold secrets lie where the configuration lies."""
+    """Files lie where the configuration lies."""
     return {
-        name: str(settings.resolve(Path(value))) if name.endswith("_file") and isinstance(value, str) else value
+        name: str(settings.resolve(Path(value))) if _is_file(name) and isinstance(value, str) else value
         for name, value in options.items()
     }
+
+
+def _is_file(option: str) -> bool:
+    return option == "path" or option.endswith("_file")

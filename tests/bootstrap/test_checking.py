@@ -1,5 +1,6 @@
 """A name that nothing answers to is refused before anything is opened, and said with those that there are."""
 
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -7,6 +8,7 @@ import pytest
 
 from guardian.alerting import blocks, ocsf
 from guardian.bootstrap import doctor, plugins
+from guardian.bootstrap.channels import channel_options, check_channels
 from guardian.bootstrap.checking import check_plugins
 from guardian.bootstrap.doctor import examine
 from guardian.bootstrap.judgement import lasting_of, open_signals, weights_of
@@ -91,6 +93,24 @@ def test_what_nothing_answers_to_is_refused_with_what_there_is(
 )
 def test_what_there_is_passes_although_nobody_listens_there(told: dict[str, Any]) -> None:
     check_plugins(load(None, overrides=told))
+
+
+def test_the_files_of_channels_lie_where_the_configuration_lies(tmp_path: Path, monkeypatch: Any) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    (tmp_path / "events").mkdir()
+    (tmp_path / "guardian.yaml").write_text("alerts: {jsonl: {path: events/alerts.ocsf.jsonl}}")
+    settings = load(tmp_path / "guardian.yaml")
+    check_channels(settings)
+    made: Any = channel_options(settings, "jsonl", settings.alerts["jsonl"])
+    assert Path(made.path) == tmp_path / "events" / "alerts.ocsf.jsonl"
+
+
+@pytest.mark.parametrize("path", ["", ".", "not-there/alerts.jsonl"])
+def test_alerts_go_to_no_folder_as_if_it_were_a_file(path: str, tmp_path: Path) -> None:
+    settings = load(None, overrides={"base": str(tmp_path), "alerts": {"jsonl": {"path": path}}})
+    with pytest.raises(ConfigurationError, match=r"alerts\.jsonl\.path"):
+        check_channels(settings)
 
 
 def test_the_doctor_and_the_start_refuse_a_rule_that_would_never_fire() -> None:
