@@ -68,13 +68,13 @@ def message(alert: Alert) -> list[Block]:
 def fallback(alert: Alert) -> str:
     """One line for notifications, screen readers and clients without blocks."""
     finding, subject = alert.finding, alert.finding.subject
+    what = prose(finding.title, 200) or ABOUT[finding.kind]
+    about = f"{SIGNS[finding.severity]} {finding.severity.upper()}: {what}"
+    if finding.kind is Kind.CONTROL:
+        return f"{about} · {prose(finding.tenant_id, 80)}"
     who = prose(subject.agent_id or "an unnamed agent", 80) if subject else "an unknown agent"
     whom = prose(subject.delegator_id, 80) if subject else "somebody unknown"
-    what = prose(finding.title, 200) or ABOUT[finding.kind]
-    return (
-        f"{SIGNS[finding.severity]} {finding.severity.upper()}: {what} · {who} for {whom} "
-        f"in {prose(finding.tenant_id, 80)} · {done(finding, alert.outcome)}"
-    )
+    return f"{about} · {who} for {whom} in {prose(finding.tenant_id, 80)} · {done(finding, alert.outcome)}"
 
 
 def header(finding: Finding) -> Block:

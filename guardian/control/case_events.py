@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from guardian.domain.finding import Effect
+from guardian.domain.finding import Effect, Kind
 from guardian.domain.session import HumanWord
 from guardian.wire.cases import CaseEvent
 from guardian.wire.findings import AlertPayload
@@ -82,6 +82,8 @@ def told_by_alert(payload: AlertPayload) -> CaseEvent:
     after = finding.evidence.actions_seen
     seen = f" after {after:,} actions" if after else ""
     match outcome.effect:
+        case _ if finding.kind is Kind.CONTROL:
+            what = finding.title
         case Effect.REVOKE:
             what = f"revoked the session{seen}"
         case Effect.FLAG if finding.wanted is Effect.REVOKE:

@@ -1,7 +1,7 @@
 """What cases follow: alerts, the audit trail and people's words, each taken in once and in order."""
 
 import json
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from guardian.alerting.rules import OPEN_STATES, rank
 from guardian.control.approvals import topic_of
@@ -11,13 +11,14 @@ from guardian.control.news import case_of_news
 from guardian.domain.event import purpose_family
 from guardian.domain.finding import Kind
 from guardian.store.control import ControlRows, ControlStore
-from guardian.store.control_cases import Followed
+from guardian.store.control_cases import Followed, StoredCase
 from guardian.store.engine import storable
 from guardian.wire.cases import CaseEvent
 from guardian.wire.findings import AlertPayload
 
 _FEEDS = ("alerts", "audit", "changes")
 _AT_ONCE = 100
+_FAR_UP = timedelta(hours=1)  # in its channel a message so old is read by nobody any more
 
 
 def catch_up(store: ControlStore, now: datetime) -> bool:
@@ -63,8 +64,14 @@ def _heard_alert(rows: ControlRows, line: Followed, now: datetime) -> None:
     values: dict[str, object] = {"alert_id": line.seq, "findings": case.findings + 1, "rank": severe}
     if case.state and case.state not in OPEN_STATES:  # it was settled, and begins anew
         values |= {"acted_at": None, "escalated_at": None, "opened_at": line.at or now}
+    if about_guardian and case.status != "sending" and _far_up(case, line.at or now):  # the topic begins anew
+        values |= {"place": None, "rank": rank(finding.severity)}
     rows.cases.change(key, **values, purpose=purpose or case.purpose)
     rows.cases.happened(case, [told_by_alert(told)])
+
+
+def _far_up(case: StoredCase, now: datetime) -> bool:
+    return case.written_at is not None and now - case.written_at > _FAR_UP
 
 
 def _heard_audit(rows: ControlRows, record: dict[str, object], now: datetime) -> None:

@@ -1,6 +1,7 @@
 """A case in Slack: one message that is kept up to date, its history in the thread, and no flood."""
 
-from guardian.domain.finding import Effect
+from guardian.control.news import tell
+from guardian.domain.finding import Effect, Severity
 
 
 def test_a_case_is_one_message_and_its_evidence_stands_in_the_thread(office, slack, a_finding) -> None:
@@ -163,6 +164,37 @@ def test_controls_own_news_are_cases_too_and_a_change_of_mode_can_be_approved(of
     (news,) = slack.roots()
     assert "two quiet weeks" in str(news["blocks"])
     assert "Approve" in str(news["blocks"])
+
+
+def test_news_of_guardian_are_told_as_such_and_anew_where_the_last_ones_lie_far_up(make_office, slack) -> None:
+    office = make_office(on_call={"*": "S0ONCALL"})
+
+    def told(severity: Severity) -> None:
+        news = {"topic": "breaker", "title": "The breaker is open", "detail": "guardian only flags"}
+        with office.deps.store.write() as rows:
+            tell(
+                office.deps,
+                rows,
+                **news,
+                tenant_id="acme",
+                severity=severity,
+                once=str(office.clock()),
+                now=office.clock(),
+            )
+        office.settle()
+
+    told("critical")
+    office.after(minutes=20)
+    told("critical")
+    (first,) = slack.roots()
+    assert [*slack.thread(first["ts"])][-1]["text"] == "The breaker is open"
+    office.after(hours=24 * 30)
+    told("critical")
+    office.after(hours=2)
+    told("info")
+    texts = [str(root["text"]) for root in slack.roots()]
+    assert ["S0ONCALL" in text for text in texts] == [False, True, False]  # the first was brought up to date
+    assert not any("flagged" in str(message) or "unknown" in str(message) for message in slack.messages)
 
 
 def test_an_escalation_that_its_channel_refuses_is_made_where_the_case_is(make_office, slack, a_finding) -> None:
