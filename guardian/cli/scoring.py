@@ -1,11 +1,20 @@
 """score, replay."""
 
+import json
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from guardian.cli.common import ConfigOption, JsonOption, existing_file, other_file, progress, settings_from
+from guardian.cli.common import (
+    ConfigOption,
+    JsonOption,
+    existing_file,
+    other_file,
+    print_json,
+    progress,
+    settings_from,
+)
 
 UNREADABLE = 3
 
@@ -58,7 +67,7 @@ def replay(
         outcome = replay_file(settings, existing_file(file), update)
     if as_json:
         for finding in outcome.findings:
-            typer.echo(finding.model_dump_json())
+            print_json(json.loads(finding.model_dump_json()))  # in ASCII: agents wrote some of it
     else:
         show_findings(outcome.findings)
     show_replay(outcome)

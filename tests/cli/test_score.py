@@ -139,3 +139,23 @@ def test_a_folder_and_unnamed_gzip_are_told_apart_from_bad_lines(guardian, tmp_p
         )
         assert done.returncode == 2
         assert "this is gzip: decompress it, or give the file by name" in done.stderr
+
+
+def test_what_agents_wrote_steers_no_terminal_from_replayed_findings(guardian, tmp_path: Path) -> None:
+    evil = "to\u009b31m\u202e\u2028end"
+    envelope = {"delegator_id": "u", "tenant_id": "t", "session_id": "s", "task_id": "k", "purpose": "review it"}
+    line = {
+        "schema": "guardian.decision/v1",
+        "id": "dec_1",
+        "time": "2026-05-12T17:04:11Z",
+        "gateway": "gw",
+        "envelope": {**envelope, "allowed_tools": ["a.b"], "expires_at": "2026-05-12T16:00:00Z"},
+        "action": {"tool": "email.send", "arguments": {"to": evil}},
+        "decision": {"effect": "allow", "policy_ids": [], "reason": ""},
+    }
+    (tmp_path / "log.jsonl").write_text(lines(line))
+    done = guardian("replay", "log.jsonl", "--json")
+    assert done.stdout.isascii()
+    assert evil in {
+        json.loads(found["act"]["arguments"])["to"] for found in map(json.loads, done.stdout.splitlines())
+    }
