@@ -6,6 +6,7 @@ from guardian.bootstrap.judgement import open_signals
 from guardian.bootstrap.kafka import kafka_settings
 from guardian.bootstrap.policies import close_point, external_point
 from guardian.bootstrap.revocation import open_faces
+from guardian.bootstrap.slack import people
 from guardian.bootstrap.sources import filling_of, open_source, redactor_of
 from guardian.bootstrap.tightening import backends
 from guardian.config import Settings
@@ -22,4 +23,5 @@ def check_plugins(settings: Settings) -> None:
     close_point(external_point(settings))
     open_faces(settings)
     check_channels(settings)
+    people(settings)
     backends(settings)

@@ -111,10 +111,16 @@ def people(settings: Settings) -> tuple[dict[str, Person], dict[str, Person]]:
     """The configured people by Slack id and by e-mail. Raises ConfigurationError for one who cannot be told."""
     by_id: dict[str, Person] = {}
     by_email: dict[str, Person] = {}
+    bound = set(settings.control.client_certificates.required_for)
     for name, told in settings.slack.people.items():
         person = Person(principal=name, role=cast(Role, told.role), tenants=frozenset(told.tenants))
         if told.slack is None and told.email is None:
             raise ConfigurationError(f"slack.people.{name} needs a Slack id (slack: U...) or an e-mail address")
+        if told.role in bound:
+            raise ConfigurationError(
+                f"slack.people.{name}: control.client_certificates wants a certificate with every {told.role}'s"
+                " token, which a click in Slack cannot have"
+            )
         if told.email is not None and not told.email.isascii():
             raise ConfigurationError(f"slack.people.{name}: an e-mail address has ASCII letters only; use slack")
         for key, known in ((told.slack, by_id), (told.email and told.email.lower(), by_email)):

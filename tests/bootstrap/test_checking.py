@@ -61,6 +61,19 @@ WRONG: list[tuple[dict[str, Any], str, str]] = [
         "response.breaches.copied_authority: revoke: no signal switched on has this hard rule",
         "none",
     ),
+    (
+        {"slack": {"people": {"maya": {"role": "responder", "tenants": ["a"]}}}},
+        "slack.people.maya needs",
+        "slack: U",
+    ),
+    (
+        {
+            "slack": {"people": {"maya": {"slack": "U0MAYA", "role": "responder", "tenants": ["a"]}}},
+            "control": {"client_certificates": {"header": "X-Cert", "required_for": ["responder"]}},
+        },
+        "slack.people.maya: control.client_certificates wants a certificate",
+        "cannot have",
+    ),
 ]
 
 
