@@ -18,7 +18,7 @@ from guardian.bootstrap.channels import channel_options
 from guardian.bootstrap.clock import utc_now
 from guardian.bootstrap.control_store import open_control_store, open_tokens
 from guardian.bootstrap.kafka import kafka_settings
-from guardian.bootstrap.listening import listen
+from guardian.bootstrap.listening import listen, url_of
 from guardian.bootstrap.policies import WatchedPolicies
 from guardian.bootstrap.revocation import (
     Pushing,
@@ -125,8 +125,7 @@ class Control:
 
     @property
     def url(self) -> str:
-        host = self._socket.getsockname()[0]
-        return f"http://{'127.0.0.1' if host in ('0.0.0.0', '::') else host}:{self.port}"  # noqa: S104
+        return url_of(self._socket)
 
     def start(self) -> None:
         """Returns when requests are answered. Raises ConfigurationError when the server ends at once."""

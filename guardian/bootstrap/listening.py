@@ -21,3 +21,10 @@ def listen(host: str, port: int) -> socket.socket:
         ) from error
     listener.listen(256)
     return listener
+
+
+def url_of(listener: socket.socket) -> str:
+    """Where this machine reaches it."""
+    host, port = listener.getsockname()[:2]
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - is compared, not listened on
+    return f"http://{f'[{host}]' if ':' in host else host}:{port}"

@@ -92,7 +92,7 @@ def list_(config: ConfigOption = None, as_json: JsonOption = False) -> None:
 
 @alerts_app.command()
 def release(
-    ids: Annotated[list[int] | None, typer.Argument(help="Ids from `alerts list`.")] = None,
+    ids: Annotated[list[int] | None, typer.Argument(help="Ids from `alerts list`.", max=2**63 - 1)] = None,
     every: Annotated[bool, typer.Option("--all", help="Every one that was refused.")] = False,
     config: ConfigOption = None,
 ) -> None:

@@ -213,6 +213,8 @@ def mode(
     Example: guardian mode tenant_acme canary --percent 10 --reason "two weeks of shadow without a false alarm"
     """
     with client(config) as control:
+        if wanted is None and (reason or percent is not None):
+            raise ConfigurationError("--reason and --percent go with a mode: shadow, canary or enforce")
         if wanted is None:
             view = control.mode(tenant)
         elif wanted not in (known := get_args(Mode)):

@@ -1,7 +1,7 @@
 """Where an act can carry data, to whom, and whether the purpose asks for that. Pure, lexical, deterministic."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import lru_cache
@@ -55,7 +55,7 @@ _HTTP = _set("http request curl webhook fetch")
 _UNSAFE_METHODS = _set("post put patch")
 _OTHER_METHODS = _set("get head options delete trace")
 _NO_DATA = _set("money payment payout transfer remittance fund friend connection calendar reminder certificate")
-"""What some tools send or request that is no data of the session."""
+"""What some tools send or request that is no data of the session; one that exports it does carry out data."""
 _DESTINATION = _set(
     "to recipient cc bcc email address email_address url uri link webhook endpoint host channel user username "
     "member participant attendee phone phone_number destination target receiver receiver_id recipient_id user_id "
@@ -87,9 +87,12 @@ class Recipient:
 @lru_cache(maxsize=8_192)
 def _way_of_name(tool: str) -> Way | None:
     named = words(tool)
+    found = _spoken(named)
+    return found if found is Way.EXPORT or _NO_DATA.isdisjoint(map(singular, named)) else None
+
+
+def _spoken(named: Sequence[str]) -> Way | None:
     reading = not _READING.isdisjoint(named)
-    if not _NO_DATA.isdisjoint(map(singular, named)):
-        return None
     for place, word in enumerate(named):
         if word in _READING:
             return None if place == 0 else next((w for w, v in _VERBS.items() if not v.isdisjoint(named)), None)

@@ -38,7 +38,7 @@ class AuthZen(Format):
 
     def entries(self, body: Any) -> Iterable[Any]:
         batch = at(body, "request", "evaluations")
-        return _each(body, batch) if isinstance(batch, list) else (body,)
+        return _each(body, batch) if isinstance(batch, list) and batch else (body,)  # of none the whole is meant
 
     def facts(self, entry: Any) -> Facts | None:
         request = entry.get("request") if isinstance(entry.get("request"), Mapping) else entry

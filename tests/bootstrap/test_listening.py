@@ -2,9 +2,10 @@
 
 import socket
 
+import httpx
 import pytest
 
-from guardian.bootstrap.listening import listen
+from guardian.bootstrap.listening import listen, url_of
 from guardian.errors import ConfigurationError
 
 
@@ -21,3 +22,13 @@ def test_a_port_that_is_taken_is_said_with_a_way_out():
         port = listener.getsockname()[1]
         with pytest.raises(ConfigurationError, match=f"cannot listen on 127.0.0.1:{port}.*choose another port"):
             listen("127.0.0.1", port)
+
+
+@pytest.mark.parametrize(
+    ("host", "reached"), [("127.0.0.1", "127.0.0.1"), ("0.0.0.0", "127.0.0.1"), ("::1", "[::1]"), ("::", "[::1]")]
+)
+def test_a_listener_is_reached_at_an_address_that_a_client_can_read(host: str, reached: str):
+    with listen(host, 0) as listener:
+        url = url_of(listener)
+        assert url == f"http://{reached}:{listener.getsockname()[1]}"
+        assert httpx.URL(url).host == reached.strip("[]")

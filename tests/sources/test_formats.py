@@ -99,6 +99,14 @@ def test_authzens_batch_gives_one_decision_for_each_answered_part(sample):
     assert delete.action.resource.id == "subject-search.md"
 
 
+def test_authzens_empty_batch_means_the_request_itself(samples, make_reader, decisions, now):
+    body = json.loads(samples("authzen")[0])
+    body["request"]["evaluations"] = []
+    said = json.dumps(body).encode()
+    (event,) = decisions(make_reader("authzen"), said, headers=(("gateway", b"home"),), timestamp=now)
+    assert event.action.tool == "get_customer"
+
+
 def test_authzens_mcp_profile_names_the_tool_as_the_resource(sample):
     (event,) = sample("authzen", 0)
     assert event.action.tool == "get_customer"
