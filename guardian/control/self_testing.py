@@ -17,6 +17,7 @@ from guardian.control.news import tell
 from guardian.control.plants import PlantKind, make_plant
 from guardian.control.watching import Standing, gateways
 from guardian.domain.finding import OPERATORS, Finding, Kind
+from guardian.domain.session import HumanWord
 from guardian.errors import GuardianError
 from guardian.revocation.ledger import order
 from guardian.store.control import ControlRows
@@ -122,6 +123,8 @@ def _end(deps: ControlDeps, rows: ControlRows, seen: _Seen, now: datetime) -> No
             now=now,
             expires_at=live.expires_at,
         )
+    if test.kind != "canary":  # it teaches nothing, and no calibration takes it for honest
+        rows.sessions.say(test.tenant_id, test.session_id, HumanWord.CONFIRMED, now, human=False)
     if seen.passed:
         return
     what = {

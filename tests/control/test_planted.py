@@ -11,6 +11,7 @@ from guardian.bus.memory import MemoryBroker
 from guardian.config import load
 from guardian.control.self_testing import test_the_switch as check_the_switch
 from guardian.control.switch import SelfTestRule, SwitchRule
+from guardian.domain.session import HumanWord
 from guardian.embedding.fit import FitRequest
 from guardian.errors import BusError
 from guardian.pipeline.batch import Memory
@@ -129,6 +130,18 @@ def test_what_is_planted_becomes_a_finding_a_decision_and_a_refusal(bench):
     ]
     assert bench.pages() == []
     assert bench.stage.revocations().json()["entries"] == []  # nothing is left on the list
+
+
+def test_once_it_is_over_it_is_told_for_what_it_was_so_that_it_counts_as_nobodys_traffic(bench):
+    bench.plant()
+    watcher(bench).read_all()
+    bench.ack(str(bench.stage.deps.store.head().revision))
+    bench.after(5)
+    with bench.stage.deps.store.read() as rows:
+        planted = {each.session_id for each in rows.self_tests.recent(None, 50)}
+        told = rows.sessions.changes(0, None, 50)
+    assert {each.session_id for each in told if each.word is HumanWord.CONFIRMED} == planted
+    assert len(planted) == 4
 
 
 def test_nobody_is_alerted_of_it_and_no_budget_is_spent(bench):
