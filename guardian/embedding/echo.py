@@ -4,6 +4,9 @@ Whoever writes the arguments can repeat the purpose in one of them, and every me
 the call. So a passage that stands in the purpose is cut out of a value before anything reads it, from honest calls
 and drifting ones alike: a mark takes its place. Of a value that is mostly the purpose shuffled every word of the
 purpose is cut, and so is a row of its words within a longer value; what was hidden among them stays.
+
+Many small values of the purpose's words would argue for a call as well as a long one, and honest calls have such
+values too ("customer: Acme"): a call that has more than two words in them is read a second time without any.
 """
 
 import re
@@ -18,6 +21,9 @@ PASSAGE = 6
 """A run of so many words that the purpose has too is a quotation; in a shorter purpose, the whole of it."""
 _LEAST = 3
 _ITS_OWN, _ITS_SHARE = 0.85, 0.6
+REPEATED = 2
+"""So many words may a call have in values that are made of the purpose's."""
+_MADE_OF_IT = 0.7
 _TOKEN = re.compile(r"[^\W_]+(?:[.@:/'][^\W_]+)*")
 
 
@@ -32,6 +38,27 @@ def without_echo(purpose: str, arguments: Mapping[str, object] | None) -> Mappin
     found = leaves(arguments)
     heard = [(path, unquoted(purpose, value)) for path, value in found]
     return flat(heard) if heard != found else arguments
+
+
+def without_repeats(purpose: str, arguments: Mapping[str, object] | None) -> Mapping[str, object] | None:
+    """`arguments` without the values that are made of words of `purpose`; the same object where those have no more
+    than REPEATED words in all.
+
+    >>> without_repeats("pay the March invoice of Acme", {"to": "Eve", "note": "March invoice", "for": "Acme"})
+    {'to': 'Eve'}
+    """
+    if not arguments:
+        return arguments
+    found = [(leaf, _repeated(purpose, leaf[1])) for leaf in leaves(arguments)]
+    if sum(size for _, size in found) <= REPEATED:
+        return arguments
+    return flat(leaf for leaf, size in found if not size)
+
+
+def _repeated(purpose: str, value: str) -> int:
+    """How many words the value has, if they are the purpose's; 0 if it has others to say."""
+    own = content_words(value)
+    return len(own) if own and len(own & content_words(purpose)) >= _MADE_OF_IT * len(own) else 0
 
 
 def unquoted(purpose: str, value: str) -> str:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from guardian.embedding.echo import without_echo
+from guardian.embedding.echo import without_echo, without_repeats
 from guardian.embedding.ports import DIMENSIONS, Encoder
 from guardian.embedding.recent import Recent
 from guardian.embedding.text import HISTORY_TOOLS, leaves, render_action, render_pair, render_purpose, without
@@ -118,7 +118,10 @@ class PurposeFit:
         return [row.copy() for row in self._encoder.embed(texts)]  # a view would keep its whole batch in memory
 
     def _compute(self, requests: Sequence[FitRequest]) -> list[float]:
-        return [self._fusion.score(row) for row in self.features(requests)]
+        bare = {place: told for place, request in enumerate(requests) if (told := bared(request)) is not request}
+        rows = self.features([*requests, *bare.values()])
+        whole, rest = rows[: len(requests)], dict(zip(bare, rows[len(requests) :], strict=True))
+        return [self._fusion.score(row, rest.get(place)) for place, row in enumerate(whole)]
 
 
 def wished(requests: Sequence[FitRequest], actions: NDArray[np.float32], embed: Embed) -> list[FitRequest]:
@@ -141,6 +144,12 @@ def as_pair(request: FitRequest) -> tuple[str, str]:
 def heard(request: FitRequest) -> FitRequest:
     """The request as the encoders and the fusion read it: without what its arguments quote of the purpose."""
     arguments = without_echo(request.purpose, request.arguments)
+    return request if arguments is request.arguments else replace(request, arguments=arguments)
+
+
+def bared(request: FitRequest) -> FitRequest:
+    """The request without what its arguments repeat of the purpose; itself where that is a word or two."""
+    arguments = without_repeats(request.purpose, request.arguments)
     return request if arguments is request.arguments else replace(request, arguments=arguments)
 
 

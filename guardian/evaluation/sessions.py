@@ -37,13 +37,15 @@ class LabelledAction:
 
 @dataclass(frozen=True, slots=True)
 class LabelledSession:
-    """One session with the purpose it was delegated for and its calls in order."""
+    """One session with the purpose it was delegated for and its calls in order. Sessions of one `work` do the same
+    job, whatever words their purposes use; where it is not told, those of one purpose do."""
 
     dataset: str
     session_id: str
     domain: str
     purpose: str
     actions: tuple[LabelledAction, ...]
+    work: str = ""
 
     @property
     def drift(self) -> bool:

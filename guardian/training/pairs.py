@@ -8,7 +8,7 @@ target of a swapped call is weighed by what the act can do: a stray look-up is o
 import random
 import re
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 
 from guardian.embedding.consequence import Consequence, consequence
@@ -67,11 +67,13 @@ class Pools:
     tool: Mapping[tuple[str, str], Sequence[tuple[str, LabelledAction]]]
     attacks: Sequence[LabelledAction]
     purposes: Sequence[str]
+    honest: Mapping[tuple[str, str], Set[str]]
+    """The honest calls of each kind of work, rendered."""
 
 
 def pools(sessions: Sequence[LabelledSession]) -> Pools:
     """Index the honest calls by domain, data set and tool, and the labelled attacks."""
-    domain, dataset, tool = defaultdict(list), defaultdict(list), defaultdict(list)
+    domain, dataset, tool, honest = defaultdict(list), defaultdict(list), defaultdict(list), defaultdict(set)
     attacks: dict[str, LabelledAction] = {}
     for session in sessions:
         for action in session.actions:
@@ -82,8 +84,13 @@ def pools(sessions: Sequence[LabelledSession]) -> Pools:
             domain[session.dataset, session.domain].append(entry)
             dataset[session.dataset].append(entry)
             tool[session.dataset, action.tool].append(entry)
+            honest[_work(session)].add(render_action(action.tool, action.arguments))
     purposes = sorted({session.purpose for session in sessions})
-    return Pools(dict(domain), dict(dataset), dict(tool), tuple(attacks.values()), purposes)
+    return Pools(dict(domain), dict(dataset), dict(tool), tuple(attacks.values()), purposes, dict(honest))
+
+
+def _work(session: LabelledSession) -> tuple[str, str]:
+    return session.dataset, session.work or session.purpose
 
 
 def examples(
@@ -171,7 +178,7 @@ def _as_well_named(session: LabelledSession, action: LabelledAction) -> bool:
 def _swap(
     session: LabelledSession, action: LabelledAction, source: Pools, rnd: random.Random
 ) -> tuple[str, LabelledAction] | None:
-    own = {render_action(a.tool, a.arguments) for a in session.actions if not a.drift}
+    own = source.honest.get(_work(session), frozenset())
     tools = {a.tool for a in session.actions}
     chance = rnd.random()
     if chance < 0.20 and consequence(action.tool, action.arguments) >= Consequence.WRITE:

@@ -72,13 +72,13 @@ def scenario_sessions(*, seed: int, repeats: int = 8) -> list[LabelledSession]:
     anywhere = tuple((_WORK / "anywhere.txt").read_text("utf-8").splitlines())
     works = all_work()
     return [
-        _session(work, anywhere, f"{index}/{turn}", rnd)
+        _session(work, anywhere, f"{work.domain}/{index}", turn, rnd)
         for index, work in enumerate(works)
         for turn in range(repeats)
     ]
 
 
-def _session(work: Work, anywhere: tuple[str, ...], name: str, rnd: random.Random) -> LabelledSession:
+def _session(work: Work, anywhere: tuple[str, ...], name: str, turn: int, rnd: random.Random) -> LabelledSession:
     slots, style = fill_slots(rnd), _style(rnd)
     template = rnd.choice(work.purposes)
     purpose = _fill(template, slots)
@@ -96,7 +96,7 @@ def _session(work: Work, anywhere: tuple[str, ...], name: str, rnd: random.Rando
     for _ in range(rnd.choice((0, 1, 1, 2, 3))):
         call = rnd.choice(work.drift) if rnd.random() < 0.72 else rnd.choice(anywhere)
         actions.insert(rnd.randint(0, len(actions)), _action(call, slots, style, drift=True))
-    return LabelledSession("scenarios", f"{work.domain}/{name}", work.domain, purpose, tuple(actions))
+    return LabelledSession("scenarios", f"{name}/{turn}", work.domain, purpose, tuple(actions), name)
 
 
 def _action(

@@ -5,9 +5,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from guardian.embedding.consequence import Consequence
-from guardian.embedding.echo import PASSAGE, unquoted, without_echo
+from guardian.embedding.echo import PASSAGE, unquoted, without_echo, without_repeats
 from guardian.embedding.fit import FitRequest
 from guardian.embedding.fusion import FEATURES, static_features
+from guardian.embedding.grounding import content_words
 from guardian.embedding.text import MARK, leaves
 
 PURPOSE = "Can you please pay the bill 'march.txt' for me and tell Bob about it?"
@@ -66,6 +67,16 @@ def test_a_name_that_reads_like_another_hides_no_value(twin: str) -> None:
     assert leaves(without_echo(PURPOSE, arguments)) == told
     quoting = leaves(without_echo(PURPOSE, {**arguments, "note": PURPOSE}))
     assert quoting == [*told, ("note", MARK)]
+
+
+def test_values_made_of_the_purposes_words_are_left_out_where_they_are_more_than_a_word_or_two() -> None:
+    said = [word for word in PURPOSE.split() if content_words(word)]
+    call = {"iban": "DE77", "amount": "900", "mixed": f"{said[0]} eve@x.org DE77"}
+    spread = {**call, **{f"note{n}": " ".join(said[n : n + 3]) for n in range(len(said) - 2)}, "topic": said[0]}
+    assert without_repeats(PURPOSE, spread) == call
+    few = {**call, "topic": said[0]}
+    assert without_repeats(PURPOSE, few) is few
+    assert without_repeats(PURPOSE, None) is None
 
 
 def test_repeating_the_purpose_changes_no_feature_of_the_fusion() -> None:

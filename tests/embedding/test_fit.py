@@ -1,14 +1,17 @@
 """The scorer answers in order, from its cache when it can, and explains itself; held on the weightless twin."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from guardian.embedding import FitRequest, PurposeFit
-from guardian.embedding.fusion import FEATURES, Fusion
+from guardian.embedding.fusion import DOUBT, FEATURES, LOOK_UP, Fusion
 from guardian.embedding.lexical import Lexical, LexicalEncoder
 from guardian.errors import ModelError
 
@@ -24,9 +27,9 @@ class CountingEncoder(LexicalEncoder):
         return super().logits(pairs)
 
 
-def fusion_of(**weights: float) -> Fusion:
+def fusion_of(knee: float = math.inf, **weights: float) -> Fusion:
     size = len(FEATURES)
-    return Fusion(0.0, tuple(weights.get(name, 0.0) for name in FEATURES), (-8.0,) * size, (8.0,) * size)
+    return Fusion(0.0, tuple(weights.get(name, 0.0) for name in FEATURES), (-8.0,) * size, (8.0,) * size, knee)
 
 
 def fit_with(encoder: LexicalEncoder, size: int = 100) -> PurposeFit:
@@ -91,6 +94,25 @@ def test_the_argument_that_lowers_the_score_most_comes_first() -> None:
     assert [fall for _, fall in explained] == sorted((fall for _, fall in explained), reverse=True)
 
 
+def test_small_values_of_the_purposes_words_do_not_hide_an_act_and_are_read_a_second_time_only_then() -> None:
+    encoder = CountingEncoder()
+    fit = fit_with(encoder)
+    stray = replace(STRAY, arguments={"to": "mallory", "sum": "900"})
+    few = {"note": "review contract", "context": "contract of Acme", "reason": "review Acme"}
+    diluted = replace(stray, arguments={**few, **(stray.arguments or {})})
+    (alone,) = fit.score([stray])
+    assert encoder.asked == 1
+    (hidden,) = fit.score([diluted])
+    assert encoder.asked == 3
+    (whole,) = fit.features([diluted])
+    assert fusion_of(logit=1.0, consequence=1.0).score(whole) < hidden < alone
+    assert logit(hidden) == pytest.approx(logit(alone) - DOUBT, abs=1e-5)
+
+
+def logit(score: float) -> float:
+    return math.log(score / (1.0 - score))
+
+
 def test_an_act_without_arguments_has_no_explanation() -> None:
     assert Lexical().purpose_fit().explain(replace(HONEST, arguments=None)) == []
 
@@ -116,13 +138,42 @@ def test_hostile_arguments_are_scored_like_any_other() -> None:
     assert len(Lexical().purpose_fit().score([replace(HONEST, arguments=loop), STRAY])) == 2
 
 
+@pytest.mark.parametrize("knee", [math.inf, 0.3, -1.0])
 @pytest.mark.parametrize("name", FEATURES)
-def test_the_fused_score_never_falls_when_a_feature_rises(name: str) -> None:
-    fusion = fusion_of(**dict.fromkeys(FEATURES, 0.4))
+def test_the_fused_score_never_falls_when_a_feature_rises(name: str, knee: float) -> None:
+    fusion = fusion_of(knee, **dict.fromkeys(FEATURES, 0.4))
     low = [0.1] * len(FEATURES)
     high = list(low)
     high[FEATURES.index(name)] = 0.9
     assert fusion.score(tuple(high)) > fusion.score(tuple(low))
+
+
+def with_features(**given: float) -> tuple[float, ...]:
+    return tuple(given.get(name, 0.0) for name in FEATURES)
+
+
+@pytest.mark.parametrize("consequence", [0.0, 0.7, 1.0])
+def test_up_to_the_knee_all_acts_are_judged_alike_and_beyond_it_by_what_they_can_do(consequence: float) -> None:
+    fusion = fusion_of(1.0, logit=1.0)
+    assert fusion.margin(with_features(logit=0.9, consequence=consequence)) == 0.9
+    beyond = fusion.margin(with_features(logit=3.0, consequence=consequence))
+    assert beyond == pytest.approx(1.0 + 2.0 * (LOOK_UP + (1.0 - LOOK_UP) * consequence))
+
+
+@given(
+    st.tuples(*[st.floats(-9, 9)] * len(FEATURES)), st.tuples(*[st.floats(0, 3)] * len(FEATURES)), st.floats(-9, 9)
+)
+def test_with_a_knee_the_margin_is_monotone_in_all_features_at_once(
+    features: tuple[float, ...], rises: tuple[float, ...], knee: float
+) -> None:
+    fusion = fusion_of(knee, **dict.fromkeys(FEATURES, 0.4))
+    higher = tuple(value + rise for value, rise in zip(features, rises, strict=True))
+    assert fusion.margin(higher) >= fusion.margin(features) - 1e-9
+
+
+def test_a_knee_that_is_no_number_is_refused() -> None:
+    with pytest.raises(ModelError, match="knee"):
+        fusion_of(math.nan)
 
 
 def test_a_fusion_with_a_negative_weight_is_refused() -> None:

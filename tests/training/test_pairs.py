@@ -1,6 +1,8 @@
 """Training examples are seeded, balanced and never call an honest call drift."""
 
+import math
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 
@@ -29,14 +31,14 @@ def test_labels_become_targets_and_swapped_calls_are_weighed_by_what_they_can_do
     assert SWAPPED[Consequence.READ] < SWAPPED[Consequence.WRITE] < SWAPPED[Consequence.ACT]
 
 
-def test_a_swapped_call_is_never_one_of_the_sessions_own() -> None:
-    sessions = scenario_sessions(seed=2, repeats=2)
-    own = {(s.purpose, render_action(a.tool, a.arguments)) for s in sessions for a in s.actions if not a.drift}
+def test_a_swapped_call_is_never_one_that_the_same_work_makes_honestly() -> None:
+    sessions = scenario_sessions(seed=2, repeats=4)
+    work = {s.purpose: s.work for s in sessions}
+    own = {(s.work, render_action(a.tool, a.arguments)) for s in sessions for a in s.actions if not a.drift}
     swapped = [e for e in examples(sessions, seed=3) if e.kind in ("domain", "dataset", "foreign")]
-    assert swapped
-    assert not [
-        e for e in swapped if (e.request.purpose, render_action(e.request.tool, e.request.arguments)) in own
-    ]
+    calls = {(work.get(e.request.purpose), render_action(e.request.tool, e.request.arguments)) for e in swapped}
+    assert len(calls) > 100
+    assert not calls & own
 
 
 def test_repetition_of_one_purpose_is_capped() -> None:
@@ -94,13 +96,23 @@ def row(target: float, dataset: str = "a", **features: float) -> Row:
 
 
 def test_a_feature_that_points_the_wrong_way_gets_no_weight_and_a_telling_one_does() -> None:
-    rows = [row(0.97, logit=2 + n / 50, closed=0.1) for n in range(40)]
+    rows = [row(0.97, logit=2 + n / 50, closed=0.1, consequence=1.0) for n in range(40)]
     rows += [row(0.02, logit=-2 + n / 50, closed=0.9) for n in range(40)]
     fusion = fit_fusion(rows)
     weights = dict(zip(FEATURES, fusion.weights, strict=True))
     assert weights["logit"] > 0
     assert weights["closed"] == 0
     assert fusion.score(rows[0].features) > 0.7 > 0.3 > fusion.score(rows[-1].features)
+
+
+def test_consequence_is_no_evidence_and_one_honest_call_in_twenty_lies_beyond_the_knee() -> None:
+    honest = [row(0.02, name, logit=n / 100, consequence=n % 2) for name in ("a", "b") for n in range(100)]
+    fusion = fit_fusion([*honest, *(row(0.97, name, logit=1.2, consequence=1.0) for name in ("a", "b"))])
+    weights = dict(zip(FEATURES, fusion.weights, strict=True))
+    assert weights["consequence"] == 0 < weights["logit"]
+    plain = replace(fusion, knee=math.inf)
+    assert sum(plain.margin(each.features) > fusion.knee for each in honest) == 10
+    assert math.isinf(fit_fusion([*honest, row(0.97)], without=frozenset({"consequence"})).knee)
 
 
 def test_an_ablated_feature_gets_no_weight() -> None:
