@@ -1,9 +1,7 @@
 """One score from the pair encoder's logit and a few readable features: a monotone logistic of plain numbers.
 
 Every feature is turned so that higher means further from purpose, and every weight is at least zero, so no feature
-can argue against its own meaning. Up to the knee all acts are judged alike; what lies beyond it counts as much as
-the act can do: a stray look-up stands out as early as a stray payment, but never as far. Fitted on data sets that
-the encoder had not seen.
+can argue against its own meaning. Fitted by `guardian train` on data sets that the encoder had not seen.
 """
 
 import json
@@ -17,23 +15,18 @@ from guardian.embedding.grounding import grounding, openness, tool_overlap
 from guardian.errors import ModelError
 
 FEATURES = ("logit", "distance", "fresh", "fresh_destination", "consequence", "closed", "tool_unnamed")
-_CONSEQUENCE = FEATURES.index("consequence")
-LOOK_UP = 0.1
-"""How much of what lies beyond the knee counts for an act without consequence."""
 DOUBT = 0.5
 """By how much the margin of a call without what it repeats of its purpose must lie above the whole call's."""
 
 
 @dataclass(frozen=True, slots=True)
 class Fusion:
-    """sigmoid(m) with m = intercept + Σ weight · min(max(feature, low), high), in FEATURES' order; beyond `knee`
-    m rises by LOOK_UP + (1 - LOOK_UP) · consequence as fast. Without a knee it is plainly logistic."""
+    """sigmoid(intercept + Σ weight · min(max(feature, low), high)); weights and bounds are in FEATURES' order."""
 
     intercept: float
     weights: tuple[float, ...]
     low: tuple[float, ...]
     high: tuple[float, ...]
-    knee: float = math.inf
 
     def __post_init__(self) -> None:
         if not len(self.weights) == len(self.low) == len(self.high) == len(FEATURES):
@@ -46,8 +39,6 @@ class Fusion:
             raise ModelError(
                 "fusion weights must be finite and not negative; fit them again with `guardian train`"
             )
-        if math.isnan(self.knee):
-            raise ModelError("the fusion's knee is not a number; fit it again with `guardian train`")
 
     def score(self, features: tuple[float, ...], bare: tuple[float, ...] | None = None) -> float:
         """In [0, 1]; higher is further from purpose. `bare` are the features of the call without what it repeats
@@ -60,11 +51,7 @@ class Fusion:
     def margin(self, features: tuple[float, ...]) -> float:
         """The score before the sigmoid."""
         rows = zip(self.weights, features, self.low, self.high, strict=True)
-        plain = self.intercept + sum(w * min(max(x, low), high) for w, x, low, high in rows)
-        if plain <= self.knee:
-            return plain
-        share = LOOK_UP + (1.0 - LOOK_UP) * min(max(features[_CONSEQUENCE], 0.0), 1.0)
-        return self.knee + share * (plain - self.knee)
+        return self.intercept + sum(w * min(max(x, low), high) for w, x, low, high in rows)
 
 
 def static_features(request: FitRequest) -> tuple[float, ...]:
@@ -88,10 +75,8 @@ def load_fusion(path: Path) -> Fusion:
     try:
         stored = json.loads(path.read_text("utf-8"))
         rows = {row["feature"]: row for row in stored["features"]}
-        weights, low, high = (
-            tuple(float(rows[name][key]) for name in FEATURES) for key in ("weight", "low", "high")
-        )
-        return Fusion(float(stored["intercept"]), weights, low, high, float(stored.get("knee", math.inf)))
+        columns = [tuple(float(rows[name][key]) for name in FEATURES) for key in ("weight", "low", "high")]
+        return Fusion(float(stored["intercept"]), *columns)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ModelError(f"{path}: not a fusion of {', '.join(FEATURES)} ({error!r})") from error
 
@@ -100,7 +85,4 @@ def save_fusion(fusion: Fusion, path: Path) -> None:
     """Write fusion.json: plain numbers a person can read."""
     columns = zip(FEATURES, fusion.weights, fusion.low, fusion.high, strict=True)
     rows = [{"feature": name, "weight": w, "low": low, "high": high} for name, w, low, high in columns]
-    said: dict[str, object] = {"intercept": fusion.intercept}
-    if math.isfinite(fusion.knee):
-        said["knee"] = fusion.knee
-    path.write_text(json.dumps({**said, "features": rows}, indent=2) + "\n", "utf-8")
+    path.write_text(json.dumps({"intercept": fusion.intercept, "features": rows}, indent=2) + "\n", "utf-8")

@@ -2,21 +2,16 @@
 
 A pair encoder is surer of the sets it was trained on than of anything else, so its logits are taken out of fold:
 each data set is scored by an encoder trained without it. Each data set weighs the same, whatever its size.
-What an act can do is no evidence that it left its purpose, so `consequence` has no weight of its own: it says how
-much of the evidence counts beyond the knee, which one honest call in twenty reaches.
 """
 
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from guardian.embedding.fusion import FEATURES, Fusion
-
-HONEST_BEYOND = 0.05
-"""The share of honest calls that lies beyond the knee."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,22 +38,12 @@ def fit_fusion(
     centre, spread = clipped.mean(axis=0), np.maximum(clipped.std(axis=0), 1e-6)
     x = np.column_stack([(clipped - centre) / spread, np.ones(len(rows))])
     weight = _balanced(rows)
-    allowed = np.array([name not in without and name != "consequence" for name in FEATURES] + [True])
+    allowed = np.array([name not in without for name in FEATURES] + [True])
     theta = _descend(x, target, weight, allowed, ridge, steps)
     slopes = theta[:-1] / spread
     slopes[slopes < 1e-9] = 0.0
     intercept = float(theta[-1] - slopes @ centre)
-    plain = Fusion(intercept, tuple(map(float, slopes)), tuple(map(float, low)), tuple(map(float, high)))
-    return plain if "consequence" in without else replace(plain, knee=_knee(plain, rows))
-
-
-def _knee(plain: Fusion, rows: Sequence[Row]) -> float:
-    """What HONEST_BEYOND of the honest calls reach: the mean over data sets."""
-    honest: dict[str, list[float]] = defaultdict(list)
-    for row in rows:
-        if row.target < 0.5:
-            honest[row.dataset].append(plain.margin(row.features))
-    return float(np.mean([np.quantile(margins, 1.0 - HONEST_BEYOND) for margins in honest.values()]))
+    return Fusion(intercept, tuple(map(float, slopes)), tuple(map(float, low)), tuple(map(float, high)))
 
 
 def _balanced(rows: Sequence[Row]) -> NDArray[np.float64]:

@@ -144,8 +144,8 @@ def test_a_line_that_a_crash_cut_is_neither_a_delivery_nor_joined_to_the_next(js
 
 
 def test_a_file_that_cannot_be_written_is_tried_later(tmp_path, make_alert, time) -> None:
-    (tmp_path / "taken").mkdir()
     channel = JsonlOptions(path=str(tmp_path / "taken")).open(clock=time.clock, sleep=time.sleep)
+    (tmp_path / "taken").mkdir()
     with pytest.raises(RetryLater, match="taken"):
         channel.deliver(make_alert())
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from guardian.embedding import FitRequest, PurposeFit
-from guardian.embedding.fusion import DOUBT, FEATURES, LOOK_UP, Fusion
+from guardian.embedding.fusion import DOUBT, FEATURES, Fusion
 from guardian.embedding.lexical import Lexical, LexicalEncoder
 from guardian.errors import ModelError
 
@@ -27,9 +27,9 @@ class CountingEncoder(LexicalEncoder):
         return super().logits(pairs)
 
 
-def fusion_of(knee: float = math.inf, **weights: float) -> Fusion:
+def fusion_of(**weights: float) -> Fusion:
     size = len(FEATURES)
-    return Fusion(0.0, tuple(weights.get(name, 0.0) for name in FEATURES), (-8.0,) * size, (8.0,) * size, knee)
+    return Fusion(0.0, tuple(weights.get(name, 0.0) for name in FEATURES), (-8.0,) * size, (8.0,) * size)
 
 
 def fit_with(encoder: LexicalEncoder, size: int = 100) -> PurposeFit:
@@ -138,42 +138,19 @@ def test_hostile_arguments_are_scored_like_any_other() -> None:
     assert len(Lexical().purpose_fit().score([replace(HONEST, arguments=loop), STRAY])) == 2
 
 
-@pytest.mark.parametrize("knee", [math.inf, 0.3, -1.0])
 @pytest.mark.parametrize("name", FEATURES)
-def test_the_fused_score_never_falls_when_a_feature_rises(name: str, knee: float) -> None:
-    fusion = fusion_of(knee, **dict.fromkeys(FEATURES, 0.4))
+def test_the_fused_score_never_falls_when_a_feature_rises(name: str) -> None:
+    fusion = fusion_of(**dict.fromkeys(FEATURES, 0.4))
     low = [0.1] * len(FEATURES)
     high = list(low)
     high[FEATURES.index(name)] = 0.9
     assert fusion.score(tuple(high)) > fusion.score(tuple(low))
 
 
-def with_features(**given: float) -> tuple[float, ...]:
-    return tuple(given.get(name, 0.0) for name in FEATURES)
-
-
-@pytest.mark.parametrize("consequence", [0.0, 0.7, 1.0])
-def test_up_to_the_knee_all_acts_are_judged_alike_and_beyond_it_by_what_they_can_do(consequence: float) -> None:
-    fusion = fusion_of(1.0, logit=1.0)
-    assert fusion.margin(with_features(logit=0.9, consequence=consequence)) == 0.9
-    beyond = fusion.margin(with_features(logit=3.0, consequence=consequence))
-    assert beyond == pytest.approx(1.0 + 2.0 * (LOOK_UP + (1.0 - LOOK_UP) * consequence))
-
-
-@given(
-    st.tuples(*[st.floats(-9, 9)] * len(FEATURES)), st.tuples(*[st.floats(0, 3)] * len(FEATURES)), st.floats(-9, 9)
-)
-def test_with_a_knee_the_margin_is_monotone_in_all_features_at_once(
-    features: tuple[float, ...], rises: tuple[float, ...], knee: float
-) -> None:
-    fusion = fusion_of(knee, **dict.fromkeys(FEATURES, 0.4))
-    higher = tuple(value + rise for value, rise in zip(features, rises, strict=True))
-    assert fusion.margin(higher) >= fusion.margin(features) - 1e-9
-
-
-def test_a_knee_that_is_no_number_is_refused() -> None:
-    with pytest.raises(ModelError, match="knee"):
-        fusion_of(math.nan)
+@given(*[st.tuples(*[st.floats(-9, 9)] * len(FEATURES))] * 2)
+def test_a_second_reading_never_lowers_a_score(whole: tuple[float, ...], bare: tuple[float, ...]) -> None:
+    fusion = fusion_of(**dict.fromkeys(FEATURES, 0.4))
+    assert fusion.score(whole, bare) >= fusion.score(whole)
 
 
 def test_a_fusion_with_a_negative_weight_is_refused() -> None:
