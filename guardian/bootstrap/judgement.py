@@ -17,10 +17,9 @@ from guardian.config import Settings
 from guardian.domain.event import DecisionEvent
 from guardian.domain.finding import Effect
 from guardian.embedding.artefact import open_artefact
-from guardian.embedding.fit import PurposeFit
+from guardian.embedding.fit import READING, PurposeFit
 from guardian.embedding.meaning import Meanings
 from guardian.embedding.ports import EnginePlugin
-from guardian.embedding.wishes import READING
 from guardian.errors import ConfigurationError, ModelError
 from guardian.pipeline.batch import DeadLetter, Decoded
 from guardian.pipeline.decoding import ClockBounds, Decoder, Signature

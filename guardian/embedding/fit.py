@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from guardian.embedding.fusion import Fusion
 
 EXPLAINED_LEAVES = 24
+READING = 3
+"""How calls are read, which a calibration stands on: 1 whole purposes, 2 long ones by their nearest part, 3 also a
+second time without what a call repeats of its purpose."""
 
 
 @dataclass(frozen=True, slots=True)

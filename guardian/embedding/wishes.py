@@ -19,8 +19,6 @@ PART_CHARS = 180
 LONG_CHARS = 300
 """A purpose up to here is read whole."""
 PARTS = 16
-READING = 2
-"""How purposes are read, which a calibration stands on: 1 whole, 2 long ones by their nearest part."""
 Embed = Callable[[Sequence[str]], NDArray[np.float32]]
 """Unit vectors of shape (n, d) of n texts."""
 _SENTENCE = re.compile(r"(?<=[.!?;])\s+")
