@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
+from urllib.parse import unquote
 
 from guardian.signals.hiding import Rule, below, dropped, hides, under
 from guardian.signals.leaves import WRAPPERS
@@ -93,7 +94,8 @@ def price(value: object) -> Number | None:
 
 def admits(allowed: frozenset[str], value: object) -> bool:
     """Whether a value is in a list of allowed ones, wildcards included; or each of several that one text lists. A
-    wildcard for addresses admits no list of them because of its first or last one.
+    wildcard for addresses admits no list of them because of its first or last one, and a wildcard for paths none that
+    climbs out of it.
 
     >>> mine = frozenset({"c_1", "c_2", "*@acme.example"})
     >>> [admits(mine, said) for said in ("c_1, c_2", "a@acme.example", "x@evil.example,a@acme.example")]
@@ -109,7 +111,28 @@ def admits(allowed: frozenset[str], value: object) -> bool:
 
 
 def _admits(allowed: frozenset[str], said: str) -> bool:
-    return said in allowed or any("*" in entry and covers(entry, said) for entry in allowed)
+    if said in allowed:
+        return True
+    led = {said, _leads_to(said)}
+    return any("*" in entry and all(covers(entry, each) for each in led) for entry in allowed)
+
+
+def _leads_to(path: str) -> str:
+    """Where a path with `..` in it ends, percent signs decoded as a server would; any other text is itself.
+
+    >>> _leads_to("docs/acme/%2e%2e/globex/x"), _leads_to("100%/a.b")
+    ('docs/globex/x', '100%/a.b')
+    """
+    decoded = unquote(unquote(path)).replace("\\", "/")
+    if ".." not in decoded.split("/"):
+        return path
+    left: list[str] = []
+    for part in decoded.split("/"):
+        if part == "..":
+            del left[-1:]
+        elif part != ".":
+            left.append(part)
+    return "/".join(left)
 
 
 def read(constraints: Mapping[str, object], redacted: Mapping[str, str] = MappingProxyType({})) -> Constraints:

@@ -364,6 +364,28 @@ def test_each_of_several_in_one_text_must_be_allowed(
 
 
 @pytest.mark.parametrize(
+    ("told", "found"),
+    [
+        ("docs/acme/a.txt", {}),
+        ("docs/acme/sub/../a.txt", {}),
+        ("docs/acme/./a..b", {}),
+        ("docs/acme/50%", {}),
+        ("docs/acme/..", OUTSIDE),
+        ("docs/acme/../globex/x", OUTSIDE),
+        ("docs/acme/sub/../../globex/x", OUTSIDE),
+        ("docs/acme/%2e%2E/globex/x", OUTSIDE),
+        ("docs/acme/%252e%252e%252fglobex/x", OUTSIDE),
+        ("docs/acme/..\\globex\\x", OUTSIDE),
+    ],
+)
+def test_a_path_that_climbs_out_of_what_is_allowed_is_outside(
+    observe: Observe, breaches: Breaches, told: str, found: dict[str, bool]
+) -> None:
+    seen = observe(envelope__resource_constraints={"path": ["docs/acme/*"]}, action__arguments={"path": told})
+    assert breaches(EnvelopeBreach(), seen) == found
+
+
+@pytest.mark.parametrize(
     ("arguments", "found"),
     [
         ({"tenants": [{"id": "globex"}]}, {"tenant_mismatch": True}),
