@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 
 from kafka import KafkaProducer as _Producer
@@ -34,12 +35,16 @@ class KafkaProducer:
         key: bytes | None = None,
         headers: Sequence[tuple[str, bytes]] = (),
         partition: int | None = None,
+        timestamp: datetime | None = None,
     ) -> None:
+        when = None if timestamp is None else int(timestamp.timestamp() * 1000)
         with self._lock:
             try:
                 if self._client is None:
                     self._client = _Producer(**self._options())
-                sent = self._client.send(topic, value=value, key=key, headers=list(headers), partition=partition)
+                sent = self._client.send(
+                    topic, value=value, key=key, headers=list(headers), partition=partition, timestamp_ms=when
+                )
                 sent.get(timeout=self._client.config["delivery_timeout_ms"] / 1000)
             except (KafkaError, OSError, AssertionError, ValueError, TypeError) as error:
                 self._drop()

@@ -62,14 +62,16 @@ class MemoryBroker:
         key: bytes | None = None,
         headers: Sequence[tuple[str, bytes]] = (),
         partition: int | None = None,
+        timestamp: datetime | None = None,
     ) -> Record:
         """Append one record. The key chooses the partition; a new topic has one."""
         with self._changed:
             self._check()
             logs = self._topics.setdefault(topic, [[]])
             chosen = zlib.crc32(key or b"") % len(logs) if partition is None else partition
-            stamp = self._clock() if self._clock is not None else None
-            record = Record(topic, chosen, len(logs[chosen]), value, key, tuple(headers), stamp)
+            if timestamp is None and self._clock is not None:
+                timestamp = self._clock()
+            record = Record(topic, chosen, len(logs[chosen]), value, key, tuple(headers), timestamp)
             logs[chosen].append(record)
             self._changed.notify_all()
             return record
@@ -247,8 +249,11 @@ class MemoryProducer:
         key: bytes | None = None,
         headers: Sequence[tuple[str, bytes]] = (),
         partition: int | None = None,
+        timestamp: datetime | None = None,
     ) -> None:
-        self._broker.append(topic, value or b"", key=key, headers=headers, partition=partition)
+        self._broker.append(
+            topic, value or b"", key=key, headers=headers, partition=partition, timestamp=timestamp
+        )
 
     def close(self) -> None:
         """Every send is complete on return."""

@@ -47,6 +47,7 @@ def insert_dead_letters(
                 "record_key": record.key,
                 "headers": json.dumps(pairs),
                 "sealed": seal(record.value),
+                "timestamp": record.timestamp,
                 "at": now,
                 "expires_at": expires_at,
             }
@@ -138,6 +139,7 @@ def _letter(row: RowMapping) -> StoredDeadLetter:
         key=None if row["record_key"] is None else bytes(row["record_key"]),
         headers=headers,
         sealed=bytes(row["sealed"]),
+        timestamp=row["timestamp"],
         at=row["at"],
         expires_at=row["expires_at"],
         redriven_at=row["redriven_at"],

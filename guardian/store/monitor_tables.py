@@ -96,6 +96,7 @@ dead_letters = Table(
     Column("record_key", LargeBinary),
     Column("headers", Text, nullable=False),  # JSON pairs [name, base64]
     Column("sealed", LargeBinary, nullable=False),
+    Column("timestamp", UtcDateTime),  # the broker's, of the record
     Column("at", UtcDateTime, nullable=False, index=True),
     Column("expires_at", UtcDateTime, nullable=False, index=True),
     Column("redriven_at", UtcDateTime),

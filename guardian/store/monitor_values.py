@@ -168,7 +168,7 @@ class Word(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class StoredDeadLetter:
-    """A dead letter as kept; the value is sealed, key and headers are not.
+    """A dead letter as kept; the value is sealed, key and headers are not. `timestamp` is the record's.
 
     `id` is topic/partition/offset, with /entry behind it where it is not the record's first decision, and ~when
     where the topic was created anew since.
@@ -186,6 +186,7 @@ class StoredDeadLetter:
     key: bytes | None
     headers: tuple[tuple[str, bytes], ...]
     sealed: bytes
+    timestamp: datetime | None
     at: datetime
     expires_at: datetime
     redriven_at: datetime | None

@@ -33,7 +33,8 @@ def redrive(
 ) -> Redriven:
     """Send them again, at least once.
 
-    Key, headers and value are byte-identical to what came; a record of which several decisions are dead letters is
+    Key, headers and value are byte-identical to what came, and its time is the one it came at: what was in order
+    then is judged as of then. A record of which several decisions are dead letters is
     sent once. `unseal` raises StoreError for what it cannot open, the producer BusError for what it cannot send:
     the others are sent all the same, but of a topic that failed no more is tried.
     """
@@ -54,7 +55,8 @@ def redrive(
                 continue
             try:
                 if letter.topic not in refused:
-                    producer.send(letter.topic, value, key=letter.key, headers=letter.headers)
+                    came = letter.timestamp or letter.at
+                    producer.send(letter.topic, value, key=letter.key, headers=letter.headers, timestamp=came)
             except BusError as error:
                 _log.error("dead letters cannot be sent again", topic=letter.topic, error=str(error))
                 refused.add(letter.topic)

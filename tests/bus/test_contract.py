@@ -1,6 +1,7 @@
 """What guardian relies on, of every bus."""
 
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 
 import pytest
 
@@ -161,3 +162,12 @@ def test_a_value_of_any_size_survives(bus, size):
     _until(bus, lambda: len(reader.got) == 1, reader)
     assert reader.got[0].value == b"\x00" * size
     assert reader.got[0].key is None
+
+
+def test_a_record_bears_the_time_it_is_given_else_the_present(bus):
+    topic, then = bus.topic(1), datetime(2026, 3, 1, 12, 0, 0, 250_000, tzinfo=UTC)
+    bus.producer().send(topic, b"then", timestamp=then)
+    bus.producer().send(topic, b"now")
+    reader = bus.reader(topic, "g-time").start()
+    _until(bus, lambda: len(reader.got) == 2, reader)
+    assert [record.timestamp == then for record in reader.got] == [True, False]

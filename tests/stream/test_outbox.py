@@ -225,6 +225,8 @@ def test_the_loop_sends_what_it_is_woken_for_and_stops_when_told(filled, control
 
 
 def test_a_dead_letter_sent_back_is_byte_identical_and_unknown_ids_are_named(filled):
+    """And of the time it came at: days later, its envelope has not expired for that."""
+    filled.clock.forward(3 * 86_400)
     producer = MemoryProducer(filled.broker)
     sent, unknown, *_ = redrive(
         filled.store.dead_letters, ["log/0/6", "log/0/99"], producer,
@@ -233,6 +235,7 @@ def test_a_dead_letter_sent_back_is_byte_identical_and_unknown_ids_are_named(fil
     assert (list(sent), list(unknown)) == (["log/0/6"], ["log/0/99"])
     original, again = [r for r in filled.broker.records("log") if b"rubbish" in r.value]
     assert (original.value, original.key, original.headers) == (again.value, again.key, again.headers)
+    assert original.timestamp == again.timestamp < filled.clock()
     assert filled.store.dead_letters.list()[0].redriven_at == filled.clock()
 
 

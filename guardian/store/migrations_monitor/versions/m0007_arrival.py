@@ -1,0 +1,19 @@
+"""When the record of a dead letter came, for the day on which it is sent again."""
+
+import sqlalchemy as sa
+from alembic import op
+
+from guardian.store.engine import UtcDateTime
+
+revision = "m0007"
+down_revision = "m0006"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    op.add_column("dead_letters", sa.Column("timestamp", UtcDateTime))
+
+
+def downgrade() -> None:
+    op.drop_column("dead_letters", "timestamp")
