@@ -7,7 +7,6 @@ runs the same architecture with other weights: as fast as the trained one, whose
 import tempfile
 import time
 from collections.abc import Callable, Sequence
-from importlib.util import find_spec
 from pathlib import Path
 
 from guardian.bench.report import Row, resident_mb
@@ -25,18 +24,15 @@ _BATCH = 64
 
 
 def run(*, pairs: int, seed: int, progress: Callable[[int, int], None]) -> list[Row]:
-    """`pairs` distinct (purpose, history, action), by the default engine and by OpenVINO where it is installed."""
+    """`pairs` distinct (purpose, history, action)."""
     settings = load(None)
     requests = distinct_requests(pairs, seed)
-    n, steps = len(requests), 3 * len(requests)
-    reference = quick = None
+    n, reference = len(requests), None
     with tempfile.TemporaryDirectory() as folder:
         if (torch_fit := _torch(settings, Path(folder))) is not None:
-            reference = _timed(torch_fit, requests, lambda done: progress(done, steps))
-    if find_spec("openvino") is not None:
-        quick = _timed(_with(settings, "openvino"), requests, lambda done: progress(n + done, steps))
+            reference = _timed(torch_fit, requests, lambda done: progress(done, 2 * n))
     fit = open_fit(settings)
-    cold = _timed(fit, requests, lambda done: progress(2 * n + done, steps))
+    cold = _timed(fit, requests, lambda done: progress(n + done, 2 * n))
     began = time.perf_counter()
     for _ in range(5):
         fit.score(requests)
@@ -44,11 +40,10 @@ def run(*, pairs: int, seed: int, progress: Callable[[int, int], None]) -> list[
     base = n / sum(reference) if reference else None
     return [
         Row("cold", "pairs/s", n / sum(cold), n, baseline=base),
-        *([Row("cold, engine: openvino", "pairs/s", n / sum(quick), n, baseline=base)] if quick else []),
         Row("cached", "pairs/s", cached, 5 * n, baseline=base),
         Row(f"batch of {_BATCH}, p50", "ms", _ms(cold, 50), len(cold), baseline=_ms(reference, 50)),
         Row(f"batch of {_BATCH}, p99", "ms", _ms(cold, 99), len(cold), baseline=_ms(reference, 99)),
-        Row("resident memory, peak (of all engines measured)", "MB", resident_mb(), 1),
+        Row("resident memory, peak (of both engines)", "MB", resident_mb(), 1),
     ]
 
 

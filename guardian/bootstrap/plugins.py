@@ -12,7 +12,7 @@ from typing import Any
 
 from guardian.errors import ConfigurationError
 
-_EXTRAS = {"torch": "train", "sentence_transformers": "train", "onnx": "train", "openvino": "openvino"}
+_EXTRAS = {"torch": "train", "sentence_transformers": "train", "onnx": "train"}
 """Which extra brings a library that not every deployment needs."""
 
 _SECTIONS = {

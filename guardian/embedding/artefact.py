@@ -12,7 +12,7 @@ from typing import Any
 
 from guardian.errors import ModelError
 
-FORMAT = 1
+FORMAT = 2
 MANIFEST = "manifest.json"
 PAIR_MODEL, TEXT_MODEL, TOKENIZER, FUSION = "pair.onnx", "text.onnx", "tokenizer.json", "fusion.json"
 REQUIRED = (PAIR_MODEL, TEXT_MODEL, TOKENIZER, FUSION)

@@ -1,7 +1,13 @@
-"""The default engine: onnxruntime on the CPU, no torch."""
+"""The default engine: onnxruntime on the CPU in integer arithmetic, no torch.
+
+Each text is read on its own: it needs no padding, and its score cannot depend on its neighbours. One text keeps
+one core busy, so as many are read at once as there are cores.
+"""
 
 import ctypes
 import os
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
@@ -9,27 +15,25 @@ from typing import ClassVar
 import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
+from tokenizers import Encoding
 
 from guardian.embedding.artefact import PAIR_MODEL, TEXT_MODEL, TOKENIZER
-from guardian.embedding.batching import Cutter, Feeds, GraphEncoder
+from guardian.embedding.cutter import Cutter
+from guardian.embedding.ports import DIMENSIONS, PAIR_TOKENS, TEXT_TOKENS
 from guardian.errors import ModelError
 
 
-class Session:
-    """One ONNX graph; weights stored as int8 are unpacked once, at load.
+class Graph:
+    """One ONNX graph; may be run by several threads at once.
 
-    Memory comes from the C library, not from an arena of onnxruntime's own: that grows to the largest batch there
+    Memory comes from the C library, not from an arena of onnxruntime's own: that grows to the largest text there
     ever was and keeps it, once per graph, and gains no time that could be measured.
     """
 
-    def __init__(self, path: Path, threads: int) -> None:
+    def __init__(self, path: Path) -> None:
         options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads or len(os.sched_getaffinity(0))
-        options.inter_op_num_threads = 1
-        options.add_session_config_entry("session.disable_quant_qdq", "1")
+        options.intra_op_num_threads = options.inter_op_num_threads = 1
         options.enable_cpu_mem_arena = False
-        # Threads that spin for work take the cores from whoever shares them; sleeping ones are as quick here.
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         options.log_severity_level = 3
         try:
             self._session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
@@ -38,9 +42,11 @@ class Session:
         self._inputs = [item.name for item in self._session.get_inputs()]
         give_back_memory()
 
-    def __call__(self, feeds: Feeds) -> NDArray[np.float32]:
-        (out,) = self._session.run(None, {name: feeds[name] for name in self._inputs})
-        return np.asarray(out, dtype=np.float32)
+    def __call__(self, encoding: Encoding) -> NDArray[np.float32]:
+        """What the graph gives for one text, one row of numbers."""
+        told = {"input_ids": encoding.ids, "token_type_ids": encoding.type_ids}
+        (out,) = self._session.run(None, {name: np.array([told[name]], np.int64) for name in self._inputs})
+        return np.asarray(out[0], dtype=np.float32)
 
 
 def give_back_memory() -> None:
@@ -50,17 +56,40 @@ def give_back_memory() -> None:
         trim(0)
 
 
+class OnnxEncoder:
+    """Both ports over the two graphs of an artefact."""
+
+    def __init__(self, directory: Path, threads: int) -> None:
+        self._pair, self._text = (Graph(directory / name) for name in (PAIR_MODEL, TEXT_MODEL))
+        self._cutter = Cutter(directory / TOKENIZER)
+        self._readers = ThreadPoolExecutor(threads, "guardian-reader")
+
+    def logits(self, pairs: Sequence[tuple[str, str]]) -> NDArray[np.float32]:
+        return self._read(self._pair, pairs, PAIR_TOKENS, 1)[:, 0]
+
+    def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        return self._read(self._text, texts, TEXT_TOKENS, DIMENSIONS)
+
+    def _read(
+        self, graph: Graph, texts: Sequence[str] | Sequence[tuple[str, str]], tokens: int, width: int
+    ) -> NDArray[np.float32]:
+        rows = list(self._readers.map(graph, self._cutter.encode(texts, tokens)))
+        return np.array(rows, dtype=np.float32).reshape(len(rows), width)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Onnx:
-    """Options: `threads` 0 means every core this process may use; `batch` is rows per run."""
+    """Options: `threads` is how many texts are read at once, 0 as many as this process may use cores."""
 
     family: ClassVar[str] = ""
     threads: int = 0
-    batch: int = 8
 
-    def open(self, directory: Path) -> GraphEncoder:
-        pair, text = (Session(directory / name, self.threads) for name in (PAIR_MODEL, TEXT_MODEL))
-        return GraphEncoder(Cutter(directory / TOKENIZER), self.batch, pair=pair, text=lambda: text)
+    def __post_init__(self) -> None:
+        if self.threads < 0:
+            raise ValueError(f"threads is {self.threads}; 0 is every core")
+
+    def open(self, directory: Path) -> OnnxEncoder:
+        return OnnxEncoder(directory, self.threads or len(os.sched_getaffinity(0)))
 
 
 plugin = Onnx

@@ -3,7 +3,6 @@
 import fnmatch
 import io
 import json
-import re
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -55,8 +54,7 @@ def untrained_like(graph: Path, text: Path, folder: Path) -> Path:
     """A model as deep as a shipped graph, with the words of `text` and random weights: to be timed, not asked."""
     from transformers import AutoTokenizer, BertConfig, BertModel
 
-    names = [tensor.name for tensor in onnx.load(str(graph)).graph.initializer]
-    depth = 1 + max(int(found[1]) for name in names if (found := re.search(r"\.layer\.(\d+)\.", name)))
+    depth = sum(node.op_type == "Softmax" for node in onnx.load(str(graph)).graph.node)
     BertModel(BertConfig.from_pretrained(text, num_hidden_layers=depth)).save_pretrained(folder)
     AutoTokenizer.from_pretrained(text).save_pretrained(folder)
     return folder

@@ -8,7 +8,7 @@
 
 import json
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,7 +32,7 @@ from guardian.embedding.text import render_action, render_purpose
 from guardian.errors import ModelError
 from guardian.evaluation.sessions import LabelledSession, read_sessions
 from guardian.training.bases import packaged_base, pair_base
-from guardian.training.export import PairGraph, TextGraph, export
+from guardian.training.export import export_pair, export_text
 from guardian.training.folds import folds
 from guardian.training.fusing import Row, fit_fusion
 from guardian.training.loop import Plan, fit
@@ -40,7 +40,8 @@ from guardian.training.pairs import Example, examples
 from guardian.training.scenarios import scenario_sessions
 
 Progress = Callable[[int, int, str], None]
-PARITY_PAIRS = 48
+SAMPLE, PARITY_PAIRS = 256, 48
+"""Pairs that tell how large activations get when a graph is written, and those kept to compare engines by."""
 FOLDS_FOLDER = "folds"
 
 
@@ -76,7 +77,7 @@ def train(
     """
     recipe, base = recipe or Recipe(), base or packaged_base()
     sessions = read_sessions(files)
-    scenarios = scenario_sessions(seed=seed, repeats=recipe.repeats) if recipe.repeats else []
+    scenarios = _scenarios(seed, recipe)
     work = out / ".work"
     if not resume:
         shutil.rmtree(work, ignore_errors=True)
@@ -96,21 +97,24 @@ def train(
             "the held-out data sets hold no drift or no honest calls; give at least two data sets of sessions"
         )
     fusion = fit_fusion(rows)
-    models = []
-    for number in range(recipe.seeds):
-        drawn = scenario_sessions(seed=seed + number, repeats=recipe.repeats) if recipe.repeats else []
-        models.append(
-            stages.run(f"seed-{number}", examples([*sessions, *drawn], seed=seed + number), seed + number)
+    model = average(
+        stages.run(
+            f"seed-{number}",
+            examples([*sessions, *_scenarios(seed + number, recipe)], seed=seed + number),
+            seed + number,
         )
-    model = average(models)
-    export(PairGraph(model.cpu()), out / PAIR_MODEL)
-    export(TextGraph(text.cpu()), out / TEXT_MODEL)
+        for number in range(recipe.seeds)
+    )
+    sample = examples([*sessions, *scenarios], seed=seed + 1_000)[:SAMPLE]
+    pairs = [as_pair(example.request) for example in sample]
+    export_pair(model.cpu(), pairs, out / PAIR_MODEL)
+    export_text(text.cpu(), [half for pair in pairs for half in pair], out / TEXT_MODEL)
     shutil.copyfile(base / TOKENIZER, out / TOKENIZER)
     save_fusion(fusion, out / FUSION)
     for number, (fold_model, purposes) in enumerate(held):
-        write_fold(work / FOLDS_FOLDER / str(number), fold_model, purposes, out)
+        write_fold(work / FOLDS_FOLDER / str(number), fold_model, pairs, purposes, out)
     model.save(str(out / ".work" / "reference"))
-    write_parity(model, examples([*sessions, *scenarios], seed=seed + 1_000)[:PARITY_PAIRS], out / "parity.json")
+    write_parity(model, pairs[:PARITY_PAIRS], out / "parity.json")
     data = {path.name: {"sha256": digest(path), "sessions": len(read_sessions([path]))} for path in files}
     write_manifest(
         out, seed=seed, steps=steps, data=data, scenarios=len(scenarios), base=base.parent.name,
@@ -118,10 +122,16 @@ def train(
     )  # fmt: skip
 
 
-def write_fold(folder: Path, model: SentenceTransformer, purposes: Sequence[str], out: Path) -> None:
+def _scenarios(seed: int, recipe: Recipe) -> list[LabelledSession]:
+    return scenario_sessions(seed=seed, repeats=recipe.repeats) if recipe.repeats else []
+
+
+def write_fold(
+    folder: Path, model: SentenceTransformer, sample: Sequence[tuple[str, str]], purposes: Sequence[str], out: Path
+) -> None:
     """A fold's encoder as an artefact of its own, with the purposes it has not seen, for calibrating."""
     folder.mkdir(parents=True, exist_ok=True)
-    export(PairGraph(model.cpu()), folder / PAIR_MODEL)
+    export_pair(model.cpu(), sample, folder / PAIR_MODEL)
     for name in (TEXT_MODEL, TOKENIZER, FUSION):
         shutil.copyfile(out / name, folder / name)
     (folder / HELD).write_text(json.dumps(purposes, indent=0) + "\n", "utf-8")
@@ -143,7 +153,11 @@ class _Stages:
 
     def run(self, name: str, data: Sequence[Example], seed: int) -> SentenceTransformer:
         model = new_pair_model(str(self.base), device="cuda" if torch.cuda.is_available() else "cpu")
-        kept, start, total = self.work / f"{name}.safetensors", self.done, self.steps * (2 + self.recipe.seeds)
+        kept, start, total = (
+            self.work / f"{name}.safetensors",
+            self.done,
+            self.steps * (2 + self.recipe.seeds),
+        )
         self.done += self.steps
         if kept.is_file():
             model.load_state_dict(load_file(kept))
@@ -191,10 +205,10 @@ def out_of_fold(
     ]
 
 
-def average(models: Sequence[SentenceTransformer]) -> SentenceTransformer:
+def average(models: Iterable[SentenceTransformer]) -> SentenceTransformer:
     """The mean of the weights of models that began alike (Wortsman et al. 2022, "Model soups")."""
-    first = models[0]
-    states = [model.state_dict() for model in models]
+    first, *rest = models
+    states = [model.state_dict() for model in (first, *rest)]
     mean = {
         name: torch.stack([state[name].float() for state in states]).mean(0).to(value.dtype)
         for name, value in states[0].items()
@@ -204,8 +218,7 @@ def average(models: Sequence[SentenceTransformer]) -> SentenceTransformer:
     return first
 
 
-def write_parity(model: SentenceTransformer, sample: Sequence[Example], path: Path) -> None:
+def write_parity(model: SentenceTransformer, pairs: Sequence[tuple[str, str]], path: Path) -> None:
     """Pairs with the logits of the torch model in fp32, so that every engine can be held against the reference."""
-    pairs = [as_pair(example.request) for example in sample]
     rows = [{"pair": pair, "logit": float(z)} for pair, z in zip(pairs, pair_logits(model, pairs), strict=True)]
     path.write_text(json.dumps(rows, indent=1) + "\n", "utf-8")

@@ -80,7 +80,7 @@ def test_an_option_that_is_needed_is_asked_for_by_name(room: str, section: str, 
         plugins.make(room, name, {})
 
 
-@pytest.mark.parametrize(("library", "extra"), [("torch", "train"), ("openvino", "openvino")])
+@pytest.mark.parametrize(("library", "extra"), [("torch", "train"), ("onnx", "train")])
 def test_a_library_that_is_not_installed_is_named_with_its_extra(library: str, extra: str) -> None:
     with (
         pytest.raises(

@@ -1,5 +1,6 @@
-"""The shipped model loads without torch, gives the reference's scores on every engine, and reads purposes well."""
+"""The shipped model loads without torch, gives the reference's scores, and reads purposes well."""
 
+import importlib
 import json
 import subprocess
 import sys
@@ -11,6 +12,7 @@ import pytest
 from guardian.bootstrap import plugins
 from guardian.embedding import FitRequest, PurposeFit, load
 from guardian.embedding.onnx import Onnx
+from guardian.errors import ConfigurationError
 
 MODELS = Path(__file__).parents[2] / "models"
 RENEWAL = "review_customer_contract_for_renewal_risk"
@@ -21,32 +23,34 @@ def fit() -> PurposeFit:
     return load(MODELS, Onnx())
 
 
-@pytest.mark.parametrize(
-    ("engine", "options", "tolerance"),
-    [
-        ("onnx", {}, 0.25),
-        ("openvino", {"precision": "f32"}, 0.25),
-        ("openvino", {"precision": "bf16"}, 0.3),
-        ("openvino", {}, 0.3),
-    ],
-)
-def test_every_engine_gives_the_logits_of_the_torch_reference(
-    engine: str, options: dict[str, str], tolerance: float
-) -> None:
-    pytest.importorskip("onnxruntime" if engine == "onnx" else engine)
+def test_the_engine_gives_the_logits_of_the_torch_reference(fit: PurposeFit) -> None:
     rows = json.loads((MODELS / "parity.json").read_text())
-    encoder = load(MODELS, plugins.make("embedding", engine, options))._encoder
-    logits = encoder.logits([tuple(row["pair"]) for row in rows])
+    logits = fit._encoder.logits([tuple(row["pair"]) for row in rows])
     expected = np.array([row["logit"] for row in rows])
-    assert np.abs(logits - expected).max() < tolerance
+    assert np.abs(logits - expected).max() < 0.4
+    assert np.abs(logits - expected).mean() < 0.1
     assert np.corrcoef(logits, expected)[0, 1] > 0.998
 
 
-def test_a_score_does_not_depend_on_what_else_is_in_the_batch(fit: PurposeFit) -> None:
+def test_vectors_are_those_of_the_published_encoder(fit: PurposeFit) -> None:
+    base = pytest.importorskip("guardian.training.bases").packaged_base()
+    reference = importlib.import_module("guardian.embedding.sentence_transformers")
+    texts = ["contracts.read | customer: Acme", RENEWAL, "email.send | to: mallory@evil.example ; body: hello"]
+    wanted = reference.SentenceTransformers(text=str(base)).open(MODELS).embed(texts)
+    assert np.einsum("ij,ij->i", fit.embed(texts), wanted).min() > 0.99
+
+
+def test_a_score_does_not_depend_on_what_else_is_asked(fit: PurposeFit) -> None:
     request = FitRequest(RENEWAL, "contracts.read", {"customer": "Acme"})
     others = [FitRequest("x " * n, f"tool_{n}.get", {"a": "b" * n}) for n in range(1, 40)]
-    fresh = load(MODELS, Onnx())
-    assert fresh.score([request])[0] == pytest.approx(fit.score([*others, request])[-1], abs=1e-4)
+    alone = load(MODELS, Onnx(threads=1))
+    assert alone.score([request])[0] == fit.score([*others, request])[-1]
+    assert alone.score(others) == fit.score(others)
+
+
+def test_nothing_asked_is_nothing_answered(fit: PurposeFit) -> None:
+    assert fit._encoder.logits([]).shape == (0,)
+    assert fit._encoder.embed([]).shape == (0, 384)
 
 
 def test_the_model_loads_in_two_seconds_without_torch() -> None:
@@ -98,11 +102,6 @@ def test_the_version_is_that_of_the_manifest(fit: PurposeFit) -> None:
     assert len(fit.version) == 12
 
 
-def test_vectors_of_one_engine_can_stand_beside_those_of_another() -> None:
-    pytest.importorskip("openvino")
-    texts = ["contracts.read | customer: Acme", RENEWAL, "email.send | to: mallory@evil.example ; body: hello"]
-    ours, theirs = (
-        load(MODELS, plugins.make("embedding", engine, {}))._encoder.embed(texts)
-        for engine in ("onnx", "openvino")
-    )
-    assert np.einsum("ij,ij->i", ours, theirs).min() > 0.998
+def test_threads_below_none_are_refused() -> None:
+    with pytest.raises(ConfigurationError, match="threads is -1"):
+        plugins.make("embedding", "onnx", {"threads": -1})

