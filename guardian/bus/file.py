@@ -15,6 +15,7 @@ import re
 import sys
 import zlib
 from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import IO, cast
 
@@ -190,12 +191,14 @@ class FileProducer:
         key: bytes | None = None,
         headers: Sequence[tuple[str, bytes]] = (),
         partition: int | None = None,  # noqa: ARG002 - a file has one
+        timestamp: datetime | None = None,
     ) -> None:
         line = json.dumps(
             {
                 "key": None if key is None else base64.b64encode(key).decode(),
                 "headers": [[name, base64.b64encode(content).decode()] for name, content in headers],
                 "value": None if value is None else base64.b64encode(value).decode(),
+                **({} if timestamp is None else {"timestamp": timestamp.isoformat()}),
             }
         )
         name = "".join(c if c.isalnum() or c in "._-" else "_" for c in topic)[-200:]

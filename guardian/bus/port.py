@@ -75,7 +75,7 @@ class Producer(Protocol):
     """Writes records; `send` returns only when the record is acknowledged, else raises BusError.
 
     A `value` of None is a tombstone: in a compacted topic it takes its key away. The key chooses the partition,
-    unless one is given. `timestamp` is what the record bears in place of now, where its topic lets producers say so.
+    unless one is given. `timestamp` is what the record bears in place of now, where its topic lets producers say.
     """
 
     def send(

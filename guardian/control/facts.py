@@ -126,7 +126,7 @@ def harm_of(
     registered, revoked = 0, 0
     if counted:
         registered, revoked = rows.envelopes.registered_since(tenant_id, now - deps.settings.budget_window)
-    changed = rows.models.changed_at()
+    changed = rows.models.changed_at(tenant_id)
     facts = HarmFacts(
         registered_sessions=registered,
         revoked_permille=revoked * 1000 // registered if registered else 0,

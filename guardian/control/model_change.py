@@ -1,7 +1,7 @@
 """The drift model changed: from now on, for a while, its statistics are believed less.
 
-What names the model is the finding, hence the monitor. All it can do with that is restrict itself: policy reads
-how long ago a version was new, and an invented version is as new as a true one.
+What names the model is the finding, hence the monitor. All it can do with that is restrict itself, for the tenants
+it speaks for: policy reads how long ago a version was new, and an invented one is as new as a true one.
 """
 
 import hashlib
@@ -22,7 +22,7 @@ def note_model(deps: ControlDeps, rows: ControlRows, finding: Finding, by: str, 
     if not told:
         return
     version = _plain(told)
-    before = rows.models.note(version, now)
+    before = rows.models.note(finding.tenant_id, version, now)
     if before is None:
         return
     change = {"old": before, "new": version, "finding_id": finding.id}

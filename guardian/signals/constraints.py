@@ -94,7 +94,7 @@ def price(value: object) -> Number | None:
 
 def admits(allowed: frozenset[str], value: object) -> bool:
     """Whether a value is in a list of allowed ones, wildcards included; or each of several that one text lists. A
-    wildcard for addresses admits no list of them because of its first or last one, and a wildcard for paths none that
+    wildcard for addresses admits no list of them because of its first or last one, and one for paths none that
     climbs out of it.
 
     >>> mine = frozenset({"c_1", "c_2", "*@acme.example"})

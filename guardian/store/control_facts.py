@@ -4,7 +4,20 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, and_, bindparam, delete, func, insert, select, update
+from sqlalchemy import (
+    BindParameter,
+    ColumnElement,
+    Connection,
+    Row,
+    and_,
+    bindparam,
+    delete,
+    func,
+    insert,
+    or_,
+    select,
+    update,
+)
 
 from guardian.domain.event import Envelope
 from guardian.store.control_delegation import DelegationRows
@@ -15,6 +28,11 @@ from guardian.wire.envelopes import RegisteredEnvelope
 FURTHER = "(further versions)"
 """Stands for every model version beyond those that are remembered one by one."""
 
+
+def _of(tenant_id: str | BindParameter[str]) -> ColumnElement[bool]:
+    return or_(model.c.tenant_id == tenant_id, model.c.tenant_id == "*")
+
+
 # Asked with every decision, so put together once.
 _NEWEST = (
     select(envelope)
@@ -23,7 +41,9 @@ _NEWEST = (
     .limit(1)
 )
 _BREAKER = select(breaker).where(breaker.c.tenant_id == bindparam("tenant_id"))
-_CHANGES = select(model.c.first_seen).order_by(model.c.first_seen.desc()).limit(2)
+_CHANGES = (
+    select(model.c.first_seen).where(_of(bindparam("tenant_id"))).order_by(model.c.first_seen.desc()).limit(2)
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,38 +134,39 @@ class ModelRows:
     """Versions of the drift model, each with when a finding first named it.
 
     A version that was seen before is no change, also when it comes back: during a roll-out two monitors take
-    turns. What findings name is bounded: from the `most`-th version on, all new ones share one row, whose time
-    is that of the latest.
+    turns. What one tenant's findings name says nothing to another's. It is bounded: from the `most`-th version on,
+    all new ones share one row, whose time is that of the latest.
     """
 
     connection: Connection
     most: int = 1000
 
-    def note(self, version: str, now: datetime) -> str | None:
+    def note(self, tenant_id: str, version: str, now: datetime) -> str | None:
         """Remember this version. Returns the one before it; None when it is known already, or the first."""
-        known = select(model.c.version).where(model.c.version == version)
-        if self.connection.execute(known).one_or_none() is not None:
+        known = select(model.c.version).where(_of(tenant_id), model.c.version == version)
+        if self.connection.execute(known).first() is not None:
             return None
-        before = self._newest()
-        if self._count() >= self.most:
+        before = self._newest(tenant_id)
+        if self._count(tenant_id) >= self.most:
             version = FURTHER
-            moved = update(model).where(model.c.version == version).values(first_seen=now)
-            if self.connection.execute(moved).rowcount:
+            own = and_(model.c.tenant_id == tenant_id, model.c.version == version)
+            if self.connection.execute(update(model).where(own).values(first_seen=now)).rowcount:
                 return before
-        self.connection.execute(insert(model).values(version=version, first_seen=now))
+        self.connection.execute(insert(model).values(tenant_id=tenant_id, version=version, first_seen=now))
         return before
 
-    def changed_at(self) -> datetime | None:
+    def changed_at(self, tenant_id: str) -> datetime | None:
         """When the newest version appeared; None while there has been only one, or none."""
-        seen = [row.first_seen for row in self.connection.execute(_CHANGES)]
+        seen = [row.first_seen for row in self.connection.execute(_CHANGES, {"tenant_id": tenant_id})]
         return seen[0] if len(seen) == 2 else None
 
-    def _newest(self) -> str | None:
-        newest = select(model.c.version).order_by(model.c.first_seen.desc(), model.c.version).limit(1)
+    def _newest(self, tenant_id: str) -> str | None:
+        newest = select(model.c.version).where(_of(tenant_id))
+        newest = newest.order_by(model.c.first_seen.desc(), model.c.version).limit(1)
         return self.connection.execute(newest).scalar_one_or_none()
 
-    def _count(self) -> int:
-        counted = select(func.count()).select_from(model)
+    def _count(self, tenant_id: str) -> int:
+        counted = select(func.count()).select_from(model).where(_of(tenant_id))
         return int(self.connection.execute(counted).scalar_one())
 
 

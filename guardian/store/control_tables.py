@@ -254,12 +254,14 @@ envelope = Table(
     Index(None, "tenant_id", "at"),
 )
 
-# Model versions in the order in which findings first named them.
+# Model versions in the order in which findings first named them; of tenant `*` what was not kept by tenant.
 model = Table(
     "control_model",
     metadata,
-    Column("version", String(128), primary_key=True),
+    Column("tenant_id", String(512), nullable=False),
+    Column("version", String(128), nullable=False),
     Column("first_seen", UtcDateTime, nullable=False),
+    PrimaryKeyConstraint("tenant_id", "version"),
 )
 
 # Signed statements about the audit trail up to an entry; copies are exported.

@@ -75,7 +75,7 @@ class Held:
 
 
 class BusRecord(Protocol):
-    """A record as it came from the bus."""
+    """A record as it came from the bus, with the broker's time."""
 
     @property
     def topic(self) -> str: ...
@@ -89,11 +89,6 @@ class BusRecord(Protocol):
     def key(self) -> bytes | None: ...
     @property
     def headers(self) -> Sequence[tuple[str, bytes]]: ...
-
-
-class Stamped(BusRecord, Protocol):
-    """A record with the broker's time."""
-
     @property
     def timestamp(self) -> datetime | None: ...
 
@@ -102,7 +97,7 @@ class Waiter(Protocol):
     """A decision whose envelope is awaited; `pipeline.batch.Decoded` is one."""
 
     @property
-    def record(self) -> Stamped: ...
+    def record(self) -> BusRecord: ...
     @property
     def entry(self) -> int: ...
     @property

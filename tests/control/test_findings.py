@@ -291,19 +291,25 @@ def test_invented_model_versions_restrict_their_inventor_and_fill_no_table(stage
     now = stage.clock()
     with stage.deps.store.write() as rows:
         models = replace(rows.models, most=5)
-        noted = [models.note(f"m{n}", now + timedelta(minutes=n)) for n in range(20)]
+        noted = [models.note("acme", f"m{n}", now + timedelta(minutes=n)) for n in range(20)]
         assert noted[:6] == [None, "m0", "m1", "m2", "m3", "m4"]
         assert noted[6:] == ["(further versions)"] * 14
-        assert models.changed_at() == now + timedelta(minutes=19), "it counts as changed all the same"
-        assert models.note("m3", now + timedelta(hours=2)) is None
+        assert models.changed_at("acme") == now + timedelta(minutes=19), "it counts as changed all the same"
+        assert models.note("acme", "m3", now + timedelta(hours=2)) is None
+        assert models.changed_at("globex") is None, "another tenant's versions are none of its own"
+        assert models.note("globex", "m7", now + timedelta(hours=2)) is None, "its first"
+        assert models.changed_at("globex") is None
         stored = rows.connection.execute(text("SELECT count(*) FROM control_model")).scalar_one()
-        assert stored == 6
+        assert stored == 7
 
 
 def test_a_flood_of_model_versions_is_audited_and_not_told_one_by_one(stage, a_finding):
     now = stage.clock()
     with stage.deps.store.write() as rows:
-        seen = [{"version": f"m{n:04}", "first_seen": now + timedelta(microseconds=n)} for n in range(1000)]
+        seen = [
+            {"tenant_id": "*", "version": f"m{n:04}", "first_seen": now + timedelta(microseconds=n)}
+            for n in range(1000)
+        ]
         rows.connection.execute(insert(model), seen)
     stage.clock.pass_(minutes=1)
     for n in range(3):

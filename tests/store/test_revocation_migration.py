@@ -1,6 +1,6 @@
 """Revisions of the control database: up with what was there before, and down again."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from revisions import SCRIPTS, go
 from sqlalchemy import inspect, text
@@ -53,4 +53,27 @@ def test_what_exceptions_made_fresh_before_the_upgrade_still_counts(tmp_path):
         for session, restarts in (("s1", 3), ("s2", 1)):
             rows.sessions.say("acme", session, HumanWord.FALSE_POSITIVE, NOW, human=True)
             assert rows.sessions.get("acme", session).restarts == restarts
+    engine.dispose()
+
+
+def test_model_versions_that_were_kept_for_all_tenants_are_known_to_each(tmp_path):
+    url = f"sqlite:///{tmp_path}/control.db"
+    engine = open_engine(url)
+    go(engine, "head")
+    go(engine, "0008")
+    with writing(engine) as connection:
+        for n, version in enumerate(("m1", "m2")):
+            seen = {"version": version, "first_seen": f"2026-05-12 12:0{n}:00.000000"}
+            connection.execute(text("INSERT INTO control_model VALUES (:version, :first_seen)"), seen)
+    go(engine, "head")
+    with writing(engine) as connection:
+        models = ControlRows(connection).models
+        assert models.note("acme", "m1", NOW + timedelta(hours=1)) is None
+        assert models.note("acme", "m3", NOW + timedelta(hours=1)) == "m2"
+        assert models.changed_at("acme") == NOW + timedelta(hours=1)
+        assert models.changed_at("globex") == NOW + timedelta(minutes=1)
+    go(engine, "0008")
+    go(engine, "head")
+    with writing(engine) as connection:
+        assert ControlRows(connection).models.changed_at("acme") == NOW + timedelta(minutes=1)
     engine.dispose()

@@ -279,7 +279,7 @@ def test_the_control_store_works_fully_with_its_role(control: ControlStore) -> N
             entry(rows, overdue.subject_id, "lapsed", NOW + 2 * DAY)
         few = type(rows.models)(rows.connection, most=1)
         for version in ("m1", "m2", "m3"):
-            few.note(version, NOW)
+            few.note("acme", version, NOW)
     with control.read() as rows:
         assert [each.status for each in rows.ledger.of_session("acme", "s1")] == ["revoked", "reinstated"]
         assert [each.status for each in rows.ledger.of_session("acme", "s2")] == ["revoked", "lapsed"]

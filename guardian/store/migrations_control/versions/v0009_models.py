@@ -1,0 +1,26 @@
+"""Model versions by tenant: what one tenant's findings name restrains nothing of another's."""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0009"
+down_revision = "0008"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    with op.batch_alter_table("control_model") as table:
+        table.add_column(sa.Column("tenant_id", sa.String(512), nullable=False, server_default="*"))
+        table.drop_constraint("pk_control_model", type_="primary")
+        table.create_primary_key("pk_control_model", ["tenant_id", "version"])
+    with op.batch_alter_table("control_model") as table:
+        table.alter_column("tenant_id", existing_type=sa.String(512), existing_nullable=False, server_default=None)
+
+
+def downgrade() -> None:
+    op.execute("DELETE FROM control_model WHERE tenant_id <> '*'")
+    with op.batch_alter_table("control_model") as table:
+        table.drop_constraint("pk_control_model", type_="primary")
+        table.drop_column("tenant_id")
+        table.create_primary_key("pk_control_model", ["version"])
