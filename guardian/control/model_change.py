@@ -26,7 +26,7 @@ def note_model(deps: ControlDeps, rows: ControlRows, finding: Finding, by: str, 
     if before is None:
         return
     change = {"old": before, "new": version, "finding_id": finding.id}
-    rows.audit.note("modelChange", at=now, actor=by, **change, result="noted")
+    rows.audit.note("modelChange", at=now, actor=by, tenant_id=finding.tenant_id, **change, result="noted")
     if before == FURTHER:  # a flood: people heard of a thousand, and each further one is in the audit trail
         return
     tell(

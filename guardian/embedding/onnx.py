@@ -73,7 +73,8 @@ class OnnxEncoder:
     def _read(
         self, graph: Graph, texts: Sequence[str] | Sequence[tuple[str, str]], tokens: int, width: int
     ) -> NDArray[np.float32]:
-        rows = list(self._readers.map(graph, self._cutter.encode(texts, tokens)))
+        told = self._cutter.encode(texts, tokens)
+        rows = list(self._readers.map(graph, told) if len(told) > 1 else map(graph, told))
         return np.array(rows, dtype=np.float32).reshape(len(rows), width)
 
 
@@ -89,7 +90,11 @@ class Onnx:
             raise ValueError(f"threads is {self.threads}; 0 is every core")
 
     def open(self, directory: Path) -> OnnxEncoder:
-        return OnnxEncoder(directory, self.threads or len(os.sched_getaffinity(0)))
+        return OnnxEncoder(directory, self.threads or _cores())
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 plugin = Onnx

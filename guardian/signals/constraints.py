@@ -28,6 +28,8 @@ _PRICE = re.compile(
     r"\s*(?:[A-Z]{3}|[€$£¥])?\s*"
 )
 _SEVERAL = re.compile(r"[,;\s]+")
+_ROOT = re.compile(r"(?:[A-Za-z][A-Za-z0-9+.-]*://[^/]*)?/?")
+_DECODINGS = 8
 _LIST_PREFIXES = ("allowed_", "permitted_")
 
 
@@ -113,26 +115,44 @@ def admits(allowed: frozenset[str], value: object) -> bool:
 def _admits(allowed: frozenset[str], said: str) -> bool:
     if said in allowed:
         return True
-    led = {said, _leads_to(said)}
-    return any("*" in entry and all(covers(entry, each) for each in led) for entry in allowed)
+    return any("*" in entry and covers(entry, said) and _stays(entry, said) for entry in allowed)
 
 
-def _leads_to(path: str) -> str:
-    """Where a path with `..` in it ends, percent signs decoded as a server would; any other text is itself.
+def _stays(entry: str, path: str) -> bool:
+    """Whether a path with `..` in it ends within what a wildcard covers, whoever resolves it."""
+    ends = _ends(path)
+    kept = (entry, *_ends(entry)) if ends else ()
+    return all(any(covers(each, end) for each in kept) for end in ends)
 
-    >>> _leads_to("docs/acme/%2e%2e/globex/x"), _leads_to("100%/a.b")
-    ('docs/globex/x', '100%/a.b')
+
+def _ends(path: str) -> frozenset[str]:
+    """Where a path with `..` in it may end: percent signs decoded, with what stands behind ? or # and without, and
+    with doubled slashes as one or as two. None where there is no `..`.
+
+    >>> sorted(_ends("docs/acme//%2e%2e/globex")), _ends("docs/acme/a..b")
+    (['docs/acme/globex', 'docs/globex'], frozenset())
     """
-    decoded = unquote(unquote(path)).replace("\\", "/")
-    if ".." not in decoded.split("/"):
-        return path
+    for _ in range(_DECODINGS):
+        before, path = path, unquote(path).replace("\\", "/")
+        if path == before:
+            break
+    if ".." not in (part.partition(";")[0] for part in re.split("[/?#]", path)):
+        return frozenset()
+    told = {path, re.split("[?#]", path, maxsplit=1)[0]}
+    return frozenset(_resolved(each, merged) for each in told for merged in (True, False))
+
+
+def _resolved(path: str, merged: bool) -> str:
+    """The path without its dots; what would climb above its root, or above where it begins, keeps them."""
+    root = _ROOT.match(path)[0]  # type: ignore[index]  # it matches nothing, too
     left: list[str] = []
-    for part in decoded.split("/"):
-        if part == "..":
-            del left[-1:]
-        elif part != ".":
-            left.append(part)
-    return "/".join(left)
+    for part in path[len(root) :].split("/"):
+        name = part.partition(";")[0]
+        if name == ".." and left and left[-1] != "..":
+            left.pop()
+        elif name == ".." or (name != "." and (part or not merged)):
+            left.append(name if name == ".." else part)
+    return root + "/".join(left)
 
 
 def read(constraints: Mapping[str, object], redacted: Mapping[str, str] = MappingProxyType({})) -> Constraints:

@@ -42,7 +42,10 @@ _NEWEST = (
 )
 _BREAKER = select(breaker).where(breaker.c.tenant_id == bindparam("tenant_id"))
 _CHANGES = (
-    select(model.c.first_seen).where(_of(bindparam("tenant_id"))).order_by(model.c.first_seen.desc()).limit(2)
+    select(model.c.version, model.c.first_seen)
+    .where(_of(bindparam("tenant_id")))
+    .order_by(model.c.first_seen.desc())
+    .limit(2)
 )
 
 
@@ -156,9 +159,15 @@ class ModelRows:
         return before
 
     def changed_at(self, tenant_id: str) -> datetime | None:
-        """When the newest version appeared; None while there has been only one, or none."""
-        seen = [row.first_seen for row in self.connection.execute(_CHANGES, {"tenant_id": tenant_id})]
-        return seen[0] if len(seen) == 2 else None
+        """When the newest version appeared; None while there has been only one, or none.
+
+        A tenant's first is new as well, if others' findings named another one.
+        """
+        seen = self.connection.execute(_CHANGES, {"tenant_id": tenant_id}).all()
+        if len(seen) == 1:
+            other = select(model.c.version).where(model.c.version != seen[0].version).limit(1)
+            return None if self.connection.execute(other).first() is None else seen[0].first_seen
+        return seen[0].first_seen if seen else None
 
     def _newest(self, tenant_id: str) -> str | None:
         newest = select(model.c.version).where(_of(tenant_id))

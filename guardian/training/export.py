@@ -1,7 +1,7 @@
 """From the trained torch model to the shipped graph: ONNX in integer arithmetic, for onnxruntime.
 
 Weights are int8 with a scale per output, and only 7 of the 8 bits are used: the sum of two products then fits the
-16 bits of processors that have no instruction for int8 products, and every processor computes the same.
+16 bits of processors that have no instruction for int8 products, and no processor cuts one off.
 Activations are rounded to 8 bits as they come, with one scale for a text. Few channels of a BERT are far larger
 than the rest and would cost them their precision, so channels are evened out first (Xiao et al. 2023,
 "SmoothQuant": what an activation is divided by, its weights are multiplied by), and the largest behind each gelu
@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 from guardian.embedding.sentence_transformers import SentenceTransformer, pair_logits
-from guardian.errors import ModelError
+from guardian.training.bases import check_kind
 
 _FACTOR, _STORED = 63, 127  # the largest integer of a weight that is multiplied, of one that is only looked up
 _EVEN = 0.65  # how much of a channel's size goes over to its weights; .5 and .8 are a little worse
@@ -56,9 +56,7 @@ def export_text(model: SentenceTransformer, sample: Sequence[str], path: Path) -
 
 def _bert(model: SentenceTransformer) -> Any:
     body = model[0].auto_model
-    kind, activation = body.config.model_type, getattr(body.config, "hidden_act", None)
-    if (kind, activation) != ("bert", "gelu"):
-        raise ModelError(f"a graph is written of a BERT with gelu, not of {kind} with {activation}")
+    check_kind(body.config.to_dict(), "the trained encoder")
     return body
 
 

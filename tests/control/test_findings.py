@@ -282,6 +282,7 @@ def test_a_new_model_is_believed_less_until_it_has_settled(stage, a_finding, har
     assert told_of_models(stage) == [("low", "m1", "m2")]
     [change] = stage.audit(action="modelChange")
     assert (change["old"], change["new"], change["actor"]) == ("m1", "m2", "monitor-1")
+    assert change["tenant_id"] == "acme"
     stage.clock.pass_(minutes=61)
     assert stage.submit(versioned(a_finding("s5"), "m2")).json()["effect"] == "revoke"
     assert stage.submit(versioned(a_finding("s6"), "m1")).json()["effect"] == "revoke", "known already: no change"
@@ -298,7 +299,7 @@ def test_invented_model_versions_restrict_their_inventor_and_fill_no_table(stage
         assert models.note("acme", "m3", now + timedelta(hours=2)) is None
         assert models.changed_at("globex") is None, "another tenant's versions are none of its own"
         assert models.note("globex", "m7", now + timedelta(hours=2)) is None, "its first"
-        assert models.changed_at("globex") is None
+        assert models.changed_at("globex") == now + timedelta(hours=2), "and new, for others began with another"
         stored = rows.connection.execute(text("SELECT count(*) FROM control_model")).scalar_one()
         assert stored == 7
 

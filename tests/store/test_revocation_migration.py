@@ -75,5 +75,5 @@ def test_model_versions_that_were_kept_for_all_tenants_are_known_to_each(tmp_pat
     go(engine, "0008")
     go(engine, "head")
     with writing(engine) as connection:
-        assert ControlRows(connection).models.changed_at("acme") == NOW + timedelta(minutes=1)
+        assert ControlRows(connection).models.changed_at("acme") == NOW + timedelta(hours=1)
     engine.dispose()

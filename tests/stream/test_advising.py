@@ -180,6 +180,16 @@ def test_lag_is_the_age_of_what_is_handled_and_grows_while_the_worker_is_stuck()
     assert lateness.lag() == timedelta(0)
 
 
+def test_a_record_that_was_sent_again_with_its_old_time_is_no_lag():
+    lateness = Lateness(lambda: NOW)
+    lateness.handled([Record("t", 0, 0, b"", timestamp=NOW - timedelta(minutes=9))])
+    lateness.caught_up()
+    lateness.handled([Record("t", 0, 1, b"", timestamp=NOW - timedelta(days=10))])
+    assert lateness.lag() == timedelta(0)
+    lateness.handled([Record("t", 1, 0, b"", timestamp=NOW - timedelta(days=10))])
+    assert lateness.lag() == timedelta(days=10), "of a partition that was never read to its end nobody knows"
+
+
 def test_a_partition_that_is_behind_is_not_hidden_by_one_that_is_not():
     lateness = Lateness(lambda: NOW)
     behind = [Record("t", 0, n, b"", timestamp=NOW - timedelta(minutes=60 - n)) for n in range(3)]

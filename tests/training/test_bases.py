@@ -1,5 +1,6 @@
 """What encoders start from: a quantized graph in a wheel gives its floats back; what does not fit is refused."""
 
+import shutil
 import zipfile
 from pathlib import Path
 
@@ -91,7 +92,19 @@ def test_a_directory_is_taken_as_it_is(plain: Path, tmp_path: Path) -> None:
     assert pair_base(plain, plain, tmp_path / "base") == plain
 
 
-@pytest.mark.parametrize("case", ["nothing", "no graph", "no BERT", "bare graph", "other words", "no tokenizer"])
+@pytest.mark.parametrize(
+    "case",
+    [
+        "nothing",
+        "no graph",
+        "no BERT",
+        "bare graph",
+        "other words",
+        "no tokenizer",
+        "no configuration",
+        "other kind",
+    ],
+)
 def test_what_does_not_fit_is_refused(case: str, plain: Path, wheel: Path, tmp_path: Path) -> None:
     given, text = tmp_path / "x.whl", plain
     if case == "no graph":
@@ -110,7 +123,10 @@ def test_what_does_not_fit_is_refused(case: str, plain: Path, wheel: Path, tmp_p
     elif case == "no tokenizer":
         given = tmp_path / "bare"
         given.mkdir()
-    with pytest.raises(ModelError, match=r"neither|one is needed|no int8 graph|vocabulary"):
+    elif case in ("no configuration", "other kind"):
+        given = shutil.copytree(plain, tmp_path / "kind")
+        (given / "config.json").write_text('{"model_type": "electra"}' if case == "other kind" else "", "utf-8")
+    with pytest.raises(ModelError, match=r"neither|one is needed|no int8 graph|vocabulary|config\.json|electra"):
         pair_base(given, text, tmp_path / "base")
 
 

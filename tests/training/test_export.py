@@ -51,7 +51,9 @@ def read(path: Path, base: Path, texts: list[Any], tokens: int) -> np.ndarray:
 
 
 def alike(found: np.ndarray, wanted: np.ndarray) -> bool:
-    return bool(np.abs(found - wanted).max() < 0.5 * wanted.std() and np.corrcoef(found, wanted)[0, 1] > 0.98)
+    """Nearly in step, and not all too high or too low."""
+    off = np.abs((found - wanted).mean())
+    return bool(off < 0.22 * wanted.std() and np.corrcoef(found, wanted)[0, 1] > 0.99)
 
 
 def test_a_pair_gets_the_logit_it_had(model: SentenceTransformer, base: Path, tmp_path: Path) -> None:
@@ -82,7 +84,7 @@ def test_a_text_gets_the_vector_it_had(base: Path, tmp_path: Path) -> None:
     assert np.allclose(np.linalg.norm(found, axis=1), 1.0, atol=1e-5)
     cosines = np.einsum("ij,ij->i", found, model.encode(TEXTS, normalize_embeddings=True))
     assert cosines.min() > 0.97
-    assert cosines.mean() > 0.995
+    assert cosines.mean() > 0.9968
 
 
 def test_no_sum_of_two_products_leaves_16_bits(model: SentenceTransformer, tmp_path: Path) -> None:

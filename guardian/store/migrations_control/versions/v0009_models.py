@@ -19,6 +19,11 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
+    op.execute(
+        "INSERT INTO control_model (tenant_id, version, first_seen) SELECT '*', version, min(first_seen)"
+        " FROM control_model WHERE version NOT IN (SELECT version FROM control_model WHERE tenant_id = '*')"
+        " GROUP BY version"
+    )
     op.execute("DELETE FROM control_model WHERE tenant_id <> '*'")
     with op.batch_alter_table("control_model") as table:
         table.drop_constraint("pk_control_model", type_="primary")
