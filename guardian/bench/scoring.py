@@ -47,11 +47,6 @@ def run(*, pairs: int, seed: int, progress: Callable[[int, int], None]) -> list[
     ]
 
 
-def _with(settings: Settings, engine: str, **options: object) -> PurposeFit:
-    section = ModelSection(engine=engine, options=options)
-    return open_fit(settings.model_copy(update={"model": section}))
-
-
 def _torch(settings: Settings, folder: Path) -> PurposeFit | None:
     try:
         from guardian.embedding.sentence_transformers import new_pair_model
@@ -62,7 +57,9 @@ def _torch(settings: Settings, folder: Path) -> PurposeFit | None:
     except (ImportError, GuardianError):
         return None
     new_pair_model(str(like)).save(str(folder / "pair"))
-    return _with(settings, "sentence_transformers", pair=str(folder / "pair"), text=str(base))
+    options = {"pair": str(folder / "pair"), "text": str(base)}
+    section = ModelSection(engine="sentence_transformers", options=options)
+    return open_fit(settings.model_copy(update={"model": section}))
 
 
 def distinct_requests(count: int, seed: int) -> list[FitRequest]:

@@ -191,14 +191,13 @@ class FileProducer:
         key: bytes | None = None,
         headers: Sequence[tuple[str, bytes]] = (),
         partition: int | None = None,  # noqa: ARG002 - a file has one
-        timestamp: datetime | None = None,
+        timestamp: datetime | None = None,  # noqa: ARG002 - nor a time of its lines
     ) -> None:
         line = json.dumps(
             {
                 "key": None if key is None else base64.b64encode(key).decode(),
                 "headers": [[name, base64.b64encode(content).decode()] for name, content in headers],
                 "value": None if value is None else base64.b64encode(value).decode(),
-                **({} if timestamp is None else {"timestamp": timestamp.isoformat()}),
             }
         )
         name = "".join(c if c.isalnum() or c in "._-" else "_" for c in topic)[-200:]

@@ -144,7 +144,8 @@ def _ends(path: str) -> frozenset[str]:
 
 def _resolved(path: str, merged: bool) -> str:
     """The path without its dots; what would climb above its root, or above where it begins, keeps them."""
-    root = _ROOT.match(path)[0]  # type: ignore[index]  # it matches nothing, too
+    found = _ROOT.match(path)
+    root = found.group() if found else ""
     left: list[str] = []
     for part in path[len(root) :].split("/"):
         name = part.partition(";")[0]

@@ -153,11 +153,7 @@ class _Stages:
 
     def run(self, name: str, data: Sequence[Example], seed: int) -> SentenceTransformer:
         model = new_pair_model(str(self.base), device="cuda" if torch.cuda.is_available() else "cpu")
-        kept, start, total = (
-            self.work / f"{name}.safetensors",
-            self.done,
-            self.steps * (2 + self.recipe.seeds),
-        )
+        kept, start, total = self.work / f"{name}.safetensors", self.done, self.steps * (2 + self.recipe.seeds)
         self.done += self.steps
         if kept.is_file():
             model.load_state_dict(load_file(kept))
