@@ -393,6 +393,7 @@ DOCS, WEB = ["docs/acme/*"], ["https://a.example/docs/*"]
         (WEB, "https://a.example/docs//../../x", OUTSIDE),
         (["../shared/*"], "../shared/x", {}),
         (["../shared/*"], "../shared/../secret", OUTSIDE),
+        (["../shared/*"], "../shared/../../../shared/x", OUTSIDE),
         (["/srv/../data/*"], "/srv/../data/x", {}),
         (["/srv/../data/*"], "/srv/../data/../etc/x", OUTSIDE),
         (["docs/../x"], "docs/../x", {}),
