@@ -107,7 +107,7 @@ def rotate(settings: Settings) -> str:
 
 
 def issued(settings: Settings) -> list[dict[str, object]]:
-    """Every token that was issued here, newest last."""
+    """Every token that was issued here and is valid, or was in the last 90 days; newest last."""
     with closing(open_control_store(settings)) as store, store.read() as rows:
         return [
             {

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple, cast
 
-from sqlalchemy import Connection, bindparam, delete, insert, select, update
+from sqlalchemy import Connection, bindparam, delete, insert, or_, select, update
 
 from guardian.store.control_tables import idempotency, mode, token
 from guardian.wire.base import Mode
@@ -69,6 +69,11 @@ class TokenRows:
             return False
         self.connection.execute(update(token).where(token.c.jti == jti).values(revoked_at=now, revoked_by=by))
         return True
+
+    def forget(self, before: datetime) -> None:
+        """Drop what expired before then. What somebody withdrew stays: it says whom not to believe."""
+        unsuspected = or_(token.c.revoked_by.is_(None), token.c.revoked_by == _ITSELF)
+        self.connection.execute(delete(token).where(token.c.expires_at < before, unsuspected))
 
     def is_recorded(self, jti: str) -> bool:
         """Whether a token of this id was issued here, or withdrawn."""

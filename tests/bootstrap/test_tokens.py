@@ -38,6 +38,22 @@ def test_a_token_is_believed_until_it_is_withdrawn(settings, verifier):
         verifier.verify(issued.text, now=utc_now())
 
 
+def test_the_record_of_a_token_that_expired_long_ago_goes_when_another_is_made(settings, monkeypatch):
+    def made(days: int) -> str:
+        monkeypatch.setattr(tokens, "utc_now", lambda: start + days * DAY)
+        return tokens.issue(settings, "ann", role="analyst", tenants=["acme"], ttl=DAY).principal.jti
+
+    def kept() -> set[object]:
+        return {row["jti"] for row in tokens.issued(settings)}
+
+    start = utc_now()
+    first, second = made(0), made(91)
+    assert {first, second} <= kept()
+    third = made(92)
+    assert first not in kept()
+    assert {second, third} <= kept()
+
+
 @pytest.mark.parametrize(
     "forged",
     [

@@ -365,3 +365,18 @@ def test_tokens_are_recorded_and_revoked_once(store):
         assert not rows.tokens.vouches_for(ann)
         assert not rows.tokens.vouches_for(replace(ann, jti="never-recorded"))
         assert [each.tenants for each in rows.tokens.all() if each.jti == "j1"] == [("a", "b")]
+
+
+def test_tokens_that_expired_are_forgotten_and_those_that_somebody_withdrew_are_not(store):
+    with store.write() as rows:
+        for jti, expires in [("over", NOW), ("ended", NOW), ("withdrawn", NOW), ("alive", NOW + DAY)]:
+            told = {"principal_id": "ann", "role": "admin", "tenants": ["a"], "kid": "k"}
+            rows.tokens.add(jti=jti, **told, issued_at=NOW - DAY, expires_at=expires)
+        rows.tokens.end("ended", NOW)
+        rows.tokens.revoke("withdrawn", by="bob", now=NOW)
+        rows.tokens.revoke("never-recorded", by="bob", now=NOW)
+        rows.tokens.forget(NOW)
+        assert len(rows.tokens.all()) == 5
+        rows.tokens.forget(NOW + DAY)
+        assert {each.jti for each in rows.tokens.all()} == {"withdrawn", "alive", "never-recorded"}
+        assert rows.tokens.withdrawn_since("ann", NOW)
