@@ -62,7 +62,9 @@ def _heard_alert(rows: ControlRows, line: Followed, now: datetime) -> None:
     )
     severe = max(case.rank, rank(finding.severity))
     values: dict[str, object] = {"alert_id": line.seq, "findings": case.findings + 1, "rank": severe}
-    if case.state and case.state not in OPEN_STATES:  # it was settled, and begins anew
+    settled = case.state and case.state not in OPEN_STATES
+    worse = case.acted_at is not None and severe > case.rank  # what somebody saw to was less than this
+    if settled or worse:  # it begins anew
         values |= {"acted_at": None, "escalated_at": None, "opened_at": line.at or now}
     if about_guardian and case.status != "sending" and _far_up(case, line.at or now):  # the topic begins anew
         values |= {"place": None, "rank": rank(finding.severity)}

@@ -1,5 +1,7 @@
 """A case in Slack: one message that is kept up to date, its history in the thread, and no flood."""
 
+import pytest
+
 from guardian.control.news import tell
 from guardian.domain.finding import Effect, Severity
 
@@ -155,6 +157,20 @@ def test_a_case_that_begins_anew_may_call_again(make_office, slack, a_finding) -
     office.after(minutes=2)
     assert "Flagged" in office.text()
     assert len([m for m in slack.messages if m.get("reply_broadcast")]) == 1
+
+
+@pytest.mark.parametrize(("severity", "calls"), [("high", 1), ("medium", 0)])
+def test_what_is_worse_than_somebody_saw_to_may_call_again(make_office, slack, a_finding, severity, calls) -> None:
+    office = make_office(escalate={"after_s": 60, "from": "medium"})
+    office.submit(a_finding(severity="medium"))
+    office.settle()
+    with office.client("root", "admin") as root:
+        root.protect("acme", "sess_1", protected=True, reason="the yearly audit")
+    office.after(minutes=5)
+    assert not [m for m in slack.messages if m.get("reply_broadcast")]
+    office.submit(a_finding(epoch=1, n=0, severity=severity, time=office.clock()))
+    office.after(minutes=2)
+    assert len([m for m in slack.messages if m.get("reply_broadcast")]) == calls
 
 
 def test_controls_own_news_are_cases_too_and_a_change_of_mode_can_be_approved(office, slack) -> None:
