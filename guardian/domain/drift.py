@@ -5,6 +5,9 @@ from dataclasses import dataclass
 
 from guardian.domain.signal import Breach, Signal
 
+ARGUMENTS_CUT = "arguments (cut)"
+"""Missing where a call has more arguments than the drift model is shown: it speaks for the rest alone."""
+
 
 @dataclass(frozen=True, slots=True)
 class Drift:

@@ -4,11 +4,12 @@ A harmless look-up on the way to a goal is the commonest false alarm, and an irr
 so drift is weighed by what the act can do. The verbs are read from the tool's name, left to right.
 """
 
+import re
 from collections.abc import Mapping
 from enum import IntEnum
 from functools import lru_cache
 
-from guardian.embedding.text import leaves, vocabulary, words
+from guardian.embedding.text import raw_leaves, scalar, vocabulary, words
 
 
 class Consequence(IntEnum):
@@ -71,9 +72,23 @@ _WEIGHTY = frozenset(
         " credentials beneficiary collaborator forwarding"
     )
 )
-_HINTS = frozenset(vocabulary("method action operation verb op command_type"))
+_HINTS = frozenset(
+    ["method", "http method", "request method", "action", "operation", "verb", "op", "command type"]
+)
 _UNSAFE_METHODS = frozenset(["post", "put", "patch", "delete"])
-_STATEMENTS = frozenset(["sql", "query", "statement"])
+_STATEMENTS = frozenset(
+    ["sql", "query", "queries", "statement", "statements", "stmt", "sql query", "sql statement"]
+)
+_STATEMENT_CHARS = 100_000
+_CHANGING = frozenset(vocabulary("insert update delete drop alter truncate grant revoke copy merge"))
+_COMMENT_MARK = re.compile(r"/\*!?\d*|\*/")
+_LINE_COMMENT = re.compile(r"(?:--|#)[^\n]*")
+_CHANGE = re.compile(
+    r"\b(?:(?:insert|merge|replace) (?:\w+ ){0,2}into|delete from|truncate table|do \$|call [\w.]+ ?\("
+    r"|update (?:only )?\S{1,128} (?:as )?(?:\w{1,64} )?set \S{1,128} ?=|copy \S{1,128} (?:from|to) '"
+    r"|into (?:out|dump)file|exec(?:ute)? (?:immediate|\w*[sx]p_)"
+    r"|(?:create|drop|alter)(?: or replace)? (?:table|view|index|database|schema|user|role|function))"
+)
 
 
 @lru_cache(maxsize=16_384)
@@ -96,28 +111,42 @@ def of_tool(tool: str) -> Consequence:
 
 
 def consequence(tool: str, arguments: Mapping[str, object] | None) -> Consequence:
-    """The class of a call: the tool's, raised by what its arguments say (HTTP method, operation, SQL verb).
+    """The class of a call: the tool's, raised by what its arguments say (HTTP method, operation, SQL statement).
 
-    >>> consequence("db.query", {"sql": "DROP TABLE users"}).name
+    >>> consequence("db.query", {"sql": "SELECT 1; DROP TABLE users"}).name
     'ACT'
     """
     found = of_tool(tool)
-    for path, value in leaves(arguments):
-        key = path.rsplit(".", 1)[-1].lower()
-        first = value.split(" ", 1)[0].lower() if value else ""
+    for path, value in raw_leaves(arguments):
+        key = words(path.rsplit(".", 1)[-1])
         if key in _HINTS:
-            found = max(
-                found, Consequence.ACT if first in _UNSAFE_METHODS else min(of_tool(value), Consequence.ACT)
-            )
-        elif key in _STATEMENTS and first in {
-            "insert",
-            "update",
-            "delete",
-            "drop",
-            "alter",
-            "truncate",
-            "grant",
-            "copy",
-        }:
-            found = Consequence.ACT
+            told = scalar(value)
+            unsafe = told.split(" ", 1)[0].lower() in _UNSAFE_METHODS
+            found = max(found, Consequence.ACT if unsafe else of_tool(told))
+        elif key in _STATEMENTS:
+            for text in value if isinstance(value, list) else [value]:
+                found = max(found, _of_statement(text) if isinstance(text, str) else Consequence.READ)
     return found
+
+
+def _of_statement(text: str) -> Consequence:
+    """ACT for what changes something, wherever in the text it begins; a question in words is a look-up.
+
+    Databases differ in what a comment is, so the text is read both without comments and as if there were none.
+    UNKNOWN where it is longer than is read.
+    """
+    lowered = text[:_STATEMENT_CHARS].lower()
+    for read in (_LINE_COMMENT.sub(" ", _without_comments(lowered)), _COMMENT_MARK.sub(" ", lowered)):
+        told = " ".join(read.split())
+        firsts = {statement.split(" ", 1)[0] for part in told.split(";") if (statement := part.lstrip(" ("))}
+        if not _CHANGING.isdisjoint(firsts) or _CHANGE.search(told):
+            return Consequence.ACT
+    return Consequence.UNKNOWN if len(text) > _STATEMENT_CHARS else Consequence.READ
+
+
+def _without_comments(text: str) -> str:
+    kept, at = [], 0
+    while (start := text.find("/*", at)) >= 0 and (end := text.find("*/", start + 2)) >= 0:
+        kept.append(text[at:start])
+        at = end + 2
+    return " ".join([*kept, text[at:]])

@@ -15,7 +15,7 @@ from functools import lru_cache
 from itertools import groupby
 
 from guardian.embedding.grounding import content_words
-from guardian.embedding.text import MARK, flat, leaves, render_purpose
+from guardian.embedding.text import MARK, every_leaf, flat, render_purpose
 
 PASSAGE = 6
 """A run of so many words that the purpose has too is a quotation; in a shorter purpose, the whole of it."""
@@ -35,7 +35,7 @@ def without_echo(purpose: str, arguments: Mapping[str, object] | None) -> Mappin
     """
     if not arguments:
         return arguments
-    found = leaves(arguments)
+    found = every_leaf(arguments)
     heard = [(path, unquoted(purpose, value)) for path, value in found]
     return flat(heard) if heard != found else arguments
 
@@ -49,7 +49,7 @@ def without_repeats(purpose: str, arguments: Mapping[str, object] | None) -> Map
     """
     if not arguments:
         return arguments
-    found = [(leaf, _repeated(purpose, leaf[1])) for leaf in leaves(arguments)]
+    found = [(leaf, _repeated(purpose, leaf[1])) for leaf in every_leaf(arguments)]
     if sum(size for _, size in found) <= REPEATED:
         return arguments
     return flat(leaf for leaf, size in found if not size)

@@ -9,19 +9,29 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from guardian.embedding.consequence import consequence
 from guardian.embedding.echo import without_echo, without_repeats
 from guardian.embedding.ports import DIMENSIONS, Encoder
 from guardian.embedding.recent import Recent
-from guardian.embedding.text import HISTORY_TOOLS, leaves, render_action, render_pair, render_purpose, without
+from guardian.embedding.text import (
+    HISTORY_TOOLS,
+    every_leaf,
+    leaves,
+    render_action,
+    render_pair,
+    render_purpose,
+    without,
+)
 from guardian.embedding.wishes import Embed, parts, wishes
 
 if TYPE_CHECKING:
     from guardian.embedding.fusion import Fusion
 
 EXPLAINED_LEAVES = 24
-READING = 3
+READING = 4
 """How calls are read, which a calibration stands on: 1 whole purposes, 2 long ones by their nearest part, 3 also a
-second time without what a call repeats of its purpose."""
+second time without what a call repeats of its purpose, 4 all arguments for what the act can do and where it goes,
+and those first where not all fit into what the encoders are shown."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,7 +171,8 @@ def _key(request: FitRequest) -> bytes:
     parts = (
         request.purpose,
         request.tool,
-        None if request.arguments is None else leaves(request.arguments),
+        None if request.arguments is None else every_leaf(request.arguments),
+        consequence(request.tool, request.arguments),  # read off more of a statement than a leaf keeps
         request.before[-HISTORY_TOOLS:],
     )
     digest = hashlib.blake2b(repr(parts).encode("utf-8", "surrogatepass"), digest_size=16)

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 
-from guardian.embedding.text import MARK, leaves, vocabulary, words
+from guardian.embedding.text import DESTINATION, MARK, every_leaf, leaves, vocabulary, words
 
 _WORD = re.compile(r"[a-z0-9]+")
 _STOP = frozenset(
@@ -18,13 +18,6 @@ _STOP = frozenset(
         "the a an of to for and in on my me i please can you with from is are it that this could would at by"
         " or be as we your our all any do if then than was were will have has had not so no into about its"
         " their them"
-    )
-)
-_DESTINATION = frozenset(
-    vocabulary(
-        "to recipient recipients cc bcc email address url uri link website host account iban payee"
-        " beneficiary channel user username guest guests participants attendees phone destination target"
-        " member members bucket webhook endpoint receiver domain repo wallet number contact"
     )
 )
 _OPEN = re.compile(
@@ -74,7 +67,7 @@ def grounding(purpose: str, arguments: Mapping[str, object] | None, earlier: Ite
     named = fresh = 0.0
     destinations: list[float] = []
     count = 0
-    for path, value in leaves(arguments):
+    for path, value in every_leaf(arguments):
         if not _telling(value):
             continue
         count += 1
@@ -86,7 +79,7 @@ def grounding(purpose: str, arguments: Mapping[str, object] | None, earlier: Ite
         named += told
         unknown = 1.0 - max(told, before)
         fresh += unknown
-        if not _DESTINATION.isdisjoint(words(path).split()):
+        if not DESTINATION.isdisjoint(words(path).split()):
             destinations.append(unknown)
     n = max(count, 1)
     return Grounding(named / n, fresh / n, max(destinations, default=0.0), count)

@@ -17,19 +17,30 @@ VALUE_CHARS = 96
 TOOL_CHARS = 80
 HISTORY_TOOLS = 4
 MAX_LEAVES = 48
-MAX_DEPTH = 6
+MOST_LEAVES = 2_000
+MAX_DEPTH = 12
 MAX_ITEMS = 64
 MARK = "..."
 """Stands where a value was cut; it is not a value."""
-
-_CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
-_JOINTS = re.compile(r"[_./:\-\\]+")
-_SPACE = re.compile(r"\s+")
 
 
 def vocabulary(text: str) -> tuple[str, ...]:
     """The words of a list written as one text."""
     return tuple(text.split())
+
+
+DESTINATION = frozenset(
+    vocabulary(
+        "to recipient recipients cc bcc email address url uri link website host account iban payee"
+        " beneficiary channel user username guest guests participants attendees phone destination target"
+        " member members bucket webhook endpoint receiver domain repo wallet number contact"
+    )
+)
+_DEED = frozenset(vocabulary("method action operation verb op command sql query statement amount"))
+
+_CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
+_JOINTS = re.compile(r"[_./:\-\\]+")
+_SPACE = re.compile(r"\s+")
 
 
 def clean(text: str, limit: int) -> str:
@@ -85,36 +96,64 @@ def scalar(value: object) -> str:
 
 
 def leaves(arguments: Mapping[str, object] | None) -> list[tuple[str, str]]:
-    """(path, value) of each leaf, depth first, at most MAX_LEAVES; a list of scalars is one leaf.
+    """(path, value) of each leaf, depth first, at most MAX_LEAVES; a list of scalars is one leaf. Of more than
+    that those come first whose name says where something goes or what is done.
 
     >>> leaves({"to": ["a@x.org", "b@x.org"], "body": {"text": "hi"}})
     [('to', 'a@x.org, b@x.org'), ('body.text', 'hi')]
     """
-    return list(islice(_walk(arguments or {}, "", 0), MAX_LEAVES))
+    found = every_leaf(arguments)
+    return found if len(found) <= MAX_LEAVES else sorted(found, key=_matters_less)[:MAX_LEAVES]
 
 
-def _walk(value: object, path: str, depth: int) -> Iterator[tuple[str, str]]:
+def every_leaf(arguments: Mapping[str, object] | None) -> list[tuple[str, str]]:
+    """As `leaves`, in their own order, at most MOST_LEAVES."""
+    return [(path, _told(value)) for path, value in raw_leaves(arguments)]
+
+
+def raw_leaves(arguments: Mapping[str, object] | None) -> Iterator[tuple[str, object]]:
+    """As `every_leaf`, with the values as they are."""
+    return islice(_walk(arguments or {}, "", 0), MOST_LEAVES)
+
+
+def overlong(arguments: Mapping[str, object] | None) -> bool:
+    """Whether there are more leaves than the encoders are shown."""
+    return next(islice(raw_leaves(arguments), MAX_LEAVES, None), None) is not None
+
+
+def _matters_less(leaf: tuple[str, str]) -> bool:
+    names = words(leaf[0]).split()
+    return DESTINATION.isdisjoint(names) and _DEED.isdisjoint(names)
+
+
+def _told(value: object) -> str:
+    if isinstance(value, (list, tuple)):
+        return clean(", ".join(map(scalar, value)), 4 * VALUE_CHARS)
+    return scalar(value)
+
+
+def _walk(value: object, path: str, depth: int) -> Iterator[tuple[str, object]]:
     match value:
         case Mapping() if depth < MAX_DEPTH:
-            for key, item in islice(value.items(), MAX_ITEMS):
+            for key, item in islice(value.items(), MOST_LEAVES):
                 name = clean(str(key) if isinstance(key, (str, int, float)) else type(key).__name__, TOOL_CHARS)
                 yield from _walk(item, f"{path}.{name}" if path else name, depth + 1)
         case list() | tuple() | set() | frozenset() if depth < MAX_DEPTH:
-            items = list(islice(value, MAX_ITEMS))
+            items = list(islice(value, MOST_LEAVES))
             if isinstance(value, (set, frozenset)):
                 items.sort(key=scalar)
             if any(isinstance(item, (Mapping, list, tuple)) for item in items):
                 for index, item in enumerate(items):
                     yield from _walk(item, f"{path}.{index}" if path else str(index), depth + 1)
             else:
-                yield path, clean(", ".join(map(scalar, items)), 4 * VALUE_CHARS)
+                yield path, items[:MAX_ITEMS]
         case Mapping() | list() | tuple() | set() | frozenset():
             yield path, "nested"
         case _:
-            yield path, scalar(value)
+            yield path, value
 
 
-def flat(found: Iterable[tuple[str, str]]) -> dict[str, object]:
+def flat(found: Iterable[tuple[str, object]]) -> dict[str, object]:
     """Arguments that have these leaves and render alike. Of several at one path ("to", and "to" with a hidden
     character) none is lost: spaces tell their names apart, and whoever reads them drops these again."""
     made: dict[str, object] = {}
@@ -127,18 +166,22 @@ def flat(found: Iterable[tuple[str, str]]) -> dict[str, object]:
 
 def without(arguments: Mapping[str, object] | None, path: str) -> dict[str, object]:
     """`arguments` as flat leaves with the leaf at `path` left out (renders like the nested form)."""
-    return flat((name, value) for name, value in leaves(arguments) if name != path)
+    return flat((name, value) for name, value in raw_leaves(arguments) if name != path)
 
 
 def render_action(tool: str, arguments: Mapping[str, object] | None) -> str:
     """The present action as one line; short values come first, so that a long body cannot push a recipient out.
+    Where not everything fits, those come before them whose name says where something goes or what is done.
 
     >>> render_action("email.send", {"body": "x" * 60, "to": "a@x.org"})[:36]
     'email send | to: a@x.org ; body: xxx'
     """
     parts: list[str] = []
     room = ACTION_CHARS - len(words(tool)) - 3
-    for path, value in sorted(leaves(arguments), key=lambda leaf: len(leaf[1]) > 40):
+    found = sorted(leaves(arguments), key=lambda leaf: len(leaf[1]) > 40)
+    if sum(len(words(path)) + len(value[:VALUE_CHARS]) + 5 for path, value in found) > room:
+        found.sort(key=_matters_less)
+    for path, value in found:
         part = f"{words(path)}: {value[:VALUE_CHARS]}"[: max(room, 0)]
         if len(part) < 3:
             break

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from functools import cached_property
 from typing import Any, Protocol
 
-from guardian.domain.drift import Drift
+from guardian.domain.drift import ARGUMENTS_CUT, Drift
 from guardian.domain.event import DecisionEvent, Envelope, SessionKey
 from guardian.domain.finding import Effect
 from guardian.domain.session import SessionState, Stage
@@ -15,6 +15,7 @@ from guardian.domain.signal import Breach, Observation, SharedReads, Signal
 from guardian.embedding.fit import FitRequest
 from guardian.embedding.grounding import argument_values
 from guardian.embedding.meaning import Meaning
+from guardian.embedding.text import overlong
 from guardian.pipeline.batch import DeadLetter, Decoded, Judgement, Memory, Verdict
 from guardian.pipeline.facts import observe, versions_of
 from guardian.pipeline.registered import envelope_finding, unregistered
@@ -132,7 +133,7 @@ class Judge:
         evidence, drift = self.scorer.step(
             state.evidence,
             _less_pardoned(signals, state.pardoned),
-            seen.features_missing,
+            (*seen.features_missing, ARGUMENTS_CUT) if overlong(request.arguments) else seen.features_missing,
             kind=event.action.tool,
         )
         cut_off = state.revoked_at is not None and event.decision.effect == "deny"

@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from guardian.domain.drift import Drift
+from guardian.domain.drift import ARGUMENTS_CUT, Drift
 from guardian.domain.signal import Signal
 from guardian.scoring.calibration import Calibration
 from guardian.scoring.evidence import accumulate, e_value, session_evidence
@@ -40,7 +40,8 @@ class Scorer:
         """The evidence after this action, and the verdict on it.
 
         An action about which every signal is silent neither accuses nor vouches: its e-value is 1. Where the
-        vouching signal is silent it is at least 1, so what a log leaves out never lowers the evidence.
+        vouching signal is silent, or was not shown everything, it is at least 1: what a log leaves out, or an
+        agent piles up, never lowers the evidence.
 
         Acts of one `kind` (tool) in one session are near copies of each other, so a repeated one only bets with
         its surplus over the best bet on that kind: reading ten tickets is one oddity, not ten. The surplus is
@@ -50,7 +51,7 @@ class Scorer:
         known = any(not signal.silent for signal in signals)
         p = self.calibration.p_value(score) if known else 1.0
         e = e_value(p) if known else 1.0
-        if any(signal.name == VOUCHING and signal.silent for signal in signals):
+        if ARGUMENTS_CUT in missing or any(signal.name == VOUCHING and signal.silent for signal in signals):
             e = max(1.0, e)
         best = before.get(_BEST + kind, 1.0)
         bet = e / best if e > best else min(e, 1.0)

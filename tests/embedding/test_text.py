@@ -10,6 +10,7 @@ from guardian.embedding.text import (
     PURPOSE_CHARS,
     clean,
     leaves,
+    overlong,
     render_action,
     render_pair,
     render_purpose,
@@ -73,6 +74,19 @@ def test_zero_width_and_control_characters_are_dropped() -> None:
 
 def test_full_width_letters_fold_to_plain_ones() -> None:
     assert clean("ｄｅｌｅｔｅ", 80) == "delete"
+
+
+def test_no_number_of_other_arguments_pushes_out_where_something_goes() -> None:
+    padded: dict[str, object] = {f"line_{n}": "March" for n in range(1_000)}
+    padded |= {"nested": {"more": {"transfer": {"iban": "DE99EVIL"}}}, "method": "POST"}
+    assert leaves(padded)[:2] == [("nested.more.transfer.iban", "DE99EVIL"), ("method", "POST")]
+    assert "iban: DE99EVIL ; method: POST" in render_action("payments.transfer", padded)
+    assert overlong(padded)
+    assert not overlong({str(n): n for n in range(MAX_LEAVES)})
+
+
+def test_where_everything_fits_the_order_is_the_callers() -> None:
+    assert render_action("send", {"note": "hi", "to": "ann"}) == "send | note: hi ; to: ann"
 
 
 def test_nested_arguments_are_leaves_with_paths() -> None:

@@ -89,6 +89,16 @@ def test_when_every_signal_is_silent_nothing_is_said_either_way() -> None:
     assert drift.features_missing == ("purpose",)
 
 
+def test_a_call_with_more_arguments_than_were_read_may_accuse_and_never_vouches() -> None:
+    scorer = calibrated(random.Random(5), 0.0, 100)
+    before, _ = scorer.step({}, signal(0.9))
+    calm, _ = scorer.step(before, signal(0.01))
+    padded, drift = scorer.step(before, signal(0.01), ("arguments (cut)",))
+    assert calm["m"] < before["m"] < padded["m"]
+    assert drift.e_value == 1.0
+    assert scorer.step(before, signal(1.0), ("arguments (cut)",))[1].e_value > 1.0
+
+
 @given(st.lists(st.tuples(st.floats(0, 1), st.floats(0, 0.99)), min_size=1, max_size=7), st.data())
 def test_the_fused_score_is_monotone_in_every_signal(
     parts: list[tuple[float, float]], data: st.DataObject

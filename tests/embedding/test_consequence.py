@@ -1,0 +1,57 @@
+"""What a call can do, whatever its arguments are spelt like."""
+
+import pytest
+
+from guardian.embedding.consequence import Consequence, consequence
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "DROP TABLE users",
+        "/* */ DROP TABLE users",
+        "DROP/**/TABLE users",
+        "/*!50000 DROP*/ TABLE users",
+        "DROP -- a\n TABLE users",
+        "SELECT 5--1; DROP TABLE users",
+        "SELECT 1; DELETE users",
+        "SELECT " + "a, " * 300 + "b; DROP TABLE users",
+        "(DELETE FROM users)",
+        "WITH t AS (SELECT 1) DELETE FROM users",
+        "WITH t AS (UPDATE ONLY users u SET role = 'admin' RETURNING *) SELECT * FROM t",
+        "EXPLAIN ANALYZE INSERT INTO users VALUES (1)",
+        "DO $$ BEGIN PERFORM f(); END $$",
+        "SELECT * FROM users INTO OUTFILE '/tmp/users'",
+        "EXEC xp_cmdshell 'dir'",
+        "CREATE OR REPLACE VIEW users AS SELECT 1",
+    ],
+)
+@pytest.mark.parametrize("name", ["sql", "Query", "sqlStatement"])
+def test_a_statement_that_changes_something_is_an_act_wherever_it_begins(name: str, statement: str) -> None:
+    assert consequence("db.query", {"options": {name: statement}}) is Consequence.ACT
+    assert consequence("db.query", {"statements": ["SELECT 1", statement]}) is Consequence.ACT
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "SELECT team, count(*) FROM tickets GROUP BY team;",
+        "WITH t AS (SELECT 1) SELECT * FROM t -- nothing else",
+        "renewal terms of Acme; the latest update",
+        "how do I update my plan",
+        "what the delete button does",
+    ],
+)
+def test_a_question_is_a_look_up(statement: str) -> None:
+    assert consequence("db.query", {"query": statement}) is Consequence.READ
+
+
+def test_a_statement_longer_than_is_read_is_unknown() -> None:
+    assert consequence("db.query", {"sql": "SELECT " + "a, " * 50_000 + "b"}) is Consequence.UNKNOWN
+
+
+@pytest.mark.parametrize("hint", ["method", "Method", "http_method", "requestMethod", "HTTP-METHOD"])
+def test_the_method_is_found_behind_any_number_of_other_arguments(hint: str) -> None:
+    headers = {f"x-{n}": "a" for n in range(500)}
+    assert consequence("http.get", {"headers": headers, "request": {hint: "Post"}}) is Consequence.ACT
+    assert consequence("quote.get", {"payment_method": "card"}) is Consequence.READ
