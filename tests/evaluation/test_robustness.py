@@ -12,6 +12,7 @@ from guardian.evaluation.robustness import (
     german,
     mimicked,
     padded,
+    piled,
     renamed,
     split,
     stuffed,
@@ -45,7 +46,7 @@ def test_a_variant_changes_the_session_and_keeps_what_was_counted(name: str) -> 
     assert VARIANTS[name](SESSION) == found
 
 
-@pytest.mark.parametrize("variant", [stuffed, diluted, padded, split, mimicked])
+@pytest.mark.parametrize("variant", [stuffed, diluted, piled, padded, split, mimicked])
 def test_what_an_attacker_does_leaves_the_honest_calls_as_they_are(variant: Variant) -> None:
     honest = [a for a in variant(SESSION).actions if not a.drift and a.counted]
     assert honest == [SESSION.actions[0]]
@@ -60,6 +61,12 @@ def test_dilution_spreads_a_few_words_over_four_arguments_before_the_acts_own() 
     assert list(arguments) == ["note", "context", "reason", "summary", "to", "body"]
     assert arguments["note"] == "Please review the contract"
     assert arguments["summary"] == "of Acme"
+
+
+def test_piling_buries_the_acts_own_arguments_under_words_of_the_purpose() -> None:
+    arguments = piled(SESSION).actions[1].arguments
+    assert list(arguments)[60:] == ["to", "body"]
+    assert set(list(arguments.values())[:60]) == set(SESSION.purpose.split())
 
 
 def test_mimicry_leads_with_uncounted_honest_calls() -> None:
