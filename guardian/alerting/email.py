@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from guardian.alerting import blocks
 from guardian.alerting.delivered import Delivered, message_id
-from guardian.alerting.neutralise import plain
+from guardian.alerting.neutralise import header
 from guardian.alerting.plain_text import as_text
 from guardian.alerting.port import Alert, Clock, RetryLater, Sleep
 from guardian.domain.urls import is_here
@@ -159,7 +159,7 @@ def mail(alert: Alert, sender: str, recipients: tuple[str, ...]) -> EmailMessage
     """The alert as a message in plain text; nothing in it is a link or markup that an agent made."""
     finding = alert.finding
     message = EmailMessage()
-    title = plain(finding.title, 120) or blocks.ABOUT[finding.kind]
+    title = header(finding.title, 120) or blocks.ABOUT[finding.kind]
     message["Subject"] = f"[guardian] {finding.severity.upper()}: {title}"
     message["From"], message["To"] = sender, ", ".join(recipients)
     message["Date"] = format_datetime(finding.time)

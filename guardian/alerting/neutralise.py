@@ -51,6 +51,11 @@ def code(text: str, limit: int) -> str:
     return f"`{_escaped(line.replace('`', 'ˋ'), limit - 2) or '–'}`"
 
 
+def header(text: str, limit: int) -> str:
+    """For a header of a mail: no part of it is an encoded word (RFC 2047), to be decoded after all this."""
+    return plain(text, limit).replace("=?", "＝?")
+
+
 def csv_cell(text: str, limit: int) -> str:
     """For a spreadsheet cell: never a formula (OWASP, CSV injection)."""
     line = plain(text, limit)

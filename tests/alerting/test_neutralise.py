@@ -7,19 +7,19 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from guardian.alerting.neutralise import code, csv_cell, plain, prose
+from guardian.alerting.neutralise import code, csv_cell, header, plain, prose
 
 HOSTILE = st.text(
     alphabet=st.one_of(
         st.characters(),
         st.sampled_from(
-            "<>&*_~`@#:!|/=+-\n\t\r\x00\x1b\u202e\u200b\u2066\ufeff\u00ad\ud800\U000e0041\u0301\u2028"
+            "<>&*_~`@#:!|/=?+-\n\t\r\x00\x1b\u202e\u200b\u2066\ufeff\u00ad\ud800\U000e0041\u0301\u2028"
         ),
     ),
     max_size=300,
 )
 LIMIT = st.integers(min_value=8, max_value=200)
-SHOWS = (plain, prose, code, csv_cell)
+SHOWS = (plain, prose, code, header, csv_cell)
 settings.register_profile("unhurried", deadline=None)  # a busy machine is no finding
 settings.load_profile("unhurried")
 
@@ -62,6 +62,12 @@ def test_prose_carries_no_markup_mention_link_or_emoji(text: str, limit: int) ->
     assert "://" not in shown
     assert not re.search(r":[a-z0-9_+'-]+:", shown, re.IGNORECASE)
     assert not re.search(r"(?<!\w)_\w.*\w_(?!\w)", shown)
+
+
+@given(HOSTILE, LIMIT)
+def test_no_part_of_a_header_is_decoded_once_more(text: str, limit: int) -> None:
+    assert "=?" not in header(text, limit)
+    assert header(f"=?utf-8?q?{text}?=", 5000).startswith("＝?utf-8?q?")
 
 
 @given(HOSTILE, LIMIT)

@@ -134,6 +134,24 @@ def test_a_mail_is_plain_text_that_no_agent_can_forge_headers_in(email, mailbox,
     assert "https://evil" not in text
 
 
+@pytest.mark.parametrize(
+    "word",
+    [
+        "=?utf-8?b?eA0KDQpTZWUgaHR0cHM6Ly9ldmlsLmV4YW1wbGUv?=",
+        "=?utf-8?q?x=0D=0ABcc:_evil=40evil.example?=",
+        "pay=?utf-8?q?=E2=80=AEtxt.exe?=",
+        "==?utf-8?q?x=0D=0AContent-Type:_text/html?==?utf-8?q?=E2=80=AE?=",
+    ],
+)
+def test_no_encoded_word_of_an_agent_is_decoded_into_a_header(email, mailbox, make_alert, word) -> None:
+    email.deliver(make_alert())
+    email.deliver(make_alert(title=f"gateway {word} is unreadable"))
+    honest, mail = mailbox.mails
+    assert mail.keys() == honest.keys()
+    assert all(value.isprintable() for value in mail.values()), mail.items()
+    assert mail["Subject"] == f"[guardian] CRITICAL: gateway {word.replace('=?', '＝?')} is unreadable"
+
+
 def test_a_mail_that_is_sent_again_has_the_same_id(email, mailbox, make_alert) -> None:
     email.deliver(make_alert())
     email.deliver(make_alert())
