@@ -8,7 +8,7 @@ import re
 import unicodedata
 
 CUT = "…"
-_INVISIBLE = frozenset("\u00ad\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0")
+_INVISIBLE = frozenset("\u00ad\u034f\u115f\u1160\u17b4\u17b5\u180b\u180c\u180d\u180f\u2800\u3164\uffa0")
 _RUN = re.compile(r"(.)\1*", re.DOTALL)
 _MARKS = 3  # combining marks on one letter; more of them paint over the lines above
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "|", "%", "＝", "＋", "－", "＠")

@@ -37,6 +37,18 @@ def test_no_control_bidi_or_invisible_character_reaches_anybody(text: str, limit
         assert {unicodedata.category(char) for char in shown} & {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"} == set()
 
 
+# Default_Ignorable_Code_Point of Unicode's DerivedCoreProperties.txt: what is drawn as nothing at all.
+IGNORABLE = (
+    *(0x00AD, 0x034F, 0x061C, 0x115F, 0x1160, 0x17B4, 0x17B5, *range(0x180B, 0x1810), *range(0x200B, 0x2010)),
+    *(*range(0x202A, 0x202F), *range(0x2060, 0x2070), 0x3164, *range(0xFE00, 0xFE10), 0xFEFF, 0xFFA0),
+    *(*range(0xFFF0, 0xFFF9), *range(0x1BCA0, 0x1BCA4), *range(0x1D173, 0x1D17B), *range(0xE0000, 0xE1000)),
+)
+
+
+def test_every_character_that_is_drawn_as_nothing_is_shown() -> None:
+    assert [f"{each:04X}" for each in IGNORABLE if plain(f"a{chr(each)}b", 50) != f"a‹U+{each:04X}›b"] == []
+
+
 @given(HOSTILE, LIMIT)
 def test_slack_sees_no_bracket_and_no_broken_entity(text: str, limit: int) -> None:
     for show in (prose, code):
