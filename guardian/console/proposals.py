@@ -11,8 +11,8 @@ from starlette.responses import Response
 from guardian.console.asked import Asked
 from guardian.console.pages import Pages
 from guardian.domain.restriction import Restriction
-from guardian.domain.rules import ForbidDataClass, ForbidTool, MaxRecords
 from guardian.errors import ProposalError
+from guardian.tightening.envelope import LIFETIME, EnvelopePatches
 from guardian.tightening.history import Grant
 from guardian.tightening.proposal import PROPOSAL, Proposal, read_proposal
 from guardian.tightening.wording import said, whom
@@ -79,22 +79,32 @@ def narrowed(proposal: Proposal) -> list[Narrowed]:
 
 
 def _diff(grant: Grant, restrictions: Sequence[Restriction]) -> Iterator[tuple[str, str]]:
-    """The envelope template's lines, as a reviewer of a pull request reads them."""
-    rules = [each.rule for each in restrictions]
-    tools = {rule.tool for rule in rules if isinstance(rule, ForbidTool) and not rule.except_agents}
-    classes = {rule.subject for rule in rules if isinstance(rule, ForbidDataClass)}
-    limits = [rule.limit for rule in rules if isinstance(rule, MaxRecords)]
-    had = [f"tool {tool}" for tool in grant.tools]
-    has = [f"tool {tool}" for tool in grant.tools if tool not in tools]
-    had += [f"data class {name}" for name in grant.data_classes or ()]
-    has += [f"data class {name}" for name in grant.data_classes or () if name not in classes]
-    if grant.max_records is not None:
-        had.append(f"at most {grant.max_records:,} records")
-    if limits or grant.max_records is not None:
-        has.append(f"at most {min([*limits, *([grant.max_records] if grant.max_records else [])]):,} records")
+    """The envelope template's lines before and after its patch, as a reviewer of a pull request reads them."""
+    patch = EnvelopePatches().patch(grant, restrictions)
+    limits = patch.get("resource_constraints", {})
+    had = _granted(grant.tools, grant.data_classes, grant.max_records)
+    has = _granted(
+        patch.get("allowed_tools", grant.tools),
+        limits.get("data_classes", grant.data_classes),
+        limits.get("max_records", grant.max_records),
+        patch.get(LIFETIME),
+    )
     for line in difflib.ndiff(had, has):
         if line[0] != "?":
             yield line[0], line[2:]
+
+
+def _granted(
+    tools: Sequence[str], classes: Sequence[str] | None, records: int | None, seconds: int | None = None
+) -> list[str]:
+    """An empty list of tools is no limit."""
+    lines = [f"tool {tool}" for tool in tools or ("*",)]
+    lines += [f"data class {name}" for name in classes or ()]
+    if records is not None:
+        lines.append(f"at most {records:,} records")
+    if seconds is not None:
+        lines.append(f"at most {seconds // 60:,} minutes")
+    return lines
 
 
 def _within_reach(folder: Path, visit: Visit) -> list[Found]:

@@ -5,9 +5,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from guardian.console.proposals import narrowed
 from guardian.domain.restriction import Restriction, Scope, Support
-from guardian.domain.rules import ForbidDataClass, ForbidTool, MaxRecords
+from guardian.domain.rules import ForbidDataClass, ForbidTool, MaxLifetime, MaxRecords, Rule
 from guardian.store.files import UNFINISHED
 from guardian.tightening.backtest import Backtest
 from guardian.tightening.history import Grant
@@ -15,11 +17,13 @@ from guardian.tightening.proposal import PROPOSAL, Proposal, write_folder
 from guardian.tightening.surface import Surface
 
 
-def proposal(tenant: str = "acme", tool: str = "crm.export") -> Proposal:
+def proposal(
+    tenant: str = "acme", tool: str = "crm.export", *, grant: Grant | None = None, rules: tuple[Rule, ...] = ()
+) -> Proposal:
     scope = Scope(tenant, "review_contract", "agent_renewal_review")
     support = Support(140, 2000, 60, None, 0.021, 40, 0)
-    rules = (ForbidTool(tool), ForbidDataClass("pricing"), MaxRecords(25))
-    grant = Grant(("contracts.read", tool), ("renewal_terms", "pricing"), 100)
+    rules = rules or (ForbidTool(tool), ForbidDataClass("pricing"), MaxRecords(25))
+    grant = grant or Grant(("contracts.read", tool), ("renewal_terms", "pricing"), 100)
     return Proposal(
         tenant_id=tenant,
         since=datetime(2026, 5, 1, tzinfo=UTC),
@@ -49,6 +53,24 @@ def test_a_diff_is_what_a_reviewer_reads() -> None:
         ("+", "at most 25 records"),
     )
     assert role.restrictions[0][1] == "may not call crm.export"
+
+
+@pytest.mark.parametrize(
+    ("grant", "rule", "lines"),
+    [
+        (Grant(("a", "b"), None, 0), ForbidTool("a"), ["-tool a", " tool b", " at most 0 records"]),
+        (Grant(("a",), None, 0), MaxRecords(20), [" tool a", " at most 0 records"]),
+        (Grant(("a",), None, None, True), MaxRecords(20), [" tool a"]),
+        (Grant(("a",), None, None), MaxRecords(20), [" tool a", "+at most 20 records"]),
+        (Grant(("a",), None, None), ForbidTool("a"), [" tool a"]),
+        (Grant(("a", "b"), None, None), ForbidTool("a", ("agent_1",)), [" tool a", " tool b"]),
+        (Grant((), None, None), ForbidTool("a"), [" tool *"]),
+        (Grant(("a",), None, None, lifetime_s=7200), MaxLifetime(3600), [" tool a", "+at most 60 minutes"]),
+    ],
+)
+def test_a_diff_is_what_the_patch_does(grant: Grant, rule: Rule, lines: list[str]) -> None:
+    (role,) = narrowed(proposal(grant=grant, rules=(rule,)))
+    assert [f"{sign}{told}" for sign, told in role.diff] == lines
 
 
 def test_without_a_folder_the_page_says_how_to_have_one(site: Any) -> None:
