@@ -1,6 +1,6 @@
 """A delegation chain as a table: the relay race made visible."""
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 
 from rich.text import Text
 
@@ -23,13 +23,17 @@ def show_chain(chain: Sequence[Authority]) -> None:
                 plain(f"{'  ' * depth}{hop.key.session_id}"),
                 plain(hop.agent or "-"),
                 plain(hop.purpose),
-                f"{len(hop.own)} > {len(each.effective)} > {implied}",
+                f"{_counted(hop.own)} > {_counted(each.effective)} > {implied}",
                 f"{each.used_share:.0%} in {hop.calls}",
                 plain(_named(sorted(each.idle))),
                 faults if each.faults else Text("narrowed" if depth else "root"),
             )
         )
     show_rows(headings, rows, whole={"tools"})
+
+
+def _counted(tools: Set[str]) -> str:
+    return "no limit" if "*" in tools else str(len(tools))
 
 
 def _named(tools: Sequence[str]) -> str:

@@ -15,7 +15,8 @@ MOST_SESSIONS = 200_000
 
 @dataclass(slots=True)
 class Hop:
-    """One session of a chain. `own` is its envelope's tools, `used` what it called and was allowed."""
+    """One session of a chain. `own` is its envelope's tools (`*` where it lists none: that is no limit), `used`
+    what it called and was allowed."""
 
     key: SessionKey
     parent: str | None
@@ -142,7 +143,7 @@ def _begin(call: PastCall) -> Hop:
         delegator=call.delegator_id,
         agent=call.agent_id,
         purpose=call.purpose,
-        own=frozenset(grant.tools),
+        own=frozenset(grant.tools or ("*",)),
         classes=None if grant.data_classes is None else frozenset(grant.data_classes),
         records=grant.max_records,
     )

@@ -10,7 +10,8 @@ from guardian.tightening.history import Grant, ScopeHistory
 
 @dataclass(frozen=True, slots=True)
 class Surface:
-    """Counts of triples. A grant without data classes counts as one class, a tool of no known resource as one."""
+    """Counts of triples. No list of tools or of data classes is no limit and counts as one, as a wildcard does; so
+    does the resource of a tool where none is known."""
 
     before: int = 0
     after: int = 0
@@ -44,8 +45,9 @@ def surface(
     for scope, grant in grants.items():
         tools, classes = gone.get(scope, (set(), set()))
         kinds = resources.get(scope, {})
-        before = sum(kinds.get(tool, 1) for tool in grant.tools)
-        after = sum(kinds.get(tool, 1) for tool in grant.tools if tool not in tools)
+        listed = grant.tools or ("*",)
+        before = sum(kinds.get(tool, 1) for tool in listed)
+        after = sum(kinds.get(tool, 1) for tool in listed if tool not in tools)
         had = grant.data_classes
         has = None if had is None else [name for name in had if name not in classes]
         total += Surface(before * max(1, len(had or ())), after * (1 if has is None or not had else len(has)))

@@ -15,10 +15,13 @@ from guardian.bench.estate_archive import row_of
 from guardian.bootstrap.clock import utc_now
 from guardian.bootstrap.initialise import initialise
 from guardian.cli import app
+from guardian.cli.chains import show_chain
 from guardian.config import load
+from guardian.domain.event import SessionKey
 from guardian.domain.past import Label
 from guardian.domain.session import HumanWord
 from guardian.store.control import ControlStore
+from guardian.tightening.authority import Authority, Hop
 
 UNTIL = (BEGIN + WINDOW).isoformat()
 
@@ -159,6 +162,14 @@ def test_the_relay_race_is_visible(guardian):
     assert 0 < child["used_share"] < 1
     shown = guardian("authority", child["session"], "--tenant", "estate", "--window", "50y")
     assert f"{len(root['own'])} > {len(root['effective'])}" in shown
+
+
+def test_a_list_without_tools_is_shown_as_no_limit(capsys):
+    hop = Hop(SessionKey("acme", "s"), None, "user_1", "agent_1", "review", frozenset("*"), None, None)
+    show_chain([Authority(hop, hop.own, None, ()), Authority(hop, frozenset({"a.read"}), None, ())])
+    shown = capsys.readouterr().out
+    assert "no limit > no limit > ?" in shown
+    assert "no limit > 1 > ?" in shown
 
 
 @pytest.mark.parametrize(

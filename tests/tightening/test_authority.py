@@ -59,6 +59,23 @@ def test_a_wildcard_holds_what_it_covers(call):
     assert [each.used_share for each in found] == [0.5, 0.5, 1.0]
 
 
+def test_a_list_without_tools_is_no_limit(call):
+    found = ledger(
+        call,
+        {"session_id": "root", "allowed_tools": ALL[:2], "tool": "a.read"},
+        {"session_id": "child", "parent_session_id": "root", "allowed_tools": (), "tool": "c.send"},
+        {"session_id": "leaf", "parent_session_id": "child", "allowed_tools": ALL[:1], "tool": "a.read"},
+        {"session_id": "free", "allowed_tools": (), "tool": "c.send"},
+        {"session_id": "freed", "parent_session_id": "free", "allowed_tools": ALL, "tool": "a.read"},
+    )
+    root, child, leaf = found.chain(SessionKey("acme", "leaf"))
+    assert (child.hop.own, child.effective, child.idle) == ({"*"}, {*ALL[:2]}, {*ALL[:2]})
+    assert child.faults == ("holds 1 tools that nobody above it could give: *",)
+    assert (leaf.effective, leaf.faults, root.faults) == ({"a.read"}, (), ())
+    free, freed = found.chain(SessionKey("acme", "freed"))
+    assert (free.effective, freed.effective, freed.faults) == ({"*"}, {*ALL}, ())
+
+
 def test_what_the_purpose_implies_is_what_honest_sessions_use(call):
     found = ledger(
         call,

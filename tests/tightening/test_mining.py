@@ -7,6 +7,7 @@ import pytest
 
 from guardian.domain.event import SessionKey
 from guardian.domain.past import Label, agent_role
+from guardian.domain.restriction import Scope
 from guardian.domain.rules import (
     ArgumentAtMost,
     ArgumentIn,
@@ -20,7 +21,7 @@ from guardian.domain.session import HumanWord
 from guardian.tightening.caution import Caution, roomy
 from guardian.tightening.confidence import upper_bound
 from guardian.tightening.envelope import EnvelopePatches
-from guardian.tightening.history import History, Trust
+from guardian.tightening.history import Grant, History, Trust
 from guardian.tightening.mining import mine
 from guardian.tightening.redacted import SHAPED
 from guardian.tightening.surface import resources_of, surface
@@ -331,6 +332,12 @@ def test_the_surface_counts_triples_of_what_is_granted(history):
     area = surface({scope: of_scope.current()[0]}, {scope: resources_of(of_scope)}, mined.restrictions)
     assert (area.before, area.after) == ((2 + 1) * 2, 2 * 1)
     assert area.removed == pytest.approx(2 / 3)
+
+
+def test_the_surface_of_a_grant_that_lists_no_tools_is_not_nothing():
+    scope = Scope("acme", "review", "agent_review")
+    area = surface({scope: Grant((), ("terms", "prices"), None)}, {}, [])
+    assert (area.before, area.after) == (2, 2)
 
 
 def test_rare_grants_are_forgotten_and_the_order_of_the_report_is_stable(history):
