@@ -6,7 +6,7 @@ and may be wrong or lie; what the API promises of shadow, protected sessions, bu
 
 from collections.abc import Mapping
 
-from guardian.policy.port import PolicyAction, PolicyRequest
+from guardian.policy.port import EvidenceFacts, PolicyAction, PolicyRequest
 from guardian.wire.principal import Role
 
 _WORK: Mapping[Role, frozenset[PolicyAction]] = {
@@ -31,6 +31,8 @@ def beyond(request: PolicyRequest) -> str:
     if not (request.mode == "enforce" or (request.mode == "canary" and request.in_canary)):
         return "the tenant's mode leaves this session alone"
     if request.action == "revokeSubject":
+        if request.evidence == EvidenceFacts():
+            return "no session of the subject was found to break anything"
         return "the tenant's breaker is open" if request.harm.breaker_open else ""
     if session is not None and session.protected and not request.act.approved:
         return "the session is protected"

@@ -49,7 +49,7 @@ def situation(
     stored = mode_of(deps, rows, tenant_id)
     session, author = None, None
     if session_id is not None:
-        session, author = _session_facts(deps, rows, tenant_id, session_id, agent_id)
+        session, author = session_facts(deps, rows, tenant_id, session_id, agent_id)
     act = act or ActFacts(own=author == principal.id)
     spent = rows.ledger.spent(tenant_id, now - settings.budget_window)
     at = now.astimezone(UTC)
@@ -83,7 +83,7 @@ def in_canary(tenant_id: str, session_id: str, percent: int) -> bool:
     return int.from_bytes(place[:8]) % 100 < percent
 
 
-def _session_facts(
+def session_facts(
     deps: ControlDeps, rows: ControlRows, tenant_id: str, session_id: str, agent_id: str | None
 ) -> tuple[SessionFacts, str | None]:
     """What control knows of a session, and who revoked it by hand, if anybody."""

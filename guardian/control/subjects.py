@@ -6,15 +6,19 @@ from typing import Literal
 
 from guardian.control.authority import ask, record
 from guardian.control.deps import ControlDeps
+from guardian.control.envelopes import lasts_until
+from guardian.control.facts import session_facts
 from guardian.control.granted import Act, Do, Whom, permitted
+from guardian.control.news import tell
 from guardian.control.problems import Refusal
 from guardian.domain.event import Envelope
-from guardian.domain.finding import Finding
+from guardian.domain.finding import Finding, Subject
 from guardian.domain.revocation import LedgerEntry, SubjectType
 from guardian.policy.port import ActFacts, PolicyAction, PolicyRequest, WhomFacts
 from guardian.store.control import ControlRows
 from guardian.wire.principal import Principal
 from guardian.wire.revocations import SubjectResult
+from guardian.wire.sessions import SessionView
 
 
 def revoke_subject(
@@ -108,12 +112,13 @@ def keep_from_coming_back(
 ) -> list[LedgerEntry]:
     """After a session was revoked: its task or agent too, for as long as configured and where policy says so.
 
-    Names come from the registered envelope; where there is none, from the finding, and policy is told that.
+    Names come from the registered envelope; where there is none, from the finding, and policy is told that. What a
+    protected session acts under is left to people, whatever policy says.
     """
     made = []
     known = rows.envelopes.newest(entry.tenant_id, entry.subject_id)
     for kind, life in deps.settings.switch.comes_back.items():
-        name = _named(kind, None if known is None else known.envelope, finding)
+        name = _named(kind, finding.subject if known is None else known.envelope)
         if name is None:
             continue
         live = rows.ledger.live_entry(entry.tenant_id, name, kind)
@@ -124,7 +129,11 @@ def keep_from_coming_back(
         )
         decision = ask(deps, request)
         told = {"subject_type": kind, "subject_id": name, "finding_id": finding.id, "result": "refused"}
-        if decision.allowed:
+        spared = _protected(deps, rows, entry.tenant_id, kind, name, now) if decision.allowed else None
+        if spared is not None:
+            told |= {"result": "spared", "protects": spared}
+            _tell_on(deps, rows, kind, entry, now)
+        elif decision.allowed:
             actor = asked.asker.id
             why = "so that a revoked session does not come back under a new id"
             back = _append(rows, entry.tenant_id, kind, name, why, actor, now, now + life, finding_id=finding.id)
@@ -135,8 +144,38 @@ def keep_from_coming_back(
     return made
 
 
-def _named(kind: SubjectType, envelope: Envelope | None, finding: Finding) -> str | None:
-    teller = envelope if envelope is not None else finding.subject
+def _protected(
+    deps: ControlDeps, rows: ControlRows, tenant_id: str, kind: SubjectType, name: str, now: datetime
+) -> str | None:
+    """A session that only people may stop and that would be stopped with the subject; None: there is none."""
+    listed = deps.settings.protected.get(tenant_id, frozenset())  # agents as well as sessions
+    for session_id in sorted(listed | rows.sessions.perhaps_protected(tenant_id, f"{kind}_id", name, listed)):
+        facts, _ = session_facts(deps, rows, tenant_id, session_id, None)
+        ends = lasts_until(rows, tenant_id, session_id)
+        if not facts.protected or facts.revoked or (ends is not None and ends <= now):
+            continue
+        registered, known = rows.envelopes.newest(tenant_id, session_id), rows.sessions.get(tenant_id, session_id)
+        if _named(kind, registered.envelope if registered else known.view if known else None) == name:
+            return session_id
+    return None
+
+
+def _tell_on(deps: ControlDeps, rows: ControlRows, kind: SubjectType, entry: LedgerEntry, now: datetime) -> None:
+    tell(
+        deps,
+        rows,
+        topic="comes_back",
+        tenant_id=entry.tenant_id,
+        title=f"The {kind} of a revoked session goes on",
+        detail="a protected session acts under it as well, so people decide; see the audit trail under action "
+        "revokeSubject, result spared",
+        severity="high",
+        once=f"{kind} {entry.revision}",
+        now=now,
+    )
+
+
+def _named(kind: SubjectType, teller: Envelope | Subject | SessionView | None) -> str | None:
     if teller is None:
         return None
     match kind:

@@ -1,10 +1,12 @@
 """Sessions as control knows them, and the feed of what people said about them."""
 
+import json
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Row, and_, bindparam, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Row, and_, bindparam, exists, func, insert, or_, select, update
 
 from guardian.domain.event import Envelope
 from guardian.domain.finding import Effect, Finding
@@ -63,6 +65,28 @@ class SessionRows:
             wanted = wanted.where(session.c.seq < before)
         rows = self.connection.execute(wanted.order_by(session.c.seq.desc()).limit(limit))
         return [_stored(row) for row in rows]
+
+    def perhaps_protected(self, tenant_id: str, field: str, name: str, agents: Collection[str]) -> set[str]:
+        """Sessions of which a finding or a version of their envelope has `name` in `field`, and that are protected
+        one by one, or act as one of these agents. None of it need hold any more.
+
+        With agents all envelopes of the tenant are looked through: there is no index of who acts in a session.
+        """
+        own = and_(envelope.c.tenant_id == session.c.tenant_id, envelope.c.session_id == session.c.session_id)
+        met = select(session.c.session_id).where(
+            session.c.tenant_id == tenant_id,
+            or_(session.c.protected, session.c.agent_id.in_(agents)),
+            or_(session.c[field] == name, exists().where(own, _says(field, name))),
+        )
+        found = set(self.connection.execute(met).scalars())
+        if agents:
+            registered = select(envelope.c.session_id).where(
+                envelope.c.tenant_id == tenant_id,
+                _says(field, name),
+                or_(*(_says("agent_id", agent) for agent in agents)),
+            )
+            found.update(self.connection.execute(registered).scalars())
+        return found
 
     def tenants(self, most: int) -> list[str]:
         """Whose sessions there are, by name; each look-up skips all the sessions of one tenant."""
@@ -175,6 +199,11 @@ class SessionRows:
     def _update(self, tenant_id: str, session_id: str, values: dict[str, Any]) -> None:
         this = and_(session.c.tenant_id == tenant_id, session.c.session_id == session_id)
         self.connection.execute(update(session).where(this).values(**values))
+
+
+def _says(field: str, name: str) -> ColumnElement[bool]:
+    """Whether an envelope's JSON has this anywhere, as it is written there."""
+    return envelope.c.envelope.contains(f'"{field}":{json.dumps(name, ensure_ascii=False)}', autoescape=True)
 
 
 def _stored(row: Row[Any]) -> StoredSession:

@@ -2,11 +2,13 @@
 
 import contextlib
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from guardian.control.news import tell_of_decision_point
+from guardian.control.switch import SwitchRule
 from guardian.policy.cedar import CedarPolicies
 from guardian.policy.port import PolicyDecision
 
@@ -199,6 +201,21 @@ def test_a_lying_decision_point_revokes_no_protected_session(enforced, pdp, a_fi
     outcome = enforced.submit(a_finding(breaches=hard)).json()
     assert (outcome["effect"], outcome["approval_id"]) == ("flag", None)
     assert "the session is protected" in outcome["note"]
+
+
+def test_a_lying_decision_point_stops_nothing_that_protected_sessions_act_under(make_stage, pdp, a_finding, hard):
+    rule = SwitchRule(watch_every_s=3600, comes_back=dict.fromkeys(("task", "agent"), timedelta(hours=2)))
+    stage = make_stage(pdp=pdp, default_mode="enforce", switch=rule, protected={"acme": frozenset({"agent_vip"})})
+    for session, agent in (("s1", "agent_2"), ("vip", "agent_vip")):
+        envelope = {"delegator_id": "user_1", "tenant_id": "acme", "session_id": session, "task_id": "task_9"}
+        body = {"envelope": {**envelope, "agent_id": agent}}
+        assert stage.call("POST", "/v1/envelopes", "delegation", json=body).status_code == 201
+    pdp.fault = "lies"
+    got = stage.call("POST", "/v1/subjects/acme/task/task_9/revoke", "monitor", json={"reason": "x"})
+    assert (got.status_code, got.json()["code"]) == (503, "policy_unavailable")
+    assert stage.submit(a_finding("s1", breaches=hard)).json()["effect"] == "revoke"
+    stopped = {(each["subject_type"], each["subject_id"]) for each in stage.revocations().json()["entries"]}
+    assert stopped == {("session", "s1"), ("agent", "agent_2")}
 
 
 def test_a_lying_decision_point_exceeds_neither_budget_nor_reserve(make_stage, pdp, a_finding, hard):

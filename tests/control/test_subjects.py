@@ -4,6 +4,8 @@ from datetime import timedelta
 
 import pytest
 
+from guardian.control.switch import SwitchRule
+
 
 def act(stage, verb, kind="agent", name="agent_7", role="responder", who=None, **body):
     path = f"/v1/subjects/acme/{kind}/{name}/{verb}"
@@ -89,8 +91,6 @@ def registered(stage, session="sess_1", **more):
 
 @pytest.fixture
 def keeping(make_stage):
-    from guardian.control.switch import SwitchRule
-
     rule = SwitchRule(comes_back={"task": timedelta(hours=2), "agent": timedelta(hours=2)})
     stage = make_stage(switch=rule)
     stage.enforce()
@@ -125,3 +125,66 @@ def test_not_on_the_word_of_the_monitor_alone_nor_on_statistics(keeping, a_findi
     registered(keeping, "s3", task_id="task_3")
     assert keeping.submit(a_finding("s3")).json()["effect"] == "revoke"
     assert {kind for kind, _ in live(keeping)} == {"session"}
+
+
+def protect(stage, session, *, protected=True):
+    body = {"reason": "board meeting", "protected": protected}
+    assert stage.call("PUT", f"/v1/sessions/acme/{session}/protection", "approver", json=body).status_code == 200
+
+
+def named(stage, session, task="task_9"):
+    headers = {"X-Guardian-Tenant": "acme", "X-Guardian-Session": session, "X-Guardian-Task": task}
+    return stage.call("GET", "/v1/check", "gateway", headers=headers).status_code
+
+
+def test_a_task_that_a_protected_session_works_on_goes_on_and_people_are_told(keeping, a_finding, hard):
+    for session in ("sess_1", "vip"):
+        registered(keeping, session, task_id="task_9")
+    protect(keeping, "vip")
+    assert keeping.submit(a_finding(breaches=hard)).json()["effect"] == "revoke"
+    assert live(keeping) == {("session", "sess_1")}
+    assert (named(keeping, "sess_1"), named(keeping, "vip")) == (403, 200)
+    [spared] = keeping.audit(action="revokeSubject", result="spared")
+    assert (spared["subject_type"], spared["subject_id"], spared["protects"]) == ("task", "task_9", "vip")
+    titles = [item["finding"]["title"] for item in keeping.call("GET", "/v1/findings").json()["items"]]
+    assert "The task of a revoked session goes on" in titles
+    assert act(keeping, "revoke", "task", "task_9").json()["changed"] is True, "people may"
+
+
+@pytest.mark.parametrize("case", ["unprotected", "expired", "revoked", "renamed", "another", "other tenant"])
+def test_it_is_kept_from_coming_back_where_no_protected_session_works_on_it_now(keeping, a_finding, hard, case):
+    task = {"another": 'task_99", "task_id": "task_9'}.get(case, "task_9")
+    if case == "other tenant":
+        body = {"envelope": {"delegator_id": "u", "tenant_id": "globex", "session_id": "vip", "task_id": task}}
+        assert keeping.call("POST", "/v1/envelopes", "delegation", "globex", json=body).status_code == 201
+    else:
+        ends = {"expires_at": (keeping.clock() + timedelta(minutes=5)).isoformat()} if case == "expired" else {}
+        registered(keeping, "vip", task_id=task, **ends)
+    protect(keeping, "vip", protected=case != "unprotected")
+    registered(keeping, task_id="task_9")
+    match case:
+        case "expired":
+            keeping.clock.pass_(minutes=6)
+        case "revoked":
+            keeping.revoke("vip")
+        case "renamed":
+            registered(keeping, "vip", task_id="task_10")
+    assert keeping.submit(a_finding(breaches=hard)).json()["effect"] == "revoke"
+    assert ("task", "task_9") in live(keeping)
+
+
+def test_protection_by_name_and_a_task_that_only_a_finding_named_count_too(make_stage, a_finding, hard):
+    names = frozenset({"agent_vip", "sess_vip"})
+    rule = SwitchRule(comes_back={"task": timedelta(hours=2)})
+    stage = make_stage(switch=rule, default_mode="enforce", protected={"acme": names})
+    registered(stage, "of_agent", task_id="täsk_%1", agent_id="agent_vip")
+    registered(stage, "sess_vip", task_id="task_2")
+    heard = a_finding("unregistered", wanted="flag")
+    subject = heard.subject.model_copy(update={"task_id": "task_3", "agent_id": "agent_vip"})
+    assert stage.submit(heard.model_copy(update={"subject": subject})).status_code == 200
+    for n, task in enumerate(("täsk_%1", "task_2", "task_3", "task_4")):
+        registered(stage, f"s{n}", task_id=task)
+        assert stage.submit(a_finding(f"s{n}", breaches=hard)).json()["effect"] == "revoke"
+    assert {name for kind, name in live(stage) if kind == "task"} == {"task_4"}
+    spared = stage.audit(action="revokeSubject", result="spared")
+    assert [each["protects"] for each in spared] == ["of_agent", "sess_vip", "unregistered"]
