@@ -12,7 +12,8 @@ Treatment = Literal["keep", "identifiers", "hash", "shape", "drop"]
 
 _LONGEST_IDENTIFIER = 128
 _LONGEST_VALUE = 4096
-_RUNS = re.compile(r"[0-9]+|[A-Z]+|[a-z]+|\s+|[^\W\d_]+", re.ASCII)
+_RUNS = re.compile(r"[0-9]+|[A-Z]+|[a-z]+|\s+", re.ASCII)
+_BEYOND_ASCII = re.compile(r"[^\x00-\x7f]")
 _DEEPEST = 16
 _GONE = object()
 
@@ -22,7 +23,7 @@ class ArgumentRule:
     """For arguments whose tool and path match (`email.*`, `items[].note`; `*` stands for any characters).
 
     keep         as it is, up to 4,096 characters, beyond which its shape
-    identifiers  words without spaces and up to 128 characters as they are, everything else as its shape
+    identifiers  words in ASCII, without spaces and up to 128 characters, as they are; all else as its shape
     hash         a keyed hash: equal values stay equal, nothing can be read back
     shape        runs of letters and digits by kind: `contract_7781` becomes `~a_9`
     drop         nothing, not even its name
@@ -38,17 +39,18 @@ class ArgumentRule:
 
 
 def shape(text: str) -> str:
-    """The form of a value without its content.
+    """The form of a value without its content. Beyond ASCII every sign is a letter, a digit or a space: accents,
+    vowel points and symbols say something too, and many scripts have no capitals and no spaces.
 
-    >>> shape("contract_7781"), shape("Dear Ms Miller, please pay")
-    ('~a_9', '~Aa Aa Aa, a a')
+    >>> shape("contract_7781"), shape("Dear Ms Miller, please pay"), shape("Köln, 東京٣")
+    ('~a_9', '~Aa Aa Aa, a a', '~Aa, a9')
     """
 
     def run(found: re.Match[str]) -> str:
         first = found[0][0]
         return "9" if first.isdigit() else " " if first.isspace() else "A" if first.isupper() else "a"
 
-    return "~" + _RUNS.sub(run, text[:_LONGEST_VALUE])[:64]
+    return "~" + _RUNS.sub(run, _BEYOND_ASCII.sub(run, text[:_LONGEST_VALUE]))[:64]
 
 
 @dataclass(frozen=True)
@@ -93,9 +95,14 @@ class Redaction:
             return value
         if treatment == "keep":
             return value if len(value) <= _LONGEST_VALUE else shape(value)
-        if treatment == "identifiers" and len(value) <= _LONGEST_IDENTIFIER and not any(map(str.isspace, value)):
+        if treatment == "identifiers" and len(value) <= _LONGEST_IDENTIFIER and _is_word(value):
             return value
         return shape(value)
+
+
+def _is_word(text: str) -> bool:
+    """A sentence needs no spaces in every script; an identifier has none, and is ASCII."""
+    return text.isascii() and not any(map(str.isspace, text))
 
 
 def bound(

@@ -78,9 +78,10 @@ json_values = st.recursive(
 
 
 @given(st.dictionaries(st.text(max_size=8), json_values, max_size=4))
-def test_no_text_with_spaces_survives_by_default(arguments):
+def test_no_text_with_spaces_and_none_beyond_ascii_survives_by_default(arguments):
     for _, value in argument_leaves(redacted(arguments=arguments)):
         assert not isinstance(value, str) or value.startswith("~") or not any(map(str.isspace, value))
+        assert not isinstance(value, str) or value.isascii()
 
 
 def test_deep_nesting_ends():
@@ -94,3 +95,25 @@ def test_deep_nesting_ends():
 
 def test_a_shape_is_short_and_holds_no_letter_of_the_text():
     assert shape("zzz" * 1000 + "QQQ") == "~aA"
+
+
+@pytest.mark.parametrize(
+    ("text", "form"),
+    [
+        ("Передайте Ивану Петрову, пароль: Тайна", "~Aa Aa Aa, a: Aa"),
+        ("患者の山田太郎は糖尿病です。至急連絡", "~a"),
+        ("שָׁלוֹם דוד", "~a a"),
+        ("هاتف ٠٩١٢٣٤٥", "~a 9"),
+        ("Überweisung an Jürgen Özdemir, Ko\u0308ln", "~Aa a Aa Aa, Aa"),
+        ("𝗦𝗲𝗰𝗿𝗲𝘁🏥", "~Aa"),
+    ],
+)
+def test_text_in_no_script_stays_readable(text, form):
+    assert redacted(arguments={"note": text}) == {"note": form}
+    assert redacted(ArgumentRule(treatment="shape"), arguments={"note": text}) == {"note": form}
+    assert redacted(ArgumentRule(treatment="keep"), arguments={"note": text}) == {"note": text}
+
+
+@given(st.text())
+def test_a_shape_holds_no_letter_and_no_digit_but_its_own(text):
+    assert {sign for sign in shape(text) if sign.isalnum() or not sign.isascii()} <= set("aA9")
