@@ -1,34 +1,50 @@
-"""Each decision once: (tenant, gateway, decision id, digest)."""
+"""Each decision once: (tenant, gateway, decision id, digest). What guardian saw live goes before what was
+back-filled, whichever is read first."""
 
 import hashlib
+from collections.abc import Iterator
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from guardian.archive.schema import IDENTITY
 
+LIVE = "live"
+NAMING = (*IDENTITY, "origin")
+"""The columns that it takes to tell which rows count."""
+
 
 class Seen:
-    """Remembers the decisions of one partition in 16 bytes each. Keys are given as columns, answers are masks."""
+    """Remembers the decisions of one partition in 16 bytes each. Rows are given as columns, among them `NAMING`;
+    answers are masks."""
 
     def __init__(self) -> None:
         self._known: set[bytes] = set()
+        self._live: set[bytes] = set()
+
+    def expect(self, table: pa.Table | pa.RecordBatch) -> None:
+        """These rows will come: where they are live, no other of the same decision counts before them."""
+        self._live.update(name for name, live in _named(table) if live)
 
     def fresh(self, table: pa.Table | pa.RecordBatch) -> pa.Array:
-        """True for the rows that were not seen before, which are seen from now on."""
-        columns = [table.column(name).to_pylist() for name in IDENTITY]
+        """True for the rows that count, each of which is seen from now on."""
         mask = []
-        for row in zip(*columns, strict=True):
-            name = hashlib.blake2b(
-                "\x1f".join(map(str, row)).encode("utf-8", "surrogatepass"), digest_size=16
-            ).digest()
-            mask.append(name not in self._known)
-            self._known.add(name)
+        for name, live in _named(table):
+            counts = name not in self._known and (live or name not in self._live)
+            mask.append(counts)
+            if counts:
+                self._known.add(name)
         return pa.array(mask, type=pa.bool_())
 
 
 def first_of_each(table: pa.Table) -> pa.Table:
-    """The table without repeated decisions; what guardian saw live goes before what was back-filled."""
-    live_first = pc.sort_indices(table, sort_keys=[("origin", "descending")])
-    ordered = table.take(live_first)
-    return ordered.filter(Seen().fresh(ordered))
+    """The table without repeated decisions."""
+    seen = Seen()
+    seen.expect(table)
+    return table.filter(seen.fresh(table))
+
+
+def _named(table: pa.Table | pa.RecordBatch) -> Iterator[tuple[bytes, bool]]:
+    """A hash of each row's decision, and whether the row is live."""
+    for *row, origin in zip(*(table.column(name).to_pylist() for name in NAMING), strict=True):
+        text = "\x1f".join(map(str, row)).encode("utf-8", "surrogatepass")
+        yield hashlib.blake2b(text, digest_size=16).digest(), origin == LIVE

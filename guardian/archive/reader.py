@@ -1,5 +1,6 @@
 """The archive as those read it who learn from it: streamed, each decision once, memory bounded by one row group
-(and, in a day that is not merged yet, one of each file that overlaps and 16 bytes a decision)."""
+(and, in a day that is not merged yet, one of each file that overlaps and 16 bytes a decision, twice where some of
+them were back-filled)."""
 
 import json
 from collections.abc import Iterator, Sequence
@@ -12,10 +13,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from guardian.archive.files import LABELS_FOLDER, Partition, parquet_files, partitions, reading
-from guardian.archive.identity import Seen
+from guardian.archive.identity import LIVE, NAMING, Seen
 from guardian.archive.merging import Run, in_time
 from guardian.archive.rows import conform
-from guardian.archive.schema import EVENTS, IDENTITY, LABELS
+from guardian.archive.schema import EVENTS, LABELS
 from guardian.archive.writer import IN_FILE
 from guardian.domain.event import SessionKey
 from guardian.domain.past import Label, PastCall, agent_role
@@ -92,9 +93,11 @@ class Archive:
     ) -> Iterator[pa.RecordBatch]:
         seen, several = Seen(), False
         folder = partition.folder(self.root)
-        while files := _merged_first(folder):
+        while files := parquet_files(folder):
             several = several or len(files) > 1
             try:
+                if several:
+                    _expect(files, seen)
                 rows = _in_time(files, columns, batch_rows) if several else _read(files[0], columns, batch_rows)
                 for batch in rows:
                     kept = _within(batch, window)
@@ -104,7 +107,7 @@ class Archive:
                         yield kept.select(columns)
                 return
             except FileNotFoundError:  # merged since it was listed: look again
-                if _merged_first(folder) == files:
+                if parquet_files(folder) == files:
                     raise ArchiveError(f"archive: {folder} lists a file that is not there; remove it") from None
 
     def past_calls(self, window: Window = Window()) -> Iterator[PastCall]:
@@ -141,14 +144,23 @@ class Archive:
         return [found[seq] for seq in sorted(found)]
 
 
-def _merged_first(folder: Path) -> list[Path]:
-    files = parquet_files(folder)
-    return sorted(files, key=lambda path: (not path.name.startswith("merged-"), path.name))
+def _expect(paths: list[Path], seen: Seen) -> None:
+    """Where some rows were back-filled, which decisions will come live: in time the others may come first."""
+    origins = {
+        path: {name for rows in _read(path, ["origin"], _BATCH_ROWS) for name in rows.column("origin").to_pylist()}
+        for path in paths
+    }
+    if set().union(*origins.values()) <= {LIVE}:
+        return
+    for path, found in origins.items():
+        if LIVE in found:
+            for batch in _read(path, list(NAMING), _BATCH_ROWS):
+                seen.expect(batch)
 
 
 def _in_time(paths: list[Path], columns: list[str], rows: int) -> Iterator[pa.RecordBatch]:
     """With the columns that tell one decision from another."""
-    wanted = list(dict.fromkeys([*columns, *IDENTITY, *(name for name, _ in IN_FILE)]))
+    wanted = list(dict.fromkeys([*columns, *NAMING, *(name for name, _ in IN_FILE)]))
     each = max(_LEAST_ROWS, rows // len(paths))
     firsts = [(path, next(_read(path, ["at"], 1), None)) for path in paths]
     return in_time(

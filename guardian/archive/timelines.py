@@ -14,9 +14,9 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from guardian.archive.files import Partition, parquet_files, reading, tenant_folder
-from guardian.archive.identity import Seen
+from guardian.archive.identity import NAMING, first_of_each
 from guardian.archive.rows import conform
-from guardian.archive.schema import EVENTS, IDENTITY
+from guardian.archive.schema import EVENTS
 from guardian.domain.timeline import Granted, Point, Step
 
 _FURTHEST = 31
@@ -31,7 +31,7 @@ _STEP = (
     "records", "reason", "score", "one_in", "promised", "signals", "breaches", "features_missing", "finding_id",
     "wanted",
 )  # fmt: skip
-_SCHEMA = pa.schema([EVENTS.field(name) for name in dict.fromkeys((*_STEP, *_ENVELOPE, *IDENTITY))])
+_SCHEMA = pa.schema([EVENTS.field(name) for name in dict.fromkeys((*_STEP, *_ENVELOPE, *NAMING))])
 
 
 @dataclass(frozen=True)
@@ -88,22 +88,14 @@ class ArchivedTimelines:
         folder = Partition(day, tenant_folder(tenant_id)).folder(self.root)
         for _ in range(3):  # a compaction replaces files while we read: then once more, from the new ones
             try:
-                tables = [part for path in _merged_first(folder) for part in _rows_of(path, tenant_id, session_id)]
+                tables = [part for path in parquet_files(folder) for part in _rows_of(path, tenant_id, session_id)]
                 break
             except FileNotFoundError:
                 continue
         else:
             tables = []
         table = pa.concat_tables(tables) if tables else _SCHEMA.empty_table()
-        if len(tables) > 1 and table.num_rows:
-            seen = Seen()
-            batches = [batch.filter(seen.fresh(batch)) for batch in table.to_batches()]
-            table = pa.Table.from_batches(batches, schema=_SCHEMA)
-        return table.sort_by([("at", "ascending")])
-
-
-def _merged_first(folder: Path) -> list[Path]:
-    return sorted(parquet_files(folder), key=lambda path: (not path.name.startswith("merged-"), path.name))
+        return (first_of_each(table) if len(tables) > 1 else table).sort_by([("at", "ascending")])
 
 
 def _rows_of(path: Path, tenant_id: str, session_id: str) -> Iterator[pa.Table]:

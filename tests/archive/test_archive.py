@@ -100,24 +100,38 @@ def test_the_same_group_written_again_changes_nothing(tmp_path, rows, verdict):
     assert count_files(tmp_path)["rows"] == 5
 
 
-def test_a_decision_in_two_files_counts_once_and_the_live_verdict_wins_when_they_are_merged(
-    tmp_path, rows, verdict
-):
+def origins(root, **window):
+    read = Archive(root).batches(["decision_id", "origin"], Window(**window))
+    return {row["decision_id"]: row["origin"] for batch in read for row in batch.to_pylist()}
+
+
+@pytest.mark.parametrize("names", [("a", "b"), ("b", "a")])
+def test_a_decision_in_two_files_counts_once_and_the_live_verdict_wins(tmp_path, rows, verdict, names):
     past, live = rows(origin="import"), rows()
-    write_events(tmp_path, "a", [past.events([verdict(n) for n in range(6)], [])])
-    write_events(tmp_path, "b", [live.events([verdict(n) for n in range(4, 9)], [])])
+    write_events(tmp_path, names[0], [past.events([verdict(n) for n in range(6)], [])])
+    write_events(tmp_path, names[1], [live.events([verdict(n) for n in range(4, 9)], [])])
+    told = {f"d{n}": "import" if n < 4 else "live" for n in range(9)}
     assert sorted(calls(tmp_path)) == [("s1", f"d{n}") for n in range(9)]
+    assert origins(tmp_path) == told
     done = tidy(tmp_path, now=NOW, keep=timedelta(days=400))
     assert (done.merged, done.into) == (2, 1)
     assert sorted(calls(tmp_path)) == [("s1", f"d{n}") for n in range(9)]
-    origins = {
-        r["decision_id"]: r["origin"]
-        for b in Archive(tmp_path).batches(["decision_id", "origin"])
-        for r in b.to_pylist()
-    }
-    assert origins["d4"] == "live"
-    assert origins["d0"] == "import"
+    assert origins(tmp_path) == told
     assert tidy(tmp_path, now=NOW, keep=timedelta(days=400)).merged == 0
+
+
+@pytest.mark.parametrize("away", [-3600, 3600])
+def test_a_back_filled_verdict_hides_no_live_one_however_their_times_differ(tmp_path, rows, verdict, away):
+    """The live clock was doubted: `at` is then the arrival, which a back-fill does not know."""
+    made = verdict(1)
+    late = replace(made, decoded=replace(made.decoded, now=made.decoded.now + timedelta(seconds=away)))
+    write_events(tmp_path, "a", [rows(origin="import").events([made], [])])
+    write_events(tmp_path, "b", [rows().events([late], [])])
+    assert origins(tmp_path) == {"d1": "live"}
+    read = Archive(tmp_path).batches(["origin"], batch_rows=1)
+    assert [name for batch in read for name in batch.column(0).to_pylist()] == ["live"]
+    near = timedelta(minutes=5)
+    assert origins(tmp_path, since=made.decoded.now - near, until=made.decoded.now + near) == {}
 
 
 def test_the_same_id_with_other_content_is_another_decision(tmp_path, rows, verdict):

@@ -111,6 +111,15 @@ def test_a_decision_that_lies_in_two_files_counts_once(tmp_path: Path) -> None:
     assert len(ArchivedTimelines(tmp_path).of("acme", "sess_1", since=DAY, until=DAY).points) == 5
 
 
+@pytest.mark.parametrize("names", [("a", "b"), ("b", "a")])
+def test_a_back_filled_verdict_does_not_hide_the_live_one(tmp_path: Path, names: tuple[str, str]) -> None:
+    live = step(1, wanted="revoke", finding_id="fnd_1")
+    write_events(tmp_path, names[0], [pack([row(live)], EVENTS)])
+    write_events(tmp_path, names[1], [pack([row(step(1)) | {"origin": "import"}], EVENTS)])
+    told = ArchivedTimelines(tmp_path).of("acme", "sess_1", since=DAY, until=DAY)
+    assert list(told.steps(0, 9)) == [live]
+
+
 def test_a_merged_day_tells_the_same(tmp_path: Path) -> None:
     for n in range(6):
         write_events(tmp_path, f"g{n}", [pack([row(step(n)), row(step(n + 50), session="other")], EVENTS)])
