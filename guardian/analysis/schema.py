@@ -67,7 +67,7 @@ EVENTS: tuple[Column, ...] = (
     Column("gateway", "name", "which gateway decided"),
     *_FOR_WHAT,
     Column("tool", "name", "what was called"),
-    Column("arguments", "text", "JSON, after redaction; missing: not logged"),
+    Column("arguments", "text", "JSON, after redaction; missing: not logged; a text, ~cut: too long to be kept"),
     Column("resource_type", "name", "what kind of thing was acted upon"),
     Column("resource_id", "name", "which one"),
     Column("data_classes", "names", "asked for or returned"),

@@ -18,17 +18,17 @@ from guardian.archive.files import (
     partitions,
     reading,
     remove,
-    write_whole,
+    write_pieces,
 )
-from guardian.archive.identity import first_of_each
-from guardian.archive.rows import conform
+from guardian.archive.identity import Seen
+from guardian.archive.reader import each_once
 from guardian.archive.schema import EVENTS
-from guardian.archive.writer import IN_FILE
 from guardian.errors import ArchiveError
 
 MOST_ROWS = 500_000
 MOST_BYTES = 256 * 1024 * 1024
-"""Files of a partition are merged up to so many rows and bytes, which must fit into memory."""
+"""Files of a partition are merged up to so many rows, and bytes on the disk."""
+_AT_ONCE = 512
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,12 +80,21 @@ def compact(root: Path, partition: Partition) -> int:
                 rows, size = rows + sizes[path], size + length
         if len(chosen) < 2:
             return 0
-        table = pa.concat_tables([_read(path) for path in sorted(chosen)])
     except FileNotFoundError:  # another process is at it
         return 0
-    name = hashlib.sha256("\n".join(path.name for path in sorted(chosen)).encode()).hexdigest()[:24]
+    chosen.sort()
+    name = hashlib.sha256("\n".join(path.name for path in chosen).encode()).hexdigest()[:24]
     target = partition.folder(root) / f"merged-{name}.parquet"
-    write_whole(target, first_of_each(table).sort_by(IN_FILE))
+    try:
+        pieces = (pa.Table.from_batches([batch]) for batch in each_once(chosen, EVENTS.names, _AT_ONCE, Seen()))
+        write_pieces(target, EVENTS, pieces)
+    except ArchiveError:
+        if all(path.exists() for path in chosen):
+            raise
+        return 0
+    except pa.ArrowException as error:
+        why = f"{target.parent} is left unmerged ({str(error).splitlines()[0][:200]}); it can be read as it is"
+        raise ArchiveError(f"archive: {why}") from error
     for path in chosen:
         if path != target:
             remove(path)
@@ -153,8 +162,3 @@ def count_files(root: Path) -> dict[str, int]:
 def _rows(path: Path) -> int:
     with reading(path) as file:
         return int(file.metadata.num_rows)
-
-
-def _read(path: Path) -> pa.Table:
-    with reading(path) as file:
-        return conform(file.read(), EVENTS)

@@ -1,7 +1,7 @@
 """Where files lie and how they come to be there: whole, durable, or not at all."""
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
@@ -17,7 +17,10 @@ from guardian.store.files import write_atomically
 EVENTS_FOLDER = "events"
 LABELS_FOLDER = "labels"
 _LONGEST_NAME = 180
+IN_MEMORY = 128 * 1024 * 1024
+"""Bytes of rows in memory that are written at once: on the disk what repeats is ten-thousandfold less."""
 _ROW_GROUP = 65_536
+_PIECE = 4_096
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -65,18 +68,42 @@ def parquet_files(folder: Path) -> list[Path]:
 
 
 def write_whole(path: Path, table: pa.Table) -> None:
-    """A reader sees the old state or the new one.
+    """`write_pieces` of what is in memory already."""
+    pieces = (pa.Table.from_batches([batch]) for batch in table.to_batches(max_chunksize=_PIECE))
+    write_pieces(path, table.schema, pieces)
+
+
+def write_pieces(path: Path, schema: pa.Schema, pieces: Iterable[pa.Table]) -> None:
+    """A reader sees the old state or the new one. One row group is held in memory.
 
     Raises ArchiveError with the way out when the disk refuses.
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        with write_atomically(path, mode=0o600) as stream:
-            pq.write_table(table, stream, compression="zstd", row_group_size=_ROW_GROUP)
+        with (
+            write_atomically(path, mode=0o600) as stream,
+            pq.ParquetWriter(stream, schema, compression="zstd") as writer,
+        ):
+            for group in gathered(pieces, rows=_ROW_GROUP):
+                writer.write_table(group)
     except OSError as error:
         raise ArchiveError(
             f"archive: cannot write {path}: {error.strerror}; free the disk or move `archive.path`"
         ) from error
+
+
+def gathered(pieces: Iterable[pa.Table], *, rows: int) -> Iterator[pa.Table]:
+    """Pieces put together while they have no more than so many rows and `IN_MEMORY` bytes."""
+    held: list[pa.Table] = []
+    count = size = 0
+    for piece in pieces:
+        if held and (count + piece.num_rows > rows or size + piece.nbytes > IN_MEMORY):
+            yield pa.concat_tables(held)
+            held, count, size = [], 0, 0
+        held.append(piece)
+        count, size = count + piece.num_rows, size + piece.nbytes
+    if held:
+        yield pa.concat_tables(held)
 
 
 def remove(path: Path) -> None:

@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 from guardian.archive.files import LABELS_FOLDER, Partition, parquet_files, partitions, reading
 from guardian.archive.identity import LIVE, NAMING, Seen
 from guardian.archive.merging import Run, in_time
-from guardian.archive.rows import conform
+from guardian.archive.rows import arguments_of, conform
 from guardian.archive.schema import EVENTS, LABELS
 from guardian.archive.writer import IN_FILE
 from guardian.domain.event import SessionKey
@@ -24,7 +24,7 @@ from guardian.domain.session import HumanWord
 from guardian.errors import ArchiveError
 
 _BATCH_ROWS = 16_384
-_LEAST_ROWS = 1_024
+_LEAST_ROWS = 512
 _REPEATED = 65_536
 _CALL = (
     "tenant_id", "session_id", "purpose_family", "agent_id", "at", "tool", "effect", "arguments", "bound",
@@ -97,13 +97,10 @@ class Archive:
             several = several or len(files) > 1
             try:
                 if several:
-                    _expect(files, seen)
-                rows = _in_time(files, columns, batch_rows) if several else _read(files[0], columns, batch_rows)
-                for batch in rows:
-                    kept = _within(batch, window)
-                    if several:
-                        kept = kept.filter(seen.fresh(kept))
-                    if kept.num_rows:
+                    yield from each_once(files, columns, batch_rows, seen, window)
+                    return
+                for batch in _read(files[0], columns, batch_rows):
+                    if (kept := _within(batch, window)).num_rows:
                         yield kept.select(columns)
                 return
             except FileNotFoundError:  # merged since it was listed: look again
@@ -122,7 +119,7 @@ class Archive:
             ) in zip(*columns, strict=True):  # fmt: skip
                 yield PastCall(
                     tenant, session, family or "", decode.role(agent), at, tool, effect == "allow",
-                    None if arguments is None else json.loads(arguments), tuple(bound or ()), kind, resource,
+                    arguments_of(arguments), tuple(bound or ()), kind, resource,
                     None if classes is None else frozenset(classes), records, decode.tools(tools),
                     decode.constraints(constraints), expires, agent, delegator, parent, gateway, decision,
                     wanted or "none", one_in or 1.0, own, None if tools_own is None else decode.tools(tools_own),
@@ -142,6 +139,18 @@ class Archive:
             for row in rows
         }
         return [found[seq] for seq in sorted(found)]
+
+
+def each_once(
+    paths: list[Path], columns: list[str], rows: int, seen: Seen, window: Window = Window()
+) -> Iterator[pa.RecordBatch]:
+    """Files of a partition as one, in time: what `seen` does not know yet."""
+    _expect(paths, seen)
+    for batch in _in_time(paths, columns, rows):
+        kept = _within(batch, window)
+        kept = kept.filter(seen.fresh(kept))
+        if kept.num_rows:
+            yield kept.select(columns)
 
 
 def _expect(paths: list[Path], seen: Seen) -> None:

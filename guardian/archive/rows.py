@@ -7,8 +7,9 @@ from datetime import UTC, datetime
 from typing import Any, Protocol
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
-from guardian.archive.redaction import Redaction, bound
+from guardian.archive.redaction import Redaction, bound, shape
 from guardian.archive.schema import EVENTS, LABELS
 from guardian.domain.drift import Drift
 from guardian.domain.event import DecisionEvent, SessionKey, purpose_family
@@ -17,6 +18,8 @@ from guardian.domain.past import Vectors
 from guardian.domain.session import HumanWord
 
 Row = dict[str, Any]
+LONGEST_ARGUMENTS = 16_384
+"""Characters of JSON, and of what names them in `bound`, that are kept of one call's arguments."""
 _LONGEST_REASON = 500
 _EARLIEST, _LATEST = datetime(1970, 1, 2, tzinfo=UTC), datetime(2262, 1, 1, tzinfo=UTC)
 
@@ -92,6 +95,10 @@ class Rows:
         resource = action.resource
         resource_id = None if resource is None else resource.id
         arguments = self.redaction.arguments(action.tool, action.arguments)
+        text = None if arguments is None else json.dumps(arguments, separators=(",", ":"))
+        carried: list[str] | None = bound(action.arguments, resource_id, envelope.resource_constraints)
+        if text is not None and len(text) + sum(map(len, carried or ())) > LONGEST_ARGUMENTS:
+            text, carried = cut(text), None
         missing = event.features_missing
         return {
             "tenant_id": envelope.tenant_id,
@@ -117,8 +124,8 @@ class Rows:
             "envelope_digest": d.envelope_digest,
             "signature": d.signature,
             "tool": action.tool,
-            "arguments": None if arguments is None else json.dumps(arguments, separators=(",", ":")),
-            "bound": bound(action.arguments, resource_id, envelope.resource_constraints),
+            "arguments": text,
+            "bound": carried,
             "resource_type": None if resource is None else resource.type,
             "resource_id": self._resource_id(action.tool, resource_id),
             "data_classes": None if "data_classes" in missing else sorted(event.data_classes),
@@ -151,6 +158,21 @@ class Rows:
         kept = self.redaction.arguments(tool, {"resource": {"id": resource_id}}) or {}
         found = kept.get("resource", {}).get("id")
         return found if isinstance(found, str) else None
+
+
+def cut(arguments: str) -> str:
+    """What is kept of arguments that are too long, as JSON text and no object: it cannot pass for the arguments.
+
+    >>> cut('{"to":"ann@acme.com"}')
+    '"~cut, 21 characters: ~{\\\\"a\\\\":\\\\"a@a.a\\\\"}"'
+    """
+    return json.dumps(f"~cut, {len(arguments)} characters: {shape(arguments)}")
+
+
+def arguments_of(text: str | None) -> dict[str, Any] | None:
+    """A call's arguments out of their column; None where they are not known: not logged, dropped or cut."""
+    told = None if text is None else json.loads(text)
+    return told if isinstance(told, dict) else None
 
 
 def _spelt(event: DecisionEvent) -> Row:
@@ -205,15 +227,27 @@ def unpack(packed: Sequence[bytes], schema: pa.Schema) -> pa.Table:
 
 
 def conform(table: pa.Table, schema: pa.Schema) -> pa.Table:
-    """The table in the present schema: lacking columns null, unknown ones left out."""
+    """The table in the present schema: lacking columns null, unknown ones left out, arguments no longer than they
+    are kept now."""
     have = set(table.column_names)
-    columns = [
-        table.column(field.name).cast(field.type)
+    columns = {
+        field.name: table.column(field.name).cast(field.type)
         if field.name in have
         else pa.nulls(table.num_rows, type=field.type)
         for field in schema
-    ]
+    }
+    if "arguments" in columns and "arguments" in have:
+        columns["arguments"] = _shortened(columns["arguments"])
     return pa.table(columns, schema=schema)
+
+
+def _shortened(arguments: pa.ChunkedArray) -> pa.ChunkedArray:
+    longest = pc.max(pc.binary_length(arguments)).as_py() or 0
+    if longest <= LONGEST_ARGUMENTS:
+        return arguments
+    texts = (value.as_py() for value in arguments)  # one by one: together they may not fit into memory
+    kept = [text if text is None or len(text) <= LONGEST_ARGUMENTS else cut(text) for text in texts]
+    return pa.chunked_array([kept], type=arguments.type)
 
 
 def moment(at: datetime | None) -> datetime | None:

@@ -37,8 +37,9 @@ EVENTS = pa.schema(
         ("signature", pa.string()),  # absent, unchecked, valid, invalid
         # the action
         ("tool", pa.string()),
-        ("arguments", pa.string()),  # JSON, after the archive's redaction rules; null: not logged, or dropped
-        ("bound", _TEXTS),  # argument=constraint, where an argument carries a value of the envelope
+        ("arguments", pa.string()),  # JSON, after the archive's redaction rules; null: not logged, or dropped;
+        # a text and no object: too long, and cut
+        ("bound", _TEXTS),  # argument=constraint, where an argument carries a value of the envelope; null: cut
         ("resource_type", pa.string()),
         ("resource_id", pa.string()),
         ("data_classes", _TEXTS),  # asked for or returned; null: the log did not say

@@ -22,6 +22,9 @@ from guardian.domain.timeline import Granted, Point, Step
 _FURTHEST = 31
 """Days beyond the asked ones, in either direction, that are looked at while each of them has something."""
 
+_AT_ONCE = 512
+"""Rows that are read at once: arguments may be long."""
+
 _ENVELOPE = (
     "delegator_id", "agent_id", "task_id", "purpose", "parent_session_id", "allowed_tools", "constraints",
     "expires_at",
@@ -105,10 +108,14 @@ def _rows_of(path: Path, tenant_id: str, session_id: str) -> Iterator[pa.Table]:
         for group in range(file.metadata.num_row_groups):
             if not _may_hold(file, group, session_id):
                 continue
-            mine = pc.equal(file.read_row_group(group, columns=["session_id"]).column(0), session_id)
-            if pc.any(mine).as_py():
-                found = conform(file.read_row_group(group, columns=wanted).filter(mine), _SCHEMA)
-                yield found.filter(pc.equal(found.column("tenant_id"), tenant_id))  # folders are for pruning
+            ids = file.read_row_group(group, columns=["session_id"]).column(0)
+            if not pc.any(pc.equal(ids, session_id)).as_py():
+                continue
+            for batch in file.iter_batches(_AT_ONCE, row_groups=[group], columns=[*wanted, "session_id"]):
+                mine = batch.filter(pc.equal(batch.column("session_id"), session_id))
+                if mine.num_rows:
+                    found = conform(pa.table(mine), _SCHEMA)
+                    yield found.filter(pc.equal(found.column("tenant_id"), tenant_id))  # folders are for pruning
 
 
 def _may_hold(file: pq.ParquetFile, group: int, session_id: str) -> bool:

@@ -1,15 +1,17 @@
 """Waiting rows → files, one per tenant and day; writing the same group again changes nothing."""
 
+import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from guardian.archive.files import LABELS_FOLDER, Partition, write_whole
+from guardian.archive.files import LABELS_FOLDER, Partition, gathered, write_whole
 from guardian.archive.identity import first_of_each
 from guardian.archive.rows import unpack
 from guardian.archive.schema import EVENTS, LABELS
+from guardian.errors import ArchiveError
 
 IN_FILE = [("at", "ascending"), ("session_id", "ascending")]
 """How rows lie in a file: in time, so that who replays a day meets parents before their children."""
@@ -18,13 +20,21 @@ IN_FILE = [("at", "ascending"), ("session_id", "ascending")]
 def write_events(root: Path, group: str, packed: Sequence[bytes]) -> int:
     """Write one group of rows and return how many decisions it held.
 
-    `group` names the files, so that a group which is written again after a crash lands on itself. Raises
-    ArchiveError.
+    `group` names the files, so that a group which is written again after a crash lands on itself; what is too much
+    for memory goes into several. Raises ArchiveError.
     """
-    table = first_of_each(unpack(packed, EVENTS))
-    for partition, part in _by_partition(table):
-        write_whole(partition.folder(root) / f"{group}.parquet", part.sort_by(IN_FILE))
-    return int(table.num_rows)
+    written = 0
+    try:
+        tables = gathered((unpack([body], EVENTS) for body in packed), rows=sys.maxsize)
+        for number, table in enumerate(map(first_of_each, tables)):
+            name = f"{group}-{number}" if number else group
+            for partition, part in _by_partition(table):
+                write_whole(partition.folder(root) / f"{name}.parquet", part.sort_by(IN_FILE))
+            written += int(table.num_rows)
+    except (OSError, pa.ArrowException) as error:
+        why = str(error).splitlines()[0][:200]
+        raise ArchiveError(f"archive: group {group} cannot be written ({why}); it waits in the store") from error
+    return written
 
 
 def write_labels(root: Path, group: str, packed: Sequence[bytes]) -> int:

@@ -1,6 +1,5 @@
 """The archive as labelled sessions: what agents did, guardian's findings, and what people said of them."""
 
-import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -8,6 +7,7 @@ from datetime import datetime
 from pathlib import Path
 
 from guardian.archive.reader import Archive
+from guardian.archive.rows import arguments_of
 from guardian.bootstrap.archiving import open_archive
 from guardian.config import Settings
 from guardian.domain.event import SessionKey
@@ -73,7 +73,7 @@ def _read(archive: Archive, words: Mapping[SessionKey, HumanWord], labels: Label
                     continue
                 filled[group] += not known
                 found[key] = _Kept(row["purpose"])
-            arguments = json.loads(row["arguments"]) if row["arguments"] else {}
+            arguments = arguments_of(row["arguments"]) or {}
             found[key].calls.append((row["at"], row["decision_id"], row["tool"], arguments))
             if row["wanted"] not in (None, "none"):
                 found[key].flagged.add(row["decision_id"])

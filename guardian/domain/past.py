@@ -116,9 +116,9 @@ class PastCall(NamedTuple):
 
     `purpose` is the family of the declared purpose, `role` the agent without its instance number. `bound` names
     the arguments that carried a value of the envelope, as `argument=constraint`. `data_classes` and `records` are
-    None where the log did not say; `arguments` is None where it carried none or they were dropped. `tool_spelt`
-    and `allowed_tools_spelt` are the log's own names (see `Origin`), None where they are not known; the list is in
-    the order of `allowed_tools`, empty where it is the same.
+    None where the log did not say; `arguments` is None where it carried none, or they were dropped or cut.
+    `tool_spelt` and `allowed_tools_spelt` are the log's own names (see `Origin`), None where they are not known;
+    the list is in the order of `allowed_tools`, empty where it is the same.
     """
 
     tenant_id: str

@@ -15,6 +15,8 @@ from sqlalchemy import Connection, Engine, and_, delete, func, insert, or_, sele
 from guardian.store.engine import reading, writing
 from guardian.store.monitor_tables import chunks, spool
 
+MOST_BYTES = 64 * 1024 * 1024
+"""Of a group, which is in memory while it is written."""
 Pack = Callable[[Any], bytes]
 """What the archive makes of values; this room does not know what is in it."""
 
@@ -57,7 +59,7 @@ class Spool:
         """A group to write now, or None.
 
         One whose writer did not finish goes first, with `even_leased` at once: to write a group twice is harmless.
-        A new one is made when `rows` wait, or any for `patience`.
+        A new one is made when `rows` or `MOST_BYTES` wait, or any for `patience`.
         """
         with reading(self._engine) as connection:  # most looks find nothing: they should not take a lock
             if connection.execute(select(spool.c.id).limit(1)).first() is None:
@@ -89,15 +91,18 @@ class Spool:
         ).first()
         if first is None:
             return None
-        query = select(spool.c.id, spool.c.rows).where(free, spool.c.kind == first.kind).order_by(spool.c.id)
+        columns = (spool.c.id, spool.c.rows, func.length(spool.c.body).label("size"))
+        query = select(*columns).where(free, spool.c.kind == first.kind).order_by(spool.c.id)
         chosen: list[int] = []
-        total = 0
+        total = size = 0
+        full = False
         for row in connection.execute(query.limit(2000)):
-            if chosen and total + row.rows > rows:
+            full = bool(chosen) and (total + row.rows > rows or size + row.size > MOST_BYTES)
+            if full:
                 break
             chosen.append(row.id)
-            total += row.rows
-        if total < rows and first.at > now - patience and len(chosen) < 2000:
+            total, size = total + row.rows, size + row.size
+        if not full and total < rows and first.at > now - patience and len(chosen) < 2000:
             return None
         digest = hashlib.sha256()
         for part in chunks(chosen):

@@ -21,6 +21,7 @@ from guardian.archive.writer import write_events, write_labels
 from guardian.domain.event import Origin, SessionKey
 from guardian.domain.finding import Act, Effect, Finding, Kind
 from guardian.domain.past import Vectors
+from guardian.domain.rules import ArgumentAtMost, PinArgument, Placed
 from guardian.domain.session import HumanWord
 from guardian.errors import ArchiveError
 from guardian.pipeline.batch import Change
@@ -70,6 +71,60 @@ def test_what_the_log_did_not_say_stays_unknown(tmp_path, rows, verdict):
     assert call.wanted == "none"
 
 
+BULKY = {f"k{n}": "A" * 120 for n in range(2000)}
+MANY = {"n" * 480: {f"b{n}": "eu" for n in range(100)}}
+"""Short, but each of them is named with its path where it carries a value of the envelope."""
+
+
+@pytest.mark.parametrize("arguments", [BULKY, MANY])
+def test_of_arguments_that_are_too_long_only_a_shape_is_kept_and_they_count_as_not_known(
+    tmp_path, rows, verdict, arguments
+):
+    made = verdict(arguments=arguments, constraints={"region": "eu"})
+    write_events(tmp_path, "g", [rows().events([made, verdict(1, arguments={"to": "ann"})], [])])
+    [batch] = Archive(tmp_path).batches(["arguments", "bound"])
+    [cut, whole] = batch.to_pylist()
+    told = json.loads(cut["arguments"])
+    assert told.startswith("~cut, ")
+    assert len(told) < 200
+    assert cut["bound"] is None
+    assert json.loads(whole["arguments"]) == {"to": "ann"}
+    [past, other] = Archive(tmp_path).past_calls()
+    assert (past.arguments, past.bound, other.arguments) == (None, (), {"to": "ann"})
+    for rule in (ArgumentAtMost(past.tool, "limit", True, 5), PinArgument(past.tool, "to", True, "region")):
+        assert rule.broken_by(Placed(past, "", 0)) is None
+
+
+def old_file(root, rows, verdict, name, *numbers):
+    """As an earlier version wrote it: with all that a call carried."""
+    text = json.dumps(BULKY)
+    table = pa.Table.from_pylist(
+        [rows().row(verdict(n), None) | {"arguments": text} for n in numbers], schema=EVENTS
+    )
+    path = Partition.of(date(2026, 5, 12), "acme").folder(root) / f"{name}.parquet"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pq.write_table(table, path)
+    return table
+
+
+def test_arguments_that_an_earlier_version_kept_whole_are_cut_when_they_are_read_merged_or_written(
+    tmp_path, rows, verdict
+):
+    old_file(tmp_path, rows, verdict, "a", 1, 3)
+    waiting = old_file(tmp_path, rows, verdict, "b", 2).to_pylist()
+    write_events(tmp_path, "c", [pack(waiting, EVENTS)])
+
+    def lengths():
+        batches = Archive(tmp_path).batches(["arguments"])
+        return [len(text) < 200 for batch in batches for text in batch.column(0).to_pylist()]
+
+    assert lengths() == [True] * 3
+    assert tidy(tmp_path, now=NOW, keep=timedelta(days=400)).merged == 3
+    assert lengths() == [True] * 3
+    [path] = tmp_path.rglob("*.parquet")
+    assert pq.ParquetFile(path).read(["arguments"]).nbytes < 1000
+
+
 def test_vectors_lie_beside_the_score_as_float16(tmp_path, rows, verdict):
     vector = np.array([0.5, -1.25, 3.0], dtype="<f2")
     made = verdict(vectors=Vectors("minilm-7", vector.tobytes(), (vector * 2).tobytes()))
@@ -103,6 +158,72 @@ def test_the_same_group_written_again_changes_nothing(tmp_path, rows, verdict):
 def origins(root, **window):
     read = Archive(root).batches(["decision_id", "origin"], Window(**window))
     return {row["decision_id"]: row["origin"] for batch in read for row in batch.to_pylist()}
+
+
+def test_a_group_that_is_too_much_for_memory_goes_into_several_files_and_lands_on_itself(
+    tmp_path, rows, verdict, monkeypatch
+):
+    packed = [rows().events([verdict(n), verdict(n + 1)], []) for n in range(0, 8, 2)]
+    monkeypatch.setattr("guardian.archive.files.IN_MEMORY", 1)
+    for _ in range(2):
+        assert write_events(tmp_path, "g", packed) == 8
+        assert count_files(tmp_path)["files"] == 4
+    assert calls(tmp_path) == [("s1", f"d{n}") for n in range(8)]
+
+
+def test_a_merge_holds_one_row_group_in_memory(tmp_path, rows, verdict, monkeypatch):
+    for group, numbers in {"a": range(0, 40, 2), "b": range(1, 40, 2)}.items():
+        write_events(tmp_path, group, [rows().events([verdict(n) for n in numbers], [])])
+    monkeypatch.setattr("guardian.archive.files.IN_MEMORY", 1)
+    monkeypatch.setattr("guardian.archive.reader._LEAST_ROWS", 4)
+    monkeypatch.setattr("guardian.archive.compaction._AT_ONCE", 8)
+    assert tidy(tmp_path, now=NOW, keep=timedelta(days=400)).merged == 2
+    [path] = tmp_path.rglob("*.parquet")
+    groups = pq.ParquetFile(path).metadata
+    assert max(groups.row_group(n).num_rows for n in range(groups.num_row_groups)) <= 8
+    assert calls(tmp_path) == [("s1", f"d{n}") for n in range(40)]
+
+
+def test_what_waits_damaged_in_the_store_is_named(tmp_path, rows, verdict):
+    packed = rows().events([verdict(n) for n in range(9)], [])
+    for damaged in (packed[:-200], b"PAR1"):
+        with pytest.raises(ArchiveError, match=r"group g cannot be written .* waits in the store"):
+            write_events(tmp_path, "g", [damaged])
+
+
+def test_a_day_that_cannot_be_merged_keeps_no_other_from_being_merged_and_no_old_one_from_going(
+    tmp_path, rows, verdict, monkeypatch
+):
+    for day in (0, 4, 6):
+        for n in (1, 2):
+            write_events(tmp_path, f"g{n}", [rows().events([verdict(10 * day + n, days=day)], [])])
+    each_once = compaction.each_once
+
+    def overflow(paths, *told):
+        if "2026-05-16" in str(paths[0]):
+            raise pa.ArrowInvalid("offset overflow while concatenating arrays")
+        return each_once(paths, *told)
+
+    monkeypatch.setattr(compaction, "each_once", overflow)
+    with pytest.raises(ArchiveError, match=r"date=2026-05-16/tenant=acme is left unmerged \(offset overflow"):
+        tidy(tmp_path, now=NOW, keep=timedelta(days=5))
+    assert [len(list(each.folder(tmp_path).iterdir())) for each in partitions(tmp_path)] == [2, 1]
+    assert len(calls(tmp_path)) == 4
+
+
+def test_files_that_another_process_merges_meanwhile_are_left_to_it(tmp_path, rows, verdict, monkeypatch):
+    for n in (1, 2):
+        write_events(tmp_path, f"g{n}", [rows().events([verdict(n)], [])])
+    each_once = compaction.each_once
+
+    def merged_first(paths, *told):
+        monkeypatch.setattr(compaction, "each_once", each_once)
+        assert tidy(tmp_path, now=NOW, keep=timedelta(days=400)).merged == 2
+        return each_once(paths, *told)
+
+    monkeypatch.setattr(compaction, "each_once", merged_first)
+    assert tidy(tmp_path, now=NOW, keep=timedelta(days=400)).merged == 0
+    assert calls(tmp_path) == [("s1", "d1"), ("s1", "d2")]
 
 
 @pytest.mark.parametrize("names", [("a", "b"), ("b", "a")])

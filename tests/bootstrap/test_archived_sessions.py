@@ -108,3 +108,11 @@ def test_training_is_given_the_archive_as_session_lines_by_tenant(archive, tmp_p
 def test_a_folder_that_is_no_archive_is_named(tmp_path):
     outcome = CliRunner().invoke(app, ["evaluate", str(tmp_path)])
     assert "is a folder, not a file" in str(outcome.exception)
+
+
+def test_arguments_that_were_too_long_to_be_kept_are_as_if_not_logged(tmp_path):
+    rows = Rows(Redaction((), str), {}, "live")
+    bulky = verdict(1, arguments={f"k{n}": "A" * 120 for n in range(200)})
+    write_events(tmp_path, "g", [rows.events([bulky], [])])
+    [session] = archive_sessions(load(None), tmp_path, NOTHING)
+    assert [action.arguments for action in session.actions] == [{}]

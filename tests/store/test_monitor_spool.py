@@ -47,6 +47,16 @@ def test_enough_rows_are_due_at_once_and_a_group_holds_no_more_than_asked(store)
     assert take(store, rows=20, now=NOW + MINUTE).bodies == (b"c",)
 
 
+def test_a_group_holds_no_more_bytes_than_fit_into_memory_and_is_due_at_once(store, monkeypatch):
+    monkeypatch.setattr("guardian.store.monitor_spool.MOST_BYTES", 5)
+    put(store, b"abc", b"de", b"f", b"too much", b"g")
+    taken = [take(store).bodies for _ in range(2)]
+    assert taken == [(b"abc", b"de"), (b"f",)]
+    assert take(store).bodies == (b"too much",)
+    assert take(store) is None
+    assert take(store, now=NOW + MINUTE).bodies == (b"g",)
+
+
 def test_a_group_whose_writer_died_comes_back_the_same_under_the_same_name(store):
     put(store, b"a", b"b")
     first = take(store, rows=20)
