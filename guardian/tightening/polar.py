@@ -94,7 +94,8 @@ def rules(restriction: Restriction, own: Sequence[str]) -> list[str]:
         case ArgumentAtMost(_, name, required, limit):
             refused = [made(*_argument(name), f"not (value matches Integer and value <= {limit})")]
         case ArgumentLike(_, name, required, prefix, suffix):
-            form = f"value.startswith({text(prefix)}) and value.endswith({text(suffix)})"
+            ends = f"value.startswith({text(prefix)}) and value.endswith({text(suffix)})"
+            form = f"{ends} and value.__len__() >= {len(prefix) + len(suffix)}"  # or the two might overlap
             refused = [made(*_argument(name), f"not (value matches String and {form})")]
         case _:  # pragma: no cover
             assert_never(rule)

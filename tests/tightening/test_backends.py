@@ -177,6 +177,20 @@ def test_polar_agrees(placed, restricted, rule, told):
     assert agrees(PolarEvaluator(files).denied_by(facts(call)), restriction, call)
 
 
+@pytest.mark.parametrize(("path", "fits"), [("acme-eu-west", False), ("acme-eu--eu-west", True)])
+def test_beginning_and_end_of_a_form_never_overlap(placed, restricted, path, fits):
+    one = restricted(ArgumentLike("contracts.read", "path", True, "acme-eu-", "-eu-west"))
+    made, call = proposal(one), placed(arguments={"path": path})
+    refused = [] if fits else [one.id]
+    assert one.denies(call) is not fits
+    assert forbidden_by(cedar.files(made)[POLICIES], facts(call)) == refused
+    assert RegoEvaluator(RegoDenials().files(made)).denied_by(facts(call)) == refused
+    [polar] = PolarDenials().files(made).values()
+    assert "value.__len__() >= 16" in polar  # also where no oso is installed to ask
+    if importlib.util.find_spec("oso") is not None:
+        assert PolarEvaluator(PolarDenials().files(made)).denied_by(facts(call)) == refused
+
+
 def test_in_cedar_a_value_in_another_wrapping_is_an_error_or_a_denial_and_never_passes(placed, restricted):
     files = cedar.files(proposal(restricted(ArgumentAtMost("contracts.read", "limit", False, 5))))
     for value in ("9", ["9"], True):
