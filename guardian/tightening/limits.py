@@ -18,6 +18,7 @@ def records(scope: Scope, history: ScopeHistory, whole: Use, caution: Caution) -
     """`max_records` far above what was ever needed.
 
     An envelope's limit holds for one call and for the session's calls together: what is left fits whole sessions.
+    One whose log does not say its records is no trial.
     """
     granted = [grant.max_records for grant in history.current() if grant.max_records is not None]
     if not whole.records or not history.early.records or not granted:
@@ -28,8 +29,10 @@ def records(scope: Scope, history: ScopeHistory, whole: Use, caution: Caution) -
         return
     mined = largest_needed(history.early.records, history.doubted.records, caution)
     broken = above(history.late.records, roomy(mined, caution.headroom))
-    why = f"granted {min(granted):,} records, no session ever needed more than {most:,}"
-    yield from fitted(scope, MaxRecords(limit), why, history, whole, broken, caution)
+    said = (history.late.records.total(), whole.records.total())
+    none = "no session" if said[1] == whole.sessions else f"none of the {said[1]:,} sessions that said theirs"
+    why = f"granted {min(granted):,} records, {none} ever needed more than {most:,}"
+    yield from fitted(scope, MaxRecords(limit), why, history, whole, broken, caution, sessions=said)
 
 
 def hours(scope: Scope, history: ScopeHistory, whole: Use, caution: Caution) -> Iterator[Restriction]:

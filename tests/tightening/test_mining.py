@@ -221,6 +221,24 @@ def test_records_get_room_and_one_unusual_session_does_not_set_them(history):
     assert rules(needed, "max_records") == []
 
 
+def test_a_session_that_does_not_say_its_records_is_no_evidence_of_how_many_it_needs(history):
+    """180 sessions, 60 of them held out."""
+
+    def limits(silent):
+        mined = mine(history(lambda n: {"records": None if silent(n) else 5}))
+        return [each for each in mined.restrictions if each.rule.kind == "max_records"]
+
+    assert limits(lambda n: n not in (10, 150)) == []
+    assert limits(lambda n: n in (170, 175)) == []
+    [one] = limits(lambda n: n == 175)
+    assert one.support.denied_at_most == pytest.approx(upper_bound(0, 59))
+    assert (one.support.held_out, one.support.sessions) == (59, 179)
+    assert one.why == "granted 1,000 records, none of the 179 sessions that said theirs ever needed more than 5"
+    [one] = limits(lambda n: False)
+    assert one.why == "granted 1,000 records, no session ever needed more than 5"
+    assert (one.support.held_out, one.support.sessions) == (60, 180)
+
+
 def test_a_limit_beyond_what_policy_languages_count_is_no_limit(history):
     many = {"constraints": {"max_records": 10**30}, "records": 2**62}
     assert rules(mine(history(lambda n: many)), "max_records") == [MaxRecords(8 * 10**18)]
