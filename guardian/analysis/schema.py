@@ -99,7 +99,7 @@ SESSIONS: tuple[Column, ...] = (
     Column("actions", "count", "calls in the window"),
     Column("denied", "count", "of these, refused by the gateway"),
     Column("tools", "names", "the distinct tools it called, in order"),
-    Column("records", "count", "records asked for or returned, summed"),
+    Column("records", "count", "records asked for or returned, summed; missing: no call said"),
     *_EVIDENCE,
     Column("session_evidence", "number", "log10, the most that it reached"),
     Column("breaches", "names", "every rule it broke, each once"),

@@ -26,7 +26,7 @@ def sessions_of(events: pd.DataFrame, words: pd.DataFrame) -> pd.DataFrame:
     rows["begin"], rows["end"] = groups["at"].min(), groups["at"].max()
     rows["actions"] = groups.size()
     rows["denied"] = (events["effect"] == "deny").groupby([events[key] for key in KEY], sort=False).sum()
-    rows["records"] = groups["records"].sum()
+    rows["records"] = groups["records"].sum(min_count=1)
     rows[list(_MOST)] = groups[list(_MOST)].max()
     rows["promised"] = events.loc[groups["one_in"].idxmax()].set_index(KEY)["promised"]
     rows["tools"] = pd.Series({key: tuple(dict.fromkeys(tools)) for key, tools in groups["tool"]}, dtype="object")

@@ -66,6 +66,7 @@ def test_what_the_archive_does_not_know_is_missing_and_not_zero(lay):
     root = lay(records=None, data_classes=None, arguments=None, agent_id=None)
     row = open_archive(root, tenant="acme").events().iloc[0]
     assert pd.isna(row["records"])
+    assert pd.isna(open_archive(root, tenant="acme").sessions().iloc[0]["records"])
     assert pd.isna(row["arguments"])
     assert pd.isna(row["agent_id"])
     assert row["data_classes"] is None
