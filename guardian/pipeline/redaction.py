@@ -133,13 +133,19 @@ def _hash(key: bytes) -> Change:
 
 
 def _shape(value: Any) -> Any:
-    """Letters become x or X, digits 9; numbers keep their digits' count, punctuation stays."""
+    """Letters, and whatever is not ASCII, become x or X, digits 9; numbers keep their digits' count, punctuation
+    stays."""
     if isinstance(value, str):
-        shape = "".join("9" if c.isdigit() else "X" if c.isupper() else "x" if c.isalpha() else c for c in value)
-        return shape[:_SHAPE_CHARS]
+        return "".join(map(_sign, value[:_SHAPE_CHARS]))
     if isinstance(value, int) and not isinstance(value, bool):
         return 10 ** (len(str(abs(value))) - 1)
     return 0.0 if isinstance(value, float) else value
+
+
+def _sign(sign: str) -> str:
+    if sign.isdigit():
+        return "9"
+    return "X" if sign.isupper() else "x" if sign.isalpha() or not sign.isascii() else sign
 
 
 _WAYS: Mapping[Way, Callable[[bytes], Change]] = {

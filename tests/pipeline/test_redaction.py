@@ -112,6 +112,15 @@ ARGUMENTS, CONSTRAINTS = "action.arguments", "envelope.resource_constraints"
 OWN = {"tenant_id": "acme", "session_id": "s1", "contract_id": "contract_7781", "ids": [{"amount": 400}]}
 
 
+@pytest.mark.parametrize("text", ["Jürgen", "Ju\u0308rgen", "Иван", "हिन्दी", "ภาษาไทย", "山田太郎", "Ann 🏥 ٣"])
+def test_a_shape_keeps_no_sign_of_any_script(body, text):
+    told = DecisionEvent.model_validate_json(json.dumps(body(action__arguments={"customer": text})))
+    clean, _ = rules(**{"action.arguments.customer": "shape"}).redact(told)
+    shape = clean.action.arguments["customer"]
+    assert set(shape) <= set("Xx9 ")
+    assert len(shape) == len(text)
+
+
 @pytest.mark.parametrize("way", ["drop", "hash", "shape"])
 @pytest.mark.parametrize(
     "path",
