@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from guardian.control.deps import ControlDeps
 from guardian.control.descendants import follow_back, follow_down
-from guardian.control.envelopes import lasts_until
+from guardian.control.envelopes import revoked_until
 from guardian.control.found import sole_finding
 from guardian.control.granted import Act, bound, once, permitted
 from guardian.control.problems import Refusal, absent
@@ -54,7 +54,6 @@ def do_revoke(act: Act) -> ActResult:
     live = act.rows.ledger.live_entry(act.tenant_id, act.session_id)
     changed = live is None or live.cause is not None or live.expires_at <= act.now
     if live is None or changed:  # one that only follows from another, or is over, gets a word of its own
-        ends = lasts_until(act.rows, act.tenant_id, act.session_id)
         live = act.rows.ledger.append(
             tenant_id=act.tenant_id,
             session_id=act.session_id,
@@ -63,7 +62,7 @@ def do_revoke(act: Act) -> ActResult:
             reason=act.reason,
             actor=act.actor,
             now=act.now,
-            expires_at=act.deps.settings.expiry.until(ends, act.now),
+            expires_at=revoked_until(act.deps, act.rows, act.tenant_id, act.session_id, act.now),
             finding_id=None if act.second is None else act.second.approval.finding_id,
         )
         act.rows.sessions.say(act.tenant_id, act.session_id, HumanWord.REVOKED, act.now, human=True)

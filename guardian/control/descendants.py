@@ -8,7 +8,7 @@ from typing import Any
 from guardian.control import breaker
 from guardian.control.authority import ask, evidence_of, record
 from guardian.control.deps import ControlDeps
-from guardian.control.envelopes import lasts_until
+from guardian.control.envelopes import revoked_until
 from guardian.control.facts import situation
 from guardian.control.kin import revoked_above
 from guardian.control.news import tell
@@ -261,7 +261,7 @@ def _revoke(
 ) -> LedgerEntry:
     tenant_id = root.tenant_id
     rows.sessions.meet(tenant_id, child, now)
-    ends = deps.settings.expiry.until(lasts_until(rows, tenant_id, child), now)
+    ends = revoked_until(deps, rows, tenant_id, child, now)
     made = _append(rows, child, root, now, expires_at=max(ends, root.expires_at), automatic=automatic, hard=hard)
     rows.sessions.say(tenant_id, child, HumanWord.REVOKED, now, human=False)
     deps.metrics.add("guardian_revocations_total", status="revoked", reason="parent_revoked")

@@ -30,6 +30,20 @@ def lasts_until(
     return max(ends, default=None)
 
 
+def revoked_until(
+    deps: ControlDeps,
+    rows: ControlRows,
+    tenant_id: str,
+    session_id: str,
+    now: datetime,
+    told: datetime | None = None,
+) -> datetime:
+    """When a revocation made now ends: never before the one that it takes the place of."""
+    ends = deps.settings.expiry.until(lasts_until(rows, tenant_id, session_id, told), now)
+    live = rows.ledger.live_entry(tenant_id, session_id)
+    return ends if live is None else max(ends, live.expires_at)
+
+
 def extend(
     deps: ControlDeps,
     rows: ControlRows,

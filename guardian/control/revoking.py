@@ -9,7 +9,7 @@ from guardian.control.approvals import put_up
 from guardian.control.authority import ask, consider, explain, record
 from guardian.control.deps import ControlDeps
 from guardian.control.descendants import follow_down
-from guardian.control.envelopes import lasts_until
+from guardian.control.envelopes import revoked_until
 from guardian.control.facts import harm_of
 from guardian.control.subjects import keep_from_coming_back
 from guardian.domain.finding import Effect, Finding
@@ -59,7 +59,6 @@ def revoke_or_flag(
         update = _not_revoked(deps, rows, asked, decision, finding, now)
         return flagged.model_copy(update={**decided, **update}), None
     told = None if finding.subject is None else finding.subject.expires_at
-    lasts = lasts_until(rows, finding.tenant_id, finding.session_id, told)
     hard = asked.evidence.hard_breach
     entry = rows.ledger.append(
         tenant_id=finding.tenant_id,
@@ -69,7 +68,7 @@ def revoke_or_flag(
         reason=storable(finding.title),
         actor=asked.asker.id,
         now=now,
-        expires_at=deps.settings.expiry.until(lasts, now),
+        expires_at=revoked_until(deps, rows, finding.tenant_id, finding.session_id, now, told),
         finding_id=finding.id,
         automatic=not planted,
         hard=hard,

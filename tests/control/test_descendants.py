@@ -24,6 +24,11 @@ def live(stage):
     return {entry["subject_id"]: entry["reason_code"] for entry in stage.revocations().json()["entries"]}
 
 
+def ends(stage, session):
+    with stage.deps.store.read() as rows:
+        return rows.ledger.live_entry("acme", session).expires_at
+
+
 def line(stage):
     register(stage, "root")
     register(stage, "child", "root")
@@ -77,6 +82,23 @@ def test_so_does_one_below_what_the_monitor_revoked_for_itself(family, a_finding
     family.submit(a_finding("child", breaches=hard))
     family.reinstate("root")
     assert live(family) == {"child": "hard_breach", "grandchild": "parent_revoked"}
+
+
+@pytest.mark.parametrize("who", ["responder", "monitor"])
+def test_a_word_of_its_own_on_a_session_that_followed_ends_no_earlier(family, a_finding, hard, who):
+    family.enforce()
+    register(family, "child", "root", expires_at="2026-05-12T13:00:00Z")
+    family.revoke("root")
+    before = ends(family, "child")
+    if who == "responder":
+        family.revoke("child")
+    else:
+        family.submit(a_finding("child", breaches=hard))
+    assert live(family)["child"] in ("manual", "hard_breach")
+    assert ends(family, "child") == before
+    family.clock.pass_(days=2)
+    sweep(family.deps)
+    assert {"root", "child"} <= set(live(family))
 
 
 def test_a_child_of_two_revoked_ones_is_free_when_both_are_given_back(family):
