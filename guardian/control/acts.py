@@ -66,7 +66,7 @@ def do_revoke(act: Act) -> ActResult:
             finding_id=None if act.second is None else act.second.approval.finding_id,
         )
         act.rows.sessions.say(act.tenant_id, act.session_id, HumanWord.REVOKED, act.now, human=True)
-        follow_down(act.deps, act.rows, act.asked, live, act.now)
+        follow_down(act.deps, act.rows, act.asked, live, act.now, **act.seconded)
         act.deps.metrics.add("guardian_revocations_total", status="revoked", reason=_code(act))
     return _acted(act, changed=changed, revision=live.revision)
 

@@ -24,11 +24,12 @@ MOST = 2000
 
 
 def follow_down(
-    deps: ControlDeps, rows: ControlRows, asked: PolicyRequest, entry: LedgerEntry, now: datetime
+    deps: ControlDeps, rows: ControlRows, asked: PolicyRequest, entry: LedgerEntry, now: datetime, **seconded: str
 ) -> int:
     """Revoke what the session delegated, one by one, each if policy permits that. Returns how many.
 
-    `asked` is the request that was permitted for the session itself.
+    `asked` is the request that was permitted for the session itself, `seconded` by whose second word. That word
+    was on this session: where the monitor asked, it speaks for no other one that is for people alone to decide.
     """
     if not deps.settings.switch.descendants:
         return 0
@@ -43,8 +44,8 @@ def follow_down(
             deps, rows, who, "revoke", tenant_id, child, now, evidence=asked.evidence, act=asked.act
         )
         decision = ask(deps, request)
-        told = {"follows": root, "revision": None, "result": "spared"}
-        if decision.allowed:
+        told = {**seconded, "follows": root, "revision": None, "result": "spared"}
+        if decision.allowed and (who.role != "monitor" or _clear(request, decision)):
             hard = asked.evidence.hard_breach
             made = _revoke(deps, rows, child, entry, now, automatic=who.role == "monitor", hard=hard)
             told |= {"revision": str(made.revision), "result": "revoke"}
@@ -90,9 +91,9 @@ def _follow(deps: ControlDeps, rows: ControlRows, tenant_id: str, session_id: st
     revoked = rows.ledger.live_entry(tenant_id, session_id) is not None
     if revoked or root is None or _given_back(rows, root, session_id):
         return False
-    request = _as_then(deps, rows, root, session_id, now)
+    request, seconded = _as_then(deps, rows, root, session_id, now)
     decision = ask(deps, request)
-    told = {"follows": root.subject_id, "revision": None, "result": "spared"}
+    told = {**seconded, "follows": root.subject_id, "revision": None, "result": "spared"}
     follows = _clear(request, decision)
     if follows:
         automatic, hard = request.asker.role == "monitor", request.evidence.hard_breach
@@ -170,9 +171,9 @@ def _tell_on(deps: ControlDeps, rows: ControlRows, root: LedgerEntry, now: datet
 
 def _as_then(
     deps: ControlDeps, rows: ControlRows, root: LedgerEntry, session_id: str, now: datetime
-) -> PolicyRequest:
-    """The request that revoked `root`, made about another session now. What the audit trail does not tell of it is
-    the monitor's, without evidence.
+) -> tuple[PolicyRequest, dict[str, Any]]:
+    """The request that revoked `root`, made about another session now, and by whose second word it did. What the
+    audit trail does not tell of it is the monitor's, without evidence.
     """
     tenant_id, origin = root.tenant_id, _origin(rows, root)
     lines = rows.audit.naming(tenant_id, root.subject_id, str(origin.revision))
@@ -186,7 +187,8 @@ def _as_then(
         jti="",
         expires_at=now,
     )
-    return situation(
+    seconded: dict[str, Any] = {name: then[name] for name in ("approval_id", "approved_by") if name in then}
+    request = situation(
         deps,
         rows,
         who,
@@ -195,8 +197,9 @@ def _as_then(
         session_id,
         now,
         evidence=None if found is None else evidence_of(found.view.finding),
-        act=ActFacts(approved="approval_id" in then),
+        act=ActFacts(approved=bool(seconded)),
     )
+    return request, seconded
 
 
 def follow_back(
@@ -230,14 +233,14 @@ def follow_back(
 
 def _passed_on(deps: ControlDeps, rows: ControlRows, live: LedgerEntry, other: LedgerEntry, now: datetime) -> bool:
     """Whether what is revoked follows from `other` now. Bounds on how many more are revoked do not speak of it."""
-    request = _as_then(deps, rows, other, live.subject_id, now)
+    request, seconded = _as_then(deps, rows, other, live.subject_id, now)
     request = replace(
         request,
         budget=replace(request.budget, used=0, used_general=0),
         harm=replace(request.harm, breaker_open=False, revoked_permille=0),
     )
     decision = ask(deps, request)
-    told = {"follows": other.subject_id, "revision": None, "result": "spared"}
+    told = {**seconded, "follows": other.subject_id, "revision": None, "result": "spared"}
     follows = _clear(request, decision)
     if follows:
         ends = max(live.expires_at, other.expires_at)

@@ -69,6 +69,13 @@ class Act:
         return self.asked.session.session_id
 
     @property
+    def seconded(self) -> dict[str, str]:
+        """For the audit trail: by whose second word it is done, if it took one."""
+        if self.second is None:
+            return {}
+        return {"approval_id": self.second.approval.id, "approved_by": self.second.by}
+
+    @property
     def two_may(self) -> bool:
         """Whether policy permits it, or would with a second person's word."""
         with_another = replace(self.asked, act=replace(self.asked.act, approved=True))
@@ -99,7 +106,7 @@ class Act:
             standing |= {"subject_type": self.whom.kind, "subject_id": self.whom.id}
         asker = self.asked.asker
         if self.second is not None:
-            standing |= {"approval_id": self.second.approval.id, "approved_by": self.second.by}
+            standing |= self.seconded
         elif self.asked.solo and self.decision.allowed and not permits(self.deps, replace(self.asked, solo=False)):
             standing["solo"] = True
         if self.asked.act.break_glass:

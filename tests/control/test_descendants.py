@@ -382,6 +382,31 @@ def test_the_monitor_takes_along_what_policy_permits_and_people_hear_of_the_rest
     assert "1 delegated sessions of a revoked one go on" in [each["finding"]["title"] for each in news]
 
 
+def test_who_approves_that_one_is_revoked_says_nothing_of_others_that_only_people_decide_on(
+    family, a_finding, hard
+):
+    family.enforce()
+    for name in ("root", "child"):
+        family.call("PUT", f"/v1/sessions/acme/{name}/protection", json={"protected": True, "reason": "payroll"})
+    waiting = family.submit(a_finding("root", breaches=hard)).json()["approval_id"]
+    assert family.decide(waiting, "approve").json()["state"] == "approved"
+    assert set(live(family)) == {"root", "grandchild"}
+    told = family.audit(follows="root", approval_id=waiting, approved_by="approver-1")
+    assert [(each["session_id"], each["result"]) for each in told] == [
+        ("child", "spared"),
+        ("grandchild", "revoke"),
+    ]
+    assert "1 delegated sessions of a revoked one go on" in news(family)
+    register(family, "late", "root")
+    assert family.audit(session_id="late", result="revoke", approval_id=waiting, approved_by="approver-1")
+
+
+def test_who_revokes_one_by_hand_decides_on_what_it_delegated_as_well(family):
+    family.call("PUT", "/v1/sessions/acme/child/protection", json={"protected": True, "reason": "payroll"})
+    family.revoke("root")
+    assert set(live(family)) == {"root", "child", "grandchild"}
+
+
 def test_each_descendant_counts_against_the_budget(make_stage, a_finding, hard):
     stage = make_stage(budget_total=2, budget_reserved=0)
     stage.enforce()
