@@ -81,8 +81,11 @@ def _advise(deps: ControlDeps, principal: Principal, proposal: Proposal) -> Advi
         return _fallback(deps, told, call.tool, "no adviser is configured")
     try:
         weighed = deps.adviser.weigh(call.line, rule.budget_s)
+        evidence = evidence_of(weighed)
     except AdviserError as error:
         return _fallback(deps, told, call.tool, str(error))
+    except ValidationError:  # of an adviser in this process, whose numbers are none
+        return _fallback(deps, told, call.tool, "the adviser's answer is none")
     told = told.model_copy(
         update={
             "breaches": tuple(sorted({*weighed.breaches, *weighed.hard_breaches})),
@@ -90,7 +93,7 @@ def _advise(deps: ControlDeps, principal: Principal, proposal: Proposal) -> Advi
             "score": weighed.score,
         }
     )
-    return _decide(deps, call, told, evidence_of(weighed), now)
+    return _decide(deps, call, told, evidence, now)
 
 
 def _decide(
@@ -167,10 +170,10 @@ def held_for(approval: ApprovalView) -> HeldFor:
 
 
 def evidence_of(weighed: Weighing) -> EvidenceFacts:
-    """As with findings, numbers are rounded down; one that is not finite is no answer."""
+    """As with findings, numbers are rounded down. Raises AdviserError for one that is not finite."""
     numbers = (weighed.one_in, weighed.session_evidence, weighed.score)
     if not all(math.isfinite(number) for number in numbers):
-        return EvidenceFacts()
+        raise AdviserError("the adviser's answer is none")
     return EvidenceFacts(
         one_in=whole(weighed.one_in),
         session_evidence_milli=whole(weighed.session_evidence * 1000),

@@ -86,6 +86,8 @@ class Advice(Body):
 class Weighing(Body):
     """What the monitor makes of a proposed call: the evidence that the session would stand at with it."""
 
+    model_config = ConfigDict(allow_inf_nan=False)
+
     score: float
     p_value: float = 1.0
     session_evidence: float

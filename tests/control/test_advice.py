@@ -5,6 +5,7 @@ import time
 from dataclasses import dataclass, field
 
 import pytest
+from pydantic import ValidationError
 
 from guardian.control.adviser import AdviceRule
 from guardian.errors import AdviserError
@@ -296,9 +297,21 @@ def test_a_policy_that_cannot_decide_falls_back_as_well(make_stage, adviser, pol
     assert advice(stage, "crm.export")["advice"] == "deny"
 
 
-def test_numbers_that_are_none_are_no_evidence_to_pass_on(stage, adviser):
-    adviser.answer = STRONG.model_copy(update={"one_in": float("nan")})
-    assert advice(stage)["advice"] == "permit"
+@pytest.mark.parametrize("answer", [CALM, STRONG, HARD])
+@pytest.mark.parametrize("number", ["one_in", "session_evidence", "score"])
+@pytest.mark.parametrize("odd", [float("nan"), float("inf")])
+def test_a_number_that_is_not_finite_is_no_answer(stage, adviser, answer, number, odd):
+    adviser.answer = answer.model_copy(update={number: odd})
+    told = advice(stage)
+    assert (told["advice"], told["fallback"]) == ("deny", True)
+    assert advice(stage, "crm.read")["advice"] == "permit", "as configured for what does little harm"
+
+
+def test_nor_is_one_that_an_adviser_in_this_process_could_not_put_together(stage, adviser):
+    with pytest.raises(ValidationError) as none:
+        Weighing(**{**STRONG.model_dump(), "one_in": float("inf")})
+    adviser.answer = none.value
+    assert advice(stage)["fallback"] is True
 
 
 def test_a_registered_envelope_need_not_be_sent(stage, adviser):

@@ -160,7 +160,13 @@ def test_an_adviser_that_is_away_slow_or_strange_is_no_answer():
     def slow(request):
         raise httpx.ReadTimeout("slow")
 
-    for answer in (slow, lambda _: httpx.Response(200, json={"x": 1}), lambda _: httpx.Response(302)):
+    endless = b'{"score":0.9,"session_evidence":9,"one_in":1e999,"promised":true,"independent_signals":3}'
+    for answer in (
+        slow,
+        lambda _: httpx.Response(200, json={"x": 1}),
+        lambda _: httpx.Response(302),
+        lambda _: httpx.Response(200, content=endless),
+    ):
         remote = RemoteAdviser("http://m", lambda: "t", transport=httpx.MockTransport(answer))
         with pytest.raises(AdviserError):
             remote.weigh(line(), 0.1)
