@@ -21,12 +21,16 @@ def list_session_changes(
     since: Annotated[int, Query(ge=0, le=2**53)] = 0,
     limit: Annotated[int, Query(ge=1, le=1000)] = 500,
 ) -> ChangeList:
-    """What people (or policy on their behalf) said about sessions, in order, after entry `since`."""
+    """What people (or policy on their behalf) said about sessions, in order, after entry `since`.
+
+    A page may end before `limit` where it carries long envelopes: `more` says whether to ask on.
+    """
     may_read(deps, caller, "readChanges")
     with deps.store.read() as rows:
-        found = rows.sessions.changes(since, caller.scope, limit + 1)
-    shown = tuple(found[:limit])
-    return ChangeList(items=shown, next=shown[-1].seq if shown else since, more=len(found) > limit)
+        shown = rows.sessions.changes(since, caller.scope, limit)
+        end = shown[-1].seq if shown else since
+        more = bool(shown) and bool(rows.sessions.changes(end, caller.scope, 1))
+    return ChangeList(items=tuple(shown), next=end, more=more)
 
 
 @router.get("/modes/{tenant_id}", responses=documented(401, 403, 404, 422, 503))

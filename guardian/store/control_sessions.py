@@ -18,6 +18,9 @@ from guardian.store.engine import storable
 from guardian.wire.base import SessionStatus
 from guardian.wire.sessions import SessionChange, SessionView
 
+_PAGE = 1_000_000
+"""Characters of envelopes after which a page of changes ends: whoever reads them has seconds for each."""
+_AT_ONCE = 50  # rows held in memory while a page is read
 _RESTARTS = frozenset({HumanWord.REINSTATED, HumanWord.FALSE_POSITIVE})
 
 
@@ -174,6 +177,7 @@ class SessionRows:
             self._update(tenant_id, session_id, values)
 
     def changes(self, since: int, scope: Scope, limit: int) -> list[SessionChange]:
+        """The next ones in order, at most `limit`; fewer where their envelopes are long, and at least one."""
         told = and_(
             envelope.c.tenant_id == change.c.tenant_id,
             envelope.c.session_id == change.c.session_id,
@@ -182,19 +186,16 @@ class SessionRows:
         )
         wanted = select(change, envelope.c.envelope).outerjoin(envelope, told)
         wanted = wanted.where(change.c.seq > since, within(change.c.tenant_id, scope))
-        rows = self.connection.execute(wanted.order_by(change.c.seq).limit(limit))
-        return [
-            SessionChange(
-                seq=row.seq,
-                tenant_id=row.tenant_id,
-                session_id=row.session_id,
-                word=row.word,
-                detail=row.detail,
-                at=row.at,
-                envelope=None if row.envelope is None else Envelope.model_validate_json(row.envelope),
-            )
-            for row in rows
-        ]
+        wanted = wanted.order_by(change.c.seq).limit(limit).execution_options(yield_per=_AT_ONCE)
+        found: list[SessionChange] = []
+        room = _PAGE
+        with self.connection.execute(wanted) as rows:
+            for row in rows:
+                found.append(_change(row))
+                room -= len(row.envelope or "")
+                if room <= 0:
+                    break
+        return found
 
     def _update(self, tenant_id: str, session_id: str, values: dict[str, Any]) -> None:
         this = and_(session.c.tenant_id == tenant_id, session.c.session_id == session_id)
@@ -204,6 +205,18 @@ class SessionRows:
 def _says(field: str, name: str) -> ColumnElement[bool]:
     """Whether an envelope's JSON has this anywhere, as it is written there."""
     return envelope.c.envelope.contains(f'"{field}":{json.dumps(name, ensure_ascii=False)}', autoescape=True)
+
+
+def _change(row: Row[Any]) -> SessionChange:
+    return SessionChange(
+        seq=row.seq,
+        tenant_id=row.tenant_id,
+        session_id=row.session_id,
+        word=row.word,
+        detail=row.detail,
+        at=row.at,
+        envelope=None if row.envelope is None else Envelope.model_validate_json(row.envelope),
+    )
 
 
 def _stored(row: Row[Any]) -> StoredSession:

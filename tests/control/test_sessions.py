@@ -140,6 +140,21 @@ def test_changes_are_tailed_in_order_without_loss(stage):
     assert (rest["items"], rest["next"]) == ([], 5)
 
 
+def test_long_envelopes_end_a_page_and_none_of_them_is_left_out(stage):
+    long = {"k": [[] for _ in range(20_000)]}
+    for n in range(40):
+        told = {"delegator_id": "user_1", "tenant_id": "acme", "session_id": f"s{n}", "purpose": "review"}
+        body = {"envelope": {**told, "resource_constraints": long}}
+        assert stage.call("POST", "/v1/envelopes", "delegation", json=body).status_code == 201
+    pages, since, more = [], 0, True
+    while more:
+        got = stage.call("GET", "/v1/session-changes", "monitor", params={"since": since}).json()
+        pages.append([each["session_id"] for each in got["items"]])
+        since, more = got["next"], got["more"]
+    assert [name for page in pages for name in page] == [f"s{n}" for n in range(40)]
+    assert max(map(len, pages)) <= 17, "a page carries about a megabyte of them"
+
+
 def test_a_revocation_lapses_by_an_entry_and_the_session_is_free_again(stage):
     from guardian.control.lapse import sweep
 
