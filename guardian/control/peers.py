@@ -34,12 +34,14 @@ class Trouble:
 class Watched:
     """What people were told of and is not over yet: of gateways by principal and state, and of calls.
 
-    Of this process: after a restart it is told again under the same id, which the store then knows.
+    Of this process: after a restart it is told again under the same id, which the store then knows. `measured` are
+    the gateways whose lag the metrics show.
     """
 
     gateways: dict[tuple[str, str], Trouble] = field(default_factory=dict)
     gap: str | None = None
     gap_since: datetime | None = None
+    measured: frozenset[str] = frozenset()
 
 
 class PeersHeard:

@@ -240,5 +240,7 @@ def _gauge(deps: ControlDeps, standing: Iterable[Standing], now: datetime) -> No
         worst[name] = max(worst.get(name, 0.0), each.lag_s(now), silent)
     for state, count in states.items():
         deps.metrics.set("guardian_gateways", count, state=state)
-    for name, lag in worst.items():
+    gone = dict.fromkeys(deps.watched.measured - worst.keys(), 0.0)  # out of service: nobody waits for it any more
+    for name, lag in {**worst, **gone}.items():
         deps.metrics.set("guardian_gateway_lag_seconds", lag, gateway=name)
+    deps.watched.measured = frozenset(worst)

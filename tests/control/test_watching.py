@@ -68,7 +68,14 @@ def test_a_gateway_that_falls_silent_is_told_once_and_forgotten_after_a_day(quie
     assert news(quiet, "gateway") == ["Gateway gateway-1 is silent"]
     quiet.clock.pass_(days=1)
     watch(quiet.deps)
+    assert lag(quiet) > 86_400
     assert seen(quiet)["gateways"] == []
+    watch(quiet.deps)
+    assert lag(quiet) == 0, "an alarm about it ends"
+
+
+def lag(stage):
+    return stage.deps.metrics.value("guardian_gateway_lag_seconds", gateway="gateway-1")
 
 
 def texts(stage):
@@ -158,12 +165,15 @@ def test_what_a_gateway_held_under_a_wider_token_says_nothing_of_the_narrower(qu
 
 def test_one_that_says_good_bye_is_not_missed(quiet):
     ack(quiet, "1.0")
+    quiet.revoke("s1")
+    quiet.clock.pass_(seconds=10)
     watch(quiet.deps)
+    assert lag(quiet) == 10
     ack(quiet, "1.0", leaving=True)
     watch(quiet.deps)
     quiet.clock.pass_(minutes=5)
     watch(quiet.deps)
-    assert news(quiet) == []
+    assert (news(quiet), lag(quiet)) == ([], 0)
 
 
 def test_polling_with_an_entity_tag_says_what_is_held(quiet):
