@@ -79,10 +79,8 @@ def explanation(
 
 
 def _newest(rows: ControlRows, tenant_id: str, session_id: str) -> Finding | None:
-    """The session's newest finding; control's own news are about no session."""
-    for kind in (Kind.DRIFT, None):
-        named = None if kind is None else kind.value
-        for found in rows.findings.page({tenant_id}, limit=1, session_id=session_id, kind=named):
-            if found.view.finding.kind is not Kind.CONTROL:
-                return found.view.finding
+    """The session's newest finding of drift, or else of anything."""
+    for kind in (Kind.DRIFT.value, None):
+        for found in rows.findings.page({tenant_id}, limit=1, session_id=session_id, kind=kind):
+            return found.view.finding
     return None

@@ -6,10 +6,12 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Row, func, insert, select, update
 
-from guardian.domain.finding import Finding
+from guardian.domain.finding import Finding, Kind
 from guardian.store.control_ledger import Scope, within
 from guardian.store.control_tables import finding
 from guardian.wire.findings import FindingOutcome, FindingView, Verdict
+
+_ABOUT_A_SESSION = finding.c.kind != Kind.CONTROL.value
 
 
 class StoredFinding(NamedTuple):
@@ -75,8 +77,13 @@ class FindingRows:
         kind: str | None = None,
         effect: str | None = None,
     ) -> list[StoredFinding]:
-        """Newest first, `before` a place in the order of arrival."""
+        """Newest first, `before` a place in the order of arrival.
+
+        Control's own news are about no session, whatever session bears the name that stands in them.
+        """
         wanted = select(finding).where(within(finding.c.tenant_id, scope))
+        if session_id is not None:
+            wanted = wanted.where(_ABOUT_A_SESSION)
         for column, value in (
             (finding.c.session_id, session_id),
             (finding.c.kind, kind),
@@ -99,8 +106,14 @@ class FindingRows:
 
     def confirmed(self, tenant_id: str, session_id: str) -> bool:
         """Whether anything of this session was confirmed by a person."""
-        mine = select(finding.c.verdict).where(
-            finding.c.tenant_id == tenant_id, finding.c.session_id == session_id, finding.c.verdict.is_not(None)
+        mine = (
+            select(finding.c.verdict)
+            .where(
+                finding.c.tenant_id == tenant_id,
+                finding.c.session_id == session_id,
+                finding.c.verdict.is_not(None),
+            )
+            .where(_ABOUT_A_SESSION)
         )
         told = (Verdict.model_validate_json(row.verdict) for row in self.connection.execute(mine))
         return any(verdict.verdict == "confirmed" for verdict in told)

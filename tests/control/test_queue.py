@@ -125,6 +125,17 @@ def test_a_case_tells_its_state_its_trend_and_how_the_like_ended(stage, a_findin
     assert len(case(stage)["approvals"]) == 1
 
 
+def test_control_s_news_are_no_case_of_a_session_that_bears_guardians_name(stage, a_finding):
+    mine = stage.submit(acted(a_finding, "guardian")).json()["finding_id"]
+    glass = {"tenant_id": "acme", "reason": "lunch", "minutes": 5}
+    assert stage.call("POST", "/v1/break-glass", "responder", json=glass).status_code == 200
+    assert case(stage, "guardian")["shown"]["finding"]["id"] == mine
+    detail = stage.call("GET", "/v1/sessions/acme/guardian").json()
+    listed = stage.call("GET", "/v1/findings", params={"session_id": "guardian"}).json()["items"]
+    assert [each["finding"]["id"] for each in (*detail["findings"], *listed)] == [mine, mine]
+    assert len(stage.call("GET", "/v1/findings", params={"kind": "control"}).json()["items"]) == 1
+
+
 def test_a_case_of_another_tenant_does_not_exist(stage, a_finding):
     stage.submit(acted(a_finding))
     assert stage.call("GET", "/v1/cases/acme/sess_1", "analyst", "globex").status_code == 404
