@@ -147,6 +147,8 @@ def judge(
         word = HumanWord.FALSE_POSITIVE if dismissed else HumanWord.CONFIRMED
         if finding.kind is Kind.DRIFT:  # a verdict on a grant or a gateway says nothing of the session's evidence
             act.rows.sessions.say(finding.tenant_id, finding.session_id, word, act.now, human=True)
+        elif dismissed:
+            act.rows.sessions.acquit(finding.tenant_id, finding.session_id)
         return stored.view.model_copy(update={"verdict": verdict})
 
     action: PolicyAction = "dismiss" if dismissed else "confirm"

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Row, func, insert, select, update
 
-from guardian.domain.finding import Finding, Kind
+from guardian.domain.finding import Effect, Finding, Kind
 from guardian.store.control_ledger import Scope, within
 from guardian.store.control_tables import finding
 from guardian.wire.findings import FindingOutcome, FindingView, Verdict
@@ -117,6 +117,17 @@ class FindingRows:
         )
         told = (Verdict.model_validate_json(row.verdict) for row in self.connection.execute(mine))
         return any(verdict.verdict == "confirmed" for verdict in told)
+
+    def accusing(self, tenant_id: str, session_id: str, since: datetime | None) -> bool:
+        """Whether anything that people were told of this session, not before `since`, is not dismissed."""
+        mine = select(finding.c.verdict).where(
+            finding.c.tenant_id == tenant_id, finding.c.session_id == session_id, _ABOUT_A_SESSION
+        )
+        mine = mine.where(finding.c.effect != Effect.NONE.value)
+        if since is not None:
+            mine = mine.where(finding.c.received_at >= since)
+        said = self.connection.execute(mine).scalars()
+        return any(each is None or Verdict.model_validate_json(each).verdict == "confirmed" for each in said)
 
 
 def _stored(row: Row[Any]) -> StoredFinding:

@@ -11,6 +11,7 @@ from sqlalchemy import ColumnElement, Connection, Row, and_, bindparam, exists, 
 from guardian.domain.event import Envelope
 from guardian.domain.finding import Effect, Finding
 from guardian.domain.session import HumanWord
+from guardian.store.control_findings import FindingRows
 from guardian.store.control_head import next_change
 from guardian.store.control_ledger import Scope, within
 from guardian.store.control_tables import change, envelope, live, session
@@ -175,6 +176,13 @@ class SessionRows:
         if values:
             self.meet(tenant_id, session_id, now)
             self._update(tenant_id, session_id, values)
+
+    def acquit(self, tenant_id: str, session_id: str) -> None:
+        """Flagged no longer, unless a finding since the evidence last started afresh still accuses it."""
+        this = session.c.tenant_id == tenant_id, session.c.session_id == session_id
+        since = self.connection.execute(select(session.c.restarted_at).where(*this)).scalar_one_or_none()
+        if not FindingRows(self.connection).accusing(tenant_id, session_id, since):
+            self._update(tenant_id, session_id, {"flagged": False})
 
     def changes(self, since: int, scope: Scope, limit: int) -> list[SessionChange]:
         """The next ones in order, at most `limit`; fewer where their envelopes are long, and at least one."""

@@ -6,7 +6,7 @@ import pytest
 
 from guardian.control.case_events import acted as people_acted
 from guardian.control.case_events import told_by_audit
-from guardian.domain.finding import Act, Effect, Reason
+from guardian.domain.finding import Act, Effect, Kind, Reason
 
 
 def acted(a_finding, session="sess_1", *, tool="crm.read", wanted=Effect.FLAG, **more):
@@ -207,6 +207,31 @@ def test_a_session_that_stands_accused_is_not_excused(stage, a_finding):
     for n in range(5):
         last = stage.submit(acted(a_finding, "again", n=n, epoch=n)).json()["effect"]
     assert last == "flag", "three times are enough: people look"
+
+
+@pytest.mark.parametrize("kind", [Kind.UNSCORABLE, Kind.IDENTITY, Kind.ENVELOPE, Kind.HYGIENE, Kind.GATEWAY])
+def test_once_everything_it_is_accused_of_is_dismissed_it_is_flagged_no_longer(stage, a_finding, kind):
+    found = stage.submit(acted(a_finding)).json()["finding_id"]
+    excepted(stage, found, tool="crm.*")
+
+    def about(n):
+        other = acted(a_finding, "s2", n=n).model_copy(update={"kind": kind, "id": f"fnd_{kind.value}_{n}"})
+        return stage.submit(other).json()["finding_id"]
+
+    def say(finding_id, verdict):
+        body = {"verdict": verdict, "reason": "looked at it"}
+        path = f"/v1/findings/{finding_id}/verdict"
+        assert stage.call("POST", path, "analyst", json=body).status_code == 200
+
+    first, second = about(1), about(2)
+    say(first, "benign")
+    say(second, "confirmed")
+    assert stage.status("s2") == "flagged", "one of them still stands"
+    say(second, "false_positive")
+    assert stage.status("s2") == "active"
+    assert stage.submit(acted(a_finding, "s2", n=3)).json()["effect"] == "none"
+    words = stage.call("GET", "/v1/session-changes", "monitor").json()["items"]
+    assert [each["word"] for each in words if each["session_id"] == "s2"] == ["false_positive"], "the exception's"
 
 
 def test_a_tool_called_as_a_pattern_excuses_nothing_by_itself(stage, a_finding):
