@@ -67,9 +67,9 @@ GRANT UPDATE (first_seen) ON control_model TO guardian_control;
 GRANT UPDATE (ended_at, ended_by, uses) ON control_exception TO guardian_control;
 GRANT UPDATE (seen_at) ON control_visit TO guardian_control;
 
--- What follows from the ledger, the mode in force, the latest trip, answers that nobody will ask for again, and
--- sign-ins that are over.
-GRANT DELETE ON control_live, control_mode, control_breaker, control_idempotency, control_peer, control_self_test, control_visit TO guardian_control;
+-- What follows from the ledger, the mode in force, the latest trip, answers that nobody will ask for again, sign-ins
+-- that are over, and walks down the lines of delegation that have come to their end.
+GRANT DELETE ON control_live, control_mode, control_breaker, control_idempotency, control_peer, control_self_test, control_visit, control_descent TO guardian_control;
 
 -- Row 0 is the checkpoint writer's notebook; all others are signed and stay as they are.
 GRANT UPDATE (note, at) ON control_checkpoint TO guardian_control;

@@ -37,6 +37,7 @@ from guardian.control import (
 )
 from guardian.control.bell import Bell
 from guardian.control.deps import ControlDeps
+from guardian.control.descendants import follow_on
 from guardian.control.gate import PUBLIC, Gate
 from guardian.control.lapse import sweep
 from guardian.control.listing import RevocationListings
@@ -127,6 +128,8 @@ async def _sweep_for_ever(deps: ControlDeps) -> None:
         try:
             await run_in_threadpool(sweep, deps)
             await run_in_threadpool(spread, deps)
+            while await run_in_threadpool(follow_on, deps):
+                pass
         except Exception as error:
             _log.error("sweep_failed", error=type(error).__name__, detail=str(error)[:300])
         try:  # whatever became of the sweep: without it the log of SQLite grows

@@ -1,12 +1,14 @@
 """A revocation follows the lines of delegation downwards, and is taken back along them."""
 
 import json
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
 from guardian.control import breaker
 from guardian.control.authority import ask, evidence_of, record
+from guardian.control.bounds import beyond
 from guardian.control.deps import ControlDeps
 from guardian.control.envelopes import revoked_until
 from guardian.control.facts import situation
@@ -17,56 +19,40 @@ from guardian.domain.session import HumanWord
 from guardian.policy.port import ActFacts, PolicyDecision, PolicyRequest
 from guardian.revocation.ledger import order
 from guardian.store.control import ControlRows
+from guardian.store.control_delegation import Descent
 from guardian.wire.principal import Principal
 
 MOST = 2000
 """Descendants that one revocation takes along; beyond it people are told."""
+AT_ONCE = 50
+"""Descendants asked about in one transaction, for which every write waits; `follow_on` takes the others."""
+
+_Went = Literal["revoked", "spared", "passed", "undecided", "none more"]
+
+
+class _Tally:
+    """The tenant's sessions for policy's eyes: counted once in a transaction, and then kept in step."""
+
+    def __init__(self, deps: ControlDeps, rows: ControlRows, tenant_id: str, now: datetime) -> None:
+        self._rows, self._tenant_id, self._since = rows, tenant_id, now - deps.settings.budget_window
+        self.sessions = rows.envelopes.registered_since(tenant_id, self._since)
+
+    def took(self, session_id: str) -> None:
+        _, more = self._rows.envelopes.registered_since(self._tenant_id, self._since, session_id)
+        registered, revoked = self.sessions
+        self.sessions = registered, revoked + more
 
 
 def follow_down(
     deps: ControlDeps, rows: ControlRows, asked: PolicyRequest, entry: LedgerEntry, now: datetime, **seconded: str
-) -> int:
-    """Revoke what the session delegated, one by one, each if policy permits that. Returns how many.
+) -> None:
+    """Revoke what the session delegated, one by one, each if policy permits that.
 
     `asked` is the request that was permitted for the session itself, `seconded` by whose second word. That word
     was on this session: where the monitor asked, it speaks for no other one that is for people alone to decide.
     """
-    if not deps.settings.switch.descendants:
-        return 0
-    tenant_id, root = entry.tenant_id, entry.subject_id
-    below = rows.delegations.descendants(tenant_id, root, MOST + 1)
-    who = Principal(asked.asker.id, asked.asker.role, asked.asker.tenants, jti="", expires_at=now)
-    taken, spared = 0, len(below[MOST:])
-    for child in below[:MOST]:
-        if rows.ledger.live_entry(tenant_id, child) is not None:
-            continue
-        request = situation(
-            deps, rows, who, "revoke", tenant_id, child, now, evidence=asked.evidence, act=asked.act
-        )
-        decision = ask(deps, request)
-        told = {**seconded, "follows": root, "revision": None, "result": "spared"}
-        if decision.allowed and (who.role != "monitor" or _clear(request, decision)):
-            hard = asked.evidence.hard_breach
-            made = _revoke(deps, rows, child, entry, now, automatic=who.role == "monitor", hard=hard)
-            told |= {"revision": str(made.revision), "result": "revoke"}
-            taken += 1
-        else:
-            spared += 1
-        record(rows, request, decision, now, **told)
-    if spared:
-        tell(
-            deps,
-            rows,
-            topic="descendants",
-            tenant_id=tenant_id,
-            title=f"{spared} delegated sessions of a revoked one go on",
-            detail="policy did not permit to revoke them with the session that delegated them, or they are too "
-            "many; see the audit trail under action revoke, result spared",
-            severity="high",
-            once=str(entry.revision),
-            now=now,
-        )
-    return taken
+    if deps.settings.switch.descendants:
+        _go_down(deps, rows, Descent(entry.tenant_id, entry.subject_id, 0), asked, entry, now, seconded)
 
 
 def follow_above(deps: ControlDeps, rows: ControlRows, tenant_id: str, session_id: str, now: datetime) -> bool:
@@ -80,30 +66,157 @@ def follow_above(deps: ControlDeps, rows: ControlRows, tenant_id: str, session_i
         return False
     if revoked_above(rows, tenant_id, session_id, now) is None:
         return False
-    follows = _follow(deps, rows, tenant_id, session_id, now)
-    for child in rows.delegations.descendants(tenant_id, session_id, MOST):
-        _follow(deps, rows, tenant_id, child, now)
-    return follows
+    tally = _Tally(deps, rows, tenant_id, now)
+    follows = _follow(deps, rows, tenant_id, session_id, now, tally)
+    _go_below(deps, rows, Descent(tenant_id, session_id, 0), now, tally)
+    return follows == "revoked"
 
 
-def _follow(deps: ControlDeps, rows: ControlRows, tenant_id: str, session_id: str, now: datetime) -> bool:
+def follow_on(deps: ControlDeps) -> bool:
+    """Go on with one walk that did not come to its end at once. Returns whether there was one: call it again."""
+    with deps.store.read() as rows:
+        if not rows.delegations.unfinished(1):
+            return False
+    now = deps.clock()
+    with deps.store.write() as rows:
+        for at in rows.delegations.unfinished(1):
+            root = rows.ledger.live_entry(at.tenant_id, at.session_id)
+            breaker.heed(deps, rows, at.tenant_id, now)
+            if not deps.settings.switch.descendants:
+                rows.delegations.finish(at.tenant_id, at.session_id)
+            elif root is None or root.cause is not None or root.expires_at <= now:
+                _go_below(deps, rows, at, now, _Tally(deps, rows, at.tenant_id, now))
+            else:
+                asked, seconded = _as_then(deps, rows, root, at.session_id, now)
+                _go_down(deps, rows, at, asked, root, now, seconded)
+    return True
+
+
+def _go_down(
+    deps: ControlDeps,
+    rows: ControlRows,
+    at: Descent,
+    asked: PolicyRequest,
+    entry: LedgerEntry,
+    now: datetime,
+    seconded: Mapping[str, Any],
+) -> None:
+    """The next ones below a session that is revoked itself, asked for as it was."""
+    tally = _Tally(deps, rows, at.tenant_id, now)
+    who = Principal(asked.asker.id, asked.asker.role, asked.asker.tenants, jti="", expires_at=now)
+
+    def step(child: str) -> _Went:
+        if rows.ledger.live_entry(at.tenant_id, child) is not None or _given_back(rows, entry, child):
+            return "passed"
+        request = situation(
+            deps,
+            rows,
+            who,
+            "revoke",
+            at.tenant_id,
+            child,
+            now,
+            evidence=asked.evidence,
+            act=asked.act,
+            sessions=tally.sessions,
+        )
+        decision = ask(deps, request)
+        follows = decision.allowed if who.role != "monitor" else _clear(request, decision)
+        return _settle(deps, rows, request, decision, entry, now, seconded, tally, follows=follows)
+
+    below = rows.delegations.descendants(at.tenant_id, at.session_id, MOST + 1)
+    spared, rest = _go_on(rows, at, below[:MOST], step)
+    if rest:
+        root = {"tenant_id": at.tenant_id, "session_id": at.session_id, "follows": at.session_id}
+        rows.audit.note("revoke", at=now, **root, result="spared", unasked=rest)
+    if spared or below[MOST:]:
+        tell(
+            deps,
+            rows,
+            topic="descendants",
+            tenant_id=at.tenant_id,
+            title="Delegated sessions of a revoked one go on",
+            detail="policy did not permit to revoke them with the session that delegated them, or they are too "
+            "many; see the audit trail under action revoke, result spared",
+            severity="high",
+            once=str(_origin(rows, entry).revision),
+            now=now,
+        )
+
+
+def _go_below(deps: ControlDeps, rows: ControlRows, at: Descent, now: datetime, tally: _Tally) -> None:
+    """The next ones below a session that is below a revoked one: each follows what is above it."""
+    below = rows.delegations.descendants(at.tenant_id, at.session_id, MOST)
+    _go_on(rows, at, below, lambda child: _follow(deps, rows, at.tenant_id, child, now, tally))
+
+
+def _go_on(rows: ControlRows, at: Descent, below: Sequence[str], step: Callable[[str], _Went]) -> tuple[bool, int]:
+    """Take as many steps as one transaction may, and note where to go on. Returns whether any session is spared,
+    and how many of these nobody need be asked about.
+
+    A decision point that gave no answer is not asked again while everybody waits.
+    """
+    done, rest, spared = at.done, 0, False
+    for child in below[at.done : at.done + AT_ONCE]:
+        done += 1
+        went = step(child)
+        spared = spared or went not in ("revoked", "passed")
+        if went == "none more":
+            done, rest = len(below), len(below) - done
+        if went in ("none more", "undecided"):
+            break
+    if done < len(below):
+        rows.delegations.pause(at._replace(done=done))
+    else:
+        rows.delegations.finish(at.tenant_id, at.session_id)
+    return spared, rest
+
+
+def _follow(
+    deps: ControlDeps, rows: ControlRows, tenant_id: str, session_id: str, now: datetime, tally: _Tally
+) -> _Went:
     root = revoked_above(rows, tenant_id, session_id, now)
     revoked = rows.ledger.live_entry(tenant_id, session_id) is not None
     if revoked or root is None or _given_back(rows, root, session_id):
-        return False
-    request, seconded = _as_then(deps, rows, root, session_id, now)
+        return "passed"
+    request, seconded = _as_then(deps, rows, root, session_id, now, tally.sessions)
     decision = ask(deps, request)
-    told = {**seconded, "follows": root.subject_id, "revision": None, "result": "spared"}
     follows = _clear(request, decision)
+    went = _settle(deps, rows, request, decision, root, now, seconded, tally, follows=follows)
     if follows:
-        automatic, hard = request.asker.role == "monitor", request.evidence.hard_breach
-        made = _revoke(deps, rows, session_id, root, now, automatic=automatic, hard=hard)
-        told |= {"revision": str(made.revision), "result": "revoke"}
         breaker.heed(deps, rows, tenant_id, now)
     else:
         _tell_on(deps, rows, root, now)
+    return "spared" if went == "none more" else went  # others below may follow another revocation
+
+
+def _settle(
+    deps: ControlDeps,
+    rows: ControlRows,
+    request: PolicyRequest,
+    decision: PolicyDecision,
+    root: LedgerEntry,
+    now: datetime,
+    seconded: Mapping[str, Any],
+    tally: _Tally,
+    *,
+    follows: bool,
+) -> _Went:
+    """Revoke one that `follows`, and write down what became of it."""
+    assert request.session is not None  # noqa: S101 - it is asked about a session
+    child = request.session.session_id
+    told = {**seconded, "follows": root.subject_id, "revision": None, "result": "spared"}
+    if follows:
+        automatic, hard = request.asker.role == "monitor", request.evidence.hard_breach
+        made = _revoke(deps, rows, child, root, now, automatic=automatic, hard=hard)
+        told |= {"revision": str(made.revision), "result": "revoke"}
+        tally.took(child)
     record(rows, request, decision, now, **told)
-    return follows
+    if follows:
+        return "revoked"
+    if beyond(replace(request, session=None, in_canary=True)):
+        return "none more"
+    return "undecided" if decision.errors else "spared"
 
 
 def carried_on(deps: ControlDeps, rows: ControlRows, live: LedgerEntry, now: datetime) -> bool:
@@ -170,7 +283,12 @@ def _tell_on(deps: ControlDeps, rows: ControlRows, root: LedgerEntry, now: datet
 
 
 def _as_then(
-    deps: ControlDeps, rows: ControlRows, root: LedgerEntry, session_id: str, now: datetime
+    deps: ControlDeps,
+    rows: ControlRows,
+    root: LedgerEntry,
+    session_id: str,
+    now: datetime,
+    sessions: tuple[int, int] | None = None,
 ) -> tuple[PolicyRequest, dict[str, Any]]:
     """The request that revoked `root`, made about another session now, and by whose second word it did. What the
     audit trail does not tell of it is the monitor's, without evidence.
@@ -198,6 +316,7 @@ def _as_then(
         now,
         evidence=None if found is None else evidence_of(found.view.finding),
         act=ActFacts(approved=bool(seconded)),
+        sessions=sessions,
     )
     return request, seconded
 

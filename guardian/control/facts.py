@@ -43,8 +43,12 @@ def situation(
     agent_id: str | None = None,
     act: ActFacts | None = None,
     target: PolicyAction | None = None,
+    sessions: tuple[int, int] | None = None,
 ) -> PolicyRequest:
-    """The request with every fact as it stands inside this transaction."""
+    """The request with every fact as it stands inside this transaction.
+
+    `sessions`: of the tenant, registered lately and revoked of these, where the caller has counted them already.
+    """
     settings = deps.settings
     stored = mode_of(deps, rows, tenant_id)
     session, author = None, None
@@ -69,7 +73,7 @@ def situation(
             used=spent.used,
             used_general=spent.general,
         ),
-        harm=harm_of(deps, rows, tenant_id, now, counted=action not in _ALL_DAY),
+        harm=harm_of(deps, rows, tenant_id, now, sessions=(0, 0) if action in _ALL_DAY else sessions),
         act=replace(act, break_glass=rows.break_glass.open(tenant_id, principal.id, now) is not None),
         target=target,
         hour=at.hour,
@@ -120,12 +124,16 @@ def _data_classes(envelope: Envelope) -> frozenset[str]:
 
 
 def harm_of(
-    deps: ControlDeps, rows: ControlRows, tenant_id: str, now: datetime, *, counted: bool = True
+    deps: ControlDeps,
+    rows: ControlRows,
+    tenant_id: str,
+    now: datetime,
+    *,
+    sessions: tuple[int, int] | None = None,
 ) -> HarmFacts:
     """How much of the tenant is stopped already, and what keeps guardian from stopping more."""
-    registered, revoked = 0, 0
-    if counted:
-        registered, revoked = rows.envelopes.registered_since(tenant_id, now - deps.settings.budget_window)
+    since = now - deps.settings.budget_window
+    registered, revoked = sessions or rows.envelopes.registered_since(tenant_id, since)
     changed = rows.models.changed_at(tenant_id)
     facts = HarmFacts(
         registered_sessions=registered,

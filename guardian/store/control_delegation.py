@@ -1,11 +1,24 @@
 """Who delegated to whom, as far as registered envelopes say: control's own record, never the monitor's word."""
 
+from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection, delete, insert, select
 
 from guardian.domain.event import Envelope
-from guardian.store.control_tables import delegation
+from guardian.store.control_tables import delegation, descent
+
+_AT_ONCE = 500  # parents that one query asks for
+
+
+class Descent(NamedTuple):
+    """A walk that has not come to its end: so many of those below the session are `done`."""
+
+    tenant_id: str
+    session_id: str
+    done: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,11 +41,10 @@ class DelegationRows:
         level = [session_id]
         while level and len(found) < most:
             below: list[str] = []
-            for parent in level:
-                for child in self._children(tenant_id, parent):
-                    if child not in found and child != session_id:
-                        found[child] = None
-                        below.append(child)
+            for child in self._children(tenant_id, level):
+                if child not in found and child != session_id:
+                    found[child] = None
+                    below.append(child)
             level = below
         return list(found)[:most]
 
@@ -50,11 +62,32 @@ class DelegationRows:
             found.update(dict.fromkeys(level))
         return list(found)[:most]
 
-    def _children(self, tenant_id: str, parent: str) -> list[str]:
-        wanted = select(delegation.c.session_id).where(
-            delegation.c.tenant_id == tenant_id, delegation.c.parent_session_id == parent
+    def unfinished(self, limit: int) -> list[Descent]:
+        """Walks to go on with; the one that has come least far first, so that they take turns."""
+        wanted = select(descent).order_by(descent.c.done, descent.c.tenant_id, descent.c.session_id).limit(limit)
+        return [Descent(*row) for row in self.connection.execute(wanted)]
+
+    def pause(self, at: Descent) -> None:
+        """Go on from here later."""
+        self.finish(at.tenant_id, at.session_id)
+        self.connection.execute(insert(descent).values(**at._asdict()))
+
+    def finish(self, tenant_id: str, session_id: str) -> None:
+        self.connection.execute(
+            delete(descent).where(descent.c.tenant_id == tenant_id, descent.c.session_id == session_id)
         )
-        return list(self.connection.execute(wanted.order_by(delegation.c.session_id)).scalars())
+
+    def _children(self, tenant_id: str, parents: Sequence[str]) -> list[str]:
+        """Of each parent in turn."""
+        found = defaultdict[str, list[str]](list)
+        for start in range(0, len(parents), _AT_ONCE):
+            wanted = select(delegation.c.parent_session_id, delegation.c.session_id).where(
+                delegation.c.tenant_id == tenant_id,
+                delegation.c.parent_session_id.in_(parents[start : start + _AT_ONCE]),
+            )
+            for parent, child in self.connection.execute(wanted.order_by(delegation.c.session_id)):
+                found[parent].append(child)
+        return [child for parent in parents for child in found[parent]]
 
     def _parents(self, tenant_id: str, child: str) -> list[str]:
         wanted = select(delegation.c.parent_session_id).where(

@@ -77,9 +77,13 @@ class EnvelopeRows:
         row = self.connection.execute(wanted).one_or_none()
         return None if row is None else _registered(row)
 
-    def registered_since(self, tenant_id: str, since: datetime) -> tuple[int, int]:
-        """How many sessions had an envelope registered after `since`, and how many of these are revoked now."""
+    def registered_since(self, tenant_id: str, since: datetime, session_id: str | None = None) -> tuple[int, int]:
+        """How many sessions, of all or of one, had an envelope registered after `since`, and how many of these are
+        revoked now.
+        """
         fresh = select(envelope.c.session_id).where(envelope.c.tenant_id == tenant_id, envelope.c.at > since)
+        if session_id is not None:
+            fresh = fresh.where(envelope.c.session_id == session_id)
         met = fresh.distinct().subquery()
         revoked = and_(
             live.c.tenant_id == tenant_id, live.c.subject_type == "session", live.c.subject_id == met.c.session_id

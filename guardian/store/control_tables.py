@@ -284,6 +284,16 @@ delegation = Table(
     Index(None, "tenant_id", "session_id"),
 )
 
+# Sessions below which not everything was asked about yet, and how many of those below were.
+descent = Table(
+    "control_descent",
+    metadata,
+    Column("tenant_id", String(512), nullable=False),
+    Column("session_id", String(512), nullable=False),
+    Column("done", Integer, nullable=False),
+    PrimaryKeyConstraint("tenant_id", "session_id"),
+)
+
 # Gateways and monitors as they were last heard of: the revision that one enforces, the lag that the other reports.
 peer = Table(
     "control_peer",
