@@ -110,6 +110,13 @@ class DeadLetter:
     judged: bool = False
     entry: int = 0  # which decision of the record
 
+    @property
+    def key(self) -> SessionKey | None:
+        """Whose it is, as far as can be told."""
+        if self.tenant_id is None or self.session_id is None:
+            return None
+        return SessionKey(self.tenant_id, self.session_id)
+
 
 @dataclass(frozen=True, slots=True)
 class Change:

@@ -80,7 +80,7 @@ class Judge:
         for d, after, request, fit, meaning in zip(fresh, histories, requests, fits, read, strict=True):
             self._judge_one(d, after, request, fit, meaning, work)
         for letter in dead_letters:
-            work.tell(dead_letter_finding(letter, self.versions))
+            work.tell(dead_letter_finding(letter, self.versions, work.sessions))
         return work.judgement(dead_letters)
 
     def _prepare(self, fresh: Sequence[Decoded], work: Work) -> tuple[list[History], list[FitRequest]]:

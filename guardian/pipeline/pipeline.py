@@ -28,12 +28,13 @@ class Pipeline:
         """Those to judge now, and those that wait for their envelope; nobody waits where not `patient`."""
         return self.filling.fill(decoded, known, patient=patient)
 
-    def wanted(self, decoded: Sequence[Decoded]) -> Wanted:
-        """Every key that judging these decisions may look at."""
+    def wanted(self, decoded: Sequence[Decoded], letters: Sequence[DeadLetter] = ()) -> Wanted:
+        """Every key that judging these decisions, and telling of these letters, may look at."""
         envelopes = [d.event.envelope for d in decoded]
         parents = frozenset(e.parent_key for e in envelopes if e.parent_key is not None)
+        unjudged = frozenset(letter.key for letter in letters if letter.key is not None)
         return Wanted(
-            sessions=frozenset(e.key for e in envelopes) | parents,
+            sessions=frozenset(e.key for e in envelopes) | parents | unjudged,
             decisions=frozenset(key for d in decoded for key in (d.decision, d.other_content)),
             purposes=frozenset(PurposeKey.of(e) for e in envelopes),
             agents=frozenset(AgentKey(e.tenant_id, e.agent_id) for e in envelopes if e.agent_id is not None),

@@ -3,8 +3,10 @@
 import hashlib
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
+from types import MappingProxyType
 
 from guardian.domain.drift import Drift
+from guardian.domain.event import SessionKey
 from guardian.domain.finding import Finding, Kind
 from guardian.domain.session import SessionState
 from guardian.domain.signal import Breach
@@ -107,21 +109,30 @@ def identity_finding(d: Decoded) -> Finding:
     )
 
 
-def dead_letter_finding(letter: DeadLetter, versions: Mapping[str, str]) -> Finding | None:
-    """A record of a known session that cannot be judged is told; silence is never a hiding place."""
-    if letter.tenant_id is None or letter.session_id is None:
+def dead_letter_finding(
+    letter: DeadLetter,
+    versions: Mapping[str, str],
+    sessions: Mapping[SessionKey, SessionState] = MappingProxyType({}),
+) -> Finding | None:
+    """A record of a known session that cannot be judged is told: each mistake once a day, and anew once people
+    dismissed it, as `sessions` know. Silence is never a hiding place, nor is what was waved through before."""
+    key = letter.key
+    if key is None:
         return None
     foreign = letter.code == "gateway_not_entitled"
     unread = "Part of a record could not be read" if letter.judged else "A record could not be judged"
+    now = letter.record.timestamp or letter.at or datetime.fromtimestamp(0, UTC)
+    epoch = sessions[key].epoch if key in sessions else 0
+    about = (letter.gateway,) if foreign else (letter.code, letter.judged, epoch)
     try:
         return side_finding(
             Kind.ENTITLEMENT if foreign else Kind.UNSCORABLE,
-            tenant_id=letter.tenant_id,
-            session_id=letter.session_id,
-            identity=(letter.gateway,) if foreign else (letter.code, *(["part"] if letter.judged else ())),
+            tenant_id=key.tenant_id,
+            session_id=key.session_id,
+            identity=(*about, now.date()),  # the record's own day: delivered again, it is the same finding
             title="A gateway spoke for a tenant it does not serve" if foreign else unread,
             severity="high",
-            now=letter.record.timestamp or letter.at or datetime.fromtimestamp(0, UTC),
+            now=now,
             breaches=[Breach(letter.code, letter.reason[:2000], hard=False)],
             versions=versions,
         )

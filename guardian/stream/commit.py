@@ -234,7 +234,7 @@ class Committer:
     def _judged(
         self, decoded: Sequence[Decoded], letters: Sequence[DeadLetter], ready: Judgement | None
     ) -> tuple[Recall, Judgement]:
-        recall = self._store.load(self._pipeline.wanted(decoded))
+        recall = self._store.load(self._pipeline.wanted(decoded, letters if ready is None else ()))
         began = self._timer()
         judgement = ready or self._pipeline.judge(decoded, letters, memory_of(recall))
         self._metrics.observe("guardian_scoring_seconds", self._timer() - began)

@@ -134,7 +134,7 @@ class World:
         """One batch."""
         batch = [r if isinstance(r, Record) else record_of(r, i) for i, r in enumerate(records)]
         decoded, letters = self.pipeline.decode(batch)
-        wanted, memory = self.pipeline.wanted(decoded), self.memory
+        wanted, memory = self.pipeline.wanted(decoded, letters), self.memory
         loaded = Memory(
             sessions={k: v for k, v in memory.sessions.items() if k in wanted.sessions},
             seen={k: v for k, v in memory.seen.items() if k in wanted.decisions},

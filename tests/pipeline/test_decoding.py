@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from guardian.domain.event import NO_SLASH
 from guardian.domain.finding import Effect, Kind
+from guardian.domain.session import HumanWord
 from guardian.errors import DecodeError
 from guardian.pipeline.batch import DeadLetter
 from guardian.pipeline.decoding import LETTERS_OF_A_RECORD, bounded
@@ -195,6 +196,27 @@ def test_an_unreadable_record_of_a_known_session_is_unscorable_once_per_reason(w
     ]
     assert {f.wanted for f in told} == {Effect.FLAG}
     assert not any(breach.hard for f in told for breach in f.breaches)
+
+
+def test_what_cannot_be_judged_is_told_once_a_day_and_anew_after_peoples_word(world, body, record, now) -> None:
+    def feed(day: int) -> int:
+        batch = (record(body(action__records=-1), at, timestamp=now + timedelta(days=day)) for at in range(20))
+        world.feed(*batch)
+        return len(world.told(Kind.UNSCORABLE))
+
+    assert [feed(0), feed(0), feed(1), feed(1)] == [1, 1, 2, 2]
+    world.hear(HumanWord.FALSE_POSITIVE)
+    assert [feed(1), feed(1), feed(2)] == [3, 3, 4], "dismissed is what was told, not what comes"
+    assert feed(1) == 4, "delivered again it is what it was"
+
+
+def test_a_gateway_that_speaks_for_a_foreign_tenant_is_told_once_a_day(
+    new_world, make_decoder, body, record, now
+) -> None:
+    world = new_world(decoder=make_decoder(entitlements={}))
+    for day in (0, 0, 1, 1):
+        world.feed(record(body(day), timestamp=now + timedelta(days=day)))
+    assert len(world.told(Kind.ENTITLEMENT)) == 2
 
 
 @pytest.mark.parametrize(

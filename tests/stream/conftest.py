@@ -70,7 +70,7 @@ class Counting:
                 bad.append(DeadLetter(record, error.code, error.reason, error.tenant_id, error.session_id))
         return good, bad
 
-    def wanted(self, decoded: Sequence[Decoded]) -> Wanted:
+    def wanted(self, decoded: Sequence[Decoded], letters: Sequence[DeadLetter] = ()) -> Wanted:
         keys = frozenset(d.event.key for d in decoded)
         return Wanted(keys, frozenset(d.decision for d in decoded), frozenset(), frozenset())
 

@@ -5,6 +5,7 @@ import pytest
 from guardian.bus.file import FileConsumer
 from guardian.bus.memory import MemoryConsumer
 from guardian.bus.port import Place
+from guardian.domain.event import SessionKey
 from guardian.domain.finding import Kind
 from guardian.errors import ConfigurationError, FuseBlown, StoreError
 from guardian.stream.fuse import Fuse
@@ -30,6 +31,19 @@ def test_every_good_record_is_judged_and_every_bad_one_is_dead_lettered(rig, mak
     assert rig.findings() == ["s1-12", "s1-15", "s1-18", "s1-3", "s1-6", "s1-9"]
     assert rig.metrics.value("guardian_events_total", outcome="judged") == 20
     assert rig.broker.committed("guardian") == {Place("log", 0): 20 + len(HOSTILE)}
+
+
+def test_the_session_of_a_record_that_cannot_be_judged_is_asked_for_with_the_batch(rig, make_event, counting):
+    asked = []
+
+    class Asking(counting):
+        def wanted(self, decoded, letters=()):
+            asked.extend(letter.key for letter in letters)
+            return super().wanted(decoded, letters)
+
+    rig.broker.append("log", make_event(1, session="s9").replace(b'"allow"', b'"maybe"'))
+    rig.read(rig.worker(Asking()), rig.drained)
+    assert asked == [SessionKey("acme", "s9")]
 
 
 def test_a_record_delivered_again_writes_nothing(rig, make_event, counting):
