@@ -135,7 +135,7 @@ class _Making:
 
     def _day(self, day: datetime, judge: Judge) -> None:
         pipeline = open_pipeline(
-            self.settings, judge, verify=unchecked, clock=lambda: day, check_entitlements=False
+            self.settings, judge, verify=unchecked, clock=lambda: day + _MORNING, check_entitlements=False
         )
         judged: list[Judgement] = []
         rest = self.weeks.of(day)

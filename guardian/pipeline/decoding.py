@@ -50,7 +50,7 @@ class Redactor(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class ClockBounds:
-    """How far event time may lie from the broker's before it is not believed."""
+    """How far event time may lie from the record's own before it is not believed."""
 
     ahead: timedelta = timedelta(minutes=5)
     behind: timedelta = timedelta(hours=24)
@@ -61,7 +61,7 @@ class Decoder:
     """`entitlements` maps a gateway to the tenants it may speak for; None checks nothing (scoring a file).
 
     `verify` answers whether `envelope_jws` is a valid signature over the envelope of the event.
-    `clock` is asked only where a record has no broker time. `begin` fills in what the log does not carry.
+    `clock` is this machine's: no record is from beyond it. `begin` fills in what the log does not carry.
     """
 
     source: Source
@@ -169,8 +169,10 @@ class Decoder:
             )
 
     def _believable_time(self, event: DecisionEvent, record: Record) -> tuple[datetime, bool]:
-        arrived = record.timestamp
-        reference = arrived if arrived is not None else self.clock()
+        """When it was decided, and whether the log's word for it was not believed. A topic may hold the producer's
+        own time, that of the same wrong clock: no record is from the future."""
+        arrived, now = record.timestamp, self.clock()
+        reference = now if arrived is None else min(arrived, now)
         try:
             said = event.time.astimezone(UTC)
         except OverflowError:  # the year 1 or 9999 in a zone that leads out of the calendar

@@ -54,9 +54,27 @@ def test_a_time_at_the_end_of_the_calendar_is_not_believed(make_decoder, body, r
     assert told_time(make_decoder(), body, record, said, timestamp=None) == (now, True)
 
 
-def test_a_broker_whose_clock_ends_the_calendar_crashes_nothing(make_decoder, body, record) -> None:
+def test_a_broker_whose_clock_ends_the_calendar_crashes_nothing(make_decoder, body, record, now) -> None:
     last = datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)
-    assert told_time(make_decoder(), body, record, last.isoformat(), timestamp=last) == (last, False)
+    assert told_time(make_decoder(), body, record, last.isoformat(), timestamp=last) == (now, True)
+
+
+@pytest.mark.parametrize(("seconds", "suspect"), [(300, False), (301, True), (7_200, True)])
+def test_a_gateway_that_stamps_records_by_its_own_wrong_clock_vouches_for_no_future(
+    make_decoder, body, record, now, seconds: int, suspect: bool
+) -> None:
+    ahead = now + timedelta(seconds=seconds)
+    expected = (now, True) if suspect else (ahead, False)
+    assert told_time(make_decoder(), body, record, ahead.isoformat(), timestamp=ahead) == expected
+
+
+def test_a_session_is_not_revoked_for_an_expiry_that_only_its_gateways_clock_has_seen(
+    world, body, record, now
+) -> None:
+    ahead, ends = now + timedelta(hours=2), now + timedelta(hours=1)
+    call = body(time=ahead.isoformat(), envelope__expires_at=ends.isoformat())
+    world.feed(record(call, timestamp=ahead))
+    assert (world.state().actions, world.told(Kind.DRIFT)) == (1, [])
 
 
 def test_an_expiry_at_the_end_of_the_calendar_breaks_nothing(world, body) -> None:
@@ -80,13 +98,14 @@ def test_without_broker_time_only_the_future_and_the_impossible_are_suspect(
         assert told_time(decoder, body, record, said.isoformat(), timestamp=None) == expected
 
 
-def test_with_broker_time_the_clock_is_never_asked(make_decoder, body, record, now) -> None:
-    def broken() -> datetime:
-        raise AssertionError("asked the clock")
-
-    decoder = make_decoder(clock=broken)
-    decoded, letters = decoder.decode([record(body()), record(b"{", 1)])
-    assert (decoded[0].now, letters[0].at) == (now, now)
+@pytest.mark.parametrize("later", [timedelta(0), timedelta(days=400)])
+def test_an_old_record_is_taken_as_of_its_own_time_whenever_it_is_read(
+    make_decoder, body, record, now, later: timedelta
+) -> None:
+    decoder, broken = make_decoder(clock=lambda: now + later), body(1, time=LONG_AGO.isoformat())
+    decoded, letters = decoder.decode([record(body()), record(broken, 1), record(b"{", 2)])
+    assert [(d.now, d.clock_suspect) for d in decoded] == [(now, False), (now, True)]
+    assert letters[0].at == now
 
 
 def test_the_letters_of_one_record_say_which_of_its_decisions_they_are_about(make_decoder, record) -> None:
