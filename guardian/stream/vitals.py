@@ -21,6 +21,9 @@ _log = logger("vitals")
 _MOST_S = 1e9
 """No report takes more: a record stamped 1970 is older than that, and the monitor is heard of all the same."""
 
+_AHEAD = timedelta(minutes=5)
+"""So far clocks may differ: a stamp that is no further ahead of ours is of now."""
+
 
 def instance_name() -> str:
     """One running monitor."""
@@ -43,16 +46,16 @@ class Lateness:
     def handled(self, records: Sequence[Record]) -> None:
         """These are judged and stored; the partition that is furthest behind counts.
 
-        A record older than one before it in its partition was sent again: nobody waited that long for it.
+        A record older than one before it in its partition was sent again: nobody waited that long for it. One
+        whose time is far from come says nothing: its partition stays where it was.
         """
-        places = set()
+        now = self.clock()
         for record in records:
-            if record.timestamp is not None:
-                places.add(record.place)
-                self._newest[record.place] = max(
-                    record.timestamp, self._newest.get(record.place, record.timestamp)
-                )
-        self._until = min([self.clock(), *(self._newest[place] for place in places)])
+            if record.timestamp is not None and record.timestamp - now <= _AHEAD:
+                stamp = min(record.timestamp, now)
+                self._newest[record.place] = max(stamp, self._newest.get(record.place, stamp))
+        places = {record.place for record in records if record.place in self._newest}
+        self._until = min([now, *(self._newest[place] for place in places)])
 
     def lag(self) -> timedelta:
         """Zero before the worker has read anything: nobody knows yet."""

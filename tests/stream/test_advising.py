@@ -196,6 +196,27 @@ def test_a_record_that_was_sent_again_with_its_old_time_is_no_lag():
     assert lateness.lag() == timedelta(days=10), "of a partition that was never read to its end nobody knows"
 
 
+def test_a_record_from_the_future_does_not_make_a_monitor_that_is_behind_look_alive():
+    now, late = [NOW], timedelta(hours=3)
+    lateness = Lateness(lambda: now[0])
+    lateness.handled([Record("t", 0, 0, b"", timestamp=NOW - late)])
+    lateness.handled([Record("t", 0, 1, b"", timestamp=NOW + timedelta(days=365))])
+    assert lateness.lag() == late
+    for offset in range(2, 6):
+        now[0] += timedelta(minutes=10)
+        lateness.handled([Record("t", 0, offset, b"", timestamp=now[0] - late)])
+        assert lateness.lag() == late
+
+
+def test_a_clock_a_little_ahead_of_ours_is_no_lag_however_long_the_topic_is_busy():
+    now = [NOW]
+    lateness = Lateness(lambda: now[0])
+    for offset in range(3):
+        lateness.handled([Record("t", 0, offset, b"", timestamp=now[0] + timedelta(seconds=2))])
+        assert lateness.lag() == timedelta(0)
+        now[0] += timedelta(minutes=10)
+
+
 def test_a_partition_that_is_behind_is_not_hidden_by_one_that_is_not():
     lateness = Lateness(lambda: NOW)
     behind = [Record("t", 0, n, b"", timestamp=NOW - timedelta(minutes=60 - n)) for n in range(3)]
