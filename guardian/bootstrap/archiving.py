@@ -155,7 +155,8 @@ class Imported:
 def import_history(settings: Settings, consumer: Consumer, update: Callable[[int, int | None], None]) -> Imported:
     """Judge a bounded source as the monitor would, against a scratch store, and archive it as `import`.
 
-    Nothing is sent anywhere and no session changes. Doing it again adds nothing that is counted twice.
+    Nothing is sent anywhere and no session changes. Doing it again adds nothing that is counted twice; of a log
+    without ids where it is read from the same file or topic.
     """
     key = SecretFiles.of(settings).load_fingerprint_key()
     judge = open_judge(settings, fingerprint_key=key)

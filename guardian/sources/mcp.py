@@ -3,9 +3,10 @@
 Source: Model Context Protocol, revisions 2025-11-25 and 2026-07-28 (which has no protocol sessions; client and
 trace travel in `_meta`). Taken are the bare request, and log lines that hold it as `request` or `message`, beside
 `response`, `timestamp`, `session_id`, `headers`, `user`. A bare request is the agent's own, whole: what it says of
-session, tenant, user or decision counts for nothing. Other methods, and responses on their own, are no tool
-calls. A request that is logged was let through unless the line has a `decision`, an HTTP status of 401 or 403, or
-an error code of a refusal.
+session, tenant, user or decision counts for nothing. Nor does a message's `id` anywhere: a decision is known by
+the line's `request_id`, or by its place. Other methods, and responses on their own, are no tool calls. A request
+that is logged was let through unless the line has a `decision`, an HTTP status of 401 or 403, or an error code of
+a refusal.
 """
 
 import json
@@ -58,15 +59,12 @@ class McpTraffic(Format):
         effect, reason = _decision(entry, response)
         session = first(entry.get("session_id"), entry.get("sessionId"), headers.get("mcp-session-id"))
         trace = first(entry.get("trace_id"), call.pop("trace"), trace_of(headers.get("traceparent")))
-        number = text(request.get("id"))
-        moment_ = first(entry.get("timestamp"), entry.get("time"), entry.get("ts"))
-        own = text(entry.get("request_id"))
         return Facts(
             **call,
             effect=effect,
             reason=reason,
-            id=own or (f"{session}/{number}/{moment_}" if session and number and moment_ else None),
-            time=moment(moment_, "timestamp"),
+            id=text(entry.get("request_id")),
+            time=moment(first(entry.get("timestamp"), entry.get("time"), entry.get("ts")), "timestamp"),
             gateway=first(entry.get("gateway"), entry.get("proxy")),
             tenant=first(entry.get("tenant_id"), entry.get("tenant")),
             session=session,

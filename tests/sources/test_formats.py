@@ -284,19 +284,33 @@ def test_what_an_agent_puts_beside_its_bare_request_says_nothing_of_who_it_is(
     assert (found.action.tool, found.decision.effect, found.envelope.delegator_id) == ("crm.export", "allow", "-")
 
 
-def test_an_agent_that_says_the_same_again_in_a_log_without_ids_and_times_is_heard_again(
-    make_reader, decisions, now
+PAYS = {
+    "jsonrpc": "2.0", "id": 1, "method": "tools/call",
+    "params": {"name": "pay", "_meta": {"traceparent": f"00-{TRACE}-00f067aa0ba902b7-01"}},
+}  # fmt: skip
+TICK = "2026-05-12T17:04:11Z"
+
+
+@pytest.mark.parametrize(
+    ("format_", "call"),
+    [
+        ("mcp", PAYS),
+        ("mcp", {"request": PAYS, "session_id": "s", "timestamp": TICK}),
+        ("envoy", {"start_time": TICK, "response_code": 200, "mcp.tool.name": "pay", "mcp.session.id": "s"}),
+    ],
+)
+def test_an_agent_that_says_the_same_again_in_a_log_without_ids_is_heard_again(
+    make_reader, decisions, now, format_, call
 ):
-    meta = {"traceparent": f"00-{TRACE}-00f067aa0ba902b7-01"}
-    call = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": "pay", "_meta": meta}}
-    ids = [
-        decisions(make_reader("mcp"), call, headers=(("gateway", b"home"),), timestamp=now, offset=offset)[0].id
-        for offset in (1, 2, 2)
-    ]
+    """Also within one tick of the log's clock, and with the id that it gave its message before."""
+    came = {"headers": (("gateway", b"home"),), "timestamp": now}
+    ids = [decisions(make_reader(format_), call, **came, offset=offset)[0].id for offset in (1, 2, 2)]
     assert ids[0] != ids[1]
     assert ids[1] == ids[2]  # delivered again
-    batch = decisions(make_reader("mcp"), [call, call], headers=(("gateway", b"home"),), timestamp=now)
-    assert len({each.id for each in batch}) == 2
+    assert decisions(make_reader(format_), call, **came, offset=2, partition=1)[0].id not in ids
+    batch = [each.id for each in decisions(make_reader(format_), [call, call], **came)]
+    assert len(set(batch)) == 2
+    assert batch == [each.id for each in decisions(make_reader(format_), [call, call], **came)]
 
 
 @pytest.mark.parametrize(
