@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from contextlib import closing
+from itertools import chain
 
 from pydantic import ValidationError
 
@@ -97,9 +98,9 @@ def sealed_before(settings: Settings) -> int:
     seal, now = SecretFiles.of(settings).load_seal(settings), utc_now()
     newest = seal.newest()
     with closing(open_monitor_store(settings)) as store:
-        letters = [each.sealed for each in store.dead_letters.list(limit=100_000) if each.redriven_at is None]
-        kept = [*letters, *store.waiting.sealed()]
-        return sum(seal.opens(each, now=now) and not newest.opens(each, now=now) for each in kept)
+        kept = (store.dead_letters.get([letter_id]).get(letter_id) for letter_id, _ in store.dead_letters.unsent())
+        sealed = chain((letter.sealed for letter in kept if letter is not None), store.waiting.sealed())
+        return sum(seal.opens(each, now=now) and not newest.opens(each, now=now) for each in sealed)
 
 
 def redrive_letters(
@@ -116,10 +117,10 @@ def redrive_letters(
     ):
         left = 0
         if ids is None:
-            waiting = [each for each in store.dead_letters.list(limit=100_000) if each.redriven_at is None]
+            unsent = store.dead_letters.unsent()
             ours = {settings.kafka.topic, settings.envelopes.topic}
-            ids = [each.id for each in reversed(waiting) if each.topic in ours]
-            left = len(waiting) - len(ids)
+            ids = [letter_id for letter_id, topic in unsent if topic in ours]
+            left = len(unsent) - len(ids)
         tell(len(ids))
         done = redrive(
             store.dead_letters,

@@ -88,6 +88,14 @@ class DeadLetters:
         with reading(self._engine) as connection:
             return [_letter(row) for row in connection.execute(query).mappings()]
 
+    def unsent(self) -> Sequence[tuple[str, str]]:
+        """Id and topic of each that was not sent again yet, the oldest first. Without the records: all of them may
+        be more than memory holds."""
+        order = dead_letters.c.at, dead_letters.c.offset, dead_letters.c.id
+        query = select(dead_letters.c.id, dead_letters.c.topic).where(dead_letters.c.redriven_at.is_(None))
+        with reading(self._engine) as connection:
+            return [(row.id, row.topic) for row in connection.execute(query.order_by(*order))]
+
     def get(self, ids: Iterable[str]) -> dict[str, StoredDeadLetter]:
         """Those of `ids` that are still kept."""
         with reading(self._engine) as connection:

@@ -2,7 +2,7 @@
 
 import base64
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -36,10 +36,16 @@ class Waiting:
             rows = connection.execute(query.order_by(waiting.c.since).limit(limit)).mappings()
             return [_held(row) for row in rows]
 
-    def sealed(self) -> list[bytes]:
-        """The records that wait, as they lie there."""
+    def sealed(self) -> Iterator[bytes]:
+        """The records that wait, as they lie there, one in memory at a time."""
         with reading(self._engine) as connection:
-            return [bytes(sealed) for sealed in connection.execute(select(waiting.c.sealed)).scalars()]
+            ids = connection.execute(select(*waiting.primary_key.columns)).all()
+        for topic, partition, offset, entry in ids:
+            query = select(waiting.c.sealed).where(_is((topic, partition, offset, entry)))
+            with reading(self._engine) as connection:
+                sealed = connection.execute(query).scalar()
+            if sealed is not None:  # not judged meanwhile
+                yield bytes(sealed)
 
     def due(self, places: Iterable[Place], *, before: datetime, limit: int, squeeze: bool = False) -> list[Held]:
         """Records of these places whose session has an envelope by now or has waited since `before`.

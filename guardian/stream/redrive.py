@@ -34,18 +34,17 @@ def redrive(
     """Send them again, at least once.
 
     Key, headers and value are byte-identical to what came, and its time is the one it came at: what was in order
-    then is judged as of then. A record of which several decisions are dead letters is
-    sent once. `unseal` raises StoreError for what it cannot open, the producer BusError for what it cannot send:
-    the others are sent all the same, but of a topic that failed no more is tried.
+    then is judged as of then. A record of which several decisions are dead letters is sent once. One is in
+    memory at a time. `unseal` raises StoreError for what it cannot open, the producer BusError for what it
+    cannot send: the others are sent all the same, but of a topic that failed no more is tried.
     """
-    wanted = list(dict.fromkeys(ids))
-    kept = letters.get(wanted)
-    done = Redriven([], [letter_id for letter_id in wanted if letter_id not in kept], [], [])
+    done = Redriven([], [], [], [])
     records: set[tuple[str, str]] = set()
     refused: set[str] = set()
-    for letter_id in wanted:
-        letter = kept.get(letter_id)
+    for letter_id in dict.fromkeys(ids):
+        letter = letters.get([letter_id]).get(letter_id)
         if letter is None:
+            done.missing.append(letter_id)
             continue
         if letter.record not in records:
             try:

@@ -7,14 +7,16 @@ import pytest
 from guardian.alerting.outbox import AlertRow
 from guardian.bootstrap.clock import utc_now
 from guardian.bootstrap.control_store import open_control_store
-from guardian.bootstrap.letters import refused_checked
+from guardian.bootstrap.letters import redrive_letters, refused_checked, sealed_before
 from guardian.bootstrap.monitor_store import open_monitor_store
+from guardian.bus.memory import MemoryBroker, MemoryProducer
 from guardian.bus.port import Record
 from guardian.config import load
 from guardian.domain.finding import Effect, Finding, Kind
 from guardian.errors import AlertError, ControlError
 from guardian.pipeline.batch import DeadLetter, Judgement
 from guardian.store.control_outbox import ControlAlertOutbox
+from guardian.store.monitor_dead_letters import DeadLetters
 from guardian.wire.findings import AlertOutcome, AlertPayload
 
 
@@ -63,6 +65,39 @@ def test_letters_of_a_file_are_left_where_all_are_sent_again(guardian, tmp_path)
     store.close()
     done = guardian("dlq", "redrive", "--all", "-c", "home/guardian.yaml")
     assert (done.returncode, done.stdout) == (0, "0 sent again; 1 of a file or another topic left as they are\n")
+
+
+def test_all_are_sent_again_the_oldest_first_and_one_in_memory_at_a_time(guardian, tmp_path, monkeypatch):
+    guardian("init", "home")
+    settings = load(tmp_path / "home" / "guardian.yaml")
+    now, store = utc_now(), open_monitor_store(settings)
+    places = [(settings.kafka.topic, at) for at in (8, 9, 10, 11)] + [("log.jsonl", 3)]
+    letters = tuple(DeadLetter(Record(topic, 0, at, b"%d" % at), "not_json", "no") for topic, at in places)
+    store.commit(Judgement(dead_letters=letters), positions={}, base={}, versions={}, member="", now=now)
+    store.dead_letters.redriven(f"{settings.kafka.topic}/0/8", now=now)
+    store.close()
+    sent, told, loaded = [], [], []
+
+    class Producer(MemoryProducer):
+        def __init__(self, _settings):
+            super().__init__(MemoryBroker(clock=utc_now))
+
+        def send(self, topic, value, **more):
+            sent.append(value)
+
+    def get(letters, ids, real=DeadLetters.get):
+        loaded.append(list(ids))
+        return real(letters, loaded[-1])
+
+    monkeypatch.setattr("guardian.bootstrap.letters.KafkaProducer", Producer)
+    monkeypatch.setattr(DeadLetters, "get", get)
+    monkeypatch.setattr(DeadLetters, "list", None)
+    assert sealed_before(settings) == 0
+    done = redrive_letters(settings, None, told.append)
+    assert (told, sent, len(done.sent), done.left) == ([3], [b"9", b"10", b"11"], 3, 1)
+    assert {len(ids) for ids in loaded} == {1}
+    assert redrive_letters(settings, None, told.append).left == 1
+    assert told == [3, 0]
 
 
 def _refused_alerts(path, *ids):
