@@ -130,7 +130,7 @@ class Decoder:
             code=error.code,
             reason=error.reason,
             tenant_id=self._tenant_told(error.tenant_id, gateway),
-            session_id=self._name(error.session_id),
+            session_id=error.session_id,
             gateway=gateway,
             at=record.timestamp or self.clock(),
             entry=entry,
@@ -146,16 +146,13 @@ class Decoder:
         if tenant_id is None:
             return None
         known = "/" not in tenant_id and tenant_id != EVERY_TENANT and self._speaks_for(gateway, tenant_id)
-        return self._name(tenant_id if known else OPERATORS)
+        return tenant_id if known else OPERATORS
 
     def _speaks_for(self, gateway: str, tenant_id: str) -> bool:
         if self.entitlements is None:
             return True
         tenants = self.entitlements.get(gateway, frozenset())
         return tenant_id in tenants or EVERY_TENANT in tenants
-
-    def _name(self, identifier: str | None) -> str | None:
-        return None if identifier is None else self.redactor.name(identifier)
 
     def _check_entitlement(self, event: DecisionEvent) -> None:
         if not self._speaks_for(event.gateway, event.envelope.tenant_id):

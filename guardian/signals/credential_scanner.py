@@ -3,7 +3,9 @@
 The value itself is replaced inside its string by `[redacted:<kind>]` and appears nowhere else: not in hits,
 not in paths, and in the cache only behind a digest. What lies deeper or beyond what is scanned is dropped
 rather than kept unseen. Fields by which others know the record (its id and gateway, `envelope_jws`) are left
-alone. A credential that serves as an identifier gets a keyed fingerprint, so that two sessions stay two.
+alone. Names that revocations go by (tenant, session and parent, task, agent, delegator) are told and stay as they
+are: a session under a new name could not be cut off, since gateways ask by the old one. The name of a credential
+gets a keyed fingerprint, so that two stay two.
 """
 
 import hashlib
@@ -21,9 +23,8 @@ from guardian.signals.named_secrets import names_secret, placeholder
 from guardian.signals.wording import shown
 
 _LEFT_ALONE = frozenset({"schema_", "id", "time", "gateway", "envelope_jws"})
-_IDENTIFIERS = frozenset(
-    {"delegator_id", "tenant_id", "session_id", "task_id", "agent_id", "parent_session_id", "credential_id"}
-)
+_ASKED_BY = frozenset({"tenant_id", "session_id", "parent_session_id", "task_id", "agent_id", "delegator_id"})
+"""Fields of an envelope by which control revokes and gateways ask."""
 _MAX_DEPTH = 24
 _PATH_CHARS = 160
 _MAX_HITS = 64
@@ -63,7 +64,7 @@ class CredentialScanner:
         return (clean if hits else event), hits
 
     def name(self, identifier: str) -> str:
-        """An identifier as it may be shown: one that is itself a credential becomes its mark."""
+        """A name that nobody is cut off by, as it may be shown: one that is a credential becomes its mark."""
         found = self.find(identifier)
         return f"[redacted:{found[0].kind}:{self.fingerprint(identifier)}]" if found else identifier
 
@@ -143,11 +144,10 @@ class _Redaction:
 
     def _field(self, name: str, value: object, path: str, depth: int) -> object:
         below = f"{path}.{name}" if path and (path, name) not in _AREAS else name
-        if isinstance(value, str) and name in _IDENTIFIERS:
-            shown = self._scanner.name(value)
-            if shown != value:
-                self.hits.append(CredentialHit(self._scanner.find(value)[0].kind, below))
-            return shown
+        if isinstance(value, str) and (name in _ASKED_BY or name == "credential_id"):
+            if found := self._scanner.find(value):
+                self.hits.append(CredentialHit(found[0].kind, below))
+            return value if name in _ASKED_BY else self._scanner.name(value)
         return self._value(value, below, depth + 1, named=False)
 
     def _value(self, value: object, path: str, depth: int, *, named: bool) -> object:

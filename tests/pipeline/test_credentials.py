@@ -1,4 +1,5 @@
-"""A credential that somebody plants anywhere in a record is never told, kept or judged by its value."""
+"""A credential that somebody plants in a record is never told, kept or judged by its value, unless it is a name
+by which a session is cut off."""
 
 import json
 
@@ -12,11 +13,6 @@ from guardian.domain.session import SessionState
 KEY = "AKIAIOSFODNN7EXAMPLE"  # the documented example key
 PLACES = [
     "envelope__purpose",
-    "envelope__delegator_id",
-    "envelope__task_id",
-    "envelope__agent_id",
-    "envelope__session_id",
-    "envelope__parent_session_id",
     "envelope__note",
     "action__tool",
     "action__credential_id",
@@ -67,21 +63,21 @@ def test_a_planted_key_is_a_finding_that_names_its_place(world, body, place: str
     assert f"credential_in_{area}" in {breach.name for breach in finding.breaches}
 
 
-def test_sessions_named_by_different_credentials_stay_two(world, body) -> None:
-    other = KEY.replace("7", "8")
-    world.feed(body(1, envelope__session_id=KEY), body(2, envelope__session_id=other))
-    assert [state.actions for state in world.memory.sessions.values()] == [1, 1]
+@pytest.mark.parametrize("name", ["session_id", "parent_session_id", "task_id", "agent_id", "delegator_id"])
+def test_a_name_by_which_gateways_ask_keeps_its_spelling_and_is_told(world, body, name: str) -> None:
+    world.feed(body(1, **{f"envelope__{name}": KEY}))
+    assert getattr(world.verdicts[-1].decoded.event.envelope, name) == KEY
+    (finding,) = world.told(Kind.DRIFT)
+    assert "credential_in_envelope" in {breach.name for breach in finding.breaches}
+    assert finding.session_id == (KEY if name == "session_id" else finding.session_id)
 
 
 @pytest.mark.parametrize("change", [{"action__records": -1}, {"gateway": "nobody"}])
-def test_a_session_named_by_a_credential_is_not_told_when_its_record_is_dead(
-    new_world, make_decoder, body, change
-) -> None:
+def test_a_dead_record_is_told_of_its_session_however_that_is_named(new_world, make_decoder, body, change) -> None:
     world = new_world(decoder=make_decoder(entitlements={"gw": frozenset({"acme"})}))
     world.feed(body(1, envelope__session_id=KEY, **change))
     assert world.dead == 1
-    assert world.findings
-    assert KEY not in "".join(finding.model_dump_json() for finding in world.findings.values())
+    assert {finding.session_id for finding in world.findings.values()} == {KEY}
 
 
 @pytest.mark.parametrize("change", [{"envelope__tenant_id": KEY}, {"gateway": KEY}])

@@ -127,15 +127,25 @@ def test_two_keys_that_redact_to_one_both_stay(scanner: CredentialScanner, event
     assert sorted(clean.action.arguments.values()) == [1, 2, 3]
 
 
-def test_a_credential_used_as_an_identifier_keeps_sessions_apart(scanner: CredentialScanner, event: Any) -> None:
-    one, _ = scanner.redact(event(envelope__session_id=SECRETS["github_token"]))
-    other, hits = scanner.redact(event(envelope__session_id="ghp_" + "z" * 36))
-    assert one.key != other.key
-    assert one.key == scanner.redact(event(envelope__session_id=SECRETS["github_token"]))[0].key
-    assert hits == (CredentialHit("github_token", "envelope.session_id"),)
-    assert other.envelope.session_id.startswith("[redacted:github_token:")
-    elsewhere = CredentialScanner(key=b"other").redact(event(envelope__session_id=SECRETS["github_token"]))[0]
-    assert elsewhere.key != one.key, "fingerprints are keyed"
+@pytest.mark.parametrize(
+    "name", ["tenant_id", "session_id", "parent_session_id", "task_id", "agent_id", "delegator_id"]
+)
+def test_a_name_that_revocations_go_by_is_told_and_kept(scanner: CredentialScanner, event: Any, name: str) -> None:
+    for asked_by, kind in ((JWT, "json_web_token"), (f"conv-{SECRETS['aws_key']}", "aws_key")):
+        seen = event(**{f"envelope__{name}": asked_by, "action__arguments": {name: asked_by}})
+        clean, hits = scanner.redact(seen)
+        assert getattr(clean.envelope, name) == asked_by
+        assert CredentialHit(kind, f"envelope.{name}") in hits
+        assert asked_by not in clean.action.arguments[name], "only the envelope's own is a name"
+
+
+def test_the_name_of_a_credential_gets_a_keyed_fingerprint(scanner: CredentialScanner, event: Any) -> None:
+    seen = event(action__credential_id=SECRETS["github_token"])
+    name = scanner.redact(seen)[0].action.credential_id
+    assert name is not None
+    assert name.startswith("[redacted:github_token:")
+    assert name == scanner.name(SECRETS["github_token"]) != scanner.name("ghp_" + "z" * 36)
+    assert name != CredentialScanner(key=b"other").redact(seen)[0].action.credential_id, "fingerprints are keyed"
 
 
 def test_the_id_of_a_vaulted_credential_is_allowed_unless_it_is_one(
