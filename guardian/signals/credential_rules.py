@@ -1,12 +1,13 @@
 """What a real credential looks like: detect-secrets' structured rules, anchored so that hostile text stays cheap.
 
 Only the rules are used: no entropy guesses, no settings, no verification over the network. Each rule is tried
-at the places where its literal beginning stands, within a bounded reach, so the work is linear in the text.
+at the places where its literal beginning stands, within a bounded reach. Beginnings without end, each of which
+reads on over the next, would be looked at again and again: what the rules may look at grows with the record only.
 The few formats that the library does not know yet are added below it.
 """
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from detect_secrets.plugins.aws import AWSKeyDetector
@@ -32,10 +33,25 @@ class Span(NamedTuple):
     kind: str
 
 
+class Found(NamedTuple):
+    """The credentials of a text, left to right, not overlapping, and how many characters it took to look."""
+
+    spans: tuple[Span, ...]
+    work: int
+
+    @property
+    def whole(self) -> bool:
+        """Whether the text was looked through to its end."""
+        return not self.spans or self.spans[-1].kind != UNSCANNED
+
+
 class _Rule(NamedTuple):
+    """`run` is what its patterns may read behind their beginning, and look at again from the next one."""
+
     kind: str
     patterns: tuple[re.Pattern[str], ...]
     reach: int = 2_048
+    run: re.Pattern[str] = re.compile(r"[\w.~+/=-]*")
     tail: re.Pattern[str] = re.compile(r"[A-Za-z0-9_+/=-]*")
     confirmed: Callable[[str], bool] | None = None
 
@@ -82,7 +98,9 @@ _RULES: dict[_Rule, tuple[str, ...]] = {
     ): ("eyJ",),
     _of(PrivateKeyDetector, "private_key", r"BEGIN ENCRYPTED PRIVATE KEY", tail=_PEM_TAIL): ("BEGIN ",),
     _Rule("private_key", (re.compile(r"PuTTY-User-Key-File-[23]"),), tail=_TO_THE_END): ("PuTTY-User-Key-File-",),
-    _of(BasicAuthDetector, "basic_auth_url", tail=_NO_TAIL): ("://",),
+    _of(BasicAuthDetector, "basic_auth_url", run=re.compile(r"[^/?#\[\]@!$&'()*+,;=\s]*"), tail=_NO_TAIL): (
+        "://",
+    ),
     _Rule("google_api_key", (re.compile(r"AIza[0-9A-Za-z_-]{35}"),)): ("AIza",),
     _Rule("npm_token", (re.compile(r"npm_[A-Za-z0-9]{36}"),)): ("npm_",),
     _Rule(
@@ -104,24 +122,31 @@ _BY_ANCHOR = {anchor: rule for rule, anchors in _RULES.items() for anchor in anc
 ANCHOR = re.compile("|".join(sorted(map(re.escape, _BY_ANCHOR), key=len, reverse=True)))
 """Matches wherever a credential may begin; text without a match carries none."""
 
-MAX_CANDIDATES = 2_048
-"""Beginnings tried in one text; a text with more is not trusted to be clean."""
+UNSCANNED = "unscanned"
+WORK, WORK_PER_CHARACTER = 1_024, 4
+"""How many characters rules may look at in one record, and how many more for each that it has; one that asks for
+more is not trusted to be clean."""
+_LEAST_WORK = 16
+"""What one beginning counts for, however little stands behind it."""
 
 
-def spans(text: str) -> Iterator[Span]:
-    """The credentials in a text, left to right, not overlapping; the rest of an absurd text is `unscanned`."""
-    at = 0
-    for _ in range(MAX_CANDIDATES):
-        anchor = ANCHOR.search(text, at)
-        if anchor is None:
-            return
-        found = _try(_BY_ANCHOR[anchor.group()], text, anchor.start())
-        at = anchor.start() + 1
+def look(text: str, work: int) -> Found:
+    """The credentials in a text; where the work ends the rest of it is `unscanned`."""
+    spans: list[Span] = []
+    left, at = work, 0
+    while (anchor := ANCHOR.search(text, at)) is not None:
+        rule, start = _BY_ANCHOR[anchor.group()], anchor.start()
+        run = rule.run.match(text, anchor.end(), start + rule.reach)
+        left -= max(run.end() - start if run is not None else 0, _LEAST_WORK)
+        if left < 0:
+            spans.append(Span(start, len(text), UNSCANNED))
+            return Found(tuple(spans), work)
+        found = _try(rule, text, start)
+        at = start + 1
         if found is not None:
-            yield found
+            spans.append(found)
             at = found.end
-    if ANCHOR.search(text, at):
-        yield Span(at, len(text), "unscanned")
+    return Found(tuple(spans), work - left)
 
 
 def _try(rule: _Rule, text: str, start: int) -> Span | None:

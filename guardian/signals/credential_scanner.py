@@ -18,7 +18,7 @@ from pydantic import BaseModel
 
 from guardian.domain.event import DecisionEvent
 from guardian.domain.signal import CredentialHit
-from guardian.signals.credential_rules import ANCHOR, Span, spans
+from guardian.signals.credential_rules import ANCHOR, UNSCANNED, WORK, WORK_PER_CHARACTER, Found, Span, look
 from guardian.signals.named_secrets import names_secret, placeholder
 from guardian.signals.wording import shown
 
@@ -50,7 +50,7 @@ class CredentialScanner:
 
     def __init__(self, *, key: bytes = b"", cache_size: int = 8_192) -> None:
         self._key = hashlib.sha256(key).digest()
-        self._cache: OrderedDict[bytes, tuple[Span, ...]] = OrderedDict()
+        self._cache: OrderedDict[bytes, Found] = OrderedDict()
         self._cache_size = cache_size
 
     def redact(self, event: DecisionEvent) -> tuple[DecisionEvent, tuple[CredentialHit, ...]]:
@@ -69,21 +69,27 @@ class CredentialScanner:
         return f"[redacted:{found[0].kind}:{self.fingerprint(identifier)}]" if found else identifier
 
     def find(self, text: str) -> tuple[Span, ...]:
-        """The credentials in one text; remembered by digest for long texts."""
+        """The credentials in one text."""
+        return self.look(text, WORK + WORK_PER_CHARACTER * len(text)).spans
+
+    def look(self, text: str, work: int) -> Found:
+        """The credentials in one of a record's texts, for which so much work is left. What is remembered (of long
+        texts, by digest) counts as if it were done again: two readings of a record agree."""
         if ANCHOR.search(text) is None:
-            return ()
+            return Found((), 0)
         if len(text) < _CACHED_FROM:
-            return tuple(spans(text))
+            return look(text, work)
         digest = hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest()
         known = self._cache.get(digest)
-        if known is None:
-            known = tuple(spans(text))
-            self._cache[digest] = known
+        if known is not None and known.work <= work:
+            self._cache.move_to_end(digest)
+            return known
+        found = look(text, work)
+        if found.whole:
+            self._cache[digest] = found
             if len(self._cache) > self._cache_size:
                 self._cache.popitem(last=False)
-        else:
-            self._cache.move_to_end(digest)
-        return known
+        return found
 
     def fingerprint(self, value: str) -> str:
         """Tells credentials apart without telling them."""
@@ -122,6 +128,7 @@ class _Redaction:
 
     def __init__(self, scanner: CredentialScanner) -> None:
         self._scanner = scanner
+        self._left = WORK
         self.hits: list[CredentialHit] = []
 
     def event(self, event: DecisionEvent) -> DecisionEvent:
@@ -145,7 +152,7 @@ class _Redaction:
     def _field(self, name: str, value: object, path: str, depth: int) -> object:
         below = f"{path}.{name}" if path and (path, name) not in _AREAS else name
         if isinstance(value, str) and (name in _ASKED_BY or name == "credential_id"):
-            if found := self._scanner.find(value):
+            if found := self._find(value):
                 self.hits.append(CredentialHit(found[0].kind, below))
             return value if name in _ASKED_BY else self._scanner.name(value)
         return self._value(value, below, depth + 1, named=False)
@@ -156,7 +163,7 @@ class _Redaction:
         if isinstance(value, BaseModel):
             return self._model(value, path, depth)
         if isinstance(value, (Mapping, list, tuple)) and depth > _MAX_DEPTH:
-            self.hits.append(CredentialHit("unscanned", path))
+            self.hits.append(CredentialHit(UNSCANNED, path))
             return "[unscanned:too deep]"
         if isinstance(value, Mapping):
             return self._mapping(value, path, depth)
@@ -175,7 +182,7 @@ class _Redaction:
         return clean
 
     def _text(self, text: str, path: str, *, named: bool) -> str:
-        found = self._scanner.find(text)
+        found = self._find(text)
         if named and not placeholder(text):
             found = (Span(0, len(text), found[0].kind if found else "named_secret"),)
         if not found:
@@ -186,3 +193,9 @@ class _Redaction:
             pieces += [text[at : span.start], f"[redacted:{span.kind}]"]
             at = span.end
         return "".join([*pieces, text[at:]])[: max(len(text), _MAY_GROW_TO)]
+
+    def _find(self, text: str) -> tuple[Span, ...]:
+        left = self._left + WORK_PER_CHARACTER * len(text)
+        found = self._scanner.look(text, left)
+        self._left = left - found.work
+        return found.spans

@@ -2,6 +2,7 @@
 
 import base64
 import json
+import re
 from typing import Any
 
 import pytest
@@ -11,8 +12,9 @@ from hypothesis import strategies as st
 from guardian.domain.event import DecisionEvent
 from guardian.domain.signal import CredentialHit
 from guardian.errors import ConfigurationError
+from guardian.signals import credential_rules
 from guardian.signals.credential_exposure import CredentialExposure, CredentialScanner
-from guardian.signals.credential_rules import MAX_CANDIDATES
+from guardian.signals.credential_rules import WORK, WORK_PER_CHARACTER
 from guardian.signals.named_secrets import names_secret, placeholder
 
 
@@ -239,13 +241,44 @@ def test_claims_nested_without_end_are_no_token_and_no_crash(scanner: Credential
     assert scanner.redact(seen) == (seen, ())
 
 
-def test_text_with_absurdly_many_beginnings_is_cut_and_told(scanner: CredentialScanner, event: Any) -> None:
-    text = "eyJ" * (MAX_CANDIDATES + 5) + SECRETS["aws_key"]
-    clean, hits = scanner.redact(event(action__arguments={"body": text}))
+BEGINNINGS = ["sk-", "eyJ", "eyJ" + "a" * 60 + ".", "SG.", "glagent-!", "aws", "://a:", "Bearer ", "BEGIN "]
+
+
+@pytest.mark.parametrize("beginning", BEGINNINGS)
+def test_beginnings_without_end_are_not_looked_at_again_and_again(
+    scanner: CredentialScanner, event: Any, monkeypatch: pytest.MonkeyPatch, beginning: str
+) -> None:
+    looked_at: list[int] = []
+
+    def counting(rule: Any, text: str, start: int) -> Any:
+        looked_at.append(len(re.findall(r"^[\w.=-]*", text[start : start + rule.reach])[0]))
+        return tried(rule, text, start)
+
+    tried = credential_rules._try
+    monkeypatch.setattr(credential_rules, "_try", counting)
+    texts = [beginning * (6_000 // len(beginning)) + str(number) for number in range(20)]
+    scanner.redact(event(action__arguments={"body": texts}))
+    size = sum(map(len, texts)) + 1_000
+    assert sum(looked_at) <= WORK + WORK_PER_CHARACTER * size
+    assert len(looked_at) <= size
+
+
+def test_the_rest_of_a_record_that_asks_for_too_much_work_is_cut_and_told(
+    scanner: CredentialScanner, event: Any
+) -> None:
+    seen = event(action__arguments={"a": SECRETS["npm_token"], "b": "sk-" * 2_000, "c": SECRETS["aws_key"]})
+    clean, hits = scanner.redact(seen)
+    assert hits[0] == CredentialHit("npm_token", "arguments.a"), "what was found before stays what it is"
+    assert CredentialHit("unscanned", "arguments.b") in hits
     assert "AKIA" not in clean.model_dump_json()
-    assert hits == (CredentialHit("unscanned", "arguments.body"),)
-    exact = "://" * MAX_CANDIDATES
-    assert scanner.redact(event(action__arguments={"body": exact}))[1] == ()
+    assert scanner.redact(seen) == (clean, hits), "what is remembered counts as it did"
+
+
+def test_many_honest_beginnings_are_all_looked_at(scanner: CredentialScanner, event: Any) -> None:
+    listed = " ".join(f"https://crm.acme.example/cases/{number}" for number in range(5_000))
+    words = "desk-risk-task-" * 40
+    seen = event(action__arguments={"urls": listed, "tokens": [f"{JWT}{n}" for n in range(50)], "words": words})
+    assert scanner.redact(seen)[1] == (CredentialHit("json_web_token", "arguments.tokens"),)
 
 
 def test_the_memory_of_texts_is_bounded_and_holds_no_text(event: Any) -> None:
