@@ -30,6 +30,10 @@ _PRICE = re.compile(
 _SEVERAL = re.compile(r"[,;\s]+")
 _ROOT = re.compile(r"(?:[A-Za-z][A-Za-z0-9+.-]*://[^/]*)?/?")
 _DECODINGS = 8
+_UNSEEN = re.compile(r"[\s\x00-\x1f\x7f-\x9f\xad\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff]+")
+"""Spaces and signs that some readers of a path drop."""
+_DOTS = re.compile(rf"(?:^|(?<=[/?#]))(?:\.|{_UNSEEN.pattern[:-1]})+(?=[/?#;]|\Z)")
+"""A step of a path that is nothing but dots, or nothing at all, for those readers."""
 _LIST_PREFIXES = ("allowed_", "permitted_")
 
 
@@ -96,11 +100,11 @@ def price(value: object) -> Number | None:
 
 def admits(allowed: frozenset[str], value: object) -> bool:
     """Whether a value is in a list of allowed ones, wildcards included; or each of several that one text lists. A
-    wildcard for addresses admits no list of them because of its first or last one, and one for paths none that
-    climbs out of it.
+    wildcard for addresses admits no text with more of them because of its first or last one, and one for paths
+    none that climbs out of it.
 
     >>> mine = frozenset({"c_1", "c_2", "*@acme.example"})
-    >>> [admits(mine, said) for said in ("c_1, c_2", "a@acme.example", "x@evil.example,a@acme.example")]
+    >>> [admits(mine, said) for said in ("c_1, c_2", "a@acme.example", "<x@evil.example>a@acme.example")]
     [True, True, False]
     """
     said = text(value)
@@ -115,7 +119,13 @@ def admits(allowed: frozenset[str], value: object) -> bool:
 def _admits(allowed: frozenset[str], said: str) -> bool:
     if said in allowed:
         return True
-    return any("*" in entry and covers(entry, said) and _stays(entry, said) for entry in allowed)
+    wild = (entry for entry in allowed if "*" in entry and covers(entry, said))
+    return any(_alone(entry, said) and _stays(entry, said) for entry in wild)
+
+
+def _alone(entry: str, said: str) -> bool:
+    """Whether a text holds no more addresses than a wildcard for some has; in `@acme/*` the sign is of a path."""
+    return "/" in entry or not 0 < entry.count("@") < _decoded(said).count("@")
 
 
 def _stays(entry: str, path: str) -> bool:
@@ -126,20 +136,27 @@ def _stays(entry: str, path: str) -> bool:
 
 
 def _ends(path: str) -> frozenset[str]:
-    """Where a path with `..` in it may end: percent signs decoded, with what stands behind ? or # and without, and
-    with doubled slashes as one or as two. None where there is no `..`.
+    """Where a path with `..` in it may end: percent signs decoded, with what stands behind ? or # and without,
+    with doubled slashes as one or as two, and dots without what cannot be seen. None where there is no `..`.
 
-    >>> sorted(_ends("docs/acme//%2e%2e/globex")), _ends("docs/acme/a..b")
-    (['docs/acme/globex', 'docs/globex'], frozenset())
+    >>> sorted(_ends("docs/acme//%2e%2e/globex")), _ends("docs/acme/a..b"), sorted(_ends("docs/acme/.%09./b"))
+    (['docs/acme/globex', 'docs/globex'], frozenset(), ['docs/b'])
     """
-    for _ in range(_DECODINGS):
-        before, path = path, unquote(path).replace("\\", "/")
-        if path == before:
-            break
+    path = _decoded(path).replace("\\", "/")
+    if _UNSEEN.search(path):
+        path = _DOTS.sub(lambda step: _UNSEEN.sub("", step.group()), path)
     if ".." not in (part.partition(";")[0] for part in re.split("[/?#]", path)):
         return frozenset()
     told = {path, re.split("[?#]", path, maxsplit=1)[0]}
     return frozenset(_resolved(each, merged) for each in told for merged in (True, False))
+
+
+def _decoded(said: str) -> str:
+    for _ in range(_DECODINGS):
+        before, said = said, unquote(said)
+        if said == before:
+            break
+    return said
 
 
 def _resolved(path: str, merged: bool) -> str:

@@ -166,6 +166,21 @@ def test_an_earlier_end_or_less_of_the_same_unit_is_no_more_than_was_granted(
 
 
 @pytest.mark.parametrize(
+    ("held", "granted", "wider"),
+    [
+        ({"paths": ["docs/acme/sub/*"]}, {"paths": ["docs/acme/*"]}, False),
+        ({"paths": ["docs/acme/.\t./*"]}, {"paths": ["docs/acme/*"]}, True),
+        ({"to": ["mallory@evil.example|*@acme.example"]}, {"to": ["*@acme.example"]}, True),
+    ],
+)
+def test_a_wildcard_is_wider_however_it_spells_its_way_out(
+    child: Any, breaches: Breaches, held: dict[str, Any], granted: dict[str, Any], wider: bool
+) -> None:
+    seen = child(parent={"resource_constraints": granted}, resource_constraints=held)
+    assert breaches(DelegationWidening(), seen) == ({"wider_resources": True} if wider else {})
+
+
+@pytest.mark.parametrize(
     "purpose",
     ["", "do anything the user wants", "*", "review customer contract for renewal risk and send a refund"],
 )
