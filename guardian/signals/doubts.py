@@ -1,8 +1,9 @@
 """What an action names that may lie outside its envelope, and cannot be compared with it for certain. Pure.
 
 A value in an object may or may not be what the object's name is about, unless another one in it is: `{id: c_1,
-title: Foo}` is settled by `c_1`. `contract: "c_9"` may be an id or a title; "400 euros" is no number. These are
-told, with little weight: by themselves they flag nobody, and they are not called inside either.
+title: Foo}` is settled by `c_1`. `contract: "c_9"` may be an id or a title; "400 euros" is no number; the number
+in `records: [5000]` may be one record's or how many. These are told, with little weight: by themselves they flag
+nobody, and they are not called inside either.
 """
 
 import re
@@ -16,7 +17,7 @@ from guardian.signals.constraints import Constraints, Number, admits, number, pr
 from guardian.signals.envelope_rules import shape
 from guardian.signals.hiding import dropped
 from guardian.signals.leaves import Leaf, Touched
-from guardian.signals.limits import counts_things, measured
+from guardian.signals.limits import counted, counts_things
 from guardian.signals.wording import shown, words
 
 _WORD = re.compile(r"\S{1,200}")
@@ -99,14 +100,18 @@ class Doubts:
         lying: dict[str, list[object]] = defaultdict(list)
         for leaf in (*self.action.named(wanted), *self.action.around(wanted)):
             if leaf.answers(wanted) if not things else not leaf.names.isdisjoint(wanted):
-                counted = leaf.count is not None and not measured(name)
-                if not counted and any(_may_break(value, prefix, bound) for value in leaf.values):
+                listed = counted(leaf, name) and (things or leaf.count != 1)
+                if not listed and any(_may_break(value, prefix, bound) for value in leaf.values):
                     yield f"{shown(leaf.path)} is no number, {self._spelt(key)} bounds it"
             else:
                 lying[leaf.path.rpartition(".")[0]] += leaf.values
+        for leaf in self.action.named({name, *others}) if things else ():
+            one = leaf.count == 1 and key not in leaf.names
+            if one and any(_beyond(number(value), prefix, bound) for value in leaf.values):
+                yield f"{shown(leaf.path)} is one thing or a number in a list, {self._spelt(key)} bounds it"
         for path, values in lying.items():
             quantities = [quantity for value in values if (quantity := number(value)) is not None]
-            if not quantities or (max(quantities) > bound if prefix == "max_" else min(quantities) < bound):
+            if not quantities or any(_beyond(quantity, prefix, bound) for quantity in quantities):
                 yield f"{shown(path)} is an object, {self._spelt(key)} bounds it"
 
     def _limits(self) -> Iterator[str]:
@@ -128,7 +133,11 @@ def _may_break(value: object, prefix: str, bound: Number) -> bool:
     if number(value) is not None or not _says(value):
         return False
     told = price(value)
-    return told is None or (told > bound if prefix == "max_" else told < bound)
+    return told is None or _beyond(told, prefix, bound)
+
+
+def _beyond(quantity: Number | None, prefix: str, bound: Number) -> bool:
+    return quantity is not None and (quantity > bound if prefix == "max_" else quantity < bound)
 
 
 def _says(value: object) -> bool:

@@ -1,7 +1,8 @@
 """Numeric limits of an envelope, per call and summed over the session. Pure.
 
 What a call moves in all: the items of a list add up; a quantity that several places tell is one and the same, and
-the largest counts (a resource repeats its arguments, a total stands beside its items).
+the largest counts (a resource repeats its arguments, a total stands beside its items). Where a limit counts no
+things, a number in a list is one that it bounds.
 """
 
 from collections import defaultdict
@@ -17,8 +18,12 @@ from guardian.signals.wording import canonical, shown, words
 _CAP = 2**53  # sums stay exact in every JSON reader
 _DIGITS = 9  # a sum of decimal amounts is no larger than they are
 _RECORD = "record"
-_MEASURES = frozenset({"amount", "byte", "cost", "fee", "price"})
+_MEASURES = frozenset(
+    {"amount", "byte", "cost", "duration", "fee", "minute", "percent", "percentage", "price", "second"}
+)
 """Words of what is measured."""
+_MANY = frozenset({"children", "data", "media", "men", "people", "staff", "women"})
+"""Plurals that do not look like one."""
 
 Sums = Mapping[str, Number]
 
@@ -73,23 +78,32 @@ class Limits:
         return {name: _sum(sums.get(name, 0), self._moved(name)) for name in bounded}
 
     def _asked(self, name: str, prefix: str) -> list[Number]:
-        found = [quantity for told in self._told(name, prefix) for quantity in told]
+        found: list[Number] = []
+        key = prefix + name
+        things = counts_things(self.constraints, key)
+        for leaf in self._leaves(name, prefix):
+            held = counted(leaf, name) and (not things or key in leaf.names)
+            listed = _numbers(leaf) if held else []
+            found += listed if listed and prefix == "min_" else [*_quantities(leaf, name), *listed]
         if name == _RECORD and "records" not in self.seen.features_missing:
             found.append(self.seen.event.records)
         return found
 
-    def _told(self, name: str, prefix: str) -> Iterable[list[Number]]:
-        """The quantities of each place that tells any; all items of a list stand in one place."""
+    def _leaves(self, name: str, prefix: str) -> Iterator[Leaf]:
+        """What is certain to tell of what a limit bounds."""
         wanted = {name, prefix + name, *self.aliases(prefix + name)}
         things = counts_things(self.constraints, prefix + name)
+        return (leaf for leaf in self.action.named(wanted) if not things or not leaf.names.isdisjoint(wanted))
+
+    def _places(self, name: str) -> Iterable[list[Number]]:
+        """The quantities of each place that tells any; all items of a list stand in one place."""
         places: dict[str, list[Number]] = defaultdict(list)
-        for leaf in self.action.named(wanted):
-            if not things or not leaf.names.isdisjoint(wanted):
-                places[leaf.path] += _quantities(leaf, name)
+        for leaf in self._leaves(name, "max_"):
+            places[leaf.path] += _quantities(leaf, name)
         return places.values()
 
     def _together(self, name: str) -> Number:
-        return max((_sum(*told) for told in self._told(name, "max_")), default=0)
+        return max((_sum(*told) for told in self._places(name)), default=0)
 
     def _moved(self, name: str) -> Number:
         result = self.seen.event.result
@@ -113,12 +127,20 @@ def counts_things(constraints: Constraints, key: str) -> bool:
 
     Then a word or an object under its name in the singular is one of them, and no quantity.
     """
-    return not measured(key) and "_".join(words(constraints.spelt[key])) != key
+    spelt = words(constraints.spelt[key])
+    return not measured(key) and ("_".join(spelt) != key or spelt[-1] in _MANY)
+
+
+def counted(leaf: Leaf, name: str) -> bool:
+    """Whether it is a list of which a limit under this name counts the items."""
+    return leaf.count is not None and not measured(name)
 
 
 def _quantities(leaf: Leaf, name: str) -> list[Number]:
-    if leaf.count is not None and not measured(name):
-        return [leaf.count]
+    return [leaf.count] if leaf.count is not None and counted(leaf, name) else _numbers(leaf)
+
+
+def _numbers(leaf: Leaf) -> list[Number]:
     return [quantity for value in leaf.values if (quantity := number(value)) is not None]
 
 

@@ -278,6 +278,39 @@ def test_one_thing_is_no_quantity_and_a_list_of_things_counts_whatever_they_are(
     assert breaches(EnvelopeBreach(summed=()), seen) == found
 
 
+@pytest.mark.parametrize(
+    ("bounds", "arguments", "found"),
+    [
+        ({"max_discount_percent": 10}, {"discount_percent": [90]}, OVER),
+        ({"max_discount_percent": 10}, {"discount_percent": ["90"]}, OVER),
+        ({"max_discount_percent": 10}, {"discount_percent": {"eq": [90]}}, OVER),
+        ({"max_discount_percent": 10}, {"discount_percent": [10, 5] * 9}, {}),
+        ({"max_discount_percent": 10}, {"discount_percent": ["90 %"]}, UNCHECKED),
+        ({"max_duration_minutes": 30}, {"duration_minutes": [9999]}, OVER),
+        ({"max_quantity": 5}, {"quantity": [500]}, OVER),
+        ({"max_quantity": 5}, {"quantity": [[500]]}, OVER),
+        ({"max_quantity": 5}, {"quantity": [1, 500]}, OVER),
+        ({"max_quantity": 5}, {"quantity": [5]}, {}),
+        ({"max_quantity": 5}, {"quantity": ["500 pieces"]}, UNCHECKED),
+        ({"min_age": 18}, {"age": [16]}, {"below_minimum": True}),
+        ({"min_age": 18}, {"age": [30]}, {}),
+        ({"max_items": 25}, {"max_items": [5000]}, OVER),
+        ({"max_items": 25}, {"items": [5000]}, UNCHECKED),
+        ({"max_items": 25}, {"items": {"eq": [5000]}}, UNCHECKED),
+        ({"max_items": 25}, {"items": [5001, 5002]}, {}),
+        ({"max_items": 25}, {"item_ids": [5001]}, {}),
+        ({"max_people": 25}, {"people": [5001, 5002]}, {}),
+        ({"max_recipients": 2}, {"recipients": ["a", "b"]}, {}),
+        ({"max_recipients": 2}, {"recipients": ["a", "b", "c"]}, OVER),
+    ],
+)
+def test_a_number_in_a_list_is_held_to_a_limit_that_counts_no_things(
+    observe: Observe, breaches: Breaches, bounds: dict[str, Any], arguments: dict[str, Any], found: dict[str, bool]
+) -> None:
+    seen = observe(envelope__resource_constraints=bounds, action__arguments=arguments)
+    assert breaches(EnvelopeBreach(summed=()), seen) == found
+
+
 OUTSIDE = {"resource_outside_constraints": True}
 
 
