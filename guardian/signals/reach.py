@@ -52,6 +52,7 @@ _NOUNS: Mapping[str, Way] = {
 }
 """Names of things that are also acts: they only count where the tool's name has no reading verb."""
 _HTTP = _set("http request curl webhook fetch")
+_METHOD = _set("method http_method request_method verb http_verb")
 _UNSAFE_METHODS = _set("post put patch")
 _OTHER_METHODS = _set("get head options delete trace")
 _NO_DATA = _set("money payment payout transfer remittance fund friend connection calendar reminder certificate")
@@ -61,6 +62,8 @@ _DESTINATION = _set(
     "member participant attendee phone phone_number destination target receiver receiver_id recipient_id user_id "
     "chat_id domain bucket repo shared_with invitee contact"
 )
+_ADDRESSEES = _set("to cc bcc recipient")
+"""Names of objects in which an address is a recipient, under whatever name."""
 _ASKS: Mapping[Way, frozenset[str]] = {
     Way.MESSAGE: _set(
         "send email mail message text sms tell inform notify notification reply respond response answer contact "
@@ -105,20 +108,28 @@ def _spoken(named: Sequence[str]) -> Way | None:
 def way_of(event: DecisionEvent) -> Way | None:
     """How an act could carry data out, by its tool's name (and HTTP method); None for one that cannot."""
     tool = event.action.tool
-    method = text((event.action.arguments or {}).get("method", "")).strip().lower()
     named = words(tool)
-    if _HTTP.isdisjoint(named) or not method:
+    methods = frozenset() if _HTTP.isdisjoint(named) else _methods(event)
+    if not methods:
         return _way_of_name(tool)
-    if method in _UNSAFE_METHODS or method in _OTHER_METHODS:
-        return Way.EXPORT if method in _UNSAFE_METHODS else None
+    if not methods.isdisjoint(_UNSAFE_METHODS):
+        return Way.EXPORT
+    if methods <= _OTHER_METHODS:
+        return None
     return _way_of_name(tool) if {"http", "curl"}.isdisjoint(named) else Way.EXPORT
+
+
+def _methods(event: DecisionEvent) -> frozenset[str]:
+    """The HTTP methods that the arguments name, however spelt and wrapped: which one is meant, a tool knows."""
+    leaves = (leaf for leaf in touched(event).named(_METHOD) if leaf.path.startswith("arguments."))
+    return frozenset(text(value).strip().lower() for leaf in leaves for value in leaf.scalars) - {""}
 
 
 def recipients_of(event: DecisionEvent) -> tuple[Recipient, ...]:
     """The destinations that an act's arguments name, each once and cut at 200 characters: at most 256, and one
     that stands for the rest where there is, or may be, more."""
     action = touched(event)
-    leaves = (leaf for leaf in action.leaves if leaf.path.startswith("arguments.") and leaf.names & _DESTINATION)
+    leaves = (leaf for leaf in action.leaves if leaf.path.startswith("arguments.") and _addressed(leaf))
     named = (recipient for leaf in leaves for recipient in _recipients(leaf))
     found = list(islice(named, MAX_RECIPIENTS))
     if (more := next(named, None)) is not None:
@@ -126,6 +137,11 @@ def recipients_of(event: DecisionEvent) -> tuple[Recipient, ...]:
     elif action.cut:
         found.append(Recipient("arguments", UNREAD))
     return tuple(dict.fromkeys(found))
+
+
+def _addressed(leaf: Leaf) -> bool:
+    within = not leaf.inside.isdisjoint(_ADDRESSEES) and any("@" in text(value) for value in leaf.scalars)
+    return within or leaf.answers(_DESTINATION)
 
 
 def _recipients(leaf: Leaf) -> Iterator[Recipient]:

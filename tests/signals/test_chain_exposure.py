@@ -79,6 +79,29 @@ def test_a_sensitive_read_and_then_a_send_that_nobody_asked_for_is_told_with_bot
     )
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"to": {"value": STRANGER}},
+        {"to": {"in": ["ines@acme.example", STRANGER]}},
+        {"to": "ines@acme.example", "bcc": {"value": STRANGER}},
+        {"to": "ines@acme.example", "bcc": {"list": [STRANGER]}},
+        {"to": {"name": "Ines", "primary": STRANGER}},
+    ],
+)
+def test_a_recipient_in_any_wrapping_is_one(act: Any, payments: Any, last: Any, arguments: dict[str, Any]) -> None:
+    purpose = "Send the payment history to ines@acme.example"
+    found = last(payments(purpose=purpose), act("email.send", {**arguments, "body": "hello"}, purpose=purpose))
+    assert found.value > 0.5
+    assert f"another address than {STRANGER}" in found.reason
+
+
+def test_an_honest_recipient_in_a_wrapping_is_whom_the_purpose_names(act: Any, payments: Any, last: Any) -> None:
+    purpose = "Send the payment history to ines@acme.example"
+    to = {"to": {"value": "ines@acme.example"}, "body": {"note": STRANGER}}
+    assert last(payments(purpose=purpose), act("email.send", to, purpose=purpose)).value == 0.0
+
+
 def test_the_send_alone_and_the_read_alone_are_nothing(act: Any, payments: Any, last: Any) -> None:
     assert last(act("email.send", {"to": STRANGER})).value == 0.0
     assert last(payments()).value == 0.0
@@ -382,6 +405,16 @@ def test_which_tools_can_carry_data_out(act: Any, tool: str, way: Way | None) ->
 )
 def test_an_http_request_carries_data_out_by_its_method(act: Any, method: str, way: Way | None) -> None:
     assert reach.way_of(act("http.request", {"method": method, "url": "https://x.example"}).event) is way
+
+
+@pytest.mark.parametrize("method", ["POST", "GET"])
+@pytest.mark.parametrize("name", ["Method", "METHOD", "http_method", "httpMethod", "requestMethod", "verb"])
+def test_a_method_is_read_however_it_is_spelt_and_wrapped(act: Any, name: str, method: str) -> None:
+    way = Way.EXPORT if method == "POST" else None
+    for arguments in ({name: method}, {name: {"value": method}}, {name: [method]}, {"options": {name: method}}):
+        assert reach.way_of(act("http.request", {**arguments, "url": "https://x.example"}).event) is way
+    both = {"method": "GET", name: method}
+    assert reach.way_of(act("http.request", both).event) is way, "which of two is meant, a tool knows"
 
 
 def test_a_way_to_be_paid_back_is_no_method_of_http(act: Any) -> None:
