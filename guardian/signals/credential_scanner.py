@@ -18,8 +18,9 @@ from pydantic import BaseModel
 
 from guardian.domain.event import DecisionEvent
 from guardian.domain.signal import CredentialHit
+from guardian.signals.constraints import text as plain
 from guardian.signals.credential_rules import ANCHOR, UNSCANNED, WORK, WORK_PER_CHARACTER, Found, Span, look
-from guardian.signals.named_secrets import names_secret, placeholder
+from guardian.signals.named_secrets import is_value, names_secret, names_within, pairs_secret, placeholder
 from guardian.signals.wording import shown
 
 _LEFT_ALONE = frozenset({"schema_", "id", "time", "gateway", "envelope_jws"})
@@ -111,8 +112,10 @@ def _gather(event: DecisionEvent, texts: list[str]) -> bool:
         elif isinstance(value, Mapping):
             if depth > _MAX_DEPTH:
                 return True
+            if pairs_secret(value):
+                return True
             for key, item in value.items():
-                if isinstance(item, (str, list, tuple)) and names_secret(key):
+                if item is not None and not isinstance(item, bool) and names_secret(key):
                     return True
                 texts.append(key)
                 nodes.append((item, depth + 1))
@@ -166,19 +169,26 @@ class _Redaction:
             self.hits.append(CredentialHit(UNSCANNED, path))
             return "[unscanned:too deep]"
         if isinstance(value, Mapping):
-            return self._mapping(value, path, depth)
+            return self._mapping(value, path, depth, named=named)
         if isinstance(value, (list, tuple)):
             return type(value)(self._value(item, path, depth + 1, named=named) for item in value)
+        if named and isinstance(value, (int, float)) and not isinstance(value, bool):
+            digits = plain(value)
+            return value if placeholder(digits) else self._text(digits, path, named=True)
         return value
 
-    def _mapping(self, mapping: Mapping[str, object], path: str, depth: int) -> dict[str, object]:
+    def _mapping(
+        self, mapping: Mapping[str, object], path: str, depth: int, *, named: bool = False
+    ) -> dict[str, object]:
         clean: dict[str, object] = {}
+        pairs = pairs_secret(mapping)
         for key, value in mapping.items():
-            name = plain = self._text(key, path or "record", named=False)
+            name = first = self._text(key, path or "record", named=False)
             while name in clean:  # two keys may redact to one
-                name = f"{plain}#{len(clean)}"
-            below = f"{path}.{shown(plain, 40)}" if path else shown(plain, 40)
-            clean[name] = self._value(value, below[:_PATH_CHARS], depth + 1, named=names_secret(key))
+                name = f"{first}#{len(clean)}"
+            below = f"{path}.{shown(first, 40)}" if path else shown(first, 40)
+            secret = names_secret(key) or (named and names_within(key)) or (pairs and is_value(key))
+            clean[name] = self._value(value, below[:_PATH_CHARS], depth + 1, named=secret)
         return clean
 
     def _text(self, text: str, path: str, *, named: bool) -> str:

@@ -1,10 +1,14 @@
 """Fields that say by their name that they hold a secret. Pure.
 
 Weaker than a credential's own shape: a name proves nothing, and placeholders or references to a vault are
-what a careful agent writes there.
+what a careful agent writes there. What lies in an object or a list under such a name is the secret too, unless its
+own name says what else it is.
 """
 
 import re
+from collections.abc import Mapping
+
+from guardian.signals.wording import canonical, words
 
 _NAME = re.compile(
     r"(?:^|[_\W])(?:password|passwd|pwd|passphrase|secret|client[_-]?secret|api[_-]?key|apikey|access[_-]?key"
@@ -22,6 +26,13 @@ _PLACEHOLDER = re.compile(
     re.IGNORECASE,
 )
 _LONGEST_NAME = 128
+_ELSE = re.compile(
+    r"(?:name|id|type|kind|title|label|description|comment|format|pattern|scheme|algorithm|encoding|version|status"
+    r"|state|scope|role|path|file|url|uri|host|realm|ref|reference|policy|length|min|max|limit|size|count|amount"
+    r"|currency|ttl|expires|expiry|at|date|region|provider|user|username|login|email|tenant|session)s?"
+)
+"""Words of what is told about a secret beside it, or about something else that goes by a secret's name."""
+_NAMING = frozenset({"name", "key", "field", "header"})
 
 
 def names_secret(key: str) -> bool:
@@ -33,6 +44,30 @@ def names_secret(key: str) -> bool:
     if len(key) > _LONGEST_NAME or not key.lower().rstrip("s").endswith(_ENDINGS):  # nearly every field's way out
         return False
     return _NAME.search(_CAMEL.sub("_", key)) is not None
+
+
+def names_within(key: str) -> bool:
+    """Whether a value of this name may be the secret that the object around it is named after.
+
+    >>> [names_within(name) for name in ("value", "v", "prod", "min_length", "secretName", "expires_at")]
+    [True, True, True, False, False, False]
+    """
+    return not any(map(_ELSE.fullmatch, words(key)))
+
+
+def pairs_secret(entry: Mapping[str, object]) -> bool:
+    """Whether an object is one field, told by its name and its value, and its name is that of a secret.
+
+    >>> pairs_secret({"Name": "apiKey", "Value": "k-1"}), pairs_secret({"name": "api_key", "in": "header"})
+    (True, False)
+    """
+    named = [item for key, item in entry.items() if key.lower() in _NAMING]
+    return any(isinstance(item, str) and names_secret(item) for item in named) and any(map(is_value, entry))
+
+
+def is_value(key: str) -> bool:
+    """Whether it is what the value of such a field is called."""
+    return canonical(key) in ("value", "val", "v")
 
 
 def placeholder(value: str) -> bool:

@@ -182,6 +182,56 @@ def test_a_field_named_like_a_secret_is_redacted_whole(scanner: CredentialScanne
     assert [hit.kind for hit in hits] == ["named_secret", "named_secret", "npm_token"]
 
 
+MARK = "[redacted:named_secret]"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "left"),
+    [
+        ({"password": {"value": "hunter22!"}}, {"password": {"value": MARK}}),
+        ({"password": [{"v": "hunter22!"}]}, {"password": [{"v": MARK}]}),
+        ({"dbPassword": {"eq": ["hunter22!"]}}, {"dbPassword": {"eq": [MARK]}}),
+        ({"passwords": {"ann": {"now": "hunter22!"}}}, {"passwords": {"ann": {"now": MARK}}}),
+        ({"password": 8493021177}, {"password": MARK}),
+        ({"api_key": {"value": 10**300}}, {"api_key": {"value": MARK}}),
+        ({"headers": {"Authorization": {"value": "Basic dTpw"}}}, {"headers": {"Authorization": {"value": MARK}}}),
+        (
+            {"headers": [{"name": "Authorization", "value": "Basic dTpw"}, {"name": "Accept", "value": "text/*"}]},
+            {"headers": [{"name": "Authorization", "value": MARK}, {"name": "Accept", "value": "text/*"}]},
+        ),
+        ({"set": [{"Key": "apiKey", "Values": ["k-12345"]}]}, {"set": [{"Key": "apiKey", "Values": [MARK]}]}),
+    ],
+)
+def test_a_named_secret_is_redacted_in_any_wrapping_and_as_a_number(
+    scanner: CredentialScanner, event: Any, arguments: dict[str, Any], left: dict[str, Any]
+) -> None:
+    clean, hits = scanner.redact(event(action__arguments=arguments))
+    assert clean.action.arguments == left
+    assert {hit.kind for hit in hits} == {"named_secret"}
+    assert scanner.redact(clean) == (clean, ())
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"token_count": 5000, "max_tokens": 4096},
+        {"next_token": {"value": "abcdefgh"}, "page_token": 12345},
+        {"password_policy": {"min_length": 12, "rotate_days": 9000}},
+        {"password": {"type": "string", "minLength": 1024, "required": True, "description": "choose it well"}},
+        {"secret": {"secretName": "db-prod", "version": "latest"}, "access_token": {"expires_in": 3600}},
+        {"authorization": {"amount": 4000, "currency": "EUR", "contract_id": "contract_7781"}},
+        {"parameters": [{"name": "api_key", "in": "header", "required": True}]},
+        {"entries": [{"name": "password", "value": "${DB_PASSWORD}"}, {"key": "colour", "value": "green"}]},
+        {"password": None, "secret": True, "api_key": {"value": False}},
+    ],
+)
+def test_what_is_told_beside_a_secret_stays(
+    scanner: CredentialScanner, event: Any, arguments: dict[str, Any]
+) -> None:
+    seen = event(action__arguments=arguments)
+    assert scanner.redact(seen) == (seen, ())
+
+
 @pytest.mark.parametrize(
     "value",
     [
