@@ -4,6 +4,7 @@ The bytes are parsed twice on purpose: once by `strict_json`, which refuses dupl
 the model in strict JSON mode.
 """
 
+import dataclasses
 import hashlib
 import json
 from collections.abc import Iterator, Sequence
@@ -14,12 +15,13 @@ from pydantic import ValidationError
 
 from guardian.bus.port import Record
 from guardian.domain.event import SCHEMA, DecisionEvent
+from guardian.domain.finding import OPERATORS
 from guardian.domain.text import shown
 from guardian.errors import DecodeError
 from guardian.sources.facts import CARRIED, Facts
 from guardian.sources.hostile import agents_own, kind
 from guardian.sources.port import Format, Told
-from guardian.sources.strict_json import MAX_DEPTH, parse
+from guardian.sources.strict_json import MAX_BYTES, MAX_DEPTH, parse
 from guardian.sources.unread import SESSION_NAMES, TENANT_NAMES, Place, names_in, read_around, without_unread
 
 _SHOWN_ERRORS = 3
@@ -50,11 +52,12 @@ class GuardianDecisions(Format):
 
     def read(self, record: Record) -> Sequence[Told | DecodeError]:
         """The one decision of a record, or why it could not be read; both where only an agent's part could not."""
+        digest = hashlib.sha256(record.value).hexdigest()
         try:
-            return (Told(self.decode(record), hashlib.sha256(record.value).hexdigest()),)
+            return (Told(self.decode(record), digest),)
         except DecodeError as error:
             event = read_partly(self.parse_around(record.value))
-            return (error,) if event is None else (Told(event, hashlib.sha256(record.value).hexdigest(), error),)
+            return (placed(error, record),) if event is None else (Told(event, digest, error),)
 
     def recognises(self, body: Any) -> bool:
         return isinstance(body, dict) and body.get("schema") == SCHEMA and not agents_own(body)
@@ -72,7 +75,10 @@ class GuardianDecisions(Format):
         try:
             return parse(value, max_bytes=self.max_bytes, max_depth=self.max_depth)
         except DecodeError as error:
-            _refuse(error.code, error.reason, value)
+            parsed = None
+            if error.code == "too_large":  # arguments may stand before the names, a result behind them
+                parsed = dataclasses.replace(self, max_bytes=MAX_BYTES).parse_around(value)
+            _refuse(error.code, error.reason, value, parsed if isinstance(parsed, dict) else None)
 
     def parse_around(self, value: bytes) -> Any:
         """The JSON value with `Unread` in it, for bytes that `parse` refuses; None where that does not help."""
@@ -109,6 +115,21 @@ def read_partly(body: Any) -> DecisionEvent | None:
         return None
 
 
+def placed(error: DecodeError, record: Record) -> DecodeError:
+    """The error, where something is too large and names no session, with the record's partition and day in its
+    place: an agent can bring it about, so people are told; once a day, for it can do so again and again."""
+    if error.code != "too_large" or error.session_id is not None:
+        return error
+    day = f" {record.timestamp:%Y-%m-%d}" if record.timestamp is not None else ""
+    return DecodeError(
+        error.code,
+        error.reason,
+        tenant_id=error.tenant_id or OPERATORS,
+        session_id=f"{record.topic}[{record.partition}]{day}",
+        gateway=error.gateway,
+    )
+
+
 def own(event: DecisionEvent) -> DecisionEvent:
     """The event without an `origin`: that is guardian's note; no gateway may say what its log does not carry."""
     return event if event.origin is None else event.model_copy(update={"origin": None})
@@ -120,6 +141,8 @@ def _refuse(code: str, reason: str, value: bytes, parsed: dict[str, Any] | None 
 
 
 def _salvage_parsed(parsed: dict[str, Any]) -> tuple[str | None, str | None, str | None]:
+    if agents_own(parsed):
+        return None, None, None
     envelope = parsed.get("envelope")
     found = envelope if isinstance(envelope, dict) else parsed
     return name_of(found.get("tenant_id")), name_of(found.get("session_id")), name_of(parsed.get("gateway"))

@@ -18,12 +18,12 @@ from guardian.errors import DecodeError
 from guardian.sources import cloudevents
 from guardian.sources.cloudevents import Wrapping
 from guardian.sources.completing import OWN_ID, Completion
-from guardian.sources.guardian import GuardianDecisions, explain, name_of, own, read_partly
+from guardian.sources.guardian import GuardianDecisions, explain, name_of, own, placed, read_partly
 from guardian.sources.hostile import agents_own, kind
 from guardian.sources.opening import items_of, unpacked, values_of
 from guardian.sources.partly import Partly, readable
 from guardian.sources.port import Format, Told
-from guardian.sources.strict_json import MAX_DEPTH
+from guardian.sources.strict_json import MAX_BYTES, MAX_DEPTH
 from guardian.sources.unread import SESSION_NAMES, TENANT_NAMES, unread_in, unread_of
 
 FORMAT_HEADER = "guardian-format"
@@ -36,17 +36,19 @@ _PART = DecodeError("not_json", "a part of the JSON that a string holds cannot b
 @dataclass(frozen=True)
 class Reader:
     """`formats` by name: with one of them, records are read as that one; with several, the format is told record
-    by record, by header first. `wrapped`: only CloudEvents are taken."""
+    by record, by header first. `wrapped`: only CloudEvents are taken. `max_bytes`: of one entry; one that has more
+    is refused alone. `max_unpacked`: of a whole record."""
 
     formats: Mapping[str, Format]
     completion: Completion = field(default_factory=Completion)
     wrapped: bool = False
     max_bytes: int = 8_388_608
+    max_unpacked: int = MAX_BYTES
     max_depth: int = MAX_DEPTH
 
     @cached_property
     def _parser(self) -> GuardianDecisions:
-        return GuardianDecisions(max_bytes=self.max_bytes, max_depth=self.max_depth)
+        return GuardianDecisions(max_bytes=self.max_unpacked, max_depth=self.max_depth)
 
     def read(self, record: Record) -> Sequence[Told | DecodeError]:
         """Every decision of the record, in its order; see the port."""
@@ -79,7 +81,7 @@ class Reader:
     def _bodies(self, record: Record) -> Iterator[tuple[str | None, Any]]:
         """The record's values, see `values_of`; with the format's name where the value is not JSON and only that
         format opens it."""
-        value = unpacked(record.value, self.max_bytes)
+        value = unpacked(record.value, self.max_unpacked)
         if value[:1] not in (b"{", b"["):  # what looks like white space may be the first byte of a message
             for name, each in self.formats.items():
                 body = each.opens(value)
@@ -137,10 +139,14 @@ class Reader:
         self, record: Record, name: str, entry: Any, wrapping: Wrapping | None, part: Partly | None
     ) -> Told | None:
         why = part.why if part is not None and unread_in(entry) else None
-        digest = hashlib.sha256(json.dumps(entry, sort_keys=True, separators=(",", ":")).encode())
+        said = json.dumps(entry, sort_keys=True, separators=(",", ":"))
+        large = self._too_large(entry) if len(said) > self.max_bytes else None
+        digest = hashlib.sha256(said.encode())
         if part is not None and why is not None:  # two that differ in what is unread are two
             digest.update(part.digest)
         if self._parser.recognises(entry):
+            if large is not None:
+                raise large
             told = _canonical(entry, digest.hexdigest(), why)
             self.completion.check_sender(told.event)
             return told
@@ -154,6 +160,8 @@ class Reader:
         if wrapping is not None:
             facts = wrapping.onto(facts)
         try:
+            if large is not None:
+                raise large
             known = readable(facts)
         except DecodeError as error:
             raise self.completion.named(error, facts, record) from None
@@ -161,6 +169,10 @@ class Reader:
             why = part.why if part is not None else _PART
         event, left_out = self.completion.complete(known, record, format=name, digest=digest.hexdigest())
         return Told(event, digest.hexdigest(), why or left_out)
+
+    def _too_large(self, entry: Any) -> DecodeError | None:
+        size = len(json.dumps(entry, ensure_ascii=False, separators=(",", ":")).encode("utf-8"))
+        return DecodeError("too_large", f"one call of {size} bytes") if size > self.max_bytes else None
 
     def _recognised(self, record: Record, body: Any) -> str | None:
         if len(self.formats) == 1:
@@ -183,13 +195,14 @@ class Reader:
             return next((name for level in levels for key in keys if (name := name_of(level.get(key)))), None)
 
         gateway = name_of(self.completion.sender(record, error.gateway or named("gateway")))
-        return DecodeError(
+        refused = DecodeError(
             error.code,
             error.reason,
             tenant_id=name_of(self.completion.owner(gateway, error.tenant_id or named(*TENANT_NAMES))),
             session_id=error.session_id or named(*SESSION_NAMES),
             gateway=gateway,
         )
+        return placed(refused, record)
 
 
 def _numbered(told: Told, alike: Counter[str]) -> Told:

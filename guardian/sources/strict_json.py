@@ -13,6 +13,9 @@ from guardian.domain.text import shown
 from guardian.errors import DecodeError
 
 MAX_DEPTH = 64
+MAX_BYTES = 32_768 * 1_032
+"""Of what a record unpacks to: OPA cuts its uploads at 32 KiB, and deflate packs 1,032 to 1 at best. In memory the
+values of it may take thirty times as much."""
 
 _INT64 = 2**63
 _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")

@@ -62,8 +62,8 @@ def fuse_finding(blown: Blown, at: Record, tenant_id: str, now: datetime) -> Fin
 
 def outcomes(records: list[Record], decoded: list[Decoded], letters: list[DeadLetter]) -> list[Outcome]:
     """In arrival order. A record of which anything could be read vouches for the gateway that it names and for
-    where it came from: an unreadable one may be known by no more than that. What an agent can bring about speaks
-    against no gateway: a record of a named session that is too large."""
+    where it came from: an unreadable one may be known by no more than that. What is too large an agent can bring
+    about: it speaks against no gateway."""
     names = {id(d.record): d.event.gateway for d in decoded}
     bad = {
         id(letter.record): Outcome(
@@ -72,7 +72,7 @@ def outcomes(records: list[Record], decoded: list[Decoded], letters: list[DeadLe
             session=f"{letter.tenant_id}/{letter.session_id}" if letter.session_id is not None else "",
         )
         for letter in letters
-        if not (letter.code == "too_large" and letter.session_id is not None)
+        if letter.code != "too_large"
     }
     outcomes: list[Outcome] = []
     for record in records:

@@ -1,14 +1,20 @@
 """In no format can an agent hide its call, or anybody else's, by what it puts into it."""
 
+import gzip
 import json
+from dataclasses import replace
+from datetime import UTC, datetime
 
 import pytest
 
 from guardian.bootstrap import plugins
 from guardian.bootstrap.sources import formats_of
+from guardian.bus.port import Record
 from guardian.domain.event import DecisionEvent
+from guardian.domain.finding import OPERATORS
 from guardian.errors import DecodeError
 from guardian.sources.completing import Completion
+from guardian.sources.opening import unpacked
 from guardian.sources.port import Told
 from guardian.sources.reading import Reader
 from guardian.sources.unread import SIGN
@@ -169,3 +175,46 @@ def test_digits_that_are_no_64_bit_number_stay_digits(digits, make_reader, decis
             pair["value"] = {"kvlistValue": {"values": values}}
     (event,) = decisions(make_reader("otel"), body)
     assert event.action.arguments == {"n": digits, "m": -7}
+
+
+@pytest.mark.parametrize("name", CARRYING)
+def test_a_call_that_is_too_large_is_refused_alone_and_with_its_names(name, make_reader, told):
+    reader = replace(make_reader(name), max_bytes=4_096)
+    small, big = line_of(name, '"v"'), line_of(name, json.dumps("A" * 5_000))
+    first, large, last = told(reader, gzip.compress(b"[" + b",".join((small, big, small)) + b"]"))
+    assert isinstance(first, Told)
+    assert isinstance(last, Told)
+    assert (large.code, large.tenant_id, large.session_id) == ("too_large", *first.event.key)
+
+
+def test_the_spans_beside_one_that_is_too_large_are_told(told):
+    body = json.loads(line_of("otel", '"v"'))
+    (scope,) = body["resourceSpans"][0]["scopeSpans"]
+    (span,) = scope["spans"]
+    more = {"key": "x", "value": {"stringValue": "A" * 5_000}}
+    scope["spans"] = [span, {**span, "attributes": [*span["attributes"], more]}, span]
+    found = told(Reader(formats_of("otel", {}), MINE, max_bytes=4_096), body)
+    assert [isinstance(each, Told) for each in found] == [True, False, True]
+
+
+def test_what_one_session_packs_small_hides_no_other_call_of_an_upload(make_reader, told):
+    batch = ",".join(opa(n, json.dumps({"q": "A" * 2**20}) if n < 9 else "{}") for n in range(10))
+    upload = gzip.compress(f"[{batch}]".encode())
+    assert len(upload) < 32_768
+    assert [each.event.id for each in told(make_reader("opa"), upload)] == [f"d{n}" for n in range(10)]
+
+
+def test_no_record_is_unpacked_beyond_the_bound_and_people_are_told_where_it_lies():
+    bomb = gzip.compress(b"[" + b"[]," * 100_000)
+    assert len(unpacked(bomb, 10_000)) == 10_001
+    reader = Reader(formats_of("opa", {}), max_unpacked=10_000)
+    (refused,) = reader.read(Record("log", 2, 7, bomb, timestamp=datetime(2026, 11, 24, 22, 7, tzinfo=UTC)))
+    names = ("too_large", OPERATORS, "log[2] 2026-11-24")
+    assert (refused.code, refused.tenant_id, refused.session_id) == names
+
+
+def test_the_limit_of_a_call_is_of_bytes_as_the_log_has_them(told):
+    line = opa(0, json.dumps({"q": "\u6f22" * 1_000}, ensure_ascii=False, separators=(",", ":"))).encode()
+    for limit, expected in ((len(line), Told), (len(line) - 1, DecodeError)):
+        (found,) = told(Reader(formats_of("opa", {}), MINE, max_bytes=limit), line)
+        assert isinstance(found, expected)

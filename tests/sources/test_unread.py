@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from guardian.bus.port import Record
+from guardian.domain.finding import OPERATORS
 from guardian.errors import DecodeError
 from guardian.sources.guardian import plugin
 from guardian.sources.unread import SIGN, Unread, names_in, read_around, unread_in
@@ -91,6 +92,15 @@ def test_a_record_that_is_too_large_is_not_told_but_its_names_are():
         "s1",
         "gw",
     )
+
+
+def test_the_names_of_a_record_that_is_too_large_are_told_wherever_in_it_they_stand():
+    much = {"x": "y" * 2_200_000}
+    body = {**CALL, "action": {"tool": "crm.read", "arguments": much}, "result": {"status": "ok", **much}}
+    refused = read(json.dumps(body, sort_keys=True).encode())
+    assert (refused.code, refused.tenant_id, refused.session_id) == ("too_large", "acme", "s1")
+    refused = read(json.dumps({**FORGED, **body, "jsonrpc": "2.0"}).encode())
+    assert (refused.tenant_id, refused.session_id) == (OPERATORS, "t[0]")
 
 
 FORGED = {"gateway": "gw-b", "tenant_id": "globex", "session_id": "victim", "envelope": {"tenant_id": "globex"}}
