@@ -6,7 +6,6 @@ value is the data. What the wrapped record does not say of id, time, gateway, se
 """
 
 import base64
-import binascii
 import dataclasses
 import hashlib
 import json
@@ -21,8 +20,8 @@ from guardian.sources.facts import CARRIED, Facts, expected, first, moment, text
 from guardian.sources.hostile import agents_own
 from guardian.sources.partly import Partly
 from guardian.sources.port import Format
-from guardian.sources.strict_json import MAX_DEPTH, parse_text
-from guardian.sources.unread import read_around
+from guardian.sources.strict_json import MAX_BYTES, MAX_DEPTH, parse
+from guardian.sources.unread import read_around, text_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +68,7 @@ def structured(body: Any) -> tuple[Any, Wrapping] | None:
     said = {name: value for name, value in body.items() if name not in ("data", "data_base64")}
     data = body["data"] if "data" in body else _from_base64(body["data_base64"])
     if isinstance(data, str):
-        data = _json(data, "data")
+        data = _json(data.encode("utf-8"), "data")
     return data, Wrapping(said)
 
 
@@ -109,17 +108,16 @@ def _from_base64(value: object) -> Any:
     if not isinstance(value, str):
         raise expected("data_base64", "base64", value)
     try:
-        return _json(base64.b64decode(value, validate=True).decode("utf-8"), "data_base64")
-    except (binascii.Error, UnicodeDecodeError):
+        return _json(base64.b64decode(value, validate=True), "data_base64")
+    except ValueError:
         raise expected("data_base64", "base64 of JSON", value) from None
 
 
-def _json(value: str, path: str) -> Any:
+def _json(value: bytes, path: str) -> Any:
     try:
-        return parse_text(value)
+        return parse(value, max_bytes=MAX_BYTES)
     except DecodeError as error:
         try:
-            told = hashlib.sha256(value.encode("utf-8", "surrogatepass")).digest()
-            return Partly(read_around(value, MAX_DEPTH), error, told)
+            return Partly(read_around(text_of(value), MAX_DEPTH), error, hashlib.sha256(value).digest())
         except (ValueError, RecursionError):
             raise DecodeError("invalid", f"{path}: expected JSON") from None

@@ -22,7 +22,15 @@ from guardian.sources.facts import CARRIED, Facts
 from guardian.sources.hostile import agents_own, kind
 from guardian.sources.port import Format, Told
 from guardian.sources.strict_json import MAX_BYTES, MAX_DEPTH, parse
-from guardian.sources.unread import SESSION_NAMES, TENANT_NAMES, Place, names_in, read_around, without_unread
+from guardian.sources.unread import (
+    SESSION_NAMES,
+    TENANT_NAMES,
+    Place,
+    names_in,
+    read_around,
+    text_of,
+    without_unread,
+)
 
 _SHOWN_ERRORS = 3
 _SALVAGE_BYTES = 2_097_152
@@ -85,7 +93,7 @@ class GuardianDecisions(Format):
         if len(value) > self.max_bytes:
             return None
         try:
-            return read_around(value.decode("utf-8"), self.max_depth)
+            return read_around(text_of(value), self.max_depth)
         except (ValueError, RecursionError):
             return None
 

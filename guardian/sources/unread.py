@@ -1,8 +1,8 @@
 """Reading around what cannot be read, so that an agent cannot hide a call by what it puts into it. Pure.
 
-A gateway logs an agent's arguments faithfully: numbers beyond 64 bits, half a surrogate pair, a key twice,
-nesting without end. Such parts become `Unread`, and the rest of the record is judged. Names are told by where they
-stand in the JSON, never by what merely looks like them: arguments may hold anything.
+A gateway logs an agent's arguments faithfully: numbers beyond 64 bits, half a surrogate pair, a byte that is not
+UTF-8, a key twice, nesting without end. Such parts become `Unread`, and the rest of the record is judged. Names
+are told by where they stand in the JSON, never by what merely looks like them: arguments may hold anything.
 """
 
 import json
@@ -44,6 +44,11 @@ class Unread(str):
 
 def _unread(what: str) -> Unread:
     return Unread(f"{SIGN} {what}")
+
+
+def text_of(value: bytes) -> str:
+    """The bytes as a text to read around: each that is not UTF-8 as half a surrogate pair, which is never read."""
+    return value.decode("utf-8", "surrogateescape")
 
 
 def read_around(text: str, max_depth: int) -> Any:
@@ -198,6 +203,6 @@ def _constant(text: str) -> Unread:
     return _unread(text)
 
 
-_DECODER = json.JSONDecoder(
-    object_pairs_hook=_object, parse_constant=_constant, parse_float=_float, parse_int=_int
+_DECODER = json.JSONDecoder(  # not strict: a control character as it is means what it does escaped
+    object_pairs_hook=_object, parse_constant=_constant, parse_float=_float, parse_int=_int, strict=False
 )

@@ -1,5 +1,6 @@
 """In no format can an agent hide its call, or anybody else's, by what it puts into it."""
 
+import base64
 import gzip
 import json
 from dataclasses import replace
@@ -31,6 +32,8 @@ UNREADABLE = {
     "not a number": "NaN",
     "half a surrogate pair": '"x \\ud800"',
     "half a surrogate pair as a key": '{"\\udfff": 1}',
+    "a byte that is not UTF-8": '"x \udcff"',
+    "a byte that is not UTF-8 as a key": '{"\udcff": 1}',
     "a key twice": '{"a": 1, "a": 2}',
     "a depth of 300": "[" * 300 + "]" * 300,
     "a depth of 100,000": '{"a":' * 100_000 + "1" + "}" * 100_000,
@@ -41,8 +44,8 @@ MINE = Completion(gateway="edge-1", tenants={"edge-1": "acme"})
 def line_of(name, value):
     """The call as a gateway of that format logs it; `value` stands for one argument, as JSON."""
     line = plugins.make("sources", name, {}).write(DecisionEvent.model_validate_json(json.dumps(BODY))).decode()
-    within = json.dumps(value)[1:-1]  # where the arguments are JSON in a string
-    return line.replace('\\"HERE\\"', within).replace('"HERE"', value).encode()
+    within = json.dumps(value, ensure_ascii=False)[1:-1]  # where the arguments are JSON in a string
+    return line.replace('\\"HERE\\"', within).replace('"HERE"', value).encode("utf-8", "surrogateescape")
 
 
 def opa(number, arguments="{}"):
@@ -68,6 +71,14 @@ def test_the_call_is_told_with_all_that_can_be_read_and_the_reason_why_not_all_c
     found.event.model_dump_json()
 
 
+@pytest.mark.parametrize("what", UNREADABLE)
+def test_the_data_of_an_event_in_base64_are_read_around_too(what, make_reader, told):
+    data = base64.b64encode(line_of("guardian", UNREADABLE[what])).decode()
+    (found,) = told(make_reader("cloudevents"), {"specversion": "1.0", "id": "e", "data_base64": data})
+    assert isinstance(found, Told)
+    assert found.unread is not None
+
+
 @pytest.mark.parametrize("name", CARRYING)
 def test_a_readable_call_has_nothing_unread(name, make_reader, told):
     (found,) = told(make_reader(name), line_of(name, '"v"'))
@@ -77,7 +88,7 @@ def test_a_readable_call_has_nothing_unread(name, make_reader, told):
 @pytest.mark.parametrize("what", UNREADABLE)
 def test_one_call_of_a_batch_hides_none_of_the_others(what, make_reader, told):
     batch = ",".join(opa(n, '{"n":' + UNREADABLE[what] + "}" if n == 2 else "{}") for n in range(5))
-    found = told(make_reader("opa"), f"[{batch}]".encode())
+    found = told(make_reader("opa"), f"[{batch}]".encode("utf-8", "surrogateescape"))
     assert [each.event.id for each in found] == [f"d{n}" for n in range(5)]
     assert [each.unread is not None for each in found] == [False, False, True, False, False]
 

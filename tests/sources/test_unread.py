@@ -25,6 +25,8 @@ UNREADABLE = {
     "not a number": b"NaN",
     "half a surrogate pair": b'"x \\ud800"',
     "half a surrogate pair as a key": b'{"\\udfff": 1}',
+    "a byte that is not UTF-8": b'"x \xff"',
+    "a byte that is not UTF-8 as a key": b'{"\xc3\x28": 1}',
     "a key twice": b'{"a": 1, "a": 2}',
     "a depth of 100": b"[" * 100 + b"]" * 100,
     "a depth of 100,000": b'{"a":' * 100_000 + b"1" + b"}" * 100_000,
@@ -78,6 +80,17 @@ def test_a_part_of_the_wrong_shape_that_an_agent_may_bring_about_is_left_out(cha
     told = read(raw(b'"v"', **changes))
     assert lost in told.event.features_missing
     assert told.unread.code == "invalid"
+
+
+def test_a_control_character_that_the_log_did_not_escape_hides_nothing():
+    told = read(raw(b'"a\tb\x01"'))
+    assert told.event.action.arguments["x"] == "a\tb\x01"
+    assert isinstance(read(raw(b'"a\x01"', place=b'"u"')), DecodeError)
+
+
+def test_nothing_that_is_read_around_holds_half_a_character():
+    for value in (UNREADABLE["half a surrogate pair"], b'"\xed\xa0\x80"', b'{"\xf0\x9f": ["\x80\\udc80"]}'):
+        json.dumps(plugin().parse_around(b"[" + value + b"]"), ensure_ascii=False).encode("utf-8")
 
 
 def test_a_readable_call_has_nothing_unread():
