@@ -7,6 +7,7 @@ the model in strict JSON mode.
 import dataclasses
 import hashlib
 import json
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, NoReturn
@@ -32,6 +33,7 @@ from guardian.sources.unread import (
     without_unread,
 )
 
+_OURS = re.compile(r"guardian\.[a-z]{1,16}/v[0-9]{1,3}")
 _SHOWN_ERRORS = 3
 _SALVAGE_BYTES = 2_097_152
 
@@ -180,7 +182,7 @@ def _schema(parsed: dict[str, Any]) -> str:
     if "schema" not in parsed:
         return "none"
     schema = parsed["schema"]
-    return repr(shown(schema, 64)) if isinstance(schema, str) else kind(schema)
+    return repr(schema) if isinstance(schema, str) and _OURS.fullmatch(schema) else kind(schema)
 
 
 def explain(error: ValidationError) -> str:

@@ -13,7 +13,6 @@ from pydantic import ValidationError
 
 from guardian.bus.port import Record
 from guardian.domain.event import DecisionEvent
-from guardian.domain.text import shown
 from guardian.errors import DecodeError
 from guardian.sources import cloudevents
 from guardian.sources.cloudevents import Wrapping
@@ -107,7 +106,7 @@ class Reader:
                     break
                 body, wrapping = inner
             if self.wrapped and wrapping is None:
-                raise DecodeError("unknown_format", f"expected a CloudEvent, got {_sketch(body)}")
+                raise DecodeError("unknown_format", f"expected a CloudEvent, got {kind(body)}")
             if isinstance(body, list):  # a wrapped batch
                 for item in items_of(body if part is None else dataclasses.replace(part, body=body)):
                     yield from self._body(record, name, item, wrapping)
@@ -115,7 +114,7 @@ class Reader:
             name = name or self._recognised(record, body)
             if name is None:
                 known = ", ".join(self.formats)
-                raise DecodeError("unknown_format", f"expected one of {known}; got {_sketch(body)}")
+                raise DecodeError("unknown_format", f"expected one of {known}; got {kind(body)}")
             if not isinstance(body, Mapping):
                 raise DecodeError("invalid", f"expected a JSON object, got {kind(body)}")
             entries = self.formats[name].entries(body)
@@ -241,13 +240,6 @@ def _canonical(entry: Mapping[str, Any], digest: str, why: DecodeError | None) -
     if event is None:
         raise DecodeError(why.code, why.reason)
     return Told(event, digest, why)
-
-
-def _sketch(body: Any) -> str:
-    if not isinstance(body, Mapping):
-        return kind(body)
-    keys = ", ".join(shown(str(key), 32) for key in list(body)[:8])
-    return f"an object with the keys {keys}" if keys else "an empty object"
 
 
 def alone(name: str, format: Format, completion: Completion | None = None) -> Reader:

@@ -220,6 +220,33 @@ def test_variations_of_real_records_are_read_or_refused_but_never_crash(name, ma
             json.dumps(each.event.model_dump(mode="json"), ensure_ascii=False).encode()
 
 
+SECRET = "40000100020003000455566"
+QUOTABLE = [
+    SECRET, f'"{SECRET}"', f'{{"{SECRET}": 1, "{SECRET}": 2}}', f'"\\ud800{SECRET}"', f'"{SECRET}-11-24T22:07Z"',
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_no_reason_quotes_what_the_record_holds(name, make_reader, told):
+    """Neither redaction nor the credential scanner sees a reason."""
+    line = plugins.make("sources", name, {}).write(EVENT)
+    readers = [make_reader(name), make_reader("auto"), plugins.make("sources", "guardian", {})]
+    for *above, last in places(json.loads(line)):
+        body = json.loads(line)
+        node = body
+        for key in above:
+            node = node[key]
+        node[last] = "HERE"
+        raws = [json.dumps(body).replace('"HERE"', value) for value in QUOTABLE]
+        if isinstance(node, dict):
+            node[SECRET] = node.pop(last)
+            raws.append(json.dumps(body))
+        for raw in raws:
+            for each in (each for reader in readers for each in told(reader, raw.encode())):
+                why = each if isinstance(each, DecodeError) else each.unread
+                assert why is None or SECRET[:6] not in why.reason
+
+
 @relaxed
 @given(st.binary(max_size=200))
 def test_no_bytes_make_the_detecting_reader_raise(value):

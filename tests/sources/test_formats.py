@@ -418,10 +418,10 @@ def test_the_header_names_the_format_before_the_content_does(make_reader, decisi
     assert event.origin.format == "mapping"
 
 
-def test_a_record_of_no_known_format_is_refused_with_what_it_holds(make_reader, told):
+def test_a_record_of_no_known_format_is_refused_with_the_kind_of_it(make_reader, told):
     (refused,) = told(make_reader("auto"), {"hello": 1, "session_id": "s-4"})
     assert refused.code == "unknown_format"
-    assert "an object with the keys hello, session_id" in refused.reason
+    assert refused.reason.endswith("; got an object")
     assert (refused.tenant_id, refused.session_id) == ("tenant_home", "s-4")
 
 
