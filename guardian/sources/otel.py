@@ -68,7 +68,7 @@ class OtelGenAi(Format):
             tool=need(said.get("gen_ai.tool.name"), "attributes.gen_ai.tool.name"),
             effect=effect,
             reason=reason,
-            id=f"{trace}:{span}" if trace and span else text(said.get("gen_ai.tool.call.id")),
+            id=f"{trace}:{span}" if trace and span else None,  # the call's own id is the model's word
             time=moment(start, "startTimeUnixNano"),
             gateway=first(about.get("service.name")),
             tenant=first(said.get("guardian.tenant.id"), said.get("tenant.id"), about.get("tenant.id")),

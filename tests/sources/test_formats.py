@@ -289,6 +289,18 @@ PAYS = {
     "params": {"name": "pay", "_meta": {"traceparent": f"00-{TRACE}-00f067aa0ba902b7-01"}},
 }  # fmt: skip
 TICK = "2026-05-12T17:04:11Z"
+SPAN = {
+    "startTimeUnixNano": "1764022036939402185",
+    "attributes": [
+        {"key": name, "value": {"stringValue": value}}
+        for name, value in {
+            "gen_ai.operation.name": "execute_tool",
+            "gen_ai.tool.name": "pay",
+            "gen_ai.tool.call.id": "call_1",
+            "mcp.session.id": "s",
+        }.items()
+    ],
+}
 
 
 @pytest.mark.parametrize(
@@ -297,6 +309,7 @@ TICK = "2026-05-12T17:04:11Z"
         ("mcp", PAYS),
         ("mcp", {"request": PAYS, "session_id": "s", "timestamp": TICK}),
         ("envoy", {"start_time": TICK, "response_code": 200, "mcp.tool.name": "pay", "mcp.session.id": "s"}),
+        ("otel", {"resourceSpans": [{"scopeSpans": [{"spans": [SPAN]}]}]}),
     ],
 )
 def test_an_agent_that_says_the_same_again_in_a_log_without_ids_is_heard_again(
