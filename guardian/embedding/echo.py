@@ -58,7 +58,10 @@ def without_repeats(purpose: str, arguments: Mapping[str, object] | None) -> Map
 def _repeated(purpose: str, value: str) -> int:
     """How many words the value has, if they are the purpose's; 0 if it has others to say."""
     own = content_words(value)
-    return len(own) if own and len(own & content_words(purpose)) >= _MADE_OF_IT * len(own) else 0
+    if not own:
+        small = _TOKEN.findall(value.lower())
+        return len(small) if _words(purpose).issuperset(small) else 0
+    return len(own) if len(own & content_words(purpose)) >= _MADE_OF_IT * len(own) else 0
 
 
 def unquoted(purpose: str, value: str) -> str:

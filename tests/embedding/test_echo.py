@@ -77,6 +77,10 @@ def test_values_made_of_the_purposes_words_are_left_out_where_they_are_more_than
     few = {**call, "topic": said[0]}
     assert without_repeats(PURPOSE, few) is few
     assert without_repeats(PURPOSE, None) is None
+    small = {f"item {n}": word for n, word in enumerate(["the", "for", "me", "and", "you"])}
+    assert without_repeats(PURPOSE, {**small, **call}) == call
+    assert without_repeats("отправь Анне счёт за март", {"a": "счёт", "b": "за", "c": "Анне", **call}) == call
+    assert without_repeats(PURPOSE, others := {"a": "of", "b": "by", "c": "is"}) is others
 
 
 def test_repeating_the_purpose_changes_no_feature_of_the_fusion() -> None:
