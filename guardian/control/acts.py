@@ -3,8 +3,9 @@
 from collections.abc import Callable
 
 from guardian.control.deps import ControlDeps
-from guardian.control.descendants import follow_back, follow_down
+from guardian.control.descendants import follow_down
 from guardian.control.envelopes import revoked_until
+from guardian.control.following import follow_back
 from guardian.control.found import sole_finding
 from guardian.control.granted import Act, bound, once, permitted
 from guardian.control.problems import Refusal, absent

@@ -54,7 +54,7 @@ from guardian.telemetry import logger
 from guardian.wire.base import Problem
 
 _log = logger("control")
-_LISTEN_EVERY_S = 1.0
+_LISTEN_EVERY_S = _FOLLOW_EVERY_S = 1.0
 _ROUTES = (
     routes_findings,
     routes_sessions,
@@ -89,13 +89,14 @@ def create_app(deps: ControlDeps, *, slack: SlackDoor | None = None) -> FastAPI:
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         silence = deps.store.subscribe(bell.ring)
         sweeping = asyncio.create_task(_sweep_for_ever(deps))
+        following = asyncio.create_task(_follow_for_ever(deps))
         watching = asyncio.create_task(_watch_for_ever(deps))
         listening = asyncio.create_task(_listen_for_ever(deps, listings, bell))
         try:
             yield
         finally:
             silence()
-            for task in (sweeping, watching, listening):
+            for task in (sweeping, following, watching, listening):
                 task.cancel()
                 with contextlib.suppress(asyncio.CancelledError):
                     await task
@@ -128,8 +129,6 @@ async def _sweep_for_ever(deps: ControlDeps) -> None:
         try:
             await run_in_threadpool(sweep, deps)
             await run_in_threadpool(spread, deps)
-            while await run_in_threadpool(follow_on, deps):
-                pass
         except Exception as error:
             _log.error("sweep_failed", error=type(error).__name__, detail=str(error)[:300])
         try:  # whatever became of the sweep: without it the log of SQLite grows
@@ -137,6 +136,16 @@ async def _sweep_for_ever(deps: ControlDeps) -> None:
         except Exception as error:
             _log.error("tidy_failed", error=type(error).__name__, detail=str(error)[:300])
         await asyncio.sleep(deps.settings.sweep_every_s)
+
+
+async def _follow_for_ever(deps: ControlDeps) -> None:
+    while True:
+        try:
+            while await run_in_threadpool(follow_on, deps):
+                pass
+        except Exception as error:
+            _log.error("follow_failed", error=type(error).__name__, detail=str(error)[:300])
+        await asyncio.sleep(_FOLLOW_EVERY_S)
 
 
 async def _watch_for_ever(deps: ControlDeps) -> None:

@@ -1,23 +1,22 @@
-"""A revocation follows the lines of delegation downwards, and is taken back along them."""
+"""A revocation follows the lines of delegation downwards."""
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any, Literal
 
 from guardian.control import breaker
-from guardian.control.authority import ask, evidence_of, record
+from guardian.control.authority import ask, record
 from guardian.control.bounds import beyond
 from guardian.control.deps import ControlDeps
 from guardian.control.envelopes import revoked_until
 from guardian.control.facts import situation
+from guardian.control.following import append_follower, as_then, clear, given_back, origin_of, tell_on
 from guardian.control.kin import revoked_above
 from guardian.control.news import tell
 from guardian.domain.revocation import LedgerEntry
 from guardian.domain.session import HumanWord
-from guardian.policy.port import ActFacts, PolicyDecision, PolicyRequest
-from guardian.revocation.ledger import order
+from guardian.policy.port import PolicyDecision, PolicyRequest
 from guardian.store.control import ControlRows
 from guardian.store.control_delegation import Descent
 from guardian.wire.principal import Principal
@@ -87,7 +86,7 @@ def follow_on(deps: ControlDeps) -> bool:
             elif root is None or root.cause is not None or root.expires_at <= now:
                 _go_below(deps, rows, at, now, _Tally(deps, rows, at.tenant_id, now))
             else:
-                asked, seconded = _as_then(deps, rows, root, at.session_id, now)
+                asked, seconded = as_then(deps, rows, root, at.session_id, now)
                 _go_down(deps, rows, at, asked, root, now, seconded)
     return True
 
@@ -106,7 +105,7 @@ def _go_down(
     who = Principal(asked.asker.id, asked.asker.role, asked.asker.tenants, jti="", expires_at=now)
 
     def step(child: str) -> _Went:
-        if rows.ledger.live_entry(at.tenant_id, child) is not None or _given_back(rows, entry, child):
+        if rows.ledger.live_entry(at.tenant_id, child) is not None or given_back(rows, entry, child):
             return "passed"
         request = situation(
             deps,
@@ -121,7 +120,7 @@ def _go_down(
             sessions=tally.sessions,
         )
         decision = ask(deps, request)
-        follows = decision.allowed if who.role != "monitor" else _clear(request, decision)
+        follows = decision.allowed if who.role != "monitor" else clear(request, decision)
         return _settle(deps, rows, request, decision, entry, now, seconded, tally, follows=follows)
 
     below = rows.delegations.descendants(at.tenant_id, at.session_id, MOST + 1)
@@ -139,7 +138,7 @@ def _go_down(
             detail="policy did not permit to revoke them with the session that delegated them, or they are too "
             "many; see the audit trail under action revoke, result spared",
             severity="high",
-            once=str(_origin(rows, entry).revision),
+            once=str(origin_of(rows, entry).revision),
             now=now,
         )
 
@@ -177,16 +176,16 @@ def _follow(
 ) -> _Went:
     root = revoked_above(rows, tenant_id, session_id, now)
     revoked = rows.ledger.live_entry(tenant_id, session_id) is not None
-    if revoked or root is None or _given_back(rows, root, session_id):
+    if revoked or root is None or given_back(rows, root, session_id):
         return "passed"
-    request, seconded = _as_then(deps, rows, root, session_id, now, tally.sessions)
+    request, seconded = as_then(deps, rows, root, session_id, now, tally.sessions)
     decision = ask(deps, request)
-    follows = _clear(request, decision)
+    follows = clear(request, decision)
     went = _settle(deps, rows, request, decision, root, now, seconded, tally, follows=follows)
     if follows:
         breaker.heed(deps, rows, tenant_id, now)
     else:
-        _tell_on(deps, rows, root, now)
+        tell_on(deps, rows, root, now)
     return "spared" if went == "none more" else went  # others below may follow another revocation
 
 
@@ -219,158 +218,6 @@ def _settle(
     return "undecided" if decision.errors else "spared"
 
 
-def carried_on(deps: ControlDeps, rows: ControlRows, live: LedgerEntry, now: datetime) -> bool:
-    """Whether what `live` follows from was renewed: then it lives on too, asking no policy and spending no budget.
-
-    What lapsed, or was given back, and was revoked anew is another decision.
-    """
-    if live.cause is None or not deps.settings.switch.descendants:
-        return False
-    root = rows.ledger.live_entry(live.tenant_id, live.cause)
-    if root is None or root.expires_at <= now:
-        return False
-    entries = rows.ledger.of_session(live.tenant_id, live.cause)
-    if any(each.status != "revoked" and each.at > live.at for each in entries):
-        return False
-    rows.ledger.append(
-        tenant_id=live.tenant_id,
-        session_id=live.subject_id,
-        status="revoked",
-        reason_code="renewed",
-        reason="the session that it was delegated by was renewed; its revocation lives on",
-        actor="guardian",
-        now=now,
-        expires_at=root.expires_at,
-        finding_id=live.finding_id,
-        cause=live.cause,
-    )
-    return True
-
-
-def _given_back(rows: ControlRows, root: LedgerEntry, session_id: str) -> bool:
-    """Whether people's word on the session itself, while `root` was revoked, is the last of it."""
-    entries = rows.ledger.of_session(root.tenant_id, session_id)
-    if not entries or entries[-1].status != "reinstated" or entries[-1].reason_code not in ("manual", "approved"):
-        return False
-    return order(entries[-1].revision) > order(_origin(rows, root).revision)
-
-
-def _origin(rows: ControlRows, root: LedgerEntry) -> LedgerEntry:
-    """The decision that `root` goes back to, however often it was renewed since."""
-    entries = rows.ledger.of_session(root.tenant_id, root.subject_id)
-    return next((each for each in reversed(entries) if each.reason_code != "renewed"), root)
-
-
-def _clear(request: PolicyRequest, decision: PolicyDecision) -> bool:
-    """Whether a session follows: policy permits it, and it is not for people alone to decide."""
-    return decision.allowed and not (request.session is not None and request.session.protected)
-
-
-def _tell_on(deps: ControlDeps, rows: ControlRows, root: LedgerEntry, now: datetime) -> None:
-    tell(
-        deps,
-        rows,
-        topic="descendants",
-        tenant_id=root.tenant_id,
-        title="Sessions that are delegated by a revoked one go on",
-        detail="they were registered after it was revoked, or their own revocation lapsed, or the one that "
-        "they followed was taken back; and they are protected, or policy did not permit to revoke them with it; "
-        "see the audit trail under action revoke, result spared",
-        severity="high",
-        once=f"born {root.revision}",
-        now=now,
-    )
-
-
-def _as_then(
-    deps: ControlDeps,
-    rows: ControlRows,
-    root: LedgerEntry,
-    session_id: str,
-    now: datetime,
-    sessions: tuple[int, int] | None = None,
-) -> tuple[PolicyRequest, dict[str, Any]]:
-    """The request that revoked `root`, made about another session now, and by whose second word it did. What the
-    audit trail does not tell of it is the monitor's, without evidence.
-    """
-    tenant_id, origin = root.tenant_id, _origin(rows, root)
-    lines = rows.audit.naming(tenant_id, root.subject_id, str(origin.revision))
-    records = (json.loads(line.record) for line in lines)
-    then: dict[str, Any] = next((each for each in records if each.get("revision") == str(origin.revision)), {})
-    found = None if origin.finding_id is None else rows.findings.get(origin.finding_id, {tenant_id})
-    who = Principal(
-        then.get("actor", origin.actor),
-        then.get("role", "monitor"),
-        frozenset({tenant_id}),
-        jti="",
-        expires_at=now,
-    )
-    seconded: dict[str, Any] = {name: then[name] for name in ("approval_id", "approved_by") if name in then}
-    request = situation(
-        deps,
-        rows,
-        who,
-        "revoke",
-        tenant_id,
-        session_id,
-        now,
-        evidence=None if found is None else evidence_of(found.view.finding),
-        act=ActFacts(approved=bool(seconded)),
-        sessions=sessions,
-    )
-    return request, seconded
-
-
-def follow_back(
-    deps: ControlDeps, rows: ControlRows, entry: LedgerEntry, now: datetime, lifted: frozenset[str] = frozenset()
-) -> None:
-    """Lift what followed from the revocation that `entry` takes back, and only that.
-
-    What is below another revoked session as well stays revoked, and follows from that one now, if policy permits
-    that. `lifted` are the sessions further up that are given back together with this one.
-    """
-    lifted |= {entry.subject_id}
-    for live in rows.ledger.following(entry.tenant_id, entry.subject_id):
-        other = revoked_above(rows, live.tenant_id, live.subject_id, now, lifted)
-        if other is not None and deps.settings.switch.descendants and _passed_on(deps, rows, live, other, now):
-            continue
-        back = rows.ledger.append(
-            tenant_id=live.tenant_id,
-            session_id=live.subject_id,
-            status="reinstated",
-            reason_code="parent_reinstated",
-            reason="the revocation that this one followed from was taken back",
-            actor=entry.actor,
-            now=now,
-            expires_at=live.expires_at,
-            cause=entry.subject_id,
-        )
-        word, why = HumanWord.LAPSED, "parent_reinstated"
-        rows.sessions.say(live.tenant_id, live.subject_id, word, now, human=False, detail=why)
-        follow_back(deps, rows, back, now, lifted)
-
-
-def _passed_on(deps: ControlDeps, rows: ControlRows, live: LedgerEntry, other: LedgerEntry, now: datetime) -> bool:
-    """Whether what is revoked follows from `other` now. Bounds on how many more are revoked do not speak of it."""
-    request, seconded = _as_then(deps, rows, other, live.subject_id, now)
-    request = replace(
-        request,
-        budget=replace(request.budget, used=0, used_general=0),
-        harm=replace(request.harm, breaker_open=False, revoked_permille=0),
-    )
-    decision = ask(deps, request)
-    told = {**seconded, "follows": other.subject_id, "revision": None, "result": "spared"}
-    follows = _clear(request, decision)
-    if follows:
-        ends = max(live.expires_at, other.expires_at)
-        made = _append(rows, live.subject_id, other, now, expires_at=ends)
-        told |= {"revision": str(made.revision), "result": "revoke"}
-    else:
-        _tell_on(deps, rows, other, now)
-    record(rows, request, decision, now, **told)
-    return follows
-
-
 def _revoke(
     deps: ControlDeps,
     rows: ControlRows,
@@ -384,34 +231,7 @@ def _revoke(
     tenant_id = root.tenant_id
     rows.sessions.meet(tenant_id, child, now)
     ends = revoked_until(deps, rows, tenant_id, child, now)
-    made = _append(rows, child, root, now, expires_at=max(ends, root.expires_at), automatic=automatic, hard=hard)
+    made = append_follower(rows, child, root, now, expires_at=max(ends, root.expires_at), automatic=automatic, hard=hard)
     rows.sessions.say(tenant_id, child, HumanWord.REVOKED, now, human=False)
     deps.metrics.add("guardian_revocations_total", status="revoked", reason="parent_revoked")
     return made
-
-
-def _append(
-    rows: ControlRows,
-    child: str,
-    root: LedgerEntry,
-    now: datetime,
-    *,
-    expires_at: datetime,
-    automatic: bool = False,
-    hard: bool = False,
-) -> LedgerEntry:
-    """One that is revoked already and now follows from another session spends nothing: it is not `automatic`."""
-    return rows.ledger.append(
-        tenant_id=root.tenant_id,
-        session_id=child,
-        status="revoked",
-        reason_code="parent_revoked",
-        reason="a session that it was delegated by is revoked",
-        actor=root.actor,
-        now=now,
-        expires_at=expires_at,
-        finding_id=root.finding_id,
-        automatic=automatic,
-        hard=hard,
-        cause=root.subject_id,
-    )

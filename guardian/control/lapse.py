@@ -4,7 +4,8 @@ from datetime import datetime
 
 from guardian.control.approvals import expire
 from guardian.control.deps import ControlDeps
-from guardian.control.descendants import carried_on, follow_above
+from guardian.control.descendants import follow_above
+from guardian.control.following import carried_on
 from guardian.control.news import tell
 from guardian.domain.session import HumanWord
 from guardian.store.control import ControlRows

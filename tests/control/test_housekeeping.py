@@ -29,6 +29,30 @@ def test_a_sweep_that_fails_does_not_keep_the_database_from_being_tidied(stage, 
     assert tidied
 
 
+def test_what_follows_a_revocation_goes_on_by_itself_also_after_a_failure(stage, monkeypatch):
+    answers = iter([RuntimeError("no walk now"), True, True, False])
+    asked = []
+
+    def follow_on(_deps):
+        asked.append(answer := next(answers, False))
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    monkeypatch.setattr(app, "follow_on", follow_on)
+    monkeypatch.setattr(app, "_FOLLOW_EVERY_S", 0.01)
+
+    async def follow() -> None:
+        following = asyncio.create_task(app._follow_for_ever(stage.deps))
+        async with asyncio.timeout(30):
+            while len(asked) < 5:
+                await asyncio.sleep(0.01)
+        following.cancel()
+
+    asyncio.run(follow())
+    assert asked[1:4] == [True, True, False]
+
+
 def test_a_ledger_that_cannot_be_read_is_a_metric_to_page_on_until_it_can(stage):
     metrics, listings = stage.deps.metrics, stage.client.app.state.listings
     stage.revoke("s1")

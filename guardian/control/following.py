@@ -1,0 +1,197 @@
+"""A revocation that follows from another one: what it stands on, how it lives on, and how it is taken back."""
+
+import json
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+from guardian.control.authority import ask, evidence_of, record
+from guardian.control.deps import ControlDeps
+from guardian.control.facts import situation
+from guardian.control.kin import revoked_above
+from guardian.control.news import tell
+from guardian.domain.revocation import LedgerEntry
+from guardian.domain.session import HumanWord
+from guardian.policy.port import ActFacts, PolicyDecision, PolicyRequest
+from guardian.revocation.ledger import order
+from guardian.store.control import ControlRows
+from guardian.wire.principal import Principal
+
+
+def carried_on(deps: ControlDeps, rows: ControlRows, live: LedgerEntry, now: datetime) -> bool:
+    """Whether what `live` follows from was renewed: then it lives on too, asking no policy and spending no budget.
+
+    What lapsed, or was given back, and was revoked anew is another decision.
+    """
+    if live.cause is None or not deps.settings.switch.descendants:
+        return False
+    root = rows.ledger.live_entry(live.tenant_id, live.cause)
+    if root is None or root.expires_at <= now:
+        return False
+    entries = rows.ledger.of_session(live.tenant_id, live.cause)
+    if any(each.status != "revoked" and each.at > live.at for each in entries):
+        return False
+    rows.ledger.append(
+        tenant_id=live.tenant_id,
+        session_id=live.subject_id,
+        status="revoked",
+        reason_code="renewed",
+        reason="the session that it was delegated by was renewed; its revocation lives on",
+        actor="guardian",
+        now=now,
+        expires_at=root.expires_at,
+        finding_id=live.finding_id,
+        cause=live.cause,
+    )
+    return True
+
+
+def given_back(rows: ControlRows, root: LedgerEntry, session_id: str) -> bool:
+    """Whether people's word on the session itself, while `root` was revoked, is the last of it."""
+    entries = rows.ledger.of_session(root.tenant_id, session_id)
+    if not entries or entries[-1].status != "reinstated" or entries[-1].reason_code not in ("manual", "approved"):
+        return False
+    return order(entries[-1].revision) > order(origin_of(rows, root).revision)
+
+
+def origin_of(rows: ControlRows, root: LedgerEntry) -> LedgerEntry:
+    """The decision that `root` goes back to, however often it was renewed since."""
+    entries = rows.ledger.of_session(root.tenant_id, root.subject_id)
+    return next((each for each in reversed(entries) if each.reason_code != "renewed"), root)
+
+
+def clear(request: PolicyRequest, decision: PolicyDecision) -> bool:
+    """Whether a session follows: policy permits it, and it is not for people alone to decide."""
+    return decision.allowed and not (request.session is not None and request.session.protected)
+
+
+def tell_on(deps: ControlDeps, rows: ControlRows, root: LedgerEntry, now: datetime) -> None:
+    tell(
+        deps,
+        rows,
+        topic="descendants",
+        tenant_id=root.tenant_id,
+        title="Sessions that are delegated by a revoked one go on",
+        detail="they were registered after it was revoked, or their own revocation lapsed, or the one that "
+        "they followed was taken back; and they are protected, or policy did not permit to revoke them with it; "
+        "see the audit trail under action revoke, result spared",
+        severity="high",
+        once=f"born {root.revision}",
+        now=now,
+    )
+
+
+def as_then(
+    deps: ControlDeps,
+    rows: ControlRows,
+    root: LedgerEntry,
+    session_id: str,
+    now: datetime,
+    sessions: tuple[int, int] | None = None,
+) -> tuple[PolicyRequest, dict[str, Any]]:
+    """The request that revoked `root`, made about another session now, and by whose second word it did. What the
+    audit trail does not tell of it is the monitor's, without evidence.
+    """
+    tenant_id, origin = root.tenant_id, origin_of(rows, root)
+    lines = rows.audit.naming(tenant_id, root.subject_id, str(origin.revision))
+    records = (json.loads(line.record) for line in lines)
+    then: dict[str, Any] = next((each for each in records if each.get("revision") == str(origin.revision)), {})
+    found = None if origin.finding_id is None else rows.findings.get(origin.finding_id, {tenant_id})
+    who = Principal(
+        then.get("actor", origin.actor),
+        then.get("role", "monitor"),
+        frozenset({tenant_id}),
+        jti="",
+        expires_at=now,
+    )
+    seconded: dict[str, Any] = {name: then[name] for name in ("approval_id", "approved_by") if name in then}
+    request = situation(
+        deps,
+        rows,
+        who,
+        "revoke",
+        tenant_id,
+        session_id,
+        now,
+        evidence=None if found is None else evidence_of(found.view.finding),
+        act=ActFacts(approved=bool(seconded)),
+        sessions=sessions,
+    )
+    return request, seconded
+
+
+def follow_back(
+    deps: ControlDeps, rows: ControlRows, entry: LedgerEntry, now: datetime, lifted: frozenset[str] = frozenset()
+) -> None:
+    """Lift what followed from the revocation that `entry` takes back, and only that.
+
+    What is below another revoked session as well stays revoked, and follows from that one now, if policy permits
+    that. `lifted` are the sessions further up that are given back together with this one.
+    """
+    lifted |= {entry.subject_id}
+    for live in rows.ledger.following(entry.tenant_id, entry.subject_id):
+        other = revoked_above(rows, live.tenant_id, live.subject_id, now, lifted)
+        if other is not None and deps.settings.switch.descendants and _passed_on(deps, rows, live, other, now):
+            continue
+        back = rows.ledger.append(
+            tenant_id=live.tenant_id,
+            session_id=live.subject_id,
+            status="reinstated",
+            reason_code="parent_reinstated",
+            reason="the revocation that this one followed from was taken back",
+            actor=entry.actor,
+            now=now,
+            expires_at=live.expires_at,
+            cause=entry.subject_id,
+        )
+        word, why = HumanWord.LAPSED, "parent_reinstated"
+        rows.sessions.say(live.tenant_id, live.subject_id, word, now, human=False, detail=why)
+        follow_back(deps, rows, back, now, lifted)
+
+
+def _passed_on(deps: ControlDeps, rows: ControlRows, live: LedgerEntry, other: LedgerEntry, now: datetime) -> bool:
+    """Whether what is revoked follows from `other` now. Bounds on how many more are revoked do not speak of it."""
+    request, seconded = as_then(deps, rows, other, live.subject_id, now)
+    request = replace(
+        request,
+        budget=replace(request.budget, used=0, used_general=0),
+        harm=replace(request.harm, breaker_open=False, revoked_permille=0),
+    )
+    decision = ask(deps, request)
+    told = {**seconded, "follows": other.subject_id, "revision": None, "result": "spared"}
+    follows = clear(request, decision)
+    if follows:
+        ends = max(live.expires_at, other.expires_at)
+        made = append_follower(rows, live.subject_id, other, now, expires_at=ends)
+        told |= {"revision": str(made.revision), "result": "revoke"}
+    else:
+        tell_on(deps, rows, other, now)
+    record(rows, request, decision, now, **told)
+    return follows
+
+
+def append_follower(
+    rows: ControlRows,
+    child: str,
+    root: LedgerEntry,
+    now: datetime,
+    *,
+    expires_at: datetime,
+    automatic: bool = False,
+    hard: bool = False,
+) -> LedgerEntry:
+    """One that is revoked already and now follows from another session spends nothing: it is not `automatic`."""
+    return rows.ledger.append(
+        tenant_id=root.tenant_id,
+        session_id=child,
+        status="revoked",
+        reason_code="parent_revoked",
+        reason="a session that it was delegated by is revoked",
+        actor=root.actor,
+        now=now,
+        expires_at=expires_at,
+        finding_id=root.finding_id,
+        automatic=automatic,
+        hard=hard,
+        cause=root.subject_id,
+    )
