@@ -231,7 +231,8 @@ def _revoke(
     tenant_id = root.tenant_id
     rows.sessions.meet(tenant_id, child, now)
     ends = revoked_until(deps, rows, tenant_id, child, now)
-    made = append_follower(rows, child, root, now, expires_at=max(ends, root.expires_at), automatic=automatic, hard=hard)
+    until = max(ends, root.expires_at)
+    made = append_follower(rows, child, root, now, expires_at=until, automatic=automatic, hard=hard)
     rows.sessions.say(tenant_id, child, HumanWord.REVOKED, now, human=False)
     deps.metrics.add("guardian_revocations_total", status="revoked", reason="parent_revoked")
     return made

@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from guardian.control import app
 from guardian.control.case_feeds import catch_up
 from guardian.control.case_view import case_key
 from guardian.control.deps import BreakerRule
@@ -37,6 +38,12 @@ def line(stage):
     register(stage, "root")
     register(stage, "child", "root")
     register(stage, "grandchild", "child")
+
+
+@pytest.fixture(autouse=True)
+def walks_by_hand(monkeypatch):
+    """The application's own loop would go on at any moment; test_housekeeping tests that it does."""
+    monkeypatch.setattr(app, "follow_on", lambda _deps: False)
 
 
 @pytest.fixture
