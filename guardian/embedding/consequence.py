@@ -120,9 +120,9 @@ def consequence(tool: str, arguments: Mapping[str, object] | None) -> Consequenc
     for path, value in raw_leaves(arguments):
         key = words(path.rsplit(".", 1)[-1])
         if key in _HINTS:
-            told = scalar(value)
-            unsafe = told.split(" ", 1)[0].lower() in _UNSAFE_METHODS
-            found = max(found, Consequence.ACT if unsafe else of_tool(told))
+            for told in map(scalar, value if isinstance(value, list) else [value]):
+                unsafe = told.split(" ", 1)[0].lower() in _UNSAFE_METHODS
+                found = max(found, Consequence.ACT if unsafe else of_tool(told))
         elif key in _STATEMENTS:
             for text in value if isinstance(value, list) else [value]:
                 found = max(found, _of_statement(text) if isinstance(text, str) else Consequence.READ)

@@ -107,8 +107,12 @@ def leaves(arguments: Mapping[str, object] | None) -> list[tuple[str, str]]:
 
 
 def every_leaf(arguments: Mapping[str, object] | None) -> list[tuple[str, str]]:
-    """As `leaves`, in their own order, at most MOST_LEAVES."""
-    return [(path, _told(value)) for path, value in raw_leaves(arguments)]
+    """As `leaves`, in their own order, at most MOST_LEAVES; beyond so many items in all a list shows its first."""
+    found, items = list[tuple[str, str]](), 0
+    for path, value in raw_leaves(arguments):
+        items += len(value) if isinstance(value, list) else 1
+        found.append((path, _told(value[:1] if isinstance(value, list) and items > MOST_LEAVES else value)))
+    return found
 
 
 def raw_leaves(arguments: Mapping[str, object] | None) -> Iterator[tuple[str, object]]:
@@ -127,7 +131,7 @@ def _matters_less(leaf: tuple[str, str]) -> bool:
 
 
 def _told(value: object) -> str:
-    if isinstance(value, (list, tuple)):
+    if isinstance(value, list):
         return clean(", ".join(map(scalar, value)), 4 * VALUE_CHARS)
     return scalar(value)
 

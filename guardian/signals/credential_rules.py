@@ -131,11 +131,22 @@ _LEAST_WORK = 16
 
 
 def look(text: str, work: int) -> Found:
-    """The credentials in a text; where the work ends the rest of it is `unscanned`."""
+    """The credentials in a text; where the work ends the rest of it is `unscanned`.
+
+    `{"` in base64 is often `eyJ`, and a web token has a dot: a run without one is looked at once.
+    """
     spans: list[Span] = []
-    left, at = work, 0
+    left, at, run_ends, dotless = work, 0, 0, False
     while (anchor := ANCHOR.search(text, at)) is not None:
         rule, start = _BY_ANCHOR[anchor.group()], anchor.start()
+        if anchor.group() == "eyJ":
+            if start >= run_ends:
+                whole = rule.run.match(text, start)
+                run_ends = start + 1 if whole is None else whole.end()
+                dotless = "." not in text[start:run_ends]
+            if dotless:
+                at = start + 1
+                continue
         run = rule.run.match(text, anchor.end(), start + rule.reach)
         left -= max(run.end() - start if run is not None else 0, _LEAST_WORK)
         if left < 0:

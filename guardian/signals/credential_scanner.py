@@ -20,7 +20,7 @@ from guardian.domain.event import DecisionEvent
 from guardian.domain.signal import CredentialHit
 from guardian.signals.constraints import text as plain
 from guardian.signals.credential_rules import ANCHOR, UNSCANNED, WORK, WORK_PER_CHARACTER, Found, Span, look
-from guardian.signals.named_secrets import is_value, names_secret, names_within, pairs_secret, placeholder
+from guardian.signals.named_secrets import is_value, names_secret, pairs_secret, placeholder
 from guardian.signals.wording import shown
 
 _LEFT_ALONE = frozenset({"schema_", "id", "time", "gateway", "envelope_jws"})
@@ -187,7 +187,7 @@ class _Redaction:
             while name in clean:  # two keys may redact to one
                 name = f"{first}#{len(clean)}"
             below = f"{path}.{shown(first, 40)}" if path else shown(first, 40)
-            secret = names_secret(key) or (named and names_within(key)) or (pairs and is_value(key))
+            secret = names_secret(key) or (named and is_value(key)) or (pairs and is_value(key))
             clean[name] = self._value(value, below[:_PATH_CHARS], depth + 1, named=secret)
         return clean
 

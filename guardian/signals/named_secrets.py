@@ -1,14 +1,14 @@
 """Fields that say by their name that they hold a secret. Pure.
 
 Weaker than a credential's own shape: a name proves nothing, and placeholders or references to a vault are
-what a careful agent writes there. What lies in an object or a list under such a name is the secret too, unless its
-own name says what else it is.
+what a careful agent writes there. A value wrapped under such a name, in lists or as `value`, is the secret too;
+what else lies in an object of that name is not: `{"authorization": {"account": "acc_1"}}` names an account.
 """
 
 import re
 from collections.abc import Mapping
 
-from guardian.signals.wording import canonical, words
+from guardian.signals.wording import canonical
 
 _NAME = re.compile(
     r"(?:^|[_\W])(?:password|passwd|pwd|passphrase|secret|client[_-]?secret|api[_-]?key|apikey|access[_-]?key"
@@ -26,12 +26,6 @@ _PLACEHOLDER = re.compile(
     re.IGNORECASE,
 )
 _LONGEST_NAME = 128
-_ELSE = re.compile(
-    r"(?:name|id|type|kind|title|label|description|comment|format|pattern|scheme|algorithm|encoding|version|status"
-    r"|state|scope|role|path|file|url|uri|host|realm|ref|reference|policy|length|min|max|limit|size|count|amount"
-    r"|currency|ttl|expires|expiry|at|date|region|provider|user|username|login|email|tenant|session)s?"
-)
-"""Words of what is told about a secret beside it, or about something else that goes by a secret's name."""
 _NAMING = frozenset({"name", "key", "field", "header"})
 
 
@@ -44,15 +38,6 @@ def names_secret(key: str) -> bool:
     if len(key) > _LONGEST_NAME or not key.lower().rstrip("s").endswith(_ENDINGS):  # nearly every field's way out
         return False
     return _NAME.search(_CAMEL.sub("_", key)) is not None
-
-
-def names_within(key: str) -> bool:
-    """Whether a value of this name may be the secret that the object around it is named after.
-
-    >>> [names_within(name) for name in ("value", "v", "prod", "min_length", "secretName", "expires_at")]
-    [True, True, True, False, False, False]
-    """
-    return not any(map(_ELSE.fullmatch, words(key)))
 
 
 def pairs_secret(entry: Mapping[str, object]) -> bool:

@@ -54,4 +54,5 @@ def test_a_statement_longer_than_is_read_is_unknown() -> None:
 def test_the_method_is_found_behind_any_number_of_other_arguments(hint: str) -> None:
     headers = {f"x-{n}": "a" for n in range(500)}
     assert consequence("http.get", {"headers": headers, "request": {hint: "Post"}}) is Consequence.ACT
+    assert consequence("http.get", {"headers": headers, hint: ["GET", "DELETE"]}) is Consequence.ACT
     assert consequence("quote.get", {"payment_method": "card"}) is Consequence.READ

@@ -9,6 +9,7 @@ from guardian.embedding.text import (
     MAX_LEAVES,
     PURPOSE_CHARS,
     clean,
+    every_leaf,
     leaves,
     overlong,
     render_action,
@@ -83,6 +84,13 @@ def test_no_number_of_other_arguments_pushes_out_where_something_goes() -> None:
     assert "iban: DE99EVIL ; method: POST" in render_action("payments.transfer", padded)
     assert overlong(padded)
     assert not overlong({str(n): n for n in range(MAX_LEAVES)})
+
+
+def test_the_items_of_all_lists_together_are_bounded_and_no_leaf_is_lost() -> None:
+    found = every_leaf({f"list {n}": ["ab", "cd", "ef", "gh"] * 16 for n in range(100)} | {"to": "Eve"})
+    assert len(found) == 101
+    assert found[0][1] == ", ".join(["ab", "cd", "ef", "gh"] * 16)
+    assert found[99:] == [("list 99", "ab"), ("to", "Eve")]
 
 
 def test_where_everything_fits_the_order_is_the_callers() -> None:
