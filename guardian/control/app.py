@@ -141,11 +141,11 @@ async def _sweep_for_ever(deps: ControlDeps) -> None:
 async def _follow_for_ever(deps: ControlDeps) -> None:
     while True:
         try:
-            while await run_in_threadpool(follow_on, deps):
-                pass
+            again = await run_in_threadpool(follow_on, deps)
         except Exception as error:
             _log.error("follow_failed", error=type(error).__name__, detail=str(error)[:300])
-        await asyncio.sleep(_FOLLOW_EVERY_S)
+            again = None
+        await asyncio.sleep(_FOLLOW_EVERY_S if again is None else again)
 
 
 async def _watch_for_ever(deps: ControlDeps) -> None:

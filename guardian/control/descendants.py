@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Literal
 
 from guardian.control import breaker
@@ -25,6 +25,9 @@ MOST = 2000
 """Descendants that one revocation takes along; beyond it people are told."""
 AT_ONCE = 50
 """Descendants asked about in one transaction, for which every write waits; `follow_on` takes the others."""
+_AGAIN_S = 30.0
+_PATIENCE = timedelta(minutes=10)
+"""So often, and so long after a revocation, a decision point that gives no answer is asked about the same one."""
 
 _Went = Literal["revoked", "spared", "passed", "undecided", "none more"]
 
@@ -71,24 +74,25 @@ def follow_above(deps: ControlDeps, rows: ControlRows, tenant_id: str, session_i
     return follows == "revoked"
 
 
-def follow_on(deps: ControlDeps) -> bool:
-    """Go on with one walk that did not come to its end at once. Returns whether there was one: call it again."""
+def follow_on(deps: ControlDeps) -> float | None:
+    """Go on with one walk that did not come to its end at once. Returns after how many seconds to call it again;
+    None where there was no walk."""
     with deps.store.read() as rows:
         if not rows.delegations.unfinished(1):
-            return False
-    now = deps.clock()
+            return None
+    now, again = deps.clock(), 0.0
     with deps.store.write() as rows:
         for at in rows.delegations.unfinished(1):
             root = rows.ledger.live_entry(at.tenant_id, at.session_id)
-            breaker.heed(deps, rows, at.tenant_id, now)
             if not deps.settings.switch.descendants:
                 rows.delegations.finish(at.tenant_id, at.session_id)
             elif root is None or root.cause is not None or root.expires_at <= now:
                 _go_below(deps, rows, at, now, _Tally(deps, rows, at.tenant_id, now))
             else:
                 asked, seconded = as_then(deps, rows, root, at.session_id, now)
-                _go_down(deps, rows, at, asked, root, now, seconded)
-    return True
+                again = _AGAIN_S if _go_down(deps, rows, at, asked, root, now, seconded) else 0.0
+            breaker.heed(deps, rows, at.tenant_id, now)
+    return again
 
 
 def _go_down(
@@ -99,8 +103,10 @@ def _go_down(
     entry: LedgerEntry,
     now: datetime,
     seconded: Mapping[str, Any],
-) -> None:
-    """The next ones below a session that is revoked itself, asked for as it was."""
+) -> bool:
+    """The next ones below a session that is revoked itself, asked for as it was: what its own beginning did to the
+    breaker does not end it. Returns whether it waits for the decision point.
+    """
     tally = _Tally(deps, rows, at.tenant_id, now)
     who = Principal(asked.asker.id, asked.asker.role, asked.asker.tenants, jti="", expires_at=now)
 
@@ -119,12 +125,15 @@ def _go_down(
             act=asked.act,
             sessions=tally.sessions,
         )
+        if at.done:
+            request = replace(request, harm=replace(request.harm, breaker_open=False))
         decision = ask(deps, request)
         follows = decision.allowed if who.role != "monitor" else clear(request, decision)
         return _settle(deps, rows, request, decision, entry, now, seconded, tally, follows=follows)
 
     below = rows.delegations.descendants(at.tenant_id, at.session_id, MOST + 1)
-    spared, rest = _go_on(rows, at, below[:MOST], step)
+    patient = now - entry.at < _PATIENCE
+    spared, rest, waits = _go_on(rows, at, below[:MOST], step, patient=patient)
     if rest:
         root = {"tenant_id": at.tenant_id, "session_id": at.session_id, "follows": at.session_id}
         rows.audit.note("revoke", at=now, **root, result="spared", unasked=rest)
@@ -141,6 +150,7 @@ def _go_down(
             once=str(origin_of(rows, entry).revision),
             now=now,
         )
+    return waits
 
 
 def _go_below(deps: ControlDeps, rows: ControlRows, at: Descent, now: datetime, tally: _Tally) -> None:
@@ -149,13 +159,15 @@ def _go_below(deps: ControlDeps, rows: ControlRows, at: Descent, now: datetime, 
     _go_on(rows, at, below, lambda child: _follow(deps, rows, at.tenant_id, child, now, tally))
 
 
-def _go_on(rows: ControlRows, at: Descent, below: Sequence[str], step: Callable[[str], _Went]) -> tuple[bool, int]:
+def _go_on(
+    rows: ControlRows, at: Descent, below: Sequence[str], step: Callable[[str], _Went], *, patient: bool = False
+) -> tuple[bool, int, bool]:
     """Take as many steps as one transaction may, and note where to go on. Returns whether any session is spared,
-    and how many of these nobody need be asked about.
+    how many of these nobody need be asked about, and whether the last one is asked about again.
 
     A decision point that gave no answer is not asked again while everybody waits.
     """
-    done, rest, spared = at.done, 0, False
+    done, rest, spared, waits = at.done, 0, False, False
     for child in below[at.done : at.done + AT_ONCE]:
         done += 1
         went = step(child)
@@ -163,12 +175,14 @@ def _go_on(rows: ControlRows, at: Descent, below: Sequence[str], step: Callable[
         if went == "none more":
             done, rest = len(below), len(below) - done
         if went in ("none more", "undecided"):
+            waits = patient and went == "undecided"
+            done -= waits
             break
     if done < len(below):
         rows.delegations.pause(at._replace(done=done))
     else:
         rows.delegations.finish(at.tenant_id, at.session_id)
-    return spared, rest
+    return spared, rest, waits
 
 
 def _follow(

@@ -84,12 +84,9 @@ class SessionRows:
         )
         found = set(self.connection.execute(met).scalars())
         if agents:
-            registered = select(envelope.c.session_id).where(
-                envelope.c.tenant_id == tenant_id,
-                _says(field, name),
-                or_(*(_says("agent_id", agent) for agent in agents)),
-            )
-            found.update(self.connection.execute(registered).scalars())
+            mine = envelope.c.tenant_id == tenant_id, _says(field, name)
+            registered = self.connection.execute(select(envelope.c.session_id, envelope.c.envelope).where(*mine))
+            found |= {name for name, told in registered if json.loads(told).get("agent_id") in agents}
         return found
 
     def tenants(self, most: int) -> list[str]:

@@ -43,7 +43,7 @@ def line(stage):
 @pytest.fixture(autouse=True)
 def walks_by_hand(monkeypatch):
     """The application's own loop would go on at any moment; test_housekeeping tests that it does."""
-    monkeypatch.setattr(app, "follow_on", lambda _deps: False)
+    monkeypatch.setattr(app, "follow_on", lambda _deps: None)
 
 
 @pytest.fixture
@@ -479,7 +479,7 @@ def test_a_revocation_holds_at_once_and_the_many_below_follow_a_few_in_a_transac
     stage.revoke("root")
     sizes = [len(followed(stage))]
     assert "root" in live(stage)
-    while follow_on(stage.deps):
+    while follow_on(stage.deps) is not None:
         sizes.append(len(followed(stage)))
     assert sizes == [AT_ONCE, 2 * AT_ONCE, 2 * AT_ONCE + 7]
     assert followed(stage) == many
@@ -502,7 +502,7 @@ def test_who_dies_in_between_forgets_nobody_and_revokes_nobody_twice(stage, monk
         with pytest.raises(KeyboardInterrupt):
             follow_on(stage.deps)
     assert len(followed(stage)) == AT_ONCE
-    while follow_on(stage.deps):
+    while follow_on(stage.deps) is not None:
         pass
     assert followed(stage) == many
     assert sorted(asked_for(stage)) == sorted(many)
@@ -512,7 +512,7 @@ def test_who_gives_it_back_in_between_ends_that_for_those_that_would_have_follow
     brood(stage, 2 * AT_ONCE)
     stage.revoke("root")
     stage.reinstate("root")
-    while follow_on(stage.deps):
+    while follow_on(stage.deps) is not None:
         pass
     assert live(stage) == {}
     assert len(asked_for(stage)) == AT_ONCE
@@ -524,7 +524,7 @@ def test_what_somebody_gave_back_in_between_is_not_taken_again(stage):
     stage.revoke("root")
     stage.revoke(late)
     stage.reinstate(late)
-    while follow_on(stage.deps):
+    while follow_on(stage.deps) is not None:
         pass
     assert followed(stage) == many - {late}
 
@@ -539,7 +539,7 @@ def test_those_who_follow_later_do_so_by_the_same_word(make_stage, a_finding, ha
         stage.call("PUT", f"/v1/sessions/acme/{name}/protection", json={"protected": True, "reason": "payroll"})
     waiting = stage.submit(a_finding("root", breaches=hard)).json()["approval_id"]
     assert stage.decide(waiting, "approve").json()["state"] == "approved"
-    while follow_on(stage.deps):
+    while follow_on(stage.deps) is not None:
         pass
     told = [stage.audit(session_id=name, action="revoke", approval_id=waiting)[0] for name in (other, late)]
     assert [(each["role"], each["approved_by"], each["result"]) for each in told] == [
@@ -554,7 +554,7 @@ def test_what_is_born_below_a_revoked_one_brings_the_many_that_it_delegated_alon
     stage.revoke("top")
     register(stage, "root", "top")
     assert (len(followed(stage)), live(stage)["root"]) == (AT_ONCE, "parent_revoked")
-    while follow_on(stage.deps):
+    while follow_on(stage.deps) is not None:
         pass
     assert followed(stage) == many
     stage.reinstate("top")
@@ -565,7 +565,7 @@ def test_once_the_budget_is_spent_nobody_is_asked_about_the_others(stage, a_find
     stage.enforce()
     brood(stage, 3 * AT_ONCE)
     stage.submit(a_finding("root", breaches=hard))
-    while follow_on(stage.deps):
+    while follow_on(stage.deps) is not None:
         pass
     assert (len(followed(stage)), len(asked_for(stage))) == (19, 20)
     (rest,) = stage.audit(follows="root", result="spared", actor="guardian")
@@ -573,7 +573,19 @@ def test_once_the_budget_is_spent_nobody_is_asked_about_the_others(stage, a_find
     assert news(stage).count("Delegated sessions of a revoked one go on") == 1
 
 
-def test_a_decision_point_that_gives_no_answer_is_asked_once_in_a_transaction(make_stage, policies):
+def test_the_first_of_a_revocation_do_not_open_the_breaker_against_the_others(make_stage, a_finding, hard):
+    stage = make_stage(budget_total=500, budget_reserved=0, breaker=BreakerRule(least=10))
+    stage.enforce()
+    many = brood(stage, AT_ONCE + 20)
+    stage.clock.pass_(hours=2)
+    stage.submit(a_finding("root", breaches=hard))
+    while follow_on(stage.deps) is not None:
+        pass
+    assert followed(stage) == many
+    assert stage.call("GET", "/v1/breakers/acme").json()["open"] is True
+
+
+def test_a_decision_point_that_gives_no_answer_is_asked_once_in_a_transaction(make_stage, policies, monkeypatch):
     class Away:
         version, asked = "x", 0
 
@@ -588,8 +600,11 @@ def test_a_decision_point_that_gives_no_answer_is_asked_once_in_a_transaction(ma
     brood(stage, 5)
     stage.revoke("root")
     assert (away.asked, set(live(stage))) == (1, {"root"})
-    assert follow_on(stage.deps)
+    assert follow_on(stage.deps) == 30
     assert away.asked == 2
+    monkeypatch.setattr(Away, "decide", lambda _, request: policies.decide(request))
+    assert follow_on(stage.deps) == 0
+    assert len(live(stage)) == 6, "nobody is spared because nobody answered"
 
 
 def test_policy_is_shown_how_many_are_revoked_by_then_and_they_are_counted_once(make_stage, policies, monkeypatch):

@@ -30,11 +30,11 @@ def test_a_sweep_that_fails_does_not_keep_the_database_from_being_tidied(stage, 
 
 
 def test_what_follows_a_revocation_goes_on_by_itself_also_after_a_failure(stage, monkeypatch):
-    answers = iter([RuntimeError("no walk now"), True, True, False])
+    answers = iter([RuntimeError("no walk now"), 0.0, 0.0, None])
     asked = []
 
     def follow_on(_deps):
-        asked.append(answer := next(answers, False))
+        asked.append(answer := next(answers, None))
         if isinstance(answer, Exception):
             raise answer
         return answer
@@ -50,7 +50,7 @@ def test_what_follows_a_revocation_goes_on_by_itself_also_after_a_failure(stage,
         following.cancel()
 
     asyncio.run(follow())
-    assert asked[1:4] == [True, True, False]
+    assert asked[1:4] == [0.0, 0.0, None]
 
 
 def test_a_ledger_that_cannot_be_read_is_a_metric_to_page_on_until_it_can(stage):
