@@ -174,7 +174,7 @@ def test_it_is_kept_from_coming_back_where_no_protected_session_works_on_it_now(
 
 
 def test_protection_by_name_and_a_task_that_only_a_finding_named_count_too(make_stage, a_finding, hard):
-    names = frozenset({"agent_vip", "sess_vip", *(f"agent_{n}" for n in range(2_000))})
+    names = frozenset({"agent_vip", "sess_vip", *(f"other_{n}" for n in range(2_000))})
     rule = SwitchRule(comes_back={"task": timedelta(hours=2)})
     stage = make_stage(switch=rule, default_mode="enforce", protected={"acme": names})
     registered(stage, "of_agent", task_id="täsk_%1", agent_id="agent_vip")
