@@ -75,13 +75,13 @@ def test_the_cache_forgets_the_oldest_when_it_is_full() -> None:
         replace(HONEST, arguments=None),
         replace(HONEST, before=("crm.read",)),
         replace(HONEST, earlier_values=frozenset({"acme"})),
-        replace(HONEST, arguments={"sql": "SELECT 1" + " " * 500 + "; DROP TABLE users"}),
+        replace(HONEST, arguments={"sql": "SELECT 1" + " " * 2_000 + "; DROP TABLE users"}),
         replace(HONEST, arguments={f"line {n}": n for n in range(100)} | {"to": "Eve"}),
     ],
 )
 def test_whatever_a_score_depends_on_is_part_of_the_key(other: FitRequest) -> None:
     fit = fit_with(CountingEncoder())
-    alike = replace(HONEST, arguments={"sql": "SELECT 1" + " " * 500})
+    alike = replace(HONEST, arguments={"sql": "SELECT 1" + " " * 2_000})
     long = replace(HONEST, arguments={f"line {n}": n for n in range(100)})
     fit.score([HONEST, alike, long, other])
     assert fit.cache_misses == 4
