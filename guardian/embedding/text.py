@@ -110,7 +110,7 @@ def every_leaf(arguments: Mapping[str, object] | None) -> list[tuple[str, str]]:
     """As `leaves`, in their own order, at most MOST_LEAVES; beyond so many items in all a list shows its first."""
     found, items = list[tuple[str, str]](), 0
     for path, value in raw_leaves(arguments):
-        items += len(value) if isinstance(value, list) else 1
+        items += min(len(value), MAX_ITEMS) if isinstance(value, list) else 1
         found.append((path, _told(value[:1] if isinstance(value, list) and items > MOST_LEAVES else value)))
     return found
 
@@ -132,7 +132,7 @@ def _matters_less(leaf: tuple[str, str]) -> bool:
 
 def _told(value: object) -> str:
     if isinstance(value, list):
-        return clean(", ".join(map(scalar, value)), 4 * VALUE_CHARS)
+        return clean(", ".join(map(scalar, value[:MAX_ITEMS])), 4 * VALUE_CHARS)
     return scalar(value)
 
 
@@ -150,7 +150,7 @@ def _walk(value: object, path: str, depth: int) -> Iterator[tuple[str, object]]:
                 for index, item in enumerate(items):
                     yield from _walk(item, f"{path}.{index}" if path else str(index), depth + 1)
             else:
-                yield path, items[:MAX_ITEMS]
+                yield path, items
         case Mapping() | list() | tuple() | set() | frozenset():
             yield path, "nested"
         case _:

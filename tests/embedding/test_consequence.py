@@ -29,7 +29,7 @@ from guardian.embedding.consequence import Consequence, consequence
 @pytest.mark.parametrize("name", ["sql", "Query", "sqlStatement"])
 def test_a_statement_that_changes_something_is_an_act_wherever_it_begins(name: str, statement: str) -> None:
     assert consequence("db.query", {"options": {name: statement}}) is Consequence.ACT
-    assert consequence("db.query", {"statements": ["SELECT 1", statement]}) is Consequence.ACT
+    assert consequence("db.query", {"statements": ["SELECT 1"] * 100 + [statement]}) is Consequence.ACT
 
 
 @pytest.mark.parametrize(
