@@ -2,8 +2,11 @@
 
 from collections.abc import Sequence
 
-from guardian.alerting.port import Alert, AlertChannel, RetryLater
+from guardian.alerting.port import Alert, AlertChannel, Clock, RetryLater
 from guardian.errors import AlertError
+
+_REST = 4
+"""A channel that took some time to fail is left alone for so many times as long: the others need the thread."""
 
 
 class Broadcast:
@@ -11,8 +14,9 @@ class Broadcast:
 
     name = "broadcast"
 
-    def __init__(self, channels: Sequence[AlertChannel]) -> None:
-        self._channels = tuple(channels)
+    def __init__(self, channels: Sequence[AlertChannel], *, clock: Clock) -> None:
+        self._channels, self._clock = tuple(channels), clock
+        self._rests: dict[str, float] = {}
 
     def deliver(self, alert: Alert) -> str:
         references: list[str] = []
@@ -20,15 +24,23 @@ class Broadcast:
         refused: list[str] = []
         broken: list[Exception] = []
         for channel in self._channels:
+            began = self._clock()
+            rests = self._rests.get(channel.name, began) - began
+            if rests > 0:
+                later.append(RetryLater(f"{channel.name} failed a moment ago", after_s=rests))
+                continue
             try:
                 known = channel.find(alert) if alert.attempt else None
                 references.append(known or channel.deliver(alert))
+                continue
             except RetryLater as trouble:
                 later.append(trouble)
             except AlertError as trouble:
                 refused.append(f"{channel.name}: {trouble}")
             except Exception as error:  # a bug in one must not keep the alert from the others
                 broken.append(error)
+            now = self._clock()
+            self._rests[channel.name] = now + _REST * (now - began)
         if broken:
             raise broken[0]
         if later:

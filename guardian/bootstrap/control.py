@@ -191,7 +191,7 @@ def open_channels(settings: Settings, stop: threading.Event) -> AlertChannel:
     if not channels and "slack" not in settings.alerts:
         because = {"because": "no alert channel is configured"}
         channels = [plugins.make("alerting", "log", because).open(clock=time.monotonic, sleep=stop.wait)]
-    return channels[0] if len(channels) == 1 else Broadcast(channels)
+    return channels[0] if len(channels) == 1 else Broadcast(channels, clock=time.monotonic)
 
 
 def open_channel(settings: Settings, name: str, options: Options, stop: threading.Event) -> AlertChannel:

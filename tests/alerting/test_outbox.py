@@ -298,7 +298,7 @@ class Choosy:
 
 def test_a_channel_that_is_down_neither_holds_up_nor_doubles_the_others(outbox, metrics, make_alert, time) -> None:
     up, down = Choosy("up"), Choosy("down", RetryLater("away"), RetryLater("away"))
-    worker = AlertWorker(outbox, Broadcast([down, up]), metrics=metrics, now=time.now)
+    worker = AlertWorker(outbox, Broadcast([down, up], clock=time.clock), metrics=metrics, now=time.now)
     row = put(outbox, make_alert(), time)
     for _ in range(3):
         worker.step()
@@ -307,23 +307,44 @@ def test_a_channel_that_is_down_neither_holds_up_nor_doubles_the_others(outbox, 
     assert outbox.kept(row).status == "sent"
 
 
-def test_a_broadcast_asks_for_the_longest_wait_that_a_channel_named(make_alert) -> None:
-    both = Broadcast([Choosy("a", RetryLater("x", after_s=3)), Choosy("b", RetryLater("y", after_s=9))])
+def test_a_channel_that_swallows_what_it_gets_keeps_new_alerts_from_no_other(
+    outbox, metrics, make_alert, time
+) -> None:
+    class Hole(Choosy):
+        def deliver(self, alert) -> str:
+            time.seconds += 10
+            raise RetryLater("no answer")
+
+    up = Choosy("up")
+    both = Broadcast([Hole("hole"), up], clock=time.clock)
+    worker = AlertWorker(outbox, both, metrics=metrics, now=time.now, jitter=lambda: 0.5)
+    for minute in range(120):
+        row = put(outbox, make_alert(minute), time)
+        while time.seconds < 60 * (minute + 1):
+            if not worker.step():
+                time.seconds += 0.5
+        assert row in up.taken
+
+
+def test_a_broadcast_asks_for_the_longest_wait_that_a_channel_named(make_alert, time) -> None:
+    troubled = [Choosy("a", RetryLater("x", after_s=3)), Choosy("b", RetryLater("y", after_s=9))]
+    both = Broadcast(troubled, clock=time.clock)
     with pytest.raises(RetryLater) as later:
         both.deliver(make_alert())
     assert later.value.after_s == 9
 
 
-def test_a_broadcast_names_the_channel_that_refused(make_alert) -> None:
+def test_a_broadcast_names_the_channel_that_refused(make_alert, time) -> None:
     other = Choosy("other")
     with pytest.raises(AlertError, match="strict: no"):
-        Broadcast([Choosy("strict", AlertError("no")), other]).deliver(make_alert())
+        Broadcast([Choosy("strict", AlertError("no")), other], clock=time.clock).deliver(make_alert())
     assert len(other.taken) == 1
 
 
 def test_a_bug_in_one_channel_keeps_the_alert_from_no_other(outbox, metrics, make_alert, time) -> None:
     other, fallback = Choosy("other"), Heard()
-    worker = AlertWorker(outbox, Broadcast([Broken(), other]), metrics=metrics, now=time.now, fallback=fallback)
+    both = Broadcast([Broken(), other], clock=time.clock)
+    worker = AlertWorker(outbox, both, metrics=metrics, now=time.now, fallback=fallback)
     row = put(outbox, make_alert(), time)
     for _ in range(3):
         worker.step()
@@ -332,13 +353,13 @@ def test_a_bug_in_one_channel_keeps_the_alert_from_no_other(outbox, metrics, mak
     assert outbox.kept(row).status == "waiting"
 
 
-def test_a_channel_that_cannot_tell_what_it_has_holds_up_no_other(make_alert) -> None:
+def test_a_channel_that_cannot_tell_what_it_has_holds_up_no_other(make_alert, time) -> None:
     class Mute(Choosy):
         def find(self, alert) -> str | None:
             raise RetryLater("cannot tell")
 
     other = Choosy("other")
-    both = Broadcast([Mute("mute"), other])
+    both = Broadcast([Mute("mute"), other], clock=time.clock)
     again = make_alert().model_copy(update={"attempt": 1})
     assert both.find(again) is None
     with pytest.raises(RetryLater, match="cannot tell"):
@@ -352,7 +373,7 @@ def test_a_bug_in_what_one_channel_knows_keeps_the_alert_from_no_other(outbox, m
             raise LookupError("a bug")
 
     other = Choosy("other", RetryLater("down"))
-    both = Broadcast([Forgetful("forgetful"), other])
+    both = Broadcast([Forgetful("forgetful"), other], clock=time.clock)
     worker = AlertWorker(outbox, both, metrics=metrics, now=time.now)
     row = put(outbox, make_alert(), time)
     worker.step()
