@@ -179,7 +179,7 @@ class SessionUse:
         else:
             self.classes |= call.data_classes
         if call.records is not None:
-            self.records = max(0, self.records) + call.records
+            self.records = max(self.records, placed.taken + call.records)
         tool = self.tools.get(call.tool)
         if tool is None:
             tool = self.tools[call.tool] = ToolUse(sessions=1, agents=Counter({self.agent: 1}))

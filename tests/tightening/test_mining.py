@@ -239,6 +239,20 @@ def test_a_session_that_does_not_say_its_records_is_no_evidence_of_how_many_it_n
     assert (one.support.held_out, one.support.sessions) == (60, 180)
 
 
+def test_what_a_session_took_before_a_long_silence_counts_with_what_it_takes_after(history, call):
+    later = [
+        call(
+            session_id=f"s{n}",
+            decision_id=f"later{n}",
+            at=BEGIN + timedelta(days=n // 2 + 1, hours=1),
+            constraints=CONSTRAINTS,
+            records=60,
+        )
+        for n in range(2 * DAYS)
+    ]
+    assert rules(mine(history(lambda n: {"records": 60}, more=later)), "max_records") == [MaxRecords(200)]
+
+
 def test_a_limit_beyond_what_policy_languages_count_is_no_limit(history):
     many = {"constraints": {"max_records": 10**30}, "records": 2**62}
     assert rules(mine(history(lambda n: many)), "max_records") == [MaxRecords(8 * 10**18)]
