@@ -1,8 +1,8 @@
 """One session out of an archive of any size: a tenant's days, then row groups by their statistics, then one column
-to tell the session's rows, and only then the others."""
+to tell the session's rows, and only then the others; of what agents may write at length only what is shown."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from functools import cached_property
@@ -34,16 +34,19 @@ _STEP = (
     "records", "reason", "score", "one_in", "promised", "signals", "breaches", "features_missing", "finding_id",
     "wanted",
 )  # fmt: skip
-_SCHEMA = pa.schema([EVENTS.field(name) for name in dict.fromkeys((*_STEP, *_ENVELOPE, *NAMING))])
+_POINTS = pa.schema([EVENTS.field(name) for name in ("at", "one_in", "wanted", *NAMING)])
+_WHOLE = pa.schema([EVENTS.field(name) for name in dict.fromkeys((*_STEP, *_ENVELOPE, *NAMING))])
 
 
 @dataclass(frozen=True)
 class ArchivedTimeline:
-    """The session's rows in memory, in the order of time; values are made of those that are asked for."""
+    """`rows` has a line for every action, in the order of time; `read` gets all that is known of some of them, in
+    any order."""
 
     first: date
     last: date
     rows: pa.Table
+    read: Callable[[pa.Table], list[dict[str, Any]]]
 
     @cached_property
     def points(self) -> Sequence[Point]:
@@ -52,14 +55,20 @@ class ArchivedTimeline:
 
     @cached_property
     def granted(self) -> Granted | None:
-        if not self.rows.num_rows:
-            return None
-        told = self.rows.slice(self.rows.num_rows - 1).select(_ENVELOPE).to_pylist()[0]
-        tools, constraints = tuple(told["allowed_tools"] or ()), _object(told["constraints"])
-        return Granted(**{**told, "allowed_tools": tools, "constraints": constraints})
+        """Raises ArchiveError, as `steps` does, for a file that cannot be read."""
+        for row in self._whole(self.rows.num_rows - 1, self.rows.num_rows):
+            told = {name: row[name] for name in _ENVELOPE}
+            tools, constraints = tuple(told["allowed_tools"] or ()), _object(told["constraints"])
+            return Granted(**{**told, "allowed_tools": tools, "constraints": constraints})
+        return None
 
     def steps(self, start: int, stop: int) -> Sequence[Step]:
-        return [_step(row) for row in self.rows.slice(start, max(0, stop - start)).select(_STEP).to_pylist()]
+        return [_step({name: row[name] for name in _STEP}) for row in self._whole(start, stop)]
+
+    def _whole(self, start: int, stop: int) -> list[dict[str, Any]]:
+        wanted = self.rows.slice(max(0, start), max(0, stop - start))
+        found = {_name(row): row for row in reversed(self.read(wanted))}
+        return [found[name] for name in map(_name, wanted.to_pylist()) if name in found]
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,65 +79,91 @@ class ArchivedTimelines:
 
     def of(self, tenant_id: str, session_id: str, *, since: date, until: date) -> ArchivedTimeline:
         """Raises ArchiveError for a file that cannot be read."""
-        parts = [
-            self._day(tenant_id, session_id, since + timedelta(days=n)) for n in range((until - since).days + 1)
-        ]
+
+        holding: dict[date, list[Path]] = {}
+
+        def of_day(day: date) -> pa.Table:
+            found = self._day(tenant_id, session_id, day, _POINTS)
+            holding[day] = list(dict.fromkeys(path for path, _ in found))
+            table = pa.concat_tables([part for _, part in found]) if found else _POINTS.empty_table()
+            return (first_of_each(table) if len(found) > 1 else table).sort_by([("at", "ascending")])
+
+        def whole(rows: pa.Table) -> list[dict[str, Any]]:
+            days = sorted({at.date() for at in rows.column("at").to_pylist()})
+            parts = (self._day(tenant_id, session_id, day, _WHOLE, among=rows, of=holding[day]) for day in days)
+            return [row for found in parts for _, table in found for row in table.to_pylist()]
+
+        parts = [of_day(since + timedelta(days=n)) for n in range((until - since).days + 1)]
         first, last = since, until
         for _ in range(_FURTHEST):
             if not parts[0].num_rows:
                 break
             first -= timedelta(days=1)
-            parts.insert(0, self._day(tenant_id, session_id, first))
+            parts.insert(0, of_day(first))
         for _ in range(_FURTHEST):
             if not parts[-1].num_rows:
                 break
             last += timedelta(days=1)
-            parts.append(self._day(tenant_id, session_id, last))
-        return ArchivedTimeline(first, last, pa.concat_tables(parts))
+            parts.append(of_day(last))
+        return ArchivedTimeline(first, last, pa.concat_tables(parts), whole)
 
-    def _day(self, tenant_id: str, session_id: str, day: date) -> pa.Table:
-        """The session's decisions of that day, each once, in time."""
+    def _day(
+        self, tenant_id: str, session_id: str, day: date, schema: pa.Schema,
+        *, among: pa.Table | None = None, of: list[Path] | None = None,
+    ) -> list[tuple[Path, pa.Table]]:  # fmt: skip
+        """The session's rows of that day, or of the files `of`; with `among` only of these decisions."""
         folder = Partition(day, tenant_folder(tenant_id)).folder(self.root)
         for _ in range(3):  # a compaction replaces files while we read: then once more, from the new ones
             try:
-                tables = [part for path in parquet_files(folder) for part in _rows_of(path, tenant_id, session_id)]
-                break
+                return [
+                    (path, part)
+                    for path in (parquet_files(folder) if of is None else of)
+                    for part in _rows_of(path, tenant_id, session_id, schema, among)
+                ]
             except FileNotFoundError:
-                continue
-        else:
-            tables = []
-        table = pa.concat_tables(tables) if tables else _SCHEMA.empty_table()
-        return (first_of_each(table) if len(tables) > 1 else table).sort_by([("at", "ascending")])
+                of = None
+        return []
 
 
-def _rows_of(path: Path, tenant_id: str, session_id: str) -> Iterator[pa.Table]:
+def _rows_of(
+    path: Path, tenant_id: str, session_id: str, schema: pa.Schema, among: pa.Table | None
+) -> Iterator[pa.Table]:
     with reading(path) as file:
-        names = file.schema_arrow.names
-        wanted = [name for name in _SCHEMA.names if name in names]
+        there = set(file.schema_arrow.names)
+        wanted = [name for name in schema.names if name in there]
+        span = None if among is None else (pc.min(among.column("at")).as_py(), pc.max(among.column("at")).as_py())
         for group in range(file.metadata.num_row_groups):
-            if not _may_hold(file, group, session_id):
+            if not _may_hold(file, group, "session_id", session_id, session_id):
+                continue
+            if span is not None and not _may_hold(file, group, "at", *span):
                 continue
             ids = file.read_row_group(group, columns=["session_id"]).column(0)
             if not pc.any(pc.equal(ids, session_id)).as_py():
                 continue
             for batch in file.iter_batches(_AT_ONCE, row_groups=[group], columns=[*wanted, "session_id"]):
                 mine = batch.filter(pc.equal(batch.column("session_id"), session_id))
+                if among is not None:
+                    mine = mine.filter(pc.is_in(mine.column("digest"), among.column("digest").combine_chunks()))
                 if mine.num_rows:
-                    found = conform(pa.table(mine), _SCHEMA)
+                    found = conform(pa.table(mine), schema)
                     yield found.filter(pc.equal(found.column("tenant_id"), tenant_id))  # folders are for pruning
 
 
-def _may_hold(file: pq.ParquetFile, group: int, session_id: str) -> bool:
-    """By the smallest and the largest session id of the row group, where the file says them."""
+def _may_hold(file: pq.ParquetFile, group: int, name: str, least: object, most: object) -> bool:
+    """By the smallest and the largest value of the row group, where the file says them."""
     chunk = file.metadata.row_group(group)
     for number in range(chunk.num_columns):
         column = chunk.column(number)
-        if column.path_in_schema == "session_id":
+        if column.path_in_schema == name:
             told = column.statistics
             if told is None or not told.has_min_max:
                 return True
-            return bool(told.min <= session_id <= told.max)
+            return bool(told.min <= most and least <= told.max)
     return False
+
+
+def _name(row: dict[str, Any]) -> tuple[Any, ...]:
+    return tuple(row[name] for name in NAMING)
 
 
 def _step(row: dict[str, Any]) -> Step:

@@ -77,7 +77,7 @@ def page(
     case = unless_absent(lambda: api.case(tenant, session))  # people were told nothing of it
     history = unless_absent(lambda: api.envelopes(tenant, session, limit=1))
     registered = None if history is None else history.items[-1]
-    timeline, trouble = _timeline(pages, detail.session, wide=bool(asked.query.get("wide")))
+    timeline, actions, trouble = _timeline(pages, detail.session, asked.query)
     findings = detail.findings
     audit = unless_refused(
         lambda: api.session_audit(tenant, session, limit=_AUDIT_LINES, cursor=asked.query.get("audit") or None)
@@ -101,7 +101,7 @@ def page(
         archive=pages.parts.timelines is not None,
         trouble=trouble,
         curve=_curve(pages, timeline, case),
-        actions=None if timeline is None else _actions(timeline, asked.query),
+        actions=actions,
         by_id={view.finding.id: view for view in findings},
         kin=kin,
         parent=parent,
@@ -146,29 +146,31 @@ def _would(api: EvidenceClient, detail: SessionDetail) -> PolicyExplanation | No
     return unless_refused(lambda: api.explain(view.tenant_id, view.session_id, action="revoke", role="monitor"))
 
 
-def _timeline(pages: Pages, session: SessionView, *, wide: bool) -> tuple[Timeline | None, str]:
+def _timeline(
+    pages: Pages, session: SessionView, query: Mapping[str, str]
+) -> tuple[Timeline | None, Actions | None, str]:
     """What the archive knows, or why it does not. Only ever asked about a session that the API has shown.
 
     `wide`: months instead of the days when control met the session and those that adjoin.
     """
     timelines = pages.parts.timelines
     if timelines is None:
-        return None, ""
+        return None, None, ""
     today = pages.parts.clock().astimezone(UTC).date()
     first, last = (session.first_seen - _BEFORE).date(), (session.last_seen + _BEFORE).date()
-    if wide:
+    if query.get("wide"):
         first, last = min(first, today - _FURTHEST), today
     last = max(first, min(last, today))
     try:
-        return timelines.of(
-            session.tenant_id, session.session_id, since=max(first, last - _FURTHEST), until=last
-        ), ""
+        found = timelines.of(session.tenant_id, session.session_id, since=max(first, last - _FURTHEST), until=last)
+        shown, _ = _actions(found, query), found.granted  # read while it can be said that it cannot
     except ArchiveError as error:
         _log.error("archive_unreadable", error=str(error)[:300])
-        return None, "The archive could not be read; what control knows is below. The log says more."
+        return None, None, "The archive could not be read; what control knows is below. The log says more."
+    return found, shown, ""
 
 
-def _actions(timeline: Timeline, query: Any) -> Actions:
+def _actions(timeline: Timeline, query: Mapping[str, str]) -> Actions:
     """The page that is asked for; else the one where the evidence led to the latest finding; else the last."""
     total = len(timeline.points)
     found = [number for number, point in enumerate(timeline.points) if point.wanted != "none"]

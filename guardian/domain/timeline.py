@@ -60,6 +60,7 @@ class Timeline(Protocol):
 
     `first` and `last` are the days (UTC) that were looked at, both included; `points` has one entry an action.
     `steps(start, stop)` are those of the given positions, fewer at the end. `granted` is None without an action.
+    Both are read when they are asked for, and raise ArchiveError where they cannot be.
     """
 
     @property

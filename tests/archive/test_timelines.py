@@ -5,6 +5,7 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
 
 from guardian.archive.compaction import tidy
@@ -143,6 +144,24 @@ def test_a_row_group_that_cannot_hold_the_session_is_not_read(tmp_path: Path, mo
     told = ArchivedTimelines(tmp_path).of("acme", "b_1", since=DAY, until=DAY)
     assert len(told.points) == 1
     assert len(read) == 2, "of one file: which rows, and then what is in them"
+
+
+def test_what_agents_wrote_at_length_is_held_of_the_actions_that_are_shown_only(tmp_path: Path) -> None:
+    long = [row(step(n, arguments=f'{{"x":"{n}{"y" * 10_000}"}}')) for n in range(1000)]
+    write_events(tmp_path, "g", [pack(long, EVENTS)])
+    before = pa.total_allocated_bytes()
+    told = ArchivedTimelines(tmp_path).of("acme", "sess_1", since=DAY, until=DAY)
+    assert len(told.points) == 1000
+    assert pa.total_allocated_bytes() - before < 1_000_000
+    assert [each.arguments for each in told.steps(500, 502)] == [each["arguments"] for each in long[500:502]]
+
+
+def test_actions_that_were_merged_since_are_found_where_they_lie_now(tmp_path: Path) -> None:
+    for n in range(6):
+        write_events(tmp_path, f"g{n}", [pack([row(step(n))], EVENTS)])
+    told = ArchivedTimelines(tmp_path).of("acme", "sess_1", since=DAY, until=DAY)
+    assert tidy(tmp_path, now=NOON + timedelta(days=3), keep=timedelta(days=400))
+    assert [each.decision_id for each in told.steps(2, 4)] == ["dec_2", "dec_3"]
 
 
 def test_an_altered_file_is_said_so(tmp_path: Path) -> None:

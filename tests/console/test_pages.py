@@ -5,6 +5,7 @@ import re
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
+import pyarrow.parquet as pq
 import pytest
 
 from guardian.domain.finding import Effect, Kind
@@ -130,6 +131,18 @@ def test_with_an_archive_that_lacks_the_session_it_says_where_it_looked(site, sc
 def test_an_archive_that_cannot_be_read_takes_nothing_else_away(site):
     for path in site.archive.glob("events/*/*/*.parquet"):
         path.write_bytes(b"PAR1 and then nothing")
+    html = site.signed_in().session()
+    assert "could not be read" in html
+    assert "rival@example.net" in html
+
+
+def test_an_archive_of_which_only_what_was_done_cannot_be_read_takes_nothing_else_away(site):
+    for path in site.archive.glob("events/*/*/*.parquet"):
+        group = pq.read_metadata(path).row_group(0)
+        chunk = next(c for c in map(group.column, range(group.num_columns)) if c.path_in_schema == "arguments")
+        body = bytearray(path.read_bytes())
+        body[chunk.dictionary_page_offset : chunk.dictionary_page_offset + 40] = b"\xff" * 40
+        path.write_bytes(body)
     html = site.signed_in().session()
     assert "could not be read" in html
     assert "rival@example.net" in html
