@@ -126,19 +126,17 @@ class Archive:
                 )  # fmt: skip
 
     def labels(self) -> list[Label]:
-        """What people said, oldest first, each word once."""
+        """What people said, oldest first, each word once. A control that was set up anew counts from 1 again."""
         tables = []
         for path in parquet_files(self.root / LABELS_FOLDER):
             with reading(path) as file:
                 tables.append(conform(file.read(), LABELS))
         rows = pa.concat_tables(tables).to_pylist() if tables else []
         found = {
-            row["seq"]: Label(
-                SessionKey(row["tenant_id"], row["session_id"]), HumanWord(row["word"]), row["at"], row["seq"]
-            )
+            Label(SessionKey(row["tenant_id"], row["session_id"]), HumanWord(row["word"]), row["at"], row["seq"])
             for row in rows
         }
-        return [found[seq] for seq in sorted(found)]
+        return sorted(found, key=lambda label: (label.at, label.seq, label.key))
 
 
 def each_once(

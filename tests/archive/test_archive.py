@@ -432,6 +432,18 @@ def test_labels_come_back_once_in_controls_order(tmp_path):
     ]  # fmt: skip
 
 
+@pytest.mark.parametrize("names", [("old", "young"), ("young", "old")])
+def test_what_people_told_a_control_that_counts_anew_replaces_nothing_that_they_said_before(tmp_path, names):
+    at = datetime(2026, 5, 12, tzinfo=UTC)
+    before = [Change(n, SessionKey("acme", f"s{n}"), HumanWord.CONFIRMED, at) for n in (1, 2)]
+    after = Change(1, SessionKey("acme", "s2"), HumanWord.FALSE_POSITIVE, at + timedelta(days=3))
+    write_labels(tmp_path, names[0], [labels(before)])
+    write_labels(tmp_path, names[1], [labels([after])])
+    assert [(label.key.session_id, label.word.value) for label in Archive(tmp_path).labels()] == [
+        ("s1", "confirmed"), ("s2", "confirmed"), ("s2", "false_positive"),
+    ]  # fmt: skip
+
+
 def test_an_older_file_without_a_column_reads_as_null(tmp_path, rows, verdict):
     folder = Partition.of(date(2026, 5, 12), "acme").folder(tmp_path)
     folder.mkdir(parents=True)
