@@ -160,9 +160,11 @@ def _following(case: StoredCase, rules: Rules, now: datetime) -> Move:
 
 
 def _escalates(case: StoredCase, rules: Rules) -> datetime | None:
-    """When the case calls for help, if nobody acts until then."""
+    """When the case calls for help, if nobody acts until then; where it waited for quiet hours, from their end."""
     if rules.escalate_after is None or case.rank < rules.escalate_floor or case.state not in OPEN_STATES:
         return None
     if case.kind == "digest" or case.acted_at is not None or case.escalated_at is not None:
         return None
-    return case.opened_at + rules.escalate_after
+    quiet = rules.quiet
+    waited = quiet.until(case.opened_at) if quiet is not None and case.rank < quiet.but else None
+    return (waited or case.opened_at) + rules.escalate_after

@@ -82,6 +82,15 @@ def test_what_nobody_acts_on_calls_for_help(changes: dict[str, Any], calls: bool
     assert move(shown(**changes), Rules(escalate_after=None), now=late) != Write("escalate")
 
 
+def test_what_waited_for_the_end_of_quiet_hours_calls_for_help_no_sooner_than_people_could_act() -> None:
+    rules = Rules(quiet=QuietHours(start=time(20), end=time(7), zone=BERLIN))
+    night, morning = datetime(2026, 5, 12, 20, tzinfo=UTC), datetime(2026, 5, 13, 5, tzinfo=UTC)
+    shown_then = shown(opened_at=night, written_at=morning)
+    assert move(shown_then, rules, now=morning) == Wait(morning + timedelta(minutes=15))
+    assert move(shown_then, rules, now=morning + timedelta(minutes=15)) == Write("escalate")
+    assert move(shown_then._replace(rank=4), rules, now=night + timedelta(minutes=15)) == Write("escalate")
+
+
 def test_a_snoozed_case_is_silent_until_then_and_kept_up_to_date() -> None:
     until = NOW + timedelta(hours=3)
     assert move(shown(events=1, snoozed_until=until)) == Wait(until)
