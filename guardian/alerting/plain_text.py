@@ -8,6 +8,7 @@ from typing import Any
 from guardian.alerting.blocks import Block
 
 _LINK = re.compile(r"<(https?://[^|>]+)\|([^>]*)>")
+_BOLD = re.compile(r"\*([^*\n]+)\*")
 _CALL = re.compile(r"<!subteam\^(\w+)>|<@(\w+)>")
 
 
@@ -48,5 +49,6 @@ def _plain(text: dict[str, Any]) -> str:
         return told
     told = _LINK.sub(r"\2: \1", told)
     told = _CALL.sub(lambda call: f"@{call.group(1) or call.group(2)}", told)
-    told = re.sub(r"\*([^*\n]+)\*", r"\1", told).replace("`", "")
-    return html.unescape(told)
+    spans = told.split("`")  # every other one is code, of which a star is a part
+    spans[::2] = [_BOLD.sub(r"\1", span) for span in spans[::2]]
+    return html.unescape("".join(spans))

@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from guardian.alerting.blocks import SIGNS, fallback, message, rarity
+from guardian.alerting.plain_text import as_text
 from guardian.alerting.port import Alert, AlertOutcome
 from guardian.domain.finding import Act, Effect, Evidence, Finding, Kind, NamedBreach, Reason, Subject
 
@@ -222,3 +223,16 @@ def test_evidence_is_told_as_honest_sessions(evidence: Evidence, says: str) -> N
 def test_a_link_that_could_leave_its_place_is_refused(link: str, make_alert) -> None:
     with pytest.raises(ValueError, match="link"):
         Alert(**{**dict(make_alert()), "link": link})
+
+
+def test_as_plain_text_what_was_done_keeps_its_stars(make_alert) -> None:
+    act = Act(
+        decision_id="dec_9",
+        gateway="gw",
+        tool="db.query",
+        arguments='{"sql": "SELECT * FROM a; SELECT * FROM b"}',
+        time=datetime(2026, 5, 12, tzinfo=UTC),
+    )
+    text = as_text(message(make_alert(act=act)))
+    assert "SELECT * FROM a; SELECT * FROM b" in text
+    assert "*What it did*" not in text
