@@ -36,6 +36,8 @@ what spoke against it, `title` the finding that it led to."""
 _SPEAKS = 0.2
 _TURN = 0.1
 _LONGEST = 96
+EXACT = 9
+"""Powers of ten up to which figures are written out; the evidence of a session is not bounded."""
 
 
 @dataclass(frozen=True)
@@ -58,13 +60,14 @@ class Explanation:
         s = self.session
         yield f"{s['session_id']} of {s['tenant_id']}: {_told(s['agent_id'])} for {_told(s['delegator_id'])}"
         yield f"Declared purpose: {_told(s['purpose'], 'none')}"
-        span = f"{s['begin']:%Y-%m-%d %H:%M:%S} to {s['end']:%H:%M:%S} UTC"
+        later = "%H:%M:%S" if s["begin"].date() == s["end"].date() else "%Y-%m-%d %H:%M:%S"
+        span = f"{s['begin']:%Y-%m-%d %H:%M:%S} to {s['end']:{later}} UTC"
         yield f"{s['actions']} calls, {s['denied']} refused by the gateway, {span}"
         how = "promised" if s["promised"] else "estimated, not covered by the calibration"
-        yield f"At its worst at most 1 in {s['one_in']:,.0f} honest sessions gathers as much evidence ({how})"
+        yield f"At its worst at most 1 in {_figure(s['one_in'])} honest sessions gathers as much evidence ({how})"
         turns = self.timeline[self.timeline["step"] > _TURN].nlargest(3, "step", keep="all").sort_values("act")
         for turn in turns.to_dict("records"):
-            factor = f"evidence × {10 ** turn['step']:,.1f}"
+            factor = f"evidence × {_figure(10 ** min(turn['step'], EXACT), 1)}"
             yield f"Call {turn['act']}, {turn['tool']}: {factor} ({turn['why'] or 'nothing by itself'})"
         for name in s["breaches"] or ():
             yield f"It broke a rule of its envelope or delegation: {name}"
@@ -73,7 +76,7 @@ class Explanation:
         for found in self.findings.to_dict("records"):
             answer = "" if pd.isna(found["effect"]) else f", policy: {found['effect']}"
             note = "" if pd.isna(found["note"]) or not found["note"] else f" ({found['note']})"
-            yield f"{found['at']:%H:%M:%S} guardian asked to {found['wanted']}{answer}{note}"
+            yield f"{found['at']:{later}} guardian asked to {found['wanted']}{answer}{note}"
         for word in self.words.to_dict("records"):
             yield f"{word['at']:%Y-%m-%d %H:%M} people or policy said: {word['word'].replace('_', ' ')}"
 
@@ -180,6 +183,10 @@ def _depths(known: pd.DataFrame, session: str) -> dict[str, int]:
         depths |= dict.fromkeys(children, depths[above] + 1)
         waiting += children
     return depths
+
+
+def _figure(number: float, digits: int = 0) -> str:
+    return f"{number:,.{digits}f}" if number < 10**EXACT else f"{10**EXACT:,} or more"
 
 
 def _told(value: Any, otherwise: str = "somebody") -> str:

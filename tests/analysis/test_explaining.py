@@ -1,9 +1,11 @@
 """A session explained."""
 
+from datetime import UTC, datetime
+
 import pandas as pd
 import pytest
 
-from guardian.analysis import explain, open_archive
+from guardian.analysis import explain, open_archive, plots
 from guardian.analysis.explaining import TIMELINE
 from guardian.demo.scenario import Plant
 from guardian.errors import ConfigurationError
@@ -79,6 +81,23 @@ def test_a_session_of_which_little_is_known_is_explained_too(lay):
     assert "somebody for u" in told
     assert "Declared purpose: none" in told
     assert "(nothing by itself)" in told
+
+
+def test_a_session_whose_beginning_the_archive_does_not_have_is_explained_and_drawn(lay):
+    """Its first call there brings all the evidence that was gathered before."""
+    lay(session_evidence=390.0, one_in=5e11)
+    explained = explain(open_archive(lay(session_evidence=391.0, one_in=5e11), tenant="acme"), "s1")
+    assert "evidence × 1,000,000,000 or more" in str(explained)
+    assert "At its worst at most 1 in 1,000,000,000 or more honest sessions" in str(explained)
+    assert plots.plot_steps(explained)._repr_png_()
+
+
+def test_a_session_of_several_days_is_told_with_the_day_of_everything(lay):
+    lay(at=datetime(2026, 5, 12, 23, 50, tzinfo=UTC))
+    root = lay(at=datetime(2026, 5, 14, 0, 10, tzinfo=UTC), finding_id="fnd_1", wanted="flag")
+    told = str(explain(open_archive(root, tenant="acme"), "s1"))
+    assert "2026-05-12 23:50:00 to 2026-05-14 00:10:00 UTC" in told
+    assert "2026-05-14 00:10:00 guardian asked to flag" in told
 
 
 def test_an_unknown_session_is_told(archive):

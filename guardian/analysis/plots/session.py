@@ -5,7 +5,7 @@ import pandas as pd
 from matplotlib.ticker import FuncFormatter
 
 from guardian.analysis import neutral
-from guardian.analysis.explaining import Explanation
+from guardian.analysis.explaining import EXACT, Explanation
 from guardian.analysis.plots.style import (
     BLUE,
     GREY,
@@ -103,7 +103,7 @@ def plot_steps(explanation: Explanation) -> Drawing:
     """By what factor each call moved the session's evidence: what changed the verdict."""
     line = explanation.timeline.tail(_MOST)
     figure, axes = drawing("By what factor each call moved the evidence", height=1.3 + 0.26 * max(2, len(line)))
-    factors = 10.0 ** line["step"].astype(float)
+    factors = 10.0 ** line["step"].astype(float).clip(-EXACT, EXACT)
     places = range(len(line))
     up = factors > 1.0
     axes.barh(places, factors - 1.0, left=1.0, color=np.where(up, RED, BLUE), height=0.62)
