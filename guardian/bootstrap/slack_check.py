@@ -8,14 +8,14 @@ import httpx
 
 from guardian.alerting.port import RetryLater
 from guardian.alerting.slack import SlackOptions
-from guardian.alerting.slack_calls import Unshowable
+from guardian.alerting.slack_calls import SlackCalls, Unshowable
 from guardian.alerting.slack_signature import SlackSignature
 from guardian.bootstrap.clock import utc_now
 from guardian.bootstrap.doctor import Check
 from guardian.bootstrap.samples import samples
 from guardian.bootstrap.slack import people, slack_options
 from guardian.config import Settings
-from guardian.errors import GuardianError
+from guardian.errors import AlertError, GuardianError
 
 NEEDED = {
     "chat:write": "to post",
@@ -38,7 +38,7 @@ def check_slack(settings: Settings, *, send: bool) -> Iterator[Check]:
         "token": lambda: Check("token", True, options.open(clock=time.monotonic, sleep=time.sleep).check()),
         "scopes": lambda: _scopes(settings, options),
         "channels": lambda: _channels(options),
-        "clicks": lambda: _clicks(settings),
+        "clicks": lambda: _clicks(settings, options),
         "people": lambda: _people(settings),
     }
     if send:
@@ -70,10 +70,17 @@ def _channels(options: SlackOptions) -> Check:
     return Check("channels", True, f"a member of {', '.join(options.channels())}")
 
 
-def _clicks(settings: Settings) -> Check:
-    """Signed by ourselves, as Slack would: does the way in answer as it should?"""
+def _clicks(settings: Settings, options: SlackOptions) -> Check:
+    """Would Slack open a connection for the app token, and does the way in over HTTP answer as it should?"""
     slack, ways = settings.slack, []
     if slack.app_token is not None:
+        token = slack.app_token.get_secret_value()
+        app = SlackCalls(token=token, base_url=options.base_url, timeout=options.timeout)
+        try:
+            app.write("apps.connections.open", {})
+        except AlertError as error:
+            mend = "make an app-level token with connections:write under Basic Information"
+            return Check("clicks", False, f"GUARDIAN_SLACK__APP_TOKEN: {error}", mend)
         ways.append("Socket Mode")
     if slack.signing_secret is not None:
         SlackSignature(slack.signing_secret.get_secret_value(), now=time.time)

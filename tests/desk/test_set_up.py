@@ -62,6 +62,14 @@ def test_a_control_without_the_signing_secret_is_noticed(settings, office) -> No
     assert "404" in found["clicks"].found
 
 
+@pytest.mark.parametrize(("app_token", "ok"), [("xapp-test-1", True), ("xapp-withdrawn", False), (TOKEN, False)])
+def test_an_app_token_for_which_slack_opens_no_connection_is_no_way_in(settings, app_token, ok) -> None:
+    given = settings(slack={"token": TOKEN, "app_token": app_token})
+    found = {check.name: check for check in check_slack(given, send=False)}
+    assert found["clicks"].ok is ok
+    assert ok or "invalid_auth" in found["clicks"].found
+
+
 def test_the_manifest_asks_for_what_is_needed_and_leads_where_it_should() -> None:
     over_http = yaml.safe_load(manifest_text("https://guardian.example.com/"))
     assert (
