@@ -1,5 +1,6 @@
 """The report that a reviewer reads in two minutes: what, why, on what evidence, at what cost."""
 
+import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, date, timedelta
 
@@ -10,6 +11,9 @@ from guardian.tightening.proposal import Proposal
 from guardian.tightening.wording import said, whom
 
 _SPECIAL = str.maketrans({sign: f"\\{sign}" for sign in "\\`*{}[]<>#|~!"})
+_OPENING = re.compile(r"(?<!\w)_+")
+_SCHEME, _WWW, _MENTION = re.compile("://"), re.compile(r"(?i)\b(www)\."), re.compile(r"(?<!\w)@(?=\w)")
+"""What forges make links of, and whom they tell, by themselves: https://github.github.com/gfm/#autolinks-extension-"""
 _MOST_EXAMPLES = 10
 _FOOT = """\
 Evidence: honest sessions of the role in the window, their calls, days, the last time that honest work did what is
@@ -77,8 +81,10 @@ def report(
 
 
 def plain(text: str) -> str:
-    """Text of agents in Markdown: no markup, no link, no table cell of its own, no line of its own."""
-    return " ".join(shown(text, 500).translate(_SPECIAL).split())
+    """Text of agents in Markdown: no markup, no link, nobody called, no table cell and no line of its own."""
+    line = " ".join(shown(text, 500).translate(_SPECIAL).split())
+    line = _OPENING.sub(lambda found: "\\_" * len(found[0]), line)
+    return _MENTION.sub("＠", _WWW.sub(r"\1\\[.\\]", _SCHEME.sub(r"\\[:\\]//", line)))
 
 
 def _glance(proposal: Proposal) -> list[str]:

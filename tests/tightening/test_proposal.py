@@ -129,6 +129,14 @@ def test_the_report_says_which_names_the_files_say_and_which_tools_are_one_to_gu
     assert "as the log does" not in report(replace(proposal, spelt={}), {})
 
 
+def test_text_of_agents_becomes_no_link_by_itself_calls_nobody_and_is_not_set_off():
+    shown = plain("https://evil.example/a www.evil.example ftp://x @acme/soc _now_ __all__ crm_read a@b.c")
+    assert shown == (
+        r"https\[:\]//evil.example/a www\[.\]evil.example ftp\[:\]//x ＠acme/soc \_now_ \_\_all__ "
+        "crm_read a@b.c"
+    )
+
+
 def test_text_of_agents_stays_text_in_the_report():
     hostile = "a|b [z](http://x) <img src=x>\n# head `code` **b** \u202e"
     shown = plain(hostile)
