@@ -240,7 +240,7 @@ def _foot(alert: Alert) -> Block:
 def _escalation(alert: Alert) -> list[Block]:
     calls = f"{alert.step.calls} " if alert.step is not None and alert.step.calls else ""
     state = STATES[alert.view.state] if alert.view is not None else ""
-    who = code(alert.finding.session_id, 120)
+    who = f"{code(alert.finding.session_id, 120)} in {code(alert.finding.tenant_id, 120)}"
     line = f"{calls}*Nobody has acted yet* · {alert.finding.severity.upper()} · {state}\n"
     shown = [section(f"{line}{prose(alert.finding.title, 200)} · session {who}")]
     if alert.link:

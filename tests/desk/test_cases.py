@@ -226,6 +226,16 @@ def test_an_escalation_that_its_channel_refuses_is_made_where_the_case_is(make_o
     assert (call["thread_ts"], call["reply_broadcast"]) == (office.root()["ts"], True)
 
 
+def test_whoever_is_called_elsewhere_is_told_whose_session_it_is(make_office, slack, a_finding) -> None:
+    slack.members.add("C0ONCALL")
+    office = make_office(escalate={"after_s": 900, "channel": "C0ONCALL"})
+    office.submit(a_finding())
+    office.settle()
+    office.after(hours=1)
+    (call,) = slack.roots("C0ONCALL")
+    assert "`acme`" in str(call["blocks"])
+
+
 def test_an_escalation_that_every_channel_refuses_is_made_once_one_takes_it(make_office, slack, a_finding) -> None:
     escalate = {"after_s": 900, "channel": "C0ONCALL"}
     office = make_office(on_call={"*": "U0ONCALL"}, mention_from="critical", escalate=escalate)
