@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from guardian.archive.compaction import Tidied, count_files, tidy
+from guardian.archive.files import partitions
 from guardian.archive.reader import Archive
 from guardian.archive.redaction import ArgumentRule, Redaction
 from guardian.archive.rows import Rows, share_memory
@@ -133,10 +134,11 @@ class Refused:
 
 @dataclass(slots=True)
 class Imported:
-    """What a back-fill brought; `refusals` by code."""
+    """What a back-fill brought; `refusals` by code. `too_old` are days that lie there and go the next time."""
 
     decisions: int = 0
     duplicates: int = 0
+    too_old: int = 0
     refusals: dict[str, Refused] = field(default_factory=dict)
 
     @property
@@ -206,4 +208,7 @@ def import_history(settings: Settings, consumer: Consumer, update: Callable[[int
             raise
         finally:
             store.close()
+    oldest = (utc_now() - timedelta(days=settings.archive.keep_days)).date()
+    old = partitions(archive_root(settings), last=oldest - timedelta(days=1))
+    imported.too_old = len({partition.day for partition in old})
     return imported

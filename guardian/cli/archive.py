@@ -63,6 +63,9 @@ def import_(
         for each in outcome.refusals.values():
             place = f"{each.topic}[{each.partition}] at {each.offset}"
             typer.echo(escape(f"{each.count:,} times {each.code}, first in {place}: {each.reason}"), err=True)
+    if outcome.too_old:
+        days = f"{outcome.too_old:,} days are older than archive.keep_days ({settings.archive.keep_days})"
+        typer.echo(f"{days} and go when the archive is tidied next; keep more, and import again", err=True)
     if outcome.refused:
         raise typer.Exit(UNREADABLE)
 

@@ -62,6 +62,20 @@ def test_history_is_judged_redacted_and_archived_and_again_adds_nothing(home, tm
     assert "merged" in CliRunner().invoke(app, ["archive", "compact", "-c", str(home)]).output
 
 
+@pytest.mark.parametrize(
+    ("days", "told"), [((2, 300), ""), ((2, 500, 700), "2 days are older than archive.keep_days (400)")]
+)
+def test_history_that_is_too_old_to_be_kept_is_said_to_be(home, tmp_path, days, told):
+    log = tmp_path / "log.jsonl"
+    began = (NOW - timedelta(hours=1)).isoformat()
+    lines = [line(n).replace(began, (NOW - timedelta(days=day)).isoformat()) for n, day in enumerate(days)]
+    log.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    outcome = CliRunner().invoke(app, ["archive", "import", str(log), "-c", str(home)])
+    assert (outcome.exit_code, f"{len(days)} decisions archived" in outcome.stdout) == (0, True)
+    assert told in outcome.stderr
+    assert bool(told) is ("keep_days" in outcome.stderr)
+
+
 def test_of_a_damaged_file_what_was_read_is_kept(home, tmp_path):
     whole = gzip.compress("".join(line(n) + "\n" for n in range(2_000)).encode())
     log = tmp_path / "log.jsonl.gz"
