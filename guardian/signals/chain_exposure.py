@@ -180,7 +180,7 @@ class ChainExposure(SignalFold):
                 kinds[kind] = [shown(event.action.tool, 60), declared]
         prints: dict[str, int] = dict(state["prints"])
         for print_ in {p[:64]: None for ps in seen.value_prints.values() for p in ps} if found else ():
-            prints[print_] = min(prints.get(print_, 0) + 1, _MAX_COUNT)
+            prints[print_] = min(prints.pop(print_, 0) + 1, _MAX_COUNT)  # the newest last, also one seen before
         return {
             "kinds": kinds,
             "reads": min(state["reads"] + 1, _MAX_COUNT),

@@ -202,6 +202,16 @@ def test_telling_somebody_what_is_about_them_is_hardly_a_leak(act: Any, last: An
     assert about.value < 0.25 < other.value
 
 
+def test_whom_every_read_was_about_is_known_however_much_was_read(act: Any, last: Any) -> None:
+    reads = [
+        act("invoices.read", {"customer_id": "user_88213", "invoice_id": f"inv_{n:05}"}, ("payment_history",))
+        for n in range(300)
+    ]
+    about = last(*reads, act("notices.send", {"user_id": "user_88213"}))
+    other = last(*reads, act("notices.send", {"user_id": "user_99999"}))
+    assert about.value < 0.25 < other.value
+
+
 def test_looking_a_stranger_up_does_not_make_the_stranger_the_subject(act: Any, payments: Any, last: Any) -> None:
     look_up = act("contacts.lookup", {"email": STRANGER}, ("contact",))
     send = act("email.send", {"to": STRANGER})
