@@ -86,7 +86,7 @@ class CredentialScanner:
             self._cache.move_to_end(digest)
             return known
         found = look(text, work)
-        if found.whole:
+        if found.whole and len(found.spans) <= _MAX_HITS:  # agents choose how many a text holds
             self._cache[digest] = found
             if len(self._cache) > self._cache_size:
                 self._cache.popitem(last=False)

@@ -355,6 +355,14 @@ def test_the_memory_of_texts_is_bounded_and_holds_no_text(event: Any) -> None:
     assert "AKIA" not in repr(vars(scanner))
 
 
+def test_a_text_full_of_credentials_takes_no_memory_once_it_was_looked_at(event: Any) -> None:
+    scanner = CredentialScanner()
+    full = event(action__arguments={"body": f"{SECRETS['aws_key']} " * 2_000})
+    found = scanner.redact(full)
+    assert scanner.redact(full) == found
+    assert sum(len(kept.spans) for kept in scanner._cache.values()) < 100
+
+
 @settings(max_examples=60, deadline=None)
 @given(before=st.text(max_size=30), after=st.text(max_size=30), kind=st.sampled_from(sorted(SECRETS)))
 def test_a_credential_is_found_whatever_surrounds_it(before: str, after: str, kind: str) -> None:
