@@ -1,9 +1,9 @@
 """How a finished session enters the next baseline snapshot. Pure.
 
 Units: counts are tenths of a session. A session adds ten times its weight, once, for each tool it used, each
-transition it made and each hour it was active in, however often; so one busy session cannot outweigh many,
-and a flagged session (low weight) teaches slowly. Snapshots are bounded, and long memory fades: beyond 5,000
-sessions' worth every count is halved, that of the sessions too.
+transition it made and each hour it was active in, however often, and at most ten of its record sizes; so one busy
+session cannot outweigh many, and a flagged session (low weight) teaches slowly. Snapshots are bounded, and long
+memory fades: beyond 5,000 sessions' worth every count is halved, that of the sessions too.
 """
 
 from collections.abc import Iterable, Mapping
@@ -19,6 +19,8 @@ UNITS = 10
 MAX_TOOLS = 256
 MAX_NEXT_TOOLS = 64
 MAX_SIZES = 256
+SIZES_OF_A_SESSION = 10
+"""Less than what a volume must be above to be unusual: the largest twentieth of MAX_SIZES."""
 REMEMBERED = 5_000
 """Sessions that a snapshot holds at most, and half as many after it faded."""
 _COUNTED_FROM = 0.5  # a session below this weight does not bring the baseline nearer to speaking
@@ -89,7 +91,7 @@ def _rows(transitions: Mapping[str, Mapping[str, int]]) -> dict[str, dict[str, i
 
 def _sizes(before: tuple[int, ...], sizes: Iterable[int], weight: float) -> tuple[int, ...]:
     new = sorted(sizes)
-    kept = round(weight * len(new))
+    kept = round(weight * min(len(new), SIZES_OF_A_SESSION))
     return _spread(sorted([*before, *_spread(new, kept)]), MAX_SIZES)
 
 

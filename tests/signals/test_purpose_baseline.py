@@ -164,6 +164,17 @@ def test_a_flagged_session_teaches_slowly_and_never_brings_the_baseline_to_speak
     assert 400 not in after.record_sizes
 
 
+def test_one_busy_session_does_not_make_its_volumes_usual(observe: Any, folded: Any) -> None:
+    known: BaselineFact | None = None
+    for at in range(200):
+        known = learn(known, TALLY, weight=1.0, version=f"v{at}")
+    bulk = [("contracts.read", 10_000)]
+    before = values(folded, observe, known, bulk)
+    known = learn(known, {**TALLY, "sizes": [10_000] * 64}, weight=1.0, version="busy")
+    assert before[-1] >= 0.6
+    assert values(folded, observe, known, bulk)[-1] >= 0.6
+
+
 @pytest.mark.parametrize(("tally", "weight"), [(TALLY, 0.0), ({"tools": {}}, 1.0), ({}, 1.0)])
 def test_a_session_without_weight_or_actions_changes_the_version_only(tally: Any, weight: float) -> None:
     known = learn(None, TALLY, weight=1.0, version="v1")
