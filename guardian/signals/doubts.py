@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 
+from guardian.domain.event import UNTOLD
 from guardian.domain.signal import Observation
 from guardian.signals.constraints import Constraints, Number, admits, number, price, text
 from guardian.signals.envelope_rules import shape
@@ -59,6 +60,8 @@ class Doubts:
 
     def _owners(self) -> Iterator[str]:
         envelope = self.seen.event.envelope
+        if envelope.tenant_id == UNTOLD:
+            return
         tenant = envelope.tenant_id.casefold()
         for leaf, said in self._may_name(lambda told: told.casefold() == tenant, "tenant_id"):
             if _WORD.fullmatch(said):

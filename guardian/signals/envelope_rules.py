@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 
-from guardian.domain.event import DecisionEvent, Envelope
+from guardian.domain.event import UNTOLD, DecisionEvent, Envelope
 from guardian.domain.signal import Breach, Observation
 from guardian.signals.constraints import Constraints, admits, text
 from guardian.signals.leaves import Leaf, Touched
@@ -25,7 +25,10 @@ def identity(seen: Observation, leeway_seconds: float) -> Iterator[Breach]:
 
 
 def ownership(envelope: Envelope, action: Touched) -> Iterator[Breach]:
-    """A tenant or session that the action names must be the envelope's own."""
+    """A tenant or session that the action names must be the envelope's own. Session lines name no tenant, and
+    their sessions are known by place."""
+    if envelope.tenant_id == UNTOLD:
+        return
     for leaf, value in _values(action, "tenant_id"):
         if text(value) != envelope.tenant_id:
             detail = f"{shown(leaf.path)} names tenant {shown(text(value))}, not {shown(envelope.tenant_id)}"

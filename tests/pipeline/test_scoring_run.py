@@ -56,6 +56,15 @@ def test_what_redaction_hid_is_not_held_against_a_session_of_a_file(make_judge) 
     assert not {breach.name for breach in result.drift.breaches} & {"tenant_mismatch", "session_mismatch"}
 
 
+def test_a_session_line_names_no_tenant_and_no_session_that_a_call_could_differ_from(make_judge) -> None:
+    ids = {"tenant_id": "acme", "session_id": "s1", "tenant": "globex"}
+    calls = [ActionLine("contracts.read", {"contract_id": "c_1", **ids})]
+    scorer = SessionScorer(make_judge(), CredentialScanner())
+    (result,) = scored(scorer, [line(1, "review the contract of Acme", calls, "s1")])
+    wrong = {"tenant_mismatch", "session_mismatch", "arguments_unchecked"}
+    assert not wrong & {breach.name for breach in result.drift.breaches}
+
+
 @given(sessions, st.randoms(use_true_random=False))
 @settings(max_examples=50, deadline=None)
 def test_the_order_of_sessions_does_not_matter(scorer, made, rng: random.Random) -> None:
