@@ -46,6 +46,7 @@ _OPEN_ENDED = re.compile(
     r"|various (?:tasks|things|work)|as (?:needed|required|instructed|requested|appropriate)"
     r"|(?:on|for) (?:my|their|his|her|the users?) to ?do list|do (?:what|as) )"
 )
+_WILD_NAME = re.compile(r"(?<!\S)[^\s*]{1,512}[._:/-]\*(?!\S)")
 _EMPTY_PURPOSES = _set(
     "agent all any assist assistance assistant automation default general help none other task tasks test todo "
     "unknown various work"
@@ -121,12 +122,26 @@ def open_ended(purpose: str) -> bool:
     >>> open_ended("do everything on my list"), open_ended("*"), open_ended("review_customer_contract")
     (True, True, False)
     """
-    if "*" in purpose:
+    if _wild(purpose):
         return True
     telling = content(purpose)
     return bool(_OPEN_ENDED.search(" ".join(words(purpose)))) or (
         bool(purpose.strip()) and telling <= _EMPTY_PURPOSES
     )
+
+
+def _wild(purpose: str) -> bool:
+    """Whether it holds a wildcard; stars around a word and before an item of a list are how prose is marked up.
+
+    >>> [_wild(said) for said in ("crm.*", "use crm.* as you like", "do *", "* review **this** contract")]
+    [True, True, True, False]
+    """
+    if "*" not in purpose:
+        return False
+    if len(purpose.split()) == 1:
+        return True
+    later = (part for line in purpose.splitlines() for part in line.split()[1:] if part == "*")
+    return next(later, None) is not None or _WILD_NAME.search(purpose) is not None
 
 
 def joins_more(wide: str, narrow: str) -> frozenset[str]:

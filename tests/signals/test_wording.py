@@ -40,7 +40,16 @@ def test_a_name_with_holes_cut_into_it_covers_the_name(name: str, pieces: list[i
 
 @pytest.mark.parametrize(
     "purpose",
-    ["review_customer_contract", "classify clauses", "general ledger review", "help Anna plan her trip", ""],
+    [
+        "review_customer_contract",
+        "classify clauses",
+        "general ledger review",
+        "help Anna plan her trip",
+        "",
+        "Review **contract 7781** for *renewal* risk",
+        "Tasks:\n* review the contract\n* summarise its risks\n",
+        "**Note:** review contract 7781 (*only* its terms)",
+    ],
 )
 def test_a_purpose_that_names_a_task_is_not_open_ended(purpose: str) -> None:
     assert not open_ended(purpose)
