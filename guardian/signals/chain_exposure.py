@@ -242,7 +242,8 @@ def _in_house(seen: Observation, recipient: Recipient) -> bool:
     envelope = seen.event.envelope
     _, at, house = envelope.delegator_id.lower().rpartition("@")
     domain = recipient.value.lower().rpartition("@")[2]
-    return bool(at) and "." in house and len(words(house)) > 1 and domain == house
+    own = bool(at) and "." in house and len(words(house)) > 1 and not reach.anybodys(house)
+    return own and domain == house
 
 
 plugin = ChainExposure

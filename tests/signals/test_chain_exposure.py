@@ -159,6 +159,14 @@ def test_the_delegators_own_house_counts_less(act: Any, payments: Any, last: Any
     assert last(payments(**own), act("email.send", {"to": "jonas@acme.example.evil"}, **own)).value > 0.75
 
 
+@pytest.mark.parametrize("house", ["gmail.com", "yahoo.co.uk", "web.de"])
+def test_a_mail_house_that_is_open_to_anybody_is_nobodys_own(
+    act: Any, payments: Any, last: Any, house: str
+) -> None:
+    own = {"envelope__delegator_id": f"ann.lee@{house}"}
+    assert last(payments(**own), act("email.send", {"to": f"mallory@{house}"}, **own)).value > 0.75
+
+
 def test_without_a_purpose_nothing_vouches(act: Any, payments: Any, last: Any) -> None:
     found = last(payments(purpose=""), act("email.send", {"to": STRANGER}, purpose=""))
     assert found.value > 0.75
