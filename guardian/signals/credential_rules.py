@@ -24,6 +24,8 @@ from detect_secrets.plugins.slack import SlackDetector
 from detect_secrets.plugins.square_oauth import SquareOAuthDetector
 from detect_secrets.plugins.stripe import StripeDetector
 
+from guardian.signals.named_secrets import placeholder
+
 
 class Span(NamedTuple):
     """Where a credential stands in a text, and of what kind it is."""
@@ -123,6 +125,7 @@ ANCHOR = re.compile("|".join(sorted(map(re.escape, _BY_ANCHOR), key=len, reverse
 """Matches wherever a credential may begin; text without a match carries none."""
 
 UNSCANNED = "unscanned"
+_LEAST_STAND_IN = 4
 WORK, WORK_PER_CHARACTER = 1_024, 4
 """How many characters rules may look at in one record, and how many more for each that it has; one that asks for
 more is not trusted to be clean."""
@@ -160,6 +163,11 @@ def look(text: str, work: int) -> Found:
     return Found(tuple(spans), work - left)
 
 
+def _stands_in(said: str) -> bool:
+    """Whether what stands where a secret would is none: `${TOKEN}`, a gateway's mask, `YOUR_API_KEY`."""
+    return len(said) >= _LEAST_STAND_IN and placeholder(said) and not any(map(str.isdigit, said))
+
+
 def _try(rule: _Rule, text: str, start: int) -> Span | None:
     for pattern in rule.patterns:
         match = pattern.match(text, start, start + rule.reach)
@@ -167,6 +175,8 @@ def _try(rule: _Rule, text: str, start: int) -> Span | None:
             continue
         grouped = rule.tail is _NO_TAIL and pattern.groups == 1
         first, last = match.span(1) if grouped else match.span()
+        if grouped and _stands_in(text[first:last]):
+            continue
         tail = rule.tail.match(text, last)
         return Span(first, tail.end() if tail is not None else last, rule.kind)
     return None

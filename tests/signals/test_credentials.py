@@ -86,6 +86,9 @@ def test_only_the_secret_part_is_replaced(scanner: CredentialScanner, event: Any
         "a3f2c1d0-0000-4000-8000-000000000001",
         "BEGIN the review",
         "cust_acme_1042",
+        "postgres://crm:{{DB_PASSWORD}}@db/crm and https://user:password@x.example/",
+        "https://x.example/?api_key=YOUR_API_KEY&client_secret=${SECRET}",
+        "https://x.example/?access_token=******** or ?password=[redacted:url_secret]",
     ],
 )
 def test_ordinary_text_is_left_alone(scanner: CredentialScanner, event: Any, text: str) -> None:
