@@ -12,6 +12,7 @@ from guardian.signals.wording import covers, shown
 
 _UUID = re.compile(r"[0-9a-f]{8}-?(?:[0-9a-f]{4}-?){3}[0-9a-f]{12}", re.IGNORECASE)
 _LETTERS = re.compile(r"[A-Za-z]*")
+_ALIKE = re.compile(r"[^\W_]")
 _LISTED = 5
 
 
@@ -86,8 +87,9 @@ def _values(action: Touched, *names: str) -> Iterator[tuple[Leaf, str | int | fl
 
 
 def shape(identifier: str) -> str:
-    """What identifiers of one kind have in common: that they are UUIDs, or the letters that they begin with."""
+    """What identifiers of one kind have in common: that they are UUIDs, or the letters that they begin with; of
+    those that begin with none how long they are, and where they have something else than letters and digits."""
     if _UUID.fullmatch(identifier):
         return "uuid"
     letters = _LETTERS.match(identifier)
-    return letters.group() if letters else ""
+    return (letters.group() if letters else "") or _ALIKE.sub("0", identifier)

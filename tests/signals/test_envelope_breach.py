@@ -626,6 +626,22 @@ def test_two_uuid_sessions_have_the_same_shape(observe: Observe, breaches: Breac
     assert breaches(EnvelopeBreach(), seen) == {"session_mismatch": True}
 
 
+@pytest.mark.parametrize(
+    ("own", "named", "hard"),
+    [
+        ("01J9ZC3K4M5N6P7Q8R9S0T1V2W", "20417", False),
+        ("20260512-1", "93ab", False),
+        ("10001", "20417", True),
+        ("01J9ZC3K4M5N6P7Q8R9S0T1V2W", "01J9ZC3K4M5N6P7Q8R9S0T1V2X", True),
+    ],
+)
+def test_sessions_that_begin_with_a_digit_are_of_one_kind_where_they_are_built_alike(
+    observe: Observe, breaches: Breaches, own: str, named: str, hard: bool
+) -> None:
+    seen = observe(envelope__session_id=own, action__arguments={"session_id": named})
+    assert breaches(EnvelopeBreach(), seen) == {"session_mismatch": hard}
+
+
 def test_the_envelopes_own_tenant_and_session_may_be_named(observe: Observe, breaches: Breaches) -> None:
     own = {"tenant_id": "tenant_acme", "session_id": "sess_2026_05_12_001"}
     assert breaches(EnvelopeBreach(), observe(action__arguments=own)) == {}
