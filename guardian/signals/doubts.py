@@ -66,6 +66,8 @@ class Doubts:
         for leaf, said in self._may_name(lambda told: told.casefold() == tenant, "tenant_id"):
             if _WORD.fullmatch(said):
                 yield f"{shown(leaf.path)} is {shown(said)}, which may be another tenant"
+        if "session_id" in self.seen.features_missing:
+            return
         for leaf, said in self._may_name(lambda told: told == envelope.session_id, "session_id"):
             if _REFERENCE.fullmatch(said) and shape(said) == shape(envelope.session_id):
                 yield f"{shown(leaf.path)} is {shown(said)}, which may be another session"

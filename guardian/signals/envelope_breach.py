@@ -88,7 +88,7 @@ class EnvelopeBreach(SignalFold):
         found = [
             *rules.identity(seen, self.leeway_seconds),
             *rules.tools(envelope, event.action.tool),
-            *rules.ownership(envelope, action),
+            *rules.ownership(seen, action),
             *rules.resources(constraints, action, self._aliases),
             *rules.data_classes(constraints, event, action, self._aliases),
             *limits.per_call(self.summed),

@@ -25,16 +25,17 @@ def identity(seen: Observation, leeway_seconds: float) -> Iterator[Breach]:
         yield Breach("envelope_expired", f"the envelope expired at {expires.isoformat()}")
 
 
-def ownership(envelope: Envelope, action: Touched) -> Iterator[Breach]:
+def ownership(seen: Observation, action: Touched) -> Iterator[Breach]:
     """A tenant or session that the action names must be the envelope's own. Session lines name no tenant, and
-    their sessions are known by place."""
+    their sessions are known by place; a session without a name of its own goes by one that no call can know."""
+    envelope = seen.event.envelope
     if envelope.tenant_id == UNTOLD:
         return
     for leaf, value in _values(action, "tenant_id"):
         if text(value) != envelope.tenant_id:
             detail = f"{shown(leaf.path)} names tenant {shown(text(value))}, not {shown(envelope.tenant_id)}"
             yield Breach("tenant_mismatch", detail)
-    for leaf, value in _values(action, "session_id"):
+    for leaf, value in () if "session_id" in seen.features_missing else _values(action, "session_id"):
         if text(value) != envelope.session_id:
             detail = f"{shown(leaf.path)} names session {shown(text(value))}, not {shown(envelope.session_id)}"
             # the session of a browser or a checkout has another shape: worth telling, no proof

@@ -626,6 +626,18 @@ def test_two_uuid_sessions_have_the_same_shape(observe: Observe, breaches: Breac
     assert breaches(EnvelopeBreach(), seen) == {"session_mismatch": True}
 
 
+@pytest.mark.parametrize("kind", ["trace", "window"])
+def test_a_session_that_its_log_does_not_name_is_not_compared_with_one_that_a_call_names(
+    observe: Observe, breaches: Breaches, kind: str
+) -> None:
+    seen = observe(
+        origin={"format": "opa", "session_from": kind, "absent": ["session_id"]},
+        envelope__session_id="4bf92f3577b34da6a3ce929d0e0e4736",
+        action__arguments={"session_id": "03f2c1d0-0000-4000-8000-000000000002", "session": "4bf92f3577b34da6"},
+    )
+    assert breaches(EnvelopeBreach(), seen) == {}
+
+
 @pytest.mark.parametrize(
     ("own", "named", "hard"),
     [
