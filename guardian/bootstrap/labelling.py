@@ -2,7 +2,9 @@
 
 import gzip
 import json
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from guardian.bootstrap.archived_sessions import archive_sessions
@@ -62,10 +64,10 @@ def _sessions(settings: Settings, file: Path, read: ReadLog, labels: Labels) -> 
     if file.is_dir():
         yield from archive_sessions(settings, file, labels)
         return
-    log = log_sessions(file, read) if is_log(file) else []
+    log = log_sessions(file, read, timedelta(seconds=settings.source.idle_s)) if is_log(file) else []
     if not log:
         yield from read_sessions([file])  # or says what is wrong with its first line
-    for told in log:
+    for told in told_apart(log, labels):
         calls = [(d.event.action.tool, d.event.action.arguments or {}) for d in told.decisions]
         key = told.decisions[0].event.key
         session = label_session(key, told.purpose, calls, labels, dataset=file.name.split(".")[0])
@@ -73,15 +75,28 @@ def _sessions(settings: Settings, file: Path, read: ReadLog, labels: Labels) -> 
             yield session
 
 
-def decision_sessions(decoded: Iterable[Decoded]) -> list[HonestSession]:
-    """Decisions of a log grouped into their sessions, in order of first appearance."""
-    found: dict[SessionKey, list[Decoded]] = {}
+def told_apart(sessions: Sequence[HonestSession], labels: Labels) -> list[HonestSession]:
+    """Without those of one name where people confirmed a drift: they did not say in which of them."""
+    names = Counter(session.key for session in sessions)
+    return [s for s in sessions if s.key is None or names[s.key] == 1 or not labels.drifts_in(s.key)]
+
+
+def decision_sessions(decoded: Iterable[Decoded], idle: timedelta = timedelta.max) -> list[HonestSession]:
+    """Decisions of a log grouped into their sessions, in order of first appearance. One that is known by agent and
+    user only begins anew after `idle` without a call, as it does for the monitor."""
+    found: list[list[Decoded]] = []
+    going: dict[SessionKey, tuple[list[Decoded], datetime]] = {}
     for d in decoded:
-        found.setdefault(d.event.key, []).append(d)
-    return [HonestSession(ds[0].event.envelope.purpose, tuple(ds)) for ds in found.values()]
+        session, last = going.get(d.event.key, ([], d.now))
+        origin = d.event.origin
+        if not session or (origin is not None and origin.session_from == "window" and d.now - last > idle):
+            found.append(session := [])
+        session.append(d)
+        going[d.event.key] = session, max(d.now, last)
+    return [HonestSession(ds[0].event.envelope.purpose, tuple(ds)) for ds in found]
 
 
-def log_sessions(file: Path, read: ReadLog) -> list[HonestSession]:
+def log_sessions(file: Path, read: ReadLog, idle: timedelta) -> list[HonestSession]:
     """The sessions of a log; records that cannot be read are skipped, and told."""
     decisions, skipped, first = [], 0, None
     for decoded, letters in map(read, batches(file)):
@@ -92,4 +107,4 @@ def log_sessions(file: Path, read: ReadLog) -> list[HonestSession]:
     if first is not None:
         line, why = first.record.offset + 1, f"{first.code}: {first.reason}"
         _log.warning("records_skipped", file=str(file), records=skipped, first_line=line, reason=why)
-    return decision_sessions(decisions)
+    return decision_sessions(decisions, idle)

@@ -4,6 +4,7 @@ import json
 import secrets
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from itertools import count
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from guardian.bootstrap.judgement import (
     open_judge,
     open_reading,
 )
-from guardian.bootstrap.labelling import is_log, labelled_sessions, log_sessions
+from guardian.bootstrap.labelling import is_log, labelled_sessions, log_sessions, told_apart
 from guardian.config import Settings
 from guardian.embedding.artefact import HELD
 from guardian.errors import ConfigurationError
@@ -82,7 +83,7 @@ def calibrate(
     sessions = [
         s
         for file in files
-        for s in honest_sessions(file, read, scorer, numbers)
+        for s in told_apart(list(honest_sessions(settings, file, read, scorer, numbers)), said)
         if (folds is None or s.purpose in routes) and not (s.key and said.confirmed(s.key, len(s.decisions)))
     ]
     try:
@@ -115,14 +116,14 @@ def out_of_fold(settings: Settings, folds: Path) -> dict[str, Fit]:
 
 
 def honest_sessions(
-    file: Path, read: ReadLog, scorer: SessionScorer, numbers: Iterator[int]
+    settings: Settings, file: Path, read: ReadLog, scorer: SessionScorer, numbers: Iterator[int]
 ) -> Iterator[HonestSession]:
     """Every session of a file; labelled ones with a drift are left out, unreadable records are skipped.
 
     `numbers` go on from file to file: two session lines of one number are taken for the same.
     """
     if is_log(file):
-        yield from log_sessions(file, read)
+        yield from log_sessions(file, read, timedelta(seconds=settings.source.idle_s))
         return
     for session, number in zip(read_sessions([file]), numbers, strict=False):
         if not session.drift:

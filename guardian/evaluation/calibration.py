@@ -8,7 +8,7 @@ one tenant may contribute is bounded: repetition is not evidence, and nobody can
 import hashlib
 import random
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from guardian.domain.event import SessionKey
@@ -83,21 +83,20 @@ def fit_calibration(
     total = len(kept)
     scores: list[float] = []
     first_pass = judge_with(FLAT)
-    for start in range(0, len(halves[0]), _CHUNK):
-        batch = [d for session in halves[0][start : start + _CHUNK] for d in session.decisions]
-        verdicts = first_pass.judge(batch, [], frozen).verdicts
+    done = 0
+    for chunk in _chunks(halves[0]):
+        verdicts = first_pass.judge([d for session in chunk for d in session.decisions], [], frozen).verdicts
         scores.extend(v.drift.score for v in verdicts if not any(b.hard for b in v.drift.breaches))
-        progress(min(len(halves[0]), start + _CHUNK), total)
+        progress(done := done + len(chunk), total)
     second_pass = judge_with(Calibration.fit(scores, [0.0], [0.0], source=source))
     maxima: list[tuple[float, float]] = []
-    for start in range(0, len(halves[1]), _CHUNK):
-        batch = [d for session in halves[1][start : start + _CHUNK] for d in session.decisions]
-        judged = second_pass.judge(batch, [], frozen)
+    for chunk in _chunks(halves[1]):
+        judged = second_pass.judge([d for session in chunk for d in session.decisions], [], frozen)
         broken = {v.decoded.event.key for v in judged.verdicts if any(b.hard for b in v.drift.breaches)}
         maxima.extend(
             (s.evidence["top"], s.evidence["act"]) for k, s in judged.sessions.items() if k not in broken
         )
-        progress(len(halves[0]) + min(len(halves[1]), start + _CHUNK), total)
+        progress(done := done + len(chunk), total)
     return Calibration.fit(
         scores, [top for top, _ in maxima], [act for _, act in maxima], source=source, fold=fold
     )
@@ -144,6 +143,18 @@ def session_line(session: LabelledSession, line: int) -> SessionLine:
         domain=session.domain,
         actions=tuple(ActionLine(a.tool, a.arguments) for a in session.actions),
     )
+
+
+def _chunks(sessions: Sequence[HonestSession]) -> Iterator[list[HonestSession]]:
+    """Sessions that are judged together: no two of one name, which would be taken for one."""
+    chunk: dict[SessionKey | None, HonestSession] = {}
+    for session in sessions:
+        if len(chunk) == _CHUNK or session.key in chunk:
+            yield list(chunk.values())
+            chunk = {}
+        chunk[session.key] = session
+    if chunk:
+        yield list(chunk.values())
 
 
 def _bounded(sessions: Iterable[HonestSession], limit: int) -> list[HonestSession]:

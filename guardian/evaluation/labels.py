@@ -33,10 +33,17 @@ class Labels:
         """Whether anything was said of the session or of an action of it."""
         return f"{key.tenant_id}/{key.session_id}" in self._sessions
 
+    def drifts_in(self, key: SessionKey) -> bool:
+        """Whether people confirmed a drift of the session or of whichever of its actions."""
+        return f"{key.tenant_id}/{key.session_id}" in self._drifting
+
     @cached_property
     def _sessions(self) -> frozenset[str]:
-        shorter = (name.rpartition("/") for name in self.words)
-        return frozenset(self.words) | {session for session, _, index in shorter if index.isdecimal()}
+        return _named(self.words)
+
+    @cached_property
+    def _drifting(self) -> frozenset[str]:
+        return _named(name for name, label in self.words.items() if label == "drift")
 
     def of_session(self, key: SessionKey) -> Label | None:
         """What was said of the whole session, None where nothing was."""
@@ -51,6 +58,13 @@ class Labels:
         return self.of_session(key) == "drift" or any(
             self.of_action(key, index) == "drift" for index in range(actions)
         )
+
+
+def _named(names: Iterable[str]) -> frozenset[str]:
+    """The names, and those of whose actions they may be."""
+    told = frozenset(names)
+    shorter = (name.rpartition("/") for name in told)
+    return told | {session for session, _, index in shorter if index.isdecimal()}
 
 
 def read_labels(path: Path | None) -> Labels:

@@ -69,6 +69,34 @@ def test_a_calibration_is_the_same_whether_its_sessions_lie_in_one_file_or_in_se
     assert replace(found[1], source=found[0].source) == found[0]
 
 
+def nameless(user: int, day: int, call: int) -> str:
+    """A line of an OPA log that names no session."""
+    said: dict[str, Any] = {
+        "subject": {"type": "identity", "id": f"user_{user}"},
+        "action": {"name": "tools/call"},
+        "resource": {"type": "tool", "id": ("crm.read", "tickets.create")[(user + day + call) % 2]},
+        "context": {"agent": f"agent_{user}", "arguments": {"customer_id": f"cust_{day}"}},
+    }
+    at = datetime(2026, 5, 1 + day, 9, user, call, tzinfo=UTC).isoformat()
+    told = {"labels": {"app": "app"}, "decision_id": f"d_{user}_{day}_{call}", "path": "mcp/authz/allow"}
+    return json.dumps({**told, "timestamp": at, "result": True, "input": said}) + "\n"
+
+
+def test_a_session_without_a_name_is_as_long_for_a_calibration_as_for_the_monitor(tmp_path: Path) -> None:
+    log = tmp_path / "log.jsonl"
+    calls = [(user, day, call) for day in range(20) for user in range(5) for call in range(3)]
+    log.write_text("".join(nameless(*each) for each in calls))
+    source = {"format": "opa", "tenant": "tenant_acme"}
+    settings = load(None, overrides={"model": {"engine": "lexical"}, "source": source})
+    labels = tmp_path / "labels.txt"
+    labels.write_text("tenant_acme/window:agent_0|user_0/2 drift\n")
+    whole, less = (
+        calibrate(settings, [log], lambda *_: None, max_per_purpose=1_000, labels=said) for said in (None, labels)
+    )
+    assert len(whole.actions.values) / 3 + len(whole.evidence.values) == 100
+    assert len(less.actions.values) / 3 + len(less.evidence.values) == 80, "nobody said on which day it drifted"
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
