@@ -64,7 +64,7 @@ def _sessions(settings: Settings, file: Path, read: ReadLog, labels: Labels) -> 
     if file.is_dir():
         yield from archive_sessions(settings, file, labels)
         return
-    log = log_sessions(file, read, timedelta(seconds=settings.source.idle_s)) if is_log(file) else []
+    log = log_sessions([file], read, timedelta(seconds=settings.source.idle_s)) if is_log(file) else []
     if not log:
         yield from read_sessions([file])  # or says what is wrong with its first line
     for told in told_apart(log, labels):
@@ -96,15 +96,17 @@ def decision_sessions(decoded: Iterable[Decoded], idle: timedelta = timedelta.ma
     return [HonestSession(ds[0].event.envelope.purpose, tuple(ds)) for ds in found]
 
 
-def log_sessions(file: Path, read: ReadLog, idle: timedelta) -> list[HonestSession]:
-    """The sessions of a log; records that cannot be read are skipped, and told."""
-    decisions, skipped, first = [], 0, None
-    for decoded, letters in map(read, batches(file)):
-        decisions.extend(decoded)
-        unread = [letter for letter in letters if not letter.judged]
-        skipped += len(unread)
-        first = first or next(iter(unread), None)
-    if first is not None:
-        line, why = first.record.offset + 1, f"{first.code}: {first.reason}"
-        _log.warning("records_skipped", file=str(file), records=skipped, first_line=line, reason=why)
+def log_sessions(files: Sequence[Path], read: ReadLog, idle: timedelta) -> list[HonestSession]:
+    """The sessions of a log, which may lie in several files; records that cannot be read are skipped, and told."""
+    decisions: list[Decoded] = []
+    for file in files:
+        skipped, first = 0, None
+        for decoded, letters in map(read, batches(file)):
+            decisions.extend(decoded)
+            unread = [letter for letter in letters if not letter.judged]
+            skipped += len(unread)
+            first = first or next(iter(unread), None)
+        if first is not None:
+            line, why = first.record.offset + 1, f"{first.code}: {first.reason}"
+            _log.warning("records_skipped", file=str(file), records=skipped, first_line=line, reason=why)
     return decision_sessions(decisions, idle)

@@ -5,12 +5,10 @@ import secrets
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from itertools import count
 from pathlib import Path
 
 from guardian.bootstrap import plugins
 from guardian.bootstrap.judgement import (
-    ReadLog,
     configured_fold,
     open_calibration,
     open_fit,
@@ -79,11 +77,12 @@ def calibrate(
     judge_with = judges(settings, fit)
     said = read_labels(labels)
     read = open_reading(settings)
-    scorer, numbers = SessionScorer(judge_with(FLAT), CredentialScanner()), count(1)
+    scorer = SessionScorer(judge_with(FLAT), CredentialScanner())
+    logs = [file for file in files if is_log(file)]
+    logged = log_sessions(logs, read, timedelta(seconds=settings.source.idle_s))
     sessions = [
         s
-        for file in files
-        for s in told_apart(list(honest_sessions(settings, file, read, scorer, numbers)), said)
+        for s in (*told_apart(logged, said), *honest_sessions([f for f in files if f not in logs], scorer))
         if (folds is None or s.purpose in routes) and not (s.key and said.confirmed(s.key, len(s.decisions)))
     ]
     try:
@@ -115,17 +114,10 @@ def out_of_fold(settings: Settings, folds: Path) -> dict[str, Fit]:
     return routes
 
 
-def honest_sessions(
-    settings: Settings, file: Path, read: ReadLog, scorer: SessionScorer, numbers: Iterator[int]
-) -> Iterator[HonestSession]:
-    """Every session of a file; labelled ones with a drift are left out, unreadable records are skipped.
-
-    `numbers` go on from file to file: two session lines of one number are taken for the same.
-    """
-    if is_log(file):
-        yield from log_sessions(file, read, timedelta(seconds=settings.source.idle_s))
-        return
-    for session, number in zip(read_sessions([file]), numbers, strict=False):
+def honest_sessions(files: Sequence[Path], scorer: SessionScorer) -> Iterator[HonestSession]:
+    """Every session of files of session lines but labelled ones with a drift. Their numbers go on from file to
+    file: two session lines of one number are taken for the same."""
+    for number, session in enumerate(read_sessions(files), 1):
         if not session.drift:
             yield HonestSession(session.purpose, tuple(scorer.session(session_line(session, number))))
 

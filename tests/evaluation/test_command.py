@@ -69,6 +69,17 @@ def test_a_calibration_is_the_same_whether_its_sessions_lie_in_one_file_or_in_se
     assert replace(found[1], source=found[0].source) == found[0]
 
 
+def test_a_session_that_lies_in_two_files_of_a_log_is_one_for_a_calibration(tmp_path: Path) -> None:
+    lines = list(log_lines(Scenario(seed=3, sessions=80).plan(), begin=datetime(2026, 5, 12, tzinfo=UTC), seed=3))
+    one, several = tmp_path / "one.jsonl", [tmp_path / f"{n}.jsonl" for n in range(4)]
+    one.write_bytes(b"\n".join(lines))
+    for n, path in enumerate(several):
+        path.write_bytes(b"\n".join(lines[n * len(lines) // 4 : (n + 1) * len(lines) // 4]))
+    settings = load(None, overrides={"model": {"engine": "lexical"}})
+    found = [calibrate(settings, files, lambda *_: None) for files in ([one], several)]
+    assert replace(found[1], source=found[0].source) == found[0]
+
+
 def nameless(user: int, day: int, call: int) -> str:
     """A line of an OPA log that names no session."""
     said: dict[str, Any] = {
