@@ -15,7 +15,7 @@ from guardian.domain.event import SessionKey
 from guardian.evaluation.calibration import HonestSession
 from guardian.evaluation.labels import Labels, label_session, split_by_tenant
 from guardian.evaluation.sessions import LabelledSession, read_sessions, session_json
-from guardian.pipeline.batch import Decoded
+from guardian.pipeline.batch import DecisionKey, Decoded
 from guardian.sources.session_lines import is_session_line
 from guardian.telemetry import logger
 
@@ -82,11 +82,15 @@ def told_apart(sessions: Sequence[HonestSession], labels: Labels) -> list[Honest
 
 
 def decision_sessions(decoded: Iterable[Decoded], idle: timedelta = timedelta.max) -> list[HonestSession]:
-    """Decisions of a log grouped into their sessions, in order of first appearance. One that is known by agent and
-    user only begins anew after `idle` without a call, as it does for the monitor."""
+    """Decisions of a log grouped into their sessions, in order of first appearance. As for the monitor, one that
+    came twice counts once, and a session known by agent and user only begins anew after `idle` without a call."""
     found: list[list[Decoded]] = []
     going: dict[SessionKey, tuple[list[Decoded], datetime]] = {}
+    seen = set[tuple[DecisionKey, str]]()
     for d in decoded:
+        if (d.decision, d.digest) in seen:
+            continue
+        seen.add((d.decision, d.digest))
         session, last = going.get(d.event.key, ([], d.now))
         origin = d.event.origin
         if not session or (origin is not None and origin.session_from == "window" and d.now - last > idle):

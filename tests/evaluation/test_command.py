@@ -12,11 +12,13 @@ from typing import Any
 
 import pytest
 
+from guardian.bootstrap.labelling import labelled_sessions
 from guardian.bootstrap.modelling import Wanted, calibrate, evaluate_files
 from guardian.config import load
 from guardian.demo.log import log_lines
 from guardian.demo.scenario import Scenario
 from guardian.errors import ConfigurationError
+from guardian.evaluation.labels import Labels
 
 
 def line(number: int, *, dataset: str = "made", drift: bool = False) -> str:
@@ -78,6 +80,19 @@ def test_a_session_that_lies_in_two_files_of_a_log_is_one_for_a_calibration(tmp_
     settings = load(None, overrides={"model": {"engine": "lexical"}})
     found = [calibrate(settings, files, lambda *_: None) for files in ([one], several)]
     assert replace(found[1], source=found[0].source) == found[0]
+
+
+def test_a_record_that_came_twice_moves_no_label_to_another_act(tmp_path: Path) -> None:
+    lines = list(log_lines(Scenario(seed=3, sessions=1).plan(), begin=datetime(2026, 5, 12, tzinfo=UTC), seed=3))
+    once, twice = tmp_path / "a" / "log.jsonl", tmp_path / "b" / "log.jsonl"
+    for path, told in ((once, lines), (twice, [lines[0], *lines])):
+        path.parent.mkdir()
+        path.write_bytes(b"\n".join(told))
+    envelope = json.loads(lines[0])["envelope"]
+    labels = Labels({f"{envelope['tenant_id']}/{envelope['session_id']}/1": "drift"})
+    found = [labelled_sessions(load(None), [path], labels) for path in (once, twice)]
+    assert found[0] == found[1]
+    assert any(action.drift for session in found[0] for action in session.actions)
 
 
 def nameless(user: int, day: int, call: int) -> str:
