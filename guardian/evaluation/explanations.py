@@ -46,12 +46,12 @@ def explanations(
     """Every finding of `folded`, tried again without the argument and without another one, chosen by `seed`."""
     rnd = random.Random(seed)
     found = [(f, at) for f in folded if (at := f.reached(one_in)) is not None]
-    choices = [(f, at) for f, at in found if len(leaves(f.session.actions[at].arguments)) > 1]
+    choices = [(f, at) for f, at in found if len(_paths(f.session, at)) > 1]
     tried: list[tuple[FoldedSession, int, str, str]] = []
     for f, at in choices:
         named = next((path for path, fall in explain(requests_of(f.session)[at]) if fall > 0.0), None)
         if named is not None:
-            others = [path for path, _ in leaves(f.session.actions[at].arguments) if path != named]
+            others = [path for path in _paths(f.session, at) if path != named]
             tried.append((f, at, named, rnd.choice(others)))
     less = fold([_without(f.session, at, path) for f, at, named, other in tried for path in (named, other)])
     falls, flags = [], []
@@ -70,6 +70,11 @@ def explanations(
         sum(fall for fall, _ in falls) / n,
         sum(fall for _, fall in falls) / n,
     )
+
+
+def _paths(session: LabelledSession, at: int) -> list[str]:
+    """The arguments of an action, each path once: `{"a.b": 1, "a": {"b": 2}}` has one."""
+    return list(dict.fromkeys(path for path, _ in leaves(session.actions[at].arguments)))
 
 
 def _without(session: LabelledSession, at: int, path: str) -> LabelledSession:

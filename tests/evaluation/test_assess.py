@@ -16,11 +16,12 @@ from guardian.evaluation import cosine, lexical
 from guardian.evaluation.assess import Asked, assess, left_out
 from guardian.evaluation.assessment import Assessment
 from guardian.evaluation.calibration import HonestSession, JudgeWith, fit_calibration, session_line
+from guardian.evaluation.explanations import explanations
 from guardian.evaluation.folding import folding
 from guardian.evaluation.judge import CHANGES
 from guardian.evaluation.plots import draw
 from guardian.evaluation.robustness import VARIANTS
-from guardian.evaluation.sessions import LabelledSession
+from guardian.evaluation.sessions import LabelledSession, session_of
 from guardian.pipeline.scoring_run import SessionScorer
 from guardian.scoring.calibration import Calibration
 from guardian.signals.credential_exposure import CredentialScanner
@@ -96,6 +97,17 @@ def test_drift_is_waited_for_single_acts_are_counted_and_explanations_tried(whol
     assert 0 < found.named <= found.with_choice <= found.findings
     assert found.mattered.value >= 0.5
     assert found.mean_fall > found.mean_other_fall
+
+
+def test_two_arguments_of_one_path_leave_no_other_one_to_take_away(
+    yardstick: Calibration, word_judges: Any, words: PurposeFit
+) -> None:
+    call = {"tool": "payments.send", "args": {"to.iban": "eve", "to": {"iban": "mallory"}}, "label": "drift"}
+    said = {"dataset": "d", "session_id": "s", "purpose": "list payments of Acme"}
+    session = session_of({**said, "actions": [call]})
+    fold = folding(word_judges()(yardstick), CredentialScanner())
+    found = explanations(fold([session]), fold=fold, explain=words.explain, one_in=1.0, seed=7)
+    assert (found.findings, found.with_choice, found.named) == (1, 0, 0)
 
 
 def test_drift_is_told_apart_by_what_the_act_can_do(whole: Assessment) -> None:
