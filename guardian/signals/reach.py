@@ -52,7 +52,11 @@ _NOUNS: Mapping[str, Way] = {
     "post": Way.PUBLISH,
     "webhook": Way.EXPORT,
 }
-"""Names of things that are also acts: they only count where the tool's name has no reading verb."""
+"""Names of things that are also acts: they only count where the tool's name has no other verb."""
+_HANDLING = _set(
+    "archive delete remove trash move label mark tag flag star pin unpin snooze restore validate verify"
+)
+"""What is done to a thing that stays where it is, or goes: `email.archive` sends nothing."""
 _HTTP = _set("http request curl webhook fetch")
 _METHOD = _set("method http_method request_method verb http_verb")
 _UNSAFE_METHODS = _set("post put patch")
@@ -97,14 +101,14 @@ def _way_of_name(tool: str) -> Way | None:
 
 
 def _spoken(named: Sequence[str]) -> Way | None:
-    reading = not _READING.isdisjoint(named)
+    handled = not _READING.isdisjoint(named) or not _HANDLING.isdisjoint(named)
     for place, word in enumerate(named):
         if word in _READING:
             return None if place == 0 else next((w for w, v in _VERBS.items() if not v.isdisjoint(named)), None)
         for way, verbs in _VERBS.items():
             if word in verbs:
                 return way
-    return next((_NOUNS[word] for word in named if word in _NOUNS), None) if not reading else None
+    return next((_NOUNS[word] for word in named if word in _NOUNS), None) if not handled else None
 
 
 def way_of(event: DecisionEvent) -> Way | None:
