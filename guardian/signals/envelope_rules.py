@@ -34,7 +34,9 @@ def ownership(seen: Observation, action: Touched) -> Iterator[Breach]:
     for leaf, value in _values(action, "tenant_id"):
         if text(value) != envelope.tenant_id:
             detail = f"{shown(leaf.path)} names tenant {shown(text(value))}, not {shown(envelope.tenant_id)}"
-            yield Breach("tenant_mismatch", detail)
+            # a directory or a shop has tenants too, by UUID where ours go by name
+            alike = _is_uuid(text(value)) is _is_uuid(envelope.tenant_id)
+            yield Breach("tenant_mismatch", detail, alike)
     for leaf, value in () if "session_id" in seen.features_missing else _values(action, "session_id"):
         if text(value) != envelope.session_id:
             detail = f"{shown(leaf.path)} names session {shown(text(value))}, not {shown(envelope.session_id)}"
@@ -87,10 +89,14 @@ def _values(action: Touched, *names: str) -> Iterator[tuple[Leaf, str | int | fl
     return ((leaf, value) for leaf in action.named(names) for value in leaf.scalars)
 
 
+def _is_uuid(identifier: str) -> bool:
+    return _UUID.fullmatch(identifier) is not None
+
+
 def shape(identifier: str) -> str:
     """What identifiers of one kind have in common: that they are UUIDs, or the letters that they begin with; of
     those that begin with none how long they are, and where they have something else than letters and digits."""
-    if _UUID.fullmatch(identifier):
+    if _is_uuid(identifier):
         return "uuid"
     letters = _LETTERS.match(identifier)
     return (letters.group() if letters else "") or _ALIKE.sub("0", identifier)

@@ -620,6 +620,13 @@ def test_the_session_of_another_system_is_told_but_proves_nothing(observe: Obser
     assert 0.0 < signal.value < 0.5
 
 
+def test_the_tenant_of_a_directory_is_told_but_proves_nothing(observe: Observe, breaches: Breaches) -> None:
+    directory = {"tenant_id": "72f988bf-86f1-41af-91ab-2d7cd011db47"}
+    assert breaches(EnvelopeBreach(), observe(action__arguments=directory)) == {"tenant_mismatch": False}
+    by_uuid = observe(envelope__tenant_id="03f2c1d0-0000-4000-8000-000000000002", action__arguments=directory)
+    assert breaches(EnvelopeBreach(), by_uuid) == {"tenant_mismatch": True}
+
+
 def test_two_uuid_sessions_have_the_same_shape(observe: Observe, breaches: Breaches) -> None:
     one, other = "a3f2c1d0-0000-4000-8000-000000000001", "03f2c1d0-0000-4000-8000-000000000002"
     seen = observe(envelope__session_id=one, action__arguments={"session_id": other})
