@@ -79,9 +79,9 @@ def train(
     sessions = read_sessions(files)
     scenarios = _scenarios(seed, recipe)
     work = out / ".work"
-    if not resume:
-        shutil.rmtree(work, ignore_errors=True)
     work.mkdir(parents=True, exist_ok=True)
+    if not resume:
+        _clear(work, files)
     begins = base if pair is None else pair_base(pair, base, work / "base")
     stages = _Stages(begins, work, recipe, seed, steps, resume, progress)
     rows: list[Row] = []
@@ -120,6 +120,16 @@ def train(
         out, seed=seed, steps=steps, data=data, scenarios=len(scenarios), base=base.parent.name,
         pair_base=base.parent.name if pair is None else pair.name,
     )  # fmt: skip
+
+
+def _clear(work: Path, files: Sequence[Path]) -> None:
+    """Take away what an earlier run left, but for `files`: sessions of logs are written here before a run."""
+    folders = {folder for file in files for folder in file.resolve().parents}
+    for left in work.resolve().iterdir():
+        if left.is_dir() and left not in folders:
+            shutil.rmtree(left, ignore_errors=True)
+        elif left.is_file():
+            left.unlink()
 
 
 def _scenarios(seed: int, recipe: Recipe) -> list[LabelledSession]:

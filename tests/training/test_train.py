@@ -1,6 +1,7 @@
 """A whole training run on made-up sessions and a one-layer base: artefact, resume, determinism."""
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -107,3 +108,23 @@ def test_one_data_set_without_scenarios_cannot_be_held_out(base: Path, files: li
             files[:1], tmp_path, seed=1, steps=1, resume=False, progress=lambda *_: None, base=base,
             recipe=Recipe(seeds=1, repeats=0, batch=8),
         )  # fmt: skip
+
+
+@pytest.mark.slow
+def test_sessions_that_lie_in_the_working_folder_outlast_the_beginning_of_a_run(
+    base: Path, files: list[Path], tmp_path: Path
+) -> None:
+    work = tmp_path / "model" / ".work"
+    (work / "logs").mkdir(parents=True)
+    old = work / "fold-0.safetensors"
+    old.write_bytes(b"of another run")
+    lying = [Path(shutil.copy(file, work / "logs")) for file in files]
+
+    def stop(_done: int, _total: int, _note: str) -> None:
+        raise KeyboardInterrupt
+
+    recipe = Recipe(seeds=1, repeats=0, batch=8, judged=120)
+    with pytest.raises(KeyboardInterrupt):
+        train(lying, tmp_path / "model", seed=5, steps=1, resume=False, progress=stop, base=base, recipe=recipe)
+    assert all(file.is_file() for file in lying), "the manifest names them when all is done"
+    assert not old.exists()
