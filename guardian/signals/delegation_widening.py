@@ -124,7 +124,8 @@ class DelegationWidening(SignalFold):
         found = [*self._chain(seen), *self._parent(seen)]
         if first is not None:
             found += reissue.growth(first, envelope, seen.redacted)
-        first = reissue.remembered(first, envelope, seen.redacted)
+        if seen.signature != "invalid":  # anybody may forge one under the name of a session that has not acted
+            first = reissue.remembered(first, envelope, seen.redacted)
         signal = self._widened(seen, found) if found else self._narrow(seen)
         return {"first": first}, signal
 

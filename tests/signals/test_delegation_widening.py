@@ -484,3 +484,11 @@ def test_a_denied_call_lowers_the_force_of_what_is_named(child: Any, folded: Any
 def test_impossible_options_are_refused_by_name(options: dict[str, Any]) -> None:
     with pytest.raises(ConfigurationError, match=f"delegation_widening.{next(iter(options))}"):
         DelegationWidening(**options)
+
+
+def test_a_forged_envelope_is_not_the_first_one_of_its_session(observe: Observe, breaches: Breaches) -> None:
+    narrow = {"envelope__allowed_tools": ["contracts.read"], "envelope__delegator_id": "mallory"}
+    forged = observe(facts={"signature": "invalid"}, decision__effect="deny", **narrow)
+    own = observe(facts={"signature": "valid"})
+    assert breaches(DelegationWidening(), forged, own) == {}
+    assert breaches(DelegationWidening(), own, forged) == {"reissued_delegator": False}
