@@ -31,17 +31,25 @@ def ownership(seen: Observation, action: Touched) -> Iterator[Breach]:
     envelope = seen.event.envelope
     if envelope.tenant_id == UNTOLD:
         return
-    for leaf, value in _values(action, "tenant_id"):
-        if text(value) != envelope.tenant_id:
-            detail = f"{shown(leaf.path)} names tenant {shown(text(value))}, not {shown(envelope.tenant_id)}"
-            # a directory or a shop has tenants too, by UUID where ours go by name
-            alike = _is_uuid(text(value)) is _is_uuid(envelope.tenant_id)
-            yield Breach("tenant_mismatch", detail, alike)
-    for leaf, value in () if "session_id" in seen.features_missing else _values(action, "session_id"):
-        if text(value) != envelope.session_id:
-            detail = f"{shown(leaf.path)} names session {shown(text(value))}, not {shown(envelope.session_id)}"
-            # the session of a browser or a checkout has another shape: worth telling, no proof
-            yield Breach("session_mismatch", detail, shape(text(value)) == shape(envelope.session_id))
+    # a directory or a shop has tenants too, by UUID where ours go by name
+    yield from _foreign(action, "tenant", envelope.tenant_id, _is_uuid)
+    if "session_id" not in seen.features_missing:
+        # the session of a browser or a checkout has another shape: worth telling, no proof
+        yield from _foreign(action, "session", envelope.session_id, shape)
+
+
+def _foreign(action: Touched, kind: str, own: str, like: Callable[[str], object]) -> Iterator[Breach]:
+    """One breach for all that is named but not our own: of what proves something, else of the first."""
+    found: tuple[Leaf, str, bool] | None = None
+    for leaf, value in _values(action, f"{kind}_id"):
+        if (said := text(value)) != own and (found is None or like(said) == like(own)):
+            found = leaf, said, like(said) == like(own)
+            if found[2]:
+                break
+    if found is not None:
+        leaf, said, proven = found
+        detail = f"{shown(leaf.path)} names {kind} {shown(said)}, not {shown(own)}"
+        yield Breach(f"{kind}_mismatch", detail, proven)
 
 
 def tools(envelope: Envelope, tool: str) -> Iterator[Breach]:
@@ -56,7 +64,7 @@ def tools(envelope: Envelope, tool: str) -> Iterator[Breach]:
 def resources(
     constraints: Constraints, action: Touched, aliases: Callable[[str], tuple[str, ...]]
 ) -> Iterator[Breach]:
-    """Each value that a constraint bounds must be one of those it allows."""
+    """Each value that a constraint bounds must be one of those it allows; the first that is not speaks for all."""
     for name, allowed in constraints.allowed.items():
         for leaf, value in _values(action, name, *aliases(name)):
             if not admits(allowed, value):
@@ -66,6 +74,7 @@ def resources(
                     "resource_outside_constraints",
                     f"{shown(leaf.path)} is {shown(text(value))}; {key} allows {kept}",
                 )
+                return
 
 
 def data_classes(

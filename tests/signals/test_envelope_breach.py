@@ -8,8 +8,10 @@ from guardian.domain.session import HumanWord, SessionState
 from guardian.domain.signal import Observation
 from guardian.errors import ConfigurationError
 from guardian.response.hearing import hear
+from guardian.signals import envelope_rules as rules
+from guardian.signals.constraints import read
 from guardian.signals.envelope_breach import EnvelopeBreach
-from guardian.signals.leaves import touched
+from guardian.signals.leaves import comparable, touched
 
 Observe = Callable[..., Observation]
 Breaches = Callable[..., dict[str, bool]]
@@ -625,6 +627,19 @@ def test_the_tenant_of_a_directory_is_told_but_proves_nothing(observe: Observe, 
     assert breaches(EnvelopeBreach(), observe(action__arguments=directory)) == {"tenant_mismatch": False}
     by_uuid = observe(envelope__tenant_id="03f2c1d0-0000-4000-8000-000000000002", action__arguments=directory)
     assert breaches(EnvelopeBreach(), by_uuid) == {"tenant_mismatch": True}
+
+
+def test_however_many_values_lie_outside_one_breach_is_made_of_them(observe: Observe) -> None:
+    other = [f"x{n}" for n in range(500)]
+    seen = observe(action__arguments={"contract_ids": other, "tenant_ids": other, "session_ids": other})
+    action, constraints = comparable(seen), read(seen.event.envelope.resource_constraints)
+    assert len(list(rules.resources(constraints, action, lambda _: ()))) == 1
+    assert [breach.name for breach in rules.ownership(seen, action)] == ["tenant_mismatch", "session_mismatch"]
+
+
+def test_of_several_tenants_the_one_that_proves_something_speaks(observe: Observe, breaches: Breaches) -> None:
+    several = {"tenant_ids": ["72f988bf-86f1-41af-91ab-2d7cd011db47", "tenant_globex", "tenant_acme"]}
+    assert breaches(EnvelopeBreach(), observe(action__arguments=several)) == {"tenant_mismatch": True}
 
 
 def test_two_uuid_sessions_have_the_same_shape(observe: Observe, breaches: Breaches) -> None:
