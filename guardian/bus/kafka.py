@@ -154,9 +154,12 @@ class KafkaConsumer:
         client, found = self._started(), {}
         for place in self._held(self._sought):
             partition = TopicPartition(*place)
-            high = client.highwater(partition)
-            if high is not None:
-                found[place] = max(0, high - client.position(partition))
+            try:
+                high, at = client.highwater(partition), client.position(partition, timeout_ms=_ANSWER_MS)
+            except KafkaError:  # taken away in this moment
+                continue
+            if high is not None and at is not None:
+                found[place] = max(0, high - at)
         return found
 
     def close(self) -> None:

@@ -67,6 +67,9 @@ class PastOnly:
     def resume(self) -> None:
         self._consumer.resume()
 
+    def lag(self) -> Mapping[Place, int]:
+        return self._consumer.lag()
+
     def exhausted(self) -> bool:
         return self._deadline is not None and self._timer() >= self._deadline
 

@@ -64,6 +64,10 @@ class Consumer(Protocol):
 
     def resume(self) -> None: ...
 
+    def lag(self) -> Mapping[Place, int]:
+        """How many records of each place lie behind those that were handed out; absent where unknown."""
+        ...
+
     def exhausted(self) -> bool:
         """True when a bounded source has been read to its end; always False for a topic."""
         ...

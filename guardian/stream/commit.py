@@ -180,7 +180,7 @@ class Committer:
         self._metrics.add(
             "guardian_events_total", sum(id(record) not in told for record in records), outcome="skipped"
         )
-        self._note_lag(records)
+        self._note_lag(records, consumer)
         self._on_commit(judgement)
         if blown is not None:
             raise FuseBlown(
@@ -253,6 +253,6 @@ class Committer:
         for source, count in Counter(verdict.decoded.purpose_from for verdict in judgement.verdicts).items():
             self._metrics.add("guardian_purposes_total", count, source=source)
 
-    def _note_lag(self, records: Sequence[Record]) -> None:
-        self._lateness.handled(records)
+    def _note_lag(self, records: Sequence[Record], consumer: Consumer) -> None:
+        self._lateness.handled(records, consumer.lag)
         self._metrics.set("guardian_time_lag_seconds", self._lateness.lag().total_seconds())

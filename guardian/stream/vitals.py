@@ -8,7 +8,7 @@ import os
 import secrets
 import socket
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -43,17 +43,25 @@ class Lateness:
         self._until = self.clock()
         self._newest = dict.fromkeys(self._newest, self._until)
 
-    def handled(self, records: Sequence[Record]) -> None:
+    def handled(self, records: Sequence[Record], left: Callable[[], Mapping[Place, int]] = dict) -> None:
         """These are judged and stored; the partition that is furthest behind counts.
 
         A record older than one before it in its partition was sent again: nobody waited that long for it. One
-        whose time is far from come says nothing: its partition stays where it was.
+        whose time is far from come says nothing: its partition stays where it was, unless nothing is `left` to be
+        read there.
         """
-        now = self.clock()
+        now, ahead = self.clock(), set[Place]()
         for record in records:
-            if record.timestamp is not None and record.timestamp - now <= _AHEAD:
-                stamp = min(record.timestamp, now)
-                self._newest[record.place] = max(stamp, self._newest.get(record.place, stamp))
+            if record.timestamp is None:
+                continue
+            if record.timestamp - now > _AHEAD:
+                ahead.add(record.place)
+                continue
+            stamp = min(record.timestamp, now)
+            self._newest[record.place] = max(stamp, self._newest.get(record.place, stamp))
+        if ahead:
+            unread = left()
+            self._newest |= {place: now for place in ahead if unread.get(place) == 0}
         places = {record.place for record in records if record.place in self._newest}
         self._until = min([now, *(self._newest[place] for place in places)])
 

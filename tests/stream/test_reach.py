@@ -1,5 +1,7 @@
 """What is stored and what the topic holds are two things: a topic may be created anew, or forget."""
 
+from datetime import timedelta
+
 import pytest
 
 from guardian.bus.memory import MemoryBroker, MemoryConsumer, MemoryProducer
@@ -110,6 +112,29 @@ def test_a_batch_that_is_skipped_whole_does_not_make_the_monitor_look_current(ri
     committer.judge(rig.broker.records("log"), MemoryConsumer(rig.broker, ["log"]))
     assert rig.metrics.value("guardian_events_total", outcome="redelivered") == 2
     assert lateness.lag().total_seconds() == 100
+
+
+def test_records_from_the_future_are_no_lag_where_nothing_is_left_to_be_read(rig, counting):
+    lateness = Lateness(rig.clock)
+    consumer = MemoryConsumer(rig.broker, ["log"])
+    committer = Committer(
+        pipeline=counting(), store=rig.store, clock=rig.clock, timer=lambda: 0.0, metrics=rig.metrics,
+        lateness=lateness,
+    )  # fmt: skip
+    rig.broker.append("log", b"of now")
+    consumer.start(lambda places: rig.store.claim(places, consumer.member(), now=rig.clock()).positions)
+
+    def lag_after(most):
+        committer.judge(consumer.poll(timeout_s=0, max_records=most), consumer)
+        return lateness.lag().total_seconds()
+
+    looked = [lag_after(1)]
+    for _ in range(2):
+        rig.clock.forward(600)
+        for _ in range(2):
+            rig.broker.append("log", b"x", timestamp=rig.clock() + timedelta(hours=1))
+        looked += [lag_after(1), lag_after(1)]
+    assert looked == [0, 600, 0, 600, 0], "while something is left it may have lain there all the time"
 
 
 def test_a_broker_that_says_nothing_does_not_make_the_monitor_look_current(rig, read):
