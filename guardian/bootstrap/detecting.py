@@ -114,7 +114,7 @@ def _lines(reader: Reader, file: Path, update: Callable[[int, int | None], None]
 
 
 def _line(reader: Reader, record: Record) -> Line:
-    found = reader.read(record)
+    found = list(reader.read(record))
     events = tuple(each.event for each in found if isinstance(each, Told))
     refusals = tuple(f"{each.code}: {each.reason}" for each in found if isinstance(each, DecodeError))
     return Line(record.offset + 1, reader.format_of(record), events, refusals)

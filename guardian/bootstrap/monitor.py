@@ -118,6 +118,7 @@ class Monitor:
             archived=None if self._archiving is None else self._archiving.packed,
             late_after=timedelta(seconds=settings.monitor.late_after_s),
             lateness=(lateness := Lateness(utc_now)),
+            most=settings.monitor.batch,
         )
         self._worker = Worker(
             consumer=consumer

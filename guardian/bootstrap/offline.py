@@ -223,6 +223,7 @@ def replay_file(settings: Settings, file: Path, update: Update, *, judge: Judge 
                 timer=time.perf_counter,
                 metrics=metrics,
                 on_commit=committed,
+                most=settings.monitor.batch,
             ),
             clock=utc_now,
             metrics=metrics,

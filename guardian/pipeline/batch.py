@@ -66,7 +66,7 @@ class Decoded:
     `envelope_digest` is of the envelope before redaction, None where nobody could have registered one. A record
     may hold several decisions: `entry` counts them from 0. `purpose_from` says who told the purpose; `unfilled` is
     the event as the log has it where the log carries no envelope, for a registered one that comes later.
-    `redacted` are the deployment's rules that it was redacted by, path -> way.
+    `redacted` are the deployment's rules that it was redacted by, path -> way. `size` is that of the JSON it was.
     """
 
     record: Record
@@ -81,6 +81,7 @@ class Decoded:
     purpose_from: PurposeFrom = "log"
     unfilled: DecisionEvent | None = None
     redacted: Mapping[str, str] = field(default_factory=dict)
+    size: int = 0
 
     @property
     def decision(self) -> DecisionKey:

@@ -20,7 +20,7 @@ Signature = Literal["absent", "unchecked", "valid", "invalid"]
 
 
 class Told(Protocol):
-    """One decision of a record, the digest of what the log said of it, and why a part of it was not read."""
+    """One decision of a record, digest and size of what the log said of it, and why a part of it was not read."""
 
     @property
     def event(self) -> DecisionEvent: ...
@@ -28,12 +28,14 @@ class Told(Protocol):
     def digest(self) -> str: ...
     @property
     def unread(self) -> DecodeError | None: ...
+    @property
+    def size(self) -> int: ...
 
 
 class Source(Protocol):
     """Reads records; raises nothing for hostile bytes. A record that holds no decision yields nothing."""
 
-    def read(self, record: Record) -> Sequence[Told | DecodeError]: ...
+    def read(self, record: Record) -> Iterable[Told | DecodeError]: ...
 
 
 class Redactor(Protocol):
@@ -81,24 +83,31 @@ class Decoder:
         good: list[Decoded] = []
         bad: list[DeadLetter] = []
         for record in records:
-            bad += bounded(self._read(record, good))
+            for each in self.each(record):
+                if isinstance(each, Decoded):
+                    good.append(each)
+                else:
+                    bad.append(each)
         return good, bad
 
-    def _read(self, record: Record, good: list[Decoded]) -> Iterator[DeadLetter]:
-        """The letters of one record; its decisions go to the good ones."""
+    def each(self, record: Record) -> Iterator[Decoded | DeadLetter]:
+        """The same of one record: its decisions as they are read, and then its letters."""
+        letters = Letters()
         for entry, told in enumerate(self.source.read(record)):
             if isinstance(told, DecodeError):
-                yield self._letter(record, entry, told, _gateway_of(record, told))
+                letters.add(self._letter(record, entry, told, _gateway_of(record, told)))
                 continue
             try:
                 _check_tenant(told.event)
                 self._check_entitlement(told.event)
             except DecodeError as error:
-                yield self._letter(record, entry, error, told.event.gateway)
+                letters.add(self._letter(record, entry, error, told.event.gateway))
                 continue
-            good.append(self._believed(record, entry, told))
+            d = self._believed(record, entry, told)
+            yield d
             if told.unread is not None:
-                yield self._part(record, entry, told.unread, good[-1].event)
+                letters.add(self._part(record, entry, told.unread, d.event))
+        yield from letters.kept()
 
     def _believed(self, record: Record, entry: int, told: Told) -> Decoded:
         event = told.event
@@ -107,7 +116,7 @@ class Decoder:
         clean, hits = self._redacted(event)
         envelope = event.envelope.digest if event.has_envelope else None
         d = Decoded(record, clean, told.digest, now, suspect, hits, signature, envelope, entry)
-        d = replace(d, redacted=self.redactor.rules)
+        d = replace(d, redacted=self.redactor.rules, size=told.size)
         return d if self.begin is None else self.begin(d)
 
     def _redacted(self, event: DecisionEvent) -> tuple[DecisionEvent, tuple[CredentialHit, ...]]:
@@ -192,19 +201,24 @@ def _check_tenant(event: DecisionEvent) -> None:
         raise DecodeError("invalid", reason, tenant_id=envelope.tenant_id, session_id=envelope.session_id)
 
 
-def bounded(letters: Iterable[DeadLetter]) -> list[DeadLetter]:
+class Letters:
     """Of a record's letters one for each session and code, and not too many: each keeps the whole record."""
-    kept: dict[tuple[str, str | None, str | None], DeadLetter] = {}
-    count = 0
-    for letter in letters:
-        count += 1
-        if len(kept) < LETTERS_OF_A_RECORD:
-            kept.setdefault((letter.code, letter.tenant_id, letter.session_id), letter)
-    found = list(kept.values())
-    if len(found) < count:
-        more = f"; and {count - len(found)} more decisions of this record"
-        found[-1] = replace(found[-1], reason=found[-1].reason + more)
-    return found
+
+    def __init__(self) -> None:
+        self._kept: dict[tuple[str, str | None, str | None], DeadLetter] = {}
+        self._count = 0
+
+    def add(self, letter: DeadLetter) -> None:
+        self._count += 1
+        if len(self._kept) < LETTERS_OF_A_RECORD:
+            self._kept.setdefault((letter.code, letter.tenant_id, letter.session_id), letter)
+
+    def kept(self) -> list[DeadLetter]:
+        found = list(self._kept.values())
+        if len(found) < self._count:
+            more = f"; and {self._count - len(found)} more decisions of this record"
+            found[-1] = replace(found[-1], reason=found[-1].reason + more)
+        return found
 
 
 def _gateway_of(record: Record, error: DecodeError) -> str:

@@ -1,7 +1,7 @@
 """The three steps that a worker takes with a batch."""
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from guardian.bus.port import Record
@@ -21,6 +21,10 @@ class Pipeline:
 
     def decode(self, records: Sequence[Record]) -> tuple[list[Decoded], list[DeadLetter]]:
         return self.decoder.decode(records)
+
+    def each(self, record: Record) -> Iterator[Decoded | DeadLetter]:
+        """What `decode` finds in one record, as it is read: a record may hold any number of decisions."""
+        return self.decoder.each(record)
 
     def fill(
         self, decoded: Sequence[Decoded], known: Known, *, patient: bool

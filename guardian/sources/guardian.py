@@ -64,10 +64,10 @@ class GuardianDecisions(Format):
         """The one decision of a record, or why it could not be read; both where only an agent's part could not."""
         digest = hashlib.sha256(record.value).hexdigest()
         try:
-            return (Told(self.decode(record), digest),)
+            return (Told(self.decode(record), digest, size=len(record.value)),)
         except DecodeError as error:
             event = read_partly(self.parse_around(record.value))
-            return (placed(error, record),) if event is None else (Told(event, digest, error),)
+            return (placed(error, record),) if event is None else (Told(event, digest, error, len(record.value)),)
 
     def recognises(self, body: Any) -> bool:
         return isinstance(body, dict) and body.get("schema") == SCHEMA and not agents_own(body)

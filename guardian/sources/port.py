@@ -1,6 +1,6 @@
 """The ports of this room: a Source is what the pipeline reads through, a Format is one kind of log."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol
 
@@ -12,12 +12,13 @@ from guardian.sources.facts import Facts
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """One decision of a record. `digest` is the sha256 of what the log said of it, untouched; `unread` says why
-    a part of it is missing that an agent chose."""
+    """One decision of a record. `digest` is the sha256 of what the log said of it, untouched, `size` how much JSON
+    that is; `unread` says why a part of it is missing that an agent chose."""
 
     event: DecisionEvent
     digest: str
     unread: DecodeError | None = None
+    size: int = 0
 
 
 class Source(Protocol):
@@ -25,8 +26,8 @@ class Source(Protocol):
 
     - `read(record)` is pure, reads only the record, and raises nothing, whatever the bytes are: they come from
       gateways that an attacker may have reached. Its time and memory are bounded by the size of the record, and
-      the size by an option. What the record holds that is no tool call (a health check, another span) yields
-      nothing.
+      the size by an option. What it finds may come one by one, while it reads. What the record holds that is no
+      tool call (a health check, another span) yields nothing.
     - Where only a part of a record cannot be read that an agent chose (arguments, a result), a source tells the
       rest with the reason: nobody shall hide a call, least of all others' calls, by what is in it.
     - A DecodeError in the result carries a stable `code`, one bounded line of `reason` with agents' text
@@ -34,7 +35,7 @@ class Source(Protocol):
       rubbish.
     """
 
-    def read(self, record: Record) -> Sequence[Told | DecodeError]: ...
+    def read(self, record: Record) -> Iterable[Told | DecodeError]: ...
 
 
 class Format(Protocol):

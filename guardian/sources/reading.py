@@ -4,7 +4,7 @@ import dataclasses
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -36,35 +36,38 @@ _PART = DecodeError("not_json", "a part of the JSON that a string holds cannot b
 class Reader:
     """`formats` by name: with one of them, records are read as that one; with several, the format is told record
     by record, by header first. `wrapped`: only CloudEvents are taken. `max_bytes`: of one entry; one that has more
-    is refused alone. `max_unpacked`: of a whole record."""
+    is refused alone. `max_unpacked`: of a whole record; of more than `max_entries` in it the rest is refused."""
 
     formats: Mapping[str, Format]
     completion: Completion = field(default_factory=Completion)
     wrapped: bool = False
     max_bytes: int = 8_388_608
     max_unpacked: int = MAX_BYTES
+    max_entries: int = 250_000
     max_depth: int = MAX_DEPTH
 
     @cached_property
     def _parser(self) -> GuardianDecisions:
         return GuardianDecisions(max_bytes=self.max_unpacked, max_depth=self.max_depth)
 
-    def read(self, record: Record) -> Sequence[Told | DecodeError]:
-        """Every decision of the record, in its order; see the port."""
-        found: list[Told | DecodeError] = []
-        known: dict[object, DecodeError] = {}  # a record may hold a million entries that are refused alike
+    def read(self, record: Record) -> Iterator[Told | DecodeError]:
+        """Every decision of the record, in its order, one by one; see the port."""
         alike: Counter[str] = Counter()
         try:
-            wrapping = cloudevents.binary(record)
-            for name, body in self._bodies(record):
-                for each in self._body(record, name, body, wrapping):
-                    if isinstance(each, DecodeError):
-                        found.append(known.setdefault(_told(each), each))
-                    else:
-                        found.append(_numbered(each, alike))
+            for count, each in enumerate(self._entries(record)):
+                if count >= self.max_entries:
+                    why = f"more than the {self.max_entries} entries that are read at most: the others were not"
+                    raise DecodeError("too_large", why)
+                if each is not None:
+                    yield each if isinstance(each, DecodeError) else _numbered(each, alike)
         except DecodeError as error:
-            found.append(self._salvaged(record, error, None))
-        return found
+            yield self._salvaged(record, error, None)
+
+    def _entries(self, record: Record) -> Iterator[Told | DecodeError | None]:
+        """None for an entry that is no tool call."""
+        wrapping = cloudevents.binary(record)
+        for name, body in self._bodies(record):
+            yield from self._body(record, name, body, wrapping)
 
     def format_of(self, record: Record) -> str | None:
         """The format's name; None where the record is of none of them."""
@@ -92,7 +95,7 @@ class Reader:
 
     def _body(
         self, record: Record, name: str | None, body: Any, wrapping: Wrapping | None
-    ) -> Iterator[Told | DecodeError]:
+    ) -> Iterator[Told | DecodeError | None]:
         if isinstance(body, DecodeError):
             yield self._salvaged(record, body, None)
             return
@@ -125,12 +128,10 @@ class Reader:
         for entry in entries:
             unread -= {id(each) for each in unread_of(entry)} if unread else set()
             try:
-                told = self._entry(record, name, entry, wrapping, part)
+                told: Told | DecodeError | None = self._entry(record, name, entry, wrapping, part)
             except DecodeError as error:
-                yield self._salvaged(record, _unread_rather(error, entry, part), entry)
-            else:
-                if told is not None:
-                    yield told
+                told = self._salvaged(record, _unread_rather(error, entry, part), entry)
+            yield told
         if part is not None and unread:  # it lies beside the entries, or where one would be
             yield self._salvaged(record, part.why, body)
 
@@ -146,7 +147,7 @@ class Reader:
         if self._parser.recognises(entry):
             if large is not None:
                 raise large
-            told = _canonical(entry, digest.hexdigest(), why)
+            told = dataclasses.replace(_canonical(entry, digest.hexdigest(), why), size=len(said))
             self.completion.check_sender(told.event)
             return told
         if not isinstance(entry, Mapping):
@@ -167,7 +168,7 @@ class Reader:
         if known is not facts and why is None:
             why = part.why if part is not None else _PART
         event, left_out = self.completion.complete(known, record, format=name, digest=digest.hexdigest())
-        return Told(event, digest.hexdigest(), why or left_out)
+        return Told(event, digest.hexdigest(), why or left_out, len(said))
 
     def _too_large(self, entry: Any) -> DecodeError | None:
         size = len(json.dumps(entry, ensure_ascii=False, separators=(",", ":")).encode("utf-8"))
@@ -213,10 +214,6 @@ def _numbered(told: Told, alike: Counter[str]) -> Told:
     if alike[name] == 1:
         return told
     return dataclasses.replace(told, event=told.event.model_copy(update={"id": f"{name}/{alike[name]}"}))
-
-
-def _told(error: DecodeError) -> object:
-    return error.code, error.reason, error.tenant_id, error.session_id, error.gateway
 
 
 def _unread_rather(error: DecodeError, entry: Any, part: Partly | None) -> DecodeError:

@@ -1,7 +1,7 @@
 """A source behind a schema registry: values are turned into JSON first, records stay as they are."""
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from guardian.bus.port import Record
@@ -17,7 +17,7 @@ class Unwrapping:
     inner: Source
     plain: Callable[[bytes], bytes | None]
 
-    def read(self, record: Record) -> Sequence[Told | DecodeError]:
+    def read(self, record: Record) -> Iterable[Told | DecodeError]:
         """What the inner source reads; the digest is of what was written, whatever the encoding."""
         try:
             value = self.plain(record.value)

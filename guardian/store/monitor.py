@@ -154,7 +154,8 @@ class MonitorStore:
             delete_waiting(connection, [held.id for held in released])
             save_envelopes(connection, heard, now)
             spool_in(connection, "events", archived, rows=len(judged.seen), now=now)
-            advance(connection, positions, now)
+            moved = {place: offset for place, offset in positions.items() if offset > base.get(place, 0)}
+            advance(connection, moved, now)
 
     def attempts(self, place: Place, offset: int) -> int:
         """How often judging this record was begun without success, over all restarts."""

@@ -2,17 +2,21 @@
 
 import dataclasses
 import heapq
+import threading
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
+from itertools import chain
 
 from guardian.bus.port import Consumer, Place, Record
 from guardian.domain.finding import Finding
-from guardian.errors import FuseBlown
+from guardian.errors import FuseBlown, StoreError
 from guardian.pipeline.batch import DeadLetter, Decoded, Judgement
 from guardian.store.monitor import MonitorStore
 from guardian.store.monitor_values import Conflict, Held, Recall
 from guardian.stream.fuse import Fuse, FuseState
+from guardian.stream.pieces import Piece, pieces
 from guardian.stream.poison import advanced, fuse_finding, outcomes
 from guardian.stream.port import Clock, CrashPoints, Pipeline, no_crash
 from guardian.stream.recall import memory_of
@@ -59,7 +63,8 @@ class Committer:
     """`timer` is a monotonic clock in seconds, for latency figures only; `on_commit` is called after each
     transaction with what it held (it wakes the outbox, or prints). `archived` makes what the archive keeps of a
     batch, in the same transaction. `tenant_id` is the operators' own: it receives the findings about the bus
-    itself. Without a `waiting` room no record waits for its envelope."""
+    itself. Without a `waiting` room no record waits for its envelope. `most` decisions are judged in one
+    transaction."""
 
     def __init__(
         self,
@@ -77,7 +82,9 @@ class Committer:
         late_after: timedelta = timedelta(seconds=60),
         waiting: WaitingRoom | None = None,
         lateness: Lateness | None = None,
+        most: int = 500,
     ) -> None:
+        self._most = most
         self._lateness = lateness or Lateness(clock)
         self._late_after = late_after
         self._waiting = waiting
@@ -93,44 +100,36 @@ class Committer:
         self._on_commit = on_commit or (lambda _judgement: None)
         self._crash = crash_points
 
-    def judge(self, records: list[Record], consumer: Consumer) -> None:
-        """Take the records through the pipeline and store what comes of them."""
-        records = in_time(records)
-        decoded, letters = self._pipeline.decode(records)
-        self.commit(records, decoded, letters, consumer)
+    def judge(self, records: list[Record], consumer: Consumer, stop: threading.Event | None = None) -> None:
+        """Take the records through the pipeline and store what comes of them, piece by piece. Raises StoreError
+        where `stop` was set between two of them."""
+        for piece in pieces(in_time(records), self._pipeline.each, most=self._most):
+            self.commit(piece, consumer)
+            if stop is not None and stop.is_set() and self.left(records):
+                raise StoreError("stopped before a whole batch was judged; the next start reads the rest again")
 
-    def decoded(self, record: Record) -> tuple[list[Decoded], list[DeadLetter]]:
-        """The record's decisions as far as they can be read, and what was refused; none where that fails."""
-        try:
-            return self._pipeline.decode([record])
-        except Exception:
-            return [], []
+    def left(self, records: list[Record]) -> list[Record]:
+        """Those that lie beyond what is stored."""
+        stored = self._store.positions({record.place for record in records})
+        return [record for record in records if record.offset >= stored.get(record.place, 0)]
 
-    def commit(
-        self,
-        records: list[Record],
-        decoded: list[Decoded],
-        letters: list[DeadLetter],
-        consumer: Consumer,
-        *,
-        judgement: Judgement | None = None,
-    ) -> None:
+    def readable(self, record: Record) -> Iterator[Decoded | DeadLetter]:
+        """The record's decisions as far as they can be read, and what was refused."""
+        with suppress(Exception):
+            yield from self._pipeline.each(record)
+
+    def commit(self, piece: Piece, consumer: Consumer, *, judgement: Judgement | None = None) -> None:
         """Load, judge and store; when somebody else wrote meanwhile, do it again on what they wrote."""
-        places = {record.place for record in records}
         for attempt in range(_MAX_CONFLICTS):
-            base = {Place(*place): offset for place, offset in self._store.positions(places).items()}
-            late = [r for r in records if r.offset < base.get(r.place, 0)]
+            base = {Place(*place): offset for place, offset in self._store.positions(piece.places).items()}
+            piece, late = piece.beyond(base)
             if late:
-                self._metrics.add("guardian_events_total", len(late), outcome="redelivered")
-                _log.warning("records below the stored offset are skipped", count=len(late))
-                skipped = {id(r) for r in late}
-                records = [r for r in records if id(r) not in skipped]
-                decoded = [d for d in decoded if id(d.record) not in skipped]
-                letters = [d for d in letters if id(d.record) not in skipped]
-            if not records:
+                self._metrics.add("guardian_events_total", late, outcome="redelivered")
+                _log.warning("records below the stored offset are skipped", count=late)
+            if not piece.places:
                 return
             try:
-                self._commit_once(records, decoded, letters, consumer, base, judgement)
+                self._commit_once(piece, consumer, base, judgement)
                 return
             except Conflict:
                 if attempt == _MAX_CONFLICTS - 1:
@@ -138,13 +137,12 @@ class Committer:
 
     def _commit_once(
         self,
-        records: list[Record],
-        decoded: list[Decoded],
-        letters: list[DeadLetter],
+        piece: Piece,
         consumer: Consumer,
         base: Mapping[Place, int],
         ready: Judgement | None,
     ) -> None:
+        records, decoded, letters = piece.records, piece.decoded, piece.letters
         waits: list[Decoded] = []
         if self._waiting is not None and ready is None:
             decoded, waits = self._waiting.seat(decoded)
@@ -153,7 +151,8 @@ class Committer:
         judgement = marked_late(judgement, now, self._late_after)
         fuse_state, blown = self._fuse_state, None
         if self._fuse is not None:
-            fuse_state, blown = self._fuse.fold(self._fuse_state, outcomes(records, [*decoded, *waits], letters))
+            read = [*decoded, *waits, *piece.begun]
+            fuse_state, blown = self._fuse.fold(self._fuse_state, outcomes(records, read, letters))
         if blown is not None:
             page = fuse_finding(blown, records[-1], self._tenant_id, now)
             judgement = dataclasses.replace(judgement, findings=(*judgement.findings, page))
@@ -161,7 +160,7 @@ class Committer:
         self._crash("before_commit")
         self._store.commit(
             judgement,
-            positions=positions,
+            positions={**{place: base.get(place, 0) for place in piece.places}, **positions},
             base=base,
             versions=recall.versions,
             member=consumer.member(),
@@ -174,13 +173,14 @@ class Committer:
         consumer.commit(positions)
         self._count(judgement)
         self._metrics.add("guardian_events_total", len(waits), outcome="waits")
-        told = {id(d.record) for d in (*decoded, *waits)} | {
+        told = {id(d.record) for d in (*decoded, *waits, *piece.begun)} | {
             id(letter.record) for letter in judgement.dead_letters
         }
         self._metrics.add(
             "guardian_events_total", sum(id(record) not in told for record in records), outcome="skipped"
         )
-        self._note_lag(records, consumer)
+        if records:
+            self._note_lag(records, consumer)
         self._on_commit(judgement)
         if blown is not None:
             raise FuseBlown(
@@ -196,8 +196,13 @@ class Committer:
         mine: list[Decoded] = []
         if not letters:
             records = {each.id[:3]: self._waiting.record(each) for each in held}
-            decoded, refused = self._pipeline.decode(list(records.values()))
-            read = {decision_of(d): d for d in decoded}
+            wanted, refused = set(map(waiter_of, held)), list[DeadLetter]()
+            read: dict[tuple[object, ...], Decoded] = {}
+            for found in chain.from_iterable(map(self._pipeline.each, records.values())):
+                if isinstance(found, DeadLetter):
+                    refused.append(found)
+                elif (which := decision_of(found)) in wanted:
+                    read[which] = found
             mine = [read[waited] for each in held if (waited := waiter_of(each)) in read]
             letters = [
                 self._waiting.unread(each, records[each.id[:3]], refused)

@@ -1,12 +1,12 @@
 """Records that crash a room: counted across restarts, then dead-lettered. Never lost, never retried for ever."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
 from guardian.bus.port import Place, Record
 from guardian.domain.finding import Effect, Finding, Kind, finding_id
 from guardian.pipeline.batch import DeadLetter, Decoded
-from guardian.pipeline.decoding import bounded
+from guardian.pipeline.decoding import Letters
 from guardian.stream.fuse import Blown, Outcome
 
 MAX_ATTEMPTS = 3
@@ -18,16 +18,18 @@ def halves(records: list[Record]) -> tuple[list[Record], list[Record]]:
     return records[:middle], records[middle:]
 
 
-def poisoned(
-    record: Record, why: str, decoded: Sequence[Decoded], refused: Sequence[DeadLetter], now: datetime
-) -> list[DeadLetter]:
+def poisoned(record: Record, why: str, found: Iterable[Decoded | DeadLetter], now: datetime) -> list[DeadLetter]:
     """The dead letters of a record that was given up, one for each session in it as far as it can be read, and
-    those of its entries that were `refused`. `why` names no content: that is the agent's."""
+    those of its entries that were refused. `why` names no content: that is the agent's."""
     reason = f"judging it failed {MAX_ATTEMPTS} times: {why}"
-    letters = [
-        DeadLetter(record, "poison", reason, *d.event.key, d.event.gateway, now, entry=d.entry) for d in decoded
-    ]
-    told = [*bounded(letters), *(letter for letter in refused if not letter.judged)]
+    letters, refused = Letters(), list[DeadLetter]()
+    for each in found:
+        if isinstance(each, Decoded):
+            who = (*each.event.key, each.event.gateway)
+            letters.add(DeadLetter(record, "poison", reason, *who, now, entry=each.entry))
+        elif not each.judged:
+            refused.append(each)
+    told = [*letters.kept(), *refused]
     return told or [DeadLetter(record, "poison", reason, gateway=gateway_of(record), at=now)]
 
 
@@ -37,7 +39,7 @@ def gateway_of(record: Record) -> str:
     return named.decode("utf-8", "replace")[:512] if named else f"{record.topic}[{record.partition}]"
 
 
-def advanced(records: list[Record], base: Mapping[Place, int]) -> dict[Place, int]:
+def advanced(records: Sequence[Record], base: Mapping[Place, int]) -> dict[Place, int]:
     """The next offset of each place after these records."""
     positions = {record.place: base.get(record.place, 0) for record in records}
     for record in records:
@@ -60,7 +62,9 @@ def fuse_finding(blown: Blown, at: Record, tenant_id: str, now: datetime) -> Fin
     )
 
 
-def outcomes(records: list[Record], decoded: list[Decoded], letters: list[DeadLetter]) -> list[Outcome]:
+def outcomes(
+    records: Sequence[Record], decoded: Sequence[Decoded], letters: Sequence[DeadLetter]
+) -> list[Outcome]:
     """In arrival order. A record of which anything could be read vouches for the gateway that it names and for
     where it came from: an unreadable one may be known by no more than that. What is too large an agent can bring
     about: it speaks against no gateway."""

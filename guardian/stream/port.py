@@ -1,6 +1,6 @@
 """What the loops are given: the pipeline, the control API and the points where a test may end the process."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
 
@@ -26,7 +26,9 @@ def no_crash(_point: str) -> None:
 class Pipeline(Protocol):
     """One batch through the rooms, pure: the same records and memory always give the same judgement."""
 
-    def decode(self, records: Sequence[Record]) -> tuple[list[Decoded], list[DeadLetter]]: ...
+    def each(self, record: Record) -> Iterable[Decoded | DeadLetter]:
+        """The decisions of one record that may be believed, and its dead letters behind them, as they are read."""
+        ...
 
     def wanted(self, decoded: Sequence[Decoded], letters: Sequence[DeadLetter] = ()) -> Wanted: ...
 

@@ -11,6 +11,7 @@ from guardian.pipeline.batch import Judgement
 from guardian.store.monitor import MonitorStore
 from guardian.stream.attempts import Refunds, blameless
 from guardian.stream.commit import Committer
+from guardian.stream.pieces import Piece
 from guardian.stream.poison import MAX_ATTEMPTS, halves, poisoned
 from guardian.stream.port import Clock
 from guardian.telemetry import logger
@@ -56,15 +57,20 @@ class Settler:
                 self._settle_cautiously(record, consumer, stop)
             return
         try:
-            self._committer.judge(records, consumer)
+            self._committer.judge(records, consumer, stop)
         except Exception as error:  # a room crashed: find the record, and let the others through
             if blameless(error):
                 raise
-            if len(records) > 1:
-                for half in halves(records):
+            left = self._committer.left(records)
+            if len(left) > 1:
+                for half in halves(left):
                     self.settle(half, consumer, stop)
-            else:
-                self._poison(records[0], error, consumer, stop)
+            elif left:
+                self._poison(left[0], error, consumer, stop)
+
+    def left(self, records: list[Record]) -> list[Record]:
+        """Those that are not settled yet. Raises StoreError."""
+        return self._committer.left(records)
 
     def _settle_cautiously(self, record: Record, consumer: Consumer, stop: threading.Event) -> None:
         left = self._cautious.get(record.place, 0)
@@ -78,7 +84,7 @@ class Settler:
             return self._give_up(record, "the process ended each time", consumer)
         try:
             with self._refunds.of(lambda: self._store.unmark_attempt(record.place, record.offset)):
-                return self._committer.judge([record], consumer)
+                return self._committer.judge([record], consumer, stop)
         except Exception as error:
             if blameless(error):
                 raise
@@ -104,22 +110,22 @@ class Settler:
             if stop.wait(self._retry_s):
                 raise StoreError("stopped before a crashing record was settled; the next start reads it again")
             try:
-                return self._committer.judge([record], consumer)
+                return self._committer.judge([record], consumer, stop)
             except Exception as again:
                 if blameless(again):
                     raise
                 error, attempt = again, None
 
     def _give_up(self, record: Record, why: str, consumer: Consumer) -> None:
-        letters = poisoned(record, why, *self._committer.decoded(record), self._clock())
+        letters = poisoned(record, why, self._committer.readable(record), self._clock())
         try:
-            self._committer.commit([record], [], letters, consumer)
+            self._committer.commit(Piece([record], [], letters), consumer)
         except Exception as error:  # even the finding about it cannot be made: the letter must not be lost
             if blameless(error):
                 raise
             _log.error("no finding could be made of a poisoned record", offset=record.offset, **sketch(error))
             told = Judgement(dead_letters=tuple(letters))
-            self._committer.commit([record], [], letters, consumer, judgement=told)
+            self._committer.commit(Piece([record], [], letters), consumer, judgement=told)
 
 
 def sketch(error: Exception) -> dict[str, str]:

@@ -218,7 +218,7 @@ class Release:
 
     def _letter(self, held: Held) -> DeadLetter:
         record = self._room.record(held)
-        (letter,) = poisoned(record, "it was waiting for its envelope", [], [], self._clock())
+        (letter,) = poisoned(record, "it was waiting for its envelope", [], self._clock())
         return DeadLetter(
             record,
             letter.code,

@@ -74,7 +74,7 @@ class Worker:
         return self._silent
 
     def run(self, stop: threading.Event) -> None:
-        """Until `stop` is set or a bounded source ends. The batch at hand is finished first.
+        """Until `stop` is set or a bounded source ends. The transaction at hand is finished first.
 
         Broker and store may be away: the loop waits for them. Raises FuseBlown, after committing what is
         safe, and whatever is wrong with a bounded source. The consumer is closed on the way out.
@@ -169,7 +169,8 @@ class Worker:
         failures = 0
         while True:
             try:
-                self._settler.settle(records, self._consumer, stop)
+                left = self._settler.left(records) if failures else records
+                self._settler.settle(left, self._consumer, stop)
                 return True
             except StaleMember as error:
                 _log.warning("evicted; the batch is discarded", error=str(error))

@@ -13,7 +13,7 @@ from guardian.domain.finding import Effect, Kind
 from guardian.domain.session import HumanWord
 from guardian.errors import DecodeError
 from guardian.pipeline.batch import DeadLetter
-from guardian.pipeline.decoding import LETTERS_OF_A_RECORD, bounded
+from guardian.pipeline.decoding import LETTERS_OF_A_RECORD, Letters
 from guardian.pipeline.side_findings import dead_letter_finding
 
 LONG_AGO = datetime(2001, 2, 3, tzinfo=UTC)
@@ -339,7 +339,8 @@ def test_the_letters_of_a_record_are_not_kept_to_be_counted(record) -> None:
             alive.discard(id(self))
 
     most: list[int] = []
-    letters = (Counted(record(b""), "invalid", "no", "acme", f"s{n}", entry=n) for n in range(1000))
-    found = bounded(letters)
-    assert found[-1].reason == "no; and 984 more decisions of this record"
+    letters = Letters()
+    for n in range(1000):
+        letters.add(Counted(record(b""), "invalid", "no", "acme", f"s{n}", entry=n))
+    assert letters.kept()[-1].reason == "no; and 984 more decisions of this record"
     assert max(most) <= LETTERS_OF_A_RECORD + 2

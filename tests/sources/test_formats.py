@@ -1,14 +1,18 @@
 """What each format's own records say, sample by sample."""
 
 import base64
+import dataclasses
 import gzip
 import json
 from datetime import UTC, datetime
 
 import pytest
 
+from guardian.bus.port import Record
 from guardian.errors import ConfigurationError, DecodeError
 from guardian.sources.completing import Completion
+from guardian.sources.mapping import plugin as Mapped
+from guardian.sources.reading import Reader
 
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 
@@ -343,11 +347,32 @@ def test_where_an_agents_message_is_opas_whole_input_it_names_nobody(beside, mak
     assert (call.envelope.tenant_id, call.envelope.session_id) == ("tenant_home", TRACE)
 
 
-def test_a_record_of_many_entries_that_are_refused_alike_is_one_refusal_told_for_each(make_reader, told):
-    found = told(make_reader("mcp"), [{}] * 500 + [{"session_id": "s"}], headers=(("gateway", b"home"),))
-    assert len(found) == 501
-    assert len({id(each) for each in found}) == 2
-    assert found[-1].session_id == "s"
+def test_of_a_record_with_too_many_entries_the_first_are_read_and_the_rest_is_refused_once(make_reader, told):
+    reader = dataclasses.replace(make_reader("mcp"), max_entries=3)
+    call = {"jsonrpc": "2.0", "method": "tools/call", "params": {"name": "t"}}
+    known = {"session_id": "s", "user": "u", "tenant": "acme", "timestamp": "2026-05-12T17:04:11Z"}
+    other = {"request": {**call, "method": "ping"}}
+    entries = [{**known, "request_id": str(n), "request": call} for n in range(9)]
+    headers = (("gateway", b"home"),)
+    assert len(told(reader, entries[:3], headers=headers)) == 3
+    *read, refused = told(reader, [other, *entries], headers=headers)
+    assert [each.event.id for each in read] == ["0", "1"]
+    assert (refused.code, refused.gateway, refused.session_id) == ("too_large", "home", "t[0]")
+
+
+def test_of_a_record_no_more_is_read_than_is_asked_for(now):
+    looked = []
+
+    class Looking(Mapped):
+        def facts(self, entry):
+            looked.append(entry["id"])
+            return super().facts(entry)
+
+    entries = [{"id": str(n), "tool": "t", "decision": True, "session": "s", "gateway": "g"} for n in range(9)]
+    reader = Reader({"mapping": Looking()}, Completion(tenant="acme"))
+    found = reader.read(Record("t", 0, 0, json.dumps(entries).encode(), timestamp=now))
+    assert next(iter(found)).event.id == "0"
+    assert looked == ["0"]
 
 
 def test_a_bare_request_that_cannot_be_read_accuses_no_session_that_it_names(make_reader, told):

@@ -2,7 +2,7 @@
 
 import json
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -61,14 +61,11 @@ class Counting:
     explode: Callable[[str], None] = lambda tool: None
     judged: list[str] = field(default_factory=list)
 
-    def decode(self, records: Sequence[Record]) -> tuple[list[Decoded], list[DeadLetter]]:
-        good, bad = [], []
-        for record in records:
-            try:
-                good.append(Decoded(record, plugin().decode(record), "digest", START, False))
-            except DecodeError as error:
-                bad.append(DeadLetter(record, error.code, error.reason, error.tenant_id, error.session_id))
-        return good, bad
+    def each(self, record: Record) -> Iterator[Decoded | DeadLetter]:
+        try:
+            yield Decoded(record, plugin().decode(record), "digest", START, False)
+        except DecodeError as error:
+            yield DeadLetter(record, error.code, error.reason, error.tenant_id, error.session_id)
 
     def wanted(self, decoded: Sequence[Decoded], letters: Sequence[DeadLetter] = ()) -> Wanted:
         keys = frozenset(d.event.key for d in decoded)

@@ -48,11 +48,11 @@ def test_a_record_at_the_head_of_an_outage_is_never_called_poison(rig, make_even
     for _ in range(3):
         pipeline, tries = counting(), []
 
-        def away(records, tries=tries):
+        def away(record, tries=tries):
             tries.append(1)
             raise SchemaAway("the registry cannot be asked")
 
-        pipeline.decode = away
+        pipeline.each = away
         rig.read(rig.worker(pipeline, store=rig.open()), lambda tries=tries: len(tries) >= 5)
         assert rig.store.attempts(place, 0) == 0
     rig.read(rig.worker(), rig.drained)

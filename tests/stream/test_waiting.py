@@ -64,7 +64,7 @@ class Desk:
             verify=lambda _: "absent", clock=rig.clock, begin=filling.begin,
         )  # fmt: skip
         pipeline = self.counting()
-        pipeline.decode = decoder.decode
+        pipeline.each = decoder.each
         pipeline.fill = filling.fill
         inner = pipeline.judge
 
@@ -225,15 +225,15 @@ def test_a_waiting_record_outlasts_an_outage_of_any_length(desk, rig):
     desk.send(line(0))
     desk.run(lambda: desk.store.waiting.depth() == 1)
     rig.clock.forward(6)
-    left, decode = [5], desk.committer._pipeline.decode
+    left, each = [5], desk.committer._pipeline.each
 
-    def away(records):
+    def away(record):
         if left[0]:
             left[0] -= 1
             raise SchemaAway("the registry cannot be asked")
-        return decode(records)
+        return each(record)
 
-    desk.committer._pipeline.decode = away
+    desk.committer._pipeline.each = away
     desk.run(lambda: desk.store.waiting.depth() == 0)
     assert desk.judged == ["d0"]
     assert desk.store.dead_letters.list() == []
