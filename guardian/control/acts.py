@@ -5,9 +5,9 @@ from collections.abc import Callable
 from guardian.control.deps import ControlDeps
 from guardian.control.descendants import follow_down
 from guardian.control.envelopes import revoked_until
-from guardian.control.following import follow_back
 from guardian.control.found import sole_finding
 from guardian.control.granted import Act, bound, once, permitted
+from guardian.control.lifting import follow_back
 from guardian.control.problems import Refusal, absent
 from guardian.domain.finding import Kind
 from guardian.domain.revocation import ReasonCode, Revision

@@ -1,6 +1,6 @@
 """A revocation follows the lines of delegation downwards."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, Literal
@@ -11,8 +11,9 @@ from guardian.control.bounds import beyond
 from guardian.control.deps import ControlDeps
 from guardian.control.envelopes import revoked_until
 from guardian.control.facts import situation
-from guardian.control.following import append_follower, as_then, clear, given_back, origin_of, tell_on
+from guardian.control.following import AT_ONCE, append_follower, as_then, clear, given_back, origin_of, tell_on
 from guardian.control.kin import revoked_above
+from guardian.control.lifting import lift_on
 from guardian.control.news import tell
 from guardian.domain.revocation import LedgerEntry
 from guardian.domain.session import HumanWord
@@ -23,8 +24,8 @@ from guardian.wire.principal import Principal
 
 MOST = 2000
 """Descendants that one revocation takes along; beyond it people are told."""
-AT_ONCE = 50
-"""Descendants asked about in one transaction, for which every write waits; `follow_on` takes the others."""
+_IN_TURN = 20
+"""Walks that are gone on with, or find that they have to wait, before the first is looked at again."""
 _AGAIN_S = 30.0
 _PATIENCE = timedelta(minutes=10)
 """So often, and so long after a revocation, a decision point that gives no answer is asked about the same one."""
@@ -57,42 +58,75 @@ def follow_down(
         _go_down(deps, rows, Descent(entry.tenant_id, entry.subject_id, 0), asked, entry, now, seconded)
 
 
-def follow_above(deps: ControlDeps, rows: ControlRows, tenant_id: str, session_id: str, now: datetime) -> bool:
-    """What is registered below a revoked session, or has served its own time there, is revoked as well, with what
-    it delegated before.
+def follow_above(deps: ControlDeps, rows: ControlRows, tenant_id: str, session_id: str, now: datetime) -> None:
+    """What is registered below a revoked session is revoked as well, with what it delegated before.
 
     That is, if policy permits it to who revoked the upper one, and unless only people may decide, or gave it back
-    since. Returns whether the session itself was revoked.
+    since.
     """
-    if not deps.settings.switch.descendants or rows.ledger.live_entry(tenant_id, session_id) is not None:
-        return False
-    if revoked_above(rows, tenant_id, session_id, now) is None:
-        return False
-    tally = _Tally(deps, rows, tenant_id, now)
-    follows = _follow(deps, rows, tenant_id, session_id, now, tally)
-    _go_below(deps, rows, Descent(tenant_id, session_id, 0), now, tally)
-    return follows == "revoked"
+    if _has_to_follow(deps, rows, tenant_id, session_id, now):
+        tally = _Tally(deps, rows, tenant_id, now)
+        _follow(deps, rows, tenant_id, session_id, now, tally)
+        _go_below(deps, rows, Descent(tenant_id, session_id, 0), now, tally)
+
+
+def follow_lapsed(deps: ControlDeps, rows: ControlRows, lapsed: Iterable[LedgerEntry], now: datetime) -> None:
+    """The same of sessions whose own revocations lapsed, all of them in this transaction; `follow_on` goes on with
+    what they delegated. People hear only of a lapse that ends something."""
+    tallies: dict[str, _Tally] = {}
+    for entry in lapsed:
+        tenant_id, session_id, follows = entry.tenant_id, entry.subject_id, False
+        if _has_to_follow(deps, rows, tenant_id, session_id, now):
+            tally = tallies.get(tenant_id) or _Tally(deps, rows, tenant_id, now)
+            tallies[tenant_id] = tally
+            follows = _follow(deps, rows, tenant_id, session_id, now, tally) == "revoked"
+            if rows.delegations.descendants(tenant_id, session_id, 1):
+                rows.delegations.pause(Descent(tenant_id, session_id, 0))
+        if not follows:
+            rows.sessions.say(tenant_id, session_id, HumanWord.LAPSED, now, human=False)
+
+
+def _has_to_follow(deps: ControlDeps, rows: ControlRows, tenant_id: str, session_id: str, now: datetime) -> bool:
+    free = deps.settings.switch.descendants and rows.ledger.live_entry(tenant_id, session_id) is None
+    return free and revoked_above(rows, tenant_id, session_id, now) is not None
 
 
 def follow_on(deps: ControlDeps) -> float | None:
-    """Go on with one walk that did not come to its end at once. Returns after how many seconds to call it again;
-    None where there was no walk."""
+    """Go on with what did not come to its end at once: with what is given back before any walk down. Returns after
+    how many seconds to call it again; None where there was nothing.
+
+    A walk that waits for the decision point holds up no other one.
+    """
     with deps.store.read() as rows:
-        if not rows.delegations.unfinished(1):
-            return None
-    now, again = deps.clock(), 0.0
-    with deps.store.write() as rows:
-        for at in rows.delegations.unfinished(1):
-            root = rows.ledger.live_entry(at.tenant_id, at.session_id)
-            if not deps.settings.switch.descendants:
-                rows.delegations.finish(at.tenant_id, at.session_id)
-            elif root is None or root.cause is not None or root.expires_at <= now:
-                _go_below(deps, rows, at, now, _Tally(deps, rows, at.tenant_id, now))
-            else:
-                asked, seconded = as_then(deps, rows, root, at.session_id, now)
-                again = _AGAIN_S if _go_down(deps, rows, at, asked, root, now, seconded) else 0.0
-            breaker.heed(deps, rows, at.tenant_id, now)
-    return again
+        lifting, walks = rows.ledger.lifting(), rows.delegations.unfinished(_IN_TURN)
+    if lifting is None and not walks:
+        return None
+    if lifting is not None:
+        with deps.store.write() as rows:
+            back = rows.ledger.lifting()
+            if back is not None:
+                lift_on(deps, rows, back, deps.clock())
+        return 0.0
+    for each in walks:
+        with deps.store.write() as rows:
+            at = rows.delegations.walk(each.tenant_id, each.session_id)
+            if at is None or not _walk_on(deps, rows, at, deps.clock()):
+                return 0.0
+    return _AGAIN_S
+
+
+def _walk_on(deps: ControlDeps, rows: ControlRows, at: Descent, now: datetime) -> bool:
+    """The next ones of one walk. Returns whether it waits for the decision point."""
+    waits, root = False, rows.ledger.live_entry(at.tenant_id, at.session_id)
+    if not deps.settings.switch.descendants:
+        rows.delegations.finish(at.tenant_id, at.session_id)
+    elif root is None or root.cause is not None or root.expires_at <= now:
+        _go_below(deps, rows, at, now, _Tally(deps, rows, at.tenant_id, now))
+    else:
+        asked, seconded = as_then(deps, rows, root, at.session_id, now, (0, 0))  # `_go_down` counts for each
+        waits = _go_down(deps, rows, at, asked, root, now, seconded)
+    breaker.heed(deps, rows, at.tenant_id, now)
+    return waits
 
 
 def _go_down(

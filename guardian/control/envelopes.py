@@ -54,12 +54,13 @@ def extend(
     finding_id: str | None = None,
     reissued: bool = False,
 ) -> None:
-    """A session that was renewed while it is revoked stays revoked for as long as it lives.
+    """A session that was renewed while it is revoked stays revoked for as long as it lives, or until what it
+    follows from, which was given back, takes it along.
 
     `reissued`: the renewal itself is what is heard of; only then is one without an expiry a reason to extend.
     """
     live = rows.ledger.live_entry(tenant_id, session_id)
-    if live is None:
+    if live is None or rows.ledger.goes_back(live):
         return
     lasts = lasts_until(rows, tenant_id, session_id)
     if (lasts is None and not reissued) or (lasts is not None and lasts < live.expires_at):

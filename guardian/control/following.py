@@ -1,21 +1,21 @@
-"""A revocation that follows from another one: what it stands on, how it lives on, and how it is taken back."""
+"""A revocation that follows from another one: what it stands on, and how it lives on."""
 
 import json
-from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from guardian.control.authority import ask, evidence_of, record
+from guardian.control.authority import evidence_of
 from guardian.control.deps import ControlDeps
 from guardian.control.facts import situation
-from guardian.control.kin import revoked_above
 from guardian.control.news import tell
 from guardian.domain.revocation import LedgerEntry
-from guardian.domain.session import HumanWord
 from guardian.policy.port import ActFacts, PolicyDecision, PolicyRequest
 from guardian.revocation.ledger import order
 from guardian.store.control import ControlRows
 from guardian.wire.principal import Principal
+
+AT_ONCE = 50
+"""Sessions that follow another one, downwards or back, in one transaction, for which every write waits."""
 
 
 def carried_on(deps: ControlDeps, rows: ControlRows, live: LedgerEntry, now: datetime) -> bool:
@@ -118,56 +118,6 @@ def as_then(
         sessions=sessions,
     )
     return request, seconded
-
-
-def follow_back(
-    deps: ControlDeps, rows: ControlRows, entry: LedgerEntry, now: datetime, lifted: frozenset[str] = frozenset()
-) -> None:
-    """Lift what followed from the revocation that `entry` takes back, and only that.
-
-    What is below another revoked session as well stays revoked, and follows from that one now, if policy permits
-    that. `lifted` are the sessions further up that are given back together with this one.
-    """
-    lifted |= {entry.subject_id}
-    for live in rows.ledger.following(entry.tenant_id, entry.subject_id):
-        other = revoked_above(rows, live.tenant_id, live.subject_id, now, lifted)
-        if other is not None and deps.settings.switch.descendants and _passed_on(deps, rows, live, other, now):
-            continue
-        back = rows.ledger.append(
-            tenant_id=live.tenant_id,
-            session_id=live.subject_id,
-            status="reinstated",
-            reason_code="parent_reinstated",
-            reason="the revocation that this one followed from was taken back",
-            actor=entry.actor,
-            now=now,
-            expires_at=live.expires_at,
-            cause=entry.subject_id,
-        )
-        word, why = HumanWord.LAPSED, "parent_reinstated"
-        rows.sessions.say(live.tenant_id, live.subject_id, word, now, human=False, detail=why)
-        follow_back(deps, rows, back, now, lifted)
-
-
-def _passed_on(deps: ControlDeps, rows: ControlRows, live: LedgerEntry, other: LedgerEntry, now: datetime) -> bool:
-    """Whether what is revoked follows from `other` now. Bounds on how many more are revoked do not speak of it."""
-    request, seconded = as_then(deps, rows, other, live.subject_id, now)
-    request = replace(
-        request,
-        budget=replace(request.budget, used=0, used_general=0),
-        harm=replace(request.harm, breaker_open=False, revoked_permille=0),
-    )
-    decision = ask(deps, request)
-    told = {**seconded, "follows": other.subject_id, "revision": None, "result": "spared"}
-    follows = clear(request, decision)
-    if follows:
-        ends = max(live.expires_at, other.expires_at)
-        made = append_follower(rows, live.subject_id, other, now, expires_at=ends)
-        told |= {"revision": str(made.revision), "result": "revoke"}
-    else:
-        tell_on(deps, rows, other, now)
-    record(rows, request, decision, now, **told)
-    return follows
 
 
 def append_follower(

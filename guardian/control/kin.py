@@ -1,6 +1,5 @@
 """A session's place in the tree of delegation, from control's own record."""
 
-from collections.abc import Collection
 from datetime import datetime
 
 from guardian.domain.revocation import LedgerEntry
@@ -20,18 +19,16 @@ def lineage(rows: ControlRows, tenant_id: str, session_id: str) -> Lineage:
     )
 
 
-def revoked_above(
-    rows: ControlRows, tenant_id: str, session_id: str, now: datetime, lifted: Collection[str] = ()
-) -> LedgerEntry | None:
+def revoked_above(rows: ControlRows, tenant_id: str, session_id: str, now: datetime) -> LedgerEntry | None:
     """The revocation that a session has to follow: of its nearest revoked ancestor, or what that one follows.
 
-    What follows from the session itself (in a circle), or from what is `lifted` at this moment, does not count.
+    What follows from the session itself (in a circle), or is about to be given back, does not count.
     """
     for name in rows.delegations.ancestors(tenant_id, session_id):
         live = rows.ledger.live_entry(tenant_id, name)
         if live is not None and live.expires_at > now:
             first = _followed(rows, live)
-            if first.subject_id != session_id and first.cause not in {session_id, *lifted}:
+            if session_id not in (first.subject_id, first.cause) and not rows.ledger.goes_back(first):
                 return first
     return None
 

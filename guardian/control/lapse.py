@@ -4,27 +4,24 @@ from datetime import datetime
 
 from guardian.control.approvals import expire
 from guardian.control.deps import ControlDeps
-from guardian.control.descendants import follow_above
+from guardian.control.descendants import follow_lapsed
 from guardian.control.following import carried_on
 from guardian.control.news import tell
-from guardian.domain.session import HumanWord
 from guardian.store.control import ControlRows
 from guardian.wire.approvals import BreakGlassView
 
-_BATCH = 1000
+_BATCH = 50  # in one transaction, for which every write waits
 
 
 def lapse_overdue(deps: ControlDeps, rows: ControlRows, now: datetime) -> int:
-    """Append a lapse for each overdue revocation, the oldest first. Returns how many.
+    """Append a lapse for each overdue revocation, the oldest first, for some of many. Returns how many.
 
     What followed from a session that was renewed since does not lapse. Another session below one that is still
-    revoked follows that one from then on, if policy permits it; people hear only of a lapse that ends something.
+    revoked follows that one from then on, if policy permits it.
     """
-    lapsed = 0
-    for entry in rows.ledger.overdue(now, _BATCH):
-        if entry.subject_type == "session" and carried_on(deps, rows, entry, now):
-            continue
-        lapsed += 1
+    over = rows.ledger.overdue(now, _BATCH)
+    ended = [each for each in over if each.subject_type != "session" or not carried_on(deps, rows, each, now)]
+    for entry in ended:
         rows.ledger.append(
             tenant_id=entry.tenant_id,
             session_id=entry.subject_id,
@@ -37,11 +34,9 @@ def lapse_overdue(deps: ControlDeps, rows: ControlRows, now: datetime) -> int:
             expires_at=entry.expires_at,
             finding_id=entry.finding_id,
         )
-        if entry.subject_type != "session" or entry.reason_code == "self_test":
-            continue
-        if not follow_above(deps, rows, entry.tenant_id, entry.subject_id, now):
-            rows.sessions.say(entry.tenant_id, entry.subject_id, HumanWord.LAPSED, now, human=False)
-    return lapsed
+    sessions = (each for each in ended if each.subject_type == "session" and each.reason_code != "self_test")
+    follow_lapsed(deps, rows, sessions, now)
+    return len(ended)
 
 
 def close_run_out(deps: ControlDeps, rows: ControlRows, now: datetime) -> int:
@@ -79,16 +74,21 @@ def tell_end(deps: ControlDeps, rows: ControlRows, grant: BreakGlassView, now: d
 
 def sweep(deps: ControlDeps) -> int:
     """End what is due; called on a schedule. Returns how many revocations lapsed."""
+    lapsed = 0
+    while _is_any_due(deps):
+        with deps.store.write() as rows:
+            now = deps.clock()
+            some = lapse_overdue(deps, rows, now)
+            for waiting in rows.approvals.overdue(now, _BATCH):
+                expire(deps, rows, waiting, now)
+            close_run_out(deps, rows, now)
+        if some:
+            deps.metrics.add("guardian_revocations_total", some, status="lapsed", reason="expired")
+        lapsed += some
+    return lapsed
+
+
+def _is_any_due(deps: ControlDeps) -> bool:
     now = deps.clock()
     with deps.store.read() as rows:
-        due = rows.ledger.overdue(now, 1), rows.approvals.overdue(now, 1), rows.break_glass.run_out(now, 1)
-    if not any(due):
-        return 0
-    with deps.store.write() as rows:
-        lapsed = lapse_overdue(deps, rows, now)
-        for waiting in rows.approvals.overdue(now, _BATCH):
-            expire(deps, rows, waiting, now)
-        close_run_out(deps, rows, now)
-    if lapsed:
-        deps.metrics.add("guardian_revocations_total", lapsed, status="lapsed", reason="expired")
-    return lapsed
+        return any((rows.ledger.overdue(now, 1), rows.approvals.overdue(now, 1), rows.break_glass.run_out(now, 1)))

@@ -67,6 +67,11 @@ class DelegationRows:
         wanted = select(descent).order_by(descent.c.done, descent.c.tenant_id, descent.c.session_id).limit(limit)
         return [Descent(*row) for row in self.connection.execute(wanted)]
 
+    def walk(self, tenant_id: str, session_id: str) -> Descent | None:
+        wanted = select(descent).where(descent.c.tenant_id == tenant_id, descent.c.session_id == session_id)
+        row = self.connection.execute(wanted).one_or_none()
+        return None if row is None else Descent(*row)
+
     def pause(self, at: Descent) -> None:
         """Go on from here later."""
         self.finish(at.tenant_id, at.session_id)

@@ -22,7 +22,7 @@ from sqlalchemy import (
 
 from guardian.domain.revocation import LedgerEntry, ReasonCode, Revision, SubjectType
 from guardian.store.control_head import next_revision
-from guardian.store.control_tables import ledger, live
+from guardian.store.control_tables import ledger, lifting, live
 
 _CHUNK = 2000
 
@@ -30,7 +30,8 @@ Scope = Collection[str] | None
 """Tenants to look at; None means every tenant."""
 
 
-_LIVE = select(ledger).join(live, tuple_(ledger.c.epoch, ledger.c.n) == tuple_(live.c.epoch, live.c.n))
+_place = tuple_(ledger.c.epoch, ledger.c.n)
+_LIVE = select(ledger).join(live, _place == tuple_(live.c.epoch, live.c.n))
 
 # Asked with every decision, so put together once.
 _LIVE_ENTRY = _LIVE.where(
@@ -120,10 +121,40 @@ class LedgerRows:
         found = _LIVE.where(live.c.tenant_id == tenant_id, or_(*named), live.c.expires_at > now)
         return sorted((_entry(row) for row in self.connection.execute(found)), key=_order)
 
-    def following(self, tenant_id: str, session_id: str) -> list[LedgerEntry]:
-        """Live entries that follow from this session's revocation."""
-        found = _LIVE.where(live.c.tenant_id == tenant_id, ledger.c.cause == session_id)
-        return sorted((_entry(row) for row in self.connection.execute(found)), key=_order)
+    def following(self, back: LedgerEntry, limit: int) -> list[LedgerEntry]:
+        """Live entries that follow from the revocation that `back` took back, the oldest first."""
+        mine = and_(
+            *(live.c[name] == ledger.c[name] for name in ("tenant_id", "subject_type", "subject_id")),
+            ledger.c.tenant_id == back.tenant_id,
+            ledger.c.cause == back.subject_id,
+        )
+        before = _place < (back.revision.epoch, back.revision.n)
+        wanted = _LIVE.where(mine, before).order_by(ledger.c.epoch, ledger.c.n).limit(limit)
+        return [_entry(row) for row in self.connection.execute(wanted)]
+
+    def begin_lifting(self, back: LedgerEntry) -> None:
+        """Not all that follows from what `back` took back is given back yet."""
+        self.end_lifting(back)
+        place = {"epoch": back.revision.epoch, "n": back.revision.n}
+        values = {"tenant_id": back.tenant_id, "session_id": back.subject_id, **place}
+        self.connection.execute(insert(lifting).values(**values))
+
+    def lifting(self) -> LedgerEntry | None:
+        """The oldest of those."""
+        wanted = select(ledger).join(lifting, _place == tuple_(lifting.c.epoch, lifting.c.n))
+        row = self.connection.execute(wanted.order_by(ledger.c.epoch, ledger.c.n).limit(1)).one_or_none()
+        return None if row is None else _entry(row)
+
+    def goes_back(self, live: LedgerEntry) -> bool:
+        """Whether what this one follows from was given back, and it only waits for its turn."""
+        this = lifting.c.tenant_id == live.tenant_id, lifting.c.session_id == live.cause
+        later = tuple_(lifting.c.epoch, lifting.c.n) > (live.revision.epoch, live.revision.n)
+        return self.connection.execute(select(lifting.c.n).where(*this, later)).first() is not None
+
+    def end_lifting(self, back: LedgerEntry) -> None:
+        """All of it is."""
+        this = lifting.c.tenant_id == back.tenant_id, lifting.c.session_id == back.subject_id
+        self.connection.execute(delete(lifting).where(*this))
 
     def live(self, scope: Scope, *, after: Revision | None = None, limit: int | None = None) -> list[LedgerEntry]:
         """The live revocations within `scope`, in ledger order; so many of those after a revision."""

@@ -95,6 +95,7 @@ ledger = Table(
     PrimaryKeyConstraint("epoch", "n"),
     Index(None, "tenant_id", "automatic", "at"),
     Index(None, "tenant_id", "subject_type", "subject_id"),
+    Index(None, "tenant_id", "cause"),
 )
 
 # The latest revoking entry of every subject that is revoked: what replaying the ledger gives, kept ready.
@@ -291,6 +292,17 @@ descent = Table(
     Column("tenant_id", String(512), nullable=False),
     Column("session_id", String(512), nullable=False),
     Column("done", Integer, nullable=False),
+    PrimaryKeyConstraint("tenant_id", "session_id"),
+)
+
+# Sessions that were given back, at which revision, while not all that followed from them has been.
+lifting = Table(
+    "control_lifting",
+    metadata,
+    Column("tenant_id", String(512), nullable=False),
+    Column("session_id", String(512), nullable=False),
+    Column("epoch", Integer, nullable=False),
+    Column("n", Integer, nullable=False),
     PrimaryKeyConstraint("tenant_id", "session_id"),
 )
 

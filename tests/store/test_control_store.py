@@ -13,7 +13,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from hypothesis import given
 from hypothesis import strategies as st
-from sqlalchemy import text
+from sqlalchemy import event, text
 
 from guardian.domain.session import HumanWord
 from guardian.errors import StoreError
@@ -380,3 +380,23 @@ def test_tokens_that_expired_are_forgotten_and_those_that_somebody_withdrew_are_
         rows.tokens.forget(NOW + DAY)
         assert {each.jti for each in rows.tokens.all()} == {"withdrawn", "alive", "never-recorded"}
         assert rows.tokens.withdrawn_since("ann", NOW)
+
+
+def test_what_follows_from_one_session_is_found_without_reading_the_tenants_other_revocations(store):
+    _revoke(store, "root")
+    for n in range(3):
+        _revoke(store, f"c{n}", cause="root")
+        _revoke(store, f"other{n}")
+    back = _revoke(store, "root", status="reinstated")
+    plans = []
+
+    def explain(connection, cursor, statement, parameters, *_):
+        found = connection.connection.cursor().execute(f"EXPLAIN QUERY PLAN {statement}", parameters)
+        plans.extend(step[-1] for step in found)
+
+    with store.read() as rows:
+        event.listen(rows.connection, "before_cursor_execute", explain)
+        assert [each.subject_id for each in rows.ledger.following(back, 2)] == ["c0", "c1"]
+    assert any("ix_control_ledger_tenant_id_cause (tenant_id=? AND cause=?)" in step for step in plans)
+    assert [step for step in plans if step.startswith("SCAN")] == []
+    assert [step for step in plans if "control_live" in step and "subject_id=?" not in step] == []

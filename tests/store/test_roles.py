@@ -275,6 +275,12 @@ def test_the_control_store_works_fully_with_its_role(control: ControlStore) -> N
     with control.write() as rows:
         entry(rows, "s1", "reinstated")
         rows.sessions.say("acme", "s1", HumanWord.REINSTATED, NOW, human=True)
+        back = rows.ledger.of_session("acme", "s1")[-1]
+        for _ in range(2):
+            rows.ledger.begin_lifting(back)
+        assert rows.ledger.lifting() == back
+        assert rows.ledger.following(back, 1) == []
+        rows.ledger.end_lifting(back)
         for overdue in rows.ledger.overdue(NOW + 2 * DAY, 10):
             entry(rows, overdue.subject_id, "lapsed", NOW + 2 * DAY)
         few = type(rows.models)(rows.connection, most=1)

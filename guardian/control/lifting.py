@@ -1,0 +1,102 @@
+"""A revocation is taken back, and with it what followed from it."""
+
+from dataclasses import replace
+from datetime import datetime
+from typing import Literal
+
+from guardian.control.authority import ask, record
+from guardian.control.deps import ControlDeps
+from guardian.control.following import AT_ONCE, append_follower, as_then, clear, tell_on
+from guardian.control.kin import revoked_above
+from guardian.domain.revocation import LedgerEntry
+from guardian.domain.session import HumanWord
+from guardian.store.control import ControlRows
+
+_Went = Literal["passed on", "lifted", "undecided"]
+
+
+def follow_back(deps: ControlDeps, rows: ControlRows, back: LedgerEntry, now: datetime) -> None:
+    """Lift what followed from the revocation that `back` takes back, and only that.
+
+    What is below another revoked session as well stays revoked, and follows from that one now, if policy permits
+    that. `lift_on` does what is more than one transaction should.
+    """
+    rows.ledger.begin_lifting(back)
+    lift_on(deps, rows, back, now)
+
+
+def lift_on(deps: ControlDeps, rows: ControlRows, back: LedgerEntry, now: datetime) -> None:
+    """Lift the next ones, or pass them on; where that was not all, what is left stays noted.
+
+    A decision point that gave no answer is not asked again while everybody waits.
+    """
+    room, waiting = AT_ONCE, [back]
+    sessions: tuple[int, int] | None = None
+    while waiting:
+        upper = waiting.pop()
+        found = rows.ledger.following(upper, room + 1)
+        for live in found[:room]:
+            other = revoked_above(rows, live.tenant_id, live.subject_id, now)
+            went: _Went = "lifted"
+            if other is not None and deps.settings.switch.descendants:
+                since = now - deps.settings.budget_window
+                sessions = sessions or rows.envelopes.registered_since(back.tenant_id, since)
+                went = _pass_on(deps, rows, live, other, now, sessions)
+            if went != "passed on":
+                lower = _lift(rows, live, upper, now)
+                if rows.ledger.following(lower, 1):
+                    rows.ledger.begin_lifting(lower)
+                    waiting.append(lower)
+            if went == "undecided":
+                return
+        if len(found) > room:
+            return
+        room -= len(found)
+        rows.ledger.end_lifting(upper)
+
+
+def _lift(rows: ControlRows, live: LedgerEntry, upper: LedgerEntry, now: datetime) -> LedgerEntry:
+    back = rows.ledger.append(
+        tenant_id=live.tenant_id,
+        session_id=live.subject_id,
+        status="reinstated",
+        reason_code="parent_reinstated",
+        reason="the revocation that this one followed from was taken back",
+        actor=upper.actor,
+        now=now,
+        expires_at=live.expires_at,
+        cause=upper.subject_id,
+    )
+    word, why = HumanWord.LAPSED, "parent_reinstated"
+    rows.sessions.say(live.tenant_id, live.subject_id, word, now, human=False, detail=why)
+    return back
+
+
+def _pass_on(
+    deps: ControlDeps,
+    rows: ControlRows,
+    live: LedgerEntry,
+    other: LedgerEntry,
+    now: datetime,
+    sessions: tuple[int, int],
+) -> _Went:
+    """Whether what is revoked follows from `other` now. Bounds on how many more are revoked do not speak of it."""
+    request, seconded = as_then(deps, rows, other, live.subject_id, now, sessions)
+    request = replace(
+        request,
+        budget=replace(request.budget, used=0, used_general=0),
+        harm=replace(request.harm, breaker_open=False, revoked_permille=0),
+    )
+    decision = ask(deps, request)
+    told = {**seconded, "follows": other.subject_id, "revision": None, "result": "spared"}
+    follows = clear(request, decision)
+    if follows:
+        ends = max(live.expires_at, other.expires_at)
+        made = append_follower(rows, live.subject_id, other, now, expires_at=ends)
+        told |= {"revision": str(made.revision), "result": "revoke"}
+    else:
+        tell_on(deps, rows, other, now)
+    record(rows, request, decision, now, **told)
+    if follows:
+        return "passed on"
+    return "undecided" if decision.errors else "lifted"

@@ -1,0 +1,209 @@
+"""What followed from a revocation is given back with it, a few sessions in a transaction."""
+
+import pytest
+
+from guardian.control import app
+from guardian.control.descendants import follow_on
+from guardian.control.following import AT_ONCE
+from guardian.control.lapse import sweep
+from guardian.domain.event import Envelope
+from guardian.store.control_facts import EnvelopeRows
+from guardian.store.control_ledger import LedgerRows
+
+
+@pytest.fixture(autouse=True)
+def walks_by_hand(monkeypatch):
+    """The application's own loop would go on at any moment; test_housekeeping tests that it does."""
+    monkeypatch.setattr(app, "follow_on", lambda _deps: None)
+
+
+def register(stage, session, *parents, **more):
+    """One version of the envelope for each parent."""
+    with stage.deps.store.write() as rows:
+        for parent in parents or (None,):
+            told = {
+                "delegator_id": "user_1",
+                "tenant_id": "acme",
+                "session_id": session,
+                "purpose": f"for {parent}",
+            }
+            rows.envelopes.add(Envelope(**told, parent_session_id=parent, **more), by="gw", now=stage.clock())
+
+
+def brood(stage, many, *parents):
+    names = [f"c{n:03}" for n in range(many)]
+    for name in names:
+        register(stage, name, *parents)
+    return set(names)
+
+
+def delegate(stage, session, parent, **more):
+    told = {"delegator_id": "user_1", "tenant_id": "acme", "session_id": session, "purpose": "review", **more}
+    body = {"envelope": {**told, "parent_session_id": parent}}
+    assert stage.call("POST", "/v1/envelopes", "delegation", json=body).status_code in (200, 201)
+
+
+def live(stage):
+    return {entry["subject_id"]: entry["reason_code"] for entry in stage.revocations().json()["entries"]}
+
+
+def walk(stage):
+    while follow_on(stage.deps) is not None:
+        pass
+
+
+def entries(stage, session):
+    with stage.deps.store.read() as rows:
+        return [each.reason_code for each in rows.ledger.of_session("acme", session)]
+
+
+@pytest.fixture
+def half_back(stage):
+    """Two lots below root, all of them revoked, of which one was given back with it so far."""
+    many = brood(stage, 2 * AT_ONCE, "root")
+    stage.revoke("root")
+    walk(stage)
+    stage.reinstate("root")
+    assert len(live(stage)) == AT_ONCE
+    return stage, many
+
+
+def test_a_session_is_given_back_at_once_and_the_many_that_followed_it_a_few_in_a_transaction(stage):
+    many = brood(stage, 2 * AT_ONCE + 7, "root")
+    stage.revoke("root")
+    walk(stage)
+    stage.reinstate("root")
+    assert "root" not in live(stage)
+    sizes = [len(live(stage))]
+    while follow_on(stage.deps) is not None:
+        sizes.append(len(live(stage)))
+    assert sizes == [AT_ONCE + 7, 7, 0]
+    assert {tuple(entries(stage, name)) for name in many} == {("parent_revoked", "parent_reinstated")}
+
+
+def test_who_dies_in_between_forgets_nobody_and_gives_nobody_back_twice(half_back, monkeypatch):
+    stage, many = half_back
+
+    def dies(self, back):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as struck:
+        struck.setattr(LedgerRows, "end_lifting", dies)
+        with pytest.raises(KeyboardInterrupt):
+            follow_on(stage.deps)
+    assert len(live(stage)) == AT_ONCE
+    walk(stage)
+    assert live(stage) == {}
+    assert {tuple(entries(stage, name)) for name in many} == {("parent_revoked", "parent_reinstated")}
+
+
+def test_what_is_registered_below_one_that_waits_to_be_given_back_is_not_revoked(half_back):
+    stage, _ = half_back
+    delegate(stage, "late", max(live(stage)))
+    assert "late" not in live(stage)
+
+
+def test_one_that_is_renewed_while_it_waits_is_given_back_all_the_same(half_back):
+    stage, _ = half_back
+    last = max(live(stage))
+    delegate(stage, last, "root", expires_at="2027-01-01T00:00:00Z")
+    walk(stage)
+    assert live(stage) == {}
+
+
+def test_those_that_wait_while_it_is_revoked_anew_follow_it_if_policy_permits_that(half_back, a_finding, hard):
+    stage, _ = half_back
+    stage.enforce()
+    stage.call("PUT", "/v1/sessions/acme/c099/protection", json={"protected": True, "reason": "payroll"})
+    stage.clock.pass_(hours=2)  # only now they are not a third of the sessions that were registered lately
+    assert stage.submit(a_finding("root", epoch=1, breaches=hard)).json()["effect"] == "revoke"
+    walk(stage)
+    still = set(live(stage))
+    assert {f"c{n:03}" for n in range(AT_ONCE, 2 * AT_ONCE - 1)} <= still
+    assert "c099" not in still, "only people decide on it, and they gave it back"
+    stage.reinstate("root")
+    walk(stage)
+    assert live(stage) == {}
+
+
+def test_below_another_revoked_one_they_stay_revoked_however_many_they_are(stage):
+    many = brood(stage, AT_ONCE + 5, "root", "aunt")
+    stage.revoke("root")
+    stage.revoke("aunt")
+    walk(stage)
+    stage.reinstate("root")
+    walk(stage)
+    assert set(live(stage)) == many | {"aunt"}
+    assert len(stage.audit(follows="aunt", result="revoke")) == AT_ONCE + 5
+    stage.reinstate("aunt")
+    walk(stage)
+    assert live(stage) == {}
+
+
+def test_a_decision_point_that_gives_no_answer_is_asked_once_in_a_transaction(make_stage, policies):
+    class Away:
+        version, asked, away = "x", 0, False
+
+        def decide(self, request):
+            if self.away and request.action == "revoke":
+                self.asked += 1
+                raise RuntimeError("away")
+            return policies.decide(request)
+
+    stage = make_stage(pdp=(point := Away()))
+    brood(stage, 3, "root", "aunt")
+    stage.revoke("root")
+    stage.revoke("aunt")
+    point.away = True
+    stage.reinstate("root")
+    asked = [point.asked]
+    while follow_on(stage.deps) is not None:
+        asked.append(point.asked)
+    assert asked == [1, 2, 3, 3]
+
+
+def sizes_of_writes(stage):
+    """How many entries each transaction appended, from now on."""
+    found, at = [], [stage.deps.store.head().revision.n]
+
+    def committed():
+        now = stage.deps.store.head().revision.n
+        found.append(now - at[0])
+        at[0] = now
+
+    stage.deps.store.subscribe(committed)
+    return found
+
+
+def test_however_many_lapse_at_the_same_time_it_takes_no_long_transaction(stage):
+    brood(stage, 2 * AT_ONCE + 7, "root")
+    stage.revoke("root")
+    walk(stage)
+    stage.clock.pass_(days=40)
+    sizes = sizes_of_writes(stage)
+    assert sweep(stage.deps) == 2 * AT_ONCE + 8
+    assert live(stage) == {}
+    assert sizes == [AT_ONCE, AT_ONCE, 8]
+
+
+def test_those_that_lapse_below_a_revoked_one_follow_it_and_are_counted_once(stage, monkeypatch):
+    counted, count = [], EnvelopeRows.registered_since
+
+    def counting(self, tenant_id, since, session_id=None):
+        counted.append(session_id)
+        return count(self, tenant_id, since, session_id)
+
+    for n in range(5):
+        register(stage, f"m{n}", "root", expires_at=stage.clock())
+        register(stage, f"m{n}_child", f"m{n}", expires_at=stage.clock())
+        stage.revoke(f"m{n}")
+    stage.revoke("root")
+    stage.clock.pass_(days=3)
+    monkeypatch.setattr(EnvelopeRows, "registered_since", counting)
+    assert sweep(stage.deps) == 10
+    assert counted.count(None) == 1
+    walk(stage)
+    assert set(live(stage)) == {"root"} | {f"m{n}{what}" for n in range(5) for what in ("", "_child")}
+    stage.reinstate("root")
+    walk(stage)
+    assert live(stage) == {}
