@@ -159,12 +159,14 @@ def batches(file: Path) -> Iterator[list[Record]]:
 
 @contextmanager
 def writer(output: Path) -> Iterator[Callable[[str], None]]:
+    """A line at a time; a file is there whole or not at all, a pipe or device gets them as they come."""
     if str(output) == "-":
         yield lambda line: print(line, file=sys.stdout)
         return
     with ExitStack() as stack:
         try:
-            file = stack.enter_context(write_atomically(output))
+            replaceable = output.is_file() or not output.exists()  # and not /dev/null, nor /dev/stdout
+            file = stack.enter_context(write_atomically(output) if replaceable else output.open("wb"))
         except OSError as error:
             raise ConfigurationError(f"cannot write {output}: {error.strerror}") from error
 

@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -118,6 +119,19 @@ def test_the_input_is_never_written_over(guardian, tmp_path: Path) -> None:
         assert done.returncode == 2
         assert said in done.stderr
     assert path.read_text() == lines(*SESSIONS)
+
+
+def test_a_pipe_or_device_is_written_to_and_stays_what_it_is(guardian, tmp_path: Path) -> None:
+    """A file is replaced as a whole; /dev/null would be gone for the whole machine."""
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    reading = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        assert guardian("score", "-", "-o", "pipe", stdin=lines(*SESSIONS)).returncode == 0
+        assert pipe.is_fifo()
+        assert len(scored(os.read(reading, 65536).decode())) == 3
+    finally:
+        os.close(reading)
 
 
 def test_a_folder_and_unnamed_gzip_are_told_apart_from_bad_lines(guardian, tmp_path: Path) -> None:
