@@ -29,7 +29,7 @@ def propose(archive: ArchiveView, tenant: str, *, days: int = 90, until: datetim
     if not view.days:
         raise ConfigurationError(f"{tenant}: nothing lies here to propose from")
     end = until or (view.days[-1] + timedelta(days=1)).to_pydatetime()
-    window = (end - timedelta(days=days), end)
+    window = tightening.held(view.archive, tenant, since=end - timedelta(days=days), until=end)
     trust = tightening.trust_of(view.archive, Window(tenant, *window))
     made, _ = tightening.proposed(
         lambda: view.past_calls(since=window[0], until=window[1]),

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
 from pathlib import Path
 from typing import Any, get_args
 
@@ -104,10 +104,17 @@ def trust_of(archive: Archive, window: Window) -> Trust:
     return Trust.of(flagged, archive.labels(), unusual - flagged)
 
 
+def held(archive: Archive, tenant_id: str, *, since: datetime, until: datetime) -> tuple[datetime, datetime]:
+    """The part of a window from the first day of which something lies there: no end of a month before was seen."""
+    days = archive.partitions(Window(tenant_id, since, until))
+    return (max(since, datetime.combine(days[0].day, time.min, UTC)) if days else since), until
+
+
 def propose(settings: Settings, archive: Archive, asked: Asked, rejections: Path, update: Update) -> Made:
     """Mine, backtest on the same window, render, check. Applies nothing."""
     until = asked.until or utc_now()
-    window = Window(asked.tenant_id, until - asked.window, until)
+    since, until = held(archive, asked.tenant_id, since=until - asked.window, until=until)
+    window = Window(asked.tenant_id, since, until)
     family = None if asked.purpose is None else {asked.purpose, purpose_family(asked.purpose)}
     rows = archive.rows(window)
 
@@ -118,7 +125,7 @@ def propose(settings: Settings, archive: Archive, asked: Asked, rejections: Path
     made = proposed(
         lambda: marked(archive.past_calls(window), settings.source.redact),
         trust_of(archive, window),
-        window=(until - asked.window, until),
+        window=(since, until),
         tenant_id=asked.tenant_id,
         rejections=rejections,
         update=lambda done: update(done, 2 * rows),
@@ -145,8 +152,9 @@ def propose_own(settings: Settings, window: timedelta, rejections: Path, update:
         if str(entry.get("at", "")) >= (until - window).isoformat()
     ]
     update(len(entries), len(entries))
+    since = min((call.at for call in audited_calls(entries, actions)), default=until - window)
     proposal, examples = proposed(
-        lambda: audited_calls(entries, actions), Trust(), window=(until - window, until), tenant_id=OPERATORS,
+        lambda: audited_calls(entries, actions), Trust(), window=(since, until), tenant_id=OPERATORS,
         rejections=rejections, update=lambda _: None, wanted=lambda _: True,
     )  # fmt: skip
     schema = next(iter(sorted(policy_folder(settings).glob("*.cedarschema"))), None)

@@ -110,6 +110,18 @@ def test_one_purpose_or_role_may_be_asked_for(guardian):
     assert {each["scope"]["parent_role"] for each in few} == {"agent_invoices_a"}
 
 
+def test_a_window_that_begins_before_the_archive_is_the_archives(guardian):
+    """Else its first part, of which limits are mined, would be empty, and months be counted that nobody saw."""
+    options = ("--tenant", "estate", "--until", UNTIL)
+    found, asked = (
+        json.loads(guardian("propose", *options, "--window", window, "--json"))["proposal"]
+        for window in ("90d", "2y")
+    )
+    assert [each["id"] for each in asked["restrictions"]] == [each["id"] for each in found["restrictions"]]
+    assert asked["window"] == found["window"]
+    assert "3 month ends, 1 quarter ends" in guardian("propose", *options, "--window", "2y")
+
+
 def configured(tmp_path, source):
     """A configuration whose log is read so."""
     config = initialise(tmp_path / "home")
