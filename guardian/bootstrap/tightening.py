@@ -91,17 +91,18 @@ def backends(settings: Settings) -> dict[str, Backend]:
 
 def trust_of(archive: Archive, window: Window) -> Trust:
     """Who was flagged in the window and not cleared since, and what people said."""
-    flagged: set[SessionKey] = set()
+    flagged: dict[SessionKey, datetime] = {}
     unusual: set[SessionKey] = set()
-    names = ("tenant_id", "session_id", "wanted", "one_in")
+    names = ("tenant_id", "session_id", "at", "wanted", "one_in")
     for batch in archive.batches(names, window, batch_rows=131_072):
         columns = [batch.column(name).to_pylist() for name in names]
-        for tenant, session, wanted, one_in in zip(*columns, strict=True):
+        for tenant, session, at, wanted, one_in in zip(*columns, strict=True):
             if wanted not in (None, "none"):
-                flagged.add(SessionKey(tenant, session))
+                key = SessionKey(tenant, session)
+                flagged[key] = max(at, flagged.get(key, at))
             elif one_in is not None and one_in >= UNUSUAL_ONE_IN:
                 unusual.add(SessionKey(tenant, session))
-    return Trust.of(flagged, archive.labels(), unusual - flagged)
+    return Trust.of(flagged, archive.labels(), unusual - flagged.keys())
 
 
 def held(archive: Archive, tenant_id: str, *, since: datetime, until: datetime) -> tuple[datetime, datetime]:

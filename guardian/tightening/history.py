@@ -36,14 +36,20 @@ class Trust:
     @classmethod
     def of(
         cls,
-        flagged: AbstractSet[SessionKey],
+        flagged: Mapping[SessionKey, datetime],
         labels: Iterable[Label],
         unusual: AbstractSet[SessionKey] = frozenset(),
     ) -> "Trust":
-        """The last thing that people said of a session counts."""
+        """The last thing that people said of a session counts, and clears no finding that came after it. `flagged`
+        has the time of each session's last finding."""
         judged = (HumanWord.FALSE_POSITIVE, HumanWord.CONFIRMED)
-        words = {label.key: label.word for label in labels if label.word in judged}
-        return cls(flagged, words, unusual=unusual)
+        last = {label.key: label for label in labels if label.word in judged}
+        words = {
+            key: label.word
+            for key, label in last.items()
+            if label.word is HumanWord.CONFIRMED or flagged.get(key, label.at) <= label.at
+        }
+        return cls(flagged.keys(), words, unusual=unusual)
 
     def honest(self, key: SessionKey) -> bool:
         word = self.words.get(key)

@@ -32,7 +32,8 @@ def archive(tmp_path_factory):
     estate = Estate(3, purposes=4)
     calls = estate.calls(BEGIN, BEGIN + WINDOW + timedelta(days=10))
     write_events(root, "estate", [pack([row_of(call) for call in calls], EVENTS)])
-    false = [Label(key, HumanWord.FALSE_POSITIVE, BEGIN, n) for n, key in enumerate(sorted(estate.dismissed), 1)]
+    dismissed, later = sorted(estate.dismissed), BEGIN + 2 * WINDOW
+    false = [Label(key, HumanWord.FALSE_POSITIVE, later, n) for n, key in enumerate(dismissed, 1)]
     write_labels(root, "estate", [labels(false)] if false else [])
     return root
 

@@ -88,13 +88,15 @@ def test_flagged_sessions_are_no_evidence_of_need_unless_people_cleared_them(his
     ]
     assert one.why == "called only by sessions: 1 that guardian flagged"
     assert one.support.flagged_use == 1
-    cleared = Trust.of({key}, [Label(key, HumanWord.FALSE_POSITIVE, BEGIN, 1)])
+    cleared = Trust.of({key: BEGIN}, [Label(key, HumanWord.FALSE_POSITIVE, BEGIN, 1)])
     assert subjects(mine(history(drifted, trust=cleared)), "forbid_tool") == []
+    again = Trust.of({key: BEGIN + timedelta(days=1)}, [Label(key, HumanWord.FALSE_POSITIVE, BEGIN, 1)])
+    assert subjects(mine(history(drifted, trust=again)), "forbid_tool") == ["mail.send"], "of the later finding"
     confirmed = Trust.of(
-        set(), [Label(key, HumanWord.FALSE_POSITIVE, BEGIN, 1), Label(key, HumanWord.CONFIRMED, BEGIN, 2)]
+        {}, [Label(key, HumanWord.FALSE_POSITIVE, BEGIN, 1), Label(key, HumanWord.CONFIRMED, BEGIN, 2)]
     )
     assert subjects(mine(history(drifted, trust=confirmed)), "forbid_tool") == ["mail.send"]
-    unsaid = Trust.of({key}, [Label(key, HumanWord.REINSTATED, BEGIN, 1)])
+    unsaid = Trust.of({key: BEGIN}, [Label(key, HumanWord.REINSTATED, BEGIN, 1)])
     assert subjects(mine(history(drifted, trust=unsaid)), "forbid_tool") == ["mail.send"]
 
 
