@@ -108,7 +108,7 @@ SESSIONS: tuple[Column, ...] = (
     Column("flagged_at", "time", "when the first finding was made"),
     Column("word", "name", "the last thing people said of it, if any"),
     Column("word_at", "time", "when they said it"),
-    Column("verdict", "name", "the last judgement among what they said: confirmed or false_positive"),
+    Column("verdict", "name", "the last judgement: confirmed, or false_positive if no finding came after it"),
     Column("calibration", "name", "version of the calibration at its end"),
 )
 

@@ -35,12 +35,16 @@ def sessions_of(events: pd.DataFrame, words: pd.DataFrame) -> pd.DataFrame:
     weights = events["wanted"].map(WANTED).fillna(0).astype("int64")
     most = weights.groupby([events[key] for key in KEY], sort=False).max()
     rows["wanted"] = most.map({weight: word for word, weight in WANTED.items()})
-    rows["flagged_at"] = events[events["finding_id"].notna()].groupby(KEY)["at"].min()
+    found = events[events["finding_id"].notna()].groupby(KEY)["at"]
+    rows["flagged_at"] = found.min()
     rows["calibration"] = groups["calibration"].last()
     last = words.drop_duplicates(KEY, keep="last").set_index(KEY)
     rows["word"], rows["word_at"] = last["word"], last["at"]
     judged = words[words["word"].isin(JUDGED)].drop_duplicates(KEY, keep="last").set_index(KEY)
     rows["verdict"] = judged["word"]
+    dismissed = rows["verdict"] == HumanWord.FALSE_POSITIVE.value
+    anew = found.max().reindex(rows.index) > judged["at"].reindex(rows.index)
+    rows.loc[dismissed & anew, "verdict"] = None
     return frame(rows.reset_index().sort_values("begin", kind="stable"), SESSIONS)
 
 

@@ -1,6 +1,6 @@
 """The frames behind every figure: on the sample data they say what was planted."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import pandas as pd
@@ -76,6 +76,26 @@ def test_a_judgement_stays_one_when_the_revocation_is_taken_back_or_lapses(lay):
     assert list(ranked(sessions)["session_id"]) == ["s2", "s3", "s0", "s1"]
     honest = thresholds.taken_for_honest(sessions, feedback(small))
     assert thresholds.promised_and_measured(honest, [1_000])["dismissed"].item() == pytest.approx(1 / 3)
+
+
+def test_a_session_that_was_dismissed_and_is_flagged_anew_is_settled_no_more(lay):
+    flagged = {"finding_id": "fnd_1", "wanted": "flag", "one_in": 5_000.0}
+    for session in ("dismissed", "anew", "unflagged"):
+        lay(session_id=session, **(flagged if session != "unflagged" else {}))
+    said = NOON + timedelta(hours=1)
+    words = [
+        Change(n, SessionKey("acme", session), HumanWord.FALSE_POSITIVE, said)
+        for n, session in enumerate(("dismissed", "anew"), 1)
+    ]
+    root = lay(session_id="anew", at=said + timedelta(hours=1), **flagged | {"wanted": "revoke"})
+    write_labels(root, "l", [labels(words)])
+    sessions = open_archive(root, tenant="acme").sessions()
+    assert list(ranked(sessions)["session_id"]) == ["anew", "unflagged", "dismissed"]
+    assert sessions.set_index("session_id")["verdict"].isna().to_dict() == {
+        "dismissed": False,
+        "anew": True,
+        "unflagged": True,
+    }
 
 
 def test_the_hours_of_a_day_add_up_to_it(archive, today):
