@@ -11,6 +11,7 @@ from guardian.archive.rows import arguments_of
 from guardian.bootstrap.archiving import open_archive
 from guardian.config import Settings
 from guardian.domain.event import SessionKey
+from guardian.domain.past import Label
 from guardian.domain.session import HumanWord
 from guardian.evaluation.labels import Labels, label_session
 from guardian.evaluation.sessions import LabelledSession
@@ -43,21 +44,22 @@ def archive_sessions(settings: Settings, folder: Path, labels: Labels) -> list[L
     """The sessions of an archive, oldest first: one data set named after the folder, each tenant a domain of it.
 
     `labels` counts before what people said through control. A confirmed session's drift is the act that led to the
-    finding. A flagged session that nobody has judged is left out: it is neither honest nor drift.
+    finding. A flagged session that nobody has judged since is left out: it is neither honest nor drift.
     Raises ConfigurationError where no archive lies, ArchiveError where it cannot be read.
     """
     archive = open_archive(settings, folder)
-    words = {label.key: label.word for label in archive.labels() if label.word in _VERDICTS}
+    words = {label.key: label for label in archive.labels() if label.word in _VERDICTS}
     out = []
     for key, kept in _read(archive, words, labels).items():
         calls = sorted(kept.calls, key=lambda call: call[:2])
-        said = _said(key, [call[1] in kept.flagged for call in calls], words.get(key), labels)
+        flagged = [call[0] if call[1] in kept.flagged else None for call in calls]
+        said = _said(key, flagged, words.get(key), labels)
         if said is not None:
             out.append(label_session(key, kept.purpose, [call[2:] for call in calls], said, dataset=folder.name))
     return [session for session in out if session is not None]
 
 
-def _read(archive: Archive, words: Mapping[SessionKey, HumanWord], labels: Labels) -> dict[SessionKey, _Kept]:
+def _read(archive: Archive, words: Mapping[SessionKey, Label], labels: Labels) -> dict[SessionKey, _Kept]:
     found: dict[SessionKey, _Kept] = {}
     passed: set[SessionKey] = set()
     filled: Counter[tuple[str, str]] = Counter()
@@ -80,12 +82,17 @@ def _read(archive: Archive, words: Mapping[SessionKey, HumanWord], labels: Label
     return found
 
 
-def _said(key: SessionKey, flagged: Sequence[bool], word: HumanWord | None, labels: Labels) -> Labels | None:
-    """What was said of one session; None where guardian flagged it and nobody has answered."""
+def _said(
+    key: SessionKey, flagged: Sequence[datetime | None], word: Label | None, labels: Labels
+) -> Labels | None:
+    """What was said of one session; None where guardian flagged it and nobody has answered since.
+
+    `flagged` has the time of each act that led to a finding.
+    """
     if labels.speaks_of(key):
         return labels
     name = f"{key.tenant_id}/{key.session_id}"
-    if word is HumanWord.CONFIRMED:
-        acts = [f"{name}/{index}" for index, led in enumerate(flagged) if led]
+    if word is not None and word.word is HumanWord.CONFIRMED:
+        acts = [f"{name}/{index}" for index, at in enumerate(flagged) if at is not None]
         return Labels(dict.fromkeys(acts or [name], "drift"))
-    return Labels({}) if word is HumanWord.FALSE_POSITIVE or not any(flagged) else None
+    return Labels({}) if all(at is None or (word is not None and at <= word.at) for at in flagged) else None

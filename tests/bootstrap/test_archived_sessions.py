@@ -1,7 +1,7 @@
 """Archive → labelled sessions, with what guardian found and what people said."""
 
 import runpy
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -82,6 +82,16 @@ def test_people_settle_what_a_session_was_and_a_flag_nobody_answered_settles_not
         "acme/quiet": ["benign", "benign"],
         "acme/undone": ["benign", "benign"],
     }
+
+
+def test_what_was_dismissed_and_is_flagged_anew_is_no_honest_session(archive):
+    for path in archive.glob("labels/*.parquet"):
+        path.unlink()
+    before = AT - timedelta(days=3000)
+    words = [("dismissed", HumanWord.FALSE_POSITIVE), ("confirmed", HumanWord.CONFIRMED)]
+    changes = [Change(seq, SessionKey("acme", name), word, before) for seq, (name, word) in enumerate(words, 1)]
+    write_labels(archive, "l", [labels(changes)])
+    assert set(read(archive)) == {"acme/confirmed", "acme/quiet"}
 
 
 def test_a_file_of_labels_counts_before_what_the_archive_knows(archive):
