@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import Any
 
 from slack_sdk import WebClient
+from slack_sdk.errors import SlackApiError
 from slack_sdk.socket_mode import SocketModeClient
 from slack_sdk.socket_mode.client import BaseSocketModeClient
 from slack_sdk.socket_mode.request import SocketModeRequest
@@ -66,7 +67,7 @@ class SlackSocket:
                 _log.info("slack_socket_connected")
                 return
             except Exception as error:  # no common base class; the token is never in a message of ours
-                _log.warning("slack_socket_failed", error=type(error).__name__, wait_s=wait)
+                _log.warning("slack_socket_failed", error=_told(error), wait_s=wait)
                 self._stop.wait(wait)
                 wait = min(_LONGEST_WAIT_S, wait * 2)
 
@@ -86,3 +87,9 @@ class SlackSocket:
             if len(self._seen) > _REMEMBERED:
                 self._seen.popitem(last=False)
             return not known
+
+
+def _told(error: Exception) -> str:
+    """What Slack said, such as invalid_auth, where it answered at all."""
+    said = error.response.get("error") if isinstance(error, SlackApiError) else None
+    return said if isinstance(said, str) and re.fullmatch(r"[a-z0-9_]{1,80}", said) else type(error).__name__

@@ -7,9 +7,11 @@ import httpx
 import pytest
 from slack_server import CHANNEL, TOKEN
 from slack_server.people import click, interaction, signed, submission
+from structlog.testing import capture_logs
 
 from guardian.alerting.slack import SlackOptions
 from guardian.alerting.slack_people import Person, SlackPeople
+from guardian.alerting.slack_socket import SlackSocket
 from guardian.domain.finding import Effect
 from guardian.wire.advice import Weighing
 
@@ -396,6 +398,15 @@ def test_socket_mode_brings_the_same_clicks(make_office, slack, a_finding) -> No
     assert len(office.audit(action="revoke")) == 1
     connection.send({"type": "disconnect", "reason": "refresh_requested"})  # every hour or so
     slack.until(lambda: len(slack.connections) == 2, timeout_s=20)
+
+
+def test_why_slack_opens_no_connection_is_in_the_log(slack) -> None:
+    with capture_logs() as lines:
+        socket = SlackSocket("xapp-withdrawn", base_url=slack.url, take=lambda *_: None)
+        socket.start()
+        slack.until(lambda: [line for line in lines if line["event"] == "slack_socket_failed"])
+        socket.stop()
+    assert lines[0]["error"] == "invalid_auth"
 
 
 def test_the_status_says_that_more_waits_than_it_shows(flagged) -> None:
