@@ -14,6 +14,8 @@ from guardian.domain.event import UNTOLD, Envelope
 from guardian.signals.constraints import Constraints, admits, number, read
 from guardian.signals.wording import content, covers, joins_more, only_reads, open_ended, shown
 
+ANYTHING = "*"
+"""An entry that bounds nothing: whoever drops a list with it is no wider."""
 _LISTED = 5
 _TIMES = frozenset({"until", "after", "before", "expire", "expires", "expiry", "exp"})
 _ENDS = frozenset({"until", "expire", "expires", "expiry", "exp"})
@@ -64,7 +66,7 @@ class Delegation:
 
     def _tools(self) -> Iterator[Widening]:
         mine, theirs = self.child.allowed_tools, self.parent.allowed_tools
-        if theirs and not mine:
+        if theirs and not mine and ANYTHING not in theirs:
             yield Widening("wider_tools", "the child lists no tools, its parent does")
         wider = tuple(tool for tool in mine if theirs and not any(covers(entry, tool) for entry in theirs))
         if wider:
@@ -124,7 +126,8 @@ def exceeding(held: Constraints, granted: Constraints) -> Iterator[tuple[str, st
         kind = "expiry" if last in _TIMES else "resources"
         key, mine = shown(granted.spelt[name], 60), held.allowed.get(name)
         if mine is None:
-            yield kind, f"{key} is dropped"
+            if ANYTHING not in theirs:
+                yield kind, f"{key} is dropped"
             continue
         wider = tuple(sorted(value for value in mine if not admits(theirs, value)))
         if wider and not _less(name, last, mine, theirs):
@@ -170,7 +173,7 @@ def _amount(said: str) -> tuple[str, float]:
 
 
 def _data_classes(held: frozenset[str] | None, granted: frozenset[str] | None) -> Iterator[tuple[str, str]]:
-    if granted is None:
+    if granted is None or (held is None and ANYTHING in granted):
         return
     if held is None:
         yield "data_classes", "the list of data classes is dropped"

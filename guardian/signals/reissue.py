@@ -13,7 +13,7 @@ from typing import Any
 
 from guardian.domain.event import UNTOLD, Envelope
 from guardian.signals.constraints import read
-from guardian.signals.narrowing import Widening, exceeding
+from guardian.signals.narrowing import ANYTHING, Widening, exceeding
 from guardian.signals.wording import covers, shown, words
 
 _MAX_TOOLS = 128
@@ -72,6 +72,8 @@ def growth(first: Mapping[str, Any], envelope: Envelope, redacted: Mapping[str, 
 
 def _tools(first: Mapping[str, Any], envelope: Envelope) -> Iterator[Widening]:
     before, now = first["tools"], sorted({_kept(tool) for tool in envelope.allowed_tools})
+    if ANYTHING in before:
+        return
     if before and not now:
         yield Widening("reissued_tools", "this session was issued with a list of tools, now it lists none")
         return

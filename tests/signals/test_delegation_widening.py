@@ -492,3 +492,16 @@ def test_a_forged_envelope_is_not_the_first_one_of_its_session(observe: Observe,
     own = observe(facts={"signature": "valid"})
     assert breaches(DelegationWidening(), forged, own) == {}
     assert breaches(DelegationWidening(), own, forged) == {"reissued_delegator": False}
+
+
+def test_a_list_that_bounds_nothing_may_be_dropped(observe: Observe, breaches: Breaches) -> None:
+    wide = {"allowed_tools": ["*"], "resource_constraints": {"region": ["*"], "data_classes": ["*"]}}
+    parent = ParentFact(
+        ParentStatus.ACTIVE, Envelope.model_validate_json(json.dumps({**PARENT, **wide})), ("sess_parent",)
+    )
+    bare = {f"envelope__{name}": value for name, value in {**NARROW, "allowed_tools": []}.items()}
+    child = observe(facts={"parent": parent}, **{**bare, "envelope__resource_constraints": {"max_records": 5}})
+    assert breaches(DelegationWidening(), child) == {}
+    first = observe(envelope__allowed_tools=["*"], envelope__resource_constraints=wide["resource_constraints"])
+    again = observe(envelope__allowed_tools=[], envelope__resource_constraints={})
+    assert breaches(DelegationWidening(), first, again) == {}
