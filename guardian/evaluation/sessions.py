@@ -103,10 +103,14 @@ def session_of(record: Mapping[str, Any]) -> LabelledSession:
         actions.append(
             LabelledAction(action["tool"], action.get("args") or {}, cast(Label, action["label"]), counted)
         )
+    dataset = record["dataset"]
+    domain = record.get("domain") or dataset
+    if not (isinstance(dataset, str) and isinstance(domain, str)):
+        raise ValueError("dataset or domain is no text")
     return LabelledSession(
-        dataset=record["dataset"],
+        dataset=dataset,
         session_id=str(record["session_id"]),
-        domain=record.get("domain") or record["dataset"],
+        domain=domain,
         purpose=record["purpose"],
         actions=tuple(actions),
     )
