@@ -166,7 +166,7 @@ def evaluate(
 
 def calibrate(
     files: Annotated[
-        list[Path], typer.Argument(help="Your log (guardian.decision/v1 lines), or session lines; .gz too.")
+        list[Path], typer.Argument(help="Your log (source.format), or labelled session lines; .gz too.")
     ],
     output: Annotated[Path, typer.Option("--output", "-o", help="Where to write; - is standard output.")] = Path(
         "calibration.json"

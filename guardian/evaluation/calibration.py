@@ -72,7 +72,8 @@ def fit_calibration(
     if len(kept) < LEAST_SESSIONS:
         raise ValueError(
             f"a calibration needs at least {LEAST_SESSIONS} honest sessions, got {len(kept)} after no purpose gave"
-            f" more than {max_per_purpose} and no agent or tenant more than {max_share:.0%}"
+            f" more than {max_per_purpose} and no agent or tenant more than {max_share:.0%}; give a longer log, or"
+            " let one of them give more (--max-per-purpose, --max-share)"
         )
     by_purpose = len({s.purpose for s in kept}) >= _LEAST_PURPOSES
     halves: tuple[list[HonestSession], list[HonestSession]] = ([], [])
@@ -88,6 +89,8 @@ def fit_calibration(
         verdicts = first_pass.judge([d for session in chunk for d in session.decisions], [], frozen).verdicts
         scores.extend(v.drift.score for v in verdicts if not any(b.hard for b in v.drift.breaches))
         progress(done := done + len(chunk), total)
+    if not scores:
+        raise ValueError("every call breaks a hard rule: a calibration is made of those that break none")
     second_pass = judge_with(Calibration.fit(scores, [0.0], [0.0], source=source))
     maxima: list[tuple[float, float]] = []
     for chunk in _chunks(halves[1]):
@@ -97,6 +100,8 @@ def fit_calibration(
             (s.evidence["top"], s.evidence["act"]) for k, s in judged.sessions.items() if k not in broken
         )
         progress(done := done + len(chunk), total)
+    if not maxima:
+        raise ValueError("every session breaks a hard rule: a calibration is made of those that break none")
     return Calibration.fit(
         scores, [top for top, _ in maxima], [act for _, act in maxima], source=source, fold=fold
     )

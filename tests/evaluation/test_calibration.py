@@ -124,8 +124,9 @@ def test_with_few_purposes_the_halves_share_them(honest) -> None:
 
 @pytest.mark.parametrize("count", [0, 1, LEAST_SESSIONS - 1])
 def test_too_few_sessions_are_refused_with_their_number(honest, count: int) -> None:
-    with pytest.raises(ValueError, match=f"at least {LEAST_SESSIONS} honest sessions, got {count}"):
+    with pytest.raises(ValueError, match=f"at least {LEAST_SESSIONS} honest sessions, got {count}") as error:
         fitted(honest(count))
+    assert "--max-per-purpose" in str(error.value), "a log without purposes has one"
 
 
 def test_sessions_without_actions_do_not_count(honest) -> None:
@@ -143,6 +144,12 @@ def test_a_session_that_breaks_a_hard_rule_is_no_part_of_the_promise(honest) -> 
     ]
     clean, mixed = fitted(sessions), fitted([*sessions, *broken])
     assert len(mixed.evidence.values) == len(clean.evidence.values)
+
+
+def test_sessions_that_all_break_a_hard_rule_are_refused_with_the_reason(honest) -> None:
+    broken = [dataclasses.replace(s, decisions=tuple(map(_widened, s.decisions))) for s in honest(60)]
+    with pytest.raises(ValueError, match="breaks a hard rule"):
+        fitted(broken)
 
 
 def test_progress_ends_at_the_number_of_sessions(honest) -> None:
