@@ -116,12 +116,12 @@ def _cut(value: str, tokens: Sequence[re.Match[str]], quoted: Sequence[bool]) ->
     return "".join([*out, value[at:]]).strip()
 
 
-@lru_cache(maxsize=8_192)
+@lru_cache(maxsize=64)
 def _words(purpose: str) -> frozenset[str]:
     return frozenset(_TOKEN.findall(purpose.lower()))
 
 
-@lru_cache(maxsize=8_192)
+@lru_cache(maxsize=512)
 def _passages(purpose: str) -> tuple[int, frozenset[tuple[str, ...]]]:
     words = _TOKEN.findall(render_purpose(purpose).lower())
     size = min(PASSAGE, len(words))

@@ -20,6 +20,7 @@ _STOP = frozenset(
         " their them"
     )
 )
+_SHORT = 512
 _OPEN = re.compile(
     r"\b(whatever|everything|anything|all (?:the )?(?:tasks|actions|steps|instructions|items)|to-?do list"
     r"|instructions? (?:in|from|at|given)|do (?:what|as)|follow (?:the|his|her|their)"
@@ -28,13 +29,21 @@ _OPEN = re.compile(
 )
 
 
-@lru_cache(maxsize=8_192)
 def content_words(text: str) -> frozenset[str]:
     """The words of `text` that carry meaning, lower case, a plural's `s` dropped."""
+    return _few_words(text) if len(text) <= _SHORT else _many_words(text)
+
+
+def _content(text: str) -> frozenset[str]:
     found = _WORD.findall(text.lower())
     return frozenset(
         w[:-1] if len(w) > 3 and w.endswith("s") and not w.endswith("ss") else w for w in found if w not in _STOP
     )
+
+
+_few_words = lru_cache(maxsize=8_192)(_content)
+_many_words = lru_cache(maxsize=64)(_content)
+"""Few are remembered: of a long purpose they take twenty times its memory, and tenants choose the purposes."""
 
 
 def argument_values(arguments: Mapping[str, object] | None) -> frozenset[str]:
@@ -85,7 +94,7 @@ def grounding(purpose: str, arguments: Mapping[str, object] | None, earlier: Ite
     return Grounding(named / n, fresh / n, max(destinations, default=0.0), count)
 
 
-@lru_cache(maxsize=8_192)
+@lru_cache(maxsize=1_024)
 def openness(purpose: str) -> float:
     """How little a purpose constrains, in [0, 1]: 1 for "do whatever is on the list", near 0 for a detailed one.
 

@@ -65,7 +65,7 @@ def words(name: str) -> str:
     return _SPACE.sub(" ", _JOINTS.sub(" ", _CAMEL.sub(" ", clean(name, TOOL_CHARS)))).strip().lower()
 
 
-@lru_cache(maxsize=16_384)
+@lru_cache(maxsize=2_048)
 def render_purpose(purpose: str) -> str:
     """The declared purpose as the encoders read it; a slug becomes words, prose stays prose.
 

@@ -84,14 +84,22 @@ def _canonical(name: str) -> str:
     return "_".join([*parts[:-1], singular(parts[-1])]) if parts else ""
 
 
-@lru_cache(maxsize=8_192)
 def words(name: str) -> tuple[str, ...]:
     """The words of a name or sentence, lower case, in order.
 
     >>> words("crm.readAll"), words("Send the e-mail")
     (('crm', 'read', 'all'), ('send', 'the', 'e', 'mail'))
     """
-    return tuple(_WORD.findall(_CAMEL.sub(" ", name[:_PURPOSE_CHARS]).lower()))
+    return _words_of_name(name) if len(name) <= _NAME_CHARS else _words_of_purpose(name[:_PURPOSE_CHARS])
+
+
+def _split(name: str) -> tuple[str, ...]:
+    return tuple(_WORD.findall(_CAMEL.sub(" ", name).lower()))
+
+
+_words_of_name = lru_cache(maxsize=8_192)(_split)
+_words_of_purpose = lru_cache(maxsize=64)(_split)
+"""Few are remembered: of a long purpose the words take ten times its memory, and tenants choose the purposes."""
 
 
 def singular(word: str) -> str:
@@ -109,13 +117,13 @@ def singular(word: str) -> str:
     return word[:-1]
 
 
-@lru_cache(maxsize=4_096)
+@lru_cache(maxsize=64)
 def content(purpose: str) -> frozenset[str]:
     """The words of a purpose that carry meaning, in the singular."""
     return frozenset(singular(word) for word in words(purpose) if word not in _STOP)
 
 
-@lru_cache(maxsize=4_096)
+@lru_cache(maxsize=1_024)
 def open_ended(purpose: str) -> bool:
     """Whether a purpose constrains nothing: a wildcard, "whatever is needed", or no more than "help".
 

@@ -1,9 +1,14 @@
 """What the encoders read is short, clean and the same every time, whatever an agent puts into its arguments."""
 
+import random
+import tracemalloc
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from guardian.embedding.echo import without_echo
+from guardian.embedding.grounding import grounding
 from guardian.embedding.text import (
     ACTION_CHARS,
     MAX_LEAVES,
@@ -123,3 +128,15 @@ def test_history_shows_only_the_last_tools_in_order() -> None:
     _, action = render_pair("p q", ["a1", "b2", "c3", "d4", "e5"], "send", {})
     assert action == "after b2 > c3 > d4 > e5 then send |"
     assert render_pair("p q", [], "send", None)[1] == "send |"
+
+
+def test_many_long_purposes_take_little_memory_once_they_were_read() -> None:
+    rng = random.Random(5)
+    tracemalloc.start()
+    for _ in range(200):
+        purpose = " ".join("".join(rng.choices("abcdefghijklmnopqrtuvwxyz", k=5)) for _ in range(1_300))
+        assert grounding(purpose, {"to": purpose[:5]}, ()).named == 1.0
+        assert without_echo(purpose, {"note": f"{purpose[:60]} for Eve"}) != {}
+    taken = tracemalloc.get_traced_memory()[0]
+    tracemalloc.stop()
+    assert taken < 25e6

@@ -1,13 +1,15 @@
 import doctest
 import importlib
 import pkgutil
+import random
+import tracemalloc
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 import guardian.signals
-from guardian.signals.wording import canonical, covers, open_ended, shown, singular
+from guardian.signals.wording import canonical, content, covers, open_ended, shown, singular
 
 
 @pytest.mark.parametrize("name", [found.name for found in pkgutil.iter_modules(guardian.signals.__path__)])
@@ -57,3 +59,15 @@ def test_a_purpose_that_names_a_task_is_not_open_ended(purpose: str) -> None:
 
 def test_plurals_that_are_none_stay() -> None:
     assert [singular(word) for word in ("analysis", "ties", "gas", "dishes")] == ["analysis", "tie", "ga", "dish"]
+
+
+def test_many_long_purposes_take_little_memory_once_they_were_read() -> None:
+    rng = random.Random(5)
+    tracemalloc.start()
+    for _ in range(200):
+        purpose = " ".join("".join(rng.choices("abcdefghijklmnopqrtuvwxyz", k=5)) for _ in range(1_300))
+        assert not open_ended(purpose)
+        assert len(content(purpose)) > 1_000
+    taken = tracemalloc.get_traced_memory()[0]
+    tracemalloc.stop()
+    assert taken < 25e6
