@@ -1,8 +1,8 @@
 """The first envelope that a session showed, in brief, and in what later ones exceed it. Pure and bounded.
 
-Kept as plain data: at most 128 tools; a tool name beyond 128 characters is kept as its digest, and so are
-constraints beyond 8,192, whatever the order of their lists. Delegator, parent, purpose and constraints are
-compared under one set of redaction rules: what was kept under others, or by an earlier version, is taken anew.
+Kept as plain data: the first 128 tools of the alphabet; a tool name beyond 128 characters is kept as its digest,
+and so are constraints beyond 8,192, whatever the order of their lists. Delegator, parent, purpose and constraints
+are compared under one set of redaction rules: what was kept under others, or by an earlier version, is taken anew.
 """
 
 import hashlib
@@ -80,8 +80,9 @@ def _tools(first: Mapping[str, Any], envelope: Envelope) -> Iterator[Widening]:
     if not before or now == before:
         return
     more = [tool for tool in now if not any(covers(entry, tool) for entry in before)]
-    cut = first["count"] > len(before)  # then only a longer list is certain to hold something new
-    if more and (not cut or len(now) > first["count"]):
+    if len(before) < first["count"] >= len(now):  # cut: what would stand among those that were kept is new
+        more = [tool for tool in more if tool < before[-1]]
+    if more:
         said = ", ".join(shown(tool, 60) for tool in more[:_LISTED])
         rest = f" and {len(more) - _LISTED} more" if len(more) > _LISTED else ""
         yield Widening("reissued_tools", f"this session was issued without {said}{rest}")

@@ -469,6 +469,10 @@ def test_growth_is_seen_in_lists_of_tools_too_long_to_keep(observe: Observe, bre
     assert breaches(DelegationWidening(), first, first) == {}
     more = observe(envelope__allowed_tools=[*many, "email.send", "x" * 400])
     assert breaches(DelegationWidening(), first, more) == {"reissued_tools": True}
+    swapped = observe(envelope__allowed_tools=[*many[:-1], "email.send"])
+    assert breaches(DelegationWidening(), first, swapped) == {"reissued_tools": True}
+    unsure = observe(envelope__allowed_tools=[*many[:-1], "users.delete"])
+    assert breaches(DelegationWidening(), first, unsure) == {}, "it may have been among those that were not kept"
 
 
 def test_a_denied_call_lowers_the_force_of_what_is_named(child: Any, folded: Any) -> None:
