@@ -610,6 +610,17 @@ def test_many_small_members_of_a_gzip_take_no_longer_than_their_bytes(make_reade
     assert found(told(make_reader("mapping"), whole)) == ["a"]
 
 
+def test_control_tests_the_monitor_on_a_topic_of_any_format(make_reader, names, told, samples):
+    body = {**json.loads(samples("guardian")[0]), "gateway": "self-test"}
+    for name in names:
+        if name != "guardian":
+            (each,) = told(make_reader(name, Completion(planted=frozenset({"self-test"}))), body)
+            assert each.event.gateway == "self-test", name
+    for gateway in ("edge-1", ["self-test"]):
+        (refused,) = told(make_reader("cloudevents", Completion()), {**body, "gateway": gateway})
+        assert refused.code == "unknown_format"
+
+
 def test_in_the_log_of_one_gateway_nobody_speaks_as_another(make_reader, told, samples):
     body = json.loads(samples("guardian")[0])
     pinned = Completion(gateway="edge-1", planted=frozenset({"self-test"}))
