@@ -16,6 +16,7 @@ from guardian.pipeline.batch import Memory, PurposeKey, Verdict, Wanted
 from guardian.pipeline.judging import HYGIENE, Fit, drift_without
 from guardian.pipeline.pipeline import Pipeline
 from guardian.response.findings import drift_finding
+from guardian.sources.guardian import GuardianDecisions
 from guardian.store.monitor import MonitorStore
 from guardian.stream.recall import memory_of
 from guardian.wire.advice import Weighing
@@ -25,6 +26,7 @@ _UNREADABLE = Weighing(
     score=0.0, session_evidence=0.0, one_in=1.0, promised=False, independent_signals=0, hard_breaches=(UNREADABLE,)
 )
 _BASELINES_LIVE_S = 30.0
+_MAX_BYTES = 8 * 1024 * 1024  # beyond what control takes of a proposal
 
 
 class Unexplained:
@@ -45,12 +47,15 @@ class Unexplained:
 
 
 class LocalAdviser:
-    """`pipeline` is the adviser's own: a drift model answers one thread at a time, and the monitor's is busy."""
+    """`pipeline` is the adviser's own: a drift model answers one thread at a time, and the monitor's is busy. What
+    it weighs is in guardian's own format, of whichever gateway asked, whatever the log is like that is watched."""
 
     def __init__(self, pipeline: Pipeline, store: MonitorStore, *, clock: Callable[[], datetime]) -> None:
-        judge = pipeline.judging
+        judge, decoder = pipeline.judging, pipeline.decoder
         self._pipeline = dataclasses.replace(
-            pipeline, judging=dataclasses.replace(judge, fit=Unexplained(judge.fit))
+            pipeline,
+            judging=dataclasses.replace(judge, fit=Unexplained(judge.fit)),
+            decoder=dataclasses.replace(decoder, source=GuardianDecisions(max_bytes=_MAX_BYTES)),
         )
         self._store, self._clock = store, clock
         self._turn = threading.Lock()

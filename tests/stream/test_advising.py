@@ -96,6 +96,16 @@ def test_evidence_grows_with_what_the_session_really_did_and_not_with_what_was_a
     assert then.one_in > first.one_in
 
 
+@pytest.mark.parametrize("format", ["cloudevents", "otel", "opa"])
+def test_a_proposed_call_is_read_whatever_the_log_looks_like_and_whoever_sends_it(adviser, store, format):
+    settings = load(None, overrides={"source": {"format": format, "gateway": "edge-1"}})
+    judge = open_judge(settings, fingerprint_key=b"k" * 32, fit=Fit())
+    foreign = open_pipeline(settings, judge, verify=unchecked, clock=lambda: NOW, check_entitlements=False)
+    call = line("payments.create", allowed=["crm.read"])
+    weighed = LocalAdviser(foreign, store, clock=lambda: NOW).weigh(call, PATIENCE)
+    assert weighed.hard_breaches == adviser.weigh(call, PATIENCE).hard_breaches == ("tool_not_allowed",)
+
+
 @pytest.mark.parametrize("junk", [b"", b"{}", b"\xff", line().replace(b'"crm.read"', b"7")])
 def test_a_call_that_cannot_be_read_breaks_a_hard_rule(adviser, junk):
     assert adviser.weigh(junk, PATIENCE).hard_breaches == (UNREADABLE,)
