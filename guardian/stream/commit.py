@@ -12,7 +12,7 @@ from itertools import chain
 from guardian.bus.port import Consumer, Place, Record
 from guardian.domain.finding import Finding
 from guardian.errors import FuseBlown, StoreError
-from guardian.pipeline.batch import DeadLetter, Decoded, Judgement
+from guardian.pipeline.batch import DeadLetter, DecisionKey, Decoded, Judgement
 from guardian.store.monitor import MonitorStore
 from guardian.store.monitor_values import Conflict, Held, Recall
 from guardian.stream.fuse import Fuse, FuseState
@@ -45,13 +45,11 @@ def in_time(records: Sequence[Record]) -> list[Record]:
 
 def marked_late(judgement: Judgement, now: datetime, late_after: timedelta) -> Judgement:
     """The same with `late_s` on findings about calls that reached the topic long before they were judged."""
-    stamps = {
-        (v.decoded.event.envelope.tenant_id, v.decoded.event.id): v.decoded.record.timestamp
-        for v in judgement.verdicts
-    }
+    stamps = {v.decoded.decision: v.decoded.record.timestamp for v in judgement.verdicts}
 
     def marked(finding: Finding) -> Finding:
-        stamp = None if finding.act is None else stamps.get((finding.tenant_id, finding.act.decision_id))
+        act = finding.act
+        stamp = None if act is None else stamps.get(DecisionKey(finding.tenant_id, act.gateway, act.decision_id))
         if stamp is None or now - stamp <= late_after:
             return finding
         return finding.model_copy(update={"late_s": int((now - stamp).total_seconds())})

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 
 from guardian.domain.finding import Act, Effect, Finding, Kind
-from guardian.pipeline.batch import Judgement
+from guardian.pipeline.batch import DecisionKey, Judgement
 from guardian.stream.commit import marked_late
 
 NOW = datetime(2026, 5, 12, 12, tzinfo=UTC)
@@ -19,9 +19,10 @@ def finding(decision="d1", tenant="acme"):
     )  # fmt: skip
 
 
-def verdict(stamp, decision="d1", tenant="acme"):
-    event = SimpleNamespace(id=decision, envelope=SimpleNamespace(tenant_id=tenant))
-    return SimpleNamespace(decoded=SimpleNamespace(event=event, record=SimpleNamespace(timestamp=stamp)))
+def verdict(stamp, gateway="gw"):
+    event = SimpleNamespace(id="d1", gateway=gateway, envelope=SimpleNamespace(tenant_id="acme"))
+    record, decision = SimpleNamespace(timestamp=stamp), DecisionKey("acme", gateway, "d1")
+    return SimpleNamespace(decoded=SimpleNamespace(event=event, record=record, decision=decision))
 
 
 def late(stamp, told=None):
@@ -39,3 +40,9 @@ def test_what_has_no_time_or_no_call_is_not_called_late():
     assert late(None) == 0
     assert late(NOW - 14 * MINUTE, finding().model_copy(update={"act": None})) == 0
     assert late(NOW - 14 * MINUTE, finding(tenant="globex")) == 0
+
+
+def test_calls_of_two_gateways_under_one_id_are_late_each_for_itself():
+    verdicts = (verdict(NOW - 14 * MINUTE), verdict(NOW, gateway="other"))
+    (told,) = marked_late(Judgement(verdicts=verdicts, findings=(finding(),)), NOW, MINUTE).findings
+    assert told.late_s == 840
