@@ -1,15 +1,33 @@
-"""Records that wait for their session's envelope: sealed, in order, counted when judging them is tried."""
+"""Records that wait for their session's envelope: sealed, in order, counted when judging them is tried.
+
+A record may hold thousands of decisions that wait: one row of it keeps the sealed value for those inserted with it
+or later, and hands it on when it goes.
+"""
 
 import base64
 import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Sequence, Set
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Engine, RowMapping, and_, delete, exists, func, or_, select, tuple_, update
+from sqlalchemy import (
+    Connection,
+    Engine,
+    RowMapping,
+    Select,
+    and_,
+    delete,
+    exists,
+    func,
+    or_,
+    select,
+    tuple_,
+    update,
+)
 
 from guardian.store.engine import reading, writing
-from guardian.store.monitor_tables import envelopes, insert_new, waiting
+from guardian.store.monitor_tables import chunks, envelopes, insert_new, waiting
 from guardian.store.monitor_values import Held, Place, Waiter
 
 _SESSIONS_AT_ONCE = 500
@@ -33,8 +51,7 @@ class Waiting:
         """Records of other places than these that have waited since `before`, the oldest first."""
         query = select(waiting).where(~_among(places), waiting.c.since <= before)
         with reading(self._engine) as connection:
-            rows = connection.execute(query.order_by(waiting.c.since).limit(limit)).mappings()
-            return [_held(row) for row in rows]
+            return _held(connection, query.order_by(waiting.c.since).limit(limit))
 
     def sealed(self) -> Iterator[bytes]:
         """The records that wait, as they lie there, one in memory at a time."""
@@ -44,7 +61,7 @@ class Waiting:
             query = select(waiting.c.sealed).where(_is((topic, partition, offset, entry)))
             with reading(self._engine) as connection:
                 sealed = connection.execute(query).scalar()
-            if sealed is not None:  # not judged meanwhile
+            if sealed:  # neither judged meanwhile, nor kept by another row
                 yield bytes(sealed)
 
     def due(self, places: Iterable[Place], *, before: datetime, limit: int, squeeze: bool = False) -> list[Held]:
@@ -67,8 +84,7 @@ class Waiting:
                 return []
             order = (waiting.c.since, waiting.c.topic, waiting.c.partition, waiting.c.offset, waiting.c.entry)
             wanted = select(waiting).where(mine, tuple_(waiting.c.tenant_id, waiting.c.session_id).in_(keys))
-            rows = connection.execute(wanted.order_by(*order).limit(limit)).mappings()
-            return [_held(row) for row in rows]
+            return _held(connection, wanted.order_by(*order).limit(limit))
 
     def tried(self, held: Sequence[Held], *, by: int = 1) -> None:
         """Count one more attempt at each, durably, before it is made; by -1 take back one that proved nothing."""
@@ -80,7 +96,8 @@ class Waiting:
 def insert_waiting(
     connection: Connection, waiters: Sequence[Waiter], seal: Callable[[bytes], bytes], now: datetime
 ) -> None:
-    """Keep them; one that waits already stays where it is."""
+    """Keep them; one that waits already stays where it is, and so does what it keeps."""
+    keepers = {_record(each): each.entry for each in sorted(waiters, key=lambda each: -each.entry)}
     insert_new(
         connection,
         waiting,
@@ -94,7 +111,7 @@ def insert_waiting(
                 "session_id": each.event.envelope.session_id,
                 "record_key": each.record.key,
                 "headers": json.dumps([[n, base64.b64encode(v or b"").decode()] for n, v in each.record.headers]),
-                "sealed": seal(each.record.value),
+                "sealed": seal(each.record.value) if keepers[_record(each)] == each.entry else b"",
                 "stamped_at": each.record.timestamp,
                 "since": now,
                 "attempts": 0,
@@ -114,8 +131,36 @@ def set_waiting_aside(connection: Connection, place: Place, *, by: int) -> None:
 
 def delete_waiting(connection: Connection, ids: Iterable[tuple[str, int, int, int]]) -> None:
     """They were judged, or given up."""
-    for each in ids:
-        connection.execute(delete(waiting).where(_is(each)))
+    going: dict[tuple[str, int, int], set[int]] = defaultdict(set)
+    for topic, partition, offset, entry in ids:
+        going[topic, partition, offset].add(entry)
+    for (topic, partition, offset), entries in going.items():
+        this = waiting.c.topic == topic, waiting.c.partition == partition, waiting.c.offset == offset
+        _hand_on(connection, and_(*this), entries)
+        for part in chunks(sorted(entries)):
+            connection.execute(delete(waiting).where(*this, waiting.c.entry.in_(part)))
+
+
+def _hand_on(connection: Connection, this: Any, going: Set[int]) -> None:
+    """The sealed values of a record that go: each to the first row of those that stay and came no earlier, for
+    what was sealed after a row began to wait could not be opened for it."""
+    shape = select(waiting.c.entry, waiting.c.since, (func.length(waiting.c.sealed) > 0).label("keeps")).where(
+        this
+    )
+    rows = connection.execute(shape.order_by(waiting.c.since, waiting.c.entry)).all()
+    bare = [row for row in rows if row.entry not in going and not row.keeps]
+    for row in (row for row in rows if row.entry in going and row.keeps):
+        heir = next((each for each in bare if each.since >= row.since), None)
+        if heir is not None:
+            bare.remove(heir)
+            kept = connection.execute(
+                select(waiting.c.sealed).where(this, waiting.c.entry == row.entry)
+            ).scalar_one()
+            connection.execute(update(waiting).where(this, waiting.c.entry == heir.entry).values(sealed=kept))
+
+
+def _record(waiter: Waiter) -> tuple[str, int, int]:
+    return waiter.record.topic, waiter.record.partition, waiter.record.offset
 
 
 def _among(places: Iterable[Place]) -> Any:
@@ -132,12 +177,32 @@ def _is(id_: tuple[str, int, int, int]) -> Any:
     )
 
 
-def _held(row: RowMapping) -> Held:
+def _held(connection: Connection, query: Select[Any]) -> list[Held]:
+    """What the query finds, each with its record's value; that of one record is in memory once."""
+    kept: dict[tuple[str, int, int], list[tuple[datetime, bytes]]] = {}
+
+    def sealed(row: RowMapping) -> bytes:
+        if row["sealed"]:
+            return bytes(row["sealed"])
+        record = row["topic"], row["partition"], row["offset"]
+        if record not in kept:
+            same = and_(
+                waiting.c.topic == record[0], waiting.c.partition == record[1], waiting.c.offset == record[2]
+            )
+            keepers = select(waiting.c.since, waiting.c.sealed).where(same, func.length(waiting.c.sealed) > 0)
+            found = connection.execute(keepers.order_by(waiting.c.since))
+            kept[record] = [(each.since, bytes(each.sealed)) for each in found]
+        return next((value for since, value in reversed(kept[record]) if since <= row["since"]), b"")
+
+    return [_waiter(row, sealed(row)) for row in connection.execute(query).mappings().all()]
+
+
+def _waiter(row: RowMapping, sealed: bytes) -> Held:
     return Held(
         id=(row["topic"], row["partition"], row["offset"], row["entry"]),
         key=None if row["record_key"] is None else bytes(row["record_key"]),
         headers=tuple((name, base64.b64decode(value)) for name, value in json.loads(row["headers"])),
-        sealed=bytes(row["sealed"]),
+        sealed=sealed,
         stamped_at=row["stamped_at"],
         since=row["since"],
         attempts=row["attempts"],

@@ -353,6 +353,15 @@ def test_records_wait_and_envelopes_are_kept_on_postgresql_as_on_sqlite(postgres
         assert store.waiting.due([("foreign", 1)], before=NOW + timedelta(days=1), limit=10)[0].session_id == "s2"
         store.commit(Judgement(), positions=base, released=due, **common)
         assert store.waiting.depth() == 1
+        batch = Record("foreign", 0, 9, b"batch", None, (), NOW)
+        many = [_Waiter(batch, told, entry) for entry in range(3)]
+        store.commit(Judgement(), positions=base, waits=many, **common)
+        far = NOW + timedelta(days=1)
+        for left in (3, 2, 1):
+            held = store.waiting.due([("foreign", 0)], before=far, limit=10)
+            assert [each.sealed for each in held] == [b"hctab"] * left
+            assert len(list(store.waiting.sealed())) == 2
+            store.commit(Judgement(), positions=base, released=held[:1], **common)
         store.close()
 
 
@@ -391,8 +400,6 @@ def test_names_as_wide_as_they_may_be_are_kept_and_what_does_not_fit_is_told_fro
 class _Waiter:
     """A decision that waits, as the store sees it."""
 
-    entry = 0
-
-    def __init__(self, record: Record, envelope: Envelope) -> None:
-        self.record = record
+    def __init__(self, record: Record, envelope: Envelope, entry: int = 0) -> None:
+        self.record, self.entry = record, entry
         self.event = type("Event", (), {"envelope": envelope})()

@@ -128,6 +128,19 @@ def test_an_envelope_that_comes_seconds_later_is_waited_for_and_the_session_keep
     assert rig.metrics.value("guardian_events_total", outcome="waits") >= 2
 
 
+def test_sessions_of_one_record_wait_each_for_its_own_envelope(desk, rig):
+    desk.send(b"[" + b",".join(line(n, f"s{n}") for n in range(4)) + b"]")
+    desk.run(lambda: desk.store.waiting.depth() == 4)
+    for session in ("s0", "s2"):
+        desk.register(envelope(session))
+        desk.run(lambda session=session: ("d" + session[1:], "the purpose") in desk.purposes)
+        desk.start()
+    rig.clock.forward(6)
+    desk.run(lambda: desk.store.waiting.depth() == 0)
+    assert sorted(desk.purposes) == [("d0", "the purpose"), ("d1", ""), ("d2", "the purpose"), ("d3", "")]
+    assert desk.store.dead_letters.list() == []
+
+
 def test_when_time_is_up_the_session_is_judged_as_it_is_and_never_waits_again(desk, rig):
     desk.send(line(0), line(1))
     desk.run(lambda: desk.store.waiting.depth() == 2)

@@ -1,0 +1,90 @@
+"""Decisions that wait: of a record that holds many the value is kept once, for as long as one of them waits."""
+
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sqlalchemy import select
+
+from guardian.bus.port import Record
+from guardian.domain.event import Envelope
+from guardian.store.engine import open_engine, reading, writing
+from guardian.store.monitor import MonitorStore
+from guardian.store.monitor_tables import waiting
+from guardian.store.monitor_waiting import delete_waiting, insert_waiting
+
+NOW = datetime(2026, 5, 12, 17, tzinfo=UTC)
+RECORDS = [Record("log", 0, 7, b"seven"), Record("log", 0, 8, b"eight")]
+
+
+@dataclass(frozen=True)
+class Event:
+    envelope: Envelope
+
+
+@dataclass(frozen=True)
+class Waits:
+    record: Record
+    entry: int
+
+    @property
+    def event(self) -> Event:
+        return Event(Envelope(delegator_id="u", tenant_id="acme", session_id=f"s{self.entry % 3}"))
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory):
+    url = f"sqlite:///{tmp_path_factory.mktemp('waiting')}/monitor.db"
+    made = MonitorStore(open_engine(url), seal=lambda value: value, hear=lambda state, _: state)
+    yield made
+    made.close()
+
+
+def sealed_at(minute):
+    return lambda value: b"%d:%s" % (minute, value)
+
+
+def lying(store):
+    """Minute of its sealing, and the value, of each that waits, by offset and entry."""
+    places, far = [("log", 0)], NOW + timedelta(days=1)
+    held = store.waiting.due(places, before=far, limit=999)
+    assert held == sorted(store.waiting.stranded([("x", 0)], before=far, limit=999), key=held.index)
+    return {each.id[2:]: (each, *each.sealed.split(b":")) for each in held}
+
+
+STEP = st.tuples(st.booleans(), st.integers(0, 1), st.sets(st.integers(0, 5), min_size=1))
+
+
+@settings(max_examples=60)
+@given(st.lists(STEP, max_size=12))
+def test_whoever_waits_keeps_a_value_of_its_own_record_that_was_sealed_no_later_than_it_waits(store, steps):
+    model = {}
+    with writing(store._engine) as connection:
+        connection.execute(waiting.delete())
+    for minute, (comes, which, entries) in enumerate(steps):
+        record, now = RECORDS[which], NOW + timedelta(minutes=minute)
+        with writing(store._engine) as connection:
+            if comes:
+                waits = [Waits(replace(record), entry) for entry in entries]
+                insert_waiting(connection, waits, sealed_at(minute), now)
+                model |= {(record.offset, entry): now for entry in entries if (record.offset, entry) not in model}
+            else:
+                delete_waiting(connection, [("log", 0, record.offset, entry) for entry in entries])
+                model = {key: at for key, at in model.items() if key[0] != record.offset or key[1] not in entries}
+        found = lying(store)
+        assert {key: each.since for key, (each, _, _) in found.items()} == model
+        for (offset, _), (each, at, value) in found.items():
+            assert value == RECORDS[offset - 7].value
+            assert NOW + timedelta(minutes=int(at)) <= each.since
+
+
+def test_a_record_of_many_decisions_that_wait_is_kept_once(store):
+    with writing(store._engine) as connection:
+        connection.execute(waiting.delete())
+        insert_waiting(connection, [Waits(RECORDS[0], entry) for entry in range(500)], sealed_at(0), NOW)
+    with reading(store._engine) as connection:
+        assert sum(map(len, connection.execute(select(waiting.c.sealed)).scalars())) == len(b"0:seven")
+    assert list(store.waiting.sealed()) == [b"0:seven"]
+    assert {each[2] for each in lying(store).values()} == {b"seven"}
