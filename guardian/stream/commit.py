@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
-from itertools import chain
+from itertools import groupby
 
 from guardian.bus.port import Consumer, Place, Record
 from guardian.domain.finding import Finding
@@ -16,7 +16,7 @@ from guardian.pipeline.batch import DeadLetter, DecisionKey, Decoded, Judgement
 from guardian.store.monitor import MonitorStore
 from guardian.store.monitor_values import Conflict, Held, Recall
 from guardian.stream.fuse import Fuse, FuseState
-from guardian.stream.pieces import Piece, pieces
+from guardian.stream.pieces import MOST_BYTES, Piece, pieces
 from guardian.stream.poison import advanced, fuse_finding, outcomes
 from guardian.stream.port import Clock, CrashPoints, Pipeline, no_crash
 from guardian.stream.recall import memory_of
@@ -187,30 +187,51 @@ class Committer:
             )
 
     def release(self, held: Sequence[Held], letters: Sequence[DeadLetter], consumer: Consumer) -> None:
-        """Judge decisions that waited; one with a letter, or that cannot be read any more, is given up instead.
-        Offsets stay where they are."""
+        """Judge decisions that waited, those of one record after the other and in pieces as they came; one with a
+        letter, or that cannot be read any more, is given up instead. Offsets stay where they are."""
         if self._waiting is None:
             raise ValueError("there is no waiting room")
+        if letters:
+            self._release_once(self._waiting, held, [], letters, consumer)
+            return
+        going: list[Held] = []
         mine: list[Decoded] = []
-        if not letters:
-            records = {each.id[:3]: self._waiting.record(each) for each in held}
-            wanted, refused = set(map(waiter_of, held)), list[DeadLetter]()
-            read: dict[tuple[object, ...], Decoded] = {}
-            for found in chain.from_iterable(map(self._pipeline.each, records.values())):
-                if isinstance(found, DeadLetter):
-                    refused.append(found)
-                elif (which := decision_of(found)) in wanted:
-                    read[which] = found
-            mine = [read[waited] for each in held if (waited := waiter_of(each)) in read]
-            letters = [
-                self._waiting.unread(each, records[each.id[:3]], refused)
-                for each in held
-                if waiter_of(each) not in read
-            ]
+        lost: list[DeadLetter] = []
+        for _, group in groupby(held, key=lambda each: each.id[:3]):
+            going += (of_record := list(group))
+            read, unread = self._read_again(self._waiting, of_record)
+            mine, lost = [*mine, *read], [*lost, *unread]
+            if sum(d.size for d in mine) >= MOST_BYTES:
+                self._release_once(self._waiting, going, mine, lost, consumer)
+                going, mine, lost = [], [], []
+        if going:
+            self._release_once(self._waiting, going, mine, lost, consumer)
+
+    def _read_again(self, room: WaitingRoom, held: Sequence[Held]) -> tuple[list[Decoded], list[DeadLetter]]:
+        """Those that waited, of one record; and letters of those that are not to be found in it any more."""
+        record, wanted = room.record(held[0]), set(map(waiter_of, held))
+        refused: list[DeadLetter] = []
+        read: dict[tuple[object, ...], Decoded] = {}
+        for found in self._pipeline.each(record):
+            if isinstance(found, DeadLetter):
+                refused.append(found)
+            elif (which := decision_of(found)) in wanted:
+                read[which] = found
+        mine = [read[waited] for each in held if (waited := waiter_of(each)) in read]
+        return mine, [room.unread(each, record, refused) for each in held if waiter_of(each) not in read]
+
+    def _release_once(
+        self,
+        room: WaitingRoom,
+        held: Sequence[Held],
+        mine: Sequence[Decoded],
+        letters: Sequence[DeadLetter],
+        consumer: Consumer,
+    ) -> None:
         places = {Place(*each.id[:2]) for each in held}
         for attempt in range(_MAX_CONFLICTS):
             base = {Place(*place): offset for place, offset in self._store.positions(places).items()}
-            recall, judgement = self._judged(self._waiting.filled(mine), letters, None)
+            recall, judgement = self._judged(room.filled(mine), letters, None)
             now = self._clock()
             judgement = marked_late(judgement, now, self._late_after)
             self._crash("before_commit")

@@ -141,6 +141,23 @@ def test_sessions_of_one_record_wait_each_for_its_own_envelope(desk, rig):
     assert desk.store.dead_letters.list() == []
 
 
+def test_large_calls_that_waited_are_judged_a_few_at_a_time_and_in_their_order(desk, rig):
+    large = {"arguments": {"text": "x" * 5_000_000}}
+    desk.send(line(0, **large), line(1, "s2", **large), line(2), line(3, "s2", **large), line(4, **large))
+    desk.run(lambda: desk.store.waiting.depth() == 5)
+    rig.clock.forward(6)
+    batches, judge = [], desk.committer._pipeline.judge
+
+    def judged(decoded, letters, memory):
+        batches.append([d.event.id for d in decoded])
+        return judge(decoded, letters, memory)
+
+    desk.committer._pipeline.judge = judged
+    desk.run(lambda: desk.store.waiting.depth() == 0)
+    assert [batch for batch in batches if batch] == [["d0", "d1"], ["d2", "d3", "d4"]]
+    assert desk.store.dead_letters.list() == []
+
+
 def test_when_time_is_up_the_session_is_judged_as_it_is_and_never_waits_again(desk, rig):
     desk.send(line(0), line(1))
     desk.run(lambda: desk.store.waiting.depth() == 2)
