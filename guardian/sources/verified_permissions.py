@@ -126,11 +126,12 @@ def _taken_apart(records: list[Any]) -> Iterator[Any]:
             continue
         common = record.get("requestParameters")
         whole = {k: v for k, v in common.items() if k != "requests"} if isinstance(common, Mapping) else {}
+        event_id = text(record.get("eventID"))
         for number, result in enumerate(results):
             asked, decision = at(result, "request"), at(result, "decision")
             yield {
                 **record,
-                "eventID": f"{record.get('eventID')}/{number}",
+                "eventID": f"{event_id}/{number}" if event_id else None,
                 "requestParameters": {**whole, **(asked if isinstance(asked, Mapping) else {})},
                 "additionalEventData": {"decision": decision},
             }

@@ -610,6 +610,20 @@ def test_many_small_members_of_a_gzip_take_no_longer_than_their_bytes(make_reade
     assert found(told(make_reader("mapping"), whole)) == ["a"]
 
 
+def test_calls_of_batches_without_an_id_are_calls_of_their_own(make_reader, told):
+    result = {"request": {"action": {"actionId": "read"}, "principal": {"entityType": "User", "entityId": "maya"}}}
+    batch = {
+        "eventSource": "verifiedpermissions.amazonaws.com", "eventName": "BatchIsAuthorized",
+        "eventTime": "2026-11-24T22:08:00Z", "requestParameters": {"policyStoreId": "p"},
+        "additionalEventData": {"results": [{**result, "decision": "ALLOW"}] * 2},
+    }  # fmt: skip
+    reader = make_reader("verified_permissions")
+    found = [each.event.id for offset in (0, 1) for each in told(reader, batch, offset=offset)]
+    assert len(set(found)) == 4
+    named = told(reader, {**batch, "eventID": "e1"})
+    assert [each.event.id for each in named] == ["e1/0", "e1/1"]
+
+
 def test_control_tests_the_monitor_on_a_topic_of_any_format(make_reader, names, told, samples):
     body = {**json.loads(samples("guardian")[0]), "gateway": "self-test"}
     for name in names:
