@@ -139,13 +139,16 @@ async def _sweep_for_ever(deps: ControlDeps) -> None:
 
 
 async def _follow_for_ever(deps: ControlDeps) -> None:
+    """Between two transactions it rests for as long as one took: SQLite's lock is not fair to other processes."""
     while True:
+        began = deps.stopwatch()
         try:
             again = await run_in_threadpool(follow_on, deps)
         except Exception as error:
             _log.error("follow_failed", error=type(error).__name__, detail=str(error)[:300])
             again = None
-        await asyncio.sleep(_FOLLOW_EVERY_S if again is None else again)
+        took = deps.stopwatch() - began
+        await asyncio.sleep(_FOLLOW_EVERY_S if again is None else max(again, took))
 
 
 async def _watch_for_ever(deps: ControlDeps) -> None:

@@ -1,6 +1,8 @@
 """What has its time: revocations, approvals and break-glass grants end by an entry, never silently."""
 
+import time
 from datetime import datetime
+from functools import partial
 
 from guardian.control.approvals import expire
 from guardian.control.deps import ControlDeps
@@ -8,13 +10,14 @@ from guardian.control.descendants import follow_lapsed
 from guardian.control.following import carried_on
 from guardian.control.news import tell
 from guardian.store.control import ControlRows
+from guardian.store.turns import Rest, in_turn
 from guardian.wire.approvals import BreakGlassView
 
 _BATCH = 50  # in one transaction, for which every write waits
 
 
 def lapse_overdue(deps: ControlDeps, rows: ControlRows, now: datetime) -> int:
-    """Append a lapse for each overdue revocation, the oldest first, for some of many. Returns how many.
+    """Append a lapse for each overdue revocation, the oldest first. Returns how many of them it came to.
 
     What followed from a session that was renewed since does not lapse. Another session below one that is still
     revoked follows that one from then on, if policy permits it.
@@ -36,7 +39,9 @@ def lapse_overdue(deps: ControlDeps, rows: ControlRows, now: datetime) -> int:
         )
     sessions = (each for each in ended if each.subject_type == "session" and each.reason_code != "self_test")
     follow_lapsed(deps, rows, sessions, now)
-    return len(ended)
+    if ended:
+        deps.metrics.add("guardian_revocations_total", len(ended), status="lapsed", reason="expired")
+    return len(over)
 
 
 def close_run_out(deps: ControlDeps, rows: ControlRows, now: datetime) -> int:
@@ -72,23 +77,21 @@ def tell_end(deps: ControlDeps, rows: ControlRows, grant: BreakGlassView, now: d
     )
 
 
-def sweep(deps: ControlDeps) -> int:
-    """End what is due; called on a schedule. Returns how many revocations lapsed."""
-    lapsed = 0
-    while _is_any_due(deps):
-        with deps.store.write() as rows:
-            now = deps.clock()
-            some = lapse_overdue(deps, rows, now)
-            for waiting in rows.approvals.overdue(now, _BATCH):
-                expire(deps, rows, waiting, now)
-            close_run_out(deps, rows, now)
-        if some:
-            deps.metrics.add("guardian_revocations_total", some, status="lapsed", reason="expired")
-        lapsed += some
-    return lapsed
+def sweep(deps: ControlDeps, rest: Rest = time.sleep) -> int:
+    """End what is due, some in a transaction; called on a schedule. Returns how much there was to look at."""
+    return in_turn(partial(_end_some, deps), 1, rest)
 
 
-def _is_any_due(deps: ControlDeps) -> bool:
+def _end_some(deps: ControlDeps) -> int:
     now = deps.clock()
     with deps.store.read() as rows:
-        return any((rows.ledger.overdue(now, 1), rows.approvals.overdue(now, 1), rows.break_glass.run_out(now, 1)))
+        due = rows.ledger.overdue(now, 1), rows.approvals.overdue(now, 1), rows.break_glass.run_out(now, 1)
+    if not any(due):
+        return 0
+    with deps.store.write() as rows:
+        over = lapse_overdue(deps, rows, now)
+        waiting = rows.approvals.overdue(now, _BATCH)
+        for each in waiting:
+            expire(deps, rows, each, now)
+        ended = close_run_out(deps, rows, now)
+    return over + len(waiting) + ended

@@ -1,6 +1,7 @@
 """What the control API does by itself, now and then."""
 
 import asyncio
+from dataclasses import replace
 
 from sqlalchemy import text
 
@@ -51,6 +52,34 @@ def test_what_follows_a_revocation_goes_on_by_itself_also_after_a_failure(stage,
 
     asyncio.run(follow())
     assert asked[1:4] == [0.0, 0.0, None]
+
+
+def test_a_walk_rests_for_as_long_as_its_transaction_took(stage, monkeypatch):
+    """Or other processes would not get SQLite's lock until it is over."""
+    at, slept, others = [0.0], [], asyncio.sleep
+
+    def follow_on(_deps):
+        at[0] += 0.25
+        return 0.0
+
+    async def follow() -> None:
+        following = asyncio.create_task(app._follow_for_ever(replace(stage.deps, stopwatch=lambda: at[0])))
+
+        async def sleep(seconds):
+            if asyncio.current_task() is following:
+                slept.append(seconds)
+            await others(0.01)
+
+        monkeypatch.setattr(app.asyncio, "sleep", sleep)
+        async with asyncio.timeout(30):
+            while not slept:
+                await others(0.01)
+        following.cancel()
+
+    monkeypatch.setattr(app, "follow_on", follow_on)
+    asyncio.run(follow())
+    monkeypatch.undo()
+    assert slept[0] == 0.25
 
 
 def test_a_ledger_that_cannot_be_read_is_a_metric_to_page_on_until_it_can(stage):

@@ -1,5 +1,7 @@
 """What followed from a revocation is given back with it, a few sessions in a transaction."""
 
+from datetime import timedelta
+
 import pytest
 
 from guardian.control import app
@@ -184,6 +186,30 @@ def test_however_many_lapse_at_the_same_time_it_takes_no_long_transaction(stage)
     assert sweep(stage.deps) == 2 * AT_ONCE + 8
     assert live(stage) == {}
     assert sizes == [AT_ONCE, AT_ONCE, 8]
+
+
+def test_between_two_transactions_others_get_their_turn(stage):
+    brood(stage, 2 * AT_ONCE, "root")
+    stage.revoke("root")
+    walk(stage)
+    stage.clock.pass_(days=40)
+    rests = []
+    sweep(stage.deps, rests.append)
+    assert len(rests) == 3
+    assert all(rest > 0 for rest in rests)
+
+
+def test_however_many_live_on_with_a_renewed_one_they_do_so_in_one_sweep(stage):
+    many = brood(stage, 2 * AT_ONCE, "root")
+    stage.revoke("root")
+    walk(stage)
+    renewed = stage.clock() + timedelta(days=60)
+    delegate(stage, "root", None, expires_at=renewed.isoformat())
+    stage.clock.pass_(days=40)
+    sizes = sizes_of_writes(stage)
+    sweep(stage.deps)
+    assert sizes == [AT_ONCE, AT_ONCE]
+    assert set(live(stage)) == many | {"root"}
 
 
 def test_those_that_lapse_below_a_revoked_one_follow_it_and_are_counted_once(stage, monkeypatch):
