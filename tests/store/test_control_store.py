@@ -382,21 +382,35 @@ def test_tokens_that_expired_are_forgotten_and_those_that_somebody_withdrew_are_
         assert rows.tokens.withdrawn_since("ann", NOW)
 
 
-def test_what_follows_from_one_session_is_found_without_reading_the_tenants_other_revocations(store):
-    _revoke(store, "root")
-    for n in range(3):
-        _revoke(store, f"c{n}", cause="root")
-        _revoke(store, f"other{n}")
-    back = _revoke(store, "root", status="reinstated")
+def _planned(rows):
+    """Fills up with the steps of what is read from now on."""
     plans = []
 
     def explain(connection, cursor, statement, parameters, *_):
         found = connection.connection.cursor().execute(f"EXPLAIN QUERY PLAN {statement}", parameters)
         plans.extend(step[-1] for step in found)
 
+    event.listen(rows.connection, "before_cursor_execute", explain)
+    return plans
+
+
+def test_what_follows_from_one_session_is_found_without_reading_the_tenants_other_revocations(store):
+    _revoke(store, "root")
+    for n in range(3):
+        _revoke(store, f"c{n}", cause="root")
+        _revoke(store, f"other{n}")
+    back = _revoke(store, "root", status="reinstated")
     with store.read() as rows:
-        event.listen(rows.connection, "before_cursor_execute", explain)
+        plans = _planned(rows)
         assert [each.subject_id for each in rows.ledger.following(back, 2)] == ["c0", "c1"]
     assert any("ix_control_ledger_tenant_id_cause (tenant_id=? AND cause=?)" in step for step in plans)
     assert [step for step in plans if step.startswith("SCAN")] == []
     assert [step for step in plans if "control_live" in step and "subject_id=?" not in step] == []
+
+
+def test_what_was_said_of_a_held_call_is_found_without_reading_the_tenants_other_approvals(store):
+    with store.read() as rows:
+        plans = _planned(rows)
+        rows.approvals.decided("acme", "s1", "permitCall", {})
+        rows.approvals.pending("acme", "s1", "permitCall", {})
+    assert {step for step in plans if "tenant_id=? AND s" not in step} <= {"USE TEMP B-TREE FOR ORDER BY"}

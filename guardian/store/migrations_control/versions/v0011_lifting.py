@@ -1,4 +1,4 @@
-"""How far a session's giving back has come with what followed from it: not all of it is given back at once."""
+"""How far giving back has come with what followed from a session, and finding what is about one session."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -19,8 +19,10 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("tenant_id", "session_id", name="pk_control_lifting"),
     )
     op.create_index("ix_control_ledger_tenant_id_cause", "control_ledger", ["tenant_id", "cause"])
+    op.create_index("ix_control_approval_tenant_id_session_id", "control_approval", ["tenant_id", "session_id"])
 
 
 def downgrade() -> None:
+    op.drop_index("ix_control_approval_tenant_id_session_id", "control_approval")
     op.drop_index("ix_control_ledger_tenant_id_cause", "control_ledger")
     op.drop_table("control_lifting")
