@@ -2,6 +2,8 @@
 
 import asyncio
 import contextlib
+import threading
+import time
 from collections import Counter
 from collections.abc import AsyncIterator
 from typing import Any
@@ -50,6 +52,7 @@ from guardian.control.watching import watch
 from guardian.control.wholes import WholeLists
 from guardian.domain.revocation import Revision
 from guardian.revocation.opa_bundle import BundleFace
+from guardian.store.turns import Rest
 from guardian.telemetry import logger
 from guardian.wire.base import Problem
 
@@ -87,8 +90,8 @@ def create_app(deps: ControlDeps, *, slack: SlackDoor | None = None) -> FastAPI:
 
     @contextlib.asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
-        silence = deps.store.subscribe(bell.ring)
-        sweeping = asyncio.create_task(_sweep_for_ever(deps))
+        silence, stopping = deps.store.subscribe(bell.ring), threading.Event()
+        sweeping = asyncio.create_task(_sweep_for_ever(deps, stopping.wait))
         following = asyncio.create_task(_follow_for_ever(deps))
         watching = asyncio.create_task(_watch_for_ever(deps))
         listening = asyncio.create_task(_listen_for_ever(deps, listings, bell))
@@ -96,6 +99,7 @@ def create_app(deps: ControlDeps, *, slack: SlackDoor | None = None) -> FastAPI:
             yield
         finally:
             silence()
+            stopping.set()
             for task in (sweeping, following, watching, listening):
                 task.cancel()
                 with contextlib.suppress(asyncio.CancelledError):
@@ -124,10 +128,10 @@ def create_app(deps: ControlDeps, *, slack: SlackDoor | None = None) -> FastAPI:
     return app
 
 
-async def _sweep_for_ever(deps: ControlDeps) -> None:
+async def _sweep_for_ever(deps: ControlDeps, rest: Rest = time.sleep) -> None:
     while True:
         try:
-            await run_in_threadpool(sweep, deps)
+            await run_in_threadpool(sweep, deps, rest)
             await run_in_threadpool(spread, deps)
         except Exception as error:
             _log.error("sweep_failed", error=type(error).__name__, detail=str(error)[:300])

@@ -1,9 +1,11 @@
 """What the control API does by itself, now and then."""
 
 import asyncio
+import threading
 from dataclasses import replace
 
 from sqlalchemy import text
+from starlette.testclient import TestClient
 
 from guardian.control import app
 from guardian.control.bell import Bell
@@ -13,7 +15,7 @@ from guardian.store.engine import writing
 def test_a_sweep_that_fails_does_not_keep_the_database_from_being_tidied(stage, monkeypatch):
     tidied = []
 
-    def fail(_deps):
+    def fail(_deps, _rest):
         raise RuntimeError("no sweep today")
 
     monkeypatch.setattr(app, "sweep", fail)
@@ -28,6 +30,19 @@ def test_a_sweep_that_fails_does_not_keep_the_database_from_being_tidied(stage, 
 
     asyncio.run(sweep_once())
     assert tidied
+
+
+def test_a_sweep_that_rests_does_not_hold_up_the_end(stage, monkeypatch):
+    resting, ended = threading.Event(), []
+
+    def sweep(_deps, rest):
+        resting.set()
+        ended.append(rest(60))
+
+    monkeypatch.setattr(app, "sweep", sweep)
+    with TestClient(app.create_app(stage.deps)):
+        assert resting.wait(30)
+    assert ended == [True]
 
 
 def test_what_follows_a_revocation_goes_on_by_itself_also_after_a_failure(stage, monkeypatch):
