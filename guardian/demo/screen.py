@@ -16,6 +16,7 @@ from guardian.domain.finding import Effect, Kind
 from guardian.wire.findings import FindingView
 
 _ROWS = 12
+_FRAME = 5  # borders, the counts, the line below them, and one that the terminal keeps
 PLANT_NAMES = {
     "renewal_slide": "renewal review slides to payments and e-mail",
     "bulk_export": "bulk export under a reading purpose",
@@ -89,7 +90,17 @@ class Screen:
             (f"{self._refused}", "bold green"),
             " calls refused",
         )
-        self._live.update(Panel(Group(head, Text(""), *self._news), title="guardian", border_style="dim"))
+        self._live.update(Panel(Group(head, Text(""), *self._fitting()), title="guardian", border_style="dim"))
+
+    def _fitting(self) -> list[Text]:
+        """The newest of the news: of what is higher than the terminal only the beginning would be seen."""
+        room, fitting = self._console.height - _FRAME, list[Text]()
+        for line in reversed(self._news):
+            room -= len(line.wrap(self._console, self._console.width - 4))
+            if room < 0:
+                break
+            fitting.insert(0, line)
+        return fitting
 
     def show(self, outcome: Outcome) -> None:
         """The result."""
