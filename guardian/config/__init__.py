@@ -145,6 +145,11 @@ def load(path: Path | None = None, *, overrides: Mapping[str, Any] | None = None
         ) from error
 
 
+_EXPECTED = {
+    "dict_type": "names and values, such as {name: value}",
+    "model_type": "names and values, such as {name: value}",
+    "list_type": "a list, such as [a, b]",
+}
 _OTHER_VARIABLES = frozenset({"GUARDIAN_CONFIG", "GUARDIAN_TOKEN", "GUARDIAN_TENANT", "GUARDIAN_CRASH_AT"})
 
 
@@ -182,13 +187,20 @@ def _read_yaml(path: Path) -> dict[str, Any]:
 def _explain(error: ValidationError, path: Path | None) -> str:
     where = str(path) if path is not None else "the settings"
     lines = []
-    for problem in error.errors(include_url=False, include_input=False):
+    for problem in error.errors(include_url=False):
         name = ".".join(map(str, problem["loc"]))
         if problem["type"] == "extra_forbidden":
             lines.append(f"{name}: unknown setting{_known_beside(problem['loc'])}")
         else:
-            lines.append(f"{name}: {problem['msg']}")
+            lines.append(f"{name}: {_in_words(problem['type'], problem['msg'], empty=problem['input'] is None)}")
     return f"{where}: " + "; ".join(lines)
+
+
+def _in_words(kind: str, said: str, *, empty: bool) -> str:
+    expected = _EXPECTED.get(kind)
+    if expected is None:
+        return said.removeprefix("Value error, ")
+    return f"there is nothing below it; leave it out, or give it {expected}" if empty else f"takes {expected}"
 
 
 def _known_beside(loc: tuple[int | str, ...]) -> str:

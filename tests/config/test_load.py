@@ -213,6 +213,21 @@ def test_variables_of_the_command_line_are_no_settings(monkeypatch: pytest.Monke
     assert load() == Settings()
 
 
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("gateways:\n  # mcp-gw-eu-1: [tenant_acme]\n", "gateways: there is nothing below it; leave it out, or"),
+        ("advice:\n", "advice: there is nothing below it; leave it out, or"),
+        ("gateways: {gw: tenant_acme}", "gateways.gw: takes a list, such as [a, b]"),
+        ("alerts: [log]", "alerts: takes names and values, such as {name: value}"),
+        ("kafka: broker:9092", "kafka: takes names and values, such as {name: value}"),
+        ("archive: {flush_s: -1}", "archive.flush_s: a duration in seconds must be positive"),
+    ],
+)
+def test_a_refusal_is_in_words_of_the_file(write, text: str, said: str) -> None:
+    assert f"guardian.yaml: {said}" in refusal(write(text))
+
+
 def test_a_secret_is_read_and_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GUARDIAN_SLACK__TOKEN", "xoxb-secret")
     settings = load()
