@@ -1,6 +1,7 @@
 """init, doctor, token, seal."""
 
 import math
+import shlex
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated
@@ -36,20 +37,21 @@ def init(
     from guardian.bootstrap.initialise import initialise
 
     target = initialise(folder, solo=solo)
+    named = shlex.quote(str(target))  # what follows is there to be copied
     second = (
         "\nOne person may leave shadow and reinstate (--solo); every such act is audited as such."
         if solo
         else "\nThat and reinstating take two people; the second one needs a token of their own:\n"
-        f"  guardian token issue NAME --role approver --tenant '*' -c {target}"
+        f"  guardian token issue NAME --role approver --tenant '*' -c {named}"
     )
     typer.echo(
         f"{target} written, with fresh keys and 90-day tokens in {target.parent / 'keys'} (yours only):\n"
         "  admin.token for people, gateway.token for gateways, monitor.token for the monitor\n"
         "Next: name your broker and your gateways in the file, then\n"
-        f"  guardian doctor -c {target}\n"
-        f"  guardian run -c {target}\n"
+        f"  guardian doctor -c {named}\n"
+        f"  guardian run -c {named}\n"
         "Shadow mode is on: nothing is revoked. Once the findings are right, let it act on a share of sessions:\n"
-        f"  guardian mode TENANT canary --percent 5 --reason ... -c {target}\n"
+        f"  guardian mode TENANT canary --percent 5 --reason ... -c {named}\n"
         f"and later all: `enforce`.{second}"
     )
 
