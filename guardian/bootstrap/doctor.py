@@ -98,12 +98,14 @@ def _keys(settings: Settings) -> str:
 
 
 def _database(settings: Settings) -> str:
-    open_monitor_store(settings).close()
-    open_control_store(settings).close()
     for url in (settings.store.monitor, settings.store.control):
         path = _sqlite_file(settings, url)
-        if path is not None and not (os.access(path, os.W_OK) and os.access(path.parent, os.W_OK)):
+        if path is None or not path.exists():
+            continue
+        if not (os.access(path, os.W_OK) and os.access(path.parent, os.W_OK)):
             raise _Unwell(f"{path} cannot be written by this user", "mend its owner or mode, and its folder's")
+    open_monitor_store(settings).close()
+    open_control_store(settings).close()
     return "monitor and control databases answer, their schemas are up to date"
 
 
