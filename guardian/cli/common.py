@@ -2,6 +2,7 @@
 
 import json
 import os
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -58,9 +59,9 @@ def show_checks(checks: "Sequence[Check]", as_json: bool) -> None:
     if as_json:
         print_json([{"name": c.name, "ok": c.ok, "found": c.found, "mend": c.mend} for c in checks])
     for check in checks if not as_json else []:
-        typer.echo(f"{'ok  ' if check.ok else 'MEND'}  {check.name:<10} {escape(check.found)}")
+        typer.echo(f"{'ok  ' if check.ok else 'MEND'}  {check.name:<11} {escape(check.found)}")
         if not check.ok:
-            typer.echo(f"      {'':<10} → {escape(check.mend)}")
+            typer.echo(f"      {'':<11} → {escape(check.mend)}")
     if not all(check.ok for check in checks):
         raise typer.Exit(1)
 
@@ -83,6 +84,8 @@ def progress(title: str) -> Iterator[Callable[[int, int | None], None]]:
 
 def existing_file(path: Path) -> Path:
     """`-` (stdin) or a readable file. Raises ConfigurationError."""
+    if str(path) == "-" and sys.stdin is None:
+        raise ConfigurationError("standard input is closed; name a file")
     if str(path) != "-" and path.is_dir():
         raise ConfigurationError(f"{path} is a folder, not a file")
     if str(path) != "-" and path.exists() and not path.is_file():

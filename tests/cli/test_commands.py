@@ -1,8 +1,10 @@
 """What a person meets first: help, wrong flags, no configuration, one-line errors, exit codes."""
 
+import io
 import json
 import os
 import re
+import shlex
 import subprocess
 import sys
 from itertools import islice
@@ -112,6 +114,19 @@ def test_init_makes_a_configuration_that_checks_and_keys_that_only_the_owner_rea
     assert "exists already" in again.stderr
 
 
+def test_the_commands_that_init_names_can_be_copied_whatever_the_folder_is_called(guardian) -> None:
+    shown = guardian("init", "my guardian").stdout.splitlines()
+    copied = [shlex.split(line) for line in shown if line.startswith("  guardian ")]
+    assert len(copied) == 4
+    assert all(words[-2:] == ["-c", "my guardian/guardian.yaml"] for words in copied)
+
+
+def test_a_closed_standard_input_is_told_in_words(guardian, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(io, "TextIOWrapper", lambda _: None)  # as Python leaves it: sys.stdin is None
+    done = guardian("score", "-")
+    assert (done.returncode, done.stderr) == (2, "guardian: standard input is closed; name a file\n")
+
+
 def test_an_init_that_fails_leaves_nothing_so_that_it_can_be_done_again(guardian, tmp_path: Path) -> None:
     (tmp_path / "home").mkdir()
     nowhere = {"GUARDIAN_STORE__CONTROL": "sqlite:////proc/none/control.db"}
@@ -199,6 +214,10 @@ def test_doctor_says_what_cannot_be_written(guardian, tmp_path: Path, monkeypatc
     monkeypatch.setattr(os, "access", lambda path, mode: mode != os.W_OK and may(path, mode))
     database = next(check for check in doctor.examine(settings) if check.name == "database")
     assert "cannot be written by this user" in database.found
+    (tmp_path / "home" / "data" / "control.db").write_text("opening it would fail in SQLite's own words")
+    database = next(check for check in doctor.examine(settings) if check.name == "database")
+    assert "cannot be written by this user" in database.found
+    assert "owner or mode" in database.mend
 
 
 def test_a_token_is_issued_listed_and_withdrawn(guardian) -> None:
