@@ -127,9 +127,10 @@ class Screen:
                 Text(f"  false alarm: {view.finding.session_id} at {act.tool if act else '?'}", "yellow")
             )
         if outcome.about_gateways or outcome.about_grants:
+            plural = "s" * (outcome.about_gateways != 1)
             console.print(
-                f"Besides: {outcome.about_gateways} findings about the gateway (it allowed what an envelope "
-                f"forbids), {outcome.about_grants} about careless grants."
+                f"Besides: {outcome.about_gateways} finding{plural} about the gateway "
+                f"(it allowed what an envelope forbids), {outcome.about_grants} about careless grants."
             )
         p50, p99 = percentile(outcome.refusal_ms, 50), percentile(outcome.refusal_ms, 99)
         if p50 is not None and p99 is not None:
