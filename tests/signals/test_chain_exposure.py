@@ -167,6 +167,23 @@ def test_a_mail_house_that_is_open_to_anybody_is_nobodys_own(
     assert last(payments(**own), act("email.send", {"to": f"mallory@{house}"}, **own)).value > 0.75
 
 
+@pytest.mark.parametrize("name", ["to", "to_email", "recipientEmail", "ToAddresses", "toRecipients", "send_to"])
+def test_a_recipient_is_one_under_every_name_of_a_recipient(act: Any, payments: Any, last: Any, name: str) -> None:
+    purpose = "email the summary to ann@acme.example"
+    found = [
+        last(payments(purpose=purpose), act("email.send", {name: [to]}, purpose=purpose)).value
+        for to in (STRANGER, "ann@acme.example")
+    ]
+    assert found[1] == 0.0 < 0.5 < found[0]
+
+
+def test_whom_an_answer_comes_back_to_is_no_recipient(act: Any, payments: Any, last: Any) -> None:
+    purpose = "email the summary to ann@acme.example"
+    said = {"to": "ann@acme.example", "from_email": "desk@acme.example", "reply_to": "desk@acme.example"}
+    said["email_body"] = "Questions? Ask bob@acme.example."
+    assert last(payments(purpose=purpose), act("email.send", said, purpose=purpose)).value == 0.0
+
+
 def test_without_a_purpose_nothing_vouches(act: Any, payments: Any, last: Any) -> None:
     found = last(payments(purpose=""), act("email.send", {"to": STRANGER}, purpose=""))
     assert found.value > 0.75
