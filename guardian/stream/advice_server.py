@@ -5,11 +5,11 @@ from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler
 
 from guardian.errors import AdviserError, ConfigurationError
+from guardian.stream.advising import MAX_BYTES
 from guardian.stream.listening import Listener
 from guardian.telemetry import logger
 from guardian.wire.advice import Weighing
 
-_MOST = 1024 * 1024
 _log = logger("advice")
 
 
@@ -29,7 +29,7 @@ class AdviceServer(Listener):
 
             def do_POST(self) -> None:
                 length = self.headers.get("Content-Length", "")
-                if not length.isdecimal() or len(length) > 9 or int(length) > _MOST:
+                if not length.isdecimal() or len(length) > 9 or int(length) > MAX_BYTES:
                     self.close_connection = True
                     return self._answer(413, b"")
                 line = self.rfile.read(int(length))

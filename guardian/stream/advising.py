@@ -26,7 +26,9 @@ _UNREADABLE = Weighing(
     score=0.0, session_evidence=0.0, one_in=1.0, promised=False, independent_signals=0, hard_breaches=(UNREADABLE,)
 )
 _BASELINES_LIVE_S = 30.0
-_MAX_BYTES = 8 * 1024 * 1024  # beyond what control takes of a proposal
+MAX_BYTES = 8 * 1024 * 1024
+"""More than any proposal can be: control takes 1 MiB, in which a sign may be three times as long in ASCII, and the
+envelope comes on top."""
 
 
 class Unexplained:
@@ -55,7 +57,7 @@ class LocalAdviser:
         self._pipeline = dataclasses.replace(
             pipeline,
             judging=dataclasses.replace(judge, fit=Unexplained(judge.fit)),
-            decoder=dataclasses.replace(decoder, source=GuardianDecisions(max_bytes=_MAX_BYTES)),
+            decoder=dataclasses.replace(decoder, source=GuardianDecisions(max_bytes=MAX_BYTES)),
         )
         self._store, self._clock = store, clock
         self._turn = threading.Lock()

@@ -141,6 +141,16 @@ def test_over_http_it_is_the_same_answer(adviser, served):
     remote.close()
 
 
+def test_over_http_a_call_is_weighed_whatever_signs_make_it_longer_than_what_control_took(adviser, served):
+    call = line("payments.create", allowed=["crm.read"]).replace(
+        b'{"n": 0}', json.dumps({"x": "é" * 200_000}).encode()
+    )
+    assert len(call) > 1024 * 1024
+    remote = RemoteAdviser(f"http://127.0.0.1:{served.port}", lambda: "secret")
+    assert remote.weigh(call, PATIENCE) == adviser.weigh(call, PATIENCE)
+    remote.close()
+
+
 def test_over_http_no_answer_is_no_answer():
     def busy(line, timeout_s):
         raise AdviserError("the adviser gave no answer in time (busy)")
@@ -159,7 +169,7 @@ def test_only_who_knows_the_token_is_answered(served):
         with pytest.raises(AdviserError, match="401"):
             remote.weigh(line(), PATIENCE)
         remote.close()
-    for length in (str(2**21), "9" * 5000, "\xb2"):
+    for length in (str(2**24), "9" * 5000, "\xb2"):
         connection = http.client.HTTPConnection("127.0.0.1", served.port)
         connection.request("POST", "/weigh", body=b"x", headers={"Content-Length": length})
         assert connection.getresponse().status == 413
