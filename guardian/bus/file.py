@@ -37,7 +37,7 @@ class FileConsumer:
 
     def __init__(self, path: str | Path, *, topic: str | None = None) -> None:
         self._path = str(path)
-        self._place = Place(topic or ("stdin" if self._path == "-" else self._path), 0)
+        self._place = Place(topic or ("stdin" if self._path == "-" else _spelt(self._path)), 0)
         self._stream: IO[bytes] | None = None
         self._next = 0
         self._ended = False
@@ -174,7 +174,12 @@ def place_of(path: Path) -> str:
             first = file.readline(MAX_LINE)
     except (OSError, EOFError, zlib.error):
         first = b""  # whoever reads it is told
-    return f"{path.resolve()}#{hashlib.sha256(first.rstrip()).hexdigest()[:12]}"
+    return f"{_spelt(path.resolve())}#{hashlib.sha256(first.rstrip()).hexdigest()[:12]}"
+
+
+def _spelt(path: str | Path) -> str:
+    """A name that any database holds, also of a file whose name is no UTF-8."""
+    return os.fsencode(path).decode("utf-8", "backslashreplace")
 
 
 class FileProducer:

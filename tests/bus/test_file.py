@@ -143,3 +143,12 @@ def test_a_dead_letter_file_keeps_the_bytes(tmp_path):
     assert [base64.b64decode(line["value"]) for line in lines] == [b"\xff", b"2"]
     assert lines[0]["key"] is None
     assert path.stat().st_mode & 0o077 == 0
+
+
+def test_a_file_whose_name_is_no_utf_8_has_a_place_that_a_database_holds(tmp_path):
+    one, other = (Path(os.fsdecode(os.fsencode(tmp_path) + b"/log-" + sign)) for sign in (b"\xff", b"\xfe"))
+    for path in (one, other):
+        path.write_bytes(b"{}\n")
+    assert [r.value for r in _read(FileConsumer(one))] == [b"{}"]
+    assert FileConsumer(one)._place.topic.encode().endswith(b"log-\\xff")
+    assert place_of(one).encode() != place_of(other).encode()
