@@ -18,6 +18,7 @@ from guardian.errors import ConfigurationError, DecodeError, SchemaAway
 _MAGIC = 0
 _HEADER = 5
 _MAX_INDEX = 64
+_UNKNOWN = frozenset({400, 404, 422})  # also where it finds fault with the id: whoever writes may choose any
 
 
 class SchemaRegistry:
@@ -77,7 +78,7 @@ class SchemaRegistry:
         try:
             return ask()
         except SchemaRegistryError as error:
-            if error.http_status_code == 404:
+            if error.http_status_code in _UNKNOWN:
                 raise DecodeError("unknown_schema", f"the registry knows no schema {number}") from None
             raise SchemaAway(
                 f"schema registry: it answered {error.http_status_code} for schema {number}"

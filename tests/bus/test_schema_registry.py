@@ -128,6 +128,15 @@ def test_what_does_not_fit_its_schema_is_refused(value, code, registry):
     assert caught.value.code == code
 
 
+@pytest.mark.parametrize("status", [400, 404, 422])
+def test_a_schema_that_the_registry_refuses_to_look_for_costs_its_record_and_stops_nothing(registry, status):
+    schemas, state = registry
+    state["status"] = status
+    with pytest.raises(DecodeError) as caught:
+        schemas.plain(framed(0xFFFFFFFF, b"xx"))
+    assert caught.value.code == "unknown_schema"
+
+
 def test_a_registry_that_is_away_is_waited_for_and_costs_no_record(registry):
     schemas, state = registry
     state["status"] = 503
