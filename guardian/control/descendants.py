@@ -11,7 +11,16 @@ from guardian.control.bounds import beyond
 from guardian.control.deps import ControlDeps
 from guardian.control.envelopes import revoked_until
 from guardian.control.facts import situation
-from guardian.control.following import AT_ONCE, append_follower, as_then, clear, given_back, origin_of, tell_on
+from guardian.control.following import (
+    AT_ONCE,
+    LONGEST_S,
+    append_follower,
+    as_then,
+    clear,
+    given_back,
+    origin_of,
+    tell_on,
+)
 from guardian.control.kin import revoked_above
 from guardian.control.lifting import lift_on
 from guardian.control.news import tell
@@ -167,7 +176,7 @@ def _go_down(
 
     below = rows.delegations.descendants(at.tenant_id, at.session_id, MOST + 1)
     patient = now - entry.at < _PATIENCE
-    spared, rest, waits = _go_on(rows, at, below[:MOST], step, patient=patient)
+    spared, rest, waits = _go_on(deps, rows, at, below[:MOST], step, patient=patient)
     if rest:
         root = {"tenant_id": at.tenant_id, "session_id": at.session_id, "follows": at.session_id}
         rows.audit.note("revoke", at=now, **root, result="spared", unasked=rest)
@@ -190,18 +199,24 @@ def _go_down(
 def _go_below(deps: ControlDeps, rows: ControlRows, at: Descent, now: datetime, tally: _Tally) -> None:
     """The next ones below a session that is below a revoked one: each follows what is above it."""
     below = rows.delegations.descendants(at.tenant_id, at.session_id, MOST)
-    _go_on(rows, at, below, lambda child: _follow(deps, rows, at.tenant_id, child, now, tally))
+    _go_on(deps, rows, at, below, lambda child: _follow(deps, rows, at.tenant_id, child, now, tally))
 
 
 def _go_on(
-    rows: ControlRows, at: Descent, below: Sequence[str], step: Callable[[str], _Went], *, patient: bool = False
+    deps: ControlDeps,
+    rows: ControlRows,
+    at: Descent,
+    below: Sequence[str],
+    step: Callable[[str], _Went],
+    *,
+    patient: bool = False,
 ) -> tuple[bool, int, bool]:
     """Take as many steps as one transaction may, and note where to go on. Returns whether any session is spared,
     how many of these nobody need be asked about, and whether the last one is asked about again.
 
     A decision point that gave no answer is not asked again while everybody waits.
     """
-    done, rest, spared, waits = at.done, 0, False, False
+    done, rest, spared, waits, ends = at.done, 0, False, False, deps.stopwatch() + LONGEST_S
     for child in below[at.done : at.done + AT_ONCE]:
         done += 1
         went = step(child)
@@ -211,6 +226,8 @@ def _go_on(
         if went in ("none more", "undecided"):
             waits = patient and went == "undecided"
             done -= waits
+            break
+        if deps.stopwatch() > ends:
             break
     if done < len(below):
         rows.delegations.pause(at._replace(done=done))

@@ -16,6 +16,8 @@ from guardian.wire.principal import Principal
 
 AT_ONCE = 50
 """Sessions that follow another one, downwards or back, in one transaction, for which every write waits."""
+LONGEST_S = 1.0
+"""So long one goes on with them at most, also where each takes long: a decision point elsewhere may be slow."""
 
 
 def carried_on(deps: ControlDeps, rows: ControlRows, live: LedgerEntry, now: datetime) -> bool:

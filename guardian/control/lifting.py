@@ -6,7 +6,7 @@ from typing import Literal
 
 from guardian.control.authority import ask, record
 from guardian.control.deps import ControlDeps
-from guardian.control.following import AT_ONCE, append_follower, as_then, clear, tell_on
+from guardian.control.following import AT_ONCE, LONGEST_S, append_follower, as_then, clear, tell_on
 from guardian.control.kin import revoked_above
 from guardian.domain.revocation import LedgerEntry
 from guardian.domain.session import HumanWord
@@ -30,7 +30,7 @@ def lift_on(deps: ControlDeps, rows: ControlRows, back: LedgerEntry, now: dateti
 
     A decision point that gave no answer is not asked again while everybody waits.
     """
-    room, waiting = AT_ONCE, [back]
+    room, waiting, ends = AT_ONCE, [back], deps.stopwatch() + LONGEST_S
     sessions: tuple[int, int] | None = None
     while waiting:
         upper = waiting.pop()
@@ -47,7 +47,7 @@ def lift_on(deps: ControlDeps, rows: ControlRows, back: LedgerEntry, now: dateti
                 if rows.ledger.following(lower, 1):
                     rows.ledger.begin_lifting(lower)
                     waiting.append(lower)
-            if went == "undecided":
+            if went == "undecided" or deps.stopwatch() > ends:
                 return
         if len(found) > room:
             return

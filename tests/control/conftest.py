@@ -202,6 +202,7 @@ def make_stage(tmp_path: Path, policies: CedarPolicies, migrated: Path) -> Itera
             pdp=settings.pop("pdp", policies),
             tokens=tokens,
             clock=clock,
+            stopwatch=settings.pop("stopwatch", lambda: clock.now.timestamp()),
             metrics=Metrics(),
             face=settings.pop("face", SnapshotFace()),
             signer=ListSigner(tokens.keys, tokens.issuer),

@@ -164,6 +164,34 @@ def test_a_decision_point_that_gives_no_answer_is_asked_once_in_a_transaction(ma
     assert asked == [1, 2, 3, 3]
 
 
+def test_where_the_decision_point_is_slow_fewer_follow_in_a_transaction(make_stage, policies):
+    class Slow:
+        version, at, takes = "x", 0.0, 0.0
+
+        def decide(self, request):
+            self.at += self.takes if request.action == "revoke" else 0.0
+            return policies.decide(request)
+
+    point = Slow()
+    stage = make_stage(pdp=point, stopwatch=lambda: point.at)
+    many = brood(stage, AT_ONCE + 8, "root", "aunt")
+    stage.revoke("aunt")
+    point.takes = 0.3
+    sizes = [len(live(stage))]
+    while follow_on(stage.deps) is not None:
+        sizes.append(len(live(stage)))
+    assert sizes == [1 + AT_ONCE, 1 + AT_ONCE + 4, 1 + AT_ONCE + 8]
+    point.takes = 0.0
+    stage.revoke("root")
+    walk(stage)
+    stage.reinstate("aunt")
+    point.takes, passed = 0.3, []
+    while follow_on(stage.deps) is not None:
+        passed.append(len(stage.audit(follows="root", result="revoke")))
+    assert passed[:2] == [AT_ONCE + 4, AT_ONCE + 8]
+    assert set(live(stage)) == many | {"root"}
+
+
 def sizes_of_writes(stage):
     """How many entries each transaction appended, from now on."""
     found, at = [], [stage.deps.store.head().revision.n]
