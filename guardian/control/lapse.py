@@ -1,19 +1,22 @@
 """What has its time: revocations, approvals and break-glass grants end by an entry, never silently."""
 
 import time
+from collections.abc import Sequence
 from datetime import datetime
 from functools import partial
 
 from guardian.control.approvals import expire
 from guardian.control.deps import ControlDeps
 from guardian.control.descendants import follow_lapsed
-from guardian.control.following import carried_on
+from guardian.control.following import LONGEST_S, carried_on
 from guardian.control.news import tell
+from guardian.domain.revocation import LedgerEntry
 from guardian.store.control import ControlRows
 from guardian.store.turns import Rest, in_turn
 from guardian.wire.approvals import BreakGlassView
 
 _BATCH = 50  # in one transaction, for which every write waits
+_LOT = 10  # of them before it looks at the time
 
 
 def lapse_overdue(deps: ControlDeps, rows: ControlRows, now: datetime) -> int:
@@ -22,7 +25,15 @@ def lapse_overdue(deps: ControlDeps, rows: ControlRows, now: datetime) -> int:
     What followed from a session that was renewed since does not lapse. Another session below one that is still
     revoked follows that one from then on, if policy permits it.
     """
-    over = rows.ledger.overdue(now, _BATCH)
+    over, looked, ends = rows.ledger.overdue(now, _BATCH), 0, deps.stopwatch() + LONGEST_S
+    while looked < len(over) and deps.stopwatch() <= ends:
+        lot = over[looked : looked + _LOT]
+        looked += len(lot)
+        _lapse(deps, rows, lot, now)
+    return looked
+
+
+def _lapse(deps: ControlDeps, rows: ControlRows, over: Sequence[LedgerEntry], now: datetime) -> None:
     ended = [each for each in over if each.subject_type != "session" or not carried_on(deps, rows, each, now)]
     for entry in ended:
         rows.ledger.append(
@@ -41,7 +52,6 @@ def lapse_overdue(deps: ControlDeps, rows: ControlRows, now: datetime) -> int:
     follow_lapsed(deps, rows, sessions, now)
     if ended:
         deps.metrics.add("guardian_revocations_total", len(ended), status="lapsed", reason="expired")
-    return len(over)
 
 
 def close_run_out(deps: ControlDeps, rows: ControlRows, now: datetime) -> int:

@@ -164,32 +164,59 @@ def test_a_decision_point_that_gives_no_answer_is_asked_once_in_a_transaction(ma
     assert asked == [1, 2, 3, 3]
 
 
-def test_where_the_decision_point_is_slow_fewer_follow_in_a_transaction(make_stage, policies):
-    class Slow:
-        version, at, takes = "x", 0.0, 0.0
+class Slow:
+    """A decision point that takes its time for each revocation, and the watch that says so."""
 
-        def decide(self, request):
-            self.at += self.takes if request.action == "revoke" else 0.0
-            return policies.decide(request)
+    version = "x"
 
-    point = Slow()
-    stage = make_stage(pdp=point, stopwatch=lambda: point.at)
-    many = brood(stage, AT_ONCE + 8, "root", "aunt")
-    stage.revoke("aunt")
-    point.takes = 0.3
-    sizes = [len(live(stage))]
-    while follow_on(stage.deps) is not None:
-        sizes.append(len(live(stage)))
+    def __init__(self, policies):
+        self._policies, self.at, self.takes = policies, 0.0, 0.0
+
+    def decide(self, request):
+        self.at += self.takes if request.action == "revoke" else 0.0
+        return self._policies.decide(request)
+
+
+@pytest.fixture
+def slow(policies):
+    return Slow(policies)
+
+
+@pytest.fixture
+def slowly(make_stage, slow):
+    return make_stage(pdp=slow, stopwatch=lambda: slow.at)
+
+
+def test_where_the_decision_point_is_slow_fewer_follow_in_a_transaction(slowly, slow):
+    many = brood(slowly, AT_ONCE + 8, "root", "aunt")
+    slowly.revoke("aunt")
+    slow.takes = 0.3
+    sizes = [len(live(slowly))]
+    while follow_on(slowly.deps) is not None:
+        sizes.append(len(live(slowly)))
     assert sizes == [1 + AT_ONCE, 1 + AT_ONCE + 4, 1 + AT_ONCE + 8]
-    point.takes = 0.0
-    stage.revoke("root")
-    walk(stage)
-    stage.reinstate("aunt")
-    point.takes, passed = 0.3, []
-    while follow_on(stage.deps) is not None:
-        passed.append(len(stage.audit(follows="root", result="revoke")))
+    slow.takes = 0.0
+    slowly.revoke("root")
+    walk(slowly)
+    slowly.reinstate("aunt")
+    slow.takes, passed = 0.3, []
+    while follow_on(slowly.deps) is not None:
+        passed.append(len(slowly.audit(follows="root", result="revoke")))
     assert passed[:2] == [AT_ONCE + 4, AT_ONCE + 8]
-    assert set(live(stage)) == many | {"root"}
+    assert set(live(slowly)) == many | {"root"}
+
+
+def test_and_fewer_lapse_of_those_that_follow_another_one_then(slowly, slow):
+    for n in range(25):
+        register(slowly, f"m{n}", "root", expires_at=slowly.clock())
+        slowly.revoke(f"m{n}")
+    slowly.revoke("root")
+    slowly.clock.pass_(days=3)
+    slow.takes = 0.3
+    sizes = sizes_of_writes(slowly)
+    sweep(slowly.deps, lambda _: None)
+    assert sizes == [20, 20, 10], "each lapses and follows"
+    assert len(live(slowly)) == 26
 
 
 def sizes_of_writes(stage):
