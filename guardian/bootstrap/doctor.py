@@ -206,7 +206,8 @@ def _broker(settings: Settings) -> str:
         partitions = topic_partitions(kafka_settings(settings), topic)
         letters = topic_partitions(kafka_settings(settings), f"dlq.{topic}")
     except BusError as error:
-        raise _Unwell(str(error), "start a broker there, or set kafka.bootstrap_servers to yours") from error
+        way_out = "start a broker there, or set kafka.bootstrap_servers to yours, kafka.options for TLS and SASL"
+        raise _Unwell(str(error), way_out) from error
     if partitions is None:
         raise _Unwell(
             f"{settings.kafka.bootstrap_servers} answers, topic {topic!r} is missing",

@@ -177,6 +177,7 @@ def test_doctor_says_what_to_mend_and_fails(installed) -> None:
     assert checks["model"]["ok"]
     assert not checks["broker"]["ok"]
     assert checks["broker"]["mend"].startswith("start a broker there")
+    assert "kafka.options" in checks["broker"]["mend"]  # a refused sign-in looks like no broker
     assert not checks["control"]["ok"]
     assert not checks["watching"]["ok"], "nobody watches, or nobody can say"
     assert checks["archive"]["found"].endswith("can be written")
