@@ -195,7 +195,9 @@ def retire_seals(
     ] = False,
     config: ConfigOption = None,
 ) -> None:
-    """Forget every sealing key but the newest: what they sealed can be opened no more. Rotate first.
+    """Forget every sealing key but the newest: what they sealed can be opened no more.
+
+    Rotate first and start every monitor anew: what one that was not seals from now on, nobody opens.
 
     Example: guardian dlq redrive --all && guardian seal retire
     """
