@@ -60,11 +60,19 @@ def preview(
     elif not finding.startswith(("fnd_", "news_")):
         raise ConfigurationError(f"{finding!r} is no finding's id, nor a sample: {', '.join(known)}")
     else:
+        from guardian.alerting.port import Alert, AlertOutcome
         from guardian.control.desk import alert_of
+        from guardian.domain.finding import Kind
 
         with client(config) as control:
-            view = control.finding(finding).finding
-            blocks = shown(alert_of("preview", control.case(view.tenant_id, view.session_id)))
+            found = control.finding(finding)
+            told = found.finding
+            if told.kind is Kind.CONTROL:  # news of guardian are of no session, and so of no case of one
+                outcome = AlertOutcome(effect=found.outcome.effect, allowed=True)
+                alert = Alert(finding=told, outcome=outcome, case="preview")
+            else:
+                alert = alert_of("preview", control.case(told.tenant_id, told.session_id))
+            blocks = shown(alert)
     if as_json:
         print_json({"blocks": blocks})
     else:
