@@ -182,7 +182,13 @@ def test_a_wildcard_is_wider_however_it_spells_its_way_out(
 
 @pytest.mark.parametrize(
     "purpose",
-    ["", "do anything the user wants", "*", "review customer contract for renewal risk and send a refund"],
+    [
+        "",
+        "do anything the user wants",
+        "*",
+        "review customer contract for renewal risk and send a refund",
+        "review customer contract for renewal risk, then email the customer",
+    ],
 )
 def test_a_wider_purpose_is_named_but_soft(child: Any, breaches: Breaches, purpose: str) -> None:
     assert breaches(DelegationWidening(), child(purpose=purpose)) == {"wider_purpose": False}
@@ -190,7 +196,13 @@ def test_a_wider_purpose_is_named_but_soft(child: Any, breaches: Breaches, purpo
 
 @pytest.mark.parametrize(
     "purpose",
-    ["review contract risk", "summarise renewal terms and risks", "review_customer_contract_for_renewal_risk"],
+    [
+        "review contract risk",
+        "summarise renewal terms and risks",
+        "review_customer_contract_for_renewal_risk",
+        "review customer contract for renewal risk, clause 7 only",
+        "review customer contract of Acme & Sons and its annexes for renewal risk",
+    ],
 )
 def test_a_purpose_that_only_differs_is_not_called_wider(child: Any, breaches: Breaches, purpose: str) -> None:
     assert breaches(DelegationWidening(), child(purpose=purpose)) == {}
