@@ -80,9 +80,6 @@ class FileConsumer:
     def member(self) -> str:
         return ""
 
-    def lost(self) -> frozenset[Place]:
-        return frozenset()
-
     def bounds(self, places: Sequence[Place]) -> Mapping[Place, tuple[int, int]]:  # noqa: ARG002 - the port's
         """Nobody knows how long a file is without reading it."""
         return {}

@@ -43,10 +43,9 @@ class KafkaConsumer:
         self._proved = False  # whether the client once took the options: then they are not what is wrong later
 
     def start(self, positions: Callable[[Sequence[Place]], Mapping[Place, int]]) -> None:
-        lost = self._sought | self._notes.take_lost()
         self.close()
         self._positions = positions
-        self._notes = Notes(lost)
+        self._notes = Notes()
         settings = self._settings
         options = {
             **settings.options_for(
@@ -121,9 +120,6 @@ class KafkaConsumer:
         client = self._started()
         spare = client.group_metadata().state is MemberState.STABLE and not client.assignment()
         return {Place(topic, 0) for topic in self._topics} if spare else set()
-
-    def lost(self) -> frozenset[Place]:
-        return self._notes.take_lost()
 
     def commit(self, positions: Mapping[Place, int]) -> None:
         offsets = {

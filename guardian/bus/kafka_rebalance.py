@@ -12,11 +12,10 @@ from guardian.bus.port import Place
 class Notes:
     """What the listener saw."""
 
-    def __init__(self, lost: Iterable[Place] = ()) -> None:
+    def __init__(self) -> None:
         self._lock = threading.Lock()
         self._gained: set[Place] = set()
         self._gone: set[Place] = set()
-        self._lost: set[Place] = set(lost)
         self._losses = 0
 
     def assigned(self, places: set[Place]) -> None:
@@ -27,7 +26,6 @@ class Notes:
         with self._lock:
             self._gained -= places
             self._gone |= places
-            self._lost |= places
             self._losses += evicted
 
     def take_changes(self) -> tuple[set[Place], set[Place], int]:
@@ -39,11 +37,6 @@ class Notes:
     def pending(self) -> set[Place]:
         with self._lock:
             return self._gained | self._gone
-
-    def take_lost(self) -> frozenset[Place]:
-        with self._lock:
-            lost, self._lost = frozenset(self._lost), set()
-            return lost
 
 
 def listener(notes: Notes) -> Any:

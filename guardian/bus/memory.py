@@ -162,7 +162,6 @@ class MemoryConsumer:
         self._joined = ""
         self._fetched_as = ""
         self._next: dict[Place, int] = {}
-        self._lost: set[Place] = set()
         self._paused = False
         self._positions: Callable[[Sequence[Place]], Mapping[Place, int]] | None = None
 
@@ -191,10 +190,6 @@ class MemoryConsumer:
     def answers(self) -> bool:
         return self._broker.answers()
 
-    def lost(self) -> frozenset[Place]:
-        lost, self._lost = frozenset(self._lost), set()
-        return lost
-
     def commit(self, positions: Mapping[Place, int]) -> None:
         self._broker.commit(self._group, positions)
 
@@ -221,14 +216,11 @@ class MemoryConsumer:
             raise BusError("the consumer was not started")
         places = self._broker.assigned(self._group, self._joined, self._topics) if self._joined else None
         if places is None:
-            self._lost |= set(self._next)
             self._next = {}
             self._joined = self._broker.join(self._group, self._topics)
             places = self._broker.assigned(self._group, self._joined, self._topics) or frozenset()
         self._fetched_as = self._joined
-        gone = set(self._next) - places
-        self._lost |= gone
-        for place in gone:
+        for place in set(self._next) - places:
             del self._next[place]
         if gained := sorted(places - set(self._next)):
             known = self._positions(gained)

@@ -35,7 +35,7 @@ class Consumer(Protocol):
 
     `start` is given a function that maps newly assigned places to the next offset to read (absent: from the
     beginning). `member` names the group membership that fetched the last batch ("" for a file); it changes
-    when this consumer is evicted. `lost()` is the set of places taken away since the last call.
+    when this consumer is evicted.
     """
 
     def start(self, positions: Callable[[Sequence[Place]], Mapping[Place, int]]) -> None: ...
