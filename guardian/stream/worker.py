@@ -178,9 +178,11 @@ class Worker:
                 return False
             except StoreError as error:
                 failures += 1
-                self._wait(stop, failures, "store away", error)
+                if not stop.is_set():
+                    self._wait(stop, failures, "store away", error)
                 if stop.is_set():
-                    return True  # not committed, so it is read again after the restart
+                    _log.info("stopped before a batch was judged whole; the rest is read again at the next start")
+                    return True
 
     def _let_go(self, stop: threading.Event) -> bool:
         """Judge what waited long enough, or whose envelope came. False: the consumer has to be started anew."""

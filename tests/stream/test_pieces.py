@@ -203,11 +203,12 @@ def test_a_store_that_is_away_between_two_pieces_is_waited_for(rig, pipeline):
     assert rig.metrics.value("guardian_events_total", outcome="redelivered") == 0
 
 
-def test_who_is_told_to_stop_finishes_the_piece_and_the_next_start_goes_on(rig, pipeline):
+def test_who_is_told_to_stop_finishes_the_piece_and_the_next_start_goes_on(rig, pipeline, capsys):
     rig.broker.append("log", upload(*range(9)))
     stop, made = threading.Event(), pipeline()
     rig.worker(made, most=MOST, on_commit=lambda _: stop.set()).run(stop)
     assert made.batches == [["d0", "d1", "d2"]]
+    assert "store away" not in capsys.readouterr().out
     assert rig.store.positions([PLACE]) == {}
     again = pipeline()
     rig.read(rig.worker(again, most=MOST), rig.drained)
