@@ -7,9 +7,9 @@ meant by the object's name. What lies beyond the bounds is not checked, and says
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from enum import Enum
 from functools import cached_property, lru_cache
 from hashlib import sha256
-from itertools import islice
 from typing import NamedTuple
 
 from guardian.domain.event import DecisionEvent
@@ -20,6 +20,8 @@ from guardian.signals.wording import canonical, words
 
 _MAX_VALUES = 10_000
 _MAX_LEAVES = 2_000
+_MAX_PLACES = 20_000
+"""Values, lists and objects that are looked at: empty ones say nothing, and a call may hold a million of them."""
 _MAX_DEPTH = 12
 _NAME_CHARS = 512
 _STEP_CHARS = 80
@@ -114,16 +116,25 @@ def comparable(seen: Observation) -> Touched:
 def _touched(event: DecisionEvent, redacted: Mapping[str, str]) -> Touched:
     found: list[Leaf] = []
     cut = False
-    for leaf in islice(_action_leaves(event, redacted), _MAX_LEAVES + 1):
-        if leaf is None or len(found) == _MAX_LEAVES:
+    for places, leaf in enumerate(_action_leaves(event, redacted)):
+        if places == _MAX_PLACES or (len(found) == _MAX_LEAVES and isinstance(leaf, Leaf)):
             cut = True
-        else:
+            break
+        if isinstance(leaf, Leaf):
             found.append(leaf)
+        cut = cut or leaf is _Aside.BEYOND
     hidden = tuple(leaf for leaf in found if leaf.hidden)
     return Touched(tuple(leaf for leaf in found if not leaf.hidden) if hidden else tuple(found), cut, hidden)
 
 
-def _action_leaves(event: DecisionEvent, redacted: Mapping[str, str]) -> Iterator[Leaf | None]:
+class _Aside(Enum):
+    """What a walk comes past that is no value."""
+
+    WITHIN = "a list or an object"
+    BEYOND = "more than is looked at"
+
+
+def _action_leaves(event: DecisionEvent, redacted: Mapping[str, str]) -> Iterator[Leaf | _Aside]:
     resource = event.action.resource
     rules = hiding.under(redacted, "action.resource")
     if resource is not None:
@@ -168,15 +179,17 @@ class _Place(NamedTuple):
         return Leaf(self.path, names, values, count, through, self.inside, hiding.hides(self.rules, value))
 
 
-def _walk(value: object, at: _Place) -> Iterator[Leaf | None]:
+def _walk(value: object, at: _Place) -> Iterator[Leaf | _Aside]:
     if at.depth > _MAX_DEPTH:
-        yield None
+        yield _Aside.BEYOND
     elif isinstance(value, Mapping):
+        yield _Aside.WITHIN
         wraps = not WRAPPERS.isdisjoint(map(canonical, value))
         around = at.inside if wraps or not at.keys else at.inside | _names(at.keys) | _through(at.keys)
         for key, item in value.items():
             yield from _walk(item, at.below(key, around))
     elif isinstance(value, (list, tuple)) and any(isinstance(item, (Mapping, list, tuple)) for item in value):
+        yield _Aside.WITHIN
         if any(isinstance(item, Mapping) for item in value):
             yield replace(at.leaf([]), count=len(value))
         for number, item in enumerate(value):
@@ -184,7 +197,7 @@ def _walk(value: object, at: _Place) -> Iterator[Leaf | None]:
     elif isinstance(value, (list, tuple)):
         yield at.leaf(value)
         if len(value) > _MAX_VALUES:
-            yield None
+            yield _Aside.BEYOND
     elif value is not None:
         yield at.leaf(value)
 

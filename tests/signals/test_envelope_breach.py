@@ -687,10 +687,11 @@ def test_arguments_beyond_what_is_checked_are_no_hiding_place(observe: Observe, 
         deep = {"a": deep}
     wide = {f"k{n}": n for n in range(3_000)}
     long = {"ids": ["x"] * 12_000}
-    for arguments in (deep, wide, long):
+    hollow: dict[str, Any] = {"items": [{}] * 25_000}
+    for arguments in (deep, wide, long, hollow):
         assert breaches(EnvelopeBreach(), observe(action__arguments=arguments)) == {"arguments_cut": False}
     padded = {"tenant_id": "tenant_other"}
-    for arguments in (deep, wide | padded):
+    for arguments in (deep, wide | padded, hollow | padded):
         free = observe(action__arguments=arguments, envelope__resource_constraints={})
         assert breaches(EnvelopeBreach(), free) == UNCHECKED
 
