@@ -53,10 +53,8 @@ _NOUNS: Mapping[str, Way] = {
     "webhook": Way.EXPORT,
 }
 """Names of things that are also acts: they only count where the tool's name has no other verb."""
-_HANDLING = _set(
-    "archive delete remove trash move label mark tag flag star pin unpin snooze restore validate verify"
-)
-"""What is done to a thing that stays where it is, or goes: `email.archive` sends nothing."""
+_HANDLING = _set("archive move label mark tag flag star pin unpin snooze restore validate verify")
+"""What is done to a thing that stays: `email.archive` sends nothing. A deletion is none: who leaks, hides."""
 _HTTP = _set("http request curl webhook fetch")
 _METHOD = _set("method http_method request_method verb http_verb")
 _UNSAFE_METHODS = _set("post put patch")
