@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 
 from guardian.control.approvals import expire
@@ -17,6 +17,7 @@ from guardian.wire.approvals import BreakGlassView
 
 _BATCH = 50  # in one transaction, for which every write waits
 _LOT = 10  # of them before it looks at the time
+_AHEAD = timedelta(minutes=5)
 
 
 def lapse_overdue(deps: ControlDeps, rows: ControlRows, now: datetime) -> int:
@@ -96,12 +97,14 @@ def _end_some(deps: ControlDeps) -> int:
     now = deps.clock()
     with deps.store.read() as rows:
         due = rows.ledger.overdue(now, 1), rows.approvals.overdue(now, 1), rows.break_glass.run_out(now, 1)
-    if not any(due):
-        return 0
+        if not any((*due, rows.ledger.outlived(now, now + _AHEAD, 1))):
+            return 0
     with deps.store.write() as rows:
+        # before they end, or every gateway would let them act until the next sweep
+        carried = [carried_on(deps, rows, each, now) for each in rows.ledger.outlived(now, now + _AHEAD, _BATCH)]
         over = lapse_overdue(deps, rows, now)
         waiting = rows.approvals.overdue(now, _BATCH)
         for each in waiting:
             expire(deps, rows, each, now)
         ended = close_run_out(deps, rows, now)
-    return over + len(waiting) + ended
+    return sum(carried) + over + len(waiting) + ended

@@ -12,6 +12,7 @@ from sqlalchemy import (
     and_,
     bindparam,
     delete,
+    exists,
     func,
     insert,
     or_,
@@ -212,6 +213,22 @@ class LedgerRows:
     def overdue(self, now: datetime, limit: int) -> list[LedgerEntry]:
         """Live revocations whose time is over, the oldest first."""
         wanted = _LIVE.where(live.c.expires_at <= now).order_by(live.c.expires_at).limit(limit)
+        return [_entry(row) for row in self.connection.execute(wanted)]
+
+    def outlived(self, now: datetime, soon: datetime, limit: int) -> list[LedgerEntry]:
+        """Live revocations that end after `now` and until `soon`, and follow from a session's that does not."""
+        upper = live.alias("upper")
+        lasts = exists().where(
+            upper.c.tenant_id == live.c.tenant_id,
+            upper.c.subject_type == "session",
+            upper.c.subject_id == ledger.c.cause,
+            upper.c.expires_at > soon,
+        )
+        wanted = (
+            _LIVE.where(live.c.expires_at > now, live.c.expires_at <= soon, lasts)
+            .order_by(live.c.expires_at)
+            .limit(limit)
+        )
         return [_entry(row) for row in self.connection.execute(wanted)]
 
     def spent(self, tenant_id: str, since: datetime) -> Spent:

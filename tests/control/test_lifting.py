@@ -254,6 +254,19 @@ def test_between_two_transactions_others_get_their_turn(stage):
     assert all(rest > 0 for rest in rests)
 
 
+def test_what_follows_a_renewed_one_lives_on_before_its_own_time_is_over(stage):
+    brood(stage, 2, "root")
+    stage.revoke("root")
+    renewed = stage.clock() + timedelta(days=60)
+    delegate(stage, "root", None, expires_at=renewed.isoformat())
+    stage.clock.pass_(days=30, seconds=-60)
+    sweep(stage.deps)
+    stage.clock.pass_(seconds=61)
+    asked = {"X-Guardian-Tenant": "acme", "X-Guardian-Session": "c000"}
+    assert stage.call("GET", "/v1/check", "gateway", headers=asked).status_code == 403
+    assert entries(stage, "c000") == ["parent_revoked", "renewed"]
+
+
 def test_however_many_live_on_with_a_renewed_one_they_do_so_in_one_sweep(stage):
     many = brood(stage, 2 * AT_ONCE, "root")
     stage.revoke("root")
