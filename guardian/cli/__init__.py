@@ -83,5 +83,10 @@ def main() -> None:
         where = f"{error.filename}: " if error.filename else ""
         typer.echo(f"guardian: {escape(f'{where}{error.strerror or error}')}", err=True)
         sys.exit(1)
+    except UnicodeEncodeError as error:
+        if "--debug" in sys.argv or error.encoding == "utf-8":
+            raise
+        typer.echo(f"guardian: {error.encoding} has no letter for what is shown; set PYTHONIOENCODING=utf-8", err=True)
+        sys.exit(1)
     except KeyboardInterrupt:
         sys.exit(130)

@@ -127,6 +127,13 @@ def test_a_closed_standard_input_is_told_in_words(guardian, monkeypatch: pytest.
     assert (done.returncode, done.stderr) == (2, "guardian: standard input is closed; name a file\n")
 
 
+def test_an_output_that_lacks_a_letter_is_told_with_the_way_out(installed) -> None:
+    installed("init", "home")
+    done = installed("slack", "check", "-c", "home/guardian.yaml", env={"PYTHONIOENCODING": "latin-1"})
+    assert done.returncode == 1
+    assert done.stderr == "guardian: latin-1 has no letter for what is shown; set PYTHONIOENCODING=utf-8\n"
+
+
 def test_an_init_that_fails_leaves_nothing_so_that_it_can_be_done_again(guardian, tmp_path: Path) -> None:
     (tmp_path / "home").mkdir()
     nowhere = {"GUARDIAN_STORE__CONTROL": "sqlite:////proc/none/control.db"}
