@@ -86,7 +86,8 @@ def main() -> None:
     except UnicodeEncodeError as error:
         if "--debug" in sys.argv or error.encoding == "utf-8":
             raise
-        typer.echo(f"guardian: {error.encoding} has no letter for what is shown; set PYTHONIOENCODING=utf-8", err=True)
+        said = f"{error.encoding} has no letter for what is shown; set PYTHONIOENCODING=utf-8"
+        typer.echo(f"guardian: {said}", err=True)
         sys.exit(1)
     except KeyboardInterrupt:
         sys.exit(130)
