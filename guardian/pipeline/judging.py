@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import Any, Protocol
 
 from guardian.domain.drift import ARGUMENTS_CUT, Drift
-from guardian.domain.event import DecisionEvent, Envelope, SessionKey
+from guardian.domain.event import Envelope, SessionKey
 from guardian.domain.finding import Effect
 from guardian.domain.session import SessionState, Stage
 from guardian.domain.signal import Breach, Observation, SharedReads, Signal
@@ -98,7 +98,8 @@ class Judge:
             if self._anew(d, before):
                 history = History()
             last[key] = _latest(d, before)
-            values = {value: self.fingerprint(value) for value in argument_values(action.arguments)}
+            # in the order of the values: by their prints a key would decide which are forgotten first
+            values = {value: self.fingerprint(value) for value in sorted(argument_values(action.arguments))}
             requests.append(
                 FitRequest(
                     purpose=d.event.envelope.purpose,
@@ -140,8 +141,8 @@ class Judge:
         after_state = state.model_copy(
             update={
                 "actions": state.actions + 1,
-                "envelope": state.envelope or (event.envelope if event.has_envelope else None),
-                "renewed": _renewed(state, event),
+                "envelope": state.envelope or (event.envelope if _own(d) else None),
+                "renewed": _renewed(state, d),
                 "first_seen": state.first_seen or d.now,
                 "last_seen": _latest(d, state.last_seen),
                 "ancestors": seen.parent.chain,
@@ -257,12 +258,17 @@ def _latest(d: Decoded, last_seen: datetime | None) -> datetime:
     return d.now if last_seen is None else max(d.now, last_seen)
 
 
-def _renewed(state: SessionState, event: DecisionEvent) -> Envelope | None:
+def _own(d: Decoded) -> bool:
+    """Whether the session may have been issued with the envelope: anybody may forge one under its name."""
+    return d.event.has_envelope and d.signature != "invalid"
+
+
+def _renewed(state: SessionState, d: Decoded) -> Envelope | None:
     """A later expiry counts from an allowed call on: that is when the re-issue is told."""
     first = state.envelope
-    if first is None or not event.has_envelope or event.decision.effect == "deny":
+    if first is None or not _own(d) or d.event.decision.effect == "deny":
         return state.renewed
-    longest = (state.renewed or first).lasting(event.envelope)
+    longest = (state.renewed or first).lasting(d.event.envelope)
     return None if longest is first else longest
 
 

@@ -51,7 +51,7 @@ class History:
         return cls(state.tools, state.value_prints) if state is not None else cls()
 
     def after(self, tool: str, prints: Iterable[str]) -> "History":
-        fresh = [p for p in sorted(prints) if p not in self.prints]
+        fresh = [p for p in dict.fromkeys(prints) if p not in self.prints]
         return History((*self.tools, tool)[-TOOLS_KEPT:], (*self.prints, *fresh)[-PRINTS_KEPT:])
 
 

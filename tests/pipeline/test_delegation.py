@@ -194,3 +194,15 @@ def test_a_session_reissued_with_less_is_no_breach(world, body) -> None:
         body(1), body(2, envelope__allowed_tools=["contracts.read"], envelope__expires_at="2026-05-12T18:00:00Z")
     )
     assert names(world) == set()
+
+
+def test_a_forged_envelope_is_not_what_its_children_are_compared_with(new_world, make_decoder, body) -> None:
+    def verify(event):
+        return "invalid" if event.envelope.delegator_id == "mallory" else "valid"
+
+    world = new_world(decoder=make_decoder(verify=verify))
+    forged = {"envelope__delegator_id": "mallory", "envelope__allowed_tools": ["crm.read"]}
+    world.feed(body(1, **forged, decision__effect="deny"), body(2), body(3, **NARROW))
+    assert names(world) == set()
+    world.feed(body(4, **forged, envelope__expires_at="2026-06-12T18:30:00Z"))
+    assert world.state().renewed is None

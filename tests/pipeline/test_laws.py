@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from guardian.bootstrap.judgement import fingerprinter
 from guardian.bus.port import Record
 from guardian.domain.finding import Kind
 from guardian.embedding import FitRequest
@@ -198,6 +199,21 @@ def test_memory_stays_bounded_however_long_a_session_runs(world, body) -> None:
     assert {len(purposes) for purposes in world.memory.agent_purposes.values()} == {PURPOSES_KEPT}
     assert "note 299" not in state.model_dump_json()
     assert len(state.model_dump_json()) < 30_000
+
+
+def test_what_is_forgotten_of_a_session_does_not_hang_on_the_key(new_world, body) -> None:
+    words = [f"value_{n}" for n in range(PRINTS_KEPT + 24)]
+    kept = []
+    for key in (b"one", b"another"):
+        world, fingerprint = new_world(), fingerprinter(key)
+        judging = dataclasses.replace(world.pipeline.judging, fingerprint=fingerprint)
+        world.pipeline = dataclasses.replace(world.pipeline, judging=judging)
+        for start in range(0, len(words), 40):
+            world.feed(body(start, action__arguments={word: word for word in words[start : start + 40]}))
+        prints = world.state().value_prints
+        kept.append({word for word in words if fingerprint(word) in prints})
+    assert kept[0] == kept[1]
+    assert len(kept[0]) == PRINTS_KEPT
 
 
 class Listening:
