@@ -9,6 +9,7 @@ from kafka.admin import KafkaAdminClient, NewTopic
 from kafka.errors import KafkaError, TopicAlreadyExistsError
 
 from guardian.bus.kafka_settings import KafkaSettings
+from guardian.bus.kafka_tls import expect_tls
 from guardian.errors import BusError
 
 
@@ -44,6 +45,7 @@ def topic_partitions(settings: KafkaSettings, topic: str) -> int | None:
 
 
 def _admin(settings: KafkaSettings) -> Any:
+    expect_tls(settings)
     try:
         with _without_its_log():
             return KafkaAdminClient(**settings.options_for(KafkaAdminClient))

@@ -16,6 +16,7 @@ from kafka.structs import MemberState
 
 from guardian.bus.kafka_rebalance import Notes, listener, place_of
 from guardian.bus.kafka_settings import REFUSALS, KafkaSettings, bus_error
+from guardian.bus.kafka_tls import expect_tls
 from guardian.bus.port import Place, Record
 from guardian.errors import BusError, ConfigurationError
 from guardian.telemetry import logger
@@ -64,6 +65,7 @@ class KafkaConsumer:
             "allow_auto_create_topics": False,
             "partition_assignment_strategy": [_ASSIGNORS[settings.assignor]()],
         }
+        expect_tls(settings)
         try:
             self._client = _Client(**options)
             self._client.subscribe(topics=self._topics, listener=listener(self._notes))

@@ -9,6 +9,7 @@ from kafka import KafkaProducer as _Producer
 from kafka.errors import KafkaError
 
 from guardian.bus.kafka_settings import KafkaSettings, bus_error
+from guardian.bus.kafka_tls import expect_tls
 from guardian.telemetry import logger
 
 _log = logger("bus")
@@ -41,6 +42,7 @@ class KafkaProducer:
         with self._lock:
             try:
                 if self._client is None:
+                    expect_tls(self._settings)
                     self._client = _Producer(**self._options())
                 sent = self._client.send(
                     topic, value=value, key=key, headers=list(headers), partition=partition, timestamp_ms=when

@@ -1,0 +1,52 @@
+"""Whether what is spoken to over TLS answers at all: kafka-python waits for a handshake without an end."""
+
+import socket
+import ssl
+
+from guardian.bus.kafka_settings import KafkaSettings
+from guardian.errors import BusError
+
+
+def expect_tls(settings: KafkaSettings) -> None:
+    """Raises BusError where a bootstrap server takes the connection and leaves the handshake unanswered, and none
+    of the others answers.
+
+    Whatever one does answer, and one that is away, is left to the client, which checks certificates and gives up
+    in time.
+    """
+    if settings.client_options.get("security_protocol") not in ("SSL", "SASL_SSL"):
+        return
+    named, patience_s = settings.bootstrap_servers, settings.bootstrap_timeout_ms / 1000
+    mute: list[str] = []
+    for server in named.split(",") if isinstance(named, str) else named:
+        host, _, port = server.strip().rpartition(":")
+        if not host or not port.isdecimal():
+            return
+        match _shakes(host.strip("[]"), int(port), patience_s):
+            case True:
+                return
+            case False:
+                mute.append(server.strip())
+    if mute:
+        raise BusError(
+            f"kafka: cannot reach {', '.join(mute)}: no answer to a TLS handshake;"
+            " does it speak TLS there? (kafka.options, security_protocol)"
+        )
+
+
+def _shakes(host: str, port: int, patience_s: float) -> bool | None:
+    """Whether it answers a handshake at all; None where nobody takes the connection."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE  # nothing is said over this connection
+    try:
+        bare = socket.create_connection((host, port), timeout=patience_s)
+    except (OSError, ValueError):
+        return None
+    with bare:
+        try:
+            context.wrap_socket(bare, server_hostname=host).close()
+        except TimeoutError:
+            return False
+        except (OSError, ValueError):
+            return True
+    return True
