@@ -1,7 +1,7 @@
 """Records that wait for their session's envelope: sealed, in order, counted when judging them is tried.
 
 A record may hold thousands of decisions that wait: one row of it keeps the sealed value for those inserted with it
-or later, and hands it on when it goes.
+or later, and hands it on when it goes. None of them is older than that row.
 """
 
 import base64
@@ -97,11 +97,11 @@ def insert_waiting(
     connection: Connection, waiters: Sequence[Waiter], seal: Callable[[bytes], bytes], now: datetime
 ) -> None:
     """Keep them; one that waits already stays where it is, and so does what it keeps."""
-    keepers = {_record(each): each.entry for each in sorted(waiters, key=lambda each: -each.entry)}
-    insert_new(
-        connection,
-        waiting,
-        [
+    known = _known(connection, waiters, now)
+    rows = []
+    for each in sorted(waiters, key=lambda each: each.entry):
+        kept = known.get(_record(each))
+        rows.append(
             {
                 "topic": each.record.topic,
                 "partition": each.record.partition,
@@ -111,22 +111,50 @@ def insert_waiting(
                 "session_id": each.event.envelope.session_id,
                 "record_key": each.record.key,
                 "headers": json.dumps([[n, base64.b64encode(v or b"").decode()] for n, v in each.record.headers]),
-                "sealed": seal(each.record.value) if keepers[_record(each)] == each.entry else b"",
+                "sealed": seal(each.record.value) if kept is None else b"",
                 "stamped_at": each.record.timestamp,
-                "since": now,
+                "since": known.setdefault(_record(each), now),
                 "attempts": 0,
             }
-            for each in waiters
-        ],
-    )
+        )
+    insert_new(connection, waiting, rows)
+
+
+def _known(
+    connection: Connection, waiters: Sequence[Waiter], now: datetime
+) -> dict[tuple[str, int, int], datetime]:
+    """The records of these of which something waits already, with the time from which more of them waits: now, or
+    when a clock ahead of ours says that they began, for no row may be older than the one that keeps its record.
+
+    What waits in a record's place with another stamp is of a topic that was made anew since: it goes below.
+    """
+    stamps = {_record(each): each.record.timestamp for each in waiters}
+    place = tuple_(waiting.c.topic, waiting.c.partition, waiting.c.offset)
+    found: dict[tuple[str, int, int], datetime] = {}
+    for part in chunks(sorted(stamps)):
+        columns = waiting.c.topic, waiting.c.partition, waiting.c.offset, waiting.c.stamped_at
+        query = select(*columns, func.max(waiting.c.since)).where(place.in_(part)).group_by(*columns)
+        for topic, partition, at, stamp, since in connection.execute(query).all():
+            if stamp == stamps[topic, partition, at]:
+                found[topic, partition, at] = max(since, now)
+                continue
+            lowest = connection.execute(
+                select(func.min(waiting.c.offset)).where(_among([(topic, partition)]))
+            ).scalar_one()
+            stale = waiting.c.offset == at, waiting.c.stamped_at == stamp
+            below = update(waiting).where(_among([(topic, partition)]), *stale)
+            connection.execute(below.values(offset=min(lowest, 0) - 1))
+    return found
 
 
 def set_waiting_aside(connection: Connection, place: Place, *, by: int) -> None:
-    """Its offsets begin again: what waits from before goes below them, in its order, and is still judged."""
-    offsets = select(waiting.c.offset).where(_among([place])).distinct().order_by(waiting.c.offset)
-    for offset in connection.execute(offsets).scalars().all():  # the lowest first, so that none meets another
+    """Its offsets begin again: what waits from before goes below them, in its order, and is still judged. Of a
+    record that was not read to its end some may wait at `by` itself, the next offset."""
+    query = select(waiting.c.offset).where(_among([place])).distinct().order_by(waiting.c.offset)
+    offsets = connection.execute(query).scalars().all()
+    for offset in offsets:  # the lowest first, so that none meets another
         change = update(waiting).where(_among([place]), waiting.c.offset == offset)
-        connection.execute(change.values(offset=offset - by))
+        connection.execute(change.values(offset=offset - max(by, offsets[-1] + 1)))
 
 
 def delete_waiting(connection: Connection, ids: Iterable[tuple[str, int, int, int]]) -> None:

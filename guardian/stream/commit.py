@@ -105,6 +105,8 @@ class Committer:
             self.commit(piece, consumer)
             if stop is not None and stop.is_set() and self.left(records):
                 raise StoreError("stopped before a whole batch was judged; the next start reads the rest again")
+        self._lateness.handled_all(records, consumer.lag)
+        self._tell_lag()
 
     def left(self, records: list[Record]) -> list[Record]:
         """Those that lie beyond what is stored."""
@@ -178,7 +180,8 @@ class Committer:
             "guardian_events_total", sum(id(record) not in told for record in records), outcome="skipped"
         )
         if records:
-            self._note_lag(records, consumer)
+            self._lateness.handled(records)
+            self._tell_lag()
         self._on_commit(judgement)
         if blown is not None:
             raise FuseBlown(
@@ -277,6 +280,5 @@ class Committer:
         for source, count in Counter(verdict.decoded.purpose_from for verdict in judgement.verdicts).items():
             self._metrics.add("guardian_purposes_total", count, source=source)
 
-    def _note_lag(self, records: Sequence[Record], consumer: Consumer) -> None:
-        self._lateness.handled(records, consumer.lag)
+    def _tell_lag(self) -> None:
         self._metrics.set("guardian_time_lag_seconds", self._lateness.lag().total_seconds())

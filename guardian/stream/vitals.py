@@ -43,25 +43,30 @@ class Lateness:
         self._until = self.clock()
         self._newest = dict.fromkeys(self._newest, self._until)
 
-    def handled(self, records: Sequence[Record], left: Callable[[], Mapping[Place, int]] = dict) -> None:
+    def handled(self, records: Sequence[Record]) -> None:
         """These are judged and stored; the partition that is furthest behind counts.
 
         A record older than one before it in its partition was sent again: nobody waited that long for it. One
-        whose time is far from come says nothing: its partition stays where it was, unless nothing is `left` to be
-        read there.
+        whose time is far from come says nothing: its partition stays where it was.
         """
-        now, ahead = self.clock(), set[Place]()
+        now = self.clock()
         for record in records:
-            if record.timestamp is None:
-                continue
-            if record.timestamp - now > _AHEAD:
-                ahead.add(record.place)
+            if record.timestamp is None or record.timestamp - now > _AHEAD:
                 continue
             stamp = min(record.timestamp, now)
             self._newest[record.place] = max(stamp, self._newest.get(record.place, stamp))
+        self._count(records, now)
+
+    def handled_all(self, records: Sequence[Record], left: Callable[[], Mapping[Place, int]]) -> None:
+        """All that was handed out is. Stamps far ahead are no delay where nothing is `left` in their partition."""
+        now = self.clock()
+        ahead = {r.place for r in records if r.timestamp is not None and r.timestamp - now > _AHEAD}
         if ahead:
             unread = left()
             self._newest |= {place: now for place in ahead if unread.get(place) == 0}
+            self._count(records, now)
+
+    def _count(self, records: Sequence[Record], now: datetime) -> None:
         places = {record.place for record in records if record.place in self._newest}
         self._until = min([now, *(self._newest[place] for place in places)])
 

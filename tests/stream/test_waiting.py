@@ -1,6 +1,7 @@
 """Late envelopes: records wait for them in the store, in order, bounded in time and number, across restarts."""
 
 import json
+import threading
 from datetime import timedelta
 
 import pytest
@@ -471,3 +472,60 @@ def test_where_envelopes_are_signed_only_a_signature_that_holds_counts(says, cou
         verify=lambda _: says,
     )
     assert bool(desk.store.registry.known({key}).envelopes) is counts
+
+
+def upload(*numbers, session):
+    return b"[" + b",".join(line(n, session) for n in numbers) + b"]"
+
+
+def begun(desk, after, most=2):
+    """A desk that stopped within a record: after so many transactions of `most` calls."""
+    stop, commit, done = threading.Event(), desk.store.commit, []
+
+    def counted(*args, **more):
+        commit(*args, **more)
+        done.append(1)
+        if len(done) == after:
+            stop.set()
+
+    desk.committer._most, desk.store.commit = most, counted
+    desk.worker().run(stop)
+    desk.start()
+
+
+@pytest.mark.parametrize("before", [0, 3], ids=["nothing was stored there yet", "records were stored there"])
+def test_what_waits_of_a_record_begun_is_not_in_the_way_of_a_topic_made_anew(rig, counting, before):
+    desk = Desk(rig, counting, wait=timedelta(hours=5))
+    for number in range(before):
+        desk.send(line(number, f"s{number}"))
+        desk.run(rig.drained)
+    desk.send(upload(*range(10, 18), session="old"))
+    begun(desk, after=1)
+    assert desk.store.waiting.depth() == before + 2
+    rig.clock.forward(1)
+    rig.broker = MemoryBroker(clock=rig.clock)
+    desk.send(upload(100, 101, session="new"))
+    desk.run(rig.drained)
+    rig.clock.forward(6 * 3600)
+    desk.run(lambda: desk.store.waiting.depth() == 0)
+    assert {"d100", "d101", "d10", "d11"} <= set(desk.judged)
+    assert desk.store.dead_letters.list() == []
+
+
+def test_what_waits_keeps_its_record_though_the_clock_goes_back(rig, counting):
+    desk = Desk(rig, counting, wait=timedelta(hours=5))
+    desk.send(upload(0, 1, session="s0"), upload(*range(2, 6), session="s1"))
+    begun(desk, after=1, most=4)
+    rig.clock.forward(-120)
+    desk.run(rig.drained)
+    rig.clock.forward(6 * 3600)
+    desk.run(lambda: desk.store.waiting.depth() == 0)
+    assert (sorted(desk.judged), desk.store.dead_letters.list()) == ([f"d{n}" for n in range(6)], [])
+
+
+def test_a_record_is_kept_once_however_many_pieces_it_is_judged_in(rig, counting):
+    desk = Desk(rig, counting, wait=timedelta(hours=5))
+    desk.committer._most = 3
+    desk.send(upload(*range(12), session="s1"))
+    desk.run(rig.drained)
+    assert (len(list(desk.store.waiting.sealed())), desk.store.waiting.depth()) == (1, 12)
