@@ -3,6 +3,8 @@
 import socket
 import ssl
 
+from kafka.cluster import collect_hosts
+
 from guardian.bus.kafka_settings import KafkaSettings
 from guardian.errors import BusError
 
@@ -16,17 +18,14 @@ def expect_tls(settings: KafkaSettings) -> None:
     """
     if settings.client_options.get("security_protocol") not in ("SSL", "SASL_SSL"):
         return
-    named, patience_s = settings.bootstrap_servers, settings.bootstrap_timeout_ms / 1000
+    patience_s = settings.bootstrap_timeout_ms / 1000
     mute: list[str] = []
-    for server in named.split(",") if isinstance(named, str) else named:
-        host, _, port = server.strip().rpartition(":")
-        if not host or not port.isdecimal():
-            return
-        match _shakes(host.strip("[]"), int(port), patience_s):
+    for host, port, _ in collect_hosts(settings.bootstrap_servers):
+        match _shakes(host, port, patience_s):
             case True:
                 return
             case False:
-                mute.append(server.strip())
+                mute.append(f"{host}:{port}")
     if mute:
         raise BusError(
             f"kafka: cannot reach {', '.join(mute)}: no answer to a TLS handshake;"

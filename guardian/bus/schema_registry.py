@@ -18,7 +18,8 @@ from guardian.errors import ConfigurationError, DecodeError, SchemaAway
 _MAGIC = 0
 _HEADER = 5
 _MAX_INDEX = 64
-_UNKNOWN = frozenset({400, 404, 422})  # also where it finds fault with the id: whoever writes may choose any
+_FAULTS = frozenset({400, 422})
+"""Also where the registry itself finds fault with the id: whoever writes may choose any."""
 
 
 class SchemaRegistry:
@@ -78,7 +79,8 @@ class SchemaRegistry:
         try:
             return ask()
         except SchemaRegistryError as error:
-            if error.http_status_code in _UNKNOWN:
+            own = error.error_code != -1  # the client's own, where what answered was no registry
+            if error.http_status_code == 404 or (own and error.http_status_code in _FAULTS):
                 raise DecodeError("unknown_schema", f"the registry knows no schema {number}") from None
             raise SchemaAway(
                 f"schema registry: it answered {error.http_status_code} for schema {number}"

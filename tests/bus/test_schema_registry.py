@@ -63,7 +63,9 @@ def registry():
                 status, body = 404, {"error_code": 40403, "message": "Schema not found"}
             if number == 3 and parse_qs(url.query).get("format") == ["serialized"]:
                 body = {**body, "schema": proto_file()}
-            raw = json.dumps(body).encode()
+            if status in (400, 422):
+                body = {"error_code": 42206, "message": "no such id can be"}
+            raw = state.get("page") or json.dumps(body).encode()
             self.send_response(status)
             self.send_header("Content-Type", "application/vnd.schemaregistry.v1+json")
             self.send_header("Content-Length", str(len(raw)))
@@ -135,6 +137,13 @@ def test_a_schema_that_the_registry_refuses_to_look_for_costs_its_record_and_sto
     with pytest.raises(DecodeError) as caught:
         schemas.plain(framed(0xFFFFFFFF, b"xx"))
     assert caught.value.code == "unknown_schema"
+
+
+def test_a_fault_that_something_else_finds_in_the_registrys_place_is_waited_for(registry):
+    schemas, state = registry
+    state |= {"status": 400, "page": b"<html>a plain HTTP request was sent to an HTTPS port</html>"}
+    with pytest.raises(SchemaAway):
+        schemas.plain(framed(1, b"xx"))
 
 
 def test_a_registry_that_is_away_is_waited_for_and_costs_no_record(registry):

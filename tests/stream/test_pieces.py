@@ -232,3 +232,14 @@ def test_a_record_that_was_taken_apart_is_one_readable_record_to_the_fuse(rig, p
         rig.broker.append("log", b'{"gateway":"gw"}')
     with pytest.raises(FuseBlown):
         rig.read(rig.worker(pipeline(), most=4, fuse=Fuse(window=6, minimum=3, ratio=0.5)), lambda: False)
+
+
+def test_what_comes_late_behind_a_record_from_the_future_is_late_until_all_of_it_is_judged(rig, pipeline):
+    for number, hours in enumerate((24, -1, -1)):
+        at = rig.clock() + timedelta(hours=hours)
+        rig.broker.append("log", upload(*range(MOST * number, MOST * (number + 1))), timestamp=at)
+    lateness, shown = Lateness(rig.clock), []
+    told = {"lateness": lateness, "on_commit": lambda _: shown.append(lateness.lag())}
+    rig.read(rig.worker(pipeline(), most=MOST, **told), rig.drained)
+    hour = timedelta(hours=1)
+    assert (shown, lateness.lag()) == ([timedelta(0), hour, hour], timedelta(0))
