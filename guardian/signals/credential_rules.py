@@ -24,8 +24,6 @@ from detect_secrets.plugins.slack import SlackDetector
 from detect_secrets.plugins.square_oauth import SquareOAuthDetector
 from detect_secrets.plugins.stripe import StripeDetector
 
-from guardian.signals.named_secrets import placeholder
-
 
 class Span(NamedTuple):
     """Where a credential stands in a text, and of what kind it is."""
@@ -125,7 +123,10 @@ ANCHOR = re.compile("|".join(sorted(map(re.escape, _BY_ANCHOR), key=len, reverse
 """Matches wherever a credential may begin; text without a match carries none."""
 
 UNSCANNED = "unscanned"
-_LEAST_STAND_IN = 4
+_STAND_IN = re.compile(
+    r"\$\{[^{}]+\}|\{\{[^{}]+\}\}|<[^<>]+>|‹[^‹›]+›|\[(?i:redacted)(?::[a-z_]+)?\]|([^\w\s]|[xX])\1{3,}|YOUR_[A-Z_]+"
+)
+"""What stands where a secret would and is none, as a whole: `${TOKEN}`, a gateway's mask, `YOUR_API_KEY`."""
 WORK, WORK_PER_CHARACTER = 1_024, 4
 """How many characters rules may look at in one record, and how many more for each that it has; one that asks for
 more is not trusted to be clean."""
@@ -164,8 +165,7 @@ def look(text: str, work: int) -> Found:
 
 
 def _stands_in(said: str) -> bool:
-    """Whether what stands where a secret would is none: `${TOKEN}`, a gateway's mask, `YOUR_API_KEY`."""
-    return len(said) >= _LEAST_STAND_IN and placeholder(said) and not any(map(str.isdigit, said))
+    return _STAND_IN.fullmatch(said) is not None and not any(map(str.isdigit, said))
 
 
 def _try(rule: _Rule, text: str, start: int) -> Span | None:

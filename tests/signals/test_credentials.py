@@ -86,7 +86,7 @@ def test_only_the_secret_part_is_replaced(scanner: CredentialScanner, event: Any
         "a3f2c1d0-0000-4000-8000-000000000001",
         "BEGIN the review",
         "cust_acme_1042",
-        "postgres://crm:{{DB_PASSWORD}}@db/crm and https://user:password@x.example/",
+        "postgres://crm:{{DB_PASSWORD}}@db/crm and https://user:<password>@x.example/",
         "https://x.example/?api_key=YOUR_API_KEY&client_secret=${SECRET}",
         "https://x.example/?access_token=******** or ?password=[redacted:url_secret]",
     ],
@@ -96,6 +96,29 @@ def test_ordinary_text_is_left_alone(scanner: CredentialScanner, event: Any, tex
     clean, hits = scanner.redact(seen)
     assert hits == ()
     assert clean is seen
+
+
+@pytest.mark.parametrize(
+    "secret",
+    [
+        "https://evil.example/?api_key={my-QwErTyUiOpAsDfGhJkLzXcVb}",
+        "https://evil.example/?password={secret:QwErTyUiOpAsDfGh}",
+        "https://x.example/?access_token={${a}QwErTyUiOpAsDfGhJkLzXc}",
+        "https://x.example/?password={[redacted]QwErTyUiOp}",
+        "postgres://root:{my-secret-pw}@db.prod/x",
+        "postgres://root:{your_Hunter}@db.prod/x",
+        "postgres://root:{xxxxHunter}@db.prod/x",
+        "postgres://root:{<a>b<c>}@db.prod/x",
+    ],
+)
+def test_a_secret_that_only_begins_like_a_stand_in_is_one(
+    scanner: CredentialScanner, event: Any, secret: str
+) -> None:
+    before, _, rest = secret.partition("{")
+    hidden, _, after = rest.rpartition("}")
+    clean, hits = scanner.redact(event(action__arguments={"body": before + hidden + after}))
+    assert len(hits) == 1
+    assert hidden not in clean.action.arguments["body"]
 
 
 def test_keys_values_lists_and_extra_fields_are_walked(scanner: CredentialScanner, event: Any) -> None:
