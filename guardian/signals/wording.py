@@ -39,14 +39,6 @@ _CHANGING = _set(
     "remove rename reply reset revoke run send set share sign start stop submit transfer update upload wipe "
     "write"
 )
-_DOING = (
-    _READING
-    | _CHANGING
-    | _set(
-        "analyse analyze assess book call compare contact draft email inform mail message negotiate notify order "
-        "prepare report review schedule summarise summarize tell text translate"
-    )
-)
 _OPEN_ENDED = re.compile(
     r"\b(?:whatever|anything|everything|miscellaneous|misc"
     r"|general(?: purpose| use| assistance| help| tasks?| work)?$"
@@ -161,16 +153,14 @@ def _wild(purpose: str) -> bool:
 
 
 def joins_more(wide: str, narrow: str) -> frozenset[str]:
-    """The meaning words that `wide` joins to all those of `narrow`; empty unless it plainly adds a task: something
-    to do, and no detail of what is there ("…, section 4 only").
+    """The meaning words that `wide` joins to all those of `narrow`; empty unless it plainly adds a task.
 
     >>> sorted(joins_more("review contract and send refund", "review_contract"))
     ['refund', 'send']
     """
     said, more = content(narrow), content(wide)
     slug = " ".join(words(wide)) if " " not in wide.strip() else wide.lower()
-    added = more - said if said and said <= more and _JOINING.search(slug) else frozenset()
-    return frozenset() if added.isdisjoint(_DOING) else added
+    return more - said if said and said <= more and _JOINING.search(slug) else frozenset()
 
 
 @lru_cache(maxsize=8_192)
