@@ -68,10 +68,11 @@ _DESTINATION = _set(
 )
 _ADDRESSEES = _set("to cc bcc recipient")
 """Names of objects in which an address is a recipient, under whatever name."""
-_TOWARDS = _ADDRESSEES | _set("receiver addressee email mail address")
-_BACK = _set("from sender reply return author owner")
-"""Words with which a name of a recipient ends, where it holds an address (`to_email`, `ToAddresses`), and words of
-the name of another party."""
+_TOWARDS = _ADDRESSEES | _set("receiver addressee")
+_HELD = _TOWARDS | _set("email mail address")
+_BACK = _set("from sender reply return author owner assigned")
+"""Words of which the name of a recipient holds one and ends with one, where it holds an address (`to_email`,
+`ToAddresses`), and words of the name of another party."""
 _ASKS: Mapping[Way, frozenset[str]] = {
     Way.MESSAGE: _set(
         "send email mail message text sms tell inform notify notification reply respond response answer contact "
@@ -150,8 +151,8 @@ def recipients_of(event: DecisionEvent) -> tuple[Recipient, ...]:
 def _addressed(leaf: Leaf) -> bool:
     if leaf.answers(_DESTINATION):
         return True
-    named = words(leaf.path.rpartition(".")[2])
-    towards = bool(named) and singular(named[-1]) in _TOWARDS and _BACK.isdisjoint(named)
+    named = [singular(word) for word in words(leaf.path.rpartition(".")[2])]
+    towards = not _TOWARDS.isdisjoint(named) and named[-1] in _HELD and _BACK.isdisjoint(named)
     within = towards or not leaf.inside.isdisjoint(_ADDRESSEES)
     return within and any("@" in text(value) for value in leaf.scalars)
 

@@ -167,7 +167,13 @@ def test_a_mail_house_that_is_open_to_anybody_is_nobodys_own(
     assert last(payments(**own), act("email.send", {"to": f"mallory@{house}"}, **own)).value > 0.75
 
 
-@pytest.mark.parametrize("name", ["to", "to_email", "recipientEmail", "ToAddresses", "toRecipients", "send_to"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("to", "to_email", "cc_emails", "recipientEmail", "receiver_mail", "ToAddresses", "toRecipients"),
+        "send_to",
+    ],
+)
 def test_a_recipient_is_one_under_every_name_of_a_recipient(act: Any, payments: Any, last: Any, name: str) -> None:
     purpose = "email the summary to ann@acme.example"
     found = [
@@ -181,6 +187,19 @@ def test_whom_an_answer_comes_back_to_is_no_recipient(act: Any, payments: Any, l
     purpose = "email the summary to ann@acme.example"
     said = {"to": "ann@acme.example", "from_email": "desk@acme.example", "reply_to": "desk@acme.example"}
     said["email_body"] = "Questions? Ask bob@acme.example."
+    assert last(payments(purpose=purpose), act("email.send", said, purpose=purpose)).value == 0.0
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("user_google_email", "user_email", "account_email", "mailbox_address", "on_behalf_of_email"),
+        *("signature_email", "customer_email", "assigned_to"),
+    ],
+)
+def test_an_address_under_the_name_of_no_recipient_is_none(act: Any, payments: Any, last: Any, name: str) -> None:
+    purpose = "email the summary to ann@acme.example"
+    said = {"to": "ann@acme.example", name: "me@corp.example"}
     assert last(payments(purpose=purpose), act("email.send", said, purpose=purpose)).value == 0.0
 
 
