@@ -46,7 +46,11 @@ _OPEN_ENDED = re.compile(
     r"|various (?:tasks|things|work)|as (?:needed|required|instructed|requested|appropriate)"
     r"|(?:on|for) (?:my|their|his|her|the users?) to ?do list|do (?:what|as) )"
 )
-_WILD_NAME = re.compile(r"(?<!\S)[^\s*]{1,512}[._:/-]\*(?!\S)")
+_ITEM = re.compile(r"^[ \t]*\*[ \t]+(?=\**[^\s*])", re.MULTILINE)
+_STRESS = re.compile(
+    r"(?<![\w*.:/=-])(\*{1,3})(?=[^\W_])[^*\n]*(?:(?<=[^\W_]|[)!?])|(?<=[.:])(?=\*\*))\1(?![\w*/-]|\.\S)"
+)
+"""How prose is marked up with stars: an item of a list, and a stressed word or some."""
 _EMPTY_PURPOSES = _set(
     "agent all any assist assistance assistant automation default general help none other task tasks test todo "
     "unknown various work"
@@ -139,17 +143,14 @@ def open_ended(purpose: str) -> bool:
 
 
 def _wild(purpose: str) -> bool:
-    """Whether it holds a wildcard; stars around a word and before an item of a list are how prose is marked up.
+    """Whether it holds a star that marks up no prose, as before an item of a list or around what is stressed.
 
-    >>> [_wild(said) for said in ("crm.*", "use crm.* as you like", "do *", "* review **this** contract")]
+    >>> [_wild(said) for said in ("crm.*", "use `crm.*`, and erp", "do *", "* review **this** contract")]
     [True, True, True, False]
     """
     if "*" not in purpose:
         return False
-    if len(purpose.split()) == 1:
-        return True
-    later = (part for line in purpose.splitlines() for part in line.split()[1:] if part == "*")
-    return next(later, None) is not None or _WILD_NAME.search(purpose) is not None
+    return len(purpose.split()) == 1 or "*" in _STRESS.sub("", _ITEM.sub("", purpose))
 
 
 def joins_more(wide: str, narrow: str) -> frozenset[str]:

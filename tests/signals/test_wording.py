@@ -51,10 +51,23 @@ def test_a_name_with_holes_cut_into_it_covers_the_name(name: str, pieces: list[i
         "Review **contract 7781** for *renewal* risk",
         "Tasks:\n* review the contract\n* summarise its risks\n",
         "**Note:** review contract 7781 (*only* its terms)",
+        "Tasks:\n  * **Review** the *whole contract*.\n",
     ],
 )
 def test_a_purpose_that_names_a_task_is_not_open_ended(purpose: str) -> None:
     assert not open_ended(purpose)
+
+
+@pytest.mark.parametrize(
+    "purpose",
+    [
+        *("use crm.*.", "use crm:*, and erp", "use `crm.*`", "access **", "access: **, all of it", "scope (*)"),
+        *("tools=* now", "read */*", "full rights (*)", "crm* and erp* freely", "use *.read and *.write"),
+        *("use *read, crm.*", "tools:\n* *.read\n* crm.read"),
+    ],
+)
+def test_a_star_that_marks_up_nothing_is_a_wildcard(purpose: str) -> None:
+    assert open_ended(purpose)
 
 
 def test_plurals_that_are_none_stay() -> None:
