@@ -53,8 +53,10 @@ _NOUNS: Mapping[str, Way] = {
     "webhook": Way.EXPORT,
 }
 """Names of things that are also acts: they only count where the tool's name has no other verb."""
-_HANDLING = _set("archive move label mark tag flag star pin unpin snooze restore validate verify")
+_HANDLING = _set("archive move label mark tag flag star pin unpin snooze restore")
 """What is done to a thing that stays: `email.archive` sends nothing. A deletion is none: who leaks, hides."""
+_JOINING = _set("and then also plus")
+"""With one of these in its name a tool does several things: `mail_and_archive` sends."""
 _HTTP = _set("http request curl webhook fetch")
 _METHOD = _set("method http_method request_method verb http_verb")
 _UNSAFE_METHODS = _set("post put patch")
@@ -104,14 +106,16 @@ def _way_of_name(tool: str) -> Way | None:
 
 
 def _spoken(named: Sequence[str]) -> Way | None:
-    handled = not _READING.isdisjoint(named) or not _HANDLING.isdisjoint(named)
+    handled = not _HANDLING.isdisjoint(named) and _JOINING.isdisjoint(named)
     for place, word in enumerate(named):
         if word in _READING:
             return None if place == 0 else next((w for w, v in _VERBS.items() if not v.isdisjoint(named)), None)
         for way, verbs in _VERBS.items():
             if word in verbs:
                 return way
-    return next((_NOUNS[word] for word in named if word in _NOUNS), None) if not handled else None
+    if handled or not _READING.isdisjoint(named):
+        return None
+    return next((_NOUNS[word] for word in named if word in _NOUNS), None)
 
 
 def way_of(event: DecisionEvent) -> Way | None:

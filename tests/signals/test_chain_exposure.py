@@ -458,6 +458,22 @@ def test_which_tools_can_carry_data_out(act: Any, tool: str, way: Way | None) ->
 
 
 @pytest.mark.parametrize(
+    ("tool", "way"),
+    [
+        ("mail_and_archive", Way.MESSAGE),
+        ("mark_and_mail", Way.MESSAGE),
+        ("mail.thenArchive", Way.MESSAGE),
+        ("validate_and_email", Way.MESSAGE),
+        ("email_verify_link", Way.MESSAGE),
+        ("post_and_pin", Way.PUBLISH),
+        ("search_and_label_mails", None),
+    ],
+)
+def test_what_else_is_done_to_a_mail_hides_no_sending(act: Any, tool: str, way: Way | None) -> None:
+    assert reach.way_of(act(tool, {}).event) is way
+
+
+@pytest.mark.parametrize(
     ("method", "way"),
     [("POST", Way.EXPORT), (" put", Way.EXPORT), ("X-TAKE", Way.EXPORT), ("get", None), ("DELETE", None)],
 )
