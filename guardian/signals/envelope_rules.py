@@ -31,19 +31,21 @@ def ownership(seen: Observation, action: Touched) -> Iterator[Breach]:
     envelope = seen.event.envelope
     if envelope.tenant_id == UNTOLD:
         return
+    named = not _is_uuid(envelope.tenant_id)
     # a directory or a shop has tenants too, by UUID where ours go by name
-    yield from _foreign(action, "tenant", envelope.tenant_id, _is_uuid)
+    yield from _foreign(action, "tenant", envelope.tenant_id, lambda said: not (named and _is_uuid(said.strip())))
     if "session_id" not in seen.features_missing:
         # the session of a browser or a checkout has another shape: worth telling, no proof
-        yield from _foreign(action, "session", envelope.session_id, shape)
+        kind = shape(envelope.session_id)
+        yield from _foreign(action, "session", envelope.session_id, lambda said: shape(said) == kind)
 
 
-def _foreign(action: Touched, kind: str, own: str, like: Callable[[str], object]) -> Iterator[Breach]:
+def _foreign(action: Touched, kind: str, own: str, proves: Callable[[str], bool]) -> Iterator[Breach]:
     """One breach for all that is named but not our own: of what proves something, else of the first."""
     found: tuple[Leaf, str, bool] | None = None
     for leaf, value in _values(action, f"{kind}_id"):
-        if (said := text(value)) != own and (found is None or like(said) == like(own)):
-            found = leaf, said, like(said) == like(own)
+        if (said := text(value)) != own and (found is None or proves(said)):
+            found = leaf, said, proves(said)
             if found[2]:
                 break
     if found is not None:

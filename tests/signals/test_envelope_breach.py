@@ -624,9 +624,20 @@ def test_the_session_of_another_system_is_told_but_proves_nothing(observe: Obser
 
 def test_the_tenant_of_a_directory_is_told_but_proves_nothing(observe: Observe, breaches: Breaches) -> None:
     directory = {"tenant_id": "72f988bf-86f1-41af-91ab-2d7cd011db47"}
-    assert breaches(EnvelopeBreach(), observe(action__arguments=directory)) == {"tenant_mismatch": False}
+    spaced = {"tenant_id": " 72f988bf-86f1-41af-91ab-2d7cd011db47"}
+    for arguments in (directory, spaced):
+        assert breaches(EnvelopeBreach(), observe(action__arguments=arguments)) == {"tenant_mismatch": False}
     by_uuid = observe(envelope__tenant_id="03f2c1d0-0000-4000-8000-000000000002", action__arguments=directory)
     assert breaches(EnvelopeBreach(), by_uuid) == {"tenant_mismatch": True}
+
+
+@pytest.mark.parametrize("named", ["globex", 42, "72f988bf-86f1-41af-91ab-2d7cd011db47 ", "tenant_acme"])
+def test_where_tenants_go_by_uuid_any_other_one_proves_something(
+    observe: Observe, breaches: Breaches, named: object
+) -> None:
+    own = "03f2c1d0-0000-4000-8000-000000000002"
+    seen = observe(envelope__tenant_id=own, action__arguments={"tenant_id": named})
+    assert breaches(EnvelopeBreach(), seen) == {"tenant_mismatch": True}
 
 
 def test_however_many_values_lie_outside_one_breach_is_made_of_them(observe: Observe) -> None:
