@@ -15,7 +15,7 @@ from functools import partial
 from guardian.domain.event import UNTOLD
 from guardian.domain.signal import Observation
 from guardian.signals.constraints import Constraints, Number, admits, number, price, text
-from guardian.signals.envelope_rules import shape
+from guardian.signals.envelope_rules import alike
 from guardian.signals.hiding import dropped
 from guardian.signals.leaves import Leaf, Touched
 from guardian.signals.limits import counted, counts_things
@@ -69,7 +69,7 @@ class Doubts:
         if "session_id" in self.seen.features_missing:
             return
         for leaf, said in self._may_name(lambda told: told == envelope.session_id, "session_id"):
-            if _REFERENCE.fullmatch(said) and shape(said) == shape(envelope.session_id):
+            if _REFERENCE.fullmatch(said) and alike(said, envelope.session_id):
                 yield f"{shown(leaf.path)} is {shown(said)}, which may be another session"
 
     def _resources(self) -> Iterator[str]:

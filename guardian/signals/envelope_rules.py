@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Iterator
 from datetime import timedelta
+from functools import partial
 
 from guardian.domain.event import UNTOLD, DecisionEvent, Envelope
 from guardian.domain.signal import Breach, Observation
@@ -13,6 +14,7 @@ from guardian.signals.wording import covers, shown
 _UUID = re.compile(r"[0-9a-f]{8}-?(?:[0-9a-f]{4}-?){3}[0-9a-f]{12}", re.IGNORECASE)
 _LETTERS = re.compile(r"[A-Za-z]*")
 _ALIKE = re.compile(r"[^\W_]")
+_NUMBER = re.compile(r"(?<![^\W_])\d++(?![^\W_])")
 _LISTED = 5
 
 
@@ -36,8 +38,7 @@ def ownership(seen: Observation, action: Touched) -> Iterator[Breach]:
     yield from _foreign(action, "tenant", envelope.tenant_id, lambda said: not (named and _is_uuid(said.strip())))
     if "session_id" not in seen.features_missing:
         # the session of a browser or a checkout has another shape: worth telling, no proof
-        kind = shape(envelope.session_id)
-        yield from _foreign(action, "session", envelope.session_id, lambda said: shape(said) == kind)
+        yield from _foreign(action, "session", envelope.session_id, partial(alike, envelope.session_id))
 
 
 def _foreign(action: Touched, kind: str, own: str, proves: Callable[[str], bool]) -> Iterator[Breach]:
@@ -104,10 +105,18 @@ def _is_uuid(identifier: str) -> bool:
     return _UUID.fullmatch(identifier) is not None
 
 
-def shape(identifier: str) -> str:
-    """What identifiers of one kind have in common: that they are UUIDs, or the letters that they begin with; of
-    those that begin with none how long they are, and where they have something else than letters and digits."""
-    if _is_uuid(identifier):
-        return "uuid"
+def alike(one: str, other: str) -> bool:
+    """Whether two identifiers are of one kind: UUIDs, or with the same letters at their beginning; without any
+    there, with something else than letters and digits in the same places, however long their numbers are.
+
+    >>> alike("sess_1", "sess_b"), alike("20260512-9", "20260512-10"), alike("01J9ZC3K4M", "20417")
+    (True, True, False)
+    """
+    if _is_uuid(one) or _is_uuid(other):
+        return _is_uuid(one) and _is_uuid(other)
+    return _shape(one) == _shape(other) or _shape(_NUMBER.sub("0", one)) == _shape(_NUMBER.sub("0", other))
+
+
+def _shape(identifier: str) -> str:
     letters = _LETTERS.match(identifier)
     return (letters.group() if letters else "") or _ALIKE.sub("0", identifier)

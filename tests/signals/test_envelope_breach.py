@@ -677,6 +677,8 @@ def test_a_session_that_its_log_does_not_name_is_not_compared_with_one_that_a_ca
         ("01J9ZC3K4M5N6P7Q8R9S0T1V2W", "20417", False),
         ("20260512-1", "93ab", False),
         ("10001", "20417", True),
+        ("12345678", "93ab12cd", True),
+        ("20417", "12345678123412341234123456789012", False),
         ("01J9ZC3K4M5N6P7Q8R9S0T1V2W", "01J9ZC3K4M5N6P7Q8R9S0T1V2X", True),
     ],
 )
@@ -685,6 +687,14 @@ def test_sessions_that_begin_with_a_digit_are_of_one_kind_where_they_are_built_a
 ) -> None:
     seen = observe(envelope__session_id=own, action__arguments={"session_id": named})
     assert breaches(EnvelopeBreach(), seen) == {"session_mismatch": hard}
+
+
+@pytest.mark.parametrize(("own", "named"), [("999", 1000), ("1042", "7"), ("20260512-1", "20260512-10")])
+def test_sessions_that_go_by_number_are_of_one_kind_however_long_the_number_is(
+    observe: Observe, breaches: Breaches, own: str, named: object
+) -> None:
+    seen = observe(envelope__session_id=own, action__arguments={"session_id": named})
+    assert breaches(EnvelopeBreach(), seen) == {"session_mismatch": True}
 
 
 def test_the_envelopes_own_tenant_and_session_may_be_named(observe: Observe, breaches: Breaches) -> None:
