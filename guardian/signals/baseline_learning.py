@@ -21,6 +21,8 @@ MAX_NEXT_TOOLS = 64
 MAX_SIZES = 256
 SIZES_OF_A_SESSION = 10
 """Less than what a volume must be above to be unusual: the largest twentieth of MAX_SIZES."""
+_A_FEW = 20
+"""After so many sessions, when a baseline may speak, one brings no more than a twentieth of the sizes known."""
 REMEMBERED = 5_000
 """Sessions that a snapshot holds at most, and half as many after it faded."""
 _COUNTED_FROM = 0.5  # a session below this weight does not bring the baseline nearer to speaking
@@ -54,7 +56,7 @@ def learn(previous: BaselineFact | None, tally: Mapping[str, Any], *, weight: fl
         sessions=count // 2 if faded else count,
         tools=_most(tools, MAX_TOOLS),
         transitions=_rows(transitions),
-        record_sizes=_sizes(before.record_sizes, tally.get("sizes", ()), weight),
+        record_sizes=_sizes(before, tally.get("sizes", ()), weight),
         hours=tuple(hours),
         sketches=_halved(sketches) if faded else sketches,
         sketched_by=by,
@@ -89,10 +91,11 @@ def _rows(transitions: Mapping[str, Mapping[str, int]]) -> dict[str, dict[str, i
     return {name: _most(row, MAX_NEXT_TOOLS) for name, row in rows[: MAX_TOOLS + 1]}
 
 
-def _sizes(before: tuple[int, ...], sizes: Iterable[int], weight: float) -> tuple[int, ...]:
-    new = sorted(sizes)
-    kept = round(weight * min(len(new), SIZES_OF_A_SESSION))
-    return _spread(sorted([*before, *_spread(new, kept)]), MAX_SIZES)
+def _sizes(before: BaselineFact, sizes: Iterable[int], weight: float) -> tuple[int, ...]:
+    new, known = sorted(sizes), before.record_sizes
+    share = max(1, len(known) // _A_FEW) if known and before.sessions >= _A_FEW else SIZES_OF_A_SESSION
+    kept = round(weight * min(len(new), share, SIZES_OF_A_SESSION))
+    return _spread(sorted([*known, *_spread(new, kept)]), MAX_SIZES)
 
 
 def _spread(ascending: list[int], limit: int) -> tuple[int, ...]:

@@ -175,6 +175,17 @@ def test_one_busy_session_does_not_make_its_volumes_usual(observe: Any, folded: 
     assert values(folded, observe, known, bulk)[-1] >= 0.6
 
 
+@pytest.mark.parametrize("sessions", [20, 60, 180])
+def test_one_busy_session_makes_no_volume_usual_where_few_are_known(
+    observe: Any, folded: Any, sessions: int
+) -> None:
+    known: BaselineFact | None = None
+    for at in range(sessions):
+        known = learn(known, {**TALLY, "sizes": [10 + at % 7]}, weight=1.0, version=f"v{at}")
+    known = learn(known, {**TALLY, "sizes": [10_000] * 64}, weight=1.0, version="busy")
+    assert values(folded, observe, known, [("contracts.read", 10_000)])[-1] >= 0.6
+
+
 @pytest.mark.parametrize(("tally", "weight"), [(TALLY, 0.0), ({"tools": {}}, 1.0), ({}, 1.0)])
 def test_a_session_without_weight_or_actions_changes_the_version_only(tally: Any, weight: float) -> None:
     known = learn(None, TALLY, weight=1.0, version="v1")
