@@ -21,7 +21,7 @@ from guardian.signals.wording import canonical, words
 _MAX_VALUES = 10_000
 _MAX_LEAVES = 2_000
 _MAX_PLACES = 20_000
-"""Values, lists and objects that are looked at: empty ones say nothing, and a call may hold a million of them."""
+"""Values, lists and objects that are looked at: what is empty says nothing, and a call may hold a million."""
 _MAX_DEPTH = 12
 _NAME_CHARS = 512
 _STEP_CHARS = 80
@@ -130,7 +130,7 @@ def _touched(event: DecisionEvent, redacted: Mapping[str, str]) -> Touched:
 class _Aside(Enum):
     """What a walk comes past that is no value."""
 
-    WITHIN = "a list or an object"
+    WITHIN = "a list, an object or nothing"
     BEYOND = "more than is looked at"
 
 
@@ -198,8 +198,8 @@ def _walk(value: object, at: _Place) -> Iterator[Leaf | _Aside]:
         yield at.leaf(value)
         if len(value) > _MAX_VALUES:
             yield _Aside.BEYOND
-    elif value is not None:
-        yield at.leaf(value)
+    else:
+        yield _Aside.WITHIN if value is None else at.leaf(value)
 
 
 def _names(keys: tuple[str, ...]) -> frozenset[str]:

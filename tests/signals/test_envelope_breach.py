@@ -709,10 +709,11 @@ def test_arguments_beyond_what_is_checked_are_no_hiding_place(observe: Observe, 
     wide = {f"k{n}": n for n in range(3_000)}
     long = {"ids": ["x"] * 12_000}
     hollow: dict[str, Any] = {"items": [{}] * 25_000}
-    for arguments in (deep, wide, long, hollow):
+    nothing: dict[str, Any] = {"items": [{}, *[None] * 25_000]}
+    for arguments in (deep, wide, long, hollow, nothing):
         assert breaches(EnvelopeBreach(), observe(action__arguments=arguments)) == {"arguments_cut": False}
     padded = {"tenant_id": "tenant_other"}
-    for arguments in (deep, wide | padded, hollow | padded):
+    for arguments in (deep, wide | padded, hollow | padded, nothing | padded):
         free = observe(action__arguments=arguments, envelope__resource_constraints={})
         assert breaches(EnvelopeBreach(), free) == UNCHECKED
 
