@@ -30,9 +30,9 @@ def propose(archive: ArchiveView, tenant: str, *, days: int = 90, until: datetim
         raise ConfigurationError(f"{tenant}: nothing lies here to propose from")
     end = until or (view.days[-1] + timedelta(days=1)).to_pydatetime()
     window = tightening.held(view.archive, tenant, since=end - timedelta(days=days), until=end)
-    trust = tightening.trust_of(view.archive, Window(tenant, *window))
+    trust = tightening.trust_of(view.archive, Window(tenant, window.since, window.until))
     made, _ = tightening.proposed(
-        lambda: view.past_calls(since=window[0], until=window[1]),
+        lambda: view.past_calls(since=window.since, until=window.until),
         trust,
         window=window,
         tenant_id=tenant,

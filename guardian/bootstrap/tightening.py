@@ -105,17 +105,35 @@ def trust_of(archive: Archive, window: Window) -> Trust:
     return Trust.of(flagged, archive.labels(), unusual - flagged.keys())
 
 
-def held(archive: Archive, tenant_id: str, *, since: datetime, until: datetime) -> tuple[datetime, datetime]:
-    """The part of a window from the first day of which something lies there: no end of a month before was seen."""
+@dataclass(frozen=True, slots=True)
+class Held:
+    """The part of a window of which something lies there: no end of a month before was seen. What began before
+    `split` is mined, the rest tests it."""
+
+    since: datetime
+    until: datetime
+    split: datetime
+
+    @classmethod
+    def of(cls, *, asked: datetime, begins: datetime, until: datetime) -> "Held":
+        """Of a window since `asked` the part that `begins` later. As much is held out as of the whole, but no
+        more than half."""
+        split = until - (until - asked) * Caution().held_out
+        return cls(begins, until, max(split, begins + (until - begins) / 2))
+
+
+def held(archive: Archive, tenant_id: str, *, since: datetime, until: datetime) -> Held:
+    """Of the window what the archive has of a tenant."""
     days = archive.partitions(Window(tenant_id, since, until))
-    return (max(since, datetime.combine(days[0].day, time.min, UTC)) if days else since), until
+    begins = max(since, datetime.combine(days[0].day, time.min, UTC)) if days else since
+    return Held.of(asked=since, begins=begins, until=until)
 
 
 def propose(settings: Settings, archive: Archive, asked: Asked, rejections: Path, update: Update) -> Made:
     """Mine, backtest on the same window, render, check. Applies nothing."""
     until = asked.until or utc_now()
-    since, until = held(archive, asked.tenant_id, since=until - asked.window, until=until)
-    window = Window(asked.tenant_id, since, until)
+    part = held(archive, asked.tenant_id, since=until - asked.window, until=until)
+    window = Window(asked.tenant_id, part.since, until)
     family = None if asked.purpose is None else {asked.purpose, purpose_family(asked.purpose)}
     rows = archive.rows(window)
 
@@ -126,7 +144,7 @@ def propose(settings: Settings, archive: Archive, asked: Asked, rejections: Path
     made = proposed(
         lambda: marked(archive.past_calls(window), settings.source.redact),
         trust_of(archive, window),
-        window=(since, until),
+        window=part,
         tenant_id=asked.tenant_id,
         rejections=rejections,
         update=lambda done: update(done, 2 * rows),
@@ -153,10 +171,11 @@ def propose_own(settings: Settings, window: timedelta, rejections: Path, update:
         if str(entry.get("at", "")) >= (until - window).isoformat()
     ]
     update(len(entries), len(entries))
-    since = min((call.at for call in audited_calls(entries, actions)), default=until - window)
+    asked = until - window
+    begins = min((call.at for call in audited_calls(entries, actions)), default=asked)
     proposal, examples = proposed(
-        lambda: audited_calls(entries, actions), Trust(), window=(since, until), tenant_id=OPERATORS,
-        rejections=rejections, update=lambda _: None, wanted=lambda _: True,
+        lambda: audited_calls(entries, actions), Trust(), window=Held.of(asked=asked, begins=begins, until=until),
+        tenant_id=OPERATORS, rejections=rejections, update=lambda _: None, wanted=lambda _: True,
     )  # fmt: skip
     schema = next(iter(sorted(policy_folder(settings).glob("*.cedarschema"))), None)
     own = OwnForbids(forbid_problems, "" if schema is None else schema.read_text(encoding="utf-8"))
@@ -164,15 +183,13 @@ def propose_own(settings: Settings, window: timedelta, rejections: Path, update:
 
 
 def proposed(
-    calls: Calls, trust: Trust, *, window: tuple[datetime, datetime], tenant_id: str, rejections: Path,
+    calls: Calls, trust: Trust, *, window: Held, tenant_id: str, rejections: Path,
     update: Callable[[int], None], wanted: Callable[[Restriction], bool],
 ) -> tuple[Proposal, list[dict[str, Any]]]:  # fmt: skip
     """The proposal, and every honest call that it would newly deny."""
-    since, until = window
-    caution = Caution()
-    history = History.learn(calls(), trust=trust, split=until - (until - since) * caution.held_out)
+    history = History.learn(calls(), trust=trust, split=window.split)
     update(history.calls)
-    mined = mine(history, caution)
+    mined = mine(history, Caution())
     candidates = [restriction for restriction in mined.restrictions if wanted(restriction)]
     rejected = still_rejected(candidates, read_rejections(rejections))
     kept = tuple(restriction for restriction in candidates if restriction.id not in rejected)
@@ -195,8 +212,8 @@ def proposed(
     abstained = tuple(a for a in mined.abstentions if a.scope.tenant_id == tenant_id)
     proposal = Proposal(
         tenant_id,
-        since,
-        until,
+        window.since,
+        window.until,
         utc_now(),
         kept,
         grants,
