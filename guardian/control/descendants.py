@@ -14,6 +14,7 @@ from guardian.control.facts import situation
 from guardian.control.following import (
     AT_ONCE,
     LONGEST_S,
+    MOST,
     append_follower,
     as_then,
     clear,
@@ -31,13 +32,12 @@ from guardian.store.control import ControlRows
 from guardian.store.control_delegation import Descent
 from guardian.wire.principal import Principal
 
-MOST = 2000
-"""Descendants that one revocation takes along; beyond it people are told."""
 _IN_TURN = 20
 """Walks that are gone on with, or find that they have to wait, before the first is looked at again."""
 _AGAIN_S = 30.0
 _PATIENCE = timedelta(minutes=10)
-"""So often, and so long after a revocation, a decision point that gives no answer is asked about the same one."""
+"""So often a decision point that gives no answer is asked about the same one, so long after the revocation that
+it follows, or after it was lifted."""
 
 _Went = Literal["revoked", "spared", "passed", "undecided", "none more"]
 
@@ -174,8 +174,11 @@ def _go_down(
         follows = decision.allowed if who.role != "monitor" else clear(request, decision)
         return _settle(deps, rows, request, decision, entry, now, seconded, tally, follows=follows)
 
+    def patient(child: str) -> bool:
+        last = rows.ledger.of_session(at.tenant_id, child)[-1:]
+        return now - max(each.at for each in (entry, *last)) < _PATIENCE
+
     below = rows.delegations.descendants(at.tenant_id, at.session_id, MOST + 1)
-    patient = now - entry.at < _PATIENCE
     spared, rest, waits = _go_on(deps, rows, at, below[:MOST], step, patient=patient)
     if rest:
         root = {"tenant_id": at.tenant_id, "session_id": at.session_id, "follows": at.session_id}
@@ -209,7 +212,7 @@ def _go_on(
     below: Sequence[str],
     step: Callable[[str], _Went],
     *,
-    patient: bool = False,
+    patient: Callable[[str], bool] = lambda _child: False,
 ) -> tuple[bool, int, bool]:
     """Take as many steps as one transaction may, and note where to go on. Returns whether any session is spared,
     how many of these nobody need be asked about, and whether the last one is asked about again.
@@ -224,7 +227,7 @@ def _go_on(
         if went == "none more":
             done, rest = len(below), len(below) - done
         if went in ("none more", "undecided"):
-            waits = patient and went == "undecided"
+            waits = went == "undecided" and patient(child)
             done -= waits
             break
         if deps.stopwatch() > ends:

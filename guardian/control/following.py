@@ -16,6 +16,8 @@ from guardian.wire.principal import Principal
 
 AT_ONCE = 50
 """Sessions that follow another one, downwards or back, in one transaction, for which every write waits."""
+MOST = 2000
+"""Descendants that one revocation takes along; beyond it people are told."""
 LONGEST_S = 1.0
 """So long one goes on with them at most, also where each takes long: a decision point elsewhere may be slow."""
 

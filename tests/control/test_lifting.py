@@ -159,9 +159,69 @@ def test_a_decision_point_that_gives_no_answer_is_asked_once_in_a_transaction(ma
     point.away = True
     stage.reinstate("root")
     asked = [point.asked]
-    while follow_on(stage.deps) is not None:
+    while follow_on(stage.deps) == 0:
         asked.append(point.asked)
     assert asked == [1, 2, 3, 3]
+
+
+class Mute:
+    """A decision point that gives no answer about revoking some sessions."""
+
+    version = "x"
+
+    def __init__(self, policies):
+        self._policies, self.about = policies, set()
+
+    def decide(self, request):
+        if request.action == "revoke" and request.session.session_id in self.about:
+            raise TimeoutError
+        return self._policies.decide(request)
+
+
+@pytest.fixture
+def mute(policies):
+    return Mute(policies)
+
+
+@pytest.fixture
+def mutely(make_stage, mute):
+    return make_stage(pdp=mute)
+
+
+def test_whom_no_answer_was_given_about_while_it_waited_follows_the_one_that_is_revoked_anew(mutely, mute):
+    brood(mutely, AT_ONCE, "root")
+    mutely.revoke("root")
+    walk(mutely)
+    delegate(mutely, "a000", "root")
+    mutely.reinstate("root")
+    assert set(live(mutely)) == {"a000"}, "the last to be lifted, and the first that a walk comes to"
+    mutely.revoke("root")
+    mute.about = {"a000"}
+    for _ in range(3):
+        follow_on(mutely.deps)
+    assert "a000" not in live(mutely)
+    mute.about = set()
+    walk(mutely)
+    assert "a000" in live(mutely)
+
+
+def test_it_is_asked_about_again_also_below_one_that_was_revoked_long_ago(mutely, mute):
+    many = brood(mutely, 3, "root", "aunt")
+    mutely.revoke("aunt")
+    mutely.revoke("root")
+    mutely.reinstate("aunt")
+    mutely.revoke("aunt")
+    mutely.clock.pass_(hours=1)
+    mute.about = {"c001"}
+    mutely.reinstate("root")
+    while follow_on(mutely.deps) == 0:
+        pass
+    assert set(live(mutely)) == many - {"c001"} | {"aunt"}
+    mutely.clock.pass_(minutes=1)
+    mute.about = set()
+    walk(mutely)
+    assert set(live(mutely)) == many | {"aunt"}
+    assert entries(mutely, "c001")[-2:] == ["parent_reinstated", "parent_revoked"]
 
 
 class Slow:
