@@ -6,6 +6,7 @@ from typing import Literal
 
 from guardian.control.authority import ask, record
 from guardian.control.deps import ControlDeps
+from guardian.control.envelopes import revoked_until
 from guardian.control.following import AT_ONCE, LONGEST_S, MOST, append_follower, as_then, clear, tell_on
 from guardian.control.kin import revoked_above
 from guardian.domain.revocation import LedgerEntry
@@ -95,7 +96,8 @@ def _pass_on(
     told = {**seconded, "follows": other.subject_id, "revision": None, "result": "spared"}
     follows = clear(request, decision)
     if follows:
-        ends = max(live.expires_at, other.expires_at)
+        ends = revoked_until(deps, rows, live.tenant_id, live.subject_id, now)  # it may have been renewed
+        ends = max(ends, other.expires_at)
         made = append_follower(rows, live.subject_id, other, now, expires_at=ends)
         told |= {"revision": str(made.revision), "result": "revoke"}
     else:

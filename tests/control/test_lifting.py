@@ -1,6 +1,6 @@
 """What followed from a revocation is given back with it, a few sessions in a transaction."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -111,6 +111,20 @@ def test_one_that_is_renewed_while_it_waits_is_given_back_all_the_same(half_back
     delegate(stage, last, "root", expires_at="2027-01-01T00:00:00Z")
     walk(stage)
     assert live(stage) == {}
+
+
+def test_and_stays_revoked_for_as_long_as_it_lives_now_where_it_follows_another_one(stage):
+    brood(stage, 2 * AT_ONCE, "root", "aunt")
+    for upper in ("root", "aunt"):
+        stage.revoke(upper)
+        walk(stage)
+    stage.reinstate("root")
+    delegate(stage, "c099", "root", expires_at="2027-01-01T00:00:00Z")
+    walk(stage)
+    with stage.deps.store.read() as rows:
+        found = rows.ledger.live_entry("acme", "c099")
+    assert (found.cause, found.reason_code) == ("aunt", "parent_revoked")
+    assert found.expires_at > datetime(2027, 1, 1, tzinfo=UTC)
 
 
 def test_those_that_wait_while_it_is_revoked_anew_follow_it_if_policy_permits_that(half_back, a_finding, hard):
