@@ -39,7 +39,7 @@ from guardian.control import (
 )
 from guardian.control.bell import Bell
 from guardian.control.deps import ControlDeps
-from guardian.control.descendants import follow_on
+from guardian.control.descendants import Waits, follow_on
 from guardian.control.gate import PUBLIC, Gate
 from guardian.control.lapse import sweep
 from guardian.control.listing import RevocationListings
@@ -144,15 +144,16 @@ async def _sweep_for_ever(deps: ControlDeps, rest: Rest = time.sleep) -> None:
 
 async def _follow_for_ever(deps: ControlDeps) -> None:
     """Between two transactions it rests for as long as one took: SQLite's lock is not fair to other processes."""
+    waits: Waits = {}
     while True:
         began = deps.stopwatch()
         try:
-            again = await run_in_threadpool(follow_on, deps)
+            again = await run_in_threadpool(follow_on, deps, waits)
         except Exception as error:
             _log.error("follow_failed", error=type(error).__name__, detail=str(error)[:300])
             again = None
         took = deps.stopwatch() - began
-        await asyncio.sleep(_FOLLOW_EVERY_S if again is None else max(again, took))
+        await asyncio.sleep(_FOLLOW_EVERY_S if again is None else max(min(again, _FOLLOW_EVERY_S), took))
 
 
 async def _watch_for_ever(deps: ControlDeps) -> None:

@@ -21,6 +21,7 @@ from guardian.keys.signing import SigningKeys
 from guardian.keys.tokens import Tokens
 from guardian.policy.cedar import CedarPolicies
 from guardian.policy.files import PolicyFiles
+from guardian.policy.port import PolicyDecision, PolicyRequest
 from guardian.revocation.signing import ListSigner
 from guardian.revocation.snapshot import SnapshotFace
 from guardian.store.control import ControlStore
@@ -241,3 +242,28 @@ def hard() -> tuple[NamedBreach, ...]:
 @pytest.fixture
 def weak() -> Evidence:
     return Evidence(score=0.6, p_value=0.01, session_evidence=1.2, one_in=300, independent_signals=1)
+
+
+class Mute:
+    """A decision point that gives no answer `about` revoking some sessions, and how often it was asked."""
+
+    version = "x"
+
+    def __init__(self, policies: CedarPolicies) -> None:
+        self._policies, self.about, self.asked = policies, set[str](), 0
+
+    def decide(self, request: PolicyRequest) -> PolicyDecision:
+        if request.action == "revoke" and request.session is not None and request.session.session_id in self.about:
+            self.asked += 1
+            raise TimeoutError
+        return self._policies.decide(request)
+
+
+@pytest.fixture
+def mute(policies: CedarPolicies) -> Mute:
+    return Mute(policies)
+
+
+@pytest.fixture
+def mutely(make_stage: Callable[..., Stage], mute: Mute) -> Stage:
+    return make_stage(pdp=mute)

@@ -43,7 +43,7 @@ def line(stage):
 @pytest.fixture(autouse=True)
 def walks_by_hand(monkeypatch):
     """The application's own loop would go on at any moment; test_housekeeping tests that it does."""
-    monkeypatch.setattr(app, "follow_on", lambda _deps: None)
+    monkeypatch.setattr(app, "follow_on", lambda _deps, _waits: None)
 
 
 @pytest.fixture
@@ -479,7 +479,7 @@ def test_a_revocation_holds_at_once_and_the_many_below_follow_a_few_in_a_transac
     stage.revoke("root")
     sizes = [len(followed(stage))]
     assert "root" in live(stage)
-    while follow_on(stage.deps) is not None:
+    while follow_on(stage.deps, {}) is not None:
         sizes.append(len(followed(stage)))
     assert sizes == [AT_ONCE, 2 * AT_ONCE, 2 * AT_ONCE + 7]
     assert followed(stage) == many
@@ -498,9 +498,9 @@ def test_who_dies_in_between_forgets_nobody_and_revokes_nobody_twice(stage, monk
     with monkeypatch.context() as struck:
         struck.setattr(DelegationRows, "finish", dies)
         with pytest.raises(KeyboardInterrupt):
-            follow_on(stage.deps)
+            follow_on(stage.deps, {})
     assert len(followed(stage)) == AT_ONCE
-    while follow_on(stage.deps) is not None:
+    while follow_on(stage.deps, {}) is not None:
         pass
     assert followed(stage) == many
     assert sorted(asked_for(stage)) == sorted(many)
@@ -510,7 +510,7 @@ def test_who_gives_it_back_in_between_ends_that_for_those_that_would_have_follow
     brood(stage, 2 * AT_ONCE)
     stage.revoke("root")
     stage.reinstate("root")
-    while follow_on(stage.deps) is not None:
+    while follow_on(stage.deps, {}) is not None:
         pass
     assert live(stage) == {}
     assert len(asked_for(stage)) == AT_ONCE
@@ -522,7 +522,7 @@ def test_what_somebody_gave_back_in_between_is_not_taken_again(stage):
     stage.revoke("root")
     stage.revoke(late)
     stage.reinstate(late)
-    while follow_on(stage.deps) is not None:
+    while follow_on(stage.deps, {}) is not None:
         pass
     assert followed(stage) == many - {late}
 
@@ -537,7 +537,7 @@ def test_those_who_follow_later_do_so_by_the_same_word(make_stage, a_finding, ha
         stage.call("PUT", f"/v1/sessions/acme/{name}/protection", json={"protected": True, "reason": "payroll"})
     waiting = stage.submit(a_finding("root", breaches=hard)).json()["approval_id"]
     assert stage.decide(waiting, "approve").json()["state"] == "approved"
-    while follow_on(stage.deps) is not None:
+    while follow_on(stage.deps, {}) is not None:
         pass
     told = [stage.audit(session_id=name, action="revoke", approval_id=waiting)[0] for name in (other, late)]
     assert [(each["role"], each["approved_by"], each["result"]) for each in told] == [
@@ -552,11 +552,11 @@ def test_what_is_born_below_a_revoked_one_brings_the_many_that_it_delegated_alon
     stage.revoke("top")
     register(stage, "root", "top")
     assert (len(followed(stage)), live(stage)["root"]) == (AT_ONCE, "parent_revoked")
-    while follow_on(stage.deps) is not None:
+    while follow_on(stage.deps, {}) is not None:
         pass
     assert followed(stage) == many
     stage.reinstate("top")
-    while follow_on(stage.deps) is not None:
+    while follow_on(stage.deps, {}) is not None:
         pass
     assert live(stage) == {}
 
@@ -565,7 +565,7 @@ def test_once_the_budget_is_spent_nobody_is_asked_about_the_others(stage, a_find
     stage.enforce()
     brood(stage, 3 * AT_ONCE)
     stage.submit(a_finding("root", breaches=hard))
-    while follow_on(stage.deps) is not None:
+    while follow_on(stage.deps, {}) is not None:
         pass
     assert (len(followed(stage)), len(asked_for(stage))) == (19, 20)
     (rest,) = stage.audit(follows="root", result="spared", actor="guardian")
@@ -580,7 +580,7 @@ def test_the_first_of_a_revocation_do_not_open_the_breaker_against_the_others(ma
     many = brood(stage, AT_ONCE + 20)
     stage.clock.pass_(hours=2)
     stage.submit(a_finding("root", breaches=hard))
-    while follow_on(stage.deps) is not None:
+    while follow_on(stage.deps, {}) is not None:
         pass
     assert followed(stage) == many
     assert "Circuit breaker open: the monitor may only flag" in news(stage)
@@ -601,10 +601,10 @@ def test_a_decision_point_that_gives_no_answer_is_asked_once_in_a_transaction(ma
     brood(stage, 5)
     stage.revoke("root")
     assert (away.asked, set(live(stage))) == (1, {"root"})
-    assert follow_on(stage.deps) == 30
+    assert follow_on(stage.deps, {}) == 30
     assert away.asked == 2
     monkeypatch.setattr(Away, "decide", lambda _, request: policies.decide(request))
-    assert follow_on(stage.deps) == 0
+    assert follow_on(stage.deps, {}) == 0
     assert len(live(stage)) == 6, "nobody is spared because nobody answered"
 
 
@@ -624,9 +624,64 @@ def test_a_walk_that_waits_for_an_answer_holds_up_no_other_one(make_stage, polic
     stage.revoke("lost")
     stage.revoke("root")
     assert len(followed(stage)) == AT_ONCE + 1
-    assert follow_on(stage.deps) == 0
+    assert follow_on(stage.deps, {}) == 0
     assert followed(stage) == many | {"lost"}
-    assert follow_on(stage.deps) == 30
+    assert follow_on(stage.deps, {}) == 30
+
+
+def test_however_many_walks_wait_for_an_answer_they_hold_up_no_other_one(mutely, mute):
+    lost = {f"lost{n:02}" for n in range(45)}
+    for name in lost:
+        register(mutely, f"stuck_{name}", name)
+        mute.about.add(f"stuck_{name}")
+        mutely.revoke(name)
+    many = brood(mutely, 3 * AT_ONCE)
+    mutely.revoke("root")
+    mute.asked, waits = 0, {}
+    while follow_on(mutely.deps, waits) == 0:
+        pass
+    assert followed(mutely) == many | lost
+    assert mute.asked == 45, "each once"
+    mute.about = set()
+    mutely.clock.pass_(seconds=30)
+    while follow_on(mutely.deps, waits) is not None:
+        pass
+    assert followed(mutely) == many | lost | {f"stuck_{name}" for name in lost}
+    assert waits == {}
+
+
+@pytest.fixture
+def one_waits(mutely, mute):
+    """And another one has some way to go."""
+    register(mutely, "stuck", "lost")
+    mute.about = {"stuck"}
+    mutely.revoke("lost")
+    brood(mutely, 4 * AT_ONCE)
+    mutely.revoke("root")
+    mute.asked = 0
+    return mutely
+
+
+def test_a_walk_that_waits_is_asked_again_after_half_a_minute_however_far_others_come_meanwhile(one_waits, mute):
+    waits = {}
+    while follow_on(one_waits.deps, waits) == 0:
+        pass
+    assert (len(followed(one_waits)), mute.asked) == (1 + 4 * AT_ONCE, 1)
+    assert len(one_waits.audit(session_id="stuck", action="revoke")) == 2
+    one_waits.clock.pass_(seconds=29)
+    assert follow_on(one_waits.deps, waits) == 1
+    assert mute.asked == 1
+    one_waits.clock.pass_(seconds=1)
+    assert follow_on(one_waits.deps, waits) == 30
+    assert mute.asked == 2
+
+
+def test_and_however_long_others_take(one_waits, mute):
+    waits, asked = {}, []
+    while follow_on(one_waits.deps, waits) == 0:
+        asked.append(mute.asked)
+        one_waits.clock.pass_(seconds=30)
+    assert asked == [1, 2, 3]
 
 
 def test_policy_is_shown_how_many_are_revoked_by_then_and_they_are_counted_once(make_stage, policies, monkeypatch):

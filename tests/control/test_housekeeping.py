@@ -49,7 +49,7 @@ def test_what_follows_a_revocation_goes_on_by_itself_also_after_a_failure(stage,
     answers = iter([RuntimeError("no walk now"), 0.0, 0.0, None])
     asked = []
 
-    def follow_on(_deps):
+    def follow_on(_deps, _waits):
         asked.append(answer := next(answers, None))
         if isinstance(answer, Exception):
             raise answer
@@ -73,7 +73,7 @@ def test_a_walk_rests_for_as_long_as_its_transaction_took(stage, monkeypatch):
     """Or other processes would not get SQLite's lock until it is over."""
     at, slept, others = [0.0], [], asyncio.sleep
 
-    def follow_on(_deps):
+    def follow_on(_deps, _waits):
         at[0] += 0.25
         return 0.0
 
@@ -95,6 +95,35 @@ def test_a_walk_rests_for_as_long_as_its_transaction_took(stage, monkeypatch):
     asyncio.run(follow())
     monkeypatch.undo()
     assert slept[0] == 0.25
+
+
+def test_while_walks_wait_for_an_answer_it_is_looked_whether_others_begin(stage, monkeypatch):
+    looked, slept, others = [], [], asyncio.sleep
+
+    def follow_on(_deps, waits):
+        looked.append(dict(waits))
+        waits["acme", "s1"] = 30.0
+        return 30.0
+
+    async def follow() -> None:
+        following = asyncio.create_task(app._follow_for_ever(replace(stage.deps, stopwatch=lambda: 0.0)))
+
+        async def sleep(seconds):
+            if asyncio.current_task() is following:
+                slept.append(seconds)
+            await others(0.01)
+
+        monkeypatch.setattr(app.asyncio, "sleep", sleep)
+        async with asyncio.timeout(30):
+            while len(looked) < 2:
+                await others(0.01)
+        following.cancel()
+
+    monkeypatch.setattr(app, "follow_on", follow_on)
+    asyncio.run(follow())
+    monkeypatch.undo()
+    assert slept[0] == 1
+    assert looked[:2] == [{}, {("acme", "s1"): 30.0}]
 
 
 def test_a_ledger_that_cannot_be_read_is_a_metric_to_page_on_until_it_can(stage):

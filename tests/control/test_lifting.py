@@ -16,7 +16,7 @@ from guardian.store.control_ledger import LedgerRows
 @pytest.fixture(autouse=True)
 def walks_by_hand(monkeypatch):
     """The application's own loop would go on at any moment; test_housekeeping tests that it does."""
-    monkeypatch.setattr(app, "follow_on", lambda _deps: None)
+    monkeypatch.setattr(app, "follow_on", lambda _deps, _waits: None)
 
 
 def register(stage, session, *parents, **more):
@@ -50,7 +50,7 @@ def live(stage):
 
 
 def walk(stage):
-    while follow_on(stage.deps) is not None:
+    while follow_on(stage.deps, {}) is not None:
         pass
 
 
@@ -77,7 +77,7 @@ def test_a_session_is_given_back_at_once_and_the_many_that_followed_it_a_few_in_
     stage.reinstate("root")
     assert "root" not in live(stage)
     sizes = [len(live(stage))]
-    while follow_on(stage.deps) is not None:
+    while follow_on(stage.deps, {}) is not None:
         sizes.append(len(live(stage)))
     assert sizes == [AT_ONCE + 7, 7, 0]
     assert {tuple(entries(stage, name)) for name in many} == {("parent_revoked", "parent_reinstated")}
@@ -92,7 +92,7 @@ def test_who_dies_in_between_forgets_nobody_and_gives_nobody_back_twice(half_bac
     with monkeypatch.context() as struck:
         struck.setattr(LedgerRows, "end_lifting", dies)
         with pytest.raises(KeyboardInterrupt):
-            follow_on(stage.deps)
+            follow_on(stage.deps, {})
     assert len(live(stage)) == AT_ONCE
     walk(stage)
     assert live(stage) == {}
@@ -173,33 +173,9 @@ def test_a_decision_point_that_gives_no_answer_is_asked_once_in_a_transaction(ma
     point.away = True
     stage.reinstate("root")
     asked = [point.asked]
-    while follow_on(stage.deps) == 0:
+    while follow_on(stage.deps, {}) == 0:
         asked.append(point.asked)
     assert asked == [1, 2, 3, 3]
-
-
-class Mute:
-    """A decision point that gives no answer about revoking some sessions."""
-
-    version = "x"
-
-    def __init__(self, policies):
-        self._policies, self.about = policies, set()
-
-    def decide(self, request):
-        if request.action == "revoke" and request.session.session_id in self.about:
-            raise TimeoutError
-        return self._policies.decide(request)
-
-
-@pytest.fixture
-def mute(policies):
-    return Mute(policies)
-
-
-@pytest.fixture
-def mutely(make_stage, mute):
-    return make_stage(pdp=mute)
 
 
 def test_whom_no_answer_was_given_about_while_it_waited_follows_the_one_that_is_revoked_anew(mutely, mute):
@@ -212,7 +188,7 @@ def test_whom_no_answer_was_given_about_while_it_waited_follows_the_one_that_is_
     mutely.revoke("root")
     mute.about = {"a000"}
     for _ in range(3):
-        follow_on(mutely.deps)
+        follow_on(mutely.deps, {})
     assert "a000" not in live(mutely)
     mute.about = set()
     walk(mutely)
@@ -228,7 +204,7 @@ def test_it_is_asked_about_again_also_below_one_that_was_revoked_long_ago(mutely
     mutely.clock.pass_(hours=1)
     mute.about = {"c001"}
     mutely.reinstate("root")
-    while follow_on(mutely.deps) == 0:
+    while follow_on(mutely.deps, {}) == 0:
         pass
     assert set(live(mutely)) == many - {"c001"} | {"aunt"}
     mutely.clock.pass_(minutes=1)
@@ -266,7 +242,7 @@ def test_where_the_decision_point_is_slow_fewer_follow_in_a_transaction(slowly, 
     slowly.revoke("aunt")
     slow.takes = 0.3
     sizes = [len(live(slowly))]
-    while follow_on(slowly.deps) is not None:
+    while follow_on(slowly.deps, {}) is not None:
         sizes.append(len(live(slowly)))
     assert sizes == [1 + AT_ONCE, 1 + AT_ONCE + 4, 1 + AT_ONCE + 8]
     slow.takes = 0.0
@@ -274,7 +250,7 @@ def test_where_the_decision_point_is_slow_fewer_follow_in_a_transaction(slowly, 
     walk(slowly)
     slowly.reinstate("aunt")
     slow.takes, passed = 0.3, []
-    while follow_on(slowly.deps) is not None:
+    while follow_on(slowly.deps, {}) is not None:
         passed.append(len(slowly.audit(follows="root", result="revoke")))
     assert passed[:2] == [AT_ONCE + 4, AT_ONCE + 8]
     assert set(live(slowly)) == many | {"root"}
