@@ -216,16 +216,26 @@ class LedgerRows:
         return [_entry(row) for row in self.connection.execute(wanted)]
 
     def outlived(self, now: datetime, soon: datetime, limit: int) -> list[LedgerEntry]:
-        """Live revocations that end after `now` and until `soon`, and follow from a session's that does not."""
-        upper = live.alias("upper")
+        """Live revocations that end after `now` and until `soon`, and follow from a session's that does not.
+
+        What was not revoked all the while is another decision.
+        """
+        upper, later = live.alias("upper"), ledger.alias("later")
         lasts = exists().where(
             upper.c.tenant_id == live.c.tenant_id,
             upper.c.subject_type == "session",
             upper.c.subject_id == ledger.c.cause,
             upper.c.expires_at > soon,
         )
+        ended = exists().where(
+            later.c.tenant_id == live.c.tenant_id,
+            later.c.subject_type == "session",
+            later.c.subject_id == ledger.c.cause,
+            later.c.status != "revoked",
+            later.c.at > ledger.c.at,
+        )
         wanted = (
-            _LIVE.where(live.c.expires_at > now, live.c.expires_at <= soon, lasts)
+            _LIVE.where(live.c.expires_at > now, live.c.expires_at <= soon, lasts, ~ended)
             .order_by(live.c.expires_at)
             .limit(limit)
         )

@@ -330,6 +330,37 @@ def test_however_many_live_on_with_a_renewed_one_they_do_so_in_one_sweep(stage):
     assert set(live(stage)) == many | {"root"}
 
 
+def test_nor_do_those_hold_it_up_that_followed_one_that_lapsed_and_was_revoked_anew(stage):
+    start = stage.clock()
+
+    def renew(session):
+        delegate(stage, session, None, expires_at=(start + timedelta(days=400)).isoformat())
+
+    lasts = start + timedelta(days=60)
+    for n in range(AT_ONCE):
+        register(stage, f"c{n:03}", "root", expires_at=lasts)
+    register(stage, "kid", "top", expires_at=lasts + timedelta(seconds=1))
+    for upper in ("root", "top"):
+        register(stage, upper, expires_at=start + timedelta(days=2))
+        stage.revoke(upper)
+        walk(stage)
+    renew("top")
+    stage.clock.pass_(days=10)
+    sweep(stage.deps)
+    assert "root" not in live(stage)
+    renew("root")
+    stage.revoke("root")
+    walk(stage)
+    with stage.deps.store.read() as rows:
+        stage.clock.now = rows.ledger.live_entry("acme", "c000").expires_at - timedelta(minutes=1)
+    sizes = sizes_of_writes(stage)
+    assert sweep(stage.deps) == 1
+    assert sizes == [1]
+    assert (entries(stage, "kid"), entries(stage, "c000")) == (["parent_revoked", "renewed"], ["parent_revoked"])
+    assert sweep(stage.deps) == 0
+    assert sizes == [1], "there is nothing more to write"
+
+
 def test_those_that_lapse_below_a_revoked_one_follow_it_and_are_counted_once(stage, monkeypatch):
     counted, count = [], EnvelopeRows.registered_since
 
