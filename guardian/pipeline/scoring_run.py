@@ -5,6 +5,7 @@ of its own session, so the order of sessions does not matter.
 """
 
 import dataclasses
+import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -83,21 +84,21 @@ class LogScorer:
     def __init__(self, judge: Judge) -> None:
         self._judge = dataclasses.replace(judge, across_sessions=False)
         self._sessions: dict[SessionKey, SessionState] = {}
+        self._acts: dict[SessionKey, dict[bytes, int]] = {}
 
     def score(self, decoded: Sequence[Decoded]) -> list[Scored]:
-        """One result per decision, duplicates included: nothing in a file is skipped."""
+        """One result per decision, duplicates included: nothing in a file is skipped. One that came before has the
+        index that it had then, for to the monitor and to labels it is one act."""
         distinct = [_distinct(d) for d in decoded]
         keys = {d.event.key for d in decoded}  # of a long log few sessions are in one batch
         known = {key: self._sessions[key] for key in keys if key in self._sessions}
         judgement = self._judge.judge(distinct, [], Memory(sessions=known))
-        counts = {key: state.actions for key, state in known.items()}
         self._sessions.update(judgement.sessions)
         scored = []
-        for verdict in judgement.verdicts:
-            key = verdict.decoded.event.key
-            index = counts.get(key, 0)
-            counts[key] = index + 1
-            scored.append(Scored(key.session_id, index, verdict.drift))
+        for d, verdict in zip(decoded, judgement.verdicts, strict=True):
+            acts = self._acts.setdefault(d.event.key, {})
+            index = acts.setdefault(_short(d), len(acts))
+            scored.append(Scored(d.event.key.session_id, index, verdict.drift))
         return scored
 
 
@@ -138,3 +139,9 @@ def _distinct(d: Decoded) -> Decoded:
     record = d.record
     event = d.event.model_copy(update={"id": f"{record.topic}:{record.partition}:{record.offset}:{d.entry}"})
     return dataclasses.replace(d, event=event)
+
+
+def _short(d: Decoded) -> bytes:
+    """What a decision is the same by, short: a log may hold millions."""
+    text = "\x1f".join((*d.decision, d.digest))
+    return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest()

@@ -87,7 +87,7 @@ def test_decisions_are_scored_like_sessions(guardian) -> None:
     done = guardian("score", "-", stdin=lines(decision, {**decision, "time": "yesterday"}, decision))
     out = scored(done.stdout)
     assert done.returncode == 3
-    assert [o.get("index") for o in out] == [0, None, 1]  # a file's every line is scored, repeated ids too
+    assert [o.get("index") for o in out] == [0, None, 0]  # every line is scored; a repeated one is the same act
     assert out[0]["signals"]["envelope_breach"] > 0
 
 

@@ -172,8 +172,14 @@ def decoded_log(make_decoder, bodies: list[dict[str, Any]]) -> list[Any]:
 def test_a_log_is_scored_line_by_line_duplicates_included(make_judge, make_decoder, body) -> None:
     log = decoded_log(make_decoder, [body(1), body(1), body(1, envelope__session_id="s2"), body(2)])
     results = LogScorer(make_judge()).score(log)
-    assert [(r.session_id, r.index) for r in results] == [("s1", 0), ("s1", 1), ("s2", 0), ("s1", 2)]
+    assert [(r.session_id, r.index) for r in results] == [("s1", 0), ("s1", 0), ("s2", 0), ("s1", 1)]
     assert results[0].drift.features_missing == ()
+
+
+def test_an_act_that_comes_again_in_a_later_piece_has_the_index_it_had(make_judge, make_decoder, body) -> None:
+    log = decoded_log(make_decoder, [body(0), body(1), body(1), body(3)])
+    scorer = LogScorer(make_judge())
+    assert [r.index for piece in (log[:2], log[2:]) for r in scorer.score(piece)] == [0, 1, 1, 2]
 
 
 @given(st.lists(st.tuples(st.integers(0, 2), st.integers(0, 30)), min_size=1, max_size=12), st.integers(0, 12))
