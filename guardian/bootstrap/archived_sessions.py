@@ -13,7 +13,7 @@ from guardian.config import Settings
 from guardian.domain.event import SessionKey
 from guardian.domain.past import Label
 from guardian.domain.session import HumanWord
-from guardian.evaluation.labels import Labels, label_session
+from guardian.evaluation.labels import Labels, label_session, unlearnable
 from guardian.evaluation.sessions import LabelledSession
 
 PER_PURPOSE = 40
@@ -50,7 +50,11 @@ def archive_sessions(settings: Settings, folder: Path, labels: Labels) -> list[L
     archive = open_archive(settings, folder)
     words = {label.key: label for label in archive.labels() if label.word in _VERDICTS}
     out = []
-    for key, kept in _read(archive, words, labels).items():
+    found = _read(archive, words, labels)
+    lost = unlearnable(labels, {key: len(kept.calls) for key, kept in found.items()})
+    for key, kept in found.items():
+        if key in lost:
+            continue
         calls = sorted(kept.calls, key=lambda call: call[:2])
         flagged = [call[0] if call[1] in kept.flagged else None for call in calls]
         said = _said(key, flagged, words.get(key), labels)

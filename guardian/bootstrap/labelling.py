@@ -13,7 +13,7 @@ from guardian.bootstrap.offline import batches
 from guardian.config import Settings
 from guardian.domain.event import SessionKey
 from guardian.evaluation.calibration import HonestSession
-from guardian.evaluation.labels import Labels, label_session, split_by_tenant
+from guardian.evaluation.labels import Labels, label_session, split_by_tenant, unlearnable
 from guardian.evaluation.sessions import LabelledSession, read_sessions, session_json
 from guardian.pipeline.batch import DecisionKey, Decoded
 from guardian.sources.session_lines import is_session_line
@@ -76,9 +76,19 @@ def _sessions(settings: Settings, file: Path, read: ReadLog, labels: Labels) -> 
 
 
 def told_apart(sessions: Sequence[HonestSession], labels: Labels) -> list[HonestSession]:
-    """Without those of one name where people confirmed a drift: they did not say in which of them."""
+    """Without those of one name where people confirmed a drift, for they did not say in which of them, and those
+    where they confirmed one in an act that is not there."""
     names = Counter(session.key for session in sessions)
-    return [s for s in sessions if s.key is None or names[s.key] == 1 or not labels.drifts_in(s.key)]
+    acts: dict[SessionKey, int] = {}
+    for s in sessions:
+        if s.key is not None:
+            acts[s.key] = max(acts.get(s.key, 0), len(s.decisions))
+    lost = unlearnable(labels, acts)
+    return [
+        s
+        for s in sessions
+        if s.key is None or (s.key not in lost and (names[s.key] == 1 or not labels.drifts_in(s.key)))
+    ]
 
 
 def decision_sessions(decoded: Iterable[Decoded], idle: timedelta = timedelta.max) -> list[HonestSession]:

@@ -14,6 +14,7 @@ from pathlib import Path
 from guardian.domain.event import SessionKey
 from guardian.errors import ConfigurationError
 from guardian.evaluation.sessions import Label, LabelledAction, LabelledSession
+from guardian.telemetry import logger
 
 _WORDS: Mapping[str, Label] = {
     "drift": "drift",
@@ -21,6 +22,11 @@ _WORDS: Mapping[str, Label] = {
     "benign": "benign",
     "false_positive": "benign",
 }
+
+
+_DIGITS = 9
+_NAMED_MOST = 10
+_log = logger("labels")
 
 
 @dataclass(frozen=True)
@@ -44,6 +50,19 @@ class Labels:
     @cached_property
     def _drifting(self) -> frozenset[str]:
         return _named(name for name, label in self.words.items() if label == "drift")
+
+    def astray(self, acts: Mapping[SessionKey, int]) -> Mapping[str, SessionKey]:
+        """The names that mean an act which a session, of so many acts, has not; a name that is a session's own
+        means that session."""
+        sessions = {f"{key.tenant_id}/{key.session_id}": key for key in acts}
+        found = {}
+        for name in self.words:
+            session, _, index = name.rpartition("/")
+            if name in sessions or session not in sessions or not index.isdecimal():
+                continue
+            if len(index) > _DIGITS or index != str(int(index)) or int(index) >= acts[sessions[session]]:
+                found[name] = sessions[session]
+        return found
 
     def of_session(self, key: SessionKey) -> Label | None:
         """What was said of the whole session, None where nothing was."""
@@ -91,6 +110,17 @@ def _lines(path: Path) -> list[str]:
         return path.read_text(encoding="utf-8-sig").split("\n")
     except UnicodeDecodeError as error:
         raise ConfigurationError(f"{path} is not UTF-8; save it as that") from error
+
+
+def unlearnable(labels: Labels, acts: Mapping[SessionKey, int]) -> frozenset[SessionKey]:
+    """Sessions of which people confirmed a drift in an act that is not there: they are not honest, and where they
+    drifted is not known. Labels that meet no act of their session are told."""
+    astray = labels.astray(acts)
+    drifted = frozenset(key for name, key in astray.items() if labels.words[name] == "drift")
+    if astray:
+        names = ", ".join(sorted(astray)[:_NAMED_MOST])
+        _log.warning("labels_meet_no_act", labels=len(astray), first=names, sessions_left_out=len(drifted))
+    return drifted
 
 
 def label_session(

@@ -102,6 +102,10 @@ def test_a_file_of_labels_counts_before_what_the_archive_knows(archive):
     assert "acme/quiet" not in found  # which act drifted was not said
 
 
+def test_a_session_whose_drift_is_in_an_act_that_the_archive_has_not_is_left_out(archive):
+    assert "acme/quiet" not in read(archive, Labels({"acme/quiet/2": "drift"}))
+
+
 def test_one_purpose_brings_a_bounded_number_of_unlabelled_sessions(archive, monkeypatch):
     monkeypatch.setattr(archived_sessions, "PER_PURPOSE", 1)
     assert set(read(archive)) == {"acme/confirmed", "acme/dismissed", "acme/undone"}  # `flagged` took the place

@@ -2,12 +2,15 @@
 
 import gzip
 import json
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
-from guardian.bootstrap.labelling import labelled_sessions, training_files
+from guardian.bootstrap.judgement import open_reading
+from guardian.bootstrap.labelling import labelled_sessions, log_sessions, told_apart, training_files
 from guardian.config import load
 from guardian.domain.event import SessionKey
 from guardian.errors import ConfigurationError
@@ -122,6 +125,25 @@ def test_a_log_with_labels_is_a_labelled_file_without_its_secrets(log: Path) -> 
     ]
     assert found[0].dataset == "may"
     assert "AKIA" not in repr(found)
+
+
+def test_a_session_whose_drift_is_in_an_act_that_it_has_not_is_never_taken_as_honest(log: Path) -> None:
+    said = Labels({"acme/s1/3": "drift", "acme/s2/1": "benign", "globex/s1/0": "benign", "acme/gone/9": "drift"})
+    with capture_logs() as told:
+        found = labelled_sessions(load(None), [log], said)
+        kept = told_apart(log_sessions([log], open_reading(load(None)), timedelta.max), said)
+    assert [s.session_id for s in found] == ["acme/s2", "globex/s1"]
+    assert [s.key and s.key.session_id for s in kept] == ["s2", "s1"]
+    warned = [line for line in told if line["event"] == "labels_meet_no_act"]
+    assert [(line["labels"], line["first"], line["sessions_left_out"]) for line in warned] == [
+        (2, "acme/s1/3, acme/s2/1", 1)
+    ] * 2
+
+
+def test_a_name_that_is_a_sessions_own_speaks_of_no_act_of_another() -> None:
+    acts = {KEY: 2, SessionKey("acme", "s1/7"): 1}
+    names = ["acme/s1", "acme/s1/1", "acme/s1/7", "acme/s1/01", "acme/s1/2", f"acme/s1/{'1' * 5000}"]
+    assert set(Labels(dict.fromkeys(names, "drift")).astray(acts)) == set(names[3:])
 
 
 def test_training_is_given_logs_as_session_lines_and_other_files_as_they_are(log: Path, tmp_path: Path) -> None:
