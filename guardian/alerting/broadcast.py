@@ -21,13 +21,15 @@ class Broadcast:
     def deliver(self, alert: Alert) -> str:
         references: list[str] = []
         later: list[RetryLater] = []
+        resting: list[float] = []
         refused: list[str] = []
         broken: list[Exception] = []
         for channel in self._channels:
             began = self._clock()
             rests = self._rests.get(channel.name, began) - began
             if rests > 0:
-                later.append(RetryLater(f"{channel.name} failed a moment ago", after_s=rests))
+                later.append(RetryLater(f"{channel.name} failed a moment ago"))
+                resting.append(rests)
                 continue
             try:
                 known = channel.find(alert) if alert.attempt else None
@@ -37,6 +39,7 @@ class Broadcast:
                 later.append(trouble)
             except AlertError as trouble:
                 refused.append(f"{channel.name}: {trouble}")
+                continue  # of this alert: the channel itself is well
             except Exception as error:  # a bug in one must not keep the alert from the others
                 broken.append(error)
             now = self._clock()
@@ -45,7 +48,9 @@ class Broadcast:
             raise broken[0]
         if later:
             waits = [trouble.after_s for trouble in later if trouble.after_s is not None]
-            raise RetryLater("; ".join(map(str, later)), after_s=max(waits, default=None))
+            only_rest = len(resting) == len(later)  # else who could take it does not wait for another's rest
+            after = min(resting) if only_rest else max(waits, default=None)
+            raise RetryLater("; ".join(map(str, later)), after_s=after)
         if refused:
             raise AlertError("; ".join(refused))
         return " ".join(references)

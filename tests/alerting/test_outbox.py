@@ -334,6 +334,38 @@ def test_a_broadcast_asks_for_the_longest_wait_that_a_channel_named(make_alert, 
     assert later.value.after_s == 9
 
 
+class Slow(Choosy):
+    """Takes half a minute for each trouble."""
+
+    def __init__(self, name: str, time, *troubles: Exception) -> None:
+        super().__init__(name, *troubles)
+        self.time = time
+
+    def deliver(self, alert) -> str:
+        self.time.seconds += 30 if self.troubles else 0
+        return super().deliver(alert)
+
+
+def test_a_channel_that_asks_for_a_second_does_not_wait_for_the_rest_of_another(make_alert, time) -> None:
+    pager = Choosy("pager", RetryLater("busy", after_s=1), RetryLater("busy", after_s=1), RetryLater("busy"))
+    both = Broadcast([Slow("siem", time, RetryLater("no answer")), pager], clock=time.clock)
+    asked = []
+    for _ in range(4):
+        with pytest.raises(RetryLater) as later:
+            both.deliver(make_alert())
+        asked.append(later.value.after_s)
+    assert asked == [1, 1, None, 120]
+
+
+def test_a_channel_that_took_long_to_refuse_one_alert_gets_the_next_one(make_alert, time) -> None:
+    strict = Slow("strict", time, AlertError("no"))
+    both = Broadcast([strict, Choosy("other")], clock=time.clock)
+    with pytest.raises(AlertError):
+        both.deliver(make_alert(1))
+    both.deliver(make_alert(2))
+    assert len(strict.taken) == 1
+
+
 def test_a_broadcast_names_the_channel_that_refused(make_alert, time) -> None:
     other = Choosy("other")
     with pytest.raises(AlertError, match="strict: no"):
