@@ -160,11 +160,14 @@ def _following(case: StoredCase, rules: Rules, now: datetime) -> Move:
 
 
 def _escalates(case: StoredCase, rules: Rules) -> datetime | None:
-    """When the case calls for help, if nobody acts until then; where it waited for quiet hours, from their end."""
+    """When the case calls for help, if nobody acts until then; where its message waited for the end of quiet
+    hours, from that end."""
     if rules.escalate_after is None or case.rank < rules.escalate_floor or case.state not in OPEN_STATES:
         return None
     if case.kind == "digest" or case.acted_at is not None or case.escalated_at is not None:
         return None
     quiet = rules.quiet
-    waited = quiet.until(case.opened_at) if quiet is not None and case.rank < quiet.but else None
-    return (waited or case.opened_at) + rules.escalate_after
+    ends = quiet.until(case.opened_at) if quiet is not None and case.rank < quiet.but else None
+    if ends is None or case.written_at is None or case.written_at < ends:  # it did not wait: people knew of it
+        return case.opened_at + rules.escalate_after
+    return ends + rules.escalate_after

@@ -91,6 +91,15 @@ def test_what_waited_for_the_end_of_quiet_hours_calls_for_help_no_sooner_than_pe
     assert move(shown_then._replace(rank=4), rules, now=night + timedelta(minutes=15)) == Write("escalate")
 
 
+def test_a_case_that_people_know_of_and_that_gets_worse_at_night_calls_for_help_at_night() -> None:
+    rules = Rules(quiet=QuietHours(start=time(20), end=time(7), zone=BERLIN))
+    night = datetime(2026, 5, 13, 0, tzinfo=UTC)
+    for written in (night - timedelta(hours=9), night):  # as it stood by day, and brought up to date since
+        told = shown(opened_at=night, written_at=written)
+        assert move(told, rules, now=night + timedelta(minutes=14)) == Wait(night + timedelta(minutes=15))
+        assert move(told, rules, now=night + timedelta(minutes=15)) == Write("escalate")
+
+
 def test_a_snoozed_case_is_silent_until_then_and_kept_up_to_date() -> None:
     until = NOW + timedelta(hours=3)
     assert move(shown(events=1, snoozed_until=until)) == Wait(until)
