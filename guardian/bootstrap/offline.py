@@ -1,6 +1,7 @@
 """Files through the pipeline: scoring and replay, without side effects."""
 
 import json
+import os
 import secrets
 import sys
 import tempfile
@@ -159,13 +160,14 @@ def batches(file: Path) -> Iterator[list[Record]]:
 
 @contextmanager
 def writer(output: Path) -> Iterator[Callable[[str], None]]:
-    """A line at a time; a file is there whole or not at all, a pipe or device gets them as they come."""
-    if str(output) == "-":
+    """A line at a time; a file is there whole or not at all, a pipe, a device and what a link leads to get them as
+    they come. Standard output by another name goes on where it is."""
+    if str(output) == "-" or _is_stdout(output):
         yield lambda line: print(line, file=sys.stdout)
         return
     with ExitStack() as stack:
         try:
-            replaceable = output.is_file() or not output.exists()  # and not /dev/null, nor /dev/stdout
+            replaceable = not output.is_symlink() and (output.is_file() or not output.exists())  # not /dev/null
             file = stack.enter_context(write_atomically(output) if replaceable else output.open("wb"))
         except OSError as error:
             raise ConfigurationError(f"cannot write {output}: {error.strerror}") from error
@@ -174,6 +176,13 @@ def writer(output: Path) -> Iterator[Callable[[str], None]]:
             file.write(f"{line}\n".encode())
 
         yield write
+
+
+def _is_stdout(output: Path) -> bool:
+    try:
+        return os.path.samestat(output.stat(), os.fstat(1))
+    except OSError:
+        return False
 
 
 @dataclass(frozen=True, slots=True)

@@ -134,6 +134,34 @@ def test_a_pipe_or_device_is_written_to_and_stays_what_it_is(guardian, tmp_path:
         os.close(reading)
 
 
+def test_a_link_stays_one_and_what_it_leads_to_is_written(guardian, tmp_path: Path) -> None:
+    link, there = tmp_path / "link.jsonl", tmp_path / "there.jsonl"
+    link.symlink_to(there)
+    for before in (None, "longer than what comes\n" * 500):
+        if before is not None:
+            there.write_text(before)
+        assert guardian("score", "-", "-o", "link.jsonl", stdin=lines(*SESSIONS)).returncode == 0
+        assert link.is_symlink()
+        assert len(scored(there.read_text())) == 3
+    link.unlink()
+    link.symlink_to("nowhere/there.jsonl")
+    done = guardian("score", "-", "-o", "link.jsonl", stdin=lines(*SESSIONS))
+    assert done.returncode == 2
+    assert "cannot write link.jsonl" in done.stderr
+
+
+def test_standard_output_that_is_a_file_gets_the_verdicts_after_what_it_holds(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "guardian", "score", "in.jsonl", "-o", "stdout"]
+    (tmp_path / "in.jsonl").write_text(lines(*SESSIONS))
+    (tmp_path / "stdout").symlink_to("/dev/stdout")
+    out = tmp_path / "out.jsonl"
+    for times in (1, 2):
+        with out.open("ab") as stream:
+            subprocess.run(command, cwd=tmp_path, stdout=stream, check=True, capture_output=False, timeout=120)
+        assert len(scored(out.read_text())) == 3 * times
+    assert (tmp_path / "stdout").is_symlink()
+
+
 def test_a_folder_and_unnamed_gzip_are_told_apart_from_bad_lines(guardian, tmp_path: Path) -> None:
     folder = guardian("score", ".")
     assert folder.returncode == 2
