@@ -3,7 +3,7 @@
 import gzip
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -23,12 +23,13 @@ _log = logger("log")
 
 
 def labelled_sessions(settings: Settings, files: Sequence[Path], labels: Labels) -> list[LabelledSession]:
-    """Every session of every file or archive, in order. Unreadable records of a log are skipped, secrets redacted.
+    """Every session of every file or archive, in order; one that lies in several logs is one, of the file in which
+    it begins. Unreadable records of a log are skipped, secrets redacted.
 
     Raises SessionFileError on a line that is neither a labelled session nor a decision.
     """
-    read = open_reading(settings)
-    return [session for file in files for session in _sessions(settings, file, read, labels)]
+    logged = _logged(settings, files, labels)
+    return [session for file in files for session in _sessions(settings, file, logged, labels)]
 
 
 def training_files(
@@ -38,13 +39,13 @@ def training_files(
 
     Each of their tenants is a data set of its own, so that fold encoders are judged on tenants they have not seen.
     """
-    read = open_reading(settings)
+    logged = _logged(settings, files, labels)
     out, count = [], 0
     for number, file in enumerate(files):
-        if not (file.is_dir() or is_log(file)):
+        if not (file.is_dir() or file in logged or is_log(file)):
             out.append(file)
             continue
-        sessions = split_by_tenant(_sessions(settings, file, read, labels))
+        sessions = split_by_tenant(_sessions(settings, file, logged, labels))
         path = folder / f"log_{number}.jsonl.gz"
         folder.mkdir(parents=True, exist_ok=True)
         with gzip.open(path, "wt", encoding="utf-8") as lines:
@@ -60,19 +61,33 @@ def is_log(file: Path) -> bool:
     return bool(first) and not is_session_line(first[0].value)
 
 
-def _sessions(settings: Settings, file: Path, read: ReadLog, labels: Labels) -> Iterator[LabelledSession]:
+def _sessions(
+    settings: Settings, file: Path, logged: Mapping[Path, Sequence[HonestSession]], labels: Labels
+) -> Iterator[LabelledSession]:
     if file.is_dir():
         yield from archive_sessions(settings, file, labels)
         return
-    log = log_sessions([file], read, timedelta(seconds=settings.source.idle_s)) if is_log(file) else []
-    if not log:
+    if file not in logged:
         yield from read_sessions([file])  # or says what is wrong with its first line
-    for told in told_apart(log, labels):
+    for told in logged.get(file, ()):
         calls = [(d.event.action.tool, d.event.action.arguments or {}) for d in told.decisions]
         key = told.decisions[0].event.key
         session = label_session(key, told.purpose, calls, labels, dataset=file.name.split(".")[0])
         if session is not None and told.purpose.strip():
             yield session
+
+
+def _logged(settings: Settings, files: Sequence[Path], labels: Labels) -> dict[Path, list[HonestSession]]:
+    """The sessions of the logs among the files, each by the file in which it begins. Without logs of which nothing
+    could be read."""
+    read = open_reading(settings)
+    logs = {file: _decisions(file, read) for file in files if not file.is_dir() and is_log(file)}
+    begins = {id(d): file for file, decisions in logs.items() for d in decisions}
+    found: dict[Path, list[HonestSession]] = {file: [] for file, decisions in logs.items() if decisions}
+    every = (d for decisions in logs.values() for d in decisions)
+    for session in told_apart(decision_sessions(every, timedelta(seconds=settings.source.idle_s)), labels):
+        found[begins[id(session.decisions[0])]].append(session)
+    return found
 
 
 def told_apart(sessions: Sequence[HonestSession], labels: Labels) -> list[HonestSession]:
@@ -112,15 +127,18 @@ def decision_sessions(decoded: Iterable[Decoded], idle: timedelta = timedelta.ma
 
 def log_sessions(files: Sequence[Path], read: ReadLog, idle: timedelta) -> list[HonestSession]:
     """The sessions of a log, which may lie in several files; records that cannot be read are skipped, and told."""
+    return decision_sessions((d for file in files for d in _decisions(file, read)), idle)
+
+
+def _decisions(file: Path, read: ReadLog) -> list[Decoded]:
     decisions: list[Decoded] = []
-    for file in files:
-        skipped, first = 0, None
-        for decoded, letters in map(read, batches(file)):
-            decisions.extend(decoded)
-            unread = [letter for letter in letters if not letter.judged]
-            skipped += len(unread)
-            first = first or next(iter(unread), None)
-        if first is not None:
-            line, why = first.record.offset + 1, f"{first.code}: {first.reason}"
-            _log.warning("records_skipped", file=str(file), records=skipped, first_line=line, reason=why)
-    return decision_sessions(decisions, idle)
+    skipped, first = 0, None
+    for decoded, letters in map(read, batches(file)):
+        decisions.extend(decoded)
+        unread = [letter for letter in letters if not letter.judged]
+        skipped += len(unread)
+        first = first or next(iter(unread), None)
+    if first is not None:
+        line, why = first.record.offset + 1, f"{first.code}: {first.reason}"
+        _log.warning("records_skipped", file=str(file), records=skipped, first_line=line, reason=why)
+    return decisions

@@ -12,13 +12,14 @@ from typing import Any
 
 import pytest
 
-from guardian.bootstrap.labelling import labelled_sessions
+from guardian.bootstrap.labelling import labelled_sessions, training_files
 from guardian.bootstrap.modelling import Wanted, calibrate, evaluate_files
 from guardian.config import load
 from guardian.demo.log import log_lines
 from guardian.demo.scenario import Scenario
 from guardian.errors import ConfigurationError
 from guardian.evaluation.labels import Labels
+from guardian.evaluation.sessions import SessionFileError, read_sessions
 
 
 def line(number: int, *, dataset: str = "made", drift: bool = False) -> str:
@@ -80,6 +81,31 @@ def test_a_session_that_lies_in_two_files_of_a_log_is_one_for_a_calibration(tmp_
     settings = load(None, overrides={"model": {"engine": "lexical"}})
     found = [calibrate(settings, files, lambda *_: None) for files in ([one], several)]
     assert replace(found[1], source=found[0].source) == found[0]
+
+
+def test_a_session_that_lies_in_two_files_of_a_log_is_one_for_evaluate_and_train(tmp_path: Path) -> None:
+    lines = list(log_lines(Scenario(seed=3, sessions=1).plan(), begin=datetime(2026, 5, 12, tzinfo=UTC), seed=3))
+    assert len(lines) > 2
+    one, several = tmp_path / "log.jsonl", [tmp_path / "log.a.jsonl", tmp_path / "log.b.jsonl"]
+    one.write_bytes(b"\n".join(lines))
+    several[0].write_bytes(b"\n".join(lines[:1]))
+    several[1].write_bytes(b"\n".join(lines))  # the first line came again
+    envelope = json.loads(lines[0])["envelope"]
+    labels = Labels({f"{envelope['tenant_id']}/{envelope['session_id']}/1": "drift"})
+    settings = load(None)
+    found = [labelled_sessions(settings, files, labels) for files in ([one], several)]
+    assert found[0] == found[1]
+    assert [action.drift for session in found[1] for action in session.actions].count(True) == 1
+    made, count = training_files(settings, several, labels, tmp_path / "work")
+    assert (len(made), count, len(read_sessions(made))) == (2, len(found[0]), len(found[0]))
+
+
+def test_a_log_of_which_nothing_can_be_read_is_refused_by_its_first_line(tmp_path: Path) -> None:
+    broken = tmp_path / "broken.jsonl"
+    broken.write_text("{broken\n")
+    for attempt in (labelled_sessions, lambda *told: training_files(*told, tmp_path / "work")):
+        with pytest.raises(SessionFileError, match=r"broken\.jsonl:1"):
+            attempt(load(None), [broken], Labels({}))
 
 
 def test_a_record_that_came_twice_moves_no_label_to_another_act(tmp_path: Path) -> None:
