@@ -163,7 +163,8 @@ def _may_hold(file: pq.ParquetFile, group: int, name: str, least: object, most: 
 
 
 def _name(row: dict[str, Any]) -> tuple[Any, ...]:
-    return tuple(row[name] for name in NAMING)
+    """Which line it is: each day tells a decision that was archived on two of them."""
+    return tuple(row[name] for name in ("at", *NAMING))
 
 
 def _step(row: dict[str, Any]) -> Step:

@@ -112,6 +112,14 @@ def test_a_decision_that_lies_in_two_files_counts_once(tmp_path: Path) -> None:
     assert len(ArchivedTimelines(tmp_path).of("acme", "sess_1", since=DAY, until=DAY).points) == 5
 
 
+def test_a_decision_that_was_archived_on_two_days_has_on_each_what_was_archived_then(tmp_path: Path) -> None:
+    first, again = step(1, reason="first"), step(1, at=NOON + timedelta(days=1), reason="again")
+    for n, each in enumerate((first, again)):
+        write_events(tmp_path, f"g{n}", [pack([row(each)], EVENTS)])
+    told = ArchivedTimelines(tmp_path).of("acme", "sess_1", since=DAY, until=DAY)
+    assert list(told.steps(0, 9)) == [first, again]
+
+
 @pytest.mark.parametrize("names", [("a", "b"), ("b", "a")])
 def test_a_back_filled_verdict_does_not_hide_the_live_one(tmp_path: Path, names: tuple[str, str]) -> None:
     live = step(1, wanted="revoke", finding_id="fnd_1")
