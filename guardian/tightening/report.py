@@ -12,7 +12,7 @@ from guardian.tightening.wording import said, whom
 
 _SPECIAL = str.maketrans({sign: f"\\{sign}" for sign in "\\`*{}[]<>#|~!"})
 _OPENING = re.compile(r"(?<!\w)_+")
-_SCHEME, _WWW, _MENTION = re.compile("://"), re.compile(r"(?i)\b(www)\."), re.compile(r"(?<!\w)@(?=\w)")
+_SCHEME, _WWW = re.compile("(?i)(mailto|xmpp):|:(?=//)"), re.compile(r"(?i)(www)\.")
 """What forges make links of, and whom they tell, by themselves: https://github.github.com/gfm/#autolinks-extension-"""
 _MOST_EXAMPLES = 10
 _FOOT = """\
@@ -84,7 +84,7 @@ def plain(text: str) -> str:
     """Text of agents in Markdown: no markup, no link, nobody called, no table cell and no line of its own."""
     line = " ".join(shown(text, 500).translate(_SPECIAL).split())
     line = _OPENING.sub(lambda found: "\\_" * len(found[0]), line)
-    return _MENTION.sub("＠", _WWW.sub(r"\1\\[.\\]", _SCHEME.sub(r"\\[:\\]//", line)))
+    return _WWW.sub(r"\1\\[.\\]", _SCHEME.sub(r"\1\\[:\\]", line)).replace("@", "＠")
 
 
 def _glance(proposal: Proposal) -> list[str]:

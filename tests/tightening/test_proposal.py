@@ -133,8 +133,10 @@ def test_text_of_agents_becomes_no_link_by_itself_calls_nobody_and_is_not_set_of
     shown = plain("https://evil.example/a www.evil.example ftp://x @acme/soc _now_ __all__ crm_read a@b.c")
     assert shown == (
         r"https\[:\]//evil.example/a www\[.\]evil.example ftp\[:\]//x ＠acme/soc \_now_ \_\_all__ "
-        "crm_read a@b.c"
+        "crm_read a＠b.c"
     )
+    assert plain("mailto:ann@evil.example XMPP:a@b.c/d") == r"mailto\[:\]ann＠evil.example XMPP\[:\]a＠b.c/d"
+    assert plain("x_www.evil.example/a _WWW.evil.example") == (r"x_www\[.\]evil.example/a \_WWW\[.\]evil.example")
 
 
 def test_text_of_agents_stays_text_in_the_report():
