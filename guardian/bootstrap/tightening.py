@@ -116,10 +116,12 @@ class Held:
 
     @classmethod
     def of(cls, *, asked: datetime, begins: datetime, until: datetime) -> "Held":
-        """Of a window since `asked` the part that `begins` later. As much is held out as of the whole, but no
-        more than half."""
-        split = until - (until - asked) * Caution().held_out
-        return cls(begins, until, max(split, begins + (until - begins) / 2))
+        """Of a window since `asked` the part that `begins` later. As much is held out as of the whole window where
+        that leaves half to mine, else the same share of the part."""
+        whole, part = until - asked, until - begins
+        share = Caution().held_out
+        out = whole * share if whole * share <= part / 2 else part * share
+        return cls(begins, until, until - out)
 
 
 def held(archive: Archive, tenant_id: str, *, since: datetime, until: datetime) -> Held:
