@@ -20,7 +20,11 @@ def expect_tls(settings: KafkaSettings) -> None:
         return
     patience_s = settings.bootstrap_timeout_ms / 1000
     mute: list[str] = []
-    for host, port, _ in collect_hosts(settings.bootstrap_servers):
+    try:
+        servers = collect_hosts(settings.bootstrap_servers)
+    except ValueError:  # no address: the client says so
+        return
+    for host, port, _ in servers:
         match _shakes(host, port, patience_s):
             case True:
                 return

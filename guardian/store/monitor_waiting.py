@@ -131,10 +131,12 @@ def _known(
     stamps = {_record(each): each.record.timestamp for each in waiters}
     place = tuple_(waiting.c.topic, waiting.c.partition, waiting.c.offset)
     found: dict[tuple[str, int, int], datetime] = {}
-    for part in chunks(sorted(stamps)):
+    for part in chunks(sorted(stamps, reverse=True)):  # what goes below keeps its order: the last goes first
         columns = waiting.c.topic, waiting.c.partition, waiting.c.offset, waiting.c.stamped_at
         query = select(*columns, func.max(waiting.c.since)).where(place.in_(part)).group_by(*columns)
-        for topic, partition, at, stamp, since in connection.execute(query).all():
+        for topic, partition, at, stamp, since in connection.execute(
+            query.order_by(waiting.c.offset.desc())
+        ).all():
             if stamp == stamps[topic, partition, at]:
                 found[topic, partition, at] = max(since, now)
                 continue

@@ -58,12 +58,14 @@ class Lateness:
         self._count(records, now)
 
     def handled_all(self, records: Sequence[Record], left: Callable[[], Mapping[Place, int]]) -> None:
-        """All that was handed out is. Stamps far ahead are no delay where nothing is `left` in their partition."""
+        """All that was handed out is: not its last piece alone counts. Stamps far ahead are no delay where nothing
+        is `left` in their partition."""
         now = self.clock()
         ahead = {r.place for r in records if r.timestamp is not None and r.timestamp - now > _AHEAD}
         if ahead:
             unread = left()
             self._newest |= {place: now for place in ahead if unread.get(place) == 0}
+        if any(record.place in self._newest for record in records):
             self._count(records, now)
 
     def _count(self, records: Sequence[Record], now: datetime) -> None:

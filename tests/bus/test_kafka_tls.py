@@ -12,7 +12,7 @@ from guardian.bus.kafka import KafkaConsumer
 from guardian.bus.kafka_producer import KafkaProducer
 from guardian.bus.kafka_settings import KafkaSettings
 from guardian.bus.kafka_tls import expect_tls
-from guardian.errors import BusError
+from guardian.errors import BusError, ConfigurationError
 
 
 @pytest.fixture
@@ -58,3 +58,9 @@ def test_one_that_answers_is_enough(mute) -> None:
     named = f"localhost,{mute.bootstrap_servers}"  # nobody listens on 9092, which is meant where none is named
     with pytest.raises(BusError, match="no answer to a TLS handshake"):
         expect_tls(dataclasses.replace(mute, bootstrap_servers=named))
+
+
+def test_what_is_no_address_is_left_to_the_client(mute) -> None:
+    for named in ("localhost:http", "[::1"):
+        with pytest.raises(ConfigurationError):
+            KafkaConsumer(dataclasses.replace(mute, bootstrap_servers=named), ["decisions"]).start(lambda _: {})
