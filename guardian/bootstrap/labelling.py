@@ -118,8 +118,11 @@ def decision_sessions(decoded: Iterable[Decoded], idle: timedelta = timedelta.ma
         seen.add((d.decision, d.digest))
         session, last = going.get(d.event.key, ([], d.now))
         origin = d.event.origin
-        if not session or (origin is not None and origin.session_from == "window" and d.now - last > idle):
+        nameless = origin is not None and origin.session_from == "window"
+        silent = abs(d.now - last) > idle  # before it, too: a shell lists the newest of rotated files first
+        if not session or (nameless and silent):
             found.append(session := [])
+            last = d.now
         session.append(d)
         going[d.event.key] = session, max(d.now, last)
     return [HonestSession(ds[0].event.envelope.purpose, tuple(ds)) for ds in found]

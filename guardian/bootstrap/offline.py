@@ -160,15 +160,15 @@ def batches(file: Path) -> Iterator[list[Record]]:
 
 @contextmanager
 def writer(output: Path) -> Iterator[Callable[[str], None]]:
-    """A line at a time; a file is there whole or not at all, a pipe, a device and what a link leads to get them as
-    they come. Standard output by another name goes on where it is."""
-    if str(output) == "-" or _is_stdout(output):
+    """A line at a time; a file, also one that a link leads to, is there whole or not at all, a pipe or device gets
+    them as they come. Standard output by another name goes on where it is."""
+    if to_stdout(output):
         yield lambda line: print(line, file=sys.stdout)
         return
     with ExitStack() as stack:
         try:
-            replaceable = not output.is_symlink() and (output.is_file() or not output.exists())  # not /dev/null
-            file = stack.enter_context(write_atomically(output) if replaceable else output.open("wb"))
+            replaceable = output.is_file() or not output.exists()  # not /dev/null
+            file = stack.enter_context(write_atomically(output.resolve()) if replaceable else output.open("wb"))
         except OSError as error:
             raise ConfigurationError(f"cannot write {output}: {error.strerror}") from error
 
@@ -178,9 +178,10 @@ def writer(output: Path) -> Iterator[Callable[[str], None]]:
         yield write
 
 
-def _is_stdout(output: Path) -> bool:
+def to_stdout(output: Path) -> bool:
+    """Whether it is `-`, or standard output by another name (`/dev/stdout`, the file that it goes to)."""
     try:
-        return os.path.samestat(output.stat(), os.fstat(1))
+        return str(output) == "-" or os.path.samestat(output.stat(), os.fstat(1))
     except OSError:
         return False
 

@@ -195,11 +195,12 @@ def calibrate(
     Example: guardian calibrate march.jsonl.gz --labels labels.txt   (then: model.calibration: calibration.json)
     """
     from guardian.bootstrap.modelling import calibrate as fit
-    from guardian.bootstrap.offline import writer
+    from guardian.bootstrap.offline import to_stdout, writer
     from guardian.scoring.calibration import ASSUMPTIONS
 
     settings = settings_from(config, required=False)
     other_file(output, *(existing_file(f) for f in files))
+    aside = to_stdout(output)  # then the summary is not there
     with writer(output) as write, progress("calibrating") as update, _labelled_lines():
         made = fit(
             settings,
@@ -219,14 +220,14 @@ def calibrate(
         "assumptions": ASSUMPTIONS,
         "file": str(output),
     }
-    if as_json and str(output) != "-":
+    if as_json and not aside:
         print_json(summary)
     else:
         typer.echo(
             f"{output}: {summary['actions']} honest actions, {summary['sessions']} honest sessions.\n"
             f"Promises reach 1 in {summary['promised_up_to_one_in']:,}; beyond that figures are estimated.\n"
             f"{ASSUMPTIONS}",
-            err=str(output) == "-",
+            err=aside,
         )
 
 

@@ -150,6 +150,14 @@ def test_a_link_stays_one_and_what_it_leads_to_is_written(guardian, tmp_path: Pa
     assert "cannot write link.jsonl" in done.stderr
 
 
+def test_a_run_that_fails_leaves_what_a_link_leads_to(guardian, tmp_path: Path) -> None:
+    (tmp_path / "link.json").symlink_to(tmp_path / "live.json")
+    (tmp_path / "live.json").write_text("the yardstick in use")
+    (tmp_path / "in.jsonl").write_text(lines(*SESSIONS))
+    assert guardian("calibrate", "in.jsonl", "-o", "link.json").returncode == 2
+    assert (tmp_path / "live.json").read_text() == "the yardstick in use"
+
+
 def test_standard_output_that_is_a_file_gets_the_verdicts_after_what_it_holds(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "guardian", "score", "in.jsonl", "-o", "stdout"]
     (tmp_path / "in.jsonl").write_text(lines(*SESSIONS))

@@ -6,13 +6,14 @@ import os
 import subprocess
 import sys
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from guardian.bootstrap.labelling import labelled_sessions, training_files
+from guardian.bootstrap.judgement import open_reading
+from guardian.bootstrap.labelling import labelled_sessions, log_sessions, training_files
 from guardian.bootstrap.modelling import Wanted, calibrate, evaluate_files
 from guardian.config import load
 from guardian.demo.log import log_lines
@@ -147,6 +148,16 @@ def test_a_session_without_a_name_is_as_long_for_a_calibration_as_for_the_monito
     )
     assert len(whole.actions.values) / 3 + len(whole.evidence.values) == 100
     assert len(less.actions.values) / 3 + len(less.evidence.values) == 80, "nobody said on which day it drifted"
+
+
+def test_sessions_without_a_name_are_told_apart_in_whatever_order_files_are_named(tmp_path: Path) -> None:
+    files = [tmp_path / f"log.{day}.jsonl" for day in range(4)]
+    for day, file in enumerate(files):
+        file.write_text("".join(nameless(0, day, call) for call in range(3)))
+    settings = load(None, overrides={"source": {"format": "opa", "tenant": "tenant_acme"}})
+    read = open_reading(settings)
+    found = [log_sessions(order, read, timedelta(minutes=30)) for order in (files, files[::-1])]
+    assert [[len(session.decisions) for session in each] for each in found] == [[3] * 4] * 2
 
 
 @pytest.mark.parametrize(
