@@ -151,8 +151,8 @@ class Committer:
         judgement = marked_late(judgement, now, self._late_after)
         fuse_state, blown = self._fuse_state, None
         if self._fuse is not None:
-            read = [*decoded, *waits, *piece.begun]
-            fuse_state, blown = self._fuse.fold(self._fuse_state, outcomes(records, read, letters))
+            read = outcomes(records, [*decoded, *waits], letters)
+            fuse_state, blown = self._fuse.fold(self._fuse_state, read)
         if blown is not None:
             page = fuse_finding(blown, records[-1], self._tenant_id, now)
             judgement = dataclasses.replace(judgement, findings=(*judgement.findings, page))
@@ -173,7 +173,7 @@ class Committer:
         consumer.commit(positions)
         self._count(judgement)
         self._metrics.add("guardian_events_total", len(waits), outcome="waits")
-        told = {id(d.record) for d in (*decoded, *waits, *piece.begun)} | {
+        told = {id(d.record) for d in (*decoded, *waits)} | {
             id(letter.record) for letter in judgement.dead_letters
         }
         self._metrics.add(

@@ -16,19 +16,17 @@ MOST_BYTES = 8 * 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """`records` are those of which nothing more comes; `begun` is a decision of an earlier piece, of the first of
-    them, where that was taken apart."""
+    """`records` are those of which nothing more comes; the last piece of one taken apart has a decision."""
 
     records: Sequence[Record]
     decoded: Sequence[Decoded] = ()
     letters: Sequence[DeadLetter] = ()
-    begun: Sequence[Decoded] = ()
 
     @property
     def places(self) -> set[Place]:
         """Of all that is in it, also of a record of which more comes."""
-        begun = [*(d.record for d in self.decoded), *(letter.record for letter in self.letters)]
-        return {record.place for record in (*self.records, *begun)}
+        parts = [*(d.record for d in self.decoded), *(letter.record for letter in self.letters)]
+        return {record.place for record in (*self.records, *parts)}
 
     def beyond(self, stored: Mapping[Place, int]) -> tuple["Piece", int]:
         """The same without what lies before these offsets, and how many records that were."""
@@ -39,7 +37,7 @@ class Piece:
         records = [record for record in self.records if new(record)]
         decoded = [d for d in self.decoded if new(d.record)]
         letters = [letter for letter in self.letters if new(letter.record)]
-        return Piece(records, decoded, letters, self.begun), len(self.records) - len(records)
+        return Piece(records, decoded, letters), len(self.records) - len(records)
 
 
 def pieces(
@@ -53,7 +51,6 @@ def pieces(
     done: list[Record] = []
     decoded: list[Decoded] = []
     letters: list[DeadLetter] = []
-    begun: tuple[Decoded, ...] = ()
     size = 0
     for record in records:
         for each in read(record):
@@ -62,15 +59,13 @@ def pieces(
                 size += len(record.value)
                 continue
             if len(decoded) >= most or size >= most_bytes:
-                yield Piece(done, decoded, letters, begun)
-                begun = tuple(d for d in decoded[-1:] if d.record is record)
+                yield Piece(done, decoded, letters)
                 done, decoded, letters, size = [], [], [], 0
             decoded.append(each)
             size += each.size
         done.append(record)
         if len(decoded) >= most or size >= most_bytes:
-            yield Piece(done, decoded, letters, begun)
-            begun = ()
+            yield Piece(done, decoded, letters)
             done, decoded, letters, size = [], [], [], 0
     if done:
-        yield Piece(done, decoded, letters, begun)
+        yield Piece(done, decoded, letters)

@@ -8,8 +8,9 @@ import pytest
 
 from guardian.bus.file import FileConsumer
 from guardian.bus.memory import MemoryBroker, MemoryConsumer
+from guardian.bus.port import Place
 from guardian.domain.event import Envelope, Grant, SessionKey
-from guardian.domain.finding import Kind
+from guardian.domain.finding import Effect, Finding, Kind
 from guardian.domain.session import HumanWord
 from guardian.errors import SchemaAway
 from guardian.pipeline.batch import Change
@@ -529,3 +530,18 @@ def test_a_record_is_kept_once_however_many_pieces_it_is_judged_in(rig, counting
     desk.send(upload(*range(12), session="s1"))
     desk.run(rig.drained)
     assert (len(list(desk.store.waiting.sealed())), desk.store.waiting.depth()) == (1, 12)
+
+
+def test_where_a_topic_begins_again_all_that_waits_lies_below_it(rig, counting):
+    desk, place = Desk(rig, counting, wait=timedelta(hours=5)), Place("log", 0)
+    desk.send(upload(0, session="s0"), upload(*range(1, 9), session="s1"))
+    begun(desk, after=2)
+    assert desk.store.positions([place]) == {place: 1}
+    told = Finding(
+        id="f" * 20, kind=Kind.BUS, tenant_id="acme", session_id="log[0]", wanted=Effect.FLAG, severity="critical",
+        title="made anew", time=rig.clock(),
+    )  # fmt: skip
+    desk.store.claim([place], "m", now=rig.clock())
+    desk.store.move(place, 0, member="m", told=told, now=rig.clock())
+    held = desk.store.waiting.due([place], before=rig.clock(), limit=10)
+    assert [each.id[2:] for each in held] == [(-2, 0), (-1, 0), (-1, 1), (-1, 2)]
