@@ -9,6 +9,7 @@ from guardian.analysis.archived import ArchiveView
 from guardian.analysis.schema import PROPOSALS, frame
 from guardian.archive.reader import Window
 from guardian.bootstrap import tightening
+from guardian.bootstrap.windows import held
 from guardian.errors import ConfigurationError
 from guardian.tightening.backtest import Backtest
 from guardian.tightening.backtest import backtest as run
@@ -29,7 +30,7 @@ def propose(archive: ArchiveView, tenant: str, *, days: int = 90, until: datetim
     if not view.days:
         raise ConfigurationError(f"{tenant}: nothing lies here to propose from")
     end = until or (view.days[-1] + timedelta(days=1)).to_pydatetime()
-    window = tightening.held(view.archive, tenant, since=end - timedelta(days=days), until=end)
+    window = held(view.archive, tenant, since=end - timedelta(days=days), until=end)
     trust = tightening.trust_of(view.archive, Window(tenant, window.since, window.until))
     made, _ = tightening.proposed(
         lambda: view.past_calls(since=window.since, until=window.until),

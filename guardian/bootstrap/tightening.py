@@ -3,7 +3,7 @@
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, time, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, get_args
 
@@ -12,6 +12,7 @@ from guardian.bootstrap import plugins
 from guardian.bootstrap.auditing import export
 from guardian.bootstrap.clock import utc_now
 from guardian.bootstrap.policies import policy_folder
+from guardian.bootstrap.windows import Held, held
 from guardian.config import Settings
 from guardian.domain.event import SessionKey, purpose_family
 from guardian.domain.finding import OPERATORS
@@ -103,32 +104,6 @@ def trust_of(archive: Archive, window: Window) -> Trust:
             elif one_in is not None and one_in >= UNUSUAL_ONE_IN:
                 unusual.add(SessionKey(tenant, session))
     return Trust.of(flagged, archive.labels(), unusual - flagged.keys())
-
-
-@dataclass(frozen=True, slots=True)
-class Held:
-    """The part of a window of which something lies there: no end of a month before was seen. What began before
-    `split` is mined, the rest tests it."""
-
-    since: datetime
-    until: datetime
-    split: datetime
-
-    @classmethod
-    def of(cls, *, asked: datetime, begins: datetime, until: datetime) -> "Held":
-        """Of a window since `asked` the part that `begins` later. As much is held out as of the whole window where
-        that leaves half to mine, else the same share of the part."""
-        whole, part = until - asked, until - begins
-        share = Caution().held_out
-        out = whole * share if whole * share <= part / 2 else part * share
-        return cls(begins, until, until - out)
-
-
-def held(archive: Archive, tenant_id: str, *, since: datetime, until: datetime) -> Held:
-    """Of the window what the archive has of a tenant."""
-    days = archive.partitions(Window(tenant_id, since, until))
-    begins = max(since, datetime.combine(days[0].day, time.min, UTC)) if days else since
-    return Held.of(asked=since, begins=begins, until=until)
 
 
 def propose(settings: Settings, archive: Archive, asked: Asked, rejections: Path, update: Update) -> Made:
