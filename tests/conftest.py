@@ -1,8 +1,13 @@
 """What holds for all tests."""
 
+import os
+
 import pytest
 from hypothesis import settings
 
+if "PYTEST_XDIST_WORKER" in os.environ:
+    # Each worker's torch would else start a thread per core, which burn what the other workers need.
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
 settings.register_profile("guardian", deadline=None)  # no test asserts how long anything takes
 settings.load_profile("guardian")
 

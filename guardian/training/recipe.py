@@ -40,8 +40,8 @@ from guardian.training.pairs import Example, examples
 from guardian.training.scenarios import scenario_sessions
 
 Progress = Callable[[int, int, str], None]
-SAMPLE, PARITY_PAIRS = 256, 48
-"""Pairs that tell how large activations get when a graph is written, and those kept to compare engines by."""
+PARITY_PAIRS = 48
+"""Pairs that are kept to compare engines by."""
 FOLDS_FOLDER = "folds"
 
 
@@ -55,6 +55,8 @@ class Recipe:
     repeats: int = 6
     judged: int = 2_400
     """So many held-out calls of a fold, at most, fit the fusion."""
+    measured: int = 256
+    """So many pairs tell how large activations get when a graph is written."""
     fusion_kinds: frozenset[str] = frozenset({"honest", "attack", "injected"})
 
 
@@ -105,7 +107,7 @@ def train(
         )
         for number in range(recipe.seeds)
     )
-    sample = examples([*sessions, *scenarios], seed=seed + 1_000)[:SAMPLE]
+    sample = examples([*sessions, *scenarios], seed=seed + 1_000)[: recipe.measured]
     pairs = [as_pair(example.request) for example in sample]
     export_pair(model.cpu(), pairs, out / PAIR_MODEL)
     export_text(text.cpu(), [half for pair in pairs for half in pair], out / TEXT_MODEL)

@@ -174,6 +174,7 @@ def test_a_flapping_session_does_not_flap_the_channel(office, slack, a_finding) 
 
 
 @pytest.mark.slow
+@pytest.mark.no_cover  # a hundred thousand statements: others reach every line of it
 def test_two_thousand_findings_in_a_minute_keep_to_the_limits_and_none_is_lost(
     make_office, slack, a_finding
 ) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,10 +17,11 @@ from guardian.embedding.onnx import Onnx  # noqa: E402
 from guardian.embedding.sentence_transformers import SentenceTransformers  # noqa: E402
 from guardian.errors import ModelError  # noqa: E402
 from guardian.training import Recipe, train  # noqa: E402
+from guardian.training.recipe import PARITY_PAIRS  # noqa: E402
 from guardian.training.scenarios import scenario_sessions  # noqa: E402
 
 pytestmark = pytest.mark.filterwarnings("ignore")
-SMALL = Recipe(seeds=1, repeats=1, batch=8, judged=120)
+SMALL = Recipe(seeds=1, repeats=1, batch=8, judged=120, measured=PARITY_PAIRS)
 
 
 @pytest.fixture(scope="module")
@@ -65,7 +67,7 @@ def test_a_run_leaves_a_loadable_artefact_and_a_resumed_one_ends_the_same(
     base: Path, files: list[Path], tmp_path: Path
 ) -> None:
     steps: list[tuple[int, int, str]] = []
-    recipe = Recipe(seeds=1, repeats=0, batch=8, judged=120)  # the data sets alone
+    recipe = replace(SMALL, repeats=0)  # the data sets alone
     options = {"seed": 5, "steps": 6, "base": base, "recipe": recipe}
     train(files, tmp_path / "a", resume=False, progress=lambda *told: steps.append(told), **options)
     assert steps[-1][:2] == (18, 18)
@@ -123,7 +125,7 @@ def test_sessions_that_lie_in_the_working_folder_outlast_the_beginning_of_a_run(
     def stop(_done: int, _total: int, _note: str) -> None:
         raise KeyboardInterrupt
 
-    recipe = Recipe(seeds=1, repeats=0, batch=8, judged=120)
+    recipe = replace(SMALL, repeats=0)
     with pytest.raises(KeyboardInterrupt):
         train(lying, tmp_path / "model", seed=5, steps=1, resume=False, progress=stop, base=base, recipe=recipe)
     assert all(file.is_file() for file in lying), "the manifest names them when all is done"
