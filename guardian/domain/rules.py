@@ -1,5 +1,6 @@
 """The kinds of narrowing, one frozen value each. Every one answers for itself whether a call breaks it."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC
@@ -25,18 +26,18 @@ class Placed(NamedTuple):
     taken: int = 0
 
 
-class _Rule:
+class _Rule(ABC):
     """`broken_by` answers None where the log does not say enough for any policy to judge."""
 
     kind: ClassVar[str]
 
     @property
+    @abstractmethod
     def subject(self) -> str:
         """What it is about, without the numbers: stays the same when the evidence grows."""
-        raise NotImplementedError
 
-    def broken_by(self, placed: Placed) -> bool | None:
-        raise NotImplementedError
+    @abstractmethod
+    def broken_by(self, placed: Placed) -> bool | None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,8 +146,8 @@ class _ArgumentRule(_Rule):
             return self.required
         return not self.permits(value, call)
 
-    def permits(self, value: Any, call: PastCall) -> bool:
-        raise NotImplementedError
+    @abstractmethod
+    def permits(self, value: Any, call: PastCall) -> bool: ...
 
 
 @dataclass(frozen=True, slots=True)
