@@ -151,9 +151,11 @@ class KafkaConsumer:
         """Records behind the high-water mark of the last fetch: end offsets are not true everywhere."""
         client, found = self._started(), {}
         for place in self._held(self._sought):
-            partition = TopicPartition(*place)
+            partition, at = TopicPartition(*place), self._next.get(place, 0)
             try:
-                high, at = client.highwater(partition), client.position(partition, timeout_ms=_ANSWER_MS)
+                high = client.highwater(partition)
+                if high is not None and high > at:  # what holds no record is passed too; asking is slow
+                    at = client.position(partition, timeout_ms=_ANSWER_MS)
             except KafkaError:  # taken away in this moment
                 continue
             if high is not None and at is not None:

@@ -125,7 +125,8 @@ class Worker:
             self._silent = False
         elif self._heard():  # also where there are more members than partitions
             self._silent = False
-            self._lateness.caught_up()
+            if not any(self._consumer.lag().values()):  # else a fetch takes longer than the poll
+                self._lateness.caught_up()
         elif self._consumer.assignment() and not self._silent:
             _log.warning("the log's source does not answer; waiting for it")
             self._silent = True

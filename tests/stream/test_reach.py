@@ -153,6 +153,24 @@ def test_a_broker_that_says_nothing_does_not_make_the_monitor_look_current(rig, 
     assert worker.silent
 
 
+def test_a_fetch_that_takes_longer_than_a_poll_is_no_end_of_what_there_is_to_read(rig):
+    class Slowly(MemoryConsumer):
+        asked = 0
+
+        def poll(self, *, timeout_s, max_records):
+            looked.append(lateness.lag())
+            self.asked += 1
+            return [] if self.asked % 2 else super().poll(timeout_s=timeout_s, max_records=1)
+
+    looked: list[timedelta] = []
+    lateness, behind = Lateness(rig.clock), timedelta(hours=3)
+    for n in range(4):
+        rig.broker.append("log", b"%d" % n, timestamp=rig.clock() - behind)
+    worker = rig.worker(lateness=lateness, consumer=Slowly(rig.broker, ["log"]))
+    rig.read(worker, lambda: rig.drained() and not looked[-1])
+    assert looked.count(behind) == 7, "after each of the first three twice, and after the last"
+
+
 def test_a_topic_with_nothing_new_is_no_delay(rig, read):
     read(0, 1)
     lateness = Lateness(rig.clock)
