@@ -160,6 +160,7 @@ class Monitor:
         self._loops = Loops(
             {
                 "outbox": self._delivery.run,
+                "letters": self._delivery.run_letters,
                 "changes": self._tail.run,
                 "housekeeping": self.housekeeping.run,
                 "vitals": self._vitals.run,

@@ -41,9 +41,19 @@ class Outbox:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
 
-    def due(self, now: datetime, limit: int, *, lease: timedelta = timedelta(seconds=10)) -> list[OutboxItem]:
-        """Up to `limit` things to send, findings first, then the oldest; what nothing is said of comes back."""
-        where = (outbox.c.state == "due", outbox.c.next_at <= now)
+    def due(
+        self,
+        now: datetime,
+        limit: int,
+        *,
+        kind: Literal["finding", "dead_letter"] | None = None,
+        lease: timedelta = timedelta(seconds=10),
+    ) -> list[OutboxItem]:
+        """Up to `limit` things to send, of this kind or of both, findings first, then the oldest; what nothing is
+        said of comes back."""
+        where = [outbox.c.state == "due", outbox.c.next_at <= now]
+        if kind is not None:
+            where.append(outbox.c.kind == kind)
         with reading(self._engine) as connection:  # most looks find nothing: they should not take a lock
             if connection.execute(select(outbox.c.id).where(*where).limit(1)).first() is None:
                 return []

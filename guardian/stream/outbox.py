@@ -6,6 +6,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import Literal
 
 from guardian.bus.port import Producer
 from guardian.domain.finding import Finding
@@ -16,6 +17,7 @@ from guardian.stream.port import Clock, ControlClient, CrashPoints, no_crash
 from guardian.telemetry import Metrics, logger
 
 _log = logger("outbox")
+_Kind = Literal["finding", "dead_letter"]
 _NEVER = datetime.min.replace(tzinfo=UTC)
 _RETRIED = frozenset({401, 408, 425, 429})
 """Not the finding's fault: a token to be renewed, or too much at once."""
@@ -34,7 +36,7 @@ class Backoff:
 
 
 class Delivery:
-    """The thread that empties the outbox. `producer` None leaves dead letters in the store only."""
+    """What empties the outbox. `producer` None leaves dead letters in the store only."""
 
     def __init__(
         self,
@@ -62,33 +64,43 @@ class Delivery:
         self._idle_s = idle_s
         self._max_value_bytes = max_value_bytes
         self._crash = crash_points
-        self._awake = threading.Event()
+        kinds: tuple[_Kind, ...] = ("finding", "dead_letter")
+        self._awake = {kind: threading.Event() for kind in kinds}
         self._refusing: dict[str, datetime] = {}  # a topic that could not be written to -> until when
 
     def wake(self) -> None:
         """There is something new: do not wait for the next look."""
-        self._awake.set()
+        for awake in self._awake.values():
+            awake.set()
 
     def run(self, stop: threading.Event) -> None:
-        """Until `stop` is set, and then once more for what came last: that may be why the monitor stops. Survives
-        everything that the other side and the store can do."""
+        """Findings, until `stop` is set, and then once more for what came last: that may be why the monitor stops.
+        Survives everything that the other side and the store can do."""
+        self._run(stop, "finding")
+
+    def run_letters(self, stop: threading.Event) -> None:
+        """Dead letters likewise, in a thread of their own: a topic that is missing takes long to say so, and no
+        finding waits for that."""
+        self._run(stop, "dead_letter")
+
+    def _run(self, stop: threading.Event, kind: _Kind) -> None:
         while not stop.is_set():
-            self._awake.clear()
+            self._awake[kind].clear()
             try:
-                sent = self.deliver_due()
+                sent = self.deliver_due(kind)
             except StoreError as error:
                 _log.warning("store away", error=str(error))
                 sent = 0
                 stop.wait(self._backoff.base_s)
             if not sent and not stop.is_set():
-                self._awake.wait(self._idle_s)
+                self._awake[kind].wait(self._idle_s)
         with suppress(StoreError):
-            self.deliver_due()
+            self.deliver_due(kind)
 
-    def deliver_due(self) -> int:
-        """Send what is due, findings first; returns how many things arrived."""
+    def deliver_due(self, kind: _Kind | None = None) -> int:
+        """Send what is due of this kind, else of both, findings first; returns how many things arrived."""
         arrived, answers = 0, True
-        items = self._outbox.due(self._clock(), self._batch)
+        items = self._outbox.due(self._clock(), self._batch, kind=kind)
         for item in items:
             if item.finding is None:
                 continue

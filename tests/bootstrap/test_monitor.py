@@ -64,9 +64,11 @@ def test_a_token_that_others_can_read_and_a_loop_that_fails_keep_the_monitor_fro
 
     failed = threading.Event()
 
-    def round_of_it():
-        failed.set()
-        raise OverflowError("date value out of range")
+    def round_of_it(kind):
+        if kind == "finding":
+            failed.set()
+            raise OverflowError("date value out of range")
+        return 0
 
     monkeypatch.setattr(monitor._delivery, "deliver_due", round_of_it)
     stop = threading.Event()

@@ -211,7 +211,9 @@ def test_what_came_last_is_sent_although_the_monitor_stops(filled, control):
     stop = threading.Event()
     stop.set()
     delivery(filled, control).run(stop)
-    assert (sorted(control.got), filled.store.outbox.depth()) == (["s1-3", "s1-6"], 0)
+    assert (sorted(control.got), filled.store.outbox.depth()) == (["s1-3", "s1-6"], 1)
+    delivery(filled, control).run_letters(stop)
+    assert (len(filled.broker.records("dlq.log")), filled.store.outbox.depth()) == (1, 0)
 
 
 def test_the_loop_sends_what_it_is_woken_for_and_stops_when_told(filled, control):
@@ -219,9 +221,30 @@ def test_the_loop_sends_what_it_is_woken_for_and_stops_when_told(filled, control
 
     def woken() -> bool:
         sender.wake()
-        return filled.store.outbox.depth() == 0
+        return filled.store.outbox.depth("finding") == 0
 
     filled.read(sender, woken)
+
+
+def test_no_finding_waits_for_a_topic_that_takes_long_to_say_that_it_is_not_there(filled, control):
+    class Missing(MemoryProducer):
+        def send(self, topic, value, **more):
+            asked.set()
+            assert answer.wait(20)
+            raise BusError("no such topic")
+
+    asked, answer, stop = threading.Event(), threading.Event(), threading.Event()
+    sender = delivery(filled, control, producer=Missing(filled.broker), idle_s=0.01)
+    letters = threading.Thread(target=sender.run_letters, args=(stop,))
+    letters.start()
+    assert asked.wait(20)
+    try:
+        filled.read(sender, lambda: sorted(control.got) == ["s1-3", "s1-6"])
+    finally:
+        stop.set()
+        answer.set()
+        letters.join(20)
+    assert filled.store.outbox.depth("dead_letter") == 1
 
 
 def test_a_dead_letter_sent_back_is_byte_identical_and_unknown_ids_are_named(filled):
