@@ -4,6 +4,7 @@ The store's offsets are the truth: on assignment the consumer seeks to them, in 
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
 
@@ -11,7 +12,7 @@ from kafka import KafkaConsumer as _Client
 from kafka import OffsetAndMetadata, TopicPartition
 from kafka.coordinator.assignors.cooperative_sticky import CooperativeStickyAssignor
 from kafka.coordinator.assignors.range import RangePartitionAssignor
-from kafka.errors import CorruptRecordError, KafkaError
+from kafka.errors import CorruptRecordError, KafkaError, KafkaTimeoutError
 from kafka.structs import MemberState
 
 from guardian.bus.kafka_rebalance import Notes, listener, place_of
@@ -24,6 +25,8 @@ from guardian.telemetry import logger
 _log = logger("bus")
 _JOINING_S = 1.0
 _ANSWER_MS = 1_000
+_LEADERLESS = (KafkaTimeoutError, KeyError)
+"""What the library raises of partitions of which one has no leader: the latter where others have."""
 _ASSIGNORS = {"cooperative-sticky": CooperativeStickyAssignor, "range": RangePartitionAssignor}
 
 
@@ -103,16 +106,28 @@ class KafkaConsumer:
         return self._member
 
     def bounds(self, places: Sequence[Place]) -> Mapping[Place, tuple[int, int]]:
+        """Of all at once, and where some have no leader now, of each alone: the others are read meanwhile."""
+        try:
+            return self._bounds(places)
+        except _LEADERLESS:
+            found: dict[Place, tuple[int, int]] = {}
+            for place in places:
+                with suppress(*_LEADERLESS):
+                    found |= self._bounds([place])
+            return found
+
+    def _bounds(self, places: Sequence[Place]) -> dict[Place, tuple[int, int]]:
         client, partitions = self._started(), [TopicPartition(*place) for place in places]
-        first, end = client.beginning_offsets(partitions), client.end_offsets(partitions)
-        return {place_of(p): (first[p], end[p]) for p in partitions if p in first and p in end}
+        first = client.beginning_offsets(partitions, timeout_ms=_ANSWER_MS)
+        end = client.end_offsets(partitions, timeout_ms=_ANSWER_MS)
+        return {place_of(partition): (first[partition], end[partition]) for partition in partitions}
 
     def answers(self) -> bool:
         """The library's poll waits for a broker without a word: the leaders of the partitions are asked."""
         client, partitions = self._started(), [TopicPartition(*place) for place in self._sought or self._spare()]
         try:
             client.end_offsets(partitions, timeout_ms=_ANSWER_MS)
-        except KafkaError as error:
+        except (KafkaError, *_LEADERLESS) as error:
             _log.debug("the broker does not answer", error=str(error)[:200])
             return False
         return bool(partitions)

@@ -2,22 +2,25 @@ import socket
 import subprocess
 import sys
 import threading
+import uuid
 from datetime import UTC, datetime
 from types import SimpleNamespace
 
 import pytest
 from kafka import TopicPartition
+from kafka.cluster import ClusterMetadata
 from kafka.consumer.fetcher import ConsumerRecord
 from kafka.errors import CorruptRecordError, KafkaTimeoutError
 from kafka.structs import MemberState
 
 import guardian.bus.kafka as kafka_module
 import guardian.bus.local_broker as local_broker_module
-from guardian.bus.admin import topic_partitions
+from guardian.bus.admin import ensure_topics, topic_partitions
 from guardian.bus.kafka import KafkaConsumer
 from guardian.bus.kafka_producer import KafkaProducer
 from guardian.bus.kafka_settings import KafkaSettings, bus_error
 from guardian.bus.local_broker import LocalBroker
+from guardian.bus.port import Place
 from guardian.errors import BusError, ConfigurationError
 
 
@@ -208,6 +211,31 @@ def test_a_broker_that_went_away_is_nothing_to_read_and_no_answer():
             assert not consumer.answers()
         finally:
             consumer.close()
+
+
+@pytest.mark.slow
+def test_a_partition_that_has_no_leader_keeps_nobody_from_reading_the_others(local_broker, monkeypatch):
+    topic = f"t{uuid.uuid4().hex}"
+    ensure_topics(local_broker.settings, {topic: 2})
+    producer = KafkaProducer(local_broker.settings)
+    producer.send(topic, b"x", partition=1)
+    producer.close()
+    leader = ClusterMetadata.leader_for_partition
+    dead = TopicPartition(topic, 0)  # as a broker says it whose only replica is down
+    monkeypatch.setattr(
+        ClusterMetadata, "leader_for_partition", lambda self, asked: -1 if asked == dead else leader(self, asked)
+    )
+    consumer, bounds = KafkaConsumer(local_broker.settings, [topic], group=topic), {}
+    try:
+        consumer.start(lambda places: bounds.update(consumer.bounds(places)) or dict.fromkeys(places, 0))
+        while not (records := consumer.poll(timeout_s=0.1, max_records=9)):
+            pass
+        assert [record.value for record in records] == [b"x"]
+        assert bounds == {Place(topic, 1): (0, 1)}
+        assert consumer.bounds([Place(*dead)]) == {}
+        assert not consumer.answers()
+    finally:
+        consumer.close()
 
 
 @pytest.mark.parametrize(
