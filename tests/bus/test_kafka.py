@@ -6,6 +6,7 @@ import uuid
 from datetime import UTC, datetime
 from types import SimpleNamespace
 
+import confluent_kafka
 import pytest
 from kafka import TopicPartition
 from kafka.cluster import ClusterMetadata
@@ -211,6 +212,27 @@ def test_a_broker_that_went_away_is_nothing_to_read_and_no_answer():
             assert not consumer.answers()
         finally:
             consumer.close()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("compression", ["none", "gzip", "snappy", "lz4", "zstd"])
+def test_a_topic_is_read_however_its_gateway_compresses(local_broker, compression):
+    topic, values = f"t{uuid.uuid4().hex}", [b"%d" % n * 500 for n in range(20)]
+    ensure_topics(local_broker.settings, {topic: 1})
+    gateway = confluent_kafka.Producer(
+        {"bootstrap.servers": local_broker.address, "compression.type": compression, "linger.ms": 50}
+    )
+    for value in values:
+        gateway.produce(topic, value)
+    gateway.flush()
+    consumer, read = KafkaConsumer(local_broker.settings, [topic], group=topic), []
+    try:
+        consumer.start(lambda places: {})
+        while len(read) < len(values):
+            read += [record.value for record in consumer.poll(timeout_s=0.1, max_records=99)]
+    finally:
+        consumer.close()
+    assert read == values
 
 
 @pytest.mark.slow
