@@ -12,6 +12,7 @@ from kafka import TopicPartition
 from kafka.cluster import ClusterMetadata
 from kafka.consumer.fetcher import ConsumerRecord
 from kafka.errors import CorruptRecordError, KafkaTimeoutError
+from kafka.record.util import calc_crc32c, crc32c_c
 from kafka.structs import MemberState
 
 import guardian.bus.kafka as kafka_module
@@ -233,6 +234,12 @@ def test_a_topic_is_read_however_its_gateway_compresses(local_broker, compressio
     finally:
         consumer.close()
     assert read == values
+
+
+def test_checksums_are_computed_in_c():
+    """In Python they take longer than judging does, of calls with 10 kB of arguments."""
+    assert calc_crc32c.__defaults__ == (crc32c_c,)
+    assert crc32c_c is not None
 
 
 @pytest.mark.slow
