@@ -2,7 +2,7 @@
 
 import threading
 import traceback
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import PurePath
 
 from guardian.bus.port import Consumer, Place, Record
@@ -44,8 +44,12 @@ class Settler:
         for place, count in claims.items():
             self._cautious.pop(Place(*place), None)
             if count >= MAX_ATTEMPTS:
-                _log.warning("claimed repeatedly without progress", topic=place[0], partition=place[1])
                 self._cautious[Place(*place)] = self._cautious_for
+
+    def drained(self, places: Iterable[Place]) -> None:
+        """Nothing is left to be read there: what ended the process lies elsewhere, or was never a record."""
+        for place in places:
+            self._cautious.pop(place, None)
 
     def settle(self, records: list[Record], consumer: Consumer, stop: threading.Event) -> None:
         """Every record ends up judged, dead-lettered or, when `stop` was set, uncommitted.
@@ -77,6 +81,8 @@ class Settler:
         if left <= 0:
             self._cautious.pop(record.place, None)
             return self.settle([record], consumer, stop)
+        if left == self._cautious_for:
+            _log.warning("claimed repeatedly without progress", topic=record.topic, partition=record.partition)
         self._cautious[record.place] = left - 1
         self._refunds.pay()
         attempt = self._store.mark_attempt(record.place, record.offset)

@@ -125,7 +125,9 @@ class Worker:
             self._silent = False
         elif self._heard():  # also where there are more members than partitions
             self._silent = False
-            if not any(self._consumer.lag().values()):  # else a fetch takes longer than the poll
+            left = self._consumer.lag()
+            self._settler.drained(place for place, count in left.items() if not count)
+            if not any(left.values()):  # else a fetch takes longer than the poll
                 self._lateness.caught_up()
         elif self._consumer.assignment() and not self._silent:
             _log.warning("the log's source does not answer; waiting for it")

@@ -2,6 +2,7 @@
 
 import pytest
 
+from guardian.bus.memory import MemoryConsumer
 from guardian.bus.port import Place
 from guardian.errors import BusError, SchemaAway, StaleMember, StoreError, Unstorable
 from guardian.stream.attempts import Refunds
@@ -57,3 +58,30 @@ def test_a_record_at_the_head_of_an_outage_is_never_called_poison(rig, make_even
         assert rig.store.attempts(place, 0) == 0
     rig.read(rig.worker(), rig.drained)
     assert rig.store.dead_letters.list() == []
+
+
+@pytest.mark.parametrize("idle", [True, False])
+def test_a_topic_with_nothing_in_it_when_it_was_claimed_is_judged_in_batches_however_often_that_was(
+    rig, make_event, counting, idle
+):
+    class Listening(MemoryConsumer):
+        def poll(self, **asked):
+            polled.append(1)
+            return super().poll(**asked)
+
+    def came() -> bool:
+        if len(polled) > 5 and not rig.broker.records("log"):
+            for n in range(6):
+                rig.broker.append("log", make_event(n))
+        return bool(rig.broker.records("log")) and rig.drained()
+
+    place, pipeline, batches, polled = Place("log", 0), counting(), [], []
+    judge = pipeline.judge
+    pipeline.judge = lambda decoded, *rest: batches.append(len(decoded)) or judge(decoded, *rest)
+    rig.broker.create_topic("log")
+    for _ in range(3):
+        rig.store.claim([place], "earlier", now=rig.clock())
+    for n in range(0 if idle else 6):
+        rig.broker.append("log", make_event(n))
+    rig.read(rig.worker(pipeline, consumer=Listening(rig.broker, ["log"])), came)
+    assert (max(batches) > 1) is idle
