@@ -39,7 +39,6 @@ from guardian.control import (
 )
 from guardian.control.bell import Bell
 from guardian.control.deps import ControlDeps
-from guardian.control.descendants import Waits, follow_on
 from guardian.control.gate import PUBLIC, Gate
 from guardian.control.lapse import sweep
 from guardian.control.listing import RevocationListings
@@ -48,6 +47,7 @@ from guardian.control.news import spread
 from guardian.control.problems import install_problems
 from guardian.control.self_testing import test_the_switch
 from guardian.control.slack_door import SlackDoor
+from guardian.control.walking import Waits, follow_on
 from guardian.control.watching import watch
 from guardian.control.wholes import WholeLists
 from guardian.domain.revocation import Revision

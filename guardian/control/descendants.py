@@ -1,6 +1,5 @@
 """A revocation follows the lines of delegation downwards."""
 
-import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -24,7 +23,6 @@ from guardian.control.following import (
     tell_on,
 )
 from guardian.control.kin import revoked_above
-from guardian.control.lifting import lift_on
 from guardian.control.news import tell
 from guardian.domain.revocation import LedgerEntry
 from guardian.domain.session import HumanWord
@@ -33,15 +31,10 @@ from guardian.store.control import ControlRows
 from guardian.store.control_delegation import Descent
 from guardian.wire.principal import Principal
 
-_IN_TURN = 20
-"""Walks that may find one after the other that they have to wait, before it is looked what there is to do now."""
-_AGAIN_S = 30.0
 _PATIENCE = timedelta(minutes=10)
-"""So often a decision point that gives no answer is asked about the same one, so long after the revocation that
-it follows, or after it was lifted."""
+"""So long after the revocation that it follows, or after it was lifted, a decision point that gives no answer is
+asked about the same one."""
 
-Waits = dict[tuple[str, str], float]
-"""Tenant and session below which a walk waits for an answer → when it is asked again, on the stopwatch."""
 _Went = Literal["revoked", "spared", "passed", "undecided", "none more"]
 
 
@@ -103,45 +96,7 @@ def _has_to_follow(deps: ControlDeps, rows: ControlRows, tenant_id: str, session
     return free and revoked_above(rows, tenant_id, session_id, now) is not None
 
 
-def follow_on(deps: ControlDeps, waits: Waits) -> float | None:
-    """Go on with what did not come to its end at once: with what is given back before any walk down. Returns after
-    how many seconds there is more to do; None where there was nothing.
-
-    A walk that waits for an answer holds up no other one, and is noted in `waits`, which the caller keeps.
-    """
-    most = _IN_TURN + len(waits)
-    with deps.store.read() as rows:
-        lifting, walks = rows.ledger.lifting(), rows.delegations.unfinished(most)
-    if lifting is not None:
-        with deps.store.write() as rows:
-            back = rows.ledger.lifting()
-            if back is not None:
-                lift_on(deps, rows, back, deps.clock())
-        return 0.0
-    names = [(each.tenant_id, each.session_id) for each in walks]
-    for name in _in_turn(names, waits, deps.stopwatch()):
-        with deps.store.write() as rows:
-            at = rows.delegations.walk(*name)
-            if at is None or not _walk_on(deps, rows, at, deps.clock()):
-                waits.pop(name, None)
-                return 0.0
-        waits[name] = deps.stopwatch() + _AGAIN_S
-    if len(names) == most:
-        return 0.0  # there may be others behind these
-    for name in waits.keys() - names:
-        del waits[name]
-    next_s = min((waits.get(name, -math.inf) for name in names), default=None)
-    return None if next_s is None else max(0.0, next_s - deps.stopwatch())
-
-
-def _in_turn(names: Iterable[tuple[str, str]], waits: Waits, now_s: float) -> list[tuple[str, str]]:
-    """Which ones to go on with until one comes further: among those that need not wait, one that has waited."""
-    fresh = [name for name in names if name not in waits]
-    due = sorted((name for name in names if waits.get(name, math.inf) <= now_s), key=waits.__getitem__)
-    return [*due[:1], *fresh, *due[1:]][:_IN_TURN]
-
-
-def _walk_on(deps: ControlDeps, rows: ControlRows, at: Descent, now: datetime) -> bool:
+def walk_on(deps: ControlDeps, rows: ControlRows, at: Descent, now: datetime) -> bool:
     """The next ones of one walk. Returns whether it waits for the decision point."""
     waits, root = False, rows.ledger.live_entry(at.tenant_id, at.session_id)
     if not deps.settings.switch.descendants:

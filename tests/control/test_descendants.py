@@ -8,9 +8,10 @@ from guardian.control import app
 from guardian.control.case_feeds import catch_up
 from guardian.control.case_view import case_key
 from guardian.control.deps import BreakerRule
-from guardian.control.descendants import AT_ONCE, follow_on
+from guardian.control.following import AT_ONCE
 from guardian.control.lapse import sweep
 from guardian.control.switch import SwitchRule
+from guardian.control.walking import follow_on
 from guardian.domain.event import Envelope
 from guardian.domain.finding import Effect
 from guardian.store.control_delegation import DelegationRows

@@ -5,9 +5,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from guardian.control import app
-from guardian.control.descendants import follow_on
 from guardian.control.following import AT_ONCE
 from guardian.control.lapse import sweep
+from guardian.control.walking import follow_on
 from guardian.domain.event import Envelope
 from guardian.store.control_facts import EnvelopeRows
 from guardian.store.control_ledger import LedgerRows
