@@ -21,6 +21,7 @@ from guardian.control.following import (
     given_back,
     origin_of,
     tell_on,
+    walk_again,
 )
 from guardian.control.kin import revoked_above
 from guardian.control.news import tell
@@ -32,8 +33,8 @@ from guardian.store.control_delegation import Descent
 from guardian.wire.principal import Principal
 
 _PATIENCE = timedelta(minutes=10)
-"""So long after the revocation that it follows, or after it was lifted, a decision point that gives no answer is
-asked about the same one."""
+"""So long after anything changed with it, or above it, a decision point that gives no answer is asked about the
+same one."""
 
 _Went = Literal["revoked", "spared", "passed", "undecided", "none more"]
 
@@ -147,8 +148,10 @@ def _go_down(
         return _settle(deps, rows, request, decision, entry, now, seconded, tally, follows=follows)
 
     def patient(child: str) -> bool:
-        last = rows.ledger.of_session(at.tenant_id, child)[-1:]
-        return now - max(each.at for each in (entry, *last)) < _PATIENCE
+        own = *rows.ledger.of_session(at.tenant_id, child)[-1:], rows.envelopes.newest(at.tenant_id, child)
+        above = rows.delegations.ancestors(at.tenant_id, child)
+        upper = (rows.ledger.live_entry(at.tenant_id, each) for each in above)
+        return now - max(each.at for each in (entry, *own, *upper) if each is not None) < _PATIENCE
 
     below = rows.delegations.descendants(at.tenant_id, at.session_id, MOST + 1)
     spared, rest, waits = _go_on(deps, rows, at, below[:MOST], step, patient=patient)
@@ -226,6 +229,8 @@ def _follow(
         breaker.heed(deps, rows, tenant_id, now)
     else:
         tell_on(deps, rows, root, now)
+    if went == "undecided":
+        walk_again(rows, root, session_id)
     return "spared" if went == "none more" else went  # others below may follow another revocation
 
 

@@ -12,6 +12,7 @@ from guardian.domain.revocation import LedgerEntry
 from guardian.policy.port import ActFacts, PolicyDecision, PolicyRequest
 from guardian.revocation.ledger import order
 from guardian.store.control import ControlRows
+from guardian.store.control_delegation import Descent
 from guardian.wire.principal import Principal
 
 AT_ONCE = 50
@@ -149,3 +150,12 @@ def append_follower(
         hard=hard,
         cause=root.subject_id,
     )
+
+
+def walk_again(rows: ControlRows, root: LedgerEntry, session_id: str) -> None:
+    """No answer was given about this session: the walk below `root` comes by, or comes by again."""
+    below = rows.delegations.descendants(root.tenant_id, root.subject_id, MOST)
+    if session_id in below:
+        done, at = below.index(session_id), rows.delegations.walk(root.tenant_id, root.subject_id)
+        done = done if at is None else min(done, at.done)
+        rows.delegations.pause(Descent(root.tenant_id, root.subject_id, done))

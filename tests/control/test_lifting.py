@@ -49,9 +49,11 @@ def live(stage):
     return {entry["subject_id"]: entry["reason_code"] for entry in stage.revocations().json()["entries"]}
 
 
-def walk(stage):
-    while follow_on(stage.deps, {}) is not None:
-        pass
+def walk(stage, minutes=0):
+    """To its end, or for so long."""
+    waits, until = {}, stage.clock() + timedelta(minutes=minutes)
+    while (again := follow_on(stage.deps, waits)) is not None and (not minutes or stage.clock() < until):
+        stage.clock.pass_(seconds=again)
 
 
 def entries(stage, session):
@@ -212,6 +214,40 @@ def test_it_is_asked_about_again_also_below_one_that_was_revoked_long_ago(mutely
     walk(mutely)
     assert set(live(mutely)) == many | {"aunt"}
     assert entries(mutely, "c001")[-2:] == ["parent_reinstated", "parent_revoked"]
+
+
+@pytest.mark.parametrize("how", ["born", "lapsed", "below"])
+def test_nobody_goes_on_below_a_revoked_one_because_no_answer_was_given_for_a_while(mutely, mute, how):
+    """Registered below it, revoked for itself until then, or delegated before by one that is registered now."""
+    delegate(mutely, "root", None)
+    ends = {"expires_at": "2026-05-12T13:00:00Z"}
+    if how == "lapsed":
+        delegate(mutely, "late", "root", **ends)
+        mutely.revoke("late")
+    if how == "below":
+        delegate(mutely, "late", "upper")
+    mutely.revoke("root")
+    mutely.clock.pass_(days=2)
+    mute.about = {"late"}
+    if how == "lapsed":
+        sweep(mutely.deps)
+    else:
+        delegate(mutely, "late" if how == "born" else "upper", "root")
+    walk(mutely, minutes=5)
+    assert "late" not in live(mutely)
+    mute.about = set()
+    walk(mutely, minutes=5)
+    assert live(mutely)["late"] == "parent_revoked"
+
+
+def test_for_ten_minutes_at_most(mutely, mute):
+    mutely.revoke("root")
+    mute.about = {"late"}
+    delegate(mutely, "late", "root")
+    walk(mutely, minutes=11)
+    mute.asked, mute.about = 0, set()
+    walk(mutely, minutes=5)
+    assert (mute.asked, set(live(mutely))) == (0, {"root"})
 
 
 class Slow:
