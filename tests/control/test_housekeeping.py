@@ -1,6 +1,7 @@
 """What the control API does by itself, now and then."""
 
 import asyncio
+import queue
 import threading
 from dataclasses import replace
 
@@ -33,16 +34,16 @@ def test_a_sweep_that_fails_does_not_keep_the_database_from_being_tidied(stage, 
 
 
 def test_a_sweep_that_rests_does_not_hold_up_the_end(stage, monkeypatch):
-    resting, ended = threading.Event(), []
+    resting, ended = threading.Event(), queue.SimpleQueue()
 
     def sweep(_deps, rest):
         resting.set()
-        ended.append(rest(60))
+        ended.put(rest(600))
 
     monkeypatch.setattr(app, "sweep", sweep)
     with TestClient(app.create_app(stage.deps)):
         assert resting.wait(30)
-    assert ended == [True]
+    assert ended.get(timeout=30) is True
 
 
 def test_what_follows_a_revocation_goes_on_by_itself_also_after_a_failure(stage, monkeypatch):
