@@ -3,18 +3,26 @@
 import os
 import stat
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 
 from guardian.errors import ConfigurationError
 
 
 def write_secret(path: Path, content: bytes, *, replace: bool) -> None:
-    """Write `content` with mode 0600, all of it or nothing. Refuses to overwrite unless `replace`."""
+    """Write `content` with mode 0600, all of it or nothing. Refuses to overwrite unless `replace`.
+
+    What root writes belongs to who had it before, or else to whose folder it is: the service has to read it.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with os.fdopen(descriptor, "wb") as file:
             os.fchmod(file.fileno(), 0o600)
+            if os.geteuid() == 0:
+                owned = (path if path.exists() else path.parent).stat()
+                with suppress(OSError):  # the root of a container may be nobody outside of it
+                    os.fchown(file.fileno(), owned.st_uid, owned.st_gid)
             file.write(content)
             file.flush()
             os.fsync(file.fileno())

@@ -43,13 +43,17 @@ class EpochFile:
         self._last: Mark | None = None
 
     def read(self) -> Mark | None:
-        """None when there is no file yet. Raises StoreError for one that is not ours."""
+        """None when there is no file yet. Raises StoreError for one that cannot be read, or is not ours."""
         try:
             raw = json.loads(self.path.read_bytes())
             mark = Mark(int(raw["epoch"]), int(raw["n"]), int(raw["change_seq"]), int(raw.get("audit_seq", 0)))
         except FileNotFoundError:
             return None
-        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        except OSError as error:
+            raise StoreError(
+                f"{self.path} cannot be read: {error.strerror}; it must belong to who runs `guardian serve`"
+            ) from error
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise StoreError(
                 f"{self.path} is not readable as an epoch file ({type(error).__name__}); write "
                 '{"epoch": 1000, "n": 0, "change_seq": 0} into it, with an epoch that no gateway has seen: '

@@ -3,7 +3,7 @@
 import os
 import secrets
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
@@ -22,6 +22,7 @@ def write_atomically(path: Path, *, mode: int = 0o666) -> Iterator[IO[bytes]]:
     descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
     try:
         with os.fdopen(descriptor, "wb") as file:
+            leave_to_owner(descriptor, path)
             yield file
             file.flush()
             os.fsync(file.fileno())
@@ -30,6 +31,14 @@ def write_atomically(path: Path, *, mode: int = 0o666) -> Iterator[IO[bytes]]:
         unfinished.unlink(missing_ok=True)
         raise
     sync_folder(path.parent)
+
+
+def leave_to_owner(made: int | Path, path: Path) -> None:
+    """What root makes belongs to whom `path` belongs to, or else its folder: the service goes on with it."""
+    if os.geteuid() == 0:
+        owned = (path if path.exists() else path.parent).stat()
+        with suppress(OSError):  # the root of a container may be nobody outside of it
+            os.chown(made, owned.st_uid, owned.st_gid)
 
 
 def sync_folder(folder: Path) -> None:

@@ -1,5 +1,6 @@
 """What is sealed opens with its key, in its time, unaltered; otherwise not at all."""
 
+import os
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -59,3 +60,14 @@ def test_keys_do_not_show_and_must_be_keys():
     for keys in ((), (b"short",)):
         with pytest.raises(ConfigurationError):
             Seal(keys, WEEK)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root writes for others")
+@pytest.mark.parametrize("had", [True, False])
+def test_a_key_that_root_writes_is_the_services_to_read(tmp_path, had):
+    os.chown(tmp_path, 65534, 65534)
+    if had:
+        create_seal_file(tmp_path / "seal.key")
+        os.chown(tmp_path / "seal.key", 1, 1)
+    (rotate_seal_file if had else create_seal_file)(tmp_path / "seal.key")
+    assert (tmp_path / "seal.key").stat().st_uid == (1 if had else 65534)

@@ -201,6 +201,13 @@ def test_an_epoch_file_that_is_not_ours_is_refused(tmp_path):
         _open(tmp_path)
 
 
+def test_one_that_cannot_be_read_is_not_to_be_written_anew(tmp_path):
+    (tmp_path / "control.db.epoch").mkdir()
+    with pytest.raises(StoreError, match="cannot be read") as refused:
+        _open(tmp_path)
+    assert "1000" not in str(refused.value)
+
+
 MARKS = st.builds(Mark, st.integers(1, 5), st.integers(0, 9), st.integers(0, 9), st.integers(0, 9))
 
 
