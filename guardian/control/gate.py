@@ -89,7 +89,7 @@ class Gate:
             await response(scope, receive, dressed)
             return
         except GuardianError as error:
-            _log.error("gate_failed", correlation_id=request_id, error=type(error).__name__)
+            _log.error("gate_failed", correlation_id=request_id, error=str(error)[:500])
             await problem_response(503, request_id=request_id)(scope, receive, dressed)
             return
         try:

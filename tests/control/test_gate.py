@@ -289,3 +289,12 @@ def test_nor_does_one_that_expired_meanwhile(stage, kept_waiting):
 def test_one_that_still_counts_after_a_long_body_does_what_it_says(stage, kept_waiting):
     assert kept_waiting(lambda _: stage.clock.pass_(minutes=10)) == 200
     assert stage.ledger() == [("revoked", "manual", "admin-1")]
+
+
+def test_what_keeps_every_request_from_being_answered_is_in_the_log(stage, capsys):
+    assert stage.call("GET", "/v1/whoami").status_code == 200
+    keys = stage.deps.tokens.keys.path
+    keys.write_text("{}")
+    got = stage.call("GET", "/v1/whoami")
+    assert (got.status_code, got.json()["detail"]) == (503, "")
+    assert f"{keys} is not a JWK set" in "".join(capsys.readouterr())
