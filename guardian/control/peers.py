@@ -35,13 +35,14 @@ class Watched:
     """What people were told of and is not over yet: of gateways by principal and state, and of calls.
 
     Of this process: after a restart it is told again under the same id, which the store then knows. `measured` are
-    the gateways whose lag the metrics show.
+    the gateways whose lag the metrics show. Before `since` nobody could be heard: that was no silence.
     """
 
     gateways: dict[tuple[str, str], Trouble] = field(default_factory=dict)
     gap: str | None = None
     gap_since: datetime | None = None
     measured: frozenset[str] = frozenset()
+    since: datetime | None = None
 
 
 class PeersHeard:

@@ -80,7 +80,7 @@ def gateways(deps: ControlDeps, rows: ControlRows, now: datetime, scope: Reach =
         missing = missing_since[place]
         first = missing[0].at if missing else None
         state: Literal["current", "lagging", "silent"] = "current"
-        if now - peer.last_seen > rule.gateway_silent:
+        if now - max(peer.last_seen, deps.watched.since or peer.last_seen) > rule.gateway_silent:
             state = "silent"
         elif first is not None and now - first > rule.self_test.enforced_within:
             state = "lagging"
@@ -109,6 +109,7 @@ def unprotected(known: Iterable[Peer], now: datetime) -> timedelta | None:
 def watch(deps: ControlDeps) -> None:
     """Write down who was heard of, and tell what changed; called on a schedule."""
     now = deps.clock()
+    deps.watched.since = deps.watched.since or now
     with deps.store.read() as rows:
         standing = gateways(deps, rows, now)
         monitors = peers(deps, rows, "monitor")

@@ -1,13 +1,21 @@
 """Gateways that lag or fall silent, monitors that are behind or gone, and the canary."""
 
-from datetime import timedelta
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from guardian.control.peers import PeersHeard, Watched
 from guardian.control.self_testing import test_the_switch as check_the_switch
 from guardian.control.switch import SelfTestRule, SwitchRule
 from guardian.control.watching import watch
 from guardian.domain.revocation import Revision
+from guardian.wire.principal import Principal
+
+GATEWAY = Principal(
+    "gateway-1", "gateway", frozenset({"acme"}), jti="j", expires_at=datetime(2027, 1, 1, tzinfo=UTC)
+)
+NOWHERE = Revision(epoch=1, n=0)
 
 
 @pytest.fixture
@@ -99,6 +107,7 @@ def test_sixty_processes_that_a_gateway_made_up_are_one_piece_of_news(quiet, sil
 
 
 def test_made_up_one_after_the_other_they_are_told_ever_less_often(quiet):
+    watch(quiet.deps)
     for n in range(60):
         ack(quiet, "1.0", f"x{n:02}")
         quiet.clock.pass_(seconds=5)
@@ -332,6 +341,23 @@ def test_what_was_heard_survives_a_restart_of_control(quiet):
         "Gateway gateway-1 is silent",
         "Unprotected for 2 minutes: the monitor is behind or gone",
     ]
+
+
+def test_who_could_not_be_heard_while_control_was_away_has_its_time_to_come_back(quiet):
+    for name in ("gw-a", "gw-b"):
+        ack(quiet, "1.0", name)
+    watch(quiet.deps)
+    quiet.clock.pass_(minutes=10)
+    again = replace(quiet.deps, peers=PeersHeard(), watched=Watched())
+    watch(again)
+    assert news(quiet, "gateway") == []
+    assert again.metrics.value("guardian_gateways", state="silent") == 0
+    quiet.clock.pass_(seconds=30)
+    again.peers.note("gateway", GATEWAY, "gw-a", revision=NOWHERE, transport="poll", now=quiet.clock())
+    quiet.clock.pass_(seconds=31)
+    watch(again)
+    (told,) = quiet.call("GET", "/v1/findings", "admin", "*", params={"kind": "control"}).json()["items"]
+    assert "not heard of since 2026-05-12T12:00:00+00:00: process gw-b;" in told["outcome"]["note"]
 
 
 @pytest.fixture
