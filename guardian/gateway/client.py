@@ -14,6 +14,7 @@ all others as `on_stale` says. An answer that does not parse completely, or whos
 nothing and confirms nothing.
 """
 
+import atexit
 import hashlib
 import json
 import logging
@@ -231,10 +232,17 @@ class RevocationList:
         self._threads = [threading.Thread(target=loop, name=name, daemon=True) for name, loop in loops]
         for thread in self._threads:
             thread.start()
+        atexit.register(self._end, os.getpid())
         return self
+
+    def _end(self, pid: int) -> None:
+        """The program ends: a gateway that says no good-bye is missed. A forked child says none for its parent."""
+        if os.getpid() == pid:
+            self.stop()
 
     def stop(self) -> None:
         """End the following; what is in memory keeps answering and grows stale."""
+        atexit.unregister(self._end)
         self._stop.set()
         self._moved.set()
         self._server.abort()

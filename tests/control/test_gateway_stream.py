@@ -3,6 +3,8 @@
 import asyncio
 import json
 import socket
+import subprocess
+import sys
 import threading
 import time
 
@@ -94,6 +96,34 @@ def test_a_revocation_is_pushed_verified_and_acknowledged(deployment, follow):
     until(lambda: not revoked.is_revoked("acme", "s1"))
     revoked.stop()
     assert deployment.stage.deps.peers.heard("gateway") == []  # it said good-bye
+
+
+@pytest.mark.parametrize("ends", ["by itself", "in a child"])
+def test_a_gateway_whose_program_ends_says_good_bye_and_none_for_another_one(deployment, ends):
+    """`start()`, as the README has it, and never `stop()`."""
+    program = f"""
+import os, sys, time
+from guardian.gateway.client import RevocationList
+revoked = RevocationList({deployment.url!r}, sys.stdin.readline().strip(), instance="gw-a").start()
+assert revoked.wait_ready(20)
+print("ready", flush=True)
+sys.stdin.readline()
+if {ends == "in a child"} and os.fork():
+    os.wait()
+    os._exit(0)
+"""
+    heard = deployment.stage.deps.peers.heard
+    ran = subprocess.Popen(
+        [sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    with ran:
+        ran.stdin.write(deployment.stage.token("gateway") + "\n")
+        ran.stdin.flush()
+        assert ran.stdout.readline() == "ready\n"
+        until(lambda: [each.instance for each in heard("gateway")] == ["gw-a"])
+        ran.stdin.write("end\n")
+    assert ran.returncode == 0
+    assert [each.instance for each in heard("gateway")] == (["gw-a"] if ends == "in a child" else [])
 
 
 def test_every_kind_of_subject_is_refused_by_name(deployment, follow):
