@@ -89,21 +89,37 @@ def retire(settings: Settings, kid: str) -> None:
             rows.audit.note("retireKey", at=utc_now(), actor="operator", kid=kid)
 
 
-def keys(settings: Settings) -> list[tuple[str, bool]]:
-    """The key ids that are believed, and whether each is the one that signs."""
+def keys(settings: Settings) -> list[dict[str, object]]:
+    """The keys that are believed, and whether each is the one that signs, or the next one that will."""
     current = SigningKeys(SecretFiles.of(settings).signing).current()
-    return [(str(key.kid), key is current.signing) for key in current.verifying]
+    return [
+        {"kid": str(key.kid), "signs": key is current.signing, "prepared": key is current.prepared}
+        for key in current.verifying
+    ]
 
 
-def rotate(settings: Settings) -> str:
-    """A fresh signing key; tokens in the field stay valid until they expire. Returns its id."""
+def prepare(settings: Settings) -> str:
+    """Publish the key that signs after the next `rotate`. Returns its id."""
+    with closing(open_control_store(settings)) as store:
+        kid = open_tokens(settings, store).keys.prepare()
+        with store.write() as rows:
+            rows.audit.note("prepareKey", at=utc_now(), actor="operator", kid=kid)
+        return kid
+
+
+def rotate(settings: Settings) -> tuple[str, bool]:
+    """Sign with the prepared key, or a fresh one; tokens in the field stay valid until they expire.
+
+    Returns its id, and whether it was prepared.
+    """
     with closing(open_control_store(settings)) as store:
         keys = open_tokens(settings, store).keys
+        prepared = keys.current().prepared is not None
         kid = keys.rotate()
         public = {str(key["kid"]): key["x"] for key in keys.current().jwks()["keys"]}
         with store.write() as rows:
             rows.audit.note("rotateKey", at=utc_now(), actor="operator", kid=kid, x=public[kid])
-        return kid
+        return kid, prepared
 
 
 def issued(settings: Settings) -> list[dict[str, object]]:

@@ -144,14 +144,15 @@ def revoke(
 
 @token_app.command()
 def keys(config: ConfigOption = None, as_json: JsonOption = False) -> None:
-    """List the signing keys that are believed; the first one signs."""
+    """List the signing keys that are believed, and which one signs."""
     from guardian.bootstrap import tokens
 
     found = tokens.keys(settings_from(config))
     if as_json:
-        print_json([{"kid": kid, "signs": signs} for kid, signs in found])
-    for kid, signs in found if not as_json else []:
-        typer.echo(f"{kid}  {'signs' if signs else 'verifies only'}")
+        print_json(found)
+    for row in found if not as_json else []:
+        state = "signs" if row["signs"] else "signs next" if row["prepared"] else "verifies only"
+        typer.echo(f"{row['kid']}  {state}")
 
 
 @token_app.command()
@@ -167,11 +168,29 @@ def retire(
 
 
 @token_app.command()
-def rotate(config: ConfigOption = None) -> None:
-    """Sign with a fresh key from now on; tokens in the field stay valid until they expire."""
+def rotate(
+    prepare: Annotated[
+        bool, typer.Option("--prepare", help="Only publish the next key, for gateways that check signatures.")
+    ] = False,
+    config: ConfigOption = None,
+) -> None:
+    """Sign with a fresh key from now on; tokens in the field stay valid until they expire.
+
+    Gateways with `verify_with` believe a key that is in their file: prepare it, bring them the file, then rotate.
+
+    Example: guardian token rotate --prepare
+    """
     from guardian.bootstrap import tokens
 
-    typer.echo(f"signing with key {tokens.rotate(settings_from(config))}")
+    settings = settings_from(config)
+    if prepare:
+        kid = tokens.prepare(settings)
+        typer.echo(f"key {kid} is in /.well-known/jwks.json: bring that to who verifies, then rotate")
+        return
+    kid, prepared = tokens.rotate(settings)
+    typer.echo(f"signing with key {kid}")
+    if not prepared:
+        typer.echo("gateways with verify_with believe no list until they have the new jwks.json", err=True)
 
 
 @seal_app.command("rotate")

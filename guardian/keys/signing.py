@@ -1,8 +1,9 @@
-"""Signing keys in a JWK-set file: one that signs, and older ones that only verify.
+"""Signing keys in a JWK-set file: one that signs, older ones that only verify, and perhaps the next one to sign.
 
 Ed25519 (RFC 8037), named by the fully-specified algorithm identifier of RFC 9864. Rotation drops the old
 private key at once and keeps its public half, so tokens in the field stay valid until they expire or the
-key is retired. A running server notices a rotated file by itself.
+key is retired. A running server notices a rotated file by itself. Who keeps a copy of the public keys needs
+the next one's before it signs: it is published as soon as it is prepared.
 """
 
 import json
@@ -22,10 +23,11 @@ ALGORITHM = "Ed25519"
 
 @dataclass(frozen=True, slots=True)
 class KeySet:
-    """The keys as they were at one moment. `signing` is in `verifying` too."""
+    """The keys as they were at one moment. `signing`, and `prepared`, which signs next, are in `verifying` too."""
 
     signing: OKPKey
     verifying: tuple[OKPKey, ...]
+    prepared: OKPKey | None = None
 
     def find(self, kid: str) -> OKPKey | None:
         return next((key for key in self.verifying if key.kid == kid), None)
@@ -60,11 +62,24 @@ class SigningKeys:
                 self._held = fresh, _load(self.path)
             return self._held[1]
 
-    def rotate(self) -> str:
-        """A fresh key signs from now on; the old ones verify until they are retired. Returns its kid."""
+    def prepare(self) -> str:
+        """Publish the key that `rotate` will sign with. Returns its kid, also where it was prepared before."""
         before = self.current()
-        key = _fresh()
-        _save(self.path, KeySet(key, (key, *before.verifying)), replace=True)
+        key = before.prepared
+        if key is None:
+            key = _fresh()
+            _save(self.path, KeySet(before.signing, (key, *before.verifying), key), replace=True)
+        return str(key.kid)
+
+    def rotate(self) -> str:
+        """The prepared key, or a fresh one, signs from now on; the old ones verify until they are retired.
+
+        Returns its kid.
+        """
+        before = self.current()
+        key = before.prepared or _fresh()
+        older = (each for each in before.verifying if each is not key)
+        _save(self.path, KeySet(key, (key, *older)), replace=True)
         return str(key.kid)
 
     def retire(self, kid: str) -> None:
@@ -76,7 +91,8 @@ class SigningKeys:
             known = ", ".join(str(key.kid) for key in before.verifying)
             raise ConfigurationError(f"no key {kid!r} in {self.path}; it holds {known}")
         kept = tuple(key for key in before.verifying if key.kid != kid)
-        _save(self.path, KeySet(before.signing, kept), replace=True)
+        prepared = before.prepared if before.prepared in kept else None
+        _save(self.path, KeySet(before.signing, kept, prepared), replace=True)
 
     def _stat(self) -> tuple[int, int, int]:
         try:
@@ -99,7 +115,7 @@ def _public(key: OKPKey) -> dict[str, Any]:
 def _save(path: Path, keys: KeySet, *, replace: bool) -> None:
     entries = [_public(key) for key in keys.verifying]
     for entry, key in zip(entries, keys.verifying, strict=True):
-        if key is keys.signing:
+        if key in (keys.signing, keys.prepared):
             entry["d"] = key.as_dict(private=True)["d"]
     write_secret(path, json.dumps({"keys": entries}, indent=2).encode() + b"\n", replace=replace)
 
@@ -114,6 +130,8 @@ def _load(path: Path) -> KeySet:
     if any(key.curve_name != "Ed25519" or not key.kid for key in keys):
         raise ConfigurationError(f"{path} holds a key that is not Ed25519 or has no kid; only those are used")
     private = [key for key in keys if key.is_private]
-    if len(private) != 1:
-        raise ConfigurationError(f"{path} must hold exactly one private key, it holds {len(private)}")
-    return KeySet(private[0], keys)
+    if not 1 <= len(private) <= 2:
+        raise ConfigurationError(
+            f"{path} must hold one private key, and at most the next one, it holds {len(private)}"
+        )
+    return KeySet(private[-1], keys, private[0] if len(private) == 2 else None)

@@ -1,4 +1,4 @@
-"""`guardian seal`: a fresh sealing key, and the end of the old one."""
+"""`guardian seal` and `guardian token`: a fresh key, and the end of the old one."""
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -90,3 +90,19 @@ def test_a_key_is_not_retired_while_it_alone_opens_what_is_wanted(tmp_path: Path
     assert run("rotate").exit_code == 0
     assert "opens 3 dead" in str(run("retire").exception)  # what nobody can open any more is not waited for
     store.close()
+
+
+def test_who_rotates_the_signing_key_is_told_who_needs_it_and_can_bring_it_there_before(tmp_path: Path) -> None:
+    app = typer.Typer()
+    setup.register(app)
+    config = initialise(tmp_path / "home")
+
+    def run(*words: str) -> str:
+        done = CliRunner().invoke(app, ["token", *words, "-c", str(config)], catch_exceptions=False)
+        return done.output
+
+    assert "believe no list" in run("rotate")
+    kid = run("rotate", "--prepare").split()[1]
+    assert run("keys").splitlines()[0] == f"{kid}  signs next"
+    assert run("rotate") == f"signing with key {kid}\n"
+    assert run("keys").splitlines()[0] == f"{kid}  signs"

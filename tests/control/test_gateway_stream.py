@@ -249,6 +249,27 @@ def test_a_key_that_was_taken_out_of_the_file_is_believed_no_more(deployment, fo
     until(lambda: "signature_unknown_key" in revoked.state().last_error)
 
 
+@pytest.mark.parametrize("prepared", [True, False])
+def test_a_gateway_that_was_brought_the_next_key_before_it_signs_misses_nothing(
+    deployment, follow, tmp_path, prepared
+):
+    file, keys = tmp_path / "keys.json", deployment.stage.deps.tokens.keys
+    file.write_text(json.dumps(deployment.jwks()))
+    revoked = follow(verify_with=file, push=False)
+    assert revoked.wait_ready(20)
+    if prepared:
+        keys.prepare()
+        file.write_text(json.dumps(deployment.jwks()))
+    keys.rotate()
+    deployment.stage.revoke("s1")
+    if prepared:
+        until(lambda: revoked.is_revoked("acme", "s1"))
+        assert revoked.state().last_error == ""
+    else:
+        until(lambda: "signature_unknown_key" in revoked.state().last_error)
+        assert revoked.state().revision == (1, 0)
+
+
 def test_the_cache_holds_signed_answers_and_an_edited_one_is_ignored(deployment, follow, tmp_path):
     path = tmp_path / "cache.json"
     deployment.stage.revoke("s1")

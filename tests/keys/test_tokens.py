@@ -182,9 +182,38 @@ def test_rotation_keeps_old_tokens_and_drops_the_old_private_key(tmp_path):
     assert tokens.verify(new.text, now=NOW)
 
 
+def test_a_key_that_is_prepared_is_published_and_signs_only_once_it_is_rotated_to(tmp_path):
+    keys = SigningKeys.create(tmp_path / "keys.json")
+    tokens = Tokens(keys, "i", "a")
+    first = str(keys.current().signing.kid)
+    following = keys.prepare()
+    assert keys.prepare() == following
+    keys = SigningKeys(tmp_path / "keys.json")  # as a server reads it that is started now
+    assert [entry["kid"] for entry in keys.current().jwks()["keys"]] == [following, first]
+    assert tokens.issue("ann", role="admin", tenants=["acme"], ttl=HOUR, now=NOW).kid == first
+    assert keys.rotate() == following
+    assert tokens.issue("ann", role="admin", tenants=["acme"], ttl=HOUR, now=NOW).kid == following
+    stored = json.loads((tmp_path / "keys.json").read_text())["keys"]
+    assert [("d" in entry) for entry in stored] == [True, False]
+    assert keys.rotate() not in (first, following)
+
+
+def test_a_prepared_key_stays_so_while_an_older_one_is_retired_and_can_be_retired_itself(tmp_path):
+    keys = SigningKeys.create(tmp_path / "keys.json")
+    old = str(keys.current().signing.kid)
+    keys.rotate()
+    following = keys.prepare()
+    keys.retire(old)
+    assert str(keys.current().prepared.kid) == following
+    keys.retire(following)
+    assert keys.current().prepared is None
+    assert len(keys.current().verifying) == 1
+
+
 def test_published_keys_hold_nothing_private(tmp_path):
     keys = SigningKeys.create(tmp_path / "keys.json")
     keys.rotate()
+    keys.prepare()
     assert all("d" not in entry and entry["alg"] == "Ed25519" for entry in keys.current().jwks()["keys"])
 
 
