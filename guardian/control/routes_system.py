@@ -24,9 +24,10 @@ def healthz() -> Response:
 
 @router.get("/readyz", responses=_EMPTY | {503: {"description": "No; the body is empty"}}, response_class=Response)
 def readyz(deps: Deps) -> Response:
-    """Whether the store and the policies are at hand. Says nothing else, to anybody."""
+    """Whether the store, the policies and the keys are at hand. Says nothing else, to anybody."""
     try:
         deps.store.head()
+        deps.tokens.keys.current()
         ready = bool(deps.pdp.version)
     except GuardianError:
         ready = False

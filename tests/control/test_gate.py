@@ -297,4 +297,5 @@ def test_what_keeps_every_request_from_being_answered_is_in_the_log(stage, capsy
     keys.write_text("{}")
     got = stage.call("GET", "/v1/whoami")
     assert (got.status_code, got.json()["detail"]) == (503, "")
+    assert stage.client.get("/readyz").status_code == 503
     assert f"{keys} is not a JWK set" in "".join(capsys.readouterr())
