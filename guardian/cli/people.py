@@ -192,6 +192,7 @@ def protect(
         print_json(result.model_dump(mode="json"))
     else:
         typer.echo(one_line(f"{session} is {'protected' if result.session.protected else 'not protected'}"))
+    _show_unheard(result)
 
 
 def mode(
@@ -256,6 +257,14 @@ def _show_act(result: ActResult, *, as_json: bool) -> None:
         session = result.session
         how = f"revision {result.revision}" if result.revision else "as it was"
         typer.echo(one_line(f"{session.session_id} is {session.status}, {how}"))
+    _show_unheard(result)
+
+
+def _show_unheard(result: ActResult) -> None:
+    """Revoking and protecting ahead is meant; a slip of the pen looks the same."""
+    if result.unheard:
+        name = f"{result.session.tenant_id}/{result.session.session_id}"
+        typer.echo(one_line(f"control had not heard of {name}: no finding or envelope has that name"), err=True)
 
 
 def _kind(subject: str) -> SubjectType:

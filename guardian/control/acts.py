@@ -51,6 +51,7 @@ def reinstate(
 
 def do_revoke(act: Act) -> ActResult:
     """A person's revocation, by hand or by approving it: no budget is spent. Needs a permit."""
+    unheard = _unheard(act)
     act.rows.sessions.meet(act.tenant_id, act.session_id, act.now)
     live = act.rows.ledger.live_entry(act.tenant_id, act.session_id)
     changed = live is None or live.cause is not None or live.expires_at <= act.now
@@ -69,7 +70,7 @@ def do_revoke(act: Act) -> ActResult:
         act.rows.sessions.say(act.tenant_id, act.session_id, HumanWord.REVOKED, act.now, human=True)
         follow_down(act.deps, act.rows, act.asked, live, act.now, **act.seconded)
         act.deps.metrics.add("guardian_revocations_total", status="revoked", reason=_code(act))
-    return _acted(act, changed=changed, revision=live.revision)
+    return _acted(act, changed=changed, revision=live.revision, unheard=unheard)
 
 
 def do_reinstate(act: Act) -> ActResult:
@@ -109,10 +110,10 @@ def protect(
     """Say whether a session may be revoked automatically; also one that has not been met yet."""
 
     def do(act: Act) -> ActResult:
-        known = act.rows.sessions.get(tenant_id, session_id)
+        known, unheard = act.rows.sessions.get(tenant_id, session_id), _unheard(act)
         changed = (known is not None and known.view.protected) != protected
         act.rows.sessions.protect(tenant_id, session_id, act.now, protected=protected)
-        return _acted(act, changed=changed, revision=None, protected=protected)
+        return _acted(act, changed=changed, revision=None, unheard=unheard, protected=protected)
 
     return permitted(deps, principal, "protect", tenant_id, session_id, reason, bound(seen, do))
 
@@ -180,18 +181,32 @@ def _wait(act: Act) -> ActResult | None:
     """Have the act wait, unless there is nothing to do: nobody should be asked about that."""
     if act.asked.action == "reinstate" and act.rows.ledger.live_entry(act.tenant_id, act.session_id) is None:
         return do_reinstate(act)
-    approval = act.put_up({})
+    approval, unheard = act.put_up({}), _unheard(act)
     if approval is None:
         return None
     view = act.rows.sessions.meet(act.tenant_id, act.session_id, act.now).view
-    return ActResult(session=view, changed=False, approval=approval)
+    return ActResult(session=view, changed=False, unheard=unheard, approval=approval)
+
+
+def _unheard(act: Act) -> bool:
+    """Whether neither a finding nor a person's word nor an envelope ever named the session."""
+    this, rows = (act.tenant_id, act.session_id), act.rows
+    known = rows.sessions.get(*this) or rows.envelopes.newest(*this) or rows.delegations.descendants(*this, 1)
+    return not known
 
 
 def _code(act: Act) -> ReasonCode:
     return "manual" if act.second is None else "approved"
 
 
-def _acted(act: Act, *, changed: bool, revision: Revision | None, protected: bool | None = None) -> ActResult:
+def _acted(
+    act: Act,
+    *,
+    changed: bool,
+    revision: Revision | None,
+    unheard: bool = False,
+    protected: bool | None = None,
+) -> ActResult:
     extra = {} if protected is None else {"protected": protected}
     act.audit(
         result="changed" if changed else "unchanged",
@@ -199,4 +214,4 @@ def _acted(act: Act, *, changed: bool, revision: Revision | None, protected: boo
         **extra,
     )
     view = act.rows.sessions.meet(act.tenant_id, act.session_id, act.now).view
-    return ActResult(session=view, changed=changed, revision=revision)
+    return ActResult(session=view, changed=changed, unheard=unheard, revision=revision)

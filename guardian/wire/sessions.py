@@ -58,10 +58,12 @@ class ActResult(Body):
     """What the act did. `changed` False: it was so already, and `revision` is the entry that made it so.
 
     With `approval` nothing was done yet: policy wants a second person's word, and that is what waits for it.
+    `unheard`: nothing of this session was known before, which may be on purpose, or a slip of the pen.
     """
 
     session: SessionView
     changed: bool
+    unheard: bool = False
     revision: Revision | None = None
     approval: ApprovalView | None = None
 

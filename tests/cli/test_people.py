@@ -94,6 +94,10 @@ def test_the_queue_from_finding_to_reinstatement(guardian, home: Path) -> None:
     assert sorted(said) == sorted([f"{names[0]} benign", f"{names[1]}/{act} drift"])
     assert "is protected" in guardian("protect", tenant, session, *why, *config).stdout
     assert "not protected" in guardian("protect", tenant, session, "--off", *why, *config).stdout
+    slip = guardian("revoke", tenant, "slip", *why, *config)
+    assert (slip.returncode, slip.stdout.startswith("slip is revoked")) == (0, True)
+    assert f"control had not heard of {tenant}/slip" in slip.stderr
+    assert guardian("revoke", tenant, session, *why, *config).stderr == ""
 
 
 @pytest.mark.slow

@@ -8,6 +8,7 @@ import pytest
 from guardian.domain.event import NO_SLASH, Envelope
 from guardian.domain.finding import Effect
 from guardian.domain.session import HumanWord
+from guardian.policy.port import PolicyDecision
 from guardian.wire.findings import FindingOutcome
 
 
@@ -26,6 +27,35 @@ def test_a_person_revokes_and_reinstates_a_session_in_shadow(stage):
     assert stage.call("GET", "/v1/sessions/acme/sess_1").json()["session"]["status"] == "active"
     words = stage.call("GET", "/v1/session-changes", "monitor").json()["items"]
     assert [each["word"] for each in words] == ["revoked", "reinstated"]
+
+
+@pytest.mark.parametrize("act", ["revoke", "protect", "ask for a second person"])
+def test_who_acts_on_a_session_that_nothing_is_known_of_is_told_so_once(make_stage, policies, act, a_finding):
+    class TwoRevoke:
+        version = "x"
+
+        def decide(self, request):
+            if not act.startswith("ask") or request.action not in ("revoke", "propose"):
+                return policies.decide(request)
+            return PolicyDecision(request.action == "propose" or request.act.approved, policy_ids=("two",))
+
+    stage = make_stage(pdp=TwoRevoke())
+
+    def unheard(session):
+        if act == "protect":
+            body = {"protected": True, "reason": "payroll"}
+            got = stage.call("PUT", f"/v1/sessions/acme/{session}/protection", "admin", json=body)
+        else:
+            got = _revoke(stage, session)
+        assert got.status_code in (200, 202), got.text
+        return got.json()["unheard"]
+
+    child = {"delegator_id": "user_1", "tenant_id": "acme", "session_id": "child", "purpose": "review"}
+    told = {"envelope": {**child, "parent_session_id": "parent"}}
+    assert stage.call("POST", "/v1/envelopes", "delegation", json=told).status_code == 201
+    stage.submit(a_finding("flagged", wanted=Effect.FLAG))
+    assert [unheard(name) for name in ("child", "parent", "flagged")] == [False, False, False]
+    assert [unheard("slip"), unheard("slip")] == [True, False]
 
 
 def test_a_protected_session_can_still_be_revoked_by_a_person(stage):
