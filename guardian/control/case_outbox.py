@@ -32,7 +32,10 @@ _STEP: TypeAdapter[Step] = TypeAdapter(Step)
 
 
 class CaseOutbox:
-    """For one AlertWorker. `rules` say what is written where and when."""
+    """For one AlertWorker. `rules` say what is written where and when.
+
+    What another process took over when it started is for that one to end: it asks the channel what became of it.
+    """
 
     def __init__(self, deps: ControlDeps, rules: Rules) -> None:
         self._deps, self._rules = deps, rules
@@ -57,7 +60,10 @@ class CaseOutbox:
     def sent(self, id: str, reference: str) -> None:
         now = self._deps.clock()
         with self._store.write() as rows:
-            step = _STEP.validate_json(_sending(rows, id).step or "")
+            case = _sending(rows, id)
+            if case is None:
+                return
+            step = _STEP.validate_json(case.step or "")
             values: dict[str, object] = {"status": "due", "next_at": now, "attempts": 0, "step": None}
             match step.verb:
                 case "post" | "update":
@@ -72,8 +78,8 @@ class CaseOutbox:
 
     def postponed(self, id: str, until: datetime, error: str) -> None:
         with self._store.write() as rows:
-            _sending(rows, id)
-            rows.cases.change(id, status="due", next_at=until, last_error=error[:500])
+            if _sending(rows, id) is not None:
+                rows.cases.change(id, status="due", next_at=until, last_error=error[:500])
 
     def parked(self, id: str, error: str) -> None:
         """The channel refuses this write for good: a reply is given up, the message is tried anew in an hour.
@@ -84,6 +90,8 @@ class CaseOutbox:
         now = self._deps.clock()
         with self._store.write() as rows:
             case = _sending(rows, id)
+            if case is None:
+                return
             step = _STEP.validate_json(case.step or "")
             values: dict[str, object] = {"status": "due", "attempts": 0, "step": None, "last_error": error[:500]}
             match step.verb:
@@ -192,8 +200,6 @@ class CaseOutbox:
         )
 
 
-def _sending(rows: ControlRows, key: str) -> StoredCase:
+def _sending(rows: ControlRows, key: str) -> StoredCase | None:
     case = rows.cases.get(key)
-    if case is None or case.status != "sending":
-        raise KeyError(f"case {key} is not being sent")
-    return case
+    return case if case is not None and case.status == "sending" else None

@@ -29,7 +29,11 @@ class RefusedAlert(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class AlertRows:
-    """States: pending → sending → sent, back to pending, or parked for a person to look at."""
+    """States: pending → sending → sent, back to pending, or parked for a person to look at.
+
+    Two control processes may share a database: what one has in hand goes back to the queue when the other starts.
+    Then whoever delivered it has sent it, and what else becomes of it is for the other one to say.
+    """
 
     connection: Connection
 
@@ -65,13 +69,13 @@ class AlertRows:
 
     def sent(self, alert_id: int, remote: str) -> None:
         """Delivered; `remote` is how the channel calls it."""
-        self._end(alert_id, state="sent", remote=remote, last_error="")
+        self._end(alert_id, "sending", "pending", state="sent", remote=remote, last_error="")
 
     def postponed(self, alert_id: int, until: datetime, error: str) -> None:
-        self._end(alert_id, state="pending", next_at=until, last_error=error[:500])
+        self._end(alert_id, "sending", state="pending", next_at=until, last_error=error[:500])
 
     def parked(self, alert_id: int, error: str) -> None:
-        self._end(alert_id, state="parked", last_error=error[:500])
+        self._end(alert_id, "sending", state="parked", last_error=error[:500])
 
     def refused(self) -> list[RefusedAlert]:
         """The alerts that are parked, the oldest first; `at` is when the last try began."""
@@ -95,7 +99,10 @@ class AlertRows:
         rows = self.connection.execute(select(alert.c.state, func.count()).group_by(alert.c.state))
         return {state: int(count) for state, count in rows}
 
-    def _end(self, alert_id: int, **values: Any) -> None:
-        claimed = update(alert).where(alert.c.id == alert_id, alert.c.state == "sending")
-        if not self.connection.execute(claimed.values(**values)).rowcount:
+    def _end(self, alert_id: int, *states: str, **values: Any) -> None:
+        claimed = update(alert).where(alert.c.id == alert_id, alert.c.state.in_(states))
+        if self.connection.execute(claimed.values(**values)).rowcount:
+            return
+        wanted = select(alert.c.state).where(alert.c.id == alert_id)
+        if self.connection.execute(wanted).scalar_one_or_none() not in ("pending", "sent"):
             raise KeyError(f"alert {alert_id} is not being sent")

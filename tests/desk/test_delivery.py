@@ -2,6 +2,7 @@
 
 import random
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
@@ -64,6 +65,24 @@ def test_a_crash_at_any_moment_shows_nobody_anything_twice(office, slack, a_find
     until_settled(office)
     assert len(slack.roots()) == 4
     assert [len(slack.thread(root["ts"])) for root in slack.roots()] == [1] * 4
+
+
+@pytest.mark.parametrize("end", ["sent", "postponed", "parked"])
+def test_what_another_process_took_over_is_its_to_end_and_shown_once(office, slack, a_finding, end) -> None:
+    office.submit(a_finding())
+    row = office.outbox.claim(office.clock())
+    reference = office.worker._channel.deliver(office_alert(row))
+    assert worker_of(office).recover() == 1
+    match end:
+        case "sent":
+            office.outbox.sent(row.id, reference)
+        case "postponed":
+            office.outbox.postponed(row.id, office.clock() + timedelta(days=1), "slow down")
+        case "parked":
+            office.outbox.parked(row.id, "gone")
+    until_settled(office)
+    assert len(slack.roots()) == 1
+    assert len(slack.thread(office.root()["ts"])) == 1
 
 
 def office_alert(row):

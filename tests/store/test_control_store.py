@@ -347,6 +347,26 @@ def test_an_alert_that_was_being_sent_at_a_crash_comes_back_with_its_attempts(st
     assert outbox.claim(NOW).attempts == 1
 
 
+def test_what_another_process_gave_back_to_the_queue_is_sent_by_whoever_delivers_it_first(store):
+    outbox, other = ControlAlertOutbox(store, Row), ControlAlertOutbox(store, Row)
+    for key in ("k1", "k2", "k3"):
+        _queue(store, key)
+    first, second = outbox.claim(NOW), outbox.claim(NOW)
+    assert other.recover() == 2
+    outbox.sent(first.id, "x")
+    assert other.claim(NOW).id == second.id
+    outbox.sent(second.id, "x")
+    other.sent(second.id, "y")
+    third = outbox.claim(NOW)
+    other.recover()
+    outbox.postponed(third.id, NOW + DAY, "rate limited")
+    assert other.claim(NOW).id == third.id
+    other.sent(third.id, "y")
+    outbox.parked(third.id, "gone")
+    with store.read() as rows:
+        assert rows.alerts.states() == {"sent": 3}
+
+
 def test_the_same_alert_cannot_be_queued_twice(store):
     _queue(store, "k1")
     with pytest.raises(StoreError):
