@@ -46,7 +46,8 @@ class Found(NamedTuple):
 
 
 class _Rule(NamedTuple):
-    """`run` is what its patterns may read behind their beginning, and look at again from the next one."""
+    """`run` is what its patterns may read behind their beginning, and look at again from the next one; `behind` is
+    what has to follow them."""
 
     kind: str
     patterns: tuple[re.Pattern[str], ...]
@@ -54,6 +55,7 @@ class _Rule(NamedTuple):
     run: re.Pattern[str] = re.compile(r"[\w.~+/=-]*")
     tail: re.Pattern[str] = re.compile(r"[A-Za-z0-9_+/=-]*")
     confirmed: Callable[[str], bool] | None = None
+    behind: re.Pattern[str] = re.compile("")
 
 
 def _of(detector: Any, kind: str, *more: str, **options: Any) -> _Rule:
@@ -68,6 +70,8 @@ def _is_token(text: str) -> bool:
 
 
 _NO_TAIL = re.compile("")
+_PEM_BODY = re.compile(r"(?: BLOCK)?(?:-{2,5})?(?:\s*(?:\n|\\+[nr])(?:\s|\\+[nr])*\S|\s*[A-Za-z0-9+/=]{16})")
+"""What follows a key's first line in a file of it, and not where code looks for one."""
 _PEM_TAIL = re.compile(r"(?:(?!-----END).)*(?:-----END [A-Z0-9 ]+-----)?", re.DOTALL)
 _TO_THE_END = re.compile(r".*", re.DOTALL)
 
@@ -96,11 +100,21 @@ _RULES: dict[_Rule, tuple[str, ...]] = {
         tail=re.compile(r"[A-Za-z0-9_.+/=-]*"),
         confirmed=_is_token,
     ): ("eyJ",),
-    _of(PrivateKeyDetector, "private_key", r"BEGIN ENCRYPTED PRIVATE KEY", tail=_PEM_TAIL): ("BEGIN ",),
+    _of(
+        PrivateKeyDetector,
+        "private_key",
+        r"BEGIN ENCRYPTED PRIVATE KEY",
+        tail=_PEM_TAIL,
+        behind=_PEM_BODY,
+    ): ("BEGIN ",),
     _Rule("private_key", (re.compile(r"PuTTY-User-Key-File-[23]"),), tail=_TO_THE_END): ("PuTTY-User-Key-File-",),
-    _of(BasicAuthDetector, "basic_auth_url", run=re.compile(r"[^/?#\[\]@!$&'()*+,;=\s]*"), tail=_NO_TAIL): (
-        "://",
-    ),
+    _of(
+        BasicAuthDetector,
+        "basic_auth_url",
+        r"://:([^:/?#\[\]@!$&'()*+,;=\s]+)@",  # Redis has no user
+        run=re.compile(r"[^/?#\[\]@!$&'()*+,;=\s]*"),
+        tail=_NO_TAIL,
+    ): ("://",),
     _Rule("google_api_key", (re.compile(r"AIza[0-9A-Za-z_-]{35}"),)): ("AIza",),
     _Rule("npm_token", (re.compile(r"npm_[A-Za-z0-9]{36}"),)): ("npm_",),
     _Rule(
@@ -125,6 +139,7 @@ ANCHOR = re.compile("|".join(sorted(map(re.escape, _BY_ANCHOR), key=len, reverse
 UNSCANNED = "unscanned"
 _STAND_IN = re.compile(
     r"\$\{[^{}]+\}|\{\{[^{}]+\}\}|<[^<>]+>|‹[^‹›]+›|\[(?i:redacted)(?::[a-z_]+)?\]|([^\w\s]|[xX])\1{3,}|YOUR_[A-Z_]+"
+    r"|(?i:password|passwd|pass|secret|changeme|example)"
 )
 """What stands where a secret would and is none, as a whole: `${TOKEN}`, a gateway's mask, `YOUR_API_KEY`."""
 WORK, WORK_PER_CHARACTER = 1_024, 4
@@ -175,7 +190,9 @@ def _try(rule: _Rule, text: str, start: int) -> Span | None:
             continue
         grouped = rule.tail is _NO_TAIL and pattern.groups == 1
         first, last = match.span(1) if grouped else match.span()
-        if grouped and _stands_in(text[first:last]):
+        if grouped and (_stands_in(said := text[first:last]) or match.group() == f"://{said}:{said}@"):
+            continue  # a password that is its user's name, as databases on a desk have, keeps no secret
+        if rule.behind.match(text, last, start + rule.reach) is None:
             continue
         tail = rule.tail.match(text, last)
         return Span(first, tail.end() if tail is not None else last, rule.kind)

@@ -68,6 +68,11 @@ def test_a_credential_is_cut_out_of_its_text(scanner: CredentialScanner, event: 
         ("https://x.example/?api_key=a1b2c3d4&z=1", "https://x.example/?api_key=[redacted:url_secret]&z=1"),
         (f"{SECRETS['aws_key']} and {SECRETS['npm_token']}", "[redacted:aws_key] and [redacted:npm_token]"),
         ("x -----BEGIN PRIVATE KEY-----\ncut off", "x -----[redacted:private_key]"),
+        ("x -----BEGIN PGP PRIVATE KEY BLOCK-----\n\ncut off", "x -----[redacted:private_key]"),
+        (r"x -----BEGIN PRIVATE KEY-----\nMIIEvQIBADAN", "x -----[redacted:private_key]"),
+        ("x BEGIN EC PRIVATE KEY MHcCAQEEIIrYSSNQFaA2H", "x [redacted:private_key]"),
+        ("redis://:p4ssw0rd@cache:6379", "redis://:[redacted:basic_auth_url]@cache:6379"),
+        ("postgres://app:apple@db/crm", "postgres://app:[redacted:basic_auth_url]@db/crm"),
         ("PuTTY-User-Key-File-2: ssh-rsa\nPrivate-Lines: 1\nAAAA", "[redacted:private_key]"),
     ],
 )
@@ -89,6 +94,11 @@ def test_only_the_secret_part_is_replaced(scanner: CredentialScanner, event: Any
         "postgres://crm:{{DB_PASSWORD}}@db/crm and https://user:<password>@x.example/",
         "https://x.example/?api_key=YOUR_API_KEY&client_secret=${SECRET}",
         "https://x.example/?access_token=******** or ?password=[redacted:url_secret]",
+        "psql postgres://postgres:postgres@localhost:5432/app && ping amqp://guest:guest@rabbit:5672",
+        "write it as https://user:password@host.example, then ?password=changeme",
+        "grep -rn 'BEGIN RSA PRIVATE KEY' src/",
+        'assert "-----BEGIN PRIVATE KEY-----" in text\nassert done',
+        "find what begins with -----BEGIN OPENSSH PRIVATE KEY-----",
     ],
 )
 def test_ordinary_text_is_left_alone(scanner: CredentialScanner, event: Any, text: str) -> None:
