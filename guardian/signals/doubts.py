@@ -95,7 +95,8 @@ class Doubts:
         unsettled = (leaf for leaf in inside if leaf.path.rpartition(".")[0] not in settled)
         for leaf in (*self.action.named(bare), *unsettled):
             if not leaf.answers(wanted):
-                yield from ((leaf, said) for said in map(text, leaf.scalars) if not admitted(said))
+                named = (said for said in map(text, leaf.scalars) if said.strip())
+                yield from ((leaf, said) for said in named if not admitted(said))
 
     def _quantities(self, name: str, prefix: str, bound: Number) -> Iterator[str]:
         key, others = prefix + name, self.aliases(prefix + name)

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable, Iterator
 from datetime import timedelta
-from functools import partial
+from enum import IntEnum
 
 from guardian.domain.event import UNTOLD, DecisionEvent, Envelope
 from guardian.domain.signal import Breach, Observation
@@ -33,26 +33,48 @@ def ownership(seen: Observation, action: Touched) -> Iterator[Breach]:
     envelope = seen.event.envelope
     if envelope.tenant_id == UNTOLD:
         return
-    named = not _is_uuid(envelope.tenant_id)
-    # a directory or a shop has tenants too, by UUID where ours go by name
-    yield from _foreign(action, "tenant", envelope.tenant_id, lambda said: not (named and _is_uuid(said.strip())))
+    yield from _foreign(action, "tenant", envelope.tenant_id, _tenants)
     if "session_id" not in seen.features_missing:
-        # the session of a browser or a checkout has another shape: worth telling, no proof
-        yield from _foreign(action, "session", envelope.session_id, partial(alike, envelope.session_id))
+        yield from _foreign(action, "session", envelope.session_id, _sessions)
 
 
-def _foreign(action: Touched, kind: str, own: str, proves: Callable[[str], bool]) -> Iterator[Breach]:
-    """One breach for all that is named but not our own: of what proves something, else of the first."""
-    found: tuple[Leaf, str, bool] | None = None
+class _Force(IntEnum):
+    """What it says that a call names another tenant or session than its own."""
+
+    NOTHING = 0
+    LITTLE = 1
+    PROOF = 2
+
+
+def _foreign(action: Touched, kind: str, own: str, force: Callable[[str, str], _Force]) -> Iterator[Breach]:
+    """One breach for all that is named but not our own, of the one that says most."""
+    found: tuple[_Force, Leaf, str] | None = None
     for leaf, value in _values(action, f"{kind}_id"):
-        if (said := text(value)) != own and (found is None or proves(said)):
-            found = leaf, said, proves(said)
-            if found[2]:
+        if (said := text(value)) != own and (found is None or force(own, said) > found[0]):
+            found = force(own, said), leaf, said
+            if found[0] is _Force.PROOF:
                 break
     if found is not None:
-        leaf, said, proven = found
+        told, leaf, said = found
         detail = f"{shown(leaf.path)} names {kind} {shown(said)}, not {shown(own)}"
-        yield Breach(f"{kind}_mismatch", detail, proven)
+        name = f"{kind}_mismatch" if told else "arguments_unchecked"
+        yield Breach(name, detail, told is _Force.PROOF)
+
+
+def _tenants(own: str, said: str) -> _Force:
+    """A directory has tenants too, by UUID where ours go by name; so may a help desk, by number or domain."""
+    said = said.strip()
+    if _is_uuid(own) or not (_is_uuid(said) or said.isdigit() > own.isdigit() or ("." in said) > ("." in own)):
+        return _Force.PROOF
+    return _Force.NOTHING if _is_uuid(said) else _Force.LITTLE
+
+
+def _sessions(own: str, said: str) -> _Force:
+    """A browser, a checkout or a log-in has sessions too. Of another shape they are not ours; without letters at
+    their beginning any system's look alike."""
+    if not alike(own, said):
+        return _Force.NOTHING
+    return _Force.LITTLE if _is_uuid(own) or not own[:1].isalpha() else _Force.PROOF
 
 
 def tools(envelope: Envelope, tool: str) -> Iterator[Breach]:
@@ -98,7 +120,8 @@ def data_classes(
 
 
 def _values(action: Touched, *names: str) -> Iterator[tuple[Leaf, str | int | float]]:
-    return ((leaf, value) for leaf in action.named(names) for value in leaf.scalars)
+    """What stands under the names; an empty text is what agents write for nothing, as null is."""
+    return ((leaf, value) for leaf in action.named(names) for value in leaf.scalars if text(value).strip())
 
 
 def _is_uuid(identifier: str) -> bool:
