@@ -13,7 +13,7 @@ from functools import lru_cache
 from guardian.domain.signal import Breach, Observation
 from guardian.signals.constraints import Constraints, Number, number
 from guardian.signals.leaves import Leaf, Touched
-from guardian.signals.wording import canonical, shown, words
+from guardian.signals.wording import canonical, only_reads, shown, words
 
 _CAP = 2**53  # sums stay exact in every JSON reader
 _DIGITS = 9  # a sum of decimal amounts is no larger than they are
@@ -22,6 +22,7 @@ _MEASURES = frozenset(
     {"amount", "byte", "cost", "duration", "fee", "minute", "percent", "percentage", "price", "second"}
 )
 """Words of what is measured."""
+_MONEY = frozenset({"amount", "cost", "fee", "price"})
 _MANY = frozenset({"children", "data", "media", "men", "people", "staff", "women"})
 """Plurals that do not look like one."""
 
@@ -111,6 +112,8 @@ class Limits:
             return result.records
         if name == _RECORD and self.seen.event.action.records is not None:
             return self.seen.event.action.records
+        if not _MONEY.isdisjoint(name.split("_")) and only_reads(self.seen.event.action.tool):
+            return 0  # a look-up of payments of 900, or of what 900 are worth, pays nothing
         return self._together(name)
 
     def _spelt(self, prefix: str, name: str) -> str:

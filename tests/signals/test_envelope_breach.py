@@ -24,6 +24,10 @@ def test_an_honest_call_is_inside_its_envelope(observe: Observe, folded: Any) ->
     assert signal.reason == "inside its envelope"
 
 
+PAYING = {"action__tool": "tickets.create"}
+"""A tool of the envelope that does not only look up."""
+
+
 @pytest.mark.parametrize(
     ("name", "changes"),
     [
@@ -118,7 +122,7 @@ def test_a_long_list_of_allowed_resources_is_read_to_its_end(observe: Observe, b
 
 @pytest.mark.parametrize("amount", [10**400, -(10**400), 1e308, -1e308])
 def test_absurd_quantities_are_summed_and_told_without_harm(observe: Observe, folded: Any, amount: float) -> None:
-    bounds = {"envelope__resource_constraints": {"max_amount": 0.5, "min_amount": 0.1}}
+    bounds = {**PAYING, "envelope__resource_constraints": {"max_amount": 0.5, "min_amount": 0.1}}
     seen = observe(**bounds, action__arguments={"amount": amount})
     small = observe(**bounds, action__arguments={"amount": 0.25})
     state, signals = folded(EnvelopeBreach(), [small, seen, seen])
@@ -512,10 +516,21 @@ def test_what_could_not_be_checked_is_no_more_than_a_whisper(
 
 
 def test_payments_split_below_the_limit_break_it_together(observe: Observe, breaches: Breaches) -> None:
-    seen = observe(envelope__resource_constraints={"max_amount": 500}, action__arguments={"amount": 300})
+    bounds = {"envelope__resource_constraints": {"max_amount": 500}, "action__arguments": {"amount": 300}}
+    seen = observe(**bounds, **PAYING)
     assert breaches(EnvelopeBreach(), seen) == {}
     assert breaches(EnvelopeBreach(), seen, seen) == {"limit_exceeded_session": True}
     assert breaches(EnvelopeBreach(summed=()), seen, seen) == {}
+
+
+@pytest.mark.parametrize("tool", ["payments.search", "fx.get_quote"])
+def test_looking_up_an_amount_moves_none_of_it(observe: Observe, folded: Any, tool: str) -> None:
+    bounds = {"envelope__resource_constraints": {"max_amount": 500}, "envelope__allowed_tools": []}
+    asked = observe(**bounds, action__tool=tool, action__arguments={"amount": 300})
+    paid = observe(**bounds, action__tool="payments.create", action__arguments={"amount": 300})
+    state, signals = folded(EnvelopeBreach(), [asked, asked, paid])
+    assert [signal.breaches for signal in signals] == [(), (), ()]
+    assert state["sums"] == {"amount": 300}
 
 
 BATCHES: list[tuple[dict[str, Any], float]] = [
@@ -535,7 +550,7 @@ BATCHES: list[tuple[dict[str, Any], float]] = [
 def test_a_batch_moves_what_its_items_move_together(
     observe: Observe, folded: Any, arguments: dict[str, Any], moved: float
 ) -> None:
-    bounds = {"envelope__resource_constraints": {"max_amount": 1000}}
+    bounds = {**PAYING, "envelope__resource_constraints": {"max_amount": 1000}}
     state, (signal,) = folded(EnvelopeBreach(), [observe(**bounds, action__arguments=arguments)])
     assert state["sums"] == {"amount": moved}
     expected = {"limit_exceeded", "limit_exceeded_session"} if moved > 1000 else set()
@@ -544,13 +559,13 @@ def test_a_batch_moves_what_its_items_move_together(
 
 
 def test_a_resource_that_repeats_its_arguments_moves_nothing_more(observe: Observe, folded: Any) -> None:
-    paid = {"action__arguments": {"amount": 400}, "action__resource": {"type": "payment", "amount": 400}}
+    paid = {**PAYING, "action__arguments": {"amount": 400}, "action__resource": {"type": "payment", "amount": 400}}
     state, _ = folded(EnvelopeBreach(), [observe(envelope__resource_constraints={"max_amount": 1000}, **paid)])
     assert state["sums"] == {"amount": 400}
 
 
 def test_decimal_amounts_reach_their_limit_without_breaking_it(observe: Observe, breaches: Breaches) -> None:
-    bounds = {"envelope__resource_constraints": {"max_amount": 0.3}}
+    bounds = {**PAYING, "envelope__resource_constraints": {"max_amount": 0.3}}
     third = observe(**bounds, action__arguments={"amount": 0.1})
     assert breaches(EnvelopeBreach(), third, third, third) == {}
     assert breaches(EnvelopeBreach(), third, third, third, third) == {"limit_exceeded_session": True}
