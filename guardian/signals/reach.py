@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import lru_cache
-from itertools import islice
+from itertools import islice, pairwise
 
 from guardian.domain.event import DecisionEvent
 from guardian.signals.constraints import text
@@ -53,7 +53,7 @@ _NOUNS: Mapping[str, Way] = {
     "webhook": Way.EXPORT,
 }
 """Names of things that are also acts: they only count where the tool's name has no other verb."""
-_HANDLING = _set("archive move label mark tag flag star pin unpin snooze restore")
+_HANDLING = _set("archive move label mark tag flag star pin unpin snooze restore log react")
 """What is done to a thing that stays: `email.archive` sends nothing. A deletion is none: who leaks, hides."""
 _JOINING = _set("and then also plus")
 """With one of these in its name a tool does several things: `mail_and_archive` sends."""
@@ -61,6 +61,8 @@ _HTTP = _set("http request curl webhook fetch")
 _METHOD = _set("method http_method request_method verb http_verb")
 _UNSAFE_METHODS = _set("post put patch")
 _OTHER_METHODS = _set("get head options delete trace")
+_BOOKS = _set("accounting accrual booking entry gl invoice journal ledger payment transaction voucher")
+"""What is posted to an account, and not to everybody."""
 _NO_DATA = _set("money payment payout transfer remittance fund friend connection calendar reminder certificate")
 """What some tools send or request that is no data of the session; one that exports it does carry out data."""
 _DESTINATION = _set(
@@ -86,6 +88,8 @@ _ASKS: Mapping[Way, frozenset[str]] = {
     Way.EXPORT: _set("export download dump backup archive upload migrate migration copy extract sync save"),
 }
 _ADDRESS = re.compile(r"(?<![\w.+-])[\w.+-]+@[\w-]+\.[\w.-]+|https?://\S+|\bwww\.\S+", re.ASCII)
+_SERVER = re.compile(r"[./:]|__")
+"""Between what a tool is of and what it does: `exports.get`, `upload.status`."""
 _LISTED = re.compile(r"[,;\n]+")
 _BETWEEN = re.compile(r"[\s<>()\"']+")
 
@@ -101,7 +105,9 @@ class Recipient:
 @lru_cache(maxsize=8_192)
 def _way_of_name(tool: str) -> Way | None:
     named = words(tool)
-    found = _spoken(named)
+    last = words(_SERVER.split(tool)[-1])
+    looks = last[:1] and last[0] in _READING and all(verbs.isdisjoint(last) for verbs in _VERBS.values())
+    found = None if looks else _spoken(named)
     return found if found is Way.EXPORT or _NO_DATA.isdisjoint(map(singular, named)) else None
 
 
@@ -115,7 +121,8 @@ def _spoken(named: Sequence[str]) -> Way | None:
                 return way
     if handled or not _READING.isdisjoint(named):
         return None
-    return next((_NOUNS[word] for word in named if word in _NOUNS), None)
+    booked = not _BOOKS.isdisjoint(map(singular, named))
+    return next((_NOUNS[word] for word in named if word in _NOUNS and not (booked and word == "post")), None)
 
 
 def way_of(event: DecisionEvent) -> Way | None:
@@ -195,6 +202,8 @@ def asked_for(purpose: str, way: Way) -> bool:
     >>> asked_for("email the minutes to Ann", Way.MESSAGE), asked_for("review_contract", Way.MESSAGE)
     (True, False)
     """
+    if way is Way.MESSAGE and ("follow", "up") in pairwise(words(purpose)):
+        return True
     return not _ASKS[way].isdisjoint(content(purpose)) or not _ASKS[way].isdisjoint(words(purpose))
 
 

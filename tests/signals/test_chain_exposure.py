@@ -451,10 +451,26 @@ def test_an_operator_can_call_classes_sensitive_and_ordinary(act: Any, payments:
         ("send_friend_request", None),
         ("contracts.read", None),
         ("tickets.create", None),
+        ("ledger.post_entry", None),
+        ("erp.post_invoice", None),
+        ("blog.post", Way.PUBLISH),
+        ("export.status", None),
+        ("share_price.get", None),
+        ("mcp__drive__upload__list", None),
+        ("export.list_and_send", Way.EXPORT),
+        ("export_history", Way.EXPORT),
+        ("log_message", None),
+        ("log_and_email", Way.MESSAGE),
     ],
 )
 def test_which_tools_can_carry_data_out(act: Any, tool: str, way: Way | None) -> None:
     assert reach.way_of(act(tool, {}).event) is way
+
+
+def test_who_follows_up_writes_to_people() -> None:
+    assert reach.asked_for("follow_up_on_open_quotes", Way.MESSAGE)
+    assert reach.asked_for("Follow up with the leads of the fair", Way.MESSAGE)
+    assert not reach.asked_for("follow the instructions", Way.MESSAGE)
 
 
 @pytest.mark.parametrize(
