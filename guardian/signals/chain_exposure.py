@@ -19,6 +19,7 @@ from typing import Any, ClassVar
 
 from guardian.domain.signal import Observation, SharedReads, Signal
 from guardian.signals import reach
+from guardian.signals.mail_houses import anybodys
 from guardian.signals.options import names, within
 from guardian.signals.port import SignalFold, State
 from guardian.signals.reach import Recipient, Way
@@ -242,7 +243,7 @@ def _in_house(seen: Observation, recipient: Recipient) -> bool:
     envelope = seen.event.envelope
     _, at, house = envelope.delegator_id.lower().rpartition("@")
     domain = recipient.value.lower().rpartition("@")[2]
-    own = bool(at) and "." in house and len(words(house)) > 1 and not reach.anybodys(house)
+    own = bool(at) and "." in house and len(words(house)) > 1 and not anybodys(house)
     return own and domain == house
 
 

@@ -18,8 +18,6 @@ UNREAD = "…"
 _RECIPIENT_CHARS = 200
 _READ_CHARS = 4_096
 _LEAST_NAME = 3
-_LONGEST_ENDING = 3
-"""`.com`, `.co.uk`, `.de`: what stands behind the name of a public mail house."""
 
 
 class Way(StrEnum):
@@ -233,19 +231,3 @@ _COMMON_PARTS = _set(
     "team user support contact office the and for"
 )
 """Parts of addresses that name nobody."""
-_PUBLIC_MAIL = _set(
-    "gmail googlemail gmx outlook hotmail live msn yahoo ymail icloud aol proton protonmail zoho yandex mail.com "
-    "mail.ru web.de"
-)
-"""Who gives an address to anybody who asks."""
-
-
-def anybodys(domain: str) -> bool:
-    """Whether a mail domain is one that anybody may have an address at.
-
-    >>> anybodys("gmail.com"), anybodys("yahoo.co.uk"), anybodys("mail.acme.example")
-    (True, True, False)
-    """
-    name, _, rest = domain.partition(".")
-    ends = all(len(part) <= _LONGEST_ENDING for part in rest.split("."))
-    return domain in _PUBLIC_MAIL or (name in _PUBLIC_MAIL and ends)

@@ -12,6 +12,7 @@ from guardian.domain.signal import Observation, SharedReads, SiblingFact, Signal
 from guardian.errors import ConfigurationError
 from guardian.signals import reach
 from guardian.signals.chain_exposure import ChainExposure
+from guardian.signals.mail_houses import anybodys
 from guardian.signals.reach import Way
 from guardian.signals.sensitivity import OPERATOR, WEIGHTS, kinds_in, kinds_of
 from guardian.signals.value_prints import MAX_PATHS, MAX_VALUES, identifying, prints_of
@@ -465,6 +466,32 @@ def test_an_operator_can_call_classes_sensitive_and_ordinary(act: Any, payments:
 )
 def test_which_tools_can_carry_data_out(act: Any, tool: str, way: Way | None) -> None:
     assert reach.way_of(act(tool, {}).event) is way
+
+
+@pytest.mark.parametrize(
+    "domain",
+    [
+        "me.com",
+        "qq.com",
+        "fastmail.fm",
+        "163.com",
+        "t-online.de",
+        "orange.fr",
+        "comcast.net",
+        "naver.com",
+        "pm.me",
+    ],
+)
+def test_a_public_mail_house_is_nobodys_own(domain: str) -> None:
+    assert anybodys(domain)
+    assert not anybodys(f"mail.acme-{domain}")
+
+
+@pytest.mark.parametrize(
+    "domain", ["orange.com", "sky.example", "me.example", "aon.com", "free.example", "nate-acme.de"]
+)
+def test_a_house_that_is_only_called_like_one_is_its_own(domain: str) -> None:
+    assert not anybodys(domain)
 
 
 def test_who_follows_up_writes_to_people() -> None:
