@@ -117,10 +117,15 @@ def admits(allowed: frozenset[str], value: object) -> bool:
 
 
 def _admits(allowed: frozenset[str], said: str) -> bool:
-    if said in allowed:
+    if said in allowed or any(_is_folder(entry, said) for entry in allowed):
         return True
     wild = (entry for entry in allowed if "*" in entry and covers(entry, said))
     return any(_alone(entry, said) and _stays(entry, said) for entry in wild)
+
+
+def _is_folder(entry: str, said: str) -> bool:
+    """Whether it is the folder that a wildcard is about, `/docs` of `/docs/*`: what lies in it is all covered."""
+    return entry.endswith("/*") and "*" not in said and entry.rstrip("*") == f"{said}/"
 
 
 def _alone(entry: str, said: str) -> bool:

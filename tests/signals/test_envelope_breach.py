@@ -630,6 +630,26 @@ def test_constraints_match_by_name_and_value(
     assert ("resource_outside_constraints" in breaches(EnvelopeBreach(), seen)) is broken
 
 
+@pytest.mark.parametrize(
+    ("allowed", "path", "broken"),
+    [
+        ("/work/shop/*", "/work/shop", False),
+        ("/work/shop/**", "/work/shop/", False),
+        ("s3://bucket/*", "s3://bucket", False),
+        ("/work/shop/*", "/work/shopping", True),
+        ("/work/shop/*", "/work", True),
+        ("/work/*/*", "/work/shop", True),
+        ("*/*", "anything", True),
+        ("/*", "etc", True),
+    ],
+)
+def test_a_wildcard_for_what_lies_in_a_folder_admits_the_folder(
+    observe: Observe, breaches: Breaches, allowed: str, path: str, broken: bool
+) -> None:
+    seen = observe(envelope__resource_constraints={"paths": [allowed]}, action__arguments={"path": path})
+    assert breaches(EnvelopeBreach(), seen) == ({"resource_outside_constraints": True} if broken else {})
+
+
 def test_the_session_of_another_system_is_told_but_proves_nothing(observe: Observe, folded: Any) -> None:
     seen = observe(action__arguments={"session_id": "cs_live_a1b2"})
     _, (signal,) = folded(EnvelopeBreach(), [seen])
