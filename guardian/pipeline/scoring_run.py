@@ -21,6 +21,7 @@ from guardian.errors import DecodeError
 from guardian.pipeline.batch import Decoded, Memory
 from guardian.pipeline.decoding import Redactor
 from guardian.pipeline.judging import Judge
+from guardian.scoring.evidence import session_evidence
 from guardian.sources.session_lines import SessionLine
 
 _EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
@@ -88,18 +89,35 @@ class LogScorer:
 
     def score(self, decoded: Sequence[Decoded]) -> list[Scored]:
         """One result per decision, duplicates included: nothing in a file is skipped. One that came before has the
-        index that it had then, for to the monitor and to labels it is one act."""
-        distinct = [_distinct(d) for d in decoded]
-        keys = {d.event.key for d in decoded}  # of a long log few sessions are in one batch
+        index that it had then and moves its session no further, for to the monitor and to labels it is one act."""
+        scored: list[Scored] = []
+        run: list[Decoded] = []
+        for d in decoded:
+            if _short(d) not in (acts := self._acts.setdefault(d.event.key, {})):
+                acts[_short(d)] = len(acts)
+                run.append(d)
+                continue
+            scored += self._judged(run)
+            run = []
+            scored.append(self._again(d))
+        return scored + self._judged(run)
+
+    def _judged(self, run: Sequence[Decoded], *, kept: bool = True) -> list[Scored]:
+        keys = {d.event.key for d in run}  # of a long log few sessions are in one batch
         known = {key: self._sessions[key] for key in keys if key in self._sessions}
-        judgement = self._judge.judge(distinct, [], Memory(sessions=known))
-        self._sessions.update(judgement.sessions)
-        scored = []
-        for d, verdict in zip(decoded, judgement.verdicts, strict=True):
-            acts = self._acts.setdefault(d.event.key, {})
-            index = acts.setdefault(_short(d), len(acts))
-            scored.append(Scored(d.event.key.session_id, index, verdict.drift))
-        return scored
+        judgement = self._judge.judge(list(map(_distinct, run)), [], Memory(sessions=known))
+        if kept:
+            self._sessions.update(judgement.sessions)
+        return [
+            Scored(d.event.key.session_id, self._acts[d.event.key][_short(d)], verdict.drift)
+            for d, verdict in zip(run, judgement.verdicts, strict=True)
+        ]
+
+    def _again(self, d: Decoded) -> Scored:
+        evidence = self._sessions[d.event.key].evidence
+        (repeated,) = self._judged([d], kept=False)
+        stands = session_evidence(evidence["m"], int(evidence["n"]))
+        return dataclasses.replace(repeated, drift=dataclasses.replace(repeated.drift, session_evidence=stands))
 
 
 def _events(line: SessionLine) -> Iterator[DecisionEvent]:

@@ -182,6 +182,20 @@ def test_an_act_that_comes_again_in_a_later_piece_has_the_index_it_had(make_judg
     assert [r.index for piece in (log[:2], log[2:]) for r in scorer.score(piece)] == [0, 1, 1, 2]
 
 
+def test_an_act_that_comes_again_moves_its_session_no_further(make_judge, make_decoder, drifting) -> None:
+    once = [drifting(n) for n in range(4)]
+    twice = [body for body in once for _ in range(3)]
+    alone = LogScorer(make_judge()).score(decoded_log(make_decoder, once))
+    scored = LogScorer(make_judge()).score(decoded_log(make_decoder, twice))
+    assert [scored[place] for place in range(0, len(scored), 3)] == alone
+    assert [s.drift.session_evidence for s in scored] == [
+        s.drift.session_evidence for s in alone for _ in range(3)
+    ]
+    shuffled = LogScorer(make_judge()).score(decoded_log(make_decoder, [*once, *once]))
+    assert shuffled[:4] == alone
+    assert {s.drift.session_evidence for s in shuffled[4:]} == {alone[-1].drift.session_evidence}
+
+
 @given(st.lists(st.tuples(st.integers(0, 2), st.integers(0, 30)), min_size=1, max_size=12), st.integers(0, 12))
 @settings(max_examples=40, deadline=None)
 def test_a_log_may_be_scored_in_pieces_and_its_sessions_in_any_order(
