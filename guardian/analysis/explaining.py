@@ -36,6 +36,7 @@ what spoke against it, `title` the finding that it led to."""
 _SPEAKS = 0.2
 _TURN = 0.1
 _LONGEST = 96
+_NAMED = 5
 EXACT = 9
 """Powers of ten up to which figures are written out; the evidence of a session is not bounded."""
 
@@ -72,7 +73,8 @@ class Explanation:
         for name in s["breaches"] or ():
             yield f"It broke a rule of its envelope or delegation: {name}"
         if len(self.chain) > 1:
-            yield f"Delegation: {' → '.join(self.chain['session_id'])}"
+            levels = self.chain.groupby("depth")["session_id"].agg(list)
+            yield f"Delegation: {' → '.join(map(_some, levels))}"
         for found in self.findings.to_dict("records"):
             answer = "" if pd.isna(found["effect"]) else f", policy: {found['effect']}"
             note = "" if pd.isna(found["note"]) or not found["note"] else f" ({found['note']})"
@@ -170,23 +172,32 @@ def _depths(known: pd.DataFrame, session: str) -> dict[str, int]:
 
     A loop ends where it closes."""
     parents = {row.session_id: row.parent for row in known.itertuples() if not pd.isna(row.parent)}
-    up = [session]
-    while (
-        (parent := parents.get(up[0])) is not None and parent not in up and (known["session_id"] == parent).any()
-    ):
-        up.insert(0, parent)
-    depths = {name: depth for depth, name in enumerate(up)}
+    there = set(known["session_id"])
+    up = {session: None}
+    above = parents.get(session)
+    while above is not None and above not in up and above in there:
+        up[above] = None
+        above = parents.get(above)
+    children: dict[str, list[str]] = {}
+    for child, parent in parents.items():
+        children.setdefault(parent, []).append(child)
+    depths = {name: depth for depth, name in enumerate(reversed(up))}
     waiting = [session]
-    while waiting:
-        above = waiting.pop(0)
-        children = [child for child, parent in parents.items() if parent == above and child not in depths]
-        depths |= dict.fromkeys(children, depths[above] + 1)
-        waiting += children
+    for name in waiting:  # grows while it is walked
+        below = [child for child in children.get(name, ()) if child not in depths]
+        depths |= dict.fromkeys(below, depths[name] + 1)
+        waiting += below
     return depths
 
 
 def _figure(number: float, digits: int = 0) -> str:
     return f"{number:,.{digits}f}" if number < 10**EXACT else f"{10**EXACT:,} or more"
+
+
+def _some(names: list[str]) -> str:
+    """The sessions of one depth: those below one parent did not delegate to each other."""
+    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+    return ", ".join(names[:_NAMED]) + more
 
 
 def _told(value: Any, otherwise: str = "somebody") -> str:

@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from guardian.analysis import explain, open_archive, plots
-from guardian.analysis.explaining import TIMELINE
+from guardian.analysis.explaining import TIMELINE, _depths
 from guardian.demo.scenario import Plant
 from guardian.errors import ConfigurationError
 
@@ -70,6 +70,24 @@ def test_a_delegation_that_closes_on_itself_ends(lay):
     root = lay(session_id="b", parent_session_id="a")
     chain = explain(open_archive(root, tenant="acme"), "a").chain
     assert sorted(chain["session_id"]) == ["a", "b"]
+
+
+def test_sessions_below_one_parent_are_told_beside_each_other(lay):
+    lay(session_id="root")
+    for n in range(7):
+        lay(session_id=f"c{n}", parent_session_id="root")
+    found = explain(open_archive(lay(session_id="below", parent_session_id="c1"), tenant="acme"), "root")
+    assert "Delegation: root → c0, c1, c2, c3, c4 and 2 more → below" in str(found)
+    assert list(found.chain["depth"]) == [0, *[1] * 7, 2]
+
+
+def test_the_depths_of_thousands_of_delegations_are_found_from_either_end():
+    names = [f"s{n}" for n in range(20_000)]
+    line = pd.DataFrame({"session_id": names, "parent": [None, *names[:-1]]})
+    for session in (names[0], names[-1]):
+        assert _depths(line, session) == {name: depth for depth, name in enumerate(names)}
+    star = pd.DataFrame({"session_id": names, "parent": [None, *["s0"] * 19_999]})
+    assert _depths(star, "s0") == dict.fromkeys(names, 1) | {"s0": 0}
 
 
 def test_a_session_of_which_little_is_known_is_explained_too(lay):
