@@ -205,6 +205,16 @@ def asked_for(purpose: str, way: Way) -> bool:
     return not _ASKS[way].isdisjoint(content(purpose)) or not _ASKS[way].isdisjoint(words(purpose))
 
 
+def answers(purpose: str, tool: str) -> bool:
+    """Whether a tool replies to the kind of thing that the purpose is about: whoever wrote it is answered.
+
+    >>> answers("resolve_support_ticket", "tickets.reply"), answers("review_contract", "tickets.reply")
+    (True, False)
+    """
+    named = {singular(word) for word in words(tool)}
+    return "reply" in named and not named.isdisjoint(content(purpose))
+
+
 def addresses_in(purpose: str) -> frozenset[str]:
     """The e-mail addresses and URLs that a purpose spells out, in lower case."""
     return frozenset(found.rstrip(".,;:!?)'\"").lower() for found in _ADDRESS.findall(purpose[:8_192]))

@@ -103,6 +103,21 @@ def test_an_honest_recipient_in_a_wrapping_is_whom_the_purpose_names(act: Any, p
     assert last(payments(purpose=purpose), act("email.send", to, purpose=purpose)).value == 0.0
 
 
+def test_an_answer_to_what_the_purpose_is_about_is_hardly_a_leak(act: Any, payments: Any, last: Any) -> None:
+    purpose = "resolve_support_ticket"
+    reply = {"ticket_id": "48213", "body": "your parcel is on its way"}
+    answered = last(payments(purpose=purpose), act("tickets.reply", reply, purpose=purpose))
+    assert 0.0 < answered.value < 0.3
+    assert "it answers what the purpose is about" in answered.reason
+    for tool, arguments, told in (
+        ("tickets.reply", {**reply, "cc": STRANGER}, purpose),
+        ("tickets.reply", None, purpose),
+        ("tickets.reply", reply, "review_contract"),
+        ("email.send", reply, purpose),
+    ):
+        assert last(payments(purpose=told), act(tool, arguments, purpose=told)).value > 0.7
+
+
 def test_the_send_alone_and_the_read_alone_are_nothing(act: Any, payments: Any, last: Any) -> None:
     assert last(act("email.send", {"to": STRANGER})).value == 0.0
     assert last(payments()).value == 0.0
