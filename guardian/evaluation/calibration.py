@@ -19,10 +19,12 @@ from guardian.pipeline.judging import Fit, Judge
 from guardian.pipeline.scoring_run import LOCAL
 from guardian.scoring.calibration import Calibration
 from guardian.sources.session_lines import ActionLine, SessionLine
+from guardian.telemetry import logger
 
 FLAT = Calibration.fit([0.5], [0.0], [0.0], source="none")
 """Where fitting starts: says nothing about anything."""
 
+_log = logger("calibration")
 LEAST_SESSIONS = 40
 MAX_SHARE = 0.5
 _LEAST_PURPOSES = 40
@@ -66,7 +68,8 @@ def fit_calibration(
     `max_share` of the whole, chosen by `seed` (where a log names three or more of them: of two, one has half).
     Raises ValueError when fewer than 40 sessions are left.
     """
-    kept = _bounded(sessions, max_per_purpose)
+    given = [session for session in sessions if session.decisions]
+    kept = _bounded(given, max_per_purpose)
     for known_as in (_agent, _tenant):
         kept = _shared(kept, known_as, max_share, seed)
     if len(kept) < LEAST_SESSIONS:
@@ -75,6 +78,9 @@ def fit_calibration(
             f" more than {max_per_purpose} and no agent or tenant more than {max_share:.0%}; give a longer log, or"
             " let one of them give more (--max-per-purpose, --max-share)"
         )
+    if len(kept) < len(given):
+        bounds = f"--max-per-purpose {max_per_purpose}, --max-share {max_share:g}"
+        _log.warning("calibration_bounded", sessions=len(given), counted=len(kept), bounds=bounds)
     by_purpose = len({s.purpose for s in kept}) >= _LEAST_PURPOSES
     halves: tuple[list[HonestSession], list[HonestSession]] = ([], [])
     for number, session in enumerate(kept):
@@ -166,7 +172,7 @@ def _bounded(sessions: Iterable[HonestSession], limit: int) -> list[HonestSessio
     taken: Counter[str] = Counter()
     kept = []
     for session in sessions:
-        if session.decisions and taken[session.purpose] < limit:
+        if taken[session.purpose] < limit:
             taken[session.purpose] += 1
             kept.append(session)
     return kept

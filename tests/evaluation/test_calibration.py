@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from guardian.bootstrap.plugins import make
 from guardian.embedding import FitRequest
@@ -227,6 +228,18 @@ def test_a_yardstick_that_one_source_would_fill_says_what_bounded_it(honest) -> 
     flood = [_known_as(s, tenant="loud", agent="loud") for s in honest(100, start=1_000)]
     with pytest.raises(ValueError, match=r"no agent or tenant more than 50%"):
         fitted([*few, *flood])
+
+
+def test_it_is_told_how_many_sessions_were_left_out_and_by_what(honest) -> None:
+    sessions = [*honest(45), *honest(200, purpose="read the contract", start=200)]
+    with capture_logs() as told:
+        fitted(sessions)
+    (line,) = (line for line in told if line["event"] == "calibration_bounded")
+    assert (line["sessions"], line["counted"]) == (245, 65)
+    assert line["bounds"] == "--max-per-purpose 20, --max-share 0.5"
+    with capture_logs() as told:
+        fitted(honest(60))
+    assert told == []
 
 
 def test_sessions_of_one_or_two_named_sources_are_all_kept(honest) -> None:
