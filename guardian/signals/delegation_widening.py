@@ -2,7 +2,8 @@
 
 Names: those of `WEIGHTS`.
 
-The parent is a recorded fact of the Observation. While it is pending the signal says so and accuses nobody.
+A soft breach is evidence once, and told on every call. The parent is a recorded fact of the Observation. While it
+is pending the signal says so and accuses nobody.
 """
 
 from collections.abc import Iterator, Mapping
@@ -75,6 +76,9 @@ TITLES = {
 """What a finding about each is called."""
 
 _DENIED_FORCE = 0.6
+_TOLD = 0.1
+"""What a soft breach counts for once it was told: a session that was delegated so carries it through all calls,
+of every tool, and one oddity is not many."""
 
 
 @dataclass(frozen=True)
@@ -113,12 +117,12 @@ class DelegationWidening(SignalFold):
         return "delegation_widening"
 
     def start(self) -> State:
-        return {"first": None}
+        return {"first": None, "told": []}
 
     def fold(self, state: State, seen: Observation) -> tuple[State, Signal]:
         """Compare the envelope with its parent's, and with the first one that this session showed."""
         envelope = seen.event.envelope
-        first = state["first"]
+        first, told = state["first"], frozenset(state.get("told", ()))
         if not seen.event.has_envelope:  # the one that comes later is the first, not a re-issue
             return state, Signal(self.name, 0.0, "missing: no envelope is known for this session", silent=True)
         found = [*self._chain(seen), *self._parent(seen)]
@@ -126,8 +130,9 @@ class DelegationWidening(SignalFold):
             found += reissue.growth(first, envelope, seen.redacted)
         if seen.signature != "invalid":  # anybody may forge one under the name of a session that has not acted
             first = reissue.remembered(first, envelope, seen.redacted)
-        signal = self._widened(seen, found) if found else self._narrow(seen)
-        return {"first": first}, signal
+        signal = self._widened(seen, found, told) if found else self._narrow(seen)
+        named = {breach.name for breach in signal.breaches}
+        return {"first": first, "told": sorted(told | (named & {*self.soft}))}, signal
 
     def _chain(self, seen: Observation) -> Iterator[Widening]:
         envelope, parent_id = seen.event.envelope, seen.event.envelope.parent_session_id
@@ -156,12 +161,13 @@ class DelegationWidening(SignalFold):
             if expires is not None and seen.now - expires > timedelta(seconds=self.leeway_seconds):
                 yield Widening("parent_expired", f"its parent expired at {expires.isoformat()}")
 
-    def _widened(self, seen: Observation, found: list[Widening]) -> Signal:
+    def _widened(self, seen: Observation, found: list[Widening], told: frozenset[str]) -> Signal:
         denied = seen.event.decision.effect == "deny"
         named: dict[str, Breach] = {}
         for name, detail in found:
             named.setdefault(name, Breach(name, detail, name not in self.soft and not denied))
-        value = max(WEIGHTS[name] for name in named) * (_DENIED_FORCE if denied else 1.0)
+        value = max(min(WEIGHTS[name], _TOLD if name in told else 1.0) for name in named)
+        value *= _DENIED_FORCE if denied else 1.0
         said = "; ".join(breach.detail for breach in named.values())
         return Signal(self.name, value, shown(said, 600), tuple(named.values()))
 

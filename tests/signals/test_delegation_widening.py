@@ -391,6 +391,23 @@ def test_constraints_too_long_to_keep_are_the_same_in_another_order(observe: Obs
     assert breaches(DelegationWidening(), first, other) == {}
 
 
+def test_a_soft_breach_is_evidence_once_and_told_on_every_call(observe: Observe, folded: Any) -> None:
+    later = observe(envelope__expires_at="2026-05-12T20:30:00Z")
+    state, signals = folded(DelegationWidening(), [observe(), later, later, later])
+    assert [signal.value for signal in signals] == [0.0, 0.5, 0.1, 0.1]
+    assert all([breach.name for breach in signal.breaches] == ["reissued_expiry"] for signal in signals[1:])
+    state.pop("told")  # as an earlier version kept it
+    again, signal = DelegationWidening().fold(state, later)
+    assert (signal.value, again["told"]) == (0.5, ["reissued_expiry"])
+
+
+def test_what_is_worse_than_what_was_told_counts_in_full(observe: Observe, folded: Any) -> None:
+    later = observe(envelope__expires_at="2026-05-12T20:30:00Z")
+    wider = observe(envelope__expires_at="2026-05-12T20:30:00Z", envelope__delegator_id="user_other")
+    _, signals = folded(DelegationWidening(), [observe(), later, wider, wider])
+    assert [signal.value for signal in signals] == [0.0, 0.5, 1.0, 1.0]
+
+
 SOFT_EXPIRY = {"reissued_expiry": False}
 
 
