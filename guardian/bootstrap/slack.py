@@ -14,6 +14,7 @@ from guardian.alerting.slack_signature import SlackSignature
 from guardian.alerting.slack_socket import SlackSocket
 from guardian.bootstrap import plugins
 from guardian.config import Settings
+from guardian.control.case_feeds import begin
 from guardian.control.case_outbox import CaseOutbox
 from guardian.control.deps import ControlDeps
 from guardian.control.desk import Desk
@@ -73,6 +74,7 @@ class SlackQueue:
         )
 
     def start(self) -> None:
+        begin(self._deps)  # before anybody can be told of anything
         self._worker.start()
         if self._socket is not None:
             self._socket.start()

@@ -5,10 +5,21 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Row, and_, func, insert, or_, select, update
+from sqlalchemy import Connection, Row, and_, exists, func, insert, or_, select, update
 
-from guardian.store.control_tables import alert, audit, case, case_event, change, followed
+from guardian.store.control_tables import (
+    alert,
+    audit,
+    case,
+    case_event,
+    change,
+    followed,
+    live,
+    session,
+)
 from guardian.wire.cases import CaseEvent
+
+_BEGUN = "begun"  # stands among the feeds once a channel has begun to follow them
 
 
 class StoredCase(NamedTuple):
@@ -175,6 +186,29 @@ class CaseRows:
         self.connection.execute(insert(case_event), lines)
         self.change(known.key, events=n + len(lines))
         return known._replace(events=n + len(lines))
+
+    def begin(self) -> bool:
+        """True the first time; False where a channel began before, or wrote before that was noted."""
+        noted = select(followed.c.feed).where(followed.c.feed == _BEGUN)
+        wrote = select(case.c.key).where(case.c.steps > 0).limit(1)
+        if any(self.connection.execute(known).first() is not None for known in (noted, wrote)):
+            return False
+        self.follow(_BEGUN, 0)
+        return True
+
+    def alerts_by(self, at: datetime) -> int:
+        """Where the feed of alerts stood then."""
+        wanted = select(func.max(alert.c.id)).where(alert.c.created_at <= at)
+        return int(self.connection.execute(wanted).scalar_one() or 0)
+
+    def flagged_without(self) -> int:
+        """How many sessions are flagged, and not revoked, that are no case."""
+        this = case.c.tenant_id == session.c.tenant_id, case.c.session_id == session.c.session_id
+        known = exists().where(*this, case.c.kind == "session", case.c.alert_id > 0)
+        mine = live.c.tenant_id == session.c.tenant_id, live.c.subject_id == session.c.session_id
+        revoked = exists().where(*mine, live.c.subject_type == "session")
+        counted = select(func.count()).select_from(session).where(session.c.flagged, ~known, ~revoked)
+        return int(self.connection.execute(counted).scalar_one())
 
     def position(self, feed: str) -> int:
         found = self.connection.execute(select(followed.c.seq).where(followed.c.feed == feed)).one_or_none()

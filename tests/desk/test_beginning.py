@@ -1,0 +1,178 @@
+"""Slack is enabled on a deployment that has run for weeks: what is open and recent, and one line for the rest."""
+
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import replace
+
+import pytest
+import yaml
+from slack_server import CHANNEL, TOKEN
+
+from guardian.alerting.outbox import AlertWorker
+from guardian.bootstrap import tokens
+from guardian.bootstrap.control import Control
+from guardian.bootstrap.control_store import open_control_store
+from guardian.bootstrap.initialise import initialise
+from guardian.config import load
+from guardian.control.case_feeds import begin
+from guardian.control.case_outbox import CaseOutbox
+from guardian.domain.finding import Effect
+from guardian.telemetry import Metrics
+from guardian.wire.desk import DeskClient
+
+
+@pytest.fixture
+def veteran(make_office, a_finding):
+    """Twenty days in shadow: every other session was dismissed, among them the last day's only one."""
+    office = make_office(on_call={"*": "S0ONCALL"}, mention_from="critical")
+    for day in range(20):
+        found = a_finding(f"s{day:02}", time=office.clock())
+        office.submit(found)
+        if day % 2:
+            with office.client("ann", "analyst") as ann:
+                ann.judge(found.id, "false_positive", reason="fine")
+        office.clock.pass_(hours=20 if day == 19 else 24)
+    return office
+
+
+def calls(slack):
+    return [m for m in slack.messages if m.get("reply_broadcast")]
+
+
+def told(slack, session) -> str:
+    """The message of this session's own case; others name it among the similar."""
+    (found,) = [str(m["blocks"]) for m in slack.roots() if f"*Session*\\n`{session}`" in str(m["blocks"])]
+    return found
+
+
+def enabled(office) -> None:
+    begin(office.deps)
+    office.settle()
+
+
+def test_a_new_channel_shows_what_is_open_and_recent_and_says_how_much_is_older(veteran, slack, a_finding) -> None:
+    veteran.submit(a_finding("fresh", time=veteran.clock()))
+    enabled(veteran)
+    shown = [str(m["blocks"]) for m in slack.roots()]
+    (line,) = [text for text in shown if "10 older ones are still flagged" in text]
+    assert "guardian sessions --status flagged" in line
+    assert ["`fresh`" in text for text in shown if text != line] == [True]
+
+
+def test_what_a_new_channel_shows_calls_for_help_as_if_it_was_found_now(veteran, slack, a_finding) -> None:
+    veteran.submit(a_finding("fresh", time=veteran.clock()))
+    veteran.clock.pass_(hours=3)
+    enabled(veteran)
+    veteran.after(minutes=14)
+    assert calls(slack) == []
+    veteran.after(minutes=2)
+    (call,) = calls(slack)
+    assert call["thread_ts"] == veteran.root("fresh")["ts"]
+
+
+def test_what_somebody_saw_to_before_the_channel_began_calls_nobody(veteran, slack, a_finding) -> None:
+    veteran.submit(a_finding("fresh", time=veteran.clock()))
+    veteran.clock.pass_(minutes=1)
+    with veteran.client("root", "admin") as root:
+        root.protect("acme", "fresh", protected=True, reason="the yearly audit")
+    veteran.clock.pass_(minutes=1)
+    enabled(veteran)
+    assert "the yearly audit" in str(slack.thread(veteran.root("fresh")["ts"]))
+    veteran.after(hours=1)
+    assert calls(slack) == []
+
+
+def test_an_older_case_that_goes_on_is_shown_when_it_does(veteran, slack, a_finding) -> None:
+    enabled(veteran)
+    veteran.submit(a_finding("s00", n=1, time=veteran.clock()))
+    veteran.submit(a_finding("s01", epoch=1, time=veteran.clock()))
+    veteran.settle()
+    assert "2 findings" in told(slack, "s00")
+    assert "⚑ Flagged" in told(slack, "s01")
+    assert len(slack.roots()) == 3
+
+
+def test_what_waits_for_a_second_person_is_shown_and_the_news_of_weeks_are_not(veteran, slack) -> None:
+    veteran.enforce()
+    slack.messages.clear()
+    with veteran.deps.store.write() as rows:  # as if no channel had ever been there
+        for table in ("control_followed", "control_case", "control_case_event"):
+            rows.connection.exec_driver_sql(f"DELETE FROM {table}")
+    with veteran.client("root", "admin", "*") as admin:
+        admin.set_mode("globex", "enforce", reason="two quiet weeks")
+    enabled(veteran)
+    news = [str(m["blocks"]) for m in slack.roots() if "older" not in str(m["blocks"])]
+    assert ["two quiet weeks" in text and "Approve" in text for text in news] == [True]
+
+
+def test_what_guardian_revoked_before_is_no_open_case_and_what_it_revokes_now_is_told(
+    make_office, slack, a_finding
+) -> None:
+    office = make_office()
+    with office.client("root", "admin", "*") as admin, office.client("two", "approver", "*") as second:
+        asked = admin.set_mode("acme", "enforce", reason="trusted")
+        second.decide_approval(asked.approval.id, "approve", reason="yes")
+    office.submit(a_finding("before", wanted=Effect.REVOKE, hard=True))
+    enabled(office)
+    assert slack.roots() == []
+    office.submit(a_finding("now", wanted=Effect.REVOKE, hard=True))
+    office.settle()
+    assert "■ Revoked" in office.text("now")
+
+
+def test_a_channel_that_was_away_for_weeks_gets_everything(office, slack, a_finding) -> None:
+    enabled(office)
+    assert slack.messages == []
+    for day in range(3):
+        found = a_finding(f"s{day}", time=office.clock())
+        office.submit(found)
+        with office.client("ann", "analyst") as ann:
+            ann.judge(found.id, "false_positive", reason="fine")
+        office.clock.pass_(days=7)
+    enabled(office)
+    assert ["○ Dismissed" in told(slack, f"s{day}") for day in range(3)] == [True] * 3
+
+
+def test_a_restart_says_nothing_again(veteran, slack) -> None:
+    enabled(veteran)
+    before = len(slack.messages)
+    channel = replace(veteran.options).open(clock=veteran.clock.seconds, sleep=veteran.clock.sleep)
+    outbox = CaseOutbox(veteran.deps, veteran.options.rules())
+    veteran.worker = AlertWorker(outbox, channel, metrics=veteran.deps.metrics, now=veteran.clock)
+    veteran.after(days=2)
+    enabled(veteran)
+    assert len(slack.messages) == before
+
+
+@pytest.mark.slow
+def test_slack_that_is_configured_later_begins_then(tmp_path, slack, a_finding, monkeypatch) -> None:
+    path = initialise(tmp_path / "home")
+    slack.wall = time.time
+
+    @contextmanager
+    def served() -> Iterator[DeskClient]:
+        control = Control(load(path), metrics=Metrics(), port=0)
+        control.start()
+        try:
+            monitor = tokens.issue(
+                load(path), "m", role="monitor", tenants={"*"}, ttl=tokens.timedelta(hours=1)
+            ).text
+            with DeskClient(control.url, lambda: monitor) as client:
+                yield client
+        finally:
+            control.stop()
+
+    with served() as client:
+        client.submit(a_finding("before"))
+    with closing(open_control_store(load(path))) as store, store.write() as rows:
+        rows.connection.exec_driver_sql("UPDATE control_alert SET created_at = '2026-05-12 12:00:00.000000'")
+    body = yaml.safe_load(path.read_text(encoding="utf-8"))
+    body["alerts"] = {"slack": {"channel": CHANNEL, "base_url": slack.url}}
+    path.write_text(yaml.safe_dump(body), encoding="utf-8")
+    monkeypatch.setenv("GUARDIAN_SLACK__TOKEN", TOKEN)
+    with served() as client:
+        client.submit(a_finding("later"))
+        slack.until(lambda: len(slack.roots()) == 2)
+    assert "1 older" in str(slack.roots())
+    assert told(slack, "later")
