@@ -22,14 +22,15 @@ from guardian.errors import ConfigurationError
 from guardian.telemetry import logger
 
 _REMEMBERED = 2000
-_FIRST_WAIT_S, _LONGEST_WAIT_S = 1.0, 60.0
+_FIRST_WAIT_S, _LONGEST_WAIT_S, _LOOK_S = 1.0, 60.0, 10.0
 _log = logger("alerting")
 
 
 class SlackSocket:
     """`take(kind, payload)` gets each envelope's payload once; kind is interactive or slash_commands.
 
-    It must return at once. slack-sdk keeps the connection; only the first one is ours to try again.
+    It must return at once. slack-sdk opens a new connection for one that breaks, and keeps to itself when it
+    cannot; so this looks now and then, tries as well, and says why there is none.
     """
 
     def __init__(self, app_token: str, *, base_url: str, take: Callable[[str, Any], None]) -> None:
@@ -41,7 +42,8 @@ class SlackSocket:
         self._lock = threading.Lock()
         self._stop = threading.Event()
         self._client: SocketModeClient | None = None
-        self._thread = threading.Thread(target=self._connect, name="guardian-slack-socket", daemon=True)
+        self._why = ""
+        self._thread = threading.Thread(target=self._keep, name="guardian-slack-socket", daemon=True)
 
     def start(self) -> None:
         self._thread.start()
@@ -53,23 +55,33 @@ class SlackSocket:
         if self._thread.ident is not None:
             self._thread.join(timeout=5)
 
-    def _connect(self) -> None:
+    def _keep(self) -> None:
         quiet = logging.getLogger("guardian.slack_socket")  # slack-sdk logs what it receives
         quiet.setLevel(logging.CRITICAL)
         web = WebClient(base_url=self._base, logger=quiet)
         client = SocketModeClient(app_token=self._token, web_client=web, logger=quiet, concurrency=2)
         client.socket_mode_request_listeners.append(self._heard)
+        client.on_error_listeners.append(self._broke)
         self._client = client
-        wait = _FIRST_WAIT_S
+        connected, wait = False, _FIRST_WAIT_S
         while not self._stop.is_set():
             try:
-                client.connect()
-                _log.info("slack_socket_connected")
-                return
+                client.connect_to_new_endpoint()  # which does nothing where there is a connection
             except Exception as error:  # no common base class; the token is never in a message of ours
-                _log.warning("slack_socket_failed", error=_told(error), wait_s=wait)
+                self._broke(error)
+            if client.is_connected():
+                if not connected:
+                    _log.info("slack_socket_connected")
+                connected, wait, self._why = True, _FIRST_WAIT_S, ""
+                self._stop.wait(_LOOK_S)
+            elif not self._stop.is_set():
+                _log.warning("slack_socket_failed", error=self._why or "no connection", wait_s=wait)
+                connected = False
                 self._stop.wait(wait)
                 wait = min(_LONGEST_WAIT_S, wait * 2)
+
+    def _broke(self, error: Exception) -> None:
+        self._why = _told(error)
 
     def _heard(self, client: BaseSocketModeClient, request: SocketModeRequest) -> None:
         client.send_socket_mode_response(SocketModeResponse(envelope_id=request.envelope_id))

@@ -5,10 +5,11 @@ import time
 
 import httpx
 import pytest
-from slack_server import CHANNEL, TOKEN
+from slack_server import CHANNEL, TOKEN, web_api
 from slack_server.people import click, interaction, signed, submission
 from structlog.testing import capture_logs
 
+from guardian.alerting import slack_socket
 from guardian.alerting.slack import SlackOptions
 from guardian.alerting.slack_people import Person, SlackPeople
 from guardian.alerting.slack_socket import SlackSocket
@@ -407,6 +408,39 @@ def test_why_slack_opens_no_connection_is_in_the_log(slack) -> None:
         slack.until(lambda: [line for line in lines if line["event"] == "slack_socket_failed"])
         socket.stop()
     assert lines[0]["error"] == "invalid_auth"
+
+
+def failures(lines) -> list[str]:
+    return [line["error"] for line in lines if line["event"] == "slack_socket_failed"]
+
+
+def test_that_slack_promises_a_connection_and_none_comes_about_is_in_the_log(slack) -> None:
+    good, slack.socket_url = (
+        slack.socket_url,
+        "ws://127.0.0.1:9/link?ticket=0",
+    )
+    with capture_logs() as lines:  # as where a proxy lets none through
+        socket = SlackSocket("xapp-test-1", base_url=slack.url, take=lambda *_: None)
+        socket.start()
+        slack.until(lambda: failures(lines))
+        assert "slack_socket_connected" not in [line["event"] for line in lines]
+        slack.socket_url = good
+        slack.until(lambda: slack.connections and lines[-1]["event"] == "slack_socket_connected", timeout_s=30)
+        socket.stop()
+    assert failures(lines)[0] == "ConnectionRefusedError"
+
+
+def test_an_app_token_that_is_withdrawn_later_is_in_the_log(slack, monkeypatch) -> None:
+    monkeypatch.setattr(slack_socket, "_LOOK_S", 0.05)
+    with capture_logs() as lines:
+        socket = SlackSocket("xapp-test-1", base_url=slack.url, take=lambda *_: None)
+        socket.start()
+        slack.until(lambda: slack.connections and lines)
+        monkeypatch.setattr(web_api, "APP_TOKEN", "xapp-another")
+        socket._client.disconnect()  # as when a network breaks it
+        slack.until(lambda: failures(lines))
+        socket.stop()
+    assert failures(lines)[0] == "invalid_auth"
 
 
 def test_the_status_says_that_more_waits_than_it_shows(flagged) -> None:
