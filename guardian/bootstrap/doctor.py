@@ -11,6 +11,7 @@ from pathlib import Path
 
 import httpx
 
+from guardian.alerting.port import RetryLater
 from guardian.bootstrap.checking import check_plugins
 from guardian.bootstrap.clock import utc_now
 from guardian.bootstrap.console import pages_checked
@@ -22,7 +23,7 @@ from guardian.bootstrap.letters import refused_checked
 from guardian.bootstrap.monitor_store import open_monitor_store
 from guardian.bootstrap.policies import open_policy, policy_folder
 from guardian.bootstrap.secrets import SecretFiles
-from guardian.bootstrap.slack import people, slack_options
+from guardian.bootstrap.slack import ask_for_socket, people, slack_options
 from guardian.bootstrap.sources import open_source
 from guardian.bus.admin import topic_partitions
 from guardian.config import Settings
@@ -277,4 +278,10 @@ def _alerts(settings: Settings) -> str:
             "alerts.slack has an empty token", "set GUARDIAN_SLACK__TOKEN to the app's bot token (xoxb-…)"
         )
     people(settings)
-    return f"{options.open(clock=time.monotonic, sleep=time.sleep).check()}; more: guardian slack check"
+    try:
+        said = options.open(clock=time.monotonic, sleep=time.sleep).check()
+        ask_for_socket(settings, options)
+    except RetryLater as trouble:
+        mend = "let this machine reach slack.com, through HTTPS_PROXY if need be; until then Slack's alerts wait"
+        raise _Unwell(str(trouble), mend) from trouble
+    return f"{said}; more: guardian slack check"

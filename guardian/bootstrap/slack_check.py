@@ -8,12 +8,12 @@ import httpx
 
 from guardian.alerting.port import RetryLater
 from guardian.alerting.slack import SlackOptions
-from guardian.alerting.slack_calls import SlackCalls, Unshowable
+from guardian.alerting.slack_calls import Unshowable
 from guardian.alerting.slack_signature import SlackSignature
 from guardian.bootstrap.clock import utc_now
 from guardian.bootstrap.doctor import Check
 from guardian.bootstrap.samples import samples
-from guardian.bootstrap.slack import people, slack_options
+from guardian.bootstrap.slack import ask_for_socket, people, slack_options
 from guardian.config import Settings
 from guardian.errors import AlertError, GuardianError
 
@@ -73,15 +73,11 @@ def _channels(options: SlackOptions) -> Check:
 def _clicks(settings: Settings, options: SlackOptions) -> Check:
     """Would Slack open a connection for the app token, and does the way in over HTTP answer as it should?"""
     slack, ways = settings.slack, []
-    if slack.app_token is not None:
-        token = slack.app_token.get_secret_value()
-        app = SlackCalls(token=token, base_url=options.base_url, timeout=options.timeout)
-        try:
-            app.write("apps.connections.open", {})
-        except AlertError as error:
-            mend = "make an app-level token with connections:write under Basic Information"
-            return Check("clicks", False, f"GUARDIAN_SLACK__APP_TOKEN: {error}", mend)
-        ways.append("Socket Mode")
+    try:
+        ways += ["Socket Mode"] if ask_for_socket(settings, options) else []
+    except AlertError as error:
+        found, _, mend = str(error).partition("; ")
+        return Check("clicks", False, found, mend)
     if slack.signing_secret is not None:
         SlackSignature(slack.signing_secret.get_secret_value(), now=time.time)
         url = f"{settings.control.url}/slack/commands"

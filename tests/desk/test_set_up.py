@@ -9,13 +9,14 @@ from slack_server import CHANNEL, TOKEN, message_limits
 from slack_server.people import SECRET
 
 from guardian.alerting.plain_text import as_text
+from guardian.bootstrap import doctor
 from guardian.bootstrap.alert_tests import send_samples
 from guardian.bootstrap.manifest import manifest_text
 from guardian.bootstrap.samples import samples, shown
 from guardian.bootstrap.slack import people
 from guardian.bootstrap.slack_check import NEEDED, check_slack
 from guardian.config import Settings
-from guardian.errors import ConfigurationError
+from guardian.errors import AlertError, ConfigurationError
 
 
 @pytest.fixture
@@ -68,6 +69,22 @@ def test_an_app_token_for_which_slack_opens_no_connection_is_no_way_in(settings,
     found = {check.name: check for check in check_slack(given, send=False)}
     assert found["clicks"].ok is ok
     assert ok or "invalid_auth" in found["clicks"].found
+
+
+def test_the_doctor_says_that_an_app_token_was_withdrawn(settings) -> None:
+    assert "more: guardian slack check" in doctor._alerts(
+        settings(slack={"token": TOKEN, "app_token": "xapp-test-1"})
+    )
+    with pytest.raises(AlertError, match=r"invalid_auth; make an app-level token with connections:write"):
+        doctor._alerts(settings(slack={"token": TOKEN, "app_token": "xapp-withdrawn"}))
+
+
+def test_the_doctor_says_that_slack_cannot_be_reached_and_goes_on(settings) -> None:
+    away = settings(alerts={"slack": {"channel": CHANNEL, "base_url": "http://127.0.0.1:9/api/"}})
+    checks = {check.name: check for check in doctor.examine(away)}
+    assert not checks["alerts"].ok
+    assert "slack.com" in checks["alerts"].mend
+    assert "refused" in checks
 
 
 def test_the_manifest_asks_for_what_is_needed_and_leads_where_it_should() -> None:
