@@ -1,11 +1,11 @@
 """approvals, approve, deny, withdraw, break-glass, break-glass-end, breaker: acts that take two people."""
 
 from pathlib import Path
-from typing import Annotated, Literal, get_args
+from typing import Annotated, Literal, cast, get_args
 
 import typer
 
-from guardian.cli.asking import Tenant, Why, client, one_line
+from guardian.cli.asking import Limit, Tenant, Why, client, newest, one_line
 from guardian.cli.common import ConfigOption, JsonOption, print_json
 from guardian.errors import ConfigurationError
 from guardian.wire.approvals import ApprovalState, ApprovalView, BreakerView, BreakGlassView
@@ -25,7 +25,7 @@ def approvals(
     state: Annotated[
         str | None, typer.Option(help="pending, approved, denied, expired, withdrawn, used or all.")
     ] = "pending",
-    limit: Annotated[int, typer.Option(min=1, max=200)] = 50,
+    limit: Limit = 50,
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -37,7 +37,10 @@ def approvals(
     if wanted is not None and wanted not in (known := get_args(ApprovalState)):
         raise ConfigurationError(f"state {wanted!r} does not exist; choose one of {', '.join(known)}, all")
     with client(config) as control:
-        page = control.approvals(tenant_id=tenant, state=wanted, limit=limit)  # type: ignore[arg-type]
+        chosen = cast(ApprovalState | None, wanted)
+        page = newest(
+            limit, lambda n, after: control.approvals(tenant_id=tenant, state=chosen, limit=n, cursor=after)
+        )
     if as_json:
         print_json(page.model_dump(mode="json"))
     else:

@@ -1,10 +1,10 @@
 """What the commands have in common that ask the control API: whose token, what people name, how answers read."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 import typer
 from pydantic import ValidationError
@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from guardian.cli.common import escape, settings_from
 from guardian.config import Settings
 from guardian.errors import ConfigurationError
+from guardian.wire.base import Page
 from guardian.wire.client import sound_token
 from guardian.wire.evidence import EvidenceClient
 
@@ -22,6 +23,9 @@ OneOfMany = Annotated[
     str | None, typer.Option("--tenant", help="Whose, where findings of several tenants have this id.")
 ]
 Why = Annotated[str, typer.Option("--reason", help="Why; it is audited and shown to others.")]
+Limit = Annotated[int, typer.Option(min=1, max=10_000, help="How many at most, the newest first.")]
+Listed = TypeVar("Listed")
+_AT_ONCE = 200  # of one answer of control
 
 
 @contextmanager
@@ -34,6 +38,17 @@ def client(config: Path | None) -> Iterator[EvidenceClient]:
             yield control
         except ValidationError as error:
             raise ConfigurationError(_in_words(error)) from error
+
+
+def newest(limit: int, ask: Callable[[int, str | None], Page[Listed]]) -> Page[Listed]:
+    """The first `limit` of a list, a page at a time; that there are more is said on standard error."""
+    page = ask(min(limit, _AT_ONCE), None)
+    while page.next is not None and len(page.items) < limit:
+        more = ask(min(limit - len(page.items), _AT_ONCE), page.next)
+        page = more.model_copy(update={"items": page.items + more.items})
+    if page.next is not None:
+        typer.echo(f"these are the newest {len(page.items)}; there are more: --limit", err=True)
+    return page
 
 
 def _in_words(error: ValidationError) -> str:

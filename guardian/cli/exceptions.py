@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from guardian.cli.asking import OneOfMany, Why, client, one_line
+from guardian.cli.asking import Limit, OneOfMany, Why, client, newest, one_line
 from guardian.cli.common import ConfigOption, JsonOption, print_json
 from guardian.wire.exceptions import ExceptionView
 
@@ -21,7 +21,7 @@ def register(app: typer.Typer) -> None:
 def list_(
     tenant: Annotated[str | None, typer.Option(help="Only this tenant.")] = None,
     ended: Annotated[bool, typer.Option("--ended", help="Also those that are over.")] = False,
-    limit: Annotated[int, typer.Option(min=1, max=200)] = 50,
+    limit: Limit = 50,
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -29,7 +29,9 @@ def list_(
     from guardian.cli.tables import plain, show_rows
 
     with client(config) as control:
-        page = control.exceptions(tenant_id=tenant, ended=ended, limit=limit)
+        page = newest(
+            limit, lambda n, after: control.exceptions(tenant_id=tenant, ended=ended, limit=n, cursor=after)
+        )
     if as_json:
         print_json(page.model_dump(mode="json"))
         return

@@ -5,7 +5,7 @@ from typing import Annotated, cast, get_args
 
 import typer
 
-from guardian.cli.asking import OneOfMany, Tenant, Why, client, one_line
+from guardian.cli.asking import Limit, OneOfMany, Tenant, Why, client, newest, one_line
 from guardian.cli.common import ConfigOption, JsonOption, print_json
 from guardian.domain.finding import Kind
 from guardian.domain.revocation import SubjectType
@@ -29,7 +29,7 @@ def register(app: typer.Typer) -> None:
 def sessions(
     tenant: Annotated[str | None, typer.Option(help="Only this tenant.")] = None,
     status: Annotated[str | None, typer.Option(help="active, flagged or revoked.")] = None,
-    limit: Annotated[int, typer.Option(min=1, max=200)] = 50,
+    limit: Limit = 50,
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -42,7 +42,10 @@ def sessions(
     if status is not None and status not in (known := get_args(SessionStatus)):
         raise ConfigurationError(f"status {status!r} does not exist; choose one of {', '.join(known)}")
     with client(config) as control:
-        page = control.sessions(tenant_id=tenant, status=status, limit=limit)  # type: ignore[arg-type]
+        chosen = cast(SessionStatus | None, status)
+        page = newest(
+            limit, lambda n, after: control.sessions(tenant_id=tenant, status=chosen, limit=n, cursor=after)
+        )
     if as_json:
         print_json(page.model_dump(mode="json"))
     else:
@@ -53,7 +56,7 @@ def findings(
     tenant: Annotated[str | None, typer.Option(help="Only this tenant.")] = None,
     session: Annotated[str | None, typer.Option(help="Only this session.")] = None,
     kind: Annotated[str | None, typer.Option(help="drift, gateway, hygiene, calibration, unscorable, ...")] = None,
-    limit: Annotated[int, typer.Option(min=1, max=200)] = 50,
+    limit: Limit = 50,
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -63,7 +66,8 @@ def findings(
     if kind is not None and kind not in (known := [each.value for each in Kind]):
         raise ConfigurationError(f"kind {kind!r} does not exist; choose one of {', '.join(known)}")
     with client(config) as control:
-        page = control.findings(tenant_id=tenant, session_id=session, kind=kind, limit=limit)
+        wanted = {"tenant_id": tenant, "session_id": session, "kind": kind}
+        page = newest(limit, lambda n, after: control.findings(**wanted, limit=n, cursor=after))
     if as_json:
         print_json(page.model_dump(mode="json"))
     else:

@@ -12,6 +12,7 @@ import pytest
 import yaml
 from ports import port_of, reserve
 
+from guardian.cli import asking
 from guardian.demo.log import log_lines
 from guardian.demo.scenario import Plant, Scenario
 
@@ -121,6 +122,18 @@ def test_tables_for_people_and_a_token_that_reaches_only_its_tenant(guardian, ho
     assert denied.returncode == 1
     assert "Traceback" not in denied.stderr
     assert guardian("findings", *config, env={"GUARDIAN_TOKEN": "nonsense"}).returncode == 1
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("what", ["sessions", "findings"])
+def test_a_list_goes_on_as_far_as_asked_and_says_where_it_was_cut(guardian, home: Path, monkeypatch, what) -> None:
+    monkeypatch.setattr(asking, "_AT_ONCE", 1)
+    every = read(guardian, home, what)["items"]
+    assert len(every) > 1
+    assert read(guardian, home, what, "--limit", "2")["items"] == every[:2]
+    config = ("-c", str(home / "guardian.yaml"))
+    assert "there are more" in guardian(what, "--limit", "1", *config).stderr
+    assert guardian(what, *config).stderr == ""
 
 
 @pytest.mark.slow
