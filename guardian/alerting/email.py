@@ -43,8 +43,8 @@ class EmailOptions:
             raise ConfigurationError(
                 f"alerts.email.tls must be starttls or tls (none only to this machine), got {self.tls!r}"
             )
-        if not self.recipients:
-            raise ConfigurationError("alerts.email.recipients must name somebody")
+        if not self.recipients or isinstance(self.recipients, str):
+            raise ConfigurationError("alerts.email.recipients must be a list that names somebody")
         for address in (self.sender, *self.recipients):
             try:
                 Address(addr_spec=address)

@@ -8,8 +8,11 @@ from contextlib import contextmanager
 from dataclasses import fields, is_dataclass
 from inspect import signature
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
 
+from pydantic import TypeAdapter, ValidationError
+
+from guardian.config import in_words
 from guardian.errors import ConfigurationError
 
 _EXTRAS = {"torch": "train", "sentence_transformers": "train", "onnx": "train"}
@@ -76,11 +79,36 @@ def make(room: str, name: str, options: Mapping[str, Any], **given: Any) -> Any:
         wanted = parameter.default is parameter.empty and parameter.kind is not parameter.VAR_KEYWORD
         if wanted and name_ not in options and name_ not in given:
             raise ConfigurationError(f"{_shown(room, name)} needs the option {name_!r}")
+    kinds = get_type_hints(plugin) if own else {}
+    taken: dict[str, Any] = {}
+    wrong: ConfigurationError | None = None
+    for option, value in options.items():
+        try:
+            taken[option] = _typed(value, kinds.get(option))
+        except ValidationError as error:
+            wrong, taken[option] = wrong or _refused(room, name, option, error, value), _tupled(value)
     try:
         with extras_named(_shown(room, name)):
-            return plugin(**{k: _tupled(v) for k, v in options.items()}, **given)
+            made = plugin(**taken, **given)
     except (TypeError, ValueError) as error:
-        raise ConfigurationError(f"options of {_shown(room, name)}: {error}") from error
+        raise wrong or ConfigurationError(f"options of {_shown(room, name)}: {error}") from error
+    if wrong is not None:  # and the plugin itself had nothing to say, which says more
+        raise wrong
+    return made
+
+
+def _typed(value: Any, kind: Any) -> Any:
+    """The value as an option takes it; a number may be text, as variables spell it. Raises ValidationError."""
+    read = TypeAdapter(kind).validate_python(value)
+    spelt = isinstance(value, str) and isinstance(read, int | float) and not isinstance(read, bool)
+    return read if spelt else _tupled(value)
+
+
+def _refused(room: str, name: str, option: str, error: ValidationError, value: Any) -> ConfigurationError:
+    problem = error.errors(include_url=False)[0]
+    where = ".".join(map(str, (option, *problem["loc"])))
+    said = in_words(problem["type"], problem["msg"], empty=value is None)
+    return ConfigurationError(f"{_shown(room, name)}: {where}: {said}")
 
 
 def _shown(room: str, name: str) -> str:

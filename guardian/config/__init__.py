@@ -148,7 +148,10 @@ def load(path: Path | None = None, *, overrides: Mapping[str, Any] | None = None
 _EXPECTED = {
     "dict_type": "names and values, such as {name: value}",
     "model_type": "names and values, such as {name: value}",
+    "mapping_type": "names and values, such as {name: value}",
     "list_type": "a list, such as [a, b]",
+    "tuple_type": "a list, such as [a, b]",
+    "sequence_type": "a list, such as [a, b]",
 }
 _OTHER_VARIABLES = frozenset({"GUARDIAN_CONFIG", "GUARDIAN_TOKEN", "GUARDIAN_TENANT", "GUARDIAN_CRASH_AT"})
 
@@ -192,11 +195,12 @@ def _explain(error: ValidationError, path: Path | None) -> str:
         if problem["type"] == "extra_forbidden":
             lines.append(f"{name}: unknown setting{_known_beside(problem['loc'])}")
         else:
-            lines.append(f"{name}: {_in_words(problem['type'], problem['msg'], empty=problem['input'] is None)}")
+            lines.append(f"{name}: {in_words(problem['type'], problem['msg'], empty=problem['input'] is None)}")
     return f"{where}: " + "; ".join(lines)
 
 
-def _in_words(kind: str, said: str, *, empty: bool) -> str:
+def in_words(kind: str, said: str, *, empty: bool) -> str:
+    """What is wrong with a value, by pydantic's name and words for it."""
     expected = _EXPECTED.get(kind)
     if expected is None:
         return said.removeprefix("Value error, ")

@@ -29,6 +29,16 @@ WRONG: list[tuple[dict[str, Any], str, str]] = [
     ({"alerts": {"ocsf_kafka": {"topc": "x"}}}, "unknown option 'topc' of alerts 'ocsf_kafka'", "topic"),
     ({"alerts": {"ocsf_kafka": {"topic": "x", "producer": 1}}}, "unknown option 'producer'", "topic"),
     ({"alerts": {"nosuch": {}}}, "unknown alerts 'nosuch'", "jsonl"),
+    (
+        {"alerts": {"email": {"host": "mx.example", "sender": "g@x.example", "recipients": "soc@x.example"}}},
+        "alerts.email.recipients must be a list",
+        "names somebody",
+    ),
+    (
+        {"alerts": {"ocsf_http": {"url": "https://x.example", "timeout_s": "fast"}}},
+        "alerts 'ocsf_http': timeout_s: Input should be a valid number",
+        "number",
+    ),
     ({"alerts": {"webhook": {}}}, "alerts 'webhook' needs the option 'url'", ""),
     ({"revocation": {"faces": {"nosuch": {}}}}, "unknown revocation.faces 'nosuch'", "kafka_topic"),
     (

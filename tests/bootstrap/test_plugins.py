@@ -94,3 +94,9 @@ def test_a_library_that_is_not_installed_is_named_with_its_extra(library: str, e
 def test_a_module_of_our_own_that_is_missing_stays_a_fault() -> None:
     with pytest.raises(ModuleNotFoundError), plugins.extras_named("engine 'x'"):
         raise ModuleNotFoundError("No module named 'guardian.x'", name="guardian.x")
+
+
+def test_a_number_is_one_also_where_a_variable_spells_it_as_text() -> None:
+    told = {"channel": "C0SECURITY", "timeout": "20", "storm": "5"}
+    made = plugins.make("alerting", "slack", told, token="xoxb-1")
+    assert (made.timeout, made.storm) == (20, 5)
