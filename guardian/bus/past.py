@@ -7,7 +7,7 @@ from guardian.bus.port import Consumer, Place, Record
 
 
 class PastOnly:
-    """Another consumer's records up to `until`; exhausted when none of those came for `quiet_s`.
+    """Another consumer's records up to `until`; exhausted when none of those came for `quiet_s`, and none is left.
 
     The quiet begins with the first poll that finds nothing, not while whoever polls is at work on what was found.
     Later records are passed over. `patience_s` is how long the first one after a start may take (a group has to
@@ -71,7 +71,8 @@ class PastOnly:
         return self._consumer.lag()
 
     def exhausted(self) -> bool:
-        return self._deadline is not None and self._timer() >= self._deadline
+        over = self._deadline is not None and self._timer() >= self._deadline
+        return over and not any(self.lag().values())  # else a fetch takes long
 
     def close(self) -> None:
         self._consumer.close()

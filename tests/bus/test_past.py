@@ -77,3 +77,18 @@ def test_after_another_start_the_group_may_take_its_time_again(topic):
     assert not past.exhausted()
     ticks.at = 160
     assert past.exhausted()
+
+
+def test_a_fetch_that_takes_long_is_not_the_end(topic):
+    class Slow(MemoryConsumer):
+        def poll(self, *, timeout_s, max_records):
+            ticks.at += 1
+            return [] if ticks.at % 10 else super().poll(timeout_s=timeout_s, max_records=1)
+
+    ticks, found = Ticks(), []
+    past = PastOnly(Slow(topic, ["log"]), until=NOW, timer=ticks, quiet_s=5, patience_s=60)
+    past.start(lambda _: {})
+    while not past.exhausted():
+        found += past.poll(timeout_s=0, max_records=9)
+    assert [record.value for record in found] == [b"0", b"1", b"2"]
+    assert ticks.at < 60
