@@ -4,6 +4,7 @@ A gateway that polls or streams says with every request what it holds; one that 
 Writing that down at once would make every revocation wait for a hundred gateways' word on the one before.
 """
 
+from collections.abc import Container
 from dataclasses import dataclass, field
 from datetime import datetime
 from threading import Lock
@@ -99,6 +100,13 @@ class PeersHeard:
         with self._lock:
             heard = [mine for (of, _), mine in self._heard.items() if of == role]
             return [each for mine in heard for each in mine.values()]
+
+    def keep(self, role: PeerRole, stored: Container[tuple[PeerRole, str, str]]) -> None:
+        """Forget who was written down and is stored no longer: it said good-bye to another process."""
+        for each in self.heard(role):
+            with self._lock:
+                if each.key not in stored and each.key not in self._dirty:
+                    self._drop(each)
 
     def forget(self, gone: Peer) -> None:
         with self._lock:

@@ -41,6 +41,7 @@ class Standing:
 
 def peers(deps: ControlDeps, rows: ControlRows, role: PeerRole) -> list[Peer]:
     known = {each.key: each for each in rows.peers.all(role)}
+    deps.peers.keep(role, known)
     for heard in deps.peers.heard(role):
         stored = known.get(heard.key)
         if stored is None or stored.last_seen <= heard.last_seen:

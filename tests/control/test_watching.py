@@ -185,6 +185,23 @@ def test_one_that_says_good_bye_is_not_missed(quiet):
     assert (news(quiet), lag(quiet)) == ([], 0)
 
 
+def test_nor_one_that_said_it_to_another_control_process_on_the_same_database(quiet):
+    for name in ("gw-a", "gw-b"):
+        ack(quiet, "1.0", name)
+    watch(quiet.deps)
+    other = replace(quiet.deps, peers=PeersHeard(), watched=Watched())
+    other.peers.leave("gateway", GATEWAY, "gw-a")
+    watch(other)
+    quiet.clock.pass_(seconds=50)
+    ack(quiet, "1.0", "gw-b")
+    ack(quiet, "1.0", "gw-c")
+    assert [row["instance"] for row in seen(quiet)["gateways"]] == ["gw-b", "gw-c"]
+    quiet.clock.pass_(seconds=50)
+    watch(quiet.deps)
+    assert news(quiet) == []
+    assert [each.instance for each in quiet.deps.peers.heard("gateway")] == ["gw-b", "gw-c"]
+
+
 def test_polling_with_an_entity_tag_says_what_is_held(quiet):
     tag = quiet.revocations().headers["ETag"]
     quiet.revocations(headers={"If-None-Match": tag, "Guardian-Instance": "old-client"})
