@@ -174,6 +174,7 @@ async def _listen_for_ever(deps: ControlDeps, listings: RevocationListings, bell
             newest = await run_in_threadpool(listings.catch_up)
             if newest != heard:
                 bell.ring()
+                await run_in_threadpool(deps.store.remember)  # before its own next start, which may be on a backup
             heard = newest
             deps.metrics.set("guardian_ledger_unread", 0)
         except Exception as error:

@@ -3,6 +3,7 @@
 import asyncio
 import queue
 import threading
+import time
 from dataclasses import replace
 
 from sqlalchemy import text
@@ -10,6 +11,7 @@ from starlette.testclient import TestClient
 
 from guardian.control import app
 from guardian.control.bell import Bell
+from guardian.store.control import ControlStore
 from guardian.store.engine import writing
 
 
@@ -125,6 +127,22 @@ def test_while_walks_wait_for_an_answer_it_is_looked_whether_others_begin(stage,
     monkeypatch.undo()
     assert slept[0] == 1
     assert looked[:2] == [{}, {("acme", "s1"): 30.0}]
+
+
+def test_how_far_another_process_brought_the_database_is_remembered_here_too(stage, tmp_path):
+    """Else a backup in its place went unnoticed where only this one is started again."""
+    file = stage.deps.store._epoch_file
+    other = ControlStore.open(
+        str(stage.deps.store._engine.url), now=stage.clock(), epoch_file=tmp_path / "elsewhere.epoch"
+    )
+    with other.write() as rows:
+        told = {"tenant_id": "acme", "session_id": "s1", "reason": "x", "actor": "ann", "now": stage.clock()}
+        rows.ledger.append(status="revoked", reason_code="manual", expires_at=stage.clock(), **told)
+    until = time.monotonic() + 20
+    while file.read().n < 1 and time.monotonic() < until:
+        time.sleep(0.05)
+    assert file.read().n == 1
+    other.close()
 
 
 def test_a_ledger_that_cannot_be_read_is_a_metric_to_page_on_until_it_can(stage):
