@@ -6,8 +6,8 @@ reports it as tools_unlisted.
 A denied call that would have broken a rule is a breach of lower force (`hard` is False): the gateway did
 its job, the agent still tried. What may lie outside the envelope and cannot be compared for certain is
 `arguments_unchecked`, always soft: it is told, and asks for nothing by itself. More arguments than are looked at
-(`arguments_cut`) flag: an agent could pad what it wants to hide. Session sums count allowed calls only, by what
-came back where that is known.
+(`arguments_cut`) flag: an agent could pad what it wants to hide. A session named as any system might name one
+flags too, and is hardly evidence. Session sums count allowed calls only, by what came back where that is known.
 """
 
 from collections.abc import Mapping
@@ -117,7 +117,7 @@ class EnvelopeBreach(SignalFold):
         for breach in sorted(found, key=lambda breach: not breach.hard):  # the hardest of each name speaks
             named.setdefault(breach.name, Breach(breach.name, breach.detail, breach.hard and not denied))
         proven = any(breach.hard for breach in found)
-        doubtful = _UNCHECKED if named.keys() == {"arguments_unchecked"} else _DOUBTFUL
+        doubtful = _DOUBTFUL if "arguments_cut" in named else _UNCHECKED
         value = doubtful if not proven else _ATTEMPTED if denied else _BROKEN
         said = "; ".join(breach.detail for breach in named.values())
         reason = shown(f"denied, but tried: {said}" if denied else said, 600)
