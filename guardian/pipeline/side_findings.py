@@ -141,7 +141,10 @@ def dead_letter_finding(
 
 
 def _shape(d: Decoded, breaches: tuple[Breach, ...]) -> str:
-    envelope = d.event.envelope
-    parts = [envelope.agent_id or "", envelope.purpose, *sorted(envelope.allowed_tools), "|"]
-    parts += sorted(b.name for b in breaches)
+    """Who was granted what, carelessly how; with the purpose only where that is what is wrong: people put it into
+    other words each time."""
+    envelope, names = d.event.envelope, sorted(b.name for b in breaches)
+    parts = [envelope.agent_id or "", *sorted(envelope.allowed_tools), "|", *names]
+    if any(name.startswith("purpose_") for name in names):
+        parts.append(envelope.purpose)
     return hashlib.sha256("\x1f".join(parts).encode("utf-8", "surrogatepass")).hexdigest()[:24]

@@ -88,6 +88,21 @@ def test_another_shape_of_the_same_grant_is_told_again(world, body) -> None:
     assert len(world.told(Kind.HYGIENE)) == 3
 
 
+def test_a_grant_for_purposes_in_ever_new_words_is_told_once(world, body) -> None:
+    words = ("water plants", "translate poems", "audit payroll", "book flights", "train models", "renew contracts")
+    for n in range(24):
+        said = {"envelope__purpose": f"{words[n % 6]} for customer {n}", "envelope__session_id": f"s{n}"}
+        world.feed(body(n, envelope__allowed_tools=["contracts.*"], **said))
+    told = [{breach.name for breach in finding.breaches} for finding in world.told(Kind.HYGIENE)]
+    assert told == [{"wildcard_tools"}, {"wildcard_tools", "blurred_agent"}]
+
+
+def test_each_purpose_that_constrains_nothing_is_told(world, body) -> None:
+    for n, purpose in enumerate(("do anything", "whatever is needed", "do anything")):
+        world.feed(body(n, envelope__session_id=f"s{n}", envelope__purpose=purpose))
+    assert len(world.told(Kind.HYGIENE)) == 2
+
+
 def test_hygiene_is_told_apart_and_not_as_a_reason_of_drift(world, body) -> None:
     world.feed(body(1, action__tool="crm.write", envelope__expires_at=...))
     (drift,) = world.told(Kind.DRIFT)
