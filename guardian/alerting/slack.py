@@ -5,14 +5,15 @@ after a lost answer, whether the post arrived. The rest is for people's clicks: 
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
 from guardian.alerting import blocks, case_blocks
 from guardian.alerting.delivered import message_id
-from guardian.alerting.port import Alert, Clock, RetryLater, Sleep
+from guardian.alerting.port import Alert, Clock, RetryLater, Sleep, Step
 from guardian.alerting.rules import Rules
 from guardian.alerting.slack_calls import Gone, SlackCalls, Unshowable
 from guardian.alerting.slack_rules import read_rules
@@ -23,6 +24,7 @@ EVENT = "guardian_finding"
 CASE_EVENT = "guardian_case"
 _PACE_S = 1.0  # chat.postMessage: about one message a second and channel
 _UPDATE_PACE_S = 1.2  # chat.update: 50 and more a minute
+_LONGEST_WAIT_S = 3600.0  # whatever Slack asks for
 _SKEW = timedelta(hours=1)  # a finding may carry a time slightly ahead of Slack's
 
 
@@ -96,37 +98,59 @@ class SlackChannel:
         self._channel = options.channel
         self._clock, self._sleep = clock, sleep
         self._next: dict[str, float] = {}
+        self._asked_to_wait: dict[str, float] = {}
         self.calls = options.calls()
 
     def deliver(self, alert: Alert) -> str:
         step = alert.step
-        if step is None:
-            return self._posted(alert, self._channel, blocks.message(alert))
-        channel, ts = _split(step.place) if step.place else (step.channel or self._channel, None)
-        match step.verb:
-            case "post":
-                return self._posted(alert, channel, case_blocks.root(alert))
-            case "update" if ts is not None:
-                return self._updated(alert, channel, ts)
-            case _:
-                return self._posted(alert, channel, case_blocks.reply(alert), thread=ts)
+        channel, ts = self._place(step)
+        with self._obeying(channel):
+            if step is None:
+                return self._posted(alert, channel, blocks.message(alert))
+            match step.verb:
+                case "post":
+                    return self._posted(alert, channel, case_blocks.root(alert))
+                case "update" if ts is not None:
+                    return self._updated(alert, channel, ts)
+                case _:
+                    return self._posted(alert, channel, case_blocks.reply(alert), thread=ts)
 
     def find(self, alert: Alert) -> str | None:
         """Look through the channel, or the case's thread, for a message of this app that is this write."""
         step = alert.step
-        if step is None:
-            oldest = (alert.finding.time - _SKEW).timestamp()
-            return self._found(self._channel, oldest, EVENT, "message", message_id(alert))
-        if step.verb == "update":
-            return None  # bringing a message up to date twice does no harm
-        channel, ts = _split(step.place) if step.place else (step.channel or self._channel, None)
-        oldest = (step.since - _SKEW).timestamp()
-        return self._found(channel, oldest, CASE_EVENT, "step", step.key, thread=ts)
+        channel, ts = self._place(step)
+        with self._obeying(channel):
+            if step is None:
+                oldest = (alert.finding.time - _SKEW).timestamp()
+                return self._found(channel, oldest, EVENT, "message", message_id(alert))
+            if step.verb == "update":
+                return None  # bringing a message up to date twice does no harm
+            oldest = (step.since - _SKEW).timestamp()
+            return self._found(channel, oldest, CASE_EVENT, "step", step.key, thread=ts)
 
     def check(self) -> str:
         """Ask Slack who this token is. Raises AlertError or RetryLater; for `guardian doctor`."""
         answer = self.calls.me()
         return f"Slack knows this app as {answer.get('user', '?')} in {answer.get('team', '?')}"
+
+    def _place(self, step: Step | None) -> tuple[str, str | None]:
+        """The channel, and the message there that the step is about."""
+        if step is not None and step.place:
+            return _split(step.place)
+        return (step.channel if step is not None else "") or self._channel, None
+
+    @contextmanager
+    def _obeying(self, channel: str) -> Iterator[None]:
+        """While Slack wants to be left alone nothing is asked of it about this channel, for no case of it."""
+        wait = self._asked_to_wait.get(channel, 0.0) - self._clock()
+        if wait > 0:
+            raise RetryLater("Slack asked to wait", after_s=wait)
+        try:
+            yield
+        except RetryLater as trouble:
+            if trouble.after_s is not None:
+                self._asked_to_wait[channel] = self._clock() + min(trouble.after_s, _LONGEST_WAIT_S)
+            raise
 
     def _found(
         self, channel: str, oldest: float, event: str, name: str, wanted: str, thread: str | None = None

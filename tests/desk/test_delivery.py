@@ -192,6 +192,17 @@ def test_a_flapping_session_does_not_flap_the_channel(office, slack, a_finding) 
     assert "▶ Reinstated" in office.text()
 
 
+def test_while_slack_asks_to_wait_no_case_asks_anything_of_it(make_office, slack, a_finding) -> None:
+    office = make_office(storm=100)
+    for n in range(20):
+        office.submit(a_finding(f"sess_{n:02}"))
+    slack.troubles.append("429:60")
+    office.settle()
+    assert slack.calls == ["chat.postMessage"]
+    until_settled(office)
+    assert len(slack.roots()) == 20
+
+
 @pytest.mark.slow
 @pytest.mark.no_cover  # a hundred thousand statements: others reach every line of it
 def test_two_thousand_findings_in_a_minute_keep_to_the_limits_and_none_is_lost(
