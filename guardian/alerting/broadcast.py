@@ -10,13 +10,17 @@ _REST = 4
 
 
 class Broadcast:
-    """Delivers to every channel. While one of them is down the others are asked with `find`, not sent to again."""
+    """Delivers to every channel. While one of them is down the others are asked with `find`, not sent to again.
+
+    Which took longest of late comes last: what is quick gets an alert first.
+    """
 
     name = "broadcast"
 
     def __init__(self, channels: Sequence[AlertChannel], *, clock: Clock) -> None:
         self._channels, self._clock = tuple(channels), clock
         self._rests: dict[str, float] = {}
+        self._took: dict[str, float] = {}
 
     def deliver(self, alert: Alert) -> str:
         references: list[str] = []
@@ -24,7 +28,7 @@ class Broadcast:
         resting: list[float] = []
         refused: list[str] = []
         broken: list[Exception] = []
-        for channel in self._channels:
+        for channel in sorted(self._channels, key=lambda each: self._took.get(each.name, 0.0)):
             began = self._clock()
             rests = self._rests.get(channel.name, began) - began
             if rests > 0:
@@ -42,7 +46,9 @@ class Broadcast:
                 continue  # of this alert: the channel itself is well
             except Exception as error:  # a bug in one must not keep the alert from the others
                 broken.append(error)
-            now = self._clock()
+            finally:
+                now = self._clock()
+                self._took[channel.name] = max(now - began, self._took.get(channel.name, 0.0) / 2)
             self._rests[channel.name] = now + _REST * (now - began)
         if broken:
             raise broken[0]

@@ -357,6 +357,25 @@ def test_a_channel_that_asks_for_a_second_does_not_wait_for_the_rest_of_another(
     assert asked == [1, 1, None, 120]
 
 
+def test_a_channel_that_is_slow_and_takes_everything_gets_it_last(make_alert, time) -> None:
+    class Tough(Choosy):
+        def deliver(self, alert) -> str:
+            time.seconds += 9
+            return super().deliver(alert)
+
+    class Timed(Choosy):
+        def deliver(self, alert) -> str:
+            at.append(time.seconds)
+            return super().deliver(alert)
+
+    at: list[float] = []
+    both = Broadcast([Tough("siem"), Timed("pager")], clock=time.clock)
+    for n in range(3):
+        time.seconds = 100 * n
+        both.deliver(make_alert(n))
+    assert at == [9, 100, 200], "only as long as nobody knew"
+
+
 def test_a_channel_that_took_long_to_refuse_one_alert_gets_the_next_one(make_alert, time) -> None:
     strict = Slow("strict", time, AlertError("no"))
     both = Broadcast([strict, Choosy("other")], clock=time.clock)
