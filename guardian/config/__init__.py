@@ -191,7 +191,7 @@ def _explain(error: ValidationError, path: Path | None) -> str:
     where = str(path) if path is not None else "the settings"
     lines = []
     for problem in error.errors(include_url=False):
-        name = ".".join(map(str, problem["loc"]))
+        name = ".".join(map(str, problem["loc"])).removesuffix(".[key]")
         if problem["type"] == "extra_forbidden":
             lines.append(f"{name}: unknown setting{_known_beside(problem['loc'])}")
         else:

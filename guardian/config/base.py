@@ -6,6 +6,9 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue
 
+from guardian.domain.event import Identifier
+from guardian.wire.principal import NOBODY
+
 Options = dict[str, JsonValue]
 Plugins = dict[str, Options]
 Days = Annotated[int, Field(ge=1, le=36_500)]  # a hundred years; a date so long ago is still one
@@ -32,11 +35,18 @@ def _spoken_to_over_http(url: str) -> str:
     return url
 
 
+def _not_a_stand_in(name: str) -> str:
+    if name in NOBODY:
+        raise ValueError(f"{name!r} stands for guardian's own acts in the audit trail; choose another name")
+    return name
+
+
 Wildcards = Annotated[str, AfterValidator(_star_alone)]
 """A rule that silently matches nothing is worse than none: what looks like another wildcard is refused."""
 
 Seconds = Annotated[float, AfterValidator(_no_nonsense)]
 HttpAddress = Annotated[str, AfterValidator(_spoken_to_over_http)]
+PersonName = Annotated[Identifier, AfterValidator(_not_a_stand_in)]
 
 
 class Section(BaseModel):

@@ -5,7 +5,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, SecretStr, StringConstraints, model_validator
 
-from guardian.config.base import Seconds, Section
+from guardian.config.base import PersonName, Seconds, Section
 from guardian.domain.event import TenantName
 
 Url = Annotated[str, StringConstraints(pattern=r"^https?://[^\s/?#]+(/[^\s?#]*)?$")]
@@ -45,7 +45,9 @@ class ConsoleSection(Section):
     link_s: Seconds = 300.0  # how long a one-time link of `guardian link` waits to be opened
     proposals: Path | None = None  # a folder of folders that `guardian propose --out` wrote
     oidc: OidcSection | None = None
-    people: dict[str, ConsolePerson] = Field(default_factory=dict)  # principal -> who that is at the provider
+    people: dict[PersonName, ConsolePerson] = Field(
+        default_factory=dict
+    )  # principal -> who that is at the provider
 
     @model_validator(mode="after")
     def _somebody_can_come(self) -> Self:

@@ -5,7 +5,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, SecretStr, model_validator
 
-from guardian.config.base import Days, HttpAddress, Options, Seconds, Section
+from guardian.config.base import Days, HttpAddress, Options, PersonName, Seconds, Section
 from guardian.domain.event import TenantName
 
 
@@ -112,4 +112,4 @@ class SlackSection(Section):
     token: SecretStr | None = None  # xoxb-: posts
     signing_secret: SecretStr | None = None  # clicks over HTTP
     app_token: SecretStr | None = None  # xapp-: clicks over Socket Mode, without inbound HTTP
-    people: dict[str, SlackPerson] = Field(default_factory=dict)  # principal -> who that is in Slack
+    people: dict[PersonName, SlackPerson] = Field(default_factory=dict)  # principal -> who that is in Slack

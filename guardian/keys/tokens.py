@@ -16,14 +16,12 @@ from pydantic import TypeAdapter, ValidationError
 from guardian.domain.event import Identifier, TenantName
 from guardian.errors import TokenError
 from guardian.keys.signing import ALGORITHM, KeySet, SigningKeys
-from guardian.wire.principal import ROLES, Principal, Role
+from guardian.wire.principal import NOBODY, ROLES, Principal, Role
 
 _TYPE = "at+jwt"
 _MAX_CHARACTERS = 16384
 _REMEMBERED = 4096
 _THUMBPRINT = "x5t#S256"
-_NOT_PEOPLE = frozenset({"guardian", "operator"})
-"""What the audit trail calls guardian itself, and whoever has its machine."""
 _SHA256 = re.compile(r"[A-Za-z0-9_-]{43}")
 _IDENTIFIER: TypeAdapter[str] = TypeAdapter(Identifier)
 _TENANT: TypeAdapter[str] = TypeAdapter(TenantName)
@@ -90,7 +88,7 @@ class Tokens:
             raise TokenError(
                 f"{name!r} is no identifier: 1 to 512 characters, no control characters, and of a tenant no slash"
             ) from error
-        if principal_id in _NOT_PEOPLE:
+        if principal_id in NOBODY:
             raise TokenError(f"{principal_id!r} stands for guardian's own acts in the audit trail; choose another")
         key = self.keys.current().signing
         issued = int(now.timestamp())

@@ -12,6 +12,9 @@ ROLES: tuple[Role, ...] = get_args(Role)
 EVERY_TENANT = "*"
 """In a token's list of tenants: all of them, also those to come. No tenant can be called this."""
 
+NOBODY = frozenset({"guardian", "operator"})
+"""What the audit trail calls guardian itself, and whoever has its machine: no principal's name."""
+
 
 @dataclass(frozen=True, slots=True)
 class Principal:

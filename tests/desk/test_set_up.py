@@ -15,7 +15,7 @@ from guardian.bootstrap.manifest import manifest_text
 from guardian.bootstrap.samples import samples, shown
 from guardian.bootstrap.slack import people
 from guardian.bootstrap.slack_check import NEEDED, check_slack
-from guardian.config import Settings
+from guardian.config import Settings, load
 from guardian.errors import AlertError, ConfigurationError
 
 
@@ -151,3 +151,13 @@ def test_people_who_cannot_be_told_apart_are_refused_at_the_start(told) -> None:
 def test_nobody_clicks_as_a_machine(role) -> None:
     with pytest.raises(ValueError, match="role"):
         Settings(slack={"people": {"a": {"slack": "U0A", "role": role, "tenants": ["acme"]}}})
+
+
+@pytest.mark.parametrize("name", ["operator", "guardian", "", "ma\x00ya"])
+@pytest.mark.parametrize("section", ["slack", "console"])
+def test_a_person_whom_no_token_can_name_is_refused_at_the_start(section, name) -> None:
+    told = {"email": "maya@acme.example", "role": "responder", "tenants": ["acme"]}
+    oidc = {"issuer": "https://idp.example.com", "client_id": "guardian"}
+    body = {"people": {name: told}} | ({"oidc": oidc} if section == "console" else {})
+    with pytest.raises(ConfigurationError, match=f"{section}.people"):
+        load(overrides={section: body})
