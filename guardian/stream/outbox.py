@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Literal
 
 from guardian.bus.port import Producer
-from guardian.domain.finding import Finding
+from guardian.domain.finding import Effect, Finding
 from guardian.errors import BusError, ControlError, StoreError
 from guardian.store.monitor_outbox import Outbox
 from guardian.store.monitor_values import OutboxItem, StoredDeadLetter
@@ -120,9 +120,9 @@ class Delivery:
             self._crash("after_send")
         except ControlError as error:
             self._metrics.add("guardian_outbox_failures_total", reason=str(error.status))
-            if error.code == "superseded":  # people decided meanwhile, and their word holds
+            if _needless(error, finding):
                 self._outbox.delivered(item.id, f"{error.status}: {error}", now=self._clock())
-                log.info("finding superseded", error=str(error))
+                log.info("finding not needed", code=error.code, error=str(error))
             elif not _refused(error):
                 retry = self._postpone(item, str(error))
                 log.warning(
@@ -177,6 +177,13 @@ class Delivery:
 
     def _later(self, item: OutboxItem, since: datetime) -> datetime:
         return since + self._backoff.after(item.attempts, self._jitter())
+
+
+def _needless(error: ControlError, finding: Finding) -> bool:
+    """Whether people decided meanwhile, whose word holds; or control has the flag, as it was told before this
+    database forgot it or began."""
+    told_before = error.code == "finding_conflict" and finding.wanted is Effect.FLAG
+    return error.code == "superseded" or told_before
 
 
 def _refused(error: ControlError) -> bool:

@@ -346,3 +346,36 @@ def test_a_side_finding_that_every_batch_shows_is_told_and_sent_once(rig, make_e
     assert len(pipeline.judged) == 4
     assert told == ["grant", "s1-3"]
     assert control.calls == ["grant", "s1-3"]
+
+
+@pytest.mark.parametrize(("wanted", "left"), [(Effect.FLAG, 0), (Effect.REVOKE, 1)])
+def test_a_flag_that_control_has_already_in_other_words_is_no_refusal(rig, make_event, counting, wanted, left):
+    """A careless grant is told anew once the monitor has forgotten that it told of it; control forgets nothing."""
+
+    class Careless(counting):
+        def judge(self, decoded, letters, memory):
+            grant = Finding(
+                id="grant", kind=Kind.HYGIENE, tenant_id="acme", session_id="s1", wanted=wanted, severity="low",
+                title="t", time=rig.clock(),
+            )  # fmt: skip
+            return dataclasses.replace(super().judge(decoded, letters, memory), findings=(grant,))
+
+    class Keeps:
+        def __init__(self):
+            self.known, self.calls = {}, 0
+
+        def submit(self, finding):
+            self.calls += 1
+            if self.known.setdefault(finding.id, finding.digest) != finding.digest:
+                raise ControlError("stored with other content", status=409, code="finding_conflict")
+            return {"effect": "flag"}
+
+    control = Keeps()
+    for n in range(2):
+        rig.broker.append("log", make_event(n))
+        rig.read(rig.worker(Careless()), rig.drained)
+        delivery(rig, control).deliver_due()
+        rig.clock.forward(100 * 86_400)
+        rig.store.prune(rig.clock(), Retention())
+    assert control.calls == 2
+    assert (rig.store.outbox.depth(), len(rig.store.outbox.refused())) == (0, left)
