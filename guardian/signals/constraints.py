@@ -5,8 +5,10 @@ limit that is neither a number nor a price bounds nothing that can be checked.
 """
 
 import re
+import unicodedata
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from types import MappingProxyType
 from urllib.parse import unquote
 
@@ -30,6 +32,7 @@ _PRICE = re.compile(
 _SEVERAL = re.compile(r"[,;\s]+")
 _ROOT = re.compile(r"(?:[A-Za-z][A-Za-z0-9+.-]*://[^/]*)?/?")
 _DECODINGS = 8
+_CODE_CHARS = 5
 _UNSEEN = re.compile(r"[\s\x00-\x1f\x7f-\x9f\xad\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff]+")
 """Spaces and signs that some readers of a path drop."""
 _DOTS = re.compile(rf"(?:^|(?<=[/?#]))(?:\.|{_UNSEEN.pattern[:-1]})+(?=[/?#;]|\Z)")
@@ -104,23 +107,45 @@ def admits(allowed: frozenset[str], value: object) -> bool:
     none that climbs out of it.
 
     >>> mine = frozenset({"c_1", "c_2", "*@acme.example"})
-    >>> [admits(mine, said) for said in ("c_1, c_2", "a@acme.example", "<x@evil.example>a@acme.example")]
+    >>> [admits(mine, said) for said in ("c_1, c_2", "A@Acme.example", "<x@evil.example>a@acme.example")]
     [True, True, False]
     """
     said = text(value)
+    if said in allowed:
+        return True
+    allowed, said = _all_spelt(allowed), _spelt(said)
     each = [one for one in _SEVERAL.split(said) if one]
     if len(each) < 2:
         return _admits(allowed, said)
     addresses = said.count("@")
     whole = frozenset(entry for entry in allowed if not 0 < entry.count("@") < addresses)
-    return _admits(whole, said) or all(_admits(allowed, one) for one in set(each))
+    return _admits(whole, said) or all(_admits(allowed, _spelt(one)) for one in set(each))
+
+
+def _spelt(said: str) -> str:
+    """One spelling of what is the same: of a currency or country, of an address, of a truth value, of letters that
+    Unicode can compose."""
+    if not said.isascii():
+        said = unicodedata.normalize("NFC", said)
+    code = len(said) <= _CODE_CHARS and said.isalpha()
+    return said.casefold() if code or ("@" in said and "/" not in said) else said
+
+
+@lru_cache(maxsize=64)
+def _all_spelt(allowed: frozenset[str]) -> frozenset[str]:
+    return frozenset(map(_spelt, allowed))
 
 
 def _admits(allowed: frozenset[str], said: str) -> bool:
-    if said in allowed or any(_is_folder(entry, said) for entry in allowed):
+    wild = () if said in allowed else _wild(allowed)
+    if said in allowed or any(_is_folder(entry, said) for entry in wild):
         return True
-    wild = (entry for entry in allowed if "*" in entry and covers(entry, said))
-    return any(_alone(entry, said) and _stays(entry, said) for entry in wild)
+    return any(covers(entry, said) and _alone(entry, said) and _stays(entry, said) for entry in wild)
+
+
+@lru_cache(maxsize=64)
+def _wild(allowed: frozenset[str]) -> tuple[str, ...]:
+    return tuple(entry for entry in allowed if "*" in entry)
 
 
 def _is_folder(entry: str, said: str) -> bool:

@@ -1,9 +1,10 @@
 """The rules of an envelope that need no memory, one function each. Pure."""
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from datetime import timedelta
 from enum import IntEnum
+from functools import cached_property
 
 from guardian.domain.event import UNTOLD, DecisionEvent, Envelope
 from guardian.domain.signal import Breach, Observation
@@ -16,6 +17,7 @@ _LETTERS = re.compile(r"[A-Za-z]*")
 _ALIKE = re.compile(r"[^\W_]")
 _NUMBER = re.compile(r"(?<![^\W_])\d++(?![^\W_])")
 _LISTED = 5
+_ABOVE = frozenset({"owner", "org", "organization", "namespace", "workspace", "group"})
 
 
 def identity(seen: Observation, leeway_seconds: float) -> Iterator[Breach]:
@@ -90,9 +92,10 @@ def resources(
     constraints: Constraints, action: Touched, aliases: Callable[[str], tuple[str, ...]]
 ) -> Iterator[Breach]:
     """Each value that a constraint bounds must be one of those it allows; the first that is not speaks for all."""
+    owners = _Owners(action)
     for name, allowed in constraints.allowed.items():
         for leaf, value in _values(action, name, *aliases(name)):
-            if not admits(allowed, value):
+            if not admits(allowed, value) and not owners.admitted(leaf, allowed, text(value)):
                 kept = shown(", ".join(sorted(allowed)[:_LISTED]) or "nothing", 120)
                 key = shown(constraints.spelt[name], 60)
                 yield Breach(
@@ -100,6 +103,28 @@ def resources(
                     f"{shown(leaf.path)} is {shown(text(value))}; {key} allows {kept}",
                 )
                 return
+
+
+class _Owners:
+    """What the arguments beside a value say of whose it is: `{"owner": "acme", "repo": "shop"}` is `acme/shop`."""
+
+    def __init__(self, action: Touched) -> None:
+        self._action = action
+
+    def admitted(self, leaf: Leaf, allowed: frozenset[str], said: str) -> bool:
+        """Whether both together are admitted. In a list of such objects all must be of one owner, for which of
+        them is whose is not known."""
+        if "/" in said or not any("/" in entry for entry in allowed):
+            return False
+        named = self._beside.get(leaf.path.rpartition(".")[0], set())
+        return len(named) == 1 and all(admits(allowed, f"{owner}/{said}") for owner in named)
+
+    @cached_property
+    def _beside(self) -> Mapping[str, set[str]]:
+        found: dict[str, set[str]] = {}
+        for leaf in self._action.named(_ABOVE):
+            found.setdefault(leaf.path.rpartition(".")[0], set()).update(map(text, leaf.scalars))
+        return found
 
 
 def data_classes(

@@ -650,6 +650,40 @@ def test_a_wildcard_for_what_lies_in_a_folder_admits_the_folder(
     assert breaches(EnvelopeBreach(), seen) == ({"resource_outside_constraints": True} if broken else {})
 
 
+@pytest.mark.parametrize(
+    ("constraint", "arguments", "broken"),
+    [
+        ({"repos": ["acme/shop"]}, {"owner": "acme", "repo": "shop"}, False),
+        ({"repos": ["acme/*"]}, {"owner": "acme", "repo": "shop"}, False),
+        ({"repos": ["acme/shop"]}, {"owner": "evil", "repo": "shop"}, True),
+        ({"repos": ["acme/shop"]}, {"owner": "acme", "repo": "till"}, True),
+        ({"repos": ["acme/shop"]}, {"repo": "shop"}, True),
+        ({"repos": ["acme/shop"]}, {"from": {"owner": "acme"}, "to": {"repo": "shop"}}, True),
+        ({"currency": "EUR"}, {"currency": "eur"}, False),
+        (
+            {"repos": ["acme/shop"]},
+            {"of": [{"owner": "acme", "repo": "x"}, {"owner": "evil", "repo": "shop"}]},
+            True,
+        ),
+        ({"currency": "EUR"}, {"currency": "usd"}, True),
+        ({"currencies": ["EUR", "USD"]}, {"currency": "eur, usd"}, False),
+        ({"dry_run": True}, {"dry_run": "True"}, False),
+        ({"dry_run": True}, {"dry_run": "False"}, True),
+        ({"emails": ["Ann@Acme.example"]}, {"email": "ann@acme.example"}, False),
+        ({"emails": ["*@acme.example"]}, {"email": "Ann@ACME.example"}, False),
+        ({"emails": ["*@acme.example"]}, {"email": "ann@globex.example"}, True),
+        ({"paths": ["/docs/M\u00fcller.pdf"]}, {"path": "/docs/Mu\u0308ller.pdf"}, False),
+        ({"paths": ["/docs/a.pdf"]}, {"path": "/docs/A.pdf"}, True),
+        ({"account_ids": ["0015gXYZabcDEFG"]}, {"account_id": "0015gxyzabcDEFG"}, True),
+    ],
+)
+def test_what_is_the_same_in_another_spelling_is_inside(
+    observe: Observe, breaches: Breaches, constraint: dict[str, Any], arguments: dict[str, Any], broken: bool
+) -> None:
+    seen = observe(envelope__resource_constraints=constraint, action__arguments=arguments, action__resource=None)
+    assert ("resource_outside_constraints" in breaches(EnvelopeBreach(), seen)) is broken
+
+
 def test_the_session_of_another_system_is_told_but_proves_nothing(observe: Observe, folded: Any) -> None:
     seen = observe(action__arguments={"session_id": "cs_live_a1b2"})
     _, (signal,) = folded(EnvelopeBreach(), [seen])
