@@ -7,6 +7,7 @@ picture is refused by control (412), and the message is brought up to date.
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from threading import BoundedSemaphore
 from typing import assert_never, cast
 
@@ -32,6 +33,7 @@ _AT_ONCE, _WAITING = 4, 200
 _STALE = (
     "This message was out of date: the case has changed since. It is brought up to date now; please look again."
 )
+_FAILED = "Guardian could not do this, and its log says why. Look how the case stands before you try again."
 _log = logger("control")
 
 
@@ -80,6 +82,8 @@ class Desk:
         except Exception as error:  # a bug must not end the desk
             self._metrics.add("guardian_slack_clicks_total", outcome="failed")
             _log.exception("slack_click_failed", verb=click.verb, error=type(error).__name__)
+            with suppress(AlertError, RetryLater, Unshowable):
+                self._answer(click, _FAILED)
         finally:
             self._room.release()
 

@@ -14,6 +14,7 @@ from guardian.alerting.slack import SlackOptions
 from guardian.alerting.slack_people import Person, SlackPeople
 from guardian.alerting.slack_socket import SlackSocket
 from guardian.domain.finding import Effect
+from guardian.errors import StoreError
 from guardian.wire.advice import Weighing
 
 MAYA, LEE, ANN, STRANGER, GLOBEX = "U0MAYA", "U0LEE", "U0ANN", "U0NOBODY", "U0GLOBEX"
@@ -408,6 +409,16 @@ def test_why_slack_opens_no_connection_is_in_the_log(slack) -> None:
         slack.until(lambda: [line for line in lines if line["event"] == "slack_socket_failed"])
         socket.stop()
     assert lines[0]["error"] == "invalid_auth"
+
+
+def test_whoever_clicks_hears_of_it_when_guardian_itself_fails(flagged) -> None:
+    def away(_person) -> None:
+        raise StoreError("the database is locked")
+
+    flagged.queue.desk._client = away
+    flagged.click("Revoke now")
+    assert "could not do this" in flagged.told()
+    assert flagged.audit(action="revoke") == []
 
 
 def failures(lines) -> list[str]:
