@@ -145,6 +145,18 @@ def test_a_restart_says_nothing_again(veteran, slack) -> None:
     assert len(slack.messages) == before
 
 
+def test_a_database_that_does_not_say_so_and_was_written_from_is_none_where_slack_begins(
+    veteran, slack, a_finding
+) -> None:
+    veteran.settle()  # as versions did that noted no beginning
+    veteran.submit(a_finding("missed", time=veteran.clock()))
+    with veteran.client("ann", "analyst") as ann:
+        ann.judge(a_finding("missed", time=veteran.clock()).id, "false_positive", reason="fine")
+    veteran.clock.pass_(days=7)
+    enabled(veteran)
+    assert "○ Dismissed" in told(slack, "missed")
+
+
 @pytest.mark.slow
 def test_slack_that_is_configured_later_begins_then(tmp_path, slack, a_finding, monkeypatch) -> None:
     path = initialise(tmp_path / "home")
