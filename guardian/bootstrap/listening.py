@@ -1,5 +1,6 @@
 """The socket that the control API listens on."""
 
+import errno
 import socket
 
 from guardian.errors import ConfigurationError
@@ -16,8 +17,10 @@ def listen(host: str, port: int) -> socket.socket:
         listener.bind((host, port))
     except OSError as error:
         listener.close()
+        port_is_it = error.errno in (errno.EADDRINUSE, errno.EACCES)
+        what, way = ("port", "choose another port") if port_is_it else ("host", "name an address of this machine")
         raise ConfigurationError(
-            f"control.port: cannot listen on {host}:{port}: {error.strerror}; choose another port"
+            f"control.{what}: cannot listen on {host}:{port}: {error.strerror}; {way}"
         ) from error
     listener.listen(256)
     return listener

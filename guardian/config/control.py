@@ -5,7 +5,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, SecretStr, model_validator
 
-from guardian.config.base import Days, HttpAddress, Options, PersonName, Seconds, Section
+from guardian.config.base import Days, Host, HttpAddress, Options, PersonName, Seconds, Section
 from guardian.domain.event import TenantName
 
 
@@ -58,7 +58,7 @@ class ClientCertificateSection(Section):
 
 
 class ControlSection(Section):
-    host: str = "127.0.0.1"
+    host: Host = "127.0.0.1"
     port: Annotated[int, Field(ge=0, le=65_535)] = 8731
     url: HttpAddress = "http://127.0.0.1:8731"  # where the monitor and the command line find it
     public_url: HttpAddress | None = None  # what links in alerts start with

@@ -5,7 +5,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from guardian.config.base import OneIn, Seconds, Section
+from guardian.config.base import Host, OneIn, Seconds, Section
 from guardian.config.judging import BaselineSection
 
 
@@ -22,9 +22,9 @@ class MonitorSection(Section):
     fuse_records: Annotated[int, Field(ge=1)] = 200  # the window; a quarter of it is the least that can blow
     departure_one_in: OneIn = 1_000  # "traffic has left the calibration" is false at most this rarely
     housekeeping_every_s: Seconds = 60.0
-    health_host: str = "127.0.0.1"
+    health_host: Host = "127.0.0.1"
     health_port: Annotated[int, Field(ge=0, le=65_535)] = 0  # /healthz, /readyz, /metrics; 0: none
     late_after_s: Seconds = 60.0  # a verdict on a call that is older says that it is late
-    advise_host: str = "127.0.0.1"
+    advise_host: Host = "127.0.0.1"
     advise_port: Annotated[int, Field(ge=0, le=65_535)] = 0  # where control asks for advice; 0: none
     baseline: BaselineSection = BaselineSection()

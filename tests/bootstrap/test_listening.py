@@ -6,6 +6,7 @@ import httpx
 import pytest
 
 from guardian.bootstrap.listening import listen, url_of
+from guardian.config import load
 from guardian.errors import ConfigurationError
 
 
@@ -22,6 +23,19 @@ def test_a_port_that_is_taken_is_said_with_a_way_out():
         port = listener.getsockname()[1]
         with pytest.raises(ConfigurationError, match=f"cannot listen on 127.0.0.1:{port}.*choose another port"):
             listen("127.0.0.1", port)
+
+
+@pytest.mark.parametrize("host", ["nosuch.invalid", "192.0.2.7", "[::1]"])
+def test_a_host_that_is_not_here_is_said_to_be_what_is_wrong(host: str):
+    with pytest.raises(
+        ConfigurationError, match=r"control\.host: cannot listen on .*name an address of this machine"
+    ):
+        listen(host, 0)
+
+
+def test_no_host_at_all_is_not_every_address_of_the_machine():
+    with pytest.raises(ConfigurationError, match=r"control\.host"):
+        load(overrides={"control": {"host": ""}})
 
 
 @pytest.mark.parametrize(
