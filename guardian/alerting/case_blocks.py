@@ -93,7 +93,7 @@ def fallback(alert: Alert) -> str:
     """One line for notifications, screen readers and clients without blocks."""
     calls = f"{alert.step.calls} " if alert.step is not None and alert.step.calls else ""
     if alert.digest is not None:
-        return f"Digest: {alert.digest.total} cases in {prose(alert.digest.tenant_id, 80)}"
+        return f"{calls}Digest: {alert.digest.total} cases in {prose(alert.digest.tenant_id, 80)}"
     if alert.step is not None and alert.step.verb in ("reply", "escalate"):
         if alert.step.verb == "escalate":
             return f"{calls}Nobody has acted yet: {blocks.fallback(alert)}"
@@ -274,6 +274,7 @@ def _digest(alert: Alert) -> list[Block]:
         if name in blocks.SIGNS and count
     ]
     since = blocks.moment(digest.since)
+    calls = alert.step.calls if alert.step else ""
     return [
         {
             "type": "header",
@@ -284,6 +285,7 @@ def _digest(alert: Alert) -> list[Block]:
             + " · ".join(counts)
         ),
         section("All of them are listed in the thread. To look at one: `/guardian session ID`"),
+        *([section(f"On call: {calls}")] if calls else ()),
     ]
 
 

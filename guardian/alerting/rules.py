@@ -89,8 +89,8 @@ class Rules:
         return next((route.channel for route in self.routes if route.fits(case)), self.channel)
 
     def calls(self, case: StoredCase) -> str:
-        """Whom the case's first message mentions, if anybody."""
-        return self.mention(case.tenant_id) if case.rank >= self.mention_floor and case.kind != "digest" else ""
+        """Whom the case's first message mentions, if anybody. A digest's too: what it lists calls for no help."""
+        return self.mention(case.tenant_id) if case.rank >= self.mention_floor else ""
 
     def mention(self, tenant_id: str) -> str:
         return self.on_call.get(tenant_id) or self.on_call.get("*", "")

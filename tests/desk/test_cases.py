@@ -87,6 +87,22 @@ def test_a_storm_becomes_one_digest_that_lists_every_case(make_office, slack, a_
     assert all(f"`sess_{n:03}`" in listed for n in range(60))
 
 
+@pytest.mark.parametrize(("severity", "called"), [("high", True), ("medium", False)])
+def test_a_digest_of_what_is_severe_calls_whoever_is_on_call_once(
+    make_office, slack, a_finding, severity, called
+) -> None:
+    office = make_office(storm=5, on_call={"*": "S0ONCALL"})
+    slack.down = True  # so that none of them is shown by itself
+    for n in range(10):
+        office.submit(a_finding(f"sess_{n}", severity=severity))
+    slack.down = False
+    for _ in range(6):
+        office.after(minutes=10)
+    (digest,) = slack.roots()
+    assert ("<!subteam^S0ONCALL>" in digest["text"] and "<!subteam^S0ONCALL>" in str(digest["blocks"])) is called
+    assert not [m for m in slack.messages if m.get("reply_broadcast")]
+
+
 def test_a_storm_of_decoys_does_not_hide_what_is_worse(make_office, slack, a_finding) -> None:
     office = make_office(storm=5)
     for n in range(30):
