@@ -70,8 +70,14 @@ def _is_token(text: str) -> bool:
 
 
 _NO_TAIL = re.compile("")
-_PEM_BODY = re.compile(r"(?: BLOCK)?(?:-{2,5})?(?:\s*(?:\n|\\+[nr])(?:\s|\\+[nr])*\S|\s*[A-Za-z0-9+/=]{16})")
-"""What follows a key's first line in a file of it, and not where code looks for one."""
+_PEM_BODY = re.compile(
+    r"(?: BLOCK)?[ -]{0,8}(?:\s*(?:\n|\\+[nr])(?:\s|\\+[nr])*\S|\s*[A-Za-z0-9+/=]{16}"
+    r"|(?s:.{0,200}?)(?:[A-Za-z0-9+/]|%2[BFbf]){40})"
+)
+"""What follows a key's first line in a file of it, whatever its lines were joined by, and not where code looks for
+one."""
+_DASHED = re.compile(r"\s*-{2,}\s*")
+_LINE_CHARS = 100
 _PEM_TAIL = re.compile(r"(?:(?!-----END).)*(?:-----END [A-Z0-9 ]+-----)?", re.DOTALL)
 _TO_THE_END = re.compile(r".*", re.DOTALL)
 
@@ -137,6 +143,7 @@ ANCHOR = re.compile("|".join(sorted(map(re.escape, _BY_ANCHOR), key=len, reverse
 """Matches wherever a credential may begin; text without a match carries none."""
 
 UNSCANNED = "unscanned"
+_NAME_CHARS = 16
 _STAND_IN = re.compile(
     r"\$\{[^{}]+\}|\{\{[^{}]+\}\}|<[^<>]+>|‹[^‹›]+›|\[(?i:redacted)(?::[a-z_]+)?\]|([^\w\s]|[xX])\1{3,}|YOUR_[A-Z_]+"
     r"|(?i:password|passwd|pass|secret|changeme|example)"
@@ -183,6 +190,18 @@ def _stands_in(said: str) -> bool:
     return _STAND_IN.fullmatch(said) is not None and not any(map(str.isdigit, said))
 
 
+def _name_twice(said: str, userinfo: str) -> bool:
+    """A password that is its user's name, as databases on a desk have, keeps no secret."""
+    return len(said) <= _NAME_CHARS and userinfo == f"://{said}:{said}@"
+
+
+def _alone(text: str, start: int, end: int) -> bool:
+    """Whether it is a line by itself between dashes: one of a list, whose next holds the key."""
+    return (
+        len(text) < _LINE_CHARS and _DASHED.fullmatch(text[:start] + text[end:].removeprefix(" BLOCK")) is not None
+    )
+
+
 def _try(rule: _Rule, text: str, start: int) -> Span | None:
     for pattern in rule.patterns:
         match = pattern.match(text, start, start + rule.reach)
@@ -190,9 +209,9 @@ def _try(rule: _Rule, text: str, start: int) -> Span | None:
             continue
         grouped = rule.tail is _NO_TAIL and pattern.groups == 1
         first, last = match.span(1) if grouped else match.span()
-        if grouped and (_stands_in(said := text[first:last]) or match.group() == f"://{said}:{said}@"):
-            continue  # a password that is its user's name, as databases on a desk have, keeps no secret
-        if rule.behind.match(text, last, start + rule.reach) is None:
+        if grouped and (_stands_in(said := text[first:last]) or _name_twice(said, match.group())):
+            continue
+        if rule.behind.match(text, last, start + rule.reach) is None and not _alone(text, start, last):
             continue
         tail = rule.tail.match(text, last)
         return Span(first, tail.end() if tail is not None else last, rule.kind)

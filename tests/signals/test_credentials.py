@@ -24,6 +24,7 @@ def part(claims: dict[str, str]) -> str:
 
 JWT = f"{part({'alg': 'HS256'})}.{part({'sub': 'user_7f3a91'})}.{'s' * 43}"
 PEM = "-----BEGIN RSA PRIVATE KEY-----\nMIIEpAIBAAKCAQ\n-----END RSA PRIVATE KEY-----"
+KEY_LINE = "MIIEvQIBADANBgkqhkiG9w0BAQEFAASCBKcwggSjAgEAAoIBAQC7VJTUt9Us8cKj"
 
 SECRETS = {
     "aws_key": "AKIAIOSFODNN7EXAMPLE",
@@ -71,7 +72,25 @@ def test_a_credential_is_cut_out_of_its_text(scanner: CredentialScanner, event: 
         ("x -----BEGIN PGP PRIVATE KEY BLOCK-----\n\ncut off", "x -----[redacted:private_key]"),
         (r"x -----BEGIN PRIVATE KEY-----\nMIIEvQIBADAN", "x -----[redacted:private_key]"),
         ("x BEGIN EC PRIVATE KEY MHcCAQEEIIrYSSNQFaA2H", "x [redacted:private_key]"),
+        *(
+            (f"-----BEGIN RSA PRIVATE KEY{joint}{KEY_LINE}", "-----[redacted:private_key]")
+            for joint in (
+                *(
+                    "-----%0A",
+                    "-----<br>",
+                    r"-----\u000a",
+                    "-----&#10;",
+                    "-----|",
+                    "-----^M",
+                    '-----","',
+                    "------\n",
+                ),
+                *(" -----\n", "-----' > k; echo '", "----- Proc-Type: 4,ENCRYPTED DEK-Info: AES-256-CBC,7B "),
+            )
+        ),
+        ("-----BEGIN PRIVATE KEY-----", "-----[redacted:private_key]"),
         ("redis://:p4ssw0rd@cache:6379", "redis://:[redacted:basic_auth_url]@cache:6379"),
+        (f"https://{'t' * 20}:{'t' * 20}@x", f"https://{'t' * 20}:[redacted:basic_auth_url]@x"),
         ("postgres://app:apple@db/crm", "postgres://app:[redacted:basic_auth_url]@db/crm"),
         ("PuTTY-User-Key-File-2: ssh-rsa\nPrivate-Lines: 1\nAAAA", "[redacted:private_key]"),
     ],
