@@ -132,13 +132,10 @@ class ChainExposure(SignalFold):
             if addresses and strange:
                 return _ELSEWHERE, f"the purpose spells out another address than {shown(strange[0].value, 60)}"
             return 0.0, "the purpose asks for it"
-        told = seen.event.action.arguments is not None
-        unseen = "it names no recipient" if told else "the recipient is missing"
+        unseen = "the recipient is missing" if seen.event.action.arguments is None else "it names no recipient"
         whom = f"to {shown(to[0].value, 60)}" if to else unseen
         if open_ended(purpose):
             return _OPEN, f"{whom}; the purpose constrains nothing"
-        if told and not to and reach.answers(purpose, seen.event.action.tool):
-            return _SUBJECT, "it answers what the purpose is about"
         if to and all(
             self._is_subject(state, seen, path, count) for path, count in Counter(r.path for r in to).items()
         ):

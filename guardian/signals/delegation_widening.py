@@ -2,10 +2,11 @@
 
 Names: those of `WEIGHTS`.
 
-A soft breach is evidence once, and told on every call. The parent is a recorded fact of the Observation. While it
-is pending the signal says so and accuses nobody.
+A soft breach is evidence once, until there is more of it, and told on every call. The parent is a recorded fact
+of the Observation. While it is pending the signal says so and accuses nobody.
 """
 
+import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
@@ -117,12 +118,12 @@ class DelegationWidening(SignalFold):
         return "delegation_widening"
 
     def start(self) -> State:
-        return {"first": None, "told": []}
+        return {"first": None, "told": {}}
 
     def fold(self, state: State, seen: Observation) -> tuple[State, Signal]:
         """Compare the envelope with its parent's, and with the first one that this session showed."""
         envelope = seen.event.envelope
-        first, told = state["first"], frozenset(state.get("told", ()))
+        first, told = state["first"], state.get("told", {})
         if not seen.event.has_envelope:  # the one that comes later is the first, not a re-issue
             return state, Signal(self.name, 0.0, "missing: no envelope is known for this session", silent=True)
         found = [*self._chain(seen), *self._parent(seen)]
@@ -131,8 +132,9 @@ class DelegationWidening(SignalFold):
         if seen.signature != "invalid":  # anybody may forge one under the name of a session that has not acted
             first = reissue.remembered(first, envelope, seen.redacted)
         signal = self._widened(seen, found, told) if found else self._narrow(seen)
-        named = {breach.name for breach in signal.breaches}
-        return {"first": first, "told": sorted(told | (named & {*self.soft}))}, signal
+        if seen.signature != "invalid" and seen.event.decision.effect != "deny":
+            told = told | {breach.name: _extent(breach) for breach in signal.breaches if breach.name in self.soft}
+        return {"first": first, "told": told}, signal
 
     def _chain(self, seen: Observation) -> Iterator[Widening]:
         envelope, parent_id = seen.event.envelope, seen.event.envelope.parent_session_id
@@ -161,12 +163,13 @@ class DelegationWidening(SignalFold):
             if expires is not None and seen.now - expires > timedelta(seconds=self.leeway_seconds):
                 yield Widening("parent_expired", f"its parent expired at {expires.isoformat()}")
 
-    def _widened(self, seen: Observation, found: list[Widening], told: frozenset[str]) -> Signal:
+    def _widened(self, seen: Observation, found: list[Widening], told: Mapping[str, str]) -> Signal:
         denied = seen.event.decision.effect == "deny"
         named: dict[str, Breach] = {}
         for name, detail in found:
             named.setdefault(name, Breach(name, detail, name not in self.soft and not denied))
-        value = max(min(WEIGHTS[name], _TOLD if name in told else 1.0) for name in named)
+        before = {name for name in self.soft if name in named and told.get(name) == _extent(named[name])}
+        value = max(min(WEIGHTS[name], _TOLD if name in before else 1.0) for name in named)
         value *= _DENIED_FORCE if denied else 1.0
         said = "; ".join(breach.detail for breach in named.values())
         return Signal(self.name, value, shown(said, 600), tuple(named.values()))
@@ -188,3 +191,8 @@ class DelegationWidening(SignalFold):
 
 
 plugin = DelegationWidening
+
+
+def _extent(breach: Breach) -> str:
+    """Tells whether a breach is the same as before, without keeping what it says."""
+    return hashlib.sha256(breach.detail.encode("utf-8", "surrogatepass")).hexdigest()[:16]

@@ -45,6 +45,7 @@ TITLES = {
 """Every rule of this signal, and what a finding about it is called."""
 
 _BROKEN, _ATTEMPTED, _DOUBTFUL = 1.0, 0.6, 0.4
+_HARDLY = frozenset({"arguments_unchecked", "session_mismatch"})
 _UNCHECKED = 0.1  # a whisper: honest sessions may say it in every call, of every tool
 _SUMMED = ("max_records", "max_rows", "max_amount", "max_bytes", "max_recipients")
 
@@ -117,7 +118,7 @@ class EnvelopeBreach(SignalFold):
         for breach in sorted(found, key=lambda breach: not breach.hard):  # the hardest of each name speaks
             named.setdefault(breach.name, Breach(breach.name, breach.detail, breach.hard and not denied))
         proven = any(breach.hard for breach in found)
-        doubtful = _DOUBTFUL if "arguments_cut" in named else _UNCHECKED
+        doubtful = _UNCHECKED if named.keys() <= _HARDLY else _DOUBTFUL
         value = doubtful if not proven else _ATTEMPTED if denied else _BROKEN
         said = "; ".join(breach.detail for breach in named.values())
         reason = shown(f"denied, but tried: {said}" if denied else said, 600)

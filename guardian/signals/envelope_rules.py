@@ -13,11 +13,14 @@ from guardian.signals.leaves import Leaf, Touched
 from guardian.signals.wording import covers, shown
 
 _UUID = re.compile(r"[0-9a-f]{8}-?(?:[0-9a-f]{4}-?){3}[0-9a-f]{12}", re.IGNORECASE)
+_DOMAIN = re.compile(r"[\w-]+(?:\.[\w-]+)+")
 _LETTERS = re.compile(r"[A-Za-z]*")
 _ALIKE = re.compile(r"[^\W_]")
 _NUMBER = re.compile(r"(?<![^\W_])\d++(?![^\W_])")
 _LISTED = 5
 _ABOVE = frozenset({"owner", "org", "organization", "namespace", "workspace", "group"})
+_BELOW = frozenset({"repo", "repository", "project"})
+_PART = re.compile(r"[\w-][\w.-]*", re.ASCII)
 
 
 def identity(seen: Observation, leeway_seconds: float) -> Iterator[Breach]:
@@ -66,9 +69,12 @@ def _foreign(action: Touched, kind: str, own: str, force: Callable[[str, str], _
 def _tenants(own: str, said: str) -> _Force:
     """A directory has tenants too, by UUID where ours go by name; so may a help desk, by number or domain."""
     said = said.strip()
-    if _is_uuid(own) or not (_is_uuid(said) or said.isdigit() > own.isdigit() or ("." in said) > ("." in own)):
+    if _is_uuid(own) or alike(own, said):
         return _Force.PROOF
-    return _Force.NOTHING if _is_uuid(said) else _Force.LITTLE
+    if _is_uuid(said):
+        return _Force.NOTHING
+    by_number_or_domain = said.isdigit() or (_DOMAIN.fullmatch(said) and "." not in own)
+    return _Force.LITTLE if by_number_or_domain else _Force.PROOF
 
 
 def _sessions(own: str, said: str) -> _Force:
@@ -95,7 +101,7 @@ def resources(
     owners = _Owners(action)
     for name, allowed in constraints.allowed.items():
         for leaf, value in _values(action, name, *aliases(name)):
-            if not admits(allowed, value) and not owners.admitted(leaf, allowed, text(value)):
+            if not admits(allowed, value) and not (name in _BELOW and owners.admitted(leaf, allowed, text(value))):
                 kept = shown(", ".join(sorted(allowed)[:_LISTED]) or "nothing", 120)
                 key = shown(constraints.spelt[name], 60)
                 yield Breach(
@@ -114,10 +120,10 @@ class _Owners:
     def admitted(self, leaf: Leaf, allowed: frozenset[str], said: str) -> bool:
         """Whether both together are admitted. In a list of such objects all must be of one owner, for which of
         them is whose is not known."""
-        if "/" in said or not any("/" in entry for entry in allowed):
-            return False
+        pairs = frozenset(entry for entry in allowed if entry.count("/") == 1)
         named = self._beside.get(leaf.path.rpartition(".")[0], set())
-        return len(named) == 1 and all(admits(allowed, f"{owner}/{said}") for owner in named)
+        parts = [said, *named]
+        return len(named) == 1 and all(map(_PART.fullmatch, parts)) and admits(pairs, "/".join(reversed(parts)))
 
     @cached_property
     def _beside(self) -> Mapping[str, set[str]]:

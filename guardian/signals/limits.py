@@ -5,6 +5,7 @@ the largest counts (a resource repeats its arguments, a total stands beside its 
 things, a number in a list is one that it bounds.
 """
 
+import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -23,6 +24,28 @@ _MEASURES = frozenset(
 )
 """Words of what is measured."""
 _MONEY = frozenset({"amount", "cost", "fee", "price"})
+_SERVER = re.compile(r"[./:]|__")
+_LOOKING = frozenset(
+    {"describe", "fetch", "find", "get", "list", "lookup", "query", "read", "search", "show", "view"}
+)
+_PAYING = frozenset(
+    {
+        *(
+            "and",
+            "book",
+            "capture",
+            "debit",
+            "deposit",
+            "donate",
+            "issue",
+            "order",
+            "payout",
+            "purchase",
+            "redeem",
+        ),
+        *("remit", "spend", "then", "tip", "topup", "wire", "withdraw"),
+    }
+)
 _MANY = frozenset({"children", "data", "media", "men", "people", "staff", "women"})
 """Plurals that do not look like one."""
 
@@ -112,12 +135,18 @@ class Limits:
             return result.records
         if name == _RECORD and self.seen.event.action.records is not None:
             return self.seen.event.action.records
-        if not _MONEY.isdisjoint(name.split("_")) and only_reads(self.seen.event.action.tool):
+        if not _MONEY.isdisjoint(name.split("_")) and _looks_up(self.seen.event.action.tool):
             return 0  # a look-up of payments of 900, or of what 900 are worth, pays nothing
         return self._together(name)
 
     def _spelt(self, prefix: str, name: str) -> str:
         return shown(self.constraints.spelt[prefix + name], 60)
+
+
+def _looks_up(tool: str) -> bool:
+    """Whether it does nothing else: what it is of may be called as an act of paying is, `check` or `payout`."""
+    last = words(_SERVER.split(tool)[-1])
+    return only_reads(tool) and bool(last) and last[0] in _LOOKING and _PAYING.isdisjoint(last)
 
 
 def measured(name: str) -> bool:

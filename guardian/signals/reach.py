@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import lru_cache
-from itertools import islice, pairwise
+from itertools import islice
 
 from guardian.domain.event import DecisionEvent
 from guardian.signals.constraints import text
@@ -59,8 +59,10 @@ _HTTP = _set("http request curl webhook fetch")
 _METHOD = _set("method http_method request_method verb http_verb")
 _UNSAFE_METHODS = _set("post put patch")
 _OTHER_METHODS = _set("get head options delete trace")
-_BOOKS = _set("accounting accrual booking entry gl invoice journal ledger payment transaction voucher")
-"""What is posted to an account, and not to everybody."""
+_BOOKS = _set("accounting accrual erp gl journal ledger voucher")
+"""Where is posted to an account, and not to everybody."""
+_BEYOND_LOOKING = _JOINING | frozenset(_NOUNS) | _set("to link url public load")
+"""Words of what does more than look: `share.get_link`, `export.list_to_email`."""
 _NO_DATA = _set("money payment payout transfer remittance fund friend connection calendar reminder certificate")
 """What some tools send or request that is no data of the session; one that exports it does carry out data."""
 _DESTINATION = _set(
@@ -85,6 +87,7 @@ _ASKS: Mapping[Way, frozenset[str]] = {
     Way.PUBLISH: _set("post publish tweet announce share broadcast comment write blog put release message send"),
     Way.EXPORT: _set("export download dump backup archive upload migrate migration copy extract sync save"),
 }
+_FOLLOWS_UP = re.compile(r"\bfollow up (?:on|with)\b")
 _ADDRESS = re.compile(r"(?<![\w.+-])[\w.+-]+@[\w-]+\.[\w.-]+|https?://\S+|\bwww\.\S+", re.ASCII)
 _SERVER = re.compile(r"[./:]|__")
 """Between what a tool is of and what it does: `exports.get`, `upload.status`."""
@@ -104,13 +107,14 @@ class Recipient:
 def _way_of_name(tool: str) -> Way | None:
     named = words(tool)
     last = words(_SERVER.split(tool)[-1])
-    looks = last[:1] and last[0] in _READING and all(verbs.isdisjoint(last) for verbs in _VERBS.values())
+    more = _BEYOND_LOOKING.union(*_VERBS.values())
+    looks = last[:1] and last[0] in _READING and more.isdisjoint(last)
     found = None if looks else _spoken(named)
     return found if found is Way.EXPORT or _NO_DATA.isdisjoint(map(singular, named)) else None
 
 
 def _spoken(named: Sequence[str]) -> Way | None:
-    handled = not _HANDLING.isdisjoint(named) and _JOINING.isdisjoint(named)
+    handled = not _HANDLING.isdisjoint(named) and _JOINING.isdisjoint(named) and "webhook" not in named
     for place, word in enumerate(named):
         if word in _READING:
             return None if place == 0 else next((w for w, v in _VERBS.items() if not v.isdisjoint(named)), None)
@@ -119,7 +123,7 @@ def _spoken(named: Sequence[str]) -> Way | None:
                 return way
     if handled or not _READING.isdisjoint(named):
         return None
-    booked = not _BOOKS.isdisjoint(map(singular, named))
+    booked = not _BOOKS.isdisjoint(map(singular, named)) and "to" not in named
     return next((_NOUNS[word] for word in named if word in _NOUNS and not (booked and word == "post")), None)
 
 
@@ -200,19 +204,9 @@ def asked_for(purpose: str, way: Way) -> bool:
     >>> asked_for("email the minutes to Ann", Way.MESSAGE), asked_for("review_contract", Way.MESSAGE)
     (True, False)
     """
-    if way is Way.MESSAGE and ("follow", "up") in pairwise(words(purpose)):
+    if way is Way.MESSAGE and _FOLLOWS_UP.search(" ".join(words(purpose))):
         return True
     return not _ASKS[way].isdisjoint(content(purpose)) or not _ASKS[way].isdisjoint(words(purpose))
-
-
-def answers(purpose: str, tool: str) -> bool:
-    """Whether a tool replies to the kind of thing that the purpose is about: whoever wrote it is answered.
-
-    >>> answers("resolve_support_ticket", "tickets.reply"), answers("review_contract", "tickets.reply")
-    (True, False)
-    """
-    named = {singular(word) for word in words(tool)}
-    return "reply" in named and not named.isdisjoint(content(purpose))
 
 
 def addresses_in(purpose: str) -> frozenset[str]:

@@ -103,21 +103,6 @@ def test_an_honest_recipient_in_a_wrapping_is_whom_the_purpose_names(act: Any, p
     assert last(payments(purpose=purpose), act("email.send", to, purpose=purpose)).value == 0.0
 
 
-def test_an_answer_to_what_the_purpose_is_about_is_hardly_a_leak(act: Any, payments: Any, last: Any) -> None:
-    purpose = "resolve_support_ticket"
-    reply = {"ticket_id": "48213", "body": "your parcel is on its way"}
-    answered = last(payments(purpose=purpose), act("tickets.reply", reply, purpose=purpose))
-    assert 0.0 < answered.value < 0.3
-    assert "it answers what the purpose is about" in answered.reason
-    for tool, arguments, told in (
-        ("tickets.reply", {**reply, "cc": STRANGER}, purpose),
-        ("tickets.reply", None, purpose),
-        ("tickets.reply", reply, "review_contract"),
-        ("email.send", reply, purpose),
-    ):
-        assert last(payments(purpose=told), act(tool, arguments, purpose=told)).value > 0.7
-
-
 def test_the_send_alone_and_the_read_alone_are_nothing(act: Any, payments: Any, last: Any) -> None:
     assert last(act("email.send", {"to": STRANGER})).value == 0.0
     assert last(payments()).value == 0.0
@@ -477,6 +462,13 @@ def test_an_operator_can_call_classes_sensitive_and_ordinary(act: Any, payments:
         ("export_history", Way.EXPORT),
         ("log_message", None),
         ("log_and_email", Way.MESSAGE),
+        ("log_to_webhook", Way.EXPORT),
+        ("blog.post_entry", Way.PUBLISH),
+        ("slack.post_invoice", Way.PUBLISH),
+        ("accounting.post_to_slack", Way.PUBLISH),
+        ("export.load_to_s3", Way.EXPORT),
+        ("export.list_to_email", Way.EXPORT),
+        ("drive.share.get_public_link", Way.SHARE),
     ],
 )
 def test_which_tools_can_carry_data_out(act: Any, tool: str, way: Way | None) -> None:
@@ -513,6 +505,7 @@ def test_who_follows_up_writes_to_people() -> None:
     assert reach.asked_for("follow_up_on_open_quotes", Way.MESSAGE)
     assert reach.asked_for("Follow up with the leads of the fair", Way.MESSAGE)
     assert not reach.asked_for("follow the instructions", Way.MESSAGE)
+    assert not reach.asked_for("summarise_follow_up_visits_of_patients", Way.MESSAGE)
 
 
 @pytest.mark.parametrize(

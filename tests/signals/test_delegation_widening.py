@@ -1,5 +1,6 @@
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -398,7 +399,26 @@ def test_a_soft_breach_is_evidence_once_and_told_on_every_call(observe: Observe,
     assert all([breach.name for breach in signal.breaches] == ["reissued_expiry"] for signal in signals[1:])
     state.pop("told")  # as an earlier version kept it
     again, signal = DelegationWidening().fold(state, later)
-    assert (signal.value, again["told"]) == (0.5, ["reissued_expiry"])
+    assert (signal.value, list(again["told"])) == (0.5, ["reissued_expiry"])
+
+
+def test_more_of_a_soft_breach_counts_anew_and_what_was_refused_or_forged_tells_nothing(
+    observe: Observe, folded: Any
+) -> None:
+    later = observe(envelope__expires_at="2026-05-12T20:30:00Z")
+    later_still = observe(envelope__expires_at="2036-05-12T20:30:00Z")
+    refused = observe(envelope__expires_at="2026-05-12T20:30:00Z", decision__effect="deny")
+    forged = replace(later, signature="invalid")
+    _, signals = folded(DelegationWidening(), [observe(), refused, forged, later, later_still, later_still])
+    assert [signal.value for signal in signals] == [0.0, 0.3, 0.5, 0.5, 0.5, 0.1]
+
+
+def test_a_rule_that_was_told_while_it_was_soft_counts_in_full_once_it_is_hard(observe: Observe) -> None:
+    signal, hard = DelegationWidening(), DelegationWidening(soft=())
+    state, _ = signal.fold(signal.start(), observe())
+    later = observe(envelope__expires_at="2026-05-12T20:30:00Z")
+    state, _ = signal.fold(state, later)
+    assert hard.fold(state, later)[1].value == 0.5
 
 
 def test_what_is_worse_than_what_was_told_counts_in_full(observe: Observe, folded: Any) -> None:

@@ -533,6 +533,17 @@ def test_looking_up_an_amount_moves_none_of_it(observe: Observe, folded: Any, to
     assert state["sums"] == {"amount": 300}
 
 
+@pytest.mark.parametrize(
+    "tool",
+    ["issue_check", "deposit_check", "check.issue", "get_and_withdraw", "fetch_and_capture", "history.payout"],
+)
+def test_what_pays_adds_up_whatever_looking_its_name_speaks_of(observe: Observe, folded: Any, tool: str) -> None:
+    bounds = {"envelope__resource_constraints": {"max_amount": 500}, "envelope__allowed_tools": []}
+    paid = observe(**bounds, action__tool=tool, action__arguments={"amount": 300})
+    _, signals = folded(EnvelopeBreach(), [paid, paid])
+    assert [breach.name for breach in signals[1].breaches] == ["limit_exceeded_session"]
+
+
 BATCHES: list[tuple[dict[str, Any], float]] = [
     ({"payments": [{"amount": 400}, {"amount": 400}, {"amount": "400"}]}, 1200),
     ({"runs": [{"pay": [{"amount": 400}]}, {"pay": [{"amount": 400}, {"amount": 400}]}]}, 1200),
@@ -658,6 +669,12 @@ def test_a_wildcard_for_what_lies_in_a_folder_admits_the_folder(
         ({"repos": ["acme/shop"]}, {"owner": "evil", "repo": "shop"}, True),
         ({"repos": ["acme/shop"]}, {"owner": "acme", "repo": "till"}, True),
         ({"repos": ["acme/shop"]}, {"repo": "shop"}, True),
+        ({"repos": ["acme/*"]}, {"owner": "acme/..", "repo": "shop"}, True),
+        ({"repos": ["acme/*"]}, {"owner": "acme", "repo": ".."}, True),
+        ({"repos": ["acme/*"]}, {"owner": "acme", "repo": "..%2Fevil"}, True),
+        ({"urls": ["https://acme.example/*"]}, {"owner": "https://acme.example", "url": "evil.example"}, True),
+        ({"paths": ["/work/shop/*"]}, {"group": "/work/shop", "path": "%2Fetc%2Fpasswd"}, True),
+        ({"buckets": ["acme/*"]}, {"namespace": "acme", "bucket": "other"}, True),
         ({"repos": ["acme/shop"]}, {"from": {"owner": "acme"}, "to": {"repo": "shop"}}, True),
         ({"currency": "EUR"}, {"currency": "eur"}, False),
         (
