@@ -14,6 +14,7 @@ from guardian.store.engine import writing
 from guardian.store.monitor_sessions import LEARNT, NOT_ACTED, TO_LEARN
 from guardian.store.monitor_tables import (
     agents,
+    baselines,
     dead_letters,
     envelopes,
     findings,
@@ -29,7 +30,8 @@ from guardian.store.turns import Rest, in_turn
 class Retention:
     """How long things are kept after they were last touched; dead letters carry their own expiry.
 
-    `seen` bounds how late a redelivered decision is still recognised: keep it longer than the topic.
+    `seen` bounds how late a redelivered decision is still recognised: keep it longer than the topic. `baselines`
+    counts from the last session of the purpose that ended: what is done once a year has a past.
     """
 
     seen: timedelta = timedelta(days=8)
@@ -37,6 +39,7 @@ class Retention:
     agents: timedelta = timedelta(days=30)
     findings: timedelta = timedelta(days=90)
     delivered: timedelta = timedelta(days=7)
+    baselines: timedelta = timedelta(days=400)
 
 
 def prune(
@@ -59,6 +62,7 @@ def prune(
                 findings.c.id.not_in(select(outbox.c.ref).where(outbox.c.kind == "finding")),
             ),
         ),
+        "baselines": (baselines, (baselines.c.published_at < now - keep.baselines,)),
         "envelopes": (envelopes, (envelopes.c.at < now - keep.sessions, ~in_use)),
         "dead_letters": (dead_letters, (dead_letters.c.expires_at < now,)),
     }

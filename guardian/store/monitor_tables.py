@@ -148,7 +148,7 @@ baselines = Table(
     Column("purpose", Text, nullable=False),
     Column("version", String(64), nullable=False),
     Column("body", Text, nullable=False),
-    Column("published_at", UtcDateTime, nullable=False),
+    Column("published_at", UtcDateTime, nullable=False, index=True),
 )
 task_reads = Table(
     "task_reads",

@@ -459,6 +459,7 @@ def test_what_is_old_is_forgotten_and_what_is_undelivered_stays(store, engine):
     gone = store.prune(NOW + timedelta(days=400), Retention())
     assert gone == {
         "seen": 1, "sessions": 1, "agents": 1, "outbox": 2, "findings": 1, "dead_letters": 1, "task_reads": 1,
+        "baselines": 0,
         "envelopes": 0,
     }  # fmt: skip
     left = rows(engine)
@@ -488,6 +489,17 @@ def test_what_is_old_is_found_without_reading_the_whole_of_any_table(store, engi
     event.remove(engine, "before_cursor_execute", explain)
     assert "SEARCH findings USING INDEX ix_findings_at (at<?)" in plans
     assert [step for step in plans if step.startswith("SCAN")] == []
+
+
+def test_the_past_of_a_purpose_that_nobody_has_any_more_is_forgotten(store):
+    """Purposes may be sentences of which no two are alike."""
+    fact = BaselineFact("", 1, {}, {}, (), (0,) * 24)
+    store.baselines.install({PurposeKey("acme", f"answer question {n}"): fact for n in "abc"}, NOW)
+    for days in (0, 399):
+        store.baselines.install({PurposeKey("acme", "close the year"): fact}, NOW + timedelta(days=days))
+    assert store.prune(NOW + timedelta(days=400), Retention())["baselines"] == 0
+    assert store.prune(NOW + timedelta(days=401), Retention())["baselines"] == 4
+    assert list(store.baselines.newest()) == [("acme", "close the year")]
 
 
 def test_an_envelope_and_an_agents_purposes_stay_for_as_long_as_they_are_in_use(store):
