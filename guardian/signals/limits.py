@@ -19,6 +19,7 @@ from guardian.signals.wording import canonical, only_reads, shown, words
 _CAP = 2**53  # sums stay exact in every JSON reader
 _DIGITS = 9  # a sum of decimal amounts is no larger than they are
 _RECORD = "record"
+_ROW = "row"
 _MEASURES = frozenset(
     {"amount", "byte", "cost", "duration", "fee", "minute", "percent", "percentage", "price", "second"}
 )
@@ -130,12 +131,13 @@ class Limits:
         return max((_sum(*told) for told in self._places(name)), default=0)
 
     def _moved(self, name: str) -> Number:
-        result = self.seen.event.result
-        if name == _RECORD and result is not None and result.records is not None:
-            return result.records
-        if name == _RECORD and self.seen.event.action.records is not None:
-            return self.seen.event.action.records
-        if not _MONEY.isdisjoint(name.split("_")) and _looks_up(self.seen.event.action.tool):
+        event, reads = self.seen.event, _looks_up(self.seen.event.action.tool)
+        if name == _RECORD or (name == _ROW and reads):
+            if event.result is not None and event.result.records is not None:
+                return event.result.records
+            if event.action.records is not None:
+                return event.action.records
+        if reads and not _MONEY.isdisjoint(name.split("_")):
             return 0  # a look-up of payments of 900, or of what 900 are worth, pays nothing
         return self._together(name)
 

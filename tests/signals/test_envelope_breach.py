@@ -167,6 +167,20 @@ def test_what_came_back_is_summed_not_what_was_asked_for(observe: Observe, folde
     assert state["sums"] == {"record": 6}
 
 
+def test_a_query_takes_the_rows_that_came_back_and_not_those_it_would_have_taken(
+    observe: Observe, folded: Any
+) -> None:
+    bounds = {"envelope__resource_constraints": {"max_rows": 1000}, "envelope__allowed_tools": []}
+    asked = observe(**bounds, action__tool="sql.query", action__arguments={"max_rows": 1000}, result__records=7)
+    state, signals = folded(EnvelopeBreach(), [asked, asked])
+    assert [signal.breaches for signal in signals] == [(), ()]
+    assert state["sums"] == {"row": 14}
+    rows = {"rows": [{"a": n} for n in range(600)]}
+    written = observe(**bounds, action__tool="sheets.append", action__arguments=rows, result__records=0)
+    _, signals = folded(EnvelopeBreach(), [written, written])
+    assert [breach.name for breach in signals[1].breaches] == ["limit_exceeded_session"]
+
+
 def test_without_a_result_what_was_asked_for_is_summed(observe: Observe, folded: Any) -> None:
     state, _ = folded(EnvelopeBreach(), [observe(action__records=4, result=None)])
     assert state["sums"] == {"record": 4}
