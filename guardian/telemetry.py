@@ -7,6 +7,7 @@ or argument: cardinality stays bounded, and what agents write never reaches a me
 import logging
 import sys
 from collections.abc import Mapping, MutableMapping
+from contextlib import suppress
 from typing import Any, Literal, NamedTuple, TextIO, assert_never, get_args
 
 import structlog
@@ -278,7 +279,7 @@ def configure_logging(
     structlog.configure(
         processors=[*told, structlog.processors.format_exc_info, renderer],
         wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, level.upper())),
-        logger_factory=lambda *_: structlog.PrintLogger(stream or sys.stderr),  # whatever stderr is by then
+        logger_factory=lambda *_: _Printing(stream or sys.stderr),  # whatever stderr is by then
         cache_logger_on_first_use=False,
     )
     handler = _OfLibraries(stream)
@@ -296,6 +297,16 @@ def configure_logging(
     root = logging.getLogger()
     root.handlers = [each for each in root.handlers if not isinstance(each, _OfLibraries)]
     root.addHandler(handler)
+
+
+class _Printing(structlog.PrintLogger):
+    """What cannot be logged (the disk is full, whoever read it is gone) stops nothing."""
+
+    def msg(self, message: str) -> None:
+        with suppress(OSError):
+            super().msg(message)
+
+    debug = info = warning = error = critical = msg
 
 
 class _OfLibraries(logging.Handler):

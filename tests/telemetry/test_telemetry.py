@@ -4,6 +4,7 @@ import io
 import json
 import logging
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import get_args
 
 import pytest
@@ -158,3 +159,12 @@ def test_libraries_are_heard_once_and_from_the_level_wanted() -> None:
     logging.getLogger("kafka").error("a race while closing")
     logging.getLogger("kafka").critical("told")
     assert [json.loads(line)["event"] for line in stream.getvalue().splitlines()] == ["told"]
+
+
+def test_a_log_that_cannot_be_written_stops_nobody():
+    with suppress(OSError), open("/dev/full", "w") as full:  # which fails again as it is closed
+        configure_logging(stream=full)
+        for _ in range(3):
+            logger("room").error("a disk is full")
+        told = True
+    assert told
