@@ -3,6 +3,7 @@
 The store's offsets are the truth: on assignment the consumer seeks to them, in `poll`.
 """
 
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -24,7 +25,7 @@ from guardian.telemetry import logger
 
 _log = logger("bus")
 _JOINING_S = 1.0
-_ANSWER_MS = 1_000
+_ANSWER_MS, _BOUNDS_MS, _ALONE_S = 1_000, 5_000, 30.0
 _LEADERLESS = (KafkaTimeoutError, KeyError)
 """What the library raises of partitions of which one has no leader: the latter where others have."""
 _ASSIGNORS = {"cooperative-sticky": CooperativeStickyAssignor, "range": RangePartitionAssignor}
@@ -111,15 +112,22 @@ class KafkaConsumer:
             return self._bounds(places)
         except _LEADERLESS:
             found: dict[Place, tuple[int, int]] = {}
+            until = time.monotonic() + _ALONE_S
             for place in places:
                 with suppress(*_LEADERLESS):
-                    found |= self._bounds([place])
+                    found |= self._bounds([place]) if time.monotonic() < until else {}
+            _log.warning(
+                "the broker does not say where these begin and end: is there a leader?",
+                partitions=[
+                    f"{topic}[{partition}]" for topic, partition in places if (topic, partition) not in found
+                ],
+            )
             return found
 
     def _bounds(self, places: Sequence[Place]) -> dict[Place, tuple[int, int]]:
         client, partitions = self._started(), [TopicPartition(*place) for place in places]
-        first = client.beginning_offsets(partitions, timeout_ms=_ANSWER_MS)
-        end = client.end_offsets(partitions, timeout_ms=_ANSWER_MS)
+        first = client.beginning_offsets(partitions, timeout_ms=_BOUNDS_MS)
+        end = client.end_offsets(partitions, timeout_ms=_BOUNDS_MS)
         return {place_of(partition): (first[partition], end[partition]) for partition in partitions}
 
     def answers(self) -> bool:

@@ -28,6 +28,9 @@ class PipeConsumer(FileConsumer):
         self._fill(0.0 if self._paused or b"\n" in self._held else timeout_s)
         return super().poll(timeout_s=0, max_records=max_records)
 
+    def lag(self) -> dict[Place, int]:
+        return {self._place: self._held.count(b"\n")}
+
     def _fill(self, timeout_s: float) -> None:
         """Wait for something, then take all that has come, in bounds."""
         read, wait = 0, timeout_s

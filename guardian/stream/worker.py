@@ -127,8 +127,8 @@ class Worker:
             self._silent = False
             left = self._consumer.lag()
             self._settler.drained(place for place, count in left.items() if not count)
-            if not any(left.values()):  # else a fetch takes longer than the poll
-                self._lateness.caught_up()
+            if left.keys() >= self._consumer.assignment() and not any(left.values()):
+                self._lateness.caught_up()  # else a fetch takes longer than the poll
         elif self._consumer.assignment() and not self._silent:
             _log.warning("the log's source does not answer; waiting for it")
             self._silent = True

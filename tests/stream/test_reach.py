@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from guardian.bus.memory import MemoryBroker, MemoryConsumer, MemoryProducer
-from guardian.bus.port import Place
+from guardian.bus.port import Place, Record
 from guardian.domain.finding import Kind
 from guardian.stream.commit import Committer
 from guardian.stream.outbox import Delivery
@@ -169,6 +169,27 @@ def test_a_fetch_that_takes_longer_than_a_poll_is_no_end_of_what_there_is_to_rea
     worker = rig.worker(lateness=lateness, consumer=Slowly(rig.broker, ["log"]))
     rig.read(worker, lambda: rig.drained() and not looked[-1])
     assert looked.count(behind) == 7, "after each of the first three twice, and after the last"
+
+
+def test_before_the_first_answer_nobody_knows_what_is_left_and_nothing_is_current(rig):
+    class Untold(MemoryConsumer):
+        asked = 0
+
+        def poll(self, *, timeout_s, max_records):
+            looked.append(lateness.lag())
+            self.asked += 1
+            return super().poll(timeout_s=timeout_s, max_records=int(self.asked >= 4))
+
+        def lag(self):
+            return {} if self.asked < 4 else super().lag()
+
+    looked: list[timedelta] = []
+    lateness, behind = Lateness(rig.clock), timedelta(hours=3)
+    lateness.handled([Record("log", 0, 0, b"", timestamp=rig.clock() - behind)])
+    rig.broker.append("log", b"0", timestamp=rig.clock() - behind)
+    worker = rig.worker(lateness=lateness, consumer=Untold(rig.broker, ["log"]))
+    rig.read(worker, lambda: rig.drained() and not looked[-1])
+    assert looked[:4] == [behind] * 4
 
 
 def test_a_topic_with_nothing_new_is_no_delay(rig, read):
