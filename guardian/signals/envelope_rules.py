@@ -79,10 +79,11 @@ def _tenants(own: str, said: str) -> _Force:
 
 def _sessions(own: str, said: str) -> _Force:
     """A browser, a checkout or a log-in has sessions too. Of another shape they are not ours; without letters at
-    their beginning any system's look alike."""
+    their beginning any system's look alike, and `sess_` is not ours alone."""
     if not alike(own, said):
         return _Force.NOTHING
-    return _Force.LITTLE if _is_uuid(own) or not own[:1].isalpha() else _Force.PROOF
+    built = _built(own) == _built(said) or _built(_NUMBER.sub("0", own)) == _built(_NUMBER.sub("0", said))
+    return _Force.PROOF if built and own[:1].isalpha() and not _is_uuid(own) else _Force.LITTLE
 
 
 def tools(envelope: Envelope, tool: str) -> Iterator[Breach]:
@@ -173,4 +174,9 @@ def alike(one: str, other: str) -> bool:
 
 def _shape(identifier: str) -> str:
     letters = _LETTERS.match(identifier)
-    return (letters.group() if letters else "") or _ALIKE.sub("0", identifier)
+    return (letters.group() if letters else "") or _built(identifier)
+
+
+def _built(identifier: str) -> str:
+    """How many letters and digits it has, and what else between them."""
+    return _ALIKE.sub("0", identifier)

@@ -817,6 +817,22 @@ def test_sessions_that_begin_with_a_digit_are_of_one_kind_where_they_are_built_a
     assert breaches(EnvelopeBreach(), seen) == {"session_mismatch" if alike else "arguments_unchecked": False}
 
 
+@pytest.mark.parametrize(
+    ("own", "named", "hard"),
+    [
+        ("sess_s7_00043", "sess_s7_00044", True),
+        ("sess_9", "sess_10", True),
+        ("s-01J9ZC3K4M5N6P7Q8R9S0T1V2W", "s-01J9ZC3K4M5N6P7Q8R9S0T1V2X", True),
+        ("sess_s7_00043", "sess_2NzT9qVb1kYx0aLrM3cWd8eFgHi", False),
+    ],
+)
+def test_only_a_session_that_is_built_as_ours_proves_something(
+    observe: Observe, breaches: Breaches, own: str, named: str, hard: bool
+) -> None:
+    seen = observe(envelope__session_id=own, action__arguments={"session_id": named})
+    assert breaches(EnvelopeBreach(), seen) == {"session_mismatch": hard}
+
+
 @pytest.mark.parametrize(("own", "named"), [("999", 1000), ("1042", "7"), ("20260512-1", "20260512-10")])
 def test_sessions_that_go_by_number_are_of_one_kind_however_long_the_number_is(
     observe: Observe, breaches: Breaches, own: str, named: object
