@@ -131,7 +131,7 @@ def _spelt(said: str) -> str:
     return said.casefold() if code or ("@" in said and "/" not in said) else said
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=16)
 def _all_spelt(allowed: frozenset[str]) -> frozenset[str]:
     return frozenset(map(_spelt, allowed))
 
@@ -143,7 +143,7 @@ def _admits(allowed: frozenset[str], said: str) -> bool:
     return any(covers(entry, said) and _alone(entry, said) and _stays(entry, said) for entry in wild)
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=16)
 def _wild(allowed: frozenset[str]) -> tuple[str, ...]:
     return tuple(entry for entry in allowed if "*" in entry)
 
