@@ -107,11 +107,11 @@ def _heard_alert(rows: ControlRows, line: Followed, now: datetime) -> None:
     )
     severe = max(case.rank, rank(finding.severity))
     values: dict[str, object] = {"alert_id": line.seq, "findings": case.findings + 1, "rank": severe}
-    settled = case.state and case.state not in OPEN_STATES
+    settled = bool(case.state) and case.state not in OPEN_STATES
     worse = case.acted_at is not None and severe > case.rank  # what somebody saw to was less than this
     if settled or worse:  # it begins anew
         values |= {"acted_at": None, "escalated_at": None, "opened_at": line.at or now}
-    if about_guardian and case.status != "sending" and _far_up(case, line.at or now):  # the topic begins anew
+    if (about_guardian or settled) and _is_far_up(case, line.at or now):  # and so does its message
         values |= {"place": None, "rank": rank(finding.severity)}
     rows.cases.change(key, **values, purpose=purpose or case.purpose)
     rows.cases.happened(case, [told_by_alert(told)])
@@ -138,8 +138,12 @@ def _acted_since(rows: ControlRows, key: str, at: datetime, now: datetime) -> No
             _heard_audit(rows, record, now)
 
 
-def _far_up(case: StoredCase, now: datetime) -> bool:
-    return case.written_at is not None and now - case.written_at > _FAR_UP
+def _is_far_up(case: StoredCase, now: datetime) -> bool:
+    """Whether its message is one that nobody would see change, and may be given up."""
+    quiet = case.snoozed_until is not None and case.snoozed_until > now
+    if case.status == "sending" or quiet or case.written_at is None:
+        return False
+    return now - case.written_at > _FAR_UP
 
 
 def _heard_audit(rows: ControlRows, record: dict[str, object], now: datetime) -> None:

@@ -23,7 +23,7 @@ _BEGUN = "begun"  # stands among the feeds once a channel has begun to follow th
 
 
 class StoredCase(NamedTuple):
-    """One case. `kind` is session, news or digest; `rank` the severity, 0 to 4, the highest it ever had.
+    """One case. `kind` is session, news or digest; `rank` the severity, 0 to 4, the highest since it began.
 
     `place` is the message that shows it, None while there is none; `folded_into` the digest that lists it
     instead. `digest` is how it stands, `shown` what was last written; likewise `events` and `told` count its

@@ -175,6 +175,41 @@ def test_a_case_that_begins_anew_may_call_again(make_office, slack, a_finding) -
     assert len([m for m in slack.messages if m.get("reply_broadcast")]) == 1
 
 
+def dismissed(office, found) -> None:
+    office.submit(found)
+    office.settle()
+    with office.client("ann", "analyst") as ann:
+        ann.judge(found.id, "false_positive", reason="fine")
+    office.after(minutes=5)
+
+
+def test_a_case_that_begins_anew_where_its_message_lies_far_up_gets_another_one(office, slack, a_finding) -> None:
+    dismissed(office, a_finding(severity="critical"))
+    office.clock.pass_(days=21)
+    office.submit(a_finding(epoch=1, n=0, severity="medium", time=office.clock()))
+    office.settle()
+    first, second = slack.roots()
+    assert "○ Dismissed" in str(first["blocks"])
+    assert "⚑ Flagged" in str(second["blocks"])
+    assert "email.send" in str(slack.thread(second["ts"]))
+    office.after(hours=2)
+    assert not [m for m in slack.messages if m.get("reply_broadcast")], "it is as severe as it is now"
+    assert office.click("Show evidence", message=first).status_code == 200
+    assert slack.until(lambda: slack.views), "an old button still leads to the case"
+
+
+def test_a_case_that_begins_anew_while_somebody_wants_quiet_makes_none(office, slack, a_finding) -> None:
+    office.submit(a_finding())
+    office.settle()
+    with office.client("maya", "responder") as maya:
+        maya.snooze("acme", "sess_1", hours=8, reason="known")
+    dismissed(office, a_finding(n=1))
+    office.clock.pass_(hours=3)
+    office.submit(a_finding(epoch=1, n=0, time=office.clock()))
+    office.settle()
+    assert len(slack.roots()) == 1
+
+
 @pytest.mark.parametrize(("severity", "calls"), [("high", 1), ("medium", 0)])
 def test_what_is_worse_than_somebody_saw_to_may_call_again(make_office, slack, a_finding, severity, calls) -> None:
     office = make_office(escalate={"after_s": 60, "from": "medium"})
