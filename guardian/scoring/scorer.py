@@ -79,3 +79,10 @@ class Scorer:
             signals=tuple(signals),
             features_missing=missing,
         )
+
+
+def rests_on(evidence: Mapping[str, float], drift: Drift, kind: str) -> str | None:
+    """The kind of act that the evidence rests on, where one bet more than twice as much as this act of `kind`."""
+    bets = {name.removeprefix(_BEST): won for name, won in evidence.items() if name.startswith(_BEST)}
+    most = max(bets, key=lambda name: bets[name], default=kind)
+    return most if most != kind and bets[most] > 2 * drift.e_value else None

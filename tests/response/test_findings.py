@@ -45,6 +45,18 @@ def finding(verdict: Drift, *, wanted: Effect = Effect.FLAG, state: SessionState
     return drift_finding(event(), verdict, state, title=title_of(verdict.breaches, TITLES), **asked)
 
 
+def test_a_tame_call_that_crossed_the_line_says_what_the_evidence_rests_on() -> None:
+    verdict = drift(Signal("a", 0.1, "git.push fits"), Signal("b", 0.3, "odd hour"), shares={"a": 0.2, "b": 0.8})
+    made = drift_finding(
+        event(), verdict, SessionState(actions=9), wanted=Effect.FLAG, now=NOW, argument=None, versions={},
+        title="t", rests_on="mail.send",
+    )  # fmt: skip
+    assert [reason.text for reason in made.reasons] == [
+        "most of the evidence is mail.send, before this call; odd hour",
+        "git.push fits",
+    ]
+
+
 def test_the_numbers_are_those_of_the_verdict() -> None:
     made = finding(drift(Signal("a", 0.7), shares={"a": 1.0}))
     evidence = made.evidence

@@ -13,7 +13,7 @@ from guardian.scoring.calibration import Calibration, logit
 from guardian.scoring.conformal import Reference
 from guardian.scoring.evidence import e_value
 from guardian.scoring.fusion import Fusion
-from guardian.scoring.scorer import Scorer
+from guardian.scoring.scorer import Scorer, rests_on
 
 
 def honest_session(rnd: random.Random, correlation: float) -> list[float]:
@@ -87,6 +87,17 @@ def test_when_every_signal_is_silent_nothing_is_said_either_way() -> None:
     assert (drift.p_value, drift.e_value, drift.score) == (1.0, 1.0, 0.0)
     assert after["m"] > before["m"]  # M + 1: silence never lowers the evidence
     assert drift.features_missing == ("purpose",)
+
+
+def test_the_evidence_rests_on_the_tool_that_bet_most_unless_it_is_this_one() -> None:
+    scorer = calibrated(random.Random(3), 0.0, 300)
+    state, strange = scorer.step({}, signal(0.98), kind="mail.send")
+    assert rests_on(state, strange, "mail.send") is None
+    state, tame = scorer.step(state, signal(0.1), kind="git.push")
+    assert rests_on(state, tame, "git.push") == "mail.send"
+    state, strange = scorer.step(state, signal(0.98), kind="git.push")
+    assert rests_on(state, strange, "git.push") is None
+    assert rests_on({}, tame, "git.push") is None
 
 
 def test_a_call_with_more_arguments_than_were_read_may_accuse_and_never_vouches() -> None:
