@@ -188,10 +188,13 @@ class CaseRows:
         return known._replace(events=n + len(lines))
 
     def begin(self) -> bool:
-        """True the first time; False where a channel began before, or wrote before that was noted."""
+        """True the first time; False where a channel began before, or followed alerts before that was noted.
+
+        Where the feeds stand tells nothing: the schema puts them somewhere. A case without an alert is a snooze.
+        """
         noted = select(followed.c.feed).where(followed.c.feed == _BEGUN)
-        wrote = select(case.c.key).where(case.c.steps > 0).limit(1)
-        if any(self.connection.execute(known).first() is not None for known in (noted, wrote)):
+        heard = select(case.c.key).where(case.c.alert_id > 0).limit(1)
+        if any(self.connection.execute(known).first() is not None for known in (noted, heard)):
             return False
         self.follow(_BEGUN, 0)
         return True

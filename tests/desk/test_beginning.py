@@ -157,6 +157,31 @@ def test_a_database_that_does_not_say_so_and_was_written_from_is_none_where_slac
     assert "○ Dismissed" in told(slack, "missed")
 
 
+@pytest.mark.parametrize("held", [{"floor": "critical"}, {"quiet_hours": {"from": "11:00", "to": "20:00"}}])
+def test_cases_that_were_followed_and_not_written_yet_are_not_taken_in_again(
+    make_office, slack, a_finding, held
+) -> None:
+    office = make_office(**held)
+    office.submit(a_finding(time=office.clock()))
+    office.settle()  # as versions did that noted no beginning
+    office.clock.pass_(hours=1)
+    enabled(office)
+    with office.deps.store.read() as rows:
+        case = rows.cases.of_session("acme", "sess_1")
+    assert (slack.messages, case.findings, case.events) == ([], 1, 1)
+
+
+def test_a_snooze_alone_is_no_channel_that_followed(make_office, slack, a_finding) -> None:
+    office = make_office()
+    office.submit(a_finding(time=office.clock()))
+    with office.client("ann", "analyst") as ann:
+        ann.snooze("acme", "sess_1", hours=1, reason="lunch")
+    office.clock.pass_(hours=30)
+    office.submit(a_finding("fresh", time=office.clock()))
+    enabled(office)
+    assert ["fresh" in str(m["blocks"]) for m in slack.roots() if "older" not in str(m["blocks"])] == [True]
+
+
 @pytest.mark.slow
 def test_slack_that_is_configured_later_begins_then(tmp_path, slack, a_finding, monkeypatch) -> None:
     path = initialise(tmp_path / "home")
