@@ -15,7 +15,7 @@ from guardian.alerting.slack_signature import SlackSignature
 from guardian.alerting.slack_socket import SlackSocket
 from guardian.bootstrap import plugins
 from guardian.config import Settings
-from guardian.control.case_feeds import begin
+from guardian.control.case_begin import begin
 from guardian.control.case_outbox import CaseOutbox
 from guardian.control.deps import ControlDeps
 from guardian.control.desk import Desk

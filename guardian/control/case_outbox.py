@@ -15,6 +15,7 @@ from pydantic import TypeAdapter
 from guardian.alerting.outbox import AlertRow
 from guardian.alerting.port import Alert, Step, Verb
 from guardian.alerting.rules import Done, Fold, Rules, Wait, Write, next_move
+from guardian.control.case_begin import go_on
 from guardian.control.case_digests import counted_in, fold
 from guardian.control.case_feeds import catch_up
 from guardian.control.case_standing import Standing, standing
@@ -46,6 +47,8 @@ class CaseOutbox:
             return rows.cases.recover()
 
     def claim(self, now: datetime) -> AlertRow | None:
+        if go_on(self._deps, now):  # the worker comes again in a moment, and whoever else writes gets a turn
+            return None
         while catch_up(self._store, now):
             pass
         while True:

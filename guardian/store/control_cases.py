@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Row, and_, exists, func, insert, or_, select, update
+from sqlalchemy import Connection, Row, and_, delete, exists, func, insert, or_, select, update
 
 from guardian.store.control_tables import (
     alert,
@@ -19,7 +19,8 @@ from guardian.store.control_tables import (
 )
 from guardian.wire.cases import CaseEvent
 
-_BEGUN = "begun"  # stands among the feeds once a channel has begun to follow them
+_BEGUN = "begun"  # stands among the feeds once a channel has begun to follow them: the newest alert of then
+_BEGINNING = "beginning"  # stands there while what was before is taken in
 
 
 class StoredCase(NamedTuple):
@@ -187,22 +188,40 @@ class CaseRows:
         self.change(known.key, events=n + len(lines))
         return known._replace(events=n + len(lines))
 
-    def begin(self) -> bool:
-        """True the first time; False where a channel began before, or followed alerts before that was noted.
+    def begin(self, since: datetime) -> bool:
+        """Note, the first time, that a channel begins, with the alerts that are newer than that.
 
-        Where the feeds stand tells nothing: the schema puts them somewhere. A case without an alert is a snooze.
+        False where one began before, or followed alerts before that was noted. Where the feeds stand tells
+        nothing: the schema puts them somewhere. A case without an alert is a snooze.
         """
         noted = select(followed.c.feed).where(followed.c.feed == _BEGUN)
         heard = select(case.c.key).where(case.c.alert_id > 0).limit(1)
         if any(self.connection.execute(known).first() is not None for known in (noted, heard)):
             return False
-        self.follow(_BEGUN, 0)
+        self.follow(_BEGUN, self._alerts_by(None))
+        self.follow(_BEGINNING, 0)
+        self.follow("alerts", max(self.position("alerts"), self._alerts_by(since)))
         return True
 
-    def alerts_by(self, at: datetime) -> int:
-        """Where the feed of alerts stood then."""
-        wanted = select(func.max(alert.c.id)).where(alert.c.created_at <= at)
-        return int(self.connection.execute(wanted).scalar_one() or 0)
+    def beginning(self) -> int | None:
+        """While a channel that is new still takes in what was before it: the newest alert of then."""
+        noted = select(followed.c.feed).where(followed.c.feed == _BEGINNING)
+        return None if self.connection.execute(noted).first() is None else self.position(_BEGUN)
+
+    def begun(self) -> None:
+        """What was before is taken in."""
+        self.connection.execute(delete(followed).where(followed.c.feed == _BEGINNING))
+
+    def newest_alert(self, key: str, last: int) -> Followed | None:
+        """The case's newest alert, up to alert number `last`."""
+        wanted = select(alert).where(alert.c.case_key == key, alert.c.id <= last).order_by(alert.c.id.desc())
+        row = self.connection.execute(wanted.limit(1)).one_or_none()
+        return None if row is None else _alert(row)
+
+    def _alerts_by(self, at: datetime | None) -> int:
+        wanted = select(func.max(alert.c.id))
+        bounded = wanted if at is None else wanted.where(alert.c.created_at <= at)
+        return int(self.connection.execute(bounded).scalar_one() or 0)
 
     def flagged_without(self) -> int:
         """How many sessions are flagged, and not revoked, that are no case."""
@@ -230,7 +249,7 @@ class CaseRows:
             case "alerts":
                 wanted = select(alert).where(alert.c.id > after)
                 rows = self.connection.execute(wanted.order_by(alert.c.id).limit(limit))
-                return [Followed(row.id, row.payload, key=row.case_key, at=row.created_at) for row in rows]
+                return [_alert(row) for row in rows]
             case "audit":
                 wanted = select(audit.c.seq, audit.c.record).where(audit.c.seq > after)
                 rows = self.connection.execute(wanted.order_by(audit.c.seq).limit(limit))
@@ -253,6 +272,10 @@ class CaseRows:
 
     def alert_payload(self, alert_id: int) -> str | None:
         return self.connection.execute(select(alert.c.payload).where(alert.c.id == alert_id)).scalar_one_or_none()
+
+
+def _alert(row: Row[Any]) -> Followed:
+    return Followed(row.id, row.payload, key=row.case_key, at=row.created_at)
 
 
 def _stored(row: Row[Any]) -> StoredCase:

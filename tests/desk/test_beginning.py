@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 import yaml
 from slack_server import CHANNEL, TOKEN
+from structlog.testing import capture_logs
 
 from guardian.alerting.outbox import AlertWorker
 from guardian.bootstrap import tokens
@@ -15,11 +16,14 @@ from guardian.bootstrap.control import Control
 from guardian.bootstrap.control_store import open_control_store
 from guardian.bootstrap.initialise import initialise
 from guardian.config import load
-from guardian.control.case_feeds import begin
+from guardian.control import case_begin
+from guardian.control.case_begin import begin
 from guardian.control.case_outbox import CaseOutbox
 from guardian.domain.finding import Effect
 from guardian.telemetry import Metrics
 from guardian.wire.desk import DeskClient
+
+CASES = "SELECT count(*) FROM control_case"
 
 
 @pytest.fixture
@@ -180,6 +184,83 @@ def test_a_snooze_alone_is_no_channel_that_followed(make_office, slack, a_findin
     office.submit(a_finding("fresh", time=office.clock()))
     enabled(office)
     assert ["fresh" in str(m["blocks"]) for m in slack.roots() if "older" not in str(m["blocks"])] == [True]
+
+
+def positions(office) -> list[int]:
+    with office.deps.store.read() as rows:
+        return [rows.cases.position("alerts"), rows.connection.exec_driver_sql(CASES).scalar_one()]
+
+
+def test_what_was_before_is_taken_in_a_part_at_a_time_and_only_then_written(
+    make_office, slack, a_finding, monkeypatch
+) -> None:
+    monkeypatch.setattr(case_begin, "_AT_ONCE", 2)
+    office = make_office()
+    for n in range(5):
+        office.submit(a_finding(f"s{n}", time=office.clock()))
+    begin(office.deps)
+    assert positions(office) == [0, 0], "nobody waits for it where guardian starts"
+    office.submit(a_finding("later", time=office.clock()))
+    seen = []
+    for _ in range(3):
+        office.worker.step()
+        seen.append((positions(office), len(slack.messages)))
+    assert seen[:2] == [([2, 2], 0), ([4, 4], 0)]
+    assert seen[2] == ([6, 6], 1)
+
+
+def test_a_process_that_dies_while_it_begins_loses_nothing_and_tells_nothing_twice(
+    veteran, slack, a_finding, monkeypatch
+) -> None:
+    monkeypatch.setattr(case_begin, "_AT_ONCE", 2)
+    for n in range(3):
+        for again in range(3):
+            veteran.submit(a_finding(f"new{n}", n=again, time=veteran.clock()))
+    begin(veteran.deps)
+    for _ in range(2):
+        assert CaseOutbox(veteran.deps, veteran.options.rules()).claim(veteran.clock()) is None
+    begin(veteran.deps)  # the next one
+    for _ in range(20):
+        veteran.settle()
+    with veteran.deps.store.read() as rows:
+        cases = [rows.cases.of_session("acme", f"new{n}") for n in range(3)]
+    assert [(case.findings, case.events) for case in cases] == [(3, 3)] * 3
+    assert len([m for m in slack.roots() if "10 older ones" in str(m["blocks"])]) == 1
+    assert len(slack.roots()) == 4
+
+
+def test_what_somebody_did_is_told_once_where_their_case_is_taken_in_part_by_part(
+    make_office, slack, a_finding, monkeypatch
+) -> None:
+    monkeypatch.setattr(case_begin, "_AT_ONCE", 1)
+    office = make_office()
+    for n in range(3):
+        office.submit(a_finding(n=n, time=office.clock()))
+    office.clock.pass_(minutes=1)
+    with office.client("root", "admin") as root:
+        root.protect("acme", "sess_1", protected=True, reason="before")
+        begin(office.deps)
+        root.protect("acme", "sess_1", protected=False, reason="meanwhile")
+    for _ in range(20):
+        office.after(minutes=2)
+    said = str(slack.thread(office.root()["ts"]))
+    assert [said.count(why) for why in ("before", "meanwhile")] == [1, 1]
+    assert calls(slack) == []
+
+
+def test_an_alert_that_cannot_be_read_keeps_no_other_from_people(make_office, slack, a_finding) -> None:
+    office = make_office()
+    for name in ("s1", "s2", "s3"):
+        office.submit(a_finding(name, time=office.clock()))
+    with office.deps.store.write() as rows:
+        rows.connection.exec_driver_sql("UPDATE control_alert SET payload = '{}' WHERE id = 1")
+    with capture_logs() as lines:
+        enabled(office)
+        with office.deps.store.write() as rows:
+            rows.cases.follow("alerts", 0)  # and as in any other time
+        office.settle()
+    assert [line["alert"] for line in lines if line["event"] == "alert_unreadable"] == [1, 1]
+    assert [bool(told(slack, name)) for name in ("s2", "s3")] == [True, True]
 
 
 @pytest.mark.slow

@@ -1,0 +1,110 @@
+"""A channel that is new to a deployment: what it takes in of all that was before it.
+
+It shows what is recent and still open, and counts the rest in one line. Where it begins is noted at once, before
+anybody can be told of anything; what was before is taken in a part at a time, each a transaction of its own, so
+that nobody who writes waits for all of it. A process that dies meanwhile goes on from there.
+"""
+
+import json
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from guardian.alerting.rules import OPEN_STATES
+from guardian.control.case_feeds import heard_alert, heard_audit, read_alert
+from guardian.control.case_view import case_view
+from guardian.control.deps import ControlDeps
+from guardian.control.news import tell
+from guardian.domain.finding import OPERATORS, Finding, Kind
+from guardian.store.control import ControlRows
+from guardian.store.control_cases import Followed
+
+_AT_ONCE = 50
+_RECENT = timedelta(days=1)
+_ACTS = 50  # of those on a case, the newest that are looked at
+
+
+def begin(deps: ControlDeps) -> None:
+    """Note where the feeds begin: alerts a day ago, all else now.
+
+    Nothing where cases were followed before: a channel that was away, or was started again, gets everything.
+    """
+    with deps.store.write() as rows:
+        if rows.cases.begin(deps.clock() - _RECENT):
+            head = rows.head()
+            rows.cases.follow("audit", head.audit_seq)
+            rows.cases.follow("changes", head.change_seq)
+
+
+def go_on(deps: ControlDeps, now: datetime) -> bool:
+    """Take in the next part of what was before. Returns whether there may be more."""
+    with deps.store.read() as rows:
+        if rows.cases.beginning() is None:
+            return False
+    with deps.store.write() as rows:
+        last = rows.cases.beginning()
+        if last is None:  # another process was first
+            return False
+        lines = [line for line in rows.cases.news("alerts", _AT_ONCE) if line.seq <= last]
+        _take_in(deps, rows, lines, last, now)
+        if len(lines) == _AT_ONCE:
+            return True
+        since = rows.cases.news("alerts", _AT_ONCE)
+        if len(since) < _AT_ONCE:  # else they are followed as ever, and what is older is counted the next time
+            for line in since:
+                heard_alert(rows, line, now)
+                rows.cases.follow("alerts", line.seq)
+            _count_older(deps, rows, now)
+            rows.cases.begun()
+    return False
+
+
+def _take_in(deps: ControlDeps, rows: ControlRows, lines: Sequence[Followed], last: int, now: datetime) -> None:
+    opened: dict[str, bool] = {}
+    for line in lines:
+        if line.key not in opened and (told := read_alert(line)) is not None:
+            opened[line.key] = _is_open(deps, rows, told.finding)
+        if opened.get(line.key, True):  # where it is taken in it is said that one cannot be read
+            _heard(rows, line, last, now)
+    if lines:
+        rows.cases.follow("alerts", lines[-1].seq)
+
+
+def _heard(rows: ControlRows, line: Followed, last: int, now: datetime) -> None:
+    """Take in an alert, and after the newest one of its case what people did about that since."""
+    heard_alert(rows, line._replace(at=now), now)  # it calls for help as of now
+    case, newest = rows.cases.get(line.key), rows.cases.newest_alert(line.key, last)
+    if case is None or newest is None or newest.seq != line.seq or line.at is None:
+        return
+    followed = rows.cases.position("audit")  # what is after that comes by the feed
+    for entry in reversed(rows.audit.about(case.tenant_id, case.session_id, limit=_ACTS)):
+        record = json.loads(entry.record)
+        if entry.seq <= followed and datetime.fromisoformat(str(record["at"])) > line.at:
+            heard_audit(rows, record, now)
+
+
+def _is_open(deps: ControlDeps, rows: ControlRows, finding: Finding) -> bool:
+    """Whether somebody is expected to do something about the case of this finding, as it stands now."""
+    if finding.kind is Kind.CONTROL:
+        asked_for = rows.approvals.get(finding.versions.get("approval", ""), {finding.tenant_id})
+        return asked_for is not None and asked_for.view.state == "pending"
+    view = case_view(deps, rows, finding.tenant_id, finding.session_id, similar=False)
+    return view is not None and view.state in OPEN_STATES
+
+
+def _count_older(deps: ControlDeps, rows: ControlRows, now: datetime) -> None:
+    older = rows.cases.flagged_without()
+    if not older:
+        return
+    console = deps.settings.console
+    pages = "" if console is None else f" and at {console.url}"
+    tell(
+        deps,
+        rows,
+        topic="cases",
+        tenant_id=OPERATORS,
+        title=f"Slack shows cases from now on; {older:,} older ones are still flagged",
+        detail=f"they are in guardian sessions --status flagged{pages}; Slack shows them when they go on",
+        severity="info",
+        once="begin",
+        now=now,
+    )
