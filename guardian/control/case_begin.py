@@ -9,17 +9,19 @@ import json
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from guardian.alerting.rules import OPEN_STATES
+from guardian.alerting.rules import OPEN_STATES, rank
+from guardian.control.approvals import topic_of
 from guardian.control.case_feeds import heard_alert, heard_audit, read_alert
-from guardian.control.case_view import case_view
+from guardian.control.case_view import case_key, case_view
 from guardian.control.deps import ControlDeps
-from guardian.control.news import tell
+from guardian.control.news import case_of_news, tell
 from guardian.domain.finding import OPERATORS, Finding, Kind
 from guardian.store.control import ControlRows
-from guardian.store.control_cases import Followed
+from guardian.store.control_cases import BEGINNING, Followed
 
 _AT_ONCE = 50
 _RECENT = timedelta(days=1)
+_SEVERE = rank("high")
 _ACTS = 50  # of those on a case, the newest that are looked at
 
 
@@ -48,6 +50,8 @@ def go_on(deps: ControlDeps, now: datetime) -> bool:
         _take_in(deps, rows, lines, last, now)
         if len(lines) == _AT_ONCE:
             return True
+        if _take_in_asked(rows, last, now):
+            return True
         since = rows.cases.news("alerts", _AT_ONCE)
         if len(since) < _AT_ONCE:  # else they are followed as ever, and what is older is counted the next time
             for line in since:
@@ -61,12 +65,38 @@ def go_on(deps: ControlDeps, now: datetime) -> bool:
 def _take_in(deps: ControlDeps, rows: ControlRows, lines: Sequence[Followed], last: int, now: datetime) -> None:
     opened: dict[str, bool] = {}
     for line in lines:
-        if line.key not in opened and (told := read_alert(line)) is not None:
+        told = read_alert(line)
+        if told is not None and told.finding.kind is Kind.CONTROL:
+            opened[line.key] = _is_worth_it(rows, line.key, told.finding)
+        elif told is not None and line.key not in opened:
             opened[line.key] = _is_open(deps, rows, told.finding)
         if opened.get(line.key, True):  # where it is taken in it is said that one cannot be read
             _heard(rows, line, last, now)
     if lines:
         rows.cases.follow("alerts", lines[-1].seq)
+
+
+def _take_in_asked(rows: ControlRows, last: int, now: datetime) -> bool:
+    """What waits for a second person, however old it is. Returns whether there may be more."""
+    asked = rows.approvals.page(
+        None, limit=_AT_ONCE, before=rows.cases.position(BEGINNING) or None, state="pending"
+    )
+    for view in (each.view for each in asked if each.view.expires_at > now):
+        if view.session_id is None:
+            key = case_of_news(view.tenant_id, topic_of(view.id))
+        else:
+            key = case_key(view.tenant_id, view.session_id)
+        newest = rows.cases.newest_alert(key, last)
+        if newest is not None and not _is_shown(rows, key):
+            _heard(rows, newest, last, now)
+    if asked:
+        rows.cases.follow(BEGINNING, asked[-1].seq)
+    return len(asked) == _AT_ONCE
+
+
+def _is_shown(rows: ControlRows, key: str) -> bool:
+    case = rows.cases.get(key)
+    return case is not None and case.alert_id > 0  # without an alert it is a snooze
 
 
 def _heard(rows: ControlRows, line: Followed, last: int, now: datetime) -> None:
@@ -84,11 +114,13 @@ def _heard(rows: ControlRows, line: Followed, last: int, now: datetime) -> None:
 
 def _is_open(deps: ControlDeps, rows: ControlRows, finding: Finding) -> bool:
     """Whether somebody is expected to do something about the case of this finding, as it stands now."""
-    if finding.kind is Kind.CONTROL:
-        asked_for = rows.approvals.get(finding.versions.get("approval", ""), {finding.tenant_id})
-        return asked_for is not None and asked_for.view.state == "pending"
     view = case_view(deps, rows, finding.tenant_id, finding.session_id, similar=False)
-    return view is not None and view.state in OPEN_STATES
+    return view is not None and (view.state in OPEN_STATES or bool(view.approvals))
+
+
+def _is_worth_it(rows: ControlRows, key: str, finding: Finding) -> bool:
+    """Whether news are severe, or go on with what was: that a gateway is back is told with its silence."""
+    return rank(finding.severity) >= _SEVERE or _is_shown(rows, key)
 
 
 def _count_older(deps: ControlDeps, rows: ControlRows, now: datetime) -> None:

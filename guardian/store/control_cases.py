@@ -20,7 +20,7 @@ from guardian.store.control_tables import (
 from guardian.wire.cases import CaseEvent
 
 _BEGUN = "begun"  # stands among the feeds once a channel has begun to follow them: the newest alert of then
-_BEGINNING = "beginning"  # stands there while what was before is taken in
+BEGINNING = "beginning"  # stands there while what was before is taken in, at the approval that was looked at last
 
 
 class StoredCase(NamedTuple):
@@ -199,18 +199,18 @@ class CaseRows:
         if any(self.connection.execute(known).first() is not None for known in (noted, heard)):
             return False
         self.follow(_BEGUN, self._alerts_by(None))
-        self.follow(_BEGINNING, 0)
+        self.follow(BEGINNING, 0)
         self.follow("alerts", max(self.position("alerts"), self._alerts_by(since)))
         return True
 
     def beginning(self) -> int | None:
         """While a channel that is new still takes in what was before it: the newest alert of then."""
-        noted = select(followed.c.feed).where(followed.c.feed == _BEGINNING)
+        noted = select(followed.c.feed).where(followed.c.feed == BEGINNING)
         return None if self.connection.execute(noted).first() is None else self.position(_BEGUN)
 
     def begun(self) -> None:
         """What was before is taken in."""
-        self.connection.execute(delete(followed).where(followed.c.feed == _BEGINNING))
+        self.connection.execute(delete(followed).where(followed.c.feed == BEGINNING))
 
     def newest_alert(self, key: str, last: int) -> Followed | None:
         """The case's newest alert, up to alert number `last`."""

@@ -19,6 +19,7 @@ from guardian.config import load
 from guardian.control import case_begin
 from guardian.control.case_begin import begin
 from guardian.control.case_outbox import CaseOutbox
+from guardian.control.news import tell
 from guardian.domain.finding import Effect
 from guardian.telemetry import Metrics
 from guardian.wire.desk import DeskClient
@@ -184,6 +185,66 @@ def test_a_snooze_alone_is_no_channel_that_followed(make_office, slack, a_findin
     office.submit(a_finding("fresh", time=office.clock()))
     enabled(office)
     assert ["fresh" in str(m["blocks"]) for m in slack.roots() if "older" not in str(m["blocks"])] == [True]
+
+
+def test_a_revoked_session_of_which_somebody_asks_that_it_is_given_back_is_shown(
+    make_office, slack, a_finding
+) -> None:
+    office = make_office()
+    office.submit(a_finding(time=office.clock()))
+    with office.client("maya", "responder") as maya:
+        maya.revoke("acme", "sess_1", reason="bad")
+        office.clock.pass_(hours=2)
+        assert maya.reinstate("acme", "sess_1", reason="was fine").approval is not None
+    enabled(office)
+    assert "Approve" in told(slack, "sess_1")
+    assert str(slack.thread(office.root()["ts"])).count("was fine") == 1
+
+
+def test_what_waits_for_a_second_person_is_shown_however_old_it_is(veteran, slack, a_finding, monkeypatch) -> None:
+    monkeypatch.setattr(case_begin, "_AT_ONCE", 1)
+    with veteran.deps.store.write() as rows:
+        rows.connection.exec_driver_sql("DELETE FROM control_alert WHERE id > 10")
+    with veteran.client("maya", "responder", "*") as maya, veteran.client("root", "admin", "*") as admin:
+        for name in ("s00", "s02"):
+            assert maya.revoke("acme", name, reason="bad").session.status == "revoked"
+            assert maya.reinstate("acme", name, reason="was fine").approval is not None
+        for tenant in ("globex", "initech"):
+            admin.set_mode(tenant, "enforce", reason=f"{tenant} is quiet")
+    with veteran.deps.store.write() as rows:
+        rows.connection.exec_driver_sql(
+            "UPDATE control_approval SET expires_at = '2026-07-01 12:00:00' WHERE tenant_id != 'initech'"
+        )
+    veteran.clock.pass_(days=2)
+    begin(veteran.deps)
+    for _ in range(10):
+        veteran.settle()
+    assert ["Approve" in told(slack, name) for name in ("s00", "s02")] == [True, True]
+    others = [str(m["blocks"]) for m in slack.roots() if "is quiet" in str(m["blocks"])]
+    assert ["globex" in text for text in others] == [True]
+    (line,) = [str(m["blocks"]) for m in slack.roots() if "older ones" in str(m["blocks"])]
+    assert "8 older ones" in line
+
+
+def test_severe_news_of_the_last_day_are_shown_and_what_became_of_them(make_office, slack) -> None:
+    office = make_office()
+
+    def say(topic: str, title: str, severity: str) -> None:
+        with office.deps.store.write() as rows:
+            told = {"topic": topic, "tenant_id": "acme", "title": title, "detail": "d", "severity": severity}
+            tell(office.deps, rows, **told, once=title, now=office.clock())
+
+    say("gateway", "gw-0 was silent days ago", "critical")
+    office.clock.pass_(days=2)
+    say("exception", "an exception was made", "low")
+    say("gateway", "gw-1 is silent", "critical")
+    say("gateway", "gw-2 is back", "info")
+    office.clock.pass_(hours=1)
+    enabled(office)
+    (root,) = slack.roots()
+    assert "gw-2 is back" in str(root["blocks"])
+    assert ["gw-1 is silent" in str(m) for m in slack.thread(root["ts"])] == [True]
+    assert "gw-0" not in str(slack.messages)
 
 
 def positions(office) -> list[int]:
