@@ -65,7 +65,9 @@ class QuietHours:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rules:
-    """`floor` and `escalate_floor` are ranks. `storm` cases of a tenant within `storm_window` make a storm.
+    """`floor` and `escalate_floor` are ranks; `always` are keys of cases that the floor does not hold back.
+
+    `storm` cases of a tenant within `storm_window` make a storm.
 
     `on_call` are mentions by tenant (`*` for all others), used from severity `mention_floor` on.
     """
@@ -73,6 +75,7 @@ class Rules:
     channel: str = ""
     routes: tuple[Route, ...] = ()
     floor: int = 0
+    always: frozenset[str] = frozenset()
     quiet: QuietHours | None = None
     storm: int = 20
     storm_window: timedelta = timedelta(minutes=10)
@@ -125,7 +128,8 @@ def next_move(case: StoredCase, rules: Rules, *, crowd: int, now: datetime) -> M
 
 
 def _opening(case: StoredCase, rules: Rules, crowd: int, now: datetime) -> Move:
-    if case.rank < rules.floor or (case.folded_into is not None and case.digest == case.shown):
+    below = case.rank < rules.floor and case.key not in rules.always
+    if below or (case.folded_into is not None and case.digest == case.shown):
         return Done()
     quiet = rules.quiet
     if quiet is not None and case.rank < quiet.but and (until := quiet.until(now)) is not None:

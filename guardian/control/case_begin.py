@@ -22,6 +22,9 @@ from guardian.store.control_cases import BEGINNING, Followed
 _AT_ONCE = 50
 _RECENT = timedelta(days=1)
 _SEVERE = rank("high")
+_TOPIC = "cases"
+LINE = case_of_news(OPERATORS, _TOPIC)
+"""The case of the line that counts: it is shown however severe a case must be, or nobody would know."""
 _ACTS = 50  # of those on a case, the newest that are looked at
 
 
@@ -132,7 +135,7 @@ def _count_older(deps: ControlDeps, rows: ControlRows, now: datetime) -> None:
     tell(
         deps,
         rows,
-        topic="cases",
+        topic=_TOPIC,
         tenant_id=OPERATORS,
         title=f"Slack shows cases from now on; {older:,} older ones are still flagged",
         detail=f"they are in guardian sessions --status flagged{pages}; Slack shows them when they go on",

@@ -7,6 +7,7 @@ repeated under its own name until it has ended, so the channel can be asked whet
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import assert_never
 
@@ -15,7 +16,7 @@ from pydantic import TypeAdapter
 from guardian.alerting.outbox import AlertRow
 from guardian.alerting.port import Alert, Step, Verb
 from guardian.alerting.rules import Done, Fold, Rules, Wait, Write, next_move
-from guardian.control.case_begin import go_on
+from guardian.control.case_begin import LINE, go_on
 from guardian.control.case_digests import counted_in, fold
 from guardian.control.case_feeds import catch_up
 from guardian.control.case_standing import Standing, standing
@@ -39,7 +40,7 @@ class CaseOutbox:
     """
 
     def __init__(self, deps: ControlDeps, rules: Rules) -> None:
-        self._deps, self._rules = deps, rules
+        self._deps, self._rules = deps, replace(rules, always=rules.always | {LINE})
         self._store = deps.store
 
     def recover(self) -> int:

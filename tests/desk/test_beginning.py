@@ -247,6 +247,16 @@ def test_severe_news_of_the_last_day_are_shown_and_what_became_of_them(make_offi
     assert "gw-0" not in str(slack.messages)
 
 
+@pytest.mark.parametrize("floor", ["medium", "critical"])
+def test_how_much_is_older_is_said_however_severe_a_case_must_be(make_office, slack, a_finding, floor) -> None:
+    office = make_office(floor=floor, on_call={"*": "S0ONCALL"})
+    office.submit(a_finding(time=office.clock()))
+    office.clock.pass_(days=3)
+    enabled(office)
+    assert ["1 older" in str(m) for m in slack.roots()] == [True]
+    assert "S0ONCALL" not in str(slack.messages)
+
+
 def positions(office) -> list[int]:
     with office.deps.store.read() as rows:
         return [rows.cases.position("alerts"), rows.connection.exec_driver_sql(CASES).scalar_one()]
