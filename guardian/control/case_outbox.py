@@ -37,11 +37,13 @@ class CaseOutbox:
     """For one AlertWorker. `rules` say what is written where and when.
 
     What another process took over when it started is for that one to end: it asks the channel what became of it.
+    Whose word comes late ends no other write of the case than the one that it claimed.
     """
 
     def __init__(self, deps: ControlDeps, rules: Rules) -> None:
         self._deps, self._rules = deps, replace(rules, always=rules.always | {LINE})
         self._store = deps.store
+        self._in_hand = ""  # the write that was claimed last
 
     def recover(self) -> int:
         with self._store.write() as rows:
@@ -64,7 +66,7 @@ class CaseOutbox:
     def sent(self, id: str, reference: str) -> None:
         now = self._deps.clock()
         with self._store.write() as rows:
-            case = _sending(rows, id)
+            case = self._sending(rows, id)
             if case is None:
                 return
             step = _STEP.validate_json(case.step or "")
@@ -82,7 +84,7 @@ class CaseOutbox:
 
     def postponed(self, id: str, until: datetime, error: str) -> None:
         with self._store.write() as rows:
-            if _sending(rows, id) is not None:
+            if self._sending(rows, id) is not None:
                 rows.cases.change(id, status="due", next_at=until, last_error=error[:500])
 
     def parked(self, id: str, error: str) -> None:
@@ -93,7 +95,7 @@ class CaseOutbox:
         """
         now = self._deps.clock()
         with self._store.write() as rows:
-            case = _sending(rows, id)
+            case = self._sending(rows, id)
             if case is None:
                 return
             step = _STEP.validate_json(case.step or "")
@@ -124,6 +126,13 @@ class CaseOutbox:
             if rows.cases.get(key) is not None:
                 rows.cases.change(key, shown=_UNKNOWN, folded_into=None)
                 rows.cases.touch(key, self._deps.clock())
+
+    def _sending(self, rows: ControlRows, key: str) -> StoredCase | None:
+        """The case, if the write that is being sent of it is the one in hand here."""
+        case = rows.cases.get(key)
+        if case is None or case.status != "sending" or case.step is None:
+            return None
+        return case if _STEP.validate_json(case.step).key == self._in_hand else None
 
     # -- choosing the next write -----------------------------------------------------------------------------
 
@@ -182,6 +191,7 @@ class CaseOutbox:
             # of a write that is repeated nobody knows what it showed when it arrived
             values |= {"shown": case.digest if case.attempts == 0 else _UNKNOWN, "channel": step.channel}
         rows.cases.change(case.key, **values)
+        self._in_hand = step.key
         alert = self._alert(rows, stands, step, payload)
         return AlertRow(case.key, alert.model_dump_json(), case.attempts)
 
@@ -202,8 +212,3 @@ class CaseOutbox:
                 "digest": counted_in(rows, case) if case.kind == "digest" else None,
             }
         )
-
-
-def _sending(rows: ControlRows, key: str) -> StoredCase | None:
-    case = rows.cases.get(key)
-    return case if case is not None and case.status == "sending" else None

@@ -203,6 +203,25 @@ def test_while_slack_asks_to_wait_no_case_asks_anything_of_it(make_office, slack
     assert len(slack.roots()) == 20
 
 
+def test_of_two_processes_the_late_word_of_one_does_not_end_the_write_that_the_other_has_in_hand(
+    office, slack, a_finding
+) -> None:
+    office.submit(a_finding())
+    mine, other = office.outbox, CaseOutbox(office.deps, office.options.rules())
+    post = mine.claim(office.clock())
+    other.recover()
+    assert other.claim(office.clock()).id == post.id, "the other started meanwhile, and looks what became of it"
+    mine.sent(post.id, "C0SECURITY:1.1")
+    office.clock.pass_(minutes=2)
+    mine.sent(mine.claim(office.clock()).id, "C0SECURITY:1.1")  # brought up to date
+    reply = mine.claim(office.clock())
+    assert '"verb":"reply"' in reply.payload
+    other.sent(post.id, "C0SECURITY:1.1")
+    mine.postponed(reply.id, office.clock() + timedelta(minutes=1), "Slack is away")
+    office.clock.pass_(minutes=2)
+    assert '"verb":"reply"' in mine.claim(office.clock()).payload
+
+
 @pytest.mark.slow
 @pytest.mark.no_cover  # a hundred thousand statements: others reach every line of it
 def test_two_thousand_findings_in_a_minute_keep_to_the_limits_and_none_is_lost(
