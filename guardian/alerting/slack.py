@@ -46,7 +46,7 @@ class SlackOptions:
     channel: str
     token: str = field(repr=False)
     base_url: str = "https://slack.com/api/"
-    timeout: int = 10
+    timeout: float = 10
     routes: tuple[Mapping[str, Any], ...] = ()
     floor: str = "info"
     quiet_hours: Mapping[str, Any] | None = None

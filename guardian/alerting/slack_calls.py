@@ -64,14 +64,15 @@ class _ShortWaits(RateLimitErrorRetryHandler):
 class SlackCalls:
     """What guardian asks of Slack. Raises AlertError for a refusal for good, RetryLater for all else."""
 
-    def __init__(self, *, token: str, base_url: str, timeout: int) -> None:
+    def __init__(self, *, token: str, base_url: str, timeout: float) -> None:
         base = base_url if base_url.endswith("/") else base_url + "/"
         self._answers = "https://hooks.slack.com/" if base.startswith("https:") else base.removesuffix("api/")
         short = _ShortWaits(max_retry_count=2)
+        seconds: Any = timeout  # slack-sdk calls it an int, and hands it to urlopen
         # Two clients: a read may be repeated after a 500, a post may not.
-        self._writer = WebClient(token=token, base_url=base, timeout=timeout, retry_handlers=[short])
+        self._writer = WebClient(token=token, base_url=base, timeout=seconds, retry_handlers=[short])
         again = ServerErrorRetryHandler(max_retry_count=1)
-        self._reader = WebClient(token=token, base_url=base, timeout=timeout, retry_handlers=[short, again])
+        self._reader = WebClient(token=token, base_url=base, timeout=seconds, retry_handlers=[short, again])
         self._me: Mapping[str, Any] | None = None
 
     def me(self) -> Mapping[str, Any]:

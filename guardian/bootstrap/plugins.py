@@ -7,10 +7,11 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import fields, is_dataclass
 from inspect import signature
+from math import isfinite
 from pathlib import Path
-from typing import Any, get_type_hints
+from typing import Annotated, Any, get_type_hints
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import AfterValidator, TypeAdapter, ValidationError
 
 from guardian.config import in_words
 from guardian.errors import ConfigurationError
@@ -79,29 +80,59 @@ def make(room: str, name: str, options: Mapping[str, Any], **given: Any) -> Any:
         wanted = parameter.default is parameter.empty and parameter.kind is not parameter.VAR_KEYWORD
         if wanted and name_ not in options and name_ not in given:
             raise ConfigurationError(f"{_shown(room, name)} needs the option {name_!r}")
-    kinds = get_type_hints(plugin) if own else {}
+    kinds = _kinds(plugin) if own else {}
     taken: dict[str, Any] = {}
     wrong: ConfigurationError | None = None
     for option, value in options.items():
         try:
-            taken[option] = _typed(value, kinds.get(option))
+            taken[option] = _typed(value, kinds[option]) if option in kinds else _tupled(value)
         except ValidationError as error:
             wrong, taken[option] = wrong or _refused(room, name, option, error, value), _tupled(value)
     try:
         with extras_named(_shown(room, name)):
             made = plugin(**taken, **given)
-    except (TypeError, ValueError) as error:
-        raise wrong or ConfigurationError(f"options of {_shown(room, name)}: {error}") from error
+    except ConfigurationError:  # it says itself what is wrong
+        raise
+    except Exception as error:  # whatever a value of the wrong kind does to it
+        if wrong is not None:
+            raise wrong from error
+        if isinstance(error, TypeError | ValueError):
+            raise ConfigurationError(f"options of {_shown(room, name)}: {error}") from error
+        raise
     if wrong is not None:  # and the plugin itself had nothing to say, which says more
         raise wrong
     return made
 
 
-def _typed(value: Any, kind: Any) -> Any:
-    """The value as an option takes it; a number may be text, as variables spell it. Raises ValidationError."""
-    read = TypeAdapter(kind).validate_python(value)
-    spelt = isinstance(value, str) and isinstance(read, int | float) and not isinstance(read, bool)
-    return read if spelt else _tupled(value)
+def _kinds(plugin: Any) -> dict[str, Any]:
+    """What each option takes; without those whose type cannot be told here: the plugin has to check them."""
+    try:
+        hints = get_type_hints(plugin)
+    except Exception:  # annotations may be anything: names that exist nowhere, calls that fail
+        return {}
+    return {option: read for option, kind in hints.items() if (read := _reader(kind)) is not None}
+
+
+def _reader(kind: Any) -> TypeAdapter[Any] | None:
+    try:
+        return TypeAdapter(Annotated[kind, AfterValidator(_finite)])
+    except Exception:  # of a class that pydantic knows nothing of; each such error has another base
+        return None
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, float) and not isfinite(value):
+        raise ValueError(f"takes a finite number, got {value}")
+    return value
+
+
+def _typed(value: Any, kind: TypeAdapter[Any]) -> Any:
+    """The value as an option takes it; a number, yes or no may be text, as variables spell it.
+
+    Raises ValidationError.
+    """
+    read = kind.validate_python(value)
+    return read if isinstance(value, str) and isinstance(read, int | float) else _tupled(value)
 
 
 def _refused(room: str, name: str, option: str, error: ValidationError, value: Any) -> ConfigurationError:

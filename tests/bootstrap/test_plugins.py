@@ -2,7 +2,9 @@
 
 import importlib
 import pkgutil
+from dataclasses import dataclass
 from pathlib import Path
+from threading import Condition
 
 import pytest
 
@@ -100,3 +102,82 @@ def test_a_number_is_one_also_where_a_variable_spells_it_as_text() -> None:
     told = {"channel": "C0SECURITY", "timeout": "20", "storm": "5"}
     made = plugins.make("alerting", "slack", told, token="xoxb-1")
     assert (made.timeout, made.storm) == (20, 5)
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "said"),
+    [
+        ("kafka_topic", {"topic": None}, "revocation.faces 'kafka_topic': topic: "),
+        ("webhook", {"url": 5, "secret_file": "s"}, "alerts 'webhook': url: "),
+        ("slack", {"channel": "C0SECURITY", "base_url": 5}, "alerts 'slack': base_url: "),
+        (
+            "email",
+            {"host": "mail.example", "sender": {}, "recipients": ["a@b.example"]},
+            "alerts 'email': sender: ",
+        ),
+        ("slack", {"channel": "C0SECURITY", "timeout": float("nan")}, "alerts 'slack': timeout: "),
+        (
+            "webhook",
+            {"url": "https://hooks.example", "secret_file": "s", "timeout_s": float("inf")},
+            "alerts 'webhook': timeout_s: ",
+        ),
+        (
+            "webhook",
+            {"url": "https://hooks.example", "secret_file": "s", "timeout_s": "nan"},
+            "alerts 'webhook': timeout_s: ",
+        ),
+    ],
+)
+def test_a_value_of_the_wrong_kind_is_refused_in_words_whatever_the_plugin_makes_of_it(
+    name, options, said
+) -> None:
+    room = next(each for each in (*ROOMS, "revocation") if name in plugins.names(each))
+    given = {"token": "xoxb-1"} if name == "slack" else {}
+    with pytest.raises(ConfigurationError) as refused:
+        plugins.make(room, name, options, **given)
+    assert str(refused.value).startswith(said)
+
+
+def test_parts_of_a_second_are_a_time_to_wait_for_slack() -> None:
+    made = plugins.make("alerting", "slack", {"channel": "C0SECURITY", "timeout": 2.5}, token="xoxb-1")
+    assert made.timeout == 2.5
+
+
+@pytest.mark.parametrize(("spelt", "meant"), [("true", True), ("false", False)])
+def test_yes_and_no_are_taken_as_a_variable_spells_them(spelt: str, meant: bool) -> None:
+    told = {"url": "http://pdp.example:8181", "plain_http": spelt}
+    if meant:
+        assert plugins.make("policy", "opa", told, clock=lambda: 0.0, new_id=str).plain_http is True
+    else:
+        with pytest.raises(ConfigurationError, match="plain_http"):
+            plugins.make("policy", "opa", told, clock=lambda: 0.0, new_id=str)
+
+
+@dataclass(frozen=True)
+class Foreign:
+    """Of somebody else's: its types are known to nobody here."""
+
+    engine: "NowhereToBeFound" = None  # type: ignore[name-defined]  # noqa: F821
+    size: int = 1
+
+
+@dataclass(frozen=True)
+class Opaque:
+    lock: Condition | None = None
+    size: int = 1
+
+
+@pytest.mark.parametrize(("plugin", "option"), [(Foreign, "engine"), (Opaque, "lock")])
+def test_an_option_of_a_type_that_cannot_be_told_is_left_to_the_plugin(monkeypatch, plugin, option) -> None:
+    monkeypatch.setattr(plugins, "find", lambda room, name: plugin)
+    assert plugins.make("signals", "theirs", {option: "x", "size": 2}) == plugin(**{option: "x"}, size=2)
+
+
+def test_a_plugin_that_breaks_on_sound_options_stays_a_fault(monkeypatch) -> None:
+    class Broken:
+        def __init__(self) -> None:
+            raise KeyError("a bug")
+
+    monkeypatch.setattr(plugins, "find", lambda room, name: Broken)
+    with pytest.raises(KeyError):
+        plugins.make("signals", "broken", {})
