@@ -25,6 +25,7 @@ CASE_EVENT = "guardian_case"
 _PACE_S = 1.0  # chat.postMessage: about one message a second and channel
 _UPDATE_PACE_S = 1.2  # chat.update: 50 and more a minute
 _LONGEST_WAIT_S = 3600.0  # whatever Slack asks for
+_POST, _UPDATE, _LOOK = "chat.postMessage", "chat.update", "conversations"  # each has limits of its own
 _SKEW = timedelta(hours=1)  # a finding may carry a time slightly ahead of Slack's
 
 
@@ -98,35 +99,34 @@ class SlackChannel:
         self._channel = options.channel
         self._clock, self._sleep = clock, sleep
         self._next: dict[str, float] = {}
-        self._asked_to_wait: dict[str, float] = {}
+        self._asked_to_wait: dict[tuple[str, str], float] = {}
         self.calls = options.calls()
 
     def deliver(self, alert: Alert) -> str:
         step = alert.step
         channel, ts = self._place(step)
-        with self._obeying(channel):
-            if step is None:
-                return self._posted(alert, channel, blocks.message(alert))
-            match step.verb:
-                case "post":
-                    return self._posted(alert, channel, case_blocks.root(alert))
-                case "update" if ts is not None:
-                    return self._updated(alert, channel, ts)
-                case _:
-                    return self._posted(alert, channel, case_blocks.reply(alert), thread=ts)
+        if step is None:
+            return self._posted(alert, channel, blocks.message(alert))
+        match step.verb:
+            case "post":
+                return self._posted(alert, channel, case_blocks.root(alert))
+            case "update" if ts is not None:
+                return self._updated(alert, channel, ts)
+            case _:
+                return self._posted(alert, channel, case_blocks.reply(alert), thread=ts)
 
     def find(self, alert: Alert) -> str | None:
         """Look through the channel, or the case's thread, for a message of this app that is this write."""
         step = alert.step
         channel, ts = self._place(step)
-        with self._obeying(channel):
-            if step is None:
-                oldest = (alert.finding.time - _SKEW).timestamp()
-                return self._found(channel, oldest, EVENT, "message", message_id(alert))
-            if step.verb == "update":
-                return None  # bringing a message up to date twice does no harm
-            oldest = (step.since - _SKEW).timestamp()
-            return self._found(channel, oldest, CASE_EVENT, "step", step.key, thread=ts)
+        if step is not None and step.verb == "update":
+            return None  # bringing a message up to date twice does no harm
+        self._heed(channel, _POST)  # what is not found could not be posted either
+        if step is None:
+            oldest = (alert.finding.time - _SKEW).timestamp()
+            return self._found(channel, oldest, EVENT, "message", message_id(alert))
+        oldest = (step.since - _SKEW).timestamp()
+        return self._found(channel, oldest, CASE_EVENT, "step", step.key, thread=ts)
 
     def check(self) -> str:
         """Ask Slack who this token is. Raises AlertError or RetryLater; for `guardian doctor`."""
@@ -139,26 +139,31 @@ class SlackChannel:
             return _split(step.place)
         return (step.channel if step is not None else "") or self._channel, None
 
-    @contextmanager
-    def _obeying(self, channel: str) -> Iterator[None]:
-        """While Slack wants to be left alone nothing is asked of it about this channel, for no case of it."""
-        wait = self._asked_to_wait.get(channel, 0.0) - self._clock()
+    def _heed(self, channel: str, kind: str) -> None:
+        wait = self._asked_to_wait.get((channel, kind), 0.0) - self._clock()
         if wait > 0:
             raise RetryLater("Slack asked to wait", after_s=wait)
+
+    @contextmanager
+    def _obeying(self, channel: str, kind: str) -> Iterator[None]:
+        """While Slack wants to be left alone about a kind of call, no case of this channel makes one."""
+        self._heed(channel, kind)
         try:
             yield
         except RetryLater as trouble:
             if trouble.after_s is not None:
-                self._asked_to_wait[channel] = self._clock() + min(trouble.after_s, _LONGEST_WAIT_S)
+                until = self._clock() + min(trouble.after_s, _LONGEST_WAIT_S)
+                self._asked_to_wait[channel, kind] = until
             raise
 
     def _found(
         self, channel: str, oldest: float, event: str, name: str, wanted: str, thread: str | None = None
     ) -> str | None:
-        for seen in self.calls.ours(channel, oldest=oldest, thread=thread):
-            metadata = seen.get("metadata") or {}
-            if metadata.get("event_type") == event and metadata.get("event_payload", {}).get(name) == wanted:
-                return f"{channel}:{seen['ts']}"
+        with self._obeying(channel, _LOOK):
+            for seen in self.calls.ours(channel, oldest=oldest, thread=thread):
+                metadata = seen.get("metadata") or {}
+                if metadata.get("event_type") == event and metadata.get("event_payload", {}).get(name) == wanted:
+                    return f"{channel}:{seen['ts']}"
         return None
 
     def _posted(
@@ -172,9 +177,10 @@ class SlackChannel:
             "thread_ts": thread,
             "reply_broadcast": True if escalates and thread is not None else None,
         }
-        self._pace(channel, _PACE_S)
         try:
-            answer = self.calls.write("chat.postMessage", body)
+            with self._obeying(channel, _POST):
+                self._pace(channel, _PACE_S)
+                answer = self.calls.write(_POST, body)
         except Unshowable:
             if shown is None:
                 raise AlertError("Slack refuses the message even as plain text") from None
@@ -183,14 +189,15 @@ class SlackChannel:
 
     def _updated(self, alert: Alert, channel: str, ts: str) -> str:
         assert alert.step is not None  # noqa: S101 - only steps bring up to date
-        self._pace(channel, _UPDATE_PACE_S)
         shown: list[blocks.Block] | None = case_blocks.root(alert)
         try:
-            try:
-                self.calls.write("chat.update", {**_body(alert, channel, shown), "ts": ts})
-            except Unshowable:
-                # an empty list takes the old blocks away: they must not go on saying what is not so any more
-                self.calls.write("chat.update", {**_body(alert, channel, []), "ts": ts})
+            with self._obeying(channel, _UPDATE):
+                self._pace(channel, _UPDATE_PACE_S)
+                try:
+                    self.calls.write(_UPDATE, {**_body(alert, channel, shown), "ts": ts})
+                except Unshowable:
+                    # an empty list takes the old blocks away: they must not go on saying what is not so any more
+                    self.calls.write(_UPDATE, {**_body(alert, channel, []), "ts": ts})
         except Gone:  # somebody deleted it: the case is shown anew, once
             oldest = (alert.step.since - _SKEW).timestamp()
             known = self._found(channel, oldest, CASE_EVENT, "step", alert.step.key)

@@ -58,6 +58,29 @@ def test_a_long_retry_after_goes_back_to_the_outbox_with_its_wait(slack, channel
     assert slack.calls == ["chat.postMessage"]
 
 
+def test_a_wait_that_slack_asks_for_where_something_is_looked_for_keeps_no_post(
+    slack, channel, make_alert
+) -> None:
+    slack.read_troubles.extend(["", "429:120"])  # who the token is, then the channel's history
+    with pytest.raises(RetryLater):
+        channel.find(make_alert(1))
+    channel.deliver(make_alert(2))
+    assert len(slack.messages) == 1
+    with pytest.raises(RetryLater) as later:
+        channel.find(make_alert(1))
+    assert later.value.after_s > 100
+    assert slack.calls == ["auth.test", "conversations.history", "chat.postMessage"]
+
+
+def test_what_cannot_be_posted_yet_is_not_looked_for(slack, channel, make_alert) -> None:
+    slack.troubles.append("429:120")
+    with pytest.raises(RetryLater):
+        channel.deliver(make_alert(1))
+    with pytest.raises(RetryLater):
+        channel.find(make_alert(2))
+    assert slack.calls == ["chat.postMessage"]
+
+
 @pytest.mark.parametrize("trouble", ["500", "drop", "drop_after", "garbage_after", "slow_after"])
 def test_an_unclear_answer_is_never_repeated_blindly(slack, channel, make_alert, trouble: str) -> None:
     slack.troubles.append(trouble)
