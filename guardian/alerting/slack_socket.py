@@ -50,8 +50,6 @@ class SlackSocket:
 
     def stop(self) -> None:
         self._stop.set()
-        if self._client is not None:
-            self._client.close()
         if self._thread.ident is not None:
             self._thread.join(timeout=5)
 
@@ -79,6 +77,7 @@ class SlackSocket:
                 connected = False
                 self._stop.wait(wait)
                 wait = min(_LONGEST_WAIT_S, wait * 2)
+        client.close()  # here and not in `stop`: it may have come about only now
 
     def _broke(self, error: Exception) -> None:
         self._why = _told(error)

@@ -5,6 +5,7 @@ import time
 
 import httpx
 import pytest
+from slack_sdk.socket_mode import SocketModeClient
 from slack_server import CHANNEL, TOKEN, web_api
 from slack_server.people import click, interaction, signed, submission
 from structlog.testing import capture_logs
@@ -452,6 +453,28 @@ def test_an_app_token_that_is_withdrawn_later_is_in_the_log(slack, monkeypatch) 
         slack.until(lambda: failures(lines))
         socket.stop()
     assert failures(lines)[0] == "invalid_auth"
+
+
+def test_a_connection_that_comes_about_while_guardian_stops_is_closed(slack, monkeypatch) -> None:
+    asked, go_on = threading.Event(), threading.Event()
+    connect = SocketModeClient.connect_to_new_endpoint
+
+    def late(self, force: bool = False) -> None:
+        asked.set()
+        go_on.wait(10)
+        connect(self, force)
+
+    monkeypatch.setattr(SocketModeClient, "connect_to_new_endpoint", late)
+    socket = SlackSocket("xapp-test-1", base_url=slack.url, take=lambda *_: None)
+    socket.start()
+    assert asked.wait(10)
+    stopping = threading.Thread(target=socket.stop)
+    stopping.start()
+    slack.until(socket._stop.is_set)
+    time.sleep(0.1)
+    go_on.set()
+    stopping.join(10)
+    assert not socket._client.is_connected()
 
 
 def test_the_status_says_that_more_waits_than_it_shows(flagged) -> None:
