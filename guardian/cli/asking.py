@@ -18,12 +18,13 @@ from guardian.wire.evidence import EvidenceClient
 
 TOKEN = "GUARDIAN_TOKEN"  # noqa: S105 - the name of a variable
 
+_MOST = 10_000
 Tenant = Annotated[str, typer.Argument(help="The tenant.")]
 OneOfMany = Annotated[
     str | None, typer.Option("--tenant", help="Whose, where findings of several tenants have this id.")
 ]
 Why = Annotated[str, typer.Option("--reason", help="Why; it is audited and shown to others.")]
-Limit = Annotated[int, typer.Option(min=1, max=10_000, help="How many at most, the newest first.")]
+Limit = Annotated[int, typer.Option(min=1, max=_MOST, help="How many at most, the newest first.")]
 Listed = TypeVar("Listed")
 _AT_ONCE = 200  # of one answer of control
 
@@ -47,7 +48,8 @@ def newest(limit: int, ask: Callable[[int, str | None], Page[Listed]]) -> Page[L
         more = ask(min(limit - len(page.items), _AT_ONCE), page.next)
         page = more.model_copy(update={"items": page.items + more.items})
     if page.next is not None:
-        typer.echo(f"these are the newest {len(page.items)}; there are more: --limit", err=True)
+        further = "--limit" if len(page.items) < _MOST else "ask for less of them, such as with --tenant"
+        typer.echo(f"these are the newest {len(page.items)}; there are more: {further}", err=True)
     return page
 
 

@@ -132,7 +132,9 @@ def test_a_list_goes_on_as_far_as_asked_and_says_where_it_was_cut(guardian, home
     assert len(every) > 1
     assert read(guardian, home, what, "--limit", "2")["items"] == every[:2]
     config = ("-c", str(home / "guardian.yaml"))
-    assert "there are more" in guardian(what, "--limit", "1", *config).stderr
+    assert "there are more: --limit" in guardian(what, "--limit", "1", *config).stderr
+    monkeypatch.setattr(asking, "_MOST", 1)
+    assert "there are more: ask for less" in guardian(what, "--limit", "1", *config).stderr
     assert guardian(what, *config).stderr == ""
 
 
