@@ -73,7 +73,9 @@ class CaseOutbox:
             values: dict[str, object] = {"status": "due", "next_at": now, "attempts": 0, "step": None}
             match step.verb:
                 case "post" | "update":
-                    values |= {"place": reference, "folded_into": None, "written_at": now, "last_error": ""}
+                    given_up = step.verb == "update" and case.place is None  # it begins anew meanwhile
+                    place = None if given_up else reference
+                    values |= {"place": place, "folded_into": None, "written_at": now, "last_error": ""}
                 case "reply":
                     values |= {"told": step.events, "replied_at": now}
                 case "escalate":

@@ -31,7 +31,8 @@ from guardian.wire.sessions import ActResult
 
 _AT_ONCE, _WAITING = 4, 200
 _STALE = (
-    "This message was out of date: the case has changed since. It is brought up to date now; please look again."
+    "This message was out of date: the case has changed since. Its newest message is brought up to date now; "
+    "please look there."
 )
 _FAILED = "Guardian could not do this, and its log says why. Look how the case stands before you try again."
 _log = logger("control")

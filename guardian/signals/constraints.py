@@ -32,7 +32,8 @@ _PRICE = re.compile(
 _SEVERAL = re.compile(r"[,;\s]+")
 _ROOT = re.compile(r"(?:[A-Za-z][A-Za-z0-9+.-]*://[^/]*)?/?")
 _DECODINGS = 8
-_CODE_CHARS = 5
+_CODE_CHARS = 3
+_SPELT_CHARS = 512
 _UNSEEN = re.compile(r"[\s\x00-\x1f\x7f-\x9f\xad\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff]+")
 """Spaces and signs that some readers of a path drop."""
 _DOTS = re.compile(rf"(?:^|(?<=[/?#]))(?:\.|{_UNSEEN.pattern[:-1]})+(?=[/?#;]|\Z)")
@@ -113,13 +114,17 @@ def admits(allowed: frozenset[str], value: object) -> bool:
     said = text(value)
     if said in allowed:
         return True
-    allowed, said = _all_spelt(allowed), _spelt(said)
     each = [one for one in _SEVERAL.split(said) if one]
     if len(each) < 2:
-        return _admits(allowed, said)
+        return _admits_spelt(allowed, said)
     addresses = said.count("@")
     whole = frozenset(entry for entry in allowed if not 0 < entry.count("@") < addresses)
-    return _admits(whole, said) or all(_admits(allowed, _spelt(one)) for one in set(each))
+    return _admits_spelt(whole, said) or all(_admits_spelt(allowed, one) for one in set(each))
+
+
+def _admits_spelt(allowed: frozenset[str], said: str) -> bool:
+    """As it stands, or else in the one spelling of what is the same."""
+    return _admits(allowed, said) or (len(said) <= _SPELT_CHARS and _admits(_all_spelt(allowed), _spelt(said)))
 
 
 def _spelt(said: str) -> str:
@@ -127,8 +132,8 @@ def _spelt(said: str) -> str:
     Unicode can compose."""
     if not said.isascii():
         said = unicodedata.normalize("NFC", said)
-    code = len(said) <= _CODE_CHARS and said.isalpha()
-    return said.casefold() if code or ("@" in said and "/" not in said) else said
+    code = (len(said) <= _CODE_CHARS and said.isalpha()) or said.lower() in {"true", "false"}
+    return said.lower() if code or ("@" in said and "/" not in said) else said
 
 
 @lru_cache(maxsize=16)

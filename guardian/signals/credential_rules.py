@@ -7,7 +7,8 @@ The few formats that the library does not know yet are added below it.
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 from detect_secrets.plugins.aws import AWSKeyDetector
@@ -70,14 +71,13 @@ def _is_token(text: str) -> bool:
 
 
 _NO_TAIL = re.compile("")
-_PEM_BODY = re.compile(
-    r"(?: BLOCK)?[ -]{0,8}(?:\s*(?:\n|\\+[nr])(?:\s|\\+[nr])*\S|\s*[A-Za-z0-9+/=]{16}"
-    r"|(?s:.{0,200}?)(?:[A-Za-z0-9+/]|%2[BFbf]){40})"
-)
-"""What follows a key's first line in a file of it, whatever its lines were joined by, and not where code looks for
-one."""
-_DASHED = re.compile(r"\s*-{2,}\s*")
+_PEM_BODY = re.compile(r"(?: BLOCK)?[ -]{0,8}(?:\s*(?:\n|\\+[nr])(?:\s|\\+[nr])*\S|\s*[A-Za-z0-9+/=]{16})")
+"""What follows a key's first line in a file of it, and not where code looks for one."""
+_RUN = re.compile(r"(?:[A-Za-z0-9+/]|%2[BFbf]){40,}+")
+_RUN_BEHIND = 200
 _LINE_CHARS = 100
+_KEY_LINE = re.compile(r"\s*-{2,}\s*BEGIN [A-Z0-9 ]*PRIVATE KEY(?: BLOCK)?\s*-{2,}\s*")
+_BODY_LINE = re.compile(r"\s*(?:[A-Za-z0-9+/=]{16,}|[A-Za-z-]+: .*)?\s*")
 _PEM_TAIL = re.compile(r"(?:(?!-----END).)*(?:-----END [A-Z0-9 ]+-----)?", re.DOTALL)
 _TO_THE_END = re.compile(r".*", re.DOTALL)
 
@@ -162,6 +162,7 @@ def look(text: str, work: int) -> Found:
     `{"` in base64 is often `eyJ`, and a web token has a dot: a run without one is looked at once.
     """
     spans: list[Span] = []
+    runs = _Runs(text)
     left, at, run_ends, dotless = work, 0, 0, False
     while (anchor := ANCHOR.search(text, at)) is not None:
         rule, start = _BY_ANCHOR[anchor.group()], anchor.start()
@@ -178,12 +179,22 @@ def look(text: str, work: int) -> Found:
         if left < 0:
             spans.append(Span(start, len(text), UNSCANNED))
             return Found(tuple(spans), work)
-        found = _try(rule, text, start)
+        found = _try(rule, text, start, runs)
         at = start + 1
         if found is not None:
             spans.append(found)
             at = found.end
     return Found(tuple(spans), work - left)
+
+
+def key_in_lines(items: Sequence[object]) -> bool:
+    """Whether a list holds a private key line by line."""
+    lines = [item if isinstance(item, str) else "" for item in items]
+    return any(
+        _KEY_LINE.fullmatch(line[:_LINE_CHARS]) and _BODY_LINE.fullmatch(following[:_LINE_CHARS])
+        for line, following in pairwise(lines)
+        if "PRIVATE KEY" in line
+    )
 
 
 def _stands_in(said: str) -> bool:
@@ -195,14 +206,32 @@ def _name_twice(said: str, userinfo: str) -> bool:
     return len(said) <= _NAME_CHARS and userinfo == f"://{said}:{said}@"
 
 
-def _alone(text: str, start: int, end: int) -> bool:
-    """Whether it is a line by itself between dashes: one of a list, whose next holds the key."""
-    return (
-        len(text) < _LINE_CHARS and _DASHED.fullmatch(text[:start] + text[end:].removeprefix(" BLOCK")) is not None
-    )
+class _Runs:
+    """Where the next long run of base64 begins in a text: what follows a key's first line, whatever its lines were
+    joined by. A path or a digest is none. What lies before a run is looked through once."""
+
+    def __init__(self, text: str) -> None:
+        self._text, self._at = text, -1
+
+    def follow(self, end: int) -> bool:
+        """Whether one begins soon behind this place."""
+        at = end
+        while self._at < end:
+            run = _RUN.search(self._text, at)
+            if run is None:
+                self._at = len(self._text) + _RUN_BEHIND
+            elif _is_mixed(run.group()[:_LINE_CHARS]):
+                self._at = run.start()
+            else:
+                at = run.end()
+        return self._at - end < _RUN_BEHIND
 
 
-def _try(rule: _Rule, text: str, start: int) -> Span | None:
+def _is_mixed(run: str) -> bool:
+    return run != run.lower() and run != run.upper() and any(map(str.isdigit, run))
+
+
+def _try(rule: _Rule, text: str, start: int, runs: _Runs) -> Span | None:
     for pattern in rule.patterns:
         match = pattern.match(text, start, start + rule.reach)
         if match is None or (rule.confirmed is not None and not rule.confirmed(match.group())):
@@ -211,7 +240,7 @@ def _try(rule: _Rule, text: str, start: int) -> Span | None:
         first, last = match.span(1) if grouped else match.span()
         if grouped and (_stands_in(said := text[first:last]) or _name_twice(said, match.group())):
             continue
-        if rule.behind.match(text, last, start + rule.reach) is None and not _alone(text, start, last):
+        if rule.behind.match(text, last, start + rule.reach) is None and not runs.follow(last):
             continue
         tail = rule.tail.match(text, last)
         return Span(first, tail.end() if tail is not None else last, rule.kind)

@@ -19,7 +19,16 @@ from pydantic import BaseModel
 from guardian.domain.event import DecisionEvent
 from guardian.domain.signal import CredentialHit
 from guardian.signals.constraints import text as plain
-from guardian.signals.credential_rules import ANCHOR, UNSCANNED, WORK, WORK_PER_CHARACTER, Found, Span, look
+from guardian.signals.credential_rules import (
+    ANCHOR,
+    UNSCANNED,
+    WORK,
+    WORK_PER_CHARACTER,
+    Found,
+    Span,
+    key_in_lines,
+    look,
+)
 from guardian.signals.named_secrets import is_value, names_secret, pairs_secret, placeholder
 from guardian.signals.wording import shown
 
@@ -171,6 +180,9 @@ class _Redaction:
         if isinstance(value, Mapping):
             return self._mapping(value, path, depth, named=named)
         if isinstance(value, (list, tuple)):
+            if key_in_lines(value):
+                self.hits.append(CredentialHit("private_key", path))
+                return type(value)(["[redacted:private_key]"])
             return type(value)(self._value(item, path, depth + 1, named=named) for item in value)
         if named and isinstance(value, (int, float)) and not isinstance(value, bool):
             digits = plain(value)

@@ -18,7 +18,13 @@ _LETTERS = re.compile(r"[A-Za-z]*")
 _ALIKE = re.compile(r"[^\W_]")
 _NUMBER = re.compile(r"(?<![^\W_])\d++(?![^\W_])")
 _LISTED = 5
-_ABOVE = frozenset({"owner", "org", "organization", "namespace", "workspace", "group"})
+_ABOVE = frozenset(
+    {
+        *("owner", "repo_owner", "repository_owner", "project_owner", "org", "organization", "organisation"),
+        *("namespace", "workspace", "group", "account", "user", "team"),
+    }
+)
+"""Names of whose something is; where two of them differ nobody knows which one counts."""
 _BELOW = frozenset({"repo", "repository", "project"})
 _PART = re.compile(r"[\w-][\w.-]*", re.ASCII)
 
@@ -69,11 +75,12 @@ def _foreign(action: Touched, kind: str, own: str, force: Callable[[str, str], _
 def _tenants(own: str, said: str) -> _Force:
     """A directory has tenants too, by UUID where ours go by name; so may a help desk, by number or domain."""
     said = said.strip()
-    if _is_uuid(own) or alike(own, said):
+    if _is_uuid(own):
         return _Force.PROOF
     if _is_uuid(said):
         return _Force.NOTHING
-    by_number_or_domain = said.isdigit() or (_DOMAIN.fullmatch(said) and "." not in own)
+    by_number = said.isdigit() and not own.isdigit()
+    by_number_or_domain = by_number or (_DOMAIN.fullmatch(said) is not None and "." not in own)
     return _Force.LITTLE if by_number_or_domain else _Force.PROOF
 
 

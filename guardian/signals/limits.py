@@ -27,25 +27,25 @@ _MEASURES = frozenset(
 _MONEY = frozenset({"amount", "cost", "fee", "price"})
 _SERVER = re.compile(r"[./:]|__")
 _LOOKING = frozenset(
-    {"describe", "fetch", "find", "get", "list", "lookup", "query", "read", "search", "show", "view"}
-)
-_PAYING = frozenset(
     {
         *(
-            "and",
-            "book",
-            "capture",
-            "debit",
-            "deposit",
-            "donate",
-            "issue",
-            "order",
-            "payout",
-            "purchase",
-            "redeem",
+            "browse",
+            "count",
+            "describe",
+            "fetch",
+            "find",
+            "get",
+            "history",
+            "inspect",
+            "list",
+            "lookup",
+            "preview",
         ),
-        *("remit", "spend", "then", "tip", "topup", "wire", "withdraw"),
+        *("query", "read", "retrieve", "search", "show", "status", "view"),
     }
+)
+_PAYING = frozenset(
+    {"and", "capture", "debit", "redeem", "remit", "settle", "spend", "then", "upsert", "withdraw"}
 )
 _MANY = frozenset({"children", "data", "media", "men", "people", "staff", "women"})
 """Plurals that do not look like one."""
@@ -132,11 +132,17 @@ class Limits:
 
     def _moved(self, name: str) -> Number:
         event, reads = self.seen.event, _looks_up(self.seen.event.action.tool)
-        if name == _RECORD or (name == _ROW and reads):
-            if event.result is not None and event.result.records is not None:
-                return event.result.records
-            if event.action.records is not None:
-                return event.action.records
+        came = event.action.records if event.result is None else event.result.records
+        came = event.action.records if came is None else came
+        if name == _RECORD and came is not None:
+            return came
+        if (
+            name == _ROW
+            and reads
+            and came is not None
+            and not any(leaf.count for leaf in self._leaves(name, "max_"))
+        ):
+            return min(came, self._together(name))  # it asked for so many at most
         if reads and not _MONEY.isdisjoint(name.split("_")):
             return 0  # a look-up of payments of 900, or of what 900 are worth, pays nothing
         return self._together(name)

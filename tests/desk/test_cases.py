@@ -198,6 +198,22 @@ def test_a_case_that_begins_anew_where_its_message_lies_far_up_gets_another_one(
     assert slack.until(lambda: slack.views), "an old button still leads to the case"
 
 
+def test_it_gets_another_one_also_where_its_old_message_was_still_to_be_brought_up_to_date(
+    office, slack, a_finding
+) -> None:
+    office.submit(a_finding())
+    office.settle()
+    slack.down = True
+    with office.client("ann", "analyst") as ann:
+        ann.judge(a_finding().id, "false_positive", reason="fine")
+    office.after(hours=2)
+    office.submit(a_finding(epoch=1, n=0, time=office.clock()))
+    office.settle()
+    slack.down = False
+    office.after(hours=2)
+    assert len(slack.roots()) == 2
+
+
 def test_a_case_that_begins_anew_while_somebody_wants_quiet_makes_none(office, slack, a_finding) -> None:
     office.submit(a_finding())
     office.settle()

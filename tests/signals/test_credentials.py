@@ -88,7 +88,6 @@ def test_a_credential_is_cut_out_of_its_text(scanner: CredentialScanner, event: 
                 *(" -----\n", "-----' > k; echo '", "----- Proc-Type: 4,ENCRYPTED DEK-Info: AES-256-CBC,7B "),
             )
         ),
-        ("-----BEGIN PRIVATE KEY-----", "-----[redacted:private_key]"),
         ("redis://:p4ssw0rd@cache:6379", "redis://:[redacted:basic_auth_url]@cache:6379"),
         (f"https://{'t' * 20}:{'t' * 20}@x", f"https://{'t' * 20}:[redacted:basic_auth_url]@x"),
         ("postgres://app:apple@db/crm", "postgres://app:[redacted:basic_auth_url]@db/crm"),
@@ -98,6 +97,13 @@ def test_a_credential_is_cut_out_of_its_text(scanner: CredentialScanner, event: 
 def test_only_the_secret_part_is_replaced(scanner: CredentialScanner, event: Any, text: str, left: str) -> None:
     clean, _ = scanner.redact(event(action__arguments={"body": text}))
     assert clean.action.arguments["body"] == left
+
+
+def test_a_key_in_a_list_of_lines_is_taken_out_as_a_whole(scanner: CredentialScanner, event: Any) -> None:
+    lines = ["#!/bin/sh", "-----BEGIN RSA PRIVATE KEY-----", KEY_LINE, "-----END RSA PRIVATE KEY-----"]
+    clean, hits = scanner.redact(event(action__arguments={"lines": lines, "patterns": [lines[1], "TODO"]}))
+    assert clean.action.arguments == {"lines": ["[redacted:private_key]"], "patterns": [lines[1], "TODO"]}
+    assert hits == (CredentialHit("private_key", "arguments.lines"),)
 
 
 @pytest.mark.parametrize(
@@ -118,6 +124,9 @@ def test_only_the_secret_part_is_replaced(scanner: CredentialScanner, event: Any
         "grep -rn 'BEGIN RSA PRIVATE KEY' src/",
         'assert "-----BEGIN PRIVATE KEY-----" in text\nassert done',
         "find what begins with -----BEGIN OPENSSH PRIVATE KEY-----",
+        "-----BEGIN RSA PRIVATE KEY-----",
+        'grep -rn "BEGIN RSA PRIVATE KEY" src/main/java/com/example/application/configuration/security/rules',
+        f"'BEGIN RSA PRIVATE KEY' in text  # {'0a1b2c3d' * 8}",
     ],
 )
 def test_ordinary_text_is_left_alone(scanner: CredentialScanner, event: Any, text: str) -> None:
@@ -369,9 +378,9 @@ def test_beginnings_without_end_are_not_looked_at_again_and_again(
 ) -> None:
     looked_at: list[int] = []
 
-    def counting(rule: Any, text: str, start: int) -> Any:
+    def counting(rule: Any, text: str, start: int, runs: Any) -> Any:
         looked_at.append(len(re.findall(r"^[\w.=-]*", text[start : start + rule.reach])[0]))
-        return tried(rule, text, start)
+        return tried(rule, text, start, runs)
 
     tried = credential_rules._try
     monkeypatch.setattr(credential_rules, "_try", counting)

@@ -537,7 +537,10 @@ def test_payments_split_below_the_limit_break_it_together(observe: Observe, brea
     assert breaches(EnvelopeBreach(summed=()), seen, seen) == {}
 
 
-@pytest.mark.parametrize("tool", ["payments.search", "fx.get_quote"])
+@pytest.mark.parametrize(
+    "tool",
+    ["payments.search", "fx.get_quote", "retrieve_payments", "payments.history", "get_order", "list_book_prices"],
+)
 def test_looking_up_an_amount_moves_none_of_it(observe: Observe, folded: Any, tool: str) -> None:
     bounds = {"envelope__resource_constraints": {"max_amount": 500}, "envelope__allowed_tools": []}
     asked = observe(**bounds, action__tool=tool, action__arguments={"amount": 300})
@@ -689,6 +692,13 @@ def test_a_wildcard_for_what_lies_in_a_folder_admits_the_folder(
         ({"urls": ["https://acme.example/*"]}, {"owner": "https://acme.example", "url": "evil.example"}, True),
         ({"paths": ["/work/shop/*"]}, {"group": "/work/shop", "path": "%2Fetc%2Fpasswd"}, True),
         ({"buckets": ["acme/*"]}, {"namespace": "acme", "bucket": "other"}, True),
+        ({"repos": ["acme/*"]}, {"account": "evil", "group": "acme", "repo": "shop"}, True),
+        ({"names": ["ACME*"]}, {"name": "ACME"}, False),
+        ({"names": ["Docs/*"]}, {"name": "Docs"}, False),
+        ({"names": ["Ann*"]}, {"name": "Ann@acme.example"}, False),
+        ({"targets": ["SALES-EMEA", "ann@acme.example"]}, {"target": "SALES-EMEA, ann@acme.example"}, False),
+        ({"branches": ["main"]}, {"branch": "MAIN"}, True),
+        ({"emails": ["*@fass.example"]}, {"email": "x@fa\u00df.example"}, True),
         ({"repos": ["acme/shop"]}, {"from": {"owner": "acme"}, "to": {"repo": "shop"}}, True),
         ({"currency": "EUR"}, {"currency": "eur"}, False),
         (
@@ -732,14 +742,14 @@ def test_the_tenant_of_a_directory_is_told_but_proves_nothing(observe: Observe, 
     assert breaches(EnvelopeBreach(), by_uuid) == {"tenant_mismatch": True}
 
 
-@pytest.mark.parametrize("named", [42, "42", "contoso.onmicrosoft.example"])
+@pytest.mark.parametrize("named", [42, "42", "contoso.onmicrosoft.example", "tenant_acme.onmicrosoft.example"])
 def test_a_tenant_by_number_or_domain_where_ours_goes_by_name_flags_and_is_no_proof(
     observe: Observe, breaches: Breaches, named: object
 ) -> None:
     seen = observe(action__arguments={"tenant_id": named})
     assert breaches(EnvelopeBreach(), seen) == {"tenant_mismatch": False}
     alike = observe(
-        envelope__tenant_id="7" if named != "contoso.onmicrosoft.example" else "acme.example",
+        envelope__tenant_id="7" if ".example" not in str(named) else "acme.example",
         action__arguments={"tenant_id": named},
     )
     assert breaches(EnvelopeBreach(), alike) == {"tenant_mismatch": True}
