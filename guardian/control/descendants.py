@@ -19,9 +19,9 @@ from guardian.control.following import (
     as_then,
     clear,
     given_back,
+    older,
     origin_of,
     tell_on,
-    walk_again,
 )
 from guardian.control.kin import revoked_above
 from guardian.control.news import tell
@@ -35,6 +35,9 @@ from guardian.wire.principal import Principal
 _PATIENCE = timedelta(minutes=10)
 """So long after anything changed with it, or above it, a decision point that gives no answer is asked about the
 same one."""
+
+_ITSELF = -1
+"""Where a walk below a session begins that has to follow what is above it: with the session itself."""
 
 _Went = Literal["revoked", "spared", "passed", "undecided", "none more"]
 
@@ -72,8 +75,7 @@ def follow_above(deps: ControlDeps, rows: ControlRows, tenant_id: str, session_i
     """
     if _has_to_follow(deps, rows, tenant_id, session_id, now):
         tally = _Tally(deps, rows, tenant_id, now)
-        _follow(deps, rows, tenant_id, session_id, now, tally)
-        _go_below(deps, rows, Descent(tenant_id, session_id, 0), now, tally)
+        _go_below(deps, rows, Descent(tenant_id, session_id, _ITSELF), now, tally)
 
 
 def follow_lapsed(deps: ControlDeps, rows: ControlRows, lapsed: Iterable[LedgerEntry], now: datetime) -> None:
@@ -85,8 +87,11 @@ def follow_lapsed(deps: ControlDeps, rows: ControlRows, lapsed: Iterable[LedgerE
         if _has_to_follow(deps, rows, tenant_id, session_id, now):
             tally = tallies.get(tenant_id) or _Tally(deps, rows, tenant_id, now)
             tallies[tenant_id] = tally
-            follows = _follow(deps, rows, tenant_id, session_id, now, tally) == "revoked"
-            if rows.delegations.descendants(tenant_id, session_id, 1):
+            went = _follow(deps, rows, tenant_id, session_id, now, tally)
+            follows = went == "revoked"
+            if went == "undecided":
+                rows.delegations.pause(Descent(tenant_id, session_id, _ITSELF))
+            elif rows.delegations.descendants(tenant_id, session_id, 1):
                 rows.delegations.pause(Descent(tenant_id, session_id, 0))
         if not follows:
             rows.sessions.say(tenant_id, session_id, HumanWord.LAPSED, now, human=False)
@@ -103,8 +108,9 @@ def walk_on(deps: ControlDeps, rows: ControlRows, at: Descent, now: datetime) ->
     if not deps.settings.switch.descendants:
         rows.delegations.finish(at.tenant_id, at.session_id)
     elif root is None or root.cause is not None or root.expires_at <= now:
-        _go_below(deps, rows, at, now, _Tally(deps, rows, at.tenant_id, now))
+        waits = _go_below(deps, rows, at, now, _Tally(deps, rows, at.tenant_id, now))
     else:
+        at = at._replace(done=max(0, at.done))
         asked, seconded = as_then(deps, rows, root, at.session_id, now, (0, 0))  # `_go_down` counts for each
         waits = _go_down(deps, rows, at, asked, root, now, seconded)
     breaker.heed(deps, rows, at.tenant_id, now)
@@ -121,7 +127,7 @@ def _go_down(
     seconded: Mapping[str, Any],
 ) -> bool:
     """The next ones below a session that is revoked itself, asked for as it was: what its own beginning did to the
-    breaker does not end it. Returns whether it waits for the decision point.
+    breaker does not end it for those that were there by then. Returns whether it waits for the decision point.
     """
     tally = _Tally(deps, rows, at.tenant_id, now)
     who = Principal(asked.asker.id, asked.asker.role, asked.asker.tenants, jti="", expires_at=now)
@@ -141,20 +147,14 @@ def _go_down(
             act=asked.act,
             sessions=tally.sessions,
         )
-        if at.done:
+        if at.done and request.harm.breaker_open and older(rows, entry, child):
             request = replace(request, harm=replace(request.harm, breaker_open=False))
         decision = ask(deps, request)
         follows = decision.allowed if who.role != "monitor" else clear(request, decision)
         return _settle(deps, rows, request, decision, entry, now, seconded, tally, follows=follows)
 
-    def patient(child: str) -> bool:
-        own = *rows.ledger.of_session(at.tenant_id, child)[-1:], rows.envelopes.newest(at.tenant_id, child)
-        above = rows.delegations.ancestors(at.tenant_id, child)
-        upper = (rows.ledger.live_entry(at.tenant_id, each) for each in above)
-        return now - max(each.at for each in (entry, *own, *upper) if each is not None) < _PATIENCE
-
     below = rows.delegations.descendants(at.tenant_id, at.session_id, MOST + 1)
-    spared, rest, waits = _go_on(deps, rows, at, below[:MOST], step, patient=patient)
+    spared, rest, waits = _go_on(deps, rows, at, below[:MOST], step, now)
     if rest:
         root = {"tenant_id": at.tenant_id, "session_id": at.session_id, "follows": at.session_id}
         rows.audit.note("revoke", at=now, **root, result="spared", unasked=rest)
@@ -174,10 +174,29 @@ def _go_down(
     return waits
 
 
-def _go_below(deps: ControlDeps, rows: ControlRows, at: Descent, now: datetime, tally: _Tally) -> None:
-    """The next ones below a session that is below a revoked one: each follows what is above it."""
+def _go_below(deps: ControlDeps, rows: ControlRows, at: Descent, now: datetime, tally: _Tally) -> bool:
+    """The next ones below a session that is below a revoked one: each follows what is above it, as policy stands
+    now. Returns whether it waits for the decision point.
+    """
+    if at.done == _ITSELF:
+        went = _follow(deps, rows, at.tenant_id, at.session_id, now, tally)
+        if went == "undecided" and _patient(rows, at, at.session_id, now):
+            rows.delegations.pause(at)
+            return True
+        at = at._replace(done=0)
     below = rows.delegations.descendants(at.tenant_id, at.session_id, MOST)
-    _go_on(deps, rows, at, below, lambda child: _follow(deps, rows, at.tenant_id, child, now, tally))
+    _, _, waits = _go_on(
+        deps, rows, at, below, lambda child: _follow(deps, rows, at.tenant_id, child, now, tally), now
+    )
+    return waits
+
+
+def _patient(rows: ControlRows, at: Descent, child: str, now: datetime) -> bool:
+    own = *rows.ledger.of_session(at.tenant_id, child)[-1:], rows.envelopes.newest(at.tenant_id, child)
+    above = {at.session_id, *rows.delegations.ancestors(at.tenant_id, child)}
+    upper = (rows.ledger.live_entry(at.tenant_id, each) for each in above)
+    changed = [each.at for each in (*own, *upper) if each is not None]
+    return bool(changed) and now - max(changed) < _PATIENCE
 
 
 def _go_on(
@@ -186,8 +205,7 @@ def _go_on(
     at: Descent,
     below: Sequence[str],
     step: Callable[[str], _Went],
-    *,
-    patient: Callable[[str], bool] = lambda _child: False,
+    now: datetime,
 ) -> tuple[bool, int, bool]:
     """Take as many steps as one transaction may, and note where to go on. Returns whether any session is spared,
     how many of these nobody need be asked about, and whether the last one is asked about again.
@@ -202,7 +220,7 @@ def _go_on(
         if went == "none more":
             done, rest = len(below), len(below) - done
         if went in ("none more", "undecided"):
-            waits = went == "undecided" and patient(child)
+            waits = went == "undecided" and _patient(rows, at, child, now)
             done -= waits
             break
         if deps.stopwatch() > ends:
@@ -229,8 +247,6 @@ def _follow(
         breaker.heed(deps, rows, tenant_id, now)
     else:
         tell_on(deps, rows, root, now)
-    if went == "undecided":
-        walk_again(rows, root, session_id)
     return "spared" if went == "none more" else went  # others below may follow another revocation
 
 

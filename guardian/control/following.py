@@ -12,7 +12,6 @@ from guardian.domain.revocation import LedgerEntry
 from guardian.policy.port import ActFacts, PolicyDecision, PolicyRequest
 from guardian.revocation.ledger import order
 from guardian.store.control import ControlRows
-from guardian.store.control_delegation import Descent
 from guardian.wire.principal import Principal
 
 AT_ONCE = 50
@@ -63,6 +62,12 @@ def origin_of(rows: ControlRows, root: LedgerEntry) -> LedgerEntry:
     """The decision that `root` goes back to, however often it was renewed since."""
     entries = rows.ledger.of_session(root.tenant_id, root.subject_id)
     return next((each for each in reversed(entries) if each.reason_code != "renewed"), root)
+
+
+def older(rows: ControlRows, root: LedgerEntry, session_id: str) -> bool:
+    """Whether the session was registered before `root` was revoked."""
+    first = rows.envelopes.history(root.tenant_id, session_id, before=2)
+    return bool(first) and first[0].at <= origin_of(rows, root).at
 
 
 def clear(request: PolicyRequest, decision: PolicyDecision) -> bool:
@@ -150,12 +155,3 @@ def append_follower(
         hard=hard,
         cause=root.subject_id,
     )
-
-
-def walk_again(rows: ControlRows, root: LedgerEntry, session_id: str) -> None:
-    """No answer was given about this session: the walk below `root` comes by, or comes by again."""
-    below = rows.delegations.descendants(root.tenant_id, root.subject_id, MOST)
-    if session_id in below:
-        done, at = below.index(session_id), rows.delegations.walk(root.tenant_id, root.subject_id)
-        done = done if at is None else min(done, at.done)
-        rows.delegations.pause(Descent(root.tenant_id, root.subject_id, done))

@@ -7,19 +7,12 @@ from typing import Literal
 from guardian.control.authority import ask, record
 from guardian.control.deps import ControlDeps
 from guardian.control.envelopes import revoked_until
-from guardian.control.following import (
-    AT_ONCE,
-    LONGEST_S,
-    append_follower,
-    as_then,
-    clear,
-    tell_on,
-    walk_again,
-)
+from guardian.control.following import AT_ONCE, LONGEST_S, MOST, append_follower, as_then, clear, tell_on
 from guardian.control.kin import revoked_above
 from guardian.domain.revocation import LedgerEntry
 from guardian.domain.session import HumanWord
 from guardian.store.control import ControlRows
+from guardian.store.control_delegation import Descent
 
 _Went = Literal["passed on", "lifted", "undecided"]
 
@@ -53,7 +46,7 @@ def lift_on(deps: ControlDeps, rows: ControlRows, back: LedgerEntry, now: dateti
                 sessions = sessions or rows.envelopes.registered_since(back.tenant_id, since)
                 went = _pass_on(deps, rows, live, other, now, sessions)
                 if went == "undecided":
-                    walk_again(rows, other, live.subject_id)
+                    _walk_again(rows, other, live.subject_id)
             if went != "passed on":
                 lower = _lift(rows, live, upper, now)
                 if rows.ledger.following(lower, 1):
@@ -113,3 +106,12 @@ def _pass_on(
     if follows:
         return "passed on"
     return "undecided" if decision.errors else "lifted"
+
+
+def _walk_again(rows: ControlRows, other: LedgerEntry, session_id: str) -> None:
+    """The walk below `other` may have passed this session while it was revoked: it goes on from there."""
+    below = rows.delegations.descendants(other.tenant_id, other.subject_id, MOST)
+    if session_id in below:
+        done, at = below.index(session_id), rows.delegations.walk(other.tenant_id, other.subject_id)
+        done = done if at is None else min(done, at.done)
+        rows.delegations.pause(Descent(other.tenant_id, other.subject_id, done))

@@ -5,10 +5,12 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from guardian.control import app
+from guardian.control.deps import BreakerRule
 from guardian.control.following import AT_ONCE
 from guardian.control.lapse import sweep
 from guardian.control.walking import follow_on
 from guardian.domain.event import Envelope
+from guardian.store.control_delegation import Descent
 from guardian.store.control_facts import EnvelopeRows
 from guardian.store.control_ledger import LedgerRows
 
@@ -248,6 +250,81 @@ def test_for_ten_minutes_at_most(mutely, mute):
     mute.asked, mute.about = 0, set()
     walk(mutely, minutes=5)
     assert (mute.asked, set(live(mutely))) == (0, {"root"})
+
+
+@pytest.fixture
+def unanswered(make_stage, mute, a_finding, hard):
+    """Nobody answered about `b` and `c`, registered below what the monitor had revoked with `a`. Since then the
+    breaker is open, and `d` was registered."""
+    stage = make_stage(pdp=mute, budget_total=100, budget_reserved=0, breaker=BreakerRule(least=4))
+    stage.enforce()
+    delegate(stage, "a", "root")
+    stage.submit(a_finding("root", breaches=hard))
+    stage.clock.pass_(minutes=1)
+    mute.about = {"b", "c"}
+    for name in ("b", "c"):
+        delegate(stage, name, "root")
+    for other in ("x", "y"):
+        stage.submit(a_finding(other, breaches=hard))
+    delegate(stage, "d", "root")
+    mute.about = set()
+    assert (set(live(stage)), breaker(stage)) == ({"root", "a", "x", "y"}, True)
+    return stage
+
+
+def breaker(stage):
+    return stage.call("GET", "/v1/breakers/acme").json()["open"]
+
+
+@pytest.mark.parametrize("walks", [False, True])
+def test_the_breaker_holds_for_whoever_is_registered_below_a_revoked_one(unanswered, walks):
+    """Also where the revocation's own walk has only come by others yet."""
+    if walks:
+        with unanswered.deps.store.write() as rows:
+            rows.delegations.pause(Descent("acme", "root", 1))
+    walk(unanswered, minutes=5)
+    assert (set(live(unanswered)), breaker(unanswered)) == ({"root", "a", "x", "y"}, True)
+
+
+def test_of_many_that_are_spared_nobody_is_asked_about_again_with_one_that_nobody_answered_about(
+    mutely, mute, a_finding, hard
+):
+    mutely.enforce()
+    for n in range(9):
+        delegate(mutely, f"kept{n}", "root")
+        protect = {"protected": True, "reason": "payroll"}
+        mutely.call("PUT", f"/v1/sessions/acme/kept{n}/protection", json=protect)
+    mutely.submit(a_finding("root", breaches=hard))
+    asked = len(mutely.audit(action="revoke"))
+    mute.about = {"a", "b"}
+    for name in ("a", "b"):
+        delegate(mutely, name, "root")
+    walk(mutely, minutes=2)
+    mute.about = set()
+    walk(mutely, minutes=5)
+    assert set(live(mutely)) == {"root", "a", "b"}
+    assert {each["session_id"] for each in mutely.audit(action="revoke")[asked:]} == {"a", "b"}
+
+
+def test_it_is_asked_about_again_below_one_that_followed_another_which_is_over(mutely, mute):
+    """Nothing but the follower's own revocation holds then."""
+    delegate(mutely, "root", None, expires_at="2026-05-12T13:00:00Z")
+    delegate(mutely, "child", "root", expires_at="2026-05-22T13:00:00Z")
+    mutely.revoke("root")
+    mutely.clock.pass_(days=3)
+    sweep(mutely.deps)
+    assert set(live(mutely)) == {"child"}
+    mute.about = {"late", "lower"}
+    delegate(mutely, "lower", "late")
+    delegate(mutely, "late", "child")
+    walk(mutely, minutes=5)
+    assert set(live(mutely)) == {"child"}
+    mute.about = {"lower"}
+    walk(mutely, minutes=3)
+    assert set(live(mutely)) == {"child", "late"}
+    mute.about = set()
+    walk(mutely, minutes=3)
+    assert set(live(mutely)) == {"child", "late", "lower"}
 
 
 class Slow:
