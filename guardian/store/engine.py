@@ -31,7 +31,7 @@ from sqlalchemy.pool import StaticPool
 from sqlalchemy.types import TypeDecorator
 
 from guardian.errors import StoreError, Unstorable
-from guardian.store.files import leave_to_owner
+from guardian.store.files import make_file, make_folder
 
 NAMING = {
     "ix": "ix_%(table_name)s_%(column_0_N_name)s",
@@ -187,10 +187,8 @@ def _sqlite(target: URL, *, tidied: bool) -> Engine:
         engine = create_engine(target, poolclass=StaticPool, connect_args=connect_args)
     else:
         file = Path(str(path))
-        file.parent.mkdir(parents=True, exist_ok=True)
-        if not file.exists():
-            file.touch(mode=0o600)
-            leave_to_owner(file, file.parent)
+        make_folder(file.parent)
+        make_file(file, mode=0o600)
         # One kept for each thread that may read at a time: to open one more costs more than most questions do.
         # Last in, first out: those that a rush opened are not passed round for ever, their caches cold.
         room = {"pool_size": _READERS, "max_overflow": _READERS, "pool_use_lifo": True}

@@ -1,5 +1,6 @@
 """Files that are there whole, durably, or not at all."""
 
+import errno
 import os
 import secrets
 from collections.abc import Iterator
@@ -33,12 +34,60 @@ def write_atomically(path: Path, *, mode: int = 0o666) -> Iterator[IO[bytes]]:
     sync_folder(path.parent)
 
 
-def leave_to_owner(made: int | Path, path: Path) -> None:
-    """What root makes belongs to whom `path` belongs to, or else its folder: the service goes on with it."""
+def make_file(path: Path, *, mode: int) -> None:
+    """Make an empty file unless there is one. Where root makes it, it belongs to whose folder it is.
+
+    Root follows no link to make one: who owns the folder could have files made anywhere. Raises OSError.
+    """
+    if path.exists():
+        return
+    if os.geteuid() != 0:
+        path.touch(mode)
+        return
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+    except FileExistsError as error:
+        if path.exists():  # another process was faster
+            return
+        raise OSError(
+            errno.ELOOP, "a link that leads nowhere, which root does not follow to make a file", str(path)
+        ) from error
+    with os.fdopen(descriptor):
+        leave_to_owner(descriptor, path.parent)
+
+
+def make_folder(path: Path, *, mode: int = 0o777) -> None:
+    """Make a folder, and those above it that are missing; `mode` is its own, before the umask.
+
+    Those that root makes belong to who has the one above. Raises OSError.
+    """
+    if os.geteuid() == 0 and not path.exists():
+        if not path.parent.exists():
+            make_folder(path.parent)
+        with suppress(FileExistsError):
+            path.mkdir(mode)
+            _leave_folder(path)
+    path.mkdir(mode, parents=True, exist_ok=True)
+
+
+def _leave_folder(made: Path) -> None:
+    descriptor = os.open(made, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    try:
+        if not os.listdir(descriptor):  # another one may have been put there meanwhile: only an empty one is given
+            leave_to_owner(descriptor, made.parent)
+    finally:
+        os.close(descriptor)
+
+
+def leave_to_owner(descriptor: int, path: Path) -> None:
+    """What root has just made belongs to whom `path` belongs to, or else its folder: the service goes on with it.
+
+    It goes by what is open, never by a name, which may be another file's by now.
+    """
     if os.geteuid() == 0:
         owned = (path if path.exists() else path.parent).stat()
         with suppress(OSError):  # the root of a container may be nobody outside of it
-            os.chown(made, owned.st_uid, owned.st_gid)
+            os.fchown(descriptor, owned.st_uid, owned.st_gid)
 
 
 def sync_folder(folder: Path) -> None:
