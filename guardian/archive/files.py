@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from guardian.errors import ArchiveError
-from guardian.store.files import write_atomically
+from guardian.store.files import make_folder, write_atomically
 
 EVENTS_FOLDER = "events"
 LABELS_FOLDER = "labels"
@@ -79,7 +79,7 @@ def write_pieces(path: Path, schema: pa.Schema, pieces: Iterable[pa.Table]) -> N
     Raises ArchiveError with the way out when the disk refuses.
     """
     try:
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        make_folder(path.parent, mode=0o700)
         with (
             write_atomically(path, mode=0o600) as stream,
             pq.ParquetWriter(stream, schema, compression="zstd") as writer,

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from guardian.audit.note import MOST_CHARACTERS
 from guardian.errors import ConfigurationError
-from guardian.store.files import sync_folder
+from guardian.store.files import make_file, make_folder, sync_folder
 
 _SIGNATURE = ("—", "\ufffd")  # the second is a dash that was cut off half-way
 _MOST_LINES = 64
@@ -18,13 +18,14 @@ def append_note(path: Path, note: str) -> None:
     A note that is there already, because a crash came between this and remembering it, is not added again. What
     an interrupted attempt left behind is closed with an empty line: the file may be append-only.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(path.parent)
     written = (note + "\n").encode()
     tail = _tail(path, len(written))
     if tail == written:
         return
     ahead = b"" if not tail or tail.endswith(b"\n\n") else b"\n\n"
-    descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+    make_file(path, mode=0o644)
+    descriptor = os.open(path, os.O_WRONLY | os.O_APPEND)
     with os.fdopen(descriptor, "wb") as file:
         file.write(ahead + written)
         file.flush()

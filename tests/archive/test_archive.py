@@ -1,4 +1,5 @@
 import json
+import os
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 
@@ -146,6 +147,13 @@ def test_files_lie_by_day_and_tenant_and_a_window_reads_only_its_part(tmp_path, 
     assert calls(tmp_path, since=made[1].decoded.now, until=made[3].decoded.now) == [("s1", "d1"), ("s1", "d2")]
     assert Archive(tmp_path).rows(Window(tenant_id="globex")) == 1
     assert calls(tmp_path, tenant_id="nobody") == []
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root writes for others")
+def test_what_root_writes_with_its_folders_belongs_to_whose_archive_it_is(tmp_path, rows, verdict):
+    os.chown(tmp_path, 65534, 65534)
+    write_events(tmp_path, "g", [rows().events([verdict(0)], [])])
+    assert {each.stat().st_uid for each in tmp_path.rglob("*")} == {65534}
 
 
 def test_the_same_group_written_again_changes_nothing(tmp_path, rows, verdict):

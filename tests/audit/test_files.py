@@ -1,5 +1,8 @@
 """Checkpoint files: notes are appended, interrupted ones are closed and written again, junk is not passed over."""
 
+import os
+from contextlib import suppress
+
 import pytest
 
 from guardian.audit.files import append_note, notes_in
@@ -66,3 +69,25 @@ def test_an_empty_file_holds_nothing(path):
     path.parent.mkdir()
     path.touch()
     assert texts(path) == []
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root writes for others")
+def test_what_root_makes_belongs_to_whose_folder_it_is(path):
+    os.chown(path.parent.parent, 65534, 65534)
+    append_note(path, NOTES[0])
+    assert (path.parent.stat().st_uid, path.stat().st_uid) == (65534, 65534)
+    os.chown(path, 1, 1)
+    append_note(path, NOTES[1])
+    assert (texts(path), path.stat().st_uid) == (NOTES[:2], 1)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root writes for others")
+def test_root_makes_none_where_a_link_leads(path, tmp_path):
+    path.parent.mkdir()
+    path.symlink_to(tmp_path / "another")
+    with suppress(OSError):
+        append_note(path, NOTES[0])
+    assert not (tmp_path / "another").exists()
+    (tmp_path / "another").touch()
+    append_note(path, NOTES[0])
+    assert texts(path) == NOTES[:1]
