@@ -90,6 +90,7 @@ def create_app(deps: ControlDeps, *, slack: SlackDoor | None = None) -> FastAPI:
 
     @contextlib.asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        deps.watched.since = deps.clock()
         silence, stopping = deps.store.subscribe(bell.ring), threading.Event()
         sweeping = asyncio.create_task(_sweep_for_ever(deps, stopping.wait))
         following = asyncio.create_task(_follow_for_ever(deps))

@@ -49,7 +49,7 @@ def test_the_switch(deps: ControlDeps) -> None:
         canaries_due = _due(rows, ("canary",), rule.canary_every, now) and bool(standing)
         plants_due = deps.planter is not None and _due(rows, _PLANTS, rule.plant_every, now)
     seen = [_look(each, standing, now) for each in open_tests]
-    ended = [each for each in seen if each.passed or now >= each.test.deadline_at]
+    ended = [each for each in seen if each.passed or now >= _ends(each.test, deps.watched.since)]
     if ended or canaries_due:
         with deps.store.write() as rows:
             for each in ended:
@@ -105,6 +105,13 @@ def _look(test: SelfTest, standing: Sequence[Standing], now: datetime) -> _Seen:
         more = f" and {len(lagging) - 5} more" if len(lagging) > 5 else ""
         return _Seen(test, f"not refused by {names}{more}", passed=False)
     return _Seen(replace(test, refused_at=now), "", passed=True)
+
+
+def _ends(test: SelfTest, since: datetime | None) -> datetime:
+    """Its whole time once more from when control was back, if it was away meanwhile."""
+    if since is None or since <= test.started_at:
+        return test.deadline_at
+    return since + (test.deadline_at - test.started_at)
 
 
 def _end(deps: ControlDeps, rows: ControlRows, seen: _Seen, now: datetime) -> None:

@@ -81,8 +81,11 @@ def gateways(deps: ControlDeps, rows: ControlRows, now: datetime, scope: Reach =
         missing = missing_since[place]
         first = missing[0].at if missing else None
         state: Literal["current", "lagging", "silent"] = "current"
-        if now - max(peer.last_seen, deps.watched.since or peer.last_seen) > rule.gateway_silent:
+        could_be_heard = max(peer.last_seen, deps.watched.since or peer.last_seen)
+        if now - could_be_heard > rule.gateway_silent:
             state = "silent"
+        elif could_be_heard > peer.last_seen:
+            pass  # control itself was away: what it asks for is not known yet
         elif first is not None and now - first > rule.self_test.enforced_within:
             state = "lagging"
         standing.append(Standing(peer, state, len(missing), first))
@@ -110,7 +113,6 @@ def unprotected(known: Iterable[Peer], now: datetime) -> timedelta | None:
 def watch(deps: ControlDeps) -> None:
     """Write down who was heard of, and tell what changed; called on a schedule."""
     now = deps.clock()
-    deps.watched.since = deps.watched.since or now
     with deps.store.read() as rows:
         standing = gateways(deps, rows, now)
         monitors = peers(deps, rows, "monitor")

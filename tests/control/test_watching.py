@@ -107,7 +107,6 @@ def test_sixty_processes_that_a_gateway_made_up_are_one_piece_of_news(quiet, sil
 
 
 def test_made_up_one_after_the_other_they_are_told_ever_less_often(quiet):
-    watch(quiet.deps)
     for n in range(60):
         ack(quiet, "1.0", f"x{n:02}")
         quiet.clock.pass_(seconds=5)
@@ -365,7 +364,7 @@ def test_who_could_not_be_heard_while_control_was_away_has_its_time_to_come_back
         ack(quiet, "1.0", name)
     watch(quiet.deps)
     quiet.clock.pass_(minutes=10)
-    again = replace(quiet.deps, peers=PeersHeard(), watched=Watched())
+    again = replace(quiet.deps, peers=PeersHeard(), watched=Watched(since=quiet.clock()))
     watch(again)
     assert news(quiet, "gateway") == []
     assert again.metrics.value("guardian_gateways", state="silent") == 0
@@ -375,6 +374,25 @@ def test_who_could_not_be_heard_while_control_was_away_has_its_time_to_come_back
     watch(again)
     (told,) = quiet.call("GET", "/v1/findings", "admin", "*", params={"kind": "control"}).json()["items"]
     assert "not heard of since 2026-05-12T12:00:00+00:00: process gw-b;" in told["outcome"]["note"]
+
+
+def test_nor_is_it_said_to_ask_for_what_it_does_not_enforce_before_it_is_heard_again(quiet):
+    for name in ("gw-a", "gw-b"):
+        ack(quiet, "1.0", name)
+    watch(quiet.deps)
+    quiet.clock.pass_(minutes=10)
+    quiet.revoke("s1")
+    quiet.clock.pass_(seconds=16)
+    again = replace(quiet.deps, peers=PeersHeard(), watched=Watched(since=quiet.clock()))
+    watch(again)
+    assert news(quiet, "gateway") == []
+    again.peers.note("gateway", GATEWAY, "gw-a", revision=NOWHERE, transport="poll", now=quiet.clock())
+    watch(again)
+    assert news(quiet, "gateway") == ["Gateway gateway-1 does not enforce the newest revocations"]
+    quiet.clock.pass_(seconds=61)
+    again.peers.note("gateway", GATEWAY, "gw-a", revision=NOWHERE, transport="poll", now=quiet.clock())
+    watch(again)
+    assert news(quiet, "gateway")[1:] == ["Gateway gateway-1 is silent"]
 
 
 @pytest.fixture
@@ -415,6 +433,35 @@ def test_a_gateway_that_stops_polling_fails_the_canary_within_its_deadline_and_p
     with canary.deps.store.read() as rows:
         assert rows.alerts.depth() == 1
     assert canary.deps.metrics.value("guardian_self_tests_total", kind="canary", result="failed") == 1
+
+
+def test_while_control_is_away_a_canary_has_its_time(canary):
+    """It was revoked just before, and nobody could fetch it."""
+    for name in ("gw-a", "gw-b"):
+        ack(canary, "1.0", name)
+    watch(canary.deps)
+    check_the_switch(canary.deps)
+    canary.clock.pass_(minutes=10)
+    again = replace(canary.deps, peers=PeersHeard(), watched=Watched(since=canary.clock()))
+    for _ in range(2):
+        watch(again)
+        check_the_switch(again)
+        assert result(canary) == "open"
+        canary.clock.pass_(seconds=14)
+    again.peers.note(
+        "gateway", GATEWAY, "gw-a", revision=Revision(epoch=1, n=1), transport="poll", now=canary.clock()
+    )
+    canary.clock.pass_(seconds=1)
+    watch(again)
+    check_the_switch(again)
+    assert (result(canary), seen(canary)["self_tests"][0]["missing"]) == (
+        "failed",
+        "not refused by gateway-1 (gw-b)",
+    )
+
+
+def result(stage):
+    return seen(stage)["self_tests"][0]["result"]
 
 
 def test_one_canary_per_reach_and_none_without_gateways(canary):
