@@ -54,6 +54,8 @@ class PeersHeard:
         self._heard: _Instances = {}
         self._dirty: set[tuple[PeerRole, str, str]] = set()
         self._left: _Instances = {}
+        self._writing: frozenset[tuple[PeerRole, str, str]] = frozenset()
+        self._stored: set[tuple[PeerRole, str, str]] = set()
 
     def note(
         self,
@@ -86,9 +88,15 @@ class PeersHeard:
         with self._lock:
             fresh = [self._heard[role, name][instance] for role, name, instance in sorted(self._dirty)]
             left, self._left = self._left, {}
+            self._writing = frozenset(self._dirty)
             self._dirty.clear()
         rows.peers.forget(each for mine in left.values() for each in mine.values())
         rows.peers.put(fresh)
+
+    def settled(self) -> None:
+        """What `settle` wrote down is committed."""
+        with self._lock:
+            self._stored |= {key for key in self._writing if key[2] in self._heard.get(key[:2], {})}
 
     @property
     def unsettled(self) -> bool:
@@ -102,10 +110,12 @@ class PeersHeard:
             return [each for mine in heard for each in mine.values()]
 
     def keep(self, role: PeerRole, stored: Container[tuple[PeerRole, str, str]]) -> None:
-        """Forget who was written down and is stored no longer: it said good-bye to another process."""
+        """Forget who was stored and is so no longer: it said good-bye to another process."""
         for each in self.heard(role):
             with self._lock:
-                if each.key not in stored and each.key not in self._dirty:
+                if each.key in stored:
+                    self._stored.add(each.key)
+                elif each.key in self._stored:
                     self._drop(each)
 
     def forget(self, gone: Peer) -> None:
@@ -114,6 +124,7 @@ class PeersHeard:
 
     def _drop(self, gone: Peer) -> None:
         self._dirty.discard(gone.key)
+        self._stored.discard(gone.key)
         mine = self._heard.get((gone.role, gone.principal_id), {})
         mine.pop(gone.instance, None)
         if not mine:

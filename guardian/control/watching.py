@@ -129,6 +129,7 @@ def watch(deps: ControlDeps) -> None:
         _tell_of_gateways(deps, rows, standing, now)
         if gap is not None:
             _tell_of_gap(deps, rows, gap, now)
+    deps.peers.settled()
 
 
 def _tell_of_gateways(deps: ControlDeps, rows: ControlRows, standing: Iterable[Standing], now: datetime) -> None:

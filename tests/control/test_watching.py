@@ -1,5 +1,6 @@
 """Gateways that lag or fall silent, monitors that are behind or gone, and the canary."""
 
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -199,6 +200,35 @@ def test_nor_one_that_said_it_to_another_control_process_on_the_same_database(qu
     watch(quiet.deps)
     assert news(quiet) == []
     assert [each.instance for each in quiet.deps.peers.heard("gateway")] == ["gw-b", "gw-c"]
+
+
+def test_nor_where_it_was_heard_here_just_before_and_the_other_one_looks_first(quiet):
+    ack(quiet, "1.0")
+    for _ in range(2):
+        watch(quiet.deps)
+        quiet.clock.pass_(seconds=5)
+    ack(quiet, "1.0")
+    other = replace(quiet.deps, peers=PeersHeard(), watched=Watched())
+    other.peers.leave("gateway", GATEWAY, "gw-a")
+    watch(other)
+    for _ in range(2):
+        watch(quiet.deps)
+        quiet.clock.pass_(seconds=61)
+    assert (news(quiet), seen(quiet)["gateways"]) == ([], [])
+    ack(quiet, "1.0")
+    assert [row["state"] for row in seen(quiet)["gateways"]] == ["current"], "it came back"
+
+
+def test_one_that_could_not_be_written_down_is_missed_all_the_same(quiet):
+    ack(quiet, "1.0")
+    with suppress(KeyboardInterrupt), quiet.deps.store.write() as rows:
+        quiet.deps.peers.settle(rows)
+        raise KeyboardInterrupt
+    for _ in range(2):
+        watch(quiet.deps)
+        quiet.clock.pass_(seconds=61)
+    watch(quiet.deps)
+    assert news(quiet) == ["Gateway gateway-1 is silent"]
 
 
 def test_polling_with_an_entity_tag_says_what_is_held(quiet):
