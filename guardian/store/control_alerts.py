@@ -32,7 +32,8 @@ class AlertRows:
     """States: pending → sending → sent, back to pending, or parked for a person to look at.
 
     Two control processes may share a database: what one has in hand goes back to the queue when the other starts.
-    Then whoever delivered it has sent it, and what else becomes of it is for the other one to say.
+    Then whoever delivered it has sent it, and what else becomes of it is for the other one to say: an `attempt` is
+    the number of a claim, and ends no other one.
     """
 
     connection: Connection
@@ -68,14 +69,15 @@ class AlertRows:
         return self.connection.execute(stranded.values(state="pending")).rowcount
 
     def sent(self, alert_id: int, remote: str) -> None:
-        """Delivered; `remote` is how the channel calls it."""
-        self._end(alert_id, "sending", "pending", state="sent", remote=remote, last_error="")
+        """Delivered, whoever has it in hand by now; `remote` is how the channel calls it."""
+        waits = update(alert).where(alert.c.id == alert_id, alert.c.state != "sent")
+        self.connection.execute(waits.values(state="sent", remote=remote, last_error=""))
 
-    def postponed(self, alert_id: int, until: datetime, error: str) -> None:
-        self._end(alert_id, "sending", state="pending", next_at=until, last_error=error[:500])
+    def postponed(self, alert_id: int, attempt: int, until: datetime, error: str) -> None:
+        self._end(alert_id, attempt, state="pending", next_at=until, last_error=error[:500])
 
-    def parked(self, alert_id: int, error: str) -> None:
-        self._end(alert_id, "sending", state="parked", last_error=error[:500])
+    def parked(self, alert_id: int, attempt: int, error: str) -> None:
+        self._end(alert_id, attempt, state="parked", last_error=error[:500])
 
     def refused(self) -> list[RefusedAlert]:
         """The alerts that are parked, the oldest first; `at` is when the last try began."""
@@ -99,10 +101,6 @@ class AlertRows:
         rows = self.connection.execute(select(alert.c.state, func.count()).group_by(alert.c.state))
         return {state: int(count) for state, count in rows}
 
-    def _end(self, alert_id: int, *states: str, **values: Any) -> None:
-        claimed = update(alert).where(alert.c.id == alert_id, alert.c.state.in_(states))
-        if self.connection.execute(claimed.values(**values)).rowcount:
-            return
-        wanted = select(alert.c.state).where(alert.c.id == alert_id)
-        if self.connection.execute(wanted).scalar_one_or_none() not in ("pending", "sent"):
-            raise KeyError(f"alert {alert_id} is not being sent")
+    def _end(self, alert_id: int, attempt: int, **values: Any) -> None:
+        own = alert.c.state == "sending", alert.c.attempts == attempt
+        self.connection.execute(update(alert).where(alert.c.id == alert_id, *own).values(**values))

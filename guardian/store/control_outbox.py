@@ -10,11 +10,15 @@ Row = TypeVar("Row")
 
 
 class ControlAlertOutbox(Generic[Row]):
-    """`row(id, payload, attempts)` makes what the worker wants to get; this room does not know its class."""
+    """`row(id, payload, attempts)` makes what the worker wants to get; this room does not know its class.
+
+    It remembers the claims of its worker, which ends those alone. Raises KeyError for others.
+    """
 
     def __init__(self, store: ControlStore, row: Callable[[str, str, int], Row]) -> None:
         self._store = store
         self._row = row
+        self._claims: dict[str, int] = {}
 
     def claim(self, now: datetime) -> Row | None:
         with self._store.read() as rows:  # most looks find nothing: they need not queue with the writers
@@ -22,24 +26,39 @@ class ControlAlertOutbox(Generic[Row]):
                 return None
         with self._store.write() as rows:
             taken = rows.alerts.claim(now)
-        return None if taken is None else self._row(str(taken.id), taken.payload, taken.attempts)
+        if taken is None:
+            return None
+        self._claims[str(taken.id)] = taken.attempts + 1
+        return self._row(str(taken.id), taken.payload, taken.attempts)
 
     def recover(self) -> int:
+        self._claims.clear()
         with self._store.write() as rows:
             return rows.alerts.recover()
 
     def sent(self, id: str, reference: str) -> None:
+        self._claimed(id)
         with self._store.write() as rows:
             rows.alerts.sent(int(id), reference)
+        del self._claims[id]
 
     def postponed(self, id: str, until: datetime, error: str) -> None:
+        attempt = self._claimed(id)
         with self._store.write() as rows:
-            rows.alerts.postponed(int(id), until, error)
+            rows.alerts.postponed(int(id), attempt, until, error)
+        del self._claims[id]
 
     def parked(self, id: str, error: str) -> None:
+        attempt = self._claimed(id)
         with self._store.write() as rows:
-            rows.alerts.parked(int(id), error)
+            rows.alerts.parked(int(id), attempt, error)
+        del self._claims[id]
 
     def depth(self) -> int:
         with self._store.read() as rows:
             return rows.alerts.depth()
+
+    def _claimed(self, id: str) -> int:
+        if id not in self._claims:
+            raise KeyError(f"alert {id} is not being sent")
+        return self._claims[id]

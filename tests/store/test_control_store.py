@@ -362,9 +362,47 @@ def test_what_another_process_gave_back_to_the_queue_is_sent_by_whoever_delivers
     outbox.postponed(third.id, NOW + DAY, "rate limited")
     assert other.claim(NOW).id == third.id
     other.sent(third.id, "y")
-    outbox.parked(third.id, "gone")
     with store.read() as rows:
         assert rows.alerts.states() == {"sent": 3}
+
+
+@pytest.mark.parametrize("end", ["sent", "postponed", "parked"])
+def test_whoever_failed_with_one_that_another_process_took_over_ends_nothing_of_what_that_does(store, end):
+    outbox, other = ControlAlertOutbox(store, Row), ControlAlertOutbox(store, Row)
+    _queue(store, "k1")
+    slow = outbox.claim(NOW)
+    other.recover()
+    other.claim(NOW)
+    outbox.postponed(slow.id, NOW + DAY, "rate limited")
+    assert (other.depth(), other.claim(NOW + DAY)) == (1, None), "it is still being sent"
+    end_of(other, slow.id, end)
+    with store.read() as rows:
+        assert rows.alerts.states() == {"pending" if end == "postponed" else end: 1}
+
+
+@pytest.mark.parametrize("first", ["sent", "postponed", "parked"])
+@pytest.mark.parametrize("then", ["sent", "postponed", "parked"])
+def test_however_two_processes_end_the_same_alert_it_is_sent_if_one_of_them_sent_it(store, first, then):
+    outbox, other = ControlAlertOutbox(store, Row), ControlAlertOutbox(store, Row)
+    _queue(store, "k1")
+    row = outbox.claim(NOW)
+    other.recover()
+    other.claim(NOW)
+    end_of(other, row.id, first)
+    end_of(outbox, row.id, then)
+    with store.read() as rows:
+        wanted = "sent" if "sent" in (first, then) else first.replace("postponed", "pending")
+        assert rows.alerts.states() == {wanted: 1}
+
+
+def end_of(outbox, id_, end):
+    match end:
+        case "sent":
+            outbox.sent(id_, "x")
+        case "postponed":
+            outbox.postponed(id_, NOW + DAY, "rate limited")
+        case "parked":
+            outbox.parked(id_, "gone")
 
 
 def test_the_same_alert_cannot_be_queued_twice(store):
