@@ -210,6 +210,15 @@ def test_a_prepared_key_stays_so_while_an_older_one_is_retired_and_can_be_retire
     assert len(keys.current().verifying) == 1
 
 
+def test_after_a_leak_no_key_is_believed_that_was_in_the_file_also_a_prepared_one(tmp_path):
+    keys = SigningKeys.create(tmp_path / "keys.json")
+    old, following = str(keys.current().signing.kid), keys.prepare()
+    keys.retire(following)
+    fresh = keys.rotate()
+    keys.retire(old)
+    assert [str(key.kid) for key in keys.current().verifying] == [fresh]
+
+
 def test_published_keys_hold_nothing_private(tmp_path):
     keys = SigningKeys.create(tmp_path / "keys.json")
     keys.rotate()
