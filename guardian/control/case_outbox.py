@@ -73,7 +73,7 @@ class CaseOutbox:
             values: dict[str, object] = {"status": "due", "next_at": now, "attempts": 0, "step": None}
             match step.verb:
                 case "post" | "update":
-                    given_up = step.verb == "update" and case.place is None  # it begins anew meanwhile
+                    given_up = case.place is None and reference == step.place  # it begins anew meanwhile
                     place = None if given_up else reference
                     values |= {"place": place, "folded_into": None, "written_at": now, "last_error": ""}
                 case "reply":

@@ -151,7 +151,9 @@ def _go_down(
             request = replace(request, harm=replace(request.harm, breaker_open=False))
         decision = ask(deps, request)
         follows = decision.allowed if who.role != "monitor" else clear(request, decision)
-        return _settle(deps, rows, request, decision, entry, now, seconded, tally, follows=follows)
+        went = _settle(deps, rows, request, decision, entry, now, seconded, tally, follows=follows)
+        # the breaker that spares one that came later is lifted for the next one that was there
+        return "spared" if went == "none more" and at.done and request.harm.breaker_open else went
 
     below = rows.delegations.descendants(at.tenant_id, at.session_id, MOST + 1)
     spared, rest, waits = _go_on(deps, rows, at, below[:MOST], step, now)

@@ -71,13 +71,13 @@ def _is_token(text: str) -> bool:
 
 
 _NO_TAIL = re.compile("")
-_PEM_BODY = re.compile(r"(?: BLOCK)?[ -]{0,8}(?:\s*(?:\n|\\+[nr])(?:\s|\\+[nr])*\S|\s*[A-Za-z0-9+/=]{16})")
+_PEM_BODY = re.compile(r"(?: BLOCK)?[ -]{0,8}(?:[^\S\n]*+(?:\n|\\+[nr])(?:\s|\\+[nr])*+\S|\s*[A-Za-z0-9+/=]{16})")
 """What follows a key's first line in a file of it, and not where code looks for one."""
 _RUN = re.compile(r"(?:[A-Za-z0-9+/]|%2[BFbf]){40,}+")
 _RUN_BEHIND = 200
 _LINE_CHARS = 100
 _KEY_LINE = re.compile(r"\s*-{2,}\s*BEGIN [A-Z0-9 ]*PRIVATE KEY(?: BLOCK)?\s*-{2,}\s*")
-_BODY_LINE = re.compile(r"\s*(?:[A-Za-z0-9+/=]{16,}|[A-Za-z-]+: .*)?\s*")
+_BODY_LINE = re.compile(r"\s*(?:[A-Za-z0-9+/=]{40,}|(?:Version|Comment|Proc-Type|DEK-Info): .*)\s*")
 _PEM_TAIL = re.compile(r"(?:(?!-----END).)*(?:-----END [A-Z0-9 ]+-----)?", re.DOTALL)
 _TO_THE_END = re.compile(r".*", re.DOTALL)
 

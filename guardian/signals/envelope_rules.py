@@ -21,7 +21,7 @@ _LISTED = 5
 _ABOVE = frozenset(
     {
         *("owner", "repo_owner", "repository_owner", "project_owner", "org", "organization", "organisation"),
-        *("namespace", "workspace", "group", "account", "user", "team"),
+        *("namespace", "workspace", "group", "account"),
     }
 )
 """Names of whose something is; where two of them differ nobody knows which one counts."""
@@ -137,7 +137,9 @@ class _Owners:
     def _beside(self) -> Mapping[str, set[str]]:
         found: dict[str, set[str]] = {}
         for leaf in self._action.named(_ABOVE):
-            found.setdefault(leaf.path.rpartition(".")[0], set()).update(map(text, leaf.scalars))
+            found.setdefault(leaf.path.rpartition(".")[0], set()).update(
+                filter(str.strip, map(text, leaf.scalars))
+            )
         return found
 
 

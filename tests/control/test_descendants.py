@@ -587,6 +587,21 @@ def test_the_first_of_a_revocation_do_not_open_the_breaker_against_the_others(ma
     assert "Circuit breaker open: the monitor may only flag" in news(stage)
 
 
+def test_one_that_came_later_and_is_spared_by_the_breaker_keeps_none_of_the_others_from_following(
+    make_stage, a_finding, hard
+):
+    stage = make_stage(budget_total=500, budget_reserved=0, breaker=BreakerRule(least=10))
+    stage.enforce()
+    many = brood(stage, AT_ONCE + 20)
+    stage.clock.pass_(hours=2)
+    stage.submit(a_finding("root", breaches=hard))
+    stage.clock.pass_(seconds=1)
+    register(stage, "c050a", "root")
+    while follow_on(stage.deps, {}) is not None:
+        pass
+    assert followed(stage) == many
+
+
 def test_a_decision_point_that_gives_no_answer_is_asked_once_in_a_transaction(make_stage, policies, monkeypatch):
     class Away:
         version, asked = "x", 0

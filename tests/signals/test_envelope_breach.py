@@ -686,6 +686,7 @@ def test_a_wildcard_for_what_lies_in_a_folder_admits_the_folder(
         ({"repos": ["acme/shop"]}, {"owner": "evil", "repo": "shop"}, True),
         ({"repos": ["acme/shop"]}, {"owner": "acme", "repo": "till"}, True),
         ({"repos": ["acme/shop"]}, {"repo": "shop"}, True),
+        ({"repos": ["acme/shop"]}, {"owner": "acme", "repo": "shop", "user": "bob", "org": ""}, False),
         ({"repos": ["acme/*"]}, {"owner": "acme/..", "repo": "shop"}, True),
         ({"repos": ["acme/*"]}, {"owner": "acme", "repo": ".."}, True),
         ({"repos": ["acme/*"]}, {"owner": "acme", "repo": "..%2Fevil"}, True),
