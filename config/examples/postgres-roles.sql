@@ -69,8 +69,8 @@ GRANT UPDATE (seen_at) ON control_visit TO guardian_control;
 
 -- What follows from the ledger, the mode in force, the latest trip, answers that nobody will ask for again, sign-ins
 -- that are over, walks down the lines of delegation, and back, that have come to their end, and records of tokens
--- that expired long ago (without its record a token counts for nothing).
-GRANT DELETE ON control_live, control_mode, control_breaker, control_idempotency, control_peer, control_self_test, control_visit, control_descent, control_lifting, control_token TO guardian_control;
+-- that expired long ago (without its record a token counts for nothing), and where a new channel had to begin.
+GRANT DELETE ON control_live, control_mode, control_breaker, control_idempotency, control_peer, control_self_test, control_visit, control_descent, control_lifting, control_token, control_followed TO guardian_control;
 
 -- Row 0 is the checkpoint writer's notebook; all others are signed and stay as they are.
 GRANT UPDATE (note, at) ON control_checkpoint TO guardian_control;
