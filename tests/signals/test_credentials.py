@@ -101,8 +101,8 @@ def test_only_the_secret_part_is_replaced(scanner: CredentialScanner, event: Any
 
 def test_a_key_in_a_list_of_lines_is_taken_out_as_a_whole(scanner: CredentialScanner, event: Any) -> None:
     lines = ["#!/bin/sh", "-----BEGIN RSA PRIVATE KEY-----", KEY_LINE, "-----END RSA PRIVATE KEY-----"]
-    clean, hits = scanner.redact(event(action__arguments={"lines": lines, "patterns": [lines[1], "TODO"]}))
-    assert clean.action.arguments == {"lines": ["[redacted:private_key]"], "patterns": [lines[1], "TODO"]}
+    clean, hits = scanner.redact(event(action__arguments={"lines": lines, "patterns": [lines[1], "FINDME"]}))
+    assert clean.action.arguments == {"lines": ["[redacted:private_key]"], "patterns": [lines[1], "FINDME"]}
     assert hits == (CredentialHit("private_key", "arguments.lines"),)
 
 
