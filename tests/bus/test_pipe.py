@@ -26,11 +26,13 @@ def _values(consumer, timeout_s=0.0, most=500):
 def test_what_was_written_is_handed_on_while_the_pipe_stays_open(pipe):
     consumer, end = pipe
     assert _values(consumer, timeout_s=0.01) == []
+    assert list(consumer.lag().values()) == [0], "nothing was written that is not read"
     end.write(b"one\r\ntwo\nthr")
     assert _values(consumer, timeout_s=10) == [(0, b"one"), (1, b"two")]
     assert not consumer.exhausted()
     end.write(b"ee\n\nfour")
     assert _values(consumer, most=1) == [(2, b"three")]
+    assert list(consumer.lag().values()) == [1]
     assert _values(consumer) == [(3, b"")]
     end.close()
     assert _values(consumer, timeout_s=10) == [(4, b"four")]

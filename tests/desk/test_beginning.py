@@ -54,6 +54,8 @@ def told(slack, session) -> str:
 def enabled(office) -> None:
     begin(office.deps)
     office.settle()
+    with office.deps.store.read() as rows:
+        assert rows.cases.beginning() is None, "it has begun, and does so once"
 
 
 def test_a_new_channel_shows_what_is_open_and_recent_and_says_how_much_is_older(veteran, slack, a_finding) -> None:

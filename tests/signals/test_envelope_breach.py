@@ -175,6 +175,8 @@ def test_a_query_takes_the_rows_that_came_back_and_not_those_it_would_have_taken
     state, signals = folded(EnvelopeBreach(), [asked, asked])
     assert [signal.breaches for signal in signals] == [(), ()]
     assert state["sums"] == {"row": 14}
+    few = observe(**bounds, action__tool="sql.query", action__arguments={"max_rows": 10}, result__records=5000)
+    assert folded(EnvelopeBreach(), [few])[0]["sums"] == {"row": 10}
     rows = {"rows": [{"a": n} for n in range(600)]}
     written = observe(**bounds, action__tool="sheets.append", action__arguments=rows, result__records=0)
     _, signals = folded(EnvelopeBreach(), [written, written])
@@ -713,6 +715,7 @@ def test_a_wildcard_for_what_lies_in_a_folder_admits_the_folder(
         ({"dry_run": True}, {"dry_run": "False"}, True),
         ({"emails": ["Ann@Acme.example"]}, {"email": "ann@acme.example"}, False),
         ({"emails": ["*@acme.example"]}, {"email": "Ann@ACME.example"}, False),
+        ({"emails": ["*@acme.example"]}, {"email": "A" * 600 + "@ACME.example"}, True),
         ({"emails": ["*@acme.example"]}, {"email": "ann@globex.example"}, True),
         ({"paths": ["/docs/M\u00fcller.pdf"]}, {"path": "/docs/Mu\u0308ller.pdf"}, False),
         ({"paths": ["/docs/a.pdf"]}, {"path": "/docs/A.pdf"}, True),
