@@ -14,7 +14,7 @@ from functools import lru_cache
 from guardian.domain.signal import Breach, Observation
 from guardian.signals.constraints import Constraints, Number, number
 from guardian.signals.leaves import Leaf, Touched
-from guardian.signals.wording import canonical, only_reads, shown, words
+from guardian.signals.wording import canonical, only_reads, shown, word_set, words
 
 _CAP = 2**53  # sums stay exact in every JSON reader
 _DIGITS = 9  # a sum of decimal amounts is no larger than they are
@@ -26,27 +26,11 @@ _MEASURES = frozenset(
 """Words of what is measured."""
 _MONEY = frozenset({"amount", "cost", "fee", "price"})
 _SERVER = re.compile(r"[./:]|__")
-_LOOKING = frozenset(
-    {
-        *(
-            "browse",
-            "count",
-            "describe",
-            "fetch",
-            "find",
-            "get",
-            "history",
-            "inspect",
-            "list",
-            "lookup",
-            "preview",
-        ),
-        *("query", "read", "retrieve", "search", "show", "status", "view"),
-    }
+_LOOKING = word_set(
+    "browse count describe fetch find get history inspect list lookup preview query read retrieve search show "
+    "status view"
 )
-_PAYING = frozenset(
-    {"and", "capture", "debit", "redeem", "remit", "settle", "spend", "then", "upsert", "withdraw"}
-)
+_PAYING = word_set("and capture debit redeem remit settle spend then upsert withdraw")
 _MANY = frozenset({"children", "data", "media", "men", "people", "staff", "women"})
 """Plurals that do not look like one."""
 
@@ -136,13 +120,9 @@ class Limits:
         came = event.action.records if came is None else came
         if name == _RECORD and came is not None:
             return came
-        if (
-            name == _ROW
-            and reads
-            and came is not None
-            and not any(leaf.count for leaf in self._leaves(name, "max_"))
-        ):
-            return min(came, self._together(name))  # it asked for so many at most
+        if name == _ROW and reads and came is not None:
+            listed = any(leaf.count for leaf in self._leaves(name, "max_"))
+            return self._together(name) if listed else min(came, self._together(name))  # it asked for so many
         if reads and not _MONEY.isdisjoint(name.split("_")):
             return 0  # a look-up of payments of 900, or of what 900 are worth, pays nothing
         return self._together(name)

@@ -3,20 +3,16 @@
 Whoever delegates from an address at one of them has no house of their own there.
 """
 
+from guardian.signals.wording import word_set
+
 _LONGEST_ENDING = 3
-
-
-def _set(listed: str) -> frozenset[str]:
-    return frozenset(listed.split())
-
-
-_NAMES = _set(
+_NAMES = word_set(
     "gmail googlemail gmx outlook hotmail live msn yahoo ymail rocketmail icloud aol proton protonmail zoho "
     "zohomail yandex fastmail tutanota tutamail hushmail mailfence startmail runbox posteo rediffmail naver "
     "daum hanmail foxmail windowslive btinternet virginmedia mailinator guerrillamail yopmail 10minutemail"
 )
 """Under `.com`, `.co.uk`, `.de` and other short endings."""
-_DOMAINS = _set(
+_DOMAINS = word_set(
     "aim.com nate.com sina.com sina.cn sohu.com mail.com email.com usa.com consultant.com mail.ru inbox.ru "
     "list.ru bk.ru internet.ru rambler.ru ya.ru ukr.net i.ua meta.ua abv.bg mail.bg me.com mac.com pm.me "
     "hey.com duck.com tuta.com tuta.io keemail.me mailbox.org disroot.org riseup.net qq.com vip.qq.com 163.com "

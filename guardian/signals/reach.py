@@ -10,7 +10,7 @@ from itertools import islice
 from guardian.domain.event import DecisionEvent
 from guardian.signals.constraints import text
 from guardian.signals.leaves import Leaf, touched
-from guardian.signals.wording import content, singular, words
+from guardian.signals.wording import content, singular, word_set, words
 
 MAX_RECIPIENTS = 256
 UNREAD = "…"
@@ -29,19 +29,15 @@ class Way(StrEnum):
     EXPORT = "export"
 
 
-def _set(listed: str) -> frozenset[str]:
-    return frozenset(listed.split())
-
-
-_READING = _set(
+_READING = word_set(
     "get list search find view fetch lookup look query show describe check history count browse read retrieve "
     "status preview inspect load filter draft"
 )
 _VERBS: Mapping[Way, frozenset[str]] = {
-    Way.MESSAGE: _set("send forward reply notify sms"),
-    Way.SHARE: _set("share grant"),
-    Way.PUBLISH: _set("publish broadcast tweet announce"),
-    Way.EXPORT: _set("export dump upload exfiltrate replicate"),
+    Way.MESSAGE: word_set("send forward reply notify sms"),
+    Way.SHARE: word_set("share grant"),
+    Way.PUBLISH: word_set("publish broadcast tweet announce"),
+    Way.EXPORT: word_set("export dump upload exfiltrate replicate"),
 }
 _NOUNS: Mapping[str, Way] = {
     "email": Way.MESSAGE,
@@ -51,41 +47,45 @@ _NOUNS: Mapping[str, Way] = {
     "webhook": Way.EXPORT,
 }
 """Names of things that are also acts: they only count where the tool's name has no other verb."""
-_HANDLING = _set("archive move label mark tag flag star pin unpin snooze restore log react")
+_HANDLING = word_set("archive move label mark tag flag star pin unpin snooze restore log react")
 """What is done to a thing that stays: `email.archive` sends nothing. A deletion is none: who leaks, hides."""
-_JOINING = _set("and then also plus")
+_JOINING = word_set("and then also plus")
 """With one of these in its name a tool does several things: `mail_and_archive` sends."""
-_HTTP = _set("http request curl webhook fetch")
-_METHOD = _set("method http_method request_method verb http_verb")
-_UNSAFE_METHODS = _set("post put patch")
-_OTHER_METHODS = _set("get head options delete trace")
-_BOOKS = _set("accounting accrual erp gl journal ledger voucher")
+_HTTP = word_set("http request curl webhook fetch")
+_METHOD = word_set("method http_method request_method verb http_verb")
+_UNSAFE_METHODS = word_set("post put patch")
+_OTHER_METHODS = word_set("get head options delete trace")
+_BOOKS = word_set("accounting accrual erp gl journal ledger voucher")
 """Where is posted to an account, and not to everybody."""
-_BEYOND_LOOKING = _JOINING | frozenset(_NOUNS) | _set("to link url public load")
+_BEYOND_LOOKING = _JOINING | frozenset(_NOUNS) | word_set("to link url public load")
 """Words of what does more than look: `share.get_link`, `export.list_to_email`."""
-_NO_DATA = _set("money payment payout transfer remittance fund friend connection calendar reminder certificate")
+_NO_DATA = word_set(
+    "money payment payout transfer remittance fund friend connection calendar reminder certificate"
+)
 """What some tools send or request that is no data of the session; one that exports it does carry out data."""
-_DESTINATION = _set(
+_DESTINATION = word_set(
     "to recipient cc bcc email address email_address url uri link webhook endpoint host channel user username "
     "member participant attendee phone phone_number destination target receiver receiver_id recipient_id user_id "
     "chat_id domain bucket repo shared_with invitee contact"
 )
-_ADDRESSEES = _set("to cc bcc recipient")
+_ADDRESSEES = word_set("to cc bcc recipient")
 """Names of objects in which an address is a recipient, under whatever name."""
-_TOWARDS = _ADDRESSEES | _set("receiver addressee")
-_HELD = _TOWARDS | _set("email mail address")
-_BACK = _set("from sender reply return author owner assigned")
+_TOWARDS = _ADDRESSEES | word_set("receiver addressee")
+_HELD = _TOWARDS | word_set("email mail address")
+_BACK = word_set("from sender reply return author owner assigned")
 """Words of which the name of a recipient holds one and ends with one, where it holds an address (`to_email`,
 `ToAddresses`), and words of the name of another party."""
 _ASKS: Mapping[Way, frozenset[str]] = {
-    Way.MESSAGE: _set(
+    Way.MESSAGE: word_set(
         "send email mail message text sms tell inform notify notification reply respond response answer contact "
         "forward invite remind reminder write ask report share post let communicate reach confirm newsletter "
         "outreach"
     ),
-    Way.SHARE: _set("share give grant access invite collaborate send forward provide"),
-    Way.PUBLISH: _set("post publish tweet announce share broadcast comment write blog put release message send"),
-    Way.EXPORT: _set("export download dump backup archive upload migrate migration copy extract sync save"),
+    Way.SHARE: word_set("share give grant access invite collaborate send forward provide"),
+    Way.PUBLISH: word_set(
+        "post publish tweet announce share broadcast comment write blog put release message send"
+    ),
+    Way.EXPORT: word_set("export download dump backup archive upload migrate migration copy extract sync save"),
 }
 _FOLLOWS_UP = re.compile(r"\bfollow up (?:on|with)\b")
 _ADDRESS = re.compile(r"(?<![\w.+-])[\w.+-]+@[\w-]+\.[\w.-]+|https?://\S+|\bwww\.\S+", re.ASCII)
@@ -230,7 +230,7 @@ def named_in_part(purpose: str, recipient: str) -> bool:
     return not parts.isdisjoint(words(purpose))
 
 
-_COMMON_PARTS = _set(
+_COMMON_PARTS = word_set(
     "com org net example www http https mail email gmail gmx outlook hotmail yahoo proton protonmail info admin "
     "team user support contact office the and for"
 )

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from itertools import pairwise
 
-from guardian.signals.wording import covers, singular, words
+from guardian.signals.wording import covers, singular, word_set, words
 
 OPERATOR = "named by the operator"
 """The kind of a class that the configuration calls sensitive."""
@@ -28,21 +28,21 @@ WEIGHTS: Mapping[str, float] = {
 """How much harm one leaked record of a kind does, in (0, 1]: an order, not a measurement."""
 
 
-def _set(listed: str) -> frozenset[str]:
-    return frozenset(listed.split())
-
-
 _WORDS: Mapping[str, frozenset[str]] = {
-    "secrets": _set("secret password passwd passcode credential vault apikey keystore keychain mnemonic totp"),
-    "health data": _set("health medical medication patient diagnosis prescription clinical genetic therapy"),
-    "payroll and staff data": _set("payroll salary wage compensation hr employee appraisal staff personnel"),
-    "identity documents": _set("ssn passport biometric fingerprint licence license visa birthdate"),
-    "financial data": _set(
+    "secrets": word_set("secret password passwd passcode credential vault apikey keystore keychain mnemonic totp"),
+    "health data": word_set("health medical medication patient diagnosis prescription clinical genetic therapy"),
+    "payroll and staff data": word_set("payroll salary wage compensation hr employee appraisal staff personnel"),
+    "identity documents": word_set("ssn passport biometric fingerprint licence license visa birthdate"),
+    "financial data": word_set(
         "bank iban bic payment payout billing transaction creditcard debit balance tax wallet loan portfolio"
     ),
-    "confidential documents": _set("confidential restricted board legal litigation nda merger acquisition patent"),
-    "personal data": _set("customer client contact profile crm subscriber directory personal pii applicant lead"),
-    "messages": _set("email mail inbox mailbox message chat sms conversation voicemail"),
+    "confidential documents": word_set(
+        "confidential restricted board legal litigation nda merger acquisition patent"
+    ),
+    "personal data": word_set(
+        "customer client contact profile crm subscriber directory personal pii applicant lead"
+    ),
+    "messages": word_set("email mail inbox mailbox message chat sms conversation voicemail"),
 }
 _PAIRS: Mapping[tuple[str, str], str] = {
     ("api", "key"): "secrets",

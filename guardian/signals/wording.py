@@ -21,19 +21,20 @@ _NUMBER_BITS = 256
 _PURPOSE_CHARS = 8192
 
 
-def _set(listed: str) -> frozenset[str]:
+def word_set(listed: str) -> frozenset[str]:
+    """A list of words as a set."""
     return frozenset(listed.split())
 
 
-_STOP = _set(
+_STOP = word_set(
     "a an and any are as at be by can for from has have i in into is it its may me my of on or our please so "
     "such than that the their them then this to was we were will with you your"
 )
-_READING = _set(
+_READING = word_set(
     "browse check count describe download fetch find get history inspect list lookup preview query read retrieve "
     "search show status view"
 )
-_CHANGING = _set(
+_CHANGING = word_set(
     "add approve assign buy cancel change charge close copy create delete deploy disable drop edit enable exec "
     "execute export forward grant insert invite merge modify move pay place post publish purge push put refund "
     "remove rename reply reset revoke run send set share sign start stop submit transfer update upload wipe "
@@ -51,7 +52,7 @@ _STRESS = re.compile(
     r"(?<![\w*.:/=-])(\*{1,3})(?=[^\W_])[^*\n]*(?:(?<=[^\W_]|[)!?])|(?<=[.:])(?=\*\*))\1(?![\w*/-]|\.\S)"
 )
 """How prose is marked up with stars: an item of a list, and a stressed word or some."""
-_EMPTY_PURPOSES = _set(
+_EMPTY_PURPOSES = word_set(
     "agent all any assist assistance assistant automation default general help none other task tasks test todo "
     "unknown various work"
 )
