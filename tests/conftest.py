@@ -3,6 +3,7 @@
 import os
 
 import pytest
+import structlog
 from hypothesis import settings
 
 if "PYTEST_XDIST_WORKER" in os.environ:
@@ -16,6 +17,11 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     """Shared out over several workers, the long ones begin first: the others take over what is short."""
     if hasattr(config, "workerinput"):
         items.sort(key=lambda item: item.get_closest_marker("slow") is None)
+
+
+@pytest.fixture(autouse=True)
+def _logging_is_as_no_test_before_configured_it() -> None:
+    structlog.reset_defaults()
 
 
 @pytest.fixture(autouse=True)
