@@ -8,7 +8,7 @@ OVERALL = 90.0
 FULL = ("guardian/domain/", "guardian/scoring/", "guardian/response/", "guardian/policy/")
 
 report = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
-total = report["totals"]["percent_covered"]
+total = report["summary"]["percent_covered"]
 gaps = [
     f"{name}: {entry['summary']['percent_covered']:.1f} %, "
     f"missing {entry['missing_lines'] or entry['missing_branches']}"

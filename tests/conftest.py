@@ -22,12 +22,3 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 @pytest.fixture(autouse=True)
 def _logging_is_as_no_test_before_configured_it() -> None:
     structlog.reset_defaults()
-
-
-@pytest.fixture(autouse=True)
-def _processes_of_slow_tests_run_at_their_own_speed(
-    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Coverage counts what short tests start; measuring the long ones' many processes too doubles their time."""
-    if request.node.get_closest_marker("slow"):
-        monkeypatch.delenv("COVERAGE_PROCESS_CONFIG", raising=False)

@@ -33,8 +33,8 @@ _PATIENCE_S = 90
 
 
 def _bare() -> dict[str, str]:
-    """The environment without settings of guardian's, and without coverage, which would double every start."""
-    return {k: v for k, v in os.environ.items() if not k.startswith(("GUARDIAN_", "COVERAGE_"))}
+    """The environment without settings of guardian's."""
+    return {k: v for k, v in os.environ.items() if not k.startswith("GUARDIAN_")}
 
 
 @dataclass
