@@ -223,7 +223,6 @@ def test_of_two_processes_the_late_word_of_one_does_not_end_the_write_that_the_o
 
 
 @pytest.mark.slow
-@pytest.mark.no_cover  # a hundred thousand statements: others reach every line of it
 def test_two_thousand_findings_in_a_minute_keep_to_the_limits_and_none_is_lost(
     make_office, slack, a_finding
 ) -> None:
