@@ -107,6 +107,8 @@ def create_app(deps: ControlDeps, *, slack: SlackDoor | None = None) -> FastAPI:
                     await task
 
     app = FastAPI(
+        # As they were made: routers that are included would be made anew by every application's first request.
+        routes=[route for routes in _ROUTES for route in routes.router.routes],
         title="guardian control API",
         version=__version__,
         lifespan=lifespan,
@@ -123,8 +125,6 @@ def create_app(deps: ControlDeps, *, slack: SlackDoor | None = None) -> FastAPI:
     app.state.slack = slack
     app.add_middleware(Gate, deps=deps)
     install_problems(app)
-    for routes in _ROUTES:
-        app.include_router(routes.router)
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]
     return app
 
