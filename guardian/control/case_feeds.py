@@ -22,6 +22,8 @@ from guardian.wire.findings import AlertPayload
 _FEEDS = ("alerts", "audit", "changes")
 _AT_ONCE = 100
 _FAR_UP = timedelta(hours=1)  # in its channel a message so old is read by nobody any more
+_ENDED = frozenset({"reinstated", "dismissed", "confirmed", "lapsed"})
+"""States out of which a finding makes people's work of a case again; a revoked session stays revoked."""
 _log = logger("control")
 
 
@@ -74,7 +76,7 @@ def heard_alert(rows: ControlRows, line: Followed, now: datetime) -> None:
     worse = case.acted_at is not None and severe > case.rank  # what somebody saw to was less than this
     if settled or worse:  # it begins anew
         values |= {"acted_at": None, "escalated_at": None, "opened_at": line.at or now}
-    if (about_guardian or settled) and _is_far_up(case, line.at or now):  # and so does its message
+    if (about_guardian or case.state in _ENDED) and _is_far_up(case, line.at or now):  # and so does its message
         values |= {"place": None, "rank": rank(finding.severity)}
     rows.cases.change(key, **values, purpose=purpose or case.purpose)
     rows.cases.happened(case, [told_by_alert(told)])
@@ -91,7 +93,7 @@ def read_alert(line: Followed) -> AlertPayload | None:
 def _is_far_up(case: StoredCase, now: datetime) -> bool:
     """Whether its message is one that nobody would see change, and may be given up."""
     quiet = case.snoozed_until is not None and case.snoozed_until > now
-    if case.status == "sending" or quiet or case.written_at is None:
+    if case.place is None or case.written_at is None or case.status == "sending" or quiet:
         return False
     return now - case.written_at > _FAR_UP
 

@@ -214,6 +214,40 @@ def test_it_gets_another_one_also_where_its_old_message_was_still_to_be_brought_
     assert len(slack.roots()) == 2
 
 
+def test_of_what_begins_anew_together_the_most_severe_says_who_is_called(make_office, slack, a_finding) -> None:
+    office = make_office(floor="high", on_call={"*": "S0ONCALL"})
+    dismissed(office, a_finding(severity="critical"))
+    office.clock.pass_(days=21)
+    for n, severity in enumerate(("critical", "medium")):
+        office.submit(a_finding(epoch=1, n=n, severity=severity, time=office.clock()))
+    office.settle()
+    _, second = slack.roots()
+    assert "S0ONCALL" in str(second["text"])
+
+
+def test_no_floor_hides_a_case_that_people_know_of(make_office, slack, a_finding) -> None:
+    office = make_office(floor="high")
+    dismissed(office, a_finding(severity="critical"))
+    office.clock.pass_(days=21)
+    office.submit(a_finding(epoch=1, n=0, severity="medium", time=office.clock()))
+    office.settle()
+    assert "⚑ Flagged" in str(slack.roots()[1]["blocks"])
+
+
+def test_a_session_that_stays_revoked_keeps_its_message(office, slack, a_finding) -> None:
+    office.submit(a_finding())
+    office.settle()
+    with office.client("rita", "responder") as rita:
+        rita.revoke("acme", "sess_1", reason="seen")
+    for n in range(1, 4):
+        office.after(minutes=5)
+        office.clock.pass_(hours=2)
+        office.submit(a_finding(n=n, time=office.clock()))
+    office.after(minutes=5)
+    (root,) = slack.roots()
+    assert "■ Revoked" in str(root["blocks"])
+
+
 def test_a_case_that_begins_anew_while_somebody_wants_quiet_makes_none(office, slack, a_finding) -> None:
     office.submit(a_finding())
     office.settle()
