@@ -9,6 +9,8 @@ import json
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
+from pydantic import ValidationError
+
 from guardian.alerting.rules import OPEN_STATES, rank
 from guardian.control.approvals import topic_of
 from guardian.control.case_feeds import heard_alert, heard_audit, read_alert
@@ -117,7 +119,10 @@ def _heard(rows: ControlRows, line: Followed, last: int, now: datetime) -> None:
 
 def _is_open(deps: ControlDeps, rows: ControlRows, finding: Finding) -> bool:
     """Whether somebody is expected to do something about the case of this finding, as it stands now."""
-    view = case_view(deps, rows, finding.tenant_id, finding.session_id, similar=False)
+    try:
+        view = case_view(deps, rows, finding.tenant_id, finding.session_id, similar=False)
+    except ValidationError:  # nobody knows
+        return True
     return view is not None and (view.state in OPEN_STATES or bool(view.approvals))
 
 

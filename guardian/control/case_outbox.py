@@ -11,7 +11,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import assert_never
 
-from pydantic import TypeAdapter
+from pydantic import TypeAdapter, ValidationError
 
 from guardian.alerting.outbox import AlertRow
 from guardian.alerting.port import Alert, Step, Verb
@@ -24,6 +24,7 @@ from guardian.control.case_view import case_view
 from guardian.control.deps import ControlDeps
 from guardian.store.control import ControlRows
 from guardian.store.control_cases import StoredCase
+from guardian.telemetry import logger
 from guardian.wire.cases import CaseEvent
 
 _LOOKED_AT = 50  # due cases of which one is to be written; the others are put to rest
@@ -31,6 +32,7 @@ _IN_A_DIGEST, _IN_A_REPLY = 40, 200  # lines of a digest's reply; events that on
 _UNKNOWN = "unknown"  # shown: a write whose content is not known any more
 _PARKED_AGAIN = timedelta(hours=1)
 _STEP: TypeAdapter[Step] = TypeAdapter(Step)
+_log = logger("control")
 
 
 class CaseOutbox:
@@ -143,7 +145,12 @@ class CaseOutbox:
             case = rows.cases.get(found.key)  # an earlier one may have folded this one
             if case is None or case.status != "due":
                 continue
-            stands = standing(self._deps, rows, case, now)
+            try:
+                stands = standing(self._deps, rows, case, now)
+            except ValidationError:  # what another version stored, say: it keeps no other case from people
+                _log.error("case_unreadable", case=case.key)
+                rows.cases.change(case.key, next_at=now + _PARKED_AGAIN, last_error="it cannot be read")
+                continue
             case = stands.case
             if case.step is not None:
                 return self._row(rows, stands, _STEP.validate_json(case.step))

@@ -4,6 +4,8 @@ import hashlib
 import math
 from collections.abc import Sequence
 
+from pydantic import ValidationError
+
 from guardian.control.case import key
 from guardian.control.deps import ControlDeps
 from guardian.control.problems import Refusal
@@ -133,9 +135,13 @@ def _similar(rows: ControlRows, finding: Finding) -> tuple[SimilarCase, ...]:
     mine = _traits(finding)
     if not mine:
         return ()
+    try:
+        newest = rows.findings.page({finding.tenant_id}, limit=_SEARCHED, kind=finding.kind.value)
+    except ValidationError:  # one of another version, say: no case is held up for what is only beside it
+        return ()
     seen = {finding.session_id}
     alike: list[SimilarCase] = []
-    for stored in rows.findings.page({finding.tenant_id}, limit=_SEARCHED, kind=finding.kind.value):
+    for stored in newest:
         other = stored.view
         if other.finding.session_id in seen or len(mine & _traits(other.finding)) < 2:
             continue

@@ -278,7 +278,7 @@ def _settle(
         return "revoked"
     if beyond(replace(request, session=None, in_canary=True)):
         return "none more"
-    return "undecided" if decision.errors else "spared"
+    return "undecided" if decision.errors and not beyond(request) else "spared"
 
 
 def _revoke(

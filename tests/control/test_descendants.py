@@ -14,6 +14,7 @@ from guardian.control.switch import SwitchRule
 from guardian.control.walking import follow_on
 from guardian.domain.event import Envelope
 from guardian.domain.finding import Effect
+from guardian.policy.port import PolicyDecision, PolicyRequest
 from guardian.store.control_delegation import DelegationRows
 from guardian.store.control_facts import EnvelopeRows
 
@@ -314,6 +315,32 @@ def test_also_below_one_that_only_people_decide_on(family):
     family.revoke("root")
     register(family, "late", "root")
     assert ("late" in live(family), "errand" in live(family)) == (False, True)
+
+
+class Lenient:
+    """A decision point that permits everything; what guardian never does by itself it still does not."""
+
+    version = "lenient"
+
+    def decide(self, request: PolicyRequest) -> PolicyDecision:
+        return PolicyDecision(allowed=True, policy_ids=("all",), version=self.version)
+
+
+def test_one_that_guardian_may_not_revoke_holds_up_none_whatever_the_decision_point_says(
+    make_stage, a_finding, hard
+):
+    stage = make_stage(pdp=Lenient())
+    register(stage, "root")
+    for child in ("kept", "other"):
+        register(stage, child, "root")
+    register(stage, "errand", "late")
+    stage.call("PUT", "/v1/modes/acme", "admin", "*", json={"mode": "enforce", "reason": "trusted"})
+    for name in ("kept", "late"):
+        stage.call("PUT", f"/v1/sessions/acme/{name}/protection", json={"protected": True, "reason": "payroll"})
+    stage.submit(a_finding("root", breaches=hard))
+    assert set(live(stage)) == {"root", "other"}
+    register(stage, "late", "root")
+    assert set(live(stage)) == {"root", "other", "errand"}
 
 
 def test_however_much_the_audit_trail_tells_of_the_upper_one_since(family):

@@ -19,6 +19,7 @@ from guardian.config import load
 from guardian.control import case_begin
 from guardian.control.case_begin import begin
 from guardian.control.case_outbox import CaseOutbox
+from guardian.control.case_view import case_key
 from guardian.control.news import tell
 from guardian.domain.finding import Effect
 from guardian.telemetry import Metrics
@@ -334,6 +335,23 @@ def test_an_alert_that_cannot_be_read_keeps_no_other_from_people(make_office, sl
         office.settle()
     assert [line["alert"] for line in lines if line["event"] == "alert_unreadable"] == [1, 1]
     assert [bool(told(slack, name)) for name in ("s2", "s3")] == [True, True]
+
+
+@pytest.mark.parametrize("begins", [True, False])
+def test_nor_does_a_finding_that_cannot_be_read(make_office, slack, a_finding, begins) -> None:
+    office = make_office()
+    if not begins:
+        enabled(office)
+    for name in ("s1", "s2", "s3"):
+        office.submit(a_finding(name, time=office.clock()))
+    with office.deps.store.write() as rows:
+        rows.connection.exec_driver_sql("UPDATE control_finding SET finding = '{}' WHERE session_id = 's1'")
+    with capture_logs() as lines:
+        if begins:
+            enabled(office)
+        office.settle()
+    assert [line["case"] for line in lines if line["event"] == "case_unreadable"] == [case_key("acme", "s1")]
+    assert [bool(told(slack, name)) for name in ("s1", "s2", "s3")] == [False, True, True]
 
 
 @pytest.mark.slow
