@@ -43,6 +43,7 @@ class KafkaConsumer:
         self._positions: Callable[[Sequence[Place]], Mapping[Place, int]] | None = None
         self._sought: set[Place] = set()
         self._next: dict[Place, int] = {}
+        self._ends: dict[Place, int] = {}  # as `answers` heard them, of what was not assigned anew since
         self._member = ""
         self._paused = False
         self._proved = False  # whether the client once took the options: then they are not what is wrong later
@@ -115,29 +116,28 @@ class KafkaConsumer:
             until = time.monotonic() + _ALONE_S
             for place in places:
                 with suppress(*_LEADERLESS):
-                    found |= self._bounds([place]) if time.monotonic() < until else {}
-            _log.warning(
-                "the broker does not say where these begin and end: is there a leader?",
-                partitions=[
-                    f"{topic}[{partition}]" for topic, partition in places if (topic, partition) not in found
-                ],
-            )
+                    found |= self._bounds([place], _ANSWER_MS) if time.monotonic() < until else {}
+            if silent := [f"{place.topic}[{place.partition}]" for place in places if place not in found]:
+                _log.warning(
+                    "the broker does not say where these begin and end: is there a leader?", partitions=silent
+                )
             return found
 
-    def _bounds(self, places: Sequence[Place]) -> dict[Place, tuple[int, int]]:
+    def _bounds(self, places: Sequence[Place], patience_ms: int = _BOUNDS_MS) -> dict[Place, tuple[int, int]]:
         client, partitions = self._started(), [TopicPartition(*place) for place in places]
-        first = client.beginning_offsets(partitions, timeout_ms=_BOUNDS_MS)
-        end = client.end_offsets(partitions, timeout_ms=_BOUNDS_MS)
+        first = client.beginning_offsets(partitions, timeout_ms=patience_ms)
+        end = client.end_offsets(partitions, timeout_ms=patience_ms)
         return {place_of(partition): (first[partition], end[partition]) for partition in partitions}
 
     def answers(self) -> bool:
         """The library's poll waits for a broker without a word: the leaders of the partitions are asked."""
         client, partitions = self._started(), [TopicPartition(*place) for place in self._sought or self._spare()]
         try:
-            client.end_offsets(partitions, timeout_ms=_ANSWER_MS)
+            ends = client.end_offsets(partitions, timeout_ms=_ANSWER_MS)
         except (KafkaError, *_LEADERLESS) as error:
             _log.debug("the broker does not answer", error=str(error)[:200])
             return False
+        self._ends = {place_of(partition): end for partition, end in ends.items()}
         return bool(partitions)
 
     def _spare(self) -> set[Place]:
@@ -171,12 +171,17 @@ class KafkaConsumer:
         return False
 
     def lag(self) -> dict[Place, int]:
-        """Records behind the high-water mark of the last fetch: end offsets are not true everywhere."""
+        """Records behind the high-water mark of the last fetch: end offsets are not true everywhere.
+
+        They are asked where there is none: of a partition that comes back to its member without a new record, a
+        broker with fetch sessions (KIP-227) says nothing.
+        """
         client, found = self._started(), {}
         for place in self._held(self._sought):
             partition, at = TopicPartition(*place), self._next.get(place, 0)
             try:
                 high = client.highwater(partition)
+                high = self._ends.get(place) if high is None else high
                 if high is not None and high > at:  # what holds no record is passed too; asking is slow
                     at = client.position(partition, timeout_ms=_ANSWER_MS)
             except KafkaError:  # taken away in this moment
@@ -187,7 +192,7 @@ class KafkaConsumer:
 
     def close(self) -> None:
         client, self._client = self._client, None
-        self._sought, self._next = set(), {}
+        self._sought, self._next, self._ends = set(), {}, {}
         if client is not None:
             try:
                 client.close(autocommit=False, timeout_ms=2000)
@@ -246,6 +251,7 @@ class KafkaConsumer:
             raise
         for place in self._held(fresh):
             partition = TopicPartition(*place)
+            self._ends.pop(place, None)
             if place in known:
                 self._next[place] = known[place]
                 self._client.seek(partition, known[place])

@@ -4,6 +4,9 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 
 from guardian.bus.port import Consumer, Place, Record
+from guardian.telemetry import logger
+
+_log = logger("bus")
 
 
 class PastOnly:
@@ -11,7 +14,8 @@ class PastOnly:
 
     The quiet begins with the first poll that finds nothing, not while whoever polls is at work on what was found.
     Later records are passed over. `patience_s` is how long the first one after a start may take (a group has to
-    form). `timer` is a monotonic clock in seconds.
+    form), and how long a partition may say nothing while the others are quiet. `timer` is a monotonic clock in
+    seconds.
     """
 
     def __init__(
@@ -71,8 +75,15 @@ class PastOnly:
         return self._consumer.lag()
 
     def exhausted(self) -> bool:
-        over = self._deadline is not None and self._timer() >= self._deadline
-        return over and not (self.assignment() and any(self.lag().values()))  # else a fetch takes long
+        if self._deadline is None or (over_s := self._timer() - self._deadline) < 0:
+            return False
+        left, held = self.lag(), self.assignment()
+        if held and any(left.values()):  # a fetch takes long
+            return False
+        silent = sorted(f"{place.topic}[{place.partition}]" for place in held - left.keys())
+        if silent and over_s >= self._patience_s:
+            _log.warning("nothing was heard of these, and nothing of them is read", partitions=silent)
+        return not silent or over_s >= self._patience_s
 
     def close(self) -> None:
         self._consumer.close()

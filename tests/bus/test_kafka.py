@@ -91,6 +91,7 @@ class Client:
         return self
 
     def subscribe(self, *, topics, listener):
+        self.listener = listener
         listener.on_partitions_assigned([TopicPartition(topics[0], 0)])
 
     def group_metadata(self):
@@ -113,10 +114,16 @@ class Client:
             raise self.first
         return dict.fromkeys(partitions, self.first)
 
+    def end_offsets(self, partitions, **_options):
+        return dict.fromkeys(partitions, 7)
+
+    def highwater(self, _partition):
+        return None  # as of a partition that no fetch told of
+
     def poll(self, **_options):
         if isinstance(self.found, Exception):
             raise self.found
-        return {TopicPartition("t", 0): self.found}
+        return {TopicPartition("t", 0): self.found} if self.found else {}
 
     def close(self, **_options):
         """There is nothing to close."""
@@ -161,6 +168,38 @@ def test_a_topic_that_forgot_what_was_not_read_yet_is_opened_again(reading):
         reading([_message(offset=100)], stored=6, first=100)
     with pytest.raises(BusError, match=r"poll failed.*no answer"):
         reading([_message(offset=100)], stored=6, first=KafkaTimeoutError("no answer"))
+
+
+@pytest.mark.parametrize(("stored", "left"), [(7, 0), (4, 3)])
+def test_where_no_fetch_tells_how_much_is_left_the_broker_is_asked(monkeypatch, stored, left):
+    monkeypatch.setattr(kafka_module, "_Client", client := Client([]))
+    consumer = KafkaConsumer(KafkaSettings("b:9092"), ["t"])
+    consumer.start(lambda places: dict.fromkeys(places, stored))
+    consumer.poll(timeout_s=0, max_records=9)
+    assert consumer.lag() == {}
+    assert consumer.answers()
+    assert consumer.lag() == {Place("t", 0): left}
+    client.listener.on_partitions_lost([TopicPartition("t", 0)])
+    client.listener.on_partitions_assigned([TopicPartition("t", 0)])
+    consumer.poll(timeout_s=0, max_records=9)
+    assert consumer.lag() == {}, "what was heard before it came back may be long ago"
+
+
+def test_of_many_partitions_without_a_leader_each_is_asked_for_a_moment_only(monkeypatch):
+    class Broken(Client):
+        def beginning_offsets(self, partitions, *, timeout_ms):
+            if any(each.partition < 7 for each in partitions):
+                clock.at += timeout_ms / 1000
+                raise KafkaTimeoutError("no leader")
+            return dict.fromkeys(partitions, 3)
+
+    clock = SimpleNamespace(at=0.0)
+    monkeypatch.setattr(kafka_module, "_Client", Broken([]))
+    monkeypatch.setattr(kafka_module, "time", SimpleNamespace(monotonic=lambda: clock.at))
+    consumer = KafkaConsumer(KafkaSettings("b:9092"), ["t"])
+    consumer.start(lambda _: {})
+    places = [Place("t", n) for n in range(24)]
+    assert consumer.bounds(places) == dict.fromkeys(places[7:], (3, 7))
 
 
 @pytest.mark.parametrize(("stored", "first"), [(6, 0), (6, 6), (None, 100)])

@@ -1,6 +1,7 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from structlog.testing import capture_logs
 
 from guardian.bus.memory import MemoryBroker, MemoryConsumer
 from guardian.bus.past import PastOnly
@@ -92,3 +93,30 @@ def test_a_fetch_that_takes_long_is_not_the_end(topic):
         found += past.poll(timeout_s=0, max_records=9)
     assert [record.value for record in found] == [b"0", b"1", b"2"]
     assert ticks.at < 60
+
+
+@pytest.mark.parametrize(("heard_after", "found"), [(15, 6), (1_000, 3)])
+def test_a_partition_that_says_nothing_yet_is_waited_for_and_named_at_last(heard_after, found):
+    class Silent(MemoryConsumer):
+        def poll(self, *, timeout_s, max_records):
+            ticks.at += 0.5
+            got = super().poll(timeout_s=timeout_s, max_records=max_records)
+            late.extend(record for record in got if record.partition == 1)
+            heard = [late.pop(0) for _ in range(len(late) if ticks.at > heard_after else 0)]
+            return [record for record in got if record.partition == 0] + heard
+
+        def lag(self):
+            return {place: left for place, left in super().lag().items() if place.partition == 0 or not late}
+
+    ticks, late = Ticks(), []
+    broker = MemoryBroker()
+    broker.create_topic("log", 2)
+    for n in range(6):
+        broker.append("log", b"%d" % n, partition=n % 2, timestamp=NOW - timedelta(hours=1))
+    past, read = PastOnly(Silent(broker, ["log"]), until=NOW, timer=ticks, quiet_s=5, patience_s=60), []
+    past.start(lambda _: {})
+    with capture_logs() as lines:
+        while not past.exhausted():
+            read += past.poll(timeout_s=0, max_records=9)
+    assert len(read) == found
+    assert [line["partitions"] for line in lines] == ([] if found == 6 else [["log[1]"]])
