@@ -128,13 +128,15 @@ def evaluate(
 
     Example: guardian evaluate labelled.jsonl.gz --without chain_exposure --robustness --plots figures
     """
-    from guardian.bootstrap.modelling import Wanted, evaluate_files
-
     settings = settings_from(config, required=False)
     if plots is not None and plots.exists() and not plots.is_dir():
         raise ConfigurationError(f"{plots} is a file; name a folder for the plots")
     if out_of_fold is not None and not left_out:
         raise ConfigurationError("--out-of-fold goes with --left-out")
+    known = [existing_source(f) for f in files or ()]
+
+    from guardian.bootstrap.modelling import Wanted, evaluate_files  # seconds, which wrong usage need not take
+
     wanted = Wanted(
         benchmark=benchmark,
         without=tuple(without or ()),
@@ -148,7 +150,7 @@ def evaluate(
     with progress("evaluating") as update, _labelled_lines():
         found = evaluate_files(
             settings,
-            [existing_source(f) for f in files or ()],
+            known,
             lambda done, total, _name: update(done, total),
             wanted,
         )
@@ -194,12 +196,13 @@ def calibrate(
 
     Example: guardian calibrate march.jsonl.gz --labels labels.txt   (then: model.calibration: calibration.json)
     """
-    from guardian.bootstrap.modelling import calibrate as fit
+    settings = settings_from(config, required=False)
+    other_file(output, *(existing_file(f) for f in files))
+
+    from guardian.bootstrap.modelling import calibrate as fit  # seconds, which wrong usage need not take
     from guardian.bootstrap.offline import to_stdout, writer
     from guardian.scoring.calibration import ASSUMPTIONS
 
-    settings = settings_from(config, required=False)
-    other_file(output, *(existing_file(f) for f in files))
     aside = to_stdout(output)  # then the summary is not there
     with writer(output) as write, progress("calibrating") as update, _labelled_lines():
         made = fit(
