@@ -63,18 +63,19 @@ def train(
 
     Example: guardian train sets/*.jsonl.gz log.jsonl.gz --labels labels.txt -o my-model   (then calibrate it)
     """
-    from guardian.bootstrap.labelling import training_files
+    settings = settings_from(config, required=False)
+    known, labelled = [existing_source(f) for f in files], labels and existing_file(labels)
+
+    from guardian.bootstrap.labelling import training_files  # seconds, which wrong usage need not take
     from guardian.bootstrap.plugins import extras_named
     from guardian.evaluation.labels import read_labels
 
     with extras_named("guardian train"):
         from guardian.training import train as fit
 
-    settings = settings_from(config, required=False)
-    said = read_labels(existing_file(labels) if labels is not None else None)
+    said = read_labels(labelled)
     output.mkdir(parents=True, exist_ok=True)
     with progress("training") as update, _labelled_lines():
-        known = [existing_source(f) for f in files]
         given, learnt = training_files(settings, known, said, output / ".work" / "logs")
         if learnt:
             typer.echo(f"{learnt:,} sessions of logs and archives among what is learnt from", err=True)
