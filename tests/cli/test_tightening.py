@@ -1,6 +1,7 @@
 """A policy owner's way: propose, read, reject, propose again, merge, verify; on an estate's archive."""
 
 import json
+import shutil
 from datetime import timedelta
 
 import pytest
@@ -51,11 +52,19 @@ def guardian(archive, tmp_path, monkeypatch):
     return run
 
 
+@pytest.fixture(scope="module")
+def proposal(archive, tmp_path_factory):
+    out = tmp_path_factory.mktemp("proposal") / "p"
+    words = ["propose", "--tenant", "estate", "--until", UNTIL, "--archive", str(archive), "--out", str(out)]
+    outcome = CliRunner().invoke(app, words)
+    assert outcome.exit_code == 0, outcome.output
+    assert "newly denied" in outcome.output
+    return out
+
+
 @pytest.fixture
-def proposed(guardian, tmp_path):
-    out = guardian("propose", "--tenant", "estate", "--until", UNTIL, "--out", tmp_path / "p")
-    assert "newly denied" in out
-    return tmp_path / "p"
+def proposed(proposal, tmp_path):
+    return shutil.copytree(proposal, tmp_path / "p")
 
 
 def test_a_proposal_is_a_folder_for_a_pull_request(guardian, proposed):
