@@ -16,6 +16,7 @@ _UUID = re.compile(r"[0-9a-f]{8}-?(?:[0-9a-f]{4}-?){3}[0-9a-f]{12}", re.IGNORECA
 _DOMAIN = re.compile(r"[\w-]+(?:\.[\w-]+)+")
 _LETTERS = re.compile(r"[A-Za-z]*")
 _ALIKE = re.compile(r"[^\W_]")
+_DIGITS = re.compile(r"\d+")
 _NUMBER = re.compile(r"(?<![^\W_])\d++(?![^\W_])")
 _LISTED = 5
 _ABOVE = frozenset(
@@ -59,9 +60,10 @@ class _Force(IntEnum):
 
 def _foreign(action: Touched, kind: str, own: str, force: Callable[[str, str], _Force]) -> Iterator[Breach]:
     """One breach for all that is named but not our own, of the one that says most."""
+    own = own.strip()
     found: tuple[_Force, Leaf, str] | None = None
     for leaf, value in _values(action, f"{kind}_id"):
-        if (said := text(value)) != own and (found is None or force(own, said) > found[0]):
+        if (said := text(value).strip()) != own and (found is None or force(own, said) > found[0]):
             found = force(own, said), leaf, said
             if found[0] is _Force.PROOF:
                 break
@@ -74,7 +76,6 @@ def _foreign(action: Touched, kind: str, own: str, force: Callable[[str, str], _
 
 def _tenants(own: str, said: str) -> _Force:
     """A directory has tenants too, by UUID where ours go by name; so may a help desk, by number or domain."""
-    said = said.strip()
     if _is_uuid(own):
         return _Force.PROOF
     if _is_uuid(said):
@@ -89,8 +90,9 @@ def _sessions(own: str, said: str) -> _Force:
     their beginning any system's look alike, and `sess_` is not ours alone."""
     if not alike(own, said):
         return _Force.NOTHING
+    counted = _DIGITS.sub("0", own) == _DIGITS.sub("0", said)
     built = _built(own) == _built(said) or _built(_NUMBER.sub("0", own)) == _built(_NUMBER.sub("0", said))
-    return _Force.PROOF if built and own[:1].isalpha() and not _is_uuid(own) else _Force.LITTLE
+    return _Force.PROOF if (counted or built) and own[:1].isalpha() and not _is_uuid(own) else _Force.LITTLE
 
 
 def tools(envelope: Envelope, tool: str) -> Iterator[Breach]:

@@ -836,6 +836,12 @@ def test_sessions_that_begin_with_a_digit_are_of_one_kind_where_they_are_built_a
     [
         ("sess_s7_00043", "sess_s7_00044", True),
         ("sess_9", "sess_10", True),
+        ("sess_00041", "sess_00042 ", True),
+        ("sess_00041", "\nsess_00042", True),
+        ("s9", "s10", True),
+        ("agent7_run3", "agent12_run44", True),
+        ("run_9_a3f2", "run_10_77b1", True),
+        ("sess_7f3a", "sess_19bc2", False),
         ("s-01J9ZC3K4M5N6P7Q8R9S0T1V2W", "s-01J9ZC3K4M5N6P7Q8R9S0T1V2X", True),
         ("sess_s7_00043", "sess_2NzT9qVb1kYx0aLrM3cWd8eFgHi", False),
     ],
@@ -855,8 +861,11 @@ def test_sessions_that_go_by_number_are_of_one_kind_however_long_the_number_is(
     assert breaches(EnvelopeBreach(), seen) == {"session_mismatch": False}
 
 
-def test_the_envelopes_own_tenant_and_session_may_be_named(observe: Observe, breaches: Breaches) -> None:
-    own = {"tenant_id": "tenant_acme", "session_id": "sess_2026_05_12_001"}
+@pytest.mark.parametrize("space", ["", " ", "\n"])
+def test_the_envelopes_own_tenant_and_session_may_be_named(
+    observe: Observe, breaches: Breaches, space: str
+) -> None:
+    own = {"tenant_id": f"tenant_acme{space}", "session_id": f"{space}sess_2026_05_12_001"}
     assert breaches(EnvelopeBreach(), observe(action__arguments=own)) == {}
 
 
