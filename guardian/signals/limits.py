@@ -122,7 +122,8 @@ class Limits:
             return came
         if name == _ROW and reads and came is not None:
             listed = any(leaf.count for leaf in self._leaves(name, "max_"))
-            return self._together(name) if listed else min(came, self._together(name))  # it asked for so many
+            asked = self._together(name)
+            return asked if listed else min(came, asked or came)
         if reads and not _MONEY.isdisjoint(name.split("_")):
             return 0  # a look-up of payments of 900, or of what 900 are worth, pays nothing
         return self._together(name)

@@ -177,6 +177,10 @@ def test_a_query_takes_the_rows_that_came_back_and_not_those_it_would_have_taken
     assert state["sums"] == {"row": 14}
     few = observe(**bounds, action__tool="sql.query", action__arguments={"max_rows": 10}, result__records=5000)
     assert folded(EnvelopeBreach(), [few])[0]["sums"] == {"row": 10}
+    every = observe(**bounds, action__tool="sql.query", action__arguments={"sql": "select *"}, result__records=900)
+    state, signals = folded(EnvelopeBreach(), [every, every])
+    assert state["sums"] == {"row": 1800}
+    assert [breach.name for breach in signals[1].breaches] == ["limit_exceeded_session"]
     rows = {"rows": [{"a": n} for n in range(600)]}
     written = observe(**bounds, action__tool="sheets.append", action__arguments=rows, result__records=0)
     _, signals = folded(EnvelopeBreach(), [written, written])
