@@ -82,7 +82,8 @@ class Scorer:
 
 
 def rests_on(evidence: Mapping[str, float], drift: Drift, kind: str) -> str | None:
-    """The kind of act that the evidence rests on, where one bet more than twice as much as this act of `kind`."""
+    """The kind of act that bet most, where this act of another `kind` is tame and bet less than half as much."""
     bets = {name.removeprefix(_BEST): won for name, won in evidence.items() if name.startswith(_BEST)}
     most = max(bets, key=lambda name: bets[name], default=kind)
-    return most if most != kind and bets[most] > 2 * drift.e_value else None
+    tame = drift.e_value <= 1.0
+    return most if tame and most != kind and bets[most] > 2 * drift.e_value else None
