@@ -42,7 +42,7 @@ def drift_finding(
     rests_on: str | None = None,
 ) -> Finding:
     """The finding for one step up the ladder. `state` is the session after the step, `title` as of `title_of`;
-    `rests_on` names another tool, as it may be shown, where the evidence is mostly of its calls.
+    `rests_on` names another tool, as it may be shown, where an earlier call of it was odder than a tame one.
 
     Its id also names the session's beginning and the act: steps are counted from 1 again once the session was
     forgotten, and control must not take the new one for the old.
@@ -154,7 +154,7 @@ def _reasons(drift: Drift, rests_on: str | None) -> tuple[Reason, ...]:
     ]
     told.sort(key=lambda reason: (-reason.share, reason.signal))
     if told and rests_on is not None:
-        said = f"most of the evidence is {rests_on}, before this call; {told[0].text}"
+        said = f"an earlier {rests_on} was odder than this call; {told[0].text}"
         told[0] = told[0].model_copy(update={"text": said[:2000]})
     return tuple(told)
 

@@ -57,20 +57,18 @@ def test_a_drift_finding_says_who_did_what_and_why(new_world, drifting) -> None:
     assert flag.breaches == ()
 
 
-def test_what_the_evidence_rests_on_is_named_where_no_rule_is_broken(new_world, body, monkeypatch) -> None:
+def test_an_odder_act_is_named_where_no_rule_is_broken(new_world, body, monkeypatch) -> None:
     monkeypatch.setattr(
         judging, "rests_on", lambda evidence, drift, kind: f"mail.send {evidence['n']:.0f} {kind}\n"
     )
     world = new_world(ladder=Ladder(flag_one_in=1, revoke_one_in=1e9))
     world.feed(body(0))
     (flag,) = world.told(Kind.DRIFT)
-    assert flag.reasons[0].text.startswith(
-        "most of the evidence is mail.send 1 contracts.read, before this call; "
-    )
+    assert flag.reasons[0].text.startswith("an earlier mail.send 1 contracts.read was odder than this call; ")
     world = new_world(ladder=WIDE)
     world.feed(body(0, **EXPIRED))
     (broken,) = world.told(Kind.DRIFT)
-    assert "most of the evidence" not in broken.reasons[0].text
+    assert "odder than this call" not in broken.reasons[0].text
 
 
 def test_the_argument_that_mattered_most_is_named(new_world, body) -> None:
