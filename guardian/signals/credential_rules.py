@@ -191,7 +191,9 @@ def key_in_lines(items: Sequence[object]) -> bool:
     """Whether a list holds a private key line by line."""
     lines = [item if isinstance(item, str) else "" for item in items]
     return any(
-        _KEY_LINE.fullmatch(line[:_LINE_CHARS]) and _BODY_LINE.fullmatch(following[:_LINE_CHARS])
+        _KEY_LINE.fullmatch(line[:_LINE_CHARS])
+        and _BODY_LINE.fullmatch(following[:_LINE_CHARS])
+        and _is_mixed(following[:_LINE_CHARS])
         for line, following in pairwise(lines)
         if "PRIVATE KEY" in line
     )

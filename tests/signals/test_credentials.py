@@ -106,6 +106,14 @@ def test_a_key_in_a_list_of_lines_is_taken_out_as_a_whole(scanner: CredentialSca
     assert hits == (CredentialHit("private_key", "arguments.lines"),)
 
 
+@pytest.mark.parametrize("last", ["/home/runner/work/acme/shop/services/billing", "0a1b2c3d" * 5])
+def test_a_search_for_the_first_line_of_a_key_is_left_alone(
+    scanner: CredentialScanner, event: Any, last: str
+) -> None:
+    seen = event(action__arguments={"command": ["grep", "-rn", "-----BEGIN RSA PRIVATE KEY-----", last]})
+    assert scanner.redact(seen) == (seen, ())
+
+
 @pytest.mark.parametrize(
     "text",
     [
