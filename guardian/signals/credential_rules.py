@@ -7,8 +7,7 @@ The few formats that the library does not know yet are added below it.
 """
 
 import re
-from collections.abc import Callable, Sequence
-from itertools import pairwise
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from detect_secrets.plugins.aws import AWSKeyDetector
@@ -76,8 +75,12 @@ _PEM_BODY = re.compile(r"(?: BLOCK)?[ -]{0,8}(?:[^\S\n]*+(?:\n|\\+[nr])(?:\s|\\+
 _RUN = re.compile(r"(?:[A-Za-z0-9+/]|%2[BFbf]){40,}+")
 _RUN_BEHIND = 200
 _LINE_CHARS = 100
-_KEY_LINE = re.compile(r"\s*-{2,}\s*BEGIN [A-Z0-9 ]*PRIVATE KEY(?: BLOCK)?\s*-{2,}\s*")
-_BODY_LINE = re.compile(r"\s*(?:[A-Za-z0-9+/=]{40,}|(?:Version|Comment|Proc-Type|DEK-Info): .*)\s*")
+_KEY_LINE = re.compile(
+    r"(?P<B>-{2,}\s*BEGIN [A-Z0-9 ]*PRIVATE KEY(?: BLOCK)?\s*-{2,})|(?P<h>(?:[A-Za-z-]++:.*)?)"
+    r"|(?P<b>[A-Za-z0-9+/=]{16,})"
+)
+"""What one line of several is to a key: its first, a header or the empty one after those, or of its body."""
+_KEY_LINES = re.compile("Bh*(b+)")
 _PEM_TAIL = re.compile(r"(?:(?!-----END).)*(?:-----END [A-Z0-9 ]+-----)?", re.DOTALL)
 _TO_THE_END = re.compile(r".*", re.DOTALL)
 
@@ -189,14 +192,27 @@ def look(text: str, work: int) -> Found:
 
 def key_in_lines(items: Sequence[object]) -> bool:
     """Whether a list holds a private key line by line."""
-    lines = [item if isinstance(item, str) else "" for item in items]
-    return any(
-        _KEY_LINE.fullmatch(line[:_LINE_CHARS])
-        and _BODY_LINE.fullmatch(following[:_LINE_CHARS])
-        and _is_mixed(following[:_LINE_CHARS])
-        for line, following in pairwise(lines)
-        if "PRIVATE KEY" in line
-    )
+    lines = [_line(item) for item in items]
+    if not any("PRIVATE KEY" in line for line in lines):
+        return False
+    kinds = "".join(map(_kind, lines))
+    return any(_is_body("".join(lines[slice(*key.span(1))])) for key in _KEY_LINES.finditer(kinds))
+
+
+def _line(item: object) -> str:
+    """An item of a list of lines: a text, or the longest of an object that also says where it stands."""
+    values = item.values() if isinstance(item, Mapping) else (item,)
+    return max((value.strip() for value in values if isinstance(value, str)), key=len, default="")
+
+
+def _kind(line: str) -> str:
+    found = _KEY_LINE.fullmatch(line)
+    return (found and found.lastgroup) or "?"
+
+
+def _is_body(lines: str) -> bool:
+    run = _RUN.match(lines)
+    return run is not None and _is_mixed(run.group()[:_LINE_CHARS])
 
 
 def _stands_in(said: str) -> bool:

@@ -106,7 +106,27 @@ def test_a_key_in_a_list_of_lines_is_taken_out_as_a_whole(scanner: CredentialSca
     assert hits == (CredentialHit("private_key", "arguments.lines"),)
 
 
-@pytest.mark.parametrize("last", ["/home/runner/work/acme/shop/services/billing", "0a1b2c3d" * 5])
+@pytest.mark.parametrize(
+    "lines",
+    [
+        ["-----BEGIN PGP PRIVATE KEY BLOCK-----", "", KEY_LINE],
+        ["-----BEGIN PGP PRIVATE KEY BLOCK-----\n", "Charset: utf-8\n", "Comment:\n", "\n", f"{KEY_LINE}\n"],
+        ["-----BEGIN RSA PRIVATE KEY-----", KEY_LINE[:32], KEY_LINE[32:]],
+        ["-----BEGIN RSA PRIVATE KEY-----", *(KEY_LINE[at : at + 16] for at in range(0, 64, 16))],
+        [{"n": n, "text": line} for n, line in enumerate(["-----BEGIN RSA PRIVATE KEY-----", KEY_LINE])],
+    ],
+)
+def test_a_key_in_a_list_is_found_however_its_lines_stand_there(
+    scanner: CredentialScanner, event: Any, lines: list[Any]
+) -> None:
+    clean, hits = scanner.redact(event(action__arguments={"lines": lines}))
+    assert [hit.kind for hit in hits] == ["private_key"]
+    assert KEY_LINE[:16] not in clean.model_dump_json()
+
+
+@pytest.mark.parametrize(
+    "last", ["/home/runner/work/acme/shop/services/billing", "0a1b2c3d" * 5, "/Users/ann/work/shop2"]
+)
 def test_a_search_for_the_first_line_of_a_key_is_left_alone(
     scanner: CredentialScanner, event: Any, last: str
 ) -> None:
