@@ -76,11 +76,12 @@ _RUN = re.compile(r"(?:[A-Za-z0-9+/]|%2[BFbf]){40,}+")
 _RUN_BEHIND = 200
 _LINE_CHARS = 100
 _KEY_LINE = re.compile(
-    r"(?P<B>-{2,}\s*BEGIN [A-Z0-9 ]*PRIVATE KEY(?: BLOCK)?\s*-{2,})|(?P<h>(?:[A-Za-z-]++:.*)?)"
-    r"|(?P<b>[A-Za-z0-9+/=]{16,})"
+    r"(?P<B>-{2,}\s*BEGIN [A-Z0-9 ]*PRIVATE KEY(?: BLOCK)?\s*-{2,})|(?P<E>-{2,}\s*END [A-Z0-9 ]*-{2,})"
+    r"|(?P<h>(?:[A-Za-z-]++:.*)?)|(?P<b>[A-Za-z0-9+/=]{16,})|(?P<s>[A-Za-z0-9+/=]+)"
 )
-"""What one line of several is to a key: its first, a header or the empty one after those, or of its body."""
-_KEY_LINES = re.compile("Bh*(b+)")
+"""What a line is to a key: its first or its end, a header or the empty one after those, of its body, or shorter as
+the body's last is and its checksum."""
+_KEY_LINES = re.compile("Bh*(b+(?:s{1,2}(?=E))?)")
 _PEM_TAIL = re.compile(r"(?:(?!-----END).)*(?:-----END [A-Z0-9 ]+-----)?", re.DOTALL)
 _TO_THE_END = re.compile(r".*", re.DOTALL)
 
@@ -190,13 +191,14 @@ def look(text: str, work: int) -> Found:
     return Found(tuple(spans), work - left)
 
 
-def key_in_lines(items: Sequence[object]) -> bool:
-    """Whether a list holds a private key line by line."""
+def key_lines(items: Sequence[object]) -> frozenset[str]:
+    """The body's lines of each private key that a list holds line by line, without spaces around them."""
     lines = [_line(item) for item in items]
     if not any("PRIVATE KEY" in line for line in lines):
-        return False
+        return frozenset()
     kinds = "".join(map(_kind, lines))
-    return any(_is_body("".join(lines[slice(*key.span(1))])) for key in _KEY_LINES.finditer(kinds))
+    bodies = [lines[slice(*key.span(1))] for key in _KEY_LINES.finditer(kinds)]
+    return frozenset(line for body in bodies if _is_body("".join(body)) for line in body)
 
 
 def _line(item: object) -> str:

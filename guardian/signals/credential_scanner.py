@@ -26,7 +26,7 @@ from guardian.signals.credential_rules import (
     WORK_PER_CHARACTER,
     Found,
     Span,
-    key_in_lines,
+    key_lines,
     look,
 )
 from guardian.signals.named_secrets import is_value, names_secret, pairs_secret, placeholder
@@ -141,6 +141,7 @@ class _Redaction:
     def __init__(self, scanner: CredentialScanner) -> None:
         self._scanner = scanner
         self._left = WORK
+        self._key_lines: frozenset[str] = frozenset()  # of the list around
         self.hits: list[CredentialHit] = []
 
     def event(self, event: DecisionEvent) -> DecisionEvent:
@@ -180,10 +181,10 @@ class _Redaction:
         if isinstance(value, Mapping):
             return self._mapping(value, path, depth, named=named)
         if isinstance(value, (list, tuple)):
-            if key_in_lines(value):
-                self.hits.append(CredentialHit("private_key", path))
-                return type(value)(["[redacted:private_key]"])
-            return type(value)(self._value(item, path, depth + 1, named=named) for item in value)
+            around, self._key_lines = self._key_lines, key_lines(value)
+            clean = type(value)(self._value(item, path, depth + 1, named=named) for item in value)
+            self._key_lines = around
+            return clean
         if named and isinstance(value, (int, float)) and not isinstance(value, bool):
             digits = plain(value)
             return value if placeholder(digits) else self._text(digits, path, named=True)
@@ -204,7 +205,8 @@ class _Redaction:
         return clean
 
     def _text(self, text: str, path: str, *, named: bool) -> str:
-        found = self._find(text)
+        of_key = text.strip() in self._key_lines
+        found = (Span(0, len(text), "private_key"),) if of_key else self._find(text)
         if named and not placeholder(text):
             found = (Span(0, len(text), found[0].kind if found else "named_secret"),)
         if not found:

@@ -10,11 +10,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from guardian.domain.event import DecisionEvent
-from guardian.domain.signal import CredentialHit
+from guardian.domain.signal import CredentialHit, Observation
 from guardian.errors import ConfigurationError
 from guardian.signals import credential_rules
 from guardian.signals.credential_exposure import CredentialExposure, CredentialScanner
 from guardian.signals.credential_rules import WORK, WORK_PER_CHARACTER
+from guardian.signals.envelope_breach import EnvelopeBreach
 from guardian.signals.named_secrets import names_secret, placeholder
 
 
@@ -99,11 +100,37 @@ def test_only_the_secret_part_is_replaced(scanner: CredentialScanner, event: Any
     assert clean.action.arguments["body"] == left
 
 
-def test_a_key_in_a_list_of_lines_is_taken_out_as_a_whole(scanner: CredentialScanner, event: Any) -> None:
-    lines = ["#!/bin/sh", "-----BEGIN RSA PRIVATE KEY-----", KEY_LINE, "-----END RSA PRIVATE KEY-----"]
-    clean, hits = scanner.redact(event(action__arguments={"lines": lines, "patterns": [lines[1], "FINDME"]}))
-    assert clean.action.arguments == {"lines": ["[redacted:private_key]"], "patterns": [lines[1], "FINDME"]}
+@pytest.mark.parametrize(
+    ("behind", "left"),
+    [
+        (["-----END RSA PRIVATE KEY-----", "Zm9v"], ["-----END RSA PRIVATE KEY-----", "Zm9v"]),
+        (["Zm9v", "=Zm9", "-----END PGP-----"], [*["[redacted:private_key]"] * 2, "-----END PGP-----"]),
+        (["c1", "c2", "c3"], ["c1", "c2", "c3"]),
+        ([KEY_LINE, "c1", None, 7], ["[redacted:private_key]", "c1", None, 7]),
+    ],
+)
+def test_of_a_list_that_holds_a_key_nothing_is_taken_out_but_its_lines(
+    scanner: CredentialScanner, event: Any, behind: list[Any], left: list[Any]
+) -> None:
+    ahead = ["contract_7781", "-----BEGIN RSA PRIVATE KEY-----", "Version: 1"]
+    given = {"lines": [*ahead, KEY_LINE, *behind], "patterns": [ahead[1], "FINDME"]}
+    clean, hits = scanner.redact(event(action__arguments=given))
+    assert clean.action.arguments == {**given, "lines": [*ahead, "[redacted:private_key]", *left]}
     assert hits == (CredentialHit("private_key", "arguments.lines"),)
+
+
+def test_the_other_items_of_a_list_that_holds_a_key_are_compared_with_the_envelope(
+    scanner: CredentialScanner, observe: Any, breaches: Any
+) -> None:
+    first, other = "-----BEGIN RSA PRIVATE KEY-----", "contract_9999"
+    clean, hits = scanner.redact(
+        observe(
+            envelope__resource_constraints={"contract_ids": ["contract_7781", first]},
+            action__arguments={"contract_ids": ["contract_7781", first, KEY_LINE, other]},
+        ).event
+    )
+    seen = Observation(clean, now=clean.time, credentials=hits)
+    assert "resource_outside_constraints" in breaches(EnvelopeBreach(), seen)
 
 
 @pytest.mark.parametrize(
