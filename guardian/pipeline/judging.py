@@ -23,7 +23,7 @@ from guardian.pipeline.side_findings import dead_letter_finding, decision_findin
 from guardian.pipeline.working import History, Work
 from guardian.response.findings import drift_finding, title_of
 from guardian.response.ladder import Ladder
-from guardian.scoring.scorer import Scorer, rests_on
+from guardian.scoring.scorer import Scorer, odder
 from guardian.signals.port import Sharing, SignalFold
 from guardian.signals.wording import shown
 
@@ -214,7 +214,7 @@ class Judge:
             update={"stage": stage, "transition": state.transition + 1, "breaches": tuple(names)[-64:], **asked}
         )
         argument = next((path for path, fall in self.fit.explain(request) if fall > 0.0), None)
-        other = rests_on(state.evidence, drift, d.event.action.tool)
+        other = odder(state.evidence, drift, d.event.action.tool)
         work.tell(
             drift_finding(
                 d.event,
@@ -226,7 +226,7 @@ class Judge:
                 versions={**self.versions, **versions_of(seen)},
                 title=self._title(breaches, state.pardoned),
                 envelope_digest=d.envelope_digest,
-                rests_on=None if breaches or other is None else shown(other),
+                odder=None if breaches or other is None else shown(other),
             )
         )
         return risen

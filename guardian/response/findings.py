@@ -39,10 +39,10 @@ def drift_finding(
     versions: Mapping[str, str],
     title: str,
     envelope_digest: str | None = None,
-    rests_on: str | None = None,
+    odder: str | None = None,
 ) -> Finding:
     """The finding for one step up the ladder. `state` is the session after the step, `title` as of `title_of`;
-    `rests_on` names another tool, as it may be shown, where an earlier call of it was odder than a tame one.
+    `odder` names another tool, as it may be shown, where an earlier call of it was odder than a tame one.
 
     Its id also names the session's beginning and the act: steps are counted from 1 again once the session was
     forgotten, and control must not take the new one for the old.
@@ -61,7 +61,7 @@ def drift_finding(
         title=title,
         subject=subject_of(event, envelope_digest),
         act=act_of(event, argument=argument),
-        reasons=_reasons(drift, rests_on),
+        reasons=_reasons(drift, odder),
         breaches=named(breaches),
         evidence=Evidence(
             score=drift.score,
@@ -146,15 +146,15 @@ def named(breaches: Sequence[Breach]) -> tuple[NamedBreach, ...]:
     return tuple(NamedBreach(name=b.name, detail=b.detail[:2000], hard=b.hard) for b in breaches)
 
 
-def _reasons(drift: Drift, rests_on: str | None) -> tuple[Reason, ...]:
+def _reasons(drift: Drift, odder: str | None) -> tuple[Reason, ...]:
     told = [
         Reason(signal=s.name, share=drift.shares.get(s.name, 0.0), value=s.value, text=s.reason[:2000])
         for s in drift.signals
         if not s.silent and (s.value > 0.0 or s.breaches)
     ]
     told.sort(key=lambda reason: (-reason.share, reason.signal))
-    if told and rests_on is not None:
-        said = f"an earlier {rests_on} was odder than this call; {told[0].text}"
+    if told and odder is not None:
+        said = f"an earlier {odder} was odder than this call; {told[0].text}"
         told[0] = told[0].model_copy(update={"text": said[:2000]})
     return tuple(told)
 

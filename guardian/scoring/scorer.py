@@ -81,7 +81,7 @@ class Scorer:
         )
 
 
-def rests_on(evidence: Mapping[str, float], drift: Drift, kind: str) -> str | None:
+def odder(evidence: Mapping[str, float], drift: Drift, kind: str) -> str | None:
     """The kind of act that bet most, where this act of another `kind` is tame and bet less than half as much."""
     bets = {name.removeprefix(_BEST): won for name, won in evidence.items() if name.startswith(_BEST)}
     most = max(bets, key=lambda name: bets[name], default=kind)

@@ -58,9 +58,7 @@ def test_a_drift_finding_says_who_did_what_and_why(new_world, drifting) -> None:
 
 
 def test_an_odder_act_is_named_where_no_rule_is_broken(new_world, body, monkeypatch) -> None:
-    monkeypatch.setattr(
-        judging, "rests_on", lambda evidence, drift, kind: f"mail.send {evidence['n']:.0f} {kind}\n"
-    )
+    monkeypatch.setattr(judging, "odder", lambda evidence, drift, kind: f"mail.send {evidence['n']:.0f} {kind}\n")
     world = new_world(ladder=Ladder(flag_one_in=1, revoke_one_in=1e9))
     world.feed(body(0))
     (flag,) = world.told(Kind.DRIFT)

@@ -49,7 +49,7 @@ def test_a_tame_call_that_crossed_the_line_says_that_an_earlier_one_was_odder() 
     verdict = drift(Signal("a", 0.1, "git.push fits"), Signal("b", 0.3, "odd hour"), shares={"a": 0.2, "b": 0.8})
     made = drift_finding(
         event(), verdict, SessionState(actions=9), wanted=Effect.FLAG, now=NOW, argument=None, versions={},
-        title="t", rests_on="mail.send",
+        title="t", odder="mail.send",
     )  # fmt: skip
     assert [reason.text for reason in made.reasons] == [
         "an earlier mail.send was odder than this call; odd hour",

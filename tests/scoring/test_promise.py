@@ -13,7 +13,7 @@ from guardian.scoring.calibration import Calibration, logit
 from guardian.scoring.conformal import Reference
 from guardian.scoring.evidence import e_value
 from guardian.scoring.fusion import Fusion
-from guardian.scoring.scorer import Scorer, rests_on
+from guardian.scoring.scorer import Scorer, odder
 
 
 def honest_session(rnd: random.Random, correlation: float) -> list[float]:
@@ -92,13 +92,13 @@ def test_when_every_signal_is_silent_nothing_is_said_either_way() -> None:
 def test_beside_a_tame_act_the_tool_is_named_that_bet_most_before_it() -> None:
     scorer = calibrated(random.Random(3), 0.0, 300)
     state, strange = scorer.step({}, signal(0.98), kind="mail.send")
-    assert rests_on(state, strange, "mail.send") is None
+    assert odder(state, strange, "mail.send") is None
     tamed, tame = scorer.step(state, signal(0.1), kind="git.push")
-    assert rests_on(tamed, tame, "git.push") == "mail.send"
-    assert rests_on({}, tame, "git.push") is None
+    assert odder(tamed, tame, "git.push") == "mail.send"
+    assert odder({}, tame, "git.push") is None
     state, odd = scorer.step(state, signal(0.9), kind="git.push")
     assert 1 < 2 * odd.e_value < strange.e_value
-    assert rests_on(state, odd, "git.push") is None
+    assert odder(state, odd, "git.push") is None
 
 
 def test_a_call_with_more_arguments_than_were_read_may_accuse_and_never_vouches() -> None:
