@@ -3,19 +3,26 @@
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 OVERALL = 90.0
 FULL = ("guardian/domain/", "guardian/scoring/", "guardian/response/", "guardian/policy/")
 
+
+def missing(entry: dict[str, Any]) -> list[Any]:
+    """Lines of a file that no test ran and ways that none took, but for those into what is not measured."""
+    measured = {0, *entry["executed_lines"], *entry["missing_lines"]}  # 0: out of the function
+    return [*entry["missing_lines"], *(way for way in entry["missing_branches"] if way[1] in measured)]
+
+
 report = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
 total = report["summary"]["percent_covered"]
-gaps = [
-    f"{name}: {entry['summary']['percent_covered']:.1f} %, "
-    f"missing {entry['missing_lines'] or entry['missing_branches']}"
+gaps = {
+    name: gap
     for name, entry in sorted(report["files"].items())
-    if name.startswith(FULL) and entry["summary"]["percent_covered"] < 100.0
-]
+    if name.startswith(FULL) and (gap := missing(entry))
+}
 print(f"coverage {total:.1f} % (at least {OVERALL:.0f} %)")
-for gap in gaps:
-    print(f"  must be 100 %: {gap}")
+for name, gap in gaps.items():
+    print(f"  must be 100 %: {name}, missing {gap}")
 sys.exit(bool(gaps) or total < OVERALL)

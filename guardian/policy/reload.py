@@ -46,7 +46,7 @@ class ReloadOutcome:
                 return f"policies {self.before} gave way to {self.after}" + (
                     f" ({', '.join(names)})" if names else ""
                 )
-            case _:
+            case _:  # pragma: no cover
                 assert_never(self.result)
 
 

@@ -52,7 +52,7 @@ def hear(
             return state.model_copy(update={"registered": (*others, detail)[-REGISTERED_KEPT:]})
         case HumanWord.CONFIRMED:
             return state
-        case _:
+        case _:  # pragma: no cover
             assert_never(word)
 
 
