@@ -75,13 +75,10 @@ _PEM_BODY = re.compile(r"(?: BLOCK)?[ -]{0,8}(?:[^\S\n]*+(?:\n|\\+[nr])(?:\s|\\+
 _RUN = re.compile(r"(?:[A-Za-z0-9+/]|%2[BFbf]){40,}+")
 _RUN_BEHIND = 200
 _LINE_CHARS = 100
-_KEY_LINE = re.compile(
-    r"(?P<B>-{2,}\s*BEGIN [A-Z0-9 ]*PRIVATE KEY(?: BLOCK)?\s*-{2,})|(?P<E>-{2,}\s*END [A-Z0-9 ]*-{2,})"
-    r"|(?P<h>(?:[A-Za-z-]++:.*)?)|(?P<b>[A-Za-z0-9+/=]{16,})|(?P<s>[A-Za-z0-9+/=]+)"
-)
-"""What a line is to a key: its first or its end, a header or the empty one after those, of its body, or shorter as
-the body's last is and its checksum."""
-_KEY_LINES = re.compile("Bh*(b+(?:s{1,2}(?=E))?)")
+_KEY_FIRST = re.compile(r"-{2,}\s*BEGIN [A-Z0-9 ]*PRIVATE KEY(?: BLOCK)?\s*-{2,}")
+_KEY_HEADER = re.compile(r"(?:[A-Za-z-]++:.*)?")
+_KEY_BODY = re.compile(r"(?!/)[A-Za-z0-9+/=]{40,}")
+_KEY_END = re.compile(r"-{2,}\s*(?:END|BEGIN) ")
 _PEM_TAIL = re.compile(r"(?:(?!-----END).)*(?:-----END [A-Z0-9 ]+-----)?", re.DOTALL)
 _TO_THE_END = re.compile(r".*", re.DOTALL)
 
@@ -191,30 +188,31 @@ def look(text: str, work: int) -> Found:
     return Found(tuple(spans), work - left)
 
 
-def key_lines(items: Sequence[object]) -> frozenset[str]:
-    """The body's lines of each private key that a list holds line by line, without spaces around them."""
+def key_items(items: Sequence[object]) -> frozenset[int]:
+    """Which items of a list are the body of a private key, given line by line: all of them up to its end."""
     lines = [_line(item) for item in items]
-    if not any("PRIVATE KEY" in line for line in lines):
-        return frozenset()
-    kinds = "".join(map(_kind, lines))
-    bodies = [lines[slice(*key.span(1))] for key in _KEY_LINES.finditer(kinds)]
-    return frozenset(line for body in bodies if _is_body("".join(body)) for line in body)
+    found: set[int] = set()
+    for first, line in enumerate(lines):
+        if "PRIVATE KEY" in line and _KEY_FIRST.fullmatch(line):
+            behind = range(first + 1, len(lines))
+            body = next((at for at in behind if not _KEY_HEADER.fullmatch(lines[at])), first)
+            if _is_body(lines[body]):
+                end = next((at for at in behind if _KEY_END.match(lines[at])), len(lines))
+                found.update(range(body, end))
+    return frozenset(found)
 
 
 def _line(item: object) -> str:
-    """An item of a list of lines: a text, or the longest of an object that also says where it stands."""
-    values = item.values() if isinstance(item, Mapping) else (item,)
-    return max((value.strip() for value in values if isinstance(value, str)), key=len, default="")
+    """An item of a list of lines: a text, or that of an object which also says where it stands."""
+    if not isinstance(item, Mapping):
+        return item.strip() if isinstance(item, str) else ""
+    texts = [value.strip() for value in item.values() if isinstance(value, str)]
+    return next((text for text in texts if _KEY_END.match(text) or _is_body(text)), "")
 
 
-def _kind(line: str) -> str:
-    found = _KEY_LINE.fullmatch(line)
-    return (found and found.lastgroup) or "?"
-
-
-def _is_body(lines: str) -> bool:
-    run = _RUN.match(lines)
-    return run is not None and _is_mixed(run.group()[:_LINE_CHARS])
+def _is_body(line: str) -> bool:
+    found = _KEY_BODY.match(line[:_LINE_CHARS])
+    return found is not None and _is_mixed(found.group())
 
 
 def _stands_in(said: str) -> bool:

@@ -26,7 +26,7 @@ from guardian.signals.credential_rules import (
     WORK_PER_CHARACTER,
     Found,
     Span,
-    key_lines,
+    key_items,
     look,
 )
 from guardian.signals.named_secrets import is_value, names_secret, pairs_secret, placeholder
@@ -45,6 +45,7 @@ _Model = TypeVar("_Model", bound=BaseModel)
 
 
 _MAY_GROW_TO = 128
+_KEY = "[redacted:private_key]"
 """A mark may be longer than what it hides, but no field outgrows its bound by it: a result's status has the
 narrowest."""
 
@@ -141,7 +142,6 @@ class _Redaction:
     def __init__(self, scanner: CredentialScanner) -> None:
         self._scanner = scanner
         self._left = WORK
-        self._key_lines: frozenset[str] = frozenset()  # of the list around
         self.hits: list[CredentialHit] = []
 
     def event(self, event: DecisionEvent) -> DecisionEvent:
@@ -181,10 +181,13 @@ class _Redaction:
         if isinstance(value, Mapping):
             return self._mapping(value, path, depth, named=named)
         if isinstance(value, (list, tuple)):
-            around, self._key_lines = self._key_lines, key_lines(value)
-            clean = type(value)(self._value(item, path, depth + 1, named=named) for item in value)
-            self._key_lines = around
-            return clean
+            key = key_items(value)
+            if key:
+                self.hits.append(CredentialHit("private_key", path))
+            return type(value)(
+                _KEY if at in key else self._value(item, path, depth + 1, named=named)
+                for at, item in enumerate(value)
+            )
         if named and isinstance(value, (int, float)) and not isinstance(value, bool):
             digits = plain(value)
             return value if placeholder(digits) else self._text(digits, path, named=True)
@@ -205,8 +208,7 @@ class _Redaction:
         return clean
 
     def _text(self, text: str, path: str, *, named: bool) -> str:
-        of_key = text.strip() in self._key_lines
-        found = (Span(0, len(text), "private_key"),) if of_key else self._find(text)
+        found = self._find(text)
         if named and not placeholder(text):
             found = (Span(0, len(text), found[0].kind if found else "named_secret"),)
         if not found:

@@ -26,6 +26,7 @@ def part(claims: dict[str, str]) -> str:
 JWT = f"{part({'alg': 'HS256'})}.{part({'sub': 'user_7f3a91'})}.{'s' * 43}"
 PEM = "-----BEGIN RSA PRIVATE KEY-----\nMIIEpAIBAAKCAQ\n-----END RSA PRIVATE KEY-----"
 KEY_LINE = "MIIEvQIBADANBgkqhkiG9w0BAQEFAASCBKcwggSjAgEAAoIBAQC7VJTUt9Us8cKj"
+TAKEN, END = "[redacted:private_key]", "-----END RSA PRIVATE KEY-----"
 
 SECRETS = {
     "aws_key": "AKIAIOSFODNN7EXAMPLE",
@@ -103,20 +104,27 @@ def test_only_the_secret_part_is_replaced(scanner: CredentialScanner, event: Any
 @pytest.mark.parametrize(
     ("behind", "left"),
     [
-        (["-----END RSA PRIVATE KEY-----", "Zm9v"], ["-----END RSA PRIVATE KEY-----", "Zm9v"]),
-        (["Zm9v", "=Zm9", "-----END PGP-----"], [*["[redacted:private_key]"] * 2, "-----END PGP-----"]),
-        (["c1", "c2", "c3"], ["c1", "c2", "c3"]),
-        ([KEY_LINE, "c1", None, 7], ["[redacted:private_key]", "c1", None, 7]),
+        ([END, "Zm9v"], [END, "Zm9v"]),
+        (
+            ["", None, "...", KEY_LINE, "Zm9v", ["=Zm9"], "-----END PGP-----", 7],
+            [*[TAKEN] * 6, "-----END PGP-----", 7],
+        ),
+        ([KEY_LINE, "c1"], [TAKEN, TAKEN]),
+        ([f"{KEY_LINE}{END}"], [TAKEN]),
+        (
+            [f'{KEY_LINE}",', "-----BEGIN RSA PRIVATE KEY-----", "x"],
+            [TAKEN, "-----BEGIN RSA PRIVATE KEY-----", "x"],
+        ),
     ],
 )
-def test_of_a_list_that_holds_a_key_nothing_is_taken_out_but_its_lines(
+def test_of_a_list_that_holds_a_key_all_is_taken_out_from_its_body_to_its_end(
     scanner: CredentialScanner, event: Any, behind: list[Any], left: list[Any]
 ) -> None:
     ahead = ["contract_7781", "-----BEGIN RSA PRIVATE KEY-----", "Version: 1"]
     given = {"lines": [*ahead, KEY_LINE, *behind], "patterns": [ahead[1], "FINDME"]}
     clean, hits = scanner.redact(event(action__arguments=given))
-    assert clean.action.arguments == {**given, "lines": [*ahead, "[redacted:private_key]", *left]}
-    assert hits == (CredentialHit("private_key", "arguments.lines"),)
+    assert clean.action.arguments == {**given, "lines": [*ahead, TAKEN, *left]}
+    assert [hit.kind for hit in hits] == ["private_key"]
 
 
 def test_the_other_items_of_a_list_that_holds_a_key_are_compared_with_the_envelope(
@@ -126,7 +134,7 @@ def test_the_other_items_of_a_list_that_holds_a_key_are_compared_with_the_envelo
     clean, hits = scanner.redact(
         observe(
             envelope__resource_constraints={"contract_ids": ["contract_7781", first]},
-            action__arguments={"contract_ids": ["contract_7781", first, KEY_LINE, other]},
+            action__arguments={"contract_ids": ["contract_7781", first, KEY_LINE, END, other]},
         ).event
     )
     seen = Observation(clean, now=clean.time, credentials=hits)
@@ -138,9 +146,11 @@ def test_the_other_items_of_a_list_that_holds_a_key_are_compared_with_the_envelo
     [
         ["-----BEGIN PGP PRIVATE KEY BLOCK-----", "", KEY_LINE],
         ["-----BEGIN PGP PRIVATE KEY BLOCK-----\n", "Charset: utf-8\n", "Comment:\n", "\n", f"{KEY_LINE}\n"],
-        ["-----BEGIN RSA PRIVATE KEY-----", KEY_LINE[:32], KEY_LINE[32:]],
-        ["-----BEGIN RSA PRIVATE KEY-----", *(KEY_LINE[at : at + 16] for at in range(0, 64, 16))],
-        [{"n": n, "text": line} for n, line in enumerate(["-----BEGIN RSA PRIVATE KEY-----", KEY_LINE])],
+        ["-----BEGIN RSA PRIVATE KEY-----", f'{KEY_LINE}\\n",'],
+        [
+            {"n": n, "text": line, "path": "/home/ann/work/acme/shop/deploy/keys/id_rsa"}
+            for n, line in enumerate(["-----BEGIN RSA PRIVATE KEY-----", KEY_LINE])
+        ],
     ],
 )
 def test_a_key_in_a_list_is_found_however_its_lines_stand_there(
@@ -152,12 +162,14 @@ def test_a_key_in_a_list_is_found_however_its_lines_stand_there(
 
 
 @pytest.mark.parametrize(
-    "last", ["/home/runner/work/acme/shop/services/billing", "0a1b2c3d" * 5, "/Users/ann/work/shop2"]
+    "last",
+    ["/home/runner/work/acme/shop/services/billing", "0a1b2c3d" * 5, "/Users/ann/work/shop2", "/Srv/Shop2" * 5],
 )
 def test_a_search_for_the_first_line_of_a_key_is_left_alone(
     scanner: CredentialScanner, event: Any, last: str
 ) -> None:
-    seen = event(action__arguments={"command": ["grep", "-rn", "-----BEGIN RSA PRIVATE KEY-----", last]})
+    words = ["grep", "-rn", "-----BEGIN RSA PRIVATE KEY-----", last, "/Users/ann/work/billing"]
+    seen = event(action__arguments={"command": words})
     assert scanner.redact(seen) == (seen, ())
 
 
