@@ -19,11 +19,13 @@ _ALIKE = re.compile(r"[^\W_]")
 _DIGITS = re.compile(r"\d+")
 _NUMBER = re.compile(r"(?<![^\W_])\d++(?![^\W_])")
 _LISTED = 5
-_OWNERS = frozenset({"owner", "repo_owner", "repository_owner", "org", "organization", "organisation"})
-_ABOVE = _OWNERS | {"namespace", "workspace", "group"}
+_ABOVE = frozenset(
+    {
+        *("owner", "repo_owner", "repository_owner", "project_owner", "org", "organization", "organisation"),
+        *("namespace", "workspace", "group", "account"),
+    }
+)
 """Names of whose something is; where two of them differ nobody knows which one counts."""
-_PERHAPS_ABOVE = frozenset({"account", "project_owner"})
-"""Beside an owner they are another's, a log-in perhaps; elsewhere they contradict, and alone admit nothing."""
 _BELOW = frozenset({"repo", "repository", "project"})
 _PART = re.compile(r"[\w-][\w.-]*", re.ASCII)
 
@@ -135,15 +137,8 @@ class _Owners:
 
     @cached_property
     def _beside(self) -> Mapping[str, set[str]]:
-        owners, perhaps = self._named(_OWNERS), self._named(_PERHAPS_ABOVE)
-        return {
-            place: named if owners.get(place) else named | perhaps.get(place, set())
-            for place, named in self._named(_ABOVE).items()
-        }
-
-    def _named(self, names: frozenset[str]) -> Mapping[str, set[str]]:
         found: dict[str, set[str]] = {}
-        for leaf in self._action.named(names):
+        for leaf in self._action.named(_ABOVE):
             found.setdefault(leaf.path.rpartition(".")[0], set()).update(
                 filter(str.strip, map(text, leaf.scalars))
             )
