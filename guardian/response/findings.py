@@ -42,7 +42,7 @@ def drift_finding(
     odder: str | None = None,
 ) -> Finding:
     """The finding for one step up the ladder. `state` is the session after the step, `title` as of `title_of`;
-    `odder` names another tool, as it may be shown, where an earlier call of it was odder than a tame one.
+    `odder` names another tool, as it may be shown, where an earlier call of it was odder than this one.
 
     Its id also names the session's beginning and the act: steps are counted from 1 again once the session was
     forgotten, and control must not take the new one for the old.

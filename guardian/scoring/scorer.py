@@ -82,8 +82,7 @@ class Scorer:
 
 
 def odder(evidence: Mapping[str, float], drift: Drift, kind: str) -> str | None:
-    """The kind of act that bet most, where this act of another `kind` is tame and bet less than half as much."""
+    """The kind of act that bet most, where this act of another `kind` bet less than half as much."""
     bets = {name.removeprefix(_BEST): won for name, won in evidence.items() if name.startswith(_BEST)}
     most = max(bets, key=lambda name: bets[name], default=kind)
-    tame = drift.e_value <= 1.0
-    return most if tame and most != kind and bets[most] > 2 * drift.e_value else None
+    return most if most != kind and bets[most] > 2 * drift.e_value else None

@@ -31,6 +31,7 @@ _LOOKING = word_set(
     "status view"
 )
 _PAYING = word_set("and capture debit redeem remit settle spend then upsert withdraw")
+_QUERYING = word_set("query select sql")
 _MANY = frozenset({"children", "data", "media", "men", "people", "staff", "women"})
 """Plurals that do not look like one."""
 
@@ -120,10 +121,12 @@ class Limits:
         came = event.action.records if came is None else came
         if name == _RECORD and came is not None:
             return came
-        if name == _ROW and reads and came is not None:
-            listed = any(leaf.count for leaf in self._leaves(name, "max_"))
+        if name == _ROW and came is not None:
             asked = self._together(name)
-            return asked if listed else min(came, asked or came)
+            if not asked:  # what other look-ups find are no rows
+                return 0 if _QUERYING.isdisjoint(words(event.action.tool)) else came
+            listed = any(leaf.count for leaf in self._leaves(name, "max_"))
+            return asked if listed or not reads else min(came, asked)  # it asked for so many
         if reads and not _MONEY.isdisjoint(name.split("_")):
             return 0  # a look-up of payments of 900, or of what 900 are worth, pays nothing
         return self._together(name)

@@ -45,7 +45,7 @@ def finding(verdict: Drift, *, wanted: Effect = Effect.FLAG, state: SessionState
     return drift_finding(event(), verdict, state, title=title_of(verdict.breaches, TITLES), **asked)
 
 
-def test_a_tame_call_that_crossed_the_line_says_that_an_earlier_one_was_odder() -> None:
+def test_a_call_that_crossed_the_line_says_that_an_earlier_one_was_odder() -> None:
     verdict = drift(Signal("a", 0.1, "git.push fits"), Signal("b", 0.3, "odd hour"), shares={"a": 0.2, "b": 0.8})
     made = drift_finding(
         event(), verdict, SessionState(actions=9), wanted=Effect.FLAG, now=NOW, argument=None, versions={},

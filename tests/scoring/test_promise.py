@@ -89,16 +89,15 @@ def test_when_every_signal_is_silent_nothing_is_said_either_way() -> None:
     assert drift.features_missing == ("purpose",)
 
 
-def test_beside_a_tame_act_the_tool_is_named_that_bet_most_before_it() -> None:
+def test_the_tool_is_named_that_bet_most_unless_it_is_this_one() -> None:
     scorer = calibrated(random.Random(3), 0.0, 300)
     state, strange = scorer.step({}, signal(0.98), kind="mail.send")
     assert odder(state, strange, "mail.send") is None
-    tamed, tame = scorer.step(state, signal(0.1), kind="git.push")
-    assert odder(tamed, tame, "git.push") == "mail.send"
+    state, tame = scorer.step(state, signal(0.1), kind="git.push")
+    assert odder(state, tame, "git.push") == "mail.send"
     assert odder({}, tame, "git.push") is None
-    state, odd = scorer.step(state, signal(0.9), kind="git.push")
-    assert 1 < 2 * odd.e_value < strange.e_value
-    assert odder(state, odd, "git.push") is None
+    state, strange = scorer.step(state, signal(0.98), kind="git.push")
+    assert odder(state, strange, "git.push") is None
 
 
 def test_a_call_with_more_arguments_than_were_read_may_accuse_and_never_vouches() -> None:

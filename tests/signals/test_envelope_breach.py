@@ -181,6 +181,9 @@ def test_a_query_takes_the_rows_that_came_back_and_not_those_it_would_have_taken
     state, signals = folded(EnvelopeBreach(), [every, every])
     assert state["sums"] == {"row": 1800}
     assert [breach.name for breach in signals[1].breaches] == ["limit_exceeded_session"]
+    for tool, rows in (("db.run_query", 900), ("bigquery.execute_sql", 900), ("crm.search_customers", 0)):
+        other = observe(**bounds, action__tool=tool, action__arguments={"text": "all"}, result__records=900)
+        assert folded(EnvelopeBreach(), [other])[0].get("sums", {}).get("row", 0) == rows
     rows = {"rows": [{"a": n} for n in range(600)]}
     written = observe(**bounds, action__tool="sheets.append", action__arguments=rows, result__records=0)
     _, signals = folded(EnvelopeBreach(), [written, written])
