@@ -128,7 +128,7 @@ def next_move(case: StoredCase, rules: Rules, *, crowd: int, now: datetime) -> M
 
 
 def _opening(case: StoredCase, rules: Rules, crowd: int, now: datetime) -> Move:
-    shown = case.written_at is not None  # by a message that was given up: people know of the case
+    shown = case.kind == "session" and case.written_at is not None  # by a message that was given up
     below = case.rank < rules.floor and case.key not in rules.always and not shown
     if below or (case.folded_into is not None and case.digest == case.shown):
         return Done()

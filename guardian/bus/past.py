@@ -77,8 +77,9 @@ class PastOnly:
     def exhausted(self) -> bool:
         if self._deadline is None or (over_s := self._timer() - self._deadline) < 0:
             return False
-        left, held = self.lag(), self.assignment()
-        if held and any(left.values()):  # a fetch takes long
+        held = self.assignment()
+        left = self.lag() if held else {}
+        if any(left.values()):  # a fetch takes long
             return False
         silent = sorted(f"{place.topic}[{place.partition}]" for place in held - left.keys())
         if silent and over_s >= self._patience_s:

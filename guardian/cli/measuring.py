@@ -134,7 +134,7 @@ def evaluate(
         raise ConfigurationError(f"{plots} is a file; name a folder for the plots")
     if out_of_fold is not None and not left_out:
         raise ConfigurationError("--out-of-fold goes with --left-out")
-    known = [existing_source(f) for f in files or ()]
+    known, labelled = [existing_source(f) for f in files or ()], labels and existing_file(labels)
 
     from guardian.bootstrap.modelling import Wanted, evaluate_files  # seconds, which wrong usage need not take
 
@@ -145,7 +145,7 @@ def evaluate(
         explanations=explanations,
         left_out=left_out,
         folds=out_of_fold,
-        labels=existing_file(labels) if labels is not None else None,
+        labels=labelled,
         one_in=tuple(one_in or ()),
     )
     with progress("evaluating") as update, _labelled_lines():
@@ -199,6 +199,7 @@ def calibrate(
     """
     settings = settings_from(config, required=False)
     other_file(output, *(existing_file(f) for f in files))
+    labelled = labels and existing_file(labels)
 
     from guardian.bootstrap.modelling import calibrate as fit  # seconds, which wrong usage need not take
     from guardian.bootstrap.offline import to_stdout, writer
@@ -212,7 +213,7 @@ def calibrate(
             update,
             seed=seed,
             folds=out_of_fold,
-            labels=existing_file(labels) if labels is not None else None,
+            labels=labelled,
             max_per_purpose=max_per_purpose,
             max_share=max_share,
         )

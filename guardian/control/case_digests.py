@@ -5,6 +5,7 @@ from datetime import datetime
 
 from guardian.alerting.port import Digest
 from guardian.alerting.rules import SEVERITIES, Fold, Rules, next_move
+from guardian.control.case_feeds import read_payload
 from guardian.control.case_standing import standing
 from guardian.control.deps import ControlDeps
 from guardian.store.control import ControlRows
@@ -28,18 +29,19 @@ def fold(deps: ControlDeps, rules: Rules, rows: ControlRows, case: StoredCase, n
         rank=case.rank,
         channel=channel,
     )
-    lines: list[CaseEvent] = []
+    lines, newest = list[CaseEvent](), digest.alert_id
     for other in rows.cases.unplaced(case.tenant_id, case.rank, now, _AT_ONCE):
         stands = standing(deps, rows, other, now)
         move = next_move(stands.case, rules, crowd=rules.storm + 1, now=now)
         payload = rows.cases.alert_payload(other.alert_id)
-        if not isinstance(move, Fold) or rules.channel_for(other) != channel or payload is None:
+        told = None if payload is None else read_payload(payload)
+        if not isinstance(move, Fold) or rules.channel_for(other) != channel or told is None:
             continue
-        lines.append(_line(AlertPayload.model_validate_json(payload), other, stands.case.state))
+        lines.append(_line(told, other, stands.case.state))
+        newest = max(newest, other.alert_id)
         folded = {"folded_into": key, "shown": stands.case.digest, "status": "idle", "told": other.events}
         rows.cases.change(other.key, **folded)
     rows.cases.happened(digest, lines)
-    newest = max(digest.alert_id, case.alert_id)
     rows.cases.change(key, rank=max(digest.rank, case.rank), alert_id=newest)
     return len(lines)
 

@@ -23,7 +23,6 @@ _FEEDS = ("alerts", "audit", "changes")
 _AT_ONCE = 100
 _FAR_UP = timedelta(hours=1)  # in its channel a message so old is read by nobody any more
 _ENDED = frozenset({"reinstated", "dismissed", "confirmed", "lapsed"})
-"""States out of which a finding makes people's work of a case again; a revoked session stays revoked."""
 _log = logger("control")
 
 
@@ -76,24 +75,35 @@ def heard_alert(rows: ControlRows, line: Followed, now: datetime) -> None:
     worse = case.acted_at is not None and severe > case.rank  # what somebody saw to was less than this
     if settled or worse:  # it begins anew
         values |= {"acted_at": None, "escalated_at": None, "opened_at": line.at or now}
-    if (about_guardian or case.state in _ENDED) and _is_far_up(case, line.at or now):  # and so does its message
-        values |= {"place": None, "rank": rank(finding.severity)}
+    if (about_guardian or _has_ended(rows, case)) and _is_far_up(case, line.at or now):  # and so does its message
+        values |= {"place": None, "folded_into": None, "rank": rank(finding.severity)}
     rows.cases.change(key, **values, purpose=purpose or case.purpose)
     rows.cases.happened(case, [told_by_alert(told)])
 
 
 def read_alert(line: Followed) -> AlertPayload | None:
     """None where this version cannot read it."""
+    return read_payload(line.payload)
+
+
+def read_payload(payload: str) -> AlertPayload | None:
     try:
-        return AlertPayload.model_validate_json(line.payload)
+        return AlertPayload.model_validate_json(payload)
     except ValidationError:
         return None
 
 
+def _has_ended(rows: ControlRows, case: StoredCase) -> bool:
+    """Whether a finding makes people's work of it again; not while the session stays revoked."""
+    lapsed = case.state == "revoked" and rows.ledger.live_entry(case.tenant_id, case.session_id) is None
+    return lapsed or case.state in _ENDED
+
+
 def _is_far_up(case: StoredCase, now: datetime) -> bool:
-    """Whether its message is one that nobody would see change, and may be given up."""
+    """Whether its message or digest is one that nobody would see change, and may be given up."""
     quiet = case.snoozed_until is not None and case.snoozed_until > now
-    if case.place is None or case.written_at is None or case.status == "sending" or quiet:
+    nowhere = case.place is None and case.folded_into is None
+    if nowhere or case.written_at is None or case.status == "sending" or quiet:
         return False
     return now - case.written_at > _FAR_UP
 

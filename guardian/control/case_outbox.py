@@ -24,7 +24,6 @@ from guardian.control.case_view import case_view
 from guardian.control.deps import ControlDeps
 from guardian.store.control import ControlRows
 from guardian.store.control_cases import StoredCase
-from guardian.telemetry import logger
 from guardian.wire.cases import CaseEvent
 
 _LOOKED_AT = 50  # due cases of which one is to be written; the others are put to rest
@@ -32,7 +31,6 @@ _IN_A_DIGEST, _IN_A_REPLY = 40, 200  # lines of a digest's reply; events that on
 _UNKNOWN = "unknown"  # shown: a write whose content is not known any more
 _PARKED_AGAIN = timedelta(hours=1)
 _STEP: TypeAdapter[Step] = TypeAdapter(Step)
-_log = logger("control")
 
 
 class CaseOutbox:
@@ -145,12 +143,7 @@ class CaseOutbox:
             case = rows.cases.get(found.key)  # an earlier one may have folded this one
             if case is None or case.status != "due":
                 continue
-            try:
-                stands = standing(self._deps, rows, case, now)
-            except ValidationError:  # what another version stored, say: it keeps no other case from people
-                _log.error("case_unreadable", case=case.key)
-                rows.cases.change(case.key, next_at=now + _PARKED_AGAIN, last_error="it cannot be read")
-                continue
+            stands = standing(self._deps, rows, case, now)
             case = stands.case
             if case.step is not None:
                 return self._row(rows, stands, _STEP.validate_json(case.step))
@@ -190,9 +183,9 @@ class CaseOutbox:
     def _row(self, rows: ControlRows, stands: Standing, step: Step) -> AlertRow | None:
         """Claim this write: from here on it is repeated until it has ended."""
         case = stands.case
-        payload = rows.cases.alert_payload(case.alert_id)
-        if payload is None:  # nothing is known that could be shown
-            rows.cases.change(case.key, status="parked", last_error="it has no alert")
+        told = _read(rows.cases.alert_payload(case.alert_id))
+        if told is None:  # nothing is known that could be shown
+            rows.cases.change(case.key, status="parked", last_error="it has no alert that can be read")
             return None
         values: dict[str, object] = {"status": "sending", "step": step.model_dump_json()}
         values |= {"attempts": case.attempts + 1, "steps": int(step.key.rpartition(":")[2])}
@@ -201,17 +194,17 @@ class CaseOutbox:
             values |= {"shown": case.digest if case.attempts == 0 else _UNKNOWN, "channel": step.channel}
         rows.cases.change(case.key, **values)
         self._in_hand = step.key
-        alert = self._alert(rows, stands, step, payload)
+        alert = self._alert(rows, stands, step, told)
         return AlertRow(case.key, alert.model_dump_json(), case.attempts)
 
-    def _alert(self, rows: ControlRows, stands: Standing, step: Step, payload: str) -> Alert:
+    def _alert(self, rows: ControlRows, stands: Standing, step: Step, told: Alert) -> Alert:
         case, view = stands.case, stands.view
         events: Sequence[CaseEvent] = ()
         if step.verb == "reply":
             events = rows.cases.events(case.key, step.told, step.events - step.told)
         elif view is not None:
             view = case_view(self._deps, rows, case.tenant_id, case.session_id)
-        return Alert.model_validate_json(payload).model_copy(
+        return told.model_copy(
             update={
                 "case": case.key,
                 "step": step,
@@ -221,3 +214,11 @@ class CaseOutbox:
                 "digest": counted_in(rows, case) if case.kind == "digest" else None,
             }
         )
+
+
+def _read(payload: str | None) -> Alert | None:
+    """None also where this version cannot read it."""
+    try:
+        return None if payload is None else Alert.model_validate_json(payload)
+    except ValidationError:
+        return None

@@ -4,12 +4,17 @@ import hashlib
 from dataclasses import dataclass
 from datetime import datetime
 
+from pydantic import ValidationError
+
 from guardian.control.case_view import case_view
 from guardian.control.deps import ControlDeps
 from guardian.store.control import ControlRows
 from guardian.store.control_cases import StoredCase
+from guardian.telemetry import logger
 from guardian.wire.approvals import ApprovalView
 from guardian.wire.cases import CaseView
+
+_log = logger("control")
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,12 +26,21 @@ class Standing:
     approval: ApprovalView | None = None
 
 
+def _view(deps: ControlDeps, rows: ControlRows, case: StoredCase) -> CaseView | None:
+    """None also where what is stored cannot be read, by another version say: its alert is shown all the same."""
+    try:
+        return case_view(deps, rows, case.tenant_id, case.session_id, similar=False)
+    except ValidationError:
+        _log.error("case_unreadable", case=case.key)
+        return None
+
+
 def standing(deps: ControlDeps, rows: ControlRows, case: StoredCase, now: datetime) -> Standing:
     """The case with its digest as of now, stored if it changed."""
     view, approval, state = None, None, ""
     match case.kind:
         case "session":
-            view = case_view(deps, rows, case.tenant_id, case.session_id, similar=False)
+            view = _view(deps, rows, case)
             state = "" if view is None else view.state
             silent = case.snoozed_until if case.snoozed_until and case.snoozed_until > now else None
             parts = [] if view is None else [view.digest, str(view.findings), str(view.protected)]

@@ -278,7 +278,8 @@ def _settle(
         return "revoked"
     if beyond(replace(request, session=None, in_canary=True)):
         return "none more"
-    return "undecided" if decision.errors and not beyond(request) else "spared"
+    never = beyond(request) or (request.asker.role == "monitor" and request.session.protected)
+    return "undecided" if decision.errors and not never else "spared"
 
 
 def _revoke(

@@ -5,6 +5,7 @@ from structlog.testing import capture_logs
 
 from guardian.bus.memory import MemoryBroker, MemoryConsumer
 from guardian.bus.past import PastOnly
+from guardian.errors import BusError
 
 NOW = datetime(2026, 5, 12, 17, tzinfo=UTC)
 
@@ -93,6 +94,17 @@ def test_a_fetch_that_takes_long_is_not_the_end(topic):
         found += past.poll(timeout_s=0, max_records=9)
     assert [record.value for record in found] == [b"0", b"1", b"2"]
     assert ticks.at < 60
+
+
+def test_what_could_not_be_started_is_not_exhausted_and_asks_nothing_of_its_source(topic):
+    class Closed(MemoryConsumer):
+        def lag(self):
+            raise BusError("it was not started")
+
+    past = PastOnly(Closed(topic, ["log"]), until=NOW, timer=(ticks := Ticks()), quiet_s=5, patience_s=60)
+    assert not past.exhausted()
+    ticks.at = 60
+    assert past.exhausted()
 
 
 @pytest.mark.parametrize(("heard_after", "found"), [(15, 6), (1_000, 3)])

@@ -18,6 +18,7 @@ from guardian.bootstrap.initialise import initialise
 from guardian.config import load
 from guardian.control import case_begin
 from guardian.control.case_begin import begin
+from guardian.control.case_feeds import catch_up
 from guardian.control.case_outbox import CaseOutbox
 from guardian.control.case_view import case_key
 from guardian.control.news import tell
@@ -350,8 +351,31 @@ def test_nor_does_a_finding_that_cannot_be_read(make_office, slack, a_finding, b
         if begins:
             enabled(office)
         office.settle()
-    assert [line["case"] for line in lines if line["event"] == "case_unreadable"] == [case_key("acme", "s1")]
+    assert {line["case"] for line in lines if line["event"] == "case_unreadable"} == {case_key("acme", "s1")}
+    assert len(slack.roots()) == 3, "its alert is shown all the same"
     assert [bool(told(slack, name)) for name in ("s2", "s3")] == [True, True]
+
+
+def test_nor_in_a_storm_and_nor_does_an_alert_that_was_heard_before_it_could_not_be_read(
+    make_office, slack, a_finding
+) -> None:
+    office = make_office(storm=5)
+    enabled(office)
+    for n in range(10):
+        office.submit(a_finding(f"s{n}", time=office.clock()))
+    with office.deps.store.write() as rows:
+        rows.connection.exec_driver_sql("UPDATE control_finding SET finding = '{}' WHERE session_id = 's4'")
+    catch_up(office.deps.store, office.clock())
+    with office.deps.store.write() as rows:
+        rows.connection.exec_driver_sql("UPDATE control_alert SET payload = '{}' WHERE id = 3")
+    office.after(minutes=1)
+    (digest,) = slack.roots()
+    listed = str(slack.thread(digest["ts"]))
+    assert [f"`s{n}`" in listed or f"s{n} " in listed for n in (1, 3, 4, 9)] == [True] * 4
+    office.clock.pass_(hours=1)
+    office.submit(a_finding("late", time=office.clock()))
+    office.settle()
+    assert told(slack, "late")
 
 
 @pytest.mark.slow

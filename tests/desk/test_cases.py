@@ -248,6 +248,20 @@ def test_a_session_that_stays_revoked_keeps_its_message(office, slack, a_finding
     assert "■ Revoked" in str(root["blocks"])
 
 
+def test_where_its_revocation_has_just_lapsed_it_gets_another(office, slack, a_finding) -> None:
+    office.submit(a_finding())
+    office.settle()
+    with office.client("rita", "responder") as rita:
+        rita.revoke("acme", "sess_1", reason="seen")
+    office.after(minutes=5)
+    with office.deps.store.read() as rows:
+        ends = rows.ledger.live_entry("acme", "sess_1").expires_at
+    office.clock.pass_(seconds=(ends - office.clock()).total_seconds() + 2)
+    office.submit(a_finding(n=1, time=office.clock()))
+    office.settle()
+    assert len(slack.roots()) == 2
+
+
 def test_a_case_that_begins_anew_while_somebody_wants_quiet_makes_none(office, slack, a_finding) -> None:
     office.submit(a_finding())
     office.settle()
