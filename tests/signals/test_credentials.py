@@ -148,7 +148,7 @@ def test_the_other_items_of_a_list_that_holds_a_key_are_compared_with_the_envelo
         ["-----BEGIN PGP PRIVATE KEY BLOCK-----\n", "Charset: utf-8\n", "Comment:\n", "\n", f"{KEY_LINE}\n"],
         ["-----BEGIN RSA PRIVATE KEY-----", f'{KEY_LINE}\\n",'],
         [
-            {"n": n, "text": line, "path": "/home/ann/work/acme/shop/deploy/keys/id_rsa"}
+            {"n": n, "text": line, "path": "/home/ann/code/acme/shop/deploy/keys/id_rsa"}
             for n, line in enumerate(["-----BEGIN RSA PRIVATE KEY-----", KEY_LINE])
         ],
     ],
@@ -163,12 +163,12 @@ def test_a_key_in_a_list_is_found_however_its_lines_stand_there(
 
 @pytest.mark.parametrize(
     "last",
-    ["/home/runner/work/acme/shop/services/billing", "0a1b2c3d" * 5, "/Users/ann/work/shop2", "/Srv/Shop2" * 5],
+    ["/home/runner/code/acme/shop/services/billing", "0a1b2c3d" * 5, "/Users/ann/code/shop2", "/Srv/Shop2" * 5],
 )
 def test_a_search_for_the_first_line_of_a_key_is_left_alone(
     scanner: CredentialScanner, event: Any, last: str
 ) -> None:
-    words = ["grep", "-rn", "-----BEGIN RSA PRIVATE KEY-----", last, "/Users/ann/work/billing"]
+    words = ["grep", "-rn", "-----BEGIN RSA PRIVATE KEY-----", last, "/Users/ann/code/billing"]
     seen = event(action__arguments={"command": words})
     assert scanner.redact(seen) == (seen, ())
 
