@@ -34,6 +34,7 @@ class PastOnly:
         self._patience_s = patience_s
         self._deadline: float | None = timer() + patience_s  # None: from the next poll on
         self._read = False
+        self._named: list[str] = []  # partitions that were said to have told nothing
 
     def start(self, positions: Callable[[Sequence[Place]], Mapping[Place, int]]) -> None:
         self._consumer.start(positions)
@@ -82,9 +83,12 @@ class PastOnly:
         if any(left.values()):  # a fetch takes long
             return False
         silent = sorted(f"{place.topic}[{place.partition}]" for place in held - left.keys())
-        if silent and over_s >= self._patience_s:
-            _log.warning("nothing was heard of these, and nothing of them is read", partitions=silent)
-        return not silent or over_s >= self._patience_s
+        if silent and over_s < self._patience_s:
+            return False
+        if silent != self._named:
+            _log.warning("nothing is heard of these; what they hold now is not read", partitions=silent)
+            self._named = silent
+        return True
 
     def close(self) -> None:
         self._consumer.close()

@@ -130,5 +130,6 @@ def test_a_partition_that_says_nothing_yet_is_waited_for_and_named_at_last(heard
     with capture_logs() as lines:
         while not past.exhausted():
             read += past.poll(timeout_s=0, max_records=9)
+        assert past.exhausted(), "it is asked as long as something waits for envelopes"
     assert len(read) == found
     assert [line["partitions"] for line in lines] == ([] if found == 6 else [["log[1]"]])

@@ -440,6 +440,20 @@ def test_who_approves_that_one_is_revoked_says_nothing_of_others_that_only_peopl
     assert family.audit(session_id="late", result="revoke", approval_id=waiting, approved_by="approver-1")
 
 
+def test_nor_is_one_asked_about_again_that_only_people_decide_on(make_stage, mute, a_finding, hard):
+    stage = make_stage(pdp=mute)
+    stage.enforce()
+    register(stage, "root")
+    for name in ("kept", "other"):
+        register(stage, name, "root")
+    for name in ("root", "kept"):
+        stage.call("PUT", f"/v1/sessions/acme/{name}/protection", json={"protected": True, "reason": "payroll"})
+    mute.about.add("kept")
+    waiting = stage.submit(a_finding("root", breaches=hard)).json()["approval_id"]
+    assert stage.decide(waiting, "approve").json()["state"] == "approved"
+    assert set(live(stage)) == {"root", "other"}
+
+
 def test_who_revokes_one_by_hand_decides_on_what_it_delegated_as_well(family):
     family.call("PUT", "/v1/sessions/acme/child/protection", json={"protected": True, "reason": "payroll"})
     family.revoke("root")

@@ -328,6 +328,26 @@ def test_news_of_guardian_are_told_as_such_and_anew_where_the_last_ones_lie_far_
     assert not any("flagged" in str(message) or "unknown" in str(message) for message in slack.messages)
 
 
+def test_news_below_the_floor_are_not_shown_whatever_their_topic_told_before(make_office, slack) -> None:
+    office = make_office(floor="high")
+    for severity in ("critical", "info"):
+        with office.deps.store.write() as rows:
+            tell(
+                office.deps,
+                rows,
+                topic="breaker",
+                title=severity,
+                detail="so it is",
+                tenant_id="acme",
+                severity=severity,
+                once=severity,
+                now=office.clock(),
+            )
+        office.settle()
+        office.after(hours=2)
+    assert len(slack.roots()) == 1
+
+
 def test_an_escalation_that_its_channel_refuses_is_made_where_the_case_is(make_office, slack, a_finding) -> None:
     escalate = {"after_s": 900, "channel": "C0ONCALL"}
     office = make_office(on_call={"*": "U0ONCALL"}, mention_from="critical", escalate=escalate)
