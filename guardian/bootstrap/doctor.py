@@ -21,7 +21,7 @@ from guardian.bootstrap.judgement import open_calibration, open_fit, speaks_for
 from guardian.bootstrap.kafka import kafka_settings
 from guardian.bootstrap.letters import refused_checked
 from guardian.bootstrap.monitor_store import open_monitor_store
-from guardian.bootstrap.policies import open_policy, policy_folder
+from guardian.bootstrap.policies import close_point, open_policy
 from guardian.bootstrap.secrets import SecretFiles
 from guardian.bootstrap.slack import ask_for_socket, people, slack_options
 from guardian.bootstrap.sources import open_source
@@ -30,12 +30,14 @@ from guardian.config import Settings
 from guardian.domain.urls import is_private
 from guardian.errors import BusError, ControlError, GuardianError
 from guardian.keys.files import read_secret
-from guardian.policy.cases import load_cases, run_cases
+from guardian.policy.files import CASES
+from guardian.policy.port import Asker, PolicyRequest
+from guardian.policy.reload import ReloadablePolicies
 from guardian.scoring.calibration import ASSUMPTIONS
 from guardian.wire.client import ControlClient
 
-_CASES = "cases.yaml"
 _SKEW_S = 5.0
+_HARMLESS = PolicyRequest(Asker("doctor", "auditor", frozenset()), "readMetrics")
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,15 +165,20 @@ def _calibration(settings: Settings) -> str:
 
 
 def _policy(settings: Settings) -> str:
-    pdp = open_policy(settings)
-    cases = policy_folder(settings) / _CASES
-    if not cases.is_file():
-        return f"policies {pdp.version} are valid; no {_CASES} beside them"
-    results = list(run_cases(pdp, load_cases(cases)))
-    failed = [result for result in results if not result.passed]
-    if failed:
-        raise _Unwell(f"{len(failed)} of {len(results)} policy cases fail", f"first: {failed[0]}")
-    return f"policies {pdp.version} are valid; {len(results)} must-allow and must-deny cases hold"
+    point = open_policy(settings)
+    if isinstance(point, ReloadablePolicies):
+        held = f"{point.cases} must-allow and must-deny cases hold" if point.cases else f"no {CASES} beside them"
+        return f"policies {point.version} are valid; {held}"
+    try:
+        said = point.decide(_HARMLESS)
+    finally:
+        close_point(point)
+    if said.errors:
+        raise _Unwell(
+            f"the decision point gives no answer: {said.errors[0]}",
+            "start it, or mend policy.options; until it answers everything that guardian asks for is denied",
+        )
+    return f"the decision point answers, version {said.version or point.version}"
 
 
 def _gateways(settings: Settings) -> str:

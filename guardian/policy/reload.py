@@ -77,6 +77,11 @@ class ReloadablePolicies:
         return self._in_force.policies.version
 
     @property
+    def cases(self) -> int:
+        """How many examples kept beside the set in force it answers as it must."""
+        return self._in_force.cases
+
+    @property
     def policies(self) -> CedarPolicies:
         """The set in force: keep it where two questions must be answered by the same one."""
         return self._in_force.policies

@@ -19,7 +19,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from guardian.bootstrap import plugins
+from guardian.bootstrap import doctor, plugins
+from guardian.config import load
 from guardian.errors import ConfigurationError
 from guardian.policy.cases import load_cases, run_cases
 from guardian.policy.facts import facts
@@ -454,3 +455,19 @@ def test_beneath_any_of_them_the_floor_holds(point, auto_revoke):
     both = Floor(point, floor)
     assert both.decide(auto_revoke).allowed
     assert not both.decide(dataclasses.replace(auto_revoke, mode="shadow")).allowed
+
+
+@pytest.mark.parametrize("floor", [True, False])
+def test_the_doctor_asks_an_external_decision_point_one_question_and_says_whether_it_answers(rego_server, floor):
+    def found(url):
+        policy = {"language": "opa", "floor": floor, "options": {"url": url, "token": TOKEN, "timeout_s": 5.0}}
+        settings = load(None, overrides={"policy": policy})
+        return next(check for check in doctor.examine(settings) if check.name == "policy")
+
+    answers = found(rego_server.url)
+    assert answers.ok, answers
+    assert "the decision point answers" in answers.found
+    away = found("http://127.0.0.1:9")
+    assert not away.ok
+    assert "gives no answer" in away.found
+    assert "policy.options" in away.mend
