@@ -75,9 +75,13 @@ _PEM_BODY = re.compile(r"(?: BLOCK)?[ -]{0,8}(?:[^\S\n]*+(?:\n|\\+[nr])(?:\s|\\+
 _RUN = re.compile(r"(?:[A-Za-z0-9+/]|%2[BFbf]){40,}+")
 _RUN_BEHIND = 200
 _LINE_CHARS = 100
+_LEAST_BODY = 40
+_LEAST_PIECE = 16
+_MOST_PIECES = 3
 _KEY_FIRST = re.compile(r"-{2,}\s*BEGIN [A-Z0-9 ]*PRIVATE KEY(?: BLOCK)?\s*-{2,}")
 _KEY_HEADER = re.compile(r"(?:[A-Za-z-]++:.*)?")
-_KEY_BODY = re.compile(r"(?!/)[A-Za-z0-9+/=]{40,}")
+_KEY_LINE = re.compile(r"[A-Za-z0-9+/=]{16,}+(?=$|[\s\\\"',-])")
+_ENDS = " \t\r\n\"',"
 _KEY_END = re.compile(r"-{2,}\s*(?:END|BEGIN) ")
 _PEM_TAIL = re.compile(r"(?:(?!-----END).)*(?:-----END [A-Z0-9 ]+-----)?", re.DOTALL)
 _TO_THE_END = re.compile(r".*", re.DOTALL)
@@ -196,23 +200,38 @@ def key_items(items: Sequence[object]) -> frozenset[int]:
         if "PRIVATE KEY" in line and _KEY_FIRST.fullmatch(line):
             behind = range(first + 1, len(lines))
             body = next((at for at in behind if not _KEY_HEADER.fullmatch(lines[at])), first)
-            if _is_body(lines[body]):
+            if _begins_a_body(lines[body : body + _MOST_PIECES]):
                 end = next((at for at in behind if _KEY_END.match(lines[at])), len(lines))
                 found.update(range(body, end))
     return frozenset(found)
 
 
 def _line(item: object) -> str:
-    """An item of a list of lines: a text, or that of an object which also says where it stands."""
+    """An item of a list of lines, without what ends it: a text, or that of an object which also says where it
+    stands."""
+    if isinstance(item, str):
+        line = item.strip(_ENDS)
+        return line.removesuffix("\\n").removesuffix("\\r").rstrip("\\") if line.endswith(("\\n", "\\r")) else line
     if not isinstance(item, Mapping):
-        return item.strip() if isinstance(item, str) else ""
-    texts = [value.strip() for value in item.values() if isinstance(value, str)]
-    return next((text for text in texts if _KEY_END.match(text) or _is_body(text)), "")
+        return ""
+    texts = [_line(value) for value in item.values() if isinstance(value, str)]
+    return next((text for text in texts if _KEY_END.match(text) or _piece(text)), "")
 
 
-def _is_body(line: str) -> bool:
-    found = _KEY_BODY.match(line[:_LINE_CHARS])
-    return found is not None and _is_mixed(found.group())
+def _begins_a_body(lines: Sequence[str]) -> bool:
+    run = ""
+    for line in lines:
+        piece = _piece(line)
+        run += piece
+        if not piece or len(run) >= _LEAST_BODY:
+            break
+    return len(run) >= _LEAST_BODY and _is_mixed(run)
+
+
+def _piece(line: str) -> str:
+    """The base64 at the beginning of a line; of a path, whose names are shorter, there is none."""
+    found = _KEY_LINE.match(line[:_LINE_CHARS])
+    return found.group() if found is not None and not _is_path(found.group()) else ""
 
 
 def _stands_in(said: str) -> bool:
@@ -238,11 +257,16 @@ class _Runs:
             run = _RUN.search(self._text, at)
             if run is None:
                 self._at = len(self._text) + _RUN_BEHIND
-            elif _is_mixed(run.group()[:_LINE_CHARS]):
+            elif _is_mixed(piece := run.group()[:_LINE_CHARS]) and not _is_path(piece):
                 self._at = run.start()
             else:
                 at = run.end()
         return self._at - end < _RUN_BEHIND
+
+
+def _is_path(run: str) -> bool:
+    """Whether slashes cut it into pieces that are all short; in base64 every 64th character is one."""
+    return max(map(len, run.split("/"))) < _LEAST_PIECE
 
 
 def _is_mixed(run: str) -> bool:

@@ -44,8 +44,8 @@ _CACHED_FROM = 64  # shorter texts are scanned faster than digested
 _Model = TypeVar("_Model", bound=BaseModel)
 
 
-_MAY_GROW_TO = 128
 _KEY = "[redacted:private_key]"
+_MAY_GROW_TO = 128
 """A mark may be longer than what it hides, but no field outgrows its bound by it: a result's status has the
 narrowest."""
 

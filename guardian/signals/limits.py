@@ -32,6 +32,7 @@ _LOOKING = word_set(
 )
 _PAYING = word_set("and capture debit redeem remit settle spend then upsert withdraw")
 _QUERYING = word_set("query select sql")
+_SEEKING = word_set("browse find list lookup search")
 _MANY = frozenset({"children", "data", "media", "men", "people", "staff", "women"})
 """Plurals that do not look like one."""
 
@@ -121,15 +122,23 @@ class Limits:
         came = event.action.records if came is None else came
         if name == _RECORD and came is not None:
             return came
-        if name == _ROW and came is not None:
-            asked = self._together(name)
-            if not asked:  # what other look-ups find are no rows
-                return 0 if _QUERYING.isdisjoint(words(event.action.tool)) else came
-            listed = any(leaf.count for leaf in self._leaves(name, "max_"))
-            return asked if listed or not reads else min(came, asked)  # it asked for so many
+        if name == _ROW and came is not None and (rows := self._rows(reads=reads, came=came)) is not None:
+            return rows
         if reads and not _MONEY.isdisjoint(name.split("_")):
             return 0  # a look-up of payments of 900, or of what 900 are worth, pays nothing
         return self._together(name)
+
+    def _rows(self, *, reads: bool, came: Number) -> Number | None:
+        """The rows of a look-up or query are those that came back, whatever number the agent named; of a call that
+        may as well write them those that it names, if it does."""
+        named = [leaf for leaf in self._leaves(_ROW, "max_") if _quantities(leaf, _ROW)]
+        tool = words(self.seen.event.action.tool)
+        querying = not _QUERYING.isdisjoint(tool)
+        if reads:
+            seeks = not (named or querying) and not _SEEKING.isdisjoint(tool)
+            return 0 if seeks else came  # customers found are no rows
+        bounds = all(f"max_{_ROW}" in leaf.names for leaf in named)
+        return came if querying and bounds else None
 
     def _spelt(self, prefix: str, name: str) -> str:
         return shown(self.constraints.spelt[prefix + name], 60)

@@ -147,6 +147,10 @@ def test_the_other_items_of_a_list_that_holds_a_key_are_compared_with_the_envelo
         ["-----BEGIN PGP PRIVATE KEY BLOCK-----", "", KEY_LINE],
         ["-----BEGIN PGP PRIVATE KEY BLOCK-----\n", "Charset: utf-8\n", "Comment:\n", "\n", f"{KEY_LINE}\n"],
         ["-----BEGIN RSA PRIVATE KEY-----", f'{KEY_LINE}\\n",'],
+        ["-----BEGIN RSA PRIVATE KEY-----\\n", f"{KEY_LINE}\\n"],
+        ["-----BEGIN RSA PRIVATE KEY-----", KEY_LINE[:32], KEY_LINE[32:]],
+        ["-----BEGIN RSA PRIVATE KEY-----", *(KEY_LINE[at : at + 16] for at in range(0, 64, 16))],
+        ["-----BEGIN RSA PRIVATE KEY-----", f"{KEY_LINE[:9]}/{KEY_LINE[9:40]}/{KEY_LINE[40:]}"],
         [
             {"n": n, "text": line, "path": "/home/ann/code/acme/shop/deploy/keys/id_rsa"}
             for n, line in enumerate(["-----BEGIN RSA PRIVATE KEY-----", KEY_LINE])
@@ -163,7 +167,15 @@ def test_a_key_in_a_list_is_found_however_its_lines_stand_there(
 
 @pytest.mark.parametrize(
     "last",
-    ["/home/runner/code/acme/shop/services/billing", "0a1b2c3d" * 5, "/Users/ann/code/shop2", "/Srv/Shop2" * 5],
+    [
+        "/home/runner/code/acme/shop/services/billing",
+        "0a1b2c3d" * 5,
+        "/Users/ann/code/shop2",
+        "/Srv/Shop2" * 5,
+        "src/main/java/com/acme/shop2/BillingService.java",
+        "src/main/java/com/acme/shop2/BillingService",
+        "AcmeBillingServiceImplementationFactoryV2.java",
+    ],
 )
 def test_a_search_for_the_first_line_of_a_key_is_left_alone(
     scanner: CredentialScanner, event: Any, last: str
@@ -193,6 +205,7 @@ def test_a_search_for_the_first_line_of_a_key_is_left_alone(
         "find what begins with -----BEGIN OPENSSH PRIVATE KEY-----",
         "-----BEGIN RSA PRIVATE KEY-----",
         'grep -rn "BEGIN RSA PRIVATE KEY" src/main/java/com/example/application/configuration/security/rules',
+        'grep -rn "-----BEGIN RSA PRIVATE KEY-----" src/main/java/com/acme/shop2/BillingService',
         f"'BEGIN RSA PRIVATE KEY' in text  # {'0a1b2c3d' * 8}",
     ],
 )

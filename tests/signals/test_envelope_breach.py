@@ -176,18 +176,41 @@ def test_a_query_takes_the_rows_that_came_back_and_not_those_it_would_have_taken
     assert [signal.breaches for signal in signals] == [(), ()]
     assert state["sums"] == {"row": 14}
     few = observe(**bounds, action__tool="sql.query", action__arguments={"max_rows": 10}, result__records=5000)
-    assert folded(EnvelopeBreach(), [few])[0]["sums"] == {"row": 10}
+    assert folded(EnvelopeBreach(), [few])[0]["sums"] == {"row": 5000}  # what the agent named bounds nothing
     every = observe(**bounds, action__tool="sql.query", action__arguments={"sql": "select *"}, result__records=900)
     state, signals = folded(EnvelopeBreach(), [every, every])
     assert state["sums"] == {"row": 1800}
     assert [breach.name for breach in signals[1].breaches] == ["limit_exceeded_session"]
-    for tool, rows in (("db.run_query", 900), ("bigquery.execute_sql", 900), ("crm.search_customers", 0)):
-        other = observe(**bounds, action__tool=tool, action__arguments={"text": "all"}, result__records=900)
-        assert folded(EnvelopeBreach(), [other])[0].get("sums", {}).get("row", 0) == rows
     rows = {"rows": [{"a": n} for n in range(600)]}
     written = observe(**bounds, action__tool="sheets.append", action__arguments=rows, result__records=0)
     _, signals = folded(EnvelopeBreach(), [written, written])
     assert [breach.name for breach in signals[1].breaches] == ["limit_exceeded_session"]
+
+
+@pytest.mark.parametrize(
+    ("tool", "arguments", "rows"),
+    [
+        ("db.run_query", {"text": "all"}, 900),
+        ("bigquery.execute_sql", {"text": "all"}, 900),
+        ("db.run_query", {"sql": "select *", "max_rows": 1000}, 900),
+        ("sql.query", {"rows": 1}, 900),
+        ("db.get_rows", {}, 900),
+        ("warehouse.fetch", {"table": "customers"}, 900),
+        ("sheets.read_rows", {"rows": [1, 2]}, 900),
+        ("mysql.read", {}, 900),
+        ("crm.search_customers", {"text": "all"}, 0),
+        ("crm.search_rows", {"rows": 20}, 900),
+        ("sql.insert", {"rows": 600}, 600),
+        ("sql.insert", {"rows": [{"a": 1}, {"a": 2}]}, 2),
+        ("sheets.append", {"text": "all"}, 0),
+    ],
+)
+def test_rows_are_those_that_came_back_whatever_a_reading_tool_is_called(
+    observe: Observe, folded: Any, tool: str, arguments: dict[str, Any], rows: int
+) -> None:
+    bounds = {"envelope__resource_constraints": {"max_rows": 1000}, "envelope__allowed_tools": []}
+    seen = observe(**bounds, action__tool=tool, action__arguments=arguments, result__records=900)
+    assert folded(EnvelopeBreach(), [seen])[0].get("sums", {}).get("row", 0) == rows
 
 
 def test_without_a_result_what_was_asked_for_is_summed(observe: Observe, folded: Any) -> None:
