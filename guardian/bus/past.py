@@ -83,9 +83,10 @@ class PastOnly:
         if any(left.values()):  # a fetch takes long
             return False
         silent = sorted(f"{place.topic}[{place.partition}]" for place in held - left.keys())
-        if silent and over_s < self._patience_s:
+        lost = self._read and not held  # between two assignments
+        if (silent or lost) and over_s < self._patience_s:
             return False
-        if silent != self._named:
+        if silent and silent != self._named:
             _log.warning("nothing is heard of these; what they hold now is not read", partitions=silent)
             self._named = silent
         return True

@@ -70,7 +70,7 @@ def go_on(deps: ControlDeps, now: datetime) -> bool:
 def _take_in(deps: ControlDeps, rows: ControlRows, lines: Sequence[Followed], last: int, now: datetime) -> None:
     opened: dict[str, bool] = {}
     for line in lines:
-        told = read_alert(line)
+        told = read_alert(line.payload)
         if told is not None and told.finding.kind is Kind.CONTROL:
             opened[line.key] = _is_worth_it(rows, line.key, told.finding)
         elif told is not None and line.key not in opened:
@@ -120,7 +120,7 @@ def _heard(rows: ControlRows, line: Followed, last: int, now: datetime) -> None:
 def _is_open(deps: ControlDeps, rows: ControlRows, finding: Finding) -> bool:
     """Whether somebody is expected to do something about the case of this finding, as it stands now."""
     try:
-        view = case_view(deps, rows, finding.tenant_id, finding.session_id, similar=False)
+        view = case_view(deps, rows, finding.tenant_id, finding.session_id)
     except ValidationError:  # nobody knows
         return True
     return view is not None and (view.state in OPEN_STATES or bool(view.approvals))

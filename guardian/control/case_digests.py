@@ -5,7 +5,7 @@ from datetime import datetime
 
 from guardian.alerting.port import Digest
 from guardian.alerting.rules import SEVERITIES, Fold, Rules, next_move
-from guardian.control.case_feeds import read_payload
+from guardian.control.case_feeds import read_alert
 from guardian.control.case_standing import standing
 from guardian.control.deps import ControlDeps
 from guardian.store.control import ControlRows
@@ -33,8 +33,7 @@ def fold(deps: ControlDeps, rules: Rules, rows: ControlRows, case: StoredCase, n
     for other in rows.cases.unplaced(case.tenant_id, case.rank, now, _AT_ONCE):
         stands = standing(deps, rows, other, now)
         move = next_move(stands.case, rules, crowd=rules.storm + 1, now=now)
-        payload = rows.cases.alert_payload(other.alert_id)
-        told = None if payload is None else read_payload(payload)
+        told = read_alert(rows.cases.alert_payload(other.alert_id))
         if not isinstance(move, Fold) or rules.channel_for(other) != channel or told is None:
             continue
         lines.append(_line(told, other, stands.case.state))

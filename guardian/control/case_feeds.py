@@ -26,8 +26,11 @@ _ENDED = frozenset({"reinstated", "dismissed", "confirmed", "lapsed"})
 _log = logger("control")
 
 
-def catch_up(store: ControlStore, now: datetime) -> bool:
-    """Take in what is new on the feeds. Returns whether there may be more."""
+def catch_up(store: ControlStore, now: datetime, *, floor: int = 0) -> bool:
+    """Take in what is new on the feeds. Returns whether there may be more.
+
+    News of guardian that are less severe than `floor` get no message of their own.
+    """
     with store.read() as rows:
         if not any(rows.cases.news(feed, 1) for feed in _FEEDS):
             return False
@@ -38,7 +41,7 @@ def catch_up(store: ControlStore, now: datetime) -> bool:
             for line in news:
                 match feed:
                     case "alerts":
-                        heard_alert(rows, line, now)
+                        heard_alert(rows, line, now, floor=floor)
                     case "audit":
                         heard_audit(rows, json.loads(line.payload), now)
                     case _:
@@ -50,9 +53,9 @@ def catch_up(store: ControlStore, now: datetime) -> bool:
     return full
 
 
-def heard_alert(rows: ControlRows, line: Followed, now: datetime) -> None:
+def heard_alert(rows: ControlRows, line: Followed, now: datetime, *, floor: int = 0) -> None:
     """Take in an alert; one that cannot be read is passed over, for it would keep all that follow it."""
-    key, told = line.key, read_alert(line)
+    key, told = line.key, read_alert(line.payload)
     if told is None:
         _log.error("alert_unreadable", alert=line.seq, case=key)
         return
@@ -75,20 +78,17 @@ def heard_alert(rows: ControlRows, line: Followed, now: datetime) -> None:
     worse = case.acted_at is not None and severe > case.rank  # what somebody saw to was less than this
     if settled or worse:  # it begins anew
         values |= {"acted_at": None, "escalated_at": None, "opened_at": line.at or now}
-    if (about_guardian or _has_ended(rows, case)) and _is_far_up(case, line.at or now):  # and so does its message
+    news = about_guardian and rank(finding.severity) >= floor
+    if (news or _has_ended(rows, case)) and _is_far_up(rows, case, line.at or now):  # and so does its message
         values |= {"place": None, "folded_into": None, "rank": rank(finding.severity)}
     rows.cases.change(key, **values, purpose=purpose or case.purpose)
     rows.cases.happened(case, [told_by_alert(told)])
 
 
-def read_alert(line: Followed) -> AlertPayload | None:
-    """None where this version cannot read it."""
-    return read_payload(line.payload)
-
-
-def read_payload(payload: str) -> AlertPayload | None:
+def read_alert(payload: str | None) -> AlertPayload | None:
+    """None where there is none, and where this version cannot read it."""
     try:
-        return AlertPayload.model_validate_json(payload)
+        return None if payload is None else AlertPayload.model_validate_json(payload)
     except ValidationError:
         return None
 
@@ -99,13 +99,14 @@ def _has_ended(rows: ControlRows, case: StoredCase) -> bool:
     return lapsed or case.state in _ENDED
 
 
-def _is_far_up(case: StoredCase, now: datetime) -> bool:
-    """Whether its message or digest is one that nobody would see change, and may be given up."""
+def _is_far_up(rows: ControlRows, case: StoredCase, now: datetime) -> bool:
+    """Whether nobody would see its message, or the digest that lists it, change any more: it may be given up."""
     quiet = case.snoozed_until is not None and case.snoozed_until > now
-    nowhere = case.place is None and case.folded_into is None
-    if nowhere or case.written_at is None or case.status == "sending" or quiet:
+    if quiet or case.status == "sending":
         return False
-    return now - case.written_at > _FAR_UP
+    digest = rows.cases.get(case.folded_into) if case.place is None and case.folded_into is not None else None
+    written_at = case.written_at if digest is None else digest.written_at
+    return written_at is not None and now - written_at > _FAR_UP and (case.place or case.folded_into) is not None
 
 
 def heard_audit(rows: ControlRows, record: dict[str, object], now: datetime) -> None:

@@ -11,26 +11,29 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import assert_never
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import TypeAdapter
 
 from guardian.alerting.outbox import AlertRow
 from guardian.alerting.port import Alert, Step, Verb
 from guardian.alerting.rules import Done, Fold, Rules, Wait, Write, next_move
 from guardian.control.case_begin import LINE, go_on
 from guardian.control.case_digests import counted_in, fold
-from guardian.control.case_feeds import catch_up
+from guardian.control.case_feeds import catch_up, read_alert
 from guardian.control.case_standing import Standing, standing
-from guardian.control.case_view import case_view
+from guardian.control.case_view import with_similar
 from guardian.control.deps import ControlDeps
 from guardian.store.control import ControlRows
 from guardian.store.control_cases import StoredCase
+from guardian.telemetry import logger
 from guardian.wire.cases import CaseEvent
+from guardian.wire.findings import AlertPayload
 
 _LOOKED_AT = 50  # due cases of which one is to be written; the others are put to rest
 _IN_A_DIGEST, _IN_A_REPLY = 40, 200  # lines of a digest's reply; events that one reply sums up
 _UNKNOWN = "unknown"  # shown: a write whose content is not known any more
 _PARKED_AGAIN = timedelta(hours=1)
 _STEP: TypeAdapter[Step] = TypeAdapter(Step)
+_log = logger("control")
 
 
 class CaseOutbox:
@@ -52,7 +55,7 @@ class CaseOutbox:
     def claim(self, now: datetime) -> AlertRow | None:
         if go_on(self._deps, now):  # the worker comes again in a moment, and whoever else writes gets a turn
             return None
-        while catch_up(self._store, now):
+        while catch_up(self._store, now, floor=self._rules.floor):
             pass
         while True:
             with self._store.read() as rows:  # most looks find nothing: they need not queue with the writers
@@ -161,7 +164,7 @@ class CaseOutbox:
         return None
 
     def _step(self, case: StoredCase, verb: Verb, now: datetime) -> Step:
-        calls = self._rules.calls(case) if verb == "post" else ""
+        calls = self._rules.calls(case) if verb == "post" and case.acted_at is None else ""
         place = case.place
         channel = self._rules.channel_for(case) if place is None else case.channel
         if verb == "escalate":
@@ -182,12 +185,16 @@ class CaseOutbox:
 
     def _row(self, rows: ControlRows, stands: Standing, step: Step) -> AlertRow | None:
         """Claim this write: from here on it is repeated until it has ended."""
-        case = stands.case
-        told = _read(rows.cases.alert_payload(case.alert_id))
-        if told is None:  # nothing is known that could be shown
-            rows.cases.change(case.key, status="parked", last_error="it has no alert that can be read")
+        case, values = stands.case, dict[str, object]()
+        told = read_alert(rows.cases.alert_payload(case.alert_id))
+        if told is None:
+            if case.alert_id:  # another version may be able to
+                _log.error("alert_unreadable", alert=case.alert_id, case=case.key)
+            again = self._deps.clock() + _PARKED_AGAIN
+            values = {"next_at": again} if case.alert_id else {"status": "parked"}
+            rows.cases.change(case.key, **values, last_error="it has no alert that can be read")
             return None
-        values: dict[str, object] = {"status": "sending", "step": step.model_dump_json()}
+        values = {"status": "sending", "step": step.model_dump_json()}
         values |= {"attempts": case.attempts + 1, "steps": int(step.key.rpartition(":")[2])}
         if step.verb in ("post", "update"):
             # of a write that is repeated nobody knows what it showed when it arrived
@@ -197,28 +204,19 @@ class CaseOutbox:
         alert = self._alert(rows, stands, step, told)
         return AlertRow(case.key, alert.model_dump_json(), case.attempts)
 
-    def _alert(self, rows: ControlRows, stands: Standing, step: Step, told: Alert) -> Alert:
+    def _alert(self, rows: ControlRows, stands: Standing, step: Step, told: AlertPayload) -> Alert:
         case, view = stands.case, stands.view
         events: Sequence[CaseEvent] = ()
         if step.verb == "reply":
             events = rows.cases.events(case.key, step.told, step.events - step.told)
         elif view is not None:
-            view = case_view(self._deps, rows, case.tenant_id, case.session_id)
-        return told.model_copy(
-            update={
-                "case": case.key,
-                "step": step,
-                "view": view,
-                "approval": stands.approval,
-                "events": tuple(events),
-                "digest": counted_in(rows, case) if case.kind == "digest" else None,
-            }
-        )
-
-
-def _read(payload: str | None) -> Alert | None:
-    """None also where this version cannot read it."""
-    try:
-        return None if payload is None else Alert.model_validate_json(payload)
-    except ValidationError:
-        return None
+            view = with_similar(rows, view)
+        more = {
+            "case": case.key,
+            "step": step,
+            "view": view,
+            "approval": stands.approval,
+            "events": tuple(events),
+            "digest": counted_in(rows, case) if case.kind == "digest" else None,
+        }
+        return Alert.model_validate(told.model_dump()).model_copy(update=more)

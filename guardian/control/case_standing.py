@@ -1,7 +1,7 @@
 """How a case stands now, as its message would show it, and a digest of that."""
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from pydantic import ValidationError
@@ -26,33 +26,38 @@ class Standing:
     approval: ApprovalView | None = None
 
 
-def _view(deps: ControlDeps, rows: ControlRows, case: StoredCase) -> CaseView | None:
-    """None also where what is stored cannot be read, by another version say: its alert is shown all the same."""
-    try:
-        return case_view(deps, rows, case.tenant_id, case.session_id, similar=False)
-    except ValidationError:
-        _log.error("case_unreadable", case=case.key)
-        return None
-
-
 def standing(deps: ControlDeps, rows: ControlRows, case: StoredCase, now: datetime) -> Standing:
     """The case with its digest as of now, stored if it changed."""
-    view, approval, state = None, None, ""
+    try:
+        stands, parts = _as_stored(deps, rows, case, now)
+    except ValidationError:  # written by another version, say: its alert is shown all the same, as open as it was
+        _log.error("case_unreadable", case=case.key)
+        revoked = rows.ledger.live_entry(case.tenant_id, case.session_id) is not None
+        state = "revoked" if revoked else case.state or ("waits" if case.kind == "news" else "flagged")
+        stands, parts = Standing(case._replace(state=state)), [str(case.findings), state]
+    digest, state = hashlib.sha256("\x1f".join(parts).encode()).hexdigest()[:32], stands.case.state
+    if (digest, state) != (case.digest, case.state):
+        rows.cases.change(case.key, digest=digest, state=state)
+    return replace(stands, case=case._replace(digest=digest, state=state))
+
+
+def _as_stored(
+    deps: ControlDeps, rows: ControlRows, case: StoredCase, now: datetime
+) -> tuple[Standing, list[str]]:
+    """How the case stands, and all that changes the look of its message. Raises ValidationError for what this
+    version cannot read."""
     match case.kind:
         case "session":
-            view = _view(deps, rows, case)
-            state = "" if view is None else view.state
+            view = case_view(deps, rows, case.tenant_id, case.session_id)
             silent = case.snoozed_until if case.snoozed_until and case.snoozed_until > now else None
             parts = [] if view is None else [view.digest, str(view.findings), str(view.protected)]
             parts.append("" if silent is None else silent.isoformat())
+            return Standing(case._replace(state="" if view is None else view.state), view), parts
         case "news":
             stored = rows.approvals.get(case.session_id, {case.tenant_id})
             approval = None if stored is None else stored.view
-            state = "waits" if approval is not None and approval.state == "pending" else ""
+            waits = approval is not None and approval.state == "pending"
             parts = [str(case.findings), "" if approval is None else approval.state]
+            return Standing(case._replace(state="waits" if waits else ""), approval=approval), parts
         case _:
-            parts = [str(case.events)]
-    digest = hashlib.sha256("\x1f".join(parts).encode()).hexdigest()[:32]
-    if (digest, state) != (case.digest, case.state):
-        rows.cases.change(case.key, digest=digest, state=state)
-    return Standing(case._replace(digest=digest, state=state), view, approval)
+            return Standing(case._replace(state="")), [str(case.events)]

@@ -3,6 +3,7 @@
 import hashlib
 import math
 from collections.abc import Sequence
+from contextlib import suppress
 
 from pydantic import ValidationError
 
@@ -20,13 +21,8 @@ _TREND, _SEARCHED, _SIMILAR = 20, 200, 3
 _MOST_APPROVALS = 10
 
 
-def case_view(
-    deps: ControlDeps, rows: ControlRows, tenant_id: str, session_id: str, *, similar: bool = True
-) -> CaseView | None:
-    """The case, or None for a session without a finding that people were told of.
-
-    Looking for `similar` cases is what costs most; nothing that is decided depends on them.
-    """
+def case_view(deps: ControlDeps, rows: ControlRows, tenant_id: str, session_id: str) -> CaseView | None:
+    """The case, or None for a session without a finding that people were told of."""
     found = [each.view for each in rows.findings.page({tenant_id}, limit=_TREND, session_id=session_id)]
     told = [view for view in found if view.outcome.effect is not Effect.NONE] or found
     session = rows.sessions.get(tenant_id, session_id)
@@ -53,7 +49,6 @@ def case_view(
         revision=None if live is None else live.revision,
         protected=session.view.protected,
         trend=_trend(found),
-        similar=_similar(rows, shown.finding) if similar else (),
         snoozed_until=None if silent is None else silent.snoozed_until,
         snoozed_by=None if silent is None else silent.snoozed_by,
     )
@@ -90,7 +85,7 @@ def moved_on(
     """
     if seen is None:
         return None
-    view = case_view(deps, rows, tenant_id, session_id, similar=False)
+    view = case_view(deps, rows, tenant_id, session_id)
     if (NO_CASE if view is None else view.digest) == seen:
         return None
     now = "gone" if view is None else view.state
@@ -130,26 +125,22 @@ def _trend(found: Sequence[FindingView]) -> tuple[TrendPoint, ...]:
     )
 
 
-def _similar(rows: ControlRows, finding: Finding) -> tuple[SimilarCase, ...]:
-    """Among the tenant's newest findings, other sessions accused of the like; the newest first."""
-    mine = _traits(finding)
-    if not mine:
-        return ()
-    try:
-        newest = rows.findings.page({finding.tenant_id}, limit=_SEARCHED, kind=finding.kind.value)
-    except ValidationError:  # one of another version, say: no case is held up for what is only beside it
-        return ()
-    seen = {finding.session_id}
+def with_similar(rows: ControlRows, view: CaseView) -> CaseView:
+    """The same with what other sessions were accused of the like, the newest first. Finding them is what costs
+    most, and nothing that is decided depends on them."""
+    finding = view.shown.finding
+    mine, seen = _traits(finding), {finding.session_id}
     alike: list[SimilarCase] = []
-    for stored in newest:
-        other = stored.view
-        if other.finding.session_id in seen or len(mine & _traits(other.finding)) < 2:
-            continue
-        seen.add(other.finding.session_id)
-        alike.append(_ended(rows, other))
-        if len(alike) == _SIMILAR:
-            break
-    return tuple(alike)
+    with suppress(ValidationError):  # one of another version, say: no case is held up for what is only beside it
+        newest = rows.findings.page({finding.tenant_id}, limit=_SEARCHED, kind=finding.kind.value) if mine else ()
+        for other in (stored.view for stored in newest):
+            if other.finding.session_id in seen or len(mine & _traits(other.finding)) < 2:
+                continue
+            seen.add(other.finding.session_id)
+            alike.append(_ended(rows, other))
+            if len(alike) == _SIMILAR:
+                break
+    return view.model_copy(update={"similar": tuple(alike)})
 
 
 def _traits(finding: Finding) -> frozenset[str]:

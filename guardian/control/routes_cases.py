@@ -4,7 +4,7 @@ from fastapi import APIRouter, Response
 
 from guardian.control.authority import may_read
 from guardian.control.caller import Caller, Deps, Seen, SessionId, TenantId
-from guardian.control.case_view import case_key, case_view
+from guardian.control.case_view import case_key, case_view, with_similar
 from guardian.control.problems import absent, documented
 from guardian.control.snoozing import snooze
 from guardian.wire.cases import CaseHistory, CaseView, SnoozeRequest
@@ -19,9 +19,10 @@ def show_case(
     """The case as it stands now; its digest is also the ETag."""
     may_read(deps, caller, "read", tenant_id)
     with deps.store.read() as rows:
-        view = case_view(deps, rows, tenant_id, session_id)
-    if view is None:
-        raise absent("case")
+        found = case_view(deps, rows, tenant_id, session_id)
+        if found is None:
+            raise absent("case")
+        view = with_similar(rows, found)
     response.headers["ETag"] = f'"{view.digest}"'
     return view
 

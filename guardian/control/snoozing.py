@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from guardian.control.case_view import case_key, case_view
+from guardian.control.case_view import case_key, case_view, with_similar
 from guardian.control.deps import ControlDeps
 from guardian.control.granted import Act, bound, permitted
 from guardian.control.problems import Refusal, absent
@@ -32,6 +32,6 @@ def snooze(
         act.rows.cases.open(name, kind="session", tenant_id=tenant_id, session_id=session_id, now=act.now)
         act.rows.cases.change(name, snoozed_until=until, snoozed_by=principal.id)
         act.audit(result="snoozed", until=until.isoformat(), finding_id=finding.id)
-        return view.model_copy(update={"snoozed_until": until, "snoozed_by": principal.id})
+        return with_similar(act.rows, view).model_copy(update={"snoozed_until": until, "snoozed_by": principal.id})
 
     return permitted(deps, principal, "snooze", tenant_id, session_id, wanted.reason, bound(seen, do))

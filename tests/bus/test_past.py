@@ -133,3 +133,42 @@ def test_a_partition_that_says_nothing_yet_is_waited_for_and_named_at_last(heard
         assert past.exhausted(), "it is asked as long as something waits for envelopes"
     assert len(read) == found
     assert [line["partitions"] for line in lines] == ([] if found == 6 else [["log[1]"]])
+
+
+def test_what_is_heard_at_last_is_not_named_again():
+    class Late(MemoryConsumer):
+        def lag(self):
+            return {} if mute else super().lag()
+
+    broker, mute = MemoryBroker(), [True]
+    broker.append("log", b"0", timestamp=NOW - timedelta(hours=1))
+    past = PastOnly(Late(broker, ["log"]), until=NOW, timer=(ticks := Ticks()), quiet_s=5, patience_s=60)
+    past.start(lambda _: {})
+    for _ in range(2):
+        past.poll(timeout_s=0, max_records=9)
+    ticks.at = 70
+    with capture_logs() as lines:
+        assert past.exhausted()
+        mute.clear()
+        assert past.exhausted()
+    assert [line["partitions"] for line in lines] == [["log[0]"]]
+
+
+def test_between_two_assignments_it_is_not_at_its_end(topic):
+    class Between(MemoryConsumer):
+        def assignment(self):
+            return frozenset() if gone else super().assignment()
+
+    gone = []
+    past = PastOnly(Between(topic, ["log"]), until=NOW, timer=(ticks := Ticks()), quiet_s=5, patience_s=60)
+    past.start(lambda _: {})
+    assert past.poll(timeout_s=0, max_records=1)
+    gone.append(True)
+    past.poll(timeout_s=0, max_records=0)
+    ticks.at = 30
+    assert not past.exhausted()
+    gone.clear()
+    assert not past.exhausted(), "there is more"
+    gone.append(True)
+    ticks.at = 66
+    assert past.exhausted(), "for so long nobody waits"

@@ -345,7 +345,8 @@ def test_news_below_the_floor_are_not_shown_whatever_their_topic_told_before(mak
             )
         office.settle()
         office.after(hours=2)
-    assert len(slack.roots()) == 1
+    (root,) = slack.roots()
+    assert "info" in str(root["text"])  # that it is over stands where the trouble was told
 
 
 def test_an_escalation_that_its_channel_refuses_is_made_where_the_case_is(make_office, slack, a_finding) -> None:
@@ -383,3 +384,40 @@ def test_an_escalation_that_every_channel_refuses_is_made_once_one_takes_it(make
         office.after(hours=1)
     (call,) = [m for m in slack.messages if "U0ONCALL" in str(m.get("text")) + str(m.get("blocks"))]
     assert call["channel"] == "C0ONCALL"
+
+
+@pytest.fixture
+def storm(make_office, slack, a_finding):
+    """Ten critical cases in a digest, one of them dismissed before it was written."""
+    office = make_office(storm=5, on_call={"*": "S0ONCALL"})
+    slack.down = True
+    for n in range(10):
+        office.submit(a_finding(f"sess_{n}", severity="critical"))
+    with office.client("ann", "analyst") as ann:
+        ann.judge(a_finding("sess_1").id, "false_positive", reason="fine")
+    slack.down = False
+    office.after(minutes=1)
+    (digest,) = slack.roots()
+    assert "10 cases" in str(digest["blocks"])
+    return office
+
+
+def test_what_is_dismissed_where_a_digest_lists_it_calls_nobody(storm, slack, a_finding) -> None:
+    storm.clock.pass_(minutes=11)
+    with storm.client("ann", "analyst") as ann:
+        ann.judge(a_finding("sess_2").id, "false_positive", reason="fine")
+    storm.after(minutes=1)
+    _, own = slack.roots()
+    assert "○ Dismissed" in str(own["blocks"])
+    assert "S0ONCALL" not in str(own["text"])
+
+
+@pytest.mark.parametrize(("hours", "called"), [(480, False), (0, True)])
+def test_a_case_that_a_digest_of_long_ago_lists_begins_as_what_it_is_now(
+    storm, slack, a_finding, hours, called
+) -> None:
+    storm.clock.pass_(hours=hours, minutes=11)
+    storm.submit(a_finding("sess_1", epoch=1, n=0, severity="medium", time=storm.clock()))
+    storm.settle()
+    _, own = slack.roots()
+    assert ("S0ONCALL" in str(own["text"])) is called
