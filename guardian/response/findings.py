@@ -24,6 +24,9 @@ from guardian.domain.signal import Breach
 _INDEPENDENT_FROM = 0.5
 """A signal of at least this value counts as a voice of its own."""
 
+_RARE = 0.05
+"""From here on it is said how rare a call's score is among honest ones."""
+
 _NOT_OF_A_SESSION = frozenset({Kind.HYGIENE, Kind.GATEWAY, Kind.ENTITLEMENT, Kind.BUS})
 """Told once, however many sessions show the same thing."""
 
@@ -153,10 +156,14 @@ def _reasons(drift: Drift, odder: str | None) -> tuple[Reason, ...]:
         if not s.silent and (s.value > 0.0 or s.breaches)
     ]
     told.sort(key=lambda reason: (-reason.share, reason.signal))
-    if told and odder is not None:
-        said = f"an earlier {odder} was odder than this call; {told[0].text}"
-        told[0] = told[0].model_copy(update={"text": said[:2000]})
-    return tuple(told)
+    if not told:
+        return ()
+    said = told[0].text
+    if told[0].share > 0.0 and drift.p_value <= _RARE:
+        said = f"{said[:1900]}; of honest calls 1 in {1 / drift.p_value:,.0f} scores so high"
+    if odder is not None:
+        said = f"an earlier {odder} was odder than this call; {said}"
+    return told[0].model_copy(update={"text": said[:2000]}), *told[1:]
 
 
 def _severity(wanted: Effect, breaches: Sequence[Breach]) -> Severity:

@@ -37,7 +37,10 @@ class PurposeFit(SignalFold):
             missing = "no reading by the drift model" if purpose.strip() else "no declared purpose to compare with"
             return state, Signal(self.name, 0.0, f"missing: {missing}", silent=True)
         value = min(max(float(seen.fit), 0.0), 1.0)
-        verdict = "does not fit" if value >= 0.7 else "fits poorly" if value >= 0.4 else "fits"
+        # how near is near is for the calibration to say
+        verdict = (
+            "does not fit" if value >= 0.7 else "fits poorly" if value >= 0.4 else f"is {value:.2f} away from"
+        )
         quoted = shown(purpose, self.purpose_chars)
         reason = f'{shown(seen.event.action.tool)} {verdict} the declared purpose "{quoted}"'
         if seen.event.action.arguments is None:

@@ -1,5 +1,6 @@
 """A finding tells one step in bounded, ordered words, and its id is the step's."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -52,7 +53,7 @@ def test_a_call_that_crossed_the_line_says_that_an_earlier_one_was_odder() -> No
         title="t", odder="mail.send",
     )  # fmt: skip
     assert [reason.text for reason in made.reasons] == [
-        "an earlier mail.send was odder than this call; odd hour",
+        "an earlier mail.send was odder than this call; odd hour; of honest calls 1 in 100 scores so high",
         "git.push fits",
     ]
 
@@ -179,3 +180,12 @@ def test_a_side_finding_without_an_event_says_what_it_knows() -> None:
     made = side(Kind.UNSCORABLE, title="t" * 999)
     assert (made.subject, made.act, made.features_missing, made.correlation_id) == (None, None, (), "")
     assert len(made.title) == 300
+
+
+@pytest.mark.parametrize(
+    ("p_value", "share", "said"), [(0.0007, 1.0, "1 in 1,429"), (0.2, 1.0, ""), (0.01, 0.0, "")]
+)
+def test_how_rare_a_score_is_stands_with_what_made_it(p_value: float, share: float, said: str) -> None:
+    verdict = replace(drift(Signal("a", 0.3, "so it is"), shares={"a": share}), p_value=p_value)
+    (reason,) = finding(verdict).reasons
+    assert reason.text == ("so it is" + (f"; of honest calls {said} scores so high" if said else ""))

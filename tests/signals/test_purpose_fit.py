@@ -10,7 +10,9 @@ def test_the_value_is_the_models_reading(observe: Any, folded: Any) -> None:
     _, signals = folded(PurposeFit(), [observe(facts={"fit": fit}) for fit in (0.0, 0.45, 0.93, 1.0000001)])
     assert [signal.value for signal in signals] == [0.0, 0.45, 0.93, 1.0]
     said = [signal.reason.split(" the declared")[0] for signal in signals]
-    assert said == [f"contracts.read {word}" for word in ("fits", "fits poorly", "does not fit", "does not fit")]
+    assert said == [
+        f"contracts.read {word}" for word in ("is 0.00 away from", "fits poorly", "does not fit", "does not fit")
+    ]
 
 
 @pytest.mark.parametrize(
