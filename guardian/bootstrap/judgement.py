@@ -51,7 +51,12 @@ def open_fit(settings: Settings) -> PurposeFit:
 
 
 def _engine(settings: Settings) -> EnginePlugin:
-    engine: EnginePlugin = plugins.make("embedding", settings.model.engine, settings.model.options)
+    paths = getattr(plugins.find("embedding", settings.model.engine), "paths", ())
+    options = {
+        name: str(settings.resolve(Path(value))) if name in paths and isinstance(value, str) and value else value
+        for name, value in settings.model.options.items()
+    }
+    engine: EnginePlugin = plugins.make("embedding", settings.model.engine, options)
     return engine
 
 

@@ -5,6 +5,7 @@ import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
+from io import TextIOWrapper
 from pathlib import Path
 
 from guardian.bootstrap.archived_sessions import archive_sessions
@@ -48,7 +49,8 @@ def training_files(
         sessions = split_by_tenant(_sessions(settings, file, logged, labels))
         path = folder / f"log_{number}.jsonl.gz"
         folder.mkdir(parents=True, exist_ok=True)
-        with gzip.open(path, "wt", encoding="utf-8") as lines:
+        # the same sessions are the same bytes: an interrupted training is known by them
+        with gzip.GzipFile(path, "wb", mtime=0) as zipped, TextIOWrapper(zipped, encoding="utf-8") as lines:
             lines.writelines(json.dumps(session_json(session)) + "\n" for session in sessions)
         out.append(path)
         count += len(sessions)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from guardian.bootstrap import plugins
 from guardian.bootstrap.judgement import (
+    CALIBRATION,
     configured_fold,
     open_calibration,
     open_fit,
@@ -17,7 +18,7 @@ from guardian.bootstrap.judgement import (
 )
 from guardian.bootstrap.labelling import is_log, labelled_sessions, log_sessions, told_apart
 from guardian.config import Settings
-from guardian.embedding.artefact import HELD
+from guardian.embedding.artefact import HELD, MANIFEST, list_file
 from guardian.errors import ConfigurationError
 from guardian.evaluation.agentdojo import agentdojo_sessions
 from guardian.evaluation.alarms import RATES_ONE_IN
@@ -98,6 +99,13 @@ def calibrate(
         )
     except ValueError as error:
         raise ConfigurationError(str(error)) from error
+
+
+def list_beside_model(calibration: Path) -> None:
+    """In a model's folder the manifest lists the calibration too, so that one which was altered loads no more."""
+    folder = calibration.resolve().parent
+    if calibration.name == CALIBRATION and (folder / MANIFEST).is_file():
+        list_file(folder, CALIBRATION)
 
 
 def out_of_fold(settings: Settings, folds: Path) -> dict[str, Fit]:

@@ -67,8 +67,8 @@ def show_checks(checks: "Sequence[Check]", as_json: bool) -> None:
 
 
 @contextmanager
-def progress(title: str) -> Iterator[Callable[[int, int | None], None]]:
-    """A bar on stderr, silent when that is no terminal. Yields `update(done, total or None)`."""
+def progress(title: str) -> Iterator[Callable[..., None]]:
+    """A bar on stderr, silent when that is no terminal. Yields `update(done, total or None, doing="")`."""
     console = Console(stderr=True)
     columns = (
         TextColumn("{task.description}"),
@@ -79,7 +79,11 @@ def progress(title: str) -> Iterator[Callable[[int, int | None], None]]:
     )
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
         task = bar.add_task(title, total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)
+
+        def update(done: int, total: int | None, doing: str = "") -> None:
+            bar.update(task, completed=done, total=total, description=f"{title}: {doing}" if doing else title)
+
+        yield update
 
 
 def existing_file(path: Path) -> Path:

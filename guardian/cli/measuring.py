@@ -79,16 +79,15 @@ def train(
         given, learnt = training_files(settings, known, said, output / ".work" / "logs")
         if learnt:
             typer.echo(f"{learnt:,} sessions of logs and archives among what is learnt from", err=True)
-        fit(
-            given,
-            output,
-            seed=seed,
-            steps=steps,
-            resume=resume,
-            pair=pair_base,
-            progress=lambda done, total, _note: update(done, total),
-        )
-    typer.echo(f"{output}: trained. Next: guardian calibrate HONEST_SESSIONS -o {output}/calibration.json")
+        try:
+            fit(given, output, seed=seed, steps=steps, resume=resume, pair=pair_base, progress=update)
+        except KeyboardInterrupt:
+            typer.echo(f"{output}: not finished; the same command with --resume goes on", err=True)
+            raise
+    typer.echo(
+        f"{output}: trained. Next: `model: {{path: {output}}}` in guardian.yaml, then with it\n"
+        f"guardian calibrate HONEST_SESSIONS -c guardian.yaml -o {output}/calibration.json"
+    )
 
 
 def evaluate(
@@ -152,7 +151,7 @@ def evaluate(
         found = evaluate_files(
             settings,
             known,
-            lambda done, total, _name: update(done, total),
+            update,
             wanted,
         )
     if plots is not None:
@@ -193,15 +192,21 @@ def calibrate(
     """Re-fit the false-alarm promise from your own traffic.
 
     Sessions with a confirmed drift are left out; flagged ones are not, or the honest tail would be cut. No
-    purpose, agent or tenant can fill the yardstick by flooding it.
+    purpose can fill the yardstick by flooding it, and no agent or tenant where the log names three or more. What
+    baselines know of a purpose's past is no part of it.
 
     Example: guardian calibrate march.jsonl.gz --labels labels.txt   (then: model.calibration: calibration.json)
     """
     settings = settings_from(config, required=False)
+    if archive := next((f for f in files if (f / "events").is_dir()), None):
+        raise ConfigurationError(
+            f"{archive} is an archive: it keeps no envelopes to hold rules against; calibrate on the log itself"
+        )
     other_file(output, *(existing_file(f) for f in files))
     labelled = labels and existing_file(labels)
 
     from guardian.bootstrap.modelling import calibrate as fit  # seconds, which wrong usage need not take
+    from guardian.bootstrap.modelling import list_beside_model
     from guardian.bootstrap.offline import to_stdout, writer
     from guardian.scoring.calibration import ASSUMPTIONS
 
@@ -218,6 +223,8 @@ def calibrate(
             max_share=max_share,
         )
         write(made.to_json())
+    if not aside:
+        list_beside_model(output)
     summary = {
         "actions": len(made.actions.values),
         "sessions": len(made.evidence.values),

@@ -5,7 +5,7 @@ Anything that does not match refuses to load: a swapped encoder or a touched wei
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -63,12 +63,24 @@ def write_manifest(directory: Path, **about: Any) -> str:
     names = sorted(
         p.name for p in directory.iterdir() if p.is_file() and p.name[0] != "." and p.name not in _UNLISTED
     )
-    files = {
-        name: {"sha256": digest(directory / name), "bytes": (directory / name).stat().st_size} for name in names
-    }
-    path.write_text(
-        json.dumps({**kept, **about, "format": FORMAT, "files": files}, indent=2, sort_keys=True) + "\n", "utf-8"
-    )
+    return _write(directory, {**kept, **about, "format": FORMAT, "files": _entries(directory, names)})
+
+
+def list_file(directory: Path, name: str) -> None:
+    """List one file of a model anew; what the manifest says of all others stays, so that it vouches for no change
+    of theirs."""
+    _, about = read_about(directory)
+    _write(directory, {**about, "files": {**about["files"], **_entries(directory, [name])}})
+
+
+def _entries(directory: Path, names: Iterable[str]) -> dict[str, Any]:
+    sizes = {name: (directory / name).stat().st_size for name in names}
+    return {name: {"sha256": digest(directory / name), "bytes": size} for name, size in sizes.items()}
+
+
+def _write(directory: Path, about: Mapping[str, Any]) -> str:
+    path = directory / MANIFEST
+    path.write_text(json.dumps(about, indent=2, sort_keys=True) + "\n", "utf-8")
     return digest(path)[:12]
 
 

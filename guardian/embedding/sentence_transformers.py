@@ -1,24 +1,31 @@
 """The reference path: torch in fp32 through sentence-transformers, and the model class that training uses.
 
-Slow to import, so nothing loads it unless it is configured. It reads a directory written by training
-(`reference/`), and any sentence-transformers bi-encoder by path ("bring your own model").
+Slow to import, so nothing loads it unless it is configured. It reads what training leaves in fp32
+(`.work/reference`), and by path models of one's own: for pairs one that gives a single number, for texts any
+bi-encoder of 384 dimensions.
 """
 
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from sentence_transformers import SentenceTransformer as SentenceTransformer
 from sentence_transformers.sentence_transformer.modules import Dense, Pooling, Transformer
+from transformers.utils.logging import disable_progress_bar
 
 from guardian.embedding.artefact import digest
 from guardian.embedding.ports import DIMENSIONS, PAIR_TOKENS, TEXT_TOKENS
 from guardian.errors import ModelError
+
+REFERENCE = "reference"
+"""In the working folder of a training: both encoders as sentence-transformers has them, `pair` and `text`."""
+
+disable_progress_bar()  # guardian shows its own
 
 
 def new_pair_model(base: str, *, device: str = "cpu") -> SentenceTransformer:
@@ -98,14 +105,33 @@ def _contents(folder: Path) -> str:
     return hashlib.sha256("\n".join(told).encode()).hexdigest()[:12]
 
 
+def _opened(own: str, shipped: Path, *, tokens: int, width: int, device: str) -> SentenceTransformer | None:
+    """The model in one's `own` folder, else what a training left, if it did.
+
+    Raises ModelError for one of another width: a bi-encoder judges no pairs, and vectors are archived as they are.
+    """
+    path = Path(own) if own else shipped
+    if not own and not path.is_dir():
+        return None
+    model = load_model(path, tokens=tokens, device=device)
+    found = model.encode([("a", "b")] if width == 1 else ["a"], show_progress_bar=False)
+    if found.shape != (1, width):
+        raise ModelError(
+            f"{path}: gives {found.shape[-1]} numbers, where guardian needs {width}"
+            + (": a cross-encoder as `guardian train` makes it" if width == 1 else "")
+        )
+    return model
+
+
 @dataclass(frozen=True, kw_only=True)
 class SentenceTransformers:
-    """Options: `pair` and `text` are directories; by default `reference/pair` and `/text` by the model."""
+    """Options: `pair` and `text` are directories; by default those that a training left in the model's folder."""
 
     pair: str = ""
     text: str = ""
     device: str = "cpu"
     batch: int = 32
+    paths: ClassVar[tuple[str, ...]] = ("pair", "text")
 
     @property
     def family(self) -> str:
@@ -114,11 +140,10 @@ class SentenceTransformers:
         return "+".join(f"{half}-{_contents(Path(own))}" for half, own in halves.items() if own)
 
     def open(self, directory: Path) -> SentenceTransformersEncoder:
-        pair = Path(self.pair) if self.pair else directory / "reference" / "pair"
-        text = Path(self.text) if self.text else directory / "reference" / "text"
+        left = directory / ".work" / REFERENCE
         return SentenceTransformersEncoder(
-            load_model(pair, tokens=PAIR_TOKENS, device=self.device) if self.pair or pair.is_dir() else None,
-            load_model(text, tokens=TEXT_TOKENS, device=self.device) if self.text or text.is_dir() else None,
+            _opened(self.pair, left / "pair", tokens=PAIR_TOKENS, width=1, device=self.device),
+            _opened(self.text, left / "text", tokens=TEXT_TOKENS, width=DIMENSIONS, device=self.device),
             self.batch,
         )
 

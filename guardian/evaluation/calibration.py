@@ -72,6 +72,7 @@ def fit_calibration(
     kept = _bounded(given, max_per_purpose)
     for known_as in (_agent, _tenant):
         kept = _shared(kept, known_as, max_share, seed)
+        _say_who_leads(kept, known_as, max_share)
     if len(kept) < LEAST_SESSIONS:
         raise ValueError(
             f"a calibration needs at least {LEAST_SESSIONS} honest sessions, got {len(kept)} after no purpose gave"
@@ -186,6 +187,18 @@ def _agent(session: HonestSession) -> str | None:
 def _tenant(session: HonestSession) -> str | None:
     tenant = session.decisions[0].event.envelope.tenant_id
     return tenant if tenant != LOCAL else None
+
+
+def _say_who_leads(
+    sessions: Sequence[HonestSession], known_as: Callable[[HonestSession], str | None], share: float
+) -> None:
+    """Of two sources one may have more than its share: cut, it would be as small as the other happens to be."""
+    counts = Counter(name for s in sessions if (name := known_as(s)) is not None)
+    if 1 < len(counts) < _LEAST_SOURCES:
+        name, most = counts.most_common(1)[0]
+        if most > share * len(sessions):
+            note = f"fewer than {_LEAST_SOURCES} agents or tenants are named, so none is cut"
+            _log.warning("calibration_leans", on=name, sessions=most, counted=len(sessions), note=note)
 
 
 def _shared(

@@ -9,7 +9,7 @@
 import json
 import shutil
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +22,7 @@ from guardian.embedding.fit import as_pair, wished
 from guardian.embedding.fusion import save_fusion, static_features
 from guardian.embedding.ports import TEXT_TOKENS
 from guardian.embedding.sentence_transformers import (
+    REFERENCE,
     SentenceTransformer,
     SentenceTransformersEncoder,
     load_model,
@@ -74,6 +75,7 @@ def train(
 ) -> None:
     """Write a complete artefact to `out`; stages that `out/.work` holds are kept when `resume` is set.
 
+    Raises ModelError where they are of another run than this one, and where they would be lost without `resume`.
     Both encoders start from `base`; with `pair` (see bases.py) the pair encoder starts from that instead.
     `progress(done, total, note)` counts gradient steps over all stages. Runs on a GPU when torch sees one.
     """
@@ -82,8 +84,10 @@ def train(
     scenarios = _scenarios(seed, recipe)
     work = out / ".work"
     work.mkdir(parents=True, exist_ok=True)
-    if not resume:
+    run = _Run(work, seed=seed, steps=steps, base=base, pair=pair, recipe=recipe, files=files)
+    if not run.goes_on(resume=resume):
         _clear(work, files)
+    run.note(finished=False)
     begins = base if pair is None else pair_base(pair, base, work / "base")
     stages = _Stages(begins, work, recipe, seed, steps, resume, progress)
     rows: list[Row] = []
@@ -115,13 +119,49 @@ def train(
     save_fusion(fusion, out / FUSION)
     for number, (fold_model, purposes) in enumerate(held):
         write_fold(work / FOLDS_FOLDER / str(number), fold_model, pairs, purposes, out)
-    model.save(str(out / ".work" / "reference"))
+    model.save(str(work / REFERENCE / "pair"))
+    text.save(str(work / REFERENCE / "text"))
     write_parity(model, pairs[:PARITY_PAIRS], out / "parity.json")
     data = {path.name: {"sha256": digest(path), "sessions": len(read_sessions([path]))} for path in files}
     write_manifest(
         out, seed=seed, steps=steps, data=data, scenarios=len(scenarios), base=base.parent.name,
         pair_base=base.parent.name if pair is None else pair.name,
     )  # fmt: skip
+    run.note(finished=True)
+
+
+class _Run:
+    """What a run was begun with, noted in its working folder: stages of another are never taken for its own."""
+
+    def __init__(self, work: Path, *, recipe: Recipe, files: Sequence[Path], **given: object) -> None:
+        told = {name: str(value) for name, value in given.items()}
+        kinds = {"fusion_kinds": sorted(recipe.fusion_kinds)}
+        told |= {"recipe": json.dumps({**asdict(recipe), **kinds}, sort_keys=True)}
+        self._about = {**told, "files": [[path.name, digest(path)] for path in files]}
+        self._work, self._path = work, work / "run.json"
+
+    def goes_on(self, *, resume: bool) -> bool:
+        """Whether stages that lie there are this run's. Raises ModelError, see `train`."""
+        if not self._path.is_file():
+            return False
+        begun = json.loads(self._path.read_text("utf-8"))
+        if not resume:
+            if not begun["finished"]:
+                raise ModelError(
+                    f"{self._work}: a training was not finished here; --resume goes on with it, and to begin anew"
+                    " remove the folder"
+                )
+            return False
+        other = [name for name, value in self._about.items() if begun["about"].get(name) != value]
+        if other:
+            raise ModelError(
+                f"{self._work}: the training that was begun here had other {', '.join(other)}; repeat its command"
+                " with --resume, or begin anew without it in another folder"
+            )
+        return True
+
+    def note(self, *, finished: bool) -> None:
+        self._path.write_text(json.dumps({"finished": finished, "about": self._about}) + "\n", "utf-8")
 
 
 def _clear(work: Path, files: Sequence[Path]) -> None:

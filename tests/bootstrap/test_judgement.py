@@ -11,6 +11,7 @@ from guardian.domain.signal import Signal
 from guardian.embedding.fit import FitRequest
 from guardian.embedding.lexical import plugin as lexical
 from guardian.embedding.meaning import Meanings
+from guardian.errors import ModelError
 
 
 def test_the_shipped_calibration_speaks_for_the_shipped_model() -> None:
@@ -79,3 +80,10 @@ def test_a_sentence_transformers_model_of_ones_own_is_another_model_until_its_fi
         (tmp_path / name / "model.safetensors").write_bytes(weights)
     assert fold(str(tmp_path / "one")) == fold(str(tmp_path / "same"))
     assert len({fold(""), fold(str(tmp_path / "one")), fold(str(tmp_path / "other"))}) == 3
+
+
+def test_folders_that_an_engine_reads_are_relative_to_the_configuration(tmp_path: Path) -> None:
+    pytest.importorskip("sentence_transformers")
+    model = {"engine": "sentence_transformers", "options": {"text": "mine"}}
+    with pytest.raises(ModelError, match=f"{tmp_path}/mine: no sentence-transformers model"):
+        judgement.open_fit(load(None, overrides={"base": str(tmp_path), "model": model}))

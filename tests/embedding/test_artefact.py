@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from guardian.embedding.artefact import MANIFEST, REQUIRED, open_artefact, write_manifest
+from guardian.embedding.artefact import MANIFEST, REQUIRED, list_file, open_artefact, write_manifest
 from guardian.embedding.fusion import FEATURES, Fusion, load_fusion, save_fusion
 from guardian.errors import ModelError
 
@@ -111,3 +111,14 @@ def test_a_calibration_beside_a_model_changes_its_version_and_not_what_scores(tm
     (tmp_path / REQUIRED[0]).write_text("other weights")
     write_manifest(tmp_path)
     assert open_artefact(tmp_path).scorer != before.scorer
+
+
+def test_a_file_that_is_listed_anew_vouches_for_no_other(directory: Path) -> None:
+    (directory / "late.json").write_text("1")
+    list_file(directory, "late.json")
+    assert open_artefact(directory, required=()).path("late.json").read_text() == "1"
+    (directory / "late.json").write_text("2")
+    (directory / "a.bin").write_bytes(b"weightz")
+    list_file(directory, "late.json")
+    with pytest.raises(ModelError, match=r"a\.bin.*altered"):
+        open_artefact(directory, required=())

@@ -247,6 +247,15 @@ def test_sessions_of_one_or_two_named_sources_are_all_kept(honest) -> None:
     assert len(fitted(sessions).evidence.values) == len(fitted(honest(60)).evidence.values)
 
 
+@pytest.mark.parametrize(("of_two", "told"), [(10, 1), (2, 0)])
+def test_of_two_sources_one_that_leads_is_told(honest, of_two: int, told: int) -> None:
+    sessions = [_known_as(s, tenant=f"t{n % of_two == 0}", agent="a") for n, s in enumerate(honest(60))]
+    with capture_logs() as lines:
+        fitted(sessions)
+    leaning = [line for line in lines if line["event"] == "calibration_leans" and line["on"] == "tFalse"]
+    assert len(leaning) == told
+
+
 def _known_as(session: HonestSession, *, tenant: str, agent: str) -> HonestSession:
     """The same session, delegated in another tenant to a named agent."""
     decisions = []

@@ -3,6 +3,7 @@
 import gzip
 import json
 import os
+import shutil
 import subprocess
 import sys
 from dataclasses import replace
@@ -18,6 +19,7 @@ from guardian.bootstrap.modelling import Wanted, calibrate, evaluate_files
 from guardian.config import load
 from guardian.demo.log import log_lines
 from guardian.demo.scenario import Scenario
+from guardian.embedding.artefact import open_artefact
 from guardian.errors import ConfigurationError
 from guardian.evaluation.labels import Labels
 from guardian.evaluation.sessions import SessionFileError, read_sessions
@@ -206,6 +208,18 @@ def test_a_calibration_on_standard_output_is_nothing_else(tmp_path: Path) -> Non
         assert json.loads(done.stdout)
         assert "honest sessions" in done.stderr
     assert not (tmp_path / "-").exists()
+
+
+def test_a_calibration_beside_its_model_is_listed_by_the_manifest(tmp_path: Path) -> None:
+    model = shutil.copytree(Path(__file__).parents[2] / "models", tmp_path / "mine")
+    (tmp_path / "guardian.yaml").write_text("model: {engine: lexical, path: mine}")
+    (tmp_path / "honest.jsonl").write_text("".join(line(n, dataset=f"d{n // 20}") + "\n" for n in range(60)))
+    done = run(tmp_path, "honest.jsonl", "-o", "mine/calibration.json", command="calibrate")
+    assert done.returncode == 0, done.stderr
+    assert open_artefact(model).path("calibration.json").stat().st_size < 10_000
+    (tmp_path / "events").mkdir()
+    refused = run(tmp_path, ".", command="calibrate")
+    assert (refused.returncode, "is an archive" in refused.stderr) == (2, True)
 
 
 def test_what_of_a_log_could_not_be_calibrated_on_is_told(tmp_path: Path) -> None:

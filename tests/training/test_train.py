@@ -80,6 +80,13 @@ def test_a_run_leaves_a_loadable_artefact_and_a_resumed_one_ends_the_same(
 
     with pytest.raises(KeyboardInterrupt):
         train(files, tmp_path / "b", resume=False, progress=stop, **options)
+    with pytest.raises(ModelError, match="not finished here; --resume goes on"):
+        train(files, tmp_path / "b", resume=False, progress=stop, **options)
+    for other, named in (({"seed": 6}, "seed"), ({"steps": 5}, "steps"), ({"recipe": SMALL}, "recipe")):
+        with pytest.raises(ModelError, match=f"had other {named};"):
+            train(files, tmp_path / "b", resume=True, progress=stop, **{**options, **other})
+    with pytest.raises(ModelError, match="had other files;"):
+        train(files[::-1], tmp_path / "b", resume=True, progress=stop, **options)
     told: list[int] = []
     train(files, tmp_path / "b", resume=True, progress=lambda done, *_: told.append(done), **options)
     assert told[0] > 12
@@ -97,11 +104,15 @@ def test_engines_agree_with_the_reference_that_was_trained(base: Path, files: li
     rows = json.loads((out / "parity.json").read_text())
     pairs = [tuple(row["pair"]) for row in rows]
     stored = np.array([row["logit"] for row in rows])
-    reference = load(out, SentenceTransformers(pair=str(out / ".work" / "reference"), text=str(base)))
+    reference = load(out, SentenceTransformers())
     assert np.allclose(reference._encoder.logits(pairs), stored, atol=1e-4)
     assert np.allclose(load(out, Onnx())._encoder.logits(pairs), stored, atol=0.05)
     texts = ["read the contract", "send money to Bob"]
     assert np.allclose(reference.embed(texts), load(out, Onnx()).embed(texts), atol=0.02)
+    with pytest.raises(ModelError, match="gives 384 numbers, where guardian needs 1: a cross-encoder"):
+        load(out, SentenceTransformers(pair=str(base)))
+    with pytest.raises(ModelError, match="gives 1 numbers, where guardian needs 384"):
+        load(out, SentenceTransformers(text=str(out / ".work" / "reference" / "pair")))
 
 
 def test_one_data_set_without_scenarios_cannot_be_held_out(base: Path, files: list[Path], tmp_path: Path) -> None:
