@@ -11,13 +11,13 @@ from datetime import timedelta
 from guardian.bench.report import Row
 from guardian.bootstrap.clock import utc_now
 from guardian.bootstrap.judgement import open_pipeline, unchecked
-from guardian.bus.port import Record
 from guardian.config import load
 from guardian.demo.history import teach
 from guardian.demo.log import log_lines
 from guardian.demo.scenario import PLANTS, Plant, Scenario
+from guardian.domain.batch import Memory
 from guardian.domain.finding import Finding, Kind
-from guardian.pipeline.batch import Memory
+from guardian.domain.record import Record
 from guardian.pipeline.pipeline import Pipeline
 
 _BATCH = 256

@@ -12,11 +12,11 @@ from guardian.bench.report import Row
 from guardian.bootstrap import plugins
 from guardian.bootstrap.clock import utc_now
 from guardian.bootstrap.sources import open_source
-from guardian.bus.port import Record
 from guardian.config import load
 from guardian.demo.log import GATEWAY, log_lines
 from guardian.demo.scenario import Scenario
 from guardian.demo.writing import Writing
+from guardian.domain.record import Record
 from guardian.errors import DecodeError
 
 _DISTINCT = 2000

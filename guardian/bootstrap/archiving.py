@@ -24,8 +24,8 @@ from guardian.bus.kafka import KafkaConsumer
 from guardian.bus.past import PastOnly
 from guardian.bus.port import Consumer
 from guardian.config import Settings
+from guardian.domain.batch import Judgement
 from guardian.errors import BusError, ConfigurationError
-from guardian.pipeline.batch import Judgement
 from guardian.store.engine import open_engine
 from guardian.store.monitor import MonitorStore
 from guardian.store.monitor_spool import Group, Spool

@@ -10,9 +10,9 @@ from typing import Any
 from guardian.bootstrap import plugins
 from guardian.bootstrap.offline import batches
 from guardian.bootstrap.sources import AUTO, completion_of, formats_of, read_mapping
-from guardian.bus.port import Record
 from guardian.config import Settings
 from guardian.domain.event import DecisionEvent
+from guardian.domain.record import Record
 from guardian.errors import DecodeError
 from guardian.sources.completing import Completion
 from guardian.sources.facts import CARRIED

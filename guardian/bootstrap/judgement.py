@@ -12,18 +12,17 @@ from guardian.bootstrap import plugins
 from guardian.bootstrap.clock import utc_now
 from guardian.bootstrap.resources import resource
 from guardian.bootstrap.sources import filling_of, open_source, redactor_of
-from guardian.bus.port import Record
 from guardian.config import Settings
+from guardian.domain.batch import DeadLetter, Decoded, Known
 from guardian.domain.event import DecisionEvent
 from guardian.domain.finding import Effect
+from guardian.domain.record import Record
 from guardian.embedding.artefact import open_artefact
 from guardian.embedding.fit import READING, PurposeFit
 from guardian.embedding.meaning import Meanings
 from guardian.embedding.ports import EnginePlugin
 from guardian.errors import ConfigurationError, ModelError
-from guardian.pipeline.batch import DeadLetter, Decoded
 from guardian.pipeline.decoding import ClockBounds, Decoder, Signature
-from guardian.pipeline.filling import Known
 from guardian.pipeline.judging import HYGIENE, Fit, Judge
 from guardian.pipeline.pipeline import Pipeline
 from guardian.response.ladder import Ladder

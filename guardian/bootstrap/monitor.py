@@ -19,9 +19,9 @@ from guardian.bus.kafka import KafkaConsumer
 from guardian.bus.kafka_producer import KafkaProducer
 from guardian.bus.port import Consumer, Producer
 from guardian.config import Settings
+from guardian.domain.batch import Judgement
 from guardian.errors import ControlError, GuardianError
 from guardian.keys.files import read_secret
-from guardian.pipeline.batch import Judgement
 from guardian.pipeline.judging import Judge
 from guardian.store.monitor import MonitorStore
 from guardian.stream.archiving import Archiving

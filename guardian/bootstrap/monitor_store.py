@@ -10,9 +10,9 @@ from guardian.bootstrap.judgement import lasting_of
 from guardian.bootstrap.secrets import SecretFiles
 from guardian.bootstrap.sources import cleaner, redactor_of
 from guardian.config import Settings
+from guardian.domain.batch import Change
 from guardian.domain.session import SessionState
 from guardian.domain.signal import BaselineFact
-from guardian.pipeline.batch import Change
 from guardian.response.hearing import hear
 from guardian.signals.baseline_learning import learn
 from guardian.signals.credential_exposure import CredentialScanner

@@ -17,12 +17,12 @@ from pathlib import Path
 from guardian.bootstrap.clock import utc_now
 from guardian.bootstrap.judgement import open_judge, open_pipeline, unchecked
 from guardian.bus.documents import Documents
-from guardian.bus.port import Record
 from guardian.config import Settings
+from guardian.domain.batch import Judgement
 from guardian.domain.event import SessionKey
 from guardian.domain.finding import Finding
+from guardian.domain.record import Record
 from guardian.errors import ConfigurationError, DecodeError
-from guardian.pipeline.batch import Judgement
 from guardian.pipeline.judging import Judge
 from guardian.pipeline.pipeline import Pipeline
 from guardian.pipeline.scoring_run import LogScorer, Scored, SessionScorer

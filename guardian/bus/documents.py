@@ -7,7 +7,7 @@ file) is handed on as far as it goes, to be refused with its line; it does not s
 import json
 
 from guardian.bus.file import MAX_LINE, FileConsumer, depth_of
-from guardian.bus.port import Record
+from guardian.domain.record import Record
 
 _OPENING = (b"{", b"[")
 

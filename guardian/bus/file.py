@@ -19,7 +19,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import IO, cast
 
-from guardian.bus.port import Place, Record
+from guardian.domain.record import Place, Record
 from guardian.errors import BusError, ConfigurationError
 from guardian.telemetry import logger
 

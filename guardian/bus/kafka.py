@@ -19,7 +19,7 @@ from kafka.structs import MemberState
 from guardian.bus.kafka_rebalance import Notes, listener, place_of
 from guardian.bus.kafka_settings import REFUSALS, KafkaSettings, bus_error
 from guardian.bus.kafka_tls import expect_tls
-from guardian.bus.port import Place, Record
+from guardian.domain.record import Place, Record
 from guardian.errors import BusError, ConfigurationError
 from guardian.telemetry import logger
 

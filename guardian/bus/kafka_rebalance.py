@@ -6,7 +6,7 @@ from typing import Any
 
 from kafka import ConsumerRebalanceListener
 
-from guardian.bus.port import Place
+from guardian.domain.record import Place
 
 
 class Notes:

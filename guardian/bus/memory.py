@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from guardian.bus.port import Place, Record
+from guardian.domain.record import Place, Record
 from guardian.errors import BusError
 
 

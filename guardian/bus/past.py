@@ -3,7 +3,8 @@
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 
-from guardian.bus.port import Consumer, Place, Record
+from guardian.bus.port import Consumer
+from guardian.domain.record import Place, Record
 from guardian.telemetry import logger
 
 _log = logger("bus")

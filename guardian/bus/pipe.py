@@ -5,7 +5,7 @@ import select
 from collections.abc import Callable, Mapping, Sequence
 
 from guardian.bus.file import MAX_LINE, FileConsumer
-from guardian.bus.port import Place, Record
+from guardian.domain.record import Place, Record
 
 _CHUNK = 65_536
 _AHEAD = 1024 * 1024

@@ -14,18 +14,17 @@ from guardian.bootstrap.clock import utc_now
 from guardian.bootstrap.judgement import open_fit, open_judge, open_pipeline, unchecked
 from guardian.bootstrap.labelling import decision_sessions
 from guardian.bootstrap.modelling import judges
-from guardian.bus.port import Record
 from guardian.config import Settings
 from guardian.demo.log import log_lines
 from guardian.demo.scenario import Scenario
 from guardian.demo.writing import Writing, envelope_body
+from guardian.domain.batch import Decoded, Known, Memory, PurposeKey
 from guardian.domain.event import Envelope, Grant
+from guardian.domain.record import Record
 from guardian.domain.signal import BaselineFact, Observation
 from guardian.embedding.fit import FitRequest, PurposeFit
 from guardian.embedding.meaning import Meanings
 from guardian.evaluation.calibration import FLAT, fit_calibration
-from guardian.pipeline.batch import Decoded, Memory, PurposeKey
-from guardian.pipeline.filling import Known
 from guardian.pipeline.judging import Judge
 from guardian.signals.baseline_learning import learn
 from guardian.signals.purpose_baseline import PurposeBaseline

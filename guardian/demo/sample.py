@@ -28,20 +28,20 @@ from guardian.bootstrap.judgement import (
     unchecked,
 )
 from guardian.bootstrap.labelling import decision_sessions
-from guardian.bus.port import Record
 from guardian.config import Settings, load
 from guardian.demo.jobs import TENANTS
 from guardian.demo.log import encode
 from guardian.demo.sample_control import SampleControl
 from guardian.demo.weeks import BAD_DAY, BEGIN, Weeks
+from guardian.domain.batch import Change, Decoded, Judgement, Memory, PurposeKey, TaskKey
 from guardian.domain.event import SessionKey
 from guardian.domain.finding import Effect, Finding, Kind
+from guardian.domain.record import Record
 from guardian.domain.session import HumanWord, SessionState, Stage
 from guardian.embedding.artefact import open_artefact
 from guardian.embedding.fit import PurposeFit
 from guardian.errors import ConfigurationError
 from guardian.evaluation.calibration import fit_calibration
-from guardian.pipeline.batch import Change, Decoded, Judgement, Memory, PurposeKey, TaskKey
 from guardian.pipeline.judging import Judge
 from guardian.response.hearing import hear
 from guardian.scoring.calibration import Calibration

@@ -11,10 +11,10 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from guardian.domain.batch import Decoded, Memory
 from guardian.domain.event import SessionKey
 from guardian.embedding.fit import FitRequest
 from guardian.evaluation.sessions import LabelledSession
-from guardian.pipeline.batch import Decoded, Memory
 from guardian.pipeline.judging import Fit, Judge
 from guardian.pipeline.scoring_run import LOCAL
 from guardian.scoring.calibration import Calibration

@@ -5,12 +5,12 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Literal, Protocol
 
-from guardian.bus.port import Record
+from guardian.domain.batch import DeadLetter, Decoded
 from guardian.domain.event import NO_SLASH, DecisionEvent
 from guardian.domain.finding import OPERATORS
+from guardian.domain.record import Record
 from guardian.domain.signal import CredentialHit
 from guardian.errors import DecodeError
-from guardian.pipeline.batch import DeadLetter, Decoded
 
 EVERY_TENANT = "*"
 LETTERS_OF_A_RECORD = 16

@@ -3,10 +3,10 @@
 from collections.abc import Callable, Mapping
 from datetime import timedelta
 
+from guardian.domain.batch import Decoded, PurposeKey
 from guardian.domain.event import Envelope, Grant
 from guardian.domain.session import SessionState
 from guardian.domain.signal import CHAIN_KEPT, Observation, ParentFact, ParentStatus, Sketch
-from guardian.pipeline.batch import Decoded, PurposeKey
 from guardian.pipeline.working import Work
 from guardian.signals.value_prints import prints_of
 

@@ -13,23 +13,13 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
+from guardian.domain.batch import Decoded, Known, PurposeFrom
 from guardian.domain.event import UNTOLD, DecisionEvent, Envelope, Grant, SessionKey
 from guardian.domain.wildcards import covers
 from guardian.errors import ConfigurationError
-from guardian.pipeline.batch import Decoded, PurposeFrom
 
 _PLACES = ("agent", "delegator", "gateway", "route", "session", "tenant", "tool")
 _SHOWN = 200
-
-
-@dataclass(frozen=True, slots=True)
-class Known:
-    """What is known of the sessions of a batch: registered envelopes, sessions of which records wait already, and
-    sessions that were judged before (they waited their turn, and do not wait again)."""
-
-    envelopes: Mapping[SessionKey, Grant] = field(default_factory=dict)
-    waiting: frozenset[SessionKey] = frozenset()
-    begun: frozenset[SessionKey] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

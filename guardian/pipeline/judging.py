@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from functools import cached_property
 from typing import Any, Protocol
 
+from guardian.domain.batch import DeadLetter, Decoded, Judgement, Memory, Verdict
 from guardian.domain.drift import ARGUMENTS_CUT, Drift
 from guardian.domain.event import Envelope, SessionKey
 from guardian.domain.finding import Effect
@@ -16,7 +17,6 @@ from guardian.embedding.fit import FitRequest
 from guardian.embedding.grounding import argument_values
 from guardian.embedding.meaning import Meaning
 from guardian.embedding.text import overlong
-from guardian.pipeline.batch import DeadLetter, Decoded, Judgement, Memory, Verdict
 from guardian.pipeline.facts import observe, versions_of
 from guardian.pipeline.registered import envelope_finding, unregistered
 from guardian.pipeline.side_findings import dead_letter_finding, decision_findings, tell_once

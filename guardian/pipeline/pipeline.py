@@ -4,10 +4,20 @@ import dataclasses
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from guardian.bus.port import Record
-from guardian.pipeline.batch import AgentKey, DeadLetter, Decoded, Judgement, Memory, PurposeKey, TaskKey, Wanted
+from guardian.domain.batch import (
+    AgentKey,
+    DeadLetter,
+    Decoded,
+    Judgement,
+    Known,
+    Memory,
+    PurposeKey,
+    TaskKey,
+    Wanted,
+)
+from guardian.domain.record import Record
 from guardian.pipeline.decoding import Decoder
-from guardian.pipeline.filling import Filling, Known
+from guardian.pipeline.filling import Filling
 from guardian.pipeline.judging import Judge
 
 

@@ -2,11 +2,11 @@
 
 from collections.abc import Mapping
 
+from guardian.domain.batch import Decoded
 from guardian.domain.event import Envelope
 from guardian.domain.finding import Finding, Kind
 from guardian.domain.session import SessionState
 from guardian.domain.signal import Breach
-from guardian.pipeline.batch import Decoded
 from guardian.response.findings import side_finding
 
 STRAYS_TOLD = 16

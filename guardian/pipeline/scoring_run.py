@@ -13,12 +13,12 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from guardian.bus.port import Record
+from guardian.domain.batch import Decoded, Memory
 from guardian.domain.drift import Drift
 from guardian.domain.event import SCHEMA, DecisionEvent, SessionKey
+from guardian.domain.record import Record
 from guardian.domain.session import SessionState
 from guardian.errors import DecodeError
-from guardian.pipeline.batch import Decoded, Memory
 from guardian.pipeline.decoding import Redactor
 from guardian.pipeline.judging import Judge
 from guardian.scoring.evidence import session_evidence

@@ -5,12 +5,12 @@ from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from types import MappingProxyType
 
+from guardian.domain.batch import DeadLetter, Decoded
 from guardian.domain.drift import Drift
 from guardian.domain.event import SessionKey
 from guardian.domain.finding import Finding, Kind
 from guardian.domain.session import SessionState
 from guardian.domain.signal import Breach
-from guardian.pipeline.batch import DeadLetter, Decoded
 from guardian.response.findings import side_finding
 
 IN_FLIGHT = timedelta(seconds=30)

@@ -5,13 +5,7 @@ import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from guardian.domain.event import SessionKey
-from guardian.domain.finding import Finding
-from guardian.domain.session import SessionState
-from guardian.domain.signal import SharedReads, SiblingFact
-from guardian.embedding.grounding import content_words
-from guardian.embedding.text import words
-from guardian.pipeline.batch import (
+from guardian.domain.batch import (
     AgentKey,
     DeadLetter,
     DecisionKey,
@@ -22,6 +16,12 @@ from guardian.pipeline.batch import (
     TaskKey,
     Verdict,
 )
+from guardian.domain.event import SessionKey
+from guardian.domain.finding import Finding
+from guardian.domain.session import SessionState
+from guardian.domain.signal import SharedReads, SiblingFact
+from guardian.embedding.grounding import content_words
+from guardian.embedding.text import words
 from guardian.pipeline.side_findings import identity_finding
 
 TOOLS_KEPT = 8

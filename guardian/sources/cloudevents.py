@@ -13,8 +13,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from guardian.bus.port import Record
 from guardian.domain.event import DecisionEvent
+from guardian.domain.record import Record
 from guardian.errors import DecodeError
 from guardian.sources.facts import CARRIED, Facts, expected, first, moment, text, trace_of
 from guardian.sources.hostile import agents_own

@@ -8,8 +8,8 @@ from typing import Any, Literal
 
 from pydantic import ValidationError
 
-from guardian.bus.port import Record
 from guardian.domain.event import SCHEMA, UNTOLD, DecisionEvent, Envelope, Origin
+from guardian.domain.record import Record
 from guardian.errors import ConfigurationError, DecodeError
 from guardian.sources.facts import Facts
 from guardian.sources.guardian import explain, name_of

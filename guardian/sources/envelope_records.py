@@ -14,8 +14,8 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from guardian.bus.port import Record
 from guardian.domain.event import SCHEMA, DecisionEvent
+from guardian.domain.record import Record
 from guardian.errors import DecodeError
 from guardian.sources.guardian import GuardianDecisions, explain, name_of
 from guardian.sources.hostile import kind

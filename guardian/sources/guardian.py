@@ -14,9 +14,9 @@ from typing import Any, ClassVar, NoReturn
 
 from pydantic import ValidationError
 
-from guardian.bus.port import Record
 from guardian.domain.event import SCHEMA, DecisionEvent
 from guardian.domain.finding import OPERATORS
+from guardian.domain.record import Record
 from guardian.domain.text import shown
 from guardian.errors import DecodeError
 from guardian.sources.facts import CARRIED, Facts

@@ -4,8 +4,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol
 
-from guardian.bus.port import Record
 from guardian.domain.event import DecisionEvent
+from guardian.domain.record import Record
 from guardian.errors import DecodeError
 from guardian.sources.facts import Facts
 

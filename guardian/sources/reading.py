@@ -11,8 +11,8 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from guardian.bus.port import Record
 from guardian.domain.event import DecisionEvent
+from guardian.domain.record import Record
 from guardian.errors import DecodeError
 from guardian.sources import cloudevents
 from guardian.sources.cloudevents import Wrapping

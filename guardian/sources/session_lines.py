@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from guardian.bus.port import Record
+from guardian.domain.record import Record
 from guardian.errors import DecodeError
 from guardian.sources.guardian import GuardianDecisions
 

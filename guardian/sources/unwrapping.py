@@ -4,7 +4,7 @@ import dataclasses
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from guardian.bus.port import Record
+from guardian.domain.record import Record
 from guardian.errors import DecodeError
 from guardian.sources.port import Source, Told
 

@@ -6,13 +6,13 @@ import time
 from collections.abc import Callable, Sequence
 from datetime import datetime
 
-from guardian.bus.port import Record
+from guardian.domain.batch import Memory, PurposeKey, Verdict, Wanted
 from guardian.domain.finding import Effect
+from guardian.domain.record import Record
 from guardian.domain.session import SessionState
 from guardian.domain.signal import BaselineFact
 from guardian.embedding.fit import FitRequest
 from guardian.errors import AdviserError, StoreError
-from guardian.pipeline.batch import Memory, PurposeKey, Verdict, Wanted
 from guardian.pipeline.judging import HYGIENE, Fit, drift_without
 from guardian.pipeline.pipeline import Pipeline
 from guardian.response.findings import drift_finding

@@ -5,8 +5,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from guardian.domain.batch import Judgement
 from guardian.errors import ArchiveError, StoreError
-from guardian.pipeline.batch import Judgement
 from guardian.store.monitor_spool import Group, Spool
 from guardian.stream.port import Clock, CrashPoints, no_crash
 from guardian.telemetry import Metrics, logger

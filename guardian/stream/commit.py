@@ -9,10 +9,11 @@ from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from itertools import groupby
 
-from guardian.bus.port import Consumer, Place, Record
+from guardian.bus.port import Consumer
+from guardian.domain.batch import DeadLetter, DecisionKey, Decoded, Judgement
 from guardian.domain.finding import Finding
+from guardian.domain.record import Place, Record
 from guardian.errors import FuseBlown, StoreError
-from guardian.pipeline.batch import DeadLetter, DecisionKey, Decoded, Judgement
 from guardian.store.monitor import MonitorStore
 from guardian.store.monitor_values import Conflict, Held, Recall
 from guardian.stream.fuse import Fuse, FuseState

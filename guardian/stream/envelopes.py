@@ -3,10 +3,11 @@
 import threading
 from collections.abc import Callable, Mapping, Sequence
 
-from guardian.bus.port import Consumer, Place, Record
+from guardian.bus.port import Consumer
+from guardian.domain.batch import DeadLetter, Decoded, Judgement
 from guardian.domain.event import Grant
+from guardian.domain.record import Place, Record
 from guardian.errors import BusError, StaleMember, StoreError, Unstorable
-from guardian.pipeline.batch import DeadLetter, Decoded, Judgement
 from guardian.pipeline.side_findings import dead_letter_finding
 from guardian.store.monitor import MonitorStore
 from guardian.store.monitor_envelopes import Heard

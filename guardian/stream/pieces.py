@@ -7,8 +7,8 @@ moves with the last of them: if it is read again, what is stored of it counts as
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from guardian.bus.port import Place, Record
-from guardian.pipeline.batch import DeadLetter, Decoded
+from guardian.domain.batch import DeadLetter, Decoded
+from guardian.domain.record import Place, Record
 
 MOST_BYTES = 8 * 1024 * 1024
 """Of calls as the log has them, and of records that become dead letters: a call that large is one by itself."""

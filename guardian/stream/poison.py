@@ -3,9 +3,9 @@
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
-from guardian.bus.port import Place, Record
+from guardian.domain.batch import DeadLetter, Decoded
 from guardian.domain.finding import Effect, Finding, Kind, finding_id
-from guardian.pipeline.batch import DeadLetter, Decoded
+from guardian.domain.record import Place, Record
 from guardian.pipeline.decoding import Letters
 from guardian.stream.fuse import Blown, Outcome
 

@@ -4,10 +4,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
 
-from guardian.bus.port import Record
+from guardian.domain.batch import DeadLetter, Decoded, Judgement, Known, Memory, Wanted
 from guardian.domain.finding import Finding
-from guardian.pipeline.batch import DeadLetter, Decoded, Judgement, Memory, Wanted
-from guardian.pipeline.filling import Known
+from guardian.domain.record import Record
 from guardian.store.monitor_values import Word
 
 Clock = Callable[[], datetime]

@@ -3,8 +3,9 @@
 from collections.abc import Mapping
 from datetime import datetime
 
-from guardian.bus.port import Consumer, Place
+from guardian.bus.port import Consumer
 from guardian.domain.finding import Effect, Finding, Kind, finding_id
+from guardian.domain.record import Place
 from guardian.store.monitor import MonitorStore
 from guardian.telemetry import logger
 

@@ -1,6 +1,6 @@
 """Between the store's rows and the pipeline's values."""
 
-from guardian.pipeline.batch import AgentKey, DecisionKey, Memory, PurposeKey, TaskKey
+from guardian.domain.batch import AgentKey, DecisionKey, Memory, PurposeKey, TaskKey
 from guardian.store.monitor_values import Recall
 
 

@@ -5,9 +5,10 @@ import traceback
 from collections.abc import Iterable, Mapping
 from pathlib import PurePath
 
-from guardian.bus.port import Consumer, Place, Record
+from guardian.bus.port import Consumer
+from guardian.domain.batch import Judgement
+from guardian.domain.record import Place, Record
 from guardian.errors import GuardianError, StoreError
-from guardian.pipeline.batch import Judgement
 from guardian.store.monitor import MonitorStore
 from guardian.stream.attempts import Refunds, blameless
 from guardian.stream.commit import Committer

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from guardian.bus.port import Place, Record
+from guardian.domain.record import Place, Record
 from guardian.errors import ControlError
 from guardian.stream.port import Clock
 from guardian.telemetry import logger

@@ -7,10 +7,10 @@ owns the partition then goes on with them. They are decoded again when it is the
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 
-from guardian.bus.port import Consumer, Record
+from guardian.bus.port import Consumer
+from guardian.domain.batch import DeadLetter, Decoded, Judgement, Known
+from guardian.domain.record import Record
 from guardian.errors import StoreError
-from guardian.pipeline.batch import DeadLetter, Decoded, Judgement
-from guardian.pipeline.filling import Known
 from guardian.pipeline.side_findings import dead_letter_finding
 from guardian.store.monitor import MonitorStore
 from guardian.store.monitor_values import Held

@@ -5,7 +5,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from guardian.bus.port import Consumer, Place, Record
+from guardian.bus.port import Consumer
+from guardian.domain.record import Place, Record
 from guardian.errors import BusError, StaleMember, StoreError
 from guardian.store.monitor import MonitorStore
 from guardian.stream.commit import Committer

@@ -23,10 +23,10 @@ from guardian.archive.rows import labels
 from guardian.archive.writer import write_labels
 from guardian.bootstrap import tightening
 from guardian.demo.scenario import Plant
+from guardian.domain.batch import Change
 from guardian.domain.event import SessionKey
 from guardian.domain.session import HumanWord
 from guardian.errors import ConfigurationError
-from guardian.pipeline.batch import Change
 
 NOON = datetime(2026, 5, 12, 12, tzinfo=UTC)
 REFUND = "triage_open_support_tickets"

@@ -19,13 +19,13 @@ from guardian.archive.reader import Archive, Window
 from guardian.archive.rows import labels, pack
 from guardian.archive.schema import EVENTS
 from guardian.archive.writer import write_events, write_labels
+from guardian.domain.batch import Change
 from guardian.domain.event import Origin, SessionKey
 from guardian.domain.finding import Act, Effect, Finding, Kind
 from guardian.domain.past import Vectors
 from guardian.domain.rules import ArgumentAtMost, PinArgument, Placed
 from guardian.domain.session import HumanWord
 from guardian.errors import ArchiveError
-from guardian.pipeline.batch import Change
 
 NOW = datetime(2026, 5, 20, tzinfo=UTC)
 

@@ -15,12 +15,12 @@ from guardian.bootstrap.archived_sessions import archive_sessions
 from guardian.bootstrap.labelling import training_files
 from guardian.cli import app
 from guardian.config import load
+from guardian.domain.batch import Change
 from guardian.domain.event import SessionKey
 from guardian.domain.finding import Act, Effect, Finding, Kind
 from guardian.domain.session import HumanWord
 from guardian.evaluation.labels import Labels
 from guardian.evaluation.sessions import read_sessions
-from guardian.pipeline.batch import Change
 
 AT = datetime(2026, 5, 20, tzinfo=UTC)
 NOTHING = Labels({})

@@ -13,10 +13,10 @@ from guardian.bootstrap.initialise import initialise
 from guardian.bootstrap.monitor_store import open_monitor_store
 from guardian.cli import app
 from guardian.config import load
+from guardian.domain.batch import Change
 from guardian.domain.event import SessionKey
 from guardian.domain.session import HumanWord
 from guardian.errors import BusError, ConfigurationError
-from guardian.pipeline.batch import Change
 from guardian.telemetry import Metrics
 
 NOW = datetime.now(UTC)

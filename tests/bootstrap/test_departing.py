@@ -15,12 +15,12 @@ from guardian.bootstrap.doctor import examine
 from guardian.bootstrap.initialise import initialise
 from guardian.bootstrap.judgement import calibration_version, configured_fold, fold_version, open_calibration
 from guardian.bootstrap.monitor_store import hear_change
-from guardian.bus.port import Place
 from guardian.config import Settings, load
+from guardian.domain.batch import Change, Judgement
 from guardian.domain.event import SessionKey
 from guardian.domain.finding import Kind
+from guardian.domain.record import Place
 from guardian.domain.session import HumanWord, SessionState
-from guardian.pipeline.batch import Change, Judgement
 from guardian.scoring.calibration import Calibration
 from guardian.store.engine import open_engine
 from guardian.store.monitor import MonitorStore

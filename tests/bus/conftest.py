@@ -12,7 +12,7 @@ from guardian.bus.kafka import KafkaConsumer
 from guardian.bus.kafka_producer import KafkaProducer
 from guardian.bus.local_broker import LocalBroker
 from guardian.bus.memory import MemoryBroker, MemoryConsumer, MemoryProducer
-from guardian.bus.port import Place, Record
+from guardian.domain.record import Place, Record
 
 
 @dataclass

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from guardian.bus.port import Place
+from guardian.domain.record import Place
 
 
 def _until(bus, condition, *readers):

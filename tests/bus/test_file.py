@@ -10,7 +10,7 @@ import pytest
 
 from guardian.bus.documents import Documents
 from guardian.bus.file import MAX_LINE, FileConsumer, FileProducer, place_of
-from guardian.bus.port import Place
+from guardian.domain.record import Place
 from guardian.errors import BusError, ConfigurationError
 
 

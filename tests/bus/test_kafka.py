@@ -22,7 +22,7 @@ from guardian.bus.kafka import KafkaConsumer
 from guardian.bus.kafka_producer import KafkaProducer
 from guardian.bus.kafka_settings import KafkaSettings, bus_error
 from guardian.bus.local_broker import LocalBroker
-from guardian.bus.port import Place
+from guardian.domain.record import Place
 from guardian.errors import BusError, ConfigurationError
 
 

@@ -1,7 +1,7 @@
 import pytest
 
 from guardian.bus.memory import MemoryBroker, MemoryConsumer, MemoryProducer
-from guardian.bus.port import Place
+from guardian.domain.record import Place
 from guardian.errors import BusError
 
 

@@ -9,7 +9,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from guardian.bus.port import Record
+from guardian.domain.record import Record
 from guardian.errors import DecodeError, SchemaAway
 from guardian.sources.guardian import GuardianDecisions
 from guardian.sources.unwrapping import Unwrapping

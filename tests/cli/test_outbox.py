@@ -10,11 +10,11 @@ from guardian.bootstrap.control_store import open_control_store
 from guardian.bootstrap.letters import redrive_letters, refused_checked, sealed_before
 from guardian.bootstrap.monitor_store import open_monitor_store
 from guardian.bus.memory import MemoryBroker, MemoryProducer
-from guardian.bus.port import Record
 from guardian.config import load
+from guardian.domain.batch import DeadLetter, Judgement
 from guardian.domain.finding import Effect, Finding, Kind
+from guardian.domain.record import Record
 from guardian.errors import AlertError, ControlError
-from guardian.pipeline.batch import DeadLetter, Judgement
 from guardian.store.control_outbox import ControlAlertOutbox
 from guardian.store.monitor_dead_letters import DeadLetters
 from guardian.wire.findings import AlertOutcome, AlertPayload

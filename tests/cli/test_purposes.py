@@ -7,8 +7,8 @@ from pathlib import Path
 from guardian.bootstrap.initialise import initialise
 from guardian.bootstrap.monitor_store import open_monitor_store
 from guardian.config import load
+from guardian.domain.batch import PurposeKey
 from guardian.domain.signal import BaselineFact
-from guardian.pipeline.batch import PurposeKey
 
 
 def test_purposes_are_listed_with_how_much_they_constrain(guardian, tmp_path: Path) -> None:

@@ -11,12 +11,12 @@ from typer.testing import CliRunner
 from guardian.bootstrap.clock import utc_now
 from guardian.bootstrap.initialise import initialise
 from guardian.bootstrap.monitor_store import open_monitor_store
-from guardian.bus.port import Record
 from guardian.cli import setup
 from guardian.config import load
+from guardian.domain.batch import DeadLetter
+from guardian.domain.record import Record
 from guardian.errors import ConfigurationError, StoreError
 from guardian.keys.seal import Seal, load_seal
-from guardian.pipeline.batch import DeadLetter
 from guardian.store.engine import open_engine, writing
 from guardian.store.monitor_dead_letters import insert_dead_letters
 from guardian.store.monitor_waiting import insert_waiting

@@ -8,12 +8,12 @@ from typing import Any
 import httpx
 import pytest
 
-from guardian.bus.port import Record
 from guardian.control import registration
+from guardian.domain.batch import Decoded
 from guardian.domain.event import DecisionEvent, Envelope
 from guardian.domain.finding import Effect, Kind
+from guardian.domain.record import Record
 from guardian.domain.session import HumanWord, SessionState
-from guardian.pipeline.batch import Decoded
 from guardian.pipeline.registered import envelope_finding, unregistered
 from guardian.response.hearing import hear
 from guardian.wire.client import ControlClient

@@ -11,10 +11,10 @@ from guardian.bus.memory import MemoryBroker
 from guardian.config import load
 from guardian.control.self_testing import test_the_switch as check_the_switch
 from guardian.control.switch import SelfTestRule, SwitchRule
+from guardian.domain.batch import Memory
 from guardian.domain.session import HumanWord
 from guardian.embedding.fit import FitRequest
 from guardian.errors import BusError
-from guardian.pipeline.batch import Memory
 
 TOPIC, PARTITIONS = "decisions", 2
 DRIFTED = {"email.send", "payments.create", "crm.export", "iam.create_access_key"}

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from guardian.bootstrap.offline import replay_file
-from guardian.bus.port import Record
 from guardian.config import load
+from guardian.domain.record import Record
 from guardian.errors import DecodeError
 from guardian.sources.guardian import plugin
 

@@ -8,6 +8,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from guardian.bootstrap.plugins import make
+from guardian.domain.batch import Memory
 from guardian.embedding import FitRequest
 from guardian.embedding.lexical import Lexical
 from guardian.evaluation.calibration import (
@@ -19,7 +20,6 @@ from guardian.evaluation.calibration import (
     session_line,
 )
 from guardian.evaluation.sessions import session_of
-from guardian.pipeline.batch import Memory
 from guardian.pipeline.judging import Judge
 from guardian.pipeline.scoring_run import SessionScorer
 from guardian.response.ladder import Ladder

@@ -12,13 +12,13 @@ import pytest
 
 from guardian.bootstrap.judgement import fingerprinter, unchecked
 from guardian.bootstrap.plugins import make, names
-from guardian.bus.port import Record
+from guardian.domain.batch import Judgement, Memory, TaskKey, Verdict
 from guardian.domain.event import DecisionEvent, Envelope, Grant, SessionKey
 from guardian.domain.finding import Finding, Kind
+from guardian.domain.record import Record
 from guardian.domain.session import HumanWord, SessionState
 from guardian.domain.signal import SharedReads
 from guardian.embedding.lexical import Lexical
-from guardian.pipeline.batch import Judgement, Memory, TaskKey, Verdict
 from guardian.pipeline.decoding import ClockBounds, Decoder, Signature
 from guardian.pipeline.judging import Judge
 from guardian.pipeline.pipeline import Pipeline

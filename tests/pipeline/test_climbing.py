@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from guardian.domain.batch import Memory, PurposeKey
 from guardian.domain.finding import Effect, Kind
 from guardian.domain.session import HumanWord, Stage
 from guardian.domain.signal import BaselineFact
 from guardian.pipeline import judging
-from guardian.pipeline.batch import Memory, PurposeKey
 from guardian.response.ladder import Ladder
 
 WIDE = Ladder(flag_one_in=100, revoke_one_in=5_000)
@@ -255,6 +255,6 @@ def test_each_revocation_that_a_gateway_ignores_is_told_once(world, body, now) -
 def _at(value, when, offset):
     import json
 
-    from guardian.bus.port import Record
+    from guardian.domain.record import Record
 
     return Record("t", 0, offset, json.dumps(value).encode(), timestamp=when)

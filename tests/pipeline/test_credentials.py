@@ -101,6 +101,6 @@ def test_redaction_keeps_a_field_within_its_bounds(world, body, change) -> None:
 
 
 def _record(value):
-    from guardian.bus.port import Record
+    from guardian.domain.record import Record
 
     return Record("t", 0, 0, json.dumps(value).encode())

@@ -4,8 +4,8 @@ import json
 from dataclasses import replace
 from datetime import timedelta
 
-from guardian.bus.port import Record
 from guardian.domain.finding import Kind
+from guardian.domain.record import Record
 from guardian.domain.session import HumanWord
 from guardian.domain.signal import CHAIN_KEPT
 from guardian.signals.delegation_widening import DelegationWidening

@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from guardian.domain.batch import Known, Memory
 from guardian.domain.event import Envelope, Grant, SessionKey
 from guardian.errors import ConfigurationError
-from guardian.pipeline.batch import Memory
 from guardian.pipeline.decoding import Decoder
-from guardian.pipeline.filling import Filling, Known, StaticEnvelope
+from guardian.pipeline.filling import Filling, StaticEnvelope
 from guardian.pipeline.pipeline import Pipeline
 from guardian.signals.credential_exposure import CredentialScanner
 from guardian.sources.completing import Completion

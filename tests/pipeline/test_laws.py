@@ -13,10 +13,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from guardian.bootstrap.judgement import fingerprinter
-from guardian.bus.port import Record
+from guardian.domain.batch import Memory
 from guardian.domain.finding import Kind
+from guardian.domain.record import Record
 from guardian.embedding import FitRequest
-from guardian.pipeline.batch import Memory
 from guardian.pipeline.pipeline import Pipeline
 from guardian.pipeline.working import PRINTS_KEPT, PURPOSES_KEPT, TOOLS_KEPT
 

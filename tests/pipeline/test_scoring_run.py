@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from guardian.bus.port import Record
+from guardian.domain.record import Record
 from guardian.errors import DecodeError
 from guardian.pipeline.redaction import FieldRules
 from guardian.pipeline.scoring_run import LogScorer, Scored, SessionScorer

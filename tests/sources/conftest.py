@@ -9,8 +9,8 @@ import pytest
 
 from guardian.bootstrap import plugins
 from guardian.bootstrap.sources import formats_of
-from guardian.bus.port import Record
 from guardian.domain.event import DecisionEvent
+from guardian.domain.record import Record
 from guardian.errors import DecodeError
 from guardian.sources.completing import Completion
 from guardian.sources.port import Told

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from guardian.bootstrap import plugins
 from guardian.bootstrap.sources import formats_of
-from guardian.bus.port import Record
 from guardian.domain.event import DecisionEvent
+from guardian.domain.record import Record
 from guardian.errors import DecodeError
 from guardian.sources.facts import CARRIED
 from guardian.sources.port import Told

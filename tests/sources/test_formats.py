@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from guardian.bus.port import Record
+from guardian.domain.record import Record
 from guardian.errors import ConfigurationError, DecodeError
 from guardian.sources.completing import Completion
 from guardian.sources.mapping import plugin as Mapped

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from guardian.bus.port import Record
 from guardian.domain.event import DecisionEvent
+from guardian.domain.record import Record
 from guardian.errors import DecodeError
 from guardian.sources.guardian import plugin, shown
 

@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from guardian.bus.port import Record
+from guardian.domain.record import Record
 from guardian.sources.session_lines import ActionLine, LineError, is_session_line, read_session_lines
 
 

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from guardian.bus.port import Record
 from guardian.domain.finding import OPERATORS
+from guardian.domain.record import Record
 from guardian.errors import DecodeError
 from guardian.sources.guardian import plugin
 from guardian.sources.unread import SIGN, Unread, names_in, read_around, unread_in

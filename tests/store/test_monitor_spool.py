@@ -2,9 +2,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from guardian.domain.batch import Change, Judgement
 from guardian.domain.event import SessionKey
 from guardian.domain.session import HumanWord
-from guardian.pipeline.batch import Change, Judgement
 from guardian.store.engine import open_engine, writing
 from guardian.store.monitor import MonitorStore
 from guardian.store.monitor_spool import spool_in

@@ -10,13 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import event, select
 
-from guardian.bus.port import Place, Record
-from guardian.domain.event import Envelope, Grant, SessionKey
-from guardian.domain.finding import Effect, Finding, Kind
-from guardian.domain.session import HumanWord, SessionState, Stage
-from guardian.domain.signal import BaselineFact, SharedReads
-from guardian.errors import StaleMember
-from guardian.pipeline.batch import (
+from guardian.domain.batch import (
     AgentKey,
     Change,
     DeadLetter,
@@ -27,6 +21,12 @@ from guardian.pipeline.batch import (
     TaskKey,
     Wanted,
 )
+from guardian.domain.event import Envelope, Grant, SessionKey
+from guardian.domain.finding import Effect, Finding, Kind
+from guardian.domain.record import Place, Record
+from guardian.domain.session import HumanWord, SessionState, Stage
+from guardian.domain.signal import BaselineFact, SharedReads
+from guardian.errors import StaleMember
 from guardian.store.engine import open_engine, reading
 from guardian.store.monitor import MonitorStore
 from guardian.store.monitor_baselines import SNAPSHOTS_KEPT

@@ -17,19 +17,19 @@ from guardian.bootstrap.judgement import open_judge, open_pipeline, unchecked
 from guardian.bootstrap.monitor_store import learn_all
 from guardian.bus.file import FileConsumer
 from guardian.bus.memory import MemoryBroker, MemoryProducer
-from guardian.bus.port import Record
 from guardian.config import load
 from guardian.control.case_feeds import catch_up
 from guardian.control.exceptions import excused
 from guardian.demo.log import log_lines
 from guardian.demo.scenario import Scenario
+from guardian.domain.batch import AgentKey, Change, DecisionKey, Judgement, SiblingKey, TaskKey, Wanted
 from guardian.domain.event import Envelope, Grant, SessionKey
 from guardian.domain.finding import Act, Effect, Finding, Kind, Subject
+from guardian.domain.record import Record
 from guardian.domain.revocation import Revision
 from guardian.domain.session import HumanWord, SessionState
 from guardian.domain.signal import SharedReads
 from guardian.errors import StoreError, Unstorable
-from guardian.pipeline.batch import AgentKey, Change, DecisionKey, Judgement, SiblingKey, TaskKey, Wanted
 from guardian.revocation.kafka_topic import KafkaTopicFace, TopicReceiver
 from guardian.store import monitor_words
 from guardian.store.control import ControlRows, ControlStore

@@ -12,13 +12,13 @@ from typing import Any, NamedTuple
 import pytest
 from postgres import open_postgres
 
-from guardian.bus.port import Record
+from guardian.domain.batch import AgentKey, Change, DeadLetter, DecisionKey, Judgement, Wanted
 from guardian.domain.event import Envelope, SessionKey
 from guardian.domain.finding import Effect, Finding, Kind
+from guardian.domain.record import Record
 from guardian.domain.revocation import Revision
 from guardian.domain.session import HumanWord, SessionState
 from guardian.errors import StoreError
-from guardian.pipeline.batch import AgentKey, Change, DeadLetter, DecisionKey, Judgement, Wanted
 from guardian.store import control_tables
 from guardian.store.control import ControlStore
 from guardian.store.control_checkpoints import CheckpointRows

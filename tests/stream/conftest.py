@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 
 from guardian.bus.memory import MemoryBroker, MemoryConsumer
-from guardian.bus.port import Record
+from guardian.domain.batch import Change, DeadLetter, Decoded, Judgement, Memory, Verdict, Wanted
 from guardian.domain.finding import Effect, Finding, Kind
+from guardian.domain.record import Record
 from guardian.domain.session import SessionState
 from guardian.errors import ControlError, DecodeError, Unstorable
-from guardian.pipeline.batch import Change, DeadLetter, Decoded, Judgement, Memory, Verdict, Wanted
 from guardian.sources.guardian import plugin
 from guardian.store.engine import open_engine
 from guardian.store.monitor import MonitorStore

@@ -10,10 +10,10 @@ import httpx
 import pytest
 
 from guardian.bootstrap.judgement import open_judge, open_pipeline, unchecked
-from guardian.bus.port import Record
 from guardian.config import load
+from guardian.domain.batch import Judgement
+from guardian.domain.record import Record
 from guardian.errors import AdviserError
-from guardian.pipeline.batch import Judgement
 from guardian.store.engine import open_engine
 from guardian.store.monitor import MonitorStore
 from guardian.stream.advice_server import AdviceServer

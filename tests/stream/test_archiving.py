@@ -3,8 +3,8 @@ from datetime import timedelta
 
 import pytest
 
+from guardian.domain.batch import Judgement
 from guardian.errors import ArchiveError
-from guardian.pipeline.batch import Judgement
 from guardian.stream.archiving import Archiving, ArchivingOptions
 
 

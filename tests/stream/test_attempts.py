@@ -3,7 +3,7 @@
 import pytest
 
 from guardian.bus.memory import MemoryConsumer
-from guardian.bus.port import Place
+from guardian.domain.record import Place
 from guardian.errors import BusError, SchemaAway, StaleMember, StoreError, Unstorable
 from guardian.stream.attempts import Refunds
 

@@ -2,11 +2,11 @@ from datetime import timedelta
 
 import pytest
 
+from guardian.domain.batch import Change, Wanted
 from guardian.domain.event import SessionKey
 from guardian.domain.session import HumanWord
 from guardian.domain.signal import BaselineFact
 from guardian.errors import ControlError
-from guardian.pipeline.batch import Change, Wanted
 from guardian.stream.changes import ChangeTail
 from guardian.stream.housekeeping import Housekeeping
 

@@ -2,9 +2,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from guardian.bus.port import Record
+from guardian.domain.batch import DeadLetter, Decoded
 from guardian.domain.event import DecisionEvent
-from guardian.pipeline.batch import DeadLetter, Decoded
+from guardian.domain.record import Record
 from guardian.stream.fuse import Blown, Fuse, FuseState, Outcome
 from guardian.stream.poison import outcomes
 

@@ -3,8 +3,8 @@
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 
+from guardian.domain.batch import DecisionKey, Judgement
 from guardian.domain.finding import Act, Effect, Finding, Kind
-from guardian.pipeline.batch import DecisionKey, Judgement
 from guardian.stream.commit import marked_late
 
 NOW = datetime(2026, 5, 12, 12, tzinfo=UTC)

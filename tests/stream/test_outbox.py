@@ -8,10 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from guardian.bus.memory import MemoryProducer
-from guardian.bus.port import Record
+from guardian.domain.batch import DeadLetter, Judgement
 from guardian.domain.finding import Effect, Finding, Kind
+from guardian.domain.record import Record
 from guardian.errors import BusError, ControlError, StoreError
-from guardian.pipeline.batch import DeadLetter, Judgement
 from guardian.store.monitor_retention import Retention
 from guardian.stream.outbox import Backoff, Delivery
 from guardian.stream.redrive import redrive

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from guardian.bus.port import Place, Record
+from guardian.domain.batch import DeadLetter
+from guardian.domain.record import Place, Record
 from guardian.errors import FuseBlown, StoreError
-from guardian.pipeline.batch import DeadLetter
 from guardian.pipeline.decoding import Decoder
 from guardian.signals.credential_exposure import CredentialScanner
 from guardian.sources.completing import Completion

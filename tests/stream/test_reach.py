@@ -5,8 +5,8 @@ from datetime import timedelta
 import pytest
 
 from guardian.bus.memory import MemoryBroker, MemoryConsumer, MemoryProducer
-from guardian.bus.port import Place, Record
 from guardian.domain.finding import Kind
+from guardian.domain.record import Place, Record
 from guardian.stream.commit import Committer
 from guardian.stream.outbox import Delivery
 from guardian.stream.redrive import redrive

@@ -5,9 +5,9 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import select
 
+from guardian.domain.batch import Change, Wanted
 from guardian.domain.event import SessionKey
 from guardian.domain.session import HumanWord
-from guardian.pipeline.batch import Change, Wanted
 from guardian.response.hearing import REGISTERED_KEPT, hear
 from guardian.store import monitor_words
 from guardian.store.engine import open_engine, reading

@@ -8,12 +8,12 @@ import pytest
 
 from guardian.bus.file import FileConsumer
 from guardian.bus.memory import MemoryBroker, MemoryConsumer
-from guardian.bus.port import Place
+from guardian.domain.batch import Change
 from guardian.domain.event import Envelope, Grant, SessionKey
 from guardian.domain.finding import Effect, Finding, Kind
+from guardian.domain.record import Place
 from guardian.domain.session import HumanWord
 from guardian.errors import SchemaAway
-from guardian.pipeline.batch import Change
 from guardian.pipeline.decoding import Decoder
 from guardian.pipeline.filling import Filling
 from guardian.signals.credential_exposure import CredentialScanner
@@ -377,7 +377,7 @@ def test_controls_feed_brings_the_envelope_with_the_news(desk, rig, control):
 
 
 def test_what_is_registered_for_a_parent_is_part_of_what_a_batch_remembers(desk):
-    from guardian.pipeline.batch import Wanted
+    from guardian.domain.batch import Wanted
     from guardian.stream.recall import memory_of
 
     desk.register(envelope())
@@ -398,7 +398,7 @@ def test_controls_word_is_final_and_the_topics_newest_counts_otherwise(desk):
 
 
 def _wanted(session):
-    from guardian.pipeline.batch import Wanted
+    from guardian.domain.batch import Wanted
 
     return Wanted(frozenset({SessionKey("acme", session)}), frozenset(), frozenset(), frozenset())
 

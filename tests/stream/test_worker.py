@@ -4,9 +4,9 @@ import pytest
 
 from guardian.bus.file import FileConsumer
 from guardian.bus.memory import MemoryConsumer
-from guardian.bus.port import Place
 from guardian.domain.event import SessionKey
 from guardian.domain.finding import Kind
+from guardian.domain.record import Place
 from guardian.errors import ConfigurationError, FuseBlown, StoreError
 from guardian.stream.fuse import Fuse
 

@@ -8,11 +8,11 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Literal, NamedTuple
 
-from guardian.bus.port import Record
 from guardian.domain.drift import Drift
 from guardian.domain.event import DecisionEvent, Envelope, Grant, SessionKey, purpose_family
 from guardian.domain.finding import Finding
 from guardian.domain.past import Vectors
+from guardian.domain.record import Record
 from guardian.domain.session import HumanWord, SessionState
 from guardian.domain.signal import BaselineFact, CredentialHit, SharedReads
 
@@ -142,6 +142,16 @@ class Memory:
     task_reads: Mapping[TaskKey, Mapping[str, SharedReads]] = field(default_factory=dict)  # by session id; bounded
     registered: Mapping[SessionKey, Grant] = field(default_factory=dict)  # newest of each parent
     renamed: Mapping[SessionKey, Grant] = field(default_factory=dict)  # the same as adapted records spell tools
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What is known of the sessions of a batch: registered envelopes, sessions of which records wait already, and
+    sessions that were judged before (they waited their turn, and do not wait again)."""
+
+    envelopes: Mapping[SessionKey, Grant] = field(default_factory=dict)
+    waiting: frozenset[SessionKey] = frozenset()
+    begun: frozenset[SessionKey] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
