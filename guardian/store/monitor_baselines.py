@@ -17,7 +17,7 @@ from guardian.domain.signal import BaselineFact
 from guardian.store.engine import reading, writing
 from guardian.store.monitor_departures import Ended, Watch, watch_ended
 from guardian.store.monitor_sessions import LEARNT, TO_LEARN
-from guardian.store.monitor_tables import Row, baselines, chunks, sessions
+from guardian.store.monitor_tables import Row, baselines, lots, sessions
 from guardian.store.monitor_values import Tally
 from guardian.store.turns import Rest, in_turn
 
@@ -168,29 +168,24 @@ def _next(
 def _newest(
     connection: Connection, wanted: Iterable[tuple[str, str]]
 ) -> dict[tuple[str, str], tuple[int, BaselineFact]]:
-    groups: dict[str, dict[str, str]] = defaultdict(dict)
-    for tenant, purpose in wanted:
-        groups[tenant][_digest(purpose)] = purpose
     found: dict[tuple[str, str], tuple[int, BaselineFact]] = {}
-    for tenant, digests in groups.items():
-        for part in chunks(sorted(digests)):
-            here = and_(baselines.c.tenant_id == tenant, baselines.c.purpose_digest.in_(part))
-            newest = (
-                select(baselines.c.purpose_digest, func.max(baselines.c.n).label("n"))
-                .where(here)
-                .group_by(baselines.c.purpose_digest)
-                .subquery()
-            )
-            query = select(baselines.c.purpose_digest, baselines.c.n, baselines.c.body).join(
-                newest,
-                and_(
-                    baselines.c.tenant_id == tenant,
-                    baselines.c.purpose_digest == newest.c.purpose_digest,
-                    baselines.c.n == newest.c.n,
-                ),
-            )
-            for digest, n, body in connection.execute(query):
-                found[tenant, digests[digest]] = (n, _fact(json.loads(body)))
+    for (tenant,), keys in lots(wanted, _digest):
+        newest = (
+            select(baselines.c.purpose_digest, func.max(baselines.c.n).label("n"))
+            .where(baselines.c.tenant_id == tenant, baselines.c.purpose_digest.in_(keys))
+            .group_by(baselines.c.purpose_digest)
+            .subquery()
+        )
+        query = select(baselines.c.purpose_digest, baselines.c.n, baselines.c.body).join(
+            newest,
+            and_(
+                baselines.c.tenant_id == tenant,
+                baselines.c.purpose_digest == newest.c.purpose_digest,
+                baselines.c.n == newest.c.n,
+            ),
+        )
+        for digest, n, body in connection.execute(query):
+            found[keys[digest]] = (n, _fact(json.loads(body)))
     return found
 
 

@@ -1,7 +1,5 @@
 """Dead letters: records that could not be read, sealed at rest and forgotten after their time to live."""
 
-import base64
-import json
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 
@@ -10,7 +8,7 @@ from sqlalchemy import Connection, Engine, RowMapping, func, select, update
 
 from guardian.domain.event import Identifier
 from guardian.store.engine import reading, writing
-from guardian.store.monitor_tables import chunks, dead_letters, insert_new, outbox
+from guardian.store.monitor_tables import chunks, dead_letters, headers_of, headers_text, insert_new, outbox
 from guardian.store.monitor_values import Place, Refused, StoredDeadLetter
 
 _IDENTIFIER: TypeAdapter[str] = TypeAdapter(Identifier)
@@ -32,7 +30,6 @@ def insert_dead_letters(
     rows = []
     for letter in letters:
         record = letter.record
-        pairs = [[name, base64.b64encode(value or b"").decode()] for name, value in record.headers]
         rows.append(
             {
                 "id": _id(letter),
@@ -45,7 +42,7 @@ def insert_dead_letters(
                 "session_id": _name(letter.session_id),
                 "gateway": _text(letter.gateway)[:_MAX_NAME],
                 "record_key": record.key,
-                "headers": json.dumps(pairs),
+                "headers": headers_text(record.headers),
                 "sealed": seal(record.value),
                 "timestamp": record.timestamp,
                 "at": now,
@@ -133,7 +130,6 @@ def _name(said: str | None) -> str | None:
 
 
 def _letter(row: RowMapping) -> StoredDeadLetter:
-    headers = tuple((name, base64.b64decode(value)) for name, value in json.loads(row["headers"]))
     return StoredDeadLetter(
         id=row["id"],
         topic=row["topic"],
@@ -145,7 +141,7 @@ def _letter(row: RowMapping) -> StoredDeadLetter:
         session_id=row["session_id"],
         gateway=row["gateway"],
         key=None if row["record_key"] is None else bytes(row["record_key"]),
-        headers=headers,
+        headers=headers_of(row["headers"]),
         sealed=bytes(row["sealed"]),
         timestamp=row["timestamp"],
         at=row["at"],

@@ -1,6 +1,5 @@
 """Envelopes that were registered for sessions whose log carries none, as far as the monitor has heard of them."""
 
-from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Literal, NamedTuple
@@ -10,7 +9,7 @@ from sqlalchemy import Connection, Engine, delete, select
 from guardian.domain.event import Envelope, Grant, SessionKey
 from guardian.store.engine import reading
 from guardian.store.monitor_sessions import NOT_ACTED
-from guardian.store.monitor_tables import Row, chunks, envelopes, insert_new, sessions, upsert, waiting
+from guardian.store.monitor_tables import Row, envelopes, insert_new, lots, sessions, upsert, waiting
 from guardian.store.monitor_values import Registered
 
 Source = Literal["control", "topic"]
@@ -68,13 +67,12 @@ def save_envelopes(connection: Connection, heard: Sequence[Heard], now: datetime
 
 def load_envelopes(connection: Connection, keys: Iterable[SessionKey]) -> dict[SessionKey, Grant]:
     found: dict[SessionKey, Grant] = {}
-    for tenant, ids in _by_tenant(sorted(keys)).items():
-        for part in chunks(ids):
-            query = select(envelopes.c.session_id, envelopes.c.body, envelopes.c.digest).where(
-                envelopes.c.tenant_id == tenant, envelopes.c.session_id.in_(part)
-            )
-            for session_id, body, digest in connection.execute(query):
-                found[SessionKey(tenant, session_id)] = Grant(Envelope.model_validate_json(body), digest)
+    for (tenant,), here in lots(keys):
+        query = select(envelopes.c.session_id, envelopes.c.body, envelopes.c.digest).where(
+            envelopes.c.tenant_id == tenant, envelopes.c.session_id.in_(here)
+        )
+        for session_id, body, digest in connection.execute(query):
+            found[here[session_id]] = Grant(Envelope.model_validate_json(body), digest)
     return found
 
 
@@ -84,17 +82,9 @@ def _among(
     """Those of the keys that the table has a row of."""
     columns = table.c  # type: ignore[attr-defined]
     found: set[SessionKey] = set()
-    for tenant, ids in _by_tenant(keys).items():
-        for part in chunks(ids):
-            query = select(columns.session_id).where(columns.tenant_id == tenant, columns.session_id.in_(part))
-            if condition is not None:
-                query = query.where(condition)  # type: ignore[arg-type]
-            found.update(SessionKey(tenant, session_id) for session_id in connection.execute(query).scalars())
+    for (tenant,), here in lots(keys):
+        query = select(columns.session_id).where(columns.tenant_id == tenant, columns.session_id.in_(here))
+        if condition is not None:
+            query = query.where(condition)  # type: ignore[arg-type]
+        found.update(here[session_id] for session_id in connection.execute(query).scalars())
     return found
-
-
-def _by_tenant(keys: Sequence[SessionKey]) -> dict[str, list[str]]:
-    groups: dict[str, list[str]] = defaultdict(list)
-    for tenant, session in keys:
-        groups[tenant].append(session)
-    return groups

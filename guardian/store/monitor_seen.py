@@ -1,7 +1,6 @@
 """Decisions seen, and purposes per agent identity: loaded by key, in few queries."""
 
 import json
-from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from collections.abc import Set as AbstractSet
 from datetime import datetime, timedelta
@@ -9,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import Connection, bindparam, select, update
 
-from guardian.store.monitor_tables import Row, agents, chunks, in_key, insert_new, seen
+from guardian.store.monitor_tables import Row, agents, in_key, insert_new, lots, seen
 
 _DAY = timedelta(days=1)
 _AGENTS = select(agents.c.agent_id, agents.c.purposes).where(
@@ -21,18 +20,13 @@ def load_seen(
     connection: Connection, wanted: AbstractSet[tuple[str, str, str]]
 ) -> dict[tuple[str, str, str], str]:
     """The digests of those decisions that were judged before."""
-    # Grouped by the leading key columns: SQLite cannot use an index for row-value IN lists.
-    groups: dict[tuple[str, str], dict[str, str]] = defaultdict(dict)
-    for tenant, gateway, decision in wanted:
-        groups[tenant, gateway][in_key(decision)] = decision
     found: dict[tuple[str, str, str], str] = {}
-    for (tenant, gateway), ids in groups.items():
-        for part in chunks(ids):
-            query = select(seen.c.decision_id, seen.c.digest).where(
-                seen.c.tenant_id == tenant, seen.c.gateway == in_key(gateway), seen.c.decision_id.in_(part)
-            )
-            for decision, digest in connection.execute(query):
-                found[tenant, gateway, ids[decision]] = digest
+    for (tenant, gateway), keys in lots(wanted, in_key):
+        query = select(seen.c.decision_id, seen.c.digest).where(
+            seen.c.tenant_id == tenant, seen.c.gateway == in_key(gateway), seen.c.decision_id.in_(keys)
+        )
+        for decision, digest in connection.execute(query):
+            found[keys[decision]] = digest
     return found
 
 
@@ -50,27 +44,19 @@ def load_agents(
     connection: Connection, wanted: Iterable[tuple[str, str]], *, lock: bool = False
 ) -> dict[tuple[str, str], tuple[str, ...]]:
     """The purposes that each agent identity served, newest last."""
-    groups: dict[str, dict[str, str]] = defaultdict(dict)
-    for tenant, agent in sorted(wanted):
-        groups[tenant][in_key(agent)] = agent
     found: dict[tuple[str, str], tuple[str, ...]] = {}
-    for tenant, ids in groups.items():
-        for part in chunks(ids):
-            query = _AGENTS.with_for_update() if lock else _AGENTS
-            for agent, purposes in connection.execute(query, {"tenant": tenant, "ids": part}):
-                found[tenant, ids[agent]] = tuple(json.loads(purposes))
+    query = _AGENTS.with_for_update() if lock else _AGENTS
+    for (tenant,), keys in lots(sorted(wanted), in_key):
+        for agent, purposes in connection.execute(query, {"tenant": tenant, "ids": list(keys)}):
+            found[keys[agent]] = tuple(json.loads(purposes))
     return found
 
 
 def _touch(connection: Connection, known: Iterable[tuple[str, str]], now: datetime) -> None:
     """They are in use, whether or not anything about them is new; to the day is enough."""
-    groups: dict[str, list[str]] = defaultdict(list)
-    for tenant, agent in known:
-        groups[tenant].append(in_key(agent))
-    for tenant, ids in groups.items():
-        for part in chunks(ids):
-            old = (agents.c.tenant_id == tenant) & agents.c.agent_id.in_(part) & (agents.c.touched_at < now - _DAY)
-            connection.execute(update(agents).where(old).values(touched_at=now))
+    for (tenant,), keys in lots(known, in_key):
+        old = (agents.c.tenant_id == tenant) & agents.c.agent_id.in_(keys) & (agents.c.touched_at < now - _DAY)
+        connection.execute(update(agents).where(old).values(touched_at=now))
 
 
 def save_agents(connection: Connection, wanted: Mapping[Any, tuple[str, ...]], limit: int, now: datetime) -> None:

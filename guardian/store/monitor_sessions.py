@@ -1,6 +1,5 @@
 """Session states: loaded by key, written only over the version that was read."""
 
-from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 
@@ -9,7 +8,7 @@ from sqlalchemy.exc import IntegrityError
 
 from guardian.domain.event import SessionKey
 from guardian.domain.session import SessionState
-from guardian.store.monitor_tables import Row, chunks, sessions
+from guardian.store.monitor_tables import Row, lots, sessions
 from guardian.store.monitor_values import Conflict
 
 TO_LEARN, LEARNT, NOT_ACTED = 0, 1, 2
@@ -26,12 +25,10 @@ def load_sessions(
     """The states and versions of the wanted sessions that exist."""
     states: dict[SessionKey, SessionState] = {}
     versions: dict[SessionKey, int] = {}
-    for tenant, ids in _by_tenant(wanted).items():
-        for part in chunks(ids):
-            for session_id, version, state in connection.execute(_STATES, {"tenant": tenant, "ids": part}):
-                key = SessionKey(tenant, session_id)
-                states[key] = SessionState.model_validate_json(state)
-                versions[key] = version
+    for (tenant,), keys in lots(sorted(wanted)):
+        for session_id, version, state in connection.execute(_STATES, {"tenant": tenant, "ids": list(keys)}):
+            states[keys[session_id]] = SessionState.model_validate_json(state)
+            versions[keys[session_id]] = version
     return states, versions
 
 
@@ -100,13 +97,12 @@ def save_sessions(
 def _current(connection: Connection, wanted: Iterable[SessionKey]) -> dict[SessionKey, tuple[int, int]]:
     """Version and `learned` of the sessions that exist, which are nobody else's to write until the commit."""
     found: dict[SessionKey, tuple[int, int]] = {}
-    for tenant, ids in _by_tenant(wanted).items():
-        for part in chunks(ids):
-            query = select(sessions.c.session_id, sessions.c.version, sessions.c.learned).where(
-                sessions.c.tenant_id == tenant, sessions.c.session_id.in_(part)
-            )
-            for session_id, version, learned in connection.execute(query.with_for_update()):
-                found[SessionKey(tenant, session_id)] = (version, learned)
+    for (tenant,), keys in lots(sorted(wanted)):
+        query = select(sessions.c.session_id, sessions.c.version, sessions.c.learned).where(
+            sessions.c.tenant_id == tenant, sessions.c.session_id.in_(keys)
+        )
+        for session_id, version, learned in connection.execute(query.with_for_update()):
+            found[keys[session_id]] = (version, learned)
     return found
 
 
@@ -118,10 +114,3 @@ def _learned(
     anew = {key for key, old in before.items() if old.first_seen != states[key].first_seen}
     begun = {key for key, learned in told.items() if learned == NOT_ACTED and states[key].actions}
     return {key: TO_LEARN if key in anew | begun else learned for key, learned in told.items()}
-
-
-def _by_tenant(wanted: Iterable[SessionKey]) -> dict[str, list[str]]:
-    groups: dict[str, list[str]] = defaultdict(list)
-    for tenant, session in sorted(wanted):
-        groups[tenant].append(session)
-    return groups

@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import Connection, bindparam, func, select
 
 from guardian.domain.signal import SharedReads
-from guardian.store.monitor_tables import chunks, in_key, task_reads, upsert
+from guardian.store.monitor_tables import in_key, lots, task_reads, upsert
 
 SIBLINGS_LOADED = 33
 """Of a task with more sessions than this only the most sensitive ones are looked at: one's own and 32 others."""
@@ -37,14 +37,10 @@ def load_task_reads(
     connection: Connection, wanted: Iterable[tuple[str, str]]
 ) -> dict[tuple[str, str], dict[str, SharedReads]]:
     """By (tenant, task), then by session id; absent where no session of the task has read anything."""
-    groups: dict[str, dict[str, str]] = defaultdict(dict)
-    for tenant, task in sorted(wanted):
-        groups[tenant][in_key(task)] = task
     found: dict[tuple[str, str], dict[str, SharedReads]] = defaultdict(dict)
-    for tenant, tasks in groups.items():
-        for part in chunks(tasks):
-            for task, session, body in connection.execute(_READS, {"tenant": tenant, "ids": part}):
-                found[tenant, tasks[task]][session] = _reads(json.loads(body))
+    for (tenant,), tasks in lots(wanted, in_key):
+        for task, session, body in connection.execute(_READS, {"tenant": tenant, "ids": list(tasks)}):
+            found[tasks[task]][session] = _reads(json.loads(body))
     return dict(found)
 
 

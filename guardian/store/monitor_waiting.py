@@ -4,8 +4,6 @@ A record may hold thousands of decisions that wait: one row of it keeps the seal
 or later, and hands it on when it goes. None of them is older than that row.
 """
 
-import base64
-import json
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence, Set
 from datetime import datetime
@@ -27,7 +25,7 @@ from sqlalchemy import (
 )
 
 from guardian.store.engine import reading, writing
-from guardian.store.monitor_tables import chunks, envelopes, insert_new, waiting
+from guardian.store.monitor_tables import chunks, envelopes, headers_of, headers_text, insert_new, waiting
 from guardian.store.monitor_values import Held, Place, Waiter
 
 _SESSIONS_AT_ONCE = 500
@@ -110,7 +108,7 @@ def insert_waiting(
                 "tenant_id": each.event.envelope.tenant_id,
                 "session_id": each.event.envelope.session_id,
                 "record_key": each.record.key,
-                "headers": json.dumps([[n, base64.b64encode(v or b"").decode()] for n, v in each.record.headers]),
+                "headers": headers_text(each.record.headers),
                 "sealed": seal(each.record.value) if kept is None else b"",
                 "stamped_at": each.record.timestamp,
                 "since": known.setdefault(_record(each), now),
@@ -231,7 +229,7 @@ def _waiter(row: RowMapping, sealed: bytes) -> Held:
     return Held(
         id=(row["topic"], row["partition"], row["offset"], row["entry"]),
         key=None if row["record_key"] is None else bytes(row["record_key"]),
-        headers=tuple((name, base64.b64decode(value)) for name, value in json.loads(row["headers"])),
+        headers=headers_of(row["headers"]),
         sealed=sealed,
         stamped_at=row["stamped_at"],
         since=row["since"],
