@@ -4,17 +4,16 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Protocol
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from guardian.archive.redaction import Redaction, bound, shape
 from guardian.archive.schema import EVENTS, LABELS
-from guardian.domain.drift import Drift
-from guardian.domain.event import DecisionEvent, SessionKey, purpose_family
+from guardian.domain.batch import Change, Verdict
+from guardian.domain.event import DecisionEvent, purpose_family
 from guardian.domain.finding import Finding, Kind
-from guardian.domain.past import Vectors
 from guardian.domain.session import HumanWord
 
 Row = dict[str, Any]
@@ -22,47 +21,6 @@ LONGEST_ARGUMENTS = 16_384
 """Characters of JSON, and of what names them in `bound`, that are kept of one call's arguments."""
 _LONGEST_REASON = 500
 _EARLIEST, _LATEST = datetime(1970, 1, 2, tzinfo=UTC), datetime(2262, 1, 1, tzinfo=UTC)
-
-
-class Decoded(Protocol):
-    """A decision as it was read; `pipeline.batch.Decoded` is one."""
-
-    @property
-    def event(self) -> DecisionEvent: ...
-    @property
-    def digest(self) -> str: ...
-    @property
-    def now(self) -> datetime: ...
-    @property
-    def clock_suspect(self) -> bool: ...
-    @property
-    def signature(self) -> str: ...
-    @property
-    def envelope_digest(self) -> str | None: ...
-
-
-class Verdict(Protocol):
-    """A judged decision; `pipeline.batch.Verdict` is one."""
-
-    @property
-    def decoded(self) -> Decoded: ...
-    @property
-    def drift(self) -> Drift: ...
-    @property
-    def vectors(self) -> Vectors | None: ...
-
-
-class Word(Protocol):
-    """One thing people said of a session."""
-
-    @property
-    def seq(self) -> int: ...
-    @property
-    def key(self) -> SessionKey: ...
-    @property
-    def word(self) -> HumanWord: ...
-    @property
-    def at(self) -> datetime: ...
 
 
 @dataclass(frozen=True)
@@ -184,7 +142,7 @@ def _spelt(event: DecisionEvent) -> Row:
     }
 
 
-def labels(words: Iterable[Word]) -> bytes:
+def labels(words: Iterable[Change]) -> bytes:
     """Arrow IPC of what people said; empty where it was nothing about what a session did."""
     return pack(
         [

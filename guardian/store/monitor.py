@@ -10,8 +10,10 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Engine
 
+from guardian.domain.batch import Decoded, Judgement, Wanted
 from guardian.domain.event import Envelope, SessionKey
 from guardian.domain.finding import Finding
+from guardian.domain.record import Place
 from guardian.store.engine import migrate, reading, writing
 from guardian.store.monitor_baselines import Baselines, load_baselines
 from guardian.store.monitor_dead_letters import DeadLetters, insert_dead_letters
@@ -21,7 +23,6 @@ from guardian.store.monitor_findings import insert_findings, known_findings
 from guardian.store.monitor_outbox import Outbox, enqueue
 from guardian.store.monitor_places import (
     Owned,
-    P,
     add_attempt,
     advance,
     check_owner,
@@ -36,7 +37,7 @@ from guardian.store.monitor_seen import load_agents, load_seen, save_agents, sav
 from guardian.store.monitor_sessions import load_sessions, save_sessions
 from guardian.store.monitor_spool import Pack, Spool, spool_in
 from guardian.store.monitor_tasks import load_task_reads, save_task_reads
-from guardian.store.monitor_values import Held, Judged, Place, Recall, Waiter, Wants
+from guardian.store.monitor_values import Held, Recall
 from guardian.store.monitor_waiting import Waiting, delete_waiting, insert_waiting
 from guardian.store.monitor_words import Hear, Words
 from guardian.store.turns import Rest
@@ -96,7 +97,7 @@ class MonitorStore:
             move(connection, place, offset, member, now)
             insert_findings(connection, [told], now)
 
-    def load(self, wanted: Wants) -> Recall:
+    def load(self, wanted: Wanted) -> Recall:
         """Everything a batch may look at, as one snapshot."""
         with reading(self._engine) as connection:
             states, versions = load_sessions(connection, wanted.sessions)
@@ -119,14 +120,14 @@ class MonitorStore:
 
     def commit(
         self,
-        judged: Judged,
+        judged: Judgement,
         *,
-        positions: Mapping[P, int],
-        base: Mapping[P, int],
+        positions: Mapping[Place, int],
+        base: Mapping[Place, int],
         versions: Mapping[SessionKey, int],
         member: str,
         now: datetime,
-        waits: Sequence[Waiter] = (),
+        waits: Sequence[Decoded] = (),
         released: Sequence[Held] = (),
         heard: Sequence[Heard] = (),
         archived: bytes = b"",

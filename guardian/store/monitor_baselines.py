@@ -11,6 +11,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, and_, bindparam, delete, func, insert, select, update
 
+from guardian.domain.batch import PurposeKey
 from guardian.domain.event import SessionKey, purpose_family
 from guardian.domain.session import HumanWord, SessionState, Stage
 from guardian.domain.signal import BaselineFact
@@ -31,9 +32,7 @@ SNAPSHOTS_KEPT = 8
 """Of each (tenant, purpose). The newest one counts; those before it are there to look up what findings name."""
 
 
-def load_baselines(
-    connection: Connection, wanted: Iterable[tuple[str, str]]
-) -> dict[tuple[str, str], BaselineFact]:
+def load_baselines(connection: Connection, wanted: Iterable[PurposeKey]) -> dict[PurposeKey, BaselineFact]:
     """The newest snapshot of each (tenant, purpose) that has one."""
     return {key: fact for key, (_, fact) in _newest(connection, wanted).items()}
 
@@ -80,14 +79,14 @@ class Baselines:
                 .limit(limit)
             )
             rows = connection.execute(query.with_for_update()).all()
-            tallies: dict[tuple[str, str], list[Tally]] = defaultdict(list)
+            tallies: dict[PurposeKey, list[Tally]] = defaultdict(list)
             ended: list[Ended] = []
             for tenant, session, body, word in rows:
                 state = SessionState.model_validate_json(body)
                 ended.append(Ended(SessionKey(tenant, session), state, word))
                 counts = state.signals.get(SIGNAL)
                 if counts and state.envelope is not None:
-                    tallies[tenant, purpose_family(state.envelope.purpose)].append(
+                    tallies[PurposeKey(tenant, purpose_family(state.envelope.purpose))].append(
                         Tally(counts, _weight(state, word))
                     )
             known = _newest(connection, tallies)
@@ -104,16 +103,16 @@ class Baselines:
                 )
         return len(rows), len(published)
 
-    def newest(self, limit: int = 10_000) -> dict[tuple[str, str], BaselineFact]:
+    def newest(self, limit: int = 10_000) -> dict[PurposeKey, BaselineFact]:
         """The newest snapshot of every (tenant, purpose family), up to `limit` of them, in order."""
         with reading(self._engine) as connection:
             query = select(baselines.c.tenant_id, baselines.c.purpose).distinct()
             known = connection.execute(
                 query.order_by(baselines.c.tenant_id, baselines.c.purpose).limit(limit)
             ).all()
-            return load_baselines(connection, [(tenant, purpose) for tenant, purpose in known])
+            return load_baselines(connection, [PurposeKey(*row) for row in known])
 
-    def install(self, facts: Mapping[Any, BaselineFact], now: datetime) -> int:
+    def install(self, facts: Mapping[PurposeKey, BaselineFact], now: datetime) -> int:
         """Publish snapshots that were learnt elsewhere, from an older log, as the newest; returns how many."""
         with writing(self._engine) as connection:
             known = _newest(connection, facts)
@@ -143,7 +142,7 @@ def _put(connection: Connection, published: Sequence[Row]) -> None:
 
 
 def _next(
-    key: tuple[str, str],
+    key: PurposeKey,
     last: tuple[int, BaselineFact] | None,
     learn: Learn,
     found: Sequence[Tally],
@@ -165,10 +164,8 @@ def _next(
     }
 
 
-def _newest(
-    connection: Connection, wanted: Iterable[tuple[str, str]]
-) -> dict[tuple[str, str], tuple[int, BaselineFact]]:
-    found: dict[tuple[str, str], tuple[int, BaselineFact]] = {}
+def _newest(connection: Connection, wanted: Iterable[PurposeKey]) -> dict[PurposeKey, tuple[int, BaselineFact]]:
+    found: dict[PurposeKey, tuple[int, BaselineFact]] = {}
     for (tenant,), keys in lots(wanted, _digest):
         newest = (
             select(baselines.c.purpose_digest, func.max(baselines.c.n).label("n"))

@@ -6,10 +6,12 @@ from datetime import datetime
 from pydantic import TypeAdapter, ValidationError
 from sqlalchemy import Connection, Engine, RowMapping, func, select, update
 
+from guardian.domain.batch import DeadLetter
 from guardian.domain.event import Identifier
+from guardian.domain.record import Place
 from guardian.store.engine import reading, writing
 from guardian.store.monitor_tables import chunks, dead_letters, headers_of, headers_text, insert_new, outbox
-from guardian.store.monitor_values import Place, Refused, StoredDeadLetter
+from guardian.store.monitor_values import StoredDeadLetter
 
 _IDENTIFIER: TypeAdapter[str] = TypeAdapter(Identifier)
 _MAX_NAME = 512
@@ -17,7 +19,7 @@ _MAX_NAME = 512
 
 def insert_dead_letters(
     connection: Connection,
-    letters: Sequence[Refused],
+    letters: Sequence[DeadLetter],
     seal: Callable[[bytes], bytes],
     *,
     now: datetime,
@@ -110,7 +112,7 @@ class DeadLetters:
             connection.execute(update(dead_letters).where(dead_letters.c.id == letter_id).values(redriven_at=now))
 
 
-def _id(letter: Refused) -> str:
+def _id(letter: DeadLetter) -> str:
     record = letter.record
     place = f"{record.topic}/{record.partition}/{record.offset}"
     return f"{place}/{letter.entry}" if letter.entry else place

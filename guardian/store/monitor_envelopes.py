@@ -6,11 +6,11 @@ from typing import Literal, NamedTuple
 
 from sqlalchemy import Connection, Engine, delete, select
 
+from guardian.domain.batch import Known
 from guardian.domain.event import Envelope, Grant, SessionKey
 from guardian.store.engine import reading
 from guardian.store.monitor_sessions import NOT_ACTED
 from guardian.store.monitor_tables import Row, envelopes, insert_new, lots, sessions, upsert, waiting
-from guardian.store.monitor_values import Registered
 
 Source = Literal["control", "topic"]
 
@@ -28,11 +28,11 @@ class Registry:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
 
-    def known(self, wanted: Iterable[SessionKey]) -> Registered:
+    def known(self, wanted: Iterable[SessionKey]) -> Known:
         """Registered envelopes, sessions with waiting records, and sessions that acted before; one snapshot."""
         keys = sorted(set(wanted))
         with reading(self._engine) as connection:
-            return Registered(
+            return Known(
                 envelopes=load_envelopes(connection, keys),
                 waiting=frozenset(_among(connection, keys, waiting, None)),
                 begun=frozenset(_among(connection, keys, sessions, sessions.c.learned != NOT_ACTED)),

@@ -3,17 +3,16 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import Any
 
 from sqlalchemy import Connection, and_, delete, select, tuple_, update
 
+from guardian.domain.record import Place
 from guardian.errors import StaleMember
 from guardian.store.monitor_dead_letters import set_letters_aside
 from guardian.store.monitor_tables import Row, attempts, chunks, insert_new, places
-from guardian.store.monitor_values import Conflict, Place
+from guardian.store.monitor_values import Conflict
 from guardian.store.monitor_waiting import set_waiting_aside
-
-P = TypeVar("P", bound=tuple[str, int])
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,11 +72,13 @@ def place_rows(connection: Connection, wanted: Iterable[Place], *, lock: bool = 
     for part in chunks(sorted(set(wanted))):
         query = select(places).where(tuple_(places.c.topic, places.c.partition).in_(part))
         for row in connection.execute(query.with_for_update() if lock else query).mappings():
-            found[(row["topic"], row["partition"])] = dict(row)
+            found[Place(row["topic"], row["partition"])] = dict(row)
     return found
 
 
-def check_owner(connection: Connection, positions: Mapping[P, int], base: Mapping[P, int], member: str) -> None:
+def check_owner(
+    connection: Connection, positions: Mapping[Place, int], base: Mapping[Place, int], member: str
+) -> None:
     """Raises StaleMember when somebody else owns a place, Conflict when it moved since `base` was read."""
     rows = place_rows(connection, positions, lock=True)
     for place in positions:
@@ -109,7 +110,7 @@ def move(connection: Connection, place: Place, offset: int, member: str, now: da
     connection.execute(delete(attempts).where(attempts.c.topic == place[0], attempts.c.partition == place[1]))
 
 
-def advance(connection: Connection, positions: Mapping[P, int], now: datetime) -> None:
+def advance(connection: Connection, positions: Mapping[Place, int], now: datetime) -> None:
     """Move the offsets on, and forget the attempts at what lies behind them."""
     for place, offset in positions.items():
         connection.execute(

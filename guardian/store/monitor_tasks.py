@@ -9,6 +9,7 @@ from typing import Any
 
 from sqlalchemy import Connection, bindparam, func, select
 
+from guardian.domain.batch import SiblingKey, TaskKey
 from guardian.domain.signal import SharedReads
 from guardian.store.monitor_tables import in_key, lots, task_reads, upsert
 
@@ -33,18 +34,16 @@ _RANKED = (
 _READS = select(_RANKED.c.task_id, _RANKED.c.session_id, _RANKED.c.body).where(_RANKED.c.place <= SIBLINGS_LOADED)
 
 
-def load_task_reads(
-    connection: Connection, wanted: Iterable[tuple[str, str]]
-) -> dict[tuple[str, str], dict[str, SharedReads]]:
+def load_task_reads(connection: Connection, wanted: Iterable[TaskKey]) -> dict[TaskKey, dict[str, SharedReads]]:
     """By (tenant, task), then by session id; absent where no session of the task has read anything."""
-    found: dict[tuple[str, str], dict[str, SharedReads]] = defaultdict(dict)
+    found: dict[TaskKey, dict[str, SharedReads]] = defaultdict(dict)
     for (tenant,), tasks in lots(wanted, in_key):
         for task, session, body in connection.execute(_READS, {"tenant": tenant, "ids": list(tasks)}):
             found[tasks[task]][session] = _reads(json.loads(body))
     return dict(found)
 
 
-def save_task_reads(connection: Connection, reads: Mapping[Any, SharedReads], now: datetime) -> None:
+def save_task_reads(connection: Connection, reads: Mapping[SiblingKey, SharedReads], now: datetime) -> None:
     """Each session's latest, by (tenant, task, session)."""
     rows = [
         {"tenant_id": key[0], "task_id": in_key(key[1]), "session_id": key[2], "weight": told.weight}

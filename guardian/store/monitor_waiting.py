@@ -24,9 +24,11 @@ from sqlalchemy import (
     update,
 )
 
+from guardian.domain.batch import Decoded
+from guardian.domain.record import Place
 from guardian.store.engine import reading, writing
 from guardian.store.monitor_tables import chunks, envelopes, headers_of, headers_text, insert_new, waiting
-from guardian.store.monitor_values import Held, Place, Waiter
+from guardian.store.monitor_values import Held
 
 _SESSIONS_AT_ONCE = 500
 
@@ -92,7 +94,7 @@ class Waiting:
 
 
 def insert_waiting(
-    connection: Connection, waiters: Sequence[Waiter], seal: Callable[[bytes], bytes], now: datetime
+    connection: Connection, waiters: Sequence[Decoded], seal: Callable[[bytes], bytes], now: datetime
 ) -> None:
     """Keep them; one that waits already stays where it is, and so does what it keeps."""
     known = _known(connection, waiters, now)
@@ -119,7 +121,7 @@ def insert_waiting(
 
 
 def _known(
-    connection: Connection, waiters: Sequence[Waiter], now: datetime
+    connection: Connection, waiters: Sequence[Decoded], now: datetime
 ) -> dict[tuple[str, int, int], datetime]:
     """The records of these of which something waits already, with the time from which more of them waits: now, or
     when a clock ahead of ours says that they began, for no row may be older than the one that keeps its record.
@@ -139,10 +141,10 @@ def _known(
                 found[topic, partition, at] = max(since, now)
                 continue
             lowest = connection.execute(
-                select(func.min(waiting.c.offset)).where(_among([(topic, partition)]))
+                select(func.min(waiting.c.offset)).where(_among([Place(topic, partition)]))
             ).scalar_one()
             stale = waiting.c.offset == at, waiting.c.stamped_at == stamp
-            below = update(waiting).where(_among([(topic, partition)]), *stale)
+            below = update(waiting).where(_among([Place(topic, partition)]), *stale)
             connection.execute(below.values(offset=min(lowest, 0) - 1))
     return found
 
@@ -187,7 +189,7 @@ def _hand_on(connection: Connection, this: Any, going: Set[int]) -> None:
             connection.execute(update(waiting).where(this, waiting.c.entry == heir.entry).values(sealed=kept))
 
 
-def _record(waiter: Waiter) -> tuple[str, int, int]:
+def _record(waiter: Decoded) -> tuple[str, int, int]:
     return waiter.record.topic, waiter.record.partition, waiter.record.offset
 
 

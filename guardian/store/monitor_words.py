@@ -2,10 +2,10 @@
 
 from collections.abc import Callable, Sequence
 from datetime import datetime
-from typing import Any
 
 from sqlalchemy import Engine, delete, func, insert, select
 
+from guardian.domain.batch import Change
 from guardian.domain.event import Envelope, Grant, SessionKey
 from guardian.domain.session import HumanWord, SessionState
 from guardian.store.engine import reading, writing
@@ -13,10 +13,9 @@ from guardian.store.monitor_envelopes import Heard, save_envelopes
 from guardian.store.monitor_sessions import load_sessions, save_sessions
 from guardian.store.monitor_spool import Pack, spool_in
 from guardian.store.monitor_tables import words
-from guardian.store.monitor_values import Word
 
-Hear = Callable[[SessionState, Any], SessionState]
-"""Pure: what a session becomes when people say this of it. The pipeline's; it is given a Change."""
+Hear = Callable[[SessionState, Change], SessionState]
+"""Pure: what a session becomes when people say this of it. The pipeline's."""
 
 
 WORDS_KEPT = 100_000
@@ -44,7 +43,7 @@ class Words:
         with reading(self._engine) as connection:
             return int(connection.execute(select(func.max(words.c.seq))).scalar() or 0)
 
-    def apply(self, changes: Sequence[Word], *, now: datetime) -> int:
+    def apply(self, changes: Sequence[Change], *, now: datetime) -> int:
         """Apply what is newer than the cursor, in one transaction; returns how many that were. Raises StoreError
         where another member on the same database was at it too: read them again.
 

@@ -18,7 +18,6 @@ from guardian.pipeline.pipeline import Pipeline
 from guardian.response.findings import drift_finding
 from guardian.sources.guardian import GuardianDecisions
 from guardian.store.monitor import MonitorStore
-from guardian.stream.recall import memory_of
 from guardian.wire.advice import Weighing
 
 UNREADABLE = "unreadable_call"
@@ -102,8 +101,7 @@ class LocalAdviser:
             self._learned_at = now
         unknown = frozenset(key for key in wanted.purposes if key not in self._baselines)
         wanted_now = dataclasses.replace(wanted, decisions=frozenset(), purposes=unknown)
-        recall = self._store.load(wanted_now)
-        memory = memory_of(recall)
+        memory = self._store.load(wanted_now)
         self._baselines.update({key: memory.baselines.get(key) for key in unknown})
         known = {key: fact for key in wanted.purposes if (fact := self._baselines.get(key)) is not None}
         return dataclasses.replace(memory, baselines=known)

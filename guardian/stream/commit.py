@@ -20,7 +20,6 @@ from guardian.stream.fuse import Fuse, FuseState
 from guardian.stream.pieces import MOST_BYTES, Piece, pieces
 from guardian.stream.poison import advanced, fuse_finding, outcomes
 from guardian.stream.port import Clock, CrashPoints, Pipeline, no_crash
-from guardian.stream.recall import memory_of
 from guardian.stream.vitals import Lateness
 from guardian.stream.waiting import WaitingRoom, decision_of, waiter_of
 from guardian.telemetry import Metrics, logger
@@ -122,7 +121,7 @@ class Committer:
     def commit(self, piece: Piece, consumer: Consumer, *, judgement: Judgement | None = None) -> None:
         """Load, judge and store; when somebody else wrote meanwhile, do it again on what they wrote."""
         for attempt in range(_MAX_CONFLICTS):
-            base = {Place(*place): offset for place, offset in self._store.positions(piece.places).items()}
+            base = self._store.positions(piece.places)
             piece, late = piece.beyond(base)
             if late:
                 self._metrics.add("guardian_events_total", late, outcome="redelivered")
@@ -232,9 +231,9 @@ class Committer:
         letters: Sequence[DeadLetter],
         consumer: Consumer,
     ) -> None:
-        places = {Place(*each.id[:2]) for each in held}
+        places = {each.place for each in held}
         for attempt in range(_MAX_CONFLICTS):
-            base = {Place(*place): offset for place, offset in self._store.positions(places).items()}
+            base = self._store.positions(places)
             recall, judgement = self._judged(room.filled(mine), letters, None)
             now = self._clock()
             judgement = marked_late(judgement, now, self._late_after)
@@ -264,7 +263,7 @@ class Committer:
     ) -> tuple[Recall, Judgement]:
         recall = self._store.load(self._pipeline.wanted(decoded, letters if ready is None else ()))
         began = self._timer()
-        judgement = ready or self._pipeline.judge(decoded, letters, memory_of(recall))
+        judgement = ready or self._pipeline.judge(decoded, letters, recall)
         self._metrics.observe("guardian_scoring_seconds", self._timer() - began)
         told = self._store.told([finding.id for finding in judgement.findings])
         return recall, judgement.without(told)

@@ -75,8 +75,7 @@ class EnvelopeTail:
 
     def _claim(self, places: Sequence[Place]) -> Mapping[Place, int]:
         owned = self._store.claim(places, self._consumer.member(), now=self._clock())
-        known = {Place(*place): offset for place, offset in owned.positions.items()}
-        return within_reach(known, self._consumer, self._store, self._clock())
+        return within_reach(owned.positions, self._consumer, self._store, self._clock())
 
     def _settle(self, records: list[Record]) -> None:
         """Keep what the database takes; the one record that it does not take is a dead letter."""
@@ -91,7 +90,7 @@ class EnvelopeTail:
 
     def _keep(self, records: list[Record], *, storable: bool = True) -> None:
         places = {record.place for record in records}
-        base = {Place(*place): offset for place, offset in self._store.positions(places).items()}
+        base = self._store.positions(places)
         fresh = [record for record in records if record.offset >= base.get(record.place, 0)]
         decoded, letters = self._decode(fresh)
         if not storable:

@@ -4,10 +4,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
 
-from guardian.domain.batch import DeadLetter, Decoded, Judgement, Known, Memory, Wanted
+from guardian.domain.batch import Change, DeadLetter, Decoded, Judgement, Known, Memory, Wanted
 from guardian.domain.finding import Finding
 from guardian.domain.record import Record
-from guardian.store.monitor_values import Word
 
 Clock = Callable[[], datetime]
 """Aware UTC now."""
@@ -51,6 +50,6 @@ class ControlClient(Protocol):
         """Post a finding; idempotent by its id. Returns what policy made of it."""
         ...
 
-    def changes(self, since: int) -> Sequence[Word]:
+    def changes(self, since: int) -> Sequence[Change]:
         """What people said after sequence number `since`, in order; empty when there is nothing new."""
         ...

@@ -40,12 +40,12 @@ class Settler:
         self._cautious: dict[Place, int] = {}
         self._refunds = Refunds()
 
-    def assigned(self, claims: Mapping[tuple[str, int], int]) -> None:
+    def assigned(self, claims: Mapping[Place, int]) -> None:
         """Places were claimed; the numbers say how often since something was committed there."""
         for place, count in claims.items():
-            self._cautious.pop(Place(*place), None)
+            self._cautious.pop(place, None)
             if count >= MAX_ATTEMPTS:
-                self._cautious[Place(*place)] = self._cautious_for
+                self._cautious[place] = self._cautious_for
 
     def drained(self, places: Iterable[Place]) -> None:
         """Nothing is left to be read there: what ended the process lies elsewhere, or was never a record."""

@@ -153,8 +153,7 @@ class WaitingRoom:
         self._store.waiting.tried(held, by=-1)
 
     def _known(self, decoded: Sequence[Decoded]) -> Known:
-        found = self._store.registry.known({d.event.key for d in decoded})
-        return Known(envelopes=found.envelopes, waiting=found.waiting, begun=found.begun)
+        return self._store.registry.known({d.event.key for d in decoded})
 
 
 class Release:

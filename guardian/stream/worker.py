@@ -165,8 +165,7 @@ class Worker:
         owned = self._store.claim(places, self._consumer.member(), now=self._clock())
         self._settler.assigned(owned.claims)
         _log.info("assigned", places=[f"{place[0]}[{place[1]}]" for place in places])
-        known = {Place(*place): offset for place, offset in owned.positions.items()}
-        return within_reach(known, self._consumer, self._store, self._clock())
+        return within_reach(owned.positions, self._consumer, self._store, self._clock())
 
     def _handle(self, records: list[Record], stop: threading.Event) -> bool:
         """Settle a batch, waiting for a store that is away. False: the consumer has to be started anew."""

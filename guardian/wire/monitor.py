@@ -3,9 +3,9 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from guardian.domain.batch import Change
 from guardian.domain.finding import Finding
 from guardian.wire.client import ControlClient
-from guardian.wire.sessions import SessionChange
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +18,7 @@ class MonitorClient:
         """What policy made of the finding, as plain JSON."""
         return self.client.submit(finding).model_dump(mode="json")
 
-    def changes(self, since: int) -> Sequence[SessionChange]:
+    def changes(self, since: int) -> Sequence[Change]:
         """What people said after `since`, in order; one page."""
-        return self.client.changes(since).items
+        told = self.client.changes(since).items
+        return [Change(each.seq, each.key, each.word, each.at, each.detail, each.envelope) for each in told]

@@ -1,7 +1,6 @@
 """Judged decisions without a judge: events as gateways log them, with verdicts as the scorer gives them."""
 
 import hashlib
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -9,29 +8,13 @@ import pytest
 
 from guardian.archive.redaction import ArgumentRule, Redaction
 from guardian.archive.rows import Rows
+from guardian.domain.batch import Decoded, Verdict
 from guardian.domain.drift import Drift
 from guardian.domain.event import DecisionEvent
-from guardian.domain.past import Vectors
+from guardian.domain.record import Record
 from guardian.domain.signal import Breach, Signal
 
 START = datetime(2026, 5, 12, 17, tzinfo=UTC)
-
-
-@dataclass(frozen=True)
-class Decoded:
-    event: DecisionEvent
-    digest: str
-    now: datetime
-    clock_suspect: bool = False
-    signature: str = "absent"
-    envelope_digest: str | None = None
-
-
-@dataclass(frozen=True)
-class Verdict:
-    decoded: Decoded
-    drift: Drift
-    vectors: Vectors | None = None
 
 
 def make_verdict(
@@ -65,7 +48,7 @@ def make_verdict(
     )
     drift = Drift(0.5, 0.125, 1.5, 0.25, 4.0, True, {"purpose_fit": 1.0}, signals, ("trace_id",))
     digest = hashlib.sha256(event.model_dump_json().encode()).hexdigest()
-    return Verdict(Decoded(event, digest, at), drift, more.get("vectors"))
+    return Verdict(Decoded(Record("log", 0, n, b""), event, digest, at, False), drift, more.get("vectors"))
 
 
 @pytest.fixture

@@ -2,8 +2,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from guardian.domain.batch import Change, Judgement
+from guardian.domain.batch import Change, DecisionKey, Judgement
 from guardian.domain.event import SessionKey
+from guardian.domain.record import Place
 from guardian.domain.session import HumanWord
 from guardian.store.engine import open_engine, writing
 from guardian.store.monitor import MonitorStore
@@ -84,17 +85,17 @@ def test_words_and_decisions_go_into_groups_of_their_own(store):
 
 
 def test_a_batch_and_what_the_archive_keeps_of_it_are_one_transaction(store):
-    place = ("log", 0)
+    place = Place("log", 0)
     store.claim([place], "m", now=NOW)
     store.commit(
-        Judgement(seen={("acme", "gw", "d1"): "x"}), positions={place: 1}, base={}, versions={}, member="m",
-        now=NOW, archived=b"packed",
+        Judgement(seen={DecisionKey("acme", "gw", "d1"): "x"}), positions={place: 1}, base={}, versions={},
+        member="m", now=NOW, archived=b"packed",
     )  # fmt: skip
     assert store.spool.depth() == 1
     with pytest.raises(Exception, match="belongs to"):
         store.commit(
-            Judgement(seen={("acme", "gw", "d2"): "x"}), positions={place: 2}, base={place: 1}, versions={},
-            member="stranger", now=NOW, archived=b"packed twice",
+            Judgement(seen={DecisionKey("acme", "gw", "d2"): "x"}), positions={place: 2}, base={place: 1},
+            versions={}, member="stranger", now=NOW, archived=b"packed twice",
         )  # fmt: skip
     assert take(store, now=NOW + MINUTE).bodies == (b"packed",)
 

@@ -1,6 +1,6 @@
 """Decisions that wait: of a record that holds many the value is kept once, for as long as one of them waits."""
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -8,8 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import select
 
-from guardian.domain.event import Envelope
-from guardian.domain.record import Record
+from guardian.domain.batch import Decoded
+from guardian.domain.event import SCHEMA, DecisionEvent, Envelope
+from guardian.domain.record import Place, Record
 from guardian.store.engine import open_engine, reading, writing
 from guardian.store.monitor import MonitorStore
 from guardian.store.monitor_tables import waiting
@@ -19,19 +20,11 @@ NOW = datetime(2026, 5, 12, 17, tzinfo=UTC)
 RECORDS = [Record("log", 0, 7, b"seven"), Record("log", 0, 8, b"eight")]
 
 
-@dataclass(frozen=True)
-class Event:
-    envelope: Envelope
-
-
-@dataclass(frozen=True)
-class Waits:
-    record: Record
-    entry: int
-
-    @property
-    def event(self) -> Event:
-        return Event(Envelope(delegator_id="u", tenant_id="acme", session_id=f"s{self.entry % 3}"))
+def waits(record, entry):
+    envelope = Envelope(delegator_id="u", tenant_id="acme", session_id=f"s{entry % 3}")
+    told = {"schema": SCHEMA, "id": "d", "time": NOW, "gateway": "gw", "envelope": envelope}
+    called = DecisionEvent.model_validate(told | {"action": {"tool": "t"}, "decision": {"effect": "allow"}})
+    return Decoded(record, called, "", NOW, False, entry=entry)
 
 
 @pytest.fixture(scope="module")
@@ -48,9 +41,9 @@ def sealed_at(minute):
 
 def lying(store):
     """Minute of its sealing, and the value, of each that waits, by offset and entry."""
-    places, far = [("log", 0)], NOW + timedelta(days=1)
+    places, far = [Place("log", 0)], NOW + timedelta(days=1)
     held = store.waiting.due(places, before=far, limit=999)
-    assert held == sorted(store.waiting.stranded([("x", 0)], before=far, limit=999), key=held.index)
+    assert held == sorted(store.waiting.stranded([Place("x", 0)], before=far, limit=999), key=held.index)
     return {each.id[2:]: (each, *each.sealed.split(b":")) for each in held}
 
 
@@ -67,8 +60,9 @@ def test_whoever_waits_keeps_a_value_of_its_own_record_that_was_sealed_no_later_
         record, now = RECORDS[which], NOW + timedelta(minutes=minute)
         with writing(store._engine) as connection:
             if comes:
-                waits = [Waits(replace(record), entry) for entry in entries]
-                insert_waiting(connection, waits, sealed_at(minute), now)
+                insert_waiting(
+                    connection, [waits(replace(record), entry) for entry in entries], sealed_at(minute), now
+                )
                 model |= {(record.offset, entry): now for entry in entries if (record.offset, entry) not in model}
             else:
                 delete_waiting(connection, [("log", 0, record.offset, entry) for entry in entries])
@@ -83,7 +77,7 @@ def test_whoever_waits_keeps_a_value_of_its_own_record_that_was_sealed_no_later_
 def test_a_record_of_many_decisions_that_wait_is_kept_once(store):
     with writing(store._engine) as connection:
         connection.execute(waiting.delete())
-        insert_waiting(connection, [Waits(RECORDS[0], entry) for entry in range(500)], sealed_at(0), NOW)
+        insert_waiting(connection, [waits(RECORDS[0], entry) for entry in range(500)], sealed_at(0), NOW)
     with reading(store._engine) as connection:
         assert sum(map(len, connection.execute(select(waiting.c.sealed)).scalars())) == len(b"0:seven")
     assert list(store.waiting.sealed()) == [b"0:seven"]

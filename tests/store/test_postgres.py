@@ -22,10 +22,10 @@ from guardian.control.case_feeds import catch_up
 from guardian.control.exceptions import excused
 from guardian.demo.log import log_lines
 from guardian.demo.scenario import Scenario
-from guardian.domain.batch import AgentKey, Change, DecisionKey, Judgement, SiblingKey, TaskKey, Wanted
-from guardian.domain.event import Envelope, Grant, SessionKey
+from guardian.domain.batch import AgentKey, Change, DecisionKey, Decoded, Judgement, SiblingKey, TaskKey, Wanted
+from guardian.domain.event import SCHEMA, DecisionEvent, Envelope, Grant, SessionKey
 from guardian.domain.finding import Act, Effect, Finding, Kind, Subject
-from guardian.domain.record import Record
+from guardian.domain.record import Place, Record
 from guardian.domain.revocation import Revision
 from guardian.domain.session import HumanWord, SessionState
 from guardian.domain.signal import SharedReads
@@ -334,15 +334,15 @@ def test_records_wait_and_envelopes_are_kept_on_postgresql_as_on_sqlite(postgres
     told = Envelope(delegator_id="u", tenant_id="acme", session_id="s1", purpose="p")
     for url in (postgres, f"sqlite:///{tmp_path}/monitor.db"):
         store = MonitorStore(open_engine(url), seal=lambda value: value[::-1], hear=lambda state, _: state)
-        places = [("foreign", 0), ("foreign", 1)]
+        places = [Place("foreign", n) for n in (0, 1)]
         store.claim(places, "m", now=NOW)
         for partition, offset, session in ((0, 0, "s1"), (1, 0, "s2"), (0, 1, "s1")):
             event = told.model_copy(update={"session_id": session})
-            waits = [_Waiter(Record("foreign", partition, offset, b"value", None, (("h", b"v"),), NOW), event)]
-            base = store.positions([("foreign", partition)])
+            waits = [_waiter(Record("foreign", partition, offset, b"value", None, (("h", b"v"),), NOW), event)]
+            base = store.positions([Place("foreign", partition)])
             kept = {"base": base, "versions": {}, "member": "m", "waits": waits}
             now = NOW + timedelta(seconds=offset + partition)
-            store.commit(Judgement(), positions={("foreign", partition): offset + 1}, now=now, **kept)
+            store.commit(Judgement(), positions={Place("foreign", partition): offset + 1}, now=now, **kept)
         assert store.waiting.depth() == 3
         assert store.waiting.due(places, before=NOW - timedelta(seconds=1), limit=10) == []
         keys = {told.key, SessionKey("acme", "s2")}
@@ -362,11 +362,11 @@ def test_records_wait_and_envelopes_are_kept_on_postgresql_as_on_sqlite(postgres
         store.commit(Judgement(), positions=base, released=due, **common)
         assert store.waiting.depth() == 1
         batch = Record("foreign", 0, 9, b"batch", None, (), NOW)
-        many = [_Waiter(batch, told, entry) for entry in range(3)]
+        many = [_waiter(batch, told, entry) for entry in range(3)]
         store.commit(Judgement(), positions=base, waits=many, **common)
         far = NOW + timedelta(days=1)
         for left in (3, 2, 1):
-            held = store.waiting.due([("foreign", 0)], before=far, limit=10)
+            held = store.waiting.due([Place("foreign", 0)], before=far, limit=10)
             assert [each.sealed for each in held] == [b"hctab"] * left
             assert len(list(store.waiting.sealed())) == 2
             store.commit(Judgement(), positions=base, released=held[:1], **common)
@@ -384,7 +384,7 @@ def test_names_as_wide_as_they_may_be_are_kept_and_what_does_not_fit_is_told_fro
     reads = SharedReads({"secrets": ("vault.read", True)}, 1, (), 0.5)
     for url in (postgres, f"sqlite:///{tmp_path}/monitor.db"):
         store = MonitorStore(open_engine(url), seal=lambda value: value, hear=lambda state, _: state)
-        store.claim([("wide", 0)], "m", now=NOW)
+        store.claim([Place("wide", 0)], "m", now=NOW)
         common = {"base": {}, "versions": {}, "member": "m", "now": NOW}
         judged = Judgement(
             sessions={SessionKey("acme", WIDE): SessionState(actions=1)},
@@ -392,7 +392,7 @@ def test_names_as_wide_as_they_may_be_are_kept_and_what_does_not_fit_is_told_fro
             agent_purposes={agent: ("p",)},
             task_reads={SiblingKey(*task, WIDE): reads},
         )
-        store.commit(judged, positions={("wide", 0): 1}, **common)
+        store.commit(judged, positions={Place("wide", 0): 1}, **common)
         got = store.load(Wanted(frozenset(judged.sessions), {decision}, frozenset(), {agent}, {task}))
         assert (got.seen, got.agent_purposes) == ({decision: "digest"}, {agent: ("p",)})
         assert got.task_reads == {task: {WIDE: reads}}
@@ -405,9 +405,7 @@ def test_names_as_wide_as_they_may_be_are_kept_and_what_does_not_fit_is_told_fro
     store.close()
 
 
-class _Waiter:
-    """A decision that waits, as the store sees it."""
-
-    def __init__(self, record: Record, envelope: Envelope, entry: int = 0) -> None:
-        self.record, self.entry = record, entry
-        self.event = type("Event", (), {"envelope": envelope})()
+def _waiter(record: Record, envelope: Envelope, entry: int = 0) -> Decoded:
+    told = {"schema": SCHEMA, "id": "d", "time": NOW, "gateway": "gw", "envelope": envelope}
+    called = DecisionEvent.model_validate(told | {"action": {"tool": "t"}, "decision": {"effect": "allow"}})
+    return Decoded(record, called, "", NOW, False, entry=entry)

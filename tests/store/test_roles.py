@@ -15,7 +15,7 @@ from postgres import open_postgres
 from guardian.domain.batch import AgentKey, Change, DeadLetter, DecisionKey, Judgement, Wanted
 from guardian.domain.event import Envelope, SessionKey
 from guardian.domain.finding import Effect, Finding, Kind
-from guardian.domain.record import Record
+from guardian.domain.record import Place, Record
 from guardian.domain.revocation import Revision
 from guardian.domain.session import HumanWord, SessionState
 from guardian.errors import StoreError
@@ -177,7 +177,7 @@ def test_the_monitors_store_works_fully_with_its_role(server: Server) -> None:
     key, agent, decision = SessionKey("acme", "s1"), AgentKey("acme", "a"), DecisionKey("acme", "gw", "d")
     for _ in range(2):  # the first time it makes its own tables
         store = MonitorStore(engine, seal=lambda value: value[::-1], hear=lambda state, _: state)
-    owned = store.claim([("t", 0)], "m", now=NOW)
+    owned = store.claim([Place("t", 0)], "m", now=NOW)
     record = Record("t", 0, 1, b"x", key=None, headers=(), timestamp=NOW)
     judged = Judgement(
         findings=(finding(),),
@@ -186,8 +186,8 @@ def test_the_monitors_store_works_fully_with_its_role(server: Server) -> None:
         agent_purposes={agent: ("p",)},
         dead_letters=(DeadLetter(record, "c", "why", "acme", "s1", "gw"),),
     )
-    assert store.mark_attempt(("t", 0), 1) == 1
-    store.commit(judged, positions={("t", 0): 2}, base=owned.positions, versions={}, member="m", now=NOW)
+    assert store.mark_attempt(Place("t", 0), 1) == 1
+    store.commit(judged, positions={Place("t", 0): 2}, base=owned.positions, versions={}, member="m", now=NOW)
     wanted = Wanted(frozenset({key}), frozenset({decision}), frozenset(), frozenset({agent}))
     assert store.load(wanted).sessions == {key: SessionState()}
     for item in store.outbox.due(NOW, 10):

@@ -12,13 +12,12 @@ import pytest
 from guardian.bootstrap.judgement import open_judge, open_pipeline, unchecked
 from guardian.config import load
 from guardian.domain.batch import Judgement
-from guardian.domain.record import Record
+from guardian.domain.record import Place, Record
 from guardian.errors import AdviserError
 from guardian.store.engine import open_engine
 from guardian.store.monitor import MonitorStore
 from guardian.stream.advice_server import AdviceServer
 from guardian.stream.advising import UNREADABLE, LocalAdviser
-from guardian.stream.recall import memory_of
 from guardian.stream.vitals import Lateness, Vitals
 from guardian.wire.adviser import RemoteAdviser
 from guardian.wire.client import ControlClient
@@ -88,9 +87,9 @@ def test_evidence_grows_with_what_the_session_really_did_and_not_with_what_was_a
     recall = store.load(pipeline.wanted(decoded))
     quiet = object.__new__(type("Quiet", (Fit,), {"explain": lambda *_: []}))
     judging = dataclasses.replace(pipeline.judging, fit=quiet)
-    judged: Judgement = judging.judge(decoded, [], memory_of(recall))
-    base = store.claim([("t", 0)], "m", now=NOW).positions
-    store.commit(judged, positions={("t", 0): 1}, base=base, versions=recall.versions, member="m", now=NOW)
+    judged: Judgement = judging.judge(decoded, [], recall)
+    base = store.claim([Place("t", 0)], "m", now=NOW).positions
+    store.commit(judged, positions={Place("t", 0): 1}, base=base, versions=recall.versions, member="m", now=NOW)
     then = adviser.weigh(line("payments.create", 2), PATIENCE)
     assert then.actions_seen == 1
     assert then.one_in > first.one_in

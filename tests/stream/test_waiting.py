@@ -378,13 +378,12 @@ def test_controls_feed_brings_the_envelope_with_the_news(desk, rig, control):
 
 def test_what_is_registered_for_a_parent_is_part_of_what_a_batch_remembers(desk):
     from guardian.domain.batch import Wanted
-    from guardian.stream.recall import memory_of
 
     desk.register(envelope())
     desk.register(envelope("s2"))
     none, parent = frozenset(), SessionKey("acme", "s1")
     recall = desk.store.load(Wanted(frozenset({parent}), none, none, none, parents=frozenset({parent})))
-    assert memory_of(recall).registered == {parent: Grant(envelope(), envelope().digest)}
+    assert recall.registered == {parent: Grant(envelope(), envelope().digest)}
 
 
 def test_controls_word_is_final_and_the_topics_newest_counts_otherwise(desk):
@@ -457,7 +456,7 @@ def test_an_envelope_that_the_database_refuses_is_dead_lettered_and_the_others_a
     for n in range(5):
         rig.broker.append("envelopes", told(f"s{n}"))
     refuses(desk.store, "s3")
-    tail(lambda: desk.store.positions([("envelopes", 0)]) == {("envelopes", 0): 5})
+    tail(lambda: desk.store.positions([Place("envelopes", 0)]) == {("envelopes", 0): 5})
     (letter,) = desk.store.dead_letters.list()
     assert (letter.code, letter.session_id) == ("unstorable", "s3")
     assert len(desk.store.registry.known({SessionKey("acme", f"s{n}") for n in range(5)}).envelopes) == 4
