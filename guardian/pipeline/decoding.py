@@ -1,6 +1,6 @@
 """Bytes → decisions that may be believed, redacted; everything else → dead letters with a reason."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Literal, Protocol
@@ -11,31 +11,13 @@ from guardian.domain.finding import OPERATORS
 from guardian.domain.record import Record
 from guardian.domain.signal import CredentialHit
 from guardian.errors import DecodeError
+from guardian.sources.port import Source, Told
 
 EVERY_TENANT = "*"
 LETTERS_OF_A_RECORD = 16
 _EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
 
 Signature = Literal["absent", "unchecked", "valid", "invalid"]
-
-
-class Told(Protocol):
-    """One decision of a record, digest and size of what the log said of it, and why a part of it was not read."""
-
-    @property
-    def event(self) -> DecisionEvent: ...
-    @property
-    def digest(self) -> str: ...
-    @property
-    def unread(self) -> DecodeError | None: ...
-    @property
-    def size(self) -> int: ...
-
-
-class Source(Protocol):
-    """Reads records; raises nothing for hostile bytes. A record that holds no decision yields nothing."""
-
-    def read(self, record: Record) -> Iterable[Told | DecodeError]: ...
 
 
 class Redactor(Protocol):

@@ -60,9 +60,8 @@ def test_whoever_waits_keeps_a_value_of_its_own_record_that_was_sealed_no_later_
         record, now = RECORDS[which], NOW + timedelta(minutes=minute)
         with writing(store._engine) as connection:
             if comes:
-                insert_waiting(
-                    connection, [waits(replace(record), entry) for entry in entries], sealed_at(minute), now
-                )
+                told = [waits(replace(record), entry) for entry in entries]
+                insert_waiting(connection, told, sealed_at(minute), now)
                 model |= {(record.offset, entry): now for entry in entries if (record.offset, entry) not in model}
             else:
                 delete_waiting(connection, [("log", 0, record.offset, entry) for entry in entries])
