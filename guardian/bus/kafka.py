@@ -117,7 +117,7 @@ class KafkaConsumer:
             for place in places:
                 with suppress(*_LEADERLESS):
                     found |= self._bounds([place], _ANSWER_MS) if time.monotonic() < until else {}
-            if silent := [f"{place.topic}[{place.partition}]" for place in places if place not in found]:
+            if silent := [str(place) for place in places if place not in found]:
                 _log.warning(
                     "the broker does not say where these begin and end: is there a leader?", partitions=silent
                 )
@@ -206,12 +206,12 @@ class KafkaConsumer:
             at, expected = batch[place][0].offset, self._next.get(place, batch[place][0].offset)
             if at < expected:
                 raise BusError(
-                    f"kafka: {place.topic}[{place.partition}] went back from {expected} to {at}: it was created "
+                    f"kafka: {place} went back from {expected} to {at}: it was created "
                     "anew, or cut off, and is opened again"
                 )
             if at > expected and self._first(place) > expected:
                 raise BusError(
-                    f"kafka: {place.topic}[{place.partition}] goes on at {at} instead of {expected}: what lay "
+                    f"kafka: {place} goes on at {at} instead of {expected}: what lay "
                     "between was removed unread, and it is opened again"
                 )
             self._next[place] = batch[place][-1].offset + 1
@@ -225,9 +225,7 @@ class KafkaConsumer:
         if not isinstance(error, CorruptRecordError):
             return ""
         client, places = self._started(), sorted(self._held(self._sought))
-        at = [
-            f"{p.topic}[{p.partition}] at {client.position(TopicPartition(*p), timeout_ms=1000)}" for p in places
-        ]
+        at = [f"{each} at {client.position(TopicPartition(*each), timeout_ms=1000)}" for each in places]
         return f" on the next record of {' or '.join(at)}; if it stays, delete the records up to it from the topic"
 
     def _patience_ms(self, timeout_s: float) -> int:

@@ -83,7 +83,7 @@ class PastOnly:
         left = self.lag() if held else {}
         if any(left.values()):  # a fetch takes long
             return False
-        silent = sorted(f"{place.topic}[{place.partition}]" for place in held - left.keys())
+        silent = sorted(str(place) for place in held - left.keys())
         lost = self._read and not held  # between two assignments
         if (silent or lost) and over_s < self._patience_s:
             return False

@@ -4,12 +4,17 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
 
+_HEADER_READ = 512
+
 
 class Place(NamedTuple):
     """One partition of one topic. A file is a topic with the single partition 0, its offset a line number."""
 
     topic: str
     partition: int
+
+    def __str__(self) -> str:
+        return f"{self.topic}[{self.partition}]"
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,3 +32,14 @@ class Record:
     @property
     def place(self) -> Place:
         return Place(self.topic, self.partition)
+
+    @property
+    def sender(self) -> str:
+        """Who sent it as far as the bus can tell: its `gateway` header, else the place where it lies."""
+        return self.header("gateway") or str(self.place)
+
+    def header(self, name: str) -> str | None:
+        """The first header of this name, in lower case, however it is spelt there; bounded. None where it is empty
+        or there is none."""
+        found = next((value for key, value in self.headers if key.lower() == name), None)
+        return found.decode("utf-8", "replace")[:_HEADER_READ] if found else None

@@ -77,7 +77,7 @@ class Decoder:
         letters = Letters()
         for entry, told in enumerate(self.source.read(record)):
             if isinstance(told, DecodeError):
-                letters.add(self._letter(record, entry, told, _gateway_of(record, told)))
+                letters.add(self._letter(record, entry, told, told.gateway or record.sender))
                 continue
             try:
                 _check_tenant(told.event)
@@ -201,10 +201,3 @@ class Letters:
             more = f"; and {self._count - len(found)} more decisions of this record"
             found[-1] = replace(found[-1], reason=found[-1].reason + more)
         return found
-
-
-def _gateway_of(record: Record, error: DecodeError) -> str:
-    """The gateway of a record that cannot be read: as the record still names it, else a header, else its
-    partition."""
-    named = dict(record.headers).get("gateway", b"").decode("utf-8", "replace")[:512]
-    return error.gateway or named or f"{record.topic}[{record.partition}]"

@@ -140,7 +140,7 @@ class Completion:
 
     def sender(self, record: Record, said: str | None) -> str | None:
         """Whose record it is, where the log says `said`."""
-        return self.gateway or _header(record, "gateway") or said
+        return self.gateway or record.header("gateway") or said
 
     def check_sender(self, event: DecisionEvent) -> None:
         """Raises DecodeError for a record in guardian's own format that speaks as another gateway."""
@@ -230,8 +230,3 @@ def _window(facts: Facts) -> str | None:
 def _escaped(name: str) -> str:
     """Without the separator: two pairs of names must never make one session."""
     return name.replace("%", "%25").replace("|", "%7C")
-
-
-def _header(record: Record, name: str) -> str | None:
-    found = next((value for key, value in record.headers if key.lower() == name), None)
-    return found.decode("utf-8", "replace")[:512] if found else None

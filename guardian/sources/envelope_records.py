@@ -48,12 +48,11 @@ class EnvelopeRecords:
                 "unknown_schema", f"expected schema {ENVELOPE_SCHEMA!r}, got {kind(body)} of another"
             )
         told: Any = body.get("envelope")
-        header = dict(record.headers).get("gateway")
         event = {
             "schema": SCHEMA,
             "id": "envelope",
             "time": "2000-01-01T00:00:00Z",
-            "gateway": body.get("gateway") or (header.decode("utf-8", "replace") if header else None),
+            "gateway": body.get("gateway") or record.header("gateway"),
             "envelope": told,
             "envelope_jws": body.get("envelope_jws"),
             "action": {"tool": NO_ACT},

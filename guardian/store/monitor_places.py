@@ -28,7 +28,7 @@ def claim(connection: Connection, wanted: Iterable[Place], member: str, now: dat
     """Make `member` the owner of the places and say where to read on."""
     wanted = sorted(set(wanted))
     fresh: Row = {"next_offset": -1, "member": "", "claims": 0, "touched_at": now}
-    insert_new(connection, places, [fresh | {"topic": topic, "partition": number} for topic, number in wanted])
+    insert_new(connection, places, [fresh | place._asdict() for place in wanted])
     rows = place_rows(connection, wanted, lock=True)
     for place, row in rows.items():
         change = update(places).where(_is_place(place))
@@ -46,7 +46,7 @@ def count_attempts(connection: Connection, place: Place, offset: int) -> int:
 
 def add_attempt(connection: Connection, place: Place, offset: int) -> int:
     """Count one more and return the new count."""
-    insert_new(connection, attempts, [{"topic": place[0], "partition": place[1], "offset": offset, "count": 0}])
+    insert_new(connection, attempts, [place._asdict() | {"offset": offset, "count": 0}])
     where = _is_attempt(place, offset)
     connection.execute(update(attempts).where(where).values(count=attempts.c.count + 1))
     return int(connection.execute(select(attempts.c.count).where(where)).scalar_one())
@@ -59,7 +59,7 @@ def take_attempt_back(connection: Connection, place: Place, offset: int) -> None
 
 
 def _is_place(place: Place) -> Any:
-    return and_(places.c.topic == place[0], places.c.partition == place[1])
+    return and_(places.c.topic == place.topic, places.c.partition == place.partition)
 
 
 def _is_attempt(place: Place, offset: int) -> Any:
@@ -86,13 +86,13 @@ def check_owner(
         if row is None or row["member"] != member:
             owner = "nobody" if row is None else repr(row["member"])
             raise StaleMember(
-                f"store: {place[0]}[{place[1]}] belongs to {owner}, not to {member!r}; the batch is discarded "
+                f"store: {place} belongs to {owner}, not to {member!r}; the batch is discarded "
                 "and whoever owns the partition reads it again"
             )
         stored = row["next_offset"]
         if max(stored, 0) != base.get(place, 0):
             raise Conflict(
-                f"store: {place[0]}[{place[1]}] is at offset {stored}, the batch was read from "
+                f"store: {place} is at offset {stored}, the batch was read from "
                 f"{base.get(place, 0)}; load it again"
             )
 

@@ -30,13 +30,7 @@ def poisoned(record: Record, why: str, found: Iterable[Decoded | DeadLetter], no
         elif not each.judged:
             refused.append(each)
     told = [*letters.kept(), *refused]
-    return told or [DeadLetter(record, "poison", reason, gateway=gateway_of(record), at=now)]
-
-
-def gateway_of(record: Record) -> str:
-    """Who sent a record as far as the bus can tell: its `gateway` header, else its topic and partition."""
-    named = dict(record.headers).get("gateway")
-    return named.decode("utf-8", "replace")[:512] if named else f"{record.topic}[{record.partition}]"
+    return told or [DeadLetter(record, "poison", reason, gateway=record.sender, at=now)]
 
 
 def advanced(records: Sequence[Record], base: Mapping[Place, int]) -> dict[Place, int]:
@@ -71,7 +65,7 @@ def outcomes(
     names = {id(d.record): d.event.gateway for d in decoded}
     bad = {
         id(letter.record): Outcome(
-            letter.gateway or gateway_of(letter.record),
+            letter.gateway or letter.record.sender,
             readable=False,
             session=f"{letter.tenant_id}/{letter.session_id}" if letter.session_id is not None else "",
         )
@@ -81,7 +75,7 @@ def outcomes(
     outcomes: list[Outcome] = []
     for record in records:
         if id(record) in names:
-            known_by = dict.fromkeys((names[id(record)], gateway_of(record)))
+            known_by = dict.fromkeys((names[id(record)], record.sender))
             outcomes.extend(Outcome(name, readable=True) for name in known_by)
         elif id(record) in bad:
             outcomes.append(bad[id(record)])

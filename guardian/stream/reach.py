@@ -30,7 +30,7 @@ def within_reach(
             id=finding_id(Kind.BUS, _OPERATORS, place.topic, place.partition, stored, first, end),
             kind=Kind.BUS,
             tenant_id=_OPERATORS,
-            session_id=f"{place.topic}[{place.partition}]",
+            session_id=str(place),
             wanted=Effect.FLAG,
             severity="critical",
             title=title,
@@ -43,13 +43,13 @@ def within_reach(
 
 def _lost(place: Place, stored: int, first: int) -> str:
     return (
-        f"{first - stored} records of {place.topic}[{place.partition}] were removed before they were judged: "
+        f"{first - stored} records of {place} were removed before they were judged: "
         f"reading goes on at {first} instead of {stored}"
     )
 
 
 def _anew(place: Place, stored: int, first: int, end: int) -> str:
     return (
-        f"{place.topic}[{place.partition}] was created anew, or cut off: it ends at {end}, and was read up to "
+        f"{place} was created anew, or cut off: it ends at {end}, and was read up to "
         f"{stored}; reading begins again at {first}"
     )

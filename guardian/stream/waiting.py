@@ -15,7 +15,7 @@ from guardian.pipeline.side_findings import dead_letter_finding
 from guardian.store.monitor import MonitorStore
 from guardian.store.monitor_values import Held
 from guardian.stream.attempts import Refunds, blameless
-from guardian.stream.poison import MAX_ATTEMPTS, gateway_of, poisoned
+from guardian.stream.poison import MAX_ATTEMPTS, poisoned
 from guardian.stream.port import Clock, Fill
 from guardian.telemetry import Metrics, logger
 
@@ -115,7 +115,7 @@ class WaitingRoom:
     def _stranded(self, held: Held, now: datetime) -> DeadLetter:
         record = self.record(held)
         why = "it waited for its session's envelope, and nobody reads its topic or file any more"
-        named = (held.tenant_id, held.session_id, gateway_of(record))
+        named = (held.tenant_id, held.session_id, record.sender)
         return DeadLetter(record, "stranded", why, *named, now, entry=held.id[3])
 
     def record(self, held: Held) -> Record:
@@ -141,7 +141,7 @@ class WaitingRoom:
             f"after it waited for its session's envelope: {'no decision in it' if why is None else why.reason}",
             held.tenant_id,
             held.session_id,
-            gateway_of(record) if why is None else why.gateway,
+            record.sender if why is None else why.gateway,
             self._clock(),
             entry=held.id[3],
         )

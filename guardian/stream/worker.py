@@ -164,7 +164,7 @@ class Worker:
     def _claim(self, places: Sequence[Place]) -> Mapping[Place, int]:
         owned = self._store.claim(places, self._consumer.member(), now=self._clock())
         self._settler.assigned(owned.claims)
-        _log.info("assigned", places=[f"{place[0]}[{place[1]}]" for place in places])
+        _log.info("assigned", places=list(map(str, places)))
         return within_reach(owned.positions, self._consumer, self._store, self._clock())
 
     def _handle(self, records: list[Record], stop: threading.Event) -> bool:

@@ -195,6 +195,7 @@ def test_two_foreign_gateways_are_two_findings(new_world, make_decoder, body) ->
     [
         ((), "t[0]"),
         ((("gateway", b"gw-7"),), "gw-7"),
+        ((("Gateway", b"gw-7"),), "gw-7"),
         ((("gateway", b""),), "t[0]"),
         ((("gateway", b"\xff" * 999),), "\ufffd" * 512),
     ],
