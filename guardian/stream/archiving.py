@@ -2,12 +2,13 @@
 
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from guardian.domain.batch import Judgement
 from guardian.errors import ArchiveError, StoreError
 from guardian.store.monitor_spool import Group, Spool
+from guardian.stream.backoff import Backoff
 from guardian.stream.port import Clock, CrashPoints, no_crash
 from guardian.telemetry import Metrics, logger
 
@@ -17,14 +18,14 @@ _log = logger("archive")
 @dataclass(frozen=True, slots=True)
 class ArchivingOptions:
     """A file is written when `rows` decisions wait, or any for `patience`. Beyond `most_waiting` nothing more is
-    kept for the archive: the topic still has it, and `guardian archive import kafka` back-fills."""
+    kept for the archive: the topic still has it, and `guardian archive import kafka` back-fills. `pace` says how
+    long it waits before it looks again, after no failure or some."""
 
     rows: int = 50_000
     patience: timedelta = timedelta(minutes=1)
     most_waiting: int = 5_000_000
     tidy_every: timedelta = timedelta(hours=1)
-    idle_s: float = 1.0
-    max_backoff_s: float = 60.0
+    pace: Backoff = field(default=Backoff(1.0, 60.0))
 
 
 class Archiving:
@@ -69,18 +70,16 @@ class Archiving:
 
     def run(self, stop: threading.Event) -> None:
         """Until `stop` is set, and then once more for what came last."""
-        failures = 0
+        failures, pace = 0, self._options.pace
         while not stop.is_set():
             try:
                 self.write_due()
                 self._tidy_now_and_then()
                 failures = 0
-                pause = self._options.idle_s
             except (ArchiveError, StoreError) as error:
                 failures += 1
-                pause = min(self._options.max_backoff_s, self._options.idle_s * 2 ** min(failures, 10))
-                _log.error("archive not written", error=str(error), retry_in_s=pause)
-            stop.wait(pause)
+                _log.error("archive not written", error=str(error), retry_in_s=pace.after(failures))
+            stop.wait(pace.after(failures))
         try:
             self.write_due(everything=True)
         except (ArchiveError, StoreError) as error:

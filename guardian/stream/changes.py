@@ -4,6 +4,7 @@ import threading
 
 from guardian.errors import ControlError, StoreError
 from guardian.store.monitor_words import Words
+from guardian.stream.backoff import Backoff
 from guardian.stream.port import Clock, ControlClient
 from guardian.telemetry import logger
 
@@ -25,8 +26,7 @@ class ChangeTail:
         self._words = words
         self._client = client
         self._clock = clock
-        self._idle_s = idle_s
-        self._max_backoff_s = max_backoff_s
+        self._backoff = Backoff(idle_s, max_backoff_s)
 
     def run(self, stop: threading.Event) -> None:
         """Until `stop` is set; control and store may be away."""
@@ -36,13 +36,11 @@ class ChangeTail:
                 while self.follow() and not stop.is_set():
                     pass
                 failures = 0
-                pause = self._idle_s
             except (ControlError, StoreError) as error:
                 failures += 1
-                pause = min(self._max_backoff_s, self._idle_s * 2 ** min(failures, 10))
                 level = _log.warning if failures in (1, 5) or failures % 20 == 0 else _log.debug
-                level("session changes not read", error=str(error), retry_in_s=pause)
-            stop.wait(pause)
+                level("session changes not read", error=str(error), retry_in_s=self._backoff.after(failures))
+            stop.wait(self._backoff.after(failures))
 
     def follow(self) -> int:
         """Read one page and apply it; returns how many words were new."""

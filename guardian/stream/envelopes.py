@@ -11,6 +11,7 @@ from guardian.errors import BusError, StaleMember, StoreError, Unstorable
 from guardian.pipeline.side_findings import dead_letter_finding
 from guardian.store.monitor import MonitorStore
 from guardian.store.monitor_envelopes import Heard
+from guardian.stream.backoff import Backoff
 from guardian.stream.poison import advanced, halves
 from guardian.stream.port import Clock
 from guardian.stream.reach import within_reach
@@ -18,6 +19,7 @@ from guardian.telemetry import Metrics, logger
 
 _log = logger("envelopes")
 _AT_ONCE = 500
+_BACKOFF = Backoff(base_s=1.0, cap_s=30.0)
 
 Decode = Callable[[Sequence[Record]], tuple[list[Decoded], list[DeadLetter]]]
 
@@ -35,8 +37,6 @@ class EnvelopeTail:
         clock: Clock,
         metrics: Metrics,
         signed: bool,
-        backoff_s: float = 1.0,
-        max_backoff_s: float = 30.0,
         poll_timeout_s: float = 0.5,
     ) -> None:
         self._consumer = consumer
@@ -45,8 +45,6 @@ class EnvelopeTail:
         self._clock = clock
         self._metrics = metrics
         self._signed = signed
-        self._backoff_s = backoff_s
-        self._max_backoff_s = max_backoff_s
         self._poll_timeout_s = poll_timeout_s
 
     def run(self, stop: threading.Event) -> None:
@@ -63,10 +61,10 @@ class EnvelopeTail:
                         self._settle(records)
                     failures = 0
                 except (BusError, StoreError) as error:
-                    failures += 1
                     self._consumer.close()  # what was polled and not kept is read again
                     started = False
-                    pause = min(self._max_backoff_s, self._backoff_s * 2 ** min(failures - 1, 10))
+                    pause = _BACKOFF.after(failures)
+                    failures += 1
                     if not isinstance(error, StaleMember):
                         _log.warning("envelopes not read", error=str(error), retry_in_s=pause)
                     stop.wait(pause)

@@ -2,8 +2,9 @@
 
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from guardian.stream.backoff import Backoff
 from guardian.stream.settle import sketch
 from guardian.telemetry import Metrics, logger
 
@@ -18,13 +19,9 @@ class Pace:
     """How soon a loop begins again, and how long it must then run to count as mended: as long as it took to fail,
     between `mended_s` and `mended_max_s`."""
 
-    backoff_s: float = 1.0
-    max_backoff_s: float = 60.0
+    backoff: Backoff = field(default=Backoff(1.0, 60.0))
     mended_s: float = 30.0
     mended_max_s: float = 600.0
-
-    def pause(self, failures: int) -> float:
-        return min(self.max_backoff_s, self.backoff_s * 2.0 ** min(failures - 1, 10))
 
     def proof(self, ran: float) -> float:
         return min(self.mended_max_s, max(self.mended_s, ran))
@@ -72,7 +69,7 @@ class Loops:
                 return
             except Exception as error:
                 failures = failures + 1 if name in self.failing() else 1
-                pause, ran = self._pace.pause(failures), self._timer() - began
+                pause, ran = self._pace.backoff.after(failures - 1), self._timer() - began
                 self._failing[name] = (type(error).__name__, self._timer() + pause + self._pace.proof(ran))
                 self._metrics.add("guardian_loop_failures_total", loop=name)
                 _log.error("a loop failed and begins again", loop=name, retry_in_s=pause, **sketch(error))

@@ -4,7 +4,6 @@ import json
 import threading
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Literal
 
@@ -13,6 +12,7 @@ from guardian.domain.finding import Effect, Finding
 from guardian.errors import BusError, ControlError, StoreError
 from guardian.store.monitor_outbox import Outbox
 from guardian.store.monitor_values import OutboxItem, StoredDeadLetter
+from guardian.stream.backoff import Backoff
 from guardian.stream.port import Clock, ControlClient, CrashPoints, no_crash
 from guardian.telemetry import Metrics, logger
 
@@ -21,18 +21,6 @@ _Kind = Literal["finding", "dead_letter"]
 _NEVER = datetime.min.replace(tzinfo=UTC)
 _RETRIED = frozenset({401, 408, 425, 429})
 """Not the finding's fault: a token to be renewed, or too much at once."""
-
-
-@dataclass(frozen=True, slots=True)
-class Backoff:
-    """Exponential with jitter: `base_s * 2**attempts`, at most `cap_s`, times a factor in [0.5, 1)."""
-
-    base_s: float = 0.5
-    cap_s: float = 30
-
-    def after(self, attempts: int, jitter: float) -> timedelta:
-        """How long to wait after this many failures; `jitter` is a random number in [0, 1)."""
-        return timedelta(seconds=min(self.cap_s, self.base_s * 2 ** min(attempts, 20)) * (0.5 + jitter / 2))
 
 
 class Delivery:
@@ -59,7 +47,7 @@ class Delivery:
         self._clock = clock
         self._jitter = jitter
         self._metrics = metrics
-        self._backoff = backoff or Backoff()
+        self._backoff = backoff or Backoff(base_s=0.5, cap_s=30)
         self._batch = batch
         self._idle_s = idle_s
         self._max_value_bytes = max_value_bytes
@@ -176,7 +164,7 @@ class Delivery:
         return until
 
     def _later(self, item: OutboxItem, since: datetime) -> datetime:
-        return since + self._backoff.after(item.attempts, self._jitter())
+        return since + timedelta(seconds=self._backoff.after(item.attempts, jitter=self._jitter()))
 
 
 def _needless(error: ControlError, finding: Finding) -> bool:

@@ -2,13 +2,14 @@
 
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from guardian.bus.port import Consumer
 from guardian.domain.record import Place, Record
 from guardian.errors import BusError, StaleMember, StoreError
 from guardian.store.monitor import MonitorStore
+from guardian.stream.backoff import Backoff
 from guardian.stream.commit import Committer
 from guardian.stream.port import Clock
 from guardian.stream.reach import within_reach
@@ -27,8 +28,7 @@ class WorkerOptions:
 
     max_records: int = 500
     poll_timeout_s: float = 0.25
-    backoff_s: float = 0.5
-    max_backoff_s: float = 10
+    backoff: Backoff = field(default=Backoff(0.5, 10))
     max_outbox_depth: int | None = 10_000
 
 
@@ -61,7 +61,7 @@ class Worker:
             committer=committer,
             store=store,
             clock=clock,
-            retry_s=self._options.backoff_s,
+            retry_s=self._options.backoff.base_s,
             cautious_for=self._options.max_records,
         )
         self._paused = False
@@ -93,10 +93,10 @@ class Worker:
                 except (BusError, StoreError) as error:
                     if self._consumer.exhausted():
                         raise
-                    failures += 1
                     self._silent = isinstance(error, BusError)
                     started = started and not isinstance(error, BusError)
                     self._wait(stop, failures, "source or store away", error)
+                    failures += 1
                     continue
                 if records:
                     started = self._handle(records, stop)
@@ -180,9 +180,9 @@ class Worker:
                 self._consumer.close()
                 return False
             except StoreError as error:
-                failures += 1
                 if not stop.is_set():
                     self._wait(stop, failures, "store away", error)
+                failures += 1
                 if stop.is_set():
                     _log.info("stopped before a batch was judged whole; the rest is read again at the next start")
                     return True
@@ -199,10 +199,10 @@ class Worker:
             self._consumer.close()
             return False
         except StoreError as error:
-            self._wait(stop, 1, "store away", error)
+            self._wait(stop, 0, "store away", error)
         return True
 
     def _wait(self, stop: threading.Event, failures: int, what: str, error: Exception) -> None:
-        pause = min(self._options.max_backoff_s, self._options.backoff_s * 2 ** min(failures - 1, 10))
+        pause = self._options.backoff.after(failures)
         _log.warning(what, error=str(error), retry_in_s=pause)
         stop.wait(pause)

@@ -18,6 +18,7 @@ from guardian.errors import ControlError, DecodeError, Unstorable
 from guardian.sources.guardian import plugin
 from guardian.store.engine import open_engine
 from guardian.store.monitor import MonitorStore
+from guardian.stream.backoff import Backoff
 from guardian.stream.commit import Committer
 from guardian.stream.fuse import Fuse
 from guardian.stream.worker import Worker, WorkerOptions
@@ -143,7 +144,7 @@ class Rig:
         self, pipeline: Any = None, *, fuse: Fuse | None = None, consumer: Any = None, **more: Any
     ) -> Worker:
         options = WorkerOptions(
-            max_records=more.pop("max_records", 50), poll_timeout_s=0.01, backoff_s=0.001, max_backoff_s=0.01,
+            max_records=more.pop("max_records", 50), poll_timeout_s=0.01, backoff=Backoff(0.001, 0.01),
             max_outbox_depth=more.pop("max_outbox_depth", None),
         )  # fmt: skip
         store, lateness = more.pop("store", self.store), more.pop("lateness", None)

@@ -6,6 +6,7 @@ import pytest
 from guardian.domain.batch import Judgement
 from guardian.errors import ArchiveError
 from guardian.stream.archiving import Archiving, ArchivingOptions
+from guardian.stream.backoff import Backoff
 
 
 class Files:
@@ -38,7 +39,7 @@ def files():
 @pytest.fixture
 def archiving(rig, files):
     def made(**more):
-        options = ArchivingOptions(rows=more.pop("rows", 4), idle_s=0.001, **more.pop("options", {}))
+        options = ArchivingOptions(rows=more.pop("rows", 4), pace=Backoff(0.001, 60.0), **more.pop("options", {}))
         pack = more.pop(
             "pack", lambda judgement: b"".join(b"%s " % v.decoded.event.id.encode() for v in judgement.verdicts)
         )

@@ -5,6 +5,7 @@ import threading
 import pytest
 
 from guardian.errors import ArchiveError
+from guardian.stream.backoff import Backoff
 from guardian.stream.loops import Loops, Pace
 from guardian.telemetry import Metrics
 
@@ -28,11 +29,7 @@ def keep(watch):
     made = []
 
     def begin(**loops):
-        made.append(
-            Loops(
-                loops, timer=watch, metrics=Metrics(), pace=Pace(backoff_s=0.001, max_backoff_s=0.001, mended_s=30)
-            )
-        )
+        made.append(Loops(loops, timer=watch, metrics=Metrics(), pace=Pace(Backoff(0.001, 0.001), mended_s=30)))
         made[-1].start()
         return made[-1]
 

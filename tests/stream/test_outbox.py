@@ -4,8 +4,6 @@ from datetime import timedelta
 
 import httpx
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from guardian.bus.memory import MemoryProducer
 from guardian.domain.batch import DeadLetter, Judgement
@@ -13,7 +11,8 @@ from guardian.domain.finding import Effect, Finding, Kind
 from guardian.domain.record import Record
 from guardian.errors import BusError, ControlError, StoreError
 from guardian.store.monitor_retention import Retention
-from guardian.stream.outbox import Backoff, Delivery
+from guardian.stream.backoff import Backoff
+from guardian.stream.outbox import Delivery
 from guardian.stream.redrive import redrive
 from guardian.wire.client import ControlClient
 from guardian.wire.monitor import MonitorClient
@@ -317,13 +316,6 @@ def test_a_letter_that_cannot_be_sent_holds_no_other_back_and_its_topic_is_tried
     assert (done.sent, done.failed) == (["log/0/6"], ["/var/log.jsonl#1/0/1", "/var/log.jsonl#1/0/2"])
     assert tried == ["/var/log.jsonl#1", "log"]
     assert filled.store.dead_letters.get(done.failed)["/var/log.jsonl#1/0/1"].redriven_at is None
-
-
-@given(st.integers(0, 10_000), st.floats(0, 1, exclude_max=True))
-def test_the_backoff_grows_to_its_cap_and_is_never_nothing(attempts, jitter):
-    backoff = Backoff(base_s=0.5, cap_s=30)
-    assert timedelta(seconds=0.25) <= backoff.after(attempts, jitter) <= timedelta(seconds=30)
-    assert backoff.after(attempts, jitter) <= backoff.after(attempts + 1, jitter)
 
 
 def test_a_side_finding_that_every_batch_shows_is_told_and_sent_once(rig, make_event, counting, control):

@@ -23,6 +23,7 @@ from guardian.sources.mapping import plugin as mapping
 from guardian.sources.reading import Reader
 from guardian.store.engine import writing
 from guardian.store.monitor_envelopes import Heard, save_envelopes
+from guardian.stream.backoff import Backoff
 from guardian.stream.commit import Committer
 from guardian.stream.envelopes import EnvelopeTail
 from guardian.stream.waiting import Release, WaitingRoom
@@ -94,7 +95,7 @@ class Desk:
             consumer=consumer or MemoryConsumer(self.rig.broker, ["log"]),
             store=self.store, committer=self.committer,
             clock=self.rig.clock, metrics=self.rig.metrics, release=self.release, holds=self.room.held_of,
-            options=WorkerOptions(max_records=50, poll_timeout_s=0.01, backoff_s=0.001, max_outbox_depth=None),
+            options=WorkerOptions(50, 0.01, Backoff(0.001, 10), max_outbox_depth=None),
         )  # fmt: skip
 
     def send(self, *lines):

@@ -1,0 +1,15 @@
+"""How long a loop waits before it tries again."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Backoff:
+    """Exponential: `base_s * 2**failures` seconds, at most `cap_s` and at most 1024 times the base."""
+
+    base_s: float
+    cap_s: float
+
+    def after(self, failures: int, *, jitter: float = 1.0) -> float:
+        """How long to wait after this many; times a factor in [0.5, 1) for a random `jitter` in [0, 1)."""
+        return min(self.cap_s, self.base_s * 2.0 ** min(failures, 10)) * (0.5 + jitter / 2)
