@@ -1,12 +1,10 @@
 """The adviser's HTTP face on the monitor: one route, one token, for control alone."""
 
-import hmac
 from collections.abc import Callable
-from http.server import BaseHTTPRequestHandler
 
 from guardian.errors import AdviserError, ConfigurationError
 from guardian.stream.advising import MAX_BYTES
-from guardian.stream.listening import Listener
+from guardian.stream.listening import Face, Listener
 from guardian.telemetry import logger
 from guardian.wire.advice import Weighing
 
@@ -21,9 +19,9 @@ class AdviceServer(Listener):
     ) -> None:
         if not token:
             raise ConfigurationError("the adviser's token is empty; an empty token would let everybody ask")
-        wanted = f"Bearer {token}".encode()
 
-        class Face(BaseHTTPRequestHandler):
+        class Advice(Face):
+            content_type = "application/json"
             protocol_version = "HTTP/1.1"
             disable_nagle_algorithm = True
 
@@ -33,8 +31,7 @@ class AdviceServer(Listener):
                     self.close_connection = True
                     return self._answer(413, b"")
                 line = self.rfile.read(int(length))
-                given = self.headers.get("Authorization", "").encode("utf-8", "replace")
-                if not hmac.compare_digest(given, wanted):
+                if not self._bears(token):
                     return self._answer(401, b"")
                 if self.path != "/weigh":
                     return self._answer(404, b"")
@@ -47,14 +44,4 @@ class AdviceServer(Listener):
                     return self._answer(500, b"")
                 return self._answer(200, body)
 
-            def _answer(self, status: int, body: bytes) -> None:
-                self.send_response(status)
-                self.send_header("Content-Type", "application/json")
-                self.send_header("Content-Length", str(len(body)))
-                self.end_headers()
-                self.wfile.write(body)
-
-            def log_message(self, format: str, *args: object) -> None:
-                """Every call is asked about; that is not news."""
-
-        super().__init__(host, port, Face, name="guardian-advice", setting="monitor.advise_port")
+        super().__init__(host, port, Advice, name="guardian-advice", setting="monitor.advise_port")

@@ -1,11 +1,9 @@
 """The monitor's own small HTTP face: /healthz and /readyz for everyone, /metrics for who knows the token."""
 
-import hmac
 from collections.abc import Callable, Sequence
-from http.server import BaseHTTPRequestHandler
 
 from guardian.errors import ConfigurationError
-from guardian.stream.listening import Listener
+from guardian.stream.listening import Face, Listener
 from guardian.telemetry import Metrics
 
 
@@ -18,9 +16,10 @@ class HealthServer(Listener):
     ) -> None:
         if not token:
             raise ConfigurationError("the health page's token is empty; an empty token would open /metrics to all")
-        wanted = f"Bearer {token}".encode()
 
-        class Face(BaseHTTPRequestHandler):
+        class Health(Face):
+            content_type = "text/plain; version=0.0.4; charset=utf-8"
+
             def do_GET(self) -> None:
                 match self.path:
                     case "/healthz":
@@ -31,24 +30,11 @@ class HealthServer(Listener):
                         else:
                             self._answer(200, b"ready\n")
                     case "/metrics":
-                        given = self.headers.get("Authorization", "").encode("utf-8", "replace")
-                        if hmac.compare_digest(given, wanted):
+                        if self._bears(token):
                             self._answer(200, metrics.render())
                         else:
-                            self._answer(401, b"unauthorized\n")
+                            self._answer(401, b"unauthorized\n", **{"WWW-Authenticate": "Bearer"})
                     case _:
                         self._answer(404, b"not found\n")
 
-            def _answer(self, status: int, body: bytes) -> None:
-                self.send_response(status)
-                if status == 401:
-                    self.send_header("WWW-Authenticate", "Bearer")
-                self.send_header("Content-Type", "text/plain; version=0.0.4; charset=utf-8")
-                self.send_header("Content-Length", str(len(body)))
-                self.end_headers()
-                self.wfile.write(body)
-
-            def log_message(self, format: str, *args: object) -> None:
-                """Health checks are not news."""
-
-        super().__init__(host, port, Face, name="guardian-health", setting="monitor.health_port")
+        super().__init__(host, port, Health, name="guardian-health", setting="monitor.health_port")

@@ -1,20 +1,41 @@
 """What the monitor's small HTTP faces have in common."""
 
+import hmac
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import ClassVar
 
 from guardian.errors import ConfigurationError
 
 _PATIENCE_S = 30.0
 
 
+class Face(BaseHTTPRequestHandler):
+    """One of them: who may ask, and an answer."""
+
+    content_type: ClassVar[str]
+
+    def _bears(self, token: str) -> bool:
+        given = self.headers.get("Authorization", "").encode("utf-8", "replace")
+        return hmac.compare_digest(given, f"Bearer {token}".encode())
+
+    def _answer(self, status: int, body: bytes, **headers: str) -> None:
+        self.send_response(status)
+        for name, value in {**headers, "Content-Type": self.content_type}.items():
+            self.send_header(name, value)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *args: object) -> None:
+        """That somebody asks is no news."""
+
+
 class Listener:
     """Listens from construction, in a thread of its own. Raises ConfigurationError that names the `setting`. Who
     connects and says nothing holds a thread for `_PATIENCE_S`, no longer."""
 
-    def __init__(
-        self, host: str, port: int, face: type[BaseHTTPRequestHandler], *, name: str, setting: str
-    ) -> None:
+    def __init__(self, host: str, port: int, face: type[Face], *, name: str, setting: str) -> None:
         face.timeout = _PATIENCE_S
 
         class Server(ThreadingHTTPServer):
