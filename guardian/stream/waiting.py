@@ -5,6 +5,7 @@ owns the partition then goes on with them. They are decoded again when it is the
 """
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from guardian.bus.port import Consumer
@@ -216,15 +217,5 @@ class Release:
             self._judge(held, (), consumer)
 
     def _letter(self, held: Held) -> DeadLetter:
-        record = self._room.record(held)
-        (letter,) = poisoned(record, "it was waiting for its envelope", [], self._clock())
-        return DeadLetter(
-            record,
-            letter.code,
-            letter.reason,
-            held.tenant_id,
-            held.session_id,
-            letter.gateway,
-            letter.at,
-            entry=held.id[3],
-        )
+        (letter,) = poisoned(self._room.record(held), "it was waiting for its envelope", [], self._clock())
+        return replace(letter, tenant_id=held.tenant_id, session_id=held.session_id, entry=held.id[3])
