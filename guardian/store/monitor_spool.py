@@ -5,20 +5,20 @@ same file again instead of another one with the same content.
 """
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
 
 from sqlalchemy import Connection, Engine, and_, delete, func, insert, or_, select, update
 
+from guardian.domain.batch import Change
 from guardian.store.engine import reading, writing
 from guardian.store.monitor_tables import chunks, spool
 
 MOST_BYTES = 64 * 1024 * 1024
 """Of a group, which is in memory while it is written."""
-Pack = Callable[[Any], bytes]
-"""What the archive makes of values; this room does not know what is in it."""
+Pack = Callable[[Sequence[Change]], bytes]
+"""What the archive makes of people's words; this room does not know what is in it."""
 
 
 @dataclass(frozen=True, slots=True)
