@@ -24,7 +24,6 @@ def make_checkpoint(store: ControlStore, keys: KeySet, *, base: str, now: dateti
     """
     with store.read() as rows:
         audit, checkpoints = AuditRows(rows.connection), CheckpointRows(rows.connection)
-        audit.freeze()
         end, latest = audit.end(), checkpoints.latest()
         if end.seq == (latest.size if latest is not None else 0):
             return None

@@ -185,7 +185,6 @@ def _reading(settings: Settings) -> Iterator[tuple[AuditRows, CheckpointRows]]:
         raise ConfigurationError(f"store.control: there is no database {file}; `guardian serve` makes it")
     with closing(ControlStore(open_engine(url), None)) as store, store.read() as rows:
         audit = AuditRows(rows.connection)
-        audit.freeze()
         yield audit, CheckpointRows(rows.connection)
 
 

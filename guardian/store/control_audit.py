@@ -89,11 +89,6 @@ class AuditRows:
         rows = self.connection.execute(wanted.order_by(audit_about.c.seq.desc()))
         return [AuditEntry(row.seq, row.record, row.hash) for row in rows]
 
-    def freeze(self) -> None:
-        """Let everything read from here on be of one moment; the transaction's first statement."""
-        if self.connection.dialect.name == "postgresql":
-            self.connection.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
-
     def raw(self, after: int | None = None) -> Iterator[RawEntry]:
         """Every row in the order of its number, a few at a time; None: also impossible numbers below 1."""
         wanted = select(audit.c.seq, StoredText(audit.c.record), StoredText(audit.c.hash)).order_by(audit.c.seq)
