@@ -10,7 +10,7 @@ import uvicorn
 
 from guardian import __version__
 from guardian.alerting.broadcast import Broadcast
-from guardian.alerting.outbox import AlertRow, AlertWorker
+from guardian.alerting.outbox import AlertWorker
 from guardian.alerting.port import AlertChannel
 from guardian.bootstrap import plugins
 from guardian.bootstrap.auditing import open_checkpoints
@@ -34,6 +34,7 @@ from guardian.bus.kafka_producer import KafkaProducer
 from guardian.config import Settings
 from guardian.config.base import Options
 from guardian.control.adviser import Adviser
+from guardian.control.alert_outbox import ControlAlertOutbox
 from guardian.control.app import create_app
 from guardian.control.certificates import ClientCertificates
 from guardian.control.deps import BreakerRule, ControlDeps, ControlSettings
@@ -44,7 +45,6 @@ from guardian.keys.bundle import BundleKey
 from guardian.policy.reload import ReloadOutcome
 from guardian.revocation.expiry import ExpiryRule
 from guardian.revocation.signing import ListSigner
-from guardian.store.control_outbox import ControlAlertOutbox
 from guardian.telemetry import Metrics, logger
 from guardian.wire.principal import ROLES
 
@@ -71,7 +71,7 @@ class Control:
     def _furnish(self, settings: Settings, metrics: Metrics, adviser: Adviser | None) -> None:
         self._stop_channels = threading.Event()
         self._alerts = AlertWorker(
-            ControlAlertOutbox(self.store, AlertRow),
+            ControlAlertOutbox(self.store),
             open_channels(settings, self._stop_channels),
             metrics=metrics,
             now=utc_now,

@@ -4,18 +4,17 @@ import json
 
 import pytest
 
-from guardian.alerting.outbox import AlertRow
 from guardian.bootstrap.clock import utc_now
 from guardian.bootstrap.control_store import open_control_store
 from guardian.bootstrap.letters import redrive_letters, refused_checked, sealed_before
 from guardian.bootstrap.monitor_store import open_monitor_store
 from guardian.bus.memory import MemoryBroker, MemoryProducer
 from guardian.config import load
+from guardian.control.alert_outbox import ControlAlertOutbox
 from guardian.domain.batch import DeadLetter, Judgement
 from guardian.domain.finding import Effect, Finding, Kind
 from guardian.domain.record import Record
 from guardian.errors import AlertError, ControlError
-from guardian.store.control_outbox import ControlAlertOutbox
 from guardian.store.monitor_dead_letters import DeadLetters
 from guardian.wire.findings import AlertOutcome, AlertPayload
 
@@ -102,7 +101,7 @@ def test_all_are_sent_again_the_oldest_first_and_one_in_memory_at_a_time(guardia
 
 def _refused_alerts(path, *ids):
     now, store = utc_now(), open_control_store(load(path))
-    outbox = ControlAlertOutbox(store, AlertRow)
+    outbox = ControlAlertOutbox(store)
     for id_ in ids:
         finding = Finding(
             id=id_, kind=Kind.DRIFT, tenant_id="acme", session_id="s", wanted=Effect.FLAG, severity="high",
@@ -135,7 +134,7 @@ def test_refused_alerts_are_listed_with_their_reason_and_come_due_again_with_the
     left = json.loads(guardian("alerts", "list", "--json", *config).stdout)
     assert [(each["id"], each.get("finding")) for each in left] == [(2, "f2"), (3, None)]
     store = open_control_store(load(path))
-    outbox = ControlAlertOutbox(store, AlertRow)
+    outbox = ControlAlertOutbox(store)
     claimed = outbox.claim(utc_now())
     assert (claimed.id, claimed.attempts) == ("1", 1)
     assert outbox.claim(utc_now()) is None

@@ -1,26 +1,19 @@
 """The alert outbox as its worker sees it: every call a transaction of its own."""
 
-from collections.abc import Callable
 from datetime import datetime
-from typing import Generic, TypeVar
 
+from guardian.alerting.outbox import AlertRow
 from guardian.store.control import ControlStore
 
-Row = TypeVar("Row")
 
+class ControlAlertOutbox:
+    """It remembers the claims of its worker, which ends those alone. Raises KeyError for others."""
 
-class ControlAlertOutbox(Generic[Row]):
-    """`row(id, payload, attempts)` makes what the worker wants to get; this room does not know its class.
-
-    It remembers the claims of its worker, which ends those alone. Raises KeyError for others.
-    """
-
-    def __init__(self, store: ControlStore, row: Callable[[str, str, int], Row]) -> None:
+    def __init__(self, store: ControlStore) -> None:
         self._store = store
-        self._row = row
         self._claims: dict[str, int] = {}
 
-    def claim(self, now: datetime) -> Row | None:
+    def claim(self, now: datetime) -> AlertRow | None:
         with self._store.read() as rows:  # most looks find nothing: they need not queue with the writers
             if not rows.alerts.depth():
                 return None
@@ -29,7 +22,7 @@ class ControlAlertOutbox(Generic[Row]):
         if taken is None:
             return None
         self._claims[str(taken.id)] = taken.attempts + 1
-        return self._row(str(taken.id), taken.payload, taken.attempts)
+        return AlertRow(str(taken.id), taken.payload, taken.attempts)
 
     def recover(self) -> int:
         self._claims.clear()
