@@ -10,14 +10,16 @@ from guardian.wire.findings import AlertOutcome, AlertPayload
 _LONGEST_LINK = 2000
 
 
-def case_of(finding: Finding) -> str:
-    return key(finding.tenant_id, finding.session_id)
+def case_key(tenant_id: str, session_id: str) -> str:
+    """What a session's case is called; alerts about the session carry it."""
+    return key(tenant_id, session_id)
 
 
 def alert(deps: ControlDeps, finding: Finding, outcome: AlertOutcome) -> str:
     """The alert as it will be delivered, with everything in it, so that delivery needs no other look-up."""
     link = evidence_link(deps, finding.tenant_id, finding.session_id)
-    return AlertPayload(finding=finding, outcome=outcome, link=link, case=case_of(finding)).model_dump_json()
+    case = case_key(finding.tenant_id, finding.session_id)
+    return AlertPayload(finding=finding, outcome=outcome, link=link, case=case).model_dump_json()
 
 
 def evidence_link(deps: ControlDeps, tenant_id: str, session_id: str) -> str | None:

@@ -7,7 +7,6 @@ from contextlib import suppress
 
 from pydantic import ValidationError
 
-from guardian.control.case import key
 from guardian.control.deps import ControlDeps
 from guardian.control.problems import Refusal
 from guardian.domain.event import purpose_family
@@ -170,8 +169,3 @@ def _ended(rows: ControlRows, view: FindingView) -> SimilarCase:
         ended=state,
         verdict="" if view.verdict is None else view.verdict.verdict,
     )
-
-
-def case_key(tenant_id: str, session_id: str) -> str:
-    """What a session's case is called; alerts about the session carry it."""
-    return key(tenant_id, session_id)

@@ -7,7 +7,7 @@ from typing import Literal, assert_never, cast
 from guardian.control.acts import do_reinstate, do_revoke
 from guardian.control.approvals import evidence_seen, expire, overtaken
 from guardian.control.authority import ask, denied
-from guardian.control.case import alert, case_of, key
+from guardian.control.case import alert, case_key, key
 from guardian.control.deps import ControlDeps
 from guardian.control.facts import situation
 from guardian.control.granted import Act, Second
@@ -200,7 +200,7 @@ def _tell(act: Act, finding: Finding, reason: str) -> None:
     )
     act.rows.alerts.add(
         kind="finding",
-        case_key=case_of(finding),
+        case_key=case_key(finding.tenant_id, finding.session_id),
         # No finding's: those have two parts.
         idempotency_key=key(act.tenant_id, "approved", act.second.approval.id),
         payload=alert(act.deps, finding, outcome),

@@ -5,7 +5,7 @@ from datetime import datetime
 
 from guardian.control import breaker
 from guardian.control.authority import ask, asker, denied, evidence_of, explain, out_of_reach, record, witnessed
-from guardian.control.case import alert, case_of, key
+from guardian.control.case import alert, case_key, key
 from guardian.control.deps import ControlDeps
 from guardian.control.envelopes import against_record, extend
 from guardian.control.exceptions import excused
@@ -125,7 +125,7 @@ def _decide(
     elif outcome.effect is not Effect.NONE and not again:
         rows.alerts.add(
             kind="finding",
-            case_key=case_of(finding),
+            case_key=case_key(finding.tenant_id, finding.session_id),
             idempotency_key=key(finding.tenant_id, finding.id),
             payload=alert(deps, finding, _told(finding, outcome)),
             now=now,

@@ -4,7 +4,8 @@ from fastapi import APIRouter, Response
 
 from guardian.control.authority import may_read
 from guardian.control.caller import Caller, Deps, Seen, SessionId, TenantId
-from guardian.control.case_view import case_key, case_view, with_similar
+from guardian.control.case import case_key
+from guardian.control.case_view import case_view, with_similar
 from guardian.control.problems import absent, documented
 from guardian.control.snoozing import snooze
 from guardian.wire.cases import CaseHistory, CaseView, SnoozeRequest

@@ -2,7 +2,8 @@
 
 from datetime import timedelta
 
-from guardian.control.case_view import case_key, case_view, with_similar
+from guardian.control.case import case_key
+from guardian.control.case_view import case_view, with_similar
 from guardian.control.deps import ControlDeps
 from guardian.control.granted import Act, bound, permitted
 from guardian.control.problems import Refusal, absent

@@ -5,8 +5,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from guardian.control import app
+from guardian.control.case import case_key
 from guardian.control.case_feeds import catch_up
-from guardian.control.case_view import case_key
 from guardian.control.deps import BreakerRule
 from guardian.control.following import AT_ONCE
 from guardian.control.lapse import sweep

@@ -17,10 +17,10 @@ from guardian.bootstrap.control_store import open_control_store
 from guardian.bootstrap.initialise import initialise
 from guardian.config import load
 from guardian.control import case_begin
+from guardian.control.case import case_key
 from guardian.control.case_begin import begin
 from guardian.control.case_feeds import catch_up
 from guardian.control.case_outbox import CaseOutbox
-from guardian.control.case_view import case_key
 from guardian.control.news import tell
 from guardian.domain.finding import Effect
 from guardian.telemetry import Metrics
