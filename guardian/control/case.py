@@ -1,28 +1,48 @@
 """What people are told of a session: every alert about it belongs to one case."""
 
 import hashlib
+from datetime import datetime
 from urllib.parse import quote
 
 from guardian.control.deps import ControlDeps
 from guardian.domain.finding import Finding
-from guardian.wire.findings import AlertOutcome, AlertPayload
+from guardian.store.control import ControlRows
+from guardian.wire.findings import AlertOutcome, AlertPayload, FindingOutcome
 
 _LONGEST_LINK = 2000
 
 
 def case_key(tenant_id: str, session_id: str) -> str:
     """What a session's case is called; alerts about the session carry it."""
-    return key(tenant_id, session_id)
+    return _key(tenant_id, session_id)
 
 
-def alert(deps: ControlDeps, finding: Finding, outcome: AlertOutcome) -> str:
-    """The alert as it will be delivered, with everything in it, so that delivery needs no other look-up."""
-    link = evidence_link(deps, finding.tenant_id, finding.session_id)
+def told(outcome: FindingOutcome) -> AlertOutcome:
+    """What an alert says of what became of a finding."""
+    return AlertOutcome(
+        effect=outcome.effect,
+        allowed=outcome.effect is outcome.wanted,
+        note=outcome.note[:2000],
+        policy_ids=outcome.policy_ids,
+        mode=outcome.mode,
+    )
+
+
+def queue(
+    deps: ControlDeps, rows: ControlRows, finding: Finding, outcome: AlertOutcome, now: datetime, *once: str
+) -> None:
+    """Queue an alert with everything in it, so that delivery needs no other look-up.
+
+    `once` names it among its tenant's: what is queued again under the same name is refused.
+    """
+    link = _evidence_link(deps, finding.tenant_id, finding.session_id)
     case = case_key(finding.tenant_id, finding.session_id)
-    return AlertPayload(finding=finding, outcome=outcome, link=link, case=case).model_dump_json()
+    payload = AlertPayload(finding=finding, outcome=outcome, link=link, case=case).model_dump_json()
+    name = _key(finding.tenant_id, *once)
+    rows.alerts.add(kind="finding", case_key=case, idempotency_key=name, payload=payload, now=now)
 
 
-def evidence_link(deps: ControlDeps, tenant_id: str, session_id: str) -> str | None:
+def _evidence_link(deps: ControlDeps, tenant_id: str, session_id: str) -> str | None:
     """Where a person reads the evidence: the page where there are pages, else what the API answers."""
     base, tenant, session = deps.settings.public_url, quote(tenant_id, safe=""), quote(session_id, safe="")
     if base is None:
@@ -34,6 +54,6 @@ def evidence_link(deps: ControlDeps, tenant_id: str, session_id: str) -> str | N
     return link if len(link) <= _LONGEST_LINK else None
 
 
-def key(*parts: str) -> str:
+def _key(*parts: str) -> str:
     """One short name for several, none of which can pass for another's."""
     return hashlib.sha256("\x1f".join(parts).encode()).hexdigest()

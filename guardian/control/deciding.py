@@ -7,7 +7,7 @@ from typing import Literal, assert_never, cast
 from guardian.control.acts import do_reinstate, do_revoke
 from guardian.control.approvals import evidence_seen, expire, overtaken
 from guardian.control.authority import ask, denied
-from guardian.control.case import alert, case_key, key
+from guardian.control.case import queue
 from guardian.control.deps import ControlDeps
 from guardian.control.facts import situation
 from guardian.control.granted import Act, Second
@@ -198,11 +198,5 @@ def _tell(act: Act, finding: Finding, reason: str) -> None:
         policy_ids=act.decision.policy_ids,
         mode=act.asked.mode,
     )
-    act.rows.alerts.add(
-        kind="finding",
-        case_key=case_key(finding.tenant_id, finding.session_id),
-        # No finding's: those have two parts.
-        idempotency_key=key(act.tenant_id, "approved", act.second.approval.id),
-        payload=alert(act.deps, finding, outcome),
-        now=act.now,
-    )
+    # No finding's name: those have one part.
+    queue(act.deps, act.rows, finding, outcome, act.now, "approved", act.second.approval.id)

@@ -19,6 +19,7 @@ from guardian.alerting.neutralise import code, prose
 from guardian.alerting.port import Alert, AlertOutcome, RetryLater
 from guardian.alerting.slack_calls import SlackCalls, Unshowable
 from guardian.alerting.slack_people import Person, SlackPeople
+from guardian.control.case import told
 from guardian.control.desk_commands import answer_command
 from guardian.errors import AlertError, ControlError
 from guardian.store.control import ControlStore
@@ -202,12 +203,5 @@ def _acted(done: ActResult) -> str:
 
 def alert_of(case: str, view: CaseView) -> Alert:
     """What is shown of a case that was asked for."""
-    told = view.shown.outcome
-    outcome = AlertOutcome(
-        effect=told.effect,
-        allowed=told.effect is told.wanted,
-        note=told.note[:2000],
-        policy_ids=told.policy_ids,
-        mode=told.mode,
-    )
+    outcome = AlertOutcome(**told(view.shown.outcome).model_dump())
     return Alert(finding=view.shown.finding, outcome=outcome, case=case, view=view)

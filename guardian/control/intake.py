@@ -5,7 +5,7 @@ from datetime import datetime
 
 from guardian.control import breaker
 from guardian.control.authority import ask, asker, denied, evidence_of, explain, out_of_reach, record, witnessed
-from guardian.control.case import alert, case_key, key
+from guardian.control.case import queue, told
 from guardian.control.deps import ControlDeps
 from guardian.control.envelopes import against_record, extend
 from guardian.control.exceptions import excused
@@ -23,7 +23,7 @@ from guardian.policy.port import EvidenceFacts, PolicyDecision, PolicyRequest
 from guardian.store.control import ControlRows
 from guardian.telemetry import logger
 from guardian.wire.base import Mode
-from guardian.wire.findings import AlertOutcome, FindingOutcome
+from guardian.wire.findings import FindingOutcome
 from guardian.wire.principal import Principal
 
 _log = logger("control")
@@ -123,13 +123,7 @@ def _decide(
     if planted:
         noticed(rows, finding, outcome, now)  # control's own test: no news for people
     elif outcome.effect is not Effect.NONE and not again:
-        rows.alerts.add(
-            kind="finding",
-            case_key=case_key(finding.tenant_id, finding.session_id),
-            idempotency_key=key(finding.tenant_id, finding.id),
-            payload=alert(deps, finding, _told(finding, outcome)),
-            now=now,
-        )
+        queue(deps, rows, finding, told(outcome), now, finding.id)
     return Received(outcome)
 
 
@@ -146,16 +140,6 @@ def _flag(finding: Finding, permitted: PolicyDecision, mode: Mode, now: datetime
         policy_version=permitted.version,
         mode=mode,
         at=now,
-    )
-
-
-def _told(finding: Finding, outcome: FindingOutcome) -> AlertOutcome:
-    return AlertOutcome(
-        effect=outcome.effect,
-        allowed=outcome.effect is finding.wanted,
-        note=outcome.note[:2000],
-        policy_ids=outcome.policy_ids,
-        mode=outcome.mode,
     )
 
 
