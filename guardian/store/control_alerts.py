@@ -97,10 +97,6 @@ class AlertRows:
         waiting = select(func.count()).select_from(alert).where(alert.c.state.in_(["pending", "sending"]))
         return int(self.connection.execute(waiting).scalar_one())
 
-    def states(self) -> dict[str, int]:
-        rows = self.connection.execute(select(alert.c.state, func.count()).group_by(alert.c.state))
-        return {state: int(count) for state, count in rows}
-
     def _end(self, alert_id: int, attempt: int, **values: Any) -> None:
         own = alert.c.state == "sending", alert.c.attempts == attempt
         self.connection.execute(update(alert).where(alert.c.id == alert_id, *own).values(**values))

@@ -12,7 +12,7 @@ from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.functions import FunctionElement
 from sqlalchemy.types import NullType
 
-from guardian.store.control_head import GENESIS, extend_audit, read_head
+from guardian.store.control_head import extend_audit, read_head
 from guardian.store.control_tables import audit, audit_about, head
 
 _DOMAIN = b"guardian.audit/v1\x00"
@@ -101,19 +101,6 @@ class AuditRows:
         wanted = select(head.c.epoch, head.c.audit_seq, StoredText(head.c.audit_hash))
         epoch, seq, digest = self.connection.execute(wanted).one()
         return RawEnd(epoch, seq if isinstance(seq, int) else -1, digest)
-
-    def first_bad(self) -> int | None:
-        """The first entry that was edited, removed, moved or cut off; None when the chain holds."""
-        end = self.end()
-        before, seq = bytes.fromhex(GENESIS), 0
-        for entry in self.raw():
-            seq += 1
-            if doubt(entry, seq, before) is not None:
-                return min(seq, max(entry.seq, 1))
-            before = bytes.fromhex((entry.hash or b"").decode())
-        if end.seq != seq:
-            return min(seq, max(end.seq, 0)) + 1
-        return None if end.hash == before.hex().encode() else max(seq, 1)
 
 
 def _fits(name: object) -> bool:

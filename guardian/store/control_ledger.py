@@ -204,12 +204,6 @@ class LedgerRows:
         )
         return [_entry(row) for row in self.connection.execute(wanted.order_by(ledger.c.epoch, ledger.c.n))]
 
-    def entries(self) -> list[LedgerEntry]:
-        """The whole ledger in order, for replay and for checks."""
-        return [
-            _entry(row) for row in self.connection.execute(select(ledger).order_by(ledger.c.epoch, ledger.c.n))
-        ]
-
     def overdue(self, now: datetime, limit: int) -> list[LedgerEntry]:
         """Live revocations whose time is over, the oldest first."""
         wanted = _LIVE.where(live.c.expires_at <= now).order_by(live.c.expires_at).limit(limit)

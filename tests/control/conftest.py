@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from starlette.testclient import TestClient
+from whole_store import ledger_entries
 
 from guardian.control.app import create_app
 from guardian.control.deps import ControlDeps, ControlSettings
@@ -93,7 +94,7 @@ class Stage:
     def ledger(self) -> list[tuple[str, str, str]]:
         """Status, reason code and actor of every entry."""
         with self.deps.store.read() as rows:
-            return [(entry.status, entry.reason_code, entry.actor) for entry in rows.ledger.entries()]
+            return [(entry.status, entry.reason_code, entry.actor) for entry in ledger_entries(rows)]
 
     def reinstate(self, session: str = "sess_1", tenant: str = "acme", reason: str = "ours") -> Any:
         """A responder asks, an approver approves."""

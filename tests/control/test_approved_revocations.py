@@ -3,6 +3,8 @@
 import json
 from datetime import timedelta
 
+from whole_store import ledger_entries
+
 
 def _proposed(stage, a_finding, session="sess_1", **more):
     """The approval that the monitor's finding on a protected session leads to, if any."""
@@ -23,7 +25,7 @@ def test_an_approved_revocation_is_a_persons_act_and_costs_no_budget(stage, a_fi
     got = stage.decide(waiting, "approve", "responder").json()
     assert got["result"] == "revoked at revision 1.1"
     with stage.deps.store.read() as rows:
-        (entry,) = rows.ledger.entries()
+        (entry,) = ledger_entries(rows)
         spent = rows.ledger.spent("acme", stage.clock() - timedelta(hours=1))
         changes = [change.word.value for change in rows.sessions.changes(0, None, 10)]
     assert (entry.actor, entry.reason_code, entry.finding_id) == ("responder-1", "approved", a_finding().id)

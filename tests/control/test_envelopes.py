@@ -7,6 +7,7 @@ from typing import Any
 
 import httpx
 import pytest
+from whole_store import ledger_entries
 
 from guardian.control import registration
 from guardian.domain.batch import Decoded
@@ -283,18 +284,18 @@ def test_a_reissue_of_a_revoked_session_prolongs_its_revocation_and_never_shorte
     register(grant(resource_constraints={}, expires_at=None))
     assert until(stage) == now + timedelta(days=30)
     with stage.deps.store.read() as rows:
-        assert [e.reason_code for e in rows.ledger.entries()] == ["drift", "renewed", "renewed"]
+        assert [e.reason_code for e in ledger_entries(rows)] == ["drift", "renewed", "renewed"]
     stage.clock.pass_(days=1)
     stage.submit(a_finding(n=1))
     with stage.deps.store.read() as rows:
-        assert len(rows.ledger.entries()) == 3
+        assert len(ledger_entries(rows)) == 3
 
 
 def test_the_reissue_of_a_session_that_is_not_revoked_touches_no_ledger(stage, register) -> None:
     register(grant())
     register(grant(expires_at=None))
     with stage.deps.store.read() as rows:
-        assert rows.ledger.entries() == []
+        assert ledger_entries(rows) == []
 
 
 def test_an_envelope_that_is_not_registered_is_flagged_and_the_fields_are_named(stage, register) -> None:

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from postgres import open_postgres
+from whole_store import first_bad, ledger_entries
 
 from guardian.control.deps import BreakerRule, ControlDeps, ControlSettings
 from guardian.control.facts import in_canary
@@ -83,7 +84,7 @@ class Truth:
     def check(self) -> None:
         """Every new revocation by the monitor, against the laws at the moment at which it was made."""
         with self.stage.deps.store.read() as rows:
-            entries = rows.ledger.entries()
+            entries = ledger_entries(rows)
         new, self.seen = entries[self.seen :], len(entries)
         now = self.stage.clock()
         for entry in self.automatic(new, FOREIGN, now - timedelta(days=9)):
@@ -173,8 +174,8 @@ def test_no_sequence_of_monitor_calls_goes_beyond_its_limits(make_stage, a_findi
                 stage.clock.pass_(minutes=more)
         truth.check()
     with stage.deps.store.read() as rows:
-        assert rows.audit.first_bad() is None
-        assert replay({}, rows.ledger.entries()) == {
+        assert first_bad(rows) is None
+        assert replay({}, ledger_entries(rows)) == {
             (entry.tenant_id, "session", entry.subject_id): entry for entry in rows.ledger.live(None)
         }
         assert rows.findings.page({FOREIGN}, limit=1) == []
@@ -232,8 +233,8 @@ def test_findings_at_the_same_time_spend_the_budget_exactly(concurrent, a_findin
     assert effects.count("revoke") == 5
     assert effects.count("flag") == 91
     with deps.store.read() as rows:
-        entries = [each for each in rows.ledger.entries() if each.tenant_id == "acme"]
-        assert rows.audit.first_bad() is None
+        entries = [each for each in ledger_entries(rows) if each.tenant_id == "acme"]
+        assert first_bad(rows) is None
         assert len(rows.findings.page({"acme"}, limit=500, kind="drift")) == 96
     assert [each.revision.n for each in entries] == [1, 2, 3, 4, 5]
     assert len([each for each in entries if each.reason_code == "drift"]) <= 3

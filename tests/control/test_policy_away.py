@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from whole_store import ledger_entries
 
 from guardian.control.news import tell_of_decision_point
 from guardian.control.switch import SwitchRule
@@ -87,7 +88,7 @@ def test_what_the_monitor_sees_is_taken_in_as_a_flag_and_never_as_a_revocation(
     counted = enforced.deps.metrics.value("guardian_policy_decisions_total", action="flag", decision="error")
     assert counted == 1
     with enforced.deps.store.read() as rows:
-        assert rows.ledger.entries() == []
+        assert ledger_entries(rows) == []
         assert rows.alerts.depth() == 2, "the finding's own alert, and the news"
 
 

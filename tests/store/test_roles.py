@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 import pytest
 from postgres import open_postgres
+from whole_store import first_bad
 
 from guardian.domain.batch import AgentKey, Change, DeadLetter, DecisionKey, Judgement, Wanted
 from guardian.domain.event import Envelope, SessionKey
@@ -290,7 +291,7 @@ def test_the_control_store_works_fully_with_its_role(control: ControlStore) -> N
         assert [each.status for each in rows.ledger.of_session("acme", "s1")] == ["revoked", "reinstated"]
         assert [each.status for each in rows.ledger.of_session("acme", "s2")] == ["revoked", "lapsed"]
         assert rows.ledger.live_entry("acme", "s1") is None
-        assert rows.audit.first_bad() is None
+        assert first_bad(rows) is None
         assert CheckpointRows(rows.connection).progress().exported == {"file": 2}
 
 

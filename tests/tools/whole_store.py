@@ -1,0 +1,27 @@
+"""What only tests ask of the control database: all there is of a kind, and whether the trail holds."""
+
+from sqlalchemy import func, select
+
+from guardian.audit.verify import verify_trail
+from guardian.domain.revocation import LedgerEntry, Revision
+from guardian.store.control import ControlRows
+from guardian.store.control_tables import alert
+
+_ALL = 1_000_000
+
+
+def ledger_entries(rows: ControlRows) -> list[LedgerEntry]:
+    """The whole ledger in order."""
+    epochs = range(1, rows.head().revision.epoch + 1)
+    return [entry for epoch in epochs for entry in rows.ledger.since(Revision(epoch=epoch, n=0), None, _ALL)]
+
+
+def first_bad(rows: ControlRows) -> int | None:
+    """The first entry of the audit trail that is not as it was written; None when the trail holds."""
+    return verify_trail(rows.audit.raw(), rows.audit.end()).first_bad
+
+
+def alert_states(rows: ControlRows) -> dict[str, int]:
+    """How many alerts are in which state."""
+    counted = rows.connection.execute(select(alert.c.state, func.count()).group_by(alert.c.state))
+    return {state: int(count) for state, count in counted}
