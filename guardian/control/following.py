@@ -10,7 +10,6 @@ from guardian.control.facts import situation
 from guardian.control.news import tell
 from guardian.domain.revocation import LedgerEntry
 from guardian.policy.port import ActFacts, PolicyDecision, PolicyRequest
-from guardian.revocation.ledger import order
 from guardian.store.control import ControlRows
 from guardian.wire.principal import Principal
 
@@ -55,7 +54,7 @@ def given_back(rows: ControlRows, root: LedgerEntry, session_id: str) -> bool:
     entries = rows.ledger.of_session(root.tenant_id, session_id)
     if not entries or entries[-1].status != "reinstated" or entries[-1].reason_code not in ("manual", "approved"):
         return False
-    return order(entries[-1].revision) > order(origin_of(rows, root).revision)
+    return entries[-1].revision > origin_of(rows, root).revision
 
 
 def origin_of(rows: ControlRows, root: LedgerEntry) -> LedgerEntry:

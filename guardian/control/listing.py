@@ -7,7 +7,6 @@ from typing import NamedTuple
 from guardian.control.deps import ControlDeps
 from guardian.control.wholes import Reach, WholeLists
 from guardian.domain.revocation import Revision
-from guardian.revocation.ledger import order
 from guardian.revocation.port import Rendered
 
 _RECENT = 10_000
@@ -33,7 +32,7 @@ class RevocationListings(WholeLists):
     def reached(self, revision: Revision) -> bool:
         """Whether the ledger has come so far; without the database where that is known already."""
         at = self.at
-        return (at is not None and order(revision) <= order(at)) or order(revision) <= order(self.catch_up())
+        return (at is not None and revision <= at) or revision <= self.catch_up()
 
     def full(self, reach: Reach) -> Listing:
         """Every live revocation."""

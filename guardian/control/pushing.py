@@ -16,7 +16,6 @@ from guardian.control.news import tell
 from guardian.domain.finding import OPERATORS, Effect, Finding, Kind
 from guardian.domain.revocation import LedgerEntry, Revision
 from guardian.errors import GuardianError
-from guardian.revocation.ledger import order
 from guardian.revocation.port import Receiver, Refused
 from guardian.store.control import ControlRows
 from guardian.store.control_peers import Cursor
@@ -138,7 +137,7 @@ class Pusher:
                 if begin is None or begin.revision.epoch != head.epoch:
                     begin = _Begin(head, after=Revision(epoch=0, n=0))
                 live = rows.ledger.live(None, after=begin.after, limit=_BATCH)
-                entries = tuple(each for each in live if order(each.revision) <= order(begin.revision))
+                entries = tuple(each for each in live if each.revision <= begin.revision)
             start = rows.findings.newest_seq() if seen is None else seen.revision.n  # flags are news, not history
             arrived = rows.findings.after(start, _BATCH)
             flags = tuple((each.seq, each.view.finding) for each in arrived if _is_flag(rows, each.view))

@@ -18,7 +18,6 @@ from guardian.control.looking import SharedLooks, Signed
 from guardian.control.peers import UNNAMED
 from guardian.control.problems import Refusal, documented
 from guardian.domain.revocation import Revision
-from guardian.revocation.ledger import parse_revision
 from guardian.revocation.signing import HEADER
 from guardian.revocation.snapshot import PACKED, matching, presented_revision, tag_of
 from guardian.wire.principal import Principal
@@ -161,6 +160,6 @@ def _parse(since: str | None) -> Revision | None:
     if since is None:
         return None
     try:
-        return parse_revision(since)
+        return Revision.parse(since)
     except ValueError as error:
         raise Refusal(422, "since: a revision is written EPOCH.N") from error

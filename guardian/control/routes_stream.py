@@ -22,7 +22,6 @@ from guardian.control.routes_revocations import Instance, note_held, slices
 from guardian.control.wholes import Reach
 from guardian.domain.revocation import Revision
 from guardian.revocation import sse
-from guardian.revocation.ledger import parse_revision
 from guardian.wire.principal import Principal
 
 router = APIRouter(prefix="/v1/revocations", tags=["revocations"])
@@ -49,7 +48,7 @@ async def stream_revocations(
     await run_in_threadpool(may_read, deps, caller, "readRevocations", tenant_id)
     told = last_event_id or since
     try:
-        held = None if told is None else parse_revision(told)
+        held = None if told is None else Revision.parse(told)
     except ValueError as error:
         raise Refusal(422, "Last-Event-ID: a revision is written EPOCH.N") from error
     await note_held(request, deps, caller, instance, held, "push")

@@ -10,7 +10,6 @@ from guardian.control.problems import Refusal, documented
 from guardian.control.routes_revocations import Instance
 from guardian.control.watching import gateways, one_by_one, peers, revision_within, unprotected, within
 from guardian.domain.revocation import Revision
-from guardian.revocation.ledger import parse_revision
 from guardian.wire.peers import Acknowledgement, GatewayView, MonitorView, SelfTestView, Vitals, Watch
 
 router = APIRouter(tags=["revocations"])
@@ -26,7 +25,7 @@ def acknowledge(
     may_read(deps, caller, "readRevocations")
     if caller.role != "gateway":
         raise Refusal(403, "only a gateway enforces the list", code="denied")
-    revision = parse_revision(told.revision)
+    revision = Revision.parse(told.revision)
     listings: RevocationListings = request.app.state.listings
     if not listings.reached(revision):
         raise Refusal(422, f"revision: this ledger has not reached {revision}")

@@ -19,7 +19,6 @@ from guardian.control.watching import Standing, gateways
 from guardian.domain.finding import OPERATORS, Finding, Kind
 from guardian.domain.session import HumanWord
 from guardian.errors import GuardianError
-from guardian.revocation.ledger import order
 from guardian.store.control import ControlRows
 from guardian.store.control_peers import SelfTest
 from guardian.telemetry import logger
@@ -97,7 +96,7 @@ def _look(test: SelfTest, standing: Sequence[Standing], now: datetime) -> _Seen:
         each.peer
         for each in standing
         if each.peer.reaches(test.tenant_id)
-        and order(each.peer.revision) < order(test.revision)
+        and each.peer.revision < test.revision
         and each.peer.first_seen <= test.deadline_at
     ]
     if lagging:

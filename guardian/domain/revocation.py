@@ -1,6 +1,6 @@
 """The ledger's values: an append-only list of who may no longer act, in one order."""
 
-from typing import Literal
+from typing import Literal, Self
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict
 
@@ -22,6 +22,8 @@ ReasonCode = Literal[
     "self_test",  # the switch tests itself
 ]
 
+_LARGEST = 2**53
+
 
 class Revision(BaseModel):
     """A point in the ledger's order: restoring a backup starts a new epoch, so it never runs backwards."""
@@ -31,8 +33,26 @@ class Revision(BaseModel):
     epoch: int
     n: int
 
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """ "EPOCH.N". Raises ValueError for anything else."""
+        epoch, dot, n = text.partition(".")
+        plain = dot and epoch.isascii() and n.isascii() and epoch.isdigit() and n.isdigit()
+        if not plain or len(text) > 38:
+            raise ValueError(f"a revision is written EPOCH.N, got {text[:40]!r}")
+        revision = cls(epoch=int(epoch), n=int(n))
+        if max(revision.epoch, revision.n) > _LARGEST:
+            raise ValueError(f"revision {text} is beyond any ledger")
+        return revision
+
     def __str__(self) -> str:
         return f"{self.epoch}.{self.n}"
+
+    def __lt__(self, other: "Revision") -> bool:
+        return (self.epoch, self.n) < (other.epoch, other.n)
+
+    def __le__(self, other: "Revision") -> bool:
+        return (self.epoch, self.n) <= (other.epoch, other.n)
 
 
 class LedgerEntry(BaseModel):

@@ -11,7 +11,6 @@ from datetime import datetime
 from itertools import islice
 
 from guardian.domain.revocation import LedgerEntry, Revision
-from guardian.revocation.ledger import order
 from guardian.revocation.port import Lines
 
 Reach = Collection[str] | None
@@ -68,7 +67,7 @@ class Mirror:
         if at is None or not entries:
             raise ValueError(f"nothing follows {at}")
         for entry in entries:
-            if order(entry.revision) != (at.epoch, at.n + 1):
+            if (entry.revision.epoch, entry.revision.n) != (at.epoch, at.n + 1):
                 raise ValueError(f"ledger entry {entry.revision} does not follow {at}")
             line = self._face.line(entry)
             _put(self._live, entry, line)
@@ -110,4 +109,4 @@ def _put(live: _Live, entry: LedgerEntry, line: bytes) -> None:
     key = (entry.subject_type, entry.subject_id)
     held.pop(key, None)  # a subject that is revoked anew moves to the end
     if entry.status == "revoked":
-        held[key] = (*order(entry.revision), line)
+        held[key] = (entry.revision.epoch, entry.revision.n, line)

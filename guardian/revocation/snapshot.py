@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from guardian.domain.revocation import LedgerEntry, Revision
-from guardian.revocation.ledger import parse_revision
 from guardian.revocation.port import Rendered
 from guardian.wire.revocations import RevocationEntry, RevocationList
 
@@ -44,7 +43,7 @@ def presented_revision(tags: str) -> Revision | None:
     """The revision inside the entity tag that a client presents: what it holds, hence what it enforces."""
     tag = tags.split(",")[0].strip().removeprefix("W/").strip('"')
     try:
-        return parse_revision(tag.rpartition("-")[0])
+        return Revision.parse(tag.rpartition("-")[0])
     except ValueError:
         return None
 

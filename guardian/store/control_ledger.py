@@ -120,7 +120,7 @@ class LedgerRows:
         if not named:
             return []
         found = _LIVE.where(live.c.tenant_id == tenant_id, or_(*named), live.c.expires_at > now)
-        return sorted((_entry(row) for row in self.connection.execute(found)), key=_order)
+        return sorted((_entry(row) for row in self.connection.execute(found)), key=lambda entry: entry.revision)
 
     def following(self, back: LedgerEntry, limit: int) -> list[LedgerEntry]:
         """Live entries that follow from the revocation that `back` took back, the oldest first."""
@@ -261,7 +261,3 @@ def _entry(row: Row[Any]) -> LedgerEntry:
         at=row.at,
         expires_at=row.expires_at,
     )
-
-
-def _order(entry: LedgerEntry) -> tuple[int, int]:
-    return entry.revision.epoch, entry.revision.n

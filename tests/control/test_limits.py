@@ -2,9 +2,8 @@
 
 from concurrent.futures import ThreadPoolExecutor
 
+from replaying import replay
 from whole_store import first_bad, ledger_entries
-
-from guardian.revocation.ledger import replay
 
 
 def test_threads_cannot_exceed_the_budget_nor_fork_ledger_or_audit(make_stage, a_finding, hard):
@@ -24,7 +23,7 @@ def test_threads_cannot_exceed_the_budget_nor_fork_ledger_or_audit(make_stage, a
         assert rows.alerts.depth() == 31, "the change of mode asked for somebody too"
     assert [entry.revision.n for entry in entries] == list(range(1, 9))
     assert len({entry.subject_id for entry in entries}) == 8
-    assert sorted(replay({}, entries).values(), key=lambda e: e.revision.n) == live
+    assert sorted(replay(entries).values(), key=lambda e: e.revision.n) == live
     soft = [entry for entry in entries if entry.reason_code == "drift"]
     assert len(soft) <= 5
 

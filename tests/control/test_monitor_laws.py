@@ -11,6 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from postgres import open_postgres
+from replaying import replay
 from whole_store import first_bad, ledger_entries
 
 from guardian.control.deps import BreakerRule, ControlDeps, ControlSettings
@@ -19,7 +20,6 @@ from guardian.control.intake import receive
 from guardian.domain.finding import Evidence, NamedBreach
 from guardian.keys.signing import SigningKeys
 from guardian.keys.tokens import Tokens
-from guardian.revocation.ledger import replay
 from guardian.store.control import ControlStore
 from guardian.telemetry import Metrics
 from guardian.wire.principal import Principal
@@ -175,7 +175,7 @@ def test_no_sequence_of_monitor_calls_goes_beyond_its_limits(make_stage, a_findi
         truth.check()
     with stage.deps.store.read() as rows:
         assert first_bad(rows) is None
-        assert replay({}, ledger_entries(rows)) == {
+        assert replay(ledger_entries(rows)) == {
             (entry.tenant_id, "session", entry.subject_id): entry for entry in rows.ledger.live(None)
         }
         assert rows.findings.page({FOREIGN}, limit=1) == []

@@ -6,9 +6,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from replaying import replay
 
 from guardian.domain.revocation import LedgerEntry, Revision
-from guardian.revocation.ledger import replay
 from guardian.revocation.mirror import Mirror, Stand
 from guardian.revocation.opa_bundle import BundleFace, _grouped, canonical
 from guardian.revocation.snapshot import SnapshotFace
@@ -59,7 +59,7 @@ def test_it_shows_what_replaying_the_ledger_gives_wherever_it_was_picked_up(word
     entries = entries_of(words)
     mirror = Mirror(FACE)
     before = entries[:cut]
-    live = sorted(replay({}, before).values(), key=lambda entry: entry.revision.n)
+    live = sorted(replay(before).values(), key=lambda entry: entry.revision.n)
     mirror.begin(stand_of(before), live)
     if entries[cut:]:
         mirror.follow(entries[cut:])
@@ -70,7 +70,7 @@ def test_it_shows_what_replaying_the_ledger_gives_wherever_it_was_picked_up(word
         assert changed_at == (seen[-1].at if seen else NOW)
         facts = {"revision": revision, "changed_at": changed_at}
         whole = FACE.whole(mirror.live(reach), **facts)
-        told = sorted(replay({}, seen).values(), key=lambda entry: entry.revision.n)
+        told = sorted(replay(seen).values(), key=lambda entry: entry.revision.n)
         assert whole == FACE.whole([FACE.line(entry) for entry in told], **facts)
 
 
@@ -139,9 +139,9 @@ def test_a_gap_and_nothing_at_all_are_refused():
 @given(WORDS)
 def test_what_opa_is_given_is_canonical_and_names_every_live_revocation(words):
     face = BundleFace()
-    live = replay({}, entries_of(words))
+    live = replay(entries_of(words))
     content = b"{" + _grouped([face.line(entry) for entry in live.values()]) + b"}"
     told = json.loads(content)
     assert canonical(told) == content
     named = {(tenant, kind, name) for tenant, kinds in told.items() for kind in kinds for name in kinds[kind]}
-    assert named == {tuple(subject) for subject in live}
+    assert named == set(live)
