@@ -9,7 +9,7 @@ from guardian.errors import StoreError
 from guardian.keys.signing import KeySet
 from guardian.store.control import ControlStore
 from guardian.store.control_audit import AuditRows, RawEnd, doubt
-from guardian.store.control_checkpoints import CheckpointRows, Progress, StoredCheckpoint
+from guardian.store.control_checkpoints import Progress, StoredCheckpoint
 from guardian.store.control_head import GENESIS
 from guardian.telemetry import logger
 
@@ -23,19 +23,17 @@ def make_checkpoint(store: ControlStore, keys: KeySet, *, base: str, now: dateti
     or no longer extends the last checkpoint: what was signed is never contradicted.
     """
     with store.read() as rows:
-        audit, checkpoints = AuditRows(rows.connection), CheckpointRows(rows.connection)
-        end, latest = audit.end(), checkpoints.latest()
+        end, latest = rows.audit.end(), rows.checkpoints.latest()
         if end.seq == (latest.size if latest is not None else 0):
             return None
-        tree, last = _resume(checkpoints.progress(), latest, keys, base)
-        chain = _grow(audit, tree, end, last)
+        tree, last = _resume(rows.checkpoints.progress(), latest, keys, base)
+        chain = _grow(rows.audit, tree, end, last)
     note = write(keys, base=base, epoch=end.epoch, size=tree.size, root=tree.root(), chain=chain, now=now)
     with store.write() as rows:
-        checkpoints = CheckpointRows(rows.connection)
-        there = checkpoints.latest()
+        there = rows.checkpoints.latest()
         if there is not None and there.size >= tree.size:
             return None  # another process was faster
-        checkpoints.add(tree.size, note, frontier=[node.hex() for node in tree.frontier], now=now)
+        rows.checkpoints.add(tree.size, note, frontier=[node.hex() for node in tree.frontier], now=now)
     store.remember()  # before it goes out: a restored backup must not sign another trail as the same log
     return StoredCheckpoint(tree.size, note, now)
 

@@ -9,7 +9,7 @@ from typing import Protocol
 from guardian.audit.files import append_note
 from guardian.bus.port import Producer
 from guardian.store.control import ControlStore
-from guardian.store.control_checkpoints import CheckpointRows, StoredCheckpoint
+from guardian.store.control_checkpoints import StoredCheckpoint
 
 _AT_ONCE = 100
 
@@ -60,7 +60,7 @@ def export(store: ControlStore, sink: Sink, clock: Callable[[], datetime]) -> in
     The progress is remembered even when `put` raises half-way.
     """
     with store.read() as rows:
-        reached = CheckpointRows(rows.connection).progress().exported.get(sink.name, 0)
+        reached = rows.checkpoints.progress().exported.get(sink.name, 0)
     while waiting := _waiting(store, reached):
         begun = reached
         try:
@@ -70,10 +70,10 @@ def export(store: ControlStore, sink: Sink, clock: Callable[[], datetime]) -> in
         finally:
             if reached > begun:
                 with store.write() as rows:
-                    CheckpointRows(rows.connection).mark_exported(sink.name, reached, clock())
+                    rows.checkpoints.mark_exported(sink.name, reached, clock())
     return reached
 
 
 def _waiting(store: ControlStore, reached: int) -> list[StoredCheckpoint]:
     with store.read() as rows:
-        return CheckpointRows(rows.connection).after(reached, _AT_ONCE)
+        return rows.checkpoints.after(reached, _AT_ONCE)

@@ -9,7 +9,6 @@ from guardian.audit.sinks import Sink, export
 from guardian.errors import GuardianError
 from guardian.keys.signing import SigningKeys
 from guardian.store.control import ControlStore
-from guardian.store.control_checkpoints import CheckpointRows
 from guardian.telemetry import Metrics, logger
 
 _AGAIN_S = 30.0
@@ -83,7 +82,7 @@ class Checkpoints:
         """What every sink holds; without sinks, what the database holds."""
         if not reached:
             with self._store.read() as rows:
-                latest = CheckpointRows(rows.connection).latest()
+                latest = rows.checkpoints.latest()
             reached = [latest.size if latest is not None else 0]
         self._metrics.set("guardian_audit_checkpoint_size", min(reached))
 

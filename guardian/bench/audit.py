@@ -20,8 +20,7 @@ from guardian.audit.verify import verify_trail
 from guardian.bench.report import Row, resident_mb
 from guardian.keys.signing import KeySet, SigningKeys
 from guardian.store.control import ControlStore
-from guardian.store.control_audit import AuditRows, canonical, link
-from guardian.store.control_checkpoints import CheckpointRows
+from guardian.store.control_audit import canonical, link
 from guardian.store.control_head import GENESIS
 
 _BASE = origin_base("bench")
@@ -44,10 +43,12 @@ def run(*, entries: int = 1_000_000, seed: int, progress: Callable[[int, int], N
         chain = _chain_only(store)
         began = time.perf_counter()
         with store.read() as rows:
-            audit = AuditRows(rows.connection)
-            stored = stored_claims(CheckpointRows(rows.connection).raw(), _BASE, note_keys(keys.jwks()))
+            stored = stored_claims(rows.checkpoints.raw(), _BASE, note_keys(keys.jwks()))
             report = verify_trail(
-                audit.raw(), audit.end(), stored=stored, progress=lambda done, _: progress(entries + done, total)
+                rows.audit.raw(),
+                rows.audit.end(),
+                stored=stored,
+                progress=lambda done, _: progress(entries + done, total),
             )
         took = time.perf_counter() - began
         store.close()
@@ -117,6 +118,6 @@ def _chain_only(store: ControlStore) -> float:
     began = time.perf_counter()
     with store.read() as rows:
         before = bytes.fromhex(GENESIS)
-        for entry in AuditRows(rows.connection).raw():
+        for entry in rows.audit.raw():
             before = link(before, entry.record or b"")
     return time.perf_counter() - began

@@ -22,9 +22,8 @@ from guardian.bus.port import Producer
 from guardian.config import Settings
 from guardian.errors import ConfigurationError, ProofError
 from guardian.keys.signing import SigningKeys
-from guardian.store.control import ControlStore
-from guardian.store.control_audit import AuditRows, RawEntry
-from guardian.store.control_checkpoints import CheckpointRows
+from guardian.store.control import ControlRows, ControlStore
+from guardian.store.control_audit import RawEntry
 from guardian.store.engine import open_engine
 from guardian.telemetry import Metrics
 
@@ -75,22 +74,22 @@ def verify(
     if own is not None and (path := settings.resolve(own)).is_file():
         files.setdefault(path.absolute(), path)
     given = given_claims(files.values(), base, keys)
-    with _reading(settings) as (audit, kept):
-        stored = stored_claims(kept.raw(), base, keys)
-        return verify_trail(audit.raw(), audit.end(), stored=stored, given=given, progress=progress)
+    with _reading(settings) as rows:
+        stored = stored_claims(rows.checkpoints.raw(), base, keys)
+        return verify_trail(rows.audit.raw(), rows.audit.end(), stored=stored, given=given, progress=progress)
 
 
 def export(settings: Settings, after: int) -> Iterator[dict[str, object]]:
     """Every entry after `after`. RFC 8785 over `record` gives back the text that `hash` covers."""
-    with _reading(settings) as (audit, _):
-        for entry in audit.raw(after or None):
+    with _reading(settings) as rows:
+        for entry in rows.audit.raw(after or None):
             yield _exported(entry)
 
 
 def newest(settings: Settings, count: int) -> list[dict[str, object]]:
     """The last `count` entries, the newest last."""
-    with _reading(settings) as (audit, _):
-        return [_exported(entry) for entry in audit.raw(max(0, audit.end().seq - count))]
+    with _reading(settings) as rows:
+        return [_exported(entry) for entry in rows.audit.raw(max(0, rows.audit.end().seq - count))]
 
 
 def checkpoint(settings: Settings) -> str | None:
@@ -105,29 +104,29 @@ def checkpoint(settings: Settings) -> str | None:
         made = make_checkpoint(store, keys, base=origin_base(settings.control.issuer), now=utc_now())
         if made is None:
             with store.read() as rows:
-                made = CheckpointRows(rows.connection).latest()
+                made = rows.checkpoints.latest()
         return made.note if made is not None else None
 
 
 def proof(settings: Settings, seq: int, since: int | None) -> dict[str, object]:
     """That entry `seq` is under the newest checkpoint, and that this one extends that of `since` entries."""
-    with _reading(settings) as (audit, kept):
-        latest = kept.latest()
+    with _reading(settings) as rows:
+        latest = rows.checkpoints.latest()
         if latest is None or not 1 <= seq <= latest.size or not 1 <= (since or 1) <= latest.size:
             size = latest.size if latest is not None else 0
             raise ConfigurationError(
                 f"the newest checkpoint covers the entries 1 to {size}; name one of them, or make a checkpoint"
                 " first: `guardian audit checkpoint`"
             )
-        included = prove(leaves_of(audit.raw()), inclusion_ranges(seq - 1, latest.size))
+        included = prove(leaves_of(rows.audit.raw()), inclusion_ranges(seq - 1, latest.size))
         made: dict[str, object] = {
-            **_exported(next(audit.raw(seq - 1))),
+            **_exported(next(rows.audit.raw(seq - 1))),
             "leaf_index": seq - 1,
             "inclusion": [node.hex() for node in included],
             "checkpoint": latest.note,
         }
         if since is not None:
-            extended = prove(leaves_of(audit.raw()), consistency_ranges(since, latest.size))
+            extended = prove(leaves_of(rows.audit.raw()), consistency_ranges(since, latest.size))
             made |= {"since": since, "consistency": [node.hex() for node in extended]}
         return made
 
@@ -177,15 +176,14 @@ def _public_keys(settings: Settings | None, files: Sequence[Path]) -> tuple[Note
 
 
 @contextmanager
-def _reading(settings: Settings) -> Iterator[tuple[AuditRows, CheckpointRows]]:
+def _reading(settings: Settings) -> Iterator[ControlRows]:
     """One unchanging view; nothing is migrated, and no epoch begun, by looking."""
     url = settings.store_url(settings.store.control)
     file = Path(url.removeprefix("sqlite:///"))
     if url.startswith("sqlite:///") and not file.is_file():
         raise ConfigurationError(f"store.control: there is no database {file}; `guardian serve` makes it")
     with closing(ControlStore(open_engine(url), None)) as store, store.read() as rows:
-        audit = AuditRows(rows.connection)
-        yield audit, CheckpointRows(rows.connection)
+        yield rows
 
 
 def _kafka(settings: Settings) -> Producer:

@@ -5,7 +5,6 @@ The monitor has no way in here: it speaks to the control API, with a database of
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from threading import Lock
@@ -18,6 +17,7 @@ from guardian.store.control_alerts import AlertRows
 from guardian.store.control_approvals import ApprovalRows, BreakGlassRows
 from guardian.store.control_audit import AuditRows
 from guardian.store.control_cases import CaseRows
+from guardian.store.control_checkpoints import CheckpointRows
 from guardian.store.control_delegation import DelegationRows
 from guardian.store.control_epoch import EpochFile, Mark, restored_mark
 from guardian.store.control_exceptions import ExceptionRows
@@ -36,91 +36,32 @@ from guardian.telemetry import logger
 _log = logger("store")
 
 
-@dataclass(frozen=True, slots=True)
 class ControlRows:
     """Everything within one transaction, by noun."""
 
-    connection: Connection
-
-    @property
-    def findings(self) -> FindingRows:
-        return FindingRows(self.connection)
-
-    @property
-    def sessions(self) -> SessionRows:
-        return SessionRows(self.connection)
-
-    @property
-    def ledger(self) -> LedgerRows:
-        return LedgerRows(self.connection)
-
-    @property
-    def audit(self) -> AuditRows:
-        return AuditRows(self.connection)
-
-    @property
-    def alerts(self) -> AlertRows:
-        return AlertRows(self.connection)
-
-    @property
-    def modes(self) -> ModeRows:
-        return ModeRows(self.connection)
-
-    @property
-    def tokens(self) -> TokenRows:
-        return TokenRows(self.connection)
-
-    @property
-    def idempotency(self) -> IdempotencyRows:
-        return IdempotencyRows(self.connection)
-
-    @property
-    def approvals(self) -> ApprovalRows:
-        return ApprovalRows(self.connection)
-
-    @property
-    def break_glass(self) -> BreakGlassRows:
-        return BreakGlassRows(self.connection)
-
-    @property
-    def breakers(self) -> BreakerRows:
-        return BreakerRows(self.connection)
-
-    @property
-    def envelopes(self) -> EnvelopeRows:
-        return EnvelopeRows(self.connection)
-
-    @property
-    def models(self) -> ModelRows:
-        return ModelRows(self.connection)
-
-    @property
-    def delegations(self) -> DelegationRows:
-        return DelegationRows(self.connection)
-
-    @property
-    def peers(self) -> PeerRows:
-        return PeerRows(self.connection)
-
-    @property
-    def self_tests(self) -> SelfTestRows:
-        return SelfTestRows(self.connection)
-
-    @property
-    def cursors(self) -> CursorRows:
-        return CursorRows(self.connection)
-
-    @property
-    def cases(self) -> CaseRows:
-        return CaseRows(self.connection)
-
-    @property
-    def exceptions(self) -> ExceptionRows:
-        return ExceptionRows(self.connection)
-
-    @property
-    def visits(self) -> VisitRows:
-        return VisitRows(self.connection)
+    def __init__(self, connection: Connection) -> None:
+        self.connection = connection
+        self.findings = FindingRows(connection)
+        self.sessions = SessionRows(connection)
+        self.ledger = LedgerRows(connection)
+        self.audit = AuditRows(connection)
+        self.checkpoints = CheckpointRows(connection)
+        self.alerts = AlertRows(connection)
+        self.modes = ModeRows(connection)
+        self.tokens = TokenRows(connection)
+        self.idempotency = IdempotencyRows(connection)
+        self.approvals = ApprovalRows(connection)
+        self.break_glass = BreakGlassRows(connection)
+        self.breakers = BreakerRows(connection)
+        self.envelopes = EnvelopeRows(connection)
+        self.models = ModelRows(connection)
+        self.delegations = DelegationRows(connection)
+        self.peers = PeerRows(connection)
+        self.self_tests = SelfTestRows(connection)
+        self.cursors = CursorRows(connection)
+        self.cases = CaseRows(connection)
+        self.exceptions = ExceptionRows(connection)
+        self.visits = VisitRows(connection)
 
     def head(self) -> Head:
         return read_head(self.connection)

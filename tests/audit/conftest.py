@@ -19,8 +19,7 @@ from guardian.audit.report import Report
 from guardian.audit.verify import verify_trail
 from guardian.keys.signing import SigningKeys
 from guardian.store.control import ControlStore
-from guardian.store.control_audit import AuditRows, chain
-from guardian.store.control_checkpoints import CheckpointRows
+from guardian.store.control_audit import chain
 from guardian.store.control_head import GENESIS
 from guardian.store.engine import open_engine
 
@@ -75,9 +74,10 @@ class Trail:
         store = ControlStore(open_engine(f"sqlite:///{self.database}"), None)
         try:
             with store.read() as rows:
-                audit = AuditRows(rows.connection)
-                stored = stored_claims(CheckpointRows(rows.connection).raw(), base, keys)
-                return verify_trail(audit.raw(), audit.end(), stored=stored, given=given_claims(files, base, keys))
+                stored = stored_claims(rows.checkpoints.raw(), base, keys)
+                return verify_trail(
+                    rows.audit.raw(), rows.audit.end(), stored=stored, given=given_claims(files, base, keys)
+                )
         finally:
             store.close()
 

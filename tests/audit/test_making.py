@@ -11,8 +11,6 @@ from guardian.audit.making import make_checkpoint
 from guardian.audit.proofs import consistency_ranges, leaves_of, prove, verify_consistency
 from guardian.audit.tree import MerkleTree
 from guardian.errors import StoreError
-from guardian.store.control_audit import AuditRows
-from guardian.store.control_checkpoints import CheckpointRows
 
 NOW = datetime(2026, 5, 12, 12, 0, tzinfo=UTC)
 BASE = origin_base("guardian")
@@ -26,7 +24,7 @@ def append(store, count):
 
 def leaves(store):
     with store.read() as rows:
-        return list(leaves_of(AuditRows(rows.connection).raw()))
+        return list(leaves_of(rows.audit.raw()))
 
 
 def root(leaves):
@@ -143,20 +141,20 @@ def test_two_makers_put_down_one_checkpoint(trail, store):
     first = made(trail, store)
     assert made(trail, other) is None
     with other.read() as rows:
-        assert CheckpointRows(rows.connection).latest() == first
+        assert rows.checkpoints.latest() == first
     other.close()
 
 
 def test_a_checkpoint_of_nothing_cannot_be_kept(store):
     with pytest.raises(ValueError, match="at least one entry"), store.write() as rows:
-        CheckpointRows(rows.connection).add(0, "", frontier=(), now=NOW)
+        rows.checkpoints.add(0, "", frontier=(), now=NOW)
 
 
 def test_checkpoints_are_read_page_by_page_in_the_order_of_their_sizes(store):
     with store.write() as rows:
         for size in range(1, 1203):
-            CheckpointRows(rows.connection).add(size, f"note {size}", frontier=(), now=NOW)
+            rows.checkpoints.add(size, f"note {size}", frontier=(), now=NOW)
     with store.read() as rows:
-        kept = CheckpointRows(rows.connection)
+        kept = rows.checkpoints
         assert [row.size for row in kept.raw()] == list(range(1, 1203))
         assert [row.size for row in kept.after(1199, 2)] == [1200, 1201]

@@ -15,8 +15,6 @@ from guardian.audit.claims import stored_claims
 from guardian.audit.making import make_checkpoint
 from guardian.audit.verify import verify_trail
 from guardian.store.control import ControlStore
-from guardian.store.control_audit import AuditRows
-from guardian.store.control_checkpoints import CheckpointRows
 from guardian.store.engine import open_engine, writing
 
 NOW = datetime(2026, 5, 12, 12, 0, tzinfo=UTC)
@@ -30,9 +28,8 @@ def append(store, worker):
 
 def verified(store, trail):
     with store.read() as rows:
-        audit = AuditRows(rows.connection)
-        stored = stored_claims(CheckpointRows(rows.connection).raw(), BASE, trail.public)
-        return verify_trail(audit.raw(), audit.end(), stored=stored)
+        stored = stored_claims(rows.checkpoints.raw(), BASE, trail.public)
+        return verify_trail(rows.audit.raw(), rows.audit.end(), stored=stored)
 
 
 def crowd(stores, trail, each):

@@ -18,7 +18,6 @@ from guardian.audit.note import note_keys
 from guardian.errors import ConfigurationError, StoreError
 from guardian.keys.signing import SigningKeys
 from guardian.store.control import ControlStore
-from guardian.store.control_audit import AuditRows
 from guardian.store.engine import open_engine
 
 
@@ -126,8 +125,7 @@ def reading(trail):
     store = ControlStore(open_engine(f"sqlite:///{trail.database}"), None)
     try:
         with store.read() as rows:
-            audit = AuditRows(rows.connection)
-            return list(audit.raw()), audit.end()
+            return list(rows.audit.raw()), rows.audit.end()
     finally:
         store.close()
 

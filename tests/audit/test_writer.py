@@ -9,7 +9,6 @@ from guardian.audit.files import append_note, notes_in
 from guardian.audit.sinks import FileSink, TopicSink, export
 from guardian.audit.writer import Checkpoints
 from guardian.bus.memory import MemoryBroker, MemoryProducer
-from guardian.store.control_checkpoints import CheckpointRows
 from guardian.telemetry import Metrics
 
 NOW = datetime(2026, 5, 12, 12, 0, tzinfo=UTC)
@@ -112,7 +111,7 @@ def test_a_crash_between_the_export_and_its_note_does_not_double_the_file(trail,
     trail_only = Checkpoints(store, trail.keys, [], base=BASE, every_s=1, metrics=Metrics(), clock=lambda: NOW)
     trail_only.step()
     with store.read() as rows:
-        append_note(trail.exported, CheckpointRows(rows.connection).latest().note)
+        append_note(trail.exported, rows.checkpoints.latest().note)
     assert writer.step()
     assert sizes(in_file(trail)) == [1, 2]
 
@@ -142,7 +141,7 @@ def test_a_sink_that_fails_half_way_is_not_given_the_first_half_again(store, tra
     with pytest.raises(OSError, match="full"):
         export(store, Frail(), lambda: NOW)
     with store.read() as rows:
-        assert CheckpointRows(rows.connection).progress().exported["frail"] == 2
+        assert rows.checkpoints.progress().exported["frail"] == 2
 
 
 def test_a_trail_that_does_not_hold_is_not_signed_and_the_writer_says_it_must_try_again(

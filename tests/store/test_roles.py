@@ -22,7 +22,6 @@ from guardian.domain.session import HumanWord, SessionState
 from guardian.errors import StoreError
 from guardian.store import control_tables
 from guardian.store.control import ControlStore
-from guardian.store.control_checkpoints import CheckpointRows
 from guardian.store.control_peers import Cursor, Peer, SelfTest
 from guardian.store.engine import migrate, open_engine
 from guardian.store.monitor import MonitorStore
@@ -252,8 +251,8 @@ def test_the_control_store_works_fully_with_its_role(control: ControlStore) -> N
         assert rows.breakers.reset("acme", by="ann", now=NOW)
         told = Envelope.model_validate({"delegator_id": "u", "tenant_id": "acme", "session_id": "s1"})
         rows.envelopes.add(told, by="gw", now=NOW)
-        CheckpointRows(rows.connection).add(2, "signed", frontier=["00"], now=NOW)
-        CheckpointRows(rows.connection).mark_exported("file", 2, NOW)
+        rows.checkpoints.add(2, "signed", frontier=["00"], now=NOW)
+        rows.checkpoints.mark_exported("file", 2, NOW)
         rows.sessions.protect("acme", "s3", NOW, protected=True)
         for n in (1, 2):
             at = Revision(epoch=1, n=n)
@@ -292,7 +291,7 @@ def test_the_control_store_works_fully_with_its_role(control: ControlStore) -> N
         assert [each.status for each in rows.ledger.of_session("acme", "s2")] == ["revoked", "lapsed"]
         assert rows.ledger.live_entry("acme", "s1") is None
         assert first_bad(rows) is None
-        assert CheckpointRows(rows.connection).progress().exported == {"file": 2}
+        assert rows.checkpoints.progress().exported == {"file": 2}
 
 
 def test_a_restored_backup_is_noticed_with_this_role_too(server: Server, tmp_path: Path) -> None:
@@ -345,7 +344,7 @@ def test_what_was_said_once_is_not_said_otherwise_later(server: Server, table: s
 
 def test_a_signed_checkpoint_stays_as_it_is(server: Server, control: ControlStore) -> None:
     with control.write() as rows:
-        CheckpointRows(rows.connection).add(50, "signed by the key", frontier=["00"], now=NOW)
+        rows.checkpoints.add(50, "signed by the key", frontier=["00"], now=NOW)
     server.run(
         "guardian_control", "guardian_control", "UPDATE control_checkpoint SET note = 'forged' WHERE size > 0"
     )
