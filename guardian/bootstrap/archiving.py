@@ -1,8 +1,6 @@
 """The archive put together: its rules and folder from settings, its writer beside a monitor, history into it."""
 
 import secrets
-import tempfile
-import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -18,7 +16,7 @@ from guardian.archive.writer import write_events, write_labels
 from guardian.bootstrap.clock import utc_now
 from guardian.bootstrap.judgement import fingerprinter, open_judge, open_pipeline, unchecked
 from guardian.bootstrap.kafka import kafka_settings
-from guardian.bootstrap.offline import PlainLines
+from guardian.bootstrap.offline import PlainLines, judge_all, scratch_store
 from guardian.bootstrap.secrets import SecretFiles
 from guardian.bus.kafka import KafkaConsumer
 from guardian.bus.past import PastOnly
@@ -26,13 +24,9 @@ from guardian.bus.port import Consumer
 from guardian.config import Settings
 from guardian.domain.batch import Judgement
 from guardian.errors import BusError, ConfigurationError
-from guardian.store.engine import open_engine
-from guardian.store.monitor import MonitorStore
 from guardian.store.monitor_spool import Group, Spool
 from guardian.stream.archiving import Archiving, ArchivingOptions
-from guardian.stream.commit import Committer
 from guardian.stream.port import CrashPoints, no_crash
-from guardian.stream.worker import Worker, WorkerOptions
 from guardian.telemetry import Metrics
 
 
@@ -172,10 +166,7 @@ def import_history(settings: Settings, consumer: Consumer, update: Callable[[int
     )
     imported = Imported()
     metrics = Metrics()
-    with tempfile.TemporaryDirectory(prefix="guardian-import-") as scratch:
-        store = MonitorStore(
-            open_engine(f"sqlite:///{scratch}/import.db"), seal=lambda _: b"", hear=lambda state, _: state
-        )
+    with scratch_store() as store:
         archiving = open_archiving(
             settings, store.spool, judge.versions, fingerprint_key=key, metrics=metrics, origin="import"
         )
@@ -186,28 +177,19 @@ def import_history(settings: Settings, consumer: Consumer, update: Callable[[int
             update(imported.decisions, None)
 
         try:
-            Worker(
-                consumer=consumer,
-                store=store,
-                committer=Committer(
-                    pipeline=pipeline,
-                    store=store,
-                    clock=utc_now,
-                    timer=time.perf_counter,
-                    metrics=metrics,
-                    on_commit=committed,
-                    archived=archiving.packed,
-                ),
-                clock=utc_now,
+            judge_all(
+                settings,
+                consumer,
+                pipeline,
+                store,
                 metrics=metrics,
-                options=WorkerOptions(max_records=settings.monitor.batch, max_outbox_depth=None),
-            ).run(threading.Event())
+                on_commit=committed,
+                archived=archiving.packed,
+            )
             archiving.write_due(everything=True)
         except BusError:  # a damaged file broke off: what was read of it stays
             archiving.write_due(everything=True)
             raise
-        finally:
-            store.close()
     oldest = (utc_now() - timedelta(days=settings.archive.keep_days)).date()
     old = partitions(archive_root(settings), last=oldest - timedelta(days=1))
     imported.too_old = len({partition.day for partition in old})

@@ -17,6 +17,7 @@ from pathlib import Path
 from guardian.bootstrap.clock import utc_now
 from guardian.bootstrap.judgement import open_judge, open_pipeline, unchecked
 from guardian.bus.documents import Documents
+from guardian.bus.port import Consumer, Record
 from guardian.config import Settings
 from guardian.domain.batch import Judgement
 from guardian.domain.event import SessionKey
@@ -217,32 +218,55 @@ def replay_file(settings: Settings, file: Path, update: Update, *, judge: Judge 
         counts["duplicates"] += judgement.duplicates
         update(counts["decisions"], None)
 
-    with tempfile.TemporaryDirectory(prefix="guardian-replay-") as scratch:
-        store = MonitorStore(
-            open_engine(f"sqlite:///{scratch}/replay.db"),
-            seal=lambda _: b"",  # thrown away with the store; the file itself still has the bytes
-            hear=lambda state, _: state,
-        )
-        metrics = Metrics()
+    with scratch_store() as store:
         began = time.perf_counter()
-        Worker(
-            consumer=PlainLines(file),
-            store=store,
-            committer=Committer(
-                pipeline=pipeline,
-                store=store,
-                clock=utc_now,
-                timer=time.perf_counter,
-                metrics=metrics,
-                on_commit=committed,
-                most=settings.monitor.batch,
-            ),
-            clock=utc_now,
-            metrics=metrics,
-            options=WorkerOptions(max_records=settings.monitor.batch, max_outbox_depth=None),
-        ).run(threading.Event())
+        judge_all(settings, PlainLines(file), pipeline, store, metrics=Metrics(), on_commit=committed)
         seconds = time.perf_counter() - began
-        store.close()
     return ReplayOutcome(
         tuple(findings.values()), counts["decisions"], len(seen), tuple(letters), counts["duplicates"], seconds
     )
+
+
+@contextmanager
+def scratch_store() -> Iterator[MonitorStore]:
+    """A monitor's store that is thrown away, with the dead letters in it: the log itself still has the bytes."""
+    with tempfile.TemporaryDirectory(prefix="guardian-scratch-") as folder:
+        store = MonitorStore(
+            open_engine(f"sqlite:///{folder}/monitor.db"), seal=lambda _: b"", hear=lambda state, _: state
+        )
+        try:
+            yield store
+        finally:
+            store.close()
+
+
+def judge_all(
+    settings: Settings,
+    consumer: Consumer,
+    pipeline: Pipeline,
+    store: MonitorStore,
+    *,
+    metrics: Metrics,
+    on_commit: Callable[[Judgement], None],
+    archived: Callable[[Judgement], bytes] | None = None,
+) -> None:
+    """Take a bounded source through decoding, judging and the transaction, as the monitor would."""
+    batch = settings.monitor.batch
+    committer = Committer(
+        pipeline=pipeline,
+        store=store,
+        clock=utc_now,
+        timer=time.perf_counter,
+        metrics=metrics,
+        on_commit=on_commit,
+        archived=archived,
+        most=batch,
+    )
+    Worker(
+        consumer=consumer,
+        store=store,
+        committer=committer,
+        clock=utc_now,
+        metrics=metrics,
+        options=WorkerOptions(max_records=batch, max_outbox_depth=None),
+    ).run(threading.Event())

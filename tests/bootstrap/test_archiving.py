@@ -8,7 +8,7 @@ import pytest
 import yaml
 from typer.testing import CliRunner
 
-from guardian.bootstrap.archiving import open_archive, open_archiving
+from guardian.bootstrap.archiving import import_history, open_archive, open_archiving, open_history
 from guardian.bootstrap.initialise import initialise
 from guardian.bootstrap.monitor_store import open_monitor_store
 from guardian.cli import app
@@ -143,3 +143,15 @@ def test_a_downgrade_takes_the_spool_away_again(home):
         command.downgrade(config, "m0001")
         found = connection.exec_driver_sql("SELECT name FROM sqlite_master WHERE name = 'spool'").all()
     assert found == []
+
+
+def test_history_is_archived_in_pieces_of_monitor_batch_however_many_calls_a_record_holds(home, tmp_path):
+    body = yaml.safe_load(home.read_text(encoding="utf-8"))
+    body |= {"monitor": {"batch": 2}, "source": {"format": "mapping", "tenant": "acme"}}
+    home.write_text(yaml.safe_dump(body), encoding="utf-8")
+    call = {"decision": True, "session": "s", "gateway": "mcp-gw-demo-1", "tool": "mail.send", "time": str(NOW)}
+    log = tmp_path / "log.jsonl"
+    log.write_text(json.dumps([{**call, "id": f"d{n}"} for n in range(5)]) + "\n", encoding="utf-8")
+    settings, told = load(home), []
+    imported = import_history(settings, open_history(settings, str(log)), lambda done, _: told.append(done))
+    assert (told, imported.decisions) == ([2, 4, 5], 5)
