@@ -5,7 +5,7 @@ import contextlib
 import threading
 import time
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 from fastapi import FastAPI
@@ -129,17 +129,22 @@ def create_app(deps: ControlDeps, *, slack: SlackDoor | None = None) -> FastAPI:
     return app
 
 
+@contextlib.contextmanager
+def _told(failure: str) -> Iterator[None]:
+    """What fails in one round is told, and the next one begins as ever."""
+    try:
+        yield
+    except Exception as error:
+        _log.error(failure, error=type(error).__name__, detail=str(error)[:300])
+
+
 async def _sweep_for_ever(deps: ControlDeps, rest: Rest = time.sleep) -> None:
     while True:
-        try:
+        with _told("sweep_failed"):
             await run_in_threadpool(sweep, deps, rest)
             await run_in_threadpool(spread, deps)
-        except Exception as error:
-            _log.error("sweep_failed", error=type(error).__name__, detail=str(error)[:300])
-        try:  # whatever became of the sweep: without it the log of SQLite grows
+        with _told("tidy_failed"):  # whatever became of the sweep: without it the log of SQLite grows
             await run_in_threadpool(deps.store.tidy)
-        except Exception as error:
-            _log.error("tidy_failed", error=type(error).__name__, detail=str(error)[:300])
         await asyncio.sleep(deps.settings.sweep_every_s)
 
 
@@ -147,12 +152,9 @@ async def _follow_for_ever(deps: ControlDeps) -> None:
     """Between two transactions it rests for as long as one took: SQLite's lock is not fair to other processes."""
     waits: Waits = {}
     while True:
-        began = deps.stopwatch()
-        try:
+        began, again = deps.stopwatch(), None
+        with _told("follow_failed"):
             again = await run_in_threadpool(follow_on, deps, waits)
-        except Exception as error:
-            _log.error("follow_failed", error=type(error).__name__, detail=str(error)[:300])
-            again = None
         took = deps.stopwatch() - began
         await asyncio.sleep(_FOLLOW_EVERY_S if again is None else max(min(again, _FOLLOW_EVERY_S), took))
 
@@ -160,27 +162,23 @@ async def _follow_for_ever(deps: ControlDeps) -> None:
 async def _watch_for_ever(deps: ControlDeps) -> None:
     while True:
         await asyncio.sleep(deps.settings.switch.watch_every_s)
-        try:
+        with _told("watch_failed"):
             await run_in_threadpool(watch, deps)
             await run_in_threadpool(test_the_switch, deps)
-        except Exception as error:
-            _log.error("watch_failed", error=type(error).__name__, detail=str(error)[:300])
 
 
 async def _listen_for_ever(deps: ControlDeps, listings: RevocationListings, bell: Bell) -> None:
     """Another process may have written, and its bell is not ours. The first round reads the whole list."""
     heard: Revision | None = None
     while not bell.closing:
-        try:
+        unread = 1
+        with _told("ledger_not_read"):
             newest = await run_in_threadpool(listings.catch_up)
             if newest != heard:
                 bell.ring()
                 await run_in_threadpool(deps.store.remember)  # before its own next start, which may be on a backup
-            heard = newest
-            deps.metrics.set("guardian_ledger_unread", 0)
-        except Exception as error:
-            deps.metrics.set("guardian_ledger_unread", 1)
-            _log.error("ledger_not_read", error=type(error).__name__, detail=str(error)[:300])
+            heard, unread = newest, 0
+        deps.metrics.set("guardian_ledger_unread", unread)
         await asyncio.sleep(_LISTEN_EVERY_S)
 
 
