@@ -107,7 +107,7 @@ def _decide(
             deps, rows, machine, "permitCall", *call.envelope.key, now, evidence=evidence, agent_id=agent
         )
     if approval is not None and not permits(deps, asked):
-        asked = replace(asked, act=replace(asked.act, approved=True))
+        asked = asked.approved()
     decision = ask(deps, asked)
     if (
         approval is not None
@@ -115,7 +115,7 @@ def _decide(
         and decision.allowed
         and not _used(deps, call, approval, asked, decision, now)
     ):
-        asked = replace(asked, act=replace(asked.act, approved=False))
+        asked = asked.approved(by_another=False)
         decision = ask(deps, asked)
     told = told.model_copy(update={"policy_ids": decision.policy_ids})
     if decision.errors:

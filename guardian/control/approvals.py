@@ -38,9 +38,9 @@ def put_up(
     action, tenant_id = _APPROVABLE.get(asked.action), asked.tenant_id
     if action is None or tenant_id is None or refused.errors:
         return None
-    if not permits(deps, replace(asked, act=replace(asked.act, approved=True))):
+    if not permits(deps, asked.approved()):
         return None
-    proposal = replace(asked, action="propose", target=action, act=replace(asked.act, approved=False))
+    proposal = replace(asked.approved(by_another=False), action="propose", target=action)
     permitted = ask(deps, proposal)
     if not permitted.allowed:
         return None

@@ -1,6 +1,5 @@
 """The second person's word: an approval is decided once, and what was approved is done in the same transaction."""
 
-from dataclasses import replace
 from datetime import datetime
 from typing import Literal, assert_never, cast
 
@@ -141,7 +140,7 @@ def _again(deps: ControlDeps, rows: ControlRows, stored: StoredApproval, by: str
         agent_id=None if finding is None or finding.subject is None else finding.subject.agent_id,
         act=None if wish is None else widening(deps, rows, view.tenant_id, wish),
     )
-    asked = replace(asked, act=replace(asked.act, approved=True))
+    asked = asked.approved()
     second = Second(view, by, machine=stored.proposer_role == "monitor")
     return Act(deps, rows, asked, ask(deps, asked), now, view.reason, second)
 

@@ -1,6 +1,6 @@
 """May ROLE do ACTION to this session now, and which policy decides?"""
 
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from datetime import timedelta
 
 from guardian.control.authority import consider, evidence_of, plain
@@ -61,7 +61,7 @@ def explanation(
             target=target,
         )
     decision = consider(deps, asked)
-    seconded = replace(asked, act=replace(asked.act, approved=True))
+    seconded = asked.approved()
     return PolicyExplanation(
         actor=somebody.id,
         role=role,

@@ -78,7 +78,7 @@ class Act:
     @property
     def two_may(self) -> bool:
         """Whether policy permits it, or would with a second person's word."""
-        with_another = replace(self.asked, act=replace(self.asked.act, approved=True))
+        with_another = self.asked.approved()
         return self.decision.allowed or permits(self.deps, with_another)
 
     def audit(self, **result: Any) -> None:

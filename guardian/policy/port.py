@@ -1,7 +1,7 @@
 """The policy decision point, as the control API sees it."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal, Protocol
 
 from guardian.wire.base import Mode
@@ -166,6 +166,10 @@ class PolicyRequest:
     whom: WhomFacts | None = None
     hour: int = 0
     weekday: int = 0
+
+    def approved(self, *, by_another: bool = True) -> "PolicyRequest":
+        """The same, asked when another principal has approved this act, or has not."""
+        return replace(self, act=replace(self.act, approved=by_another))
 
 
 @dataclass(frozen=True, slots=True)
