@@ -81,7 +81,7 @@ def _advise(deps: ControlDeps, principal: Principal, proposal: Proposal) -> Advi
         return _fallback(deps, told, call.tool, "no adviser is configured")
     try:
         weighed = deps.adviser.weigh(call.line, rule.budget_s)
-        evidence = evidence_of(weighed)
+        evidence = _weighed_evidence(weighed)
     except AdviserError as error:
         return _fallback(deps, told, call.tool, str(error))
     except ValidationError:  # of an adviser in this process, whose numbers are none
@@ -169,7 +169,7 @@ def held_for(approval: ApprovalView) -> HeldFor:
     return HeldFor(id=approval.id, wait_at=f"/v1/advise/{approval.id}", expires_at=approval.expires_at)
 
 
-def evidence_of(weighed: Weighing) -> EvidenceFacts:
+def _weighed_evidence(weighed: Weighing) -> EvidenceFacts:
     """As with findings, numbers are rounded down. Raises AdviserError for one that is not finite."""
     numbers = (weighed.one_in, weighed.session_evidence, weighed.score)
     if not all(math.isfinite(number) for number in numbers):

@@ -8,8 +8,9 @@ from guardian.domain.finding import Effect, Kind
 from guardian.domain.session import HumanWord
 from guardian.wire.cases import CaseEvent
 from guardian.wire.findings import AlertPayload
+from guardian.wire.visits import PEOPLE
 
-PEOPLE = frozenset({"analyst", "responder", "approver", "admin"})
+_PEOPLE = PEOPLE - {"auditor"}  # who see everything and change nothing
 _ACTED = frozenset(
     {"revoke", "reinstate", "dismiss", "confirm", "approve", "protect", "snooze", "makeException", "propose"}
 )
@@ -40,7 +41,7 @@ def told_by_audit(record: Mapping[str, Any]) -> CaseEvent | None:
         return CaseEvent(at=at, by="guardian", what="nobody decided in time: the request for approval expired")
     if action == "useException":
         return None
-    if role not in PEOPLE:
+    if role not in _PEOPLE:
         return None
     why = str(record.get("reason") or "")
     sentence = _SENTENCES.get((str(action), str(result)))
@@ -69,7 +70,7 @@ def acted(record: Mapping[str, Any]) -> bool:
     """
     return (
         "follows" not in record
-        and record.get("role") in PEOPLE
+        and record.get("role") in _PEOPLE
         and record.get("allowed") is True
         and record.get("action") in _ACTED
         and record.get("result") not in ("refused", "stale")
