@@ -1,4 +1,4 @@
-"""The CAEP face: Security Event Tokens (RFC 8417) pushed to receivers (RFC 8935), OpenID SSF and CAEP 1.0.
+"""The CAEP face: Security Event EventTokens (RFC 8417) pushed to receivers (RFC 8935), OpenID SSF and CAEP 1.0.
 
 A revocation is `session-revoked`; a flag, and a session that may act again, is `risk-level-change`. A lapse is not
 told of: the session it was about is over. A token's `jti` is the same however often it is sent.
@@ -60,7 +60,7 @@ class CaepFace:
         path = told.get("token_file")
         return CaepReceiver(
             str(told["url"]),
-            Tokens(given.keys, given.issuer, str(told["audience"]), given.clock),
+            EventTokens(given.keys, given.issuer, str(told["audience"]), given.clock),
             token=(lambda: given.secret(str(path))) if path else None,
             tenants=_tenants_of(told),
             timeout_s=self.timeout_s,
@@ -75,7 +75,7 @@ def _tenants_of(told: Mapping[str, Any]) -> frozenset[str] | None:
 
 
 @dataclass(frozen=True, slots=True)
-class Tokens:
+class EventTokens:
     """Makes the tokens for one audience."""
 
     keys: SigningKeys
@@ -142,7 +142,7 @@ class CaepReceiver:
     """One push endpoint. What it says is wrong with one token for good is Refused; all else is tried again."""
 
     url: str
-    tokens: Tokens
+    tokens: EventTokens
     token: Callable[[], str] | None = None
     tenants: frozenset[str] | None = None
     timeout_s: float = 10.0
