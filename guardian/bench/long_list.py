@@ -120,7 +120,7 @@ def _fill(store: ControlStore, database: Path, entries: int) -> None:
     with store.write() as rows:
         rows.ledger.append(
             tenant_id=TENANT,
-            session_id=name_of(0),
+            subject_id=name_of(0),
             status="revoked",
             reason_code="manual",
             reason="bench",

@@ -58,7 +58,7 @@ def do_revoke(act: Act) -> ActResult:
     if live is None or changed:  # one that only follows from another, or is over, gets a word of its own
         live = act.rows.ledger.append(
             tenant_id=act.tenant_id,
-            session_id=act.session_id,
+            subject_id=act.session_id,
             status="revoked",
             reason_code=_code(act),
             reason=act.reason,
@@ -82,7 +82,7 @@ def do_reinstate(act: Act) -> ActResult:
         return _acted(act, changed=False, revision=None)
     entry = act.rows.ledger.append(
         tenant_id=act.tenant_id,
-        session_id=act.session_id,
+        subject_id=act.session_id,
         status="reinstated",
         reason_code=_code(act),
         reason=act.reason,

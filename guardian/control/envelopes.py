@@ -70,7 +70,7 @@ def extend(
         return
     rows.ledger.append(
         tenant_id=tenant_id,
-        session_id=session_id,
+        subject_id=session_id,
         status="revoked",
         reason_code="renewed",
         reason="the session was renewed; its revocation lives on",

@@ -36,7 +36,7 @@ def carried_on(deps: ControlDeps, rows: ControlRows, live: LedgerEntry, now: dat
         return False
     rows.ledger.append(
         tenant_id=live.tenant_id,
-        session_id=live.subject_id,
+        subject_id=live.subject_id,
         status="revoked",
         reason_code="renewed",
         reason="the session that it was delegated by was renewed; its revocation lives on",
@@ -142,7 +142,7 @@ def append_follower(
     """One that is revoked already and now follows from another session spends nothing: it is not `automatic`."""
     return rows.ledger.append(
         tenant_id=root.tenant_id,
-        session_id=child,
+        subject_id=child,
         status="revoked",
         reason_code="parent_revoked",
         reason="a session that it was delegated by is revoked",

@@ -39,7 +39,7 @@ def _lapse(deps: ControlDeps, rows: ControlRows, over: Sequence[LedgerEntry], no
     for entry in ended:
         rows.ledger.append(
             tenant_id=entry.tenant_id,
-            session_id=entry.subject_id,
+            subject_id=entry.subject_id,
             subject_type=entry.subject_type,
             status="lapsed",
             reason_code="expired",

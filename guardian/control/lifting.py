@@ -63,7 +63,7 @@ def lift_on(deps: ControlDeps, rows: ControlRows, back: LedgerEntry, now: dateti
 def _lift(rows: ControlRows, live: LedgerEntry, upper: LedgerEntry, now: datetime) -> LedgerEntry:
     back = rows.ledger.append(
         tenant_id=live.tenant_id,
-        session_id=live.subject_id,
+        subject_id=live.subject_id,
         status="reinstated",
         reason_code="parent_reinstated",
         reason="the revocation that this one followed from was taken back",

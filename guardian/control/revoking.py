@@ -62,7 +62,7 @@ def revoke_or_flag(
     hard = asked.evidence.hard_breach
     entry = rows.ledger.append(
         tenant_id=finding.tenant_id,
-        session_id=finding.session_id,
+        subject_id=finding.session_id,
         status="revoked",
         reason_code="hard_breach" if hard else "drift",
         reason=storable(finding.title),

@@ -121,7 +121,7 @@ def _end(deps: ControlDeps, rows: ControlRows, seen: _Seen, now: datetime) -> No
     if live is not None:
         rows.ledger.append(
             tenant_id=test.tenant_id,
-            session_id=test.session_id,
+            subject_id=test.session_id,
             status="reinstated",
             reason_code="self_test",
             reason="the test is over",
@@ -163,7 +163,7 @@ def _revoke_canaries(deps: ControlDeps, rows: ControlRows, standing: Sequence[St
         name = f"canary-{secrets.token_hex(8)}"
         entry = rows.ledger.append(
             tenant_id=tenant_id,
-            session_id=name,
+            subject_id=name,
             status="revoked",
             reason_code="self_test",
             reason="the switch tests itself",

@@ -204,7 +204,7 @@ def _append(
 ) -> LedgerEntry:
     return rows.ledger.append(
         tenant_id=tenant_id,
-        session_id=subject_id,
+        subject_id=subject_id,
         subject_type=kind,
         status=status,
         reason_code="manual" if finding_id is None else "comes_back",

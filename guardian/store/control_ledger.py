@@ -63,7 +63,7 @@ class LedgerRows:
         self,
         *,
         tenant_id: str,
-        session_id: str,
+        subject_id: str,
         status: str,
         reason_code: ReasonCode,
         reason: str,
@@ -76,17 +76,14 @@ class LedgerRows:
         subject_type: SubjectType = "session",
         cause: str | None = None,
     ) -> LedgerEntry:
-        """Append one entry at the next revision and keep the live set in step, in this transaction.
-
-        `session_id` is the subject's id, also where `subject_type` says that it is no session.
-        """
+        """Append one entry at the next revision and keep the live set in step, in this transaction."""
         revision = next_revision(self.connection)
         entry = LedgerEntry.model_validate(
             {
                 "revision": revision,
                 "tenant_id": tenant_id,
                 "subject_type": subject_type,
-                "subject_id": session_id,
+                "subject_id": subject_id,
                 "status": status,
                 "reason_code": reason_code,
                 "reason": reason,
@@ -100,17 +97,17 @@ class LedgerRows:
         values = entry.model_dump(exclude={"revision"})
         place = {"epoch": revision.epoch, "n": revision.n}
         self.connection.execute(insert(ledger).values(**values, **place, automatic=automatic, hard=hard))
-        key = {"tenant_id": tenant_id, "subject_type": entry.subject_type, "subject_id": session_id}
+        key = {"tenant_id": tenant_id, "subject_type": entry.subject_type, "subject_id": subject_id}
         self.connection.execute(delete(live).where(*(live.c[name] == value for name, value in key.items())))
         if status == "revoked":
             self.connection.execute(insert(live).values(**key, **place, expires_at=expires_at))
         return entry
 
     def live_entry(
-        self, tenant_id: str, session_id: str, subject_type: SubjectType = "session"
+        self, tenant_id: str, subject_id: str, subject_type: SubjectType = "session"
     ) -> LedgerEntry | None:
         """The entry that revokes this session (or other subject) now, if any."""
-        named = {"tenant_id": tenant_id, "subject_type": subject_type, "subject_id": session_id}
+        named = {"tenant_id": tenant_id, "subject_type": subject_type, "subject_id": subject_id}
         row = self.connection.execute(_LIVE_ENTRY, named).one_or_none()
         return None if row is None else _entry(row)
 

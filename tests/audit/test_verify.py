@@ -265,7 +265,7 @@ def revoke(store):
     now = datetime(2026, 5, 12, tzinfo=UTC)
     with store.write() as rows:
         rows.ledger.append(
-            tenant_id="acme", session_id="s", status="revoked", reason_code="drift", reason="", actor="m",
+            tenant_id="acme", subject_id="s", status="revoked", reason_code="drift", reason="", actor="m",
             now=now, expires_at=now + timedelta(days=1),
         )  # fmt: skip
         rows.audit.append({"action": "revoke"})

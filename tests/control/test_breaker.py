@@ -137,7 +137,7 @@ def test_a_tenant_that_always_revokes_much_has_a_higher_limit(make_stage, a_find
         for n in range(10):  # one within every window of the usual time
             rows.ledger.append(
                 tenant_id="acme",
-                session_id=f"old_{n}",
+                subject_id=f"old_{n}",
                 status="revoked",
                 reason_code="drift",
                 reason="",

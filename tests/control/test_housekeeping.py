@@ -136,7 +136,7 @@ def test_how_far_another_process_brought_the_database_is_remembered_here_too(sta
         str(stage.deps.store._engine.url), now=stage.clock(), epoch_file=tmp_path / "elsewhere.epoch"
     )
     with other.write() as rows:
-        told = {"tenant_id": "acme", "session_id": "s1", "reason": "x", "actor": "ann", "now": stage.clock()}
+        told = {"tenant_id": "acme", "subject_id": "s1", "reason": "x", "actor": "ann", "now": stage.clock()}
         rows.ledger.append(status="revoked", reason_code="manual", expires_at=stage.clock(), **told)
     until = time.monotonic() + 20
     while file.read().n < 1 and time.monotonic() < until:

@@ -47,7 +47,7 @@ def _append(store, now, *sessions):
         for session in sessions:
             rows.ledger.append(
                 tenant_id="acme",
-                session_id=session,
+                subject_id=session,
                 status="revoked",
                 reason_code="manual",
                 reason="test",

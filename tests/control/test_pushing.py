@@ -429,7 +429,7 @@ def revoke(stage, tenant, name):
     with stage.deps.store.write() as rows:
         rows.ledger.append(
             tenant_id=tenant,
-            session_id=name,
+            subject_id=name,
             status="revoked",
             reason_code="manual",
             reason="",

@@ -44,7 +44,7 @@ def _revoke(store, session, *, at=NOW, tenant="acme", **more):
     with store.write() as rows:
         return rows.ledger.append(
             tenant_id=tenant,
-            session_id=session,
+            subject_id=session,
             status=more.pop("status", "revoked"),
             reason_code="drift",
             reason="",
@@ -92,7 +92,7 @@ def test_two_processes_worth_of_stores_share_one_order(store, tmp_path):
 
 
 def _half_done(rows):
-    entry = {"tenant_id": "acme", "session_id": "s", "reason_code": "x", "reason": "", "actor": "m"}
+    entry = {"tenant_id": "acme", "subject_id": "s", "reason_code": "x", "reason": "", "actor": "m"}
     rows.ledger.append(**entry, status="revoked", now=NOW, expires_at=NOW + DAY)
     rows.audit.append({"x": 1})
     rows.ledger.append(**entry, status="no such status", now=NOW, expires_at=NOW + DAY)

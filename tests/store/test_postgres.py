@@ -164,7 +164,7 @@ def test_concurrent_writers_keep_one_ledger_and_one_audit_chain(postgres: str, t
             with store.write() as rows:
                 rows.ledger.append(
                     tenant_id="acme",
-                    session_id=f"s{worker}-{n}",
+                    subject_id=f"s{worker}-{n}",
                     status="revoked",
                     reason_code="drift",
                     reason="",
@@ -277,7 +277,7 @@ def test_the_first_and_last_hours_of_the_calendar_are_read_wherever_the_server_i
         for n, at in enumerate(ends):
             rows.ledger.append(
                 tenant_id="acme",
-                session_id=f"s{n}",
+                subject_id=f"s{n}",
                 status="revoked",
                 reason_code="manual",
                 reason="",

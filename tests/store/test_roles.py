@@ -210,7 +210,7 @@ def control(server: Server, tmp_path: Path) -> Iterator[ControlStore]:
 
 def entry(rows: Any, session: str, status: str, now: datetime = NOW) -> None:
     rows.ledger.append(
-        tenant_id="acme", session_id=session, status=status, reason_code="drift", reason="", actor="monitor",
+        tenant_id="acme", subject_id=session, status=status, reason_code="drift", reason="", actor="monitor",
         now=now, expires_at=now + DAY, automatic=True,
     )  # fmt: skip
     rows.audit.append({"action": status, "session_id": session})
