@@ -16,9 +16,9 @@ import httpx
 
 from guardian.bench.report import Row
 from guardian.bootstrap import tokens
+from guardian.bootstrap.advice import local_adviser
 from guardian.bootstrap.clock import utc_now
 from guardian.bootstrap.control import Control
-from guardian.bootstrap.revocation import local_adviser
 from guardian.bootstrap.secrets import SecretFiles
 from guardian.config import load
 from guardian.demo.outcome import percentile

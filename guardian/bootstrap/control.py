@@ -13,6 +13,7 @@ from guardian.alerting.broadcast import Broadcast
 from guardian.alerting.outbox import AlertWorker
 from guardian.alerting.port import AlertChannel
 from guardian.bootstrap import plugins
+from guardian.bootstrap.advice import advice_rule, remote_adviser
 from guardian.bootstrap.auditing import open_checkpoints
 from guardian.bootstrap.channels import channel_options
 from guardian.bootstrap.clock import utc_now
@@ -22,9 +23,7 @@ from guardian.bootstrap.listening import listen, url_of
 from guardian.bootstrap.policies import WatchedPolicies
 from guardian.bootstrap.revocation import (
     Pushing,
-    advice_rule,
     open_planter,
-    remote_adviser,
     switch_rule,
 )
 from guardian.bootstrap.secrets import SecretFiles

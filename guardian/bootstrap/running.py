@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from guardian.bootstrap.advice import local_adviser
 from guardian.bootstrap.control import Control
 from guardian.bootstrap.monitor import Monitor, crash_points
-from guardian.bootstrap.revocation import local_adviser
 from guardian.bootstrap.secrets import SecretFiles
 from guardian.bus.file import FileConsumer, FileProducer, place_of
 from guardian.bus.pipe import PipeConsumer

@@ -1,0 +1,44 @@
+"""What advice on calls needs put together: its rule, and an adviser here or elsewhere."""
+
+from guardian.bootstrap.clock import utc_now
+from guardian.bootstrap.judgement import open_judge, open_pipeline, unchecked
+from guardian.bootstrap.monitor_store import open_monitor_store
+from guardian.bootstrap.secrets import SecretFiles, envelope_verifier
+from guardian.config import Settings
+from guardian.control.adviser import AdviceRule, Adviser
+from guardian.embedding.fit import FitRequest
+from guardian.stream.advising import LocalAdviser
+from guardian.wire.adviser import RemoteAdviser
+
+
+def advice_rule(settings: Settings) -> AdviceRule:
+    section = settings.advice
+    return AdviceRule(
+        budget_s=section.budget_ms / 1000,
+        risks=dict(section.risks),
+        default_risk=section.default_risk,
+        fallback=dict(section.fallback),
+    )
+
+
+def remote_adviser(settings: Settings) -> Adviser | None:
+    """The monitor's adviser over HTTP, if control knows where it is."""
+    url = settings.advice.url
+    files = SecretFiles.of(settings)
+    return None if url is None else RemoteAdviser(url, files.load_advice_token)
+
+
+def local_adviser(settings: Settings) -> LocalAdviser:
+    """An adviser with a drift model of its own, reading the monitor's store."""
+    files = SecretFiles.of(settings)
+    judge = open_judge(settings, fingerprint_key=files.load_fingerprint_key())
+    judge.fit.score([FitRequest("warm up", "warm.up")])  # the first score is slow, and nobody should wait for it
+    pipeline = open_pipeline(
+        settings,
+        judge,
+        verify=envelope_verifier(settings) or unchecked,
+        clock=utc_now,
+        redaction_key=files.load_fingerprint_key(),
+        check_entitlements=False,  # control has checked the gateway's token
+    )
+    return LocalAdviser(pipeline, open_monitor_store(settings), clock=utc_now)
