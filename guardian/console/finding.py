@@ -5,8 +5,7 @@ from starlette.responses import Response
 from guardian.console.asked import Asked
 from guardian.console.forms import finding_form, seen_of
 from guardian.console.notices import Notice, notice_in
-from guardian.console.pages import Pages
-from guardian.console.session import unless_absent
+from guardian.console.pages import Pages, unless_absent
 from guardian.domain.finding import Kind
 from guardian.errors import ControlError
 

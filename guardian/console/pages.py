@@ -1,8 +1,9 @@
 """What every page works with: the control API as the visitor, and how an answer is made of what it says."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeVar
 
 from starlette.responses import RedirectResponse, Response
 
@@ -12,6 +13,7 @@ from guardian.console.notices import Notice
 from guardian.console.ports import ConsoleParts
 from guardian.console.showing import Showing
 from guardian.errors import ControlError
+from guardian.telemetry import logger
 from guardian.wire.evidence import EvidenceClient
 
 _TITLES = {
@@ -23,6 +25,8 @@ _TITLES = {
     500: "Something went wrong",
     503: "Not at the moment",
 }
+_log = logger("console")
+Answer = TypeVar("Answer")
 
 
 @dataclass
@@ -61,3 +65,24 @@ class Pages:
     def failed(self, asked: Asked, status: int, text: str) -> Response:
         title = _TITLES.get(status, "This could not be shown")
         return self.page(asked, "failed", status=status, title=title, text=text, reference=asked.request_id)
+
+
+def unless_absent(ask: Callable[[], Answer]) -> Answer | None:
+    """None for what is not there; every other refusal stands."""
+    try:
+        return ask()
+    except ControlError as refusal:
+        if refusal.status != 404:
+            raise
+        return None
+
+
+def unless_refused(ask: Callable[[], Answer]) -> Answer | None:
+    """None for what cannot be told now: what is beside the point must not take the page and its buttons away."""
+    try:
+        return ask()
+    except ControlError as refusal:
+        if refusal.status == 401:
+            raise
+        _log.warning("not_told", why=str(refusal)[:300])
+        return None

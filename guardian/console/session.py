@@ -1,10 +1,10 @@
 """The page of a session: what it was for, what it did, what guardian made of it, and what can be done."""
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, timedelta
-from typing import Any, TypeVar
+from typing import Any
 
 from starlette.responses import Response
 
@@ -12,7 +12,7 @@ from guardian.console import curve
 from guardian.console.asked import Asked
 from guardian.console.forms import forms_for, with_outlook
 from guardian.console.notices import Notice, notice_in
-from guardian.console.pages import Pages
+from guardian.console.pages import Pages, unless_absent, unless_refused
 from guardian.domain.event import Envelope
 from guardian.domain.timeline import Granted, Step, Timeline
 from guardian.errors import ArchiveError, ControlError
@@ -30,7 +30,6 @@ _IN_FULL = 5
 _FURTHEST = timedelta(days=92)
 _BEFORE = timedelta(days=1)
 _log = logger("console")
-Answer = TypeVar("Answer")
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,27 +116,6 @@ def page(
         reason=reason,
         wide="1" if asked.query.get("wide") else "",
     )
-
-
-def unless_absent(ask: Callable[[], Answer]) -> Answer | None:
-    """None for what is not there; every other refusal stands."""
-    try:
-        return ask()
-    except ControlError as refusal:
-        if refusal.status != 404:
-            raise
-        return None
-
-
-def unless_refused(ask: Callable[[], Answer]) -> Answer | None:
-    """None for what cannot be told now: what is beside the point must not take the page and its buttons away."""
-    try:
-        return ask()
-    except ControlError as refusal:
-        if refusal.status == 401:
-            raise
-        _log.warning("not_told", why=str(refusal)[:300])
-        return None
 
 
 def _would(api: EvidenceClient, detail: SessionDetail) -> PolicyExplanation | None:
