@@ -21,11 +21,7 @@ from guardian.bootstrap.control_store import open_control_store, open_tokens
 from guardian.bootstrap.kafka import kafka_settings
 from guardian.bootstrap.listening import listen, url_of
 from guardian.bootstrap.policies import WatchedPolicies
-from guardian.bootstrap.revocation import (
-    Pushing,
-    open_planter,
-    switch_rule,
-)
+from guardian.bootstrap.revocation import Pushing, open_planter, switch_rule
 from guardian.bootstrap.secrets import SecretFiles
 from guardian.bootstrap.slack import SlackQueue, slack_options
 from guardian.bootstrap.visiting import visit_rule

@@ -18,7 +18,7 @@ from guardian.domain.revocation import LedgerEntry, Revision
 from guardian.errors import GuardianError
 from guardian.revocation.port import Receiver, Refused
 from guardian.store.control import ControlRows
-from guardian.store.control_peers import Cursor
+from guardian.store.control_cursors import Cursor
 from guardian.telemetry import logger
 from guardian.wire.findings import FindingView
 

@@ -18,17 +18,20 @@ from guardian.store.control_approvals import ApprovalRows, BreakGlassRows
 from guardian.store.control_audit import AuditRows
 from guardian.store.control_cases import CaseRows
 from guardian.store.control_checkpoints import CheckpointRows
+from guardian.store.control_cursors import CursorRows
 from guardian.store.control_delegation import DelegationRows
 from guardian.store.control_epoch import EpochFile, Mark, restored_mark
 from guardian.store.control_exceptions import ExceptionRows
 from guardian.store.control_facts import BreakerRows, EnvelopeRows, ModelRows
 from guardian.store.control_findings import FindingRows
 from guardian.store.control_head import Head, begin_epoch, create_head, queue_for_writing, read_head
+from guardian.store.control_idempotency import IdempotencyRows
 from guardian.store.control_ledger import LedgerRows
-from guardian.store.control_peers import CursorRows, PeerRows, SelfTestRows
+from guardian.store.control_modes import ModeRows
+from guardian.store.control_peers import PeerRows, SelfTestRows
 from guardian.store.control_sessions import SessionRows
 from guardian.store.control_tables import head
-from guardian.store.control_tokens import IdempotencyRows, ModeRows, TokenRows
+from guardian.store.control_tokens import TokenRows
 from guardian.store.control_visits import VisitRows
 from guardian.store.engine import migrate, open_engine, reading, tidy, writing
 from guardian.telemetry import logger

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, Row, bindparam, delete, insert, select, updat
 
 from guardian.domain.revocation import Revision
 from guardian.store.control_ledger import Scope, within
-from guardian.store.control_tables import cursor, peer, self_test
+from guardian.store.control_tables import peer, self_test
 
 PeerRole = Literal["gateway", "monitor"]
 TestKind = Literal["canary", "planted_breach", "planted_drift"]
@@ -140,30 +140,6 @@ class SelfTestRows:
         """What ended long ago; also its session is an ordinary one from then on."""
         ended = self_test.c.result != "open"
         self.connection.execute(delete(self_test).where(self_test.c.started_at < moment, ended))
-
-
-@dataclass(frozen=True, slots=True)
-class Cursor:
-    """How far a face has come with one receiver."""
-
-    name: str
-    revision: Revision
-
-
-@dataclass(frozen=True, slots=True)
-class CursorRows:
-    connection: Connection
-
-    def get(self, name: str) -> Cursor | None:
-        row = self.connection.execute(select(cursor).where(cursor.c.name == name)).one_or_none()
-        if row is None:
-            return None
-        return Cursor(row.name, Revision(epoch=row.epoch, n=row.n))
-
-    def put(self, at: Cursor) -> None:
-        values = {"epoch": at.revision.epoch, "n": at.revision.n}
-        if not self.connection.execute(update(cursor).where(cursor.c.name == at.name).values(**values)).rowcount:
-            self.connection.execute(insert(cursor).values(name=at.name, **values))
 
 
 def heard_again(known: Peer | None, now: Peer) -> Peer:

@@ -1,23 +1,20 @@
-"""Tokens that were issued and revoked (never their text), modes, and answers kept for repeated requests."""
+"""Tokens that were issued and revoked; never their text."""
 
 import json
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, NamedTuple, cast
+from typing import NamedTuple
 
 from sqlalchemy import Connection, bindparam, delete, insert, or_, select, update
 
-from guardian.store.control_tables import idempotency, mode, token
-from guardian.wire.base import Mode
+from guardian.store.control_tables import token
 from guardian.wire.principal import Principal
-from guardian.wire.sessions import ModeView
 
 _ITSELF = "guardian"  # ended a token that was no longer needed; anybody else who withdraws one mistrusts it
 
 # Asked with every request, so put together once.
 _TOKEN = select(token).where(token.c.jti == bindparam("jti"))
-_MODE = select(mode).where(mode.c.tenant_id == bindparam("tenant_id"))
 
 
 class TokenRow(NamedTuple):
@@ -107,49 +104,3 @@ class TokenRows:
             )
             for row in rows
         ]
-
-
-@dataclass(frozen=True, slots=True)
-class ModeRows:
-    connection: Connection
-
-    def get(self, tenant_id: str) -> ModeView | None:
-        """None while nobody decided: then the configured default holds."""
-        row = self.connection.execute(_MODE, {"tenant_id": tenant_id}).one_or_none()
-        if row is None:
-            return None
-        return ModeView(
-            tenant_id=row.tenant_id,
-            mode=cast(Mode, row.mode),
-            canary_percent=row.canary_percent,
-            set_by=row.set_by,
-            reason=row.reason,
-            at=row.at,
-        )
-
-    def put(self, view: ModeView) -> None:
-        self.connection.execute(delete(mode).where(mode.c.tenant_id == view.tenant_id))
-        self.connection.execute(insert(mode).values(**view.model_dump(exclude={"approval"})))
-
-
-class KeptAnswer(NamedTuple):
-    request_digest: str
-    answer: str
-
-
-@dataclass(frozen=True, slots=True)
-class IdempotencyRows:
-    connection: Connection
-
-    def get(self, principal_id: str, key: str) -> KeptAnswer | None:
-        wanted = select(idempotency).where(idempotency.c.principal_id == principal_id, idempotency.c.key == key)
-        row: Any = self.connection.execute(wanted).one_or_none()
-        return None if row is None else KeptAnswer(row.request_digest, row.answer)
-
-    def put(self, principal_id: str, key: str, request_digest: str, answer: str, now: datetime) -> None:
-        values = {"principal_id": principal_id, "key": key, "request_digest": request_digest}
-        self.connection.execute(insert(idempotency).values(**values, answer=answer, at=now))
-
-    def forget(self, before: datetime) -> None:
-        """Drop answers that nobody will ask for again."""
-        self.connection.execute(delete(idempotency).where(idempotency.c.at < before))

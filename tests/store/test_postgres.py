@@ -33,7 +33,7 @@ from guardian.errors import StoreError, Unstorable
 from guardian.revocation.kafka_topic import KafkaTopicFace, TopicReceiver
 from guardian.store import monitor_words
 from guardian.store.control import ControlRows, ControlStore
-from guardian.store.control_peers import Cursor
+from guardian.store.control_cursors import Cursor
 from guardian.store.engine import open_engine, reading, writing
 from guardian.store.monitor import MonitorStore
 from guardian.store.monitor_envelopes import Heard

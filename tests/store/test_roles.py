@@ -22,7 +22,8 @@ from guardian.domain.session import HumanWord, SessionState
 from guardian.errors import StoreError
 from guardian.store import control_tables
 from guardian.store.control import ControlStore
-from guardian.store.control_peers import Cursor, Peer, SelfTest
+from guardian.store.control_cursors import Cursor
+from guardian.store.control_peers import Peer, SelfTest
 from guardian.store.engine import migrate, open_engine
 from guardian.store.monitor import MonitorStore
 from guardian.store.monitor_retention import Retention

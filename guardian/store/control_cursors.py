@@ -1,0 +1,32 @@
+"""How far the faces that leave the process have come."""
+
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, insert, select, update
+
+from guardian.domain.revocation import Revision
+from guardian.store.control_tables import cursor
+
+
+@dataclass(frozen=True, slots=True)
+class Cursor:
+    """How far a face has come with one receiver."""
+
+    name: str
+    revision: Revision
+
+
+@dataclass(frozen=True, slots=True)
+class CursorRows:
+    connection: Connection
+
+    def get(self, name: str) -> Cursor | None:
+        row = self.connection.execute(select(cursor).where(cursor.c.name == name)).one_or_none()
+        if row is None:
+            return None
+        return Cursor(row.name, Revision(epoch=row.epoch, n=row.n))
+
+    def put(self, at: Cursor) -> None:
+        values = {"epoch": at.revision.epoch, "n": at.revision.n}
+        if not self.connection.execute(update(cursor).where(cursor.c.name == at.name).values(**values)).rowcount:
+            self.connection.execute(insert(cursor).values(name=at.name, **values))
