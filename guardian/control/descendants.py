@@ -10,11 +10,11 @@ from guardian.control.authority import ask, record
 from guardian.control.bounds import beyond
 from guardian.control.deps import ControlDeps
 from guardian.control.envelopes import revoked_until
-from guardian.control.facts import situation
 from guardian.control.following import (
     AT_ONCE,
     LONGEST_S,
     MOST,
+    Then,
     append_follower,
     as_then,
     clear,
@@ -64,7 +64,9 @@ def follow_down(
     was on this session: where the monitor asked, it speaks for no other one that is for people alone to decide.
     """
     if deps.settings.switch.descendants:
-        _go_down(deps, rows, Descent(entry.tenant_id, entry.subject_id, 0), asked, entry, now, seconded)
+        who = Principal(asked.asker.id, asked.asker.role, asked.asker.tenants, jti="", expires_at=now)
+        then = Then(who, asked.evidence, asked.act, seconded)
+        _go_down(deps, rows, Descent(entry.tenant_id, entry.subject_id, 0), then, entry, now)
 
 
 def follow_above(deps: ControlDeps, rows: ControlRows, tenant_id: str, session_id: str, now: datetime) -> None:
@@ -111,47 +113,28 @@ def walk_on(deps: ControlDeps, rows: ControlRows, at: Descent, now: datetime) ->
         waits = _go_below(deps, rows, at, now, _Tally(deps, rows, at.tenant_id, now))
     else:
         at = at._replace(done=max(0, at.done))
-        asked, seconded = as_then(deps, rows, root, at.session_id, now, (0, 0))  # `_go_down` counts for each
-        waits = _go_down(deps, rows, at, asked, root, now, seconded)
+        waits = _go_down(deps, rows, at, as_then(rows, root, now), root, now)
     breaker.heed(deps, rows, at.tenant_id, now)
     return waits
 
 
 def _go_down(
-    deps: ControlDeps,
-    rows: ControlRows,
-    at: Descent,
-    asked: PolicyRequest,
-    entry: LedgerEntry,
-    now: datetime,
-    seconded: Mapping[str, Any],
+    deps: ControlDeps, rows: ControlRows, at: Descent, then: Then, entry: LedgerEntry, now: datetime
 ) -> bool:
     """The next ones below a session that is revoked itself, asked for as it was: what its own beginning did to the
     breaker does not end it for those that were there by then. Returns whether it waits for the decision point.
     """
     tally = _Tally(deps, rows, at.tenant_id, now)
-    who = Principal(asked.asker.id, asked.asker.role, asked.asker.tenants, jti="", expires_at=now)
 
     def step(child: str) -> _Went:
         if rows.ledger.live_entry(at.tenant_id, child) is not None or given_back(rows, entry, child):
             return "passed"
-        request = situation(
-            deps,
-            rows,
-            who,
-            "revoke",
-            at.tenant_id,
-            child,
-            now,
-            evidence=asked.evidence,
-            act=asked.act,
-            sessions=tally.sessions,
-        )
+        request = then.about(deps, rows, at.tenant_id, child, now, tally.sessions)
         if at.done and request.harm.breaker_open and older(rows, entry, child):
             request = replace(request, harm=replace(request.harm, breaker_open=False))
         decision = ask(deps, request)
-        follows = decision.allowed if who.role != "monitor" else clear(request, decision)
-        went = _settle(deps, rows, request, decision, entry, now, seconded, tally, follows=follows)
+        follows = decision.allowed if then.who.role != "monitor" else clear(request, decision)
+        went = _settle(deps, rows, request, decision, entry, now, then.seconded, tally, follows=follows)
         # the breaker that spares one that came later is lifted for the next one that was there
         return "spared" if went == "none more" and at.done and request.harm.breaker_open else went
 
@@ -241,10 +224,11 @@ def _follow(
     revoked = rows.ledger.live_entry(tenant_id, session_id) is not None
     if revoked or root is None or given_back(rows, root, session_id):
         return "passed"
-    request, seconded = as_then(deps, rows, root, session_id, now, tally.sessions)
+    then = as_then(rows, root, now)
+    request = then.about(deps, rows, tenant_id, session_id, now, tally.sessions)
     decision = ask(deps, request)
     follows = clear(request, decision)
-    went = _settle(deps, rows, request, decision, root, now, seconded, tally, follows=follows)
+    went = _settle(deps, rows, request, decision, root, now, then.seconded, tally, follows=follows)
     if follows:
         breaker.heed(deps, rows, tenant_id, now)
     else:

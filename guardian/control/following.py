@@ -1,6 +1,8 @@
 """A revocation that follows from another one: what it stands on, and how it lives on."""
 
 import json
+from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -9,7 +11,7 @@ from guardian.control.deps import ControlDeps
 from guardian.control.facts import situation
 from guardian.control.news import tell
 from guardian.domain.revocation import LedgerEntry
-from guardian.policy.port import ActFacts, PolicyDecision, PolicyRequest
+from guardian.policy.port import ActFacts, EvidenceFacts, PolicyDecision, PolicyRequest
 from guardian.store.control import ControlRows
 from guardian.wire.principal import Principal
 
@@ -90,17 +92,41 @@ def tell_on(deps: ControlDeps, rows: ControlRows, root: LedgerEntry, now: dateti
     )
 
 
-def as_then(
-    deps: ControlDeps,
-    rows: ControlRows,
-    root: LedgerEntry,
-    session_id: str,
-    now: datetime,
-    sessions: tuple[int, int] | None = None,
-) -> tuple[PolicyRequest, dict[str, Any]]:
-    """The request that revoked `root`, made about another session now, and by whose second word it did. What the
-    audit trail does not tell of it is the monitor's, without evidence.
-    """
+@dataclass(frozen=True, slots=True)
+class Then:
+    """What a revocation was permitted on: who asked, the evidence, the act, and by whose second word."""
+
+    who: Principal
+    evidence: EvidenceFacts | None
+    act: ActFacts
+    seconded: Mapping[str, Any]
+
+    def about(
+        self,
+        deps: ControlDeps,
+        rows: ControlRows,
+        tenant_id: str,
+        session_id: str,
+        now: datetime,
+        sessions: tuple[int, int],
+    ) -> PolicyRequest:
+        """The same request, made about another session now."""
+        return situation(
+            deps,
+            rows,
+            self.who,
+            "revoke",
+            tenant_id,
+            session_id,
+            now,
+            evidence=self.evidence,
+            act=self.act,
+            sessions=sessions,
+        )
+
+
+def as_then(rows: ControlRows, root: LedgerEntry, now: datetime) -> Then:
+    """What `root` was revoked on. What the audit trail does not tell of it is the monitor's, without evidence."""
     tenant_id, origin = root.tenant_id, origin_of(rows, root)
     lines = rows.audit.naming(tenant_id, root.subject_id, str(origin.revision))
     records = (json.loads(line.record) for line in lines)
@@ -114,19 +140,8 @@ def as_then(
         expires_at=now,
     )
     seconded: dict[str, Any] = {name: then[name] for name in ("approval_id", "approved_by") if name in then}
-    request = situation(
-        deps,
-        rows,
-        who,
-        "revoke",
-        tenant_id,
-        session_id,
-        now,
-        evidence=None if found is None else evidence_of(found.view.finding),
-        act=ActFacts(approved=bool(seconded)),
-        sessions=sessions,
-    )
-    return request, seconded
+    evidence = None if found is None else evidence_of(found.view.finding)
+    return Then(who, evidence, ActFacts(approved=bool(seconded)), seconded)
 
 
 def append_follower(

@@ -86,14 +86,15 @@ def _pass_on(
     sessions: tuple[int, int],
 ) -> _Went:
     """Whether what is revoked follows from `other` now. Bounds on how many more are revoked do not speak of it."""
-    request, seconded = as_then(deps, rows, other, live.subject_id, now, sessions)
+    then = as_then(rows, other, now)
+    request = then.about(deps, rows, live.tenant_id, live.subject_id, now, sessions)
     request = replace(
         request,
         budget=replace(request.budget, used=0, used_general=0),
         harm=replace(request.harm, breaker_open=False, revoked_permille=0),
     )
     decision = ask(deps, request)
-    told = {**seconded, "follows": other.subject_id, "revision": None, "result": "spared"}
+    told = {**then.seconded, "follows": other.subject_id, "revision": None, "result": "spared"}
     follows = clear(request, decision)
     if follows:
         ends = revoked_until(deps, rows, live.tenant_id, live.subject_id, now)  # it may have been renewed
