@@ -13,9 +13,12 @@ import pytest
 from starlette.testclient import TestClient
 from whole_store import ledger_entries
 
+from guardian.control import app
 from guardian.control.app import create_app
 from guardian.control.deps import ControlDeps, ControlSettings
 from guardian.control.switch import SwitchRule
+from guardian.control.walking import Waits, follow_on
+from guardian.domain.event import Envelope
 from guardian.domain.finding import Effect, Evidence, Finding, Kind, NamedBreach, Subject, finding_id
 from guardian.keys.bundle import BundleKey
 from guardian.keys.signing import SigningKeys
@@ -120,6 +123,48 @@ class Stage:
         with self.deps.store.read() as rows:
             records = [json.loads(entry.record) for entry in rows.audit.entries()]
         return [each for each in records if wanted.items() <= each.items()]
+
+    def delegate(self, session: str, parent: str | None = None, **more: Any) -> None:
+        """Register a version of its envelope."""
+        told = {"delegator_id": "user_1", "tenant_id": "acme", "session_id": session, "purpose": "review", **more}
+        body = {"envelope": {**told, "parent_session_id": parent}}
+        assert self.call("POST", "/v1/envelopes", "delegation", json=body).status_code in (200, 201)
+
+    def line(self) -> None:
+        """root → child → grandchild"""
+        for session, parent in (("root", None), ("child", "root"), ("grandchild", "child")):
+            self.delegate(session, parent)
+
+    def write_down(self, session: str, *parents: str, **more: Any) -> None:
+        """One version of the envelope for each parent, without a call."""
+        with self.deps.store.write() as rows:
+            for parent in parents or (None,):
+                told = {"delegator_id": "user_1", "tenant_id": "acme", "session_id": session, **more}
+                told |= {"purpose": f"for {parent}", "parent_session_id": parent}
+                rows.envelopes.add(Envelope(**told), by="gw", now=self.clock())
+
+    def brood(self, many: int, *parents: str) -> set[str]:
+        """So many sessions that these delegated."""
+        names = [f"c{n:03}" for n in range(many)]
+        for name in names:
+            self.write_down(name, *parents)
+        return set(names)
+
+    def live(self) -> dict[str, str]:
+        """What is revoked now, and why."""
+        return {entry["subject_id"]: entry["reason_code"] for entry in self.revocations().json()["entries"]}
+
+    def walk(self, minutes: int = 0) -> None:
+        """Go on with what did not come to its end at once: to the end, or for so long."""
+        waits: Waits = {}
+        until = self.clock() + timedelta(minutes=minutes)
+        while (again := follow_on(self.deps, waits)) is not None and (not minutes or self.clock() < until):
+            self.clock.pass_(seconds=again)
+
+    def news(self) -> list[str]:
+        """The titles of what control told people of itself."""
+        found = self.call("GET", "/v1/findings", params={"kind": "control"}).json()["items"]
+        return [each["finding"]["title"] for each in found]
 
     def revocations(self, *tenants: str, **more: Any) -> Any:
         return self.call("GET", "/v1/revocations", "gateway", *tenants, **more)
@@ -228,6 +273,20 @@ def make_stage(tmp_path: Path, policies: CedarPolicies, migrated: Path) -> Itera
 @pytest.fixture
 def stage(make_stage: Callable[..., Stage]) -> Stage:
     return make_stage()
+
+
+@pytest.fixture
+def walks_by_hand(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The application's own loop would go on at any moment; test_housekeeping tests that it does."""
+    monkeypatch.setattr(app, "follow_on", lambda _deps, _waits: None)
+
+
+@pytest.fixture
+def family(walks_by_hand: None, stage: Stage) -> Stage:
+    """root → child → grandchild, and a stranger."""
+    stage.line()
+    stage.delegate("stranger")
+    return stage
 
 
 @pytest.fixture

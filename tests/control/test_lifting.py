@@ -4,58 +4,15 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from guardian.control import app
 from guardian.control.deps import BreakerRule
 from guardian.control.following import AT_ONCE
 from guardian.control.lapse import sweep
 from guardian.control.walking import follow_on
-from guardian.domain.event import Envelope
 from guardian.store.control_delegation import Descent
 from guardian.store.control_facts import EnvelopeRows
 from guardian.store.control_ledger import LedgerRows
 
-
-@pytest.fixture(autouse=True)
-def walks_by_hand(monkeypatch):
-    """The application's own loop would go on at any moment; test_housekeeping tests that it does."""
-    monkeypatch.setattr(app, "follow_on", lambda _deps, _waits: None)
-
-
-def register(stage, session, *parents, **more):
-    """One version of the envelope for each parent."""
-    with stage.deps.store.write() as rows:
-        for parent in parents or (None,):
-            told = {
-                "delegator_id": "user_1",
-                "tenant_id": "acme",
-                "session_id": session,
-                "purpose": f"for {parent}",
-            }
-            rows.envelopes.add(Envelope(**told, parent_session_id=parent, **more), by="gw", now=stage.clock())
-
-
-def brood(stage, many, *parents):
-    names = [f"c{n:03}" for n in range(many)]
-    for name in names:
-        register(stage, name, *parents)
-    return set(names)
-
-
-def delegate(stage, session, parent, **more):
-    told = {"delegator_id": "user_1", "tenant_id": "acme", "session_id": session, "purpose": "review", **more}
-    body = {"envelope": {**told, "parent_session_id": parent}}
-    assert stage.call("POST", "/v1/envelopes", "delegation", json=body).status_code in (200, 201)
-
-
-def live(stage):
-    return {entry["subject_id"]: entry["reason_code"] for entry in stage.revocations().json()["entries"]}
-
-
-def walk(stage, minutes=0):
-    """To its end, or for so long."""
-    waits, until = {}, stage.clock() + timedelta(minutes=minutes)
-    while (again := follow_on(stage.deps, waits)) is not None and (not minutes or stage.clock() < until):
-        stage.clock.pass_(seconds=again)
+pytestmark = pytest.mark.usefixtures("walks_by_hand")
 
 
 def entries(stage, session):
@@ -66,23 +23,23 @@ def entries(stage, session):
 @pytest.fixture
 def half_back(stage):
     """Two lots below root, all of them revoked, of which one was given back with it so far."""
-    many = brood(stage, 2 * AT_ONCE, "root")
+    many = stage.brood(2 * AT_ONCE, "root")
     stage.revoke("root")
-    walk(stage)
+    stage.walk()
     stage.reinstate("root")
-    assert len(live(stage)) == AT_ONCE
+    assert len(stage.live()) == AT_ONCE
     return stage, many
 
 
 def test_a_session_is_given_back_at_once_and_the_many_that_followed_it_a_few_in_a_transaction(stage):
-    many = brood(stage, 2 * AT_ONCE + 7, "root")
+    many = stage.brood(2 * AT_ONCE + 7, "root")
     stage.revoke("root")
-    walk(stage)
+    stage.walk()
     stage.reinstate("root")
-    assert "root" not in live(stage)
-    sizes = [len(live(stage))]
+    assert "root" not in stage.live()
+    sizes = [len(stage.live())]
     while follow_on(stage.deps, {}) is not None:
-        sizes.append(len(live(stage)))
+        sizes.append(len(stage.live()))
     assert sizes == [AT_ONCE + 7, 7, 0]
     assert {tuple(entries(stage, name)) for name in many} == {("parent_revoked", "parent_reinstated")}
 
@@ -97,34 +54,34 @@ def test_who_dies_in_between_forgets_nobody_and_gives_nobody_back_twice(half_bac
         struck.setattr(LedgerRows, "end_lifting", dies)
         with pytest.raises(KeyboardInterrupt):
             follow_on(stage.deps, {})
-    assert len(live(stage)) == AT_ONCE
-    walk(stage)
-    assert live(stage) == {}
+    assert len(stage.live()) == AT_ONCE
+    stage.walk()
+    assert stage.live() == {}
     assert {tuple(entries(stage, name)) for name in many} == {("parent_revoked", "parent_reinstated")}
 
 
 def test_what_is_registered_below_one_that_waits_to_be_given_back_is_not_revoked(half_back):
     stage, _ = half_back
-    delegate(stage, "late", max(live(stage)))
-    assert "late" not in live(stage)
+    stage.delegate("late", max(stage.live()))
+    assert "late" not in stage.live()
 
 
 def test_one_that_is_renewed_while_it_waits_is_given_back_all_the_same(half_back):
     stage, _ = half_back
-    last = max(live(stage))
-    delegate(stage, last, "root", expires_at="2027-01-01T00:00:00Z")
-    walk(stage)
-    assert live(stage) == {}
+    last = max(stage.live())
+    stage.delegate(last, "root", expires_at="2027-01-01T00:00:00Z")
+    stage.walk()
+    assert stage.live() == {}
 
 
 def test_and_stays_revoked_for_as_long_as_it_lives_now_where_it_follows_another_one(stage):
-    brood(stage, 2 * AT_ONCE, "root", "aunt")
+    stage.brood(2 * AT_ONCE, "root", "aunt")
     for upper in ("root", "aunt"):
         stage.revoke(upper)
-        walk(stage)
+        stage.walk()
     stage.reinstate("root")
-    delegate(stage, "c099", "root", expires_at="2027-01-01T00:00:00Z")
-    walk(stage)
+    stage.delegate("c099", "root", expires_at="2027-01-01T00:00:00Z")
+    stage.walk()
     with stage.deps.store.read() as rows:
         found = rows.ledger.live_entry("acme", "c099")
     assert (found.cause, found.reason_code) == ("aunt", "parent_revoked")
@@ -137,27 +94,27 @@ def test_those_that_wait_while_it_is_revoked_anew_follow_it_if_policy_permits_th
     stage.call("PUT", "/v1/sessions/acme/c099/protection", json={"protected": True, "reason": "payroll"})
     stage.clock.pass_(hours=2)  # only now they are not a third of the sessions that were registered lately
     assert stage.submit(a_finding("root", epoch=1, breaches=hard)).json()["effect"] == "revoke"
-    walk(stage)
-    still = set(live(stage))
+    stage.walk()
+    still = set(stage.live())
     assert {f"c{n:03}" for n in range(AT_ONCE, 2 * AT_ONCE - 1)} <= still
     assert "c099" not in still, "only people decide on it, and they gave it back"
     stage.reinstate("root")
-    walk(stage)
-    assert live(stage) == {}
+    stage.walk()
+    assert stage.live() == {}
 
 
 def test_below_another_revoked_one_they_stay_revoked_however_many_they_are(stage):
-    many = brood(stage, AT_ONCE + 5, "root", "aunt")
+    many = stage.brood(AT_ONCE + 5, "root", "aunt")
     stage.revoke("root")
     stage.revoke("aunt")
-    walk(stage)
+    stage.walk()
     stage.reinstate("root")
-    walk(stage)
-    assert set(live(stage)) == many | {"aunt"}
+    stage.walk()
+    assert set(stage.live()) == many | {"aunt"}
     assert len(stage.audit(follows="aunt", result="revoke")) == AT_ONCE + 5
     stage.reinstate("aunt")
-    walk(stage)
-    assert live(stage) == {}
+    stage.walk()
+    assert stage.live() == {}
 
 
 def test_a_decision_point_that_gives_no_answer_is_asked_once_in_a_transaction(make_stage, policies):
@@ -171,7 +128,7 @@ def test_a_decision_point_that_gives_no_answer_is_asked_once_in_a_transaction(ma
             return policies.decide(request)
 
     stage = make_stage(pdp=(point := Away()))
-    brood(stage, 3, "root", "aunt")
+    stage.brood(3, "root", "aunt")
     stage.revoke("root")
     stage.revoke("aunt")
     point.away = True
@@ -183,24 +140,24 @@ def test_a_decision_point_that_gives_no_answer_is_asked_once_in_a_transaction(ma
 
 
 def test_whom_no_answer_was_given_about_while_it_waited_follows_the_one_that_is_revoked_anew(mutely, mute):
-    brood(mutely, AT_ONCE, "root")
+    mutely.brood(AT_ONCE, "root")
     mutely.revoke("root")
-    walk(mutely)
-    delegate(mutely, "a000", "root")
+    mutely.walk()
+    mutely.delegate("a000", "root")
     mutely.reinstate("root")
-    assert set(live(mutely)) == {"a000"}, "the last to be lifted, and the first that a walk comes to"
+    assert set(mutely.live()) == {"a000"}, "the last to be lifted, and the first that a walk comes to"
     mutely.revoke("root")
     mute.about = {"a000"}
     for _ in range(3):
         follow_on(mutely.deps, {})
-    assert "a000" not in live(mutely)
+    assert "a000" not in mutely.live()
     mute.about = set()
-    walk(mutely)
-    assert "a000" in live(mutely)
+    mutely.walk()
+    assert "a000" in mutely.live()
 
 
 def test_it_is_asked_about_again_also_below_one_that_was_revoked_long_ago(mutely, mute):
-    many = brood(mutely, 3, "root", "aunt")
+    many = mutely.brood(3, "root", "aunt")
     mutely.revoke("aunt")
     mutely.revoke("root")
     mutely.reinstate("aunt")
@@ -210,46 +167,46 @@ def test_it_is_asked_about_again_also_below_one_that_was_revoked_long_ago(mutely
     mutely.reinstate("root")
     while follow_on(mutely.deps, {}) == 0:
         pass
-    assert set(live(mutely)) == many - {"c001"} | {"aunt"}
+    assert set(mutely.live()) == many - {"c001"} | {"aunt"}
     mutely.clock.pass_(minutes=1)
     mute.about = set()
-    walk(mutely)
-    assert set(live(mutely)) == many | {"aunt"}
+    mutely.walk()
+    assert set(mutely.live()) == many | {"aunt"}
     assert entries(mutely, "c001")[-2:] == ["parent_reinstated", "parent_revoked"]
 
 
 @pytest.mark.parametrize("how", ["born", "lapsed", "below"])
 def test_nobody_goes_on_below_a_revoked_one_because_no_answer_was_given_for_a_while(mutely, mute, how):
     """Registered below it, revoked for itself until then, or delegated before by one that is registered now."""
-    delegate(mutely, "root", None)
+    mutely.delegate("root", None)
     ends = {"expires_at": "2026-05-12T13:00:00Z"}
     if how == "lapsed":
-        delegate(mutely, "late", "root", **ends)
+        mutely.delegate("late", "root", **ends)
         mutely.revoke("late")
     if how == "below":
-        delegate(mutely, "late", "upper")
+        mutely.delegate("late", "upper")
     mutely.revoke("root")
     mutely.clock.pass_(days=2)
     mute.about = {"late"}
     if how == "lapsed":
         sweep(mutely.deps)
     else:
-        delegate(mutely, "late" if how == "born" else "upper", "root")
-    walk(mutely, minutes=5)
-    assert "late" not in live(mutely)
+        mutely.delegate("late" if how == "born" else "upper", "root")
+    mutely.walk(minutes=5)
+    assert "late" not in mutely.live()
     mute.about = set()
-    walk(mutely, minutes=5)
-    assert live(mutely)["late"] == "parent_revoked"
+    mutely.walk(minutes=5)
+    assert mutely.live()["late"] == "parent_revoked"
 
 
 def test_for_ten_minutes_at_most(mutely, mute):
     mutely.revoke("root")
     mute.about = {"late"}
-    delegate(mutely, "late", "root")
-    walk(mutely, minutes=11)
+    mutely.delegate("late", "root")
+    mutely.walk(minutes=11)
     mute.asked, mute.about = 0, set()
-    walk(mutely, minutes=5)
-    assert (mute.asked, set(live(mutely))) == (0, {"root"})
+    mutely.walk(minutes=5)
+    assert (mute.asked, set(mutely.live())) == (0, {"root"})
 
 
 @pytest.fixture
@@ -258,17 +215,17 @@ def unanswered(make_stage, mute, a_finding, hard):
     breaker is open, and `d` was registered."""
     stage = make_stage(pdp=mute, budget_total=100, budget_reserved=0, breaker=BreakerRule(least=4))
     stage.enforce()
-    delegate(stage, "a", "root")
+    stage.delegate("a", "root")
     stage.submit(a_finding("root", breaches=hard))
     stage.clock.pass_(minutes=1)
     mute.about = {"b", "c"}
     for name in ("b", "c"):
-        delegate(stage, name, "root")
+        stage.delegate(name, "root")
     for other in ("x", "y"):
         stage.submit(a_finding(other, breaches=hard))
-    delegate(stage, "d", "root")
+    stage.delegate("d", "root")
     mute.about = set()
-    assert (set(live(stage)), breaker(stage)) == ({"root", "a", "x", "y"}, True)
+    assert (set(stage.live()), breaker(stage)) == ({"root", "a", "x", "y"}, True)
     return stage
 
 
@@ -282,8 +239,8 @@ def test_the_breaker_holds_for_whoever_is_registered_below_a_revoked_one(unanswe
     if walks:
         with unanswered.deps.store.write() as rows:
             rows.delegations.pause(Descent("acme", "root", 1))
-    walk(unanswered, minutes=5)
-    assert (set(live(unanswered)), breaker(unanswered)) == ({"root", "a", "x", "y"}, True)
+    unanswered.walk(minutes=5)
+    assert (set(unanswered.live()), breaker(unanswered)) == ({"root", "a", "x", "y"}, True)
 
 
 def test_of_many_that_are_spared_nobody_is_asked_about_again_with_one_that_nobody_answered_about(
@@ -291,40 +248,40 @@ def test_of_many_that_are_spared_nobody_is_asked_about_again_with_one_that_nobod
 ):
     mutely.enforce()
     for n in range(9):
-        delegate(mutely, f"kept{n}", "root")
+        mutely.delegate(f"kept{n}", "root")
         protect = {"protected": True, "reason": "payroll"}
         mutely.call("PUT", f"/v1/sessions/acme/kept{n}/protection", json=protect)
     mutely.submit(a_finding("root", breaches=hard))
     asked = len(mutely.audit(action="revoke"))
     mute.about = {"a", "b"}
     for name in ("a", "b"):
-        delegate(mutely, name, "root")
-    walk(mutely, minutes=2)
+        mutely.delegate(name, "root")
+    mutely.walk(minutes=2)
     mute.about = set()
-    walk(mutely, minutes=5)
-    assert set(live(mutely)) == {"root", "a", "b"}
+    mutely.walk(minutes=5)
+    assert set(mutely.live()) == {"root", "a", "b"}
     assert {each["session_id"] for each in mutely.audit(action="revoke")[asked:]} == {"a", "b"}
 
 
 def test_it_is_asked_about_again_below_one_that_followed_another_which_is_over(mutely, mute):
     """Nothing but the follower's own revocation holds then."""
-    delegate(mutely, "root", None, expires_at="2026-05-12T13:00:00Z")
-    delegate(mutely, "child", "root", expires_at="2026-05-22T13:00:00Z")
+    mutely.delegate("root", None, expires_at="2026-05-12T13:00:00Z")
+    mutely.delegate("child", "root", expires_at="2026-05-22T13:00:00Z")
     mutely.revoke("root")
     mutely.clock.pass_(days=3)
     sweep(mutely.deps)
-    assert set(live(mutely)) == {"child"}
+    assert set(mutely.live()) == {"child"}
     mute.about = {"late", "lower"}
-    delegate(mutely, "lower", "late")
-    delegate(mutely, "late", "child")
-    walk(mutely, minutes=5)
-    assert set(live(mutely)) == {"child"}
+    mutely.delegate("lower", "late")
+    mutely.delegate("late", "child")
+    mutely.walk(minutes=5)
+    assert set(mutely.live()) == {"child"}
     mute.about = {"lower"}
-    walk(mutely, minutes=3)
-    assert set(live(mutely)) == {"child", "late"}
+    mutely.walk(minutes=3)
+    assert set(mutely.live()) == {"child", "late"}
     mute.about = set()
-    walk(mutely, minutes=3)
-    assert set(live(mutely)) == {"child", "late", "lower"}
+    mutely.walk(minutes=3)
+    assert set(mutely.live()) == {"child", "late", "lower"}
 
 
 class Slow:
@@ -351,27 +308,27 @@ def slowly(make_stage, slow):
 
 
 def test_where_the_decision_point_is_slow_fewer_follow_in_a_transaction(slowly, slow):
-    many = brood(slowly, AT_ONCE + 8, "root", "aunt")
+    many = slowly.brood(AT_ONCE + 8, "root", "aunt")
     slowly.revoke("aunt")
     slow.takes = 0.3
-    sizes = [len(live(slowly))]
+    sizes = [len(slowly.live())]
     while follow_on(slowly.deps, {}) is not None:
-        sizes.append(len(live(slowly)))
+        sizes.append(len(slowly.live()))
     assert sizes == [1 + AT_ONCE, 1 + AT_ONCE + 4, 1 + AT_ONCE + 8]
     slow.takes = 0.0
     slowly.revoke("root")
-    walk(slowly)
+    slowly.walk()
     slowly.reinstate("aunt")
     slow.takes, passed = 0.3, []
     while follow_on(slowly.deps, {}) is not None:
         passed.append(len(slowly.audit(follows="root", result="revoke")))
     assert passed[:2] == [AT_ONCE + 4, AT_ONCE + 8]
-    assert set(live(slowly)) == many | {"root"}
+    assert set(slowly.live()) == many | {"root"}
 
 
 def test_and_fewer_lapse_of_those_that_follow_another_one_then(slowly, slow):
     for n in range(25):
-        register(slowly, f"m{n}", "root", expires_at=slowly.clock())
+        slowly.write_down(f"m{n}", "root", expires_at=slowly.clock())
         slowly.revoke(f"m{n}")
     slowly.revoke("root")
     slowly.clock.pass_(days=3)
@@ -379,7 +336,7 @@ def test_and_fewer_lapse_of_those_that_follow_another_one_then(slowly, slow):
     sizes = sizes_of_writes(slowly)
     sweep(slowly.deps, lambda _: None)
     assert sizes == [20, 20, 10], "each lapses and follows"
-    assert len(live(slowly)) == 26
+    assert len(slowly.live()) == 26
 
 
 def sizes_of_writes(stage):
@@ -396,20 +353,20 @@ def sizes_of_writes(stage):
 
 
 def test_however_many_lapse_at_the_same_time_it_takes_no_long_transaction(stage):
-    brood(stage, 2 * AT_ONCE + 7, "root")
+    stage.brood(2 * AT_ONCE + 7, "root")
     stage.revoke("root")
-    walk(stage)
+    stage.walk()
     stage.clock.pass_(days=40)
     sizes = sizes_of_writes(stage)
     assert sweep(stage.deps) == 2 * AT_ONCE + 8
-    assert live(stage) == {}
+    assert stage.live() == {}
     assert sizes == [AT_ONCE, AT_ONCE, 8]
 
 
 def test_between_two_transactions_others_get_their_turn(stage):
-    brood(stage, 2 * AT_ONCE, "root")
+    stage.brood(2 * AT_ONCE, "root")
     stage.revoke("root")
-    walk(stage)
+    stage.walk()
     stage.clock.pass_(days=40)
     rests = []
     sweep(stage.deps, rests.append)
@@ -418,10 +375,10 @@ def test_between_two_transactions_others_get_their_turn(stage):
 
 
 def test_what_follows_a_renewed_one_lives_on_before_its_own_time_is_over(stage):
-    brood(stage, 2, "root")
+    stage.brood(2, "root")
     stage.revoke("root")
     renewed = stage.clock() + timedelta(days=60)
-    delegate(stage, "root", None, expires_at=renewed.isoformat())
+    stage.delegate("root", None, expires_at=renewed.isoformat())
     stage.clock.pass_(days=30, seconds=-60)
     sweep(stage.deps)
     stage.clock.pass_(seconds=61)
@@ -431,39 +388,39 @@ def test_what_follows_a_renewed_one_lives_on_before_its_own_time_is_over(stage):
 
 
 def test_however_many_live_on_with_a_renewed_one_they_do_so_in_one_sweep(stage):
-    many = brood(stage, 2 * AT_ONCE, "root")
+    many = stage.brood(2 * AT_ONCE, "root")
     stage.revoke("root")
-    walk(stage)
+    stage.walk()
     renewed = stage.clock() + timedelta(days=60)
-    delegate(stage, "root", None, expires_at=renewed.isoformat())
+    stage.delegate("root", None, expires_at=renewed.isoformat())
     stage.clock.pass_(days=40)
     sizes = sizes_of_writes(stage)
     sweep(stage.deps)
     assert sizes == [AT_ONCE, AT_ONCE]
-    assert set(live(stage)) == many | {"root"}
+    assert set(stage.live()) == many | {"root"}
 
 
 def test_nor_do_those_hold_it_up_that_followed_one_that_lapsed_and_was_revoked_anew(stage):
     start = stage.clock()
 
     def renew(session):
-        delegate(stage, session, None, expires_at=(start + timedelta(days=400)).isoformat())
+        stage.delegate(session, None, expires_at=(start + timedelta(days=400)).isoformat())
 
     lasts = start + timedelta(days=60)
     for n in range(AT_ONCE):
-        register(stage, f"c{n:03}", "root", expires_at=lasts)
-    register(stage, "kid", "top", expires_at=lasts + timedelta(seconds=1))
+        stage.write_down(f"c{n:03}", "root", expires_at=lasts)
+    stage.write_down("kid", "top", expires_at=lasts + timedelta(seconds=1))
     for upper in ("root", "top"):
-        register(stage, upper, expires_at=start + timedelta(days=2))
+        stage.write_down(upper, expires_at=start + timedelta(days=2))
         stage.revoke(upper)
-        walk(stage)
+        stage.walk()
     renew("top")
     stage.clock.pass_(days=10)
     sweep(stage.deps)
-    assert "root" not in live(stage)
+    assert "root" not in stage.live()
     renew("root")
     stage.revoke("root")
-    walk(stage)
+    stage.walk()
     with stage.deps.store.read() as rows:
         stage.clock.now = rows.ledger.live_entry("acme", "c000").expires_at - timedelta(minutes=1)
     sizes = sizes_of_writes(stage)
@@ -482,16 +439,16 @@ def test_those_that_lapse_below_a_revoked_one_follow_it_and_are_counted_once(sta
         return count(self, tenant_id, since, session_id)
 
     for n in range(5):
-        register(stage, f"m{n}", "root", expires_at=stage.clock())
-        register(stage, f"m{n}_child", f"m{n}", expires_at=stage.clock())
+        stage.write_down(f"m{n}", "root", expires_at=stage.clock())
+        stage.write_down(f"m{n}_child", f"m{n}", expires_at=stage.clock())
         stage.revoke(f"m{n}")
     stage.revoke("root")
     stage.clock.pass_(days=3)
     monkeypatch.setattr(EnvelopeRows, "registered_since", counting)
     assert sweep(stage.deps) == 10
     assert counted.count(None) == 1
-    walk(stage)
-    assert set(live(stage)) == {"root"} | {f"m{n}{what}" for n in range(5) for what in ("", "_child")}
+    stage.walk()
+    assert set(stage.live()) == {"root"} | {f"m{n}{what}" for n in range(5) for what in ("", "_child")}
     stage.reinstate("root")
-    walk(stage)
-    assert live(stage) == {}
+    stage.walk()
+    assert stage.live() == {}
