@@ -17,7 +17,7 @@ from pathlib import Path
 from guardian.bootstrap.clock import utc_now
 from guardian.bootstrap.judgement import open_judge, open_pipeline, unchecked
 from guardian.bus.documents import Documents
-from guardian.bus.port import Consumer, Record
+from guardian.bus.port import Consumer
 from guardian.config import Settings
 from guardian.domain.batch import Judgement
 from guardian.domain.event import SessionKey

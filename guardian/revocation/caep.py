@@ -1,4 +1,4 @@
-"""The CAEP face: Security Event EventTokens (RFC 8417) pushed to receivers (RFC 8935), OpenID SSF and CAEP 1.0.
+"""The CAEP face: Security Event Tokens (RFC 8417) pushed to receivers (RFC 8935), OpenID SSF and CAEP 1.0.
 
 A revocation is `session-revoked`; a flag, and a session that may act again, is `risk-level-change`. A lapse is not
 told of: the session it was about is over. A token's `jti` is the same however often it is sent.
