@@ -133,8 +133,10 @@ def _go_down(
         if at.done and request.harm.breaker_open and older(rows, entry, child):
             request = replace(request, harm=replace(request.harm, breaker_open=False))
         decision = ask(deps, request)
-        follows = decision.allowed if then.who.role != "monitor" else clear(request, decision)
-        went = _settle(deps, rows, request, decision, entry, now, then.seconded, tally, follows=follows)
+        alone = then.who.role == "monitor"
+        follows = clear(request, decision) if alone else decision.allowed
+        told = then.seconded
+        went = _settle(deps, rows, request, decision, entry, now, told, tally, follows=follows, alone=alone)
         # the breaker that spares one that came later is lifted for the next one that was there
         return "spared" if went == "none more" and at.done and request.harm.breaker_open else went
 
@@ -228,7 +230,8 @@ def _follow(
     request = then.about(deps, rows, tenant_id, session_id, now, tally.sessions)
     decision = ask(deps, request)
     follows = clear(request, decision)
-    went = _settle(deps, rows, request, decision, root, now, then.seconded, tally, follows=follows)
+    told = then.seconded
+    went = _settle(deps, rows, request, decision, root, now, told, tally, follows=follows, alone=True)
     if follows:
         breaker.heed(deps, rows, tenant_id, now)
     else:
@@ -247,8 +250,10 @@ def _settle(
     tally: _Tally,
     *,
     follows: bool,
+    alone: bool,
 ) -> _Went:
-    """Revoke one that `follows`, and write down what became of it."""
+    """Revoke one that `follows`, and write down what became of it. `alone`: nobody's word makes a protected one
+    follow."""
     assert request.session is not None  # noqa: S101 - it is asked about a session
     child = request.session.session_id
     told = {**seconded, "follows": root.subject_id, "revision": None, "result": "spared"}
@@ -262,7 +267,7 @@ def _settle(
         return "revoked"
     if beyond(replace(request, session=None, in_canary=True)):
         return "none more"
-    never = beyond(request) or (request.asker.role == "monitor" and request.session.protected)
+    never = beyond(request) or (alone and request.session.protected)
     return "undecided" if decision.errors and not never else "spared"
 
 

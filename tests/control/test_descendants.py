@@ -297,6 +297,19 @@ def test_nor_is_one_asked_about_again_that_only_people_decide_on(make_stage, mut
     assert set(stage.live()) == {"root", "other"}
 
 
+def test_nor_one_that_was_registered_below_what_a_person_revoked(make_stage, mute):
+    stage = make_stage(pdp=mute)
+    stage.delegate("root")
+    stage.revoke("root")
+    stage.delegate("errand", "late")
+    stage.call("PUT", "/v1/sessions/acme/late/protection", json={"protected": True, "reason": "payroll"})
+    mute.about.add("late")
+    stage.delegate("late", "root")
+    stage.walk(minutes=2)
+    assert [record["result"] for record in stage.audit(session_id="late", action="revoke")] == ["spared"]
+    assert "errand" in stage.live()
+
+
 def test_who_revokes_one_by_hand_decides_on_what_it_delegated_as_well(family):
     family.call("PUT", "/v1/sessions/acme/child/protection", json={"protected": True, "reason": "payroll"})
     family.revoke("root")
