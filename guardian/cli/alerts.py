@@ -60,19 +60,10 @@ def preview(
     elif not finding.startswith(("fnd_", "news_")):
         raise ConfigurationError(f"{finding!r} is no finding's id, nor a sample: {', '.join(known)}")
     else:
-        from guardian.alerting.port import Alert, AlertOutcome
-        from guardian.control.desk import alert_of
-        from guardian.domain.finding import Kind
+        from guardian.bootstrap.previewing import alert_about
 
         with client(config) as control:
-            found = control.finding(finding)
-            told = found.finding
-            if told.kind is Kind.CONTROL:  # news of guardian are of no session, and so of no case of one
-                outcome = AlertOutcome(effect=found.outcome.effect, allowed=True)
-                alert = Alert(finding=told, outcome=outcome, case="preview")
-            else:
-                alert = alert_of("preview", control.case(told.tenant_id, told.session_id))
-            blocks = shown(alert)
+            blocks = shown(alert_about(finding, control))
     if as_json:
         print_json({"blocks": blocks})
     else:
