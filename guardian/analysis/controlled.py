@@ -2,11 +2,13 @@
 
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 from pydantic import ValidationError
 
 from guardian.errors import ConfigurationError
+from guardian.wire.base import listed
 from guardian.wire.client import ControlClient
 from guardian.wire.findings import FindingView
 from guardian.wire.principal import EVERY_TENANT
@@ -68,12 +70,5 @@ def open_control(place: str | Path, *, tenant: str | Collection[str], token: str
 def _asked(client: ControlClient, tenant: str | Collection[str]) -> list[FindingView]:
     """The newest `MOST` findings."""
     one = tenant if isinstance(tenant, str) and tenant != EVERY_TENANT else None
-    found: list[FindingView] = []
-    cursor: str | None = None
-    while len(found) < MOST:
-        page = client.findings(tenant_id=one, limit=_PAGE, cursor=cursor)
-        found += page.items
-        cursor = page.next
-        if cursor is None:
-            break
-    return found
+    every = listed(lambda cursor: client.findings(tenant_id=one, limit=_PAGE, cursor=cursor))
+    return list(islice(every, MOST))

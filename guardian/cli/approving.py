@@ -42,7 +42,7 @@ def approvals(
             limit, lambda n, after: control.approvals(tenant_id=tenant, state=chosen, limit=n, cursor=after)
         )
     if as_json:
-        print_json(page.model_dump(mode="json"))
+        print_json(page)
     else:
         _show(page.items)
 
@@ -108,7 +108,7 @@ def breaker(
     with client(config) as control:
         view = control.reset_breaker(tenant, reason=reason) if reset and reason else control.breaker(tenant)
     if as_json:
-        print_json(view.model_dump(mode="json"))
+        print_json(view)
     else:
         typer.echo(one_line(_breaker(view)))
 
@@ -124,7 +124,7 @@ def _decide(
     with client(config) as control:
         view = control.decide_approval(approval, decision, reason=reason)
     if as_json:
-        print_json(view.model_dump(mode="json"))
+        print_json(view)
     else:
         typer.echo(one_line(f"{view.id} is {view.state}: {view.result}"))
 
@@ -156,7 +156,7 @@ def _show(items: tuple[ApprovalView, ...]) -> None:
 
 def _show_grant(view: BreakGlassView, *, as_json: bool) -> None:
     if as_json:
-        print_json(view.model_dump(mode="json"))
+        print_json(view)
     elif view.ended_at is not None:
         typer.echo(one_line(f"{view.id} of {view.principal_id} ended at {view.ended_at.isoformat()}"))
     else:

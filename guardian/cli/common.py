@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from pydantic import BaseModel
 from rich.console import Console
 from rich.progress import (
     BarColumn,
@@ -51,7 +52,8 @@ def escape(text: str) -> str:
 
 
 def print_json(value: Any) -> None:
-    typer.echo(json.dumps(value, ensure_ascii=True, default=str))
+    told = value.model_dump(mode="json") if isinstance(value, BaseModel) else value
+    typer.echo(json.dumps(told, ensure_ascii=True, default=str))
 
 
 def show_checks(checks: "Sequence[Check]", as_json: bool) -> None:

@@ -43,7 +43,7 @@ def link(
     if browse:
         _open(made.url)
     if as_json:
-        print_json(made.model_dump(mode="json"))
+        print_json(made)
     elif not browse:
         typer.echo(made.url)
         typer.echo(f"opens once, until {made.expires_at.isoformat(timespec='seconds')}", err=True)

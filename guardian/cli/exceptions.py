@@ -33,7 +33,7 @@ def list_(
             limit, lambda n, after: control.exceptions(tenant_id=tenant, ended=ended, limit=n, cursor=after)
         )
     if as_json:
-        print_json(page.model_dump(mode="json"))
+        print_json(page)
         return
     headings = ("exception", "tenant", "purpose", "tools", "owner", "until", "uses", "why")
     rows = [
@@ -96,7 +96,7 @@ def end(
 
 def _show(view: ExceptionView, *, as_json: bool) -> None:
     if as_json:
-        print_json(view.model_dump(mode="json"))
+        print_json(view)
         return
     until = (view.ended_at or view.expires_at).isoformat(timespec="minutes")
     over = "ended" if view.ended_at else "holds until"

@@ -8,9 +8,9 @@ import typer
 
 from guardian.cli.asking import client
 from guardian.cli.common import ConfigOption, other_file
+from guardian.wire.base import listed
 
 feedback_app = typer.Typer(no_args_is_help=True, help="People's verdicts as data.")
-_PAGE = 200
 
 
 def register(app: typer.Typer) -> None:
@@ -38,15 +38,9 @@ def export(
     """
     lines: list[str] = []
     with client(config) as control:
-        cursor: str | None = None
-        while True:
-            page = control.feedback(tenant_id=tenant, limit=_PAGE, cursor=cursor)
-            for row in page.items:
-                told = {"schema": "guardian.feedback/v1", **row.model_dump(mode="json")}
-                lines.append(json.dumps(told, ensure_ascii=True, sort_keys=True))
-            cursor = page.next
-            if cursor is None:
-                break
+        for row in listed(lambda cursor: control.feedback(tenant_id=tenant, cursor=cursor)):
+            told = {"schema": "guardian.feedback/v1", **row.model_dump(mode="json")}
+            lines.append(json.dumps(told, ensure_ascii=True, sort_keys=True))
     if str(output) == "-":
         for line in lines:
             typer.echo(line)

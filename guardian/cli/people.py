@@ -11,7 +11,7 @@ from guardian.domain.finding import Kind
 from guardian.domain.revocation import SubjectType
 from guardian.errors import ConfigurationError
 from guardian.wire.approvals import ApprovalView
-from guardian.wire.base import Mode, SessionStatus
+from guardian.wire.base import Mode, SessionStatus, listed
 from guardian.wire.findings import FindingView, Judgement
 from guardian.wire.revocations import SubjectResult
 from guardian.wire.sessions import ActResult
@@ -47,7 +47,7 @@ def sessions(
             limit, lambda n, after: control.sessions(tenant_id=tenant, status=chosen, limit=n, cursor=after)
         )
     if as_json:
-        print_json(page.model_dump(mode="json"))
+        print_json(page)
     else:
         show_sessions(page.items)
 
@@ -69,7 +69,7 @@ def findings(
         wanted = {"tenant_id": tenant, "session_id": session, "kind": kind}
         page = newest(limit, lambda n, after: control.findings(**wanted, limit=n, cursor=after))
     if as_json:
-        print_json(page.model_dump(mode="json"))
+        print_json(page)
     else:
         show_views(page.items)
 
@@ -84,16 +84,11 @@ def labels(
 
     Example: guardian labels > labels.txt
     """
-    cursor = None
     with client(config) as control:
-        while True:
-            page = control.findings(tenant_id=tenant, kind="drift", limit=200, cursor=cursor)
-            for view in page.items:
-                if view.verdict is not None:
-                    typer.echo(one_line(_label(view)))
-            if page.next is None:
-                return
-            cursor = page.next
+        found = listed(lambda at: control.findings(tenant_id=tenant, kind="drift", limit=200, cursor=at))
+        for view in found:
+            if view.verdict is not None:
+                typer.echo(one_line(_label(view)))
 
 
 def _label(view: FindingView) -> str:
@@ -193,7 +188,7 @@ def protect(
     with client(config) as control:
         result = control.protect(tenant, session, protected=not off, reason=reason)
     if as_json:
-        print_json(result.model_dump(mode="json"))
+        print_json(result)
     else:
         typer.echo(one_line(f"{session} is {'protected' if result.session.protected else 'not protected'}"))
     _show_unheard(result)
@@ -231,7 +226,7 @@ def mode(
         else:
             view = control.set_mode(tenant, wanted, reason=reason, canary_percent=percent)  # type: ignore[arg-type]
     if as_json:
-        print_json(view.model_dump(mode="json"))
+        print_json(view)
         return
     share = f" {view.canary_percent} %" if view.mode == "canary" else ""
     source = f", set by {view.set_by}: {view.reason}" if view.set_by else " (default)"
@@ -254,7 +249,7 @@ def _wish(approval: ApprovalView) -> str:
 
 def _show_act(result: ActResult, *, as_json: bool) -> None:
     if as_json:
-        print_json(result.model_dump(mode="json"))
+        print_json(result)
     elif result.approval is not None:
         typer.echo(waits(result.approval))
     else:
@@ -279,7 +274,7 @@ def _kind(subject: str) -> SubjectType:
 
 def _show_subject(done: SubjectResult, *, as_json: bool) -> None:
     if as_json:
-        print_json(done.model_dump(mode="json"))
+        print_json(done)
         return
     until = f" until {done.expires_at.isoformat(timespec='seconds')}" if done.expires_at else ""
     state = "is revoked" if done.revoked else "is not revoked"
@@ -299,6 +294,6 @@ def _judge(
     with client(config) as control:
         view = control.judge(finding, verdict, reason=reason, tenant_id=tenant)
     if as_json:
-        print_json(view.model_dump(mode="json"))
+        print_json(view)
     else:
         typer.echo(one_line(f"{finding}: {view.verdict.verdict if view.verdict else verdict}"))

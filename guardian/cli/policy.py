@@ -122,7 +122,7 @@ def explain(
     with client(config) as control:
         told = control.explain(tenant, session, action=action, role=role)
     if as_json:
-        print_json(told.model_dump(mode="json"))
+        print_json(told)
     else:
         for line in in_words(told):
             typer.echo(line)

@@ -28,7 +28,7 @@ def gateways(
     with client(config) as control:
         watch = control.watch(tenant_id=tenant)
     if as_json:
-        print_json(watch.model_dump(mode="json"))
+        print_json(watch)
         return
     show_watch(watch)
     if watch.unprotected_s is not None:

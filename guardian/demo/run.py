@@ -25,6 +25,7 @@ from guardian.demo.writing import Writing
 from guardian.gateway.client import RevocationList
 from guardian.keys.files import write_secret
 from guardian.telemetry import configure_logging
+from guardian.wire.base import listed
 from guardian.wire.evidence import EvidenceClient
 from guardian.wire.findings import FindingView
 
@@ -154,14 +155,7 @@ def _settle(world: World, gateway: DemoGateway, stop_asked: Callable[[], bool]) 
 
 
 def _tell(world: World, screen: Screen) -> list[FindingView]:
-    views: list[FindingView] = []
-    cursor: str | None = None
-    while True:
-        page = world.admin.findings(limit=200, cursor=cursor)
-        views.extend(page.items)
-        cursor = page.next
-        if cursor is None:
-            break
+    views = list(listed(lambda cursor: world.admin.findings(limit=200, cursor=cursor)))
     for view in reversed(views):
         screen.finding(view)
     return views

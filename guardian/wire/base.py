@@ -1,5 +1,6 @@
 """What every body of the control API has in common."""
 
+from collections.abc import Callable, Iterator
 from typing import Annotated, Generic, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
@@ -31,6 +32,15 @@ class Page(Body, Generic[Item]):
 
     items: tuple[Item, ...]
     next: Cursor | None = None
+
+
+def listed(ask: Callable[[str | None], Page[Item]]) -> Iterator[Item]:
+    """All that a list holds; `ask` gets the page at a cursor, and is asked for the next one when it is wanted."""
+    page = ask(None)
+    yield from page.items
+    while page.next is not None:
+        page = ask(page.next)
+        yield from page.items
 
 
 class Ask(BaseModel):
