@@ -15,14 +15,12 @@ from typing import Any
 import httpx
 
 from guardian.bench.report import Row
+from guardian.bench.serving import serving, settled
 from guardian.bootstrap import tokens
 from guardian.bootstrap.advice import local_adviser
 from guardian.bootstrap.clock import utc_now
-from guardian.bootstrap.control import Control
-from guardian.bootstrap.secrets import SecretFiles
-from guardian.config import load
+from guardian.bootstrap.revocation import local_adviser
 from guardian.demo.outcome import percentile
-from guardian.telemetry import Metrics
 
 _TENANT = "bench"
 _WORDS = ("renewal", "invoice", "incident", "travel", "payroll", "audit", "onboarding", "tender", "claim", "stock")
@@ -32,23 +30,10 @@ def run(*, calls: int, progress: Callable[[int, int], None]) -> list[Row]:
     """That many calls of each kind, one after the other, on one connection."""
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="guardian-bench-")))
-        settings = load(
-            None,
-            overrides={
-                "base": str(folder),
-                "store": {"control": "sqlite:///control.db", "monitor": "sqlite:///monitor.db"},
-                "control": {"default_mode": "enforce"},
-                "revocation": {"self_test": {"canary_every_s": None}},
-                "advice": {"budget_ms": 5000},
-                "alerts": {"jsonl": {"path": str(folder / "alerts.jsonl")}},
-            },
-        )
-        SecretFiles.of(settings).create()
+        settings = settled(folder, control={"default_mode": "enforce"}, advice={"budget_ms": 5000})
         adviser = local_adviser(settings)
         stack.callback(adviser.close)
-        control = Control(settings, metrics=Metrics(), port=0, adviser=adviser)
-        stack.callback(control.stop)
-        control.start()
+        control = stack.enter_context(serving(settings, adviser=adviser))
         day = timedelta(days=1)
         token = tokens.issue(settings, "gateway", role="gateway", tenants={_TENANT}, ttl=day).text
         headers = {"Authorization": f"Bearer {token}"}

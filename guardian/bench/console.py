@@ -7,8 +7,7 @@ the archive alone, reading the session's days as other readers do, without looki
 import json
 import tempfile
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from datetime import date, datetime, timedelta
 from itertools import count
 from pathlib import Path
@@ -23,14 +22,12 @@ from guardian.archive.schema import EVENTS
 from guardian.archive.timelines import ArchivedTimelines
 from guardian.archive.writer import write_events
 from guardian.bench.report import Row, resident_mb
+from guardian.bench.serving import serving, settled
 from guardian.bootstrap import tokens
 from guardian.bootstrap.clock import utc_now
-from guardian.bootstrap.control import Control
-from guardian.bootstrap.secrets import SecretFiles
-from guardian.config import Settings, load
+from guardian.config import Settings
 from guardian.demo.outcome import percentile
 from guardian.domain.finding import Act, Effect, Evidence, Finding, Kind, Reason, Subject, finding_id
-from guardian.telemetry import Metrics
 from guardian.wire.evidence import EvidenceClient
 
 _TENANT, _SESSION, _PURPOSE = "bench", "sess_long", "review the customer's contract for renewal risk"
@@ -47,7 +44,9 @@ def run(*, actions: int, rows: int, times: int, progress: Progress) -> list[Row]
     with tempfile.TemporaryDirectory(prefix="guardian-bench-") as folder:
         root, now = Path(folder), utc_now()
         _fill(root / "archive", actions, rows, now, progress)
-        with _serving(root) as (settings, url):
+        settings = settled(root, archive={"path": "archive"}, console={"enabled": True})
+        with serving(settings) as control:
+            url = control.url
             _tell(settings, url, now)
             browser = _sign_in(settings, url)
             api = httpx.Client(base_url=url, headers={"authorization": f"Bearer {_token(settings, 'analyst')}"})
@@ -112,28 +111,6 @@ def _row(n: int, session: str, begin: datetime) -> dict[str, Any]:
         | {"features_missing": []}
         | told
     )
-
-
-@contextmanager
-def _serving(root: Path) -> Iterator[tuple[Settings, str]]:
-    settings = load(
-        None,
-        overrides={
-            "base": str(root),
-            "archive": {"path": "archive"},
-            "console": {"enabled": True},
-            "store": {"control": f"sqlite:///{root}/control.db"},
-            "alerts": {"jsonl": {"path": str(root / "alerts.jsonl")}},
-            "revocation": {"self_test": {"canary_every_s": None}},
-        },
-    )
-    SecretFiles.of(settings).create()
-    control = Control(settings, metrics=Metrics(), port=0)
-    control.start()
-    try:
-        yield settings, control.url
-    finally:
-        control.stop()
 
 
 def _tell(settings: Settings, url: str, now: datetime) -> None:

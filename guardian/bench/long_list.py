@@ -15,15 +15,13 @@ import httpx
 
 from guardian.bench.gateways import name_of
 from guardian.bench.report import resident_now_mb
+from guardian.bench.serving import serving, settled
 from guardian.bootstrap.clock import utc_now
 from guardian.bootstrap.control import Control
 from guardian.bootstrap.running import leave_what_is_loaded
-from guardian.bootstrap.secrets import SecretFiles
-from guardian.config import load
 from guardian.control.token_records import record_token
 from guardian.domain.finding import Effect, Evidence, Finding, Kind, NamedBreach, finding_id
 from guardian.store.control import ControlStore
-from guardian.telemetry import Metrics
 from guardian.wire.client import ControlClient
 from guardian.wire.principal import Role
 
@@ -76,28 +74,19 @@ def long_list(entries: int) -> Iterator[LongList]:
     """That many live revocations of one tenant, in enforce mode, with a budget that is never spent."""
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="guardian-bench-")))
-        settings = load(
-            None,
-            overrides={
-                "base": str(folder),
-                "store": {"control": "sqlite:///control.db", "monitor": "sqlite:///monitor.db"},
-                "control": {
-                    "default_mode": "enforce",
-                    "budget": {"revocations": 10**6, "reserved_for_breaches": 0},
-                    "breaker": {"least": 10**6},
-                },
-                "revocation": {"self_test": {"canary_every_s": None}},
-                "alerts": {"jsonl": {"path": str(folder / "alerts.jsonl")}},
+        settings = settled(
+            folder,
+            control={
+                "default_mode": "enforce",
+                "budget": {"revocations": 10**6, "reserved_for_breaches": 0},
+                "breaker": {"least": 10**6},
             },
         )
-        SecretFiles.of(settings).create()
         store = ControlStore.open(settings.store_url(settings.store.control), now=utc_now())
         _fill(store, folder / "control.db", entries)
         store.close()
         before = resident_now_mb()
-        control = Control(settings, metrics=Metrics(), port=0)
-        stack.callback(control.stop)
-        control.start()
+        control = stack.enter_context(serving(settings))
         leave_what_is_loaded()  # as `guardian serve` does
         stack.callback(gc.unfreeze)
         token = _token(control, "monitor", "monitor")

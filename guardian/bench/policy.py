@@ -8,10 +8,9 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from guardian.bench.report import Row, resident_mb
+from guardian.bench.report import Row, in_ms, resident_mb
 from guardian.bootstrap.policies import policy_folder
 from guardian.config import load
-from guardian.demo.outcome import percentile
 from guardian.policy.cedar import CedarPolicies
 from guardian.policy.port import (
     Asker,
@@ -50,10 +49,10 @@ def run(*, requests: int, seed: int, progress: Callable[[int, int], None]) -> li
     n = len(asked)
     return [
         Row("decisions", "decisions/s", n / sum(prepared), n, baseline=len(sample) / sum(from_text)),
-        Row("one decision, p50", "ms", _ms(prepared, 50), n, baseline=_ms(from_text, 50)),
-        Row("one decision, p99", "ms", _ms(prepared, 99), n, baseline=_ms(from_text, 99)),
+        Row("one decision, p50", "ms", in_ms(prepared, 50), n, baseline=in_ms(from_text, 50)),
+        Row("one decision, p99", "ms", in_ms(prepared, 99), n, baseline=in_ms(from_text, 99)),
         Row("permitted", "share", permitted / n, n),
-        Row(f"validation and reload, {outcome.cases} cases, p50", "ms", _ms(reloads, 50), _RELOADS),
+        Row(f"validation and reload, {outcome.cases} cases, p50", "ms", in_ms(reloads, 50), _RELOADS),
         Row("resident memory, peak", "MB", resident_mb(), 1),
     ]
 
@@ -110,8 +109,3 @@ def _timed(
         if number % 100 == 0:
             done(number)
     return took, permitted
-
-
-def _ms(seconds: Sequence[float], q: float) -> float | None:
-    value = percentile(seconds, q)
-    return None if value is None else 1000 * value

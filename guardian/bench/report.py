@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from guardian import __version__
+from guardian.demo.outcome import percentile
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +20,12 @@ class Row:
     value: float | None
     n: int
     baseline: float | None = None
+
+
+def in_ms(seconds: Sequence[float] | None, q: float) -> float | None:
+    """A percentile in milliseconds; None of nothing."""
+    value = percentile(seconds, q) if seconds else None
+    return None if value is None else 1000 * value
 
 
 def report(bench: str, rows: Sequence[Row]) -> dict[str, Any]:

@@ -9,11 +9,10 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from guardian.bench.report import Row, resident_mb
+from guardian.bench.report import Row, in_ms, resident_mb
 from guardian.bootstrap.judgement import model_directory, open_fit
 from guardian.config import Settings, load
 from guardian.config.judging import ModelSection
-from guardian.demo.outcome import percentile
 from guardian.demo.scenario import Scenario
 from guardian.embedding.artefact import PAIR_MODEL
 from guardian.embedding.fit import FitRequest, PurposeFit
@@ -41,8 +40,8 @@ def run(*, pairs: int, seed: int, progress: Callable[[int, int], None]) -> list[
     return [
         Row("cold", "pairs/s", n / sum(cold), n, baseline=base),
         Row("cached", "pairs/s", cached, 5 * n, baseline=base),
-        Row(f"batch of {_BATCH}, p50", "ms", _ms(cold, 50), len(cold), baseline=_ms(reference, 50)),
-        Row(f"batch of {_BATCH}, p99", "ms", _ms(cold, 99), len(cold), baseline=_ms(reference, 99)),
+        Row(f"batch of {_BATCH}, p50", "ms", in_ms(cold, 50), len(cold), baseline=in_ms(reference, 50)),
+        Row(f"batch of {_BATCH}, p99", "ms", in_ms(cold, 99), len(cold), baseline=in_ms(reference, 99)),
         Row("resident memory, peak (of both engines)", "MB", resident_mb(), 1),
     ]
 
@@ -87,8 +86,3 @@ def _timed(fit: PurposeFit, requests: Sequence[FitRequest], done: Callable[[int]
         took.append(time.perf_counter() - began)
         done(start + _BATCH)
     return took
-
-
-def _ms(seconds: Sequence[float] | None, q: float) -> float | None:
-    value = percentile(seconds, q) if seconds else None
-    return None if value is None else 1000 * value
