@@ -59,7 +59,7 @@ def message(alert: Alert) -> list[Block]:
         section(evidence(finding)),
         section(policy(alert.outcome)),
         missing(finding.features_missing),
-        section(f"<{escaped_url(alert.link)}|Open the evidence>") if alert.link else None,
+        section(to_evidence(alert.link)) if alert.link else None,
         ids(alert),
     ]
     return [part for part in parts if part is not None]
@@ -80,7 +80,7 @@ def fallback(alert: Alert) -> str:
 def header(finding: Finding) -> Block:
     title = plain(finding.title, 120).translate(_NO_BRACKETS) or ABOUT[finding.kind]
     text = f"{SIGNS[finding.severity]} {finding.severity.upper()} · {title}"
-    return {"type": "header", "text": {"type": "plain_text", "text": text, "emoji": False}}
+    return {"type": "header", "text": literal(text)}
 
 
 def done(finding: Finding, outcome: AlertOutcome) -> str:
@@ -222,8 +222,14 @@ def moment(at: datetime) -> str:
     return at.strftime("%Y-%m-%d %H:%M:%S %Z")
 
 
-def escaped_url(link: str) -> str:
-    return link.replace("&", "&amp;")
+def to_evidence(link: str) -> str:
+    url = link.replace("&", "&amp;")
+    return f"<{url}|Open the evidence>"
+
+
+def literal(text: str) -> Block:
+    """Text in which Slack looks for no markup and no names of emoji."""
+    return {"type": "plain_text", "text": text, "emoji": False}
 
 
 def mrkdwn(text: str) -> Block:

@@ -2,15 +2,15 @@
 
 The message answers, in the order in which somebody on a phone reads: how bad, what state, who, for what, what was
 done, why it does not fit, what policy let guardian do, what can be done now. All that an agent wrote goes through
-`neutralise`; state and severity are words and shapes, never colour alone. A button's value is the case's key and
-the digest of what is shown, so that a click on an old picture is known as such.
+`neutralise`; state and severity are words and shapes, never colour alone.
 """
 
 from collections.abc import Sequence
 from typing import assert_never
 
 from guardian.alerting import blocks
-from guardian.alerting.blocks import Block, mrkdwn, section
+from guardian.alerting.blocks import Block, literal, mrkdwn, section, to_evidence
+from guardian.alerting.buttons import beneath, button, value_of
 from guardian.alerting.neutralise import code, prose
 from guardian.alerting.port import Alert
 from guardian.wire.approvals import ApprovalView
@@ -26,11 +26,9 @@ STATES: dict[CaseState, str] = {
     "lapsed": "◌ The revocation has lapsed",
     "noted": "· Noted",
 }
-PREFIX = "guardian:"
 _BARS = "▁▂▃▄▅▆▇█"
 _WEIGHTIEST = 6.0  # log10: one in a million fills the bar
 _LINES, _CHUNK = 40, 2900
-Button = dict[str, object]
 
 
 def root(alert: Alert) -> list[Block]:
@@ -39,10 +37,10 @@ def root(alert: Alert) -> list[Block]:
         return _digest(alert)
     if alert.view is None:
         return _news(alert)
-    finding, view, calls = alert.finding, alert.view, alert.step.calls if alert.step else ""
+    finding, view = alert.finding, alert.view
     parts = [
         blocks.header(finding),
-        section("\n".join(_standing(alert, view, calls))),
+        section("\n".join(_standing(alert, view))),
         blocks.who(finding),
         blocks.purpose(finding),
         blocks.act(finding, 400),
@@ -52,7 +50,7 @@ def root(alert: Alert) -> list[Block]:
         section(blocks.policy(alert.outcome)),
         *_approvals(alert, view.approvals, view.digest),
         _similar(view.similar),
-        _buttons(alert, view),
+        beneath(alert.case, view),
         _foot(alert),
     ]
     return [part for part in parts if part is not None]
@@ -62,7 +60,7 @@ def reply(alert: Alert) -> list[Block]:
     """A reply in the case's thread: what happened since the last one, with the evidence of a new finding."""
     if alert.digest is not None:
         return _chunks([_line(event) for event in alert.events])
-    if alert.step is not None and alert.step.verb == "escalate":
+    if alert.verb == "escalate":
         return _escalation(alert)
     shown = alert.events[-_LINES:]
     lines = [f"{len(alert.events)} events; the newest {len(shown)}:"] if len(shown) < len(alert.events) else []
@@ -91,38 +89,18 @@ def evidence(alert: Alert, events: Sequence[CaseEvent]) -> list[Block]:
 
 def fallback(alert: Alert) -> str:
     """One line for notifications, screen readers and clients without blocks."""
-    calls = f"{alert.step.calls} " if alert.step is not None and alert.step.calls else ""
+    calls = f"{alert.calls} " if alert.calls else ""
     if alert.digest is not None:
         return f"{calls}Digest: {alert.digest.total} cases in {prose(alert.digest.tenant_id, 80)}"
-    if alert.step is not None and alert.step.verb in ("reply", "escalate"):
-        if alert.step.verb == "escalate":
-            return f"{calls}Nobody has acted yet: {blocks.fallback(alert)}"
+    if alert.verb == "escalate":
+        return f"{calls}Nobody has acted yet: {blocks.fallback(alert)}"
+    if alert.verb == "reply":
         return prose(alert.events[-1].what, 300) if alert.events else blocks.fallback(alert)
     state = f" · {STATES[alert.view.state]}" if alert.view is not None else ""
     return f"{calls}{blocks.fallback(alert)}{state}"
 
 
-def button(verb: str, text: str, value: str, *, style: str = "", confirm: Block | None = None) -> Block:
-    """One button; `confirm` asks before it counts."""
-    made: Block = {
-        "type": "button",
-        "action_id": PREFIX + verb,
-        "text": {"type": "plain_text", "text": text, "emoji": False},
-        "value": value,
-    }
-    if style:
-        made["style"] = style
-    if confirm is not None:
-        made["confirm"] = confirm
-    return made
-
-
-def value_of(alert: Alert, digest: str, approval: str = "") -> str:
-    """What a button carries: which case, as it was shown, and for an approval which one."""
-    return ".".join((alert.case, digest, approval))
-
-
-def _standing(alert: Alert, view: CaseView, calls: str) -> list[str]:
+def _standing(alert: Alert, view: CaseView) -> list[str]:
     count = f" · {view.findings} findings" if view.findings > 1 else ""
     lines = [f"*{STATES[view.state]}* · {blocks.ABOUT[alert.finding.kind]}{count}"]
     verdict = view.shown.verdict
@@ -136,8 +114,8 @@ def _standing(alert: Alert, view: CaseView, calls: str) -> list[str]:
     if view.snoozed_until is not None:
         until = blocks.moment(view.snoozed_until)
         lines.append(f"Snoozed by {prose(view.snoozed_by or '', 80)} until {until}")
-    if calls:
-        lines.append(f"On call: {calls}")
+    if alert.calls:
+        lines.append(f"On call: {alert.calls}")
     return lines
 
 
@@ -164,7 +142,7 @@ def _approvals(alert: Alert, waiting: Sequence[ApprovalView], digest: str) -> li
                 f"(until {until})\n{prose(approval.reason, 400)}"
             )
         )
-        told = value_of(alert, digest, approval.id)
+        told = value_of(alert.case, digest, approval.id)
         pair = [
             button("approve", "Approve", told, style="primary"),
             button("deny", "Deny", told),
@@ -199,62 +177,31 @@ def _similar(similar: Sequence[SimilarCase]) -> Block | None:
     return {"type": "context", "elements": [mrkdwn("*Similar past cases*\n" + "\n".join(lines))]}
 
 
-def _buttons(alert: Alert, view: CaseView) -> Block:
-    told = value_of(alert, view.digest)
-    revoke = button("revoke", "Revoke now", told, style="danger", confirm=_sure())
-    reinstate = button("reinstate", "Reinstate", told)
-    verdict = button("verdict", "False positive …", told)
-    snooze = button("snooze", "Snooze …", told)
-    fine = button("except", "This is fine …", told)
-    evidence = button("evidence", "Show evidence", told)
-    match view.state:
-        case "revoked":
-            chosen = [reinstate, verdict, evidence]
-        case "reinstated" | "dismissed":
-            chosen = [revoke, fine, evidence]
-        case _:
-            chosen = [revoke, verdict, snooze, fine, evidence]
-    return {"type": "actions", "block_id": "acts", "elements": chosen}
-
-
-def _sure() -> Block:
-    return {
-        "title": {"type": "plain_text", "text": "Revoke this session?"},
-        "text": {
-            "type": "plain_text",
-            "text": "Every gateway refuses its next call, if policy lets you.",
-        },
-        "confirm": {"type": "plain_text", "text": "Revoke"},
-        "deny": {"type": "plain_text", "text": "Cancel"},
-        "style": "danger",
-    }
-
-
 def _foot(alert: Alert) -> Block:
     texts = [f"finding {code(alert.finding.id, 120)}"]
     if alert.link:
-        texts.insert(0, f"<{blocks.escaped_url(alert.link)}|Open the evidence>")
+        texts.insert(0, to_evidence(alert.link))
     return {"type": "context", "elements": [mrkdwn(text) for text in texts]}
 
 
 def _escalation(alert: Alert) -> list[Block]:
-    calls = f"{alert.step.calls} " if alert.step is not None and alert.step.calls else ""
+    calls = f"{alert.calls} " if alert.calls else ""
     state = STATES[alert.view.state] if alert.view is not None else ""
     who = f"{code(alert.finding.session_id, 120)} in {code(alert.finding.tenant_id, 120)}"
     line = f"{calls}*Nobody has acted yet* · {alert.finding.severity.upper()} · {state}\n"
     shown = [section(f"{line}{prose(alert.finding.title, 200)} · session {who}")]
     if alert.link:
-        shown.append(section(f"<{blocks.escaped_url(alert.link)}|Open the evidence>"))
+        shown.append(section(to_evidence(alert.link)))
     return shown
 
 
 def _news(alert: Alert) -> list[Block]:
     """Control's own news: no session, no state; sometimes something to approve."""
-    finding, calls = alert.finding, alert.step.calls if alert.step else ""
+    finding = alert.finding
     told = [prose(reason.text, 1500) for reason in finding.reasons[:3] if reason.text.strip()]
     shown = [blocks.header(finding), section("\n".join([*told, f"Tenant {code(finding.tenant_id, 120)}"]))]
-    if calls:
-        shown.append(section(f"On call: {calls}"))
+    if alert.calls:
+        shown.append(section(f"On call: {alert.calls}"))
     if alert.approval is not None:
         if alert.approval.state == "pending":
             shown += _approvals(alert, [alert.approval], alert.approval.state)
@@ -274,18 +221,14 @@ def _digest(alert: Alert) -> list[Block]:
         if name in blocks.SIGNS and count
     ]
     since = blocks.moment(digest.since)
-    calls = alert.step.calls if alert.step else ""
     return [
-        {
-            "type": "header",
-            "text": {"type": "plain_text", "text": f"Digest · {digest.total:,} cases", "emoji": False},
-        },
+        {"type": "header", "text": literal(f"Digest · {digest.total:,} cases")},
         section(
             f"Tenant {code(digest.tenant_id, 120)} since {since}: too many at once for a message each.\n"
             + " · ".join(counts)
         ),
         section("All of them are listed in the thread. To look at one: `/guardian session ID`"),
-        *([section(f"On call: {calls}")] if calls else ()),
+        *([section(f"On call: {alert.calls}")] if alert.calls else ()),
     ]
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 from urllib.parse import parse_qs
 
-from guardian.alerting.case_blocks import PREFIX
+from guardian.alerting.buttons import PREFIX
 
 ActVerb = Literal["revoke", "reinstate", "approve", "deny", "verdict", "snooze", "except", "evidence"]
 VERBS: frozenset[str] = frozenset(get_args(ActVerb))

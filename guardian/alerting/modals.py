@@ -3,8 +3,9 @@
 import json
 from collections.abc import Sequence
 
-from guardian.alerting.blocks import Block, section
-from guardian.alerting.case_blocks import PREFIX, evidence
+from guardian.alerting.blocks import Block, literal, section
+from guardian.alerting.buttons import PREFIX, value_of
+from guardian.alerting.case_blocks import evidence
 from guardian.alerting.clicks import Click
 from guardian.alerting.neutralise import plain
 from guardian.alerting.port import Alert
@@ -54,13 +55,14 @@ def form(click: Click, about: str, *, tool: str = "") -> Block:
             inputs.append(_choice("days", "For how long", _DAYS, "14"))
         case _:
             pass
+    value = value_of(click.case, click.seen, click.approval)
     return {
         "type": "modal",
         "callback_id": PREFIX + click.verb,
-        "title": _plain(_TITLES[click.verb]),
-        "submit": _plain("Do it"),
-        "close": _plain("Cancel"),
-        "private_metadata": json.dumps({"value": _value(click), "channel": click.channel}),
+        "title": literal(_TITLES[click.verb]),
+        "submit": literal("Do it"),
+        "close": literal("Cancel"),
+        "private_metadata": json.dumps({"value": value, "channel": click.channel}),
         "blocks": [section(f"{about}\n{_INTRO[click.verb]}"), *inputs, _reason()],
     }
 
@@ -69,14 +71,10 @@ def page(alert: Alert, events: Sequence[CaseEvent]) -> Block:
     """All the evidence of a case, to read."""
     return {
         "type": "modal",
-        "title": _plain("Evidence"),
-        "close": _plain("Close"),
+        "title": literal("Evidence"),
+        "close": literal("Close"),
         "blocks": evidence(alert, events)[:_BLOCKS],
     }
-
-
-def _value(click: Click) -> str:
-    return ".".join((click.case, click.seen, click.approval))
 
 
 def _reason() -> Block:
@@ -90,7 +88,7 @@ def _reason() -> Block:
     return {
         "type": "input",
         "block_id": "reason",
-        "label": _plain("Why? It is audited and shown to others"),
+        "label": literal("Why? It is audited and shown to others"),
         "element": element,
     }
 
@@ -99,15 +97,11 @@ def _line(name: str, label: str, value: str) -> Block:
     element: Block = {"type": "plain_text_input", "action_id": "it", "max_length": 200}
     if value:
         element["initial_value"] = value
-    return {"type": "input", "block_id": name, "label": _plain(label), "element": element}
+    return {"type": "input", "block_id": name, "label": literal(label), "element": element}
 
 
 def _choice(name: str, label: str, options: dict[str, str], initial: str) -> Block:
-    listed = [{"text": _plain(text), "value": value} for value, text in options.items()]
+    listed = [{"text": literal(text), "value": value} for value, text in options.items()]
     chosen = next(option for option in listed if option["value"] == initial)
     element = {"type": "static_select", "action_id": "it", "options": listed, "initial_option": chosen}
-    return {"type": "input", "block_id": name, "label": _plain(label), "element": element}
-
-
-def _plain(text: str) -> Block:
-    return {"type": "plain_text", "text": text, "emoji": False}
+    return {"type": "input", "block_id": name, "label": literal(label), "element": element}

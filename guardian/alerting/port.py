@@ -88,6 +88,14 @@ class Alert(_Value):
     approval: ApprovalView | None = None
     digest: Digest | None = None
 
+    @property
+    def verb(self) -> Verb | None:
+        return None if self.step is None else self.step.verb
+
+    @property
+    def calls(self) -> str:
+        return "" if self.step is None else self.step.calls
+
 
 class AlertChannel(Protocol):
     """Brings alerts to people or to their systems.

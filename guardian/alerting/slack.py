@@ -16,7 +16,7 @@ from guardian.alerting.delivered import message_id
 from guardian.alerting.port import Alert, Clock, RetryLater, Sleep, Step
 from guardian.alerting.rules import Rules
 from guardian.alerting.slack_calls import Gone, SlackCalls, Unshowable
-from guardian.alerting.slack_rules import read_rules
+from guardian.alerting.slack_rules import CHANNEL, read_rules
 from guardian.domain.urls import is_private
 from guardian.errors import AlertError, ConfigurationError
 
@@ -57,7 +57,7 @@ class SlackOptions:
     mention_from: str = "high"
 
     def __post_init__(self) -> None:
-        if not re.fullmatch(r"[CG][A-Z0-9]{2,20}", self.channel):
+        if not CHANNEL.fullmatch(self.channel):
             raise ConfigurationError(
                 f"alerts.slack.channel must be a channel ID such as C0123456789 (Slack: open the channel's "
                 f"details, it stands at the end), got {self.channel!r}"
@@ -169,13 +169,12 @@ class SlackChannel:
     def _posted(
         self, alert: Alert, channel: str, shown: list[blocks.Block] | None, *, thread: str | None = None
     ) -> str:
-        escalates = alert.step is not None and alert.step.verb == "escalate"
         body = {
             **_body(alert, channel, shown),
             "unfurl_links": False,
             "unfurl_media": False,
             "thread_ts": thread,
-            "reply_broadcast": True if escalates and thread is not None else None,
+            "reply_broadcast": True if alert.verb == "escalate" and thread is not None else None,
         }
         try:
             with self._obeying(channel, _POST):

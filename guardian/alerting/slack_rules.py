@@ -13,7 +13,7 @@ from guardian.errors import ConfigurationError
 if TYPE_CHECKING:
     from guardian.alerting.slack import SlackOptions
 
-_CHANNEL = re.compile(r"[CG][A-Z0-9]{2,20}")
+CHANNEL = re.compile(r"[CG][A-Z0-9]{2,20}")
 _GROUP, _PERSON = re.compile(r"S[A-Z0-9]{2,20}"), re.compile(r"[UW][A-Z0-9]{2,20}")
 
 
@@ -93,7 +93,7 @@ def _mention(tenant: str, whom: Any) -> str:
 
 
 def _channel(name: str, told: Any) -> str:
-    if not _CHANNEL.fullmatch(str(told)):
+    if not CHANNEL.fullmatch(str(told)):
         raise ConfigurationError(f"alerts.slack.{name} must be a channel ID such as C0123456789, got {told!r}")
     return str(told)
 

@@ -38,8 +38,7 @@ def samples(now: datetime) -> Mapping[str, Alert]:
 
 def shown(alert: Alert) -> list[Block]:
     """The blocks that Slack gets for it."""
-    reply = alert.step is not None and alert.step.verb in ("reply", "escalate")
-    return case_blocks.reply(alert) if reply else case_blocks.root(alert)
+    return case_blocks.reply(alert) if alert.verb in ("reply", "escalate") else case_blocks.root(alert)
 
 
 def _step(alert: Alert, verb: str, *, events: tuple[CaseEvent, ...] = ()) -> Alert:

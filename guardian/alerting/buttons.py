@@ -1,0 +1,62 @@
+"""The buttons of a case. Pure.
+
+A button's value is the case's key and the digest of what is shown, so that a click on an old picture is known as
+such.
+"""
+
+from guardian.alerting.blocks import Block, literal
+from guardian.wire.cases import CaseView
+
+PREFIX = "guardian:"
+
+
+def button(verb: str, text: str, value: str, *, style: str = "", confirm: Block | None = None) -> Block:
+    """One button; `confirm` asks before it counts."""
+    made: Block = {
+        "type": "button",
+        "action_id": PREFIX + verb,
+        "text": literal(text),
+        "value": value,
+    }
+    if style:
+        made["style"] = style
+    if confirm is not None:
+        made["confirm"] = confirm
+    return made
+
+
+def value_of(case: str, digest: str, approval: str = "") -> str:
+    """What a button carries: which case, as it was shown, and for an approval which one."""
+    return ".".join((case, digest, approval))
+
+
+def beneath(case: str, view: CaseView) -> Block:
+    """What can be done now."""
+    told = value_of(case, view.digest)
+    revoke = button("revoke", "Revoke now", told, style="danger", confirm=_sure())
+    reinstate = button("reinstate", "Reinstate", told)
+    verdict = button("verdict", "False positive …", told)
+    snooze = button("snooze", "Snooze …", told)
+    fine = button("except", "This is fine …", told)
+    evidence = button("evidence", "Show evidence", told)
+    match view.state:
+        case "revoked":
+            chosen = [reinstate, verdict, evidence]
+        case "reinstated" | "dismissed":
+            chosen = [revoke, fine, evidence]
+        case _:
+            chosen = [revoke, verdict, snooze, fine, evidence]
+    return {"type": "actions", "block_id": "acts", "elements": chosen}
+
+
+def _sure() -> Block:
+    return {
+        "title": {"type": "plain_text", "text": "Revoke this session?"},
+        "text": {
+            "type": "plain_text",
+            "text": "Every gateway refuses its next call, if policy lets you.",
+        },
+        "confirm": {"type": "plain_text", "text": "Revoke"},
+        "deny": {"type": "plain_text", "text": "Cancel"},
+        "style": "danger",
+    }
