@@ -10,7 +10,7 @@ from guardian.bootstrap.slack import people
 from guardian.bootstrap.sources import filling_of, open_source, redactor_of
 from guardian.bootstrap.tightening import backends
 from guardian.config import Settings
-from guardian.signals.credential_exposure import CredentialScanner
+from guardian.signals.credential_scanner import CredentialScanner
 
 
 def check_plugins(settings: Settings) -> None:

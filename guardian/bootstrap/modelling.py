@@ -40,7 +40,7 @@ from guardian.evaluation.sessions import LabelledSession, read_sessions
 from guardian.pipeline.judging import Fit, Judge
 from guardian.pipeline.scoring_run import SessionScorer
 from guardian.scoring.calibration import Calibration
-from guardian.signals.credential_exposure import CredentialScanner
+from guardian.signals.credential_scanner import CredentialScanner
 
 BENCHMARKS: Mapping[str, Callable[[], list[LabelledSession]]] = {"agentdojo": agentdojo_sessions}
 

@@ -15,7 +15,7 @@ from guardian.domain.session import SessionState
 from guardian.domain.signal import BaselineFact
 from guardian.response.hearing import hear
 from guardian.signals.baseline_learning import learn
-from guardian.signals.credential_exposure import CredentialScanner
+from guardian.signals.credential_scanner import CredentialScanner
 from guardian.store.engine import open_engine
 from guardian.store.monitor import MonitorStore
 from guardian.store.monitor_retention import Retention

@@ -10,12 +10,9 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from guardian.domain.signal import Breach, CredentialHit, Observation, Signal
-from guardian.signals.credential_scanner import CredentialScanner
 from guardian.signals.options import names, within
 from guardian.signals.port import SignalFold, State
 from guardian.signals.wording import shown
-
-__all__ = ["CredentialExposure", "CredentialScanner", "plugin"]
 
 _AREAS = ("envelope", "arguments", "resource")
 TITLES = {

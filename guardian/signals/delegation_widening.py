@@ -1,6 +1,6 @@
 """A child session must narrow its parent, and a session must not grow while it runs.
 
-Names: those of `WEIGHTS`.
+Names: those of `TITLES`.
 
 A soft breach is evidence once, until there is more of it, and told on every call. The parent is a recorded fact
 of the Observation. While it is pending the signal says so and accuses nobody.
@@ -20,61 +20,35 @@ from guardian.signals.options import known, within
 from guardian.signals.port import SignalFold, State
 from guardian.signals.wording import shown
 
-WEIGHTS = {
-    "wider_tools": 1.0,
-    "wider_resources": 1.0,
-    "wider_data_classes": 1.0,
-    "wider_limits": 0.9,
-    "later_expiry": 0.8,
-    "wider_purpose": 0.6,
-    "changed_tenant": 1.0,
-    "changed_delegator": 1.0,
-    "copied_authority": 0.7,
-    "kept_tools": 0.6,
-    "chain_too_deep": 0.9,
-    "parent_unknown": 0.4,
-    "parent_revoked": 1.0,
-    "parent_expired": 1.0,
-    "delegation_cycle": 1.0,
-    "reissued_tools": 1.0,
-    "reissued_purpose": 0.9,
-    "reissued_resources": 1.0,
-    "reissued_data_classes": 1.0,
-    "reissued_limits": 0.9,
-    "reissued_delegator": 1.0,
-    "reissued_parent": 1.0,
-    "reissued_expiry": 0.5,
-    "reissued_unclear": 0.1,
+_RULES = {
+    "wider_tools": (1.0, "Child session holds tools that its parent did not"),
+    "wider_resources": (1.0, "Child session reaches resources that its parent did not"),
+    "wider_data_classes": (1.0, "Child session reaches data classes that its parent did not"),
+    "wider_limits": (0.9, "Child session has wider limits than its parent"),
+    "wider_purpose": (0.6, "Child session has a wider purpose than its parent"),
+    "later_expiry": (0.8, "Child session may outlive its parent"),
+    "changed_tenant": (1.0, "Child session acts for another tenant than its parent"),
+    "changed_delegator": (1.0, "Child session acts for another person than its parent"),
+    "copied_authority": (0.7, "Child session kept its parent's full authority"),
+    "kept_tools": (0.6, "Child session kept tools that its own purpose does not name"),
+    "chain_too_deep": (0.9, "Too many sessions delegated one to the next"),
+    "delegation_cycle": (1.0, "Session is its own ancestor"),
+    "parent_unknown": (0.4, "Nobody knows its parent session"),
+    "parent_revoked": (1.0, "Its parent session is revoked"),
+    "parent_expired": (1.0, "Its parent session has expired"),
+    "reissued_tools": (1.0, "Its envelope was issued again with more tools"),
+    "reissued_purpose": (0.9, "Its envelope was issued again for another purpose"),
+    "reissued_resources": (1.0, "Its envelope was issued again for more resources"),
+    "reissued_data_classes": (1.0, "Its envelope was issued again for more data classes"),
+    "reissued_limits": (0.9, "Its envelope was issued again with wider limits"),
+    "reissued_delegator": (1.0, "Its envelope was issued again for another person"),
+    "reissued_parent": (1.0, "Its envelope was issued again below another parent, or none"),
+    "reissued_expiry": (0.5, "Its envelope was issued again to last longer"),
+    "reissued_unclear": (0.1, "Its envelope was issued again, and its constraints cannot be compared"),
 }
-"""Each breach and the value it gives the signal."""
-
-TITLES = {
-    "wider_tools": "Child session holds tools that its parent did not",
-    "wider_resources": "Child session reaches resources that its parent did not",
-    "wider_data_classes": "Child session reaches data classes that its parent did not",
-    "wider_limits": "Child session has wider limits than its parent",
-    "wider_purpose": "Child session has a wider purpose than its parent",
-    "later_expiry": "Child session may outlive its parent",
-    "changed_tenant": "Child session acts for another tenant than its parent",
-    "changed_delegator": "Child session acts for another person than its parent",
-    "copied_authority": "Child session kept its parent's full authority",
-    "kept_tools": "Child session kept tools that its own purpose does not name",
-    "chain_too_deep": "Too many sessions delegated one to the next",
-    "delegation_cycle": "Session is its own ancestor",
-    "parent_unknown": "Nobody knows its parent session",
-    "parent_revoked": "Its parent session is revoked",
-    "parent_expired": "Its parent session has expired",
-    "reissued_tools": "Its envelope was issued again with more tools",
-    "reissued_purpose": "Its envelope was issued again for another purpose",
-    "reissued_resources": "Its envelope was issued again for more resources",
-    "reissued_data_classes": "Its envelope was issued again for more data classes",
-    "reissued_limits": "Its envelope was issued again with wider limits",
-    "reissued_delegator": "Its envelope was issued again for another person",
-    "reissued_parent": "Its envelope was issued again below another parent, or none",
-    "reissued_expiry": "Its envelope was issued again to last longer",
-    "reissued_unclear": "Its envelope was issued again, and its constraints cannot be compared",
-}
-"""What a finding about each is called."""
+"""Each breach, the value it gives the signal, and what a finding about it is called."""
+WEIGHTS = {name: weight for name, (weight, _) in _RULES.items()}
+TITLES = {name: title for name, (_, title) in _RULES.items()}
 
 _DENIED_FORCE = 0.6
 _TOLD = 0.1

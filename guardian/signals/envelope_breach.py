@@ -12,6 +12,7 @@ flags too, and is hardly evidence. Session sums count allowed calls only, by wha
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import islice
 from typing import ClassVar
 
@@ -105,12 +106,15 @@ class EnvelopeBreach(SignalFold):
         return {"sums": limits.added(state["sums"], self.summed)}, signal
 
     def _aliases(self, key: str) -> tuple[str, ...]:
-        if not self.mapping:
-            return ()
-        wanted = canonical(key)
-        return tuple(
-            canonical(name) for k, found in self.mapping.items() if canonical(k) == wanted for name in found
-        )
+        return self._bounded.get(canonical(key), ())
+
+    @cached_property
+    def _bounded(self) -> Mapping[str, tuple[str, ...]]:
+        """The mapping in canonical spelling."""
+        found: dict[str, tuple[str, ...]] = {}
+        for key, bounded in self.mapping.items():
+            found[canonical(key)] = (*found.get(canonical(key), ()), *map(canonical, bounded))
+        return found
 
     def _broken(self, seen: Observation, found: list[Breach]) -> Signal:
         denied = seen.event.decision.effect == "deny"

@@ -24,7 +24,7 @@ from guardian.evaluation.robustness import VARIANTS
 from guardian.evaluation.sessions import LabelledSession, session_of
 from guardian.pipeline.scoring_run import SessionScorer
 from guardian.scoring.calibration import Calibration
-from guardian.signals.credential_exposure import CredentialScanner
+from guardian.signals.credential_scanner import CredentialScanner
 
 Made = Callable[..., list[LabelledSession]]
 ASKED = Asked(one_in=(20.0, 100.0), flag_one_in=20.0, robustness=True, explanations=True, resamples=20)

@@ -14,7 +14,7 @@ from guardian.errors import ConfigurationError
 from guardian.pipeline.decoding import Decoder
 from guardian.pipeline.filling import Filling, StaticEnvelope
 from guardian.pipeline.pipeline import Pipeline
-from guardian.signals.credential_exposure import CredentialScanner
+from guardian.signals.credential_scanner import CredentialScanner
 from guardian.sources.completing import Completion
 from guardian.sources.mapping import plugin as mapping
 from guardian.sources.reading import Reader

@@ -9,7 +9,7 @@ import pytest
 from guardian.domain.event import DecisionEvent, Envelope
 from guardian.errors import ConfigurationError
 from guardian.pipeline.redaction import FieldRules, redact_envelope
-from guardian.signals.credential_exposure import CredentialScanner
+from guardian.signals.credential_scanner import CredentialScanner
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from guardian.domain.session import HumanWord
 from guardian.errors import SchemaAway
 from guardian.pipeline.decoding import Decoder
 from guardian.pipeline.filling import Filling
-from guardian.signals.credential_exposure import CredentialScanner
+from guardian.signals.credential_scanner import CredentialScanner
 from guardian.sources.completing import Completion
 from guardian.sources.envelope_records import EnvelopeRecords
 from guardian.sources.mapping import plugin as mapping
