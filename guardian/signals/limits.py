@@ -5,7 +5,6 @@ the largest counts (a resource repeats its arguments, a total stands beside its 
 things, a number in a list is one that it bounds.
 """
 
-import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -14,7 +13,7 @@ from functools import lru_cache
 from guardian.domain.signal import Breach, Observation
 from guardian.signals.constraints import Constraints, Number, number
 from guardian.signals.leaves import Leaf, Touched
-from guardian.signals.wording import canonical, only_reads, shown, word_set, words
+from guardian.signals.wording import READING, canonical, only_reads, shown, word_set, words, words_of_act
 
 _CAP = 2**53  # sums stay exact in every JSON reader
 _DIGITS = 9  # a sum of decimal amounts is no larger than they are
@@ -25,11 +24,7 @@ _MEASURES = frozenset(
 )
 """Words of what is measured."""
 _MONEY = frozenset({"amount", "cost", "fee", "price"})
-_SERVER = re.compile(r"[./:]|__")
-_LOOKING = word_set(
-    "browse count describe fetch find get history inspect list lookup preview query read retrieve search show "
-    "status view"
-)
+_LOOKING = READING - {"check", "download"}
 _PAYING = word_set("and capture debit redeem remit settle spend then upsert withdraw")
 _QUERYING = word_set("query select sql")
 _SEEKING = word_set("browse find list lookup search")
@@ -146,7 +141,7 @@ class Limits:
 
 def _looks_up(tool: str) -> bool:
     """Whether it does nothing else: what it is of may be called as an act of paying is, `check` or `payout`."""
-    last = words(_SERVER.split(tool)[-1])
+    last = words_of_act(tool)
     return only_reads(tool) and bool(last) and last[0] in _LOOKING and _PAYING.isdisjoint(last)
 
 

@@ -10,7 +10,7 @@ from itertools import islice
 from guardian.domain.event import DecisionEvent
 from guardian.signals.constraints import text
 from guardian.signals.leaves import Leaf, touched
-from guardian.signals.wording import content, singular, word_set, words
+from guardian.signals.wording import READING, content, singular, word_set, words, words_of_act
 
 MAX_RECIPIENTS = 256
 UNREAD = "…"
@@ -29,10 +29,7 @@ class Way(StrEnum):
     EXPORT = "export"
 
 
-_READING = word_set(
-    "get list search find view fetch lookup look query show describe check history count browse read retrieve "
-    "status preview inspect load filter draft"
-)
+_READING = READING - {"download"} | word_set("look load filter draft")
 _VERBS: Mapping[Way, frozenset[str]] = {
     Way.MESSAGE: word_set("send forward reply notify sms"),
     Way.SHARE: word_set("share grant"),
@@ -89,8 +86,6 @@ _ASKS: Mapping[Way, frozenset[str]] = {
 }
 _FOLLOWS_UP = re.compile(r"\bfollow up (?:on|with)\b")
 _ADDRESS = re.compile(r"(?<![\w.+-])[\w.+-]+@[\w-]+\.[\w.-]+|https?://\S+|\bwww\.\S+", re.ASCII)
-_SERVER = re.compile(r"[./:]|__")
-"""Between what a tool is of and what it does: `exports.get`, `upload.status`."""
 _LISTED = re.compile(r"[,;\n]+")
 _BETWEEN = re.compile(r"[\s<>()\"']+")
 
@@ -106,7 +101,7 @@ class Recipient:
 @lru_cache(maxsize=8_192)
 def _way_of_name(tool: str) -> Way | None:
     named = words(tool)
-    last = words(_SERVER.split(tool)[-1])
+    last = words_of_act(tool)
     more = _BEYOND_LOOKING.union(*_VERBS.values())
     looks = last[:1] and last[0] in _READING and more.isdisjoint(last)
     found = None if looks else _spoken(named)

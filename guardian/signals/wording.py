@@ -19,6 +19,8 @@ _MARKUP = str.maketrans({"<": "‹", ">": "›", "`": "'", '"': "'", "&": "+", "
 _NAME_CHARS = 512
 _NUMBER_BITS = 256
 _PURPOSE_CHARS = 8192
+_SERVER = re.compile(r"[./:]|__")
+"""Between what a tool is of and what it does."""
 
 
 def word_set(listed: str) -> frozenset[str]:
@@ -30,10 +32,11 @@ _STOP = word_set(
     "a an and any are as at be by can for from has have i in into is it its may me my of on or our please so "
     "such than that the their them then this to was we were will with you your"
 )
-_READING = word_set(
+READING = word_set(
     "browse check count describe download fetch find get history inspect list lookup preview query read retrieve "
     "search show status view"
 )
+"""What looks something up and changes nothing."""
 _CHANGING = word_set(
     "add approve assign buy cancel change charge close copy create delete deploy disable drop edit enable exec "
     "execute export forward grant insert invite merge modify move pay place post publish purge push put refund "
@@ -100,6 +103,15 @@ def words(name: str) -> tuple[str, ...]:
 
 def _split(name: str) -> tuple[str, ...]:
     return tuple(_WORD.findall(_CAMEL.sub(" ", name).lower()))
+
+
+def words_of_act(tool: str) -> tuple[str, ...]:
+    """The words of what a tool does, without those of what it is of.
+
+    >>> words_of_act("exports.get"), words_of_act("mcp__crm__listContacts")
+    (('get',), ('list', 'contacts'))
+    """
+    return words(_SERVER.split(tool)[-1])
 
 
 _words_of_name = lru_cache(maxsize=8_192)(_split)
@@ -169,4 +181,4 @@ def joins_more(wide: str, narrow: str) -> frozenset[str]:
 def only_reads(tool: str) -> bool:
     """Whether a tool's name says that it looks up and changes nothing; unknown names count as changing."""
     named = words(tool[:_NAME_CHARS])
-    return any(word in _READING for word in named) and not any(word in _CHANGING for word in named)
+    return any(word in READING for word in named) and not any(word in _CHANGING for word in named)
