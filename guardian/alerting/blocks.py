@@ -13,6 +13,7 @@ from typing import Any
 from guardian.alerting.neutralise import code, plain, prose
 from guardian.alerting.port import Alert, AlertOutcome
 from guardian.domain.finding import Effect, Evidence, Finding, Kind, NamedBreach, Reason
+from guardian.domain.text import some
 
 Block = dict[str, Any]
 
@@ -183,9 +184,8 @@ def rarity(evidence: Evidence) -> str:
 
 def policy(outcome: AlertOutcome) -> str:
     verb = {Effect.REVOKE: "revoke", Effect.FLAG: "flag", Effect.NONE: "do nothing"}[outcome.effect]
-    more = f" and {len(outcome.policy_ids) - 5} more" if len(outcome.policy_ids) > 5 else ""
-    shown = ", ".join(code(policy, 80) for policy in outcome.policy_ids[:5])
-    said = f" · said {shown}{more}" if shown else "" if outcome.allowed else " · no policy permitted more"
+    shown = some(outcome.policy_ids, 5, lambda policy: code(policy, 80))
+    said = f" · said {shown}" if shown else "" if outcome.allowed else " · no policy permitted more"
     note = f"\n{prose(outcome.note, 500)}" if outcome.note.strip() else ""
     return f"*Policy let guardian* {verb}{said} · mode {code(outcome.mode, 40)}{note}"
 
@@ -193,9 +193,8 @@ def policy(outcome: AlertOutcome) -> str:
 def missing(features: Sequence[str]) -> Block | None:
     if not features:
         return None
-    names = ", ".join(prose(name, 40) for name in features[:12])
-    more = f" and {len(features) - 12} more" if len(features) > 12 else ""
-    return {"type": "context", "elements": [mrkdwn(f"Judged without: {names}{more} (missing is not benign)")]}
+    names = some(features, 12, lambda name: prose(name, 40))
+    return {"type": "context", "elements": [mrkdwn(f"Judged without: {names} (missing is not benign)")]}
 
 
 def ids(alert: Alert) -> Block:

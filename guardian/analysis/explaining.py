@@ -14,6 +14,7 @@ from guardian.analysis.controlled import ControlView
 from guardian.analysis.judged import findings
 from guardian.analysis.schema import EVENTS, frame
 from guardian.analysis.sessions import KEY, sessions_of
+from guardian.domain.text import some
 from guardian.errors import ConfigurationError
 
 TIMELINE = (
@@ -74,7 +75,8 @@ class Explanation:
             yield f"It broke a rule of its envelope or delegation: {name}"
         if len(self.chain) > 1:
             levels = self.chain.groupby("depth")["session_id"].agg(list)
-            yield f"Delegation: {' → '.join(map(_some, levels))}"
+            # those of one depth below one parent did not delegate to each other
+            yield f"Delegation: {' → '.join(some(level, _NAMED) for level in levels)}"
         for found in self.findings.to_dict("records"):
             answer = "" if pd.isna(found["effect"]) else f", policy: {found['effect']}"
             note = "" if pd.isna(found["note"]) or not found["note"] else f" ({found['note']})"
@@ -192,12 +194,6 @@ def _depths(known: pd.DataFrame, session: str) -> dict[str, int]:
 
 def _figure(number: float, digits: int = 0) -> str:
     return f"{number:,.{digits}f}" if number < 10**EXACT else f"{10**EXACT:,} or more"
-
-
-def _some(names: list[str]) -> str:
-    """The sessions of one depth: those below one parent did not delegate to each other."""
-    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
-    return ", ".join(names[:_NAMED]) + more
 
 
 def _told(value: Any, otherwise: str = "somebody") -> str:

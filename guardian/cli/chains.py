@@ -5,6 +5,7 @@ from collections.abc import Sequence, Set
 from rich.text import Text
 
 from guardian.cli.tables import Row, plain, show_rows
+from guardian.domain.text import some
 from guardian.tightening.authority import Authority
 
 _NAMED = 6
@@ -25,7 +26,7 @@ def show_chain(chain: Sequence[Authority]) -> None:
                 plain(hop.purpose),
                 f"{_counted(hop.own)} > {_counted(each.effective)} > {implied}",
                 f"{each.used_share:.0%} in {hop.calls}",
-                plain(_named(sorted(each.idle))),
+                plain(some(sorted(each.idle), _NAMED)),
                 faults if each.faults else Text("narrowed" if depth else "root"),
             )
         )
@@ -34,8 +35,3 @@ def show_chain(chain: Sequence[Authority]) -> None:
 
 def _counted(tools: Set[str]) -> str:
     return "no limit" if "*" in tools else str(len(tools))
-
-
-def _named(tools: Sequence[str]) -> str:
-    rest = f" and {len(tools) - _NAMED} more" if len(tools) > _NAMED else ""
-    return ", ".join(tools[:_NAMED]) + rest

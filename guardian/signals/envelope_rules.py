@@ -8,6 +8,7 @@ from functools import cached_property
 
 from guardian.domain.event import UNTOLD, DecisionEvent, Envelope
 from guardian.domain.signal import Breach, Observation
+from guardian.domain.text import some
 from guardian.signals.constraints import Constraints, admits, text
 from guardian.signals.leaves import Leaf, Touched
 from guardian.signals.wording import covers, shown
@@ -99,9 +100,8 @@ def tools(envelope: Envelope, tool: str) -> Iterator[Breach]:
     """The tool must be listed, where tools are listed at all."""
     listed = envelope.allowed_tools
     if listed and not any(covers(entry, tool) for entry in listed):
-        names = ", ".join(shown(entry, 40) for entry in listed[:_LISTED])
-        more = f" and {len(listed) - _LISTED} more" if len(listed) > _LISTED else ""
-        yield Breach("tool_not_allowed", f"{shown(tool)} is not among the allowed tools: {names}{more}")
+        names = some(listed, _LISTED, lambda entry: shown(entry, 40))
+        yield Breach("tool_not_allowed", f"{shown(tool)} is not among the allowed tools: {names}")
 
 
 def resources(

@@ -5,12 +5,13 @@ adds on top narrows it. Purposes are compared by their words alone, and only the
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
 
 from guardian.domain.event import UNTOLD, Envelope
+from guardian.domain.text import some
 from guardian.signals.constraints import Constraints, admits, number, read
 from guardian.signals.wording import content, covers, joins_more, only_reads, open_ended, shown
 
@@ -92,16 +93,14 @@ class Delegation:
         elif open_ended(mine):
             yield Widening("wider_purpose", f'the child\'s purpose "{shown(mine)}" constrains nothing')
         elif added := joins_more(mine, theirs):
-            said = _some(tuple(sorted(added)))
+            said = _some(sorted(added))
             yield Widening("wider_purpose", f"the child's purpose adds to its parent's: {said}")
 
     def _kept(self, child: Constraints, parent: Constraints) -> Iterator[Widening]:
         mine, theirs = frozenset(self.child.allowed_tools), frozenset(self.parent.allowed_tools)
         seen = not (child.hidden or parent.hidden)
         if seen and mine == theirs and _authority(child) == _authority(parent) and (mine or child.spelt):
-            yield Widening(
-                "copied_authority", f"an exact copy of its parent's authority: {_some(tuple(sorted(mine)))}"
-            )
+            yield Widening("copied_authority", f"an exact copy of its parent's authority: {_some(sorted(mine))}")
             return
         purpose = content(self.child.purpose)
         kept = mine & theirs
@@ -109,7 +108,7 @@ class Delegation:
         acting = any(not only_reads(tool) for tool in alien)
         enough = len(kept) >= self.kept_share * len(theirs) and len(alien) >= 2 and len(kept) > len(alien)
         if enough and acting and content(self.parent.purpose) != purpose:
-            said = _some(tuple(sorted(alien)))
+            said = _some(sorted(alien))
             yield Widening("kept_tools", f"kept of its parent's tools, though its own purpose names none: {said}")
 
 
@@ -129,7 +128,7 @@ def exceeding(held: Constraints, granted: Constraints) -> Iterator[tuple[str, st
             if ANYTHING not in theirs:
                 yield kind, f"{key} is dropped"
             continue
-        wider = tuple(sorted(value for value in mine if not admits(theirs, value)))
+        wider = sorted(value for value in mine if not admits(theirs, value))
         if wider and not _less(name, last, mine, theirs):
             yield kind, f"{key} also allows {_some(wider)}"
     yield from _data_classes(held.data_classes, granted.data_classes)
@@ -177,10 +176,9 @@ def _data_classes(held: frozenset[str] | None, granted: frozenset[str] | None) -
         return
     if held is None:
         yield "data_classes", "the list of data classes is dropped"
-    elif wider := tuple(sorted(value for value in held if not admits(granted, value))):
+    elif wider := sorted(value for value in held if not admits(granted, value)):
         yield "data_classes", f"data classes are also {_some(wider)}"
 
 
-def _some(found: tuple[str, ...]) -> str:
-    more = f" and {len(found) - _LISTED} more" if len(found) > _LISTED else ""
-    return ", ".join(shown(item, 60) for item in found[:_LISTED]) + more
+def _some(found: Sequence[str]) -> str:
+    return some(found, _LISTED, lambda item: shown(item, 60))

@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import Any
 
 from guardian.domain.event import UNTOLD, Envelope
+from guardian.domain.text import some
 from guardian.signals.constraints import read
 from guardian.signals.narrowing import ANYTHING, Widening, exceeding
 from guardian.signals.wording import covers, shown, words
@@ -83,9 +84,8 @@ def _tools(first: Mapping[str, Any], envelope: Envelope) -> Iterator[Widening]:
     if len(before) < first["count"] >= len(now):  # cut: what would stand among those that were kept is new
         more = [tool for tool in more if tool < before[-1]]
     if more:
-        said = ", ".join(shown(tool, 60) for tool in more[:_LISTED])
-        rest = f" and {len(more) - _LISTED} more" if len(more) > _LISTED else ""
-        yield Widening("reissued_tools", f"this session was issued without {said}{rest}")
+        said = some(more, _LISTED, lambda tool: shown(tool, 60))
+        yield Widening("reissued_tools", f"this session was issued without {said}")
 
 
 def _bounds(before: str, envelope: Envelope, redacted: Mapping[str, str]) -> Iterator[Widening]:

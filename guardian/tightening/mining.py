@@ -6,7 +6,7 @@ from datetime import timedelta
 
 from guardian.domain.restriction import Restriction, Scope
 from guardian.domain.rules import UNKNOWN_PARENT
-from guardian.domain.text import shown
+from guardian.domain.text import shown, some
 from guardian.domain.wildcards import covers
 from guardian.tightening.arguments import arguments
 from guardian.tightening.caution import Caution
@@ -110,12 +110,11 @@ def _wildcards(scope: Scope, past: ScopeHistory, whole: Use) -> Iterator[Advice]
         listed += [(name, classes) for grant in granted for name in grant.data_classes or ()]
     for entry, known in sorted({pair for pair in listed if "*" in pair[0]}):
         used = [shown(name) for name in known if covers(entry, name)]
-        more = f" and {len(used) - _NAMED} more" if len(used) > _NAMED else ""
         yield Advice(
             scope.tenant_id,
             scope.role,
             f"is granted {shown(entry)} for {shown(scope.purpose)}, of which honest sessions used "
-            f"{', '.join(used[:_NAMED]) or 'nothing'}{more}. A list of what is needed would be narrower",
+            f"{some(used, _NAMED) or 'nothing'}. A list of what is needed would be narrower",
         )
 
 

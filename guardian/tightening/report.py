@@ -6,7 +6,7 @@ from datetime import UTC, date, timedelta
 
 from guardian.domain.restriction import Restriction
 from guardian.domain.rules import ForbidDataClass, ForbidTool
-from guardian.domain.text import shown
+from guardian.domain.text import shown, some
 from guardian.tightening.proposal import Proposal
 from guardian.tightening.wording import said, whom
 
@@ -114,7 +114,7 @@ def _names(proposal: Proposal) -> list[str]:
     ]
     lines = []
     if told:
-        of = _some([f"{own} for {plain(tool)}" for tool, own in told.items()])
+        of = some([f"{own} for {plain(tool)}" for tool, own in told.items()], _MOST_EXAMPLES)
         lines += [
             f"**Policies and patches name tools as the log does**: {of}. This report, `proposal.json` and "
             "`denied.jsonl` say guardian's names (`source.tools`). A tool that was never called goes by its name "
@@ -123,13 +123,14 @@ def _names(proposal: Proposal) -> list[str]:
         ]
     if several:
         lines += [
-            f"**One tool to guardian, several to the log**: {_some(several)}. What is proposed of one is proposed "
-            "of all of them, and what one of them is needed for keeps the others too.",
+            f"**One tool to guardian, several to the log**: {some(several, _MOST_EXAMPLES)}. What is proposed of "
+            "one is proposed of all of them, and what one of them is needed for keeps the others too.",
             "",
         ]
     if proposal.renamed:
+        of = some(proposal.renamed, _MOST_EXAMPLES, plain)
         lines += [
-            f"**No name in the log is known, or not every one, of** {_some(list(map(plain, proposal.renamed)))}: "
+            f"**No name in the log is known, or not every one, of** {of}: "
             "they were archived earlier, never called, or the log has the server's name beside the tool's. Of "
             "these policies and patches say guardian's names (`source.tools`) too. Where the gateway or an "
             "envelope template spells one otherwise, as in `mcp__crm__read` for `crm.read`, a policy does not "
@@ -138,11 +139,6 @@ def _names(proposal: Proposal) -> list[str]:
             "",
         ]
     return lines
-
-
-def _some(told: Sequence[str]) -> str:
-    more = f" and {len(told) - _MOST_EXAMPLES} more" if len(told) > _MOST_EXAMPLES else ""
-    return ", ".join(told[:_MOST_EXAMPLES]) + more
 
 
 def _row(restriction: Restriction, proposal: Proposal) -> str:
