@@ -4,13 +4,25 @@ Source: agent-governance-toolkit 4.1, `AuditEntry` of both packages. Times may e
 knows; they are read. Entries that are no tool call (policy evaluations, agent life cycle) are skipped.
 """
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from guardian.domain.event import UNTOLD, DecisionEvent
-from guardian.sources.facts import Effect, Facts, at, effect_of, expected, first, mapping, moment, need, text
+from guardian.domain.event import DecisionEvent
+from guardian.sources.facts import (
+    Effect,
+    Facts,
+    at,
+    effect_of,
+    expected,
+    first,
+    first_there,
+    mapping,
+    moment,
+    need,
+    text,
+)
+from guardian.sources.lines import delegator_of, line, without_nulls
 from guardian.sources.port import Format
 
 _CARRIES = (
@@ -55,7 +67,9 @@ class AgentGovernance(Format):
             delegator=first(at(data, "user_id"), at(data, "user"), at(data, "on_behalf_of")),
             agent=first(entry.get("agent_did"), entry.get("agent_id")),
             purpose=first(at(data, "purpose"), at(data, "intent")),
-            arguments=mapping(first_of(data, "arguments", "args", "params"), "data.arguments"),
+            arguments=mapping(
+                first_there(at(data, "arguments"), at(data, "args"), at(data, "params")), "data.arguments"
+            ),
             resource_id=text(entry.get("resource")),
             policy_ids=(rule,) if rule is not None else (),
             masked=("arguments_hashed",) if hidden else (),
@@ -65,27 +79,22 @@ class AgentGovernance(Format):
         envelope, action, decision = event.envelope, event.action, event.decision
         data = {
             "arguments": action.arguments, "tenant_id": envelope.tenant_id,
-            "user_id": envelope.delegator_id if envelope.delegator_id != UNTOLD else None,
+            "user_id": delegator_of(envelope),
             "reason": decision.reason or None,
         }  # fmt: skip
         body = {
             "entry_id": event.id, "timestamp": event.time.isoformat() + "Z", "event_type": "tool_invoked",
             "agent_did": envelope.agent_id, "action": action.tool, "session_id": envelope.session_id,
             "resource": action.resource.id if action.resource is not None else None,
-            "data": {name: value for name, value in data.items() if value is not None},
+            "data": without_nulls(data),
             "outcome": "success" if decision.effect == "allow" else "denied", "policy_decision": decision.effect,
             "matched_rule": decision.policy_ids[0] if decision.policy_ids else None, "trace_id": event.trace_id,
             "environment": event.gateway, "previous_hash": "0" * 64, "entry_hash": "0" * 64,
         }  # fmt: skip
-        return json.dumps({k: v for k, v in body.items() if v is not None}, separators=(",", ":")).encode()
+        return line(without_nulls(body))
 
 
 plugin = AgentGovernance
-
-
-def first_of(data: Any, *wanted: str) -> Any:
-    """The first of the named values that is there."""
-    return next((data[name] for name in wanted if isinstance(data, Mapping) and data.get(name) is not None), None)
 
 
 def _decision(entry: Mapping[str, Any]) -> tuple[Effect, str]:

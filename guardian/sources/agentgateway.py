@@ -5,13 +5,13 @@ let through. Arguments, user and purpose are in the log only where the operator 
 'Three gateways'): `gen_ai.tool.call.arguments`, `user`, `purpose`, `tenant`, `agent`, `jwt.sid`.
 """
 
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from guardian.domain.event import UNTOLD, DecisionEvent
+from guardian.domain.event import DecisionEvent
 from guardian.sources.facts import Effect, Facts, expected, first, mapping, moment, need, text
+from guardian.sources.lines import delegator_of, line, without_nulls
 from guardian.sources.otlp import from_protobuf, records_of
 from guardian.sources.port import Format
 
@@ -79,10 +79,8 @@ class AgentGateway(Format):
             agent=first(entry.get("agent"), entry.get("jwt.client_id"), entry.get("src.identity")),
             purpose=first(entry.get("purpose"), entry.get("jwt.purpose")),
             arguments=mapping(entry.get("gen_ai.tool.call.arguments"), "gen_ai.tool.call.arguments"),
-            resource_type=None,
             server=text(entry.get("mcp.target")),
             route=text(entry.get("route")),
-            policy_ids=(),
             status="error" if failed else "ok" if effect == "allow" else None,
         )
 
@@ -96,12 +94,12 @@ class AgentGateway(Format):
             "mcp.target": server if tool else None, "mcp.resource.type": "tool",
             "gen_ai.tool.name": tool or server,
             "mcp.session.id": envelope.session_id, "trace.id": event.trace_id, "request.id": event.id,
-            "jwt.sub": envelope.delegator_id if envelope.delegator_id != UNTOLD else None,
+            "jwt.sub": delegator_of(envelope),
             "agent": envelope.agent_id, "tenant": envelope.tenant_id,
             "gen_ai.tool.call.arguments": action.arguments, "reason": None if allowed else "Authorization",
             "error": None if allowed else event.decision.reason or None, "duration": "3ms",
         }  # fmt: skip
-        return json.dumps({k: v for k, v in body.items() if v is not None}, separators=(",", ":")).encode()
+        return line(without_nulls(body))
 
 
 plugin = AgentGateway

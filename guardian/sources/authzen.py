@@ -6,13 +6,25 @@ piece (subject, action, resource, context, decision). Batches (`evaluations`) ar
 session, purpose, tenant, agent and arguments, or hold a whole `envelope`.
 """
 
-import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from guardian.domain.event import UNTOLD, DecisionEvent
-from guardian.sources.facts import Facts, at, count, expected, first, mapping, moment, names, need, text
+from guardian.sources.facts import (
+    Facts,
+    at,
+    count,
+    expected,
+    first,
+    first_there,
+    mapping,
+    moment,
+    names,
+    need,
+    text,
+)
+from guardian.sources.lines import line, without_nulls
 from guardian.sources.port import Format
 
 _CARRIES = (
@@ -66,7 +78,7 @@ class AuthZen(Format):
             "id": event.id, "time": event.time.isoformat(), "gateway": event.gateway, "request": request,
             "response": {"decision": event.decision.effect == "allow", "context": told},
         }  # fmt: skip
-        return json.dumps(body, separators=(",", ":")).encode()
+        return line(body)
 
 
 plugin = AuthZen
@@ -81,17 +93,8 @@ def sarc(request: Mapping[str, Any], path: str) -> dict[str, Any]:
     tool = need(at(resource, "id"), f"{path}resource.id") if call else name
     who = text(at(subject, "id") if isinstance(subject, Mapping) else subject)
     machine = str(at(subject, "type") or "").lower() in ("agent", "client", "workload", "service")
-    arguments = next(
-        (
-            value
-            for value in (
-                context.get("arguments"),
-                at(context, "params", "arguments"),
-                at(action, "properties", "arguments"),
-            )
-            if value is not None
-        ),
-        None,
+    arguments = first_there(
+        context.get("arguments"), at(context, "params", "arguments"), at(action, "properties", "arguments")
     )
     touched = context.get("resource") if call else resource
     return {
@@ -128,7 +131,7 @@ def write_sarc(event: DecisionEvent) -> dict[str, Any]:
     request: dict[str, Any] = {
         "action": {"name": _CALL},
         "resource": {"type": "tool", "id": action.tool},
-        "context": {name: value for name, value in context.items() if value is not None},
+        "context": without_nulls(context),
     }
     if envelope.delegator_id != UNTOLD:
         request["subject"] = {"type": "identity", "id": envelope.delegator_id}

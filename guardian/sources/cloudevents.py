@@ -8,7 +8,6 @@ value is the data. What the wrapped record does not say of id, time, gateway, se
 import base64
 import dataclasses
 import hashlib
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -18,6 +17,7 @@ from guardian.domain.record import Record
 from guardian.errors import DecodeError
 from guardian.sources.facts import CARRIED, Facts, expected, first, moment, text, trace_of
 from guardian.sources.hostile import agents_own
+from guardian.sources.lines import line
 from guardian.sources.partly import Partly
 from guardian.sources.port import Format
 from guardian.sources.strict_json import MAX_BYTES, MAX_DEPTH, parse
@@ -93,7 +93,7 @@ class CloudEvents(Format):
             "time": event.time.isoformat(), "datacontenttype": "application/json",
             "partitionkey": event.envelope.session_id,
         }  # fmt: skip
-        return json.dumps({**attributes, "data": data}, separators=(",", ":")).encode()
+        return line({**attributes, "data": data})
 
 
 plugin = CloudEvents

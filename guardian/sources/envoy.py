@@ -5,15 +5,15 @@ key of the log holds which fact, the defaults are the project's own names. A cal
 a deny.
 """
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, ClassVar
 
-from guardian.domain.event import UNTOLD, DecisionEvent
+from guardian.domain.event import DecisionEvent
 from guardian.errors import ConfigurationError
-from guardian.sources.facts import Effect, Facts, expected, first, mapping, moment, need, text, trace_of
+from guardian.sources.facts import Effect, Facts, expected, mapping, moment, need, text, trace_of
+from guardian.sources.lines import delegator_of, line, without_nulls
 from guardian.sources.port import Format
 
 _CARRIES = (
@@ -82,7 +82,7 @@ class Envoy(Format):
             arguments=mapping(said["arguments"], keys["arguments"]),
             server=text(said["server"]),
             route=text(said["route"]),
-            status=first(said["status"]),
+            status=text(said["status"]),
         )
 
     def write(self, event: DecisionEvent) -> bytes:
@@ -93,14 +93,14 @@ class Envoy(Format):
             "tool": tool or server, "server": server if tool else None, "method": "tools/call",
             "session": envelope.session_id, "time": event.time.isoformat(), "id": event.id,
             "status": 200 if allowed else 403, "gateway": event.gateway, "tenant": envelope.tenant_id,
-            "delegator": envelope.delegator_id if envelope.delegator_id != UNTOLD else None,
+            "delegator": delegator_of(envelope),
             "agent": envelope.agent_id, "arguments": action.arguments,
             "details": "via_upstream" if allowed else f"rbac_access_denied_matched_policy[{why}]",
             "traceparent": f"00-{trace}-00f067aa0ba902b7-01" if trace is not None and len(trace) == 32 else None,
         }  # fmt: skip
         keys = self._keys
-        body = {keys[fact]: value for fact, value in said.items() if value is not None}
-        return json.dumps({**body, "method": "POST", "duration": 3}, separators=(",", ":")).encode()
+        body = {keys[fact]: value for fact, value in without_nulls(said).items()}
+        return line({**body, "method": "POST", "duration": 3})
 
 
 plugin = Envoy

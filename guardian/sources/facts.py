@@ -83,6 +83,11 @@ def first(*values: object) -> str | None:
     return next((said for value in values if (said := text(value)) is not None), None)
 
 
+def first_there(*values: Any) -> Any:
+    """The first of the values that is not null."""
+    return next((value for value in values if value is not None), None)
+
+
 def need(value: object, path: str) -> str:
     """A string that must be there. Raises DecodeError that says what was expected and where."""
     said = text(value)

@@ -21,6 +21,7 @@ from guardian.domain.text import shown
 from guardian.errors import DecodeError
 from guardian.sources.facts import CARRIED, Facts
 from guardian.sources.hostile import agents_own, kind
+from guardian.sources.lines import line
 from guardian.sources.port import Format, Told
 from guardian.sources.strict_json import MAX_BYTES, MAX_DEPTH, parse
 from guardian.sources.unread import (
@@ -78,7 +79,7 @@ class GuardianDecisions(Format):
 
     def write(self, event: DecisionEvent) -> bytes:
         body = event.model_dump(mode="json", by_alias=True, exclude_none=True, exclude={"origin"})
-        return json.dumps(body, separators=(",", ":")).encode()
+        return line(body)
 
     def parse(self, value: bytes) -> Any:
         """The JSON value of hostile bytes; see `strict_json`. What is refused is refused with its names."""

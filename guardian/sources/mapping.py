@@ -14,7 +14,6 @@
 `guardian sources try MAPPING FILE` shows line by line what it understands. Source: the JMESPath specification.
 """
 
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -40,6 +39,7 @@ from guardian.sources.facts import (
     need,
     text,
 )
+from guardian.sources.lines import line, without_nulls
 from guardian.sources.port import Format
 
 _TEXTS = (
@@ -126,7 +126,7 @@ class Mapped(Format):
             "result_records": event.result.records if event.result is not None else None,
             "status": event.result.status if event.result is not None else None,
         }  # fmt: skip
-        return json.dumps({k: v for k, v in body.items() if v is not None}, separators=(",", ":")).encode()
+        return line(without_nulls(body))
 
     def _path(self, fact: str) -> str:
         return f"{fact} ({self.fields.get(fact, '-')})"

@@ -9,12 +9,11 @@ that is logged was let through unless the line has a `decision`, an HTTP status 
 a refusal.
 """
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from guardian.domain.event import UNTOLD, DecisionEvent
+from guardian.domain.event import DecisionEvent
 from guardian.sources.facts import (
     Effect,
     Facts,
@@ -28,6 +27,7 @@ from guardian.sources.facts import (
     text,
     trace_of,
 )
+from guardian.sources.lines import delegator_of, line, without_nulls
 from guardian.sources.port import Format
 
 _CARRIES = (
@@ -89,13 +89,13 @@ class McpTraffic(Format):
         }  # fmt: skip
         refusal = {"code": -32001, "message": event.decision.reason}
         answer = {"result": {"isError": False, "content": []}} if allowed else {"error": refusal}
-        line = {
+        body = {
             "timestamp": event.time.isoformat(), "request_id": event.id, "gateway": event.gateway,
             "tenant_id": envelope.tenant_id, "session_id": envelope.session_id,
-            "user": envelope.delegator_id if envelope.delegator_id != UNTOLD else None,
+            "user": delegator_of(envelope),
             "request": request, "response": {"jsonrpc": "2.0", "id": 7, **answer},
         }  # fmt: skip
-        return json.dumps({k: v for k, v in line.items() if v is not None}, separators=(",", ":")).encode()
+        return line(without_nulls(body))
 
 
 plugin = McpTraffic

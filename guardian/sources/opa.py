@@ -6,7 +6,6 @@ MCP JSON-RPC message, Envoy's ext_authz with such a body, and plain names (`tool
 the message is the whole input, what stands beside its method and params is the agent's own, and names nobody.
 """
 
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -16,6 +15,7 @@ from guardian.errors import DecodeError
 from guardian.sources.authzen import sarc, write_sarc
 from guardian.sources.facts import Effect, Facts, at, effect_of, expected, first, mapping, moment, names, text
 from guardian.sources.hostile import agents_own
+from guardian.sources.lines import line
 from guardian.sources.mcp import call_of
 from guardian.sources.port import Format
 
@@ -77,7 +77,7 @@ class Opa(Format):
             "path": "mcp/authz/decision", "input": asked, "result": verdict,
             "timestamp": event.time.isoformat(timespec="microseconds").replace("+00:00", "000Z"),
         }  # fmt: skip
-        return json.dumps(body, separators=(",", ":")).encode()
+        return line(body)
 
 
 plugin = Opa

@@ -13,8 +13,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from guardian.domain.event import UNTOLD, DecisionEvent
+from guardian.domain.event import DecisionEvent
 from guardian.sources.facts import Effect, Facts, effect_of, expected, first, mapping, moment, need, text
+from guardian.sources.lines import delegator_of, line
 from guardian.sources.otlp import from_protobuf, records_of
 from guardian.sources.port import Format
 
@@ -70,7 +71,7 @@ class OtelGenAi(Format):
             reason=reason,
             id=f"{trace}:{span}" if trace and span else None,  # the call's own id is the model's word
             time=moment(start, "startTimeUnixNano"),
-            gateway=first(about.get("service.name")),
+            gateway=text(about.get("service.name")),
             tenant=first(said.get("guardian.tenant.id"), said.get("tenant.id"), about.get("tenant.id")),
             session=first(said.get("mcp.session.id"), said.get("session.id")),
             conversation=text(said.get("gen_ai.conversation.id")),
@@ -80,7 +81,7 @@ class OtelGenAi(Format):
             agent_version=text(said.get("gen_ai.agent.version")),
             purpose=text(said.get("guardian.purpose")),
             arguments=mapping(said.get("gen_ai.tool.call.arguments"), "attributes.gen_ai.tool.call.arguments"),
-            server=first(said.get("mcp.server.name")),
+            server=text(said.get("mcp.server.name")),
             status="error" if _is_error(entry.get("status")) or "error.type" in said else "ok",
         )
 
@@ -90,7 +91,7 @@ class OtelGenAi(Format):
             "gen_ai.operation.name": "execute_tool", "gen_ai.tool.name": action.tool,
             "gen_ai.conversation.id": envelope.session_id, "gen_ai.agent.id": envelope.agent_id,
             "tenant.id": envelope.tenant_id,
-            "enduser.id": envelope.delegator_id if envelope.delegator_id != UNTOLD else None,
+            "enduser.id": delegator_of(envelope),
             "gen_ai.tool.call.arguments": None if action.arguments is None else json.dumps(action.arguments),
         }  # fmt: skip
         span: dict[str, Any] = {
@@ -105,7 +106,7 @@ class OtelGenAi(Format):
         body = {
             "resourceSpans": [{"resource": resource, "scopeSpans": [{"scope": {"name": "mcp"}, "spans": [span]}]}]
         }
-        return json.dumps(body, separators=(",", ":")).encode()
+        return line(body)
 
 
 plugin = OtelGenAi

@@ -5,13 +5,13 @@ tool, resource `<server>` or `<server>:<server>`. There are no arguments and no 
 also a page of them (`{"data": […]}`).
 """
 
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from guardian.domain.event import DecisionEvent
 from guardian.sources.facts import Facts, at, effect_of, first, mapping, moment, need, text
+from guardian.sources.lines import line, without_nulls
 from guardian.sources.port import Format
 
 _AGENT = "agent|"
@@ -51,8 +51,8 @@ class Permit(Format):
             tenant=text(entry.get("tenant")),
             delegator=first(at(entry, "context", "user"), None if machine else user),
             agent=first(user.removeprefix(_AGENT) if machine else None, at(entry, "context", "agent")),
-            session=first(at(entry, "context", "session_id")),
-            purpose=first(at(entry, "context", "purpose")),
+            session=text(at(entry, "context", "session_id")),
+            purpose=text(at(entry, "context", "purpose")),
             arguments=mapping(at(entry, "context", "arguments"), "context.arguments"),
             server=server,
             reason=text(entry.get("reason")) or "",
@@ -68,7 +68,7 @@ class Permit(Format):
             "decision": event.decision.effect == "allow", "reason": event.decision.reason or None,
             "pdp_config_id": event.gateway, "context": {"user": envelope.delegator_id},
         }  # fmt: skip
-        return json.dumps({k: v for k, v in body.items() if v is not None}, separators=(",", ":")).encode()
+        return line(without_nulls(body))
 
 
 plugin = Permit

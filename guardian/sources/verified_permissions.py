@@ -5,13 +5,13 @@ decision is in `additionalEventData`; there is no session, no arguments and no d
 minutes behind: for replay and backtests rather than for live use. Taken are single events and files of `Records`.
 """
 
-import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from guardian.domain.event import UNTOLD, DecisionEvent
 from guardian.sources.facts import Facts, at, effect_of, expected, mapping, moment, need, text
+from guardian.sources.lines import line
 from guardian.sources.port import Format
 
 _SOURCE = "verifiedpermissions.amazonaws.com"
@@ -94,7 +94,7 @@ class VerifiedPermissions(Format):
             "additionalEventData": {"decision": event.decision.effect.upper()}, "eventID": event.id,
             "readOnly": True, "managementEvent": False, "eventCategory": "Data",
         }  # fmt: skip
-        return json.dumps(body, separators=(",", ":")).encode()
+        return line(body)
 
 
 plugin = VerifiedPermissions
