@@ -3,27 +3,17 @@
 import re
 import threading
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from guardian.alerting.port import Clock
 from guardian.alerting.slack_calls import SlackCalls
 from guardian.errors import AlertError
 from guardian.telemetry import logger
-from guardian.wire.principal import Role
+from guardian.wire.principal import Person
 
 _KEPT_S = 600.0
 _MOST = 5000
 _log = logger("alerting")
 _EMAIL = re.compile(r"[^@\s<>]{1,128}@[^@\s<>]{1,190}")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Person:
-    """A principal that may click: what it is called, its role and its reach. Policy decides on everything else."""
-
-    principal: str
-    role: Role
-    tenants: frozenset[str]
 
 
 class SlackPeople:

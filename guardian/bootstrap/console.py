@@ -3,27 +3,28 @@
 import time
 from collections.abc import Mapping
 from datetime import timedelta
-from typing import Any, cast
+from typing import Any
 
 import httpx
 
 from guardian.archive.timelines import ArchivedTimelines
 from guardian.bootstrap.clock import utc_now
 from guardian.bootstrap.judgement import calibration_version, model_directory, open_calibration
+from guardian.bootstrap.people import by_id_and_email
 from guardian.bootstrap.secrets import SecretFiles
 from guardian.bootstrap.visiting import visit_rule
 from guardian.config import Settings
 from guardian.console.app import ASGIApp, create_console, in_front
 from guardian.console.in_process import InProcess
 from guardian.console.oidc import Client, OpenIdProvider
-from guardian.console.ports import ConsoleParts, Person, Thresholds
+from guardian.console.ports import ConsoleParts, Thresholds
 from guardian.control.deps import ControlDeps
 from guardian.control.visiting import Visits
 from guardian.domain.urls import is_private
 from guardian.embedding.artefact import read_about
 from guardian.errors import ConfigurationError, ModelError
 from guardian.wire.evidence import EvidenceClient
-from guardian.wire.principal import Role
+from guardian.wire.principal import Person
 from guardian.wire.visits import Visit
 
 _INSIDE = "http://control.in-process"
@@ -116,20 +117,9 @@ def model_facts(settings: Settings) -> Mapping[str, str]:
 
 
 def _mapping(settings: Settings) -> Any:
-    """From claims to a person: by the provider's id, or by an address that the provider has verified.
-
-    Only ASCII letters are the same in both cases: beyond them, two addresses would fold into one.
-    """
-    by_sub: dict[str, Person] = {}
-    by_email: dict[str, Person] = {}
-    for name, told in settings.console.people.items():
-        person = Person(name, cast(Role, told.role), frozenset(told.tenants))
-        known, key = (by_sub, told.sub) if told.sub is not None else (by_email, (told.email or "").lower())
-        if told.email is not None and not told.email.isascii():
-            raise ConfigurationError(f"console.people.{name}: an e-mail address has ASCII letters only; use sub")
-        if key in known:
-            raise ConfigurationError(f"console.people.{name}: {key} is {known[key].principal} already")
-        known[str(key)] = person
+    """From claims to a person: by the provider's id, or by an address that the provider has verified."""
+    listed = ((name, told, told.sub) for name, told in settings.console.people.items())
+    by_sub, by_email = by_id_and_email("console.people", listed, id_setting="sub")
 
     def person_of(claims: Mapping[str, Any]) -> Person | None:
         found = by_sub.get(str(claims.get("sub")))

@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from typing import cast
 
@@ -10,11 +10,13 @@ from guardian.alerting.log import LogOptions
 from guardian.alerting.outbox import AlertWorker
 from guardian.alerting.slack import SlackOptions
 from guardian.alerting.slack_calls import SlackCalls
-from guardian.alerting.slack_people import Person, SlackPeople
+from guardian.alerting.slack_people import SlackPeople
 from guardian.alerting.slack_signature import SlackSignature
 from guardian.alerting.slack_socket import SlackSocket
 from guardian.bootstrap import plugins
+from guardian.bootstrap.people import by_id_and_email, check_certificate
 from guardian.config import Settings
+from guardian.config.control import SlackPerson
 from guardian.control.case_begin import begin
 from guardian.control.case_outbox import CaseOutbox
 from guardian.control.deps import ControlDeps
@@ -23,7 +25,7 @@ from guardian.control.slack_door import SlackDoor
 from guardian.control.token_records import record_token
 from guardian.errors import AlertError, ConfigurationError
 from guardian.wire.desk import DeskClient
-from guardian.wire.principal import Role
+from guardian.wire.principal import Person
 
 _TOKEN_LIFE = timedelta(minutes=1)
 
@@ -126,23 +128,12 @@ class SlackQueue:
 
 def people(settings: Settings) -> tuple[dict[str, Person], dict[str, Person]]:
     """The configured people by Slack id and by e-mail. Raises ConfigurationError for one who cannot be told."""
-    by_id: dict[str, Person] = {}
-    by_email: dict[str, Person] = {}
-    bound = set(settings.control.client_certificates.required_for)
+    return by_id_and_email("slack.people", _able_to_click(settings), id_setting="slack")
+
+
+def _able_to_click(settings: Settings) -> Iterator[tuple[str, SlackPerson, str | None]]:
     for name, told in settings.slack.people.items():
-        person = Person(principal=name, role=cast(Role, told.role), tenants=frozenset(told.tenants))
         if told.slack is None and told.email is None:
             raise ConfigurationError(f"slack.people.{name} needs a Slack id (slack: U...) or an e-mail address")
-        if told.role in bound:
-            raise ConfigurationError(
-                f"slack.people.{name}: control.client_certificates wants a certificate with every {told.role}'s"
-                " token, which a click in Slack cannot have"
-            )
-        if told.email is not None and not told.email.isascii():
-            raise ConfigurationError(f"slack.people.{name}: an e-mail address has ASCII letters only; use slack")
-        for key, known in ((told.slack, by_id), (told.email and told.email.lower(), by_email)):
-            if key is not None and key in known:
-                raise ConfigurationError(f"slack.people.{name}: {key} is {known[key].principal} already")
-            if key is not None:
-                known[key] = person
-    return by_id, by_email
+        check_certificate(settings, f"slack.people.{name}", told.role, "a click in Slack")
+        yield name, told, told.slack

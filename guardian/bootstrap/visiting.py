@@ -4,6 +4,7 @@ from datetime import timedelta
 from typing import cast
 from urllib.parse import urlsplit
 
+from guardian.bootstrap.people import check_certificate
 from guardian.config import Settings
 from guardian.control.deps import VisitRule
 from guardian.domain.urls import is_here, is_private
@@ -29,13 +30,8 @@ def visit_rule(settings: Settings, *, port: int) -> VisitRule | None:
             f"console.enabled: {base} would carry sign-ins in the clear; set control.public_url to the https"
             " address of the proxy before it, or control.host to 127.0.0.1"
         )
-    bound = set(settings.control.client_certificates.required_for)
     for name, person in section.people.items():
-        if person.role in bound:
-            raise ConfigurationError(
-                f"console.people.{name}: control.client_certificates wants a certificate with every"
-                f" {person.role}'s token, which a browser's sign-in cannot have"
-            )
+        check_certificate(settings, f"console.people.{name}", person.role, "a browser's sign-in")
     return VisitRule(
         url=base + ROOT,
         idle=timedelta(seconds=section.idle_s),

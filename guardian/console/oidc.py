@@ -21,10 +21,11 @@ from joserfc import jwt
 from joserfc.errors import JoseError
 from joserfc.jwk import KeySet
 
-from guardian.console.ports import Person, Returned, SentOff
+from guardian.console.ports import Returned, SentOff
 from guardian.domain.urls import is_private
 from guardian.errors import ProviderAway, SignInRefused, StoreError
 from guardian.telemetry import logger
+from guardian.wire.principal import Person
 
 _ALGORITHMS = ["RS256", "PS256", "ES256", "ES384", "EdDSA"]
 """Signatures that only the provider can make; never a shared secret, never none."""

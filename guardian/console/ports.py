@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from guardian.domain.timeline import Timelines
 from guardian.telemetry import Metrics
 from guardian.wire.evidence import EvidenceClient
-from guardian.wire.principal import Role
+from guardian.wire.principal import Person, Role
 from guardian.wire.visits import Visit
 
 
@@ -36,14 +36,6 @@ class Visits(Protocol):
     def redeem(self, code: str) -> Admission | None: ...
     def resume(self, secret: str) -> Visit | None: ...
     def end(self, secret: str) -> None: ...
-
-
-class Person(NamedTuple):
-    """A principal that may sign in: what it is called, its role and its reach."""
-
-    principal: str
-    role: Role
-    tenants: frozenset[str]
 
 
 class SentOff(NamedTuple):

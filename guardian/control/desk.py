@@ -28,6 +28,7 @@ from guardian.telemetry import Metrics, logger
 from guardian.wire.cases import CaseView
 from guardian.wire.desk import DeskClient
 from guardian.wire.findings import Judgement
+from guardian.wire.principal import Person
 from guardian.wire.sessions import ActResult
 
 _AT_ONCE, _WAITING = 4, 200

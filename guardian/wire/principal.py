@@ -42,3 +42,15 @@ class Principal:
     def reaches(self, tenant_id: str) -> bool:
         """Whether anything of this tenant exists for this caller."""
         return self.every_tenant or tenant_id in self.tenants
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Person:
+    """A principal as the configuration lists it: what it is called, its role and its reach.
+
+    Policy decides on everything else.
+    """
+
+    principal: str
+    role: Role
+    tenants: frozenset[str]

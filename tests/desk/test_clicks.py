@@ -12,11 +12,12 @@ from structlog.testing import capture_logs
 
 from guardian.alerting import slack_socket
 from guardian.alerting.slack import SlackOptions
-from guardian.alerting.slack_people import Person, SlackPeople
+from guardian.alerting.slack_people import SlackPeople
 from guardian.alerting.slack_socket import SlackSocket
 from guardian.domain.finding import Effect
 from guardian.errors import StoreError
 from guardian.wire.advice import Weighing
+from guardian.wire.principal import Person
 
 MAYA, LEE, ANN, STRANGER, GLOBEX = "U0MAYA", "U0LEE", "U0ANN", "U0NOBODY", "U0GLOBEX"
 
