@@ -10,7 +10,6 @@ from guardian.bootstrap.clock import utc_now
 from guardian.bootstrap.kafka import kafka_settings
 from guardian.bus.admin import topic_partitions
 from guardian.bus.kafka_producer import KafkaProducer
-from guardian.bus.port import Producer
 from guardian.config import Settings
 from guardian.control.deps import ControlDeps
 from guardian.control.pushing import Pusher
@@ -54,8 +53,9 @@ def open_planter(settings: Settings) -> "BusPlanter | None":
 class BusPlanter:
     """Puts planted decisions on the live topic, like any gateway."""
 
-    def __init__(self, settings: Settings, producer: Producer | None = None) -> None:
-        self._settings, self._producer = settings, producer
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._producer: KafkaProducer | None = None
 
     def places(self) -> Sequence[int]:
         return range(topic_partitions(kafka_settings(self._settings), self._settings.kafka.topic) or 0)
@@ -64,10 +64,6 @@ class BusPlanter:
         if self._producer is None:
             self._producer = KafkaProducer(kafka_settings(self._settings))
         self._producer.send(self._settings.kafka.topic, line, key=session_id.encode(), partition=place)
-
-    def close(self) -> None:
-        if self._producer is not None:
-            self._producer.close()
 
 
 class Pushing:

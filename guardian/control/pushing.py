@@ -24,6 +24,7 @@ from guardian.wire.findings import FindingView
 
 _BATCH = 200
 _LATE = timedelta(minutes=5)
+_LONGEST_PAUSE_S = 60.0
 _log = logger("control")
 
 
@@ -50,15 +51,9 @@ class Pusher:
     """One receiver and its place in the ledger. `run` is the loop of one thread."""
 
     def __init__(
-        self,
-        deps: ControlDeps,
-        receiver: Receiver,
-        *,
-        longest_pause_s: float = 60.0,
-        jitter: Callable[[], float] = random.random,
+        self, deps: ControlDeps, receiver: Receiver, *, jitter: Callable[[], float] = random.random
     ) -> None:
-        self._deps, self._receiver = deps, receiver
-        self._longest, self._jitter = longest_pause_s, jitter
+        self._deps, self._receiver, self._jitter = deps, receiver, jitter
         self._face = receiver.name.partition("/")[0]
         self._bell = threading.Event()
         self._begun: _Begin | None = None
@@ -77,7 +72,7 @@ class Pusher:
                 failures, pause = 0, 1.0
             except Exception as error:  # a receiver may fail in any way; the place in the ledger stays
                 failures += 1
-                pause = min(self._longest, 0.5 * 2 ** min(failures, 16)) * (0.5 + self._jitter() / 2)
+                pause = min(_LONGEST_PAUSE_S, 0.5 * 2 ** min(failures, 16)) * (0.5 + self._jitter() / 2)
                 self._failed(error, failures)
                 stop.wait(pause)
                 continue

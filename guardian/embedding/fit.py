@@ -49,9 +49,8 @@ class FitRequest:
 class PurposeFit:
     """Scores in [0, 1]; higher is further from purpose. One per process; not for use from several threads at once.
 
-    `cache_hits` and `cache_misses` count requests answered from the bounded cache and requests computed (a request
-    repeated within one call counts as a hit after the first); `vector_hits` and `vector_misses` the same of texts,
-    of which a quarter as many are kept.
+    `cache_misses` counts requests that were computed, not answered from the bounded cache. Of texts' vectors a
+    quarter as many are kept.
     """
 
     def __init__(self, encoder: Encoder, fusion: "Fusion", version: str, *, cache_size: int = 65_536) -> None:
@@ -62,20 +61,8 @@ class PurposeFit:
         self._vectors: Recent[str, NDArray[np.float32]] = Recent(cache_size // 4)
 
     @property
-    def cache_hits(self) -> int:
-        return self._scores.hits
-
-    @property
     def cache_misses(self) -> int:
         return self._scores.misses
-
-    @property
-    def vector_hits(self) -> int:
-        return self._vectors.hits
-
-    @property
-    def vector_misses(self) -> int:
-        return self._vectors.misses
 
     def score(self, requests: Sequence[FitRequest]) -> list[float]:
         """One score per request, in order."""

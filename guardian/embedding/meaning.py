@@ -41,17 +41,13 @@ class Meaning:
 class Meanings:
     """Reads requests in batches; a bounded cache by text. Not for use from several threads at once.
 
-    `cache_hits` and `cache_misses` count texts (a text repeated within one call is a hit after the first).
+    `cache_misses` counts texts that were computed.
     """
 
     def __init__(self, encoder: Embeds, version: str, *, cache_size: int = 16_384) -> None:
         self.version = version
         self._encoder = encoder
         self._known: Recent[str, tuple[bytes, str]] = Recent(cache_size)
-
-    @property
-    def cache_hits(self) -> int:
-        return self._known.hits
 
     @property
     def cache_misses(self) -> int:

@@ -11,11 +11,10 @@ V = TypeVar("V")
 class Recent(Generic[K, V]):
     """Values by key, at most `size` of them between two calls. Not for use from several threads at once.
 
-    `hits` and `misses` count keys; one that is repeated within one call is a hit after its first.
+    `misses` counts the keys that were computed.
     """
 
     def __init__(self, size: int) -> None:
-        self.hits = 0
         self.misses = 0
         self._size = max(1, size)
         self._kept: OrderedDict[K, V] = OrderedDict()
@@ -25,7 +24,6 @@ class Recent(Generic[K, V]):
         distinct = dict.fromkeys(keys)
         missing = [key for key in distinct if key not in self._kept]
         self.misses += len(missing)
-        self.hits += len(keys) - len(missing)
         if missing:
             self._kept |= dict(zip(missing, compute(missing), strict=True))
         found: dict[K, V] = {}

@@ -18,6 +18,7 @@ from guardian.errors import TokenError
 from guardian.keys.signing import ALGORITHM, KeySet, SigningKeys
 from guardian.wire.principal import NOBODY, ROLES, Principal, Role
 
+LEEWAY_S = 30
 _TYPE = "at+jwt"
 _MAX_CHARACTERS = 16384
 _REMEMBERED = 4096
@@ -53,7 +54,6 @@ class Tokens:
     issuer: str
     audience: str
     revoked: Callable[[Principal], bool] = field(default=lambda _principal: False)
-    leeway_s: int = 30
     new_id: Callable[[], str] = field(default=lambda: secrets.token_hex(16))
     _believed: dict[bytes, tuple[KeySet, dict[str, Any]]] = field(
         default_factory=dict, init=False, repr=False, compare=False
@@ -124,7 +124,7 @@ class Tokens:
         claims = self._known_claims(text)
         registry = jwt.JWTClaimsRegistry(
             now=int(now.timestamp()),
-            leeway=self.leeway_s,
+            leeway=LEEWAY_S,
             iss={"essential": True, "value": self.issuer},
             aud={"essential": True, "value": self.audience},
             sub={"essential": True},

@@ -218,7 +218,7 @@ class Judge:
         work.tell(
             drift_finding(
                 d.event,
-                drift_without(drift, HYGIENE, state.pardoned),
+                without_hygiene(drift, state.pardoned),
                 risen,
                 wanted=wanted,
                 now=d.now,
@@ -275,12 +275,12 @@ def _renewed(state: SessionState, d: Decoded) -> Envelope | None:
     return None if longest is first else longest
 
 
-def drift_without(drift: Drift, name: str, pardoned: Sequence[str] = ()) -> Drift:
-    """The same verdict without one signal's breaches, which are told elsewhere, and without pardoned ones."""
+def without_hygiene(drift: Drift, pardoned: Sequence[str]) -> Drift:
+    """The same verdict without careless grants, which are told elsewhere, and without pardoned breaches."""
     waved = frozenset(pardoned)
     signals = tuple(
         dataclasses.replace(
-            s, breaches=() if s.name == name else tuple(b for b in s.breaches if b.name not in waved)
+            s, breaches=() if s.name == HYGIENE else tuple(b for b in s.breaches if b.name not in waved)
         )
         for s in drift.signals
     )

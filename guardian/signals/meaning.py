@@ -17,6 +17,7 @@ FAR = 96
 """From here on (a cosine of about .4) an act means something else altogether."""
 
 MAX_MEANINGS = 128
+_LEAST_SESSIONS = 20
 
 
 def distance(one: str, other: str) -> int:
@@ -53,8 +54,8 @@ def new_meanings(known: Mapping[str, int], units: int) -> float:
     return (once + 1) * units / (sum(known.values()) + units)
 
 
-def constraint(fact: BaselineFact, units: int, *, least_sessions: int = 20) -> float | None:
+def constraint(fact: BaselineFact, units: int) -> float | None:
     """How much a purpose has constrained what its sessions do, in [0, 1); None where too little was seen."""
-    if fact.sessions < least_sessions or not fact.sketches:
+    if fact.sessions < _LEAST_SESSIONS or not fact.sketches:
         return None
     return max(0.0, 1.0 - min(1.0, new_meanings(fact.sketches, units)))

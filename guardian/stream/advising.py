@@ -13,7 +13,7 @@ from guardian.domain.session import SessionState
 from guardian.domain.signal import BaselineFact
 from guardian.embedding.fit import FitRequest
 from guardian.errors import AdviserError, StoreError
-from guardian.pipeline.judging import HYGIENE, Fit, drift_without
+from guardian.pipeline.judging import Fit, without_hygiene
 from guardian.pipeline.pipeline import Pipeline
 from guardian.response.findings import drift_finding
 from guardian.sources.guardian import GuardianDecisions
@@ -116,7 +116,7 @@ class LocalAdviser:
 
 def _weighing(verdict: Verdict, before: SessionState, after: SessionState, versions: dict[str, str]) -> Weighing:
     """What a finding about this call would say, whether or not the session would climb the ladder with it."""
-    drift = drift_without(verdict.drift, HYGIENE, before.pardoned)
+    drift = without_hygiene(verdict.drift, before.pardoned)
     told = drift_finding(
         verdict.decoded.event,
         drift,

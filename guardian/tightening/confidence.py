@@ -2,13 +2,13 @@
 
 from scipy.special import betaincinv
 
-LEVEL = 0.95
+_LEVEL = 0.95
 
 
-def upper_bound(events: int, trials: int, *, level: float = LEVEL) -> float:
-    """The one-sided Clopper-Pearson bound on a share of which `events` of `trials` were seen.
+def upper_bound(events: int, trials: int) -> float:
+    """The one-sided 95 % Clopper-Pearson bound on a share of which `events` of `trials` were seen.
 
-    With no event it is 1 - (1 - level)^(1/trials), the rule of three: about 3/trials. C. Clopper, E. Pearson,
+    With no event it is 1 - 0.05^(1/trials), the rule of three: about 3/trials. C. Clopper, E. Pearson,
     Biometrika 26 (1934). 1 where nothing was tried.
 
     >>> round(upper_bound(0, 300), 4), round(upper_bound(2, 300), 4), upper_bound(0, 0)
@@ -19,5 +19,5 @@ def upper_bound(events: int, trials: int, *, level: float = LEVEL) -> float:
     if events == trials:
         return 1.0
     if events == 0:
-        return float(1.0 - (1.0 - level) ** (1.0 / trials))
-    return float(betaincinv(events + 1, trials - events, level))
+        return float(1.0 - (1.0 - _LEVEL) ** (1.0 / trials))
+    return float(betaincinv(events + 1, trials - events, _LEVEL))

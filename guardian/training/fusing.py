@@ -13,6 +13,9 @@ from numpy.typing import NDArray
 
 from guardian.embedding.fusion import FEATURES, Fusion
 
+_RIDGE = 0.02
+_STEPS = 3_000
+
 
 @dataclass(frozen=True, slots=True)
 class Row:
@@ -23,9 +26,7 @@ class Row:
     dataset: str
 
 
-def fit_fusion(
-    rows: Sequence[Row], *, ridge: float = 0.02, steps: int = 3_000, without: frozenset[str] = frozenset()
-) -> Fusion:
+def fit_fusion(rows: Sequence[Row], *, without: frozenset[str] = frozenset()) -> Fusion:
     """Weighted ridge logistic under weight >= 0, by accelerated projected gradient (Beck and Teboulle 2009).
 
     Features are clipped to their 1st and 99th percentile, here and when scoring, so that an extreme value of one
@@ -39,7 +40,7 @@ def fit_fusion(
     x = np.column_stack([(clipped - centre) / spread, np.ones(len(rows))])
     weight = _balanced(rows)
     allowed = np.array([name not in without for name in FEATURES] + [True])
-    theta = _descend(x, target, weight, allowed, ridge, steps)
+    theta = _descend(x, target, weight, allowed)
     slopes = theta[:-1] / spread
     slopes[slopes < 1e-9] = 0.0
     intercept = float(theta[-1] - slopes @ centre)
@@ -60,15 +61,13 @@ def _descend(
     target: NDArray[np.float64],
     weight: NDArray[np.float64],
     allowed: NDArray[np.bool_],
-    ridge: float,
-    steps: int,
 ) -> NDArray[np.float64]:
-    penalty = np.full(x.shape[1], ridge)
+    penalty = np.full(x.shape[1], _RIDGE)
     penalty[-1] = 0.0
-    rate = 1.0 / (0.25 * float(np.linalg.eigvalsh((x * weight[:, None]).T @ x).max()) + ridge)
+    rate = 1.0 / (0.25 * float(np.linalg.eigvalsh((x * weight[:, None]).T @ x).max()) + _RIDGE)
     theta = np.zeros(x.shape[1])
     ahead, momentum = theta.copy(), 1.0
-    for _ in range(steps):
+    for _ in range(_STEPS):
         guess = 1.0 / (1.0 + np.exp(-np.clip(x @ ahead, -40, 40)))
         moved = ahead - rate * (x.T @ (weight * (guess - target)) + penalty * ahead)
         moved[:-1] = np.where(allowed[:-1], np.maximum(moved[:-1], 0.0), 0.0)

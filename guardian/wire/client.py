@@ -41,6 +41,7 @@ from guardian.wire.sessions import (
 )
 
 Answer = TypeVar("Answer", bound=BaseModel)
+_TIMEOUT = httpx.Timeout(10.0, connect=3.0)
 _DONE = (httpx.codes.OK, httpx.codes.CREATED, httpx.codes.ACCEPTED, httpx.codes.NO_CONTENT)
 PROBLEM = "urn:guardian:problem:"
 _TOKEN = re.compile(r"[\x21-\x7e]+")
@@ -57,17 +58,12 @@ class ControlClient:
         base_url: str,
         token: Callable[[], str],
         *,
-        timeout_s: float = 10.0,
-        connect_timeout_s: float = 3.0,
-        verify: bool | str = True,
         transport: httpx.BaseTransport | None = None,
     ) -> None:
         self._token = token
-        self._timeout_s = timeout_s
         self._http = httpx.Client(
             base_url=base_url,
-            timeout=httpx.Timeout(timeout_s, connect=connect_timeout_s),
-            verify=verify,
+            timeout=_TIMEOUT,
             transport=transport,
             follow_redirects=False,  # a token must not follow somebody else's redirect
         )
@@ -188,12 +184,10 @@ class ControlClient:
         path = f"{_session(tenant_id, session_id)}/protection"
         return self._ask(ActResult, "PUT", path, content=body.model_dump_json(), headers=_conditions(seen=seen))
 
-    def revocations(
-        self, *, tenant_id: str | None = None, since: str | None = None, wait_s: int = 0
-    ) -> RevocationList:
-        """The list, or with `since` what changed; `wait_s` lets control hold the answer until something does."""
-        query = {"tenant_id": tenant_id, "since": since, "wait": wait_s or None}
-        return self._ask(RevocationList, "GET", "/v1/revocations", query=query, extra_s=wait_s)
+    def revocations(self, *, tenant_id: str | None = None, since: str | None = None) -> RevocationList:
+        """The list, or with `since` what changed."""
+        query = {"tenant_id": tenant_id, "since": since}
+        return self._ask(RevocationList, "GET", "/v1/revocations", query=query)
 
     def changes(self, since: int, *, limit: int = 500) -> ChangeList:
         """What people said after entry `since` of the feed."""
@@ -316,9 +310,8 @@ class ControlClient:
         query: Mapping[str, Any] | None = None,
         content: str | None = None,
         headers: Mapping[str, str] | None = None,
-        extra_s: float = 0,
     ) -> Answer:
-        got = self._send(method, path, query=query, content=content, headers=headers, extra_s=extra_s)
+        got = self._send(method, path, query=query, content=content, headers=headers)
         try:
             return answer.model_validate_json(got.content)
         except ValidationError as error:
@@ -336,7 +329,6 @@ class ControlClient:
         query: Mapping[str, Any] | None = None,
         content: str | None = None,
         headers: Mapping[str, str] | None = None,
-        extra_s: float = 0,
     ) -> httpx.Response:
         sent = {
             "Authorization": f"Bearer {self._bearer()}",
@@ -346,9 +338,8 @@ class ControlClient:
         if content is not None:
             sent["Content-Type"] = "application/json"
         params = {name: value for name, value in (query or {}).items() if value is not None}
-        timeout = httpx.Timeout(self._timeout_s + extra_s, connect=self._http.timeout.connect)
         try:
-            got = self._http.request(method, path, params=params, content=content, headers=sent, timeout=timeout)
+            got = self._http.request(method, path, params=params, content=content, headers=sent)
         except httpx.LocalProtocolError:
             # its text would quote the header that it refuses
             raise ControlError(

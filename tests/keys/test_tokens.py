@@ -12,7 +12,7 @@ from joserfc.jwk import OctKey, OKPKey
 
 from guardian.errors import ConfigurationError, TokenError
 from guardian.keys.signing import SigningKeys
-from guardian.keys.tokens import RefusedToken, Tokens
+from guardian.keys.tokens import LEEWAY_S, RefusedToken, Tokens
 
 NOW = datetime(2026, 5, 12, 12, 0, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -73,7 +73,7 @@ def test_a_star_reaches_every_tenant(tokens):
 
 def test_a_token_ends_when_it_says(tokens):
     text = tokens.issue("ann", role="analyst", tenants=["acme"], ttl=HOUR, now=NOW).text
-    leeway = timedelta(seconds=tokens.leeway_s)
+    leeway = timedelta(seconds=LEEWAY_S)
     assert tokens.verify(text, now=NOW + HOUR + leeway - timedelta(seconds=1))
     assert _refusal(tokens, text, NOW + HOUR + leeway) == "expired"
     assert _refusal(tokens, text, NOW - leeway - timedelta(seconds=1)) == "claim_iat"
