@@ -13,7 +13,7 @@ from guardian.cli.common import escape, settings_from
 from guardian.config import Settings
 from guardian.errors import ConfigurationError
 from guardian.wire.base import Page
-from guardian.wire.client import sound_token
+from guardian.wire.calls import sound_token
 from guardian.wire.evidence import EvidenceClient
 
 TOKEN = "GUARDIAN_TOKEN"  # noqa: S105 - the name of a variable

@@ -1,17 +1,12 @@
 """The control API's client: what the monitor and the command line speak through. Synchronous."""
 
-import re
-from collections.abc import Callable, Mapping
-from typing import Any, Literal, Self, TypeVar
+from collections.abc import Mapping
+from typing import Literal
 from urllib.parse import quote
-
-import httpx
-from pydantic import BaseModel, ValidationError
 
 from guardian.domain.event import Envelope
 from guardian.domain.finding import Finding
 from guardian.domain.revocation import SubjectType
-from guardian.errors import ConfigurationError, ControlError
 from guardian.wire.approvals import (
     ApprovalDecision,
     ApprovalPage,
@@ -22,7 +17,8 @@ from guardian.wire.approvals import (
     BreakGlassRequest,
     BreakGlassView,
 )
-from guardian.wire.base import Mode, Problem, SessionStatus
+from guardian.wire.base import Mode, SessionStatus
+from guardian.wire.calls import ControlCalls
 from guardian.wire.envelopes import EnvelopeHistory, EnvelopeRegistration, RegisteredEnvelope
 from guardian.wire.findings import FindingOutcome, FindingPage, FindingView, Judgement, VerdictRequest
 from guardian.wire.peers import Vitals, Watch
@@ -40,42 +36,9 @@ from guardian.wire.sessions import (
     WhoAmI,
 )
 
-Answer = TypeVar("Answer", bound=BaseModel)
-_TIMEOUT = httpx.Timeout(10.0, connect=3.0)
-_DONE = (httpx.codes.OK, httpx.codes.CREATED, httpx.codes.ACCEPTED, httpx.codes.NO_CONTENT)
-PROBLEM = "urn:guardian:problem:"
-_TOKEN = re.compile(r"[\x21-\x7e]+")
 
-
-class ControlClient:
-    """A method per route that they use. Raises ControlError with the HTTP status, 0 when control is out of reach.
-
-    `token` is called before every request, so a renewed token is picked up. `transport` replaces the network.
-    """
-
-    def __init__(
-        self,
-        base_url: str,
-        token: Callable[[], str],
-        *,
-        transport: httpx.BaseTransport | None = None,
-    ) -> None:
-        self._token = token
-        self._http = httpx.Client(
-            base_url=base_url,
-            timeout=_TIMEOUT,
-            transport=transport,
-            follow_redirects=False,  # a token must not follow somebody else's redirect
-        )
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    def close(self) -> None:
-        self._http.close()
+class ControlClient(ControlCalls):
+    """A method per route that they use."""
 
     def submit(self, finding: Finding) -> FindingOutcome:
         """Idempotent: the same finding gets the same answer, however often it is sent."""
@@ -283,13 +246,6 @@ class ControlClient:
     def whoami(self) -> WhoAmI:
         return self._ask(WhoAmI, "GET", "/v1/whoami")
 
-    def ready(self) -> bool:
-        """Whether control answers and can do its work; never raises."""
-        try:
-            return self._http.get("/readyz").status_code == httpx.codes.OK
-        except httpx.HTTPError:
-            return False
-
     def _act(
         self, verb: str, tenant_id: str, session_id: str, reason: str, headers: Mapping[str, str]
     ) -> ActResult:
@@ -300,88 +256,6 @@ class ControlClient:
             content=ActRequest(reason=reason).model_dump_json(),
             headers=headers,
         )
-
-    def _ask(
-        self,
-        answer: type[Answer],
-        method: str,
-        path: str,
-        *,
-        query: Mapping[str, Any] | None = None,
-        content: str | None = None,
-        headers: Mapping[str, str] | None = None,
-    ) -> Answer:
-        got = self._send(method, path, query=query, content=content, headers=headers)
-        try:
-            return answer.model_validate_json(got.content)
-        except ValidationError as error:
-            raise ControlError(
-                f"control answered {method} {path} with something else than {answer.__name__}; "
-                "do both ends run the same version?",
-                status=got.status_code,
-            ) from error
-
-    def _send(
-        self,
-        method: str,
-        path: str,
-        *,
-        query: Mapping[str, Any] | None = None,
-        content: str | None = None,
-        headers: Mapping[str, str] | None = None,
-    ) -> httpx.Response:
-        sent = {
-            "Authorization": f"Bearer {self._bearer()}",
-            "Accept": "application/json",
-            **(headers or {}),
-        }
-        if content is not None:
-            sent["Content-Type"] = "application/json"
-        params = {name: value for name, value in (query or {}).items() if value is not None}
-        try:
-            got = self._http.request(method, path, params=params, content=content, headers=sent)
-        except httpx.LocalProtocolError:
-            # its text would quote the header that it refuses
-            raise ControlError(
-                f"the request to {self._http.base_url} is not sound HTTP and was not sent"
-            ) from None
-        except (httpx.HTTPError, httpx.InvalidURL) as error:
-            raise ControlError(
-                f"control at {self._http.base_url} cannot be reached ({type(error).__name__}: {error}); "
-                "is `guardian serve` running there?"
-            ) from error
-        if got.status_code not in _DONE:
-            raise _refusal(got)
-        return got
-
-    def _bearer(self) -> str:
-        """The token as it is now. Raises ControlError: one that is being renewed may be readable again soon."""
-        try:
-            return sound_token(self._token())
-        except (ConfigurationError, UnicodeError) as error:
-            why = "it is no text" if isinstance(error, UnicodeError) else str(error)
-            raise ControlError(f"there is no token to show to {self._http.base_url}: {why}") from None
-
-
-def sound_token(text: str) -> str:
-    """The token, if it may stand in a header. Raises ControlError, which never quotes it."""
-    if not _TOKEN.fullmatch(text):
-        raise ControlError(
-            "the token holds characters that no token has, or none at all; it is one line of printable ASCII"
-            " without spaces, as `guardian token issue` prints it"
-        )
-    return text
-
-
-def _refusal(got: httpx.Response) -> ControlError:
-    status = got.status_code
-    try:
-        problem = Problem.model_validate_json(got.content)
-    except ValidationError:
-        text = f"control answered {status} without problem details; is it a proxy that answers?"
-        return ControlError(text, status=status)
-    text = f"{problem.title}: {problem.detail}" if problem.detail else problem.title
-    return ControlError(text, status=status, code=problem.code if problem.type.startswith(PROBLEM) else "")
 
 
 def segment(name: str) -> str:
