@@ -11,9 +11,10 @@ from datetime import datetime
 from typing import Any
 
 from guardian.alerting.neutralise import code, plain, prose
-from guardian.alerting.port import Alert, AlertOutcome
+from guardian.alerting.port import Alert
 from guardian.domain.finding import Effect, Evidence, Finding, Kind, NamedBreach, Reason
 from guardian.domain.text import some
+from guardian.wire.findings import AlertOutcome
 
 Block = dict[str, Any]
 

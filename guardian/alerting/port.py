@@ -6,9 +6,10 @@ from typing import Annotated, Literal, Protocol
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
 
 from guardian.domain.event import Identifier
-from guardian.domain.finding import Effect, Finding, Text
+from guardian.domain.finding import Finding
 from guardian.wire.approvals import ApprovalView
 from guardian.wire.cases import CaseEvent, CaseView
+from guardian.wire.findings import AlertOutcome
 
 Clock = Callable[[], float]
 """Monotonic seconds."""
@@ -27,16 +28,6 @@ class RetryLater(Exception):
 
 class _Value(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class AlertOutcome(_Value):
-    """What policy made of the finding: the effect it granted, whether that is what was wanted, and why."""
-
-    effect: Effect
-    allowed: bool
-    note: Text = ""
-    policy_ids: tuple[str, ...] = ()
-    mode: Annotated[str, StringConstraints(max_length=64)] = "shadow"
 
 
 Verb = Literal["post", "update", "reply", "escalate"]

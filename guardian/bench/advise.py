@@ -19,7 +19,6 @@ from guardian.bench.serving import serving, settled
 from guardian.bootstrap import tokens
 from guardian.bootstrap.advice import local_adviser
 from guardian.bootstrap.clock import utc_now
-from guardian.bootstrap.revocation import local_adviser
 from guardian.demo.outcome import percentile
 
 _TENANT = "bench"

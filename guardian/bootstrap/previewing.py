@@ -1,9 +1,10 @@
 """A finding as the alert of its case would tell it now, for whoever looks at it before a channel does."""
 
-from guardian.alerting.port import Alert, AlertOutcome
+from guardian.alerting.port import Alert
 from guardian.control.desk import alert_of
 from guardian.domain.finding import Kind
 from guardian.wire.evidence import EvidenceClient
+from guardian.wire.findings import AlertOutcome
 
 _CASE = "preview"
 

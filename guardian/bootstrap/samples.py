@@ -5,11 +5,11 @@ from datetime import datetime, timedelta
 
 from guardian.alerting import case_blocks
 from guardian.alerting.blocks import Block
-from guardian.alerting.port import Alert, AlertOutcome, Digest, Step
+from guardian.alerting.port import Alert, Digest, Step
 from guardian.domain.finding import Act, Effect, Evidence, Finding, Kind, NamedBreach, Reason, Subject, finding_id
 from guardian.wire.approvals import ApprovalView
 from guardian.wire.cases import CaseEvent, CaseState, CaseView, SimilarCase, TrendPoint
-from guardian.wire.findings import FindingOutcome, FindingView
+from guardian.wire.findings import AlertOutcome, FindingOutcome, FindingView
 
 _TENANT, _SESSION, _CASE = "tenant_example", "sess_example", "sample"
 

@@ -211,12 +211,14 @@ class CaseOutbox:
             events = rows.cases.events(case.key, step.told, step.events - step.told)
         elif view is not None:
             view = with_similar(rows, view)
-        more = {
-            "case": case.key,
-            "step": step,
-            "view": view,
-            "approval": stands.approval,
-            "events": tuple(events),
-            "digest": counted_in(rows, case) if case.kind == "digest" else None,
-        }
-        return Alert.model_validate(told.model_dump()).model_copy(update=more)
+        return Alert(
+            finding=told.finding,
+            outcome=told.outcome,
+            link=told.link,
+            case=case.key,
+            step=step,
+            view=view,
+            approval=stands.approval,
+            events=tuple(events),
+            digest=counted_in(rows, case) if case.kind == "digest" else None,
+        )

@@ -16,9 +16,9 @@ from pydantic import ValidationError
 from guardian.alerting import modals
 from guardian.alerting.clicks import ActVerb, Click
 from guardian.alerting.neutralise import code, prose
-from guardian.alerting.port import Alert, AlertOutcome, RetryLater
+from guardian.alerting.port import Alert, RetryLater
 from guardian.alerting.slack_calls import SlackCalls, Unshowable
-from guardian.alerting.slack_people import Person, SlackPeople
+from guardian.alerting.slack_people import SlackPeople
 from guardian.control.case import told
 from guardian.control.desk_commands import answer_command
 from guardian.errors import AlertError, ControlError
@@ -204,5 +204,4 @@ def _acted(done: ActResult) -> str:
 
 def alert_of(case: str, view: CaseView) -> Alert:
     """What is shown of a case that was asked for."""
-    outcome = AlertOutcome(**told(view.shown.outcome).model_dump())
-    return Alert(finding=view.shown.finding, outcome=outcome, case=case, view=view)
+    return Alert(finding=view.shown.finding, outcome=told(view.shown.outcome), case=case, view=view)

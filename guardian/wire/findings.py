@@ -5,7 +5,7 @@ from typing import Literal
 from pydantic import AwareDatetime
 
 from guardian.domain.event import Identifier
-from guardian.domain.finding import Effect, Finding
+from guardian.domain.finding import Effect, Finding, Text
 from guardian.domain.revocation import Revision
 from guardian.wire.base import Ask, Body, Mode, Page, Why
 
@@ -64,13 +64,13 @@ class FindingPage(Page[FindingView]):
 
 
 class AlertOutcome(Body):
-    """What an alert says of the outcome. `allowed`: whether what was wanted is what was done."""
+    """What policy made of a finding: the effect it granted, whether that is what was wanted, and why."""
 
     effect: Effect
     allowed: bool
-    note: str = ""
+    note: Text = ""
     policy_ids: tuple[str, ...] = ()
-    mode: Mode
+    mode: Mode = "shadow"
 
 
 class AlertPayload(Body):

@@ -9,7 +9,7 @@ import pytest
 from receivers import Mailbox, Receiver
 from slack_server import CHANNEL, TOKEN, SlackServer, message_limits
 
-from guardian.alerting.port import Alert, AlertOutcome
+from guardian.alerting.port import Alert
 from guardian.alerting.slack import SlackChannel, SlackOptions
 from guardian.domain.finding import (
     Act,
@@ -22,6 +22,7 @@ from guardian.domain.finding import (
     Subject,
     finding_id,
 )
+from guardian.wire.findings import AlertOutcome
 
 
 @dataclass

@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 
 from guardian.alerting.blocks import SIGNS, fallback, message, rarity
 from guardian.alerting.plain_text import as_text
-from guardian.alerting.port import Alert, AlertOutcome
+from guardian.alerting.port import Alert
 from guardian.domain.finding import Act, Effect, Evidence, Finding, Kind, NamedBreach, Reason, Subject
+from guardian.wire.findings import AlertOutcome
 
 GOLDEN = Path(__file__).parent / "golden"
 FLAGGED = AlertOutcome(
@@ -95,7 +96,7 @@ def alerts(draw: st.DrawFn) -> Alert:
         allowed=draw(st.booleans()),
         note=draw(BIG),
         policy_ids=tuple(draw(st.lists(long, max_size=3))) * draw(st.sampled_from([1, 20])),
-        mode=draw(NAME)[:64],
+        mode=draw(st.sampled_from(["shadow", "canary", "enforce"])),
     )
     return Alert(
         finding=finding, outcome=outcome, case=draw(NAME), link=draw(st.none() | st.just("https://g/?a&b"))

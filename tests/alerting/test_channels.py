@@ -8,9 +8,9 @@ import pkgutil
 import pytest
 
 import guardian.alerting
-from guardian.alerting.port import AlertOutcome
 from guardian.bus.memory import MemoryBroker, MemoryProducer
 from guardian.domain.finding import Effect
+from guardian.wire.findings import AlertOutcome
 
 MODULES = [
     importlib.import_module(f"guardian.alerting.{m.name}")

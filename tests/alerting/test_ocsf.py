@@ -11,9 +11,10 @@ import pytest
 from guardian.alerting.delivered import message_id
 from guardian.alerting.jsonl import JsonlOptions
 from guardian.alerting.ocsf import to_ocsf
-from guardian.alerting.port import AlertOutcome, RetryLater
+from guardian.alerting.port import RetryLater
 from guardian.domain.finding import Effect, Evidence, Kind, NamedBreach, Reason
 from guardian.errors import ConfigurationError
+from guardian.wire.findings import AlertOutcome
 
 SCHEMA = json.loads((Path(__file__).parent / "golden" / "ocsf_2004.schema.json").read_text("utf-8"))
 
