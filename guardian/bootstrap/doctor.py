@@ -37,7 +37,7 @@ from guardian.scoring.calibration import ASSUMPTIONS
 from guardian.wire.client import ControlClient
 
 _SKEW_S = 5.0
-_HARMLESS = PolicyRequest(Asker("doctor", "auditor", frozenset()), "readMetrics")
+_HARMLESS = PolicyRequest(Asker("monitor", "monitor", frozenset({"*"})), "readMetrics")
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,6 +177,12 @@ def _policy(settings: Settings) -> str:
         raise _Unwell(
             f"the decision point gives no answer: {said.errors[0]}",
             "start it, or mend policy.options; until it answers everything that guardian asks for is denied",
+        )
+    if not said.allowed:
+        by = ", ".join(said.policy_ids) or "no policy permits it"
+        raise _Unwell(
+            f"the decision point denies the monitor its metrics, which endanger nobody ({by})",
+            "look whether it has the policies, and at policy.options; config/examples/ has some to begin with",
         )
     return f"the decision point answers, version {said.version or point.version}"
 

@@ -18,7 +18,7 @@ from guardian.bootstrap.judgement import (
 )
 from guardian.bootstrap.labelling import is_log, labelled_sessions, log_sessions, told_apart
 from guardian.config import Settings
-from guardian.embedding.artefact import HELD, MANIFEST, list_file
+from guardian.embedding.artefact import HELD, is_artefact, list_file
 from guardian.errors import ConfigurationError
 from guardian.evaluation.agentdojo import agentdojo_sessions
 from guardian.evaluation.alarms import RATES_ONE_IN
@@ -104,7 +104,7 @@ def calibrate(
 def list_beside_model(calibration: Path) -> None:
     """In a model's folder the manifest lists the calibration too, so that one which was altered loads no more."""
     folder = calibration.resolve().parent
-    if calibration.name == CALIBRATION and (folder / MANIFEST).is_file():
+    if calibration.name == CALIBRATION and is_artefact(folder):
         list_file(folder, CALIBRATION)
 
 

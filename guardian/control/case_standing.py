@@ -30,15 +30,25 @@ def standing(deps: ControlDeps, rows: ControlRows, case: StoredCase, now: dateti
     """The case with its digest as of now, stored if it changed."""
     try:
         stands, parts = _as_stored(deps, rows, case, now)
-    except ValidationError:  # written by another version, say: its alert is shown all the same, as open as it was
+    except ValidationError:  # written by another version, say: its alert is shown all the same
         _log.error("case_unreadable", case=case.key)
-        revoked = rows.ledger.live_entry(case.tenant_id, case.session_id) is not None
-        state = "revoked" if revoked else case.state or ("waits" if case.kind == "news" else "flagged")
+        state = _as_far_as_known(rows, case)
         stands, parts = Standing(case._replace(state=state)), [str(case.findings), state]
     digest, state = hashlib.sha256("\x1f".join(parts).encode()).hexdigest()[:32], stands.case.state
     if (digest, state) != (case.digest, case.state):
         rows.cases.change(case.key, digest=digest, state=state)
     return replace(stands, case=case._replace(digest=digest, state=state))
+
+
+def _as_far_as_known(rows: ControlRows, case: StoredCase) -> str:
+    """The state of what cannot be read: open, unless it is revoked or somebody saw to it since it was told."""
+    if case.kind == "news":
+        return case.state if case.digest else "waits"
+    if rows.ledger.live_entry(case.tenant_id, case.session_id) is not None:
+        return "revoked"
+    if case.acted_at is None:
+        return "flagged"
+    return "reinstated" if case.state == "revoked" else case.state or "flagged"
 
 
 def _as_stored(

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
 
-_HEADER_READ = 512
+_NAME_CHARS = 512
 
 
 class Place(NamedTuple):
@@ -36,10 +36,10 @@ class Record:
     @property
     def sender(self) -> str:
         """Who sent it as far as the bus can tell: its `gateway` header, else the place where it lies."""
-        return self.header("gateway") or str(self.place)
+        return (self.header("gateway") or str(self.place))[:_NAME_CHARS]
 
     def header(self, name: str) -> str | None:
         """The first header of this name, in lower case, however it is spelt there; bounded. None where it is empty
         or there is none."""
         found = next((value for key, value in self.headers if key.lower() == name), None)
-        return found.decode("utf-8", "replace")[:_HEADER_READ] if found else None
+        return found.decode("utf-8", "replace")[: _NAME_CHARS + 1] if found else None  # too long a name stays so

@@ -16,7 +16,7 @@ def load(directory: Path, engine: EnginePlugin, *, cache_size: int = 65_536) -> 
     return PurposeFit(
         engine.open(directory),
         load_fusion(artefact.path(FUSION)),
-        _named(artefact.version, engine),
+        scorer(artefact, engine),
         cache_size=cache_size,
     )
 

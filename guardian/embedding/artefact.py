@@ -66,6 +66,15 @@ def write_manifest(directory: Path, **about: Any) -> str:
     return _write(directory, {**kept, **about, "format": FORMAT, "files": _entries(directory, names)})
 
 
+def is_artefact(directory: Path) -> bool:
+    """Whether a drift model of this format lies there, sound or not."""
+    try:
+        about = json.loads((directory / MANIFEST).read_text("utf-8"))
+        return about["format"] == FORMAT and set(REQUIRED) <= set(about["files"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
+
+
 def list_file(directory: Path, name: str) -> None:
     """List one file of a model anew; what the manifest says of all others stays, so that it vouches for no change
     of theirs."""

@@ -1,8 +1,8 @@
 """The reference path: torch in fp32 through sentence-transformers, and the model class that training uses.
 
-Slow to import, so nothing loads it unless it is configured. It reads what training leaves in fp32
-(`.work/reference`), and by path models of one's own: for pairs one that gives a single number, for texts any
-bi-encoder of 384 dimensions.
+Slow to import, so nothing loads it unless it is configured. It reads models by path: what training leaves in fp32
+(`.work/reference`), or one's own, for pairs one that gives a single number, for texts any bi-encoder of 384
+dimensions. No manifest lists them; their contents are part of what their scores are known by.
 """
 
 import hashlib
@@ -105,15 +105,14 @@ def _contents(folder: Path) -> str:
     return hashlib.sha256("\n".join(told).encode()).hexdigest()[:12]
 
 
-def _opened(own: str, shipped: Path, *, tokens: int, width: int, device: str) -> SentenceTransformer | None:
-    """The model in one's `own` folder, else what a training left, if it did.
+def _opened(path: str, *, tokens: int, width: int, device: str) -> SentenceTransformer | None:
+    """The model in this folder, None where none is named.
 
     Raises ModelError for one of another width: a bi-encoder judges no pairs, and vectors are archived as they are.
     """
-    path = Path(own) if own else shipped
-    if not own and not path.is_dir():
+    if not path:
         return None
-    model = load_model(path, tokens=tokens, device=device)
+    model = load_model(Path(path), tokens=tokens, device=device)
     found = model.encode([("a", "b")] if width == 1 else ["a"], show_progress_bar=False)
     if found.shape != (1, width):
         raise ModelError(
@@ -125,7 +124,7 @@ def _opened(own: str, shipped: Path, *, tokens: int, width: int, device: str) ->
 
 @dataclass(frozen=True, kw_only=True)
 class SentenceTransformers:
-    """Options: `pair` and `text` are directories; by default those that a training left in the model's folder."""
+    """Options: `pair` and `text` are directories. A training leaves both in `.work/reference` of its folder."""
 
     pair: str = ""
     text: str = ""
@@ -139,11 +138,10 @@ class SentenceTransformers:
         halves = {"pair": self.pair, "text": self.text}
         return "+".join(f"{half}-{_contents(Path(own))}" for half, own in halves.items() if own)
 
-    def open(self, directory: Path) -> SentenceTransformersEncoder:
-        left = directory / ".work" / REFERENCE
+    def open(self, directory: Path) -> SentenceTransformersEncoder:  # noqa: ARG002 - a model of one's own
         return SentenceTransformersEncoder(
-            _opened(self.pair, left / "pair", tokens=PAIR_TOKENS, width=1, device=self.device),
-            _opened(self.text, left / "text", tokens=TEXT_TOKENS, width=DIMENSIONS, device=self.device),
+            _opened(self.pair, tokens=PAIR_TOKENS, width=1, device=self.device),
+            _opened(self.text, tokens=TEXT_TOKENS, width=DIMENSIONS, device=self.device),
             self.batch,
         )
 

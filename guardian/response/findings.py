@@ -25,7 +25,8 @@ _INDEPENDENT_FROM = 0.5
 """A signal of at least this value counts as a voice of its own."""
 
 _RARE = 0.05
-"""From here on it is said how rare a call's score is among honest ones."""
+_RAREST = 0.001
+"""Between these it is said how rare a call's score is among honest ones; beyond, no calibration has seen it."""
 
 _NOT_OF_A_SESSION = frozenset({Kind.HYGIENE, Kind.GATEWAY, Kind.ENTITLEMENT, Kind.BUS})
 """Told once, however many sessions show the same thing."""
@@ -160,7 +161,12 @@ def _reasons(drift: Drift, odder: str | None) -> tuple[Reason, ...]:
         return ()
     said = told[0].text
     if told[0].share > 0.0 and drift.p_value <= _RARE:
-        said = f"{said[:1900]}; of honest calls 1 in {1 / drift.p_value:,.0f} scores so high"
+        rate = (
+            f"about 1 in {1 / drift.p_value:,.0f}"
+            if drift.p_value >= _RAREST
+            else f"fewer than 1 in {1 / _RAREST:,.0f}"
+        )
+        said = f"{said[:1900]}; {rate} honest calls scores so high"
     if odder is not None:
         said = f"an earlier {odder} was odder than this call; {said}"
     return told[0].model_copy(update={"text": said[:2000]}), *told[1:]

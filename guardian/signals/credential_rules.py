@@ -7,7 +7,8 @@ The few formats that the library does not know yet are added below it.
 """
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import islice
 from typing import Any, NamedTuple
 
 from detect_secrets.plugins.aws import AWSKeyDetector
@@ -76,11 +77,11 @@ _RUN = re.compile(r"(?:[A-Za-z0-9+/]|%2[BFbf]){40,}+")
 _RUN_BEHIND = 200
 _LINE_CHARS = 100
 _LEAST_BODY = 40
-_LEAST_PIECE = 16
-_MOST_PIECES = 3
+_LEAST_PIECE = 20
+_LEAST_DIGITS = 2
 _KEY_FIRST = re.compile(r"-{2,}\s*BEGIN [A-Z0-9 ]*PRIVATE KEY(?: BLOCK)?\s*-{2,}")
 _KEY_HEADER = re.compile(r"(?:[A-Za-z-]++:.*)?")
-_KEY_LINE = re.compile(r"[A-Za-z0-9+/=]{16,}+(?=$|[\s\\\"',-])")
+_KEY_LINE = re.compile(r"[A-Za-z0-9+/=]{16,}+(?![.\w])")
 _ENDS = " \t\r\n\"',"
 _KEY_END = re.compile(r"-{2,}\s*(?:END|BEGIN) ")
 _PEM_TAIL = re.compile(r"(?:(?!-----END).)*(?:-----END [A-Z0-9 ]+-----)?", re.DOTALL)
@@ -194,44 +195,60 @@ def look(text: str, work: int) -> Found:
 
 def key_items(items: Sequence[object]) -> frozenset[int]:
     """Which items of a list are the body of a private key, given line by line: all of them up to its end."""
-    lines = [_line(item) for item in items]
     found: set[int] = set()
-    for first, line in enumerate(lines):
-        if "PRIVATE KEY" in line and _KEY_FIRST.fullmatch(line):
-            behind = range(first + 1, len(lines))
-            body = next((at for at in behind if not _KEY_HEADER.fullmatch(lines[at])), first)
-            if _begins_a_body(lines[body : body + _MOST_PIECES]):
-                end = next((at for at in behind if _KEY_END.match(lines[at])), len(lines))
+    for first, item in enumerate(items):
+        begun, field = _first_line(item)
+        if begun:
+            behind = range(first + 1, len(items))
+            body = next((at for at in behind if not _KEY_HEADER.fullmatch(_line(items[at], field))), first)
+            if _begins_a_body(_line(each, field) for each in islice(items, body, None)):
+                end = next((at for at in behind if _KEY_END.match(_line(items[at], field))), len(items))
                 found.update(range(body, end))
     return frozenset(found)
 
 
-def _line(item: object) -> str:
-    """An item of a list of lines, without what ends it: a text, or that of an object which also says where it
-    stands."""
+def _first_line(item: object) -> tuple[bool, str | None]:
+    """Whether it is a key's first line, and under which name, where it is an object that says more."""
     if isinstance(item, str):
-        line = item.strip(_ENDS)
-        return line.removesuffix("\\n").removesuffix("\\r").rstrip("\\") if line.endswith(("\\n", "\\r")) else line
+        return "PRIVATE KEY" in item and _KEY_FIRST.fullmatch(_stripped(item)) is not None, None
+    for name, value in item.items() if isinstance(item, Mapping) else ():
+        if isinstance(value, str) and _first_line(value)[0]:
+            return True, str(name)
+    return False, None
+
+
+def _line(item: object, field: str | None) -> str:
+    """An item of a list of lines, without what ends it: a text, or an object's under this name, or else the one
+    that looks most like a line."""
+    if isinstance(item, str):
+        return _stripped(item)
     if not isinstance(item, Mapping):
         return ""
-    texts = [_line(value) for value in item.values() if isinstance(value, str)]
-    return next((text for text in texts if _KEY_END.match(text) or _piece(text)), "")
+    if isinstance(told := item.get(field), str):
+        return _stripped(told)
+    texts = [_stripped(value) for value in item.values() if isinstance(value, str)]
+    return max(texts, key=lambda text: (_KEY_END.match(text) is not None, len(_piece(text))), default="")
 
 
-def _begins_a_body(lines: Sequence[str]) -> bool:
+def _stripped(text: str) -> str:
+    line = text.strip(_ENDS)
+    return line.removesuffix("\\n").removesuffix("\\r").rstrip("\\") if line.endswith(("\\n", "\\r")) else line
+
+
+def _begins_a_body(lines: Iterator[str]) -> bool:
     run = ""
     for line in lines:
         piece = _piece(line)
         run += piece
         if not piece or len(run) >= _LEAST_BODY:
             break
-    return len(run) >= _LEAST_BODY and _is_mixed(run)
+    return len(run) >= _LEAST_BODY and _is_key_text(run)
 
 
 def _piece(line: str) -> str:
-    """The base64 at the beginning of a line; of a path, whose names are shorter, there is none."""
+    """The base64 at the beginning of a line, where there is so much of it; none of a file's name."""
     found = _KEY_LINE.match(line[:_LINE_CHARS])
-    return found.group() if found is not None and not _is_path(found.group()) else ""
+    return found.group() if found is not None else ""
 
 
 def _stands_in(said: str) -> bool:
@@ -257,16 +274,18 @@ class _Runs:
             run = _RUN.search(self._text, at)
             if run is None:
                 self._at = len(self._text) + _RUN_BEHIND
-            elif _is_mixed(piece := run.group()[:_LINE_CHARS]) and not _is_path(piece):
+            elif _is_key_text(run.group()[:_LINE_CHARS]):
                 self._at = run.start()
             else:
                 at = run.end()
         return self._at - end < _RUN_BEHIND
 
 
-def _is_path(run: str) -> bool:
-    """Whether slashes cut it into pieces that are all short; in base64 every 64th character is one."""
-    return max(map(len, run.split("/"))) < _LEAST_PIECE
+def _is_key_text(run: str) -> bool:
+    """Whether base64 may be a key's. Of 64 of its characters ten are digits and one is a slash: names have fewer
+    digits, and slashes cut paths into short pieces."""
+    digits = sum(map(str.isdigit, run))
+    return _is_mixed(run) and digits >= _LEAST_DIGITS and max(map(len, run.split("/"))) >= _LEAST_PIECE
 
 
 def _is_mixed(run: str) -> bool:

@@ -27,7 +27,12 @@ _MONEY = frozenset({"amount", "cost", "fee", "price"})
 _LOOKING = READING - {"check", "download"}
 _PAYING = word_set("and capture debit redeem remit settle spend then upsert withdraw")
 _QUERYING = word_set("query select sql")
-_SEEKING = word_set("browse find list lookup search")
+_RUNNING = word_set("exec execute run")
+_TABULAR = word_set(
+    "bigquery clickhouse database databricks db dynamodb mongo mongodb postgres query redshift row rows select "
+    "sheet sheets snowflake sqlite table tables warehouse"
+)
+"""What keeps rows, and what asks for them."""
 _MANY = frozenset({"children", "data", "media", "men", "people", "staff", "women"})
 """Plurals that do not look like one."""
 
@@ -124,16 +129,17 @@ class Limits:
         return self._together(name)
 
     def _rows(self, *, reads: bool, came: Number) -> Number | None:
-        """The rows of a look-up or query are those that came back, whatever number the agent named; of a call that
-        may as well write them those that it names, if it does."""
-        named = [leaf for leaf in self._leaves(_ROW, "max_") if _quantities(leaf, _ROW)]
-        tool = words(self.seen.event.action.tool)
-        querying = not _QUERYING.isdisjoint(tool)
+        """The rows of a look-up are those that came back, whatever number the agent named, if it is one of rows;
+        of a query that may as well write them at least those that it names."""
+        named = self._together(_ROW)
+        tool = frozenset(words(self.seen.event.action.tool))
+        tabular = named or not tool.isdisjoint(_TABULAR) or any(word.endswith("sql") for word in tool)
         if reads:
-            seeks = not (named or querying) and not _SEEKING.isdisjoint(tool)
-            return 0 if seeks else came  # customers found are no rows
-        bounds = all(f"max_{_ROW}" in leaf.names for leaf in named)
-        return came if querying and bounds else None
+            return came if tabular else 0  # customers found are no rows
+        if tool.isdisjoint(_QUERYING):
+            return None
+        runs = came and not tool.isdisjoint(_RUNNING)  # and what it ran was a look-up
+        return came if runs else max(came, named)
 
     def _spelt(self, prefix: str, name: str) -> str:
         return shown(self.constraints.spelt[prefix + name], 60)

@@ -12,4 +12,4 @@ class Backoff:
 
     def after(self, failures: int, *, jitter: float = 1.0) -> float:
         """How long to wait after this many; times a factor in [0.5, 1) for a random `jitter` in [0, 1)."""
-        return min(self.cap_s, self.base_s * 2.0 ** min(failures, 10)) * (0.5 + jitter / 2)
+        return min(max(self.cap_s, self.base_s), self.base_s * 2.0 ** min(failures, 10)) * (0.5 + jitter / 2)

@@ -143,6 +143,8 @@ class _Run:
     def goes_on(self, *, resume: bool) -> bool:
         """Whether stages that lie there are this run's. Raises ModelError, see `train`."""
         if not self._path.is_file():
+            if resume and (kept := next(self._work.glob("*.safetensors"), None)) is not None:
+                raise ModelError(f"{kept}: nobody noted which training left it; remove {self._work} to begin anew")
             return False
         begun = json.loads(self._path.read_text("utf-8"))
         if not resume:
@@ -161,7 +163,9 @@ class _Run:
         return True
 
     def note(self, *, finished: bool) -> None:
-        self._path.write_text(json.dumps({"finished": finished, "about": self._about}) + "\n", "utf-8")
+        partial = self._path.with_suffix(".partial")
+        partial.write_text(json.dumps({"finished": finished, "about": self._about}) + "\n", "utf-8")
+        partial.replace(self._path)
 
 
 def _clear(work: Path, files: Sequence[Path]) -> None:

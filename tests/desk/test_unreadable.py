@@ -80,3 +80,33 @@ def test_a_word_on_a_session_that_this_version_does_not_know_stops_no_case_that_
     office.submit(a_finding("plain"))
     office.settle()
     assert any("`plain`" in str(root["blocks"]) for root in slack.roots())
+
+
+def calls(slack) -> int:
+    return len([m for m in slack.messages if m.get("reply_broadcast")])
+
+
+@pytest.mark.parametrize("before", ["dismissed", "revoked"])
+def test_what_is_found_after_people_were_done_with_it_is_open_though_it_cannot_be_read(
+    make_office, slack, a_finding, before
+) -> None:
+    office = make_office(on_call={"*": "S0ONCALL"}, escalate={"after_s": 900})
+    office.submit(a_finding(severity="critical"))
+    office.settle()
+    with office.client("rita", "responder") as rita, office.client("lee", "approver") as lee:
+        if before == "dismissed":
+            rita.judge(a_finding().id, "false_positive", reason="fine")
+        else:
+            rita.revoke("acme", "sess_1", reason="seen")
+    office.after(minutes=1)
+    execute(office, "UPDATE control_finding SET finding = '{}'")
+    if before == "revoked":
+        with office.client("rita", "responder") as rita, office.client("lee", "approver") as lee:
+            asked = rita.reinstate("acme", "sess_1", reason="was ours")
+            lee.decide_approval(asked.approval.id, "approve", reason="yes")
+    office.after(minutes=20)
+    assert calls(slack) == 0
+    office.submit(a_finding(epoch=1, n=0, severity="critical", time=office.clock()))
+    execute(office, "UPDATE control_finding SET finding = '{}'")
+    office.after(minutes=20)
+    assert calls(slack) == 1

@@ -26,7 +26,9 @@ def test_who_names_no_gateway_is_known_by_the_place(headers: tuple[tuple[str, by
 
 
 def test_what_no_text_holds_is_replaced_and_what_is_long_is_cut() -> None:
-    assert record(("gateway", b"\xff" * 999)).header("gateway") == "\ufffd" * 512
+    told = record(("gateway", b"\xff" * 999))
+    assert told.header("gateway") == "\ufffd" * 513, "too long for a name, so that it is taken for no other"
+    assert told.sender == "\ufffd" * 512
 
 
 def test_a_place_reads_as_people_write_it() -> None:

@@ -217,6 +217,9 @@ def test_a_calibration_beside_its_model_is_listed_by_the_manifest(tmp_path: Path
     done = run(tmp_path, "honest.jsonl", "-o", "mine/calibration.json", command="calibrate")
     assert done.returncode == 0, done.stderr
     assert open_artefact(model).path("calibration.json").stat().st_size < 10_000
+    (tmp_path / "manifest.json").write_text('{"files": {}, "format": 1}')
+    assert run(tmp_path, "honest.jsonl", command="calibrate").returncode == 0
+    assert (tmp_path / "manifest.json").read_text() == '{"files": {}, "format": 1}'
     (tmp_path / "events").mkdir()
     refused = run(tmp_path, ".", command="calibrate")
     assert (refused.returncode, "is an archive" in refused.stderr) == (2, True)

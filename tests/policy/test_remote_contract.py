@@ -459,14 +459,18 @@ def test_beneath_any_of_them_the_floor_holds(point, auto_revoke):
 
 @pytest.mark.parametrize("floor", [True, False])
 def test_the_doctor_asks_an_external_decision_point_one_question_and_says_whether_it_answers(rego_server, floor):
-    def found(url):
-        policy = {"language": "opa", "floor": floor, "options": {"url": url, "token": TOKEN, "timeout_s": 5.0}}
+    def found(url, **more):
+        options = {"url": url, "token": TOKEN, "timeout_s": 5.0, **more}
+        policy = {"language": "opa", "floor": floor, "options": options}
         settings = load(None, overrides={"policy": policy})
         return next(check for check in doctor.examine(settings) if check.name == "policy")
 
     answers = found(rego_server.url)
     assert answers.ok, answers
     assert "the decision point answers" in answers.found
+    empty = found(f"{rego_server.url}", path="guardian/nosuch")
+    assert not empty.ok
+    assert "denies the monitor its metrics" in empty.found
     away = found("http://127.0.0.1:9")
     assert not away.ok
     assert "gives no answer" in away.found

@@ -53,7 +53,7 @@ def test_a_call_that_crossed_the_line_says_that_an_earlier_one_was_odder() -> No
         title="t", odder="mail.send",
     )  # fmt: skip
     assert [reason.text for reason in made.reasons] == [
-        "an earlier mail.send was odder than this call; odd hour; of honest calls 1 in 100 scores so high",
+        "an earlier mail.send was odder than this call; odd hour; about 1 in 100 honest calls scores so high",
         "git.push fits",
     ]
 
@@ -183,9 +183,10 @@ def test_a_side_finding_without_an_event_says_what_it_knows() -> None:
 
 
 @pytest.mark.parametrize(
-    ("p_value", "share", "said"), [(0.0007, 1.0, "1 in 1,429"), (0.2, 1.0, ""), (0.01, 0.0, "")]
+    ("p_value", "share", "said"),
+    [(0.003, 1.0, "about 1 in 333"), (1e-9, 1.0, "fewer than 1 in 1,000"), (0.2, 1.0, ""), (0.01, 0.0, "")],
 )
 def test_how_rare_a_score_is_stands_with_what_made_it(p_value: float, share: float, said: str) -> None:
     verdict = replace(drift(Signal("a", 0.3, "so it is"), shares={"a": share}), p_value=p_value)
     (reason,) = finding(verdict).reasons
-    assert reason.text == ("so it is" + (f"; of honest calls {said} scores so high" if said else ""))
+    assert reason.text == ("so it is" + (f"; {said} honest calls scores so high" if said else ""))

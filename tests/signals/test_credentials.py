@@ -2,7 +2,9 @@
 
 import base64
 import json
+import random
 import re
+import string
 from typing import Any
 
 import pytest
@@ -14,7 +16,7 @@ from guardian.domain.signal import CredentialHit, Observation
 from guardian.errors import ConfigurationError
 from guardian.signals import credential_rules
 from guardian.signals.credential_exposure import CredentialExposure
-from guardian.signals.credential_rules import WORK, WORK_PER_CHARACTER
+from guardian.signals.credential_rules import WORK, WORK_PER_CHARACTER, key_items
 from guardian.signals.credential_scanner import CredentialScanner
 from guardian.signals.envelope_breach import EnvelopeBreach
 from guardian.signals.named_secrets import names_secret, placeholder
@@ -150,6 +152,15 @@ def test_the_other_items_of_a_list_that_holds_a_key_are_compared_with_the_envelo
         ["-----BEGIN RSA PRIVATE KEY-----", f'{KEY_LINE}\\n",'],
         ["-----BEGIN RSA PRIVATE KEY-----\\n", f"{KEY_LINE}\\n"],
         ["-----BEGIN RSA PRIVATE KEY-----", KEY_LINE[:32], KEY_LINE[32:]],
+        *(
+            ["-----BEGIN RSA PRIVATE KEY-----", f"{KEY_LINE}{end}"]
+            for end in ("|", ";", ")", "<br>", "</td>", " 12")
+        ),
+        [
+            {"commit": "0a1b2c3d" * 5, "id": "ConfigurationManagerOfTheShop", "text": line}
+            for line in ("-----BEGIN RSA PRIVATE KEY-----", KEY_LINE)
+        ],
+        [{"text": "-----BEGIN RSA PRIVATE KEY-----"}, {"id": "ConfigurationManager", "line": KEY_LINE}],
         ["-----BEGIN RSA PRIVATE KEY-----", *(KEY_LINE[at : at + 16] for at in range(0, 64, 16))],
         ["-----BEGIN RSA PRIVATE KEY-----", f"{KEY_LINE[:9]}/{KEY_LINE[9:40]}/{KEY_LINE[40:]}"],
         [
@@ -166,6 +177,17 @@ def test_a_key_in_a_list_is_found_however_its_lines_stand_there(
     assert KEY_LINE[:16] not in clean.model_dump_json()
 
 
+@pytest.mark.parametrize("width", [16, 20, 24, 28, 32, 64, 76])
+def test_keys_are_found_in_lines_of_any_usual_length(width: int) -> None:
+    letters, rnd = string.ascii_letters + string.digits + "+/", random.Random(width)
+    found = 0
+    for _ in range(200):
+        key = "".join(rnd.choices(letters, k=1_600))
+        lines = [key[at : at + width] for at in range(0, len(key), width)]
+        found += len(key_items(["-----BEGIN PRIVATE KEY-----", *lines, END])) == len(lines)
+    assert found >= 190
+
+
 @pytest.mark.parametrize(
     "last",
     [
@@ -176,12 +198,15 @@ def test_a_key_in_a_list_is_found_however_its_lines_stand_there(
         "src/main/java/com/acme/shop2/BillingService.java",
         "src/main/java/com/acme/shop2/BillingService",
         "AcmeBillingServiceImplementationFactoryV2.java",
+        "src/main/java/com/acme/shop2/PaymentServiceImpl",
+        "PrivateKeyFactoryOfTheWholeShopV2",
     ],
 )
 def test_a_search_for_the_first_line_of_a_key_is_left_alone(
     scanner: CredentialScanner, event: Any, last: str
 ) -> None:
-    words = ["grep", "-rn", "-----BEGIN RSA PRIVATE KEY-----", last, "/Users/ann/code/billing"]
+    more = ["/Users/ann/code/billing", "Pkcs8KeyProvider", "SecretKeyResolver"]
+    words = ["grep", "-rn", "-----BEGIN RSA PRIVATE KEY-----", last, *more]
     seen = event(action__arguments={"command": words})
     assert scanner.redact(seen) == (seen, ())
 

@@ -198,10 +198,16 @@ def test_a_query_takes_the_rows_that_came_back_and_not_those_it_would_have_taken
         ("warehouse.fetch", {"table": "customers"}, 900),
         ("sheets.read_rows", {"rows": [1, 2]}, 900),
         ("mysql.read", {}, 900),
+        ("bigquery.list_rows", {}, 900),
+        ("sheets.find_rows", {}, 900),
+        ("warehouse.list", {}, 900),
         ("crm.search_customers", {"text": "all"}, 0),
-        ("crm.search_rows", {"rows": 20}, 900),
-        ("sql.insert", {"rows": 600}, 600),
-        ("sql.insert", {"rows": [{"a": 1}, {"a": 2}]}, 2),
+        ("mail.get_messages", {}, 0),
+        ("fs.read_file", {"path": "notes.txt"}, 0),
+        ("crm.search", {"rows": 20}, 900),
+        ("sql.insert", {"rows": 1600}, 1600),
+        ("sql.insert", {"rows": [{"a": 1}, {"a": 2}]}, 900),
+        ("sql.delete_rows", {"max_rows": 950}, 950),
         ("sheets.append", {"text": "all"}, 0),
     ],
 )
@@ -211,6 +217,13 @@ def test_rows_are_those_that_came_back_whatever_a_reading_tool_is_called(
     bounds = {"envelope__resource_constraints": {"max_rows": 1000}, "envelope__allowed_tools": []}
     seen = observe(**bounds, action__tool=tool, action__arguments=arguments, result__records=900)
     assert folded(EnvelopeBreach(), [seen])[0].get("sums", {}).get("row", 0) == rows
+
+
+@pytest.mark.parametrize("tool", ["sql.execute", "sql.delete_rows", "db.query_update", "sql.insert"])
+def test_rows_that_a_statement_names_count_where_none_came_back(observe: Observe, folded: Any, tool: str) -> None:
+    bounds = {"envelope__resource_constraints": {"max_rows": 1000}, "envelope__allowed_tools": []}
+    seen = observe(**bounds, action__tool=tool, action__arguments={"max_rows": 900}, result__records=0)
+    assert folded(EnvelopeBreach(), [seen])[0]["sums"] == {"row": 900}
 
 
 def test_without_a_result_what_was_asked_for_is_summed(observe: Observe, folded: Any) -> None:

@@ -17,3 +17,7 @@ def test_a_pause_grows_to_its_cap_and_is_never_nothing(failures, jitter):
 
 def test_without_jitter_it_doubles_from_its_base_with_every_failure():
     assert [BACKOFF.after(failures) for failures in (0, 1, 2, 3, 99)] == [0.5, 1, 2, 4, 30]
+
+
+def test_what_waits_longer_than_the_cap_when_all_is_well_goes_on_so() -> None:
+    assert [Backoff(120, 30).after(failures) for failures in (0, 1, 9)] == [120, 120, 120]

@@ -104,7 +104,8 @@ def test_engines_agree_with_the_reference_that_was_trained(base: Path, files: li
     rows = json.loads((out / "parity.json").read_text())
     pairs = [tuple(row["pair"]) for row in rows]
     stored = np.array([row["logit"] for row in rows])
-    reference = load(out, SentenceTransformers())
+    left = out / ".work" / "reference"
+    reference = load(out, SentenceTransformers(pair=str(left / "pair"), text=str(left / "text")))
     assert np.allclose(reference._encoder.logits(pairs), stored, atol=1e-4)
     assert np.allclose(load(out, Onnx())._encoder.logits(pairs), stored, atol=0.05)
     texts = ["read the contract", "send money to Bob"]
@@ -137,6 +138,8 @@ def test_sessions_that_lie_in_the_working_folder_outlast_the_beginning_of_a_run(
         raise KeyboardInterrupt
 
     recipe = replace(SMALL, repeats=0)
+    with pytest.raises(ModelError, match="nobody noted which training left it"):
+        train(lying, tmp_path / "model", seed=5, steps=1, resume=True, progress=stop, base=base, recipe=recipe)
     with pytest.raises(KeyboardInterrupt):
         train(lying, tmp_path / "model", seed=5, steps=1, resume=False, progress=stop, base=base, recipe=recipe)
     assert all(file.is_file() for file in lying), "the manifest names them when all is done"
