@@ -75,7 +75,7 @@ def calibration_version(calibration: Calibration) -> str:
 
 def configured_fold(settings: Settings) -> str:
     """What a calibration must have been fitted with to speak for this configuration; hashes the model's files."""
-    return fold_version(settings, embedding.scorer(open_artefact(model_directory(settings)), _engine(settings)))
+    return fold_version(settings, embedding.version(open_artefact(model_directory(settings)), _engine(settings)))
 
 
 def speaks_for(calibration: Calibration, settings: Settings) -> bool:

@@ -7,7 +7,7 @@ from guardian.embedding.fit import FitRequest, PurposeFit
 from guardian.embedding.fusion import load_fusion
 from guardian.embedding.ports import Encoder, EnginePlugin, PairEncoder, TextEncoder
 
-__all__ = ["Encoder", "EnginePlugin", "FitRequest", "PairEncoder", "PurposeFit", "TextEncoder", "load", "scorer"]
+__all__ = ["Encoder", "EnginePlugin", "FitRequest", "PairEncoder", "PurposeFit", "TextEncoder", "load", "version"]
 
 
 def load(directory: Path, engine: EnginePlugin, *, cache_size: int = 65_536) -> PurposeFit:
@@ -16,15 +16,11 @@ def load(directory: Path, engine: EnginePlugin, *, cache_size: int = 65_536) -> 
     return PurposeFit(
         engine.open(directory),
         load_fusion(artefact.path(FUSION)),
-        scorer(artefact, engine),
+        version(artefact, engine),
         cache_size=cache_size,
     )
 
 
-def scorer(artefact: Artefact, engine: EnginePlugin) -> str:
+def version(artefact: Artefact, engine: EnginePlugin) -> str:
     """Names what decides a score: the artefact's own short hash, with the engine's family where it has another."""
-    return _named(artefact.scorer, engine)
-
-
-def _named(version: str, engine: EnginePlugin) -> str:
-    return f"{version}+{engine.family}" if engine.family else version
+    return f"{artefact.version}+{engine.family}" if engine.family else artefact.version

@@ -24,18 +24,14 @@ _UNLISTED = frozenset({MANIFEST})
 
 @dataclass(frozen=True, slots=True)
 class Artefact:
-    """A verified model directory; `version` is the short hash of its manifest, `about` the manifest itself."""
+    """A verified model directory, and its manifest."""
 
     directory: Path
-    version: str
     about: Mapping[str, Any]
 
     @property
-    def scorer(self) -> str:
-        """The short hash of what decides a score; another card or calibration beside it changes nothing here."""
-        listed = self.about["files"]
-        told = "".join(str(listed[name]["sha256"]) for name in REQUIRED)
-        return hashlib.sha256(told.encode()).hexdigest()[:12]
+    def version(self) -> str:
+        return version_of(self.about)
 
     def path(self, name: str) -> Path:
         """The path of a listed file. Raises ModelError for one that the manifest does not list."""
@@ -44,6 +40,14 @@ class Artefact:
                 f"{self.directory / name}: not listed in {MANIFEST}; re-run `guardian train` or reinstall"
             )
         return self.directory / name
+
+
+def version_of(about: Mapping[str, Any]) -> str:
+    """The short hash of what decides a score, by its manifest; another card or calibration beside it changes
+    nothing here."""
+    listed = about["files"]
+    told = "".join(str(listed[name]["sha256"]) for name in REQUIRED if name in listed)
+    return hashlib.sha256(told.encode()).hexdigest()[:12]
 
 
 def digest(path: Path) -> str:
@@ -88,9 +92,8 @@ def _entries(directory: Path, names: Iterable[str]) -> dict[str, Any]:
 
 
 def _write(directory: Path, about: Mapping[str, Any]) -> str:
-    path = directory / MANIFEST
-    path.write_text(json.dumps(about, indent=2, sort_keys=True) + "\n", "utf-8")
-    return digest(path)[:12]
+    (directory / MANIFEST).write_text(json.dumps(about, indent=2, sort_keys=True) + "\n", "utf-8")
+    return version_of(about)
 
 
 def read_about(directory: Path) -> tuple[str, Mapping[str, Any]]:
@@ -101,8 +104,8 @@ def read_about(directory: Path) -> tuple[str, Mapping[str, Any]]:
     path = directory / MANIFEST
     try:
         about: Mapping[str, Any] = json.loads(path.read_text("utf-8"))
-        return digest(path)[:12], about
-    except (OSError, ValueError) as error:
+        return version_of(about), about
+    except (OSError, ValueError, KeyError, TypeError) as error:
         raise ModelError(f"{path}: no manifest to be read ({error})") from error
 
 
@@ -134,4 +137,4 @@ def open_artefact(directory: Path, required: tuple[str, ...] = REQUIRED) -> Arte
             raise ModelError(
                 f"{directory / name}: sha256 {found[:12]}… instead of {expected[:12]}…; it was altered: reinstall"
             )
-    return Artefact(directory, digest(path)[:12], about)
+    return Artefact(directory, about)
