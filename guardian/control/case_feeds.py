@@ -77,7 +77,7 @@ def heard_alert(rows: ControlRows, line: Followed, now: datetime, *, floor: int 
     settled = bool(case.state) and case.state not in OPEN_STATES
     worse = case.acted_at is not None and severe > case.rank  # what somebody saw to was less than this
     if settled or worse:  # it begins anew
-        values |= {"acted_at": None, "escalated_at": None, "opened_at": line.at or now}
+        values |= {"acted_at": None, "escalated_at": None, "opened_at": line.at or now, "state": ""}
     news = about_guardian and rank(finding.severity) >= floor
     if (news or _has_ended(rows, case)) and _is_far_up(rows, case, line.at or now):  # and so does its message
         values |= {"place": None, "folded_into": None, "rank": rank(finding.severity)}

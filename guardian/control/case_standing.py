@@ -41,14 +41,14 @@ def standing(deps: ControlDeps, rows: ControlRows, case: StoredCase, now: dateti
 
 
 def _as_far_as_known(rows: ControlRows, case: StoredCase) -> str:
-    """The state of what cannot be read: open, unless it is revoked or somebody saw to it since it was told."""
+    """The state of what cannot be read: what it was, and open where nobody knows or it begins anew."""
     if case.kind == "news":
         return case.state if case.digest else "waits"
     if rows.ledger.live_entry(case.tenant_id, case.session_id) is not None:
         return "revoked"
-    if case.acted_at is None:
-        return "flagged"
-    return "reinstated" if case.state == "revoked" else case.state or "flagged"
+    if case.state == "revoked":
+        return "flagged" if case.acted_at is None else "reinstated"
+    return case.state or "flagged"
 
 
 def _as_stored(

@@ -138,7 +138,12 @@ class SentenceTransformers:
         halves = {"pair": self.pair, "text": self.text}
         return "+".join(f"{half}-{_contents(Path(own))}" for half, own in halves.items() if own)
 
-    def open(self, directory: Path) -> SentenceTransformersEncoder:  # noqa: ARG002 - a model of one's own
+    def open(self, directory: Path) -> SentenceTransformersEncoder:
+        if not (self.pair or self.text):
+            raise ModelError(
+                "the sentence_transformers engine needs folders in model.options: pair and text; `guardian train`"
+                f" leaves both in {directory / '.work' / REFERENCE}"
+            )
         return SentenceTransformersEncoder(
             _opened(self.pair, tokens=PAIR_TOKENS, width=1, device=self.device),
             _opened(self.text, tokens=TEXT_TOKENS, width=DIMENSIONS, device=self.device),

@@ -25,7 +25,7 @@ _INDEPENDENT_FROM = 0.5
 """A signal of at least this value counts as a voice of its own."""
 
 _RARE = 0.05
-_RAREST = 0.001
+_RAREST = 0.01
 """Between these it is said how rare a call's score is among honest ones; beyond, no calibration has seen it."""
 
 _NOT_OF_A_SESSION = frozenset({Kind.HYGIENE, Kind.GATEWAY, Kind.ENTITLEMENT, Kind.BUS})

@@ -7,8 +7,7 @@ The few formats that the library does not know yet are added below it.
 """
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from itertools import islice
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from typing import Any, NamedTuple
 
 from detect_secrets.plugins.aws import AWSKeyDetector
@@ -79,9 +78,10 @@ _LINE_CHARS = 100
 _LEAST_BODY = 40
 _LEAST_PIECE = 20
 _LEAST_DIGITS = 2
+_HEADERS = 32
 _KEY_FIRST = re.compile(r"-{2,}\s*BEGIN [A-Z0-9 ]*PRIVATE KEY(?: BLOCK)?\s*-{2,}")
 _KEY_HEADER = re.compile(r"(?:[A-Za-z-]++:.*)?")
-_KEY_LINE = re.compile(r"[A-Za-z0-9+/=]{16,}+(?![.\w])")
+_KEY_LINE = re.compile(r"[A-Za-z0-9+/=]{40,}+(?![.\w])|[A-Za-z0-9+/=]{16,}+(?![.\w:])")
 _ENDS = " \t\r\n\"',"
 _KEY_END = re.compile(r"-{2,}\s*(?:END|BEGIN) ")
 _PEM_TAIL = re.compile(r"(?:(?!-----END).)*(?:-----END [A-Z0-9 ]+-----)?", re.DOTALL)
@@ -197,37 +197,38 @@ def key_items(items: Sequence[object]) -> frozenset[int]:
     """Which items of a list are the body of a private key, given line by line: all of them up to its end."""
     found: set[int] = set()
     for first, item in enumerate(items):
-        begun, field = _first_line(item)
-        if begun:
-            behind = range(first + 1, len(items))
-            body = next((at for at in behind if not _KEY_HEADER.fullmatch(_line(items[at], field))), first)
-            if _begins_a_body(_line(each, field) for each in islice(items, body, None)):
-                end = next((at for at in behind if _KEY_END.match(_line(items[at], field))), len(items))
-                found.update(range(body, end))
+        if first in found or not (fields := _first_line(item)):
+            continue
+        behind = range(first + 1, len(items))
+        body = next((at for at in behind[:_HEADERS] if not _KEY_HEADER.fullmatch(_line(items[at], fields))), first)
+        if _begins_a_body(_line(items[at], fields) for at in range(body, len(items))):
+            end = next((at for at in behind if _KEY_END.match(_line(items[at], fields))), len(items))
+            found.update(range(body, end))
     return frozenset(found)
 
 
-def _first_line(item: object) -> tuple[bool, str | None]:
-    """Whether it is a key's first line, and under which name, where it is an object that says more."""
-    if isinstance(item, str):
-        return "PRIVATE KEY" in item and _KEY_FIRST.fullmatch(_stripped(item)) is not None, None
-    for name, value in item.items() if isinstance(item, Mapping) else ():
-        if isinstance(value, str) and _first_line(value)[0]:
-            return True, str(name)
-    return False, None
+def _first_line(item: object) -> frozenset[object]:
+    """Under which names an object has a key's first line; a text has it under None. None at all: it is none."""
+    texts = item if isinstance(item, Mapping) else {None: item}
+    return frozenset(
+        name
+        for name, text in texts.items()
+        if isinstance(text, str) and "PRIVATE KEY" in text and _KEY_FIRST.fullmatch(_stripped(text))
+    )
 
 
-def _line(item: object, field: str | None) -> str:
-    """An item of a list of lines, without what ends it: a text, or an object's under this name, or else the one
-    that looks most like a line."""
+def _line(item: object, fields: Set[object]) -> str:
+    """An item of a list of lines, without what ends it: a text, or that of an object which looks most like a line,
+    first among those of these names."""
     if isinstance(item, str):
         return _stripped(item)
     if not isinstance(item, Mapping):
         return ""
-    if isinstance(told := item.get(field), str):
-        return _stripped(told)
-    texts = [_stripped(value) for value in item.values() if isinstance(value, str)]
-    return max(texts, key=lambda text: (_KEY_END.match(text) is not None, len(_piece(text))), default="")
+    texts = {name: _stripped(text) for name, text in item.items() if isinstance(text, str)}
+    named = [text for name, text in texts.items() if name in fields]
+    return max(
+        named or texts.values(), key=lambda text: (_KEY_END.match(text) is not None, len(_piece(text))), default=""
+    )
 
 
 def _stripped(text: str) -> str:

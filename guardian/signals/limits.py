@@ -27,11 +27,14 @@ _MONEY = frozenset({"amount", "cost", "fee", "price"})
 _LOOKING = READING - {"check", "download"}
 _PAYING = word_set("and capture debit redeem remit settle spend then upsert withdraw")
 _QUERYING = word_set("query select sql")
-_RUNNING = word_set("exec execute run")
-_TABULAR = word_set(
-    "bigquery clickhouse database databricks db dynamodb mongo mongodb postgres query redshift row rows select "
-    "sheet sheets snowflake sqlite table tables warehouse"
+_WRITING = word_set(
+    "add append create delete drop edit import insert merge modify put remove replace update upsert write"
 )
+_TABULAR = word_set(
+    "athena bigquery cassandra clickhouse csv database databases databricks dataframe dataset excel hive mongo "
+    "oracle parquet pg postgres query redshift row rows select snowflake sqlite supabase trino warehouse"
+)
+_TABLES = ("db", "sheet", "sheets", "sql", "table", "tables")
 """What keeps rows, and what asks for them."""
 _MANY = frozenset({"children", "data", "media", "men", "people", "staff", "women"})
 """Plurals that do not look like one."""
@@ -133,13 +136,13 @@ class Limits:
         of a query that may as well write them at least those that it names."""
         named = self._together(_ROW)
         tool = frozenset(words(self.seen.event.action.tool))
-        tabular = named or not tool.isdisjoint(_TABULAR) or any(word.endswith("sql") for word in tool)
+        tabular = named or not tool.isdisjoint(_TABULAR) or any(word.endswith(_TABLES) for word in tool)
         if reads:
             return came if tabular else 0  # customers found are no rows
         if tool.isdisjoint(_QUERYING):
             return None
-        runs = came and not tool.isdisjoint(_RUNNING)  # and what it ran was a look-up
-        return came if runs else max(came, named)
+        looked = came and tool.isdisjoint(_WRITING)  # what it ran was a look-up
+        return came if looked else max(came, named)
 
     def _spelt(self, prefix: str, name: str) -> str:
         return shown(self.constraints.spelt[prefix + name], 60)

@@ -82,6 +82,19 @@ def test_a_word_on_a_session_that_this_version_does_not_know_stops_no_case_that_
     assert any("`plain`" in str(root["blocks"]) for root in slack.roots())
 
 
+@pytest.mark.parametrize("state", ["noted", "lapsed", "dismissed"])
+def test_what_was_not_open_is_not_for_being_unreadable(make_office, slack, a_finding, state) -> None:
+    office = make_office(on_call={"*": "S0ONCALL"}, escalate={"after_s": 900})
+    office.submit(a_finding(severity="critical"))
+    office.settle()
+    execute(office, f"UPDATE control_case SET state = '{state}'")
+    execute(office, "UPDATE control_finding SET finding = '{}'")
+    with office.client("root", "admin") as root:
+        root.protect("acme", "sess_1", protected=True, reason="looked at")
+    office.after(minutes=20)
+    assert calls(slack) == 0
+
+
 def calls(slack) -> int:
     return len([m for m in slack.messages if m.get("reply_broadcast")])
 

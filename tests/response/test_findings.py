@@ -184,7 +184,7 @@ def test_a_side_finding_without_an_event_says_what_it_knows() -> None:
 
 @pytest.mark.parametrize(
     ("p_value", "share", "said"),
-    [(0.003, 1.0, "about 1 in 333"), (1e-9, 1.0, "fewer than 1 in 1,000"), (0.2, 1.0, ""), (0.01, 0.0, "")],
+    [(0.03, 1.0, "about 1 in 33"), (1e-9, 1.0, "fewer than 1 in 100"), (0.2, 1.0, ""), (0.01, 0.0, "")],
 )
 def test_how_rare_a_score_is_stands_with_what_made_it(p_value: float, share: float, said: str) -> None:
     verdict = replace(drift(Signal("a", 0.3, "so it is"), shares={"a": share}), p_value=p_value)

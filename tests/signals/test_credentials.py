@@ -160,6 +160,10 @@ def test_the_other_items_of_a_list_that_holds_a_key_are_compared_with_the_envelo
             {"commit": "0a1b2c3d" * 5, "id": "ConfigurationManagerOfTheShop", "text": line}
             for line in ("-----BEGIN RSA PRIVATE KEY-----", KEY_LINE)
         ],
+        [
+            {"match": line if line.startswith("-") else "", "text": line}
+            for line in ("-----BEGIN RSA PRIVATE KEY-----", KEY_LINE, "Zm9v")
+        ],
         [{"text": "-----BEGIN RSA PRIVATE KEY-----"}, {"id": "ConfigurationManager", "line": KEY_LINE}],
         ["-----BEGIN RSA PRIVATE KEY-----", *(KEY_LINE[at : at + 16] for at in range(0, 64, 16))],
         ["-----BEGIN RSA PRIVATE KEY-----", f"{KEY_LINE[:9]}/{KEY_LINE[9:40]}/{KEY_LINE[40:]}"],
@@ -200,6 +204,7 @@ def test_keys_are_found_in_lines_of_any_usual_length(width: int) -> None:
         "AcmeBillingServiceImplementationFactoryV2.java",
         "src/main/java/com/acme/shop2/PaymentServiceImpl",
         "PrivateKeyFactoryOfTheWholeShopV2",
+        "Pkcs8PrivateKeyParser:12",
     ],
 )
 def test_a_search_for_the_first_line_of_a_key_is_left_alone(

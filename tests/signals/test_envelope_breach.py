@@ -198,6 +198,8 @@ def test_a_query_takes_the_rows_that_came_back_and_not_those_it_would_have_taken
         ("warehouse.fetch", {"table": "customers"}, 900),
         ("sheets.read_rows", {"rows": [1, 2]}, 900),
         ("mysql.read", {}, 900),
+        *((tool, {"max_rows": 1000}, 900) for tool in ("sql_db_query", "submit_query", "select", "sql.statement")),
+        *((tool, {}, 900) for tool in ("spreadsheet.read", "duckdb.fetch", "airtable.get_records", "pg.read")),
         ("bigquery.list_rows", {}, 900),
         ("sheets.find_rows", {}, 900),
         ("warehouse.list", {}, 900),

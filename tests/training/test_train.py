@@ -110,6 +110,8 @@ def test_engines_agree_with_the_reference_that_was_trained(base: Path, files: li
     assert np.allclose(load(out, Onnx())._encoder.logits(pairs), stored, atol=0.05)
     texts = ["read the contract", "send money to Bob"]
     assert np.allclose(reference.embed(texts), load(out, Onnx()).embed(texts), atol=0.02)
+    with pytest.raises(ModelError, match=r"needs folders in model\.options.*reference"):
+        load(out, SentenceTransformers())
     with pytest.raises(ModelError, match="gives 384 numbers, where guardian needs 1: a cross-encoder"):
         load(out, SentenceTransformers(pair=str(base)))
     with pytest.raises(ModelError, match="gives 1 numbers, where guardian needs 384"):
