@@ -7,7 +7,7 @@ The few formats that the library does not know yet are added below it.
 """
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence, Set
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from detect_secrets.plugins.aws import AWSKeyDetector
@@ -23,6 +23,8 @@ from detect_secrets.plugins.sendgrid import SendGridDetector
 from detect_secrets.plugins.slack import SlackDetector
 from detect_secrets.plugins.square_oauth import SquareOAuthDetector
 from detect_secrets.plugins.stripe import StripeDetector
+
+from guardian.signals.key_lines import LINE_CHARS, is_key_text
 
 
 class Span(NamedTuple):
@@ -74,16 +76,6 @@ _PEM_BODY = re.compile(r"(?: BLOCK)?[ -]{0,8}(?:[^\S\n]*+(?:\n|\\+[nr])(?:\s|\\+
 """What follows a key's first line in a file of it, and not where code looks for one."""
 _RUN = re.compile(r"(?:[A-Za-z0-9+/]|%2[BFbf]){40,}+")
 _RUN_BEHIND = 200
-_LINE_CHARS = 100
-_LEAST_BODY = 40
-_LEAST_PIECE = 20
-_LEAST_DIGITS = 2
-_HEADERS = 32
-_KEY_FIRST = re.compile(r"-{2,}\s*BEGIN [A-Z0-9 ]*PRIVATE KEY(?: BLOCK)?\s*-{2,}")
-_KEY_HEADER = re.compile(r"(?:[A-Za-z-]++:.*)?")
-_KEY_LINE = re.compile(r"[A-Za-z0-9+/=]{40,}+(?![.\w])|[A-Za-z0-9+/=]{16,}+(?![.\w:])")
-_ENDS = " \t\r\n\"',"
-_KEY_END = re.compile(r"-{2,}\s*(?:END|BEGIN) ")
 _PEM_TAIL = re.compile(r"(?:(?!-----END).)*(?:-----END [A-Z0-9 ]+-----)?", re.DOTALL)
 _TO_THE_END = re.compile(r".*", re.DOTALL)
 
@@ -193,65 +185,6 @@ def look(text: str, work: int) -> Found:
     return Found(tuple(spans), work - left)
 
 
-def key_items(items: Sequence[object]) -> frozenset[int]:
-    """Which items of a list are the body of a private key, given line by line: all of them up to its end."""
-    found: set[int] = set()
-    for first, item in enumerate(items):
-        if first in found or not (fields := _first_line(item)):
-            continue
-        behind = range(first + 1, len(items))
-        body = next((at for at in behind[:_HEADERS] if not _KEY_HEADER.fullmatch(_line(items[at], fields))), first)
-        if _begins_a_body(_line(items[at], fields) for at in range(body, len(items))):
-            end = next((at for at in behind if _KEY_END.match(_line(items[at], fields))), len(items))
-            found.update(range(body, end))
-    return frozenset(found)
-
-
-def _first_line(item: object) -> frozenset[object]:
-    """Under which names an object has a key's first line; a text has it under None. None at all: it is none."""
-    texts = item if isinstance(item, Mapping) else {None: item}
-    return frozenset(
-        name
-        for name, text in texts.items()
-        if isinstance(text, str) and "PRIVATE KEY" in text and _KEY_FIRST.fullmatch(_stripped(text))
-    )
-
-
-def _line(item: object, fields: Set[object]) -> str:
-    """An item of a list of lines, without what ends it: a text, or that of an object which looks most like a line,
-    first among those of these names."""
-    if isinstance(item, str):
-        return _stripped(item)
-    if not isinstance(item, Mapping):
-        return ""
-    texts = {name: _stripped(text) for name, text in item.items() if isinstance(text, str)}
-    named = [text for name, text in texts.items() if name in fields]
-    return max(
-        named or texts.values(), key=lambda text: (_KEY_END.match(text) is not None, len(_piece(text))), default=""
-    )
-
-
-def _stripped(text: str) -> str:
-    line = text.strip(_ENDS)
-    return line.removesuffix("\\n").removesuffix("\\r").rstrip("\\") if line.endswith(("\\n", "\\r")) else line
-
-
-def _begins_a_body(lines: Iterator[str]) -> bool:
-    run = ""
-    for line in lines:
-        piece = _piece(line)
-        run += piece
-        if not piece or len(run) >= _LEAST_BODY:
-            break
-    return len(run) >= _LEAST_BODY and _is_key_text(run)
-
-
-def _piece(line: str) -> str:
-    """The base64 at the beginning of a line, where there is so much of it; none of a file's name."""
-    found = _KEY_LINE.match(line[:_LINE_CHARS])
-    return found.group() if found is not None else ""
-
-
 def _stands_in(said: str) -> bool:
     return _STAND_IN.fullmatch(said) is not None and not any(map(str.isdigit, said))
 
@@ -275,22 +208,11 @@ class _Runs:
             run = _RUN.search(self._text, at)
             if run is None:
                 self._at = len(self._text) + _RUN_BEHIND
-            elif _is_key_text(run.group()[:_LINE_CHARS]):
+            elif is_key_text(run.group()[:LINE_CHARS]):
                 self._at = run.start()
             else:
                 at = run.end()
         return self._at - end < _RUN_BEHIND
-
-
-def _is_key_text(run: str) -> bool:
-    """Whether base64 may be a key's. Of 64 of its characters ten are digits and one is a slash: names have fewer
-    digits, and slashes cut paths into short pieces."""
-    digits = sum(map(str.isdigit, run))
-    return _is_mixed(run) and digits >= _LEAST_DIGITS and max(map(len, run.split("/"))) >= _LEAST_PIECE
-
-
-def _is_mixed(run: str) -> bool:
-    return run != run.lower() and run != run.upper() and any(map(str.isdigit, run))
 
 
 def _try(rule: _Rule, text: str, start: int, runs: _Runs) -> Span | None:

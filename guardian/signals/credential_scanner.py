@@ -26,9 +26,9 @@ from guardian.signals.credential_rules import (
     WORK_PER_CHARACTER,
     Found,
     Span,
-    key_items,
     look,
 )
+from guardian.signals.key_lines import key_items
 from guardian.signals.named_secrets import is_value, names_secret, pairs_secret, placeholder
 from guardian.signals.wording import shown
 

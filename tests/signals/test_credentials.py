@@ -16,9 +16,10 @@ from guardian.domain.signal import CredentialHit, Observation
 from guardian.errors import ConfigurationError
 from guardian.signals import credential_rules
 from guardian.signals.credential_exposure import CredentialExposure
-from guardian.signals.credential_rules import WORK, WORK_PER_CHARACTER, key_items
+from guardian.signals.credential_rules import WORK, WORK_PER_CHARACTER
 from guardian.signals.credential_scanner import CredentialScanner
 from guardian.signals.envelope_breach import EnvelopeBreach
+from guardian.signals.key_lines import key_items
 from guardian.signals.named_secrets import names_secret, placeholder
 
 
