@@ -252,8 +252,7 @@ def test_of_two_sources_one_that_leads_is_told(honest, of_two: int, told: int) -
     sessions = [_known_as(s, tenant=f"t{n % of_two == 0}", agent="a") for n, s in enumerate(honest(60))]
     with capture_logs() as lines:
         fitted(sessions)
-    leaning = [line for line in lines if line["event"] == "calibration_leans" and line["on"] == "tFalse"]
-    assert len(leaning) == told
+    assert [line["on"] for line in lines if line["event"] == "calibration_leans"] == ["tFalse/a", "tFalse"] * told
 
 
 def _known_as(session: HonestSession, *, tenant: str, agent: str) -> HonestSession:

@@ -165,6 +165,10 @@ def test_the_other_items_of_a_list_that_holds_a_key_are_compared_with_the_envelo
             {"match": line if line.startswith("-") else "", "text": line}
             for line in ("-----BEGIN RSA PRIVATE KEY-----", KEY_LINE, "Zm9v")
         ],
+        [
+            {"commit": "0a1b2c3d" * 5, "text": line}
+            for line in ("-----BEGIN RSA PRIVATE KEY-----", KEY_LINE[:32], KEY_LINE[32:])
+        ],
         [{"text": "-----BEGIN RSA PRIVATE KEY-----"}, {"id": "ConfigurationManager", "line": KEY_LINE}],
         ["-----BEGIN RSA PRIVATE KEY-----", *(KEY_LINE[at : at + 16] for at in range(0, 64, 16))],
         ["-----BEGIN RSA PRIVATE KEY-----", f"{KEY_LINE[:9]}/{KEY_LINE[9:40]}/{KEY_LINE[40:]}"],
