@@ -37,7 +37,7 @@ from guardian.scoring.calibration import ASSUMPTIONS
 from guardian.wire.client import ControlClient
 
 _SKEW_S = 5.0
-_HARMLESS = PolicyRequest(Asker("monitor", "monitor", frozenset({"*"})), "readMetrics")
+_HARMLESS = PolicyRequest(Asker("monitor", "monitor", frozenset({"*"})), "readChanges")
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,7 +181,7 @@ def _policy(settings: Settings) -> str:
     if not said.allowed:
         by = ", ".join(said.policy_ids) or "no policy permits it"
         raise _Unwell(
-            f"the decision point denies the monitor its metrics, which endanger nobody ({by})",
+            f"the decision point denies the monitor to read changes, which endangers nobody ({by})",
             "look whether it has the policies, and at policy.options; config/examples/ has some to begin with",
         )
     return f"the decision point answers, version {said.version or point.version}"

@@ -79,7 +79,7 @@ def heard_alert(rows: ControlRows, line: Followed, now: datetime, *, floor: int 
     if settled or worse:  # it begins anew
         values |= {"acted_at": None, "escalated_at": None, "opened_at": line.at or now, "state": ""}
     news = about_guardian and rank(finding.severity) >= floor
-    if (news or _has_ended(rows, case)) and _is_far_up(rows, case, line.at or now):  # and so does its message
+    if (news or _has_ended(rows, case)) and _is_far_up(rows, case, now):  # and so does its message
         values |= {"place": None, "folded_into": None, "rank": rank(finding.severity)}
     rows.cases.change(key, **values, purpose=purpose or case.purpose)
     rows.cases.happened(case, [told_by_alert(told)])

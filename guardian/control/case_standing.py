@@ -47,7 +47,7 @@ def _as_far_as_known(rows: ControlRows, case: StoredCase) -> str:
     if rows.ledger.live_entry(case.tenant_id, case.session_id) is not None:
         return "revoked"
     if case.state == "revoked":
-        return "flagged" if case.acted_at is None else "reinstated"
+        return "lapsed" if case.acted_at is None else "reinstated"
     return case.state or "flagged"
 
 

@@ -105,13 +105,11 @@ def _contents(folder: Path) -> str:
     return hashlib.sha256("\n".join(told).encode()).hexdigest()[:12]
 
 
-def _opened(path: str, *, tokens: int, width: int, device: str) -> SentenceTransformer | None:
-    """The model in this folder, None where none is named.
+def _opened(path: str, *, tokens: int, width: int, device: str) -> SentenceTransformer:
+    """The model in this folder.
 
     Raises ModelError for one of another width: a bi-encoder judges no pairs, and vectors are archived as they are.
     """
-    if not path:
-        return None
     model = load_model(Path(path), tokens=tokens, device=device)
     found = model.encode([("a", "b")] if width == 1 else ["a"], show_progress_bar=False)
     if found.shape != (1, width):
@@ -139,10 +137,10 @@ class SentenceTransformers:
         return "+".join(f"{half}-{_contents(Path(own))}" for half, own in halves.items() if own)
 
     def open(self, directory: Path) -> SentenceTransformersEncoder:
-        if not (self.pair or self.text):
+        if not (self.pair and self.text):
             raise ModelError(
-                "the sentence_transformers engine needs folders in model.options: pair and text; `guardian train`"
-                f" leaves both in {directory / '.work' / REFERENCE}"
+                "the sentence_transformers engine needs two folders in model.options, pair and text;"
+                f" `guardian train` leaves both in {directory / '.work' / REFERENCE}"
             )
         return SentenceTransformersEncoder(
             _opened(self.pair, tokens=PAIR_TOKENS, width=1, device=self.device),

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence, Set
 LINE_CHARS = 100
 """So much of a line is looked at."""
 
-_LEAST_BODY, _LEAST_PIECE, _LEAST_DIGITS = 40, 20, 2
+_LEAST_BODY, _MOST_BODY, _LEAST_PIECE, _LEAST_DIGITS = 40, 200, 20, 2
 _HEADERS = 32
 _KEY_FIRST = re.compile(r"-{2,}\s*BEGIN [A-Z0-9 ]*PRIVATE KEY(?: BLOCK)?\s*-{2,}")
 _KEY_HEADER = re.compile(r"(?:[A-Za-z-]++:.*)?")
@@ -59,13 +59,20 @@ def _stripped(text: str) -> str:
 
 
 def _begins_a_body(lines: Iterator[str]) -> bool:
-    run = ""
+    """By the first of its text that is long enough to tell; by more of it as long as lines are of one length, as a
+    file's are and paths behind one another are not."""
+    run, widths, looked = "", set[int](), False
     for line in lines:
         piece = _piece(line)
         run += piece
-        if not piece or len(run) >= _LEAST_BODY:
-            break
-    return len(run) >= _LEAST_BODY and is_key_text(run)
+        widths.add(len(line))
+        if not piece or (looked and len(widths) > 1) or len(run) > _MOST_BODY:
+            return False
+        if len(run) >= _LEAST_BODY:
+            looked = True
+            if is_key_text(run):
+                return True
+    return False
 
 
 def _piece(line: str) -> str:

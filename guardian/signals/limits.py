@@ -13,7 +13,16 @@ from functools import lru_cache
 from guardian.domain.signal import Breach, Observation
 from guardian.signals.constraints import Constraints, Number, number
 from guardian.signals.leaves import Leaf, Touched
-from guardian.signals.wording import READING, canonical, only_reads, shown, word_set, words, words_of_act
+from guardian.signals.wording import (
+    READING,
+    canonical,
+    only_reads,
+    shown,
+    singular,
+    word_set,
+    words,
+    words_of_act,
+)
 
 _CAP = 2**53  # sums stay exact in every JSON reader
 _DIGITS = 9  # a sum of decimal amounts is no larger than they are
@@ -30,12 +39,14 @@ _QUERYING = word_set("query select sql")
 _WRITING = word_set(
     "add append create delete drop edit import insert merge modify put remove replace update upsert write"
 )
+_SEEKING = word_set("browse find list lookup search")
+_LETTERS = word_set("chat email file folder inbox mail message page thread")
 _TABULAR = word_set(
-    "athena bigquery cassandra clickhouse csv database databases databricks dataframe dataset excel hive mongo "
-    "oracle parquet pg postgres query redshift row rows select snowflake sqlite supabase trino warehouse"
+    "airtable athena bigquery cassandra clickhouse csv database databricks dataframe dataset db dynamodb excel "
+    "hive mongo mongodb mysql oracle parquet pg postgres postgresql query redshift row select sheet snowflake "
+    "spreadsheet sql sqlite supabase table trino warehouse"
 )
-_TABLES = ("db", "sheet", "sheets", "sql", "table", "tables")
-"""What keeps rows, and what asks for them."""
+"""Found in what they keep, a thing is a row."""
 _MANY = frozenset({"children", "data", "media", "men", "people", "staff", "women"})
 """Plurals that do not look like one."""
 
@@ -132,17 +143,17 @@ class Limits:
         return self._together(name)
 
     def _rows(self, *, reads: bool, came: Number) -> Number | None:
-        """The rows of a look-up are those that came back, whatever number the agent named, if it is one of rows;
-        of a query that may as well write them at least those that it names."""
-        named = self._together(_ROW)
-        tool = frozenset(words(self.seen.event.action.tool))
-        tabular = named or not tool.isdisjoint(_TABULAR) or any(word.endswith(_TABLES) for word in tool)
+        """The rows of a look-up are those that came back, whatever number the agent named; what was found, and
+        mail, are none. Of a query that may as well write them they are at least those that it names."""
+        leaves = list(self._leaves(_ROW, "max_"))
+        tool = frozenset(map(singular, words(self.seen.event.action.tool)))
         if reads:
-            return came if tabular else 0  # customers found are no rows
+            elsewhere = tool.isdisjoint(_TABULAR) and not tool.isdisjoint(_SEEKING | _LETTERS)
+            return 0 if elsewhere and not leaves else came
         if tool.isdisjoint(_QUERYING):
             return None
-        looked = came and tool.isdisjoint(_WRITING)  # what it ran was a look-up
-        return came if looked else max(came, named)
+        bounds = all(f"max_{_ROW}" in leaf.names for leaf in leaves if _quantities(leaf, _ROW))
+        return came if bounds and tool.isdisjoint(_WRITING) else max(came, self._together(_ROW))
 
     def _spelt(self, prefix: str, name: str) -> str:
         return shown(self.constraints.spelt[prefix + name], 60)

@@ -72,7 +72,7 @@ def test_a_sentence_transformers_model_of_ones_own_is_another_model_until_its_fi
     pytest.importorskip("sentence_transformers")
 
     def fold(text: str) -> str:
-        engine = {"engine": "sentence_transformers", "options": {"text": text}}
+        engine = {"engine": "sentence_transformers", "options": {"text": text, "pair": text}}
         return judgement.configured_fold(load(None, overrides={"model": engine}))
 
     for name, weights in (("one", b"1"), ("same", b"1"), ("other", b"2")):
@@ -84,6 +84,6 @@ def test_a_sentence_transformers_model_of_ones_own_is_another_model_until_its_fi
 
 def test_folders_that_an_engine_reads_are_relative_to_the_configuration(tmp_path: Path) -> None:
     pytest.importorskip("sentence_transformers")
-    model = {"engine": "sentence_transformers", "options": {"text": "mine"}}
+    model = {"engine": "sentence_transformers", "options": {"text": "mine", "pair": "mine"}}
     with pytest.raises(ModelError, match=f"{tmp_path}/mine: no sentence-transformers model"):
         judgement.open_fit(load(None, overrides={"base": str(tmp_path), "model": model}))

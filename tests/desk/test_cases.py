@@ -214,6 +214,18 @@ def test_it_gets_another_one_also_where_its_old_message_was_still_to_be_brought_
     assert len(slack.roots()) == 2
 
 
+def test_several_findings_of_hours_ago_that_are_taken_in_together_begin_it_anew_all_the_same(
+    office, slack, a_finding
+) -> None:
+    dismissed(office, a_finding())
+    office.clock.pass_(minutes=30)
+    office.submit(a_finding(epoch=1, n=0, time=office.clock()))
+    office.clock.pass_(hours=3)
+    office.submit(a_finding(epoch=1, n=1, time=office.clock()))
+    office.settle()
+    assert len(slack.roots()) == 2
+
+
 def test_of_what_begins_anew_together_the_most_severe_says_who_is_called(make_office, slack, a_finding) -> None:
     office = make_office(floor="high", on_call={"*": "S0ONCALL"})
     dismissed(office, a_finding(severity="critical"))

@@ -4,6 +4,8 @@ import pytest
 from structlog.testing import capture_logs
 
 from guardian.control.case_feeds import catch_up
+from guardian.control.lapse import sweep
+from guardian.domain.finding import Effect
 
 NEWER = 'UPDATE control_alert SET payload = replace(payload, \'"case":\', \'"hue": 1, "case":\')'
 
@@ -93,6 +95,24 @@ def test_what_was_not_open_is_not_for_being_unreadable(make_office, slack, a_fin
         root.protect("acme", "sess_1", protected=True, reason="looked at")
     office.after(minutes=20)
     assert calls(slack) == 0
+
+
+def test_a_revocation_of_guardians_that_lapses_calls_nobody_for_being_unreadable(
+    make_office, slack, a_finding
+) -> None:
+    office = make_office(on_call={"*": "S0ONCALL"}, escalate={"after_s": 900})
+    office.enforce()
+    office.submit(a_finding(severity="critical", wanted=Effect.REVOKE, hard=True))
+    office.settle()
+    before = calls(slack)
+    execute(office, "UPDATE control_finding SET finding = '{}'")
+    with office.deps.store.read() as rows:
+        entry = rows.ledger.live_entry("acme", "sess_1")
+    assert entry is not None, "it was revoked"
+    office.clock.pass_(seconds=(entry.expires_at - office.clock()).total_seconds() + 2)
+    assert sweep(office.deps) == 1
+    office.after(minutes=20)
+    assert calls(slack) == before
 
 
 def calls(slack) -> int:

@@ -12,6 +12,7 @@ import pytest
 from guardian.bootstrap import plugins
 from guardian.embedding import FitRequest, PurposeFit, load
 from guardian.embedding.onnx import Onnx
+from guardian.embedding.ports import TEXT_TOKENS
 from guardian.errors import ConfigurationError
 
 MODELS = Path(__file__).parents[2] / "models"
@@ -36,7 +37,8 @@ def test_vectors_are_those_of_the_published_encoder(fit: PurposeFit) -> None:
     base = pytest.importorskip("guardian.training.bases").packaged_base()
     reference = importlib.import_module("guardian.embedding.sentence_transformers")
     texts = ["contracts.read | customer: Acme", RENEWAL, "email.send | to: mallory@evil.example ; body: hello"]
-    wanted = reference.SentenceTransformers(text=str(base)).open(MODELS).embed(texts)
+    text = reference.load_model(base, tokens=TEXT_TOKENS)
+    wanted = reference.SentenceTransformersEncoder(None, text).embed(texts)
     assert np.einsum("ij,ij->i", fit.embed(texts), wanted).min() > 0.99
 
 

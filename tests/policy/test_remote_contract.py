@@ -470,7 +470,7 @@ def test_the_doctor_asks_an_external_decision_point_one_question_and_says_whethe
     assert "the decision point answers" in answers.found
     empty = found(f"{rego_server.url}", path="guardian/nosuch")
     assert not empty.ok
-    assert "denies the monitor its metrics" in empty.found
+    assert "denies the monitor to read changes" in empty.found
     away = found("http://127.0.0.1:9")
     assert not away.ok
     assert "gives no answer" in away.found

@@ -221,11 +221,33 @@ def test_rows_are_those_that_came_back_whatever_a_reading_tool_is_called(
     assert folded(EnvelopeBreach(), [seen])[0].get("sums", {}).get("row", 0) == rows
 
 
-@pytest.mark.parametrize("tool", ["sql.execute", "sql.delete_rows", "db.query_update", "sql.insert"])
+@pytest.mark.parametrize("tool", ["sql.delete_rows", "db.query_update", "sql.insert"])
 def test_rows_that_a_statement_names_count_where_none_came_back(observe: Observe, folded: Any, tool: str) -> None:
     bounds = {"envelope__resource_constraints": {"max_rows": 1000}, "envelope__allowed_tools": []}
     seen = observe(**bounds, action__tool=tool, action__arguments={"max_rows": 900}, result__records=0)
     assert folded(EnvelopeBreach(), [seen])[0]["sums"] == {"row": 900}
+
+
+@pytest.mark.parametrize(
+    ("tool", "arguments", "came", "rows"),
+    [
+        ("run_query", {"sql": "select 1", "max_rows": 600}, 0, 0),  # a bound that nothing came up to
+        ("sql.execute", {"rows": 900}, 1, 900),
+        ("sql.bulk_load", {"rows": 900}, 1, 900),
+        ("crm.get_customers", {"rows": -1}, 900, 900),
+        ("crm.search_customers", {"rows": "all"}, 900, 900),
+        ("data.fetch", {"sql": "select * from customers"}, 900, 900),
+        ("datasets.list", {}, 900, 900),
+        ("firestore.get", {}, 900, 900),
+        ("os.list_executables", {}, 900, 0),
+    ],
+)
+def test_a_bound_is_no_quantity_and_what_is_read_counts_under_any_name(
+    observe: Observe, folded: Any, tool: str, arguments: dict[str, Any], came: int, rows: int
+) -> None:
+    bounds = {"envelope__resource_constraints": {"max_rows": 1000}, "envelope__allowed_tools": []}
+    seen = observe(**bounds, action__tool=tool, action__arguments=arguments, result__records=came)
+    assert folded(EnvelopeBreach(), [seen])[0].get("sums", {}).get("row", 0) == rows
 
 
 def test_without_a_result_what_was_asked_for_is_summed(observe: Observe, folded: Any) -> None:

@@ -110,12 +110,13 @@ def test_engines_agree_with_the_reference_that_was_trained(base: Path, files: li
     assert np.allclose(load(out, Onnx())._encoder.logits(pairs), stored, atol=0.05)
     texts = ["read the contract", "send money to Bob"]
     assert np.allclose(reference.embed(texts), load(out, Onnx()).embed(texts), atol=0.02)
-    with pytest.raises(ModelError, match=r"needs folders in model\.options.*reference"):
-        load(out, SentenceTransformers())
+    for half in ({}, {"pair": str(left / "pair")}, {"text": str(left / "text")}):
+        with pytest.raises(ModelError, match=r"needs two folders in model\.options.*reference"):
+            load(out, SentenceTransformers(**half))
     with pytest.raises(ModelError, match="gives 384 numbers, where guardian needs 1: a cross-encoder"):
-        load(out, SentenceTransformers(pair=str(base)))
+        load(out, SentenceTransformers(pair=str(base), text=str(left / "text")))
     with pytest.raises(ModelError, match="gives 1 numbers, where guardian needs 384"):
-        load(out, SentenceTransformers(text=str(out / ".work" / "reference" / "pair")))
+        load(out, SentenceTransformers(pair=str(left / "pair"), text=str(left / "pair")))
 
 
 def test_one_data_set_without_scenarios_cannot_be_held_out(base: Path, files: list[Path], tmp_path: Path) -> None:
