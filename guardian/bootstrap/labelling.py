@@ -14,7 +14,7 @@ from guardian.bootstrap.offline import batches
 from guardian.config import Settings
 from guardian.domain.batch import DecisionKey, Decoded
 from guardian.domain.event import SessionKey
-from guardian.evaluation.calibration import HonestSession
+from guardian.evaluation.honest import HonestSession
 from guardian.evaluation.labels import Labels, label_session, split_by_tenant, unlearnable
 from guardian.evaluation.sessions import LabelledSession, read_sessions, session_json
 from guardian.sources.session_lines import is_session_line

@@ -25,16 +25,9 @@ from guardian.evaluation.alarms import RATES_ONE_IN
 from guardian.evaluation.assess import Asked, assess, left_out
 from guardian.evaluation.assessment import Assessment
 from guardian.evaluation.baselines import cosine, lexical
-from guardian.evaluation.calibration import (
-    FLAT,
-    MAX_SHARE,
-    HonestSession,
-    JudgeWith,
-    OutOfFold,
-    fit_calibration,
-    session_line,
-)
+from guardian.evaluation.calibration import FLAT, JudgeWith, OutOfFold, fit_calibration, session_line
 from guardian.evaluation.folding import FoldFn, folding
+from guardian.evaluation.honest import MAX_SHARE, HonestSession
 from guardian.evaluation.labels import read_labels
 from guardian.evaluation.sessions import LabelledSession, read_sessions
 from guardian.pipeline.judging import Fit, Judge

@@ -7,9 +7,10 @@ from itertools import count
 from guardian.embedding.fit import FitRequest
 from guardian.evaluation.alarms import RATES_ONE_IN, PromiseRow, delays, promises, single_acts
 from guardian.evaluation.assessment import Assessment, Curve, robust_rows
-from guardian.evaluation.calibration import FLAT, HonestSession, JudgeWith, fit_calibration, session_line
+from guardian.evaluation.calibration import FLAT, JudgeWith, fit_calibration, session_line
 from guardian.evaluation.explanations import ExplainFn, explanations
 from guardian.evaluation.folding import FoldedSession, FoldFn, folding
+from guardian.evaluation.honest import HonestSession
 from guardian.evaluation.judge import (
     ScoreFn,
     by_consequence,

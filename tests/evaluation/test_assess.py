@@ -15,9 +15,10 @@ from guardian.errors import ConfigurationError
 from guardian.evaluation import cosine, lexical
 from guardian.evaluation.assess import Asked, assess, left_out
 from guardian.evaluation.assessment import Assessment
-from guardian.evaluation.calibration import HonestSession, JudgeWith, fit_calibration, session_line
+from guardian.evaluation.calibration import JudgeWith, fit_calibration, session_line
 from guardian.evaluation.explanations import explanations
 from guardian.evaluation.folding import folding
+from guardian.evaluation.honest import HonestSession
 from guardian.evaluation.judge import CHANGES
 from guardian.evaluation.plots import draw
 from guardian.evaluation.robustness import VARIANTS

@@ -11,14 +11,8 @@ from guardian.bootstrap.plugins import make
 from guardian.domain.batch import Memory
 from guardian.embedding import FitRequest
 from guardian.embedding.lexical import Lexical
-from guardian.evaluation.calibration import (
-    FLAT,
-    LEAST_SESSIONS,
-    HonestSession,
-    OutOfFold,
-    fit_calibration,
-    session_line,
-)
+from guardian.evaluation.calibration import FLAT, OutOfFold, fit_calibration, session_line
+from guardian.evaluation.honest import LEAST_SESSIONS, HonestSession
 from guardian.evaluation.sessions import session_of
 from guardian.pipeline.judging import Judge
 from guardian.pipeline.scoring_run import SessionScorer

@@ -1,0 +1,112 @@
+"""Honest sessions that a yardstick is fitted on, and how much one purpose, agent and tenant may contribute.
+
+Repetition is not evidence, and nobody can buy the yardstick by flooding it.
+"""
+
+import random
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+from guardian.domain.batch import Decoded
+from guardian.domain.event import SessionKey
+from guardian.pipeline.scoring_run import LOCAL
+from guardian.telemetry import logger
+
+LEAST_SESSIONS = 40
+MAX_SHARE = 0.5
+_LEAST_SOURCES = 3
+
+_log = logger("calibration")
+
+
+@dataclass(frozen=True, slots=True)
+class HonestSession:
+    """One session without a confirmed drift, as decisions in order."""
+
+    purpose: str
+    decisions: tuple[Decoded, ...]
+
+    @property
+    def key(self) -> SessionKey | None:
+        """None for a session without an action."""
+        return self.decisions[0].event.key if self.decisions else None
+
+
+def bounded(
+    sessions: Iterable[HonestSession], *, max_per_purpose: int, max_share: float, seed: int
+) -> list[HonestSession]:
+    """Those that count, in the same order; says so where not all do.
+
+    Of a purpose the first `max_per_purpose`; of an agent, and of a tenant, as many as make up `max_share` of the
+    whole, chosen by `seed` (where three or more of them are named: of two, one has half). Raises ValueError when
+    fewer than 40 are left.
+    """
+    given = [session for session in sessions if session.decisions]
+    kept = _first_of_each_purpose(given, max_per_purpose)
+    for known_as in (_agent, _tenant):
+        kept = _shared(kept, known_as, max_share, seed)
+        _say_who_leads(kept, known_as, max_share)
+    if len(kept) < LEAST_SESSIONS:
+        raise ValueError(
+            f"a calibration needs at least {LEAST_SESSIONS} honest sessions, got {len(kept)} after no purpose gave"
+            f" more than {max_per_purpose} and no agent or tenant more than {max_share:.0%}; give a longer log, or"
+            " let one of them give more (--max-per-purpose, --max-share)"
+        )
+    if len(kept) < len(given):
+        bounds = f"--max-per-purpose {max_per_purpose}, --max-share {max_share:g}"
+        _log.warning("calibration_bounded", sessions=len(given), counted=len(kept), bounds=bounds)
+    return kept
+
+
+def _first_of_each_purpose(sessions: Iterable[HonestSession], limit: int) -> list[HonestSession]:
+    taken: Counter[str] = Counter()
+    kept = []
+    for session in sessions:
+        if taken[session.purpose] < limit:
+            taken[session.purpose] += 1
+            kept.append(session)
+    return kept
+
+
+def _agent(session: HonestSession) -> str | None:
+    envelope = session.decisions[0].event.envelope
+    return f"{envelope.tenant_id}/{envelope.agent_id}" if envelope.agent_id is not None else None
+
+
+def _tenant(session: HonestSession) -> str | None:
+    tenant = session.decisions[0].event.envelope.tenant_id
+    return tenant if tenant != LOCAL else None
+
+
+def _say_who_leads(
+    sessions: Sequence[HonestSession], known_as: Callable[[HonestSession], str | None], share: float
+) -> None:
+    """Of two sources one may have more than its share: cut, it would be as small as the other happens to be."""
+    counts = Counter(name for s in sessions if (name := known_as(s)) is not None)
+    if 1 < len(counts) < _LEAST_SOURCES:
+        name, most = counts.most_common(1)[0]
+        if most > share * len(sessions):
+            note = f"fewer than {_LEAST_SOURCES} agents or tenants are named, so none is cut"
+            _log.warning("calibration_leans", on=name, sessions=most, counted=len(sessions), note=note)
+
+
+def _shared(
+    sessions: list[HonestSession], known_as: Callable[[HonestSession], str | None], share: float, seed: int
+) -> list[HonestSession]:
+    """At most `share` of what is left from any one source; in the same order. Sources without a name are not
+    cut."""
+    counts = Counter(name for s in sessions if (name := known_as(s)) is not None)
+    if len(counts) < _LEAST_SOURCES:
+        return sessions
+    unnamed = len(sessions) - counts.total()
+    most = max(counts.values())
+    while most > 1 and most > (whole := share * (unnamed + sum(min(n, most) for n in counts.values()))):
+        most = max(1, min(most - 1, int(whole)))
+    drawn: dict[str, list[int]] = {}
+    for place, session in enumerate(sessions):
+        if (name := known_as(session)) is not None:
+            drawn.setdefault(name, []).append(place)
+    rnd = random.Random(seed)
+    cut = {place for places in drawn.values() for place in rnd.sample(places, max(0, len(places) - most))}
+    return [session for place, session in enumerate(sessions) if place not in cut]
