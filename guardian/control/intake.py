@@ -16,6 +16,7 @@ from guardian.control.news import NEWS, tell_of_decision_point
 from guardian.control.problems import Refusal, absent, check_calendar, check_one, check_tenant
 from guardian.control.revoking import revoke_or_flag
 from guardian.control.self_testing import noticed
+from guardian.control.superseded import superseded
 from guardian.domain.finding import Effect, Finding, Kind
 from guardian.domain.revocation import LedgerEntry
 from guardian.domain.session import HumanWord
@@ -93,10 +94,8 @@ def _decide(
             return Received(known.view.outcome, replayed=True)
         return Refusal(409, "a finding with this id but other content is stored", code="finding_conflict")
     session = rows.sessions.get(finding.tenant_id, finding.session_id)
-    if finding.kind is Kind.DRIFT and session is not None and finding.epoch < session.restarts:
-        return Refusal(
-            409, "people decided about this session after this finding; their word holds", code="superseded"
-        )
+    if why := superseded(rows, finding, session):
+        return Refusal(409, why, code="superseded")
     note_model(deps, rows, finding, principal.id, now)
     outcome = _flag(finding, permitted, asked.mode, now)
     entry: LedgerEntry | None = None

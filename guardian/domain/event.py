@@ -72,6 +72,15 @@ def _canonical(value: Any) -> str:
     return json.dumps(value, sort_keys=True, separators=(",", ":"))
 
 
+def in_utc(at: datetime) -> datetime:
+    """The same moment in UTC, the end of the calendar for one beyond it: in some zones its first and last hours
+    have no UTC form."""
+    try:
+        return at.astimezone(UTC)
+    except OverflowError:
+        return (datetime.max if at.year > 1 else datetime.min).replace(tzinfo=UTC)
+
+
 def _moment(at: datetime) -> str:
     try:
         return at.astimezone(UTC).isoformat()

@@ -31,6 +31,9 @@ HYGIENE = "envelope_hygiene"
 """Its breaches are careless grants, told once each as side findings; none reaches the ladder."""
 
 
+_NAMES_KEPT = 64
+
+
 class Fit(Protocol):
     """The drift model: scores in [0, 1], batched and cached."""
 
@@ -208,10 +211,9 @@ class Judge:
         )
         if (stage is state.stage and not again) or wanted is Effect.NONE:
             return state
-        names = dict.fromkeys((*state.breaches, *(b.name for b in breaches)))
         asked = {"asked_at": d.now, "asked_one_in": drift.one_in} if wanted is Effect.REVOKE else {}
         risen = state.model_copy(
-            update={"stage": stage, "transition": state.transition + 1, "breaches": tuple(names)[-64:], **asked}
+            update={"stage": stage, "transition": state.transition + 1, **_named(state, breaches, d.now), **asked}
         )
         argument = next((path for path, fall in self.fit.explain(request) if fall > 0.0), None)
         other = odder(state.evidence, drift, d.event.action.tool)
@@ -254,6 +256,12 @@ def afresh(state: SessionState) -> SessionState:
     kept = ("epoch", "transition", "revoked_at", "pardoned", "reported", "registered")
     stage = state.stage if state.revoked_at is not None else Stage.CLEAR
     return SessionState(stage=stage, **{name: getattr(state, name) for name in kept})
+
+
+def _named(state: SessionState, breaches: Sequence[Breach], now: datetime) -> dict[str, Any]:
+    names = tuple(dict.fromkeys((*state.breaches, *(b.name for b in breaches))))[-_NAMES_KEPT:]
+    fresh = {name: now for name in names if name not in state.breaches}
+    return {"breaches": names, "named_at": {**state.named_at, **fresh}}
 
 
 def _latest(d: Decoded, last_seen: datetime | None) -> datetime:

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from guardian.domain.drift import Drift
-from guardian.domain.event import DecisionEvent
+from guardian.domain.event import DecisionEvent, in_utc
 from guardian.domain.finding import (
     Act,
     Effect,
@@ -127,7 +127,7 @@ def subject_of(event: DecisionEvent, envelope_digest: str | None = None) -> Subj
         agent_id=envelope.agent_id,
         task_id=envelope.task_id,
         purpose=envelope.purpose,
-        expires_at=envelope.expires_at,
+        expires_at=None if envelope.expires_at is None else in_utc(envelope.expires_at),
         parent_session_id=envelope.parent_session_id,
         envelope_digest=envelope_digest,
     )
@@ -142,7 +142,7 @@ def act_of(event: DecisionEvent, *, argument: str | None = None) -> Act:
         arguments=arguments if len(arguments) <= 2000 else arguments[:1999] + "…",
         argument=argument,
         effect=event.decision.effect,
-        time=event.time,
+        time=in_utc(event.time),
     )
 
 

@@ -18,11 +18,11 @@ def hear(
 ) -> SessionState:
     """Revoked: the session is known to be cut off. Reinstated or called a false positive: a new epoch.
 
-    A lapsed revocation leaves the session flagged with all its evidence: the next act may ask again.
+    A lapsed revocation leaves all its evidence, and flagged what was: the next act may ask again.
 
     In a new epoch evidence starts afresh (of the signals' states those of the `lasting` are kept), and the rules
-    that the old findings named are pardoned for this session, so that a standing condition that people accepted
-    does not accuse again on the next call.
+    that findings had named when people spoke are pardoned for this session, so that a standing condition that they
+    accepted does not accuse again on the next call. What was named while their word was on its way is not.
 
     Registered: `detail` is the digest of an envelope that control has on record for the session from now on.
     """
@@ -42,11 +42,13 @@ def hear(
                     "asked_one_in": 1.0,
                     "signals": {k: v for k, v in state.signals.items() if k in lasting},
                     "breaches": (),
-                    "pardoned": tuple(dict.fromkeys((*state.pardoned, *state.breaches))),
+                    "named_at": {},
+                    "pardoned": tuple(dict.fromkeys((*state.pardoned, *_named_until(state, at)))),
                 }
             )
         case HumanWord.LAPSED:
-            return state.model_copy(update={"revoked_at": None, "stage": Stage.FLAGGED, "asked_at": None})
+            stage = Stage.FLAGGED if state.transition else Stage.CLEAR
+            return state.model_copy(update={"revoked_at": None, "stage": stage, "asked_at": None})
         case HumanWord.REGISTERED:
             others = (digest for digest in state.registered if digest != detail)
             return state.model_copy(update={"registered": (*others, detail)[-REGISTERED_KEPT:]})
@@ -54,6 +56,10 @@ def hear(
             return state
         case _:  # pragma: no cover
             assert_never(word)
+
+
+def _named_until(state: SessionState, at: datetime) -> tuple[str, ...]:
+    return tuple(name for name in state.breaches if state.named_at.get(name, at) <= at)
 
 
 def _peak(state: SessionState) -> float | None:

@@ -26,12 +26,13 @@ _RESTARTS = frozenset({HumanWord.REINSTATED, HumanWord.FALSE_POSITIVE})
 
 
 class StoredSession(NamedTuple):
-    """`restarts` is a finding's epoch since people last made the evidence start afresh: how often that, or an
-    exception in between, has happened until then."""
+    """`restarts` is a finding's epoch since people last made the evidence start afresh, at `restarted_at`: how
+    often that, or an exception in between, has happened until then."""
 
     seq: int
     restarts: int
     view: SessionView
+    restarted_at: datetime | None = None
 
 
 _REVOKED = and_(
@@ -246,4 +247,4 @@ def _stored(row: Row[Any]) -> StoredSession:
         first_seen=row.first_seen,
         last_seen=row.last_seen,
     )
-    return StoredSession(row.seq, row.restarts, view)
+    return StoredSession(row.seq, row.restarts, view, row.restarted_at)

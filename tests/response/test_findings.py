@@ -13,7 +13,7 @@ from guardian.domain.event import DecisionEvent
 from guardian.domain.finding import Effect, Finding, Kind
 from guardian.domain.session import SessionState
 from guardian.domain.signal import Breach, Signal
-from guardian.response.findings import act_of, drift_finding, side_finding, title_of
+from guardian.response.findings import act_of, drift_finding, side_finding, subject_of, title_of
 
 NOW = datetime(2026, 5, 12, 17, tzinfo=UTC)
 TITLES = {
@@ -44,6 +44,22 @@ def finding(verdict: Drift, *, wanted: Effect = Effect.FLAG, state: SessionState
     state = state or SessionState(epoch=1, transition=2, actions=9)
     asked: dict[str, Any] = {"wanted": wanted, "now": NOW, "argument": "to", "versions": {"model": "m"}}
     return drift_finding(event(), verdict, state, title=title_of(verdict.breaches, TITLES), **asked)
+
+
+@pytest.mark.parametrize(
+    ("told", "utc"),
+    [
+        ("9999-12-31T23:59:59-05:00", datetime.max),
+        ("0001-01-01T00:00:00+05:00", datetime.min),
+        ("2026-05-12T19:00:00+02:00", datetime(2026, 5, 12, 17)),
+    ],
+)
+def test_no_time_of_a_log_lies_outside_the_calendar(told: str, utc: datetime) -> None:
+    said = event().model_copy(update={"time": datetime.fromisoformat(told)})
+    envelope = said.envelope.model_copy(update={"expires_at": said.time})
+    times = act_of(said).time, subject_of(said.model_copy(update={"envelope": envelope})).expires_at
+    assert times == (utc.replace(tzinfo=UTC),) * 2
+    assert [at is not None and at.tzinfo for at in times] == [UTC, UTC]
 
 
 def test_a_call_that_crossed_the_line_says_that_an_earlier_one_was_odder() -> None:

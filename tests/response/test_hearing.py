@@ -1,6 +1,6 @@
-"""What a registration does to a session's memory, and what it leaves alone."""
+"""What a word of people's does to a session's memory, and what it leaves alone."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from hypothesis import given
@@ -38,3 +38,19 @@ def test_the_newest_digests_are_kept_and_never_more_than_the_bound(digests: list
 @pytest.mark.parametrize("word", [word for word in HumanWord if word is not HumanWord.REGISTERED])
 def test_no_other_word_takes_a_registration_away(word: HumanWord) -> None:
     assert hear(registered("a"), word, NOW, lasting=()).registered == ("a",)
+
+
+@pytest.mark.parametrize("word", [HumanWord.REINSTATED, HumanWord.FALSE_POSITIVE])
+def test_people_wave_through_what_was_named_when_they_spoke(word: HumanWord) -> None:
+    named = {"envelope_expired": NOW - timedelta(hours=1), "signature_invalid": NOW + timedelta(seconds=1)}
+    state = SessionState(breaches=("of_an_older_version", *named), named_at=named, pardoned=("copied_authority",))
+    after = hear(state, word, NOW, lasting=())
+    assert after.pardoned == ("copied_authority", "of_an_older_version", "envelope_expired")
+    assert (after.breaches, after.named_at) == ((), {})
+
+
+@pytest.mark.parametrize(("transition", "stage"), [(0, Stage.CLEAR), (1, Stage.FLAGGED)])
+def test_a_lapse_leaves_flagged_what_was(transition: int, stage: Stage) -> None:
+    state = SessionState(stage=Stage.REVOKED, transition=transition, revoked_at=NOW, evidence={"top": 3.0})
+    after = hear(state, HumanWord.LAPSED, NOW, lasting=())
+    assert (after.stage, after.revoked_at, after.evidence) == (stage, None, {"top": 3.0})

@@ -1,0 +1,46 @@
+"""A finding stands on what people, or time, have changed since: its monitor had not heard that yet."""
+
+from pydantic import ValidationError
+
+from guardian.domain.finding import Finding, Kind
+from guardian.domain.revocation import LedgerEntry
+from guardian.store.control import ControlRows
+from guardian.store.control_sessions import StoredSession
+
+_EARLIER = 200
+"""So many findings of a session are looked at for what they named."""
+
+
+def superseded(rows: ControlRows, finding: Finding, session: StoredSession | None) -> str:
+    """Why it holds no longer; empty where it does."""
+    decided = session is not None and finding.epoch < session.restarts
+    if decided and finding.kind is Kind.DRIFT and not _breaks_another_rule(rows, finding, session):
+        return "people decided about this session after this finding; their word holds"
+    parent = None if finding.subject is None else finding.subject.parent_session_id
+    if parent is not None and {breach.name for breach in finding.breaches} == {"parent_revoked"}:
+        back = _given_back(rows, finding.tenant_id, parent)
+        if back is not None and (back.status == "reinstated" or back.at <= finding.time):
+            return "its parent is not revoked any more"
+    if finding.kind is Kind.GATEWAY and not finding.breaches:  # that it let a revoked session act
+        back = _given_back(rows, finding.tenant_id, finding.session_id)
+        if back is not None and back.at <= finding.time:
+            return "the session was not revoked any more"
+    return ""
+
+
+def _breaks_another_rule(rows: ControlRows, finding: Finding, session: StoredSession | None) -> bool:
+    """Whether the act came after people's word and broke a hard rule that no finding had named until then."""
+    since = None if session is None else session.restarted_at
+    if since is None or finding.time <= since:
+        return False
+    try:
+        earlier = rows.findings.page({finding.tenant_id}, limit=_EARLIER, session_id=finding.session_id)
+    except ValidationError:  # another version wrote one of them: the next act accuses again, in the new epoch
+        return False
+    named = {breach.name for each in earlier for breach in each.view.finding.breaches}
+    return any(breach.hard and breach.name not in named for breach in finding.breaches)
+
+
+def _given_back(rows: ControlRows, tenant_id: str, session_id: str) -> LedgerEntry | None:
+    entries = rows.ledger.of_session(tenant_id, session_id)
+    return entries[-1] if entries and entries[-1].status != "revoked" else None

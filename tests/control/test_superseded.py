@@ -1,0 +1,75 @@
+"""What a monitor found before it heard what people, or time, had changed."""
+
+from datetime import timedelta
+
+import pytest
+
+from guardian.domain.finding import Effect, Kind, NamedBreach, finding_id
+
+FORGED = (NamedBreach(name="signature_invalid", detail="not signed by whom it names", hard=True),)
+PARENT = (NamedBreach(name="parent_revoked", detail="its parent sess_0 is revoked", hard=True),)
+
+
+def below(found, parent="sess_0"):
+    return found.model_copy(update={"subject": found.subject.model_copy(update={"parent_session_id": parent})})
+
+
+def about_its_gateway(found):
+    name = finding_id(Kind.GATEWAY, found.tenant_id, "", "gw", found.time)
+    return found.model_copy(update={"id": name, "kind": Kind.GATEWAY, "wanted": Effect.FLAG, "epoch": 0})
+
+
+def code(got):
+    return got.json().get("code", got.json().get("effect"))
+
+
+def test_a_hard_rule_that_is_broken_after_peoples_word_is_none_that_they_waved_through(stage, a_finding, hard):
+    stage.enforce()
+    stage.submit(a_finding(breaches=hard))
+    stage.clock.pass_(minutes=1)
+    stage.reinstate()
+    before, after = (stage.clock() + timedelta(seconds=each) for each in (-1, 1))
+    assert code(stage.submit(a_finding(n=1, breaches=FORGED, time=before))) == "superseded"
+    assert code(stage.submit(a_finding(n=2, breaches=hard, time=after))) == "superseded", "they knew of this one"
+    assert code(stage.submit(a_finding(n=3, time=after))) == "superseded", "evidence starts afresh"
+    assert code(stage.submit(a_finding(n=4, breaches=FORGED, time=after))) == "revoke"
+
+
+def test_an_earlier_finding_that_cannot_be_read_leaves_peoples_word_alone(stage, a_finding, hard):
+    stage.enforce()
+    stage.submit(a_finding(breaches=hard))
+    stage.reinstate()
+    with stage.deps.store.write() as rows:
+        rows.connection.exec_driver_sql("UPDATE control_finding SET finding = '{}'")
+    late = a_finding(n=1, breaches=FORGED, time=stage.clock() + timedelta(seconds=1))
+    assert code(stage.submit(late)) == "superseded"
+
+
+@pytest.mark.parametrize("word", ["stays", "reinstated", "lapsed"])
+def test_a_child_is_not_accused_of_its_parents_revocation_once_that_is_over(stage, a_finding, word):
+    stage.enforce()
+    stage.revoke("sess_0")
+    stage.clock.pass_(minutes=1)
+    began = stage.clock()
+    if word == "reinstated":
+        stage.reinstate("sess_0")
+    elif word == "lapsed":
+        stage.clock.pass_(days=40)
+    told = {"breaches": PARENT, "expires_at": stage.clock() + timedelta(hours=1)}
+    wanted = "revoke" if word == "stays" else "superseded"
+    assert code(stage.submit(below(a_finding(n=1, time=stage.clock(), **told)))) == wanted
+    before = code(stage.submit(below(a_finding("sess_2", time=began, **told))))
+    assert before == ("superseded" if word == "reinstated" else "revoke"), "it acted while that was revoked"
+    other = below(a_finding("sess_3", breaches=(*PARENT, *FORGED), time=stage.clock()))
+    assert code(stage.submit(other)) == "revoke"
+
+
+def test_no_gateway_is_accused_of_letting_act_who_was_given_back(stage, a_finding):
+    stage.revoke()
+    stage.clock.pass_(minutes=5)
+    during = about_its_gateway(a_finding(time=stage.clock()))
+    stage.clock.pass_(minutes=5)
+    stage.reinstate()
+    after = about_its_gateway(a_finding(time=stage.clock() + timedelta(seconds=1)))
+    assert code(stage.submit(after)) == "superseded"
+    assert code(stage.submit(during)) == "flag"
