@@ -13,7 +13,6 @@ from sqlalchemy import (
     Connection,
     Engine,
     RowMapping,
-    Select,
     and_,
     delete,
     exists,
@@ -27,10 +26,14 @@ from sqlalchemy import (
 from guardian.domain.batch import Decoded
 from guardian.domain.record import Place
 from guardian.store.engine import reading, writing
-from guardian.store.monitor_tables import chunks, envelopes, headers_of, headers_text, insert_new, waiting
+from guardian.store.monitor_tables import chunks, envelopes, headers_of, headers_text, insert_new, places, waiting
 from guardian.store.monitor_values import Held
 
 _SESSIONS_AT_ONCE = 500
+_BYTES_AT_ONCE = 8 * 1024 * 1024
+"""Of sealed values in memory, and one more: a record may be that large by itself."""
+_IN_ORDER = (waiting.c.since, waiting.c.topic, waiting.c.partition, waiting.c.offset, waiting.c.entry)
+_WITHOUT_VALUE = [column for column in waiting.c if column is not waiting.c.sealed]
 
 
 class Waiting:
@@ -39,19 +42,26 @@ class Waiting:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
 
-    def depth(self, places: Iterable[Place] | None = None) -> int:
+    def depth(self, wanted: Iterable[Place] | None = None) -> int:
         """How many records wait, of these places or in all."""
         query = select(func.count()).select_from(waiting)
-        if places is not None:
-            query = query.where(_among(places))
+        if wanted is not None:
+            query = query.where(_among(wanted))
         with reading(self._engine) as connection:
             return int(connection.execute(query).scalar_one())
 
-    def stranded(self, places: Iterable[Place], *, before: datetime, limit: int) -> list[Held]:
-        """Records of other places than these that have waited since `before`, the oldest first."""
-        query = select(waiting).where(~_among(places), waiting.c.since <= before)
+    def stranded(self, mine: Iterable[Place], *, before: datetime, limit: int) -> list[Held]:
+        """Records of other places than these that have waited since `before`, where nobody has read since either;
+        the oldest first, and no more than memory takes."""
+        read = exists().where(
+            and_(
+                places.c.topic == waiting.c.topic,
+                places.c.partition == waiting.c.partition,
+                places.c.touched_at > before,
+            )
+        )
         with reading(self._engine) as connection:
-            return _held(connection, query.order_by(waiting.c.since).limit(limit))
+            return _held(connection, and_(~_among(mine), waiting.c.since <= before, ~read), limit)
 
     def sealed(self) -> Iterator[bytes]:
         """The records that wait, as they lie there, one in memory at a time."""
@@ -64,12 +74,13 @@ class Waiting:
             if sealed:  # neither judged meanwhile, nor kept by another row
                 yield bytes(sealed)
 
-    def due(self, places: Iterable[Place], *, before: datetime, limit: int, squeeze: bool = False) -> list[Held]:
-        """Records of these places whose session has an envelope by now or has waited since `before`.
+    def due(self, wanted: Iterable[Place], *, before: datetime, limit: int, squeeze: bool = False) -> list[Held]:
+        """Records of these places whose session has an envelope by now or has waited since `before`; no more
+        at once than memory takes.
 
         With `squeeze` there are too many: the sessions that have waited longest are due whatever they wait for.
         """
-        mine = _among(places)
+        mine = _among(wanted)
         registered = exists().where(
             and_(envelopes.c.tenant_id == waiting.c.tenant_id, envelopes.c.session_id == waiting.c.session_id)
         )
@@ -82,9 +93,8 @@ class Waiting:
             keys = [(row.tenant_id, row.session_id) for row in connection.execute(chosen)]
             if not keys:
                 return []
-            order = (waiting.c.since, waiting.c.topic, waiting.c.partition, waiting.c.offset, waiting.c.entry)
-            wanted = select(waiting).where(mine, tuple_(waiting.c.tenant_id, waiting.c.session_id).in_(keys))
-            return _held(connection, wanted.order_by(*order).limit(limit))
+            theirs = tuple_(waiting.c.tenant_id, waiting.c.session_id).in_(keys)
+            return _held(connection, and_(mine, theirs), limit)
 
     def tried(self, held: Sequence[Held], *, by: int = 1) -> None:
         """Count one more attempt at each, durably, before it is made; by -1 take back one that proved nothing."""
@@ -193,8 +203,8 @@ def _record(waiter: Decoded) -> tuple[str, int, int]:
     return waiter.record.topic, waiter.record.partition, waiter.record.offset
 
 
-def _among(places: Iterable[Place]) -> Any:
-    return tuple_(waiting.c.topic, waiting.c.partition).in_(sorted(set(places)))
+def _among(wanted: Iterable[Place]) -> Any:
+    return tuple_(waiting.c.topic, waiting.c.partition).in_(sorted(set(wanted)))
 
 
 def _is(id_: tuple[str, int, int, int]) -> Any:
@@ -207,24 +217,28 @@ def _is(id_: tuple[str, int, int, int]) -> Any:
     )
 
 
-def _held(connection: Connection, query: Select[Any]) -> list[Held]:
-    """What the query finds, each with its record's value; that of one record is in memory once."""
+def _held(connection: Connection, where: Any, limit: int) -> list[Held]:
+    """The first of these, each with its record's value; that of one record is in memory once, and none of another
+    record after `_BYTES_AT_ONCE`."""
     kept: dict[tuple[str, int, int], list[tuple[datetime, bytes]]] = {}
-
-    def sealed(row: RowMapping) -> bytes:
-        if row["sealed"]:
-            return bytes(row["sealed"])
+    held: list[Held] = []
+    size = 0
+    query = select(*_WITHOUT_VALUE).where(where).order_by(*_IN_ORDER).limit(limit)
+    for row in connection.execute(query).mappings().all():
         record = row["topic"], row["partition"], row["offset"]
         if record not in kept:
+            if size >= _BYTES_AT_ONCE:
+                break
             same = and_(
                 waiting.c.topic == record[0], waiting.c.partition == record[1], waiting.c.offset == record[2]
             )
             keepers = select(waiting.c.since, waiting.c.sealed).where(same, func.length(waiting.c.sealed) > 0)
             found = connection.execute(keepers.order_by(waiting.c.since))
             kept[record] = [(each.since, bytes(each.sealed)) for each in found]
-        return next((value for since, value in reversed(kept[record]) if since <= row["since"]), b"")
-
-    return [_waiter(row, sealed(row)) for row in connection.execute(query).mappings().all()]
+            size += sum(len(value) for _, value in kept[record])
+        sealed = next((value for since, value in reversed(kept[record]) if since <= row["since"]), b"")
+        held.append(_waiter(row, sealed))
+    return held
 
 
 def _waiter(row: RowMapping, sealed: bytes) -> Held:

@@ -60,6 +60,7 @@ class WaitingRoom:
         self._metrics = metrics
         self._wait = wait
         self._most = most
+        self._began = clock()
         self._depth = store.waiting.depth()
 
     @property
@@ -98,12 +99,14 @@ class WaitingRoom:
         return self._store.waiting.depth(consumer.assignment())
 
     def give_up_stranded(self, consumer: Consumer) -> int:
-        """Dead-letter what waits a day too long in places that are not this consumer's: nobody reads them any more
-        (a topic under another name, a file). Only who reads something itself can tell. Returns how many."""
+        """Dead-letter what waits a day too long in places that are not this consumer's and that nobody read for a
+        day: a topic under another name, a file. Only who reads something itself, and was there all that day, can
+        tell. Returns how many."""
         now, mine = self._clock(), consumer.assignment()
-        if not mine:
+        before = now - self._wait - _STRANDED
+        if not mine or before < self._began:
             return 0
-        held = self._store.waiting.stranded(mine, before=now - self._wait - _STRANDED, limit=_AT_ONCE)
+        held = self._store.waiting.stranded(mine, before=before, limit=_AT_ONCE)
         letters = [self._stranded(each, now) for each in held]
         told = {f.id: f for letter in letters if (f := dead_letter_finding(letter, {})) is not None}
         if held:

@@ -73,6 +73,33 @@ def test_whoever_waits_keeps_a_value_of_its_own_record_that_was_sealed_no_later_
             assert NOW + timedelta(minutes=int(at)) <= each.since
 
 
+def test_no_more_of_what_waits_is_in_memory_at_once_than_it_takes_and_one_record_always(store):
+    large = [Record("log", 0, n, b"x" * 5_000_000) for n in range(3)] + [Record("log", 0, 3, b"x" * 9_000_000)]
+    with writing(store._engine) as connection:
+        connection.execute(waiting.delete())
+        told = [waits(record, entry) for record in large for entry in range(2)]
+        insert_waiting(connection, told, lambda value: value, NOW)
+    asked = {"before": NOW + timedelta(days=1), "limit": 999}
+    for which in ([0, 1], [2, 3], []):
+        held = store.waiting.due([Place("log", 0)], **asked)
+        assert [each.id[2:] for each in held] == [(n, entry) for n in which for entry in range(2)]
+        assert held == store.waiting.stranded([], **asked)
+        with writing(store._engine) as connection:
+            delete_waiting(connection, [each.id for each in held])
+
+
+def test_what_is_read_somewhere_is_not_stranded(store):
+    place = Place("read", 0)
+    with writing(store._engine) as connection:
+        connection.execute(waiting.delete())
+        insert_waiting(connection, [waits(replace(RECORDS[0], topic="read"), 0)], lambda value: value, NOW)
+    store.claim([place], "m", now=NOW + timedelta(hours=1))
+    late = {minutes: NOW + timedelta(minutes=minutes) for minutes in (59, 60)}
+    assert store.waiting.stranded([], before=late[59], limit=9) == []
+    assert [each.place for each in store.waiting.stranded([], before=late[60], limit=9)] == [place]
+    assert store.waiting.stranded([place], before=late[60], limit=9) == []
+
+
 def test_a_record_of_many_decisions_that_wait_is_kept_once(store):
     with writing(store._engine) as connection:
         connection.execute(waiting.delete())

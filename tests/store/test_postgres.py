@@ -358,6 +358,9 @@ def test_records_wait_and_envelopes_are_kept_on_postgresql_as_on_sqlite(postgres
         store.waiting.tried(due)
         assert store.waiting.due(places, before=NOW + timedelta(days=1), limit=1)[0].attempts == 1
         assert len(store.waiting.due(places, before=NOW - timedelta(days=1), limit=10, squeeze=True)) == 3
+        read = NOW + timedelta(seconds=1)
+        assert store.waiting.stranded(places[:1], before=NOW, limit=10) == []
+        assert [held.place for held in store.waiting.stranded(places[:1], before=read, limit=10)] == places[1:]
         assert store.waiting.due([("foreign", 1)], before=NOW + timedelta(days=1), limit=10)[0].session_id == "s2"
         store.commit(Judgement(), positions=base, released=due, **common)
         assert store.waiting.depth() == 1

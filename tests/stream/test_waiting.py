@@ -353,6 +353,38 @@ def test_what_waits_where_nobody_reads_any_more_is_dead_lettered_with_a_finding(
     assert (told.kind, told.session_id) == (Kind.UNSCORABLE, "s1")
 
 
+def test_what_waits_is_nobodys_only_when_its_place_was_not_read_for_a_day_in_which_this_process_was_up(
+    desk, rig, tmp_path
+):
+    reader = FileConsumer(tmp_path / "another.jsonl")
+    given_up = lambda: desk.room.give_up_stranded(reader)  # noqa: E731
+    desk.send(line(0))
+    desk.run(lambda: desk.store.waiting.depth() == 1)
+    rig.clock.forward(2 * 86_400)
+    desk.start()
+    assert given_up() == 0  # two days in which nobody was up
+    rig.clock.forward(0.9 * 86_400)
+    desk.store.claim([Place("log", 0)], "late", now=rig.clock())
+    rig.clock.forward(0.9 * 86_400)
+    assert given_up() == 0  # somebody came
+    rig.clock.forward(0.2 * 86_400)
+    assert given_up() == 1
+
+
+def test_after_days_off_the_first_member_leaves_the_others_partition_to_them(desk, rig):
+    rig.broker.create_topic("log", 2)
+    for n in (0, 1):
+        rig.broker.append("log", line(n, f"s{n}"), partition=n)
+    desk.run(lambda: desk.store.waiting.depth() == 2)
+    rig.clock.forward(2 * 86_400)
+    desk.start()
+    other = rig.broker.join("guardian", ["log"])  # assigned, and not started yet
+    rig.read(desk.worker(), lambda: desk.judged == ["d1"] and desk.release._next_look is not None)
+    rig.broker.leave("guardian", other)
+    desk.run(lambda: desk.store.waiting.depth() == 0)
+    assert (desk.judged, desk.store.dead_letters.list()) == (["d1", "d0"], [])
+
+
 def test_what_waits_of_a_topic_that_was_created_anew_is_judged_and_so_is_what_waits_at_its_offset(desk, rig):
     for numbers, wait in (((0, 1, 2), 3), ((10, 11), 5), ((20,), 6)):  # anew twice over, and shorter each time
         rig.broker = MemoryBroker(clock=rig.clock)
