@@ -88,7 +88,8 @@ METRICS: Mapping[Metric, _Spec] = {
     "guardian_outbox_depth": _Spec("gauge", "Findings not yet delivered to control. Growing: control is away."),
     "guardian_outbox_parked": _Spec(
         "gauge",
-        "Findings that control refused. Above 0: `guardian outbox list`, mend it, `guardian outbox release`.",
+        "Findings that control refused, or that this version cannot read. Above 0: `guardian outbox list`, "
+        "mend it, `guardian outbox release`.",
     ),
     "guardian_outbox_failures_total": _Spec(
         "counter", "Deliveries that failed, by reason. See the log line with the same correlation id.", ("reason",)

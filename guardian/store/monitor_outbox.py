@@ -4,7 +4,8 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Literal, NamedTuple
 
-from sqlalchemy import Connection, Engine, and_, func, select, update
+from pydantic import ValidationError
+from sqlalchemy import Connection, Engine, and_, func, or_, select, update
 
 from guardian.domain.finding import Finding
 from guardian.store.engine import reading, writing
@@ -28,7 +29,7 @@ def enqueue(
 
 
 class Parked(NamedTuple):
-    """A finding that control refused, when and why."""
+    """A finding that control refused, or that cannot be read: when and why."""
 
     id: str
     at: datetime
@@ -48,10 +49,13 @@ class Outbox:
         *,
         kind: Literal["finding", "dead_letter"] | None = None,
         lease: timedelta = timedelta(seconds=10),
+        longest: timedelta = timedelta(days=1),
     ) -> list[OutboxItem]:
         """Up to `limit` things to send, of this kind or of both, findings first, then the oldest; what nothing is
-        said of comes back."""
-        where = [outbox.c.state == "due", outbox.c.next_at <= now]
+        said of comes back. Nothing is put off for more than `longest`: what is due later has its time from a clock
+        that was ahead."""
+        ahead = outbox.c.next_at > now + max(longest, lease)
+        where = [outbox.c.state == "due", or_(outbox.c.next_at <= now, ahead)]
         if kind is not None:
             where.append(outbox.c.kind == kind)
         with reading(self._engine) as connection:  # most looks find nothing: they should not take a lock
@@ -73,8 +77,8 @@ class Outbox:
         items = []
         for row in rows:
             if row["kind"] == "finding":
-                finding = Finding.model_validate_json(bodies[row["ref"]])
-                items.append(OutboxItem(row["id"], "finding", row["attempts"], finding=finding))
+                finding, unread = _read(bodies[row["ref"]])
+                items.append(OutboxItem(row["id"], "finding", row["attempts"], finding=finding, unread=unread))
             else:
                 letter = letters.get(row["ref"])  # None: it expired unsent
                 items.append(OutboxItem(row["id"], "dead_letter", row["attempts"], dead_letter=letter))
@@ -85,7 +89,7 @@ class Outbox:
         self._end(item_id, "delivered", outcome, now)
 
     def parked(self, item_id: int, error: str, *, now: datetime) -> None:
-        """It was refused for good; it stays for people to look at."""
+        """It was refused for good, or cannot be read; it stays for people to look at."""
         self._end(item_id, "parked", error, now)
 
     def postponed(self, item_id: int, until: datetime, error: str) -> None:
@@ -106,7 +110,7 @@ class Outbox:
             return int(connection.execute(query).scalar_one())
 
     def parked_count(self) -> int:
-        """How many findings control refused."""
+        """How many findings are parked."""
         query = select(func.count()).select_from(outbox).where(_REFUSED)
         with reading(self._engine) as connection:
             return int(connection.execute(query).scalar_one())
@@ -134,3 +138,13 @@ class Outbox:
                 .where(outbox.c.id == item_id)
                 .values(state=state, note=note[:_MAX_NOTE], done_at=now, attempts=outbox.c.attempts + 1)
             )
+
+
+def _read(body: str) -> tuple[Finding | None, str]:
+    """The finding, or why it cannot be read: another version wrote it, say."""
+    try:
+        return Finding.model_validate_json(body), ""
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        where = ".".join(map(str, first["loc"]))
+        return None, f"the stored finding cannot be read: {where}: {first['msg']}"

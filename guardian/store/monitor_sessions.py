@@ -3,11 +3,13 @@
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 
+from pydantic import ValidationError
 from sqlalchemy import Connection, bindparam, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from guardian.domain.event import SessionKey
 from guardian.domain.session import SessionState
+from guardian.errors import StoreError
 from guardian.store.monitor_tables import Row, lots, sessions
 from guardian.store.monitor_values import Conflict
 
@@ -22,14 +24,29 @@ _STATES = select(sessions.c.session_id, sessions.c.version, sessions.c.state).wh
 def load_sessions(
     connection: Connection, wanted: Iterable[SessionKey]
 ) -> tuple[dict[SessionKey, SessionState], dict[SessionKey, int]]:
-    """The states and versions of the wanted sessions that exist."""
+    """The states and versions of the wanted sessions that exist. Raises StoreError where another version of
+    guardian wrote one: no record is at fault, and that version reads on where this one stands."""
     states: dict[SessionKey, SessionState] = {}
     versions: dict[SessionKey, int] = {}
     for (tenant,), keys in lots(sorted(wanted)):
         for session_id, version, state in connection.execute(_STATES, {"tenant": tenant, "ids": list(keys)}):
-            states[keys[session_id]] = SessionState.model_validate_json(state)
+            states[keys[session_id]] = _read(keys[session_id], state)
             versions[keys[session_id]] = version
     return states, versions
+
+
+def _read(key: SessionKey, state: str) -> SessionState:
+    try:
+        return SessionState.model_validate_json(state)
+    except ValidationError as error:
+        found = error.errors(include_url=False, include_input=False)
+        unknown = [".".join(map(str, each["loc"])) for each in found if each["type"] == "extra_forbidden"]
+        if not unknown:
+            raise
+        raise StoreError(
+            f"store: session {key.session_id!r} of {key.tenant_id!r} was written by another version of guardian, "
+            f"this one does not know its {', '.join(unknown)}; run that version or a newer one"
+        ) from error
 
 
 def save_sessions(

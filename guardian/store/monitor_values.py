@@ -76,13 +76,15 @@ class StoredDeadLetter:
 
 @dataclass(frozen=True, slots=True)
 class OutboxItem:
-    """One thing to deliver: a finding to control (idempotency key: its id), or a dead letter to its topic."""
+    """One thing to deliver: a finding to control (idempotency key: its id), or a dead letter to its topic.
+    `unread` says why its finding cannot be read, where that is so."""
 
     id: int
     kind: Literal["finding", "dead_letter"]
     attempts: int
     finding: Finding | None = None
     dead_letter: StoredDeadLetter | None = None
+    unread: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -48,6 +48,7 @@ class Delivery:
         self._jitter = jitter
         self._metrics = metrics
         self._backoff = backoff or Backoff(base_s=0.5, cap_s=30)
+        self._longest = timedelta(seconds=2 * self._backoff.longest_s)  # a letter's, counted from its topic's
         self._batch = batch
         self._idle_s = idle_s
         self._max_value_bytes = max_value_bytes
@@ -88,8 +89,12 @@ class Delivery:
     def deliver_due(self, kind: _Kind | None = None) -> int:
         """Send what is due of this kind, else of both, findings first; returns how many things arrived."""
         arrived, answers = 0, True
-        items = self._outbox.due(self._clock(), self._batch, kind=kind)
+        items = self._outbox.due(self._clock(), self._batch, kind=kind, longest=self._longest)
         for item in items:
+            if item.unread:
+                self._metrics.add("guardian_outbox_failures_total", reason="unread")
+                self._park(item, item.unread)
+                _log.error("a finding cannot be read; it is parked", row=item.id, error=item.unread)
             if item.finding is None:
                 continue
             if not answers:  # the others need not each find that out
@@ -98,7 +103,7 @@ class Delivery:
             status = self._send_finding(item, item.finding)
             answers = status != 0
             arrived += status == 200
-        return arrived + sum(self._publish(item) for item in items if item.finding is None)
+        return arrived + sum(self._publish(item) for item in items if item.kind == "dead_letter")
 
     def _send_finding(self, item: OutboxItem, finding: Finding) -> int:
         log = _log.bind(correlation_id=finding.correlation_id, finding_id=finding.id)
@@ -117,13 +122,16 @@ class Delivery:
                     "finding not delivered", status=error.status, error=str(error), retry_at=retry.isoformat()
                 )
             else:
-                self._outbox.parked(item.id, f"{error.status}: {error}", now=self._clock())
-                self._metrics.set("guardian_outbox_parked", self._outbox.parked_count())
+                self._park(item, f"{error.status}: {error}")
                 log.error("control refused a finding; it is parked", status=error.status, error=str(error))
             return error.status
         self._outbox.delivered(item.id, json.dumps(dict(outcome), default=str), now=self._clock())
         log.info("finding delivered", kind=finding.kind.value)
         return 200
+
+    def _park(self, item: OutboxItem, why: str) -> None:
+        self._outbox.parked(item.id, why, now=self._clock())
+        self._metrics.set("guardian_outbox_parked", self._outbox.parked_count())
 
     def _publish(self, item: OutboxItem) -> int:
         letter = item.dead_letter

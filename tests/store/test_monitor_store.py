@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sqlalchemy import event, select
+from sqlalchemy import event, select, update
 
 from guardian.domain.batch import (
     AgentKey,
@@ -26,13 +26,13 @@ from guardian.domain.finding import Effect, Finding, Kind
 from guardian.domain.record import Place, Record
 from guardian.domain.session import HumanWord, SessionState, Stage
 from guardian.domain.signal import BaselineFact, SharedReads
-from guardian.errors import StaleMember
-from guardian.store.engine import open_engine, reading
+from guardian.errors import StaleMember, StoreError
+from guardian.store.engine import open_engine, reading, writing
 from guardian.store.monitor import MonitorStore
 from guardian.store.monitor_baselines import SNAPSHOTS_KEPT
 from guardian.store.monitor_envelopes import Heard
 from guardian.store.monitor_retention import Retention, prune
-from guardian.store.monitor_tables import metadata
+from guardian.store.monitor_tables import findings, metadata, sessions
 from guardian.store.monitor_values import Conflict
 from guardian.store.turns import in_turn
 
@@ -323,6 +323,35 @@ def test_deliveries_end_as_delivered_parked_or_postponed(store):
     assert [item.finding.id for item in store.outbox.due(NOW + timedelta(hours=1), 10)] == ["f2"]
 
 
+def test_what_a_clock_ahead_put_off_is_due_once_it_is_put_right(store):
+    ahead = NOW + timedelta(hours=1)
+    batch = Judgement(findings=(finding("f1"), finding("f2")))
+    store.commit(batch, positions={}, base={}, versions={}, member="", now=ahead)
+    store.outbox.postponed(store.outbox.due(ahead, 1)[0].id, ahead + timedelta(seconds=5), "503")
+    asked = {"longest": timedelta(minutes=1), "lease": timedelta(minutes=2)}
+    assert [item.finding.id for item in store.outbox.due(NOW, 9, **asked)] == ["f1", "f2"]
+    assert store.outbox.due(NOW, 9, **asked) == []  # they are leased, though for longer
+
+
+def test_a_finding_of_another_version_is_handed_out_with_why_it_cannot_be_read(store, engine):
+    Member(store, "m").claim(P0).commit(Judgement(findings=(finding("f1"), finding("f2"))), 1)
+    newer = update(findings).where(findings.c.id == "f1")
+    with writing(engine) as connection:
+        connection.execute(newer.values(body=finding("f1").model_dump_json()[:-1] + ',"novel":"secret"}'))
+    one, two = store.outbox.due(NOW, 9)
+    assert (one.finding, two.finding, two.unread) == (None, finding("f2"), "")
+    assert one.unread == "the stored finding cannot be read: novel: Extra inputs are not permitted"
+
+
+def test_a_session_of_another_version_is_the_stores_trouble_and_told_without_its_content(store, engine):
+    Member(store, "m").claim(P0).commit(Judgement(sessions={S1: SessionState()}), 1)
+    with writing(engine) as connection:
+        connection.execute(update(sessions).values(state='{"epoch":1,"novel":"secret"}'))
+    with pytest.raises(StoreError, match=r"'s1' of 'acme' was written by another version.* its novel;") as told:
+        store.load(wanted(S1))
+    assert "secret" not in str(told.value)
+
+
 def test_a_dead_letter_that_was_parked_is_no_finding_that_control_refused(store):
     batch = Judgement(findings=(finding("f1"), finding("f2")), dead_letters=(letter(),))
     Member(store, "m").claim(P0).commit(batch, 1)
@@ -376,8 +405,8 @@ def test_of_each_purpose_only_the_newest_snapshots_are_kept(store, engine):
     key, other = PurposeKey("acme", "p"), PurposeKey("acme", "q")
     fact = BaselineFact("", 1, {}, {}, (), (0,) * 24)
     store.baselines.install({other: fact}, NOW)
-    for sessions in range(30):
-        store.baselines.install({key: replace(fact, sessions=sessions)}, NOW)
+    for count in range(30):
+        store.baselines.install({key: replace(fact, sessions=count)}, NOW)
     kept = [row[3] for row in rows(engine)["baselines"]]
     assert (kept.count("p"), kept.count("q")) == (SNAPSHOTS_KEPT, 1)
     newest = store.load(wanted(purposes=frozenset({key}))).baselines[key]

@@ -19,5 +19,11 @@ def test_without_jitter_it_doubles_from_its_base_with_every_failure():
     assert [BACKOFF.after(failures) for failures in (0, 1, 2, 3, 99)] == [0.5, 1, 2, 4, 30]
 
 
+@given(st.floats(0.001, 200), st.floats(0.001, 200), st.integers(0, 99))
+def test_no_pause_is_longer_than_the_longest(base_s, cap_s, failures):
+    backoff = Backoff(base_s, cap_s)
+    assert backoff.after(failures) <= backoff.longest_s == backoff.after(99)
+
+
 def test_what_waits_longer_than_the_cap_when_all_is_well_goes_on_so() -> None:
     assert [Backoff(120, 30).after(failures) for failures in (0, 1, 9)] == [120, 120, 120]

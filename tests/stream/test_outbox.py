@@ -4,13 +4,16 @@ from datetime import timedelta
 
 import httpx
 import pytest
+from sqlalchemy import select, update
 
 from guardian.bus.memory import MemoryProducer
 from guardian.domain.batch import DeadLetter, Judgement
 from guardian.domain.finding import Effect, Finding, Kind
 from guardian.domain.record import Record
 from guardian.errors import BusError, ControlError, StoreError
+from guardian.store.engine import writing
 from guardian.store.monitor_retention import Retention
+from guardian.store.monitor_tables import findings
 from guardian.stream.backoff import Backoff
 from guardian.stream.outbox import Delivery
 from guardian.stream.redrive import redrive
@@ -32,7 +35,7 @@ def delivery(rig, control, **more):
     producer = more.pop("producer", None) or MemoryProducer(rig.broker)
     return Delivery(
         outbox=rig.store.outbox, client=control, producer=producer, clock=rig.clock,
-        jitter=lambda: 0.0, metrics=rig.metrics, backoff=Backoff(base_s=2, cap_s=60), **more,
+        jitter=more.pop("jitter", lambda: 0.0), metrics=rig.metrics, backoff=Backoff(base_s=2, cap_s=60), **more,
     )  # fmt: skip
 
 
@@ -92,6 +95,43 @@ def test_a_refused_finding_is_parked_and_the_next_one_goes_on(filled, control, s
     filled.clock.forward(60)
     delivery(filled, control).deliver_due()
     assert sorted(control.got) == ["s1-3", "s1-6"]
+
+
+def test_a_finding_that_cannot_be_read_is_parked_and_the_next_one_goes_on(filled, control):
+    first = findings.c.id == "s1-3"
+    with writing(filled.store._engine) as connection:
+        body = connection.execute(select(findings.c.body).where(first)).scalar_one()
+        connection.execute(update(findings).where(first).values(body=body[:-1] + ',"novel":1}'))
+    assert delivery(filled, control).deliver_due() == 2
+    assert (control.calls, len(filled.broker.records("dlq.log"))) == (["s1-6"], 1)
+    assert filled.store.outbox.depth() == 0
+    (parked,) = filled.store.outbox.refused()
+    assert (parked.id, "novel" in parked.why) == ("s1-3", True)
+    assert filled.metrics.value("guardian_outbox_failures_total", reason="unread") == 1
+    assert filled.metrics.value("guardian_outbox_parked") == 1
+    with writing(filled.store._engine) as connection:  # as the version that wrote it would read it
+        connection.execute(update(findings).where(first).values(body=body))
+    filled.store.outbox.release()
+    filled.clock.forward(60)
+    delivery(filled, control).deliver_due()
+    assert control.calls == ["s1-6", "s1-3"]
+
+
+def test_what_waits_since_a_clock_was_ahead_does_not_wait_until_then(filled, control):
+    filled.clock.forward(-3600)
+    delivery(filled, control).deliver_due()
+    assert control.calls == ["s1-3", "s1-6"]
+
+
+def test_what_is_put_off_for_as_long_as_ever_is_not_taken_for_a_clocks_mistake(filled, control):
+    filled.broker.stop()
+    sender = delivery(filled, control, jitter=lambda: 1.0)
+    for _ in range(20):
+        sender.deliver_due()
+        sender.deliver_due()
+        filled.clock.forward(120)  # its topic's longest pause, and its own
+    (letter,) = filled.store.outbox.due(filled.clock(), 9)
+    assert letter.attempts == 20
 
 
 def test_what_is_parked_already_is_not_read_to_count_it(filled, control, monkeypatch):

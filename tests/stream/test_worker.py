@@ -1,6 +1,7 @@
 import threading
 
 import pytest
+from sqlalchemy import text
 
 from guardian.bus.file import FileConsumer
 from guardian.bus.memory import MemoryConsumer
@@ -8,6 +9,7 @@ from guardian.domain.event import SessionKey
 from guardian.domain.finding import Kind
 from guardian.domain.record import Place
 from guardian.errors import ConfigurationError, FuseBlown, StoreError
+from guardian.store.engine import writing
 from guardian.stream.fuse import Fuse
 
 HOSTILE = [
@@ -259,6 +261,31 @@ def test_a_store_that_is_away_holds_the_batch_until_it_is_back(rig, make_event, 
     rig.read(rig.worker(crash_points=away), rig.drained)
     assert rig.findings() == ["s1-3", "s1-6"]
     assert rig.store.dead_letters.list() == []
+
+
+def test_sessions_of_a_newer_version_hold_their_records_until_it_is_back_and_make_no_dead_letters(
+    rig, make_event, counting
+):
+    rig.broker.append("log", make_event(0))
+    rig.read(rig.worker(), rig.drained)
+    written = text("update sessions set state = replace(state, :old, :new)")
+    old, new = '{"epoch":', '{"novel":1,"epoch":'
+    with writing(rig.store._engine) as connection:
+        connection.execute(written, {"old": old, "new": new})
+    rig.broker.append("log", make_event(1))
+    tried, load = [], rig.store.load
+
+    def counted(wanted):
+        tried.append(wanted)
+        return load(wanted)
+
+    rig.store.load = counted
+    rig.read(rig.worker(), lambda: len(tried) > 12)
+    assert (rig.store.dead_letters.list(), rig.drained()) == ([], False)
+    with writing(rig.store._engine) as connection:
+        connection.execute(written, {"old": new, "new": old})
+    rig.read(rig.worker(pipeline := counting()), rig.drained)
+    assert pipeline.judged == ["d1"]
 
 
 def test_a_record_that_the_database_refuses_is_dead_lettered_and_the_others_pass(rig, make_event, refuses):
