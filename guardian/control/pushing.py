@@ -2,6 +2,9 @@
 
 The ledger is append-only, so it is the outbox: all that is kept per receiver is how far it came. A receiver that
 is away is tried again with growing pauses, and people hear of it; nothing after an entry is sent before it.
+
+Two control processes may push to one receiver and share its place. What one of them sends late can arrive after
+what the other sent meanwhile: then the place goes back, and what may have been undone is sent again.
 """
 
 import random
@@ -105,7 +108,10 @@ class Pusher:
         finally:
             self._tell_refused(refused)  # first: what is not told now will be refused again
             self._begun = begin
-            self._keep(work, at, flags_at)
+            if work.begin or work.entries:
+                self._keep(work.ledger, at, at.revision if begin is None else begin.revision)
+            if work.flags:
+                self._keep(work.findings, flags_at, flags_at.revision)
         self._deps.metrics.set("guardian_push_lag_seconds", 0.0, face=self._face)
         return True
 
@@ -141,18 +147,19 @@ class Pusher:
         if seen is None or (arrived and not flags):
             last = arrived[-1].seq if arrived and not flags else start
             place = replace(place, revision=Revision(epoch=0, n=last))
-            self._store(place)
+            self._keep(seen, place, place.revision)
         return _Work(begin, entries, flags, at, place)
 
-    def _keep(self, work: _Work, at: Cursor, flags_at: Cursor) -> None:
-        if at.revision != work.ledger.revision:
-            self._store(at)
-        if flags_at.revision != work.findings.revision:
-            self._store(flags_at)
+    def _keep(self, known: Cursor | None, at: Cursor, brought: Revision) -> None:
+        """The place is `at`. Where another pusher moved it from `known`, it is the lower of there and `brought`.
 
-    def _store(self, cursor: Cursor) -> None:
+        `brought` is how the list stood that was sent here: at `at`, or when a begin began that is not over.
+        """
         with self._deps.store.write() as rows:
-            rows.cursors.put(cursor)
+            stands = rows.cursors.get(at.name)
+            if stands is not None and stands != known:
+                at = replace(at, revision=min(stands.revision, brought))
+            rows.cursors.put(at)
 
     def _failed(self, error: Exception, failures: int) -> None:
         self._count("failed", 1)

@@ -451,6 +451,122 @@ def test_a_broker_that_is_away_loses_nothing(stage, topic):
     assert set(live_of(records(broker))) == {("acme", "session", "s1")}
 
 
+class Slow:
+    """The receiver of another process on the same database: `meanwhile` happens before its entry arrives."""
+
+    def __init__(self, receiver, meanwhile, *, answers=True):
+        self.receiver, self.meanwhile, self.answers = receiver, [meanwhile], answers
+
+    def __getattr__(self, name):
+        return getattr(self.receiver, name)
+
+    def deliver(self, entry):
+        self._late(self.receiver.deliver, entry)
+
+    def begin(self, entry, revision):
+        self._late(self.receiver.begin, entry, revision)
+
+    def _late(self, send, *what):
+        late = self.meanwhile.pop() if self.meanwhile else None
+        if late is not None:
+            late()
+        send(*what)
+        if late is not None and not self.answers:
+            raise ConnectionError("it arrived, and the answer did not")
+
+
+@pytest.fixture
+def slow_topic(stage, given):
+    """A second pusher of the topic."""
+
+    def make(meanwhile, **more):
+        (face,) = KafkaTopicFace().open(given[0])
+        return Pusher(stage.deps, Slow(face, meanwhile, **more))
+
+    return make
+
+
+@pytest.mark.parametrize("answers", [True, False])
+def test_of_two_pushers_the_late_entry_of_one_does_not_stay_the_last_word(stage, topic, slow_topic, answers):
+    pusher, broker = topic
+    stage.revoke("s1")
+    drain(pusher)
+    stage.reinstate("s1")
+
+    def meanwhile():
+        stage.revoke("s1")
+        drain(pusher)
+
+    slow = slow_topic(meanwhile, answers=answers)
+    if answers:
+        assert slow.step()
+    else:
+        with pytest.raises(ConnectionError):
+            slow.step()
+    assert live_of(records(broker)) == {}, "the old entry came last"
+    came_to_rest(pusher, slow, broker)
+    assert set(live_of(records(broker))) == {("acme", "session", "s1")}
+
+
+def test_of_two_pushers_the_one_that_is_ahead_does_not_skip_what_the_other_overtook(stage, topic, slow_topic):
+    pusher, broker = topic
+    stage.revoke("s1")
+    drain(pusher)
+    stage.reinstate("s1")
+    held, lands = threading.Event(), threading.Event()
+
+    def hold():
+        held.set()
+        assert lands.wait(30)
+
+    slow = slow_topic(hold)
+    sending = threading.Thread(target=slow.step)
+    sending.start()
+    assert held.wait(30)
+    stage.revoke("s1")
+    deliver = pusher._receiver.deliver
+
+    def ahead(entry):
+        deliver(entry)
+        if entry.status == "revoked":  # its place is not kept yet, and the other's entry arrives and is
+            lands.set()
+            sending.join(30)
+
+    pusher._receiver.deliver = ahead
+    assert pusher.step()
+    assert live_of(records(broker)) == {}, "the old entry came last"
+    came_to_rest(pusher, slow, broker)
+    assert set(live_of(records(broker))) == {("acme", "session", "s1")}
+
+
+def test_of_two_pushers_that_begin_the_list_together_neither_brings_back_what_has_ended(stage, topic, slow_topic):
+    pusher, broker = topic
+    for name in ("s1", "s2"):
+        stage.revoke(name)
+
+    def meanwhile():
+        drain(pusher)
+        stage.reinstate("s1")
+        drain(pusher)
+
+    slow = slow_topic(meanwhile, answers=False)
+    with pytest.raises(ConnectionError):
+        slow.step()
+    assert ("acme", "session", "s1") in live_of(records(broker)), "the old entry came last"
+    written = came_to_rest(pusher, slow, broker)
+    assert set(live_of(records(broker))) == {("acme", "session", "s2")}
+    assert written == 1, "what changed since is sent again, and not the list"
+
+
+def came_to_rest(pusher, slow, broker):
+    """Both have nothing left to send; how many records that took."""
+    before = len(records(broker))
+    for _ in range(5):
+        if not (pusher.step() | slow.step()):
+            return len(records(broker)) - before
+    raise AssertionError("they send for ever")
+
+
 def test_each_tenant_may_have_a_topic_of_its_own():
     assert topic_of("rev.{tenant}", "acme") == "rev.acme"
     assert topic_of("rev.{tenant}", "a/b").startswith("rev.")
