@@ -17,6 +17,7 @@ class Kept:
     row: AlertRow
     due: datetime
     status: Status = "waiting"
+    claimed: datetime | None = None
     reference: str = ""
     error: str = ""
 
@@ -39,9 +40,13 @@ class MemoryAlertOutbox:
     def kept(self, id: str) -> Kept:
         return self._rows[id]
 
-    def recover(self) -> int:
+    def recover(self, before: datetime | None = None) -> int:
         with self._lock:
-            left = [id for id, kept in self._rows.items() if kept.status == "sending"]
+            left = [
+                id
+                for id, kept in self._rows.items()
+                if kept.status == "sending" and (before is None or (kept.claimed and kept.claimed <= before))
+            ]
             for id in left:
                 self._rows[id] = replace(self._rows[id], status="waiting")
             return len(left)
@@ -51,7 +56,7 @@ class MemoryAlertOutbox:
             for id, kept in self._rows.items():
                 if kept.status == "waiting" and kept.due <= now:
                     counted = replace(kept.row, attempts=kept.row.attempts + 1)
-                    self._rows[id] = replace(kept, row=counted, status="sending")
+                    self._rows[id] = replace(kept, row=counted, status="sending", claimed=now)
                     return kept.row
             return None
 

@@ -8,7 +8,7 @@ import random
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol
 
 from pydantic import ValidationError
@@ -19,6 +19,11 @@ from guardian.telemetry import Metrics, logger
 
 _ERROR_LENGTH = 500
 _MOST_ASKED_S = 3600.0
+_LOOK_EVERY = timedelta(minutes=1)
+_STRANDED = timedelta(minutes=15)
+"""A claim this old was made by a process that died: sending is a few requests, none of which may take minutes."""
+_LATE = _STRANDED - timedelta(minutes=5)
+"""In hand for so long an alert is not sent any more: by the time that it arrived another process could have it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,12 +41,13 @@ class AlertOutbox(Protocol):
     `claim(now)` marks the oldest row that is due as `sending`, counts the attempt and returns the row as it was
     before; None when nothing is due. A row in `sending` is not claimed again until `recover()` returns it to the
     queue, attempts kept; it is called by the one worker, while that holds no row: at its start, and after the
-    store failed under it.
+    store failed under it. Now and then it returns what was claimed at `before` or earlier: where two processes
+    have one outbox, the other one may have died.
     `sent`, `postponed` and `parked` end a claim; a parked row is kept for people and counts no longer in
     `depth()`, the number of rows waiting or being sent. Each call is its own transaction.
     """
 
-    def recover(self) -> int: ...
+    def recover(self, before: datetime | None = None) -> int: ...
 
     def claim(self, now: datetime) -> AlertRow | None: ...
 
@@ -81,6 +87,7 @@ class AlertWorker:
         self._log = logger("alerting")
         self._stop, self._wake = threading.Event(), threading.Event()
         self._thread: threading.Thread | None = None
+        self._look_at = datetime.min.replace(tzinfo=UTC)
 
     def start(self) -> None:
         self._thread = threading.Thread(target=self._run, name="guardian-alerts", daemon=True)
@@ -98,16 +105,20 @@ class AlertWorker:
         """Something was put into the outbox: look now."""
         self._wake.set()
 
-    def recover(self) -> int:
-        """Return what a crash left in `sending` to the queue."""
-        found = self._outbox.recover()
+    def recover(self, before: datetime | None = None) -> int:
+        """Return what a crash left in `sending` to the queue: all, or what was claimed at `before` or earlier."""
+        found = self._outbox.recover(before)
         if found:
             self._log.info("alerts_recovered", count=found)
         return found
 
     def step(self) -> bool:
         """Handle one due alert; False when there was none."""
-        row = self._outbox.claim(self._now())
+        now = self._now()
+        if now >= self._look_at:
+            self._look_at = now + _LOOK_EVERY
+            self.recover(now - _STRANDED)
+        row = self._outbox.claim(now)
         if row is None:
             self._depth()
             return False
@@ -120,14 +131,16 @@ class AlertWorker:
             self._count("unreadable")
             self._log.error("alert_parked", row=row.id, error="the stored alert cannot be read")
             return True
-        self._handle(row, alert)
+        self._handle(row, alert, now)
         self._depth()
         return True
 
-    def _handle(self, row: AlertRow, alert: Alert) -> None:
+    def _handle(self, row: AlertRow, alert: Alert, claimed: datetime) -> None:
         log = self._log.bind(finding=alert.finding.id, correlation_id=alert.finding.correlation_id)
         try:
             known = self._channel.find(alert) if row.attempts else None
+            if known is None and self._now() - claimed > _LATE:
+                raise RetryLater("looking for it took too long")
             reference = known or self._channel.deliver(alert)
         except RetryLater as trouble:
             self._postpone(row, log, str(trouble), at_least_s=trouble.after_s or 0.0)

@@ -24,10 +24,10 @@ class ControlAlertOutbox:
         self._claims[str(taken.id)] = taken.attempts + 1
         return AlertRow(str(taken.id), taken.payload, taken.attempts)
 
-    def recover(self) -> int:
+    def recover(self, before: datetime | None = None) -> int:
         self._claims.clear()
         with self._store.write() as rows:
-            return rows.alerts.recover()
+            return rows.alerts.recover(before)
 
     def sent(self, id: str, reference: str) -> None:
         self._claimed(id)

@@ -39,18 +39,18 @@ _log = logger("control")
 class CaseOutbox:
     """For one AlertWorker. `rules` say what is written where and when.
 
-    What another process took over when it started is for that one to end: it asks the channel what became of it.
-    Whose word comes late ends no other write of the case than the one that it claimed.
+    What another process took over is for that one to end: it asks the channel what became of it. Whose word comes
+    late ends no other write of the case than the one that it claimed, and that only if it arrived.
     """
 
     def __init__(self, deps: ControlDeps, rules: Rules) -> None:
         self._deps, self._rules = deps, replace(rules, always=rules.always | {LINE})
         self._store = deps.store
-        self._in_hand = ""  # the write that was claimed last
+        self._in_hand, self._attempt = "", 0  # the write that was claimed last
 
-    def recover(self) -> int:
+    def recover(self, before: datetime | None = None) -> int:
         with self._store.write() as rows:
-            return rows.cases.recover()
+            return rows.cases.recover(before)
 
     def claim(self, now: datetime) -> AlertRow | None:
         if go_on(self._deps, now):  # the worker comes again in a moment, and whoever else writes gets a turn
@@ -89,7 +89,8 @@ class CaseOutbox:
 
     def postponed(self, id: str, until: datetime, error: str) -> None:
         with self._store.write() as rows:
-            if self._sending(rows, id) is not None:
+            case = self._sending(rows, id)
+            if case is not None and case.attempts == self._attempt:
                 rows.cases.change(id, status="due", next_at=until, last_error=error[:500])
 
     def parked(self, id: str, error: str) -> None:
@@ -101,7 +102,7 @@ class CaseOutbox:
         now = self._deps.clock()
         with self._store.write() as rows:
             case = self._sending(rows, id)
-            if case is None:
+            if case is None or case.attempts != self._attempt:
                 return
             step = _STEP.validate_json(case.step or "")
             values: dict[str, object] = {"status": "due", "attempts": 0, "step": None, "last_error": error[:500]}
@@ -194,13 +195,13 @@ class CaseOutbox:
             values = {"next_at": again} if case.alert_id else {"status": "parked"}
             rows.cases.change(case.key, **values, last_error="it has no alert that can be read")
             return None
-        values = {"status": "sending", "step": step.model_dump_json()}
+        values = {"status": "sending", "step": step.model_dump_json(), "next_at": self._deps.clock()}
         values |= {"attempts": case.attempts + 1, "steps": int(step.key.rpartition(":")[2])}
         if step.verb in ("post", "update"):
             # of a write that is repeated nobody knows what it showed when it arrived
             values |= {"shown": case.digest if case.attempts == 0 else _UNKNOWN, "channel": step.channel}
         rows.cases.change(case.key, **values)
-        self._in_hand = step.key
+        self._in_hand, self._attempt = step.key, case.attempts + 1
         alert = self._alert(rows, stands, step, told)
         return AlertRow(case.key, alert.model_dump_json(), case.attempts)
 

@@ -31,9 +31,9 @@ class RefusedAlert(NamedTuple):
 class AlertRows:
     """States: pending → sending → sent, back to pending, or parked for a person to look at.
 
-    Two control processes may share a database: what one has in hand goes back to the queue when the other starts.
-    Then whoever delivered it has sent it, and what else becomes of it is for the other one to say: an `attempt` is
-    the number of a claim, and ends no other one.
+    Two control processes may share a database: what one has in hand goes back to the queue when the other starts,
+    or when it has it for too long. Then whoever delivered it has sent it, and what else becomes of it is for the
+    other one to say: an `attempt` is the number of a claim, and ends no other one.
     """
 
     connection: Connection
@@ -63,10 +63,15 @@ class AlertRows:
         self.connection.execute(taken.values(state="sending", attempts=row.attempts + 1, claimed_at=now))
         return QueuedAlert(row.id, row.payload, row.attempts)
 
-    def recover(self) -> int:
-        """Back to the queue with what was being sent when a process died; attempts are kept. Returns how many."""
-        stranded = update(alert).where(alert.c.state == "sending")
-        return self.connection.execute(stranded.values(state="pending")).rowcount
+    def recover(self, before: datetime | None = None) -> int:
+        """Back to the queue with what was being sent when a process died; attempts are kept. Returns how many.
+
+        All that is being sent, or what was claimed at `before` or earlier.
+        """
+        stranded = alert.c.state == "sending"
+        if before is not None:
+            stranded &= alert.c.claimed_at <= before
+        return self.connection.execute(update(alert).where(stranded).values(state="pending")).rowcount
 
     def sent(self, alert_id: int, remote: str) -> None:
         """Delivered, whoever has it in hand by now; `remote` is how the channel calls it."""

@@ -28,7 +28,8 @@ class StoredCase(NamedTuple):
 
     `place` is the message that shows it, None while there is none; `folded_into` the digest that lists it
     instead. `digest` is how it stands, `shown` what was last written; likewise `events` and `told` count its
-    history. `step` is the write that was claimed and has not ended: it is repeated as it is, never anew.
+    history. `step` is the write that was claimed and has not ended: it is repeated as it is, never anew. `next_at`
+    is when it was claimed while it is being sent.
     """
 
     key: str
@@ -161,10 +162,15 @@ class CaseRows:
         counted = select(case.c.rank, func.count()).where(case.c.folded_into == key).group_by(case.c.rank)
         return {int(row[0]): int(row[1]) for row in self.connection.execute(counted)}
 
-    def recover(self) -> int:
-        """Back to due with what was being sent when a process died, its step kept. Returns how many."""
-        stranded = update(case).where(case.c.status == "sending")
-        return self.connection.execute(stranded.values(status="due")).rowcount
+    def recover(self, before: datetime | None = None) -> int:
+        """Back to due with what was being sent when a process died, its step kept. Returns how many.
+
+        All that is being sent, or what was claimed at `before` or earlier.
+        """
+        stranded = case.c.status == "sending"
+        if before is not None:
+            stranded &= case.c.next_at <= before
+        return self.connection.execute(update(case).where(stranded).values(status="due")).rowcount
 
     def depth(self, now: datetime) -> int:
         """How many have something to be written now, are being written, or are to be tried again."""

@@ -96,6 +96,46 @@ def test_a_crash_before_sending_loses_nothing(outbox, channel, metrics, slack, m
     assert len(slack.messages) == 1
 
 
+@pytest.mark.parametrize("arrived", [True, False])
+def test_what_another_process_died_with_is_sent_once_by_the_one_that_lives(
+    outbox, worker, channel, slack, make_alert, time, arrived
+) -> None:
+    worker.step()
+    alert = make_alert()
+    row = put(outbox, alert, time)
+    outbox.claim(time.now())
+    if arrived:
+        channel.deliver(alert)  # and here the other process dies
+    time.seconds += 14 * 60
+    worker.step()
+    assert outbox.kept(row).status == "sending", "it may live, and be about to send it"
+    time.seconds += 2 * 60
+    worker.step()
+    assert outbox.kept(row).status == "sent"
+    assert len(slack.messages) == 1
+
+
+def test_what_was_in_hand_for_long_is_not_sent_any_more_but_looked_for_again(
+    outbox, metrics, make_alert, time
+) -> None:
+    class Searching(Choosy):
+        def find(self, alert) -> str | None:
+            time.seconds += 11 * 60 if alert.attempt == 1 else 1
+            return super().find(alert)
+
+    channel = Searching("far", RetryLater("no answer"))
+    worker = AlertWorker(outbox, channel, metrics=metrics, now=time.now)
+    row = put(outbox, make_alert(), time)
+    worker.step()
+    time.seconds += 60
+    worker.step()
+    assert channel.taken == []
+    time.seconds += 60
+    worker.step()
+    assert channel.taken == [row]
+    assert outbox.kept(row).status == "sent"
+
+
 def test_while_slack_cannot_say_whether_it_arrived_nothing_is_posted(
     outbox, worker, slack, make_alert, time
 ) -> None:

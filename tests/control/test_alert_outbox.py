@@ -117,6 +117,19 @@ def end_of(outbox, id_, end):
             outbox.parked(id_, "gone")
 
 
+def test_only_what_was_claimed_long_ago_is_taken_from_a_process_that_may_live(store):
+    outbox, other = ControlAlertOutbox(store), ControlAlertOutbox(store)
+    for key in ("k1", "k2"):
+        _queue(store, key)
+    old = outbox.claim(NOW)
+    outbox.claim(NOW + timedelta(minutes=5))
+    assert other.recover(NOW - timedelta(seconds=1)) == 0
+    assert other.recover(NOW) == 1
+    again = other.claim(NOW + DAY)
+    assert (again.id, again.attempts) == (old.id, 1)
+    assert other.claim(NOW + DAY) is None
+
+
 def test_the_same_alert_cannot_be_queued_twice(store):
     _queue(store, "k1")
     with pytest.raises(StoreError):

@@ -222,6 +222,40 @@ def test_of_two_processes_the_late_word_of_one_does_not_end_the_write_that_the_o
     assert '"verb":"reply"' in mine.claim(office.clock()).payload
 
 
+@pytest.mark.parametrize("arrived", [True, False])
+def test_the_case_that_another_process_died_with_is_written_once_and_takes_what_comes_later(
+    office, slack, a_finding, arrived
+) -> None:
+    office.submit(a_finding())
+    row = CaseOutbox(office.deps, office.options.rules()).claim(office.clock())
+    if arrived:
+        office.worker._channel.deliver(office_alert(row))  # and here the other process dies
+    office.submit(a_finding(n=1, title="and again"))
+    office.after(minutes=14)
+    assert len(slack.roots()) == int(arrived), "it may live, and be about to write"
+    office.after(minutes=2)
+    until_settled(office)
+    assert len(slack.roots()) == 1
+    assert "and again" in office.text()
+
+
+@pytest.mark.parametrize("end", ["postponed", "parked"])
+def test_who_failed_late_with_a_write_does_not_take_it_from_the_process_that_has_it_in_hand(
+    office, a_finding, end
+) -> None:
+    office.submit(a_finding())
+    mine, other = office.outbox, CaseOutbox(office.deps, office.options.rules())
+    post = mine.claim(office.clock())
+    other.recover()
+    other.claim(office.clock())
+    if end == "postponed":
+        mine.postponed(post.id, office.clock(), "Slack is away")
+    else:
+        mine.parked(post.id, "gone")
+    office.clock.pass_(hours=2)
+    assert mine.claim(office.clock()) is None, "it is still being written"
+
+
 @pytest.mark.slow
 def test_two_thousand_findings_in_a_minute_keep_to_the_limits_and_none_is_lost(
     make_office, slack, a_finding
