@@ -1,5 +1,6 @@
 """sessions, findings, revoke, reinstate, dismiss, confirm, protect, mode: what people ask of the control API."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, cast, get_args
 
@@ -80,24 +81,31 @@ def labels(
 ) -> None:
     """Print what people said of findings, one line each, for calibrate, train and evaluate.
 
-    TENANT/SESSION/INDEX drift names the act that was confirmed; TENANT/SESSION benign a false alarm.
+    TENANT/SESSION/INDEX drift names the act that was confirmed, TENANT/SESSION drift a session that did what its
+    gateway should not have allowed; TENANT/SESSION benign a false alarm.
 
     Example: guardian labels > labels.txt
     """
     with client(config) as control:
-        found = listed(lambda at: control.findings(tenant_id=tenant, kind="drift", limit=200, cursor=at))
-        for view in found:
-            if view.verdict is not None:
-                typer.echo(one_line(_label(view)))
+
+        def found(kind: Kind) -> Iterator[FindingView]:
+            return listed(lambda at: control.findings(tenant_id=tenant, kind=kind.value, limit=200, cursor=at))
+
+        for view in (*found(Kind.GATEWAY), *found(Kind.DRIFT)):  # of one name the last word counts
+            if label := _label(view):
+                typer.echo(one_line(label))
 
 
 def _label(view: FindingView) -> str:
-    finding = view.finding
+    """Empty where people said nothing of the session: that a gateway is not to blame is no word on what it did."""
+    finding, said = view.finding, view.verdict
     name = f"{finding.tenant_id}/{finding.session_id}"
-    if view.verdict is not None and view.verdict.verdict == "confirmed":
-        seen = finding.evidence.actions_seen
-        return f"{name}/{seen - 1} drift" if seen else f"{name} drift"
-    return f"{name} benign"
+    if said is None or (finding.kind is Kind.GATEWAY and said.verdict != "confirmed"):
+        return ""
+    if said.verdict != "confirmed":
+        return f"{name} benign"
+    seen = finding.evidence.actions_seen
+    return f"{name}/{seen - 1} drift" if seen else f"{name} drift"
 
 
 def revoke(

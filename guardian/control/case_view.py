@@ -7,6 +7,7 @@ from contextlib import suppress
 
 from pydantic import ValidationError
 
+from guardian.alerting.rules import rank
 from guardian.control.deps import ControlDeps
 from guardian.control.problems import Refusal
 from guardian.domain.event import purpose_family
@@ -27,7 +28,7 @@ def case_view(deps: ControlDeps, rows: ControlRows, tenant_id: str, session_id: 
     session = rows.sessions.get(tenant_id, session_id)
     if not told or session is None:
         return None
-    shown = told[0]
+    shown = _shown(told, session.view)
     waiting = tuple(
         each.view for each in rows.approvals.of_session(tenant_id, session_id, deps.clock(), _MOST_APPROVALS)
     )
@@ -108,13 +109,29 @@ def _state(session: SessionView, shown: FindingView, *, revoked: bool, asked: bo
     return "noted"
 
 
+def _shown(told: Sequence[FindingView], session: SessionView) -> FindingView:
+    """What people decide on, of these, the newest first: the gravest since their last word on the session, first
+    of those that nobody has judged, and what it did before what its gateway did. Where nothing came since, what
+    they spoke of."""
+    spoke = session.last_word_at
+    fresh = [view for view in told if spoke is None or view.outcome.at > spoke]
+    if fresh:
+        return max(fresh, key=lambda view: (view.verdict is None, rank(view.finding.severity), _is_drift(view)))
+    judged = (view for view in told if view.verdict is not None and view.verdict.at == spoke)
+    return next(judged, None) or next(filter(_is_drift, told), told[0])
+
+
+def _is_drift(view: FindingView) -> bool:
+    return view.finding.kind is Kind.DRIFT
+
+
 def _after(session: SessionView, shown: FindingView) -> bool:
     """Whether the finding came after people's last word."""
     return session.last_word_at is not None and shown.outcome.at > session.last_word_at
 
 
 def _trend(found: Sequence[FindingView]) -> tuple[TrendPoint, ...]:
-    told = [view.finding.evidence for view in found if view.finding.kind is Kind.DRIFT]
+    told = [view.finding.evidence for view in found if _is_drift(view)]
     return tuple(
         TrendPoint(
             weight=round(math.log10(evidence.one_in), 3) if 1 <= evidence.one_in < math.inf else 0.0,

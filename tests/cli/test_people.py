@@ -93,6 +93,12 @@ def test_the_queue_from_finding_to_reinstatement(guardian, home: Path) -> None:
     names = {i: f"{v['finding']['tenant_id']}/{v['finding']['session_id']}" for i, v in enumerate(drift)}
     act = drift[1]["finding"]["evidence"]["actions_seen"] - 1
     assert sorted(said) == sorted([f"{names[0]} benign", f"{names[1]}/{act} drift"])
+    others = read(guardian, home, "findings", "--kind", "gateway")["items"]
+    for finding, word in ((others[0]["finding"], "confirm"), (others[-1]["finding"], "dismiss")):
+        of = ("--tenant", finding["tenant_id"])
+        assert guardian(word, finding["id"], *of, *why, *config).returncode == 0
+    told = f"{others[0]['finding']['tenant_id']}/{others[0]['finding']['session_id']} drift"
+    assert guardian("labels", *config).stdout.splitlines() == [told, *said], "of one name the last word counts"
     assert "is protected" in guardian("protect", tenant, session, *why, *config).stdout
     assert "not protected" in guardian("protect", tenant, session, "--off", *why, *config).stdout
     slip = guardian("revoke", tenant, "slip", *why, *config)

@@ -125,6 +125,44 @@ def test_a_case_tells_its_state_its_trend_and_how_the_like_ended(stage, a_findin
     assert len(case(stage)["approvals"]) == 1
 
 
+def of_its_gateway(found, severity="medium"):
+    more = {"kind": Kind.GATEWAY, "severity": severity, "wanted": Effect.FLAG, "title": "Gateway g allowed it"}
+    return found.model_copy(update={"id": f"fnd_of_g_{found.transition}_{severity}", **more})
+
+
+def judged(stage, finding, verdict):
+    body = {"verdict": verdict, "reason": "looked at it"}
+    assert stage.call("POST", f"/v1/findings/{finding.id}/verdict", "analyst", json=body).status_code == 200
+
+
+def shown(stage):
+    told = case(stage)
+    return told["shown"]["finding"]["id"], told["state"]
+
+
+def test_a_case_is_headed_by_what_the_session_did_and_not_by_what_its_gateway_did(stage, a_finding):
+    drift = acted(a_finding)
+    gateways = of_its_gateway(drift, "high")
+    stage.submit(drift)
+    stage.submit(gateways)
+    stage.submit(of_its_gateway(drift))
+    assert shown(stage) == (drift.id, "flagged")
+    stage.clock.pass_(seconds=1)
+    judged(stage, drift, "false_positive")
+    assert shown(stage) == (drift.id, "dismissed"), "the others came before people spoke"
+    stage.clock.pass_(seconds=1)
+    graver, after = of_its_gateway(drift, "critical"), of_its_gateway(acted(a_finding, n=2), "low")
+    stage.submit(graver)
+    assert shown(stage) == (graver.id, "flagged")
+    judged(stage, graver, "confirmed")
+    assert shown(stage) == (graver.id, "confirmed")
+    stage.submit(after)
+    assert shown(stage) == (after.id, "flagged"), "nobody judged that yet"
+    newest = acted(a_finding, epoch=1, n=3)
+    stage.submit(newest)
+    assert shown(stage) == (newest.id, "flagged")
+
+
 def test_control_s_news_are_no_case_of_a_session_that_bears_guardians_name(stage, a_finding):
     mine = stage.submit(acted(a_finding, "guardian")).json()["finding_id"]
     glass = {"tenant_id": "acme", "reason": "lunch", "minutes": 5}
