@@ -300,7 +300,7 @@ def configure_logging(
     root.addHandler(handler)
 
 
-class _Printing(structlog.PrintLogger):
+class _Printing(structlog.WriteLogger):
     """What cannot be logged (the disk is full, whoever read it is gone) stops nothing."""
 
     def msg(self, message: str) -> None:
@@ -319,7 +319,7 @@ class _OfLibraries(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         try:
-            print(self.format(record), file=self._stream or sys.stderr, flush=True)
+            _Printing(self._stream or sys.stderr).msg(self.format(record))
         except Exception:  # as handlers do: what cannot be logged stops nothing
             self.handleError(record)
 

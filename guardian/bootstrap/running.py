@@ -69,7 +69,7 @@ def watch(settings: Settings, file: Path | None = None) -> None:
                 advising.close()
 
 
-def serve(settings: Settings, ready: Callable[[str], None] = lambda _: None) -> None:
+def serve(settings: Settings) -> None:
     """The control API alone."""
     _log_as_configured(settings)
     with stopping() as stop:
@@ -78,13 +78,12 @@ def serve(settings: Settings, ready: Callable[[str], None] = lambda _: None) -> 
             with _hanging_up(control.reload_policies):
                 control.start()
                 leave_what_is_loaded()
-                ready(control.url)
                 _until(stop, control)
         finally:
             control.stop()
 
 
-def run(settings: Settings, ready: Callable[[str], None] = lambda _: None) -> None:
+def run(settings: Settings) -> None:
     """Both in one process: the same routes and the same policy, over the loopback interface.
 
     The databases stay two; that the roles share a process is said once in the log.
@@ -97,7 +96,6 @@ def run(settings: Settings, ready: Callable[[str], None] = lambda _: None) -> No
         try:
             control.start()
             leave_what_is_loaded()
-            ready(control.url)
             log.warning(
                 "one_process", note="monitor and control are separated logically only; watch + serve do more"
             )

@@ -46,7 +46,7 @@ def run(config: ConfigOption = None) -> None:
     """
     from guardian.bootstrap.running import run as start
 
-    start(settings_from(config), _announce)
+    start(settings_from(config))
 
 
 def watch(
@@ -74,8 +74,4 @@ def serve(config: ConfigOption = None) -> None:
     """
     from guardian.bootstrap.running import serve as start
 
-    start(settings_from(config), _announce)
-
-
-def _announce(url: str) -> None:
-    typer.echo(f"control API on {url}", err=True)
+    start(settings_from(config))

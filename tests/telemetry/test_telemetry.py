@@ -168,3 +168,18 @@ def test_a_log_that_cannot_be_written_stops_nobody():
             logger("room").error("a disk is full")
         told = True
     assert told
+
+
+def test_a_line_is_written_at_once_so_that_two_threads_write_two() -> None:
+    pieces: list[str] = []
+
+    class Pieces(io.StringIO):
+        def write(self, text: str) -> int:
+            pieces.append(text)
+            return len(text)
+
+    configure_logging(stream=Pieces())
+    logger("room").info("ours")
+    logging.getLogger("kafka").error("theirs")
+    assert [json.loads(piece)["event"] for piece in pieces] == ["ours", "theirs"]
+    assert all(piece.endswith("\n") for piece in pieces)
