@@ -87,7 +87,7 @@ class Pusher:
         work = self._next()
         if not (work.begin or work.entries or work.flags):
             return False
-        begin, at, flags_at = work.begin, work.ledger, work.findings
+        begin, at, flags_at, flagged = work.begin, work.ledger, work.findings, False
         refused: list[str] = []
         try:
             for entry in work.entries:
@@ -103,6 +103,7 @@ class Pusher:
                 at = replace(at, revision=begin.revision)
                 begin = None
             for seq, finding in work.flags:
+                flagged = True
                 self._bring(partial(self._receiver.flagged, finding), finding.id, refused)
                 flags_at = replace(flags_at, revision=Revision(epoch=0, n=seq))
         finally:
@@ -110,7 +111,7 @@ class Pusher:
             self._begun = begin
             if work.begin or work.entries:
                 self._keep(work.ledger, at, at.revision if begin is None else begin.revision)
-            if work.flags:
+            if flagged:
                 self._keep(work.findings, flags_at, flags_at.revision)
         self._deps.metrics.set("guardian_push_lag_seconds", 0.0, face=self._face)
         return True

@@ -16,11 +16,6 @@ def superseded(rows: ControlRows, finding: Finding, session: StoredSession | Non
     decided = session is not None and finding.epoch < session.restarts
     if decided and finding.kind is Kind.DRIFT and not _breaks_another_rule(rows, finding, session):
         return "people decided about this session after this finding; their word holds"
-    parent = None if finding.subject is None else finding.subject.parent_session_id
-    if parent is not None and {breach.name for breach in finding.breaches} == {"parent_revoked"}:
-        back = _given_back(rows, finding.tenant_id, parent)
-        if back is not None and (back.status == "reinstated" or back.at <= finding.time):
-            return "its parent is not revoked any more"
     if finding.kind is Kind.GATEWAY and not finding.breaches:  # that it let a revoked session act
         back = _given_back(rows, finding.tenant_id, finding.session_id)
         if back is not None and back.at <= finding.time:
@@ -28,16 +23,30 @@ def superseded(rows: ControlRows, finding: Finding, session: StoredSession | Non
     return ""
 
 
+def without_what_is_over(rows: ControlRows, finding: Finding) -> Finding:
+    """The finding as policy weighs it: that its session's parent is revoked counts as long as it is."""
+    parent = None if finding.subject is None else finding.subject.parent_session_id
+    others = tuple(breach for breach in finding.breaches if breach.name != "parent_revoked")
+    if parent is None or others == finding.breaches:
+        return finding
+    back = _given_back(rows, finding.tenant_id, parent)
+    over = back is not None and (back.status == "reinstated" or back.at <= finding.time)
+    return finding.model_copy(update={"breaches": others}) if over else finding
+
+
 def _breaks_another_rule(rows: ControlRows, finding: Finding, session: StoredSession | None) -> bool:
-    """Whether the act came after people's word and broke a hard rule that no finding had named until then."""
+    """Whether the act came after people's word and broke a hard rule that they had not been told of."""
     since = None if session is None else session.restarted_at
     if since is None or finding.time <= since:
         return False
     try:
-        earlier = rows.findings.page({finding.tenant_id}, limit=_EARLIER, session_id=finding.session_id)
+        told = rows.findings.page(
+            {finding.tenant_id}, limit=_EARLIER, session_id=finding.session_id, kind=Kind.DRIFT.value
+        )
     except ValidationError:  # another version wrote one of them: the next act accuses again, in the new epoch
         return False
-    named = {breach.name for each in earlier for breach in each.view.finding.breaches}
+    earlier = (each.view.finding for each in told)
+    named = {breach.name for each in earlier if each.time <= since for breach in each.breaches}
     return any(breach.hard and breach.name not in named for breach in finding.breaches)
 
 

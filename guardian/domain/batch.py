@@ -67,6 +67,7 @@ class Decoded:
     may hold several decisions: `entry` counts them from 0. `purpose_from` says who told the purpose; `unfilled` is
     the event as the log has it where the log carries no envelope, for a registered one that comes later.
     `redacted` are the deployment's rules that it was redacted by, path -> way. `size` is that of the JSON it was.
+    By `known_at` it had happened, by the reader's clock; None where nobody looked at one.
     """
 
     record: Record
@@ -82,6 +83,7 @@ class Decoded:
     unfilled: DecisionEvent | None = None
     redacted: Mapping[str, str] = field(default_factory=dict)
     size: int = 0
+    known_at: datetime | None = None
 
     @property
     def decision(self) -> DecisionKey:

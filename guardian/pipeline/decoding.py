@@ -93,11 +93,12 @@ class Decoder:
 
     def _believed(self, record: Record, entry: int, told: Told) -> Decoded:
         event = told.event
-        now, suspect = self._believable_time(event, record)
+        known_at = self.clock() if record.timestamp is None else min(record.timestamp, self.clock())
+        now, suspect = self._believable_time(event, record, known_at)
         signature = self.verify(event)
         clean, hits = self._redacted(event)
         envelope = event.envelope.digest if event.has_envelope else None
-        d = Decoded(record, clean, told.digest, now, suspect, hits, signature, envelope, entry)
+        d = Decoded(record, clean, told.digest, now, suspect, hits, signature, envelope, entry, known_at=known_at)
         d = replace(d, redacted=self.redactor.rules, size=told.size)
         return d if self.begin is None else self.begin(d)
 
@@ -156,11 +157,10 @@ class Decoder:
                 session_id=event.envelope.session_id,
             )
 
-    def _believable_time(self, event: DecisionEvent, record: Record) -> tuple[datetime, bool]:
+    def _believable_time(self, event: DecisionEvent, record: Record, reference: datetime) -> tuple[datetime, bool]:
         """When it was decided, and whether the log's word for it was not believed. A topic may hold the producer's
-        own time, that of the same wrong clock: no record is from the future."""
-        arrived, now = record.timestamp, self.clock()
-        reference = now if arrived is None else min(arrived, now)
+        own time, that of the same wrong clock: no record is from the future, so it was there at `reference`."""
+        arrived = record.timestamp
         try:
             said = event.time.astimezone(UTC)
         except OverflowError:  # the year 1 or 9999 in a zone that leads out of the calendar

@@ -213,7 +213,7 @@ class Judge:
             return state
         asked = {"asked_at": d.now, "asked_one_in": drift.one_in} if wanted is Effect.REVOKE else {}
         risen = state.model_copy(
-            update={"stage": stage, "transition": state.transition + 1, **_named(state, breaches, d.now), **asked}
+            update={"stage": stage, "transition": state.transition + 1, **_named(state, breaches, d), **asked}
         )
         argument = next((path for path, fall in self.fit.explain(request) if fall > 0.0), None)
         other = odder(state.evidence, drift, d.event.action.tool)
@@ -253,12 +253,14 @@ class Judge:
 def afresh(state: SessionState) -> SessionState:
     """The state of the next session of the same name. What people and control said of the name stays; findings go
     on counting, so that none is taken for an earlier one."""
-    kept = ("epoch", "transition", "revoked_at", "pardoned", "reported", "registered")
+    kept = ("epoch", "transition", "revoked_at", "stood", "pardoned", "reported", "registered")
     stage = state.stage if state.revoked_at is not None else Stage.CLEAR
     return SessionState(stage=stage, **{name: getattr(state, name) for name in kept})
 
 
-def _named(state: SessionState, breaches: Sequence[Breach], now: datetime) -> dict[str, Any]:
+def _named(state: SessionState, breaches: Sequence[Breach], d: Decoded) -> dict[str, Any]:
+    """By our clock where the gateway's is ahead: it is compared with when people spoke."""
+    now = min(d.now, d.known_at or d.now)
     names = tuple(dict.fromkeys((*state.breaches, *(b.name for b in breaches))))[-_NAMES_KEPT:]
     fresh = {name: now for name in names if name not in state.breaches}
     return {"breaches": names, "named_at": {**state.named_at, **fresh}}

@@ -22,14 +22,18 @@ def hear(
 
     In a new epoch evidence starts afresh (of the signals' states those of the `lasting` are kept), and the rules
     that findings had named when people spoke are pardoned for this session, so that a standing condition that they
-    accepted does not accuse again on the next call. What was named while their word was on its way is not.
+    accepted does not accuse again on the next call. What was named while their word was on its way is not: it
+    waits for the next one.
 
     Registered: `detail` is the digest of an envelope that control has on record for the session from now on.
     """
     match word:
         case HumanWord.REVOKED:
-            return state.model_copy(update={"revoked_at": at, "stage": Stage.REVOKED})
+            stood = state.stood if state.revoked_at is not None else state.stage
+            return state.model_copy(update={"revoked_at": at, "stage": Stage.REVOKED, "stood": stood})
         case HumanWord.REINSTATED | HumanWord.FALSE_POSITIVE:
+            later = tuple(name for name in state.breaches if state.named_at.get(name, at) > at)
+            named = (name for name in state.breaches if name not in later)
             return state.model_copy(
                 update={
                     "revoked_at": None if word is HumanWord.REINSTATED else state.revoked_at,
@@ -41,13 +45,13 @@ def hear(
                     "asked_at": None,
                     "asked_one_in": 1.0,
                     "signals": {k: v for k, v in state.signals.items() if k in lasting},
-                    "breaches": (),
-                    "named_at": {},
-                    "pardoned": tuple(dict.fromkeys((*state.pardoned, *_named_until(state, at)))),
+                    "breaches": later,
+                    "named_at": {name: state.named_at[name] for name in later},
+                    "pardoned": tuple(dict.fromkeys((*state.pardoned, *named))),
                 }
             )
         case HumanWord.LAPSED:
-            stage = Stage.FLAGGED if state.transition else Stage.CLEAR
+            stage = Stage.CLEAR if state.stood is Stage.CLEAR else Stage.FLAGGED
             return state.model_copy(update={"revoked_at": None, "stage": stage, "asked_at": None})
         case HumanWord.REGISTERED:
             others = (digest for digest in state.registered if digest != detail)
@@ -56,10 +60,6 @@ def hear(
             return state
         case _:  # pragma: no cover
             assert_never(word)
-
-
-def _named_until(state: SessionState, at: datetime) -> tuple[str, ...]:
-    return tuple(name for name in state.breaches if state.named_at.get(name, at) <= at)
 
 
 def _peak(state: SessionState) -> float | None:

@@ -152,7 +152,8 @@ class Limits:
             return 0 if elsewhere and not leaves else came
         if tool.isdisjoint(_QUERYING):
             return None
-        bounds = all(f"max_{_ROW}" in leaf.names for leaf in leaves if _quantities(leaf, _ROW))
+        bound = {f"max_{_ROW}", *self.aliases(f"max_{_ROW}")}
+        bounds = all(not leaf.names.isdisjoint(bound) for leaf in leaves if _quantities(leaf, _ROW))
         return came if bounds and tool.isdisjoint(_WRITING) else max(came, self._together(_ROW))
 
     def _spelt(self, prefix: str, name: str) -> str:

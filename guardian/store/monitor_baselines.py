@@ -17,7 +17,7 @@ from guardian.domain.session import HumanWord, SessionState, Stage
 from guardian.domain.signal import BaselineFact
 from guardian.store.engine import reading, writing
 from guardian.store.monitor_departures import Ended, Watch, watch_ended
-from guardian.store.monitor_sessions import LEARNT, TO_LEARN
+from guardian.store.monitor_sessions import LEARNT, TO_LEARN, read_state
 from guardian.store.monitor_tables import Row, baselines, lots, sessions
 from guardian.store.monitor_values import Tally
 from guardian.store.turns import Rest, in_turn
@@ -82,8 +82,9 @@ class Baselines:
             tallies: dict[PurposeKey, list[Tally]] = defaultdict(list)
             ended: list[Ended] = []
             for tenant, session, body, word in rows:
-                state = SessionState.model_validate_json(body)
-                ended.append(Ended(SessionKey(tenant, session), state, word))
+                key = SessionKey(tenant, session)
+                state = read_state(key, body)
+                ended.append(Ended(key, state, word))
                 counts = state.signals.get(SIGNAL)
                 if counts and state.envelope is not None:
                     tallies[PurposeKey(tenant, purpose_family(state.envelope.purpose))].append(

@@ -30,12 +30,13 @@ def load_sessions(
     versions: dict[SessionKey, int] = {}
     for (tenant,), keys in lots(sorted(wanted)):
         for session_id, version, state in connection.execute(_STATES, {"tenant": tenant, "ids": list(keys)}):
-            states[keys[session_id]] = _read(keys[session_id], state)
+            states[keys[session_id]] = read_state(keys[session_id], state)
             versions[keys[session_id]] = version
     return states, versions
 
 
-def _read(key: SessionKey, state: str) -> SessionState:
+def read_state(key: SessionKey, state: str) -> SessionState:
+    """Raises StoreError where another version of guardian wrote it."""
     try:
         return SessionState.model_validate_json(state)
     except ValidationError as error:

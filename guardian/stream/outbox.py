@@ -19,6 +19,8 @@ from guardian.telemetry import Metrics, logger
 _log = logger("outbox")
 _Kind = Literal["finding", "dead_letter"]
 _NEVER = datetime.min.replace(tzinfo=UTC)
+_FAR_AHEAD = timedelta(minutes=15)
+"""What is put off for so much longer than it ever is was put off by a clock that was ahead."""
 _RETRIED = frozenset({401, 408, 425, 429})
 """Not the finding's fault: a token to be renewed, or too much at once."""
 
@@ -48,7 +50,7 @@ class Delivery:
         self._jitter = jitter
         self._metrics = metrics
         self._backoff = backoff or Backoff(base_s=0.5, cap_s=30)
-        self._longest = timedelta(seconds=2 * self._backoff.longest_s)  # a letter's, counted from its topic's
+        self._longest = _FAR_AHEAD + timedelta(seconds=2 * self._backoff.longest_s)
         self._batch = batch
         self._idle_s = idle_s
         self._max_value_bytes = max_value_bytes

@@ -23,6 +23,7 @@ from guardian.telemetry import Metrics, logger
 _log = logger("stream")
 _AT_ONCE = 500
 _STRANDED = timedelta(days=1)
+_COMING_BACK = timedelta(hours=1)
 _LOOK_EVERY = timedelta(minutes=1)
 
 Unseal = Callable[[bytes, datetime], bytes]
@@ -100,11 +101,11 @@ class WaitingRoom:
 
     def give_up_stranded(self, consumer: Consumer) -> int:
         """Dead-letter what waits a day too long in places that are not this consumer's and that nobody read for a
-        day: a topic under another name, a file. Only who reads something itself, and was there all that day, can
-        tell. Returns how many."""
+        day: a topic under another name, a file. Only who reads something itself can tell, and where all were away
+        it leaves the others an hour to come back. Returns how many."""
         now, mine = self._clock(), consumer.assignment()
         before = now - self._wait - _STRANDED
-        if not mine or before < self._began:
+        if not mine or now - self._began < _COMING_BACK:
             return 0
         held = self._store.waiting.stranded(mine, before=before, limit=_AT_ONCE)
         letters = [self._stranded(each, now) for each in held]

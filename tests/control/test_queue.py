@@ -1,6 +1,6 @@
 """Cases, conditions on acts, exceptions and feedback, over the API."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 
@@ -200,7 +200,13 @@ def test_an_exception_covers_the_like_and_nothing_else(stage, a_finding, hard):
     assert (used["exception_id"], used["session_id"]) == (made["id"], "other_1")
     words = stage.call("GET", "/v1/session-changes", "monitor").json()["items"]
     assert [(each["session_id"], each["word"]) for each in words] == [("other_1", "false_positive")]
-    assert stage.call("GET", "/v1/exceptions").json()["items"][0]["uses"] == 1
+    ahead = stage.clock() + timedelta(seconds=2)
+    assert effect(5, tool="crm.export", time=ahead) == "none"
+    word = stage.call("GET", "/v1/session-changes", "monitor").json()["items"][-1]
+    assert datetime.fromisoformat(word["at"]) == ahead, (
+        "a word on what the finding names, whoever's clock is ahead"
+    )
+    assert stage.call("GET", "/v1/exceptions").json()["items"][0]["uses"] == 2
     stage.clock.pass_(days=3)
     assert effect(6) == "flag"
 

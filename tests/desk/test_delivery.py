@@ -227,6 +227,7 @@ def test_the_case_that_another_process_died_with_is_written_once_and_takes_what_
     office, slack, a_finding, arrived
 ) -> None:
     office.submit(a_finding())
+    office.clock.pass_(minutes=20)
     row = CaseOutbox(office.deps, office.options.rules()).claim(office.clock())
     if arrived:
         office.worker._channel.deliver(office_alert(row))  # and here the other process dies

@@ -46,11 +46,21 @@ def test_people_wave_through_what_was_named_when_they_spoke(word: HumanWord) -> 
     state = SessionState(breaches=("of_an_older_version", *named), named_at=named, pardoned=("copied_authority",))
     after = hear(state, word, NOW, lasting=())
     assert after.pardoned == ("copied_authority", "of_an_older_version", "envelope_expired")
-    assert (after.breaches, after.named_at) == ((), {})
+    later = NOW + timedelta(seconds=1)
+    assert (after.breaches, after.named_at) == (("signature_invalid",), {"signature_invalid": later})
+    assert "signature_invalid" in hear(after, word, later, lasting=()).pardoned
 
 
-@pytest.mark.parametrize(("transition", "stage"), [(0, Stage.CLEAR), (1, Stage.FLAGGED)])
-def test_a_lapse_leaves_flagged_what_was(transition: int, stage: Stage) -> None:
-    state = SessionState(stage=Stage.REVOKED, transition=transition, revoked_at=NOW, evidence={"top": 3.0})
+@pytest.mark.parametrize("stage", Stage)
+def test_a_lapse_leaves_flagged_what_was(stage: Stage) -> None:
+    state = SessionState(stage=stage, transition=3, evidence={"top": 3.0})
+    for n in range(2):
+        state = hear(state, HumanWord.REVOKED, NOW + timedelta(hours=n), lasting=())
     after = hear(state, HumanWord.LAPSED, NOW, lasting=())
-    assert (after.stage, after.revoked_at, after.evidence) == (stage, None, {"top": 3.0})
+    wanted = Stage.CLEAR if stage is Stage.CLEAR else Stage.FLAGGED
+    assert (after.stage, after.revoked_at, after.evidence) == (wanted, None, {"top": 3.0})
+
+
+def test_a_state_that_an_older_version_left_revoked_is_flagged_after_a_lapse() -> None:
+    left = SessionState.model_validate_json('{"stage": "revoked", "revoked_at": "2026-05-12T17:00:00Z"}')
+    assert hear(left, HumanWord.LAPSED, NOW, lasting=()).stage is Stage.FLAGGED

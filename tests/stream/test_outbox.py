@@ -123,6 +123,12 @@ def test_what_waits_since_a_clock_was_ahead_does_not_wait_until_then(filled, con
     assert control.calls == ["s1-3", "s1-6"]
 
 
+def test_another_processs_clock_that_is_minutes_ahead_puts_off_what_it_put_off(filled, control):
+    filled.clock.forward(-300)
+    delivery(filled, control).deliver_due()
+    assert control.calls == []
+
+
 def test_what_is_put_off_for_as_long_as_ever_is_not_taken_for_a_clocks_mistake(filled, control):
     filled.broker.stop()
     sender = delivery(filled, control, jitter=lambda: 1.0)

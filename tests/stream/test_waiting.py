@@ -353,7 +353,7 @@ def test_what_waits_where_nobody_reads_any_more_is_dead_lettered_with_a_finding(
     assert (told.kind, told.session_id) == (Kind.UNSCORABLE, "s1")
 
 
-def test_what_waits_is_nobodys_only_when_its_place_was_not_read_for_a_day_in_which_this_process_was_up(
+def test_what_waits_is_nobodys_only_when_its_place_was_not_read_for_a_day_and_somebody_could_come_back(
     desk, rig, tmp_path
 ):
     reader = FileConsumer(tmp_path / "another.jsonl")
@@ -369,6 +369,15 @@ def test_what_waits_is_nobodys_only_when_its_place_was_not_read_for_a_day_in_whi
     assert given_up() == 0  # somebody came
     rig.clock.forward(0.2 * 86_400)
     assert given_up() == 1
+
+
+def test_where_nobody_is_ever_up_for_a_day_what_is_nobodys_is_given_up_all_the_same(desk, rig, tmp_path):
+    desk.send(line(0))
+    desk.run(lambda: desk.store.waiting.depth() == 1)
+    rig.clock.forward(2 * 86_400)
+    desk.start()
+    rig.clock.forward(3_601)
+    assert desk.room.give_up_stranded(FileConsumer(tmp_path / "another.jsonl")) == 1
 
 
 def test_after_days_off_the_first_member_leaves_the_others_partition_to_them(desk, rig):
