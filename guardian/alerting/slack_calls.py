@@ -5,6 +5,7 @@ looks before it posts again. slack-sdk's own default of repeating a post after a
 because Slack may have shown it already. Reads may be repeated.
 """
 
+import logging
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -18,6 +19,8 @@ from slack_sdk.webhook import WebhookClient
 from guardian.alerting.port import RetryLater
 from guardian.errors import AlertError
 
+_MUTE = logging.getLogger(__name__)  # slack-sdk logs each failure; whoever asked is told once, by the error
+_MUTE.setLevel(logging.CRITICAL)
 _PAGES, _PAGE = 100, 200
 _READS = frozenset({"conversations.history", "conversations.replies", "conversations.info", "users.info"})
 _TRANSIENT = frozenset(
@@ -41,6 +44,10 @@ class Unshowable(Exception):
 
 class Gone(AlertError):
     """The message that was to be changed is not there any more."""
+
+
+class NoAnswer(RetryLater):
+    """Slack was not reached, or what came was no answer: it is the way there that is to be looked at."""
 
 
 class _ShortWaits(RateLimitErrorRetryHandler):
@@ -70,9 +77,11 @@ class SlackCalls:
         short = _ShortWaits(max_retry_count=2)
         seconds: Any = timeout  # slack-sdk calls it an int, and hands it to urlopen
         # Two clients: a read may be repeated after a 500, a post may not.
-        self._writer = WebClient(token=token, base_url=base, timeout=seconds, retry_handlers=[short])
+        self._writer = WebClient(token=token, base_url=base, timeout=seconds, retry_handlers=[short], logger=_MUTE)
         again = ServerErrorRetryHandler(max_retry_count=1)
-        self._reader = WebClient(token=token, base_url=base, timeout=seconds, retry_handlers=[short, again])
+        self._reader = WebClient(
+            token=token, base_url=base, timeout=seconds, retry_handlers=[short, again], logger=_MUTE
+        )
         self._me: Mapping[str, Any] | None = None
 
     def me(self) -> Mapping[str, Any]:
@@ -100,7 +109,7 @@ class SlackCalls:
         if not url.startswith(self._answers):
             raise AlertError("the answer's URL is none of Slack's")
         try:
-            got = WebhookClient(url, timeout=10).send(text=text, response_type="ephemeral")
+            got = WebhookClient(url, timeout=10, logger=_MUTE).send(text=text, response_type="ephemeral")
         except Exception as trouble:
             raise RetryLater(f"Slack answer: {type(trouble).__name__}") from None
         if got.status_code != 200:
@@ -141,7 +150,8 @@ class SlackCalls:
         except SlackApiError as refusal:
             raise _sorted_out(method, refusal) from None
         except Exception as trouble:  # time-outs, broken connections, half an answer: they share no base class
-            raise RetryLater(f"Slack {method}: {type(trouble).__name__}") from None
+            why = f": {reason}" if (reason := getattr(trouble, "reason", None)) else ""
+            raise NoAnswer(f"Slack {method}: {type(trouble).__name__}{why}") from None
 
 
 def _sorted_out(method: str, refusal: SlackApiError) -> Exception:

@@ -8,7 +8,7 @@ import httpx
 
 from guardian.alerting.port import RetryLater
 from guardian.alerting.slack import SlackOptions
-from guardian.alerting.slack_calls import Unshowable
+from guardian.alerting.slack_calls import NoAnswer, Unshowable
 from guardian.alerting.slack_signature import SlackSignature
 from guardian.bootstrap.clock import utc_now
 from guardian.bootstrap.doctor import Check
@@ -46,6 +46,10 @@ def check_slack(settings: Settings, *, send: bool) -> Iterator[Check]:
     for name, check in checks.items():
         try:
             yield check()
+        except NoAnswer as error:
+            mend = "let this machine reach slack.com (DNS, HTTPS_PROXY, outbound port 443), then check the rest"
+            yield Check(name, False, str(error)[:300], mend)
+            return  # every other call would end alike
         except (GuardianError, RetryLater, Unshowable) as error:
             yield Check(name, False, str(error)[:300], "see the message; `guardian slack manifest` sets an app up")
 

@@ -57,6 +57,15 @@ def test_what_is_wrong_is_named_with_what_to_mend(settings, slack) -> None:
     assert not found["test case"][0]
 
 
+def test_a_slack_that_cannot_be_reached_is_told_once_with_the_cause_and_the_way_there(settings, caplog) -> None:
+    away = settings(alerts={"slack": {"channel": CHANNEL, "base_url": "http://127.0.0.1:1/api/"}})
+    [check] = check_slack(away, send=True)
+    assert not check.ok
+    assert "Connection refused" in check.found
+    assert "HTTPS_PROXY" in check.mend
+    assert caplog.records == []  # slack-sdk's own lines
+
+
 def test_a_control_without_the_signing_secret_is_noticed(settings, office) -> None:
     office.queue.door._signature = None
     found = {check.name: check for check in check_slack(settings(), send=False)}
