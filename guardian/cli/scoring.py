@@ -57,6 +57,8 @@ def replay(
 ) -> None:
     """Run a log through the whole monitor against a scratch store and print the findings.
 
+    A gateway that `gateways` does not entitle is refused, as by the monitor; where it lists none, any is believed.
+
     Nothing is sent anywhere. Example: guardian replay decisions.jsonl --json
     """
     from guardian.bootstrap.offline import replay_file

@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 SESSIONS = [
     {
         "session_id": "a",
@@ -209,3 +211,26 @@ def test_what_agents_wrote_steers_no_terminal_from_replayed_findings(guardian, t
     assert evil in {
         json.loads(found["act"]["arguments"])["to"] for found in map(json.loads, done.stdout.splitlines())
     }
+
+
+@pytest.mark.parametrize(("gateways", "code"), [("{gw: [t]}", 0), ("{another: [t]}", 3), ("{}", 0)])
+def test_a_replay_believes_the_gateways_that_the_monitor_would_believe(
+    guardian, tmp_path: Path, gateways: str, code: int
+) -> None:
+    envelope = {"delegator_id": "u", "tenant_id": "t", "session_id": "s", "purpose": "review it"}
+    line = {
+        "schema": "guardian.decision/v1",
+        "id": "dec_1",
+        "time": "2026-05-12T17:04:11Z",
+        "gateway": "gw",
+        "envelope": {**envelope, "allowed_tools": ["a.b"], "expires_at": "2026-05-12T18:00:00Z"},
+        "action": {"tool": "a.b", "arguments": {}},
+        "decision": {"effect": "allow", "policy_ids": [], "reason": ""},
+    }
+    (tmp_path / "log.jsonl").write_text(lines(line))
+    (tmp_path / "guardian.yaml").write_text(f"model: {{engine: lexical}}\ngateways: {gateways}\n")
+    done = guardian("replay", "log.jsonl", "--json")
+    assert done.returncode == code
+    assert ("gateway_not_entitled" in done.stderr) is (code == 3)
+    found = [json.loads(each) for each in done.stdout.splitlines()]
+    assert ([(each["kind"], each["severity"]) for each in found] == [("entitlement", "high")]) is (code == 3)
