@@ -101,7 +101,7 @@ class ArchiveView:
         rows = table.drop_columns(["signals"]).to_pandas()
         rows["signals"] = signals
         rows = rows.sort_values(["at", "tenant_id", "session_id"], kind="stable")
-        rows["act"] = rows.groupby(["tenant_id", "session_id"], sort=False).cumcount()
+        rows["act"] = rows.groupby(["tenant_id", "session_id"], sort=False).cumcount() + 1
         return frame(rows, EVENTS, raw=True)
 
     def sessions(self, *, since: datetime | None = None, until: datetime | None = None) -> pd.DataFrame:

@@ -74,7 +74,7 @@ def purpose_map(archive: ArchiveView, session: Session) -> tuple[pd.DataFrame, f
             what=what,
             tool=list(rows["tool"][which]),
             distance=1.0 - vectors @ purpose,
-            act=np.arange(len(vectors)),
+            act=np.arange(1, len(vectors) + 1),
         )
         for what, which, vectors in (("other", near, actions[near]), ("call", mine, actions[mine]))
     ]

@@ -61,7 +61,7 @@ _EVIDENCE = (
 
 EVENTS: tuple[Column, ...] = (
     *_WHO,
-    Column("act", "count", "which call of its session within the window, from 0"),
+    Column("act", "count", "which call of its session within the window, from 1"),
     Column("at", "time", "when, as guardian believes"),
     Column("decision_id", "name", "the gateway's name of the decision"),
     Column("gateway", "name", "which gateway decided"),

@@ -21,7 +21,7 @@ def test_it_says_what_for_what_moved_it_and_what_policy_and_people_said(archive,
     assert told.startswith(f"{session} of tenant_acme: agent_renewal_review for user_")
     assert "Declared purpose: review_customer_contract_for_renewal_risk" in told
     assert "1 refused by the gateway" in told
-    assert "Call 4, email.send: evidence × " in told
+    assert "Call 5, email.send: evidence × " in told
     assert "purpose_fit" in told
     assert "guardian asked to revoke, policy: revoke" in told
     assert "people or policy said: revoked" in told

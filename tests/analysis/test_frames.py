@@ -59,7 +59,7 @@ def test_times_are_utc_and_calls_are_counted_within_their_session(events):
     assert str(events["at"].dt.tz) == "UTC"
     assert events["at"].is_monotonic_increasing
     for _, calls in events.groupby(["tenant_id", "session_id"]):
-        assert list(calls["act"]) == list(range(len(calls)))
+        assert list(calls["act"]) == list(range(1, len(calls) + 1))
 
 
 def test_what_the_archive_does_not_know_is_missing_and_not_zero(lay):

@@ -85,7 +85,7 @@ def test_the_evidence_of_a_session_is_drawn_call_by_call(slide):
     axes = axes_of(plots.plot_evidence(slide))
     assert list(axes.lines[0].get_ydata()) == pytest.approx(list(slide.timeline["one_in"].clip(lower=1.0)))
     ticks = [label.get_text() for label in axes.get_xticklabels()]
-    assert ticks[4] == "4 email.send"
+    assert ticks[4] == "5 email.send"
     refused = axes.collections[1].get_offsets()
     assert [int(x) for x, _ in refused] == list(slide.timeline[slide.timeline["effect"] == "deny"]["act"])
 
@@ -116,7 +116,7 @@ def test_the_map_shows_the_calls_in_order(archive, slide):
     axes = axes_of(plots.plot_map(places, explained))
     calls = places[places["what"] == "call"]
     assert list(axes.lines[0].get_xdata()) == list(calls["x"])
-    assert "0 contracts.read" in texts(axes)
+    assert "1 contracts.read" in texts(axes)
     assert f"{explained:.0%}" in axes.get_title(loc="left")
 
 
