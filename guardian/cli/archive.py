@@ -61,7 +61,8 @@ def import_(
             f"{outcome.refused:,} could not be read or believed"
         )
         for each in outcome.refusals.values():
-            place = f"{each.topic}[{each.partition}] at {each.offset}"
+            of_topic = f"{each.topic}[{each.partition}] at {each.offset}"
+            place = of_topic if source == "kafka" else f"line {each.offset + 1}"
             typer.echo(escape(f"{each.count:,} times {each.code}, first in {place}: {each.reason}"), err=True)
     if outcome.too_old:
         days = f"{outcome.too_old:,} days are older than archive.keep_days ({settings.archive.keep_days})"
