@@ -18,6 +18,7 @@ from guardian.domain.event import SessionKey, purpose_family
 from guardian.domain.finding import OPERATORS
 from guardian.domain.past import PastCall
 from guardian.domain.restriction import Restriction
+from guardian.domain.text import some
 from guardian.domain.wildcards import covers
 from guardian.errors import ConfigurationError, ProposalError
 from guardian.policy.cedar_text import forbid_problems
@@ -49,6 +50,7 @@ from guardian.tightening.verifying import Verified, verify
 Update = Callable[[int, int | None], None]
 Calls = Callable[[], Iterable[PastCall]]
 _MOST_EXAMPLES = 100_000
+_NAMED = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -261,8 +263,9 @@ def reject_restriction(
     proposal = read_proposal(folder)
     found = next((each for each in proposal.restrictions if each.id == restriction_id), None)
     if found is None:
-        known = ", ".join(each.id for each in proposal.restrictions[:5])
-        raise ProposalError(f"{folder} has no restriction {restriction_id!r}; it has {known or 'none'} …")
+        ids = [each.id for each in proposal.restrictions]
+        known = some(ids, _NAMED) or "none at all"
+        raise ProposalError(f"{folder} has no restriction {restriction_id!r}; it has {known}")
     reject(rejections, found, reason=reason, owner=owner)
     return found
 

@@ -117,6 +117,11 @@ def _show_tallies(tallies: "list[Tally]") -> None:
     known = [tally.format for tally in tallies if tally.format is not None and tally.decisions]
     if known:
         typer.echo(f"\nTo read it:\n\nsource:\n  format: {known[0] if len(known) == 1 else 'auto'}")
+    elif any(reason.startswith("unknown_format") for tally in tallies for reason in tally.reasons):
+        typer.echo(
+            "\nIf it is a format of your own: say where its records have what in a mapping, such as"
+            " config/examples/mapping.yaml,\nand look what that understands: guardian sources try MAPPING FILE"
+        )
 
 
 def _show_line(line: "Line") -> None:

@@ -57,7 +57,8 @@ def run_demo(*, seed: int, sessions: int, keep: bool, as_json: bool, format: str
         sys.stdout.write("\n")
     elif not keep:
         console.print(
-            "\nTry next: [bold]guardian demo --seed 8[/] for another day, [bold]guardian init my-guardian[/] for"
+            f"\nTry next: [bold]guardian demo --seed {seed + 1}[/] for another day,"
+            " [bold]guardian init my-guardian[/] for"
         )
         console.print(
             "your own gateway, [bold]guardian score FILE[/] for sessions you have, [bold]guardian --help[/]."

@@ -51,6 +51,15 @@ def test_detect_tells_mixed_and_broken_logs(guardian, tmp_path: Path) -> None:
     assert any(reason.startswith("unknown_format") for reason in tallies[None]["reasons"])
 
 
+def test_detect_says_how_a_format_of_ones_own_is_read(guardian, tmp_path: Path) -> None:
+    (tmp_path / "log").write_text('{"msg": "started"}\n')
+    shown = guardian("detect", "log").stdout
+    assert "config/examples/mapping.yaml" in shown
+    assert "guardian sources try" in shown
+    (tmp_path / "log").write_text('{"cut": \n')
+    assert "mapping" not in guardian("detect", "log").stdout
+
+
 def test_an_empty_file_is_said_to_be_one(guardian, tmp_path: Path) -> None:
     (tmp_path / "log").write_text("\n")
     done = guardian("detect", "log")
