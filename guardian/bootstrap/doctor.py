@@ -86,6 +86,13 @@ def examine(settings: Settings) -> Iterator[Check]:
             yield Check(
                 name, False, found, mend or "see the message; `guardian init FOLDER` shows a working set-up"
             )
+        except OSError as error:
+            where = f"{error.filename}: " if error.filename else ""
+            theirs = isinstance(error, PermissionError)
+            mend = (
+                "mend its owner or mode, or ask as the user that guardian runs as" if theirs else "see the message"
+            )
+            yield Check(name, False, f"{where}{error.strerror or error}", mend)
 
 
 def _names(settings: Settings) -> str:
@@ -105,8 +112,10 @@ def _database(settings: Settings) -> str:
         path = _sqlite_file(settings, url)
         if path is None or not path.exists():
             continue
-        if not (os.access(path, os.W_OK) and os.access(path.parent, os.W_OK)):
-            raise _Unwell(f"{path} cannot be written by this user", "mend its owner or mode, and its folder's")
+        beside = [path.with_name(f"{path.name}{end}") for end in ("-wal", "-shm")]  # with the mode path once had
+        for each in (path, *(file for file in beside if file.exists()), path.parent):
+            if not os.access(each, os.W_OK):
+                raise _Unwell(f"{each} cannot be written by this user", "mend its owner or mode")
     open_monitor_store(settings).close()
     open_control_store(settings).close()
     return "monitor and control databases answer, their schemas are up to date"

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Annotated, TypeVar
 
@@ -67,9 +67,14 @@ def _token(settings: Settings) -> str:
     if given := os.environ.get(TOKEN):
         return sound_token(given.strip())
     path = settings.resolve(settings.keys.directory) / "admin.token"
-    if not path.is_file():
-        raise ConfigurationError(f"no token: set {TOKEN}, or put one into {path} (`guardian token issue`)")
-    return sound_token(read_secret(path).decode(errors="replace").strip())
+    with suppress(PermissionError):  # of its folder: reading it says so
+        if not path.is_file():
+            raise ConfigurationError(f"no token: set {TOKEN}, or put one into {path} (`guardian token issue`)")
+    try:
+        kept = read_secret(path)
+    except ConfigurationError as error:
+        raise ConfigurationError(f"{error}; or set {TOKEN} to a token of your own") from error
+    return sound_token(kept.decode(errors="replace").strip())
 
 
 def one_line(text: str) -> str:

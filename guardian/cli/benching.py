@@ -13,6 +13,9 @@ from guardian.telemetry import configure_logging
 if TYPE_CHECKING:
     from guardian.bench.report import Row
 
+Seed = Annotated[int, typer.Option(help="Varies what is measured on.")]
+FirstSeed = Annotated[int, typer.Option(help="The lowest seed; the others follow it.")]
+
 bench_app = typer.Typer(no_args_is_help=True, help="Measure: each bench prints its figures beside a baseline.")
 
 
@@ -28,8 +31,8 @@ def _figures_alone() -> None:
 
 @bench_app.command()
 def scenario(
-    seeds: Annotated[int, typer.Option(min=1)] = 20,
-    first_seed: Annotated[int, typer.Option()] = 1000,
+    seeds: Annotated[int, typer.Option(min=1, help="Days to play, each with a seed of its own.")] = 20,
+    first_seed: FirstSeed = 1000,
     sessions: Annotated[int, typer.Option(min=1, help="Honest sessions per seed.")] = 100,
     each: Annotated[int, typer.Option(min=1, help="Planted sessions of every kind per seed.")] = 5,
     as_json: JsonOption = False,
@@ -46,8 +49,8 @@ def scenario(
 
 @bench_app.command()
 def start(
-    times: Annotated[int, typer.Option(min=1, max=50)] = 5,
-    seed: Annotated[int, typer.Option()] = 1,
+    times: Annotated[int, typer.Option(min=1, max=50, help="How often it is started.")] = 5,
+    seed: Seed = 1,
     as_json: JsonOption = False,
 ) -> None:
     """Seconds and memory of a monitor from its first instruction to its first verdicts, beside importing torch."""
@@ -58,8 +61,8 @@ def start(
 
 @bench_app.command()
 def replay(
-    sessions: Annotated[int, typer.Option(min=60)] = 600,
-    seed: Annotated[int, typer.Option()] = 1,
+    sessions: Annotated[int, typer.Option(min=60, help="Honest sessions of the log.")] = 600,
+    seed: Seed = 1,
     as_json: JsonOption = False,
 ) -> None:
     """Decisions a second through the whole monitor, cold and warm, and its memory."""
@@ -70,8 +73,8 @@ def replay(
 
 @bench_app.command()
 def e2e(
-    revocations: Annotated[int, typer.Option(min=1, max=1000)] = 100,
-    seed: Annotated[int, typer.Option()] = 1,
+    revocations: Annotated[int, typer.Option(min=1, max=1000, help="Sessions to revoke, one by one.")] = 100,
+    seed: Seed = 1,
     as_json: JsonOption = False,
 ) -> None:
     """Milliseconds from a decision on the topic to the gateway's refusal, on a real broker."""
@@ -83,7 +86,7 @@ def e2e(
 @bench_app.command()
 def tightening(
     seeds: Annotated[int, typer.Option(min=1, help="Estates to mine.")] = 10,
-    first_seed: Annotated[int, typer.Option()] = 5000,
+    first_seed: FirstSeed = 5000,
     events: Annotated[int, typer.Option(min=0, help="Decisions to replay once; 0: none.")] = 1_000_000,
     as_json: JsonOption = False,
 ) -> None:
@@ -95,8 +98,8 @@ def tightening(
 
 @bench_app.command()
 def scoring(
-    pairs: Annotated[int, typer.Option(min=64)] = 640,
-    seed: Annotated[int, typer.Option()] = 1,
+    pairs: Annotated[int, typer.Option(min=64, help="Different pairs to score.")] = 640,
+    seed: Seed = 1,
     as_json: JsonOption = False,
 ) -> None:
     """The drift model alone: pairs a second, cold and cached, beside torch where it is installed."""
@@ -108,7 +111,7 @@ def scoring(
 @bench_app.command()
 def policy(
     requests: Annotated[int, typer.Option(min=20, help="Questions to ask.")] = 5000,
-    seed: Annotated[int, typer.Option()] = 1,
+    seed: Seed = 1,
     as_json: JsonOption = False,
 ) -> None:
     """Decisions a second and their p99 with the shipped policies, in process, and what a reload costs."""
@@ -120,7 +123,7 @@ def policy(
 @bench_app.command()
 def audit(
     entries: Annotated[int, typer.Option(min=1, help="Length of the trail.")] = 1_000_000,
-    seed: Annotated[int, typer.Option()] = 1,
+    seed: Seed = 1,
     as_json: JsonOption = False,
 ) -> None:
     """Entries of the audit trail verified a second, and what a checkpoint costs."""
@@ -148,7 +151,7 @@ def revocation(
 
 @bench_app.command()
 def advise(
-    calls: Annotated[int, typer.Option(min=1, max=10_000)] = 200,
+    calls: Annotated[int, typer.Option(min=1, max=10_000, help="Calls of each kind to ask about.")] = 200,
     as_json: JsonOption = False,
 ) -> None:
     """Milliseconds that a gateway waits for advice before the act, cold and warm."""
@@ -173,7 +176,7 @@ def console(
 @bench_app.command()
 def sources(
     records: Annotated[int, typer.Option(min=100, help="Records of each format.")] = 100_000,
-    seed: Annotated[int, typer.Option()] = 1,
+    seed: Seed = 1,
     as_json: JsonOption = False,
 ) -> None:
     """Records a second that each log format decodes, beside merely parsing their JSON."""

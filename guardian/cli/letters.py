@@ -16,7 +16,7 @@ def register(app: typer.Typer) -> None:
 
 @dlq_app.command("list")
 def list_(
-    limit: Annotated[int, typer.Option(min=1, max=10_000)] = 100,
+    limit: Annotated[int, typer.Option(min=1, max=10_000, help="How many at most, the newest first.")] = 100,
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:

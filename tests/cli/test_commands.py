@@ -7,11 +7,16 @@ import re
 import shlex
 import subprocess
 import sys
+from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 
+import click
 import pytest
+import typer
 import yaml
+
+from guardian.cli import app
 
 COMMANDS = (
     "demo", "init", "doctor", "bench", "dlq", "outbox", "run", "watch", "serve", "replay", "score", "schema",
@@ -32,6 +37,15 @@ def test_every_command_explains_itself(guardian, command: str) -> None:
     done = guardian(command, "--help")
     assert done.returncode == 0
     assert "Usage" in done.stdout
+
+
+def test_every_option_of_every_command_says_what_it_is_for() -> None:
+    def silent(command: click.Command, name: str) -> Iterator[str]:
+        yield from (f"{name} {p.opts[0]}" for p in command.params if not getattr(p, "help", None))
+        for below, each in getattr(command, "commands", {}).items():
+            yield from silent(each, f"{name} {below}")
+
+    assert list(silent(typer.main.get_command(app), "guardian")) == []
 
 
 @pytest.mark.parametrize(
@@ -226,6 +240,54 @@ def test_doctor_says_what_cannot_be_written(guardian, tmp_path: Path, monkeypatc
     database = next(check for check in doctor.examine(settings) if check.name == "database")
     assert "cannot be written by this user" in database.found
     assert "owner or mode" in database.mend
+
+
+def test_doctor_names_the_file_beside_a_database_that_cannot_be_written(
+    guardian, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from guardian.bootstrap import doctor
+    from guardian.config import load
+
+    guardian("init", "home")
+    (tmp_path / "home" / "data" / "control.db-shm").touch()  # as it is left when control.db was read-only
+    may = os.access
+    monkeypatch.setattr(os, "access", lambda path, mode: not str(path).endswith("-shm") and may(path, mode))
+    checks = doctor.examine(load(tmp_path / "home" / "guardian.yaml"))
+    database = next(check for check in checks if check.name == "database")
+    assert "control.db-shm cannot be written by this user" in database.found
+
+
+def test_a_file_of_somebody_elses_is_one_line_of_doctors_and_stops_no_other(
+    guardian, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from guardian.bootstrap import doctor
+    from guardian.config import load
+
+    def shut(_: object) -> str:
+        raise PermissionError(13, "Permission denied", "keys/admin.token")
+
+    guardian("init", "home")
+    monkeypatch.setattr(doctor, "_names", shut)
+    names, keys = islice(doctor.examine(load(tmp_path / "home" / "guardian.yaml")), 2)
+    assert (names.ok, names.found) == (False, "keys/admin.token: Permission denied")
+    assert "owner or mode" in names.mend
+    assert keys.ok
+
+
+def test_a_token_file_of_somebody_elses_is_said_with_what_may_be_set_instead(
+    guardian, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    guardian("init", "home")
+    look = Path.stat
+
+    def shut(path: Path, **how: bool) -> os.stat_result:  # root may look everywhere
+        if path.name == "admin.token":
+            raise PermissionError(13, "Permission denied", str(path))
+        return look(path, **how)
+
+    monkeypatch.setattr(Path, "stat", shut)
+    done = guardian("findings", "-c", "home/guardian.yaml")
+    assert (done.returncode, "admin.token" in done.stderr, "set GUARDIAN_TOKEN" in done.stderr) == (2, True, True)
 
 
 def test_a_token_is_issued_listed_and_withdrawn(guardian) -> None:
