@@ -1,6 +1,7 @@
 """sessions, findings, revoke, reinstate, dismiss, confirm, protect, mode: what people ask of the control API."""
 
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated, cast, get_args
 
@@ -91,16 +92,21 @@ def labels(
         def found(kind: Kind) -> Iterator[FindingView]:
             return listed(lambda at: control.findings(tenant_id=tenant, kind=kind.value, limit=200, cursor=at))
 
-        for view in (*found(Kind.GATEWAY), *found(Kind.DRIFT)):  # of one name the last word counts
+        views = [view for kind in (Kind.DRIFT, Kind.GATEWAY) for view in found(kind)]
+        for view in sorted(views, key=_said_at):  # of one name the last word counts
             if label := _label(view):
                 typer.echo(one_line(label))
+
+
+def _said_at(view: FindingView) -> datetime:
+    return view.finding.time if view.verdict is None else view.verdict.at
 
 
 def _label(view: FindingView) -> str:
     """Empty where people said nothing of the session: that a gateway is not to blame is no word on what it did."""
     finding, said = view.finding, view.verdict
     name = f"{finding.tenant_id}/{finding.session_id}"
-    if said is None or (finding.kind is Kind.GATEWAY and said.verdict != "confirmed"):
+    if said is None or (finding.kind is Kind.GATEWAY and not (said.verdict == "confirmed" and finding.breaches)):
         return ""
     if said.verdict != "confirmed":
         return f"{name} benign"

@@ -128,8 +128,7 @@ def excused(
         result="covered",
     )
     # The owner's standing word: the session's evidence starts afresh, as when somebody dismisses the finding.
-    spoke = max(now, finding.time)  # by whichever clock, it is a word on what this finding names
-    rows.sessions.say(finding.tenant_id, finding.session_id, HumanWord.FALSE_POSITIVE, spoke, human=False)
+    rows.sessions.say(finding.tenant_id, finding.session_id, HumanWord.FALSE_POSITIVE, now, human=False)
     return outcome.model_copy(update={"effect": Effect.NONE, "note": note[:2000]})
 
 

@@ -45,8 +45,8 @@ def _breaks_another_rule(rows: ControlRows, finding: Finding, session: StoredSes
         )
     except ValidationError:  # another version wrote one of them: the next act accuses again, in the new epoch
         return False
-    earlier = (each.view.finding for each in told)
-    named = {breach.name for each in earlier if each.time <= since for breach in each.breaches}
+    earlier = (each.view.finding for each in told if each.view.outcome.at <= since)
+    named = {breach.name for each in earlier for breach in each.breaches}
     return any(breach.hard and breach.name not in named for breach in finding.breaches)
 
 

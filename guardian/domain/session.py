@@ -37,9 +37,9 @@ class SessionState(BaseModel):
     epoch: int = 0
     transition: int = 0
     stage: Stage = Stage.CLEAR
+    stood: Stage = Stage.FLAGGED  # where it stood before revocation was asked for, or came
     actions: int = 0
     revoked_at: AwareDatetime | None = None  # control says so
-    stood: Stage = Stage.FLAGGED  # where it stood before that
     asked_at: AwareDatetime | None = None  # when revocation was last asked for, and
     asked_one_in: float = 1.0  # on how much evidence
     envelope: Envelope | None = None  # the first one seen: re-issues are compared with it

@@ -211,7 +211,10 @@ class Judge:
         )
         if (stage is state.stage and not again) or wanted is Effect.NONE:
             return state
-        asked = {"asked_at": d.now, "asked_one_in": drift.one_in} if wanted is Effect.REVOKE else {}
+        asked: dict[str, Any] = {}
+        if wanted is Effect.REVOKE:
+            asked = {"asked_at": d.now, "asked_one_in": drift.one_in}
+            asked["stood"] = state.stood if state.stage is Stage.REVOKED else state.stage
         risen = state.model_copy(
             update={"stage": stage, "transition": state.transition + 1, **_named(state, breaches, d), **asked}
         )

@@ -29,7 +29,7 @@ def hear(
     """
     match word:
         case HumanWord.REVOKED:
-            stood = state.stood if state.revoked_at is not None else state.stage
+            stood = state.stood if state.stage is Stage.REVOKED else state.stage
             return state.model_copy(update={"revoked_at": at, "stage": Stage.REVOKED, "stood": stood})
         case HumanWord.REINSTATED | HumanWord.FALSE_POSITIVE:
             later = tuple(name for name in state.breaches if state.named_at.get(name, at) > at)
@@ -40,6 +40,7 @@ def hear(
                     "epoch": state.epoch + 1,
                     "transition": 0,
                     "stage": Stage.CLEAR,
+                    "stood": Stage.CLEAR,
                     "evidence": {name: 1.0 for name in (BROKE,) if name in state.evidence},
                     "peak": _peak(state),
                     "asked_at": None,

@@ -39,6 +39,7 @@ _QUERYING = word_set("query select sql")
 _WRITING = word_set(
     "add append create delete drop edit import insert merge modify put remove replace update upsert write"
 )
+_BOUNDING = word_set("fetch first limit max maximum size take top")
 _SEEKING = word_set("browse find list lookup search")
 _LETTERS = word_set("chat email file folder inbox mail message page thread")
 _TABULAR = word_set(
@@ -152,7 +153,8 @@ class Limits:
             return 0 if elsewhere and not leaves else came
         if tool.isdisjoint(_QUERYING):
             return None
-        bound = {f"max_{_ROW}", *self.aliases(f"max_{_ROW}")}
+        also = self.aliases(f"max_{_ROW}")
+        bound = {f"max_{_ROW}", *(name for name in also if not _BOUNDING.isdisjoint(words(name)))}
         bounds = all(not leaf.names.isdisjoint(bound) for leaf in leaves if _quantities(leaf, _ROW))
         return came if bounds and tool.isdisjoint(_WRITING) else max(came, self._together(_ROW))
 

@@ -154,6 +154,14 @@ def test_after_a_lapse_the_next_act_asks_again(world, body) -> None:
     assert [(f.transition, f.wanted) for f in world.told(Kind.DRIFT)] == [(1, Effect.REVOKE), (2, Effect.REVOKE)]
 
 
+def test_after_a_lapse_what_was_never_flagged_is_flagged_for_what_comes(world, body) -> None:
+    world.feed(body(1, **EXPIRED))
+    world.hear(HumanWord.LAPSED)
+    assert world.state().stage is Stage.CLEAR
+    world.feed(body(2, action__tool="crm.write"))
+    assert [(f.transition, f.wanted) for f in world.told(Kind.DRIFT)] == [(1, Effect.REVOKE), (2, Effect.FLAG)]
+
+
 def test_denied_attempts_press_but_are_no_hard_breach(world, body) -> None:
     world.feed(body(1, action__tool="crm.write", decision__effect="deny"))
     assert world.told(Kind.DRIFT) == []

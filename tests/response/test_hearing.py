@@ -51,14 +51,19 @@ def test_people_wave_through_what_was_named_when_they_spoke(word: HumanWord) -> 
     assert "signature_invalid" in hear(after, word, later, lasting=()).pardoned
 
 
-@pytest.mark.parametrize("stage", Stage)
+@pytest.mark.parametrize("stage", [Stage.CLEAR, Stage.FLAGGED])
 def test_a_lapse_leaves_flagged_what_was(stage: Stage) -> None:
     state = SessionState(stage=stage, transition=3, evidence={"top": 3.0})
     for n in range(2):
         state = hear(state, HumanWord.REVOKED, NOW + timedelta(hours=n), lasting=())
     after = hear(state, HumanWord.LAPSED, NOW, lasting=())
-    wanted = Stage.CLEAR if stage is Stage.CLEAR else Stage.FLAGGED
-    assert (after.stage, after.revoked_at, after.evidence) == (wanted, None, {"top": 3.0})
+    assert (after.stage, after.revoked_at, after.evidence) == (stage, None, {"top": 3.0})
+
+
+def test_what_people_called_a_false_alarm_is_clear_when_its_revocation_lapses() -> None:
+    revoked = hear(SessionState(stage=Stage.FLAGGED, transition=1), HumanWord.REVOKED, NOW, lasting=())
+    dismissed = hear(revoked, HumanWord.FALSE_POSITIVE, NOW, lasting=())
+    assert hear(dismissed, HumanWord.LAPSED, NOW, lasting=()).stage is Stage.CLEAR
 
 
 def test_a_state_that_an_older_version_left_revoked_is_flagged_after_a_lapse() -> None:

@@ -228,11 +228,12 @@ def test_rows_that_a_statement_names_count_where_none_came_back(observe: Observe
     assert folded(EnvelopeBreach(), [seen])[0]["sums"] == {"row": 900}
 
 
-def test_a_bound_under_another_name_is_none_either(observe: Observe, folded: Any) -> None:
+@pytest.mark.parametrize(("name", "rows"), [("limit", 5), ("pageSize", 5), ("affected_rows", 600)])
+def test_a_bound_under_another_name_is_none_either(observe: Observe, folded: Any, name: str, rows: int) -> None:
     bounds = {"envelope__resource_constraints": {"max_rows": 1000}, "envelope__allowed_tools": []}
-    seen = observe(**bounds, action__tool="run_query", action__arguments={"limit": 600}, result__records=5)
-    fold = EnvelopeBreach(mapping={"max_rows": ["limit"]})
-    assert folded(fold, [seen])[0]["sums"] == {"row": 5}
+    seen = observe(**bounds, action__tool="run_query", action__arguments={name: 600}, result__records=5)
+    fold = EnvelopeBreach(mapping={"max_rows": [name]})
+    assert folded(fold, [seen])[0]["sums"] == {"row": rows}
 
 
 @pytest.mark.parametrize(
