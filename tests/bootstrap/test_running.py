@@ -34,7 +34,7 @@ def test_what_was_loaded_is_left_out_of_collection_by_the_process_that_serves(mo
     monkeypatch.setattr(running, "Control", Control)
     monkeypatch.setattr(running, "_until", lambda *_: frozen.append(gc.get_freeze_count()))
     try:
-        running.serve(load(None), lambda _: None)
+        running.serve(load(None))
     finally:
         gc.unfreeze()
     assert frozen[0] == 0  # nobody who opens a control API inside something else has this done to them
