@@ -4,11 +4,10 @@ import hashlib
 import math
 from collections.abc import Sequence
 from contextlib import suppress
-from datetime import UTC, datetime
+from datetime import datetime
 
 from pydantic import ValidationError
 
-from guardian.alerting.rules import rank
 from guardian.control.deps import ControlDeps
 from guardian.control.problems import Refusal
 from guardian.domain.event import purpose_family
@@ -18,19 +17,18 @@ from guardian.wire.cases import NO_CASE, CaseState, CaseView, SimilarCase, Trend
 from guardian.wire.findings import FindingView
 from guardian.wire.sessions import SessionView
 
-_LOOKED_AT, _TREND, _SEARCHED, _SIMILAR = 100, 20, 200, 3
+_TREND, _SEARCHED, _SIMILAR = 20, 200, 3
 _MOST_APPROVALS = 10
-_NEVER = datetime.min.replace(tzinfo=UTC)
 
 
 def case_view(deps: ControlDeps, rows: ControlRows, tenant_id: str, session_id: str) -> CaseView | None:
     """The case, or None for a session without a finding that people were told of."""
-    found = [each.view for each in rows.findings.page({tenant_id}, limit=_LOOKED_AT, session_id=session_id)]
+    found = [each.view for each in rows.findings.page({tenant_id}, limit=_TREND, session_id=session_id)]
     told = [view for view in found if view.outcome.effect is not Effect.NONE] or found
     session = rows.sessions.get(tenant_id, session_id)
     if not told or session is None:
         return None
-    shown = _shown(told, _given_back(rows, tenant_id, session_id))
+    shown = _shown(told, session.view.last_word_at)
     waiting = tuple(
         each.view for each in rows.approvals.of_session(tenant_id, session_id, deps.clock(), _MOST_APPROVALS)
     )
@@ -50,7 +48,7 @@ def case_view(deps: ControlDeps, rows: ControlRows, tenant_id: str, session_id: 
         approvals=waiting,
         revision=None if live is None else live.revision,
         protected=session.view.protected,
-        trend=_trend(found[:_TREND]),
+        trend=_trend(found),
         snoozed_until=None if silent is None else silent.snoozed_until,
         snoozed_by=None if silent is None else silent.snoozed_by,
     )
@@ -111,48 +109,20 @@ def _state(session: SessionView, shown: FindingView, *, revoked: bool, asked: bo
     return "noted"
 
 
-def _shown(told: Sequence[FindingView], given_back: datetime | None) -> FindingView:
-    """What people decide on, of these, the newest first: the gravest that no word of theirs has settled, and what
-    the session did before what its gateway did; else what they spoke of last.
-
-    Who gives a session back settles all that was found until then; who judges a finding, what is less grave too.
-    """
-    judged = [view for view in told if view.verdict is not None]
-    since = given_back or _NEVER
-    unsettled = [
-        view
-        for view in told
-        if view.verdict is None and view.outcome.at > since and not any(_settles(each, view) for each in judged)
-    ]
-    if unsettled:
-        return max(unsettled, key=_gravity)
-    last = max(judged, key=_said_at, default=None)
-    if last is not None and _said_at(last) >= since:
-        return last
-    return next(filter(_is_drift, told), told[0])
+def _shown(told: Sequence[FindingView], spoke: datetime | None) -> FindingView:
+    """What people decide on: the newest, which is the first of these. What is wrong with the gateway or the grant
+    stands back behind what the session did, unless people spoke between the two."""
+    for place, view in enumerate(told):
+        drift = next(filter(_is_drift, told[place:]), view)
+        between = spoke is not None and drift.outcome.at <= spoke < view.outcome.at
+        if drift is view or between or not _is_beside(view):
+            return view
+    return told[0]
 
 
-def _gravity(view: FindingView) -> tuple[int, bool]:
-    return rank(view.finding.severity), _is_drift(view)
-
-
-def _settles(judged: FindingView, other: FindingView) -> bool:
-    """Whether a person's verdict on the one settles the other: what was there, and is less grave or an earlier
-    step of the same gravity."""
-    mine, theirs = _gravity(judged), _gravity(other)
-    earlier = mine == theirs and _is_drift(other) and other.outcome.at <= judged.outcome.at
-    return other.outcome.at <= _said_at(judged) and (theirs[0] < mine[0] or earlier)
-
-
-def _said_at(view: FindingView) -> datetime:
-    return _NEVER if view.verdict is None else view.verdict.at
-
-
-def _given_back(rows: ControlRows, tenant_id: str, session_id: str) -> datetime | None:
-    """When people last gave the session itself back."""
-    entries = rows.ledger.of_session(tenant_id, session_id)
-    said = (e.at for e in entries if e.status == "reinstated" and e.reason_code != "parent_reinstated")
-    return max(said, default=None)
+def _is_beside(view: FindingView) -> bool:
+    finding = view.finding
+    return finding.kind is Kind.HYGIENE or (finding.kind is Kind.GATEWAY and bool(finding.breaches))
 
 
 def _is_drift(view: FindingView) -> bool:

@@ -111,10 +111,8 @@ def _decide(
     else:
         outcome = excused(rows, finding, against_record(rows, finding, outcome), now, solo=asked.solo)
         record(rows, asked, permitted, now, finding_id=finding.id, result=outcome.effect.value)
-    if weighed is not finding and not weighed.breaches and outcome.effect is Effect.FLAG:
-        outcome = outcome.model_copy(update={"effect": Effect.NONE, "note": _OVER})
-        word, why = HumanWord.LAPSED, "parent_reinstated"  # its monitor asks again if there is anything else
-        rows.sessions.say(finding.tenant_id, finding.session_id, word, now, human=False, detail=why)
+    if weighed is not finding:
+        outcome = outcome.model_copy(update={"note": "; ".join(filter(None, (outcome.note, _OVER)))})
     if finding.late_s:
         late = f"judged {max(1, finding.late_s // 60)} minutes after the call; until then nobody was watching"
         outcome = outcome.model_copy(update={"note": "; ".join(filter(None, (outcome.note, late)))})

@@ -256,9 +256,9 @@ class Judge:
 def afresh(state: SessionState) -> SessionState:
     """The state of the next session of the same name. What people and control said of the name stays; findings go
     on counting, so that none is taken for an earlier one."""
-    kept = ("epoch", "transition", "revoked_at", "stood", "pardoned", "reported", "registered")
+    kept = ("epoch", "transition", "revoked_at", "pardoned", "reported", "registered")
     stage = state.stage if state.revoked_at is not None else Stage.CLEAR
-    return SessionState(stage=stage, **{name: getattr(state, name) for name in kept})
+    return SessionState(stage=stage, stood=Stage.CLEAR, **{name: getattr(state, name) for name in kept})
 
 
 def _named(state: SessionState, breaches: Sequence[Breach], d: Decoded) -> dict[str, Any]:

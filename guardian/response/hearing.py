@@ -52,7 +52,8 @@ def hear(
                 }
             )
         case HumanWord.LAPSED:
-            stage = Stage.CLEAR if state.stood is Stage.CLEAR else Stage.FLAGGED
+            before = Stage.CLEAR if state.stood is Stage.CLEAR else Stage.FLAGGED
+            stage = before if state.stage is Stage.REVOKED else state.stage
             return state.model_copy(update={"revoked_at": None, "stage": stage, "asked_at": None})
         case HumanWord.REGISTERED:
             others = (digest for digest in state.registered if digest != detail)

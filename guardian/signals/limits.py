@@ -39,7 +39,7 @@ _QUERYING = word_set("query select sql")
 _WRITING = word_set(
     "add append create delete drop edit import insert merge modify put remove replace update upsert write"
 )
-_BOUNDING = word_set("fetch first limit max maximum size take top")
+_BOUNDING = word_set("count fetch first limit max maximum n page pagesize per size take top")
 _SEEKING = word_set("browse find list lookup search")
 _LETTERS = word_set("chat email file folder inbox mail message page thread")
 _TABULAR = word_set(

@@ -98,7 +98,7 @@ def test_the_queue_from_finding_to_reinstatement(guardian, home: Path) -> None:
         of = ("--tenant", finding["tenant_id"])
         assert guardian(word, finding["id"], *of, *why, *config).returncode == 0
     told = f"{others[0]['finding']['tenant_id']}/{others[0]['finding']['session_id']} drift"
-    assert guardian("labels", *config).stdout.splitlines() == [told, *said], "of one name the last word counts"
+    assert guardian("labels", *config).stdout.splitlines() == [*said, told], "the last word comes last"
     assert "is protected" in guardian("protect", tenant, session, *why, *config).stdout
     assert "not protected" in guardian("protect", tenant, session, "--off", *why, *config).stdout
     slip = guardian("revoke", tenant, "slip", *why, *config)

@@ -156,6 +156,7 @@ def test_after_a_lapse_the_next_act_asks_again(world, body) -> None:
 
 def test_after_a_lapse_what_was_never_flagged_is_flagged_for_what_comes(world, body) -> None:
     world.feed(body(1, **EXPIRED))
+    world.hear(HumanWord.REVOKED)
     world.hear(HumanWord.LAPSED)
     assert world.state().stage is Stage.CLEAR
     world.feed(body(2, action__tool="crm.write"))

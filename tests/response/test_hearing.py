@@ -69,3 +69,8 @@ def test_what_people_called_a_false_alarm_is_clear_when_its_revocation_lapses() 
 def test_a_state_that_an_older_version_left_revoked_is_flagged_after_a_lapse() -> None:
     left = SessionState.model_validate_json('{"stage": "revoked", "revoked_at": "2026-05-12T17:00:00Z"}')
     assert hear(left, HumanWord.LAPSED, NOW, lasting=()).stage is Stage.FLAGGED
+
+
+def test_a_lapse_of_what_was_not_revoked_changes_no_stage() -> None:
+    for stage in (Stage.CLEAR, Stage.FLAGGED):
+        assert hear(SessionState(stage=stage), HumanWord.LAPSED, NOW, lasting=()).stage is stage
