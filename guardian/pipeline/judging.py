@@ -30,7 +30,6 @@ from guardian.signals.wording import shown
 HYGIENE = "envelope_hygiene"
 """Its breaches are careless grants, told once each as side findings; none reaches the ladder."""
 
-
 _NAMES_KEPT = 64
 
 
@@ -265,8 +264,8 @@ def _named(state: SessionState, breaches: Sequence[Breach], d: Decoded) -> dict[
     """By our clock where the gateway's is ahead: it is compared with when people spoke."""
     now = min(d.now, d.known_at or d.now)
     names = tuple(dict.fromkeys((*state.breaches, *(b.name for b in breaches))))[-_NAMES_KEPT:]
-    fresh = {name: now for name in names if name not in state.breaches}
-    return {"breaches": names, "named_at": {**state.named_at, **fresh}}
+    kept = {name: at for name, at in state.named_at.items() if name in names}
+    return {"breaches": names, "named_at": kept | {name: now for name in names if name not in state.breaches}}
 
 
 def _latest(d: Decoded, last_seen: datetime | None) -> datetime:
