@@ -32,6 +32,7 @@ for _noun in (
     "running",
     "setup",
     "people",
+    "labels",
     "console",
     "approving",
     "alerts",

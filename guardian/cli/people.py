@@ -1,7 +1,5 @@
 """sessions, findings, revoke, reinstate, dismiss, confirm, protect, mode: what people ask of the control API."""
 
-from collections.abc import Iterator
-from datetime import datetime
 from pathlib import Path
 from typing import Annotated, cast, get_args
 
@@ -13,8 +11,8 @@ from guardian.domain.finding import Kind
 from guardian.domain.revocation import SubjectType
 from guardian.errors import ConfigurationError
 from guardian.wire.approvals import ApprovalView
-from guardian.wire.base import Mode, SessionStatus, listed
-from guardian.wire.findings import FindingView, Judgement
+from guardian.wire.base import Mode, SessionStatus
+from guardian.wire.findings import Judgement
 from guardian.wire.revocations import SubjectResult
 from guardian.wire.sessions import ActResult
 
@@ -24,7 +22,7 @@ Subject = Annotated[str, typer.Option("--subject", help="session, agent, delegat
 
 
 def register(app: typer.Typer) -> None:
-    for command in (sessions, findings, labels, revoke, reinstate, dismiss, confirm, protect, mode):
+    for command in (sessions, findings, revoke, reinstate, dismiss, confirm, protect, mode):
         app.command()(command)
 
 
@@ -74,44 +72,6 @@ def findings(
         print_json(page)
     else:
         show_views(page.items)
-
-
-def labels(
-    tenant: Annotated[str | None, typer.Option(help="Only this tenant.")] = None,
-    config: ConfigOption = None,
-) -> None:
-    """Print what people said of findings, one line each, for calibrate, train and evaluate.
-
-    TENANT/SESSION/INDEX drift names the act that was confirmed, TENANT/SESSION drift a session that did what its
-    gateway should not have allowed; TENANT/SESSION benign a false alarm.
-
-    Example: guardian labels > labels.txt
-    """
-    with client(config) as control:
-
-        def found(kind: Kind) -> Iterator[FindingView]:
-            return listed(lambda at: control.findings(tenant_id=tenant, kind=kind.value, limit=200, cursor=at))
-
-        views = [view for kind in (Kind.DRIFT, Kind.GATEWAY) for view in found(kind)]
-        for view in sorted(views, key=_said_at):  # of one name the last word counts
-            if label := _label(view):
-                typer.echo(one_line(label))
-
-
-def _said_at(view: FindingView) -> datetime:
-    return view.finding.time if view.verdict is None else view.verdict.at
-
-
-def _label(view: FindingView) -> str:
-    """Empty where people said nothing of the session: that a gateway is not to blame is no word on what it did."""
-    finding, said = view.finding, view.verdict
-    name = f"{finding.tenant_id}/{finding.session_id}"
-    if said is None or (finding.kind is Kind.GATEWAY and not (said.verdict == "confirmed" and finding.breaches)):
-        return ""
-    if said.verdict != "confirmed":
-        return f"{name} benign"
-    seen = finding.evidence.actions_seen
-    return f"{name}/{seen - 1} drift" if seen else f"{name} drift"
 
 
 def revoke(

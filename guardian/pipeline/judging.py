@@ -22,6 +22,7 @@ from guardian.pipeline.registered import envelope_finding, unregistered
 from guardian.pipeline.side_findings import dead_letter_finding, decision_findings, tell_once
 from guardian.pipeline.working import History, Work
 from guardian.response.findings import drift_finding, title_of
+from guardian.response.hearing import naming
 from guardian.response.ladder import Ladder
 from guardian.scoring.scorer import Scorer, odder
 from guardian.signals.port import Sharing, SignalFold
@@ -29,8 +30,6 @@ from guardian.signals.wording import shown
 
 HYGIENE = "envelope_hygiene"
 """Its breaches are careless grants, told once each as side findings; none reaches the ladder."""
-
-_NAMES_KEPT = 64
 
 
 class Fit(Protocol):
@@ -215,7 +214,12 @@ class Judge:
             asked = {"asked_at": d.now, "asked_one_in": drift.one_in}
             asked["stood"] = state.stood if state.stage is Stage.REVOKED else state.stage
         risen = state.model_copy(
-            update={"stage": stage, "transition": state.transition + 1, **_named(state, breaches, d), **asked}
+            update={
+                "stage": stage,
+                "transition": state.transition + 1,
+                **naming(state, (b.name for b in breaches), min(d.now, d.known_at or d.now)),
+                **asked,
+            }
         )
         argument = next((path for path, fall in self.fit.explain(request) if fall > 0.0), None)
         other = odder(state.evidence, drift, d.event.action.tool)
@@ -258,14 +262,6 @@ def afresh(state: SessionState) -> SessionState:
     kept = ("epoch", "transition", "revoked_at", "pardoned", "reported", "registered")
     stage = state.stage if state.revoked_at is not None else Stage.CLEAR
     return SessionState(stage=stage, stood=Stage.CLEAR, **{name: getattr(state, name) for name in kept})
-
-
-def _named(state: SessionState, breaches: Sequence[Breach], d: Decoded) -> dict[str, Any]:
-    """By our clock where the gateway's is ahead: it is compared with when people spoke."""
-    now = min(d.now, d.known_at or d.now)
-    names = tuple(dict.fromkeys((*state.breaches, *(b.name for b in breaches))))[-_NAMES_KEPT:]
-    kept = {name: at for name, at in state.named_at.items() if name in names}
-    return {"breaches": names, "named_at": kept | {name: now for name in names if name not in state.breaches}}
 
 
 def _latest(d: Decoded, last_seen: datetime | None) -> datetime:

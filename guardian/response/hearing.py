@@ -1,8 +1,8 @@
 """People's word comes back: what a human decision does to a session's memory."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from datetime import datetime
-from typing import assert_never
+from typing import Any, assert_never
 
 from guardian.domain.session import HumanWord, SessionState, Stage
 
@@ -11,6 +11,8 @@ BROKE = "broke"
 
 REGISTERED_KEPT = 64
 """Digests of registered envelopes that a session remembers; control remembers all of them."""
+
+_NAMES_KEPT = 64
 
 
 def hear(
@@ -40,7 +42,6 @@ def hear(
                     "epoch": state.epoch + 1,
                     "transition": 0,
                     "stage": Stage.CLEAR,
-                    "stood": Stage.CLEAR,
                     "evidence": {name: 1.0 for name in (BROKE,) if name in state.evidence},
                     "peak": _peak(state),
                     "asked_at": None,
@@ -62,6 +63,14 @@ def hear(
             return state
         case _:  # pragma: no cover
             assert_never(word)
+
+
+def naming(state: SessionState, names: Iterable[str], at: datetime) -> dict[str, Any]:
+    """What a finding that speaks of these rules changes. `at` is by our clock where a gateway's is ahead: it is
+    compared with when people spoke."""
+    kept = tuple(dict.fromkeys((*state.breaches, *names)))[-_NAMES_KEPT:]
+    known = {name: when for name, when in state.named_at.items() if name in kept}
+    return {"breaches": kept, "named_at": known | {name: at for name in kept if name not in state.breaches}}
 
 
 def _peak(state: SessionState) -> float | None:

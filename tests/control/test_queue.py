@@ -1,6 +1,6 @@
 """Cases, conditions on acts, exceptions and feedback, over the API."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 
@@ -212,6 +212,10 @@ def test_an_exception_covers_the_like_and_nothing_else(stage, a_finding, hard):
     words = stage.call("GET", "/v1/session-changes", "monitor").json()["items"]
     assert [(each["session_id"], each["word"]) for each in words] == [("other_1", "false_positive")]
     assert stage.call("GET", "/v1/exceptions").json()["items"][0]["uses"] == 1
+    for n, (ahead, told) in enumerate(((2, 2), (240, 5))):
+        assert effect(f"ahead_{n}", tool="crm.export", time=stage.clock() + timedelta(seconds=ahead)) == "none"
+        word = stage.call("GET", "/v1/session-changes", "monitor").json()["items"][-1]
+        assert datetime.fromisoformat(word["at"]) == stage.clock() + timedelta(seconds=told), "of what it names"
     stage.clock.pass_(days=3)
     assert effect(6) == "flag"
 

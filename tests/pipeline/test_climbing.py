@@ -1,6 +1,6 @@
 """A session climbs the ladder: one finding per step, and people's word starts it afresh."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from functools import partial
 
 import pytest
@@ -9,9 +9,10 @@ from hypothesis import strategies as st
 
 from guardian.domain.batch import Memory, PurposeKey
 from guardian.domain.finding import Effect, Kind
-from guardian.domain.session import HumanWord, Stage
+from guardian.domain.session import HumanWord, SessionState, Stage
 from guardian.domain.signal import BaselineFact
 from guardian.pipeline import judging
+from guardian.response.hearing import hear
 from guardian.response.ladder import Ladder
 
 WIDE = Ladder(flag_one_in=100, revoke_one_in=5_000)
@@ -161,6 +162,13 @@ def test_after_a_lapse_what_was_never_flagged_is_flagged_for_what_comes(world, b
     assert world.state().stage is Stage.CLEAR
     world.feed(body(2, action__tool="crm.write"))
     assert [(f.transition, f.wanted) for f in world.told(Kind.DRIFT)] == [(1, Effect.REVOKE), (2, Effect.FLAG)]
+
+
+def test_the_next_session_of_a_revoked_name_was_never_flagged() -> None:
+    state = SessionState(stage=Stage.FLAGGED, transition=1)
+    state = judging.afresh(hear(state, HumanWord.REVOKED, datetime(2026, 5, 12, tzinfo=UTC), lasting=()))
+    assert state.stage is Stage.REVOKED
+    assert hear(state, HumanWord.LAPSED, datetime(2026, 5, 13, tzinfo=UTC), lasting=()).stage is Stage.CLEAR
 
 
 def test_denied_attempts_press_but_are_no_hard_breach(world, body) -> None:

@@ -32,6 +32,7 @@ from guardian.store.monitor import MonitorStore
 from guardian.store.monitor_baselines import SNAPSHOTS_KEPT
 from guardian.store.monitor_envelopes import Heard
 from guardian.store.monitor_retention import Retention, prune
+from guardian.store.monitor_sessions import TO_LEARN
 from guardian.store.monitor_tables import findings, metadata, sessions
 from guardian.store.monitor_values import Conflict
 from guardian.store.turns import in_turn
@@ -346,10 +347,12 @@ def test_a_finding_of_another_version_is_handed_out_with_why_it_cannot_be_read(s
 def test_a_session_of_another_version_is_the_stores_trouble_and_told_without_its_content(store, engine):
     Member(store, "m").claim(P0).commit(Judgement(sessions={S1: SessionState()}), 1)
     with writing(engine) as connection:
-        connection.execute(update(sessions).values(state='{"epoch":1,"novel":"secret"}'))
+        connection.execute(update(sessions).values(state='{"epoch":1,"novel":"secret"}', learned=TO_LEARN))
     with pytest.raises(StoreError, match=r"'s1' of 'acme' was written by another version.* its novel;") as told:
         store.load(wanted(S1))
     assert "secret" not in str(told.value)
+    with pytest.raises(StoreError, match="written by another version"):
+        store.baselines.publish(NOW + timedelta(days=1), idle=timedelta(0), learn=_learn)
 
 
 def test_a_dead_letter_that_was_parked_is_no_finding_that_control_refused(store):

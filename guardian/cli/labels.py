@@ -1,0 +1,52 @@
+"""labels: what people said of findings, as the lines that calibrate, train and evaluate read."""
+
+from collections.abc import Iterator
+from typing import Annotated
+
+import typer
+
+from guardian.cli.asking import client, one_line
+from guardian.cli.common import ConfigOption
+from guardian.domain.finding import Finding, Kind
+from guardian.wire.base import listed
+from guardian.wire.findings import FindingView, Verdict
+
+
+def register(app: typer.Typer) -> None:
+    app.command()(labels)
+
+
+def labels(
+    tenant: Annotated[str | None, typer.Option(help="Only this tenant.")] = None,
+    config: ConfigOption = None,
+) -> None:
+    """Print what people said of findings, one line each, for calibrate, train and evaluate.
+
+    TENANT/SESSION/INDEX drift names the act that was confirmed, TENANT/SESSION drift a session that did what its
+    gateway should not have allowed; TENANT/SESSION benign a false alarm.
+
+    Example: guardian labels > labels.txt
+    """
+    with client(config) as control:
+
+        def found(kind: Kind) -> Iterator[FindingView]:
+            return listed(lambda at: control.findings(tenant_id=tenant, kind=kind.value, limit=200, cursor=at))
+
+        said = [
+            (view.verdict.at, label)
+            for kind in (Kind.DRIFT, Kind.GATEWAY)
+            for view in found(kind)
+            if view.verdict is not None and (label := _label(view.finding, view.verdict))
+        ]
+    for _, label in sorted(said, key=lambda each: each[0]):  # of one name the last word counts
+        typer.echo(one_line(label))
+
+
+def _label(finding: Finding, said: Verdict) -> str:
+    """Empty where people said nothing of the session: that a gateway is not to blame is no word on what it did."""
+    name, confirmed = f"{finding.tenant_id}/{finding.session_id}", said.verdict == "confirmed"
+    if finding.kind is Kind.GATEWAY:
+        return f"{name} drift" if confirmed and finding.breaches else ""
+    seen = finding.evidence.actions_seen
+    act = f"{name}/{seen - 1}" if seen else name
+    return f"{act} drift" if confirmed else f"{name} benign"
