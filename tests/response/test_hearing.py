@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from guardian.domain.session import HumanWord, SessionState, Stage
-from guardian.response.hearing import REGISTERED_KEPT, hear
+from guardian.response.hearing import REGISTERED_KEPT, hear, naming
 
 NOW = datetime(2026, 5, 12, 17, tzinfo=UTC)
 
@@ -74,3 +74,12 @@ def test_a_state_that_an_older_version_left_revoked_is_flagged_after_a_lapse() -
 def test_a_lapse_of_what_was_not_revoked_changes_no_stage() -> None:
     for stage in (Stage.CLEAR, Stage.FLAGGED):
         assert hear(SessionState(stage=stage), HumanWord.LAPSED, NOW, lasting=()).stage is stage
+
+
+def test_of_rules_that_are_forgotten_the_time_is_too_and_of_one_the_first_is_kept() -> None:
+    state = SessionState()
+    for n in range(100):
+        state = state.model_copy(update=naming(state, ["first", f"rule {n}"], NOW + timedelta(seconds=n)))
+        assert set(state.named_at) == set(state.breaches)
+        assert n > 60 or state.named_at["first"] == NOW
+    assert len(state.breaches) == 64
