@@ -16,6 +16,7 @@ from pydantic import TypeAdapter
 from guardian.alerting.outbox import AlertRow
 from guardian.alerting.port import Alert, Step, Verb
 from guardian.alerting.rules import Done, Fold, Rules, Wait, Write, next_move
+from guardian.control.case import told as told_of
 from guardian.control.case_begin import LINE, go_on
 from guardian.control.case_digests import counted_in, fold
 from guardian.control.case_feeds import catch_up, read_alert
@@ -206,15 +207,16 @@ class CaseOutbox:
         return AlertRow(case.key, alert.model_dump_json(), case.attempts)
 
     def _alert(self, rows: ControlRows, stands: Standing, step: Step, told: AlertPayload) -> Alert:
-        case, view = stands.case, stands.view
+        case, view, finding, outcome = stands.case, stands.view, told.finding, told.outcome
         events: Sequence[CaseEvent] = ()
         if step.verb == "reply":
             events = rows.cases.events(case.key, step.told, step.events - step.told)
         elif view is not None:
             view = with_similar(rows, view)
+            finding, outcome = view.shown.finding, told_of(view.shown.outcome)  # which its buttons act on
         return Alert(
-            finding=told.finding,
-            outcome=told.outcome,
+            finding=finding,
+            outcome=outcome,
             link=told.link,
             case=case.key,
             step=step,

@@ -51,7 +51,7 @@ NO_CASE = "none"
 class CaseView(Body):
     """One session's case. `digest` names exactly this state: an act with another one in If-Match is refused.
 
-    `shown` is the finding that people look at, the newest one. `approvals` are the acts that wait for a second
+    `shown` is the finding that people decide on. `approvals` are the acts that wait for a second
     person. `trend` runs from the oldest finding to the newest.
     """
 

@@ -3,7 +3,7 @@
 import pytest
 
 from guardian.control.news import tell
-from guardian.domain.finding import Effect, Severity
+from guardian.domain.finding import Effect, Kind, Severity
 
 
 def test_a_case_is_one_message_and_its_evidence_stands_in_the_thread(office, slack, a_finding) -> None:
@@ -14,6 +14,23 @@ def test_a_case_is_one_message_and_its_evidence_stands_in_the_thread(office, sla
     (reply,) = slack.thread(root["ts"])
     assert "email.send" in str(reply["blocks"])
     assert len(slack.messages) == 2
+
+
+def test_the_message_is_headed_by_what_its_buttons_judge(office, slack, a_finding) -> None:
+    drift = a_finding(hard=True)
+    told = {"id": "fnd_gap", "kind": Kind.GATEWAY, "severity": "medium", "title": "Gateway gw-1 allowed it"}
+    office.submit(drift)
+    office.submit(drift.model_copy(update=told))
+    office.after(minutes=2)
+    assert ("left its purpose" in office.text(), "gw-1 allowed it" in office.text()) == (True, False)
+    office.click("False positive …")
+    office.form()
+    office.fill_in(verdict="false_positive")
+    office.told()
+    (said,) = office.audit(action="dismiss")
+    assert said["finding_id"] == drift.id
+    office.after(minutes=20)
+    assert "left its purpose" in office.text()
 
 
 def test_repeats_change_a_counter_and_nothing_else_in_the_channel(office, slack, a_finding) -> None:
