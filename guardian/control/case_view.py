@@ -111,18 +111,24 @@ def _state(session: SessionView, shown: FindingView, *, revoked: bool, asked: bo
 
 def _shown(told: Sequence[FindingView], spoke: datetime | None) -> FindingView:
     """What people decide on: the newest, which is the first of these. What is wrong with the gateway or the grant
-    stands back behind what the session did, unless people spoke between the two."""
-    for place, view in enumerate(told):
-        drift = next(filter(_is_drift, told[place:]), view)
+    stands back behind what the session did, unless people spoke between the two; and so does whatever else they
+    dismissed, for that is no word on what the session did."""
+    left = [view for view in told if _is_drift(view) or not _is_dismissed(view)] or told
+    for place, view in enumerate(left):
+        drift = next(filter(_is_drift, left[place:]), view)
         between = spoke is not None and drift.outcome.at <= spoke < view.outcome.at
         if drift is view or between or not _is_beside(view):
             return view
-    return told[0]
+    return left[0]
 
 
 def _is_beside(view: FindingView) -> bool:
     finding = view.finding
     return finding.kind is Kind.HYGIENE or (finding.kind is Kind.GATEWAY and bool(finding.breaches))
+
+
+def _is_dismissed(view: FindingView) -> bool:
+    return view.verdict is not None and view.verdict.verdict != "confirmed"
 
 
 def _is_drift(view: FindingView) -> bool:

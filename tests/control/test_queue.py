@@ -174,6 +174,25 @@ def test_a_verdict_on_an_older_finding_does_not_settle_a_newer_one(stage, a_find
     assert shown(stage) == (newer.id, "flagged")
 
 
+@pytest.mark.parametrize("kind", [Kind.UNSCORABLE, Kind.IDENTITY, Kind.ENVELOPE, Kind.GATEWAY])
+def test_who_dismisses_something_else_is_left_with_what_the_session_did(stage, a_finding, kind):
+    drift = acted(a_finding)
+    stage.submit(drift)
+    others = [
+        acted(a_finding, n=n).model_copy(update={"kind": kind, "id": f"fnd_{kind.value}_{n}"}) for n in (1, 2)
+    ]
+    for other in others:
+        stage.submit(other)
+    for other in reversed(others):
+        stage.clock.pass_(seconds=1)
+        assert shown(stage) == (other.id, "flagged")
+        judged(stage, other, "benign")
+    assert shown(stage) == (drift.id, "flagged"), "nobody spoke of that"
+    stage.clock.pass_(seconds=1)
+    judged(stage, drift, "confirmed")
+    assert shown(stage) == (drift.id, "confirmed")
+
+
 def test_control_s_news_are_no_case_of_a_session_that_bears_guardians_name(stage, a_finding):
     mine = stage.submit(acted(a_finding, "guardian")).json()["finding_id"]
     glass = {"tenant_id": "acme", "reason": "lunch", "minutes": 5}
