@@ -28,7 +28,7 @@ def case_view(deps: ControlDeps, rows: ControlRows, tenant_id: str, session_id: 
     session = rows.sessions.get(tenant_id, session_id)
     if not told or session is None:
         return None
-    shown = _shown(told, session.view.last_word_at)
+    shown = _shown(told, session.view.last_word_at, session.restarted_at)
     waiting = tuple(
         each.view for each in rows.approvals.of_session(tenant_id, session_id, deps.clock(), _MOST_APPROVALS)
     )
@@ -109,14 +109,14 @@ def _state(session: SessionView, shown: FindingView, *, revoked: bool, asked: bo
     return "noted"
 
 
-def _shown(told: Sequence[FindingView], spoke: datetime | None) -> FindingView:
+def _shown(told: Sequence[FindingView], *spoke: datetime | None) -> FindingView:
     """What people decide on: the newest, which is the first of these. What is wrong with the gateway or the grant
     stands back behind what the session did, unless people spoke between the two; and so does whatever else they
     dismissed, for that is no word on what the session did."""
     left = [view for view in told if _is_drift(view) or not _is_dismissed(view)] or told
     for place, view in enumerate(left):
         drift = next(filter(_is_drift, left[place:]), view)
-        between = spoke is not None and drift.outcome.at <= spoke < view.outcome.at
+        between = any(at is not None and drift.outcome.at <= at < view.outcome.at for at in spoke)
         if drift is view or between or not _is_beside(view):
             return view
     return left[0]

@@ -156,7 +156,13 @@ def test_a_case_is_headed_by_what_the_session_did_and_not_by_what_its_gateway_di
     after = of_its_gateway(acted(a_finding, n=2, breaches=hard))
     stage.submit(after)
     assert shown(stage) == (after.id, "flagged"), "people spoke before that"
-    newest = acted(a_finding, epoch=1, n=3)
+    stage.clock.pass_(seconds=1)
+    stage.revoke()
+    assert shown(stage) == (after.id, "revoked"), "and again after it"
+    stage.clock.pass_(seconds=1)
+    stage.reinstate()
+    stage.clock.pass_(seconds=1)
+    newest = acted(a_finding, epoch=2, n=3)
     stage.submit(newest)
     assert shown(stage) == (newest.id, "flagged")
     ignored = of_its_gateway(acted(a_finding, n=4), "critical")
