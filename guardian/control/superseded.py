@@ -1,5 +1,7 @@
 """A finding stands on what people, or time, have changed since: its monitor had not heard that yet."""
 
+from datetime import datetime
+
 from pydantic import ValidationError
 
 from guardian.domain.finding import Finding, Kind
@@ -17,8 +19,9 @@ def superseded(rows: ControlRows, finding: Finding, session: StoredSession | Non
     if decided and finding.kind is Kind.DRIFT and not _breaks_another_rule(rows, finding, session):
         return "people decided about this session after this finding; their word holds"
     if finding.kind is Kind.GATEWAY and not finding.breaches:  # that it let a revoked session act
-        back = _given_back(rows, finding.tenant_id, finding.session_id)
-        if back is not None and back.at <= finding.time:
+        entries = rows.ledger.of_session(finding.tenant_id, finding.session_id)
+        before = [each for each in entries if each.at <= finding.time]
+        if before and _is_over(before[-1], finding.time):
             return "the session was not revoked any more"
     return ""
 
@@ -29,8 +32,8 @@ def without_what_is_over(rows: ControlRows, finding: Finding) -> Finding:
     others = tuple(breach for breach in finding.breaches if breach.name != "parent_revoked")
     if parent is None or others == finding.breaches:
         return finding
-    back = _given_back(rows, finding.tenant_id, parent)
-    over = back is not None and (back.status == "reinstated" or back.at <= finding.time)
+    entries = rows.ledger.of_session(finding.tenant_id, parent)
+    over = bool(entries) and _is_over(entries[-1], finding.time)
     return finding.model_copy(update={"breaches": others}) if over else finding
 
 
@@ -50,6 +53,7 @@ def _breaks_another_rule(rows: ControlRows, finding: Finding, session: StoredSes
     return any(breach.hard and breach.name not in named for breach in finding.breaches)
 
 
-def _given_back(rows: ControlRows, tenant_id: str, session_id: str) -> LedgerEntry | None:
-    entries = rows.ledger.of_session(tenant_id, session_id)
-    return entries[-1] if entries and entries[-1].status != "revoked" else None
+def _is_over(entry: LedgerEntry, at: datetime) -> bool:
+    """Whether by this entry nothing is revoked then. At its expiry a revocation ends for every gateway; that it
+    lapsed is written down some seconds later."""
+    return entry.status == "reinstated" or entry.expires_at <= at

@@ -79,3 +79,31 @@ def test_no_gateway_is_accused_of_letting_act_who_was_given_back(stage, a_findin
     after = about_its_gateway(a_finding(time=stage.clock() + timedelta(seconds=1)))
     assert code(stage.submit(after)) == "superseded"
     assert code(stage.submit(during)) == "flag"
+
+
+def test_no_gateway_is_accused_of_an_act_before_the_session_was_revoked_again(stage, a_finding):
+    stage.revoke()
+    stage.clock.pass_(minutes=5)
+    stage.reinstate()
+    stage.clock.pass_(minutes=5)
+    between = about_its_gateway(a_finding(time=stage.clock()))
+    stage.clock.pass_(minutes=5)
+    stage.revoke()
+    again = about_its_gateway(a_finding(time=stage.clock() + timedelta(minutes=1)))
+    assert [code(stage.submit(each)) for each in (between, again)] == ["superseded", "flag"]
+
+
+@pytest.mark.parametrize(("seconds", "holds"), [(-5, True), (5, False)])
+def test_a_revocation_is_over_at_its_expiry_and_not_when_its_lapse_is_written_down(
+    stage, a_finding, weak, seconds, holds
+):
+    stage.enforce()
+    stage.revoke("sess_0")
+    stage.revoke()
+    with stage.deps.store.read() as rows:
+        ends = max(rows.ledger.live_entry("acme", each).expires_at for each in ("sess_0", "sess_1"))
+    stage.clock.now, act = ends + timedelta(seconds=20), ends + timedelta(seconds=seconds)
+    assert code(stage.submit(about_its_gateway(a_finding(time=act)))) == ("flag" if holds else "superseded")
+    lasts = ends + timedelta(hours=1)
+    child = below(a_finding("sess_2", breaches=PARENT, evidence=weak, time=act, expires_at=lasts))
+    assert code(stage.submit(child)) == ("revoke" if holds else "flag")
