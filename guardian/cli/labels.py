@@ -33,12 +33,12 @@ def labels(
             return listed(lambda at: control.findings(tenant_id=tenant, kind=kind.value, limit=200, cursor=at))
 
         said = [
-            (view.verdict.at, label)
+            (view.verdict.verdict == "confirmed", view.verdict.at, label)
             for kind in (Kind.DRIFT, Kind.GATEWAY)
             for view in found(kind)
             if view.verdict is not None and (label := _label(view.finding, view.verdict))
         ]
-    for _, label in sorted(said, key=lambda each: each[0]):  # of one name the last word counts
+    for *_, label in sorted(said):  # of one name the last line counts: what was confirmed stands, until it is not
         typer.echo(one_line(label))
 
 

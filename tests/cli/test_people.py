@@ -99,6 +99,10 @@ def test_the_queue_from_finding_to_reinstatement(guardian, home: Path) -> None:
         assert guardian(word, finding["id"], *of, *why, *config).returncode == 0
     told = f"{others[0]['finding']['tenant_id']}/{others[0]['finding']['session_id']} drift"
     assert guardian("labels", *config).stdout.splitlines() == [*said, told], "the last word comes last"
+    same = next(drift[i]["finding"] for i, name in names.items() if told == f"{name} drift")
+    of = ("--tenant", same["tenant_id"])
+    assert guardian("dismiss", same["id"], *of, "--benign", *why, *config).returncode == 0
+    assert guardian("labels", *config).stdout.splitlines()[-1] == told, "nobody took that back"
     assert "is protected" in guardian("protect", tenant, session, *why, *config).stdout
     assert "not protected" in guardian("protect", tenant, session, "--off", *why, *config).stdout
     slip = guardian("revoke", tenant, "slip", *why, *config)
