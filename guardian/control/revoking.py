@@ -6,12 +6,13 @@ from typing import Any
 
 from guardian.control import breaker
 from guardian.control.approvals import put_up
-from guardian.control.authority import ask, consider, explain, record
+from guardian.control.authority import ask, consider, evidence_of, explain, record
 from guardian.control.deps import ControlDeps
 from guardian.control.descendants import follow_down
 from guardian.control.envelopes import revoked_until
 from guardian.control.facts import harm_of
 from guardian.control.subjects import keep_from_coming_back
+from guardian.control.superseded import without_its_parent
 from guardian.domain.finding import Effect, Finding
 from guardian.domain.revocation import LedgerEntry
 from guardian.policy.port import PolicyDecision, PolicyRequest
@@ -37,7 +38,8 @@ def revoke_or_flag(
     `planted` by control itself spends no budget and takes nothing else along.
     """
     live = rows.ledger.live_entry(finding.tenant_id, finding.session_id)
-    if live is not None and live.cause is None and live.expires_at > now:
+    stands = live is not None and live.expires_at > now
+    if live and stands and (live.cause is None or _only_follows(deps, rows, asked, finding, now)):
         note = f"the session was already revoked, at revision {live.revision}"
         update = {"effect": Effect.REVOKE, "note": note, "revision": live.revision}
         flag = replace(asked, action="flag")
@@ -81,6 +83,17 @@ def revoke_or_flag(
     why = "; ".join(filter(None, decision.reasons.values()))
     update = {**decided, "effect": Effect.REVOKE, "revision": entry.revision, "note": f"revoked: {why}"}
     return flagged.model_copy(update=update), entry
+
+
+def _only_follows(
+    deps: ControlDeps, rows: ControlRows, asked: PolicyRequest, finding: Finding, now: datetime
+) -> bool:
+    """Whether a session that is revoked with its parent is accused of no more than that: then it is given back
+    with it, too."""
+    alone = without_its_parent(finding)
+    harm = harm_of(deps, rows, finding.tenant_id, now)
+    would = replace(asked, mode="enforce", harm=harm, evidence=evidence_of(alone))
+    return alone is not finding and not consider(deps, would).allowed
 
 
 def _not_revoked(

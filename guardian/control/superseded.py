@@ -29,12 +29,17 @@ def superseded(rows: ControlRows, finding: Finding, session: StoredSession | Non
 def without_what_is_over(rows: ControlRows, finding: Finding) -> Finding:
     """The finding as policy weighs it: that its session's parent is revoked counts as long as it is."""
     parent = None if finding.subject is None else finding.subject.parent_session_id
-    others = tuple(breach for breach in finding.breaches if breach.name != "parent_revoked")
-    if parent is None or others == finding.breaches:
+    alone = without_its_parent(finding)
+    if parent is None or alone is finding:
         return finding
     entries = rows.ledger.of_session(finding.tenant_id, parent)
-    over = bool(entries) and _is_over(entries[-1], finding.time)
-    return finding.model_copy(update={"breaches": others}) if over else finding
+    return alone if entries and _is_over(entries[-1], finding.time) else finding
+
+
+def without_its_parent(finding: Finding) -> Finding:
+    """What it says beside that its session's parent is revoked: itself, where it does not say that."""
+    others = tuple(breach for breach in finding.breaches if breach.name != "parent_revoked")
+    return finding if others == finding.breaches else finding.model_copy(update={"breaches": others})
 
 
 def _breaks_another_rule(rows: ControlRows, finding: Finding, session: StoredSession | None) -> bool:

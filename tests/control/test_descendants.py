@@ -5,6 +5,7 @@ import pytest
 from guardian.control.deps import BreakerRule
 from guardian.control.lapse import sweep
 from guardian.control.switch import SwitchRule
+from guardian.domain.finding import NamedBreach
 from guardian.policy.port import PolicyDecision, PolicyRequest
 
 pytestmark = pytest.mark.usefixtures("walks_by_hand")
@@ -54,6 +55,18 @@ def test_so_does_one_below_what_the_monitor_revoked_for_itself(family, a_finding
     family.submit(a_finding("child", breaches=hard))
     family.reinstate("root")
     assert family.live() == {"child": "hard_breach", "grandchild": "parent_revoked"}
+
+
+def test_but_not_one_that_is_accused_of_no_more_than_its_parents_revocation(family, a_finding, weak, hard):
+    family.enforce()
+    family.revoke("root")
+    parent = NamedBreach(name="parent_revoked", detail="its parent root is revoked", hard=True)
+    on_its_way = a_finding("child", breaches=(parent,), evidence=weak)
+    told = family.submit(on_its_way).json()
+    assert (told["effect"], told["note"]) == ("revoke", "the session was already revoked, at revision 1.2")
+    family.submit(a_finding("grandchild", breaches=(parent, *hard), evidence=weak))
+    family.reinstate("root")
+    assert family.live() == {"grandchild": "hard_breach"}
 
 
 @pytest.mark.parametrize("who", ["responder", "monitor"])
