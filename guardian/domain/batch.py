@@ -86,6 +86,11 @@ class Decoded:
     known_at: datetime | None = None
 
     @property
+    def our_time(self) -> datetime:
+        """`now`, by our clock where the gateway's is ahead: for what is compared with when people spoke."""
+        return self.now if self.known_at is None else min(self.now, self.known_at)
+
+    @property
     def decision(self) -> DecisionKey:
         return DecisionKey(self.event.envelope.tenant_id, self.event.gateway, self.event.id)
 

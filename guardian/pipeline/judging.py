@@ -217,7 +217,7 @@ class Judge:
             update={
                 "stage": stage,
                 "transition": state.transition + 1,
-                **naming(state, (b.name for b in breaches), min(d.now, d.known_at or d.now)),
+                **naming(state, (b.name for b in breaches), d.our_time),
                 **asked,
             }
         )

@@ -66,7 +66,7 @@ def decision_findings(
                 versions=versions,
                 envelope_digest=d.envelope_digest,
             )
-    if allowed and state.revoked_at is not None and now > state.revoked_at + IN_FLIGHT:
+    if allowed and state.revoked_at is not None and d.our_time > state.revoked_at + IN_FLIGHT:
         yield side_finding(
             Kind.GATEWAY,
             tenant_id=tenant,
