@@ -16,7 +16,7 @@ from guardian.control.news import NEWS, tell_of_decision_point
 from guardian.control.problems import Refusal, absent, check_calendar, check_one, check_tenant
 from guardian.control.revoking import revoke_or_flag
 from guardian.control.self_testing import noticed
-from guardian.control.superseded import superseded, without_what_is_over
+from guardian.control.superseded import superseded, weighed
 from guardian.domain.finding import Effect, Finding, Kind
 from guardian.domain.revocation import LedgerEntry
 from guardian.domain.session import HumanWord
@@ -28,7 +28,6 @@ from guardian.wire.findings import FindingOutcome
 from guardian.wire.principal import Principal
 
 _log = logger("control")
-_OVER = "its parent is not revoked any more"
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,8 +97,8 @@ def _decide(
     if why := superseded(rows, finding, session):
         return Refusal(409, why, code="superseded")
     note_model(deps, rows, finding, principal.id, now)
-    weighed = without_what_is_over(rows, finding)
-    asked = replace(asked, evidence=evidence_of(weighed))
+    counts, less = weighed(rows, finding)
+    asked = replace(asked, evidence=evidence_of(counts))
     outcome = _flag(finding, permitted, asked.mode, now)
     entry: LedgerEntry | None = None
     planted = rows.self_tests.of_session(finding.tenant_id, finding.session_id) is not None
@@ -111,8 +110,8 @@ def _decide(
     else:
         outcome = excused(rows, finding, against_record(rows, finding, outcome), now, solo=asked.solo)
         record(rows, asked, permitted, now, finding_id=finding.id, result=outcome.effect.value)
-    if weighed is not finding:
-        outcome = outcome.model_copy(update={"note": "; ".join(filter(None, (outcome.note, _OVER)))})
+    if less:
+        outcome = outcome.model_copy(update={"note": "; ".join(filter(None, (outcome.note, less)))})
     if finding.late_s:
         late = f"judged {max(1, finding.late_s // 60)} minutes after the call; until then nobody was watching"
         outcome = outcome.model_copy(update={"note": "; ".join(filter(None, (outcome.note, late)))})

@@ -4,6 +4,7 @@ from datetime import datetime
 
 from pydantic import ValidationError
 
+from guardian.control.following import given_back
 from guardian.domain.finding import Finding, Kind
 from guardian.domain.revocation import LedgerEntry
 from guardian.store.control import ControlRows
@@ -15,9 +16,10 @@ _EARLIER = 200
 
 def superseded(rows: ControlRows, finding: Finding, session: StoredSession | None) -> str:
     """Why it holds no longer; empty where it does."""
-    decided = session is not None and finding.epoch < session.restarts
-    if decided and finding.kind is Kind.DRIFT and not _breaks_another_rule(rows, finding, session):
-        return "people decided about this session after this finding; their word holds"
+    if finding.kind is Kind.DRIFT and session is not None and finding.epoch < session.restarts:
+        counts, _ = weighed(rows, finding)
+        if not _breaks_another_rule(rows, counts, session):
+            return "people decided about this session after this finding; their word holds"
     if finding.kind is Kind.GATEWAY and not finding.breaches:  # that it let a revoked session act
         entries = rows.ledger.of_session(finding.tenant_id, finding.session_id)
         before = [each for each in entries if each.at <= finding.time]
@@ -26,14 +28,19 @@ def superseded(rows: ControlRows, finding: Finding, session: StoredSession | Non
     return ""
 
 
-def without_what_is_over(rows: ControlRows, finding: Finding) -> Finding:
-    """The finding as policy weighs it: that its session's parent is revoked counts as long as it is."""
+def weighed(rows: ControlRows, finding: Finding) -> tuple[Finding, str]:
+    """The finding as policy weighs it, and why it is less than it says: that its session's parent is revoked
+    counts as long as it is, and until people give the session itself back."""
     parent = None if finding.subject is None else finding.subject.parent_session_id
     alone = without_its_parent(finding)
-    if parent is None or alone is finding:
-        return finding
-    entries = rows.ledger.of_session(finding.tenant_id, parent)
-    return alone if entries and _is_over(entries[-1], finding.time) else finding
+    entries = () if parent is None else rows.ledger.of_session(finding.tenant_id, parent)
+    if alone is finding or not entries:
+        return finding, ""
+    if _is_over(entries[-1], finding.time):
+        return alone, "its parent is not revoked any more"
+    if given_back(rows, entries[-1], finding.session_id):
+        return alone, "people gave it back after its parent was revoked"
+    return finding, ""
 
 
 def without_its_parent(finding: Finding) -> Finding:
@@ -42,9 +49,9 @@ def without_its_parent(finding: Finding) -> Finding:
     return finding if others == finding.breaches else finding.model_copy(update={"breaches": others})
 
 
-def _breaks_another_rule(rows: ControlRows, finding: Finding, session: StoredSession | None) -> bool:
+def _breaks_another_rule(rows: ControlRows, finding: Finding, session: StoredSession) -> bool:
     """Whether the act came after people's word and broke a hard rule that they had not been told of."""
-    since = None if session is None else session.restarted_at
+    since = session.restarted_at
     if since is None or finding.time <= since:
         return False
     try:

@@ -10,6 +10,8 @@ from guardian.policy.port import PolicyDecision, PolicyRequest
 
 pytestmark = pytest.mark.usefixtures("walks_by_hand")
 
+PARENT = (NamedBreach(name="parent_revoked", detail="its parent root is revoked", hard=True),)
+
 
 def ends(stage, session):
     with stage.deps.store.read() as rows:
@@ -60,11 +62,10 @@ def test_so_does_one_below_what_the_monitor_revoked_for_itself(family, a_finding
 def test_but_not_one_that_is_accused_of_no_more_than_its_parents_revocation(family, a_finding, weak, hard):
     family.enforce()
     family.revoke("root")
-    parent = NamedBreach(name="parent_revoked", detail="its parent root is revoked", hard=True)
-    on_its_way = a_finding("child", breaches=(parent,), evidence=weak)
+    on_its_way = a_finding("child", breaches=PARENT, evidence=weak)
     told = family.submit(on_its_way).json()
     assert (told["effect"], told["note"]) == ("revoke", "the session was already revoked, at revision 1.2")
-    family.submit(a_finding("grandchild", breaches=(parent, *hard), evidence=weak))
+    family.submit(a_finding("grandchild", breaches=(*PARENT, *hard), evidence=weak))
     family.reinstate("root")
     assert family.live() == {"grandchild": "hard_breach"}
 
@@ -356,6 +357,30 @@ def test_what_people_gave_back_below_a_revoked_session_is_not_taken_again_by_its
     family.reinstate("root")
     family.revoke("root")
     assert "child" in family.live(), "to revoke the one above anew is another decision"
+
+
+@pytest.mark.parametrize("epoch", [0, 1])
+def test_nor_for_the_revocation_that_they_gave_it_back_below(family, a_finding, weak, epoch):
+    """Whether or not the monitor has heard of people's word."""
+
+    def acts(n):
+        family.clock.pass_(minutes=1)
+        found = a_finding("child", n=n, epoch=epoch, breaches=PARENT, evidence=weak, time=family.clock())
+        subject = found.subject.model_copy(update={"parent_session_id": "root"})
+        return family.submit(found.model_copy(update={"subject": subject})).json()
+
+    family.enforce()
+    family.revoke("root")
+    family.clock.pass_(minutes=1)
+    family.reinstate("child")
+    told = acts(1)
+    assert "child" not in family.live()
+    if epoch:
+        assert (told["effect"], "people gave it back" in told["note"]) == ("flag", True)
+    family.reinstate("root")
+    family.clock.pass_(minutes=1)
+    family.revoke("root")
+    assert family.live()["child"] == "parent_revoked", "that is another decision"
 
 
 def test_it_can_be_switched_off(make_stage):
