@@ -1,15 +1,16 @@
 """From labelled sessions to the artefact that is shipped: the whole recipe, resumable, one stage at a time.
 
-1. Two fold encoders, each trained without the data sets it will be judged on, give out-of-fold logits.
-2. The fusion is fitted on those (fusing.py).
-3. Encoders with different seeds are trained on everything and their weights averaged.
-4. Graphs, tokenizer, fusion, parity samples and manifest are written to `out`.
+1. An encoder learns what tools are for (tasks.py); all others go on from there.
+2. Two fold encoders, each trained without the data sets it will be judged on, give out-of-fold logits.
+3. The fusion is fitted on those (fusing.py).
+4. Encoders with different seeds are trained on everything and their weights averaged.
+5. Graphs, tokenizer, fusion, parity samples and manifest are written to `out`.
 """
 
 import json
 import shutil
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -32,6 +33,7 @@ from guardian.embedding.sentence_transformers import (
 from guardian.embedding.text import render_action, render_purpose
 from guardian.errors import ModelError
 from guardian.evaluation.sessions import LabelledSession, read_sessions
+from guardian.training.apis import operations, versions
 from guardian.training.bases import packaged_base, pair_base
 from guardian.training.export import export_pair, export_text
 from guardian.training.folds import folds
@@ -39,6 +41,8 @@ from guardian.training.fusing import Row, fit_fusion
 from guardian.training.loop import Plan, fit
 from guardian.training.pairs import Example, examples
 from guardian.training.scenarios import scenario_sessions
+from guardian.training.tasks import tool_examples
+from guardian.training.tools import services
 
 Progress = Callable[[int, int, str], None]
 PARITY_PAIRS = 48
@@ -54,6 +58,9 @@ class Recipe:
     rate: float = 5e-5
     batch: int = 32
     repeats: int = 6
+    tool_steps: int = 1_600
+    """So many steps teach what tools are for, at `tool_rate`; 0 leaves them out."""
+    tool_rate: float = 1e-4
     judged: int = 2_400
     """So many held-out calls of a fold, at most, fit the fusion."""
     measured: int = 256
@@ -82,6 +89,9 @@ def train(
     recipe, base = recipe or Recipe(), base or packaged_base()
     sessions = read_sessions(files)
     scenarios = _scenarios(seed, recipe)
+    dealt = [fold for fold in folds(sessions, scenarios) if fold.train and fold.held]
+    if not dealt:
+        raise ModelError("nothing can be held out; give at least two data sets of sessions")
     work = out / ".work"
     work.mkdir(parents=True, exist_ok=True)
     run = _Run(work, seed=seed, steps=steps, base=base, pair=pair, recipe=recipe, files=files)
@@ -90,14 +100,15 @@ def train(
     run.note(finished=False)
     begins = base if pair is None else pair_base(pair, base, work / "base")
     stages = _Stages(begins, work, recipe, seed, steps, resume, progress)
+    if recipe.tool_steps:
+        stages.learn_tools()
     rows: list[Row] = []
     held: list[tuple[SentenceTransformer, list[str]]] = []
     text = _text_model(base)
-    for number, fold in enumerate(folds(sessions, scenarios)):
-        if fold.train and fold.held:
-            model = stages.run(f"fold-{number}", examples(fold.train, seed=seed), seed)
-            rows += out_of_fold(model, text, fold.held, seed=seed, recipe=recipe)
-            held.append((model, sorted({session.purpose for session in fold.held})))
+    for number, fold in enumerate(dealt):
+        model = stages.run(f"fold-{number}", examples(fold.train, seed=seed), seed)
+        rows += out_of_fold(model, text, fold.held, seed=seed, recipe=recipe)
+        held.append((model, sorted({session.purpose for session in fold.held})))
     if not {row.target > 0.5 for row in rows} == {True, False}:
         raise ModelError(
             "the held-out data sets hold no drift or no honest calls; give at least two data sets of sessions"
@@ -125,7 +136,7 @@ def train(
     data = {path.name: {"sha256": digest(path), "sessions": len(read_sessions([path]))} for path in files}
     write_manifest(
         out, seed=seed, steps=steps, data=data, scenarios=len(scenarios), base=base.parent.name,
-        pair_base=base.parent.name if pair is None else pair.name,
+        tools=versions() if recipe.tool_steps else {}, pair_base=base.parent.name if pair is None else pair.name,
     )  # fmt: skip
     run.note(finished=True)
 
@@ -206,21 +217,38 @@ class _Stages:
     resume: bool
     progress: Progress
     done: int = 0
+    begins: Mapping[str, torch.Tensor] = field(default_factory=dict)
+
+    def learn_tools(self) -> None:
+        """The stage from whose weights all later ones begin."""
+        recipe = self.recipe
+        plan = Plan(steps=recipe.tool_steps, seed=self.seed, rate=recipe.tool_rate, batch=recipe.batch)
+        number = recipe.tool_steps * recipe.batch
+        model = self._stage(
+            "tools", plan, lambda: tool_examples(services(operations(), seed=self.seed), number, seed=self.seed)
+        )
+        self.begins = {name: value.cpu() for name, value in model.state_dict().items()}
 
     def run(self, name: str, data: Sequence[Example], seed: int) -> SentenceTransformer:
+        plan = Plan(steps=self.steps, seed=seed, rate=self.recipe.rate, batch=self.recipe.batch)
+        return self._stage(name, plan, lambda: data)
+
+    def _stage(self, name: str, plan: Plan, data: Callable[[], Sequence[Example]]) -> SentenceTransformer:
         model = new_pair_model(str(self.base), device="cuda" if torch.cuda.is_available() else "cpu")
-        kept, start, total = self.work / f"{name}.safetensors", self.done, self.steps * (2 + self.recipe.seeds)
-        self.done += self.steps
+        kept, start = self.work / f"{name}.safetensors", self.done
+        total = self.recipe.tool_steps + self.steps * (2 + self.recipe.seeds)
+        self.done += plan.steps
         if kept.is_file():
             model.load_state_dict(load_file(kept))
             model.eval()
             return model
-        plan = Plan(steps=self.steps, seed=seed, rate=self.recipe.rate, batch=self.recipe.batch)
+        if self.begins:
+            model.load_state_dict(self.begins)
 
         def told(done: int, of: int, note: str) -> None:
             self.progress(start + done, total, f"{name} {done}/{of} {note}")
 
-        fit(model, data, plan, checkpoint=self.work / name, resume=self.resume, progress=told)
+        fit(model, data(), plan, checkpoint=self.work / name, resume=self.resume, progress=told)
         save_file({key: value.contiguous() for key, value in model.state_dict().items()}, kept)
         shutil.rmtree(self.work / name, ignore_errors=True)
         return model

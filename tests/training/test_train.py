@@ -17,11 +17,12 @@ from guardian.embedding.onnx import Onnx  # noqa: E402
 from guardian.embedding.sentence_transformers import SentenceTransformers  # noqa: E402
 from guardian.errors import ModelError  # noqa: E402
 from guardian.training import Recipe, train  # noqa: E402
+from guardian.training.apis import Operation  # noqa: E402
 from guardian.training.recipe import PARITY_PAIRS  # noqa: E402
 from guardian.training.scenarios import scenario_sessions  # noqa: E402
 
 pytestmark = pytest.mark.filterwarnings("ignore")
-SMALL = Recipe(seeds=1, repeats=1, batch=8, judged=120, measured=PARITY_PAIRS)
+SMALL = Recipe(seeds=1, repeats=1, batch=8, judged=120, measured=PARITY_PAIRS, tool_steps=0)
 
 
 @pytest.fixture(scope="module")
@@ -64,18 +65,23 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
 
 @pytest.mark.slow
 def test_a_run_leaves_a_loadable_artefact_and_a_resumed_one_ends_the_same(
-    base: Path, files: list[Path], tmp_path: Path
+    base: Path,
+    files: list[Path],
+    made_operations: list[Operation],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr("guardian.training.recipe.operations", lambda: made_operations)
     steps: list[tuple[int, int, str]] = []
-    recipe = replace(SMALL, repeats=0)  # the data sets alone
+    recipe = replace(SMALL, repeats=0, tool_steps=4)  # the data sets alone
     options = {"seed": 5, "steps": 6, "base": base, "recipe": recipe}
     train(files, tmp_path / "a", resume=False, progress=lambda *told: steps.append(told), **options)
-    assert steps[-1][:2] == (18, 18)
+    assert steps[-1][:2] == (22, 22)
     fit = load(tmp_path / "a", Onnx())
     assert fit.version == load(tmp_path / "a", Onnx()).version
 
     def stop(done: int, total: int, note: str) -> None:
-        if done == 14:
+        if done == 18:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
@@ -89,7 +95,7 @@ def test_a_run_leaves_a_loadable_artefact_and_a_resumed_one_ends_the_same(
         train(files[::-1], tmp_path / "b", resume=True, progress=stop, **options)
     told: list[int] = []
     train(files, tmp_path / "b", resume=True, progress=lambda done, *_: told.append(done), **options)
-    assert told[0] > 12
+    assert told[0] > 16
     requests = [
         FitRequest("review the contract", "contract.read", {"customer": "Acme"}),
         FitRequest("pay", "mail.send"),
@@ -120,7 +126,7 @@ def test_engines_agree_with_the_reference_that_was_trained(base: Path, files: li
 
 
 def test_one_data_set_without_scenarios_cannot_be_held_out(base: Path, files: list[Path], tmp_path: Path) -> None:
-    with pytest.raises(ModelError, match="at least two data sets"):
+    with pytest.raises(ModelError, match="nothing can be held out; give at least two data sets"):
         train(
             files[:1], tmp_path, seed=1, steps=1, resume=False, progress=lambda *_: None, base=base,
             recipe=Recipe(seeds=1, repeats=0, batch=8),
