@@ -145,9 +145,11 @@ def test_thresholds_count_what_lies_above_them(sessions, said, planted):
     for n, row in table.iterrows():
         over = sessions[sessions["one_in"] >= n]
         assert row[["confirmed", "dismissed", "not_judged"]].sum() == len(over)
-    assert table.loc[1000, "confirmed"] == 5
+    by_rule = [session for session, plant in planted.items() if plant is Plant.COPIED_AUTHORITY]
+    assert (sessions.set_index("session_id").loc[by_rule, "one_in"] < 1_000).all(), "flagged, but not on evidence"
+    assert table.loc[1000, "confirmed"] == 5 - said["session_id"].isin(by_rule).sum() == 4
     assert table.loc[1000, "dismissed"] == 1
-    assert table.loc[1000, "not_judged"] == 5
+    assert table.loc[1000, "not_judged"] == 4
 
 
 def test_sessions_that_people_confirmed_are_not_taken_for_honest(sessions, said):
@@ -171,9 +173,9 @@ def test_only_a_hard_rule_ends_the_promise(sessions, said):
 
 def test_costs_are_looking_and_missing(sessions, said):
     costs = thresholds.costs(sessions, said, minutes_per_alarm=10, minutes_per_miss=100, one_in=(1_000, 1e9))
-    assert list(costs["alarms"]) == [11, 0]
-    assert list(costs["missed"]) == [0, 5]
-    assert list(costs["total"]) == [110, 500]
+    assert list(costs["alarms"]) == [9, 0]
+    assert list(costs["missed"]) == [1, 5]
+    assert list(costs["total"]) == [190, 500]
 
 
 def test_evidence_is_grouped_by_what_is_known(sessions, said):

@@ -1,8 +1,6 @@
 """What tools are for: honest calls do what was asked or look at it first; drift is something else, or more."""
 
-import json
-import subprocess
-import sys
+import hashlib
 from collections import Counter
 
 import pytest
@@ -96,19 +94,7 @@ def test_a_large_service_does_not_outweigh_the_others_and_a_tiny_one_is_left_out
     assert len(kept["large"]) == MOST_OF_A_SERVICE
 
 
-def test_the_order_of_sets_decides_nothing(made_operations: list[Operation]) -> None:
-    program = (
-        "import json, sys; from guardian.training.apis import Operation;"
-        "from guardian.training.tools import services; from guardian.training.tasks import tool_examples;"
-        "made = [Operation(*row[:2], tuple(row[2]), *row[3:], ()) for row in json.load(sys.stdin)];"
-        "print([(e.request.purpose, e.request.tool) for e in tool_examples(services(made, seed=1), 200, seed=1)])"
-    )
-    rows = json.dumps([[o.service, o.title, o.path, o.verb, o.said] for o in made_operations])
-    told = {
-        subprocess.run(
-            [sys.executable, "-c", program], input=rows, env={"PYTHONHASHSEED": seed}, text=True,
-            capture_output=True, check=True,
-        ).stdout
-        for seed in ("1", "2")
-    }  # fmt: skip
-    assert len(told) == 1
+def test_the_order_of_sets_decides_nothing(known: Services) -> None:
+    """Every process hashes in an order of its own."""
+    found = [(e.request.purpose, e.request.tool, e.kind) for e in tool_examples(known, 200, seed=1)]
+    assert hashlib.sha256(repr(found).encode()).hexdigest()[:16] == "3751b75305ca27c3"
