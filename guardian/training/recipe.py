@@ -88,6 +88,8 @@ def train(
     """
     recipe, base = recipe or Recipe(), base or packaged_base()
     sessions = read_sessions(files)
+    if not sessions:
+        raise ModelError(f"{', '.join(map(str, files))}: no sessions to learn from")
     scenarios = _scenarios(seed, recipe)
     dealt = [fold for fold in folds(sessions, scenarios) if fold.train and fold.held]
     if not dealt:

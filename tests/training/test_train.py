@@ -12,9 +12,11 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("sentence_transformers")
 pytest.importorskip("onnx")
 
+from safetensors.torch import load_file  # noqa: E402
+
 from guardian.embedding import FitRequest, load  # noqa: E402
 from guardian.embedding.onnx import Onnx  # noqa: E402
-from guardian.embedding.sentence_transformers import SentenceTransformers  # noqa: E402
+from guardian.embedding.sentence_transformers import SentenceTransformers, new_pair_model  # noqa: E402
 from guardian.errors import ModelError  # noqa: E402
 from guardian.training import Recipe, train  # noqa: E402
 from guardian.training.apis import Operation  # noqa: E402
@@ -131,6 +133,34 @@ def test_one_data_set_without_scenarios_cannot_be_held_out(base: Path, files: li
             files[:1], tmp_path, seed=1, steps=1, resume=False, progress=lambda *_: None, base=base,
             recipe=Recipe(seeds=1, repeats=0, batch=8),
         )  # fmt: skip
+
+
+def test_files_without_sessions_are_refused_before_anything_is_learned(base: Path, tmp_path: Path) -> None:
+    (tmp_path / "empty.jsonl").touch()
+    with pytest.raises(ModelError, match=r"empty\.jsonl: no sessions to learn from"):
+        train(
+            [tmp_path / "empty.jsonl"], tmp_path / "out", seed=1, steps=1, resume=False, progress=lambda *_: None,
+            base=base,
+        )  # fmt: skip
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.slow
+def test_every_encoder_goes_on_from_the_one_that_learned_tools(
+    base: Path,
+    files: list[Path],
+    made_operations: list[Operation],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("guardian.training.recipe.operations", lambda: made_operations)
+    stays = replace(SMALL, repeats=0, tool_steps=2, rate=0.0)
+    train(files, tmp_path / "m", seed=5, steps=1, resume=False, progress=lambda *_: None, base=base, recipe=stays)
+    kept = {path.stem: load_file(path) for path in (tmp_path / "m" / ".work").glob("*.safetensors")}
+    assert set(kept) == {"tools", "fold-0", "fold-1", "seed-0"}
+    fresh = new_pair_model(str(base)).state_dict()
+    assert any(not torch.equal(kept["tools"][name], fresh[name]) for name in fresh)
+    assert all(torch.allclose(kept["tools"][name], other[name]) for other in kept.values() for name in fresh)
 
 
 @pytest.mark.slow
