@@ -73,7 +73,7 @@ def test_a_run_leaves_a_loadable_artefact_and_a_resumed_one_ends_the_same(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("guardian.training.recipe.operations", lambda: made_operations)
+    monkeypatch.setattr("guardian.training.stages.operations", lambda: made_operations)
     steps: list[tuple[int, int, str]] = []
     recipe = replace(SMALL, repeats=0, tool_steps=4)  # the data sets alone
     options = {"seed": 5, "steps": 6, "base": base, "recipe": recipe}
@@ -153,7 +153,7 @@ def test_every_encoder_goes_on_from_the_one_that_learned_tools(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("guardian.training.recipe.operations", lambda: made_operations)
+    monkeypatch.setattr("guardian.training.stages.operations", lambda: made_operations)
     stays = replace(SMALL, repeats=0, tool_steps=2, rate=0.0)
     train(files, tmp_path / "m", seed=5, steps=1, resume=False, progress=lambda *_: None, base=base, recipe=stays)
     kept = {path.stem: load_file(path) for path in (tmp_path / "m" / ".work").glob("*.safetensors")}

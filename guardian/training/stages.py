@@ -1,0 +1,136 @@
+"""A training in its working folder: what it was begun with, and one encoder after another, each kept."""
+
+import json
+import shutil
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file, save_file
+
+from guardian.embedding.artefact import digest
+from guardian.embedding.sentence_transformers import SentenceTransformer, new_pair_model
+from guardian.errors import ModelError
+from guardian.training.apis import operations
+from guardian.training.loop import Plan, fit
+from guardian.training.pairs import Example
+from guardian.training.tasks import tool_examples
+from guardian.training.tools import services
+
+Progress = Callable[[int, int, str], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recipe:
+    """What may be varied without editing code; the defaults reproduce the shipped artefact."""
+
+    seeds: int = 2
+    rate: float = 5e-5
+    batch: int = 32
+    repeats: int = 6
+    tool_steps: int = 1_600
+    """So many steps teach what tools are for, at `tool_rate`; 0 leaves them out."""
+    tool_rate: float = 1e-4
+    judged: int = 2_400
+    """So many held-out calls of a fold, at most, fit the fusion."""
+    measured: int = 256
+    """So many pairs tell how large activations get when a graph is written."""
+    fusion_kinds: frozenset[str] = frozenset({"honest", "attack", "injected"})
+
+
+class Run:
+    """What a run was begun with, noted in its working folder: stages of another are never taken for its own."""
+
+    def __init__(self, work: Path, *, recipe: Recipe, files: Sequence[Path], **given: object) -> None:
+        told = {name: str(value) for name, value in given.items()}
+        kinds = {"fusion_kinds": sorted(recipe.fusion_kinds)}
+        told |= {"recipe": json.dumps({**asdict(recipe), **kinds}, sort_keys=True)}
+        self._about = {**told, "files": [[path.name, digest(path)] for path in files]}
+        self._work, self._path = work, work / "run.json"
+
+    def goes_on(self, *, resume: bool) -> bool:
+        """Whether stages that lie there are this run's. Raises ModelError, see `train`."""
+        if not self._path.is_file():
+            if resume and (kept := next(self._work.glob("*.safetensors"), None)) is not None:
+                raise ModelError(f"{kept}: nobody noted which training left it; remove {self._work} to begin anew")
+            return False
+        begun = json.loads(self._path.read_text("utf-8"))
+        if not resume:
+            if not begun["finished"]:
+                raise ModelError(
+                    f"{self._work}: a training was not finished here; --resume goes on with it, and to begin anew"
+                    " remove the folder"
+                )
+            return False
+        other = [name for name, value in self._about.items() if begun["about"].get(name) != value]
+        if other:
+            raise ModelError(
+                f"{self._work}: the training that was begun here had other {', '.join(other)}; repeat its command"
+                " with --resume, or begin anew without it in another folder"
+            )
+        return True
+
+    def note(self, *, finished: bool) -> None:
+        partial = self._path.with_suffix(".partial")
+        partial.write_text(json.dumps({"finished": finished, "about": self._about}) + "\n", "utf-8")
+        partial.replace(self._path)
+
+
+def clear(work: Path, files: Sequence[Path]) -> None:
+    """Take away what an earlier run left, but for `files`: sessions of logs are written here before a run."""
+    folders = {folder for file in files for folder in file.resolve().parents}
+    for left in work.resolve().iterdir():
+        if left.is_dir() and left not in folders:
+            shutil.rmtree(left, ignore_errors=True)
+        elif left.is_file():
+            left.unlink()
+
+
+@dataclass
+class Stages:
+    """Trains one encoder after another, keeping each finished one."""
+
+    base: Path
+    work: Path
+    recipe: Recipe
+    seed: int
+    steps: int
+    resume: bool
+    progress: Progress
+    done: int = 0
+    begins: Mapping[str, torch.Tensor] = field(default_factory=dict)
+
+    def learn_tools(self) -> None:
+        """The stage from whose weights all later ones begin."""
+        recipe = self.recipe
+        plan = Plan(steps=recipe.tool_steps, seed=self.seed, rate=recipe.tool_rate, batch=recipe.batch)
+        number = recipe.tool_steps * recipe.batch
+        model = self._stage(
+            "tools", plan, lambda: tool_examples(services(operations(), seed=self.seed), number, seed=self.seed)
+        )
+        self.begins = {name: value.cpu() for name, value in model.state_dict().items()}
+
+    def run(self, name: str, data: Sequence[Example], seed: int) -> SentenceTransformer:
+        plan = Plan(steps=self.steps, seed=seed, rate=self.recipe.rate, batch=self.recipe.batch)
+        return self._stage(name, plan, lambda: data)
+
+    def _stage(self, name: str, plan: Plan, data: Callable[[], Sequence[Example]]) -> SentenceTransformer:
+        model = new_pair_model(str(self.base), device="cuda" if torch.cuda.is_available() else "cpu")
+        kept, start = self.work / f"{name}.safetensors", self.done
+        total = self.recipe.tool_steps + self.steps * (2 + self.recipe.seeds)
+        self.done += plan.steps
+        if kept.is_file():
+            model.load_state_dict(load_file(kept))
+            model.eval()
+            return model
+        if self.begins:
+            model.load_state_dict(self.begins)
+
+        def told(done: int, of: int, note: str) -> None:
+            self.progress(start + done, total, f"{name} {done}/{of} {note}")
+
+        fit(model, data(), plan, checkpoint=self.work / name, resume=self.resume, progress=told)
+        save_file({key: value.contiguous() for key, value in model.state_dict().items()}, kept)
+        shutil.rmtree(self.work / name, ignore_errors=True)
+        return model
