@@ -65,15 +65,17 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     return sorted(directory.iterdir())
 
 
-@pytest.mark.slow
-def test_a_run_leaves_a_loadable_artefact_and_a_resumed_one_ends_the_same(
-    base: Path,
-    files: list[Path],
-    made_operations: list[Operation],
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+@pytest.fixture
+def few_tools(made_operations: list[Operation], monkeypatch: pytest.MonkeyPatch) -> None:
+    """A training knows these operations only, and reads no package."""
     monkeypatch.setattr("guardian.training.stages.operations", lambda: made_operations)
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("few_tools")
+def test_a_run_leaves_a_loadable_artefact_and_a_resumed_one_ends_the_same(
+    base: Path, files: list[Path], tmp_path: Path
+) -> None:
     steps: list[tuple[int, int, str]] = []
     recipe = replace(SMALL, repeats=0, tool_steps=4)  # the data sets alone
     options = {"seed": 5, "steps": 6, "base": base, "recipe": recipe}
@@ -146,14 +148,10 @@ def test_files_without_sessions_are_refused_before_anything_is_learned(base: Pat
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("few_tools")
 def test_every_encoder_goes_on_from_the_one_that_learned_tools(
-    base: Path,
-    files: list[Path],
-    made_operations: list[Operation],
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
+    base: Path, files: list[Path], tmp_path: Path
 ) -> None:
-    monkeypatch.setattr("guardian.training.stages.operations", lambda: made_operations)
     stays = replace(SMALL, repeats=0, tool_steps=2, rate=0.0)
     train(files, tmp_path / "m", seed=5, steps=1, resume=False, progress=lambda *_: None, base=base, recipe=stays)
     kept = {path.stem: load_file(path) for path in (tmp_path / "m" / ".work").glob("*.safetensors")}
