@@ -18,7 +18,8 @@ from guardian.bootstrap.judgement import (
 )
 from guardian.bootstrap.labelling import is_log, labelled_sessions, log_sessions, told_apart
 from guardian.config import Settings
-from guardian.embedding.artefact import HELD, is_artefact, list_file
+from guardian.config.judging import ModelSection
+from guardian.embedding.artefact import FOLDS, HELD, is_artefact, list_file
 from guardian.errors import ConfigurationError
 from guardian.evaluation.agentdojo import agentdojo_sessions
 from guardian.evaluation.alarms import RATES_ONE_IN
@@ -34,6 +35,7 @@ from guardian.pipeline.judging import Fit, Judge
 from guardian.pipeline.scoring_run import SessionScorer
 from guardian.scoring.calibration import Calibration
 from guardian.signals.credential_scanner import CredentialScanner
+from guardian.store.files import write_atomically
 
 BENCHMARKS: Mapping[str, Callable[[], list[LabelledSession]]] = {"agentdojo": agentdojo_sessions}
 
@@ -92,6 +94,28 @@ def calibrate(
         )
     except ValueError as error:
         raise ConfigurationError(str(error)) from error
+
+
+def calibrate_trained(
+    settings: Settings,
+    files: Sequence[Path],
+    model: Path,
+    progress: Callable[[int, int], None],
+    *,
+    labels: Path | None = None,
+) -> Calibration:
+    """Fit what a model that was just trained in the folder `model` is shipped with: each session of `files` is
+    scored by the encoder that was trained without it, and written to the model's folder.
+
+    Archives among the files are left out: they keep no envelopes. Raises ConfigurationError for too few sessions.
+    """
+    trained = settings.model_copy(update={"model": ModelSection(path=model.resolve())})
+    logs = [file for file in files if not file.is_dir()]
+    made = calibrate(trained, logs, progress, folds=model / FOLDS, labels=labels)
+    with write_atomically(model / CALIBRATION) as file:
+        file.write(made.to_json().encode())
+    list_beside_model(model / CALIBRATION)
+    return made
 
 
 def list_beside_model(calibration: Path) -> None:

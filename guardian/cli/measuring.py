@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
@@ -19,6 +19,7 @@ from guardian.cli.common import (
     progress,
     settings_from,
 )
+from guardian.config import Settings
 from guardian.errors import ConfigurationError, GuardianError
 
 LabelsOption = Annotated[
@@ -58,10 +59,11 @@ def train(
 ) -> None:
     """Train the drift model; needs the `train` extra (torch, sentence-transformers), uses a GPU when there is one.
 
+    Leaves a model that is calibrated on what its fold encoders had not seen, and a card that says how it did.
     Of a log, what nobody labelled is taken for honest; of an archive, what nobody labelled or flagged. A tenant is
     a data set of its own. Arguments are learnt as the archive keeps them (archive.arguments in the configuration).
 
-    Example: guardian train sets/*.jsonl.gz log.jsonl.gz --labels labels.txt -o my-model   (then calibrate it)
+    Example: guardian train sets/*.jsonl.gz log.jsonl.gz --labels labels.txt -o my-model
     """
     settings = settings_from(config, required=False)
     known, labelled = [existing_source(f) for f in files], labels and existing_file(labels)
@@ -81,12 +83,30 @@ def train(
             typer.echo(f"{learnt:,} sessions of logs and archives among what is learnt from", err=True)
         try:
             fit(given, output, seed=seed, steps=steps, resume=resume, pair=pair_base, progress=update)
+            promise = _promise_of(settings, known, output, update, labelled)
         except KeyboardInterrupt:
             typer.echo(f"{output}: not finished; the same command with --resume goes on", err=True)
             raise
     typer.echo(
-        f"{output}: trained. Next: `model: {{path: {output}}}` in guardian.yaml, then with it\n"
-        f"guardian calibrate HONEST_SESSIONS -c guardian.yaml -o {output}/calibration.json"
+        f"{output}: trained, {promise}\nNext: `model: {{path: {output}}}` in guardian.yaml, and with it, on your"
+        f" own traffic:\nguardian calibrate LOG -c guardian.yaml -o {output}/calibration.json"
+    )
+
+
+def _promise_of(
+    settings: Settings, files: list[Path], model: Path, update: Callable[..., None], labels: Path | None
+) -> str:
+    from guardian.bootstrap.modelling import calibrate_trained
+
+    try:
+        made = calibrate_trained(
+            settings, files, model, lambda done, total: update(done, total, "calibrating"), labels=labels
+        )
+    except ConfigurationError as error:
+        return f"not calibrated: {error}."
+    return (
+        f"calibrated on {len(made.evidence.values):,} honest sessions that its encoders had not seen:"
+        f" promises reach 1 in {made.reach:,}."
     )
 
 

@@ -16,6 +16,8 @@ FORMAT = 2
 MANIFEST = "manifest.json"
 PAIR_MODEL, TEXT_MODEL, TOKENIZER, FUSION = "pair.onnx", "text.onnx", "tokenizer.json", "fusion.json"
 REQUIRED = (PAIR_MODEL, TEXT_MODEL, TOKENIZER, FUSION)
+FOLDS = Path(".work", "folds")
+"""In the folder of a training: a folder for each of its fold encoders."""
 HELD = "held-out.json"
 """Beside the encoder of a training fold: the purposes it has not seen."""
 

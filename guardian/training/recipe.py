@@ -4,7 +4,7 @@
 2. Two fold encoders, each trained without the data sets it will be judged on, give out-of-fold logits.
 3. The fusion is fitted on those (fusing.py).
 4. Encoders with different seeds are trained on everything and their weights averaged.
-5. Graphs, tokenizer, fusion, parity samples and manifest are written to `out`.
+5. Graphs, tokenizer, fusion, parity samples, card and manifest are written to `out`.
 """
 
 import json
@@ -16,7 +16,16 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from guardian.embedding.artefact import FUSION, HELD, PAIR_MODEL, TEXT_MODEL, TOKENIZER, digest, write_manifest
+from guardian.embedding.artefact import (
+    FOLDS,
+    FUSION,
+    HELD,
+    PAIR_MODEL,
+    TEXT_MODEL,
+    TOKENIZER,
+    digest,
+    write_manifest,
+)
 from guardian.embedding.fit import as_pair, wished
 from guardian.embedding.fusion import save_fusion, static_features
 from guardian.embedding.ports import TEXT_TOKENS
@@ -32,6 +41,7 @@ from guardian.errors import ModelError
 from guardian.evaluation.sessions import LabelledSession, read_sessions
 from guardian.training.apis import versions
 from guardian.training.bases import packaged_base, pair_base
+from guardian.training.card import CARD, card, held_out
 from guardian.training.export import export_pair, export_text
 from guardian.training.folds import folds
 from guardian.training.fusing import Row, fit_fusion
@@ -41,7 +51,6 @@ from guardian.training.stages import Progress, Recipe, Run, Stages, clear
 
 PARITY_PAIRS = 48
 """Pairs that are kept to compare engines by."""
-FOLDS_FOLDER = "folds"
 
 
 def train(
@@ -56,7 +65,8 @@ def train(
     pair: Path | None = None,
     recipe: Recipe | None = None,
 ) -> None:
-    """Write a complete artefact to `out`; stages that `out/.work` holds are kept when `resume` is set.
+    """Write a drift model to `out`, all but its calibration; stages that `out/.work` holds are kept when `resume`
+    is set.
 
     Raises ModelError where they are of another run than this one, and where they would be lost without `resume`.
     Both encoders start from `base`; with `pair` (see bases.py) the pair encoder starts from that instead.
@@ -107,15 +117,18 @@ def train(
     shutil.copyfile(base / TOKENIZER, out / TOKENIZER)
     save_fusion(fusion, out / FUSION)
     for number, (fold_model, purposes) in enumerate(held):
-        write_fold(work / FOLDS_FOLDER / str(number), fold_model, pairs, purposes, out)
+        write_fold(out / FOLDS / str(number), fold_model, pairs, purposes, out)
     model.save(str(work / REFERENCE / "pair"))
     text.save(str(work / REFERENCE / "text"))
     write_parity(model, pairs[:PARITY_PAIRS], out / "parity.json")
     data = {path.name: {"sha256": digest(path), "sessions": len(read_sessions([path]))} for path in files}
-    write_manifest(
-        out, seed=seed, steps=steps, data=data, scenarios=len(scenarios), base=base.parent.name,
-        tools=versions() if recipe.tool_steps else {}, pair_base=base.parent.name if pair is None else pair.name,
-    )  # fmt: skip
+    about = {
+        "seed": seed, "steps": steps, "data": data, "scenarios": len(scenarios), "base": base.parent.name,
+        "pair_base": base.parent.name if pair is None else pair.name,
+        "tools": versions() if recipe.tool_steps else {}, "metrics": {"held_out": held_out(rows)},
+    }  # fmt: skip
+    (out / CARD).write_text(card(about), "utf-8")
+    write_manifest(out, **about)
     run.note(finished=True)
 
 

@@ -14,7 +14,11 @@ pytest.importorskip("onnx")
 
 from safetensors.torch import load_file  # noqa: E402
 
+from guardian.bootstrap.judgement import open_calibration, speaks_for  # noqa: E402
+from guardian.bootstrap.modelling import calibrate_trained  # noqa: E402
+from guardian.config import load as load_settings  # noqa: E402
 from guardian.embedding import FitRequest, load  # noqa: E402
+from guardian.embedding.artefact import open_artefact  # noqa: E402
 from guardian.embedding.onnx import Onnx  # noqa: E402
 from guardian.embedding.sentence_transformers import SentenceTransformers, new_pair_model  # noqa: E402
 from guardian.errors import ModelError  # noqa: E402
@@ -59,7 +63,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
                 "dataset": f"made_{number}", "session_id": s.session_id, "purpose": s.purpose, "domain": s.domain,
                 "actions": [{"tool": a.tool, "args": dict(a.arguments), "label": a.label} for a in s.actions],
             }
-            for s in sessions[number::6]
+            for s in sessions[number::2]
         ]  # fmt: skip
         (directory / f"made_{number}.jsonl").write_text("\n".join(map(json.dumps, lines)))
     return sorted(directory.iterdir())
@@ -83,6 +87,14 @@ def test_a_run_leaves_a_loadable_artefact_and_a_resumed_one_ends_the_same(
     assert steps[-1][:2] == (22, 22)
     fit = load(tmp_path / "a", Onnx())
     assert fit.version == load(tmp_path / "a", Onnx()).version
+    about = open_artefact(tmp_path / "a").about
+    assert set(about["metrics"]["held_out"]) == {"made_0", "made_1"}
+    assert "MODEL_CARD.md" in about["files"]
+    made = calibrate_trained(load_settings(None), files, tmp_path / "a", lambda *_: None)
+    settings = load_settings(None, overrides={"model": {"path": str(tmp_path / "a")}})
+    assert open_calibration(settings).to_json() == made.to_json()
+    assert speaks_for(made, settings)
+    assert "calibration.json" in open_artefact(tmp_path / "a").about["files"]
 
     def stop(done: int, total: int, note: str) -> None:
         if done == 18:
