@@ -21,7 +21,7 @@ from guardian.embedding import FitRequest, load  # noqa: E402
 from guardian.embedding.artefact import open_artefact  # noqa: E402
 from guardian.embedding.onnx import Onnx  # noqa: E402
 from guardian.embedding.sentence_transformers import SentenceTransformers, new_pair_model  # noqa: E402
-from guardian.errors import ModelError  # noqa: E402
+from guardian.errors import ConfigurationError, ModelError  # noqa: E402
 from guardian.training import Recipe, train  # noqa: E402
 from guardian.training.apis import Operation  # noqa: E402
 from guardian.training.recipe import PARITY_PAIRS  # noqa: E402
@@ -95,6 +95,11 @@ def test_a_run_leaves_a_loadable_artefact_and_a_resumed_one_ends_the_same(
     assert open_calibration(settings).to_json() == made.to_json()
     assert speaks_for(made, settings)
     assert "calibration.json" in open_artefact(tmp_path / "a").about["files"]
+    few = tmp_path / "few.jsonl"
+    few.write_text("".join(files[0].read_text().splitlines(keepends=True)[:9]))
+    with pytest.raises(ConfigurationError, match="at least 40 honest sessions"):
+        calibrate_trained(load_settings(None), [few, tmp_path / "a"], tmp_path / "a", lambda *_: None)
+    assert open_calibration(settings).to_json() == made.to_json()
 
     def stop(done: int, total: int, note: str) -> None:
         if done == 18:
