@@ -20,7 +20,7 @@ from guardian.sources.port import Told
 from guardian.sources.reading import Reader
 
 _REASONS = 5
-_SENT_BY_SOMEBODY = (("gateway", b"-"),)
+_NOBODY = "-"
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +86,7 @@ def detect(settings: Settings, file: Path, update: Callable[[int, int | None], N
         tally.refused += bool(line.refusals)
         tally.skipped += not line.events and not line.refusals
         tally.reasons.update(line.refusals)
-        tally.missing.update(name for event in line.events for name in event.features_missing)
+        tally.missing.update(name for event in line.events for name in (*_unsaid(event), *event.features_missing))
     return sorted(tallies.values(), key=lambda tally: -tally.records)
 
 
@@ -97,10 +97,25 @@ def try_mapping(settings: Settings, mapping: Path, file: Path) -> Iterator[Line]
     return _lines(reader, file, lambda _done, _total: None)
 
 
+class _Anybody(Completion):
+    """Who sends a log does not matter here, nor whose it is; that a record does not say it is told."""
+
+    def sender(self, record: Record, said: str | None) -> str | None:
+        return said or record.header("gateway") or _NOBODY
+
+
 def _anybody(settings: Settings) -> Completion:
-    """The deployment's completion; whose log it is does not matter here, nor which gateway it names."""
     known = completion_of(settings)
-    return dataclasses.replace(known, tenant=known.tenant or "-", gateway=None)
+    given = {each.name: getattr(known, each.name) for each in dataclasses.fields(known)}
+    return _Anybody(**{**given, "tenant": known.tenant or _NOBODY, "gateway": None})
+
+
+def _unsaid(event: DecisionEvent) -> Iterator[str]:
+    """What a record must say, or the configuration for it."""
+    if event.gateway == _NOBODY:
+        yield "gateway"
+    if event.envelope.tenant_id == _NOBODY:
+        yield "tenant"
 
 
 def _lines(reader: Reader, file: Path, update: Callable[[int, int | None], None]) -> Iterator[Line]:
@@ -108,7 +123,7 @@ def _lines(reader: Reader, file: Path, update: Callable[[int, int | None], None]
     for batch in batches(file):
         for record in batch:
             if record.value.strip():
-                yield _line(reader, dataclasses.replace(record, headers=_SENT_BY_SOMEBODY))
+                yield _line(reader, record)
         done += len(batch)
         update(done, None)
 

@@ -101,6 +101,12 @@ def detect(
         raise typer.Exit(UNREADABLE)
 
 
+_OTHERWISE = {
+    "gateway": "or send a header `gateway` with each",
+    "tenant": "or grant its gateway exactly one in `gateways`",
+}
+
+
 def _show_tallies(tallies: "list[Tally]") -> None:
     if not tallies:
         typer.echo("the file holds no records")
@@ -117,6 +123,9 @@ def _show_tallies(tallies: "list[Tally]") -> None:
     known = [tally.format for tally in tallies if tally.format is not None and tally.decisions]
     if known:
         typer.echo(f"\nTo read it:\n\nsource:\n  format: {known[0] if len(known) == 1 else 'auto'}")
+        for name, otherwise in _OTHERWISE.items():
+            if any(tally.missing[name] for tally in tallies):
+                typer.echo(f"  {name}: NAME  # not every record says it; {otherwise}")
     elif any(reason.startswith("unknown_format") for tally in tallies for reason in tally.reasons):
         typer.echo(
             "\nIf it is a format of your own: say where its records have what in a mapping, such as"

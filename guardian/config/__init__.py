@@ -191,12 +191,18 @@ def _explain(error: ValidationError, path: Path | None) -> str:
     where = str(path) if path is not None else "the settings"
     lines = []
     for problem in error.errors(include_url=False):
-        name = ".".join(map(str, problem["loc"])).removesuffix(".[key]")
+        name = ".".join(map(str, problem["loc"])).removesuffix(".[key]") + _set_by(problem["loc"])
         if problem["type"] == "extra_forbidden":
             lines.append(f"{name}: unknown setting{_known_beside(problem['loc'])}")
         else:
             lines.append(f"{name}: {in_words(problem['type'], problem['msg'], empty=problem['input'] is None)}")
     return f"{where}: " + "; ".join(lines)
+
+
+def _set_by(loc: tuple[int | str, ...]) -> str:
+    """Who looks for it in the file would not find it there."""
+    variable = "GUARDIAN_" + "__".join(map(str, loc)).upper()
+    return f" (set by {variable})" if variable in map(str.upper, os.environ) else ""
 
 
 def in_words(kind: str, said: str, *, empty: bool) -> str:

@@ -2,9 +2,11 @@
 
 import gzip
 import json
+import shutil
 from pathlib import Path
 
 import pytest
+import yaml
 
 SAMPLES = Path(__file__).parent.parent / "sources" / "samples"
 EXAMPLE = Path(__file__).parent.parent.parent / "config" / "examples" / "mapping.yaml"
@@ -25,6 +27,18 @@ def test_detect_names_the_format_its_share_and_the_setting(guardian, tmp_path: P
     assert done.returncode == 0
     assert "opa: 4 records, 100.0% readable: 4 decisions" in done.stdout
     assert "format: opa" in done.stdout
+
+
+def test_detect_says_what_the_configuration_has_to_say_for_a_log(guardian, tmp_path: Path) -> None:
+    (tmp_path / "guardian.yaml").write_text("source: {format: envoy}")
+    shutil.copy(SAMPLES / "envoy.jsonl", tmp_path / "log")
+    assert "no_gateway" in guardian("score", "log", "-c", "guardian.yaml").stdout
+    _, _, told = guardian("detect", "log").stdout.partition("To read it:\n")
+    assert yaml.safe_load(told) == {"source": {"format": "envoy", "gateway": "NAME", "tenant": "NAME"}}
+    (tmp_path / "guardian.yaml").write_text(told)
+    assert guardian("score", "log", "-c", "guardian.yaml").returncode == 0
+    shutil.copy(SAMPLES / "guardian.jsonl", tmp_path / "log")
+    assert "NAME" not in guardian("detect", "log").stdout
 
 
 def test_detect_reads_guardians_own_format_whichever_gateways_it_names(guardian, tmp_path: Path) -> None:
