@@ -24,6 +24,7 @@ from guardian.bootstrap.policies import WatchedPolicies
 from guardian.bootstrap.revocation import Pushing, open_planter, switch_rule
 from guardian.bootstrap.secrets import SecretFiles
 from guardian.bootstrap.slack import SlackQueue, slack_options
+from guardian.bootstrap.storing import is_there, sqlite_file
 from guardian.bootstrap.visiting import visit_rule
 from guardian.bus.kafka_producer import KafkaProducer
 from guardian.config import Settings
@@ -53,7 +54,13 @@ class Control:
         self, settings: Settings, *, metrics: Metrics, port: int | None = None, adviser: Adviser | None = None
     ) -> None:
         section = settings.control
+        new = not is_there(settings, settings.store.control)
         self.store = open_control_store(settings)
+        if new:
+            _log.warning(
+                "control_database_is_new", effect="no token, revocation or finding of before counts",
+                file=str(sqlite_file(settings, settings.store.control)),
+            )  # fmt: skip
         self.tokens = open_tokens(settings, self.store)
         self._socket = listen(section.host, section.port if port is None else port)
         try:

@@ -1,13 +1,10 @@
 """Does the world look as the configuration says? One check per part, each with what to mend."""
 
-import os
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
-from pathlib import Path
 
 import httpx
 
@@ -15,7 +12,6 @@ from guardian.alerting.port import RetryLater
 from guardian.bootstrap.checking import check_plugins
 from guardian.bootstrap.clock import utc_now
 from guardian.bootstrap.console import pages_checked
-from guardian.bootstrap.control_store import open_control_store
 from guardian.bootstrap.departing import departure_of
 from guardian.bootstrap.judgement import open_calibration, open_fit, speaks_for
 from guardian.bootstrap.kafka import kafka_settings
@@ -25,6 +21,7 @@ from guardian.bootstrap.policies import close_point, open_policy
 from guardian.bootstrap.secrets import SecretFiles
 from guardian.bootstrap.slack import ask_for_socket, people, slack_options
 from guardian.bootstrap.sources import open_source
+from guardian.bootstrap.storing import archive_checked, database_checked, is_there
 from guardian.bus.admin import topic_partitions
 from guardian.config import Settings
 from guardian.domain.urls import is_private
@@ -61,8 +58,8 @@ def examine(settings: Settings) -> Iterator[Check]:
     checks: dict[str, Callable[[Settings], str]] = {
         "names": _names,
         "keys": _keys,
-        "database": _database,
-        "archive": _archive,
+        "database": database_checked,
+        "archive": archive_checked,
         "model": _model,
         "calibration": _calibration,
         "policy": _policy,
@@ -107,38 +104,6 @@ def _keys(settings: Settings) -> str:
     return f"{files.directory}: present, readable by their owner only"
 
 
-def _database(settings: Settings) -> str:
-    for url in (settings.store.monitor, settings.store.control):
-        path = _sqlite_file(settings, url)
-        if path is None or not path.exists():
-            continue
-        beside = [path.with_name(f"{path.name}{end}") for end in ("-wal", "-shm")]  # with the mode path once had
-        for each in (path, *(file for file in beside if file.exists()), path.parent):
-            if not os.access(each, os.W_OK):
-                raise _Unwell(f"{each} cannot be written by this user", "mend its owner or mode")
-    open_monitor_store(settings).close()
-    open_control_store(settings).close()
-    return "monitor and control databases answer, their schemas are up to date"
-
-
-def _archive(settings: Settings) -> str:
-    if settings.archive.path is None:
-        return "none is kept (archive.path)"
-    root = settings.resolve(settings.archive.path)
-    there = next(each for each in (root, *root.parents) if each.exists())
-    try:
-        with tempfile.TemporaryFile(dir=there):
-            return f"{root} can be written"
-    except OSError as error:
-        said = f"{root} cannot be written: {error.strerror}"
-        raise _Unwell(said, "mend its owner or mode, or set archive.path") from error
-
-
-def _sqlite_file(settings: Settings, url: str) -> Path | None:
-    found = settings.store_url(url).partition("?")[0]
-    return Path(found.removeprefix("sqlite:///")) if found.startswith("sqlite:///") else None
-
-
 def _model(settings: Settings) -> str:
     began = time.perf_counter()
     fit = open_fit(settings)
@@ -159,8 +124,10 @@ def _calibration(settings: Settings) -> str:
             " its promises do not hold",
             "`guardian calibrate` on your own traffic, then set model.calibration",
         )
-    with closing(open_monitor_store(settings)) as store:
-        seen = departure_of(store, calibration)
+    seen = None
+    if is_there(settings, settings.store.monitor):
+        with closing(open_monitor_store(settings)) as store:
+            seen = departure_of(store, calibration)
     if seen is None:
         return f"{said} No session has ended under it yet"
     one_in = settings.monitor.departure_one_in

@@ -11,6 +11,7 @@ from guardian.bootstrap.control_store import open_control_store
 from guardian.bootstrap.kafka import kafka_settings
 from guardian.bootstrap.monitor_store import open_monitor_store
 from guardian.bootstrap.secrets import SecretFiles
+from guardian.bootstrap.storing import is_there
 from guardian.bus.kafka_producer import KafkaProducer
 from guardian.config import Settings
 from guardian.errors import AlertError, ControlError
@@ -80,12 +81,12 @@ def release_alerts(settings: Settings, ids: Sequence[int] | None) -> list[int]:
 
 def refused_checked(settings: Settings) -> str:
     """For the doctor: that nothing was refused and waits for people. Raises ControlError or AlertError."""
-    if findings := refused_findings(settings):
+    if is_there(settings, settings.store.monitor) and (findings := refused_findings(settings)):
         raise ControlError(
             f"control refused {len(findings)} findings, what they ask for is not done; "
             "`guardian outbox list` says why, then `guardian outbox release --all`"
         )
-    if alerts := refused_alerts(settings):
+    if is_there(settings, settings.store.control) and (alerts := refused_alerts(settings)):
         raise AlertError(
             f"channels refused {len(alerts)} alerts, which went to the log; "
             "`guardian alerts list` says why, then `guardian alerts release --all`"

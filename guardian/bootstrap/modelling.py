@@ -15,12 +15,13 @@ from guardian.bootstrap.judgement import (
     open_fit,
     open_judge,
     open_reading,
+    speaks_for,
 )
 from guardian.bootstrap.labelling import is_log, labelled_sessions, log_sessions, told_apart
 from guardian.config import Settings
 from guardian.config.judging import ModelSection
 from guardian.embedding.artefact import FOLDS, HELD, is_artefact, list_file
-from guardian.errors import ConfigurationError
+from guardian.errors import ConfigurationError, GuardianError
 from guardian.evaluation.agentdojo import agentdojo_sessions
 from guardian.evaluation.alarms import RATES_ONE_IN
 from guardian.evaluation.assess import Asked, assess, left_out
@@ -116,6 +117,15 @@ def calibrate_trained(
         file.write(made.to_json().encode())
     list_beside_model(model / CALIBRATION)
     return made
+
+
+def reach_in_use(settings: Settings) -> int:
+    """Up to which 1 in N the configured calibration promises; 1 where it does not speak for what is configured."""
+    try:
+        calibration = open_calibration(settings)
+        return calibration.reach if speaks_for(calibration, settings) else 1
+    except (GuardianError, OSError):
+        return 1
 
 
 def list_beside_model(calibration: Path) -> None:

@@ -226,10 +226,11 @@ def calibrate(
     labelled = labels and existing_file(labels)
 
     from guardian.bootstrap.modelling import calibrate as fit  # seconds, which wrong usage need not take
-    from guardian.bootstrap.modelling import list_beside_model
+    from guardian.bootstrap.modelling import list_beside_model, reach_in_use
     from guardian.bootstrap.offline import to_stdout, writer
     from guardian.scoring.calibration import ASSUMPTIONS
 
+    reached = reach_in_use(settings)
     aside = to_stdout(output)  # then the summary is not there
     with writer(output) as write, progress("calibrating") as update, _labelled_lines():
         made = fit(
@@ -260,6 +261,12 @@ def calibrate(
             f"Promises reach 1 in {summary['promised_up_to_one_in']:,}; beyond that figures are estimated.\n"
             f"{ASSUMPTIONS}",
             err=aside,
+        )
+    if made.reach < reached:
+        typer.echo(
+            f"The calibration in use promises up to 1 in {reached:,}: by fewer sessions more is estimated, less well."
+            "\nA longer log of more purposes gives more; of one purpose --max-per-purpose sessions count at most.",
+            err=True,
         )
 
 

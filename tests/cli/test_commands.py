@@ -229,7 +229,12 @@ def test_doctor_says_what_cannot_be_written(guardian, tmp_path: Path, monkeypatc
     assert asked["database"].ok
     queried = load(
         tmp_path / "home" / "guardian.yaml",
-        overrides={"store": {"monitor": "sqlite:///data/monitor.db?timeout=30"}},
+        overrides={
+            "store": {
+                "monitor": "sqlite:///data/monitor.db?timeout=30",
+                "control": "sqlite:///data/control.db?timeout=30",
+            }
+        },
     )
     assert next(check for check in doctor.examine(queried) if check.name == "database").ok
     may = os.access  # root may write whatever the mode says
@@ -240,6 +245,28 @@ def test_doctor_says_what_cannot_be_written(guardian, tmp_path: Path, monkeypatc
     database = next(check for check in doctor.examine(settings) if check.name == "database")
     assert "cannot be written by this user" in database.found
     assert "owner or mode" in database.mend
+
+
+def test_doctor_tells_of_a_lost_database_and_makes_none(guardian, tmp_path: Path) -> None:
+    guardian("init", "home")
+    offline = {"GUARDIAN_KAFKA__OPTIONS": '{"none": 1}'}
+    shown = {
+        c["name"]: c
+        for c in json.loads(guardian("doctor", "-c", "home/guardian.yaml", "--json", env=offline).stdout)
+    }
+    assert "the monitor's is made by the first start" in shown["database"]["found"]
+    data = tmp_path / "home" / "data"
+    data.rename(tmp_path / "lost")
+    shown = {
+        c["name"]: c
+        for c in json.loads(guardian("doctor", "-c", "home/guardian.yaml", "--json", env=offline).stdout)
+    }
+    assert not shown["database"]["ok"]
+    assert "control.db is not there: no token, revocation" in shown["database"]["found"]
+    assert "restore it from a copy" in shown["database"]["mend"]
+    assert shown["calibration"]["ok"]
+    assert shown["refused"]["ok"]
+    assert not data.exists()
 
 
 def test_doctor_names_the_file_beside_a_database_that_cannot_be_written(

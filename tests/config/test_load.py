@@ -196,7 +196,7 @@ def test_variables_win_over_the_file_setting_by_setting(write, monkeypatch: pyte
             "x",
             "unknown variable GUARDIAN_KAFFKA__TOPIC; known ones start with: GUARDIAN_SOURCE",
         ),
-        ("GUARDIAN_KAFKA__TOPIK", "x", "kafka.topik: unknown setting"),
+        ("GUARDIAN_KAFKA__TOPIK", "x", "kafka.topik (set by GUARDIAN_KAFKA__TOPIK): unknown setting"),
         ("GUARDIAN_MONITOR__BATCH", "many", "monitor.batch"),
         ("GUARDIAN_SIGNALS", "not json", 'field "signals"'),
         ("GUARDIAN_KAFKA", "x", "holds JSON"),

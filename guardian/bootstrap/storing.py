@@ -1,0 +1,60 @@
+"""Where databases and archive lie, looked at without making anything: for the doctor, and for who starts anew."""
+
+import os
+import tempfile
+from pathlib import Path
+
+from guardian.bootstrap.control_store import open_control_store
+from guardian.bootstrap.monitor_store import open_monitor_store
+from guardian.config import Settings
+from guardian.errors import ArchiveError, StoreError
+
+
+def sqlite_file(settings: Settings, url: str) -> Path | None:
+    """The file of a configured database; None of a server's."""
+    found = settings.store_url(url).partition("?")[0]
+    return Path(found.removeprefix("sqlite:///")) if found.startswith("sqlite:///") else None
+
+
+def is_there(settings: Settings, url: str) -> bool:
+    """Whether a database was made before; to open one makes it."""
+    path = sqlite_file(settings, url)
+    return path is None or path.exists()
+
+
+def database_checked(settings: Settings) -> str:
+    """For the doctor: both answer, as far as they are there. Raises StoreError."""
+    monitor, control = settings.store.monitor, settings.store.control
+    for url in (monitor, control):
+        path = sqlite_file(settings, url)
+        if path is None or not path.exists():
+            continue
+        beside = [path.with_name(f"{path.name}{end}") for end in ("-wal", "-shm")]  # with the mode path once had
+        for each in (path, *(file for file in beside if file.exists()), path.parent):
+            if not os.access(each, os.W_OK):
+                raise StoreError(f"{each} cannot be written by this user; mend its owner or mode")
+    if not is_there(settings, control):
+        raise StoreError(
+            f"{sqlite_file(settings, control)} is not there: no token, revocation or finding of before counts; "
+            "restore it from a copy, with the .epoch file beside it; where there never was one, "
+            "`guardian serve` makes it"
+        )
+    open_control_store(settings).close()
+    if not is_there(settings, monitor):
+        return "the control database answers; the monitor's is made by the first start of a monitor"
+    open_monitor_store(settings).close()
+    return "monitor and control databases answer, their schemas are up to date"
+
+
+def archive_checked(settings: Settings) -> str:
+    """For the doctor: an archive can be written, where one is kept. Raises ArchiveError."""
+    if settings.archive.path is None:
+        return "none is kept (archive.path)"
+    root = settings.resolve(settings.archive.path)
+    there = next(each for each in (root, *root.parents) if each.exists())
+    try:
+        with tempfile.TemporaryFile(dir=there):
+            return f"{root} can be written"
+    except OSError as error:
+        way_out = "mend its owner or mode, or set archive.path"
+        raise ArchiveError(f"{root} cannot be written: {error.strerror}; {way_out}") from error
