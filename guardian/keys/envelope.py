@@ -2,6 +2,7 @@
 
 import hmac
 import json
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal
 
@@ -11,30 +12,62 @@ from joserfc.jwk import KeySet
 
 from guardian.domain.event import DecisionEvent, Envelope
 from guardian.errors import ConfigurationError
+from guardian.keys.files import stamp
+from guardian.telemetry import logger
 
 ALGORITHMS = ["EdDSA", "Ed25519", "ES256", "RS256", "PS256"]
 """Asymmetric only: whoever can verify must not be able to sign."""
 
 
+_log = logger("keys")
+
+
 class EnvelopeVerifier:
-    """Answers whether the JWS of an event was signed by a known key over exactly this envelope."""
+    """Answers whether the JWS of an event was signed by a known key over exactly this envelope.
+
+    The file is read again when it changed: who signs rotates keys too. One that cannot be read then takes nothing
+    back.
+    """
 
     def __init__(self, jwks: Path) -> None:
-        try:
-            self._keys = KeySet.import_key_set(json.loads(jwks.read_text(encoding="utf-8")))
-        except (OSError, ValueError, KeyError, TypeError, JoseError) as error:
-            raise ConfigurationError(f"keys.envelope_jwks: {jwks} is no JWK set ({error})") from error
+        self._path = jwks
+        self._held = stamp(jwks), _load(jwks)
 
     def __call__(self, event: DecisionEvent) -> Literal["absent", "unchecked", "valid", "invalid"]:
         """ "absent" without a signature, else "valid" or "invalid"."""
         if event.envelope_jws is None:
             return "absent"
         try:
-            signed = jws.deserialize_compact(event.envelope_jws, self._keys, algorithms=ALGORITHMS)
-            claimed = Envelope.model_validate_json(signed.payload)
+            claimed = Envelope.model_validate_json(_signed(event.envelope_jws, self._current()))
         except (JoseError, ValueError, TypeError):
             return "invalid"
         return "valid" if hmac.compare_digest(_canonical(claimed), _canonical(event.envelope)) else "invalid"
+
+    def _current(self) -> KeySet:
+        (read, known), now = self._held, stamp(self._path)
+        if now != read:
+            try:
+                known = _load(self._path)
+            except ConfigurationError as error:
+                _log.error("envelope_keys_not_read", error=str(error)[:300])
+            self._held = now, known
+        return known
+
+
+def _load(jwks: Path) -> KeySet:
+    try:
+        return KeySet.import_key_set(json.loads(jwks.read_text(encoding="utf-8")))
+    except (OSError, ValueError, KeyError, TypeError, JoseError) as error:
+        raise ConfigurationError(f"keys.envelope_jwks: {jwks} is no JWK set ({error})") from error
+
+
+def _signed(token: str, keys: KeySet) -> bytes:
+    """What was signed. A signature need not name its key (RFC 7515, 4.1.4): then any of them may have made it."""
+    named = "kid" in jws.extract_compact(token.encode()).headers()
+    for key in [keys] if named else keys.keys:
+        with suppress(JoseError, ValueError, TypeError):
+            return jws.deserialize_compact(token, key, algorithms=ALGORITHMS).payload
+    raise ValueError("none of the keys made this signature")
 
 
 def _canonical(envelope: Envelope) -> bytes:

@@ -48,6 +48,15 @@ def _put(written: Path, path: Path) -> None:
     written.unlink()
 
 
+def stamp(path: Path) -> tuple[int, int, int] | None:
+    """What changes with the file; None where there is none."""
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_ino, status.st_mtime_ns, status.st_size
+
+
 def read_secret(path: Path) -> bytes:
     """Read a secret; refuse one that other users of this machine could have read or written."""
     try:

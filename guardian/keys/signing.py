@@ -16,7 +16,7 @@ from joserfc.errors import JoseError
 from joserfc.jwk import OKPKey
 
 from guardian.errors import ConfigurationError
-from guardian.keys.files import read_secret, write_secret
+from guardian.keys.files import read_secret, stamp, write_secret
 
 ALGORITHM = "Ed25519"
 
@@ -43,7 +43,7 @@ class SigningKeys:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._lock = Lock()
-        self._held = self._stat(), _load(path)
+        self._held = stamp(path), _load(path)
 
     @classmethod
     def create(cls, path: Path) -> "SigningKeys":
@@ -53,11 +53,11 @@ class SigningKeys:
         return cls(path)
 
     def current(self) -> KeySet:
-        stamp, known = self._held  # without the lock: every request comes by here
-        if self._stat() == stamp:
+        read, known = self._held  # without the lock: every request comes by here
+        if stamp(self.path) == read:
             return known
         with self._lock:
-            fresh = self._stat()
+            fresh = stamp(self.path)
             if fresh != self._held[0]:
                 self._held = fresh, _load(self.path)
             return self._held[1]
@@ -93,13 +93,6 @@ class SigningKeys:
         kept = tuple(key for key in before.verifying if key.kid != kid)
         prepared = before.prepared if before.prepared in kept else None
         _save(self.path, KeySet(before.signing, kept, prepared), replace=True)
-
-    def _stat(self) -> tuple[int, int, int]:
-        try:
-            status = self.path.stat()
-        except FileNotFoundError as error:
-            raise ConfigurationError(f"{self.path} does not exist; `guardian init` makes fresh keys") from error
-        return status.st_ino, status.st_mtime_ns, status.st_size
 
 
 def _fresh() -> OKPKey:

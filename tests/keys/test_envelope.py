@@ -173,3 +173,40 @@ def test_a_key_file_that_is_none_is_refused_at_start(tmp_path: Path, content: by
 def test_a_missing_key_file_is_refused_at_start(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="absent"):
         EnvelopeVerifier(tmp_path / "absent.json")
+
+
+def published(path: Path, *keys: Any) -> Path:
+    path.write_text(json.dumps({"keys": [{**key.as_dict(private=False), "kid": key.kid} for key in keys]}))
+    return path
+
+
+def test_a_key_that_is_published_later_is_believed_and_one_that_is_withdrawn_no_more(tmp_path: Path) -> None:
+    path, fresh = published(tmp_path / "jwks.json", KEYS["Ed25519"]), OKPKey.generate_key("Ed25519", auto_kid=True)
+    verifier = EnvelopeVerifier(path)
+    assert [verifier(event(signed(ENVELOPE, key=key))) for key in (KEYS["Ed25519"], fresh)] == ["valid", "invalid"]
+    published(path, fresh, KEYS["Ed25519"])
+    assert [verifier(event(signed(ENVELOPE, key=key))) for key in (KEYS["Ed25519"], fresh)] == ["valid", "valid"]
+    published(path, fresh)
+    assert [verifier(event(signed(ENVELOPE, key=key))) for key in (KEYS["Ed25519"], fresh)] == ["invalid", "valid"]
+
+
+@pytest.mark.parametrize("content", [None, b"", b'{"keys": [{"kty": "OKP", "crv": "Ed2', b'{"keys":[]}'])
+def test_a_key_file_that_is_broken_meanwhile_takes_nothing_back(tmp_path: Path, content: bytes | None) -> None:
+    path = published(tmp_path / "jwks.json", KEYS["Ed25519"])
+    verifier, fresh = EnvelopeVerifier(path), OKPKey.generate_key("Ed25519", auto_kid=True)
+    path.unlink()
+    if content is not None:
+        path.write_bytes(content)
+    assert verifier(event(signed(ENVELOPE))) == "valid"
+    published(path, fresh)
+    assert [verifier(event(signed(ENVELOPE, key=key))) for key in (KEYS["Ed25519"], fresh)] == ["invalid", "valid"]
+
+
+@pytest.mark.parametrize("algorithm", KEYS)
+def test_a_signature_that_does_not_name_its_key_is_by_any_of_them(verifier, algorithm: str) -> None:
+    key, stranger = KEYS[algorithm], OKPKey.generate_key("Ed25519")
+    unnamed = jws.serialize_compact({"alg": algorithm}, json.dumps(ENVELOPE), key, algorithms=[algorithm])
+    assert verifier(event(unnamed)) == "valid"
+    assert verifier(event(unnamed, {**ENVELOPE, "purpose": "pay"})) == "invalid"
+    forged = jws.serialize_compact({"alg": "Ed25519"}, json.dumps(ENVELOPE), stranger, algorithms=["Ed25519"])
+    assert verifier(event(forged)) == "invalid"
