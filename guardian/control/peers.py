@@ -4,7 +4,8 @@ A gateway that polls or streams says with every request what it holds; one that 
 Writing that down at once would make every revocation wait for a hundred gateways' word on the one before.
 """
 
-from collections.abc import Container
+from collections.abc import Container, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from threading import Lock
@@ -45,6 +46,16 @@ class Watched:
     measured: frozenset[str] = frozenset()
     since: datetime | None = None
 
+    @contextmanager
+    def once_committed(self) -> Iterator[None]:
+        """What is told within counts only if it ends well: of a transaction that failed nobody heard."""
+        before = dict(self.gateways), self.gap, self.gap_since
+        try:
+            yield
+        except BaseException:
+            self.gateways, self.gap, self.gap_since = before
+            raise
+
 
 class PeersHeard:
     """Calls may come from any thread."""
@@ -54,6 +65,7 @@ class PeersHeard:
         self._heard: _Instances = {}
         self._dirty: set[tuple[PeerRole, str, str]] = set()
         self._left: _Instances = {}
+        self._leaving: tuple[Peer, ...] = ()
         self._writing: frozenset[tuple[PeerRole, str, str]] = frozenset()
         self._stored: set[tuple[PeerRole, str, str]] = set()
 
@@ -83,20 +95,27 @@ class PeersHeard:
             self._drop(gone)
             _put(self._left, gone)
 
+    def left(self, peer: Peer) -> bool:
+        """Whether it said good-bye here, and that is not written down yet."""
+        with self._lock:
+            return peer.instance in self._left.get((peer.role, peer.principal_id), {})
+
     def settle(self, rows: ControlRows) -> None:
         """Write down what was heard since the last time, in the caller's transaction."""
         with self._lock:
             fresh = [self._heard[role, name][instance] for role, name, instance in sorted(self._dirty)]
-            left, self._left = self._left, {}
+            self._leaving = tuple(each for mine in self._left.values() for each in mine.values())
             self._writing = frozenset(self._dirty)
             self._dirty.clear()
-        rows.peers.forget(each for mine in left.values() for each in mine.values())
+        rows.peers.forget(self._leaving)
         rows.peers.put(fresh)
 
     def settled(self) -> None:
         """What `settle` wrote down is committed."""
         with self._lock:
             self._stored |= {key for key in self._writing if key[2] in self._heard.get(key[:2], {})}
+            for each in self._leaving:
+                _take(self._left, each)
 
     @property
     def unsettled(self) -> bool:
@@ -125,10 +144,14 @@ class PeersHeard:
     def _drop(self, gone: Peer) -> None:
         self._dirty.discard(gone.key)
         self._stored.discard(gone.key)
-        mine = self._heard.get((gone.role, gone.principal_id), {})
-        mine.pop(gone.instance, None)
-        if not mine:
-            self._heard.pop((gone.role, gone.principal_id), None)
+        _take(self._heard, gone)
+
+
+def _take(out_of: _Instances, gone: Peer) -> None:
+    mine = out_of.get((gone.role, gone.principal_id), {})
+    mine.pop(gone.instance, None)
+    if not mine:
+        out_of.pop((gone.role, gone.principal_id), None)
 
 
 def _put(into: _Instances, fresh: Peer) -> bool:

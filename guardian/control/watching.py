@@ -40,7 +40,7 @@ class Standing:
 
 
 def peers(deps: ControlDeps, rows: ControlRows, role: PeerRole) -> list[Peer]:
-    known = {each.key: each for each in rows.peers.all(role)}
+    known = {each.key: each for each in rows.peers.all(role) if not deps.peers.left(each)}
     deps.peers.keep(role, known)
     for heard in deps.peers.heard(role):
         stored = known.get(heard.key)
@@ -123,7 +123,7 @@ def watch(deps: ControlDeps) -> None:
     open_gap = gap is not None and gap > deps.settings.switch.unprotected_after
     if not (deps.peers.unsettled or trouble or open_gap or deps.watched.gateways or deps.watched.gap):
         return
-    with deps.store.write() as rows:
+    with deps.watched.once_committed(), deps.store.write() as rows:
         deps.peers.settle(rows)
         _forget(deps, rows, [*(each.peer for each in standing), *monitors], now)
         _tell_of_gateways(deps, rows, standing, now)

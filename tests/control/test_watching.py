@@ -1,6 +1,6 @@
 """Gateways that lag or fall silent, monitors that are behind or gone, and the canary."""
 
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -11,6 +11,7 @@ from guardian.control.self_testing import test_the_switch as check_the_switch
 from guardian.control.switch import SelfTestRule, SwitchRule
 from guardian.control.watching import watch
 from guardian.domain.revocation import Revision
+from guardian.errors import StoreError
 from guardian.wire.principal import Principal
 
 GATEWAY = Principal(
@@ -229,6 +230,64 @@ def test_one_that_could_not_be_written_down_is_missed_all_the_same(quiet):
         quiet.clock.pass_(seconds=61)
     watch(quiet.deps)
     assert news(quiet) == ["Gateway gateway-1 is silent"]
+
+
+@contextmanager
+def failing(stage, monkeypatch):
+    """Whatever is written within is taken back."""
+    write = stage.deps.store.write
+
+    @contextmanager
+    def failed():
+        with write() as rows:
+            yield rows
+            raise StoreError("the disk is full")
+
+    with monkeypatch.context() as within:
+        within.setattr(stage.deps.store, "write", failed)
+        yield
+
+
+def fail_to_watch(stage, monkeypatch):
+    with failing(stage, monkeypatch), pytest.raises(StoreError):
+        watch(stage.deps)
+
+
+def test_that_a_gateway_is_silent_is_told_although_the_first_time_could_not_be_written(quiet, monkeypatch):
+    ack(quiet, "1.0")
+    watch(quiet.deps)
+    quiet.clock.pass_(seconds=61)
+    fail_to_watch(quiet, monkeypatch)
+    watch(quiet.deps)
+    assert news(quiet) == ["Gateway gateway-1 is silent"]
+    ack(quiet, "1.0")
+    fail_to_watch(quiet, monkeypatch)
+    watch(quiet.deps)
+    assert news(quiet)[1:] == ["Gateway gateway-1 enforces the list again"]
+
+
+def test_so_is_that_calls_are_not_watched_and_that_they_are_again(quiet, monkeypatch):
+    beat(quiet)
+    quiet.clock.pass_(seconds=61)
+    fail_to_watch(quiet, monkeypatch)
+    watch(quiet.deps)
+    assert news(quiet) == ["Unprotected for 1 minutes: the monitor is behind or gone"]
+    beat(quiet)
+    fail_to_watch(quiet, monkeypatch)
+    watch(quiet.deps)
+    assert news(quiet)[1:] == ["Calls are watched again"]
+
+
+def test_a_good_bye_counts_although_it_could_not_be_written_down_for_a_while(quiet, monkeypatch):
+    ack(quiet, "1.0")
+    watch(quiet.deps)
+    ack(quiet, "1.0", leaving=True)
+    for _ in range(2):
+        fail_to_watch(quiet, monkeypatch)
+        quiet.clock.pass_(seconds=61)
+    watch(quiet.deps)
+    watch(replace(quiet.deps, peers=PeersHeard(), watched=Watched()))
+    assert (news(quiet), seen(quiet)["gateways"]) == ([], [])
 
 
 def test_polling_with_an_entity_tag_says_what_is_held(quiet):
