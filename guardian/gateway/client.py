@@ -93,6 +93,10 @@ def _hashed(headers: Mapping[str, str]) -> str:
     return hashlib.sha256(headers["Authorization"].encode()).hexdigest()[:32]
 
 
+def _reason(error: Exception) -> str:
+    return str(error) if isinstance(error, Refused) else type(error).__name__
+
+
 class RevocationList:
     """The revoked subjects of the tenants that `token` may see.
 
@@ -313,10 +317,14 @@ class RevocationList:
                     return
         except Refused as error:
             pause = _NO_STREAM_S if error.code in ("http_404", "http_405", "no_stream") else 5.0
-            if not self._stop.is_set() and pause != _NO_STREAM_S:
+            if self._stop.is_set() or pause == _NO_STREAM_S:
+                pass
+            elif error.code.startswith("http_"):
+                self._miss_stream(error)
+            else:
                 self._note(error)
         except Exception as error:
-            self._note(error)
+            self._miss_stream(error)
         self._transport = "poll"
         short = self._clock() - lived < self._silence  # one that breaks at once is not tried in a hot loop
         self._push_after = self._clock() + (pause if short or pause > 1 else 0.0) * (0.5 + self._jitter() / 2)
@@ -422,10 +430,16 @@ class RevocationList:
                     self._teller.acknowledge(json.dumps(told).encode(), headers, timeout)
         self._teller.drop()
 
+    def _miss_stream(self, error: Exception) -> None:
+        """No trouble of the list: it is polled meanwhile, and that says so where it cannot be had either."""
+        self._error = _reason(error)
+        if not self._stop.is_set():
+            self._tell(f"revocation list polled while it is not streamed ({self._error})")
+
     def _note(self, error: Exception) -> None:
         """Say each kind of trouble once until the list is fresh again. Never the token, never a body."""
         code = error.code if isinstance(error, Refused) else type(error).__name__
-        self._error = str(error) if isinstance(error, Refused) else code
+        self._error = _reason(error)
         if code not in self._said and not self._stop.is_set():
             self._said.add(code)
             then = "unlisted subjects pass" if self._open else "everybody is refused, save where a risk is open"

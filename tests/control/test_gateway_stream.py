@@ -150,6 +150,27 @@ def test_a_cut_is_bridged_by_polling_and_what_was_missed_arrives(deployment, fol
     until(lambda: revoked.state().transport == "push")
 
 
+@pytest.mark.parametrize(("most", "why"), [(0, "http_503: the server does not stream to us"), (1, "TimeoutError")])
+def test_a_stream_that_cannot_be_had_is_said_once_and_is_no_trouble_of_the_list(make_stage, caplog, most, why):
+    """There are too many; or it says less often that it is alive than this gateway wants to hear."""
+    tried = []
+
+    def at_once():
+        tried.append(1)
+        return -1.0
+
+    stage = make_stage(switch=SwitchRule(watch_every_s=3600, streams_per_caller=most))
+    with reserve() as held:
+        served = Deployment(stage, port_of(held))
+        options = {"interval_s": 0.1, "wait_s": 0, "max_stale_s": 2, "acknowledge": False, "jitter": at_once}
+        with RevocationList(served.url, stage.token("gateway"), **options) as revoked:
+            until(lambda: len(tried) > 2)
+            assert revoked.state().status == "fresh"
+        served.stop()
+    told = [each.getMessage() for each in caplog.records if each.name == "guardian.gateway"]
+    assert told == [f"revocation list polled while it is not streamed ({why})"]
+
+
 def test_a_restored_backup_is_followed_into_its_new_epoch(deployment, follow):
     deployment.stage.revoke("s1")
     revoked = follow()
