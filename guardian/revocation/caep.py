@@ -1,7 +1,8 @@
 """The CAEP face: Security Event Tokens (RFC 8417) pushed to receivers (RFC 8935), OpenID SSF and CAEP 1.0.
 
-A revocation is `session-revoked`; a flag, and a session that may act again, is `risk-level-change`. A lapse is not
-told of: the session it was about is over. A token's `jti` is the same however often it is sent.
+A revocation is `session-revoked`; a flag, and who may act again, is `risk-level-change`. A session's lapse is not
+told of, for the session is over; neither is a canary, nor the end of another test of the switch: nobody is meant.
+A token's `jti` is the same however often it is sent.
 """
 
 import hashlib
@@ -84,7 +85,9 @@ class EventTokens:
     clock: Callable[[], datetime]
 
     def revocation(self, entry: LedgerEntry) -> str | None:
-        """None for what CAEP has no word for."""
+        """None for what is no event of anybody."""
+        if entry.reason_code == "self_test" or (entry.status == "lapsed" and entry.subject_type == "session"):
+            return None
         at = int(entry.at.timestamp())
         by = "admin" if entry.reason_code in ("manual", "approved") else "policy"
         subject = {
@@ -97,12 +100,10 @@ class EventTokens:
         match entry.status:
             case "revoked":
                 events = {REVOKED: {**common, **told}}
-            case "reinstated":
+            case "reinstated" | "lapsed":
                 whom = _MEMBERS[entry.subject_type].upper()
                 change = {"principal": whom, "current_level": "LOW", "previous_level": "HIGH"}
                 events = {RISK: {**common, **change, **told}}
-            case "lapsed":
-                return None
         return self._signed(str(entry.revision), subject, events, txn=entry.finding_id)
 
     def risk(self, finding: Finding) -> str:

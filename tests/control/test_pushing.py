@@ -17,7 +17,9 @@ from guardian.bus.kafka_producer import KafkaProducer
 from guardian.bus.local_broker import LocalBroker
 from guardian.bus.memory import MemoryBroker, MemoryProducer
 from guardian.control import pushing
+from guardian.control.lapse import sweep
 from guardian.control.pushing import Pusher
+from guardian.control.self_testing import test_the_switch as check_the_switch
 from guardian.errors import BusError
 from guardian.revocation.caep import PUSH, REVOKED, RISK, CaepFace
 from guardian.revocation.kafka_topic import EPOCH, KafkaTopicFace, topic_of
@@ -154,6 +156,34 @@ def test_flags_and_reinstatements_are_changes_of_the_risk_level(stage, receiver,
     told = [(next(iter(each["events"])), next(iter(each["events"].values()))) for each in receiver.tokens]
     assert {event for event, _ in told} == {REVOKED, RISK}
     assert sorted(body["current_level"] for event, body in told if event == RISK) == ["HIGH", "LOW"]
+
+
+@pytest.mark.parametrize(("kind", "member"), [("agent", "application"), ("delegator", "user"), ("jti", "token")])
+def test_who_was_revoked_for_a_while_may_act_again_when_that_is_over(stage, receiver, caep, kind, member):
+    drain(caep)
+    path = f"/v1/subjects/acme/{kind}/x/revoke"
+    stage.call("POST", path, "responder", json={"reason": "r", "seconds": 60})
+    stage.revoke("s1")
+    stage.clock.pass_(days=40)
+    sweep(stage.deps)
+    drain(caep)
+    assert sorted(status for status, _, _ in stage.ledger()) == ["lapsed", "lapsed", "revoked", "revoked"]
+    told = [next(iter(each["events"].items())) for each in receiver.tokens if member in each["sub_id"]]
+    assert [event for event, _ in told] == [REVOKED, RISK]
+    assert (told[1][1]["current_level"], told[1][1]["initiating_entity"]) == ("LOW", "policy")
+    assert len(receiver.tokens) == 3, "the session is over itself"
+
+
+def test_the_tests_of_the_switch_are_no_events_of_anybody(stage, receiver, caep):
+    drain(caep)
+    stage.call("POST", "/v1/revocations/ack", "gateway", json={"revision": "1.0"})
+    check_the_switch(stage.deps)
+    stage.call("POST", "/v1/revocations/ack", "gateway", json={"revision": "1.1"})
+    check_the_switch(stage.deps)
+    assert stage.ledger() == [("revoked", "self_test", "guardian"), ("reinstated", "self_test", "guardian")]
+    stage.revoke("s1")
+    drain(caep)
+    assert [each["sub_id"]["session"]["id"] for each in receiver.tokens] == ["s1"]
 
 
 def test_an_event_says_whom_it_is_about_and_whether_a_person_meant_it(stage, receiver, caep):
