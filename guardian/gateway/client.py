@@ -415,8 +415,10 @@ class RevocationList:
 
     def _tell_what_is_enforced(self) -> None:
         """Acknowledge every revision soon after it holds here, and now and then that it still does."""
-        while not self._stop.is_set():
-            self._moved.wait(min(20.0, self._max_stale / 2))
+        failures, leaving = 0, False
+        while not leaving:
+            again = 2.0 ** min(failures, 16) if failures else math.inf  # who waits for it does so for seconds
+            self._moved.wait(min(20.0, self._max_stale / 2, again))
             self._stop.wait(_TELL_S * self._jitter())  # not all gateways at once, and one word for many changes
             self._moved.clear()
             view = self._view
@@ -426,8 +428,11 @@ class RevocationList:
             told = {"revision": str(view.revision), "transport": self._transport, "leaving": leaving}
             with suppress(Exception):  # the list is what counts; the next round says it again
                 headers, timeout = self._headers(), 1.0 if leaving else self._timeout
-                if _hashed(headers) == view.asked_as:  # of what another token reaches this list says nothing
-                    self._teller.acknowledge(json.dumps(told).encode(), headers, timeout)
+                if _hashed(headers) != view.asked_as:  # of what another token reaches this list says nothing
+                    continue
+                failures += 1
+                if self._teller.acknowledge(json.dumps(told).encode(), headers, timeout) < 300:
+                    failures = 0
         self._teller.drop()
 
     def _miss_stream(self, error: Exception) -> None:

@@ -40,6 +40,8 @@ class Ledger:
     tokens: set[str] = field(default_factory=lambda: {TOKEN})
     changed: threading.Condition = field(default_factory=threading.Condition)
     closing: bool = False
+    acknowledged: list[dict[str, Any]] = field(default_factory=list)
+    acknowledging: Callable[[], int] = lambda: 501
 
     def append(
         self,
@@ -134,6 +136,12 @@ class _Front(BaseHTTPRequestHandler):
                 self.close_connection = True
         except OSError:
             self.close_connection = True
+
+    def do_POST(self) -> None:
+        self.ledger.acknowledged.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+        self.send_response(self.ledger.acknowledging())
+        self.send_header("Content-Length", "0")
+        self.end_headers()
 
     def log_message(self, *_: Any) -> None:
         """Be quiet."""
