@@ -12,7 +12,7 @@ from guardian.control.bell import Bell, heard
 from guardian.control.caller import Caller, Deps, TenantFilter, reach
 from guardian.control.looking import SharedLooks
 from guardian.control.problems import absent, documented
-from guardian.control.routes_revocations import note_held
+from guardian.control.routes_revocations import narrowed, note_held
 from guardian.revocation.opa_bundle import LONG_POLLED, MEDIA_TYPE
 from guardian.revocation.snapshot import matching, presented_revision
 
@@ -38,7 +38,7 @@ async def opa_bundle(
     scope = reach(caller, tenant_id)
     await run_in_threadpool(may_read, deps, caller, "readRevocations", tenant_id)
     held = presented_revision(if_none_match) if if_none_match else None
-    await note_held(request, deps, caller, "opa", held, "opa")
+    await note_held(request, deps, narrowed(caller, scope), "opa", held, "opa")
     bell: Bell = request.app.state.bell
     looks: SharedLooks = request.app.state.looks
     found = _WAIT.search(prefer or "")

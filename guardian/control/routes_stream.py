@@ -18,7 +18,7 @@ from guardian.control.deps import ControlDeps
 from guardian.control.looking import SharedLooks
 from guardian.control.peers import UNNAMED
 from guardian.control.problems import Refusal
-from guardian.control.routes_revocations import Instance, note_held, slices
+from guardian.control.routes_revocations import Instance, narrowed, note_held, slices
 from guardian.control.wholes import Reach
 from guardian.domain.revocation import Revision
 from guardian.revocation import sse
@@ -51,7 +51,7 @@ async def stream_revocations(
         held = None if told is None else Revision.parse(told)
     except ValueError as error:
         raise Refusal(422, "Last-Event-ID: a revision is written EPOCH.N") from error
-    await note_held(request, deps, caller, instance, held, "push")
+    await note_held(request, deps, narrowed(caller, scope), instance, held, "push")
     events = _events(deps, caller, scope, held, request.app.state.looks, request.app.state.bell)
     headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no", "Vary": "Authorization"}
     place = _place(request.app.state.streams, caller.id, deps.settings.switch.streams_per_caller)

@@ -7,7 +7,7 @@ from guardian.control.caller import Caller, Deps, TenantFilter, reach
 from guardian.control.listing import RevocationListings
 from guardian.control.peers import UNNAMED
 from guardian.control.problems import Refusal, documented
-from guardian.control.routes_revocations import Instance
+from guardian.control.routes_revocations import Instance, narrowed
 from guardian.control.watching import gateways, one_by_one, peers, revision_within, unprotected, within
 from guardian.domain.revocation import Revision
 from guardian.wire.peers import Acknowledgement, GatewayView, MonitorView, SelfTestView, Vitals, Watch
@@ -17,12 +17,21 @@ router = APIRouter(tags=["revocations"])
 _NOTED = documented(400, 401, 403, 413, 422, 503) | {204: {"description": "Noted; there is no body"}}
 
 
-@router.post("/v1/revocations/ack", status_code=204, responses=_NOTED, response_class=Response)
+@router.post("/v1/revocations/ack", status_code=204, responses=_NOTED | documented(404), response_class=Response)
 def acknowledge(
-    request: Request, deps: Deps, caller: Caller, told: Acknowledgement, instance: Instance = UNNAMED
+    request: Request,
+    deps: Deps,
+    caller: Caller,
+    told: Acknowledgement,
+    tenant_id: TenantFilter = None,
+    instance: Instance = UNNAMED,
 ) -> Response:
-    """What this gateway enforces by now. Revoking is provable only where somebody says so."""
-    may_read(deps, caller, "readRevocations")
+    """What this gateway enforces by now. Revoking is provable only where somebody says so.
+
+    `tenant_id` is for one that asked for the list of that tenant only.
+    """
+    peer = narrowed(caller, reach(caller, tenant_id))
+    may_read(deps, caller, "readRevocations", tenant_id)
     if caller.role != "gateway":
         raise Refusal(403, "only a gateway enforces the list", code="denied")
     revision = Revision.parse(told.revision)
@@ -30,10 +39,10 @@ def acknowledge(
     if not listings.reached(revision):
         raise Refusal(422, f"revision: this ledger has not reached {revision}")
     if told.leaving:
-        deps.peers.leave("gateway", caller, instance)
+        deps.peers.leave("gateway", peer, instance)
     else:
         now = deps.clock()
-        deps.peers.note("gateway", caller, instance, revision=revision, transport=told.transport, now=now)
+        deps.peers.note("gateway", peer, instance, revision=revision, transport=told.transport, now=now)
         deps.metrics.set("guardian_gateway_revision", revision.n, gateway=caller.id)
     return Response(status_code=204)
 

@@ -563,3 +563,32 @@ def test_one_canary_per_reach_and_none_without_gateways(canary):
     check_the_switch(canary.deps)
     with canary.deps.store.read() as rows:
         assert {each.tenant_id for each in rows.ledger.live(None)} == {"acme", "globex"}
+
+
+@pytest.mark.parametrize("path", ["/v1/revocations", "/v1/opa/bundle.tar.gz"])
+def test_one_that_asks_for_one_tenant_only_does_not_lag_behind_the_others(quiet, path):
+    quiet.revoke("s1")
+    asked = {"params": {"tenant_id": "acme"}}
+    tag = quiet.call("GET", path, "gateway", "*", **asked).headers["ETag"]
+    quiet.call("POST", "/v1/sessions/globex/s2/revoke", "responder", "globex", json={"reason": "r"})
+    quiet.clock.pass_(seconds=16)
+    assert quiet.call("GET", path, "gateway", "*", headers={"If-None-Match": tag}, **asked).status_code == 304
+    watch(quiet.deps)
+    (row,) = seen(quiet)["gateways"]
+    assert (row["state"], row["behind"], row["tenants"]) == ("current", 0, ["acme"])
+    quiet.revoke("s3")
+    quiet.clock.pass_(seconds=16)
+    quiet.call("GET", path, "gateway", "*", headers={"If-None-Match": tag}, **asked)
+    (row,) = seen(quiet)["gateways"]
+    assert (row["state"], row["behind"], news(quiet)) == ("lagging", 1, [])
+
+
+def test_nor_where_it_acknowledges_that_tenant_s_list(quiet):
+    quiet.revoke("s1")
+    quiet.call("POST", "/v1/sessions/globex/s2/revoke", "responder", "globex", json={"reason": "r"})
+    told = {"params": {"tenant_id": "acme"}, "json": {"revision": "1.1"}}
+    assert quiet.call("POST", "/v1/revocations/ack", "gateway", "*", **told).status_code == 204
+    quiet.clock.pass_(seconds=16)
+    (row,) = seen(quiet)["gateways"]
+    assert (row["state"], row["tenants"]) == ("current", ["acme"])
+    assert quiet.call("POST", "/v1/revocations/ack", "gateway", "globex", **told).status_code == 404
