@@ -107,8 +107,8 @@ class RevocationList:
     `verify_with` holds guardian's public keys (a JWK set or its file); then nothing unsigned is believed, nor what
     was signed for fewer than `tenants`, which must then be named; "*" needs a token for every tenant.
     `cache_path` keeps the last list over restarts. `push` False only polls. `acknowledge` tells guardian which
-    revision is enforced here, as `instance`. `clock` is monotonic, `wall` Unix time. A gateway that forks workers
-    makes one list in each of them, after the fork.
+    revision is enforced here, as `instance`; one on the stream that does not is reported silent. `clock` is
+    monotonic, `wall` Unix time. A gateway that forks workers makes one list in each of them, after the fork.
     """
 
     def __init__(
