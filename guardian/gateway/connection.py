@@ -185,6 +185,7 @@ def header(got: Got, name: str) -> str:
 
 def bearer(token: str) -> str:
     """Raises Refused for a token that no header could carry; it is never quoted."""
+    token = token.strip()  # the line break at the end of a file is none of it
     if not token or not all("!" <= char <= "~" for char in token):
         raise Refused("token_unusable", "it is empty or has characters that no bearer token has")
     return "Bearer " + token

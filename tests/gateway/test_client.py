@@ -7,6 +7,7 @@ import socket
 import sys
 import threading
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 
@@ -397,6 +398,12 @@ def test_a_token_that_no_header_can_carry_is_never_logged(ledger, follow, soon, 
     assert "token_unusable" in revoked.state().last_error
     assert "secret" not in caplog.text
     assert ledger.requests == []
+
+
+def test_a_token_may_be_the_content_of_its_file(follow, tmp_path: Path) -> None:
+    file = tmp_path / "gateway.token"
+    file.write_text("token-of-the-gateway\n")  # as `guardian init` writes it
+    assert follow(token=file.read_text).wait_ready(10)
 
 
 def test_a_renewed_token_is_used_as_soon_as_it_is_there(ledger, follow, soon) -> None:
