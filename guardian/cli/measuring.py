@@ -264,7 +264,7 @@ def calibrate(
         )
     if made.reach < reached:
         typer.echo(
-            f"The calibration in use promises up to 1 in {reached:,}: by fewer sessions more is estimated, less well."
+            f"The calibration in use promises up to 1 in {reached:,}: by fewer sessions more is only estimated."
             "\nA longer log of more purposes gives more; of one purpose --max-per-purpose sessions count at most.",
             err=True,
         )

@@ -210,6 +210,16 @@ def test_a_calibration_on_standard_output_is_nothing_else(tmp_path: Path) -> Non
     assert not (tmp_path / "-").exists()
 
 
+def test_a_calibration_that_promises_less_than_the_one_in_use_says_so(tmp_path: Path) -> None:
+    (tmp_path / "honest.jsonl").write_text("".join(line(n) + "\n" for n in range(60)))
+    done = run(tmp_path, "honest.jsonl", command="calibrate")
+    assert done.returncode == 0, done.stderr
+    assert "The calibration in use promises up to 1 in 778" in done.stderr
+    (tmp_path / "guardian.yaml").write_text("model: {calibration: calibration.json}")
+    again = run(tmp_path, "honest.jsonl", "-o", "again.json", command="calibrate")
+    assert "in use" not in again.stderr
+
+
 def test_a_calibration_beside_its_model_is_listed_by_the_manifest(tmp_path: Path) -> None:
     model = shutil.copytree(Path(__file__).parents[2] / "models", tmp_path / "mine")
     (tmp_path / "guardian.yaml").write_text("model: {engine: lexical, path: mine}")
