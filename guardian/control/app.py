@@ -47,6 +47,7 @@ from guardian.control.news import spread
 from guardian.control.problems import install_problems
 from guardian.control.self_testing import test_the_switch
 from guardian.control.slack_door import SlackDoor
+from guardian.control.token_expiry import tell_of_ending_tokens
 from guardian.control.walking import Waits, follow_on
 from guardian.control.watching import watch
 from guardian.control.wholes import WholeLists
@@ -143,6 +144,8 @@ async def _sweep_for_ever(deps: ControlDeps, rest: Rest = time.sleep) -> None:
         with _told("sweep_failed"):
             await run_in_threadpool(sweep, deps, rest)
             await run_in_threadpool(spread, deps)
+        with _told("tokens_not_looked_at"):
+            await run_in_threadpool(tell_of_ending_tokens, deps)
         with _told("tidy_failed"):  # whatever became of the sweep: without it the log of SQLite grows
             await run_in_threadpool(deps.store.tidy)
         await asyncio.sleep(deps.settings.sweep_every_s)

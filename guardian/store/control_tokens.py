@@ -4,13 +4,14 @@ import json
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, bindparam, delete, insert, or_, select, update
+from sqlalchemy import Connection, Select, bindparam, delete, insert, or_, select, update
 
 from guardian.store.control_tables import token
 from guardian.wire.principal import Principal
 
+_MACHINES = ("gateway", "monitor", "delegation")
 _ITSELF = "guardian"  # ended a token that was no longer needed; anybody else who withdraws one mistrusts it
 
 # Asked with every request, so put together once.
@@ -90,7 +91,14 @@ class TokenRows:
         return self.connection.execute(select(token.c.jti).where(*mine).limit(1)).one_or_none() is not None
 
     def all(self) -> list[TokenRow]:
-        rows = self.connection.execute(select(token).order_by(token.c.issued_at, token.c.jti))
+        return self._rows(select(token).order_by(token.c.issued_at, token.c.jti))
+
+    def of_machines(self, now: datetime) -> list[TokenRow]:
+        """The live tokens of gateways, monitors and delegation services; the one that ends first comes first."""
+        live = token.c.role.in_(_MACHINES), token.c.revoked_at.is_(None), token.c.expires_at > now
+        return self._rows(select(token).where(*live).order_by(token.c.expires_at, token.c.jti))
+
+    def _rows(self, wanted: Select[Any]) -> list[TokenRow]:
         return [
             TokenRow(
                 row.jti,
@@ -102,5 +110,5 @@ class TokenRows:
                 row.expires_at,
                 row.revoked_at,
             )
-            for row in rows
+            for row in self.connection.execute(wanted)
         ]

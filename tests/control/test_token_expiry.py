@@ -1,0 +1,58 @@
+"""People hear of a machine's last token before it ends, once in time and once more when it is urgent."""
+
+from datetime import timedelta
+
+from guardian.control.token_expiry import tell_of_ending_tokens
+from guardian.control.token_records import record_token
+from guardian.domain.finding import OPERATORS
+
+
+def give(stage, principal: str, role: str = "gateway", *, days: float) -> str:
+    now = stage.clock()
+    token = stage.deps.tokens.issue(
+        principal, role=role, tenants=["tenant_acme"], ttl=timedelta(days=days), now=now
+    )
+    with stage.deps.store.write() as rows:
+        record_token(rows, token)
+    return token.principal.jti
+
+
+def told(stage) -> list[str]:
+    tell_of_ending_tokens(stage.deps)
+    tell_of_ending_tokens(stage.deps)
+    with stage.deps.store.read() as rows:
+        found = rows.findings.after(0, 100)
+    return sorted(each.view.finding.title for each in found if each.view.finding.tenant_id == OPERATORS)
+
+
+def test_the_last_token_of_a_gateway_is_told_two_weeks_and_two_days_before_it_ends(stage) -> None:
+    give(stage, "gw-eu", days=90)
+    stage.clock.now += timedelta(days=75)
+    assert told(stage) == []
+    stage.clock.now += timedelta(days=2)
+    assert told(stage) == ["The last token of gateway gw-eu ends within 14 days"]
+    stage.clock.now += timedelta(days=12)
+    assert told(stage) == [
+        "The last token of gateway gw-eu ends within 14 days",
+        "The last token of gateway gw-eu ends within 2 days",
+    ]
+
+
+def test_who_has_another_token_or_gets_a_new_one_every_day_is_not_told(stage) -> None:
+    give(stage, "gw-eu", days=40)
+    give(stage, "gw-eu", days=90)
+    give(stage, "gw-us", days=1)
+    give(stage, "maya", "responder", days=40)
+    stage.clock.now += timedelta(days=39)
+    give(stage, "gw-us", days=1)
+    assert told(stage) == []
+
+
+def test_a_token_that_was_withdrawn_carries_nobody_on(stage) -> None:
+    give(stage, "mon-1", "monitor", days=30)
+    jti = give(stage, "mon-1", "monitor", days=90)
+    stage.clock.now += timedelta(days=20)
+    assert told(stage) == []
+    with stage.deps.store.write() as rows:
+        rows.tokens.revoke(jti, by="operator", now=stage.clock())
+    assert told(stage) == ["The last token of monitor mon-1 ends within 14 days"]
