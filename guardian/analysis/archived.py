@@ -1,6 +1,6 @@
 """An archive as frames, for the tenants that the handle was opened for and no other."""
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -74,9 +74,7 @@ class ArchiveView:
         """
         wanted = list(columns or ARCHIVED.names)
         read = list(dict.fromkeys([*wanted, "tenant_id"]))
-        batches = list(self._batches(read, since, until))
-        schema = pa.schema([ARCHIVED.field(name) for name in read])
-        return pa.Table.from_batches(batches, schema=None if batches else schema).select(wanted)
+        return _table(self._batches(read, since, until), read).select(wanted)
 
     def _batches(
         self, read: list[str], since: datetime | None, until: datetime | None
@@ -89,14 +87,19 @@ class ArchiveView:
                     yield mine
 
     def events(
-        self, *, since: datetime | None = None, until: datetime | None = None, session: str | None = None
+        self,
+        *,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        session: str | Collection[str] | None = None,
     ) -> pd.DataFrame:
-        """Every decision of the window in time; columns `schema.EVENTS`. `session` keeps that session only."""
-        table = self.arrow(_FRAME, since=since, until=until)
+        """Every decision of the window in time; columns `schema.EVENTS`. `session` keeps that session only, or
+        those: of the others nothing is held in memory."""
+        batches = self._batches(_FRAME, since, until)
         if session is not None:
-            known = pc.unique(table.column("session_id")).to_pylist()
-            meant = [each for each in known if session in (each, neutral.name(each))]
-            table = table.filter(pc.is_in(table.column("session_id"), pa.array(meant, pa.string())))
+            asked = frozenset([session] if isinstance(session, str) else session)
+            batches = (_only(batch, asked) for batch in batches)
+        table = _table(batches, _FRAME)
         signals = [None if pairs is None else dict(pairs) for pairs in table.column("signals").to_pylist()]
         rows = table.drop_columns(["signals"]).to_pandas()
         rows["signals"] = signals
@@ -144,6 +147,17 @@ class ArchiveView:
             for call in self.archive.past_calls(Window(tenant, since, until)):
                 if self.reaches(call.tenant_id):
                     yield call
+
+
+def _table(batches: Iterable[pa.RecordBatch], columns: list[str]) -> pa.Table:
+    return pa.Table.from_batches(batches, pa.schema([ARCHIVED.field(name) for name in columns]))
+
+
+def _only(batch: pa.RecordBatch, sessions: Collection[str]) -> pa.RecordBatch:
+    """The rows of these sessions, named as they are or as they are shown."""
+    known = pc.unique(batch.column("session_id")).to_pylist()
+    meant = [each for each in known if each in sessions or neutral.name(each) in sessions]
+    return batch.filter(pc.is_in(batch.column("session_id"), pa.array(meant, pa.string())))
 
 
 def _matrix(column: pa.ChunkedArray) -> NDArray[np.float32]:

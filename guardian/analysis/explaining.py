@@ -120,8 +120,8 @@ def explain(archive: ArchiveView, session: str | pd.Series, control: ControlView
     related = known[(known["tenant_id"] == tenant) & known["session_id"].isin(list(depths))]
     since = related["begin"].min().to_pydatetime()
     until = related["end"].max().to_pydatetime() + timedelta(microseconds=1)
-    events = archive.events(since=since, until=until)
-    events = events[(events["tenant_id"] == tenant) & events["session_id"].isin(list(depths))]
+    events = archive.events(since=since, until=until, session=depths.keys())
+    events = events[events["tenant_id"] == tenant]
     words, found = archive.words(), findings(archive, control, since=since, until=until)
     chain = sessions_of(events, words).assign(depth=lambda rows: rows["session_id"].map(depths).astype("int64"))
     acts = events[events["session_id"] == name].reset_index(drop=True)

@@ -1,9 +1,11 @@
 """Frames have the documented columns and dtypes, whatever lies in the archive."""
 
-from datetime import UTC
+import json
+from datetime import UTC, datetime
 
 import duckdb
 import pandas as pd
+import pyarrow as pa
 import pytest
 
 from guardian import analysis
@@ -96,6 +98,23 @@ def test_a_window_begins_at_since_and_ends_before_until(archive):
     within = archive.events(since=day, until=day + pd.Timedelta(hours=12))
     assert within["at"].min() >= day
     assert within["at"].max() < day + pd.Timedelta(hours=12)
+
+
+def test_one_session_is_read_without_holding_the_others(lay):
+    for n in range(40):
+        lay(session_id=f"other{n}", arguments=json.dumps({"note": "x" * 16_000}))
+    lay(session_id="mine", parent_session_id="other3")
+    root = lay(session_id="mine", at=datetime(2026, 5, 14, tzinfo=UTC), arguments='{"note":"y"}')
+    view, before = open_archive(root, tenant="acme"), pa.default_memory_pool()
+    measured = pa.proxy_memory_pool(before)
+    pa.set_memory_pool(measured)
+    try:
+        assert len(view.events(session="mine")) == 2
+        one = measured.max_memory()
+        assert len(view.events()) == 42
+        assert one < measured.max_memory() / 2
+    finally:
+        pa.set_memory_pool(before)
 
 
 def test_arrow_gives_the_archives_own_columns_for_other_tools(archive, events):
