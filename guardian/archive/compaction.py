@@ -2,13 +2,11 @@
 
 import errno
 import hashlib
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from pathlib import Path
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from guardian.archive.files import (
     EVENTS_FOLDER,
@@ -23,6 +21,7 @@ from guardian.archive.files import (
 from guardian.archive.identity import Seen
 from guardian.archive.reader import each_once
 from guardian.archive.schema import EVENTS
+from guardian.archive.words import tidy_words
 from guardian.errors import ArchiveError
 
 MOST_ROWS = 500_000
@@ -41,7 +40,7 @@ class Tidied:
 
 
 def tidy(root: Path, *, now: datetime, keep: timedelta, settle: timedelta = timedelta(hours=1)) -> Tidied:
-    """Merge every finished day, forget every day older than `keep`.
+    """Merge every finished day and what people said, forget every day older than `keep` and what was said then.
 
     A day is finished `settle` after its end; late arrivals are merged the next time. Raises ArchiveError, once all
     else is done, for a file that cannot be read, which stays where it is, or a disk that refuses.
@@ -56,6 +55,10 @@ def tidy(root: Path, *, now: datetime, keep: timedelta, settle: timedelta = time
             trouble = error
             continue
         merged, into = merged + count, into + bool(count)
+    try:
+        tidy_words(root, older_than=oldest)
+    except ArchiveError as error:
+        trouble = error
     forgotten = forget(root, older_than=oldest)
     if trouble is not None:
         raise trouble
@@ -102,10 +105,10 @@ def compact(root: Path, partition: Partition) -> int:
 
 
 def forget(root: Path, *, older_than: date) -> int:
-    """Remove the days before `older_than` and what people said of them; returns how many partitions went.
+    """Remove the days before `older_than`; returns how many partitions went.
 
     Others may tidy or write there in the same moment: what they hold goes the next time. Raises ArchiveError, once
-    all else is gone, where something will not go or cannot be read.
+    all else is gone, where something will not go.
     """
     gone = 0
     stuck: ArchiveError | None = None
@@ -121,14 +124,6 @@ def forget(root: Path, *, older_than: date) -> int:
         except OSError as error:
             why = f"{error.filename} is too old and will not go ({error.strerror}); remove it"
             stuck = ArchiveError(f"archive: {why}")
-    for path in parquet_files(root / LABELS_FOLDER):
-        try:
-            with suppress(FileNotFoundError), reading(path) as file:
-                newest = pc.max(file.read(columns=["at"]).column("at")).as_py()
-                if newest is None or newest.date() < older_than:
-                    remove(path)
-        except ArchiveError as error:
-            stuck = error
     if stuck is not None:
         raise stuck
     return gone

@@ -12,11 +12,12 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from guardian.archive.files import LABELS_FOLDER, Partition, parquet_files, partitions, reading
+from guardian.archive.files import Partition, parquet_files, partitions, reading
 from guardian.archive.identity import LIVE, NAMING, Seen
 from guardian.archive.merging import Run, in_time
 from guardian.archive.rows import arguments_of, conform
-from guardian.archive.schema import EVENTS, LABELS
+from guardian.archive.schema import EVENTS
+from guardian.archive.words import read_words
 from guardian.archive.writer import IN_FILE
 from guardian.domain.event import SessionKey
 from guardian.domain.past import Label, PastCall, agent_role
@@ -127,14 +128,9 @@ class Archive:
 
     def labels(self) -> list[Label]:
         """What people said, oldest first, each word once. A control that was set up anew counts from 1 again."""
-        tables = []
-        for path in parquet_files(self.root / LABELS_FOLDER):
-            with reading(path) as file:
-                tables.append(conform(file.read(), LABELS))
-        rows = pa.concat_tables(tables).to_pylist() if tables else []
         found = {
             Label(SessionKey(row["tenant_id"], row["session_id"]), HumanWord(row["word"]), row["at"], row["seq"])
-            for row in rows
+            for row in read_words(self.root).to_pylist()
         }
         return sorted(found, key=lambda label: (label.at, label.seq, label.key))
 

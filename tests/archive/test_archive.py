@@ -11,13 +11,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from guardian.archive import compaction
+from guardian.archive import compaction, words
 from guardian.archive.compaction import count_files, tidy
 from guardian.archive.files import Partition, partitions, tenant_folder
 from guardian.archive.merging import Run, in_time
 from guardian.archive.reader import Archive, Window
 from guardian.archive.rows import labels, pack
-from guardian.archive.schema import EVENTS
+from guardian.archive.schema import EVENTS, LABELS
 from guardian.archive.writer import write_events, write_labels
 from guardian.domain.batch import Change
 from guardian.domain.event import Origin, SessionKey
@@ -450,6 +450,56 @@ def test_what_people_told_a_control_that_counts_anew_replaces_nothing_that_they_
     assert [(label.key.session_id, label.word.value) for label in Archive(tmp_path).labels()] == [
         ("s1", "confirmed"), ("s2", "confirmed"), ("s2", "false_positive"),
     ]  # fmt: skip
+
+
+def said(seq, day, word=HumanWord.CONFIRMED):
+    return labels([Change(seq, SessionKey("acme", f"s{seq}"), word, datetime(2026, 5, day, 12, tzinfo=UTC))])
+
+
+def test_what_people_said_becomes_one_file_in_which_nothing_is_lost_and_nothing_too_old(tmp_path):
+    for seq, day in ((1, 14), (2, 15), (3, 18), (4, 18)):
+        write_labels(tmp_path, f"l{seq}", [said(seq, day)])
+    write_labels(tmp_path, "again", [said(3, 18), said(4, 18, HumanWord.LAPSED)])
+    for kept in ([2, 3, 4, 4], [2, 3, 4, 4, 5], [2, 3, 4, 4, 5]):
+        tidy(tmp_path, now=NOW, keep=timedelta(days=5))
+        assert [label.seq for label in Archive(tmp_path).labels()] == kept
+        [file] = (tmp_path / "labels").iterdir()
+        with pq.ParquetFile(file) as whole:
+            assert whole.schema_arrow.equals(LABELS, check_metadata=True)
+            assert whole.metadata.num_rows == len(kept)
+        if len(kept) == 4:
+            write_labels(tmp_path, "l5", [said(5, 19)])
+    tidy(tmp_path, now=NOW + timedelta(days=30), keep=timedelta(days=5))
+    assert list((tmp_path / "labels").iterdir()) == []
+
+
+def test_of_very_many_files_of_what_people_said_a_part_is_merged_at_a_time(tmp_path, monkeypatch):
+    monkeypatch.setattr(words, "_AT_ONCE", 3)
+    for seq in range(1, 8):
+        write_labels(tmp_path, f"l{seq}", [said(seq, 18)])
+    for left in (5, 3, 1, 1):
+        tidy(tmp_path, now=NOW, keep=timedelta(days=5))
+        assert len(list((tmp_path / "labels").iterdir())) == left
+        assert [label.seq for label in Archive(tmp_path).labels()] == list(range(1, 8))
+
+
+def test_what_people_said_is_read_whole_while_it_is_merged(tmp_path, monkeypatch):
+    for seq in (1, 2):
+        write_labels(tmp_path, f"l{seq}", [said(seq, 18)])
+    files = words.parquet_files
+
+    def merged_since(folder):
+        listed = files(folder)
+        monkeypatch.setattr(words, "parquet_files", files)
+        tidy(tmp_path, now=NOW, keep=timedelta(days=5))
+        return listed
+
+    monkeypatch.setattr(words, "parquet_files", merged_since)
+    assert [label.seq for label in Archive(tmp_path).labels()] == [1, 2]
+    link = tmp_path / "labels" / "l1.parquet"
+    link.symlink_to(tmp_path / "nowhere")
+    with pytest.raises(ArchiveError, match=r"labels lists a file that is not there"):
+        Archive(tmp_path).labels()
 
 
 def test_an_older_file_without_a_column_reads_as_null(tmp_path, rows, verdict):
