@@ -25,6 +25,7 @@ _COLUMNS = (
     "purpose",
     "purpose_family",
     "at",
+    "gateway",
     "decision_id",
     "tool",
     "arguments",
@@ -44,13 +45,14 @@ def archive_sessions(settings: Settings, folder: Path, labels: Labels) -> list[L
     """The sessions of an archive, oldest first: one data set named after the folder, each tenant a domain of it.
 
     `labels` counts before what people said through control. A confirmed session's drift is the act that led to the
-    finding. A flagged session that nobody has judged since is left out: it is neither honest nor drift.
+    finding. A flagged session that nobody has judged since is left out: it is neither honest nor drift. So is what
+    was planted to test the switch: it was guardian that confirmed it, and it would outnumber all that people did.
     Raises ConfigurationError where no archive lies, ArchiveError where it cannot be read.
     """
     archive = open_archive(settings, folder)
     words = {label.key: label for label in archive.labels() if label.word in _VERDICTS}
     out = []
-    found = _read(archive, words, labels)
+    found = _read(archive, words, labels, planted=settings.revocation.self_test.gateway)
     lost = unlearnable(labels, {key: len(kept.calls) for key, kept in found.items()})
     for key, kept in found.items():
         if key in lost:
@@ -63,14 +65,17 @@ def archive_sessions(settings: Settings, folder: Path, labels: Labels) -> list[L
     return [session for session in out if session is not None]
 
 
-def _read(archive: Archive, words: Mapping[SessionKey, Label], labels: Labels) -> dict[SessionKey, _Kept]:
+def _read(
+    archive: Archive, words: Mapping[SessionKey, Label], labels: Labels, *, planted: str
+) -> dict[SessionKey, _Kept]:
+    """`planted` is the gateway of what guardian plants; empty where it plants nothing."""
     found: dict[SessionKey, _Kept] = {}
     passed: set[SessionKey] = set()
     filled: Counter[tuple[str, str]] = Counter()
     for batch in archive.batches(_COLUMNS):
         for row in batch.to_pylist():
             key, group = SessionKey(row["tenant_id"], row["session_id"]), (row["tenant_id"], row["purpose_family"])
-            if key in passed or not (row["purpose"] or "").strip():
+            if key in passed or not (row["purpose"] or "").strip() or row["gateway"] == planted:
                 continue
             if key not in found:
                 known = key in words or labels.speaks_of(key)

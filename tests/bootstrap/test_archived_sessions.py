@@ -1,6 +1,7 @@
 """Archive → labelled sessions, with what guardian found and what people said."""
 
 import runpy
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -109,6 +110,22 @@ def test_a_session_whose_drift_is_in_an_act_that_the_archive_has_not_is_left_out
 def test_one_purpose_brings_a_bounded_number_of_unlabelled_sessions(archive, monkeypatch):
     monkeypatch.setattr(archived_sessions, "PER_PURPOSE", 1)
     assert set(read(archive)) == {"acme/confirmed", "acme/dismissed", "acme/undone"}  # `flagged` took the place
+
+
+def test_what_guardian_planted_to_test_the_switch_and_confirmed_by_itself_is_nothing_to_learn_from(archive):
+    live = Rows(Redaction((), str), {}, "live")
+    plant = verdict(100, session="planted")
+    event = plant.decoded.event.model_copy(update={"gateway": "gw-probe"})
+    plant = replace(plant, decoded=replace(plant.decoded, event=event))
+    act = Act(decision_id=event.id, gateway="gw-probe", tool=event.action.tool, time=event.time)
+    about = {"tenant_id": "acme", "session_id": "planted", "time": event.time, "act": act}
+    found = Finding(id="f", kind=Kind.DRIFT, wanted=Effect.FLAG, severity="high", title="t", **about)
+    write_events(archive, "p", [live.events([plant], [found])])
+    write_labels(archive, "p", [labels([Change(9, SessionKey("acme", "planted"), HumanWord.CONFIRMED, AT)])])
+    probing = load(None, overrides={"revocation": {"self_test": {"gateway": "gw-probe"}}})
+    sessions = archive_sessions(probing, archive, NOTHING)
+    assert "acme/planted" in read(archive)
+    assert {session.session_id for session in sessions} == set(read(archive)) - {"acme/planted"}
 
 
 def test_training_is_given_the_archive_as_session_lines_by_tenant(archive, tmp_path):
