@@ -2,6 +2,8 @@
 
 import errno
 import hashlib
+from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from pathlib import Path
@@ -9,7 +11,6 @@ from pathlib import Path
 import pyarrow as pa
 
 from guardian.archive.files import (
-    EVENTS_FOLDER,
     LABELS_FOLDER,
     Partition,
     parquet_files,
@@ -141,17 +142,27 @@ def _removed(folder: Path) -> bool:
 
 
 def count_files(root: Path) -> dict[str, int]:
-    """What lies there: files, bytes, days."""
-    files = list((root / EVENTS_FOLDER).glob("date=*/tenant=*/[!.]*.parquet"))
-    said = parquet_files(root / LABELS_FOLDER)
+    """What lies there: files, bytes, days. What goes in that moment, because it is merged, is not counted."""
+    counted = [(part, _sizes(parquet_files(part.folder(root)))) for part in partitions(root)]
+    held = [(part, sizes) for part, sizes in counted if sizes]
+    every = [size for _, sizes in held for size in sizes]
     return {
-        "files": len(files),
-        "bytes": sum(path.stat().st_size for path in files),
-        "rows": sum(_rows(path) for path in files),
-        "days": len({path.parent.parent.name for path in files}),
-        "tenants": len({path.parent.name for path in files}),
-        "labels": sum(_rows(path) for path in said),
+        "files": len(every),
+        "bytes": sum(length for length, _ in every),
+        "rows": sum(rows for _, rows in every),
+        "days": len({part.day for part, _ in held}),
+        "tenants": len({part.tenant_folder for part, _ in held}),
+        "labels": sum(rows for _, rows in _sizes(parquet_files(root / LABELS_FOLDER))),
     }
+
+
+def _sizes(files: Iterable[Path]) -> list[tuple[int, int]]:
+    """Bytes and rows of each."""
+    found = []
+    for path in files:
+        with suppress(FileNotFoundError):
+            found.append((path.stat().st_size, _rows(path)))
+    return found
 
 
 def _rows(path: Path) -> int:

@@ -1,6 +1,8 @@
 """Where files lie and how they come to be there: whole, durable, or not at all."""
 
+import errno
 import hashlib
+import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -21,6 +23,7 @@ IN_MEMORY = 128 * 1024 * 1024
 """Bytes of rows in memory that are written at once: on the disk what repeats is ten-thousandfold less."""
 _ROW_GROUP = 65_536
 _PIECE = 4_096
+_NO_DAMAGE = frozenset({errno.EACCES, errno.EPERM, errno.EMFILE, errno.ENFILE})
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -49,22 +52,32 @@ def tenant_folder(tenant_id: str) -> str:
 def partitions(
     root: Path, *, tenant_id: str | None = None, first: date | None = None, last: date | None = None
 ) -> Iterator[Partition]:
-    """What there is, by day and tenant. A folder that is not ours is passed over."""
-    for by_day in sorted((root / EVENTS_FOLDER).glob("date=*")):
+    """What there is, by day and tenant. A folder that is not ours is passed over. Raises ArchiveError for one that
+    may not be read."""
+    for by_day in _listed(root / EVENTS_FOLDER, "date="):
         try:
             day = date.fromisoformat(by_day.name.removeprefix("date="))
         except ValueError:
             continue
         if (first is not None and day < first) or (last is not None and day > last):
             continue
-        wanted = "tenant=*" if tenant_id is None else None
-        folders = sorted(by_day.glob(wanted)) if wanted else [by_day / tenant_folder(tenant_id or "")]
+        folders = _listed(by_day, "tenant=") if tenant_id is None else [by_day / tenant_folder(tenant_id)]
         yield from (Partition(day, folder.name) for folder in folders if folder.is_dir())
 
 
 def parquet_files(folder: Path) -> list[Path]:
-    """Finished files, in order of name; empty where there is no such folder."""
-    return sorted(folder.glob("[!.]*.parquet"))
+    """Finished files, in order of name; empty where there is no such folder. Raises ArchiveError where it may not
+    be read: that is no empty one."""
+    return [path for path in _listed(folder) if path.suffix == ".parquet" and not path.name.startswith(".")]
+
+
+def _listed(folder: Path, beginning: str = "") -> list[Path]:
+    try:
+        return [folder / name for name in sorted(os.listdir(folder)) if name.startswith(beginning)]
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    except OSError as error:
+        raise _kept_away(folder, error) from error
 
 
 def write_whole(path: Path, table: pa.Table) -> None:
@@ -113,15 +126,23 @@ def remove(path: Path) -> None:
 
 @contextmanager
 def reading(path: Path) -> Iterator[pq.ParquetFile]:
-    """Open a finished file. Raises ArchiveError where it is none of ours or altered; FileNotFoundError passes:
-    a compaction may have replaced the file since it was listed."""
+    """Open a finished file. Raises ArchiveError where it is none of ours, altered, or may not be read;
+    FileNotFoundError passes: a compaction may have replaced the file since it was listed."""
     try:
         with pq.ParquetFile(path) as file:
             yield file
     except FileNotFoundError:
         raise
     except (OSError, pa.ArrowInvalid) as error:
+        if isinstance(error, OSError) and error.errno in _NO_DAMAGE:
+            raise _kept_away(path, error) from error
         raise ArchiveError(
             f"archive: {path} cannot be read ({str(error).splitlines()[0][:200]}); restore it from a copy, or "
             "remove it and back-fill with `guardian archive import`"
         ) from error
+
+
+def _kept_away(path: Path, error: OSError) -> ArchiveError:
+    """Who is told to remove what they may not read would lose it."""
+    why = os.strerror(error.errno or 0)
+    return ArchiveError(f"archive: {path} cannot be read ({why}); see to the rights and limits of who reads it")

@@ -1,7 +1,10 @@
 import json
 import os
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import duckdb
 import numpy as np
@@ -353,6 +356,62 @@ def test_an_altered_file_is_named_with_the_way_out(tmp_path, rows, verdict):
     path.write_bytes(path.read_bytes()[:-20])
     with pytest.raises(ArchiveError, match=r"a\.parquet cannot be read .* archive import"):
         calls(tmp_path)
+
+
+@contextmanager
+def as_somebody_else(folder):
+    """With no rights on what lies in the folder but to reach it, also where root runs the tests."""
+    folder.chmod(0o755)
+    root = os.geteuid() == 0
+    os.seteuid(65534 if root else os.geteuid())
+    try:
+        yield
+    finally:
+        os.seteuid(0 if root else os.geteuid())
+
+
+@pytest.mark.parametrize(
+    ("kept", "look"),
+    [
+        ("events", count_files),
+        ("events", calls),
+        ("events/date=2026-05-12", calls),
+        ("events/date=2026-05-12/tenant=acme", calls),
+        ("events/date=2026-05-12/tenant=acme/g.parquet", calls),
+        ("events/date=2026-05-12/tenant=acme", lambda root: Archive(root).rows()),
+        ("labels", lambda root: Archive(root).labels()),
+    ],
+)
+def test_what_may_not_be_read_is_not_taken_for_empty_nor_for_damaged(rows, verdict, kept, look):
+    with TemporaryDirectory() as folder:
+        root = Path(folder)
+        write_events(root, "g", [rows().events([verdict(1)], [])])
+        write_labels(root, "g", [said(1, 12)])
+        for path in root.rglob("*"):
+            path.chmod(0o755)
+        (root / kept).chmod(0)
+        with as_somebody_else(root), pytest.raises(ArchiveError) as told:
+            look(root)
+        (root / kept).chmod(0o755)
+    why = "cannot be read (Permission denied); see to the rights and limits of who reads it"
+    assert str(told.value) == f"archive: {root / kept} {why}"
+
+
+def test_what_goes_while_it_is_counted_is_not_counted(tmp_path, rows, verdict, monkeypatch):
+    for n in (1, 2):
+        write_events(tmp_path, f"g{n}", [rows().events([verdict(n)], [])])
+    counted = compaction._rows
+
+    def merged(path):
+        monkeypatch.setattr(compaction, "_rows", counted)
+        tidy(tmp_path, now=NOW, keep=timedelta(days=400))
+        return counted(path)
+
+    monkeypatch.setattr(compaction, "_rows", merged)
+    assert count_files(tmp_path)["files"] == 0
+    assert count_files(tmp_path) | {"bytes": 0} == {
+        "files": 1, "bytes": 0, "rows": 2, "days": 1, "tenants": 1, "labels": 0,
+    }  # fmt: skip
 
 
 def test_a_disk_that_refuses_is_named_with_the_way_out(tmp_path, rows, verdict):
