@@ -114,7 +114,7 @@ def propose(settings: Settings, archive: Archive, asked: Asked, rejections: Path
     part = held(archive, asked.tenant_id, since=until - asked.window, until=until)
     window = Window(asked.tenant_id, part.since, until)
     family = None if asked.purpose is None else {asked.purpose, purpose_family(asked.purpose)}
-    rows = archive.rows(window)
+    rows = _held_rows(archive, window)
 
     def wanted(restriction: Restriction) -> bool:
         scope = restriction.scope
@@ -234,7 +234,7 @@ def backtest_proposal(
     proposal = read_proposal(folder)
     until = utc_now() if window is not None else proposal.until
     part = Window(proposal.tenant_id, until - window if window is not None else proposal.since, until)
-    total = archive.rows(part)
+    total = _held_rows(archive, part)
     tested = backtest(
         archive.past_calls(part), proposal.restrictions, trust_of(archive, part),
         patched=patched_tools(proposal.grants, proposal.restrictions), on_change=on_change,
@@ -279,6 +279,14 @@ def authority_of(archive: Archive, subject: str, *, tenant_id: str, window: time
     if chain:
         return [chain]
     return ledger.of_purpose(tenant_id, subject) or ledger.of_purpose(tenant_id, purpose_family(subject))
+
+
+def _held_rows(archive: Archive, window: Window) -> int:
+    """Raises ConfigurationError where there are none: of nothing no budget is ever exceeded."""
+    if rows := archive.rows(window):
+        return rows
+    span = f"from {window.first_day} to {window.last_day}"
+    raise ConfigurationError(f"{window.tenant_id!r}: nothing of this tenant lies in {archive.root} {span}")
 
 
 def rejections_file(settings: Settings, given: Path | None) -> Path:

@@ -110,6 +110,14 @@ def test_ci_fails_over_budget(guardian, proposed):
     guardian("propose", "--tenant", "estate", "--until", UNTIL, "--fail-over", "0", expect=expect)
 
 
+def test_of_an_archive_that_holds_nothing_of_the_window_no_budget_holds(guardian, proposed):
+    path = proposed / "proposal.json"
+    told = json.loads(path.read_text())
+    told["window"] = {"since": "2001-01-01T00:00:00+00:00", "until": "2001-02-01T00:00:00+00:00"}
+    path.write_text(json.dumps(told))
+    guardian("backtest", proposed, "--fail-over", "0.001", expect=1)
+
+
 def test_one_purpose_or_role_may_be_asked_for(guardian):
     options = ("--tenant", "estate", "--until", UNTIL, "--json")
     found = json.loads(guardian("propose", *options, "--purpose", "purpose_00"))["proposal"]["restrictions"]
@@ -207,6 +215,7 @@ def test_a_list_without_tools_is_shown_as_no_limit(capsys):
         (("propose", "--tenant", "t", "--until", "later"), "no ISO 8601 time"),
         (("propose", "--tenant", "t", "--until", "0001-01-01"), "the years 1970 to 2261"),
         (("propose", "--tenant", "t", "--window", "9999y"), "at most 100y"),
+        (("propose", "--tenant", "estat", "--until", UNTIL), "'estat': nothing of this tenant lies in "),
     ],
 )
 def test_wrong_usage_is_told_with_the_way_out(archive, tmp_path, monkeypatch, words, says):
