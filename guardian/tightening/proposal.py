@@ -1,6 +1,7 @@
 """A proposal: restrictions with everything a reviewer needs, and the folder of files that it is."""
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -17,6 +18,12 @@ from guardian.tightening.surface import Surface
 
 FORMAT = "guardian.proposal/v1"
 PROPOSAL, EXAMPLES, REPORT = "proposal.json", "denied.jsonl", "REPORT.md"
+_RENDERED = re.compile(r'(?:@id\(|guardian_denies\(|"id":\s*)"(rst_\w+)"')
+"""A restriction's id where a policy is called so: within agents' text its quotes would be escaped."""
+LEFT_OVER = (
+    "not what was replayed, still with what proposal.json has no more: take it out there and out of the envelope "
+    "patches, or `guardian reject` it and propose again"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,6 +166,16 @@ def write_folder(folder: Path, files: Mapping[str, str]) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         with write_atomically(path) as file:
             file.write(text.encode())
+
+
+def left_over(folder: Path, proposal: Proposal) -> list[str]:
+    """The policy files of a proposal's folder that refuse what the proposal has not, or has no more."""
+    ids = {each.id for each in proposal.restrictions}
+    return [
+        path.relative_to(folder).as_posix()
+        for path in sorted(_ours(folder))
+        if not ids.issuperset(_RENDERED.findall(path.read_text(encoding="utf-8", errors="replace")))
+    ]
 
 
 def _ours(folder: Path) -> Sequence[Path]:

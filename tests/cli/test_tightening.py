@@ -118,6 +118,19 @@ def test_of_an_archive_that_holds_nothing_of_the_window_no_budget_holds(guardian
     guardian("backtest", proposed, "--fail-over", "0.001", expect=1)
 
 
+def test_policies_that_still_have_what_people_took_out_of_a_proposal_are_not_what_was_replayed(guardian, proposed):
+    path = proposed / "proposal.json"
+    told = json.loads(path.read_text())
+    gone = told["restrictions"].pop(0)["id"]
+    path.write_text(json.dumps(told))
+    for file in ("cedar/guardian_tightening.cedar", "rego/data.json", "polar/guardian_tightening.polar"):
+        assert file in guardian("backtest", proposed, expect=1)
+        text = (proposed / file).read_text()
+        assert gone in text
+        (proposed / file).write_text(text.replace(gone, told["restrictions"][0]["id"]))
+    assert "not what was replayed" not in guardian("backtest", proposed)
+
+
 def test_one_purpose_or_role_may_be_asked_for(guardian):
     options = ("--tenant", "estate", "--until", UNTIL, "--json")
     found = json.loads(guardian("propose", *options, "--purpose", "purpose_00"))["proposal"]["restrictions"]
