@@ -24,11 +24,14 @@ from guardian.archive.reader import each_once
 from guardian.archive.schema import EVENTS
 from guardian.archive.words import tidy_words
 from guardian.errors import ArchiveError
+from guardian.store.files import UNFINISHED
 
 MOST_ROWS = 500_000
 MOST_BYTES = 256 * 1024 * 1024
 """Files of a partition are merged up to so many rows, and bytes on the disk."""
 _AT_ONCE = 512
+_ABANDONED = timedelta(days=1)
+"""Nobody writes at one file for so long: what is unfinished then was left by a crash."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +53,7 @@ def tidy(root: Path, *, now: datetime, keep: timedelta, settle: timedelta = time
     merged = into = 0
     trouble: ArchiveError | None = None
     for partition in list(partitions(root, first=oldest, last=finished - timedelta(days=1))):
+        _sweep(partition.folder(root), before=now - _ABANDONED)
         try:
             count = compact(root, partition)
         except ArchiveError as error:
@@ -128,6 +132,14 @@ def forget(root: Path, *, older_than: date) -> int:
     if stuck is not None:
         raise stuck
     return gone
+
+
+def _sweep(folder: Path, *, before: datetime) -> None:
+    """A merge that was killed leaves as much behind as it had merged."""
+    for path in folder.glob(f"{UNFINISHED}*"):
+        with suppress(OSError):
+            if path.stat().st_mtime < before.timestamp():
+                remove(path)
 
 
 def _removed(folder: Path) -> bool:

@@ -29,6 +29,7 @@ from guardian.domain.past import Vectors
 from guardian.domain.rules import ArgumentAtMost, PinArgument, Placed
 from guardian.domain.session import HumanWord
 from guardian.errors import ArchiveError
+from guardian.store.files import UNFINISHED
 
 NOW = datetime(2026, 5, 20, tzinfo=UTC)
 
@@ -348,6 +349,18 @@ def test_an_unfinished_file_of_a_crash_is_not_read(tmp_path, rows, verdict):
     folder = Partition.of(date(2026, 5, 12), "acme").folder(tmp_path)
     (folder / ".unfinished-1-b.parquet").write_bytes(b"PAR1 half a file")
     assert len(calls(tmp_path)) == 1
+
+
+def test_what_a_crash_left_unfinished_goes_a_day_later(tmp_path, rows, verdict):
+    write_events(tmp_path, "a", [rows().events([verdict(1)], [])])
+    folder = next(partitions(tmp_path)).folder(tmp_path)
+    old, young = (folder / f"{UNFINISHED}{name}-merged-1.parquet" for name in ("1", "2"))
+    for path, hours in ((old, 25), (young, 1)):
+        path.write_bytes(b"PAR1")
+        written = (NOW - timedelta(hours=hours)).timestamp()
+        os.utime(path, (written, written))
+    tidy(tmp_path, now=NOW, keep=timedelta(days=400))
+    assert sorted(path.name for path in folder.iterdir()) == [young.name, "a.parquet"]
 
 
 def test_an_altered_file_is_named_with_the_way_out(tmp_path, rows, verdict):
