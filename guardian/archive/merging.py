@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import NamedTuple
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -23,28 +24,38 @@ class Run:
 def in_time(runs: Sequence[Run]) -> Iterator[pa.RecordBatch]:
     """One batch is held of every run that has begun and is not over. A batch has a row and `IN_FILE`'s columns."""
     waiting = sorted(enumerate(runs), key=lambda pair: pair[1].begins, reverse=True)
-    held: dict[int, pa.RecordBatch] = {}
+    held: dict[int, _Held] = {}
     while waiting or held:
-        until = min(map(_last, held.values()), default=_EVER)
+        until = min((each.last for each in held.values()), default=_EVER)
         while waiting and waiting[-1][1].begins <= until:
             place, run = waiting.pop()
             if (batch := next(run.batches, None)) is not None:
-                held[place] = batch
-                until = min(until, _last(batch))
+                held[place] = _Held.of(batch)
+                until = min(until, held[place].last)
         ripe = []
-        for place, batch in sorted(held.items()):
-            at = batch.column("at")
+        for place, each in sorted(held.items()):
+            if each.first > until:
+                continue
+            at = each.batch.column("at")
             count = pc.sum(pc.less_equal(at, pa.scalar(until, at.type))).as_py()
-            ripe.append(batch.slice(0, count))
-            rest = batch.slice(count) if count < batch.num_rows else next(runs[place].batches, None)
+            ripe.append(each.batch.slice(0, count))
+            rest = each.batch.slice(count) if count < len(at) else next(runs[place].batches, None)
             if rest is None:
                 del held[place]
             else:
-                held[place] = rest
+                held[place] = _Held.of(rest)
         if ripe:
             yield from pa.Table.from_batches(ripe).sort_by(IN_FILE).combine_chunks().to_batches()
 
 
-def _last(batch: pa.RecordBatch) -> datetime:
-    last: datetime = batch.column("at")[-1].as_py()
-    return last
+class _Held(NamedTuple):
+    """A batch and the times of its first and last row: where hundreds of runs overlap most have nothing yet."""
+
+    batch: pa.RecordBatch
+    first: datetime
+    last: datetime
+
+    @classmethod
+    def of(cls, batch: pa.RecordBatch) -> "_Held":
+        at = batch.column("at")
+        return cls(batch, at[0].as_py(), at[-1].as_py())

@@ -174,10 +174,15 @@ def _in_time(paths: list[Path], columns: list[str], rows: int) -> Iterator[pa.Re
 def _read(path: Path, columns: list[str], rows: int) -> Iterator[pa.RecordBatch]:
     wanted = dict.fromkeys([*columns, "at"])
     schema = pa.schema([EVENTS.field(name) for name in wanted])
+    last: pa.RecordBatch | None = None
     with reading(path) as file:
         there = set(file.schema_arrow.names)
         for batch in file.iter_batches(batch_size=rows, columns=[name for name in wanted if name in there]):
-            yield from conform(pa.table(batch), schema).to_batches()
+            if last is not None:
+                yield from conform(pa.table(last), schema).to_batches()
+            last = batch
+    if last is not None:  # with the file closed: of a day that is not merged yet there may be a thousand
+        yield from conform(pa.table(last), schema).to_batches()
 
 
 def _within(batch: pa.RecordBatch, window: Window) -> pa.RecordBatch:

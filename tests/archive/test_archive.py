@@ -1,5 +1,6 @@
 import json
 import os
+import resource
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
@@ -311,6 +312,19 @@ def test_files_of_a_day_are_read_in_time_whatever_they_are_called(tmp_path, rows
     assert [name for batch in small for name in batch.column(0).to_pylist()] == [name for _, name in expected]
     tidy(tmp_path, now=NOW, keep=timedelta(days=400))
     assert calls(tmp_path) == expected
+
+
+def test_files_that_all_overlap_are_read_and_merged_without_being_open_together(tmp_path, rows, verdict):
+    """As where one gateway is hours behind the others: each file holds a call of then and one of now."""
+    for n in range(60):
+        write_events(tmp_path, f"g{n:02}", [rows().events([verdict(n), verdict(1000 + n)], [])])
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (len(os.listdir("/proc/self/fd")) + 30, before[1]))
+    try:
+        assert calls(tmp_path) == [("s1", f"d{n}") for n in (*range(60), *range(1000, 1060))]
+        assert tidy(tmp_path, now=NOW, keep=timedelta(days=400)).merged == 60
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
 
 
 def test_what_was_read_before_a_merge_is_not_read_again_from_the_one_file_that_is_left(tmp_path, rows, verdict):
