@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from guardian.archive.reader import Archive
@@ -19,6 +19,9 @@ from guardian.evaluation.sessions import LabelledSession
 PER_PURPOSE = 40
 """Sessions nobody spoke of that one (tenant, purpose family) may bring: more teach nothing and fill memory."""
 
+_NAMELESS = "window:"
+"""How one is called that is known by agent and user only: after a pause of `source.idle_s` it is another one."""
+
 _COLUMNS = (
     "tenant_id",
     "session_id",
@@ -32,12 +35,14 @@ _COLUMNS = (
     "wanted",
 )
 _VERDICTS = (HumanWord.CONFIRMED, HumanWord.FALSE_POSITIVE)
+_Call = tuple[datetime, str, str, str, Mapping[str, object]]
+"""When, which decision, for which purpose, the tool and its arguments."""
 
 
 @dataclass(slots=True)
 class _Kept:
-    purpose: str
-    calls: list[tuple[datetime, str, str, Mapping[str, object]]] = field(default_factory=list)
+    family: str  # of the purpose
+    calls: list[_Call] = field(default_factory=list)
     flagged: set[str] = field(default_factory=set)  # decisions that led to a finding
 
 
@@ -52,17 +57,35 @@ def archive_sessions(settings: Settings, folder: Path, labels: Labels) -> list[L
     archive = open_archive(settings, folder)
     words = {label.key: label for label in archive.labels() if label.word in _VERDICTS}
     out = []
+    filled: Counter[tuple[str, str]] = Counter()
     found = _read(archive, words, labels, planted=settings.revocation.self_test.gateway)
-    lost = unlearnable(labels, {key: len(kept.calls) for key, kept in found.items()})
-    for key, kept in found.items():
-        if key in lost:
+    apart = {key: _told_apart(key, kept.calls, settings.source.idle_s) for key, kept in found.items()}
+    lost = unlearnable(labels, {key: max(map(len, parts)) for key, parts in apart.items()})
+    for key, parts in apart.items():
+        if key in lost or (len(parts) > 1 and labels.drifts_in(key)):  # nobody said in which of them
             continue
-        calls = sorted(kept.calls, key=lambda call: call[:2])
-        flagged = [call[0] if call[1] in kept.flagged else None for call in calls]
-        said = _said(key, flagged, words.get(key), labels)
-        if said is not None:
-            out.append(label_session(key, kept.purpose, [call[2:] for call in calls], said, dataset=folder.name))
+        kept, spoken = found[key], key in words or labels.speaks_of(key)
+        for calls in parts:
+            filled[key.tenant_id, kept.family] += not spoken
+            if not spoken and filled[key.tenant_id, kept.family] > PER_PURPOSE:
+                break
+            flagged = [call[0] if call[1] in kept.flagged else None for call in calls]
+            said = _said(key, flagged, words.get(key), labels)
+            if said is not None:
+                told = [call[3:] for call in calls]
+                out.append(label_session(key, calls[0][2], told, said, dataset=folder.name))
     return [session for session in out if session is not None]
+
+
+def _told_apart(key: SessionKey, calls: Sequence[_Call], idle_s: float) -> list[list[_Call]]:
+    """The sessions of one name, in time, as the monitor tells them apart."""
+    idle = timedelta(seconds=idle_s) if key.session_id.startswith(_NAMELESS) else timedelta.max
+    parts: list[list[_Call]] = []
+    for call in sorted(calls, key=lambda call: call[:2]):
+        if not parts or call[0] - parts[-1][-1][0] > idle:
+            parts.append([])
+        parts[-1].append(call)
+    return parts
 
 
 def _read(
@@ -83,9 +106,9 @@ def _read(
                     passed.add(key)
                     continue
                 filled[group] += not known
-                found[key] = _Kept(row["purpose"])
+                found[key] = _Kept(row["purpose_family"])
             arguments = arguments_of(row["arguments"]) or {}
-            found[key].calls.append((row["at"], row["decision_id"], row["tool"], arguments))
+            found[key].calls.append((row["at"], row["decision_id"], row["purpose"], row["tool"], arguments))
             if row["wanted"] not in (None, "none"):
                 found[key].flagged.add(row["decision_id"])
     return found

@@ -128,6 +128,27 @@ def test_what_guardian_planted_to_test_the_switch_and_confirmed_by_itself_is_not
     assert {session.session_id for session in sessions} == set(read(archive)) - {"acme/planted"}
 
 
+def test_sessions_known_by_agent_and_user_only_are_told_apart_as_the_monitor_does(archive, monkeypatch):
+    live, name = Rows(Redaction((), str), {}, "live"), "window:agent_7|u"
+    calls = [verdict(n, session=name) for n in (1000, 1001, 5000)]
+    calls += [verdict(n, session=name, purpose="answer tickets") for n in (9000, 9001, 9002)]
+    event = calls[2].decoded.event
+    act = Act(decision_id=event.id, gateway="gw", tool=event.action.tool, time=event.time)
+    about = {"tenant_id": "acme", "session_id": name, "time": event.time, "act": act}
+    found = Finding(id="f", kind=Kind.DRIFT, wanted=Effect.FLAG, severity="high", title="t", **about)
+    write_events(archive, "w", [live.events(calls, [found])])
+
+    def told(said=NOTHING):
+        sessions = archive_sessions(load(None), archive, said)
+        return [(each.purpose, len(each.actions)) for each in sessions if each.session_id == f"acme/{name}"]
+
+    first, third = ("review contract 7781", 2), ("answer tickets", 3)
+    assert told() == [first, third]  # nobody answered what was found in the one between
+    assert told(Labels({f"acme/{name}/0": "drift"})) == []  # of which one that was said nobody knows
+    monkeypatch.setattr(archived_sessions, "PER_PURPOSE", 4)
+    assert told() == [first]
+
+
 def test_training_is_given_the_archive_as_session_lines_by_tenant(archive, tmp_path):
     [path], count = training_files(load(None), [archive], NOTHING, tmp_path / "work")
     assert count == 4
