@@ -30,7 +30,7 @@ def tell_of_ending_tokens(deps: ControlDeps) -> None:
                 topic="token",
                 tenant_id=OPERATORS,
                 title=f"The last token of {who} ends within {days} days"[:300],
-                detail=f"it ends at {last.expires_at:%Y-%m-%d %H:%M} UTC; then nothing that it asks for is answered. "
+                detail=f"it ends at {last.expires_at:%Y-%m-%d %H:%M} UTC; then nothing it asks for is answered. "
                 f"A new one: guardian token issue {last.principal_id} --role {last.role} {tenants}",
                 severity="critical" if step == _STEPS[0] else "high",
                 once=f"{last.jti} {days}",

@@ -3,6 +3,7 @@
 import gzip
 import json
 import os
+import random
 import shutil
 import subprocess
 import sys
@@ -17,6 +18,7 @@ from guardian.bootstrap.judgement import open_reading
 from guardian.bootstrap.labelling import labelled_sessions, log_sessions, training_files
 from guardian.bootstrap.modelling import Wanted, calibrate, evaluate_files
 from guardian.config import load
+from guardian.control.plants import make_plant
 from guardian.demo.log import log_lines
 from guardian.demo.scenario import Scenario
 from guardian.embedding.artefact import open_artefact
@@ -135,6 +137,21 @@ def nameless(user: int, day: int, call: int) -> str:
     at = datetime(2026, 5, 1 + day, 9, user, call, tzinfo=UTC).isoformat()
     told = {"labels": {"app": "app"}, "decision_id": f"d_{user}_{day}_{call}", "path": "mcp/authz/allow"}
     return json.dumps({**told, "timestamp": at, "result": True, "input": said}) + "\n"
+
+
+def test_what_guardian_planted_in_a_log_is_no_agents_work(tmp_path: Path) -> None:
+    log = tmp_path / "log.jsonl"
+    lines = list(log_lines(Scenario(seed=3, sessions=4).plan(), begin=datetime(2026, 5, 12, tzinfo=UTC), seed=3))
+    now, rnd = datetime(2026, 5, 12, 9, tzinfo=UTC), random.Random(1)
+    plant = make_plant("planted_drift", tenant_id="tenant_acme", gateway="gw-test", now=now, rnd=rnd)
+    log.write_bytes(b"\n".join([*lines, *plant.lines]))
+    test = {"tenant": "tenant_acme", "gateway": "gw-test", "plant_every_s": 3600}
+    planting = {"gateways": {"gw-test": ["tenant_acme"]}, "revocation": {"self_test": test}}
+    without, with_plant = (
+        {s.key.session_id for s in log_sessions([log], open_reading(load(None, overrides=o)), timedelta.max)}
+        for o in (planting, {})
+    )
+    assert with_plant - without == {plant.session_id}
 
 
 def test_a_session_without_a_name_is_as_long_for_a_calibration_as_for_the_monitor(tmp_path: Path) -> None:
