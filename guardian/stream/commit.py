@@ -155,7 +155,7 @@ class Committer:
             fuse_state, blown = self._fuse.fold(self._fuse_state, read)
         if blown is not None:
             page = fuse_finding(blown, records[-1], self._tenant_id, now)
-            judgement = dataclasses.replace(judgement, findings=(*judgement.findings, page))
+            judgement = dataclasses.replace(judgement, findings=(page, *judgement.findings))
         positions = advanced(records, base)
         self._crash("before_commit")
         self._store.commit(

@@ -21,6 +21,8 @@ _Kind = Literal["finding", "dead_letter"]
 _NEVER = datetime.min.replace(tzinfo=UTC)
 _FAR_AHEAD = timedelta(minutes=15)
 """What is put off for so much longer than it ever is was put off by a clock that was ahead."""
+_LAST = timedelta(seconds=10)
+"""Longer nobody who stops is kept waiting; the rest goes out at the next start."""
 _RETRIED = frozenset({401, 408, 425, 429})
 """Not the finding's fault: a token to be renewed, or too much at once."""
 
@@ -65,7 +67,7 @@ class Delivery:
             awake.set()
 
     def run(self, stop: threading.Event) -> None:
-        """Findings, until `stop` is set, and then once more for what came last: that may be why the monitor stops.
+        """Findings, until `stop` is set, and then what came last, for a while: that may be why the monitor stops.
         Survives everything that the other side and the store can do."""
         self._run(stop, "finding")
 
@@ -85,8 +87,10 @@ class Delivery:
                 stop.wait(self._backoff.base_s)
             if not sent and not stop.is_set():
                 self._awake[kind].wait(self._idle_s)
+        until = self._clock() + _LAST
         with suppress(StoreError):
-            self.deliver_due(kind)
+            while self.deliver_due(kind) and self._clock() < until:
+                pass
 
     def deliver_due(self, kind: _Kind | None = None) -> int:
         """Send what is due of this kind, else of both, findings first; returns how many things arrived."""

@@ -106,9 +106,11 @@ class Control:
     feed: list[Change] = field(default_factory=list)
     refuse: dict[str, int] = field(default_factory=dict)
     code: str = "refused"  # of what is refused; a proxy gives none
+    takes: Callable[[], None] = lambda: None  # how long it takes to answer
 
     def submit(self, finding: Finding) -> dict[str, object]:
         self.calls.append(finding.id)
+        self.takes()
         if self.answers:
             raise self.answers.pop(0)
         if finding.id in self.refuse:

@@ -1,4 +1,5 @@
 import dataclasses
+import json
 import threading
 from datetime import timedelta
 
@@ -10,11 +11,12 @@ from guardian.bus.memory import MemoryProducer
 from guardian.domain.batch import DeadLetter, Judgement
 from guardian.domain.finding import Effect, Finding, Kind
 from guardian.domain.record import Record
-from guardian.errors import BusError, ControlError, StoreError
+from guardian.errors import BusError, ControlError, FuseBlown, StoreError
 from guardian.store.engine import writing
 from guardian.store.monitor_retention import Retention
 from guardian.store.monitor_tables import findings
 from guardian.stream.backoff import Backoff
+from guardian.stream.fuse import Fuse
 from guardian.stream.outbox import Delivery
 from guardian.stream.redrive import redrive
 from guardian.wire.client import ControlClient
@@ -259,6 +261,30 @@ def test_what_came_last_is_sent_although_the_monitor_stops(filled, control):
     assert (sorted(control.got), filled.store.outbox.depth()) == (["s1-3", "s1-6"], 1)
     delivery(filled, control).run_letters(stop)
     assert (len(filled.broker.records("dlq.log")), filled.store.outbox.depth()) == (1, 0)
+
+
+def test_why_the_monitor_stops_is_sent_before_what_each_record_of_a_broken_gateway_is_told_for(rig, control):
+    """And all of that too: in one process with control, nobody starts the monitor again before people come."""
+    for n in range(120):
+        rig.broker.append("log", json.dumps({"schema": "v2", "tenant_id": "acme", "session_id": f"s{n}"}).encode())
+    with pytest.raises(FuseBlown):
+        rig.read(rig.worker(fuse=Fuse(), max_records=120), lambda: False)
+    stop = threading.Event()
+    stop.set()
+    delivery(rig, control).run(stop)
+    assert control.got[control.calls[0]].kind is Kind.BUS
+    assert (len(control.got), rig.store.outbox.depth("finding")) == (121, 0)
+
+
+def test_who_stops_is_not_kept_waiting_for_all_that_is_to_be_sent(rig, control):
+    for n in range(600):
+        rig.broker.append("log", json.dumps({"schema": "v2", "tenant_id": "acme", "session_id": f"s{n}"}).encode())
+    rig.read(rig.worker(max_records=600), rig.drained)
+    control.takes = lambda: rig.clock.forward(0.1)
+    stop = threading.Event()
+    stop.set()
+    delivery(rig, control).run(stop)
+    assert (len(control.got), rig.store.outbox.depth("finding")) == (100, 500)
 
 
 def test_the_loop_sends_what_it_is_woken_for_and_stops_when_told(filled, control):
