@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Literal, Protocol
 
 from guardian.domain.batch import DeadLetter, Decoded
-from guardian.domain.event import NO_SLASH, DecisionEvent
+from guardian.domain.event import NO_SLASH, DecisionEvent, Envelope
 from guardian.domain.finding import OPERATORS
 from guardian.domain.record import Record
 from guardian.domain.signal import CredentialHit
@@ -97,7 +97,7 @@ class Decoder:
         now, suspect = self._believable_time(event, record, known_at)
         signature = self.verify(event)
         clean, hits = self._redacted(event)
-        envelope = event.envelope.digest if event.has_envelope else None
+        envelope = _as_told(event).digest if event.has_envelope else None
         d = Decoded(record, clean, told.digest, now, suspect, hits, signature, envelope, entry, known_at=known_at)
         d = replace(d, redacted=self.redactor.rules, size=told.size)
         return d if self.begin is None else self.begin(d)
@@ -169,6 +169,12 @@ class Decoder:
         if not old and said - reference <= self.bounds.ahead:
             return said, False
         return reference, True
+
+
+def _as_told(event: DecisionEvent) -> Envelope:
+    """The envelope as the log spells its tools, which is how it was registered."""
+    told = None if event.origin is None else event.origin.allowed_tools
+    return event.envelope if told is None else event.envelope.model_copy(update={"allowed_tools": told})
 
 
 def _tools(event: DecisionEvent) -> tuple[str, ...]:

@@ -20,8 +20,10 @@ def unregistered(d: Decoded, state: SessionState) -> str | None:
 
     Registration is optional: a session without any says nothing, and neither does an envelope already told.
     """
-    if not state.registered or d.envelope_digest is None or d.envelope_digest in state.registered:
+    if not state.registered or d.envelope_digest is None:
         return None
+    if d.envelope_digest in state.registered or d.event.envelope.digest in state.registered:
+        return None  # as the log spells its tools, or as guardian does
     name = _NAME + d.envelope_digest
     told = [each for each in state.reported if each.startswith(_NAME)]
     return None if name in told or len(told) >= STRAYS_TOLD else name

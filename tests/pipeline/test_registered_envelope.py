@@ -1,5 +1,6 @@
 """The log's envelope against the registered ones: told once, a recorded fact, silent where nothing is known."""
 
+import dataclasses
 import json
 from datetime import timedelta
 from typing import Any
@@ -8,12 +9,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from guardian.domain.event import Envelope
+from guardian.bootstrap.plugins import find, make, names
+from guardian.domain.event import DecisionEvent, Envelope
 from guardian.domain.finding import Effect, Kind
 from guardian.domain.session import HumanWord
 from guardian.pipeline.registered import STRAYS_TOLD
+from guardian.sources.completing import Completion
+from guardian.sources.reading import Reader
 
 WIDER = ["contracts.read", "crm.read", "payments.send"]
+OWN = ("guardian", "cloudevents")  # their tools keep their names
 LATER = "2026-05-12T20:30:00Z"
 
 
@@ -88,6 +93,25 @@ def test_the_digest_is_of_the_envelope_before_credentials_were_taken_out(world, 
     world.feed(body(1, **secret))
     assert "AKIA" not in world.verdicts[0].decoded.event.envelope.purpose
     assert world.told(Kind.ENVELOPE) == []
+
+
+@pytest.mark.parametrize(
+    "format", [each for each in names("sources") if "envelope" in find("sources", each).carries]
+)
+@pytest.mark.parametrize("as_logged", [True, False])
+def test_an_adapted_logs_envelope_is_the_registered_one_however_its_tools_are_spelt(
+    new_world, make_decoder, body, format: str, as_logged: bool
+) -> None:
+    """The delegation service registers what it hands out; guardian knows the tools by names of its own."""
+    source = Reader({format: make("sources", format, {})}, Completion())
+    spelt, known = ["mcp__crm__read", "contracts/read"], ["contracts.read", "crm.read"]
+    world = new_world(decoder=dataclasses.replace(make_decoder(), source=source))
+    register(world, body(envelope__allowed_tools=spelt if as_logged or format in OWN else known))
+    for n, tools in enumerate((spelt, [*spelt, "payments/send"])):
+        call = DecisionEvent.model_validate_json(json.dumps(body(n, envelope__allowed_tools=tools)))
+        world.feed(source.formats[format].write(call))
+        assert len(world.told(Kind.ENVELOPE)) == n
+    assert world.dead == 0
 
 
 def test_a_revoked_sessions_denials_tell_nothing_more(world, body) -> None:
