@@ -3,10 +3,11 @@
 import dataclasses
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 
-from guardian.domain.batch import Memory, PurposeKey, Verdict, Wanted
+from guardian.domain.batch import Decoded, Memory, PurposeKey, Verdict, Wanted
+from guardian.domain.event import Envelope, Origin
 from guardian.domain.finding import Effect
 from guardian.domain.record import Record
 from guardian.domain.session import SessionState
@@ -17,6 +18,7 @@ from guardian.pipeline.judging import Fit, without_hygiene
 from guardian.pipeline.pipeline import Pipeline
 from guardian.response.findings import drift_finding
 from guardian.sources.guardian import GuardianDecisions
+from guardian.sources.unwrapping import Unwrapping
 from guardian.store.monitor import MonitorStore
 from guardian.wire.advice import Weighing
 
@@ -58,6 +60,8 @@ class LocalAdviser:
             judging=dataclasses.replace(judge, fit=Unexplained(judge.fit)),
             decoder=dataclasses.replace(decoder, source=GuardianDecisions(max_bytes=MAX_BYTES)),
         )
+        read = decoder.source.inner if isinstance(decoder.source, Unwrapping) else decoder.source
+        self._rename = str if isinstance(read, GuardianDecisions) else pipeline.filling.rename
         self._store, self._clock = store, clock
         self._turn = threading.Lock()
         self._baselines: dict[PurposeKey, BaselineFact | None] = {}
@@ -77,7 +81,7 @@ class LocalAdviser:
             if not decoded:
                 return _UNREADABLE
             memory = self._memory(self._pipeline.wanted(decoded))
-            judgement = self._pipeline.judge(decoded, [], memory)
+            judgement = self._pipeline.judge([self._as_logged(d, memory) for d in decoded], [], memory)
         except StoreError as error:
             raise AdviserError("the adviser's store is away") from error
         finally:
@@ -106,12 +110,40 @@ class LocalAdviser:
         known = {key: fact for key in wanted.purposes if (fact := self._baselines.get(key)) is not None}
         return dataclasses.replace(memory, baselines=known)
 
+    def _as_logged(self, d: Decoded, memory: Memory) -> Decoded:
+        """Its tools by the names that the log's adaptation gives them, unless the log is known to spell them as
+        the gateway does: one of several formats may hold guardian's own, in which tools keep their names."""
+        event = d.event
+        asked = (event.action.tool, *event.envelope.allowed_tools)
+        tool, *tools = map(self._rename, asked)
+        changed = {*asked}.difference((tool, *tools))
+        if not changed or not changed.isdisjoint(_spelt(event.envelope, memory)):
+            return d
+        adapted = event.model_copy(
+            update={
+                "action": event.action.model_copy(update={"tool": tool}),
+                "envelope": event.envelope.model_copy(update={"allowed_tools": tuple(tools)}),
+                "origin": Origin(format="proposed"),
+            }
+        )
+        return dataclasses.replace(d, event=adapted)
+
     @property
     def _versions(self) -> dict[str, str]:
         return dict(self._pipeline.judging.versions)
 
     def close(self) -> None:
         self._store.close()
+
+
+def _spelt(envelope: Envelope, memory: Memory) -> Iterable[str]:
+    """Tools as the log has them: those of the session, else of its parent, else of its purpose's past."""
+    for key in (envelope.key, envelope.parent_key):
+        state = None if key is None else memory.sessions.get(key)
+        if state is not None and state.actions:
+            return (*state.tools, *(() if state.envelope is None else state.envelope.allowed_tools))
+    baseline = memory.baselines.get(PurposeKey.of(envelope))
+    return () if baseline is None else baseline.tools
 
 
 def _weighing(verdict: Verdict, before: SessionState, after: SessionState, versions: dict[str, str]) -> Weighing:

@@ -9,9 +9,12 @@ from datetime import UTC, datetime, timedelta
 import httpx
 import pytest
 
+from guardian.bootstrap import plugins
 from guardian.bootstrap.judgement import open_judge, open_pipeline, unchecked
+from guardian.bootstrap.monitor_store import learn_all
 from guardian.config import load
 from guardian.domain.batch import Judgement
+from guardian.domain.event import DecisionEvent
 from guardian.domain.record import Place, Record
 from guardian.errors import AdviserError
 from guardian.store.engine import open_engine
@@ -103,6 +106,50 @@ def test_a_proposed_call_is_read_whatever_the_log_looks_like_and_whoever_sends_i
     call = line("payments.create", allowed=["crm.read"])
     weighed = LocalAdviser(foreign, store, clock=lambda: NOW).weigh(call, PATIENCE)
     assert weighed.hard_breaches == adviser.weigh(call, PATIENCE).hard_breaches == ("tool_not_allowed",)
+
+
+SPELT = ("mcp__crm__read", "mcp__email__send")
+
+
+class Noting(Fit):
+    def score(self, requests):
+        self.tool = requests[-1].tool
+        return super().score(requests)
+
+
+@pytest.mark.parametrize("of", ["session", "parent", "purpose"])
+@pytest.mark.parametrize(
+    ("format", "logged", "known"),
+    [
+        ("opa", "opa", "crm.read"),
+        ("auto", "opa", "crm.read"),
+        ("auto", "guardian", SPELT[0]),
+        ("guardian", "guardian", SPELT[0]),
+    ],
+)
+def test_a_proposed_call_is_weighed_by_the_names_that_its_log_gives_its_tools(store, format, logged, known, of):
+    """A gateway asks with its own names of tools, and in these envelopes are registered."""
+    settings, fit = load(None, overrides={"source": {"format": format}}), Noting()
+    judge = open_judge(settings, fingerprint_key=b"k" * 32, fit=fit)
+    pipeline = open_pipeline(settings, judge, verify=unchecked, clock=lambda: NOW, check_entitlements=False)
+    first = DecisionEvent.model_validate_json(line(SPELT[0], 1, allowed=SPELT))
+    value = plugins.make("sources", logged, {}).write(first)
+    decoded, letters = pipeline.decode([Record("t", 0, 0, value, timestamp=NOW)])
+    assert ([d.event.action.tool for d in decoded], letters) == ([known], [])
+    recall = store.load(pipeline.wanted(decoded))
+    judged = judge.judge(decoded, [], recall)
+    base = store.claim([Place("t", 0)], "m", now=NOW).positions
+    store.commit(judged, positions={Place("t", 0): 1}, base=base, versions=recall.versions, member="m", now=NOW)
+    asked = json.loads(line(SPELT[0], 2, session="s1" if of == "session" else "s2", allowed=SPELT))
+    if of == "parent":
+        asked["envelope"] |= {"parent_session_id": "s1", "allowed_tools": SPELT[:1]}
+    if of == "purpose":
+        store.baselines.publish(datetime.now(UTC), idle=timedelta(0), learn=learn_all)
+    adviser = LocalAdviser(pipeline, store, clock=lambda: NOW)
+    assert adviser.weigh(json.dumps(asked).encode(), PATIENCE).hard_breaches == ()
+    assert fit.tool == known
+    asked["action"]["tool"] = "mcp__payments__create"
+    assert adviser.weigh(json.dumps(asked).encode(), PATIENCE).hard_breaches == ("tool_not_allowed",)
 
 
 @pytest.mark.parametrize("junk", [b"", b"{}", b"\xff", line().replace(b'"crm.read"', b"7")])
