@@ -83,7 +83,7 @@ class Filling:
             source: PurposeFrom = "static"
         else:
             source = "log" if event.envelope.purpose.strip() else "unknown"
-        shown = event if made is None else _with(event, made, made.allowed_tools)
+        shown = event if made is None else _with(event, self._renamed(made), made.allowed_tools)
         return dataclasses.replace(d, event=shown, unfilled=event, purpose_from=source, envelope_digest=None)
 
     def fill(
@@ -121,16 +121,16 @@ class Filling:
 
     def renamed(self, grants: Mapping[SessionKey, Grant]) -> dict[SessionKey, Grant]:
         """The same under the one spelling of their tools, which adapted records have, and no others."""
-        return {key: self._renamed(grant) for key, grant in grants.items()}
+        return {key: Grant(self._renamed(grant.envelope), grant.digest) for key, grant in grants.items()}
 
-    def _renamed(self, grant: Grant) -> Grant:
-        envelope = grant.envelope
-        tools = tuple(self.rename(tool) for tool in envelope.allowed_tools)
-        same = tools == envelope.allowed_tools
-        return grant if same else Grant(envelope.model_copy(update={"allowed_tools": tools}), grant.digest)
+    def _renamed(self, envelope: Envelope) -> Envelope:
+        tools = tuple(map(self.rename, envelope.allowed_tools))
+        return (
+            envelope if tools == envelope.allowed_tools else envelope.model_copy(update={"allowed_tools": tools})
+        )
 
     def _filled(self, d: Decoded, grant: Grant, source: PurposeFrom) -> Decoded:
-        event = _with(d.unfilled or d.event, self._renamed(grant).envelope, grant.envelope.allowed_tools)
+        event = _with(d.unfilled or d.event, self._renamed(grant.envelope), grant.envelope.allowed_tools)
         return dataclasses.replace(
             d, event=event, unfilled=None, purpose_from=source, envelope_digest=grant.digest
         )

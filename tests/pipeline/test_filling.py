@@ -120,6 +120,13 @@ def test_the_map_speaks_where_nothing_is_registered_and_yields_to_what_is(decode
     assert other.purpose_from == "unknown"
 
 
+def test_the_map_may_spell_tools_as_the_log_does(decoded):
+    static = StaticEnvelope({}, "review", ("mcp__crm__*", "contracts/read"))
+    (d,) = decoded(Filling(static=(static,), rename=ToolNames().of), line())
+    assert d.event.action.tool == "contracts.read"
+    assert d.event.envelope.allowed_tools == ("crm.*", "contracts.read")
+
+
 def test_only_a_star_is_a_wildcard_in_the_map(decoded):
     filling = Filling(
         static=(StaticEnvelope({"tool": "contracts.rea?"}, "p"), StaticEnvelope({"tool": "[c]*"}, "p"))
