@@ -9,6 +9,7 @@ that is logged was let through unless the line has a `decision`, an HTTP status 
 a refusal.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -29,6 +30,7 @@ from guardian.sources.facts import (
 )
 from guardian.sources.lines import delegator_of, line, without_nulls
 from guardian.sources.port import Format
+from guardian.sources.unread import unread_in
 
 _CARRIES = (
     "id", "time", "gateway", "tenant", "session", "delegator", "agent", "purpose", "tool", "arguments", "decision",
@@ -36,6 +38,7 @@ _CARRIES = (
 )  # fmt: skip
 _REFUSALS = (-32001, -32003, 401, 403)
 _META = "io.modelcontextprotocol/"
+_NAME = re.compile(r"[^\x00-\x1f\x7f]{1,512}")
 
 
 @dataclass(frozen=True)
@@ -111,10 +114,16 @@ def call_of(message: Mapping[str, Any]) -> dict[str, Any] | None:
     return {
         "tool": need(at(params, "name"), "params.name"),
         "arguments": mapping(at(params, "arguments"), "params.arguments"),
-        "agent": text(at(client, "name")),
+        "agent": _client_name(at(client, "name")),
         "agent_version": text(at(client, "version")),
         "trace": trace_of(at(meta, "traceparent")),
     }
+
+
+def _client_name(said: Any) -> str | None:
+    """What the client calls itself; what is no name counts as none, and hides no call."""
+    name = text(said)
+    return name if name is not None and not unread_in(name) and _NAME.fullmatch(name) else None
 
 
 def _messages(entry: Mapping[str, Any]) -> list[Mapping[str, Any]]:

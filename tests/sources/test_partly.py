@@ -150,6 +150,28 @@ def test_what_an_agent_chose_and_no_event_can_hold_hides_no_call(change, lost, m
     assert isinstance(refused, DecodeError)
 
 
+@pytest.mark.parametrize("name", ["x" * 600, "a\nb", "\ud800", 7, {}])
+@pytest.mark.parametrize("format_", ["mcp", "opa"])
+def test_what_a_client_calls_itself_hides_no_call(name, format_, make_reader, told):
+    """It is the agent's word like its arguments; a gateway passes it on whatever it is."""
+    meta = {"io.modelcontextprotocol/clientInfo": {"name": name}}
+    message = {"jsonrpc": "2.0", "method": "tools/call", "params": {"name": "pay", "arguments": {}, "_meta": meta}}
+    line = {
+        "mcp": {"request_id": "d", "session_id": "s", "timestamp": 1764022036, "request": message},
+        "opa": {
+            "decision_id": "d",
+            "timestamp": 1764022036,
+            "result": True,
+            "input": {"session": "s", "parsed_body": message},
+        },
+    }[format_]
+    (found,) = told(make_reader(format_, MINE), line)
+    assert isinstance(found, Told)
+    assert (found.event.action.tool, found.event.envelope.session_id) == ("pay", "s")
+    assert found.event.envelope.agent_id == ("7" if name == 7 else None)
+    assert (found.unread is not None) == (name == "\ud800")
+
+
 def test_what_is_unread_beside_the_calls_of_a_record_is_told(make_reader, told):
     body = json.loads(line_of("otel", '"v"'))
     (spans,) = body["resourceSpans"][0]["scopeSpans"]
