@@ -35,6 +35,8 @@ from guardian.sources.unread import (
 )
 
 _OURS = re.compile(r"guardian\.[a-z]{1,16}/v[0-9]{1,3}")
+_CHOSEN = frozenset({"result", "trace_id", "agent_version"})
+"""Places of a decision, beside its action, that an agent may bring about."""
 _SHOWN_ERRORS = 3
 _SALVAGE_BYTES = 2_097_152
 
@@ -113,15 +115,18 @@ def read_partly(body: Any) -> DecisionEvent | None:
         return own(DecisionEvent.model_validate_json(json.dumps(known)))
     except ValidationError as error:
         places = [item["loc"] for item in error.errors(include_url=False, include_context=False)]
-    action, dropped = dict(known["action"]), {place[0] for place in places if place[0] == "result"}
+    kept: dict[str, Any] = {**known, "action": dict(known["action"])}
     for place in places:
         if place[0] == "action" and len(place) > 1 and place[1] != "tool":
-            action.pop(str(place[1]), None)
-        elif place[0] != "result":
+            kept["action"].pop(str(place[1]), None)
+        elif place == ("decision", "reason"):
+            kept["decision"] = {**known["decision"], "reason": ""}
+        elif place[0] in _CHOSEN:
+            kept.pop(str(place[0]), None)
+        else:
             return None
-    kept = {key: value for key, value in known.items() if key not in dropped}
     try:
-        return own(DecisionEvent.model_validate_json(json.dumps({**kept, "action": action})))
+        return own(DecisionEvent.model_validate_json(json.dumps(kept)))
     except ValidationError:
         return None
 

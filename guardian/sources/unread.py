@@ -25,6 +25,7 @@ _HALF = re.compile(r"[\ud800-\udfff]")
 _QUOTE = 0x22
 _INT64 = 2**63
 _LONGEST_NAME = 4096
+_WHOLE = frozenset({"schema", "id", "time", "gateway", "envelope", "envelope_jws", "decision"})
 
 Place = tuple[str, ...]
 SESSION_NAMES = ("session_id", "sessionId", "session", "session.id", "mcp.session.id", "gen_ai.conversation.id")
@@ -81,9 +82,8 @@ def unread_of(value: object) -> Iterator[Unread]:
 
 
 def without_unread(body: Mapping[str, Any]) -> dict[str, Any] | None:
-    """A guardian.decision/v1 body as far as it can be read; None where more is unread than an agent may choose.
-
-    That is an action, but for its tool, and its result. Of the arguments, all that could be read stays.
+    """A guardian.decision/v1 body as far as it can be read; None where more is unread than an agent may choose:
+    who acts, with which tool, and what was decided. Of the arguments, all that could be read stays.
     """
     action = body.get("action")
     if body.get("schema") != SCHEMA or not isinstance(action, Mapping):
@@ -93,9 +93,14 @@ def without_unread(body: Mapping[str, Any]) -> dict[str, Any] | None:
         for key, value in action.items()
         if not unread_in(value) or (key == "arguments" and isinstance(value, Mapping))
     }
-    rest = {key: value for key, value in body.items() if key != "action"}
-    if unread_in(rest.get("result")):
-        del rest["result"]
+    rest = {
+        key: value
+        for key, value in body.items()
+        if key != "action" and (key in _WHOLE or not (unread_in(key) or unread_in(value)))
+    }
+    decision = rest.get("decision")
+    if isinstance(decision, Mapping) and unread_in(decision.get("reason")):
+        rest["decision"] = {**decision, "reason": ""}
     return None if "tool" not in kept or unread_in(rest) else {**rest, "action": kept}
 
 

@@ -66,6 +66,16 @@ def test_what_says_who_acts_must_be_readable_whole(name, place):
     assert isinstance(read(json.dumps(body).encode().replace(b'"HERE"', UNREADABLE[name])), DecodeError)
 
 
+@pytest.mark.parametrize("name", UNREADABLE)
+@pytest.mark.parametrize("place", ["trace_id", "agent_version", "result", "user_agent"])
+def test_what_a_gateway_tells_beside_it_and_nobody_needs_hides_no_call(name, place):
+    told = read(
+        raw(UNREADABLE[name], **{place: "HERE", "action": {"tool": "payments.create", "arguments": {"n": 1}}})
+    )
+    assert (told.event.action.arguments, told.event.key.session_id) == ({"n": 1}, "s1")
+    assert told.unread.reason
+
+
 @pytest.mark.parametrize(
     ("changes", "lost"),
     [
@@ -74,12 +84,28 @@ def test_what_says_who_acts_must_be_readable_whole(name, place):
         ({"action": {"tool": "crm.read", "arguments": [1, 2]}}, "arguments"),
         ({"result": {"status": "x" * 300}}, "result"),
         ({"result": "done", "action": {"tool": "crm.read", "records": "7"}}, "records"),
+        ({"trace_id": "x" * 600}, "trace_id"),
+        ({"agent_version": "x" * 600}, "agent_version"),
+        (
+            {"decision": {"effect": "allow", "reason": "x" * 9000}, "result": {"status": 5, "records": -1}},
+            "reason",
+        ),
     ],
 )
 def test_a_part_of_the_wrong_shape_that_an_agent_may_bring_about_is_left_out(changes, lost):
     told = read(raw(b'"v"', **changes))
-    assert lost in told.event.features_missing
+    assert lost in told.unread.reason
+    assert lost in told.event.features_missing or not (told.event.agent_version or told.event.decision.reason)
     assert told.unread.code == "invalid"
+
+
+@pytest.mark.parametrize("name", UNREADABLE)
+def test_a_reason_that_quotes_what_an_agent_chose_hides_no_call(name):
+    told = read(
+        raw(UNREADABLE[name], action={"tool": "payments.create"}, decision={"effect": "deny", "reason": "HERE"})
+    )
+    assert (told.event.decision.effect, told.event.decision.reason) == ("deny", "")
+    assert told.unread.reason
 
 
 def test_a_control_character_that_the_log_did_not_escape_hides_nothing():
