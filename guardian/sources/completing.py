@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from guardian.domain.event import SCHEMA, UNTOLD, DecisionEvent, Envelope, Origin
 from guardian.domain.record import Record
 from guardian.errors import ConfigurationError, DecodeError
-from guardian.sources.facts import Facts
+from guardian.sources.facts import Facts, nameable
 from guardian.sources.guardian import explain, name_of
 from guardian.sources.partly import without
 from guardian.sources.tool_names import ToolNames
@@ -39,7 +39,7 @@ class Completion:
     header, else what the log says); a guardian.decision/v1 record may name only it, or one of `planted`, under
     which control tests the monitor on the live topic. `tenant` says whose log it is (None: what the log says, else
     the one tenant that `tenants` grants the gateway). A session goes by the first name of `session` that the log
-    has.
+    has and that can be one: an agent may send any for it.
     """
 
     gateway: str | None = None
@@ -160,7 +160,8 @@ class Completion:
         declared = _told_envelope(facts, "session_id")
         if declared is not None:
             return declared, "gateway"
-        return next(((said, name) for name in self.session if (said := _NAMES[name](facts))), (None, "window"))
+        told = [(said, name) for name in self.session if (said := _NAMES[name](facts))]
+        return next((each for each in told if nameable(each[0])), told[0] if told else (None, "window"))
 
     def _envelope(
         self, facts: Facts, tenant: str, session: str

@@ -3,6 +3,7 @@
 A format fills in what its entries say and leaves the rest empty; `completing` makes a DecisionEvent of it.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -12,7 +13,7 @@ from guardian.domain.text import shown
 from guardian.errors import DecodeError
 from guardian.sources.hostile import kind
 from guardian.sources.strict_json import MAX_DEPTH, parse_text
-from guardian.sources.unread import read_around
+from guardian.sources.unread import read_around, unread_in
 
 Effect = Literal["allow", "deny"]
 
@@ -94,6 +95,11 @@ def need(value: object, path: str) -> str:
     if said is None:
         raise expected(path, "a string", value)
     return said
+
+
+def nameable(said: str) -> bool:
+    """Whether an event can hold it as a name."""
+    return not unread_in(said) and _NAME.fullmatch(said) is not None
 
 
 def mapping(value: object, path: str) -> Mapping[str, Any] | None:
@@ -190,6 +196,7 @@ _ALLOW = frozenset(
 _DENY = frozenset(
     {"deny", "denied", "forbid", "forbidden", "false", "no", "block", "blocked", "reject", "rejected", "refused"}
 )  # fmt: skip
+_NAME = re.compile(r"[^\x00-\x1f\x7f]{1,512}")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _SECONDS_UNTIL = 1e11  # later than any date in seconds, earlier than any of this century in milliseconds
 

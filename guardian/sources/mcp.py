@@ -9,7 +9,6 @@ that is logged was let through unless the line has a `decision`, an HTTP status 
 a refusal.
 """
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -24,13 +23,13 @@ from guardian.sources.facts import (
     first,
     mapping,
     moment,
+    nameable,
     need,
     text,
     trace_of,
 )
 from guardian.sources.lines import delegator_of, line, without_nulls
 from guardian.sources.port import Format
-from guardian.sources.unread import unread_in
 
 _CARRIES = (
     "id", "time", "gateway", "tenant", "session", "delegator", "agent", "purpose", "tool", "arguments", "decision",
@@ -38,7 +37,6 @@ _CARRIES = (
 )  # fmt: skip
 _REFUSALS = (-32001, -32003, 401, 403)
 _META = "io.modelcontextprotocol/"
-_NAME = re.compile(r"[^\x00-\x1f\x7f]{1,512}")
 
 
 @dataclass(frozen=True)
@@ -123,7 +121,7 @@ def call_of(message: Mapping[str, Any]) -> dict[str, Any] | None:
 def _client_name(said: Any) -> str | None:
     """What the client calls itself; what is no name counts as none, and hides no call."""
     name = text(said)
-    return name if name is not None and not unread_in(name) and _NAME.fullmatch(name) else None
+    return name if name is not None and nameable(name) else None
 
 
 def _messages(entry: Mapping[str, Any]) -> list[Mapping[str, Any]]:

@@ -527,7 +527,7 @@ def test_white_space_before_a_value_makes_it_no_other_format(make_reader, told):
 
 def test_a_name_that_no_store_can_keep_is_not_told(make_reader, told):
     for name in ("a\x00b", "s" * 600):
-        (refused,) = told(make_reader("mapping"), json.dumps({**LINE, "session": name}).encode())
+        (refused,) = told(make_reader("mapping"), json.dumps({**LINE, "session": name, "agent": None}).encode())
         assert (refused.code, refused.session_id, refused.gateway) == ("invalid", None, "g")
 
 
@@ -560,6 +560,21 @@ def test_a_session_goes_by_the_first_name_of_the_documented_order(make_reader, d
         (event,) = decisions(make_reader("mapping"), {**body, **ways})
         assert event.envelope.session_id == name
         ways.pop(next(iter(ways)))
+
+
+@pytest.mark.parametrize("odd", ["x" * 600, "a\tb"])
+def test_a_name_that_no_session_can_bear_hides_no_call(odd, make_reader, told):
+    """It may come out of a header that an agent sets: the next name that the log has for the session counts."""
+    line = {
+        "start_time": "2026-05-12T17:04:11Z", "response_code": 200, "mcp.tool.name": "crm.export",
+        "mcp.session.id": odd, "traceparent": f"00-{'4b' * 16}-00f067aa0ba902b7-01",
+    }  # fmt: skip
+    reader = make_reader("envoy", Completion(gateway="g", tenant="acme"))
+    (found,) = told(reader, line)
+    assert (found.event.envelope.session_id, found.event.origin.session_from) == ("4b" * 16, "trace")
+    (refused,) = told(reader, {**line, "traceparent": "-"})
+    assert (refused.code, refused.session_id) == ("invalid", None)
+    assert "envelope.session_id" in refused.reason
 
 
 def test_two_pairs_of_agent_and_user_never_make_one_session(make_reader, decisions):
