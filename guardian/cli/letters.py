@@ -45,7 +45,7 @@ def redrive(
     ] = False,
     config: ConfigOption = None,
 ) -> None:
-    """Send dead letters to the topic they came from, byte for byte, at least once.
+    """Send dead letters to the topic they came from, byte for byte, at least once; a header says that they were.
 
     Example: guardian dlq redrive decisions/0/4711
     """

@@ -10,6 +10,8 @@ from guardian.pipeline.decoding import Letters
 from guardian.stream.fuse import Blown, Outcome
 
 MAX_ATTEMPTS = 3
+REDRIVEN = "guardian-redriven"
+"""The header of a dead letter that was sent again, with its id."""
 
 
 def halves(records: list[Record]) -> tuple[list[Record], list[Record]]:
@@ -61,7 +63,7 @@ def outcomes(
 ) -> list[Outcome]:
     """In arrival order. A record of which anything could be read vouches for the gateway that it names and for
     where it came from: an unreadable one may be known by no more than that. What is too large an agent can bring
-    about: it speaks against no gateway."""
+    about, and what people sent again is old: neither speaks against a gateway."""
     names = {id(d.record): d.event.gateway for d in decoded}
     bad = {
         id(letter.record): Outcome(
@@ -70,7 +72,7 @@ def outcomes(
             session=f"{letter.tenant_id}/{letter.session_id}" if letter.session_id is not None else "",
         )
         for letter in letters
-        if letter.code != "too_large"
+        if letter.code != "too_large" and letter.record.header(REDRIVEN) is None
     }
     outcomes: list[Outcome] = []
     for record in records:

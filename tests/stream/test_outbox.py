@@ -328,7 +328,8 @@ def test_a_dead_letter_sent_back_is_byte_identical_and_unknown_ids_are_named(fil
     )  # fmt: skip
     assert (list(sent), list(unknown)) == (["log/0/6"], ["log/0/99"])
     original, again = [r for r in filled.broker.records("log") if b"rubbish" in r.value]
-    assert (original.value, original.key, original.headers) == (again.value, again.key, again.headers)
+    marked = (*original.headers, ("guardian-redriven", b"log/0/6"))
+    assert (again.value, again.key, again.headers) == (original.value, original.key, marked)
     assert original.timestamp == again.timestamp < filled.clock()
     assert filled.store.dead_letters.list()[0].redriven_at == filled.clock()
 
@@ -345,6 +346,28 @@ def test_a_record_of_which_several_decisions_are_dead_letters_is_sent_back_once(
     assert list(sent) == ["log/0/7", "log/0/7/1"]
     assert [r.timestamp for r in filled.broker.records("log") if r.value == record.value] == [record.timestamp]
     assert {letter.redriven_at for letter in filled.store.dead_letters.get(sent).values()} == {filled.clock()}
+
+
+def test_dead_letters_sent_again_speak_against_no_gateway_however_often(rig, make_event):
+    """What still cannot be read comes back; it is no reason to stop reading what the gateway says now."""
+    bad = [make_event(n, f"s{n}").replace(b"decision/v1", b"decision/v2") for n in range(60)]
+    for value in bad:
+        rig.broker.append("log", value, headers=[("gateway", b"gw")])
+    rig.read(rig.worker(), rig.drained)
+    letters = rig.store.dead_letters
+    for _ in range(2):
+        ids = [letter_id for letter_id, _ in letters.unsent()]
+        redrive(
+            letters, ids, MemoryProducer(rig.broker),
+            unseal=lambda sealed: sealed.removeprefix(b"sealed:"), clock=rig.clock,
+        )  # fmt: skip
+        assert len(ids) == 60
+        rig.read(rig.worker(fuse=Fuse()), rig.drained)
+    assert [len(r.headers) for r in rig.broker.records("log")] == [1] * 60 + [2] * 120
+    for value in bad:
+        rig.broker.append("log", value, headers=[("gateway", b"gw")])
+    with pytest.raises(FuseBlown):
+        rig.read(rig.worker(fuse=Fuse()), rig.drained)
 
 
 def test_a_letter_that_nobody_can_open_holds_no_other_back(filled):
