@@ -2,18 +2,20 @@
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
+from itertools import accumulate
 from typing import Literal, NamedTuple
 
 from pydantic import ValidationError
-from sqlalchemy import Connection, Engine, and_, func, or_, select, update
+from sqlalchemy import Connection, Engine, RowMapping, and_, func, or_, select, update
 
 from guardian.domain.finding import Finding
 from guardian.store.engine import reading, writing
 from guardian.store.monitor_dead_letters import dead_letters_by_id
-from guardian.store.monitor_tables import chunks, findings, insert_new, outbox
+from guardian.store.monitor_tables import chunks, dead_letters, findings, insert_new, outbox
 from guardian.store.monitor_values import OutboxItem
 
 _MAX_NOTE = 500
+_BYTES_AT_ONCE = 8 * 1024 * 1024
 _REFUSED = and_(outbox.c.state == "parked", outbox.c.kind == "finding")
 
 
@@ -51,9 +53,9 @@ class Outbox:
         lease: timedelta = timedelta(seconds=10),
         longest: timedelta = timedelta(days=1),
     ) -> list[OutboxItem]:
-        """Up to `limit` things to send, of this kind or of both, findings first, then the oldest; what nothing is
-        said of comes back. Nothing is put off for more than `longest`: what is due later has its time from a clock
-        that was ahead."""
+        """Up to `limit` things to send, of this kind or of both, findings first, then the oldest; of dead letters
+        no more than memory takes. What nothing is said of comes back. Nothing is put off for more than `longest`:
+        what is due later has its time from a clock that was ahead."""
         ahead = outbox.c.next_at > now + max(longest, lease)
         where = [outbox.c.state == "due", or_(outbox.c.next_at <= now, ahead)]
         if kind is not None:
@@ -64,6 +66,7 @@ class Outbox:
         with writing(self._engine) as connection:
             query = select(outbox).where(*where).order_by(outbox.c.kind != "finding", outbox.c.id).limit(limit)
             rows = connection.execute(query.with_for_update(skip_locked=True)).mappings().all()
+            rows = _as_memory_takes(connection, rows)
             ids = [row["id"] for row in rows]
             for part in chunks(ids):
                 connection.execute(update(outbox).where(outbox.c.id.in_(part)).values(next_at=now + lease))
@@ -138,6 +141,16 @@ class Outbox:
                 .where(outbox.c.id == item_id)
                 .values(state=state, note=note[:_MAX_NOTE], done_at=now, attempts=outbox.c.attempts + 1)
             )
+
+
+def _as_memory_takes(connection: Connection, rows: Sequence[RowMapping]) -> Sequence[RowMapping]:
+    """The first of these up to `_BYTES_AT_ONCE` of sealed records, and one more: it may be so large itself."""
+    sizes: dict[str, int] = {}
+    for part in chunks([row["ref"] for row in rows if row["kind"] == "dead_letter"]):
+        query = select(dead_letters.c.id, func.length(dead_letters.c.sealed)).where(dead_letters.c.id.in_(part))
+        sizes.update((ref, size) for ref, size in connection.execute(query))
+    before = accumulate((sizes.get(row["ref"], 0) for row in rows), initial=0)
+    return [row for row, size in zip(rows, before, strict=False) if size < _BYTES_AT_ONCE]
 
 
 def _read(body: str) -> tuple[Finding | None, str]:

@@ -27,6 +27,7 @@ from guardian.domain.record import Place, Record
 from guardian.domain.session import HumanWord, SessionState, Stage
 from guardian.domain.signal import BaselineFact, SharedReads
 from guardian.errors import StaleMember, StoreError
+from guardian.store import monitor_outbox
 from guardian.store.engine import open_engine, reading, writing
 from guardian.store.monitor import MonitorStore
 from guardian.store.monitor_baselines import SNAPSHOTS_KEPT
@@ -295,6 +296,16 @@ def test_no_finding_waits_behind_dead_letters(store):
     member.commit(Judgement(dead_letters=letters), 1)
     member.commit(Judgement(findings=(finding(),)), 2)
     assert [item.kind for item in store.outbox.due(NOW, 2)] == ["finding", "dead_letter"]
+
+
+def test_no_more_dead_letters_are_in_memory_at_once_than_it_takes_and_one_always(store, monkeypatch):
+    monkeypatch.setattr(monitor_outbox, "_BYTES_AT_ONCE", 100)
+    letters = tuple(
+        DeadLetter(Record("t", 0, n, b"x" * size), "invalid", "no") for n, size in enumerate((60, 90, 300, 5))
+    )
+    store.commit(Judgement(dead_letters=letters), positions={}, base={}, versions={}, member="", now=NOW)
+    taken = [[item.dead_letter.offset for item in store.outbox.due(NOW, 10)] for _ in range(4)]
+    assert taken == [[0, 1], [2], [3], []]
 
 
 def test_what_is_due_is_leased_and_comes_back_if_nothing_is_said_of_it(store):
