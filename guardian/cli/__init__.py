@@ -1,7 +1,8 @@
 """The command line: argument parsing only. Work lies in `bootstrap` and below.
 
 Exit codes: 0 done; 1 a fault (control away, model altered, ...); 2 wrong usage or configuration;
-3 done, but some input lines could not be read; 130 interrupted.
+3 done, but some input lines could not be read; 4 the monitor stopped, because most records of a gateway cannot be
+read; 130 interrupted.
 """
 
 import sys
@@ -11,7 +12,7 @@ import typer
 
 from guardian import __version__
 from guardian.cli.common import escape
-from guardian.errors import ConfigurationError, GuardianError
+from guardian.errors import ConfigurationError, FuseBlown, GuardianError
 from guardian.telemetry import configure_logging
 
 app = typer.Typer(
@@ -22,7 +23,7 @@ app = typer.Typer(
     help="guardian watches AI agents' tool calls for intent drift and revokes sessions, within a policy.\n\n"
     "Start with `guardian demo`, or score a file: `guardian score sessions.jsonl -o verdicts.jsonl`.",
     epilog="Exit codes: 0 done; 1 a fault; 2 wrong usage or configuration; 3 some lines could not be read; "
-    "130 interrupted.",
+    "4 most records of a gateway cannot be read; 130 interrupted.",
 )
 
 for _noun in (
@@ -77,7 +78,7 @@ def main() -> None:
         if "--debug" in sys.argv:
             raise
         typer.echo(f"guardian: {escape(str(error))}", err=True)
-        sys.exit(2 if isinstance(error, ConfigurationError) else 1)
+        sys.exit(2 if isinstance(error, ConfigurationError) else 4 if isinstance(error, FuseBlown) else 1)
     except OSError as error:  # a full disk, a folder of somebody else's
         if "--debug" in sys.argv:
             raise

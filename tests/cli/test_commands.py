@@ -16,7 +16,8 @@ import pytest
 import typer
 import yaml
 
-from guardian.cli import app
+from guardian.cli import app, main
+from guardian.errors import FuseBlown
 
 COMMANDS = (
     "demo", "init", "doctor", "bench", "dlq", "outbox", "run", "watch", "serve", "replay", "score", "schema",
@@ -245,6 +246,19 @@ def test_doctor_says_what_cannot_be_written(guardian, tmp_path: Path, monkeypatc
     database = next(check for check in doctor.examine(settings) if check.name == "database")
     assert "cannot be written by this user" in database.found
     assert "owner or mode" in database.mend
+
+
+def test_a_monitor_that_stops_for_a_gateways_records_is_told_from_a_fault_that_starting_again_may_mend(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def stops() -> None:
+        raise FuseBlown("most records of gw-1 cannot be read")
+
+    monkeypatch.setattr("guardian.cli.app", stops)
+    with pytest.raises(SystemExit) as ended:
+        main()
+    unit = (Path(__file__).parents[2] / "config/examples/systemd/guardian-monitor.service").read_text()
+    assert re.search(rf"^RestartPreventExitStatus=.*\b{ended.value.code}\b", unit, re.MULTILINE)
 
 
 def test_doctor_tells_of_a_lost_database_and_makes_none(guardian, tmp_path: Path) -> None:
