@@ -56,7 +56,7 @@ class Report:
     def lines(self) -> Iterator[str]:
         """A Markdown table."""
         yield (
-            "| scorer | level | domain | honest / drift | AUC | "
+            "| scorer | level | domain | distinct honest / drift | AUC | "
             + " | ".join(f"recall @ {100 * r:g} %" for r in RATES)
             + " |"
         )
