@@ -2,6 +2,7 @@
 
 from collections.abc import Collection
 from contextlib import closing
+from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
@@ -122,19 +123,35 @@ def rotate(settings: Settings) -> tuple[str, bool]:
         return kid, prepared
 
 
-def issued(settings: Settings) -> list[dict[str, object]]:
+@dataclass(frozen=True, slots=True)
+class Issued:
+    """A token that was issued here; its text is stored nowhere."""
+
+    jti: str
+    kid: str
+    principal: str
+    role: str
+    tenants: list[str]
+    expires_at: str
+    revoked: bool
+    ended: bool
+
+
+def issued(settings: Settings) -> list[Issued]:
     """Every token that was issued here and is valid, or was in the last 90 days; newest last."""
+    now = utc_now()
     with closing(open_control_store(settings)) as store, store.read() as rows:
         return [
-            {
-                "jti": row.jti,
-                "kid": row.kid,
-                "principal": row.principal_id,
-                "role": row.role,
-                "tenants": sorted(row.tenants),
-                "expires_at": row.expires_at.isoformat() if row.expires_at is not None else "",
-                "revoked": row.revoked_at is not None,
-            }
+            Issued(
+                jti=row.jti,
+                kid=row.kid,
+                principal=row.principal_id,
+                role=row.role,
+                tenants=sorted(row.tenants),
+                expires_at=row.expires_at.isoformat() if row.expires_at is not None else "",
+                revoked=row.revoked_at is not None,
+                ended=row.expires_at is not None and row.expires_at <= now,
+            )
             for row in rows.tokens.all()
         ]
 

@@ -2,6 +2,7 @@
 
 import math
 import shlex
+from dataclasses import asdict
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated
@@ -113,11 +114,11 @@ def list_(config: ConfigOption = None, as_json: JsonOption = False) -> None:
 
     rows = tokens.issued(settings_from(config))
     if as_json:
-        print_json(rows)
+        print_json([asdict(row) for row in rows])
     for row in rows if not as_json else []:
-        state = "revoked" if row["revoked"] else "live"
-        line = f"{row['jti']}  {state:<8} {row['role']:<10} {row['principal']}  until {row['expires_at']}"
-        typer.echo(escape(line))
+        state = "revoked" if row.revoked else "ended" if row.ended else "live"
+        whose = f"{row.role:<10} {row.principal}  of {', '.join(row.tenants)}"
+        typer.echo(escape(f"{row.jti}  {state:<8} {whose}  until {row.expires_at}"))
 
 
 @token_app.command()

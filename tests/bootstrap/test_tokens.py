@@ -44,11 +44,12 @@ def test_the_record_of_a_token_that_expired_long_ago_goes_when_another_is_made(s
         return tokens.issue(settings, "ann", role="analyst", tenants=["acme"], ttl=DAY).principal.jti
 
     def kept() -> set[object]:
-        return {row["jti"] for row in tokens.issued(settings)}
+        return {row.jti for row in tokens.issued(settings)}
 
     start = utc_now()
     first, second = made(0), made(91)
     assert {first, second} <= kept()
+    assert {row.jti: row.ended for row in tokens.issued(settings)}.items() >= {first: True, second: False}.items()
     third = made(92)
     assert first not in kept()
     assert {second, third} <= kept()

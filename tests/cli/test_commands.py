@@ -348,7 +348,9 @@ def test_a_token_is_issued_listed_and_withdrawn(guardian) -> None:
     never = guardian("token", "revoke", "nosuch", *config)
     assert never.returncode == 1
     assert "'nosuch' was ever issued here" in never.stderr
-    assert "nosuch" not in guardian("token", "list", *config).stdout
+    shown = guardian("token", "list", *config).stdout
+    assert "nosuch" not in shown
+    assert re.search(rf"{jti} +revoked +responder +maya +of acme +until", shown)
     for days in ("9999999999", "nan", "inf"):
         endless = guardian("token", "issue", "maya", "--role", "admin", "--tenant", "*", "--days", days, *config)
         assert endless.returncode == 2
