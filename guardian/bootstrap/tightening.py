@@ -36,6 +36,7 @@ from guardian.tightening.proposal import (
     REPORT,
     Backend,
     Proposal,
+    alike,
     read_proposal,
     write_folder,
 )
@@ -227,14 +228,18 @@ def save(made: Made, folder: Path) -> None:
 
 
 def backtest_proposal(
-    archive: Archive, folder: Path, update: Update,
+    settings: Settings, archive: Archive, folder: Path, update: Update,
     *, window: timedelta | None = None, on_change: Callable[[Change], None] = lambda _: None,
 ) -> tuple[Proposal, Backtest]:  # fmt: skip
-    """Replay the archive under a proposal, as it lies in its folder: over its own window, or the last `window`."""
+    """Replay the archive under a proposal, as it lies in its folder: over its own window, or the last `window`.
+
+    Raises ConfigurationError where policies or patches beside it say something else, which would not be replayed.
+    """
     proposal = read_proposal(folder)
     until = utc_now() if window is not None else proposal.until
     part = Window(proposal.tenant_id, until - window if window is not None else proposal.since, until)
     total = _held_rows(archive, part)
+    alike(folder, proposal, backends(settings).values())
     tested = backtest(
         archive.past_calls(part), proposal.restrictions, trust_of(archive, part),
         patched=patched_tools(proposal.grants, proposal.restrictions), on_change=on_change,

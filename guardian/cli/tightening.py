@@ -132,34 +132,32 @@ def backtest(
 ) -> None:
     """Replay the archive under a proposal and report what changes, after people edited it or time went by.
 
-    Remove restrictions from its proposal.json at will, and from the policies and patches beside it: exit 1 where a
-    policy still has one. An id that does not fit its content is refused.
+    Its proposal.json is replayed. Remove restrictions or change limits there at will, and in the policies and
+    patches beside it: where one says something else, nothing is replayed. An id says for whom and about what a
+    restriction is, not its limits: one that does not fit is refused.
 
     Example: guardian backtest proposals/acme --window 30d --fail-over 0.001
     """
     from guardian.bootstrap import tightening
     from guardian.bootstrap.archiving import open_archive
     from guardian.bootstrap.offline import writer
-    from guardian.tightening.proposal import LEFT_OVER, left_over
 
     settings = settings_from(config, required=archive is None)
     days = None if window is None else _days(window)
     opened = open_archive(settings, archive)
     with progress("replaying") as update:
         if examples is None:
-            proposal, tested = tightening.backtest_proposal(opened, folder, update, window=days)
+            _, tested = tightening.backtest_proposal(settings, opened, folder, update, window=days)
         else:
             with writer(examples) as write:
-                proposal, tested = tightening.backtest_proposal(
-                    opened, folder, update, window=days, on_change=tightening.example_writer(write)
+                _, tested = tightening.backtest_proposal(
+                    settings, opened, folder, update, window=days, on_change=tightening.example_writer(write)
                 )
     if as_json:
         print_json(tested.as_json())
     else:
         _show_backtest(tested)
-    if stale := left_over(folder, proposal):
-        typer.echo(escape(f"{', '.join(stale)}: {LEFT_OVER}"), err=True)
-    if stale or tested.newly_allowed or (fail_over is not None and tested.cost > fail_over):
+    if tested.newly_allowed or (fail_over is not None and tested.cost > fail_over):
         raise typer.Exit(_FAULT)
 
 

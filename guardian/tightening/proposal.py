@@ -1,15 +1,16 @@
 """A proposal: restrictions with everything a reviewer needs, and the folder of files that it is."""
 
 import json
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any, Protocol
 
 from guardian.domain.restriction import Restriction, Scope
-from guardian.errors import ProposalError
+from guardian.domain.text import shown, some
+from guardian.errors import ConfigurationError, ProposalError
 from guardian.store.files import write_atomically
 from guardian.tightening.backtest import Backtest
 from guardian.tightening.history import Grant
@@ -18,12 +19,7 @@ from guardian.tightening.surface import Surface
 
 FORMAT = "guardian.proposal/v1"
 PROPOSAL, EXAMPLES, REPORT = "proposal.json", "denied.jsonl", "REPORT.md"
-_RENDERED = re.compile(r'(?:@id\(|guardian_denies\(|"id":\s*)"(rst_\w+)"')
-"""A restriction's id where a policy is called so: within agents' text its quotes would be escaped."""
-LEFT_OVER = (
-    "not what was replayed, still with what proposal.json has no more: take it out there and out of the envelope "
-    "patches, or `guardian reject` it and propose again"
-)
+_NAMED = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,14 +164,35 @@ def write_folder(folder: Path, files: Mapping[str, str]) -> None:
             file.write(text.encode())
 
 
-def left_over(folder: Path, proposal: Proposal) -> list[str]:
-    """The policy files of a proposal's folder that refuse what the proposal has not, or has no more."""
-    ids = {each.id for each in proposal.restrictions}
-    return [
-        path.relative_to(folder).as_posix()
-        for path in sorted(_ours(folder))
-        if not ids.issuperset(_RENDERED.findall(path.read_text(encoding="utf-8", errors="replace")))
-    ]
+def alike(folder: Path, proposal: Proposal, languages: Iterable[Backend]) -> None:
+    """That the policies and patches in a proposal's folder say what it renders to.
+
+    Schemas refuse nothing, nor does a file that is not there; empty lines count for nothing. Raises
+    ConfigurationError with the first line that differs.
+    """
+    folder = folder.parent if folder.name == PROPOSAL else folder
+    files = {name: text for each in languages for name, text in each.files(proposal).items()}
+    other: dict[str, str] = {}
+    for path in sorted(_ours(folder)):
+        name = path.relative_to(folder).as_posix()
+        if path.name.startswith(".") or path.suffix == ".cedarschema":
+            continue
+        here, there = _lines(path.read_text(encoding="utf-8", errors="replace")), _lines(files.get(name, ""))
+        if here != there:
+            has, says = next(two for two in zip_longest(here, there, fillvalue="") if two[0] != two[1])
+            other[name] = f"{shown(has, 200)!r}" if has else f"without {shown(says, 200)!r}"
+    if other:
+        name, line = next(iter(other.items()))
+        raise ConfigurationError(
+            f"{folder}: only {PROPOSAL} is replayed, and it does not render to {some(list(other), _NAMED)} "
+            f"({name}: {line}). Edit both alike, and keep rules of your own outside of this folder; or `guardian "
+            "reject` what you do not want and propose into another folder. Policies that were rendered with a "
+            "configuration are compared with it: -c"
+        )
+
+
+def _lines(text: str) -> list[str]:
+    return [line for each in text.split("\n") if (line := each.strip())]
 
 
 def _ours(folder: Path) -> Sequence[Path]:

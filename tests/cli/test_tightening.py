@@ -1,6 +1,7 @@
 """A policy owner's way: propose, read, reject, propose again, merge, verify; on an estate's archive."""
 
 import json
+import re
 import shutil
 from datetime import timedelta
 
@@ -118,17 +119,62 @@ def test_of_an_archive_that_holds_nothing_of_the_window_no_budget_holds(guardian
     guardian("backtest", proposed, "--fail-over", "0.001", expect=1)
 
 
-def test_policies_that_still_have_what_people_took_out_of_a_proposal_are_not_what_was_replayed(guardian, proposed):
+def refused(archive, *words):
+    outcome = CliRunner().invoke(app, [*map(str, words), "--archive", str(archive)])
+    assert outcome.exit_code == 1, outcome.output
+    assert "newly denied" not in outcome.output
+    return str(outcome.exception)
+
+
+def without(text, gone):
+    """A policy file without one restriction's policies, as a person takes them out."""
+    return "\n".join(block for block in re.split(r"\n(?=\n@id|guardian_denies)", text) if gone not in block)
+
+
+def test_policies_that_people_edited_are_not_what_would_be_replayed(guardian, archive, proposed):
+    for file in ("cedar/guardian_tightening.cedar", "rego/guardian_tightening.rego", "polar/own.polar"):
+        path = proposed / file
+        before = path.read_text() if path.exists() else None
+        path.write_text((before or "") + "\nforbid (principal, action, resource);\n")
+        told = refused(archive, "backtest", proposed, "--fail-over", "1")
+        assert file in told
+        assert f"{file}: 'forbid (principal, action, resource);'" in told
+        assert "only proposal.json is replayed" in told
+        assert file in refused(archive, "backtest", proposed / "proposal.json")
+        path.unlink() if before is None else path.write_text(before)
+    guardian("backtest", proposed, "--fail-over", "1")
+
+
+def test_a_limit_that_people_edited_in_one_place_only_is_not_replayed(archive, proposed):
     path = proposed / "proposal.json"
     told = json.loads(path.read_text())
-    gone = told["restrictions"].pop(0)["id"]
+    limited = next(each for each in told["restrictions"] if "limit" in each["rule"])
+    limited["rule"]["limit"] *= 1000
     path.write_text(json.dumps(told))
-    for file in ("cedar/guardian_tightening.cedar", "rego/data.json", "polar/guardian_tightening.polar"):
-        assert file in guardian("backtest", proposed, expect=1)
+    assert "cedar/guardian_tightening.cedar" in refused(archive, "backtest", proposed)
+
+
+def test_what_people_took_out_of_a_proposal_must_be_out_of_its_policies_and_patches_too(
+    guardian, archive, proposed
+):
+    path = proposed / "proposal.json"
+    told = json.loads(path.read_text())
+    gone = next(each for each in told["restrictions"] if each["rule"]["kind"] == "only_hours")
+    told["restrictions"].remove(gone)
+    path.write_text(json.dumps(told))
+    for file in ("cedar/guardian_tightening.cedar", "polar/guardian_tightening.polar"):
+        assert file in refused(archive, "backtest", proposed)
         text = (proposed / file).read_text()
-        assert gone in text
-        (proposed / file).write_text(text.replace(gone, told["restrictions"][0]["id"]))
-    assert "not what was replayed" not in guardian("backtest", proposed)
+        assert gone["id"] in text
+        (proposed / file).write_text(without(text, gone["id"]))
+    data = json.loads((proposed / "rego/data.json").read_text())
+    rules = data["guardian"]["restrictions"]
+    data["guardian"]["restrictions"] = [each for each in rules if each["id"] != gone["id"]]
+    assert "rego/data.json" in refused(archive, "backtest", proposed)
+    (proposed / "rego/data.json").write_text(json.dumps(data, indent=2, sort_keys=True, ensure_ascii=False))
+    guardian("backtest", proposed, "--fail-over", "1")
+    shutil.rmtree(proposed / "polar")
+    guardian("backtest", proposed, "--fail-over", "1")
 
 
 def test_one_purpose_or_role_may_be_asked_for(guardian):
