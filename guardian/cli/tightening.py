@@ -75,6 +75,7 @@ def propose(
     """
     from guardian.bootstrap import tightening
     from guardian.bootstrap.archiving import open_archive
+    from guardian.tightening.proposal import replaceable
 
     settings = settings_from(config, required=archive is None)
     if verify is not None:
@@ -84,6 +85,8 @@ def propose(
     if since is not None:
         raise ConfigurationError("--since goes with --verify; --window says how far back to mine")
     no = tightening.rejections_file(settings, rejections)
+    if out is not None:
+        replaceable(out)  # before minutes of mining
     with progress("mining") as update:
         if own:
             made = tightening.propose_own(settings, _days(window), no, update)

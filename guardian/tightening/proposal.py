@@ -1,5 +1,6 @@
 """A proposal: restrictions with everything a reviewer needs, and the folder of files that it is."""
 
+import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -18,7 +19,7 @@ from guardian.tightening.mining import Abstention, Advice
 from guardian.tightening.surface import Surface
 
 FORMAT = "guardian.proposal/v1"
-PROPOSAL, EXAMPLES, REPORT = "proposal.json", "denied.jsonl", "REPORT.md"
+PROPOSAL, EXAMPLES, REPORT, SUMS = "proposal.json", "denied.jsonl", "REPORT.md", "SHA256SUMS"
 _NAMED = 5
 
 
@@ -148,20 +149,45 @@ def read_proposal(folder: Path) -> Proposal:
 
 
 def write_folder(folder: Path, files: Mapping[str, str]) -> None:
-    """Every file whole. Files of an earlier proposal that this one does not have are removed, others left alone.
-
-    Raises ProposalError where the folder is somebody else's: it has files and no proposal.
-    """
-    if folder.exists() and (not folder.is_dir() or (any(folder.iterdir()) and not (folder / PROPOSAL).is_file())):
-        raise ProposalError(f"{folder} is not empty and holds no proposal; name another folder")
+    """Every file whole, with its digest in SHA256SUMS. Those of an earlier proposal that this one does not have
+    are removed, others left alone. Raises ProposalError as `replaceable` does."""
+    kept = replaceable(folder, files)
     for old in _ours(folder):
-        if old.relative_to(folder).as_posix() not in files:
+        if (name := old.relative_to(folder).as_posix()) in kept and name not in files:
             old.unlink()
-    for name, text in files.items():
+    sums = "".join(f"{_digest(text.encode())}  {name}\n" for name, text in sorted(files.items()))
+    for name, text in {**files, SUMS: sums}.items():
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
         with write_atomically(path) as file:
             file.write(text.encode())
+
+
+def replaceable(folder: Path, files: Iterable[str] = ()) -> Mapping[str, str]:
+    """The digests of the proposal that lies there, if one does, when another may take its place.
+
+    Raises ProposalError where the folder is somebody else's, or `files` or those of its proposal were edited.
+    """
+    if not folder.exists():
+        return {}
+    if not folder.is_dir() or (any(folder.iterdir()) and not (folder / PROPOSAL).is_file()):
+        raise ProposalError(f"{folder} is not empty and holds no proposal; name another folder")
+    path = folder / SUMS
+    lines = path.read_text(encoding="utf-8", errors="replace").split("\n") if path.is_file() else ()
+    sums = {name: digest for digest, _, name in (line.strip().partition("  ") for line in lines)}
+    here = [name for name in sorted({PROPOSAL, *sums, *files} - {"", SUMS}) if (folder / name).is_file()]
+    edited = [name for name in here if _digest((folder / name).read_bytes()) != sums.get(name)]
+    if edited:
+        raise ProposalError(
+            f"{folder}: {some(edited, _NAMED)} was edited since it was proposed, or is older than {SUMS}: it is "
+            "not written over; name another folder, or remove this one"
+        )
+    return sums
+
+
+def _digest(content: bytes) -> str:
+    """As `sha256sum` says it, whichever line ends a checkout gave it."""
+    return hashlib.sha256(content.replace(b"\r\n", b"\n")).hexdigest()
 
 
 def alike(folder: Path, proposal: Proposal, languages: Iterable[Backend]) -> None:
@@ -197,9 +223,7 @@ def _lines(text: str) -> list[str]:
 
 def _ours(folder: Path) -> Sequence[Path]:
     named = ("cedar", "rego", "polar", "envelope")
-    return [
-        path for name in named if (folder / name).is_dir() for path in (folder / name).iterdir() if path.is_file()
-    ]
+    return [path for name in named for path in (folder / name).rglob("*") if path.is_file()]
 
 
 def _scope(scope: Scope) -> dict[str, str]:

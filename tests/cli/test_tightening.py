@@ -132,8 +132,9 @@ def without(text, gone):
 
 
 def test_policies_that_people_edited_are_not_what_would_be_replayed(guardian, archive, proposed):
-    for file in ("cedar/guardian_tightening.cedar", "rego/guardian_tightening.rego", "polar/own.polar"):
+    for file in ("cedar/guardian_tightening.cedar", "rego/guardian_tightening.rego", "polar/our/own.polar"):
         path = proposed / file
+        path.parent.mkdir(exist_ok=True)
         before = path.read_text() if path.exists() else None
         path.write_text((before or "") + "\nforbid (principal, action, resource);\n")
         told = refused(archive, "backtest", proposed, "--fail-over", "1")
@@ -175,6 +176,20 @@ def test_what_people_took_out_of_a_proposal_must_be_out_of_its_policies_and_patc
     guardian("backtest", proposed, "--fail-over", "1")
     shutil.rmtree(proposed / "polar")
     guardian("backtest", proposed, "--fail-over", "1")
+
+
+def test_what_people_edited_is_not_written_over(guardian, archive, proposed):
+    words = ("propose", "--tenant", "estate", "--until", UNTIL, "--out", proposed)
+    guardian(*words)
+    for file in ("proposal.json", "REPORT.md", "cedar/guardian_tightening.cedar"):
+        kept = (proposed / file).read_text()
+        (proposed / file).write_text(kept + " ")
+        told = refused(archive, *words)
+        assert f"{file} was edited since" in told
+        assert "name another folder" in told
+        assert (proposed / file).read_text() == kept + " "
+        (proposed / file).write_text(kept)
+    guardian(*words)
 
 
 def test_one_purpose_or_role_may_be_asked_for(guardian):

@@ -83,11 +83,30 @@ def test_a_folder_without_a_proposal_says_how_to_make_one(tmp_path, text):
 def test_a_new_proposal_takes_the_place_of_the_old_and_touches_nothing_else(tmp_path):
     write_folder(tmp_path, {"proposal.json": "{}", "cedar/a.cedar": "a", "envelope/x.json": "x"})
     (tmp_path / "README.md").write_text("ours")
+    (tmp_path / "cedar/ours.cedar").write_text("ours")
     write_folder(tmp_path, {"proposal.json": "{}", "cedar/a.cedar": "b"})
     found = {
         path.relative_to(tmp_path).as_posix(): path.read_text() for path in tmp_path.rglob("*") if path.is_file()
     }
-    assert found == {"proposal.json": "{}", "cedar/a.cedar": "b", "README.md": "ours"}
+    sums = found.pop("SHA256SUMS").splitlines()
+    assert [line.split("  ")[1] for line in sums] == ["cedar/a.cedar", "proposal.json"]
+    assert found == {"proposal.json": "{}", "cedar/a.cedar": "b", "cedar/ours.cedar": "ours", "README.md": "ours"}
+
+
+def test_what_people_wrote_or_what_nobody_knows_to_be_as_proposed_is_not_written_over(tmp_path):
+    first = {"proposal.json": "{}", "REPORT.md": "a\n", "cedar/a.cedar": "a"}
+    write_folder(tmp_path, first)
+    (tmp_path / "REPORT.md").write_bytes(b"a\r\n")
+    write_folder(tmp_path, first)
+    (tmp_path / "cedar/b.cedar").write_text("ours")
+    with pytest.raises(ProposalError, match=r"cedar/b\.cedar was edited since"):
+        write_folder(tmp_path, {**first, "cedar/b.cedar": "b"})
+    assert (tmp_path / "cedar/b.cedar").read_text() == "ours"
+    (tmp_path / "cedar/a.cedar").unlink()
+    write_folder(tmp_path, first)
+    (tmp_path / "SHA256SUMS").unlink()
+    with pytest.raises(ProposalError, match="is older than SHA256SUMS"):
+        write_folder(tmp_path, first)
 
 
 def test_somebody_elses_folder_is_left_alone(tmp_path):
