@@ -241,7 +241,8 @@ def _show_verified(found: "Verified", *, as_json: bool) -> None:
             {
                 "replayed": found.replayed,
                 "denied_honest": found.denied_honest,
-                "honest_sessions": found.broken,
+                "honest_sessions": found.honest,
+                "honest_sessions_denied": found.broken,
                 "denied_flagged": found.denied_flagged,
                 "not_refused": found.passed,
                 "by_restriction": found.calls,
@@ -251,7 +252,8 @@ def _show_verified(found: "Verified", *, as_json: bool) -> None:
     else:
         typer.echo(
             f"{found.replayed:,} decisions since: {found.denied_flagged:,} calls of flagged sessions refused, "
-            f"{found.denied_honest:,} of {found.broken:,} honest sessions refused, "
+            f"{found.denied_honest:,} calls in {found.broken:,} of {found.honest:,} honest sessions of its roles "
+            "refused, "
             f"{found.passed:,} allowed although the proposal refuses them"
         )
         for change in found.examples[:20]:

@@ -18,12 +18,14 @@ MOST_EXAMPLES = 1000
 @dataclass(frozen=True, slots=True)
 class Verified:
     """Since the merge. `passed` are calls that were allowed although a restriction refuses them: not merged, or
-    not in force everywhere. `broken` are the honest sessions that were refused, `calls` by restriction."""
+    not in force everywhere. `broken` are those of the `honest` sessions of its roles that were refused, `calls`
+    by restriction."""
 
     replayed: int = 0
     denied_honest: int = 0
     denied_flagged: int = 0
     passed: int = 0
+    honest: int = 0
     broken: int = 0
     calls: dict[str, int] = field(default_factory=dict)
     examples: tuple[Change, ...] = ()
@@ -35,24 +37,29 @@ def verify(calls: Iterable[PastCall], proposal: Proposal, trust: Trust, *, since
     policy = NewPolicy(proposal.restrictions, proposal.grants)
     counts: Counter[str] = Counter()
     by: Counter[str] = Counter()
+    honest: set[SessionKey] = set()
     broken: set[SessionKey] = set()
     examples: list[Change] = []
     for placed in Places().place(calls):
         if placed.call.at < since:
             continue
         counts["replayed"] += 1
+        if not policy.covers(placed):
+            continue
+        call = placed.call
+        trusted = trust.honest(call.key)
+        if trusted:
+            honest.add(call.key)
         refused, _ = policy.judge(placed)
         if not refused:
             continue
-        call = placed.call
         if call.allowed:
             counts["passed"] += 1
             continue
-        honest = trust.honest(call.key)
-        counts["denied_honest" if honest else "denied_flagged"] += 1
-        if honest:
+        counts["denied_honest" if trusted else "denied_flagged"] += 1
+        if trusted:
             broken.add(call.key)
             by.update(each.id for each in refused)
             if len(examples) < MOST_EXAMPLES:
                 examples.append(Change(placed, tuple(each.id for each in refused), honest=True))
-    return Verified(**counts, broken=len(broken), calls=dict(by), examples=tuple(examples))
+    return Verified(**counts, honest=len(honest), broken=len(broken), calls=dict(by), examples=tuple(examples))

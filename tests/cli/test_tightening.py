@@ -255,6 +255,10 @@ def test_after_the_merge_what_still_passes_is_told(guardian, proposed):
     assert told["replayed"] > 100
     assert told["denied_honest"] == 0
     assert told["not_refused"] >= 0
+    assert told["honest_sessions"] > 10
+    assert told["honest_sessions_denied"] == 0
+    shown = guardian("propose", "--verify", proposed, "--since", UNTIL)
+    assert f"0 calls in 0 of {told['honest_sessions']:,} honest sessions of its roles refused" in shown
 
 
 def test_the_relay_race_is_visible(guardian):

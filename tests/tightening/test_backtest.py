@@ -174,15 +174,17 @@ def test_after_a_merge_denials_of_honest_work_are_told(call, restricted):
         call(tool="mail.send", allowed=False, session_id="drifted"),
         call(tool="mail.send", session_id="passed"),
         call(tool="other", allowed=False),
+        call(session_id="elsewhere", role="another"),
     ]
     found = verify(calls, proposal, Trust(frozenset({SessionKey("acme", "drifted")})), since=START)
     assert (found.replayed, found.denied_honest, found.denied_flagged, found.passed, found.broken) == (
-        4,
+        5,
         1,
         1,
         1,
         1,
     )
+    assert found.honest == 2, "also the one that passed"
     assert found.calls == {one.id: 1}
     assert found.examples[0].restrictions == (one.id,)
 
