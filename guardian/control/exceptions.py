@@ -48,6 +48,11 @@ def make_exception(
             trouble = f"days: at most {most} at a time; it can be made again"
         elif not purpose or finding.act is None or finding.kind is not Kind.DRIFT:
             trouble = "an exception needs a drift finding with a declared purpose and an action"
+        elif _hard(finding):
+            trouble = (
+                "no exception covers a hard breach, so its like would be flagged all the same: dismiss the "
+                "finding, or mend the envelope or delegation that the breach is of"
+            )
         elif wanted.tool is None and not _EXACT.fullmatch(tool):
             trouble = "tool: the action's tool has an odd name; say which tools are meant"
         if trouble is not None:
@@ -139,7 +144,7 @@ def _covering(rows: ControlRows, finding: Finding, now: datetime, delegator: str
     act, purpose = finding.act, _purpose(rows, finding)
     if finding.kind is not Kind.DRIFT or finding.wanted is not Effect.FLAG or act is None or not purpose:
         return None
-    if any(breach.hard for breach in finding.breaches):
+    if _hard(finding):
         return None
     in_force = rows.exceptions.in_force(finding.tenant_id, purpose_family(purpose), now)
     meant = (each for each in in_force if each.owner != delegator and _means(each.tool, act.tool))
@@ -149,6 +154,10 @@ def _covering(rows: ControlRows, finding: Finding, now: datetime, delegator: str
     session = rows.sessions.get(finding.tenant_id, finding.session_id)
     accused = session is not None and session.view.status != "active"
     return None if accused or _often(rows, finding) else covering
+
+
+def _hard(finding: Finding) -> bool:
+    return any(breach.hard for breach in finding.breaches)
 
 
 def _means(pattern: str, tool: str) -> bool:

@@ -312,6 +312,15 @@ def test_once_everything_it_is_accused_of_is_dismissed_it_is_flagged_no_longer(s
     assert [each["word"] for each in words if each["session_id"] == "s2"] == ["false_positive"], "the exception's"
 
 
+def test_of_a_hard_breach_no_exception_is_made_for_none_would_cover_its_like(stage, a_finding, hard):
+    found = stage.submit(acted(a_finding, breaches=hard)).json()["finding_id"]
+    told = excepted(stage, found, tool="crm.*")
+    assert told.status_code == 422
+    assert "hard breach" in told.json()["detail"]
+    assert stage.call("GET", "/v1/exceptions").json()["items"] == []
+    assert stage.audit(action="makeException")[-1]["result"] == "refused"
+
+
 def test_a_tool_called_as_a_pattern_excuses_nothing_by_itself(stage, a_finding):
     found = stage.submit(acted(a_finding, tool="*")).json()["finding_id"]
     assert excepted(stage, found).status_code == 422
