@@ -125,11 +125,11 @@ def _trend(trend: Sequence[TrendPoint]) -> list[str]:
         return []
     bars = "".join(_BARS[min(7, int(max(0.0, point.weight) / _WEIGHTIEST * 8))] for point in trend)
     first, last = trend[0], trend[-1]
-    return [f"{bars}  from 1 in {_one_in(first)} to 1 in {_one_in(last)} over {len(trend)} findings"]
+    return [f"{bars}  from {_one_in(first)} to {_one_in(last)} over {len(trend)} findings"]
 
 
 def _one_in(point: TrendPoint) -> str:
-    return f"{int(10 ** min(point.weight, 9.0)):,}"
+    return f"1 in {int(10 ** min(point.weight, 9.0)):,}" + ("" if point.promised else " (estimated)")
 
 
 def _approvals(alert: Alert, waiting: Sequence[ApprovalView], digest: str) -> list[Block]:

@@ -34,7 +34,8 @@ _STEP = (
     "records", "reason", "score", "one_in", "promised", "signals", "breaches", "features_missing", "finding_id",
     "wanted",
 )  # fmt: skip
-_POINTS = pa.schema([EVENTS.field(name) for name in ("at", "one_in", "wanted", *NAMING)])
+_POINT = ("at", "one_in", "promised", "wanted")
+_POINTS = pa.schema([EVENTS.field(name) for name in (*_POINT, *NAMING)])
 _WHOLE = pa.schema([EVENTS.field(name) for name in dict.fromkeys((*_STEP, *_ENVELOPE, *NAMING))])
 
 
@@ -50,8 +51,11 @@ class ArchivedTimeline:
 
     @cached_property
     def points(self) -> Sequence[Point]:
-        columns = (self.rows.column(name).to_pylist() for name in ("at", "one_in", "wanted"))
-        return [Point(at, one_in or 1.0, wanted or "none") for at, one_in, wanted in zip(*columns, strict=True)]
+        columns = (self.rows.column(name).to_pylist() for name in _POINT)
+        return [
+            Point(at, one_in or 1.0, bool(promised), wanted or "none")
+            for at, one_in, promised, wanted in zip(*columns, strict=True)
+        ]
 
     @cached_property
     def granted(self) -> Granted | None:

@@ -39,6 +39,7 @@ class Span(NamedTuple):
     first: int
     last: int
     one_in: float
+    promised: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,24 +64,22 @@ class Curve:
 
 def of_points(points: Sequence[Point], thresholds: Thresholds) -> Curve:
     """One step an action. `points` must not be empty."""
-    marks = [(number, point.one_in, point.wanted) for number, point in enumerate(points) if point.wanted != "none"]
-    return _curve([point.one_in for point in points], [*range(len(points))], marks, thresholds)
+    spans = [Span(number, number, point.one_in, point.promised) for number, point in enumerate(points, 1)]
+    marks = [(span, point.wanted) for span, point in zip(spans, points, strict=True) if point.wanted != "none"]
+    return _curve(spans, marks, thresholds)
 
 
 def of_trend(trend: Sequence[TrendPoint], thresholds: Thresholds) -> Curve:
     """What control knows: the evidence at each finding, by the number of the action. `trend` must not be empty."""
-    told = [10.0**point.weight for point in trend]
-    places = [max(0, point.actions - 1) for point in trend]
-    marks = [(place, one_in, "flag") for place, one_in in zip(places, told, strict=True)]
-    return _curve(told, places, marks, thresholds)
+    numbered = [(max(1, point.actions), point) for point in trend]
+    spans = [Span(number, number, 10.0**point.weight, point.promised) for number, point in numbered]
+    return _curve(spans, [(span, "flag") for span in spans], thresholds)
 
 
-def _curve(
-    told: Sequence[float], places: Sequence[int], marks: Sequence[tuple[int, float, str]], thresholds: Thresholds
-) -> Curve:
-    """`told` is the evidence at each of `places`, positions of actions in order."""
-    spans = [Span(place + 1, place + 1, one_in) for place, one_in in zip(places, told, strict=True)]
-    drawn, most, total = together(spans, _COLUMNS), max(map(_weight, told)), max(places) + 1
+def _curve(spans: Sequence[Span], marks: Sequence[tuple[Span, str]], thresholds: Thresholds) -> Curve:
+    """`spans` are of one action each, in order."""
+    highest = max(spans, key=lambda span: span.one_in)
+    drawn, most, total = together(spans, _COLUMNS), _weight(highest.one_in), max(span.last for span in spans)
     top = min(_MOST, max(_LEAST, math.ceil(max(most, _weight(thresholds.revoke_one_in)) + 0.2)))
 
     def x(position: int) -> float:
@@ -101,12 +100,12 @@ def _curve(
     return Curve(
         line=line,
         area=f"{corners[0][0]},{floor} {line} {corners[-1][0]},{floor}",
-        marks=tuple(Mark(x(place + 1), y(one_in), place + 1, wanted) for place, one_in, wanted in marks[-200:]),
+        marks=tuple(Mark(x(at.first), y(at.one_in), at.first, wanted) for at, wanted in marks[-200:]),
         axis=tuple(Level(y(10.0**decade), _decade(decade)) for decade in range(0, int(top) + 1, step)),
         flag=Level(y(thresholds.flag_one_in), f"flag at 1 in {thresholds.flag_one_in:,.0f}"),
         revoke=Level(y(thresholds.revoke_one_in), f"revoke at 1 in {thresholds.revoke_one_in:,.0f}"),
         table=tuple(together(spans, _ROWS)),
-        highest=max(spans, key=lambda span: span.one_in),
+        highest=highest,
         count=total,
     )
 
@@ -114,12 +113,13 @@ def _curve(
 def together(spans: Sequence[Span], most: int) -> list[Span]:
     """At most so many: neighbours become one, with the highest evidence among them: no peak is lost.
 
-    >>> together([Span(1, 1, 2.0), Span(2, 2, 9.0), Span(3, 3, 1.0)], 2)
-    [Span(first=1, last=2, one_in=9.0), Span(first=3, last=3, one_in=1.0)]
+    >>> together([Span(1, 1, 2.0, True), Span(2, 2, 9.0, False), Span(3, 3, 1.0, True)], 2)
+    [Span(first=1, last=2, one_in=9.0, promised=False), Span(first=3, last=3, one_in=1.0, promised=True)]
     """
     size = -(-len(spans) // most)
     groups = [spans[start : start + size] for start in range(0, len(spans), size)]
-    return [Span(group[0].first, group[-1].last, max(span.one_in for span in group)) for group in groups]
+    peaks = [max(group, key=lambda span: span.one_in) for group in groups]
+    return [peak._replace(first=of[0].first, last=of[-1].last) for of, peak in zip(groups, peaks, strict=True)]
 
 
 def _weight(one_in: float) -> float:

@@ -18,7 +18,7 @@ class MemoryTimeline:
 
     @property
     def points(self) -> Sequence[Point]:
-        return [Point(step.at, step.one_in, step.wanted) for step in self.kept]
+        return [Point(step.at, step.one_in, step.promised, step.wanted) for step in self.kept]
 
     def steps(self, start: int, stop: int) -> Sequence[Step]:
         return self.kept[start : max(start, stop)]

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from functools import cache
 from hashlib import sha256
 from importlib.resources import files
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 from urllib.parse import urlencode
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, pass_context
@@ -76,6 +76,7 @@ def _environment() -> Environment:
         "when": moment,
         "ago": ago,
         "rarity": rarity,
+        "share": share,
         "number": number,
         "words": words,
         "mattered": mattered,
@@ -142,15 +143,33 @@ def age(gone: timedelta) -> str:
     return f"{hours // 24} d ago"
 
 
-def rarity(one_in: float | None) -> str:
+class Rare(Protocol):
+    """A finding's evidence, an action, some actions of the curve."""
+
+    @property
+    def one_in(self) -> float: ...
+    @property
+    def promised(self) -> bool: ...
+
+
+def rarity(told: Rare) -> str:
     """
-    >>> rarity(1), rarity(2345.6), rarity(3e7), rarity(float("inf")), rarity(None)
-    ('nothing unusual', '1 in 2,350', '1 in 30 million', 'beyond counting', 'nothing unusual')
+    >>> from guardian.domain.finding import Evidence
+    >>> rarity(Evidence(one_in=1)), rarity(Evidence(one_in=2345.6)), rarity(Evidence(one_in=3e7, promised=False))
+    ('nothing unusual', 'at most 1 in 2,350', 'an estimated 1 in 30 million')
     """
-    if one_in is None or not one_in > 1.5:
+    if not told.one_in > 1.5:
         return "nothing unusual"
-    if math.isinf(one_in):
+    if math.isinf(told.one_in):
         return "beyond counting"
+    return f"{'at most' if told.promised else 'an estimated'} {share(told.one_in)}"
+
+
+def share(one_in: float) -> str:
+    """
+    >>> share(2345.6), share(3e7), share(2e13)
+    ('1 in 2,350', '1 in 30 million', '1 in 10^13')
+    """
     if one_in >= 1e12:
         return f"1 in 10^{math.floor(math.log10(one_in))}"
     for size, name in ((1e9, " billion"), (1e6, " million")):

@@ -146,6 +146,7 @@ def _trend(found: Sequence[FindingView]) -> tuple[TrendPoint, ...]:
         TrendPoint(
             weight=round(math.log10(evidence.one_in), 3) if 1 <= evidence.one_in < math.inf else 0.0,
             actions=evidence.actions_seen,
+            promised=evidence.promised,
         )
         for evidence in reversed(told)
     )

@@ -7,10 +7,11 @@ from typing import NamedTuple, Protocol
 
 
 class Point(NamedTuple):
-    """The evidence after one action: `one_in` honest sessions per one that gathers as much."""
+    """The evidence after one action: `one_in` honest sessions per one that gathers as much, as promised or not."""
 
     at: datetime
     one_in: float
+    promised: bool
     wanted: str  # the effect that the finding made at this action asked for; "none" where there was none
 
 

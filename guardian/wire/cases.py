@@ -27,10 +27,11 @@ class CaseEvent(Body):
 
 
 class TrendPoint(Body):
-    """The session's evidence at one finding: log10 of `one_in`, and after how many actions."""
+    """The session's evidence at one finding: log10 of `one_in`, after how many actions, whether promised."""
 
     weight: float
     actions: int
+    promised: bool = True
 
 
 class SimilarCase(Body):

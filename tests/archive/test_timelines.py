@@ -71,7 +71,7 @@ def test_the_actions_come_in_the_order_of_time_with_everything_that_is_known(mak
     told = make([full, step(1), step(2)]).of("acme", "sess_1", since=DAY, until=DAY)
     assert [each.tool for each in told.steps(0, 9)] == ["tool_1", "tool_2", "tool_3"]
     assert list(told.steps(2, 3)) == [full]
-    assert [(point.one_in, point.wanted) for point in told.points] == [(1, "none"), (1, "none"), (1234.5, "flag")]
+    assert [point[1:] for point in told.points] == [(1, True, "none"), (1, True, "none"), (1234.5, False, "flag")]
     assert told.granted == ENVELOPE
     assert told.first <= DAY <= told.last
 

@@ -293,7 +293,7 @@ def test_it_can_be_read_without_scripts(served, someone):
     page.goto(url(served, "sess_1"))
     assert page.get_by_text("rival@example.net").first.is_visible()
     page.get_by_text("The curve as a table").click()
-    assert page.get_by_role("cell", name="1 in 50,000").is_visible()
+    assert page.get_by_role("cell", name="at most 1 in 50,000").is_visible()
 
 
 def test_over_the_network_nothing_but_our_own_is_fetched(served, someone):

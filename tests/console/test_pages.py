@@ -63,9 +63,32 @@ def test_the_page_of_a_session_shows_what_it_was_for_what_it_did_and_what_was_ma
         "sess_7",  # a related case
         "registerEnvelope",  # the audit trail
         "1 to 8 of 8",  # actions, from the archive
-        "1 in 50,000 honest sessions gathers this much evidence",
+        "; at most 1 in 50,000 honest sessions gathers this much evidence",
     ):  # fmt: skip
         assert told in html, told
+
+
+@pytest.mark.parametrize("archive", [{}, {"path": "archive"}])
+def test_no_page_gives_a_figure_beyond_the_promise_without_saying_that_it_is_estimated(make_site, scribe, archive):
+    site = make_site(archive=archive)
+    made = [scribe.finding(n=n, one_in=n + 50_000, promised=n < 3) for n in range(7)]
+    for told in made:
+        site.submit(told)
+    site.archived(*(scribe.row(n, one_in=n + 50_000.0, promised=n < 3, wanted="flag") for n in range(7)))
+    browser, beyond = site.signed_in(), []
+    for path in ("/console", "/console/findings", "/console/session?tenant=acme&id=sess_1",
+                 f"/console/finding?id={made[-1].id}", f"/console/finding?id={made[0].id}"):  # fmt: skip
+        bare = re.sub(
+            r"(flag|revoke|flags|to revoke) at 1 in [\d,]+|<dd>1 in [\d,]+ honest sessions", "", browser.page(path)
+        )
+        said = re.findall(r"([\w ]*\b)1 in [\d,]+", bare)
+        assert said, path
+        assert all(each.endswith(("at most ", "an estimated ")) for each in said), (path, said)
+        beyond += [each for each in said if each.endswith("an estimated ")]
+    assert len(beyond) > 10
+    html = browser.session()
+    assert "; an estimated 1 in 50,000 honest sessions gathers this much evidence" in html
+    assert "an estimated 1 in 50,000 <span" in html
 
 
 def test_times_are_utc_and_marked_as_times(still):

@@ -72,7 +72,8 @@ def test_an_ellipsis_of_the_agents_own_is_nothing_cut():
 @given(st.lists(EVIDENCE, min_size=1, max_size=2000))
 def test_a_curve_is_within_its_picture_and_loses_no_peak(told):
     made = of_points(
-        [Point(AT, one_in, "flag" if n % 7 == 0 else "none") for n, one_in in enumerate(told)], THRESHOLDS
+        [Point(AT, one_in, n % 3 == 0, "flag" if n % 7 == 0 else "none") for n, one_in in enumerate(told)],
+        THRESHOLDS,
     )
     for corner in made.line.split() + made.area.split():
         x, y = map(float, corner.split(","))
@@ -87,15 +88,17 @@ def test_a_curve_is_within_its_picture_and_loses_no_peak(told):
 
 
 def test_where_only_findings_are_known_the_curve_has_their_places():
-    made = of_trend([TrendPoint(weight=3.2, actions=4), TrendPoint(weight=5.0, actions=9)], THRESHOLDS)
+    made = of_trend(
+        [TrendPoint(weight=3.2, actions=4), TrendPoint(weight=5.0, actions=9, promised=False)], THRESHOLDS
+    )
     assert made.count == 9
     assert [mark.position for mark in made.marks] == [4, 9]
-    assert made.table == (Span(4, 4, pytest.approx(10**3.2)), Span(9, 9, pytest.approx(1e5)))
+    assert made.table == (Span(4, 4, pytest.approx(10**3.2), True), Span(9, 9, pytest.approx(1e5), False))
 
 
 @given(st.lists(st.floats(min_value=0, max_value=1e9), min_size=1, max_size=300), st.integers(1, 50))
 def test_neighbours_become_one_with_the_highest_of_them(told, most):
-    spans = [Span(n, n, one_in) for n, one_in in enumerate(told, 1)]
+    spans = [Span(n, n, one_in, True) for n, one_in in enumerate(told, 1)]
     found = together(spans, most)
     assert len(found) <= most
     assert [found[0].first, found[-1].last] == [1, len(told)]
