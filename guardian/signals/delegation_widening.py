@@ -135,7 +135,9 @@ class DelegationWidening(SignalFold):
             yield from Delegation(envelope, parent, self.kept_share, seen.redacted).widenings()
             expires = parent.expires_at
             if expires is not None and seen.now - expires > timedelta(seconds=self.leeway_seconds):
-                yield Widening("parent_expired", f"its parent expired at {expires.isoformat()}")
+                # without the moment: what is soft is told anew where its words differ
+                arrived = " (by when the call arrived: its own time is not believed)" if seen.clock_suspect else ""
+                yield Widening("parent_expired", f"its parent expired at {expires.isoformat()}{arrived}")
 
     def _widened(self, seen: Observation, found: list[Widening], told: Mapping[str, str]) -> Signal:
         denied = seen.event.decision.effect == "deny"

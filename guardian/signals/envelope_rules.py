@@ -37,7 +37,11 @@ def identity(seen: Observation, leeway_seconds: float) -> Iterator[Breach]:
     if seen.signature == "invalid":
         yield Breach("signature_invalid", "the envelope's signature does not hold")
     if expires is not None and seen.now - expires > timedelta(seconds=leeway_seconds):
-        yield Breach("envelope_expired", f"the envelope expired at {expires.isoformat()}")
+        said = f"the envelope expired at {expires.isoformat()}"
+        if seen.clock_suspect:
+            arrived = seen.now.isoformat(timespec="seconds")
+            said += f", and the call arrived at {arrived} (its own time is not believed)"
+        yield Breach("envelope_expired", said)
 
 
 def ownership(seen: Observation, action: Touched) -> Iterator[Breach]:

@@ -1,6 +1,7 @@
 import json
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -271,6 +272,17 @@ def test_an_expired_parent_is_named(child: Any, breaches: Breaches) -> None:
     late = child(time="2026-05-12T18:31:00Z")
     assert breaches(DelegationWidening(), late) == {"parent_expired": True}
     assert breaches(DelegationWidening(leeway_seconds=90), late) == {}
+
+
+def test_a_parent_that_expired_before_the_call_arrived_is_the_same_on_every_call(child: Any, folded: Any) -> None:
+    """Else what is soft, and was told, would be told anew by each of them."""
+    seen = child()
+    late = [replace(seen, now=seen.now + timedelta(hours=n), clock_suspect=True) for n in (2, 3)]
+    _, told = folded(DelegationWidening(soft=("parent_expired",)), late)
+    assert [each.reason for each in told] == [
+        "its parent expired at 2026-05-12T18:30:00+00:00 (by when the call arrived: its own time is not believed)"
+    ] * 2
+    assert told[1].value < told[0].value
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,5 @@
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -105,6 +105,21 @@ def test_expiry_has_a_leeway_for_clocks_that_differ(observe: Observe, breaches: 
     late = observe(facts={"now": at + timedelta(seconds=20)})
     assert breaches(EnvelopeBreach(), late) == {}
     assert breaches(EnvelopeBreach(leeway_seconds=10), late) == {"envelope_expired": True}
+
+
+def test_an_expiry_that_the_calls_own_time_does_not_show_says_what_it_was_judged_by(
+    observe: Observe, folded: Any
+) -> None:
+    at = datetime(2026, 6, 1, 9, 30, 0, 250, tzinfo=UTC)
+    _, (own, arrival) = folded(
+        EnvelopeBreach(),
+        [observe(time="2026-05-12T18:31:00Z"), observe(facts={"now": at, "clock_suspect": True})],
+    )
+    assert own.reason == "the envelope expired at 2026-05-12T18:30:00+00:00"
+    assert arrival.reason == (
+        "the envelope expired at 2026-05-12T18:30:00+00:00, and the call arrived at 2026-06-01T09:30:00+00:00"
+        " (its own time is not believed)"
+    )
 
 
 def test_a_resource_without_a_type_answers_to_resource_ids(observe: Observe, breaches: Breaches) -> None:
