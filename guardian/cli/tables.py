@@ -175,7 +175,7 @@ def show_watch(watch: Watch) -> None:
     """Gateways, monitors and the latest self-tests, each under its own heading."""
     console = Console()
     if not watch.gateways:
-        console.print("No gateway has asked for the list yet.")
+        console.print("No gateway follows the list now.")
     else:
         headings = ("gateway", "process", "tenants", "state", "enforces", "behind", "by", "last heard of")
         rows: list[Row] = [

@@ -70,7 +70,7 @@ def test_for_programs_it_is_the_answer_itself(control):
 
 def test_nobody_following_is_said_so(control):
     control[1]["/v1/watch"] = {**WATCH, "gateways": [], "monitors": [], "self_tests": [], "unprotected_s": None}
-    assert "No gateway has asked for the list yet." in run("gateways")
+    assert "No gateway follows the list now." in run("gateways")
 
 
 def test_an_agent_is_revoked_for_some_minutes_and_given_back(control):

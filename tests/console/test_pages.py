@@ -199,6 +199,17 @@ def test_the_overview_shows_what_is_open_and_whether_the_switch_works(site):
         assert told in html, told
 
 
+def test_a_gateway_that_stopped_in_order_leaves_no_word_that_none_ever_came(site):
+    gateway = site.api("mcp-gw-eu-1", "gateway")
+    for leaving in (False, True):
+        revision = str(gateway.revocations().revision)
+        told = Acknowledgement(revision=revision, transport="push", leaving=leaving)
+        gateway._send("POST", "/v1/revocations/ack", query=None, content=told.model_dump_json())
+    html = site.signed_in().page()
+    assert "No gateway follows the list now." in html
+    assert "mcp-gw-eu-1" not in html
+
+
 def test_a_monitor_that_is_gone_is_said_first(site):
     site.api("monitor", "monitor", "*").vitals("watch-1", 4, False)
     site.clock.pass_(minutes=10)
