@@ -19,7 +19,7 @@ from guardian.wire.findings import AlertOutcome
 Block = dict[str, Any]
 
 SIGNS = {"critical": "⛔", "high": "🔺", "medium": "🔶", "low": "🔹", "info": "▫"}  # five shapes
-ABOUT = {
+_ABOUT = {
     Kind.DRIFT: "the session left its purpose",
     Kind.GATEWAY: "the gateway allowed this",
     Kind.HYGIENE: "a careless grant",
@@ -70,17 +70,17 @@ def message(alert: Alert) -> list[Block]:
 def fallback(alert: Alert) -> str:
     """One line for notifications, screen readers and clients without blocks."""
     finding, subject = alert.finding, alert.finding.subject
-    what = prose(finding.title, 200) or ABOUT[finding.kind]
-    about = f"{SIGNS[finding.severity]} {finding.severity.upper()}: {what}"
+    what = prose(finding.title, 200) or about(finding)
+    head = f"{SIGNS[finding.severity]} {finding.severity.upper()}: {what}"
     if finding.kind is Kind.CONTROL:
-        return f"{about} · {prose(finding.tenant_id, 80)}"
+        return f"{head} · {prose(finding.tenant_id, 80)}"
     who = prose(subject.agent_id or "an unnamed agent", 80) if subject else "an unknown agent"
     whom = prose(subject.delegator_id, 80) if subject else "somebody unknown"
-    return f"{about} · {who} for {whom} in {prose(finding.tenant_id, 80)} · {done(finding, alert.outcome)}"
+    return f"{head} · {who} for {whom} in {prose(finding.tenant_id, 80)} · {done(finding, alert.outcome)}"
 
 
 def header(finding: Finding) -> Block:
-    title = plain(finding.title, 120).translate(_NO_BRACKETS) or ABOUT[finding.kind]
+    title = plain(finding.title, 120).translate(_NO_BRACKETS) or about(finding)
     text = f"{SIGNS[finding.severity]} {finding.severity.upper()} · {title}"
     return {"type": "header", "text": literal(text)}
 
@@ -98,7 +98,14 @@ def done(finding: Finding, outcome: AlertOutcome) -> str:
 
 
 def verdict(finding: Finding, outcome: AlertOutcome) -> str:
-    return f"*{done(finding, outcome)[0].upper()}{done(finding, outcome)[1:]}* · {ABOUT[finding.kind]}"
+    return f"*{done(finding, outcome)[0].upper()}{done(finding, outcome)[1:]}* · {about(finding)}"
+
+
+def about(finding: Finding) -> str:
+    """What it is about, in a few words. A hard breach leads, as in the title: it is a fact."""
+    if finding.kind is Kind.DRIFT and any(breach.hard for breach in finding.breaches):
+        return "the session broke a hard rule"
+    return _ABOUT[finding.kind]
 
 
 def who(finding: Finding) -> Block:

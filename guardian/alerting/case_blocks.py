@@ -102,7 +102,7 @@ def fallback(alert: Alert) -> str:
 
 def _standing(alert: Alert, view: CaseView) -> list[str]:
     count = f" · {view.findings} findings" if view.findings > 1 else ""
-    lines = [f"*{STATES[view.state]}* · {blocks.ABOUT[alert.finding.kind]}{count}"]
+    lines = [f"*{STATES[view.state]}* · {blocks.about(alert.finding)}{count}"]
     verdict = view.shown.verdict
     if verdict is not None:
         name = {"false_positive": "false positive", "benign": "unusual, and all right"}.get(

@@ -159,7 +159,7 @@ def mail(alert: Alert, sender: str, recipients: tuple[str, ...]) -> EmailMessage
     """The alert as a message in plain text; nothing in it is a link or markup that an agent made."""
     finding = alert.finding
     message = EmailMessage()
-    title = header(finding.title, 120) or blocks.ABOUT[finding.kind]
+    title = header(finding.title, 120) or blocks.about(finding)
     message["Subject"] = f"[guardian] {finding.severity.upper()}: {title}"
     message["From"], message["To"] = sender, ", ".join(recipients)
     message["Date"] = format_datetime(finding.time)

@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from guardian.alerting.blocks import SIGNS, fallback, message, rarity
+from guardian.alerting.email import mail
 from guardian.alerting.plain_text import as_text
 from guardian.alerting.port import Alert
 from guardian.domain.finding import Act, Effect, Evidence, Finding, Kind, NamedBreach, Reason, Subject
@@ -181,6 +182,20 @@ def test_a_revocation_that_policy_refused_is_told_as_a_flag_with_the_reason(make
     assert "Flagged only: policy did not let guardian revoke" in shown
     assert "the automatic budget of tenant_acme is spent" in shown
     assert "`budget-of-automatic-revocations`" in shown
+
+
+@pytest.mark.parametrize(
+    ("broken", "said"),
+    [
+        ([NamedBreach(name="tool_not_allowed", detail="", hard=True)], "the session broke a hard rule"),
+        ([NamedBreach(name="parent_unknown", detail="", hard=False)], "the session left its purpose"),
+        ([], "the session left its purpose"),
+    ],
+)
+def test_a_broken_rule_is_not_told_as_a_lost_purpose(broken: list[NamedBreach], said: str, make_alert) -> None:
+    alert = make_alert(breaches=tuple(broken))
+    for told in (as_text(message(alert)), mail(alert, "guardian@a.example", ("b@a.example",)).get_content()):
+        assert f"Session revoked · {said}" in told
 
 
 def test_hard_breaches_come_first(make_alert) -> None:
