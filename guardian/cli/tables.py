@@ -48,14 +48,17 @@ def show_findings(findings: Sequence[Finding]) -> None:
 
 
 def show_views(views: Iterable[FindingView]) -> None:
-    """Findings with what policy made of them."""
-    headings = ("finding", "severity", "kind", "tenant / session", "what", "effect", "policy said", "people said")
+    """Findings with when they were told, by which they are sorted, and what policy made of them."""
+    headings = (
+        "finding", "told", "severity", "kind", "tenant / session", "what", "effect", "policy said", "people said",
+    )  # fmt: skip
     rows: list[Row] = []
     for view in views:
         finding, outcome = view.finding, view.outcome
         rows.append(
             (
                 plain(finding.id),
+                outcome.at.isoformat(timespec="seconds"),
                 Text(finding.severity, style=SEVERITY_STYLE[finding.severity]),
                 finding.kind.value,
                 plain(f"{finding.tenant_id} / {finding.session_id}"),

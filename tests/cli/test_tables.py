@@ -1,11 +1,14 @@
 """Ids are typed into the next command: no output may cut one."""
 
+from datetime import UTC, datetime, timedelta
 from io import StringIO
 
 import pytest
 from rich.console import Console
 
-from guardian.cli.tables import show_rows
+from guardian.cli.tables import show_rows, show_views
+from guardian.domain.finding import Effect, Finding, Kind
+from guardian.wire.findings import FindingOutcome, FindingView
 
 HEADINGS = ("finding", "severity", "kind", "tenant / session", "what", "effect", "policy said", "people said")
 ROW = (
@@ -42,3 +45,21 @@ def test_piped_output_is_one_plain_line_a_row() -> None:
     assert ROW[4].strip() in lines[1]
     assert "\t" not in lines[1]
     assert "…" not in lines[1]
+
+
+def test_a_listed_finding_shows_when_it_was_told_which_is_what_the_list_is_sorted_by(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    at = datetime(2026, 5, 12, 17, 4, 11, tzinfo=UTC)
+    made = Finding(
+        id="fnd_1", kind=Kind.DRIFT, tenant_id="acme", session_id="s", wanted=Effect.FLAG, severity="high",
+        title="Acts on an expired envelope", time=at - timedelta(days=3),
+    )  # fmt: skip
+    outcome = FindingOutcome(
+        finding_id="fnd_1", tenant_id="acme", session_id="s", wanted=Effect.FLAG, effect=Effect.FLAG,
+        mode="shadow", note="", at=at,
+    )  # fmt: skip
+    show_views([FindingView(finding=made, outcome=outcome)])
+    headings, row = capsys.readouterr().out.splitlines()
+    assert headings.split()[:2] == ["finding", "told"]
+    assert row.split()[:2] == ["fnd_1", "2026-05-12T17:04:11+00:00"]

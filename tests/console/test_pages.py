@@ -231,6 +231,18 @@ def test_lists_are_filtered_and_go_on(make_site, scribe):
     assert "No finding here" in browser.page("/console/findings?session=nobody")
 
 
+def test_findings_are_listed_by_the_time_that_they_were_told_and_show_it(make_site, scribe):
+    site = make_site()
+    for n, days in enumerate((1, 3, 2)):
+        site.submit(scribe.finding(n=n, time=scribe.START - timedelta(days=days)))
+        site.clock.pass_(minutes=1)
+    browser = site.signed_in()
+    for path in ("/console", "/console/findings"):
+        told = re.findall(r'told <time datetime="([^"]+)"', browser.page(path))
+        assert told == ["2026-05-12T12:02:00Z", "2026-05-12T12:01:00Z", "2026-05-12T12:00:00Z"], path
+    assert '<time datetime="2026-05-09T12:00:00Z">' in browser.page("/console/findings")
+
+
 def test_a_finding_has_a_page_of_its_own(still):
     with still.deps.store.read() as rows:
         (told,) = [each.view for each in rows.findings.page({"acme"}, limit=9, session_id="sess_1")]
