@@ -80,7 +80,7 @@ class FileConsumer:
     def member(self) -> str:
         return ""
 
-    def bounds(self, places: Sequence[Place]) -> Mapping[Place, tuple[int, int]]:  # noqa: ARG002 - the port's
+    def bounds(self, positions: Mapping[Place, int]) -> Mapping[Place, tuple[int, int]]:  # noqa: ARG002 - the port's
         """Nobody knows how long a file is without reading it."""
         return {}
 

@@ -16,6 +16,7 @@ from kafka.coordinator.assignors.range import RangePartitionAssignor
 from kafka.errors import CorruptRecordError, KafkaError, KafkaTimeoutError
 from kafka.structs import MemberState
 
+from guardian.bus.kafka_ends import fetched_ends
 from guardian.bus.kafka_rebalance import Notes, listener, place_of
 from guardian.bus.kafka_settings import REFUSALS, KafkaSettings, bus_error
 from guardian.bus.kafka_tls import expect_tls
@@ -107,7 +108,19 @@ class KafkaConsumer:
     def member(self) -> str:
         return self._member
 
-    def bounds(self, places: Sequence[Place]) -> Mapping[Place, tuple[int, int]]:
+    def bounds(self, positions: Mapping[Place, int]) -> Mapping[Place, tuple[int, int]]:
+        """As the broker lists them. Where its end lies before the position a fetch has the last word: without one
+        nothing is known, and `_follow` sees a topic that begins again."""
+        found = self._listed(list(positions))
+        short = {place: end for place, (_, end) in found.items() if end < positions[place]}
+        ends = fetched_ends(self._settings, short, patience_s=_BOUNDS_MS / 1000) if short else {}
+        return {
+            place: (first, max(end, ends.get(place, end)))
+            for place, (first, end) in found.items()
+            if place not in short or place in ends
+        }
+
+    def _listed(self, places: Sequence[Place]) -> dict[Place, tuple[int, int]]:
         """Of all at once, and where some have no leader now, of each alone: the others are read meanwhile."""
         try:
             return self._bounds(places)

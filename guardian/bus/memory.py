@@ -184,8 +184,8 @@ class MemoryConsumer:
     def member(self) -> str:
         return self._fetched_as
 
-    def bounds(self, places: Sequence[Place]) -> Mapping[Place, tuple[int, int]]:
-        return {place: (0, self._broker.end(place)) for place in places}
+    def bounds(self, positions: Mapping[Place, int]) -> Mapping[Place, tuple[int, int]]:
+        return {place: (0, self._broker.end(place)) for place in positions}
 
     def answers(self) -> bool:
         return self._broker.answers()

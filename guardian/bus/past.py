@@ -58,8 +58,8 @@ class PastOnly:
     def member(self) -> str:
         return self._consumer.member()
 
-    def bounds(self, places: Sequence[Place]) -> Mapping[Place, tuple[int, int]]:
-        return self._consumer.bounds(places)
+    def bounds(self, positions: Mapping[Place, int]) -> Mapping[Place, tuple[int, int]]:
+        return self._consumer.bounds(positions)
 
     def answers(self) -> bool:
         return self._consumer.answers()

@@ -23,8 +23,9 @@ class Consumer(Protocol):
 
     def member(self) -> str: ...
 
-    def bounds(self, places: Sequence[Place]) -> Mapping[Place, tuple[int, int]]:
+    def bounds(self, positions: Mapping[Place, int]) -> Mapping[Place, tuple[int, int]]:
         """Of assigned places the first offset that is there and the one after the last; absent where unknown.
+        The end may be told as less than it is, but not as less than a position that was reached.
         May be asked from within `positions`."""
         ...
 

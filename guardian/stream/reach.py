@@ -18,7 +18,7 @@ def within_reach(
 ) -> dict[Place, int]:
     """Where to read on. A topic that ends before the stored offset was created anew, or cut off: it is read from
     its beginning, and what was judged before is recognised. What was removed before it was read is named."""
-    bounds = consumer.bounds(list(positions)) if positions else {}
+    bounds = consumer.bounds(positions) if positions else {}
     found = dict(positions)
     for place, stored in positions.items():
         first, end = bounds.get(place, (0, stored))

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import confluent_kafka
 import pytest
 
 from guardian.bus.admin import ensure_topics
@@ -60,6 +61,11 @@ class Memory:
     def producer(self) -> Any:
         return MemoryProducer(self.broker)
 
+    def batch(self, topic: str, values: Sequence[bytes]) -> None:
+        """Into partition 0, all in one request, as gateways write."""
+        for value in values:
+            self.broker.append(topic, value, partition=0)
+
     def reader(self, topic: str, group: str, stored: dict[Place, int] | None = None) -> Reader:
         reader = Reader(MemoryConsumer(self.broker, [topic], group=group), {} if stored is None else stored)
         self.opened.append(reader)
@@ -83,6 +89,13 @@ class Kafka(Memory):
     def producer(self) -> Any:
         self.producers.append(KafkaProducer(self.settings))
         return self.producers[-1]
+
+    def batch(self, topic: str, values: Sequence[bytes]) -> None:
+        at = self.settings.bootstrap_servers
+        gateway = confluent_kafka.Producer({"bootstrap.servers": at, "linger.ms": 500})
+        for value in values:
+            gateway.produce(topic, value, partition=0)
+        gateway.flush()
 
     def reader(self, topic: str, group: str, stored: dict[Place, int] | None = None) -> Reader:
         reader = Reader(KafkaConsumer(self.settings, [topic], group=group), {} if stored is None else stored)

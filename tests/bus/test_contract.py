@@ -132,7 +132,25 @@ def test_the_bounds_of_a_place_are_its_first_offset_and_the_one_after_its_last(b
     reader = bus.reader(topic, "g-bounds").start()
     _until(bus, lambda: len(reader.got) == 3, reader)
     places = [Place(topic, 0), Place(topic, 1)]
-    assert reader.consumer.bounds(places) == {places[0]: (0, 0), places[1]: (0, 3)}
+    assert reader.consumer.bounds(dict.fromkeys(places, 0)) == {places[0]: (0, 0), places[1]: (0, 3)}
+
+
+def test_the_end_of_a_place_is_never_told_as_less_than_what_was_read(bus):
+    topic = bus.topic(1)
+    bus.batch(topic, [b"%d" % n for n in range(5)])
+    reader = bus.reader(topic, "g-ends").start()
+    _until(bus, lambda: len(reader.got) == 5, reader)
+    assert reader.consumer.bounds(reader.stored) == {Place(topic, 0): (0, 5)}
+
+
+def test_the_end_of_a_place_that_does_not_reach_as_far_as_a_position_is_told(bus):
+    empty, short = bus.topic(1), bus.topic(1)
+    bus.batch(short, [b"%d" % n for n in range(5)])
+    for topic, end in ((empty, 0), (short, 5)):
+        place = Place(topic, 0)
+        reader = bus.reader(topic, f"g-{topic}").start()
+        _until(bus, lambda reader=reader: bool(reader.consumer.assignment()), reader)
+        assert reader.consumer.bounds({place: 50}) == {place: (0, end)}
 
 
 def test_a_broker_that_is_there_answers(bus):

@@ -199,7 +199,21 @@ def test_of_many_partitions_without_a_leader_each_is_asked_for_a_moment_only(mon
     consumer = KafkaConsumer(KafkaSettings("b:9092"), ["t"])
     consumer.start(lambda _: {})
     places = [Place("t", n) for n in range(24)]
-    assert consumer.bounds(places) == dict.fromkeys(places[7:], (3, 7))
+    assert consumer.bounds(dict.fromkeys(places, 0)) == dict.fromkeys(places[7:], (3, 7))
+
+
+def test_an_end_before_a_position_is_not_known_until_a_fetch_confirms_it(monkeypatch):
+    asked, told = [], {}
+    monkeypatch.setattr(kafka_module, "_Client", Client([]))
+    monkeypatch.setattr(kafka_module, "fetched_ends", lambda _, listed, **_options: asked.append(listed) or told)
+    consumer, place = KafkaConsumer(KafkaSettings("b:9092"), ["t"]), Place("t", 0)
+    consumer.start(lambda _: {})
+    assert consumer.bounds({place: 7}) == {place: (0, 7)}
+    assert asked == [], "of most starts nothing more is asked"
+    assert consumer.bounds({place: 9}) == {}
+    told[place] = 8
+    assert consumer.bounds({place: 9}) == {place: (0, 8)}
+    assert asked == [{place: 7}] * 2
 
 
 @pytest.mark.parametrize(("stored", "first"), [(6, 0), (6, 6), (None, 100)])
@@ -295,12 +309,13 @@ def test_a_partition_that_has_no_leader_keeps_nobody_from_reading_the_others(loc
     )
     consumer, bounds = KafkaConsumer(local_broker.settings, [topic], group=topic), {}
     try:
-        consumer.start(lambda places: bounds.update(consumer.bounds(places)) or dict.fromkeys(places, 0))
+        begin = lambda places: dict.fromkeys(places, 0)  # noqa: E731
+        consumer.start(lambda places: bounds.update(consumer.bounds(begin(places))) or begin(places))
         while not (records := consumer.poll(timeout_s=0.1, max_records=9)):
             pass
         assert [record.value for record in records] == [b"x"]
         assert bounds == {Place(topic, 1): (0, 1)}
-        assert consumer.bounds([Place(*dead)]) == {}
+        assert consumer.bounds({Place(*dead): 0}) == {}
         assert not consumer.answers()
     finally:
         consumer.close()

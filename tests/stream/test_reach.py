@@ -86,8 +86,8 @@ def test_what_a_topic_that_was_cut_off_still_holds_is_not_judged_twice(rig, read
 
 def test_records_that_were_removed_before_they_were_judged_are_counted_and_told_once(rig, read):
     class Forgetting(MemoryConsumer):
-        def bounds(self, places):
-            return {place: (4, self._broker.end(place)) for place in places}
+        def bounds(self, positions):
+            return {place: (4, self._broker.end(place)) for place in positions}
 
     read(0, 1)
     rig.broker = MemoryBroker(clock=rig.clock)
