@@ -187,7 +187,7 @@ def import_history(settings: Settings, consumer: Consumer, update: Callable[[int
                 archived=archiving.packed,
             )
             archiving.write_due(everything=True)
-        except BusError:  # a damaged file broke off: what was read of it stays
+        except BusError:  # the source broke off: what was read of it stays
             archiving.write_due(everything=True)
             raise
     oldest = (utc_now() - timedelta(days=settings.archive.keep_days)).date()

@@ -5,10 +5,13 @@ file) is handed on as far as it goes, to be refused with its line; it does not s
 """
 
 import json
+from gzip import BadGzipFile
 
 from guardian.bus.file import MAX_LINE, FileConsumer, depth_of
 from guardian.domain.record import Record
+from guardian.telemetry import logger
 
+_log = logger("bus")
 _OPENING = (b"{", b"[")
 
 
@@ -35,6 +38,13 @@ class Documents(FileConsumer):
 
     def _still_written(self, line: bytes) -> bool:  # noqa: ARG002 - FileConsumer's
         return False
+
+    def _broke_off(self, error: Exception) -> bytes | None:
+        """One last line that nobody can read; what is damaged from its first line on is no file of documents."""
+        if self._next == 0 or (isinstance(error, OSError) and not isinstance(error, BadGzipFile)):
+            return super()._broke_off(error)
+        _log.warning("the file breaks off", file=self._path, after_line=self._next, why=str(error))
+        return self._numbered_line(b"the file breaks off here, damaged or cut short: %a" % str(error))
 
     def _numbered(self) -> tuple[int, bytes] | None:
         """The next physical line with its number."""

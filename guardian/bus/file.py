@@ -9,6 +9,7 @@ import base64
 import codecs
 import gzip
 import hashlib
+import io
 import json
 import os
 import re
@@ -17,7 +18,7 @@ import zlib
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import IO, cast
+from typing import IO, Any, cast
 
 from guardian.domain.record import Place, Record
 from guardian.errors import BusError, ConfigurationError
@@ -113,7 +114,7 @@ class FileConsumer:
             return sys.stdin.buffer
         try:
             if self._path.endswith(".gz"):
-                return cast(IO[bytes], gzip.open(self._path, "rb"))
+                return cast(IO[bytes], io.BufferedReader(_Unpacked(gzip.open(self._path, "rb")), _SKIP))
             return open(self._path, "rb")
         except OSError as error:
             raise ConfigurationError(f"source: cannot read {self._path}: {error.strerror or error}") from error
@@ -130,19 +131,30 @@ class FileConsumer:
                 if not rest and self._still_written(line):
                     _log.warning("the last line is not whole yet and waits", file=self._path, line=self._next)
                     line = b""
-        except (OSError, EOFError, zlib.error) as error:
-            self._ended = True
-            self._broken = BusError(
-                f"source: {self._path} broke off after line {self._next}: {error}; is it damaged or cut short?"
-            )
-            return None
+        except OSError as error:
+            return self._broke_off(error)
         if not line:
             self._ended = True
-            return None
+            damage = self._damage()
+            return None if damage is None else self._broke_off(damage)
         return self._numbered_line(line)
+
+    def _damage(self) -> Exception | None:
+        """Why what is packed ended before its end, where it did."""
+        raw = getattr(self._stream, "raw", None)
+        return raw.damage if isinstance(raw, _Unpacked) else None
+
+    def _broke_off(self, error: Exception) -> bytes | None:
+        self._ended = True
+        self._broken = BusError(
+            f"source: {self._path} broke off after line {self._next}: {error}; is it damaged or cut short?"
+        )
+        return None
 
     def _still_written(self, line: bytes) -> bool:
         """Whether the last line, which has no end, is the beginning of a document: to be read when whole."""
+        if self._damage() is not None:
+            return True
         begun = line.lstrip().startswith((b"{", b"["))
         return self._path != "-" and len(line) < MAX_LINE and begun and depth_of(line) > 0
 
@@ -158,6 +170,30 @@ class FileConsumer:
             raise broken
 
 
+class _Unpacked(io.RawIOBase):
+    """What can be unpacked of a gzip; where it is cut short or damaged it ends, and `damage` says why."""
+
+    damage: Exception | None = None
+
+    def __init__(self, packed: gzip.GzipFile) -> None:
+        self._packed = packed
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any, /) -> int:
+        try:
+            found = b"" if self.damage else self._packed.read1(len(buffer))  # unlike readinto, loses nothing
+        except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+            self.damage, found = error, b""
+        buffer[: len(found)] = found
+        return len(found)
+
+    def close(self) -> None:
+        self._packed.close()
+        super().close()
+
+
 def depth_of(line: bytes) -> int:
     """By how much the brackets outside of strings open more than they close."""
     bare = _STRING.sub(b"", line)
@@ -170,7 +206,7 @@ def place_of(path: Path) -> str:
     try:
         with FileConsumer(path)._open() as file:
             first = file.readline(MAX_LINE)
-    except (OSError, EOFError, zlib.error):
+    except OSError:
         first = b""  # whoever reads it is told
     return f"{_spelt(path.resolve())}#{hashlib.sha256(first.rstrip()).hexdigest()[:12]}"
 

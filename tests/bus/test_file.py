@@ -116,12 +116,11 @@ def test_a_file_that_is_not_there_is_named(tmp_path):
         _read(FileConsumer(tmp_path / "nope.jsonl"))
 
 
-@pytest.mark.parametrize("kind", [FileConsumer, Documents])
-def test_a_damaged_archive_ends_with_an_error_after_its_good_lines(kind, tmp_path):
+def test_a_damaged_archive_ends_with_an_error_after_its_good_lines(tmp_path):
     path = tmp_path / "a.gz"
     whole = [b'{"n": "%s"}' % os.urandom(16).hex().encode() for _ in range(2_000)]
     path.write_bytes(gzip.compress(b"\n".join(whole))[:-20_000])
-    consumer = kind(path)
+    consumer = FileConsumer(path)
     consumer.start(lambda places: {})
     got = []
     while len(got) % 300 == 0:
@@ -132,6 +131,45 @@ def test_a_damaged_archive_ends_with_an_error_after_its_good_lines(kind, tmp_pat
     assert consumer.exhausted()
     assert [r.value for r in got] == whole[: len(got)]
     assert len(got) > 1_000
+
+
+@pytest.mark.parametrize("cut", [-20_000, -8, -1])
+def test_of_a_gzip_that_ends_too_early_and_is_read_once_every_line_is_read_and_one_more_refused(tmp_path, cut):
+    path = tmp_path / "a.gz"
+    whole = [b'{"n": "%s"}\n' % os.urandom(16).hex().encode() for _ in range(2_000)]
+    path.write_bytes(gzip.compress(b"".join(whole))[:cut])
+    *good, last = _read(Documents(path))
+    assert [r.value + b"\n" for r in good] == whole[: len(good)]
+    assert len(good) > 1_000
+    assert b"the file breaks off here" in last.value
+    assert last.offset == len(good)
+
+
+def test_a_document_that_is_whole_where_the_gzip_breaks_off_is_read(tmp_path):
+    path = tmp_path / "a.gz"
+    path.write_bytes(gzip.compress(b'{"n": 1}\n{"n": 2}')[:-8])
+    assert [r.value for r in _read(Documents(path))][:2] == [b'{"n": 1}', b'{"n": 2}']
+    with pytest.raises(BusError, match="after line 1"):
+        _read(FileConsumer(path))
+
+
+def test_damage_within_a_gzip_ends_it_and_is_no_crash(tmp_path):
+    path = tmp_path / "a.gz"
+    whole = [b'{"n": "%s"}\n' % os.urandom(16).hex().encode() for _ in range(2_000)]
+    packed = bytearray(gzip.compress(b"".join(whole)))
+    middle = len(packed) // 2
+    packed[middle : middle + 40] = b"\xff" * 40
+    path.write_bytes(packed)
+    got = _read(Documents(path))
+    assert got[500].value + b"\n" == whole[500]
+    assert b"the file breaks off here" in got[-1].value
+
+
+def test_what_is_no_gzip_from_its_first_byte_on_is_an_error(tmp_path):
+    path = tmp_path / "a.gz"
+    path.write_bytes(b'{"n": 1}\n')
+    with pytest.raises(BusError, match="Not a gzipped file"):
+        _read(Documents(path))
 
 
 def test_a_dead_letter_file_keeps_the_bytes(tmp_path):
