@@ -8,6 +8,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from guardian.bootstrap.advice import local_adviser
@@ -17,6 +18,7 @@ from guardian.bootstrap.secrets import SecretFiles
 from guardian.bus.file import FileConsumer, FileProducer, place_of
 from guardian.bus.pipe import PipeConsumer
 from guardian.config import Settings
+from guardian.domain.batch import Judgement
 from guardian.errors import ConfigurationError, FuseBlown
 from guardian.stream.advice_server import AdviceServer
 from guardian.telemetry import Metrics, configure_logging, logger
@@ -50,23 +52,46 @@ def _hanging_up(reload: Callable[[], None]) -> Iterator[None]:
         signal.signal(signal.SIGHUP, before)
 
 
-def watch(settings: Settings, file: Path | None = None) -> None:
+@dataclass(slots=True)
+class Watched:
+    """What became of what was read; `ended`: by itself."""
+
+    decisions: int = 0
+    duplicates: int = 0
+    refused: int = 0
+    ended: bool = False
+
+    def add(self, judgement: Judgement) -> None:
+        self.decisions += len(judgement.verdicts)
+        self.duplicates += judgement.duplicates
+        self.refused += len(judgement.dead_letters)
+
+
+def watch(settings: Settings, file: Path | None = None) -> Watched:
     """The monitor alone, on the configured topic, on a file, from where it stopped in it, or on stdin (-).
 
-    From a file, dead letters go to `<file>.dlq/`; it returns when all is judged and delivered.
+    From a file, dead letters go to `letters_of` it; it returns when all is judged and delivered.
     Raises FuseBlown when most records of a gateway are unreadable.
     """
     _log_as_configured(settings)
+    watched = Watched()
     advising = _advise_over_http(settings) if file is None else None
-    consumer, producer = (None, None) if file is None else (_reader_of(file), FileProducer(_letters_of(file)))
+    consumer, producer = (None, None) if file is None else (_reader_of(file), FileProducer(letters_of(file)))
     with stopping() as stop:
         try:
             Monitor(
-                settings, metrics=Metrics(), consumer=consumer, producer=producer, crash_points=crash_points()
+                settings,
+                metrics=Metrics(),
+                consumer=consumer,
+                producer=producer,
+                on_commit=watched.add,
+                crash_points=crash_points(),
             ).run(stop)
         finally:
             if advising is not None:
                 advising.close()
+        watched.ended = not stop.is_set()
+    return watched
 
 
 def serve(settings: Settings) -> None:
@@ -173,7 +198,8 @@ def _opened(pipe: Path) -> int:
     return descriptor
 
 
-def _letters_of(file: Path) -> Path:
+def letters_of(file: Path) -> Path:
+    """The folder of a file's dead letters."""
     of_no_folder = str(file) == "-" or file.is_relative_to("/dev")
     return Path("stdin.dlq") if of_no_folder else file.with_name(f"{file.name}.dlq")
 

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from guardian.cli.common import ConfigOption, JsonOption, existing_file, settings_from
+from guardian.cli.scoring import UNREADABLE
 
 
 def register(app: typer.Typer) -> None:
@@ -60,11 +61,24 @@ def watch(
 ) -> None:
     """Run the monitor alone: read decisions, judge them, send findings to the control API.
 
+    With --file it ends where the file does, once all is delivered; exit code 3 if some of it was refused.
+
     Example: guardian watch -c /etc/guardian/guardian.yaml
     """
+    from guardian.bootstrap.running import letters_of
     from guardian.bootstrap.running import watch as start
 
-    start(settings_from(config), existing_file(file) if file is not None else None)
+    watched = start(settings_from(config), existing_file(file) if file is not None else None)
+    if file is None:
+        return
+    kept = f", kept in {letters_of(file)}/ and by `guardian dlq list`" if watched.refused else ""
+    typer.echo(
+        f"{watched.decisions:,} decisions judged, {watched.duplicates:,} came twice, "
+        f"{watched.refused:,} could not be read or believed{kept}",
+        err=True,
+    )
+    if watched.ended and watched.refused:
+        raise typer.Exit(UNREADABLE)
 
 
 def serve(config: ConfigOption = None) -> None:

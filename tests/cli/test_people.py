@@ -48,7 +48,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
             assert time.monotonic() < until
             time.sleep(0.1)
         watch = [sys.executable, "-m", "guardian", "watch", "--file", str(folder / "log.jsonl"), "-c", str(path)]
-        subprocess.run(watch, check=True, capture_output=True, timeout=90)
+        assert subprocess.run(watch, capture_output=True, timeout=90, check=False).returncode == 3
         yield folder
     finally:
         serve.terminate()

@@ -137,13 +137,22 @@ def test_a_file_is_judged_once_delivered_and_its_bad_lines_kept(home: Path, port
     serve = start(home, "serve")
     try:
         with client(home, url) as control:
-            found = []
+            found, ended = [], []
             for _ in range(2):
-                assert start(home, "watch", "--file", str(log)).wait(timeout=60) == 0
+                command = ["guardian", "watch", "--file", str(log), "-c", str(home / "guardian.yaml")]
+                done = subprocess.run(
+                    [sys.executable, "-m", *command], capture_output=True, text=True, timeout=60, check=False
+                )
+                ended.append((done.returncode, done.stderr.splitlines()[-1]))
                 drift = control.findings(kind="drift").items
                 found.append({view.finding.id: view.finding.session_id for view in drift})
             assert expired <= set(found[0].values())
             assert found[0] == found[1], "the second time there is nothing new"
+        refused = f"1 could not be read or believed, kept in {log}.dlq/ and by `guardian dlq list`"
+        assert ended == [
+            (3, f"{len(lines)} decisions judged, 0 came twice, {refused}"),
+            (0, "0 decisions judged, 0 came twice, 0 could not be read or believed"),
+        ]
         letters = list((home / "log.jsonl.dlq").iterdir())
         assert len(letters) == 1
         assert letters[0].read_bytes().count(b"\n") == 1
