@@ -9,14 +9,14 @@ from typing import Any
 
 from guardian.bootstrap import plugins
 from guardian.bootstrap.offline import batches
-from guardian.bootstrap.sources import AUTO, completion_of, formats_of, read_mapping
+from guardian.bootstrap.sources import AUTO, OWN, completion_of, formats_of, read_mapping
 from guardian.config import Settings
 from guardian.domain.event import DecisionEvent
 from guardian.domain.record import Record
 from guardian.errors import DecodeError
 from guardian.sources.completing import Completion
 from guardian.sources.facts import CARRIED
-from guardian.sources.port import Told
+from guardian.sources.port import Source, Told
 from guardian.sources.reading import Reader
 
 _REASONS = 5
@@ -35,13 +35,15 @@ class FormatFacts:
 
 @dataclass
 class Tally:
-    """What became of the records of one format (None: of none that is known)."""
+    """What became of the records of one format (None: of none that is known). `only_auto`: how many of guardian's
+    own format only `auto` reads whole."""
 
     format: str | None
     records: int = 0
     decisions: int = 0
     skipped: int = 0
     refused: int = 0
+    only_auto: int = 0
     reasons: Counter[str] = field(default_factory=Counter)
     missing: Counter[str] = field(default_factory=Counter)
 
@@ -51,19 +53,25 @@ class Tally:
         return 1 - self.refused / self.records if self.records else 0.0
 
     def as_json(self) -> dict[str, Any]:
-        told = {name: getattr(self, name) for name in ("format", "records", "decisions", "skipped", "refused")}
+        names = ("format", "records", "decisions", "skipped", "refused", "only_auto")
+        told = {name: getattr(self, name) for name in names}
         return {**told, "readable": round(self.readable, 4), "reasons": dict(self.reasons.most_common(_REASONS)),
                 "missing": dict(self.missing.most_common())}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """What was understood of one record: its line from 1, and events or the reason why not."""
+    """What was understood of one record: events or the reason why not."""
 
-    line: int
+    record: Record
     format: str | None
     events: tuple[DecisionEvent, ...] = ()
     refusals: tuple[str, ...] = ()
+
+    @property
+    def line(self) -> int:
+        """The record's first line, from 1."""
+        return self.record.offset + 1
 
 
 def list_formats() -> Iterator[FormatFacts]:
@@ -78,6 +86,7 @@ def list_formats() -> Iterator[FormatFacts]:
 def detect(settings: Settings, file: Path, update: Callable[[int, int | None], None]) -> list[Tally]:
     """How much of a file is of which format, the most frequent first; nothing about the deployment is needed."""
     reader = Reader(formats_of(AUTO, {}), _anybody(settings))
+    own: Source = plugins.make("sources", OWN, {})
     tallies: dict[str | None, Tally] = {}
     for line in _lines(reader, file, update):
         tally = tallies.setdefault(line.format, Tally(line.format))
@@ -85,6 +94,8 @@ def detect(settings: Settings, file: Path, update: Callable[[int, int | None], N
         tally.decisions += len(line.events)
         tally.refused += bool(line.refusals)
         tally.skipped += not line.events and not line.refusals
+        if line.format == OWN:
+            tally.only_auto += sum(isinstance(each, Told) for each in own.read(line.record)) < len(line.events)
         tally.reasons.update(line.refusals)
         tally.missing.update(name for event in line.events for name in (*_unsaid(event), *event.features_missing))
     return sorted(tallies.values(), key=lambda tally: -tally.records)
@@ -132,4 +143,4 @@ def _line(reader: Reader, record: Record) -> Line:
     found = list(reader.read(record))
     events = tuple(each.event for each in found if isinstance(each, Told))
     refusals = tuple(f"{each.code}: {each.reason}" for each in found if isinstance(each, DecodeError))
-    return Line(record.offset + 1, reader.format_of(record), events, refusals)
+    return Line(record, reader.format_of(record), events, refusals)

@@ -115,14 +115,18 @@ def _show_tallies(tallies: "list[Tally]") -> None:
             f"{tally.format or 'unknown'}: {tally.records:,} records, {tally.readable:.1%} readable:"
             f" {tally.decisions:,} decisions, {tally.skipped:,} that are no tool calls, {tally.refused:,} refused"
         )
+        if tally.only_auto:
+            why = f"{tally.format} takes one plain object a record, of 1 MiB at most"
+            typer.echo(f"    {tally.only_auto:,} of them with format auto only: {why}")
         for reason, count in tally.reasons.most_common(5):
             typer.echo(f"    {count:,} x {escape(reason)}")
         always = [name for name, count in tally.missing.items() if tally.decisions and count == tally.decisions]
         if always:
             typer.echo(f"    never there: {', '.join(always)}")
     known = [tally.format for tally in tallies if tally.format is not None and tally.decisions]
+    alone = len(known) == 1 and not any(tally.only_auto for tally in tallies)
     if known:
-        typer.echo(f"\nTo read it:\n\nsource:\n  format: {known[0] if len(known) == 1 else 'auto'}")
+        typer.echo(f"\nTo read it:\n\nsource:\n  format: {known[0] if alone else 'auto'}")
         for name, otherwise in _OTHERWISE.items():
             if any(tally.missing[name] for tally in tallies):
                 typer.echo(f"  {name}: NAME  # not every record says it; {otherwise}")

@@ -52,6 +52,21 @@ def test_detect_reads_guardians_own_format_whichever_gateways_it_names(guardian,
         assert f"guardian: {2 * len(log)} records, 100.0% readable: {2 * len(log)} decisions" in done.stdout
 
 
+@pytest.mark.parametrize(("body", "format"), [("{}\n{}", "guardian"), ("[{}, {}]", "auto")])
+def test_with_the_setting_that_detect_names_all_that_it_counts_is_scored(guardian, tmp_path, body, format) -> None:
+    one = json.loads((SAMPLES / "guardian.jsonl").read_text().splitlines()[0])
+    (tmp_path / "log").write_text(
+        body.replace("{}", "%s") % tuple(json.dumps({**one, "id": f"d{n}"}) for n in "12")
+    )
+    done = guardian("detect", "log")
+    assert "100.0% readable: 2 decisions" in done.stdout
+    assert f"source:\n  format: {format}\n" in done.stdout
+    assert ("1 of them with format auto only" in done.stdout) is (format == "auto")
+    (tmp_path / "guardian.yaml").write_text(f"source: {{format: {format}}}\nmodel: {{engine: lexical}}\n")
+    scored = guardian("score", "log", "-o", "out")
+    assert (scored.returncode, "2 actions scored, 0 lines refused" in scored.stderr) == (0, True)
+
+
 def test_detect_tells_mixed_and_broken_logs(guardian, tmp_path: Path) -> None:
     good = (SAMPLES / "authzen.jsonl").read_text()
     spread = json.dumps(json.loads((SAMPLES / "opa.jsonl").read_text().splitlines()[0]), indent=2)
