@@ -10,6 +10,7 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -150,23 +151,34 @@ def migrate(engine: Engine, scripts: str) -> None:
     `env.py` holds only `run_migrations()`, its `versions/` the revisions. Raises StoreError when the schema
     is newer than this version of guardian.
     """
-    folder = str(importlib.resources.files(scripts))
-    config = Config()
-    config.set_main_option("script_location", folder.replace("%", "%%"))
-    config.set_main_option("path_separator", "os")
+    revisions = _revisions(scripts)
     table = f"{scripts.rpartition('.')[2]}_version"
     with writing(engine) as connection:
         if connection.dialect.name == "postgresql":
             connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _ADVISORY_LOCK})
-        current = MigrationContext.configure(connection, opts={"version_table": table}).get_current_heads()
-        known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
-        if unknown := sorted(set(current) - known):
+        current = set(MigrationContext.configure(connection, opts={"version_table": table}).get_current_heads())
+        if current == set(revisions.get_heads()):
+            return
+        if unknown := sorted(current - {script.revision for script in revisions.walk_revisions()}):
             raise StoreError(
                 f"store: the schema of {engine.url.render_as_string()} is at revision {unknown[0]!r}, which "
                 "this version of guardian does not know; upgrade intent-guardian, or point it at another store"
             )
+        config = _config(scripts)
         config.attributes.update(connection=connection, version_table=table)
         command.upgrade(config, "head")
+
+
+def _config(scripts: str) -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(importlib.resources.files(scripts)).replace("%", "%%"))
+    config.set_main_option("path_separator", "os")
+    return config
+
+
+@cache
+def _revisions(scripts: str) -> ScriptDirectory:
+    return ScriptDirectory.from_config(_config(scripts))
 
 
 def run_migrations() -> None:
