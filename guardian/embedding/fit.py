@@ -16,7 +16,10 @@ from guardian.embedding.recent import Recent
 from guardian.embedding.text import (
     HISTORY_TOOLS,
     every_leaf,
+    flat,
     leaves,
+    overlong,
+    raw_leaves,
     render_action,
     render_pair,
     render_purpose,
@@ -28,6 +31,7 @@ if TYPE_CHECKING:
     from guardian.embedding.fusion import Fusion
 
 EXPLAINED_LEAVES = 24
+EXPLAINED_CHARS = 65_536
 READING = 4
 """How calls are read, which a calibration stands on: 1 whole purposes, 2 long ones by their nearest part, 3 also a
 second time without what a call repeats of its purpose, 4 all arguments for what the act can do and where it goes,
@@ -73,6 +77,7 @@ class PurposeFit:
 
     def explain(self, request: FitRequest) -> list[tuple[str, float]]:
         """(argument path, how much the score falls without it), largest fall first; empty without arguments."""
+        request = _explained(request)
         paths = [path for path, _ in leaves(request.arguments)][:EXPLAINED_LEAVES]
         if not paths:
             return []
@@ -151,6 +156,16 @@ def bared(request: FitRequest) -> FitRequest:
     """The request without what its arguments repeat of the purpose; itself where that is a word or two."""
     arguments = without_repeats(request.purpose, request.arguments)
     return request if arguments is request.arguments else replace(request, arguments=arguments)
+
+
+def _explained(request: FitRequest) -> FitRequest:
+    """The request as it is explained. That scores it once for each argument, so of a call with more than the
+    encoders are shown, or EXPLAINED_CHARS, only what they are shown counts: else one call would take a minute."""
+    told = (value if isinstance(value, list) else [value] for _, value in raw_leaves(request.arguments))
+    chars = sum(len(item) for items in told for item in items if isinstance(item, str))
+    if chars <= EXPLAINED_CHARS and not overlong(request.arguments):
+        return request
+    return replace(request, arguments=flat(leaves(request.arguments)))
 
 
 def _key(request: FitRequest) -> bytes:

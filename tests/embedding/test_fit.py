@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from guardian.embedding import FitRequest, PurposeFit
 from guardian.embedding.fusion import DOUBT, FEATURES, Fusion
 from guardian.embedding.lexical import Lexical, LexicalEncoder
+from guardian.embedding.text import flat, leaves
 from guardian.errors import ModelError
 
 
@@ -101,6 +102,23 @@ def test_the_argument_that_lowers_the_score_most_comes_first() -> None:
     assert explained[0][0] == "to"
     assert explained[0][1] > 0
     assert [fall for _, fall in explained] == sorted((fall for _, fall in explained), reverse=True)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"to": "m@evil.io"} | {f"line {n}": "tea" if n < 100 else "anna tea" for n in range(2_000)},
+        {"to": "m@evil.io", "sql": ["SELECT a FROM b WHERE c = d AND e < f"] * 1_900 + ["DROP TABLE users"]},
+        {"to": "m@evil.io", "sql": "SELECT " + "a, " * 30_000 + "b; DROP TABLE users"},
+    ],
+)
+def test_a_call_with_much_in_it_is_explained_by_what_the_encoders_are_shown_of_it(
+    arguments: dict[str, object],
+) -> None:
+    """It is scored once for each argument: read whole each time, one call would keep the monitor for a minute."""
+    fit = PurposeFit(LexicalEncoder(), fusion_of(fresh_destination=3.0, fresh=2.0, consequence=2.0), "test")
+    request = FitRequest("send the contract to anna@acme.com", "email.search", arguments)
+    assert fit.explain(request) == fit.explain(replace(request, arguments=flat(leaves(arguments))))
 
 
 def test_small_values_of_the_purposes_words_do_not_hide_an_act_and_are_read_a_second_time_only_then() -> None:
