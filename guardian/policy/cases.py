@@ -181,7 +181,7 @@ def read_cases(text: str, path: Path) -> tuple[PolicyCase, ...]:
     """The same from the text of a file called `path`."""
     try:
         raw: Any = yaml.load(text, Loader=_Loader)  # noqa: S506 - either is a safe loader
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError) as error:  # ValueError: a date that there is not
         raise PolicyError(f"{path} cannot be read: {error}") from error
     if not isinstance(raw, list) or not raw:
         raise PolicyError(f"{path} must be a list of cases")

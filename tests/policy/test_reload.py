@@ -88,8 +88,11 @@ def test_a_prohibition_that_went_missing_is_noticed_by_the_cases(folder):
     assert "tenant-isolation" in point.policies.policy_ids
 
 
-def test_unreadable_cases_are_no_cases_passed(folder):
-    (folder / "cases.yaml").write_text("- {name: x")
+@pytest.mark.parametrize("text", ["- {name: x", "- {name: 2026-02-30}"])
+def test_unreadable_cases_are_no_cases_passed(folder, text):
+    point = ReloadablePolicies(folder)
+    (folder / "cases.yaml").write_text(text)
+    assert point.reload().result == "refused"
     with pytest.raises(PolicyError, match=r"cases\.yaml"):
         ReloadablePolicies(folder)
 
