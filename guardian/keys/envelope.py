@@ -2,13 +2,14 @@
 
 import hmac
 import json
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal
 
 from joserfc import jws
 from joserfc.errors import JoseError
-from joserfc.jwk import KeySet
+from joserfc.jwk import JWKRegistry, Key, KeySet
 
 from guardian.domain.event import DecisionEvent, Envelope
 from guardian.errors import ConfigurationError
@@ -39,7 +40,7 @@ class EnvelopeVerifier:
             return "absent"
         try:
             claimed = Envelope.model_validate_json(_signed(event.envelope_jws, self._current()))
-        except (JoseError, ValueError, TypeError):
+        except (JoseError, ValueError, TypeError, AttributeError):  # the last: a header that is no object
             return "invalid"
         return "valid" if hmac.compare_digest(_canonical(claimed), _canonical(event.envelope)) else "invalid"
 
@@ -56,17 +57,32 @@ class EnvelopeVerifier:
 
 def _load(jwks: Path) -> KeySet:
     try:
-        return KeySet.import_key_set(json.loads(jwks.read_text(encoding="utf-8")))
-    except (OSError, ValueError, KeyError, TypeError, JoseError) as error:
+        keys = list(_usable(json.loads(jwks.read_text(encoding="utf-8"))["keys"]))
+    except (OSError, ValueError, KeyError, TypeError) as error:
         raise ConfigurationError(f"keys.envelope_jwks: {jwks} is no JWK set ({error})") from error
+    if not keys:
+        raise ConfigurationError(f"keys.envelope_jwks: {jwks} is no JWK set (it holds no key that is known here)")
+    return KeySet(keys)
+
+
+def _usable(listed: Iterable[Mapping[str, Any]]) -> Iterator[Key]:
+    """One that is not known here must not keep the others from being read (RFC 7517, 5)."""
+    for place, told in enumerate(listed, start=1):
+        try:
+            same = told.get("alg") in ("EdDSA", "Ed25519")  # of a signature too (RFC 9864): the curve tells all
+            yield JWKRegistry.import_key({k: v for k, v in told.items() if not (same and k == "alg")})
+        except (JoseError, ValueError, KeyError, TypeError, AttributeError) as error:
+            _log.warning("envelope_key_left_out", place=place, error=f"{type(error).__name__}: {error}"[:300])
 
 
 def _signed(token: str, keys: KeySet) -> bytes:
-    """What was signed. A signature need not name its key (RFC 7515, 4.1.4): then any of them may have made it."""
-    named = "kid" in jws.extract_compact(token.encode()).headers()
-    for key in [keys] if named else keys.keys:
-        with suppress(JoseError, ValueError, TypeError):
-            return jws.deserialize_compact(token, key, algorithms=ALGORITHMS).payload
+    """What was signed. A signature need not name its key (RFC 7515, 4.1.4), and keys of several kinds may share a
+    name (RFC 7517, 4.5): then any of them may have made it."""
+    named = jws.extract_compact(token.encode()).headers().get("kid")
+    for key in keys:
+        if named is None or key.kid == named:
+            with suppress(JoseError, ValueError, TypeError):
+                return jws.deserialize_compact(token, key, algorithms=ALGORITHMS).payload
     raise ValueError("none of the keys made this signature")
 
 

@@ -210,3 +210,41 @@ def test_a_signature_that_does_not_name_its_key_is_by_any_of_them(verifier, algo
     assert verifier(event(unnamed, {**ENVELOPE, "purpose": "pay"})) == "invalid"
     forged = jws.serialize_compact({"alg": "Ed25519"}, json.dumps(ENVELOPE), stranger, algorithms=["Ed25519"])
     assert verifier(event(forged)) == "invalid"
+
+
+STRANGE: list[dict[str, Any]] = [
+    {"kty": "EC", "crv": "BP-256", "x": "AAAA", "y": "AAAA", "kid": "brainpool"},
+    {"kty": "OKP", "crv": "X448", "x": "AAAA", "kid": "cut short"},
+    {"kty": "AKP", "alg": "ML-DSA-65", "pub": "AAAA", "kid": "of another kind"},
+    {"kty": "RSA", "kid": "without a modulus"},
+    {"kid": "without a kind"},
+]
+
+
+@pytest.mark.parametrize("strange", STRANGE, ids=lambda key: key["kid"])
+def test_a_key_that_is_not_known_here_keeps_no_other_from_being_believed(tmp_path: Path, strange: Any) -> None:
+    """Else who signs could rotate past us, and honest sessions would look forged."""
+    path = published(tmp_path / "jwks.json", KEYS["Ed25519"])
+    verifier, fresh = EnvelopeVerifier(path), OKPKey.generate_key("Ed25519", auto_kid=True)
+    path.write_text(json.dumps({"keys": [strange, {**fresh.as_dict(private=False), "kid": fresh.kid}]}))
+    assert [verifier(event(signed(ENVELOPE, key=key))) for key in (KEYS["Ed25519"], fresh)] == ["invalid", "valid"]
+
+
+def test_keys_of_several_kinds_may_share_a_name(tmp_path: Path) -> None:
+    path = tmp_path / "jwks.json"
+    path.write_text(json.dumps({"keys": [{**key.as_dict(private=False), "kid": "2026"} for key in KEYS.values()]}))
+    verifier = EnvelopeVerifier(path)
+    assert [verifier(event(signed(ENVELOPE, each, kid="2026"))) for each in KEYS] == ["valid"] * len(KEYS)
+    assert verifier(event(signed(ENVELOPE, kid="2027"))) == "invalid"
+
+
+@pytest.mark.filterwarnings("ignore::joserfc.errors.SecurityWarning")  # the older name is deprecated, and in use
+@pytest.mark.parametrize("published_as", ["EdDSA", "Ed25519", "ES256"])
+@pytest.mark.parametrize("signed_as", ["EdDSA", "Ed25519"])
+def test_both_names_of_one_algorithm_fit_its_key_and_no_other_does(
+    tmp_path: Path, published_as: str, signed_as: str
+) -> None:
+    path, key = tmp_path / "jwks.json", KEYS["Ed25519"]
+    path.write_text(json.dumps({"keys": [{**key.as_dict(private=False), "kid": key.kid, "alg": published_as}]}))
+    believed = "invalid" if published_as == "ES256" else "valid"
+    assert EnvelopeVerifier(path)(event(signed(ENVELOPE, signed_as, key=key))) == believed
