@@ -92,7 +92,7 @@ class ReloadablePolicies:
     def reload(self) -> ReloadOutcome:
         """Read the folder again, now."""
         with self._one_at_a_time:
-            return self._reload()
+            return self._reload(_seen(self._folder))
 
     def reload_if_changed(self) -> ReloadOutcome | None:
         """Look at the folder; reload it when it changed, and has stayed the same since the last look.
@@ -101,20 +101,19 @@ class ReloadablePolicies:
         without its last prohibitions. None when there is nothing to do, also for files that were refused before.
         """
         with self._one_at_a_time:
-            seen = _fingerprint(self._folder)
-            settled, self._glimpsed = seen == self._glimpsed, seen
-            return self._reload() if settled and seen != self._tried else None
+            seen = _seen(self._folder)
+            glimpse = _fingerprint(seen)
+            settled, self._glimpsed = glimpse == self._glimpsed, glimpse
+            return self._reload(seen) if settled and glimpse != self._tried else None
 
-    def _reload(self) -> ReloadOutcome:
+    def _reload(self, seen: PolicyFiles | PolicyError) -> ReloadOutcome:
+        """Put in force what was seen, and not what the files hold by now."""
         was = self._in_force
+        self._tried = _fingerprint(seen)
+        if isinstance(seen, PolicyError):
+            return self._refused(seen)
         try:
-            files = PolicyFiles.read(self._folder)
-        except PolicyError as error:
-            self._tried = _unreadable(error)
-            return self._refused(error)
-        self._tried = files.fingerprint
-        try:
-            new = _checked(files)
+            new = _checked(seen)
         except PolicyError as error:
             return self._refused(error)
         self._in_force = new
@@ -150,12 +149,12 @@ def _checked(files: PolicyFiles) -> _InForce:
     return _InForce(policies, files.fingerprint, len(results))
 
 
-def _fingerprint(folder: Path) -> str:
+def _seen(folder: Path) -> PolicyFiles | PolicyError:
     try:
-        return PolicyFiles.read(folder).fingerprint
+        return PolicyFiles.read(folder)
     except PolicyError as error:
-        return _unreadable(error)
+        return error
 
 
-def _unreadable(error: PolicyError) -> str:
-    return f"unreadable: {error}"
+def _fingerprint(seen: PolicyFiles | PolicyError) -> str:
+    return f"unreadable: {seen}" if isinstance(seen, PolicyError) else seen.fingerprint

@@ -132,6 +132,26 @@ def test_a_change_is_taken_when_it_has_settled(folder):
     assert point.reload_if_changed() is None
 
 
+def test_what_is_put_in_force_is_what_had_settled_and_not_what_is_written_a_moment_later(folder, wish):
+    never = ANALYSTS_REVOKE.replace("may", "never").replace("permit", "forbid")
+
+    class Restless(type(folder)):
+        """At the fourth reading (after the start, the change, and the look that finds it settled) half is gone."""
+
+        readings = 0
+
+        def glob(self, pattern):
+            Restless.readings += pattern == "*.cedar"
+            if Restless.readings == 4:
+                (folder / "more.cedar").write_text(ANALYSTS_REVOKE)
+            return super().glob(pattern)
+
+    point = ReloadablePolicies(Restless(folder))
+    (folder / "more.cedar").write_text(ANALYSTS_REVOKE + never)
+    assert [point.reload_if_changed() is not None for _ in range(2)] == [False, True]
+    assert point.decide(wish).policy_ids == ("analysts-never-revoke",)
+
+
 @pytest.mark.parametrize("breakage", ["text", "absence"])
 def test_a_broken_state_is_told_once_and_its_repair_too(folder, breakage):
     point = ReloadablePolicies(folder)
