@@ -7,7 +7,15 @@
 --                     its password away from the machines that run guardian.
 --
 -- Plain SQL for any client. Send the statements one at a time and outside a transaction (CREATE DATABASE wants that),
--- each section to the database in its heading. Choose three passwords first.
+-- each section to the database in its heading, never the whole file to one. Choose three passwords first. With psql:
+--
+--   section() { sed -n "/^-- === $1\./,/^-- === $(($1+1))\./p" postgres-roles.sql; }
+--   section 1 | psql -v ON_ERROR_STOP=1 -h db -U postgres -d postgres
+--   section 2 | psql -v ON_ERROR_STOP=1 -h db -U postgres -d guardian_monitor
+--   section 3 | psql -v ON_ERROR_STOP=1 -h db -U postgres -d guardian_control        (now the tables, see there)
+--   section 4 | psql -v ON_ERROR_STOP=1 -h db -U guardian_owner -d guardian_control
+--
+-- Guardian needs the driver: pip install '.[postgres]', or 'intent-guardian[postgres]' where it is installed already.
 --
 -- What a role cannot do, a person with superuser rights still can. For that there are the signed checkpoints that
 -- leave the database: `guardian audit verify --checkpoint FILE`.
@@ -42,11 +50,15 @@ GRANT USAGE ON SCHEMA public TO guardian_control;
 --
 --   GUARDIAN_STORE__CONTROL='postgresql+psycopg://guardian_owner:...@db/guardian_control' guardian token list
 --
--- `guardian serve` then finds nothing to migrate. It is configured with
+-- `guardian serve` then finds nothing to migrate. Give each machine its own database's password and no other:
 --
---   store:
---     monitor: postgresql+psycopg://guardian_monitor:...@db/guardian_monitor
---     control: postgresql+psycopg://guardian_control:...@db/guardian_control
+--   control   store: {control: postgresql+psycopg://guardian_control:...@db/guardian_control,
+--                     epoch_file: data/control.db.epoch}    on a durable disk: by it a restored backup is noticed
+--   monitor   store: {monitor: postgresql+psycopg://guardian_monitor:...@db/guardian_monitor}
+--
+-- A token counts only in the database that it was issued in: those that `guardian init` wrote count in its SQLite
+-- file. After section 4 issue new ones on control's machine: `guardian token issue admin --role admin --tenant '*' >
+-- keys/admin.token`, likewise one with the role monitor, for the monitor's machine, and one for each gateway.
 
 -- === 4. in database guardian_control, as guardian_owner, after section 3 and after every upgrade ===
 

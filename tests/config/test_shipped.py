@@ -16,7 +16,7 @@ from guardian.config import Settings, load
 
 TEXT = (resource("config") / "guardian.yaml").read_text(encoding="utf-8")
 TOLD = yaml.safe_load(TEXT)
-SET_HERE = {"gateways", "store.monitor", "store.control", "archive.path"}
+SET_HERE = {"gateways", "store.monitor", "store.control", "store.epoch_file", "archive.path"}
 """What differs from its default, for the reason that the file gives."""
 
 Path_ = tuple[str, ...]
@@ -87,3 +87,9 @@ def test_it_loads_and_every_name_in_it_is_known(tmp_path: Path) -> None:
 
 def test_it_permits_nothing_that_the_defaults_deny() -> None:
     assert TOLD["advice"]["fallback"] == {}
+
+
+def test_a_restored_backup_is_noticed_whatever_database_is_named() -> None:
+    """A server's database has no epoch file but the one that is named; for SQLite it is the one beside it."""
+    store = TOLD["store"]
+    assert store["epoch_file"] == f"{store['control'].removeprefix('sqlite:///')}.epoch"
