@@ -7,7 +7,7 @@ from typing import Self
 from rich.console import Console, Group
 from rich.live import Live
 from rich.panel import Panel
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
 from guardian.demo.outcome import Catch, Outcome, percentile
@@ -104,7 +104,8 @@ class Screen:
 
     def show(self, outcome: Outcome) -> None:
         """The result."""
-        table = Table("planted drift", "became", "after", "refused", "why", title="What was planted")
+        why = Column("why", min_width=len("(copied_authority)"), overflow="fold")  # a rule's name is never cut
+        table = Table("planted drift", "became", "after", "refused", why, title="What was planted")
         for catch in outcome.planted:
             table.add_row(
                 PLANT_NAMES[catch.session.plant.value],

@@ -1,10 +1,16 @@
 """What a person sees while the demo runs."""
 
 import io
+from datetime import UTC, datetime
 
+import pytest
 from rich.console import Console
 
+from guardian.demo.outcome import Catch, Outcome
+from guardian.demo.scenario import Plant, Scenario
 from guardian.demo.screen import Screen
+from guardian.domain.finding import Effect, Finding, Kind, NamedBreach
+from guardian.wire.findings import FindingOutcome, FindingView
 
 
 def test_the_newest_news_are_seen_on_a_small_terminal_too() -> None:
@@ -17,3 +23,21 @@ def test_the_newest_news_are_seen_on_a_small_terminal_too() -> None:
     assert "sess_19 " in last
     assert "sess_2 " not in last
     assert len(last.partition("╯")[0].splitlines()) <= console.height
+
+
+@pytest.mark.parametrize("rule", ["copied_authority", "envelope_expired"])
+def test_the_name_of_a_broken_rule_is_whole_on_a_small_terminal_too(rule: str) -> None:
+    at = datetime(2026, 5, 12, tzinfo=UTC)
+    made = Finding(
+        id="fnd_1", kind=Kind.DRIFT, tenant_id="acme", session_id="s", wanted=Effect.FLAG, severity="high",
+        title="Child session kept its parent's full authority", breaches=(NamedBreach(name=rule, detail="", hard=True),), time=at,
+    )  # fmt: skip
+    outcome = FindingOutcome(
+        finding_id="fnd_1", tenant_id="acme", session_id="s", wanted=Effect.FLAG, effect=Effect.FLAG,
+        mode="shadow", note="", at=at,
+    )  # fmt: skip
+    planted = next(each for each in Scenario(seed=7, sessions=1).plan() if each.plant is Plant.COPIED_AUTHORITY)
+    catch = Catch(planted, (FindingView(finding=made, outcome=outcome),), refused=0)
+    seen = io.StringIO()
+    Screen(Console(file=seen, width=80), 1).show(Outcome((catch,), 0, (), 0, 0, 1, ()))
+    assert f"({rule})" in seen.getvalue()
