@@ -104,7 +104,7 @@ class Screen:
 
     def show(self, outcome: Outcome) -> None:
         """The result."""
-        why = Column("why", min_width=len("(copied_authority)"), overflow="fold")  # a rule's name is never cut
+        why = Column("why", overflow="fold")  # a rule's name is broken rather than cut
         table = Table("planted drift", "became", "after", "refused", why, title="What was planted")
         for catch in outcome.planted:
             table.add_row(
