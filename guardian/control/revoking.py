@@ -61,28 +61,43 @@ def revoke_or_flag(
         update = _not_revoked(deps, rows, asked, decision, finding, now)
         return flagged.model_copy(update={**decided, **update}), None
     told = None if finding.subject is None else finding.subject.expires_at
-    hard = asked.evidence.hard_breach
+    ends = revoked_until(deps, rows, finding.tenant_id, finding.session_id, now, told)
+    hard, parent = asked.evidence.hard_breach, _above(deps, rows, asked, finding, now)
     entry = rows.ledger.append(
         tenant_id=finding.tenant_id,
         subject_id=finding.session_id,
         status="revoked",
-        reason_code="hard_breach" if hard else "drift",
+        reason_code="parent_revoked" if parent else "hard_breach" if hard else "drift",
         reason=storable(finding.title),
         actor=asked.asker.id,
         now=now,
-        expires_at=revoked_until(deps, rows, finding.tenant_id, finding.session_id, now, told),
+        expires_at=max(ends, parent.expires_at) if parent else ends,
         finding_id=finding.id,
         automatic=not planted,
         hard=hard,
+        cause=parent.subject_id if parent else None,
     )
     said = {"finding_id": finding.id, "result": "revoke", "revision": str(entry.revision)}
     record(rows, asked, decision, now, **said)
     if not planted:
         follow_down(deps, rows, asked, entry, now)
-        keep_from_coming_back(deps, rows, asked, finding, entry, now)
+        if parent is None:
+            keep_from_coming_back(deps, rows, asked, finding, entry, now)
     why = "; ".join(filter(None, decision.reasons.values()))
     update = {**decided, "effect": Effect.REVOKE, "revision": entry.revision, "note": f"revoked: {why}"}
     return flagged.model_copy(update=update), entry
+
+
+def _above(
+    deps: ControlDeps, rows: ControlRows, asked: PolicyRequest, finding: Finding, now: datetime
+) -> LedgerEntry | None:
+    """The parent's revocation that this one follows from, as far as the log tells who its parent is: a session
+    that is registered nowhere is given back with it, too."""
+    parent = None if finding.subject is None else finding.subject.parent_session_id
+    live = None if parent is None else rows.ledger.live_entry(finding.tenant_id, parent)
+    if live is None or live.expires_at <= now or not _only_follows(deps, rows, asked, finding, now):
+        return None
+    return live
 
 
 def _only_follows(

@@ -4,6 +4,7 @@ from datetime import timedelta
 
 import pytest
 
+from guardian.control.switch import SwitchRule
 from guardian.domain.finding import Effect, Kind, NamedBreach, finding_id
 
 FORGED = (NamedBreach(name="signature_invalid", detail="not signed by whom it names", hard=True),)
@@ -68,6 +69,24 @@ def test_a_child_is_not_revoked_for_its_parents_revocation_once_that_is_over(sta
         evidence = weak if session == "sess_3" else a_finding().evidence
         found = a_finding(session, time=stage.clock(), evidence=evidence, **more)
         assert code(stage.submit(below(found))) == "revoke", "what else there is counts"
+
+
+@pytest.mark.parametrize("more", [(), FORGED])
+def test_a_child_that_only_the_monitor_knew_below_its_parent_is_given_back_with_it_unless_it_broke_more(
+    make_stage, a_finding, weak, more
+):
+    stage = make_stage(switch=SwitchRule(descendants=False, comes_back={"task": timedelta(hours=2)}))
+    stage.enforce()
+    stage.delegate("registered", "sess_0", task_id="task_1")
+    stage.revoke("sess_0")
+    for session, parent in (("child", "sess_0"), ("grandchild", "child"), ("registered", "sess_0")):
+        breaches = PARENT if session == "grandchild" else (*PARENT, *more)
+        stage.submit(below(a_finding(session, breaches=breaches, evidence=weak), parent))
+    stays = {"child", "grandchild", "registered", "task_1"} if more else set()
+    assert set(stage.live()) == {"sess_0", "child", "grandchild", "registered"} | stays
+    stage.reinstate("sess_0")
+    stage.walk()
+    assert set(stage.live()) == stays
 
 
 def test_no_gateway_is_accused_of_letting_act_who_was_given_back(stage, a_finding):
