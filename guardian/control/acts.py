@@ -7,6 +7,7 @@ from guardian.control.descendants import follow_down
 from guardian.control.envelopes import revoked_until
 from guardian.control.found import sole_finding
 from guardian.control.granted import Act, bound, once, permitted
+from guardian.control.kin import revoked_above
 from guardian.control.lifting import follow_back
 from guardian.control.problems import Refusal, absent
 from guardian.domain.finding import Kind
@@ -91,7 +92,10 @@ def do_reinstate(act: Act) -> ActResult:
         expires_at=live.expires_at,
         finding_id=live.finding_id,
     )
-    act.rows.sessions.say(act.tenant_id, act.session_id, HumanWord.REINSTATED, act.now, human=True)
+    # the monitor must not accuse it of a parent below which people gave it back
+    above = revoked_above(act.rows, act.tenant_id, act.session_id, act.now)
+    known = "" if above is None else "parent_revoked"
+    act.rows.sessions.say(act.tenant_id, act.session_id, HumanWord.REINSTATED, act.now, human=True, detail=known)
     follow_back(act.deps, act.rows, entry, act.now)
     act.deps.metrics.add("guardian_revocations_total", status="reinstated", reason=_code(act))
     return _acted(act, changed=True, revision=entry.revision)

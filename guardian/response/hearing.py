@@ -24,8 +24,9 @@ def hear(
 
     In a new epoch evidence starts afresh (of the signals' states those of the `lasting` are kept), and the rules
     that findings had named when people spoke are pardoned for this session, so that a standing condition that they
-    accepted does not accuse again on the next call. What was named while their word was on its way is not: it
-    waits for the next one.
+    accepted does not accuse again on the next call; so is the rule that `detail` names, of which control knew that
+    the session given back would break it. What was named while their word was on its way is not: it waits for the
+    next one.
 
     Registered: `detail` is the digest of an envelope that control has on record for the session from now on.
     """
@@ -35,7 +36,7 @@ def hear(
             return state.model_copy(update={"revoked_at": at, "stage": Stage.REVOKED, "stood": stood})
         case HumanWord.REINSTATED | HumanWord.FALSE_POSITIVE:
             later = tuple(name for name in state.breaches if state.named_at.get(name, at) > at)
-            named = (name for name in state.breaches if name not in later)
+            named = [name for name in state.breaches if name not in later] + [detail] * bool(detail)
             return state.model_copy(
                 update={
                     "revoked_at": None if word is HumanWord.REINSTATED else state.revoked_at,

@@ -359,6 +359,15 @@ def test_what_people_gave_back_below_a_revoked_session_is_not_taken_again_by_its
     assert "child" in family.live(), "to revoke the one above anew is another decision"
 
 
+def test_the_monitor_hears_that_they_gave_it_back_below_a_revoked_session(family):
+    family.revoke("root")
+    family.reinstate("grandchild")
+    family.reinstate("root")
+    words = family.call("GET", "/v1/session-changes", "monitor").json()["items"]
+    said = {each["session_id"]: each["detail"] for each in words if each["word"] == "reinstated"}
+    assert said == {"grandchild": "parent_revoked", "root": ""}
+
+
 @pytest.mark.parametrize("epoch", [0, 1])
 def test_nor_for_the_revocation_that_they_gave_it_back_below(family, a_finding, weak, epoch):
     """Whether or not the monitor has heard of people's word."""

@@ -67,6 +67,17 @@ def test_a_child_of_a_revoked_parent_is_a_breach(world, body, now) -> None:
     assert "parent_revoked" in names(world)
 
 
+def test_a_child_that_people_gave_back_below_a_revoked_parent_is_not_accused_of_it(world, body, now) -> None:
+    world.feed(body(1))
+    world.hear(HumanWord.REVOKED, at=now)
+    for session in ("child", "other"):
+        world.hear(HumanWord.REVOKED, session=session, at=now)
+    world.hear(HumanWord.REINSTATED, session="child", at=now, detail="parent_revoked")
+    world.hear(HumanWord.REINSTATED, session="other", at=now)
+    world.feed(body(2, **NARROW), body(3, **{**NARROW, "envelope__session_id": "other"}))
+    assert [found.session_id for found in world.told(Kind.DRIFT)] == ["other"]
+
+
 def test_a_parent_that_was_revoked_before_it_ever_acted_is_a_breach(world, body, now) -> None:
     world.hear(HumanWord.REVOKED, at=now)
     world.feed(body(1, **NARROW))
