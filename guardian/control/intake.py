@@ -16,7 +16,7 @@ from guardian.control.news import NEWS, tell_of_decision_point
 from guardian.control.problems import Refusal, absent, check_calendar, check_one, check_tenant
 from guardian.control.revoking import revoke_or_flag
 from guardian.control.self_testing import noticed
-from guardian.control.superseded import superseded, weighed
+from guardian.control.superseded import came_too_late, superseded, weighed
 from guardian.domain.finding import Effect, Finding, Kind
 from guardian.domain.revocation import LedgerEntry
 from guardian.domain.session import HumanWord
@@ -98,11 +98,13 @@ def _decide(
         return Refusal(409, why, code="superseded")
     note_model(deps, rows, finding, principal.id, now)
     counts, less = weighed(rows, finding)
+    if too_late := came_too_late(finding, session):
+        less = "people spoke of the session before this was told: it is for them to decide"
     asked = replace(asked, evidence=evidence_of(counts))
     outcome = _flag(finding, permitted, asked.mode, now)
     entry: LedgerEntry | None = None
     planted = rows.self_tests.of_session(finding.tenant_id, finding.session_id) is not None
-    if finding.wanted is Effect.REVOKE:
+    if finding.wanted is Effect.REVOKE and not too_late:
         outcome, entry = revoke_or_flag(
             deps, rows, replace(asked, action="revoke"), permitted, outcome, finding, now, planted=planted
         )

@@ -15,8 +15,8 @@ _EARLIER = 200
 
 
 def superseded(rows: ControlRows, finding: Finding, session: StoredSession | None) -> str:
-    """Why it holds no longer; empty where it does."""
-    if finding.kind is Kind.DRIFT and session is not None and finding.epoch < session.restarts:
+    """Why it holds no longer; empty where it does, or where people could not have known what it tells."""
+    if session is not None and _is_from_before(finding, session):
         counts, _ = weighed(rows, finding)
         if not _breaks_another_rule(rows, counts, session):
             return "people decided about this session after this finding; their word holds"
@@ -26,6 +26,14 @@ def superseded(rows: ControlRows, finding: Finding, session: StoredSession | Non
         if before and _is_over(before[-1], finding.time):
             return "the session was not revoked any more"
     return ""
+
+
+def came_too_late(finding: Finding, session: StoredSession | None) -> bool:
+    """Whether people spoke after the act: what they had not been told of is told, and nothing is done against
+    their word."""
+    if session is None or session.restarted_at is None:
+        return False
+    return _is_from_before(finding, session) and finding.time <= session.restarted_at
 
 
 def weighed(rows: ControlRows, finding: Finding) -> tuple[Finding, str]:
@@ -49,10 +57,15 @@ def without_its_parent(finding: Finding) -> Finding:
     return finding if others == finding.breaches else finding.model_copy(update={"breaches": others})
 
 
+def _is_from_before(finding: Finding, session: StoredSession) -> bool:
+    """Whether its monitor had not heard people's latest word."""
+    return finding.kind is Kind.DRIFT and finding.epoch < session.restarts
+
+
 def _breaks_another_rule(rows: ControlRows, finding: Finding, session: StoredSession) -> bool:
-    """Whether the act came after people's word and broke a hard rule that they had not been told of."""
+    """Whether the act broke a hard rule that people had not been told of when they spoke."""
     since = session.restarted_at
-    if since is None or finding.time <= since:
+    if since is None:
         return False
     try:
         told = rows.findings.page(

@@ -1,5 +1,6 @@
 """What a monitor found before it heard what people, or time, had changed."""
 
+import json
 from datetime import timedelta
 
 import pytest
@@ -29,14 +30,31 @@ def test_a_hard_rule_that_is_broken_after_peoples_word_is_none_that_they_waved_t
     stage.submit(a_finding(breaches=hard))
     stage.clock.pass_(minutes=1)
     stage.reinstate()
-    before, after = (stage.clock() + timedelta(seconds=each) for each in (-1, 1))
-    assert code(stage.submit(a_finding(n=1, breaches=FORGED, time=before))) == "superseded"
+    after = stage.clock() + timedelta(seconds=1)
     assert code(stage.submit(a_finding(n=2, breaches=hard, time=after))) == "superseded", "they knew of this one"
     assert code(stage.submit(a_finding(n=3, time=after))) == "superseded", "evidence starts afresh"
     stage.clock.pass_(seconds=2)
     stage.submit(about_its_gateway(a_finding(breaches=FORGED, time=after)))
     for n in (4, 5):  # nor had people been told of it when it comes again
         assert code(stage.submit(a_finding(n=n, breaches=FORGED, time=after))) == "revoke"
+
+
+@pytest.mark.parametrize("wanted", [Effect.REVOKE, Effect.FLAG])
+def test_one_that_was_broken_before_it_and_reaches_control_after_is_told_and_for_people_to_decide(
+    stage, a_finding, hard, wanted
+):
+    stage.enforce()
+    stage.submit(a_finding(breaches=hard))
+    stage.clock.pass_(minutes=1)
+    stage.reinstate()
+    before = {"time": stage.clock() - timedelta(seconds=1), "wanted": wanted}
+    assert code(stage.submit(a_finding(n=1, breaches=hard, **before))) == "superseded", "they knew of this one"
+    told = stage.submit(a_finding(n=2, breaches=(*hard, *FORGED), **before)).json()
+    assert (told["effect"], "people spoke of the session before" in told["note"]) == ("flag", True)
+    assert stage.status() == "flagged"
+    with stage.deps.store.read() as rows:
+        newest = json.loads(rows.cases.news("alerts", 10)[-1].payload)
+    assert newest["finding"]["id"] == told["finding_id"]
 
 
 def test_an_earlier_finding_that_cannot_be_read_leaves_peoples_word_alone(stage, a_finding, hard):
