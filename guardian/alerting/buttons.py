@@ -37,15 +37,15 @@ def beneath(case: str, view: CaseView) -> Block:
     reinstate = button("reinstate", "Reinstate", told)
     verdict = button("verdict", "False positive …", told)
     snooze = button("snooze", "Snooze …", told)
-    fine = button("except", "This is fine …", told)
+    fine = [button("except", "This is fine …", told)] if view.excusable else []
     evidence = button("evidence", "Show evidence", told)
     match view.state:
         case "revoked":
             chosen = [reinstate, verdict, evidence]
         case "reinstated" | "dismissed":
-            chosen = [revoke, fine, evidence]
+            chosen = [revoke, *fine, evidence]
         case _:
-            chosen = [revoke, verdict, snooze, fine, evidence]
+            chosen = [revoke, verdict, snooze, *fine, evidence]
     return {"type": "actions", "block_id": "acts", "elements": chosen}
 
 

@@ -92,8 +92,9 @@ def forms_for(session: SessionView, case: CaseView | None, visit: Visit) -> tupl
     if case is not None:
         quiet = Button("snooze", "Be quiet", "in the channel; guardian goes on judging and revoking", "plain")
         found.append(Form("Be quiet about it", (quiet,), _key(), seen, extra="hours", open=False))
-        fine = Button("except", "Make an exception", "for this purpose and tool", "plain")
-        found.append(Form("This is fine", (fine,), _key(), seen, finding, extra="days", open=False))
+        if case.excusable:
+            fine = Button("except", "Make an exception", "for this purpose and tool", "plain")
+            found.append(Form("This is fine", (fine,), _key(), seen, finding, extra="days", open=False))
     guard = (
         Button("unprotect", "Let guardian revoke it by itself", style="plain")
         if session.protected

@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 from pydantic import AwareDatetime, Field
 
 from guardian.domain.event import Identifier
+from guardian.domain.finding import Kind
 from guardian.domain.revocation import Revision
 from guardian.wire.approvals import ApprovalView
 from guardian.wire.base import Ask, Body, Why
@@ -69,6 +70,13 @@ class CaseView(Body):
     similar: tuple[SimilarCase, ...] = ()
     snoozed_until: AwareDatetime | None = None
     snoozed_by: str | None = None
+
+    @property
+    def excusable(self) -> bool:
+        """Whether an exception can be made of it: of an act that drifted, and of no hard breach."""
+        finding = self.shown.finding
+        drifted = finding.kind is Kind.DRIFT and finding.act is not None
+        return drifted and not any(breach.hard for breach in finding.breaches)
 
 
 class CaseHistory(Body):

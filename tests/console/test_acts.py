@@ -116,6 +116,14 @@ def test_an_exception_is_made_for_the_purpose_and_the_tool(site):
     assert (made.tool, made.owner, made.reason) == ("email.*", "lee", "looked at it")
 
 
+def test_no_exception_is_offered_of_a_hard_breach(site, scribe):
+    browser = site.signed_in("lee", "approver")
+    assert 'value="except"' in browser.session()
+    site.submit(scribe.finding(n=1, hard=True))
+    assert 'value="snooze"' in browser.session()
+    assert 'value="except"' not in browser.session()
+
+
 def test_protecting_and_letting_go(site):
     browser = site.signed_in("root", "admin")
     assert browser.press(browser.session(), "protect").headers["location"].endswith("did=protected")

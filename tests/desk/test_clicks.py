@@ -203,6 +203,14 @@ def test_this_is_fine_becomes_an_exception_that_covers_the_like_of_it(flagged, s
     assert flagged.submit(a_finding("sess_5")).effect.value == "flag"
 
 
+def test_of_a_hard_breach_nobody_is_offered_to_say_that_it_is_fine(flagged, a_finding) -> None:
+    assert "This is fine" in flagged.text()
+    flagged.submit(a_finding(n=1, hard=True))
+    flagged.after(minutes=1)
+    assert "Snooze" in flagged.text()
+    assert "This is fine" not in flagged.text()
+
+
 def test_the_evidence_is_a_page_within_slacks_limits(flagged, slack) -> None:
     flagged.click("Show evidence", MAYA)
     view = flagged.form()
