@@ -157,6 +157,7 @@ class Monitor:
         )
         self._envelopes = envelope_tail(settings, self.store, metrics)
         self._cache_seen: dict[str, int] = {}
+        self._in_order = False
         self._loops = Loops(
             {
                 "outbox": self._delivery.run,
@@ -179,6 +180,7 @@ class Monitor:
         try:
             self._worker.run(stop)
             self._empty_outbox(stop)
+            self._in_order = True
         finally:
             self._loops.stop()
             self._delivery.wake()
@@ -206,7 +208,7 @@ class Monitor:
 
     def _report(self, instance: str, lag_s: float, leaving: bool) -> None:
         self._metrics.set("guardian_time_lag_seconds", lag_s)
-        self._client.vitals(instance, lag_s, leaving)
+        self._client.vitals(instance, lag_s, leaving and self._in_order)  # who falls over says no good-bye
 
     def troubles(self) -> list[str]:
         """What keeps it from its work right now, in words for everybody."""

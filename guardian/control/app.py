@@ -49,7 +49,7 @@ from guardian.control.self_testing import test_the_switch
 from guardian.control.slack_door import SlackDoor
 from guardian.control.token_expiry import tell_of_ending_tokens
 from guardian.control.walking import Waits, follow_on
-from guardian.control.watching import watch
+from guardian.control.watching import remember, watch
 from guardian.control.wholes import WholeLists
 from guardian.domain.revocation import Revision
 from guardian.revocation.opa_bundle import BundleFace
@@ -106,6 +106,8 @@ def create_app(deps: ControlDeps, *, slack: SlackDoor | None = None) -> FastAPI:
                 task.cancel()
                 with contextlib.suppress(asyncio.CancelledError):
                     await task
+            with _told("peers_not_remembered"):
+                await run_in_threadpool(remember, deps)
 
     app = FastAPI(
         # As they were made: routers that are included would be made anew by every application's first request.

@@ -1,15 +1,20 @@
 """`/v1/watch`, acknowledgements and vitals: who follows the list, who watches the topic, does the switch work."""
 
+from datetime import datetime, timedelta
+from typing import Literal
+
 from fastapi import APIRouter, Request, Response
 
 from guardian.control.authority import may_read
 from guardian.control.caller import Caller, Deps, TenantFilter, reach
 from guardian.control.listing import RevocationListings
+from guardian.control.monitors import unprotected, watched
 from guardian.control.peers import UNNAMED
 from guardian.control.problems import Refusal, documented
 from guardian.control.routes_revocations import Instance, narrowed
-from guardian.control.watching import gateways, one_by_one, peers, revision_within, unprotected, within
+from guardian.control.watching import gateways, peers, revision_within, within
 from guardian.domain.revocation import Revision
+from guardian.store.control_peers import STOPPED, Peer
 from guardian.wire.peers import Acknowledgement, GatewayView, MonitorView, SelfTestView, Vitals, Watch
 
 router = APIRouter(tags=["revocations"])
@@ -49,18 +54,17 @@ def acknowledge(
 
 @router.post("/v1/monitors", status_code=204, responses=_NOTED, response_class=Response)
 def vitals(deps: Deps, caller: Caller, told: Vitals) -> Response:
-    """How far behind the topic a monitor is. One that leaves while no other is there is missed all the same."""
+    """How far behind the topic a monitor is. One that leaves while no other is there stays known as stopped."""
     may_read(deps, caller, "readChanges")
     if caller.role != "monitor":
         raise Refusal(403, "only a monitor has such vitals", code="denied")
-    others = [each for each in deps.peers.heard("monitor") if each.instance != told.instance]
-    if told.leaving and all(any(each.reaches(one) for each in others) for one in one_by_one(caller.scope)):
+    now, others = deps.clock(), [each for each in deps.peers.heard("monitor") if each.instance != told.instance]
+    if told.leaving and watched(caller.scope, others, now):
         deps.peers.leave("monitor", caller, told.instance)
     else:
         nothing, lag = Revision(epoch=0, n=0), int(told.lag_s)
-        deps.peers.note(
-            "monitor", caller, told.instance, revision=nothing, transport="watch", now=deps.clock(), lag_s=lag
-        )
+        how = STOPPED if told.leaving else "watch"
+        deps.peers.note("monitor", caller, told.instance, revision=nothing, transport=how, now=now, lag_s=lag)
     return Response(status_code=204)
 
 
@@ -103,7 +107,7 @@ def watch(deps: Deps, caller: Caller, tenant_id: TenantFilter = None) -> Watch:
             MonitorView(
                 principal_id=each.principal_id,
                 instance=each.instance,
-                state="silent" if now - each.last_seen > late else "behind" if each.lag_s > 60 else "current",
+                state=_state(each, now, late),
                 lag_s=each.lag_s,
                 last_seen=each.last_seen,
             )
@@ -113,3 +117,9 @@ def watch(deps: Deps, caller: Caller, tenant_id: TenantFilter = None) -> Watch:
             SelfTestView(**{name: getattr(each, name) for name in SelfTestView.model_fields}) for each in tests
         ),
     )
+
+
+def _state(monitor: Peer, now: datetime, late: timedelta) -> Literal["current", "behind", "stopped", "silent"]:
+    if monitor.stopped:
+        return "stopped"
+    return "silent" if now - monitor.last_seen > late else "behind" if monitor.lag_s > 60 else "current"

@@ -7,10 +7,11 @@ store's, brought up to date with what this process heard since: of several contr
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Literal
 
 from guardian.control.deps import ControlDeps
+from guardian.control.monitors import tell_of_monitors, unprotected, watched
 from guardian.control.news import tell
 from guardian.control.peers import Trouble
 from guardian.control.wholes import Reach
@@ -20,8 +21,6 @@ from guardian.store.control import ControlRows
 from guardian.store.control_ledger import Scope
 from guardian.store.control_peers import Peer, PeerRole, heard_again
 
-_STEPS = (1, 5, 15, 60, 240, 1440)
-"""Minutes without protection at which people hear of it again."""
 _MANY = (1, 2, 3, 4, 5, 10, 25, 50, 100, 250, 500, 1000)
 """Processes of one gateway in the same trouble at which people hear of it again."""
 
@@ -92,24 +91,6 @@ def gateways(deps: ControlDeps, rows: ControlRows, now: datetime, scope: Reach =
     return standing
 
 
-def one_by_one(tenants: Reach) -> Iterable[str | None]:
-    """None stays one of its own: all of them, also those to come."""
-    return (None,) if tenants is None else tenants
-
-
-def unprotected(known: Iterable[Peer], now: datetime) -> timedelta | None:
-    """How long calls have gone unwatched: the worst lag of the monitors that are alive, and for each tenant
-    whose monitors are all gone since when.
-    """
-    alive = timedelta(seconds=30)
-    gaps = [(each, now - each.last_seen + timedelta(seconds=each.lag_s)) for each in known]
-    living = [gap for each, gap in gaps if now - each.last_seen <= alive]
-    gone = {each.tenants for each, _ in gaps if now - each.last_seen > alive}
-    left = {tenant for tenants in gone for tenant in one_by_one(tenants)}
-    missed = [min(gap for each, gap in gaps if each.reaches(tenant)) for tenant in left]
-    return max(living + missed, default=None)
-
-
 def watch(deps: ControlDeps) -> None:
     """Write down who was heard of, and tell what changed; called on a schedule."""
     now = deps.clock()
@@ -121,15 +102,22 @@ def watch(deps: ControlDeps) -> None:
     deps.metrics.set("guardian_unprotected_seconds", 0.0 if gap is None else gap.total_seconds())
     trouble = [each for each in standing if each.state != "current"]
     open_gap = gap is not None and gap > deps.settings.switch.unprotected_after
-    if not (deps.peers.unsettled or trouble or open_gap or deps.watched.gateways or deps.watched.gap):
+    if not (deps.peers.unsettled or trouble or open_gap or deps.watched.gateways or deps.watched.gap is not None):
         return
     with deps.watched.once_committed(), deps.store.write() as rows:
         deps.peers.settle(rows)
-        _forget(deps, rows, [*(each.peer for each in standing), *monitors], now)
+        _forget(deps, rows, [each.peer for each in standing], monitors, now)
         _tell_of_gateways(deps, rows, standing, now)
-        if gap is not None:
-            _tell_of_gap(deps, rows, gap, now)
+        tell_of_monitors(deps, rows, monitors, now)
     deps.peers.settled()
+
+
+def remember(deps: ControlDeps) -> None:
+    """Write down who was heard of, or said good-bye, since the last look; for a process that ends."""
+    if deps.peers.unsettled:
+        with deps.store.write() as rows:
+            deps.peers.settle(rows)
+        deps.peers.settled()
 
 
 def _tell_of_gateways(deps: ControlDeps, rows: ControlRows, standing: Iterable[Standing], now: datetime) -> None:
@@ -180,31 +168,6 @@ def _named(instances: Sequence[str]) -> str:
     return f"process{'es' if len(instances) > 1 else ''} {', '.join(instances[:3])}{more}"
 
 
-def _tell_of_gap(deps: ControlDeps, rows: ControlRows, gap: timedelta, now: datetime) -> None:
-    minutes = int(gap.total_seconds() // 60)
-    passed = [step for step in _STEPS if step <= max(1, minutes)]
-    before = deps.watched.gap
-    if gap <= deps.settings.switch.unprotected_after:
-        if before is not None:
-            since = deps.watched.gap_since or now
-            lasted = max(1, int((now - since).total_seconds() // 60))
-            title = "Calls are watched again"
-            detail = f"for about {lasted} minutes they were not; verdicts on that time say that they are late"
-            _say(deps, rows, "unprotected", f"over {since.isoformat()}", title, detail, "info", now)
-            deps.watched.gap = deps.watched.gap_since = None
-        return
-    since = deps.watched.gap_since = deps.watched.gap_since or now - gap
-    told = f"{since.isoformat()} {passed[-1]}"
-    if before != told:
-        detail = (
-            f"since {since.isoformat(timespec='seconds')} no monitor has kept up with the decisions: what agents "
-            "did since then is not judged yet, and nothing of it is revoked"
-        )
-        title = f"Unprotected for {minutes} minutes: the monitor is behind or gone"
-        _say(deps, rows, "unprotected", told, title, detail, "critical", now)
-        deps.watched.gap = told
-
-
 def _say(
     deps: ControlDeps,
     rows: ControlRows,
@@ -228,8 +191,12 @@ def _say(
     )
 
 
-def _forget(deps: ControlDeps, rows: ControlRows, known: Iterable[Peer], now: datetime) -> None:
-    gone = [each for each in known if now - each.last_seen > deps.settings.switch.forget_after]
+def _forget(
+    deps: ControlDeps, rows: ControlRows, gateways: Sequence[Peer], monitors: Sequence[Peer], now: datetime
+) -> None:
+    """Who is out of service, and a monitor that was stopped and has its place taken."""
+    gone = [each for each in (*gateways, *monitors) if now - each.last_seen > deps.settings.switch.forget_after]
+    gone += [each for each in monitors if each.stopped and watched(each.tenants, monitors, now)]
     rows.peers.forget(gone)
     for each in gone:
         deps.peers.forget(each)

@@ -13,6 +13,8 @@ from guardian.store.control_ledger import Scope, within
 from guardian.store.control_tables import peer, self_test
 
 PeerRole = Literal["gateway", "monitor"]
+STOPPED = "stopped"
+"""The transport of a monitor that said good-bye while no other one was there."""
 TestKind = Literal["canary", "planted_breach", "planted_drift"]
 
 
@@ -37,6 +39,10 @@ class Peer:
     @property
     def key(self) -> tuple[PeerRole, str, str]:
         return self.role, self.principal_id, self.instance
+
+    @property
+    def stopped(self) -> bool:
+        return self.transport == STOPPED
 
     def reaches(self, tenant_id: str | None) -> bool:
         """Whether it serves this tenant; None asks for all of them, also those to come."""

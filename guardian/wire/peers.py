@@ -46,9 +46,11 @@ class GatewayView(Body):
 
 
 class MonitorView(Body):
+    """One running monitor. `stopped` said good-bye; one that is `silent` did not."""
+
     principal_id: Identifier
     instance: str
-    state: Literal["current", "behind", "silent"]
+    state: Literal["current", "behind", "stopped", "silent"]
     lag_s: float
     last_seen: AwareDatetime
 

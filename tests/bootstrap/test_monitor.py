@@ -1,5 +1,6 @@
 """The monitor put together: what it says of itself."""
 
+import contextlib
 import threading
 
 import pytest
@@ -32,6 +33,16 @@ def test_the_lag_on_the_page_moves_while_nothing_is_committed_and_control_is_awa
     with pytest.raises(ControlError):
         monitor._report("m-1", 42, False)
     assert monitor._metrics.value("guardian_time_lag_seconds") == 42
+
+
+@pytest.mark.parametrize("falls", [False, True])
+def test_a_monitor_says_good_bye_when_it_is_stopped_and_not_when_it_falls_over(monitor, monkeypatch, falls):
+    told, stop = [], threading.Event()
+    monkeypatch.setattr(monitor._client, "vitals", lambda *said: told.append(said))
+    monkeypatch.setattr(monitor._worker, "run", lambda stop: stop.set() if not falls else 1 / 0)
+    with pytest.raises(ZeroDivisionError) if falls else contextlib.nullcontext():
+        monitor.run(stop)
+    assert told[-1][2] is not falls
 
 
 def test_a_broker_that_does_not_answer_keeps_the_monitor_from_being_ready(monitor, broker, monkeypatch):

@@ -46,6 +46,15 @@ def news(stage, topic=None):
     ]
 
 
+def missed(stage):
+    """Of each piece of news that calls are not watched: whether by intent."""
+    titles = {
+        "Unprotected for 1 minutes: the monitor is behind or gone": False,
+        "Monitor monitor-1 was stopped": True,
+    }
+    return [titles[each] for each in news(stage)]
+
+
 def seen(stage):
     return stage.call("GET", "/v1/watch", "admin", "*").json()
 
@@ -363,12 +372,73 @@ def test_a_monitor_that_is_behind_leaves_people_unprotected_and_they_hear_for_ho
     ]
 
 
-def test_a_monitor_that_stops_is_missed_also_when_it_says_good_bye(quiet):
-    beat(quiet, 0)
-    beat(quiet, 0, leaving=True)
-    quiet.clock.pass_(seconds=90)
+def test_a_monitor_that_is_stopped_in_order_is_told_and_shown_as_that_and_calls_nobody_for_an_hour(quiet):
+    beat(quiet)
+    quiet.clock.pass_(seconds=5)
+    beat(quiet, leaving=True)
+    for minutes in (0, 2, 57):
+        quiet.clock.pass_(minutes=minutes)
+        watch(quiet.deps)
+    assert news(quiet) == ["Monitor monitor-1 was stopped"]
+    assert seen(quiet)["monitors"][0]["state"] == "stopped"
+    assert seen(quiet)["unprotected_s"] == 3540, "that is so, whoever wanted it"
+    quiet.clock.pass_(minutes=2)
     watch(quiet.deps)
-    assert news(quiet, "unprotected") == ["Unprotected for 1 minutes: the monitor is behind or gone"]
+    assert news(quiet)[1:] == ["Unprotected for 61 minutes: the monitor is behind or gone"]
+
+
+def test_that_another_one_runs_in_its_place_is_told_and_it_is_shown_no_longer(quiet):
+    beat(quiet, instance="m-1")
+    beat(quiet, instance="m-1", leaving=True)
+    watch(quiet.deps)
+    quiet.clock.pass_(minutes=2)
+    beat(quiet, instance="m-2")
+    watch(quiet.deps)
+    assert news(quiet) == ["Monitor monitor-1 was stopped", "Calls are watched again"]
+    assert [each["instance"] for each in seen(quiet)["monitors"]] == ["m-2"]
+
+
+def test_one_that_fell_silent_before_it_is_no_reason_to_say_that_it_was_missed_all_the_while(quiet):
+    beat(quiet, instance="m-1")
+    quiet.clock.pass_(minutes=30)
+    beat(quiet, instance="m-2")
+    watch(quiet.deps)
+    beat(quiet, instance="m-2", leaving=True)
+    quiet.clock.pass_(minutes=2)
+    watch(quiet.deps)
+    assert news(quiet) == ["Monitor monitor-1 was stopped"]
+    assert [each["state"] for each in seen(quiet)["monitors"]] == ["silent", "stopped"]
+
+
+def test_a_monitor_that_falls_behind_or_silent_is_missed_as_ever_while_another_one_is_stopped(quiet):
+    beat(quiet, instance="m-1", tenants=("globex",))
+    beat(quiet, instance="m-2")
+    beat(quiet, instance="m-2", leaving=True)
+    quiet.clock.pass_(minutes=2)
+    watch(quiet.deps)
+    assert news(quiet, "unprotected") == ["Unprotected for 2 minutes: the monitor is behind or gone"]
+
+
+def test_a_good_bye_is_remembered_by_a_control_that_ends_right_after_it(make_stage):
+    stage = make_stage()
+    beat(stage)
+    beat(stage, leaving=True)
+    stage.client.__exit__(None, None, None)
+    with stage.deps.store.read() as rows:
+        assert [each.stopped for each in rows.peers.all("monitor")] == [True]
+    stage.client.__enter__()
+
+
+def test_while_control_was_away_no_monitor_was_missed_and_it_has_its_time_to_come_back(quiet):
+    beat(quiet)
+    watch(quiet.deps)
+    quiet.clock.pass_(minutes=10)
+    again = replace(quiet.deps, peers=PeersHeard(), watched=Watched(since=quiet.clock()))
+    watch(again)
+    assert news(quiet) == []
+    quiet.clock.pass_(seconds=61)
+    watch(again)
+    assert news(quiet) == ["Unprotected for 11 minutes: the monitor is behind or gone"]
 
 
 def test_a_dead_monitor_beside_a_living_one_is_no_gap(quiet):
@@ -388,7 +458,7 @@ def test_but_one_that_lives_for_other_tenants_watches_nothing_for_it(quiet, leav
     quiet.clock.pass_(seconds=90)
     beat(quiet, instance="m-2", tenants=("globex", "initech"))
     watch(quiet.deps)
-    assert news(quiet, "unprotected") == ["Unprotected for 1 minutes: the monitor is behind or gone"]
+    assert missed(quiet) == [leaving]
     beat(quiet, instance="m-3", tenants=("*",))
     watch(quiet.deps)
     assert news(quiet, "unprotected")[-1] == "Calls are watched again"
@@ -420,7 +490,7 @@ def test_but_a_tenant_that_none_of_them_watches_misses_it(quiet, leaving):
     beat(quiet, instance="m-2", tenants=("acme",))
     beat(quiet, instance="m-3", tenants=("globex",))
     watch(quiet.deps)
-    assert news(quiet, "unprotected") == ["Unprotected for 1 minutes: the monitor is behind or gone"]
+    assert missed(quiet) == [leaving]
 
 
 @pytest.mark.parametrize("leaving", [False, True])
@@ -432,7 +502,7 @@ def test_nor_do_any_that_are_named_stand_in_for_one_that_watched_every_tenant(qu
     quiet.clock.pass_(seconds=90)
     beat(quiet, instance="m-2", tenants=("acme", "globex"))
     watch(quiet.deps)
-    assert news(quiet, "unprotected") == ["Unprotected for 1 minutes: the monitor is behind or gone"]
+    assert missed(quiet) == [leaving]
 
 
 def test_what_was_heard_survives_a_restart_of_control(quiet):

@@ -1,0 +1,107 @@
+"""Watching the monitors: how long calls have gone unwatched, and whether by intent."""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta
+from functools import partial
+
+from guardian.control.deps import ControlDeps
+from guardian.control.news import tell
+from guardian.control.wholes import Reach
+from guardian.domain.finding import OPERATORS
+from guardian.store.control import ControlRows
+from guardian.store.control_peers import Peer
+
+_STEPS = (1, 5, 15, 60, 240, 1440)
+"""Minutes without protection at which people hear of it again."""
+_ALIVE = timedelta(seconds=30)
+_MAINTENANCE = timedelta(hours=1)
+"""So long nobody is called because a monitor was stopped in order; they were told that it was."""
+
+
+def one_by_one(tenants: Reach) -> Iterable[str | None]:
+    """None stays one of its own: all of them, also those to come."""
+    return (None,) if tenants is None else tenants
+
+
+def watched(tenants: Reach, by: Iterable[Peer], now: datetime) -> bool:
+    """Whether monitors that are alive reach all of these tenants."""
+    living = [each for each in by if _is_alive(each, now)]
+    return all(any(each.reaches(one) for each in living) for one in one_by_one(tenants))
+
+
+def unprotected(known: Iterable[Peer], now: datetime, *, patience: timedelta = timedelta(0)) -> timedelta | None:
+    """How long calls have gone unwatched: the worst lag of the monitors that are alive, and for each tenant
+    whose monitors are all gone since when; where the last of them was stopped in order, from `patience` on.
+    """
+    gaps = [(now - each.last_seen + timedelta(seconds=each.lag_s), each) for each in known]
+    living = [gap for gap, each in gaps if _is_alive(each, now)]
+    gone = {each.tenants for _, each in gaps if not _is_alive(each, now)}
+    left = {tenant for tenants in gone for tenant in one_by_one(tenants)}
+    last = [min((gap, each.stopped) for gap, each in gaps if each.reaches(tenant)) for tenant in left]
+    missed = [gap for gap, stopped in last if not stopped or gap >= patience]
+    return max(living + missed, default=None)
+
+
+def tell_of_monitors(deps: ControlDeps, rows: ControlRows, known: Sequence[Peer], now: datetime) -> None:
+    """That one was stopped in order and none took its place; that calls are not watched, or are again."""
+    told, late = deps.watched, deps.settings.switch.unprotected_after
+    say = partial(tell, deps, rows, tenant_id=OPERATORS, now=now)
+    gap = unprotected(known, now)
+    stopped = {
+        each.principal_id: each
+        for each in sorted(known, key=lambda each: each.last_seen)
+        if each.stopped and not watched(each.tenants, known, now)
+    }
+    for name, each in stopped.items():
+        told.gap, told.gap_since = told.gap or "", told.gap_since or each.last_seen
+        say(
+            topic="monitor",
+            once=f"{name} stopped {each.last_seen.isoformat()}",
+            title=f"Monitor {name} was stopped",
+            detail=f"process {each.instance} said good-bye, and no other one watches in its place: until one "
+            "does, what agents do is not judged, and nothing of it is revoked",
+            severity="medium",
+        )
+    if gap is None or _not_heard_yet(deps, known, now):
+        return
+    if gap <= late:
+        if told.gap is not None and not stopped:
+            since = told.gap_since or now
+            lasted = max(1, int((now - since).total_seconds() // 60))
+            say(
+                topic="unprotected",
+                once=f"over {since.isoformat()}",
+                title="Calls are watched again",
+                detail=f"for about {lasted} minutes they were not; verdicts on that time say that they are late",
+                severity="info",
+            )
+            told.gap = told.gap_since = None
+        return
+    missed = unprotected(known, now, patience=_MAINTENANCE)
+    if missed is None or missed <= late:
+        return
+    minutes = int(missed.total_seconds() // 60)
+    since = told.gap_since = told.gap_since or now - missed
+    step = f"{since.isoformat()} {max(step for step in _STEPS if step <= max(1, minutes))}"
+    if told.gap != step:
+        say(
+            topic="unprotected",
+            once=step,
+            title=f"Unprotected for {minutes} minutes: the monitor is behind or gone",
+            detail=f"since {since.isoformat(timespec='seconds')} no monitor has kept up with the decisions: what "
+            "agents did since then is not judged yet, and nothing of it is revoked",
+            severity="critical",
+        )
+        told.gap = step
+
+
+def _is_alive(peer: Peer, now: datetime) -> bool:
+    return not peer.stopped and now - peer.last_seen <= _ALIVE
+
+
+def _not_heard_yet(deps: ControlDeps, known: Iterable[Peer], now: datetime) -> bool:
+    """Whether control itself was away, and one that it heard before has had no time to come back."""
+    since = deps.watched.since
+    if since is None or now - since > deps.settings.switch.unprotected_after:
+        return False
+    return any(each.last_seen < since and not each.stopped for each in known)
