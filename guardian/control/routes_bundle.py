@@ -12,12 +12,13 @@ from guardian.control.bell import Bell, heard
 from guardian.control.caller import Caller, Deps, TenantFilter, reach
 from guardian.control.looking import SharedLooks
 from guardian.control.problems import absent, documented
-from guardian.control.routes_revocations import narrowed, note_held
+from guardian.control.routes_revocations import Instance, narrowed, note_held
 from guardian.revocation.opa_bundle import LONG_POLLED, MEDIA_TYPE
 from guardian.revocation.snapshot import matching, presented_revision
 
 router = APIRouter(prefix="/v1/opa", tags=["revocations"])
 
+_OPA = "opa"
 _WAIT = re.compile(r"(?:^|[;,\s])wait=(\d{1,6})")
 _RESPONSES = documented(401, 403, 404, 422, 503) | {
     200: {"content": {MEDIA_TYPE: {}, LONG_POLLED: {}}, "description": "The bundle"},
@@ -33,12 +34,17 @@ async def opa_bundle(
     tenant_id: TenantFilter = None,
     if_none_match: Annotated[str | None, Header(max_length=4096)] = None,
     prefer: Annotated[str | None, Header(max_length=256)] = None,
+    instance: Instance = _OPA,
 ) -> Response:
-    """A bundle with the root `guardian/revocations`; `Prefer: wait=SECONDS` holds the answer until it changes."""
+    """A bundle with the root `guardian/revocations`; `Prefer: wait=SECONDS` holds the answer until it changes.
+
+    Several OPAs with one token each need a Guardian-Instance of their own (`services.NAME.headers`), or the one
+    that is furthest ahead hides the others.
+    """
     scope = reach(caller, tenant_id)
     await run_in_threadpool(may_read, deps, caller, "readRevocations", tenant_id)
     held = presented_revision(if_none_match) if if_none_match else None
-    await note_held(request, deps, narrowed(caller, scope), "opa", held, "opa")
+    await note_held(request, deps, narrowed(caller, scope), instance, held, _OPA)
     bell: Bell = request.app.state.bell
     looks: SharedLooks = request.app.state.looks
     found = _WAIT.search(prefer or "")

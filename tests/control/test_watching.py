@@ -305,6 +305,22 @@ def test_polling_with_an_entity_tag_says_what_is_held(quiet):
     assert [(row["instance"], row["transport"]) for row in seen(quiet)["gateways"]] == [("old-client", "poll")]
 
 
+def test_an_opa_that_lags_is_not_hidden_by_another_one_of_its_token_where_they_are_told_apart(quiet):
+    def poll(instance, held=""):
+        headers = {"Guardian-Instance": instance, "If-None-Match": held}
+        return quiet.call("GET", "/v1/opa/bundle.tar.gz", "gateway", headers=headers).headers["etag"]
+
+    before = poll("opa-a")
+    quiet.revoke("s1")
+    after = poll("opa-b")
+    quiet.clock.pass_(seconds=16)
+    poll("opa-a", before), poll("opa-b", after)
+    assert {each["instance"]: each["state"] for each in seen(quiet)["gateways"]} == {
+        "opa-a": "lagging",
+        "opa-b": "current",
+    }
+
+
 @pytest.mark.parametrize("path", ["/v1/revocations", "/v1/opa/bundle.tar.gz"])
 def test_nor_is_a_revision_believed_that_the_ledger_has_not_reached(quiet, path):
     for tag in ('"1.9007199254740992-x"', '"1.0-x"'):
