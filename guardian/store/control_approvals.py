@@ -84,9 +84,11 @@ class ApprovalRows:
         return next((each for each in map(_approval, rows) if each.act["act"] == act), None)
 
     def of_session(self, tenant_id: str, session_id: str, now: datetime, limit: int) -> list[StoredApproval]:
-        """Those that wait for somebody's word on this session, the oldest first."""
+        """Those that wait for somebody's word on this session, the oldest first; those on its calls come last, for
+        it may have any number of them held."""
         mine = self._waiting(tenant_id).where(approval.c.session_id == session_id, approval.c.expires_at > now)
-        return [_approval(row) for row in self.connection.execute(mine.order_by(approval.c.seq).limit(limit))]
+        ordered = mine.order_by(approval.c.action == "permitCall", approval.c.seq).limit(limit)
+        return [_approval(row) for row in self.connection.execute(ordered)]
 
     def waiting(self, tenant_id: str) -> int:
         counted = select(func.count()).select_from(self._waiting(tenant_id).subquery())

@@ -215,6 +215,18 @@ def test_held_calls_leave_room_for_what_the_monitor_asks_people_about_sessions(m
     assert stage.submit(a_finding("s2")).json()["approval_id"] is not None
 
 
+def test_however_many_calls_of_a_session_are_held_its_case_shows_that_somebody_may_revoke_it(
+    stage, adviser, a_finding
+):
+    stage.call("PUT", "/v1/sessions/acme/s1/protection", json={"protected": True, "reason": "vip"})
+    adviser.answer = STRONG
+    for n in range(12):
+        assert advice(stage, scope=f"part {n}")["advice"] == "hold"
+    asked = stage.submit(a_finding("s1")).json()["approval_id"]
+    case = stage.call("GET", "/v1/cases/acme/s1", "analyst").json()
+    assert (case["state"], case["approvals"][0]["id"]) == ("revoke_requested", asked)
+
+
 @pytest.mark.parametrize("name", ["tenant_id", "jti"])
 @pytest.mark.parametrize("odd", [7, "", "a\x00b", "\ud800", "x" * 513])
 def test_a_name_that_nobody_can_bear_is_refused_and_not_taken_for_one_that_is_not_revoked(stage, name, odd):
