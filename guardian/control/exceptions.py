@@ -23,6 +23,8 @@ from guardian.wire.principal import Principal
 
 _EXACT = re.compile(r"[A-Za-z0-9_.:/-]{3,200}")  # an agent may call a tool anything, also a pattern
 _MOST_IN_A_SESSION = 3
+_TWICE = timedelta(minutes=5)
+"""The same wish within this time is the same click."""
 _CLOCKS_APART = timedelta(seconds=5)
 """A monitor's may be so much ahead of ours; the word is on what the finding names all the same."""
 
@@ -58,6 +60,13 @@ def make_exception(
         if trouble is not None:
             act.audit(result="refused", finding_id=finding.id)
             return Refusal(422, trouble)
+        made = act.rows.exceptions.in_force(finding.tenant_id, purpose_family(purpose), act.now)
+        said = (principal.id, finding.id, tool, wanted.reason, timedelta(days=wanted.days))
+        for each in made:
+            same = (each.owner, each.finding_id, each.tool, each.reason, each.expires_at - each.created_at)
+            if said == same and act.now - each.created_at <= _TWICE:
+                act.audit(result="unchanged", exception_id=each.id, finding_id=finding.id)
+                return each
         view = ExceptionView(
             id=f"exc_{deps.new_id()}",
             tenant_id=finding.tenant_id,

@@ -245,6 +245,19 @@ def test_an_exception_covers_the_like_and_nothing_else(stage, a_finding, hard):
     assert effect(6) == "flag"
 
 
+def test_an_exception_that_is_sent_twice_is_made_once(stage, a_finding):
+    """Ended, it is: no other one of the same click goes on covering."""
+    found = stage.submit(acted(a_finding)).json()["finding_id"]
+    first = excepted(stage, found, tool="crm.*").json()
+    stage.clock.pass_(seconds=2)
+    assert excepted(stage, found, tool="crm.*").json() == first
+    for other in (excepted(stage, found, tool="crm.*", days=30), excepted(stage, found, tool="crm.read")):
+        assert other.json()["id"] != first["id"]
+    stage.clock.pass_(minutes=10)
+    assert excepted(stage, found, tool="crm.*").json()["id"] != first["id"], "later it is meant"
+    assert len(stage.audit(action="makeException", result="made")) == 4
+
+
 def test_after_an_exception_too_a_finding_older_than_peoples_word_is_refused(stage, a_finding):
     """The monitor counts the exception's fresh start as well as people's."""
     found = stage.submit(acted(a_finding)).json()["finding_id"]
