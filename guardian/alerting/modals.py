@@ -25,7 +25,8 @@ _INTRO = {
     "approve": "What was asked for is done at once, if policy permits it now.",
     "deny": "What was asked for is not done.",
     "verdict": "Your verdict goes back to the monitor, and is kept as a label for calibration and training.",
-    "snooze": "No reminders and no replies until then. Guardian goes on judging and revoking.",
+    "snooze": "No reminders and no replies until then, unless it becomes worse. Guardian goes on judging and "
+    "revoking.",
     "except": "An exception for this tenant, this purpose and the tools you name. It has an owner, which is "
     "you, and an end. It never covers hard breaches, nor what is strong enough to revoke on.",
 }

@@ -75,8 +75,10 @@ def heard_alert(rows: ControlRows, line: Followed, now: datetime, *, floor: int 
     severe = max(case.rank, rank(finding.severity))
     values: dict[str, object] = {"alert_id": line.seq, "findings": case.findings + 1, "rank": severe}
     settled = bool(case.state) and case.state not in OPEN_STATES
-    worse = case.acted_at is not None and severe > case.rank  # what somebody saw to was less than this
-    if settled or worse:  # it begins anew
+    worse = severe > case.rank  # than what somebody saw to, or wanted quiet
+    if worse and case.alert_id > 0:
+        values |= {"snoozed_until": None, "snoozed_by": None}
+    if settled or (worse and case.acted_at is not None):  # it begins anew
         values |= {"acted_at": None, "escalated_at": None, "opened_at": line.at or now, "state": ""}
     news = about_guardian and rank(finding.severity) >= floor
     if (news or _has_ended(rows, case)) and _is_far_up(rows, case, now):  # and so does its message

@@ -142,6 +142,9 @@ class Desk:
         finding = view.shown.finding
         about = f"{code(case.session_id, 120)} in {code(case.tenant_id, 120)}"
         tool = "" if finding.act is None else finding.act.tool
+        tool = (
+            "" if tool.endswith("*") else tool
+        )  # an agent may call one as a pattern, that somebody sends off unseen
         return self._opened(click, modals.form(click, about, tool=tool))
 
     def _opened(self, click: Click, view: dict[str, object]) -> tuple[str, str]:

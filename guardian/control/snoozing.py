@@ -20,7 +20,7 @@ def snooze(
     *,
     seen: str | None = None,
 ) -> CaseView:
-    """No reminders and no replies until then. A later snooze replaces an earlier one."""
+    """No reminders and no replies until then, or a more severe finding. A later snooze replaces an earlier one."""
 
     def do(act: Act) -> CaseView | Refusal:
         view = case_view(deps, act.rows, tenant_id, session_id)

@@ -189,6 +189,32 @@ def test_a_snoozed_case_reminds_nobody(make_office, slack, a_finding) -> None:
     assert "Snoozed" not in office.text()
 
 
+def test_a_case_that_becomes_worse_is_snoozed_no_longer(make_office, slack, a_finding) -> None:
+    office = make_office(escalate={"after_s": 900})
+    office.submit(a_finding(severity="medium"))
+    office.settle()
+    office.click("Snooze …", MAYA)
+    office.form()
+    office.fill_in(MAYA, hours="8")
+    office.told()
+    office.after(minutes=5)
+    office.submit(a_finding(n=1, severity="medium"))
+    office.after(hours=1)
+    assert "Snoozed by maya" in office.text(), "more of the same"
+    office.submit(a_finding(n=2, severity="critical", hard=True))
+    office.after(minutes=1)
+    assert "Snoozed" not in office.text()
+    office.after(minutes=15)
+    assert [m for m in slack.messages if m.get("reply_broadcast")]
+
+
+def test_a_tool_that_an_agent_called_as_a_pattern_is_proposed_to_nobody(office, a_finding) -> None:
+    office.submit(a_finding(tool="email.*"))
+    office.settle()
+    office.click("This is fine …", LEE)
+    assert "email.*" not in str(office.form()["blocks"])
+
+
 def test_this_is_fine_becomes_an_exception_that_covers_the_like_of_it(flagged, slack, a_finding) -> None:
     flagged.click("This is fine …", LEE)
     flagged.form()
