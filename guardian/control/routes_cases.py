@@ -12,6 +12,8 @@ from guardian.wire.cases import CaseHistory, CaseView, SnoozeRequest
 
 router = APIRouter(tags=["cases"])
 
+_NEWEST = 1000
+
 
 @router.get("/v1/cases/{tenant_id}/{session_id:path}", responses=documented(401, 403, 404, 422, 503))
 def show_case(
@@ -40,7 +42,11 @@ def snooze_case(
 
 @router.get("/v1/case-history/{tenant_id}/{session_id:path}", responses=documented(401, 403, 404, 422, 503))
 def show_history(deps: Deps, caller: Caller, tenant_id: TenantId, session_id: SessionId) -> CaseHistory:
-    """What happened in a case since people were first told of it; empty where no channel keeps cases."""
+    """What happened in a case since people were first told of it, the newest 1,000; empty where no channel keeps
+    cases."""
     may_read(deps, caller, "read", tenant_id)
+    key = case_key(tenant_id, session_id)
     with deps.store.read() as rows:
-        return CaseHistory(items=tuple(rows.cases.events(case_key(tenant_id, session_id))))
+        known = rows.cases.get(key)
+        before = 0 if known is None else max(0, known.events - _NEWEST)
+        return CaseHistory(items=tuple(rows.cases.events(key, before, _NEWEST)))

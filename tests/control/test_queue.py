@@ -4,9 +4,11 @@ from datetime import datetime, timedelta
 
 import pytest
 
+from guardian.control.case import case_key
 from guardian.control.case_events import acted as people_acted
 from guardian.control.case_events import told_by_audit
 from guardian.domain.finding import Act, Effect, Kind, Reason
+from guardian.wire.cases import CaseEvent
 
 
 def acted(a_finding, session="sess_1", *, tool="crm.read", wanted=Effect.FLAG, **more):
@@ -370,6 +372,17 @@ def test_feedback_is_labelled_data(stage, a_finding):
     assert rows[0]["signals"] == {"purpose_fit": 0.9}
     assert rows[0]["judged_by"] == "analyst-1"
     assert stage.call("GET", "/v1/feedback", "analyst", "globex").json()["items"] == []
+
+
+def test_of_a_long_history_the_newest_is_shown(stage, a_finding):
+    stage.submit(acted(a_finding))
+    with stage.deps.store.write() as rows:
+        known = rows.cases.open(
+            case_key("acme", "sess_1"), kind="session", tenant_id="acme", session_id="sess_1", now=stage.clock()
+        )
+        rows.cases.happened(known, [CaseEvent(at=stage.clock(), by="x", what=str(n)) for n in range(1002)])
+    told = stage.call("GET", "/v1/case-history/acme/sess_1", "analyst").json()["items"]
+    assert [told[0]["what"], told[-1]["what"]] == ["2", "1001"]
 
 
 def test_a_snooze_ends_by_itself(stage, a_finding):
