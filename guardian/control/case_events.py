@@ -11,8 +11,8 @@ from guardian.wire.findings import AlertPayload
 from guardian.wire.visits import PEOPLE
 
 _PEOPLE = PEOPLE - {"auditor"}  # who see everything and change nothing
-_ACTED = frozenset(
-    {"revoke", "reinstate", "dismiss", "confirm", "approve", "protect", "snooze", "makeException", "propose"}
+_ACTED = frozenset(  # a snooze is none: it ends, and then somebody has to
+    {"revoke", "reinstate", "dismiss", "confirm", "approve", "protect", "makeException", "propose"}
 )
 _SENTENCES: Mapping[tuple[str, str], str] = {
     ("revoke", "changed"): "revoked the session",

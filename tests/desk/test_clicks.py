@@ -187,6 +187,7 @@ def test_a_snoozed_case_reminds_nobody(make_office, slack, a_finding) -> None:
     assert not [m for m in slack.messages if m.get("reply_broadcast")]
     office.after(hours=2)
     assert "Snoozed" not in office.text()
+    assert [m for m in slack.messages if m.get("reply_broadcast")], "and then nobody has acted yet"
 
 
 def test_a_case_that_becomes_worse_is_snoozed_no_longer(make_office, slack, a_finding) -> None:
