@@ -8,6 +8,7 @@ from typing import Any, get_args
 from guardian.control.authority import ask, consider, record
 from guardian.control.deps import ControlDeps
 from guardian.control.news import tell
+from guardian.control.superseded import weighed
 from guardian.policy.port import EvidenceFacts, PolicyAction, PolicyDecision, PolicyRequest
 from guardian.store.control import ControlRows
 from guardian.store.control_approvals import StoredApproval, particulars
@@ -152,7 +153,21 @@ def overtaken(rows: ControlRows, stored: StoredApproval) -> str | None:
     anew = any(entry.status == "revoked" and entry.reason_code != "renewed" for entry in since)
     if view.action == "reinstate" and anew:
         return "the session was revoked anew after this was put up; ask again"
-    return None
+    found = None if view.finding_id is None else rows.findings.get(view.finding_id, {view.tenant_id})
+    return None if found is None else weighed(rows, found.view.finding)[1] or None
+
+
+def said_no(
+    rows: ControlRows, tenant_id: str, session_id: str, evidence: EvidenceFacts, now: datetime
+) -> ApprovalView | None:
+    """People's latest word on revoking this session, if it is a no that holds: for as long as the request would
+    have waited, and neither on a rule that was not broken then nor on ten times the evidence."""
+    found = rows.approvals.decided(tenant_id, session_id, "revoke", {})
+    if found is None or found.view.state != "denied" or found.view.expires_at <= now or overtaken(rows, found):
+        return None
+    then = evidence_seen(found)
+    more = evidence.breaches - then.breaches or evidence.one_in >= 10 * then.one_in
+    return None if more else found.view
 
 
 def _seen(rows: ControlRows, asked: PolicyRequest, tenant_id: str, session_id: str | None) -> dict[str, Any]:

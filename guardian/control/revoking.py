@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from guardian.control import breaker
-from guardian.control.approvals import put_up
+from guardian.control.approvals import put_up, said_no
 from guardian.control.authority import ask, consider, evidence_of, explain, record
 from guardian.control.deps import ControlDeps
 from guardian.control.descendants import follow_down
@@ -128,6 +128,11 @@ def _not_revoked(
         note += "; it would have been revoked, " + (
             "and is outside the canary" if asked.mode == "canary" else "were the mode enforce"
         )
+    no = said_no(rows, finding.tenant_id, finding.session_id, asked.evidence, now)
+    if no is not None and no.decided_at is not None:
+        when = no.decided_at.isoformat(timespec="minutes")
+        note += f"; {no.decided_by} said no to that at {when} (approval {no.id})"
+        return {"note": note, "would_revoke": would}
     reason = storable(finding.title) or "the monitor wants this session revoked"
     approval = put_up(deps, rows, asked, decision, act={}, reason=reason, now=now, finding_id=finding.id)
     if approval is None:

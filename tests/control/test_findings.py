@@ -9,7 +9,7 @@ from whole_store import first_bad, ledger_entries
 
 from guardian.alerting.port import Alert
 from guardian.control.facts import in_canary
-from guardian.domain.finding import Effect, Kind
+from guardian.domain.finding import Effect, Kind, NamedBreach
 from guardian.store.control_tables import model
 
 
@@ -235,6 +235,41 @@ def test_a_session_that_only_a_person_may_stop_is_put_before_one(stage, a_findin
     assert again["approval_id"] == outcome["approval_id"], "the same wish is put up once"
     assert stage.decide(outcome["approval_id"], "approve", "responder").status_code == 200
     assert [entry["subject_id"] for entry in stage.revocations().json()["entries"]] == ["sess_1"]
+
+
+def test_a_no_to_revoking_a_session_holds_for_the_same_and_asks_nobody_again_until_it_is_too_old(
+    stage, a_finding, hard
+):
+    stage.enforce()
+    body = {"protected": True, "reason": "payroll"}
+    stage.call("PUT", "/v1/sessions/acme/sess_1/protection", "approver", json=body)
+
+    def asked(n, breaches=hard, epoch=0):
+        stage.clock.pass_(minutes=30)
+        found = a_finding(n=n, epoch=epoch, breaches=breaches, time=stage.clock())
+        return stage.submit(found).json()
+
+    first = asked(0)["approval_id"]
+    assert stage.decide(first, "deny", "responder").status_code == 200
+    again = asked(1)
+    assert (again["effect"], again["approval_id"]) == ("flag", None)
+    assert f"responder-1 said no to that at 2026-05-12T12:30+00:00 (approval {first})" in again["note"]
+    worse = asked(2, (*hard, NamedBreach(name="signature_invalid", detail="", hard=True)))["approval_id"]
+    assert worse not in (None, first), "of this nobody was asked"
+    assert stage.decide(worse, "deny", "responder").status_code == 200
+    assert asked(3)["approval_id"] is None
+    stage.clock.pass_(hours=4)
+    assert asked(4)["approval_id"] is not None
+
+
+def test_a_no_before_people_spoke_of_the_session_says_nothing_of_it_since(stage, a_finding, hard):
+    stage.enforce()
+    body = {"protected": True, "reason": "payroll"}
+    stage.call("PUT", "/v1/sessions/acme/sess_1/protection", "approver", json=body)
+    stage.decide(stage.submit(a_finding(breaches=hard)).json()["approval_id"], "deny", "responder")
+    stage.revoke()
+    stage.reinstate()
+    assert stage.submit(a_finding(epoch=1, breaches=hard)).json()["approval_id"] is not None
 
 
 def test_nobody_is_asked_about_what_a_person_could_not_change(make_stage, a_finding, hard, weak):

@@ -107,6 +107,19 @@ def test_a_child_that_only_the_monitor_knew_below_its_parent_is_given_back_with_
     assert set(stage.live()) == stays
 
 
+def test_nobody_approves_that_a_child_is_revoked_for_a_parent_that_was_given_back_since(stage, a_finding, weak):
+    stage.enforce()
+    stage.call("PUT", "/v1/sessions/acme/sess_1/protection", json={"protected": True, "reason": "payroll"})
+    stage.revoke("sess_0")
+    asked = stage.submit(below(a_finding(breaches=PARENT, evidence=weak))).json()["approval_id"]
+    stage.clock.pass_(minutes=1)
+    stage.reinstate("sess_0")
+    got = stage.decide(asked, "approve", "responder")
+    assert (got.status_code, got.json()["code"]) == (409, "overtaken")
+    assert "its parent is not revoked any more" in got.json()["detail"]
+    assert stage.live() == {}
+
+
 def test_no_gateway_is_accused_of_letting_act_who_was_given_back(stage, a_finding):
     stage.revoke()
     stage.clock.pass_(minutes=5)
