@@ -2,6 +2,7 @@
 
 import json
 from datetime import datetime, timedelta
+from heapq import merge
 
 from pydantic import ValidationError
 
@@ -34,23 +35,23 @@ def catch_up(store: ControlStore, now: datetime, *, floor: int = 0) -> bool:
     with store.read() as rows:
         if not any(rows.cases.news(feed, 1) for feed in _FEEDS):
             return False
-    full = False
     with store.write() as rows:
-        for feed in _FEEDS:
-            news = rows.cases.news(feed, _AT_ONCE)
-            for line in news:
-                match feed:
-                    case "alerts":
-                        heard_alert(rows, line, now, floor=floor)
-                    case "audit":
-                        heard_audit(rows, json.loads(line.payload), now)
-                    case _:
-                        event = told_by_word(line.payload, line.at or now, line.detail)
-                        _heard(rows, case_key(line.tenant_id, line.session_id), event, now)
-            if news:
-                rows.cases.follow(feed, news[-1].seq)
-            full = full or len(news) == _AT_ONCE
-    return full
+        news = {feed: rows.cases.news(feed, _AT_ONCE) for feed in _FEEDS}
+        told = ([(feed, line) for line in lines] for feed, lines in news.items())
+        # as it happened: what somebody did to a case is no answer to what came after
+        for feed, line in merge(*told, key=lambda each: each[1].at or now):
+            match feed:
+                case "alerts":
+                    heard_alert(rows, line, now, floor=floor)
+                case "audit":
+                    heard_audit(rows, json.loads(line.payload), now)
+                case _:
+                    event = told_by_word(line.payload, line.at or now, line.detail)
+                    _heard(rows, case_key(line.tenant_id, line.session_id), event, now)
+        for feed, lines in news.items():
+            if lines:
+                rows.cases.follow(feed, lines[-1].seq)
+    return any(len(lines) == _AT_ONCE for lines in news.values())
 
 
 def heard_alert(rows: ControlRows, line: Followed, now: datetime, *, floor: int = 0) -> None:

@@ -1,5 +1,6 @@
 """Cases as a channel of people shows them: where each stands there, and what happened in it."""
 
+import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -259,7 +260,7 @@ class CaseRows:
             case "audit":
                 wanted = select(audit.c.seq, audit.c.record).where(audit.c.seq > after)
                 rows = self.connection.execute(wanted.order_by(audit.c.seq).limit(limit))
-                return [Followed(row.seq, row.record) for row in rows]
+                return [Followed(row.seq, row.record, at=_at(row.record)) for row in rows]
             case _:
                 rows = self.connection.execute(
                     select(change).where(change.c.seq > after).order_by(change.c.seq).limit(limit)
@@ -278,6 +279,10 @@ class CaseRows:
 
     def alert_payload(self, alert_id: int) -> str | None:
         return self.connection.execute(select(alert.c.payload).where(alert.c.id == alert_id)).scalar_one_or_none()
+
+
+def _at(record: str) -> datetime:
+    return datetime.fromisoformat(json.loads(record)["at"])
 
 
 def _alert(row: Row[Any]) -> Followed:

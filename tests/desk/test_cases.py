@@ -303,6 +303,21 @@ def test_a_case_that_begins_anew_while_somebody_wants_quiet_makes_none(office, s
     assert len(slack.roots()) == 1
 
 
+def test_what_became_worse_right_after_somebody_saw_to_it_calls_again_although_both_are_heard_of_at_once(
+    make_office, slack, a_finding
+) -> None:
+    office = make_office(escalate={"after_s": 60, "from": "medium"})
+    office.submit(a_finding(severity="medium"))
+    office.settle()
+    with office.client("ann", "analyst") as ann:
+        ann.judge(a_finding().id, "confirmed", reason="known")
+    office.clock.pass_(seconds=2)
+    office.submit(a_finding(n=1, severity="critical", hard=True))
+    office.settle()
+    office.after(minutes=2)
+    assert len([m for m in slack.messages if m.get("reply_broadcast")]) == 1
+
+
 @pytest.mark.parametrize(("severity", "calls"), [("high", 1), ("medium", 0)])
 def test_what_is_worse_than_somebody_saw_to_may_call_again(make_office, slack, a_finding, severity, calls) -> None:
     office = make_office(escalate={"after_s": 60, "from": "medium"})
