@@ -24,6 +24,9 @@ _MOST_APPROVALS = 10
 def case_view(deps: ControlDeps, rows: ControlRows, tenant_id: str, session_id: str) -> CaseView | None:
     """The case, or None for a session without a finding that people were told of."""
     found = [each.view for each in rows.findings.page({tenant_id}, limit=_TREND, session_id=session_id)]
+    if len(found) == _TREND and not any(map(_is_drift, found)):  # what it did is not to be buried
+        of_it = rows.findings.page({tenant_id}, limit=_TREND, session_id=session_id, kind=Kind.DRIFT.value)
+        found += [each.view for each in of_it]
     told = [view for view in found if view.outcome.effect is not Effect.NONE] or found
     session = rows.sessions.get(tenant_id, session_id)
     if not told or session is None:
@@ -110,9 +113,9 @@ def _state(session: SessionView, shown: FindingView, *, revoked: bool, asked: bo
 
 
 def _shown(told: Sequence[FindingView], *spoke: datetime | None) -> FindingView:
-    """What people decide on: the newest, which is the first of these. What is wrong with the gateway or the grant
-    stands back behind what the session did, unless people spoke between the two; and so does whatever else they
-    dismissed, for that is no word on what the session did."""
+    """What people decide on: the newest, which is the first of these. What is wrong with the gateway, its log or
+    the grant stands back behind what the session did, unless people spoke between the two; and so does whatever
+    else they dismissed, for that is no word on what the session did."""
     left = [view for view in told if _is_drift(view) or not _is_dismissed(view)] or told
     for place, view in enumerate(left):
         drift = next(filter(_is_drift, left[place:]), view)
@@ -124,7 +127,8 @@ def _shown(told: Sequence[FindingView], *spoke: datetime | None) -> FindingView:
 
 def _is_beside(view: FindingView) -> bool:
     finding = view.finding
-    return finding.kind is Kind.HYGIENE or (finding.kind is Kind.GATEWAY and bool(finding.breaches))
+    beside = (Kind.HYGIENE, Kind.IDENTITY)
+    return finding.kind in beside or (finding.kind is Kind.GATEWAY and bool(finding.breaches))
 
 
 def _is_dismissed(view: FindingView) -> bool:
