@@ -44,6 +44,8 @@ def unprotected(known: Iterable[Peer], now: datetime, *, patience: timedelta = t
 
 def tell_of_monitors(deps: ControlDeps, rows: ControlRows, known: Sequence[Peer], now: datetime) -> None:
     """That one was stopped in order and none took its place; that calls are not watched, or are again."""
+    if _not_heard_yet(deps, known, now):
+        return
     told, late = deps.watched, deps.settings.switch.unprotected_after
     say = partial(tell, deps, rows, tenant_id=OPERATORS, now=now)
     gap = unprotected(known, now)
@@ -62,7 +64,7 @@ def tell_of_monitors(deps: ControlDeps, rows: ControlRows, known: Sequence[Peer]
             "does, what agents do is not judged, and nothing of it is revoked",
             severity="medium",
         )
-    if gap is None or _not_heard_yet(deps, known, now):
+    if gap is None:
         return
     if gap <= late:
         if told.gap is not None and not stopped:
@@ -104,4 +106,4 @@ def _not_heard_yet(deps: ControlDeps, known: Iterable[Peer], now: datetime) -> b
     since = deps.watched.since
     if since is None or now - since > deps.settings.switch.unprotected_after:
         return False
-    return any(each.last_seen < since and not each.stopped for each in known)
+    return any(each.last_seen < since for each in known)

@@ -9,7 +9,7 @@ import pytest
 from guardian.control.peers import PeersHeard, Watched
 from guardian.control.self_testing import test_the_switch as check_the_switch
 from guardian.control.switch import SelfTestRule, SwitchRule
-from guardian.control.watching import watch
+from guardian.control.watching import remember, watch
 from guardian.domain.revocation import Revision
 from guardian.errors import StoreError
 from guardian.wire.principal import Principal
@@ -455,6 +455,19 @@ def test_while_control_was_away_no_monitor_was_missed_and_it_has_its_time_to_com
     quiet.clock.pass_(seconds=61)
     watch(again)
     assert news(quiet) == ["Unprotected for 11 minutes: the monitor is behind or gone"]
+
+
+def test_nor_is_it_told_that_one_was_stopped_together_with_control_before_it_had_that_time(quiet):
+    beat(quiet)
+    beat(quiet, leaving=True)
+    remember(quiet.deps)
+    quiet.clock.pass_(minutes=2)
+    again = replace(quiet.deps, peers=PeersHeard(), watched=Watched(since=quiet.clock()))
+    watch(again)
+    assert news(quiet) == []
+    quiet.clock.pass_(seconds=61)
+    watch(again)
+    assert news(quiet) == ["Monitor monitor-1 was stopped"]
 
 
 def test_a_dead_monitor_beside_a_living_one_is_no_gap(quiet):
