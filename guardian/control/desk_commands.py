@@ -2,6 +2,7 @@
 
 from guardian.alerting.case_blocks import STATES
 from guardian.alerting.neutralise import code, prose
+from guardian.errors import ControlError
 from guardian.wire.desk import DeskClient
 from guardian.wire.sessions import SessionView
 
@@ -12,6 +13,7 @@ HELP = """*What guardian answers*
 `/guardian mode [TENANT]` what guardian may do by itself
 `/guardian help` this"""
 _SHOWN = 10
+_TRIED = 20  # tenants, for a name without one
 
 
 def answer_command(control: DeskClient, text: str) -> str:
@@ -26,9 +28,11 @@ def answer_command(control: DeskClient, text: str) -> str:
             name, reason = rest.split(maxsplit=1)
             tenant, session = _named(control, name)
             done = control.revoke(tenant, session, reason=reason[:1000])
+            slip = " Guardian had not heard of it: is the name right?" if done.unheard else ""
             if done.approval is not None:
-                return f"A second person has to approve: {code(done.approval.id, 60)}."
-            return f"{code(session, 120)} is {done.session.status}" + ("." if done.changed else " already.")
+                return f"A second person has to approve: {code(done.approval.id, 60)}.{slip}"
+            already = "" if done.changed else " already"
+            return f"{code(session, 120)} is {done.session.status}{already}.{slip}"
         case "mode":
             return _mode(control, rest.strip())
         case "help" | "":
@@ -81,17 +85,27 @@ def _mode(control: DeskClient, tenant: str) -> str:
 
 
 def _named(control: DeskClient, name: str) -> tuple[str, str]:
-    """TENANT/ID as it is; a bare ID for somebody who works for one tenant, or found among the newest sessions."""
+    """TENANT/ID as it is; a bare ID for somebody who works for one tenant, or in whose tenants only one has it."""
     tenants = control.whoami().tenants
     head, slash, tail = name.partition("/")
     if slash and (head in tenants or "*" in tenants):
         return head, tail
     if len(tenants) == 1 and tenants[0] != "*":
         return tenants[0], name
-    known = [view for view in control.sessions(limit=200).items if view.session_id == name]
-    if len(known) == 1:
-        return known[0].tenant_id, name
+    if "*" not in tenants:
+        known = [tenant for tenant in tenants[:_TRIED] if _has(control, tenant, name)]
+        if len(known) == 1 and len(tenants) <= _TRIED:
+            return known[0], name
     raise ValueError("say whose session it is: TENANT/ID")
+
+
+def _has(control: DeskClient, tenant: str, session: str) -> bool:
+    try:
+        return control.session(tenant, session).session.tenant_id == tenant
+    except ControlError as refusal:
+        if refusal.status == 404:
+            return False
+        raise
 
 
 def _line(view: SessionView) -> str:

@@ -14,6 +14,7 @@ from guardian.alerting import slack_socket
 from guardian.alerting.slack import SlackOptions
 from guardian.alerting.slack_people import SlackPeople
 from guardian.alerting.slack_socket import SlackSocket
+from guardian.control.desk_commands import answer_command
 from guardian.domain.finding import Effect
 from guardian.errors import StoreError
 from guardian.wire.advice import Weighing
@@ -400,10 +401,23 @@ def test_the_slash_command_answers_and_revokes_by_policy(flagged, slack) -> None
     assert "*shadow*" in flagged.command("mode")
     assert "is revoked" in flagged.command("revoke sess_1 it exports everything")
     assert "revoked already" in flagged.command("revoke acme/sess_1 again")
+    assert "is the name right?" in flagged.command("revoke acme/sess_l a slip of the pen")
+    assert "is the name right?" not in flagged.command("revoke acme/sess_1 again")
     assert "`sess_1`" in flagged.command("session\u00a0sess_1")  # as some keyboards put a space
     assert "Not found" in flagged.command("session sess_1", GLOBEX)
     assert "does not know you" in flagged.command("status", STRANGER)
     assert "I do not know" in flagged.command("<!channel> revoke")
+
+
+def test_a_name_that_two_tenants_share_is_nobodys_until_one_is_named(office) -> None:
+    with office.deps.store.write() as rows:
+        for name in ("sess_1", *(f"s{n}" for n in range(200))):
+            rows.sessions.meet("acme", name, office.clock())
+        rows.sessions.meet("globex", "sess_1", office.clock())
+    with office.client("both", "responder", "acme", "globex") as both:
+        with pytest.raises(ValueError, match="say whose session it is"):
+            answer_command(both, "revoke sess_1 it exports everything")
+        assert answer_command(both, "revoke s7 it exports everything") == "`s7` is revoked."
 
 
 def test_without_a_signing_secret_there_is_no_way_in(office) -> None:
