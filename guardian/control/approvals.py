@@ -146,13 +146,13 @@ def overtaken(rows: ControlRows, stored: StoredApproval) -> str | None:
         if _mode_seen(known) != stored.act["mode"]:
             return "the tenant's mode was changed after this was put up; ask again from there"
         return None
+    if view.action == "reinstate":  # which a verdict in its favour does not speak against
+        since = rows.ledger.of_session(view.tenant_id, view.session_id)[stored.act["entries"] :]
+        anew = any(entry.status == "revoked" and entry.reason_code != "renewed" for entry in since)
+        return "the session was revoked anew after this was put up; ask again" if anew else None
     session = rows.sessions.get(view.tenant_id, view.session_id)
     if (0 if session is None else session.restarts) != stored.act["restarts"]:
         return "people decided about this session after this was put up; their word holds"
-    since = rows.ledger.of_session(view.tenant_id, view.session_id)[stored.act["entries"] :]
-    anew = any(entry.status == "revoked" and entry.reason_code != "renewed" for entry in since)
-    if view.action == "reinstate" and anew:
-        return "the session was revoked anew after this was put up; ask again"
     found = None if view.finding_id is None else rows.findings.get(view.finding_id, {view.tenant_id})
     return None if found is None else weighed(rows, found.view.finding)[1] or None
 

@@ -150,6 +150,17 @@ def test_an_approval_never_undoes_what_people_decided_after_it_was_put_up(stage)
     assert stage.status() == "revoked", "the second revocation was not what this approval was about"
 
 
+def test_who_calls_it_a_false_positive_meanwhile_does_not_stand_in_the_way_of_giving_it_back(stage, a_finding):
+    found = stage.submit(a_finding()).json()["finding_id"]
+    stage.revoke()
+    path, body = "/v1/sessions/acme/sess_1/reinstate", {"reason": "ours"}
+    asked = stage.call("POST", path, "responder", json=body).json()["approval"]["id"]
+    verdict = {"verdict": "false_positive", "reason": "a known export"}
+    assert stage.call("POST", f"/v1/findings/{found}/verdict", "analyst", json=verdict).status_code == 200
+    assert stage.decide(asked, "approve").status_code == 200
+    assert stage.status() == "active"
+
+
 def test_a_revocation_that_lapsed_and_came_anew_is_another_one(make_stage):
     stage = make_stage(approval_life=timedelta(days=90))
     stale = _waiting(stage)
