@@ -5,9 +5,11 @@ import math
 from collections.abc import Sequence
 from contextlib import suppress
 from datetime import datetime
+from itertools import islice
 
 from pydantic import ValidationError
 
+from guardian.control.approvals import overtaken
 from guardian.control.deps import ControlDeps
 from guardian.control.problems import Refusal
 from guardian.domain.event import purpose_family
@@ -32,9 +34,9 @@ def case_view(deps: ControlDeps, rows: ControlRows, tenant_id: str, session_id: 
     if not told or session is None:
         return None
     shown = _shown(told, session.view.last_word_at, session.restarted_at)
-    waiting = tuple(
-        each.view for each in rows.approvals.of_session(tenant_id, session_id, deps.clock(), _MOST_APPROVALS)
-    )
+    asked_for = rows.approvals.of_session(tenant_id, session_id, deps.clock(), _SEARCHED)
+    hold = (each.view for each in asked_for if overtaken(rows, each) is None)
+    waiting = tuple(islice(hold, _MOST_APPROVALS))
     live = rows.ledger.live_entry(tenant_id, session_id)
     kept = rows.cases.of_session(tenant_id, session_id)
     ends = None if kept is None else kept.snoozed_until

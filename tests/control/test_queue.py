@@ -172,6 +172,18 @@ def test_a_case_is_headed_by_what_the_session_did_and_not_by_what_its_gateway_di
     assert shown(stage) == (ignored.id, "flagged"), "that it lets a revoked session act is another matter"
 
 
+def test_a_wish_that_peoples_word_has_overtaken_waits_for_nobody_in_the_case(stage, a_finding, hard):
+    stage.enforce()
+    stage.call("PUT", "/v1/sessions/acme/sess_1/protection", json={"protected": True, "reason": "payroll"})
+    found = acted(a_finding, wanted=Effect.REVOKE, breaches=hard)
+    stage.submit(found)
+    assert shown(stage) == (found.id, "revoke_requested")
+    stage.clock.pass_(seconds=1)
+    judged(stage, found, "false_positive")
+    assert shown(stage) == (found.id, "dismissed")
+    assert case(stage)["approvals"] == []
+
+
 def test_however_many_decision_ids_it_uses_again_its_case_stays_headed_by_what_it_did(stage, a_finding, hard):
     """Where an agent chooses the ids, every click would else come too late, and nobody see what it did."""
     drift = acted(a_finding, breaches=hard)
