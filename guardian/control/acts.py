@@ -7,9 +7,9 @@ from guardian.control.descendants import follow_down
 from guardian.control.envelopes import revoked_until
 from guardian.control.found import sole_finding
 from guardian.control.granted import Act, bound, once, permitted
-from guardian.control.kin import revoked_above
 from guardian.control.lifting import follow_back
 from guardian.control.problems import Refusal, absent
+from guardian.control.superseded import known_to_people
 from guardian.domain.finding import Kind
 from guardian.domain.revocation import ReasonCode, Revision
 from guardian.domain.session import HumanWord
@@ -92,9 +92,7 @@ def do_reinstate(act: Act) -> ActResult:
         expires_at=live.expires_at,
         finding_id=live.finding_id,
     )
-    # the monitor must not accuse it of a parent below which people gave it back
-    above = revoked_above(act.rows, act.tenant_id, act.session_id, act.now)
-    known = "" if above is None else "parent_revoked"
+    known = known_to_people(act.rows, act.tenant_id, act.session_id, act.now)
     act.rows.sessions.say(act.tenant_id, act.session_id, HumanWord.REINSTATED, act.now, human=True, detail=known)
     follow_back(act.deps, act.rows, entry, act.now)
     act.deps.metrics.add("guardian_revocations_total", status="reinstated", reason=_code(act))
@@ -152,7 +150,9 @@ def judge(
         act.rows.findings.set_verdict(finding.tenant_id, finding_id, verdict)
         word = HumanWord.FALSE_POSITIVE if dismissed else HumanWord.CONFIRMED
         if finding.kind is Kind.DRIFT:  # a verdict on a grant or a gateway says nothing of the session's evidence
-            act.rows.sessions.say(finding.tenant_id, finding.session_id, word, act.now, human=True)
+            this = finding.tenant_id, finding.session_id
+            known = known_to_people(act.rows, *this, act.now) if dismissed else ""
+            act.rows.sessions.say(*this, word, act.now, human=True, detail=known)
         elif dismissed:
             act.rows.sessions.acquit(finding.tenant_id, finding.session_id)
         return stored.view.model_copy(update={"verdict": verdict})

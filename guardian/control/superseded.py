@@ -5,11 +5,14 @@ from datetime import datetime
 from pydantic import ValidationError
 
 from guardian.control.following import given_back
+from guardian.control.kin import revoked_above
 from guardian.domain.finding import Finding, Kind
 from guardian.domain.revocation import LedgerEntry
 from guardian.store.control import ControlRows
 from guardian.store.control_sessions import StoredSession
 
+NOTHING = "-"
+"""In place of the rules that people know of, where there is none."""
 _EARLIER = 200
 """So many findings of a session are looked at for what they named."""
 
@@ -62,20 +65,34 @@ def _is_from_before(finding: Finding, session: StoredSession) -> bool:
     return finding.kind is Kind.DRIFT and finding.epoch < session.restarts
 
 
+def known_to_people(rows: ControlRows, tenant_id: str, session_id: str, now: datetime) -> str:
+    """For the feed: the rules of which people know that the session broke them, or goes on to below a revoked
+    session, when they speak of it now; empty where an earlier finding cannot be read."""
+    try:
+        known = _rules_told(rows, tenant_id, session_id, now)
+    except ValidationError:
+        return ""
+    below = {"parent_revoked"} if revoked_above(rows, tenant_id, session_id, now) else set()
+    return " ".join(sorted(known | below)) or NOTHING
+
+
 def _breaks_another_rule(rows: ControlRows, finding: Finding, session: StoredSession) -> bool:
     """Whether the act broke a hard rule that people had not been told of when they spoke."""
     since = session.restarted_at
     if since is None:
         return False
     try:
-        told = rows.findings.page(
-            {finding.tenant_id}, limit=_EARLIER, session_id=finding.session_id, kind=Kind.DRIFT.value
-        )
+        known = _rules_told(rows, finding.tenant_id, finding.session_id, since)
     except ValidationError:  # another version wrote one of them: the next act accuses again, in the new epoch
         return False
-    earlier = (each.view.finding for each in told if each.view.outcome.at <= since)
-    named = {breach.name for each in earlier for breach in each.breaches}
-    return any(breach.hard and breach.name not in named for breach in finding.breaches)
+    return any(breach.hard and breach.name not in known for breach in finding.breaches)
+
+
+def _rules_told(rows: ControlRows, tenant_id: str, session_id: str, until: datetime) -> frozenset[str]:
+    """Raises ValidationError for a finding that this version cannot read."""
+    told = rows.findings.page({tenant_id}, limit=_EARLIER, session_id=session_id, kind=Kind.DRIFT.value)
+    earlier = (each.view.finding for each in told if each.view.outcome.at <= until)
+    return frozenset(breach.name for each in earlier for breach in each.breaches)
 
 
 def _is_over(entry: LedgerEntry, at: datetime) -> bool:

@@ -13,6 +13,7 @@ REGISTERED_KEPT = 64
 """Digests of registered envelopes that a session remembers; control remembers all of them."""
 
 _NAMES_KEPT = 64
+_PARENT = "parent_revoked"
 
 
 def hear(
@@ -24,9 +25,9 @@ def hear(
 
     In a new epoch evidence starts afresh (of the signals' states those of the `lasting` are kept), and the rules
     that findings had named when people spoke are pardoned for this session, so that a standing condition that they
-    accepted does not accuse again on the next call; so is the rule that `detail` names, of which control knew that
-    the session given back would break it. What was named while their word was on its way is not: it waits for the
-    next one.
+    accepted does not accuse again on the next call. What was named while their word was on its way is not, nor
+    what is not among the rules that `detail` names, if it names any, as those that people knew of: it waits for
+    the next one.
 
     Registered: `detail` is the digest of an envelope that control has on record for the session from now on.
     """
@@ -35,8 +36,14 @@ def hear(
             stood = state.stood if state.stage is Stage.REVOKED else state.stage
             return state.model_copy(update={"revoked_at": at, "stage": Stage.REVOKED, "stood": stood})
         case HumanWord.REINSTATED | HumanWord.FALSE_POSITIVE:
-            later = tuple(name for name in state.breaches if state.named_at.get(name, at) > at)
-            named = [name for name in state.breaches if name not in later] + [detail] * bool(detail)
+            known = detail.split()
+            later = tuple(
+                name
+                for name in state.breaches
+                if state.named_at.get(name, at) > at or (known and name not in known)
+            )
+            named = [name for name in state.breaches if name not in later]
+            named += [_PARENT] * (_PARENT in known)  # control may have taken it along before anything was found
             return state.model_copy(
                 update={
                     "revoked_at": None if word is HumanWord.REINSTATED else state.revoked_at,
@@ -49,7 +56,7 @@ def hear(
                     "asked_one_in": 1.0,
                     "signals": {k: v for k, v in state.signals.items() if k in lasting},
                     "breaches": later,
-                    "named_at": {name: state.named_at[name] for name in later},
+                    "named_at": {name: at for name, at in state.named_at.items() if name in later},
                     "pardoned": tuple(dict.fromkeys((*state.pardoned, *named))),
                 }
             )

@@ -365,7 +365,7 @@ def test_the_monitor_hears_that_they_gave_it_back_below_a_revoked_session(family
     family.reinstate("root")
     words = family.call("GET", "/v1/session-changes", "monitor").json()["items"]
     said = {each["session_id"]: each["detail"] for each in words if each["word"] == "reinstated"}
-    assert said == {"grandchild": "parent_revoked", "root": ""}
+    assert said == {"grandchild": "parent_revoked", "root": "-"}
 
 
 @pytest.mark.parametrize("epoch", [0, 1])

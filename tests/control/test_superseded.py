@@ -57,6 +57,16 @@ def test_one_that_was_broken_before_it_and_reaches_control_after_is_told_and_for
     assert newest["finding"]["id"] == told["finding_id"]
 
 
+def test_the_monitor_hears_of_which_rules_people_knew_when_they_spoke(stage, a_finding, hard):
+    found = stage.submit(a_finding(breaches=hard)).json()["finding_id"]
+    verdict = {"verdict": "false_positive", "reason": "ours"}
+    stage.call("POST", f"/v1/findings/{found}/verdict", "analyst", json=verdict)
+    stage.revoke("sess_2")
+    stage.reinstate("sess_2")
+    words = stage.call("GET", "/v1/session-changes", "monitor").json()["items"]
+    assert [each["detail"] for each in words] == ["expired_envelope", "", "-"]
+
+
 def test_an_earlier_finding_that_cannot_be_read_leaves_peoples_word_alone(stage, a_finding, hard):
     stage.enforce()
     stage.submit(a_finding(breaches=hard))

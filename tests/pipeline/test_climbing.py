@@ -262,6 +262,17 @@ def test_a_rule_that_is_broken_while_peoples_word_is_on_its_way_is_not_pardoned(
     assert world.state().pardoned == ("envelope_expired",)
 
 
+@pytest.mark.parametrize(("knew", "epochs"), [("envelope_expired", [0]), ("-", [0, 1]), ("", [0])])
+def test_a_rule_of_which_people_had_not_been_told_when_they_spoke_is_not_pardoned(
+    world, body, knew: str, epochs: list[int]
+) -> None:
+    """The finding waits still to be delivered; a control of an older version does not say what people knew."""
+    world.feed(body(1, **EXPIRED))
+    world.hear(HumanWord.REINSTATED, detail=knew)
+    world.feed(body(2, **EXPIRED))
+    assert [f.epoch for f in world.told(Kind.DRIFT)] == epochs
+
+
 def test_a_condition_that_people_accepted_bears_no_evidence(world, body) -> None:
     world.feed(body(0), body(1, **EXPIRED))
     world.hear(HumanWord.FALSE_POSITIVE)
