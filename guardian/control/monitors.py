@@ -42,6 +42,14 @@ def unprotected(known: Iterable[Peer], now: datetime, *, patience: timedelta = t
     return max(living + missed, default=None)
 
 
+def at_rest(tenant_id: str, known: Iterable[Peer], now: datetime) -> bool:
+    """Whether the last monitor that watched this tenant was stopped in order lately: nobody expects it to see
+    anything."""
+    mine = (each for each in known if each.reaches(tenant_id))
+    last = max(mine, key=lambda each: each.last_seen, default=None)
+    return last is not None and last.stopped and now - last.last_seen < _MAINTENANCE
+
+
 def tell_of_monitors(deps: ControlDeps, rows: ControlRows, known: Sequence[Peer], now: datetime) -> None:
     """That one was stopped in order and none took its place; that calls are not watched, or are again."""
     if _not_heard_yet(deps, known, now):

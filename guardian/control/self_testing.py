@@ -13,9 +13,10 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from guardian.control.deps import ControlDeps
+from guardian.control.monitors import at_rest
 from guardian.control.news import tell
 from guardian.control.plants import PlantKind, make_plant
-from guardian.control.watching import Standing, gateways
+from guardian.control.watching import Standing, gateways, peers
 from guardian.domain.finding import OPERATORS, Finding, Kind
 from guardian.domain.session import HumanWord
 from guardian.errors import GuardianError
@@ -47,6 +48,7 @@ def test_the_switch(deps: ControlDeps) -> None:
         open_tests = rows.self_tests.open()
         canaries_due = _due(rows, ("canary",), rule.canary_every, now) and bool(standing)
         plants_due = deps.planter is not None and _due(rows, _PLANTS, rule.plant_every, now)
+        plants_due = plants_due and not at_rest(rule.tenant_id, peers(deps, rows, "monitor"), now)
     seen = [_look(each, standing, now) for each in open_tests]
     ended = [each for each in seen if each.passed or now >= _ends(each.test, deps.watched.since)]
     if ended or canaries_due:

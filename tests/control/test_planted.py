@@ -170,6 +170,16 @@ def test_a_stopped_monitor_pages(bench):
     assert len(bench.pages()) == 4
 
 
+def test_one_that_was_stopped_in_order_has_nothing_planted_for_an_hour(bench):
+    body = {"instance": "m-1", "lag_s": 0.0, "leaving": True}
+    assert bench.stage.call("POST", "/v1/monitors", "monitor", json=body).status_code == 204
+    bench.plant()
+    assert bench.after(90) == []
+    bench.stage.clock.pass_(hours=1)
+    bench.plant()
+    assert len(bench.after(90)) == 4
+
+
 def test_a_model_that_answers_zero_pages(bench):
     bench.plant()
     watcher(bench, fit=SeeingFit(blind=True)).read_all()
