@@ -29,6 +29,7 @@ STATES: dict[CaseState, str] = {
 _BARS = "▁▂▃▄▅▆▇█"
 _WEIGHTIEST = 6.0  # log10: one in a million fills the bar
 _LINES, _CHUNK = 40, 2900
+_ASKED = 3
 
 
 def root(alert: Alert) -> list[Block]:
@@ -134,7 +135,7 @@ def _one_in(point: TrendPoint) -> str:
 
 def _approvals(alert: Alert, waiting: Sequence[ApprovalView], digest: str) -> list[Block]:
     shown: list[Block] = []
-    for approval in waiting[:3]:
+    for approval in waiting[:_ASKED]:
         until = blocks.moment(approval.expires_at)
         shown.append(
             section(
@@ -148,6 +149,8 @@ def _approvals(alert: Alert, waiting: Sequence[ApprovalView], digest: str) -> li
             button("deny", "Deny", told),
         ]
         shown.append({"type": "actions", "block_id": f"approval:{approval.id}"[:255], "elements": pair})
+    if len(waiting) > _ASKED:
+        shown.append(section("Others wait too: `guardian approvals`"))
     return shown
 
 

@@ -286,6 +286,17 @@ def test_a_held_call_is_shown_in_its_sessions_case_and_decided_there(
     assert office.ask()["advice"] == advice
 
 
+def test_of_many_held_calls_some_are_shown_and_it_is_said_that_others_wait(make_office, a_finding) -> None:
+    office = make_office(adviser=Alarmed())
+    office.enforce()
+    office.submit(a_finding())
+    for n, others in ((3, False), (4, True)):
+        while len(office.audit(action="propose", result="waits")) < n + 1:  # the mode's was the first
+            office.ask(tool=f"email.send{len(office.audit())}")
+        office.after(minutes=1)
+        assert ("Others wait too" in office.text()) is others
+
+
 def test_a_held_call_silences_no_later_revocation(make_office, a_finding) -> None:
     office = make_office(adviser=Alarmed())
     office.enforce()
