@@ -22,6 +22,8 @@ from guardian.wire.findings import AlertPayload
 
 _FEEDS = ("alerts", "audit", "changes")
 _AT_ONCE = 100
+WORSE = "worse"
+"""What was shown of a case that became more severe since."""
 _FAR_UP = timedelta(hours=1)  # in its channel a message so old is read by nobody any more
 _ENDED = frozenset({"reinstated", "dismissed", "confirmed", "lapsed"})
 _log = logger("control")
@@ -78,7 +80,7 @@ def heard_alert(rows: ControlRows, line: Followed, now: datetime, *, floor: int 
     settled = bool(case.state) and case.state not in OPEN_STATES
     worse = severe > case.rank  # than what somebody saw to, or wanted quiet
     if worse and case.alert_id > 0:
-        values |= {"snoozed_until": None, "snoozed_by": None}
+        values |= {"snoozed_until": None, "snoozed_by": None, "shown": WORSE}
     if settled or (worse and case.acted_at is not None):  # it begins anew
         values |= {"acted_at": None, "escalated_at": None, "opened_at": line.at or now, "state": ""}
     news = about_guardian and rank(finding.severity) >= floor

@@ -19,7 +19,7 @@ from guardian.alerting.rules import Done, Fold, Rules, Wait, Write, next_move
 from guardian.control.case import told as told_of
 from guardian.control.case_begin import LINE, go_on
 from guardian.control.case_digests import counted_in, fold
-from guardian.control.case_feeds import catch_up, read_alert
+from guardian.control.case_feeds import WORSE, catch_up, read_alert
 from guardian.control.case_standing import Standing, standing
 from guardian.control.case_view import with_similar
 from guardian.control.deps import ControlDeps
@@ -152,6 +152,10 @@ class CaseOutbox:
             case = stands.case
             if case.step is not None:
                 return self._row(rows, stands, _STEP.validate_json(case.step))
+            if case.shown == WORSE and case.channel != self._rules.channel_for(case):  # others have to see it now
+                rows.cases.change(case.key, place=None)
+                case = case._replace(place=None)
+                stands = replace(stands, case=case)
             crowd = rows.cases.crowd(case.tenant_id, case.rank, now - self._rules.storm_window)
             match next_move(case, self._rules, crowd=crowd, now=now):
                 case Write(verb):

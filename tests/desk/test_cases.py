@@ -303,6 +303,27 @@ def test_a_case_that_begins_anew_while_somebody_wants_quiet_makes_none(office, s
     assert len(slack.roots()) == 1
 
 
+@pytest.mark.parametrize("severity", ["high", "critical"])
+def test_a_case_that_becomes_worse_is_shown_where_such_cases_go_and_calls_there(
+    make_office, slack, a_finding, severity
+) -> None:
+    slack.members |= {"C0ONCALL"}
+    routes = ({"channel": "C0ONCALL", "severity": "critical"},)
+    office = make_office(routes=routes, on_call={"*": "S0ONCALL"}, mention_from="critical")
+    office.submit(a_finding(severity="medium"))
+    office.settle()
+    office.submit(a_finding(n=1, severity=severity, hard=True))
+    office.settle()
+    told = [(m["channel"], "S0ONCALL" in str(m["blocks"])) for m in slack.messages if not m.get("thread_ts")]
+    assert told == [("C0SECURITY", False), *([("C0ONCALL", True)] if severity == "critical" else [])]
+    office.clock.pass_(minutes=2)
+    office.submit(a_finding(n=2, severity=severity, hard=True))
+    office.settle()
+    replies = [m["channel"] for m in slack.messages if m.get("thread_ts")]
+    assert replies[-1] == told[-1][0]
+    assert len(slack.messages) - len(replies) == len(told)
+
+
 def test_what_became_worse_right_after_somebody_saw_to_it_calls_again_although_both_are_heard_of_at_once(
     make_office, slack, a_finding
 ) -> None:
