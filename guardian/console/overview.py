@@ -6,18 +6,21 @@ from guardian.console.asked import Asked
 from guardian.console.notices import notice_in
 from guardian.console.pages import Pages
 
-_CASES, _STREAM, _WAITING = 15, 25, 10
+_CASES, _STREAM, _WAITING, _LOOKED_AT = 15, 25, 10, 500
 
 
 def show(pages: Pages, asked: Asked) -> Response:
     api = pages.api(asked)
+    waiting = api.approvals(state="pending", limit=_LOOKED_AT)
+    # an agent may have any number of its calls held: they hide nothing else
+    first = sorted(waiting.items, key=lambda each: each.action == "permitCall")[:_WAITING]
     return pages.page(
         asked,
         "overview",
         notice=notice_in(asked),
         flagged=api.sessions(status="flagged", limit=_CASES),
         revoked=api.sessions(status="revoked", limit=_CASES),
-        waiting=api.approvals(state="pending", limit=_WAITING),
+        waiting=waiting.model_copy(update={"items": tuple(first)}),
         stream=api.findings(limit=_STREAM),
         watch=api.watch(),
         tenants=api.tenants(),

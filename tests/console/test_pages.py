@@ -199,6 +199,20 @@ def test_the_overview_shows_what_is_open_and_whether_the_switch_works(site):
         assert told in html, told
 
 
+def test_the_overview_shows_every_other_wish_before_any_number_of_held_calls(site):
+    site.api("root", "admin", "*").set_mode("acme", "enforce", reason="trusted")
+    with site.deps.store.write() as rows:
+        (mode,) = rows.approvals.page(None, limit=1)
+        for n in range(12):
+            call = mode.view.model_copy(
+                update={"id": f"apr_call_{n}", "action": "permitCall", "session_id": "sess_1"}
+            )
+            rows.approvals.add(call, proposer_role="monitor", act=mode.act, policy_ids=())
+    html = site.signed_in().page()
+    assert "<strong>setMode</strong>" in html
+    assert html.count("<strong>permitCall</strong>") == 9
+
+
 def test_a_gateway_that_stopped_in_order_leaves_no_word_that_none_ever_came(site):
     gateway = site.api("mcp-gw-eu-1", "gateway")
     for leaving in (False, True):
