@@ -1,7 +1,9 @@
 """What is kept of trouble, as operators see it: dead letters, and what was refused (findings, alerts)."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
+from dataclasses import asdict
+from datetime import datetime
 from itertools import chain
 
 from pydantic import ValidationError
@@ -16,32 +18,31 @@ from guardian.bus.kafka_producer import KafkaProducer
 from guardian.config import Settings
 from guardian.errors import AlertError, ControlError
 from guardian.store.monitor_outbox import Parked
+from guardian.store.monitor_values import ListedLetter
+from guardian.stream.marks import Mark
 from guardian.stream.redrive import Redriven, redrive
 from guardian.wire.findings import AlertPayload
 
+_PAGE = 500
 
-def dead_letters(settings: Settings, limit: int) -> tuple[list[dict[str, object]], int]:
-    """What is kept of the newest in the clear, newest first, and how many are kept in all."""
+
+def dead_letters(settings: Settings, limit: int) -> Iterator[dict[str, object]]:
+    """What is kept of the newest in the clear, the newest first, a page in memory at a time."""
     with closing(open_monitor_store(settings)) as store:
-        total = sum(store.dead_letters.counts().values())
-        letters: list[dict[str, object]] = [
-            {
-                "id": letter.id,
-                "at": letter.at.isoformat(),
-                "code": letter.code,
-                "reason": letter.reason,
-                "topic": letter.topic,
-                "partition": letter.partition,
-                "offset": letter.offset,
-                "gateway": letter.gateway,
-                "tenant_id": letter.tenant_id,
-                "session_id": letter.session_id,
-                "expires_at": letter.expires_at.isoformat(),
-                "redriven_at": letter.redriven_at.isoformat() if letter.redriven_at else None,
-            }
-            for letter in store.dead_letters.list(limit=limit)
-        ]
-        return letters, max(total, len(letters))  # the two are read one after the other
+        last: ListedLetter | None = None
+        while limit and (page := store.dead_letters.list(limit=min(limit, _PAGE), after=last)):
+            for letter in page:
+                yield {
+                    name: value.isoformat() if isinstance(value, datetime) else value
+                    for name, value in asdict(letter).items()
+                }
+            limit, last = limit - len(page), page[-1]
+
+
+def kept_letters(settings: Settings) -> int:
+    """How many dead letters are kept."""
+    with closing(open_monitor_store(settings)) as store:
+        return sum(store.dead_letters.counts().values())
 
 
 def refused_findings(settings: Settings) -> list[Parked]:
@@ -107,7 +108,8 @@ def sealed_before(settings: Settings) -> int:
 def redrive_letters(
     settings: Settings, ids: Sequence[str] | None, tell: Callable[[int], None] = lambda _: None
 ) -> Redriven:
-    """Send the named ones again (None: every one of the configured topics not sent again yet, the oldest first).
+    """Send the named ones again (None: every one not sent again yet, the oldest first), of the configured topics:
+    nobody here reads what is sent to others.
 
     `tell` hears how many these are before the first is sent.
     """
@@ -116,18 +118,20 @@ def redrive_letters(
         closing(open_monitor_store(settings)) as store,
         closing(KafkaProducer(kafka_settings(settings))) as producer,
     ):
-        left = 0
+        ours = {settings.kafka.topic, settings.envelopes.topic}
         if ids is None:
-            unsent = store.dead_letters.unsent()
-            ours = {settings.kafka.topic, settings.envelopes.topic}
-            ids = [letter_id for letter_id, topic in unsent if topic in ours]
-            left = len(unsent) - len(ids)
-        tell(len(ids))
+            topics = dict(store.dead_letters.unsent())
+            ids = list(topics)
+        else:
+            topics = store.dead_letters.topics(ids)
+        going = [letter_id for letter_id in ids if topics.get(letter_id) in {*ours, None}]
+        tell(len(going))
         done = redrive(
             store.dead_letters,
-            ids,
+            going,
             producer,
             unseal=lambda value: seal.unseal(value, now=utc_now()),
+            mark=Mark(seal.keys),
             clock=utc_now,
         )
-        return done._replace(left=left)
+        return done._replace(left=len(ids) - len(going))

@@ -31,6 +31,7 @@ from guardian.stream.fuse import Fuse
 from guardian.stream.health import HealthServer
 from guardian.stream.housekeeping import Housekeeping
 from guardian.stream.loops import Loops
+from guardian.stream.marks import Mark
 from guardian.stream.outbox import Delivery
 from guardian.stream.port import CrashPoints, no_crash
 from guardian.stream.vitals import Lateness, Vitals, instance_name
@@ -53,7 +54,8 @@ _CACHES: Mapping[Metric, str] = {
 
 
 class Monitor:
-    """Everything that `watch` runs, from one stop event."""
+    """Everything that `watch` runs, from one stop event. With a `consumer` of a file `producer` takes
+    that file's dead letters; those of topics go to their broker."""
 
     def __init__(
         self,
@@ -86,12 +88,19 @@ class Monitor:
             if settings.archive.path is not None
             else None
         )
-        self._producer = producer or KafkaProducer(kafka_settings(settings))
+        self._producer = KafkaProducer(kafka_settings(settings))
+        consumer = consumer or KafkaConsumer(
+            kafka_settings(settings), [settings.kafka.topic], group=settings.kafka.group
+        )
+        read = {settings.kafka.topic} if producer is None else {place.topic for place in consumer.assignment()}
+        producers = dict.fromkeys(read, producer or self._producer)
+        if settings.envelopes.topic is not None:
+            producers[settings.envelopes.topic] = self._producer
         port = MonitorClient(self._client)
         self._delivery = Delivery(
             outbox=self.store.outbox,
             client=port,
-            producer=self._producer,
+            producers=producers,
             clock=utc_now,
             jitter=random.random,
             metrics=metrics,
@@ -112,6 +121,7 @@ class Monitor:
             timer=time.perf_counter,
             metrics=metrics,
             fuse=fuse_of(settings),
+            mark=Mark(files.load_seal(settings).keys),
             on_commit=committed,
             crash_points=crash_points,
             waiting=room,
@@ -121,8 +131,7 @@ class Monitor:
             most=settings.monitor.batch,
         )
         self._worker = Worker(
-            consumer=consumer
-            or KafkaConsumer(kafka_settings(settings), [settings.kafka.topic], group=settings.kafka.group),
+            consumer=consumer,
             store=self.store,
             committer=committer,
             release=Release(room, committer.release, utc_now),
@@ -193,10 +202,10 @@ class Monitor:
 
     def _empty_outbox(self, stop: threading.Event) -> None:
         """A bounded source ended: what it led to is delivered before the monitor goes, while control takes it."""
-        depth, until = self.store.outbox.depth(), time.monotonic() + _OUTBOX_PATIENCE_S
+        depth, until = self._delivery.depth(), time.monotonic() + _OUTBOX_PATIENCE_S
         while depth and not stop.wait(0.1):
             self._delivery.wake()
-            left = self.store.outbox.depth()
+            left = self._delivery.depth()
             if left < depth:
                 depth, until = left, time.monotonic() + _OUTBOX_PATIENCE_S
             elif time.monotonic() > until:

@@ -1,10 +1,12 @@
 """dlq list, dlq redrive."""
 
+import json
+from collections.abc import Iterable
 from typing import Annotated
 
 import typer
 
-from guardian.cli.common import ConfigOption, JsonOption, escape, print_json, settings_from
+from guardian.cli.common import ConfigOption, JsonOption, escape, settings_from
 from guardian.errors import ConfigurationError
 
 dlq_app = typer.Typer(no_args_is_help=True, help="Records that could not be read: list them, send them again.")
@@ -24,17 +26,30 @@ def list_(
 
     Example: guardian dlq list --json
     """
-    from guardian.bootstrap.letters import dead_letters
+    from guardian.bootstrap.letters import dead_letters, kept_letters
 
-    letters, total = dead_letters(settings_from(config), limit)
+    settings = settings_from(config)
+    letters = dead_letters(settings, limit)
     if as_json:
-        print_json(letters)
+        _print_json(letters)
         return
+    shown = 0
     for letter in letters:
         again = " (redriven)" if letter["redriven_at"] else ""
         typer.echo(escape(f"{letter['id']}  {letter['at']}  {letter['code']}: {letter['reason']}{again}"))
-    of = f"{len(letters)} of {total}" if len(letters) < total else f"{total}"
+        shown += 1
+    total = max(shown, kept_letters(settings))  # the two are read one after the other
+    of = f"{shown} of {total}" if shown < total else f"{total}"
     typer.echo(f"{of} dead letters", err=True)
+
+
+def _print_json(letters: Iterable[dict[str, object]]) -> None:
+    """One array, as its parts come."""
+    begins = "["
+    for letter in letters:
+        typer.echo(begins + json.dumps(letter), nl=False)
+        begins = ", "
+    typer.echo("[]" if begins == "[" else "]")
 
 
 @dlq_app.command()
@@ -67,5 +82,5 @@ def redrive(
     failed = f"; could not be sent: {', '.join(done.failed)}" if done.failed else ""
     left = f"; {done.left} of a file or another topic left as they are" if done.left else ""
     typer.echo(escape(f"{len(done.sent)} sent again{absent}{shut}{failed}{left}"))
-    if done.shut or done.failed or (done.missing and not done.sent):
+    if done.shut or done.failed or (ids and not done.sent):
         raise typer.Exit(1)

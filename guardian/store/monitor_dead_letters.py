@@ -4,17 +4,21 @@ from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 
 from pydantic import TypeAdapter, ValidationError
-from sqlalchemy import Connection, Engine, RowMapping, func, select, update
+from sqlalchemy import ColumnElement, Connection, Engine, RowMapping, and_, false, func, or_, select, update
 
 from guardian.domain.batch import DeadLetter
 from guardian.domain.event import Identifier
 from guardian.domain.record import Place
 from guardian.store.engine import reading, writing
 from guardian.store.monitor_tables import chunks, dead_letters, headers_of, headers_text, insert_new, outbox
-from guardian.store.monitor_values import StoredDeadLetter
+from guardian.store.monitor_values import ListedLetter, StoredDeadLetter
 
 _IDENTIFIER: TypeAdapter[str] = TypeAdapter(Identifier)
 _MAX_NAME = 512
+_MAX_REASON = 2000
+_LISTED = [dead_letters.c[name] for name in ListedLetter.__dataclass_fields__ if name != "reason"] + [
+    func.substr(dead_letters.c.reason, 1, _MAX_REASON).label("reason")
+]
 
 
 def insert_dead_letters(
@@ -66,6 +70,12 @@ def set_letters_aside(connection: Connection, place: Place, now: datetime) -> No
         connection.execute(change.values({column: column.concat(f"~{now:%Y%m%dT%H%M%S}")}))
 
 
+def letter_of(ref: ColumnElement[str], topics: Iterable[str]) -> ColumnElement[bool]:
+    """Whether a dead letter's id is of one of these topics: told without the letter, which may be forgotten."""
+    begins = [f"{topic}/" for topic in sorted(topics)]
+    return or_(false(), *(func.substr(ref, 1, len(each)) == each for each in begins))
+
+
 def dead_letters_by_id(connection: Connection, ids: Iterable[str]) -> dict[str, StoredDeadLetter]:
     """The letters with these ids that are still kept."""
     found: dict[str, StoredDeadLetter] = {}
@@ -81,11 +91,23 @@ class DeadLetters:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
 
-    def list(self, *, limit: int = 100) -> Sequence[StoredDeadLetter]:
-        """The newest first."""
-        query = select(dead_letters).order_by(dead_letters.c.at.desc(), dead_letters.c.id).limit(limit)
+    def list(self, *, limit: int = 100, after: ListedLetter | None = None) -> Sequence[ListedLetter]:
+        """The newest first, or those that follow one of them, without the records."""
+        query = select(*_LISTED).order_by(dead_letters.c.at.desc(), dead_letters.c.id).limit(limit)
+        if after is not None:
+            of_then = and_(dead_letters.c.at == after.at, dead_letters.c.id > after.id)
+            query = query.where(or_(dead_letters.c.at < after.at, of_then))
         with reading(self._engine) as connection:
-            return [_letter(row) for row in connection.execute(query).mappings()]
+            return [ListedLetter(**row) for row in connection.execute(query).mappings()]
+
+    def topics(self, ids: Iterable[str]) -> dict[str, str]:
+        """Id -> topic of those of `ids` that are still kept."""
+        found: dict[str, str] = {}
+        with reading(self._engine) as connection:
+            for part in chunks(ids):
+                query = select(dead_letters.c.id, dead_letters.c.topic).where(dead_letters.c.id.in_(part))
+                found |= {row.id: row.topic for row in connection.execute(query)}
+        return found
 
     def unsent(self) -> Sequence[tuple[str, str]]:
         """Id and topic of each that was not sent again yet, the oldest first. Without the records: all of them may

@@ -1,16 +1,16 @@
 """The outbox: what must leave the process, at least once, each with an idempotency key."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime, timedelta
 from itertools import accumulate
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from pydantic import ValidationError
 from sqlalchemy import Connection, Engine, RowMapping, and_, func, or_, select, update
 
 from guardian.domain.finding import Finding
 from guardian.store.engine import reading, writing
-from guardian.store.monitor_dead_letters import dead_letters_by_id
+from guardian.store.monitor_dead_letters import dead_letters_by_id, letter_of
 from guardian.store.monitor_tables import chunks, dead_letters, findings, insert_new, outbox
 from guardian.store.monitor_values import OutboxItem
 
@@ -50,16 +50,15 @@ class Outbox:
         limit: int,
         *,
         kind: Literal["finding", "dead_letter"] | None = None,
+        topics: Collection[str] | None = None,
         lease: timedelta = timedelta(seconds=10),
         longest: timedelta = timedelta(days=1),
     ) -> list[OutboxItem]:
-        """Up to `limit` things to send, of this kind or of both, findings first, then the oldest; of dead letters
-        no more than memory takes. What nothing is said of comes back. Nothing is put off for more than `longest`:
-        what is due later has its time from a clock that was ahead."""
+        """Up to `limit` things to send, of this kind or of both, findings first, then the oldest; dead letters of
+        these topics alone (None: of any), and no more than memory takes. What nothing is said of comes back.
+        Nothing is put off for more than `longest`: what is due later has its time from a clock that was ahead."""
         ahead = outbox.c.next_at > now + max(longest, lease)
-        where = [outbox.c.state == "due", or_(outbox.c.next_at <= now, ahead)]
-        if kind is not None:
-            where.append(outbox.c.kind == kind)
+        where = [*_due(kind, topics), or_(outbox.c.next_at <= now, ahead)]
         with reading(self._engine) as connection:  # most looks find nothing: they should not take a lock
             if connection.execute(select(outbox.c.id).where(*where).limit(1)).first() is None:
                 return []
@@ -104,11 +103,11 @@ class Outbox:
                 .values(next_at=until, attempts=outbox.c.attempts + 1, note=error[:_MAX_NOTE])
             )
 
-    def depth(self, kind: Literal["finding", "dead_letter"] | None = None) -> int:
-        """How many things wait to be delivered, of this kind or in all."""
-        query = select(func.count()).select_from(outbox).where(outbox.c.state == "due")
-        if kind is not None:
-            query = query.where(outbox.c.kind == kind)
+    def depth(
+        self, kind: Literal["finding", "dead_letter"] | None = None, *, topics: Collection[str] | None = None
+    ) -> int:
+        """How many things wait to be delivered, of this kind or in all; dead letters of these topics alone."""
+        query = select(func.count()).select_from(outbox).where(*_due(kind, topics))
         with reading(self._engine) as connection:
             return int(connection.execute(query).scalar_one())
 
@@ -141,6 +140,15 @@ class Outbox:
                 .where(outbox.c.id == item_id)
                 .values(state=state, note=note[:_MAX_NOTE], done_at=now, attempts=outbox.c.attempts + 1)
             )
+
+
+def _due(kind: Literal["finding", "dead_letter"] | None, topics: Collection[str] | None) -> list[Any]:
+    where: list[Any] = [outbox.c.state == "due"]
+    if kind is not None:
+        where.append(outbox.c.kind == kind)
+    if topics is not None:
+        where.append(or_(outbox.c.kind != "dead_letter", letter_of(outbox.c.ref, topics)))
+    return where
 
 
 def _as_memory_takes(connection: Connection, rows: Sequence[RowMapping]) -> Sequence[RowMapping]:

@@ -43,8 +43,8 @@ class Held:
 
 
 @dataclass(frozen=True, slots=True)
-class StoredDeadLetter:
-    """A dead letter as kept; the value is sealed, key and headers are not. `timestamp` is the record's.
+class ListedLetter:
+    """What a list says of a dead letter, all of it short.
 
     `id` is topic/partition/offset, with /entry behind it where it is not the record's first decision, and ~when
     where the topic was created anew since.
@@ -59,13 +59,19 @@ class StoredDeadLetter:
     tenant_id: str | None
     session_id: str | None
     gateway: str
+    at: datetime
+    expires_at: datetime
+    redriven_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class StoredDeadLetter(ListedLetter):
+    """A dead letter as kept; the value is sealed, key and headers are not. `timestamp` is the record's."""
+
     key: bytes | None
     headers: tuple[tuple[str, bytes], ...]
     sealed: bytes
     timestamp: datetime | None
-    at: datetime
-    expires_at: datetime
-    redriven_at: datetime | None
 
     @property
     def record(self) -> tuple[str, str]:

@@ -17,6 +17,7 @@ from guardian.errors import FuseBlown, StoreError
 from guardian.store.monitor import MonitorStore
 from guardian.store.monitor_values import Conflict, Held, Recall
 from guardian.stream.fuse import Fuse, FuseState
+from guardian.stream.marks import Mark
 from guardian.stream.pieces import MOST_BYTES, Piece, pieces
 from guardian.stream.poison import advanced, fuse_finding, outcomes
 from guardian.stream.port import Clock, CrashPoints, Pipeline, no_crash
@@ -62,7 +63,7 @@ class Committer:
     transaction with what it held (it wakes the outbox, or prints). `archived` makes what the archive keeps of a
     batch, in the same transaction. `tenant_id` is the operators' own: it receives the findings about the bus
     itself. Without a `waiting` room no record waits for its envelope. `most` decisions are judged in one
-    transaction."""
+    transaction. `mark` tells what people sent again, which blows no `fuse`."""
 
     def __init__(
         self,
@@ -73,6 +74,7 @@ class Committer:
         timer: Callable[[], float],
         metrics: Metrics,
         fuse: Fuse | None = None,
+        mark: Mark | None = None,
         tenant_id: str = "guardian",
         on_commit: Callable[[Judgement], None] | None = None,
         archived: Callable[[Judgement], bytes] | None = None,
@@ -92,6 +94,7 @@ class Committer:
         self._timer = timer
         self._metrics = metrics
         self._fuse = fuse
+        self._mark = mark or Mark()
         self._fuse_state = FuseState()
         self._tenant_id = tenant_id
         self._archived = archived or (lambda _judgement: b"")
@@ -151,7 +154,7 @@ class Committer:
         judgement = marked_late(judgement, now, self._late_after)
         fuse_state, blown = self._fuse_state, None
         if self._fuse is not None:
-            read = outcomes(records, [*decoded, *waits], letters)
+            read = outcomes(records, [*decoded, *waits], letters, self._mark)
             fuse_state, blown = self._fuse.fold(self._fuse_state, read)
         if blown is not None:
             page = fuse_finding(blown, records[-1], self._tenant_id, now)

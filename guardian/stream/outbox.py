@@ -2,7 +2,7 @@
 
 import json
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Literal
@@ -28,14 +28,15 @@ _RETRIED = frozenset({401, 408, 425, 429})
 
 
 class Delivery:
-    """What empties the outbox. `producer` None leaves dead letters in the store only."""
+    """What empties the outbox. `producers` has one for each topic, or file, whose dead letters are this monitor's
+    to send: those of others it leaves to them."""
 
     def __init__(
         self,
         *,
         outbox: Outbox,
         client: ControlClient,
-        producer: Producer | None,
+        producers: Mapping[str, Producer],
         clock: Clock,
         jitter: Callable[[], float],
         metrics: Metrics,
@@ -47,7 +48,7 @@ class Delivery:
     ) -> None:
         self._outbox = outbox
         self._client = client
-        self._producer = producer
+        self._producers = producers
         self._clock = clock
         self._jitter = jitter
         self._metrics = metrics
@@ -92,10 +93,16 @@ class Delivery:
             while self.deliver_due(kind) and self._clock() < until:
                 pass
 
+    def depth(self) -> int:
+        """How many findings wait to be delivered, and dead letters of this monitor's."""
+        return self._outbox.depth(topics=self._producers.keys())
+
     def deliver_due(self, kind: _Kind | None = None) -> int:
         """Send what is due of this kind, else of both, findings first; returns how many things arrived."""
         arrived, answers = 0, True
-        items = self._outbox.due(self._clock(), self._batch, kind=kind, longest=self._longest)
+        items = self._outbox.due(
+            self._clock(), self._batch, kind=kind, topics=self._producers.keys(), longest=self._longest
+        )
         for item in items:
             if item.unread:
                 self._metrics.add("guardian_outbox_failures_total", reason="unread")
@@ -144,9 +151,6 @@ class Delivery:
         if letter is None:
             self._outbox.delivered(item.id, "its time to live ended before it was sent", now=self._clock())
             return 0
-        if self._producer is None:
-            self._outbox.delivered(item.id, "kept in the store", now=self._clock())
-            return 1
         topic = f"dlq.{letter.topic}"
         if self._clock() < self._refusing.get(topic, _NEVER):  # a try may take long, and findings wait
             self._postpone(item, "its topic could not be written to a moment ago")
@@ -154,7 +158,7 @@ class Delivery:
         fits = len(letter.sealed) <= self._max_value_bytes
         try:
             self._crash("before_produce")
-            self._producer.send(
+            self._producers[letter.topic].send(
                 topic,
                 letter.sealed if fits else b"",
                 key=letter.key,

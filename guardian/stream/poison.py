@@ -8,10 +8,9 @@ from guardian.domain.finding import Effect, Finding, Kind, finding_id
 from guardian.domain.record import Place, Record
 from guardian.pipeline.decoding import Letters
 from guardian.stream.fuse import Blown, Outcome
+from guardian.stream.marks import Mark
 
 MAX_ATTEMPTS = 3
-REDRIVEN = "guardian-redriven"
-"""The header of a dead letter that was sent again, with its id."""
 
 
 def halves(records: list[Record]) -> tuple[list[Record], list[Record]]:
@@ -59,11 +58,11 @@ def fuse_finding(blown: Blown, at: Record, tenant_id: str, now: datetime) -> Fin
 
 
 def outcomes(
-    records: Sequence[Record], decoded: Sequence[Decoded], letters: Sequence[DeadLetter]
+    records: Sequence[Record], decoded: Sequence[Decoded], letters: Sequence[DeadLetter], mark: Mark
 ) -> list[Outcome]:
     """In arrival order. A record of which anything could be read vouches for the gateway that it names and for
     where it came from: an unreadable one may be known by no more than that. What is too large an agent can bring
-    about, and what people sent again is old: neither speaks against a gateway."""
+    about, and what people sent again, as its `mark` proves, is old: neither speaks against a gateway."""
     names = {id(d.record): d.event.gateway for d in decoded}
     bad = {
         id(letter.record): Outcome(
@@ -72,7 +71,7 @@ def outcomes(
             session=f"{letter.tenant_id}/{letter.session_id}" if letter.session_id is not None else "",
         )
         for letter in letters
-        if letter.code != "too_large" and letter.record.header(REDRIVEN) is None
+        if letter.code != "too_large" and not mark.on(letter.record)
     }
     outcomes: list[Outcome] = []
     for record in records:

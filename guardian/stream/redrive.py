@@ -7,7 +7,7 @@ from guardian.bus.port import Producer
 from guardian.errors import BusError, StoreError
 from guardian.store.monitor_dead_letters import DeadLetters
 from guardian.store.monitor_values import StoredDeadLetter
-from guardian.stream.poison import REDRIVEN
+from guardian.stream.marks import REDRIVEN, Mark
 from guardian.stream.port import Clock
 from guardian.telemetry import logger
 
@@ -31,15 +31,16 @@ def redrive(
     producer: Producer,
     *,
     unseal: Callable[[bytes], bytes],
+    mark: Mark,
     clock: Clock,
 ) -> Redriven:
     """Send them again, at least once.
 
-    Key, headers and value are byte-identical to what came, but for one header that says that it is sent again,
-    and its time is the one it came at: what was in order then is judged as of then. A record of which several
-    decisions are dead letters is sent once. One is in memory at a time. `unseal` raises StoreError for what it
-    cannot open, the producer BusError for what it cannot send: the others are sent all the same, but of a topic
-    that failed no more is tried.
+    Key, headers and value are byte-identical to what came, but for one header, a `mark`, that says that it is
+    sent again, and its time is the one it came at: what was in order then is judged as of then. A record of
+    which several decisions are dead letters is sent once. One is in memory at a time. `unseal` raises
+    StoreError for what it cannot open, the producer BusError for what it cannot send: the others are sent all
+    the same, but of a topic that failed no more is tried.
     """
     done = Redriven([], [], [], [])
     records: set[tuple[str, str]] = set()
@@ -58,7 +59,8 @@ def redrive(
             try:
                 if letter.topic not in refused:
                     came = letter.timestamp or letter.at
-                    producer.send(letter.topic, value, key=letter.key, headers=_marked(letter), timestamp=came)
+                    headers = _headers(letter, mark.of(letter.id, value))
+                    producer.send(letter.topic, value, key=letter.key, headers=headers, timestamp=came)
             except BusError as error:
                 _log.error("dead letters cannot be sent again", topic=letter.topic, error=str(error))
                 refused.add(letter.topic)
@@ -71,7 +73,7 @@ def redrive(
     return done
 
 
-def _marked(letter: StoredDeadLetter) -> tuple[tuple[str, bytes], ...]:
-    """Its headers, and that it was sent again; once, however often that is."""
-    headers = tuple(each for each in letter.headers if each[0] != REDRIVEN)
-    return (*headers, (REDRIVEN, letter.id.encode()))
+def _headers(letter: StoredDeadLetter, mark: bytes) -> tuple[tuple[str, bytes], ...]:
+    """Its own, and that it was sent again; once, however often that is and whoever said so before."""
+    headers = tuple(each for each in letter.headers if each[0].lower() != REDRIVEN)
+    return (*headers, (REDRIVEN, mark))

@@ -64,6 +64,24 @@ def test_letters_of_a_file_are_left_where_all_are_sent_again(guardian, tmp_path)
     store.close()
     done = guardian("dlq", "redrive", "--all", "-c", "home/guardian.yaml")
     assert (done.returncode, done.stdout) == (0, "0 sent again; 1 of a file or another topic left as they are\n")
+    named = guardian("dlq", "redrive", "log.jsonl/0/3", "-c", "home/guardian.yaml")
+    assert (named.returncode, named.stdout) == (1, done.stdout)
+
+
+def test_dead_letters_are_listed_as_they_are_read_and_as_one_array(guardian, tmp_path, monkeypatch):
+    guardian("init", "home")
+    config = ("-c", "home/guardian.yaml")
+    assert guardian("dlq", "list", "--json", *config).stdout == "[]\n"
+    now, store = utc_now(), open_monitor_store(load(tmp_path / "home" / "guardian.yaml"))
+    letters = tuple(DeadLetter(Record("t", 0, n, b"{"), "not_json", "no") for n in range(5))
+    store.commit(Judgement(dead_letters=letters), positions={}, base={}, versions={}, member="", now=now)
+    store.close()
+    monkeypatch.setattr("guardian.bootstrap.letters._PAGE", 2)
+    told = json.loads(guardian("dlq", "list", "--json", *config).stdout)
+    assert [each["id"] for each in told] == [f"t/0/{n}" for n in range(5)]
+    assert (told[0]["at"], told[0]["redriven_at"]) == (now.isoformat(), None)
+    some = guardian("dlq", "list", "--limit", "3", *config)
+    assert (len(some.stdout.splitlines()), some.stderr) == (3, "3 of 5 dead letters\n")
 
 
 def test_all_are_sent_again_the_oldest_first_and_one_in_memory_at_a_time(guardian, tmp_path, monkeypatch):

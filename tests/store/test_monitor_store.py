@@ -252,7 +252,7 @@ def test_claims_without_a_commit_are_counted(store):
 
 def test_a_dead_letter_is_sealed_and_its_key_and_headers_are_untouched(store, engine):
     Member(store, "m").claim(P0).commit(Judgement(dead_letters=(letter(),)), 1)
-    (kept,) = store.dead_letters.list()
+    (kept,) = store.dead_letters.get(["t/0/0"]).values()
     assert (kept.id, kept.key, kept.headers) == ("t/0/0", b"\xffk", (("h", b"\xfe"),))
     assert kept.sealed == seal(b"\x00secret")
     assert kept.expires_at == NOW + timedelta(days=14)
@@ -265,6 +265,20 @@ def test_each_decision_of_a_record_has_a_dead_letter_of_its_own(store):
     Member(store, "m").claim(P0).commit(Judgement(dead_letters=letters), 1)
     assert {kept.id: kept.session_id for kept in store.dead_letters.list()} == {"t/0/0": "s1", "t/0/0/1": "s2"}
     assert store.outbox.depth() == 2
+
+
+def test_dead_letters_are_listed_page_by_page_in_short_without_their_records(store):
+    at = [replace(letter(), record=Record("t", 0, n, b"x" * 100), reason="r" * 5000) for n in (1, 2, 3, 10)]
+    for n, letters in enumerate((at[:1], at[1:])):
+        times = {"now": NOW + timedelta(seconds=n), "positions": {}, "base": {}, "versions": {}, "member": ""}
+        store.commit(Judgement(dead_letters=tuple(letters)), **times)
+    every = store.dead_letters.list()
+    assert [each.id for each in every] == ["t/0/10", "t/0/2", "t/0/3", "t/0/1"]
+    pages = [[]]
+    while page := store.dead_letters.list(limit=2, after=pages[-1][-1] if pages[-1] else None):
+        pages.append(list(page))
+    assert [each for page in pages for each in page] == every
+    assert max(map(len, map(repr, every))) < 3000
 
 
 @pytest.mark.parametrize(

@@ -96,7 +96,8 @@ def replayed(url: str, log: Path) -> dict[str, object]:
             options=WorkerOptions(max_records=100, max_outbox_depth=None),
         ).run(threading.Event())
     learnt = store.baselines.publish(utc_now() + timedelta(seconds=5), idle=timedelta(0), learn=learn_all)
-    letters = [(letter.offset, letter.code, letter.sealed) for letter in store.dead_letters.list()]
+    kept = store.dead_letters.get(letter.id for letter in store.dead_letters.list())
+    letters = [(letter.offset, letter.code, letter.sealed) for letter in kept.values()]
     depth = store.outbox.depth()
     store.close()
     return {"found": found, "judged": judged, "learnt": learnt, "letters": sorted(letters), "depth": depth}

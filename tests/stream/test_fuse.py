@@ -6,6 +6,7 @@ from guardian.domain.batch import DeadLetter, Decoded
 from guardian.domain.event import DecisionEvent
 from guardian.domain.record import Record
 from guardian.stream.fuse import Blown, Fuse, FuseState, Outcome
+from guardian.stream.marks import Mark
 from guardian.stream.poison import outcomes
 
 OUTCOMES = st.lists(st.builds(Outcome, st.sampled_from("ab"), st.booleans()), max_size=80)
@@ -71,7 +72,7 @@ def test_what_an_agent_can_bring_about_speaks_against_no_gateway():
     nameless = DeadLetter(records[3], "too_large", "", gateway="gw")
     broken = DeadLetter(records[4], "not_json", "", "acme", "s1", "gw")
     letters = [part, of_a_batch, large, nameless, broken]
-    found = outcomes(records, [_decoded(record) for record in records[:2]], letters)
+    found = outcomes(records, [_decoded(record) for record in records[:2]], letters, Mark())
     vouching = [Outcome("gw", True), Outcome("log[0]", True)]
     assert found == [*vouching, *vouching, Outcome("gw", False, "acme/s1")]
 
@@ -79,7 +80,7 @@ def test_what_an_agent_can_bring_about_speaks_against_no_gateway():
 def test_no_single_session_blows_it_whatever_its_agent_calls():
     fuse = Fuse(window=200, minimum=50)
     bad = [DeadLetter(Record("log", 0, n, b""), "invalid", "", "acme", "s1", "gw") for n in range(500)]
-    assert _blow(fuse, *outcomes([letter.record for letter in bad], [], bad)) is None
+    assert _blow(fuse, *outcomes([letter.record for letter in bad], [], bad, Mark())) is None
 
 
 def test_a_gateway_that_is_broken_for_several_sessions_blows_it():

@@ -7,6 +7,7 @@ import httpx
 import pytest
 from sqlalchemy import select, update
 
+from guardian.bus.file import FileProducer
 from guardian.bus.memory import MemoryProducer
 from guardian.domain.batch import DeadLetter, Judgement
 from guardian.domain.finding import Effect, Finding, Kind
@@ -17,10 +18,13 @@ from guardian.store.monitor_retention import Retention
 from guardian.store.monitor_tables import findings
 from guardian.stream.backoff import Backoff
 from guardian.stream.fuse import Fuse
+from guardian.stream.marks import Mark
 from guardian.stream.outbox import Delivery
 from guardian.stream.redrive import redrive
 from guardian.wire.client import ControlClient
 from guardian.wire.monitor import MonitorClient
+
+MARK = Mark((b"key",))
 
 
 @pytest.fixture
@@ -35,8 +39,9 @@ def filled(rig, make_event):
 
 def delivery(rig, control, **more):
     producer = more.pop("producer", None) or MemoryProducer(rig.broker)
+    producers = more.pop("producers", {"log": producer})
     return Delivery(
-        outbox=rig.store.outbox, client=control, producer=producer, clock=rig.clock,
+        outbox=rig.store.outbox, client=control, producers=producers, clock=rig.clock,
         jitter=more.pop("jitter", lambda: 0.0), metrics=rig.metrics, backoff=Backoff(base_s=2, cap_s=60), **more,
     )  # fmt: skip
 
@@ -66,6 +71,21 @@ def test_a_dead_letter_too_large_for_a_topic_is_announced_and_stays_in_the_store
     (letter,) = filled.broker.records("dlq.log")
     assert letter.value == b""
     assert dict(letter.headers)["guardian-value"] == b"in-store"
+
+
+def test_the_letters_of_others_are_left_to_them_and_nobody_waits_for_those(filled, control, tmp_path):
+    """A file's monitor beside one of a topic, on one store; also where their names begin alike."""
+    now, file = filled.clock(), "/var/log/a.jsonl#1"
+    letters = tuple(DeadLetter(Record(topic, 0, 1, b"x"), "invalid", "no") for topic in (file, "log2", "lo"))
+    nothing = {"positions": {}, "base": {}, "versions": {}, "member": "m"}
+    filled.store.commit(Judgement(dead_letters=letters), now=now, **nothing)
+    theirs = delivery(filled, control, producers={file: FileProducer(tmp_path / "dlq")})
+    assert (theirs.depth(), theirs.deliver_due(), theirs.depth()) == (3, 3, 0)
+    assert [path.name for path in (tmp_path / "dlq").iterdir()] == ["dlq._var_log_a.jsonl_1.jsonl"]
+    assert filled.broker.records("dlq.log") == []
+    ours = delivery(filled, control)
+    assert (ours.deliver_due(), len(filled.broker.records("dlq.log"))) == (1, 1)
+    assert (ours.depth(), filled.store.outbox.depth()) == (0, 2)
 
 
 def test_an_absent_control_is_asked_once_per_round_and_the_backoff_grows(filled, control):
@@ -324,11 +344,11 @@ def test_a_dead_letter_sent_back_is_byte_identical_and_unknown_ids_are_named(fil
     producer = MemoryProducer(filled.broker)
     sent, unknown, *_ = redrive(
         filled.store.dead_letters, ["log/0/6", "log/0/99"], producer,
-        unseal=lambda sealed: sealed.removeprefix(b"sealed:"), clock=filled.clock,
+        unseal=lambda sealed: sealed.removeprefix(b"sealed:"), mark=MARK, clock=filled.clock,
     )  # fmt: skip
     assert (list(sent), list(unknown)) == (["log/0/6"], ["log/0/99"])
     original, again = [r for r in filled.broker.records("log") if b"rubbish" in r.value]
-    marked = (*original.headers, ("guardian-redriven", b"log/0/6"))
+    marked = (*original.headers, ("guardian-redriven", MARK.of("log/0/6", original.value)))
     assert (again.value, again.key, again.headers) == (original.value, original.key, marked)
     assert original.timestamp == again.timestamp < filled.clock()
     assert filled.store.dead_letters.list()[0].redriven_at == filled.clock()
@@ -341,7 +361,7 @@ def test_a_record_of_which_several_decisions_are_dead_letters_is_sent_back_once(
     filled.store.commit(Judgement(dead_letters=letters), now=filled.clock(), **nothing)
     sent, *_ = redrive(
         filled.store.dead_letters, ["log/0/7", "log/0/7/1"], MemoryProducer(filled.broker),
-        unseal=lambda sealed: sealed.removeprefix(b"sealed:"), clock=filled.clock,
+        unseal=lambda sealed: sealed.removeprefix(b"sealed:"), mark=MARK, clock=filled.clock,
     )  # fmt: skip
     assert list(sent) == ["log/0/7", "log/0/7/1"]
     assert [r.timestamp for r in filled.broker.records("log") if r.value == record.value] == [record.timestamp]
@@ -359,15 +379,17 @@ def test_dead_letters_sent_again_speak_against_no_gateway_however_often(rig, mak
         ids = [letter_id for letter_id, _ in letters.unsent()]
         redrive(
             letters, ids, MemoryProducer(rig.broker),
-            unseal=lambda sealed: sealed.removeprefix(b"sealed:"), clock=rig.clock,
+            unseal=lambda sealed: sealed.removeprefix(b"sealed:"), mark=MARK, clock=rig.clock,
         )  # fmt: skip
         assert len(ids) == 60
-        rig.read(rig.worker(fuse=Fuse()), rig.drained)
+        rig.read(rig.worker(fuse=Fuse(), mark=MARK), rig.drained)
     assert [len(r.headers) for r in rig.broker.records("log")] == [1] * 60 + [2] * 120
-    for value in bad:
-        rig.broker.append("log", value, headers=[("gateway", b"gw")])
+    again = rig.broker.records("log")[-1]
+    claims = [again.headers[1], ("Guardian-Redriven", b"log/0/0"), ("guardian-redriven", b"")]
+    for n, value in enumerate(bad[:-1]):  # what a gateway says of itself, or copies, is no mark
+        rig.broker.append("log", value, headers=[("gateway", b"gw"), claims[n % 3]])
     with pytest.raises(FuseBlown):
-        rig.read(rig.worker(fuse=Fuse()), rig.drained)
+        rig.read(rig.worker(fuse=Fuse(), mark=MARK), rig.drained)
 
 
 def test_a_letter_that_nobody_can_open_holds_no_other_back(filled):
@@ -384,7 +406,7 @@ def test_a_letter_that_nobody_can_open_holds_no_other_back(filled):
 
     done = redrive(
         filled.store.dead_letters, ["log/0/7", "log/0/8"], MemoryProducer(filled.broker),
-        unseal=unseal, clock=filled.clock,
+        unseal=unseal, mark=MARK, clock=filled.clock,
     )  # fmt: skip
     assert (done.sent, done.missing, done.shut) == (["log/0/8"], [], ["log/0/7"])
     assert filled.store.dead_letters.get(["log/0/7"])["log/0/7"].redriven_at is None
@@ -406,7 +428,7 @@ def test_a_letter_that_cannot_be_sent_holds_no_other_back_and_its_topic_is_tried
 
     done = redrive(
         filled.store.dead_letters, ["/var/log.jsonl#1/0/1", "/var/log.jsonl#1/0/2", "log/0/6"],
-        Picky(filled.broker), unseal=lambda sealed: sealed, clock=filled.clock,
+        Picky(filled.broker), unseal=lambda sealed: sealed, mark=MARK, clock=filled.clock,
     )  # fmt: skip
     assert (done.sent, done.failed) == (["log/0/6"], ["/var/log.jsonl#1/0/1", "/var/log.jsonl#1/0/2"])
     assert tried == ["/var/log.jsonl#1", "log"]

@@ -8,6 +8,7 @@ from guardian.bus.memory import MemoryBroker, MemoryConsumer, MemoryProducer
 from guardian.domain.finding import Kind
 from guardian.domain.record import Place, Record
 from guardian.stream.commit import Committer
+from guardian.stream.marks import Mark
 from guardian.stream.outbox import Delivery
 from guardian.stream.redrive import redrive
 from guardian.stream.vitals import Lateness
@@ -48,8 +49,8 @@ def test_a_topic_that_was_created_anew_is_read_from_its_beginning_and_people_are
 def test_a_bad_record_where_another_was_before_the_topic_was_created_anew_has_its_own_letter(rig, control):
     def published():
         sender = Delivery(
-            outbox=rig.store.outbox, client=control, producer=MemoryProducer(rig.broker), clock=rig.clock,
-            jitter=lambda: 0.0, metrics=rig.metrics,
+            outbox=rig.store.outbox, client=control, producers={"log": MemoryProducer(rig.broker)},
+            clock=rig.clock, jitter=lambda: 0.0, metrics=rig.metrics,
         )  # fmt: skip
         sender.deliver_due()
         return [record.value for record in rig.broker.records("dlq.log")]
@@ -70,7 +71,7 @@ def test_a_bad_record_where_another_was_before_the_topic_was_created_anew_has_it
     assert b"sealed:bad 1" in published()
     again = MemoryBroker(clock=rig.clock)
     redrive(
-        rig.store.dead_letters, ids, MemoryProducer(again), clock=rig.clock,
+        rig.store.dead_letters, ids, MemoryProducer(again), mark=Mark((b"key",)), clock=rig.clock,
         unseal=lambda sealed: sealed.removeprefix(b"sealed:"),
     )  # fmt: skip
     assert sorted(record.value for record in again.records("log") if b"bad " in record.value) == [
