@@ -149,6 +149,7 @@ class Memory:
     task_reads: Mapping[TaskKey, Mapping[str, SharedReads]] = field(default_factory=dict)  # by session id; bounded
     registered: Mapping[SessionKey, Grant] = field(default_factory=dict)  # newest of each parent
     renamed: Mapping[SessionKey, Grant] = field(default_factory=dict)  # the same as adapted records spell tools
+    spelling: Mapping[str, str] = field(default_factory=dict)  # tools of envelopes that these spell otherwise
 
 
 @dataclass(frozen=True, slots=True)

@@ -104,7 +104,8 @@ class Observation:
     `event` is redacted already, by `redacted`: the deployment's own rules, path -> drop, hash or shape. `now` is
     event time where the clock can be trusted, else arrival time.
     `fit` is the drift model's reading of (purpose, history, action), None when there is no purpose.
-    `features_missing` is the event's own, worked out once.
+    `features_missing` is the event's own, worked out once. `spelling` has the names of tools that the one rule for
+    names changes, and what it makes of them: adapted records have only those.
     """
 
     event: DecisionEvent
@@ -120,6 +121,7 @@ class Observation:
     siblings: SiblingFact | None = None  # None where the task has no other session that read anything
     sketch: Sketch | None = None
     clock_suspect: bool = False
+    spelling: Mapping[str, str] = field(default_factory=dict)
     features_missing: tuple[str, ...] = field(init=False)
 
     def __post_init__(self) -> None:

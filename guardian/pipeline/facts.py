@@ -38,6 +38,7 @@ def observe(
         value_prints=prints_of(event, fingerprint),
         siblings=work.siblings(d) if across_sessions else None,
         sketch=sketch,
+        spelling=work.memory.spelling,
     )
 
 

@@ -8,7 +8,7 @@ and said.
 
 import dataclasses
 import string
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
@@ -122,6 +122,11 @@ class Filling:
     def renamed(self, grants: Mapping[SessionKey, Grant]) -> dict[SessionKey, Grant]:
         """The same under the one spelling of their tools, which adapted records have, and no others."""
         return {key: Grant(self._renamed(grant.envelope), grant.digest) for key, grant in grants.items()}
+
+    def spelling(self, envelopes: Iterable[Envelope]) -> dict[str, str]:
+        """The names of their tools that the one rule changes, and what it makes of them."""
+        tools = {tool for envelope in envelopes for tool in envelope.allowed_tools}
+        return {tool: name for tool in tools if (name := self.rename(tool)) != tool}
 
     def _renamed(self, envelope: Envelope) -> Envelope:
         tools = tuple(map(self.rename, envelope.allowed_tools))

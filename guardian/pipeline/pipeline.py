@@ -58,5 +58,12 @@ class Pipeline:
 
     def judge(self, decoded: Sequence[Decoded], dead_letters: Sequence[DeadLetter], memory: Memory) -> Judgement:
         known = self.filling.of_parents(decoded, memory.registered)
-        parents = dataclasses.replace(memory, registered=known, renamed=self.filling.renamed(known))
-        return self.judging.judge(decoded, dead_letters, parents)
+        own = (d.event.envelope for d in decoded if d.event.origin is None)
+        before = (state.envelope for state in memory.sessions.values() if state.envelope is not None)
+        told = dataclasses.replace(
+            memory,
+            registered=known,
+            renamed=self.filling.renamed(known),
+            spelling=self.filling.spelling((*own, *before)),
+        )
+        return self.judging.judge(decoded, dead_letters, told)

@@ -12,10 +12,11 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import ClassVar
 
+from guardian.domain.event import Envelope
 from guardian.domain.signal import CHAIN_KEPT, Breach, Observation, ParentStatus, Signal
 from guardian.signals import reissue
 from guardian.signals.constraints import read
-from guardian.signals.narrowing import Delegation, Widening
+from guardian.signals.narrowing import Delegation, Widening, in_one_spelling
 from guardian.signals.options import known, within
 from guardian.signals.port import SignalFold, State
 from guardian.signals.wording import shown
@@ -102,7 +103,7 @@ class DelegationWidening(SignalFold):
             return state, Signal(self.name, 0.0, "missing: no envelope is known for this session", silent=True)
         found = [*self._chain(seen), *self._parent(seen)]
         if first is not None:
-            found += reissue.growth(first, envelope, seen.redacted)
+            found += reissue.growth(first, envelope, seen.redacted, seen.spelling)
         if seen.signature != "invalid":  # anybody may forge one under the name of a session that has not acted
             first = reissue.remembered(first, envelope, seen.redacted)
         signal = self._widened(seen, found, told) if found else self._narrow(seen)
@@ -132,7 +133,9 @@ class DelegationWidening(SignalFold):
         elif status is ParentStatus.REVOKED:
             yield Widening("parent_revoked", f"its parent {shown(envelope.parent_session_id)} is revoked")
         if parent is not None and status in (ParentStatus.ACTIVE, ParentStatus.REVOKED):
-            yield from Delegation(envelope, parent, self.kept_share, seen.redacted).widenings()
+            yield from Delegation(
+                *_alike(envelope, parent, seen.spelling), self.kept_share, seen.redacted
+            ).widenings()
             expires = parent.expires_at
             if expires is not None and seen.now - expires > timedelta(seconds=self.leeway_seconds):
                 # without the moment: what is soft is told anew where its words differ
@@ -167,6 +170,17 @@ class DelegationWidening(SignalFold):
 
 
 plugin = DelegationWidening
+
+
+def _alike(child: Envelope, parent: Envelope, spelling: Mapping[str, str]) -> tuple[Envelope, Envelope]:
+    """The two with their tools in one spelling."""
+    if not spelling:
+        return child, parent
+    mine, theirs = in_one_spelling(child.allowed_tools, parent.allowed_tools, spelling)
+    return (
+        child.model_copy(update={"allowed_tools": mine}),
+        parent.model_copy(update={"allowed_tools": theirs}),
+    )
 
 
 def _extent(breach: Breach) -> str:

@@ -34,6 +34,17 @@ class Widening(NamedTuple):
     detail: str
 
 
+def in_one_spelling(
+    mine: Sequence[str], theirs: Sequence[str], spelling: Mapping[str, str]
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Two lists of tools as they can be compared. Where one of them has names that the one rule for names changes
+    and the other has none, they come from records of two formats: then both are spelt by the rule."""
+    if any(tool in spelling for tool in mine) == any(tool in spelling for tool in theirs):
+        return tuple(mine), tuple(theirs)
+    one, other = (dict.fromkeys(spelling.get(tool, tool) for tool in tools) for tools in (mine, theirs))
+    return tuple(one), tuple(other)
+
+
 @dataclass(frozen=True, slots=True)
 class Delegation:
     """A child's envelope beside its parent's. `kept_share` in [0, 1] is how much kept authority is too much;

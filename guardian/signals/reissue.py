@@ -14,7 +14,7 @@ from typing import Any
 from guardian.domain.event import UNTOLD, Envelope
 from guardian.domain.text import some
 from guardian.signals.constraints import read
-from guardian.signals.narrowing import ANYTHING, Widening, exceeding
+from guardian.signals.narrowing import ANYTHING, Widening, exceeding, in_one_spelling
 from guardian.signals.wording import covers, shown, words
 
 _MAX_TOOLS = 128
@@ -51,10 +51,12 @@ def remembered(
     return {**essence(envelope, redacted), **{name: first[name] for name in _NEVER_REDACTED}}
 
 
-def growth(first: Mapping[str, Any], envelope: Envelope, redacted: Mapping[str, str]) -> Iterator[Widening]:
+def growth(
+    first: Mapping[str, Any], envelope: Envelope, redacted: Mapping[str, str], spelling: Mapping[str, str]
+) -> Iterator[Widening]:
     """In what `envelope`, redacted by `redacted`, exceeds the first one of its session. What other rules may have
-    changed in the first one is not compared."""
-    yield from _tools(first, envelope)
+    changed in the first one is not compared. `spelling`: tools whose name the one rule changes, and to what."""
+    yield from _tools(first, envelope, spelling)
     if first.get("rules") == _rules(redacted):
         yield from _bounds(first["constraints"], envelope, redacted)
         yield from _people(first, envelope)
@@ -71,7 +73,7 @@ def growth(first: Mapping[str, Any], envelope: Envelope, redacted: Mapping[str, 
         yield Widening("reissued_expiry", detail)
 
 
-def _tools(first: Mapping[str, Any], envelope: Envelope) -> Iterator[Widening]:
+def _tools(first: Mapping[str, Any], envelope: Envelope, spelling: Mapping[str, str]) -> Iterator[Widening]:
     before, now = first["tools"], sorted({_kept(tool) for tool in envelope.allowed_tools})
     if ANYTHING in before:
         return
@@ -80,9 +82,11 @@ def _tools(first: Mapping[str, Any], envelope: Envelope) -> Iterator[Widening]:
         return
     if not before or now == before:
         return
+    now, before = map(sorted, in_one_spelling(now, before, spelling))
     more = [tool for tool in now if not any(covers(entry, tool) for entry in before)]
-    if len(before) < first["count"] >= len(now):  # cut: what would stand among those that were kept is new
-        more = [tool for tool in more if tool < before[-1]]
+    if len(first["tools"]) < first["count"] >= len(now):  # cut: what would stand among those that were kept is new
+        kept = first["tools"] if before == first["tools"] else [""]  # spelt otherwise they have another order
+        more = [tool for tool in more if tool < kept[-1]]
     if more:
         said = some(more, _LISTED, lambda tool: shown(tool, 60))
         yield Widening("reissued_tools", f"this session was issued without {said}")

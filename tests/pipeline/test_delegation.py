@@ -4,11 +4,19 @@ import json
 from dataclasses import replace
 from datetime import timedelta
 
+import pytest
+
+from guardian.bootstrap.sources import formats_of
 from guardian.domain.finding import Kind
 from guardian.domain.record import Record
 from guardian.domain.session import HumanWord
 from guardian.domain.signal import CHAIN_KEPT
+from guardian.pipeline.filling import Filling
+from guardian.pipeline.pipeline import Pipeline
 from guardian.signals.delegation_widening import DelegationWidening
+from guardian.sources.completing import Completion
+from guardian.sources.reading import Reader
+from guardian.sources.tool_names import ToolNames
 
 CHILD = {"envelope__session_id": "child", "envelope__parent_session_id": "s1"}
 NARROW = {**CHILD, "envelope__allowed_tools": ["contracts.read"], "envelope__expires_at": "2026-05-12T18:00:00Z"}
@@ -217,3 +225,49 @@ def test_a_forged_envelope_is_not_what_its_children_are_compared_with(new_world,
     assert names(world) == set()
     world.feed(body(4, **forged, envelope__expires_at="2026-06-12T18:30:00Z"))
     assert world.state().renewed is None
+
+
+@pytest.fixture
+def two_formats(new_world, make_decoder, make_judge):
+    """A log that holds guardian's own format, in which tools keep their names, beside adapted ones."""
+    source = Reader(formats_of("auto", {}), Completion(tenant="acme"))
+    world = new_world()
+    world.pipeline = Pipeline(replace(make_decoder(), source=source), make_judge(), Filling(rename=ToolNames().of))
+    return world
+
+
+def adapted(body) -> dict:
+    """The same decision as OPA's log has it."""
+    action, envelope = body["action"], body["envelope"]
+    asked = {"tool": action["tool"], "arguments": action["arguments"], "envelope": envelope}
+    asked |= {"session_id": envelope["session_id"], "tenant": envelope["tenant_id"]}
+    return {
+        "decision_id": body["id"], "labels": {"app": body["gateway"]}, "path": "mcp/allow", "input": asked,
+        "result": True, "timestamp": body["time"],
+    }  # fmt: skip
+
+
+READS, READ = ["mcp__contracts__read", "mcp__crm__read"], ["contracts.read", "crm/read"]
+
+
+@pytest.mark.parametrize("later", [{}, CHILD])
+@pytest.mark.parametrize("own_first", [True, False])
+@pytest.mark.parametrize("tools", [READS, READ])
+@pytest.mark.parametrize("at_once", [True, False])
+def test_one_list_of_tools_in_two_formats_grows_by_no_spelling(
+    two_formats, body, later, own_first, tools, at_once
+) -> None:
+    own, other = (READS, tools) if own_first else (tools, READS)
+    first = body(1, action__tool=own[1], envelope__allowed_tools=own)
+    then = body(2, action__tool=other[1], envelope__allowed_tools=other, **later)
+    pair = (first, adapted(then)) if own_first else (adapted(first), then)
+    for batch in (pair,) if at_once else ((each,) for each in pair):
+        two_formats.feed(*batch)
+    assert not names(two_formats) & {"reissued_tools", "wider_tools"}
+    grown = [*other, "mcp__mail__send"]
+    third = body(3, action__tool=other[1], envelope__allowed_tools=grown, **later)
+    two_formats.feed(adapted(third) if own_first else third)
+    more = {each.name: each.detail for each in two_formats.verdicts[-1].drift.breaches}
+    found = [more[name] for name in ("reissued_tools", "wider_tools") if name in more]
+    assert found
+    assert all("mail" in detail and "crm" not in detail for detail in found)
