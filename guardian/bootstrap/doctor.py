@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
+from functools import partial
 
 import httpx
 
@@ -25,13 +26,16 @@ from guardian.bootstrap.storing import archive_checked, database_checked, is_the
 from guardian.bus.admin import topic_partitions
 from guardian.config import Settings
 from guardian.domain.urls import is_private
-from guardian.errors import BusError, ControlError, GuardianError
+from guardian.errors import BusError, ConfigurationError, ControlError, GuardianError
 from guardian.keys.files import read_secret
 from guardian.policy.files import CASES
 from guardian.policy.port import Asker, PolicyRequest
 from guardian.policy.reload import ReloadablePolicies
 from guardian.scoring.calibration import ASSUMPTIONS
 from guardian.wire.client import ControlClient
+
+RUNS = ("run", "watch", "serve")
+"""The commands that run guardian on a machine: both parts, the monitor alone, control alone."""
 
 _SKEW_S = 5.0
 _HARMLESS = PolicyRequest(Asker("monitor", "monitor", frozenset({"*"})), "readChanges")
@@ -53,27 +57,31 @@ class _Unwell(Exception):
         self.found, self.mend = found, mend
 
 
-def examine(settings: Settings) -> Iterator[Check]:
-    """Every check, in the order in which things are needed; a failing one does not stop the others."""
-    checks: dict[str, Callable[[Settings], str]] = {
-        "names": _names,
-        "keys": _keys,
-        "database": database_checked,
-        "archive": archive_checked,
-        "model": _model,
-        "calibration": _calibration,
-        "policy": _policy,
-        "gateways": _gateways,
-        "source": _source,
-        "broker": _broker,
-        "envelopes": _envelopes,
-        "control": _control,
-        "watching": _watching,
-        "pages": pages_checked,
-        "alerts": _alerts,
-        "refused": refused_checked,
+def examine(settings: Settings, runs: str = "run") -> Iterator[Check]:
+    """Every check of what `runs` on this machine (`RUNS`), in the order in which things are needed; a failing one
+    does not stop the others. Raises ConfigurationError for another word."""
+    if runs not in RUNS:
+        raise ConfigurationError(f"{runs!r} is no command that runs guardian; choose one of {', '.join(RUNS)}")
+    monitor, control = runs != "serve", runs != "watch"
+    checks: dict[str, tuple[bool, Callable[[Settings], str]]] = {
+        "names": (True, _names),
+        "keys": (True, partial(_keys, monitor=monitor, control=control)),
+        "database": (True, partial(database_checked, monitor=monitor, control=control)),
+        "archive": (monitor, archive_checked),
+        "model": (monitor, _model),
+        "calibration": (monitor, _calibration),
+        "policy": (control, _policy),
+        "gateways": (monitor, _gateways),
+        "source": (monitor, _source),
+        "broker": (monitor, _broker),
+        "envelopes": (monitor, _envelopes),
+        "control": (True, _control),
+        "watching": (True, _watching),
+        "pages": (control, pages_checked),
+        "alerts": (control, _alerts),
+        "refused": (True, partial(refused_checked, monitor=monitor, control=control)),
     }
-    for name, check in checks.items():
+    for name, check in ((name, check) for name, (needed, check) in checks.items() if needed):
         try:
             yield Check(name, True, check(settings))
         except _Unwell as trouble:
@@ -97,9 +105,11 @@ def _names(settings: Settings) -> str:
     return "every name in the configuration is known"
 
 
-def _keys(settings: Settings) -> str:
+def _keys(settings: Settings, *, monitor: bool, control: bool) -> str:
     files = SecretFiles.of(settings)
-    for path in (files.signing, files.seal, files.fingerprint, settings.resolve(settings.monitor.token_file)):
+    signing = (files.signing,) if control else ()
+    watching = (files.seal, files.fingerprint, settings.resolve(settings.monitor.token_file)) if monitor else ()
+    for path in (*signing, *watching):
         read_secret(path)
     return f"{files.directory}: present, readable by their owner only"
 

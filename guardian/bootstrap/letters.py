@@ -80,19 +80,21 @@ def release_alerts(settings: Settings, ids: Sequence[int] | None) -> list[int]:
         return rows.alerts.release(ids, utc_now())
 
 
-def refused_checked(settings: Settings) -> str:
-    """For the doctor: that nothing was refused and waits for people. Raises ControlError or AlertError."""
-    if is_there(settings, settings.store.monitor) and (findings := refused_findings(settings)):
+def refused_checked(settings: Settings, *, monitor: bool = True, control: bool = True) -> str:
+    """For the doctor: that nothing of what runs here was refused and waits for people. Raises ControlError or
+    AlertError."""
+    if monitor and is_there(settings, settings.store.monitor) and (findings := refused_findings(settings)):
         raise ControlError(
             f"control refused {len(findings)} findings, what they ask for is not done; "
             "`guardian outbox list` says why, then `guardian outbox release --all`"
         )
-    if is_there(settings, settings.store.control) and (alerts := refused_alerts(settings)):
+    if control and is_there(settings, settings.store.control) and (alerts := refused_alerts(settings)):
         raise AlertError(
             f"channels refused {len(alerts)} alerts, which went to the log; "
             "`guardian alerts list` says why, then `guardian alerts release --all`"
         )
-    return "no finding by control, no alert by a channel"
+    nothing = ["no finding by control"] * monitor + ["no alert by a channel"] * control
+    return ", ".join(nothing)
 
 
 def sealed_before(settings: Settings) -> int:

@@ -22,10 +22,10 @@ def is_there(settings: Settings, url: str) -> bool:
     return path is None or path.exists()
 
 
-def database_checked(settings: Settings) -> str:
-    """For the doctor: both answer, as far as they are there. Raises StoreError."""
-    monitor, control = settings.store.monitor, settings.store.control
-    for url in (monitor, control):
+def database_checked(settings: Settings, *, monitor: bool = True, control: bool = True) -> str:
+    """For the doctor: those of what runs here answer, as far as they are there. Raises StoreError."""
+    mine = [url for url, here in ((settings.store.monitor, monitor), (settings.store.control, control)) if here]
+    for url in mine:
         path = sqlite_file(settings, url)
         if path is None or not path.exists():
             continue
@@ -33,17 +33,26 @@ def database_checked(settings: Settings) -> str:
         for each in (path, *(file for file in beside if file.exists()), path.parent):
             if not os.access(each, os.W_OK):
                 raise StoreError(f"{each} cannot be written by this user; mend its owner or mode")
-    if not is_there(settings, control):
+    if control:
+        _open_control(settings)
+    if monitor and not is_there(settings, settings.store.monitor):
+        answers = "the control database answers; " if control else ""
+        return f"{answers}the monitor's is made by the first start of a monitor"
+    if monitor:
+        open_monitor_store(settings).close()
+    if monitor and control:
+        return "monitor and control databases answer, their schemas are up to date"
+    return f"the {'monitor' if monitor else 'control'} database answers, its schema is up to date"
+
+
+def _open_control(settings: Settings) -> None:
+    if not is_there(settings, settings.store.control):
         raise StoreError(
-            f"{sqlite_file(settings, control)} is not there: no token, revocation or finding of before counts; "
-            "restore it from a copy, with the .epoch file beside it; where there never was one, "
-            "`guardian serve` makes it"
+            f"{sqlite_file(settings, settings.store.control)} is not there: no token, revocation or finding of "
+            "before counts; restore it from a copy, with the .epoch file beside it; where there never was one, "
+            "`guardian serve` makes it; where the monitor alone runs ask `guardian doctor --for watch`"
         )
     open_control_store(settings).close()
-    if not is_there(settings, monitor):
-        return "the control database answers; the monitor's is made by the first start of a monitor"
-    open_monitor_store(settings).close()
-    return "monitor and control databases answer, their schemas are up to date"
 
 
 def archive_checked(settings: Settings) -> str:

@@ -57,14 +57,20 @@ def init(
     )
 
 
-def doctor(config: ConfigOption = None, as_json: JsonOption = False) -> None:
+def doctor(
+    runs: Annotated[
+        str, typer.Option("--for", help="What runs on this machine: watch or serve alone, or run, which is both.")
+    ] = "run",
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
     """Check the configuration against the world: broker, topic, databases, policy, model, Slack, clock.
 
-    Exit code 1 if anything must be mended. Example: guardian doctor -c guardian.yaml
+    Exit code 1 if anything must be mended. Example: guardian doctor --for watch -c guardian.yaml
     """
     from guardian.bootstrap.doctor import examine
 
-    show_checks(list(examine(settings_from(config))), as_json)
+    show_checks(list(examine(settings_from(config), runs)), as_json)
 
 
 @token_app.command()

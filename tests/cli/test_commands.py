@@ -5,11 +5,13 @@ import json
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import click
 import pytest
@@ -281,6 +283,42 @@ def test_doctor_tells_of_a_lost_database_and_makes_none(guardian, tmp_path: Path
     assert shown["calibration"]["ok"]
     assert shown["refused"]["ok"]
     assert not data.exists()
+
+
+def test_doctor_asks_of_a_machine_what_runs_there_needs_and_no_more(guardian, tmp_path: Path) -> None:
+    guardian("init", "home")
+    keys, data, offline = (
+        tmp_path / "home/keys",
+        tmp_path / "home/data",
+        {"GUARDIAN_KAFKA__OPTIONS": '{"none": 1}'},
+    )
+
+    def asked(runs: str) -> dict[str, dict[str, Any]]:
+        done = guardian("doctor", "--for", runs, "-c", "home/guardian.yaml", "--json", env=offline)
+        return {check["name"]: check for check in json.loads(done.stdout)}
+
+    whole = tmp_path / "whole"
+    shutil.copytree(tmp_path / "home", whole)
+    shutil.rmtree(data)
+    (keys / "signing.jwks.json").unlink()
+    watching = asked("watch")
+    assert (watching["keys"]["ok"], watching["database"]["ok"]) == (True, True)
+    assert watching["database"]["found"] == "the monitor's is made by the first start of a monitor"
+    assert not data.exists()
+    assert not asked("run")["keys"]["ok"]
+    assert "--for watch" in asked("run")["database"]["mend"]
+    shutil.rmtree(tmp_path / "home")
+    whole.rename(tmp_path / "home")
+    for name in ("seal.key", "fingerprint.key", "monitor.token"):
+        (keys / name).unlink()
+    serving = asked("serve")
+    assert (serving["keys"]["ok"], serving["policy"]["ok"]) == (True, True)
+    assert serving["database"]["found"] == "the control database answers, its schema is up to date"
+    assert {"broker", "source", "model", "gateways"} <= watching.keys() - serving.keys()
+    assert {"policy", "pages", "alerts"} <= serving.keys() - watching.keys()
+    assert watching.keys() | serving.keys() == asked("run").keys()
+    wrong = guardian("doctor", "--for", "control", "-c", "home/guardian.yaml")
+    assert (wrong.returncode, "choose one of run, watch, serve" in wrong.stderr) == (2, True)
 
 
 def test_doctor_names_the_file_beside_a_database_that_cannot_be_written(
