@@ -79,14 +79,16 @@ def watch(settings: Settings, file: Path | None = None) -> Watched:
     consumer, producer = (None, None) if file is None else (_reader_of(file), FileProducer(letters_of(file)))
     with stopping() as stop:
         try:
-            Monitor(
+            monitor = Monitor(
                 settings,
                 metrics=Metrics(),
                 consumer=consumer,
                 producer=producer,
                 on_commit=watched.add,
                 crash_points=crash_points(),
-            ).run(stop)
+            )
+            leave_what_is_loaded()
+            monitor.run(stop)
         finally:
             if advising is not None:
                 advising.close()

@@ -41,6 +41,24 @@ def test_what_was_loaded_is_left_out_of_collection_by_the_process_that_serves(mo
     assert frozen[1] > 1000
 
 
+def test_what_was_loaded_is_left_out_of_collection_by_the_process_that_watches(monkeypatch, tmp_path):
+    class Monitor:
+        def __init__(self, *_, **__):
+            frozen.append(gc.get_freeze_count())
+
+        def run(self, _stop):
+            frozen.append(gc.get_freeze_count())
+
+    frozen = []
+    monkeypatch.setattr(running, "Monitor", Monitor)
+    (tmp_path / "log.jsonl").write_text("{}\n")
+    try:
+        running.watch(load(None), tmp_path / "log.jsonl")
+    finally:
+        gc.unfreeze()
+    assert frozen[1] - frozen[0] > 1000
+
+
 def test_files_of_one_name_are_two_and_every_standard_input_is_another(tmp_path, monkeypatch):
     places = set()
     for day in ("monday", "tuesday"):
