@@ -3,7 +3,6 @@
 The store's offsets are the truth: on assignment the consumer seeks to them, in `poll`.
 """
 
-import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -13,10 +12,10 @@ from kafka import KafkaConsumer as _Client
 from kafka import OffsetAndMetadata, TopicPartition
 from kafka.coordinator.assignors.cooperative_sticky import CooperativeStickyAssignor
 from kafka.coordinator.assignors.range import RangePartitionAssignor
-from kafka.errors import CorruptRecordError, KafkaError, KafkaTimeoutError
+from kafka.errors import CorruptRecordError, KafkaError
 from kafka.structs import MemberState
 
-from guardian.bus.kafka_ends import fetched_ends
+from guardian.bus.kafka_ends import ANSWER_MS, BOUNDS_MS, LEADERLESS, fetched_ends, listed_bounds
 from guardian.bus.kafka_rebalance import Notes, listener, place_of
 from guardian.bus.kafka_settings import REFUSALS, KafkaSettings, bus_error
 from guardian.bus.kafka_tls import expect_tls
@@ -26,9 +25,8 @@ from guardian.telemetry import logger
 
 _log = logger("bus")
 _JOINING_S = 1.0
-_ANSWER_MS, _BOUNDS_MS, _ALONE_S = 1_000, 5_000, 30.0
-_LEADERLESS = (KafkaTimeoutError, KeyError)
-"""What the library raises of partitions of which one has no leader: the latter where others have."""
+_TAKEN_AWAY = (KafkaError, ValueError, KeyError)
+"""What the library raises of a partition that its other thread, which joins the group, takes away meanwhile."""
 _ASSIGNORS = {"cooperative-sticky": CooperativeStickyAssignor, "range": RangePartitionAssignor}
 
 
@@ -111,43 +109,21 @@ class KafkaConsumer:
     def bounds(self, positions: Mapping[Place, int]) -> Mapping[Place, tuple[int, int]]:
         """As the broker lists them. Where its end lies before the position a fetch has the last word: without one
         nothing is known, and `_follow` sees a topic that begins again."""
-        found = self._listed(list(positions))
+        found = listed_bounds(self._started(), list(positions))
         short = {place: end for place, (_, end) in found.items() if end < positions[place]}
-        ends = fetched_ends(self._settings, short, patience_s=_BOUNDS_MS / 1000) if short else {}
+        ends = fetched_ends(self._settings, short, patience_s=BOUNDS_MS / 1000) if short else {}
         return {
             place: (first, max(end, ends.get(place, end)))
             for place, (first, end) in found.items()
             if place not in short or place in ends
         }
 
-    def _listed(self, places: Sequence[Place]) -> dict[Place, tuple[int, int]]:
-        """Of all at once, and where some have no leader now, of each alone: the others are read meanwhile."""
-        try:
-            return self._bounds(places)
-        except _LEADERLESS:
-            found: dict[Place, tuple[int, int]] = {}
-            until = time.monotonic() + _ALONE_S
-            for place in places:
-                with suppress(*_LEADERLESS):
-                    found |= self._bounds([place], _ANSWER_MS) if time.monotonic() < until else {}
-            if silent := [str(place) for place in places if place not in found]:
-                _log.warning(
-                    "the broker does not say where these begin and end: is there a leader?", partitions=silent
-                )
-            return found
-
-    def _bounds(self, places: Sequence[Place], patience_ms: int = _BOUNDS_MS) -> dict[Place, tuple[int, int]]:
-        client, partitions = self._started(), [TopicPartition(*place) for place in places]
-        first = client.beginning_offsets(partitions, timeout_ms=patience_ms)
-        end = client.end_offsets(partitions, timeout_ms=patience_ms)
-        return {place_of(partition): (first[partition], end[partition]) for partition in partitions}
-
     def answers(self) -> bool:
         """The library's poll waits for a broker without a word: the leaders of the partitions are asked."""
         client, partitions = self._started(), [TopicPartition(*place) for place in self._sought or self._spare()]
         try:
-            ends = client.end_offsets(partitions, timeout_ms=_ANSWER_MS)
-        except (KafkaError, *_LEADERLESS) as error:
+            ends = client.end_offsets(partitions, timeout_ms=ANSWER_MS)
+        except (KafkaError, *LEADERLESS) as error:
             _log.debug("the broker does not answer", error=str(error)[:200])
             return False
         self._ends = {place_of(partition): end for partition, end in ends.items()}
@@ -173,12 +149,11 @@ class KafkaConsumer:
 
     def pause(self) -> None:
         self._paused = True
-        self._apply_pause(self._sought)
+        self._each(self._sought, self._started().pause)
 
     def resume(self) -> None:
         self._paused = False
-        client = self._started()
-        client.resume(*(TopicPartition(*place) for place in self._held(self._sought)))
+        self._each(self._sought, self._started().resume)
 
     def exhausted(self) -> bool:
         return False
@@ -196,8 +171,8 @@ class KafkaConsumer:
                 high = client.highwater(partition)
                 high = self._ends.get(place) if high is None else high
                 if high is not None and high > at:  # what holds no record is passed too; asking is slow
-                    at = client.position(partition, timeout_ms=_ANSWER_MS)
-            except KafkaError:  # taken away in this moment
+                    at = client.position(partition, timeout_ms=ANSWER_MS)
+            except _TAKEN_AWAY:
                 continue
             if high is not None and at is not None:
                 found[place] = max(0, high - at)
@@ -231,14 +206,17 @@ class KafkaConsumer:
 
     def _first(self, place: Place) -> int:
         partition = TopicPartition(*place)
-        return int(self._started().beginning_offsets([partition], timeout_ms=_ANSWER_MS)[partition])
+        return int(self._started().beginning_offsets([partition], timeout_ms=ANSWER_MS)[partition])
 
     def _where(self, error: KafkaError) -> str:
         """Which records come next, if one of them cannot be read: the client never gets past it by itself."""
         if not isinstance(error, CorruptRecordError):
             return ""
         client, places = self._started(), sorted(self._held(self._sought))
-        at = [f"{each} at {client.position(TopicPartition(*each), timeout_ms=1000)}" for each in places]
+        try:
+            at = [f"{each} at {client.position(TopicPartition(*each), timeout_ms=ANSWER_MS)}" for each in places]
+        except KafkaError:
+            return ""
         return f" on the next record of {' or '.join(at)}; if it stays, delete the records up to it from the topic"
 
     def _patience_ms(self, timeout_s: float) -> int:
@@ -261,20 +239,27 @@ class KafkaConsumer:
             self._notes.assigned(fresh)  # the store is away: ask again at the next poll
             raise
         for place in self._held(fresh):
-            partition = TopicPartition(*place)
-            self._ends.pop(place, None)
-            if place in known:
-                self._next[place] = known[place]
-                self._client.seek(partition, known[place])
-            else:
-                self._next.pop(place, None)
-                self._client.seek_to_beginning(partition)
-            self._sought.add(place)
+            try:
+                self._seek(place, known.get(place))
+            except _TAKEN_AWAY:
+                self._notes.assigned({place})  # where it is ours all the same, or again
         if self._paused:
-            self._apply_pause(fresh)
+            self._each(fresh, self._started().pause)
 
-    def _apply_pause(self, places: Iterable[Place]) -> None:
-        self._started().pause(*(TopicPartition(*place) for place in self._held(places)))
+    def _seek(self, place: Place, at: int | None) -> None:
+        self._ends.pop(place, None)
+        if at is None:
+            self._next.pop(place, None)
+            self._client.seek_to_beginning(TopicPartition(*place))
+        else:
+            self._next[place] = at
+            self._client.seek(TopicPartition(*place), at)
+        self._sought.add(place)
+
+    def _each(self, places: Iterable[Place], do: Callable[[TopicPartition], None]) -> None:
+        for place in self._held(places):
+            with suppress(*_TAKEN_AWAY):
+                do(TopicPartition(*place))
 
     def _held(self, places: Iterable[Place]) -> set[Place]:
         return set(places) & {place_of(partition) for partition in self._started().assignment()}

@@ -1,19 +1,52 @@
-"""Where partitions end, as a fetch tells it.
+"""Where partitions begin and end: as the broker lists it, and the end as a fetch tells it.
 
 What a broker lists as the end may lag: Tansu's is one record into the last batch. A fetch comes with the
 high-water mark. Tansu finds no fetch out of range, so that is no proof.
 """
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from typing import Any
 
 from kafka import KafkaConsumer as _Client
 from kafka import TopicPartition
+from kafka.errors import KafkaTimeoutError
 
 from guardian.bus.kafka_settings import KafkaSettings
 from guardian.domain.record import Place
+from guardian.telemetry import logger
 
-_POLL_MS = 100
+_log = logger("bus")
+ANSWER_MS, BOUNDS_MS = 1_000, 5_000
+_POLL_MS, _ALONE_S = 100, 30.0
+LEADERLESS = (KafkaTimeoutError, KeyError)
+"""What the library raises of partitions of which one has no leader: the latter where others have."""
+
+
+def listed_bounds(client: Any, places: Sequence[Place]) -> dict[Place, tuple[int, int]]:
+    """The first offset of each and the one after its last: of all at once, and where some have no leader now, of
+    each alone, so that the others are read meanwhile. Absent where nobody says."""
+    try:
+        return _bounds(client, places, BOUNDS_MS)
+    except LEADERLESS:
+        found: dict[Place, tuple[int, int]] = {}
+        until = time.monotonic() + _ALONE_S
+        for place in places:
+            with suppress(*LEADERLESS):
+                found |= _bounds(client, [place], ANSWER_MS) if time.monotonic() < until else {}
+        if silent := [str(place) for place in places if place not in found]:
+            _log.warning(
+                "the broker does not say where these begin and end: is there a leader?", partitions=silent
+            )
+        return found
+
+
+def _bounds(client: Any, places: Sequence[Place], patience_ms: int) -> dict[Place, tuple[int, int]]:
+    partitions = {place: TopicPartition(*place) for place in places}
+    first = client.beginning_offsets(list(partitions.values()), timeout_ms=patience_ms)
+    end = client.end_offsets(list(partitions.values()), timeout_ms=patience_ms)
+    return {place: (first[partition], end[partition]) for place, partition in partitions.items()}
 
 
 def fetched_ends(settings: KafkaSettings, listed: Mapping[Place, int], *, patience_s: float) -> dict[Place, int]:

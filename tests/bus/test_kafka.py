@@ -17,6 +17,7 @@ from kafka.structs import MemberState
 
 import guardian.bus.kafka as kafka_module
 import guardian.bus.local_broker as local_broker_module
+from guardian.bus import kafka_ends
 from guardian.bus.admin import ensure_topics, topic_partitions
 from guardian.bus.kafka import KafkaConsumer
 from guardian.bus.kafka_producer import KafkaProducer
@@ -170,6 +171,43 @@ def test_a_topic_that_forgot_what_was_not_read_yet_is_opened_again(reading):
         reading([_message(offset=100)], stored=6, first=KafkaTimeoutError("no answer"))
 
 
+@pytest.mark.parametrize("stored", [{}, {Place("t", 0): 4}])
+@pytest.mark.parametrize("verb", ["seek", "seek_to_beginning", "pause", "resume", "highwater"])
+def test_a_partition_that_is_taken_away_in_this_moment_is_no_fault(monkeypatch, verb, stored):
+    """The library joins its group on another thread, and raises what it likes of what is gone."""
+
+    class Losing(Client):
+        pause = resume = lambda *_: None
+
+    monkeypatch.setattr(kafka_module, "_Client", client := Losing([]))
+    consumer = KafkaConsumer(KafkaSettings("b:9092"), ["t"])
+    for error in (ValueError("Unassigned partition"), KeyError(TopicPartition("t", 0))):
+
+        def gone(*_, error=error):
+            raise error
+
+        with monkeypatch.context() as at_once:
+            at_once.setattr(client, verb, gone)
+            consumer.start(lambda places: stored)
+            assert consumer.poll(timeout_s=0, max_records=9) == []
+            consumer.pause()
+            assert consumer.lag().keys() <= {Place("t", 0)}
+            consumer.resume()
+    client.listener.on_partitions_lost([TopicPartition("t", 0)])
+    client.listener.on_partitions_assigned([TopicPartition("t", 0)])
+    consumer.poll(timeout_s=0, max_records=9)
+    assert consumer.assignment() == {Place("t", 0)}
+
+
+def test_where_a_record_that_cannot_be_read_lies_may_be_unknown(reading, monkeypatch):
+    def unknown(*_, **_options):
+        raise KafkaTimeoutError("no position")
+
+    monkeypatch.setattr(Client, "position", unknown)
+    with pytest.raises(BusError, match="poll failed"):
+        reading(CorruptRecordError("Found invalid record structure"))
+
+
 @pytest.mark.parametrize(("stored", "left"), [(7, 0), (4, 3)])
 def test_where_no_fetch_tells_how_much_is_left_the_broker_is_asked(monkeypatch, stored, left):
     monkeypatch.setattr(kafka_module, "_Client", client := Client([]))
@@ -195,7 +233,7 @@ def test_of_many_partitions_without_a_leader_each_is_asked_for_a_moment_only(mon
 
     clock = SimpleNamespace(at=0.0)
     monkeypatch.setattr(kafka_module, "_Client", Broken([]))
-    monkeypatch.setattr(kafka_module, "time", SimpleNamespace(monotonic=lambda: clock.at))
+    monkeypatch.setattr(kafka_ends, "time", SimpleNamespace(monotonic=lambda: clock.at))
     consumer = KafkaConsumer(KafkaSettings("b:9092"), ["t"])
     consumer.start(lambda _: {})
     places = [Place("t", n) for n in range(24)]
