@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
-from sqlalchemy import Engine, Table, and_, bindparam, delete, exists, select, update
+from sqlalchemy import Engine, Table, and_, bindparam, delete, exists, or_, select, update
 
 from guardian.domain.session import SessionState, Stage
 from guardian.store.engine import writing
@@ -46,15 +46,23 @@ def prune(
     engine: Engine, now: datetime, keep: Retention, *, limit: int = 5000, rest: Rest = time.sleep
 ) -> dict[str, int]:
     """Delete what is old, `limit` rows in one transaction, and return how many went, by table. Parked deliveries
-    stay, and the envelopes of sessions that do."""
+    stay, and the envelopes of sessions that do. A dead letter that nobody sent (its file is read no more)
+    ends with its time to live."""
     in_use = exists().where(
         sessions.c.tenant_id == envelopes.c.tenant_id, sessions.c.session_id == envelopes.c.session_id
+    )
+    delivered = and_(outbox.c.state == "delivered", outbox.c.done_at < now - keep.delivered)
+    unsent = and_(
+        outbox.c.state == "due",
+        outbox.c.kind == "dead_letter",
+        outbox.c.next_at < now - keep.delivered,
+        ~exists().where(dead_letters.c.id == outbox.c.ref),
     )
     rules: dict[str, tuple[Any, tuple[Any, ...]]] = {
         "seen": (seen, (seen.c.at < now - keep.seen,)),
         "task_reads": (task_reads, (task_reads.c.touched_at < now - keep.sessions,)),
         "agents": (agents, (agents.c.touched_at < now - keep.agents,)),
-        "outbox": (outbox, (outbox.c.state == "delivered", outbox.c.done_at < now - keep.delivered)),
+        "outbox": (outbox, (or_(delivered, unsent),)),
         "findings": (
             findings,
             (

@@ -304,6 +304,14 @@ def test_between_two_lots_others_have_their_turn_and_a_stop_ends_it():
     assert in_turn(lambda: 5, 5, lambda _: True) == 5
 
 
+def test_the_delivery_of_a_letter_that_nobody_sent_is_forgotten_with_it(store):
+    store.commit(Judgement(dead_letters=(letter(),)), positions={}, base={}, versions={}, member="", now=NOW)
+    for days, left in ((13, 1), (15, 0)):
+        for _ in range(2):
+            store.prune(NOW + timedelta(days=days), Retention())
+        assert (len(store.dead_letters.list()), store.outbox.depth()) == (left, left)
+
+
 def test_no_finding_waits_behind_dead_letters(store):
     letters = tuple(replace(letter(), entry=n) for n in range(5))
     member = Member(store, "m").claim(P0)
