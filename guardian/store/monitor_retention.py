@@ -5,9 +5,10 @@ import time
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
+from itertools import accumulate
 from typing import Any
 
-from sqlalchemy import Engine, Table, and_, bindparam, delete, exists, or_, select, update
+from sqlalchemy import Engine, Table, and_, bindparam, delete, exists, func, or_, select, update
 
 from guardian.domain.session import SessionState, Stage
 from guardian.store.engine import writing
@@ -24,6 +25,8 @@ from guardian.store.monitor_tables import (
     task_reads,
 )
 from guardian.store.turns import Rest, in_turn
+
+_BYTES_AT_ONCE = 8 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,9 +75,11 @@ def prune(
         ),
         "baselines": (baselines, (baselines.c.published_at < now - keep.baselines,)),
         "envelopes": (envelopes, (envelopes.c.at < now - keep.sessions, ~in_use)),
-        "dead_letters": (dead_letters, (dead_letters.c.expires_at < now,)),
     }
-    gone = {"sessions": in_turn(lambda: _forget_sessions(engine, now, now - keep.sessions, limit), limit, rest)}
+    gone = {
+        "sessions": in_turn(lambda: _forget_sessions(engine, now, now - keep.sessions, limit), limit, rest),
+        "dead_letters": in_turn(lambda: _forget_letters(engine, now, limit), 1, rest),
+    }
     for name, (table, where) in rules.items():
         gone[name] = in_turn(partial(_forget, engine, table, where, limit), limit, rest)
     return gone
@@ -89,6 +94,18 @@ def _forget(engine: Engine, table: Table, old: tuple[Any, ...], limit: int) -> i
             named = [{f"k_{key.name}": value for key, value in zip(keys, row, strict=True)} for row in rows]
             connection.execute(this, named)
     return len(rows)
+
+
+def _forget_letters(engine: Engine, now: datetime, limit: int) -> int:
+    """Some, and never many bytes: SQLite frees a large one page by page, and nobody else writes meanwhile."""
+    old = select(dead_letters.c.id, func.length(dead_letters.c.sealed)).where(dead_letters.c.expires_at < now)
+    with writing(engine) as connection:
+        rows = connection.execute(old.order_by(dead_letters.c.expires_at).limit(limit)).all()
+        before = accumulate((size for _, size in rows), initial=0)
+        going = [{"k_id": row[0]} for row, size in zip(rows, before, strict=False) if size < _BYTES_AT_ONCE]
+        if going:
+            connection.execute(delete(dead_letters).where(dead_letters.c.id == bindparam("k_id")), going)
+    return len(going)
 
 
 def _forget_sessions(engine: Engine, now: datetime, before: datetime, limit: int) -> int:

@@ -27,7 +27,7 @@ from guardian.domain.record import Place, Record
 from guardian.domain.session import HumanWord, SessionState, Stage
 from guardian.domain.signal import BaselineFact, SharedReads
 from guardian.errors import StaleMember, StoreError
-from guardian.store import monitor_outbox
+from guardian.store import monitor_outbox, monitor_retention
 from guardian.store.engine import open_engine, reading, writing
 from guardian.store.monitor import MonitorStore
 from guardian.store.monitor_baselines import SNAPSHOTS_KEPT
@@ -310,6 +310,21 @@ def test_the_delivery_of_a_letter_that_nobody_sent_is_forgotten_with_it(store):
         for _ in range(2):
             store.prune(NOW + timedelta(days=days), Retention())
         assert (len(store.dead_letters.list()), store.outbox.depth()) == (left, left)
+
+
+def test_large_dead_letters_are_forgotten_few_at_a_time_and_others_write_in_between(store, monkeypatch):
+    monkeypatch.setattr(monitor_retention, "_BYTES_AT_ONCE", 100)
+    letters = tuple(
+        DeadLetter(Record("t", 0, n, b"x" * size), "invalid", "no") for n, size in enumerate((60, 90, 300, 5, 5))
+    )
+    store.commit(Judgement(dead_letters=letters), positions={}, base={}, versions={}, member="", now=NOW)
+    left = []
+    gone = store.prune(NOW + timedelta(days=15), Retention(), rest=lambda _: left.append(len(letters_of(store))))
+    assert (left, gone["dead_letters"], letters_of(store)) == ([3, 2, 0], 5, [])
+
+
+def letters_of(store) -> list[int]:
+    return [each.offset for each in store.dead_letters.list()]
 
 
 def test_no_finding_waits_behind_dead_letters(store):
