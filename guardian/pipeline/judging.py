@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 from guardian.domain.batch import DeadLetter, Decoded, Judgement, Memory, Verdict
 from guardian.domain.drift import ARGUMENTS_CUT, Drift
-from guardian.domain.event import Envelope, SessionKey
+from guardian.domain.event import SessionKey
 from guardian.domain.finding import Effect
 from guardian.domain.session import SessionState, Stage
 from guardian.domain.signal import Breach, Observation, SharedReads, Signal
@@ -17,6 +17,7 @@ from guardian.embedding.fit import FitRequest
 from guardian.embedding.grounding import argument_values
 from guardian.embedding.meaning import Meaning
 from guardian.embedding.text import overlong
+from guardian.pipeline.carrying import afresh, latest, own, renewed
 from guardian.pipeline.facts import observe, versions_of
 from guardian.pipeline.registered import envelope_finding, unregistered
 from guardian.pipeline.side_findings import dead_letter_finding, decision_findings, tell_once
@@ -99,7 +100,7 @@ class Judge:
             before = last.get(key, state.last_seen if state is not None else None)
             if self._anew(d, before):
                 history = History()
-            last[key] = _latest(d, before)
+            last[key] = latest(d, before)
             # in the order of the values: by their prints a key would decide which are forgotten first
             values = {value: self.fingerprint(value) for value in sorted(argument_values(action.arguments))}
             requests.append(
@@ -143,10 +144,10 @@ class Judge:
         after_state = state.model_copy(
             update={
                 "actions": state.actions + 1,
-                "envelope": state.envelope or (event.envelope if _own(d) else None),
-                "renewed": _renewed(state, d),
+                "envelope": state.envelope or (event.envelope if own(d) else None),
+                "renewed": renewed(state, d),
                 "first_seen": state.first_seen or d.now,
-                "last_seen": _latest(d, state.last_seen),
+                "last_seen": latest(d, state.last_seen),
                 "ancestors": seen.parent.chain,
                 "tools": after.tools,
                 "value_prints": after.prints,
@@ -254,33 +255,6 @@ class Judge:
             return state
         work.tell(envelope_finding(d, state, self.versions))
         return state.model_copy(update={"reported": (*state.reported, name)})
-
-
-def afresh(state: SessionState) -> SessionState:
-    """The state of the next session of the same name. What people and control said of the name stays; findings go
-    on counting, so that none is taken for an earlier one."""
-    kept = ("epoch", "transition", "revoked_at", "pardoned", "reported", "registered")
-    stage = state.stage if state.revoked_at is not None else Stage.CLEAR
-    return SessionState(stage=stage, stood=Stage.CLEAR, **{name: getattr(state, name) for name in kept})
-
-
-def _latest(d: Decoded, last_seen: datetime | None) -> datetime:
-    """A call that reaches the log late was no silence of those that came before it."""
-    return d.now if last_seen is None else max(d.now, last_seen)
-
-
-def _own(d: Decoded) -> bool:
-    """Whether the session may have been issued with the envelope: anybody may forge one under its name."""
-    return d.event.has_envelope and d.signature != "invalid"
-
-
-def _renewed(state: SessionState, d: Decoded) -> Envelope | None:
-    """A later expiry counts from an allowed call on: that is when the re-issue is told."""
-    first = state.envelope
-    if first is None or not _own(d) or d.event.decision.effect == "deny":
-        return state.renewed
-    longest = (state.renewed or first).lasting(d.event.envelope)
-    return None if longest is first else longest
 
 
 def without_hygiene(drift: Drift, pardoned: Sequence[str]) -> Drift:

@@ -12,6 +12,7 @@ from guardian.domain.finding import Effect, Kind
 from guardian.domain.session import HumanWord, SessionState, Stage
 from guardian.domain.signal import BaselineFact
 from guardian.pipeline import judging
+from guardian.pipeline.carrying import afresh
 from guardian.response.hearing import hear
 from guardian.response.ladder import Ladder
 
@@ -166,7 +167,7 @@ def test_after_a_lapse_what_was_never_flagged_is_flagged_for_what_comes(world, b
 
 def test_the_next_session_of_a_revoked_name_was_never_flagged() -> None:
     state = SessionState(stage=Stage.FLAGGED, transition=1)
-    state = judging.afresh(hear(state, HumanWord.REVOKED, datetime(2026, 5, 12, tzinfo=UTC), lasting=()))
+    state = afresh(hear(state, HumanWord.REVOKED, datetime(2026, 5, 12, tzinfo=UTC), lasting=()))
     assert state.stage is Stage.REVOKED
     assert hear(state, HumanWord.LAPSED, datetime(2026, 5, 13, tzinfo=UTC), lasting=()).stage is Stage.CLEAR
 

@@ -1,0 +1,34 @@
+"""What a session's state carries from one call to the next, and from one session to the next of its name."""
+
+from datetime import datetime
+
+from guardian.domain.batch import Decoded
+from guardian.domain.event import Envelope
+from guardian.domain.session import SessionState, Stage
+
+
+def afresh(state: SessionState) -> SessionState:
+    """The state of the next session of the same name. What people and control said of the name stays; findings go
+    on counting, so that none is taken for an earlier one."""
+    kept = ("epoch", "transition", "revoked_at", "pardoned", "reported", "registered")
+    stage = state.stage if state.revoked_at is not None else Stage.CLEAR
+    return SessionState(stage=stage, stood=Stage.CLEAR, **{name: getattr(state, name) for name in kept})
+
+
+def latest(d: Decoded, last_seen: datetime | None) -> datetime:
+    """A call that reaches the log late was no silence of those that came before it."""
+    return d.now if last_seen is None else max(d.now, last_seen)
+
+
+def own(d: Decoded) -> bool:
+    """Whether the session may have been issued with the envelope: anybody may forge one under its name."""
+    return d.event.has_envelope and d.signature != "invalid"
+
+
+def renewed(state: SessionState, d: Decoded) -> Envelope | None:
+    """A later expiry counts from an allowed call on: that is when the re-issue is told."""
+    first = state.envelope
+    if first is None or not own(d) or d.event.decision.effect == "deny":
+        return state.renewed
+    longest = (state.renewed or first).lasting(d.event.envelope)
+    return None if longest is first else longest
