@@ -88,19 +88,15 @@ class Monitor:
             if settings.archive.path is not None
             else None
         )
-        self._producer = KafkaProducer(kafka_settings(settings))
         consumer = consumer or KafkaConsumer(
             kafka_settings(settings), [settings.kafka.topic], group=settings.kafka.group
         )
-        read = {settings.kafka.topic} if producer is None else {place.topic for place in consumer.assignment()}
-        producers = dict.fromkeys(read, producer or self._producer)
-        if settings.envelopes.topic is not None:
-            producers[settings.envelopes.topic] = self._producer
+        self._producers = producers_of(settings, consumer, producer)
         port = MonitorClient(self._client)
         self._delivery = Delivery(
             outbox=self.store.outbox,
             client=port,
-            producers=producers,
+            producers=self._producers,
             clock=utc_now,
             jitter=random.random,
             metrics=metrics,
@@ -196,7 +192,8 @@ class Monitor:
             self._loops.join(timeout_s=15)
             if health is not None:
                 health.close()
-            self._producer.close()
+            for producer in self._producers.values():
+                producer.close()
             self._client.close()
             self.store.close()
 
@@ -254,6 +251,16 @@ class Monitor:
                 count = int(getattr(self._judge.fit, counter, 0))
                 self._metrics.add(metric, count - self._cache_seen.get(counter, 0), result=result)
                 self._cache_seen[counter] = count
+
+
+def producers_of(settings: Settings, consumer: Consumer, of_file: Producer | None) -> dict[str, Producer]:
+    """Who takes the dead letters of what is read here, by topic: those of topics go to their broker."""
+    topics = [settings.kafka.topic] if of_file is None else []
+    topics += [settings.envelopes.topic] if settings.envelopes.topic is not None else []
+    found: dict[str, Producer] = dict.fromkeys(topics, KafkaProducer(kafka_settings(settings))) if topics else {}
+    if of_file is not None:
+        found |= {place.topic: of_file for place in consumer.assignment()}
+    return found
 
 
 def archiving_of(

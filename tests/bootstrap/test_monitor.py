@@ -6,7 +6,9 @@ import threading
 import pytest
 
 from guardian.bootstrap.initialise import initialise
-from guardian.bootstrap.monitor import Monitor
+from guardian.bootstrap.monitor import Monitor, producers_of
+from guardian.bus.file import FileConsumer, FileProducer
+from guardian.bus.kafka_producer import KafkaProducer
 from guardian.bus.memory import MemoryBroker, MemoryConsumer, MemoryProducer
 from guardian.config import load
 from guardian.errors import ControlError
@@ -27,6 +29,20 @@ def monitor(tmp_path, broker):
     )
     yield made
     made.store.close()
+
+
+def test_dead_letters_of_a_file_go_beside_it_and_those_of_topics_to_their_broker(tmp_path):
+    (tmp_path / "log.jsonl").write_text("{}\n")
+    file = FileConsumer(tmp_path / "log.jsonl", topic="the file")
+    beside = FileProducer(tmp_path)
+    no_broker = load(initialise(tmp_path / "home"), overrides={"kafka": {"options": {"nonsense": 1}}})
+    assert producers_of(no_broker, file, beside) == {"the file": beside}
+    both = load(tmp_path / "home" / "guardian.yaml", overrides={"envelopes": {"topic": "told"}})
+    found = producers_of(both, file, beside)
+    assert (found.keys(), found["the file"]) == ({"the file", "told"}, beside)
+    assert isinstance(found["told"], KafkaProducer)
+    topics = producers_of(both, MemoryConsumer(MemoryBroker(), []), None)
+    assert topics.keys() == {both.kafka.topic, "told"}
 
 
 def test_the_lag_on_the_page_moves_while_nothing_is_committed_and_control_is_away(monitor):
