@@ -123,6 +123,7 @@ def filling_of(settings: Settings, redactor: Redactor) -> Filling:
         ),
         rename=names.of,
         wait=timedelta(seconds=section.wait_s),
+        adapts=settings.source.format != OWN,
     )
 
 

@@ -64,12 +64,14 @@ class StaticEnvelope:
 @dataclass(frozen=True)
 class Filling:
     """`known` are envelopes from a file, `static` the operator's map, both asked at decoding; `rename` is the one
-    rule for tool names. `wait` is how long a record without a purpose waits for one, zero for not at all."""
+    rule for tool names, by which lists of tools are compared where the log `adapts` records of other formats.
+    `wait` is how long a record without a purpose waits for one, zero for not at all."""
 
     known: Mapping[SessionKey, Grant] = field(default_factory=dict)
     static: Sequence[StaticEnvelope] = ()
     rename: Callable[[str], str] = str
     wait: timedelta = timedelta(0)
+    adapts: bool = True
 
     def begin(self, d: Decoded) -> Decoded:
         """At decoding: from the file or the map, as far as the log says nothing itself."""
@@ -125,6 +127,8 @@ class Filling:
 
     def spelling(self, envelopes: Iterable[Envelope]) -> dict[str, str]:
         """The names of their tools that the one rule changes, and what it makes of them."""
+        if not self.adapts:
+            return {}
         tools = {tool for envelope in envelopes for tool in envelope.allowed_tools}
         return {tool: name for tool in tools if (name := self.rename(tool)) != tool}
 

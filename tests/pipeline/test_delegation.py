@@ -271,3 +271,13 @@ def test_one_list_of_tools_in_two_formats_grows_by_no_spelling(
     found = [more[name] for name in ("reissued_tools", "wider_tools") if name in more]
     assert found
     assert all("mail" in detail and "crm" not in detail for detail in found)
+
+
+def test_in_a_log_of_guardians_own_format_alone_every_name_is_a_tool_of_its_own(new_world, body) -> None:
+    world = new_world()
+    filling = Filling(rename=ToolNames(name="{tool}").of, adapts=False)
+    world.pipeline = replace(world.pipeline, filling=filling)
+    world.feed(body(1, action__tool="read", envelope__allowed_tools=["read"]))
+    tool = "mcp__mail__read"
+    world.feed(body(2, action__tool=tool, envelope__allowed_tools=[tool]))
+    assert "reissued_tools" in names(world)
