@@ -7,16 +7,17 @@ from typing import Annotated
 import typer
 
 from guardian.cli.common import (
+    NOT_ENTITLED,
+    UNREADABLE,
     ConfigOption,
     JsonOption,
     escape,
     existing_file,
+    hint_format,
     print_json,
     progress,
     settings_from,
 )
-
-UNREADABLE = 3
 
 archive_app = typer.Typer(
     no_args_is_help=True,
@@ -64,6 +65,10 @@ def import_(
             of_topic = f"{each.topic}[{each.partition}] at {each.offset}"
             place = of_topic if source == "kafka" else f"line {each.offset + 1}"
             typer.echo(escape(f"{each.count:,} times {each.code}, first in {place}: {each.reason}"), err=True)
+    if source != "kafka":
+        disbelieved = sum(each.count for each in outcome.refusals.values() if each.code == NOT_ENTITLED)
+        unread = outcome.refused - disbelieved
+        hint_format(settings, Path(source), read=outcome.decisions + disbelieved, unread=unread)
     if outcome.too_old:
         days = f"{outcome.too_old:,} days are older than archive.keep_days ({settings.archive.keep_days})"
         typer.echo(f"{days} and go when the archive is tidied next; keep more, and import again", err=True)

@@ -32,6 +32,11 @@ ConfigOption = Annotated[
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for programs instead of a table.")]
 
+UNREADABLE = 3
+"""The exit code of what was done although some lines could not be read."""
+NOT_ENTITLED = "gateway_not_entitled"
+"""The code of what could be read, and is not believed."""
+
 
 def settings_from(config: Path | None, *, required: bool = True) -> Settings:
     """Load settings; where none are required, defaults do. Raises ConfigurationError with the way out."""
@@ -104,6 +109,16 @@ def existing_file(path: Path) -> Path:
 def existing_source(path: Path) -> Path:
     """A readable file, or the folder of an archive. Raises ConfigurationError."""
     return path if (path / "events").is_dir() else existing_file(path)
+
+
+def hint_format(settings: Settings, file: Path, *, read: int, unread: int) -> None:
+    """Where most of a log could not be read, it is perhaps of another format: how to find out."""
+    if unread > read and settings.source.format != "auto":
+        typer.echo(
+            f"Perhaps it is of another format: `guardian detect {file}` says of which, and how to read it"
+            f" (source.format, now {settings.source.format}; auto takes all that are known, and JSON arrays)",
+            err=True,
+        )
 
 
 def other_file(output: Path, *inputs: Path) -> Path:

@@ -5,8 +5,7 @@ from typing import Annotated
 
 import typer
 
-from guardian.cli.common import ConfigOption, JsonOption, existing_file, settings_from
-from guardian.cli.scoring import UNREADABLE
+from guardian.cli.common import UNREADABLE, ConfigOption, JsonOption, existing_file, settings_from
 
 
 def register(app: typer.Typer) -> None:

@@ -7,16 +7,17 @@ from typing import Annotated
 import typer
 
 from guardian.cli.common import (
+    NOT_ENTITLED,
+    UNREADABLE,
     ConfigOption,
     JsonOption,
     existing_file,
+    hint_format,
     other_file,
     print_json,
     progress,
     settings_from,
 )
-
-UNREADABLE = 3
 
 
 def register(app: typer.Typer) -> None:
@@ -46,6 +47,7 @@ def score(
     with progress("scoring") as update:
         outcome = score_file(settings, file, output, update)
     typer.echo(f"{outcome.scored} actions scored, {outcome.refused} lines refused", err=True)
+    hint_format(settings, file, read=outcome.scored, unread=outcome.refused)
     if outcome.refused:
         raise typer.Exit(UNREADABLE)
 
@@ -73,5 +75,8 @@ def replay(
     else:
         show_findings(outcome.findings)
     show_replay(outcome)
+    disbelieved = sum(code == NOT_ENTITLED for _, code, _ in outcome.dead_letters)
+    unread = len(outcome.dead_letters) - disbelieved
+    hint_format(settings, file, read=outcome.decisions + disbelieved, unread=unread)
     if outcome.dead_letters:
         raise typer.Exit(UNREADABLE)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from guardian.cli.common import (
+    UNREADABLE,
     ConfigOption,
     JsonOption,
     escape,
@@ -18,7 +19,6 @@ from guardian.cli.common import (
 if TYPE_CHECKING:
     from guardian.bootstrap.detecting import Line, Tally
 
-UNREADABLE = 3
 sources_app = typer.Typer(help="Log formats that guardian reads, and what each of them carries.")
 
 

@@ -150,10 +150,11 @@ def show_replay(outcome: ReplayOutcome) -> None:
     console.print(
         f"{outcome.decisions} decisions of {outcome.sessions} sessions in {outcome.seconds:.1f} s "
         f"({rate:,.0f}/s): {len(outcome.findings)} findings, {outcome.duplicates} duplicates, "
-        f"{len(outcome.dead_letters)} lines refused"
+        f"{len(outcome.dead_letters)} lines refused",
+        soft_wrap=True,
     )
     for line, code, reason in outcome.dead_letters[:20]:
-        console.print(plain(f"  line {line}: {code}: {reason}"))
+        console.print(plain(f"  line {line}: {code}: {reason}"), soft_wrap=True)
     if len(outcome.dead_letters) > 20:
         console.print(f"  … and {len(outcome.dead_letters) - 20} more")
 

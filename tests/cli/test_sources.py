@@ -67,6 +67,30 @@ def test_with_the_setting_that_detect_names_all_that_it_counts_is_scored(guardia
     assert (scored.returncode, "2 actions scored, 0 lines refused" in scored.stderr) == (0, True)
 
 
+HINT = "`guardian detect log` says of which"
+
+
+@pytest.mark.parametrize("command", ["score", "replay"])
+def test_a_log_of_another_format_is_refused_with_how_to_find_out_which(guardian, tmp_path, command: str) -> None:
+    one = (SAMPLES / "guardian.jsonl").read_text().splitlines()[0]
+    for name, text in (("opa", (SAMPLES / "opa.jsonl").read_text()), ("an array", f"[{one}, {one}]")):
+        (tmp_path / "log").write_text(text)
+        done = guardian(command, "log")
+        assert (done.returncode, HINT in done.stderr) == (3, True), name
+        again = guardian(command, "log", env={"GUARDIAN_SOURCE__FORMAT": "auto"})
+        assert HINT not in again.stderr
+
+
+def test_a_bad_line_or_a_gateway_that_is_not_believed_is_no_other_format(guardian, tmp_path: Path) -> None:
+    one = (SAMPLES / "guardian.jsonl").read_text().splitlines()[0]
+    (tmp_path / "log").write_text(f"{one}\n{{broken\n")
+    broken = guardian("replay", "log")
+    (tmp_path / "guardian.yaml").write_text("gateways: {another-gateway: [tenant_acme]}")
+    disbelieved = guardian("replay", "log", "-c", "guardian.yaml")
+    for done in (broken, disbelieved):
+        assert (done.returncode, HINT in done.stderr) == (3, False)
+
+
 def test_detect_tells_mixed_and_broken_logs(guardian, tmp_path: Path) -> None:
     good = (SAMPLES / "authzen.jsonl").read_text()
     spread = json.dumps(json.loads((SAMPLES / "opa.jsonl").read_text().splitlines()[0]), indent=2)
