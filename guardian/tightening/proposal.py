@@ -173,13 +173,18 @@ def replaceable(folder: Path, files: Iterable[str] = ()) -> Mapping[str, str]:
     if not folder.is_dir() or (any(folder.iterdir()) and not (folder / PROPOSAL).is_file()):
         raise ProposalError(f"{folder} is not empty and holds no proposal; name another folder")
     path = folder / SUMS
+    if not path.is_file() and any(folder.iterdir()):
+        raise ProposalError(
+            f"{folder} holds a proposal without {SUMS}, as earlier versions made them: whether people edited it "
+            "cannot be told, and it is not written over; name another folder, or remove this one if nobody did"
+        )
     lines = path.read_text(encoding="utf-8", errors="replace").split("\n") if path.is_file() else ()
     sums = {name: digest for digest, _, name in (line.strip().partition("  ") for line in lines)}
     here = [name for name in sorted({PROPOSAL, *sums, *files} - {"", SUMS}) if (folder / name).is_file()]
     edited = [name for name in here if _digest((folder / name).read_bytes()) != sums.get(name)]
     if edited:
         raise ProposalError(
-            f"{folder}: {some(edited, _NAMED)} was edited since it was proposed, or is older than {SUMS}: it is "
+            f"{folder}: {some(edited, _NAMED)} was edited since it was proposed, or was there before: it is "
             "not written over; name another folder, or remove this one"
         )
     return sums

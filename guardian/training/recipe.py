@@ -39,15 +39,18 @@ from guardian.embedding.sentence_transformers import (
 from guardian.embedding.text import render_action, render_purpose
 from guardian.errors import ModelError
 from guardian.evaluation.sessions import LabelledSession, read_sessions
+from guardian.telemetry import logger
 from guardian.training.apis import versions
 from guardian.training.bases import packaged_base, pair_base
 from guardian.training.card import CARD, card, held_out
 from guardian.training.export import export_pair, export_text
-from guardian.training.folds import folds
+from guardian.training.folds import families, folds
 from guardian.training.fusing import Row, fit_fusion
 from guardian.training.pairs import examples
 from guardian.training.scenarios import scenario_sessions
 from guardian.training.stages import Progress, Recipe, Run, Stages, clear
+
+_log = logger("training")
 
 PARITY_PAIRS = 48
 """Pairs that are kept to compare engines by."""
@@ -70,7 +73,9 @@ def train(
 
     Raises ModelError where they are of another run than this one, and where they would be lost without `resume`.
     Both encoders start from `base`; with `pair` (see bases.py) the pair encoder starts from that instead.
-    `progress(done, total, note)` counts gradient steps over all stages. Runs on a GPU when torch sees one.
+    A data set that is alone, or several that share their tools, are held out against the written scenarios, which
+    is told. `progress(done, total, note)` counts gradient steps over all stages. Runs on a GPU when torch sees
+    one.
     """
     recipe, base = recipe or Recipe(), base or packaged_base()
     sessions = read_sessions(files)
@@ -80,6 +85,8 @@ def train(
     dealt = [fold for fold in folds(sessions, scenarios) if fold.train and fold.held]
     if not dealt:
         raise ModelError("nothing can be held out; give at least two data sets of sessions")
+    if len(sets := families(sessions)) == 1:
+        _log.warning("one_data_set", data_set=", ".join(sets[0]), held_out_against="guardian's written scenarios")
     work = out / ".work"
     work.mkdir(parents=True, exist_ok=True)
     run = Run(work, seed=seed, steps=steps, base=base, pair=pair, recipe=recipe, files=files)

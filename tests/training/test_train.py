@@ -13,6 +13,7 @@ pytest.importorskip("sentence_transformers")
 pytest.importorskip("onnx")
 
 from safetensors.torch import load_file  # noqa: E402
+from structlog.testing import capture_logs  # noqa: E402
 
 from guardian.bootstrap.judgement import open_calibration, speaks_for  # noqa: E402
 from guardian.bootstrap.modelling import calibrate_trained  # noqa: E402
@@ -152,6 +153,31 @@ def test_one_data_set_without_scenarios_cannot_be_held_out(base: Path, files: li
             files[:1], tmp_path, seed=1, steps=1, resume=False, progress=lambda *_: None, base=base,
             recipe=Recipe(seeds=1, repeats=0, batch=8),
         )  # fmt: skip
+
+
+def test_a_data_set_that_is_alone_is_said_to_be_held_out_against_the_written_scenarios(
+    base: Path, files: list[Path], tmp_path: Path
+) -> None:
+    def stop(_done: int, _total: int, _note: str) -> None:
+        raise KeyboardInterrupt
+
+    told = []
+    for number, given in enumerate((files[:1], files)):
+        with capture_logs() as logs, pytest.raises(KeyboardInterrupt):
+            train(
+                given,
+                tmp_path / f"{number}",
+                seed=1,
+                steps=1,
+                resume=False,
+                progress=stop,
+                base=base,
+                recipe=SMALL,
+            )
+        told.append(
+            [(each["data_set"], each["held_out_against"]) for each in logs if each["event"] == "one_data_set"]
+        )
+    assert told == [[("made_0", "guardian's written scenarios")], []]
 
 
 def test_files_without_sessions_are_refused_before_anything_is_learned(base: Path, tmp_path: Path) -> None:
