@@ -18,13 +18,12 @@ from guardian.domain.event import SessionKey, purpose_family
 from guardian.domain.finding import OPERATORS
 from guardian.domain.past import PastCall
 from guardian.domain.restriction import Restriction
-from guardian.domain.text import some
 from guardian.domain.wildcards import covers
-from guardian.errors import ConfigurationError, ProposalError
+from guardian.errors import ConfigurationError
 from guardian.policy.cedar_text import forbid_problems
 from guardian.policy.port import PolicyAction
 from guardian.tightening.authority import Authority, Ledger
-from guardian.tightening.backtest import Backtest, Change, backtest
+from guardian.tightening.backtest import Change, backtest
 from guardian.tightening.caution import Caution
 from guardian.tightening.envelope import patched_tools
 from guardian.tightening.history import UNUSUAL_ONE_IN, History, Trust
@@ -36,22 +35,17 @@ from guardian.tightening.proposal import (
     REPORT,
     Backend,
     Proposal,
-    alike,
-    read_proposal,
     write_folder,
 )
 from guardian.tightening.redacted import marked
-from guardian.tightening.rejections import read_rejections, reject, still_rejected
+from guardian.tightening.rejections import read_rejections, still_rejected
 from guardian.tightening.report import report
-from guardian.tightening.sessions import IDLE
 from guardian.tightening.spelling import Spellings
 from guardian.tightening.surface import resources_of, surface
-from guardian.tightening.verifying import Verified, verify
 
 Update = Callable[[int, int | None], None]
 Calls = Callable[[], Iterable[PastCall]]
 _MOST_EXAMPLES = 100_000
-_NAMED = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +109,7 @@ def propose(settings: Settings, archive: Archive, asked: Asked, rejections: Path
     part = held(archive, asked.tenant_id, since=until - asked.window, until=until)
     window = Window(asked.tenant_id, part.since, until)
     family = None if asked.purpose is None else {asked.purpose, purpose_family(asked.purpose)}
-    rows = _held_rows(archive, window)
+    rows = held_rows(archive, window)
 
     def wanted(restriction: Restriction) -> bool:
         scope = restriction.scope
@@ -227,54 +221,6 @@ def save(made: Made, folder: Path) -> None:
     write_folder(folder, made.files)
 
 
-def backtest_proposal(
-    settings: Settings, archive: Archive, folder: Path, update: Update,
-    *, window: timedelta | None = None, on_change: Callable[[Change], None] = lambda _: None,
-) -> tuple[Proposal, Backtest]:  # fmt: skip
-    """Replay the archive under a proposal, as it lies in its folder: over its own window, or the last `window`.
-
-    Raises ConfigurationError where policies or patches beside it say something else, which would not be replayed.
-    """
-    proposal = read_proposal(folder)
-    until = utc_now() if window is not None else proposal.until
-    part = Window(proposal.tenant_id, until - window if window is not None else proposal.since, until)
-    total = _held_rows(archive, part)
-    alike(folder, proposal, backends(settings).values())
-    tested = backtest(
-        archive.past_calls(part), proposal.restrictions, trust_of(archive, part),
-        patched=patched_tools(proposal.grants, proposal.restrictions), on_change=on_change,
-        progress=lambda done: update(done, total),
-    )  # fmt: skip
-    return replace(proposal, backtest=tested), tested
-
-
-def example_writer(write: Callable[[str], None]) -> Callable[[Change], None]:
-    """Changes as JSON lines."""
-    return lambda change: write(json.dumps(change.as_json(), default=str))
-
-
-def verify_proposal(archive: Archive, folder: Path, since: datetime | None) -> tuple[Proposal, Verified]:
-    """What became of a proposal since it was merged (`since`; else since it was made)."""
-    proposal = read_proposal(folder)
-    merged = since or proposal.made_at
-    window = Window(proposal.tenant_id, merged - IDLE, None)
-    return proposal, verify(archive.past_calls(window), proposal, trust_of(archive, window), since=merged)
-
-
-def reject_restriction(
-    folder: Path, rejections: Path, restriction_id: str, *, reason: str, owner: str
-) -> Restriction:
-    """Remember a no. Raises ProposalError for an id that the proposal does not have."""
-    proposal = read_proposal(folder)
-    found = next((each for each in proposal.restrictions if each.id == restriction_id), None)
-    if found is None:
-        ids = [each.id for each in proposal.restrictions]
-        known = some(ids, _NAMED) or "none at all"
-        raise ProposalError(f"{folder} has no restriction {restriction_id!r}; it has {known}")
-    reject(rejections, found, reason=reason, owner=owner)
-    return found
-
-
 def authority_of(archive: Archive, subject: str, *, tenant_id: str, window: timedelta) -> list[list[Authority]]:
     """The chains of a session, or of the sessions that serve a purpose."""
     until = utc_now()
@@ -286,8 +232,9 @@ def authority_of(archive: Archive, subject: str, *, tenant_id: str, window: time
     return ledger.of_purpose(tenant_id, subject) or ledger.of_purpose(tenant_id, purpose_family(subject))
 
 
-def _held_rows(archive: Archive, window: Window) -> int:
-    """Raises ConfigurationError where there are none: of nothing no budget is ever exceeded."""
+def held_rows(archive: Archive, window: Window) -> int:
+    """How many rows the window holds, at least one: of nothing no budget is ever exceeded. Raises
+    ConfigurationError."""
     if rows := archive.rows(window):
         return rows
     span = f"from {window.first_day} to {window.last_day}"

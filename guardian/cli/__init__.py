@@ -47,7 +47,9 @@ for _noun in (
     "watching",
     "archive",
     "tightening",
+    "authority",
     "notebooks",
+    "training",
     "measuring",
     "benching",
 ):

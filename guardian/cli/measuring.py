@@ -1,8 +1,8 @@
-"""train, calibrate, evaluate: the drift model made, given its promise, and judged."""
+"""calibrate, evaluate: the drift model given its promise, and judged."""
 
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
@@ -19,7 +19,6 @@ from guardian.cli.common import (
     progress,
     settings_from,
 )
-from guardian.config import Settings
 from guardian.errors import ConfigurationError, GuardianError
 
 LabelsOption = Annotated[
@@ -29,86 +28,8 @@ LabelsOption = Annotated[
 
 
 def register(app: typer.Typer) -> None:
-    app.command()(train)
     app.command()(calibrate)
     app.command()(evaluate)
-
-
-def train(
-    files: Annotated[
-        list[Path],
-        typer.Argument(
-            help="Labelled session lines (.gz too), logs, or an archive's folder; two data sets or more."
-        ),
-    ],
-    output: Annotated[Path, typer.Option("--output", "-o", help="Folder of the new model.")],
-    labels: LabelsOption = None,
-    seed: Annotated[int, typer.Option(help="Varies what is drawn by chance: pairs, their order.")] = 0,
-    steps: Annotated[int, typer.Option(min=1, help="Gradient steps of each encoder.")] = 600,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on where an interrupted run stopped.")] = False,
-    pair_base: Annotated[
-        Path | None,
-        typer.Option(
-            "--pair-base",
-            exists=True,
-            help="What the pair encoder starts from: a model's directory, or a wheel with a BERT as int8 ONNX"
-            " (default: the packaged all-MiniLM-L6-v2).",
-        ),
-    ] = None,
-    config: ConfigOption = None,
-) -> None:
-    """Train the drift model; needs the `train` extra (torch, sentence-transformers), uses a GPU when there is one.
-
-    Leaves a model that is calibrated on what its fold encoders had not seen, and a card that says how it did.
-    Of a log, what nobody labelled is taken for honest; of an archive, what nobody labelled or flagged. A tenant is
-    a data set of its own; one that is alone is held out against written scenarios, which are built in. Arguments
-    are learnt as the archive keeps them (archive.arguments in the configuration).
-
-    Example: guardian train sets/*.jsonl.gz log.jsonl.gz --labels labels.txt -o my-model
-    """
-    settings = settings_from(config, required=False)
-    known, labelled = [existing_source(f) for f in files], labels and existing_file(labels)
-
-    from guardian.bootstrap.labelling import training_files  # seconds, which wrong usage need not take
-    from guardian.bootstrap.plugins import extras_named
-    from guardian.evaluation.labels import read_labels
-
-    with extras_named("guardian train"):
-        from guardian.training import train as fit
-
-    said = read_labels(labelled)
-    output.mkdir(parents=True, exist_ok=True)
-    with progress("training") as update, _labelled_lines():
-        given, learnt = training_files(settings, known, said, output / ".work" / "logs")
-        if learnt:
-            typer.echo(f"{learnt:,} sessions of logs and archives among what is learnt from", err=True)
-        try:
-            fit(given, output, seed=seed, steps=steps, resume=resume, pair=pair_base, progress=update)
-            promise = _promise_of(settings, known, output, update, labelled)
-        except KeyboardInterrupt:
-            typer.echo(f"{output}: not finished; the same command with --resume goes on", err=True)
-            raise
-    typer.echo(
-        f"{output}: trained, {promise}\nNext: `model: {{path: {output}}}` in guardian.yaml, and with it, on your"
-        f" own traffic:\nguardian calibrate LOG -c guardian.yaml -o {output}/calibration.json"
-    )
-
-
-def _promise_of(
-    settings: Settings, files: list[Path], model: Path, update: Callable[..., None], labels: Path | None
-) -> str:
-    from guardian.bootstrap.modelling import calibrate_trained
-
-    try:
-        made = calibrate_trained(
-            settings, files, model, lambda done, total: update(done, total, "calibrating"), labels=labels
-        )
-    except ConfigurationError as error:
-        return f"not calibrated: {error}."
-    return (
-        f"calibrated on {len(made.evidence.values):,} honest sessions that its encoders had not seen:"
-        f" promises reach 1 in {made.reach:,}."
-    )
 
 
 def evaluate(
@@ -168,7 +89,7 @@ def evaluate(
         labels=labelled,
         one_in=tuple(one_in or ()),
     )
-    with progress("evaluating") as update, _labelled_lines():
+    with progress("evaluating") as update, labelled_lines():
         found = evaluate_files(
             settings,
             known,
@@ -233,7 +154,7 @@ def calibrate(
 
     reached = reach_in_use(settings)
     aside = to_stdout(output)  # then the summary is not there
-    with writer(output) as write, progress("calibrating") as update, _labelled_lines():
+    with writer(output) as write, progress("calibrating") as update, labelled_lines():
         made = fit(
             settings,
             files,
@@ -272,7 +193,7 @@ def calibrate(
 
 
 @contextmanager
-def _labelled_lines() -> Iterator[None]:
+def labelled_lines() -> Iterator[None]:
     """A file that holds something else than labelled sessions is wrong usage, told in words."""
     try:
         yield

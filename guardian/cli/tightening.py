@@ -1,4 +1,4 @@
-"""propose, backtest, reject, authority: narrower policies for people to merge."""
+"""propose, backtest, reject: narrower policies for people to merge."""
 
 import re
 from datetime import UTC, datetime, timedelta
@@ -11,7 +11,6 @@ from guardian.cli.common import ConfigOption, JsonOption, escape, print_json, pr
 from guardian.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from guardian.tightening.authority import Authority
     from guardian.tightening.backtest import Backtest
     from guardian.tightening.verifying import Verified
 
@@ -30,7 +29,7 @@ RejectionsOption = Annotated[
 
 
 def register(app: typer.Typer) -> None:
-    for command in (propose, backtest, reject, authority):
+    for command in (propose, backtest, reject):
         app.command()(command)
 
 
@@ -75,11 +74,12 @@ def propose(
     """
     from guardian.bootstrap import tightening
     from guardian.bootstrap.archiving import open_archive
+    from guardian.bootstrap.proposals import verify_proposal
     from guardian.tightening.proposal import replaceable
 
     settings = settings_from(config, required=archive is None)
     if verify is not None:
-        _, found = tightening.verify_proposal(open_archive(settings, archive), verify, _moment(since))
+        _, found = verify_proposal(open_archive(settings, archive), verify, _moment(since))
         _show_verified(found, as_json=as_json)
         return
     if since is not None:
@@ -89,13 +89,13 @@ def propose(
         replaceable(out)  # before minutes of mining
     with progress("mining") as update:
         if own:
-            made = tightening.propose_own(settings, _days(window), no, update)
+            made = tightening.propose_own(settings, days_of(window), no, update)
         elif tenant is None:
             raise ConfigurationError(
                 "say for which tenant: --tenant tenant_acme (or --own for guardian's own roles)"
             )
         else:
-            asked = tightening.Asked(tenant, _days(window), purpose, role, _moment(until))
+            asked = tightening.Asked(tenant, days_of(window), purpose, role, _moment(until))
             made = tightening.propose(settings, open_archive(settings, archive), asked, no, update)
     proposal = made.proposal
     if out is not None:
@@ -141,20 +141,20 @@ def backtest(
 
     Example: guardian backtest proposals/acme --window 30d --fail-over 0.001
     """
-    from guardian.bootstrap import tightening
     from guardian.bootstrap.archiving import open_archive
     from guardian.bootstrap.offline import writer
+    from guardian.bootstrap.proposals import backtest_proposal, example_writer
 
     settings = settings_from(config, required=archive is None)
-    days = None if window is None else _days(window)
+    days = None if window is None else days_of(window)
     opened = open_archive(settings, archive)
     with progress("replaying") as update:
         if examples is None:
-            _, tested = tightening.backtest_proposal(settings, opened, folder, update, window=days)
+            _, tested = backtest_proposal(settings, opened, folder, update, window=days)
         else:
             with writer(examples) as write:
-                _, tested = tightening.backtest_proposal(
-                    settings, opened, folder, update, window=days, on_change=tightening.example_writer(write)
+                _, tested = backtest_proposal(
+                    settings, opened, folder, update, window=days, on_change=example_writer(write)
                 )
     if as_json:
         print_json(tested.as_json())
@@ -176,63 +176,13 @@ def reject(
 
     Example: guardian reject proposals/acme rst_0123 --reason "auditors need it once a year" --owner maya
     """
-    from guardian.bootstrap import tightening
+    from guardian.bootstrap.proposals import reject_restriction
+    from guardian.bootstrap.tightening import rejections_file
 
     settings = settings_from(config, required=rejections is None)
-    path = tightening.rejections_file(settings, rejections)
-    found = tightening.reject_restriction(folder, path, restriction, reason=reason, owner=owner)
+    path = rejections_file(settings, rejections)
+    found = reject_restriction(folder, path, restriction, reason=reason, owner=owner)
     typer.echo(escape(f"{found.id} is remembered in {path}; commit it with the reason"))
-
-
-def authority(
-    subject: Annotated[str, typer.Argument(metavar="SESSION|PURPOSE", help="A session's id, or a purpose.")],
-    tenant: Annotated[str, typer.Option("--tenant", help="Whose session or purpose it is.")],
-    window: WindowOption = "90d",
-    limit: Annotated[int, typer.Option(min=1, max=1000, help="How many chains of a purpose to show.")] = 10,
-    archive: ArchiveOption = None,
-    config: ConfigOption = None,
-    as_json: JsonOption = False,
-) -> None:
-    """Show what each hop of a delegation chain could do, where it failed to narrow, and how much of it was used.
-
-    Effective is what the hop and everybody above it held, implied what honest sessions of its purpose use.
-
-    Example: guardian authority sess_42 --tenant tenant_acme
-    """
-    from guardian.bootstrap import tightening
-    from guardian.bootstrap.archiving import open_archive
-    from guardian.cli.chains import show_chain
-
-    opened = open_archive(settings_from(config, required=archive is None), archive)
-    chains = tightening.authority_of(opened, subject, tenant_id=tenant, window=_days(window))
-    if not chains:
-        raise ConfigurationError(f"{subject!r}: no session and no purpose of {tenant} in the last {window}")
-    if as_json:
-        print_json([[_hop(each) for each in chain] for chain in chains[:limit]])
-        return
-    for chain in chains[:limit]:
-        show_chain(chain)
-    if len(chains) > limit:
-        typer.echo(f"{len(chains) - limit:,} more chains; --limit shows more")
-
-
-def _hop(each: "Authority") -> dict[str, object]:
-    hop = each.hop
-    return {
-        "session": hop.key.session_id,
-        "delegator": hop.delegator,
-        "agent": hop.agent,
-        "purpose": hop.purpose,
-        "own": sorted(hop.own),
-        "effective": sorted(each.effective),
-        "implied": None if each.implied is None else sorted(each.implied),
-        "excess": sorted(each.excess),
-        "used": sorted(hop.used),
-        "used_share": each.used_share,
-        "calls": hop.calls,
-        "denied": hop.denied,
-        "faults": list(each.faults),
-    }
 
 
 def _show_verified(found: "Verified", *, as_json: bool) -> None:
@@ -279,7 +229,8 @@ def _show_backtest(tested: "Backtest") -> None:
     )
 
 
-def _days(text: str) -> timedelta:
+def days_of(text: str) -> timedelta:
+    """How long a --window is. Raises ConfigurationError."""
     found = re.fullmatch(r"([1-9]\d{0,3})([dwmy])", text)
     if found is None:
         raise ConfigurationError(f"--window {text!r}: write a number and d, w, m or y, such as 90d")

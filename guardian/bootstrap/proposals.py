@@ -1,0 +1,71 @@
+"""Proposals that lie in their folders: replayed, verified, and what people say no to."""
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from guardian.archive.reader import Archive, Window
+from guardian.bootstrap.clock import utc_now
+from guardian.bootstrap.tightening import Update, backends, held_rows, trust_of
+from guardian.config import Settings
+from guardian.domain.restriction import Restriction
+from guardian.domain.text import some
+from guardian.errors import ProposalError
+from guardian.tightening.backtest import Backtest, Change, backtest
+from guardian.tightening.envelope import patched_tools
+from guardian.tightening.proposal import Proposal, alike, read_proposal
+from guardian.tightening.rejections import reject
+from guardian.tightening.sessions import IDLE
+from guardian.tightening.verifying import Verified, verify
+
+_NAMED = 5
+
+
+def backtest_proposal(
+    settings: Settings, archive: Archive, folder: Path, update: Update,
+    *, window: timedelta | None = None, on_change: Callable[[Change], None] = lambda _: None,
+) -> tuple[Proposal, Backtest]:  # fmt: skip
+    """Replay the archive under a proposal, as it lies in its folder: over its own window, or the last `window`.
+
+    Raises ConfigurationError where policies or patches beside it say something else, which would not be replayed.
+    """
+    proposal = read_proposal(folder)
+    until = utc_now() if window is not None else proposal.until
+    part = Window(proposal.tenant_id, until - window if window is not None else proposal.since, until)
+    total = held_rows(archive, part)
+    alike(folder, proposal, backends(settings).values())
+    tested = backtest(
+        archive.past_calls(part), proposal.restrictions, trust_of(archive, part),
+        patched=patched_tools(proposal.grants, proposal.restrictions), on_change=on_change,
+        progress=lambda done: update(done, total),
+    )  # fmt: skip
+    return replace(proposal, backtest=tested), tested
+
+
+def example_writer(write: Callable[[str], None]) -> Callable[[Change], None]:
+    """Changes as JSON lines."""
+    return lambda change: write(json.dumps(change.as_json(), default=str))
+
+
+def verify_proposal(archive: Archive, folder: Path, since: datetime | None) -> tuple[Proposal, Verified]:
+    """What became of a proposal since it was merged (`since`; else since it was made)."""
+    proposal = read_proposal(folder)
+    merged = since or proposal.made_at
+    window = Window(proposal.tenant_id, merged - IDLE, None)
+    return proposal, verify(archive.past_calls(window), proposal, trust_of(archive, window), since=merged)
+
+
+def reject_restriction(
+    folder: Path, rejections: Path, restriction_id: str, *, reason: str, owner: str
+) -> Restriction:
+    """Remember a no. Raises ProposalError for an id that the proposal does not have."""
+    proposal = read_proposal(folder)
+    found = next((each for each in proposal.restrictions if each.id == restriction_id), None)
+    if found is None:
+        ids = [each.id for each in proposal.restrictions]
+        known = some(ids, _NAMED) or "none at all"
+        raise ProposalError(f"{folder} has no restriction {restriction_id!r}; it has {known}")
+    reject(rejections, found, reason=reason, owner=owner)
+    return found
