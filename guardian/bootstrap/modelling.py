@@ -10,6 +10,7 @@ from pathlib import Path
 from guardian.bootstrap import plugins
 from guardian.bootstrap.judgement import (
     CALIBRATION,
+    ReadLog,
     configured_fold,
     open_calibration,
     open_fit,
@@ -20,6 +21,8 @@ from guardian.bootstrap.judgement import (
 from guardian.bootstrap.labelling import is_log, labelled_sessions, log_sessions, told_apart
 from guardian.config import Settings
 from guardian.config.judging import ModelSection
+from guardian.domain.batch import DeadLetter, Decoded
+from guardian.domain.record import Record
 from guardian.embedding.artefact import FOLDS, HELD, is_artefact, list_file
 from guardian.errors import ConfigurationError, GuardianError
 from guardian.evaluation.agentdojo import agentdojo_sessions
@@ -61,8 +64,10 @@ def calibrate(
     labels: Path | None = None,
     max_per_purpose: int = 20,
     max_share: float = MAX_SHARE,
+    on_unread: Callable[[int], None] = lambda _: None,
 ) -> Calibration:
-    """Fit a calibration from files of session lines or of decisions.
+    """Fit a calibration from files of session lines or of decisions; `on_unread` is told how many records of a log
+    could not be read, as they are met.
 
     `labels` says what people confirmed as drift (see `evaluation.labels`): those sessions are left out, no others.
 
@@ -73,7 +78,7 @@ def calibrate(
     fit: Fit = OutOfFold(routes) if folds is not None else open_fit(settings)
     judge_with = judges(settings, fit)
     said = read_labels(labels)
-    read = open_reading(settings)
+    read = counting(open_reading(settings), on_unread)
     scorer = SessionScorer(judge_with(FLAT), CredentialScanner())
     logs = [file for file in files if is_log(file)]
     logged = log_sessions(logs, read, timedelta(seconds=settings.source.idle_s))
@@ -95,6 +100,17 @@ def calibrate(
         )
     except ValueError as error:
         raise ConfigurationError(str(error)) from error
+
+
+def counting(read: ReadLog, on_unread: Callable[[int], None]) -> ReadLog:
+    """The same reading; what could not be read is counted, but not what could be in part."""
+
+    def counted(records: Sequence[Record]) -> tuple[list[Decoded], list[DeadLetter]]:
+        decoded, letters = read(records)
+        on_unread(sum(not letter.judged for letter in letters))
+        return decoded, letters
+
+    return counted
 
 
 def calibrate_trained(

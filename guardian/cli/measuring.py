@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from guardian.cli.common import (
+    UNREADABLE,
     ConfigOption,
     JsonOption,
     existing_file,
@@ -135,7 +136,7 @@ def calibrate(
 
     Sessions with a confirmed drift are left out; flagged ones are not, or the honest tail would be cut. No
     purpose can fill the yardstick by flooding it, and no agent or tenant where the log names three or more. What
-    baselines know of a purpose's past is no part of it.
+    baselines know of a purpose's past is no part of it. Exit code 3 if some records could not be read.
 
     Example: guardian calibrate march.jsonl.gz --labels labels.txt   (then: model.calibration: calibration.json)
     """
@@ -152,7 +153,7 @@ def calibrate(
     from guardian.bootstrap.offline import to_stdout, writer
     from guardian.scoring.calibration import ASSUMPTIONS
 
-    reached = reach_in_use(settings)
+    reached, unread = reach_in_use(settings), list[int]()
     aside = to_stdout(output)  # then the summary is not there
     with writer(output) as write, progress("calibrating") as update, labelled_lines():
         made = fit(
@@ -164,6 +165,7 @@ def calibrate(
             labels=labelled,
             max_per_purpose=max_per_purpose,
             max_share=max_share,
+            on_unread=unread.append,
         )
         write(made.to_json())
     if not aside:
@@ -190,6 +192,14 @@ def calibrate(
             "\nA longer log of more purposes gives more; of one purpose --max-per-purpose sessions count at most.",
             err=True,
         )
+    unread_ends(sum(unread))
+
+
+def unread_ends(records: int) -> None:
+    """Done, without some records of the logs: told, and the exit code says so."""
+    if records:
+        typer.echo(f"{records:,} records could not be read and are not part of it", err=True)
+        raise typer.Exit(UNREADABLE)
 
 
 @contextmanager

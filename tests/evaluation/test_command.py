@@ -252,13 +252,15 @@ def test_a_calibration_beside_its_model_is_listed_by_the_manifest(tmp_path: Path
     assert (refused.returncode, "is an archive" in refused.stderr) == (2, True)
 
 
-def test_what_of_a_log_could_not_be_calibrated_on_is_told(tmp_path: Path) -> None:
+def test_what_of_a_log_could_not_be_calibrated_on_is_told_and_is_the_exit_code(tmp_path: Path) -> None:
     (tmp_path / "guardian.yaml").write_text("model: {engine: lexical}")
     plan = Scenario(seed=3, sessions=60).plan()
     lines = list(log_lines(plan, begin=datetime(2026, 5, 12, tzinfo=UTC), seed=3))
     (tmp_path / "log.jsonl").write_bytes(b"\n".join([*lines, lines[0][:50], b"{}"]))
     done = run(tmp_path, "log.jsonl", "-o", "-", command="calibrate")
-    assert done.returncode == 0, done.stderr
+    assert done.returncode == 3, done.stderr
+    assert json.loads(done.stdout), "written, without them"
+    assert "2 records could not be read" in done.stderr
     assert "records_skipped" in done.stderr
     assert "records=2" in done.stderr
     assert f"first_line={len(lines) + 1}" in done.stderr
