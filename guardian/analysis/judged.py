@@ -9,7 +9,9 @@ import pandas as pd
 from guardian.analysis.archived import ArchiveView
 from guardian.analysis.controlled import ControlView
 from guardian.analysis.schema import FEEDBACK, FINDINGS, frame
+from guardian.domain.finding import Finding, Kind
 from guardian.domain.session import HumanWord
+from guardian.wire.findings import Verdict
 
 _LABELS = {HumanWord.CONFIRMED.value: 1, HumanWord.FALSE_POSITIVE.value: 0}
 
@@ -38,7 +40,7 @@ def feedback(archive: ArchiveView, control: ControlView | None = None) -> pd.Dat
         judged = [(view.finding, view.verdict) for view in control.views if view.verdict is not None]
         rows = [
             {"tenant_id": finding.tenant_id, "session_id": finding.session_id, "finding_id": finding.id}
-            | {"label": verdict.verdict, "drift": int(verdict.verdict == "confirmed"), "judged_at": verdict.at}
+            | {"label": verdict.verdict, "drift": _drift(finding, verdict), "judged_at": verdict.at}
             | {"judged_by": verdict.actor, "reason": verdict.reason}
             for finding, verdict in judged
             if archive.reaches(finding.tenant_id)
@@ -48,6 +50,13 @@ def feedback(archive: ArchiveView, control: ControlView | None = None) -> pd.Dat
     last = words[words["word"].isin(list(_LABELS))].drop_duplicates(["tenant_id", "session_id"], keep="last")
     rows_ = last.rename(columns={"word": "label", "at": "judged_at"})
     return frame(rows_.assign(drift=rows_["label"].map(_LABELS)), FEEDBACK)
+
+
+def _drift(finding: Finding, said: Verdict) -> int | None:
+    """None where people said nothing of what the session did, as `guardian labels` does not either."""
+    confirmed = said.verdict == "confirmed"
+    accused = finding.kind is Kind.GATEWAY and confirmed and finding.breaches
+    return int(confirmed) if finding.kind is Kind.DRIFT or accused else None
 
 
 def _told(archive: ArchiveView, control: ControlView) -> Iterator[dict[str, Any]]:

@@ -141,7 +141,7 @@ FEEDBACK: tuple[Column, ...] = (
     *_WHO,
     Column("finding_id", "name", "the finding judged; missing where only the archive was asked"),
     Column("label", "name", "false_positive, benign or confirmed"),
-    Column("drift", "count", "1 for confirmed, else 0"),
+    Column("drift", "count", "1 for confirmed, else 0; missing: it says nothing of what the session did"),
     Column("judged_at", "time", "when"),
     Column("judged_by", "name", "who; only from control"),
     Column("reason", "text", "why; only from control"),

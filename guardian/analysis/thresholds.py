@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
+from guardian.analysis.sessions import KEY
 from guardian.evaluation.metrics import share
 from guardian.signals.delegation_widening import DelegationWidening
 from guardian.signals.envelope_hygiene import EnvelopeHygiene
@@ -19,11 +20,10 @@ _SEED = 7
 def known_drift(sessions: pd.DataFrame, feedback: pd.DataFrame) -> pd.Series:
     """By session: True where people confirmed drift, False where they said otherwise, missing where nothing.
 
-    The last word about a session counts.
+    What was confirmed of a session stands, whatever else of it was dismissed.
     """
-    said = feedback.drop_duplicates(["tenant_id", "session_id"], keep="last")
-    labels = said.set_index(["tenant_id", "session_id"])["drift"] == 1
-    keys = pd.MultiIndex.from_frame(sessions[["tenant_id", "session_id"]])
+    labels = feedback.groupby(KEY)["drift"].max() == 1
+    keys = pd.MultiIndex.from_frame(sessions[KEY])
     return pd.Series(labels.reindex(keys).to_numpy(), index=sessions.index).astype("boolean")
 
 

@@ -1,5 +1,6 @@
 """The frames behind every figure: on the sample data they say what was planted."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
@@ -25,6 +26,7 @@ from guardian.bootstrap import tightening
 from guardian.demo.scenario import Plant
 from guardian.domain.batch import Change
 from guardian.domain.event import SessionKey
+from guardian.domain.finding import Kind
 from guardian.domain.session import HumanWord
 from guardian.errors import ConfigurationError
 
@@ -161,6 +163,26 @@ def test_sessions_that_people_confirmed_are_not_taken_for_honest(sessions, said)
     assert np.allclose(table["measured"], table["flagged"] / len(honest))
     assert ((table["low"] <= table["measured"]) & (table["measured"] <= table["high"])).all()
     assert table["dismissed"].iloc[1] == pytest.approx(1 / len(honest))
+
+
+def test_what_is_confirmed_of_a_session_stands_and_what_is_said_of_its_grants_or_gateway_is_no_drift(
+    archive, control, sessions
+):
+    drift = next(view for view in control.views if view.verdict and view.finding.kind is Kind.DRIFT)
+    key = drift.finding.tenant_id, drift.finding.session_id
+
+    def known(*told):
+        views = []
+        for n, (kind, verdict) in enumerate(told):
+            said = drift.verdict.model_copy(update={"verdict": verdict, "at": NOON + timedelta(minutes=n)})
+            finding = drift.finding.model_copy(update={"id": f"fnd_{n}", "kind": kind, "breaches": ()})
+            views.append(drift.model_copy(update={"finding": finding, "verdict": said}))
+        found = thresholds.known_drift(sessions, feedback(archive, replace(control, views=tuple(views))))
+        return found[(sessions["tenant_id"] == key[0]) & (sessions["session_id"] == key[1])].tolist()
+
+    assert known((Kind.DRIFT, "confirmed"), (Kind.DRIFT, "false_positive")) == [True]
+    assert known((Kind.DRIFT, "false_positive"), (Kind.HYGIENE, "confirmed")) == [False]
+    assert known((Kind.HYGIENE, "confirmed"), (Kind.GATEWAY, "false_positive")) == [pd.NA]
 
 
 def test_only_a_hard_rule_ends_the_promise(sessions, said):
