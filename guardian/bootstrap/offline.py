@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from errno import EDQUOT, EFBIG, ENOSPC
 from itertools import islice
 from pathlib import Path
 
@@ -166,17 +167,24 @@ def writer(output: Path) -> Iterator[Callable[[str], None]]:
     if to_stdout(output):
         yield lambda line: print(line, file=sys.stdout)
         return
-    with ExitStack() as stack:
-        try:
-            replaceable = output.is_file() or not output.exists()  # not /dev/null
-            file = stack.enter_context(write_atomically(output.resolve()) if replaceable else output.open("wb"))
-        except OSError as error:
-            raise ConfigurationError(f"cannot write {output}: {error.strerror}") from error
+    try:
+        with ExitStack() as stack:
+            try:
+                replaceable = output.is_file() or not output.exists()  # not /dev/null
+                file = stack.enter_context(
+                    write_atomically(output.resolve()) if replaceable else output.open("wb")
+                )
+            except OSError as error:
+                raise ConfigurationError(f"cannot write {output}: {error.strerror}") from error
 
-        def write(line: str) -> None:
-            file.write(f"{line}\n".encode())
+            def write(line: str) -> None:
+                file.write(f"{line}\n".encode())
 
-        yield write
+            yield write
+    except OSError as error:  # of a disk that is full nobody says which file it was
+        if error.errno not in (ENOSPC, EDQUOT, EFBIG):
+            raise
+        raise OSError(error.errno, error.strerror, str(output)) from error
 
 
 def to_stdout(output: Path) -> bool:

@@ -7,6 +7,8 @@ read; 130 interrupted.
 
 import sys
 from importlib import import_module
+from pathlib import Path
+from traceback import extract_tb
 
 import typer
 
@@ -76,22 +78,25 @@ def main() -> None:
     """Entry point of the `guardian` command."""
     try:
         app()
-    except GuardianError as error:
-        if "--debug" in sys.argv:
-            raise
-        typer.echo(f"guardian: {escape(str(error))}", err=True)
-        sys.exit(2 if isinstance(error, ConfigurationError) else 4 if isinstance(error, FuseBlown) else 1)
-    except OSError as error:  # a full disk, a folder of somebody else's
-        if "--debug" in sys.argv:
-            raise
-        where = f"{error.filename}: " if error.filename else ""
-        typer.echo(f"guardian: {escape(f'{where}{error.strerror or error}')}", err=True)
-        sys.exit(1)
-    except UnicodeEncodeError as error:
-        if "--debug" in sys.argv or error.encoding == "utf-8":
-            raise
-        said = f"{error.encoding} has no letter for what is shown; set PYTHONIOENCODING=utf-8"
-        typer.echo(f"guardian: {said}", err=True)
-        sys.exit(1)
     except KeyboardInterrupt:
         sys.exit(130)
+    except Exception as error:
+        if "--debug" in sys.argv:
+            raise
+        typer.echo(f"guardian: {escape(_in_words(error))}", err=True)
+        sys.exit(2 if isinstance(error, ConfigurationError) else 4 if isinstance(error, FuseBlown) else 1)
+
+
+def _in_words(error: Exception) -> str:
+    match error:
+        case GuardianError():
+            return str(error)
+        case OSError():  # a full disk, a folder of somebody else's
+            return f"{f'{error.filename}: ' if error.filename else ''}{error.strerror or error}"
+        case UnicodeEncodeError() if error.encoding != "utf-8":
+            return f"{error.encoding} has no letter for what is shown; set PYTHONIOENCODING=utf-8"
+        case _:
+            name, own = type(error).__name__, f"{Path(__file__).parents[1]}/"
+            frames = [frame for frame in extract_tb(error.__traceback__) if frame.filename.startswith(own)]
+            where = f" at {frames[-1].filename.removeprefix(own)}:{frames[-1].lineno}" if frames else ""
+            return f"a fault that nobody foresaw, {name}{where}: {error}; --debug shows the way to it"

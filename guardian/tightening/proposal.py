@@ -170,7 +170,9 @@ def replaceable(folder: Path, files: Iterable[str] = ()) -> Mapping[str, str]:
     """
     if not folder.exists():
         return {}
-    if not folder.is_dir() or (any(folder.iterdir()) and not (folder / PROPOSAL).is_file()):
+    if not folder.is_dir():
+        raise ProposalError(f"{folder} is a file; name a folder for the proposal")
+    if any(folder.iterdir()) and not (folder / PROPOSAL).is_file():
         raise ProposalError(f"{folder} is not empty and holds no proposal; name another folder")
     path = folder / SUMS
     if not path.is_file() and any(folder.iterdir()):

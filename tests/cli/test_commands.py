@@ -104,6 +104,16 @@ def test_debug_shows_the_traceback(installed) -> None:
     assert "Traceback" in installed("--debug", "score", "absent.jsonl").stderr
 
 
+def test_a_fault_that_nobody_foresaw_is_one_line_that_says_where(guardian, monkeypatch) -> None:
+    monkeypatch.setattr("guardian.bootstrap.plugins.names", lambda _folder: 1 / 0)
+    done = guardian("sources")
+    assert (done.returncode, done.stdout) == (1, "")
+    said = r"guardian: .*ZeroDivisionError at bootstrap/detecting\.py:\d+: .*--debug shows the way to it\n"
+    assert re.fullmatch(said, done.stderr)
+    with pytest.raises(ZeroDivisionError):
+        guardian("--debug", "sources")
+
+
 def test_the_schema_validates_a_decision_and_refuses_another(guardian) -> None:
     import jsonschema
 

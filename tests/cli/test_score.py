@@ -136,6 +136,13 @@ def test_a_pipe_or_device_is_written_to_and_stays_what_it_is(guardian, tmp_path:
         os.close(reading)
 
 
+def test_an_output_for_which_there_is_no_room_is_named(guardian, tmp_path: Path) -> None:
+    for many in (1, 50):  # it is noticed at the end, or in the midst
+        (tmp_path / "in.jsonl").write_text(lines(*SESSIONS * many))
+        done = guardian("score", "in.jsonl", "-o", "/dev/full")
+        assert (done.returncode, done.stderr) == (1, "guardian: /dev/full: No space left on device\n")
+
+
 def test_a_link_stays_one_and_what_it_leads_to_is_written(guardian, tmp_path: Path) -> None:
     link, there = tmp_path / "link.jsonl", tmp_path / "there.jsonl"
     link.symlink_to(there)
