@@ -1,14 +1,21 @@
 """What config/examples holds for operators names only what there is."""
 
 import configparser
+import json
 import re
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
 from typer.main import get_command
 
+from guardian.alerting.ocsf import to_ocsf
+from guardian.bootstrap.checking import check_plugins
+from guardian.bootstrap.samples import samples
 from guardian.cli import app
+from guardian.config import load
 from guardian.telemetry import METRICS
 
 EXAMPLES = Path(__file__).parents[2] / "config" / "examples"
@@ -56,3 +63,27 @@ def _follow(words: list[str]) -> None:
         elif hasattr(command, "commands"):
             assert word in command.commands, word
             command = command.commands[word]
+
+
+@pytest.mark.parametrize("example", sorted(EXAMPLES.glob("gateways/*.yaml")), ids=lambda path: path.stem)
+def test_a_gateways_example_holds_its_side_and_a_configuration_that_stands(example: Path, tmp_path: Path) -> None:
+    _, ours = yaml.safe_load_all(example.read_text("utf-8"))
+    (tmp_path / "guardian.yaml").write_text(yaml.safe_dump(ours), "utf-8")
+    settings = load(tmp_path / "guardian.yaml")
+    check_plugins(settings)
+    assert settings.gateways
+    assert settings.source.format == ours["source"]["format"]
+
+
+def test_the_pipeline_for_elastic_copies_what_an_event_holds() -> None:
+    event = to_ocsf(
+        samples(datetime(2026, 5, 12, tzinfo=UTC))["flagged"].model_copy(update={"link": "https://g.example/x"})
+    )
+    processors = json.loads((EXAMPLES / "elastic" / "ingest-pipeline.json").read_text("utf-8"))["processors"]
+    read = [each["set"]["copy_from"] for each in processors if "copy_from" in each.get("set", {})]
+    read += [each[kind]["field"] for each in processors for kind in ("date", "foreach") if kind in each]
+    for path in read:
+        found: Any = event
+        for step in path.split("."):
+            found = found[int(step)] if step.isdigit() else found[step]
+        assert found, path
