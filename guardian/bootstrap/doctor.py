@@ -4,16 +4,13 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
-from email.utils import parsedate_to_datetime
 from functools import partial
-
-import httpx
 
 from guardian.alerting.port import RetryLater
 from guardian.bootstrap.checking import check_plugins
-from guardian.bootstrap.clock import utc_now
 from guardian.bootstrap.console import pages_checked
 from guardian.bootstrap.departing import departure_of
+from guardian.bootstrap.doctor_control import control_checked, token_checked, watching_checked
 from guardian.bootstrap.judgement import open_calibration, open_fit, speaks_for
 from guardian.bootstrap.kafka import kafka_settings
 from guardian.bootstrap.letters import refused_checked
@@ -25,19 +22,16 @@ from guardian.bootstrap.sources import open_source
 from guardian.bootstrap.storing import archive_checked, database_checked, is_there
 from guardian.bus.admin import topic_partitions
 from guardian.config import Settings
-from guardian.domain.urls import is_private
-from guardian.errors import BusError, ConfigurationError, ControlError, GuardianError
+from guardian.errors import BusError, ConfigurationError, GuardianError
 from guardian.keys.files import read_secret
 from guardian.policy.files import CASES
 from guardian.policy.port import Asker, PolicyRequest
 from guardian.policy.reload import ReloadablePolicies
 from guardian.scoring.calibration import ASSUMPTIONS
-from guardian.wire.client import ControlClient
 
 RUNS = ("run", "watch", "serve")
 """The commands that run guardian on a machine: both parts, the monitor alone, control alone."""
 
-_SKEW_S = 5.0
 _HARMLESS = PolicyRequest(Asker("monitor", "monitor", frozenset({"*"})), "readChanges")
 
 
@@ -75,8 +69,9 @@ def examine(settings: Settings, runs: str = "run") -> Iterator[Check]:
         "source": (monitor, _source),
         "broker": (monitor, _broker),
         "envelopes": (monitor, _envelopes),
-        "control": (True, _control),
-        "watching": (True, _watching),
+        "control": (True, control_checked),
+        "token": (monitor, token_checked),
+        "watching": (True, watching_checked),
         "pages": (control, pages_checked),
         "alerts": (control, _alerts),
         "refused": (True, partial(refused_checked, monitor=monitor, control=control)),
@@ -192,8 +187,9 @@ def _source(settings: Settings) -> str:
 
 def _envelopes(settings: Settings) -> str:
     topic, map_ = settings.envelopes.topic, settings.envelopes.static
-    if topic is not None and topic_partitions(kafka_settings(settings), topic) is None:
-        raise _Unwell(f"envelopes.topic {topic!r} is missing", f"create it, and dlq.{topic}")
+    for name in [topic, f"dlq.{topic}"] if topic is not None else []:
+        if topic_partitions(kafka_settings(settings), name) is None:
+            raise _Unwell(f"envelopes.topic: {name!r} is missing", f"create it, and dlq.{topic}")
     told = ["in the log, or registered with control"]
     told += [f"on topic {topic!r}"] if topic is not None else []
     told += [f"by a map of {len(map_)} lines"] if map_ else []
@@ -219,51 +215,6 @@ def _broker(settings: Settings) -> str:
             "create it: what cannot be read is kept there",
         )
     return f"{settings.kafka.bootstrap_servers}: topic {topic!r} with {partitions} partitions"
-
-
-def _control(settings: Settings) -> str:
-    url = settings.control.url
-    try:
-        sent = time.time()
-        answer = httpx.get(f"{url}/healthz", timeout=3)
-        waited = time.time() - sent
-    except httpx.HTTPError as error:
-        raise _Unwell(
-            f"{url} does not answer ({type(error).__name__})",
-            "start `guardian serve` (or `run`), or mend control.url",
-        ) from error
-    stamp = answer.headers.get("date")
-    if stamp:
-        skew = abs((parsedate_to_datetime(stamp) - utc_now()).total_seconds())
-        if skew > _SKEW_S + waited:
-            raise _Unwell(
-                f"clocks differ by {skew:.0f} s", "synchronise both machines (NTP): expiry depends on it"
-            )
-    bare = "" if is_private(url) else "; tokens travel to it unencrypted: use https, unless the network encrypts"
-    return f"{url} answers, clocks agree{bare}"
-
-
-def _watching(settings: Settings) -> str:
-    """Whether somebody watches the topic, as control knows it; it takes the administrator's token to ask."""
-    token = settings.resolve(settings.keys.directory) / "admin.token"
-    if not token.is_file():
-        return f"not asked: {token} is not here; `guardian gateways` shows it"
-    with ControlClient(
-        settings.control.url, lambda: read_secret(token).decode(errors="replace").strip()
-    ) as client:
-        try:
-            watch = client.watch()
-        except ControlError as error:
-            if error.status not in (401, 403):
-                raise
-            return f"not asked: control does not take {token}; `guardian token issue` makes a new one"
-    if watch.unprotected_s is not None:
-        raise _Unwell(
-            f"unprotected for {watch.unprotected_s / 60:.0f} minutes: the monitor is behind or gone",
-            "start `guardian watch` (or `run`) again; its log says what it waits for",
-        )
-    current = sum(each.state == "current" for each in watch.monitors)
-    return f"{current} monitors are current" if watch.monitors else "no monitor was ever heard of"
 
 
 def _alerts(settings: Settings) -> str:

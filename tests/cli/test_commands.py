@@ -491,3 +491,16 @@ def test_an_evaluation_of_nonsense_says_which_line(guardian, tmp_path: Path, tex
     assert done.returncode == 2
     assert said in done.stderr
     assert "Error(" not in done.stderr
+
+
+@pytest.mark.parametrize("missing", ["told", "dlq.told"])
+def test_doctor_says_which_topic_of_envelopes_is_missing(tmp_path: Path, monkeypatch, missing: str) -> None:
+    from guardian.bootstrap import doctor
+    from guardian.bootstrap.initialise import initialise
+    from guardian.config import load
+
+    monkeypatch.setattr(doctor, "topic_partitions", lambda _, topic: None if topic == missing else 3)
+    changed = {"envelopes": {"topic": "told"}, "model": {"engine": "lexical"}}
+    settings = load(initialise(tmp_path / "home"), overrides=changed)
+    found = next(check for check in doctor.examine(settings, "watch") if check.name == "envelopes")
+    assert (found.ok, f"{missing!r} is missing" in found.found) == (False, True)

@@ -1,0 +1,93 @@
+"""What the doctor asks control: whether it is there, whether it takes the monitor's token, and who watches."""
+
+import time
+from datetime import datetime
+from email.utils import parsedate_to_datetime
+
+import httpx
+
+from guardian.bootstrap.clock import utc_now
+from guardian.config import Settings
+from guardian.domain.urls import is_private
+from guardian.errors import ControlError
+from guardian.keys.files import read_secret
+from guardian.wire.calls import sound_token
+from guardian.wire.client import ControlClient
+
+_SKEW_S = 5.0
+_ANOTHER = "`guardian token issue monitor --role monitor --tenant '*'` on control's machine makes one to put there"
+
+
+def control_checked(settings: Settings) -> str:
+    """That control answers where it is looked for, and has our time. Raises ControlError."""
+    url = settings.control.url
+    try:
+        sent = time.time()
+        answer = httpx.get(f"{url}/healthz", timeout=3)
+        waited = time.time() - sent
+    except httpx.HTTPError as error:
+        raise ControlError(
+            f"{url} does not answer ({type(error).__name__}); "
+            "start `guardian serve` (or `run`), or mend control.url"
+        ) from error
+    if answer.status_code != httpx.codes.OK:
+        raise ControlError(
+            f"{url} answers {answer.status_code}, as control does not; mend control.url, or the proxy before it"
+        )
+    stamp = _moment(answer.headers.get("date", ""))
+    if stamp is not None and (skew := abs((stamp - utc_now()).total_seconds())) > _SKEW_S + waited:
+        raise ControlError(f"clocks differ by {skew:.0f} s; synchronise both machines (NTP): expiry depends on it")
+    bare = "" if is_private(url) else "; tokens travel to it unencrypted: use https, unless the network encrypts"
+    return f"{url} answers, {'clocks agree' if stamp else 'without its time'}{bare}"
+
+
+def token_checked(settings: Settings) -> str:
+    """That control takes the monitor's token for a monitor's. Raises ControlError."""
+    path = settings.resolve(settings.monitor.token_file)
+    token = sound_token(read_secret(path).decode(errors="replace").strip())
+    with ControlClient(settings.control.url, lambda: token) as client:
+        try:
+            who = client.whoami()
+        except ControlError as error:
+            if error.status == 0:
+                return "not asked: control does not answer"
+            if error.status not in (401, 403):
+                raise
+            why = error.code or error.status
+            raise ControlError(f"control does not take {path} ({why}); {_ANOTHER}") from error
+    if who.role != "monitor":
+        raise ControlError(f"{path} is of {who.id}, with role {who.role}; {_ANOTHER}")
+    return f"control takes it: {who.id}, of {', '.join(who.tenants)}, until {who.expires_at:%Y-%m-%d}"
+
+
+def watching_checked(settings: Settings) -> str:
+    """Whether somebody watches the topic, as control knows it; it takes the administrator's token to ask. Raises
+    ControlError."""
+    token = settings.resolve(settings.keys.directory) / "admin.token"
+    if not token.is_file():
+        return f"not asked: {token} is not here; `guardian gateways` shows it"
+    with ControlClient(
+        settings.control.url, lambda: read_secret(token).decode(errors="replace").strip()
+    ) as client:
+        try:
+            watch = client.watch()
+        except ControlError as error:
+            if error.status not in (401, 403):
+                raise
+            return f"not asked: control does not take {token}; `guardian token issue` makes a new one"
+    if watch.unprotected_s is not None:
+        raise ControlError(
+            f"unprotected for {watch.unprotected_s / 60:.0f} minutes: the monitor is behind or gone;"
+            " start `guardian watch` (or `run`) again; its log says what it waits for"
+        )
+    current = sum(each.state == "current" for each in watch.monitors)
+    return f"{current} monitors are current" if watch.monitors else "no monitor was ever heard of"
+
+
+def _moment(stamp: str) -> datetime | None:
+    """None where the header is absent, or no moment: who answers may write anything."""
+    try:
+        at = parsedate_to_datetime(stamp)
+    except (TypeError, ValueError):
+        return None
+    return None if at.tzinfo is None else at

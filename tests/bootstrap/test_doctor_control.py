@@ -1,0 +1,77 @@
+"""What the doctor asks control: whether it is there, whether it takes the monitor's token, who watches."""
+
+import json
+import threading
+from email.utils import formatdate
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+
+from guardian.bootstrap import doctor
+from guardian.bootstrap.initialise import initialise
+from guardian.config import load
+
+
+@pytest.fixture
+def answering(tmp_path):
+    """Settings whose control is a server that answers each path so: (status, body), with this Date."""
+    answers, told = {}, {"date": formatdate(usegmt=True)}
+
+    class Front(BaseHTTPRequestHandler):
+        def do_GET(self):
+            status, body = answers.get(self.path, (404, "nothing here"))
+            self.send_response_only(status)
+            self.send_header("Date", told["date"])
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body.encode())
+
+        def log_message(self, *_):
+            """Be quiet."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Front)
+    threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
+    url = f"http://127.0.0.1:{server.server_address[1]}"
+    settings = load(
+        initialise(tmp_path / "home"), overrides={"control": {"url": url}, "kafka": {"options": {"n": 1}}}
+    )
+
+    def ask(name, *, paths, date=None):
+        answers.clear()
+        answers.update(paths)
+        told["date"] = date or formatdate(usegmt=True)
+        return next(check for check in doctor.examine(settings, "watch") if check.name == name)
+
+    yield ask
+    server.shutdown()
+    server.server_close()
+
+
+HEALTHY = {"/healthz": (200, "{}")}
+WHO = {"id": "monitor", "role": "monitor", "tenants": ["*"], "expires_at": "2099-01-01T00:00:00Z"}
+
+
+def test_what_answers_but_is_no_control_is_not_taken_for_it(answering):
+    assert answering("control", paths=HEALTHY).ok
+    wrong = answering("control", paths={})
+    assert (wrong.ok, "answers 404" in wrong.found, "control.url" in wrong.mend) == (False, True, True)
+
+
+@pytest.mark.parametrize("date", ["yesterday", "Tue, 99 Foo 2026 99:99:99 GMT", "Sat, 28 Nov 2026 02:34:58 -0000"])
+def test_a_date_that_nobody_can_read_ends_no_examination(answering, date):
+    assert answering("control", paths=HEALTHY, date=date).ok
+    assert not answering("control", paths=HEALTHY, date="Sat, 28 Nov 2020 02:34:58 GMT").ok
+
+
+def test_the_monitors_token_is_shown_to_control(answering):
+    def asked(answer):
+        return answering("token", paths=HEALTHY | {"/v1/whoami": answer})
+
+    taken = asked((200, json.dumps(WHO)))
+    assert (taken.ok, taken.found) == (True, "control takes it: monitor, of *, until 2099-01-01")
+    refused = asked((401, "a proxy's page"))
+    assert (refused.ok, refused.found.endswith("monitor.token (401)")) == (False, True)
+    assert refused.mend.startswith("`guardian token issue monitor")
+    another = asked((200, json.dumps({**WHO, "id": "maya", "role": "analyst"})))
+    assert (another.ok, "maya" in another.found) == (False, True)
+    assert not asked((500, "")).ok
