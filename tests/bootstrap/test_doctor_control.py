@@ -32,9 +32,8 @@ def answering(tmp_path):
     server = ThreadingHTTPServer(("127.0.0.1", 0), Front)
     threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
     url = f"http://127.0.0.1:{server.server_address[1]}"
-    settings = load(
-        initialise(tmp_path / "home"), overrides={"control": {"url": url}, "kafka": {"options": {"n": 1}}}
-    )
+    quick = {"kafka": {"options": {"none": 1}}, "model": {"engine": "lexical"}}
+    settings = load(initialise(tmp_path / "home"), overrides={"control": {"url": url}, **quick})
 
     def ask(name, *, paths, date=None):
         answers.clear()
