@@ -22,7 +22,17 @@ from guardian.control.case_feeds import catch_up
 from guardian.control.exceptions import excused
 from guardian.demo.log import log_lines
 from guardian.demo.scenario import Scenario
-from guardian.domain.batch import AgentKey, Change, DecisionKey, Decoded, Judgement, SiblingKey, TaskKey, Wanted
+from guardian.domain.batch import (
+    AgentKey,
+    Change,
+    DeadLetter,
+    DecisionKey,
+    Decoded,
+    Judgement,
+    SiblingKey,
+    TaskKey,
+    Wanted,
+)
 from guardian.domain.event import SCHEMA, DecisionEvent, Envelope, Grant, SessionKey
 from guardian.domain.finding import Act, Effect, Finding, Kind, Subject
 from guardian.domain.record import Place, Record
@@ -413,3 +423,22 @@ def _waiter(record: Record, envelope: Envelope, entry: int = 0) -> Decoded:
     told = {"schema": SCHEMA, "id": "d", "time": NOW, "gateway": "gw", "envelope": envelope}
     called = DecisionEvent.model_validate(told | {"action": {"tool": "t"}, "decision": {"effect": "allow"}})
     return Decoded(record, called, "", NOW, False, entry=entry)
+
+
+def test_dead_letters_are_told_apart_listed_page_by_page_and_forgotten(postgres: str) -> None:
+    now, store = utc_now(), MonitorStore(open_engine(postgres), seal=lambda b: b, hear=lambda state, _: state)
+    letters = tuple(DeadLetter(Record(topic, 0, n, b"x"), "c", "r") for n in range(3) for topic in ("log", "/f#1"))
+    store.commit(Judgement(dead_letters=letters), positions={}, base={}, versions={}, member="", now=now)
+    mine = store.outbox.due(now, 9, kind="dead_letter", topics=["log"])
+    assert [item.dead_letter.topic for item in mine if item.dead_letter] == ["log"] * 3
+    assert store.outbox.depth(topics=["/f#1"]) == 3
+    last, found = None, []
+    while page := store.dead_letters.list(limit=2, after=last):
+        found += [each.id for each in page]
+        last = page[-1]
+    assert sorted(found) == sorted(f"{each.record.topic}/0/{each.record.offset}" for each in letters)
+    assert len(store.dead_letters.topics(found)) == 6
+    for _ in range(2):
+        store.prune(now + timedelta(days=15), Retention())
+    assert (store.dead_letters.list(), store.outbox.depth()) == ([], 0)
+    store.close()
