@@ -20,7 +20,7 @@ from guardian.bus.kafka_producer import KafkaProducer
 from guardian.bus.port import Consumer, Producer
 from guardian.config import Settings
 from guardian.domain.batch import Judgement
-from guardian.errors import ControlError, GuardianError
+from guardian.errors import BusError, ControlError, GuardianError
 from guardian.keys.files import read_secret
 from guardian.pipeline.judging import Judge
 from guardian.store.monitor import MonitorStore
@@ -206,8 +206,10 @@ class Monitor:
             if left < depth:
                 depth, until = left, time.monotonic() + _OUTBOX_PATIENCE_S
             elif time.monotonic() > until:
-                raise ControlError(
-                    f"all is judged, but control at {self._settings.control.url} took nothing for "
+                control = f"control at {self._settings.control.url} took nothing"
+                found = bool(self.store.outbox.depth("finding"))
+                raise (ControlError if found else BusError)(
+                    f"all is judged, but {control if found else 'no dead letter could be written'} for "
                     f"{_OUTBOX_PATIENCE_S:.0f} s; {depth} findings or dead letters wait in the store and go out "
                     "with the next `guardian watch`"
                 )

@@ -11,7 +11,7 @@ from guardian.bus.file import FileConsumer, FileProducer
 from guardian.bus.kafka_producer import KafkaProducer
 from guardian.bus.memory import MemoryBroker, MemoryConsumer, MemoryProducer
 from guardian.config import load
-from guardian.errors import ControlError
+from guardian.errors import BusError, ControlError
 from guardian.telemetry import Metrics
 
 
@@ -43,6 +43,17 @@ def test_dead_letters_of_a_file_go_beside_it_and_those_of_topics_to_their_broker
     assert isinstance(found["told"], KafkaProducer)
     topics = producers_of(both, MemoryConsumer(MemoryBroker(), []), None)
     assert topics.keys() == {both.kafka.topic, "told"}
+
+
+def test_who_takes_nothing_at_the_end_of_a_file_is_named(tmp_path, monkeypatch):
+    monkeypatch.setattr("guardian.bootstrap.monitor._OUTBOX_PATIENCE_S", 0.3)
+    settings = load(initialise(tmp_path / "home"), overrides={"archive": {}, "model": {"engine": "lexical"}})
+    (tmp_path / "log.jsonl").write_text("not json\n")
+    (tmp_path / "a file").touch()
+    blocked = FileProducer(tmp_path / "a file" / "dlq")
+    monitor = Monitor(settings, metrics=Metrics(), consumer=FileConsumer(tmp_path / "log.jsonl"), producer=blocked)
+    with pytest.raises(BusError, match="no dead letter could be written for 0 s; 1 finding"):
+        monitor.run(threading.Event())
 
 
 def test_the_lag_on_the_page_moves_while_nothing_is_committed_and_control_is_away(monitor):
