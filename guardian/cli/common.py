@@ -122,7 +122,9 @@ def hint_format(settings: Settings, file: Path, *, read: int, unread: int) -> No
 
 
 def other_file(output: Path, *inputs: Path) -> Path:
-    """A file to write that is none of the inputs, nor a folder. Raises ConfigurationError."""
+    """`-` (stdout), or a file to write that is none of the inputs, nor a folder. Raises ConfigurationError."""
+    if str(output) == "-" and sys.stdout is None:
+        raise ConfigurationError("standard output is closed; name a file to write with --output")
     if str(output) == "-" or not output.exists():
         return output
     if output.is_dir():

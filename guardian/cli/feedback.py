@@ -36,6 +36,7 @@ def export(
 
     Example: guardian feedback export -o feedback.jsonl
     """
+    other_file(output)
     lines: list[str] = []
     with client(config) as control:
         for row in listed(lambda cursor: control.feedback(tenant_id=tenant, cursor=cursor)):
@@ -45,5 +46,5 @@ def export(
         for line in lines:
             typer.echo(line)
         return
-    other_file(output).write_text("".join(f"{line}\n" for line in lines), encoding="ascii")
+    output.write_text("".join(f"{line}\n" for line in lines), encoding="ascii")
     typer.echo(f"{len(lines)} labelled findings written to {output}", err=True)

@@ -61,7 +61,7 @@ def replay(
 
     A gateway that `gateways` does not entitle is refused, as by the monitor; where it lists none, any is believed.
 
-    Nothing is sent anywhere. Example: guardian replay decisions.jsonl --json
+    Nothing is sent anywhere. With --json one line per finding. Example: guardian replay decisions.jsonl --json
     """
     from guardian.bootstrap.offline import replay_file
     from guardian.cli.tables import show_findings, show_replay

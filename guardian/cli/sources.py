@@ -59,6 +59,7 @@ def try_(
     as_json: JsonOption = False,
 ) -> None:
     """Show line by line what a mapping understands of a log. Exit code 3 if a line could not be read.
+    With --json one line per record.
 
     Example: guardian sources try mapping.yaml gateway.log
     """

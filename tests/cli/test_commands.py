@@ -149,9 +149,21 @@ def test_the_commands_that_init_names_can_be_copied_whatever_the_folder_is_calle
 
 
 def test_a_closed_standard_input_is_told_in_words(guardian, monkeypatch: pytest.MonkeyPatch) -> None:
+    guardian("score", "-")  # imports what reads files
     monkeypatch.setattr(io, "TextIOWrapper", lambda _: None)  # as Python leaves it: sys.stdin is None
     done = guardian("score", "-")
     assert (done.returncode, done.stderr) == (2, "guardian: standard input is closed; name a file\n")
+
+
+def test_a_closed_standard_output_is_told_in_words_before_the_work(guardian, tmp_path: Path, monkeypatch) -> None:
+    guardian("init", ".")
+    (tmp_path / "log.jsonl").touch()
+    monkeypatch.setattr(sys, "stdout", None)  # as Python leaves it
+    for command in ("score log.jsonl", "audit export", "feedback export"):
+        done = guardian(*command.split())
+        assert (done.returncode, done.stderr) == (
+            2, "guardian: standard output is closed; name a file to write with --output\n"
+        ), command  # fmt: skip
 
 
 def test_an_output_that_lacks_a_letter_is_told_with_the_way_out(installed) -> None:
