@@ -54,24 +54,30 @@ class TopicSink:
         self.producer.send(self.topic, note.encode(), key=self.key.encode())
 
 
-def export(store: ControlStore, sink: Sink, clock: Callable[[], datetime]) -> int:
+def export(store: ControlStore, sink: Sink, clock: Callable[[], datetime], reached: dict[str, int]) -> int:
     """Give `sink` what it has not seen, the oldest first; returns the size that it now holds.
 
+    `reached` is this process's own memory of that, by the sink's name. What the database says counts only where it
+    has none yet, and not beyond the newest checkpoint: who can write there must not stop the export unnoticed.
     The progress is remembered even when `put` raises half-way.
     """
     with store.read() as rows:
-        reached = rows.checkpoints.progress().exported.get(sink.name, 0)
-    while waiting := _waiting(store, reached):
-        begun = reached
+        latest, told = rows.checkpoints.latest(), rows.checkpoints.progress().exported
+    at = reached.get(sink.name, told.get(sink.name, 0))
+    if latest is None or at > latest.size:
+        at = 0
+    while waiting := _waiting(store, at):
+        begun = at
         try:
             for checkpoint in waiting:
                 sink.put(checkpoint.note)
-                reached = checkpoint.size
+                reached[sink.name] = at = checkpoint.size
         finally:
-            if reached > begun:
+            if at > begun:
                 with store.write() as rows:
-                    rows.checkpoints.mark_exported(sink.name, reached, clock())
-    return reached
+                    rows.checkpoints.mark_exported(sink.name, at, clock())
+    reached[sink.name] = at
+    return at
 
 
 def _waiting(store: ControlStore, reached: int) -> list[StoredCheckpoint]:

@@ -36,6 +36,7 @@ class Checkpoints:
     ) -> None:
         self._store, self._keys, self._sinks, self._base = store, keys, tuple(sinks), base
         self._every, self._metrics, self._clock, self._close = every_s, metrics, clock, close
+        self._reached: dict[str, int] = {}
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
 
@@ -73,7 +74,7 @@ class Checkpoints:
 
     def _exported(self, sink: Sink) -> int | None:
         try:
-            return export(self._store, sink, self._clock)
+            return export(self._store, sink, self._clock, self._reached)
         except (GuardianError, OSError) as error:
             _log.error("audit_checkpoint_not_exported", sink=sink.name, error=str(error)[:500])
             return None

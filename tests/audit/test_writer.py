@@ -116,12 +116,38 @@ def test_a_crash_between_the_export_and_its_note_does_not_double_the_file(trail,
     assert sizes(in_file(trail)) == [1, 2]
 
 
+@pytest.mark.parametrize("forged", [2, 10**9])
+def test_who_has_the_database_does_not_stop_the_export_by_saying_that_all_went_out(
+    trail, store, writer, metrics, forged
+):
+    """Else what is rewritten after the last exported checkpoint would never be found."""
+    append(store)
+    writer.step()
+    append(store)
+    inside = Checkpoints(store, trail.keys, base=BASE, every_s=1, metrics=Metrics(), clock=lambda: NOW)
+    inside.step()
+    with store.write() as rows:
+        for sink in rows.checkpoints.progress().exported:
+            rows.checkpoints.mark_exported(sink, forged, NOW)
+    assert writer.step()
+    assert sizes(in_file(trail)) == [1, 2]
+    assert size(metrics) == 2
+
+
+def test_a_new_process_believes_no_export_of_what_there_is_not(trail, store, writer):
+    append(store)
+    with store.write() as rows:
+        rows.checkpoints.mark_exported(FileSink(trail.exported).name, 10**9, NOW)
+    assert writer.step()
+    assert sizes(in_file(trail)) == [1]
+
+
 def test_a_sink_that_is_added_later_is_given_everything(trail, store, writer, tmp_path):
     for _ in range(3):
         append(store)
         writer.step()
     late = FileSink(tmp_path / "late.txt")
-    assert export(store, late, lambda: NOW) == 3
+    assert export(store, late, lambda: NOW, {}) == 3
     assert late.path.read_text(encoding="utf-8") == trail.exported.read_text(encoding="utf-8")
 
 
@@ -139,7 +165,7 @@ def test_a_sink_that_fails_half_way_is_not_given_the_first_half_again(store, tra
         append(store)
         writer.step()
     with pytest.raises(OSError, match="full"):
-        export(store, Frail(), lambda: NOW)
+        export(store, Frail(), lambda: NOW, {})
     with store.read() as rows:
         assert rows.checkpoints.progress().exported["frail"] == 2
 
