@@ -2,6 +2,7 @@
 
 import json
 import threading
+from contextlib import nullcontext
 from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import islice
@@ -302,6 +303,17 @@ def test_a_wrong_token_of_ours_is_tried_again_and_loses_nothing(stage, receiver,
         drain(caep)
     drain(caep)
     assert len(receiver.tokens) == 1
+
+
+@pytest.mark.parametrize("status", [202, 500])
+def test_an_answer_is_not_read_to_its_end(stage, receiver, caep, status):
+    drain(caep)
+    stage.revoke("s1")
+    receiver.script, cut = [(status, b" " * 2**26)], threading.Event()
+    receiver.server.handle_error = lambda *_: cut.set()  # the client hung up
+    with nullcontext() if status == 202 else pytest.raises(ConnectionError):
+        drain(caep)
+    assert cut.wait(10)
 
 
 def test_people_hear_of_a_receiver_that_takes_nothing_for_minutes(stage, receiver, caep):
