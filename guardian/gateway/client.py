@@ -26,15 +26,17 @@ import socket
 import ssl
 import threading
 import time
+import weakref
 import zlib
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from functools import partial
 from typing import Literal
 
 from .cache import Cache, Part, Proof
 from .connection import Event, Server, bearer, header
-from .reading import UNSIGNED, Refused, Revision, Signed, View, apply, parse
+from .reading import UNSIGNED, Refused, Revision, Signed, State, View, apply, parse
 from .signature import HEADER, Keys, Verifier
 
 __all__ = ["Refused", "Revision", "RevocationList", "State"]
@@ -56,19 +58,6 @@ _NAMED = (
 )
 OnStale = Literal["closed", "open"]
 Tenants = frozenset[str] | set[str] | Literal["*"]
-
-
-@dataclass(frozen=True, slots=True)
-class State:
-    """What the list knows of itself. `age_s` is the time since it was last confirmed by the server."""
-
-    status: Literal["fresh", "stale", "never_loaded"]
-    revision: Revision | None
-    age_s: float | None
-    entries: int
-    last_error: str
-    transport: Literal["push", "poll", "none"] = "none"
-    verified: bool = False
 
 
 def _kept(tenants: Tenants | None, *, verifying: bool) -> frozenset[str] | None:
@@ -97,6 +86,16 @@ def _reason(error: Exception) -> str:
     return str(error) if isinstance(error, Refused) else type(error).__name__
 
 
+def _left_behind(held: "weakref.ref[RevocationList]") -> None:
+    """In a forked child: no thread is forked, so the copy of the list there would grow stale unsaid."""
+    copied = held()
+    if copied is not None and copied._threads and not copied._stop.is_set():
+        copied._begin_anew()
+        said = "forked from a process that follows the revocation list: call start() in this one too"
+        # aside, for a handler may wait for a lock that a thread held which is not here
+        threading.Thread(target=_LOG.warning, args=(said,), daemon=True).start()
+
+
 class RevocationList:
     """The revoked subjects of the tenants that `token` may see.
 
@@ -108,7 +107,7 @@ class RevocationList:
     was signed for fewer than `tenants`, which must then be named; "*" needs a token for every tenant.
     `cache_path` keeps the last list over restarts. `push` False only polls. `acknowledge` tells guardian which
     revision is enforced here, as `instance`; one on the stream that does not is reported silent. `clock` is
-    monotonic, `wall` Unix time. A gateway that forks workers makes one list in each of them, after the fork.
+    monotonic, `wall` Unix time. A gateway that forks workers starts a list in each of them, after the fork.
     """
 
     def __init__(
@@ -226,7 +225,7 @@ class RevocationList:
         return self._ready.wait(timeout)
 
     def start(self) -> "RevocationList":
-        """Load the cache and begin to follow."""
+        """Load the cache and begin to follow; in a forked worker, begin to follow there."""
         if self._threads:
             raise RuntimeError("the revocation list was started already; make a new one")
         self._load_cache()
@@ -237,7 +236,18 @@ class RevocationList:
         for thread in self._threads:
             thread.start()
         atexit.register(self._end, os.getpid())
+        if hasattr(os, "register_at_fork"):
+            os.register_at_fork(after_in_child=partial(_left_behind, weakref.ref(self)))
         return self
+
+    def _begin_anew(self) -> None:
+        """As before the start, but with what is in memory."""
+        self._server.leave()
+        self._teller.leave()
+        self._ready, self._stop, self._moved = threading.Event(), threading.Event(), threading.Event()
+        self._threads, self._synced, self._transport = [], False, "none"
+        self._instance = f"{self._instance[:100]}-{os.getpid()}"
+        self._error = "forked: nobody follows the list in this process until it is started here"
 
     def _end(self, pid: int) -> None:
         """The program ends: a gateway that says no good-bye is missed. A forked child says none for its parent."""
@@ -457,7 +467,7 @@ class RevocationList:
             _LOG.warning("%s", message)
 
     def _load_cache(self) -> None:
-        if self._cache is None:
+        if self._cache is None or self._view is not None:
             return
         try:
             found = self._cache.load(wall=self._wall(), clock=self._clock())

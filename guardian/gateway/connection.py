@@ -2,6 +2,7 @@
 
 import http.client
 import ipaddress
+import os
 import socket
 import ssl
 import time
@@ -173,6 +174,14 @@ class Server:
         connection, self._connection = self._connection, None
         if connection is not None:
             connection.close()
+
+    def leave(self) -> None:
+        """In a forked child: the connections are its parent's. Nothing is said on them, and nothing of theirs is
+        closed that would wait for a thread which is not here."""
+        for connection in (self._connection, self._streaming):
+            if connection is not None and connection.sock is not None:
+                os.close(connection.sock.detach())
+        self._connection = self._streaming = None
 
 
 Got = dict[str, str]

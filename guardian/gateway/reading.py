@@ -10,7 +10,7 @@ import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 KINDS = frozenset({"session", "agent", "delegator", "task", "jti"})
 
@@ -61,6 +61,19 @@ class View:
     confirmed: float  # ours, at the same moment
     asked_as: str = ""  # a hash of the credentials that it was given to
     signed: Signed = UNSIGNED  # its newest signature
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """What the list knows of itself. `age_s` is the time since it was last confirmed by the server."""
+
+    status: Literal["fresh", "stale", "never_loaded"]
+    revision: Revision | None
+    age_s: float | None
+    entries: int
+    last_error: str
+    transport: Literal["push", "poll", "none"] = "none"
+    verified: bool = False
 
 
 _REQUIRED = frozenset({"revision", "subject_type", "tenant_id", "subject_id", "status"})

@@ -3,6 +3,7 @@
 import http.client
 import json
 import logging
+import os
 import socket
 import sys
 import threading
@@ -628,6 +629,36 @@ def test_an_acknowledgement_without_an_answer_is_not_the_last_one(ledger, served
 def test_an_instance_that_guardian_would_not_take_is_refused_at_once(instance: str) -> None:
     with pytest.raises(ValueError, match="instance must be"):
         RevocationList("https://g.example", "t", instance=instance)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="nothing forks here")
+@pytest.mark.parametrize("push", [False, True])
+def test_a_forked_worker_says_that_nobody_follows_the_list_there_until_it_is_started_there(
+    ledger, follow, soon, push
+) -> None:
+    revoked = follow(push=push, on_stale="open", acknowledge=True)
+    assert revoked.wait_ready(10)
+    ledger.wait_requests(2)
+    told, tell = os.pipe()
+    worker = os.fork()
+    if worker == 0:
+        try:
+            before = revoked.state()
+            revoked.start()
+            there = soon(lambda: revoked.is_revoked("acme", "later")) and revoked.state().status == "fresh"
+            revoked.stop()
+            os.write(tell, f"{before.last_error} {there} {revoked._instance}".encode())
+        finally:
+            os._exit(0)
+    ledger.append("later")
+    os.close(tell)
+    with open(told, "rb") as pipe:
+        said = pipe.read().decode()
+    os.waitpid(worker, 0)
+    assert said.startswith("forked: nobody follows the list in this process")
+    assert said.endswith(f" True {revoked._instance}-{worker}")
+    assert soon(lambda: revoked.is_revoked("acme", "later"))  # and the parent goes on
+    assert revoked.state().last_error == ""
 
 
 @pytest.mark.parametrize("line", [b": still here\n\n", b"event: weather\ndata: rain\n\n", b"retry: 5\n"])
