@@ -22,7 +22,11 @@ class BundleKey:
         if not path.exists():
             fresh = ECKey.generate_key("P-256", auto_kid=True)
             fresh.ensure_kid()
-            write_secret(path, json.dumps(fresh.as_dict(private=True)).encode() + b"\n", replace=False)
+            try:
+                write_secret(path, json.dumps(fresh.as_dict(private=True)).encode() + b"\n", replace=False)
+            except ConfigurationError:
+                if not path.exists():  # else another process was faster, and its key is the one
+                    raise
         try:
             self._key = ECKey.import_key(json.loads(read_secret(path)))
         except (ValueError, TypeError, KeyError, JoseError) as error:
