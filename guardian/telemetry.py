@@ -80,7 +80,8 @@ METRICS: Mapping[Metric, _Spec] = {
         "counter", "Unreadable records by reason code. Any growth: `guardian dlq list`.", ("code",)
     ),
     "guardian_time_lag_seconds": _Spec(
-        "gauge", "How far behind its topic the monitor is. Above your revocation objective: add a monitor."
+        "gauge",
+        "How far behind its topic the monitor is; NaN until it reads. Above your revocation objective: add one.",
     ),
     "guardian_scoring_seconds": _Spec(
         "histogram", "Time to judge one batch. Rising with a flat cache hit rate: purposes got more varied."

@@ -1,5 +1,6 @@
 """`guardian watch` put together: the consumer, its store, its outbox and its ears."""
 
+import math
 import os
 import random
 import signal
@@ -214,8 +215,8 @@ class Monitor:
                     "with the next `guardian watch`"
                 )
 
-    def _report(self, instance: str, lag_s: float, leaving: bool) -> None:
-        self._metrics.set("guardian_time_lag_seconds", lag_s)
+    def _report(self, instance: str, lag_s: float | None, leaving: bool) -> None:
+        self._metrics.set("guardian_time_lag_seconds", math.nan if lag_s is None else lag_s)
         self._client.vitals(instance, lag_s, leaving and self._in_order)  # who falls over says no good-bye
 
     def troubles(self) -> list[str]:

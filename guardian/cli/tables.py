@@ -198,8 +198,9 @@ def show_watch(watch: Watch) -> None:
         show_rows(headings, rows, whole={"gateway"})
     for monitor in watch.monitors:
         seen = monitor.last_seen.isoformat(timespec="seconds")
-        told = f"monitor {monitor.principal_id} {monitor.instance}: {monitor.state}, {monitor.lag_s:.0f} s behind"
-        console.print(plain(f"{told}, last heard of {seen}"), soft_wrap=True)
+        lag = "has read nothing yet" if monitor.lag_s is None else f"{monitor.lag_s:.0f} s behind"
+        told = f"monitor {monitor.principal_id} {monitor.instance}: {monitor.state}, {lag}, last heard of {seen}"
+        console.print(plain(told), soft_wrap=True)
     for test in watch.self_tests[:10]:
         at = test.started_at.isoformat(timespec="seconds")
         where = f" on partition {test.place}" if test.place else ""

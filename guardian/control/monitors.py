@@ -24,28 +24,40 @@ def one_by_one(tenants: Reach) -> Iterable[str | None]:
 
 
 def watched(tenants: Reach, by: Iterable[Peer], now: datetime) -> bool:
-    """Whether monitors that are alive reach all of these tenants."""
-    living = [each for each in by if _is_alive(each, now)]
+    """Whether monitors that are alive and have read something reach all of these tenants."""
+    living = [each for each in by if _watches(each, now)]
     return all(any(each.reaches(one) for each in living) for one in one_by_one(tenants))
 
 
 def unprotected(known: Iterable[Peer], now: datetime, *, patience: timedelta = timedelta(0)) -> timedelta | None:
     """How long calls have gone unwatched: the worst lag of the monitors that are alive, and for each tenant
-    whose monitors are all gone since when; where the last of them was stopped in order, from `patience` on.
+    whose monitors are all gone, or have read nothing yet, since when; where the last of them was stopped in order,
+    from `patience` on.
     """
-    gaps = [(now - each.last_seen + timedelta(seconds=each.lag_s), each) for each in known]
-    living = [gap for gap, each in gaps if _is_alive(each, now)]
-    gone = {each.tenants for _, each in gaps if not _is_alive(each, now)}
+    known = list(known)
+    living = [_gap(each, now) for each in known if _watches(each, now)]
+    gone = {each.tenants for each in known if not _watches(each, now)}
     left = {tenant for tenants in gone for tenant in one_by_one(tenants)}
-    last = [min((gap, each.stopped) for gap, each in gaps if each.reaches(tenant)) for tenant in left]
+    last = [_last([each for each in known if each.reaches(tenant)], now) for tenant in left]
     missed = [gap for gap, stopped in last if not stopped or gap >= patience]
     return max(living + missed, default=None)
+
+
+def _gap(peer: Peer, now: datetime) -> timedelta:
+    return now - peer.last_seen + timedelta(seconds=peer.lag_s)
+
+
+def _last(those: Sequence[Peer], now: datetime) -> tuple[timedelta, bool]:
+    """For how long these watch nothing, and whether that was meant. One that has read nothing ends no gap; where
+    nobody has, it began when the first was heard of."""
+    read = [(_gap(each, now), each.stopped) for each in those if not each.unread]
+    return min(read, default=(now - min(each.first_seen for each in those), False))
 
 
 def at_rest(tenant_id: str, known: Iterable[Peer], now: datetime) -> bool:
     """Whether the last monitor that watched this tenant was stopped in order lately: nobody expects it to see
     anything."""
-    mine = (each for each in known if each.reaches(tenant_id))
+    mine = (each for each in known if each.reaches(tenant_id) and not each.unread)
     last = max(mine, key=lambda each: each.last_seen, default=None)
     return last is not None and last.stopped and now - last.last_seen < _MAINTENANCE
 
@@ -105,8 +117,8 @@ def tell_of_monitors(deps: ControlDeps, rows: ControlRows, known: Sequence[Peer]
         told.gap = step
 
 
-def _is_alive(peer: Peer, now: datetime) -> bool:
-    return not peer.stopped and now - peer.last_seen <= _ALIVE
+def _watches(peer: Peer, now: datetime) -> bool:
+    return not (peer.stopped or peer.unread) and now - peer.last_seen <= _ALIVE
 
 
 def _not_heard_yet(deps: ControlDeps, known: Iterable[Peer], now: datetime) -> bool:

@@ -14,7 +14,7 @@ from guardian.control.problems import Refusal, documented
 from guardian.control.routes_revocations import Instance, narrowed
 from guardian.control.watching import gateways, peers, revision_within, within
 from guardian.domain.revocation import Revision
-from guardian.store.control_peers import STOPPED, Peer
+from guardian.store.control_peers import STOPPED, UNREAD, Peer
 from guardian.wire.peers import Acknowledgement, GatewayView, MonitorView, SelfTestView, Vitals, Watch
 
 router = APIRouter(tags=["revocations"])
@@ -62,8 +62,8 @@ def vitals(deps: Deps, caller: Caller, told: Vitals) -> Response:
     if told.leaving and watched(caller.scope, others, now):
         deps.peers.leave("monitor", caller, told.instance)
     else:
-        nothing, lag = Revision(epoch=0, n=0), int(told.lag_s)
-        how = STOPPED if told.leaving else "watch"
+        nothing, lag = Revision(epoch=0, n=0), int(told.lag_s or 0)
+        how = UNREAD if told.lag_s is None else STOPPED if told.leaving else "watch"
         deps.peers.note("monitor", caller, told.instance, revision=nothing, transport=how, now=now, lag_s=lag)
     return Response(status_code=204)
 
@@ -108,7 +108,7 @@ def watch(deps: Deps, caller: Caller, tenant_id: TenantFilter = None) -> Watch:
                 principal_id=each.principal_id,
                 instance=each.instance,
                 state=_state(each, now, late),
-                lag_s=each.lag_s,
+                lag_s=None if each.unread else each.lag_s,
                 last_seen=each.last_seen,
             )
             for each in monitors
@@ -119,7 +119,11 @@ def watch(deps: Deps, caller: Caller, tenant_id: TenantFilter = None) -> Watch:
     )
 
 
-def _state(monitor: Peer, now: datetime, late: timedelta) -> Literal["current", "behind", "stopped", "silent"]:
+def _state(
+    monitor: Peer, now: datetime, late: timedelta
+) -> Literal["current", "behind", "unread", "stopped", "silent"]:
     if monitor.stopped:
         return "stopped"
-    return "silent" if now - monitor.last_seen > late else "behind" if monitor.lag_s > 60 else "current"
+    if now - monitor.last_seen > late:
+        return "silent"
+    return "unread" if monitor.unread else "behind" if monitor.lag_s > 60 else "current"

@@ -15,6 +15,8 @@ from guardian.store.control_tables import peer, self_test
 PeerRole = Literal["gateway", "monitor"]
 STOPPED = "stopped"
 """The transport of a monitor that said good-bye while no other one was there."""
+UNREAD = "unread"
+"""The transport of a monitor that has read nothing yet: how far behind it is nobody knows."""
 TestKind = Literal["canary", "planted_breach", "planted_drift"]
 
 
@@ -43,6 +45,10 @@ class Peer:
     @property
     def stopped(self) -> bool:
         return self.transport == STOPPED
+
+    @property
+    def unread(self) -> bool:
+        return self.transport == UNREAD
 
     def reaches(self, tenant_id: str | None) -> bool:
         """Whether it serves this tenant; None asks for all of them, also those to come."""

@@ -284,4 +284,6 @@ class Committer:
             self._metrics.add("guardian_purposes_total", count, source=source)
 
     def _tell_lag(self) -> None:
-        self._metrics.set("guardian_time_lag_seconds", self._lateness.lag().total_seconds())
+        lag = self._lateness.lag()
+        if lag is not None:
+            self._metrics.set("guardian_time_lag_seconds", lag.total_seconds())

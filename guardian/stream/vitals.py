@@ -1,7 +1,8 @@
 """How far behind the topic the monitor is, and telling control so: a monitor that is late must not look alive.
 
 Calls are watched up to a moment: the time of the newest record that is judged and stored, or now, when there was
-nothing to read. A worker that is stuck, paused or without a broker moves that moment no further.
+nothing to read. A worker that is stuck, paused or without a broker moves that moment no further. Before the first
+of them nobody knows how far behind it is, and the report says that.
 """
 
 import os
@@ -72,20 +73,19 @@ class Lateness:
         places = {record.place for record in records if record.place in self._newest}
         self._until = min([now, *(self._newest[place] for place in places)])
 
-    def lag(self) -> timedelta:
-        """Zero before the worker has read anything: nobody knows yet."""
-        if self._until is None:
-            self._until = self.clock()
-        return max(timedelta(0), self.clock() - self._until)
+    def lag(self) -> timedelta | None:
+        """None before anything was read, or found to be empty: nobody knows yet."""
+        return None if self._until is None else max(timedelta(0), self.clock() - self._until)
 
 
 class Vitals:
-    """Reports every `every_s`, also that the monitor leaves. `report` is (instance, lag in seconds, leaving)."""
+    """Reports every `every_s`, also that the monitor leaves. `report` is (instance, lag in seconds, leaving); the
+    lag is None while nobody knows it."""
 
     def __init__(
         self,
         lateness: Lateness,
-        report: Callable[[str, float, bool], None],
+        report: Callable[[str, float | None, bool], None],
         *,
         instance: str,
         every_s: float = 5.0,
@@ -95,9 +95,9 @@ class Vitals:
 
     def run(self, stop: threading.Event) -> None:
         while True:
-            leaving = stop.is_set()
+            leaving, lag = stop.is_set(), self._lateness.lag()
             try:
-                self._report(self._instance, min(_MOST_S, self._lateness.lag().total_seconds()), leaving)
+                self._report(self._instance, None if lag is None else min(_MOST_S, lag.total_seconds()), leaving)
             except ControlError as error:
                 _log.debug("vitals_not_told", error=str(error)[:200])
             if leaving:

@@ -226,8 +226,8 @@ class ControlClient(ControlCalls):
         """Gateways with the revision that they enforce, monitors with their lag, and the latest self-tests."""
         return self._ask(Watch, "GET", "/v1/watch", query={"tenant_id": tenant_id})
 
-    def vitals(self, instance: str, lag_s: float, leaving: bool) -> None:
-        """How far behind the topic a monitor is."""
+    def vitals(self, instance: str, lag_s: float | None, leaving: bool) -> None:
+        """How far behind the topic a monitor is; None before it has read anything."""
         body = Vitals(instance=instance, lag_s=lag_s, leaving=leaving)
         self._send("POST", "/v1/monitors", query=None, content=body.model_dump_json())
 

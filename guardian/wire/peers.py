@@ -24,10 +24,13 @@ class Acknowledgement(Ask):
 
 
 class Vitals(Ask):
-    """The body of POST /v1/monitors: how far behind the topic this monitor is. `leaving` as above."""
+    """The body of POST /v1/monitors: how far behind the topic this monitor is. `leaving` as above.
+
+    `lag_s` is null until it has read something, or found that there is nothing to read: it is not known before.
+    """
 
     instance: InstanceName
-    lag_s: Annotated[float, Field(ge=0, le=10**9, allow_inf_nan=False)]
+    lag_s: Annotated[float, Field(ge=0, le=10**9, allow_inf_nan=False)] | None
     leaving: bool = False
 
 
@@ -46,12 +49,13 @@ class GatewayView(Body):
 
 
 class MonitorView(Body):
-    """One running monitor. `stopped` said good-bye; one that is `silent` did not."""
+    """One running monitor. `stopped` said good-bye; one that is `silent` did not. `unread`: it has read nothing
+    yet, and its `lag_s` is null."""
 
     principal_id: Identifier
     instance: str
-    state: Literal["current", "behind", "stopped", "silent"]
-    lag_s: float
+    state: Literal["current", "behind", "unread", "stopped", "silent"]
+    lag_s: float | None
     last_seen: AwareDatetime
 
 

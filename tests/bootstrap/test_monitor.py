@@ -1,6 +1,7 @@
 """The monitor put together: what it says of itself."""
 
 import contextlib
+import math
 import threading
 
 import pytest
@@ -60,6 +61,12 @@ def test_the_lag_on_the_page_moves_while_nothing_is_committed_and_control_is_awa
     with pytest.raises(ControlError):
         monitor._report("m-1", 42, False)
     assert monitor._metrics.value("guardian_time_lag_seconds") == 42
+
+
+def test_a_lag_that_is_not_known_is_no_number_on_the_page(monitor):
+    with pytest.raises(ControlError):
+        monitor._report("m-1", None, False)
+    assert math.isnan(monitor._metrics.value("guardian_time_lag_seconds"))
 
 
 @pytest.mark.parametrize("falls", [False, True])

@@ -104,6 +104,12 @@ def test_each_monitor_and_self_test_is_one_line_however_narrow_where_it_is_piped
     assert any(line.startswith("self-test") and line.endswith("did not see it") for line in shown)
 
 
+def test_a_monitor_that_has_read_nothing_yet_is_not_shown_as_current(control):
+    unread = {**MONITOR, "state": "unread", "lag_s": None}
+    control[1]["/v1/watch"] = {**WATCH, "monitors": [unread]}
+    assert "monitor m m-1: unread, has read nothing yet, last heard of" in run("gateways")
+
+
 def test_a_kind_of_subject_that_does_not_exist_is_wrong_usage(control):
     done = CliRunner().invoke(app, ["revoke", "acme", "a", "--subject", "robot", "--reason", "x"])
     assert "choose one of session, agent, delegator, task, jti" in str(done.exception)

@@ -534,6 +534,56 @@ def test_nor_do_any_that_are_named_stand_in_for_one_that_watched_every_tenant(qu
     assert missed(quiet) == [leaving]
 
 
+def test_a_monitor_that_has_read_nothing_ends_no_gap_however_often_it_starts(quiet):
+    beat(quiet, instance="m-1")
+    for n in range(2, 6):
+        quiet.clock.pass_(seconds=40)
+        beat(quiet, None, f"m-{n}", leaving=n == 3)
+        watch(quiet.deps)
+    assert news(quiet) == ["Unprotected for 1 minutes: the monitor is behind or gone"]
+    shown = seen(quiet)
+    assert [(each["state"], each["lag_s"]) for each in shown["monitors"]] == [
+        ("silent", 0), ("silent", None), ("silent", None), ("unread", None), ("unread", None)
+    ]  # fmt: skip
+    assert shown["unprotected_s"] == quiet.deps.metrics.value("guardian_unprotected_seconds") == 160
+    beat(quiet, 0, "m-5")
+    watch(quiet.deps)
+    assert news(quiet)[1:] == ["Calls are watched again"]
+    assert seen(quiet)["monitors"][-1]["state"] == "current"
+
+
+def test_where_nobody_ever_read_calls_are_unwatched_since_the_first_was_heard_of(quiet):
+    for n in range(4):
+        beat(quiet, None, f"m-{n}")
+        watch(quiet.deps)
+        quiet.clock.pass_(seconds=40)
+    watch(quiet.deps)
+    assert news(quiet) == ["Unprotected for 1 minutes: the monitor is behind or gone"]
+    assert seen(quiet)["unprotected_s"] == 160
+
+
+def test_one_that_starts_takes_the_place_of_a_stopped_one_once_it_has_read(quiet):
+    beat(quiet, 300, "m-1")
+    beat(quiet, 300, "m-1", leaving=True)
+    beat(quiet, None, "m-2")
+    watch(quiet.deps)
+    assert (news(quiet), seen(quiet)["unprotected_s"]) == (["Monitor monitor-1 was stopped"], 300)
+    beat(quiet, 0, "m-2")
+    watch(quiet.deps)
+    assert news(quiet) == ["Monitor monitor-1 was stopped", "Calls are watched again"]
+    assert [each["instance"] for each in seen(quiet)["monitors"]] == ["m-2"]
+
+
+def test_one_that_starts_beside_a_living_one_is_no_gap(quiet):
+    beat(quiet, instance="m-1")
+    beat(quiet, None, "m-2")
+    quiet.clock.pass_(minutes=5)
+    beat(quiet, instance="m-1")
+    beat(quiet, None, "m-2")
+    watch(quiet.deps)
+    assert (news(quiet), seen(quiet)["unprotected_s"]) == ([], None)
+
+
 def test_what_was_heard_survives_a_restart_of_control(quiet):
     beat(quiet, 0)
     ack(quiet, "1.0")

@@ -241,7 +241,6 @@ def test_an_adviser_that_is_away_slow_or_strange_is_no_answer():
 def test_lag_is_the_age_of_what_is_handled_and_grows_while_the_worker_is_stuck():
     now = [NOW]
     lateness = Lateness(lambda: now[0])
-    assert lateness.lag() == timedelta(0)
     lateness.handled([Record("t", 0, n, b"", timestamp=NOW - timedelta(minutes=9 - n)) for n in range(3)])
     assert lateness.lag() == timedelta(minutes=7)
     now[0] += timedelta(minutes=1)
@@ -303,6 +302,25 @@ def test_a_monitor_that_reads_a_record_of_1970_is_still_heard_of():
     with ControlClient("http://control", lambda: "t", transport=httpx.MockTransport(heard)) as client:
         Vitals(lateness, client.vitals, instance="m-1", every_s=60).run(stop)
     assert sent == [1e9, 1e9]
+
+
+def test_before_anything_was_read_or_found_empty_the_report_says_that_the_lag_is_not_known():
+    lateness, told = Lateness(lambda: NOW), []
+    with ControlClient("http://control", lambda: "t", transport=httpx.MockTransport(heard_into(told))) as client:
+        stop = threading.Event()
+        stop.set()
+        for _ in range(2):
+            Vitals(lateness, client.vitals, instance="m-1").run(stop)
+            lateness.caught_up()
+    assert [each["lag_s"] for each in told] == [None, 0.0]
+
+
+def heard_into(told):
+    def heard(request):
+        told.append(json.loads(request.content))
+        return httpx.Response(204)
+
+    return heard
 
 
 def test_vitals_are_told_until_the_end_and_that_it_is_the_end():

@@ -141,6 +141,7 @@ def test_records_from_the_future_are_no_lag_where_nothing_is_left_to_be_read(rig
 def test_a_broker_that_says_nothing_does_not_make_the_monitor_look_current(rig, read):
     read(0, 1)
     lateness = Lateness(rig.clock)
+    lateness.caught_up()
     worker = rig.worker(lateness=lateness)
     shown: list[float] = []
 
@@ -152,6 +153,20 @@ def test_a_broker_that_says_nothing_does_not_make_the_monitor_look_current(rig, 
 
     rig.read(worker, late)
     assert worker.silent
+
+
+def test_one_that_cannot_reach_its_broker_does_not_know_how_late_it_is_until_it_was_answered(rig):
+    rig.broker.append("log", b"0", timestamp=rig.clock())
+    lateness = Lateness(rig.clock)
+    worker, shown = rig.worker(lateness=lateness), []
+
+    def silent() -> bool:
+        rig.broker.fall_silent()
+        shown.append(lateness.lag())
+        return worker.silent and len(shown) > 3
+
+    rig.read(worker, silent)
+    assert set(shown) == {None}
 
 
 def test_a_fetch_that_takes_longer_than_a_poll_is_no_end_of_what_there_is_to_read(rig):
@@ -200,7 +215,8 @@ def test_a_topic_with_nothing_new_is_no_delay(rig, read):
 
     def idle() -> bool:
         rig.clock.forward(1)
-        looked.append(lateness.lag().total_seconds())
+        lag = lateness.lag()
+        looked.append(1e9 if lag is None else lag.total_seconds())
         return len(looked) > 100 and looked[-1] < 60
 
     worker = rig.worker(lateness=lateness)
@@ -218,7 +234,8 @@ def test_a_monitor_that_the_group_has_no_partition_for_is_not_behind(rig, read):
 
     def idle() -> bool:
         rig.clock.forward(1)
-        looked.append(lateness.lag().total_seconds())
+        lag = lateness.lag()
+        looked.append(1e9 if lag is None else lag.total_seconds())
         return len(looked) > 100 and looked[-1] < 60
 
     rig.read(rig.worker(lateness=lateness), idle)
