@@ -14,11 +14,13 @@ from typing import Any, Protocol
 from pydantic import ValidationError
 
 from guardian.alerting.port import Alert, AlertChannel, RetryLater
-from guardian.errors import AlertError
+from guardian.errors import AlertError, StoreError
 from guardian.telemetry import Metrics, logger
 
 _ERROR_LENGTH = 500
 _MOST_ASKED_S = 3600.0
+_MOST_DOUBLED = 2
+"""Where the store is away: it may be back any second, and then alerts wait for the next look."""
 _LOOK_EVERY = timedelta(minutes=1)
 _STRANDED = timedelta(minutes=15)
 """A claim this old was made by a process that died: sending is a few requests, none of which may take minutes."""
@@ -65,7 +67,8 @@ class AlertWorker:
     once what it fails on unexpectedly.
 
     Waits between tries grow from `first_wait_s` to `longest_wait_s`, with jitter; a channel that names a wait
-    is given at least that, up to an hour. `now` is aware UTC.
+    is given at least that, up to an hour. While the store is away they grow to four times the first. `now` is
+    aware UTC.
     """
 
     def __init__(
@@ -175,15 +178,24 @@ class AlertWorker:
         self._metrics.add("guardian_alerts_total", channel=self._channel.name, outcome=outcome)
 
     def _run(self) -> None:
-        recovered = False
+        recovered, failures = False, 0
         while not self._stop.is_set():
+            pause = self._idle
             try:
                 recovered = recovered or self.recover() >= 0
-                busy = self.step()
+                busy, failures = self.step(), 0
             except Exception as error:  # a bug or a locked database must delay alerts, never end them
-                self._log.exception("alert_worker_failed", error=type(error).__name__)
-                self._count("failed")
-                busy = recovered = False
+                pause = self._backoff(min(failures, _MOST_DOUBLED))
+                self._failed(error, pause)
+                busy, recovered, failures = False, False, failures + 1
             if not busy:
-                self._wake.wait(self._idle)
+                self._wake.wait(pause)
                 self._wake.clear()
+
+    def _failed(self, error: Exception, pause: float) -> None:
+        told = {"error": type(error).__name__, "retry_in_s": round(pause, 2)}
+        if isinstance(error, StoreError):  # it is away, which is no bug: where it was noticed helps nobody
+            self._log.warning("alert_store_away", **told, detail=str(error)[:_ERROR_LENGTH])
+        else:
+            self._log.exception("alert_worker_failed", **told)
+        self._count("failed")

@@ -78,16 +78,18 @@ class Delivery:
         self._run(stop, "dead_letter")
 
     def _run(self, stop: threading.Event, kind: _Kind) -> None:
+        failures = 0
         while not stop.is_set():
             self._awake[kind].clear()
+            pause = self._idle_s
             try:
-                sent = self.deliver_due(kind)
+                sent, failures = self.deliver_due(kind), 0
             except StoreError as error:
-                _log.warning("store away", error=str(error))
-                sent = 0
-                stop.wait(self._backoff.base_s)
+                sent, pause = 0, self._backoff.after(failures, jitter=self._jitter())
+                failures += 1
+                _log.warning("store away", error=str(error), retry_in_s=round(pause, 2))
             if not sent and not stop.is_set():
-                self._awake[kind].wait(self._idle_s)
+                self._awake[kind].wait(pause)
         until = self._clock() + _LAST
         with suppress(StoreError):
             while self.deliver_due(kind) and self._clock() < until:

@@ -4,13 +4,14 @@ import threading
 from datetime import timedelta
 
 import pytest
+from structlog.testing import capture_logs
 
 from guardian.alerting.broadcast import Broadcast
 from guardian.alerting.log import LogOptions
 from guardian.alerting.memory import MemoryAlertOutbox
 from guardian.alerting.outbox import AlertWorker
 from guardian.alerting.port import RetryLater
-from guardian.errors import AlertError
+from guardian.errors import AlertError, StoreError
 from guardian.telemetry import Metrics
 
 
@@ -290,13 +291,44 @@ def test_a_store_that_fails_after_the_post_leads_to_no_second_post(
     channel, metrics, slack, make_alert, time
 ) -> None:
     outbox = Failing()
-    worker = AlertWorker(outbox, channel, metrics=metrics, now=time.now, idle_s=0.01)
+    worker = AlertWorker(outbox, channel, metrics=metrics, now=time.now, idle_s=0.01, first_wait_s=0.01)
     row = put(outbox, make_alert(), time)
     worker.start()
     assert outbox.done.wait(10)
     assert worker.stop()
     assert outbox.kept(row).status == "sent"
     assert len(slack.messages) == 1
+
+
+class Away(MemoryAlertOutbox):
+    """A store that cannot be reached for the first looks."""
+
+    def __init__(self, looks: int) -> None:
+        super().__init__()
+        self.looks = looks
+        self.back = threading.Event()
+
+    def recover(self, before=None) -> int:
+        if self.looks:
+            self.looks -= 1
+            raise StoreError("the database cannot be reached")
+        self.back.set()
+        return super().recover(before)
+
+
+def test_a_store_that_is_away_is_a_line_without_traceback_a_look_and_the_looks_become_rarer(
+    channel, metrics, time
+) -> None:
+    outbox = Away(looks=5)
+    worker = AlertWorker(
+        outbox, channel, metrics=metrics, now=time.now, idle_s=0.001, first_wait_s=0.01, jitter=lambda: 0.5
+    )
+    with capture_logs() as lines:
+        worker.start()
+        assert outbox.back.wait(10)
+        assert worker.stop()
+    assert [line["retry_in_s"] for line in lines] == [0.01, 0.02, 0.04, 0.04, 0.04]
+    assert all(line["detail"] == "the database cannot be reached" and "exc_info" not in line for line in lines)
 
 
 def test_the_thread_sends_what_comes_in_and_stops_when_told(channel, metrics, slack, make_alert, time) -> None:

@@ -6,6 +6,7 @@ from datetime import timedelta
 import httpx
 import pytest
 from sqlalchemy import select, update
+from structlog.testing import capture_logs
 
 from guardian.bus.file import FileProducer
 from guardian.bus.memory import MemoryProducer
@@ -488,3 +489,24 @@ def test_a_flag_that_control_has_already_in_other_words_is_no_refusal(rig, make_
         rig.store.prune(rig.clock(), Retention())
     assert control.calls == 2
     assert (rig.store.outbox.depth(), len(rig.store.outbox.refused())) == (0, left)
+
+
+def test_a_store_that_is_away_is_looked_for_less_and_less_often(rig, control):
+    stop, waits = threading.Event(), []
+
+    class Away:
+        def due(self, *_, **more):
+            if len(waits) < 5:
+                waits.append(more["kind"])
+                raise StoreError("the database cannot be reached")
+            stop.set()
+            return []
+
+    sender = Delivery(
+        outbox=Away(), client=control, producers={}, clock=rig.clock, jitter=lambda: 1.0, metrics=rig.metrics,
+        backoff=Backoff(base_s=0.01, cap_s=0.04),
+    )  # fmt: skip
+    with capture_logs() as lines:
+        sender.run(stop)
+    told = [line["retry_in_s"] for line in lines if line["event"] == "store away"]
+    assert told == [0.01, 0.02, 0.04, 0.04, 0.04]
