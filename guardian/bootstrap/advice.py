@@ -1,5 +1,7 @@
 """What advice on calls needs put together: its rule, and an adviser here or elsewhere."""
 
+from contextlib import closing
+
 from guardian.bootstrap.clock import utc_now
 from guardian.bootstrap.judgement import open_judge, open_pipeline, unchecked
 from guardian.bootstrap.monitor_store import open_monitor_store
@@ -7,8 +9,11 @@ from guardian.bootstrap.secrets import SecretFiles, envelope_verifier
 from guardian.config import Settings
 from guardian.control.adviser import AdviceRule, Adviser
 from guardian.embedding.fit import FitRequest
+from guardian.keys.files import read_secret
 from guardian.stream.advising import LocalAdviser
 from guardian.wire.adviser import RemoteAdviser
+
+_PATIENCE_S = 3.0
 
 
 def advice_rule(settings: Settings) -> AdviceRule:
@@ -26,6 +31,14 @@ def remote_adviser(settings: Settings) -> Adviser | None:
     url = settings.advice.url
     files = SecretFiles.of(settings)
     return None if url is None else RemoteAdviser(url, files.load_advice_token)
+
+
+def advice_checked(settings: Settings) -> str:
+    """For the doctor: that the configured adviser answers, and takes the token. Raises AdviserError."""
+    url, files = str(settings.advice.url), SecretFiles.of(settings)
+    with closing(RemoteAdviser(url, lambda: read_secret(files.advice).decode().strip())) as adviser:
+        adviser.weigh(b"", _PATIENCE_S)
+    return f"{url} answers, and takes this machine's token"
 
 
 def local_adviser(settings: Settings) -> LocalAdviser:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from guardian.alerting.port import RetryLater
+from guardian.bootstrap.advice import advice_checked
 from guardian.bootstrap.checking import check_plugins
 from guardian.bootstrap.console import pages_checked
 from guardian.bootstrap.departing import departure_of
@@ -72,6 +73,7 @@ def examine(settings: Settings, runs: str = "run") -> Iterator[Check]:
         "control": (True, control_checked),
         "token": (monitor, token_checked),
         "watching": (True, watching_checked),
+        "advice": (control and settings.advice.url is not None, advice_checked),
         "pages": (control, pages_checked),
         "alerts": (control, _alerts),
         "refused": (True, partial(refused_checked, monitor=monitor, control=control)),

@@ -1,21 +1,36 @@
 """The monitor's adviser as control reaches it over HTTP."""
 
+import math
+import time
 from collections.abc import Callable
 
 import httpx
 from pydantic import ValidationError
 
 from guardian.errors import AdviserError
+from guardian.telemetry import logger
 from guardian.wire.advice import Weighing
+
+_log = logger("advice")
+_TOLD_EVERY_S = 60.0
 
 
 class RemoteAdviser:
-    """`POST /weigh` at the monitor's advice port, with a shared token. Connections are kept alive."""
+    """`POST /weigh` at the monitor's advice port, with a shared token. Connections are kept alive.
+
+    That the token is refused is in the log once a minute by `timer`, monotonic seconds: only a gateway hears of
+    it else, and there it looks like any other fall-back.
+    """
 
     def __init__(
-        self, url: str, token: Callable[[], str], *, transport: httpx.BaseTransport | None = None
+        self,
+        url: str,
+        token: Callable[[], str],
+        *,
+        transport: httpx.BaseTransport | None = None,
+        timer: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._token = token
+        self._token, self._timer, self._tell_at = token, timer, -math.inf
         limits = httpx.Limits(max_keepalive_connections=32)
         self._http = httpx.Client(base_url=url, follow_redirects=False, transport=transport, limits=limits)
 
@@ -26,6 +41,15 @@ class RemoteAdviser:
             got = self._http.post("/weigh", content=line, headers=headers, timeout=timeout_s)
         except httpx.HTTPError as error:
             raise AdviserError(f"the adviser gave no answer in time ({type(error).__name__})") from error
+        if got.status_code in (httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN):
+            refused = AdviserError(
+                f"the adviser answered {got.status_code}: it has another token; "
+                "copy the monitor's keys/advice.token to control's keys folder"
+            )
+            if self._timer() >= self._tell_at:
+                self._tell_at = self._timer() + _TOLD_EVERY_S
+                _log.error("advice_token_refused", url=str(self._http.base_url), error=str(refused))
+            raise refused
         if got.status_code != httpx.codes.OK:
             raise AdviserError(f"the adviser answered {got.status_code}")
         try:

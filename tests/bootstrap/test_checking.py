@@ -13,10 +13,14 @@ from guardian.bootstrap.checking import check_plugins
 from guardian.bootstrap.doctor import examine
 from guardian.bootstrap.judgement import lasting_of, open_signals, weights_of
 from guardian.bootstrap.modelling import _without
+from guardian.bootstrap.secrets import SecretFiles
 from guardian.config import load
 from guardian.errors import ConfigurationError
+from guardian.keys.files import write_secret
 from guardian.pipeline.judging import HYGIENE
 from guardian.response.ladder import REVOKE_BREACHES
+from guardian.stream.advice_server import AdviceServer
+from guardian.wire.advice import Weighing
 
 WRONG: list[tuple[dict[str, Any], str, str]] = [
     (
@@ -195,3 +199,29 @@ def test_the_doctor_says_when_tokens_travel_unencrypted(
     found = next(check for check in examine(settings) if check.name == "control")
     assert found.ok
     assert ("unencrypted" in found.found) is bare
+
+
+def test_the_doctor_says_when_the_adviser_has_another_token(tmp_path: Path) -> None:
+    def weigh(_line: bytes, _budget_s: float) -> Weighing:
+        numbers = {"score": 0, "session_evidence": 0, "one_in": 1, "independent_signals": 0}
+        return Weighing.model_validate(numbers | {"promised": False})
+
+    server = AdviceServer("127.0.0.1", 0, weigh=weigh, token="of-the-monitor", budget_s=10)
+    settings = load(None, overrides={
+        "keys": {"directory": str(tmp_path)}, "advice": {"url": f"http://127.0.0.1:{server.port}"},
+    })  # fmt: skip
+    files = SecretFiles.of(settings)
+
+    def advice() -> doctor.Check:
+        return next(check for check in examine(settings, "serve") if check.name == "advice")
+
+    try:
+        assert "does not exist" in advice().found
+        assert not files.advice.exists(), "a token that the doctor makes is one more that differs"
+        write_secret(files.advice, b"of-control", replace=False)
+        assert (advice().ok, advice().found) == (False, "the adviser answered 401: it has another token")
+        assert "advice.token" in advice().mend
+        write_secret(files.advice, b"of-the-monitor\n", replace=True)
+        assert advice().ok
+    finally:
+        server.close()

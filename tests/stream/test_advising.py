@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 import httpx
 import pytest
+from structlog.testing import capture_logs
 
 from guardian.bootstrap import plugins
 from guardian.bootstrap.judgement import open_judge, open_pipeline, unchecked
@@ -220,6 +221,19 @@ def test_only_who_knows_the_token_is_answered(served):
         connection.request("POST", "/weigh", body=b"x", headers={"Content-Length": length})
         assert connection.getresponse().status == 413
         connection.close()
+
+
+def test_a_token_that_the_adviser_refuses_is_in_the_log_once_a_minute_with_the_way_out():
+    now = [0.0]
+    answer = httpx.MockTransport(lambda _: httpx.Response(401))
+    remote = RemoteAdviser("http://m", lambda: "mine", transport=answer, timer=lambda: now[0])
+    with capture_logs() as lines:
+        for _ in range(240):
+            with pytest.raises(AdviserError, match=r"401: it has another token; copy the monitor's keys/advice"):
+                remote.weigh(line(), 0.1)
+            now[0] += 0.5
+    assert [each["event"] for each in lines] == ["advice_token_refused"] * 2
+    assert "mine" not in str(lines)
 
 
 def test_an_adviser_that_is_away_slow_or_strange_is_no_answer():
