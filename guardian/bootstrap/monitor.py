@@ -164,6 +164,7 @@ class Monitor:
         self._envelopes = envelope_tail(settings, self.store, metrics)
         self._cache_seen: dict[str, int] = {}
         self._in_order = False
+        self._refused = 0  # the status with which control refuses its token
         self._loops = Loops(
             {
                 "outbox": self._delivery.run,
@@ -217,7 +218,12 @@ class Monitor:
 
     def _report(self, instance: str, lag_s: float | None, leaving: bool) -> None:
         self._metrics.set("guardian_time_lag_seconds", math.nan if lag_s is None else lag_s)
-        self._client.vitals(instance, lag_s, leaving and self._in_order)  # who falls over says no good-bye
+        try:
+            self._client.vitals(instance, lag_s, leaving and self._in_order)  # who falls over says no good-bye
+        except ControlError as error:
+            self._refused = error.status if error.status in (401, 403) else 0
+            raise
+        self._refused = 0
 
     def troubles(self) -> list[str]:
         """What keeps it from its work right now, in words for everybody."""
@@ -226,6 +232,8 @@ class Monitor:
             self._token()
         except (GuardianError, ValueError):
             found.append("its token cannot be read")
+        if self._refused:
+            found.append(f"control refuses its token ({self._refused})")
         if self._worker.silent:
             found.append("the log's broker does not answer")
         return found if self._client.ready() else ["control does not answer", *found]

@@ -168,6 +168,7 @@ async def _watch_for_ever(deps: ControlDeps) -> None:
     while True:
         await asyncio.sleep(deps.settings.switch.watch_every_s)
         with _told("watch_failed"):
+            await run_in_threadpool(deps.store.try_again)
             await run_in_threadpool(watch, deps)
             await run_in_threadpool(test_the_switch, deps)
 

@@ -1,5 +1,6 @@
 """Health, metrics and public keys."""
 
+from collections.abc import Callable
 from typing import Any
 
 from fastapi import APIRouter, Response
@@ -22,16 +23,30 @@ def healthz() -> Response:
     return Response(status_code=200)
 
 
-@router.get("/readyz", responses=_EMPTY | {503: {"description": "No; the body is empty"}}, response_class=Response)
+@router.get(
+    "/readyz",
+    responses=_EMPTY | {503: {"content": {"text/plain": {}}, "description": "No, and what is not"}},
+    response_class=Response,
+)
 def readyz(deps: Deps) -> Response:
-    """Whether the store, the policies and the keys are at hand. Says nothing else, to anybody."""
+    """Whether the store, the policies and the keys are at hand. Says which of them is not, to anybody; no more."""
+    parts: dict[str, Callable[[], object]] = {
+        "the database cannot be read": deps.store.head,
+        "the database takes no writes": deps.store.takes_writes,
+        "the signing keys cannot be read": deps.tokens.keys.current,
+        "there are no policies": lambda: deps.pdp.version,
+    }
+    found = [trouble for trouble, part in parts.items() if not _at_hand(part)]
+    if not found:
+        return Response()
+    return Response(f"not ready: {'; '.join(found)}\n", status_code=503, media_type="text/plain")
+
+
+def _at_hand(part: Callable[[], object]) -> bool:
     try:
-        deps.store.head()
-        deps.tokens.keys.current()
-        ready = bool(deps.pdp.version)
+        return bool(part())
     except GuardianError:
-        ready = False
-    return Response(status_code=200 if ready else 503)
+        return False
 
 
 @router.get("/.well-known/jwks.json", responses={503: documented(503)[503]})

@@ -13,6 +13,7 @@ from typing import Self
 from sqlalchemy import Connection, Engine, select
 from sqlalchemy.engine import make_url
 
+from guardian.errors import StoreError, Unstorable
 from guardian.store.control_alerts import AlertRows
 from guardian.store.control_approvals import ApprovalRows, BreakGlassRows
 from guardian.store.control_audit import AuditRows
@@ -77,6 +78,7 @@ class ControlStore:
         self._engine = engine
         self._epoch_file = epoch_file
         self._listeners: list[Callable[[], None]] = []
+        self._refuses = False
         self._turn = Lock()  # threads of one process wait here in turn, not in the database's busy loop
 
     @classmethod
@@ -95,15 +97,30 @@ class ControlStore:
     @contextmanager
     def write(self) -> Iterator[ControlRows]:
         """One write transaction: all of it, or nothing of it when the block raises."""
-        with self._turn, writing(self._engine) as connection:
-            queue_for_writing(connection)
-            before = read_head(connection)
-            yield ControlRows(connection)
-            after = read_head(connection)
+        try:
+            with self._turn, writing(self._engine) as connection:
+                queue_for_writing(connection)
+                before = read_head(connection)
+                yield ControlRows(connection)
+                after = read_head(connection)
+        except StoreError as error:
+            self._refuses = not isinstance(error, Unstorable)
+            raise
+        self._refuses = False
         if (before.revision, before.change_seq) != (after.revision, after.change_seq):
             self._remember(after)
             for listener in tuple(self._listeners):
                 listener()
+
+    def takes_writes(self) -> bool:
+        """Whether the last write was kept: a full disk is still read. Asks the database nothing."""
+        return not self._refuses
+
+    def try_again(self) -> None:
+        """Write nothing in particular, if the last write was not kept: who waits for it to be kept sends none."""
+        if self._refuses:
+            with self.write():
+                pass
 
     @contextmanager
     def read(self) -> Iterator[ControlRows]:

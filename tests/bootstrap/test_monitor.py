@@ -4,6 +4,7 @@ import contextlib
 import math
 import threading
 
+import httpx
 import pytest
 
 from guardian.bootstrap.initialise import initialise
@@ -95,6 +96,21 @@ def test_a_broker_that_does_not_answer_keeps_the_monitor_from_being_ready(monito
         broker.restart()
         stop.set()
         running.join(30)
+
+
+@pytest.mark.parametrize("status", [401, 403])
+def test_a_token_that_control_refuses_keeps_the_monitor_from_being_ready(monitor, monkeypatch, status):
+    answers = [status, 503, status, 202]
+    control = httpx.MockTransport(
+        lambda asked: httpx.Response(200 if asked.url.path == "/readyz" else answers.pop(0))
+    )
+    monkeypatch.setattr(monitor._client, "_http", httpx.Client(base_url="http://c", transport=control))
+    found = []
+    while answers:
+        with contextlib.suppress(ControlError):
+            monitor._report("m-1", 0, False)
+        found.append(monitor.troubles())
+    assert found == [[f"control refuses its token ({status})"], [], [f"control refuses its token ({status})"], []]
 
 
 def test_a_token_that_others_can_read_and_a_loop_that_fails_keep_the_monitor_from_being_ready(

@@ -6,8 +6,10 @@ import json
 from datetime import timedelta
 
 import pytest
+from sqlalchemy import event
 from whole_store import ledger_entries
 
+from guardian.errors import StoreError
 from guardian.keys.signing import SigningKeys
 from guardian.keys.tokens import Tokens
 
@@ -237,14 +239,33 @@ def test_every_answer_carries_the_security_headers_and_a_name(stage):
         assert got.headers["x-request-id"]
 
 
-def test_health_says_nothing_even_when_the_store_is_away(make_stage, tmp_path):
+def test_health_names_the_part_that_is_away_and_nothing_of_it(make_stage, tmp_path):
     stage = make_stage()
     stage.deps.store.close()  # an open connection may answer from memory
     (tmp_path / "0" / "control.db").write_bytes(b"this is no database" * 500)
     assert stage.client.get("/healthz").status_code == 200
     got = stage.client.get("/readyz")
-    assert (got.status_code, got.content) == (503, b"")
+    assert (got.status_code, got.text) == (503, "not ready: the database cannot be read\n")
     assert stage.call("GET", "/v1/whoami").status_code == 503
+
+
+def test_a_database_that_is_read_and_takes_no_writes_is_not_ready_until_it_does_again(stage):
+    """As on a full disk. Who waits for it to be ready sends nothing that would show that it is."""
+    engine, full = stage.deps.store._engine, ["1"]
+
+    @event.listens_for(engine, "checkout")
+    def fill(connection, *_):
+        connection.cursor().execute(f"PRAGMA query_only={full[0]}")
+
+    assert stage.call("POST", "/v1/sessions/acme/s/revoke", "gateway", json={"reason": "x"}).status_code == 503
+    got = stage.client.get("/readyz")
+    assert (got.status_code, got.text) == (503, "not ready: the database takes no writes\n")
+    with pytest.raises(StoreError):
+        stage.deps.store.try_again()
+    full[0] = "0"
+    assert stage.client.get("/readyz").status_code == 503, "nobody has seen it take one"
+    stage.deps.store.try_again()
+    assert stage.client.get("/readyz").status_code == 200
 
 
 @pytest.fixture
