@@ -212,7 +212,8 @@ def mode(
 def waits(approval: ApprovalView) -> str:
     """What a second person has to type, and until when."""
     until = approval.expires_at.isoformat(timespec="seconds")
-    return one_line(f"{_wish(approval)} waits for a second person: guardian approve {approval.id} (until {until})")
+    command = f'guardian approve {approval.id} --reason "why"'
+    return one_line(f"{_wish(approval)} waits for a second person (until {until}): {command}")
 
 
 def _wish(approval: ApprovalView) -> str:

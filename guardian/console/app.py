@@ -30,6 +30,7 @@ _AT_ONCE = 8
 _STRANGERS_AT_ONCE, _STRANGERS_WAIT = 2, 16
 """Signing in has places of its own: however many strangers ask, those who are signed in are served."""
 
+_LOG = "Try again in a moment; the log says why, under the reference below."
 _log = logger("console")
 _GUARDED: tuple[tuple[str, str, Callable[[Pages, Asked], Response]], ...] = (
     ("GET", "", overview.show),
@@ -155,10 +156,10 @@ class _Console:
             return self._pages.failed(asked, error.status, str(error))
         except GuardianError as error:
             _log.error("page_failed", correlation_id=asked.request_id, error=str(error)[:500])
-            return self._pages.failed(asked, 503, "Guardian cannot do this at the moment.")
+            return self._pages.failed(asked, 503, f"Guardian cannot do this at the moment. {_LOG}")
         except Exception:
             _log.error("page_failed", correlation_id=asked.request_id, trace=traceback.format_exc())
-            return self._pages.failed(asked, 500, "Something went wrong inside guardian.")
+            return self._pages.failed(asked, 500, f"Something went wrong inside guardian. {_LOG}")
 
     def _open(self, work: Callable[[Pages, Asked], Response], asked: Asked) -> Response:
         """For everybody: signing in. What it changes, it changes for a form of these very pages."""

@@ -152,7 +152,7 @@ def _refuse_or_hold(
                 rows,
                 topic="held_call",
                 tenant_id=call.envelope.tenant_id,
-                title=f"A call waits for a person: guardian approve {held.id}",
+                title=f'A call waits for a person: guardian approve {held.id} --reason "why"',
                 detail="with this call the session would have left its purpose; the gateway holds it until "
                 f"{held.expires_at.isoformat(timespec='minutes')}. Session and tool are in the audit trail under "
                 "this approval.",

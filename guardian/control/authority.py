@@ -74,7 +74,7 @@ def may_read(deps: ControlDeps, principal: Principal, action: PolicyAction, tena
         raise witnessed(deps, request, out_of_reach(), absent("tenant"))
     decision = ask(deps, request)
     if not decision.allowed:
-        raise witnessed(deps, request, decision, denied(decision))
+        raise witnessed(deps, request, decision, denied(decision, request))
 
 
 def out_of_reach() -> PolicyDecision:
@@ -82,11 +82,17 @@ def out_of_reach() -> PolicyDecision:
     return PolicyDecision(False, reasons={"token": "the caller's token does not cover this tenant"})
 
 
-def denied(decision: PolicyDecision) -> Refusal:
+def denied(decision: PolicyDecision, asked: PolicyRequest) -> Refusal:
     """403 for a no; 503 for no answer: what could not be decided may be asked again."""
     if decision.errors:
         return Refusal(503, explain(decision), code="policy_unavailable")
-    return Refusal(403, explain(decision), code="denied")
+    why = explain(decision)
+    if not decision.policy_ids:
+        why += (
+            f" to the role {asked.asker.role}; `guardian policy explain {asked.tenant_id or 'TENANT'} "
+            f"--action {asked.action} --role ROLE` says whether another may"
+        )
+    return Refusal(403, why, code="denied")
 
 
 def witnessed(deps: ControlDeps, request: PolicyRequest, decision: PolicyDecision, refusal: Refusal) -> Refusal:

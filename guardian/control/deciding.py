@@ -79,7 +79,7 @@ def _decide(
     told = {"approval_id": view.id, "target": view.action}
     refusal = None
     if not act.decision.allowed:
-        refusal = denied(act.decision)
+        refusal = denied(act.decision, act.asked)
     elif word.decision == "withdraw" and not own:
         refusal = Refusal(403, "only who put it up may withdraw it; deny it instead", code="not_yours")
     elif _elsewhere(principal, view) and (stale := act.stale(seen, **told)) is not None:
@@ -97,7 +97,7 @@ def _decide(
     if again is not None and again.decision.errors:  # nobody could say whether it may be done: it still waits
         act.audit(**told, result="refused")
         again.audit(result="refused")
-        return denied(again.decision)
+        return denied(again.decision, again.asked)
     act.audit(**told, result=state)
     done = state if again is None else _apply(again, stored, word)
     result = f"not done: {done.detail}" if isinstance(done, Refusal) else done
@@ -150,7 +150,7 @@ def _apply(act: Act, stored: StoredApproval, word: ApprovalDecision) -> str | Re
     stale = overtaken(act.rows, stored)
     if stale is not None or not act.decision.allowed:
         act.audit(result="refused")
-        return denied(act.decision) if stale is None else Refusal(409, stale, code="overtaken")
+        return denied(act.decision, act.asked) if stale is None else Refusal(409, stale, code="overtaken")
     match stored.view.action:
         case "revoke":
             done = do_revoke(act)

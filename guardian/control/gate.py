@@ -16,7 +16,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from guardian.control.certificates import binding_holds
 from guardian.control.deps import ControlDeps
-from guardian.control.problems import Refusal, problem_response
+from guardian.control.problems import Refusal, in_log, problem_response
 from guardian.errors import GuardianError
 from guardian.keys.tokens import RefusedToken
 from guardian.telemetry import logger
@@ -90,7 +90,8 @@ class Gate:
             return
         except GuardianError as error:
             _log.error("gate_failed", correlation_id=request_id, error=str(error)[:500])
-            await problem_response(503, request_id=request_id)(scope, receive, dressed)
+            response = problem_response(503, detail=in_log(request_id, error), request_id=request_id)
+            await response(scope, receive, dressed)
             return
         try:
             await self._app(scope, self._counted(receive, admit), dressed)
@@ -98,8 +99,7 @@ class Gate:
             if answered:
                 raise
             _log.error("request_failed", correlation_id=request_id, trace=traceback.format_exc())
-            detail = "the log has more under this correlation id"
-            response = problem_response(500, detail=detail, request_id=request_id)
+            response = problem_response(500, detail=in_log(request_id), request_id=request_id)
             await response(scope, receive, dressed)
         route = scope.get("route")
         path = str(getattr(route, "path_format", "unmatched"))

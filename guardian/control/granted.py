@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any, NamedTuple, TypeVar
 
 from guardian.control.approvals import permits, put_up
-from guardian.control.authority import ask, asker, denied, out_of_reach, record, witnessed
+from guardian.control.authority import ask, asker, consider, denied, out_of_reach, record, witnessed
 from guardian.control.case_view import moved_on
 from guardian.control.deps import ControlDeps
 from guardian.control.facts import situation
@@ -93,6 +93,13 @@ class Act:
             self.audit(**told, result="stale")
         return refusal
 
+    def refusal(self) -> Refusal:
+        """What stands in the way also with a second person's word: where that does not help, it is not what is
+        missing."""
+        seconded = consider(self.deps, self.asked.approved())
+        helps = seconded.allowed or seconded.errors
+        return denied(self.decision if helps else seconded, self.asked)
+
     def put_up(self, wish: Mapping[str, Any]) -> ApprovalView | None:
         """Have it wait for a second person, and audit that; None where that would not help."""
         view = put_up(self.deps, self.rows, self.asked, self.decision, act=wish, reason=self.reason, now=self.now)
@@ -158,7 +165,7 @@ def permitted(
             result = None if waits is None else waits(act)
             if result is None:
                 act.audit(result="refused")
-                result = denied(act.decision)
+                result = act.refusal()
     if isinstance(result, Refusal):
         raise result
     return result

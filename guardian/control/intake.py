@@ -87,7 +87,7 @@ def _decide(
     undecided = bool(permitted.errors) and principal.role == "monitor"
     if not permitted.allowed and not undecided:
         record(rows, asked, permitted, now, finding_id=finding.id, result="refused")
-        return denied(permitted)
+        return denied(permitted, asked)
     known = rows.findings.get(finding.id, {finding.tenant_id})
     if known is not None:
         if known.digest == finding.digest:

@@ -13,7 +13,7 @@ from starlette.responses import Response
 from guardian.control.deps import ControlDeps
 from guardian.control.news import spread
 from guardian.domain.event import NO_SLASH
-from guardian.errors import GuardianError
+from guardian.errors import GuardianError, StoreError
 from guardian.store.control import ControlRows
 from guardian.telemetry import logger
 from guardian.wire.base import Problem
@@ -107,6 +107,12 @@ def problem_response(
     return Response(problem.model_dump_json(), status_code=status, media_type=MEDIA_TYPE, headers=headers)
 
 
+def in_log(request_id: str, error: Exception | None = None) -> str:
+    """Where whoever runs guardian finds what strangers are not told."""
+    whose = "its database is away or refuses; " if isinstance(error, StoreError) else ""
+    return f"{whose}the log of guardian's control says why, under correlation id {request_id}"
+
+
 def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """`responses=` for a route, so that the OpenAPI document names every refusal it can give."""
     content = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
@@ -136,8 +142,8 @@ def install_problems(app: FastAPI) -> None:
 
     async def unavailable(request: Request, error: Exception) -> Response:
         _log.error("request_failed", correlation_id=_request_id(request), error=str(error)[:500])
-        detail = "the log has more under this correlation id"
-        return problem_response(503, detail=detail, request_id=_request_id(request))
+        request_id = _request_id(request)
+        return problem_response(503, detail=in_log(request_id, error), request_id=request_id)
 
     app.add_exception_handler(HTTPException, refused)
     app.add_exception_handler(RequestValidationError, invalid)

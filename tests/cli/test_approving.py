@@ -56,7 +56,7 @@ def _said(result: Result) -> str:
 
 
 def _id(text: str) -> str:
-    found = re.search(r"guardian approve (apr_\w+) \(until 20", text)
+    found = re.search(r'\(until 20\S+\): guardian approve (apr_\w+) --reason "why"', text)
     assert found is not None, text
     return found[1]
 

@@ -261,7 +261,9 @@ def test_people_hear_of_a_held_call_once(stage, adviser):
     advice(stage)
     news = stage.call("GET", "/v1/findings", params={"kind": "control"}).json()["items"]
     titles = [each["finding"]["title"] for each in news]
-    assert titles.count(f"A call waits for a person: guardian approve {held['approval']['id']}") == 1
+    assert (
+        titles.count(f'A call waits for a person: guardian approve {held["approval"]["id"]} --reason "why"') == 1
+    )
 
 
 def test_in_shadow_everything_passes_and_says_what_enforce_would_do(make_stage, adviser):

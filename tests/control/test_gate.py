@@ -318,6 +318,9 @@ def test_what_keeps_every_request_from_being_answered_is_in_the_log(stage, capsy
     keys = stage.deps.tokens.keys.path
     keys.write_text("{}")
     got = stage.call("GET", "/v1/whoami")
-    assert (got.status_code, got.json()["detail"]) == (503, "")
+    told = got.json()
+    assert (got.status_code, told["detail"]) == (
+        503, f"the log of guardian's control says why, under correlation id {told['correlation_id']}"
+    )  # fmt: skip
     assert stage.client.get("/readyz").status_code == 503
     assert f"{keys} is not a JWK set" in "".join(capsys.readouterr())

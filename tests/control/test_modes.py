@@ -123,3 +123,13 @@ def test_a_canary_touches_its_share_of_the_sessions_and_the_same_ones_each_time(
 def test_a_share_goes_with_canary_and_with_no_other_mode(stage, body, more):
     got = stage.call("PUT", "/v1/modes/acme", json={"reason": "x", **body, **more})
     assert got.status_code == 422
+
+
+def test_who_may_not_widen_is_told_so_and_not_to_find_a_second_person(stage):
+    got = _put(stage, "canary", 10, role="responder")
+    assert (got.status_code, got.json()["detail"]) == (
+        403,
+        "no policy permits it to the role responder; `guardian policy explain acme --action setMode --role ROLE` "
+        "says whether another may",
+    )
+    assert stage.call("GET", "/v1/approvals").json()["items"] == []
