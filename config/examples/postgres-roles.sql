@@ -45,10 +45,10 @@ REVOKE ALL ON SCHEMA public FROM PUBLIC;
 GRANT USAGE, CREATE ON SCHEMA public TO guardian_owner;
 GRANT USAGE ON SCHEMA public TO guardian_control;
 
--- Now let the owner make the tables, from anywhere that has guardian and the configuration; any command that opens the
--- control database does it. Again at every upgrade, before the new version starts; then section 4 again.
+-- Now let the owner make the tables, from anywhere that has guardian and the configuration. Again at every upgrade,
+-- before the new version starts; then section 4 again.
 --
---   GUARDIAN_STORE__CONTROL='postgresql+psycopg://guardian_owner:...@db/guardian_control' guardian token list
+--   GUARDIAN_STORE__CONTROL='postgresql+psycopg://guardian_owner:...@db/guardian_control' guardian migrate
 --
 -- `guardian serve` then finds nothing to migrate. Give each machine its own database's password and no other:
 --

@@ -54,4 +54,4 @@ def local_adviser(settings: Settings) -> LocalAdviser:
         redaction_key=files.load_fingerprint_key(),
         check_entitlements=False,  # control has checked the gateway's token
     )
-    return LocalAdviser(pipeline, open_monitor_store(settings), clock=utc_now)
+    return LocalAdviser(pipeline, open_monitor_store(settings, makes=True), clock=utc_now)

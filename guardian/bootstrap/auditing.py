@@ -17,6 +17,7 @@ from guardian.audit.sinks import FileSink, Sink, TopicSink
 from guardian.audit.verify import verify_trail
 from guardian.audit.writer import Checkpoints
 from guardian.bootstrap.clock import utc_now
+from guardian.bootstrap.databases import control_url
 from guardian.bootstrap.secrets import SecretFiles
 from guardian.bus.port import Producer
 from guardian.config import Settings
@@ -67,6 +68,7 @@ def verify(
 
     The configured checkpoint file, where it is there, is compared as well.
     """
+    control_url(settings, makes=False)  # said first: where it is not, the keys are not either
     keys = _public_keys(settings, key_files)
     base = origin_base(settings.control.issuer)
     files = {path.absolute(): path for path in checkpoints}
@@ -178,10 +180,7 @@ def _public_keys(settings: Settings | None, files: Sequence[Path]) -> tuple[Note
 @contextmanager
 def _reading(settings: Settings) -> Iterator[ControlRows]:
     """One unchanging view; nothing is migrated, and no epoch begun, by looking."""
-    url = settings.store_url(settings.store.control)
-    file = Path(url.removeprefix("sqlite:///"))
-    if url.startswith("sqlite:///") and not file.is_file():
-        raise ConfigurationError(f"store.control: there is no database {file}; `guardian serve` makes it")
+    url = control_url(settings, makes=False)
     with closing(ControlStore(open_engine(url), None)) as store, store.read() as rows:
         yield rows
 

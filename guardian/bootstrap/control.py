@@ -18,13 +18,13 @@ from guardian.bootstrap.auditing import open_checkpoints
 from guardian.bootstrap.channels import channel_options
 from guardian.bootstrap.clock import utc_now
 from guardian.bootstrap.control_store import open_control_store, open_tokens
+from guardian.bootstrap.databases import is_there, sqlite_file
 from guardian.bootstrap.kafka import kafka_settings
 from guardian.bootstrap.listening import listen, url_of
 from guardian.bootstrap.policies import WatchedPolicies
 from guardian.bootstrap.revocation import Pushing, open_planter, switch_rule
 from guardian.bootstrap.secrets import SecretFiles
 from guardian.bootstrap.slack import SlackQueue, slack_options
-from guardian.bootstrap.storing import is_there, sqlite_file
 from guardian.bootstrap.visiting import visit_rule
 from guardian.bus.kafka_producer import KafkaProducer
 from guardian.config import Settings
@@ -55,7 +55,7 @@ class Control:
     ) -> None:
         section = settings.control
         new = not is_there(settings, settings.store.control)
-        self.store = open_control_store(settings)
+        self.store = open_control_store(settings, makes=True)
         if new:
             _log.warning(
                 "control_database_is_new", effect="no token, revocation or finding of before counts",

@@ -1,21 +1,33 @@
 """Control's own database and the tokens it vouches for, without the API around them."""
 
 from guardian.bootstrap.clock import utc_now
+from guardian.bootstrap.databases import control_url
 from guardian.bootstrap.secrets import SecretFiles
 from guardian.config import Settings
 from guardian.keys.signing import SigningKeys
 from guardian.keys.tokens import Tokens
 from guardian.store.control import ControlStore
+from guardian.store.engine import open_engine
+from guardian.store.schema import CONTROL, migrate
 from guardian.wire.principal import Principal
 
 
-def open_control_store(settings: Settings) -> ControlStore:
+def open_control_store(settings: Settings, *, makes: bool = False) -> ControlStore:
+    """Control's database. Who runs control `makes` it, or brings it up to date; others find it so: StoreError."""
     beside = settings.store.epoch_file
     return ControlStore.open(
-        settings.store_url(settings.store.control),
+        control_url(settings, makes=makes),
+        migrates=makes,
         now=utc_now(),
         epoch_file=settings.resolve(beside) if beside is not None else None,
     )
+
+
+def migrate_control(settings: Settings) -> None:
+    """Make its tables or bring them up to date, as the role that owns them, and nothing else: no epoch begins."""
+    engine = open_engine(control_url(settings, makes=False))
+    migrate(engine, CONTROL)
+    engine.dispose()
 
 
 def open_tokens(settings: Settings, store: ControlStore) -> Tokens:

@@ -10,6 +10,7 @@ from guardian.alerting.port import RetryLater
 from guardian.bootstrap.advice import advice_checked
 from guardian.bootstrap.checking import check_plugins
 from guardian.bootstrap.console import pages_checked
+from guardian.bootstrap.databases import is_there
 from guardian.bootstrap.departing import departure_of
 from guardian.bootstrap.doctor_control import control_checked, token_checked, watching_checked
 from guardian.bootstrap.judgement import open_calibration, open_fit, speaks_for
@@ -20,7 +21,7 @@ from guardian.bootstrap.policies import close_point, open_policy
 from guardian.bootstrap.secrets import SecretFiles
 from guardian.bootstrap.slack import ask_for_socket, people, slack_options
 from guardian.bootstrap.sources import open_source
-from guardian.bootstrap.storing import archive_checked, database_checked, is_there
+from guardian.bootstrap.storing import archive_checked, database_checked
 from guardian.bus.admin import topic_partitions
 from guardian.config import Settings
 from guardian.errors import BusError, ConfigurationError, GuardianError

@@ -7,6 +7,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from guardian.bootstrap import tokens
+from guardian.bootstrap.control_store import open_control_store
 from guardian.bootstrap.resources import resource
 from guardian.bootstrap.secrets import SecretFiles
 from guardian.config import load
@@ -54,6 +55,7 @@ def _filled(folder: Path, target: Path, *, solo: bool) -> Path:
     settings = load(target)
     files = SecretFiles.of(settings)
     files.create()
+    open_control_store(settings, makes=True).close()
     everyone = {EVERY_TENANT}
     for name, principal, role in (
         (ADMIN_TOKEN, "admin", "admin"),

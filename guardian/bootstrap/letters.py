@@ -10,10 +10,10 @@ from pydantic import ValidationError
 
 from guardian.bootstrap.clock import utc_now
 from guardian.bootstrap.control_store import open_control_store
+from guardian.bootstrap.databases import is_there
 from guardian.bootstrap.kafka import kafka_settings
 from guardian.bootstrap.monitor_store import open_monitor_store
 from guardian.bootstrap.secrets import SecretFiles
-from guardian.bootstrap.storing import is_there
 from guardian.bus.kafka_producer import KafkaProducer
 from guardian.config import Settings
 from guardian.errors import AlertError, ControlError

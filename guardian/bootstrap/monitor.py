@@ -75,7 +75,7 @@ class Monitor:
         self._token: Callable[[], str] = lambda: read_secret(token_file).decode().strip()
         self._token()  # a missing one is said at start
         self._client = ControlClient(settings.control.url, self._token)
-        self.store = open_monitor_store(settings)
+        self.store = open_monitor_store(settings, makes=True)
         self._judge = judge or open_judge(settings, fingerprint_key=files.load_fingerprint_key())
         pipeline = open_pipeline(
             settings,

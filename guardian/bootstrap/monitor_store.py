@@ -6,6 +6,7 @@ from functools import partial
 from typing import Any
 
 from guardian.bootstrap.clock import utc_now
+from guardian.bootstrap.databases import monitor_url
 from guardian.bootstrap.judgement import lasting_of
 from guardian.bootstrap.secrets import SecretFiles
 from guardian.bootstrap.sources import cleaner, redactor_of
@@ -22,13 +23,18 @@ from guardian.store.monitor_retention import Retention
 from guardian.store.monitor_values import Tally
 
 
-def open_monitor_store(settings: Settings) -> MonitorStore:
-    """The monitor's database, migrated; what is dead-lettered into it is sealed."""
+def open_monitor_store(settings: Settings, *, makes: bool = False) -> MonitorStore:
+    """The monitor's database; what is dead-lettered into it is sealed.
+
+    Who runs the monitor `makes` it, or brings it up to date; others find it so, or StoreError.
+    """
+    url = monitor_url(settings, makes=makes)
     files = SecretFiles.of(settings)
     seal = files.load_seal(settings)
     key = files.load_fingerprint_key()
     return MonitorStore(
-        open_engine(settings.store_url(settings.store.monitor)),
+        open_engine(url),
+        migrates=makes,
         seal=lambda value: seal.seal(value, now=utc_now()),
         hear=partial(hear_change, lasting=lasting_of(settings)),
         dead_letter_ttl=timedelta(days=settings.store.dead_letter_days),

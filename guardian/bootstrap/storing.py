@@ -1,25 +1,13 @@
-"""Where databases and archive lie, looked at without making anything: for the doctor, and for who starts anew."""
+"""Databases and archive as the doctor looks at them, without making or changing anything."""
 
 import os
 import tempfile
-from pathlib import Path
 
 from guardian.bootstrap.control_store import open_control_store
+from guardian.bootstrap.databases import is_there, sqlite_file
 from guardian.bootstrap.monitor_store import open_monitor_store
 from guardian.config import Settings
 from guardian.errors import ArchiveError, StoreError
-
-
-def sqlite_file(settings: Settings, url: str) -> Path | None:
-    """The file of a configured database; None of a server's."""
-    found = settings.store_url(url).partition("?")[0]
-    return Path(found.removeprefix("sqlite:///")) if found.startswith("sqlite:///") else None
-
-
-def is_there(settings: Settings, url: str) -> bool:
-    """Whether a database was made before; to open one makes it."""
-    path = sqlite_file(settings, url)
-    return path is None or path.exists()
 
 
 def database_checked(settings: Settings, *, monitor: bool = True, control: bool = True) -> str:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from guardian.bootstrap.clock import utc_now
 from guardian.bootstrap.control_store import open_control_store, open_tokens
+from guardian.bootstrap.databases import control_url
 from guardian.bootstrap.secrets import SecretFiles
 from guardian.config import Settings
 from guardian.control.certificates import pem_thumbprint
@@ -92,6 +93,7 @@ def retire(settings: Settings, kid: str) -> None:
 
 def keys(settings: Settings) -> list[dict[str, object]]:
     """The keys that are believed, and whether each is the one that signs, or the next one that will."""
+    control_url(settings, makes=False)  # said first: where it is not, the keys are not either
     current = SigningKeys(SecretFiles.of(settings).signing).current()
     return [
         {"kid": str(key.kid), "signs": key is current.signing, "prepared": key is current.prepared}

@@ -1,4 +1,4 @@
-"""init, doctor, token, seal."""
+"""init, doctor, migrate, token, seal."""
 
 import math
 import shlex
@@ -21,6 +21,7 @@ seal_app = typer.Typer(
 def register(app: typer.Typer) -> None:
     app.command()(init)
     app.command()(doctor)
+    app.command()(migrate)
     app.add_typer(token_app, name="token")
     app.add_typer(seal_app, name="seal")
 
@@ -71,6 +72,17 @@ def doctor(
     from guardian.bootstrap.doctor import examine
 
     show_checks(list(examine(settings_from(config), runs)), as_json)
+
+
+def migrate(config: ConfigOption = None) -> None:
+    """Bring control's database up to date as the role that owns its tables, where that of `serve` does not.
+
+    Example: GUARDIAN_STORE__CONTROL=postgresql+psycopg://guardian_owner:...@db/guardian_control guardian migrate
+    """
+    from guardian.bootstrap.control_store import migrate_control
+
+    migrate_control(settings_from(config))
+    typer.echo("up to date; now, as the owner, section 4 of config/examples/postgres-roles.sql")
 
 
 @token_app.command()

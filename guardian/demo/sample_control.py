@@ -29,7 +29,7 @@ class SampleControl:
     def __init__(self, settings: Settings, begin: datetime, modes: Mapping[str, Mode]) -> None:
         SecretFiles.of(settings).create()
         self._now = begin
-        self._store = open_control_store(settings)
+        self._store = open_control_store(settings, makes=True)
         self._deps = ControlDeps(
             store=self._store,
             pdp=open_policy(settings),

@@ -30,11 +30,13 @@ from guardian.store.control_idempotency import IdempotencyRows
 from guardian.store.control_ledger import LedgerRows
 from guardian.store.control_modes import ModeRows
 from guardian.store.control_peers import PeerRows, SelfTestRows
+from guardian.store.control_rights import RIGHTS
 from guardian.store.control_sessions import SessionRows
 from guardian.store.control_tables import head
 from guardian.store.control_tokens import TokenRows
 from guardian.store.control_visits import VisitRows
-from guardian.store.engine import migrate, open_engine, reading, tidy, writing
+from guardian.store.engine import open_engine, reading, tidy, writing
+from guardian.store.schema import CONTROL, check_rights, check_schema, migrate
 from guardian.telemetry import logger
 
 _log = logger("store")
@@ -82,13 +84,16 @@ class ControlStore:
         self._turn = Lock()  # threads of one process wait here in turn, not in the database's busy loop
 
     @classmethod
-    def open(cls, url: str, *, now: datetime, epoch_file: Path | None = None) -> Self:
+    def open(cls, url: str, *, now: datetime, epoch_file: Path | None = None, migrates: bool = True) -> Self:
         """Open, migrate, and begin a new epoch if the database turns out to be a restored backup.
 
-        `epoch_file` defaults to `<database>.epoch` for SQLite; for a server, name one on durable disk.
+        Unless it `migrates`, another schema than this version's is a StoreError; so is a role that may not do what
+        control has to. `epoch_file` defaults to `<database>.epoch` for SQLite; for a server, name one on durable
+        disk.
         """
         engine = open_engine(url, tidied=True)
-        migrate(engine, "guardian.store.migrations_control")
+        (migrate if migrates else check_schema)(engine, CONTROL)
+        check_rights(engine, RIGHTS)
         path = epoch_file or _beside(url)
         store = cls(engine, EpochFile(path) if path is not None else None)
         store._settle_epoch(now)

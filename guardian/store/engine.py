@@ -1,23 +1,17 @@
-"""Opening a database and bringing its schema up to date; the dialects differ here and nowhere else.
+"""Opening a database; the dialects differ here and in `schema`, and nowhere else.
 
 SQLite runs in WAL with `synchronous=FULL`: a commit is on the disk before the offset it carries is believed,
 so a power cut cannot take back a finding that was already delivered (NORMAL may lose the last commits).
 WAL needs a local disk, not NFS. PostgreSQL is a URL away: `postgresql+psycopg://…`.
 """
 
-import importlib.resources
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from functools import cache
 from pathlib import Path
 from typing import Any
 
-from alembic import command, context
-from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, DateTime, Dialect, Engine, create_engine, event, text
 from sqlalchemy.engine import URL, ExceptionContext, make_url
 from sqlalchemy.exc import (
@@ -46,8 +40,13 @@ NAMING = {
 _BUSY_MS = 5000
 _READERS = 48
 _WAL_PAGES = 4000  # of who is tidied; with a bound, should `tidy` fail
+_NOT_ALLOWED = "42501"  # PostgreSQL's insufficient_privilege
 _TOO_WIDE = "54000"  # PostgreSQL's program_limit_exceeded: a key is wider than an index holds
-_ADVISORY_LOCK = 0x67756172  # "guar": two processes that start together migrate one after the other
+_GRANTS = (
+    "config/examples/postgres-roles.sql says who may: in section 3 their owner brings control's tables up to date"
+    " (`guardian migrate`), in section 4, again after every upgrade, it lets this role use them; the monitor's are"
+    " of section 2"
+)
 
 
 class UtcDateTime(TypeDecorator[datetime]):
@@ -144,53 +143,6 @@ def tidy(engine: Engine) -> None:
             connection.close()
 
 
-def migrate(engine: Engine, scripts: str) -> None:
-    """Bring the schema up to date in one transaction; doing it again changes nothing.
-
-    `scripts` is the package with the alembic revisions, for instance "guardian.store.migrations_monitor": its
-    `env.py` holds only `run_migrations()`, its `versions/` the revisions. Raises StoreError when the schema
-    is newer than this version of guardian.
-    """
-    revisions = _revisions(scripts)
-    table = f"{scripts.rpartition('.')[2]}_version"
-    with writing(engine) as connection:
-        if connection.dialect.name == "postgresql":
-            connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _ADVISORY_LOCK})
-        current = set(MigrationContext.configure(connection, opts={"version_table": table}).get_current_heads())
-        if current == set(revisions.get_heads()):
-            return
-        if unknown := sorted(current - {script.revision for script in revisions.walk_revisions()}):
-            raise StoreError(
-                f"store: the schema of {engine.url.render_as_string()} is at revision {unknown[0]!r}, which "
-                "this version of guardian does not know; upgrade intent-guardian, or point it at another store"
-            )
-        config = _config(scripts)
-        config.attributes.update(connection=connection, version_table=table)
-        command.upgrade(config, "head")
-
-
-def _config(scripts: str) -> Config:
-    config = Config()
-    config.set_main_option("script_location", str(importlib.resources.files(scripts)).replace("%", "%%"))
-    config.set_main_option("path_separator", "os")
-    return config
-
-
-@cache
-def _revisions(scripts: str) -> ScriptDirectory:
-    return ScriptDirectory.from_config(_config(scripts))
-
-
-def run_migrations() -> None:
-    """What an `env.py` calls. Runs the revisions on the connection that `migrate` holds open."""
-    attributes: dict[Any, Any] = context.config.attributes
-    context.configure(
-        connection=attributes["connection"], version_table=attributes["version_table"], render_as_batch=True
-    )
-    with context.begin_transaction():
-        context.run_migrations()
-
-
 def _sqlite(target: URL, *, tidied: bool) -> Engine:
     path = target.database
     connect_args = {"timeout": _BUSY_MS / 1000, "check_same_thread": False}
@@ -273,8 +225,11 @@ def _refused(engine: Engine, error: SQLAlchemyError) -> StoreError:
         return StoreError(f"store: {shown} stayed locked for {_BUSY_MS} ms; is another process holding it open?")
     if isinstance(error, OperationalError) and "no such table" in cause:
         return StoreError(f"store: {shown} has no schema yet ({cause}); it must be migrated before use")
-    if isinstance(error, DataError) or getattr(getattr(error, "orig", None), "sqlstate", None) == _TOO_WIDE:
+    state = getattr(getattr(error, "orig", None), "sqlstate", None)
+    if isinstance(error, DataError) or state == _TOO_WIDE:
         return Unstorable(f"store: {shown}: {cause}")
+    if state == _NOT_ALLOWED:
+        return StoreError(f"store: {shown}: {cause}; {_GRANTS}")
     return StoreError(f"store: {shown}: {cause}")
 
 

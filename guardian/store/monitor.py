@@ -14,7 +14,7 @@ from guardian.domain.batch import Decoded, Judgement, Wanted
 from guardian.domain.event import Envelope, SessionKey
 from guardian.domain.finding import Finding
 from guardian.domain.record import Place
-from guardian.store.engine import migrate, reading, writing
+from guardian.store.engine import reading, writing
 from guardian.store.monitor_baselines import Baselines, load_baselines
 from guardian.store.monitor_dead_letters import DeadLetters, insert_dead_letters
 from guardian.store.monitor_departures import Departures
@@ -36,17 +36,19 @@ from guardian.store.monitor_retention import Retention, prune
 from guardian.store.monitor_seen import load_agents, load_seen, save_agents, save_seen
 from guardian.store.monitor_sessions import load_sessions, save_sessions
 from guardian.store.monitor_spool import Pack, Spool, spool_in
+from guardian.store.monitor_tables import metadata
 from guardian.store.monitor_tasks import load_task_reads, save_task_reads
 from guardian.store.monitor_values import Held, Recall
 from guardian.store.monitor_waiting import Waiting, delete_waiting, insert_waiting
 from guardian.store.monitor_words import Hear, Words
+from guardian.store.schema import MONITOR, check_rights, check_schema, migrate
 from guardian.store.turns import Rest
 
-SCRIPTS = "guardian.store.migrations_monitor"
+_RIGHTS = dict.fromkeys(metadata.tables, ("SELECT", "INSERT", "UPDATE", "DELETE"))
 
 
 class MonitorStore:
-    """The monitor's database. Its schema is brought up to date when it is opened."""
+    """The monitor's database. Opening it brings its schema up to date, or without `migrates` asks that it is."""
 
     def __init__(
         self,
@@ -58,8 +60,10 @@ class MonitorStore:
         max_agent_purposes: int = 16,
         clean: Callable[[Envelope], Envelope] = lambda envelope: envelope,
         keep_words: Pack | None = None,
+        migrates: bool = True,
     ) -> None:
-        migrate(engine, SCRIPTS)
+        (migrate if migrates else check_schema)(engine, MONITOR)
+        check_rights(engine, _RIGHTS)
         self._engine = engine
         self._seal = seal
         self._ttl = dead_letter_ttl

@@ -101,7 +101,7 @@ def test_why_an_import_refused_records_is_said_with_the_first_of_each_kind(home,
 
 def test_what_people_say_reaches_the_archive_as_labels(home):
     settings = load(home)
-    store = open_monitor_store(settings)
+    store = open_monitor_store(settings, makes=True)
     key = SessionKey("acme", "s")
     store.words.apply([Change(1, key, HumanWord.FALSE_POSITIVE, NOW)], now=NOW)
     archiving = open_archiving(settings, store.spool, {}, fingerprint_key=b"k", metrics=Metrics())
@@ -131,13 +131,13 @@ def test_a_downgrade_takes_the_spool_away_again(home):
     from alembic import command
     from alembic.config import Config
 
-    from guardian.store.engine import migrate, open_engine, writing
-    from guardian.store.monitor import SCRIPTS
+    from guardian.store.engine import open_engine, writing
+    from guardian.store.schema import MONITOR, migrate
 
     engine = open_engine("sqlite://")
-    migrate(engine, SCRIPTS)
+    migrate(engine, MONITOR)
     config = Config()
-    config.set_main_option("script_location", SCRIPTS.replace(".", "/"))
+    config.set_main_option("script_location", MONITOR.replace(".", "/"))
     with writing(engine) as connection:
         config.attributes.update(connection=connection, version_table="migrations_monitor_version")
         command.downgrade(config, "m0001")

@@ -25,7 +25,7 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
 
 @pytest.fixture
 def verifier(settings):
-    store = open_control_store(settings)
+    store = open_control_store(settings, makes=True)
     yield open_tokens(settings, store)
     store.close()
 

@@ -20,7 +20,7 @@ from guardian.wire.findings import AlertOutcome, AlertPayload
 
 
 def _refused(path, *ids):
-    now, store = utc_now(), open_monitor_store(load(path))
+    now, store = utc_now(), open_monitor_store(load(path), makes=True)
     told = {
         "kind": Kind.DRIFT,
         "tenant_id": "acme",
@@ -58,7 +58,7 @@ def test_refused_findings_are_listed_with_their_reason_and_released_by_id_or_all
 
 def test_letters_of_a_file_are_left_where_all_are_sent_again(guardian, tmp_path):
     guardian("init", "home")
-    now, store = utc_now(), open_monitor_store(load(tmp_path / "home" / "guardian.yaml"))
+    now, store = utc_now(), open_monitor_store(load(tmp_path / "home" / "guardian.yaml"), makes=True)
     letters = (DeadLetter(Record("log.jsonl", 0, 3, b"{"), "not_json", "no"),)
     store.commit(Judgement(dead_letters=letters), positions={}, base={}, versions={}, member="", now=now)
     store.close()
@@ -71,8 +71,8 @@ def test_letters_of_a_file_are_left_where_all_are_sent_again(guardian, tmp_path)
 def test_dead_letters_are_listed_as_they_are_read_and_as_one_array(guardian, tmp_path, monkeypatch):
     guardian("init", "home")
     config = ("-c", "home/guardian.yaml")
+    now, store = utc_now(), open_monitor_store(load(tmp_path / "home" / "guardian.yaml"), makes=True)
     assert guardian("dlq", "list", "--json", *config).stdout == "[]\n"
-    now, store = utc_now(), open_monitor_store(load(tmp_path / "home" / "guardian.yaml"))
     letters = tuple(DeadLetter(Record("t", 0, n, b"{"), "not_json", "no") for n in range(5))
     store.commit(Judgement(dead_letters=letters), positions={}, base={}, versions={}, member="", now=now)
     store.close()
@@ -87,7 +87,7 @@ def test_dead_letters_are_listed_as_they_are_read_and_as_one_array(guardian, tmp
 def test_all_are_sent_again_the_oldest_first_and_one_in_memory_at_a_time(guardian, tmp_path, monkeypatch):
     guardian("init", "home")
     settings = load(tmp_path / "home" / "guardian.yaml")
-    now, store = utc_now(), open_monitor_store(settings)
+    now, store = utc_now(), open_monitor_store(settings, makes=True)
     places = [(settings.kafka.topic, at) for at in (8, 9, 10, 11)] + [("log.jsonl", 3)]
     letters = tuple(DeadLetter(Record(topic, 0, at, b"%d" % at), "not_json", "no") for topic, at in places)
     store.commit(Judgement(dead_letters=letters), positions={}, base={}, versions={}, member="", now=now)

@@ -14,7 +14,7 @@ from guardian.domain.signal import BaselineFact
 def test_purposes_are_listed_with_how_much_they_constrain(guardian, tmp_path: Path) -> None:
     initialise(tmp_path / "home")
     config = tmp_path / "home" / "guardian.yaml"
-    store = open_monitor_store(load(config))
+    store = open_monitor_store(load(config), makes=True)
     hours = (0,) * 24
     each = {f"{n:064x}": 10 for n in range(40)}
     store.baselines.install(

@@ -61,7 +61,7 @@ def test_a_key_is_not_retired_while_it_alone_opens_what_is_wanted(tmp_path: Path
     setup.register(app)
     config = initialise(tmp_path / "home")
     settings, path = load(config), config.parent / "keys" / "seal.key"
-    store = open_monitor_store(settings)
+    store = open_monitor_store(settings, makes=True)
 
     def run(*words: str):
         return CliRunner().invoke(app, ["seal", *words, "-c", str(config)])

@@ -8,9 +8,9 @@ from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Column, Integer, MetaData, Table, insert, select
 
 from guardian.errors import StoreError
-from guardian.store.engine import UtcDateTime, migrate, open_engine, reading, writing
-from guardian.store.monitor import SCRIPTS
+from guardian.store.engine import UtcDateTime, open_engine, reading, writing
 from guardian.store.monitor_tables import metadata, places
+from guardian.store.schema import MONITOR, migrate
 
 
 @pytest.fixture
@@ -55,8 +55,8 @@ def test_a_database_that_cannot_be_opened_is_named_with_the_way_out(url, says):
 
 
 def test_migrating_twice_changes_nothing_and_gives_the_tables_of_the_code(engine):
-    migrate(engine, SCRIPTS)
-    migrate(engine, SCRIPTS)
+    migrate(engine, MONITOR)
+    migrate(engine, MONITOR)
     with writing(engine) as connection:
         context = MigrationContext.configure(connection, opts={"version_table": "migrations_monitor_version"})
         found = [
@@ -68,11 +68,11 @@ def test_migrating_twice_changes_nothing_and_gives_the_tables_of_the_code(engine
 
 
 def test_a_schema_newer_than_the_code_is_refused(engine):
-    migrate(engine, SCRIPTS)
+    migrate(engine, MONITOR)
     with writing(engine) as connection:
         connection.exec_driver_sql("UPDATE migrations_monitor_version SET version_num = 'm9999'")
     with pytest.raises(StoreError, match=r"m9999.*upgrade intent-guardian"):
-        migrate(engine, SCRIPTS)
+        migrate(engine, MONITOR)
 
 
 def test_a_store_without_a_schema_says_so(engine):

@@ -2,20 +2,21 @@
 
 from datetime import UTC, datetime, timedelta
 
-from revisions import SCRIPTS, go
+from revisions import go
 from sqlalchemy import inspect, text
 
 from guardian.domain.event import Envelope
 from guardian.domain.session import HumanWord
 from guardian.store.control import ControlRows, ControlStore
-from guardian.store.engine import migrate, open_engine, writing
+from guardian.store.engine import open_engine, writing
+from guardian.store.schema import CONTROL, migrate
 
 NOW = datetime(2026, 5, 12, 12, tzinfo=UTC)
 
 
 def test_down_and_up_again_keeps_the_ledger_and_finds_who_delegated_to_whom(tmp_path):
     engine = open_engine(f"sqlite:///{tmp_path}/control.db")
-    migrate(engine, SCRIPTS)
+    migrate(engine, CONTROL)
     told = {"delegator_id": "u", "tenant_id": "acme", "purpose": "p"}
     with writing(engine) as connection:
         rows = ControlRows(connection)

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 import pytest
 from postgres import open_postgres
+from revisions import go
 from whole_store import first_bad
 
 from guardian.domain.batch import AgentKey, Change, DeadLetter, DecisionKey, Judgement, Wanted
@@ -24,9 +25,11 @@ from guardian.store import control_tables
 from guardian.store.control import ControlStore
 from guardian.store.control_cursors import Cursor
 from guardian.store.control_peers import Peer, SelfTest
-from guardian.store.engine import migrate, open_engine
+from guardian.store.control_rights import RIGHTS
+from guardian.store.engine import open_engine
 from guardian.store.monitor import MonitorStore
 from guardian.store.monitor_retention import Retention
+from guardian.store.schema import CONTROL, migrate
 from guardian.wire.approvals import ApprovalView, BreakGlassView
 from guardian.wire.cases import CaseEvent
 from guardian.wire.exceptions import ExceptionView
@@ -90,7 +93,7 @@ def server() -> Iterator[Server]:
 
 def migrate_as_owner(server: Server) -> None:
     engine = open_engine(server.url("guardian_owner", "guardian_control"))
-    migrate(engine, "guardian.store.migrations_control")
+    migrate(engine, CONTROL)
     engine.dispose()
 
 
@@ -369,11 +372,29 @@ def test_the_example_grants_what_the_store_changes_and_nothing_else(server: Serv
         " WHERE grantee = 'guardian_control' AND privilege_type IN ('UPDATE', 'DELETE')",
     )
     found = {verb: {table for each, table in granted if each == verb} for verb in written}
-    assert found == written
+    asked = {verb: {table for table, rights in RIGHTS.items() if verb.upper() in rights} for verb in written}
+    assert found == asked == written
 
 
-def test_after_an_upgrade_the_last_section_can_be_run_again(server: Server) -> None:
+def test_an_upgrade_without_the_owner_or_without_the_last_section_again_is_told_and_not_begun(
+    server: Server, tmp_path: Path
+) -> None:
+    def serve() -> None:
+        url = server.url("guardian_control", "guardian_control")
+        ControlStore.open(url, now=NOW, epoch_file=tmp_path / "epoch").close()
+
+    owner = open_engine(server.url("guardian_owner", "guardian_control"))
+    go(owner, "0010")
+    owner.dispose()
+    with pytest.raises(StoreError, match=r"permission denied .*; .*postgres-roles\.sql .* section 3"):
+        serve()
     migrate_as_owner(server)
+    lacking = (
+        r"lacks DELETE on control_lifting, INSERT on control_lifting, SELECT on control_lifting; .* section 4"
+    )
+    with pytest.raises(StoreError, match=lacking):
+        serve()
     *_, body = SECTION.split(SQL.read_text(encoding="utf-8"))
     statements = re.sub(r"--[^\n]*", "", body).split(";")
     server.run("guardian_owner", "guardian_control", *(each for each in statements if each.strip()))
+    serve()

@@ -1,4 +1,4 @@
-"""The control database at another revision than the newest."""
+"""A database at another revision than the newest."""
 
 import importlib.resources
 
@@ -7,15 +7,14 @@ from alembic.config import Config
 from sqlalchemy import Engine
 
 from guardian.store.engine import writing
+from guardian.store.schema import CONTROL
 
-SCRIPTS = "guardian.store.migrations_control"
 
-
-def go(engine: Engine, revision: str) -> None:
+def go(engine: Engine, revision: str, scripts: str = CONTROL) -> None:
     """As `migrate` does: up to "head", or down to a revision."""
     config = Config()
-    config.set_main_option("script_location", str(importlib.resources.files(SCRIPTS)))
+    config.set_main_option("script_location", str(importlib.resources.files(scripts)))
     config.set_main_option("path_separator", "os")
     with writing(engine) as connection:
-        config.attributes.update(connection=connection, version_table="migrations_control_version")
+        config.attributes.update(connection=connection, version_table=f"{scripts.rpartition('.')[2]}_version")
         (command.upgrade if revision == "head" else command.downgrade)(config, revision)

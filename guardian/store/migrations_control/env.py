@@ -1,5 +1,5 @@
-"""Alembic's way in; `guardian.store.engine.migrate` holds the connection."""
+"""Alembic's way in; `guardian.store.schema.migrate` holds the connection."""
 
-from guardian.store.engine import run_migrations
+from guardian.store.schema import run_migrations
 
 run_migrations()

@@ -1,0 +1,124 @@
+"""Schemas and their revisions: brought up to date by who runs guardian, and only compared by everybody else.
+
+To look at a database must not change it: an older guardian that still runs refuses a newer schema when it starts.
+"""
+
+import importlib.resources
+from collections.abc import Collection, Mapping
+from functools import cache
+from typing import Any
+
+from alembic import command, context
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, Engine, func, select, text
+
+from guardian.errors import StoreError
+from guardian.store.engine import reading, writing
+
+CONTROL = "guardian.store.migrations_control"
+MONITOR = "guardian.store.migrations_monitor"
+"""The packages with the alembic revisions: `env.py` holds only `run_migrations()`, `versions/` the revisions."""
+
+_STARTS = {CONTROL: "guardian serve", MONITOR: "guardian watch"}
+_ADVISORY_LOCK = 0x67756172  # "guar": two processes that start together migrate one after the other
+
+
+def migrate(engine: Engine, scripts: str) -> None:
+    """Bring the schema up to date in one transaction; doing it again changes nothing.
+
+    Raises StoreError when the schema is newer than this version of guardian.
+    """
+    with writing(engine) as connection:
+        if connection.dialect.name == "postgresql":
+            connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _ADVISORY_LOCK})
+        if _known(connection, scripts) == _head(scripts):
+            return
+        config = _config(scripts)
+        config.attributes.update(connection=connection, version_table=_table(scripts))
+        command.upgrade(config, "head")
+
+
+def check_schema(engine: Engine, scripts: str) -> None:
+    """Change nothing. Raises StoreError unless the schema is the one that this version works on."""
+    with reading(engine) as connection:
+        found, needed = _known(connection, scripts), _head(scripts)
+    if found == needed:
+        return
+    shown, starts = engine.url.render_as_string(), _STARTS[scripts]
+    owned = ", and for a role that owns no tables `guardian migrate`, as their owner" * (
+        scripts == CONTROL and engine.dialect.name == "postgresql"
+    )
+    if not found:
+        raise StoreError(f"store: {shown} has no tables yet; `{starts}` makes them when it starts{owned}")
+    raise StoreError(
+        f"store: {shown} is at {found}, this version needs {needed}; `{starts}` brings it there when it starts"
+        f"{owned}; older versions refuse it from then on"
+    )
+
+
+def check_rights(engine: Engine, needed: Mapping[str, Collection[str]]) -> None:
+    """What of `needed` (SELECT, INSERT, UPDATE, DELETE, by table) this role may not do is a StoreError.
+
+    A column that may be changed is enough for UPDATE. SQLite has no roles.
+    """
+    if engine.dialect.name != "postgresql":
+        return
+    asked = [(right, table) for table in sorted(needed) for right in sorted(needed[table])]
+    held = [
+        func.has_table_privilege(table, right)
+        if right == "DELETE"
+        else func.has_any_column_privilege(table, right)
+        for right, table in asked
+    ]
+    with reading(engine) as connection:
+        row = connection.execute(select(*(each.label(f"a{n}") for n, each in enumerate(held)))).one()
+    lacking = [f"{right} on {table}" for (right, table), may in zip(asked, row, strict=True) if not may]
+    if lacking:
+        more = f" and {len(lacking) - 3} more" if len(lacking) > 3 else ""
+        raise StoreError(
+            f"store: {engine.url.render_as_string()}: this role lacks {', '.join(lacking[:3])}{more};"
+            " the owner of the tables runs section 4 of config/examples/postgres-roles.sql, as after every upgrade"
+        )
+
+
+def run_migrations() -> None:
+    """What an `env.py` calls. Runs the revisions on the connection that `migrate` holds open."""
+    attributes: dict[Any, Any] = context.config.attributes
+    context.configure(
+        connection=attributes["connection"], version_table=attributes["version_table"], render_as_batch=True
+    )
+    with context.begin_transaction():
+        context.run_migrations()
+
+
+def _known(connection: Connection, scripts: str) -> str | None:
+    """The revision of the database; None of an empty one. Raises StoreError for one of a later version."""
+    found = MigrationContext.configure(connection, opts={"version_table": _table(scripts)}).get_current_revision()
+    if found not in {None, *(script.revision for script in _revisions(scripts).walk_revisions())}:
+        raise StoreError(
+            f"store: the schema of {connection.engine.url.render_as_string()} is at revision {found!r}, which "
+            "this version of guardian does not know; upgrade intent-guardian, or point it at another store"
+        )
+    return found
+
+
+def _head(scripts: str) -> str | None:
+    return _revisions(scripts).get_current_head()
+
+
+def _table(scripts: str) -> str:
+    return f"{scripts.rpartition('.')[2]}_version"
+
+
+def _config(scripts: str) -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(importlib.resources.files(scripts)).replace("%", "%%"))
+    config.set_main_option("path_separator", "os")
+    return config
+
+
+@cache
+def _revisions(scripts: str) -> ScriptDirectory:
+    return ScriptDirectory.from_config(_config(scripts))

@@ -1,0 +1,84 @@
+"""Who looks at a database neither makes it nor changes it."""
+
+from pathlib import Path
+
+import pytest
+from revisions import go
+
+from guardian.bootstrap import letters, purposes, tokens
+from guardian.bootstrap.control_store import migrate_control, open_control_store
+from guardian.bootstrap.initialise import initialise
+from guardian.bootstrap.monitor_store import open_monitor_store
+from guardian.bootstrap.storing import database_checked
+from guardian.config import Settings, load
+from guardian.errors import StoreError
+from guardian.store.engine import open_engine, reading
+from guardian.store.schema import CONTROL, MONITOR
+
+OF_CONTROL = {
+    "token list": tokens.issued,
+    "token revoke": lambda settings: tokens.revoke(settings, "j"),
+    "alerts list": letters.refused_alerts,
+    "doctor --for serve": lambda settings: database_checked(settings, monitor=False),
+}
+OF_MONITOR = {
+    "dlq list": lambda settings: list(letters.dead_letters(settings, 9)),
+    "outbox list": letters.refused_findings,
+    "purposes": purposes.known_purposes,
+    "doctor --for watch": lambda settings: database_checked(settings, control=False),
+}
+
+
+@pytest.fixture
+def older(tmp_path: Path) -> Settings:
+    """Both databases as the version before last left them, which may still be running."""
+    settings = load(initialise(tmp_path / "home"))
+    open_monitor_store(settings, makes=True).close()
+    for url, scripts, revision in (
+        (settings.store.control, CONTROL, "0010"),
+        (settings.store.monitor, MONITOR, "m0007"),
+    ):
+        engine = open_engine(settings.store_url(url))
+        go(engine, revision, scripts)
+        engine.dispose()
+    return settings
+
+
+def revision(settings: Settings, room: str) -> str:
+    engine = open_engine(settings.store_url(getattr(settings.store, room)))
+    with reading(engine) as connection:
+        found = connection.exec_driver_sql(f"SELECT version_num FROM migrations_{room}_version").scalar_one()
+    engine.dispose()
+    return str(found)
+
+
+@pytest.mark.parametrize("command", [*OF_CONTROL, *OF_MONITOR])
+def test_what_only_looks_leaves_an_older_schema_to_the_version_that_still_runs(
+    older: Settings, command: str
+) -> None:
+    room, at, needs, starts = (
+        ("control", "0010", "0011", "guardian serve")
+        if command in OF_CONTROL
+        else ("monitor", "m0007", "m0008", "guardian watch")
+    )
+    with pytest.raises(StoreError, match=f"is at {at}, this version needs {needs}; `{starts}` brings it there"):
+        (OF_CONTROL | OF_MONITOR)[command](older)
+    assert revision(older, room) == at
+
+
+def test_what_runs_guardian_and_the_owners_command_bring_a_schema_up_to_date(older: Settings) -> None:
+    migrate_control(older)
+    assert revision(older, "control") == "0011"
+    open_monitor_store(older, makes=True).close()
+    assert revision(older, "monitor") == "m0008"
+    assert database_checked(older).startswith("monitor and control databases answer")
+
+
+def test_an_empty_database_is_told_and_stays_empty(tmp_path: Path) -> None:
+    settings = load(initialise(tmp_path / "home"))
+    file = tmp_path / "home/data/control.db"
+    for each in file.parent.iterdir():
+        each.unlink()
+    file.touch()
+    with pytest.raises(StoreError, match="has no tables yet; `guardian serve` makes them"):
+        open_control_store(settings)
