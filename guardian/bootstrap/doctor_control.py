@@ -11,7 +11,7 @@ from guardian.config import Settings
 from guardian.domain.urls import is_private
 from guardian.errors import ControlError
 from guardian.keys.files import read_secret
-from guardian.wire.calls import sound_token
+from guardian.wire.calls import sound_token, tls_way_out
 from guardian.wire.client import ControlClient
 
 _SKEW_S = 5.0
@@ -26,9 +26,10 @@ def control_checked(settings: Settings) -> str:
         answer = httpx.get(f"{url}/healthz", timeout=3)
         waited = time.time() - sent
     except httpx.HTTPError as error:
+        tls = tls_way_out(error)
         raise ControlError(
-            f"{url} does not answer ({type(error).__name__}); "
-            "start `guardian serve` (or `run`), or mend control.url"
+            f"{url} does not answer ({error if tls else type(error).__name__}); "
+            + (tls or "start `guardian serve` (or `run`), or mend control.url")
         ) from error
     if answer.status_code != httpx.codes.OK:
         raise ControlError(

@@ -101,7 +101,7 @@ class ControlCalls:
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise ControlError(
                 f"control at {self._http.base_url} cannot be reached ({type(error).__name__}: {error}); "
-                "is `guardian serve` running there?"
+                f"{tls_way_out(error) or 'is `guardian serve` running there?'}"
             ) from error
         if got.status_code not in _DONE:
             raise _refusal(got)
@@ -114,6 +114,19 @@ class ControlCalls:
         except (ConfigurationError, UnicodeError) as error:
             why = "it is no text" if isinstance(error, UnicodeError) else str(error)
             raise ControlError(f"there is no token to show to {self._http.base_url}: {why}") from None
+
+
+def tls_way_out(error: Exception) -> str:
+    """What to look at where TLS is what fails on the way to control; empty where it is not."""
+    said = str(error)
+    if "CERTIFICATE_VERIFY_FAILED" in said:
+        return (
+            "its certificate is not believed here: set SSL_CERT_FILE to the certificate of a CA of your own, and"
+            " look at this machine's clock and at the certificate's name and dates"
+        )
+    if "[SSL" in said:
+        return "something answers there, but not TLS as it is spoken here: are port and https:// right?"
+    return ""
 
 
 def sound_token(text: str) -> str:
