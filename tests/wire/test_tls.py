@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from guardian.bootstrap import doctor
+from guardian.bootstrap.doctor_control import control_checked
 from guardian.config import load
 from guardian.errors import ControlError
 from guardian.wire.client import ControlClient
@@ -75,10 +75,10 @@ def test_where_tls_fails_client_and_doctor_point_at_it_and_not_at_a_server_that_
     url = listening(with_a_certificate_of_its_own(tmp_path) if tls else without_tls)
     with ControlClient(url, lambda: "x") as client, pytest.raises(ControlError) as away:
         client.whoami()
-    with pytest.raises(doctor._Unwell) as unwell:
-        doctor._control(load(None, overrides={"control": {"url": url}}))
-    for told in (str(away.value), unwell.value.mend):
+    with pytest.raises(ControlError) as unwell:
+        control_checked(load(None, overrides={"control": {"url": url}}))
+    for told in (str(away.value), str(unwell.value)):
         assert way_out in told
         assert "guardian serve" not in told
     assert away.value.status == 0
-    assert "[SSL" in unwell.value.found
+    assert "[SSL" in str(unwell.value)
