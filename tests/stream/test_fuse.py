@@ -87,3 +87,24 @@ def test_a_gateway_that_is_broken_for_several_sessions_blows_it():
     fuse = Fuse(window=200, minimum=50)
     bad = [Outcome("gw", False, f"acme/s{n % 5}") for n in range(50)]
     assert _blow(fuse, *bad) == Blown("gw", 50, 50)
+
+
+def test_a_mark_is_of_one_letter_and_value_and_outlives_the_rotation_of_its_key():
+    mark = Mark((b"old",)).of("log/0/1", b"x")
+    rotated, others = Mark((b"new", b"old")), Mark((b"new",))
+
+    def sent(value: bytes, *headers: bytes) -> Record:
+        return Record("log", 0, 9, value, headers=tuple(("guardian-redriven", each) for each in headers))
+
+    assert rotated.on(sent(b"x", mark))
+    of_another = mark.replace(b"log/0/1", b"log/0/2")
+    for record in (
+        sent(b"y", mark),
+        sent(b"x", of_another),
+        sent(b"x", b"log/0/1"),
+        sent(b"x", b"\xff "),
+        sent(b"x"),
+    ):
+        assert not rotated.on(record)
+    assert not others.on(sent(b"x", mark))
+    assert not Mark().on(sent(b"x", mark))
