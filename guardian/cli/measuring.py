@@ -53,7 +53,7 @@ def evaluate(
     ] = None,
     labels: LabelsOption = None,
     one_in: Annotated[
-        list[float] | None, typer.Option("--one-in", min=1, help="Count flags at 1 in N; repeatable.")
+        list[float] | None, typer.Option("--one-in", min=1, max=1e12, help="Count flags at 1 in N; repeatable.")
     ] = None,
     plots: Annotated[
         Path | None, typer.Option("--plots", metavar="FOLDER", help="Draw ROC, calibration and delay as PNG.")

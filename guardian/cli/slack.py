@@ -1,10 +1,12 @@
 """slack: set up an app, and check it."""
 
+import re
 from typing import Annotated
 
 import typer
 
 from guardian.cli.common import ConfigOption, JsonOption, settings_from, show_checks
+from guardian.errors import ConfigurationError
 
 slack_app = typer.Typer(no_args_is_help=True, help="Set up Slack, and check it.")
 
@@ -28,6 +30,10 @@ def manifest(
     """
     from guardian.bootstrap.manifest import manifest_text
 
+    if url is not None and not re.fullmatch(r"https://[^\s/?#]+(/[^\s?#]*)?", url):
+        raise ConfigurationError(
+            f"--url {url!r}: Slack reaches https addresses, such as https://guardian.example.com"
+        )
     typer.echo(manifest_text(url))
 
 

@@ -62,6 +62,8 @@ def test_every_option_of_every_command_says_what_it_is_for() -> None:
         (("run",), 2, "guardian init"),
         (("check-config", "-c", "absent.yaml"), 2, "absent.yaml"),
         (("dlq", "redrive"), 2, "--all"),
+        (("slack", "manifest", "--url", "example.com"), 2, "https://guardian.example.com"),
+        (("evaluate", "log.jsonl", "--one-in", "inf"), 2, "--one-in"),
     ],
 )
 def test_a_wrong_call_is_one_line_that_names_the_way_out(
