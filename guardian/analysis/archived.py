@@ -15,7 +15,7 @@ from guardian.analysis.schema import EVENTS, frame
 from guardian.analysis.sessions import sessions_of
 from guardian.archive.reader import Archive, Window
 from guardian.archive.schema import EVENTS as ARCHIVED
-from guardian.domain.past import PastCall
+from guardian.domain.past import PastCall, verdicts
 from guardian.errors import ConfigurationError
 from guardian.wire.principal import EVERY_TENANT
 
@@ -112,13 +112,17 @@ class ArchiveView:
         return sessions_of(self.events(since=since, until=until), self.words())
 
     def words(self) -> pd.DataFrame:
-        """What people said of sessions, oldest first: tenant_id, session_id, word, at."""
+        """What people said of sessions, oldest first: tenant_id, session_id, word, at, the finding_id that they
+        judged (missing where that is not known), and whether it is the judgement of the session that stands."""
         said = [label for label in self.archive.labels() if self.reaches(label.key.tenant_id)]
+        standing = set(verdicts(said).values())
         rows = {
             "tenant_id": pd.Series([neutral.name(label.key.tenant_id) for label in said], dtype="string"),
             "session_id": pd.Series([neutral.name(label.key.session_id) for label in said], dtype="string"),
             "word": pd.Series([label.word.value for label in said], dtype="string"),
             "at": pd.to_datetime(pd.Series([label.at for label in said]), utc=True).astype("datetime64[us, UTC]"),
+            "finding_id": pd.Series([label.finding_id or None for label in said], dtype="string"),
+            "stands": pd.Series([label in standing for label in said], dtype="bool"),
         }
         return pd.DataFrame(rows)
 

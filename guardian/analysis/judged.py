@@ -9,6 +9,7 @@ import pandas as pd
 from guardian.analysis.archived import ArchiveView
 from guardian.analysis.controlled import ControlView
 from guardian.analysis.schema import FEEDBACK, FINDINGS, frame
+from guardian.analysis.sessions import KEY
 from guardian.domain.finding import Finding, Kind
 from guardian.domain.session import HumanWord
 from guardian.wire.findings import Verdict
@@ -35,7 +36,8 @@ def findings(
 
 
 def feedback(archive: ArchiveView, control: ControlView | None = None) -> pd.DataFrame:
-    """Oldest first; columns `schema.FEEDBACK`. Without control: the last judgement of each session."""
+    """Oldest first; columns `schema.FEEDBACK`. Without control: the last judgement of each finding, or of the
+    session where that is all that is known."""
     if control:
         judged = [(view.finding, view.verdict) for view in control.views if view.verdict is not None]
         rows = [
@@ -47,7 +49,7 @@ def feedback(archive: ArchiveView, control: ControlView | None = None) -> pd.Dat
         ]
         return frame(sorted(rows, key=lambda row: row["judged_at"]), FEEDBACK, raw=True)
     words = archive.words()
-    last = words[words["word"].isin(list(_LABELS))].drop_duplicates(["tenant_id", "session_id"], keep="last")
+    last = words[words["word"].isin(list(_LABELS))].drop_duplicates([*KEY, "finding_id"], keep="last")
     rows_ = last.rename(columns={"word": "label", "at": "judged_at"})
     return frame(rows_.assign(drift=rows_["label"].map(_LABELS)), FEEDBACK)
 

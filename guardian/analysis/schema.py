@@ -108,7 +108,7 @@ SESSIONS: tuple[Column, ...] = (
     Column("flagged_at", "time", "when the first finding was made"),
     Column("word", "name", "the last thing people said of it, if any"),
     Column("word_at", "time", "when they said it"),
-    Column("verdict", "name", "the last judgement: confirmed, or false_positive if no finding came after it"),
+    Column("verdict", "name", "confirmed, if not taken back, or false_positive, if no finding came after it"),
     Column("calibration", "name", "version of the calibration at its end"),
 )
 
@@ -139,7 +139,7 @@ FINDINGS: tuple[Column, ...] = (
 
 FEEDBACK: tuple[Column, ...] = (
     *_WHO,
-    Column("finding_id", "name", "the finding judged; missing where only the archive was asked"),
+    Column("finding_id", "name", "the finding judged; missing where the archive does not know it"),
     Column("label", "name", "false_positive, benign or confirmed"),
     Column("drift", "count", "1 for confirmed, else 0; missing: it says nothing of what the session did"),
     Column("judged_at", "time", "when"),

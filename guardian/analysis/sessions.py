@@ -8,8 +8,6 @@ from guardian.domain.session import HumanWord
 KEY = ["tenant_id", "session_id"]
 WANTED = {"none": 0, "flag": 1, "revoke": 2}
 """What findings ask for, in order of weight."""
-JUDGED = (HumanWord.CONFIRMED.value, HumanWord.FALSE_POSITIVE.value)
-"""What people say that settles a session, whether or not its revocation was taken back or lapsed since."""
 
 _FIRST = (
     "agent_id", "delegator_id", "parent_session_id", "task_id", "purpose", "purpose_family", "gateway",
@@ -40,7 +38,7 @@ def sessions_of(events: pd.DataFrame, words: pd.DataFrame) -> pd.DataFrame:
     rows["calibration"] = groups["calibration"].last()
     last = words.drop_duplicates(KEY, keep="last").set_index(KEY)
     rows["word"], rows["word_at"] = last["word"], last["at"]
-    judged = words[words["word"].isin(JUDGED)].drop_duplicates(KEY, keep="last").set_index(KEY)
+    judged = words[words["stands"]].set_index(KEY)
     rows["verdict"] = judged["word"]
     dismissed = rows["verdict"] == HumanWord.FALSE_POSITIVE.value
     anew = found.max().reindex(rows.index) > judged["at"].reindex(rows.index)

@@ -129,7 +129,13 @@ class Archive:
     def labels(self) -> list[Label]:
         """What people said, oldest first, each word once. A control that was set up anew counts from 1 again."""
         found = {
-            Label(SessionKey(row["tenant_id"], row["session_id"]), HumanWord(row["word"]), row["at"], row["seq"])
+            Label(
+                SessionKey(row["tenant_id"], row["session_id"]),
+                HumanWord(row["word"]),
+                row["at"],
+                row["seq"],
+                row["finding_id"] or "",
+            )
             for row in read_words(self.root).to_pylist()
         }
         return sorted(found, key=lambda label: (label.at, label.seq, label.key))

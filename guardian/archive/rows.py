@@ -14,12 +14,13 @@ from guardian.archive.schema import EVENTS, LABELS
 from guardian.domain.batch import Change, Verdict
 from guardian.domain.event import DecisionEvent, purpose_family
 from guardian.domain.finding import Finding, Kind
-from guardian.domain.session import HumanWord
+from guardian.domain.session import HumanWord, judged
 
 Row = dict[str, Any]
 LONGEST_ARGUMENTS = 16_384
 """Characters of JSON, and of what names them in `bound`, that are kept of one call's arguments."""
 _LONGEST_REASON = 500
+_VERDICTS = (HumanWord.CONFIRMED, HumanWord.FALSE_POSITIVE)  # whose detail is what they judge
 _EARLIEST, _LATEST = datetime(1970, 1, 2, tzinfo=UTC), datetime(2262, 1, 1, tzinfo=UTC)
 
 
@@ -148,6 +149,7 @@ def labels(words: Iterable[Change]) -> bytes:
         [
             {"tenant_id": word.key.tenant_id, "session_id": word.key.session_id}
             | {"word": word.word.value, "at": moment(word.at), "seq": word.seq}
+            | {"finding_id": (judged(word.detail)[0] or None) if word.word in _VERDICTS else None}
             for word in words
             if word.word is not HumanWord.REGISTERED
         ],

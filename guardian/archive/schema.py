@@ -80,6 +80,7 @@ LABELS = pa.schema(
         ("word", pa.string()),  # false_positive, confirmed, revoked, reinstated, lapsed
         ("at", _AT),
         ("seq", pa.int64()),  # control's order
+        ("finding_id", pa.string()),  # what was judged; null: the session as a whole, or not known
     ],
     metadata={"guardian.schema": VERSION},
 )

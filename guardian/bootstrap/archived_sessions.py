@@ -11,7 +11,7 @@ from guardian.archive.rows import arguments_of
 from guardian.bootstrap.archiving import open_archive
 from guardian.config import Settings
 from guardian.domain.event import SessionKey
-from guardian.domain.past import Label
+from guardian.domain.past import Label, verdicts
 from guardian.domain.session import HumanWord
 from guardian.evaluation.labels import Labels, label_session, unlearnable
 from guardian.evaluation.sessions import LabelledSession
@@ -33,8 +33,8 @@ _COLUMNS = (
     "tool",
     "arguments",
     "wanted",
+    "finding_id",
 )
-_VERDICTS = (HumanWord.CONFIRMED, HumanWord.FALSE_POSITIVE)
 _Call = tuple[datetime, str, str, str, Mapping[str, object]]
 """When, which decision, for which purpose, the tool and its arguments."""
 
@@ -43,19 +43,22 @@ _Call = tuple[datetime, str, str, str, Mapping[str, object]]
 class _Kept:
     family: str  # of the purpose
     calls: list[_Call] = field(default_factory=list)
-    flagged: set[str] = field(default_factory=set)  # decisions that led to a finding
+    flagged: dict[str, str] = field(default_factory=dict)  # decisions that led to a finding, and to which
 
 
 def archive_sessions(settings: Settings, folder: Path, labels: Labels) -> list[LabelledSession]:
     """The sessions of an archive, oldest first: one data set named after the folder, each tenant a domain of it.
 
-    `labels` counts before what people said through control. A confirmed session's drift is the act that led to the
-    finding. A flagged session that nobody has judged since is left out: it is neither honest nor drift. So is what
-    was planted to test the switch: it was guardian that confirmed it, and it would outnumber all that people did.
+    `labels` counts before what people said through control. A confirmed session's drift is the acts that led to
+    its findings, but for those that people dismissed. A flagged session that nobody has judged since is left out:
+    it is neither honest nor drift. So is what was planted to test the switch: it was guardian that confirmed it,
+    and it would outnumber all that people did.
     Raises ConfigurationError where no archive lies, ArchiveError where it cannot be read.
     """
     archive = open_archive(settings, folder)
-    words = {label.key: label for label in archive.labels() if label.word in _VERDICTS}
+    told = archive.labels()
+    words = verdicts(told)
+    judged = {label.finding_id: label.word for label in told if label.finding_id}
     out = []
     filled: Counter[tuple[str, str]] = Counter()
     found = _read(archive, words, labels, planted=settings.revocation.self_test.gateway)
@@ -65,15 +68,16 @@ def archive_sessions(settings: Settings, folder: Path, labels: Labels) -> list[L
         if key in lost or (len(parts) > 1 and labels.drifts_in(key)):  # nobody said in which of them
             continue
         kept, spoken = found[key], key in words or labels.speaks_of(key)
+        accused = {d for d, made in kept.flagged.items() if judged.get(made) is not HumanWord.FALSE_POSITIVE}
         for calls in parts:
             filled[key.tenant_id, kept.family] += not spoken
             if not spoken and filled[key.tenant_id, kept.family] > PER_PURPOSE:
                 break
-            flagged = [call[0] if call[1] in kept.flagged else None for call in calls]
+            flagged = [call[0] if call[1] in accused else None for call in calls]
             said = _said(key, flagged, words.get(key), labels)
             if said is not None:
-                told = [call[3:] for call in calls]
-                out.append(label_session(key, calls[0][2], told, said, dataset=folder.name))
+                acts = [call[3:] for call in calls]
+                out.append(label_session(key, calls[0][2], acts, said, dataset=folder.name))
     return [session for session in out if session is not None]
 
 
@@ -110,7 +114,7 @@ def _read(
             arguments = arguments_of(row["arguments"]) or {}
             found[key].calls.append((row["at"], row["decision_id"], row["purpose"], row["tool"], arguments))
             if row["wanted"] not in (None, "none"):
-                found[key].flagged.add(row["decision_id"])
+                found[key].flagged[row["decision_id"]] = row["finding_id"] or ""
     return found
 
 
@@ -119,7 +123,7 @@ def _said(
 ) -> Labels | None:
     """What was said of one session; None where guardian flagged it and nobody has answered since.
 
-    `flagged` has the time of each act that led to a finding.
+    `flagged` has the time of each act that led to a finding which nobody dismissed by its name.
     """
     if labels.speaks_of(key):
         return labels

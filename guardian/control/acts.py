@@ -150,9 +150,10 @@ def judge(
         act.rows.findings.set_verdict(finding.tenant_id, finding_id, verdict)
         word = HumanWord.FALSE_POSITIVE if dismissed else HumanWord.CONFIRMED
         if finding.kind is Kind.DRIFT:  # a verdict on a grant or a gateway says nothing of the session's evidence
-            this = finding.tenant_id, finding.session_id
-            known = known_to_people(act.rows, *this, act.now) if dismissed else ""
-            act.rows.sessions.say(*this, word, act.now, human=True, detail=known)
+            place = finding.tenant_id, finding.session_id
+            known = known_to_people(act.rows, *place, act.now) if dismissed else ""
+            detail = f"{finding.id} {known}".strip()
+            act.rows.sessions.say(*place, word, act.now, human=True, detail=detail)
         elif dismissed:
             act.rows.sessions.acquit(finding.tenant_id, finding.session_id)
         return stored.view.model_copy(update={"verdict": verdict})

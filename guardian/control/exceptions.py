@@ -145,7 +145,8 @@ def excused(
     )
     # The owner's standing word: the session's evidence starts afresh, as when somebody dismisses the finding.
     spoke = max(now, min(finding.time, now + _CLOCKS_APART))
-    rows.sessions.say(finding.tenant_id, finding.session_id, HumanWord.FALSE_POSITIVE, spoke, human=False)
+    word = HumanWord.FALSE_POSITIVE
+    rows.sessions.say(finding.tenant_id, finding.session_id, word, spoke, human=False, detail=finding.id)
     return outcome.model_copy(update={"effect": Effect.NONE, "note": note[:2000]})
 
 

@@ -154,9 +154,36 @@ class PastCall(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Label:
-    """What people said of a session, and when; `seq` is control's order."""
+    """What people said of a session, and when; `seq` is control's order. `finding_id` is what they judged; empty
+    where it was the session as a whole, or was not kept."""
 
     key: SessionKey
     word: HumanWord
     at: datetime
     seq: int
+    finding_id: str = ""
+
+
+def verdicts(labels: Iterable[Label]) -> dict[SessionKey, Label]:
+    """Of each session the judgement that stands, of labels in their order: the last confirmation that was not
+    taken back, else the last dismissal. Who dismisses one finding takes back no word on another.
+
+    >>> key, at = SessionKey("acme", "s1"), datetime(2026, 5, 12)
+    >>> one = Label(key, HumanWord.CONFIRMED, at, 1, "fnd_1")
+    >>> other = Label(key, HumanWord.FALSE_POSITIVE, at, 2, "fnd_2")
+    >>> verdicts([one, other])[key].word.value
+    'confirmed'
+    """
+    confirmed: dict[SessionKey, dict[str, Label]] = {}
+    last: dict[SessionKey, Label] = {}
+    for label in labels:
+        if label.word is HumanWord.CONFIRMED:
+            found = confirmed.setdefault(label.key, {})
+            found.pop(label.finding_id, None)
+            found[label.finding_id] = label
+        elif label.word is HumanWord.FALSE_POSITIVE:
+            last[label.key] = label
+            found = confirmed.get(label.key, {})
+            for name in [name for name in found if not (name and label.finding_id) or name == label.finding_id]:
+                del found[name]
+    return last | {key: [*found.values()][-1] for key, found in confirmed.items() if found}

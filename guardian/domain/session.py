@@ -29,6 +29,18 @@ class HumanWord(StrEnum):
     REGISTERED = "registered"  # an envelope was registered for the session; the change's detail is its digest
 
 
+def judged(detail: str) -> tuple[str, frozenset[str]]:
+    """Of what the feed says beside a verdict or a reinstatement: the finding that was judged (empty where it is not
+    told), and the rules that people knew to be broken (empty where that is not told).
+
+    >>> judged("fnd_1 envelope_expired")
+    ('fnd_1', frozenset({'envelope_expired'}))
+    """
+    words = detail.split()
+    finding = next((word for word in words if word.startswith("fnd_")), "")
+    return finding, frozenset(words) - {finding}
+
+
 class SessionState(BaseModel):
     """The fold's memory. `epoch` counts fresh starts after a human decision, `transition` the findings."""
 

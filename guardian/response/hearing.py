@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterable
 from datetime import datetime
 from typing import Any, assert_never
 
-from guardian.domain.session import HumanWord, SessionState, Stage
+from guardian.domain.session import HumanWord, SessionState, Stage, judged
 
 BROKE = "broke"
 """In a session's evidence: a hard rule was broken at some time, so that its evidence is no promise's business."""
@@ -36,7 +36,7 @@ def hear(
             stood = state.stood if state.stage is Stage.REVOKED else state.stage
             return state.model_copy(update={"revoked_at": at, "stage": Stage.REVOKED, "stood": stood})
         case HumanWord.REINSTATED | HumanWord.FALSE_POSITIVE:
-            known = detail.split()
+            _, known = judged(detail)
             later = tuple(
                 name
                 for name in state.breaches

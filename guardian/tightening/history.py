@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from guardian.domain.event import SessionKey
-from guardian.domain.past import Label, PastCall
+from guardian.domain.past import Label, PastCall, verdicts
 from guardian.domain.restriction import Scope
 from guardian.domain.session import HumanWord
 from guardian.tightening.sessions import Places
@@ -40,13 +40,11 @@ class Trust:
         labels: Iterable[Label],
         unusual: AbstractSet[SessionKey] = frozenset(),
     ) -> "Trust":
-        """The last thing that people said of a session counts, and clears no finding that came after it. `flagged`
-        has the time of each session's last finding."""
-        judged = (HumanWord.FALSE_POSITIVE, HumanWord.CONFIRMED)
-        last = {label.key: label for label in labels if label.word in judged}
+        """What was confirmed counts until it is taken back; a dismissal clears no finding that came after it.
+        `flagged` has the time of each session's last finding."""
         words = {
             key: label.word
-            for key, label in last.items()
+            for key, label in verdicts(labels).items()
             if label.word is HumanWord.CONFIRMED or flagged.get(key, label.at) <= label.at
         }
         return cls(flagged.keys(), words, unusual=unusual)

@@ -10,6 +10,7 @@ from whole_store import first_bad, ledger_entries
 from guardian.alerting.port import Alert
 from guardian.control.facts import in_canary
 from guardian.domain.finding import Effect, Kind, NamedBreach
+from guardian.domain.session import judged
 from guardian.store.control_tables import model
 
 
@@ -105,7 +106,7 @@ def test_a_false_positive_reaches_the_monitor_and_supersedes_older_findings(stag
     again = stage.call("POST", f"/v1/findings/{found}/verdict", "analyst", json=body)
     assert again.json() == got.json()
     words = stage.call("GET", "/v1/session-changes", "monitor").json()["items"]
-    assert [each["word"] for each in words] == ["false_positive"]
+    assert [(each["word"], judged(each["detail"])[0]) for each in words] == [("false_positive", found)]
     assert stage.submit(a_finding(n=1)).status_code == 409
 
 
