@@ -100,6 +100,18 @@ def test_a_session_that_was_dismissed_and_is_flagged_anew_is_settled_no_more(lay
     }
 
 
+def test_the_archive_alone_knows_which_finding_was_judged_and_what_of_a_session_stands(lay):
+    root = lay(session_id="s1")
+    told = [(HumanWord.CONFIRMED, "fnd_1"), (HumanWord.FALSE_POSITIVE, "fnd_2"), (HumanWord.REVOKED, "")]
+    words = [Change(n, SessionKey("acme", "s1"), word, NOON, finding) for n, (word, finding) in enumerate(told)]
+    write_labels(root, "l", [labels(words)])
+    small = open_archive(root, tenant="acme")
+    sessions, said = small.sessions(), feedback(small)
+    assert sessions[["word", "verdict"]].to_numpy().tolist() == [["revoked", "confirmed"]]
+    assert said[["finding_id", "drift"]].to_numpy().tolist() == [["fnd_1", 1], ["fnd_2", 0]]
+    assert list(thresholds.known_drift(sessions, said)) == [True]
+
+
 def test_the_hours_of_a_day_add_up_to_it(archive, today):
     day = archive.days[-1]
     events = archive.events(since=day)

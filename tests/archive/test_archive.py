@@ -526,6 +526,21 @@ def test_labels_come_back_once_in_controls_order(tmp_path):
     ]  # fmt: skip
 
 
+def test_a_label_says_which_finding_it_judges_and_one_of_before_does_not(tmp_path):
+    key, at = SessionKey("acme", "s1"), datetime(2026, 5, 12, tzinfo=UTC)
+    words = [(HumanWord.CONFIRMED, "fnd_1"), (HumanWord.FALSE_POSITIVE, "fnd_2"), (HumanWord.LAPSED, "by itself")]
+    write_labels(
+        tmp_path, "x", [labels([Change(n, key, word, at, detail) for n, (word, detail) in enumerate(words)])]
+    )
+    folder = tmp_path / "labels"
+    before = pq.ParquetFile(folder / "x.parquet").read().drop_columns(["finding_id"]).slice(0, 1)
+    pq.write_table(before.set_column(1, "session_id", pa.array(["s0"])), folder / "y.parquet")
+    for _ in range(2):
+        found = [(label.key.session_id, label.finding_id) for label in Archive(tmp_path).labels()]
+        assert found == [("s0", ""), ("s1", "fnd_1"), ("s1", "fnd_2"), ("s1", "")]
+        tidy(tmp_path, now=NOW, keep=timedelta(days=50))
+
+
 @pytest.mark.parametrize("names", [("old", "young"), ("young", "old")])
 def test_what_people_told_a_control_that_counts_anew_replaces_nothing_that_they_said_before(tmp_path, names):
     at = datetime(2026, 5, 12, tzinfo=UTC)

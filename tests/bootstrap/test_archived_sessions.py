@@ -85,6 +85,26 @@ def test_people_settle_what_a_session_was_and_a_flag_nobody_answered_settles_not
     }
 
 
+def test_a_session_drifts_where_a_finding_was_confirmed_whichever_other_was_dismissed_since(archive):
+    rows = Rows(Redaction((ArgumentRule("*", "*", "keep"),), str), {}, "live")
+    made = [verdict(50 + n, session="two", tool=tool) for n, tool in enumerate(("a.read", "mail.send", "b.read"))]
+    found = [
+        Finding(
+            id=f"fnd_{n}", kind=Kind.DRIFT, tenant_id="acme", session_id="two", wanted=Effect.FLAG,
+            severity="high", title="t", time=event.time,
+            act=Act(decision_id=event.id, gateway="gw", tool="x", time=event.time),
+        )
+        for n, event in enumerate(each.decoded.event for each in made[:2])
+    ]  # fmt: skip
+    write_events(archive, "two", [rows.events(made, found)])
+    key = SessionKey("acme", "two")
+    for taken_back, labelled in (("fnd_0", ["benign", "drift"]), ("fnd_1", ["benign", "benign", "benign"])):
+        said = [(HumanWord.CONFIRMED, "fnd_1"), (HumanWord.FALSE_POSITIVE, taken_back)]
+        changes = [Change(9 + n, key, word, AT, finding) for n, (word, finding) in enumerate(said)]
+        write_labels(archive, "two", [labels(changes)])
+        assert read(archive)["acme/two"] == labelled
+
+
 def test_what_was_dismissed_and_is_flagged_anew_is_no_honest_session(archive):
     for path in archive.glob("labels/*.parquet"):
         path.unlink()

@@ -96,6 +96,12 @@ def test_flagged_sessions_are_no_evidence_of_need_unless_people_cleared_them(his
         {}, [Label(key, HumanWord.FALSE_POSITIVE, BEGIN, 1), Label(key, HumanWord.CONFIRMED, BEGIN, 2)]
     )
     assert subjects(mine(history(drifted, trust=confirmed)), "forbid_tool") == ["mail.send"]
+    one = Label(key, HumanWord.CONFIRMED, BEGIN, 1, "fnd_1")
+    for finding, honest in (("fnd_2", False), ("fnd_1", True), ("", True)):
+        said = [one, Label(key, HumanWord.FALSE_POSITIVE, BEGIN, 2, finding)]
+        assert Trust.of({key: BEGIN}, said).honest(key) is honest, (
+            "who dismisses another finding takes nothing back"
+        )
     unsaid = Trust.of({key: BEGIN}, [Label(key, HumanWord.REINSTATED, BEGIN, 1)])
     assert subjects(mine(history(drifted, trust=unsaid)), "forbid_tool") == ["mail.send"]
 
