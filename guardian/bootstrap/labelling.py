@@ -23,24 +23,27 @@ from guardian.telemetry import logger
 _log = logger("log")
 
 
-def labelled_sessions(settings: Settings, files: Sequence[Path], labels: Labels) -> list[LabelledSession]:
+def labelled_sessions(
+    settings: Settings, files: Sequence[Path], labels: Labels, read: ReadLog | None = None
+) -> list[LabelledSession]:
     """Every session of every file or archive, in order; one that lies in several logs is one, of the file in which
-    it begins. Unreadable records of a log are skipped, secrets redacted.
+    it begins. Unreadable records of a log are skipped, secrets redacted. `read` reads a log (default: as the
+    settings say).
 
     Raises SessionFileError on a line that is neither a labelled session nor a decision.
     """
-    logged = _logged(settings, files, labels)
+    logged = _logged(settings, files, labels, read or open_reading(settings))
     return [session for file in files for session in _sessions(settings, file, logged, labels)]
 
 
 def training_files(
-    settings: Settings, files: Sequence[Path], labels: Labels, folder: Path
+    settings: Settings, files: Sequence[Path], labels: Labels, folder: Path, read: ReadLog | None = None
 ) -> tuple[list[Path], int]:
     """The same as session lines, logs and archives rewritten into `folder`; and how many sessions of those.
 
     Each of their tenants is a data set of its own, so that fold encoders are judged on tenants they have not seen.
     """
-    logged = _logged(settings, files, labels)
+    logged = _logged(settings, files, labels, read or open_reading(settings))
     out, count = [], 0
     for number, file in enumerate(files):
         if not (file.is_dir() or file in logged or is_log(file)):
@@ -79,10 +82,11 @@ def _sessions(
             yield session
 
 
-def _logged(settings: Settings, files: Sequence[Path], labels: Labels) -> dict[Path, list[HonestSession]]:
+def _logged(
+    settings: Settings, files: Sequence[Path], labels: Labels, read: ReadLog
+) -> dict[Path, list[HonestSession]]:
     """The sessions of the logs among the files, each by the file in which it begins. Without logs of which nothing
     could be read."""
-    read = open_reading(settings)
     logs = {file: _decisions(file, read) for file in files if not file.is_dir() and is_log(file)}
     begins = {id(d): file for file, decisions in logs.items() for d in decisions}
     found: dict[Path, list[HonestSession]] = {file: [] for file, decisions in logs.items() if decisions}

@@ -189,13 +189,20 @@ class Wanted:
 
 
 def evaluate_files(
-    settings: Settings, files: Sequence[Path], progress: Callable[[int, int, str], None], wanted: Wanted
+    settings: Settings,
+    files: Sequence[Path],
+    progress: Callable[[int, int, str], None],
+    wanted: Wanted,
+    *,
+    on_unread: Callable[[int], None] = lambda _: None,
 ) -> Assessment:
-    """The configured monitor on labelled sessions, beside cosine and lexical overlap in the same run.
+    """The configured monitor on labelled sessions, beside cosine and lexical overlap in the same run; `on_unread`
+    as for `calibrate`.
 
     Raises ConfigurationError for nothing to read, an unknown benchmark or signal, and too little to leave out.
     """
-    told = labelled_sessions(settings, files, read_labels(wanted.labels))
+    read = counting(open_reading(settings), on_unread)
+    told = labelled_sessions(settings, files, read_labels(wanted.labels), read)
     sessions = [*told, *_benchmark(wanted.benchmark)]
     if not sessions:
         raise ConfigurationError("nothing to evaluate: give files of labelled sessions, or --benchmark agentdojo")

@@ -67,7 +67,7 @@ def evaluate(
 
     A labelled session is one line of JSON: {"dataset": "crm", "session_id": "s1", "purpose": "...", "actions":
     [{"tool": "crm.read", "args": {...}, "label": "benign"}, {"tool": "mail.send", "label": "drift"}]};
-    "conf": "low" beside a label leaves that action out.
+    "conf": "low" beside a label leaves that action out. Exit code 3 if some records of a log could not be read.
 
     Example: guardian evaluate labelled.jsonl.gz --without chain_exposure --robustness --plots figures
     """
@@ -90,12 +90,14 @@ def evaluate(
         labels=labelled,
         one_in=tuple(one_in or ()),
     )
+    unread: list[int] = []
     with progress("evaluating") as update, labelled_lines():
         found = evaluate_files(
             settings,
             known,
             update,
             wanted,
+            on_unread=unread.append,
         )
     if plots is not None:
         from guardian.evaluation.plots import draw
@@ -107,6 +109,7 @@ def evaluate(
     else:
         for line in found.lines():
             typer.echo(line)
+    unread_ends(sum(unread))
 
 
 def calibrate(

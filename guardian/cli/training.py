@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from guardian.cli.common import ConfigOption, existing_file, existing_source, progress, settings_from
-from guardian.cli.measuring import LabelsOption, labelled_lines
+from guardian.cli.measuring import LabelsOption, labelled_lines, unread_ends
 from guardian.config import Settings
 from guardian.errors import ConfigurationError
 
@@ -45,13 +45,16 @@ def train(
     Of a log, what nobody labelled is taken for honest; of an archive, what nobody labelled or flagged. A tenant is
     a data set of its own; one that is alone is held out against written scenarios, which are built in. Arguments
     are learnt as the archive keeps them (archive.arguments in the configuration).
+    Exit code 3 if some records of a log could not be read.
 
     Example: guardian train sets/*.jsonl.gz log.jsonl.gz --labels labels.txt -o my-model
     """
     settings = settings_from(config, required=False)
     known, labelled = [existing_source(f) for f in files], labels and existing_file(labels)
 
-    from guardian.bootstrap.labelling import training_files  # seconds, which wrong usage need not take
+    from guardian.bootstrap.judgement import open_reading  # seconds, which wrong usage need not take
+    from guardian.bootstrap.labelling import training_files
+    from guardian.bootstrap.modelling import counting
     from guardian.bootstrap.plugins import extras_named
     from guardian.evaluation.labels import read_labels
 
@@ -60,8 +63,10 @@ def train(
 
     said = read_labels(labelled)
     output.mkdir(parents=True, exist_ok=True)
+    unread: list[int] = []
     with progress("training") as update, labelled_lines():
-        given, learnt = training_files(settings, known, said, output / ".work" / "logs")
+        read = counting(open_reading(settings), unread.append)
+        given, learnt = training_files(settings, known, said, output / ".work" / "logs", read)
         if learnt:
             typer.echo(f"{learnt:,} sessions of logs and archives among what is learnt from", err=True)
         try:
@@ -74,6 +79,7 @@ def train(
         f"{output}: trained, {promise}\nNext: `model: {{path: {output}}}` in guardian.yaml, and with it, on your"
         f" own traffic:\nguardian calibrate LOG -c guardian.yaml -o {output}/calibration.json"
     )
+    unread_ends(sum(unread))
 
 
 def _promise_of(

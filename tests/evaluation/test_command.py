@@ -16,7 +16,7 @@ import pytest
 
 from guardian.bootstrap.judgement import open_reading
 from guardian.bootstrap.labelling import labelled_sessions, log_sessions, training_files
-from guardian.bootstrap.modelling import Wanted, calibrate, evaluate_files
+from guardian.bootstrap.modelling import Wanted, calibrate, counting, evaluate_files
 from guardian.config import load
 from guardian.control.plants import make_plant
 from guardian.demo.log import log_lines
@@ -264,6 +264,20 @@ def test_what_of_a_log_could_not_be_calibrated_on_is_told_and_is_the_exit_code(t
     assert "records_skipped" in done.stderr
     assert "records=2" in done.stderr
     assert f"first_line={len(lines) + 1}" in done.stderr
+
+
+def test_what_of_a_log_could_not_be_judged_or_learnt_from_is_the_exit_code_too(tmp_path: Path) -> None:
+    (tmp_path / "guardian.yaml").write_text("model: {engine: lexical}")
+    lines = list(log_lines(Scenario(seed=3, sessions=8).plan(), begin=datetime(2026, 5, 12, tzinfo=UTC), seed=3))
+    log = tmp_path / "log.jsonl"
+    log.write_bytes(b"\n".join([*lines, lines[0][:50], b"{}"]))
+    done = run(tmp_path, "log.jsonl", "--json")
+    assert (done.returncode, "2 records could not be read" in done.stderr) == (3, True)
+    assert json.loads(done.stdout)["sessions"] > 0, "of the others"
+    unread: list[int] = []
+    read = counting(open_reading(load(None)), unread.append)
+    _, learnt = training_files(load(None), [log], Labels({}), tmp_path / "work", read)
+    assert (learnt > 0, sum(unread)) == (True, 2)
 
 
 def run(folder: Path, *arguments: str, command: str = "evaluate") -> subprocess.CompletedProcess[str]:
