@@ -30,8 +30,8 @@ class HumanWord(StrEnum):
 
 
 def judged(detail: str) -> tuple[str, frozenset[str]]:
-    """Of what the feed says beside a verdict or a reinstatement: the finding that was judged (empty where it is not
-    told), and the rules that people knew to be broken (empty where that is not told).
+    """Of what the feed says beside a verdict or a reinstatement: the finding that was judged (empty where it is
+    not told), and the rules that people knew to be broken (empty where that is not told).
 
     >>> judged("fnd_1 envelope_expired")
     ('fnd_1', frozenset({'envelope_expired'}))
