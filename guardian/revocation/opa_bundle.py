@@ -29,12 +29,20 @@ package guardian.revocations
 import rego.v1
 
 # input.tenant_id with any of session_id, parent_session_id, agent_id, delegator_id, task_id, token_id.
-# Without a tenant all of the bundle are meant; an input that names nobody is refused, as by /v1/check.
+# Without a tenant all of the bundle are meant; an input that names nobody is refused, as by /v1/check, and so is
+# one with a name that is no text: a number or a list would be looked up in vain.
 default refused := false
 
 refused if count(reasons) > 0
 
 refused if not someone
+
+refused if {
+	some ids in named
+	some id in ids
+	not is_string(id)
+	id != null
+}
 
 someone if {
 	some ids in named

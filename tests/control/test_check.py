@@ -163,6 +163,15 @@ def test_there_too_nobody_named_is_refused_and_no_tenant_named_means_every_one_o
         assert refused(files, tenant_id=unnamed, session_id="s2") is False
 
 
+def test_there_a_name_that_is_no_text_is_refused_beside_one_that_is(stage):
+    stage.clock.pass_(days=3650)
+    stage.revoke("77")
+    files = unpacked(bundle(stage))
+    for strange in (77, ["77"], {"id": "77"}, True):
+        assert refused(files, session_id=strange, agent_id="a1") is True
+    assert refused(files, session_id="s2", parent_session_id=None, agent_id="a1") is False
+
+
 def test_a_revocation_whose_time_is_over_denies_nothing_there_either(stage):
     stage.revoke("s1")  # in May, for days: long ago on the evaluator's clock
     assert refused(unpacked(bundle(stage)), session_id="s1") is False
