@@ -36,7 +36,7 @@ from typing import Literal
 
 from .cache import Cache, Part, Proof
 from .connection import Event, Server, bearer, header
-from .reading import UNSIGNED, Refused, Revision, Signed, State, View, apply, parse
+from .reading import UNSIGNED, Refused, Revision, Signed, State, Tenants, View, apply, kept, parse
 from .signature import HEADER, Keys, Verifier
 
 __all__ = ["Refused", "Revision", "RevocationList", "State"]
@@ -57,19 +57,6 @@ _NAMED = (
     ("jti", "jti"),
 )
 OnStale = Literal["closed", "open"]
-Tenants = frozenset[str] | set[str] | Literal["*"]
-
-
-def _kept(tenants: Tenants | None, *, verifying: bool) -> frozenset[str] | None:
-    """The tenants whose entries are kept; None for all. Raises ValueError."""
-    if tenants is None and verifying:
-        raise ValueError(
-            "verify_with needs `tenants`, or a list signed for others would pass for this gateway's: name those "
-            'that it serves, or "*" where its token is for every tenant'
-        )
-    if isinstance(tenants, str) and tenants != "*":
-        raise ValueError(f'tenants must be a set of names, or "*"; got {tenants!r}')
-    return None if tenants is None or "*" in tenants else frozenset(tenants)
 
 
 def _steady() -> float:
@@ -92,7 +79,7 @@ def _left_behind(held: "weakref.ref[RevocationList]") -> None:
     if copied is not None and copied._threads and not copied._stop.is_set():
         copied._begin_anew()
         said = "forked from a process that follows the revocation list: call start() in this one too"
-        # aside, for a handler may wait for a lock that a thread held which is not here
+        # aside: a handler may wait for a thread that is not here
         threading.Thread(target=_LOG.warning, args=(said,), daemon=True).start()
 
 
@@ -141,7 +128,7 @@ class RevocationList:
         self._server = Server(url, allow_http=allow_http, context=ssl_context, max_bytes=max_bytes)
         self._teller = Server(url, allow_http=allow_http, context=ssl_context, max_bytes=65536)
         self._token = token if callable(token) else lambda: token
-        self._tenants = _kept(tenants, verifying=verify_with is not None)
+        self._tenants = kept(tenants, verifying=verify_with is not None)
         self._interval, self._max_stale, self._timeout = interval_s, max_stale_s, timeout_s
         self._wait = min(wait_s, max_stale_s / 3)  # the list must not go stale while an idle answer is awaited
         self._silence = max(1.0, max_stale_s / 2)  # a stream that says nothing for so long is dead
@@ -174,8 +161,11 @@ class RevocationList:
         self._threads: list[threading.Thread] = []
 
     def is_revoked(self, tenant_id: str, session_id: str, risk: str = "") -> bool:
-        """True if the session must be refused. From memory: no lock, no I/O, never raises."""
+        """True if the session must be refused; also where a name is no `str` (a UUID), looked up in vain.
+        From memory: no lock, no I/O, never raises."""
         view = self._view
+        if not (isinstance(tenant_id, str) and isinstance(session_id, str)):
+            return True
         if view is None:
             return not (self._open or risk in self._open_risks)
         until = view.until.get((tenant_id, "session", session_id))
@@ -199,13 +189,16 @@ class RevocationList:
         risk: str = "",
     ) -> str | None:
         """Why a call must be refused: "session_revoked", "parent_revoked", "agent_revoked", "delegator_revoked",
-        "task_revoked", "jti_revoked" or "list_stale"; None when it may pass. Name all that you know."""
+        "task_revoked", "jti_revoked", "list_stale", or "not_text" for a name that is no `str`; None when it may
+        pass. Name all that you know."""
         view = self._view
         if view is not None:
             given = (session, parent, agent, delegator, task, jti)
             for (name, kind), value in zip(_NAMED, given, strict=True):
                 if value is None:
                     continue
+                if not (isinstance(value, str) and isinstance(tenant_id, str)):
+                    return "not_text"
                 until = view.until.get((tenant_id, kind, value))
                 if until is not None and (until == math.inf or self._now(view) < until):
                     return f"{name}_revoked"

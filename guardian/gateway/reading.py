@@ -14,6 +14,8 @@ from typing import Any, Literal, NamedTuple
 
 KINDS = frozenset({"session", "agent", "delegator", "task", "jti"})
 
+Tenants = frozenset[str] | set[str] | Literal["*"]
+
 Key = tuple[str, str, str]
 """(tenant, kind, id) of a subject."""
 
@@ -94,6 +96,18 @@ class Answer(NamedTuple):
     issued: float
     complete: bool
     entries: list[Entry]
+
+
+def kept(tenants: Tenants | None, *, verifying: bool) -> frozenset[str] | None:
+    """The tenants whose entries are kept; None for all. Raises ValueError."""
+    if tenants is None and verifying:
+        raise ValueError(
+            "verify_with needs `tenants`, or a list signed for others would pass for this gateway's: name those "
+            'that it serves, or "*" where its token is for every tenant'
+        )
+    if isinstance(tenants, str) and tenants != "*":
+        raise ValueError(f'tenants must be a set of names, or "*"; got {tenants!r}')
+    return None if tenants is None or "*" in tenants else frozenset(tenants)
 
 
 def parse(body: bytes) -> Answer:

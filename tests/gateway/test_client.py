@@ -7,6 +7,7 @@ import os
 import socket
 import sys
 import threading
+import uuid
 from datetime import timedelta
 from pathlib import Path
 
@@ -22,6 +23,18 @@ def test_a_revoked_session_is_refused_and_others_pass(ledger, follow) -> None:
     assert revoked.wait_ready(10)
     assert revoked.is_revoked("acme", "s1")
     assert not revoked.is_revoked("acme", "s2")
+
+
+@pytest.mark.parametrize("strange", [uuid.UUID(int=7), 77, b"s1", ["s1"]], ids=str)
+def test_a_name_that_is_no_text_is_refused_and_not_looked_up_in_vain(ledger, follow, strange) -> None:
+    ledger.append(str(strange))
+    revoked = follow(on_stale="open")
+    assert revoked.wait_ready(10)
+    assert revoked.is_revoked("acme", strange)
+    assert revoked.is_revoked(strange, "s2")
+    assert revoked.refusal(strange, session="s2") == "not_text"
+    for name in ("session", "parent", "agent", "delegator", "task", "jti"):
+        assert revoked.refusal("acme", **{name: strange}) == "not_text"
 
 
 def test_the_same_session_id_of_another_tenant_passes(ledger, follow) -> None:
