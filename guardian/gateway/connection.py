@@ -180,7 +180,8 @@ class Server:
         closed that would wait for a thread which is not here."""
         for connection in (self._connection, self._streaming):
             if connection is not None and connection.sock is not None:
-                os.close(connection.sock.detach())
+                with suppress(OSError):
+                    os.close(connection.sock.detach())
         self._connection = self._streaming = None
 
 
