@@ -117,6 +117,8 @@ def test_somebody_elses_folder_is_left_alone(tmp_path):
     (tmp_path / "src.py").write_text("x")
     with pytest.raises(ProposalError, match="not empty and holds no proposal"):
         write_folder(tmp_path, {"proposal.json": "{}"})
+    with pytest.raises(ProposalError, match=r"src\.py is a file; name a folder"):
+        write_folder(tmp_path / "src.py", {"proposal.json": "{}"})
 
 
 def test_the_report_says_what_why_evidence_and_cost(proposal):
