@@ -66,6 +66,27 @@ def refused_alerts(settings: Settings) -> list[dict[str, object]]:
     ]
 
 
+def waiting_cases(settings: Settings) -> list[dict[str, object]]:
+    """The cases whose message Slack did not take and is asked for again at `at`; the next first."""
+    with closing(open_control_store(settings)) as store, store.read() as rows:
+        failed = rows.cases.failed(utc_now())
+    return [
+        {
+            "at": each.next_at.isoformat(timespec="seconds"),
+            "tenant_id": each.tenant_id,
+            "session_id": each.session_id,
+            "why": each.last_error,
+        }
+        for each in failed
+    ]
+
+
+def hurry_cases(settings: Settings) -> int:
+    """Let control ask Slack again now; returns how many cases that are."""
+    with closing(open_control_store(settings)) as store, store.write() as rows:
+        return rows.cases.hurry(utc_now())
+
+
 def _about(payload: str) -> dict[str, object]:
     try:
         finding = AlertPayload.model_validate_json(payload).finding

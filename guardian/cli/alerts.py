@@ -74,25 +74,31 @@ def preview(
 def list_(config: ConfigOption = None, as_json: JsonOption = False) -> None:
     """List the alerts that a channel refused for good, with its reason; they went to the log instead.
 
-    Slack's are not among them: it is asked again every hour.
+    Slack is asked again by itself, for up to an hour later: what waits for that is listed below them.
     Example: guardian alerts list --json
     """
-    from guardian.bootstrap.letters import refused_alerts
+    from guardian.bootstrap.letters import refused_alerts, waiting_cases
 
-    refused = refused_alerts(settings_from(config))
+    settings = settings_from(config)
+    refused = refused_alerts(settings)
     if as_json:
         print_json(refused)
         return
     for each in refused:
         about = f"{each['finding']}  {each['tenant_id']}/{each['session_id']}" if "finding" in each else "?"
         typer.echo(escape(f"{each['id']}  {each['at']}  {about}  {each['why']}"))
-    typer.echo(f"{len(refused)} alerts refused", err=True)
+    waiting = waiting_cases(settings)
+    for case in waiting:
+        about = f"{case['tenant_id']}/{case['session_id']}"
+        typer.echo(escape(f"slack  asked again at {case['at']}  {about}  {case['why']}"))
+    slacks = f"; {len(waiting)} of Slack's wait, and `guardian alerts release --all` asks now" if waiting else ""
+    typer.echo(f"{len(refused)} alerts refused{slacks}", err=True)
 
 
 @alerts_app.command()
 def release(
     ids: Annotated[list[int] | None, typer.Argument(help="Ids from `alerts list`.", max=2**63 - 1)] = None,
-    every: Annotated[bool, typer.Option("--all", help="Every one that was refused.")] = False,
+    every: Annotated[bool, typer.Option("--all", help="Every one; Slack is asked again at once.")] = False,
     config: ConfigOption = None,
 ) -> None:
     """Let control send refused alerts again, once what they were refused for is mended.
@@ -100,13 +106,16 @@ def release(
     A channel that took one before and cannot be asked gets it again, under the same id.
     Example: guardian alerts release 17
     """
-    from guardian.bootstrap.letters import release_alerts
+    from guardian.bootstrap.letters import hurry_cases, release_alerts
 
     if bool(ids) == every:
         raise ConfigurationError("name the alerts to send again, or say --all")
-    released = release_alerts(settings_from(config), ids or None)
+    settings = settings_from(config)
+    released = release_alerts(settings, ids or None)
+    hurried = hurry_cases(settings) if every else 0
     absent = sorted(set(ids or ()) - set(released))
     told = f"; not refused: {', '.join(map(str, absent))}" if absent else ""
-    typer.echo(f"{len(released)} released{told}")
+    slacks = f"; {hurried} of Slack's are tried again now" if hurried else ""
+    typer.echo(f"{len(released)} released{told}{slacks}")
     if absent:
         raise typer.Exit(_FAULT)

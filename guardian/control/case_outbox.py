@@ -75,11 +75,12 @@ class CaseOutbox:
                 return
             step = _STEP.validate_json(case.step or "")
             values: dict[str, object] = {"status": "due", "next_at": now, "attempts": 0, "step": None}
+            values["last_error"] = ""
             match step.verb:
                 case "post" | "update":
                     given_up = case.place is None and reference == step.place  # it begins anew meanwhile
                     place = None if given_up else reference
-                    values |= {"place": place, "folded_into": None, "written_at": now, "last_error": ""}
+                    values |= {"place": place, "folded_into": None, "written_at": now}
                 case "reply":
                     values |= {"told": step.events, "replied_at": now}
                 case "escalate":

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Row, and_, delete, exists, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Row, and_, delete, exists, func, insert, or_, select, update
 
 from guardian.store.control_tables import (
     alert,
@@ -134,6 +134,15 @@ class CaseRows:
         wanted = select(case).where(case.c.status == "due", case.c.next_at <= now)
         ordered = wanted.order_by(case.c.rank.desc(), case.c.next_at, case.c.opened_at, case.c.key)
         return [_stored(row) for row in self.connection.execute(ordered.limit(limit))]
+
+    def failed(self, now: datetime) -> list[StoredCase]:
+        """Those whose last write the channel did not take, and whose next try is still to come; the next first."""
+        wanted = select(case).where(*_waits_after_failing(now)).order_by(case.c.next_at, case.c.key)
+        return [_stored(row) for row in self.connection.execute(wanted)]
+
+    def hurry(self, now: datetime) -> int:
+        """Make the next try of all those now. Returns how many."""
+        return self.connection.execute(update(case).where(*_waits_after_failing(now)).values(next_at=now)).rowcount
 
     def crowd(self, tenant_id: str, least: int, since: datetime) -> int:
         """Sessions' cases of the tenant, at least this severe, that are newer than that or not shown yet."""
@@ -279,6 +288,10 @@ class CaseRows:
 
     def alert_payload(self, alert_id: int) -> str | None:
         return self.connection.execute(select(alert.c.payload).where(alert.c.id == alert_id)).scalar_one_or_none()
+
+
+def _waits_after_failing(now: datetime) -> tuple[ColumnElement[bool], ...]:
+    return case.c.status == "due", case.c.next_at > now, case.c.last_error != ""
 
 
 def _at(record: str) -> datetime:

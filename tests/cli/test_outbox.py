@@ -1,6 +1,7 @@
 """What lies in the stores for people: refused findings and alerts, and whose dead letters go where."""
 
 import json
+from datetime import timedelta
 
 import pytest
 
@@ -132,6 +133,28 @@ def _refused_alerts(path, *ids):
             rows.alerts.add(kind="finding", case_key=id_, idempotency_key=id_, payload=text, now=now)
         outbox.parked(outbox.claim(now).id, "webhook: 410 \x1b gone")
     store.close()
+
+
+def test_what_slack_did_not_take_is_listed_and_tried_at_once_when_all_is_released(guardian, tmp_path):
+    guardian("init", "home")
+    path, now = tmp_path / "home" / "guardian.yaml", utc_now()
+    store = open_control_store(load(path))
+    with store.write() as rows:
+        for key, error in (("c1", "slack: not_in_\x1bchannel"), ("c2", "")):
+            rows.cases.open(key, kind="session", tenant_id="acme", session_id=key, now=now)
+            rows.cases.change(key, next_at=now + timedelta(hours=1), last_error=error)
+    config = ("-c", "home/guardian.yaml")
+    shown = guardian("alerts", "list", *config)
+    (line,) = shown.stdout.splitlines()
+    assert line.endswith("  acme/c1  slack: not_in_�channel")
+    assert "0 alerts refused; 1 of Slack's wait" in shown.stderr
+    assert (
+        guardian("alerts", "release", "--all", *config).stdout == "0 released; 1 of Slack's are tried again now\n"
+    )
+    with store.read() as rows:
+        assert [each.key for each in rows.cases.due(utc_now(), 9)] == ["c1"]
+    store.close()
+    assert guardian("alerts", "list", *config).stderr.endswith("0 alerts refused\n")
 
 
 def test_refused_alerts_are_listed_with_their_reason_and_come_due_again_with_their_attempts(guardian, tmp_path):
