@@ -12,7 +12,7 @@ from kafka import KafkaConsumer as _Client
 from kafka import OffsetAndMetadata, TopicPartition
 from kafka.coordinator.assignors.cooperative_sticky import CooperativeStickyAssignor
 from kafka.coordinator.assignors.range import RangePartitionAssignor
-from kafka.errors import CorruptRecordError, KafkaError
+from kafka.errors import CorruptRecordError, InconsistentGroupProtocolError, KafkaError
 from kafka.structs import MemberState
 
 from guardian.bus.kafka_ends import ANSWER_MS, BOUNDS_MS, LEADERLESS, fetched_ends, listed_bounds
@@ -91,6 +91,12 @@ class KafkaConsumer:
             # What came of a place that was assigned meanwhile is thrown away: the seek fetches it again.
             wanted = self._sought - self._notes.pending()
             self._follow({place_of(partition): messages for partition, messages in batch.items()}, wanted)
+        except InconsistentGroupProtocolError as error:
+            raise BusError(
+                f"kafka: group {self._group!r} has a member that divides the partitions by another assignor than "
+                f"kafka.assignor: {self._settings.assignor}; set the same one everywhere, or stop that member "
+                f"(`kafka-consumer-groups.sh --describe --members --group {self._group}` names it)"
+            ) from error
         except KafkaError as error:
             raise bus_error(f"poll failed{self._where(error)}", error) from error
         return [

@@ -11,7 +11,7 @@ import pytest
 from kafka import TopicPartition
 from kafka.cluster import ClusterMetadata
 from kafka.consumer.fetcher import ConsumerRecord
-from kafka.errors import CorruptRecordError, KafkaTimeoutError
+from kafka.errors import CorruptRecordError, InconsistentGroupProtocolError, KafkaTimeoutError
 from kafka.record.util import calc_crc32c, crc32c_c
 from kafka.structs import MemberState
 
@@ -156,6 +156,13 @@ def test_an_odd_timestamp_is_no_timestamp_and_the_record_is_read_like_any_other(
 def test_a_record_that_the_client_cannot_read_is_named_by_its_place(reading):
     with pytest.raises(BusError, match=r"t\[0\] at 41.*UnicodeDecodeError"):
         reading(CorruptRecordError("Found invalid record structure: UnicodeDecodeError"), stored=41)
+
+
+def test_a_group_of_two_assignors_is_told_by_the_setting_and_how_to_find_the_other_member(reading):
+    told = r"group 'guardian' has a member .* kafka\.assignor: cooperative-sticky; .*--members --group guardian"
+    with pytest.raises(BusError, match=told) as refused:
+        reading(InconsistentGroupProtocolError())
+    assert "TLS" not in str(refused.value)
 
 
 def test_a_topic_that_goes_back_behind_what_was_read_is_opened_again(reading):
