@@ -24,6 +24,7 @@ from guardian.bootstrap.sources import open_source
 from guardian.bootstrap.storing import archive_checked, database_checked
 from guardian.bus.admin import topic_partitions
 from guardian.config import Settings
+from guardian.domain.text import counted
 from guardian.errors import BusError, ConfigurationError, GuardianError
 from guardian.keys.files import read_secret
 from guardian.policy.files import CASES
@@ -176,7 +177,7 @@ def _gateways(settings: Settings) -> str:
         raise _Unwell(
             "no gateway is entitled to any tenant", "list them under `gateways`, or all is dead-lettered"
         )
-    return f"{len(settings.gateways)} gateways are entitled"
+    return f"{counted(len(settings.gateways), 'gateway')} entitled to tenants"
 
 
 def _source(settings: Settings) -> str:
@@ -195,7 +196,7 @@ def _envelopes(settings: Settings) -> str:
             raise _Unwell(f"envelopes.topic: {name!r} is missing", f"create it, and dlq.{topic}")
     told = ["in the log, or registered with control"]
     told += [f"on topic {topic!r}"] if topic is not None else []
-    told += [f"by a map of {len(map_)} lines"] if map_ else []
+    told += [f"by a map of {counted(len(map_), 'line')}"] if map_ else []
     return f"{', '.join(told)}; late ones are waited for {settings.envelopes.wait_s:g} s"
 
 

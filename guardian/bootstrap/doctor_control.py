@@ -8,6 +8,7 @@ import httpx
 
 from guardian.bootstrap.clock import utc_now
 from guardian.config import Settings
+from guardian.domain.text import counted
 from guardian.domain.urls import is_private
 from guardian.errors import ControlError
 from guardian.keys.files import read_secret
@@ -78,11 +79,11 @@ def watching_checked(settings: Settings) -> str:
             return f"not asked: control does not take {token}; `guardian token issue` makes a new one"
     if watch.unprotected_s is not None:
         raise ControlError(
-            f"unprotected for {watch.unprotected_s / 60:.0f} minutes: the monitor is behind or gone;"
+            f"unprotected for {counted(round(watch.unprotected_s / 60), 'minute')}: the monitor is behind or gone;"
             " start `guardian watch` (or `run`) again; its log says what it waits for"
         )
     current = sum(each.state == "current" for each in watch.monitors)
-    return f"{current} monitors are current" if watch.monitors else "no monitor was ever heard of"
+    return f"{counted(current, 'monitor')} up to date" if watch.monitors else "no monitor was ever heard of"
 
 
 def _moment(stamp: str) -> datetime | None:

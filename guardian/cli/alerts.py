@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from guardian.cli.common import ConfigOption, JsonOption, escape, print_json, settings_from
+from guardian.domain.text import counted
 from guardian.errors import ConfigurationError
 
 _FAULT = 1
@@ -92,7 +93,7 @@ def list_(config: ConfigOption = None, as_json: JsonOption = False) -> None:
         about = f"{case['tenant_id']}/{case['session_id']}"
         typer.echo(escape(f"slack  asked again at {case['at']}  {about}  {case['why']}"))
     slacks = f"; {len(waiting)} of Slack's wait, and `guardian alerts release --all` asks now" if waiting else ""
-    typer.echo(f"{len(refused)} alerts refused{slacks}", err=True)
+    typer.echo(f"{counted(len(refused), 'alert')} refused{slacks}", err=True)
 
 
 @alerts_app.command()

@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from guardian.cli.common import ConfigOption, JsonOption, escape, print_json, settings_from
+from guardian.domain.text import counted
 from guardian.errors import ConfigurationError
 
 outbox_app = typer.Typer(no_args_is_help=True, help="Findings that control refused: list them, send them again.")
@@ -28,7 +29,7 @@ def list_(config: ConfigOption = None, as_json: JsonOption = False) -> None:
         return
     for each in refused:
         typer.echo(escape(f"{each.id}  {each.at.isoformat()}  {each.why}"))
-    typer.echo(f"{len(refused)} findings refused", err=True)
+    typer.echo(f"{counted(len(refused), 'finding')} refused", err=True)
 
 
 @outbox_app.command()

@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from guardian.cli.common import ConfigOption, JsonOption, escape, print_json, settings_from, show_checks
+from guardian.domain.text import counted
 from guardian.errors import ConfigurationError
 
 token_app = typer.Typer(no_args_is_help=True, help="Issue, list and withdraw tokens; rotate the signing key.")
@@ -133,10 +134,12 @@ def list_(config: ConfigOption = None, as_json: JsonOption = False) -> None:
     rows = tokens.issued(settings_from(config))
     if as_json:
         print_json([asdict(row) for row in rows])
-    for row in rows if not as_json else []:
+        return
+    for row in rows:
         state = "revoked" if row.revoked else "ended" if row.ended else "live"
         whose = f"{row.role:<10} {row.principal}  of {', '.join(row.tenants)}"
         typer.echo(escape(f"{row.jti}  {state:<8} {whose}  until {row.expires_at}"))
+    typer.echo(f"{counted(len(rows), 'token')} issued", err=True)
 
 
 @token_app.command()
@@ -155,7 +158,8 @@ def revoke(
         raise ConfigurationError("give either a token's id or --principal NAME")
     settings = settings_from(config)
     if principal is not None:
-        typer.echo(f"{tokens.revoke_all(settings, principal)} tokens of {escape(principal)} are revoked")
+        withdrawn = counted(tokens.revoke_all(settings, principal), "token")
+        typer.echo(f"{withdrawn} of {escape(principal)} revoked")
     elif jti is not None:
         tokens.revoke(settings, jti)
         typer.echo(f"{escape(jti)} is revoked")

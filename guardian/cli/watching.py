@@ -6,6 +6,7 @@ import typer
 
 from guardian.cli.asking import client, one_line
 from guardian.cli.common import ConfigOption, JsonOption, print_json
+from guardian.domain.text import counted
 
 
 def register(app: typer.Typer) -> None:
@@ -33,5 +34,7 @@ def gateways(
     show_watch(watch)
     if watch.unprotected_s is not None:
         typer.echo(
-            one_line(f"UNPROTECTED for {int(watch.unprotected_s // 60)} minutes: the monitor is behind or gone")
+            one_line(
+                f"UNPROTECTED for {counted(int(watch.unprotected_s // 60), 'minute')}: the monitor is behind or gone"
+            )
         )

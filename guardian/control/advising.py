@@ -22,6 +22,7 @@ from guardian.control.facts import situation
 from guardian.control.news import tell
 from guardian.control.problems import Refusal, absent, check_one, check_tenant
 from guardian.domain.event import SCHEMA, Envelope, Identifier
+from guardian.domain.text import moment
 from guardian.errors import AdviserError
 from guardian.policy.port import EvidenceFacts, PolicyDecision, PolicyRequest
 from guardian.store.control import ControlRows
@@ -154,7 +155,7 @@ def _refuse_or_hold(
                 tenant_id=call.envelope.tenant_id,
                 title=f'A call waits for a person: guardian approve {held.id} --reason "why"',
                 detail="with this call the session would have left its purpose; the gateway holds it until "
-                f"{held.expires_at.isoformat(timespec='minutes')}. Session and tool are in the audit trail under "
+                f"{moment(held.expires_at)}. Session and tool are in the audit trail under "
                 "this approval.",
                 severity="high",
                 once=held.id,

@@ -7,6 +7,7 @@ from guardian.control.granted import Act, permitted
 from guardian.control.lapse import close_run_out, tell_end
 from guardian.control.news import tell
 from guardian.control.problems import Refusal, absent
+from guardian.domain.text import moment
 from guardian.wire.approvals import BreakGlassRequest, BreakGlassView
 from guardian.wire.principal import Principal
 
@@ -40,7 +41,7 @@ def break_glass(deps: ControlDeps, principal: Principal, wanted: BreakGlassReque
             topic="break_glass",
             tenant_id=grant.tenant_id,
             title=f"{grant.principal_id} broke the glass",
-            detail=f"{grant.principal_id} may act without a second person until {grant.until.isoformat()} "
+            detail=f"{grant.principal_id} may act without a second person until {moment(grant.until)} "
             f"({grant.id}): {grant.reason}",
             severity="critical",
             once=grant.id,

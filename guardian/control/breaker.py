@@ -8,6 +8,7 @@ from datetime import datetime
 
 from guardian.control.deps import BreakerRule, ControlDeps
 from guardian.control.news import tell
+from guardian.domain.text import moment
 from guardian.store.control import ControlRows
 from guardian.wire.approvals import BreakerView
 
@@ -65,7 +66,7 @@ def heed(deps: ControlDeps, rows: ControlRows, tenant_id: str, now: datetime) ->
         topic="breaker",
         tenant_id=tenant_id,
         title="Circuit breaker open: the monitor may only flag",
-        detail=f"{reason}. It closes at {until.isoformat(timespec='seconds')}, or when an approver resets it.",
+        detail=f"{reason}. It closes at {moment(until)}, or when an approver resets it.",
         severity="critical",
         once=f"open {now.isoformat()}",
         now=now,

@@ -2,6 +2,7 @@
 
 from guardian.alerting.case_blocks import STATES
 from guardian.alerting.neutralise import code, prose
+from guardian.domain.text import counted
 from guardian.errors import ControlError
 from guardian.wire.desk import DeskClient
 from guardian.wire.sessions import SessionView
@@ -64,7 +65,7 @@ def _session(control: DeskClient, name: str) -> str:
     finding = view.shown.finding
     reasons = sorted(finding.reasons, key=lambda reason: -reason.share)[:3]
     lines = [
-        f"*{STATES[view.state]}* · {code(session, 120)} in {code(tenant, 120)} · {view.findings} findings",
+        f"*{STATES[view.state]}* · {code(session, 120)} in {code(tenant, 120)} · {counted(view.findings, 'finding')}",
         prose(finding.title, 300),
         *(f"• {reason.share:.0%} {prose(reason.text or reason.signal, 300)}" for reason in reasons),
         f"Policy: {prose(view.shown.outcome.note or view.shown.outcome.effect.value, 500)}",

@@ -15,6 +15,7 @@ from guardian.control.problems import Refusal, absent
 from guardian.domain.event import purpose_family
 from guardian.domain.finding import Effect, Finding, Kind
 from guardian.domain.session import HumanWord
+from guardian.domain.text import moment
 from guardian.store.control import ControlRows
 from guardian.store.engine import storable
 from guardian.wire.exceptions import ExceptionRequest, ExceptionView
@@ -87,7 +88,7 @@ def make_exception(
             topic="exception",
             tenant_id=view.tenant_id,
             title=f"{principal.id} made an exception for {tool}"[:300],
-            detail=f"{view.id}: {tool} under {view.purpose} flags nobody until {until}: {view.reason}",
+            detail=f"{view.id}: {tool} under {view.purpose} flags nobody until {moment(view.expires_at)}: {view.reason}",
             severity="low",
             once=view.id,
             now=act.now,

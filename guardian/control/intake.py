@@ -20,6 +20,7 @@ from guardian.control.superseded import came_too_late, superseded, weighed
 from guardian.domain.finding import Effect, Finding, Kind
 from guardian.domain.revocation import LedgerEntry
 from guardian.domain.session import HumanWord
+from guardian.domain.text import counted
 from guardian.policy.port import EvidenceFacts, PolicyDecision, PolicyRequest
 from guardian.store.control import ControlRows
 from guardian.telemetry import logger
@@ -115,7 +116,7 @@ def _decide(
     if less:
         outcome = outcome.model_copy(update={"note": "; ".join(filter(None, (outcome.note, less)))})
     if finding.late_s:
-        late = f"judged {max(1, finding.late_s // 60)} minutes after the call; until then nobody was watching"
+        late = f"judged {counted(max(1, finding.late_s // 60), 'minute')} after the call; until then nobody was watching"
         outcome = outcome.model_copy(update={"note": "; ".join(filter(None, (outcome.note, late)))})
     rows.findings.add(finding, outcome, now)
     if not planted:

@@ -8,6 +8,7 @@ from guardian.control.deps import ControlDeps
 from guardian.control.news import tell
 from guardian.control.wholes import Reach
 from guardian.domain.finding import OPERATORS
+from guardian.domain.text import counted, moment
 from guardian.store.control import ControlRows
 from guardian.store.control_peers import Peer
 
@@ -94,7 +95,7 @@ def tell_of_monitors(deps: ControlDeps, rows: ControlRows, known: Sequence[Peer]
                 topic="unprotected",
                 once=f"over {since.isoformat()}",
                 title="Calls are watched again",
-                detail=f"for about {lasted} minutes they were not; verdicts on that time say that they are late",
+                detail=f"for about {counted(lasted, 'minute')} they were not; verdicts on that time say that they are late",
                 severity="info",
             )
             told.gap = told.gap_since = None
@@ -109,8 +110,8 @@ def tell_of_monitors(deps: ControlDeps, rows: ControlRows, known: Sequence[Peer]
         say(
             topic="unprotected",
             once=step,
-            title=f"Unprotected for {minutes} minutes: the monitor is behind or gone",
-            detail=f"since {since.isoformat(timespec='seconds')} no monitor has kept up with the decisions: what "
+            title=f"Unprotected for {counted(minutes, 'minute')}: the monitor is behind or gone",
+            detail=f"since {moment(since)} no monitor has kept up with the decisions: what "
             "agents did since then is not judged yet, and nothing of it is revoked",
             severity="critical",
         )

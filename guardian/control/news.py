@@ -6,6 +6,7 @@ from datetime import datetime
 from guardian.control.deps import ControlDeps
 from guardian.control.remembered import Turn
 from guardian.domain.finding import OPERATORS, Effect, Finding, Kind, Reason, Severity, finding_id
+from guardian.domain.text import moment
 from guardian.store.control import ControlRows
 from guardian.wire.findings import AlertOutcome, AlertPayload, FindingOutcome
 from guardian.wire.sessions import ModeView
@@ -81,7 +82,7 @@ def tell_of_decision_point(deps: ControlDeps, rows: ControlRows, now: datetime) 
     """
     turns = deps.outage.untold()
     for turn in turns:
-        since = turn.since.isoformat(timespec="seconds")
+        since = moment(turn.since)
         if turn.away:
             title = "Policy decisions fail: the monitor can only flag"
             detail = f"since {since} the decision point gives no answer or a wrong one: {turn.why}"

@@ -18,6 +18,7 @@ from guardian.control.deps import ControlDeps
 from guardian.control.news import tell
 from guardian.domain.finding import OPERATORS, Effect, Finding, Kind
 from guardian.domain.revocation import LedgerEntry, Revision
+from guardian.domain.text import moment
 from guardian.errors import GuardianError
 from guardian.revocation.port import Receiver, Refused
 from guardian.store.control import ControlRows
@@ -172,7 +173,7 @@ class Pusher:
             lag = 0.0 if waits is None else (self._deps.clock() - waits).total_seconds()
             self._deps.metrics.set("guardian_push_lag_seconds", lag, face=self._face)
             if waits is not None and lag > _LATE.total_seconds():
-                detail = f"{self._face}: a receiver has taken nothing since {waits.isoformat(timespec='seconds')}"
+                detail = f"{self._face}: a receiver has taken nothing since {moment(waits)}"
                 self._tell("away", f"{detail} ({type(error).__name__})", waits.isoformat())
         except GuardianError as trouble:
             _log.error("push_failed", face=self._receiver.name, error=str(trouble)[:300])

@@ -15,6 +15,7 @@ from guardian.control.subjects import keep_from_coming_back
 from guardian.control.superseded import without_its_parent
 from guardian.domain.finding import Effect, Finding
 from guardian.domain.revocation import LedgerEntry
+from guardian.domain.text import moment
 from guardian.policy.port import PolicyDecision, PolicyRequest
 from guardian.store.control import ControlRows
 from guardian.store.engine import storable
@@ -130,13 +131,13 @@ def _not_revoked(
         )
     no = said_no(rows, finding.tenant_id, finding.session_id, asked.evidence, now)
     if no is not None and no.decided_at is not None:
-        when = no.decided_at.isoformat(timespec="minutes")
+        when = moment(no.decided_at)
         note += f"; {no.decided_by} said no to that at {when} (approval {no.id})"
         return {"note": note, "would_revoke": would}
     reason = storable(finding.title) or "the monitor wants this session revoked"
     approval = put_up(deps, rows, asked, decision, act={}, reason=reason, now=now, finding_id=finding.id)
     if approval is None:
         return {"note": note, "would_revoke": would}
-    until = approval.expires_at.isoformat(timespec="minutes")
+    until = moment(approval.expires_at)
     note += f"; a person is asked, until {until} (approval {approval.id})"
     return {"note": note, "would_revoke": would, "approval_id": approval.id}

@@ -17,6 +17,7 @@ from guardian.control.peers import Trouble
 from guardian.control.wholes import Reach
 from guardian.domain.finding import OPERATORS, Severity
 from guardian.domain.revocation import LedgerEntry, Revision
+from guardian.domain.text import moment
 from guardian.store.control import ControlRows
 from guardian.store.control_ledger import Scope
 from guardian.store.control_peers import Peer, PeerRole, heard_again
@@ -149,7 +150,7 @@ def _trouble(those: Sequence[Standing]) -> tuple[str, str, Severity]:
     worst = max(those, key=lambda each: each.behind)
     named = _named([each.peer.instance for each in those])
     if worst.state == "silent":
-        what, how = "is silent", f"not heard of since {_since(those[0]).isoformat(timespec='seconds')}"
+        what, how = "is silent", f"not heard of since {moment(_since(those[0]))}"
     else:
         what, how = "does not enforce the newest revocations", "asking for them and not moving"
     held = f"the furthest behind held {worst.peer.revision}; {worst.behind} entries within its reach are newer"

@@ -1,6 +1,7 @@
 """Text that others wrote, made fit to be shown."""
 
 from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
 
 
 def shown(text: str, limit: int = 80) -> str:
@@ -21,3 +22,20 @@ def some(names: Sequence[str], most: int, spelt: Callable[[str], str] = str) -> 
     """
     more = f" and {len(names) - most} more" if len(names) > most else ""
     return ", ".join(map(spelt, names[:most])) + more
+
+
+def counted(number: int, one: str) -> str:
+    """
+    >>> counted(1, "minute"), counted(2_000, "minute")
+    ('1 minute', '2,000 minutes')
+    """
+    return f"{number:,} {one}{'' if number == 1 else 's'}"
+
+
+def moment(at: datetime) -> str:
+    """For people, to the minute: in Slack a second colon would be taken for the name of an emoji, and altered.
+
+    >>> moment(datetime(2026, 5, 12, 9, 5, tzinfo=UTC))
+    '2026-05-12 09:05 UTC'
+    """
+    return f"{at.astimezone(UTC):%Y-%m-%d %H:%M} UTC"

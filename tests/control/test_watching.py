@@ -49,7 +49,7 @@ def news(stage, topic=None):
 def missed(stage):
     """Of each piece of news that calls are not watched: whether by intent."""
     titles = {
-        "Unprotected for 1 minutes: the monitor is behind or gone": False,
+        "Unprotected for 1 minute: the monitor is behind or gone": False,
         "Monitor monitor-1 was stopped": True,
     }
     return [titles[each] for each in news(stage)]
@@ -280,7 +280,7 @@ def test_so_is_that_calls_are_not_watched_and_that_they_are_again(quiet, monkeyp
     quiet.clock.pass_(seconds=61)
     fail_to_watch(quiet, monkeypatch)
     watch(quiet.deps)
-    assert news(quiet) == ["Unprotected for 1 minutes: the monitor is behind or gone"]
+    assert news(quiet) == ["Unprotected for 1 minute: the monitor is behind or gone"]
     beat(quiet)
     fail_to_watch(quiet, monkeypatch)
     watch(quiet.deps)
@@ -611,7 +611,7 @@ def test_who_could_not_be_heard_while_control_was_away_has_its_time_to_come_back
     quiet.clock.pass_(seconds=31)
     watch(again)
     (told,) = quiet.call("GET", "/v1/findings", "admin", "*", params={"kind": "control"}).json()["items"]
-    assert "not heard of since 2026-05-12T12:00:00+00:00: process gw-b;" in told["outcome"]["note"]
+    assert "not heard of since 2026-05-12 12:00 UTC: process gw-b;" in told["outcome"]["note"]
 
 
 def test_nor_is_it_said_to_ask_for_what_it_does_not_enforce_before_it_is_heard_again(quiet):
