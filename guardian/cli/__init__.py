@@ -17,8 +17,27 @@ from guardian.cli.common import escape
 from guardian.errors import ConfigurationError, FuseBlown, GuardianError
 from guardian.telemetry import configure_logging
 
+PANELS = {
+    "Try it": "demo score replay detect sources schema",
+    "Run it": "init doctor check-config run watch serve gateways mode token seal",
+    "Look at sessions and decide": (
+        "sessions findings revoke reinstate dismiss confirm protect approvals approve deny withdraw break-glass "
+        "break-glass-end exceptions link"
+    ),
+    "Keep it healthy": "alerts slack outbox dlq breaker policy audit",
+    "Learn from what was seen": "archive labels feedback purposes calibrate notebooks propose backtest reject authority",
+    "Build and measure the model": "train evaluate bench",
+}
+"""What `--help` shows together, by who needs it, and in which order."""
+
+
+class _ByPanel(TyperGroup):
+    def list_commands(self, ctx: typer.Context) -> list[str]:  # type: ignore[override]
+        return sorted(super().list_commands(ctx), key=list(_PANEL_OF).index)
+
 app = typer.Typer(
     name="guardian",
+    cls=_ByPanel,
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,

@@ -33,8 +33,5 @@ def gateways(
         return
     show_watch(watch)
     if watch.unprotected_s is not None:
-        typer.echo(
-            one_line(
-                f"UNPROTECTED for {counted(int(watch.unprotected_s // 60), 'minute')}: the monitor is behind or gone"
-            )
-        )
+        lasts = counted(int(watch.unprotected_s // 60), "minute")
+        typer.echo(one_line(f"UNPROTECTED for {lasts}: the monitor is behind or gone"))

@@ -77,13 +77,13 @@ def page(
     history = unless_absent(lambda: api.envelopes(tenant, session, limit=1))
     registered = None if history is None else history.items[-1]
     timeline, actions, trouble = _timeline(pages, detail.session, asked.query)
-    findings = detail.findings
+    findings = _headed(detail.findings, case)
     audit = unless_refused(
         lambda: api.session_audit(tenant, session, limit=_AUDIT_LINES, cursor=asked.query.get("audit") or None)
     )
-    granted = None if timeline is None else timeline.granted
+    granted, newest = None if timeline is None else timeline.granted, detail.findings
     kin = unless_refused(lambda: api.lineage(tenant, session))
-    parent = None if kin is not None and kin.ancestors else _parent(granted, findings)
+    parent = None if kin is not None and kin.ancestors else _parent(granted, newest)
     return pages.page(
         asked,
         "session",
@@ -94,7 +94,7 @@ def page(
         findings=findings,
         in_full=_IN_FULL,
         ledger=detail.ledger,
-        envelope=_envelope(None if registered is None else registered.envelope, granted, findings),
+        envelope=_envelope(None if registered is None else registered.envelope, granted, newest),
         registered=registered,
         timeline=timeline,
         archive=pages.parts.timelines is not None,
@@ -116,6 +116,13 @@ def page(
         reason=reason,
         wide="1" if asked.query.get("wide") else "",
     )
+
+
+def _headed(findings: Sequence[FindingView], case: CaseView | None) -> list[FindingView]:
+    """The newest first, behind the one that heads the case: what people decide on may be older."""
+    if case is None:
+        return list(findings)
+    return [case.shown, *(view for view in findings if view.finding.id != case.shown.finding.id)]
 
 
 def _would(api: EvidenceClient, detail: SessionDetail) -> PolicyExplanation | None:

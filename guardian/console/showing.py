@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import cache
@@ -26,6 +27,7 @@ from guardian.domain.past import argument_leaves
 _SHORT, _WHOLE = 160, 20_000
 _CUT = Markup(' <span class="all">cut here: only the first {} characters are shown</span>').format(f"{_WHOLE:,}")
 _QUIET = 0.05
+_TYPED = re.compile("`([^`<]+)`")
 ASSETS = {"guardian.css": "text/css; charset=utf-8", "guardian.svg": "image/svg+xml"}
 
 
@@ -73,6 +75,7 @@ def _environment() -> Environment:
     pages.filters |= {
         "val": value,
         "text": line,
+        "said": said,
         "when": moment,
         "ago": ago,
         "rarity": rarity,
@@ -110,6 +113,11 @@ def value(text: object, limit: int = _SHORT) -> Markup:
         "<bdi>{}</bdi>{}</details>"
     )
     return opened.format(short, whole, _CUT if cut else "")
+
+
+def said(text: object, limit: int = _SHORT) -> Markup:
+    """The same of a sentence of ours: what it has between back-ticks is something to type."""
+    return Markup(_TYPED.sub(r"<code>\1</code>", str(value(text, limit))))  # noqa: S704 - escaped by `value`
 
 
 def line(text: object, limit: int = _SHORT) -> Markup:

@@ -64,8 +64,9 @@ def _session(control: DeskClient, name: str) -> str:
     view = control.case(tenant, session)
     finding = view.shown.finding
     reasons = sorted(finding.reasons, key=lambda reason: -reason.share)[:3]
+    count = counted(view.findings, "finding")
     lines = [
-        f"*{STATES[view.state]}* · {code(session, 120)} in {code(tenant, 120)} · {counted(view.findings, 'finding')}",
+        f"*{STATES[view.state]}* · {code(session, 120)} in {code(tenant, 120)} · {count}",
         prose(finding.title, 300),
         *(f"• {reason.share:.0%} {prose(reason.text or reason.signal, 300)}" for reason in reasons),
         f"Policy: {prose(view.shown.outcome.note or view.shown.outcome.effect.value, 500)}",

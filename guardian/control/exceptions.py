@@ -88,7 +88,8 @@ def make_exception(
             topic="exception",
             tenant_id=view.tenant_id,
             title=f"{principal.id} made an exception for {tool}"[:300],
-            detail=f"{view.id}: {tool} under {view.purpose} flags nobody until {moment(view.expires_at)}: {view.reason}",
+            detail=f"{view.id}: {tool} under {view.purpose} flags nobody until {moment(view.expires_at)}: "
+            f"{view.reason}",
             severity="low",
             once=view.id,
             now=act.now,

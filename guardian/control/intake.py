@@ -116,7 +116,8 @@ def _decide(
     if less:
         outcome = outcome.model_copy(update={"note": "; ".join(filter(None, (outcome.note, less)))})
     if finding.late_s:
-        late = f"judged {counted(max(1, finding.late_s // 60), 'minute')} after the call; until then nobody was watching"
+        after = counted(max(1, finding.late_s // 60), "minute")
+        late = f"judged {after} after the call; until then nobody was watching"
         outcome = outcome.model_copy(update={"note": "; ".join(filter(None, (outcome.note, late)))})
     rows.findings.add(finding, outcome, now)
     if not planted:

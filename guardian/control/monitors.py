@@ -95,7 +95,8 @@ def tell_of_monitors(deps: ControlDeps, rows: ControlRows, known: Sequence[Peer]
                 topic="unprotected",
                 once=f"over {since.isoformat()}",
                 title="Calls are watched again",
-                detail=f"for about {counted(lasted, 'minute')} they were not; verdicts on that time say that they are late",
+                detail=f"for about {counted(lasted, 'minute')} they were not; verdicts on that time say "
+                "that they are late",
                 severity="info",
             )
             told.gap = told.gap_since = None

@@ -8,6 +8,7 @@ from datetime import timedelta
 import pyarrow.parquet as pq
 import pytest
 
+from guardian.console.showing import said
 from guardian.domain.finding import Effect, Kind
 from guardian.wire.peers import Acknowledgement
 
@@ -103,6 +104,30 @@ def test_an_action_that_led_to_a_finding_is_marked_with_its_argument(still):
     assert 'class="flag"' in item
     assert "email.send" in item
     assert "rival@example.net" in item
+
+
+def test_the_finding_that_heads_the_case_is_the_open_one_and_an_action_bears_what_was_done(make_site, scribe):
+    site = make_site()
+    drift = scribe.finding("sess_1", n=1, wanted=Effect.REVOKE, title="It left its purpose")
+    site.submit(drift)
+    site.clock.pass_(minutes=5)
+    site.submit(scribe.finding("sess_1", n=2, kind=Kind.GATEWAY, hard=True, title="Its gateway logs it twice"))
+    rows = [scribe.row(n, wanted="revoke") for n in range(2)]
+    rows[0]["finding_id"] = drift.id
+    site.archived(*rows)
+    html = site.signed_in().session()
+    (opened,) = re.findall(r'<details class="finding" open>(.*?)</summary>', html, re.DOTALL)
+    assert "It left its purpose" in opened
+    assert html.count("Its gateway logs it twice") == 1
+    known, unknown = re.findall(r'<li id="a-.*?\n</li>', html, re.DOTALL)
+    assert '<span class="badge flag">flag</span>' in known, "in shadow it was not revoked"
+    assert '<span class="badge revoke">revoke asked for</span>' in unknown
+
+
+def test_what_is_to_be_typed_is_set_apart_and_no_markup_of_others_is(still):
+    got = still.browser().get("/console/link?code=over")
+    assert "<code>guardian link</code> makes another one" in got.text
+    assert said("<b>`x <i>` y`", 99) == "<bdi>&lt;b&gt;<code>x &lt;i&gt;</code> y`</bdi>"
 
 
 def test_every_action_can_be_reached_without_scripts(make_site, scribe):
