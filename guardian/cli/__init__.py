@@ -9,8 +9,11 @@ import sys
 from importlib import import_module
 from pathlib import Path
 from traceback import extract_tb
+from typing import Any
 
 import typer
+from typer.core import TyperGroup
+from typer.main import get_command_name
 
 from guardian import __version__
 from guardian.cli.common import escape
@@ -19,21 +22,22 @@ from guardian.telemetry import configure_logging
 
 PANELS = {
     "Try it": "demo score replay detect sources schema",
-    "Run it": "init doctor check-config run watch serve gateways mode token seal",
-    "Look at sessions and decide": (
-        "sessions findings revoke reinstate dismiss confirm protect approvals approve deny withdraw break-glass "
-        "break-glass-end exceptions link"
-    ),
-    "Keep it healthy": "alerts slack outbox dlq breaker policy audit",
-    "Learn from what was seen": "archive labels feedback purposes calibrate notebooks propose backtest reject authority",
-    "Build and measure the model": "train evaluate bench",
+    "Run it": "init doctor check-config run watch serve mode token seal",
+    "Look at sessions, and decide": "sessions findings revoke reinstate dismiss confirm protect approvals approve "
+    "deny withdraw break-glass break-glass-end exceptions link",
+    "Keep it in order": "gateways breaker alerts slack outbox dlq policy audit",
+    "Learn from what was seen": "archive labels feedback purposes calibrate propose backtest reject "
+    "authority notebooks",
+    "Build and measure": "train evaluate bench",
 }
 """What `--help` shows together, by who needs it, and in which order."""
+_PANEL_OF = {name: panel for panel, names in PANELS.items() for name in names.split()}
 
 
 class _ByPanel(TyperGroup):
-    def list_commands(self, ctx: typer.Context) -> list[str]:  # type: ignore[override]
+    def list_commands(self, ctx: Any) -> list[str]:
         return sorted(super().list_commands(ctx), key=list(_PANEL_OF).index)
+
 
 app = typer.Typer(
     name="guardian",
@@ -75,6 +79,10 @@ for _noun in (
     "benching",
 ):
     import_module(f"guardian.cli.{_noun}").register(app)
+
+_every: list[Any] = [*app.registered_commands, *app.registered_groups]
+for _listed in _every:
+    _listed.rich_help_panel = _PANEL_OF[_listed.name or get_command_name(_listed.callback.__name__)]
 
 
 def _print_version(wanted: bool) -> None:

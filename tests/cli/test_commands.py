@@ -18,7 +18,7 @@ import pytest
 import typer
 import yaml
 
-from guardian.cli import app, main
+from guardian.cli import PANELS, app, main
 from guardian.errors import FuseBlown
 
 COMMANDS = (
@@ -33,6 +33,12 @@ def test_help_lists_every_command_and_the_exit_codes(guardian) -> None:
     for command in COMMANDS:
         assert re.search(rf"^\W+{command}\s", shown, re.MULTILINE), command
     assert "130" in shown
+
+
+def test_every_command_stands_in_one_of_six_panels_and_none_is_left_there() -> None:
+    listed = " ".join(PANELS.values()).split()
+    assert len(PANELS) <= 6
+    assert sorted(listed) == sorted(getattr(typer.main.get_command(app), "commands", {}))
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -393,9 +399,12 @@ def test_a_token_file_of_somebody_elses_is_said_with_what_may_be_set_instead(
     assert (done.returncode, "admin.token" in done.stderr, "set GUARDIAN_TOKEN" in done.stderr) == (2, True, True)
 
 
-def test_a_token_is_issued_listed_and_withdrawn(guardian) -> None:
+def test_a_token_is_issued_listed_and_withdrawn(guardian, tmp_path: Path) -> None:
     guardian("init", "home")
     config = ("-c", "home/guardian.yaml")
+    (tmp_path / "empty.yaml").write_text("store: {control: 'sqlite:///empty.db'}\n")
+    none = guardian("token", "list", "-c", "empty.yaml")
+    assert (none.stdout, none.stderr) == ("", "0 tokens issued\n")
     done = guardian("token", "issue", "maya", "--role", "responder", "--tenant", "acme", *config)
     assert done.stdout.count(".") == 2
     jti = done.stderr.split()[1].rstrip(",")
