@@ -22,7 +22,7 @@ from guardian.telemetry import configure_logging
 
 PANELS = {
     "Try it": "demo score replay detect sources schema",
-    "Run it": "init doctor check-config run watch serve mode token seal",
+    "Run it": "init doctor check-config migrate run watch serve mode token seal",
     "Look at sessions, and decide": "sessions findings revoke reinstate dismiss confirm protect approvals approve "
     "deny withdraw break-glass break-glass-end exceptions link",
     "Keep it in order": "gateways breaker alerts slack outbox dlq policy audit",
@@ -36,7 +36,8 @@ _PANEL_OF = {name: panel for panel, names in PANELS.items() for name in names.sp
 
 class _ByPanel(TyperGroup):
     def list_commands(self, ctx: Any) -> list[str]:
-        return sorted(super().list_commands(ctx), key=list(_PANEL_OF).index)
+        known = list(_PANEL_OF)
+        return sorted(super().list_commands(ctx), key=lambda name: known.index(name) if name in known else -1)
 
 
 app = typer.Typer(
@@ -82,7 +83,7 @@ for _noun in (
 
 _every: list[Any] = [*app.registered_commands, *app.registered_groups]
 for _listed in _every:
-    _listed.rich_help_panel = _PANEL_OF[_listed.name or get_command_name(_listed.callback.__name__)]
+    _listed.rich_help_panel = _PANEL_OF.get(_listed.name or get_command_name(_listed.callback.__name__))
 
 
 def _print_version(wanted: bool) -> None:

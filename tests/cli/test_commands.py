@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ import yaml
 
 from guardian.cli import PANELS, app, main
 from guardian.errors import FuseBlown
+from guardian.store.control import ControlStore
 
 COMMANDS = (
     "demo", "init", "doctor", "bench", "dlq", "outbox", "run", "watch", "serve", "replay", "score", "schema",
@@ -403,6 +405,7 @@ def test_a_token_is_issued_listed_and_withdrawn(guardian, tmp_path: Path) -> Non
     guardian("init", "home")
     config = ("-c", "home/guardian.yaml")
     (tmp_path / "empty.yaml").write_text("store: {control: 'sqlite:///empty.db'}\n")
+    ControlStore.open(f"sqlite:///{tmp_path}/empty.db", now=datetime.now(UTC)).close()
     none = guardian("token", "list", "-c", "empty.yaml")
     assert (none.stdout, none.stderr) == ("", "0 tokens issued\n")
     done = guardian("token", "issue", "maya", "--role", "responder", "--tenant", "acme", *config)
