@@ -12,20 +12,26 @@ from guardian.domain.text import counted
 from guardian.domain.urls import is_private
 from guardian.errors import ControlError
 from guardian.keys.files import read_secret
-from guardian.wire.calls import sound_token, tls_way_out
+from guardian.wire.calls import no_certificates, sound_token, tls_way_out
 from guardian.wire.client import ControlClient
 
 _SKEW_S = 5.0
-_ANOTHER = "`guardian token issue monitor --role monitor --tenant '*'` on control's machine makes one to put there"
+_ANOTHER = (
+    "`guardian token issue {0} --role {0} --tenant '*'` on control's machine makes one to put there: a token"
+    " counts only in the database that it was issued in"
+)
 
 
 def control_checked(settings: Settings) -> str:
-    """That control answers where it is looked for, and has our time. Raises ControlError."""
+    """That control answers where it is looked for, and has our time. Raises ControlError, or
+    ConfigurationError for certificates that cannot be read."""
     url = settings.control.url
     try:
         sent = time.time()
         answer = httpx.get(f"{url}/healthz", timeout=3)
         waited = time.time() - sent
+    except OSError as error:
+        raise no_certificates(error) from error
     except httpx.HTTPError as error:
         tls = tls_way_out(error)
         raise ControlError(
@@ -56,9 +62,9 @@ def token_checked(settings: Settings) -> str:
             if error.status not in (401, 403):
                 raise
             why = error.code or error.status
-            raise ControlError(f"control does not take {path} ({why}); {_ANOTHER}") from error
+            raise ControlError(f"control does not take {path} ({why}); {_ANOTHER.format('monitor')}") from error
     if who.role != "monitor":
-        raise ControlError(f"{path} is of {who.id}, with role {who.role}; {_ANOTHER}")
+        raise ControlError(f"{path} is of {who.id}, with role {who.role}; {_ANOTHER.format('monitor')}")
     return f"control takes it: {who.id}, of {', '.join(who.tenants)}, until {who.expires_at:%Y-%m-%d}"
 
 
@@ -74,9 +80,11 @@ def watching_checked(settings: Settings) -> str:
         try:
             watch = client.watch()
         except ControlError as error:
-            if error.status not in (401, 403):
+            if error.status == httpx.codes.UNAUTHORIZED:
+                raise ControlError(f"control does not take {token}; {_ANOTHER.format('admin')}") from error
+            if error.status != httpx.codes.FORBIDDEN:
                 raise
-            return f"not asked: control does not take {token}; `guardian token issue` makes a new one"
+            return f"not asked: control does not let {token} ask; `guardian gateways` shows it"
     if watch.unprotected_s is not None:
         raise ControlError(
             f"unprotected for {counted(round(watch.unprotected_s / 60), 'minute')}: the monitor is behind or gone;"

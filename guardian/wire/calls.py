@@ -31,12 +31,15 @@ class ControlCalls:
         transport: httpx.BaseTransport | None = None,
     ) -> None:
         self._token = token
-        self._http = httpx.Client(
-            base_url=base_url,
-            timeout=_TIMEOUT,
-            transport=transport,
-            follow_redirects=False,  # a token must not follow somebody else's redirect
-        )
+        try:
+            self._http = httpx.Client(
+                base_url=base_url,
+                timeout=_TIMEOUT,
+                transport=transport,
+                follow_redirects=False,  # a token must not follow somebody else's redirect
+            )
+        except OSError as error:
+            raise no_certificates(error) from error
 
     def __enter__(self) -> Self:
         return self
@@ -114,6 +117,14 @@ class ControlCalls:
         except (ConfigurationError, UnicodeError) as error:
             why = "it is no text" if isinstance(error, UnicodeError) else str(error)
             raise ControlError(f"there is no token to show to {self._http.base_url}: {why}") from None
+
+
+def no_certificates(error: OSError) -> ConfigurationError:
+    """For what is raised, before anything is asked, where the environment names no readable certificates."""
+    return ConfigurationError(
+        f"SSL_CERT_FILE, or SSL_CERT_DIR, has no certificates to believe in ({error.strerror or error});"
+        " set it to a PEM file that this user may read"
+    )
 
 
 def tls_way_out(error: Exception) -> str:

@@ -26,7 +26,7 @@ from guardian.store.control import ControlStore
 COMMANDS = (
     "demo", "init", "doctor", "bench", "dlq", "outbox", "run", "watch", "serve", "replay", "score", "schema",
     "check-config", "sessions", "findings", "revoke", "reinstate", "token", "seal", "labels", "calibrate",
-    "evaluate", "train", "sources", "detect",
+    "evaluate", "train", "sources", "detect", "migrate",
 )  # fmt: skip
 
 
@@ -492,8 +492,12 @@ def test_a_kind_of_finding_that_does_not_exist_is_refused_with_those_that_do(gua
     assert "drift, gateway, hygiene" in done.stderr
 
 
-def test_dead_letters_that_are_not_kept_are_a_fault(guardian) -> None:
+def test_dead_letters_that_are_not_kept_are_a_fault(guardian, tmp_path: Path) -> None:
+    from guardian.bootstrap.monitor_store import open_monitor_store
+    from guardian.config import load
+
     guardian("init", "home")
+    open_monitor_store(load(tmp_path / "home/guardian.yaml"), makes=True).close()
     done = guardian("dlq", "redrive", "nosuch", "-c", "home/guardian.yaml")
     assert done.returncode == 1
     assert "nosuch" in done.stdout + done.stderr

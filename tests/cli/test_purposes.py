@@ -42,6 +42,6 @@ def test_purposes_are_listed_with_how_much_they_constrain(guardian, tmp_path: Pa
 
 
 def test_nothing_learnt_yet_says_when_there_will_be(guardian, tmp_path: Path) -> None:
-    initialise(tmp_path / "home")
+    open_monitor_store(load(initialise(tmp_path / "home")), makes=True).close()
     shown = guardian("purposes", "-c", str(tmp_path / "home" / "guardian.yaml"))
     assert "silent for a while" in shown.stdout

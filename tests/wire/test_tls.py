@@ -16,7 +16,7 @@ from cryptography.x509.oid import NameOID
 
 from guardian.bootstrap.doctor_control import control_checked
 from guardian.config import load
-from guardian.errors import ControlError
+from guardian.errors import ConfigurationError, ControlError
 from guardian.wire.client import ControlClient
 
 
@@ -82,3 +82,14 @@ def test_where_tls_fails_client_and_doctor_point_at_it_and_not_at_a_server_that_
         assert "guardian serve" not in told
     assert away.value.status == 0
     assert "[SSL" in str(unwell.value)
+
+
+def test_certificates_that_cannot_be_read_are_told_with_the_variable_that_names_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "ca.pem"))
+    with pytest.raises(ConfigurationError, match=r"SSL_CERT_FILE.*No such file"):
+        ControlClient("https://control", lambda: "x")
+    (tmp_path / "ca.pem").write_text("no certificate")
+    with pytest.raises(ConfigurationError, match=r"SSL_CERT_FILE.*certificate"):
+        control_checked(load(None))

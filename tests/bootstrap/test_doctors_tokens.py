@@ -1,0 +1,44 @@
+"""The doctor tries the tokens that lie on a machine."""
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from guardian.bootstrap.control import Control
+from guardian.bootstrap.doctor_control import token_checked, watching_checked
+from guardian.bootstrap.initialise import initialise
+from guardian.config import Settings, load
+from guardian.errors import ControlError
+from guardian.telemetry import Metrics
+
+
+@contextmanager
+def served(path: Path, database: str) -> Iterator[Settings]:
+    settings = load(path, overrides={"store": {"control": f"sqlite:///data/{database}"}})
+    control = Control(settings, metrics=Metrics(), port=0)
+    control.start()
+    try:
+        yield settings.model_copy(update={"control": settings.control.model_copy(update={"url": control.url})})
+    finally:
+        control.stop()
+
+
+def test_tokens_that_control_does_not_take_come_with_the_command_that_issues_new_ones(tmp_path: Path) -> None:
+    path = initialise(tmp_path / "home")
+    with served(path, "control.db") as settings:
+        assert token_checked(settings).startswith("control takes it: monitor, of *, until")
+        assert watching_checked(settings) == "no monitor was ever heard of"
+        shutil.copy(path.parent / "keys/monitor.token", path.parent / "kept")
+        shutil.copy(path.parent / "keys/admin.token", path.parent / "keys/monitor.token")
+        with pytest.raises(ControlError, match="is of admin, with role admin"):
+            token_checked(settings)
+        shutil.copy(path.parent / "kept", path.parent / "keys/monitor.token")
+    with served(path, "another.db") as moved:
+        for check, who in ((token_checked, "monitor"), (watching_checked, "admin")):
+            with pytest.raises(ControlError, match=f"control does not take .*{who}.token") as unwell:
+                check(moved)
+            mend = str(unwell.value).partition("; ")[2]
+            assert mend.startswith(f"`guardian token issue {who} --role {who} --tenant '*'` on control's machine")
