@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from guardian.archive.files import Partition, parquet_files, reading, tenant_folder
+from guardian.archive.files import Partition, parquet_files, partitions, reading, tenant_folder
 from guardian.archive.identity import NAMING, first_of_each
 from guardian.archive.rows import conform
 from guardian.archive.schema import EVENTS
@@ -80,6 +80,10 @@ class ArchivedTimelines:
     """`root` is the archive's folder."""
 
     root: Path
+
+    def empty(self) -> bool:
+        """Raises ArchiveError for a folder that may not be read."""
+        return next(partitions(self.root), None) is None
 
     def of(self, tenant_id: str, session_id: str, *, since: date, until: date) -> ArchivedTimeline:
         """Raises ArchiveError for a file that cannot be read."""

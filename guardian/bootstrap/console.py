@@ -95,7 +95,18 @@ def pages_checked(settings: Settings) -> str:
     folder = settings.console.proposals
     if folder is not None and not settings.resolve(folder).is_dir():
         raise ConfigurationError(f"console.proposals: {settings.resolve(folder)} is no folder; make it")
-    return f"at {rule.url}, by {' or '.join(ways)}"
+    return f"at {rule.url}, by {' or '.join(ways)}{_bare(settings)}"
+
+
+def _bare(settings: Settings) -> str:
+    """Not to be mended: nothing may have been archived yet."""
+    root = None if settings.archive.path is None else settings.resolve(settings.archive.path)
+    if root is None or not ArchivedTimelines(root).empty():
+        return ""
+    return (
+        f"; they show no actions: {root} holds nothing. The monitor writes it: where that runs on another machine"
+        " share its folder with this one"
+    )
 
 
 def model_facts(settings: Settings) -> Mapping[str, str]:

@@ -30,6 +30,9 @@ class MemoryTimelines:
 
     sessions: Mapping[tuple[str, str], tuple[Granted, Sequence[Step]]] = field(default_factory=dict)
 
+    def empty(self) -> bool:
+        return not self.sessions
+
     def of(self, tenant_id: str, session_id: str, *, since: date, until: date) -> MemoryTimeline:
         granted, steps = self.sessions.get((tenant_id, session_id), (None, ()))
         days = {step.at.astimezone(UTC).date() for step in steps}

@@ -28,6 +28,11 @@ _AUDIT_LINES = 30
 _NEAR = 2
 _IN_FULL = 5
 _FURTHEST = timedelta(days=92)
+_BARE = (
+    "The archive that control reads (archive.path) holds nothing at all. The monitor writes it, some moments after"
+    " each act: where that runs on another machine, its folder must be shared with this one. Until then only what"
+    " led to a finding is known: see the findings above."
+)
 _BEFORE = timedelta(days=1)
 _log = logger("console")
 
@@ -149,10 +154,11 @@ def _timeline(
     try:
         found = timelines.of(session.tenant_id, session.session_id, since=max(first, last - _FURTHEST), until=last)
         shown, _ = _actions(found, query), found.granted  # read while it can be said that it cannot
+        bare = not found.points and timelines.empty()
     except ArchiveError as error:
         _log.error("archive_unreadable", error=str(error)[:300])
         return None, None, "The archive could not be read; what control knows is below. The log says more."
-    return found, shown, ""
+    return found, shown, _BARE if bare else ""
 
 
 def _actions(timeline: Timeline, query: Mapping[str, str]) -> Actions:

@@ -80,7 +80,9 @@ class Timelines(Protocol):
 
     `of` looks at the days from `since` to `until`, and further in both directions while there is something on the
     next day, so that a session that ran on over midnight is whole. Raises ArchiveError for files that cannot be
-    read. It knows no callers: who may see the tenant's sessions is asked before.
+    read. It knows no callers: who may see the tenant's sessions is asked before. `empty` says that nothing at all
+    lies there, of nobody.
     """
 
+    def empty(self) -> bool: ...
     def of(self, tenant_id: str, session_id: str, *, since: date, until: date) -> Timeline: ...

@@ -89,6 +89,12 @@ def test_a_session_that_is_not_there_has_no_actions(make: Make) -> None:
     assert (told.first, told.last) == (DAY, DAY)
 
 
+def test_an_archive_is_empty_while_nobodys_actions_are_in_it(make: Make, tmp_path: Path) -> None:
+    assert not make([step(1)]).empty()
+    assert ArchivedTimelines(tmp_path / "new").empty()
+    assert MemoryTimelines().empty()
+
+
 def test_another_tenants_session_of_the_same_name_is_another(make: Make) -> None:
     told = make([step(1)]).of("acme", "sess_1", since=DAY, until=DAY)
     assert [each.decision_id for each in told.steps(0, 99)] == ["dec_1"]

@@ -8,6 +8,7 @@ from datetime import timedelta
 import pyarrow.parquet as pq
 import pytest
 
+from guardian.bootstrap.console import pages_checked
 from guardian.console.showing import said
 from guardian.domain.finding import Effect, Kind
 from guardian.wire.peers import Acknowledgement
@@ -169,6 +170,19 @@ def test_without_an_archive_the_page_says_so_and_shows_what_control_knows(make_s
     assert "no archive is kept here" in html
     assert "<svg" in html
     assert "rival@example.net" in html
+
+
+def test_where_control_reads_an_archive_that_holds_nothing_page_and_doctor_say_whose_it_is(make_site, scribe):
+    site = make_site()
+    site.submit(scribe.finding())
+    html = site.signed_in().session()
+    assert "holds nothing at all" in html
+    assert "must be shared with this one" in html
+    assert "It is filled some moments" not in html
+    assert f"{site.archive} holds nothing" in pages_checked(site.settings)
+    site.archived(scribe.row(1, session="sess_2"))
+    assert "It is filled some moments" in site.signed_in().session()
+    assert "holds nothing" not in pages_checked(site.settings)
 
 
 def test_with_an_archive_that_lacks_the_session_it_says_where_it_looked(site, scribe):
