@@ -29,6 +29,7 @@ def test_a_key_is_rotated_and_then_the_old_one_opens_nothing_any_more(tmp_path: 
     setup.register(app)
     config = initialise(tmp_path / "home")
     path = config.parent / "keys" / "seal.key"
+    open_monitor_store(load(config), makes=True).close()
 
     def seal() -> Seal:
         return load_seal(path, ttl=timedelta(days=1))
