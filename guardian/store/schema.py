@@ -22,6 +22,10 @@ MONITOR = "guardian.store.migrations_monitor"
 """The packages with the alembic revisions: `env.py` holds only `run_migrations()`, `versions/` the revisions."""
 
 _STARTS = {CONTROL: "guardian serve", MONITOR: "guardian watch"}
+_BY_THEIR_OWNER = (
+    " (where its role does not own the tables, their owner does with `guardian migrate` and section 4 of"
+    " config/examples/postgres-roles.sql)"
+)
 _ADVISORY_LOCK = 0x67756172  # "guar": two processes that start together migrate one after the other
 
 
@@ -47,9 +51,7 @@ def check_schema(engine: Engine, scripts: str) -> None:
     if found == needed:
         return
     shown, starts = engine.url.render_as_string(), _STARTS[scripts]
-    owned = ", and for a role that owns no tables `guardian migrate`, as their owner" * (
-        scripts == CONTROL and engine.dialect.name == "postgresql"
-    )
+    owned = _BY_THEIR_OWNER if scripts == CONTROL and engine.dialect.name == "postgresql" else ""
     if not found:
         raise StoreError(f"store: {shown} has no tables yet; `{starts}` makes them when it starts{owned}")
     raise StoreError(

@@ -379,13 +379,15 @@ def test_the_example_grants_what_the_store_changes_and_nothing_else(server: Serv
 def test_an_upgrade_without_the_owner_or_without_the_last_section_again_is_told_and_not_begun(
     server: Server, tmp_path: Path
 ) -> None:
-    def serve() -> None:
+    def serve(*, migrates: bool = True) -> None:
         url = server.url("guardian_control", "guardian_control")
-        ControlStore.open(url, now=NOW, epoch_file=tmp_path / "epoch").close()
+        ControlStore.open(url, now=NOW, epoch_file=tmp_path / "epoch", migrates=migrates).close()
 
     owner = open_engine(server.url("guardian_owner", "guardian_control"))
     go(owner, "0010")
     owner.dispose()
+    with pytest.raises(StoreError, match=r"is at 0010, .* their owner does with `guardian migrate` and section 4"):
+        serve(migrates=False)
     with pytest.raises(StoreError, match=r"permission denied .*; .*postgres-roles\.sql .* section 3"):
         serve()
     migrate_as_owner(server)
