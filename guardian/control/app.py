@@ -180,6 +180,8 @@ async def _listen_for_ever(deps: ControlDeps, listings: RevocationListings, bell
         unread = 1
         with _told("ledger_not_read"):
             newest = await run_in_threadpool(listings.catch_up)
+            if heard is not None and newest < heard:  # under our feet
+                await run_in_threadpool(deps.store.settle_epoch, deps.clock())
             if newest != heard:
                 bell.ring()
                 await run_in_threadpool(deps.store.remember)  # before its own next start, which may be on a backup

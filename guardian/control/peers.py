@@ -37,7 +37,8 @@ class Watched:
     """What people were told of and is not over yet: of gateways by principal and state, and of calls.
 
     Of this process: after a restart it is told again under the same id, which the store then knows. `measured` are
-    the gateways whose lag the metrics show. Before `since` nobody could be heard: that was no silence.
+    the gateways whose lag the metrics show. Before `since` nobody could be heard: that was no silence. How `epoch`
+    began is told.
     """
 
     gateways: dict[tuple[str, str], Trouble] = field(default_factory=dict)
@@ -45,6 +46,7 @@ class Watched:
     gap_since: datetime | None = None
     measured: frozenset[str] = frozenset()
     since: datetime | None = None
+    epoch: int | None = None
 
     @contextmanager
     def once_committed(self) -> Iterator[None]:

@@ -18,6 +18,7 @@ from guardian.control.listing import Listing, RevocationListings
 from guardian.control.looking import SharedLooks, Signed
 from guardian.control.peers import UNNAMED
 from guardian.control.problems import Refusal, documented
+from guardian.control.restored import gave_away
 from guardian.control.wholes import Reach
 from guardian.domain.revocation import Revision
 from guardian.revocation.signing import HEADER
@@ -98,11 +99,12 @@ def narrowed(caller: Principal, scope: Reach) -> Principal:
 async def note_held(
     request: Request, deps: ControlDeps, caller: Principal, instance: str, held: Revision | None, transport: str
 ) -> None:
-    """Remember which revision a gateway holds; one that this ledger has not reached is not believed."""
+    """Remember which revision a gateway holds. One that this ledger has not reached is not believed, or tells that
+    a backup was restored."""
     if held is None or caller.role != "gateway":
         return
     listings: RevocationListings = request.app.state.listings
-    if await run_in_threadpool(listings.reached, held):
+    if await run_in_threadpool(lambda: listings.reached(held) or gave_away(deps, caller, held)):
         deps.metrics.set("guardian_gateway_revision", held.n, gateway=caller.id)
         deps.peers.note("gateway", caller, instance, revision=held, transport=transport, now=deps.clock())
 

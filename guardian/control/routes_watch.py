@@ -11,6 +11,7 @@ from guardian.control.listing import RevocationListings
 from guardian.control.monitors import unprotected, watched
 from guardian.control.peers import UNNAMED
 from guardian.control.problems import Refusal, documented
+from guardian.control.restored import gave_away
 from guardian.control.routes_revocations import Instance, narrowed
 from guardian.control.watching import gateways, peers, revision_within, within
 from guardian.domain.revocation import Revision
@@ -41,7 +42,7 @@ def acknowledge(
         raise Refusal(403, "only a gateway enforces the list", code="denied")
     revision = Revision.parse(told.revision)
     listings: RevocationListings = request.app.state.listings
-    if not listings.reached(revision):
+    if not listings.reached(revision) and not gave_away(deps, caller, revision):
         raise Refusal(422, f"revision: this ledger has not reached {revision}")
     if told.leaving:
         deps.peers.leave("gateway", peer, instance)

@@ -13,10 +13,12 @@ from typing import Self
 from sqlalchemy import Connection, Engine, select
 from sqlalchemy.engine import make_url
 
+from guardian.domain.finding import OPERATORS
+from guardian.domain.revocation import Revision
 from guardian.errors import StoreError, Unstorable
 from guardian.store.control_alerts import AlertRows
 from guardian.store.control_approvals import ApprovalRows, BreakGlassRows
-from guardian.store.control_audit import AuditRows
+from guardian.store.control_audit import AuditEntry, AuditRows
 from guardian.store.control_cases import CaseRows
 from guardian.store.control_checkpoints import CheckpointRows
 from guardian.store.control_cursors import CursorRows
@@ -40,6 +42,7 @@ from guardian.store.schema import CONTROL, check_rights, check_schema, migrate
 from guardian.telemetry import logger
 
 _log = logger("store")
+_NEW_EPOCH = "beginEpoch"
 
 
 class ControlRows:
@@ -72,6 +75,18 @@ class ControlRows:
     def head(self) -> Head:
         return read_head(self.connection)
 
+    def begin_epoch(self, epoch: int, change_seq: int, *, expected: Revision, now: datetime, **told: str) -> None:
+        """The ledger had come to `expected`, and that is lost; the entry is among the `restores`."""
+        found = str(self.head().revision)
+        begin_epoch(self.connection, epoch, change_seq, now)
+        told |= {"tenant_id": OPERATORS, "session_id": OPERATORS, "found": found, "expected": str(expected)}
+        self.audit.note(_NEW_EPOCH, at=now, epoch=epoch, **told)
+        _log.warning("restored_backup", epoch=epoch, found=found)
+
+    def restores(self) -> list[AuditEntry]:
+        """The entries on the epochs that were begun, the newest first."""
+        return self.audit.naming(OPERATORS, OPERATORS, _NEW_EPOCH)
+
 
 class ControlStore:
     """Opens transactions. Writers queue for one row, so ledger, budget and audit chain have one order."""
@@ -96,7 +111,7 @@ class ControlStore:
         check_rights(engine, RIGHTS)
         path = epoch_file or _beside(url)
         store = cls(engine, EpochFile(path) if path is not None else None)
-        store._settle_epoch(now)
+        store.settle_epoch(now)
         return store
 
     @contextmanager
@@ -153,24 +168,17 @@ class ControlStore:
     def close(self) -> None:
         self._engine.dispose()
 
-    def _settle_epoch(self, now: datetime) -> None:
+    def settle_epoch(self, now: datetime) -> None:
+        """Begin a new epoch if the database is behind what is remembered beside it."""
         remembered = self._epoch_file.read() if self._epoch_file is not None else None
         with writing(self._engine) as connection:
             queue_for_writing(connection)  # another process may be at the same
             if connection.execute(select(head.c.id)).one_or_none() is None:
                 create_head(connection, now)
-            stands = _mark(read_head(connection))
-            onward = restored_mark(stands, remembered)
-            if onward is not None:
-                begin_epoch(connection, onward.epoch, onward.change_seq, now)
-                AuditRows(connection).note(
-                    "beginEpoch",
-                    at=now,
-                    epoch=onward.epoch,
-                    found=f"{stands.epoch}.{stands.n}",
-                    expected=f"{remembered.epoch}.{remembered.n}" if remembered else "",
-                )
-                _log.warning("restored_backup", epoch=onward.epoch, found=f"{stands.epoch}.{stands.n}")
+            onward = restored_mark(_mark(read_head(connection)), remembered)
+            if onward is not None and remembered is not None:
+                expected = Revision(epoch=remembered.epoch, n=remembered.n)
+                ControlRows(connection).begin_epoch(onward.epoch, onward.change_seq, expected=expected, now=now)
         self._remember(self.head())
 
     def _remember(self, stands: Head) -> None:

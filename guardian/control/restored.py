@@ -1,0 +1,80 @@
+"""A restored backup: people hear what it brought back, and a gateway that is ahead of the ledger gives it away."""
+
+import json
+from datetime import datetime, timedelta
+from typing import Any
+
+from guardian.control.deps import ControlDeps
+from guardian.control.news import tell
+from guardian.domain.finding import OPERATORS
+from guardian.domain.revocation import Revision
+from guardian.store.control_head import Head
+from guardian.wire.principal import Principal
+
+_SELDOM = timedelta(hours=1)
+_FAR = 10**6
+"""Further than a feed comes between a backup and its restore, and no more: a false word uses it up too."""
+
+
+def gave_away(deps: ControlDeps, gateway: Principal, held: Revision) -> bool:
+    """Begin a new epoch where a gateway holds a revision of the present one that lies beyond the ledger: that was
+    taken back in time, and what is revoked from now on must bear no revision that was given out before.
+
+    A token in wrong hands can say so too. What that brings about is that every gateway fetches the whole list, at
+    most once an hour, and that people are called.
+    """
+    now = deps.clock()
+    with deps.store.read() as rows:
+        if not _ahead(held, rows.head(), now):
+            return False
+    with deps.store.write() as rows:
+        head = rows.head()
+        if _ahead(held, head, now):  # else another one said so first
+            epoch, change_seq = head.revision.epoch + 1, head.change_seq + _FAR
+            rows.begin_epoch(epoch, change_seq, expected=held, now=now, gateway=gateway.id)
+    return True
+
+
+def _ahead(held: Revision, head: Head, now: datetime) -> bool:
+    beyond = held.epoch == head.revision.epoch and held.n > head.revision.n
+    return beyond and now - head.epoch_at >= _SELDOM
+
+
+def tell_of_restores(deps: ControlDeps, now: datetime) -> None:
+    """Each once, whichever process or command noticed it."""
+    with deps.store.read() as rows:
+        begun = [json.loads(entry.record) for entry in rows.restores()]
+    if not begun:
+        return
+    with deps.store.write() as rows:
+        for each in begun:
+            tell(
+                deps,
+                rows,
+                topic="restored_backup",
+                tenant_id=OPERATORS,
+                title="The ledger went back, as by a restored backup: who was revoked since may act again",
+                detail=_words(each),
+                severity="critical",
+                once=f"epoch {each['epoch']}",
+                now=now,
+            )
+
+
+def _words(begun: dict[str, Any]) -> str:
+    found, expected, gateway = begun["found"], begun["expected"], begun.get("gateway")
+    if gateway is not None:
+        how = (
+            f"gateway {gateway} holds revision {expected}, and the ledger had only come to {found}; if nobody"
+            f" restored a backup, its token is in wrong hands: guardian token revoke --principal {gateway}"
+        )
+    elif found != expected:
+        how = f"the ledger stood at {found}, and had come to {expected} before"
+    else:
+        how = f"the ledger stood at {found}, and the feed or the signed audit trail had come further before"
+    return (
+        f"{how}. Epoch {begun['epoch']} began: gateways take the whole list anew, without what was revoked in"
+        " between. Revoke that again (alerts of that time and the exported audit trail tell what). Tokens that"
+        " were withdrawn in between count again: withdraw them; those issued in between are refused: issue new"
+        " ones (guardian token list). Then guardian audit verify. The README says more: 'A backup was restored'"
+    )

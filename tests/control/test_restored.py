@@ -1,0 +1,110 @@
+"""A restored backup: told to people, and noticed by what gateways hold where nothing else remembers."""
+
+import json
+import time
+
+import pytest
+from sqlalchemy import update
+
+from guardian.control import app
+from guardian.control.watching import watch
+from guardian.store.control_tables import head
+
+
+def holds(stage, revision, way="since", role="gateway"):
+    """What control answers to somebody that holds this revision."""
+    if way == "ack":
+        return stage.call("POST", "/v1/revocations/ack", role, json={"revision": revision})
+    if way == "tag":
+        return stage.revocations(headers={"If-None-Match": f'"{revision}-{"0" * 32}"'})
+    return stage.call("GET", "/v1/revocations", role, params={"since": revision})
+
+
+def stands(stage):
+    return str(stage.deps.store.head().revision)
+
+
+def told(stage):
+    """Severity and text of the news of restored backups, as an operator reads them."""
+    watch(stage.deps)
+    found = stage.call("GET", "/v1/findings", "admin", "*", params={"kind": "control"}).json()["items"]
+    news = [each["finding"] for each in found]
+    return [(each["severity"], each["reasons"][0]["text"]) for each in news
+            if each["reasons"][0]["signal"] == "restored_backup"]  # fmt: skip
+
+
+@pytest.mark.parametrize("way", ["since", "tag", "ack"])
+def test_a_gateway_that_holds_what_the_ledger_has_not_reached_gives_a_restored_backup_away(stage, way):
+    stage.revoke("s1")
+    stage.clock.pass_(hours=2)
+    holds(stage, "1.3", way)
+    assert stands(stage) == "2.0"
+    for name in ("s2", "s3"):
+        stage.revoke(name)
+    listed = holds(stage, "1.3").json()
+    assert (listed["complete"], {each["subject_id"] for each in listed["entries"]}) == (True, {"s1", "s2", "s3"})
+    ((severity, text),) = told(stage)
+    assert severity == "critical"
+    assert "gateway gateway-1 holds revision 1.3" in text
+    assert "only come to 1.1" in text
+    (entry,) = stage.audit(action="beginEpoch")
+    assert (entry["gateway"], entry["found"], entry["expected"], entry["epoch"]) == ("gateway-1", "1.1", "1.3", 2)
+
+
+def test_whoever_says_so_begins_no_second_epoch_within_an_hour_and_none_of_another_epoch(stage):
+    stage.clock.pass_(minutes=59)
+    holds(stage, "1.3")
+    assert stands(stage) == "1.0", "this one began less than an hour ago"
+    stage.clock.pass_(minutes=1)
+    for claim, role in (("7.3", "gateway"), ("0.9", "gateway"), ("1.0", "gateway"), ("1.3", "analyst")):
+        holds(stage, claim, role=role)
+        assert stands(stage) == "1.0"
+    feed = stage.deps.store.head().change_seq
+    for claim in ("1.3", "1.999999999999999", "2.4", "2.5"):
+        holds(stage, claim)
+    assert (stands(stage), len(told(stage))) == ("2.0", 1)
+    assert stage.deps.store.head().change_seq - feed < 2**31 / (24 * 80), (
+        "the feed's number lasts for months of it"
+    )
+    assert holds(stage, "2.5", "ack").status_code == 422
+    stage.clock.pass_(hours=1)
+    holds(stage, "2.5")
+    assert (stands(stage), len(told(stage))) == ("3.0", 2)
+
+
+def test_a_restored_backup_is_told_once_with_where_the_ledger_stood_and_what_to_do(stage):
+    stage.revoke("s1")
+    store = stage.deps.store
+    mark = {"epoch": 1, "n": 9, "change_seq": 9, "audit_seq": 0}
+    store._epoch_file.path.write_text(json.dumps(mark))
+    store.settle_epoch(stage.clock())  # as any command that opens the database
+    ((severity, text),) = told(stage)
+    assert severity == "critical"
+    assert "the ledger stood at 1.1, and had come to 1.9 before. Epoch 2 began" in text
+    assert "Revoke that again" in text
+    assert "withdraw them" in text
+    assert "guardian audit verify" in text
+    stage.deps.watched.epoch = None  # a restart
+    assert len(told(stage)) == 1
+
+
+def test_a_ledger_that_is_restored_while_control_runs_begins_a_new_epoch(stage, monkeypatch):
+    monkeypatch.setattr(app, "_LISTEN_EVERY_S", 0.01)
+    listings, looks = stage.client.app.state.listings, []
+    catch_up = listings.catch_up
+    listings.catch_up = lambda: looks.append(str(newest := catch_up())) or newest
+    for name in ("s1", "s2", "s3"):
+        stage.revoke(name)
+    until(lambda: looks.count("1.3") > 1)
+    with stage.deps.store._engine.begin() as connection:
+        connection.execute(update(head).values(n=1))
+    until(lambda: stands(stage) == "2.0")
+    assert [entry["expected"] for entry in stage.audit(action="beginEpoch")] == ["1.3"]
+
+
+def until(so):
+    for _ in range(1000):
+        if so():
+            return
+        time.sleep(0.01)
+    raise AssertionError("it never came")
