@@ -17,7 +17,7 @@ from guardian.bootstrap.advice import advice_rule, remote_adviser
 from guardian.bootstrap.auditing import open_checkpoints
 from guardian.bootstrap.channels import channel_options
 from guardian.bootstrap.clock import utc_now
-from guardian.bootstrap.control_store import open_control_store, open_tokens
+from guardian.bootstrap.control_store import open_control_store, open_tokens, restore_is_noticed
 from guardian.bootstrap.databases import is_there, sqlite_file
 from guardian.bootstrap.kafka import kafka_settings
 from guardian.bootstrap.listening import listen, url_of
@@ -54,6 +54,7 @@ class Control:
         self, settings: Settings, *, metrics: Metrics, port: int | None = None, adviser: Adviser | None = None
     ) -> None:
         section = settings.control
+        restore_is_noticed(settings)
         new = not is_there(settings, settings.store.control)
         self.store = open_control_store(settings, makes=True)
         if new:

@@ -1,9 +1,12 @@
 """Control's own database and the tokens it vouches for, without the API around them."""
 
+import os
+
 from guardian.bootstrap.clock import utc_now
 from guardian.bootstrap.databases import control_url
 from guardian.bootstrap.secrets import SecretFiles
 from guardian.config import Settings
+from guardian.errors import ConfigurationError
 from guardian.keys.signing import SigningKeys
 from guardian.keys.tokens import Tokens
 from guardian.store.control import ControlStore
@@ -28,6 +31,26 @@ def migrate_control(settings: Settings) -> None:
     engine = open_engine(control_url(settings, makes=False))
     migrate(engine, CONTROL)
     engine.dispose()
+
+
+def restore_is_noticed(settings: Settings) -> None:
+    """For who serves the list. Raises ConfigurationError where nothing would tell that a backup was restored."""
+    named = settings.store.epoch_file
+    if settings.store.control.startswith("sqlite"):
+        return  # where none is named, it lies beside the database
+    if named is None:
+        raise ConfigurationError(
+            "store.epoch_file is not set: a restored backup of store.control, a server's database, would go"
+            " unnoticed, and gateways would miss revocations; below store: in guardian.yaml write"
+            " `epoch_file: control.db.epoch` (or set GUARDIAN_STORE__EPOCH_FILE), a file on a durable disk of this"
+            " machine and in no backup of the database; it is made at the start"
+        )
+    folder = settings.resolve(named).parent
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise ConfigurationError(
+            f"store.epoch_file: {folder} is no folder that this user can write, and a restored backup would go"
+            " unnoticed; make it, or mend its owner or mode"
+        )
 
 
 def open_tokens(settings: Settings, store: ControlStore) -> Tokens:

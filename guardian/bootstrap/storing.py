@@ -3,7 +3,7 @@
 import os
 import tempfile
 
-from guardian.bootstrap.control_store import open_control_store
+from guardian.bootstrap.control_store import open_control_store, restore_is_noticed
 from guardian.bootstrap.databases import is_there, sqlite_file
 from guardian.bootstrap.monitor_store import open_monitor_store
 from guardian.config import Settings
@@ -11,7 +11,8 @@ from guardian.errors import ArchiveError, StoreError
 
 
 def database_checked(settings: Settings, *, monitor: bool = True, control: bool = True) -> str:
-    """For the doctor: those of what runs here answer, as far as they are there. Raises StoreError."""
+    """For the doctor: those of what runs here answer, as far as they are there. Raises StoreError, and
+    ConfigurationError where a restored backup would go unnoticed."""
     mine = [url for url, here in ((settings.store.monitor, monitor), (settings.store.control, control)) if here]
     for url in mine:
         path = sqlite_file(settings, url)
@@ -40,6 +41,7 @@ def _open_control(settings: Settings) -> None:
             "before counts; restore it from a copy, with the .epoch file beside it; where there never was one, "
             "`guardian serve` makes it; where the monitor alone runs ask `guardian doctor --for watch`"
         )
+    restore_is_noticed(settings)
     open_control_store(settings).close()
 
 

@@ -13,7 +13,7 @@ from guardian.config.base import Days, Plugins, Seconds, Section, Wildcards, plu
 class StoreSection(Section):
     monitor: str = "sqlite:///guardian-data/monitor.db"
     control: str = "sqlite:///guardian-data/control.db"
-    epoch_file: Path | None = None  # None: beside the file of SQLite, and nowhere for a server
+    epoch_file: Path | None = None  # None: beside the file of SQLite; a server's must be named
     keep_days: Days = 90
     dead_letter_days: Days = 14
 
