@@ -12,6 +12,7 @@ import httpx
 import pytest
 import uvicorn
 from ports import port_of, reserve
+from sqlalchemy import delete, update
 
 from guardian.control.switch import SwitchRule
 from guardian.gateway import client
@@ -20,6 +21,7 @@ from guardian.gateway.asgi import RefuseRevoked, from_headers
 from guardian.gateway.client import RevocationList
 from guardian.gateway.reading import Refused, Revision
 from guardian.gateway.signature import Verifier
+from guardian.store.control_tables import head, ledger
 
 
 class Deployment:
@@ -185,6 +187,30 @@ def test_a_restored_backup_is_followed_into_its_new_epoch(deployment, follow):
     assert revoked.is_revoked("acme", "s1")
     deployment.stage.reinstate("s1")
     until(lambda: not revoked.is_revoked("acme", "s1"))
+
+
+def test_a_client_that_is_ahead_of_a_restored_ledger_misses_nothing_that_is_revoked_next(deployment, follow):
+    stage, store = deployment.stage, deployment.stage.deps.store
+    for name in ("s1", "s2", "s3"):
+        stage.revoke(name)
+    revoked = follow(verify_with=deployment.jwks())
+    until(lambda: revoked.state().revision == Revision(1, 3))
+    deployment.stop()
+    store._epoch_file = None  # as where none is configured, or its disk was lost
+    with store._engine.begin() as connection:
+        connection.execute(delete(ledger).where(ledger.c.n > 1))
+        connection.execute(update(head).values(n=1))
+    stage.clock.pass_(hours=2)
+    deployment.start()
+    until(lambda: store.head().revision.epoch == 2)
+    for name in ("s4", "s5"):
+        stage.revoke(name)
+    until(lambda: revoked.state().revision == Revision(2, 2))
+    assert [name for name in ("s1", "s2", "s3", "s4", "s5") if revoked.is_revoked("acme", name)] == [
+        "s1",
+        "s4",
+        "s5",
+    ]
 
 
 def test_an_unsigned_list_is_not_believed_by_one_that_verifies(deployment, follow):
