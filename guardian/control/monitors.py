@@ -88,7 +88,8 @@ def tell_of_monitors(deps: ControlDeps, rows: ControlRows, known: Sequence[Peer]
     if gap is None:
         return
     if gap <= late:
-        if told.gap is not None and not stopped:
+        unread = any(each.unread and not watched(each.tenants, known, now) for each in known)
+        if told.gap is not None and not stopped and not unread:
             since = told.gap_since or now
             lasted = max(1, int((now - since).total_seconds() // 60))
             say(

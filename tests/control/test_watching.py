@@ -574,6 +574,20 @@ def test_one_that_starts_takes_the_place_of_a_stopped_one_once_it_has_read(quiet
     assert [each["instance"] for each in seen(quiet)["monitors"]] == ["m-2"]
 
 
+def test_nor_is_it_told_that_calls_are_watched_where_the_last_one_that_read_is_forgotten_by_now(quiet):
+    beat(quiet, instance="m-1")
+    for hours in (1, 48):
+        quiet.clock.pass_(hours=hours)
+        watch(quiet.deps)
+    beat(quiet, None, "m-2")
+    watch(quiet.deps)
+    assert [each["instance"] for each in seen(quiet)["monitors"]] == ["m-2"]
+    assert "Calls are watched again" not in news(quiet)
+    beat(quiet, 0, "m-2")
+    watch(quiet.deps)
+    assert news(quiet)[-1] == "Calls are watched again"
+
+
 def test_one_that_starts_beside_a_living_one_is_no_gap(quiet):
     beat(quiet, instance="m-1")
     beat(quiet, None, "m-2")
