@@ -6,7 +6,7 @@ from typing import Any
 
 from guardian.control.deps import ControlDeps
 from guardian.control.news import tell
-from guardian.domain.finding import OPERATORS
+from guardian.domain.finding import OPERATORS, Severity
 from guardian.domain.revocation import Revision
 from guardian.store.control_head import Head
 from guardian.wire.principal import Principal
@@ -48,33 +48,39 @@ def tell_of_restores(deps: ControlDeps, now: datetime) -> None:
         return
     with deps.store.write() as rows:
         for each in begun:
+            title, detail, severity = _words(each)
             tell(
                 deps,
                 rows,
                 topic="restored_backup",
                 tenant_id=OPERATORS,
-                title="The ledger went back, as by a restored backup: who was revoked since may act again",
-                detail=_words(each),
-                severity="critical",
+                title=title,
+                detail=detail,
+                severity=severity,
                 once=f"epoch {each['epoch']}",
                 now=now,
             )
 
 
-def _words(begun: dict[str, Any]) -> str:
+def _words(begun: dict[str, Any]) -> tuple[str, str, Severity]:
+    """Title, detail and severity."""
     found, expected, gateway = begun["found"], begun["expected"], begun.get("gateway")
+    what = f"Epoch {begun['epoch']} began: gateways take the whole list anew"
+    tokens = (
+        "Tokens that were withdrawn in between count again: withdraw them; those issued in between are refused:"
+        " issue new ones (guardian token list). Then guardian audit verify. The README says more: 'A backup was"
+        " restored'"
+    )
+    if Revision.parse(found) >= Revision.parse(expected):
+        title = "The audit trail went back, as by a restored backup or a new database"
+        how = f"the ledger stood at {found}, no less than before, and the feed or the audit trail had come further"
+        return title, f"{how}. {what}. {tokens}", "high"
+    how = f"the ledger stood at {found}, and had come to {expected} before"
     if gateway is not None:
         how = (
             f"gateway {gateway} holds revision {expected}, and the ledger had only come to {found}; if nobody"
             f" restored a backup, its token is in wrong hands: guardian token revoke --principal {gateway}"
         )
-    elif found != expected:
-        how = f"the ledger stood at {found}, and had come to {expected} before"
-    else:
-        how = f"the ledger stood at {found}, and the feed or the signed audit trail had come further before"
-    return (
-        f"{how}. Epoch {begun['epoch']} began: gateways take the whole list anew, without what was revoked in"
-        " between. Revoke that again (alerts of that time and the exported audit trail tell what). Tokens that"
-        " were withdrawn in between count again: withdraw them; those issued in between are refused: issue new"
-        " ones (guardian token list). Then guardian audit verify. The README says more: 'A backup was restored'"
-    )
+    again = "without what was revoked in between. Revoke that again (alerts and the exported trail tell what)"
+    title = "The ledger went back, as by a restored backup: who was revoked since may act again"
+    return title, f"{how}. {what}, {again}. {tokens}", "critical"

@@ -88,6 +88,23 @@ def test_a_restored_backup_is_told_once_with_where_the_ledger_stood_and_what_to_
     assert len(told(stage)) == 1
 
 
+def test_where_only_the_trail_went_back_no_revocation_is_said_to_be_lost(stage):
+    stage.revoke("s1")
+    store = stage.deps.store
+    mark = {
+        "epoch": 1,
+        "n": 0,
+        "change_seq": 0,
+        "audit_seq": 9999,
+    }  # of another database that lay here before, too
+    store._epoch_file.path.write_text(json.dumps(mark))
+    store.settle_epoch(stage.clock())
+    ((severity, text),) = told(stage)
+    assert severity == "high"
+    assert "Revoke that again" not in text
+    assert "Epoch 2 began" in text
+
+
 def test_a_ledger_that_is_restored_while_control_runs_begins_a_new_epoch(stage, monkeypatch):
     monkeypatch.setattr(app, "_LISTEN_EVERY_S", 0.01)
     listings, looks = stage.client.app.state.listings, []
