@@ -1,6 +1,5 @@
 """A restored backup: people hear what it brought back, and a gateway that is ahead of the ledger gives it away."""
 
-import json
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -43,7 +42,7 @@ def _ahead(held: Revision, head: Head, now: datetime) -> bool:
 def tell_of_restores(deps: ControlDeps, now: datetime) -> None:
     """Each once, whichever process or command noticed it."""
     with deps.store.read() as rows:
-        begun = [json.loads(entry.record) for entry in rows.restores()]
+        begun = rows.restores()
     if not begun:
         return
     with deps.store.write() as rows:

@@ -3,12 +3,13 @@
 The monitor has no way in here: it speaks to the control API, with a database of its own.
 """
 
+import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from threading import Lock
-from typing import Self
+from typing import Any, Self
 
 from sqlalchemy import Connection, Engine, select
 from sqlalchemy.engine import make_url
@@ -18,7 +19,7 @@ from guardian.domain.revocation import Revision
 from guardian.errors import StoreError, Unstorable
 from guardian.store.control_alerts import AlertRows
 from guardian.store.control_approvals import ApprovalRows, BreakGlassRows
-from guardian.store.control_audit import AuditEntry, AuditRows
+from guardian.store.control_audit import AuditRows
 from guardian.store.control_cases import CaseRows
 from guardian.store.control_checkpoints import CheckpointRows
 from guardian.store.control_cursors import CursorRows
@@ -83,9 +84,10 @@ class ControlRows:
         self.audit.note(_NEW_EPOCH, at=now, epoch=epoch, **told)
         _log.warning("restored_backup", epoch=epoch, found=found)
 
-    def restores(self) -> list[AuditEntry]:
-        """The entries on the epochs that were begun, the newest first."""
-        return self.audit.naming(OPERATORS, OPERATORS, _NEW_EPOCH)
+    def restores(self) -> list[dict[str, Any]]:
+        """The records of the epochs that were begun, the newest first."""
+        found = (json.loads(entry.record) for entry in self.audit.naming(OPERATORS, OPERATORS, _NEW_EPOCH))
+        return [record for record in found if record["action"] == _NEW_EPOCH]
 
 
 class ControlStore:

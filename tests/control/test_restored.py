@@ -88,6 +88,13 @@ def test_a_restored_backup_is_told_once_with_where_the_ledger_stood_and_what_to_
     assert len(told(stage)) == 1
 
 
+def test_a_record_that_only_speaks_of_it_is_no_restore(stage):
+    with stage.deps.store.write() as rows:
+        place = {"tenant_id": "guardian", "session_id": "guardian"}
+        rows.audit.note("revoke", at=stage.clock(), actor="maya", reason="beginEpoch", **place)
+    assert told(stage) == []
+
+
 def test_where_only_the_trail_went_back_no_revocation_is_said_to_be_lost(stage):
     stage.revoke("s1")
     store = stage.deps.store
