@@ -540,7 +540,7 @@ def test_a_monitor_that_has_read_nothing_ends_no_gap_however_often_it_starts(qui
         quiet.clock.pass_(seconds=40)
         beat(quiet, None, f"m-{n}", leaving=n == 3)
         watch(quiet.deps)
-    assert news(quiet) == ["Unprotected for 1 minutes: the monitor is behind or gone"]
+    assert news(quiet) == ["Unprotected for 1 minute: the monitor is behind or gone"]
     shown = seen(quiet)
     assert [(each["state"], each["lag_s"]) for each in shown["monitors"]] == [
         ("silent", 0), ("silent", None), ("silent", None), ("unread", None), ("unread", None)
@@ -558,7 +558,7 @@ def test_where_nobody_ever_read_calls_are_unwatched_since_the_first_was_heard_of
         watch(quiet.deps)
         quiet.clock.pass_(seconds=40)
     watch(quiet.deps)
-    assert news(quiet) == ["Unprotected for 1 minutes: the monitor is behind or gone"]
+    assert news(quiet) == ["Unprotected for 1 minute: the monitor is behind or gone"]
     assert seen(quiet)["unprotected_s"] == 160
 
 
