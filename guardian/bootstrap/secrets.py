@@ -7,8 +7,8 @@ from pathlib import Path
 
 from guardian.config import Settings
 from guardian.keys.envelope import EnvelopeVerifier
-from guardian.keys.files import read_secret, write_secret
-from guardian.keys.seal import Seal, create_seal_file, load_seal
+from guardian.keys.files import make_secret, read_secret, write_secret
+from guardian.keys.seal import Seal, create_seal_file, load_seal, make_seal_file
 from guardian.keys.signing import SigningKeys
 
 
@@ -66,14 +66,12 @@ class SecretFiles:
 
     def load_advice_token(self) -> str:
         """What control shows to the monitor's adviser; made on first use, so both must see this folder."""
-        if not self.advice.exists():
-            write_secret(self.advice, secrets.token_urlsafe(32).encode() + b"\n", replace=False)
+        make_secret(self.advice, lambda: secrets.token_urlsafe(32).encode() + b"\n")
         return read_secret(self.advice).decode().strip()
 
     def load_console_seal(self, ttl: timedelta) -> Seal:
         """Seals what a browser keeps on its way to the identity provider and back; made on first use."""
-        if not self.console.exists():
-            create_seal_file(self.console)
+        make_seal_file(self.console)
         return load_seal(self.console, ttl=ttl)
 
     def load_health_token(self) -> str:

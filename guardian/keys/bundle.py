@@ -10,23 +10,22 @@ from joserfc.errors import JoseError
 from joserfc.jwk import ECKey
 
 from guardian.errors import ConfigurationError
-from guardian.keys.files import read_secret, write_secret
+from guardian.keys.files import make_secret, read_secret
 
 _ALGORITHM = "ES256"
+
+
+def _fresh() -> bytes:
+    key = ECKey.generate_key("P-256", auto_kid=True)
+    key.ensure_kid()
+    return json.dumps(key.as_dict(private=True)).encode() + b"\n"
 
 
 class BundleKey:
     """One key in a JWK file of its own; made on first use."""
 
     def __init__(self, path: Path) -> None:
-        if not path.exists():
-            fresh = ECKey.generate_key("P-256", auto_kid=True)
-            fresh.ensure_kid()
-            try:
-                write_secret(path, json.dumps(fresh.as_dict(private=True)).encode() + b"\n", replace=False)
-            except ConfigurationError:
-                if not path.exists():  # else another process was faster, and its key is the one
-                    raise
+        make_secret(path, _fresh)
         try:
             self._key = ECKey.import_key(json.loads(read_secret(path)))
         except (ValueError, TypeError, KeyError, JoseError) as error:

@@ -3,6 +3,7 @@
 import os
 import stat
 import tempfile
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
@@ -33,6 +34,17 @@ def write_secret(path: Path, content: bytes, *, replace: bool) -> None:
     except BaseException:
         Path(name).unlink(missing_ok=True)
         raise
+
+
+def make_secret(path: Path, make: Callable[[], bytes]) -> None:
+    """Write what `make` gives, unless there is one: of processes that begin at once, one makes it for all."""
+    if path.exists():
+        return
+    try:
+        write_secret(path, make(), replace=False)
+    except ConfigurationError:
+        if not path.exists():  # else another process was faster
+            raise
 
 
 def _put(written: Path, path: Path) -> None:

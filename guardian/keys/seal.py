@@ -7,7 +7,7 @@ from pathlib import Path
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 
 from guardian.errors import ConfigurationError, StoreError
-from guardian.keys.files import read_secret, write_secret
+from guardian.keys.files import make_secret, read_secret, write_secret
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +55,11 @@ class Seal:
 def create_seal_file(path: Path) -> None:
     """A file with one fresh key. Refuses to overwrite: what is sealed with a lost key is lost."""
     write_secret(path, Fernet.generate_key() + b"\n", replace=False)
+
+
+def make_seal_file(path: Path) -> None:
+    """The same where there is none yet."""
+    make_secret(path, lambda: Fernet.generate_key() + b"\n")
 
 
 def rotate_seal_file(path: Path) -> None:
