@@ -22,7 +22,8 @@ def checked_url(name: str, url: str) -> str:
 def post(url: str, body: bytes, headers: Mapping[str, str], *, timeout_s: float) -> None:
     """Returns when the other side has it (2xx). Raises RetryLater or AlertError; redirects are not followed."""
     try:
-        got = httpx.post(url, content=body, headers=dict(headers), timeout=timeout_s, follow_redirects=False)
+        with httpx.stream("POST", url, content=body, headers=dict(headers), timeout=timeout_s) as got:
+            pass  # what is said beside status and headers is not read, and need not have an end
     except (httpx.HTTPError, httpx.InvalidURL) as error:
         raise RetryLater(f"{_host(url)}: {type(error).__name__}") from None
     if got.is_success:

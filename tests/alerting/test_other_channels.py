@@ -1,9 +1,12 @@
 """Web-hook, OCSF over HTTP and Kafka, e-mail: what arrives there, and what is tried again."""
 
 import base64
+import contextlib
 import hashlib
 import hmac
 import json
+import socket
+import threading
 from email.message import EmailMessage
 
 import jsonschema
@@ -12,6 +15,7 @@ from ocsf_json_schema import get_ocsf_schema
 from ocsf_json_schema.embedded import OcsfJsonSchemaEmbedded
 
 from guardian.alerting.email import EmailOptions
+from guardian.alerting.http_post import post
 from guardian.alerting.ocsf import to_ocsf
 from guardian.alerting.ocsf_http import OcsfHttpOptions
 from guardian.alerting.ocsf_kafka import OcsfKafkaOptions
@@ -58,6 +62,26 @@ def test_what_may_be_tried_again_and_what_may_not(webhook, receiver, make_alert,
     assert webhook.find(make_alert()) is None
     if status == 429:
         assert trouble.value.after_s == 7
+
+
+def test_an_answer_without_an_end_holds_nobody_up() -> None:
+    gone = threading.Event()
+
+    def answer(listener: socket.socket) -> None:
+        connection, _ = listener.accept()
+        with connection:
+            connection.recv(65_536)
+            connection.sendall(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
+            with contextlib.suppress(OSError):
+                while True:
+                    connection.sendall(b"1000\r\n" + b"x" * 4096 + b"\r\n")
+            gone.set()
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=answer, args=(listener,), daemon=True)
+        thread.start()
+        post(f"http://127.0.0.1:{listener.getsockname()[1]}/", b"{}", {}, timeout_s=5)
+        assert gone.wait(10)
 
 
 @pytest.mark.parametrize("secret", ["", "whsec_", "whsec_c2hvcnQ=", "c2hvcnQ=", "whsec_not base64"])
