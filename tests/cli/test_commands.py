@@ -450,7 +450,13 @@ def test_a_configuration_is_shown_without_its_secrets(guardian, tmp_path: Path) 
             "options": {"url": "https://pdp.example", "token": "hush-6", "timeout_s": 3},
         },
         "slack": {"token": "hush-7"},
+        "alerts": {
+            "webhook": {"url": "https://h.example/in?code=hush-8&sig=hush-9", "secret_file": "keys/hook.secret"}
+        },
     }
+    (tmp_path / "keys").mkdir()
+    (tmp_path / "keys" / "hook.secret").write_text("whsec_" + "aGFyZC10by1ndWVzcy1zZWNyZXQtMQ==" + "\n")
+    (tmp_path / "keys" / "hook.secret").chmod(0o600)
     (tmp_path / "g.yaml").write_text(yaml.safe_dump(body), encoding="utf-8")
     for args in ((), ("--json",)):
         done = guardian("check-config", "-c", "g.yaml", *args)
