@@ -202,7 +202,7 @@ def _opened(pipe: Path) -> int:
 
 def letters_of(file: Path) -> Path:
     """The folder of a file's dead letters."""
-    of_no_folder = str(file) == "-" or file.is_relative_to("/dev")
+    of_no_folder = str(file) == "-" or file.parent in (Path("/dev"), Path("/dev/fd"))  # not /dev/shm
     return Path("stdin.dlq") if of_no_folder else file.with_name(f"{file.name}.dlq")
 
 

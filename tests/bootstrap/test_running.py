@@ -86,6 +86,7 @@ def test_a_pipe_given_by_its_path_is_read_once_and_whole():
     os.close(consumer._descriptor)
     os.close(read)
     assert running.letters_of(Path(f"/dev/fd/{read}")) == Path("stdin.dlq")  # nothing is kept beside a device
+    assert running.letters_of(Path("/dev/shm/log.jsonl")) == Path("/dev/shm/log.jsonl.dlq")  # a folder as any
 
 
 def test_a_named_pipe_is_waited_for_while_nobody_writes_to_it(tmp_path):
