@@ -111,7 +111,7 @@ def named(operation: Any, existing: dict[str, str]) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("role", "may"),
     [
-        ("admin", {"GET /v1/findings/{finding_id}", "GET /v1/approvals/{approval_id}", "GET /v1/policy/explain"}),
+        ("admin", {"GET /v1/findings/{finding_id}", "GET /v1/approvals/{approval_id}", "GET /v1/watch"}),
         ("monitor", {"POST /v1/findings", "GET /v1/session-changes"}),
         ("gateway", {"GET /v1/revocations", "GET /v1/whoami"}),
     ],
