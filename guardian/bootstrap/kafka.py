@@ -3,8 +3,10 @@
 from pathlib import Path
 from typing import Any
 
+from guardian.bus.kafka_producer import KafkaProducer
 from guardian.bus.kafka_settings import KafkaSettings
 from guardian.bus.oauth import ClientCredentials, TokenFile
+from guardian.bus.port import Consumer, Producer
 from guardian.config import Settings
 from guardian.config.intake import OAuthSection
 
@@ -36,3 +38,13 @@ def _tokens(settings: Settings, section: OAuthSection) -> ClientCredentials | To
         return TokenFile(settings.resolve(section.token_file or Path()))
     secret = section.client_secret.get_secret_value()
     return ClientCredentials(section.token_url, section.client_id, secret, scope=section.scope)
+
+
+def producers_of(settings: Settings, consumer: Consumer, of_file: Producer | None) -> dict[str, Producer]:
+    """Who takes the dead letters of what is read here, by topic: those of topics go to their broker."""
+    topics = [settings.kafka.topic] if of_file is None else []
+    topics += [settings.envelopes.topic] if settings.envelopes.topic is not None else []
+    found: dict[str, Producer] = dict.fromkeys(topics, KafkaProducer(kafka_settings(settings))) if topics else {}
+    if of_file is not None:
+        found |= {place.topic: of_file for place in consumer.assignment()}
+    return found

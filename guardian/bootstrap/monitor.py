@@ -12,12 +12,11 @@ from datetime import timedelta
 from guardian.bootstrap.clock import utc_now
 from guardian.bootstrap.departing import departure_of, watch_departure
 from guardian.bootstrap.judgement import open_judge, open_pipeline, unchecked
-from guardian.bootstrap.kafka import kafka_settings
+from guardian.bootstrap.kafka import kafka_settings, producers_of
 from guardian.bootstrap.monitor_store import learn_all, open_monitor_store, retention_of
 from guardian.bootstrap.secrets import SecretFiles, envelope_verifier
 from guardian.bootstrap.waiting import envelope_tail, waiting_room
 from guardian.bus.kafka import KafkaConsumer
-from guardian.bus.kafka_producer import KafkaProducer
 from guardian.bus.port import Consumer, Producer
 from guardian.config import Settings
 from guardian.domain.batch import Judgement
@@ -262,16 +261,6 @@ class Monitor:
                 count = int(getattr(self._judge.fit, counter, 0))
                 self._metrics.add(metric, count - self._cache_seen.get(counter, 0), result=result)
                 self._cache_seen[counter] = count
-
-
-def producers_of(settings: Settings, consumer: Consumer, of_file: Producer | None) -> dict[str, Producer]:
-    """Who takes the dead letters of what is read here, by topic: those of topics go to their broker."""
-    topics = [settings.kafka.topic] if of_file is None else []
-    topics += [settings.envelopes.topic] if settings.envelopes.topic is not None else []
-    found: dict[str, Producer] = dict.fromkeys(topics, KafkaProducer(kafka_settings(settings))) if topics else {}
-    if of_file is not None:
-        found |= {place.topic: of_file for place in consumer.assignment()}
-    return found
 
 
 def archiving_of(

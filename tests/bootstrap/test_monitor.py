@@ -8,7 +8,8 @@ import httpx
 import pytest
 
 from guardian.bootstrap.initialise import initialise
-from guardian.bootstrap.monitor import Monitor, producers_of
+from guardian.bootstrap.kafka import producers_of
+from guardian.bootstrap.monitor import Monitor
 from guardian.bus.file import FileConsumer, FileProducer
 from guardian.bus.kafka_producer import KafkaProducer
 from guardian.bus.memory import MemoryBroker, MemoryConsumer, MemoryProducer
