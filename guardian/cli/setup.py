@@ -82,8 +82,10 @@ def migrate(config: ConfigOption = None) -> None:
     """
     from guardian.bootstrap.control_store import migrate_control
 
-    migrate_control(settings_from(config))
-    typer.echo("up to date; now, as the owner, section 4 of config/examples/postgres-roles.sql")
+    settings = settings_from(config)
+    migrate_control(settings)
+    roles = settings.store.control.startswith("postgresql")  # SQLite has none
+    typer.echo("up to date" + "; now, as the owner, section 4 of config/examples/postgres-roles.sql" * roles)
 
 
 @token_app.command()

@@ -431,6 +431,11 @@ def test_a_token_is_issued_listed_and_withdrawn(guardian, tmp_path: Path) -> Non
         assert "Traceback" not in endless.stderr
 
 
+def test_where_a_database_has_no_roles_nobody_is_sent_to_grant_any(guardian) -> None:
+    guardian("init", "home")
+    assert guardian("migrate", "-c", "home/guardian.yaml").stdout == "up to date\n"
+
+
 def test_a_configuration_is_shown_without_its_secrets(guardian, tmp_path: Path) -> None:
     body = {
         "kafka": {
