@@ -159,9 +159,9 @@ def test_one_that_cannot_reach_its_broker_does_not_know_how_late_it_is_until_it_
     rig.broker.append("log", b"0", timestamp=rig.clock())
     lateness = Lateness(rig.clock)
     worker, shown = rig.worker(lateness=lateness), []
+    rig.broker.fall_silent()
 
     def silent() -> bool:
-        rig.broker.fall_silent()
         shown.append(lateness.lag())
         return worker.silent and len(shown) > 3
 
