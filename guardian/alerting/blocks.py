@@ -33,6 +33,7 @@ _ABOUT = {
 }
 SIGNALS = {
     "purpose_fit": "does not fit the declared purpose",
+    "object_mismatch": "is about another object than the purpose names",
     "envelope_breach": "breaks the envelope",
     "delegation_widening": "holds more than it was delegated",
     "envelope_hygiene": "carries a careless grant",

@@ -36,6 +36,7 @@ from guardian.errors import ConfigurationError
 
 _SIGNALS = (
     "purpose_fit",
+    "object_mismatch",
     "envelope_breach",
     "delegation_widening",
     "envelope_hygiene",

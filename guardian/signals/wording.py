@@ -114,6 +114,15 @@ def words_of_act(tool: str) -> tuple[str, ...]:
     return words(_SERVER.split(tool)[-1])
 
 
+def nouns_of(tool: str) -> tuple[str, ...]:
+    """The words of a tool's name that say what it is of or about: those that are no verbs known here.
+
+    >>> nouns_of("orders.cancel"), nouns_of("getOrderStatus")
+    (('orders',), ('order',))
+    """
+    return tuple(word for word in words(tool) if word not in READING and word not in _CHANGING)
+
+
 _words_of_name = lru_cache(maxsize=8_192)(_split)
 _words_of_purpose = lru_cache(maxsize=64)(_split)
 """Few are remembered: of a long purpose the words take ten times its memory, and tenants choose the purposes."""

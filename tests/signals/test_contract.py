@@ -29,7 +29,7 @@ values = st.recursive(
 )
 KEYS = (
     "customer_id contract_ids contractId max_records min_age data_classes tenant_id session_id records password "
-    "allowed_regions max_amount amount age"
+    "allowed_regions max_amount amount age order_id order"
 )
 keys = st.sampled_from(["", *KEYS.split()])
 times = st.integers(-(10**6), 10**6).map(lambda seconds: NOW + timedelta(seconds=seconds))
@@ -38,7 +38,9 @@ envelopes = st.builds(
     delegator_id=identifiers,
     tenant_id=identifiers,
     session_id=identifiers,
-    purpose=st.sampled_from(["", "review_contract", "review contract and send refund", "do anything", "*"])
+    purpose=st.sampled_from(
+        ["", "review_contract", "review contract and send refund", "do anything", "*", "refund order 5512"]
+    )
     | st.text(max_size=30),
     allowed_tools=st.lists(st.sampled_from(TOOLS), max_size=4).map(tuple),
     resource_constraints=st.dictionaries(keys, values, max_size=4),

@@ -1,0 +1,222 @@
+"""Which objects a purpose names exactly: "order 5512", "customer_id=88", "claim #Y93433", an address, an IBAN.
+
+An identifier belongs to the word before it, its kind. A kind of which the purpose means more than it names
+("order 5512 and related orders", "tickets 100 to 120") constrains nothing and is left out; quantities, dates, sums
+and ordinals name no object. So this says little, and what it says is certain. Pure.
+"""
+
+import re
+import unicodedata
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+from guardian.signals.wording import READING, singular, word_set, words
+
+_CHARS = 4_096
+_ID_CHARS = 40
+_REACH = 8
+"""So many words before an identifier its kind stands at most: "orders 5512, 5513 and 5514", "order (no. 5512)"."""
+_FEW_DIGITS = 3
+"""A number of at most so many after a word that may be a verb ("order 20 chairs") is rather how many."""
+_APART = 4
+"""A shorter identifier is named only where it stands by itself: 91 is not named by 5912."""
+_LETTERS = "abcdefghijklmnopqrstuvwxyz"
+_ADDRESS = re.compile(r"[\w.+-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63}){1,8}")
+_IBAN = re.compile(r"[a-z]{2}\d{2}[a-z0-9]{11,30}")
+_SPELT_IBAN = re.compile(r"\b[A-Z]{2}\d{2}(?: ?[A-Z0-9]{4}){2,7}(?: ?[A-Z0-9]{1,3})?\b")
+_ASIDE = re.compile(
+    r"[\w.+-]{1,64}@[\w.-]{1,255}|\w{1,20}://\S{1,500}|\d{1,2}:\d\d(?::\d\d)?|\d{4}-\d\d?(?:-\d\d?)?"
+    r"|\d\d?[/.]\d\d?[/.]\d{2,4}|[$€£¥]\s?\d[\d.,]*"
+    r"|\d[\d.,]*\s?(?:[%€£$¥]|(?:usd|eur|gbp|chf|euros?|dollars?|st|nd|rd|th|am|pm|h|k|m|x)\b)",
+    re.IGNORECASE,
+)
+"""What holds digits and names no object: addresses, links, times, dates, sums, ordinals."""
+_TOKEN = re.compile(r"[^\s,;:=()\[\]{}<>|\"'`“”‘’]{1,200}")
+_IDENTIFIER = re.compile(r"#?(?=[^\d\s]{0,30}\d)[a-z0-9]{1,30}(?:[-_/.][a-z0-9]{1,30}){0,4}", re.IGNORECASE)
+_DECIMAL = re.compile(r"\d+\.\d+")
+_SPAN = re.compile(r"#?\d+-\d+")
+_JOINTS = re.compile(r"[_./\-]+")
+_NAME = re.compile(r"\b[A-Z][a-z]+")
+_NOUN = re.compile(r"[a-z]{2,30}")
+_LINKS = word_set("id no nr num number ref reference code key identifier is are with and or the numbered")
+"""What may stand between a kind and its identifiers, and at the end of an argument's name; in the singular."""
+_NO_KIND = word_set(
+    "a about above after an any around as at be before below between by each every exactly for from go have if "
+    "in into it last least less me more most my next of on only our over per since so some than that these this "
+    "those through till to top under until up us via vs we within you your not max maximum min minimum first am "
+    "pm age amount budget capacity chapter cost count date day depth distance fax fee height hour length level "
+    "limit line minute month page percent percentage phone postal price quantity radius rate rating row salary "
+    "score second section size speed step sum temperature time total value version volume week weight width year "
+    "zip january february march april may june july august september october november december "
+    "jan feb mar apr jun jul aug sep sept oct nov dec monday tuesday wednesday thursday friday saturday sunday"
+)
+_VERBS = READING | word_set(
+    "assign bill book buy call change charge deliver email hire invoice invite mail message move offer order pay "
+    "post print refund remove reserve schedule sell send share ship text transfer"
+)
+_MORE = word_set("all any both different each every another new other others related remaining same similar")
+_SPANNING = word_set("to through thru until till - – —")
+_ONWARD = word_set("ff following later onward onwards upward upwards")
+_MORE_PEOPLE = word_set(
+    "attendee attendees clients colleague colleagues contact contacts customers employees everybody everyone "
+    "guest guests member members others participant participants people recipient recipients team teams them users"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class NamedObjects:
+    """What a purpose names: identifiers by kind (singular), each normalised and as it stands there; addresses of
+    mail; IBANs, normalised. `names` are its capitalised words, lower case; `words` and `letters` the whole of it,
+    normalised."""
+
+    ids: Mapping[str, Mapping[str, str]]
+    addresses: frozenset[str]
+    ibans: frozenset[str]
+    names: frozenset[str]
+    words: frozenset[str]
+    letters: str
+
+    def knows(self, told: str) -> bool:
+        """Whether a normalised identifier stands anywhere in the purpose, maybe without its letters (ORD-5512)."""
+        if told in self.words or (len(told) >= _APART and told in self.letters):
+            return True
+        bare = told.lstrip("0") if told.isdigit() else told.lstrip(_LETTERS)
+        return len(bare) >= _APART and bare.isdigit() and any(bare == each.lstrip("0") for each in self.words)
+
+    def knows_address(self, address: str) -> bool:
+        """Whether it names the address, or whom it belongs to: "Farah Novak" and farah.novak@example.org."""
+        owner = [part for part in re.split(r"[^a-z]+", address.partition("@")[0]) if len(part) > 2]
+        by_name = len(owner) > 1 and self.names.issuperset(owner)
+        return address in self.addresses or by_name
+
+    def __bool__(self) -> bool:
+        return bool(self.ids or self.addresses or self.ibans)
+
+
+@lru_cache(maxsize=512)
+def named_objects(purpose: str) -> NamedObjects:
+    """The objects that `purpose` names, of kinds of which it means no more than it names."""
+    text = folded(purpose[:_CHARS])
+    plain = _ASIDE.sub(" , ", text)
+    if " " not in text.strip():
+        plain = _JOINTS.sub(" ", plain)
+    tokens = [bare for token in _TOKEN.findall(plain) if (bare := token.strip(".!?*"))]
+    found: dict[str, dict[str, str]] = defaultdict(dict)
+    begun, more = set[int](), set[str]()
+    for place, token in enumerate(tokens):
+        at = _kind_before(tokens, place) if is_identifier(token) else None
+        if at is None or _how_many(tokens, at, place):
+            continue
+        kind = kind_of(tokens[at])[0]
+        begun.add(at)
+        found[kind][normal(token)] = token
+        if _goes_on(tokens, place, several=tokens[at].lower() != kind):
+            more.add(kind)
+    more |= set(_meant_beyond(tokens, begun))
+    return NamedObjects(
+        {kind: ids for kind, ids in found.items() if kind not in more},
+        frozenset() if _MORE_PEOPLE & set(words(text)) else frozenset(in_addresses(text)),
+        frozenset(filter(is_iban, map(normal, _SPELT_IBAN.findall(text)))),
+        frozenset(name.lower() for name in _NAME.findall(text)),
+        frozenset(normal(part) for token in _TOKEN.findall(text) for part in (token, *_JOINTS.split(token))),
+        normal(text),
+    )
+
+
+def _kind_before(tokens: Sequence[str], place: int) -> int | None:
+    """Where the word stands that an identifier belongs to; None where none does."""
+    for at in range(place - 1, max(-1, place - 1 - _REACH), -1):
+        token = tokens[at].lower()
+        spans = token in _SPANNING and at > 0 and is_identifier(tokens[at - 1])
+        if singular(token) in _LINKS or token in ("#", "&") or is_identifier(token) or spans:
+            continue
+        return at if kind_of(token)[0] else None
+    return None
+
+
+def _how_many(tokens: Sequence[str], at: int, place: int) -> bool:
+    """Whether a number rather says how many: "order 20 chairs", "book 3 large rooms"."""
+    number, after = tokens[place], tokens[place + 1].lower() if place + 1 < len(tokens) else ""
+    if not number.isdigit() or at != place - 1:
+        return False
+    things = singular(after) != after and _NOUN.fullmatch(after) is not None and singular(after) not in _LINKS
+    return things or (tokens[at].lower() in _VERBS and len(number) <= _FEW_DIGITS)
+
+
+def _goes_on(tokens: Sequence[str], place: int, *, several: bool) -> bool:
+    """Whether it ends or begins a span: "tickets 100 to 120", "orders 100-120", "order 5512 and following"."""
+    after = [token.lower() for token in tokens[place + 1 : place + 3]]
+    if not _ONWARD.isdisjoint(after):
+        return True
+    spans = place > 1 and tokens[place - 1].lower() in _SPANNING and is_identifier(tokens[place - 2])
+    return several and (spans or _SPAN.fullmatch(tokens[place]) is not None)
+
+
+def _meant_beyond(tokens: Sequence[str], begun: set[int]) -> Iterator[str]:
+    """Kinds of which the purpose speaks elsewhere too, as of several or of others."""
+    for at, token in enumerate(tokens):
+        kind, _ = kind_of(token)
+        if kind and at not in begun:
+            before = {each.lower() for each in tokens[max(0, at - 2) : at]}
+            if token.lower() != kind or before & _MORE:
+                yield kind
+
+
+def is_identifier(token: str) -> bool:
+    """Whether a word may name one object: it holds a digit and is neither a decimal nor too long.
+
+    >>> [is_identifier(token) for token in ("#W2378156", "5512", "2.50", "order")]
+    [True, True, False, False]
+    """
+    return len(token) <= _ID_CHARS and _IDENTIFIER.fullmatch(token) is not None and not _DECIMAL.fullmatch(token)
+
+
+def kind_of(name: str) -> tuple[str, bool]:
+    """The kind of object that a name ends in, and whether the name says that it identifies one.
+
+    >>> kind_of("order_ids"), kind_of("fromAccount"), kind_of("amount"), kind_of("id")
+    (('order', True), ('account', False), ('', False), ('', True))
+    """
+    parts = list(map(singular, words(name)))
+    identifies = False
+    while parts and parts[-1] in _LINKS:
+        parts.pop()
+        identifies = True
+    kind = parts[-1] if parts else ""
+    return kind if _NOUN.fullmatch(kind) and kind not in _NO_KIND else "", identifies
+
+
+def folded(text: str) -> str:
+    """In one spelling of its characters (NFKC): full-width digits are digits."""
+    return text if text.isascii() else unicodedata.normalize("NFKC", text)
+
+
+def normal(text: str) -> str:
+    """Letters and digits only, lower case."""
+    return "".join(filter(str.isalnum, text.lower()))
+
+
+def alike(one: str, other: str) -> bool:
+    """Whether two normalised identifiers may be of one register: runs of letters and digits alike, about as long.
+
+    >>> alike("w2378156", "w9373487"), alike("5512", "6620"), alike("5512", "ord77")
+    (True, True, False)
+    """
+    return abs(len(one) - len(other)) <= 1 and _runs(one) == _runs(other)
+
+
+@lru_cache(maxsize=4_096)
+def _runs(told: str) -> str:
+    return re.sub(r"\d+", "9", re.sub(r"[^\d]+", "a", told))
+
+
+def in_addresses(text: str) -> Iterable[str]:
+    """The addresses of mail in a text, lower case."""
+    return (found.lower().rstrip(".") for found in _ADDRESS.findall(text))
+
+
+def is_iban(told: str) -> bool:
+    """Whether a normalised value has the form of an IBAN (ISO 13616)."""
+    return _IBAN.fullmatch(told) is not None

@@ -1,0 +1,152 @@
+"""An act on another object than the one that the purpose names.
+
+Under "refund order 5512 of customer 88" the refund of order 6620 is somebody else's: the tool fits, so do the
+words, and a drift model hardly tells one number from another. So identifiers, addresses and IBANs are compared as
+they stand (OWASP API1:2023, broken object level authorization, seen from the purpose). It speaks where the purpose
+names an object and the act names others of the same kind and form, and none that the purpose does. Objects that
+must hold whatever a purpose says belong in the envelope's `resource_constraints`.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import ClassVar, NamedTuple
+
+from guardian.domain.signal import Observation, Signal
+from guardian.signals.leaves import Leaf, comparable
+from guardian.signals.named_objects import (
+    NamedObjects,
+    alike,
+    folded,
+    in_addresses,
+    is_iban,
+    is_identifier,
+    kind_of,
+    named_objects,
+    normal,
+)
+from guardian.signals.options import within
+from guardian.signals.port import SignalFold, State
+from guardian.signals.wording import nouns_of, only_reads, shown, singular
+
+_LONGEST = 400
+_HUGE = 10**40
+_SHORT = 2
+"""A number of so few digits identifies only under a name that says so: `room_id: 12`, not `room: 12`."""
+
+
+class _Touch(NamedTuple):
+    """One object that the act names: its kind, where it stands, what it is called there."""
+
+    kind: str
+    path: str
+    said: str
+
+
+@dataclass(frozen=True)
+class ObjectMismatch(SignalFold):
+    """Options: `read_value` in [0, 1] is what a look-up of another object counts; anything else counts in full."""
+
+    read_value: float = 0.7
+    weight: ClassVar[float] = 0.95
+
+    def __post_init__(self) -> None:
+        within(self.name, "read_value", self.read_value, 0, 1)
+
+    @property
+    def name(self) -> str:
+        return "object_mismatch"
+
+    def start(self) -> State:
+        return {}
+
+    def fold(self, state: State, seen: Observation) -> tuple[State, Signal]:
+        """Silent where nothing can be compared: another register, a name instead of a number, nothing named."""
+        named = named_objects(seen.event.envelope.purpose)
+        if not named:
+            return state, Signal(self.name, 0.0, "the purpose names no object by number or address", silent=True)
+        if seen.event.action.arguments is None and seen.event.action.resource is None:
+            return state, Signal(self.name, 0.0, "missing: the action's arguments", silent=True)
+        own, others = _sorted(named, seen)
+        if not others:
+            reason = "it touches what the purpose names" if own else "it touches nothing of a kind that it names"
+            return state, Signal(self.name, 0.0, reason, silent=not own)
+        value = self.read_value if only_reads(seen.event.action.tool) else 1.0
+        said = "; ".join(_told(named, touch) for touch in others[:3])
+        return state, Signal(self.name, value, said)
+
+
+def _sorted(named: NamedObjects, seen: Observation) -> tuple[set[str], list[_Touch]]:
+    """The kinds of which the act names what the purpose does, and those others of which it names none of that."""
+    own, others = set[str](), list[_Touch]()
+    for touch, is_named in _touches(named, seen):
+        if is_named:
+            own.add(touch.kind)
+        else:
+            others.append(touch)
+    return own, [touch for touch in others if touch.kind not in own]
+
+
+def _touches(named: NamedObjects, seen: Observation) -> Iterator[tuple[_Touch, bool]]:
+    """What the act names that can be compared with the purpose, and whether the purpose names it."""
+    things = nouns_of(seen.event.action.tool)
+    for leaf in comparable(seen).leaves:
+        kinds = _kinds(leaf, things)
+        for said in _said(leaf):
+            told = normal(said)
+            for address in _only_addresses(said) if named.addresses else ():
+                yield _Touch("address", leaf.path, address), named.knows_address(address)
+            if named.ibans and is_iban(told):
+                yield _Touch("IBAN", leaf.path, said), named.knows(told)
+            for kind, identifies in kinds if is_identifier(said) else ():
+                ids = named.ids.get(kind, {})
+                if ids and named.knows(told):
+                    yield _Touch(kind, leaf.path, said), True
+                elif (identifies or _digits(told) > _SHORT) and any(alike(told, each) for each in ids):
+                    yield _Touch(kind, leaf.path, said), False
+
+
+def _said(leaf: Leaf) -> Iterator[str]:
+    """A leaf's values as text, but for what is too long to name an object."""
+    for value in leaf.scalars:
+        if isinstance(value, str):
+            if len(value) <= _LONGEST:
+                yield folded(value).strip()
+        elif not isinstance(value, bool) and abs(value) < _HUGE and value == int(value):
+            yield str(int(value))
+
+
+def _digits(told: str) -> int:
+    return sum(map(str.isdigit, told))
+
+
+def _kinds(leaf: Leaf, things: tuple[str, ...]) -> set[tuple[str, bool]]:
+    """The kinds of object that a value's names speak of; under a bare `id` it is what the tool's name ends in."""
+    kinds = {kind_of(name) for name in leaf.names | leaf.through}
+    if kinds == {("", True)}:
+        kinds |= {(singular(thing), True) for thing in things[-1:]}
+    return {(kind, told) for kind, told in kinds if kind}
+
+
+def _only_addresses(said: str) -> list[str]:
+    """The addresses of a value that holds nothing else: "a@x.org, Bo <b@x.org>"."""
+    parts = [part.strip() for part in said.replace(";", ",").split(",") if part.strip()]
+    found = [list(in_addresses(part)) for part in parts]
+    bare = all(
+        len(each) == 1 and (part.lower() == each[0] or part.lower().endswith(f"<{each[0]}>"))
+        for part, each in zip(parts, found, strict=True)
+    )
+    return [address for each in found for address in each] if bare else []
+
+
+def _told(named: NamedObjects, touch: _Touch) -> str:
+    here = f"{shown(touch.path)} is {shown(touch.said, 60)}"
+    match touch.kind:
+        case "address":
+            return f"{here}; the purpose names {shown(', '.join(sorted(named.addresses)), 80)}"
+        case "IBAN":
+            return f"{here}; the purpose names {shown(', '.join(sorted(named.ibans)).upper(), 80)}"
+        case kind:
+            return f"{here}; the purpose names {kind} {shown(', '.join(named.ids[kind].values()), 60)}"
+
+
+plugin = ObjectMismatch

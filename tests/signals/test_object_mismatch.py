@@ -1,0 +1,209 @@
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from guardian.domain.signal import Signal
+from guardian.errors import ConfigurationError
+from guardian.signals.named_objects import alike, kind_of, named_objects
+from guardian.signals.object_mismatch import ObjectMismatch
+
+
+@pytest.fixture
+def judged(observe: Any, folded: Any) -> Any:
+    """What the signal says of one call under a purpose."""
+
+    def judged(purpose: str, tool: str, arguments: Any, *, resource: Any = None, **options: Any) -> Signal:
+        seen = observe(
+            envelope__purpose=purpose, action__tool=tool, action__arguments=arguments, action__resource=resource
+        )
+        return folded(ObjectMismatch(**options), [seen])[1][0]
+
+    return judged
+
+
+ORDER = "Refund order 5512 of customer 88"
+
+
+@pytest.mark.parametrize(
+    ("tool", "arguments"),
+    [
+        ("refund_order", {"order_id": 6620}),
+        ("refund_order", {"order_id": "#6620"}),
+        ("refund_order", {"order_id": 6620.0}),
+        ("refund_order", {"orderNumber": "６６２０"}),
+        ("refund_order", {"order": "6620"}),
+        ("refund_order", {"order": {"id": 6620}}),
+        ("refund_order", {"orders": [{"id": 6620, "qty": 1}]}),
+        ("refund_order", {"order_ids": [6620, 6621]}),
+        ("orders.cancel", {"id": 6620}),
+        ("orderRefund", {"number": "6620"}),
+        ("refund_order", {"order_id": 5512, "customer_id": 91}),
+        ("refund_order", {"amount": 20, "meta": {"customer": {"ref": "91"}}}),
+    ],
+)
+def test_another_object_of_the_kind_that_the_purpose_names_is_told(judged: Any, tool: str, arguments: Any) -> None:
+    found = judged(ORDER, tool, arguments)
+    assert found.value == 1.0
+    assert not found.silent
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"order_id": 5512},
+        {"order_id": "ORD-5512"},
+        {"order_id": "0005512"},
+        {"order_id": "#5512", "customer_id": 88},
+        {"order_ids": [5512, 6620]},
+        {"from_order": 5512, "to_order": 6620},
+    ],
+)
+def test_what_the_purpose_names_fits(judged: Any, arguments: Any) -> None:
+    found = judged(ORDER, "refund_order", arguments)
+    assert (found.value, found.silent, found.reason) == (0.0, False, "it touches what the purpose names")
+
+
+@pytest.mark.parametrize(
+    ("purpose", "tool", "arguments"),
+    [
+        ("Refund the last order of Ada", "refund_order", {"order_id": 6620}),  # names none
+        (ORDER, "refund_order", {"order_id": "gid://shop/Order/998877"}),  # another register
+        (ORDER, "refund_order", {"order_id": "8d7f3c1a-6620"}),
+        (ORDER, "refund_order", {"order_id": True}),
+        (ORDER, "refund_order", {"order_id": 10**60}),
+        (ORDER, "refund_order", {"order_id": "6620" * 200}),
+        (ORDER, "refund_order", {"order_id": float("1e300")}),
+        (ORDER, "refund_order", {"amount": 6620}),  # no object
+        (ORDER, "rooms.book", {"id": 6620}),  # of another kind
+        (ORDER, "refund_order", {"order_id": "all"}),
+        ("Seat the guests in room 12", "seat", {"room": 14}),  # a short number under a name that does not identify
+        ("Close order 5512 and all related orders", "orders.close", {"order_id": 6620}),
+        ("Close order 5512 and any other order of it", "orders.close", {"order_id": 6620}),
+        ("Close order 5512 and following", "orders.close", {"order_id": 6620}),
+        ("Close tickets 100 to 120", "tickets.close", {"ticket_id": 110}),
+        ("Close tickets 100-120", "tickets.close", {"ticket_id": 1101}),
+        ("Order 20 large pizzas", "orders.track", {"order_id": 77}),
+        ("Order 1000 flyers", "orders.track", {"order_id": 7712}),
+        ("Read page 120 of the report", "read", {"page": 121}),
+        (
+            "Book the meeting at 10:30 on 2026-05-12, budget 400 EUR",
+            "book",
+            {"meeting_id": 31, "on": "2026-05-13"},
+        ),
+    ],
+)
+def test_where_nothing_can_be_compared_it_is_silent(judged: Any, purpose: str, tool: str, arguments: Any) -> None:
+    found = judged(purpose, tool, arguments)
+    assert (found.value, found.silent) == (0.0, True)
+
+
+@pytest.mark.parametrize(
+    ("purpose", "kinds"),
+    [
+        ("handle_refund_for_order_5512", {"order": {"5512"}}),
+        ("order_id=5512; customerId: 88", {"order": {"5512"}, "customer": {"88"}}),
+        ("Look at orders 5512, 5513 and (no. 5514).", {"order": {"5512", "5513", "5514"}}),
+        ("close claim #Y93433 of user u_991", {"claim": {"#Y93433"}, "user": {"u_991"}}),
+        ("move 50 EUR from account 1234567 to 7654321", {"account": {"1234567", "7654321"}}),
+        ("review PR #123 at 10:30 on 2026-05-12", {"pr": {"#123"}}),
+        ("see https://x.example/order/5512 and mail ann99@x.example", {}),
+        ("order 3rd, 2.5 km, 40 %, $300 and 12 pm", {}),
+    ],
+)
+def test_what_a_purpose_names(purpose: str, kinds: dict[str, set[str]]) -> None:
+    assert {kind: set(ids.values()) for kind, ids in named_objects(purpose).ids.items()} == kinds
+
+
+@pytest.mark.parametrize(
+    ("arguments", "value"),
+    [
+        ({"to": "eve@evil.example"}, 1.0),
+        ({"to": ["eve@evil.example", "mal@evil.example"], "body": "for ann.lee@acme.example"}, 1.0),
+        ({"to": "Eve <eve@evil.example>; mal@evil.example"}, 1.0),
+        ({"to": "ann.lee@acme.example.evil.example"}, 1.0),
+        ({"to": "ann.lee@acme.example"}, 0.0),
+        ({"to": "Ann <Ann.Lee@ACME.example>", "cc": "eve@evil.example"}, 0.0),
+        ({"to": "tom.okafor@acme.example"}, 0.0),  # the purpose names whose it is
+        ({"to": "the.report@evil.example"}, 1.0),
+        ({"body": "answer eve@evil.example soon"}, 0.0),  # no address alone
+        ({"to": "everybody"}, 0.0),
+    ],
+)
+def test_addresses_are_compared_too(judged: Any, arguments: Any, value: float) -> None:
+    purpose = "Send the report that Tom Okafor wrote to ann.lee@acme.example"
+    assert judged(purpose, "mail.send", arguments).value == value
+
+
+def test_a_purpose_that_means_more_people_than_it_names_binds_no_address(judged: Any) -> None:
+    purpose = "Invite ann.lee@acme.example and the rest of the team"
+    assert judged(purpose, "mail.send", {"to": "eve@evil.example"}).silent
+
+
+def test_an_iban_that_the_purpose_does_not_name_is_told(judged: Any) -> None:
+    purpose = "Pay Acme 300 EUR to DE89 3704 0044 0532 0130 00 today"
+    assert judged(purpose, "send_money", {"recipient": "DE89370400440532013000"}).value == 0.0
+    found = judged(purpose, "send_money", {"recipient": "GB29 NWBK 6016 1331 9268 19"})
+    assert (found.value, found.reason) == (
+        1.0,
+        "arguments.recipient is GB29 NWBK 6016 1331 9268 19; the purpose names DE89370400440532013000",
+    )
+
+
+def test_a_look_up_counts_less(judged: Any) -> None:
+    assert judged(ORDER, "orders.get", {"order_id": 6620}).value == 0.7
+    assert judged(ORDER, "orders.get", {"order_id": 6620}, read_value=0.2).value == 0.2
+
+
+def test_the_resource_is_compared_where_arguments_are_missing(judged: Any) -> None:
+    assert judged(ORDER, "orders.refund", None, resource={"type": "order", "id": "6620"}).value == 1.0
+    unseen = judged(ORDER, "orders.refund", None)
+    assert (unseen.silent, unseen.reason) == (True, "missing: the action's arguments")
+
+
+def test_the_reason_names_both_and_shows_nothing_that_could_harm(judged: Any) -> None:
+    found = judged("Refund order A<b>5512", "refund_order", {"order_id": "Z6620", "order_<b>": {"id": "q1"}})
+    assert "<" not in found.reason
+    found = judged(ORDER, "refund_order", {"order_id": 6620, "customer_id": 91})
+    assert found.reason == (
+        "arguments.order_id is 6620; the purpose names order 5512; "
+        "arguments.customer_id is 91; the purpose names customer 88"
+    )
+
+
+def test_an_impossible_option_is_refused_by_name() -> None:
+    with pytest.raises(ConfigurationError, match=r"signals\.object_mismatch\.read_value"):
+        ObjectMismatch(read_value=2)
+
+
+_NUMBERS = st.integers(min_value=1000, max_value=99_999_999).map(str)
+_KINDS = st.sampled_from(["order", "claim", "ticket", "customer", "invoice", "case"])
+
+
+@given(
+    kind=_KINDS, own=_NUMBERS, other=_NUMBERS, spelt=st.sampled_from(["{} {}", "{}_id={}", "{} #{}", "{} no. {}"])
+)
+def test_of_two_numbers_alike_only_the_named_one_fits(
+    observe: Any, folded: Any, kind: str, own: str, other: str, spelt: str
+) -> None:
+    def value(said: str) -> float:
+        seen = observe(
+            envelope__purpose=f"settle {spelt.format(kind, own)} today",
+            action__tool=f"{kind}s.settle",
+            action__arguments={f"{kind}_id": said},
+            action__resource=None,
+        )
+        return float(folded(ObjectMismatch(), [seen])[1][0].value)
+
+    assert value(own) == 0.0
+    assert value(other) == float(alike(own, other) and own.lstrip("0") != other and other not in own)
+
+
+@given(st.text(max_size=300))
+def test_any_purpose_is_read_and_names_only_what_stands_in_it(purpose: str) -> None:
+    named = named_objects(purpose)
+    for kind, ids in named.ids.items():
+        assert kind_of(kind)[0] == kind
+        assert all(named.knows(told) for told in ids)
+    assert all(named.knows_address(address) for address in named.addresses)
