@@ -5,7 +5,7 @@ import contextlib
 import threading
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from typing import Any
 
 from fastapi import FastAPI
@@ -45,6 +45,7 @@ from guardian.control.listing import RevocationListings
 from guardian.control.looking import SharedLooks
 from guardian.control.news import spread
 from guardian.control.problems import install_problems
+from guardian.control.rounds import Rounds
 from guardian.control.self_testing import test_the_switch
 from guardian.control.slack_door import SlackDoor
 from guardian.control.token_expiry import tell_of_ending_tokens
@@ -54,10 +55,8 @@ from guardian.control.wholes import WholeLists
 from guardian.domain.revocation import Revision
 from guardian.revocation.opa_bundle import BundleFace
 from guardian.store.turns import Rest
-from guardian.telemetry import logger
 from guardian.wire.base import Problem
 
-_log = logger("control")
 _LISTEN_EVERY_S = _FOLLOW_EVERY_S = 1.0
 _ROUTES = (
     routes_findings,
@@ -87,16 +86,16 @@ _ROUTES = (
 
 def create_app(deps: ControlDeps, *, slack: SlackDoor | None = None) -> FastAPI:
     """The ASGI application. It opens nothing and closes nothing that it was given."""
-    bell, listings = Bell(), RevocationListings(deps)
+    bell, listings, rounds = Bell(), RevocationListings(deps), Rounds(deps.stopwatch)
 
     @contextlib.asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         deps.watched.since = deps.clock()
         silence, stopping = deps.store.subscribe(bell.ring), threading.Event()
-        sweeping = asyncio.create_task(_sweep_for_ever(deps, stopping.wait))
-        following = asyncio.create_task(_follow_for_ever(deps))
-        watching = asyncio.create_task(_watch_for_ever(deps))
-        listening = asyncio.create_task(_listen_for_ever(deps, listings, bell))
+        sweeping = asyncio.create_task(_sweep_for_ever(deps, rounds, stopping.wait))
+        following = asyncio.create_task(_follow_for_ever(deps, rounds))
+        watching = asyncio.create_task(_watch_for_ever(deps, rounds))
+        listening = asyncio.create_task(_listen_for_ever(deps, rounds, listings, bell))
         try:
             yield
         finally:
@@ -106,7 +105,7 @@ def create_app(deps: ControlDeps, *, slack: SlackDoor | None = None) -> FastAPI:
                 task.cancel()
                 with contextlib.suppress(asyncio.CancelledError):
                     await task
-            with _told("peers_not_remembered"):
+            with rounds.told("peers_not_remembered"):
                 await run_in_threadpool(remember, deps)
 
     app = FastAPI(
@@ -132,53 +131,44 @@ def create_app(deps: ControlDeps, *, slack: SlackDoor | None = None) -> FastAPI:
     return app
 
 
-@contextlib.contextmanager
-def _told(failure: str) -> Iterator[None]:
-    """What fails in one round is told, and the next one begins as ever."""
-    try:
-        yield
-    except Exception as error:
-        _log.error(failure, error=type(error).__name__, detail=str(error)[:300])
-
-
-async def _sweep_for_ever(deps: ControlDeps, rest: Rest = time.sleep) -> None:
+async def _sweep_for_ever(deps: ControlDeps, rounds: Rounds, rest: Rest = time.sleep) -> None:
     while True:
-        with _told("sweep_failed"):
+        with rounds.told("sweep_failed"):
             await run_in_threadpool(sweep, deps, rest)
             await run_in_threadpool(spread, deps)
-        with _told("tokens_not_looked_at"):
+        with rounds.told("tokens_not_looked_at"):
             await run_in_threadpool(tell_of_ending_tokens, deps)
-        with _told("tidy_failed"):  # whatever became of the sweep: without it the log of SQLite grows
+        with rounds.told("tidy_failed"):  # whatever became of the sweep: without it the log of SQLite grows
             await run_in_threadpool(deps.store.tidy)
         await asyncio.sleep(deps.settings.sweep_every_s)
 
 
-async def _follow_for_ever(deps: ControlDeps) -> None:
+async def _follow_for_ever(deps: ControlDeps, rounds: Rounds) -> None:
     """Between two transactions it rests for as long as one took: SQLite's lock is not fair to other processes."""
     waits: Waits = {}
     while True:
         began, again = deps.stopwatch(), None
-        with _told("follow_failed"):
+        with rounds.told("follow_failed"):
             again = await run_in_threadpool(follow_on, deps, waits)
         took = deps.stopwatch() - began
         await asyncio.sleep(_FOLLOW_EVERY_S if again is None else max(min(again, _FOLLOW_EVERY_S), took))
 
 
-async def _watch_for_ever(deps: ControlDeps) -> None:
+async def _watch_for_ever(deps: ControlDeps, rounds: Rounds) -> None:
     while True:
         await asyncio.sleep(deps.settings.switch.watch_every_s)
-        with _told("watch_failed"):
+        with rounds.told("watch_failed"):
             await run_in_threadpool(deps.store.try_again)
             await run_in_threadpool(watch, deps)
             await run_in_threadpool(test_the_switch, deps)
 
 
-async def _listen_for_ever(deps: ControlDeps, listings: RevocationListings, bell: Bell) -> None:
+async def _listen_for_ever(deps: ControlDeps, rounds: Rounds, listings: RevocationListings, bell: Bell) -> None:
     """Another process may have written, and its bell is not ours. The first round reads the whole list."""
     heard: Revision | None = None
     while not bell.closing:
         unread = 1
-        with _told("ledger_not_read"):
+        with rounds.told("ledger_not_read"):
             newest = await run_in_threadpool(listings.catch_up)
             if heard is not None and newest < heard:  # under our feet
                 await run_in_threadpool(deps.store.settle_epoch, deps.clock())

@@ -11,6 +11,7 @@ from starlette.testclient import TestClient
 
 from guardian.control import app
 from guardian.control.bell import Bell
+from guardian.control.rounds import Rounds
 from guardian.store.control import ControlStore
 from guardian.store.engine import writing
 
@@ -25,7 +26,7 @@ def test_a_sweep_that_fails_does_not_keep_the_database_from_being_tidied(stage, 
     monkeypatch.setattr(type(stage.deps.store), "tidy", lambda _: tidied.append(1))
 
     async def sweep_once():
-        sweeping = asyncio.create_task(app._sweep_for_ever(stage.deps))
+        sweeping = asyncio.create_task(app._sweep_for_ever(stage.deps, Rounds(stage.deps.stopwatch)))
         async with asyncio.timeout(30):
             while not tidied:
                 await asyncio.sleep(0.01)
@@ -62,7 +63,7 @@ def test_what_follows_a_revocation_goes_on_by_itself_also_after_a_failure(stage,
     monkeypatch.setattr(app, "_FOLLOW_EVERY_S", 0.01)
 
     async def follow() -> None:
-        following = asyncio.create_task(app._follow_for_ever(stage.deps))
+        following = asyncio.create_task(app._follow_for_ever(stage.deps, Rounds(stage.deps.stopwatch)))
         async with asyncio.timeout(30):
             while len(asked) < 5:
                 await asyncio.sleep(0.01)
@@ -82,7 +83,7 @@ def test_a_walk_rests_for_as_long_as_its_transaction_took(stage, monkeypatch):
         return 0.0
 
     async def follow() -> None:
-        following = asyncio.create_task(app._follow_for_ever(mine))
+        following = asyncio.create_task(app._follow_for_ever(mine, Rounds(mine.stopwatch)))
 
         async def sleep(seconds):
             if asyncio.current_task() is following:
@@ -112,7 +113,7 @@ def test_while_walks_wait_for_an_answer_it_is_looked_whether_others_begin(stage,
         return 30.0
 
     async def follow() -> None:
-        following = asyncio.create_task(app._follow_for_ever(mine))
+        following = asyncio.create_task(app._follow_for_ever(mine, Rounds(mine.stopwatch)))
 
         async def sleep(seconds):
             if asyncio.current_task() is following:
@@ -154,7 +155,9 @@ def test_a_ledger_that_cannot_be_read_is_a_metric_to_page_on_until_it_can(stage)
     stage.revoke("s2")
 
     async def until(value):
-        listening = asyncio.create_task(app._listen_for_ever(stage.deps, listings, Bell()))
+        listening = asyncio.create_task(
+            app._listen_for_ever(stage.deps, Rounds(stage.deps.stopwatch), listings, Bell())
+        )
         async with asyncio.timeout(30):
             while metrics.value("guardian_ledger_unread") != value:
                 await asyncio.sleep(0.01)

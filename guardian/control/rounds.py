@@ -1,0 +1,34 @@
+"""What fails in one round of a loop is told, and the next one begins as ever."""
+
+import contextlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+from guardian.telemetry import logger
+
+_log = logger("control")
+_AGAIN_S = 60.0
+
+
+@dataclass
+class Rounds:
+    """Of one application's loops, which go round every second: what goes on failing alike is told once a minute,
+    and once more when it is over. `stopwatch` counts seconds."""
+
+    stopwatch: Callable[[], float]
+    _told: dict[str, tuple[str, float]] = field(default_factory=dict)
+
+    @contextlib.contextmanager
+    def told(self, failure: str) -> Iterator[None]:
+        """Swallow what a round raises, but for cancellation, and tell it under this name."""
+        try:
+            yield
+        except Exception as error:
+            kind, now = type(error).__name__, self.stopwatch()
+            before, at = self._told.get(failure, ("", 0.0))
+            if kind != before or now - at >= _AGAIN_S:
+                _log.error(failure, error=kind, detail=str(error)[:300])
+                self._told[failure] = kind, now
+        else:
+            if self._told.pop(failure, None) is not None:
+                _log.info("works_again", was=failure)
