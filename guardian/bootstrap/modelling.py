@@ -179,6 +179,7 @@ class Wanted:
 
     benchmark: str | None = None
     without: tuple[str, ...] = ()
+    exchanged: bool = False
     robustness: bool = False
     explanations: bool = False
     left_out: bool = False
@@ -222,6 +223,7 @@ def evaluate_files(
     asked = Asked(
         one_in=tuple(sorted({*(wanted.one_in or RATES_ONE_IN), settings.response.flag_one_in})),
         flag_one_in=settings.response.flag_one_in,
+        exchanged=wanted.exchanged,
         robustness=wanted.robustness,
         explanations=wanted.explanations,
         resamples=wanted.resamples,

@@ -44,6 +44,10 @@ def evaluate(
     without: Annotated[
         list[str] | None, typer.Option("--without", metavar="SIGNAL", help="Also without a signal; repeatable.")
     ] = None,
+    exchanged: Annotated[
+        bool,
+        typer.Option("--exchanged", help="Also honest calls on another object than the purpose names."),
+    ] = False,
     robustness: Annotated[bool, typer.Option("--robustness", help="Also stuffed, split, reworded ...")] = False,
     explanations: Annotated[bool, typer.Option("--explanations", help="Do named arguments matter?")] = False,
     left_out: Annotated[bool, typer.Option("--left-out", help="Also calibrated without each set.")] = False,
@@ -83,6 +87,7 @@ def evaluate(
     wanted = Wanted(
         benchmark=benchmark,
         without=tuple(without or ()),
+        exchanged=exchanged,
         robustness=robustness,
         explanations=explanations,
         left_out=left_out,

@@ -8,6 +8,7 @@ from guardian.embedding.fit import FitRequest
 from guardian.evaluation.alarms import RATES_ONE_IN, PromiseRow, delays, promises, single_acts
 from guardian.evaluation.assessment import Assessment, Curve, robust_rows
 from guardian.evaluation.calibration import FLAT, JudgeWith, fit_calibration, session_line
+from guardian.evaluation.exchanged import exchanged
 from guardian.evaluation.explanations import ExplainFn, explanations
 from guardian.evaluation.folding import FoldedSession, FoldFn, folding
 from guardian.evaluation.honest import HonestSession
@@ -28,6 +29,8 @@ from guardian.pipeline.decoding import Redactor
 from guardian.pipeline.scoring_run import SessionScorer
 from guardian.scoring.calibration import ASSUMPTIONS
 
+ANOTHER_OBJECT = "another object"
+"""How rows are called that say how honest sessions are told from the same ones turned to another object."""
 Note = Callable[[str], None]
 """Told what is measured next."""
 
@@ -40,6 +43,7 @@ class Asked:
 
     one_in: tuple[float, ...] = RATES_ONE_IN
     flag_one_in: float = 1_000.0
+    exchanged: bool = False
     robustness: bool = False
     explanations: bool = False
     seed: int = 7
@@ -86,6 +90,10 @@ def assess(
             report = _joined(
                 report, _everywhere(evaluate_fold(other(sessions), name=name, seed=seed, resamples=resamples))
             )
+        if asked.exchanged:
+            for name, other in {"guardian": fold, **ablations}.items():
+                note(f"{name}, {ANOTHER_OBJECT}")
+                report = _joined(report, _of_others(sessions, other, name, asked))
         for name, variant in VARIANTS.items() if asked.robustness else ():
             note(name)
             variants[name] = evaluate_fold(fold([variant(s) for s in sessions]), seed=seed, resamples=resamples)
@@ -113,6 +121,17 @@ def assess(
         )
         found = replace(found, explanation=tried)
     return found
+
+
+def _of_others(sessions: Sequence[LabelledSession], fold: FoldFn, name: str, asked: Asked) -> Report:
+    """Honest sessions against the same ones turned to another object."""
+    turned = exchanged(sessions, seed=asked.seed)
+    if not turned:
+        return Report((), 0, 0, asked.seed)
+    honest = [session for session in sessions if not any(action.drift for action in session.actions)]
+    folded = fold([*honest, *turned])
+    named = f"{name}, {ANOTHER_OBJECT}"
+    return _everywhere(evaluate_fold(folded, name=named, seed=asked.seed, resamples=asked.resamples))
 
 
 def left_out(

@@ -28,7 +28,9 @@ from guardian.scoring.calibration import Calibration
 from guardian.signals.credential_scanner import CredentialScanner
 
 Made = Callable[..., list[LabelledSession]]
-ASKED = Asked(one_in=(20.0, 100.0), flag_one_in=20.0, robustness=True, explanations=True, resamples=20)
+ASKED = Asked(
+    one_in=(20.0, 100.0), flag_one_in=20.0, exchanged=True, robustness=True, explanations=True, resamples=20
+)
 
 
 @pytest.fixture(scope="module")
@@ -76,6 +78,10 @@ def test_the_fold_stands_beside_its_baselines_and_its_ablation(whole: Assessment
         "lexical",
         "guardian without purpose_fit",
         "guardian without purpose_fit, largest act",
+        "guardian, another object",
+        "guardian, another object, largest act",
+        "guardian without purpose_fit, another object",
+        "guardian without purpose_fit, another object, largest act",
     }
     assert whole.separation.row("guardian").found.auc.value > 0.95
     assert whole.separation.row("guardian", "session").found.drift == 10
