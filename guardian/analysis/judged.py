@@ -10,9 +10,7 @@ from guardian.analysis.archived import ArchiveView
 from guardian.analysis.controlled import ControlView
 from guardian.analysis.schema import FEEDBACK, FINDINGS, frame
 from guardian.analysis.sessions import KEY
-from guardian.domain.finding import Finding, Kind
 from guardian.domain.session import HumanWord
-from guardian.wire.findings import Verdict
 
 _LABELS = {HumanWord.CONFIRMED.value: 1, HumanWord.FALSE_POSITIVE.value: 0}
 
@@ -42,8 +40,8 @@ def feedback(archive: ArchiveView, control: ControlView | None = None) -> pd.Dat
         judged = [(view.finding, view.verdict) for view in control.views if view.verdict is not None]
         rows = [
             {"tenant_id": finding.tenant_id, "session_id": finding.session_id, "finding_id": finding.id}
-            | {"label": verdict.verdict, "drift": _drift(finding, verdict), "judged_at": verdict.at}
-            | {"judged_by": verdict.actor, "reason": verdict.reason}
+            | {"label": verdict.verdict, "drift": finding.drifted(confirmed=verdict.verdict == "confirmed")}
+            | {"judged_at": verdict.at, "judged_by": verdict.actor, "reason": verdict.reason}
             for finding, verdict in judged
             if archive.reaches(finding.tenant_id)
         ]
@@ -52,13 +50,6 @@ def feedback(archive: ArchiveView, control: ControlView | None = None) -> pd.Dat
     last = words[words["word"].isin(list(_LABELS))].drop_duplicates([*KEY, "finding_id"], keep="last")
     rows_ = last.rename(columns={"word": "label", "at": "judged_at"})
     return frame(rows_.assign(drift=rows_["label"].map(_LABELS)), FEEDBACK)
-
-
-def _drift(finding: Finding, said: Verdict) -> int | None:
-    """None where people said nothing of what the session did, as `guardian labels` does not either."""
-    confirmed = said.verdict == "confirmed"
-    accused = finding.kind is Kind.GATEWAY and confirmed and finding.breaches
-    return int(confirmed) if finding.kind is Kind.DRIFT or accused else None
 
 
 def _told(archive: ArchiveView, control: ControlView) -> Iterator[dict[str, Any]]:

@@ -30,7 +30,9 @@ def export(
     tenant: Annotated[str | None, typer.Option(help="Only this tenant.")] = None,
     config: ConfigOption = None,
 ) -> None:
-    """Write one JSON line per judged finding: label, drift (0 or 1), purpose, tool, signals, evidence, versions.
+    """Write one JSON line per judged finding: label, drift, purpose, tool, signals, evidence, versions.
+
+    `drift` is 0 or 1; null where the verdict says nothing of what the session did, as one on a careless grant.
 
     `session_honest` marks sessions in which nothing was confirmed: those may calibrate (`guardian calibrate`).
 

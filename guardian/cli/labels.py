@@ -43,10 +43,11 @@ def labels(
 
 
 def _label(finding: Finding, said: Verdict) -> str:
-    """Empty where people said nothing of the session: that a gateway is not to blame is no word on what it did."""
-    name, confirmed = f"{finding.tenant_id}/{finding.session_id}", said.verdict == "confirmed"
-    if finding.kind is Kind.GATEWAY:
-        return f"{name} drift" if confirmed and finding.breaches else ""
-    seen = finding.evidence.actions_seen
-    act = f"{name}/{seen - 1}" if seen else name
-    return f"{act} drift" if confirmed else f"{name} benign"
+    """Empty where people said nothing of what the session did. Which act a gateway should not have allowed is not
+    told."""
+    name = f"{finding.tenant_id}/{finding.session_id}"
+    drifted = finding.drifted(confirmed=said.verdict == "confirmed")
+    if drifted is None:
+        return ""
+    seen = finding.evidence.actions_seen if finding.kind is Kind.DRIFT else 0
+    return f"{name}/{seen - 1} drift" if drifted and seen else f"{name} {'drift' if drifted else 'benign'}"

@@ -37,7 +37,7 @@ def _row(rows: ControlRows, view: FindingView) -> FeedbackRow:
         session_id=finding.session_id,
         kind=finding.kind.value,
         label=verdict.verdict,
-        drift=1 if verdict.verdict == "confirmed" else 0,
+        drift=finding.drifted(confirmed=verdict.verdict == "confirmed"),
         session_honest=not rows.findings.confirmed(finding.tenant_id, finding.session_id),
         reason=verdict.reason,
         judged_by=verdict.actor,

@@ -122,6 +122,13 @@ class Finding(_Value):
         """sha256 of the canonical content: the same id with another digest is a conflict."""
         return hashlib.sha256(self.model_dump_json().encode()).hexdigest()
 
+    def drifted(self, *, confirmed: bool) -> Literal[0, 1] | None:
+        """Whether the session drifted by a person's word on this; None where that says nothing of what the session
+        did, as of a grant, or of a gateway that is not to blame."""
+        if self.kind is Kind.DRIFT or (self.kind is Kind.GATEWAY and confirmed and self.breaches):
+            return 1 if confirmed else 0
+        return None
+
 
 def finding_id(kind: Kind, tenant_id: str, session_id: str, *parts: object) -> str:
     """Deterministic: the same state change of the same session always gets the same id."""

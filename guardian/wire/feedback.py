@@ -10,7 +10,8 @@ from guardian.wire.findings import Judgement
 
 
 class FeedbackRow(Body):
-    """One judged finding, flat. `drift` is the label for training: 1 for confirmed, else 0.
+    """One judged finding, flat. `drift` is the label for training: 1 for confirmed, else 0;
+    null where the verdict says nothing of what the session did, as on a grant.
 
     `session_honest` says that nothing in its session was confirmed: such sessions may calibrate. `signals` are
     the values and `shares` the parts of the score that the finding was made of.
@@ -21,7 +22,7 @@ class FeedbackRow(Body):
     session_id: Identifier
     kind: str
     label: Judgement
-    drift: Literal[0, 1]
+    drift: Literal[0, 1] | None
     session_honest: bool
     reason: str
     judged_by: str

@@ -393,6 +393,13 @@ def test_feedback_is_labelled_data(stage, a_finding):
         ("benign", 0, True),
         ("false_positive", 0, True),
     ]
+    of_a_grant = acted(a_finding, "s9").model_copy(update={"id": "fnd_grant", "kind": Kind.HYGIENE})
+    grant = stage.submit(of_a_grant).json()
+    body = {"verdict": "confirmed", "reason": "too broad"}
+    path = f"/v1/findings/{grant['finding_id']}/verdict"
+    assert stage.call("POST", path, "analyst", json=body).status_code == 200
+    about_a_grant, *rows = stage.call("GET", "/v1/feedback", "analyst").json()["items"]
+    assert (about_a_grant["label"], about_a_grant["drift"]) == ("confirmed", None), "no word on what was done"
     assert rows[0]["tool"] == "crm.read"
     assert rows[0]["signals"] == {"purpose_fit": 0.9}
     assert rows[0]["judged_by"] == "analyst-1"
