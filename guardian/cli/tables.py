@@ -198,8 +198,9 @@ def show_watch(watch: Watch) -> None:
         show_rows(headings, rows, whole={"gateway"})
     for monitor in watch.monitors:
         seen = monitor.last_seen.isoformat(timespec="seconds")
-        lag = "has read nothing yet" if monitor.lag_s is None else f"{monitor.lag_s:.0f} s behind"
-        told = f"monitor {monitor.principal_id} {monitor.instance}: {monitor.state}, {lag}, last heard of {seen}"
+        lag = "has read nothing yet, " if monitor.lag_s is None else f"{monitor.lag_s:.0f} s behind, "
+        told = f"monitor {monitor.principal_id} {monitor.instance}: {monitor.state}, "
+        told += f"{'' if monitor.state == 'stopped' else lag}last heard of {seen}"
         console.print(plain(told), soft_wrap=True)
     for test in watch.self_tests[:10]:
         at = test.started_at.isoformat(timespec="seconds")

@@ -110,6 +110,11 @@ def test_a_monitor_that_has_read_nothing_yet_is_not_shown_as_current(control):
     assert "monitor m m-1: unread, has read nothing yet, last heard of" in run("gateways")
 
 
+def test_how_late_a_stopped_monitor_was_is_not_said(control):
+    control[1]["/v1/watch"] = {**WATCH, "monitors": [{**MONITOR, "state": "stopped", "lag_s": 0.0}]}
+    assert "monitor m m-1: stopped, last heard of" in run("gateways")
+
+
 def test_a_kind_of_subject_that_does_not_exist_is_wrong_usage(control):
     done = CliRunner().invoke(app, ["revoke", "acme", "a", "--subject", "robot", "--reason", "x"])
     assert "choose one of session, agent, delegator, task, jti" in str(done.exception)
