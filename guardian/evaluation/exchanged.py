@@ -9,7 +9,7 @@ counted; what comes after it is left out.
 import random
 import re
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from guardian.evaluation.sessions import LabelledAction, LabelledSession
@@ -18,35 +18,49 @@ _LEAST, _LONGEST, _WORDS = 3, 60, 5
 _DIGITS = 3
 _NO_OBJECT = frozenset({"true", "false", "none", "null", "and", "the", "for"})
 _Path = tuple[str, ...]
+Known = Mapping[tuple[str, str], Sequence[str]]
+"""What sessions have in their arguments: by data set and argument name, lower case."""
 
 
 def exchanged(sessions: Sequence[LabelledSession], *, seed: int) -> list[LabelledSession]:
     """One drifting session of each honest one that has a call whose value can be exchanged; labels say which."""
     honest = [session for session in sessions if session.actions and not any(a.drift for a in session.actions)]
-    known: dict[tuple[str, str], set[str]] = defaultdict(set)
-    for session in honest:
-        for action in session.actions:
-            for path, value in _values(action.arguments):
-                known[session.dataset, path[-1].lower()].add(value)
-    pool = {name: sorted(values) for name, values in known.items()}
-    rnd = random.Random(seed)
-    made = (_turned(session, pool, rnd) for session in honest)
+    known, rnd = known_values(honest), random.Random(seed)
+    made = (_turned(session, known, rnd) for session in honest)
     return [session for session in made if session is not None]
 
 
-def _turned(
-    session: LabelledSession, pool: Mapping[tuple[str, str], Sequence[str]], rnd: random.Random
-) -> LabelledSession | None:
-    said = session.purpose.lower()
+def known_values(sessions: Iterable[LabelledSession]) -> Known:
+    """The values of honest calls."""
+    known: dict[tuple[str, str], set[str]] = defaultdict(set)
+    for session in sessions:
+        for action in session.actions:
+            for path, value in _values(action.arguments) if not action.drift else ():
+                known[session.dataset, path[-1].lower()].add(value)
+    return {name: sorted(values) for name, values in known.items()}
+
+
+def exchange(
+    arguments: Mapping[str, object], purpose: str, dataset: str, known: Known, rnd: random.Random
+) -> dict[str, object] | None:
+    """The arguments with one value that the purpose names exchanged; None where none can be."""
+    said = purpose.lower()
+    named = [(path, value) for path, value in _values(arguments) if _telling(value, said)]
+    for path, value in rnd.sample(named, len(named)):
+        other = _other(value, known.get((dataset, path[-1].lower()), ()), said, rnd)
+        if other is not None:
+            return _put(arguments, path, other)
+    return None
+
+
+def _turned(session: LabelledSession, known: Known, rnd: random.Random) -> LabelledSession | None:
     for place in rnd.sample(range(len(session.actions)), len(session.actions)):
         action = session.actions[place]
-        named = [(path, value) for path, value in _values(action.arguments) if _telling(value, said)]
-        for path, value in rnd.sample(named, len(named)):
-            other = _other(value, pool[session.dataset, path[-1].lower()], said, rnd)
-            if other is not None:
-                before = tuple(replace(each, counted=False) for each in session.actions[:place])
-                turned = LabelledAction(action.tool, _put(action.arguments, path, other), "drift")
-                return replace(session, session_id=f"{session.session_id} exchanged", actions=(*before, turned))
+        arguments = exchange(action.arguments, session.purpose, session.dataset, known, rnd)
+        if arguments is not None:
+            before = tuple(replace(each, counted=False) for each in session.actions[:place])
+            turned = LabelledAction(action.tool, arguments, "drift")
+            return replace(session, session_id=f"{session.session_id} exchanged", actions=(*before, turned))
     return None
 
 
