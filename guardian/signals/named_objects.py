@@ -29,7 +29,7 @@ _SPELT_IBAN = re.compile(r"\b[A-Z]{2}\d{2}(?: ?[A-Z0-9]{4}){2,7}(?: ?[A-Z0-9]{1,
 _ASIDE = re.compile(
     r"[\w.+-]{1,64}@[\w.-]{1,255}|\w{1,20}://\S{1,500}|\d{1,2}:\d\d(?::\d\d)?|\d{4}-\d\d?(?:-\d\d?)?"
     r"|\d\d?[/.]\d\d?[/.]\d{2,4}|[$€£¥]\s?\d[\d.,]*"
-    r"|\d[\d.,]*\s?(?:[%€£$¥]|(?:usd|eur|gbp|chf|euros?|dollars?|st|nd|rd|th|am|pm|h|k|m|x)\b)",
+    r"|(?<![\d.,])\d[\d.,]*\s?(?:[%€£$¥]|(?:usd|eur|gbp|chf|euros?|dollars?|st|nd|rd|th|am|pm|h|k|m|x)\b)",
     re.IGNORECASE,
 )
 """What holds digits and names no object: addresses, links, times, dates, sums, ordinals."""
@@ -68,14 +68,16 @@ _MORE_PEOPLE = word_set(
 @dataclass(frozen=True, slots=True)
 class NamedObjects:
     """What a purpose names: identifiers by kind (singular), each normalised and as it stands there; addresses of
-    mail; IBANs, normalised. `names` are its capitalised words, lower case; `words` and `letters` the whole of it,
-    normalised."""
+    mail; IBANs, normalised. `forms` are those of the identifiers by kind, `names` its capitalised words, lower
+    case; `words` and `letters` the whole of it, normalised, `bare` its words without leading zeros."""
 
     ids: Mapping[str, Mapping[str, str]]
+    forms: Mapping[str, frozenset[tuple[int, str]]]
     addresses: frozenset[str]
     ibans: frozenset[str]
     names: frozenset[str]
     words: frozenset[str]
+    bare: frozenset[str]
     letters: str
 
     def knows(self, told: str) -> bool:
@@ -83,7 +85,14 @@ class NamedObjects:
         if told in self.words or (len(told) >= _APART and told in self.letters):
             return True
         bare = told.lstrip("0") if told.isdigit() else told.lstrip(_LETTERS)
-        return len(bare) >= _APART and bare.isdigit() and any(bare == each.lstrip("0") for each in self.words)
+        return len(bare) >= _APART and bare.isdigit() and bare in self.bare
+
+    def of_register(self, kind: str, told: str) -> bool:
+        """Whether a normalised identifier may be of one register with those named: runs of letters and digits
+        alike, about as long."""
+        length, runs = form(told)
+        forms = self.forms.get(kind, frozenset())
+        return any((near, runs) in forms for near in (length - 1, length, length + 1))
 
     def knows_address(self, address: str) -> bool:
         """Whether it names the address, or whom it belongs to: "Farah Novak" and farah.novak@example.org."""
@@ -95,7 +104,7 @@ class NamedObjects:
         return bool(self.ids or self.addresses or self.ibans)
 
 
-@lru_cache(maxsize=512)
+@lru_cache(maxsize=128)
 def named_objects(purpose: str) -> NamedObjects:
     """The objects that `purpose` names, of kinds of which it means no more than it names."""
     text = folded(purpose[:_CHARS])
@@ -115,12 +124,16 @@ def named_objects(purpose: str) -> NamedObjects:
         if _goes_on(tokens, place, several=tokens[at].lower() != kind):
             more.add(kind)
     more |= set(_meant_beyond(tokens, begun))
+    named = {kind: ids for kind, ids in found.items() if kind not in more}
+    told = frozenset(normal(part) for token in _TOKEN.findall(text) for part in (token, *_JOINTS.split(token)))
     return NamedObjects(
-        {kind: ids for kind, ids in found.items() if kind not in more},
+        named,
+        {kind: frozenset(map(form, ids)) for kind, ids in named.items()},
         frozenset() if _MORE_PEOPLE & set(words(text)) else frozenset(in_addresses(text)),
         frozenset(filter(is_iban, map(normal, _SPELT_IBAN.findall(text)))),
         frozenset(name.lower() for name in _NAME.findall(text)),
-        frozenset(normal(part) for token in _TOKEN.findall(text) for part in (token, *_JOINTS.split(token))),
+        told,
+        frozenset(each.lstrip("0") for each in told),
         normal(text),
     )
 
@@ -198,18 +211,14 @@ def normal(text: str) -> str:
     return "".join(filter(str.isalnum, text.lower()))
 
 
-def alike(one: str, other: str) -> bool:
-    """Whether two normalised identifiers may be of one register: runs of letters and digits alike, about as long.
-
-    >>> alike("w2378156", "w9373487"), alike("5512", "6620"), alike("5512", "ord77")
-    (True, True, False)
-    """
-    return abs(len(one) - len(other)) <= 1 and _runs(one) == _runs(other)
-
-
 @lru_cache(maxsize=4_096)
-def _runs(told: str) -> str:
-    return re.sub(r"\d+", "9", re.sub(r"[^\d]+", "a", told))
+def form(told: str) -> tuple[int, str]:
+    """The length of a normalised identifier, and its runs of letters and digits.
+
+    >>> form("w2378156"), form("5512")
+    ((8, 'a9'), (4, '9'))
+    """
+    return len(told), re.sub(r"\d+", "9", re.sub(r"[^\d]+", "a", told))
 
 
 def in_addresses(text: str) -> Iterable[str]:

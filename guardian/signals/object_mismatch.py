@@ -15,7 +15,6 @@ from guardian.domain.signal import Observation, Signal
 from guardian.signals.leaves import Leaf, comparable
 from guardian.signals.named_objects import (
     NamedObjects,
-    alike,
     folded,
     in_addresses,
     is_iban,
@@ -98,10 +97,9 @@ def _touches(named: NamedObjects, seen: Observation) -> Iterator[tuple[_Touch, b
             if named.ibans and is_iban(told):
                 yield _Touch("IBAN", leaf.path, said), named.knows(told)
             for kind, identifies in kinds if is_identifier(said) else ():
-                ids = named.ids.get(kind, {})
-                if ids and named.knows(told):
+                if kind in named.ids and named.knows(told):
                     yield _Touch(kind, leaf.path, said), True
-                elif (identifies or _digits(told) > _SHORT) and any(alike(told, each) for each in ids):
+                elif (identifies or _digits(told) > _SHORT) and named.of_register(kind, told):
                     yield _Touch(kind, leaf.path, said), False
 
 
@@ -109,8 +107,8 @@ def _said(leaf: Leaf) -> Iterator[str]:
     """A leaf's values as text, but for what is too long to name an object."""
     for value in leaf.scalars:
         if isinstance(value, str):
-            if len(value) <= _LONGEST:
-                yield folded(value).strip()
+            if len(value) <= _LONGEST and len(said := folded(value).strip()) <= _LONGEST:
+                yield said
         elif not isinstance(value, bool) and abs(value) < _HUGE and value == int(value):
             yield str(int(value))
 
