@@ -27,35 +27,49 @@ _ADDRESS = re.compile(r"[\w.+-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63}){1,8}")
 _IBAN = re.compile(r"[a-z]{2}\d{2}[a-z0-9]{11,30}")
 _SPELT_IBAN = re.compile(r"\b[A-Z]{2}\d{2}(?: ?[A-Z0-9]{4}){2,7}(?: ?[A-Z0-9]{1,3})?\b")
 _ASIDE = re.compile(
-    r"[\w.+-]{1,64}@[\w.-]{1,255}|\w{1,20}://\S{1,500}|\d{1,2}:\d\d(?::\d\d)?|\d{4}-\d\d?(?:-\d\d?)?"
-    r"|\d\d?[/.]\d\d?[/.]\d{2,4}|[$€£¥]\s?\d[\d.,]*"
+    r"[\w.+-]{1,64}@[\w.-]{1,255}|\w{1,20}://\S{1,500}|\d{1,2}:\d\d(?::\d\d)?"
+    r"|(?<![\w-])(?:\d{4}-\d\d?(?:-\d\d?)?|\d\d?[–-]\d\d?)(?![\w-])|(?<![\w/.])\d\d?[/.]\d\d?[/.]\d{2,4}"
+    r"|\+\d[\d ()/-]{5,20}|(?<![\w.])\d{2,20}(?: \d{2,20}){1,8}(?!\w)"
+    r"|(?:[$€£¥]|\b(?:usd|eur|gbp|chf))\s?\d[\d.,]*"
     r"|(?<![\d.,])\d[\d.,]*\s?(?:[%€£$¥]|(?:usd|eur|gbp|chf|euros?|dollars?|st|nd|rd|th|am|pm|h|k|m|x)\b)",
     re.IGNORECASE,
 )
-"""What holds digits and names no object: addresses, links, times, dates, sums, ordinals."""
-_TOKEN = re.compile(r"[^\s,;:=()\[\]{}<>|\"'`“”‘’]{1,200}")
+"""What holds digits and names no object: addresses, links, times, dates, phones and cards, sums, ordinals."""
+_TOKEN = re.compile(r"[,;(]|[^\s,;:=()\[\]{}<>|\"'`“”‘’]{1,200}")
 _IDENTIFIER = re.compile(r"#?(?=[^\d\s]{0,30}\d)[a-z0-9]{1,30}(?:[-_/.][a-z0-9]{1,30}){0,4}", re.IGNORECASE)
-_DECIMAL = re.compile(r"\d+\.\d+")
+_NO_IDENTIFIER = re.compile(r"v?\d+(?:\.\d+)+.*|\d{4}-\d\d-\d\d")
+_LITTLE = re.compile(r"(?=.{1,5}$)\D*\d\D*")
+_YEAR = re.compile(r"(?:19|20)\d\d")
 _SPAN = re.compile(r"#?\d+-\d+")
 _JOINTS = re.compile(r"[_./\-]+")
 _NAME = re.compile(r"\b[A-Z][a-z]+")
 _NOUN = re.compile(r"[a-z]{2,30}")
-_LINKS = word_set("id no nr num number ref reference code key identifier is are with and or the numbered")
-"""What may stand between a kind and its identifiers, and at the end of an argument's name; in the singular."""
+_MARKS = word_set("id no nr n° num number ref reference code key identifier numbered #")
+"""What says that an identifier follows, and ends an argument's name; in the singular."""
+_LINKS = word_set("is are with the , ; (")
+"""What may stand between a kind and the mark of its identifier."""
+_AND = word_set("and or & , ;")
+"""What may stand between two identifiers of one kind."""
+_AMOUNTS = word_set("average avg limit max maximum min minimum per total")
+"""An argument whose name begins so says how many."""
 _NO_KIND = word_set(
-    "a about above after an any around as at be before below between by each every exactly for from go have if "
-    "in into it last least less me more most my next of on only our over per since so some than that these this "
+    "a about above after an any around as at be before below between by each every exactly for from go have if in "
+    "into it last least less me more most my next of on only our over per since so some than that these this "
     "those through till to top under until up us via vs we within you your not max maximum min minimum first am "
     "pm age amount budget capacity chapter cost count date day depth distance fax fee height hour length level "
     "limit line minute month page percent percentage phone postal price quantity radius rate rating row salary "
     "score second section size speed step sum temperature time total value version volume week weight width year "
-    "zip january february march april may june july august september october november december "
-    "jan feb mar apr jun jul aug sep sept oct nov dec monday tuesday wednesday thursday friday saturday sunday"
+    "zip article attempt build clause commit error exit extension file folder form http iso model paragraph path "
+    "phase port priority release revision seed severity stage status tag tier timeout january february march "
+    "april may june july august september october november december jan feb mar apr jun jul aug sep sept oct nov "
+    "dec monday tuesday wednesday thursday friday saturday sunday"
 )
 _VERBS = READING | word_set(
     "assign bill book buy call change charge deliver email hire invoice invite mail message move offer order pay "
     "post print refund remove reserve schedule sell send share ship text transfer"
 )
+_DOES = word_set("asks does has needs says wants was")
+"""What follows an object and is no plural."""
 _MORE = word_set("all any both different each every another new other others related remaining same similar")
 _SPANNING = word_set("to through thru until till - – —")
 _ONWARD = word_set("ff following later onward onwards upward upwards")
@@ -110,13 +124,13 @@ def named_objects(purpose: str) -> NamedObjects:
     text = folded(purpose[:_CHARS])
     plain = _ASIDE.sub(" , ", text)
     if " " not in text.strip():
-        plain = _JOINTS.sub(" ", plain)
+        plain = _ASIDE.sub(" , ", _JOINTS.sub(" ", plain))
     tokens = [bare for token in _TOKEN.findall(plain) if (bare := token.strip(".!?*"))]
     found: dict[str, dict[str, str]] = defaultdict(dict)
     begun, more = set[int](), set[str]()
     for place, token in enumerate(tokens):
-        at = _kind_before(tokens, place) if is_identifier(token) else None
-        if at is None or _how_many(tokens, at, place):
+        at, marked = _kind_before(tokens, place) if is_identifier(token) else (None, False)
+        if at is None or not (marked or _by_itself(tokens, at, place)):
             continue
         kind = kind_of(tokens[at])[0]
         begun.add(at)
@@ -138,29 +152,35 @@ def named_objects(purpose: str) -> NamedObjects:
     )
 
 
-def _kind_before(tokens: Sequence[str], place: int) -> int | None:
-    """Where the word stands that an identifier belongs to; None where none does."""
+def _kind_before(tokens: Sequence[str], place: int) -> tuple[int | None, bool]:
+    """Where the word stands that an identifier belongs to, None where none does; and whether it is marked."""
+    marked = tokens[place].startswith("#")
     for at in range(place - 1, max(-1, place - 1 - _REACH), -1):
-        token = tokens[at].lower()
-        spans = token in _SPANNING and at > 0 and is_identifier(tokens[at - 1])
-        if singular(token) in _LINKS or token in ("#", "&") or is_identifier(token) or spans:
-            continue
-        return at if kind_of(token)[0] else None
-    return None
+        token, before = tokens[at].lower(), tokens[at - 1] if at else ""
+        joins = (token in _AND or token in _SPANNING) and is_identifier(before)
+        if singular(token) in _MARKS:
+            marked = True
+        elif not (joins or is_identifier(token) or (token in _LINKS and (marked or kind_of(before)[1]))):
+            kind, identifies = kind_of(token)
+            return (at, marked or identifies) if kind else (None, False)
+    return None, False
 
 
-def _how_many(tokens: Sequence[str], at: int, place: int) -> bool:
-    """Whether a number rather says how many: "order 20 chairs", "book 3 large rooms"."""
+def _by_itself(tokens: Sequence[str], at: int, place: int) -> bool:
+    """Whether an identifier names an object without a mark: no lone digit ("hotel 4 star"), no year, and no number
+    of things ("order 20 chairs", "book 3 large rooms")."""
     number, after = tokens[place], tokens[place + 1].lower() if place + 1 < len(tokens) else ""
-    if not number.isdigit() or at != place - 1:
+    if _LITTLE.fullmatch(number) or _YEAR.fullmatch(number):
         return False
-    things = singular(after) != after and _NOUN.fullmatch(after) is not None and singular(after) not in _LINKS
-    return things or (tokens[at].lower() in _VERBS and len(number) <= _FEW_DIGITS)
+    few, verb = len(number) <= _FEW_DIGITS, tokens[at].lower() in _VERBS
+    things = singular(after) != after and _NOUN.fullmatch(after) is not None and after not in _DOES
+    many = (things and (few or verb)) or (few and verb and at == place - 1)
+    return not (number.isdigit() and many)
 
 
 def _goes_on(tokens: Sequence[str], place: int, *, several: bool) -> bool:
     """Whether it ends or begins a span: "tickets 100 to 120", "orders 100-120", "order 5512 and following"."""
-    after = [token.lower() for token in tokens[place + 1 : place + 3]]
+    after = [token.lower() for token in tokens[place + 1 : place + 4]]
     if not _ONWARD.isdisjoint(after):
         return True
     spans = place > 1 and tokens[place - 1].lower() in _SPANNING and is_identifier(tokens[place - 2])
@@ -178,12 +198,13 @@ def _meant_beyond(tokens: Sequence[str], begun: set[int]) -> Iterator[str]:
 
 
 def is_identifier(token: str) -> bool:
-    """Whether a word may name one object: it holds a digit and is neither a decimal nor too long.
+    """Whether a word may name one object: it holds a digit, is not too long, and no decimal, version or date.
 
-    >>> [is_identifier(token) for token in ("#W2378156", "5512", "2.50", "order")]
-    [True, True, False, False]
+    >>> [is_identifier(token) for token in ("#W2378156", "5512", "2.50", "v1.2.3", "2026-05-12", "order")]
+    [True, True, False, False, False, False]
     """
-    return len(token) <= _ID_CHARS and _IDENTIFIER.fullmatch(token) is not None and not _DECIMAL.fullmatch(token)
+    fits = len(token) <= _ID_CHARS and _IDENTIFIER.fullmatch(token) is not None
+    return fits and not _NO_IDENTIFIER.fullmatch(token)
 
 
 def kind_of(name: str) -> tuple[str, bool]:
@@ -194,10 +215,10 @@ def kind_of(name: str) -> tuple[str, bool]:
     """
     parts = list(map(singular, words(name)))
     identifies = False
-    while parts and parts[-1] in _LINKS:
+    while parts and parts[-1] in _MARKS:
         parts.pop()
         identifies = True
-    kind = parts[-1] if parts else ""
+    kind = parts[-1] if parts and parts[0] not in _AMOUNTS else ""
     return kind if _NOUN.fullmatch(kind) and kind not in _NO_KIND else "", identifies
 
 
