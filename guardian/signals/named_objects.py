@@ -70,7 +70,22 @@ _VERBS = READING | word_set(
 )
 _DOES = word_set("asks does has needs says wants was")
 """What follows an object and is no plural."""
-_MORE = word_set("all any both different each every another new other others related remaining same similar")
+_MORE = word_set(
+    "additional all alternative another any both child different duplicate each earlier every follow-up further "
+    "last later latest linked new newer next older other others parent previous prior related remaining "
+    "replacement same second similar"
+)
+"""Before a kind: the purpose means more of it than it names."""
+_SOME = word_set("a an")
+_BEYOND = word_set(
+    "alternative alternatives between clone compare copy duplicate duplicates except exchange like rebook reissue "
+    "replace similar since split swap than unlike"
+)
+"""Before an object: the purpose means others of its kind, or makes some."""
+_ANY = "one"
+"""A word that stands for the kind named before: "a later one", "the next ones"."""
+_ELSE = word_set("anything else everything instead others rest whatever")
+"""Near an object: the purpose means others of its kind."""
 _SPANNING = word_set("to through thru until till - – —")
 _ONWARD = word_set("ff following later onward onwards upward upwards")
 _MORE_PEOPLE = word_set(
@@ -127,15 +142,15 @@ def named_objects(purpose: str) -> NamedObjects:
         plain = _ASIDE.sub(" , ", _JOINTS.sub(" ", plain))
     tokens = [bare for token in _TOKEN.findall(plain) if (bare := token.strip(".!?*"))]
     found: dict[str, dict[str, str]] = defaultdict(dict)
-    begun, more = set[int](), set[str]()
+    begun, more = dict[int, str](), set[str]()
     for place, token in enumerate(tokens):
         at, marked = _kind_before(tokens, place) if is_identifier(token) else (None, False)
         if at is None or not (marked or _by_itself(tokens, at, place)):
             continue
         kind = kind_of(tokens[at])[0]
-        begun.add(at)
+        begun[at] = kind
         found[kind][normal(token)] = token
-        if _goes_on(tokens, place, several=tokens[at].lower() != kind):
+        if _with_others(tokens, at, place) or _goes_on(tokens, place, several=tokens[at].lower() != kind):
             more.add(kind)
     more |= set(_meant_beyond(tokens, begun))
     named = {kind: ids for kind, ids in found.items() if kind not in more}
@@ -178,22 +193,34 @@ def _by_itself(tokens: Sequence[str], at: int, place: int) -> bool:
     return not (number.isdigit() and many)
 
 
+def _with_others(tokens: Sequence[str], at: int, place: int) -> bool:
+    """Whether it is named to say which others are meant: "everything except order 5512", "clone order 5512"."""
+    before = {token.lower() for token in tokens[max(0, at - 3) : at]}
+    near = {token.lower() for token in tokens[max(0, at - _REACH) : place + _REACH]}
+    return not (_BEYOND.isdisjoint(before) and _ELSE.isdisjoint(near))
+
+
 def _goes_on(tokens: Sequence[str], place: int, *, several: bool) -> bool:
     """Whether it ends or begins a span: "tickets 100 to 120", "orders 100-120", "order 5512 and following"."""
-    after = [token.lower() for token in tokens[place + 1 : place + 4]]
-    if not _ONWARD.isdisjoint(after):
+    after = [each.lower() for each in tokens[place + 1 : place + 4] if each not in _AND]
+    if not _ONWARD.isdisjoint(after[:2]):
         return True
     spans = place > 1 and tokens[place - 1].lower() in _SPANNING and is_identifier(tokens[place - 2])
     return several and (spans or _SPAN.fullmatch(tokens[place]) is not None)
 
 
-def _meant_beyond(tokens: Sequence[str], begun: set[int]) -> Iterator[str]:
-    """Kinds of which the purpose speaks elsewhere too, as of several or of others."""
+def _meant_beyond(tokens: Sequence[str], begun: Mapping[int, str]) -> Iterator[str]:
+    """Kinds of which the purpose speaks elsewhere too, as of several or others: "a later flight", "a new one"."""
+    named, last = set[str](), -1
     for at, token in enumerate(tokens):
         kind, _ = kind_of(token)
-        if kind and at not in begun:
+        if at in begun:
+            last = at
+            named.add(begun[at])
+        elif kind and (kind != _ANY or last >= max(0, at - _REACH)):
             before = {each.lower() for each in tokens[max(0, at - 2) : at]}
-            if token.lower() != kind or before & _MORE:
+            kind = begun[last] if kind == _ANY else kind
+            if singular(token.lower()) != token.lower() or before & _MORE or (kind in named and before & _SOME):
                 yield kind
 
 
