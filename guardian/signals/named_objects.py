@@ -24,6 +24,8 @@ _APART = 4
 """A shorter identifier is named only where it stands by itself: 91 is not named by 5912."""
 _LETTERS = "abcdefghijklmnopqrstuvwxyz"
 _ADDRESS = re.compile(r"[\w.+-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63}){1,8}")
+_FROM = re.compile(r"\bfrom\s{1,3}<?" + _ADDRESS.pattern + r"[^@.]{0,99}\b(?:for|to)\b", re.IGNORECASE)
+"""Whom something is from that shall go to somebody else."""
 _IBAN = re.compile(r"[a-z]{2}\d{2}[a-z0-9]{11,30}")
 _SPELT_IBAN = re.compile(r"\b[A-Z]{2}\d{2}(?: ?[A-Z0-9]{4}){2,7}(?: ?[A-Z0-9]{1,3})?\b")
 _ASIDE = re.compile(
@@ -59,8 +61,8 @@ _NO_KIND = word_set(
     "pm age amount budget capacity chapter cost count date day depth distance fax fee height hour length level "
     "limit line minute month page percent percentage phone postal price quantity radius rate rating row salary "
     "score second section size speed step sum temperature time total value version volume week weight width year "
-    "zip article attempt build clause commit error exit extension file folder form http iso model paragraph path "
-    "phase port priority release revision seed severity stage status tag tier timeout january february march "
+    "zip article attempt build clause commit epoch error exit extension file folder form http iso model paragraph "
+    "path phase port priority release revision seed severity stage status tag tier timeout january february march "
     "april may june july august september october november december jan feb mar apr jun jul aug sep sept oct nov "
     "dec monday tuesday wednesday thursday friday saturday sunday"
 )
@@ -89,8 +91,9 @@ _ELSE = word_set("anything else everything instead others rest whatever")
 _SPANNING = word_set("to through thru until till - – —")
 _ONWARD = word_set("ff following later onward onwards upward upwards")
 _MORE_PEOPLE = word_set(
-    "attendee attendees clients colleague colleagues contact contacts customers employees everybody everyone "
-    "guest guests member members others participant participants people recipient recipients team teams them users"
+    "attendee attendees boss clients colleague colleagues contact contacts customers employees everybody everyone "
+    "guest guests manager member members others participant participants people recipient recipients supervisor "
+    "team teams them users"
 )
 
 
@@ -124,9 +127,12 @@ class NamedObjects:
         return any((near, runs) in forms for near in (length - 1, length, length + 1))
 
     def knows_address(self, address: str) -> bool:
-        """Whether it names the address, or whom it belongs to: "Farah Novak" and farah.novak@example.org."""
-        owner = [part for part in re.split(r"[^a-z]+", address.partition("@")[0]) if len(part) > 2]
-        by_name = len(owner) > 1 and self.names.issuperset(owner)
+        """Whether it names the address, or whom it belongs to: "Farah Novak" and farah.novak@example.org, or
+        "Farah" where it names another address of her house."""
+        local, _, house = address.partition("@")
+        owner = [part for part in re.split(r"[^a-z]+", local) if len(part) > 2]
+        near = any(each.endswith(f"@{house}") for each in self.addresses)
+        by_name = len(owner) > (0 if near else 1) and self.names.issuperset(owner)
         return address in self.addresses or by_name
 
     def __bool__(self) -> bool:
@@ -152,13 +158,15 @@ def named_objects(purpose: str) -> NamedObjects:
         found[kind][normal(token)] = token
         if _with_others(tokens, at, place) or _goes_on(tokens, place, several=tokens[at].lower() != kind):
             more.add(kind)
+    addresses = frozenset(in_addresses(text))
+    elsewhere = _MORE_PEOPLE & set(words(text)) or not any(in_addresses(_FROM.sub(" ", text)))
     more |= set(_meant_beyond(tokens, begun))
     named = {kind: ids for kind, ids in found.items() if kind not in more}
     told = frozenset(normal(part) for token in _TOKEN.findall(text) for part in (token, *_JOINTS.split(token)))
     return NamedObjects(
         named,
         {kind: frozenset(map(form, ids)) for kind, ids in named.items()},
-        frozenset() if _MORE_PEOPLE & set(words(text)) else frozenset(in_addresses(text)),
+        frozenset() if elsewhere else addresses,
         frozenset(filter(is_iban, map(normal, _SPELT_IBAN.findall(text)))),
         frozenset(name.lower() for name in _NAME.findall(text)),
         told,

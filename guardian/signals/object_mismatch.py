@@ -25,12 +25,15 @@ from guardian.signals.named_objects import (
 )
 from guardian.signals.options import within
 from guardian.signals.port import SignalFold, State
-from guardian.signals.wording import nouns_of, only_reads, shown, singular
+from guardian.signals.wording import nouns_of, only_reads, shown, singular, word_set, words
 
 _LONGEST = 400
 _HUGE = 10**40
 _SHORT = 2
 """A number of so few digits identifies only under a name that says so: `room_id: 12`, not `room: 12`."""
+_OWN = word_set("calendar mailbox organizer owner")
+_SENDING = _OWN | {"from", "reply", "sender"}
+"""An address under a name that begins so is who acts, not whom the act reaches; in a look-up `user_id` too."""
 
 
 class _Touch(NamedTuple):
@@ -87,20 +90,29 @@ def _sorted(named: NamedObjects, seen: Observation) -> tuple[set[str], list[_Tou
 
 def _touches(named: NamedObjects, seen: Observation) -> Iterator[tuple[_Touch, bool]]:
     """What the act names that can be compared with the purpose, and whether the purpose names it."""
-    things = nouns_of(seen.event.action.tool)
+    tool = seen.event.action.tool
+    things, reads = nouns_of(tool), only_reads(tool)
     for leaf in comparable(seen).leaves:
         kinds = _kinds(leaf, things)
+        reaches = bool(named.addresses) and not _acts(words(leaf.path.rpartition(".")[2]), reads=reads)
         for said in _said(leaf):
             told = normal(said)
-            for address in _only_addresses(said) if named.addresses else ():
+            for address in _only_addresses(said) if reaches else ():
                 yield _Touch("address", leaf.path, address), named.knows_address(address)
-            if named.ibans and is_iban(told):
+            if named.ibans and is_iban(told) and not reads:
                 yield _Touch("IBAN", leaf.path, said), named.knows(told)
             for kind, identifies in kinds if is_identifier(said) else ():
                 if kind in named.ids and named.knows(told):
                     yield _Touch(kind, leaf.path, said), True
                 elif (identifies or _digits(told) > _SHORT) and named.of_register(kind, told):
                     yield _Touch(kind, leaf.path, said), False
+
+
+def _acts(name: tuple[str, ...], *, reads: bool) -> bool:
+    """Whether an argument's name says that an address under it is whose agent acts, not whom the act reaches."""
+    if reads and len(name) > 1 and name[0] == "user":
+        return True
+    return not (_OWN if reads else _SENDING).isdisjoint(name[:1])
 
 
 def _said(leaf: Leaf) -> Iterator[str]:
@@ -126,14 +138,10 @@ def _kinds(leaf: Leaf, things: tuple[str, ...]) -> set[tuple[str, bool]]:
 
 
 def _only_addresses(said: str) -> list[str]:
-    """The addresses of a value that holds nothing else: "a@x.org, Bo <b@x.org>"."""
-    parts = [part.strip() for part in said.replace(";", ",").split(",") if part.strip()]
-    found = [list(in_addresses(part)) for part in parts]
-    bare = all(
-        len(each) == 1 and (part.lower() == each[0] or part.lower().endswith(f"<{each[0]}>"))
-        for part, each in zip(parts, found, strict=True)
-    )
-    return [address for each in found for address in each] if bare else []
+    """The addresses of a value that holds nothing else: "a@x.org, Bo <b@x.org>"; a name is whatever it says."""
+    parts = [part.strip().lower() for part in said.replace(";", ",").split(",") if part.strip()]
+    bare = [part.removesuffix(">").rpartition("<")[2].removeprefix("mailto:") for part in parts]
+    return bare if all([part] == list(in_addresses(part)) for part in bare) else []
 
 
 def _told(named: NamedObjects, touch: _Touch) -> str:
