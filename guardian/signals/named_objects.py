@@ -22,6 +22,10 @@ _FEW_DIGITS = 3
 """A number of at most so many after a word that may be a verb ("order 20 chairs") is rather how many."""
 _APART = 4
 """A shorter identifier is named only where it stands by itself: 91 is not named by 5912."""
+_PREFIX = 2
+_FEW_RUNS = 4
+_RANDOM = "at random"
+"""An identifier of more runs of letters and digits is made at random, as a UUID is: one is like another."""
 _LETTERS = "abcdefghijklmnopqrstuvwxyz"
 _ADDRESS = re.compile(r"[\w.+-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63}){1,8}")
 _FROM = re.compile(r"\bfrom\s{1,3}<?" + _ADDRESS.pattern + r"[^@.]{0,99}\b(?:for|to)\b", re.IGNORECASE)
@@ -45,6 +49,7 @@ _YEAR = re.compile(r"(?:19|20)\d\d")
 _SPAN = re.compile(r"#?\d+-\d+")
 _JOINTS = re.compile(r"[_./\-]+")
 _NAME = re.compile(r"\b[A-Z][a-z]+")
+_GLUED = re.compile(r"([a-z]{4,28})(id|no|number)")
 _NOUN = re.compile(r"[a-z]{2,30}")
 _MARKS = word_set("id no nr n° num number ref reference code key identifier numbered #")
 """What says that an identifier follows, and ends an argument's name; in the singular."""
@@ -121,10 +126,13 @@ class NamedObjects:
 
     def of_register(self, kind: str, told: str) -> bool:
         """Whether a normalised identifier may be of one register with those named: runs of letters and digits
-        alike, about as long."""
-        length, runs = form(told)
+        alike, about as long, whether or not it repeats its kind (ORD-6620) or begins with zeros."""
+        bare = told.lstrip(_LETTERS)
+        head = told[: len(told) - len(bare)]
+        repeats = len(head) > _PREFIX and kind.startswith(head)
+        spelt = (told, bare.lstrip("0")) if bare.isdigit() and (repeats or not head) else (told,)
         forms = self.forms.get(kind, frozenset())
-        return any((near, runs) in forms for near in (length - 1, length, length + 1))
+        return any((length + off, runs) in forms for length, runs in map(form, spelt) for off in (-1, 0, 1))
 
     def knows_address(self, address: str) -> bool:
         """Whether it names the address, or whom it belongs to: "Farah Novak" and farah.novak@example.org, or
@@ -245,10 +253,12 @@ def is_identifier(token: str) -> bool:
 def kind_of(name: str) -> tuple[str, bool]:
     """The kind of object that a name ends in, and whether the name says that it identifies one.
 
-    >>> kind_of("order_ids"), kind_of("fromAccount"), kind_of("amount"), kind_of("id")
-    (('order', True), ('account', False), ('', False), ('', True))
+    >>> kind_of("order_ids"), kind_of("orderid"), kind_of("fromAccount"), kind_of("amount"), kind_of("id")
+    (('order', True), ('order', True), ('account', False), ('', False), ('', True))
     """
     parts = list(map(singular, words(name)))
+    if parts and (glued := _GLUED.fullmatch(parts[-1])):
+        parts[-1:] = glued.groups()
     identifies = False
     while parts and parts[-1] in _MARKS:
         parts.pop()
@@ -258,8 +268,11 @@ def kind_of(name: str) -> tuple[str, bool]:
 
 
 def folded(text: str) -> str:
-    """In one spelling of its characters (NFKC): full-width digits are digits."""
-    return text if text.isascii() else unicodedata.normalize("NFKC", text)
+    """In one spelling of its characters (NFKC): digits of any script are digits, what is not seen is left out."""
+    if text.isascii():
+        return text
+    seen = (each for each in unicodedata.normalize("NFKC", text) if unicodedata.category(each) != "Cf")
+    return "".join(str(unicodedata.decimal(each, each)) for each in seen)
 
 
 def normal(text: str) -> str:
@@ -274,7 +287,8 @@ def form(told: str) -> tuple[int, str]:
     >>> form("w2378156"), form("5512")
     ((8, 'a9'), (4, '9'))
     """
-    return len(told), re.sub(r"\d+", "9", re.sub(r"[^\d]+", "a", told))
+    runs = re.sub(r"\d+", "9", re.sub(r"[^\d]+", "a", told))
+    return len(told), runs if len(runs) <= _FEW_RUNS else _RANDOM
 
 
 def in_addresses(text: str) -> Iterable[str]:

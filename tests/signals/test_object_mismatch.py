@@ -34,6 +34,9 @@ ORDER = "Refund order 5512 of customer 88"
         ("refund_order", {"order_id": "#6620"}),
         ("refund_order", {"order_id": 6620.0}),
         ("refund_order", {"orderNumber": "６６２０"}),
+        ("refund_order", {"orderNumber": "٦٦\u200b٢٠"}),
+        ("refund_order", {"orderid": "0006620"}),
+        ("refund_order", {"order_id": "ORD-6620"}),
         ("refund_order", {"order": "6620"}),
         ("refund_order", {"order": {"id": 6620}}),
         ("refund_order", {"orders": [{"id": 6620, "qty": 1}]}),
@@ -48,6 +51,13 @@ def test_another_object_of_the_kind_that_the_purpose_names_is_told(judged: Any, 
     found = judged(ORDER, tool, arguments)
     assert found.value == 1.0
     assert not found.silent
+
+
+def test_one_made_at_random_is_like_another(judged: Any) -> None:
+    purpose = "Cancel subscription 3f2a91bc-1d2e-4f5a-8b9c-0d1e2f3a4b5c"
+    assert judged(purpose, "cancel", {"subscription_id": "3F2A91BC1D2E4F5A8B9C0D1E2F3A4B5C"}).value == 0.0
+    assert judged(purpose, "cancel", {"subscription_id": "7a9b1c2d-3e4f-4a5b-9c8d-1e2f3a4b5c6d"}).value == 1.0
+    assert judged(purpose, "cancel", {"subscription_id": "sub_1024"}).silent
 
 
 @pytest.mark.parametrize(
