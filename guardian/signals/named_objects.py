@@ -35,7 +35,7 @@ _SPELT_IBAN = re.compile(r"\b[A-Z]{2}\d{2}(?: ?[A-Z0-9]{4}){2,7}(?: ?[A-Z0-9]{1,
 _ASIDE = re.compile(
     r"[\w.+-]{1,64}@[\w.-]{1,255}|\w{1,20}://\S{1,500}|\d{1,2}:\d\d(?::\d\d)?"
     r"|(?<![\w-])(?:\d{4}-\d\d?(?:-\d\d?)?|\d\d?[–-]\d\d?)(?![\w-])|(?<![\w/.])\d\d?[/.]\d\d?[/.]\d{2,4}"
-    r"|\+\d[\d ()/-]{5,20}|(?<![\w.])\d{2,20}(?: \d{2,20}){1,8}(?!\w)"
+    r"|\+\d[\d ()/-]{5,20}|(?:\*{1,12}|\bx{2,12})\d{4}(?![\w*])|(?<![\w.])\d{2,20}(?: \d{2,20}){1,8}(?!\w)"
     r"|(?:[$€£¥]|\b(?:usd|eur|gbp|chf))\s?\d[\d.,]*"
     r"|(?<![\d.,])\d[\d.,]*\s?(?:[%€£$¥]|(?:usd|eur|gbp|chf|euros?|dollars?|st|nd|rd|th|am|pm|h|k|m|x)\b)",
     re.IGNORECASE,
@@ -60,16 +60,17 @@ _AND = word_set("and or & , ;")
 _AMOUNTS = word_set("average avg limit max maximum min minimum per total")
 """An argument whose name begins so says how many."""
 _NO_KIND = word_set(
-    "a about above after an any around as at be before below between by each every exactly for from go have if in "
-    "into it last least less me more most my next of on only our over per since so some than that these this "
+    "a about above after an any around as at be before below between by each every exactly for from go have if "
+    "in into it last least less me more most my next of on only our over per since so some than that these this "
     "those through till to top under until up us via vs we within you your not max maximum min minimum first am "
     "pm age amount budget capacity chapter cost count date day depth distance fax fee height hour length level "
     "limit line minute month page percent percentage phone postal price quantity radius rate rating row salary "
-    "score second section size speed step sum temperature time total value version volume week weight width year "
-    "zip article attempt build clause commit epoch error exit extension file folder form http iso model paragraph "
-    "path phase port priority release revision seed severity stage status tag tier timeout january february march "
-    "april may june july august september october november december jan feb mar apr jun jul aug sep sept oct nov "
-    "dec monday tuesday wednesday thursday friday saturday sunday"
+    "score second section size speed step sum temperature time total value version volume week weight width "
+    "year zip article attempt build clause commit epoch error exit extension file folder form http iso model "
+    "paragraph path phase port priority release revision seed severity stage status tag tier timeout cve dpi "
+    "episode lesson question rfc slide standard track january february march april may june july "
+    "august september october november december jan feb mar apr jun jul aug sep sept oct nov dec monday tuesday "
+    "wednesday thursday friday saturday sunday"
 )
 _VERBS = READING | word_set(
     "assign bill book buy call change charge deliver email hire invoice invite mail message move offer order pay "
@@ -97,7 +98,7 @@ _SPANNING = word_set("to through thru until till - – —")
 _ONWARD = word_set("ff following later onward onwards upward upwards")
 _MORE_PEOPLE = word_set(
     "attendee attendees boss clients colleague colleagues contact contacts customers employees everybody everyone "
-    "guest guests manager member members others participant participants people recipient recipients supervisor "
+    "guest guests member members others participant participants people recipient recipients supervisor "
     "team teams them users"
 )
 
@@ -105,12 +106,14 @@ _MORE_PEOPLE = word_set(
 @dataclass(frozen=True, slots=True)
 class NamedObjects:
     """What a purpose names: identifiers by kind (singular), each normalised and as it stands there; addresses of
-    mail; IBANs, normalised. `forms` are those of the identifiers by kind, `names` its capitalised words, lower
-    case; `words` and `letters` the whole of it, normalised, `bare` its words without leading zeros."""
+    mail; IBANs, normalised. `forms` are those of the identifiers by kind, `houses` what follows their @,
+    `names` its capitalised words, lower case; `words` and `letters` the whole of it, normalised, `bare` its words
+    without leading zeros."""
 
     ids: Mapping[str, Mapping[str, str]]
     forms: Mapping[str, frozenset[tuple[int, str]]]
     addresses: frozenset[str]
+    houses: frozenset[str]
     ibans: frozenset[str]
     names: frozenset[str]
     words: frozenset[str]
@@ -139,8 +142,7 @@ class NamedObjects:
         "Farah" where it names another address of her house."""
         local, _, house = address.partition("@")
         owner = [part for part in re.split(r"[^a-z]+", local) if len(part) > 2]
-        near = any(each.endswith(f"@{house}") for each in self.addresses)
-        by_name = len(owner) > (0 if near else 1) and self.names.issuperset(owner)
+        by_name = len(owner) > (0 if house in self.houses else 1) and self.names.issuperset(owner)
         return address in self.addresses or by_name
 
     def __bool__(self) -> bool:
@@ -166,15 +168,16 @@ def named_objects(purpose: str) -> NamedObjects:
         found[kind][normal(token)] = token
         if _with_others(tokens, at, place) or _goes_on(tokens, place, several=tokens[at].lower() != kind):
             more.add(kind)
-    addresses = frozenset(in_addresses(text))
     elsewhere = _MORE_PEOPLE & set(words(text)) or not any(in_addresses(_FROM.sub(" ", text)))
+    addresses = frozenset[str]() if elsewhere else frozenset(in_addresses(text))
     more |= set(_meant_beyond(tokens, begun))
     named = {kind: ids for kind, ids in found.items() if kind not in more}
     told = frozenset(normal(part) for token in _TOKEN.findall(text) for part in (token, *_JOINTS.split(token)))
     return NamedObjects(
         named,
         {kind: frozenset(map(form, ids)) for kind, ids in named.items()},
-        frozenset() if elsewhere else addresses,
+        addresses,
+        frozenset(each.rpartition("@")[2] for each in addresses),
         frozenset(filter(is_iban, map(normal, _SPELT_IBAN.findall(text)))),
         frozenset(name.lower() for name in _NAME.findall(text)),
         told,

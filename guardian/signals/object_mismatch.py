@@ -130,7 +130,12 @@ def _digits(told: str) -> int:
 
 
 def _kinds(leaf: Leaf, things: tuple[str, ...]) -> set[tuple[str, bool]]:
-    """The kinds of object that a value's names speak of; under a bare `id` it is what the tool's name ends in."""
+    """The kinds of object that a value's names speak of; under a bare `id` it is what the tool's name ends in. One
+    value of several (`users: 200`) is how many."""
+    last = words(leaf.path.rpartition(".")[2])[-1:]
+    many = leaf.count is None and not any(isinstance(value, str) for value in leaf.values)
+    if many and last != tuple(map(singular, last)) and not kind_of(last[0])[1]:
+        return set()
     kinds = {kind_of(name) for name in leaf.names | leaf.through}
     if kinds == {("", True)}:
         kinds |= {(singular(thing), True) for thing in things[-1:]}
