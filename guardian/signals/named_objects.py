@@ -1,8 +1,8 @@
 """Which objects a purpose names exactly: "order 5512", "customer_id=88", "claim #Y93433", an address, an IBAN.
 
 An identifier belongs to the word before it, its kind. A kind of which the purpose means more than it names
-("order 5512 and related orders", "tickets 100 to 120") constrains nothing and is left out; quantities, dates, sums
-and ordinals name no object. So this says little, and what it says is certain. Pure.
+("order 5512 and related orders", "tickets 100 to 120") constrains nothing and is left out; quantities, dates,
+sums, versions and places in a row name no object. So this says little, and what it says is certain. Pure.
 """
 
 import re
@@ -23,6 +23,7 @@ _FEW_DIGITS = 3
 _APART = 4
 """A shorter identifier is named only where it stands by itself: 91 is not named by 5912."""
 _PREFIX = 2
+"""Of more letters than so many it is told whether they begin the kind: ORD-5512 does "order"."""
 _FEW_RUNS = 4
 _RANDOM = "at random"
 """An identifier of more runs of letters and digits is made at random, as a UUID is: one is like another."""
@@ -274,7 +275,8 @@ def folded(text: str) -> str:
     """In one spelling of its characters (NFKC): digits of any script are digits, what is not seen is left out."""
     if text.isascii():
         return text
-    seen = (each for each in unicodedata.normalize("NFKC", text) if unicodedata.category(each) != "Cf")
+    spelt = unicodedata.normalize("NFKC", text)[: 2 * len(text)]  # one character may stand for eighteen
+    seen = (each for each in spelt if unicodedata.category(each) != "Cf")
     return "".join(str(unicodedata.decimal(each, each)) for each in seen)
 
 

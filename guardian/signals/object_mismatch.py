@@ -70,7 +70,11 @@ class ObjectMismatch(SignalFold):
             return state, Signal(self.name, 0.0, "missing: the action's arguments", silent=True)
         own, others = _sorted(named, seen)
         if not others:
-            reason = "it touches what the purpose names" if own else "it touches nothing of a kind that the purpose names"
+            reason = (
+                "it touches what the purpose names"
+                if own
+                else "it touches nothing of a kind that the purpose names"
+            )
             return state, Signal(self.name, 0.0, reason, silent=not own)
         value = self.read_value if only_reads(seen.event.action.tool) else 1.0
         said = "; ".join(_told(named, touch) for touch in others[:3])

@@ -258,6 +258,12 @@ def test_a_long_purpose_is_read_at_once(purpose: str) -> None:
     assert process_time() - started < 0.3
 
 
+def test_characters_that_stand_for_many_cost_no_more(judged: Any) -> None:
+    started = process_time()
+    assert judged(ORDER, "refund_order", {"order_ids": ["ﷺ" * 399 + "1"] * 1_000}).silent
+    assert process_time() - started < 1.0
+
+
 def test_many_objects_are_compared_with_many(judged: Any) -> None:
     purpose = "Close orders " + ", ".join(str(10_000 + each) for each in range(580))
     arguments = {f"part_{each}": {"order_ids": list(range(77_700, 77_800))} for each in range(600)}
