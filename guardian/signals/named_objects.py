@@ -93,8 +93,12 @@ _BEYOND = word_set(
 """Before an object: the purpose means others of its kind, or makes some."""
 _ANY = "one"
 """A word that stands for the kind named before: "a later one", "the next ones"."""
-_ELSE = word_set("anything else everything instead others rest whatever")
-"""Near an object: the purpose means others of its kind."""
+_ELSE = word_set(
+    "anything else everything guess instead maybe others perhaps possibly probably rest unsure whatever"
+)
+"""Near an object: the purpose means others of its kind, or is not sure of this one."""
+_BECOMES = word_set("change convert exchange modify replace swap switch upgrade")
+"""Before "to item 5512": that is what another one becomes."""
 _SPANNING = word_set("to through thru until till - – —")
 _ONWARD = word_set("ff following later onward onwards upward upwards")
 _MORE_PEOPLE = word_set(
@@ -215,9 +219,10 @@ def _by_itself(tokens: Sequence[str], at: int, place: int) -> bool:
 
 def _with_others(tokens: Sequence[str], at: int, place: int) -> bool:
     """Whether it is named to say which others are meant: "everything except order 5512", "clone order 5512"."""
-    before = {token.lower() for token in tokens[max(0, at - 3) : at]}
-    near = {token.lower() for token in tokens[max(0, at - _REACH) : place + _REACH]}
-    return not (_BEYOND.isdisjoint(before) and _ELSE.isdisjoint(near))
+    lead = [token.lower() for token in tokens[max(0, at - _REACH) : at]]
+    becomes = lead[-1:] == ["to"] and not _BECOMES.isdisjoint(lead)
+    near = {*lead, *(token.lower() for token in tokens[place : place + _REACH])}
+    return becomes or not (_BEYOND.isdisjoint(lead[-3:]) and _ELSE.isdisjoint(near))
 
 
 def _goes_on(tokens: Sequence[str], place: int, *, several: bool) -> bool:

@@ -91,6 +91,12 @@ def test_what_the_purpose_names_fits(judged: Any, arguments: Any) -> None:
         (ORDER, "rooms.book", {"id": 6620}),  # of another kind
         (ORDER, "refund_order", {"order_id": "all"}),
         ("Seat the guests in room 12", "seat", {"room": 14}),  # a short number under a name that does not identify
+        (
+            "You guess that the order number is #W5512, but you are not sure",
+            "orders.return",
+            {"order_id": "#W6620"},
+        ),
+        ("Modify the laptop to item 9844888101, change the watch too", "modify", {"item_ids": ["1355937109"]}),
         ("Close order 5512 and all related orders", "orders.close", {"order_id": 6620}),
         ("Close order 5512 and any other order of it", "orders.close", {"order_id": 6620}),
         ("Close order 5512 and following", "orders.close", {"order_id": 6620}),
