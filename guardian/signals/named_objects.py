@@ -6,16 +6,26 @@ sums, versions and places in a row name no object. So this says little, and what
 """
 
 import re
-import unicodedata
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
+from guardian.signals.identifiers import (
+    ADDRESS,
+    MARKS,
+    NOUN,
+    folded,
+    form,
+    in_addresses,
+    is_iban,
+    is_identifier,
+    kind_of,
+    normal,
+)
 from guardian.signals.wording import READING, singular, word_set, words
 
 _CHARS = 4_096
-_ID_CHARS = 40
 _REACH = 8
 """So many words before an identifier its kind stands at most: "orders 5512, 5513 and 5514", "order (no. 5512)"."""
 _FEW_DIGITS = 3
@@ -24,14 +34,9 @@ _APART = 4
 """A shorter identifier is named only where it stands by itself: 91 is not named by 5912."""
 _PREFIX = 2
 """Of more letters than so many it is told whether they begin the kind: ORD-5512 does "order"."""
-_FEW_RUNS = 4
-_RANDOM = "at random"
-"""An identifier of more runs of letters and digits is made at random, as a UUID is: one is like another."""
 _LETTERS = "abcdefghijklmnopqrstuvwxyz"
-_ADDRESS = re.compile(r"[\w.+-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63}){1,8}")
-_FROM = re.compile(r"\bfrom\s{1,3}<?" + _ADDRESS.pattern + r"[^@.]{0,99}\b(?:for|to)\b", re.IGNORECASE)
+_FROM = re.compile(r"\bfrom\s{1,3}<?" + ADDRESS.pattern + r"[^@.]{0,99}\b(?:for|to)\b", re.IGNORECASE)
 """Whom something is from that shall go to somebody else."""
-_IBAN = re.compile(r"[a-z]{2}\d{2}[a-z0-9]{11,30}")
 _SPELT_IBAN = re.compile(r"\b[A-Z]{2}\d{2}(?: ?[A-Z0-9]{4}){2,7}(?: ?[A-Z0-9]{1,3})?\b")
 _ASIDE = re.compile(
     r"[\w.+-]{1,64}@[\w.-]{1,255}|\w{1,20}://\S{1,500}|\d{1,2}:\d\d(?::\d\d)?"
@@ -43,36 +48,16 @@ _ASIDE = re.compile(
 )
 """What holds digits and names no object: addresses, links, times, dates, phones and cards, sums, ordinals."""
 _TOKEN = re.compile(r"[,;(]|[^\s,;:=()\[\]{}<>|\"'`“”‘’]{1,200}")
-_IDENTIFIER = re.compile(r"#?(?=[^\d\s]{0,30}\d)[a-z0-9]{1,30}(?:[-_/.][a-z0-9]{1,30}){0,4}", re.IGNORECASE)
-_NO_IDENTIFIER = re.compile(r"v?\d+(?:\.\d+)+.*|\d{4}-\d\d-\d\d")
 _LITTLE = re.compile(r"(?=.{1,5}$)\D*\d\D*")
 _YEAR = re.compile(r"(?:19|20)\d\d")
 _SPAN = re.compile(r"#?\d+-\d+")
 _JOINTS = re.compile(r"[_./\-]+")
+_HINT = re.compile(r"[\d@]")
 _NAME = re.compile(r"\b[A-Z][a-z]+")
-_GLUED = re.compile(r"([a-z]{4,28})(id|no|number)")
-_NOUN = re.compile(r"[a-z]{2,30}")
-_MARKS = word_set("id no nr n° num number ref reference code key identifier numbered #")
-"""What says that an identifier follows, and ends an argument's name; in the singular."""
 _LINKS = word_set("is are with the , ; (")
 """What may stand between a kind and the mark of its identifier."""
 _AND = word_set("and or & , ;")
 """What may stand between two identifiers of one kind."""
-_AMOUNTS = word_set("average avg limit max maximum min minimum per total")
-"""An argument whose name begins so says how many."""
-_NO_KIND = word_set(
-    "a about above after an any around as at be before below between by each every exactly for from go have if "
-    "in into it last least less me more most my next of on only our over per since so some than that these this "
-    "those through till to top under until up us via vs we within you your not max maximum min minimum first am "
-    "pm age amount budget capacity chapter cost count date day depth distance fax fee height hour length level "
-    "limit line minute month page percent percentage phone postal price quantity radius rate rating row salary "
-    "score second section size speed step sum temperature time total value version volume week weight width "
-    "year zip article attempt build clause commit epoch error exit extension file folder form http iso model "
-    "paragraph path phase port priority release revision seed severity stage status tag tier timeout cve dpi "
-    "episode lesson question rfc slide standard track january february march april may june july "
-    "august september october november december jan feb mar apr jun jul aug sep sept oct nov dec monday tuesday "
-    "wednesday thursday friday saturday sunday"
-)
 _VERBS = READING | word_set(
     "assign bill book buy call change charge deliver email hire invoice invite mail message move offer order pay "
     "post print refund remove reserve schedule sell send share ship text transfer"
@@ -154,10 +139,38 @@ class NamedObjects:
         return bool(self.ids or self.addresses or self.ibans)
 
 
-@lru_cache(maxsize=128)
+_NOTHING = NamedObjects(
+    {}, {}, frozenset(), frozenset(), frozenset(), frozenset(), frozenset(), frozenset(), letters=""
+)
+
+
+@lru_cache(maxsize=256)
 def named_objects(purpose: str) -> NamedObjects:
-    """The objects that `purpose` names, of kinds of which it means no more than it names."""
+    """The objects that `purpose` names, of kinds of which it means no more than it names. Of one that names none
+    nothing is kept: most are such, and their words would take twenty times their memory."""
     text = folded(purpose[:_CHARS])
+    if not _HINT.search(text):
+        return _NOTHING
+    ids, addresses = _ids(text), _addresses(text)
+    ibans = frozenset(filter(is_iban, map(normal, _SPELT_IBAN.findall(text))))
+    if not (ids or addresses or ibans):
+        return _NOTHING
+    told = frozenset(normal(part) for token in _TOKEN.findall(text) for part in (token, *_JOINTS.split(token)))
+    return NamedObjects(
+        ids,
+        {kind: frozenset(map(form, said)) for kind, said in ids.items()},
+        addresses,
+        frozenset(each.rpartition("@")[2] for each in addresses),
+        ibans,
+        frozenset(name.lower() for name in _NAME.findall(text)),
+        told,
+        frozenset(each.lstrip("0") for each in told),
+        normal(text),
+    )
+
+
+def _ids(text: str) -> Mapping[str, Mapping[str, str]]:
+    """Identifiers by kind, each normalised and as it stands there."""
     plain = _ASIDE.sub(" , ", text)
     if " " not in text.strip():
         plain = _ASIDE.sub(" , ", _JOINTS.sub(" ", plain))
@@ -173,22 +186,15 @@ def named_objects(purpose: str) -> NamedObjects:
         found[kind][normal(token)] = token
         if _with_others(tokens, at, place) or _goes_on(tokens, place, several=tokens[at].lower() != kind):
             more.add(kind)
-    elsewhere = _MORE_PEOPLE & set(words(text)) or not any(in_addresses(_FROM.sub(" ", text)))
-    addresses = frozenset[str]() if elsewhere else frozenset(in_addresses(text))
-    more |= set(_meant_beyond(tokens, begun))
-    named = {kind: ids for kind, ids in found.items() if kind not in more}
-    told = frozenset(normal(part) for token in _TOKEN.findall(text) for part in (token, *_JOINTS.split(token)))
-    return NamedObjects(
-        named,
-        {kind: frozenset(map(form, ids)) for kind, ids in named.items()},
-        addresses,
-        frozenset(each.rpartition("@")[2] for each in addresses),
-        frozenset(filter(is_iban, map(normal, _SPELT_IBAN.findall(text)))),
-        frozenset(name.lower() for name in _NAME.findall(text)),
-        told,
-        frozenset(each.lstrip("0") for each in told),
-        normal(text),
-    )
+    more |= set(_meant_beyond(tokens, begun)) if found else set()
+    return {kind: said for kind, said in found.items() if kind not in more}
+
+
+def _addresses(text: str) -> frozenset[str]:
+    """Addresses of mail, where the purpose means nobody else."""
+    if _MORE_PEOPLE & set(words(text)) or not any(in_addresses(_FROM.sub(" ", text))):
+        return frozenset()
+    return frozenset(in_addresses(text))
 
 
 def _kind_before(tokens: Sequence[str], place: int) -> tuple[int | None, bool]:
@@ -197,7 +203,7 @@ def _kind_before(tokens: Sequence[str], place: int) -> tuple[int | None, bool]:
     for at in range(place - 1, max(-1, place - 1 - _REACH), -1):
         token, before = tokens[at].lower(), tokens[at - 1] if at else ""
         joins = (token in _AND or token in _SPANNING) and is_identifier(before)
-        if singular(token) in _MARKS:
+        if singular(token) in MARKS:
             marked = True
         elif not (joins or is_identifier(token) or (token in _LINKS and (marked or kind_of(before)[1]))):
             kind, identifies = kind_of(token)
@@ -212,7 +218,7 @@ def _by_itself(tokens: Sequence[str], at: int, place: int) -> bool:
     if _LITTLE.fullmatch(number) or _YEAR.fullmatch(number):
         return False
     few, verb = len(number) <= _FEW_DIGITS, tokens[at].lower() in _VERBS
-    things = singular(after) != after and _NOUN.fullmatch(after) is not None and after not in _DOES
+    things = singular(after) != after and NOUN.fullmatch(after) is not None and after not in _DOES
     many = (things and (few or verb)) or (few and verb and at == place - 1)
     return not (number.isdigit() and many)
 
@@ -247,65 +253,3 @@ def _meant_beyond(tokens: Sequence[str], begun: Mapping[int, str]) -> Iterator[s
             kind = begun[last] if kind == _ANY else kind
             if singular(token.lower()) != token.lower() or before & _MORE or (kind in named and before & _SOME):
                 yield kind
-
-
-def is_identifier(token: str) -> bool:
-    """Whether a word may name one object: it holds a digit, is not too long, and no decimal, version or date.
-
-    >>> [is_identifier(token) for token in ("#W2378156", "5512", "2.50", "v1.2.3", "2026-05-12", "order")]
-    [True, True, False, False, False, False]
-    """
-    fits = len(token) <= _ID_CHARS and _IDENTIFIER.fullmatch(token) is not None
-    return fits and not _NO_IDENTIFIER.fullmatch(token)
-
-
-def kind_of(name: str) -> tuple[str, bool]:
-    """The kind of object that a name ends in, and whether the name says that it identifies one.
-
-    >>> kind_of("order_ids"), kind_of("orderid"), kind_of("fromAccount"), kind_of("amount"), kind_of("id")
-    (('order', True), ('order', True), ('account', False), ('', False), ('', True))
-    """
-    parts = list(map(singular, words(name)))
-    if parts and (glued := _GLUED.fullmatch(parts[-1])):
-        parts[-1:] = glued.groups()
-    identifies = False
-    while parts and parts[-1] in _MARKS:
-        parts.pop()
-        identifies = True
-    kind = parts[-1] if parts and parts[0] not in _AMOUNTS else ""
-    return kind if _NOUN.fullmatch(kind) and kind not in _NO_KIND else "", identifies
-
-
-def folded(text: str) -> str:
-    """In one spelling of its characters (NFKC): digits of any script are digits, what is not seen is left out."""
-    if text.isascii():
-        return text
-    spelt = unicodedata.normalize("NFKC", text)[: 2 * len(text)]  # one character may stand for eighteen
-    seen = (each for each in spelt if unicodedata.category(each) != "Cf")
-    return "".join(str(unicodedata.decimal(each, each)) for each in seen)
-
-
-def normal(text: str) -> str:
-    """Letters and digits only, lower case."""
-    return "".join(filter(str.isalnum, text.lower()))
-
-
-@lru_cache(maxsize=4_096)
-def form(told: str) -> tuple[int, str]:
-    """The length of a normalised identifier, and its runs of letters and digits.
-
-    >>> form("w2378156"), form("5512")
-    ((8, 'a9'), (4, '9'))
-    """
-    runs = re.sub(r"\d+", "9", re.sub(r"[^\d]+", "a", told))
-    return len(told), runs if len(runs) <= _FEW_RUNS else _RANDOM
-
-
-def in_addresses(text: str) -> Iterable[str]:
-    """The addresses of mail in a text, lower case."""
-    return (found.lower().rstrip(".") for found in _ADDRESS.findall(text))
-
-
-def is_iban(told: str) -> bool:
-    """Whether a normalised value has the form of an IBAN (ISO 13616)."""
-    return _IBAN.fullmatch(told) is not None

@@ -12,17 +12,9 @@ from dataclasses import dataclass
 from typing import ClassVar, NamedTuple
 
 from guardian.domain.signal import Observation, Signal
+from guardian.signals.identifiers import folded, in_addresses, is_iban, is_identifier, kind_of, normal
 from guardian.signals.leaves import Leaf, comparable
-from guardian.signals.named_objects import (
-    NamedObjects,
-    folded,
-    in_addresses,
-    is_iban,
-    is_identifier,
-    kind_of,
-    named_objects,
-    normal,
-)
+from guardian.signals.named_objects import NamedObjects, named_objects
 from guardian.signals.options import within
 from guardian.signals.port import SignalFold, State
 from guardian.signals.wording import nouns_of, only_reads, shown, singular, word_set, words

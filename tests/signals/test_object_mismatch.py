@@ -7,8 +7,9 @@ from hypothesis import strategies as st
 
 from guardian.domain.signal import Signal
 from guardian.errors import ConfigurationError
-from guardian.signals.named_objects import folded as folded_text
-from guardian.signals.named_objects import kind_of, named_objects
+from guardian.signals.identifiers import folded as folded_text
+from guardian.signals.identifiers import kind_of
+from guardian.signals.named_objects import named_objects
 from guardian.signals.object_mismatch import ObjectMismatch
 
 
