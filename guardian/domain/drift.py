@@ -36,3 +36,9 @@ class Drift:
     @property
     def breaches(self) -> tuple[Breach, ...]:
         return tuple(breach for signal in self.signals for breach in signal.breaches)
+
+    @property
+    def argument(self) -> str | None:
+        """The argument that the signal with the largest share speaks of; None where it speaks of all the call."""
+        leading = max(self.signals, key=lambda signal: self.shares.get(signal.name, 0.0), default=None)
+        return None if leading is None else leading.argument

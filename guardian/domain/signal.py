@@ -145,7 +145,8 @@ class Breach:
 class Signal:
     """What one signal says about one action: a value in [0, 1], a sentence, and the rules it saw broken.
 
-    `silent` means that the signal had nothing to go by: it neither accuses nor vouches.
+    `silent` means that the signal had nothing to go by: it neither accuses nor vouches. `argument` is the path of
+    the one argument that it speaks of, None where it speaks of the whole action.
     """
 
     name: str
@@ -153,6 +154,7 @@ class Signal:
     reason: str = ""
     breaches: tuple[Breach, ...] = ()
     silent: bool = False
+    argument: str | None = None
 
     def __post_init__(self) -> None:
         if not 0.0 <= self.value <= 1.0:  # also refuses NaN

@@ -1,7 +1,7 @@
 """Does the argument named in a finding matter? Take it away, and a random other one, and fold the session again.
 
 The finding is the action at which a session first reaches 1 in N. Its score is that of the whole fold (every
-signal, the session so far), not that of the drift model which named the argument.
+signal, the session so far), not that of the drift model, or of the one signal, which named the argument.
 """
 
 import random
@@ -49,7 +49,8 @@ def explanations(
     choices = [(f, at) for f, at in found if len(_paths(f.session, at)) > 1]
     tried: list[tuple[FoldedSession, int, str, str]] = []
     for f, at in choices:
-        named = next((path for path, fall in explain(requests_of(f.session)[at]) if fall > 0.0), None)
+        falls_most = (path for path, fall in explain(requests_of(f.session)[at]) if fall > 0.0)
+        named = f.drifts[at].argument or next(falls_most, None)
         if named is not None:
             others = [path for path in _paths(f.session, at) if path != named]
             tried.append((f, at, named, rnd.choice(others)))

@@ -19,6 +19,7 @@ from guardian.signals.options import within
 from guardian.signals.port import SignalFold, State
 from guardian.signals.wording import nouns_of, only_reads, shown, singular, word_set, words
 
+_ARGUMENTS = "arguments."
 _LONGEST = 400
 _HUGE = 10**40
 _SHORT = 2
@@ -66,26 +67,26 @@ class ObjectMismatch(SignalFold):
             return state, Signal(self.name, 0.0, "missing: the action's arguments", silent=True)
         own, others = _sorted(named, seen)
         if not others:
-            reason = (
-                "it touches what the purpose names"
-                if own
-                else "it touches nothing of a kind that the purpose names"
-            )
-            return state, Signal(self.name, 0.0, reason, silent=not own)
+            reason = "what the purpose names" if own else "nothing of a kind that the purpose names"
+            return state, Signal(self.name, 0.0, f"it touches {reason}", silent=not own)
         value = self.read_value if only_reads(seen.event.action.tool) else 1.0
         said = "; ".join(_told(named, touch) for touch in others[:3])
-        return state, Signal(self.name, value, said)
+        first = others[0].path
+        argument = first.removeprefix(_ARGUMENTS) if first.startswith(_ARGUMENTS) else None
+        return state, Signal(self.name, value, said, argument=argument)
 
 
 def _sorted(named: NamedObjects, seen: Observation) -> tuple[set[str], list[_Touch]]:
-    """The kinds of which the act names what the purpose does, and those others of which it names none of that."""
-    own, others = set[str](), list[_Touch]()
-    for touch, is_named in _touches(named, seen):
+    """The kinds of which the act names what the purpose does, and objects of those of which it names none of that,
+    each once, arguments before the resource."""
+    own, others = set[str](), dict[tuple[str, str], _Touch]()
+    touches = sorted(_touches(named, seen), key=lambda told: not told[0].path.startswith(_ARGUMENTS))
+    for touch, is_named in touches:
         if is_named:
             own.add(touch.kind)
         else:
-            others.append(touch)
-    return own, [touch for touch in others if touch.kind not in own]
+            others.setdefault((touch.kind, normal(touch.said)), touch)
+    return own, [touch for touch in others.values() if touch.kind not in own]
 
 
 def _touches(named: NamedObjects, seen: Observation) -> Iterator[tuple[_Touch, bool]]:

@@ -78,6 +78,18 @@ def test_the_argument_that_mattered_most_is_named(new_world, body) -> None:
     assert world.told(Kind.DRIFT)[0].act.argument == "to"
 
 
+def test_the_argument_that_the_leading_signal_speaks_of_is_the_one_that_is_named(new_world, body) -> None:
+    world = new_world(
+        ladder=Ladder(flag_one_in=1, revoke_one_in=1e9), signals=("object_mismatch", "denial_pressure")
+    )
+    asked = {"envelope__purpose": "review contract 7781 of Acme", "action__resource": ...}
+    arguments = {"note": "zebra zebra zebra", "contract_id": "9914"}
+    world.feed(body(0, **asked, action__tool="contracts.delete", action__arguments=arguments))
+    (flag,) = world.told(Kind.DRIFT)
+    assert flag.reasons[0].signal == "object_mismatch"
+    assert flag.act.argument == "contract_id"
+
+
 def test_a_broken_rule_asks_for_what_the_ladder_says(new_world, body) -> None:
     world = new_world()
     world.feed(body(1, **EXPIRED))

@@ -233,6 +233,19 @@ def test_an_iban_that_the_purpose_does_not_name_is_told(judged: Any) -> None:
     )
 
 
+def test_another_object_is_told_once_and_the_argument_that_names_it(judged: Any) -> None:
+    found = judged(
+        ORDER, "refund_order", {"note": "x", "order_id": 6620}, resource={"type": "order", "id": "6620"}
+    )
+    assert found.reason == "arguments.order_id is 6620; the purpose names order 5512"
+    assert found.argument == "order_id"
+    found = judged(ORDER, "refund_order", {"order_id": 6620, "customer": {"id": 91}})
+    assert found.argument == "order_id"
+    found = judged(ORDER, "refund_order", {}, resource={"type": "order", "id": "6620"})
+    assert (found.value, found.argument) == (1.0, None)
+    assert judged(ORDER, "refund_order", {"order_id": 5512}).argument is None
+
+
 def test_a_look_up_counts_less(judged: Any) -> None:
     assert judged(ORDER, "orders.get", {"order_id": 6620}).value == 0.7
     assert judged(ORDER, "orders.get", {"order_id": 6620}, read_value=0.2).value == 0.2
