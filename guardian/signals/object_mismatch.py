@@ -20,6 +20,8 @@ from guardian.signals.port import SignalFold, State
 from guardian.signals.wording import nouns_of, only_reads, shown, singular, word_set, words
 
 _ARGUMENTS = "arguments."
+_MAIL, _BANK = "mail address", "IBAN"
+"""Kinds that no argument's name has: it is one word in small letters."""
 _LONGEST = 400
 _HUGE = 10**40
 _SHORT = 2
@@ -79,14 +81,12 @@ class ObjectMismatch(SignalFold):
 def _sorted(named: NamedObjects, seen: Observation) -> tuple[set[str], list[_Touch]]:
     """The kinds of which the act names what the purpose does, and objects of those of which it names none of that,
     each once, arguments before the resource."""
-    own, others = set[str](), dict[tuple[str, str], _Touch]()
     touches = sorted(_touches(named, seen), key=lambda told: not told[0].path.startswith(_ARGUMENTS))
-    for touch, is_named in touches:
-        if is_named:
-            own.add(touch.kind)
-        else:
-            others.setdefault((touch.kind, normal(touch.said)), touch)
-    return own, [touch for touch in others.values() if touch.kind not in own]
+    own, others = {touch.kind for touch, is_named in touches if is_named}, dict[str, _Touch]()
+    for touch, _ in touches:
+        if touch.kind not in own:
+            others.setdefault(normal(touch.said), touch)
+    return own, list(others.values())
 
 
 def _touches(named: NamedObjects, seen: Observation) -> Iterator[tuple[_Touch, bool]]:
@@ -99,9 +99,9 @@ def _touches(named: NamedObjects, seen: Observation) -> Iterator[tuple[_Touch, b
         for said in _said(leaf):
             told = normal(said)
             for address in _only_addresses(said) if reaches else ():
-                yield _Touch("address", leaf.path, address), named.knows_address(address)
+                yield _Touch(_MAIL, leaf.path, address), named.knows_address(address)
             if named.ibans and is_iban(told) and not reads:
-                yield _Touch("IBAN", leaf.path, said), named.knows(told)
+                yield _Touch(_BANK, leaf.path, said), named.knows(told)
             for kind, identifies in kinds if is_identifier(said) else ():
                 if kind in named.ids and named.knows(told):
                     yield _Touch(kind, leaf.path, said), True
@@ -130,17 +130,17 @@ def _digits(told: str) -> int:
     return sum(map(str.isdigit, told))
 
 
-def _kinds(leaf: Leaf, things: tuple[str, ...]) -> set[tuple[str, bool]]:
+def _kinds(leaf: Leaf, things: tuple[str, ...]) -> list[tuple[str, bool]]:
     """The kinds of object that a value's names speak of; under a bare `id` it is what the tool's name ends in. One
     value of several (`users: 200`) is how many."""
     last = words(leaf.path.rpartition(".")[2])[-1:]
     many = leaf.count is None and not any(isinstance(value, str) for value in leaf.values)
     if many and last != tuple(map(singular, last)) and not kind_of(last[0])[1]:
-        return set()
+        return []
     kinds = {kind_of(name) for name in leaf.names | leaf.through}
     if kinds == {("", True)}:
         kinds |= {(singular(thing), True) for thing in things[-1:]}
-    return {(kind, told) for kind, told in kinds if kind}
+    return sorted((kind, told) for kind, told in kinds if kind)
 
 
 def _only_addresses(said: str) -> list[str]:
@@ -152,13 +152,11 @@ def _only_addresses(said: str) -> list[str]:
 
 def _told(named: NamedObjects, touch: _Touch) -> str:
     here = f"{shown(touch.path)} is {shown(touch.said, 60)}"
-    match touch.kind:
-        case "address":
-            return f"{here}; the purpose names {shown(', '.join(sorted(named.addresses)), 80)}"
-        case "IBAN":
-            return f"{here}; the purpose names {shown(', '.join(sorted(named.ibans)).upper(), 80)}"
-        case kind:
-            return f"{here}; the purpose names {kind} {shown(', '.join(named.ids[kind].values()), 60)}"
+    if touch.kind == _MAIL:
+        return f"{here}; the purpose names {shown(', '.join(sorted(named.addresses)), 80)}"
+    if touch.kind == _BANK:
+        return f"{here}; the purpose names {shown(', '.join(sorted(named.ibans)).upper(), 80)}"
+    return f"{here}; the purpose names {touch.kind} {shown(', '.join(named.ids[touch.kind].values()), 60)}"
 
 
 plugin = ObjectMismatch

@@ -246,6 +246,15 @@ def test_another_object_is_told_once_and_the_argument_that_names_it(judged: Any)
     assert judged(ORDER, "refund_order", {"order_id": 5512}).argument is None
 
 
+def test_a_postal_address_with_a_number_is_no_mail_address_and_an_iban_is_told_once(judged: Any) -> None:
+    found = judged("Correct address 4411 of Ada", "addresses.update", {"address_id": 9922})
+    assert found.reason == "arguments.address_id is 9922; the purpose names address 4411"
+    purpose = "Pay to IBAN DE89370400440532013000 today"
+    found = judged(purpose, "send_money", {"iban": "DE02120300000000202051"})
+    assert found.reason.count("DE02120300000000202051") == 1
+    assert judged(purpose, "send_money", {"iban": "DE89370400440532013000"}).value == 0.0
+
+
 def test_a_look_up_counts_less(judged: Any) -> None:
     assert judged(ORDER, "orders.get", {"order_id": 6620}).value == 0.7
     assert judged(ORDER, "orders.get", {"order_id": 6620}, read_value=0.2).value == 0.2
