@@ -31,6 +31,9 @@ from guardian.scoring.calibration import ASSUMPTIONS
 
 ANOTHER_OBJECT = "another object"
 """How rows are called that say how honest sessions are told from the same ones turned to another object."""
+NOTHING_TO_EXCHANGE = (
+    "Another object: no honest session's purpose names a value of one of its calls, so none could be exchanged."
+)
 Note = Callable[[str], None]
 """Told what is measured next."""
 
@@ -90,13 +93,17 @@ def assess(
             report = _joined(
                 report, _everywhere(evaluate_fold(other(sessions), name=name, seed=seed, resamples=resamples))
             )
-        if asked.exchanged:
-            for name, other in {"guardian": fold, **ablations}.items():
-                note(f"{name}, {ANOTHER_OBJECT}")
-                report = _joined(report, _of_others(sessions, other, name, asked))
         for name, variant in VARIANTS.items() if asked.robustness else ():
             note(name)
             variants[name] = evaluate_fold(fold([variant(s) for s in sessions]), seed=seed, resamples=resamples)
+    turned = exchanged(sessions, seed=asked.seed) if asked.exchanged else []
+    if turned:
+        honest = [session for session in sessions if not any(action.drift for action in session.actions)]
+        for name, other in {"guardian": fold, **ablations}.items():
+            named = f"{name}, {ANOTHER_OBJECT}"
+            note(named)
+            rates = evaluate_fold(other([*honest, *turned]), name=named, seed=seed, resamples=resamples)
+            report = _joined(report, _everywhere(rates))
     rows = [replace(row, calibration=_saw(row, calibrated_on)) for row in _promised(folded, asked)]
     found = Assessment(
         report,
@@ -112,6 +119,8 @@ def assess(
         curves=curves,
         notes=(f"What a promise assumes. {ASSUMPTIONS}",) if rows else (),
     )
+    if asked.exchanged and not turned:
+        found = found.with_notes([NOTHING_TO_EXCHANGE])
     if not separable:
         return found.with_notes(["No separation: these sessions have counted labels of one kind only."])
     if asked.explanations:
@@ -121,17 +130,6 @@ def assess(
         )
         found = replace(found, explanation=tried)
     return found
-
-
-def _of_others(sessions: Sequence[LabelledSession], fold: FoldFn, name: str, asked: Asked) -> Report:
-    """Honest sessions against the same ones turned to another object."""
-    turned = exchanged(sessions, seed=asked.seed)
-    if not turned:
-        return Report((), 0, 0, asked.seed)
-    honest = [session for session in sessions if not any(action.drift for action in session.actions)]
-    folded = fold([*honest, *turned])
-    named = f"{name}, {ANOTHER_OBJECT}"
-    return _everywhere(evaluate_fold(folded, name=named, seed=asked.seed, resamples=asked.resamples))
 
 
 def left_out(

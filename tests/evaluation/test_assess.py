@@ -158,10 +158,22 @@ def test_honest_sessions_alone_still_show_their_false_alarms(
     measure: Callable[..., Assessment], made: Made
 ) -> None:
     found = measure(made(20))
-    assert found.separation.rows == ()
+    assert {row.scorer for row in found.separation.rows} == {
+        "guardian, another object",
+        "guardian, another object, largest act",
+    }, "no drift is needed to turn honest sessions to another object"
     assert found.kinds == found.delays == found.single_acts == ()
     assert found.promises
     assert "one kind only" in "\n".join(found.lines())
+
+
+def test_where_no_value_can_be_exchanged_that_is_told(measure: Callable[..., Assessment], made: Made) -> None:
+    nothing_named = [replace(session, purpose="do what has to be done") for session in made(24, drifts=4)]
+    asked = replace(ASKED, robustness=False, explanations=False)
+    assert "none could be exchanged" in "\n".join(measure(nothing_named, asked).lines())
+    assert "none could be exchanged" not in "\n".join(
+        measure(nothing_named, replace(asked, exchanged=False)).lines()
+    )
 
 
 def test_labels_do_not_reach_the_fold(made: Made, word_judges: Any, yardstick: Calibration) -> None:
