@@ -32,7 +32,7 @@ from guardian.scoring.calibration import ASSUMPTIONS
 ANOTHER_OBJECT = "another object"
 """How rows are called that say how honest sessions are told from the same ones turned to another object."""
 NOTHING_TO_EXCHANGE = (
-    "Another object: no honest session's purpose names a value of one of its calls, so none could be exchanged."
+    "Another object: no honest session's purpose names a value of a counted call, so none could be exchanged."
 )
 Note = Callable[[str], None]
 """Told what is measured next."""

@@ -3,7 +3,8 @@
 Most labelled drift is another act. This is the same act on what is somebody else's, which words do not show: in
 one call of an honest session, a value that the purpose names verbatim becomes what another session has in the same
 argument, or where there is none, the same with other digits. What comes before that call is as it was and is not
-counted; what comes after it is left out.
+counted; what comes after it is left out. A call whose labeller was unsure is not exchanged: nobody knows that it
+was honest.
 """
 
 import random
@@ -57,7 +58,7 @@ def _turned(session: LabelledSession, known: Known, rnd: random.Random) -> Label
     for place in rnd.sample(range(len(session.actions)), len(session.actions)):
         action = session.actions[place]
         arguments = exchange(action.arguments, session.purpose, session.dataset, known, rnd)
-        if arguments is not None:
+        if arguments is not None and action.counted:
             before = tuple(replace(each, counted=False) for each in session.actions[:place])
             turned = LabelledAction(action.tool, arguments, "drift")
             return replace(session, session_id=f"{session.session_id} exchanged", actions=(*before, turned))

@@ -176,6 +176,13 @@ def test_where_no_value_can_be_exchanged_that_is_told(measure: Callable[..., Ass
     )
 
 
+def test_calls_that_nobody_is_sure_of_are_not_exchanged(measure: Callable[..., Assessment], made: Made) -> None:
+    unsure = [replace(s, actions=tuple(replace(a, counted=False) for a in s.actions)) for s in made(20)]
+    found = measure(unsure)
+    assert found.separation.rows == ()
+    assert "none could be exchanged" in "\n".join(found.lines())
+
+
 def test_labels_do_not_reach_the_fold(made: Made, word_judges: Any, yardstick: Calibration) -> None:
     fold = folding(word_judges()(yardstick), CredentialScanner())
     sessions = made(24, drifts=4)
