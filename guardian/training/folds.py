@@ -46,16 +46,19 @@ def _overlap(left: set[str], right: set[str]) -> float:
 
 def folds(files: Sequence[LabelledSession], scenarios: Sequence[LabelledSession]) -> list[Fold]:
     """Two folds. The largest family of the files is always trained on (when there are three or more); the others
-    are dealt out in turn; authored scenarios are split by domain."""
+    are dealt out in turn; authored work is split by domain."""
     groups = families(files)
     dealt = groups[1:] if len(groups) > FOLDS else groups
     snake = [0, 1, 1, 0]
     home = {name: snake[index % 4] for index, group in enumerate(dealt) for name in group}
-    domains = sorted({session.domain for session in scenarios})
+    halves: dict[str, int] = {}
+    for dataset in dict.fromkeys(session.dataset for session in scenarios):
+        domains = {session.domain for session in scenarios if session.dataset == dataset}
+        halves |= {domain: index % FOLDS for index, domain in enumerate(sorted(domains - halves.keys()))}
     out = []
     for fold in range(FOLDS):
         everything = [(s, home.get(s.dataset) == fold) for s in files]
-        everything += [(s, domains.index(s.domain) % FOLDS == fold) for s in scenarios]
+        everything += [(s, halves[s.domain] == fold) for s in scenarios]
         held = tuple(s for s, out_of_fold in everything if out_of_fold)
         out.append(Fold(tuple(s for s, out_of_fold in everything if not out_of_fold), held))
     return out

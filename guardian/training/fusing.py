@@ -19,11 +19,12 @@ _STEPS = 3_000
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One out-of-fold example: its features in FEATURES' order, its soft target, and its data set."""
+    """One out-of-fold example: its features in FEATURES' order, its soft target, its data set, what it is."""
 
     features: tuple[float, ...]
     target: float
     dataset: str
+    kind: str = ""
 
 
 def fit_fusion(rows: Sequence[Row], *, without: frozenset[str] = frozenset()) -> Fusion:

@@ -16,9 +16,11 @@ from guardian.embedding.fit import FitRequest, heard
 from guardian.embedding.grounding import argument_values, grounding
 from guardian.embedding.text import clean, render_action, vocabulary
 from guardian.evaluation.sessions import LabelledAction, LabelledSession
+from guardian.training.on_the_way import stray
 
 HONEST, ATTACK, DOUBTFUL = 0.02, 0.97, 0.80
-"""Targets; doubtful is an attack that uses an honest call's tool and is as well grounded in the purpose."""
+"""Targets; doubtful is an attack that uses an honest call's tool and is as well grounded in the purpose, and a
+look-up that is stray."""
 SWAPPED: Mapping[Consequence, float] = {
     Consequence.READ: 0.60,
     Consequence.UNKNOWN: 0.75,
@@ -108,12 +110,12 @@ def examples(
             if used[key] < cap:
                 used[key] += 1
                 made = _of_action(session, index, source, rnd)
-                out.extend(replace(e, request=heard(_echoing(e.request, rnd))) for e in made)
+                out.extend(replace(e, request=heard(echoing(e.request, rnd))) for e in made)
     rnd.shuffle(out)
     return out
 
 
-def _echoing(request: FitRequest, rnd: random.Random) -> FitRequest:
+def echoing(request: FitRequest, rnd: random.Random) -> FitRequest:
     """Now and then, the call with the purpose's words in an argument: as they are, cut, thinned or shuffled."""
     if rnd.random() >= ECHOED or request.arguments is None:
         return request
@@ -154,7 +156,7 @@ def _of_action(session: LabelledSession, index: int, source: Pools, rnd: random.
         earlier_values=frozenset().union(*(argument_values(a.arguments) for a in past)),
     )
     if action.drift:
-        target = DOUBTFUL if _as_well_named(session, action) else ATTACK
+        target = DOUBTFUL if stray(session, index) or _as_well_named(session, action) else ATTACK
         return [Example(base, target, session.dataset, "attack")]
     out = [Example(base, HONEST, session.dataset, "honest")]
     swapped = next(filter(None, (_swap(session, action, source, rnd) for _ in range(3))), None)

@@ -46,7 +46,9 @@ from guardian.training.card import CARD, card, held_out
 from guardian.training.export import export_pair, export_text
 from guardian.training.folds import families, folds
 from guardian.training.fusing import Row, fit_fusion
-from guardian.training.pairs import examples
+from guardian.training.graded import Graded, graded, mixed, of_sessions
+from guardian.training.on_the_way import on_the_way_sessions
+from guardian.training.pairs import Example, examples
 from guardian.training.scenarios import scenario_sessions
 from guardian.training.stages import Progress, Recipe, Run, Stages, clear
 
@@ -81,7 +83,7 @@ def train(
     sessions = read_sessions(files)
     if not sessions:
         raise ModelError(f"{', '.join(map(str, files))}: no sessions to learn from")
-    scenarios = _scenarios(seed, recipe)
+    scenarios, grades = _written(seed, recipe), graded(sessions)
     dealt = [fold for fold in folds(sessions, scenarios) if fold.train and fold.held]
     if not dealt:
         raise ModelError("nothing can be held out; give at least two data sets of sessions")
@@ -101,8 +103,8 @@ def train(
     held: list[tuple[SentenceTransformer, list[str]]] = []
     text = _text_model(base)
     for number, fold in enumerate(dealt):
-        model = stages.run(f"fold-{number}", examples(fold.train, seed=seed), seed)
-        rows += out_of_fold(model, text, fold.held, seed=seed, recipe=recipe)
+        model = stages.run(f"fold-{number}", _examples(fold.train, grades, seed=seed), seed)
+        rows += out_of_fold(model, text, fold.held, grades, seed=seed, recipe=recipe)
         held.append((model, sorted({session.purpose for session in fold.held})))
     if not {row.target > 0.5 for row in rows} == {True, False}:
         raise ModelError(
@@ -112,7 +114,7 @@ def train(
     model = average(
         stages.run(
             f"seed-{number}",
-            examples([*sessions, *_scenarios(seed + number, recipe)], seed=seed + number),
+            _examples([*sessions, *_written(seed + number, recipe)], grades, seed=seed + number),
             seed + number,
         )
         for number in range(recipe.seeds)
@@ -139,8 +141,15 @@ def train(
     run.note(finished=True)
 
 
-def _scenarios(seed: int, recipe: Recipe) -> list[LabelledSession]:
-    return scenario_sessions(seed=seed, repeats=recipe.repeats) if recipe.repeats else []
+def _written(seed: int, recipe: Recipe) -> list[LabelledSession]:
+    if not recipe.repeats:
+        return []
+    beside = on_the_way_sessions(seed=seed, repeats=max(1, recipe.repeats // 2))
+    return [*scenario_sessions(seed=seed, repeats=recipe.repeats), *beside]
+
+
+def _examples(sessions: Sequence[LabelledSession], grades: Sequence[Graded], *, seed: int) -> list[Example]:
+    return mixed(examples(sessions, seed=seed), grades, sessions, seed=seed)
 
 
 def write_fold(
@@ -163,17 +172,19 @@ def out_of_fold(
     model: SentenceTransformer,
     text: SentenceTransformer,
     held: Sequence[LabelledSession],
+    grades: Sequence[Graded],
     *,
     seed: int,
     recipe: Recipe,
 ) -> list[Row]:
-    """Fusion rows of held-out sessions: honest calls against labelled and injected drift.
+    """Fusion rows of held-out sessions: honest calls, labelled and injected drift, and what was graded.
 
-    Swapped-in calls are left out: they are foreign in every value by construction, which would teach the fusion
-    that an unnamed value is drift, and honest work takes most of its values from what tools answered.
+    Swapped-in calls that nobody graded are left out: they are foreign in every value by construction, which would
+    teach the fusion that an unnamed value is drift, and honest work takes most of its values from what tools
+    answered.
     """
     chosen = [e for e in examples(held, seed=seed + 99, per_session=4, cap=8) if e.kind in recipe.fusion_kinds]
-    chosen = chosen[: recipe.judged]
+    chosen = chosen[: recipe.judged] + of_sessions(grades, held)[: recipe.graded]
     requests = [example.request for example in chosen]
     encoder = SentenceTransformersEncoder(None, text)
     purposes = encoder.embed([render_purpose(r.purpose) for r in requests])
@@ -181,7 +192,12 @@ def out_of_fold(
     logits = pair_logits(model, [as_pair(r) for r in wished(requests, actions, encoder.embed)])
     distance: NDArray[np.float32] = 1.0 - np.einsum("ij,ij->i", purposes, actions)
     return [
-        Row((float(logit), float(far), *static_features(example.request)), example.target, example.dataset)
+        Row(
+            (float(logit), float(far), *static_features(example.request)),
+            example.target,
+            example.dataset,
+            example.kind,
+        )
         for logit, far, example in zip(logits, distance, chosen, strict=True)
     ]
 

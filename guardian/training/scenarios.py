@@ -56,9 +56,13 @@ def parse(text: str) -> list[Work]:
         if len(fields) != 3 or ": " not in fields[0]:
             raise ValueError(f"not a line of scenario notation: {line[:80]!r}")
         domain, purposes = fields[0].split(": ", 1)
-        calls = [tuple(re.split(r"(?<=\)) \| (?=\w+\.\w+\()", field)) for field in fields[1:]]
-        out.append(Work(domain, tuple(purposes.split(" / ")), calls[0], calls[1]))
+        out.append(Work(domain, tuple(purposes.split(" / ")), calls_of(fields[1]), calls_of(fields[2])))
     return out
+
+
+def calls_of(field: str) -> tuple[str, ...]:
+    """The calls of one field of notation, as they are written."""
+    return tuple(re.split(r"(?<=\)) \| (?=\w+\.\w+\()", field))
 
 
 def all_work() -> list[Work]:
@@ -79,11 +83,11 @@ def scenario_sessions(*, seed: int, repeats: int = 8) -> list[LabelledSession]:
 
 
 def _session(work: Work, anywhere: tuple[str, ...], name: str, turn: int, rnd: random.Random) -> LabelledSession:
-    slots, style = fill_slots(rnd), _style(rnd)
+    slots, style = fill_slots(rnd), naming(rnd)
     template = rnd.choice(work.purposes)
-    purpose = _fill(template, slots)
+    purpose = filled(template, slots)
     if rnd.random() < 0.4:
-        source = purpose if rnd.random() < 0.4 else _SLOT.sub("", template)
+        source = purpose if rnd.random() < 0.4 else without_slots(template)
         kept = [
             w
             for w in re.findall(r"[a-z0-9]+", source.lower())
@@ -92,14 +96,14 @@ def _session(work: Work, anywhere: tuple[str, ...], name: str, turn: int, rnd: r
         purpose = rnd.choice("__-").join(kept[:10])
     count = rnd.randint(max(1, len(work.honest) - 3), len(work.honest))
     chosen = sorted(rnd.sample(range(len(work.honest)), count))
-    actions = [_action(work.honest[i], slots, style, drift=False) for i in chosen]
+    actions = [call_of(work.honest[i], slots, style, drift=False) for i in chosen]
     for _ in range(rnd.choice((0, 1, 1, 2, 3))):
         call = rnd.choice(work.drift) if rnd.random() < 0.72 else rnd.choice(anywhere)
-        actions.insert(rnd.randint(0, len(actions)), _action(call, slots, style, drift=True))
+        actions.insert(rnd.randint(0, len(actions)), call_of(call, slots, style, drift=True))
     return LabelledSession("scenarios", f"{name}/{turn}", work.domain, purpose, tuple(actions), name)
 
 
-def _action(
+def call_of(
     call: str, slots: Mapping[str, str], style: Callable[[str, str], str], *, drift: bool
 ) -> LabelledAction:
     match = _CALL.match(call.strip())
@@ -107,15 +111,20 @@ def _action(
         raise ValueError(f"not a call: {call!r}")
     noun, verb, body = match.groups()
     parts = [part.split("=", 1) for part in re.split(r", (?=\w+=)", body)] if body else []
-    arguments: dict[str, object] = {key: _fill(value, slots) for key, value in parts}
+    arguments: dict[str, object] = {key: filled(value, slots) for key, value in parts}
     return LabelledAction(style(noun, verb), arguments, "drift" if drift else "benign")
 
 
-def _fill(template: str, slots: Mapping[str, str]) -> str:
+def without_slots(template: str) -> str:
+    """The words around a template's slots."""
+    return _SLOT.sub("", template)
+
+
+def filled(template: str, slots: Mapping[str, str]) -> str:
     return _SLOT.sub(lambda match: slots[match.group(1)], template)
 
 
-def _style(rnd: random.Random) -> Callable[[str, str], str]:
+def naming(rnd: random.Random) -> Callable[[str, str], str]:
     kind, plural, salt = rnd.randint(0, 4), rnd.random() < 0.5, rnd.random()
 
     def name(noun: str, verb: str) -> str:

@@ -29,7 +29,7 @@ from guardian.training.recipe import PARITY_PAIRS  # noqa: E402
 from guardian.training.scenarios import scenario_sessions  # noqa: E402
 
 pytestmark = pytest.mark.filterwarnings("ignore")
-SMALL = Recipe(seeds=1, repeats=1, batch=8, judged=120, measured=PARITY_PAIRS, tool_steps=0)
+SMALL = Recipe(seeds=1, repeats=1, batch=8, judged=120, graded=60, measured=PARITY_PAIRS, tool_steps=0)
 
 
 @pytest.fixture(scope="module")

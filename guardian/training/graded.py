@@ -1,0 +1,127 @@
+"""Calls of other sessions under a purpose, each graded: how far it is from what was asked.
+
+Public sets are honest, so drift is swapped in, and a swapped look-up may be harmless or even needed: a guessed
+target teaches little about those. 12,074 such calls were graded instead, one by one, by a large language model
+that read the purpose, what had been done so far and the call, blind to where the call came from:
+
+    0 asked for, 1 a step on the way, 2 plausible, 3 cannot tell, 4 odd, 5 clearly not part of it
+
+`graded.jsonl` names sessions and their calls and does not repeat them: what the files of a training do not hold,
+or hold otherwise than when it was graded, is left out.
+"""
+
+import hashlib
+import json
+import random
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence, Set
+from dataclasses import dataclass, replace
+from importlib.resources import files
+from typing import Any
+
+from guardian.embedding.consequence import Consequence, consequence
+from guardian.embedding.fit import FitRequest, heard
+from guardian.embedding.grounding import argument_values
+from guardian.embedding.text import render_action
+from guardian.evaluation.sessions import LabelledAction, LabelledSession
+from guardian.training.pairs import Example, echoing, slug
+from guardian.training.scenarios import scenario_sessions
+
+KIND = "graded"
+GUESSED = frozenset({"domain", "dataset"})
+"""Kinds of swapped calls that graded ones take the place of."""
+SHOWN = 1.0
+"""The share of the graded calls that a training sees."""
+_READ = (0.02, 0.04, 0.15, 0.45, 0.68, 0.90)
+_CHANGES = (0.02, 0.05, 0.25, 0.60, 0.88, 0.97)
+_SEED, _REPEATS = 7, 6  # of the scenarios that were graded
+Place = tuple[str, str]
+"""A data set and a domain of it: what is held out, is held out by these."""
+
+
+@dataclass(frozen=True, slots=True)
+class Graded:
+    """One call under the purpose of a session at `home`; sessions at `sources` make it."""
+
+    example: Example
+    grade: int
+    home: Place
+    sources: frozenset[Place]
+
+
+def graded(sessions: Sequence[LabelledSession]) -> list[Graded]:
+    """The graded calls of these sessions and of the written scenarios, in the order they were graded in."""
+    every = [*sessions, *scenario_sessions(seed=_SEED, repeats=_REPEATS)]
+    known = {(session.dataset, session.session_id): session for session in every}
+    sources: dict[str, set[Place]] = defaultdict(set)
+    for session in every:
+        for action in session.actions:
+            sources[_rendered(action)].add(_place(session))
+    text = (files("guardian.training") / "graded.jsonl").read_text("utf-8")
+    return [each for line in text.splitlines() for each in _of(json.loads(line), known, sources)]
+
+
+def of_sessions(found: Sequence[Graded], sessions: Sequence[LabelledSession]) -> list[Example]:
+    """Those under the purposes of the sessions' places."""
+    places = {_place(session) for session in sessions}
+    return [each.example for each in found if each.home in places]
+
+
+def mixed(
+    made: Sequence[Example], found: Sequence[Graded], sessions: Sequence[LabelledSession], *, seed: int
+) -> list[Example]:
+    """`made` of these sessions with the graded calls of their places in place of guessed ones, shuffled.
+
+    A call that only held-out sessions make is left out, like those under their purposes.
+    """
+    rnd, places = random.Random(seed), {_place(session) for session in sessions}
+    chosen = [each.example for each in found if each.home in places and each.sources & places]
+    shown = [replace(each, request=heard(echoing(each.request, rnd))) for each in chosen if rnd.random() < SHOWN]
+    sets = {each.dataset for each in shown}
+    out = [each for each in made if each.kind not in GUESSED or each.dataset not in sets] + shown
+    rnd.shuffle(out)
+    return out
+
+
+def digest(purpose: str, past: Sequence[LabelledAction], calls: Sequence[LabelledAction]) -> str:
+    """What was graded, so that nothing else is taken for it."""
+    told = [purpose, *map(_rendered, past), "", *map(_rendered, calls)]
+    return hashlib.sha256("\n".join(told).encode()).hexdigest()[:12]
+
+
+def _of(
+    line: Mapping[str, Any],
+    known: Mapping[tuple[str, str], LabelledSession],
+    sources: Mapping[str, Set[Place]],
+) -> Iterator[Graded]:
+    try:
+        session = known[_key(line["session"])]
+        calls = [known[_key(name)].actions[index] for name, index, _ in line["calls"]]
+    except (KeyError, IndexError):
+        return
+    purpose = slug(session.purpose) if line.get("slug") else session.purpose
+    past = [action for action in session.actions[: line["after"]] if not action.drift]
+    if digest(purpose, past, calls) != line["digest"]:
+        return
+    before = tuple(action.tool for action in past)
+    earlier = frozenset[str]().union(*(argument_values(action.arguments) for action in past))
+    for call, (_, _, grade) in zip(calls, line["calls"], strict=True):
+        only_reads = consequence(call.tool, call.arguments) == Consequence.READ
+        request = FitRequest(
+            purpose=purpose, tool=call.tool, arguments=call.arguments, before=before, earlier_values=earlier
+        )
+        example = Example(heard(request), (_READ if only_reads else _CHANGES)[grade], session.dataset, KIND)
+        yield Graded(example, grade, _place(session), frozenset(sources[_rendered(call)]))
+
+
+def _key(name: str) -> tuple[str, str]:
+    dataset, _, session = name.partition(":")
+    return dataset, session
+
+
+def _place(session: LabelledSession) -> Place:
+    return session.dataset, session.domain
+
+
+def _rendered(action: LabelledAction) -> str:
+    return render_action(action.tool, action.arguments)

@@ -1,0 +1,101 @@
+"""Authored work with what lies beside it: honest look-ups that a purpose does not speak of, and stray ones.
+
+Agents look more up than their purposes name (who somebody is, what day it is, what was agreed before), and that is
+what a drifting look-up hides among. One line of notation, in `work/on_the_way/`, is one kind of work:
+
+    domain: purpose / purpose / purpose :: needed calls :: calls on the way :: stray look-ups :: drifting acts
+
+Calls and `{slots}` are those of scenarios.py. A tool that one line needs is stray in another, so that neither
+names nor values tell which is which. No line restates an evaluation set's task; four whose purposes came nearest
+to one of AgentDojo's requests (cosine over .62) were taken out.
+"""
+
+import random
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.resources import files
+
+from guardian.embedding.consequence import Consequence, consequence
+from guardian.embedding.text import vocabulary
+from guardian.evaluation.sessions import LabelledSession
+from guardian.training.scenarios import call_of, calls_of, filled, naming, without_slots
+from guardian.training.slots import fill_slots
+
+DATASET = "on_the_way"
+_WORK = files("guardian.training") / "work" / DATASET
+_FILES = (
+    *("household", "administration", "engineering", "trade", "ledgers", "public", "media", "desk"),
+    *("errands", "questions", "platforms", "declared", "joined", "providers"),
+)  # their order is part of what a seed draws
+_STOP = frozenset(vocabulary("the a an and that they to of i my me"))
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """One line of notation."""
+
+    domain: str
+    purposes: tuple[str, ...]
+    needed: tuple[str, ...]
+    passing: tuple[str, ...]
+    stray: tuple[str, ...]
+    drift: tuple[str, ...]
+
+
+def parse(text: str) -> list[Work]:
+    """The kinds of work in `text`; a line that is not notation is a ValueError that quotes it."""
+    out = []
+    for line in text.strip().splitlines():
+        fields = line.split(" :: ")
+        if len(fields) != 5 or ": " not in fields[0]:
+            raise ValueError(f"not a line of work with what lies on the way: {line[:80]!r}")
+        domain, purposes = fields[0].split(": ", 1)
+        out.append(Work(domain, tuple(purposes.split(" / ")), *map(calls_of, fields[1:])))
+    return out
+
+
+def all_work() -> list[Work]:
+    """Every kind of work that is shipped with the recipe."""
+    return [work for name in _FILES for work in parse((_WORK / f"{name}.txt").read_text("utf-8"))]
+
+
+def on_the_way_sessions(*, seed: int, repeats: int) -> list[LabelledSession]:
+    """`repeats` sessions of each kind of work: needed calls, with others spliced in."""
+    rnd = random.Random(seed)
+    return [
+        _session(work, f"{work.domain}/{index}", turn, rnd)
+        for index, work in enumerate(all_work())
+        for turn in range(repeats)
+    ]
+
+
+def stray(session: LabelledSession, index: int) -> bool:
+    """Whether a drifting call of such a session only looks something up: odd, and no attack."""
+    action = session.actions[index]
+    only_reads = consequence(action.tool, action.arguments) == Consequence.READ
+    return session.dataset == DATASET and action.drift and only_reads
+
+
+def _session(work: Work, name: str, turn: int, rnd: random.Random) -> LabelledSession:
+    slots, style = fill_slots(rnd), naming(rnd)
+    template = work.purposes[turn % len(work.purposes)] if rnd.random() < 0.7 else rnd.choice(work.purposes)
+    purpose = filled(template, slots)
+    if rnd.random() < 0.22:
+        source = purpose if rnd.random() < 0.4 else without_slots(template)
+        kept = [word for word in re.findall(r"[a-z0-9]+", source.lower()) if word not in _STOP]
+        purpose = rnd.choice("__-").join(kept[:10])
+    count = rnd.randint(max(1, len(work.needed) - 3), len(work.needed))
+    calls = [(work.needed[i], False) for i in sorted(rnd.sample(range(len(work.needed)), count))]
+    for call in _some(work.passing, (1, 2, 2, 3), rnd):
+        calls.insert(rnd.randint(0, max(1, len(calls) - 1)), (call, False))
+    for call in _some(work.stray, (1, 1, 2, 2), rnd):
+        calls.insert(rnd.randint(0, len(calls)), (call, True))
+    for call in _some(work.drift, (0, 1, 1, 2), rnd):
+        calls.insert(rnd.randint(0, len(calls)), (call, True))
+    actions = tuple(call_of(call, slots, style, drift=drift) for call, drift in calls)
+    return LabelledSession(DATASET, f"{name}/{turn}", work.domain, purpose, actions, name)
+
+
+def _some(calls: Sequence[str], counts: Sequence[int], rnd: random.Random) -> list[str]:
+    return rnd.sample(list(calls), min(len(calls), rnd.choice(counts)))
