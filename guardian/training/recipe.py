@@ -46,7 +46,7 @@ from guardian.training.card import CARD, card, held_out
 from guardian.training.export import export_pair, export_text
 from guardian.training.folds import families, folds
 from guardian.training.fusing import Row, fit_fusion
-from guardian.training.graded import Graded, graded, mixed, of_sessions
+from guardian.training.graded import KIND, Graded, graded, mixed, of_sessions
 from guardian.training.on_the_way import on_the_way_sessions
 from guardian.training.pairs import Example, examples
 from guardian.training.scenarios import scenario_sessions
@@ -134,7 +134,8 @@ def train(
     about = {
         "seed": seed, "steps": steps, "data": data, "scenarios": len(scenarios), "base": base.parent.name,
         "pair_base": base.parent.name if pair is None else pair.name,
-        "tools": versions() if recipe.tool_steps else {}, "metrics": {"held_out": held_out(rows)},
+        "tools": versions() if recipe.tool_steps else {},
+        "metrics": {"held_out": held_out(rows, without=KIND), "graded": held_out(rows)},
     }  # fmt: skip
     (out / CARD).write_text(card(about), "utf-8")
     write_manifest(out, **about)
@@ -187,8 +188,8 @@ def out_of_fold(
     chosen = chosen[: recipe.judged] + of_sessions(grades, held)[: recipe.graded]
     requests = [example.request for example in chosen]
     encoder = SentenceTransformersEncoder(None, text)
-    purposes = encoder.embed([render_purpose(r.purpose) for r in requests])
-    actions = encoder.embed([render_action(r.tool, r.arguments) for r in requests])
+    purposes = _embedded([render_purpose(r.purpose) for r in requests], encoder)
+    actions = _embedded([render_action(r.tool, r.arguments) for r in requests], encoder)
     logits = pair_logits(model, [as_pair(r) for r in wished(requests, actions, encoder.embed)])
     distance: NDArray[np.float32] = 1.0 - np.einsum("ij,ij->i", purposes, actions)
     return [
@@ -200,6 +201,13 @@ def out_of_fold(
         )
         for logit, far, example in zip(logits, distance, chosen, strict=True)
     ]
+
+
+def _embedded(texts: Sequence[str], encoder: SentenceTransformersEncoder) -> NDArray[np.float32]:
+    """Vectors of texts that recur."""
+    distinct = list(dict.fromkeys(texts))
+    place = {text: row for row, text in enumerate(distinct)}
+    return encoder.embed(distinct)[[place[text] for text in texts]]
 
 
 def average(models: Iterable[SentenceTransformer]) -> SentenceTransformer:
