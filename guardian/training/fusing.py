@@ -19,12 +19,11 @@ _STEPS = 3_000
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One out-of-fold example: its features in FEATURES' order, its soft target, its data set, what it is."""
+    """One out-of-fold example: its features in FEATURES' order, its soft target, and its data set."""
 
     features: tuple[float, ...]
     target: float
     dataset: str
-    kind: str = ""
 
 
 def fit_fusion(rows: Sequence[Row], *, without: frozenset[str] = frozenset()) -> Fusion:

@@ -135,7 +135,7 @@ def train(
         "seed": seed, "steps": steps, "data": data, "scenarios": len(scenarios), "base": base.parent.name,
         "pair_base": base.parent.name if pair is None else pair.name,
         "tools": versions() if recipe.tool_steps else {},
-        "metrics": {"held_out": held_out(rows, without=KIND), "graded": held_out(rows)},
+        "metrics": {"held_out": held_out(rows)},
     }  # fmt: skip
     (out / CARD).write_text(card(about), "utf-8")
     write_manifest(out, **about)
@@ -180,9 +180,9 @@ def out_of_fold(
 ) -> list[Row]:
     """Fusion rows of held-out sessions: honest calls, labelled and injected drift, and what was graded.
 
-    Swapped-in calls that nobody graded are left out: they are foreign in every value by construction, which would
-    teach the fusion that an unnamed value is drift, and honest work takes most of its values from what tools
-    answered.
+    Swapped-in calls are foreign in every value by construction, which would teach the fusion that an unnamed value
+    is drift, and honest work takes most of its values from what tools answered. So those that nobody graded are
+    left out, and graded ones are data sets of their own: theirs are swapped in whether they fit or not.
     """
     chosen = [e for e in examples(held, seed=seed + 99, per_session=4, cap=8) if e.kind in recipe.fusion_kinds]
     chosen = chosen[: recipe.judged] + of_sessions(grades, held)[: recipe.graded]
@@ -196,8 +196,7 @@ def out_of_fold(
         Row(
             (float(logit), float(far), *static_features(example.request)),
             example.target,
-            example.dataset,
-            example.kind,
+            example.dataset if example.kind != KIND else f"{example.dataset}, graded",
         )
         for logit, far, example in zip(logits, distance, chosen, strict=True)
     ]
