@@ -131,9 +131,10 @@ class FindingRows:
 
 
 def _stored(row: Row[Any]) -> StoredFinding:
+    """What a newer version of guardian said beside it is not shown."""
     view = FindingView(
-        finding=Finding.model_validate_json(row.finding),
-        outcome=FindingOutcome.model_validate_json(row.outcome),
-        verdict=None if row.verdict is None else Verdict.model_validate_json(row.verdict),
+        finding=Finding.model_validate_json(row.finding, extra="ignore"),
+        outcome=FindingOutcome.model_validate_json(row.outcome, extra="ignore"),
+        verdict=None if row.verdict is None else Verdict.model_validate_json(row.verdict, extra="ignore"),
     )
     return StoredFinding(row.seq, row.digest, view)

@@ -193,6 +193,19 @@ def test_findings_are_listed_newest_first_and_paged_without_loss(stage, a_findin
     assert [item["finding"]["session_id"] for item in only] == ["s3"]
 
 
+def test_what_a_newer_version_said_beside_a_finding_hides_none(stage, a_finding):
+    sent = [stage.submit(a_finding(f"s{n}")).json()["finding_id"] for n in range(2)]
+    with stage.deps.store.write() as rows:
+        for column in ("finding", "outcome"):
+            newer = f"""UPDATE control_finding SET {column} = '{{"hue": 1, ' || substr({column}, 2) WHERE id = ?"""
+            rows.connection.exec_driver_sql(newer, (sent[0],))
+    page = stage.call("GET", "/v1/findings", "analyst").json()
+    assert [item["finding"]["id"] for item in page["items"]] == sent[::-1]
+    shown = stage.call("GET", f"/v1/findings/{sent[0]}", "analyst")
+    assert (shown.status_code, shown.json()["finding"]["session_id"]) == (200, "s0")
+    assert stage.submit(a_finding("s0")).headers["Idempotency-Replayed"] == "true"
+
+
 def test_the_queued_alert_is_what_alert_channels_read(make_stage, a_finding):
     stage = make_stage(public_url="https://guardian.example/")
     stage.submit(a_finding("s/1"))
