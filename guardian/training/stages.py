@@ -33,9 +33,7 @@ class Recipe:
     """So many steps teach what tools are for, at `tool_rate`; 0 leaves them out."""
     tool_rate: float = 1e-4
     judged: int = 2_400
-    """So many held-out calls of a fold, at most, fit the fusion, and"""
-    graded: int = 8_000
-    """so many of those that were graded."""
+    """So many held-out calls of a fold, at most, fit the fusion."""
     measured: int = 256
     """So many pairs tell how large activations get when a graph is written."""
     fusion_kinds: frozenset[str] = frozenset({"honest", "attack", "injected"})

@@ -2,8 +2,11 @@
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sklearn.metrics import auc, roc_curve
 
-from guardian.evaluation.metrics import RATES, separation
+from guardian.evaluation.metrics import RATES, Separation, separation
 
 
 def sample(seed: int, n: int = 400) -> tuple[list[float], list[bool]]:
@@ -31,6 +34,43 @@ def test_an_interval_holds_its_value_and_repeats_with_its_seed() -> None:
     found, again = (separation(scores, drift, names, seed=4, resamples=200) for _ in range(2))
     assert found == again
     assert found.auc.low < found.auc.value < found.auc.high
+
+
+def by_the_library(scores: list[float], drift: list[bool], names: list[str], resamples: int) -> np.ndarray:
+    """Bounds of a bootstrap whose every curve scikit-learn draws."""
+    cluster = np.unique(names, return_inverse=True)[1]
+    groups, rng, rows = cluster.max() + 1, np.random.default_rng(6), []
+    weights = [np.bincount(rng.integers(0, groups, groups), minlength=groups)[cluster] for _ in range(resamples)]
+    for weight in (*weights, np.ones(len(scores))):
+        if not 0 < weight @ np.array(drift) < weight.sum():
+            continue
+        fpr, tpr, _ = roc_curve(drift, scores, sample_weight=weight, drop_intermediate=False)
+        rows.append([auc(fpr, tpr), *(tpr[fpr <= rate + 1e-12].max() for rate in RATES)])
+    return np.percentile(rows, [2.5, 97.5], axis=0)
+
+
+def bounds(found: Separation) -> np.ndarray:
+    return np.array([[each.low, each.high] for each in (found.auc, *found.recall)]).T
+
+
+ROW = st.tuples(st.sampled_from([0.0, 0.1, 0.5, 0.9]), st.booleans(), st.sampled_from("abcdef"))
+
+
+@given(st.lists(ROW, min_size=2))
+def test_every_resample_is_measured_as_the_library_would(rows: list[tuple[float, bool, str]]) -> None:
+    scores, drift, names = (list(column) for column in zip(*rows, strict=True))
+    if len(set(drift)) == 2:
+        found = separation(scores, drift, names, seed=6, resamples=20)
+        assert bounds(found) == pytest.approx(by_the_library(scores, drift, names, 20))
+
+
+def test_what_is_measured_at_once_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    scores, drift = sample(2)
+    names = [str(i // 3) for i in range(len(scores))]
+    at_once = separation(scores, drift, names, seed=6, resamples=50)
+    monkeypatch.setattr("guardian.evaluation.metrics._AT_ONCE", 3 * len(scores))
+    assert separation(scores, drift, names, seed=6, resamples=50) == at_once
+    assert bounds(at_once) == pytest.approx(by_the_library(scores, drift, names, 50))
 
 
 def test_repeating_every_row_does_not_narrow_a_clustered_interval() -> None:
