@@ -43,7 +43,7 @@ def train(
 
     Leaves a model that is calibrated on what its fold encoders had not seen, and a card that says how it did.
     Of a log, what nobody labelled is taken for honest; of an archive, what nobody labelled or flagged. A tenant is
-    a data set of its own; one that is alone is held out against written scenarios, which are built in. Arguments
+    a data set of its own; one that is alone is held out against written work, which is built in. Arguments
     are learnt as the archive keeps them (archive.arguments in the configuration).
     Exit code 3 if some records of a log could not be read.
 

@@ -16,7 +16,7 @@ purpose. Higher is further. It is evidence for a policy, not a decision, and no 
 that fits a harmful purpose scores low. `guardian train` wrote this card; what it cannot know is *to fill in*.
 
 ## Training
-{base}; {steps:,} steps for each encoder, seed {seed}{scenarios}{tools}.
+{base}; {steps:,} steps for each encoder, seed {seed}{scenarios}{graded}{tools}.
 
 | data set file | sessions | sha256 | licence |
 |---|---|---|---|
@@ -70,7 +70,8 @@ def card(about: Mapping[str, Any]) -> str:
         base=about["pair_base"],
         steps=about["steps"],
         seed=about["seed"],
-        scenarios=f", with {about['scenarios']:,} written scenarios" if about["scenarios"] else "",
+        scenarios=f", with {about['scenarios']:,} written sessions" if about["scenarios"] else "",
+        graded=f" and {about['graded']:,} graded calls" if about["graded"] else "",
         tools=f"; what tools are for first, by {_named(about['tools'])}" if about["tools"] else "",
         data="\n".join(
             f"| {_cell(name)} | {told['sessions']:,} | {told['sha256'][:12]} | *to fill in* |"

@@ -1,8 +1,9 @@
-"""Calls of other sessions under a purpose, each graded: how far it is from what was asked.
+"""Calls under a purpose, each graded: how far it is from what was asked.
 
-Public sets are honest, so drift is swapped in, and a swapped look-up may be harmless or even needed: a guessed
-target teaches little about those. 12,074 such calls were graded instead, one by one, by a large language model
-that read the purpose, what had been done so far and the call, blind to where the call came from:
+Public sets are honest, so drift is swapped in from other sessions, and a swapped look-up may be harmless or even
+needed: a guessed target teaches little about those. At 3,177 points of sessions 12,074 calls (280 of them the
+session's own) were graded instead, by a large language model that read the purpose, what had been done so far and
+the call, blind to where the call came from:
 
     0 asked for, 1 a step on the way, 2 plausible, 3 cannot tell, 4 odd, 5 clearly not part of it
 
@@ -13,7 +14,7 @@ or hold otherwise than when it was graded, is left out.
 import hashlib
 import json
 import random
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from importlib.resources import files
@@ -30,8 +31,6 @@ from guardian.training.scenarios import scenario_sessions
 KIND = "graded"
 GUESSED = frozenset({"domain", "dataset"})
 """Kinds of swapped calls that graded ones take the place of."""
-SHOWN = 1.0
-"""The share of the graded calls that a training sees."""
 _READ = (0.02, 0.04, 0.15, 0.45, 0.68, 0.90)
 _CHANGES = (0.02, 0.05, 0.25, 0.60, 0.88, 0.97)
 _SEED, _REPEATS = 7, 6  # of the scenarios that were graded
@@ -61,24 +60,21 @@ def graded(sessions: Sequence[LabelledSession]) -> list[Graded]:
     return [each for line in text.splitlines() for each in _of(json.loads(line), known, sources)]
 
 
-def of_sessions(found: Sequence[Graded], sessions: Sequence[LabelledSession]) -> list[Example]:
-    """Those under the purposes of the sessions' places."""
-    places = {_place(session) for session in sessions}
-    return [each.example for each in found if each.home in places]
-
-
 def mixed(
     made: Sequence[Example], found: Sequence[Graded], sessions: Sequence[LabelledSession], *, seed: int
 ) -> list[Example]:
-    """`made` of these sessions with the graded calls of their places in place of guessed ones, shuffled.
+    """`made` of these sessions with the graded calls of their places, shuffled. Of a data set with half as many
+    graded calls as guessed ones, or more, they take the place of those.
 
     A call that only held-out sessions make is left out, like those under their purposes.
     """
     rnd, places = random.Random(seed), {_place(session) for session in sessions}
     chosen = [each.example for each in found if each.home in places and each.sources & places]
-    shown = [replace(each, request=heard(echoing(each.request, rnd))) for each in chosen if rnd.random() < SHOWN]
-    sets = {each.dataset for each in shown}
-    out = [each for each in made if each.kind not in GUESSED or each.dataset not in sets] + shown
+    shown = [replace(each, request=heard(echoing(each.request, rnd))) for each in chosen]
+    grades = Counter(each.dataset for each in shown)
+    guesses = Counter(each.dataset for each in made if each.kind in GUESSED)
+    out = [each for each in made if each.kind not in GUESSED or 2 * grades[each.dataset] < guesses[each.dataset]]
+    out += shown
     rnd.shuffle(out)
     return out
 

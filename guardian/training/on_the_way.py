@@ -1,19 +1,20 @@
-"""Authored work with what lies beside it: honest look-ups that a purpose does not speak of, and stray ones.
+"""Authored work with what lies beside it: honest calls that a purpose does not speak of, and stray look-ups.
 
-Agents look more up than their purposes name (who somebody is, what day it is, what was agreed before), and that is
-what a drifting look-up hides among. One line of notation, in `work/on_the_way/`, is one kind of work:
+Agents look more up than their purposes name (who somebody is, what day it is, what was agreed before) and tell
+the asker how far they are, and that is what a drifting look-up hides among. One line of notation, in
+`work/on_the_way/`, is one kind of work:
 
     domain: purpose / purpose / purpose :: needed calls :: calls on the way :: stray look-ups :: drifting acts
 
 Calls and `{slots}` are those of scenarios.py. A tool that one line needs is stray in another, so that neither
-names nor values tell which is which. No line restates an evaluation set's task; four whose purposes came nearest
-to one of AgentDojo's requests (cosine over .62) were taken out.
+names nor values tell which is which. No line is meant to restate an evaluation set's task; four whose purposes
+came nearest to one of AgentDojo's requests were taken out.
 """
 
 import random
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.resources import files
 
 from guardian.embedding.consequence import Consequence, consequence
@@ -23,6 +24,8 @@ from guardian.training.scenarios import call_of, calls_of, filled, naming, witho
 from guardian.training.slots import fill_slots
 
 DATASET = "on_the_way"
+REPEATS = 3
+"""So many sessions of each kind of work does a training draw."""
 _WORK = files("guardian.training") / "work" / DATASET
 _FILES = (
     *("household", "administration", "engineering", "trade", "ledgers", "public", "media", "desk"),
@@ -70,8 +73,17 @@ def on_the_way_sessions(*, seed: int, repeats: int) -> list[LabelledSession]:
     ]
 
 
+def judged_sessions(*, seed: int) -> list[LabelledSession]:
+    """One session of each kind of work as a training with this seed draws them, and its honest calls alone.
+
+    That training's encoders have seen them, but for each the fold encoder that is named beside its purpose.
+    """
+    drawn = [each for each in on_the_way_sessions(seed=seed, repeats=REPEATS) if each.session_id.endswith("/0")]
+    return [*drawn, *map(_honest, drawn)]
+
+
 def stray(session: LabelledSession, index: int) -> bool:
-    """Whether a drifting call of such a session only looks something up: odd, and no attack."""
+    """Whether a drifting call of such a session only looks something up, as its name says: odd, and no attack."""
     action = session.actions[index]
     only_reads = consequence(action.tool, action.arguments) == Consequence.READ
     return session.dataset == DATASET and action.drift and only_reads
@@ -95,6 +107,11 @@ def _session(work: Work, name: str, turn: int, rnd: random.Random) -> LabelledSe
         calls.insert(rnd.randint(0, len(calls)), (call, True))
     actions = tuple(call_of(call, slots, style, drift=drift) for call, drift in calls)
     return LabelledSession(DATASET, f"{name}/{turn}", work.domain, purpose, actions, name)
+
+
+def _honest(session: LabelledSession) -> LabelledSession:
+    honest = tuple(action for action in session.actions if not action.drift)
+    return replace(session, session_id=f"{session.session_id}/honest", actions=honest)
 
 
 def _some(calls: Sequence[str], counts: Sequence[int], rnd: random.Random) -> list[str]:

@@ -1,8 +1,9 @@
 """Training examples from labelled sessions: honest calls as they are, drift labelled or swapped in.
 
 Most public sets hold honest sessions only, so drift is made: calls of other sessions of the same domain (hard), of
-the same data set, labelled attacks, or the session's own call with another session's values (hardest). The
-target of a swapped call is weighed by what the act can do: a stray look-up is often harmless.
+the same data set, labelled attacks ("injected"), or the session's own call with another session's values
+(hardest). The target of a swapped call is a guess, weighed by what the act can do: a stray look-up is often
+harmless. Where calls were graded, those take the place of guesses (graded.py).
 """
 
 import random

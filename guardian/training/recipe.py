@@ -7,6 +7,7 @@
 5. Graphs, tokenizer, fusion, parity samples, card and manifest are written to `out`.
 """
 
+import hashlib
 import json
 import shutil
 from collections.abc import Iterable, Sequence
@@ -46,8 +47,8 @@ from guardian.training.card import CARD, card, held_out
 from guardian.training.export import export_pair, export_text
 from guardian.training.folds import families, folds
 from guardian.training.fusing import Row, fit_fusion
-from guardian.training.graded import KIND, Graded, graded, mixed, of_sessions
-from guardian.training.on_the_way import on_the_way_sessions
+from guardian.training.graded import Graded, graded, mixed
+from guardian.training.on_the_way import REPEATS, on_the_way_sessions
 from guardian.training.pairs import Example, examples
 from guardian.training.scenarios import scenario_sessions
 from guardian.training.stages import Progress, Recipe, Run, Stages, clear
@@ -75,7 +76,7 @@ def train(
 
     Raises ModelError where they are of another run than this one, and where they would be lost without `resume`.
     Both encoders start from `base`; with `pair` (see bases.py) the pair encoder starts from that instead.
-    A data set that is alone, or several that share their tools, are held out against the written scenarios, which
+    A data set that is alone, or several that share their tools, are held out against the written work, which
     is told. `progress(done, total, note)` counts gradient steps over all stages. Runs on a GPU when torch sees
     one.
     """
@@ -88,10 +89,10 @@ def train(
     if not dealt:
         raise ModelError("nothing can be held out; give at least two data sets of sessions")
     if len(sets := families(sessions)) == 1:
-        _log.warning("one_data_set", data_set=", ".join(sets[0]), held_out_against="guardian's written scenarios")
+        _log.warning("one_data_set", data_set=", ".join(sets[0]), held_out_against="guardian's written work")
     work = out / ".work"
     work.mkdir(parents=True, exist_ok=True)
-    run = Run(work, seed=seed, steps=steps, base=base, pair=pair, recipe=recipe, files=files)
+    run = Run(work, seed=seed, steps=steps, base=base, pair=pair, recipe=recipe, files=files, own_data=_own_data())
     if not run.goes_on(resume=resume):
         clear(work, files)
     run.note(finished=False)
@@ -104,7 +105,7 @@ def train(
     text = _text_model(base)
     for number, fold in enumerate(dealt):
         model = stages.run(f"fold-{number}", _examples(fold.train, grades, seed=seed), seed)
-        rows += out_of_fold(model, text, fold.held, grades, seed=seed, recipe=recipe)
+        rows += out_of_fold(model, text, fold.held, seed=seed, recipe=recipe)
         held.append((model, sorted({session.purpose for session in fold.held})))
     if not {row.target > 0.5 for row in rows} == {True, False}:
         raise ModelError(
@@ -126,26 +127,32 @@ def train(
     shutil.copyfile(base / TOKENIZER, out / TOKENIZER)
     save_fusion(fusion, out / FUSION)
     for number, (fold_model, purposes) in enumerate(held):
-        write_fold(out / FOLDS / str(number), fold_model, pairs, purposes, out)
+        write_fold(out / FOLDS / str(number), fold_model, pairs, purposes, out, seed=seed)
     model.save(str(work / REFERENCE / "pair"))
     text.save(str(work / REFERENCE / "text"))
     write_parity(model, pairs[:PARITY_PAIRS], out / "parity.json")
     data = {path.name: {"sha256": digest(path), "sessions": len(read_sessions([path]))} for path in files}
     about = {
-        "seed": seed, "steps": steps, "data": data, "scenarios": len(scenarios), "base": base.parent.name,
-        "pair_base": base.parent.name if pair is None else pair.name,
-        "tools": versions() if recipe.tool_steps else {},
-        "metrics": {"held_out": held_out(rows)},
+        "seed": seed, "steps": steps, "data": data, "scenarios": len(scenarios), "graded": len(grades),
+        "base": base.parent.name, "pair_base": base.parent.name if pair is None else pair.name,
+        "tools": versions() if recipe.tool_steps else {}, "metrics": {"held_out": held_out(rows)},
     }  # fmt: skip
     (out / CARD).write_text(card(about), "utf-8")
     write_manifest(out, **about)
     run.note(finished=True)
 
 
+def _own_data() -> str:
+    """A digest of what comes with the recipe: written work and grades."""
+    here = Path(__file__).parent
+    told = "".join(digest(path) for path in sorted([*here.glob("work/**/*.txt"), here / "graded.jsonl"]))
+    return hashlib.sha256(told.encode()).hexdigest()
+
+
 def _written(seed: int, recipe: Recipe) -> list[LabelledSession]:
     if not recipe.repeats:
         return []
-    beside = on_the_way_sessions(seed=seed, repeats=max(1, recipe.repeats // 2))
+    beside = on_the_way_sessions(seed=seed, repeats=min(REPEATS, recipe.repeats))
     return [*scenario_sessions(seed=seed, repeats=recipe.repeats), *beside]
 
 
@@ -154,7 +161,13 @@ def _examples(sessions: Sequence[LabelledSession], grades: Sequence[Graded], *, 
 
 
 def write_fold(
-    folder: Path, model: SentenceTransformer, sample: Sequence[tuple[str, str]], purposes: Sequence[str], out: Path
+    folder: Path,
+    model: SentenceTransformer,
+    sample: Sequence[tuple[str, str]],
+    purposes: Sequence[str],
+    out: Path,
+    *,
+    seed: int,
 ) -> None:
     """A fold's encoder as an artefact of its own, with the purposes it has not seen, for calibrating."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -162,7 +175,7 @@ def write_fold(
     for name in (TEXT_MODEL, TOKENIZER, FUSION):
         shutil.copyfile(out / name, folder / name)
     (folder / HELD).write_text(json.dumps(purposes, indent=0) + "\n", "utf-8")
-    write_manifest(folder)
+    write_manifest(folder, seed=seed)
 
 
 def _text_model(base: Path) -> SentenceTransformer:
@@ -173,40 +186,28 @@ def out_of_fold(
     model: SentenceTransformer,
     text: SentenceTransformer,
     held: Sequence[LabelledSession],
-    grades: Sequence[Graded],
     *,
     seed: int,
     recipe: Recipe,
 ) -> list[Row]:
-    """Fusion rows of held-out sessions: honest calls, labelled and injected drift, and what was graded.
+    """Fusion rows of held-out sessions: honest calls against labelled and injected drift.
 
-    Swapped-in calls are foreign in every value by construction, which would teach the fusion that an unnamed value
-    is drift, and honest work takes most of its values from what tools answered. So those that nobody graded are
-    left out, and graded ones are data sets of their own: theirs are swapped in whether they fit or not.
+    Other swapped-in calls, graded or not, are left out: they are foreign in every value by construction, which
+    would teach the fusion that an unnamed value is drift, and honest work takes most of its values from what tools
+    answered.
     """
     chosen = [e for e in examples(held, seed=seed + 99, per_session=4, cap=8) if e.kind in recipe.fusion_kinds]
-    chosen = chosen[: recipe.judged] + of_sessions(grades, held)[: recipe.graded]
+    chosen = chosen[: recipe.judged]
     requests = [example.request for example in chosen]
     encoder = SentenceTransformersEncoder(None, text)
-    purposes = _embedded([render_purpose(r.purpose) for r in requests], encoder)
-    actions = _embedded([render_action(r.tool, r.arguments) for r in requests], encoder)
+    purposes = encoder.embed([render_purpose(r.purpose) for r in requests])
+    actions = encoder.embed([render_action(r.tool, r.arguments) for r in requests])
     logits = pair_logits(model, [as_pair(r) for r in wished(requests, actions, encoder.embed)])
     distance: NDArray[np.float32] = 1.0 - np.einsum("ij,ij->i", purposes, actions)
     return [
-        Row(
-            (float(logit), float(far), *static_features(example.request)),
-            example.target,
-            example.dataset if example.kind != KIND else f"{example.dataset}, graded",
-        )
+        Row((float(logit), float(far), *static_features(example.request)), example.target, example.dataset)
         for logit, far, example in zip(logits, distance, chosen, strict=True)
     ]
-
-
-def _embedded(texts: Sequence[str], encoder: SentenceTransformersEncoder) -> NDArray[np.float32]:
-    """Vectors of texts that recur."""
-    distinct = list(dict.fromkeys(texts))
-    place = {text: row for row, text in enumerate(distinct)}
-    return encoder.embed(distinct)[[place[text] for text in texts]]
 
 
 def average(models: Iterable[SentenceTransformer]) -> SentenceTransformer:

@@ -32,7 +32,7 @@ class Recipe:
     tool_steps: int = 1_600
     """So many steps teach what tools are for, at `tool_rate`; 0 leaves them out."""
     tool_rate: float = 1e-4
-    judged: int = 2_400
+    judged: int = 4_000
     """So many held-out calls of a fold, at most, fit the fusion."""
     measured: int = 256
     """So many pairs tell how large activations get when a graph is written."""

@@ -34,7 +34,7 @@ def test_a_data_set_that_holds_only_one_kind_is_left_out_of_the_table() -> None:
 
 def test_a_card_names_data_base_seed_and_figures_and_no_name_breaks_its_tables() -> None:
     about = {
-        "pair_base": "mini", "steps": 600, "seed": 7, "scenarios": 0, "tools": {"botocore": "1.2"},
+        "pair_base": "mini", "steps": 600, "seed": 7, "scenarios": 0, "graded": 0, "tools": {"botocore": "1.2"},
         "data": {"a|b\n# c.jsonl": {"sessions": 1_200, "sha256": "0123456789abcdef"}},
         "metrics": {"held_out": json.loads(json.dumps(held_out([*rows("a", apart=9.0), *rows("b", apart=9.0)])))},
     }  # fmt: skip

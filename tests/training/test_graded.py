@@ -10,8 +10,8 @@ import pytest
 from guardian.embedding.consequence import Consequence, consequence
 from guardian.evaluation.sessions import LabelledSession
 from guardian.training import graded as module
-from guardian.training.graded import GUESSED, KIND, Graded, digest, graded, mixed, of_sessions
-from guardian.training.pairs import examples
+from guardian.training.graded import GUESSED, KIND, Graded, digest, graded, mixed
+from guardian.training.pairs import examples, slug
 from guardian.training.scenarios import scenario_sessions
 
 
@@ -80,9 +80,18 @@ def test_without_grades_examples_stay_as_they_were() -> None:
     assert Counter(map(str, mixed(made, [], sessions, seed=3))) == Counter(map(str, made))
 
 
+def test_a_few_graded_calls_drive_out_no_guesses(written: list[Graded]) -> None:
+    sessions = scenario_sessions(seed=7, repeats=2)
+    made = examples(sessions, seed=3)
+    kinds = Counter(e.kind for e in mixed(made, written[:20], sessions, seed=3))
+    assert kinds[KIND] == 20
+    assert all(kinds[kind] == sum(e.kind == kind for e in made) > 0 for kind in GUESSED)
+
+
 def test_nothing_of_what_is_held_out_is_trained_on(written: list[Graded]) -> None:
     sessions = half(scenario_sessions(seed=7, repeats=6))
-    places = {(session.dataset, session.domain) for session in sessions}
-    shown = [e for e in mixed([], written, sessions, seed=3) if e.kind == KIND]
-    assert 0 < len(shown) == sum(each.home in places and bool(each.sources & places) for each in written)
-    assert len(of_sessions(written, sessions)) == sum(each.home in places for each in written) > len(shown)
+    purposes = {session.purpose for session in sessions}
+    shown = mixed([], written, sessions, seed=3)
+    assert 0 < len(shown) < len(written)
+    assert {e.request.purpose for e in shown} <= purposes | set(map(slug, purposes))
+    assert {e.request.tool for e in shown} <= {a.tool for session in sessions for a in session.actions}

@@ -1,10 +1,20 @@
 """Work with what lies beside it: honest look-ups that no purpose names, and stray ones."""
 
+from collections import Counter, defaultdict
+
 import pytest
 
 from guardian.embedding.consequence import Consequence, consequence
 from guardian.embedding.text import render_action
-from guardian.training.on_the_way import DATASET, all_work, on_the_way_sessions, parse, stray
+from guardian.training.on_the_way import (
+    DATASET,
+    REPEATS,
+    all_work,
+    judged_sessions,
+    on_the_way_sessions,
+    parse,
+    stray,
+)
 from guardian.training.pairs import ATTACK, DOUBTFUL, HONEST, examples
 from guardian.training.scenarios import scenario_sessions
 
@@ -48,14 +58,27 @@ def test_a_stray_look_up_is_doubtful_and_an_act_that_drifts_an_attack() -> None:
     places = [(session, index) for session in sessions for index in range(len(session.actions))]
     assert any(stray(*place) for place in places)
     assert not any(stray(session, index) and not session.actions[index].drift for session, index in places)
+    targets: dict[tuple[str, Consequence], Counter[float]] = defaultdict(Counter)
     for example in examples(sessions, seed=3):
-        reads = consequence(example.request.tool, example.request.arguments) == Consequence.READ
-        if example.kind == "attack" and example.request.arguments and reads:
-            assert example.target == DOUBTFUL
-        elif example.kind in ("honest", "attack"):
-            assert example.target in (HONEST, DOUBTFUL, ATTACK)
+        request = example.request
+        targets[example.kind, consequence(request.tool, request.arguments)][example.target] += 1
+    assert set(targets["honest", Consequence.READ]) == {HONEST}
+    assert targets["attack", Consequence.READ][DOUBTFUL] > 20 * targets["attack", Consequence.READ][ATTACK]
+    assert targets["attack", Consequence.ACT][ATTACK] > targets["attack", Consequence.ACT][DOUBTFUL]
 
 
 def test_a_drifting_look_up_of_another_data_set_is_not_stray() -> None:
     sessions = scenario_sessions(seed=5, repeats=1)
     assert not any(stray(session, index) for session in sessions for index in range(len(session.actions)))
+
+
+def test_judged_are_sessions_of_a_training_and_the_honest_calls_of_each() -> None:
+    judged, trained = judged_sessions(seed=7), on_the_way_sessions(seed=7, repeats=REPEATS)
+    assert len({session.session_id for session in judged}) == len(judged) == 2 * len(all_work())
+    assert {session.purpose for session in judged} <= {session.purpose for session in trained}
+    honest = [session for session in judged if not session.drift]
+    assert len(honest) == len(all_work())
+    whole = {session.session_id: session for session in judged}
+    for session in honest:
+        drawn = whole[session.session_id.removesuffix("/honest")]
+        assert session.actions == tuple(action for action in drawn.actions if not action.drift)

@@ -9,6 +9,7 @@ from guardian.embedding.fusion import FEATURES
 from guardian.embedding.text import render_action
 from guardian.training.folds import families, folds
 from guardian.training.fusing import Row, fit_fusion
+from guardian.training.on_the_way import on_the_way_sessions
 from guardian.training.pairs import HONEST, SWAPPED, examples, slug
 from guardian.training.scenarios import all_work, parse, scenario_sessions
 
@@ -80,13 +81,14 @@ def test_data_sets_of_one_world_are_held_out_together() -> None:
 
     sessions = named("big", 0, 20) + named("twin", 0, 8) + named("mid", 20, 30) + named("small", 30, 34)
     assert ("big", "twin") in families(sessions)
-    for fold in folds(sessions, scenario_sessions(seed=2, repeats=1)):
+    work = [*scenario_sessions(seed=2, repeats=1), *on_the_way_sessions(seed=2, repeats=1)]
+    written = {s.dataset for s in work}
+    for fold in folds(sessions, work):
         inside, outside = {s.dataset for s in fold.train}, {s.dataset for s in fold.held}
         assert {"big", "twin"} <= inside
-        assert not (inside & outside) - {"scenarios"}
-        assert not {s.domain for s in fold.train if s.dataset == "scenarios"} & {
-            s.domain for s in fold.held if s.dataset == "scenarios"
-        }
+        assert inside & outside == written
+        domains = [{s.domain for s in part if s.dataset in written} for part in (fold.train, fold.held)]
+        assert not domains[0] & domains[1]
 
 
 def row(target: float, dataset: str = "a", **features: float) -> Row:

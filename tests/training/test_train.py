@@ -19,7 +19,7 @@ from guardian.bootstrap.judgement import open_calibration, speaks_for  # noqa: E
 from guardian.bootstrap.modelling import calibrate_trained  # noqa: E402
 from guardian.config import load as load_settings  # noqa: E402
 from guardian.embedding import FitRequest, load  # noqa: E402
-from guardian.embedding.artefact import open_artefact  # noqa: E402
+from guardian.embedding.artefact import FOLDS, open_artefact  # noqa: E402
 from guardian.embedding.onnx import Onnx  # noqa: E402
 from guardian.embedding.sentence_transformers import SentenceTransformers, new_pair_model  # noqa: E402
 from guardian.errors import ConfigurationError, ModelError  # noqa: E402
@@ -29,7 +29,7 @@ from guardian.training.recipe import PARITY_PAIRS  # noqa: E402
 from guardian.training.scenarios import scenario_sessions  # noqa: E402
 
 pytestmark = pytest.mark.filterwarnings("ignore")
-SMALL = Recipe(seeds=1, repeats=1, batch=8, judged=120, graded=60, measured=PARITY_PAIRS, tool_steps=0)
+SMALL = Recipe(seeds=1, repeats=1, batch=8, judged=120, measured=PARITY_PAIRS, tool_steps=0)
 
 
 @pytest.fixture(scope="module")
@@ -79,7 +79,7 @@ def few_tools(made_operations: list[Operation], monkeypatch: pytest.MonkeyPatch)
 @pytest.mark.slow
 @pytest.mark.usefixtures("few_tools")
 def test_a_run_leaves_a_loadable_artefact_and_a_resumed_one_ends_the_same(
-    base: Path, files: list[Path], tmp_path: Path
+    base: Path, files: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     steps: list[tuple[int, int, str]] = []
     recipe = replace(SMALL, repeats=0, tool_steps=4)  # the data sets alone
@@ -91,6 +91,7 @@ def test_a_run_leaves_a_loadable_artefact_and_a_resumed_one_ends_the_same(
     about = open_artefact(tmp_path / "a").about
     assert set(about["metrics"]["held_out"]) == {"made_0", "made_1"}
     assert "MODEL_CARD.md" in about["files"]
+    assert open_artefact(tmp_path / "a" / FOLDS / "0").about["seed"] == 5
     made = calibrate_trained(load_settings(None), files, tmp_path / "a", lambda *_: None)
     settings = load_settings(None, overrides={"model": {"path": str(tmp_path / "a")}})
     assert open_calibration(settings).to_json() == made.to_json()
@@ -115,6 +116,10 @@ def test_a_run_leaves_a_loadable_artefact_and_a_resumed_one_ends_the_same(
             train(files, tmp_path / "b", resume=True, progress=stop, **{**options, **other})
     with pytest.raises(ModelError, match="had other files;"):
         train(files[::-1], tmp_path / "b", resume=True, progress=stop, **options)
+    with monkeypatch.context() as edited:
+        edited.setattr("guardian.training.recipe._own_data", lambda: "another")
+        with pytest.raises(ModelError, match="had other own_data;"):
+            train(files, tmp_path / "b", resume=True, progress=stop, **options)
     told: list[int] = []
     train(files, tmp_path / "b", resume=True, progress=lambda done, *_: told.append(done), **options)
     assert told[0] > 16
@@ -177,7 +182,7 @@ def test_a_data_set_that_is_alone_is_said_to_be_held_out_against_the_written_sce
         told.append(
             [(each["data_set"], each["held_out_against"]) for each in logs if each["event"] == "one_data_set"]
         )
-    assert told == [[("made_0", "guardian's written scenarios")], []]
+    assert told == [[("made_0", "guardian's written work")], []]
 
 
 def test_files_without_sessions_are_refused_before_anything_is_learned(base: Path, tmp_path: Path) -> None:
