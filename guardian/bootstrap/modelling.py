@@ -23,7 +23,7 @@ from guardian.config import Settings
 from guardian.config.judging import ModelSection
 from guardian.domain.batch import DeadLetter, Decoded
 from guardian.domain.record import Record
-from guardian.embedding.artefact import FOLDS, HELD, is_artefact, list_file
+from guardian.embedding.artefact import FOLDS, HELD, MANIFEST, is_artefact, list_file
 from guardian.errors import ConfigurationError, GuardianError
 from guardian.evaluation.agentdojo import agentdojo_sessions
 from guardian.evaluation.alarms import RATES_ONE_IN
@@ -41,7 +41,11 @@ from guardian.scoring.calibration import Calibration
 from guardian.signals.credential_scanner import CredentialScanner
 from guardian.store.files import write_atomically
 
-BENCHMARKS: Mapping[str, Callable[[], list[LabelledSession]]] = {"agentdojo": agentdojo_sessions}
+_SHIPPED_SEED = 7  # of the training that the shipped model is from
+_SEEN = (
+    "on_the_way: the shipped model was trained on these sessions, so its figures are too kind. By encoders that "
+    "were not: --left-out with --out-of-fold."
+)
 
 
 def judges(settings: Settings, fit: Fit) -> JudgeWith:
@@ -204,9 +208,10 @@ def evaluate_files(
     """
     read = counting(open_reading(settings), on_unread)
     told = labelled_sessions(settings, files, read_labels(wanted.labels), read)
-    sessions = [*told, *_benchmark(wanted.benchmark)]
+    sessions = [*told, *_benchmark(wanted)]
     if not sessions:
-        raise ConfigurationError("nothing to evaluate: give files of labelled sessions, or --benchmark agentdojo")
+        known = " or ".join(BENCHMARKS)
+        raise ConfigurationError(f"nothing to evaluate: give files of labelled sessions, or --benchmark {known}")
     ablated = {f"guardian without {name}": _without(settings, name) for name in wanted.without}
     fit, stage = open_fit(settings), [""]
     calibration = open_calibration(settings)
@@ -238,6 +243,8 @@ def evaluate_files(
         asked=asked,
         note=note,
     )
+    if wanted.benchmark == "on_the_way":
+        found = found.with_notes([_SEEN])
     if not wanted.left_out:
         return found
     routes = out_of_fold(settings, wanted.folds) if wanted.folds is not None else {}
@@ -255,12 +262,37 @@ def evaluate_files(
     return replace(found, promises=(*found.promises, *rows)).with_notes([_exchangeable(wanted.folds)])
 
 
-def _benchmark(name: str | None) -> list[LabelledSession]:
-    if name is None:
+def _benchmark(wanted: Wanted) -> list[LabelledSession]:
+    if wanted.benchmark is None:
         return []
-    if name not in BENCHMARKS:
-        raise ConfigurationError(f"unknown benchmark {name!r}; known ones: {', '.join(BENCHMARKS)}")
-    return BENCHMARKS[name]()
+    if wanted.benchmark not in BENCHMARKS:
+        raise ConfigurationError(f"unknown benchmark {wanted.benchmark!r}; known ones: {', '.join(BENCHMARKS)}")
+    return BENCHMARKS[wanted.benchmark](wanted.folds)
+
+
+def _agentdojo(_: Path | None) -> list[LabelledSession]:
+    return agentdojo_sessions()
+
+
+def _on_the_way(folds: Path | None) -> list[LabelledSession]:
+    """As the training drew them that left these folds, else as that of the shipped model did."""
+    with plugins.extras_named("--benchmark on_the_way"):
+        from guardian.training.on_the_way import judged_sessions
+    seed = _SHIPPED_SEED
+    for held in folds.glob(f"*/{HELD}") if folds is not None else ():
+        about = json.loads((held.parent / MANIFEST).read_text("utf-8"))
+        if "seed" not in about:
+            raise ConfigurationError(
+                f"{held.parent}: left by an older `guardian train`, which drew other sessions"
+            )
+        seed = about["seed"]
+    return judged_sessions(seed=seed)
+
+
+BENCHMARKS: Mapping[str, Callable[[Path | None], list[LabelledSession]]] = {
+    "agentdojo": _agentdojo,
+    "on_the_way": _on_the_way,
+}
 
 
 def _without(settings: Settings, name: str) -> Settings:

@@ -46,26 +46,30 @@ def separation(
     seed: int,
     resamples: int = 400,
 ) -> Separation:
-    """AUC and recalls of `scores` against `drift`, with intervals over `clusters`."""
+    """AUC and recalls of `scores` against `drift`, with intervals over `clusters`.
+
+    Raises ValueError for columns of unlike length, and for a score that is not finite.
+    """
     x, y = np.asarray(scores, dtype=np.float64), np.asarray(drift, dtype=bool)
     if not len(x) == len(y) == len(clusters):
         raise ValueError(
             f"{len(x)} scores, {len(y)} labels and {len(clusters)} clusters: need one of each per row"
         )
+    if not np.isfinite(x).all():
+        raise ValueError("scores must be finite")
     _, cluster = np.unique(np.asarray(clusters, dtype=object).astype(str), return_inverse=True)
     (point,) = _measured(x, y, np.ones((1, len(x))))
     rng = np.random.default_rng(seed)
     groups = int(cluster.max()) + 1 if len(x) else 0
-    drawn = [point[None]]
+    measured = [point[None]]
     at_once = max(1, _AT_ONCE // max(1, len(x)))
     for start in range(0, resamples if groups else 0, at_once):
         picks = [rng.integers(0, groups, groups) for _ in range(min(at_once, resamples - start))]
-        drawn.append(_measured(x, y, np.array([np.bincount(pick, minlength=groups)[cluster] for pick in picks])))
-    table = np.concatenate(drawn)
+        weights = np.array([np.bincount(pick, minlength=groups)[cluster] for pick in picks])
+        measured.append(_measured(x, y, weights))
+    table = np.concatenate(measured)
     usable = ~np.isnan(table[:, 0])
-    low, high = (
-        np.percentile(table[usable], [2.5, 97.5], axis=0) if usable.any() else (np.array(point), np.array(point))
-    )
+    low, high = np.percentile(table[usable], [2.5, 97.5], axis=0) if usable.any() else (point, point)
     area, *recall = (Interval(float(p), float(a), float(b)) for p, a, b in zip(point, low, high, strict=True))
     return Separation(int((~y).sum()), int(y.sum()), area, tuple(recall))
 
@@ -74,12 +78,11 @@ def _measured(
     x: NDArray[np.float64], drift: NDArray[np.bool_], weights: NDArray[np.float64 | np.int_]
 ) -> NDArray[np.float64]:
     """AUC and recalls, shape (k, 1 + len(RATES)), of the rows under each of `weights`, shape (k, n); nan where one
-    class is absent. Rows are sorted once for all of them: a library's curve of each would take a hundred times as
-    long, and says the same (tested)."""
+    class is absent. Rows are sorted once for all of them, not for each as by scikit-learn, which says the same."""
     if not len(x):
         return np.full((len(weights), 1 + len(RATES)), np.nan)
     order = np.argsort(-x, kind="stable")
-    tied = np.flatnonzero(np.diff(x[order], append=np.nan) != 0)  # the last of each score
+    tied = np.flatnonzero(np.append(np.diff(x[order]) != 0, True))  # the last of each score
     drifted = drift[order]
     caught, alarms = (
         np.pad(np.cumsum(weights[:, order] * of, axis=1)[:, tied], ((0, 0), (1, 0))) for of in (drifted, ~drifted)

@@ -16,7 +16,7 @@ import pytest
 
 from guardian.bootstrap.judgement import open_reading
 from guardian.bootstrap.labelling import labelled_sessions, log_sessions, training_files
-from guardian.bootstrap.modelling import Wanted, calibrate, counting, evaluate_files
+from guardian.bootstrap.modelling import BENCHMARKS, Wanted, calibrate, counting, evaluate_files
 from guardian.config import load
 from guardian.control.plants import make_plant
 from guardian.demo.log import log_lines
@@ -52,12 +52,26 @@ def refused(files: list[Path], **wanted: Any) -> str:
 
 
 def test_nothing_to_read_names_both_ways_to_give_something() -> None:
-    assert "files of labelled sessions, or --benchmark agentdojo" in refused([])
+    assert "files of labelled sessions, or --benchmark agentdojo or on_the_way" in refused([])
 
 
 def test_an_unknown_benchmark_and_an_unknown_signal_are_refused_with_the_known_ones(sessions: Path) -> None:
-    assert "known ones: agentdojo" in refused([], benchmark="nosuch")
+    assert "known ones: agentdojo, on_the_way" in refused([], benchmark="nosuch")
     assert "--without nosuch: not switched on; signals are purpose_fit" in refused([sessions], without=("nosuch",))
+
+
+def test_work_on_the_way_is_drawn_as_the_training_drew_it_whose_folds_they_are(tmp_path: Path) -> None:
+    on_the_way = pytest.importorskip("guardian.training.on_the_way")
+    assert BENCHMARKS["on_the_way"](None) == on_the_way.judged_sessions(seed=7)
+    for fold, about in (("0", {"seed": 5}), ("1", {"seed": 5}), ("not a fold", {})):
+        (tmp_path / fold).mkdir()
+        (tmp_path / fold / "manifest.json").write_text(json.dumps(about))
+        if about:
+            (tmp_path / fold / "held-out.json").write_text("[]")
+    assert BENCHMARKS["on_the_way"](tmp_path) == on_the_way.judged_sessions(seed=5)
+    (tmp_path / "0" / "manifest.json").write_text("{}")
+    with pytest.raises(ConfigurationError, match="left by an older"):
+        BENCHMARKS["on_the_way"](tmp_path)
 
 
 def test_one_data_set_cannot_be_left_out_and_folds_must_be_there(sessions: Path, tmp_path: Path) -> None:

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from sklearn.metrics import auc, roc_curve
 
@@ -59,9 +59,9 @@ ROW = st.tuples(st.sampled_from([0.0, 0.1, 0.5, 0.9]), st.booleans(), st.sampled
 @given(st.lists(ROW, min_size=2))
 def test_every_resample_is_measured_as_the_library_would(rows: list[tuple[float, bool, str]]) -> None:
     scores, drift, names = (list(column) for column in zip(*rows, strict=True))
-    if len(set(drift)) == 2:
-        found = separation(scores, drift, names, seed=6, resamples=20)
-        assert bounds(found) == pytest.approx(by_the_library(scores, drift, names, 20))
+    assume(len(set(drift)) == 2)
+    found = separation(scores, drift, names, seed=6, resamples=20)
+    assert bounds(found) == pytest.approx(by_the_library(scores, drift, names, 20))
 
 
 def test_what_is_measured_at_once_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -88,6 +88,12 @@ def test_one_class_alone_has_no_area() -> None:
 
 def test_nothing_at_all_has_no_area() -> None:
     assert np.isnan(separation([], [], [], seed=1).auc.value)
+
+
+@pytest.mark.parametrize("score", [float("nan"), float("inf")])
+def test_a_score_that_is_no_number_is_refused(score: float) -> None:
+    with pytest.raises(ValueError, match="finite"):
+        separation([0.1, score], [False, True], ["a", "b"], seed=1)
 
 
 def test_rows_of_unlike_length_are_refused() -> None:
