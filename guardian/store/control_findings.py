@@ -131,7 +131,7 @@ class FindingRows:
 
 
 def _stored(row: Row[Any]) -> StoredFinding:
-    """What a newer version of guardian said beside it is not shown."""
+    """Fields that only a newer version of guardian knows are not shown."""
     view = FindingView(
         finding=Finding.model_validate_json(row.finding, extra="ignore"),
         outcome=FindingOutcome.model_validate_json(row.outcome, extra="ignore"),

@@ -195,8 +195,9 @@ def test_findings_are_listed_newest_first_and_paged_without_loss(stage, a_findin
 
 def test_what_a_newer_version_said_beside_a_finding_hides_none(stage, a_finding):
     sent = [stage.submit(a_finding(f"s{n}")).json()["finding_id"] for n in range(2)]
+    stage.call("POST", f"/v1/findings/{sent[0]}/verdict", "analyst", json={"verdict": "benign", "reason": "known"})
     with stage.deps.store.write() as rows:
-        for column in ("finding", "outcome"):
+        for column in ("finding", "outcome", "verdict"):
             newer = f"""UPDATE control_finding SET {column} = '{{"hue": 1, ' || substr({column}, 2) WHERE id = ?"""
             rows.connection.exec_driver_sql(newer, (sent[0],))
     page = stage.call("GET", "/v1/findings", "analyst").json()
