@@ -26,6 +26,7 @@ _EARLIER = (
     (timedelta(weeks=4, days=4), Plant.BULK_EXPORT),
 )
 _REFUND = timedelta(weeks=4, days=3)
+_OF_A_REFUND = ("customers.read", "reports.read", "billing.read")
 _OPENS = {tenant: hour for hour, tenant in enumerate(dict.fromkeys(job.tenant for job in JOBS), 7)}
 _HOURS = 8
 
@@ -74,7 +75,8 @@ class Weeks:
 
 
 def _bad_days(seed: int) -> dict[datetime, list[PlannedSession]]:
-    """Every planted session by its day, and an honest oddity: a refund that a support agent has to prepare."""
+    """Every planted session by its day, and an honest oddity: a refund that a support agent has to prepare, with
+    what the customer is worth."""
     made = {BAD_DAY: Scenario(seed=seed, sessions=0, each=1, label="x").plan()}
     for number, (when, plant) in enumerate(_EARLIER):
         plan = Scenario(seed=seed + 1 + number, sessions=0, each=1, label="e").plan()
@@ -82,9 +84,7 @@ def _bad_days(seed: int) -> dict[datetime, list[PlannedSession]]:
         made[BEGIN + when] = [s for s in plan if s is chosen or s.session_id == chosen.parent]
     plan = Scenario(seed=seed + 99, sessions=0, each=1, label="r").plan()
     slow = next(s for s in plan if s.plant is Plant.SLOW_DRIFT)
-    refund = [call for call in slow.calls[slow.drift_from :] if call.tool in ("customers.read", "billing.read")][
-        :3
-    ]
+    refund = [call for call in slow.calls[slow.drift_from :] if call.tool in _OF_A_REFUND]
     calls = (*slow.calls[: slow.drift_from], *refund)
     made[BEGIN + _REFUND] = [replace(slow, plant=Plant.NONE, calls=calls, drift_from=len(calls))]
     return {day: [_declared(session) for session in sessions] for day, sessions in made.items()}

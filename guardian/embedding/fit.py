@@ -32,10 +32,11 @@ if TYPE_CHECKING:
 
 EXPLAINED_LEAVES = 24
 EXPLAINED_CHARS = 65_536
-READING = 4
+READING = 5
 """How calls are read, which a calibration stands on: 1 whole purposes, 2 long ones by their nearest part, 3 also a
 second time without what a call repeats of its purpose, 4 all arguments for what the act can do and where it goes,
-and those first where not all fit into what the encoders are shown."""
+and those first where not all fit into what the encoders are shown, 5 a second reading counts from .25 above on, no
+longer .5."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from guardian.embedding.grounding import grounding, openness, tool_overlap
 from guardian.errors import ModelError
 
 FEATURES = ("logit", "distance", "fresh", "fresh_destination", "consequence", "closed", "tool_unnamed")
-DOUBT = 0.5
+DOUBT = 0.25
 """By how much the margin of a call without what it repeats of its purpose must lie above the whole call's."""
 
 

@@ -132,16 +132,16 @@ def test_purposes_are_counted_with_their_flagged_sessions(sessions):
 def test_what_policy_refused_is_told_with_its_answer(archive, control):
     found = findings(archive, control)
     outcomes = overview.outcomes(found)
-    assert outcomes.loc["revoke", "revoke"] == 6
+    assert outcomes.loc["revoke", "revoke"] == 5
     refused = overview.refusals(found).set_index("tenant_id")
     assert refused.loc["tenant_initech", "mode"] == "shadow"
     assert refused.loc["tenant_initech", "answer"] == "auto-revoke-only-in-enforce"
-    assert outcomes.loc["revoke"].sum() - 6 == refused["findings"].sum()
+    assert outcomes.loc["revoke"].sum() - 5 == refused["findings"].sum()
 
 
 def test_revoked_sessions_were_refused_from_then_on(events, control):
     revoked = {v.finding.session_id: v.outcome.at for v in control.views if v.outcome.effect.value == "revoke"}
-    assert len(revoked) == 6
+    assert len(revoked) == 5
     for session, at in revoked.items():
         calls = events[events["session_id"] == session]
         assert set(calls[calls["at"] > at]["effect"]) == {"deny"}
@@ -332,12 +332,12 @@ def test_near_misses_were_not_flagged_and_the_furthest_comes_first(sessions):
 def test_tools_that_moved_are_those_of_the_drift(archive, events):
     moves = hunting.moving_tools(events, at=pd.Timestamp(last_days(archive, 5)))
     fresh = moves[(moves["before"] == 0) & (moves["after"] > 0)]
-    assert set(fresh["tool"]) == {"files.read", "hr.read_profile", "reports.read"}
+    assert set(fresh["tool"]) == {"files.read", "hr.read_profile"}
     assert set(fresh["purpose_family"]) == {REFUND}
     assert ((moves["after"] - moves["before"]).round(9) == moves["change"].round(9)).all()
 
 
 def test_first_uses_are_of_agents_that_were_there_before(archive, events):
     uses = hunting.first_uses(events, since=pd.Timestamp(last_days(archive, 5)))
-    assert set(uses["tool"]) == {"files.read", "hr.read_profile", "reports.read"}
+    assert set(uses["tool"]) == {"files.read", "hr.read_profile"}
     assert set(uses["agent_id"]) == {"agent_support_triage"}

@@ -95,8 +95,20 @@ def test_another_recipient_than_the_purpose_names_raises_the_score_and_is_the_re
     right = FitRequest(purpose, "email.send", {"to": "anna@acme.com", "subject": "signed contract"})
     wrong = FitRequest(purpose, "email.send", {"to": "mallory@evil.example", "subject": "signed contract"})
     low, high = fit.score([right, wrong])
-    assert high > 3 * low
+    assert high > 2 * low
     assert fit.explain(wrong)[0][0] == "to"
+
+
+def test_manifest_card_and_readme_name_the_same_figures() -> None:
+    found = json.loads((MODELS / "manifest.json").read_text())["metrics"]["agentdojo_static"]["action"]
+
+    def told(of: dict[str, float]) -> str:
+        value, low, high = (f"{of[key]:.{places}f}"[1:] for key, places in (("value", 3), ("low", 2), ("high", 2)))
+        return f"{value} [{low}, {high}]"
+
+    auc, *recall = map(told, (found["auc"], *found["recall"].values()))
+    assert f"| action | {' | '.join([auc, *recall])} |" in (MODELS / "MODEL_CARD.md").read_text("utf-8")
+    assert f"| guardian | {auc} | {recall[0]} | {recall[2]} |" in (MODELS.parent / "README.md").read_text("utf-8")
 
 
 def test_the_version_is_that_of_the_manifest(fit: PurposeFit) -> None:
