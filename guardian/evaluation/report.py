@@ -7,6 +7,8 @@ from typing import Any
 
 from guardian.evaluation.metrics import RATES, Separation
 
+_DOMAINS = 20  # so many are printed
+
 
 @dataclass(frozen=True, slots=True)
 class Row:
@@ -54,7 +56,8 @@ class Report:
         return plain
 
     def lines(self) -> Iterator[str]:
-        """A Markdown table."""
+        """A Markdown table, by domain too where those are not too many to read."""
+        domains = {row.domain for row in self.rows} - {"all"}
         yield (
             "| scorer | level | domain | distinct honest / drift | AUC | "
             + " | ".join(f"recall @ {100 * r:g} %" for r in RATES)
@@ -62,6 +65,8 @@ class Report:
         )
         yield "|---" * (5 + len(RATES)) + "|"
         for row in self.rows:
+            if row.domain != "all" and len(domains) > _DOMAINS:
+                continue
             cells = [
                 row.scorer,
                 row.level,
@@ -70,6 +75,8 @@ class Report:
                 *shown(row.found),
             ]
             yield f"| {' | '.join(cells)} |"
+        if len(domains) > _DOMAINS:
+            yield from ("", f"There are {len(domains)} domains: `--json` has the rows of each.")
 
 
 def measured(found: Separation) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 import gzip
 import json
 from collections.abc import Sequence
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 
 import pytest
@@ -169,3 +169,15 @@ def test_baselines_stand_in_the_same_report_by_domain_and_as_json() -> None:
 def test_a_row_that_was_not_measured_is_named() -> None:
     with pytest.raises(KeyError, match="no row"):
         evaluate(lexical, SESSIONS, resamples=2).row("judge")
+
+
+def test_domains_too_many_to_read_are_told_by_number_and_printed_for_programs() -> None:
+    sessions = [replace(s, domain=f"d{n}") for n in range(25) for s in SESSIONS]
+    few = evaluate(lexical, sessions[: 2 * len(SESSIONS)], name="lexical", resamples=2)
+    assert len(list(few.lines())) == 2 + len(few.rows)
+    report = evaluate(lexical, sessions, name="lexical", resamples=2)
+    assert len({row.domain for row in report.rows}) == 26
+    *table, empty, told = report.lines()
+    assert (len(table), empty) == (2 + 2, "")
+    assert "25 domains" in told
+    assert "--json" in told
