@@ -2,12 +2,13 @@
 
 import json
 import secrets
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 
 from guardian.bootstrap import plugins
+from guardian.bootstrap.benchmarks import BENCHMARKS, find_benchmark
 from guardian.bootstrap.judgement import (
     CALIBRATION,
     ReadLog,
@@ -23,9 +24,8 @@ from guardian.config import Settings
 from guardian.config.judging import ModelSection
 from guardian.domain.batch import DeadLetter, Decoded
 from guardian.domain.record import Record
-from guardian.embedding.artefact import FOLDS, HELD, MANIFEST, is_artefact, list_file
+from guardian.embedding.artefact import FOLDS, HELD, is_artefact, list_file
 from guardian.errors import ConfigurationError, GuardianError
-from guardian.evaluation.agentdojo import agentdojo_sessions
 from guardian.evaluation.alarms import RATES_ONE_IN
 from guardian.evaluation.assess import Asked, assess, left_out
 from guardian.evaluation.assessment import Assessment
@@ -34,18 +34,12 @@ from guardian.evaluation.calibration import FLAT, JudgeWith, OutOfFold, fit_cali
 from guardian.evaluation.folding import FoldFn, folding
 from guardian.evaluation.honest import MAX_SHARE, HonestSession
 from guardian.evaluation.labels import read_labels
-from guardian.evaluation.sessions import LabelledSession, read_sessions
+from guardian.evaluation.sessions import read_sessions
 from guardian.pipeline.judging import Fit, Judge
 from guardian.pipeline.scoring_run import SessionScorer
 from guardian.scoring.calibration import Calibration
 from guardian.signals.credential_scanner import CredentialScanner
 from guardian.store.files import write_atomically
-
-_SHIPPED_SEED = 7  # of the training that the shipped model is from
-_SEEN = (
-    "on_the_way: the shipped model was trained on these sessions, so its figures are too kind. By encoders that "
-    "were not: --left-out with --out-of-fold."
-)
 
 
 def judges(settings: Settings, fit: Fit) -> JudgeWith:
@@ -208,7 +202,9 @@ def evaluate_files(
     """
     read = counting(open_reading(settings), on_unread)
     told = labelled_sessions(settings, files, read_labels(wanted.labels), read)
-    sessions = [*told, *_benchmark(wanted)]
+    routes = out_of_fold(settings, wanted.folds) if wanted.folds is not None else {}
+    benchmark = find_benchmark(wanted.benchmark) if wanted.benchmark is not None else None
+    sessions = [*told, *(benchmark.sessions(wanted.folds) if benchmark is not None else ())]
     if not sessions:
         known = " or ".join(BENCHMARKS)
         raise ConfigurationError(f"nothing to evaluate: give files of labelled sessions, or --benchmark {known}")
@@ -243,11 +239,10 @@ def evaluate_files(
         asked=asked,
         note=note,
     )
-    if wanted.benchmark == "on_the_way":
-        found = found.with_notes([_SEEN])
+    if benchmark is not None and benchmark.note:
+        found = found.with_notes([benchmark.note])
     if not wanted.left_out:
         return found
-    routes = out_of_fold(settings, wanted.folds) if wanted.folds is not None else {}
     held = [s for s in sessions if wanted.folds is None or s.purpose in routes]
     try:
         rows = left_out(
@@ -260,39 +255,6 @@ def evaluate_files(
     except ValueError as error:
         raise ConfigurationError(f"--left-out: {error}") from error
     return replace(found, promises=(*found.promises, *rows)).with_notes([_exchangeable(wanted.folds)])
-
-
-def _benchmark(wanted: Wanted) -> list[LabelledSession]:
-    if wanted.benchmark is None:
-        return []
-    if wanted.benchmark not in BENCHMARKS:
-        raise ConfigurationError(f"unknown benchmark {wanted.benchmark!r}; known ones: {', '.join(BENCHMARKS)}")
-    return BENCHMARKS[wanted.benchmark](wanted.folds)
-
-
-def _agentdojo(_: Path | None) -> list[LabelledSession]:
-    return agentdojo_sessions()
-
-
-def _on_the_way(folds: Path | None) -> list[LabelledSession]:
-    """As the training drew them that left these folds, else as that of the shipped model did."""
-    with plugins.extras_named("--benchmark on_the_way"):
-        from guardian.training.on_the_way import judged_sessions
-    seed = _SHIPPED_SEED
-    for held in folds.glob(f"*/{HELD}") if folds is not None else ():
-        about = json.loads((held.parent / MANIFEST).read_text("utf-8"))
-        if "seed" not in about:
-            raise ConfigurationError(
-                f"{held.parent}: left by an older `guardian train`, which drew other sessions"
-            )
-        seed = about["seed"]
-    return judged_sessions(seed=seed)
-
-
-BENCHMARKS: Mapping[str, Callable[[Path | None], list[LabelledSession]]] = {
-    "agentdojo": _agentdojo,
-    "on_the_way": _on_the_way,
-}
 
 
 def _without(settings: Settings, name: str) -> Settings:

@@ -6,13 +6,12 @@ the asker how far they are, and that is what a drifting look-up hides among. One
 
     domain: purpose / purpose / purpose :: needed calls :: calls on the way :: stray look-ups :: drifting acts
 
-Calls and `{slots}` are those of scenarios.py. A tool that one line needs is stray in another, so that neither
+A tool that one line needs is stray in another, so that neither
 names nor values tell which is which. No line is meant to restate an evaluation set's task; four whose purposes
 came nearest to one of AgentDojo's requests were taken out.
 """
 
 import random
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from importlib.resources import files
@@ -20,7 +19,7 @@ from importlib.resources import files
 from guardian.embedding.consequence import Consequence, consequence
 from guardian.embedding.text import vocabulary
 from guardian.evaluation.sessions import LabelledSession
-from guardian.training.scenarios import call_of, calls_of, filled, naming, without_slots
+from guardian.training import notation
 from guardian.training.slots import fill_slots
 
 DATASET = "on_the_way"
@@ -48,14 +47,7 @@ class Work:
 
 def parse(text: str) -> list[Work]:
     """The kinds of work in `text`; a line that is not notation is a ValueError that quotes it."""
-    out = []
-    for line in text.strip().splitlines():
-        fields = line.split(" :: ")
-        if len(fields) != 5 or ": " not in fields[0]:
-            raise ValueError(f"not a line of work with what lies on the way: {line[:80]!r}")
-        domain, purposes = fields[0].split(": ", 1)
-        out.append(Work(domain, tuple(purposes.split(" / ")), *map(calls_of, fields[1:])))
-    return out
+    return [Work(domain, purposes, *calls) for domain, purposes, calls in notation.lines(text, fields=4)]
 
 
 def all_work() -> list[Work]:
@@ -90,13 +82,12 @@ def stray(session: LabelledSession, index: int) -> bool:
 
 
 def _session(work: Work, name: str, turn: int, rnd: random.Random) -> LabelledSession:
-    slots, style = fill_slots(rnd), naming(rnd)
+    slots, style = fill_slots(rnd), notation.naming(rnd)
     template = work.purposes[turn % len(work.purposes)] if rnd.random() < 0.7 else rnd.choice(work.purposes)
-    purpose = filled(template, slots)
+    purpose = notation.filled(template, slots)
     if rnd.random() < 0.22:
-        source = purpose if rnd.random() < 0.4 else without_slots(template)
-        kept = [word for word in re.findall(r"[a-z0-9]+", source.lower()) if word not in _STOP]
-        purpose = rnd.choice("__-").join(kept[:10])
+        source = purpose if rnd.random() < 0.4 else notation.without_slots(template)
+        purpose = notation.slugged(source, _STOP, rnd)
     count = rnd.randint(max(1, len(work.needed) - 3), len(work.needed))
     calls = [(work.needed[i], False) for i in sorted(rnd.sample(range(len(work.needed)), count))]
     for call in _some(work.passing, (1, 2, 2, 3), rnd):
@@ -105,7 +96,7 @@ def _session(work: Work, name: str, turn: int, rnd: random.Random) -> LabelledSe
         calls.insert(rnd.randint(0, len(calls)), (call, True))
     for call in _some(work.drift, (0, 1, 1, 2), rnd):
         calls.insert(rnd.randint(0, len(calls)), (call, True))
-    actions = tuple(call_of(call, slots, style, drift=drift) for call, drift in calls)
+    actions = tuple(notation.call_of(call, slots, style, drift=drift) for call, drift in calls)
     return LabelledSession(DATASET, f"{name}/{turn}", work.domain, purpose, actions, name)
 
 

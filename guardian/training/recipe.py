@@ -92,7 +92,16 @@ def train(
         _log.warning("one_data_set", data_set=", ".join(sets[0]), held_out_against="guardian's written work")
     work = out / ".work"
     work.mkdir(parents=True, exist_ok=True)
-    run = Run(work, seed=seed, steps=steps, base=base, pair=pair, recipe=recipe, files=files, own_data=_own_data())
+    run = Run(
+        work,
+        seed=seed,
+        steps=steps,
+        base=base,
+        pair=pair,
+        recipe=recipe,
+        files=files,
+        written_work=_written_work(),
+    )
     if not run.goes_on(resume=resume):
         clear(work, files)
     run.note(finished=False)
@@ -142,7 +151,7 @@ def train(
     run.note(finished=True)
 
 
-def _own_data() -> str:
+def _written_work() -> str:
     """A digest of what comes with the recipe: written work and grades."""
     here = Path(__file__).parent
     told = "".join(digest(path) for path in sorted([*here.glob("work/**/*.txt"), here / "graded.jsonl"]))

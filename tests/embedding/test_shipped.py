@@ -95,7 +95,7 @@ def test_another_recipient_than_the_purpose_names_raises_the_score_and_is_the_re
     right = FitRequest(purpose, "email.send", {"to": "anna@acme.com", "subject": "signed contract"})
     wrong = FitRequest(purpose, "email.send", {"to": "mallory@evil.example", "subject": "signed contract"})
     low, high = fit.score([right, wrong])
-    assert high > 2 * low
+    assert high > 2.5 * low
     assert fit.explain(wrong)[0][0] == "to"
 
 

@@ -14,9 +14,10 @@ from typing import Any
 
 import pytest
 
+from guardian.bootstrap.benchmarks import find_benchmark
 from guardian.bootstrap.judgement import open_reading
 from guardian.bootstrap.labelling import labelled_sessions, log_sessions, training_files
-from guardian.bootstrap.modelling import BENCHMARKS, Wanted, calibrate, counting, evaluate_files
+from guardian.bootstrap.modelling import Wanted, calibrate, counting, evaluate_files
 from guardian.config import load
 from guardian.control.plants import make_plant
 from guardian.demo.log import log_lines
@@ -62,16 +63,17 @@ def test_an_unknown_benchmark_and_an_unknown_signal_are_refused_with_the_known_o
 
 def test_work_on_the_way_is_drawn_as_the_training_drew_it_whose_folds_they_are(tmp_path: Path) -> None:
     on_the_way = pytest.importorskip("guardian.training.on_the_way")
-    assert BENCHMARKS["on_the_way"](None) == on_the_way.judged_sessions(seed=7)
+    drawn = find_benchmark("on_the_way").sessions
+    assert drawn(None) == on_the_way.judged_sessions(seed=7)
     for fold, about in (("0", {"seed": 5}), ("1", {"seed": 5}), ("not a fold", {})):
         (tmp_path / fold).mkdir()
         (tmp_path / fold / "manifest.json").write_text(json.dumps(about))
         if about:
             (tmp_path / fold / "held-out.json").write_text("[]")
-    assert BENCHMARKS["on_the_way"](tmp_path) == on_the_way.judged_sessions(seed=5)
+    assert drawn(tmp_path) == on_the_way.judged_sessions(seed=5)
     (tmp_path / "0" / "manifest.json").write_text("{}")
     with pytest.raises(ConfigurationError, match="left by an older"):
-        BENCHMARKS["on_the_way"](tmp_path)
+        drawn(tmp_path)
 
 
 def test_one_data_set_cannot_be_left_out_and_folds_must_be_there(sessions: Path, tmp_path: Path) -> None:

@@ -117,8 +117,8 @@ def test_a_run_leaves_a_loadable_artefact_and_a_resumed_one_ends_the_same(
     with pytest.raises(ModelError, match="had other files;"):
         train(files[::-1], tmp_path / "b", resume=True, progress=stop, **options)
     with monkeypatch.context() as edited:
-        edited.setattr("guardian.training.recipe._own_data", lambda: "another")
-        with pytest.raises(ModelError, match="had other own_data;"):
+        edited.setattr("guardian.training.recipe._written_work", lambda: "another")
+        with pytest.raises(ModelError, match="had other written_work;"):
             train(files, tmp_path / "b", resume=True, progress=stop, **options)
     told: list[int] = []
     train(files, tmp_path / "b", resume=True, progress=lambda done, *_: told.append(done), **options)

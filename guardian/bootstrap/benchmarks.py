@@ -1,0 +1,53 @@
+"""Labelled sessions that are built and not read from a file, for `guardian evaluate --benchmark`."""
+
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+from guardian.bootstrap import plugins
+from guardian.embedding.artefact import HELD, MANIFEST
+from guardian.errors import ConfigurationError
+from guardian.evaluation.agentdojo import agentdojo_sessions
+from guardian.evaluation.sessions import LabelledSession
+
+_SHIPPED_SEED = 7  # of the training that the shipped model is from
+
+
+class Benchmark(NamedTuple):
+    """`sessions` makes them, for the folds of a training where those are to judge them; `note` is told beside."""
+
+    sessions: Callable[[Path | None], list[LabelledSession]]
+    note: str = ""
+
+
+def find_benchmark(name: str) -> Benchmark:
+    """Raises ConfigurationError with the known names."""
+    if name not in BENCHMARKS:
+        raise ConfigurationError(f"unknown benchmark {name!r}; known ones: {', '.join(BENCHMARKS)}")
+    return BENCHMARKS[name]
+
+
+def _on_the_way(folds: Path | None) -> list[LabelledSession]:
+    """As the training drew them that left these folds, else as that of the shipped model did."""
+    with plugins.extras_named("--benchmark on_the_way"):
+        from guardian.training.on_the_way import judged_sessions
+    seed = _SHIPPED_SEED
+    for held in folds.glob(f"*/{HELD}") if folds is not None else ():
+        about = json.loads((held.parent / MANIFEST).read_text("utf-8"))
+        if "seed" not in about:
+            raise ConfigurationError(
+                f"{held.parent}: left by an older `guardian train`, which drew other sessions"
+            )
+        seed = about["seed"]
+    return judged_sessions(seed=seed)
+
+
+BENCHMARKS: Mapping[str, Benchmark] = {
+    "agentdojo": Benchmark(lambda _: agentdojo_sessions()),
+    "on_the_way": Benchmark(
+        _on_the_way,
+        "on_the_way: a model of `guardian train`, the shipped one too, was trained on these sessions, so its "
+        "figures are too kind. --left-out with --out-of-fold asks encoders that were not.",
+    ),
+}
