@@ -1,7 +1,7 @@
 """Labelled sessions that are built and not read from a file, for `guardian evaluate --benchmark`."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -43,7 +43,7 @@ def _on_the_way(folds: Path | None) -> list[LabelledSession]:
     return judged_sessions(seed=seed)
 
 
-BENCHMARKS: Mapping[str, Benchmark] = {
+BENCHMARKS: dict[str, Benchmark] = {
     "agentdojo": Benchmark(lambda _: agentdojo_sessions()),
     "on_the_way": Benchmark(
         _on_the_way,

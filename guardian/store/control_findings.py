@@ -134,7 +134,7 @@ def _stored(row: Row[Any]) -> StoredFinding:
     """Fields that only a newer version of guardian knows are not shown."""
     view = FindingView(
         finding=Finding.model_validate_json(row.finding, extra="ignore"),
-        outcome=FindingOutcome.model_validate_json(row.outcome, extra="ignore"),
-        verdict=None if row.verdict is None else Verdict.model_validate_json(row.verdict, extra="ignore"),
+        outcome=FindingOutcome.model_validate_json(row.outcome),
+        verdict=None if row.verdict is None else Verdict.model_validate_json(row.verdict),
     )
     return StoredFinding(row.seq, row.digest, view)

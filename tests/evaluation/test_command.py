@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from guardian.bootstrap.benchmarks import find_benchmark
+from guardian.bootstrap.benchmarks import BENCHMARKS, Benchmark, find_benchmark
 from guardian.bootstrap.judgement import open_reading
 from guardian.bootstrap.labelling import labelled_sessions, log_sessions, training_files
 from guardian.bootstrap.modelling import Wanted, calibrate, counting, evaluate_files
@@ -74,6 +74,21 @@ def test_work_on_the_way_is_drawn_as_the_training_drew_it_whose_folds_they_are(t
     (tmp_path / "0" / "manifest.json").write_text("{}")
     with pytest.raises(ConfigurationError, match="left by an older"):
         drawn(tmp_path)
+
+
+def test_what_is_to_be_known_of_a_built_set_is_told_beside_its_figures(
+    sessions: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = read_sessions([sessions])
+    for name, note in (("seen", "it was trained on"), ("unseen", "")):
+        monkeypatch.setitem(BENCHMARKS, name, Benchmark(lambda _: made, note))
+    settings = load(None, overrides={"model": {"engine": "lexical"}})
+    notes = [
+        evaluate_files(settings, [], lambda *_: None, Wanted(benchmark=name, resamples=5)).notes
+        for name in ("seen", "unseen")
+    ]
+    assert "it was trained on" in notes[0]
+    assert set(notes[0]) - {"it was trained on"} == set(notes[1])
 
 
 def test_one_data_set_cannot_be_left_out_and_folds_must_be_there(sessions: Path, tmp_path: Path) -> None:

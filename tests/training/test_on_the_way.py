@@ -33,8 +33,13 @@ def test_no_call_of_a_kind_of_work_is_both_honest_and_drifting() -> None:
 
 
 def test_a_line_that_is_not_notation_is_quoted() -> None:
-    with pytest.raises(ValueError, match="just words"):
-        parse("just words")
+    for line in (
+        "just words",
+        "desk: a purpose :: a.read() :: b.read()",
+        "no purpose :: a.b() :: c.d() :: e.f() :: g.h()",
+    ):
+        with pytest.raises(ValueError, match=f"4 fields of calls: '{line[:9]}"):
+            parse(line)
 
 
 def test_sessions_repeat_with_their_seed_and_fill_every_slot() -> None:

@@ -69,8 +69,9 @@ def test_every_kind_of_work_has_honest_and_drifting_calls() -> None:
 
 
 def test_a_line_that_is_not_notation_is_quoted() -> None:
-    with pytest.raises(ValueError, match="just words"):
-        parse("just words")
+    for line in ("just words", "desk: a purpose :: a.read()", "desk: a purpose :: a.b() :: c.d() :: e.f()"):
+        with pytest.raises(ValueError, match=f"2 fields of calls: '{line[:9]}"):
+            parse(line)
 
 
 def test_data_sets_of_one_world_are_held_out_together() -> None:

@@ -25,7 +25,7 @@ from guardian.embedding.sentence_transformers import SentenceTransformers, new_p
 from guardian.errors import ConfigurationError, ModelError  # noqa: E402
 from guardian.training import Recipe, train  # noqa: E402
 from guardian.training.apis import Operation  # noqa: E402
-from guardian.training.recipe import PARITY_PAIRS  # noqa: E402
+from guardian.training.recipe import PARITY_PAIRS, _written_work  # noqa: E402
 from guardian.training.scenarios import scenario_sessions  # noqa: E402
 
 pytestmark = pytest.mark.filterwarnings("ignore")
@@ -74,6 +74,15 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
 def few_tools(made_operations: list[Operation], monkeypatch: pytest.MonkeyPatch) -> None:
     """A training knows these operations only, and reads no package."""
     monkeypatch.setattr("guardian.training.stages.operations", lambda: made_operations)
+
+
+def test_written_work_is_known_by_all_of_its_files(monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[str] = []
+    monkeypatch.setattr("guardian.training.recipe.digest", lambda path: read.append(path.name) or path.name)
+    told = _written_work()
+    assert {"office.txt", "desk.txt", "graded.jsonl"} <= set(read)
+    monkeypatch.setattr("guardian.training.recipe.digest", lambda path: path.name.replace("desk", "other"))
+    assert _written_work() != told
 
 
 @pytest.mark.slow
