@@ -98,18 +98,22 @@ def from_protobuf(value: bytes) -> dict[str, Any] | None:
             continue
         body: dict[str, Any] = MessageToDict(message)
         kind: Literal["spans", "logs"] = "spans" if "resourceSpans" in body else "logs"
-        if any(True for _ in records_of(body, kind)) and not _unknown(message):
+        if any(True for _ in records_of(body, kind)) and _known(message):
             return body
     return None
 
 
-def _unknown(message: Any) -> bool:
-    """Whether a record has no name or time: the bytes were of the other message."""
-    for resource in getattr(message, "resource_spans", ()):
-        for scope in resource.scope_spans:
-            for span in scope.spans:
-                return not (span.name and span.start_time_unix_nano)
-    return False
+def _known(message: Any) -> bool:
+    """Whether the bytes are of this message: log records that are read as spans have no time, not one of them.
+    One span without may be an agent's, and must not hide the others."""
+    if not hasattr(message, "resource_spans"):
+        return True
+    return any(
+        span.name and span.start_time_unix_nano
+        for resource in message.resource_spans
+        for scope in resource.scope_spans
+        for span in scope.spans
+    )
 
 
 def _hex(value: Any, size: int) -> str | None:
