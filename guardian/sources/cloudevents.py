@@ -8,8 +8,9 @@ value is the data. What the wrapped record does not say of id, time, gateway, se
 import base64
 import dataclasses
 import hashlib
-from collections.abc import Mapping
-from dataclasses import dataclass
+import itertools
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from guardian.domain.event import DecisionEvent
@@ -26,21 +27,27 @@ from guardian.sources.unread import read_around, text_of
 
 @dataclass(frozen=True, slots=True)
 class Wrapping:
-    """The context attributes of one event."""
+    """The context attributes of one event. It may hold several calls, and its id is that of the first: `numbers`
+    tell the others apart."""
 
     attributes: Mapping[str, Any]
+    numbers: Iterator[int] = field(default_factory=itertools.count, compare=False, repr=False)
 
     def onto(self, facts: Facts) -> Facts:
         """The facts, with what only the wrapper says. Raises DecodeError for a time that is none."""
         said = self.attributes
         return dataclasses.replace(
             facts,
-            id=facts.id or text(said.get("id")),
+            id=facts.id or self._next_id(),
             time=facts.time or moment(said.get("time"), "time"),
             gateway=facts.gateway or text(said.get("source")),
             session=facts.session or first(said.get("sessionid"), said.get("partitionkey")),
             trace=facts.trace or first(said.get("traceid"), trace_of(said.get("traceparent"))),
         )
+
+    def _next_id(self) -> str | None:
+        name, number = text(self.attributes.get("id")), next(self.numbers)
+        return f"{name}/{number}" if name is not None and number else name
 
 
 def binary(record: Record) -> Wrapping | None:
