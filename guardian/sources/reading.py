@@ -29,6 +29,8 @@ FORMAT_HEADER = "guardian-format"
 """A record's header that names its format; it goes before what the content looks like."""
 
 _WRAPPED_AT_MOST = 2
+_ESCAPED = 6
+"""How many times as long an entry may be when it is written out: numbers and other alphabets grow."""
 _PART = DecodeError("not_json", "a part of the JSON that a string holds cannot be read")
 
 
@@ -36,7 +38,8 @@ _PART = DecodeError("not_json", "a part of the JSON that a string holds cannot b
 class Reader:
     """`formats` by name: with one of them, records are read as that one; with several, the format is told record
     by record, by header first. `wrapped`: only CloudEvents are taken. `max_bytes`: of one entry; one that has more
-    is refused alone. `max_unpacked`: of a whole record; of more than `max_entries` in it the rest is refused."""
+    is refused alone. `max_unpacked`: of a whole record, and within six times that of its entries with what they
+    share; of more than `max_entries` in it the rest is refused."""
 
     formats: Mapping[str, Format]
     completion: Completion = field(default_factory=Completion)
@@ -65,9 +68,9 @@ class Reader:
 
     def _entries(self, record: Record) -> Iterator[Told | DecodeError | None]:
         """None for an entry that is no tool call."""
-        wrapping = cloudevents.binary(record)
+        wrapping, room = cloudevents.binary(record), _Room(_ESCAPED * self.max_unpacked)
         for name, body in self._bodies(record):
-            yield from self._body(record, name, body, wrapping)
+            yield from self._body(record, name, body, wrapping, room)
 
     def format_of(self, record: Record) -> str | None:
         """The format's name; None where the record is of none of them."""
@@ -94,7 +97,7 @@ class Reader:
             yield None, body
 
     def _body(
-        self, record: Record, name: str | None, body: Any, wrapping: Wrapping | None
+        self, record: Record, name: str | None, body: Any, wrapping: Wrapping | None, room: "_Room"
     ) -> Iterator[Told | DecodeError | None]:
         if isinstance(body, DecodeError):
             yield self._salvaged(record, body, None)
@@ -113,7 +116,7 @@ class Reader:
                 raise DecodeError("unknown_format", f"expected a CloudEvent, got {kind(body)}")
             if isinstance(body, list):  # a wrapped batch
                 for item in items_of(body if part is None else dataclasses.replace(part, body=body)):
-                    yield from self._body(record, name, item, wrapping)
+                    yield from self._body(record, name, item, wrapping, room)
                 return
             name = name or self._recognised(record, body)
             if name is None:
@@ -128,8 +131,10 @@ class Reader:
         unread = {id(each) for each in unread_of(body)} if part is not None else set()
         for entry in entries:
             unread -= {id(each) for each in unread_of(entry)} if unread else set()
+            said = json.dumps(entry, sort_keys=True, separators=(",", ":"))
+            room.take(len(said))
             try:
-                told: Told | DecodeError | None = self._entry(record, name, entry, wrapping, part)
+                told: Told | DecodeError | None = self._entry(record, name, entry, said, wrapping, part)
             except DecodeError as error:
                 told = self._salvaged(record, _unread_rather(error, entry, part), entry)
             yield told
@@ -137,10 +142,9 @@ class Reader:
             yield self._salvaged(record, part.why, body)
 
     def _entry(
-        self, record: Record, name: str, entry: Any, wrapping: Wrapping | None, part: Partly | None
+        self, record: Record, name: str, entry: Any, said: str, wrapping: Wrapping | None, part: Partly | None
     ) -> Told | None:
         why = part.why if part is not None and unread_in(entry) else None
-        said = json.dumps(entry, sort_keys=True, separators=(",", ":"))
         large = self._too_large(entry) if len(said) > self.max_bytes else None
         digest = hashlib.sha256(said.encode())
         if part is not None and why is not None:  # two that differ in what is unread are two
@@ -208,6 +212,19 @@ class Reader:
             gateway=gateway,
         )
         return placed(refused, record)
+
+
+@dataclass(slots=True)
+class _Room:
+    """What is left for a record's entries: each has what all of them share, so many small ones may be a lot."""
+
+    left: int
+
+    def take(self, size: int) -> None:
+        self.left -= size
+        if self.left < 0:
+            why = "its entries, each with what they share, are more than is read at most: the others were not"
+            raise DecodeError("too_large", why)
 
 
 def _numbered(told: Told, alike: Counter[str]) -> Told:
