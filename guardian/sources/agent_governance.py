@@ -12,12 +12,12 @@ from guardian.domain.event import DecisionEvent
 from guardian.sources.facts import (
     Effect,
     Facts,
+    arguments_of,
     at,
     effect_of,
     expected,
     first,
     first_there,
-    mapping,
     moment,
     need,
     text,
@@ -67,9 +67,7 @@ class AgentGovernance(Format):
             delegator=first(at(data, "user_id"), at(data, "user"), at(data, "on_behalf_of")),
             agent=first(entry.get("agent_did"), entry.get("agent_id")),
             purpose=first(at(data, "purpose"), at(data, "intent")),
-            arguments=mapping(
-                first_there(at(data, "arguments"), at(data, "args"), at(data, "params")), "data.arguments"
-            ),
+            arguments=arguments_of(first_there(at(data, "arguments"), at(data, "args"), at(data, "params"))),
             resource_id=text(entry.get("resource")),
             policy_ids=(rule,) if rule is not None else (),
             masked=("arguments_hashed",) if hidden else (),
@@ -99,9 +97,9 @@ plugin = AgentGovernance
 
 def _decision(entry: Mapping[str, Any]) -> tuple[Effect, str]:
     why = first(entry.get("reason"), at(entry, "data", "reason")) or ""
-    told = first(entry.get("policy_decision"), entry.get("decision"))
-    if told is not None:
-        return effect_of(told, "policy_decision" if "policy_decision" in entry else "decision"), why
+    told = [each for name in ("policy_decision", "decision") if (each := entry.get(name)) not in (None, "")]
+    if told:
+        return effect_of(told[0], "policy_decision" if "policy_decision" in entry else "decision"), why
     outcome = entry.get("outcome")
     if outcome == "denied":
         return "deny", why

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from guardian.domain.event import DecisionEvent
-from guardian.sources.facts import Effect, Facts, expected, first, mapping, moment, need, text
+from guardian.sources.facts import Effect, Facts, arguments_of, expected, first, moment, need, text
 from guardian.sources.lines import delegator_of, line, without_nulls
 from guardian.sources.otlp import from_protobuf, records_of
 from guardian.sources.port import Format
@@ -78,7 +78,7 @@ class AgentGateway(Format):
             delegator=first(entry.get("user"), entry.get("jwt.sub")),
             agent=first(entry.get("agent"), entry.get("jwt.client_id"), entry.get("src.identity")),
             purpose=first(entry.get("purpose"), entry.get("jwt.purpose")),
-            arguments=mapping(entry.get("gen_ai.tool.call.arguments"), "gen_ai.tool.call.arguments"),
+            arguments=arguments_of(entry.get("gen_ai.tool.call.arguments")),
             server=text(entry.get("mcp.target")),
             route=text(entry.get("route")),
             status="error" if failed else "ok" if effect == "allow" else None,

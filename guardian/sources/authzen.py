@@ -13,6 +13,7 @@ from typing import Any, ClassVar
 from guardian.domain.event import UNTOLD, DecisionEvent
 from guardian.sources.facts import (
     Facts,
+    arguments_of,
     at,
     count,
     expected,
@@ -50,7 +51,12 @@ class AuthZen(Format):
 
     def entries(self, body: Any) -> Iterable[Any]:
         batch = at(body, "request", "evaluations")
-        return _each(body, batch) if isinstance(batch, list) and batch else (body,)  # of none the whole is meant
+        if not isinstance(batch, list) or not batch:  # of none the whole is meant
+            return (body,)
+        answers = at(body, "response", "evaluations")
+        if not isinstance(answers, list):
+            raise expected("response.evaluations", "an array, as request.evaluations is one", answers)
+        return _each(body, batch, answers)
 
     def facts(self, entry: Any) -> Facts | None:
         request = entry.get("request") if isinstance(entry.get("request"), Mapping) else entry
@@ -111,7 +117,7 @@ def sarc(request: Mapping[str, Any], path: str) -> dict[str, Any]:
         "task": text(context.get("task_id")),
         "purpose": first(context.get("purpose"), at(context, "purpose", "description")),
         "envelope": mapping(context.get("envelope"), f"{path}context.envelope"),
-        "arguments": mapping(arguments, f"{path}context.arguments"),
+        "arguments": arguments_of(arguments),
         "resource_type": text(at(touched, "type")),
         "resource_id": text(at(touched, "id")),
         "records": count(context.get("records")),
@@ -138,18 +144,15 @@ def write_sarc(event: DecisionEvent) -> dict[str, Any]:
     return request
 
 
-def _each(body: Mapping[str, Any], batch: list[Any]) -> Iterator[dict[str, Any]]:
+def _each(body: Mapping[str, Any], batch: list[Any], answers: list[Any]) -> Iterator[dict[str, Any]]:
     """One entry per evaluation; what a part does not say, the whole says. Unanswered ones were never decided."""
-    answers = at(body, "response", "evaluations")
     whole = {name: value for name, value in body["request"].items() if name not in ("evaluations", "options")}
-    for number, part in enumerate(batch):
-        if not isinstance(answers, list) or number >= len(answers):
-            continue
+    for number, (part, answer) in enumerate(zip(batch, answers, strict=False)):
         own = part if isinstance(part, Mapping) else {}
         request_id = text(body.get("id"))
         yield {
             **body,
             "id": f"{request_id}/{number}" if request_id else None,
             "request": {**whole, **own},
-            "response": answers[number],
+            "response": answer,
         }

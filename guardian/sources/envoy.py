@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 
 from guardian.domain.event import DecisionEvent
 from guardian.errors import ConfigurationError
-from guardian.sources.facts import Effect, Facts, expected, mapping, moment, need, text, trace_of
+from guardian.sources.facts import Effect, Facts, arguments_of, expected, moment, need, text, trace_of
 from guardian.sources.lines import delegator_of, line, without_nulls
 from guardian.sources.port import Format
 
@@ -79,7 +79,7 @@ class Envoy(Format):
             delegator=text(said["delegator"]),
             agent=text(said["agent"]),
             purpose=text(said["purpose"]),
-            arguments=mapping(said["arguments"], keys["arguments"]),
+            arguments=arguments_of(said["arguments"]),
             server=text(said["server"]),
             route=text(said["route"]),
             status=text(said["status"]),

@@ -5,6 +5,7 @@ A format fills in what its entries say and leaves the rest empty; `completing` m
 
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
@@ -102,21 +103,30 @@ def nameable(said: str) -> bool:
     return not unread_in(said) and _NAME.fullmatch(said) is not None
 
 
-def mapping(value: object, path: str) -> Mapping[str, Any] | None:
-    """An object, also one that is JSON within a string (spans carry arguments so), `Unread` where that cannot be
-    read; None where there is none."""
+def arguments_of(value: object) -> Mapping[str, Any] | None:
+    """What an agent passed, as an object: it may pass anything, and nothing of that may hide the call. Also JSON
+    within a string (spans carry it so), `Unread` where that cannot be read; None where there is none."""
     if value is None or value == "":
         return None
-    if isinstance(value, dict):
-        return value
     if isinstance(value, str):
         try:
-            parsed = json_in(value)
+            value = json_in(value)
         except DecodeError:
-            return {"text": value}  # arguments that are no object: kept, not dropped
-        return parsed if isinstance(parsed, dict) else {"value": parsed}
-    if isinstance(value, list):
-        return {"value": value}
+            return {"text": value}
+    return value if isinstance(value, dict) else {"value": value}
+
+
+def mapping(value: object, path: str) -> Mapping[str, Any] | None:
+    """An object, also one that is JSON within a string, with `Unread` in it where that cannot be read; None where
+    there is none. Raises DecodeError for anything else."""
+    if value is None or value == "":
+        return None
+    found = value
+    if isinstance(value, str):
+        with suppress(DecodeError):
+            found = json_in(value)
+    if isinstance(found, dict) or unread_in(found):
+        return found if isinstance(found, dict) else {"value": found}
     raise expected(path, "an object", value)
 
 

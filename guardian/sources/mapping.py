@@ -14,6 +14,7 @@
 `guardian sources try MAPPING FILE` shows line by line what it understands. Source: the JMESPath specification.
 """
 
+import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -29,16 +30,19 @@ from guardian.sources.facts import (
     CARRIED,
     Effect,
     Facts,
+    arguments_of,
     at,
     count,
     effect_of,
     expected,
+    json_in,
     mapping,
     moment,
     names,
     need,
     text,
 )
+from guardian.sources.guardian import name_of
 from guardian.sources.lines import line, without_nulls
 from guardian.sources.port import Format
 
@@ -46,6 +50,7 @@ _TEXTS = (
     "id", "gateway", "tenant", "session", "token", "conversation", "trace", "delegator", "agent", "agent_version",
     "task", "parent", "purpose", "server", "route", "resource_type", "resource_id", "reason", "status",
 )  # fmt: skip
+_NAMES = {"tenant": "tenant_id", "session": "session_id", "gateway": "gateway"}
 _PLAIN_PATH = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*")
 FACTS = ("tool", "decision", "time", *_TEXTS, "arguments", "envelope", "records", "result_records", "data_classes",
          "policy_ids")  # fmt: skip
@@ -95,14 +100,23 @@ class Mapped(Format):
         wanted = self._condition
         if wanted is not None and not self._search(wanted, entry, "when"):
             return None
-        said = {fact: self._search(each, entry, f"fields.{fact}") for fact, each in self._expressions.items()}
+        said: dict[str, Any] = {}
+        try:
+            for fact in sorted(self._expressions, key=lambda fact: fact not in _NAMES):
+                said[fact] = self._search(self._expressions[fact], entry, f"fields.{fact}")
+            return self._facts(said)
+        except DecodeError as error:  # an agent may bring it about, and only the mapping knows whose call it is
+            names = {named: name_of(text(said.get(fact))) for fact, named in _NAMES.items()}
+            raise DecodeError(error.code, error.reason, **names) from None
+
+    def _facts(self, said: Mapping[str, Any]) -> Facts:
         texts = {name: text(said.get(name)) for name in _TEXTS}
         texts["reason"] = texts["reason"] or ""
         return Facts(
             tool=need(said.get("tool"), self._path("tool")),
             effect=self._effect(said.get("decision")),
             time=moment(said.get("time"), self._path("time")),
-            arguments=mapping(said.get("arguments"), self._path("arguments")),
+            arguments=arguments_of(said.get("arguments")),
             envelope=mapping(said.get("envelope"), self._path("envelope")),
             records=count(said.get("records")),
             result_records=count(said.get("result_records")),
@@ -159,9 +173,22 @@ class Mapped(Format):
         if isinstance(expression, tuple):
             return at(entry, *expression)
         try:
-            return expression.search(entry)
-        except (jmespath.exceptions.JMESPathError, TypeError, ValueError) as error:
+            return _carried(expression.search(entry))
+        except (jmespath.exceptions.JMESPathError, ArithmeticError, TypeError, ValueError) as error:
             raise DecodeError("invalid", f"{place}: the expression fails here: {type(error).__name__}") from None
 
 
 plugin = Mapped
+
+
+def _carried(value: Any) -> Any:
+    """The value; functions make numbers of what an agent wrote, and one that JSON cannot carry is unread."""
+    match value:
+        case dict():
+            return {name: _carried(item) for name, item in value.items()}
+        case list():
+            return [_carried(item) for item in value]
+        case int() | float():
+            return json_in(json.dumps(value))
+        case _:
+            return value

@@ -17,11 +17,11 @@ from guardian.domain.event import DecisionEvent
 from guardian.sources.facts import (
     Effect,
     Facts,
+    arguments_of,
     at,
     effect_of,
     expected,
     first,
-    mapping,
     moment,
     nameable,
     need,
@@ -111,7 +111,7 @@ def call_of(message: Mapping[str, Any]) -> dict[str, Any] | None:
     client = at(meta, _META + "clientInfo")
     return {
         "tool": need(at(params, "name"), "params.name"),
-        "arguments": mapping(at(params, "arguments"), "params.arguments"),
+        "arguments": arguments_of(at(params, "arguments")),
         "agent": _client_name(at(client, "name")),
         "agent_version": text(at(client, "version")),
         "trace": trace_of(at(meta, "traceparent")),
@@ -146,4 +146,8 @@ def _status(response: Any) -> str | None:
 
 
 def _lower(headers: Any) -> dict[str, Any]:
-    return {str(name).lower(): value for name, value in headers.items()} if isinstance(headers, Mapping) else {}
+    """By names in lower case; what some proxies write as a list of one is that one."""
+    told = headers.items() if isinstance(headers, Mapping) else ()
+    return {
+        name.lower(): value[0] if isinstance(value, list) and len(value) == 1 else value for name, value in told
+    }

@@ -3,17 +3,34 @@
 Source: Open Policy Agent, plugin `decision_logs` (EventV1). `result` has any shape; `erased` and `masked` are JSON
 pointers to what the log leaves out; times have nanoseconds. `input` is the gateway's: read are AuthZEN's shape, an
 MCP JSON-RPC message, Envoy's ext_authz with such a body, and plain names (`tool`, `user`, `arguments`, …). Where
-the message is the whole input, what stands beside its method and params is the agent's own, and names nobody.
+the message is the whole input, what stands beside its method and params is the agent's own, and names nobody. How
+a body is written is the agent's choice too: one that Envoy's plugin did not parse or cut off, or a batch, is no
+less a call.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from guardian.domain.event import DecisionEvent
 from guardian.errors import DecodeError
 from guardian.sources.authzen import sarc, write_sarc
-from guardian.sources.facts import Effect, Facts, at, effect_of, expected, first, mapping, moment, names, text
+from guardian.sources.facts import (
+    Effect,
+    Facts,
+    arguments_of,
+    at,
+    effect_of,
+    expected,
+    first,
+    json_in,
+    mapping,
+    moment,
+    names,
+    text,
+)
+from guardian.sources.guardian import name_of
 from guardian.sources.hostile import agents_own
 from guardian.sources.lines import line
 from guardian.sources.mcp import call_of
@@ -40,7 +57,13 @@ class Opa(Format):
             return False
         return "labels" in body or "path" in body or "input" in body or body.get("msg") == "Decision Log"
 
+    def entries(self, body: Any) -> Iterable[Any]:
+        messages = _message(at(body, "input"))
+        return _each(body, messages) if isinstance(messages, list) else (body,)
+
     def facts(self, entry: Any) -> Facts | None:
+        if "decision_id" not in entry and "msg" in entry:  # the console has other lines too
+            return None
         path = (text(entry.get("path")) or "").strip("/")
         if self.paths and path not in {each.strip("/") for each in self.paths}:
             return None
@@ -95,21 +118,49 @@ def _input(told: Any, pointers: tuple[str, ...]) -> dict[str, Any] | None:
         return call_of(told)
     if isinstance(told.get("action"), (Mapping, str)) and "resource" in told:
         return sarc(told, "input.")
-    message = (
-        told if "method" in told and "params" in told else at(told, "parsed_body") or at(told, "request", "body")
-    )
-    if isinstance(message, Mapping) and "method" in message:
+    message = _message(told)
+    if isinstance(message, Mapping):
         call = call_of(message)
         if call is None:
             return None
         return {**call, **{name: said for name, said in _names(told).items() if said is not None}}
     tool = first(told.get("tool"), at(told, "tool", "name"), told.get("tool_name"))
     if tool is None:
+        headers = at(told, "attributes", "request", "http", "headers")
+        if told.get("truncated_body") is True or at(headers, "x-envoy-auth-partial-body") == "true":
+            why = "input.parsed_body: Envoy cut it off; raise with_request_body.max_request_bytes of its ext_authz"
+            raise DecodeError("too_large", why, session_id=name_of(_names(told)["session"]))
         if "attributes" in told:  # ext_authz about something else than a tool call
             return None
         raise expected("input", "AuthZEN's subject, action and resource, an MCP message, or a `tool`", told)
     arguments = next((told[name] for name in ("arguments", "args", "params", "parameters") if name in told), None)
-    return {"tool": tool, "arguments": mapping(arguments, "input.arguments"), **_names(told)}
+    return {"tool": tool, "arguments": arguments_of(arguments), **_names(told)}
+
+
+def _message(told: Any) -> Any:
+    """The JSON-RPC message or messages that the gateway asked about; None where there is none."""
+    if isinstance(told, Mapping) and "method" in told and "params" in told:
+        return told
+    found = [at(told, "parsed_body"), at(told, "request", "body")]
+    body = at(told, "attributes", "request", "http", "body")
+    if isinstance(body, str) and not any(map(_is_message, found)):  # the plugin goes by the agent's content type
+        with suppress(DecodeError):
+            found.append(json_in(body))
+    return next(filter(_is_message, found), None)
+
+
+def _is_message(found: Any) -> bool:
+    return isinstance(found, list) or (isinstance(found, Mapping) and "method" in found)
+
+
+def _each(body: Mapping[str, Any], messages: list[Any]) -> Iterator[dict[str, Any]]:
+    """One entry for each message of a batch."""
+    told = {name: value for name, value in body["input"].items() if name not in ("attributes", "request")}
+    http = {"headers": at(body, "input", "attributes", "request", "http", "headers")}
+    own = text(body.get("decision_id"))
+    for number, message in enumerate(messages):
+        asked = {**told, "parsed_body": message, "attributes": {"request": {"http": http}}}
+        yield {**body, "decision_id": f"{own}/{number}" if own else None, "input": asked}
 
 
 def _names(told: Mapping[str, Any]) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from guardian.domain.event import DecisionEvent
-from guardian.sources.facts import Effect, Facts, effect_of, expected, first, mapping, moment, need, text
+from guardian.sources.facts import Effect, Facts, arguments_of, effect_of, expected, first, moment, need, text
 from guardian.sources.lines import delegator_of, line
 from guardian.sources.otlp import from_protobuf, records_of
 from guardian.sources.port import Format
@@ -80,7 +80,7 @@ class OtelGenAi(Format):
             agent=first(said.get("gen_ai.agent.id"), said.get("gen_ai.agent.name")),
             agent_version=text(said.get("gen_ai.agent.version")),
             purpose=text(said.get("guardian.purpose")),
-            arguments=mapping(said.get("gen_ai.tool.call.arguments"), "attributes.gen_ai.tool.call.arguments"),
+            arguments=arguments_of(said.get("gen_ai.tool.call.arguments")),
             server=text(said.get("mcp.server.name")),
             status="error" if _is_error(entry.get("status")) or "error.type" in said else "ok",
         )
@@ -113,9 +113,9 @@ plugin = OtelGenAi
 
 
 def _decision(said: Mapping[str, Any], status: Any) -> tuple[Effect, str]:
-    told = first(said.get("guardian.decision"), said.get("authorization.decision"))
-    if told is not None:
-        return effect_of(told, "attributes.guardian.decision"), ""
+    for name in ("guardian.decision", "authorization.decision"):
+        if (told := said.get(name)) not in (None, ""):
+            return effect_of(told, f"attributes.{name}"), ""
     kind = text(said.get("error.type"))
     if kind is not None and kind.lower() in _REFUSED:
         message = status.get("message") if isinstance(status, Mapping) else None

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from guardian.domain.event import DecisionEvent
-from guardian.sources.facts import Facts, at, effect_of, first, mapping, moment, need, text
+from guardian.sources.facts import Facts, arguments_of, at, effect_of, first, moment, need, text
 from guardian.sources.lines import line, without_nulls
 from guardian.sources.port import Format
 
@@ -53,7 +53,7 @@ class Permit(Format):
             agent=first(user.removeprefix(_AGENT) if machine else None, at(entry, "context", "agent")),
             session=text(at(entry, "context", "session_id")),
             purpose=text(at(entry, "context", "purpose")),
-            arguments=mapping(at(entry, "context", "arguments"), "context.arguments"),
+            arguments=arguments_of(at(entry, "context", "arguments")),
             server=server,
             reason=text(entry.get("reason")) or "",
         )

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from guardian.errors import DecodeError
-from guardian.sources.facts import count, effect_of, mapping, moment, names
+from guardian.sources.facts import arguments_of, count, effect_of, mapping, moment, names
 
 AT = datetime(2026, 11, 24, 22, 7, 16, tzinfo=UTC)
 
@@ -40,13 +40,18 @@ def test_a_time_is_aware_or_refused(said):
 
 
 def test_arguments_that_are_json_in_a_string_or_no_object_are_kept():
+    assert arguments_of('{"a": 1}') == {"a": 1}
+    assert arguments_of("[1]") == {"value": [1]}
+    assert arguments_of("plain words") == {"text": "plain words"}
+    assert [arguments_of(value) for value in ([1], 3, True)] == [{"value": value} for value in ([1], 3, True)]
+    assert arguments_of(None) is None
+
+
+@pytest.mark.parametrize("said", [3, True, [{"purpose": "any"}], "env-7781", "[1]"])
+def test_what_must_be_an_object_is_nothing_else(said):
     assert mapping('{"a": 1}', "x") == {"a": 1}
-    assert mapping("[1]", "x") == {"value": [1]}
-    assert mapping("plain words", "x") == {"text": "plain words"}
-    assert mapping([1], "x") == {"value": [1]}
-    assert mapping(None, "x") is None
-    with pytest.raises(DecodeError):
-        mapping(3, "x")
+    with pytest.raises(DecodeError, match="x: expected an object"):
+        mapping(said, "x")
 
 
 def test_counts_are_whole_and_not_negative():

@@ -1,0 +1,175 @@
+"""However an agent, or who logs it, writes a call: it is told, or refused with a reason, and never left out."""
+
+import json
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import pytest
+
+from guardian.errors import DecodeError
+from guardian.sources.completing import Completion
+from guardian.sources.port import Told
+from guardian.sources.reading import Reader
+
+MINE = Completion(gateway="edge-1", tenant="acme")
+CALL = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": "crm.read", "arguments": {"id": 7}}}
+WHEN = "2026-11-24T22:07:16Z"
+
+
+def asked(**more):
+    """OPA's record of an ext_authz check, as Envoy's plugin asks it; `more` is of the request or beside it."""
+    headers = {"mcp-session-id": "s-1", "content-type": "application/json"} | more.pop("headers", {})
+    http = {"method": "POST", "path": "/mcp", "headers": headers, "body": more.pop("body", "")}
+    told = {"attributes": {"request": {"http": http}}, "parsed_body": None, "truncated_body": False, **more}
+    return {"decision_id": "d", "labels": {"app": "edge"}, "path": "mcp/allow", "input": told, "result": True,
+            "timestamp": WHEN}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "check",
+    [
+        asked(parsed_body=CALL),
+        asked(headers={"content-type": "Application/JSON"}, body=json.dumps(CALL)),
+        asked(headers={"content-type": "text/plain"}, body=json.dumps(CALL), parsed_body={"{": [""]}),
+    ],
+    ids=["parsed", "another content type", "parsed as a form"],
+)
+def test_a_call_is_told_whatever_content_type_an_agent_says_it_has(check, make_reader, decisions):
+    (event,) = decisions(make_reader("opa", MINE), check)
+    assert (event.key.session_id, event.action.tool, event.action.arguments) == ("s-1", "crm.read", {"id": 7})
+
+
+@pytest.mark.parametrize("check", [asked(parsed_body=[CALL, CALL]), asked(body=json.dumps([CALL, CALL]))])
+def test_each_call_of_a_json_rpc_batch_that_opa_decided_is_told(check, make_reader, decisions):
+    told = decisions(make_reader("opa", MINE), check)
+    assert [(event.id, event.action.tool, event.key.session_id) for event in told] == [
+        ("d/0", "crm.read", "s-1"),
+        ("d/1", "crm.read", "s-1"),
+    ]
+
+
+@pytest.mark.parametrize("cut", [{"truncated_body": True}, {"headers": {"x-envoy-auth-partial-body": "true"}}])
+def test_a_body_that_envoy_cut_off_is_told_with_its_session(cut, make_reader, told):
+    (refused,) = told(make_reader("opa", MINE), asked(body=json.dumps(CALL)[:40], **cut))
+    assert isinstance(refused, DecodeError)
+    assert (refused.code, refused.session_id) == ("too_large", "s-1")
+
+
+@pytest.mark.parametrize("other", [asked(), asked(body="a=1"), asked(parsed_body={"a": ["1"]}), asked(body="[1]")])
+def test_a_request_that_is_no_call_is_none(other, make_reader, told):
+    assert told(make_reader("opa", MINE), other) == []
+
+
+def test_the_other_lines_of_opas_console_are_no_decisions(make_reader, told):
+    line = {"client_addr": "[::1]:1", "level": "info", "msg": "Received request.", "req_id": 1, "time": WHEN}
+    assert told(make_reader("opa", MINE), line) == []
+
+
+@pytest.mark.parametrize("said", [5, True, [1], "words"])
+def test_arguments_that_are_no_object_hide_no_call(said, make_reader, decisions):
+    line = {"timestamp": WHEN, "headers": {"Mcp-Session-Id": ["s-1"]}}
+    call = CALL | {"params": {"name": "crm.read", "arguments": said}}
+    (event,) = decisions(make_reader("mcp", MINE), line | {"request": call})
+    assert event.key.session_id == "s-1"
+    assert list((event.action.arguments or {}).values()) == [said]
+
+
+@pytest.mark.parametrize("answer", [{"decision": True}, {}, {"evaluations": {}}])
+def test_a_batch_that_was_answered_in_one_is_refused_rather_than_left_out(answer, make_reader, told):
+    request = {"subject": {"type": "user", "id": "maya"}, "evaluations": [{"action": {"name": "pay"}}]}
+    body = {"request": request | {"context": {"session_id": "s-1"}}, "response": answer, "time": WHEN}
+    (refused,) = told(make_reader("authzen", MINE), body)
+    assert isinstance(refused, DecodeError)
+    assert refused.reason.startswith("response.evaluations: expected an array")
+
+
+@pytest.mark.parametrize("binary", [True, False])
+def test_each_call_in_one_cloudevent_has_an_id_of_its_own_which_stays(binary, make_reader, decisions):
+    line = {"timestamp": WHEN, "session_id": "s-1", "request": CALL}
+    said = {"id": "e", "source": "edge", "type": "t", "specversion": "1.0"}
+    headers = tuple((f"ce_{name}", value.encode()) for name, value in said.items()) if binary else ()
+    value = [line, line] if binary else {**said, "data": [line, line]}
+    reader = make_reader("mcp", MINE)
+    twice = [[e.id for e in decisions(reader, value, headers=headers, offset=offset)] for offset in (0, 1)]
+    assert twice == [["e", "e/1"]] * 2
+
+
+@pytest.mark.parametrize("name", ["guardian.decision", "authorization.decision"])
+def test_a_span_that_says_false_is_a_deny(name, samples, make_reader, decisions):
+    body = json.loads(samples("otel")[0])
+    span = body["resourceSpans"][0]["scopeSpans"][0]["spans"][0]
+    span["attributes"].append({"key": name, "value": {"boolValue": False}})
+    assert decisions(make_reader("otel", MINE), body)[0].decision.effect == "deny"
+
+
+def test_an_entry_whose_policy_decision_is_false_is_a_deny(make_reader, decisions):
+    body = {"event_type": "tool_invoked", "agent_did": "a", "action": "pay", "outcome": "success",
+            "session_id": "s", "policy_decision": False, "timestamp": WHEN}  # fmt: skip
+    assert decisions(make_reader("agent_governance", MINE), body)[0].decision.effect == "deny"
+
+
+@pytest.mark.parametrize("lacking", ["name", "start_time_unix_nano"])
+def test_a_span_without_a_name_or_time_hides_none_of_the_others(lacking, make_reader, told):
+    message = pytest.importorskip("opentelemetry.proto.trace.v1.trace_pb2").TracesData()
+    spans = message.resource_spans.add().scope_spans.add().spans
+    for number in (1, 2):
+        span = spans.add(trace_id=b"\x01" * 16, span_id=bytes([number] * 8), name="x", start_time_unix_nano=10**18)
+        for key, value in (("gen_ai.operation.name", "execute_tool"), ("gen_ai.tool.name", "pay")):
+            span.attributes.add(key=key).value.string_value = value
+    spans[0].ClearField(lacking)
+    found = told(make_reader("otel", MINE), message.SerializeToString())
+    assert len(found) == 2
+    assert isinstance(found[1], Told)
+
+
+@pytest.mark.parametrize("said", ["1e999", "nan", "9" * 400, "9" * 5_000])
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"records": "ceil(to_number(size))"},
+        {"records": "to_number(size)"},
+        {"arguments": "{n: [to_number(size)]}"},
+        {"time": "to_number(size)"},
+    ],
+    ids=str,
+)
+def test_no_number_that_a_mapping_makes_of_what_an_agent_wrote_gets_further_than_json(
+    said, fields, make_reader, told
+):
+    reader = make_reader("mapping", MINE, fields={"tool": "tool", "decision": "ok", "session": "s"} | fields)
+    body = {"tool": "pay", "ok": True, "s": "s-1", "size": said}
+    (found,) = told(reader, body, timestamp=datetime(2026, 11, 24, tzinfo=UTC))
+    if isinstance(found, Told):
+        json.dumps(found.event.model_dump(mode="python")["action"], allow_nan=False)
+        assert found.event.action.records is None
+    else:
+        assert found.session_id == "s-1"
+
+
+@pytest.mark.parametrize("shared", ["authzen", "verified_permissions", "otel"])
+def test_what_all_entries_of_a_record_share_is_read_within_bounds(shared, make_reader, told):
+    many, large = 300, "x" * 3_000
+    body = {
+        "authzen": {
+            "request": {"context": {"session_id": "s", "arguments": {"a": large}}, "action": {"name": "pay"},
+                        "evaluations": [{}] * many},
+            "response": {"evaluations": [{"decision": True}] * many}, "time": WHEN,
+        },
+        "verified_permissions": {
+            "eventSource": "verifiedpermissions.amazonaws.com", "eventName": "BatchIsAuthorized",
+            "eventTime": WHEN, "requestParameters": {"entities": large},
+            "additionalEventData": {"results": [{"request": {}, "decision": "ALLOW"}] * many},
+        },
+        "otel": {"resourceSpans": [{
+            "resource": {"attributes": [{"key": "service.name", "value": {"stringValue": large}}]},
+            "scopeSpans": [{"spans": [{}] * many}],
+        }]},
+    }[shared]  # fmt: skip
+    value = json.dumps(body).encode()
+    bounded = replace(make_reader(shared, MINE), max_unpacked=2 * len(value))
+    assert isinstance(bounded, Reader)
+    *_, last = told(bounded, value)
+    assert isinstance(last, DecodeError)
+    assert (last.code, last.reason.startswith("its entries")) == ("too_large", True)
+    ample = told(make_reader(shared, MINE), value)
+    assert not [each for each in ample if isinstance(each, DecodeError) and each.code == "too_large"]
