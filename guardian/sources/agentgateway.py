@@ -48,6 +48,7 @@ class AgentGateway(Format):
                 "time": each.get("timeUnixNano"),
                 "trace.id": each["trace"],
                 "span.id": each["span"],
+                "scope": each["scope"],
                 **each["attributes"],
             }
             for each in records_of(body, "logs")
@@ -56,7 +57,7 @@ class AgentGateway(Format):
     def facts(self, entry: Any) -> Facts | None:
         method = entry.get("mcp.method.name")
         if method is None and "gen_ai.tool.name" not in entry:
-            if "gateway" not in entry:
+            if "gateway" not in entry and "scope" not in entry:  # it has other lines too, and so has OTLP
                 raise expected("gateway", "a string, as in every agentgateway access log", entry.get("gateway"))
             return None
         if method is not None and method != "tools/call":

@@ -173,3 +173,12 @@ def test_what_all_entries_of_a_record_share_is_read_within_bounds(shared, make_r
     assert (last.code, last.reason.startswith("its entries")) == ("too_large", True)
     ample = told(make_reader(shared, MINE), value)
     assert not [each for each in ample if isinstance(each, DecodeError) and each.code == "too_large"]
+
+
+def test_the_other_lines_of_agentgateway_and_other_log_records_are_no_calls(samples, make_reader, told):
+    line = {"level": "info", "time": WHEN, "scope": "agent_core::readiness", "message": "complete"}
+    assert told(make_reader("agentgateway", MINE), line) == []
+    body = json.loads(samples("agentgateway")[3])
+    records = body["resourceLogs"][0]["scopeLogs"][0]["logRecords"]
+    records.append({"timeUnixNano": "1764022036000000000", "body": {"stringValue": "GC"}, "attributes": []})
+    assert [type(each) for each in told(make_reader("agentgateway", MINE), body)] == [Told] * (len(records) - 1)
