@@ -1,7 +1,8 @@
 """Microsoft agent-governance-toolkit: audit entries of agent_os (JSON lines) and of agentmesh (hash-chained).
 
 Source: agent-governance-toolkit 4.1, `AuditEntry` of both packages. Times may end in `+00:00Z`, which no standard
-knows; they are read. Entries that are no tool call (policy evaluations, agent life cycle) are skipped.
+knows; they are read. Entries that are no tool call (policy evaluations, agent life cycle) are skipped; what
+`GovernanceAuditLogger.log_decision` writes is one.
 """
 
 from collections.abc import Mapping
@@ -29,12 +30,12 @@ _CARRIES = (
     "id", "time", "gateway", "tenant", "session", "delegator", "agent", "purpose", "tool", "arguments", "resource",
     "decision", "policy_ids", "reason", "trace",
 )  # fmt: skip
-_CALLS = ("tool", "action")
+_CALLS = ("tool", "action", "decision")
 
 
 @dataclass(frozen=True)
 class AgentGovernance(Format):
-    """Options: `event_types` that are tool calls; by default those with "tool" or "action" in their name."""
+    """Options: `event_types` that are tool calls; by default any named after a tool, action or decision."""
 
     title: ClassVar[str] = "Microsoft agent-governance-toolkit audit entries"
     carries: ClassVar[frozenset[str]] = frozenset(_CARRIES)

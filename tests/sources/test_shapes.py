@@ -182,3 +182,10 @@ def test_the_other_lines_of_agentgateway_and_other_log_records_are_no_calls(samp
     records = body["resourceLogs"][0]["scopeLogs"][0]["logRecords"]
     records.append({"timeUnixNano": "1764022036000000000", "body": {"stringValue": "GC"}, "attributes": []})
     assert [type(each) for each in told(make_reader("agentgateway", MINE), body)] == [Told] * (len(records) - 1)
+
+
+def test_what_the_governance_toolkits_own_logger_writes_is_a_call(make_reader, decisions):
+    entry = {"timestamp": WHEN, "event_type": "governance_decision", "agent_id": "bot", "action": "search",
+             "decision": "DENY", "reason": "", "latency_ms": 0.1, "metadata": {"session_id": "s-1"}}  # fmt: skip
+    (event,) = decisions(make_reader("agent_governance", MINE), entry)
+    assert (event.action.tool, event.key.session_id, event.decision.effect) == ("search", "s-1", "deny")
