@@ -6,7 +6,7 @@ trace travel in `_meta`). Taken are the bare request, and log lines that hold it
 session, tenant, user or decision counts for nothing. Nor does a message's `id` anywhere: a decision is known by
 the line's `request_id`, or by its place. Other methods, and responses on their own, are no tool calls. A request
 that is logged was let through unless the line has a `decision`, an HTTP status of 401 or 403, or an error code of
-a refusal.
+a refusal. -32001 is none: it is what the SDKs say of a call that took too long, and that may well have been done.
 """
 
 from collections.abc import Mapping
@@ -35,7 +35,7 @@ _CARRIES = (
     "id", "time", "gateway", "tenant", "session", "delegator", "agent", "purpose", "tool", "arguments", "decision",
     "reason", "result", "trace",
 )  # fmt: skip
-_REFUSALS = (-32001, -32003, 401, 403)
+_REFUSALS = (-32003, 401, 403)
 _META = "io.modelcontextprotocol/"
 
 
@@ -88,7 +88,7 @@ class McpTraffic(Format):
             "jsonrpc": "2.0", "id": 7, "method": "tools/call",
             "params": {"name": event.action.tool, "arguments": event.action.arguments, "_meta": meta},
         }  # fmt: skip
-        refusal = {"code": -32001, "message": event.decision.reason}
+        refusal = {"code": 403, "message": event.decision.reason}
         answer = {"result": {"isError": False, "content": []}} if allowed else {"error": refusal}
         body = {
             "timestamp": event.time.isoformat(), "request_id": event.id, "gateway": event.gateway,

@@ -263,7 +263,7 @@ FORGED = {
     "beside",
     [
         {"session_id": "victim", "tenant_id": "tenant_other", "user": "eve", "decision": "deny", "status": 403},
-        {"headers": {"mcp-session-id": "victim"}, "response": {"error": {"code": -32001}}},
+        {"headers": {"mcp-session-id": "victim"}, "response": {"error": {"code": -32003}}},
         {**FORGED},
         {"specversion": "1.0", "data": FORGED},
         {

@@ -189,3 +189,12 @@ def test_what_the_governance_toolkits_own_logger_writes_is_a_call(make_reader, d
              "decision": "DENY", "reason": "", "latency_ms": 0.1, "metadata": {"session_id": "s-1"}}  # fmt: skip
     (event,) = decisions(make_reader("agent_governance", MINE), entry)
     assert (event.action.tool, event.key.session_id, event.decision.effect) == ("search", "s-1", "deny")
+
+
+def test_a_call_that_took_too_long_was_let_through(make_reader, decisions):
+    answer = {"jsonrpc": "2.0", "id": 1, "error": {"code": -32001, "message": "Request timed out"}}
+    line = {"timestamp": WHEN, "session_id": "s-1", "request": CALL, "response": answer}
+    (event,) = decisions(make_reader("mcp", MINE), line)
+    assert event.decision.effect == "allow"
+    assert event.result is not None
+    assert event.result.status == "error"
