@@ -2,7 +2,7 @@
 
 Source: Envoy AI Gateway 1.1, access log configuration. Every key is the operator's to choose: `fields` says which
 key of the log holds which fact, the defaults are the project's own names. A call that RBAC or ext_authz refused is
-a deny.
+a deny; one that was let through and that the upstream answered as if it were is none.
 """
 
 from collections.abc import Mapping
@@ -114,6 +114,6 @@ def _said(value: Any) -> Any:
 def _decision(said: Mapping[str, Any]) -> tuple[Effect, str]:
     details, flags, status = (str(said[name] or "") for name in ("details", "flags", "status"))
     refused = "rbac_access_denied" in details or "ext_authz_denied" in details or "UAEX" in flags
-    if refused or status in ("401", "403"):
+    if refused or (status in ("401", "403") and details != "via_upstream"):
         return "deny", details
     return "allow", ""

@@ -198,3 +198,14 @@ def test_a_call_that_took_too_long_was_let_through(make_reader, decisions):
     assert event.decision.effect == "allow"
     assert event.result is not None
     assert event.result.status == "error"
+
+
+@pytest.mark.parametrize(
+    ("details", "effect"),
+    [("via_upstream", "allow"), ("jwt_authn_access_denied{Jwt_is_expired}", "deny"), ("-", "deny")],
+)
+def test_a_403_of_the_upstream_is_no_refusal_of_the_gateway(details, effect, make_reader, decisions):
+    line = {"start_time": WHEN, "mcp.method.name": "tools/call", "mcp.tool.name": "pay", "mcp.session.id": "s-1",
+            "response_code": 403, "response_code_details": details}  # fmt: skip
+    (event,) = decisions(make_reader("envoy", MINE), line)
+    assert event.decision.effect == effect
