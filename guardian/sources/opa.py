@@ -40,6 +40,8 @@ _CARRIES = (
     "id", "time", "gateway", "tenant", "session", "delegator", "agent", "purpose", "envelope", "tool", "arguments",
     "resource", "decision", "policy_ids", "reason", "records", "data_classes", "trace",
 )  # fmt: skip
+_REQUESTS = ("Received request.", "Sent response.")
+"""What stands on the console around each decision."""
 _VERDICTS = ("allow", "allowed", "decision", "effect", "permit", "result")
 
 
@@ -54,7 +56,7 @@ class Opa(Format):
 
     def recognises(self, body: Any) -> bool:
         if not isinstance(body, Mapping) or "decision_id" not in body:
-            return False
+            return isinstance(body, Mapping) and body.get("msg") in _REQUESTS
         return "labels" in body or "path" in body or "input" in body or body.get("msg") == "Decision Log"
 
     def entries(self, body: Any) -> Iterable[Any]:

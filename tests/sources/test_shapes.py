@@ -62,7 +62,10 @@ def test_a_request_that_is_no_call_is_none(other, make_reader, told):
 
 def test_the_other_lines_of_opas_console_are_no_decisions(make_reader, told):
     line = {"client_addr": "[::1]:1", "level": "info", "msg": "Received request.", "req_id": 1, "time": WHEN}
-    assert told(make_reader("opa", MINE), line) == []
+    alone = make_reader("opa", MINE)
+    assert told(alone, line) == told(alone, line | {"msg": "Initializing server."}) == []
+    told_apart = replace(alone, formats={**make_reader("envoy").formats, **alone.formats})
+    assert told(told_apart, line) == []
 
 
 @pytest.mark.parametrize("said", [5, True, [1], "words"])
