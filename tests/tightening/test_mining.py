@@ -220,6 +220,18 @@ def test_an_argument_is_pinned_also_where_both_sides_are_hashed_and_not_where_bo
     assert rules(mine(history(lambda n: alike)), "pin_argument") == []
 
 
+def test_an_argument_called_like_the_resource_is_pinned_by_its_own_value_only(history):
+    def told(value):
+        resource = {"resource_id": "c1", "resource_type": "contract"}
+        return lambda n: resource | {
+            "arguments": {"resource": {"id": value(n)}}, "bound": ("resource.id=contract_ids",)
+        }  # fmt: skip
+
+    pin = PinArgument("contracts.read", "resource.id", True, "contract_ids")
+    assert rules(mine(history(told(lambda n: f"c{n % 2 + 1}"))), "pin_argument") == [pin]
+    assert rules(mine(history(told(lambda n: f"doc {n}"))), "pin_argument") == []
+
+
 def test_records_get_room_and_one_unusual_session_does_not_set_them(history):
     mined = mine(
         history(lambda n: {"records": 900, "one_in": 500.0} if n == 20 else {"records": 40 if n % 9 else 12})
