@@ -73,18 +73,13 @@ class ArchiveView:
         Agents' text is untouched here. Raises ArchiveError for a column that the archive does not have.
         """
         wanted = list(columns or ARCHIVED.names)
-        read = list(dict.fromkeys([*wanted, "tenant_id"]))
-        return _table(self._batches(read, since, until), read).select(wanted)
+        return _table(self._batches(wanted, since, until), wanted)
 
     def _batches(
         self, read: list[str], since: datetime | None, until: datetime | None
     ) -> Iterator[pa.RecordBatch]:
-        """The folder's name is for pruning only: the rows themselves say whose they are."""
         for tenant in [None] if self.scope is None else sorted(self.scope):
-            for batch in self.archive.batches(read, Window(tenant, since, until)):
-                mine = batch if tenant is None else batch.filter(pc.equal(batch.column("tenant_id"), tenant))
-                if mine.num_rows:
-                    yield mine
+            yield from self.archive.batches(read, Window(tenant, since, until))
 
     def events(
         self,
@@ -148,9 +143,7 @@ class ArchiveView:
     def past_calls(self, *, since: datetime, until: datetime) -> Iterator[PastCall]:
         """The same decisions as values, as proposals are made from."""
         for tenant in [None] if self.scope is None else sorted(self.scope):
-            for call in self.archive.past_calls(Window(tenant, since, until)):
-                if self.reaches(call.tenant_id):
-                    yield call
+            yield from self.archive.past_calls(Window(tenant, since, until))
 
 
 def _table(batches: Iterable[pa.RecordBatch], columns: list[str]) -> pa.Table:

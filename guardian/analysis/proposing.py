@@ -15,6 +15,7 @@ from guardian.tightening.backtest import Backtest
 from guardian.tightening.backtest import backtest as run
 from guardian.tightening.envelope import patched_tools
 from guardian.tightening.proposal import Proposal, read_proposal
+from guardian.tightening.sessions import IDLE
 from guardian.tightening.surface import Surface
 from guardian.tightening.wording import said
 
@@ -80,14 +81,19 @@ def restrictions(proposal: Proposal) -> pd.DataFrame:
 def replay(
     archive: ArchiveView, proposal: Proposal, *, since: datetime, until: datetime | None = None
 ) -> Backtest:
-    """The same restrictions on another window: what they would have done to calls that they were not made from."""
+    """The same restrictions on another window: what they would have done to calls that they were not made from.
+
+    Read from eight days before, so that sessions and parents that began earlier are known.
+    """
     view = archive.only(proposal.tenant_id)
     end = until or (view.days[-1] + timedelta(days=1)).to_pydatetime()
-    trust = tightening.trust_of(view.archive, Window(proposal.tenant_id, since, end))
+    begin = since - IDLE
+    trust = tightening.trust_of(view.archive, Window(proposal.tenant_id, begin, end))
     return run(
-        view.past_calls(since=since, until=end),
+        view.past_calls(since=begin, until=end),
         proposal.restrictions,
         trust,
+        since=since,
         patched=patched_tools(proposal.grants, proposal.restrictions),
     )
 

@@ -26,7 +26,8 @@ def sessions_of(events: pd.DataFrame, words: pd.DataFrame) -> pd.DataFrame:
     rows["denied"] = (events["effect"] == "deny").groupby([events[key] for key in KEY], sort=False).sum()
     rows["records"] = groups["records"].sum(min_count=1)
     rows[list(_MOST)] = groups[list(_MOST)].max()
-    rows["promised"] = events.loc[groups["one_in"].idxmax()].set_index(KEY)["promised"]
+    worst = events.sort_values("one_in", ascending=False, kind="stable").drop_duplicates(KEY)
+    rows["promised"] = worst.set_index(KEY)["promised"]
     rows["tools"] = pd.Series({key: tuple(dict.fromkeys(tools)) for key, tools in groups["tool"]}, dtype="object")
     rows["breaches"] = pd.Series({key: _each_once(broken) for key, broken in groups["breaches"]}, dtype="object")
     rows["findings"] = groups["finding_id"].count()

@@ -16,6 +16,7 @@ _RUNS = re.compile(r"[0-9]+|[A-Z]+|[a-z]+|\s+", re.ASCII)
 _BEYOND_ASCII = re.compile(r"[^\x00-\x7f]")
 _DEEPEST = 16
 _GONE = object()
+_RESOURCE = "resource.id"
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,18 +111,17 @@ def bound(
 ) -> list[str]:
     """The arguments that carry a value of the envelope, as `argument=constraint`, sorted.
 
-    Computed before redaction, so that it can be told of hashed values too.
+    Computed before redaction, so that it can be told of hashed values too. `resource.id` is the resource's own,
+    but where an argument is called so.
     """
     held: dict[str, set[str]] = {}
     for name, values in envelope_values(constraints).items():
         for value in values:
             held.setdefault(value, set()).add(name)
-    found = {
-        f"{path}={name}" for path, value in argument_leaves(arguments or {}) for name in held.get(_text(value), ())
-    }
-    if resource_id is not None:
-        found |= {f"resource.id={name}" for name in held.get(resource_id, ())}
-    return sorted(found)
+    leaves = [*argument_leaves(arguments or {})]
+    if resource_id is not None and all(path != _RESOURCE for path, _ in leaves):
+        leaves.append((_RESOURCE, resource_id))
+    return sorted({f"{path}={name}" for path, value in leaves for name in held.get(_text(value), ())})
 
 
 def _text(value: Any) -> str:

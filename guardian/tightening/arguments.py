@@ -1,13 +1,14 @@
 """Arguments that never were anything else: a value of the envelope, one of a few, under a number, of one form."""
 
 import re
+from collections import Counter
 from collections.abc import Iterator
 
 from guardian.domain.restriction import Restriction, Scope
 from guardian.domain.rules import LARGEST, ArgumentAtMost, ArgumentIn, ArgumentLike, PinArgument, Rule
 from guardian.tightening.caution import Caution, roomy
 from guardian.tightening.history import ScopeHistory
-from guardian.tightening.limits import above, fitted
+from guardian.tightening.limits import above, fitted, largest_needed, needed_ones
 from guardian.tightening.usage import ArgumentUse, ToolUse, Use
 
 _SEPARATORS = "_-:/.@#|"
@@ -22,6 +23,7 @@ def arguments(scope: Scope, history: ScopeHistory, whole: Use, caution: Caution)
     for tool, use in sorted(whole.tools.items()):
         early = history.early.tools.get(tool, ToolUse())
         late = history.late.tools.get(tool, ToolUse())
+        doubted = history.doubted.tools.get(tool, ToolUse())
         if use.unlogged:
             continue  # some calls hid what they carried: nothing can be said of all of them
         for path, argument in sorted(use.arguments.items()):
@@ -31,7 +33,8 @@ def arguments(scope: Scope, history: ScopeHistory, whole: Use, caution: Caution)
             if before is None or after is None:
                 continue
             required = argument.calls >= use.calls
-            found = _rule(tool, path, required, argument, before, after, caution)
+            unusual = doubted.arguments.get(path, ArgumentUse())
+            found = _rule(tool, path, required, argument, before, after, unusual, caution)
             if found is None:
                 continue
             rule, why, broken = found
@@ -47,6 +50,7 @@ def _rule(
     whole: ArgumentUse,
     early: ArgumentUse,
     late: ArgumentUse,
+    doubted: ArgumentUse,
     caution: Caution,
 ) -> tuple[Rule, str, int] | None:
     if whole.bound and early.bound and late.bound is not None and whole.kinds <= {"str", "hidden"}:
@@ -54,14 +58,16 @@ def _rule(
         return PinArgument(tool, path, required, constraint), f"always a value of the envelope's {constraint}", 0
     if "hidden" in whole.kinds or len(whole.kinds) != 1:
         return None
-    if (few := _few(tool, path, required, whole, early, late, caution)) is not None:
+    if (few := _few(tool, path, required, whole, early, late, doubted, caution)) is not None:
         return few
     if whole.kinds == {"int"} and whole.largest and early.largest:
-        limit = roomy(max(whole.largest), caution.headroom)
+        most = largest_needed(whole.largest, doubted.largest, caution)
+        limit = roomy(most, caution.headroom)
         if limit > LARGEST:
             return None  # an identifier in digits
-        broken = above(late.largest, roomy(max(early.largest), caution.headroom))
-        return ArgumentAtMost(tool, path, required, limit), f"never more than {max(whole.largest):,}", broken
+        mined = largest_needed(early.largest, doubted.largest, caution)
+        broken = above(late.largest, roomy(mined, caution.headroom))
+        return ArgumentAtMost(tool, path, required, limit), f"never needed more than {most:,}", broken
     if whole.kinds == {"str"} and whole.values is None:
         return _form(tool, path, required, whole, early, late)
     return None
@@ -74,20 +80,22 @@ def _few(
     whole: ArgumentUse,
     early: ArgumentUse,
     late: ArgumentUse,
+    doubted: ArgumentUse,
     caution: Caution,
 ) -> tuple[Rule, str, int] | None:
     """A set is closed only if nothing in it is rare: what was seen once foretells what never was (Good, 1953). One
     that names a year is not."""
-    values = whole.values
-    if values is None or early.values is None or late.values is None or len(values) > caution.values:
+    if whole.values is None or early.values is None or late.values is None or whole.kinds == {"int"}:
         return None
-    if whole.kinds == {"int"} or min(values.values()) < caution.each_value:
+    values = needed_ones(whole.values, doubted.values or Counter(), caution)
+    if not 0 < len(values) <= caution.values or min(map(whole.values.__getitem__, values)) < caution.each_value:
         return None
     if any(_YEAR.search(str(value)) for value in values):
         return None
     ordered = tuple(sorted(values, key=str))
-    unseen = sum(count for value, count in late.values.items() if value not in early.values)
-    why = f"always {ordered[0]}" if len(ordered) == 1 else f"always one of {len(ordered)} values"
+    mined = early.values.keys() & values
+    unseen = sum(count for value, count in late.values.items() if value not in mined)
+    why = f"needed only {ordered[0]}" if len(ordered) == 1 else f"needed only {len(ordered)} values"
     return ArgumentIn(tool, path, required, ordered), why, unseen
 
 

@@ -122,12 +122,15 @@ class Ledger:
 
 def _beyond(names: AbstractSet[str], entries: AbstractSet[str]) -> frozenset[str]:
     """The names that no entry covers."""
-    return frozenset(name for name in names if not any(covers(entry, name) for entry in entries))
+    wild = [entry for entry in entries if "*" in entry]
+    return frozenset(name for name in names - entries if not any(covers(entry, name) for entry in wild))
 
 
 def _unmet(entries: AbstractSet[str], names: AbstractSet[str]) -> frozenset[str]:
     """The entries that cover no name."""
-    return frozenset(entry for entry in entries if not any(covers(entry, name) for name in names))
+    return frozenset(
+        entry for entry in entries - names if "*" not in entry or not any(covers(entry, name) for name in names)
+    )
 
 
 def _shared(some: AbstractSet[str], others: AbstractSet[str]) -> frozenset[str]:

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from datetime import datetime
 from typing import Any
 
 from guardian.domain.event import SessionKey
@@ -143,12 +144,14 @@ def backtest(
     restrictions: Sequence[Restriction],
     trust: Trust,
     *,
+    since: datetime | None = None,
     patched: Patched | None = None,
     on_change: Callable[[Change], None] = lambda _: None,
     progress: Callable[[int], None] = lambda _: None,
 ) -> Backtest:
     """Replay in one pass. Every newly denied call is handed to `on_change`; memory does not grow with the log
-    (the sessions of eight days, and names of flagged or denied ones)."""
+    (the sessions of eight days, and names of flagged or denied ones). What came before `since` is not counted: it
+    only tells the age, records and parents of sessions that go on."""
     policy = NewPolicy(restrictions, {scope for scope, _ in patched or ()})
     counts: Counter[str] = Counter()
     by_restriction: Counter[str] = Counter()
@@ -156,6 +159,8 @@ def backtest(
     touched: dict[str, set[SessionKey]] = {"honest": set(), "stopped": set(), "flagged": set()}
     for placed in Places().place(calls):
         call = placed.call
+        if since is not None and call.at < since:
+            continue
         counts["replayed"] += 1
         if counts["replayed"] % _TELL_EVERY == 0:
             progress(counts["replayed"])

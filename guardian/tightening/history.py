@@ -15,7 +15,8 @@ from guardian.tightening.sessions import Places
 from guardian.tightening.usage import SessionUse, Use
 
 IDLE = timedelta(hours=12)
-"""A session that was silent so long is counted; what it does later counts as another one."""
+"""A session that was silent so long is counted; what it does later counts as another one. But not of one that was
+flagged or found unusual: by its pauses it would be several that do alike."""
 UNUSUAL_ONE_IN = 100.0
 MOST_GRANTS = 32
 MOST_PURPOSES = 64
@@ -31,7 +32,7 @@ class Trust:
     flagged: AbstractSet[SessionKey] = frozenset()
     words: Mapping[SessionKey, HumanWord] = field(default_factory=dict)
     doubt: float = UNUSUAL_ONE_IN
-    unusual: AbstractSet[SessionKey] = frozenset()  # not flagged, and at least that unusual; for reports
+    unusual: AbstractSet[SessionKey] = frozenset()  # not flagged, and at least that unusual
 
     @classmethod
     def of(
@@ -52,6 +53,10 @@ class Trust:
     def honest(self, key: SessionKey) -> bool:
         word = self.words.get(key)
         return word is HumanWord.FALSE_POSITIVE if word is not None else key not in self.flagged
+
+    def remarkable(self, key: SessionKey) -> bool:
+        """Whether guardian flagged it or found it unusual, whatever people said."""
+        return key in self.unusual or key in self.flagged
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,10 +202,11 @@ class History:
     first: datetime | None = None
     last: datetime | None = None
     _open: OrderedDict[tuple[SessionKey, Scope], SessionUse] = field(default_factory=OrderedDict)
+    _kept: OrderedDict[tuple[SessionKey, Scope], SessionUse] = field(default_factory=OrderedDict)
 
     @classmethod
     def learn(cls, calls: Iterable[PastCall], *, trust: Trust, split: datetime) -> "History":
-        """One pass, about in time. Memory: the scopes, and the sessions of half a day."""
+        """One pass, about in time. Memory: the scopes, the sessions of half a day, and the remarkable ones."""
         history = cls(trust, split)
         for placed in Places().place(calls):
             call = placed.call
@@ -208,37 +214,42 @@ class History:
             history.first = call.at if history.first is None else min(call.at, history.first)
             history.last = call.at if history.last is None else max(call.at, history.last)
             name = (call.key, Scope.of(placed))
-            session = history._open.get(name)
+            sessions = history._kept if trust.remarkable(call.key) else history._open
+            session = sessions.get(name)
             if session is None:
-                session = history._open[name] = SessionUse.begin(call)
+                session = sessions[name] = SessionUse.begin(call)
                 if (scope := history.scopes.get(name[1])) is None:
                     scope = history.scopes[name[1]] = ScopeHistory()
                 scope.note_grant(call)
                 history._note_purpose(call)
                 history._close(call.at)
-            history._open.move_to_end(name)
+            sessions.move_to_end(name)
             if call.allowed:
                 session.note(placed)
                 history._note_spelling(call)
-        history._close(None)
+        for name, session in (*history._open.items(), *history._kept.items()):
+            history._count(*name, session)
         return history
 
-    def _close(self, now: datetime | None) -> None:
+    def _close(self, now: datetime) -> None:
         while self._open:
             name, session = next(iter(self._open.items()))
-            if now is not None and now - session.last <= IDLE:
+            if now - session.last <= IDLE:
                 return
             del self._open[name]
-            key, scope = name
-            if not session.actions:
-                continue
-            history = self.scopes[scope]
-            if not self.trust.honest(key):
-                history.flagged.add(session)
-                continue
-            (history.early if session.first < self.split else history.late).add(session)
-            if session.one_in >= self.trust.doubt and key not in self.trust.words:
-                history.doubted.add(session)
+            self._count(*name, session)
+
+    def _count(self, key: SessionKey, scope: Scope, session: SessionUse) -> None:
+        if not session.actions:
+            return
+        history = self.scopes[scope]
+        if not self.trust.honest(key):
+            history.flagged.add(session)
+            return
+        (history.early if session.first < self.split else history.late).add(session)
+        unusual = session.one_in >= self.trust.doubt or key in self.trust.unusual
+        if unusual and key not in self.trust.words:
+            history.doubted.add(session)
 
     def _note_spelling(self, call: PastCall) -> None:
         if (known := self.spelt.get(call.tool)) is None:

@@ -1,14 +1,18 @@
 """Numbers and hours that were never needed: records in one call, hours of the day, how long a session lives."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from typing import TypeVar
 
 from guardian.domain.restriction import Restriction, Scope, Support
 from guardian.domain.rules import LARGEST, MaxLifetime, MaxRecords, OnlyHours, Rule
 from guardian.tightening.caution import Caution, roomy
 from guardian.tightening.confidence import upper_bound
 from guardian.tightening.history import ScopeHistory
+from guardian.tightening.tools import needed
 from guardian.tightening.usage import Use
+
+T = TypeVar("T")
 
 _HOURS = 24
 _LEAST_LIFETIME_S = 900
@@ -39,12 +43,12 @@ def hours(scope: Scope, history: ScopeHistory, whole: Use, caution: Caution) -> 
     """Hours never used, an hour's room on both sides (clocks change)."""
     if whole.sessions < caution.hours_sessions:
         return
-    kept = with_neighbours(whole.hours)
+    kept = with_neighbours(needed_ones(whole.hours, history.doubted.hours, caution))
     if _HOURS - len(kept) < caution.hours_unused:
         return
-    mined = with_neighbours(history.early.hours)
+    mined = with_neighbours(needed_ones(history.early.hours, history.doubted.hours, caution))
     broken = sum(n for hour, n in history.late.hours.items() if hour not in mined)
-    why = f"{_HOURS - len(kept)} hours of the day were never used"
+    why = f"{_HOURS - len(kept)} hours of the day were never needed"
     yield from fitted(scope, OnlyHours(tuple(sorted(kept))), why, history, whole, broken, caution)
 
 
@@ -53,12 +57,13 @@ def lifetime(scope: Scope, history: ScopeHistory, whole: Use, caution: Caution) 
     if not history.lifetimes or not whole.durations or not history.early.durations:
         return
     typical_s = 60 * sorted(history.lifetimes.elements())[history.lifetimes.total() // 2]
-    limit = roomy_seconds(max(whole.durations), caution)
+    most = largest_needed(whole.durations, history.doubted.durations, caution)
+    limit = roomy_seconds(most, caution)
     if typical_s < 2 * caution.excess * limit:
         return
-    broken = above(history.late.durations, roomy_seconds(max(history.early.durations), caution))
-    longest = -(-max(whole.durations) // 60)
-    why = f"envelopes live {typical_s // 60:,} minutes, no session lasted longer than {longest:,}"
+    mined = largest_needed(history.early.durations, history.doubted.durations, caution)
+    broken = above(history.late.durations, roomy_seconds(mined, caution))
+    why = f"envelopes live {typical_s // 60:,} minutes, no session needed longer than {-(-most // 60):,}"
     yield from fitted(scope, MaxLifetime(limit), why, history, whole, broken, caution)
 
 
@@ -90,7 +95,12 @@ def above(sessions: Counter[int], limit: int) -> int:
     return sum(count for number, count in sessions.items() if number > limit)
 
 
-def with_neighbours(used: Counter[int]) -> set[int]:
+def needed_ones(sessions: Counter[T], doubted: Counter[T], caution: Caution) -> list[T]:
+    """What some session did that guardian did not find unusual, or several of those that it did."""
+    return [each for each, count in sessions.items() if needed(count, doubted[each], caution)]
+
+
+def with_neighbours(used: Iterable[int]) -> set[int]:
     return {(hour + step) % _HOURS for hour in used for step in (-1, 0, 1)}
 
 

@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import astuple, dataclass, field
 from datetime import datetime
 from itertools import zip_longest
 from pathlib import Path
@@ -75,8 +75,8 @@ class Proposal:
                 | ({"records_unread": True} if g.records_unread else {})
                 | ({} if g.lifetime_s is None else {"lifetime_s": g.lifetime_s})
                 | ({} if g.spelt is None else {"spelt": dict(g.spelt)})
-                for scope, grants in self.grants.items()
-                for g in grants
+                for scope in sorted(self.grants, key=astuple)
+                for g in self.grants[scope]
             ],
             "backtest": self.backtest.as_json(),
             "surface": {"before": self.surface.before, "after": self.surface.after},

@@ -143,7 +143,8 @@ def _names(proposal: Proposal) -> list[str]:
 
 def _row(restriction: Restriction, proposal: Proposal) -> str:
     support, test = restriction.support, proposal.backtest
-    last = "never" if support.last_use is None else f"last {support.last_use[:10]}"
+    honest, flagged = test.by_restriction.get(restriction.id, 0), test.stopped_by.get(restriction.id, 0)
+    last = f"last {support.last_use[:10]}" if support.last_use else "see below" if honest else "never"
     held = (
         f"; held out {support.held_out:,}, touched {support.held_out_broken:,}" if support.held_out_broken else ""
     )
@@ -151,7 +152,6 @@ def _row(restriction: Restriction, proposal: Proposal) -> str:
         f"{support.sessions:,} sessions, {support.actions:,} calls, {support.days} days; {last}; "
         f"at most {support.denied_at_most:.1%}{held}"
     )
-    honest, flagged = test.by_restriction.get(restriction.id, 0), test.stopped_by.get(restriction.id, 0)
     cost = f"{honest:,} honest, {flagged:,} flagged"
     why, what = plain(restriction.why), plain(said(restriction.rule))
     return f"| `{restriction.id}` | {what} | {why} | {evidence} | {cost} |"

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from guardian.domain.past import LIST, OBJECT, PastCall, flat_arguments
+from guardian.domain.past import LIST, OBJECT, PastCall, envelope_values, flat_arguments
 from guardian.domain.rules import Placed, Scalar
 from guardian.tightening.redacted import hashed, lost
 
@@ -199,6 +199,7 @@ def _note_arguments(uses: dict[str, ArgumentUse], call: PastCall) -> None:
     for pair in call.bound:
         bound, _, constraint = pair.rpartition("=")
         held.setdefault(bound, set()).add(constraint)
+    values = envelope_values(call.constraints) if held else {}
     for path, value in flat_arguments(call.arguments or {}).items():
         use = uses.get(path)
         if use is None:
@@ -206,7 +207,10 @@ def _note_arguments(uses: dict[str, ArgumentUse], call: PastCall) -> None:
         use.calls += 1
         kind = kind_of(value)
         use.kinds.add(kind)
-        carried = frozenset(held.get(path, ()))
+        # what the log names `resource.id` may be the resource's own, beside an argument that is called so
+        carried = frozenset(
+            name for name in held.get(path, ()) if kind == "hidden" or value in values.get(name, ())
+        )
         use.bound = carried if use.bound is None else use.bound & carried
         if kind == "str":
             use.prefix = value if use.prefix is None else common_prefix(use.prefix, value)

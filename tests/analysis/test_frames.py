@@ -65,10 +65,12 @@ def test_times_are_utc_and_calls_are_counted_within_their_session(events):
 
 
 def test_what_the_archive_does_not_know_is_missing_and_not_zero(lay):
-    root = lay(records=None, data_classes=None, arguments=None, agent_id=None)
+    root = lay(records=None, data_classes=None, arguments=None, agent_id=None, one_in=None)
     row = open_archive(root, tenant="acme").events().iloc[0]
     assert pd.isna(row["records"])
-    assert pd.isna(open_archive(root, tenant="acme").sessions().iloc[0]["records"])
+    session = open_archive(root, tenant="acme").sessions().iloc[0]
+    assert pd.isna(session["records"])
+    assert pd.isna(session["one_in"])
     assert pd.isna(row["arguments"])
     assert pd.isna(row["agent_id"])
     assert row["data_classes"] is None

@@ -27,8 +27,13 @@ from guardian.demo.scenario import Plant
 from guardian.domain.batch import Change
 from guardian.domain.event import SessionKey
 from guardian.domain.finding import Kind
+from guardian.domain.restriction import Restriction, Scope, Support
+from guardian.domain.rules import ForbidTool, MaxLifetime
 from guardian.domain.session import HumanWord
 from guardian.errors import ConfigurationError
+from guardian.tightening.backtest import Backtest
+from guardian.tightening.proposal import Proposal
+from guardian.tightening.surface import Surface
 
 NOON = datetime(2026, 5, 12, 12, tzinfo=UTC)
 REFUND = "triage_open_support_tickets"
@@ -268,6 +273,27 @@ def test_a_proposal_of_the_day_before_stops_the_day_it_did_not_know(archive):
     assert unseen.honest > 20
     assert (unseen.honest_denied, unseen.newly_allowed) == (0, 0)
     assert unseen.flagged_stopped == 3
+
+
+def test_a_day_is_replayed_knowing_what_its_sessions_did_the_evening_before(lay):
+    midnight = datetime(2026, 5, 13, tzinfo=UTC)
+    for session, parent, agent, minutes, wanted in (
+        ("boss", None, "agent_boss", -60, "none"),
+        ("child", "boss", "agent_a", -50, "none"),
+        ("stray", None, "agent_a", -40, "flag"),
+        ("child", "boss", "agent_a", 10, "none"),
+        ("stray", None, "agent_a", 20, "none"),
+    ):
+        at = midnight + timedelta(minutes=minutes)
+        root = lay(session_id=session, parent_session_id=parent, agent_id=agent, at=at, wanted=wanted)
+    support = Support(200, 1000, 60, None, 0.015, 70, 0)
+    restrictions = (
+        Restriction(Scope("acme", "read files", "agent_a", "agent_boss"), MaxLifetime(1800), "short", support),
+        Restriction(Scope("acme", "read files", "agent_a"), ForbidTool("files.read"), "idle", support),
+    )
+    proposal = Proposal("acme", midnight, midnight, midnight, restrictions, {}, Backtest(), Surface())
+    found = proposing.replay(open_archive(root, tenant="acme"), proposal, since=midnight)
+    assert (found.replayed, found.honest_denied, found.flagged_stopped, found.flagged_sessions) == (2, 1, 1, 1)
 
 
 def test_a_proposal_is_read_from_its_folder_by_those_whose_it_is(archive, tmp_path):

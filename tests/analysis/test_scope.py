@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 
 from guardian.analysis import explain, feedback, findings, meaning, open_archive, open_control, proposing
+from guardian.archive.reader import Archive, Window
 from guardian.errors import ConfigurationError
 
 OURS, OTHERS = "tenant_acme", {"tenant_globex", "tenant_initech"}
@@ -74,6 +75,7 @@ def test_rows_say_whose_they_are_not_the_folder_they_lie_in(lay):
     view = open_archive(root, tenant="acme")
     assert view.events().empty
     assert view.arrow(["session_id"]).num_rows == 0
+    assert list(Archive(root).past_calls(Window("acme"))) == []
 
 
 def test_an_export_of_control_is_cut_to_the_tenant(sample_root):

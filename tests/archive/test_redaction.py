@@ -68,6 +68,8 @@ def test_an_argument_that_carries_an_envelope_value_is_named_with_the_constraint
         "contract=contract_ids", "n=contract_ids", "resource.id=contract_ids", "where.region=region",
     ]  # fmt: skip
     assert bound(None, None, constraints) == []
+    assert bound({"resource": {"id": "d1"}}, "c1", constraints) == [], "the name is the argument's"
+    assert bound({"resource": {"id": "c1"}}, "d1", constraints) == ["resource.id=contract_ids"]
 
 
 json_values = st.recursive(

@@ -13,6 +13,7 @@ from guardian.domain.rules import (
     ArgumentIn,
     ArgumentLike,
     ForbidTool,
+    MaxLifetime,
     MaxRecords,
     OnlyHours,
     PinArgument,
@@ -117,6 +118,65 @@ def test_one_or_two_unusual_sessions_do_not_show_a_need_and_three_do(history):
     assert subjects(mine(history(unusual(3))), "forbid_tool") == []
 
 
+def test_an_unusual_session_stays_one_session_however_often_it_pauses_and_in_whichever_part_it_was_unusual(
+    history, call
+):
+    key = SessionKey("acme", "odd")
+    days = [
+        call(
+            session_id="odd",
+            decision_id=f"o{n}",
+            at=BEGIN + timedelta(days=30 + n),
+            tool="mail.send",
+            one_in=9.0 * n,
+        )
+        for n in range(20)
+    ]
+    [one] = [
+        r
+        for r in mine(history(trust=Trust(unusual={key}), more=days)).restrictions
+        if r.rule.kind == "forbid_tool"
+    ]
+    assert one.why == "called only by sessions: 1 that it found unusual"
+    flagged = mine(history(trust=Trust(flagged={key}), more=days)).restrictions
+    assert [r.why for r in flagged if r.rule.kind == "forbid_tool"] == [
+        "called only by sessions: 1 that guardian flagged"
+    ]
+
+
+def test_one_or_two_unusual_sessions_widen_no_number_set_hours_or_lifetime_and_three_do(history, call):
+    def limits(unusual):
+        def step(n):
+            return {
+                "arguments": {"limit": 5 + n % 20, "region": ("eu", "us")[n % 2]},
+                "expires_at": BEGIN + timedelta(200),
+            }
+
+        odd = [
+            call(
+                session_id=f"odd{n}", decision_id=f"odd{n}{hours}", one_in=500.0, constraints=CONSTRAINTS,
+                records=3, at=BEGIN + timedelta(days=40 + n, hours=hours),
+                arguments={"limit": 9_000, "region": "mars"}, data_classes=frozenset({"terms"}),
+                expires_at=BEGIN + timedelta(200),
+            )
+            for n in range(unusual)
+            for hours in (0, 10)
+        ]  # fmt: skip
+        trust = Trust(unusual={SessionKey("acme", f"odd{n}") for n in range(unusual)})
+        found = mine(history(step, days=110, trust=trust, more=odd)).restrictions
+        return {r.rule for r in found if r.rule.kind not in ("forbid_tool", "forbid_data_class", "max_records")}
+
+    assert limits(0) == limits(1) == limits(2) == {
+        OnlyHours((8, 9, 10)), MaxLifetime(900), ArgumentAtMost("contracts.read", "limit", True, 50),
+        ArgumentIn("contracts.read", "region", True, ("eu", "us")),
+    }  # fmt: skip
+    assert limits(3) == {
+        OnlyHours((8, 9, 10, 18, 19, 20)), MaxLifetime(120_000),
+        ArgumentAtMost("contracts.read", "limit", True, 20_000),
+        ArgumentIn("contracts.read", "region", True, ("eu", "mars", "us")),
+    }  # fmt: skip
+
+
 def test_what_the_gateway_refused_is_no_use(history):
     refused = history(lambda n: {"tool": "mail.send", "allowed": False} if n % 9 == 0 else {})
     assert subjects(mine(refused), "forbid_tool") == ["mail.send"]
@@ -218,6 +278,18 @@ def test_an_argument_is_pinned_also_where_both_sides_are_hashed_and_not_where_bo
         "bound": ("contract=contract_ids",),
     }
     assert rules(mine(history(lambda n: alike)), "pin_argument") == []
+
+
+def test_an_argument_called_like_the_resource_is_pinned_by_its_own_value_only(history):
+    def told(value):
+        resource = {"resource_id": "c1", "resource_type": "contract"}
+        return lambda n: resource | {
+            "arguments": {"resource": {"id": value(n)}}, "bound": ("resource.id=contract_ids",)
+        }  # fmt: skip
+
+    pin = PinArgument("contracts.read", "resource.id", True, "contract_ids")
+    assert rules(mine(history(told(lambda n: f"c{n % 2 + 1}"))), "pin_argument") == [pin]
+    assert rules(mine(history(told(lambda n: f"doc {n}"))), "pin_argument") == []
 
 
 def test_records_get_room_and_one_unusual_session_does_not_set_them(history):

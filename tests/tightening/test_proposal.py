@@ -2,6 +2,7 @@ import json
 import shutil
 from dataclasses import replace
 from datetime import UTC, datetime
+from itertools import permutations
 
 import pytest
 
@@ -38,6 +39,14 @@ def test_a_proposal_survives_its_file(proposal, tmp_path):
     write_folder(tmp_path / "p", {"proposal.json": json.dumps(proposal.as_json())})
     assert read_proposal(tmp_path / "p") == proposal
     assert read_proposal(tmp_path / "p/proposal.json") == proposal
+
+
+def test_a_proposal_reads_the_same_in_whichever_order_its_grants_were_found(proposal):
+    grants = {**proposal.grants, Scope("acme", "pay", "agent_pay"): (Grant(("a",), None, None),)}
+    files = {
+        json.dumps(replace(proposal, grants=dict(order)).as_json()) for order in permutations(grants.items())
+    }  # fmt: skip
+    assert len(files) == 1
 
 
 def test_a_proposal_from_before_the_logs_own_names_were_kept_is_read(proposal):
@@ -131,7 +140,8 @@ def test_the_report_says_what_why_evidence_and_cost(proposal):
     assert "| agent_review for review contracts | 0 of 1 | 0 of 1 | 2 | 1 |" in text
     assert "3 month ends, 1 quarter ends" in text
     assert "may not call mail.send, but a-1 may | granted, and never used" in text
-    assert "200 sessions, 1,000 calls, 60 days; never; at most 1.5% | 1 honest, 0 flagged |" in text
+    assert "200 sessions, 1,000 calls, 60 days; see below; at most 1.5% | 1 honest, 0 flagged |" in text
+    assert "200 sessions, 1,000 calls, 60 days; never; at most 1.5% | 0 honest, 0 flagged |" in text
     assert "3 honest sessions, 59 are needed" in text
     assert "oso package" in text
     assert "1 restrictions were rejected earlier" in text
