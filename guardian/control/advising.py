@@ -68,7 +68,10 @@ def _advise(deps: ControlDeps, principal: Principal, proposal: Proposal) -> Advi
                 out_of_reach(),
                 absent("tenant"),
             )
-        revoked = rows.ledger.live_among(envelope.tenant_id, _subjects(envelope, proposal), now)
+        registered = rows.envelopes.newest(*envelope.key)
+        tellers = (envelope,) if registered is None else (envelope, registered.envelope)
+        named = [whom for each in tellers for whom in _subjects(each, proposal)]
+        revoked = rows.ledger.live_among(envelope.tenant_id, named, now)
     may_read(deps, principal, "readRevocations", envelope.tenant_id)
     if principal.role != "gateway":  # whoever holds no calls must not fill the places of those that are held
         raise Refusal(403, "only a gateway asks for advice", code="denied")

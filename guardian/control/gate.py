@@ -128,6 +128,9 @@ class Gate:
         return Refusal(401, "this token is not valid here", headers=_challenge("invalid_token"))
 
     def _check_length(self, headers: Headers) -> None:
+        if "transfer-encoding" in headers and "content-length" in headers:  # RFC 9112, 6.1: it may be smuggled
+            told = "send Content-Length or Transfer-Encoding, not both"
+            raise Refusal(400, told, headers={"Connection": "close"})
         length = headers.get("content-length", "0")
         if not (length.isascii() and length.isdigit()):
             raise Refusal(400, "Content-Length must be a number")

@@ -48,6 +48,7 @@ def receive(deps: ControlDeps, principal: Principal, finding: Finding) -> Receiv
     check_one(finding.tenant_id)
     if finding.kind is Kind.CONTROL or finding.id.startswith(NEWS):
         raise Refusal(422, f"kind control, and ids that begin with {NEWS}, are for what control itself reports")
+    _check_text(finding)
     evidence = evidence_of(finding)
     check_calendar("time", finding.time)
     check_calendar("subject.expires_at", None if finding.subject is None else finding.subject.expires_at)
@@ -61,6 +62,15 @@ def receive(deps: ControlDeps, principal: Principal, finding: Finding) -> Receiv
     if not result.replayed:
         _count(deps, finding, result.outcome)
     return result
+
+
+def _check_text(finding: Finding) -> None:
+    """Refuses what has no digest: JSON can say half a character, and no database holds one."""
+    try:
+        finding.model_dump_json()
+    except ValueError as error:
+        why = "a text of the finding holds half a character (a lone surrogate): send U+FFFD"
+        raise Refusal(422, why) from error
 
 
 def _decide(

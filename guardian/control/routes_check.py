@@ -84,6 +84,10 @@ def check(
     The answer may be kept for a moment, per subject: see `Cache-Control`. A proxy may append the original path and
     query (`/v1/check/tools/call?x=1`): they are the agent's words, and only headers count then.
     """
+    query = told.request.query_params
+    asked = [name for name, header in (("tenant_id", told.tenant), ("session_id", told.session)) if header is None]
+    if any(len(query.getlist(name)) > 1 for name in asked):  # one of them is the agent's and not the gateway's
+        raise _unnamed()
     named = replace(told, tenant=told.tenant or tenant_id, session=told.session or session_id)
     return _answer(deps, caller, named)
 
@@ -105,8 +109,7 @@ def _answer(deps: Deps, caller: Caller, told: Told) -> Response:
     both = zip(_NAMES, given, strict=True)
     named = [(kind, name) for (_, kind), value in both if value is not None for name in _readings(value)]
     if tenant is None or not named or told.twice:
-        why = "name the tenant and a session, agent, delegator, task or token, each once"
-        raise Refusal(403, why, code="unnamed")
+        raise _unnamed()
     if not caller.reaches(tenant):
         raise Refusal(403, "this token does not cover the tenant", code="out_of_reach")
     may_read(deps, caller, "readRevocations", tenant)
@@ -118,6 +121,11 @@ def _answer(deps: Deps, caller: Caller, told: Told) -> Response:
         detail = f"the {entry.subject_type} is revoked ({entry.reason_code}), at revision {entry.revision}"
         raise Refusal(403, detail, code="revoked", headers=headers)
     return Response(status_code=200, headers=headers)
+
+
+def _unnamed() -> Refusal:
+    why = "name the tenant and a session, agent, delegator, task or token, each once"
+    return Refusal(403, why, code="unnamed")
 
 
 def _only(tenants: frozenset[str]) -> str | None:

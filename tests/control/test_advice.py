@@ -282,6 +282,16 @@ def test_whoever_is_revoked_is_denied_without_asking_the_model(stage, adviser):
     assert adviser.lines == []
 
 
+@pytest.mark.parametrize("sent", [{"agent_id": None}, {"agent_id": "agent_2"}])
+def test_a_revoked_agent_is_not_lost_where_the_gateway_names_it_otherwise_than_the_registered_envelope(
+    stage, adviser, sent
+):
+    stage.call("POST", "/v1/envelopes", "delegation", json={"envelope": envelope()})
+    stage.call("POST", "/v1/subjects/acme/agent/agent_1/revoke", "responder", json={"reason": "r"})
+    assert "the agent is revoked" in advice(stage, context={"envelope": envelope(**sent)})["reason"]
+    assert adviser.lines == []
+
+
 @pytest.mark.parametrize(("tool", "answer"), [("crm.read", "permit"), ("crm.export", "deny")])
 def test_without_an_answer_in_time_the_tools_risk_decides(stage, adviser, tool, answer):
     adviser.answer = AdviserError("the adviser gave no answer in time")

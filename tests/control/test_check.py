@@ -121,6 +121,15 @@ def test_a_header_that_came_twice_names_nobody(stage):
     assert stage.client.get("/v1/check", headers=headers).json()["code"] == "unnamed"
 
 
+@pytest.mark.parametrize("query", ["session_id=s1&session_id=s2", "session_id=s2&tenant_id=acme&tenant_id=acme"])
+def test_nor_does_a_query_that_says_it_twice(stage, query):
+    stage.revoke("s1")
+    assert stage.call("GET", f"/v1/check?{query}", "gateway").json()["code"] == "unnamed"
+    headers = {"X-Guardian-Tenant": "acme", "X-Guardian-Session": "s2"}  # then the query is the agent's, and idle
+    for path in ("/v1/check", "/v1/check/tools"):
+        assert stage.call("GET", f"{path}?{query}", "gateway", headers=headers).status_code == 200
+
+
 def bundle(stage, **headers):
     return stage.call("GET", "/v1/opa/bundle.tar.gz", "gateway", headers=headers)
 

@@ -167,6 +167,16 @@ def test_a_decision_point_that_breaks_means_flag(make_stage, policies, a_finding
     assert counted == 1
 
 
+def test_half_a_character_is_refused_wherever_it_stands(stage, a_finding):
+    told = json.loads(a_finding().model_dump_json())
+    subject = {**told["subject"], "agent_id": "\ud800"}
+    for odd in ({"title": "\ud800"}, {"correlation_id": "\udfff"}, {"subject": subject}):
+        body, headers = json.dumps({**told, **odd}), {"Content-Type": "application/json"}
+        got = stage.call("POST", "/v1/findings", "monitor", content=body, headers=headers)
+        assert (got.status_code, got.json()["code"]) == (422, "invalid"), odd
+    assert stage.call("GET", "/v1/findings").json()["items"] == []
+
+
 def test_numbers_that_are_not_finite_are_refused(stage, a_finding):
     body = json.loads(a_finding().model_dump_json())
     for hostile in ("NaN", "1e999", "-Infinity"):
