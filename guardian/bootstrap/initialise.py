@@ -51,7 +51,7 @@ def _filled(folder: Path, target: Path, *, solo: bool) -> Path:
         text = (resource("config") / "guardian.yaml").read_text(encoding="utf-8")
         target.write_text(text.replace("\n  solo: false ", "\n  solo: true  ") if solo else text, encoding="utf-8")
     except OSError as error:
-        raise ConfigurationError(f"cannot write {target}: {error.strerror}") from error
+        raise ConfigurationError(f"cannot write {target}: {error.strerror}; choose another folder") from error
     settings = load(target)
     files = SecretFiles.of(settings)
     files.create()

@@ -224,10 +224,13 @@ def rotate_seal(config: ConfigOption = None) -> None:
 
     Example: guardian seal rotate -c guardian.yaml
     """
+    from guardian.bootstrap.databases import monitor_url
     from guardian.bootstrap.secrets import SecretFiles
     from guardian.keys.seal import rotate_seal_file
 
-    path = SecretFiles.of(settings_from(config)).seal
+    settings = settings_from(config)
+    monitor_url(settings, makes=False)  # on control's machine lies a key that seals nothing
+    path = SecretFiles.of(settings).seal
     rotate_seal_file(path)
     typer.echo(f"{path} has a fresh key; start the monitors anew: until then they seal with the old one")
 

@@ -57,6 +57,24 @@ def test_a_key_is_rotated_and_then_the_old_one_opens_nothing_any_more(tmp_path: 
         seal().unseal(old, now=NOW)
 
 
+def test_a_machine_without_a_monitor_rotates_no_sealing_key_and_says_where_to_ask(tmp_path: Path) -> None:
+    app = typer.Typer()
+    setup.register(app)
+    config = initialise(tmp_path / "home")
+    path = config.parent / "keys" / "seal.key"
+    before = path.read_bytes()
+    refused = CliRunner().invoke(app, ["seal", "rotate", "-c", str(config)])
+    assert isinstance(refused.exception, ConfigurationError)
+    assert "lies on the machine that runs `guardian watch`" in str(refused.exception)
+    assert path.read_bytes() == before
+
+
+def test_a_deployment_where_a_file_is_says_to_choose_another_folder(tmp_path: Path) -> None:
+    (tmp_path / "taken").write_text("")
+    with pytest.raises(ConfigurationError, match="choose another folder"):
+        initialise(tmp_path / "taken")
+
+
 def test_a_key_is_not_retired_while_it_alone_opens_what_is_wanted(tmp_path: Path) -> None:
     app = typer.Typer()
     setup.register(app)
