@@ -29,6 +29,7 @@ STATES: dict[CaseState, str] = {
 _BARS = "▁▂▃▄▅▆▇█"
 _WEIGHTIEST = 6.0  # log10: one in a million fills the bar
 _LINES, _CHUNK = 40, 2900
+_TEXTS, _BESIDE = 4, 2  # of a history, and of one with evidence beside it: Slack takes 13,200 characters in all
 _ASKED = 3
 
 
@@ -60,13 +61,12 @@ def root(alert: Alert) -> list[Block]:
 def reply(alert: Alert) -> list[Block]:
     """A reply in the case's thread: what happened since the last one, with the evidence of a new finding."""
     if alert.digest is not None:
-        return _chunks([_line(event) for event in alert.events])
+        return _sections([_line(event) for event in alert.events])
     if alert.verb == "escalate":
         return _escalation(alert)
-    shown = alert.events[-_LINES:]
-    lines = [f"{len(alert.events)} events; the newest {len(shown)}:"] if len(shown) < len(alert.events) else []
-    parts: list[Block | None] = [*_chunks(lines + [_event(event) for event in shown])]
-    if any(event.finding_id == alert.finding.id for event in shown):
+    anew = any(event.finding_id == alert.finding.id for event in alert.events)
+    parts: list[Block | None] = [*_timeline(alert.events, _BESIDE if anew else _TEXTS)]
+    if anew:
         parts += [
             blocks.act(alert.finding),
             blocks.breaches(alert.finding.breaches),
@@ -83,7 +83,7 @@ def evidence(alert: Alert, events: Sequence[CaseEvent]) -> list[Block]:
         *blocks.message(alert.model_copy(update={"link": None})),
         section("\n".join(["*Evidence over time*", *_trend(view.trend)])) if view and view.trend else None,
         _similar(view.similar) if view else None,
-        *(_chunks(["*Timeline*", *(_event(event) for event in events[-_LINES:])]) if events else ()),
+        *([section("*Timeline*"), *_timeline(events, _TEXTS)] if events else ()),
     ]
     return [part for part in parts if part is not None]
 
@@ -244,15 +244,22 @@ def _event(event: CaseEvent) -> str:
     return f"{event.at:%H:%M:%S} *{prose(event.by, 80)}* {prose(event.what, 300)}{why}"
 
 
-def _chunks(lines: Sequence[str]) -> list[Block]:
-    """Sections of whole lines, each within Slack's limit; what is too much for one is left out with a word."""
+def _timeline(events: Sequence[CaseEvent], texts: int) -> list[Block]:
+    """The newest events, as many as there is room for, and how many there are where that is not all."""
+    lines = [_event(event) for event in events[-_LINES:]]
+    while len(shown := _sections(lines)) > texts:
+        del lines[0]
+    if len(lines) < len(events):
+        shown.insert(0, section(f"{len(events)} events; the newest {len(lines)}:"))
+    return shown
+
+
+def _sections(lines: Sequence[str]) -> list[Block]:
+    """Whole lines, in as few texts as Slack's limit lets."""
     texts: list[str] = []
-    for place, line in enumerate(lines):
+    for line in lines:
         if texts and len(texts[-1]) + 1 + len(line) <= _CHUNK:
             texts[-1] += "\n" + line
-        elif len(texts) == 4:
-            texts.append(f"… and {len(lines) - place} more")
-            break
         else:
             texts.append(line)
     return [section(text) for text in texts]

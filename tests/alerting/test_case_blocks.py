@@ -1,0 +1,44 @@
+"""A case as people read it: nothing that they have to know is cut away, and no button is beside the point."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from slack_server import message_limits, view_limits
+
+from guardian.alerting import case_blocks
+from guardian.alerting.port import Alert
+from guardian.bootstrap.samples import samples
+from guardian.domain.finding import NamedBreach
+from guardian.wire.cases import CaseEvent
+
+NOW = datetime(2026, 5, 12, 17, 4, 11, tzinfo=UTC)
+
+
+def case(**changes: Any) -> Alert:
+    """The sample of a flagged case, with another finding at its head."""
+    sample = samples(NOW)["flagged"]
+    assert sample.view is not None
+    finding = sample.finding.model_copy(update=changes)
+    view = sample.view.model_copy(update={"shown": sample.view.shown.model_copy(update={"finding": finding})})
+    return sample.model_copy(update={"finding": finding, "view": view})
+
+
+@pytest.mark.parametrize("shows", ["reply", "reply with evidence", "page"])
+def test_of_a_long_history_the_newest_is_shown(shows: str) -> None:
+    known = case().finding.id if shows == "reply with evidence" else None
+    events = tuple(
+        CaseEvent(at=NOW + timedelta(minutes=n), by="maya", what=f"act {n} of 60", why="w" * 300, finding_id=known)
+        for n in range(60)
+    )
+    broken = tuple(NamedBreach(name=f"rule_{n}", detail="d" * 400, hard=True) for n in range(5))
+    act = case().finding.act
+    assert act is not None
+    long = act.model_copy(update={"arguments": "a" * 2000, "tool": "t" * 300, "argument": "n" * 300})
+    alert = case(breaches=broken, act=long).model_copy(update={"events": events})
+    shown = case_blocks.evidence(alert, events) if shows == "page" else case_blocks.reply(alert)
+    told = [n for n in range(60) if f"act {n} of 60" in str(shown)]
+    assert told == list(range(60 - len(told), 60))
+    assert f"60 events; the newest {len(told)}:" in str(shown)
+    page = {"type": "modal", "title": {"type": "plain_text", "text": "Evidence"}, "blocks": shown}
+    assert (view_limits(page) if shows == "page" else message_limits(shown)) == []
