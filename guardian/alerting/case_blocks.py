@@ -39,19 +39,24 @@ def root(alert: Alert) -> list[Block]:
         return _digest(alert)
     if alert.view is None:
         return _news(alert)
-    finding, view = alert.finding, alert.view
+    view = alert.view
+    return blocks.fitting(lambda share: _case(alert, view, share))
+
+
+def _case(alert: Alert, view: CaseView, share: float) -> list[Block]:
+    finding = alert.finding
     parts = [
         blocks.header(finding),
         section("\n".join(_standing(alert, view))),
-        blocks.who(finding),
-        blocks.purpose(finding),
-        blocks.act(finding, 400),
-        blocks.reasons(finding.reasons),
-        blocks.breaches(finding.breaches, 3),
+        blocks.who(finding, share),
+        blocks.purpose(finding, share),
+        blocks.act(finding, 400, share),
+        blocks.reasons(finding.reasons, share),
+        blocks.breaches(finding.breaches, 3, share),
         section("\n".join([blocks.evidence(finding), *_trend(view.trend)])),
-        section(blocks.policy(alert.outcome)),
-        *_approvals(alert, view.approvals, view.digest),
-        _similar(view.similar),
+        section(blocks.policy(alert.outcome, share)),
+        *_approvals(alert, view.approvals, view.digest, share),
+        _similar(view.similar, share),
         beneath(alert.case, view),
         _foot(alert),
     ]
@@ -64,12 +69,16 @@ def reply(alert: Alert) -> list[Block]:
         return _sections([_line(event) for event in alert.events])
     if alert.verb == "escalate":
         return _escalation(alert)
+    return blocks.fitting(lambda share: _since(alert, share))
+
+
+def _since(alert: Alert, share: float) -> list[Block]:
     anew = any(event.finding_id == alert.finding.id for event in alert.events)
     parts: list[Block | None] = [*_timeline(alert.events, _BESIDE if anew else _TEXTS)]
     if anew:
         parts += [
-            blocks.act(alert.finding),
-            blocks.breaches(alert.finding.breaches),
+            blocks.act(alert.finding, 1200, share),
+            blocks.breaches(alert.finding.breaches, 5, share),
             blocks.missing(alert.finding.features_missing),
             blocks.ids(alert),
         ]
@@ -80,9 +89,9 @@ def evidence(alert: Alert, events: Sequence[CaseEvent]) -> list[Block]:
     """Everything on one page, for the modal behind `Show evidence`; it has no buttons."""
     view = alert.view
     parts = [
-        *blocks.message(alert.model_copy(update={"link": None})),
+        *blocks.in_full(alert.model_copy(update={"link": None})),
         section("\n".join(["*Evidence over time*", *_trend(view.trend)])) if view and view.trend else None,
-        _similar(view.similar) if view else None,
+        _similar(view.similar, 1.0) if view else None,
         *([section("*Timeline*"), *_timeline(events, _TEXTS)] if events else ()),
     ]
     return [part for part in parts if part is not None]
@@ -133,14 +142,14 @@ def _one_in(point: TrendPoint) -> str:
     return f"1 in {int(10 ** min(point.weight, 9.0)):,}" + ("" if point.promised else " (estimated)")
 
 
-def _approvals(alert: Alert, waiting: Sequence[ApprovalView], digest: str) -> list[Block]:
+def _approvals(alert: Alert, waiting: Sequence[ApprovalView], digest: str, share: float) -> list[Block]:
     shown: list[Block] = []
     for approval in waiting[:_ASKED]:
         until = blocks.moment(approval.expires_at)
         shown.append(
             section(
                 f"*Needs a person's word* · {prose(approval.proposer, 80)} asks to {_wish(approval)} "
-                f"(until {until})\n{prose(approval.reason, 400)}"
+                f"(until {until})\n{prose(approval.reason, int(400 * share))}"
             )
         )
         told = value_of(alert.case, digest, approval.id)
@@ -169,14 +178,14 @@ def _wish(approval: ApprovalView) -> str:
             assert_never(approval.action)
 
 
-def _similar(similar: Sequence[SimilarCase]) -> Block | None:
+def _similar(similar: Sequence[SimilarCase], share: float) -> Block | None:
     if not similar:
         return None
     lines = []
     for case in similar:
         ended = STATES[case.ended].lower()
-        tool = f" at {code(case.tool, 80)}" if case.tool else ""
-        lines.append(f"{code(case.session_id, 80)}{tool} on {case.at:%Y-%m-%d}: {ended}")
+        tool = f" at {code(case.tool, int(80 * share))}" if case.tool else ""
+        lines.append(f"{code(case.session_id, int(80 * share))}{tool} on {case.at:%Y-%m-%d}: {ended}")
     return {"type": "context", "elements": [mrkdwn("*Similar past cases*\n" + "\n".join(lines))]}
 
 
@@ -207,7 +216,7 @@ def _news(alert: Alert) -> list[Block]:
         shown.append(section(f"On call: {alert.calls}"))
     if alert.approval is not None:
         if alert.approval.state == "pending":
-            shown += _approvals(alert, [alert.approval], alert.approval.state)
+            shown += _approvals(alert, [alert.approval], alert.approval.state, 1.0)
         else:
             by = prose(alert.approval.decided_by or "guardian", 80)
             result = prose(alert.approval.result, 300)

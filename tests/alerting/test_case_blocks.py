@@ -9,7 +9,7 @@ from slack_server import message_limits, view_limits
 from guardian.alerting import case_blocks
 from guardian.alerting.port import Alert
 from guardian.bootstrap.samples import samples
-from guardian.domain.finding import NamedBreach
+from guardian.domain.finding import Act, NamedBreach, Reason, Subject
 from guardian.wire.cases import CaseEvent
 
 NOW = datetime(2026, 5, 12, 17, 4, 11, tzinfo=UTC)
@@ -42,3 +42,30 @@ def test_of_a_long_history_the_newest_is_shown(shows: str) -> None:
     assert f"60 events; the newest {len(told)}:" in str(shown)
     page = {"type": "modal", "title": {"type": "plain_text", "text": "Evidence"}, "blocks": shown}
     assert (view_limits(page) if shows == "page" else message_limits(shown)) == []
+
+
+@pytest.mark.parametrize("letter", ["a", '"', "&", "\U0001f600"])
+def test_long_names_take_no_button_away(letter: str) -> None:
+    """Slack refuses all blocks of a message that is too long together; then a line without buttons is left."""
+    name, text = letter * 300, letter * 2000
+    waits = samples(NOW)["waits_for_approval"].view
+    assert waits is not None
+    asked = waits.approvals[0].model_copy(update={"reason": text[:1000], "proposer": name})
+    alert = case(
+        title=name,
+        subject=Subject(purpose=text, delegator_id=name, agent_id=name, task_id=name, parent_session_id=name),
+        act=Act(decision_id=name, gateway=name, tool=name, arguments=text, argument=name, time=NOW),
+        reasons=tuple(Reason(signal=name, share=0.3, value=1, text=text) for _ in range(9)),
+        breaches=tuple(NamedBreach(name=name, detail=text, hard=True) for _ in range(9)),
+        features_missing=(name,) * 20,
+    )
+    assert alert.view is not None
+    similar = tuple(each.model_copy(update={"tool": name, "session_id": name}) for each in waits.similar * 3)
+    approvals = tuple(asked.model_copy(update={"id": f"apr_{n}"}) for n in range(5))
+    more = {"approvals": approvals, "similar": similar, "snoozed_until": NOW, "snoozed_by": name}
+    view = alert.view.model_copy(update=more)
+    outcome = alert.outcome.model_copy(update={"note": text, "policy_ids": (name,) * 9})
+    link = "https://guardian.example.com/" + "%41" * 600
+    shown = case_blocks.root(alert.model_copy(update={"view": view, "outcome": outcome, "link": link}))
+    assert message_limits(shown) == []
+    assert "Revoke now" in str(shown)
