@@ -45,6 +45,7 @@ SIGNALS = {
     "chain_exposure": "could carry out what was read before",
 }
 _NO_BRACKETS = str.maketrans("<>", "‹›")  # plain_text is not parsed, and this does not have to be trusted
+_TITLE = 120
 _BAR = 10
 _REASONS = 3
 _BREACHES = 5
@@ -71,7 +72,7 @@ def in_full(alert: Alert, share: float = 1.0) -> list[Block]:
     finding = alert.finding
     parts = [
         header(finding),
-        section(verdict(finding, alert.outcome)),
+        section("\n".join([verdict(finding, alert.outcome), *whole_title(finding)])),
         who(finding, share),
         purpose(finding, share),
         act(finding, 1200, share),
@@ -99,9 +100,14 @@ def fallback(alert: Alert) -> str:
 
 
 def header(finding: Finding) -> Block:
-    title = plain(finding.title, 120).translate(_NO_BRACKETS) or about(finding)
+    title = plain(finding.title, _TITLE).translate(_NO_BRACKETS) or about(finding)
     text = f"{SIGNS[finding.severity]} {finding.severity.upper()} · {title}"
     return {"type": "header", "text": literal(text)}
+
+
+def whole_title(finding: Finding) -> list[str]:
+    """Where a header has no room for all of it: what there is to do stands at its end."""
+    return [prose(finding.title, 400)] if len(plain(finding.title, 400)) > _TITLE else []
 
 
 def done(finding: Finding, outcome: AlertOutcome) -> str:

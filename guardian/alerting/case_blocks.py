@@ -112,7 +112,7 @@ def fallback(alert: Alert) -> str:
 
 def _standing(alert: Alert, view: CaseView) -> list[str]:
     count = f" · {view.findings} findings" if view.findings > 1 else ""
-    lines = [f"*{STATES[view.state]}* · {blocks.about(alert.finding)}{count}"]
+    lines = [f"*{STATES[view.state]}* · {blocks.about(alert.finding)}{count}", *blocks.whole_title(alert.finding)]
     verdict = view.shown.verdict
     if verdict is not None:
         name = {"false_positive": "false positive", "benign": "unusual, and all right"}.get(

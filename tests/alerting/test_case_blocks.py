@@ -6,10 +6,11 @@ from typing import Any
 import pytest
 from slack_server import message_limits, view_limits
 
-from guardian.alerting import case_blocks
+from guardian.alerting import blocks, case_blocks
+from guardian.alerting.plain_text import as_text
 from guardian.alerting.port import Alert
 from guardian.bootstrap.samples import samples
-from guardian.domain.finding import Act, NamedBreach, Reason, Subject
+from guardian.domain.finding import Act, Kind, NamedBreach, Reason, Subject
 from guardian.wire.cases import CaseEvent
 
 NOW = datetime(2026, 5, 12, 17, 4, 11, tzinfo=UTC)
@@ -69,3 +70,20 @@ def test_long_names_take_no_button_away(letter: str) -> None:
     shown = case_blocks.root(alert.model_copy(update={"view": view, "outcome": outcome, "link": link}))
     assert message_limits(shown) == []
     assert "Revoke now" in str(shown)
+
+
+def test_what_there_is_to_do_is_not_cut_off_with_the_title() -> None:
+    told = (
+        "Traffic has left the calibration: " + "promises are broken more often than they say. " * 3 + "Calibrate"
+    )
+    alert = case(title=told)
+    for text in (as_text(case_blocks.root(alert)), as_text(blocks.message(alert))):
+        assert told in text
+    short = as_text(case_blocks.root(case(title="Acts on an expired envelope")))
+    assert short.count("Acts on an expired envelope") == 1
+
+
+@pytest.mark.parametrize(("kind", "offered"), [(Kind.BUS, False), (Kind.CALIBRATION, False), (Kind.DRIFT, True)])
+def test_nobody_is_asked_to_revoke_where_there_is_no_session(kind: Kind, offered: bool) -> None:
+    text = as_text(case_blocks.root(case(kind=kind)))
+    assert ("Revoke now" in text, "Snooze" in text) == (offered, True)
