@@ -180,7 +180,7 @@ def reasons(reasons: Sequence[Reason], share: float) -> Block | None:
     strongest = sorted(reasons, key=lambda reason: -_unit(reason.share))[:_REASONS]
     if not strongest:
         return None
-    lines = ["*Why it does not fit*"]
+    lines = ["*Why it does not fit* (shares of the score)"]
     for reason in strongest:
         plainly = SIGNALS.get(reason.signal) or prose(reason.signal.replace("_", " "), 80)
         text = f": {prose(reason.text, int(320 * share))}" if reason.text.strip() else ""
@@ -215,8 +215,9 @@ def rarity(evidence: Evidence) -> str:
     if not n > 1:  # NaN too
         return "no statistical claim"
     figure = f"{math.floor(n):,}" if n < 1e9 else "1,000,000,000 or more"
-    basis = "promised: covered by calibration" if evidence.promised else "estimated: not covered by calibration"
-    return f"at most 1 in {figure} honest sessions ({basis})"
+    if evidence.promised:
+        return f"at most 1 in {figure} honest sessions gathers as much (promised: covered by calibration)"
+    return f"an estimated 1 in {figure} honest sessions gathers as much (not covered by calibration)"
 
 
 def policy(outcome: AlertOutcome, share: float) -> str:
