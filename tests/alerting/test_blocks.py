@@ -218,7 +218,10 @@ def test_an_agent_cannot_forge_a_second_line_of_the_message(make_alert) -> None:
 @pytest.mark.parametrize(
     ("evidence", "says"),
     [
-        (Evidence(one_in=1250.9), "at most 1 in 1,250 honest sessions gathers as much (promised: covered by calibration)"),
+        (
+            Evidence(one_in=1250.9),
+            "at most 1 in 1,250 honest sessions gathers as much (promised: covered by calibration)",
+        ),
         (
             Evidence(one_in=40_000, promised=False),
             "an estimated 1 in 40,000 honest sessions gathers as much (not covered by calibration)",
